@@ -1,0 +1,26 @@
+/**
+ * From merged tiers to what the kernel chooses from: slots, tries, and the cluster of a tier.
+ *
+ * Pure. The agent turns slots into lines of backend ids, and a tier into one 64-bit word.
+ */
+import type { MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
+import type { ClusterId } from "@isthmus/model";
+
+/** At most four tiers fit a service entry; Σ(1 + tries) over them is at most 8. */
+export const MAX_TIERS = 4;
+export const MAX_PROBES = 8;
+
+export interface TierPlan {
+  /** Backends in table order (by hash of cluster, address and port: the same on every node); repeated for weights. Never empty. */
+  readonly slots: readonly MergedBackend[];
+  /** Further probes after the first, 0..7. 0 spills in proportion. */
+  readonly tries: number;
+  /** The one cluster of all slots, or 0 = mixed. The own cluster keeps its id here. */
+  readonly cluster: ClusterId | 0;
+}
+
+export interface FrontendPlan {
+  readonly frontend: MergedFrontend;
+  /** Non-empty tiers only, in order; none = refuse. */
+  readonly tiers: readonly TierPlan[];
+}
