@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the check that map values carry of their key. It touches no maps.
+ *
+ * A lookup in a BPF hash that races with a deletion may return the value of another key, whose memory was reused at
+ * once. A value that does not carry the check of the key that was asked for is a miss.
+ * libs/bpf/src/check.ts computes the same; bpf/tests/golden.txt proves it.
+ */
+#ifndef MESH_HASH_H
+#define MESH_HASH_H
+
+#include <linux/types.h>
+
+/* 16 bits over `words` 32-bit words of the key. */
+static inline __attribute__((always_inline)) __u16 key_check(const void *key, int words)
+{
+	const __u32 *word = key;
+	__u32 hash = 0x9e3779b1;
+
+	for (int i = 0; i < words; i++) {
+		hash = (hash ^ word[i]) * 0x85ebca6b;
+		hash ^= hash >> 15;
+	}
+	return hash >> 16;
+}
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * This file names every shared shape once, so that the object's BTF has it. Never loaded.
+ * Built with -Wpadded -Werror: padding that has no name does not compile.
+ */
+#include "lib/types.h"
+
+enum limit limit;
+enum proto proto;
+enum frontend_scope frontend_scope;
+enum frontend_flag frontend_flag;
+enum service_flag service_flag;
+enum rank rank;
+enum backend_flag backend_flag;
+enum node_flag node_flag;
+enum metric metric;
+
+struct frontend_key frontend_key;
+struct frontend_row frontend_row;
+struct tier_word tier_word;
+struct service_row service_row;
+struct table_line table_line;
+struct backend_row backend_row;
+struct state_word state_word;
+struct node_row node_row;
+struct floor_row floor_row;
+struct sock_row sock_row;
+struct udp_sticky_key udp_sticky_key;
+struct udp_sticky_row udp_sticky_row;
+struct udp_reverse_key udp_reverse_key;
+struct udp_reverse_row udp_reverse_row;
+struct datapath_config datapath_config;

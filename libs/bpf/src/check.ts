@@ -1,0 +1,26 @@
+/**
+ * Values computed from other bytes of an entry, as the programs (bpf/lib/hash.h) and every agent must compute them.
+ */
+import { createHash } from "node:crypto";
+import { viewOf } from "./codec.js";
+import type { FloorCopy } from "./gen/floor-copy.js";
+
+/** `frontend_row.check` of an encoded `frontend_key` (20 bytes). */
+export function frontendCheck(key: Uint8Array): number {
+  const view = viewOf(key, 0, key.length);
+  let hash = 0x9e3779b1;
+  for (let at = 0; at + 4 <= key.length; at += 4) {
+    hash = Math.imul(hash ^ view.getUint32(at, true), 0x85ebca6b);
+    hash ^= hash >>> 15;
+  }
+  return hash >>> 16;
+}
+
+/** `floor_copy.checksum`: the first 8 bytes, little endian, of SHA-256 over store and positions as they are encoded. */
+export function floorChecksum(floor: Pick<FloorCopy, "store" | "position">): bigint {
+  const positions = Buffer.alloc(64);
+  floor.position.forEach((value, i) => {
+    positions.writeBigUInt64LE(value, 8 * i);
+  });
+  return createHash("sha256").update(floor.store).update(positions).digest().readBigUInt64LE(0);
+}

@@ -1,0 +1,131 @@
+/**
+ * Writes the codec of one struct: an interface, its size, the offset of each field, encode and decode.
+ *
+ * Structs made of bit fields are one word of 4 or 8 bytes; they and other `*_word` structs also get toWord/fromWord,
+ * for the one store that the commit rule asks for.
+ */
+import type { Field, StructType } from "./btf.js";
+import type { Comments } from "./comments.js";
+import { camel, docComment, isPadding, kebab, pascal } from "./names.js";
+
+export function emitStruct(type: StructType, comments: Comments): string {
+  const fields = type.fields.filter((field) => !isPadding(field.name));
+  const nested = [...new Set(fields.flatMap(({ element }) => (element.kind === "struct" ? [element.name] : [])))];
+  const imports = nested.map((name) => `import { ${pascal(name)} } from "./${kebab(name)}.js";\n`).join("");
+  const body = type.fields.some((field) => field.bitSize !== undefined)
+    ? bitFieldBody(type, fields)
+    : plainBody(type, fields);
+  const helpers = HELPERS.filter((name) => new RegExp(`\\b${name}\\(`).test(body));
+  const header = helpers.length === 0 ? "" : `import { ${helpers.join(", ")} } from "../codec.js";\n`;
+  return `${header}${imports}\n${interfaceText(type, fields, comments)}\n${body}`;
+}
+
+const HELPERS = ["bits", "putBytes", "putEach", "takeEach", "viewOf"];
+
+function interfaceText(type: StructType, fields: readonly Field[], comments: Comments): string {
+  const lines = fields.map((field) => {
+    const doc = docComment(comments.get(`${type.name}.${field.name}`), "  ");
+    return `${doc}  readonly ${camel(field.name)}: ${typeOf(field)};\n`;
+  });
+  return `${docComment(comments.get(type.name))}export interface ${pascal(type.name)} {\n${lines.join("")}}\n`;
+}
+
+function typeOf({ element, count, bitSize }: Field): string {
+  if (element.kind === "struct")
+    return count === undefined ? pascal(element.name) : `readonly ${pascal(element.name)}[]`;
+  const number = element.bytes === 8 && bitSize === undefined ? "bigint" : "number";
+  if (count === undefined) return number;
+  return element.bytes === 1 ? "Uint8Array" : `readonly ${number}[]`;
+}
+
+function plainBody(type: StructType, fields: readonly Field[]): string {
+  const name = pascal(type.name);
+  const puts = fields.map((field) => `    ${putText(field)}\n`).join("");
+  const takes = fields.map((field) => `      ${camel(field.name)}: ${takeText(field)},\n`).join("");
+  return (
+    `export const ${name} = {\n${headText(type, fields)}` +
+    `  /** Writes the struct into \`out\` at \`at\`, padding as zeros. Arrays may be shorter than the field. */\n` +
+    `  encode(value: ${name}, out: Uint8Array = new Uint8Array(${type.size}), at = 0): Uint8Array {\n` +
+    `    const view = viewOf(out, at, ${type.size});\n    out.fill(0, at, at + ${type.size});\n${puts}    return out;\n  },\n` +
+    `  /** Reads the struct from \`bytes\` at \`at\`; byte arrays are copies. */\n` +
+    `  decode(bytes: Uint8Array, at = 0): ${name} {\n` +
+    `    const view = viewOf(bytes, at, ${type.size});\n    return {\n${takes}    };\n  },\n${plainWordText(type)}} as const;\n`
+  );
+}
+
+function headText(type: StructType, fields: readonly Field[]): string {
+  const offsets = fields.map((field) => `${camel(field.name)}: ${field.bitOffset >> 3}`).join(", ");
+  const plain = fields.every((field) => field.bitSize === undefined);
+  return (
+    `  /** Bytes. */\n  size: ${type.size},\n` +
+    (plain ? `  /** Byte offset of each field. */\n  offsets: { ${offsets} },\n` : "")
+  );
+}
+
+function putText({ name, bitOffset, element, count }: Field): string {
+  const at = bitOffset >> 3;
+  const value = `value.${camel(name)}`;
+  if (element.kind === "struct") {
+    if (count === undefined) return `${pascal(element.name)}.encode(${value}, out, at + ${at});`;
+    return `putEach(${value}, ${count}, (item, i) => ${pascal(element.name)}.encode(item, out, at + ${at} + i * ${element.bytes}));`;
+  }
+  if (count !== undefined && element.bytes === 1) return `putBytes(out, at + ${at}, ${value}, ${count});`;
+  if (count === undefined) return `view.${setter(element)}(${at}, ${value}${order(element)});`;
+  return `putEach(${value}, ${count}, (item, i) => view.${setter(element)}(${at} + i * ${element.bytes}, item${order(element)}));`;
+}
+
+function takeText({ bitOffset, element, count }: Field): string {
+  const at = bitOffset >> 3;
+  if (element.kind === "struct") {
+    if (count === undefined) return `${pascal(element.name)}.decode(bytes, at + ${at})`;
+    return `takeEach(${count}, (i) => ${pascal(element.name)}.decode(bytes, at + ${at} + i * ${element.bytes}))`;
+  }
+  if (count !== undefined && element.bytes === 1) return `bytes.slice(at + ${at}, at + ${at + count})`;
+  const getter = setter(element).replace("set", "get");
+  if (count === undefined) return `view.${getter}(${at}${order(element)})`;
+  return `takeEach(${count}, (i) => view.${getter}(${at} + i * ${element.bytes}${order(element)}))`;
+}
+
+type Int = Extract<Field["element"], { kind: "int" }>;
+
+function setter(element: Int): string {
+  return element.bytes === 8 ? "setBigUint64" : `setUint${element.bytes * 8}`;
+}
+
+function order(element: Int): string {
+  if (element.bytes === 1) return "";
+  return element.bigEndian ? ", false" : ", true";
+}
+
+function plainWordText(type: StructType): string {
+  if (!type.name.endsWith("_word")) return "";
+  const name = pascal(type.name);
+  const [word, get, set] =
+    type.size === 8 ? ["bigint", "getBigUint64", "setBigUint64"] : ["number", "getUint32", "setUint32"];
+  return (
+    `  /** The struct as the one word that is stored. */\n` +
+    `  toWord(value: ${name}): ${word} {\n` +
+    `    return viewOf(${name}.encode(value), 0, ${type.size}).${get}(0, true);\n  },\n` +
+    `  fromWord(word: ${word}): ${name} {\n    const bytes = new Uint8Array(${type.size});\n` +
+    `    viewOf(bytes, 0, ${type.size}).${set}(0, word, true);\n    return ${name}.decode(bytes);\n  },\n`
+  );
+}
+
+function bitFieldBody(type: StructType, fields: readonly Field[]): string {
+  if (type.size !== 8) throw new Error(`Cannot make a codec for "${type.name}": bit fields must fill 8 bytes`);
+  const name = pascal(type.name);
+  const parts = fields.map((f) => `bits("${camel(f.name)}", value.${camel(f.name)}, ${f.bitSize}, ${f.bitOffset}n)`);
+  const takes = fields.map(
+    (f) => `      ${camel(f.name)}: Number((word >> ${f.bitOffset}n) & ${2 ** (f.bitSize ?? 0) - 1}n),\n`,
+  );
+  return (
+    `export const ${name} = {\n${headText(type, fields)}` +
+    `  /** The struct as the one word that is stored. Throws RangeError when a value does not fit its bits. */\n` +
+    `  toWord(value: ${name}): bigint {\n    return (\n      ${parts.join(" |\n      ")}\n    );\n  },\n` +
+    `  fromWord(word: bigint): ${name} {\n    return {\n${takes.join("")}    };\n  },\n` +
+    `  encode(value: ${name}, out: Uint8Array = new Uint8Array(8), at = 0): Uint8Array {\n` +
+    `    viewOf(out, at, 8).setBigUint64(0, ${name}.toWord(value), true);\n    return out;\n  },\n` +
+    `  decode(bytes: Uint8Array, at = 0): ${name} {\n` +
+    `    return ${name}.fromWord(viewOf(bytes, at, 8).getBigUint64(0, true));\n  },\n} as const;\n`
+  );
+}
