@@ -1,1 +1,5 @@
-export {};
+export * from "./backoff.js";
+export * from "./breaker.js";
+export * from "./health.js";
+export * from "./logger.js";
+export * from "./metrics.js";

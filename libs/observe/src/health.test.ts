@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { splitHostPort, startHealth } from "./health.js";
+import { createMetrics } from "./metrics.js";
+
+test("livez speaks of the process, readyz of local dependencies, metrics of numbers", async (t) => {
+  let problem: string | undefined = "Cannot reach the Kubernetes API";
+  const metrics = createMetrics();
+  metrics.counter("mesh_x_total", "X").add();
+  const health = await startHealth(
+    { address: "127.0.0.1:0" },
+    { metrics, ready: [{ name: "kubernetes", check: () => problem }] },
+  );
+  t.after(() => health.close());
+  const get = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${health.port}${path}`);
+    return [response.status, await response.text()];
+  };
+  assert.deepEqual(await get("/livez"), [200, "ok\n"]);
+  assert.deepEqual(await get("/readyz"), [503, "fail  kubernetes: Cannot reach the Kubernetes API\n"]);
+  problem = undefined;
+  assert.deepEqual(await get("/readyz"), [200, "ok  kubernetes\n"]);
+  assert.match(String((await get("/metrics"))[1]), /mesh_x_total 1/);
+  assert.equal((await get("/other"))[0], 404);
+});
+
+test("a port in use is one clear sentence", async (t) => {
+  const modules = { metrics: createMetrics(), ready: [] };
+  const first = await startHealth({ address: "127.0.0.1:0" }, modules);
+  t.after(() => first.close());
+  await assert.rejects(startHealth({ address: `127.0.0.1:${first.port}` }, modules), { code: "ADDRESS_IN_USE" });
+});
+
+test("host and port are read in both families, anything else is refused", () => {
+  assert.deepEqual(splitHostPort("127.0.0.1:80"), { host: "127.0.0.1", port: 80 });
+  assert.deepEqual(splitHostPort("[::1]:443"), { host: "::1", port: 443 });
+  for (const text of ["", "host", "host:", "host:70000", "::1:80"])
+    assert.throws(() => splitHostPort(text), { code: "ADDRESS" }, text);
+});

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MeshError } from "@isthmus/model";
+import { createLogger } from "./logger.js";
+
+function capture(): { lines: Record<string, unknown>[]; destination: { write(line: string): void } } {
+  const lines: Record<string, unknown>[] = [];
+  return { lines, destination: { write: (line) => void lines.push(JSON.parse(line)) } };
+}
+
+test("a line holds the message, its fields, the module and the level by name", () => {
+  const { lines, destination } = capture();
+  createLogger({ app: "apiserver", destination }).child("serve").info("Agent connected", { node: "n1" });
+  const line = lines[0] ?? {};
+  assert.deepEqual(
+    { ...line, time: undefined },
+    { level: "info", app: "apiserver", module: "serve", node: "n1", message: "Agent connected", time: undefined },
+  );
+});
+
+test("secrets never reach a line", () => {
+  const { lines, destination } = capture();
+  createLogger({ app: "a", destination }).warn("Request refused", {
+    token: "t0p",
+    request: { authorization: "Bearer t0p" },
+  });
+  assert.equal(JSON.stringify(lines).includes("t0p"), false);
+});
+
+test("an error is its code, sentence and cause", () => {
+  const { lines, destination } = capture();
+  const error = new MeshError({ code: "MAP_FULL" }, "Cannot add a backend", { cause: new Error("E2BIG") });
+  createLogger({ app: "a", destination }).error("Apply failed", { error });
+  assert.deepEqual(lines[0]?.["error"], {
+    code: "MAP_FULL",
+    sentence: "Cannot add a backend",
+    cause: { sentence: "E2BIG" },
+  });
+});

@@ -1,0 +1,80 @@
+/**
+ * Logs are facts: a fixed message plus fields, one JSON line each, on stderr.
+ *
+ * Levels: error = an operator must act; warn = something is refused or degraded; info = a change worth a line in a timeline;
+ * debug = everything else. A quiet mesh has a quiet log. Fields that may hold secrets are replaced by "[secret]".
+ */
+import { MeshError } from "@isthmus/model";
+import { type DestinationStream, destination, pino } from "pino";
+
+export type LogFields = Readonly<Record<string, unknown>>;
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** A logger for one module of the process; its lines carry `module`. */
+  child(module: string, fields?: LogFields): Logger;
+}
+
+export interface LoggerOptions {
+  /** Name of the program, in every line as `app`. */
+  readonly app: string;
+  /** "info" unless given or MESH_LOG says otherwise. */
+  readonly level?: LogLevel;
+  /** Where lines go: stderr unless given. */
+  readonly destination?: DestinationStream;
+}
+
+const SECRETS = ["token", "authorization", "password", "key", "privateKey"];
+
+export function createLogger(options: LoggerOptions): Logger {
+  const root = pino(
+    {
+      base: { app: options.app },
+      level: options.level ?? levelFromEnvironment(),
+      timestamp: pino.stdTimeFunctions.isoTime,
+      messageKey: "message",
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: "[secret]" },
+      serializers: { error: describeError },
+    },
+    options.destination ?? destination({ fd: 2, sync: true }),
+  );
+  return wrap(root);
+}
+
+/** A logger that drops everything: for tests. */
+export const silentLogger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silentLogger,
+};
+
+function wrap(inner: pino.Logger): Logger {
+  return {
+    debug: (message, fields = {}) => inner.debug(fields, message),
+    info: (message, fields = {}) => inner.info(fields, message),
+    warn: (message, fields = {}) => inner.warn(fields, message),
+    error: (message, fields = {}) => inner.error(fields, message),
+    child: (module, fields = {}) => wrap(inner.child({ module, ...fields })),
+  };
+}
+
+/** `error` fields: code, sentence and the chain of causes, without stacks except for bugs. */
+function describeError(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown;
+  const cause = thrown.cause === undefined ? {} : { cause: describeError(thrown.cause) };
+  if (thrown instanceof MeshError) return { code: thrown.code, sentence: thrown.message, ...cause };
+  const bug = thrown instanceof TypeError || thrown instanceof RangeError || thrown instanceof ReferenceError;
+  return { sentence: thrown.message, ...(bug ? { stack: thrown.stack } : {}), ...cause };
+}
+
+function levelFromEnvironment(): LogLevel {
+  const level = process.env["MESH_LOG"];
+  return level === "debug" || level === "warn" || level === "error" || level === "silent" ? level : "info";
+}

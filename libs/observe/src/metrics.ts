@@ -1,0 +1,94 @@
+/**
+ * Metrics with units: names begin with `mesh_` and end in their unit (`_seconds`, `_bytes`, `_total`, …).
+ *
+ * One registry per process, made once in wire.ts and passed on; asking twice for a name gives the same metric.
+ */
+import { MeshError } from "@isthmus/model";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface CounterMetric {
+  add(labels?: Labels, value?: number): void;
+}
+export interface GaugeMetric {
+  set(value: number, labels?: Labels): void;
+  remove(labels: Labels): void;
+}
+export interface HistogramMetric {
+  observe(value: number, labels?: Labels): void;
+}
+
+export interface Metrics {
+  counter(name: string, help: string, labels?: readonly string[]): CounterMetric;
+  /** `read` is called at every scrape: for values that live elsewhere. */
+  gauge(name: string, help: string, labels?: readonly string[], read?: (gauge: GaugeMetric) => void): GaugeMetric;
+  histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): HistogramMetric;
+  /** The Prometheus text format. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** Upper bounds in seconds for how long news takes: from a millisecond to a minute. */
+export const LATENCY_BUCKETS_SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60,
+] as const;
+
+export interface MetricsOptions {
+  /** CPU, memory and event loop of this process, too. */
+  readonly process?: boolean;
+}
+
+export function createMetrics(options: MetricsOptions = {}): Metrics {
+  const registry = new Registry();
+  if (options.process === true) collectDefaultMetrics({ register: registry });
+  const made = new Map<string, unknown>();
+  const once = <T>(name: string, make: () => T): T => {
+    if (!/^mesh_[a-z0-9_]+$/.test(name))
+      throw new MeshError(
+        { code: "METRIC_NAME", name },
+        `Cannot use metric name "${name}": it must begin with "mesh_"`,
+      );
+    if (!made.has(name)) made.set(name, make());
+    return made.get(name) as T;
+  };
+  const registers = [registry];
+  return {
+    counter: (name, help, labels = []) =>
+      once(name, () => counter(new Counter({ name, help, labelNames: [...labels], registers }))),
+    gauge: (name, help, labels = [], read) =>
+      once(name, () => {
+        const metric: GaugeMetric = gauge(
+          new Gauge({
+            name,
+            help,
+            labelNames: [...labels],
+            registers,
+            ...(read === undefined ? {} : { collect: () => read(metric) }),
+          }),
+        );
+        return metric;
+      }),
+    histogram: (name, help, labels, buckets) =>
+      once(name, () =>
+        histogram(new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers })),
+      ),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
+
+function counter(inner: Counter): CounterMetric {
+  return { add: (labels = {}, value = 1) => inner.inc({ ...labels }, value) };
+}
+
+function gauge(inner: Gauge): GaugeMetric {
+  return {
+    set: (value, labels = {}) => inner.set({ ...labels }, value),
+    remove: (labels) => inner.remove({ ...labels }),
+  };
+}
+
+function histogram(inner: Histogram): HistogramMetric {
+  return { observe: (value, labels = {}) => inner.observe({ ...labels }, value) };
+}
