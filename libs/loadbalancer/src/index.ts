@@ -1,1 +1,3 @@
+export * from "./plan.js";
+export { fillSlots } from "./slots.js";
 export * from "./types.js";

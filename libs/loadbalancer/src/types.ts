@@ -4,7 +4,7 @@
  * Pure. The agent turns slots into lines of backend ids, and a tier into one 64-bit word.
  */
 import type { MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
-import type { ClusterId } from "@isthmus/model";
+import type { ClusterId, MeshError } from "@isthmus/model";
 
 /** At most four tiers fit a service entry; Σ(1 + tries) over them is at most 8. */
 export const MAX_TIERS = 4;
@@ -24,3 +24,15 @@ export interface FrontendPlan {
   /** Non-empty tiers only, in order; none = refuse. */
   readonly tiers: readonly TierPlan[];
 }
+
+/** Most slots of one table: 17 bits in the tier word. Such a table is 8,192 lines, so it always fits a segment. */
+export const MAX_SLOTS = 131_071;
+
+export type PlanErrorData =
+  | { readonly code: "PLAN_TIERS"; readonly tiers: number }
+  | { readonly code: "PLAN_SLOTS"; readonly slots: number };
+
+/** A plan, or why this frontend cannot be served as asked. */
+export type PlanResult =
+  | { readonly ok: true; readonly plan: FrontendPlan }
+  | { readonly ok: false; readonly frontend: MergedFrontend; readonly error: MeshError<PlanErrorData> };

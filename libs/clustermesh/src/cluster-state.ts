@@ -1,0 +1,67 @@
+/**
+ * One cluster's records as they arrive, decoded: the mutable side of a `ClusterView`.
+ *
+ * `upsert` and `remove` say which Service the record is about. Bytes that do not decode leave the state as it was.
+ */
+import type { ClusterId, ClusterName, ServiceName } from "@isthmus/model";
+import { Kind, Node, Service, Slice } from "@isthmus/proto";
+import { parseServiceKey } from "./service-key.js";
+import type { ClusterView } from "./types.js";
+
+export interface ClusterState extends ClusterView {
+  /** Takes a record. Throws what the decoder throws; kinds without a Service give undefined. */
+  upsert(kind: Kind, key: string, value: Uint8Array): ServiceName | undefined;
+  remove(kind: Kind, key: string): ServiceName | undefined;
+}
+
+export interface ClusterOptions {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly local: boolean;
+}
+
+export function createClusterState(options: ClusterOptions): ClusterState {
+  const services = new Map<ServiceName, Service>();
+  const slices = new Map<ServiceName, Map<string, Slice>>();
+  const nodes = new Map<string, Node>();
+
+  function setSlice(service: ServiceName, name: string, slice: Slice): void {
+    const known = slices.get(service);
+    if (known === undefined) slices.set(service, new Map([[name, slice]]));
+    else known.set(name, slice);
+  }
+
+  function deleteSlice(service: ServiceName, name: string): void {
+    const known = slices.get(service);
+    known?.delete(name);
+    if (known?.size === 0) slices.delete(service);
+  }
+
+  return {
+    ...options,
+    services,
+    slices,
+    nodes,
+    upsert(kind, key, value) {
+      if (kind === Kind.KIND_NODE) nodes.set(nodeName(key), Node.decode(value));
+      const parsed = parseServiceKey(kind, key);
+      if (parsed === undefined) return undefined;
+      if (kind === Kind.KIND_SERVICE) services.set(parsed.service, Service.decode(value));
+      if (kind === Kind.KIND_SLICE) setSlice(parsed.service, parsed.slice ?? "", Slice.decode(value));
+      return parsed.service;
+    },
+    remove(kind, key) {
+      if (kind === Kind.KIND_NODE) nodes.delete(nodeName(key));
+      const parsed = parseServiceKey(kind, key);
+      if (parsed === undefined) return undefined;
+      if (kind === Kind.KIND_SERVICE) services.delete(parsed.service);
+      if (kind === Kind.KIND_SLICE) deleteSlice(parsed.service, parsed.slice ?? "");
+      return parsed.service;
+    },
+  };
+}
+
+/** `nodes/<node>` */
+function nodeName(key: string): string {
+  return key.slice(key.indexOf("/") + 1);
+}

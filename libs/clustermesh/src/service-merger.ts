@@ -1,0 +1,97 @@
+/**
+ * The table of all Services, kept up to date record by record.
+ *
+ * ```
+ *   upsert / remove (cluster, kind, key) ──► dirty names ──► flush() merges only those ──► table
+ * ```
+ * Changes are cheap; work happens in `flush`, proportional to the Services that changed since the last one.
+ */
+import type { ClusterName, ServiceName } from "@isthmus/model";
+import { Kind, ServiceConfig } from "@isthmus/proto";
+import { type ClusterOptions, type ClusterState, createClusterState } from "./cluster-state.js";
+import { mergeService } from "./merge-service.js";
+import { parseServiceKey } from "./service-key.js";
+import type { ClusterView, MergedFrontend, ServiceConfigs, ServiceTable } from "./types.js";
+
+export interface ServiceMerger {
+  readonly views: ReadonlyMap<ClusterName, ClusterView>;
+  readonly configs: ServiceConfigs;
+  /** As of the last `flush`. */
+  readonly table: ServiceTable;
+  /** Names that the next `flush` merges again. */
+  readonly dirty: ReadonlySet<ServiceName>;
+  /** Makes a cluster known, without records; a known one keeps what it has. */
+  addCluster(options: ClusterOptions): void;
+  /** Forgets a cluster with all its records: the operator's word, never a lost connection. */
+  removeCluster(cluster: ClusterName): void;
+  /** Takes a record of a known cluster; returns the names it made dirty. Throws what the decoder throws, changing nothing. */
+  upsert(cluster: ClusterName, kind: Kind, key: string, value: Uint8Array): readonly ServiceName[];
+  remove(cluster: ClusterName, kind: Kind, key: string): readonly ServiceName[];
+  /** Merges the dirty Services; returns them with their frontends, an empty list for what is gone. */
+  flush(): ServiceTable;
+}
+
+export function createServiceMerger(): ServiceMerger {
+  const views = new Map<ClusterName, ClusterState>();
+  const configs = new Map<ServiceName, ServiceConfig>();
+  const table = new Map<ServiceName, readonly MergedFrontend[]>();
+  const dirty = new Set<ServiceName>();
+
+  function mark(name: ServiceName | undefined): readonly ServiceName[] {
+    if (name === undefined) return [];
+    dirty.add(name);
+    return [name];
+  }
+
+  /** Tiers and reasons name every cluster, so all Services of the own cluster change with their number. */
+  function markAll(): void {
+    for (const view of views.values()) if (view.local) for (const name of view.services.keys()) dirty.add(name);
+    for (const name of table.keys()) dirty.add(name);
+  }
+
+  function setConfig(cluster: ClusterName, key: string, config: ServiceConfig | undefined): readonly ServiceName[] {
+    const name = parseServiceKey(Kind.KIND_SERVICE_CONFIG, key)?.service;
+    if (name === undefined || views.get(cluster)?.local !== true) return [];
+    if (config === undefined) configs.delete(name);
+    else configs.set(name, config);
+    return mark(name);
+  }
+
+  return {
+    views,
+    configs,
+    table,
+    dirty,
+    addCluster(options) {
+      if (views.has(options.cluster)) return;
+      views.set(options.cluster, createClusterState(options));
+      markAll();
+    },
+    removeCluster(cluster) {
+      if (!views.has(cluster)) return;
+      markAll();
+      if (views.get(cluster)?.local === true) configs.clear();
+      views.delete(cluster);
+    },
+    upsert(cluster, kind, key, value) {
+      if (kind === Kind.KIND_SERVICE_CONFIG) return setConfig(cluster, key, ServiceConfig.decode(value));
+      return mark(views.get(cluster)?.upsert(kind, key, value));
+    },
+    remove(cluster, kind, key) {
+      if (kind === Kind.KIND_SERVICE_CONFIG) return setConfig(cluster, key, undefined);
+      return mark(views.get(cluster)?.remove(kind, key));
+    },
+    flush() {
+      const changed = new Map<ServiceName, readonly MergedFrontend[]>();
+      for (const name of dirty) {
+        const frontends = mergeService(name, views, configs);
+        if (frontends.length === 0 && !table.has(name)) continue;
+        changed.set(name, frontends);
+        if (frontends.length === 0) table.delete(name);
+        else table.set(name, frontends);
+      }
+      dirty.clear();
+      return changed;
+    },
+  };
+}

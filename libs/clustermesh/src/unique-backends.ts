@@ -1,0 +1,59 @@
+/**
+ * The same (address, port, protocol) twice is one backend: ready wins, then serving, then the earlier tier.
+ *
+ * In: tiers of backends in any order. Out: the same tiers without duplicates, each sorted by cluster, address, port;
+ * equal for every order of the input.
+ */
+import { bytesKey } from "@isthmus/model";
+import type { MergedBackend, MergedTier } from "./types.js";
+
+export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTier[] {
+  const winners = new Map<string, Candidate>();
+  for (const [tier, { backends }] of tiers.entries()) {
+    for (const backend of backends) {
+      const key = `${bytesKey(backend.address)}${backend.port}/${backend.protocol}`;
+      const other = winners.get(key);
+      const candidate = { backend, tier };
+      if (other === undefined || preference(candidate, other) < 0) winners.set(key, candidate);
+    }
+  }
+  const kept: MergedBackend[][] = tiers.map(() => []);
+  for (const { backend, tier } of winners.values()) kept[tier]?.push(backend);
+  return tiers.map(({ clusters }, i) => ({ clusters, backends: (kept[i] ?? []).sort(compareBackends) }));
+}
+
+interface Candidate {
+  readonly backend: MergedBackend;
+  readonly tier: number;
+}
+
+/** Negative when `a` is kept. Goes on to fields without meaning, so that the input's order has none either. */
+function preference(a: Candidate, b: Candidate): number {
+  return (
+    usefulness(b.backend) - usefulness(a.backend) ||
+    a.tier - b.tier ||
+    compareText(a.backend.cluster, b.backend.cluster) ||
+    compareText(a.backend.node, b.backend.node) ||
+    b.backend.weight - a.backend.weight
+  );
+}
+
+function usefulness(backend: MergedBackend): number {
+  if (backend.ready) return 2;
+  return backend.serving ? 1 : 0;
+}
+
+/** The order of backends in a tier, and of whatever else people read. */
+export function compareBackends(a: MergedBackend, b: MergedBackend): number {
+  return (
+    compareText(a.cluster, b.cluster) ||
+    Buffer.compare(a.address, b.address) ||
+    a.port - b.port ||
+    a.protocol - b.protocol
+  );
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,61 @@
+/**
+ * Plans frontends: merged tiers in, what the kernel chooses from out.
+ *
+ * A tier holds its ready backends. Only when no tier has one do the tiers hold those that are terminating and still
+ * serve; then nothing is left, and no tiers means that connects are refused. What does not fit is an error, never cut.
+ */
+import type { MergedBackend, MergedFrontend, MergedTier } from "@isthmus/clustermesh";
+import { type ClusterId, formatAddress, MeshError, protocolName } from "@isthmus/model";
+import { countSlots, fillSlots } from "./slots.js";
+import { spreadTries } from "./tries.js";
+import { type FrontendPlan, MAX_SLOTS, MAX_TIERS, type PlanErrorData, type PlanResult } from "./types.js";
+
+/** Plans all frontends of one Service; one that cannot be planned does not hinder the others. */
+export function planService(frontends: readonly MergedFrontend[]): readonly PlanResult[] {
+  return frontends.map(planFrontend);
+}
+
+export function planFrontend(frontend: MergedFrontend): PlanResult {
+  if (frontend.tiers.length > MAX_TIERS) {
+    return refuse(frontend, { code: "PLAN_TIERS", tiers: frontend.tiers.length }, `more than ${MAX_TIERS} tiers`);
+  }
+  const usable = usableBackends(frontend.tiers);
+  const tooLarge = usable.map(countSlots).find((count) => count > MAX_SLOTS);
+  if (tooLarge !== undefined) {
+    return refuse(frontend, { code: "PLAN_SLOTS", slots: tooLarge }, `more than ${MAX_SLOTS} slots in a tier`);
+  }
+  return { ok: true, plan: fillTiers(frontend, usable) };
+}
+
+function fillTiers(frontend: MergedFrontend, usable: readonly (readonly MergedBackend[])[]): FrontendPlan {
+  const slots = usable.map(fillSlots);
+  const tries = spreadTries(slots.map((tier) => tier.length));
+  return {
+    frontend,
+    tiers: slots.map((tier, i) => ({ slots: tier, tries: tries[i] ?? 0, cluster: onlyCluster(tier) })),
+  };
+}
+
+/** Non-empty tiers: of ready backends, else of serving ones. */
+function usableBackends(tiers: readonly MergedTier[]): readonly (readonly MergedBackend[])[] {
+  const ready = filterTiers(tiers, (backend) => backend.ready);
+  return ready.length > 0 ? ready : filterTiers(tiers, (backend) => backend.serving);
+}
+
+function filterTiers(
+  tiers: readonly MergedTier[],
+  wanted: (backend: MergedBackend) => boolean,
+): readonly (readonly MergedBackend[])[] {
+  return tiers.map(({ backends }) => backends.filter(wanted)).filter((backends) => backends.length > 0);
+}
+
+function onlyCluster(slots: readonly MergedBackend[]): ClusterId | 0 {
+  const first = slots[0]?.clusterId ?? 0;
+  return slots.every((backend) => backend.clusterId === first) ? first : 0;
+}
+
+function refuse(frontend: MergedFrontend, data: PlanErrorData, why: string): PlanResult {
+  const address = `${formatAddress(frontend.address)}:${frontend.port}/${protocolName(frontend.protocol)}`;
+  const sentence = `Cannot serve frontend ${address} of Service "${frontend.service}": ${why}`;
+  return { ok: false, frontend, error: new MeshError(data, sentence) };
+}

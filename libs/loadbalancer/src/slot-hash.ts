@@ -1,0 +1,31 @@
+/**
+ * The place of a backend in a table: a hash of cluster, address, port and protocol with one seed for the whole mesh.
+ *
+ * Never of node-local ids: every node has the same order, so what one node learns of a table holds on the others.
+ */
+import type { MergedBackend } from "@isthmus/clustermesh";
+
+/** "mesh" in ASCII. Changing it moves every table of every node. */
+const SEED = 0x6d657368;
+
+/** 32 bits; `copy` tells the repeated slots of a weighted backend apart. */
+export function slotHash(backend: MergedBackend, copy: number): number {
+  let hash = mix(SEED, backend.clusterId);
+  for (const byte of backend.address) hash = mix(hash, byte);
+  hash = mix(hash, backend.port);
+  hash = mix(hash, backend.protocol);
+  return finish(mix(hash, copy));
+}
+
+function mix(hash: number, value: number): number {
+  return Math.imul(hash ^ value, 0x01000193) ^ (hash >>> 15);
+}
+
+/** Spreads the last inputs over all bits. */
+function finish(hash: number): number {
+  let h = hash ^ (hash >>> 16);
+  h = Math.imul(h, 0x85ebca6b);
+  h ^= h >>> 13;
+  h = Math.imul(h, 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
