@@ -1,0 +1,91 @@
+#!/usr/bin/env node
+/**
+ * Runs the built tests of one or more groups and ends with the totals.
+ *
+ *   node tools/test/run.mjs [unit] [e2e]        no group = both
+ *
+ * unit: every `*.test.js` in a package's dist, two files at once. e2e: `*.e2e.test.js`, one after another, since they
+ * share the lab. A failed test makes exit code 1; with CI set, so does a skipped one.
+ */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const PLACES = ["libs", "apps", "tools"];
+const GROUPS = {
+  unit: { pick: (file) => !file.endsWith(".e2e.test.js"), concurrency: 2, timeoutMs: 5 * 60_000 },
+  e2e: { pick: (file) => file.endsWith(".e2e.test.js"), concurrency: 1, timeoutMs: 20 * 60_000 },
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in GROUPS));
+if (unknown.length > 0) {
+  console.error(`Unknown group "${unknown[0]}": choose from ${Object.keys(GROUPS).join(", ")}`);
+  process.exit(2);
+}
+
+const totals = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
+for (const name of asked.length > 0 ? asked : Object.keys(GROUPS)) await runGroup(name);
+report();
+
+async function runGroup(name) {
+  const { pick, concurrency, timeoutMs } = GROUPS[name];
+  const files = testFiles().filter(pick);
+  console.log(`\n${name}: ${files.length} files, Node ${process.version}`);
+  if (files.length === 0) {
+    failures.push(`${name}: no test file was found; is it built?`);
+    return;
+  }
+  const stream = run({ files, concurrency, timeout: timeoutMs });
+  stream.on("test:pass", (event) => {
+    if (event.details.type === "suite") return;
+    if (event.skip !== undefined || event.todo !== undefined) totals.skipped++;
+    else totals.passed++;
+  });
+  stream.on("test:fail", (event) => {
+    if (event.details.type === "suite") return;
+    totals.failed++;
+    failures.push(`${event.file ?? ""}: ${event.name}`);
+  });
+  for await (const chunk of stream.compose(new spec())) process.stdout.write(chunk);
+}
+
+function testFiles() {
+  const packages = PLACES.flatMap((place) => folders(join(ROOT, place))).concat(
+    join(ROOT, "test"),
+    join(ROOT, "bench"),
+  );
+  return packages.flatMap((folder) => walk(join(folder, "dist"))).sort();
+}
+
+function folders(place) {
+  return readdirSync(place)
+    .map((name) => join(place, name))
+    .filter((path) => statSync(path).isDirectory());
+}
+
+function walk(folder) {
+  let entries;
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+  return entries.flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return walk(path);
+    return entry.name.endsWith(".test.js") ? [path] : [];
+  });
+}
+
+function report() {
+  for (const failure of failures) console.log(`failed: ${failure.replace(ROOT, "")}`);
+  const forbidden = process.env.CI !== undefined && totals.skipped > 0;
+  if (forbidden) console.log(`failed: ${totals.skipped} skipped; CI allows none`);
+  console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+  process.exit(failures.length > 0 || forbidden ? 1 : 0);
+}
