@@ -1,1 +1,4 @@
+export * from "./apply-hash.js";
+export * from "./delta-tracker.js";
 export * from "./ports.js";
+export * from "./status.js";

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createDeltaTracker } from "./delta-tracker.js";
+
+test("what is equal is pending on neither side", () => {
+  const tracker = createDeltaTracker();
+  tracker.setActual("a", "1");
+  tracker.setActual("gone", "1");
+  tracker.setDesired("a", "1");
+  tracker.setDesired("new", "1");
+  assert.deepEqual([...tracker.toInsert], ["new"]);
+  assert.deepEqual([...tracker.toRemove], ["gone"]);
+});
+
+test("a changed value is removed and inserted, and settles when both are done", () => {
+  const tracker = createDeltaTracker();
+  tracker.setActual("a", "1");
+  tracker.setDesired("a", "2");
+  assert.deepEqual([[...tracker.toInsert], [...tracker.toRemove]], [["a"], ["a"]]);
+  tracker.deleteActual("a");
+  tracker.setActual("a", "2");
+  assert.deepEqual([[...tracker.toInsert], [...tracker.toRemove]], [[], []]);
+});
+
+test("pending always equals the difference, for any sequence of calls", () => {
+  const call = fc.tuple(
+    fc.constantFrom("setDesired", "deleteDesired", "setActual", "deleteActual"),
+    fc.constantFrom("a", "b", "c"),
+    fc.constantFrom("1", "2"),
+  );
+  fc.assert(
+    fc.property(fc.array(call), (calls) => {
+      const tracker = createDeltaTracker();
+      for (const [name, key, value] of calls) {
+        if (name === "setDesired" || name === "setActual") tracker[name](key, value);
+        else if (name === "deleteDesired" || name === "deleteActual") tracker[name](key);
+      }
+      const { desired, actual } = tracker;
+      const insert = [...desired.keys()].filter((key) => desired.get(key) !== actual.get(key));
+      const remove = [...actual.keys()].filter((key) => desired.get(key) !== actual.get(key));
+      assert.deepEqual([...tracker.toInsert].sort(), insert.sort());
+      assert.deepEqual([...tracker.toRemove].sort(), remove.sort());
+    }),
+  );
+});

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createStatusTable } from "./status.js";
+
+test("a failed key is due after a wait that doubles, and a success ends it", () => {
+  const table = createStatusTable({ minMs: 100, maxMs: 300 });
+  table.failed("a", new Error("full"), 0);
+  assert.deepEqual([table.due(99), table.due(100)], [[], ["a"]]);
+  table.failed("a", new Error("full"), 100);
+  assert.equal(table.nextDue, 300);
+  table.failed("a", new Error("full"), 300);
+  assert.equal(table.nextDue, 600);
+  table.done("a", 600);
+  assert.deepEqual([table.nextDue, table.errors.size, table.get("a")], [undefined, 0, { state: "Done", since: 600 }]);
+});
+
+test("a failed key stays Error while it waits, whatever else is pending", () => {
+  const table = createStatusTable();
+  table.failed("a", new Error("full"), 0);
+  table.pending("a", 1);
+  table.pending("b", 1);
+  assert.deepEqual([table.get("a")?.state, table.get("b")?.state], ["Error", "Pending"]);
+});
+
+test("room makes what lacked it due at once, and nothing else", () => {
+  const table = createStatusTable();
+  table.failed("full", new Error("full"), 0);
+  table.failed("other", new Error("other"), 0);
+  table.hurry(1, (error) => error.message === "full");
+  assert.deepEqual(table.due(1), ["full"]);
+});

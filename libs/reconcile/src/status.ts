@@ -1,0 +1,92 @@
+/**
+ * The status of every object that is reconciled: Pending, Done, or Error with its reason and the time of the next try.
+ *
+ * A failed object is tried again with back-off while the others go on. Time enters as an argument (monotonic
+ * milliseconds).
+ */
+export type Status =
+  | { readonly state: "Pending"; readonly since: number }
+  | { readonly state: "Done"; readonly since: number }
+  | {
+      readonly state: "Error";
+      readonly since: number;
+      readonly error: Error;
+      /** Failures in a row. */
+      readonly failures: number;
+      /** When it is tried again. */
+      readonly retryAt: number;
+    };
+
+export interface StatusTable {
+  get(key: string): Status | undefined;
+  /** * -> Pending */
+  pending(key: string, now: number): void;
+  /** * -> Done */
+  done(key: string, now: number): void;
+  /** * -> Error; the wait doubles with each failure in a row. */
+  failed(key: string, error: Error, now: number): void;
+  forget(key: string): void;
+  /** Failed keys whose time has come. */
+  due(now: number): string[];
+  /** When the next failed key is due; undefined when none failed. */
+  readonly nextDue: number | undefined;
+  /** Makes failed keys due at once: what they lacked may be there now. */
+  hurry(now: number, wanted: (error: Error) => boolean): void;
+  /** Keys in state Error. */
+  readonly errors: ReadonlyMap<string, Error>;
+}
+
+export interface StatusOptions {
+  /** First and longest wait before a retry, in milliseconds. */
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 30_000 }): StatusTable {
+  const all = new Map<string, Status>();
+  const errors = new Map<string, Error>();
+
+  function failuresOf(key: string): number {
+    const known = all.get(key);
+    return known?.state === "Error" ? known.failures : 0;
+  }
+
+  function* failing(): Generator<[string, Extract<Status, { state: "Error" }>]> {
+    for (const key of errors.keys()) {
+      const status = all.get(key);
+      if (status?.state === "Error") yield [key, status];
+    }
+  }
+
+  function settle(key: string, state: "Pending" | "Done", now: number): void {
+    errors.delete(key);
+    if (all.get(key)?.state !== state) all.set(key, { state, since: now });
+  }
+
+  return {
+    errors,
+    get: (key) => all.get(key),
+    pending(key, now) {
+      if (!errors.has(key)) settle(key, "Pending", now);
+    },
+    done: (key, now) => settle(key, "Done", now),
+    failed(key, error, now) {
+      const failures = failuresOf(key) + 1;
+      const wait = Math.min(options.maxMs, options.minMs * 2 ** (failures - 1));
+      all.set(key, { state: "Error", since: now, error, failures, retryAt: now + wait });
+      errors.set(key, error);
+    },
+    forget(key) {
+      all.delete(key);
+      errors.delete(key);
+    },
+    due: (now) => [...failing()].filter(([, status]) => status.retryAt <= now).map(([key]) => key),
+    get nextDue() {
+      const times = [...failing()].map(([, status]) => status.retryAt);
+      return times.length === 0 ? undefined : Math.min(...times);
+    },
+    hurry(now, wanted) {
+      for (const [key, status] of failing()) if (wanted(status.error)) all.set(key, { ...status, retryAt: now });
+    },
+  };
+}

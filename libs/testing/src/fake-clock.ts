@@ -1,0 +1,55 @@
+/** A clock that stands still until a test moves it. */
+import type { Clock } from "@isthmus/model";
+
+export interface FakeClock extends Clock {
+  /** Moves on by `ms` and ends the delays whose time has come, in their order. */
+  advance(ms: number): Promise<void>;
+  /** Delays that wait. */
+  readonly waiting: number;
+}
+
+interface Sleeper {
+  readonly at: number;
+  readonly wake: () => void;
+}
+
+/** `startMicros`: the wall clock at the beginning. */
+export function createFakeClock(startMicros = 1_700_000_000_000_000): FakeClock {
+  let now = 0;
+  let sleepers: Sleeper[] = [];
+  return {
+    now: () => now,
+    wallMicros: () => startMicros + now * 1000,
+    delay: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal?.aborted === true) return reject(signal.reason);
+        const sleeper: Sleeper = { at: now + ms, wake: resolve };
+        sleepers.push(sleeper);
+        signal?.addEventListener("abort", () => {
+          sleepers = sleepers.filter((other) => other !== sleeper);
+          reject(signal.reason);
+        });
+      }),
+    async advance(ms) {
+      const end = now + ms;
+      for (;;) {
+        const next = [...sleepers].sort((a, b) => a.at - b.at)[0];
+        if (next === undefined || next.at > end) break;
+        now = next.at;
+        sleepers = sleepers.filter((other) => other !== next);
+        next.wake();
+        await settle();
+      }
+      now = end;
+      await settle();
+    },
+    get waiting() {
+      return sleepers.length;
+    },
+  };
+}
+
+/** Lets every promise that can go on do so. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
