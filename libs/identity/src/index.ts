@@ -1,1 +1,2 @@
-export {};
+export * from "./number.js";
+export * from "./reserved.js";

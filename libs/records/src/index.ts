@@ -1,1 +1,10 @@
-export {};
+export * from "./canonical.js";
+export { asBuffer, bucketOf, hashRecord, recordHash, sameBytes } from "./hash.js";
+export * from "./keys.js";
+export * from "./kinds.js";
+export * from "./position.js";
+export * from "./record-table.js";
+export * from "./source-index.js";
+export { accumulate, emptySum, type Sum, sumBytes } from "./sum.js";
+export * from "./types.js";
+export * from "./validate.js";

@@ -19,7 +19,7 @@ export interface HashedRecord {
 /** Count and sum (mod 2^128, big-endian, 16 bytes) per kind: what makes loss visible. */
 export interface KindDigest {
   readonly count: number;
-  readonly sum: Uint8Array;
+  readonly sum: Buffer;
 }
 
 /** Where a reader is in a source. `total` order only within one store id. */

@@ -66,6 +66,8 @@ export interface SourceReport {
   sums: KindSum[];
   refused: RefusedCount[];
   repairs: number;
+  /** our wall clock minus the peer's, at least; 0 when it is within the delay of the store */
+  skewMs: number;
 }
 
 export interface RefusedCount {
@@ -544,6 +546,7 @@ function createBaseSourceReport(): SourceReport {
     sums: [],
     refused: [],
     repairs: 0,
+    skewMs: 0,
   };
 }
 
@@ -584,6 +587,9 @@ export const SourceReport: MessageFns<SourceReport> = {
     }
     if (message.repairs !== 0) {
       writer.uint32(88).uint32(message.repairs);
+    }
+    if (message.skewMs !== 0) {
+      writer.uint32(96).sint32(message.skewMs);
     }
     return writer;
   },
@@ -689,6 +695,14 @@ export const SourceReport: MessageFns<SourceReport> = {
             message.repairs = reader.uint32();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.skewMs = reader.sint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -717,6 +731,7 @@ export const SourceReport: MessageFns<SourceReport> = {
     message.sums = object.sums?.map((e) => KindSum.fromPartial(e)) || [];
     message.refused = object.refused?.map((e) => RefusedCount.fromPartial(e)) || [];
     message.repairs = object.repairs ?? 0;
+    message.skewMs = object.skewMs ?? 0;
     return message;
   },
 };

@@ -76,6 +76,12 @@ export interface Head {
   minReader: number;
   /** sorted */
   capabilities: string[];
+  /**
+   * Origin times live here and not in record values: when the writer's apiserver saw the newest content of this txn
+   * (microseconds, 0 = nothing new), and when it wrote, both by its own wall clock.
+   */
+  observedUs: bigint;
+  writtenUs: bigint;
 }
 
 export interface KindSum {
@@ -260,6 +266,8 @@ function createBaseHead(): Head {
     kubeAgeMs: 0,
     minReader: 0,
     capabilities: [],
+    observedUs: 0n,
+    writtenUs: 0n,
   };
 }
 
@@ -300,6 +308,18 @@ export const Head: MessageFns<Head> = {
     }
     for (const v of message.capabilities) {
       writer.uint32(82).string(v!);
+    }
+    if (message.observedUs !== 0n) {
+      if (BigInt.asUintN(64, message.observedUs) !== message.observedUs) {
+        throw new globalThis.Error("value provided for field message.observedUs of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.observedUs);
+    }
+    if (message.writtenUs !== 0n) {
+      if (BigInt.asUintN(64, message.writtenUs) !== message.writtenUs) {
+        throw new globalThis.Error("value provided for field message.writtenUs of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.writtenUs);
     }
     return writer;
   },
@@ -397,6 +417,22 @@ export const Head: MessageFns<Head> = {
             message.capabilities.push(reader.string());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.observedUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.writtenUs = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -424,6 +460,10 @@ export const Head: MessageFns<Head> = {
     message.kubeAgeMs = object.kubeAgeMs ?? 0;
     message.minReader = object.minReader ?? 0;
     message.capabilities = object.capabilities?.map((e) => e) || [];
+    message.observedUs = (object.observedUs !== undefined && object.observedUs !== null)
+      ? BigInt(object.observedUs)
+      : 0n;
+    message.writtenUs = (object.writtenUs !== undefined && object.writtenUs !== null) ? BigInt(object.writtenUs) : 0n;
     return message;
   },
 };

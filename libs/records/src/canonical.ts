@@ -1,0 +1,98 @@
+/**
+ * The canonical bytes of records: repeated fields sorted, duplicates dropped, so that two replicas fed the same objects in
+ * any order write the same bytes. Readers never encode again.
+ */
+import {
+  type Backend,
+  Endpoint,
+  Identity,
+  Kind,
+  type NamedPort,
+  Node,
+  NodeConfig,
+  type Port,
+  type Prefix,
+  Service,
+  ServiceConfig,
+  Slice,
+} from "@isthmus/proto";
+import { hashRecord } from "./hash.js";
+import type { HashedRecord } from "./types.js";
+
+export function encodeIdentity(value: Identity): Uint8Array {
+  return Identity.encode({ labels: sorted(value.labels, (label) => `${label.key}\0${label.value}`) }).finish();
+}
+
+/** Addresses keep their order: InternalIP first is a meaning. */
+export function encodeNode(value: Node): Uint8Array {
+  return Node.encode({ ...value, podCidrs: sorted(value.podCidrs, prefixText) }).finish();
+}
+
+export function encodeEndpoint(value: Endpoint): Uint8Array {
+  return Endpoint.encode({ ...value, ports: sorted(value.ports, namedPortText) }).finish();
+}
+
+export function encodeService(value: Service): Uint8Array {
+  return Service.encode({
+    ...value,
+    ports: sorted(value.ports, portText),
+    frontends: sorted(value.frontends, bytesText),
+  }).finish();
+}
+
+export function encodeSlice(value: Slice): Uint8Array {
+  const backends = value.backends.map((backend) => ({
+    ...backend,
+    forZones: sorted(backend.forZones, (zone) => zone),
+  }));
+  return Slice.encode({
+    ...value,
+    ports: sorted(value.ports, portText),
+    backends: sorted(backends, backendText),
+  }).finish();
+}
+
+/** Tiers keep their order: it is their meaning. */
+export function encodeServiceConfig(value: ServiceConfig): Uint8Array {
+  return ServiceConfig.encode({
+    ...value,
+    weights: sorted(value.weights, (weight) => weight.cluster),
+    notes: sorted(value.notes, (note) => note),
+  }).finish();
+}
+
+export function encodeNodeConfig(value: NodeConfig): Uint8Array {
+  return NodeConfig.encode({
+    ...value,
+    podCidrs: sorted(value.podCidrs, prefixText),
+    serviceCidrs: sorted(value.serviceCidrs, prefixText),
+  }).finish();
+}
+
+/** A record of canonical bytes. */
+export const record = {
+  identity: (key: string, value: Identity): HashedRecord => hashRecord(Kind.KIND_IDENTITY, key, encodeIdentity(value)),
+  node: (key: string, value: Node): HashedRecord => hashRecord(Kind.KIND_NODE, key, encodeNode(value)),
+  endpoint: (key: string, value: Endpoint): HashedRecord => hashRecord(Kind.KIND_ENDPOINT, key, encodeEndpoint(value)),
+  service: (key: string, value: Service): HashedRecord => hashRecord(Kind.KIND_SERVICE, key, encodeService(value)),
+  slice: (key: string, value: Slice): HashedRecord => hashRecord(Kind.KIND_SLICE, key, encodeSlice(value)),
+  serviceConfig: (key: string, value: ServiceConfig): HashedRecord =>
+    hashRecord(Kind.KIND_SERVICE_CONFIG, key, encodeServiceConfig(value)),
+  nodeConfig: (key: string, value: NodeConfig): HashedRecord =>
+    hashRecord(Kind.KIND_NODE_CONFIG, key, encodeNodeConfig(value)),
+} as const;
+
+/** Sorted by text, equal texts once. Comparison is by code unit: the same on every machine. */
+function sorted<T>(values: readonly T[], text: (value: T) => string): T[] {
+  const byText = new Map(values.map((value) => [text(value), value]));
+  return [...byText.entries()].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, value]) => value);
+}
+
+const bytesText = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+const number = (value: number): string => String(value).padStart(10, "0");
+const prefixText = (prefix: Prefix): string => `${bytesText(prefix.address)}/${number(prefix.length)}`;
+const portText = (port: Port): string => `${port.name}\0${number(port.protocol)}\0${number(port.port)}`;
+const namedPortText = (port: NamedPort): string => `${port.name}\0${number(port.protocol)}\0${number(port.port)}`;
+/** The address leads; the rest only decides between two claims of one address, the same way everywhere. */
+const backendText = (backend: Backend): string =>
+  `${bytesText(backend.address)}\0${number(backend.conditions)}\0${backend.podUid}\0${backend.node}\0${backend.hostname}\0${backend.zone}\0${number(backend.weight)}\0${backend.forZones.join(",")}`;

@@ -1,0 +1,109 @@
+/**
+ * The order in which keys last changed, tombstones included.
+ *
+ *   | slice b @7 | ·stale· | node n1 @9 | tombstone slice a @10 |     every key counts once: its newest slot
+ *
+ * Appending is O(1); stale slots and the oldest tombstones are swept when they outgrow the rest.
+ */
+import type { Kind } from "@isthmus/proto";
+import { byApplyOrder, byDeleteOrder } from "./kinds.js";
+import type { Point } from "./spans.js";
+import type { HashedRecord } from "./types.js";
+
+/** What was written at one seq. */
+export interface LogEntry extends Point {
+  readonly seq: number;
+  readonly kind: Kind;
+  readonly key: string;
+  /** Undefined: a tombstone. */
+  readonly record: HashedRecord | undefined;
+  readonly observedMicros: number;
+}
+
+export interface Collected {
+  readonly upserts: HashedRecord[];
+  readonly deletes: { readonly kind: Kind; readonly key: string }[];
+  readonly observedMicros: number;
+}
+
+export interface ChangeLog {
+  readonly seq: number;
+  /** The newest tombstone forgotten: deletions up to it are not known. */
+  readonly floor: LogEntry | undefined;
+  append(entry: Omit<LogEntry, "seq">): void;
+  /** The first slot after `seq`. */
+  slotAfter(seq: number): number;
+  /** Walks back from the tail while `unknown`; returns the first slot of what was walked. */
+  slotWhile(unknown: (entry: LogEntry) => boolean): number;
+  seqBefore(slot: number): number;
+  /** Latest state of every key from `slot` on: upserts in apply order, deletes in reverse. */
+  collect(slot: number): Collected;
+}
+
+export function createChangeLog(maxTombstones: number): ChangeLog {
+  const newest = new Map<string, LogEntry>();
+  let slots: LogEntry[] = [];
+  let seq = 0;
+  let tombstones = 0;
+  let floor: LogEntry | undefined;
+
+  const sweep = (): void => {
+    let surplus = tombstones > maxTombstones ? tombstones - (maxTombstones >> 1) : 0;
+    slots = slots.filter((entry) => {
+      if (newest.get(entry.key) !== entry) return false;
+      if (entry.record !== undefined || surplus === 0) return true;
+      surplus--;
+      tombstones--;
+      newest.delete(entry.key);
+      floor = entry;
+      return false;
+    });
+  };
+  return {
+    get seq() {
+      return seq;
+    },
+    get floor() {
+      return floor;
+    },
+    append(written) {
+      const entry: LogEntry = { ...written, seq: ++seq };
+      const old = newest.get(entry.key);
+      if (old !== undefined && old.record === undefined) tombstones--;
+      if (entry.record === undefined) tombstones++;
+      newest.set(entry.key, entry);
+      slots.push(entry);
+      if (tombstones > maxTombstones || slots.length > 2 * newest.size + 1024) sweep();
+    },
+    slotAfter(after) {
+      let [low, high] = [0, slots.length];
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if ((slots[middle]?.seq ?? 0) <= after) low = middle + 1;
+        else high = middle;
+      }
+      return low;
+    },
+    slotWhile(unknown) {
+      let slot = slots.length;
+      for (let entry = slots[slot - 1]; entry !== undefined && unknown(entry); entry = slots[slot - 1]) slot--;
+      return slot;
+    },
+    seqBefore: (slot) => slots[slot - 1]?.seq ?? 0,
+    collect(slot) {
+      const found: LogEntry[] = [];
+      for (let i = slot; i < slots.length; i++) {
+        const entry = slots[i];
+        if (entry !== undefined && newest.get(entry.key) === entry) found.push(entry);
+      }
+      return {
+        upserts: found.flatMap(({ record }) => (record === undefined ? [] : [record])).sort(byApplyOrder),
+        deletes: found
+          .filter(({ record }) => record === undefined)
+          .map(({ kind, key }) => ({ kind, key }))
+          .sort(byDeleteOrder),
+        observedMicros: found.reduce((max, entry) => Math.max(max, entry.observedMicros), 0),
+      };
+    },
+  };
+}

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { identityNumber } from "@isthmus/identity";
+import { parseAddress, parseClusterId, serviceName } from "@isthmus/model";
+import { Kind } from "@isthmus/proto";
+import {
+  endpointKey,
+  identityKey,
+  nodeConfigKey,
+  nodeKey,
+  parseKey,
+  serviceConfigKey,
+  serviceKey,
+  sliceKey,
+} from "./keys.js";
+import { byApplyOrder, kindOfKey } from "./kinds.js";
+
+const shop = serviceName("shop", "cart");
+
+test("every key is read back as what wrote it", () => {
+  const keys = [
+    [identityKey(identityNumber(parseClusterId(1), 256)), Kind.KIND_IDENTITY],
+    [nodeKey("east-1.example"), Kind.KIND_NODE],
+    [endpointKey(parseAddress("10.1.2.3")), Kind.KIND_ENDPOINT],
+    [endpointKey(parseAddress("fd00::1")), Kind.KIND_ENDPOINT],
+    [serviceKey(shop), Kind.KIND_SERVICE],
+    [sliceKey(shop, "cart-x7k2p"), Kind.KIND_SLICE],
+    [serviceConfigKey(shop), Kind.KIND_SERVICE_CONFIG],
+    [nodeConfigKey("east-1"), Kind.KIND_NODE_CONFIG],
+  ] as const;
+  for (const [key, kind] of keys) {
+    assert.equal(parseKey(key)?.kind, kind, key);
+    assert.equal(kindOfKey(key), kind, key);
+  }
+});
+
+test("a key that is not written exactly so is refused", () => {
+  for (const key of [
+    "",
+    "head",
+    "nodes",
+    "nodes/",
+    "nodes/a/b",
+    "nodes/A",
+    "identities/01048832",
+    "identities/x",
+    "endpoints/010.1.2.3",
+    "endpoints/FD00::1",
+    "endpoints/::ffff:10.1.2.3",
+    "services/cart",
+    "services/shop/cart/",
+    "slices/shop/cart",
+    "slices/shop/cart/x/y",
+    "slices/shop/../x",
+    "policies/a",
+  ])
+    assert.equal(parseKey(key), undefined, key);
+});
+
+test("identity goes before node, endpoint, service, slice", () => {
+  const keys = ["slices/a/b/c", "services/a/b", "endpoints/10.0.0.1", "nodes/n", "identities/1048832"];
+  const sorted = keys.map((key) => ({ key, kind: kindOfKey(key) ?? Kind.KIND_UNSPECIFIED })).sort(byApplyOrder);
+  assert.deepEqual(
+    sorted.map(({ key }) => key),
+    [...keys].reverse(),
+  );
+});

@@ -1,0 +1,70 @@
+/**
+ * Record keys, relative to their source's prefix:
+ *
+ *   identities/<number>                nodes/<node>                     endpoints/<ip>
+ *   services/<ns>/<name>               slices/<ns>/<service>/<slice>
+ *   service-configs/<ns>/<name>        node-configs/<node>
+ *
+ * A key has exactly one text: addresses in canonical form, numbers without leading zeros.
+ */
+import { formatIdentity, type IdentityNumber, parseIdentity } from "@isthmus/identity";
+import { type Address, formatAddress, parseAddress, type ServiceName, serviceName } from "@isthmus/model";
+import { Kind } from "@isthmus/proto";
+import { kindOfKey } from "./kinds.js";
+
+export type ParsedKey =
+  | { readonly kind: Kind.KIND_IDENTITY; readonly identity: IdentityNumber }
+  | { readonly kind: Kind.KIND_NODE | Kind.KIND_NODE_CONFIG; readonly node: string }
+  | { readonly kind: Kind.KIND_ENDPOINT; readonly address: Address }
+  | { readonly kind: Kind.KIND_SERVICE | Kind.KIND_SERVICE_CONFIG; readonly service: ServiceName }
+  | { readonly kind: Kind.KIND_SLICE; readonly service: ServiceName; readonly slice: string };
+
+export const identityKey = (identity: IdentityNumber): string => `identities/${formatIdentity(identity)}`;
+export const nodeKey = (node: string): string => `nodes/${node}`;
+export const endpointKey = (address: Uint8Array): string => `endpoints/${formatAddress(address)}`;
+export const serviceKey = (service: ServiceName): string => `services/${service}`;
+export const sliceKey = (service: ServiceName, slice: string): string => `slices/${service}/${slice}`;
+export const serviceConfigKey = (service: ServiceName): string => `service-configs/${service}`;
+export const nodeConfigKey = (node: string): string => `node-configs/${node}`;
+
+/** Reads a relative key; undefined when it is not exactly what the functions above write. */
+export function parseKey(key: string): ParsedKey | undefined {
+  const kind = kindOfKey(key);
+  const [, first = "", second = "", third = ""] = key.split("/");
+  const names = [first, second, third].slice(0, key.split("/").length - 1);
+  if (kind === undefined || key.split("/").length > 4 || !names.every(isObjectName)) return undefined;
+  switch (kind) {
+    case Kind.KIND_IDENTITY:
+      return names.length === 1 ? attempt(() => ({ kind, identity: parseIdentity(first) })) : undefined;
+    case Kind.KIND_ENDPOINT:
+      return names.length === 1 ? parseEndpoint(first) : undefined;
+    case Kind.KIND_NODE:
+    case Kind.KIND_NODE_CONFIG:
+      return names.length === 1 ? { kind, node: first } : undefined;
+    case Kind.KIND_SERVICE:
+    case Kind.KIND_SERVICE_CONFIG:
+      return names.length === 2 ? { kind, service: serviceName(first, second) } : undefined;
+    case Kind.KIND_SLICE:
+      return names.length === 3 ? { kind, service: serviceName(first, second), slice: third } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function parseEndpoint(text: string): ParsedKey | undefined {
+  const address = attempt(() => parseAddress(text));
+  return address !== undefined && formatAddress(address) === text ? { kind: Kind.KIND_ENDPOINT, address } : undefined;
+}
+
+/** DNS subdomain, or an address (which also holds colons). */
+function isObjectName(text: string): boolean {
+  return text.length > 0 && text.length <= 253 && /^[a-z0-9:]([-a-z0-9.:]*[a-z0-9:])?$/.test(text);
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

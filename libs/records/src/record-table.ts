@@ -1,0 +1,92 @@
+/**
+ * Records by key with their digests per kind, kept up to date by every write: O(1) per change.
+ *
+ * Used wherever a side must say what it holds: the publisher (what stands in the store), the reader (what it received,
+ * the refused included), the index (what it hands on).
+ */
+import type { Kind, KindSum } from "@isthmus/proto";
+import { KINDS } from "./kinds.js";
+import { accumulate, emptySum, type Sum, sumBytes } from "./sum.js";
+import type { HashedRecord, KindDigest } from "./types.js";
+
+export interface RecordTable {
+  get(key: string): HashedRecord | undefined;
+  /** Puts a record; returns the one it replaced. */
+  set(record: HashedRecord): HashedRecord | undefined;
+  /** Removes a record; returns it when it was there. */
+  delete(key: string): HashedRecord | undefined;
+  readonly size: number;
+  /** Records of one kind, or of all kinds in apply order. */
+  records(kind?: Kind): Iterable<HashedRecord>;
+  digest(kind: Kind): KindDigest;
+  /** Digests of `kinds` in their order, each marked as exported. */
+  sums(kinds: readonly Kind[]): KindSum[];
+}
+
+interface Shelf {
+  readonly records: Map<string, HashedRecord>;
+  readonly sum: Sum;
+}
+
+export function createRecordTable(): RecordTable {
+  const shelves = new Map<Kind, Shelf>(KINDS.map((kind) => [kind, { records: new Map(), sum: emptySum() }]));
+  const kinds = new Map<string, Kind>();
+  const shelf = (kind: Kind): Shelf => {
+    const found = shelves.get(kind) ?? { records: new Map(), sum: emptySum() };
+    shelves.set(kind, found);
+    return found;
+  };
+  const remove = (key: string): HashedRecord | undefined => {
+    const kind = kinds.get(key);
+    if (kind === undefined) return undefined;
+    const { records, sum } = shelf(kind);
+    const old = records.get(key);
+    if (old !== undefined) accumulate(sum, old.hash, -1);
+    records.delete(key);
+    kinds.delete(key);
+    return old;
+  };
+  const digest = (kind: Kind): KindDigest => {
+    const { records, sum } = shelf(kind);
+    return { count: records.size, sum: sumBytes(sum) };
+  };
+  return {
+    get: (key) => {
+      const kind = kinds.get(key);
+      return kind === undefined ? undefined : shelves.get(kind)?.records.get(key);
+    },
+    set: (record) => {
+      const old = remove(record.key);
+      const { records, sum } = shelf(record.kind);
+      records.set(record.key, record);
+      kinds.set(record.key, record.kind);
+      accumulate(sum, record.hash, 1);
+      return old;
+    },
+    delete: remove,
+    get size() {
+      return kinds.size;
+    },
+    *records(kind) {
+      if (kind !== undefined) yield* shelf(kind).records.values();
+      else for (const each of shelves.values()) yield* each.records.values();
+    },
+    digest,
+    sums: (wanted) =>
+      wanted.map((kind) => {
+        const { count, sum } = digest(kind);
+        return { kind, exported: true, count, sum };
+      }),
+  };
+}
+
+/** True when both name the same counts and sums; kinds that are missing or not exported count as empty. */
+export function sameSums(a: readonly KindSum[], b: readonly KindSum[]): boolean {
+  const text = (sums: readonly KindSum[]): string =>
+    sums
+      .filter((sum) => sum.exported && sum.count > 0)
+      .map((sum) => `${sum.kind}:${sum.count}:${Buffer.from(sum.sum).toString("hex")}`)
+      .sort()
+      .join(" ");
+  return text(a) === text(b);
+}

@@ -1,0 +1,162 @@
+/**
+ * One source in memory: its records and the order in which they last changed.
+ *
+ * In: `SourceChange`s. Out: what happened after a cursor or after a position, digests, buckets, notifications.
+ * A change costs O(records changed). A client is a number (`seq`); a slow one gets latest state, never a queue.
+ * Tombstones are bounded (`maxTombstones`, default 16,384): a position older than the oldest one dropped is "too-old".
+ * Positions that bring no content are remembered silently; listeners hear of them with the next content, or when a client
+ * comes that is already there (`since`), so that `from` of one change is always `position` of the one before.
+ */
+import type { Kind, KindSum, Position } from "@isthmus/proto";
+import { createChangeLog } from "./change-log.js";
+import { bucketOf, sameBytes } from "./hash.js";
+import { byApplyOrder, byDeleteOrder, KINDS } from "./kinds.js";
+import { isAtMost } from "./position.js";
+import { createRecordTable } from "./record-table.js";
+import { createSpans, includes } from "./spans.js";
+import { accumulate, emptySum, sumBytes } from "./sum.js";
+import type { HashedRecord, KindDigest, SourceChange } from "./types.js";
+
+export const MAX_TOMBSTONES = 16_384;
+
+/** What happened between two points of the index; upserts in apply order, deletes in reverse. */
+export interface IndexDelta extends SourceChange {
+  /** The position before; undefined before the first change: what follows is a first sync. */
+  readonly from: Position | undefined;
+  readonly fromSeq: number;
+  readonly toSeq: number;
+}
+
+/**
+ * `behind`: the position asked for is newer than this index. `too-old`: deletions since then are not known.
+ * `other-store`: it belongs to a store that this index never followed, or left before.
+ */
+export type Since = IndexDelta | "behind" | "too-old" | "other-store";
+
+export interface SourceIndex {
+  /** Newest position known; undefined before the first change. */
+  readonly position: Position | undefined;
+  /** The position that listeners and deltas are at; at most `position`. */
+  readonly announced: Position | undefined;
+  /** The tail: a cursor that has seen everything. */
+  readonly seq: number;
+  readonly size: number;
+  /** Applies a change; records that are equal already cost nothing. Returns what listeners were told. */
+  apply(change: SourceChange): IndexDelta | undefined;
+  get(key: string): HashedRecord | undefined;
+  /** Records of one kind, or all in apply order. */
+  records(kind?: Kind): Iterable<HashedRecord>;
+  digest(kind: Kind): KindDigest;
+  /** Digests of the kinds given (default: all), in apply order. */
+  sums(kinds?: readonly Kind[]): KindSum[];
+  /** 256 sums of one kind. */
+  buckets(kind: Kind): Buffer[];
+  /** Records of one kind in the buckets wanted. */
+  bucketRecords(kind: Kind, wanted: ReadonlySet<number>): Map<number, HashedRecord[]>;
+  /** Everything after a cursor; undefined when its deletions are forgotten (take a fresh snapshot). */
+  after(seq: number): IndexDelta | undefined;
+  /** Everything after a position that a client holds. */
+  since(have: Position): Since;
+  /** Called with each change, after it is in the index. Returns the way to stop. */
+  onChange(listener: (delta: IndexDelta) => void): () => void;
+}
+
+export interface SourceIndexOptions {
+  readonly maxTombstones?: number;
+}
+
+export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex {
+  const table = createRecordTable();
+  const log = createChangeLog(options.maxTombstones ?? MAX_TOMBSTONES);
+  const spans = createSpans();
+  const listeners = new Set<(delta: IndexDelta) => void>();
+  let announced: Position | undefined;
+
+  const isNew = (record: HashedRecord): boolean => {
+    const old = table.get(record.key);
+    return old === undefined || old.kind !== record.kind || !sameBytes(old.hash, record.hash);
+  };
+  const announce = (position: Position, fromSeq: number, content: Omit<SourceChange, "position">): IndexDelta => {
+    const delta: IndexDelta = { ...content, position, from: announced, fromSeq, toSeq: log.seq };
+    announced = position;
+    for (const listener of [...listeners]) listener(delta);
+    return delta;
+  };
+  const delta = (position: Position, slot: number, fromSeq: number, from: Position | undefined): IndexDelta => ({
+    ...log.collect(slot),
+    position,
+    from,
+    fromSeq,
+    toSeq: log.seq,
+  });
+
+  return {
+    get position() {
+      return spans.current?.last;
+    },
+    get announced() {
+      return announced;
+    },
+    get seq() {
+      return log.seq;
+    },
+    get size() {
+      return table.size;
+    },
+    apply({ position, observedMicros, ...content }) {
+      const upserts = content.upserts.filter(isNew).sort(byApplyOrder);
+      const deletes = content.deletes.filter(({ key }) => table.get(key) !== undefined).sort(byDeleteOrder);
+      const span = spans.enter(position);
+      if (upserts.length === 0 && deletes.length === 0 && announced !== undefined) return undefined;
+      const fromSeq = log.seq;
+      for (const record of upserts) {
+        table.set(record);
+        log.append({ kind: record.kind, key: record.key, record, span, position, observedMicros });
+      }
+      for (const { kind, key } of deletes) {
+        table.delete(key);
+        log.append({ kind, key, record: undefined, span, position, observedMicros });
+      }
+      return announce(position, fromSeq, { upserts, deletes, observedMicros });
+    },
+    get: table.get,
+    records: table.records,
+    digest: table.digest,
+    sums: (kinds = KINDS) => table.sums(kinds),
+    buckets(kind) {
+      const sums = Array.from({ length: 256 }, emptySum);
+      for (const record of table.records(kind)) {
+        const sum = sums[bucketOf(record.key)];
+        if (sum !== undefined) accumulate(sum, record.hash, 1);
+      }
+      return sums.map(sumBytes);
+    },
+    bucketRecords(kind, wanted) {
+      const found = new Map<number, HashedRecord[]>([...wanted].map((bucket) => [bucket, []]));
+      for (const record of table.records(kind)) found.get(bucketOf(record.key))?.push(record);
+      return found;
+    },
+    after(seq) {
+      if (announced === undefined || seq < (log.floor?.seq ?? 0)) return undefined;
+      return delta(announced, log.slotAfter(seq), seq, undefined);
+    },
+    since(have) {
+      const current = spans.current;
+      const span = spans.find(have.storeId);
+      if (current === undefined || announced === undefined) return "behind";
+      if (span === undefined) return "other-store";
+      if (!isAtMost(have, span.last)) return span === current ? "behind" : "other-store";
+      if (!isAtMost(span.first, have)) return "too-old";
+      if (span === current && !isAtMost(have, announced)) {
+        announce(current.last, log.seq, { upserts: [], deletes: [], observedMicros: 0 });
+      }
+      const slot = log.slotWhile((entry) => !includes(span, have, entry));
+      if (!includes(span, have, log.floor)) return "too-old";
+      return delta(announced, slot, Math.max(log.seqBefore(slot), log.floor?.seq ?? 0), have);
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { identityNumber } from "@isthmus/identity";
+import { parseAddress, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
+import { Endpoint, Family, Node, Service, Slice } from "@isthmus/proto";
+import { asBuffer, hashRecord } from "./hash.js";
+import { kindOfKey } from "./kinds.js";
+import type { PeerLimits } from "./types.js";
+import { MAX_VALUE_BYTES, validateRecord } from "./validate.js";
+
+const limits: PeerLimits = {
+  cluster: parseClusterName("west"),
+  id: parseClusterId(2),
+  podCidrs: [parsePrefix("10.2.0.0/16"), parsePrefix("fd02::/48")],
+  foreign: [parsePrefix("10.1.0.0/16"), parsePrefix("10.101.0.0/16")],
+};
+const address = (text: string): Buffer => asBuffer(parseAddress(text));
+const backend = (text: string) => ({
+  address: address(text),
+  conditions: 3,
+  weight: 0,
+  node: "",
+  zone: "",
+  forZones: [],
+  hostname: "",
+  podUid: "",
+});
+const slice = (...addresses: string[]) =>
+  Slice.encode({ family: Family.FAMILY_IPV4, ports: [], backends: addresses.map(backend) }).finish();
+const endpoint = (text: string, identity = identityNumber(limits.id, 300) as number) =>
+  Endpoint.encode({
+    address: address(text),
+    identity,
+    node: "",
+    namespace: "",
+    pod: "",
+    podUid: "",
+    ports: [],
+  }).finish();
+const node = (name: string, cidr: string, ip = "192.168.7.1") => {
+  const { address: base, length } = parsePrefix(cidr);
+  const none = Buffer.alloc(0);
+  return Node.encode({
+    name,
+    addresses: [address(ip)],
+    podCidrs: [{ address: asBuffer(base), length }],
+    tunnel: none,
+    health: none,
+    zone: "",
+    region: "",
+    conditions: 1,
+  }).finish();
+};
+const verdict = (key: string, value: Uint8Array): string => {
+  const found = validateRecord(hashRecord(kindOfKey(key) ?? 0, key, value), limits);
+  return found.ok ? "ok" : found.reason;
+};
+
+test("what fits is taken", () => {
+  assert.equal(verdict("slices/a/b/c", slice("10.2.0.1", "fd02::1")), "ok");
+  assert.equal(verdict("endpoints/10.2.0.1", endpoint("10.2.0.1")), "ok");
+  assert.equal(verdict("nodes/w1", node("w1", "10.2.1.0/24")), "ok");
+  assert.equal(verdict(`identities/${identityNumber(limits.id, 256)}`, Buffer.alloc(0)), "ok");
+  assert.equal(
+    verdict("services/a/b", Service.encode(Service.create({ frontends: [address("10.102.0.1")] })).finish()),
+    "ok",
+  );
+});
+
+test("each misfit has its reason", () => {
+  const cases: readonly (readonly [string, Uint8Array, string])[] = [
+    ["slices/a/b", slice("10.2.0.1"), "malformed-key"],
+    ["service-configs/a/b", Buffer.alloc(0), "malformed-key"],
+    ["slices/a/b/c", Buffer.from([0xff, 0xff]), "malformed-value"],
+    ["slices/a/b/c", slice("10.2.0.1", "10.3.0.1"), "address-outside-cidr"],
+    ["slices/a/b/c", slice("10.1.0.1"), "address-of-another-member"],
+    ["slices/a/b/c", slice("127.0.0.1"), "address-forbidden"],
+    ["slices/a/b/c", slice("169.254.1.1"), "address-forbidden"],
+    ["slices/a/b/c", slice("224.0.0.1"), "address-forbidden"],
+    ["slices/a/b/c", slice("0.0.0.0"), "address-forbidden"],
+    ["slices/a/b/c", slice("fe80::1"), "address-forbidden"],
+    ["slices/a/b/c", slice("ff02::1"), "address-forbidden"],
+    ["slices/a/b/c", slice("::1"), "address-forbidden"],
+    ["slices/a/b/c", slice("::"), "address-forbidden"],
+    ["slices/a/b/c", Buffer.alloc(MAX_VALUE_BYTES + 1), "too-large"],
+    ["endpoints/10.2.0.1", endpoint("10.2.0.2"), "key-mismatch"],
+    ["endpoints/10.2.0.1", endpoint("10.2.0.1", identityNumber(parseClusterId(3), 300)), "foreign-identity"],
+    ["endpoints/10.2.0.1", endpoint("10.2.0.1", 2), "foreign-identity"],
+    ["endpoints/10.1.0.1", endpoint("10.1.0.1"), "address-of-another-member"],
+    [`identities/${identityNumber(parseClusterId(3), 256)}`, Buffer.alloc(0), "foreign-identity"],
+    ["nodes/w1", node("w2", "10.2.1.0/24"), "key-mismatch"],
+    ["nodes/w1", node("w1", "10.0.0.0/8"), "address-outside-cidr"],
+    ["nodes/w1", node("w1", "10.2.1.0/24", "10.1.0.9"), "address-of-another-member"],
+  ];
+  for (const [key, value, reason] of cases) assert.equal(verdict(key, value), reason, `${key} ${reason}`);
+});
+
+test("the sentence names the record, the peer and what is wrong", () => {
+  const found = validateRecord(hashRecord(5, "slices/a/b/c", slice("10.3.0.1")), limits);
+  assert.equal(
+    found.ok ? "" : found.sentence,
+    'Cannot use record "slices/a/b/c" of cluster "west": address 10.3.0.1 is outside its pod CIDRs',
+  );
+});
