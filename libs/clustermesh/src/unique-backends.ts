@@ -4,21 +4,17 @@
  * In: tiers of backends in any order. Out: the same tiers without duplicates, each sorted by cluster, address, port;
  * equal for every order of the input.
  */
-import { bytesKey } from "@isthmus/model";
 import type { MergedBackend, MergedTier } from "./types.js";
 
 export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTier[] {
-  const winners = new Map<string, Candidate>();
-  for (const [tier, { backends }] of tiers.entries()) {
-    for (const backend of backends) {
-      const key = `${bytesKey(backend.address)}${backend.port}/${backend.protocol}`;
-      const other = winners.get(key);
-      const candidate = { backend, tier };
-      if (other === undefined || preference(candidate, other) < 0) winners.set(key, candidate);
-    }
-  }
+  const candidates = tiers.flatMap(({ backends }, tier) => backends.map((backend) => ({ backend, tier })));
+  if (candidates.length > 1) candidates.sort((a, b) => comparePlace(a.backend, b.backend) || preference(a, b));
   const kept: MergedBackend[][] = tiers.map(() => []);
-  for (const { backend, tier } of winners.values()) kept[tier]?.push(backend);
+  let last: MergedBackend | undefined;
+  for (const { backend, tier } of candidates) {
+    if (last === undefined || comparePlace(last, backend) !== 0) kept[tier]?.push(backend);
+    last = backend;
+  }
   return tiers.map(({ clusters }, i) => ({ clusters, backends: (kept[i] ?? []).sort(compareBackends) }));
 }
 
@@ -45,12 +41,11 @@ function usefulness(backend: MergedBackend): number {
 
 /** The order of backends in a tier, and of whatever else people read. */
 export function compareBackends(a: MergedBackend, b: MergedBackend): number {
-  return (
-    compareText(a.cluster, b.cluster) ||
-    Buffer.compare(a.address, b.address) ||
-    a.port - b.port ||
-    a.protocol - b.protocol
-  );
+  return compareText(a.cluster, b.cluster) || comparePlace(a, b);
+}
+
+function comparePlace(a: MergedBackend, b: MergedBackend): number {
+  return Buffer.compare(a.address, b.address) || a.port - b.port || a.protocol - b.protocol;
 }
 
 function compareText(a: string, b: string): number {

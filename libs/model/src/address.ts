@@ -19,7 +19,7 @@ export function parseAddress(text: string): Address {
 /** Takes 4 or 16 bytes from a record. Throws `ADDRESS` on any other length. */
 export function addressFromBytes(bytes: Uint8Array): Address {
   if (bytes.length === 4) return Uint8Array.from([...V4_PREFIX, ...bytes]) as Address;
-  if (bytes.length === 16) return Uint8Array.from(bytes) as Address;
+  if (bytes.length === 16) return new Uint8Array(bytes) as Address;
   throw new MeshError({ code: "ADDRESS", length: bytes.length }, `Cannot read ${bytes.length} bytes as an IP address`);
 }
 

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatAddress } from "@isthmus/model";
+import { Affinity, Family } from "@isthmus/proto";
+import {
+  cart,
+  config,
+  globalWith,
+  NOT_READY,
+  READY,
+  reasons,
+  service,
+  slice,
+  TERMINATING,
+  tiers,
+} from "./test-mesh.js";
+
+const EAST = [service("east"), slice("east", { backends: { "10.11.0.1": READY } })];
+const WEST = [service("west"), slice("west", { backends: { "10.12.0.1": READY } })];
+
+test("a Service that is not global uses only its own slices, whatever others export", () => {
+  const frontends = cart([...EAST, ...WEST]);
+  assert.deepEqual(tiers(frontends[0]), [["east 10.11.0.1:8080 ready"]]);
+  assert.deepEqual(reasons(frontends), { west: "Service is not global in this cluster" });
+  assert.deepEqual(tiers(cart([...EAST, ...WEST, config({ global: false })])[0]), [["east 10.11.0.1:8080 ready"]]);
+});
+
+test("no local Service, no frontend: nothing is imported", () => {
+  assert.deepEqual(cart([...WEST, globalWith()]), []);
+});
+
+test("a headless Service has no frontend", () => {
+  assert.deepEqual(cart([service("east", { frontends: [] }), ...EAST.slice(1), globalWith()]), []);
+});
+
+test("affinity none puts all clusters into one tier", () => {
+  const [frontend] = cart([...EAST, ...WEST, globalWith()]);
+  assert.deepEqual(tiers(frontend), [["east 10.11.0.1:8080 ready", "west 10.12.0.1:8080 ready"]]);
+  assert.deepEqual(frontend?.tiers[0]?.clusters, ["east", "west"]);
+});
+
+test("affinity local tries the own cluster first, then all others", () => {
+  const north = [service("north"), slice("north", { backends: { "10.13.0.1": READY } })];
+  const [frontend] = cart([...EAST, ...WEST, ...north, globalWith(Affinity.AFFINITY_LOCAL)], ["east", "west", "north"]);
+  assert.deepEqual(tiers(frontend), [
+    ["east 10.11.0.1:8080 ready"],
+    ["north 10.13.0.1:8080 ready", "west 10.12.0.1:8080 ready"],
+  ]);
+});
+
+test("affinity remote tries the others first", () => {
+  const [frontend] = cart([...EAST, ...WEST, globalWith(Affinity.AFFINITY_REMOTE)]);
+  assert.deepEqual(tiers(frontend), [["west 10.12.0.1:8080 ready"], ["east 10.11.0.1:8080 ready"]]);
+});
+
+test("affinity local in a mesh of one has one tier", () => {
+  assert.deepEqual(tiers(cart([...EAST, globalWith(Affinity.AFFINITY_LOCAL)], ["east"])[0]), [
+    ["east 10.11.0.1:8080 ready"],
+  ]);
+});
+
+test("shared false withdraws the exporter's backends and says so", () => {
+  const frontends = cart([...EAST, service("west", { shared: false }), ...WEST.slice(1), globalWith()]);
+  assert.deepEqual(tiers(frontends[0]), [["east 10.11.0.1:8080 ready"]]);
+  assert.deepEqual(reasons(frontends), { west: "Service is not shared there" });
+});
+
+test("shared governs the export only: the own cluster still uses its own backends", () => {
+  const frontends = cart([service("east", { shared: false }), ...EAST.slice(1), ...WEST, globalWith()]);
+  assert.equal(tiers(frontends[0])[0]?.length, 2);
+});
+
+test("slices without an exported Service give nothing", () => {
+  const frontends = cart([...EAST, ...WEST.slice(1), globalWith()]);
+  assert.deepEqual(tiers(frontends[0]), [["east 10.11.0.1:8080 ready"]]);
+  assert.deepEqual(reasons(frontends), { west: "Service is not global there" });
+});
+
+test("ports meet by name and protocol, and their numbers may differ", () => {
+  const west = [
+    service("west", { ports: ["http:8000", "dns:53/17"] }),
+    slice("west", { ports: ["http:3000", "dns:5353/17"], backends: { "10.12.0.1": READY } }),
+  ];
+  const [frontend] = cart([...EAST, ...west, globalWith()]);
+  assert.equal(frontend?.port, 80);
+  assert.deepEqual(tiers(frontend)[0]?.[1], "west 10.12.0.1:3000 ready");
+});
+
+test("a cluster without that port is kept out of that port alone", () => {
+  const east = [
+    service("east", { ports: ["dns:53/17", "http:80"] }),
+    slice("east", { ports: ["dns:5353/17", "http:8080"], backends: { "10.11.0.1": READY } }),
+  ];
+  const west = [
+    service("west", { ports: ["dns:53", "http:80"] }),
+    slice("west", { ports: ["dns:5353", "http:8080"], backends: { "10.12.0.1": READY } }),
+  ];
+  const [dns, http] = cart([...east, ...west, globalWith()]);
+  assert.deepEqual(dns?.keptOut, [{ cluster: "west", reason: 'Service has no port "dns"/UDP there' }]);
+  assert.deepEqual(http?.keptOut, []);
+  assert.deepEqual(tiers(http)[0]?.length, 2);
+});
+
+test("a port without a name meets only a port without a name", () => {
+  const east = [service("east", { ports: [":80"] }), slice("east", { ports: [":8080"], backends: {} })];
+  const frontends = cart([...east, ...WEST, globalWith()]);
+  assert.deepEqual(reasons(frontends), { west: "Service has no port without a name/TCP there" });
+});
+
+test("a cluster with no endpoints for the port says so", () => {
+  const frontends = cart([...EAST, service("west"), slice("west", { backends: {} }), globalWith()]);
+  assert.deepEqual(reasons(frontends), { west: 'No endpoints for port "http"/TCP there' });
+});
+
+test("conditions: ready, terminating but serving, neither", () => {
+  const backends = { "10.11.0.1": READY, "10.11.0.2": TERMINATING, "10.11.0.3": NOT_READY, "10.11.0.4": 0b010 };
+  assert.deepEqual(tiers(cart([service("east"), slice("east", { backends })])[0]), [
+    [
+      "east 10.11.0.1:8080 ready",
+      "east 10.11.0.2:8080 serving",
+      "east 10.11.0.3:8080 not ready",
+      "east 10.11.0.4:8080 not ready",
+    ],
+  ]);
+});
+
+test("the same address and port twice is one backend: ready wins, then the earlier tier", () => {
+  const twice = [
+    slice("east", { slice: "cart-a", backends: { "10.11.0.1": NOT_READY } }),
+    slice("east", { slice: "cart-b", backends: { "10.11.0.1": READY } }),
+  ];
+  assert.deepEqual(tiers(cart([service("east"), ...twice])[0]), [["east 10.11.0.1:8080 ready"]]);
+
+  const across = [service("west"), slice("west", { backends: { "10.11.0.1": READY } })];
+  const local = globalWith(Affinity.AFFINITY_LOCAL);
+  assert.deepEqual(tiers(cart([...EAST, ...across, local])[0]), [["east 10.11.0.1:8080 ready"], []]);
+  assert.deepEqual(tiers(cart([service("east"), twice[0] ?? local, ...across, local])[0]), [
+    [],
+    ["west 10.11.0.1:8080 ready"],
+  ]);
+});
+
+test("a frontend takes backends of its own family only", () => {
+  const dual = [
+    service("east", { frontends: ["10.96.0.10", "fd00::10"] }),
+    slice("east", { backends: { "10.11.0.1": READY } }),
+    slice("east", { slice: "cart-6", family: Family.FAMILY_IPV6, backends: { "fd01::1": READY, "10.11.0.9": READY } }),
+  ];
+  const frontends = cart(dual);
+  const byAddress = Object.fromEntries(
+    frontends.map((f) => [formatAddress(f.address), f.tiers[0]?.backends.map((b) => formatAddress(b.address))]),
+  );
+  assert.deepEqual(byAddress, { "10.96.0.10": ["10.11.0.1"], "fd00::10": ["fd01::1"] });
+});
+
+test("notes of the config are on every frontend", () => {
+  const notes = ["sessionAffinity ClientIP is served as None"];
+  assert.deepEqual(cart([...EAST, config({ notes })])[0]?.notes, notes);
+});

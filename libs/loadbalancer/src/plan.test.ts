@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
+import {
+  type ClusterId,
+  type ClusterName,
+  formatAddress,
+  parseAddress,
+  parseClusterName,
+  type ServiceName,
+  TCP,
+} from "@isthmus/model";
+import fc from "fast-check";
+import { planFrontend, planService } from "./plan.js";
+import { type FrontendPlan, MAX_PROBES, MAX_SLOTS } from "./types.js";
+
+const IDS = { east: 1, west: 2, north: 3 } as const;
+type Cluster = keyof typeof IDS;
+
+function backend(cluster: Cluster, host: number, more: Partial<MergedBackend> = {}): MergedBackend {
+  return {
+    cluster: parseClusterName(cluster),
+    clusterId: IDS[cluster] as ClusterId,
+    address: parseAddress(`10.${IDS[cluster]}.${host >> 8}.${host & 255}`),
+    port: 8080,
+    protocol: TCP,
+    ready: true,
+    serving: false,
+    node: "",
+    weight: 1,
+    ...more,
+  };
+}
+
+const some = (cluster: Cluster, count: number, more: Partial<MergedBackend> = {}) =>
+  Array.from({ length: count }, (_, i) => backend(cluster, i + 1, more));
+
+function frontend(...tiers: readonly (readonly MergedBackend[])[]): MergedFrontend {
+  return {
+    service: "shop/cart" as ServiceName,
+    address: parseAddress("10.96.0.10"),
+    port: 80,
+    protocol: TCP,
+    portName: "http",
+    global: true,
+    tiers: tiers.map((backends) => ({ clusters: [] as ClusterName[], backends })),
+    keptOut: [],
+    notes: [],
+  };
+}
+
+function plan(...tiers: readonly (readonly MergedBackend[])[]): FrontendPlan {
+  const result = planFrontend(frontend(...tiers));
+  assert.ok(result.ok);
+  return result.plan;
+}
+
+const addresses = (slots: readonly MergedBackend[] | undefined) => slots?.map((slot) => formatAddress(slot.address));
+
+test("a tier holds its ready backends", () => {
+  const { tiers } = plan([backend("east", 1), backend("east", 2, { ready: false })]);
+  assert.deepEqual(
+    tiers.map((tier) => addresses(tier.slots)),
+    [["10.1.0.1"]],
+  );
+});
+
+test("terminating backends that serve are used only when no tier has a ready one", () => {
+  const leaving = { ready: false, serving: true };
+  assert.deepEqual(
+    plan(some("east", 3, leaving), some("west", 2)).tiers.map((tier) => tier.cluster),
+    [IDS.west],
+  );
+  assert.deepEqual(
+    plan(some("east", 3, leaving), some("west", 2, { ready: false })).tiers.map((tier) => tier.slots.length),
+    [3],
+  );
+});
+
+test("nothing that serves is no tiers: refuse", () => {
+  assert.deepEqual(plan(some("east", 2, { ready: false }), []).tiers, []);
+  assert.deepEqual(plan().tiers, []);
+});
+
+test("a tier of one cluster says which, a mixed one says 0", () => {
+  const [mixed, only] = plan([...some("east", 1), ...some("west", 1)], some("north", 1)).tiers;
+  assert.deepEqual([mixed?.cluster, only?.cluster], [0, IDS.north]);
+});
+
+test("tries find the one living backend of up to 8 where the budget allows, earlier tiers first", () => {
+  const tries = (...counts: readonly number[]) =>
+    plan(...counts.map((count, i) => some((["east", "west", "north", "east"] as const)[i] ?? "east", count))).tiers.map(
+      (tier) => tier.tries,
+    );
+  assert.deepEqual(tries(1), [0]);
+  assert.deepEqual(tries(8), [7]);
+  assert.deepEqual(tries(500), [7]);
+  assert.deepEqual(tries(3, 3), [2, 2]);
+  assert.deepEqual(tries(5, 5), [4, 2]);
+  assert.deepEqual(tries(40, 40), [6, 0]);
+  assert.deepEqual(tries(2, 4, 9), [1, 3, 1]);
+  assert.deepEqual(tries(9, 9, 9, 9), [4, 0, 0, 0]);
+});
+
+test("more than four tiers, or more slots than a tier word can say, is an error with a sentence", () => {
+  const five = planFrontend(frontend(...[1, 2, 3, 4, 5].map((host) => [backend("east", host)])));
+  assert.ok(!five.ok);
+  assert.equal(five.error.code, "PLAN_TIERS");
+  assert.equal(five.error.message, 'Cannot serve frontend 10.96.0.10:80/TCP of Service "shop/cart": more than 4 tiers');
+  const heavy = planFrontend(frontend([backend("east", 1, { weight: MAX_SLOTS }), backend("east", 2)]));
+  assert.ok(!heavy.ok);
+  assert.equal(heavy.error.code, "PLAN_SLOTS");
+  assert.deepEqual(
+    planService([five.frontend, frontend(some("east", 1))]).map((result) => result.ok),
+    [false, true],
+  );
+});
+
+test("weights are repeated slots, reduced to what they mean", () => {
+  const light = backend("east", 1, { weight: 50 });
+  const heavy = backend("east", 2, { weight: 150 });
+  const slots = addresses(plan([light, heavy]).tiers[0]?.slots);
+  assert.deepEqual([...(slots ?? [])].sort(), ["10.1.0.1", "10.1.0.2", "10.1.0.2", "10.1.0.2"]);
+  assert.equal(plan(some("east", 3, { weight: 100 })).tiers[0]?.slots.length, 3);
+});
+
+test("table order is the same on every node and mixes clusters", () => {
+  const golden = addresses(plan([...some("east", 4), ...some("west", 4)]).tiers[0]?.slots);
+  assert.deepEqual(golden, GOLDEN);
+});
+
+/** Changing this order moves the tables of a whole mesh while two versions run side by side. */
+const GOLDEN = ["10.1.0.1", "10.2.0.1", "10.2.0.3", "10.2.0.4", "10.2.0.2", "10.1.0.4", "10.1.0.2", "10.1.0.3"];
+
+const backends = fc.uniqueArray(
+  fc.record({
+    cluster: fc.constantFrom<Cluster>("east", "west", "north"),
+    host: fc.integer({ min: 1, max: 40 }),
+    ready: fc.boolean(),
+    serving: fc.boolean(),
+    weight: fc.integer({ min: 1, max: 4 }),
+    tier: fc.nat({ max: 3 }),
+  }),
+  { selector: ({ cluster, host }) => `${cluster} ${host}`, maxLength: 60 },
+);
+
+test("any order of the backends gives an equal plan within its limits", () => {
+  fc.assert(
+    fc.property(
+      backends.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
+      (orders) => {
+        const [a, b] = orders.map((list) =>
+          plan(
+            ...[0, 1, 2, 3].map((tier) =>
+              list
+                .filter((spec) => spec.tier === tier)
+                .map(({ cluster, host, ready, serving, weight }) => backend(cluster, host, { ready, serving, weight })),
+            ),
+          ).tiers.map((tier) => ({ ...tier, slots: addresses(tier.slots) })),
+        );
+        assert.deepEqual(a, b);
+        assert.ok((a ?? []).reduce((sum, tier) => sum + 1 + tier.tries, 0) <= MAX_PROBES);
+        for (const { slots, tries } of a ?? []) assert.ok(tries >= 0 && tries < (slots?.length ?? 0));
+      },
+    ),
+  );
+});
+
+test("the start slots of many tables spread evenly over the backends", () => {
+  const first = new Map<string, number>();
+  for (let port = 1; port <= 3000; port++) {
+    const slot = plan(some("east", 3, { port })).tiers[0]?.slots[0];
+    const key = formatAddress(slot?.address ?? parseAddress("::"));
+    first.set(key, (first.get(key) ?? 0) + 1);
+  }
+  for (const count of first.values())
+    assert.ok(Math.abs(count - 1000) < 120, `${count} of 3000 begin with one backend`);
+});
