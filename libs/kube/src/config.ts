@@ -1,0 +1,86 @@
+/**
+ * Where the Kubernetes API is and who we are: a kubeconfig file with a context, or the pod's ServiceAccount.
+ *
+ * A token file is read again for every request, so a renewed token is used at once. Exec plugins and client certificates
+ * work as in kubectl.
+ */
+import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { RequestOptions } from "node:https";
+import { dirname, resolve } from "node:path";
+import { KubeConfig } from "@kubernetes/client-node";
+import { parse } from "yaml";
+import { KubeError } from "./errors.js";
+
+export interface KubeConfigOptions {
+  /** Path of a kubeconfig; the in-cluster configuration when absent. */
+  readonly kubeconfig?: string;
+  /** Context of that file; its current one when absent. */
+  readonly context?: string;
+}
+
+/** What the transport needs of a configuration. */
+export interface KubeAccess {
+  /** `https://10.0.0.1:6443`, without a slash at the end. */
+  readonly server: string;
+  /** Adds certificates and the Authorization header. */
+  authorize(options: RequestOptions): Promise<void>;
+}
+
+/** Throws `KUBE_CONFIG` with the file and what is missing. */
+export function loadKubeAccess(options: KubeConfigOptions): KubeAccess {
+  const source = options.kubeconfig ?? "in-cluster configuration";
+  const config = new KubeConfig();
+  const tokenFile = load(config, options, source);
+  const cluster = config.getCurrentCluster();
+  if (cluster === null || config.getCurrentUser() === null)
+    throw new KubeError(
+      { code: "KUBE_CONFIG", source },
+      `Cannot use "${source}": context "${config.getCurrentContext()}" names no cluster and user`,
+    );
+  return {
+    server: cluster.server.replace(/\/+$/, ""),
+    async authorize(request) {
+      await config.applyToHTTPSOptions(request);
+      // We bring our own agent: theirs pools by request.
+      delete request.agent;
+      if (tokenFile === undefined) return;
+      const token = (await readFile(tokenFile, "utf8")).trim();
+      request.headers = { ...request.headers, Authorization: `Bearer ${token}` };
+    },
+  };
+}
+
+/** Contexts of a kubeconfig, in its order. Throws `KUBE_CONFIG`. */
+export function kubeContexts(kubeconfig: string): readonly string[] {
+  const config = new KubeConfig();
+  load(config, { kubeconfig }, kubeconfig);
+  return config.getContexts().map((context) => context.name);
+}
+
+/** Returns the path of the token file, if the user has one. */
+function load(config: KubeConfig, options: KubeConfigOptions, source: string): string | undefined {
+  try {
+    if (options.kubeconfig === undefined) {
+      config.loadFromCluster();
+      return (config.getCurrentUser()?.authProvider as { config?: { tokenFile?: string } } | undefined)?.config
+        ?.tokenFile;
+    }
+    config.loadFromFile(options.kubeconfig);
+    if (options.context !== undefined) config.setCurrentContext(options.context);
+    return tokenFileOf(options.kubeconfig, config.getCurrentUser()?.name);
+  } catch (cause) {
+    throw new KubeError({ code: "KUBE_CONFIG", source }, `Cannot use "${source}": ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+/** client-node does not know `tokenFile` of a kubeconfig's user. */
+function tokenFileOf(kubeconfig: string, user: string | undefined): string | undefined {
+  const raw = parse(readFileSync(kubeconfig, "utf8")) as {
+    users?: readonly { name?: string; user?: { tokenFile?: string } }[];
+  } | null;
+  const file = raw?.users?.find(({ name }) => name === user)?.user?.tokenFile;
+  return file === undefined ? undefined : resolve(dirname(kubeconfig), file);
+}

@@ -1,0 +1,37 @@
+/** What goes wrong with a Kubernetes API: an answer that is a refusal, or no answer. */
+import { MeshError } from "@isthmus/model";
+
+export type KubeErrorData =
+  | { readonly code: "KUBE_STATUS"; readonly status: number; readonly reason: string; readonly path: string }
+  | { readonly code: "KUBE_UNREACHABLE"; readonly server: string }
+  | { readonly code: "KUBE_ANSWER"; readonly path: string }
+  | { readonly code: "KUBE_CONFIG"; readonly source: string };
+
+export class KubeError extends MeshError<KubeErrorData> {
+  /** HTTP status of a refusal; 0 when there was no answer. */
+  get status(): number {
+    return this.data.code === "KUBE_STATUS" ? this.data.status : 0;
+  }
+}
+
+/** A `Status` body, or any text, of an answer ≥ 400. */
+export function statusError(method: string, path: string, status: number, body: string): KubeError {
+  const { reason, message } = readStatus(body);
+  return new KubeError(
+    { code: "KUBE_STATUS", status, reason, path },
+    `Cannot ${method} "${path}": the Kubernetes API answers ${status}${reason === "" ? "" : ` ${reason}`}${message === "" ? "" : `, "${message}"`}`,
+  );
+}
+
+export function hasStatus(thrown: unknown, ...statuses: readonly number[]): thrown is KubeError {
+  return thrown instanceof KubeError && statuses.includes(thrown.status);
+}
+
+function readStatus(body: string): { reason: string; message: string } {
+  try {
+    const status = JSON.parse(body) as { reason?: string; message?: string };
+    return { reason: status.reason ?? "", message: status.message ?? "" };
+  } catch {
+    return { reason: "", message: body.trim().slice(0, 200) };
+  }
+}

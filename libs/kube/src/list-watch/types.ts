@@ -1,0 +1,60 @@
+/** What a list-watch gives: the objects it knows, and changes to them in order. */
+import type { KubeObject } from "../objects.js";
+import type { Resource } from "../resources.js";
+
+/** One object as it is kept: only its projection. */
+export interface Item<T> {
+  /** `namespace/name`, or `name` of a cluster-scoped object. */
+  readonly key: string;
+  readonly uid: string;
+  readonly version: bigint;
+  readonly value: T;
+}
+
+/**
+ * One step: deletions first, then sets. An object deleted and created again under its name is in both. The first change
+ * is the whole collection.
+ */
+export interface Change<T> {
+  readonly deletes: readonly Item<T>[];
+  readonly sets: readonly Item<T>[];
+  /** max(version of the last list, versions of the events since). */
+  readonly position: bigint;
+  /** A list, compared with what was known, not single events. */
+  readonly relist: boolean;
+  /** Wall clock in microseconds when the last of it arrived. */
+  readonly observedMicros: number;
+}
+
+export interface ListWatchOptions<T> {
+  readonly resource: Resource;
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
+  /** Keeps what is needed of an object; must not keep the object itself. */
+  readonly project: (object: KubeObject) => T;
+  /** How the collection is read: "stream" (falls back to pages where the API cannot) or "pages". */
+  readonly read?: "stream" | "pages";
+  readonly pageSize?: number;
+  /** A watch that is silent for longer is opened again: the API sends a bookmark about every minute. */
+  readonly silenceMs?: number;
+  readonly retry?: { readonly minMs: number; readonly maxMs: number };
+}
+
+export interface ListWatch<T> {
+  readonly items: ReadonlyMap<string, Item<T>>;
+  /** 0 until in sync. */
+  readonly position: bigint;
+  readonly inSync: boolean;
+  /** Monotonic milliseconds of the last byte from the API; undefined before the first. */
+  readonly lastContact: number | undefined;
+  /** The last failure, cleared by the next success. */
+  readonly problem: string | undefined;
+  /**
+   * Gets to at least this version: lists again when below. "restored" when a quorum list is below it, too: Kubernetes was
+   * restored from a backup. Rejects only when aborted.
+   */
+  reach(floor: bigint): Promise<"reached" | "restored">;
+  /** Resolves when aborted. */
+  run(signal: AbortSignal): Promise<void>;
+}

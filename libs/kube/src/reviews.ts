@@ -1,0 +1,75 @@
+/** Tokens and permissions: who is asking, and may they. */
+import type { KubeClient } from "./client.js";
+
+export interface TokenIdentity {
+  /** `system:serviceaccount:mesh-system:mesh-cli` */
+  readonly username: string;
+  readonly uid: string;
+  readonly groups: readonly string[];
+}
+
+export interface AccessQuestion {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly name?: string;
+  readonly namespace?: string;
+}
+
+/** A token of a ServiceAccount, valid for `seconds` (the API may shorten it); `expires` in milliseconds since the epoch. */
+export async function requestToken(
+  client: KubeClient,
+  namespace: string,
+  account: string,
+  seconds: number,
+  audiences: readonly string[] = [],
+): Promise<{ readonly token: string; readonly expires: number }> {
+  const answer = await client.transport.json<{ status: { token: string; expirationTimestamp: string } }>({
+    method: "POST",
+    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(account)}/token`,
+    body: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec: { expirationSeconds: seconds, ...(audiences.length === 0 ? {} : { audiences }) },
+    },
+  });
+  return { token: answer.status.token, expires: Date.parse(answer.status.expirationTimestamp) };
+}
+
+/** Whom a token stands for; undefined when the API does not accept it. */
+export async function reviewToken(
+  client: KubeClient,
+  token: string,
+  signal?: AbortSignal,
+): Promise<TokenIdentity | undefined> {
+  const answer = await client.transport.json<{
+    status?: { authenticated?: boolean; user?: { username?: string; uid?: string; groups?: string[] } };
+  }>({
+    method: "POST",
+    path: "/apis/authentication.k8s.io/v1/tokenreviews",
+    body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } },
+    signal,
+  });
+  const user = answer.status?.user;
+  if (answer.status?.authenticated !== true || user?.username === undefined) return undefined;
+  return { username: user.username, uid: user.uid ?? "", groups: user.groups ?? [] };
+}
+
+export async function isAllowed(
+  client: KubeClient,
+  who: TokenIdentity,
+  question: AccessQuestion,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const answer = await client.transport.json<{ status?: { allowed?: boolean } }>({
+    method: "POST",
+    path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+    body: {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SubjectAccessReview",
+      spec: { user: who.username, uid: who.uid, groups: who.groups, resourceAttributes: question },
+    },
+    signal,
+  });
+  return answer.status?.allowed === true;
+}
