@@ -6,7 +6,7 @@
  * exporter's object governs shared. Work is proportional to the Service; equal inputs give equal output in any order.
  */
 import { type Address, addressFromBytes, type ClusterName, isV4, type ServiceName } from "@isthmus/model";
-import type { Port, Service, ServiceConfig } from "@isthmus/proto";
+import { Affinity, type Port, type Service } from "@isthmus/proto";
 import { affinityTiers } from "./affinity-tiers.js";
 import { clusterShare, keptOutEntirely } from "./cluster-share.js";
 import type { ClusterView, KeptOut, MergedFrontend, MergedTier, ServiceConfigs, ServiceTable } from "./types.js";
@@ -20,46 +20,69 @@ export function mergeService(
   views: ClusterViews,
   configs: ServiceConfigs,
 ): readonly MergedFrontend[] {
-  const local = localView(views);
-  const record = local?.services.get(name);
-  if (local === undefined || record === undefined || record.frontends.length === 0) return [];
-  const plan = participants(name, local, views, configs.get(name));
-  return dialled(record).map(({ address, port }) => mergeFrontend(name, address, port, plan));
+  return mergeFrom(views, configs)(name);
 }
 
 /** Every Service of the local cluster. */
 export function mergeAll(views: ClusterViews, configs: ServiceConfigs): ServiceTable {
+  const merge = mergeFrom(views, configs);
   const table = new Map<ServiceName, readonly MergedFrontend[]>();
-  for (const name of localView(views)?.services.keys() ?? []) table.set(name, mergeService(name, views, configs));
+  for (const name of localView(views)?.services.keys() ?? []) table.set(name, merge(name));
   return table;
+}
+
+/** A `mergeService` for many names: what depends on the clusters alone is found once. Valid until a cluster comes or goes. */
+export function mergeFrom(
+  views: ClusterViews,
+  configs: ServiceConfigs,
+): (name: ServiceName) => readonly MergedFrontend[] {
+  const local = localView(views);
+  if (local === undefined) return () => [];
+  const remotes = [...views.values()].filter((view) => !view.local);
+  const tiers = new Map<Affinity, readonly (readonly ClusterName[])[]>();
+  for (const affinity of [Affinity.AFFINITY_NONE, Affinity.AFFINITY_LOCAL, Affinity.AFFINITY_REMOTE]) {
+    tiers.set(affinity, affinityTiers(affinity, local.cluster, views.keys()));
+  }
+  return (name) => {
+    const record = local.services.get(name);
+    if (record === undefined || record.frontends.length === 0) return [];
+    const config = configs.get(name);
+    const global = config?.global ?? false;
+    const plan: Participants = {
+      ...admit(name, remotes, global),
+      global,
+      local,
+      tiers: (global ? tiers.get(config?.affinity ?? 0) : undefined) ?? [[local.cluster]],
+      notes: config?.notes ?? [],
+    };
+    return dialled(record).map(({ address, port }) => mergeFrontend(name, address, port, plan));
+  };
 }
 
 /** What is the same for all frontends of a Service. */
 interface Participants {
   readonly global: boolean;
   readonly tiers: readonly (readonly ClusterName[])[];
-  readonly views: ReadonlyMap<ClusterName, ClusterView>;
+  readonly local: ClusterView;
+  readonly remotes: ReadonlyMap<ClusterName, ClusterView>;
   readonly keptOut: readonly KeptOut[];
   readonly notes: readonly string[];
 }
 
-function participants(
+/** Which remote clusters take part, and why the others do not. */
+function admit(
   name: ServiceName,
-  local: ClusterView,
-  all: ClusterViews,
-  config: ServiceConfig | undefined,
-): Participants {
-  const global = config?.global ?? false;
-  const views = new Map([[local.cluster, local]]);
+  remotes: readonly ClusterView[],
+  global: boolean,
+): Pick<Participants, "remotes" | "keptOut"> {
+  const admitted = new Map<ClusterName, ClusterView>();
   const keptOut: KeptOut[] = [];
-  for (const view of all.values()) {
-    if (view.local) continue;
+  for (const view of remotes) {
     const reason = keptOutEntirely(view, name, global);
     if (reason !== undefined) keptOut.push({ cluster: view.cluster, reason });
-    else if (global) views.set(view.cluster, view);
+    else if (global) admitted.set(view.cluster, view);
   }
-  const tiers = global ? affinityTiers(config?.affinity ?? 0, local.cluster, all.keys()) : [[local.cluster]];
-  return { global, tiers, views, keptOut, notes: config?.notes ?? [] };
+  return { remotes: admitted, keptOut };
 }
 
 function mergeFrontend(service: ServiceName, address: Address, port: Port, plan: Participants): MergedFrontend {
@@ -67,7 +90,7 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
   const keptOut = [...plan.keptOut];
   const tiers = plan.tiers.map((clusters): MergedTier => {
     const backends = clusters.flatMap((cluster) => {
-      const view = plan.views.get(cluster);
+      const view = cluster === plan.local.cluster ? plan.local : plan.remotes.get(cluster);
       if (view === undefined) return [];
       const share = clusterShare(view, service, port, v4);
       if (share.reason !== undefined && !view.local) keptOut.push({ cluster, reason: share.reason });

@@ -9,7 +9,7 @@
 import type { ClusterName, ServiceName } from "@isthmus/model";
 import { Kind, ServiceConfig } from "@isthmus/proto";
 import { type ClusterOptions, type ClusterState, createClusterState } from "./cluster-state.js";
-import { mergeService } from "./merge-service.js";
+import { mergeFrom } from "./merge-service.js";
 import { parseServiceKey } from "./service-key.js";
 import type { ClusterView, MergedFrontend, ServiceConfigs, ServiceTable } from "./types.js";
 
@@ -83,8 +83,9 @@ export function createServiceMerger(): ServiceMerger {
     },
     flush() {
       const changed = new Map<ServiceName, readonly MergedFrontend[]>();
+      const merge = mergeFrom(views, configs);
       for (const name of dirty) {
-        const frontends = mergeService(name, views, configs);
+        const frontends = merge(name);
         if (frontends.length === 0 && !table.has(name)) continue;
         changed.set(name, frontends);
         if (frontends.length === 0) table.delete(name);
