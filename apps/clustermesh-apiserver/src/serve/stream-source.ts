@@ -1,0 +1,37 @@
+/**
+ * A source as the stream server serves it to agents: the own cluster, or one remote cluster.
+ *
+ * The index holds the bytes; the source says how fresh they are and catches up when an agent knows more.
+ */
+import type { ClusterName } from "@isthmus/model";
+import type { HopAge, Position, SourceStatus } from "@isthmus/proto";
+import type { SourceIndex } from "@isthmus/records";
+
+export interface StreamSource {
+  /** 0 = own cluster. */
+  readonly clusterId: number;
+  readonly cluster: ClusterName;
+  readonly index: SourceIndex;
+  state(): StreamSourceState;
+  /** Called when `state()` changed in status; returns the way to stop. Index changes are heard of from the index. */
+  onState(listener: () => void): () => void;
+  /**
+   * An agent's floor is above us, or of a store id that we do not know. Resolves when the source was read again such
+   * that its position is at least the floor, or by quorum proved to be of another store id or restored. Rejects only when
+   * aborted.
+   */
+  catchUp(floor: Position, signal: AbortSignal): Promise<void>;
+}
+
+export interface StreamSourceState {
+  readonly status: SourceStatus;
+  /** kubernetes, store, publisher, …: how old each hop's last sign of life is. */
+  readonly hops: readonly HopAge[];
+}
+
+/** All sources of this server; the own one first. Peers come and go while it runs. */
+export interface StreamSources {
+  readonly all: readonly StreamSource[];
+  /** `removed`: the operator removed the peer; agents are told to delete its records. */
+  onChange(listener: (change: { readonly added?: StreamSource; readonly removed?: StreamSource }) => void): () => void;
+}
