@@ -1,4 +1,11 @@
+export * from "./array-map.js";
 export * from "./backend-id.js";
 export * from "./check.js";
+export * from "./datapath.js";
+export * from "./errors.js";
 export * from "./gen/index.js";
+export { createGracePeriod } from "./grace.js";
+export * from "./hash-map.js";
+export * from "./layout.js";
+export * from "./native.js";
 export * from "./rank.js";

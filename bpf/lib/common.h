@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* This file contains what every program needs: kernel and libbpf headers, and one word read or written once. */
+#ifndef MESH_COMMON_H
+#define MESH_COMMON_H
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "types.h"
+
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the choice of a backend (design/datapath.md section 4). It reads mesh_services_v1,
+ * mesh_tables_v1, mesh_backends_v1, mesh_cluster_state_v1 and mesh_node_state_v1.
+ *
+ * Tiers in order; in each one slot is probed and `tries` more. The first backend that is up wins, else the one with
+ * the lowest rank that was seen: doubt never empties a service. A tier whose one cluster is down is not probed; if
+ * that leaves none, the first tier with slots is probed after all.
+ */
+#ifndef MESH_SERVICE_H
+#define MESH_SERVICE_H
+
+#include "config.h"
+#include "maps.h"
+#include "metrics.h"
+
+#define RANK_NONE (RANK_DOWN + 1)
+
+/* Position and width of the fields of struct tier_word: the word is loaded once and taken apart here. */
+#define TIER_LINE(word) ((__u32)(word) & ((1U << 28) - 1))
+#define TIER_SLOTS(word) ((__u32)((word) >> 28) & ((1U << 17) - 1))
+#define TIER_TRIES(word) ((__u32)((word) >> 45) & 7)
+#define TIER_CLUSTER(word) ((__u32)((word) >> 49) & ((1U << 12) - 1))
+
+/*
+ * A backend that was found: rank << 32 | id. The smaller is the better one.
+ * The functions that are not inlined are global and take and give numbers only: the verifier walks each of them once,
+ * not once per way to get there (measured: 4,000 steps instead of 430,000).
+ */
+#define FOUND(rank, id) ((__u64)(rank) << 32 | (id))
+#define FOUND_NONE FOUND(RANK_NONE, 0)
+#define FOUND_RANK(found) ((__u32)((found) >> 32))
+#define FOUND_ID(found) ((__u32)(found))
+
+static __always_inline __u32 state_rank(const __u32 *state)
+{
+	__u32 word = state ? READ_ONCE(*state) : 0;
+
+	if (word & 0xff0000)
+		return RANK_DOWN;
+	if (word & 0xff00)
+		return RANK_SUSPECT;
+	return word & 0xff ? RANK_DRAINING : RANK_UP;
+}
+
+/* The own cluster is always up. */
+static __always_inline __u32 cluster_rank(__u32 cluster)
+{
+	if (cluster == CONFIG(cluster_id) || cluster == 0)
+		return RANK_UP;
+	return state_rank(bpf_map_lookup_elem(&mesh_cluster_state_v1, &cluster));
+}
+
+static __always_inline const struct backend_row *backend_lookup(__u32 id)
+{
+	__u32 index = id & LIMIT_BACKEND_INDEX;
+	const struct backend_row *row = bpf_map_lookup_elem(&mesh_backends_v1, &index);
+
+	if (!row || !id || READ_ONCE(row->id) != id)
+		return NULL;
+	return row;
+}
+
+static __always_inline __u32 backend_rank(const struct backend_row *row)
+{
+	__u32 node = row->node;
+	__u32 rank = row->state & 3;
+	__u32 other = cluster_rank(row->cluster);
+
+	if (other > rank)
+		rank = other;
+	other = node ? state_rank(bpf_map_lookup_elem(&mesh_node_state_v1, &node)) : RANK_UP;
+	return other > rank ? other : rank;
+}
+
+/* Slots between two probes. At most 8 slots: 1, so that enough tries see them all. Else from the hash, and so small
+ * that 8 probes never meet the same slot twice.
+ */
+static __always_inline __u32 tier_step(__u32 slots, __u32 hash)
+{
+	if (slots <= LIMIT_PROBES)
+		return 1;
+	return 1 + (((__u64)(hash * 0x9e3779b1) * ((slots - 1) / (LIMIT_PROBES - 1))) >> 32);
+}
+
+/* The backend in this slot of the table that begins at this line; FOUND_NONE when the slot's backend is gone. */
+__noinline __u64 slot_probe(__u32 line, __u32 slot)
+{
+	__u32 segment = line >> 16, at = (line & (LIMIT_SEGMENT_LINES - 1)) + (slot / LIMIT_LINE_SLOTS), id = 0;
+	void *table = bpf_map_lookup_elem(&mesh_tables_v1, &segment);
+	const struct table_line *ids = table ? bpf_map_lookup_elem(table, &at) : NULL;
+	const struct backend_row *row;
+
+	if (ids)
+		id = READ_ONCE(ids->id[slot % LIMIT_LINE_SLOTS]);
+	row = backend_lookup(id);
+	if (row)
+		return FOUND(backend_rank(row), id);
+	count(METRIC_STALE_ID);
+	return FOUND_NONE;
+}
+
+/* The best of `found` and of the slots that this tier has probed; stops at the first that is up. */
+__noinline __u64 tier_probe(__u64 word, __u32 hash, __u64 found)
+{
+	__u32 slots = TIER_SLOTS(word), tries = TIER_TRIES(word), line = TIER_LINE(word);
+	__u32 slot = ((__u64)hash * slots) >> 32, step = tier_step(slots, hash);
+
+	for (__u32 i = 0; i < LIMIT_PROBES && i <= tries; i++) {
+		__u64 other = slot_probe(line, slot);
+
+		if (other < found)
+			found = other;
+		if (FOUND_RANK(other) == RANK_UP)
+			break;
+		slot += step;
+		if (slot >= slots)
+			slot -= slots;
+	}
+	return found;
+}
+
+/* A backend id of this service for a connection with this hash (any 32 random bits at a socket); 0 = none. */
+static __always_inline __u32 service_choose(const struct service_row *service, __u32 hash)
+{
+	__u64 found = FOUND_NONE, skipped = 0;
+	bool first = true;
+
+	for (int i = 0; i < LIMIT_TIERS; i++) {
+		__u64 word = READ_ONCE(service->tier[i]);
+		__u32 cluster = TIER_CLUSTER(word);
+
+		if (!TIER_SLOTS(word))
+			continue;
+		if (cluster && cluster_rank(cluster) == RANK_DOWN) {
+			count(METRIC_SKIPPED_TIER);
+			if (!skipped)
+				skipped = word;
+			continue;
+		}
+		found = tier_probe(word, hash, found);
+		if (FOUND_RANK(found) == RANK_UP) {
+			if (!first || skipped)
+				count(METRIC_SPILLED);
+			return FOUND_ID(found);
+		}
+		first = false;
+	}
+	if (FOUND_RANK(found) == RANK_NONE && skipped)
+		found = tier_probe(skipped, hash, found);
+	if (FOUND_ID(found))
+		count(METRIC_DEGRADED);
+	return FOUND_ID(found);
+}
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains Services at the socket, for both address families: destinations are translated when a socket
+ * connects or sends, and shown back as the VIP when it asks or receives.
+ *
+ * State: a connected socket keeps what it dialled in socket storage (mesh_sock_v1), cleared when it connects to what
+ * is no Service. An unconnected UDP socket keeps, by cookie, the backend it sends to per VIP (mesh_udp_sticky_v1) and
+ * the VIP per backend that answers (mesh_udp_reverse_v1). An AF_INET6 socket that talks to v4-mapped addresses runs
+ * hooks of both families on one datagram, so all of them share this state.
+ */
+#ifndef MESH_SOCK_H
+#define MESH_SOCK_H
+
+#include "frontend.h"
+#include "service.h"
+
+/* socket -> what it dialled */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sock_row);
+} mesh_sock_v1 SEC(".maps");
+
+/* unconnected UDP socket and VIP -> the backend it keeps */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct udp_sticky_key);
+	__type(value, struct udp_sticky_row);
+} mesh_udp_sticky_v1 SEC(".maps");
+
+/* unconnected UDP socket and backend -> the VIP to show as the source */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct udp_reverse_key);
+	__type(value, struct udp_reverse_row);
+} mesh_udp_reverse_v1 SEC(".maps");
+
+static __always_inline void set_peer(struct peer *peer, const void *addr, __be16 port)
+{
+	__builtin_memcpy(peer->addr, addr, sizeof(peer->addr));
+	peer->port = port;
+}
+
+static __always_inline bool has_services(__u32 proto)
+{
+	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP;
+}
+
+/* A backend of the service, or NULL. */
+static __always_inline const struct backend_row *sock_choose(__u32 service, __u32 *id)
+{
+	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+
+	if (!row)
+		return NULL;
+	*id = service_choose(row, bpf_get_prandom_u32());
+	return backend_lookup(*id);
+}
+
+/* connect(): METRIC_NONE = not a Service, METRIC_CONNECT = dest is the backend now, else why it is refused. */
+static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *dest)
+{
+	struct sock_row dialled = {.vip_port = dest->port}, *kept;
+	const struct backend_row *backend;
+	struct frontend_row frontend;
+
+	if (!has_services(ctx->protocol))
+		return METRIC_NONE;
+	if (!frontend_find(dest, ctx->protocol, &frontend)) {
+		bpf_sk_storage_delete(&mesh_sock_v1, ctx->sk);
+		return METRIC_NONE;
+	}
+	if (frontend.flags & FRONTEND_REJECT)
+		return METRIC_UNKNOWN_PORT;
+	backend = sock_choose(frontend.service, &dialled.backend);
+	if (!backend)
+		return METRIC_NO_BACKEND;
+	__builtin_memcpy(dialled.vip, dest->addr, sizeof(dialled.vip));
+	set_peer(dest, backend->addr, backend->port);
+	__builtin_memcpy(dialled.addr, dest->addr, sizeof(dialled.addr));
+	dialled.port = dest->port;
+	dialled.service = frontend.service;
+	kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, &dialled, BPF_SK_STORAGE_GET_F_CREATE);
+	if (kept)
+		*kept = dialled;
+	else
+		count(METRIC_STATE_FULL);
+	return METRIC_CONNECT;
+}
+
+/* The backend this socket kept for the VIP, unless it is gone, down, or was chosen for another service. */
+static __always_inline const struct backend_row *sticky_lookup(const struct udp_sticky_key *key, __u32 service)
+{
+	const struct udp_sticky_row *sticky = bpf_map_lookup_elem(&mesh_udp_sticky_v1, key);
+	const struct backend_row *backend;
+
+	if (!sticky || sticky->service != service)
+		return NULL;
+	backend = backend_lookup(sticky->backend);
+	return backend && backend_rank(backend) < RANK_DOWN ? backend : NULL;
+}
+
+/* Remembers what to show as the source of the answers. */
+static __always_inline void reverse_remember(__u64 cookie, const struct peer *backend, const struct peer *vip,
+					     __u32 service)
+{
+	struct udp_reverse_key key = {.cookie = cookie, .port = backend->port};
+	struct udp_reverse_row row = {.port = vip->port, .service = service}, *have;
+
+	__builtin_memcpy(key.addr, backend->addr, sizeof(key.addr));
+	have = bpf_map_lookup_elem(&mesh_udp_reverse_v1, &key);
+	if (have && same_peer(vip, have->vip, have->port))
+		return;
+	__builtin_memcpy(row.vip, vip->addr, sizeof(row.vip));
+	row.check = key_check(&key, sizeof(key) / 4);
+	if (bpf_map_update_elem(&mesh_udp_reverse_v1, &key, &row, BPF_ANY))
+		count(METRIC_STATE_FULL);
+}
+
+/* sendmsg() of an unconnected socket: as sock_connect(). */
+static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *dest)
+{
+	const struct backend_row *backend;
+	struct udp_sticky_key key = {.port = dest->port};
+	struct udp_sticky_row chosen = {};
+	struct frontend_row frontend;
+	struct sock_row *connected;
+	struct peer vip = *dest;
+
+	if (!frontend_find(dest, PROTO_UDP, &frontend))
+		return METRIC_NONE;
+	/* A connected AF_INET6 socket sends to v4-mapped addresses through here, already translated. */
+	connected = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
+	if (connected && same_peer(dest, connected->addr, connected->port))
+		return METRIC_NONE;
+	if (frontend.flags & FRONTEND_REJECT)
+		return METRIC_UNKNOWN_PORT;
+	key.cookie = bpf_get_socket_cookie(ctx);
+	__builtin_memcpy(key.vip, dest->addr, sizeof(key.vip));
+	backend = sticky_lookup(&key, frontend.service);
+	if (!backend) {
+		chosen.service = frontend.service;
+		backend = sock_choose(frontend.service, &chosen.backend);
+		if (!backend)
+			return METRIC_NO_BACKEND;
+		if (bpf_map_update_elem(&mesh_udp_sticky_v1, &key, &chosen, BPF_ANY))
+			count(METRIC_STATE_FULL);
+	}
+	set_peer(dest, backend->addr, backend->port);
+	reverse_remember(key.cookie, dest, &vip, frontend.service);
+	return METRIC_SENDMSG;
+}
+
+/* getpeername(): true when the peer is the backend of what was dialled; then it is the VIP now. */
+static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct peer *peer)
+{
+	const struct sock_row *dialled = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
+
+	if (!dialled || !same_peer(peer, dialled->addr, dialled->port))
+		return false;
+	set_peer(peer, dialled->vip, dialled->vip_port);
+	return true;
+}
+
+/* recvmsg(): true when the source is a backend that this socket reached through a VIP; then it is the VIP now. */
+static __always_inline bool sock_recvmsg(struct bpf_sock_addr *ctx, struct peer *source)
+{
+	struct udp_reverse_key key = {.port = source->port};
+	const struct udp_reverse_row *row;
+
+	if (sock_getpeername(ctx, source))
+		return true;
+	key.cookie = bpf_get_socket_cookie(ctx);
+	__builtin_memcpy(key.addr, source->addr, sizeof(key.addr));
+	row = bpf_map_lookup_elem(&mesh_udp_reverse_v1, &key);
+	if (!row || row->check != key_check(&key, sizeof(key) / 4))
+		return false;
+	set_peer(source, row->vip, row->port);
+	return true;
+}
+
+#endif

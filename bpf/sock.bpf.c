@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Services at the socket: connect, sendmsg, recvmsg and getpeername of every socket in the cgroup that holds a node's
+ * pods. No per-packet cost: the packets carry the backend's address.
+ */
+#include <linux/errno.h>
+
+#include "lib/sock.h"
+
+#define ALLOW 1
+#define REFUSE 0
+
+static __always_inline void load4(const struct bpf_sock_addr *ctx, struct peer *peer)
+{
+	peer->addr[0] = 0;
+	peer->addr[1] = 0;
+	peer->addr[2] = bpf_htonl(0xffff);
+	peer->addr[3] = ctx->user_ip4;
+	peer->port = ctx->user_port;
+}
+
+static __always_inline void store4(struct bpf_sock_addr *ctx, const struct peer *peer)
+{
+	ctx->user_ip4 = peer->addr[3];
+	ctx->user_port = peer->port;
+}
+
+static __always_inline void load6(const struct bpf_sock_addr *ctx, struct peer *peer)
+{
+	peer->addr[0] = ctx->user_ip6[0];
+	peer->addr[1] = ctx->user_ip6[1];
+	peer->addr[2] = ctx->user_ip6[2];
+	peer->addr[3] = ctx->user_ip6[3];
+	peer->port = ctx->user_port;
+}
+
+static __always_inline void store6(struct bpf_sock_addr *ctx, const struct peer *peer)
+{
+	ctx->user_ip6[0] = peer->addr[0];
+	ctx->user_ip6[1] = peer->addr[1];
+	ctx->user_ip6[2] = peer->addr[2];
+	ctx->user_ip6[3] = peer->addr[3];
+	ctx->user_port = peer->port;
+}
+
+/* The one way out of connect and sendmsg: counts, and refuses with ECONNREFUSED (before Linux 5.18: EPERM). */
+static __always_inline int leave(int verdict)
+{
+	if (verdict == METRIC_NONE)
+		return ALLOW;
+	count(verdict);
+	if (verdict != METRIC_NO_BACKEND && verdict != METRIC_UNKNOWN_PORT)
+		return ALLOW;
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_set_retval))
+		bpf_set_retval(-ECONNREFUSED);
+	return REFUSE;
+}
+
+SEC("cgroup/connect4")
+int sock_connect4(struct bpf_sock_addr *ctx)
+{
+	struct peer dest;
+	int verdict;
+
+	load4(ctx, &dest);
+	verdict = sock_connect(ctx, &dest);
+	if (verdict == METRIC_CONNECT)
+		store4(ctx, &dest);
+	return leave(verdict);
+}
+
+SEC("cgroup/connect6")
+int sock_connect6(struct bpf_sock_addr *ctx)
+{
+	struct peer dest;
+	int verdict;
+
+	load6(ctx, &dest);
+	verdict = sock_connect(ctx, &dest);
+	if (verdict == METRIC_CONNECT)
+		store6(ctx, &dest);
+	return leave(verdict);
+}
+
+SEC("cgroup/sendmsg4")
+int sock_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct peer dest;
+	int verdict;
+
+	load4(ctx, &dest);
+	verdict = sock_sendmsg(ctx, &dest);
+	if (verdict == METRIC_SENDMSG)
+		store4(ctx, &dest);
+	return leave(verdict);
+}
+
+SEC("cgroup/sendmsg6")
+int sock_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct peer dest;
+	int verdict;
+
+	load6(ctx, &dest);
+	verdict = sock_sendmsg(ctx, &dest);
+	if (verdict == METRIC_SENDMSG)
+		store6(ctx, &dest);
+	return leave(verdict);
+}
+
+SEC("cgroup/recvmsg4")
+int sock_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	struct peer source;
+
+	load4(ctx, &source);
+	if (sock_recvmsg(ctx, &source)) {
+		store4(ctx, &source);
+		count(METRIC_REPLY);
+	}
+	return ALLOW;
+}
+
+SEC("cgroup/recvmsg6")
+int sock_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	struct peer source;
+
+	load6(ctx, &source);
+	if (sock_recvmsg(ctx, &source)) {
+		store6(ctx, &source);
+		count(METRIC_REPLY);
+	}
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername4")
+int sock_getpeername4(struct bpf_sock_addr *ctx)
+{
+	struct peer peer;
+
+	load4(ctx, &peer);
+	if (sock_getpeername(ctx, &peer))
+		store4(ctx, &peer);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername6")
+int sock_getpeername6(struct bpf_sock_addr *ctx)
+{
+	struct peer peer;
+
+	load6(ctx, &peer);
+	if (sock_getpeername(ctx, &peer))
+		store6(ctx, &peer);
+	return ALLOW;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,22 @@
+/**
+ * Builds the addon with node-gyp into native/build/Release/bpf.node. `npm run -w @isthmus/bpf build:native`.
+ *
+ * Headers come from beside the running node where it has them (a tarball, a NodeSource package, libnode-dev), so that
+ * no download is needed; else node-gyp fetches them. Node-API is stable: the result loads in later Node versions.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const prefixes = [dirname(dirname(process.execPath)), "/usr", "/usr/local"];
+const prefix = prefixes.find((path) => existsSync(join(path, "include/node/node_api.h")));
+const gyp = createRequire(import.meta.url).resolve("node-gyp/bin/node-gyp.js");
+const args = [gyp, "rebuild", "--silent", "-C", here, ...(prefix === undefined ? [] : [`--nodedir=${prefix}`])];
+const result = spawnSync(process.execPath, args, { stdio: "inherit" });
+if (result.status !== 0) {
+  console.error("Cannot build the addon: it needs a C compiler, make, python3 and libbpf-dev >= 1.1");
+}
+process.exit(result.status ?? 1);

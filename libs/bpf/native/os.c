@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The few other system calls that Node has not: locks, directories as handles, mounts, the cookie of the netns.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "native.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+// lock(path) -> Fd that holds the lock of a file or directory until it is closed or the process ends; EAGAIN when
+// another one has it
+static napi_value lock_path(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  char path[4096];
+  if (!get_args(env, info, 1, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return throw_errno(env, errno, "open what is to be locked", path);
+  if (flock(fd, LOCK_EX | LOCK_NB)) {
+    int error = errno;
+    close(fd);
+    return throw_errno(env, error, "lock", path);
+  }
+  return fd_make(env, fd);
+}
+
+// openDirectory(path) -> Fd
+static napi_value open_directory(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  char path[4096];
+  if (!get_args(env, info, 1, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return fd < 0 ? throw_errno(env, errno, "open a directory", path) : fd_make(env, fd);
+}
+
+// mountBpffs(path)
+static napi_value mount_bpffs(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  char path[4096];
+  if (!get_args(env, info, 1, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
+  if (mount("bpf", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+    return throw_errno(env, errno, "mount bpffs", path);
+  return NULL;
+}
+
+// netnsCookie() -> bigint, of the network namespace that the process is in
+static napi_value netns_cookie(napi_env env, napi_callback_info info) {
+  napi_value result;
+  uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  (void)info;
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return throw_errno(env, errno, "open a socket", NULL);
+  int failed = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? errno : 0;
+  close(fd);
+  if (failed) return throw_errno(env, failed, "read the cookie of the network namespace", NULL);
+  NAPI(napi_create_bigint_uint64(env, cookie, &result));
+  return result;
+}
+
+bool os_init(napi_env env, napi_value exports) {
+  return set_function(env, exports, "lock", lock_path) &&
+         set_function(env, exports, "openDirectory", open_directory) &&
+         set_function(env, exports, "mountBpffs", mount_bpffs) &&
+         set_function(env, exports, "netnsCookie", netns_cookie);
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ring: own consumer of a BPF ring buffer. Many records in one buffer, bounded bytes a call, and a wake-up by libuv.
+// (libbpf's consumer calls back per record, and drops the record at which the callback stops.)
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <uv.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include "native.h"
+
+struct ring {
+  napi_env env;
+  napi_ref callback;
+  napi_async_context context;
+  uv_poll_t *poll;      // freed by its close callback
+  unsigned long *taken;   // consumer position, ours to write
+  unsigned long *given;   // producer position
+  char *data;             // the ring, mapped twice in a row
+  size_t size, page;
+  int fd;                 // -1 = closed
+};
+
+static const napi_type_tag RING_TAG = {0x6d6573682d627066, 0x72696e672d627566};
+
+static void poll_closed(uv_handle_t *handle) { free(handle); }
+
+static void release(struct ring *ring) {
+  if (ring->fd < 0) return;
+  if (ring->poll) {
+    ring->poll->data = NULL;
+    uv_poll_stop(ring->poll);
+    uv_close((uv_handle_t *)ring->poll, poll_closed);
+    ring->poll = NULL;
+  }
+  if (ring->callback) napi_delete_reference(ring->env, ring->callback);
+  if (ring->context) napi_async_destroy(ring->env, ring->context);
+  munmap(ring->taken, ring->page);
+  munmap(ring->given, ring->page + 2 * ring->size);
+  close(ring->fd);
+  ring->fd = -1;
+}
+
+static void finalize(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  release(data);
+  free(data);
+}
+
+static struct ring *unwrap(napi_env env, napi_callback_info info, size_t count, napi_value *args) {
+  struct ring *ring = NULL;
+  bool ours = false;
+  napi_value self;
+  if (!get_args(env, info, count, args, &self) ||
+      napi_check_object_type_tag(env, self, &RING_TAG, &ours) != napi_ok || !ours ||
+      napi_unwrap(env, self, (void **)&ring) != napi_ok) {
+    napi_failed(env);
+    return NULL;
+  }
+  if (ring->fd < 0) throw_errno(env, EBADF, "use a closed ring buffer", NULL);
+  return ring->fd < 0 ? NULL : ring;
+}
+
+static size_t padded(uint32_t length) { return (length + BPF_RINGBUF_HDR_SZ + 7) & ~7UL; }
+
+// Length of the record at `position`, or -1 when a program still writes it.
+static int64_t record(const struct ring *ring, unsigned long position, bool *discard) {
+  uint32_t head = __atomic_load_n((uint32_t *)(ring->data + (position & (ring->size - 1))), __ATOMIC_ACQUIRE);
+  *discard = head & BPF_RINGBUF_DISCARD_BIT;
+  return head & BPF_RINGBUF_BUSY_BIT ? -1 : (int64_t)(head & ~BPF_RINGBUF_DISCARD_BIT);
+}
+
+// drain(most) -> at most so many bytes: u32 length, u32 0, the record padded to 8, and so on. At least one record
+// when there is any, even if it is longer.
+static napi_value ring_drain(napi_env env, napi_callback_info info) {
+  napi_value args[1], result;
+  uint32_t most;
+  bool discard;
+  int64_t length;
+  void *out;
+  struct ring *ring = unwrap(env, info, 1, args);
+  if (!ring) return NULL;
+  if (!get_u32(env, args[0], &most)) return napi_failed(env);
+  unsigned long start = *ring->taken, end = start, given = __atomic_load_n(ring->given, __ATOMIC_ACQUIRE);
+  size_t bytes = 0;
+  while (end < given && (length = record(ring, end, &discard)) >= 0) {
+    if (!discard && bytes && bytes + padded(length) > most) break;
+    if (!discard) bytes += padded(length);
+    end += padded(length);
+  }
+  if (!(result = make_bytes(env, bytes, &out))) return NULL;
+  char *to = out;
+  for (unsigned long at = start; at < end; at += padded(length)) {
+    length = record(ring, at, &discard);
+    if (discard) continue;
+    *(uint32_t *)to = length;
+    memcpy(to + BPF_RINGBUF_HDR_SZ, ring->data + (at & (ring->size - 1)) + BPF_RINGBUF_HDR_SZ, length);
+    to += padded(length);
+  }
+  __atomic_store_n(ring->taken, end, __ATOMIC_RELEASE);
+  return result;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  struct ring *ring = poll->data;
+  napi_handle_scope scope;
+  napi_value callback, global;
+  (void)status;
+  (void)events;
+  if (!ring) return;
+  napi_env env = ring->env;
+  napi_open_handle_scope(env, &scope);
+  napi_get_global(env, &global);
+  napi_get_reference_value(env, ring->callback, &callback);
+  napi_make_callback(env, ring->context, global, callback, 0, NULL, NULL);
+  napi_close_handle_scope(env, scope);
+}
+
+// listen(callback): called while there is something to drain. Keeps the process alive until close().
+static napi_value ring_listen(napi_env env, napi_callback_info info) {
+  napi_value args[1], name;
+  uv_loop_t *loop;
+  struct ring *ring = unwrap(env, info, 1, args);
+  if (!ring) return NULL;
+  if (ring->poll) return throw_errno(env, EALREADY, "listen twice to a ring buffer", NULL);
+  NAPI(napi_create_reference(env, args[0], 1, &ring->callback));
+  NAPI(napi_create_string_utf8(env, "mesh-ring", NAPI_AUTO_LENGTH, &name));
+  NAPI(napi_async_init(env, NULL, name, &ring->context));
+  NAPI(napi_get_uv_event_loop(env, &loop));
+  ring->poll = calloc(1, sizeof(*ring->poll));
+  int error = ring->poll ? uv_poll_init(loop, ring->poll, ring->fd) : -ENOMEM;
+  if (error) {
+    free(ring->poll);
+    ring->poll = NULL;
+    return throw_errno(env, error, "listen to a ring buffer", NULL);
+  }
+  ring->poll->data = ring;
+  uv_poll_start(ring->poll, UV_READABLE, on_readable);
+  return NULL;
+}
+
+static napi_value ring_close(napi_env env, napi_callback_info info) {
+  struct ring *ring = unwrap(env, info, 0, NULL);
+  if (ring) release(ring);
+  return NULL;
+}
+
+static napi_value wrap(napi_env env, struct ring *ring) {
+  static const napi_property_descriptor properties[] = {
+      {.utf8name = "drain", .method = ring_drain},
+      {.utf8name = "listen", .method = ring_listen},
+      {.utf8name = "close", .method = ring_close},
+  };
+  napi_value object;
+  NAPI(napi_create_object(env, &object));
+  NAPI(napi_wrap(env, object, ring, finalize, NULL, NULL));
+  NAPI(napi_type_tag_object(env, object, &RING_TAG));
+  NAPI(napi_define_properties(env, object, 3, properties));
+  return object;
+}
+
+// openRing(map) -> Ring {drain, listen, close}
+static napi_value open_ring(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  struct bpf_map_info map = {};
+  uint32_t size = sizeof(map);
+  int fd;
+  if (!get_args(env, info, 1, args, NULL) || !fd_get(env, args[0], &fd)) return napi_failed(env);
+  int error = bpf_obj_get_info_by_fd(fd, &map, &size);
+  if (error) return throw_errno(env, error, "read the map's information", NULL);
+  if (map.type != BPF_MAP_TYPE_RINGBUF) return throw_errno(env, EINVAL, "open a map that is no ring buffer", map.name);
+  struct ring *ring = calloc(1, sizeof(*ring));
+  if (!ring) return throw_errno(env, ENOMEM, "open a ring buffer", map.name);
+  *ring = (struct ring){.env = env, .size = map.max_entries, .page = sysconf(_SC_PAGESIZE)};
+  ring->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  ring->taken = mmap(NULL, ring->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void *rest = mmap(NULL, ring->page + 2 * ring->size, PROT_READ, MAP_SHARED, fd, ring->page);
+  if (ring->fd < 0 || ring->taken == MAP_FAILED || rest == MAP_FAILED) {
+    error = errno;
+    if (ring->taken != MAP_FAILED) munmap(ring->taken, ring->page);
+    if (rest != MAP_FAILED) munmap(rest, ring->page + 2 * ring->size);
+    if (ring->fd >= 0) close(ring->fd);
+    free(ring);
+    return throw_errno(env, error, "map a ring buffer into memory", map.name);
+  }
+  ring->given = rest;
+  ring->data = (char *)rest + ring->page;
+  napi_value object = wrap(env, ring);
+  return object;
+}
+
+bool ring_init(napi_env env, napi_value exports) { return set_function(env, exports, "openRing", open_ring); }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// What may take milliseconds: done on a worker thread, answered by a promise.
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <linux/membarrier.h>
+
+#include "native.h"
+
+struct work {
+  napi_async_work work;
+  napi_deferred deferred;
+  const char *what;
+  int (*run)(struct work *);
+  int error;
+  int fd;                       // a copy of its own: the caller may close theirs meanwhile
+  char *in, *out;               // test run: packet; update: key followed by value
+  size_t in_size, out_size, key_size;
+  uint32_t repeat, retval, duration;
+};
+
+static void run(napi_env env, void *data) {
+  struct work *work = data;
+  (void)env;
+  work->error = work->run(work);
+}
+
+static napi_value answer(napi_env env, struct work *work) {
+  napi_value result, bytes;
+  void *data;
+  if (!work->repeat) {
+    napi_get_undefined(env, &result);
+    return result;
+  }
+  napi_create_object(env, &result);
+  set_u32(env, result, "retval", work->retval);
+  set_u32(env, result, "durationNs", work->duration);
+  bytes = make_bytes(env, work->out_size, &data);
+  if (work->out_size) memcpy(data, work->out, work->out_size);
+  napi_set_named_property(env, result, "data", bytes);
+  return result;
+}
+
+static void release(struct work *work) {
+  if (work->fd >= 0) close(work->fd);
+  free(work->in);
+  free(work->out);
+  free(work);
+}
+
+static void finish(napi_env env, napi_status status, void *data) {
+  struct work *work = data;
+  (void)status;
+  if (work->error)
+    napi_reject_deferred(env, work->deferred, make_error(env, work->error, work->what, NULL));
+  else
+    napi_resolve_deferred(env, work->deferred, answer(env, work));
+  napi_delete_async_work(env, work->work);
+  release(work);
+}
+
+static struct work *make(napi_env env, const char *what, int (*call)(struct work *)) {
+  struct work *work = calloc(1, sizeof(*work));
+  if (!work) {
+    throw_errno(env, ENOMEM, what, NULL);
+    return NULL;
+  }
+  work->what = what;
+  work->run = call;
+  work->fd = -1;
+  return work;
+}
+
+static napi_value start(napi_env env, struct work *work) {
+  napi_value promise, name;
+  NAPI(napi_create_string_utf8(env, work->what, NAPI_AUTO_LENGTH, &name));
+  NAPI(napi_create_promise(env, &work->deferred, &promise));
+  NAPI(napi_create_async_work(env, NULL, name, run, finish, work, &work->work));
+  NAPI(napi_queue_async_work(env, work->work));
+  return promise;
+}
+
+static int run_membarrier(struct work *work) {
+  (void)work;
+  return syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? errno : 0;
+}
+
+// membarrier() -> promise: every program that ran before has ended. EINVAL or ENOSYS where the kernel has no such thing.
+static napi_value do_membarrier(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct work *work = make(env, "wait for running programs", run_membarrier);
+  return work ? start(env, work) : NULL;
+}
+
+static int run_update(struct work *work) {
+  return bpf_map_update_elem(work->fd, work->in, work->in + work->key_size, BPF_ANY);
+}
+
+// mapUpdateSlow(map, key, value) -> promise: for maps of maps, whose updates wait for an RCU grace period
+static napi_value map_update_slow(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  void *key, *value;
+  size_t key_size, value_size;
+  struct bpf_map_info map = {};
+  uint32_t size = sizeof(map);
+  int fd;
+  if (!get_args(env, info, 3, args, NULL) || !fd_get(env, args[0], &fd) ||
+      !get_bytes(env, args[1], &key, &key_size) || !get_bytes(env, args[2], &value, &value_size))
+    return napi_failed(env);
+  int error = bpf_obj_get_info_by_fd(fd, &map, &size);
+  if (error) return throw_errno(env, error, "read the map's information", NULL);
+  if (key_size != map.key_size || value_size != map.value_size)
+    return throw_range(env, "Cannot use a key or value that is not as long as the map's");
+  struct work *work = make(env, "update a map entry", run_update);
+  if (!work) return NULL;
+  work->fd = dup(fd);
+  work->key_size = key_size;
+  work->in = malloc(key_size + value_size);
+  if (work->fd < 0 || !work->in) {
+    release(work);
+    return throw_errno(env, ENOMEM, "update a map entry", NULL);
+  }
+  memcpy(work->in, key, key_size);
+  memcpy(work->in + key_size, value, value_size);
+  return start(env, work);
+}
+
+static int run_test(struct work *work) {
+  LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = work->in, .data_size_in = work->in_size, .data_out = work->out,
+              .data_size_out = work->out_size, .repeat = work->repeat);
+  int error;
+  do {
+    error = bpf_prog_test_run_opts(work->fd, &opts);
+  } while (error == -EINTR);
+  work->retval = opts.retval;
+  work->duration = opts.duration;
+  work->out_size = opts.data_size_out < work->out_size ? opts.data_size_out : work->out_size;
+  return error;
+}
+
+// testRun(program, packet, repeat) -> promise of {retval, durationNs (mean of one run), data}
+static napi_value test_run(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  void *data;
+  size_t length;
+  uint32_t repeat;
+  int fd;
+  if (!get_args(env, info, 3, args, NULL) || !fd_get(env, args[0], &fd) || !get_bytes(env, args[1], &data, &length) ||
+      !get_u32(env, args[2], &repeat))
+    return napi_failed(env);
+  struct work *work = make(env, "run a program", run_test);
+  if (!work) return NULL;
+  work->fd = dup(fd);
+  work->repeat = repeat ? repeat : 1;
+  work->in_size = length;
+  work->out_size = length + 256;
+  work->in = malloc(length + 1);
+  work->out = malloc(work->out_size);
+  if (work->fd < 0 || !work->in || !work->out) {
+    release(work);
+    return throw_errno(env, ENOMEM, "run a program", NULL);
+  }
+  memcpy(work->in, data, length);
+  return start(env, work);
+}
+
+bool work_init(napi_env env, napi_value exports) {
+  return set_function(env, exports, "membarrier", do_membarrier) &&
+         set_function(env, exports, "mapUpdateSlow", map_update_slow) &&
+         set_function(env, exports, "testRun", test_run);
+}

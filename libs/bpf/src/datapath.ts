@@ -1,0 +1,115 @@
+/**
+ * One node's datapath: programs attached, maps pinned and open.
+ *
+ * Everything lives in the pin folder and the kernel; this object only holds it open. Stopped or killed at any point,
+ * the next `openDatapath` on the same folder adopts what is there: maps by name after a check of their layout, links
+ * by name and cgroup. How does a fresh agent know what is its own? By the folder, which it locks.
+ */
+import { readdirSync, rmdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { DatapathPort } from "@isthmus/reconcile";
+import { createMappedArray } from "./array-map.js";
+import { lockPinFolder, preparePinFolder } from "./bpffs.js";
+import type { DatapathConfig } from "./gen/index.js";
+import { createGracePeriod } from "./grace.js";
+import { createHashMap } from "./hash-map.js";
+import { HELPER_SET_RETVAL, PROGRAM_TYPE_SOCK_ADDR } from "./kernel-constants.js";
+import { DEFAULT_SIZES, MAP_NAMES, type MapSizes } from "./layout.js";
+import { attachAll, detachAll } from "./links.js";
+import { readMetrics } from "./metrics.js";
+import { type Fd, native, type ProgramInfo } from "./native.js";
+import { type LoadedPrograms, loadOnPins } from "./programs.js";
+import { openTables } from "./tables.js";
+
+export interface DatapathOptions {
+  /** Folder in bpffs for this node's pins; made when it is missing. */
+  readonly bpffs: string;
+  /** cgroup2 directory that holds this node's pods and nothing else; made when it is missing. */
+  readonly cgroup: string;
+  /** Folder with the built objects (`bpf/build`). */
+  readonly objectDir: string;
+  readonly config: { readonly clusterId: number };
+  readonly sizes?: Partial<MapSizes>;
+}
+
+export interface Datapath extends DatapathPort {
+  /** What a client gets whose Service has no backend: EPERM before Linux 5.18. */
+  readonly refusal: "ECONNREFUSED" | "EPERM";
+  /** The programs as the kernel loaded them, by name. */
+  readonly programs: ReadonlyMap<string, ProgramInfo>;
+  /** Counters by name, summed over the CPUs. */
+  metrics(): ReadonlyMap<string, number>;
+  /** Attaches again where a link is missing or its cgroup was made anew. */
+  attach(): void;
+  /** Lets go of it; programs, maps and pins stay. */
+  close(): void;
+  /** Detaches the programs, removes the pins, and closes. */
+  destroy(): void;
+}
+
+/**
+ * Opens, adopts or makes the datapath. Rejects with `DATAPATH_LOCKED`, `MAP_LAYOUT`, `PROGRAM_LOAD` (with the
+ * verifier's log), `PROGRAM_ATTACH`, `BPFFS` or `CGROUP`; what was pinned by then stays for the next try.
+ */
+export async function openDatapath(options: DatapathOptions): Promise<Datapath> {
+  preparePinFolder(options.bpffs);
+  const lock = lockPinFolder(options.bpffs);
+  try {
+    return await openLocked(options, lock);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath> {
+  const config: DatapathConfig = { clusterId: options.config.clusterId, flags: 0, netnsCookie: native().netnsCookie() };
+  const sizes = { ...DEFAULT_SIZES, ...options.sizes };
+  const { maps, programs } = loadOnPins(join(options.objectDir, "sock.bpf.o"), options.bpffs, sizes, config);
+  const arrays = mapArrays(maps);
+  const tables = await openTables(maps.tables);
+  const attach = () => attachAll(programs, options.bpffs, options.cgroup);
+  attach();
+
+  function close(): void {
+    tables.close();
+    for (const array of Object.values(arrays)) array.close();
+    for (const map of Object.values(maps)) map.close();
+    for (const { fd } of Object.values(programs)) fd.close();
+    lock.close();
+  }
+
+  return {
+    ...arrays,
+    tables,
+    frontends: createHashMap(MAP_NAMES.frontends, maps.frontends),
+    gracePeriod: createGracePeriod(),
+    refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
+    programs: new Map(Object.entries(programs).map(([name, { fd }]) => [name, native().programInfo(fd)])),
+    metrics: () => readMetrics(maps.metrics),
+    attach,
+    close,
+    destroy: () => {
+      removePins(options.bpffs);
+      close();
+    },
+  };
+}
+
+function mapArrays(maps: LoadedPrograms["maps"]) {
+  return {
+    services: createMappedArray(MAP_NAMES.services, maps.services),
+    backends: createMappedArray(MAP_NAMES.backends, maps.backends),
+    clusterState: createMappedArray(MAP_NAMES.clusterState, maps.clusterState),
+    nodeState: createMappedArray(MAP_NAMES.nodeState, maps.nodeState),
+    nodes: createMappedArray(MAP_NAMES.nodes, maps.nodes),
+    floors: createMappedArray(MAP_NAMES.floors, maps.floors),
+  };
+}
+
+/** Detaches what a pin folder's links hold and removes the folder, whoever made it: for uninstalling and clean-up. */
+export function removePins(pinFolder: string): void {
+  detachAll(pinFolder);
+  for (const name of readdirSync(pinFolder)) rmSync(join(pinFolder, name));
+  rmdirSync(pinFolder);
+}

@@ -1,0 +1,43 @@
+/** What can go wrong with maps, programs and pins, as codes with their data. */
+import { getSystemErrorName } from "node:util";
+import { MeshError } from "@isthmus/model";
+import { Errno } from "./kernel-constants.js";
+
+export type DatapathErrorData =
+  | { readonly code: "MAP_FULL"; readonly map: string; readonly maxEntries: number }
+  | { readonly code: "MAP_LAYOUT"; readonly map: string; readonly want: string; readonly have: string }
+  | { readonly code: "MAP_IO"; readonly map: string; readonly errno: string }
+  | { readonly code: "PROGRAM_LOAD"; readonly object: string; readonly errno: string; readonly log: string }
+  | { readonly code: "PROGRAM_ATTACH"; readonly program: string; readonly errno: string }
+  | { readonly code: "DATAPATH_LOCKED"; readonly path: string }
+  | { readonly code: "DATAPATH_CLOSED" }
+  | { readonly code: "BPFFS"; readonly path: string }
+  | { readonly code: "CGROUP"; readonly path: string };
+
+export type DatapathError = MeshError<DatapathErrorData>;
+
+/** The errno's name that the addon put on an error; "UNKNOWN" on any other error. */
+export function errnoOf(thrown: unknown): string {
+  const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+  return typeof code === "string" ? code : "UNKNOWN";
+}
+
+/** What libbpf or the verifier said, else "". */
+export function detailOf(thrown: unknown): string {
+  const detail = thrown instanceof Error && "detail" in thrown ? thrown.detail : undefined;
+  return typeof detail === "string" ? detail : "";
+}
+
+/** `action` reads like `add an entry to`; an errno that means "full" is `MAP_FULL`. */
+export function mapError(map: string, maxEntries: number, errno: number, action: string): DatapathError {
+  if (errno === Errno.E2BIG || errno === Errno.ENOSPC) return mapFull(map, maxEntries, action);
+  const name = getSystemErrorName(-errno);
+  return new MeshError({ code: "MAP_IO", map, errno: name }, `Cannot ${action} map "${map}": ${name}`);
+}
+
+export function mapFull(map: string, maxEntries: number, action: string): DatapathError {
+  return new MeshError(
+    { code: "MAP_FULL", map, maxEntries },
+    `Cannot ${action} map "${map}": all ${maxEntries} entries are in use`,
+  );
+}

@@ -1,0 +1,70 @@
+/**
+ * A pinned BPF hash behind the port of libs/reconcile. Work is cut into chunks of about a millisecond, and the event
+ * loop runs between them.
+ */
+import { setImmediate } from "node:timers/promises";
+import { bytesKey, keyBytes } from "@isthmus/model";
+import type { Applied, HashPort } from "@isthmus/reconcile";
+import { mapError } from "./errors.js";
+import { Errno, UpdateFlag } from "./kernel-constants.js";
+import { type Fd, native } from "./native.js";
+
+const CHUNK = 1024;
+
+export function createHashMap(name: string, map: Fd): HashPort {
+  const { keySize, valueSize, maxEntries } = native().mapInfo(map);
+
+  async function load(): Promise<Map<string, Uint8Array>> {
+    const entries = new Map<string, Uint8Array>();
+    for (let cursor: Uint8Array | undefined, end = false; !end; await setImmediate()) {
+      const dump = native().mapDump(map, cursor, 4 * CHUNK);
+      for (let i = 0; i < dump.count; i++) {
+        const key = bytesKey(dump.keys.subarray(i * keySize, (i + 1) * keySize));
+        entries.set(key, dump.values.slice(i * valueSize, (i + 1) * valueSize));
+      }
+      cursor = dump.cursor;
+      end = dump.end;
+    }
+    return entries;
+  }
+
+  /** Calls `call` with the packed keys of each chunk and sorts what it answers (0 or errno of each). */
+  async function each(
+    keys: readonly string[],
+    action: string,
+    call: (packed: Uint8Array, chunk: readonly string[]) => Int32Array,
+  ): Promise<Applied> {
+    const done = new Set<string>();
+    const failed = new Map<string, Error>();
+    for (let at = 0; at < keys.length; at += CHUNK) {
+      const chunk = keys.slice(at, at + CHUNK);
+      const errors = call(keyBytes(chunk.join("")), chunk);
+      chunk.forEach((key, i) => {
+        const errno = errors[i] ?? 0;
+        if (errno === 0) done.add(key);
+        else failed.set(key, mapError(name, maxEntries, errno, action));
+      });
+      if (at + CHUNK < keys.length) await setImmediate();
+    }
+    return { done, failed };
+  }
+
+  return {
+    name,
+    keySize,
+    valueSize,
+    maxEntries,
+    load,
+    insert: (entries) =>
+      each([...entries.keys()], "add an entry to", (keys, chunk) => {
+        const values = Buffer.concat(chunk.map((key) => entries.get(key) ?? new Uint8Array(0)));
+        return native().mapUpdateEach(map, keys, values, UpdateFlag.NoExist);
+      }),
+    delete: (keys) =>
+      each([...keys], "delete an entry of", (packed) =>
+        native()
+          .mapDeleteEach(map, packed)
+          .map((errno) => (errno === Errno.ENOENT ? 0 : errno)),
+      ),
+  };
+}

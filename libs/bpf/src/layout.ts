@@ -1,0 +1,122 @@
+/**
+ * The pinned maps: name, kind and sizes, as bpf/lib/*.h declares them. A pin that differs is somebody else's, or of
+ * another layout, and is refused: nothing of it can be understood.
+ */
+import { MeshError } from "@isthmus/model";
+import type { DatapathError } from "./errors.js";
+import {
+  BackendRow,
+  FloorRow,
+  FrontendKey,
+  FrontendRow,
+  Limit,
+  NodeRow,
+  ServiceRow,
+  SockRow,
+  TableLine,
+  UdpReverseKey,
+  UdpReverseRow,
+  UdpStickyKey,
+  UdpStickyRow,
+} from "./gen/index.js";
+import { MapFlag, MapType } from "./kernel-constants.js";
+import type { MapInfo } from "./native.js";
+
+/** Entries of the maps whose size can be chosen when they are first made; a map that exists keeps its own. */
+export interface MapSizes {
+  readonly frontends: number;
+  readonly services: number;
+  readonly backends: number;
+  readonly nodes: number;
+  /** Unconnected UDP sockets remembered, per (socket, VIP) and (socket, backend). */
+  readonly udp: number;
+}
+
+export const DEFAULT_SIZES: MapSizes = {
+  frontends: 65_536,
+  services: 65_536,
+  backends: 262_144,
+  nodes: 32_768,
+  udp: 65_536,
+};
+
+export type MapSpec = Omit<MapInfo, "id" | "name">;
+
+export const MAP_NAMES = {
+  frontends: "mesh_frontends_v1",
+  services: "mesh_services_v1",
+  tables: "mesh_tables_v1",
+  backends: "mesh_backends_v1",
+  clusterState: "mesh_cluster_state_v1",
+  nodeState: "mesh_node_state_v1",
+  nodes: "mesh_nodes_v1",
+  floors: "mesh_floors_v1",
+  metrics: "mesh_metrics_v1",
+  sock: "mesh_sock_v1",
+  udpSticky: "mesh_udp_sticky_v1",
+  udpReverse: "mesh_udp_reverse_v1",
+} as const;
+
+export type MapNoun = keyof typeof MAP_NAMES;
+
+function hash(keySize: number, valueSize: number, maxEntries: number): MapSpec {
+  return { type: MapType.Hash, keySize, valueSize, maxEntries, flags: MapFlag.None };
+}
+
+function mapped(valueSize: number, maxEntries: number): MapSpec {
+  return { type: MapType.Array, keySize: 4, valueSize, maxEntries, flags: MapFlag.Mappable };
+}
+
+/** One segment of the tables: 65,536 lines of 16 backend ids. */
+export const SEGMENT: MapSpec = mapped(TableLine.size, Limit.SegmentLines);
+
+/** What each pinned map must be. */
+export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
+  const lru = (key: number, value: number) => ({ ...hash(key, value, sizes.udp), type: MapType.LruHash });
+  return {
+    frontends: hash(FrontendKey.size, FrontendRow.size, sizes.frontends),
+    services: mapped(ServiceRow.size, sizes.services),
+    tables: { type: MapType.ArrayOfMaps, keySize: 4, valueSize: 4, maxEntries: Limit.Segments, flags: MapFlag.None },
+    backends: mapped(BackendRow.size, sizes.backends),
+    clusterState: mapped(4, Limit.Clusters),
+    nodeState: mapped(4, sizes.nodes),
+    nodes: mapped(NodeRow.size, sizes.nodes),
+    floors: mapped(FloorRow.size, Limit.Clusters),
+    metrics: { type: MapType.PerCpuArray, keySize: 4, valueSize: 8, maxEntries: Limit.Metrics, flags: MapFlag.None },
+    sock: { type: MapType.SkStorage, keySize: 4, valueSize: SockRow.size, maxEntries: 0, flags: MapFlag.NoPrealloc },
+    udpSticky: lru(UdpStickyKey.size, UdpStickyRow.size),
+    udpReverse: lru(UdpReverseKey.size, UdpReverseRow.size),
+  };
+}
+
+/** Nouns whose number of entries is a choice, not part of the layout. */
+const SIZED: ReadonlySet<MapNoun> = new Set([
+  "frontends",
+  "services",
+  "backends",
+  "nodeState",
+  "nodes",
+  "udpSticky",
+  "udpReverse",
+]);
+
+/** Throws `MAP_LAYOUT` when a pinned map is not what this version would have made. */
+export function checkLayout(noun: MapNoun, path: string, want: MapSpec, have: MapInfo): void {
+  const same =
+    have.type === want.type &&
+    have.keySize === want.keySize &&
+    have.valueSize === want.valueSize &&
+    have.flags === want.flags &&
+    (SIZED.has(noun) || have.maxEntries === want.maxEntries);
+  if (!same) throw layoutError(noun, path, want, have);
+}
+
+function layoutError(noun: MapNoun, path: string, want: MapSpec, have: MapInfo): DatapathError {
+  const text = (spec: MapSpec) =>
+    `type ${spec.type}, key ${spec.keySize}, value ${spec.valueSize}, flags ${spec.flags}, entries ${spec.maxEntries}`;
+  return new MeshError(
+    { code: "MAP_LAYOUT", map: MAP_NAMES[noun], want: text(want), have: text(have) },
+    `Cannot use pinned map "${path}": it has ${text(have)} where ${text(want)} is needed; ` +
+      `if no other agent needs it, remove the pin and start again`,
+  );
+}

@@ -1,0 +1,15 @@
+/** The programs' counters, summed over the CPUs. */
+import { Limit, MetricHelp } from "./gen/index.js";
+import { type Fd, native } from "./native.js";
+
+/** Counter name (`connect`, `no_backend`, …) to its value since the map was made. */
+export function readMetrics(map: Fd): ReadonlyMap<string, number> {
+  const totals = new Map<string, number>();
+  for (const [index, { name }] of MetricHelp) {
+    if (index === 0 || index >= Limit.Metrics) continue;
+    const values = native().mapLookup(map, new Uint8Array(Uint32Array.of(index).buffer));
+    const perCpu = values === undefined ? [] : [...new BigUint64Array(values.buffer)];
+    totals.set(name, Number(perCpu.reduce((sum, value) => sum + value, 0n)));
+  }
+  return totals;
+}

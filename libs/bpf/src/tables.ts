@@ -1,0 +1,70 @@
+/**
+ * The tables: an array of at most 64 mapped arrays of lines, added while programs run. Segments have no pins: the outer
+ * map keeps them, and a fresh agent finds them there by their ids.
+ */
+import { MeshError } from "@isthmus/model";
+import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
+import { createMappedArray, type MappedArray } from "./array-map.js";
+import { mapFull } from "./errors.js";
+import { Limit } from "./gen/index.js";
+import { MAP_NAMES, SEGMENT } from "./layout.js";
+import { type Fd, native } from "./native.js";
+
+export interface Tables extends TablesPort {
+  close(): void;
+}
+
+/** Maps the segments that exist and makes the first when there is none. */
+export async function openTables(outer: Fd): Promise<Tables> {
+  const segments: MappedArray[] = [];
+  let last: Promise<unknown> = Promise.resolve();
+  for (let i = 0; i < Limit.Segments; i++) {
+    const id = native().mapLookup(outer, word(i));
+    if (id === undefined) break;
+    const inner = native().mapById(new DataView(id.buffer).getUint32(0, true));
+    segments.push(mapSegment(i, inner));
+  }
+
+  async function grow(): Promise<ArrayPort> {
+    const index = segments.length;
+    if (index >= Limit.Segments) throw mapFull(MAP_NAMES.tables, Limit.Segments, "add a segment to");
+    const inner = native().mapCreate({ ...SEGMENT, name: "mesh_lines_v1" });
+    try {
+      await native().mapUpdateSlow(outer, word(index), word(inner.fd));
+    } catch (cause) {
+      inner.close();
+      throw MeshError.from(cause, `Cannot add segment ${index} to map "${MAP_NAMES.tables}"`);
+    }
+    const segment = mapSegment(index, inner);
+    segments.push(segment);
+    return segment;
+  }
+
+  /** One after another, whoever asks. */
+  function addSegment(): Promise<ArrayPort> {
+    const next = last.then(grow, grow);
+    last = next;
+    return next;
+  }
+
+  if (segments.length === 0) await addSegment();
+  return {
+    linesPerSegment: Limit.SegmentLines,
+    maxSegments: Limit.Segments,
+    segments,
+    addSegment,
+    close: () => {
+      for (const segment of segments) segment.close();
+    },
+  };
+}
+
+function mapSegment(index: number, inner: Fd): MappedArray {
+  const segment = createMappedArray(`${MAP_NAMES.tables}[${index}]`, inner);
+  inner.close();
+  return segment;
+}
+
+function word(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
+}
