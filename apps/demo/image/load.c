@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This file contains the client: an open loop. Request n is due at t0 + n / rate whatever happened to those before;
+ * each is a new connection, none is repeated, and its deadline counts from the time it was due. A client that was
+ * not scheduled in time catches up, and the delay counts as latency.
+ *
+ * stdout, one JSON object per line, times in microseconds:
+ *   {"start":{"mono":…,"wall":…,"rate":100,"deadline":1000000,"target":"10.0.0.1:80"}}   mono = when request 0 is due
+ *   {"responder":0,"name":"east/web-x"}                               the first time a responder answers
+ *   {"s":[[n,"o",latency,0],[n,"t",latency,-1], …]}                   requests that came to an end, in that order
+ *   {"end":{"sent":…}}
+ * Results: o answered, r refused, x reset or closed early, t deadline passed, s deadline passed while this program
+ * itself was not running, e anything else.
+ *
+ * stdout never blocks the loop: what a full pipe does not take waits in memory.
+ */
+#define _GNU_SOURCE
+#include "common.h"
+#include "output.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define FLUSH_US 100000
+#define STALL_US 50000
+
+/* In flight, in the order they were due; finished ones leave at once, so the head has the next deadline. */
+struct request {
+	struct request *next, *prev;
+	uint64_t number;
+	int64_t due_us, begun_us;
+	int fd;
+	bool sent;
+	size_t len;
+	char in[1024];
+};
+
+static struct {
+	int epoll, timer, signals;
+	struct sockaddr_storage target;
+	socklen_t target_len;
+	const char *target_text;
+	int64_t t0, deadline_us, flush_at, rate;
+	int64_t stall_from, stall_to; /* when this program last overslept */
+	uint64_t next, limit;	      /* limit: requests in all */
+	struct request list;
+	char get[160];
+	size_t get_len;
+} ld;
+
+static int64_t due(uint64_t n)
+{
+	return ld.t0 + (int64_t)(n * 1000000 / (uint64_t)ld.rate);
+}
+
+static void watch(int fd, uint32_t events, void *tag, int op)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = tag};
+
+	if (epoll_ctl(ld.epoll, op, fd, &ev) < 0)
+		die("watch a descriptor");
+}
+
+static void finish(struct request *q, char result, int responder)
+{
+	int64_t end = now_us(), deadline = q->due_us + ld.deadline_us;
+
+	if (end > deadline) {
+		bool asleep = (ld.stall_to >= deadline && ld.stall_from <= deadline) ||
+			      q->begun_us - q->due_us > ld.deadline_us / 2;
+
+		result = asleep ? 's' : 't';
+		responder = -1;
+	}
+	out_sample(q->number, result, end - q->due_us, responder);
+	if (q->fd >= 0) {
+		/* An answered connection was closed by the server first; anything else is cut, not left in TIME_WAIT. */
+		struct linger cut = {.l_onoff = 1, .l_linger = 0};
+
+		if (result != 'o')
+			setsockopt(q->fd, SOL_SOCKET, SO_LINGER, &cut, sizeof(cut));
+		close(q->fd);
+	}
+	q->next->prev = q->prev;
+	q->prev->next = q->next;
+	free(q);
+}
+
+static char cause(int error)
+{
+	if (error == ECONNREFUSED)
+		return 'r';
+	if (error == ECONNRESET || error == EPIPE)
+		return 'x';
+	return error == ETIMEDOUT ? 't' : 'e';
+}
+
+static void start(uint64_t n)
+{
+	struct request *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		die("allocate a request");
+	q->number = n;
+	q->due_us = due(n);
+	q->begun_us = now_us();
+	q->next = &ld.list;
+	q->prev = ld.list.prev;
+	q->prev->next = q;
+	ld.list.prev = q;
+	q->fd = socket(ld.target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (q->fd < 0) {
+		finish(q, 'e', -1);
+		return;
+	}
+	if (connect(q->fd, (struct sockaddr *)&ld.target, ld.target_len) < 0 && errno != EINPROGRESS) {
+		finish(q, cause(errno), -1);
+		return;
+	}
+	watch(q->fd, EPOLLOUT, q, EPOLL_CTL_ADD);
+}
+
+/* The answer is complete: 'o' and its responder, or 'e' when it is not an answer of our server. */
+static void judge(struct request *q)
+{
+	char *body;
+
+	q->in[q->len] = 0;
+	body = strstr(q->in, "\r\n\r\n");
+	if (strncmp(q->in, "HTTP/1.1 200 ", 13) == 0 && body && body[4])
+		finish(q, 'o', out_responder(body + 4));
+	else
+		finish(q, body ? 'e' : 'x', -1);
+}
+
+static void send_request(struct request *q)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	getsockopt(q->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	if (!error && send(q->fd, ld.get, ld.get_len, MSG_NOSIGNAL) != (ssize_t)ld.get_len)
+		error = errno;
+	if (error) {
+		finish(q, cause(error), -1);
+		return;
+	}
+	q->sent = true;
+	watch(q->fd, EPOLLIN, q, EPOLL_CTL_MOD);
+}
+
+static void request_event(struct request *q)
+{
+	ssize_t n;
+
+	if (!q->sent) {
+		send_request(q);
+		return;
+	}
+	for (;;) {
+		n = recv(q->fd, q->in + q->len, sizeof(q->in) - 1 - q->len, 0);
+		if (n <= 0)
+			break;
+		q->len += (size_t)n;
+		if (q->len == sizeof(q->in) - 1)
+			break;
+	}
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n < 0)
+		finish(q, cause(errno), -1);
+	else
+		judge(q);
+}
+
+static void expire(int64_t now)
+{
+	while (ld.list.next != &ld.list && now > ld.list.next->due_us + ld.deadline_us)
+		finish(ld.list.next, 't', -1);
+}
+
+static int64_t next_time(void)
+{
+	int64_t at = ld.flush_at;
+
+	if (ld.next < ld.limit && due(ld.next) < at)
+		at = due(ld.next);
+	if (ld.list.next != &ld.list && ld.list.next->due_us + ld.deadline_us + 1 < at)
+		at = ld.list.next->due_us + ld.deadline_us + 1;
+	return at;
+}
+
+static void on_time(int64_t now)
+{
+	expire(now);
+	while (ld.next < ld.limit && due(ld.next) <= now)
+		start(ld.next++);
+	if (now >= ld.flush_at) {
+		ld.flush_at = now + FLUSH_US;
+		out_flush();
+	}
+}
+
+static void setup(int argc, char **argv)
+{
+	static const char *const known[] = {"--target", "--rate", "--duration-ms", "--deadline-ms", NULL};
+	uint64_t duration_ms;
+	sigset_t set;
+
+	only_flags(argc, argv, known);
+	ld.target_text = flag(argc, argv, "--target", "");
+	if (!parse_target(ld.target_text, &ld.target, &ld.target_len)) {
+		fprintf(stderr, "Not an address: --target \"%s\"\n", ld.target_text);
+		exit(2);
+	}
+	ld.rate = flag_number(argc, argv, "--rate", 100);
+	if (ld.rate < 1 || ld.rate > 10000) {
+		fprintf(stderr, "Not a rate from 1 to 10000: --rate\n");
+		exit(2);
+	}
+	duration_ms = (uint64_t)flag_number(argc, argv, "--duration-ms", 0);
+	ld.deadline_us = flag_number(argc, argv, "--deadline-ms", 1000) * 1000;
+	ld.limit = duration_ms ? duration_ms * (uint64_t)ld.rate / 1000 : UINT64_MAX;
+	ld.get_len = (size_t)snprintf(ld.get, sizeof(ld.get), "GET / HTTP/1.1\r\nHost: %.64s\r\nConnection: close\r\n\r\n",
+				      ld.target_text);
+	ld.list.next = ld.list.prev = &ld.list;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ld.epoll = epoll_create1(EPOLL_CLOEXEC);
+	ld.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	ld.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (ld.epoll < 0 || ld.signals < 0 || ld.timer < 0)
+		die("set up the event loop");
+	watch(ld.signals, EPOLLIN, &ld.signals, EPOLL_CTL_ADD);
+	watch(ld.timer, EPOLLIN, &ld.timer, EPOLL_CTL_ADD);
+	out_open();
+	ld.t0 = now_us() + 50000;
+	ld.flush_at = ld.t0;
+	out_line("{\"start\":{\"mono\":%lld,\"wall\":%lld,\"rate\":%lld,\"deadline\":%lld,\"target\":\"%s\"}}\n",
+		 (long long)ld.t0, (long long)(ld.t0 + wall_us() - now_us()), (long long)ld.rate,
+		 (long long)ld.deadline_us, ld.target_text);
+}
+
+static void on_signal(void)
+{
+	struct signalfd_siginfo info;
+
+	if (read(ld.signals, &info, sizeof(info)) == sizeof(info) && ld.next < ld.limit)
+		ld.limit = ld.next; /* nothing new; what is on its way still comes to its end */
+}
+
+int load_main(int argc, char **argv)
+{
+	setup(argc, argv);
+	while (ld.next < ld.limit || ld.list.next != &ld.list) {
+		struct epoll_event events[128];
+		int64_t wake_at = next_time(), now;
+		int n;
+
+		arm(ld.timer, wake_at);
+		n = epoll_wait(ld.epoll, events, 128, -1);
+		now = now_us();
+		if (now - wake_at > STALL_US) {
+			ld.stall_from = wake_at;
+			ld.stall_to = now;
+		}
+		/* Answers first, deadlines after: what has come is not lost. */
+		for (int i = 0; i < n; i++) {
+			void *tag = events[i].data.ptr;
+
+			if (tag == &ld.signals)
+				on_signal();
+			else if (tag != &ld.timer)
+				request_event(tag);
+		}
+		on_time(now_us());
+	}
+	out_line("{\"end\":{\"sent\":%llu}}\n", (unsigned long long)ld.next);
+	out_close();
+	return 0;
+}

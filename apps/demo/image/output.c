@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "output.h"
+#include "common.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RESPONDERS 256
+#define WAITING_MAX (64u << 20) /* a reader that is away for hours: end rather than grow without bound */
+
+static char *data;
+static size_t used, size;
+static int in_line; /* samples in the open line */
+static char *names[RESPONDERS];
+static int known;
+
+static void append(const char *text, size_t n)
+{
+	if (used + n > size) {
+		size = (used + n) * 2;
+		data = size > WAITING_MAX ? NULL : realloc(data, size);
+		if (!data)
+			die("keep more output than this in memory");
+	}
+	memcpy(data + used, text, n);
+	used += n;
+}
+
+static void close_line(void)
+{
+	if (in_line)
+		append("]}\n", 3);
+	in_line = 0;
+}
+
+void out_line(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	close_line();
+	append(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+}
+
+void out_sample(uint64_t number, char result, int64_t latency_us, int responder)
+{
+	char text[80];
+	int n = snprintf(text, sizeof(text), "%s[%llu,\"%c\",%lld,%d]", in_line ? "," : "{\"s\":[",
+			 (unsigned long long)number, result, (long long)latency_us, responder);
+
+	append(text, (size_t)n);
+	if (++in_line == 200)
+		close_line();
+}
+
+int out_responder(const char *name)
+{
+	char clean[320];
+	size_t n = 0;
+
+	while (name[n] > ' ' && name[n] != '"' && name[n] != '\\' && n + 1 < sizeof(clean)) {
+		clean[n] = name[n];
+		n++;
+	}
+	clean[n] = 0;
+	for (int i = 0; i < known; i++)
+		if (strcmp(names[i], clean) == 0)
+			return i;
+	if (known == RESPONDERS || !(names[known] = strdup(clean)))
+		return -1;
+	out_line("{\"responder\":%d,\"name\":\"%s\"}\n", known, clean);
+	return known++;
+}
+
+void out_open(void)
+{
+	fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
+}
+
+static void drain(void)
+{
+	size_t done = 0;
+
+	while (done < used) {
+		ssize_t n = write(STDOUT_FILENO, data + done, used - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN)
+			die("write to stdout");
+		if (n < 0)
+			break;
+		done += (size_t)n;
+	}
+	memmove(data, data + done, used - done);
+	used -= done;
+}
+
+void out_flush(void)
+{
+	close_line();
+	drain();
+}
+
+void out_close(void)
+{
+	fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) & ~O_NONBLOCK);
+	out_flush();
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* This file contains the client's way out: lines on stdout that never block it (format: load.c). */
+#ifndef DEMO_OUTPUT_H
+#define DEMO_OUTPUT_H
+
+#include <stdint.h>
+
+void out_open(void);
+void out_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void out_sample(uint64_t number, char result, int64_t latency_us, int responder);
+
+/* The number of a responder's name (up to its first line end), announced when it is new; -1 when there are too many. */
+int out_responder(const char *name);
+
+/* Closes the open line of samples and writes what stdout takes now. */
+void out_flush(void);
+
+/* Writes everything, however long that takes. */
+void out_close(void);
+
+#endif

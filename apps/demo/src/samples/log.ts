@@ -1,0 +1,91 @@
+/**
+ * The client's lines (format: image/load.c) become samples.
+ *
+ * In: lines, from the beginning, in order; the whole stream may be read again after a cut, what is known is skipped.
+ * Out: samples in the order they were due. Invariant: a sample is never counted twice, and one that never came shows
+ * in `missing()`.
+ */
+import type { Mono, Outcome, Sample } from "./sample.js";
+
+export interface ClientStart {
+  readonly mono: Mono;
+  /** Wall-clock milliseconds at `mono`. */
+  readonly wall: number;
+  /** Requests a second. */
+  readonly rate: number;
+}
+
+export interface SampleLog {
+  /** Throws on a line that is not the client's. */
+  line(text: string): void;
+  started(): ClientStart | null;
+  samples(): readonly Sample[];
+  /** Samples that later ones prove to be absent. */
+  missing(): number;
+  /** Requests the client says it sent, once it has come to its end. */
+  ended(): number | null;
+  /** Everything due before this time has come to its end, or would have. */
+  completeUntil(): Mono;
+}
+
+type Line = {
+  start?: { mono: number; wall: number; rate: number; deadline: number };
+  responder?: number;
+  name?: string;
+  s?: [number, string, number, number][];
+  end?: { sent: number };
+};
+
+const LETTERS: ReadonlyMap<string, Outcome> = new Map([
+  ["o", "ok"],
+  ["r", "refused"],
+  ["x", "reset"],
+  ["t", "timeout"],
+  ["s", "starved"],
+  ["e", "other"],
+]);
+
+export function createSampleLog(): SampleLog {
+  const byNumber: (Sample | undefined)[] = [];
+  const responders = new Map<number, { cluster: string; pod: string }>();
+  let start: ClientStart | null = null;
+  let end: number | null = null;
+  let known = 0;
+
+  function add(number: number, letter: string, latencyUs: number, responder: number): void {
+    const outcome = LETTERS.get(letter);
+    if (start === null || outcome === undefined) throw new Error(`Cannot place sample "${number} ${letter}"`);
+    if (byNumber[number] !== undefined) return;
+    const due = start.mono + (number * 1000) / start.rate;
+    const who = responders.get(responder) ?? { cluster: "", pod: "" };
+    byNumber[number] = { number, due, end: due + latencyUs / 1000, outcome, ...who };
+    known += 1;
+  }
+
+  function take(line: Line): void {
+    if (line.start !== undefined) {
+      start = { mono: line.start.mono / 1000, wall: line.start.wall / 1000, rate: line.start.rate };
+    } else if (line.responder !== undefined) {
+      const [cluster = "", pod = ""] = (line.name ?? "").split("/");
+      responders.set(line.responder, { cluster, pod });
+    } else if (line.end !== undefined) {
+      end = line.end.sent;
+    }
+    for (const sample of line.s ?? []) add(...sample);
+  }
+
+  return {
+    line: (text) => take(JSON.parse(text) as Line),
+    started: () => start,
+    samples: () => byNumber.filter((sample) => sample !== undefined),
+    missing: () => Math.max(byNumber.length, end ?? 0) - known,
+    ended: () => end,
+    completeUntil() {
+      for (let n = byNumber.length - 1; n >= 0; n -= 1) {
+        const sample = byNumber[n];
+        if (sample !== undefined) return sample.end - 1000;
+      }
+      return Number.NEGATIVE_INFINITY;
+    },
+  };
+}

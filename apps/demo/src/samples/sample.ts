@@ -1,0 +1,24 @@
+/** One request of the load, as the client saw it. */
+
+/** Milliseconds on the machine's monotonic clock: the same for every process of the lab, and never set back. */
+export type Mono = number;
+
+/** "starved": the deadline passed while the client itself was not running; a loss, but not the mesh's. */
+export const OUTCOMES = ["ok", "refused", "reset", "timeout", "starved", "other"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export interface Sample {
+  /** Counts from 0; request n was due at start + n / rate. */
+  readonly number: number;
+  readonly due: Mono;
+  readonly end: Mono;
+  readonly outcome: Outcome;
+  /** Who answered; both empty unless the outcome is "ok". */
+  readonly cluster: string;
+  readonly pod: string;
+}
+
+/** This process's reading of the clock that samples and marks are stamped with. */
+export function monoNow(): Mono {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
+}
