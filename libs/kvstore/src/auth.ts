@@ -1,0 +1,130 @@
+/**
+ * Users, roles and permissions of a store: who may write what.
+ *
+ * A user is the common name of a client certificate; there are no passwords. A member's role: read and write its own
+ * prefix and exactly its own claim, read everything of the mesh. Each call may be repeated: it makes true what it names
+ * and takes away what is too much.
+ */
+import { type ClusterId, type ClusterName, MeshError } from "@isthmus/model";
+import type { IPermission } from "etcd3";
+import { StoreError, storeError } from "./errors.js";
+import { claimKey, clusterPrefix, prefixEnd, ROOT_PREFIX } from "./layout.js";
+import type { Store } from "./store.js";
+
+export interface Grant {
+  readonly access: "Read" | "Write" | "Readwrite";
+  readonly key: string;
+  /** Exclusive end of the range; absent: exactly `key`. */
+  readonly end?: string;
+}
+
+/** What a member may do: nothing else. */
+export function memberGrants(cluster: ClusterName, id: ClusterId): readonly Grant[] {
+  return [
+    { access: "Read", key: ROOT_PREFIX, end: prefixEnd(ROOT_PREFIX) },
+    { access: "Readwrite", key: clusterPrefix(cluster), end: prefixEnd(clusterPrefix(cluster)) },
+    { access: "Readwrite", key: claimKey(id) },
+  ];
+}
+
+/** Creates the user "root" and turns authentication on. Needs a store that is still open, or root's certificate. */
+export async function provisionStore(owner: Store): Promise<void> {
+  await ensureUser(owner, "root", []);
+  const { auth } = owner.transport;
+  await attempt("turn authentication on", async () => {
+    if (!(await authEnabled(owner))) await auth.authEnable();
+  });
+}
+
+/** Makes the etcd user of a cluster with exactly `memberGrants`. `owner`: the store with root's certificate. */
+export async function provisionCluster(owner: Store, cluster: ClusterName, id: ClusterId): Promise<void> {
+  if ((cluster as string) === "root") {
+    throw new MeshError(
+      { code: "CLUSTER_NAME", value: cluster },
+      `Cannot use cluster name "root": the store's owner has it`,
+    );
+  }
+  await ensureUser(owner, cluster, memberGrants(cluster, id));
+}
+
+/** Takes a cluster's user and role away. Its open watches go on until its connections are closed. */
+export async function removeCluster(owner: Store, cluster: ClusterName): Promise<void> {
+  const { auth } = owner.transport;
+  await attempt(`remove user "${cluster}"`, () => gone(auth.userDelete({ name: cluster })));
+  await attempt(`remove role "${cluster}"`, () => gone(auth.roleDelete({ role: cluster })));
+}
+
+/**
+ * True when the store checks who writes. Members may not ask: being refused is the answer "on".
+ * Rejects when the store cannot be asked.
+ */
+export async function authEnabled(store: Store): Promise<boolean> {
+  try {
+    const answer = await store.transport.calls.exec<{ enabled: boolean }>("Auth", "authStatus", {});
+    return answer.enabled;
+  } catch (thrown) {
+    const error = storeError(thrown, "ask the store whether it checks its users");
+    if (error.code === "STORE_DENIED" || error.code === "STORE_UNAUTHENTICATED") return true;
+    throw error;
+  }
+}
+
+async function ensureUser(owner: Store, name: string, grants: readonly Grant[]): Promise<void> {
+  const { auth } = owner.transport;
+  await attempt(`make role "${name}"`, () => present(auth.roleAdd({ name })));
+  await attempt(`grant role "${name}"`, () => ensureGrants(owner, name, grants));
+  await attempt(`make user "${name}"`, () => present(auth.userAdd({ name, options: { no_password: true } })));
+  await attempt(`give user "${name}" its role`, async () => {
+    const roles = (await auth.userGet({ name })).roles ?? [];
+    if (!roles.includes(name)) await auth.userGrantRole({ user: name, role: name });
+    for (const role of roles) if (role !== name) await auth.userRevokeRole({ name, role });
+  });
+}
+
+async function ensureGrants(owner: Store, role: string, grants: readonly Grant[]): Promise<void> {
+  const { auth } = owner.transport;
+  const have = ((await auth.roleGet({ role })).perm ?? []).map(fromPermission);
+  const text = ({ access, key, end }: Grant): string => `${access} ${key} ${end ?? ""}`;
+  const wanted = new Set(grants.map(text));
+  for (const grant of have) {
+    if (wanted.has(text(grant)) || role === "root") continue;
+    const range = { key: Buffer.from(grant.key), range_end: Buffer.from(grant.end ?? "") };
+    await auth.roleRevokePermission({ role, ...range });
+  }
+  const held = new Set(have.map(text));
+  for (const grant of grants) {
+    if (!held.has(text(grant))) await auth.roleGrantPermission({ name: role, perm: toPermission(grant) });
+  }
+}
+
+function toPermission({ access, key, end }: Grant): IPermission {
+  return { permType: access, key: Buffer.from(key), range_end: Buffer.from(end ?? "") };
+}
+
+function fromPermission({ permType, key, range_end }: IPermission): Grant {
+  const end = range_end.toString();
+
+  return { access: permType, key: key.toString(), ...(end === "" ? {} : { end }) };
+}
+
+async function attempt(action: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    throw storeError(thrown, action);
+  }
+}
+
+/** Creating what is there already is success. */
+async function present(call: Promise<unknown>): Promise<void> {
+  await call.catch((thrown: unknown) => ignore(thrown, /already exists/));
+}
+
+/** Removing what is not there is success. */
+async function gone(call: Promise<unknown>): Promise<void> {
+  await call.catch((thrown: unknown) => ignore(thrown, /not found/));
+}
+
+function ignore(thrown: unknown, text: RegExp): void {
+  if (!(thrown instanceof Error) || thrown instanceof StoreError || !text.test(thrown.message)) throw thrown;
+}

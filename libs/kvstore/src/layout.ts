@@ -1,0 +1,41 @@
+/**
+ * The key layout of a store. Everything of Isthmus stands under `/mesh/v1/`.
+ *
+ *   /mesh/v1/ids/<cluster id>                ClusterClaim {name, uid}: claimed by create-if-absent, never rewritten
+ *   /mesh/v1/c/<cluster>/store               16 random bytes, written by the cluster's publisher when absent:
+ *                                            another one, or none, means that the store was wiped or set back
+ *   /mesh/v1/c/<cluster>/fence               Fence {instance}: who may write
+ *   /mesh/v1/c/<cluster>/head                Head {seq, state, sums, beat}: last operation of every live txn
+ *   /mesh/v1/c/<cluster>/config              ClusterConfig {name, id, uid, CIDRs, version}
+ *   /mesh/v1/c/<cluster>/identities/<number>
+ *   /mesh/v1/c/<cluster>/nodes/<node>
+ *   /mesh/v1/c/<cluster>/endpoints/<ip>
+ *   /mesh/v1/c/<cluster>/services/<ns>/<service>
+ *   /mesh/v1/c/<cluster>/slices/<ns>/<service>/<slice>
+ *
+ * Values are messages of proto/mesh/v1/state.proto, the store id excepted. What follows a cluster's prefix is the
+ * record's relative key, the one that enters its hash. A cluster's etcd user may read all of `/mesh/v1/` and write its
+ * own prefix and exactly its own `ids/<id>`.
+ */
+import type { ClusterId, ClusterName } from "@isthmus/model";
+
+export const ROOT_PREFIX = "/mesh/v1/";
+
+/** Keys beside the records, relative to a cluster's prefix. */
+export const STORE_KEY = "store";
+export const FENCE_KEY = "fence";
+export const HEAD_KEY = "head";
+export const CONFIG_KEY = "config";
+
+export function clusterPrefix(cluster: ClusterName): string {
+  return `${ROOT_PREFIX}c/${cluster}/`;
+}
+
+export function claimKey(id: ClusterId): string {
+  return `${ROOT_PREFIX}ids/${id}`;
+}
+
+/** The end of the range of all keys that begin with `prefix` (ASCII, not empty). */
+export function prefixEnd(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+}

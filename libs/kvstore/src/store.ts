@@ -1,0 +1,120 @@
+/**
+ * A store by its few operations: read, list at one revision, compare-and-write, watch.
+ *
+ * Keys are text, values bytes, revisions bigint. Every failure is a `StoreError`. Nothing is retried here: whoever writes
+ * knows whether a repeated write is harmless.
+ */
+import type { ICompare, IKeyValue, IRangeRequest, IRequestOp } from "etcd3";
+import { storeError } from "./errors.js";
+import { prefixEnd } from "./layout.js";
+import { type StoreOptions, Transport } from "./transport.js";
+import { runWatch, type WatchNews, type WatchOptions } from "./watch.js";
+
+export interface StoreEntry {
+  readonly key: string;
+  readonly value: Buffer;
+  readonly modRevision: bigint;
+}
+
+export interface Page {
+  readonly entries: readonly StoreEntry[];
+  /** The revision at which all pages of this listing are read. */
+  readonly revision: bigint;
+  readonly more: boolean;
+}
+
+/** `modRevision` 0: the key must be absent. */
+export interface Compare {
+  readonly key: string;
+  readonly modRevision: bigint;
+}
+
+export type Write =
+  | { readonly type: "put"; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: "delete"; readonly key: string };
+
+export interface TxnResult {
+  readonly committed: boolean;
+  /** Of the store after the txn: that of the writes when committed. */
+  readonly revision: bigint;
+}
+
+export interface Store {
+  /** By quorum. */
+  get(key: string): Promise<{ readonly entry: StoreEntry | undefined; readonly revision: bigint }>;
+  /** All keys under `prefix` in pages at one revision, by quorum: the newest unless `revision` is given. */
+  list(prefix: string, options?: ListOptions): AsyncGenerator<Page, void, undefined>;
+  /** All writes or none; a key at most once, at most 128 operations. */
+  txn(compares: readonly Compare[], writes: readonly Write[]): Promise<TxnResult>;
+  /** Follows `prefix` until the signal aborts or the watch cannot go on; never rejects. */
+  watch(options: WatchOptions, onNews: (news: WatchNews) => void): Promise<void>;
+  readonly transport: Transport;
+  close(): void;
+}
+
+export interface ListOptions {
+  readonly pageSize?: number;
+  readonly revision?: bigint;
+  readonly signal?: AbortSignal;
+}
+
+const PAGE_SIZE = 2000;
+
+export function createStore(options: StoreOptions): Store {
+  const transport = new Transport(options);
+  const range = async (request: IRangeRequest, action: string): Promise<Page> => {
+    const answer = await transport.kv.range(request).catch((thrown: unknown) => {
+      throw storeError(thrown, action);
+    });
+    return { entries: answer.kvs.map(toEntry), revision: BigInt(answer.header.revision), more: answer.more };
+  };
+  return {
+    async get(key) {
+      const { entries, revision } = await range({ key: Buffer.from(key) }, `read "${key}" from the store`);
+      return { entry: entries[0], revision };
+    },
+    async *list(prefix, { pageSize = PAGE_SIZE, revision, signal } = {}) {
+      let [start, at] = [prefix, revision];
+      for (let more = true; more; ) {
+        signal?.throwIfAborted();
+        const page = await range(
+          {
+            key: Buffer.from(start),
+            range_end: Buffer.from(prefixEnd(prefix)),
+            limit: pageSize,
+            ...(at === undefined ? {} : { revision: String(at) }),
+          },
+          `list "${prefix}" in the store`,
+        );
+        at ??= page.revision;
+        start = `${page.entries.at(-1)?.key ?? start}\0`;
+        more = page.more;
+        yield { ...page, revision: at };
+      }
+    },
+    async txn(compares, writes) {
+      const request = { compare: compares.map(toCompare), success: writes.map(toOperation), failure: [] };
+      const answer = await transport.kv.txn(request).catch((thrown: unknown) => {
+        throw storeError(thrown, "write to the store");
+      });
+      return { committed: answer.succeeded, revision: BigInt(answer.header.revision) };
+    },
+    watch: (watchOptions, onNews) => runWatch(transport.calls, watchOptions, onNews),
+    transport,
+    close: () => transport.close(),
+  };
+}
+
+export function toEntry(kv: IKeyValue): StoreEntry {
+  return { key: kv.key.toString(), value: kv.value, modRevision: BigInt(kv.mod_revision) };
+}
+
+function toCompare({ key, modRevision }: Compare): ICompare {
+  return { key: Buffer.from(key), target: "Mod", result: "Equal", mod_revision: String(modRevision) };
+}
+
+function toOperation(write: Write): IRequestOp {
+  const key = Buffer.from(write.key);
+  if (write.type === "delete") return { request_delete_range: { key } };
+  return { request_put: { key, value: Buffer.from(write.value) } };
+}

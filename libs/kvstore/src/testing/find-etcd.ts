@@ -1,0 +1,28 @@
+/** Where the tests' etcd is: `MESH_KUBE_BIN`, else our cache. Missing is a failure, never a skip. */
+import { existsSync, readdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { MeshError } from "@isthmus/model";
+
+export function findEtcd(environment: NodeJS.ProcessEnv = process.env): string {
+  const given = environment["MESH_KUBE_BIN"];
+  const cache = join(environment["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "isthmus");
+  const found = given === undefined ? search(cache, 4) : search(given, 1);
+  if (found !== undefined) return found;
+  throw new MeshError(
+    { code: "ETCD_MISSING", given, cache },
+    `Cannot run tests against etcd: no "etcd" in MESH_KUBE_BIN (${given ?? "not set"}) or in "${cache}"; "make test" puts it there`,
+  );
+}
+
+function search(folder: string, depth: number): string | undefined {
+  if (!existsSync(folder)) return undefined;
+  const entries = readdirSync(folder, { withFileTypes: true });
+  if (entries.some((entry) => entry.name === "etcd" && !entry.isDirectory())) return join(folder, "etcd");
+  if (depth === 1) return undefined;
+  for (const entry of entries) {
+    const found = entry.isDirectory() ? search(join(folder, entry.name), depth - 1) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,71 @@
+/**
+ * The etcd3 client as a transport: connections, mTLS, protobuf; nothing else of it is used.
+ *
+ * Always set, each after a measured loss: no limit on received messages, keepalive 10 s / 3 s, deadlines on unary calls,
+ * and no fault handling of its own (its retries repeat writes, its breaker blocks every call for seconds).
+ * Certificates are read once: to rotate, make a new one.
+ */
+import { Etcd3, type ICallable, type IOptions } from "etcd3";
+
+export interface StoreOptions {
+  /** `https://host:port`, or `http://` without certificates. */
+  readonly endpoints: readonly string[];
+  /** PEM: the store's CA. */
+  readonly ca?: string;
+  /** PEM: the client certificate; its common name is the store's user. */
+  readonly certificate?: string;
+  /** PEM: its private key. */
+  readonly key?: string;
+  /** Deadline of a unary call; 3000 when absent. */
+  readonly deadlineMs?: number;
+}
+
+export const DEFAULT_DEADLINE_MS = 3000;
+
+export class Transport extends Etcd3 {
+  constructor(options: StoreOptions) {
+    super(etcdOptions(options));
+  }
+
+  /** The raw calls, for what the client does not offer: watches with metadata, auth status. */
+  get calls(): ICallable<unknown> {
+    return this.pool;
+  }
+}
+
+function etcdOptions(options: StoreOptions): IOptions {
+  const deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  return {
+    hosts: [...options.endpoints],
+    ...(options.ca === undefined ? {} : { credentials: credentials(options, options.ca) }),
+    grpcOptions: {
+      "grpc.max_receive_message_length": -1,
+      "grpc.max_send_message_length": -1,
+      "grpc.keepalive_time_ms": 10_000,
+      "grpc.keepalive_timeout_ms": 3_000,
+      "grpc.keepalive_permit_without_calls": 1,
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": 2_000,
+    },
+    defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + deadlineMs }),
+    faultHandling: { host: () => PASS, global: PASS },
+  };
+}
+
+function credentials({ certificate, key }: StoreOptions, ca: string): NonNullable<IOptions["credentials"]> {
+  return {
+    rootCertificate: Buffer.from(ca),
+    ...(key === undefined ? {} : { privateKey: Buffer.from(key) }),
+    ...(certificate === undefined ? {} : { certChain: Buffer.from(certificate) }),
+  };
+}
+
+type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
+
+/** A policy that only calls through. */
+const PASS = {
+  onSuccess: () => ({ dispose: () => undefined }),
+  onFailure: () => ({ dispose: () => undefined }),
+  execute: async (work: (context: { signal: AbortSignal }) => unknown, signal?: AbortSignal) =>
+    work({ signal: signal ?? new AbortController().signal }),
+} as unknown as Policy;
