@@ -1,0 +1,15 @@
+/** The error of a map without room: that object waits, everything else goes on. */
+import { MeshError } from "@isthmus/model";
+
+export type MapFull = { readonly code: "MAP_FULL"; readonly map: string; readonly maxEntries: number };
+
+export function mapFull(map: string, maxEntries: number): MeshError<MapFull> {
+  return new MeshError(
+    { code: "MAP_FULL", map, maxEntries },
+    `Cannot add to ${map}: all ${maxEntries} entries are used`,
+  );
+}
+
+export function isMapFull(error: Error): boolean {
+  return error instanceof MeshError && error.code === "MAP_FULL";
+}

@@ -1,0 +1,82 @@
+/**
+ * What was taken out of use and waits for a grace period, and the loop that frees it in the background.
+ *
+ * ```
+ *   words flipped, frontends removed ──► take() ── grace period ──► free lines, rows; ids = 0 ── grace period ──► indexes
+ * ```
+ * One round at a time; a round frees only what was out of use before its grace period began. While an apply writes, no
+ * round begins.
+ */
+export interface Round {
+  /** Runs when the grace period has passed. */
+  free(): void;
+}
+
+export interface Collector {
+  /** Starts the loop when there is something to free and it does not run. */
+  kick(): void;
+  /** No round begins between these two. */
+  pause(): void;
+  resume(): void;
+  /** Resolves when nothing is left to free; rejects with what a round threw. */
+  settled(): Promise<void>;
+}
+
+export interface CollectorModules {
+  readonly gracePeriod: () => Promise<void>;
+  /** What a grace period that begins now would free; undefined = nothing. */
+  readonly take: () => Round | undefined;
+  /** Called after something was freed. */
+  readonly freed: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export function createCollector(modules: CollectorModules): Collector {
+  let running: Promise<void> | undefined;
+  let again = false;
+  let paused = 0;
+  let round: Round | undefined;
+  let failure: unknown;
+
+  /** A round whose grace period failed stays, and is tried again with the next kick. */
+  async function loop(): Promise<void> {
+    for (;;) {
+      if (paused === 0) round ??= modules.take();
+      if (round === undefined) return;
+      await modules.gracePeriod();
+      round.free();
+      round = undefined;
+      modules.freed();
+    }
+  }
+
+  function kick(): void {
+    again = running !== undefined;
+    if (again || paused > 0) return;
+    failure = undefined;
+    running = loop()
+      .catch((error: unknown) => {
+        failure = error;
+        modules.failed(error);
+      })
+      .finally(() => {
+        running = undefined;
+        if (again && failure === undefined) kick();
+      });
+  }
+
+  return {
+    kick,
+    pause() {
+      paused++;
+    },
+    resume() {
+      paused--;
+    },
+    async settled() {
+      kick();
+      while (running !== undefined) await running;
+      if (failure !== undefined) throw failure;
+    },
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * The rows of mesh_nodes: an index per (cluster, tunnel address, health address), adopted from what the map holds.
+ *
+ * Body first, then id. A node that is gone, or has another address, leaves its row: the backends' words are moved first,
+ * and after a grace period id = 0 and its state word = 0, so that the next owner of the index inherits no rank.
+ */
+import { NodeFlag, NodeRow } from "@isthmus/bpf";
+import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
+import { type DesiredNode, type NodeName, nodeIdentity } from "../desired/nodes.js";
+import { mapFull } from "./full.js";
+import { createIndexPool, type IndexPool } from "./index-pool.js";
+
+export interface NodeStore {
+  /** 0 = not known. */
+  indexOf(name: NodeName | undefined): number;
+  set(name: NodeName, node: DesiredNode | undefined): void;
+  /** Frees rows of a cluster that no known node has: what is missing there is really gone. */
+  sweep(cluster: number): void;
+  /** Brings rows to what was set, in order; returns the names whose index is another one now. Failures go to `status`. */
+  write(now: number): readonly NodeName[];
+  readonly garbage: boolean;
+  /** What can be freed after a grace period that begins now. */
+  take(): readonly number[];
+  free(indexes: readonly number[]): void;
+  /** Names of nodes as set, with their rows. */
+  readonly nodes: ReadonlyMap<NodeName, DesiredNode>;
+  readonly used: number;
+  readonly capacity: number;
+}
+
+export interface NodePorts {
+  readonly nodes: ArrayPort;
+  readonly nodeState: ArrayPort;
+}
+
+interface Row {
+  readonly identity: string;
+  readonly index: number;
+  readonly cluster: number;
+  readonly users: Set<NodeName>;
+}
+
+const CHUNK = 4096;
+
+export function createNodeStore(
+  ports: NodePorts,
+  status: StatusTable,
+  localNode?: () => NodeName | undefined,
+): NodeStore {
+  const byIdentity = new Map<string, Row>();
+  const byName = new Map<NodeName, Row>();
+  const nodes = new Map<NodeName, DesiredNode>();
+  const dirty = new Set<NodeName>();
+  let leaving: Row[] = [];
+  const doubles: Row[] = [];
+  const pool = load();
+  leaving.push(...doubles);
+
+  function load(): IndexPool {
+    const taken = new Set<number>();
+    for (let first = 0; first < ports.nodes.maxEntries; first += CHUNK) {
+      const count = Math.min(CHUNK, ports.nodes.maxEntries - first);
+      const bytes = ports.nodes.read(first, count);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      for (let i = 0; i < count; i++) {
+        const index = first + i;
+        if (index === 0 || view.getUint32(i * NodeRow.size, true) !== index) continue;
+        const { cluster, tunnel, health } = NodeRow.decode(bytes, i * NodeRow.size);
+        const row: Row = { identity: nodeIdentity(cluster, tunnel, health), index, cluster, users: new Set() };
+        if (byIdentity.has(row.identity)) doubles.push(row);
+        else byIdentity.set(row.identity, row);
+        taken.add(index);
+      }
+    }
+    clearMarks(taken);
+    return createIndexPool(ports.nodes.maxEntries, taken);
+  }
+
+  /** Ranks of indexes without a node: left by an agent that died between the two stores. Others stay as they are. */
+  function clearMarks(taken: ReadonlySet<number>): void {
+    const words = ports.nodeState.read(0, ports.nodeState.maxEntries);
+    const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+    for (let index = 1; index < ports.nodeState.maxEntries; index++) {
+      if (!taken.has(index) && view.getUint32(4 * index, true) !== 0) ports.nodeState.storeWord32(index, 0, 0);
+    }
+  }
+
+  function insert(node: DesiredNode, identity: string): Row {
+    const index = pool.take();
+    if (index === undefined) throw mapFull(ports.nodes.name, ports.nodes.maxEntries);
+    const flags = node.name === localNode?.() ? NodeFlag.Local : 0;
+    const { cluster, tunnel, health } = node;
+    const bytes = NodeRow.encode({ id: 0, cluster, zone: 0, key: 0, tunnel, health, flags });
+    ports.nodes.writeBody(index, bytes.subarray(4), 4);
+    ports.nodes.storeWord32(index, NodeRow.offsets.id, index);
+    const row: Row = { identity, index, cluster, users: new Set() };
+    byIdentity.set(identity, row);
+    return row;
+  }
+
+  function leave(row: Row): void {
+    byIdentity.delete(row.identity);
+    leaving.push(row);
+  }
+
+  function bring(name: NodeName): boolean {
+    const node = nodes.get(name);
+    const before = byName.get(name);
+    const identity = node === undefined ? undefined : nodeIdentity(node.cluster, node.tunnel, node.health);
+    if (before?.identity === identity) return false;
+    if (node !== undefined && identity !== undefined) {
+      const row = byIdentity.get(identity) ?? insert(node, identity);
+      row.users.add(name);
+      byName.set(name, row);
+    } else byName.delete(name);
+    before?.users.delete(name);
+    if (before?.users.size === 0) leave(before);
+    return true;
+  }
+
+  return {
+    nodes,
+    indexOf: (name) => (name === undefined ? 0 : (byName.get(name)?.index ?? 0)),
+    set(name, node) {
+      if (node === undefined) nodes.delete(name);
+      else nodes.set(name, node);
+      dirty.add(name);
+    },
+    sweep(cluster) {
+      for (const row of byIdentity.values()) if (row.cluster === cluster && row.users.size === 0) leave(row);
+    },
+    write(now) {
+      const moved: NodeName[] = [];
+      for (const name of dirty) {
+        try {
+          if (bring(name)) moved.push(name);
+          if (nodes.has(name)) status.done(`node ${name}`, now);
+          else status.forget(`node ${name}`);
+        } catch (thrown) {
+          if (!(thrown instanceof Error) || !("code" in thrown) || thrown.code !== "MAP_FULL") throw thrown;
+          status.failed(`node ${name}`, thrown, now);
+        }
+      }
+      dirty.clear();
+      return moved;
+    },
+    get garbage() {
+      return leaving.length > 0;
+    },
+    take() {
+      const indexes = leaving.map((row) => row.index);
+      leaving = [];
+      return indexes;
+    },
+    free(indexes) {
+      for (const index of indexes) {
+        ports.nodes.storeWord32(index, NodeRow.offsets.id, 0);
+        ports.nodeState.storeWord32(index, 0, 0);
+        pool.give(index);
+      }
+    },
+    get used() {
+      return pool.used;
+    },
+    capacity: ports.nodes.maxEntries - 1,
+  };
+}

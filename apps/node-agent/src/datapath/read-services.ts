@@ -1,0 +1,52 @@
+/**
+ * What the kernel serves, decoded: frontends, their tiers, the backends in their slots.
+ *
+ * In: what `loadKernel` found. Out: what a program would choose from, without numbers of this node. Slots whose backend
+ * is gone are left out, as the programs pass over them.
+ */
+import { BackendRow, backendIndex, TierWord } from "@isthmus/bpf";
+import type { ArrayPort } from "@isthmus/reconcile";
+import type { FrontendName } from "../desired/frontends.js";
+import type { Loaded } from "./load.js";
+
+export interface ServedTier {
+  readonly tries: number;
+  readonly cluster: number;
+  /** In slot order; a weighted backend stands in it more than once. */
+  readonly slots: readonly BackendRow[];
+}
+
+export type ServedFrontends = ReadonlyMap<FrontendName, readonly ServedTier[]>;
+
+export function readServices(backends: ArrayPort, loaded: Pick<Loaded, "services">): ServedFrontends {
+  const rowOf = cachedRows(backends);
+  const served = new Map<FrontendName, readonly ServedTier[]>();
+  for (const [name, { tiers }] of loaded.services) {
+    const read = tiers.flatMap(({ word, table }): ServedTier[] => {
+      if (table === undefined) return [];
+      const { tries, cluster } = TierWord.fromWord(word);
+      const slots = table.ids.map(rowOf).filter((row) => row !== undefined);
+      return [{ tries, cluster, slots }];
+    });
+    served.set(name, read);
+  }
+  return served;
+}
+
+/** Rows by id, read in chunks. */
+function cachedRows(port: ArrayPort): (id: number) => BackendRow | undefined {
+  const CHUNK = 1024;
+  const chunks = new Map<number, Uint8Array>();
+  return (id) => {
+    const index = backendIndex(id);
+    if (id === 0 || index >= port.maxEntries) return undefined;
+    const first = index - (index % CHUNK);
+    let chunk = chunks.get(first);
+    if (chunk === undefined) {
+      chunk = port.read(first, Math.min(CHUNK, port.maxEntries - first));
+      chunks.set(first, chunk);
+    }
+    const row = BackendRow.decode(chunk, (index - first) * BackendRow.size);
+    return row.id === id ? row : undefined;
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * For tests: desired Services in few words, an agent's datapath on a kernel in memory, and what a program would choose.
+ *
+ * `selectable` does what `service_choose` of bpf/lib/service.h can come to: every slot of every tier, as the maps are at
+ * this moment.
+ */
+import { BackendRow, backendIndex, FrontendRow, frontendCheck, ServiceRow, TierWord } from "@isthmus/bpf";
+import type { MergedBackend } from "@isthmus/clustermesh";
+import type { FrontendPlan } from "@isthmus/loadbalancer";
+import {
+  type ClusterId,
+  type ClusterName,
+  formatAddress,
+  keyBytes,
+  parseAddress,
+  type ServiceName,
+  TCP,
+} from "@isthmus/model";
+import type { DatapathPort } from "@isthmus/reconcile";
+import { createDesiredState, type DesiredState } from "../desired/desired-state.js";
+import { type FrontendName, frontendName } from "../desired/frontends.js";
+import { createDatapath, type Datapath } from "./datapath.js";
+
+/** `"10.1.0.5"` of cluster 1, or `"2:10.2.0.5"` of cluster 2; `"2:10.2.0.5@n1"` on node n1. */
+export type BackendText = string;
+
+export function makeBackend(text: BackendText): MergedBackend {
+  const match = /^(?:(\d+):)?([^@]+)(?:@(.+))?$/.exec(text);
+  const id = Number(match?.[1] ?? 1);
+  return {
+    cluster: `c${id}` as ClusterName,
+    clusterId: id as ClusterId,
+    address: parseAddress(match?.[2] ?? ""),
+    port: 8080,
+    protocol: TCP,
+    ready: true,
+    serving: false,
+    node: match?.[3] ?? "",
+    weight: 1,
+  };
+}
+
+/** One frontend `ip:port`/TCP with tiers of backends, tried in full. */
+export function makePlan(
+  service: string,
+  ip: string,
+  tiers: readonly (readonly BackendText[])[],
+  port = 80,
+): FrontendPlan {
+  const plans = tiers.map((texts) => {
+    const slots = texts.map(makeBackend);
+    const first = slots[0]?.clusterId ?? 0;
+    const cluster = slots.every((backend) => backend.clusterId === first) ? first : 0;
+    return { slots, tries: Math.min(slots.length, 4) - 1, cluster: cluster as ClusterId | 0 };
+  });
+  const frontend = {
+    service: service as ServiceName,
+    address: parseAddress(ip),
+    port,
+    protocol: TCP,
+    portName: "http",
+    global: false,
+    tiers: [],
+    keptOut: [],
+    notes: [],
+  };
+  return { frontend, tiers: plans };
+}
+
+export function frontendOf(ip: string, port = 80): FrontendName {
+  return frontendName(parseAddress(ip), port, TCP);
+}
+
+export interface Bench {
+  readonly desired: DesiredState;
+  readonly datapath: Datapath;
+  /** Sets Services, applies, without waiting for what is freed in the background. */
+  set(...services: readonly (readonly FrontendPlan[] | string)[]): Promise<void>;
+}
+
+/** A fresh agent on a kernel. A Service is set by its plans, or removed by its name. */
+export async function startBench(port: DatapathPort, now: () => number = () => 0): Promise<Bench> {
+  const desired = createDesiredState();
+  const datapath = await createDatapath({ port, now, desired });
+  return {
+    desired,
+    datapath,
+    async set(...services) {
+      for (const service of services) {
+        const name = typeof service === "string" ? service : service[0]?.frontend.service;
+        if (name === undefined) continue;
+        const plans = typeof service === "string" ? [] : service;
+        datapath.touch(desired.setService(name as ServiceName, plans));
+      }
+      await datapath.apply();
+    },
+  };
+}
+
+export interface Reachable {
+  readonly id: number;
+  /** `cluster:address`, or "stale" when the row does not hold the id. */
+  readonly backend: string;
+}
+
+/** What a connect to the frontend can come to; undefined = no such frontend; empty = refused. */
+export async function selectable(port: DatapathPort, name: FrontendName): Promise<readonly Reachable[] | undefined> {
+  const bytes = (await port.frontends.load()).get(name);
+  if (bytes === undefined) return undefined;
+  const row = FrontendRow.decode(bytes);
+  if (row.check !== frontendCheck(keyBytes(name)) || row.service === 0) return undefined;
+  const words = ServiceRow.decode(port.services.read(row.service)).tier;
+  return words.flatMap((word) => {
+    const { line, slots } = TierWord.fromWord(word);
+    return Array.from({ length: slots }, (_, slot) => readSlot(port, line, slot));
+  });
+}
+
+function readSlot(port: DatapathPort, line: number, slot: number): Reachable {
+  const { linesPerSegment, segments } = port.tables;
+  const bytes = segments[Math.floor(line / linesPerSegment)]?.read((line % linesPerSegment) + (slot >> 4));
+  const id = bytes === undefined ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(4 * (slot & 15), true);
+  const row = BackendRow.decode(port.backends.read(backendIndex(id)));
+  return { id, backend: id !== 0 && row.id === id ? `${row.cluster}:${formatAddress(row.addr)}` : "stale" };
+}
+
+/** Everything programs can reach, without numbers of this node: equal for equal desired states. */
+export async function describeKernel(port: DatapathPort): Promise<string[]> {
+  const lines: string[] = [];
+  for (const [name, bytes] of await port.frontends.load()) {
+    const row = FrontendRow.decode(bytes);
+    const words = row.service === 0 ? [] : ServiceRow.decode(port.services.read(row.service)).tier;
+    const tiers = words.map((word) => {
+      const { line, slots, tries, cluster } = TierWord.fromWord(word);
+      const ids = Array.from({ length: slots }, (_, slot) => readSlot(port, line, slot).backend);
+      return `${cluster}/${tries}[${ids.join(" ")}]`;
+    });
+    lines.push(`${Buffer.from(keyBytes(name)).toString("hex")} flags=${row.flags} ${tiers.join(" ")}`);
+  }
+  const used = Array.from({ length: port.backends.maxEntries }, (_, i) => BackendRow.decode(port.backends.read(i)));
+  const rows = used.filter((row) => row.id !== 0).map((row) => `backend ${row.cluster}:${formatAddress(row.addr)}`);
+  return [...lines.sort(), ...rows.sort()];
+}

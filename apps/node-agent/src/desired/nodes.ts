@@ -1,0 +1,37 @@
+/**
+ * mesh_nodes: what a node's row must say, without its node-local number.
+ *
+ * A row belongs to (cluster, tunnel address, health address): a node that changes one of them gets a new row. The tunnel
+ * address is the first InternalIP where the record names none.
+ */
+import { bytesKey } from "@isthmus/model";
+import type { Node } from "@isthmus/proto";
+
+/** `<cluster id>/<Kubernetes name>` */
+export type NodeName = `${number}/${string}`;
+
+export interface DesiredNode {
+  readonly name: NodeName;
+  readonly cluster: number;
+  readonly tunnel: Uint8Array;
+  readonly health: Uint8Array;
+}
+
+export function nodeName(cluster: number, name: string): NodeName {
+  return `${cluster}/${name}`;
+}
+
+/** What names the row. */
+export function nodeIdentity(cluster: number, tunnel: Uint8Array, health: Uint8Array): string {
+  return `${cluster}/${bytesKey(tunnel)}${bytesKey(health)}`;
+}
+
+const NONE = new Uint8Array(16);
+
+/** Undefined for a node that has no address yet. */
+export function desiredNode(cluster: number, record: Node): DesiredNode | undefined {
+  const address = [record.tunnel, ...record.addresses].find((bytes) => bytes.length === 16);
+  if (address === undefined) return undefined;
+  const health = record.health.length === 16 ? record.health : NONE;
+  return { name: nodeName(cluster, record.name), cluster, tunnel: address, health };
+}
