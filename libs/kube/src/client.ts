@@ -12,6 +12,8 @@ export interface Target {
   readonly namespace?: string;
   readonly subresource?: "status";
   readonly signal?: AbortSignal;
+  /** Of the whole call; 15 s unless given. */
+  readonly timeoutMs?: number;
 }
 
 export interface ApplyTarget extends Target {
@@ -47,7 +49,7 @@ export function createKubeClient(transport: Transport): KubeClient {
     path: string,
     target: Target | undefined,
     more: Partial<KubeRequest> = {},
-  ) => transport.json<T>({ method, path, signal: target?.signal, ...more });
+  ) => transport.json<T>({ method, path, signal: target?.signal, ...deadline(target), ...more });
   const at = (resource: Resource, target: Target | undefined, name?: string) =>
     resourcePath(resource, target?.namespace, name, name === undefined ? undefined : target?.subresource);
   return {
@@ -94,6 +96,10 @@ export function createKubeClient(transport: Transport): KubeClient {
       return (await unlessMissing(call("DELETE", at(resource, target, name), target))) !== undefined;
     },
   };
+}
+
+function deadline(target: Target | undefined): { timeoutMs?: number } {
+  return target?.timeoutMs === undefined ? {} : { timeoutMs: target.timeoutMs };
 }
 
 async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {

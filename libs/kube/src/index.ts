@@ -1,6 +1,7 @@
 export * from "./client.js";
 export * from "./config.js";
 export * from "./errors.js";
+export * from "./event-recorder.js";
 export * from "./list-watch/list-watch.js";
 export type * from "./list-watch/types.js";
 export * from "./objects.js";

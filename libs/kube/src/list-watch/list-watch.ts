@@ -28,7 +28,8 @@ export interface ListWatchModules<T> {
 }
 
 interface Waiter {
-  readonly floor: bigint;
+  /** Undefined: whatever a quorum read gives. */
+  readonly floor: bigint | undefined;
   done(outcome: "reached" | "restored"): void;
 }
 
@@ -71,7 +72,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
 
   /** A complete collection is here. Below what we had means restored, but only a quorum read proves it. */
   function adopt(listed: Listed<T>): void {
-    const floor = highest([position, ...waiters.map((waiter) => waiter.floor)]);
+    const floor = highest([position, ...waiters.flatMap(({ floor: f }) => f ?? [])]);
     const restored = listed.version < floor;
     if (restored) {
       log.warn("Kubernetes was restored from an older state", { path, version: listed.version, floor });
@@ -84,7 +85,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     emit(step, true);
     const reached = waiters;
     waiters = [];
-    for (const waiter of reached) waiter.done(restored && waiter.floor > position ? "restored" : "reached");
+    for (const { floor: f, done } of reached) done(f !== undefined && f > position ? "restored" : "reached");
   }
 
   function follow(events: readonly WatchEvent[]): void {
@@ -127,8 +128,8 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
 
   /** From the cache of the API when it has reached the floor, else by quorum. */
   async function listAtFloor(signal: AbortSignal): Promise<Listed<T>> {
-    const floor = waiters.length === 0 ? undefined : highest(waiters.map((waiter) => waiter.floor));
-    if (floor !== undefined) {
+    const floor = highest(waiters.flatMap(({ floor: f }) => f ?? []));
+    if (floor > 0n && waiters.every((waiter) => waiter.floor !== undefined)) {
       try {
         const listed = await listPages(options, transport, toItem, floor, signal);
         if (listed.version >= floor) return listed;
@@ -156,6 +157,13 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     }
   }
 
+  function listAgain(floor: bigint | undefined): Promise<"reached" | "restored"> {
+    return new Promise((done) => {
+      waiters.push({ floor, done });
+      attempt.abort(new Error("list again"));
+    });
+  }
+
   function failed(thrown: unknown): void {
     if (!(thrown instanceof KubeError)) throw thrown;
     // 410: our position is compacted. 504: it is ahead of the server, as after a restore. Both: read everything again.
@@ -178,12 +186,9 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     get problem() {
       return problem;
     },
-    reach(floor) {
-      if (inSync && position >= floor) return Promise.resolve("reached");
-      return new Promise((done) => {
-        waiters.push({ floor, done });
-        attempt.abort(new Error("list again"));
-      });
+    reach: (floor) => (inSync && position >= floor ? Promise.resolve("reached") : listAgain(floor)),
+    async refresh() {
+      await listAgain(undefined);
     },
     async run(signal) {
       const stop = () => attempt.abort(signal.reason);

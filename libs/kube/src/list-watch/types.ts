@@ -55,6 +55,8 @@ export interface ListWatch<T> {
    * restored from a backup. Rejects only when aborted.
    */
   reach(floor: bigint): Promise<"reached" | "restored">;
+  /** Lists again by quorum. */
+  refresh(): Promise<void>;
   /** Resolves when aborted. */
   run(signal: AbortSignal): Promise<void>;
 }

@@ -1,0 +1,87 @@
+/**
+ * What the annotations of a Service say of the mesh, read strictly.
+ *
+ * In: annotations, and the last good values of the same object (by uid). Out: the values in force, and one finding per value
+ * that is not understood. Such a value leaves the last good one in force, or the default when none is known; it never
+ * guesses. A removed annotation means its default.
+ */
+import { Affinity } from "@isthmus/proto";
+
+export interface MeshAnnotations {
+  readonly global: boolean;
+  readonly shared: boolean;
+  readonly affinity: Affinity;
+}
+
+export interface AnnotationFinding {
+  readonly annotation: string;
+  readonly value: string;
+  /** What is wrong, what stays in force, what to do. No full stop. */
+  readonly sentence: string;
+}
+
+export interface ParsedAnnotations {
+  /** In force now. */
+  readonly values: MeshAnnotations;
+  /** To be handed in as `lastGood` next time: a field whose value was never good is absent. */
+  readonly good: Partial<MeshAnnotations>;
+  readonly findings: readonly AnnotationFinding[];
+}
+
+export const DEFAULT_ANNOTATIONS: MeshAnnotations = { global: false, shared: true, affinity: Affinity.AFFINITY_NONE };
+
+/** Names by field; the first that is present counts. */
+const NAMES = {
+  global: ["service.cilium.io/global", "io.cilium/global-service"],
+  shared: ["service.cilium.io/shared", "io.cilium/shared-service"],
+  affinity: ["service.cilium.io/affinity", "io.cilium/service-affinity"],
+} as const;
+
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["false", false],
+]);
+const AFFINITIES: ReadonlyMap<string, Affinity> = new Map([
+  ["none", Affinity.AFFINITY_NONE],
+  ["local", Affinity.AFFINITY_LOCAL],
+  ["remote", Affinity.AFFINITY_REMOTE],
+]);
+
+/** Keeps only the annotations that are ours to read. */
+export function meshAnnotationsOnly(all: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const wanted = Object.values(NAMES).flat();
+  return Object.fromEntries(wanted.flatMap((name) => (all[name] === undefined ? [] : [[name, all[name]]])));
+}
+
+export function parseAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  lastGood: Partial<MeshAnnotations> = {},
+): ParsedAnnotations {
+  const findings: AnnotationFinding[] = [];
+  const read = <F extends keyof MeshAnnotations>(field: F, table: ReadonlyMap<string, MeshAnnotations[F]>) => {
+    const annotation = NAMES[field].find((name) => annotations[name] !== undefined);
+    if (annotation === undefined) return { [field]: DEFAULT_ANNOTATIONS[field] };
+    const value = annotations[annotation] ?? "";
+    const known = table.get(value);
+    if (known !== undefined) return { [field]: known };
+    const last = lastGood[field];
+    const stays = `${last === undefined ? "the default" : "the last good value"} "${textOf(table, last ?? DEFAULT_ANNOTATIONS[field])}"`;
+    findings.push({ annotation, value, sentence: describe(annotation, value, stays, [...table.keys()]) });
+    return last === undefined ? {} : { [field]: last };
+  };
+  const good: Partial<MeshAnnotations> = {
+    ...read("global", BOOLEANS),
+    ...read("shared", BOOLEANS),
+    ...read("affinity", AFFINITIES),
+  };
+  return { values: { ...DEFAULT_ANNOTATIONS, ...good }, good, findings };
+}
+
+function textOf<T>(table: ReadonlyMap<string, T>, meaning: T): string {
+  return [...table].find(([, each]) => each === meaning)?.[0] ?? "";
+}
+
+function describe(annotation: string, value: string, stays: string, allowed: readonly string[]): string {
+  const fix = `Set it to one of ${allowed.map((text) => `"${text}"`).join(", ")}`;
+  return `Cannot use annotation "${annotation}" with value "${value.slice(0, 100)}": ${stays} stays in force. ${fix}`;
+}

@@ -1,0 +1,73 @@
+/** A Node → what its records say (pure). */
+
+import type { KubeNode, KubeObject } from "@isthmus/kube";
+import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/model";
+import { type HashedRecord, nodeConfigKey, nodeKey, record } from "@isthmus/records";
+
+export interface NodeFacts {
+  readonly name: string;
+  /** InternalIP first, then the other addresses. */
+  readonly addresses: readonly Address[];
+  readonly podCidrs: readonly Prefix[];
+  readonly zone: string;
+  readonly region: string;
+  /** Bit 0 Ready, bit 1 unschedulable. */
+  readonly conditions: number;
+}
+
+const READY = 1;
+const UNSCHEDULABLE = 2;
+const ADDRESS_TYPES = ["InternalIP", "ExternalIP"];
+
+export function nodeFacts(object: KubeObject): NodeFacts {
+  const { metadata, spec, status } = object as KubeNode;
+  const ready = status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
+  const cidrs = spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
+  return {
+    name: metadata.name ?? "",
+    addresses: ADDRESS_TYPES.flatMap((wanted) =>
+      (status?.addresses ?? [])
+        .filter(({ type }) => type === wanted)
+        .flatMap(({ address }) => tolerant(parseAddress, address)),
+    ),
+    podCidrs: cidrs.flatMap((text) => tolerant(parsePrefix, text)),
+    zone: metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
+    region: metadata.labels?.["topology.kubernetes.io/region"] ?? "",
+    conditions: (ready ? READY : 0) | (spec?.unschedulable === true ? UNSCHEDULABLE : 0),
+  };
+}
+
+export function nodeRecord(facts: NodeFacts): HashedRecord {
+  return record.node(nodeKey(facts.name), {
+    name: facts.name,
+    addresses: facts.addresses.map((address) => Buffer.from(address)),
+    podCidrs: facts.podCidrs.map(wirePrefix),
+    tunnel: Buffer.alloc(0),
+    health: Buffer.alloc(0),
+    zone: facts.zone,
+    region: facts.region,
+    conditions: facts.conditions,
+  });
+}
+
+/** What a node needs to know of itself; sent to it alone. */
+export function nodeConfigRecord(facts: NodeFacts, serviceCidrs: readonly Prefix[]): HashedRecord {
+  return record.nodeConfig(nodeConfigKey(facts.name), {
+    name: facts.name,
+    podCidrs: facts.podCidrs.map(wirePrefix),
+    addresses: facts.addresses.map((address) => Buffer.from(address)),
+    serviceCidrs: serviceCidrs.map(wirePrefix),
+  });
+}
+
+export function wirePrefix(prefix: Prefix): { address: Buffer; length: number } {
+  return { address: Buffer.from(prefix.address), length: prefix.length };
+}
+
+function tolerant<T>(parse: (text: string) => T, text: string): T[] {
+  try {
+    return [parse(text)];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Everything the own cluster's records are made of, and what of them changed (pure).
+ *
+ * In: changes of Services, EndpointSlices and Nodes, in any order. Out of `flush`: record changes for the own stream and for
+ * export, and notes on Services that are new.
+ */
+import type { Change } from "@isthmus/kube";
+import type { Prefix } from "@isthmus/model";
+import { type NodeFacts, nodeConfigRecord, nodeRecord } from "./node-facts.js";
+import { createRecordDiff, type RecordChange } from "./record-diff.js";
+import type { ServiceFacts } from "./service-facts.js";
+import { createServiceTable, type LastGood, type ServiceTableFlush } from "./service-table.js";
+import type { SliceFacts } from "./slice-facts.js";
+
+export interface OwnRecords {
+  services(change: Pick<Change<ServiceFacts>, "deletes" | "sets">): void;
+  slices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
+  nodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
+  serviceCidrs(cidrs: readonly Prefix[]): void;
+  flush(): ServiceTableFlush;
+}
+
+export function createOwnRecords(lastGood: LastGood): OwnRecords {
+  const table = createServiceTable(lastGood);
+  const nodes = new Map<string, NodeFacts>();
+  const ownNodes = createRecordDiff();
+  const exportedNodes = createRecordDiff();
+  let cidrs: readonly Prefix[] = [];
+
+  function place(facts: NodeFacts): void {
+    const node = nodeRecord(facts);
+    ownNodes.set(facts.name, [node, nodeConfigRecord(facts, cidrs)]);
+    exportedNodes.set(facts.name, [node]);
+  }
+
+  return {
+    services({ deletes, sets }) {
+      for (const { value } of deletes) table.deleteService(value);
+      for (const { value } of sets) table.setService(value);
+    },
+    slices({ deletes, sets }) {
+      for (const { key } of deletes) table.deleteSlice(key);
+      for (const { key, value } of sets) table.setSlice(key, value);
+    },
+    nodes({ deletes, sets }) {
+      for (const { value } of deletes) {
+        nodes.delete(value.name);
+        ownNodes.set(value.name, []);
+        exportedNodes.set(value.name, []);
+      }
+      for (const { value } of sets) {
+        nodes.set(value.name, value);
+        place(value);
+      }
+    },
+    serviceCidrs(now) {
+      cidrs = now;
+      for (const facts of nodes.values()) place(facts);
+    },
+    flush() {
+      const { own, exported, notes } = table.flush();
+      return { own: joined(ownNodes.take(), own), exported: joined(exportedNodes.take(), exported), notes };
+    },
+  };
+}
+
+function joined(a: RecordChange, b: RecordChange): RecordChange {
+  return { upserts: [...a.upserts, ...b.upserts], deletes: [...a.deletes, ...b.deletes] };
+}

@@ -1,0 +1,192 @@
+/**
+ * The own cluster as a source: Services, EndpointSlices and Nodes of its Kubernetes API → records with a position.
+ *
+ *   list-watches ──► facts ──► own records ──► index (own agents) and export index (publisher)
+ *
+ * Nothing is told before all three types are in sync. The position is one resource version per type; a restore of
+ * Kubernetes is a new store id, after everything was read again by quorum.
+ */
+import { randomBytes } from "node:crypto";
+import type { EventRecorder, KubeClient } from "@isthmus/kube";
+import { SERVICES } from "@isthmus/kube";
+import type { Clock, ClusterName, Prefix } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { type Position, SourceStatus } from "@isthmus/proto";
+import { createSourceIndex, ownPosition, sameBytes } from "@isthmus/records";
+import type { StreamSource } from "../serve/stream-source.js";
+import type { ExportSource } from "./export-source.js";
+import { createOwnRecords } from "./own-records.js";
+import { createOwnWatches } from "./own-watches.js";
+import { createPulse } from "./pulse.js";
+import type { LastGood, ServiceTableFlush } from "./service-table.js";
+import { ownStoreId } from "./store-id.js";
+
+export interface OwnSourceOptions {
+  readonly cluster: ClusterName;
+  /** The epoch that was kept; "" when none was. */
+  readonly epoch: string;
+}
+
+export interface OwnSourceModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly events: EventRecorder;
+  readonly lastGood: LastGood;
+  /** The kept epoch by a quorum read. */
+  readonly readEpoch: (signal: AbortSignal) => Promise<string>;
+  /** Keeps a new epoch; retries by itself. */
+  readonly keepEpoch: (epoch: string) => void;
+}
+
+export interface OwnSource {
+  readonly stream: StreamSource;
+  readonly exported: ExportSource;
+  readonly inSync: boolean;
+  /** Sentence when Kubernetes cannot be followed; undefined when fine. */
+  readonly problem: string | undefined;
+  setServiceCidrs(cidrs: readonly Prefix[]): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Beyond this age of the last contact the source is stale: agents keep everything and know it. */
+const STALE_MS = 15_000;
+
+export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceModules): OwnSource {
+  const { client, clock, log } = modules;
+  const index = createSourceIndex();
+  const exportIndex = createSourceIndex();
+  const records = createOwnRecords(modules.lastGood);
+  const stateListeners = new Set<() => void>();
+  let { epoch } = options;
+  let status = SourceStatus.SOURCE_STATUS_SYNCING;
+  let rereading: Promise<void> | undefined;
+
+  const pulse = createPulse({ client, clock, log, onUid: changedUid });
+  const watches = createOwnWatches({
+    transport: client.transport,
+    clock,
+    log,
+    records,
+    onChange: tell,
+    onRestored: () => void restored(),
+  });
+
+  /** Everything that is new goes into both indexes under one position. */
+  function tell(observedMicros: number): void {
+    if (pulse.uid === undefined || !watches.inSync || rereading !== undefined) return;
+    const position = ownPosition(ownStoreId(pulse.uid, epoch), watches.versions());
+    const { own, exported, notes } = records.flush();
+    index.apply({ ...own, position, observedMicros });
+    exportIndex.apply({ ...exported, position, observedMicros });
+    report(notes);
+    updateStatus();
+  }
+
+  function report(notes: ServiceTableFlush["notes"]): void {
+    for (const { facts, note } of notes) {
+      const [namespace = "", name = ""] = facts.service.split("/");
+      const about = { resource: SERVICES, namespace, name, uid: facts.uid };
+      modules.events.report({
+        ...about,
+        type: "Warning",
+        reason: note.reason,
+        action: "Validate",
+        note: note.sentence,
+      });
+    }
+  }
+
+  function updateStatus(): void {
+    const now = currentStatus();
+    if (now === status) return;
+    status = now;
+    for (const listener of [...stateListeners]) listener();
+  }
+
+  function currentStatus(): SourceStatus {
+    if (index.announced === undefined) return SourceStatus.SOURCE_STATUS_SYNCING;
+    return kubeAgeMs() > STALE_MS ? SourceStatus.SOURCE_STATUS_STALE : SourceStatus.SOURCE_STATUS_LIVE;
+  }
+
+  function kubeAgeMs(): number {
+    const broken = watches.brokenSince();
+    return Math.round(Math.max(pulse.ageMs(), broken === undefined ? 0 : clock.now() - broken));
+  }
+
+  function changedUid(uid: string): void {
+    if (index.announced === undefined) tell(clock.wallMicros());
+    else if (!sameBytes(index.announced.storeId, ownStoreId(uid, epoch))) void restored();
+  }
+
+  /** One new epoch for all types, once each of them was read again. */
+  async function restored(): Promise<void> {
+    if (rereading !== undefined) return rereading;
+    rereading = watches.refresh();
+    await rereading;
+    rereading = undefined;
+    epoch = randomBytes(8).toString("hex");
+    modules.keepEpoch(epoch);
+    log.warn("New epoch of the own cluster", { epoch });
+    tell(clock.wallMicros());
+  }
+
+  /** Someone holds a store id that we do not know: what is kept decides, read by quorum. */
+  async function confirm(signal: AbortSignal): Promise<void> {
+    const kept = await modules.readEpoch(signal);
+    await watches.refresh();
+    if (kept === epoch) return;
+    epoch = kept;
+    tell(clock.wallMicros());
+  }
+
+  async function catchUp(floor: Position, signal: AbortSignal): Promise<void> {
+    const have = index.announced;
+    if (have !== undefined && !sameBytes(have.storeId, floor.storeId)) return confirm(signal);
+    await watches.reach(floor.versions);
+  }
+
+  const exported: ExportSource = {
+    index: exportIndex,
+    get clusterUid() {
+      return pulse.uid ?? "";
+    },
+    get epoch() {
+      return epoch;
+    },
+    kubeAgeMs,
+  };
+  return {
+    exported,
+    stream: {
+      clusterId: 0,
+      cluster: options.cluster,
+      index,
+      state: () => ({ status: currentStatus(), hops: [{ hop: "kubernetes", ageMs: kubeAgeMs() }] }),
+      onState(listener) {
+        stateListeners.add(listener);
+        return () => stateListeners.delete(listener);
+      },
+      catchUp,
+    },
+    get inSync() {
+      return index.announced !== undefined;
+    },
+    get problem() {
+      if (kubeAgeMs() > STALE_MS) return `No answer from the Kubernetes API for ${Math.round(kubeAgeMs() / 1000)} s`;
+      return index.announced === undefined ? "Reading Services, EndpointSlices and Nodes" : undefined;
+    },
+    setServiceCidrs(cidrs) {
+      records.serviceCidrs(cidrs);
+      tell(clock.wallMicros());
+    },
+    async run(signal) {
+      const watchState = setInterval(updateStatus, 1000);
+      try {
+        await Promise.all([pulse.run(signal), watches.run(signal)]);
+      } finally {
+        clearInterval(watchState);
+      }
+    },
+  };
+}

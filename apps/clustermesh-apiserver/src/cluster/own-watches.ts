@@ -1,0 +1,85 @@
+/**
+ * The list-watches of the own cluster, and their resource versions as one vector.
+ *
+ * In: the Kubernetes API. Out: facts into the own records, then `onChange` once per change.
+ */
+import {
+  type Change,
+  createListWatch,
+  ENDPOINT_SLICES,
+  type ListWatch,
+  NODES,
+  SERVICES,
+  type Transport,
+} from "@isthmus/kube";
+import type { Clock } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { VERSION_TYPES } from "@isthmus/records";
+import { nodeFacts } from "./node-facts.js";
+import type { OwnRecords } from "./own-records.js";
+import { serviceFacts } from "./service-facts.js";
+import { sliceFacts } from "./slice-facts.js";
+
+export interface OwnWatchesModules {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly records: OwnRecords;
+  readonly onChange: (observedMicros: number) => void;
+  readonly onRestored: () => void;
+}
+
+export interface OwnWatches {
+  readonly inSync: boolean;
+  /** By index of VERSION_TYPES; 0 for types that are not followed. */
+  versions(): readonly bigint[];
+  /** Monotonic time of the oldest last contact among watches that fail now. */
+  brokenSince(): number | undefined;
+  /** Every type gets to its version at least. */
+  reach(versions: readonly bigint[]): Promise<void>;
+  /** Every type is listed again by quorum. */
+  refresh(): Promise<void>;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createOwnWatches(modules: OwnWatchesModules): OwnWatches {
+  const { records } = modules;
+  const watches = {
+    services: createListWatch({ resource: SERVICES, project: serviceFacts }, following(records.services)),
+    endpointslices: createListWatch({ resource: ENDPOINT_SLICES, project: sliceFacts }, following(records.slices)),
+    nodes: createListWatch({ resource: NODES, project: nodeFacts }, following(records.nodes)),
+  };
+  const all: readonly ListWatch<unknown>[] = Object.values(watches);
+  const byIndex: readonly (ListWatch<unknown> | undefined)[] = VERSION_TYPES.map(
+    (type) => (watches as Readonly<Record<string, ListWatch<unknown>>>)[type],
+  );
+
+  function following<T>(take: (change: Change<T>) => void) {
+    const { transport, clock, log, onRestored } = modules;
+    const onChange = (change: Change<T>) => {
+      take(change);
+      modules.onChange(change.observedMicros);
+    };
+    return { transport, clock, log, onChange, onRestored };
+  }
+
+  return {
+    get inSync() {
+      return all.every(({ inSync }) => inSync);
+    },
+    versions: () => byIndex.map((watch) => watch?.position ?? 0n),
+    brokenSince() {
+      const broken = all.filter(({ problem }) => problem !== undefined);
+      return broken.length === 0 ? undefined : Math.min(...broken.map(({ lastContact }) => lastContact ?? 0));
+    },
+    async reach(versions) {
+      await Promise.all(byIndex.map((watch, i) => watch?.reach(versions[i] ?? 0n)));
+    },
+    async refresh() {
+      await Promise.all(all.map((watch) => watch.refresh()));
+    },
+    async run(signal) {
+      await Promise.all(all.map((watch) => watch.run(signal)));
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * Keeps which records each owner has, and what differs since the last look.
+ *
+ * In: the whole set of an owner's records. Out of `take`: upserts and deletes; a record that is the same costs nothing.
+ */
+import type { HashedRecord, SourceChange } from "@isthmus/records";
+import { sameBytes } from "@isthmus/records";
+
+export type RecordChange = Pick<SourceChange, "upserts" | "deletes">;
+
+export function createRecordDiff() {
+  const byOwner = new Map<string, ReadonlyMap<string, HashedRecord>>();
+  let upserts = new Map<string, HashedRecord>();
+  let deletes = new Map<string, HashedRecord>();
+
+  return {
+    set(owner: string, records: readonly HashedRecord[]): void {
+      const before = byOwner.get(owner);
+      const now = new Map(records.map((record) => [record.key, record]));
+      if (now.size === 0) byOwner.delete(owner);
+      else byOwner.set(owner, now);
+      for (const [key, record] of now) {
+        const old = before?.get(key);
+        if (old !== undefined && sameBytes(old.hash, record.hash)) continue;
+        deletes.delete(key);
+        upserts.set(key, record);
+      }
+      for (const [key, record] of before ?? []) {
+        if (now.has(key)) continue;
+        upserts.delete(key);
+        deletes.set(key, record);
+      }
+    },
+    take(): RecordChange {
+      const change = {
+        upserts: [...upserts.values()],
+        deletes: [...deletes.values()].map(({ kind, key }) => ({ kind, key })),
+      };
+      upserts = new Map();
+      deletes = new Map();
+      return change;
+    },
+  };
+}

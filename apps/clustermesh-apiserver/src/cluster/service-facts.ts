@@ -1,0 +1,53 @@
+/** What we keep of a Service: enough to make its records again, nothing else. */
+
+import type { KubeObject, KubeService } from "@isthmus/kube";
+import { type Address, parseAddress, protocolNumber, SCTP, type ServiceName, serviceName } from "@isthmus/model";
+import type { Port } from "@isthmus/proto";
+import { meshAnnotationsOnly } from "./annotations.js";
+
+export interface ServiceFacts {
+  readonly service: ServiceName;
+  readonly uid: string;
+  /** Seconds since the epoch. */
+  readonly created: number;
+  /** ClusterIPs; empty for headless and ExternalName: no frontend. */
+  readonly frontends: readonly Address[];
+  /** TCP and UDP. */
+  readonly ports: readonly Port[];
+  /** Ports that are not served, as `name/SCTP`. */
+  readonly unserved: readonly string[];
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly clientIpAffinity: boolean;
+  readonly internalLocal: boolean;
+  readonly externalLocal: boolean;
+}
+
+export function serviceFacts(object: KubeObject): ServiceFacts {
+  const { metadata, spec } = object as KubeService;
+  const service = serviceName(metadata.namespace ?? "", metadata.name ?? "");
+  const ports = (spec?.ports ?? []).map((port) => ({
+    name: port.name ?? "",
+    protocol: protocolNumber(port.protocol ?? "TCP"),
+    port: port.port,
+  }));
+  const served = (protocol: number | undefined): protocol is number => protocol !== undefined && protocol !== SCTP;
+  return {
+    service,
+    uid: metadata.uid ?? "",
+    created: Math.floor(Date.parse(metadata.creationTimestamp ?? "") / 1000) || 0,
+    frontends: spec?.type === "ExternalName" ? [] : clusterAddresses(spec),
+    ports: ports.flatMap(({ protocol, ...port }) => (served(protocol) ? [{ ...port, protocol }] : [])),
+    unserved: (spec?.ports ?? [])
+      .filter((port) => !served(protocolNumber(port.protocol ?? "TCP")))
+      .map((port) => `${port.name ?? port.port}/${port.protocol}`),
+    annotations: meshAnnotationsOnly(metadata.annotations),
+    clientIpAffinity: spec?.sessionAffinity === "ClientIP",
+    internalLocal: spec?.internalTrafficPolicy === "Local",
+    externalLocal: spec?.externalTrafficPolicy === "Local",
+  };
+}
+
+function clusterAddresses(spec: KubeService["spec"]): readonly Address[] {
+  const texts = spec?.clusterIPs ?? (spec?.clusterIP === undefined ? [] : [spec.clusterIP]);
+  return texts.filter((text) => text !== "" && text !== "None").map(parseAddress);
+}

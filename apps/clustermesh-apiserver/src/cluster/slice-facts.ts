@@ -1,0 +1,75 @@
+/** An EndpointSlice → its Service and its record (pure); slices of no Service and of host names are left out. */
+
+import type { KubeEndpoint, KubeEndpointSlice, KubeObject } from "@isthmus/kube";
+import { type Address, parseAddress, protocolNumber, type ServiceName, serviceName } from "@isthmus/model";
+import { type Backend, Family, type Port } from "@isthmus/proto";
+import { type HashedRecord, record, sliceKey } from "@isthmus/records";
+
+export interface SliceFacts {
+  readonly service: ServiceName;
+  readonly record: HashedRecord;
+}
+
+/** Bits of `Backend.conditions`. */
+const READY = 1;
+const SERVING = 2;
+const TERMINATING = 4;
+
+const FAMILIES: ReadonlyMap<string, Family> = new Map([
+  ["IPv4", Family.FAMILY_IPV4],
+  ["IPv6", Family.FAMILY_IPV6],
+]);
+
+export function sliceFacts(object: KubeObject): SliceFacts | undefined {
+  const slice = object as KubeEndpointSlice;
+  const owner = slice.metadata.labels?.["kubernetes.io/service-name"];
+  const family = FAMILIES.get(slice.addressType ?? "");
+  if (owner === undefined || owner === "" || family === undefined) return undefined;
+  const service = serviceName(slice.metadata.namespace ?? "", owner);
+  const value = {
+    family,
+    ports: (slice.ports ?? []).flatMap(servedPort),
+    backends: (slice.endpoints ?? []).flatMap(backend),
+  };
+  return { service, record: record.slice(sliceKey(service, slice.metadata.name ?? ""), value) };
+}
+
+/** A port without a number means all ports: nothing that a frontend could be matched with. */
+function servedPort(port: NonNullable<KubeEndpointSlice["ports"]>[number]): Port[] {
+  const protocol = protocolNumber(port.protocol ?? "TCP");
+  if (protocol === undefined || typeof port.port !== "number") return [];
+  return [{ name: port.name ?? "", protocol, port: port.port }];
+}
+
+/** All addresses of an endpoint are the same backend: the first counts, as for kube-proxy. */
+function backend(endpoint: KubeEndpoint): Backend[] {
+  const address = readAddress(endpoint.addresses?.[0]);
+  if (address === undefined) return [];
+  return [
+    {
+      address: Buffer.from(address),
+      conditions: conditions(endpoint),
+      weight: 0,
+      node: endpoint.nodeName ?? "",
+      zone: endpoint.zone ?? "",
+      forZones: (endpoint.hints?.forZones ?? []).map(({ name }) => name),
+      hostname: endpoint.hostname ?? "",
+      podUid: endpoint.targetRef?.kind === "Pod" ? (endpoint.targetRef.uid ?? "") : "",
+    },
+  ];
+}
+
+/** Unknown ready is ready; unknown serving is as ready. */
+function conditions({ conditions: said }: KubeEndpoint): number {
+  const ready = said?.ready ?? true;
+  const serving = said?.serving ?? ready;
+  return (ready ? READY : 0) | (serving ? SERVING : 0) | (said?.terminating === true ? TERMINATING : 0);
+}
+
+function readAddress(text: string | undefined): Address | undefined {
+  try {
+    return text === undefined ? undefined : parseAddress(text);
+  } catch {
+    return undefined;
+  }
+}
