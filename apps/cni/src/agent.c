@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * This file contains the conversation with the agent over its unix socket.
+ *
+ *   -> "isthmus-cni 1\n"  NAME=value\0 ... for each CNI_* variable, \0, the configuration as it came; then end of stream
+ *   <- "ok <length>\n" or "error <length>\n", and that many bytes of JSON
+ *
+ * An answer that does not arrive whole is no answer: code 11, the runtime tries again.
+ */
+#include "plugin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char *const VARIABLES[] = { "CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS" };
+#define VARIABLE_COUNT (sizeof(VARIABLES) / sizeof(VARIABLES[0]))
+
+static const char NO_AGENT[] = "Cannot reach the agent of this node: it is starting or being replaced";
+static const char NO_ANSWER[] = "Cannot get an answer from the agent of this node in time";
+
+static int dial(const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(to.sun_path))
+		return -1;
+	strcpy(to.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int send_request(int fd, struct bytes config, long long deadline)
+{
+	static char head[sizeof("isthmus-cni 1\n") + VARIABLE_COUNT * (ENV_MAX + 32) + 1];
+	size_t len = sprintf(head, "isthmus-cni 1\n");
+
+	for (size_t i = 0; i < VARIABLE_COUNT; i++) {
+		const char *value = getenv(VARIABLES[i]);
+
+		if (value)
+			len += sprintf(head + len, "%s=%s", VARIABLES[i], value) + 1;
+	}
+	head[len++] = 0;
+	return write_all(fd, head, len, deadline) || write_all(fd, config.data, config.len, deadline) ||
+	       shutdown(fd, SHUT_WR);
+}
+
+/* Prints the answer; the exit code, or -1 when it is not whole. */
+static int print_answer(struct bytes answer)
+{
+	char word[8];
+	size_t length, body;
+	int head = 0;
+
+	answer.data[answer.len] = 0;
+	if (sscanf(answer.data, "%7s %zu\n%n", word, &length, &head) != 2 || head == 0)
+		return -1;
+	body = strcspn(answer.data, "\n") + 1;
+	if (body > answer.len || answer.len - body != length)
+		return -1;
+	if (strcmp(word, "ok") && strcmp(word, "error"))
+		return -1;
+	if (fwrite(answer.data + body, 1, length, stdout) != length || fflush(stdout))
+		return 1;
+	return strcmp(word, "ok") ? 1 : 0;
+}
+
+int ask_agent(const char *socket_path, struct bytes config)
+{
+	long long deadline = now_ms() + AGENT_MS;
+	struct bytes answer;
+	int fd, code;
+
+	for (size_t i = 0; i < VARIABLE_COUNT; i++) {
+		const char *value = getenv(VARIABLES[i]);
+
+		if (value && strlen(value) > ENV_MAX)
+			return fail(CNI_ENVIRONMENT, "Cannot use a CNI variable of more than 4096 bytes");
+	}
+	fd = dial(socket_path);
+	if (fd < 0)
+		return fail(CNI_TRY_AGAIN, NO_AGENT);
+	if (send_request(fd, config, deadline) || read_all(fd, &answer, ANSWER_MAX, deadline))
+		return fail(CNI_TRY_AGAIN, NO_ANSWER);
+	code = print_answer(answer);
+	return code < 0 ? fail(CNI_TRY_AGAIN, NO_ANSWER) : code;
+}

@@ -1,0 +1,42 @@
+/**
+ * Which address a new pod gets: the next free one after the last that was given (next fit), so an address that has just
+ * been freed rests until all others had their turn.
+ *
+ * IPv4. The first and the last address of a CIDR of more than two are never given. Pure.
+ */
+import { type Address, isV4, type Prefix, parseAddress } from "@isthmus/model";
+
+/** Undefined when all are used. `after` may lie outside the CIDR. */
+export function nextAddress(cidr: Prefix, used: ReadonlySet<number>, after: number): number | undefined {
+  const { first, count } = usableRange(cidr);
+  const start = after >= first && after < first + count ? after - first + 1 : 0;
+  for (let i = 0; i < count; i++) {
+    const candidate = first + ((start + i) % count);
+    if (!used.has(candidate)) return candidate;
+  }
+  return undefined;
+}
+
+/** How many pods a CIDR holds. */
+export function poolSize(cidr: Prefix): number {
+  return usableRange(cidr).count;
+}
+
+/** The CIDR that pods of this node get addresses from: its first of IPv4. */
+export function podCidrOf(cidrs: readonly Prefix[]): Prefix | undefined {
+  return cidrs.find((cidr) => isV4(cidr.address) && cidr.length >= 96);
+}
+
+export function toNumber(address: Address): number {
+  return Buffer.from(address).readUInt32BE(12);
+}
+
+export function fromNumber(value: number): Address {
+  return parseAddress([value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255].join("."));
+}
+
+function usableRange(cidr: Prefix): { readonly first: number; readonly count: number } {
+  const size = 2 ** (128 - cidr.length);
+  const base = toNumber(cidr.address);
+  return size <= 2 ? { first: base, count: size } : { first: base + 1, count: size - 2 };
+}

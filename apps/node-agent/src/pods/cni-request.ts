@@ -1,0 +1,82 @@
+/**
+ * One call of the plugin, from the bytes on the socket (apps/cni/src/agent.c writes them) to checked values.
+ *
+ * `isthmus-cni 1\n`, `NAME=value\0` for each variable, `\0`, the network configuration as JSON.
+ */
+import { CNI_DECODE, CNI_INCOMPATIBLE_VERSION, CNI_INVALID_ENVIRONMENT, CniError } from "./cni-error.js";
+
+export const REQUEST_MAX = 300 * 1024;
+
+export type CniCommand = "ADD" | "DEL" | "CHECK";
+
+export interface CniRequest {
+  readonly command: CniCommand;
+  readonly containerId: string;
+  /** Path of the pod's network namespace as the node sees it; "" in a DEL of a namespace that is gone. */
+  readonly netns: string;
+  readonly interfaceName: string;
+  readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
+}
+
+const GREETING = "isthmus-cni 1\n";
+const COMMANDS: ReadonlySet<string> = new Set(["ADD", "DEL", "CHECK"]);
+
+/** Throws `CniError` with what is wrong. */
+export function parseRequest(bytes: Buffer): CniRequest {
+  const end = bytes.indexOf("\0\0", 0, "latin1");
+  if (bytes.subarray(0, GREETING.length).toString("latin1") !== GREETING || end < 0) {
+    throw new CniError(CNI_DECODE, "Cannot read the request: it is not one of this version's plugin");
+  }
+  checkVersion(bytes.subarray(end + 2).toString());
+  const variables = new Map<string, string>();
+  for (const entry of bytes.subarray(GREETING.length, end).toString().split("\0")) {
+    variables.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1));
+  }
+  return checkVariables(variables);
+}
+
+function checkVersion(json: string): void {
+  let config: unknown;
+  try {
+    config = JSON.parse(json);
+  } catch (cause) {
+    throw new CniError(CNI_DECODE, "Cannot read the network configuration as JSON", { cause });
+  }
+  const version = (config as { readonly cniVersion?: unknown } | null)?.cniVersion;
+  if (version !== "1.0.0") {
+    throw new CniError(CNI_INCOMPATIBLE_VERSION, `Cannot answer CNI version "${String(version)}": only "1.0.0"`);
+  }
+}
+
+function checkVariables(variables: ReadonlyMap<string, string>): CniRequest {
+  const value = (name: string) => variables.get(name) ?? "";
+  const command = value("CNI_COMMAND");
+  const netns = value("CNI_NETNS");
+  const mayLackNetns = command === "DEL" && netns === "";
+  require("CNI_COMMAND", command, COMMANDS.has(command));
+  require("CNI_CONTAINERID", value("CNI_CONTAINERID"), /^[A-Za-z0-9][\w.-]{0,127}$/.test(value("CNI_CONTAINERID")));
+  require("CNI_IFNAME", value("CNI_IFNAME"), isInterfaceName(value("CNI_IFNAME")));
+  require("CNI_NETNS", netns, mayLackNetns || (/^\/[\w./:-]+$/.test(netns) && !netns.split("/").includes("..")));
+  const args = new Map(
+    value("CNI_ARGS")
+      .split(";")
+      .map((arg) => [arg.slice(0, arg.indexOf("=")), arg.slice(arg.indexOf("=") + 1)]),
+  );
+  const arg = (name: string) => args.get(`K8S_POD_${name}`) ?? "";
+  return {
+    command: command as CniCommand,
+    containerId: value("CNI_CONTAINERID"),
+    netns,
+    interfaceName: value("CNI_IFNAME"),
+    pod: { namespace: arg("NAMESPACE"), name: arg("NAME"), uid: arg("UID") },
+  };
+}
+
+/** What the kernel takes, minus what `ip` would take as two words. */
+function isInterfaceName(text: string): boolean {
+  return /^[\w.-]{1,15}$/.test(text) && text !== "." && text !== "..";
+}
+
+function require(name: string, value: string, ok: boolean): void {
+  if (!ok) throw new CniError(CNI_INVALID_ENVIRONMENT, `Cannot use ${name} "${value.slice(0, 100)}"`);
+}

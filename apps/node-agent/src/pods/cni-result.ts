@@ -1,0 +1,20 @@
+/** What a runtime is told of an attached pod: a CNI 1.0.0 result. A pure function of the attachment. */
+import { formatAddress } from "@isthmus/model";
+import { deviceMacs } from "./device-name.js";
+import { GATEWAY } from "./ip-commands.js";
+import type { PodAttachment } from "./types.js";
+
+/** `netns` as the runtime wrote it. */
+export function resultJson(pod: PodAttachment, netns: string): string {
+  const mac = deviceMacs(pod.hostDevice);
+  return JSON.stringify({
+    cniVersion: "1.0.0",
+    interfaces: [
+      { name: pod.hostDevice, mac: mac.host },
+      { name: pod.interfaceName, mac: mac.pod, sandbox: netns },
+    ],
+    ips: [{ interface: 1, address: `${formatAddress(pod.address)}/32`, gateway: GATEWAY }],
+    routes: [{ dst: "0.0.0.0/0", gw: GATEWAY }],
+    dns: {},
+  });
+}

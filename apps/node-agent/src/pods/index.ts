@@ -1,0 +1,2 @@
+export { startPods } from "./start-pods.js";
+export type * from "./types.js";

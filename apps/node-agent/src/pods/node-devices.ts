@@ -1,0 +1,39 @@
+/**
+ * What the node's network namespace holds of ours, read without starting a process where it matters.
+ */
+import { readFile } from "node:fs/promises";
+import { type Address, parseAddress } from "@isthmus/model";
+import { DEVICE_PREFIX } from "./device-name.js";
+import { ip } from "./ip.js";
+import { POD_ROUTE_PROTOCOL } from "./ip-commands.js";
+
+const DEFAULT_MTU = 1500;
+
+/** Names of all our veths. `/proc/self/net` is this process's namespace, `/sys/class/net` need not be. */
+export async function listDevices(): Promise<ReadonlySet<string>> {
+  const lines = (await readFile("/proc/self/net/dev", "latin1")).split("\n");
+  const names = lines.map((line) => line.slice(0, line.indexOf(":")).trim());
+  return new Set(names.filter((name) => name.startsWith(DEVICE_PREFIX)));
+}
+
+/** Addresses of pods by host device, from our routes: what remains when the state file is lost. */
+export async function addressesByDevice(): Promise<ReadonlyMap<string, Address>> {
+  const routes: unknown = JSON.parse(
+    (await ip(["-4", "-json", "route", "show", "proto", `${POD_ROUTE_PROTOCOL}`])) || "[]",
+  );
+  const found = new Map<string, Address>();
+  for (const route of Array.isArray(routes) ? (routes as { dst?: unknown; dev?: unknown }[]) : []) {
+    if (typeof route.dst !== "string" || typeof route.dev !== "string" || !route.dev.startsWith(DEVICE_PREFIX))
+      continue;
+    found.set(route.dev, parseAddress(route.dst.replace(/\/32$/, "")));
+  }
+  return found;
+}
+
+/** MTU of the way out; of a node without one, 1500. */
+export async function uplinkMtu(): Promise<number> {
+  const [route] = JSON.parse((await ip(["-4", "-json", "route", "show", "default"])) || "[]") as { dev?: string }[];
+  if (route?.dev === undefined) return DEFAULT_MTU;
+  const [link] = JSON.parse(await ip(["-json", "link", "show", "dev", route.dev])) as { mtu?: number }[];
+  return link?.mtu ?? DEFAULT_MTU;
+}

@@ -1,0 +1,42 @@
+/**
+ * Gives the node's pods their network, from the first start on and through every restart of this process.
+ *
+ * Order: adopt what the kernel and the state file know, install the plugin, listen, and only with the node's pod CIDR in
+ * hand write the configuration that makes the node ready. Runs in the node's network namespace.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Prefix } from "@isthmus/model";
+import { podCidrOf } from "./address-pool.js";
+import { createAttachments } from "./attachments.js";
+import { installPlugin, writeConfiguration } from "./cni-files.js";
+import { startCniServer } from "./cni-server.js";
+import { addressesByDevice, listDevices, uplinkMtu } from "./node-devices.js";
+import { createPodCalls, deleteDevice } from "./pod-calls.js";
+import type { Pods, PodsModules, PodsOptions } from "./types.js";
+
+/** Resolves when calls are answered. Rejects when the plugin cannot be installed or the socket not be opened. */
+export async function startPods(options: PodsOptions, modules: PodsModules): Promise<Pods> {
+  const { log, report, signal } = modules;
+  const attachments = createAttachments(options.stateDir, { log, report });
+  const halfMade = await attachments.load({ devices: await listDevices(), addresses: await addressesByDevice() });
+  for (const device of halfMade) await deleteDevice(device);
+  for (const pod of attachments.list()) report.up(pod);
+  await attachments.save();
+  await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+
+  let cidr: Prefix | undefined;
+  const calls = createPodCalls(
+    { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
+    { log, attachments, report, cidr: () => cidr },
+  );
+  await installPlugin(options);
+  const server = await startCniServer(join(options.nodeRoot, options.socketPath), { log, calls, signal });
+  modules.nodeConfig.subscribe((podCidrs) => {
+    cidr = podCidrOf(podCidrs) ?? cidr;
+    if (cidr === undefined) return;
+    writeConfiguration(options).catch((error: unknown) => log.error("CNI configuration not written", { error }));
+  }, signal);
+  log.info("Pods are served", { node: options.nodeName, adopted: attachments.list().length, removed: halfMade.length });
+  return { list: () => attachments.list(), closed: server.closed };
+}
