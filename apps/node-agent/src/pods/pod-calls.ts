@@ -55,7 +55,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     const pod = allocate(request, hostDevice);
     try {
       const pair = devices.has(hostDevice) ? [] : createPair(pod, netns, options.mtu);
-      await Promise.all([attachments.save(), ipBatch([...pair, ...configureHost(pod)])]);
+      await allDone([attachments.save(), ipBatch([...pair, ...configureHost(pod)])]);
       await Promise.all([ipBatchIn(netns, configurePod(pod)), refuseForgedSources(hostDevice)]);
     } catch (error) {
       await remove(hostDevice).catch((cause: unknown) => log.warn("Half-made pod network not removed", { cause }));
@@ -94,6 +94,12 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
       return "";
     });
   };
+}
+
+/** Waits for every part, then rejects with the first failure: what is taken back must not still be in the making. */
+async function allDone(parts: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(parts);
+  await Promise.all(parts);
 }
 
 /** Deletes a device of ours; one that is gone meanwhile (its pod's namespace ended) is as good. */

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatAddress, parsePrefix } from "@isthmus/model";
+import fc from "fast-check";
+import { fromNumber, nextAddress, podCidrOf, poolSize, toNumber } from "./address-pool.js";
+
+const all = (cidr: string): string[] => {
+  const used = new Set<number>();
+  const given: string[] = [];
+  for (let last = 0; ; ) {
+    const next = nextAddress(parsePrefix(cidr), used, last);
+    if (next === undefined) return given;
+    used.add(next);
+    given.push(formatAddress(fromNumber(next)));
+    last = next;
+  }
+};
+
+test("every address of a CIDR is given once, the first and the last never", () => {
+  assert.deepEqual(all("10.0.0.8/29"), ["10.0.0.9", "10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14"]);
+  assert.deepEqual(all("10.0.0.8/31"), ["10.0.0.8", "10.0.0.9"]);
+  assert.deepEqual(all("10.0.0.8/32"), ["10.0.0.8"]);
+  assert.equal(all("192.168.255.0/24").length, poolSize(parsePrefix("192.168.255.0/24")));
+});
+
+test("the search goes on after the last one and turns around at the end", () => {
+  const cidr = parsePrefix("10.0.0.0/29");
+  const base = toNumber(cidr.address);
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 6 })), fc.integer({ min: -3, max: 12 }), (used, after) => {
+      const next = nextAddress(cidr, new Set(used.map((host) => base + host)), base + after);
+      if (used.length === 6) return next === undefined;
+      const turn = Array.from({ length: 6 }, (_, i) => (after >= 1 && after <= 6 ? (after + i) % 6 : i) + 1);
+      return next === base + (turn.find((host) => !used.includes(host)) ?? 0);
+    }),
+  );
+});
+
+test("pods get addresses of the node's first CIDR of IPv4", () => {
+  assert.equal(podCidrOf([parsePrefix("fd00::/64")]), undefined);
+  assert.deepEqual(podCidrOf(["fd00::/64", "10.1.0.0/24"].map(parsePrefix)), parsePrefix("10.1.0.0/24"));
+});

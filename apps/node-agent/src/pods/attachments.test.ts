@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
+import { createLogger } from "@isthmus/observe";
+import { type Attachments, createAttachments, type Observed } from "./attachments.js";
+import type { PodAttachment } from "./types.js";
+
+const CIDR = parsePrefix("10.0.0.0/24");
+
+interface Fixture {
+  readonly folder: string;
+  readonly down: string[];
+  open(): Attachments;
+}
+
+async function fixture(t: TestContext): Promise<Fixture> {
+  const folder = await mkdtemp(join(tmpdir(), "mcni-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const down: string[] = [];
+  const report = { down: (pod: PodAttachment) => void down.push(pod.hostDevice) };
+  return {
+    folder,
+    down,
+    open: () => createAttachments(folder, { log: createLogger({ app: "t", level: "silent" }), report }),
+  };
+}
+
+const pod = (hostDevice: string) => ({
+  hostDevice,
+  containerId: hostDevice,
+  interfaceName: "eth0",
+  namespace: "shop",
+  name: "cart",
+  uid: `uid-${hostDevice}`,
+});
+
+const observed = (addresses: Readonly<Record<string, string>>, more: readonly string[] = []): Observed => ({
+  devices: new Set([...Object.keys(addresses), ...more]),
+  addresses: new Map(Object.entries(addresses).map(([device, address]) => [device, parseAddress(address)])),
+});
+
+test("what was saved is there again, as far as its device is, and the search goes on where it was", async (t) => {
+  const { open } = await fixture(t);
+  const before = open();
+  for (const device of ["mesha", "meshb"]) before.add(pod(device), CIDR);
+  await before.save();
+  const after = open();
+  assert.deepEqual(await after.load(observed({ mesha: "10.0.0.1" }, ["meshhalf"])), ["meshhalf"]);
+  assert.deepEqual(after.list(), before.list().slice(0, 1));
+  assert.equal(formatAddress(after.add(pod("meshc"), CIDR).address), "10.0.0.3");
+});
+
+test("a file that is cut, of another layout, or not there: addresses come from the kernel", async (t) => {
+  const { open, folder } = await fixture(t);
+  for (const content of [undefined, "", '{"layout":1,"atta', '{"layout":9,"attachments":[]}', "null"]) {
+    if (content !== undefined) await writeFile(join(folder, "pods.json"), content);
+    const table = open();
+    assert.deepEqual(await table.load(observed({ mesha: "10.0.0.1" })), []);
+    assert.equal(formatAddress(table.add(pod("meshb"), CIDR).address), "10.0.0.2");
+  }
+});
+
+test("an address without a device is reclaimed, unless a call works on it", async (t) => {
+  const { open, down } = await fixture(t);
+  const table = open();
+  for (const device of ["mesha", "meshb", "meshc"]) table.add(pod(device), CIDR);
+  table.reclaim(new Set(["mesha"]), new Set(["meshb"]));
+  assert.deepEqual(
+    table.list().map((entry) => entry.hostDevice),
+    ["mesha", "meshb"],
+  );
+  assert.deepEqual(down, ["meshc"]);
+});
+
+test("many saves at once end with the newest state in the file", async (t) => {
+  const { open, folder } = await fixture(t);
+  const table = open();
+  const saves: Promise<void>[] = [];
+  for (let i = 0; i < 50; i++) {
+    table.add(pod(`mesh${i}`), CIDR);
+    saves.push(table.save());
+  }
+  await Promise.all(saves);
+  assert.equal(JSON.parse(await readFile(join(folder, "pods.json"), "utf8")).attachments.length, 50);
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { CniError } from "./cni-error.js";
+import { parseRequest } from "./cni-request.js";
+
+const GOOD = { CNI_COMMAND: "ADD", CNI_CONTAINERID: "c1", CNI_NETNS: "/run/netns/x", CNI_IFNAME: "eth0" };
+
+function request(variables: Readonly<Record<string, string>>, config = '{"cniVersion":"1.0.0"}'): Buffer {
+  const entries = Object.entries(variables).map(([name, value]) => `${name}=${value}\0`);
+  return Buffer.from(`isthmus-cni 1\n${entries.join("")}\0${config}`);
+}
+
+function refused(bytes: Buffer, cniCode: number, about: RegExp): void {
+  assert.throws(
+    () => parseRequest(bytes),
+    (error) => {
+      assert.ok(error instanceof CniError);
+      assert.equal(error.data.cniCode, cniCode);
+      assert.match(error.message, about);
+      return true;
+    },
+  );
+}
+
+test("a request without pod arguments is whole", () => {
+  assert.deepEqual(parseRequest(request(GOOD)).pod, { namespace: "", name: "", uid: "" });
+});
+
+test("DEL may come without a namespace, ADD may not", () => {
+  assert.equal(parseRequest(request({ ...GOOD, CNI_COMMAND: "DEL", CNI_NETNS: "" })).netns, "");
+  refused(request({ ...GOOD, CNI_NETNS: "" }), 4, /CNI_NETNS/);
+});
+
+test("values that could mean something to ip or leave the node's folders are refused", () => {
+  refused(request({ ...GOOD, CNI_COMMAND: "FLY" }), 4, /CNI_COMMAND "FLY"/);
+  refused(request({ ...GOOD, CNI_CONTAINERID: "-x" }), 4, /CNI_CONTAINERID/);
+  for (const name of ["", "a b", "eth0\nlink del lo", "..", "x".repeat(16)]) {
+    refused(request({ ...GOOD, CNI_IFNAME: name }), 4, /CNI_IFNAME/);
+  }
+  for (const path of ["run/x", "/run/../etc", "/run/netns/a b", "/x\ny"]) {
+    refused(request({ ...GOOD, CNI_NETNS: path }), 4, /CNI_NETNS/);
+  }
+});
+
+test("another version, and what is no JSON, is refused", () => {
+  refused(request(GOOD, '{"cniVersion":"0.2.0"}'), 1, /"0.2.0"/);
+  refused(request(GOOD, "null"), 1, /undefined/);
+  refused(request(GOOD, "{"), 6, /JSON/);
+  refused(Buffer.from("GET / HTTP/1.1\0\0"), 6, /not one of this version's plugin/);
+});
+
+test("any bytes are a request or a CniError", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (bytes, greeted) => {
+      try {
+        parseRequest(Buffer.concat([Buffer.from(greeted ? "isthmus-cni 1\n" : ""), bytes]));
+      } catch (error) {
+        assert.ok(error instanceof CniError);
+      }
+    }),
+  );
+});

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { createTestNode, type TestAgent, type TestNode, until } from "./testing/test-node.js";
+
+const CONF = "etc/cni/net.d/05-isthmus.conflist";
+
+/** Prints how a connect to a closed port ended: refused is an answer of the other pod's kernel. */
+const DIAL = `require("net").connect({ host: process.argv[1], port: 9, timeout: 2000 })
+  .on("error", (error) => process.stdout.write(error.code)).on("timeout", () => process.exit(0))`;
+
+/** A node whose agent knows its pod CIDR. */
+async function readyNode(t: TestContext, cidr = "10.77.1.0/24"): Promise<{ node: TestNode; agent: TestAgent }> {
+  const node = await createTestNode(t);
+  return { node, agent: await readyAgent(node, cidr) };
+}
+
+async function readyAgent(node: TestNode, cidr = "10.77.1.0/24"): Promise<TestAgent> {
+  const agent = await node.startAgent();
+  agent.setCidrs("fd00::/64", cidr);
+  await until("configuration", () => existsSync(join(node.root, CONF)));
+  return agent;
+}
+
+test("the configuration is written only once the pod CIDR is known; before, ADD says try again", async (t) => {
+  const node = await createTestNode(t);
+  const agent = await node.startAgent();
+  assert.equal(existsSync(join(node.root, CONF)), false);
+  const early = await node.cni("ADD", "c1", node.addPod("p1"));
+  assert.deepEqual([early.code, early.error.code], [1, 11]);
+  agent.setCidrs("10.77.1.0/24");
+  await until("configuration", () => existsSync(join(node.root, CONF)));
+  assert.deepEqual(JSON.parse(readFileSync(join(node.root, CONF), "utf8")), {
+    cniVersion: "1.0.0",
+    name: "isthmus",
+    plugins: [{ type: "isthmus-cni", socket: "/run/isthmus/cni.sock" }],
+  });
+  assert.ok(existsSync(join(node.root, "opt/cni/bin/loopback")));
+});
+
+test("ADD gives a pod an address, and pods reach each other through the node", async (t) => {
+  const { node, agent } = await readyNode(t);
+  const one = await node.cni("ADD", "c1", node.addPod("p1"));
+  const two = await node.cni("ADD", "c2", node.addPod("p2"));
+  assert.deepEqual([one.address, two.address], ["10.77.1.1", "10.77.1.2"]);
+  assert.match(node.inPod("p1", "ip", "-4", "addr", "show", "dev", "eth0"), /inet 10\.77\.1\.1\/32/);
+  assert.match(node.inPod("p1", "ip", "route"), /^default via 169\.254\.1\.1 dev eth0 onlink/);
+  assert.match(node.ip("route", "show", "proto", "78"), /10\.77\.1\.1 dev mesh[0-9a-f]{11} scope link/);
+  assert.equal(node.inPod("p1", process.execPath, "-e", DIAL, "10.77.1.2"), "ECONNREFUSED");
+  await until("reports", () => agent.events.length === 2);
+  assert.deepEqual(agent.events[0], { up: { address: "10.77.1.1", uid: "uid-c1" } });
+});
+
+test("a repeated ADD answers the same, CHECK agrees, and CHECK of a broken pod does not", async (t) => {
+  const { node } = await readyNode(t);
+  const netns = node.addPod("p1");
+  const first = await node.cni("ADD", "c1", netns);
+  assert.equal((await node.cni("ADD", "c1", netns)).text, first.text);
+  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
+  node.inPod("p1", "ip", "addr", "flush", "dev", "eth0");
+  assert.equal((await node.cni("CHECK", "c1", netns)).error.code, 102);
+  assert.equal((await node.cni("CHECK", "unknown", netns)).error.code, 102);
+  await node.cni("ADD", "c1", netns);
+  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
+});
+
+test("DEL takes everything away, works again, and works when the namespace is gone", async (t) => {
+  const { node, agent } = await readyNode(t);
+  const netns = node.addPod("p1");
+  await node.cni("ADD", "c1", netns);
+  assert.equal((await node.cni("DEL", "c1", netns)).code, 0);
+  assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
+  assert.equal((await node.cni("DEL", "c1", netns)).code, 0);
+
+  await node.cni("ADD", "c2", netns);
+  node.deletePod("p1");
+  assert.deepEqual(await node.cni("DEL", "c2", ""), { code: 0, text: "", error: {}, address: undefined });
+  await until("reports", () => agent.events.length === 4);
+  assert.deepEqual(
+    agent.events.map((event) => event.down?.uid),
+    [undefined, "uid-c1", undefined, "uid-c2"],
+  );
+});
+
+test("a freed address rests until the others had their turn", async (t) => {
+  const { node } = await readyNode(t, "10.77.1.0/29");
+  const given: (string | undefined)[] = [];
+  const netns = node.addPod("p1");
+  for (let i = 0; i < 8; i++) {
+    given.push((await node.cni("ADD", `c${i}`, netns)).address);
+    await node.cni("DEL", `c${i}`, netns);
+  }
+  assert.deepEqual(
+    given.map((address) => address?.slice(-1)),
+    ["1", "2", "3", "4", "5", "6", "1", "2"],
+  );
+});
+
+test("no free address is an error with a sentence; a pod that went without DEL gives its address back", async (t) => {
+  const { node } = await readyNode(t, "10.77.1.0/30");
+  await node.cni("ADD", "c1", node.addPod("p1"));
+  await node.cni("ADD", "c2", node.addPod("p2"));
+  const third = node.addPod("p3");
+  const refused = await node.cni("ADD", "c3", third);
+  assert.equal(refused.error.code, 101);
+  assert.equal(refused.error.msg, 'Cannot give the pod an address: all 2 of pod CIDR "10.77.1.0/30" are in use');
+  node.deletePod("p1");
+  await until("device gone", () => !node.ip("route", "show", "proto", "78").includes("10.77.1.1 "));
+  assert.equal((await node.cni("ADD", "c3", third)).address, "10.77.1.1");
+});
+
+test("twenty pods at once get twenty addresses", async (t) => {
+  const { node } = await readyNode(t);
+  const names = Array.from({ length: 20 }, (_, i) => `p${i}`);
+  const outcomes = await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));
+  assert.equal(new Set(outcomes.map((outcome) => outcome.address)).size, 20);
+  assert.deepEqual(new Set(outcomes.map((outcome) => outcome.code)), new Set([0]));
+});
+
+test("without its agent the plugin says try again; the next agent goes on where it was", async (t) => {
+  const { node, agent } = await readyNode(t);
+  const first = await node.cni("ADD", "c1", node.addPod("p1"));
+  const second = node.addPod("p2");
+  await node.cni("ADD", "c2", second);
+  await agent.kill();
+  assert.equal((await node.cni("ADD", "c3", second)).error.code, 11);
+  assert.equal((await node.cni("DEL", "c2", second)).error.code, 11);
+  node.deletePod("p2");
+  await until("device gone", () => !node.ip("route", "show", "proto", "78").includes("10.77.1.2 "));
+
+  const next = await readyAgent(node);
+  assert.deepEqual(next.events, [{ up: { address: "10.77.1.1", uid: "uid-c1" } }]);
+  assert.equal((await node.cni("ADD", "c1", "/var/run/netns/none")).error.code, 4);
+  assert.equal((await node.cni("DEL", "c2", "")).code, 0);
+  assert.equal((await node.cni("ADD", "c4", node.addPod("p4"))).address, "10.77.1.3");
+  assert.equal(first.address, "10.77.1.1");
+});
+
+test("a broken state file is refused: the kernel tells which addresses are in use", async (t) => {
+  const { node, agent } = await readyNode(t);
+  const netns = node.addPod("p1");
+  await node.cni("ADD", "c1", netns);
+  await agent.kill();
+  await writeFile(join(node.root, "var/lib/isthmus/agent/pods.json"), '{"layout":1,"attach');
+  await readyAgent(node);
+  assert.equal((await node.cni("ADD", "c2", node.addPod("p2"))).address, "10.77.1.2");
+  assert.equal((await node.cni("ADD", "c1", netns)).address, "10.77.1.1");
+  assert.equal((await node.cni("DEL", "c1", netns)).code, 0);
+  assert.doesNotMatch(node.ip("route", "show", "proto", "78"), /10\.77\.1\.1 /);
+});
+
+test("a plugin killed in between leaves a call that its repetition finds", async (t) => {
+  const { node } = await readyNode(t);
+  const netns = node.addPod("p1");
+  const plugin = node.startCni("ADD", "c1", netns);
+  await until("device", () => node.ip("-br", "link", "show", "type", "veth") !== "");
+  plugin.kill("SIGKILL");
+  const again = await node.cni("ADD", "c1", netns);
+  assert.deepEqual([again.code, again.address], [0, "10.77.1.1"]);
+  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
+});
+
+test("an agent killed at any moment of ADD leaves what its successor cleans or completes", async (t) => {
+  const { node, agent } = await readyNode(t);
+  let running = agent;
+  for (const [round, delayMs] of [0, 2, 4, 6, 8, 12, 20].entries()) {
+    const name = `k${round}`;
+    const netns = node.addPod(name);
+    const answer = node.cni("ADD", name, netns);
+    await new Promise((resolve) => setTimeout(resolve, delayMs)); // where in ADD the kill strikes
+    await running.kill();
+    const { code, error } = await answer;
+    assert.ok(code === 0 || error.code === 11);
+    running = await readyAgent(node);
+    assert.equal((await node.cni("ADD", name, netns)).code, 0);
+    assert.equal((await node.cni("CHECK", name, netns)).code, 0);
+    if (round % 2 === 0) assert.equal((await node.cni("DEL", name, netns)).code, 0);
+  }
+  const devices = node.ip("-br", "link", "show", "type", "veth").trim().split("\n");
+  const routes = node.ip("route", "show", "proto", "78").trim().split("\n");
+  assert.deepEqual([devices.length, routes.length], [3, 3]);
+});
+
+test("ADD takes less than 30 ms", async (t) => {
+  const { node } = await readyNode(t);
+  const times: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    const netns = node.addPod(`t${i}`);
+    const started = performance.now();
+    await node.cni("ADD", `t${i}`, netns);
+    times.push(performance.now() - started);
+  }
+  t.diagnostic(`ADD ${times.map((ms) => ms.toFixed(1)).join(" ")} ms`);
+  assert.ok(Math.min(...times) < 30);
+});

@@ -1,0 +1,29 @@
+/**
+ * The pods' part of the agent as a process of its own, to be started in a test's network namespace and killed there.
+ *
+ * argv[2] = PodsOptions as JSON; stdin = one JSON list of CIDRs per line; stdout = one JSON event per line.
+ */
+import { createInterface } from "node:readline";
+import { formatAddress, parsePrefix } from "@isthmus/model";
+import { createLogger } from "@isthmus/observe";
+import { startPods } from "../start-pods.js";
+import type { PodAttachment, PodsOptions } from "../types.js";
+
+const options = JSON.parse(process.argv[2] ?? "") as PodsOptions;
+const controller = new AbortController();
+const tell = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
+const told = (pod: PodAttachment) => ({ address: formatAddress(pod.address), uid: pod.uid });
+
+const input = createInterface({ input: process.stdin });
+const pods = await startPods(options, {
+  log: createLogger({ app: "agent" }),
+  nodeConfig: {
+    subscribe: (listener) => void input.on("line", (line) => listener((JSON.parse(line) as string[]).map(parsePrefix))),
+  },
+  report: { up: (pod) => tell({ up: told(pod) }), down: (pod) => tell({ down: told(pod) }) },
+  signal: controller.signal,
+});
+tell({ ready: true });
+process.on("SIGTERM", () => controller.abort());
+await pods.closed;
+process.exit(0);

@@ -1,0 +1,165 @@
+/**
+ * A node for tests: a network namespace with a folder as its root, an agent process that can be killed, and pods as further
+ * namespaces. Everything is named `mcni…` and goes away with the test.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { PodsOptions } from "../types.js";
+import { buildPlugin } from "./build-plugin.js";
+
+export interface Told {
+  readonly address: string;
+  readonly uid: string;
+}
+
+export interface TestAgent {
+  readonly events: readonly { readonly up?: Told; readonly down?: Told }[];
+  setCidrs(...cidrs: readonly string[]): void;
+  kill(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export interface CniOutcome {
+  readonly code: number | null;
+  readonly text: string;
+  readonly error: { readonly code?: number; readonly msg?: string };
+  readonly address: string | undefined;
+}
+
+export interface TestNode {
+  readonly root: string;
+  readonly netns: string;
+  startAgent(): Promise<TestAgent>;
+  /** A namespace for a pod; the path as the node's runtime would write it. */
+  addPod(name: string): string;
+  deletePod(name: string): void;
+  /** Calls the installed plugin as a runtime does. */
+  cni(command: string, container: string, netns: string): Promise<CniOutcome>;
+  /** The same, to be killed in between. */
+  startCni(command: string, container: string, netns: string): ChildProcess;
+  /** `ip` in the node's namespace. */
+  ip(...args: readonly string[]): string;
+  inPod(name: string, ...command: readonly string[]): string;
+}
+
+let counter = 0;
+
+export async function createTestNode(t: TestContext): Promise<TestNode> {
+  const id = `mcni${process.pid}-${counter++}`;
+  const netns = `/run/netns/${id}`;
+  const root = await mkdtemp(join(tmpdir(), "mcni-"));
+  const children = new Set<ChildProcess>();
+  const namespaces = [id];
+  execFileSync("ip", ["netns", "add", id]);
+  t.after(async () => {
+    for (const child of children) await stop(child, "SIGKILL");
+    for (const name of namespaces) execFileSync("ip", ["netns", "del", name]);
+    await rm(root, { recursive: true, force: true });
+  });
+  await mkdir(join(root, "run"));
+  await symlink("/run/netns", join(root, "run/netns"));
+  const options: PodsOptions = {
+    nodeName: id,
+    nodeRoot: root,
+    socketPath: "/run/isthmus/cni.sock",
+    cniBinDir: "/opt/cni/bin",
+    cniConfDir: "/etc/cni/net.d",
+    pluginPath: await buildPlugin(),
+    stateDir: join(root, "var/lib/isthmus/agent"),
+  };
+  const podNamespace = (name: string) => `${id}-${name}`;
+
+  function startCni(command: string, container: string, path: string): ChildProcess {
+    const child = spawn(join(root, options.cniBinDir, "isthmus-cni"), {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: {
+        CNI_COMMAND: command,
+        CNI_CONTAINERID: container,
+        CNI_NETNS: path,
+        CNI_IFNAME: "eth0",
+        CNI_ARGS: `K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${container};K8S_POD_UID=uid-${container}`,
+      },
+    });
+    // The socket's path is the node's; here the node has no root of its own, so the plugin is told ours.
+    child.stdin.end(JSON.stringify({ cniVersion: "1.0.0", name: "isthmus", socket: join(root, options.socketPath) }));
+    return child;
+  }
+
+  return {
+    root,
+    netns,
+    async startAgent() {
+      const main = fileURLToPath(new URL("./agent-main.js", import.meta.url));
+      const child = spawn("nsenter", [`--net=${netns}`, process.execPath, main, JSON.stringify(options)], {
+        stdio: ["pipe", "pipe", "ignore"],
+      });
+      children.add(child);
+      return follow(child);
+    },
+    addPod(name) {
+      execFileSync("ip", ["netns", "add", podNamespace(name)]);
+      namespaces.push(podNamespace(name));
+      return `/var/run/netns/${podNamespace(name)}`;
+    },
+    deletePod(name) {
+      execFileSync("ip", ["netns", "del", podNamespace(name)]);
+      namespaces.splice(namespaces.indexOf(podNamespace(name)), 1);
+    },
+    startCni,
+    cni: async (command, container, path) => outcome(startCni(command, container, path)),
+    ip: (...args) => execFileSync("nsenter", [`--net=${netns}`, "ip", ...args]).toString(),
+    inPod: (name, ...command) =>
+      execFileSync("nsenter", [`--net=/run/netns/${podNamespace(name)}`, ...command]).toString(),
+  };
+}
+
+/** Waits until the agent is ready. */
+async function follow(child: ChildProcess): Promise<TestAgent> {
+  const events: { up?: Told; down?: Told; ready?: boolean }[] = [];
+  if (child.stdout === null) throw new Error("no stdout");
+  await new Promise<void>((resolve, reject) => {
+    if (child.stdout === null) return;
+    child.once("exit", () => reject(new Error("the agent ended before it was ready")));
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const event = JSON.parse(line) as (typeof events)[number];
+      if (event.ready === true) resolve();
+      else events.push(event);
+    });
+  });
+  return {
+    events,
+    setCidrs: (...cidrs) => void child.stdin?.write(`${JSON.stringify(cidrs)}\n`),
+    kill: (signal = "SIGKILL") => stop(child, signal),
+  };
+}
+
+async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill(signal);
+  await ended;
+}
+
+async function outcome(child: ChildProcess): Promise<CniOutcome> {
+  let text = "";
+  child.stdout?.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  const json = (text === "" ? {} : JSON.parse(text)) as { ips?: { address: string }[]; code?: number; msg?: string };
+  return { code, text, error: json, address: json.ips?.[0]?.address.replace("/32", "") };
+}
+
+/** Waits for a condition of the outside world; fails after five seconds. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`not within 5 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
