@@ -1,0 +1,23 @@
+/** Collects a fault's marks and tells them as they happen. */
+import type { Mark } from "../judge/runs.js";
+import type { Mono } from "../samples/sample.js";
+import type { World } from "./world.js";
+
+export interface Marks {
+  readonly all: readonly Mark[];
+  /** Returns the time it marked: `at`, or now. */
+  add(kind: Mark["kind"], text: string, at?: Mono): Mono;
+}
+
+export function createMarks(world: World, fault: string): Marks {
+  const all: Mark[] = [];
+  return {
+    all,
+    add(kind, text, at = world.now()) {
+      const mark = { at, kind, text };
+      all.push(mark);
+      world.progress(fault, mark);
+      return at;
+    },
+  };
+}

@@ -1,0 +1,33 @@
+/** Waiting in a world. */
+import type { Mono } from "../samples/sample.js";
+import type { World } from "./world.js";
+
+/** Asks again every `everyMs` until there is an answer; null when there is none in time. */
+export async function poll<T>(
+  world: World,
+  ask: () => Promise<T | null>,
+  withinMs: number,
+  everyMs = 50,
+): Promise<T | null> {
+  const end = world.now() + withinMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== null || world.now() >= end) return answer;
+    await world.until(world.now() + everyMs);
+  }
+}
+
+/** When the condition was first seen to hold. */
+export function pollTime(world: World, holds: () => Promise<boolean>, withinMs: number, everyMs = 50) {
+  return poll<Mono>(world, async () => ((await holds()) ? world.now() : null), withinMs, everyMs);
+}
+
+/** Before a fault: the cluster has exactly so many ready pods, and the mesh has had two seconds to know. */
+export async function settle(world: World, cluster: string, replicas: number): Promise<void> {
+  if (world.ready(cluster).length === replicas) return;
+  const since = world.now();
+  await world.scale(cluster, replicas);
+  const seen = await world.readyWhen(cluster, (ready) => ready === replicas, since, 60_000);
+  if (seen === null) throw new Error(`Cannot go on: "${cluster}" did not get ${replicas} ready pods in 60 s`);
+  await world.until(world.now() + 2000);
+}

@@ -1,0 +1,29 @@
+/** SIGKILL of the agent on the client's node, while east has no replicas. */
+
+import { createMarks } from "../drive/marks.js";
+import { poll, settle } from "../drive/wait.js";
+import type { World } from "../drive/world.js";
+import { NEAR } from "../judge/judge.js";
+import type { AgentRun } from "../judge/runs.js";
+
+export async function agent(world: World): Promise<AgentRun> {
+  await settle(world, NEAR, 0);
+  const marks = createMarks(world, "agent");
+  const oldPid = (await world.pid("node-agent")) ?? 0;
+  const from = world.now();
+  await world.until(from + 1000);
+  const injected = marks.add("fault", `SIGKILL of the agent on the client's node (pid ${oldPid})`);
+  await world.kill("node-agent");
+  const newPid = await poll(
+    world,
+    async () => {
+      const pid = await world.pid("node-agent");
+      return pid === oldPid ? null : pid;
+    },
+    15_000,
+  );
+  if (newPid !== null) marks.add("heal", `a new agent, pid ${newPid}`);
+  const to = Math.max(from + 11_000, world.now() + 1000);
+  await world.until(to);
+  return { name: "agent", window: { from, to }, injected, marks: marks.all, oldPid, newPid };
+}

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type FakeWays, FakeWorld } from "../drive/fake-world.js";
+import { makeReport, type Report } from "../judge/report.js";
+import { FAULT_NAMES, type FaultName } from "../judge/runs.js";
+import { driveFaults } from "./faults.js";
+
+async function run(ways: FakeWays, names: readonly FaultName[] = FAULT_NAMES): Promise<Report> {
+  const world = new FakeWorld(ways);
+  const { runs, problem } = await driveFaults(world, names);
+  await world.until(world.now() + 2000);
+  const traffic = { rate: 100, samples: world.samples };
+  return makeReport({ runs, problem, traffic, begun: 0, startedAt: "" });
+}
+
+function failed(report: Report): readonly string[] {
+  return report.faults.filter((fault) => !fault.passed).map((fault) => fault.name);
+}
+
+function broken(report: Report): readonly string[] {
+  return report.faults.flatMap((fault) => fault.checks.filter((c) => !c.passed).map((c) => `${fault.name}: ${c.text}`));
+}
+
+describe("driving the faults", () => {
+  test("a mesh that works passes all six, in order", async () => {
+    const report = await run({});
+    assert.deepEqual(broken(report), []);
+    assert.equal(report.problem, null);
+    assert.deepEqual(
+      report.faults.map((fault) => fault.name),
+      [...FAULT_NAMES],
+    );
+    assert.equal(report.passed, true);
+    assert.ok(report.seconds.length < 200, `took ${report.seconds.length} s`);
+  });
+
+  test("each fault also runs alone", async () => {
+    for (const name of FAULT_NAMES) assert.deepEqual(broken(await run({}, [name])), []);
+  });
+
+  test("a frozen agent fails the demo", async () => {
+    const report = await run({ mapLagMs: Number.POSITIVE_INFINITY });
+    assert.equal(report.passed, false);
+    for (const name of ["scale-down", "etcd", "wipe", "kill"]) assert.ok(failed(report).includes(name), name);
+  });
+
+  test("a slow agent fails what has a limit", async () => {
+    assert.deepEqual(failed(await run({ mapLagMs: 1100 }, ["scale-down", "etcd"])), ["scale-down", "etcd"]);
+    assert.deepEqual(failed(await run({ mapLagMs: 400 }, ["scale-down", "kill"])), ["kill"]);
+  });
+
+  test("a server that exits at once loses requests, and they are counted", async () => {
+    const report = await run({ lingerMs: 100 }, ["scale-down"]);
+    assert.deepEqual(broken(report)[0], "scale-down: nothing lost");
+    assert.ok((report.faults[0]?.lost.refused ?? 0) > 5);
+  });
+
+  test("a part that takes traffic with it fails its fault", async () => {
+    assert.deepEqual(failed(await run({ fatal: "node-agent" }, ["agent"])), ["agent"]);
+    assert.deepEqual(failed(await run({ fatal: "mesh-etcd" }, ["etcd", "wipe"])), ["etcd", "wipe"]);
+    assert.deepEqual(failed(await run({ fatal: "clustermesh-apiserver" }, ["apiserver"])), ["apiserver"]);
+  });
+
+  test("a fault that did not happen is not passed", async () => {
+    assert.deepEqual(broken(await run({ agentStaysDead: true }, ["agent"])), ["agent: proof: new pid"]);
+    assert.deepEqual(broken(await run({ holdsNothing: true }, ["apiserver"])), [
+      "apiserver: proof: port refused 9 s or more",
+    ]);
+    assert.deepEqual(broken(await run({ storeIdStays: true }, ["wipe"])), ["wipe: proof: store id changed"]);
+  });
+
+  test("a world that breaks ends the demo with a reason", async () => {
+    const world = new FakeWorld();
+    world.scale = async () => {
+      throw new Error("the API is away");
+    };
+    const { runs, problem } = await driveFaults(world, FAULT_NAMES);
+    assert.deepEqual(runs, []);
+    assert.equal(problem, "scale-down: the API is away");
+  });
+});

@@ -1,0 +1,37 @@
+/** The six faults, in the order in which they run. */
+
+import type { World } from "../drive/world.js";
+import { FAULT_NAMES, type FaultName, type FaultRun } from "../judge/runs.js";
+import { agent } from "./agent.js";
+import { apiserver } from "./apiserver.js";
+import { etcd } from "./etcd.js";
+import { kill } from "./kill.js";
+import { scaleDown } from "./scale-down.js";
+import { wipe } from "./wipe.js";
+
+const DRIVERS: Readonly<Record<FaultName, (world: World) => Promise<FaultRun>>> = {
+  "scale-down": scaleDown,
+  agent,
+  etcd,
+  apiserver,
+  wipe,
+  kill,
+};
+
+/** What ran, and why it ended early, if it did. */
+export interface Driven {
+  readonly runs: readonly FaultRun[];
+  readonly problem: string | null;
+}
+
+export async function driveFaults(world: World, names: readonly FaultName[]): Promise<Driven> {
+  const runs: FaultRun[] = [];
+  for (const name of FAULT_NAMES.filter((known) => names.includes(known))) {
+    try {
+      runs.push(await DRIVERS[name](world));
+    } catch (error) {
+      return { runs, problem: `${name}: ${error instanceof Error ? error.message : String(error)}` };
+    }
+  }
+  return { runs, problem: null };
+}

@@ -1,0 +1,48 @@
+/** The shared etcd comes back empty, while east has no replicas; then a change in west must travel again. */
+
+import { createMarks, type Marks } from "../drive/marks.js";
+import { poll, pollTime, settle } from "../drive/wait.js";
+import type { World } from "../drive/world.js";
+import { FAR, NEAR } from "../judge/judge.js";
+import type { WipeRun } from "../judge/runs.js";
+import type { Mono } from "../samples/sample.js";
+
+export async function wipe(world: World): Promise<WipeRun> {
+  await settle(world, NEAR, 0);
+  await settle(world, FAR, 3);
+  const marks = createMarks(world, "wipe");
+  const storeBefore = (await poll(world, () => world.storeId(), 10_000)) ?? "none";
+  const from = world.now();
+  await world.until(from + 1000);
+  const injected = marks.add("fault", "the shared etcd comes back empty");
+  await world.wipeStore();
+  const storeAfter = await poll(world, () => changed(world, storeBefore), 20_000);
+  if (storeAfter !== null) marks.add("heal", "a new store id");
+  const liveAt = await pollTime(world, () => world.live(), 20_000);
+  if (liveAt !== null) marks.add("heal", "every head is LIVE", liveAt);
+  const news = await oneLess(world, marks);
+  const to = Math.max(from + 11_000, world.now() + 7000);
+  await world.until(to);
+  await world.scale(FAR, 3);
+  return { name: "wipe", window: { from, to }, injected, marks: marks.all, storeBefore, storeAfter, liveAt, ...news };
+}
+
+async function changed(world: World, before: string): Promise<string | null> {
+  const now = await world.storeId();
+  return now === before ? null : now;
+}
+
+async function oneLess(world: World, marks: Marks): Promise<{ sliceAt: Mono | null; mapsAt: Mono | null }> {
+  const before = world.ready(FAR);
+  const asked = marks.add("fault", `${FAR}: replicas 3 → 2`);
+  await world.scale(FAR, 2);
+  const sliceAt = await world.readyWhen(FAR, (ready) => ready === 2, asked, 10_000);
+  if (sliceAt === null) return { sliceAt, mapsAt: null };
+  marks.add("watch", `${FAR} has 2 ready addresses`, sliceAt);
+  const after = new Set(world.ready(FAR));
+  const gone = before.filter((address) => !after.has(address));
+  const inNone = async () => !(await Promise.all(gone.map((address) => world.inMaps(address)))).includes(true);
+  const mapsAt = gone.length === 0 ? null : await pollTime(world, inNone, 10_000, 10);
+  if (mapsAt !== null) marks.add("heal", `gone from ${NEAR}'s maps`, mapsAt);
+  return { sliceAt, mapsAt };
+}

@@ -1,0 +1,80 @@
+/**
+ * The sentences a fault is judged by. Each takes what was seen and returns whether it held, with the figure.
+ *
+ * Invariant: what is unknown has not been shown, so it does not pass.
+ */
+import type { Mono } from "../samples/sample.js";
+import type { Move } from "./runs.js";
+import { count, firstAnswer, round, type Traffic, type Window, within } from "./traffic.js";
+
+export interface Check {
+  readonly text: string;
+  readonly passed: boolean;
+  readonly detail: string;
+}
+
+/** The news of a Ready pod reaches an agent and the demo's own watch at about the same time, in either order. */
+export const WATCH_SLACK_MS = 100;
+
+export function proof(text: string, shown: boolean, detail: string): Check {
+  return { text: `proof: ${text}`, passed: shown, detail };
+}
+
+export function rateHeld(traffic: Traffic, window: Window): Check {
+  const { sent, expected } = count(traffic, window, []);
+  const off = expected === 0 ? 1 : Math.abs(sent - expected) / expected;
+  return {
+    text: "sent equals rate × duration within 1 %",
+    passed: off <= 0.01,
+    detail: `${sent} of ${expected}`,
+  };
+}
+
+export function longEnough(window: Window): Check {
+  const seconds = round((window.to - window.from) / 1000, 1);
+  return { text: "window of 10 s or more", passed: window.to - window.from >= 10_000, detail: `${seconds} s` };
+}
+
+export function nothingLost(traffic: Traffic, window: Window): Check {
+  const { sent, ok } = count(traffic, window, []);
+  return { text: "nothing lost", passed: sent > 0 && ok === sent, detail: `${sent - ok} of ${sent} lost` };
+}
+
+export function answeredWithin(
+  traffic: Traffic,
+  cluster: string,
+  asked: Mono,
+  from: Mono | null,
+  ms: number,
+  of: string,
+) {
+  const first = from === null ? undefined : firstAnswer(traffic, cluster, asked);
+  const took = first === undefined || from === null ? null : Math.max(0, first.end - from);
+  return {
+    text: `first answer from ${cluster} ≤ ${ms} ms after ${of}`,
+    passed: took !== null && took <= ms,
+    detail: took === null ? "never" : `${round(took, 0)} ms`,
+  };
+}
+
+/** Every request of the window was answered, and at least `share` of them by this cluster. */
+export function servedBy(traffic: Traffic, cluster: string, window: Window | null, share: number, when: string): Check {
+  const samples = window === null ? [] : within(traffic, window);
+  const mine = samples.filter((sample) => sample.outcome === "ok" && sample.cluster === cluster).length;
+  return {
+    text: share === 1 ? `${cluster} serves all ${when}` : `${cluster} serves ${share * 100} % or more ${when}`,
+    passed: samples.length > 0 && mine >= samples.length * share,
+    detail: window === null ? "never" : `${mine} of ${samples.length}`,
+  };
+}
+
+/** The cluster that should serve does within a second of the watch, and from then on alone. */
+export function moved(traffic: Traffic, move: Move): readonly Check[] {
+  const settled = move.seen === null ? null : { from: move.seen + 1000, to: move.until };
+  return [
+    answeredWithin(traffic, move.to, move.asked, move.seen, 1000, `the watch said "${move.text}"`),
+    ...(settled !== null && settled.to <= settled.from
+      ? []
+      : [servedBy(traffic, move.to, settled, 1, `from 1 s after "${move.text}"`)]),
+  ];
+}

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { judge } from "./judge.js";
+import { madeTraffic, withSample } from "./made-traffic.js";
+import { makeReport } from "./report.js";
+import type { AgentRun, ApiserverRun, EtcdRun, FaultRun, KillRun, ScaleDownRun, WipeRun } from "./runs.js";
+import type { Traffic } from "./traffic.js";
+
+const window = { from: 0, to: 12_000 };
+const base = { window, injected: 1000, marks: [] };
+const toWest = { text: "no ready address", to: "west", asked: 1000, seen: 1500, until: 12_000 };
+
+const scaleDown: ScaleDownRun = { ...base, name: "scale-down", move: toWest };
+const agent: AgentRun = { ...base, name: "agent", oldPid: 10, newPid: 11 };
+const apiserver: ApiserverRun = { ...base, name: "apiserver", refusedMs: 9800 };
+const wipe: WipeRun = {
+  ...base,
+  name: "wipe",
+  storeBefore: "a",
+  storeAfter: "b",
+  liveAt: 3000,
+  sliceAt: 5000,
+  mapsAt: 5060,
+};
+const etcd: EtcdRun = {
+  ...base,
+  name: "etcd",
+  refusedMs: 10_100,
+  moves: [
+    { text: "3 ready", to: "east", asked: 1200, seen: 5000, until: 7000 },
+    { text: "none ready", to: "west", asked: 7000, seen: 7400, until: 12_000 },
+  ],
+};
+const kill: KillRun = {
+  ...base,
+  name: "kill",
+  killed: 3,
+  noneReady: 2000,
+  firstReady: 6000,
+  window: { from: 0, to: 18_000 },
+};
+
+const eastThenWest = madeTraffic({ until: 1520, gets: "east" }, { until: 12_000, gets: "west" });
+const west = madeTraffic({ until: 12_000, gets: "west" });
+const backAndForth = madeTraffic(
+  { until: 5100, gets: "west" },
+  { until: 7410, gets: "east" },
+  { until: 12_000, gets: "west" },
+);
+const killTraffic = madeTraffic(
+  { until: 1000, gets: "east" },
+  { until: 2050, gets: "refused" },
+  { until: 6020, gets: "west" },
+  { until: 18_000, gets: "east" },
+);
+
+function failing(run: FaultRun, traffic: Traffic): readonly string[] {
+  const result = judge(run, traffic);
+  assert.equal(result.passed, false);
+  return result.checks.filter((check) => !check.passed).map((check) => check.text);
+}
+
+describe("judge", () => {
+  test("a good run of every fault passes", () => {
+    for (const [run, traffic] of [
+      [scaleDown, eastThenWest],
+      [agent, west],
+      [etcd, backAndForth],
+      [apiserver, west],
+      [wipe, west],
+      [kill, killTraffic],
+    ] as const) {
+      const result = judge(run, traffic);
+      assert.deepEqual(
+        result.checks.filter((check) => !check.passed),
+        [],
+        run.name,
+      );
+      assert.equal(result.passed, true);
+    }
+  });
+
+  test("the figures are those of the samples", () => {
+    const result = judge(kill, killTraffic);
+    assert.equal(result.sent, 1800);
+    assert.equal(result.ok, 1695);
+    assert.deepEqual(result.lost, { refused: 105, reset: 0, timeout: 0, starved: 0, other: 0 });
+    assert.equal(result.longestGapMs, 1060);
+    assert.equal(result.firstRemoteMs, 52);
+    assert.deepEqual(result.share, { east: 0.7658, west: 0.2342 });
+  });
+
+  test("one loss of any kind fails what must lose nothing", () => {
+    for (const loss of ["refused", "reset", "timeout", "starved", "other"]) {
+      for (const run of [agent, apiserver, wipe])
+        assert.deepEqual(failing(run, withSample(west, 700, loss)), ["nothing lost", "west serves all throughout"]);
+      assert.deepEqual(failing(scaleDown, withSample(eastThenWest, 120, loss)), ["nothing lost"]);
+      assert.equal(failing(etcd, withSample(backAndForth, 300, loss))[0], "nothing lost");
+    }
+  });
+
+  test("too few or too many requests fail, one in a hundred does not", () => {
+    const thin = (every: number): Traffic => ({ ...west, samples: west.samples.filter((s) => s.number % every !== 0) });
+    assert.equal(judge(agent, thin(101)).passed, true);
+    assert.deepEqual(failing(agent, thin(50)), ["sent equals rate × duration within 1 %"]);
+    const thick = { ...west, samples: west.samples.flatMap((s) => (s.number % 50 === 0 ? [s, s] : [s])) };
+    assert.deepEqual(failing(agent, thick), ["sent equals rate × duration within 1 %"]);
+    assert.deepEqual(failing(agent, { rate: 100, samples: [] }), [
+      "sent equals rate × duration within 1 %",
+      "nothing lost",
+      "west serves all throughout",
+    ]);
+  });
+
+  test("an answer from east fails what must live on west alone", () => {
+    const mixed = withSample(west, 700, "east");
+    for (const run of [agent, apiserver, wipe]) assert.deepEqual(failing(run, mixed), ["west serves all throughout"]);
+  });
+
+  test("a gap in the samples fails and is the longest gap", () => {
+    const gap = { ...west, samples: west.samples.filter((s) => s.due < 4000 || s.due >= 4500) };
+    assert.deepEqual(failing(agent, gap), ["sent equals rate × duration within 1 %"]);
+    assert.equal(judge(agent, gap).longestGapMs, 510);
+  });
+
+  test("a window under 10 s fails", () => {
+    assert.deepEqual(failing({ ...agent, window: { from: 0, to: 9990 } }, west), ["window of 10 s or more"]);
+  });
+
+  test("a proof that is missing fails", () => {
+    assert.deepEqual(failing({ ...agent, newPid: null }, west), ["proof: new pid"]);
+    assert.deepEqual(failing({ ...agent, newPid: 10 }, west), ["proof: new pid"]);
+    assert.deepEqual(failing({ ...apiserver, refusedMs: 8999 }, west), ["proof: port refused 9 s or more"]);
+    assert.deepEqual(failing({ ...etcd, refusedMs: 0 }, backAndForth), ["proof: port refused 9 s or more"]);
+    assert.deepEqual(failing({ ...wipe, storeAfter: "a" }, west), ["proof: store id changed"]);
+    assert.deepEqual(failing({ ...wipe, storeAfter: null }, west), ["proof: store id changed"]);
+    assert.deepEqual(failing({ ...kill, killed: 2 }, killTraffic), ["proof: all NotReady together"]);
+    assert.ok(failing({ ...kill, noneReady: null }, killTraffic).includes("proof: all NotReady together"));
+    assert.ok(
+      failing({ ...scaleDown, move: { ...toWest, seen: null } }, eastThenWest).includes(
+        "proof: east has no ready address",
+      ),
+    );
+  });
+
+  test("traffic that moves late, or not all of it, fails", () => {
+    const late = madeTraffic({ until: 2600, gets: "east" }, { until: 12_000, gets: "west" });
+    assert.equal(failing(scaleDown, late).length, 2);
+    assert.deepEqual(failing(scaleDown, withSample(eastThenWest, 900, "east")), [
+      'west serves all from 1 s after "no ready address"',
+    ]);
+    const never = madeTraffic({ until: 12_000, gets: "east" });
+    assert.equal(judge(scaleDown, never).firstRemoteMs, null);
+    assert.equal(failing(scaleDown, never).length, 2);
+    assert.ok(failing(etcd, west).some((text) => text.includes("first answer from east")));
+  });
+
+  test("after a wipe, news must travel again", () => {
+    assert.deepEqual(failing({ ...wipe, liveAt: null }, west), ["head is LIVE again"]);
+    assert.equal(failing({ ...wipe, mapsAt: 6001 }, west).length, 1);
+    assert.equal(failing({ ...wipe, mapsAt: null }, west).length, 1);
+    assert.equal(failing({ ...wipe, sliceAt: null }, west).length, 1);
+  });
+
+  test("kill: late, mixed, or not back", () => {
+    const late = madeTraffic(
+      { until: 1000, gets: "east" },
+      { until: 2310, gets: "refused" },
+      { until: 6020, gets: "west" },
+      { until: 18_000, gets: "east" },
+    );
+    assert.deepEqual(failing(kill, late), ["first answer from west ≤ 300 ms after the watch saw no ready address"]);
+    assert.deepEqual(
+      failing(
+        { ...kill, noneReady: 5100 },
+        madeTraffic(
+          { until: 1000, gets: "east" },
+          { until: 5100, gets: "refused" },
+          { until: 6020, gets: "west" },
+          { until: 18_000, gets: "east" },
+        ),
+      ),
+      ["first answer from west ≤ 4000 ms after the kill"],
+    );
+    const away = "west serves all until the first east pod is Ready";
+    assert.deepEqual(failing(kill, withSample(killTraffic, 400, "east")), [away]);
+    assert.deepEqual(failing(kill, withSample(killTraffic, 400, "reset")), [away]);
+    const notBack = madeTraffic(
+      { until: 1000, gets: "east" },
+      { until: 2050, gets: "refused" },
+      { until: 18_000, gets: "west" },
+    );
+    assert.deepEqual(failing(kill, notBack), ["east serves 99 % or more from 1 s after that"]);
+    assert.ok(failing({ ...kill, firstReady: null }, killTraffic).includes(away));
+  });
+
+  test("an east answer just before the demo's own watch is no fault", () => {
+    assert.equal(judge(kill, withSample(killTraffic, 595, "east")).passed, true);
+  });
+});
+
+describe("report", () => {
+  const input = { traffic: west, begun: 0, startedAt: "", problem: null };
+  test("passes only when every fault did and nothing ended early", () => {
+    assert.equal(makeReport({ ...input, runs: [agent, apiserver] }).passed, true);
+    assert.equal(makeReport({ ...input, runs: [agent, { ...apiserver, refusedMs: 0 }] }).passed, false);
+    assert.equal(makeReport({ ...input, runs: [agent], problem: "lab" }).passed, false);
+    assert.equal(makeReport({ ...input, runs: [] }).passed, false);
+  });
+
+  test("counts each second", () => {
+    const { seconds } = makeReport({ ...input, traffic: killTraffic, runs: [kill] });
+    assert.deepEqual(seconds.slice(0, 3), [
+      { at: 0, east: 100, west: 0, lost: 0 },
+      { at: 1, east: 0, west: 0, lost: 100 },
+      { at: 2, east: 0, west: 95, lost: 5 },
+    ]);
+    assert.equal(seconds.length, 18);
+  });
+});

@@ -1,0 +1,132 @@
+/**
+ * Pass or not: one list of checks per fault.
+ *
+ * In: what driving the fault found out, and all samples. Out: the figures and every check with its own result. A fault
+ * passes when all its checks do.
+ */
+import type { Mono } from "../samples/sample.js";
+import {
+  answeredWithin,
+  type Check,
+  longEnough,
+  moved,
+  nothingLost,
+  proof,
+  rateHeld,
+  servedBy,
+  WATCH_SLACK_MS,
+} from "./checks.js";
+import type { FaultName, FaultRun, KillRun, Mark, WipeRun } from "./runs.js";
+import { type Counts, count, firstAnswer, round, type Traffic, type Window } from "./traffic.js";
+
+export const NEAR = "east";
+export const FAR = "west";
+
+export interface FaultResult extends Counts {
+  readonly name: FaultName;
+  /** First answer from west after what should bring it; null: never. */
+  readonly firstRemoteMs: number | null;
+  readonly passed: boolean;
+  readonly checks: readonly Check[];
+  readonly window: Window;
+  readonly marks: readonly Mark[];
+}
+
+export function judge(run: FaultRun, traffic: Traffic): FaultResult {
+  const checks = [longEnough(run.window), rateHeld(traffic, run.window), ...ownChecks(run, traffic)];
+  return {
+    name: run.name,
+    ...count(traffic, run.window, [NEAR, FAR]),
+    firstRemoteMs: firstRemote(run, traffic),
+    passed: checks.every((check) => check.passed),
+    checks,
+    window: run.window,
+    marks: run.marks,
+  };
+}
+
+function ownChecks(run: FaultRun, traffic: Traffic): readonly Check[] {
+  const lost = nothingLost(traffic, run.window);
+  // What these faults could destroy is what every request must live on.
+  const aloneInFar = servedBy(traffic, FAR, run.window, 1, "throughout");
+  switch (run.name) {
+    case "scale-down":
+      return [
+        proof(`${NEAR} has no ready address`, run.move.seen !== null, said(run.move.seen, run.injected)),
+        lost,
+        ...moved(traffic, run.move),
+      ];
+    case "agent":
+      return [
+        proof(
+          "new pid",
+          run.newPid !== null && run.newPid !== run.oldPid,
+          `${run.oldPid}, then ${run.newPid ?? "none"}`,
+        ),
+        lost,
+        aloneInFar,
+      ];
+    case "etcd":
+      return [refused(run.refusedMs), lost, ...run.moves.flatMap((move) => moved(traffic, move))];
+    case "apiserver":
+      return [refused(run.refusedMs), lost, aloneInFar];
+    case "wipe":
+      return [...wiped(run), lost, aloneInFar];
+    case "kill":
+      return killed(run, traffic);
+  }
+}
+
+function refused(ms: number): Check {
+  return proof("port refused 9 s or more", ms >= 9000, `${round(ms / 1000, 1)} s`);
+}
+
+function wiped(run: WipeRun): readonly Check[] {
+  const took = run.sliceAt === null || run.mapsAt === null ? null : Math.max(0, run.mapsAt - run.sliceAt);
+  const changed = run.storeAfter !== null && run.storeAfter !== run.storeBefore;
+  return [
+    proof("store id changed", changed, `${run.storeBefore}, then ${run.storeAfter ?? "none"}`),
+    { text: "head is LIVE again", passed: run.liveAt !== null, detail: said(run.liveAt, run.injected) },
+    {
+      text: `a backend less in ${FAR} is in ${NEAR}'s maps ≤ 1 s after ${FAR}'s slice`,
+      passed: took !== null && took <= 1000,
+      detail: took === null ? "never" : `${round(took, 0)} ms`,
+    },
+  ];
+}
+
+function killed(run: KillRun, traffic: Traffic): readonly Check[] {
+  const first = firstAnswer(traffic, FAR, run.injected);
+  const { noneReady, firstReady, window } = run;
+  const away = first && firstReady !== null ? { from: first.due, to: firstReady - WATCH_SLACK_MS } : null;
+  const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
+  return [
+    proof(
+      "all NotReady together",
+      noneReady !== null && run.killed === 3,
+      `${run.killed} killed, ${said(noneReady, run.injected)}`,
+    ),
+    answeredWithin(traffic, FAR, run.injected, noneReady, 300, "the watch saw no ready address"),
+    answeredWithin(traffic, FAR, run.injected, run.injected, 4000, "the kill"),
+    servedBy(traffic, FAR, away, 1, `until the first ${NEAR} pod is Ready`),
+    servedBy(traffic, NEAR, back, 0.99, "from 1 s after that"),
+  ];
+}
+
+function said(at: Mono | null, since: Mono): string {
+  return at === null ? "never" : `after ${round(at - since, 0)} ms`;
+}
+
+/** Counted from the watch where traffic had to move, from the fault itself elsewhere. */
+function firstRemote(run: FaultRun, traffic: Traffic): number | null {
+  const cause = causeOf(run);
+  const first = cause.from === null ? undefined : firstAnswer(traffic, FAR, cause.asked);
+  return first === undefined || cause.from === null ? null : round(Math.max(0, first.end - cause.from), 0);
+}
+
+function causeOf(run: FaultRun): { readonly asked: Mono; readonly from: Mono | null } {
+  if (run.name === "scale-down") return { asked: run.move.asked, from: run.move.seen };
+  if (run.name === "kill") return { asked: run.injected, from: run.noneReady };
+  const move = run.name === "etcd" ? run.moves.find(({ to }) => to === FAR) : undefined;
+  return move === undefined ? { asked: run.injected, from: run.injected } : { asked: move.asked, from: move.seen };
+}

@@ -1,0 +1,36 @@
+/** Makes sample streams by hand for tests: who answers, when, and what is lost. */
+import type { Mono, Outcome, Sample } from "../samples/sample.js";
+import type { Traffic } from "./traffic.js";
+
+export interface Stretch {
+  /** Milliseconds. */
+  readonly until: Mono;
+  /** A cluster's name, or how requests are lost. */
+  readonly gets: string;
+}
+
+const LOSSES: ReadonlySet<string> = new Set(["refused", "reset", "timeout", "starved", "other"]);
+
+/** 100 requests a second from 0 on; each stretch goes on from where the one before ended. Answers take 2 ms. */
+export function madeTraffic(...stretches: readonly Stretch[]): Traffic {
+  const samples: Sample[] = [];
+  for (const { until, gets } of stretches) {
+    while (samples.length * 10 < until) samples.push(madeSample(samples.length, gets));
+  }
+  return { rate: 100, samples };
+}
+
+export function madeSample(number: number, gets: string): Sample {
+  const due = number * 10;
+  if (!LOSSES.has(gets)) return { number, due, end: due + 2, outcome: "ok", cluster: gets, pod: `${gets}-1` };
+  const end = due + (gets === "timeout" ? 1000 : 1);
+  return { number, due, end, outcome: gets as Outcome, cluster: "", pod: "" };
+}
+
+/** The same traffic with one request changed. */
+export function withSample(traffic: Traffic, number: number, gets: string): Traffic {
+  return {
+    ...traffic,
+    samples: traffic.samples.map((sample) => (sample.number === number ? madeSample(number, gets) : sample)),
+  };
+}

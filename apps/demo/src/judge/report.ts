@@ -1,0 +1,63 @@
+/** The whole demo: its faults, and for each second who answered. Pure. */
+import type { Mono } from "../samples/sample.js";
+import { FAR, type FaultResult, judge, NEAR } from "./judge.js";
+import type { FaultRun, Mark } from "./runs.js";
+import type { Traffic } from "./traffic.js";
+
+export interface Second {
+  /** Seconds since the load began. */
+  readonly at: number;
+  readonly east: number;
+  readonly west: number;
+  readonly lost: number;
+}
+
+export interface Report {
+  readonly faults: readonly FaultResult[];
+  readonly passed: boolean;
+  /** Why the demo ended early; null when it did not. */
+  readonly problem: string | null;
+  readonly rate: number;
+  /** Wall clock, ISO, when the load began; `begun` is the same moment on the marks' clock. */
+  readonly startedAt: string;
+  readonly begun: Mono;
+  readonly seconds: readonly Second[];
+  readonly marks: readonly Mark[];
+}
+
+export interface ReportInput {
+  readonly runs: readonly FaultRun[];
+  readonly traffic: Traffic;
+  readonly begun: Mono;
+  readonly startedAt: string;
+  readonly problem: string | null;
+}
+
+export function makeReport(input: ReportInput): Report {
+  const faults = input.runs.map((run) => judge(run, input.traffic));
+  return {
+    faults,
+    passed: input.problem === null && faults.length > 0 && faults.every((fault) => fault.passed),
+    problem: input.problem,
+    rate: input.traffic.rate,
+    startedAt: input.startedAt,
+    begun: input.begun,
+    seconds: perSecond(input.traffic, input.begun),
+    marks: faults.flatMap((fault) => fault.marks),
+  };
+}
+
+function perSecond(traffic: Traffic, begun: Mono): readonly Second[] {
+  const seconds: { at: number; east: number; west: number; lost: number }[] = [];
+  for (const sample of traffic.samples) {
+    const at = Math.floor((sample.due - begun) / 1000);
+    if (at < 0) continue;
+    while (seconds.length <= at) seconds.push({ at: seconds.length, east: 0, west: 0, lost: 0 });
+    const second = seconds[at];
+    if (second === undefined) continue;
+    if (sample.outcome !== "ok") second.lost += 1;
+    else if (sample.cluster === NEAR) second.east += 1;
+    else if (sample.cluster === FAR) second.west += 1;
+  }
+  return seconds;
+}

@@ -1,0 +1,76 @@
+/** What driving a fault found out. Times are null when the thing never came about in the time it was given. */
+import type { Mono } from "../samples/sample.js";
+import type { Window } from "./traffic.js";
+
+export const FAULT_NAMES = ["scale-down", "agent", "etcd", "apiserver", "wipe", "kill"] as const;
+export type FaultName = (typeof FAULT_NAMES)[number];
+
+/** A moment worth showing: "fault" what was done, "watch" what Kubernetes said, "heal" what came back. */
+export interface Mark {
+  readonly at: Mono;
+  readonly kind: "fault" | "watch" | "heal";
+  readonly text: string;
+}
+
+interface Run {
+  readonly window: Window;
+  /** When the fault was done. */
+  readonly injected: Mono;
+  readonly marks: readonly Mark[];
+}
+
+/** A change of a Deployment that moves all traffic to one cluster. */
+export interface Move {
+  readonly text: string;
+  readonly to: string;
+  /** When the change was asked for. */
+  readonly asked: Mono;
+  /** When the demo's own EndpointSlice watch said so. */
+  readonly seen: Mono | null;
+  /** Until when nothing else changed. */
+  readonly until: Mono;
+}
+
+export interface ScaleDownRun extends Run {
+  readonly name: "scale-down";
+  readonly move: Move;
+}
+
+export interface AgentRun extends Run {
+  readonly name: "agent";
+  readonly oldPid: number;
+  readonly newPid: number | null;
+}
+
+export interface EtcdRun extends Run {
+  readonly name: "etcd";
+  /** Longest stretch in which every connection to the port was refused. */
+  readonly refusedMs: number;
+  readonly moves: readonly Move[];
+}
+
+export interface ApiserverRun extends Run {
+  readonly name: "apiserver";
+  readonly refusedMs: number;
+}
+
+export interface WipeRun extends Run {
+  readonly name: "wipe";
+  readonly storeBefore: string;
+  readonly storeAfter: string | null;
+  /** When the head of every cluster was LIVE in the new store. */
+  readonly liveAt: Mono | null;
+  /** A backend taken away in west afterwards: told by west's slices, gone from east's maps. */
+  readonly sliceAt: Mono | null;
+  readonly mapsAt: Mono | null;
+}
+
+export interface KillRun extends Run {
+  readonly name: "kill";
+  /** Processes that got the signal. */
+  readonly killed: number;
+  readonly noneReady: Mono | null;
+  readonly firstReady: Mono | null;
+}
+
+export type FaultRun = ScaleDownRun | AgentRun | EtcdRun | ApiserverRun | WipeRun | KillRun;

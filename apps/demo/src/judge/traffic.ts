@@ -1,0 +1,83 @@
+/** What the client saw in a stretch of time, counted. Pure. */
+import { type Mono, OUTCOMES, type Outcome, type Sample } from "../samples/sample.js";
+
+/** From inclusive, to exclusive; a request belongs where it was due. */
+export interface Window {
+  readonly from: Mono;
+  readonly to: Mono;
+}
+
+export interface Traffic {
+  /** Requests a second that the client was asked to make. */
+  readonly rate: number;
+  /** In the order they were due. */
+  readonly samples: readonly Sample[];
+}
+
+export type Loss = Exclude<Outcome, "ok">;
+
+export interface Counts {
+  readonly sent: number;
+  /** rate × duration */
+  readonly expected: number;
+  readonly ok: number;
+  readonly lost: Readonly<Record<Loss, number>>;
+  /** Longest time without any answer, the window's edges included. */
+  readonly longestGapMs: number;
+  /** Of the answered requests, the part answered by each cluster: 0 to 1. */
+  readonly share: Readonly<Record<string, number>>;
+}
+
+export function within(traffic: Traffic, window: Window): readonly Sample[] {
+  return traffic.samples.filter((sample) => sample.due >= window.from && sample.due < window.to);
+}
+
+export function count(traffic: Traffic, window: Window, clusters: readonly string[]): Counts {
+  const samples = within(traffic, window);
+  const answered = samples.filter((sample) => sample.outcome === "ok");
+  const lost = Object.fromEntries(
+    OUTCOMES.filter((outcome): outcome is Loss => outcome !== "ok").map((outcome) => [
+      outcome,
+      samples.filter((sample) => sample.outcome === outcome).length,
+    ]),
+  ) as Record<Loss, number>;
+  const share = Object.fromEntries(
+    clusters.map((cluster) => {
+      const mine = answered.filter((sample) => sample.cluster === cluster).length;
+      return [cluster, answered.length === 0 ? 0 : round(mine / answered.length, 4)];
+    }),
+  );
+  return {
+    sent: samples.length,
+    expected: Math.round((traffic.rate * (window.to - window.from)) / 1000),
+    ok: answered.length,
+    lost,
+    longestGapMs: longestGap(answered, window),
+    share,
+  };
+}
+
+function longestGap(answered: readonly Sample[], window: Window): number {
+  const times = answered.map((sample) => sample.end).sort((a, b) => a - b);
+  let last = window.from;
+  let longest = 0;
+  for (const time of [...times, window.to]) {
+    longest = Math.max(longest, time - last);
+    last = Math.max(last, time);
+  }
+  return round(longest, 1);
+}
+
+/** The first answer of a cluster to a request due at or after `since`. */
+export function firstAnswer(traffic: Traffic, cluster: string, since: Mono): Sample | undefined {
+  let first: Sample | undefined;
+  for (const sample of traffic.samples) {
+    if (sample.due < since || sample.outcome !== "ok" || sample.cluster !== cluster) continue;
+    if (first === undefined || sample.end < first.end) first = sample;
+  }
+  return first;
+}
+
+export function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
