@@ -1,1 +1,23 @@
-export {};
+/**
+ * Real Kubernetes clusters on one machine, without Docker.
+ *
+ * `upLab`, `downLab`, `labStatus`, `controlProcess` for programs; `runLab` for the CLI; `buildImage` for images without a registry.
+ */
+export type { LabIo } from "./cli/io.js";
+export { runLab } from "./cli/run-lab.js";
+export { preflight } from "./host/preflight.js";
+export { identify, isAlive, type ProcessIdentity } from "./host/process.js";
+export { buildArchive, buildImage, type ImageFile, type ImageSpec } from "./images/build-image.js";
+export { DEMO_TAG } from "./images/lab-images.js";
+export { type KubeBinaries, resolveKubeBinaries } from "./kube-binaries/resolve.js";
+export { type DownOptions, downLab } from "./life/down.js";
+export { type LabHandle, openLab } from "./life/handle.js";
+export { controlProcess, labStatus, loadImage, wipe } from "./life/status.js";
+export { type UpOptions, upLab } from "./life/up.js";
+export { pinDirectory } from "./mesh/mesh-processes.js";
+export type { LabPaths } from "./plan/paths.js";
+export type { ClusterPlan, LabPlan, NodePlan } from "./plan/plan.js";
+export { rememberStoreUser, type StoreUser } from "./store/users.js";
+export type { Action } from "./supervise/lab-service.js";
+export type { ProcessRow, Selector } from "./supervise/process-table.js";
+export type { Role } from "./supervise/spec.js";

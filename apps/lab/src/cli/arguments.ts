@@ -1,0 +1,132 @@
+/** Splits the words of `mesh lab …` into a command, its operands and its options. Pure; a mistake is a `USAGE` error. */
+import { parseArgs } from "node:util";
+import { MeshError } from "@isthmus/model";
+import { labError } from "../plan/errors.js";
+
+export const COMMANDS = [
+  "up",
+  "down",
+  "ps",
+  "stop",
+  "start",
+  "kill",
+  "wipe",
+  "env",
+  "exec",
+  "load-image",
+  "logs",
+] as const;
+export type Command = (typeof COMMANDS)[number];
+
+export interface LabArguments {
+  readonly command: Command;
+  readonly operands: readonly string[];
+  /** What follows `--`. */
+  readonly rest: readonly string[];
+  readonly name: string;
+  readonly json: boolean;
+  readonly clusters: readonly string[];
+  readonly nodes: number;
+  readonly cluster?: string;
+  readonly node?: string;
+  readonly bare: boolean;
+  readonly all: boolean;
+  readonly tail: number;
+}
+
+const OPTIONS = {
+  name: { type: "string", default: "lab" },
+  output: { type: "string", short: "o" },
+  clusters: { type: "string", default: "east,west" },
+  nodes: { type: "string", default: "2" },
+  cluster: { type: "string" },
+  node: { type: "string" },
+  bare: { type: "boolean", default: false },
+  all: { type: "boolean", default: false },
+  tail: { type: "string", default: "0" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** How many operands each command takes. */
+const OPERANDS: Readonly<Record<Command, number>> = {
+  up: 0,
+  down: 0,
+  ps: 0,
+  stop: 1,
+  start: 1,
+  kill: 1,
+  wipe: 1,
+  env: 0,
+  exec: 2,
+  "load-image": 1,
+  logs: 1,
+};
+
+/** Options that only some commands take; the rest take them all: --name, -o, --help. */
+const OWN_OPTIONS: Readonly<Record<string, readonly Command[]>> = {
+  clusters: ["up"],
+  nodes: ["up"],
+  bare: ["up"],
+  cluster: ["stop", "start", "kill", "ps", "load-image", "logs"],
+  node: ["stop", "start", "kill", "ps", "logs"],
+  all: ["ps"],
+  tail: ["logs"],
+};
+
+/** undefined: help was asked for. */
+export function parseLabArguments(argv: readonly string[]): LabArguments | undefined {
+  const cut = argv.indexOf("--");
+  const words = cut < 0 ? argv : argv.slice(0, cut);
+  const { values, positionals, tokens } = parse(words);
+  if (values.help || words.length === 0) return undefined;
+  const [first, ...operands] = positionals;
+  const command = COMMANDS.find((name) => name === first);
+  if (command === undefined)
+    throw labError("USAGE", `Unknown command "lab ${first ?? ""}": use one of ${COMMANDS.join(", ")}`);
+  checkOperands(command, operands);
+  checkOwnOptions(
+    command,
+    tokens.flatMap((token) => (token.kind === "option" ? [token.name] : [])),
+  );
+  if (values.output !== undefined && values.output !== "json")
+    throw labError("USAGE", `Unknown output "${values.output}": use -o json`);
+  return {
+    command,
+    operands,
+    rest: cut < 0 ? [] : argv.slice(cut + 1),
+    name: values.name,
+    json: values.output === "json",
+    clusters: values.clusters.split(",").filter(Boolean),
+    nodes: wholeNumber("--nodes", values.nodes),
+    ...(values.cluster === undefined ? {} : { cluster: values.cluster }),
+    ...(values.node === undefined ? {} : { node: values.node }),
+    bare: values.bare,
+    all: values.all,
+    tail: wholeNumber("--tail", values.tail),
+  };
+}
+
+function parse(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options: OPTIONS, allowPositionals: true, tokens: true });
+  } catch (error) {
+    throw labError("USAGE", MeshError.from(error).message.split(". ")[0] ?? "Cannot read the options", error);
+  }
+}
+
+function checkOperands(command: Command, operands: readonly string[]): void {
+  const want = OPERANDS[command];
+  if (operands.length === want) return;
+  const words = want === 0 ? "no arguments" : want === 1 ? "one argument" : `${want} arguments`;
+  throw labError("USAGE", `"lab ${command}" takes ${words}, not ${operands.length}; see "lab --help"`);
+}
+
+function checkOwnOptions(command: Command, given: readonly string[]): void {
+  const wrong = given.find((option) => OWN_OPTIONS[option]?.includes(command) === false);
+  if (wrong !== undefined) throw labError("USAGE", `"lab ${command}" has no option --${wrong}`);
+}
+
+function wholeNumber(option: string, text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw labError("USAGE", `${option} needs a whole number, not "${text}"`);
+  return Number(text);
+}

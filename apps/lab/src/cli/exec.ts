@@ -1,0 +1,27 @@
+/** `lab exec CONTEXT NAMESPACE/POD -- COMMAND`: kubectl exec on this terminal; its exit code is ours. */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { openLab } from "../life/handle.js";
+import { labError } from "../plan/errors.js";
+import type { LabArguments } from "./arguments.js";
+import type { LabIo } from "./io.js";
+
+export async function runExec(args: LabArguments, io: LabIo): Promise<number> {
+  const lab = await openLab(args.name);
+  const [context = "", target = ""] = args.operands;
+  const [namespace, pod, ...more] = target.split("/");
+  if (!namespace || !pod || more.length > 0) throw labError("USAGE", `Name the pod as NAMESPACE/POD, not "${target}"`);
+  if (args.rest.length === 0) throw labError("USAGE", `Give the command after "--"`);
+  const terminal = process.stdin.isTTY && process.stdout.isTTY ? ["--tty"] : [];
+  const where = ["--kubeconfig", lab.kubeconfig, "--context", context, "--namespace", namespace];
+  const argv = [...where, "exec", "--stdin", ...terminal, pod, "--", ...args.rest];
+  return await inherit(join(lab.bin, "kubectl"), argv, io.env);
+}
+
+function inherit(command: string, argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, argv, { stdio: "inherit", env });
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+}

@@ -1,0 +1,8 @@
+/** What a command needs from the program around it. Answers go to `out`, talk goes to `err`. */
+export interface LabIo {
+  out(text: string): void;
+  err(text: string): void;
+  readonly env: NodeJS.ProcessEnv;
+  /** Aborted by Ctrl-C. */
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,34 @@
+/** `lab ps`: the supervisor itself first, then what it looks after. */
+import { systemClock } from "@isthmus/model";
+import { labStatus } from "../life/status.js";
+import type { LabArguments } from "./arguments.js";
+import type { LabIo } from "./io.js";
+import { table } from "./table.js";
+
+const HEADER = ["ROLE", "CLUSTER", "NODE", "PID", "STATUS", "AGE", "RESTARTS"];
+
+export async function runPs(args: LabArguments, io: LabIo): Promise<number> {
+  const all = await labStatus(args.name);
+  const rows = all.filter(
+    (row) =>
+      (args.all || !row.holder) &&
+      (args.cluster === undefined || row.cluster === args.cluster) &&
+      (args.node === undefined || row.node === args.node),
+  );
+  if (args.json) {
+    io.out(`${JSON.stringify(rows, null, 2)}\n`);
+    return 0;
+  }
+  const nowMs = systemClock.wallMicros() / 1000;
+  const cells = rows.map((row) => [
+    row.role,
+    row.cluster || "-",
+    row.node || "-",
+    row.pid === 0 ? "-" : String(row.pid),
+    row.status,
+    row.sinceMs === 0 ? "-" : `${Math.max(0, Math.round((nowMs - row.sinceMs) / 1000))}s`,
+    String(row.restarts),
+  ]);
+  io.out(table(HEADER, cells));
+  return 0;
+}

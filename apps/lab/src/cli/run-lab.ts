@@ -1,0 +1,46 @@
+/** `mesh lab …`: words in, exit code out. Every error ends here as one sentence on stderr. */
+import { MeshError } from "@isthmus/model";
+import { exitCodeOf } from "../plan/errors.js";
+import { type Command, type LabArguments, parseLabArguments } from "./arguments.js";
+import { runControl, runLoadImage, runWipe } from "./control.js";
+import { runEnv } from "./env.js";
+import { runExec } from "./exec.js";
+import { HELP } from "./help.js";
+import type { LabIo } from "./io.js";
+import { runLogs } from "./logs.js";
+import { runPs } from "./ps.js";
+import { runDown, runUp } from "./up-down.js";
+
+type Handler = (args: LabArguments, io: LabIo) => Promise<number>;
+
+const HANDLERS: Readonly<Record<Command, Handler>> = {
+  up: runUp,
+  down: runDown,
+  ps: runPs,
+  stop: runControl,
+  start: runControl,
+  kill: runControl,
+  wipe: runWipe,
+  env: runEnv,
+  exec: runExec,
+  "load-image": runLoadImage,
+  logs: runLogs,
+};
+
+/** `argv`: the words after `lab`. */
+export async function runLab(argv: readonly string[], io: LabIo): Promise<number> {
+  try {
+    const args = parseLabArguments(argv);
+    if (args !== undefined) return await HANDLERS[args.command](args, io);
+    io.out(HELP);
+    return argv.length === 0 ? 2 : 0;
+  } catch (thrown) {
+    if (io.signal?.aborted === true) {
+      io.err("Interrupted\n");
+      return 130;
+    }
+    const error = MeshError.from(thrown);
+    io.err(`${error.message}\n`);
+    return exitCodeOf(error);
+  }
+}

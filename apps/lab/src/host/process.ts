@@ -1,0 +1,66 @@
+/**
+ * A process is its pid and its start time: a pid alone may be somebody else by the time it is used.
+ *
+ * In: /proc. Out: identities, and signals that reach only the process that was meant.
+ */
+import { readFileSync, readlinkSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
+  readonly startTicks: number;
+}
+
+/** Start time out of the text of /proc/PID/stat; the command name may hold spaces and brackets. Zombies count as gone. */
+export function parseStartTicks(stat: string): number | undefined {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const state = fields[0];
+  if (state === undefined || state === "Z" || state === "X") return undefined;
+  const ticks = Number(fields[19]);
+  return Number.isFinite(ticks) ? ticks : undefined;
+}
+
+/** Identity of a running process; undefined when there is none. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  try {
+    const startTicks = parseStartTicks(readFileSync(`/proc/${pid}/stat`, "latin1"));
+    return startTicks === undefined ? undefined : { pid, startTicks };
+  } catch {
+    return undefined;
+  }
+}
+
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identify(identity.pid)?.startTicks === identity.startTicks;
+}
+
+/** Sends the signal if the process is still the same one; false when it is gone. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isAlive(identity)) return false;
+  try {
+    process.kill(identity.pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Children of a process, over all its threads. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  try {
+    const text = await readFile(`/proc/${pid}/task/${pid}/children`, "latin1");
+    return text.split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** True once the process has become this program. */
+export function runsProgram(pid: number, file: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) === file;
+  } catch {
+    return false;
+  }
+}

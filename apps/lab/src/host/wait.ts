@@ -1,0 +1,27 @@
+/** Waits for a condition by looking again and again, with a deadline and a name for the error. */
+import { systemClock } from "@isthmus/model";
+import { labError } from "../plan/errors.js";
+
+export interface WaitOptions {
+  readonly timeoutMs: number;
+  readonly everyMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Resolves with the first value that is neither undefined nor false. */
+export async function waitFor<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  options: WaitOptions,
+): Promise<T> {
+  const deadline = systemClock.now() + options.timeoutMs;
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const value = await look();
+    if (value !== undefined && value !== false) return value;
+    if (systemClock.now() > deadline) {
+      throw labError("TIMEOUT", `Waited ${Math.round(options.timeoutMs / 1000)} s in vain for ${what}`);
+    }
+    await systemClock.delay(options.everyMs ?? 50, options.signal);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Finds the Kubernetes and etcd binaries, or gets them; the first way that works:
+ *
+ *   MESH_KUBE_BIN ──► our cache ──► a build through Go modules ──► the official release
+ *
+ * Out: a folder that holds every program of `KUBE_PROGRAMS`. What is built or downloaded goes to the cache.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { MeshError } from "@isthmus/model";
+import { labError } from "../plan/errors.js";
+import { cacheRoot } from "../plan/paths.js";
+import { buildKubeBinaries, usableGo } from "./build.js";
+import { downloadKubeBinaries } from "./download.js";
+import { KUBE_MODULE, KUBE_PROGRAMS, type KubeVersions, readKubeVersions } from "./versions.js";
+
+export interface KubeBinaries {
+  readonly directory: string;
+  readonly source: "MESH_KUBE_BIN" | "cache" | "build" | "download";
+}
+
+export interface ResolveOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Folder of go.mod and go.sum. */
+  readonly module?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (sentence: string) => void;
+}
+
+export async function resolveKubeBinaries(options: ResolveOptions = {}): Promise<KubeBinaries> {
+  const env = options.env ?? process.env;
+  const given = env["MESH_KUBE_BIN"];
+  if (given) return { directory: checkGiven(given), source: "MESH_KUBE_BIN" };
+  const module = options.module ?? KUBE_MODULE;
+  const versions = await readKubeVersions(module);
+  const cached = join(cacheRoot(env), versions.key);
+  if (missingFrom(cached).length === 0) return { directory: cached, source: "cache" };
+  return await make(cached, versions, { ...options, env, module });
+}
+
+/** Programs that the folder lacks. */
+export function missingFrom(directory: string): string[] {
+  return KUBE_PROGRAMS.map(({ name }) => name).filter((name) => !existsSync(join(directory, name)));
+}
+
+function checkGiven(directory: string): string {
+  const missing = missingFrom(directory);
+  if (missing.length === 0) return directory;
+  throw labError(
+    "UNFIT",
+    `MESH_KUBE_BIN is "${directory}", which lacks ${missing.join(", ")}: complete it, or unset MESH_KUBE_BIN`,
+  );
+}
+
+type MakeOptions = ResolveOptions & { readonly env: NodeJS.ProcessEnv; readonly module: string };
+
+async function make(target: string, versions: KubeVersions, options: MakeOptions): Promise<KubeBinaries> {
+  const reasons: string[] = [];
+  const go = await usableGo(options.env);
+  const ways: [KubeBinaries["source"], (into: string) => Promise<void>][] = [
+    ["download", (into) => downloadKubeBinaries(into, versions, options)],
+  ];
+  if (go === undefined) reasons.push("no go of version 1.21 or newer");
+  else ways.unshift(["build", (into) => buildKubeBinaries(go, into, versions, options)]);
+  for (const [source, way] of ways) {
+    try {
+      await intoPlace(target, way);
+      return { directory: target, source };
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      reasons.push(`${source}: ${MeshError.from(error).message}`);
+      options.onProgress?.(`Kubernetes ${versions.kubernetes}: ${source} failed`);
+    }
+  }
+  throw labError(
+    "UNFIT",
+    `Cannot get Kubernetes ${versions.kubernetes} (${reasons.join("; ")}): set MESH_KUBE_BIN to a folder with ${KUBE_PROGRAMS.map(({ name }) => name).join(", ")}, or install go 1.21 or newer, or set MESH_KUBE_DOWNLOAD and MESH_ETCD_DOWNLOAD to a reachable mirror of the releases`,
+  );
+}
+
+/** Works in a folder beside the target and renames it at the end: half a cache is never seen. */
+async function intoPlace(target: string, work: (into: string) => Promise<void>): Promise<void> {
+  await mkdir(join(target, ".."), { recursive: true });
+  const temporary = await mkdtemp(`${target}.`);
+  try {
+    await work(temporary);
+    const missing = missingFrom(temporary);
+    if (missing.length > 0) throw labError("STEP_FAILED", `${missing.join(", ")} did not come out of it`);
+    await rm(target, { recursive: true, force: true });
+    await rename(temporary, target);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}

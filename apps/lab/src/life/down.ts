@@ -1,0 +1,98 @@
+/**
+ * `down`: removes everything of a lab, whether its supervisor lives or not. One path for both.
+ *
+ * Found by what cannot be lost: processes by the lab's control group, the rest by names that follow from the lab's name.
+ *
+ *   SIGKILL everything in the control groups ──► groups ──► link ──► pins ──► files ──► index
+ */
+import { existsSync } from "node:fs";
+import { readdir, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { pidsBelow, removeCgroup } from "../host/cgroups.js";
+import { ip } from "../host/links.js";
+import { hostHierarchies, readMounts } from "../host/mounts.js";
+import { run } from "../host/run.js";
+import { waitFor } from "../host/wait.js";
+import { PIN_ROOT } from "../mesh/mesh-processes.js";
+import { hasRootLink } from "../node/underlay.js";
+import { labError } from "../plan/errors.js";
+import { labPaths } from "../plan/paths.js";
+import { checkLabName } from "../plan/plan.js";
+import { labNames, readRecord, releaseIndexes } from "./claim.js";
+
+export interface DownOptions {
+  /** "lab" when absent. */
+  readonly name?: string;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** Returns false when there was nothing of that name. Throws `LEFT_OVER` with what could not be removed. */
+export async function downLab(options: DownOptions = {}): Promise<boolean> {
+  const name = options.name ?? "lab";
+  checkLabName(name);
+  const paths = labPaths(name);
+  const record = await readRecord(paths);
+  const existed = existsSync(paths.root);
+  const group = `isthmus-${name}`;
+  await endProcesses(group);
+  if (record !== undefined) await removeLink(record.plan.rootLink);
+  await rm(join(PIN_ROOT, name), { recursive: true, force: true });
+  await removeFolder(paths.root);
+  await releaseIndexes(name);
+  if ((await labNames()).length === 0) await releaseBpffs(record?.mountedBpffs ?? false);
+  return existed;
+}
+
+/** SIGKILL until nobody is left in the group, in any hierarchy; a killed process may have just started another. */
+async function endProcesses(group: string): Promise<void> {
+  const hierarchies = hostHierarchies();
+  const killAll = () => {
+    const pids = pidsBelow(hierarchies, group);
+    for (const pid of pids) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+    return pids.size === 0;
+  };
+  await waitFor(`the processes in "${group}" to end`, killAll, { timeoutMs: TIMEOUT_MS, everyMs: 20 });
+  let left: string[] = [];
+  await waitFor(
+    "the control groups to be empty",
+    () => {
+      left = removeCgroup(hierarchies, group);
+      return left.length === 0;
+    },
+    { timeoutMs: TIMEOUT_MS, everyMs: 20 },
+  ).catch((cause: unknown) => {
+    throw labError("LEFT_OVER", `Cannot remove control groups: ${left.join(", ")}`, cause);
+  });
+}
+
+/** The link goes with the underlay's namespace, once its last process is gone; this asks for it and waits. */
+async function removeLink(link: string): Promise<void> {
+  const gone = async () => {
+    if (!(await hasRootLink(link))) return true;
+    await ip("root", [`link del ${link}`]).catch(() => undefined);
+    return false;
+  };
+  await waitFor(`link "${link}" to go`, gone, { timeoutMs: TIMEOUT_MS, everyMs: 20 });
+}
+
+/** Nothing of a lab is mounted in the root mount namespace; should that be otherwise, nothing is deleted through it. */
+async function removeFolder(folder: string): Promise<void> {
+  const mounted = readMounts().find(({ target }) => target.startsWith(`${folder}/`));
+  if (mounted !== undefined)
+    throw labError("LEFT_OVER", `Cannot remove "${folder}": "${mounted.target}" is mounted there`);
+  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+}
+
+/** After the last lab: our folder of pins, and bpffs if `up` mounted it and nobody else uses it. */
+async function releaseBpffs(mounted: boolean): Promise<void> {
+  await rmdir(PIN_ROOT).catch(() => undefined);
+  const inUse = (await readdir("/sys/fs/bpf").catch(() => [])).some((entry) => !entry.endsWith(".debug"));
+  if (mounted && !inUse) await run(["umount", "/sys/fs/bpf"]).catch(() => undefined);
+}

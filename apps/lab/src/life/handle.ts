@@ -1,0 +1,35 @@
+/** A running lab as tests, the demo and other commands see it. */
+import { labError } from "../plan/errors.js";
+import { type LabPaths, labPaths } from "../plan/paths.js";
+import type { LabPlan } from "../plan/plan.js";
+import { createLabClient, type LabClient } from "../supervise/client.js";
+import { readRecord } from "./claim.js";
+
+export interface LabHandle {
+  readonly plan: LabPlan;
+  readonly paths: LabPaths;
+  /** File with one context per cluster, named after it. */
+  readonly kubeconfig: string;
+  /** Value of MESH_STORE. */
+  readonly storeFile: string;
+  /** Folder with kubectl, etcdctl and the rest. */
+  readonly bin: string;
+  readonly client: LabClient;
+}
+
+/** The lab of that name, as it was planned; whether it runs is told by `client`. Throws `NOT_RUNNING`. */
+export async function openLab(name = "lab"): Promise<LabHandle> {
+  const paths = labPaths(name);
+  const record = await readRecord(paths);
+  if (record === undefined) {
+    throw labError("NOT_RUNNING", `Lab "${name}" does not exist; "mesh lab up --name ${name}" makes it`);
+  }
+  return {
+    plan: record.plan,
+    paths,
+    kubeconfig: paths.kubeconfig,
+    storeFile: paths.store.file,
+    bin: record.inputs.bin,
+    client: createLabClient(name, paths.socket),
+  };
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+/** `node apps/lab/dist/main.js up …`: the same commands as `mesh lab …`. */
+import { runLab } from "./cli/run-lab.js";
+
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupted.abort());
+
+process.exitCode = await runLab(process.argv.slice(2), {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  env: process.env,
+  signal: interrupted.signal,
+});

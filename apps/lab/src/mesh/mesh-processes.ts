@@ -1,0 +1,126 @@
+/** Our own processes: one clustermesh-apiserver per cluster, one agent per node. The table of their command lines. */
+import { join } from "node:path";
+import { flags } from "../cluster/control-plane.js";
+import { cgroupDirectories } from "../host/cgroups.js";
+import { CNI_BIN_DIR, CNI_CONF_DIR } from "../node/containerd-config.js";
+import { nodeId } from "../node/node-processes.js";
+import type { LabPaths } from "../plan/paths.js";
+import type { ClusterPlan, LabPlan, NodePlan } from "../plan/plan.js";
+import { cgroupOf, type LabContext, type MeshPrograms } from "../supervise/context.js";
+import type { ProcessSpec } from "../supervise/spec.js";
+import { inNetwork } from "../supervise/wrap.js";
+
+export const AGENT_PORT = 7443;
+export const ADMIN_PORT = 7444;
+/** Where a lab's programs and maps are pinned. */
+export const PIN_ROOT = "/sys/fs/bpf/isthmus";
+
+export function pinDirectory(plan: LabPlan, node?: NodePlan): string {
+  return [PIN_ROOT, plan.name, node?.name].filter(Boolean).join("/");
+}
+
+/** Health ports differ: the control planes share one loopback. */
+export function apiServerHealth(cluster: ClusterPlan): string {
+  return `127.0.0.1:${7500 + cluster.id}`;
+}
+
+export function meshApiServerCommand(programs: MeshPrograms, cluster: ClusterPlan, paths: LabPaths): string[] {
+  return [
+    programs.node,
+    programs.apiServerMain,
+    ...flagPairs({
+      kubeconfig: paths.cluster(cluster.name).meshKubeconfig,
+      namespace: "mesh-system",
+      instance: `${cluster.name}-0`,
+      listen: `${cluster.apiAddress}:${AGENT_PORT}`,
+      admin: `${cluster.apiAddress}:${ADMIN_PORT}`,
+      health: apiServerHealth(cluster),
+      "tls-dir": paths.cluster(cluster.name).meshTls,
+    }),
+  ];
+}
+
+export interface AgentPlace {
+  /** Pid 1 of the node, in the root pid namespace. */
+  readonly initPid: number;
+  /** The node's directory in the cgroup2 hierarchy. */
+  readonly cgroup: string;
+}
+
+export function agentCommand(
+  programs: MeshPrograms,
+  plan: LabPlan,
+  cluster: ClusterPlan,
+  node: NodePlan,
+  place: AgentPlace,
+  paths: LabPaths,
+): string[] {
+  return [
+    programs.node,
+    programs.agentMain,
+    ...flagPairs({
+      node: node.name,
+      "node-root": `/proc/${place.initPid}/root`,
+      cgroup: place.cgroup,
+      bpffs: pinDirectory(plan, node),
+      servers: `${cluster.apiAddress}:${AGENT_PORT}`,
+      "tls-dir": paths.node(node.name).agentTls,
+      "state-dir": join(paths.node(node.name).varLib, "isthmus", "agent"),
+      health: "127.0.0.1:7500",
+      "cni-plugin": programs.cniPlugin,
+      "cni-bin-dir": CNI_BIN_DIR,
+      "cni-conf-dir": CNI_CONF_DIR,
+      "cni-socket": "/run/isthmus/cni.sock",
+    }),
+  ];
+}
+
+export function meshApiServer(
+  context: LabContext,
+  programs: MeshPrograms,
+  cluster: ClusterPlan,
+  granted: Promise<void>,
+): ProcessSpec {
+  const argv = meshApiServerCommand(programs, cluster, context.paths);
+  return {
+    role: "clustermesh-apiserver",
+    cluster: cluster.name,
+    log: join(context.paths.logs, `clustermesh-apiserver.${cluster.name}.log`),
+    cgroup: cgroupOf(context.plan, `clustermesh-apiserver-${cluster.name}`),
+    prepare: () => granted,
+    command: () => inNetwork(context.processes.pidOf("underlay"), argv),
+    graceMs: 3_000,
+  };
+}
+
+export function nodeAgent(
+  context: LabContext,
+  programs: MeshPrograms,
+  cluster: ClusterPlan,
+  node: NodePlan,
+): ProcessSpec {
+  const { plan, paths, processes } = context;
+  const unified = context.hierarchies.filter(({ version }) => version === 2);
+  const [cgroup = ""] = cgroupDirectories(unified, cgroupOf(plan, `node-${node.name}`));
+  return {
+    role: "node-agent",
+    cluster: cluster.name,
+    node: node.name,
+    log: join(paths.logs, `node-agent.${node.name}.log`),
+    cgroup: cgroupOf(plan, `agent-${node.name}`),
+    prepare: async (signal) => void (await processes.whenReady(nodeId(node), signal)),
+    command: () => {
+      const initPid = processes.pidOf(nodeId(node));
+      return inNetwork(initPid, agentCommand(programs, plan, cluster, node, { initPid, cgroup }, paths));
+    },
+    graceMs: 3_000,
+  };
+}
+
+/** "--name value" pairs, as our own programs are documented. */
+function flagPairs(values: Readonly<Record<string, string>>): string[] {
+  return flags(values).flatMap((flag) => {
+    const cut = flag.indexOf("=");
+    return [flag.slice(0, cut), flag.slice(cut + 1)];
+  });
+}

@@ -1,0 +1,16 @@
+/** Keeps the underlay's routes to pods in step with the ranges that the controller manager gave the nodes. */
+import { list, text } from "../api/json.js";
+import type { KubeApi } from "../api/kube-api.js";
+
+/** Range of pods to node address, of every node that has both. */
+export async function readPodRoutes(api: KubeApi): Promise<Map<string, string>> {
+  const nodes = await api.get("/api/v1/nodes");
+  const routes = new Map<string, string>();
+  for (const node of list(nodes, "items")) {
+    const cidr = text(node, "spec", "podCIDR");
+    const internal = list(node, "status", "addresses").find((address) => text(address, "type") === "InternalIP");
+    const address = text(internal, "address");
+    if (cidr !== "" && address !== "") routes.set(cidr, address);
+  }
+  return routes;
+}

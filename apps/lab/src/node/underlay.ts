@@ -1,0 +1,64 @@
+/**
+ * The underlay: a network namespace with one bridge, where the control planes listen and every node's eth0 ends.
+ * The root namespace has one link into it, and nothing else of a lab.
+ */
+
+import { at } from "../api/json.js";
+import { ip, ipJson, type NetworkNamespace } from "../host/links.js";
+import { labAddresses, MAX_LABS } from "../plan/addresses.js";
+import { labError } from "../plan/errors.js";
+import type { LabPlan, NodePlan } from "../plan/plan.js";
+
+export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
+  const prefix = plan.underlay.prefixLength;
+  const addresses = [...plan.clusters.map((cluster) => cluster.apiAddress), plan.underlay.storeAddress];
+  await ip({ pid }, [
+    "link set lo up",
+    "link add br0 type bridge forward_delay 0 stp_state 0",
+    "link set br0 up",
+    ...addresses.map((address) => `addr add ${address}/${prefix} dev br0`),
+  ]);
+  await ip("root", [
+    `link add ${plan.rootLink} type veth peer name root netns ${pid}`,
+    `addr add ${plan.underlay.rootAddress}/${prefix} dev ${plan.rootLink}`,
+    `link set ${plan.rootLink} up`,
+  ]);
+  await ip({ pid }, ["link set root master br0 up"]);
+}
+
+/** Gives a node its eth0. A node that comes back has the same addresses. */
+export async function connectNode(plan: LabPlan, node: NodePlan, initPid: number, underlayPid: number): Promise<void> {
+  await ip({ pid: underlayPid }, [`link del ${node.port}`]).catch(() => undefined);
+  await ip("root", [
+    `link add eth0 address ${node.mac} netns ${initPid} type veth peer name ${node.port} netns ${underlayPid}`,
+  ]);
+  await ip({ pid: underlayPid }, [`link set ${node.port} master br0 up`]);
+  await ip({ pid: initPid }, [
+    `addr add ${node.address}/${plan.underlay.prefixLength} dev eth0`,
+    "link set eth0 up",
+    `route add default via ${plan.underlay.rootAddress}`,
+  ]);
+}
+
+/** So that control planes answer pods: the range of each node by way of the node. */
+export async function routePods(where: NetworkNamespace, routes: ReadonlyMap<string, string>): Promise<void> {
+  const lines = [...routes].map(([cidr, via]) => `route replace ${cidr} via ${via}`);
+  if (lines.length > 0) await ip(where, lines);
+}
+
+/** First index whose underlay overlaps no address of the root namespace and is not in `taken`. */
+export async function freeIndex(taken: ReadonlySet<number>): Promise<number> {
+  const links = await ipJson("root", ["-4", "addr", "show"]);
+  const used = JSON.stringify(links);
+  for (let index = 0; index < MAX_LABS; index++) {
+    const network = labAddresses(index).root.split(".").slice(0, 2).join(".");
+    if (!taken.has(index) && !used.includes(`"local":"${network}.`)) return index;
+  }
+  throw labError("UNFIT", `Cannot find a free range for the lab: all of 10.200.0.0/16 to 10.231.0.0/16 are in use`);
+}
+
+/** True when the root namespace has a link of that name. */
+export async function hasRootLink(name: string): Promise<boolean> {
+  const links = await ipJson("root", ["link", "show"]);
+  return Array.isArray(links) && links.some((link) => at(link, "ifname") === name);
+}

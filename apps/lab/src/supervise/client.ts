@@ -1,0 +1,80 @@
+/** Talks to a lab's supervisor over its socket. A lab that nobody answers for is `NOT_RUNNING`. */
+import { request } from "node:http";
+import { MeshError } from "@isthmus/model";
+import { text } from "../api/json.js";
+import { labError } from "../plan/errors.js";
+import type { Action } from "./lab-service.js";
+import type { ProcessRow, Selector } from "./process-table.js";
+import type { ProgressEvent } from "./progress.js";
+
+export interface LabClient {
+  rows(): Promise<ProcessRow[]>;
+  control(action: Action, selector: Selector): Promise<ProcessRow[]>;
+  wipe(role: string): Promise<ProcessRow[]>;
+  loadImage(file: string, cluster?: string): Promise<string[]>;
+  /** Resolves at the last event: "ready" or "failed"; rejects when the supervisor goes away before. */
+  follow(listener: (event: ProgressEvent) => void, signal?: AbortSignal): Promise<ProgressEvent>;
+}
+
+export function createLabClient(name: string, socketPath: string): LabClient {
+  const call = async <T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> => {
+    let answer = "";
+    const status = await exchange(socketPath, method, path, body, (piece) => {
+      answer += piece;
+    }).catch((cause: unknown) => {
+      throw labError("NOT_RUNNING", `Lab "${name}" is not running; "mesh lab up --name ${name}" starts it`, cause);
+    });
+    const decoded = JSON.parse(answer);
+    if (status === 200) return decoded;
+    throw new MeshError({ code: text(decoded, "code") || "UNKNOWN" }, text(decoded, "sentence"));
+  };
+  return {
+    rows: () => call("GET", "/processes"),
+    control: (action, selector) => call("POST", "/control", { action, ...selector }),
+    wipe: (role) => call("POST", "/wipe", { role }),
+    loadImage: (file, cluster) => call("POST", "/load-image", { file, cluster }),
+    follow: (listener, signal) => follow(socketPath, listener, signal),
+  };
+}
+
+async function follow(
+  socketPath: string,
+  listener: (event: ProgressEvent) => void,
+  signal?: AbortSignal,
+): Promise<ProgressEvent> {
+  let rest = "";
+  let last: ProgressEvent | undefined;
+  const onPiece = (piece: string) => {
+    const lines = (rest + piece).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const event: ProgressEvent = JSON.parse(line);
+      last = event;
+      listener(event);
+    }
+  };
+  await exchange(socketPath, "GET", "/progress", undefined, onPiece, signal);
+  if (last?.type === "ready" || last?.type === "failed") return last;
+  throw labError("STEP_FAILED", "The lab's supervisor ended before the lab was ready");
+}
+
+function exchange(
+  socketPath: string,
+  method: string,
+  path: string,
+  body: unknown,
+  onPiece: (piece: string) => void,
+  signal?: AbortSignal,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const options = { socketPath, method, path, headers: { "content-type": "application/json" } };
+    const sent = request(signal === undefined ? options : { ...options, signal }, (response) => {
+      response.setEncoding("utf8").on("data", onPiece);
+      response.on("error", reject);
+      response.on("end", () => resolve(response.statusCode ?? 0));
+      response.on("close", () => reject(new Error("the connection was cut")));
+    });
+    sent.on("error", reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}

@@ -1,0 +1,207 @@
+/**
+ * One supervised process.
+ *
+ *   Held ──start──► Starting ──► Running ──exit──► Waiting ──back-off──► Starting
+ *     ▲                                                │
+ *     └───────────────────stop (from any)──────────────┘
+ *
+ * Invariant: at most one instance runs; a held process is not started by anything but `start`.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { MeshError, systemClock } from "@isthmus/model";
+import type { Backoff } from "@isthmus/observe";
+import { childrenOf, identify, isAlive, type ProcessIdentity, signalProcess } from "../host/process.js";
+import { waitFor } from "../host/wait.js";
+import { labError } from "../plan/errors.js";
+import { type ProcessSpec, processId } from "./spec.js";
+
+export type ProcessState =
+  | { readonly status: "Held" }
+  | { readonly status: "Starting" }
+  | { readonly status: "Running"; readonly identity: ProcessIdentity; readonly sinceMs: number }
+  | { readonly status: "Waiting"; readonly reason: string };
+
+export interface ManagedProcess {
+  readonly id: string;
+  readonly spec: ProcessSpec;
+  readonly restarts: number;
+  state(): ProcessState;
+  /** Running, and its `started` hook is through. */
+  ready(): boolean;
+  /** Held → Starting. Resolves when it first runs; rejects when the first try fails. Anything else: no effect. */
+  start(): Promise<void>;
+  /** Any → Held. Resolves when the process is gone. */
+  stop(): Promise<void>;
+  /** Running → Waiting by SIGKILL; false when it does not run. */
+  kill(): boolean;
+}
+
+export interface ManagedProcessModules {
+  /** One for each process. */
+  readonly newBackoff: () => Backoff;
+  /** Wraps a command so that it joins the control group first. */
+  readonly joinCgroup: (cgroup: string, argv: readonly string[]) => readonly string[];
+  readonly onChange: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** A process that ran this long has recovered: the next failure waits the shortest time again. */
+const STEADY_MS = 10_000;
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
+
+export function createManagedProcess(spec: ProcessSpec, modules: ManagedProcessModules): ManagedProcess {
+  return new Managed(spec, modules);
+}
+
+class Managed implements ManagedProcess {
+  readonly id: string;
+  restarts = 0;
+  #state: ProcessState = { status: "Held" };
+  #ready = false;
+  readonly #backoff: Backoff;
+  #run: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+
+  constructor(
+    readonly spec: ProcessSpec,
+    readonly modules: ManagedProcessModules,
+  ) {
+    this.id = processId(spec);
+    this.#backoff = modules.newBackoff();
+  }
+
+  state(): ProcessState {
+    return this.#state;
+  }
+
+  ready(): boolean {
+    return this.#ready;
+  }
+
+  start(): Promise<void> {
+    if (this.#run !== undefined) return Promise.resolve();
+    const abort = new AbortController();
+    return new Promise((resolve, reject) => {
+      const done = this.#loop(AbortSignal.any([abort.signal, this.modules.signal]), resolve, reject);
+      this.#run = { abort, done };
+    });
+  }
+
+  async stop(): Promise<void> {
+    const current = this.#run;
+    if (current === undefined) return;
+    current.abort.abort(labError("STEP_FAILED", `"${this.id}" was stopped`));
+    await current.done;
+  }
+
+  kill(): boolean {
+    return this.#state.status === "Running" && signalProcess(this.#state.identity, "SIGKILL");
+  }
+
+  async #loop(signal: AbortSignal, first: () => void, failed: (error: MeshError) => void): Promise<void> {
+    while (!signal.aborted) {
+      let reason: string;
+      try {
+        this.#become({ status: "Starting" });
+        await this.spec.prepare?.(signal);
+        reason = await this.#runOnce(signal, first);
+      } catch (error) {
+        const mesh = MeshError.from(error);
+        failed(mesh);
+        reason = mesh.message;
+      }
+      if (signal.aborted) break;
+      this.restarts++;
+      this.#become({ status: "Waiting", reason });
+      await systemClock.delay(this.#backoff.nextMs(), signal).catch(() => undefined);
+    }
+    this.#run = undefined;
+    this.#become({ status: "Held" });
+    failed(labError("STEP_FAILED", `"${this.id}" was stopped before it ran`));
+  }
+
+  /** Starts one instance and waits for its end. */
+  async #runOnce(signal: AbortSignal, running: () => void): Promise<string> {
+    const child = this.#spawn();
+    const exit = exitOf(child);
+    const identity = await this.#identityOf(child, exit.gone);
+    const onAbort = () => void this.#terminate(identity, exit.promise);
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    const startedMs = systemClock.now();
+    try {
+      this.#become({ status: "Running", identity, sinceMs: Date.now() });
+      await this.spec.started?.(identity.pid);
+      this.#ready = !exit.gone();
+      running();
+    } catch (error) {
+      signalProcess(identity, "SIGKILL");
+      await exit.promise;
+      throw error;
+    } finally {
+      if (exit.gone()) signal.removeEventListener("abort", onAbort);
+    }
+    const reason = await exit.promise;
+    this.#ready = false;
+    signal.removeEventListener("abort", onAbort);
+    if (signalProcess(identity, "SIGKILL")) await waitFor("its end", () => !isAlive(identity), { timeoutMs: 5_000 });
+    if (systemClock.now() - startedMs > STEADY_MS) this.#backoff.reset();
+    return reason;
+  }
+
+  #spawn(): ChildProcess {
+    const argv = this.modules.joinCgroup(this.spec.cgroup, this.spec.command());
+    const log = openLog(this.spec.log);
+    try {
+      const env = { ...process.env, ...this.spec.env };
+      return spawn(argv[0] ?? "false", argv.slice(1), { stdio: ["ignore", log, log], env, detached: true, cwd: "/" });
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  async #identityOf(child: ChildProcess, gone: () => boolean): Promise<ProcessIdentity> {
+    const wrapper = child.pid;
+    if (wrapper === undefined) throw labError("STEP_FAILED", `Cannot start "${this.id}"`);
+    const find = async () => {
+      if (gone()) throw labError("STEP_FAILED", `"${this.id}" ended at once`);
+      const pid = this.spec.forks === true ? (await childrenOf(wrapper))[0] : wrapper;
+      return pid === undefined ? undefined : identify(pid);
+    };
+    return await waitFor(`the process of "${this.id}"`, find, { timeoutMs: 10_000, everyMs: 5 });
+  }
+
+  async #terminate(identity: ProcessIdentity, exit: Promise<string>): Promise<void> {
+    if (this.spec.graceMs > 0) {
+      signalProcess(identity, "SIGTERM");
+      await Promise.race([exit, systemClock.delay(this.spec.graceMs)]);
+    }
+    signalProcess(identity, "SIGKILL");
+  }
+
+  #become(state: ProcessState): void {
+    this.#state = state;
+    this.modules.onChange();
+  }
+}
+
+function exitOf(child: ChildProcess): { readonly promise: Promise<string>; readonly gone: () => boolean } {
+  let gone = false;
+  const promise = new Promise<string>((resolve) => {
+    const end = (reason: string) => {
+      gone = true;
+      resolve(reason);
+    };
+    child.once("error", (error) => end(error.message));
+    child.once("exit", (code, signal) => end(signal === null ? `exit ${code}` : signal));
+  });
+  return { promise, gone: () => gone };
+}
+
+function openLog(file: string): number {
+  mkdirSync(dirname(file), { recursive: true });
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > MAX_LOG_BYTES) renameSync(file, `${file}.1`);
+  return openSync(file, "a", 0o640);
+}

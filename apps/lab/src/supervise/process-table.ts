@@ -1,0 +1,104 @@
+/** All processes of a lab by id: look-ups for those that depend on each other, and selection by role for users. */
+import { waitFor } from "../host/wait.js";
+import { labError } from "../plan/errors.js";
+import type { ManagedProcess } from "./managed-process.js";
+
+export interface Selector {
+  readonly role: string;
+  readonly cluster?: string;
+  readonly node?: string;
+}
+
+/** One line of `ps`. */
+export interface ProcessRow {
+  readonly role: string;
+  readonly cluster: string;
+  readonly node: string;
+  /** 0 when it does not run. */
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly status: "Held" | "Starting" | "Running" | "Waiting";
+  readonly restarts: number;
+  /** Milliseconds since the epoch; 0 when it does not run. */
+  readonly sinceMs: number;
+  readonly reason: string;
+  /** Holds a namespace; `ps` shows it with --all. */
+  readonly holder: boolean;
+}
+
+export interface ProcessTable {
+  add(process: ManagedProcess): void;
+  all(): readonly ManagedProcess[];
+  get(id: string): ManagedProcess;
+  /** Everything that the selector names; throws `NOT_FOUND` when that is nothing. */
+  select(selector: Selector): readonly ManagedProcess[];
+  /** Pid of the process, once it runs and its `started` hook is through. */
+  whenReady(id: string, signal: AbortSignal): Promise<number>;
+  /** Pid of a process that runs; throws otherwise. */
+  pidOf(id: string): number;
+  rows(): ProcessRow[];
+}
+
+export function createProcessTable(): ProcessTable {
+  const processes = new Map<string, ManagedProcess>();
+  const get = (id: string): ManagedProcess => {
+    const found = processes.get(id);
+    if (found === undefined) throw labError("NOT_FOUND", `No process "${id}" in this lab`);
+    return found;
+  };
+  const pid = (id: string): number | undefined => {
+    const state = processes.get(id)?.state();
+    return state?.status === "Running" ? state.identity.pid : undefined;
+  };
+  return {
+    add: (process) => void processes.set(process.id, process),
+    all: () => [...processes.values()],
+    get,
+    select: (selector) => select([...processes.values()], selector),
+    whenReady: (id, signal) =>
+      waitFor(`"${id}" to run`, () => processes.get(id)?.ready() === true && pid(id), {
+        timeoutMs: 60_000,
+        everyMs: 10,
+        signal,
+      }),
+    pidOf(id) {
+      const found = pid(id);
+      if (found === undefined) throw labError("STEP_FAILED", `"${id}" does not run`);
+      return found;
+    },
+    rows: () => [...processes.values()].map(rowOf),
+  };
+}
+
+function select(all: readonly ManagedProcess[], selector: Selector): ManagedProcess[] {
+  const chosen = all.filter(
+    ({ spec }) =>
+      spec.role === selector.role &&
+      (selector.cluster === undefined || spec.cluster === selector.cluster) &&
+      (selector.node === undefined || spec.node === selector.node),
+  );
+  if (chosen.length > 0) return chosen;
+  const where = [selector.cluster, selector.node].filter(Boolean).join("/");
+  throw labError(
+    "NOT_FOUND",
+    `No process with role "${selector.role}"${where === "" ? "" : ` in "${where}"`} in this lab`,
+  );
+}
+
+function rowOf(process: ManagedProcess): ProcessRow {
+  const { spec } = process;
+  const state = process.state();
+  const running = state.status === "Running" ? state : undefined;
+  return {
+    role: spec.role,
+    cluster: spec.cluster ?? "",
+    node: spec.node ?? "",
+    pid: running?.identity.pid ?? 0,
+    startTicks: running?.identity.startTicks ?? 0,
+    status: state.status,
+    restarts: process.restarts,
+    sinceMs: running?.sinceMs ?? 0,
+    reason: state.status === "Waiting" ? state.reason : "",
+    holder: spec.role === "underlay" || spec.role === "node",
+  };
+}

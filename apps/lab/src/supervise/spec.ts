@@ -1,0 +1,44 @@
+/** What the supervisor knows about a process before it runs. */
+
+/** The roles that users name. */
+export const ROLES = [
+  "lab",
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "etcd",
+  "mesh-etcd",
+  "clustermesh-apiserver",
+  "containerd",
+  "kubelet",
+  "node-agent",
+] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Holders of namespaces: started and watched like the rest, listed only by `ps --all`. */
+export type HolderRole = "underlay" | "node";
+
+export interface ProcessSpec {
+  readonly role: Role | HolderRole;
+  readonly cluster?: string;
+  readonly node?: string;
+  /** File that its output is appended to. */
+  readonly log: string;
+  /** Control group (relative to the mounts) that it joins before its first instruction. */
+  readonly cgroup: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs before every start: waits for what the process needs; a rejection counts as a failed start. */
+  readonly prepare?: (signal: AbortSignal) => Promise<void>;
+  /** Command line, asked for at every start. */
+  readonly command: () => readonly string[];
+  /** The command forks and the program is its only child (`nsenter --pid`, `unshare --fork`). */
+  readonly forks?: boolean;
+  /** Runs after every start, with the pid of the program. */
+  readonly started?: (pid: number) => Promise<void>;
+  /** How long `stop` waits after SIGTERM; 0 = SIGKILL at once. */
+  readonly graceMs: number;
+}
+
+export function processId(of: { readonly role: string; readonly cluster?: string; readonly node?: string }): string {
+  return [of.role, of.node ?? of.cluster].filter(Boolean).join(".");
+}

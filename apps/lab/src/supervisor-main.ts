@@ -1,0 +1,36 @@
+/** The detached process that keeps a lab alive. Started by `up` with the lab's name; ends only by SIGKILL from `down`, or by SIGTERM. */
+import { readFile, rm } from "node:fs/promises";
+import { createBackoff } from "@isthmus/observe";
+import { hostHierarchies } from "./host/mounts.js";
+import { labPaths } from "./plan/paths.js";
+import type { LabPlan } from "./plan/plan.js";
+import { bringUp } from "./supervise/bring-up.js";
+import type { LabContext, LabInputs } from "./supervise/context.js";
+import { createExplain } from "./supervise/explain.js";
+import { createLabService } from "./supervise/lab-service.js";
+import type { ManagedProcessModules } from "./supervise/managed-process.js";
+import { createProcessTable } from "./supervise/process-table.js";
+import { createProgress } from "./supervise/progress.js";
+import { createLabServer } from "./supervise/server.js";
+import { joinCgroup } from "./supervise/wrap.js";
+
+const paths = labPaths(process.argv[2] ?? "lab");
+const { plan, inputs }: { plan: LabPlan; inputs: LabInputs } = JSON.parse(await readFile(paths.plan, "utf8"));
+const hierarchies = hostHierarchies();
+const processes = createProcessTable();
+const lifetime = new AbortController();
+const modules: ManagedProcessModules = {
+  newBackoff: () => createBackoff({ minMs: 200, maxMs: 5_000 }),
+  joinCgroup: (cgroup, argv) => joinCgroup(hierarchies, cgroup, argv),
+  onChange: () => undefined,
+  signal: lifetime.signal,
+};
+const context: LabContext = { plan, paths, inputs, hierarchies, processes, modules };
+const progress = createProgress(createExplain(processes));
+
+await rm(paths.socket, { force: true });
+createLabServer(createLabService(context), progress).listen(paths.socket);
+process.on("SIGTERM", () => lifetime.abort());
+process.on("SIGHUP", () => undefined);
+// A failed step is in the progress, which the waiting `up` reads before it takes everything down.
+await bringUp(context, progress).catch((error: unknown) => console.error(error));
