@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Compares the C layout of every shared struct with golden.txt. Run by `make check`; golden.test.ts does the same
+ * with the generated codecs.
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/hash.h"
+#include "lib/types.h"
+
+static unsigned char golden[512];
+static int failures;
+
+/* Bytes of the vector of this name into golden; their number. */
+static size_t read_golden(const char *name)
+{
+	FILE *file = fopen("tests/golden.txt", "r");
+	char line[256];
+	size_t length = 0;
+	int inside = 0;
+
+	if (!file)
+		exit(2);
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "#\n")] = 0;
+		if (isalpha((unsigned char)line[0]) && strchr(line, '_')) {
+			inside = !strncmp(line, name, strlen(name)) && !line[strlen(name)];
+			continue;
+		}
+		for (char *at = line; inside && *at;) {
+			unsigned int byte;
+
+			if (isspace((unsigned char)*at))
+				at++;
+			else if (sscanf(at, "%2x", &byte) == 1) {
+				golden[length++] = byte;
+				at += 2;
+			}
+		}
+	}
+	fclose(file);
+	return length;
+}
+
+static void check(const char *name, const void *bytes, size_t size)
+{
+	size_t length = read_golden(name);
+
+	if (length == size && !memcmp(golden, bytes, size))
+		return;
+	failures++;
+	printf("not ok %s: golden has %zu bytes, C has %zu\n  ", name, length, size);
+	for (size_t i = 0; i < size; i++)
+		printf("%02x", ((const unsigned char *)bytes)[i]);
+	printf("\n");
+}
+
+static void address(__u8 *out, const char *text)
+{
+	inet_pton(AF_INET6, text, out);
+}
+
+#define CHECK(name, value) check(name, &(value), sizeof(value))
+
+static void frontends(void)
+{
+	struct frontend_key key = {.port = htons(80), .proto = PROTO_TCP, .scope = FRONTEND_SCOPE_LOCAL};
+	struct frontend_row row = {.service = 0x11223344, .flags = FRONTEND_REJECT, .check = 0xcafe};
+	__u16 of_key;
+
+	address(key.addr, "::ffff:10.96.0.1");
+	of_key = key_check(&key, sizeof(key) / 4);
+	CHECK("frontend_key", key);
+	CHECK("frontend_row", row);
+	CHECK("frontend_check", of_key);
+}
+
+static void services(void)
+{
+	struct tier_word word = {.line = 0x7654321, .slots = 0x1389a, .tries = 5, .maglev = 1, .cluster = 0x267, .spare = 0};
+	struct service_row row = {.tier = {0x0102030405060708, 0x1112131415161718, 0x2122232425262728, 0x3132333435363738},
+				  .flags = SERVICE_AFFINITY, .affinity_s = 10544, .gen = 7};
+	struct table_line line;
+
+	for (int i = 0; i < LIMIT_LINE_SLOTS; i++)
+		line.id[i] = 1 << 24 | (i + 1);
+	CHECK("tier_word", word);
+	CHECK("service_row", row);
+	CHECK("table_line", line);
+}
+
+static void backends(void)
+{
+	struct backend_row row = {.id = 0xff123456, .port = htons(8080), .proto = PROTO_UDP, .state = RANK_SUSPECT,
+				  .node = 0x11223344, .cluster = 4094, .zone = 5, .flags = BACKEND_TERMINATING};
+	struct state_word word = {.draining = 1, .suspect = 2, .down = 4};
+	struct node_row node = {.id = 9, .cluster = 258, .zone = 3, .key = 4, .flags = NODE_LOCAL};
+
+	address(row.addr, "2001:db8::1");
+	address(node.tunnel, "::ffff:192.168.0.1");
+	address(node.health, "::ffff:192.168.0.2");
+	CHECK("backend_row", row);
+	CHECK("state_word", word);
+	CHECK("node_row", node);
+}
+
+static void floors(void)
+{
+	struct floor_row row = {.valid = 2};
+
+	for (int i = 0; i < 16; i++)
+		row.copy[1].store[i] = i;
+	for (int i = 0; i < 8; i++)
+		row.copy[1].position[i] = i + 1;
+	row.copy[1].checksum = 0x0123456789abcdef;
+	CHECK("floor_copy", row.copy[1]);
+	CHECK("floor_row", row);
+}
+
+static void sockets(void)
+{
+	struct sock_row sock = {.vip_port = htons(80), .port = htons(8080), .backend = 1 << 24 | 1, .service = 2};
+	struct udp_sticky_key sticky_key = {.cookie = 0x1122334455667788, .port = htons(53)};
+	struct udp_sticky_row sticky = {.backend = 1 << 24 | 1, .service = 2};
+	struct udp_reverse_key reverse_key = {.cookie = 0x1122334455667788, .port = htons(53)};
+	struct udp_reverse_row reverse = {.port = htons(53), .check = 0xcafe, .service = 2};
+	struct datapath_config config = {.cluster_id = 7, .netns_cookie = 0x1122334455667788};
+
+	address(sock.vip, "::ffff:10.96.0.1");
+	address(sock.addr, "::ffff:10.1.2.3");
+	address(sticky_key.vip, "::ffff:10.96.0.1");
+	address(reverse_key.addr, "::ffff:10.1.2.3");
+	address(reverse.vip, "::ffff:10.96.0.1");
+	CHECK("sock_row", sock);
+	CHECK("udp_sticky_key", sticky_key);
+	CHECK("udp_sticky_row", sticky);
+	CHECK("udp_reverse_key", reverse_key);
+	CHECK("udp_reverse_row", reverse);
+	CHECK("datapath_config", config);
+}
+
+int main(void)
+{
+	frontends();
+	services();
+	backends();
+	floors();
+	sockets();
+	if (!failures)
+		printf("ok golden vectors\n");
+	return failures != 0;
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Reads what a writer changes meanwhile by the commit rule, and counts what must never be seen.
+ *
+ * Every number can be checked against another: a backend's address holds its id, its port is the id's low bits; a
+ * frontend's service is its port + 1; tables of the two sides of a flip hold backends of one side only.
+ */
+#include "lib/frontend.h"
+#include "lib/service.h"
+
+enum race_count {
+	RACE_READS = 0,	 /* choices made and frontends looked up */
+	RACE_MIXED = 1,	 /* a value put together from two states */
+	RACE_LOST = 2,	 /* a frontend that is always there was missed */
+	RACE_NONE = 3,	 /* no backend although one is always there */
+	RACE_CHURNED = 4, /* a frontend that comes and goes was found */
+	RACE_COUNTS = 8,
+};
+
+/* enum race_count -> count */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RACE_COUNTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} mesh_test_counts SEC(".maps");
+
+static __always_inline void tally(__u32 index)
+{
+	__u64 *value = bpf_map_lookup_elem(&mesh_test_counts, &index);
+
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
+
+/* ids that somebody still holds, as sockets do */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u32);
+} mesh_test_held SEC(".maps");
+
+/* A backend's body says which id it was written for. */
+static __always_inline void check_body(const struct backend_row *row, __u32 id)
+{
+	__u32 word;
+
+	__builtin_memcpy(&word, row->addr + 12, sizeof(word));
+	if (word != id || row->port != (__be16)id)
+		tally(RACE_MIXED);
+}
+
+/* Service 1 flips between two tables; its backends come and go under other generations. */
+SEC("tc")
+int race_choose(struct __sk_buff *skb)
+{
+	__u32 number = 1, id;
+	const struct service_row *service = bpf_map_lookup_elem(&mesh_services_v1, &number);
+	const struct backend_row *row;
+
+	if (!service)
+		return -1;
+	tally(RACE_READS);
+	id = service_choose(service, bpf_get_prandom_u32());
+	row = backend_lookup(id);
+	if (!row) {
+		tally(RACE_NONE);
+		return 0;
+	}
+	check_body(row, id);
+	return 0;
+}
+
+/* An old id finds its own backend or none, also while its index is used again. */
+SEC("tc")
+int race_held(struct __sk_buff *skb)
+{
+	__u32 slot = bpf_get_prandom_u32() & 63;
+	const __u32 *held = bpf_map_lookup_elem(&mesh_test_held, &slot);
+	const struct backend_row *row;
+	__u32 id = held ? READ_ONCE(*held) : 0;
+
+	tally(RACE_READS);
+	row = backend_lookup(id);
+	if (row)
+		check_body(row, id);
+	return 0;
+}
+
+/* Ports 1..511 are always there, 512..1023 come and go. */
+SEC("tc")
+int race_frontend(struct __sk_buff *skb)
+{
+	struct peer dest = {.addr = {0, 0, bpf_htonl(0xffff), bpf_htonl(0x0a600001)}};
+	__u32 port = bpf_get_prandom_u32() & 1023;
+	struct frontend_row row;
+
+	if (!port)
+		return 0;
+	dest.port = bpf_htons(port);
+	tally(RACE_READS);
+	if (!frontend_find(&dest, PROTO_TCP, &row)) {
+		if (port < 512)
+			tally(RACE_LOST);
+		return 0;
+	}
+	if (port >= 512)
+		tally(RACE_CHURNED);
+	if (row.service != port + 1)
+		tally(RACE_MIXED);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Runs the choice of a backend without sockets. In: a packet of 14 bytes of nothing and struct select_request.
+ * Out: the return value is the backend id, and mesh_test_counts counts what was chosen, by index.
+ */
+#include "lib/service.h"
+
+struct select_request {
+	__u8 ethernet[14];
+	__u8 pad[2];
+	__u32 service;
+	__u32 hash; /* 0 = random in every run */
+};
+
+/* index of a backend id -> how often it was chosen; [0] = none */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} mesh_test_counts SEC(".maps");
+
+SEC("tc")
+int select_backend(struct __sk_buff *skb)
+{
+	const struct select_request *request = (void *)(long)skb->data;
+	const struct service_row *service;
+	__u32 id, index, number;
+	__u64 *chosen;
+
+	if ((void *)(request + 1) > (void *)(long)skb->data_end)
+		return -1;
+	number = request->service;
+	service = bpf_map_lookup_elem(&mesh_services_v1, &number);
+	if (!service)
+		return -1;
+	id = service_choose(service, request->hash ? request->hash : bpf_get_prandom_u32());
+	index = id & LIMIT_BACKEND_INDEX;
+	chosen = bpf_map_lookup_elem(&mesh_test_counts, &index);
+	if (chosen)
+		__sync_fetch_and_add(chosen, 1);
+	return id;
+}
+
+/* The same without the choice, to subtract. */
+SEC("tc")
+int select_nothing(struct __sk_buff *skb)
+{
+	const struct select_request *request = (void *)(long)skb->data;
+	__u32 index;
+	__u64 *chosen;
+
+	if ((void *)(request + 1) > (void *)(long)skb->data_end)
+		return -1;
+	index = (request->hash ? request->hash : bpf_get_prandom_u32()) & 1;
+	chosen = bpf_map_lookup_elem(&mesh_test_counts, &index);
+	if (chosen)
+		__sync_fetch_and_add(chosen, 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

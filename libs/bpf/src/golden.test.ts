@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parseAddress } from "@isthmus/model";
+import {
+  BackendFlag,
+  BackendRow,
+  backendId,
+  DatapathConfig,
+  FloorCopy,
+  FloorRow,
+  FrontendFlag,
+  FrontendKey,
+  FrontendRow,
+  FrontendScope,
+  frontendCheck,
+  NodeFlag,
+  NodeRow,
+  Proto,
+  Rank,
+  ServiceFlag,
+  ServiceRow,
+  SockRow,
+  StateWord,
+  TableLine,
+  TierWord,
+  UdpReverseKey,
+  UdpReverseRow,
+  UdpStickyKey,
+  UdpStickyRow,
+} from "./index.js";
+
+const BPF = fileURLToPath(new URL("../../../bpf", import.meta.url));
+
+const VIP = parseAddress("10.96.0.1");
+const POD = parseAddress("10.1.2.3");
+const KEY = FrontendKey.encode({ addr: VIP, port: 80, proto: Proto.Tcp, scope: FrontendScope.Local });
+const FLOOR = {
+  store: Uint8Array.from({ length: 16 }, (_, i) => i),
+  position: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n],
+  checksum: 0x0123456789abcdefn,
+};
+const NO_FLOOR = { store: new Uint8Array(16), position: [], checksum: 0n };
+
+/** The values of golden_test.c, built with the codecs. */
+const VALUES: Readonly<Record<string, Uint8Array>> = {
+  frontend_key: KEY,
+  frontend_row: FrontendRow.encode({ service: 0x11223344, flags: FrontendFlag.Reject, check: 0xcafe }),
+  frontend_check: Uint8Array.of(frontendCheck(KEY) & 0xff, frontendCheck(KEY) >> 8),
+  tier_word: TierWord.encode({ line: 0x7654321, slots: 0x1389a, tries: 5, maglev: 1, cluster: 0x267 }),
+  service_row: ServiceRow.encode({
+    tier: [0x0102030405060708n, 0x1112131415161718n, 0x2122232425262728n, 0x3132333435363738n],
+    flags: ServiceFlag.Affinity,
+    affinityS: 10544,
+    gen: 7,
+  }),
+  table_line: TableLine.encode({ id: Array.from({ length: 16 }, (_, i) => backendId(1, i + 1)) }),
+  backend_row: BackendRow.encode({
+    id: backendId(255, 0x123456),
+    port: 8080,
+    proto: Proto.Udp,
+    state: Rank.Suspect,
+    node: 0x11223344,
+    cluster: 4094,
+    zone: 5,
+    flags: BackendFlag.Terminating,
+    addr: parseAddress("2001:db8::1"),
+  }),
+  state_word: StateWord.encode({ draining: 1, suspect: 2, down: 4 }),
+  node_row: NodeRow.encode({
+    id: 9,
+    cluster: 258,
+    zone: 3,
+    key: 4,
+    tunnel: parseAddress("192.168.0.1"),
+    health: parseAddress("192.168.0.2"),
+    flags: NodeFlag.Local,
+  }),
+  floor_copy: FloorCopy.encode(FLOOR),
+  floor_row: FloorRow.encode({ valid: 2, copy: [NO_FLOOR, FLOOR] }),
+  sock_row: SockRow.encode({ vip: VIP, addr: POD, vipPort: 80, port: 8080, backend: backendId(1, 1), service: 2 }),
+  udp_sticky_key: UdpStickyKey.encode({ cookie: 0x1122334455667788n, vip: VIP, port: 53 }),
+  udp_sticky_row: UdpStickyRow.encode({ backend: backendId(1, 1), service: 2 }),
+  udp_reverse_key: UdpReverseKey.encode({ cookie: 0x1122334455667788n, addr: POD, port: 53 }),
+  udp_reverse_row: UdpReverseRow.encode({ vip: VIP, port: 53, check: 0xcafe, service: 2 }),
+  datapath_config: DatapathConfig.encode({ clusterId: 7, flags: 0, netnsCookie: 0x1122334455667788n }),
+};
+
+const CODECS = {
+  BackendRow,
+  DatapathConfig,
+  FloorCopy,
+  FloorRow,
+  FrontendKey,
+  FrontendRow,
+  NodeRow,
+  ServiceRow,
+  SockRow,
+  StateWord,
+  TableLine,
+  TierWord,
+  UdpReverseKey,
+  UdpReverseRow,
+  UdpStickyKey,
+  UdpStickyRow,
+};
+
+function readGolden(): Map<string, string> {
+  const vectors = new Map<string, string>();
+  let name = "";
+  for (const line of readFileSync(`${BPF}/tests/golden.txt`, "utf8").split("\n")) {
+    const text = line.replace(/#.*/, "").replaceAll(/\s/g, "");
+    if (text.includes("_")) name = text;
+    else if (text !== "") vectors.set(name, (vectors.get(name) ?? "") + text);
+  }
+  return vectors;
+}
+
+test("codecs write the golden bytes", () => {
+  const hex = Object.entries(VALUES).map(([name, bytes]) => [name, Buffer.from(bytes).toString("hex")]);
+  assert.deepEqual(Object.fromEntries(hex), Object.fromEntries(readGolden()));
+});
+
+test("codecs read back what they wrote", () => {
+  for (const [name, codec] of Object.entries(CODECS)) {
+    const snake = name.replaceAll(/(?<!^)([A-Z])/g, "_$1").toLowerCase();
+    const bytes = VALUES[snake];
+    assert.ok(bytes, snake);
+    const again = (codec.encode as (value: unknown) => Uint8Array)(codec.decode(bytes));
+    assert.deepEqual(Buffer.from(again), Buffer.from(bytes), name);
+  }
+});
+
+test("a value that does not fit its bits is refused, not cut", () => {
+  assert.throws(() => TierWord.toWord({ line: 0, slots: 0, tries: 8, maglev: 0, cluster: 0 }), RangeError);
+  assert.throws(() => FrontendKey.encode({ addr: new Uint8Array(4), port: 1, proto: 6, scope: 0 }), RangeError);
+  assert.throws(() => TableLine.encode({ id: Array(17).fill(0) }), RangeError);
+});
+
+test("C lays the same values out the same way", () => {
+  assert.equal(execFileSync("make", ["-s", "-C", BPF, "check"], { encoding: "utf8" }), "ok golden vectors\n");
+});

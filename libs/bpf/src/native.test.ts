@@ -1,0 +1,264 @@
+/** The addon: sizes, errors, mapped words, batches, ring buffer, locks. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { createMappedArray } from "./array-map.js";
+import { detailOf, errnoOf } from "./errors.js";
+import { createGracePeriod } from "./grace.js";
+import { createHashMap } from "./hash-map.js";
+import { MapFlag, MapType, UpdateFlag } from "./kernel-constants.js";
+import { type Fd, native } from "./native.js";
+import { loadTestObject, OBJECTS } from "./testing/objects.js";
+
+function makeMap(
+  t: TestContext,
+  given: { type?: number; keySize?: number; valueSize?: number; maxEntries?: number; flags?: number } = {},
+): Fd {
+  const map = native().mapCreate({
+    type: MapType.Hash,
+    keySize: 4,
+    valueSize: 8,
+    maxEntries: 16,
+    flags: MapFlag.None,
+    name: "mesh_test",
+    ...given,
+  });
+  t.after(() => map.close());
+  return map;
+}
+
+const u32 = (...values: number[]) => new Uint8Array(Uint32Array.of(...values).buffer);
+const u64 = (...values: bigint[]) => new Uint8Array(BigUint64Array.from(values).buffer);
+
+test("lengths are checked against the map", (t) => {
+  const map = makeMap(t);
+  assert.throws(() => native().mapLookup(map, new Uint8Array(3)), RangeError);
+  assert.throws(() => native().mapUpdate(map, u32(1), new Uint8Array(7), 0), RangeError);
+  assert.throws(() => native().mapUpdateEach(map, u32(1, 2), u64(1n), 0), RangeError);
+  assert.throws(() => native().mapUpdateBatch(map, new Uint8Array(5), u64(1n)), RangeError);
+  assert.throws(() => native().mapDeleteEach(map, new Uint8Array(6)), RangeError);
+  assert.throws(() => native().mapLookup(map, "key" as unknown as Uint8Array), { code: "ERR_INVALID_ARG_TYPE" });
+  assert.throws(() => native().mapLookup({} as Fd, u32(1)), { code: "ERR_INVALID_ARG_TYPE" });
+  assert.throws(
+    () =>
+      native().mapLookup(
+        native().mapMapping(makeMap(t, { type: MapType.Array, flags: MapFlag.Mappable })) as unknown as Fd,
+        u32(1),
+      ),
+    { code: "ERR_INVALID_ARG_TYPE" },
+  );
+});
+
+test("a failed call is an error with the errno's name", (t) => {
+  const map = makeMap(t);
+  native().mapUpdate(map, u32(1), u64(7n), UpdateFlag.NoExist);
+  assert.throws(() => native().mapUpdate(map, u32(1), u64(8n), UpdateFlag.NoExist), {
+    code: "EEXIST",
+    message: /^Cannot update a map entry/,
+  });
+  assert.throws(() => native().openPin("/sys/fs/bpf/mesh-test-nothing"), { code: "ENOENT" });
+  assert.throws(() => native().mapById(0xffffffff), { code: "ENOENT" });
+  assert.throws(() => native().mapMapping(map), { code: "EINVAL" });
+});
+
+test("a closed handle is refused, and closing twice is no harm", () => {
+  const map = native().mapCreate({
+    type: MapType.Hash,
+    keySize: 4,
+    valueSize: 8,
+    maxEntries: 1,
+    flags: 0,
+    name: "mesh_test",
+  });
+  map.close();
+  map.close();
+  assert.throws(() => native().mapInfo(map), { code: "EBADF" });
+});
+
+test("one entry: insert, read, delete", (t) => {
+  const map = makeMap(t);
+  assert.equal(native().mapLookup(map, u32(5)), undefined);
+  native().mapUpdate(map, u32(5), u64(55n), UpdateFlag.Any);
+  assert.deepEqual(native().mapLookup(map, u32(5)), u64(55n));
+  assert.equal(native().mapDelete(map, u32(5)), true);
+  assert.equal(native().mapDelete(map, u32(5)), false);
+});
+
+test("many entries: one answer each, batches, and a dump in parts", (t) => {
+  const map = makeMap(t, { maxEntries: 3000 });
+  const keys = Array.from({ length: 2000 }, (_, i) => i);
+  const values = u64(...keys.map((key) => BigInt(key) * 3n));
+  assert.equal(native().mapUpdateBatch(map, u32(...keys), values), 2000);
+  const again = native().mapUpdateEach(map, u32(1, 5000, 2), u64(0n, 1n, 2n), UpdateFlag.NoExist);
+  assert.deepEqual([...again], [17, 0, 17]);
+  const seen = new Map<number, bigint>();
+  for (let cursor: Uint8Array | undefined, end = false; !end; ) {
+    const dump = native().mapDump(map, cursor, 512);
+    const dumpedKeys = new Uint32Array(dump.keys.buffer);
+    const dumpedValues = new BigUint64Array(dump.values.buffer);
+    for (let i = 0; i < dump.count; i++) seen.set(dumpedKeys[i] ?? -1, dumpedValues[i] ?? -1n);
+    cursor = dump.cursor;
+    end = dump.end;
+  }
+  assert.equal(seen.size, 2001);
+  assert.equal(seen.get(1999), 5997n);
+  assert.deepEqual([...native().mapDeleteEach(map, u32(0, 9999, 1))], [0, 2, 0]);
+});
+
+test("a full map says which one and how many, and takes the rest", async (t) => {
+  const hash = createHashMap("mesh_test_full", makeMap(t, { maxEntries: 4 }));
+  const key = (i: number) => Buffer.from(u32(i)).toString("latin1");
+  const applied = await hash.insert(new Map([1, 2, 3, 4, 5, 6].map((i) => [key(i), u64(BigInt(i))])));
+  assert.equal(applied.done.size, 4);
+  const [error] = applied.failed.values();
+  assert.equal(error?.message, 'Cannot add an entry to map "mesh_test_full": all 4 entries are in use');
+  assert.equal((error as { code?: string }).code, "MAP_FULL");
+  await hash.delete(new Set([key(1), key(77)]));
+  assert.equal((await hash.insert(new Map([[key(9), u64(9n)]]))).done.size, 1);
+  assert.deepEqual((await hash.load()).get(key(9)), u64(9n));
+});
+
+test("a mapped array: bodies and words land where system calls see them", (t) => {
+  const map = makeMap(t, { type: MapType.Array, valueSize: 12, maxEntries: 10, flags: MapFlag.Mappable });
+  const array = createMappedArray("mesh_test", map);
+  t.after(() => array.close());
+  array.writeBody(3, Uint8Array.of(1, 2, 3, 4), 4);
+  array.storeWord32(3, 0, 0xfffffffe);
+  assert.deepEqual(native().mapLookup(map, u32(3)), Uint8Array.of(0xfe, 255, 255, 255, 1, 2, 3, 4, 0, 0, 0, 0));
+  native().mapUpdate(map, u32(4), new Uint8Array(12).fill(9), UpdateFlag.Any);
+  assert.deepEqual(array.read(3, 2).slice(12), new Uint8Array(12).fill(9));
+  assert.throws(() => array.storeWord32(10, 0, 1), RangeError);
+  assert.throws(() => array.storeWord64(3, 8, 1n), RangeError);
+  assert.throws(() => array.storeWord32(3, 2, 1), RangeError);
+  assert.throws(() => array.writeBody(3, new Uint8Array(13)), RangeError);
+  array.close();
+  assert.throws(() => array.read(0), { code: "EBADF" });
+});
+
+test("64-bit words are stored whole, and too long ones refused", (t) => {
+  const map = makeMap(t, { type: MapType.Array, maxEntries: 2, flags: MapFlag.Mappable });
+  const array = createMappedArray("mesh_test", map);
+  t.after(() => array.close());
+  array.storeWord64(1, 0, 0xfedcba9876543210n);
+  assert.deepEqual(native().mapLookup(map, u32(1)), u64(0xfedcba9876543210n));
+  assert.throws(() => array.storeWord64(1, 0, 1n << 64n), RangeError);
+});
+
+test("what the verifier refuses comes with its log", () => {
+  try {
+    native().loadObject(`${OBJECTS}/refused_test.bpf.o`, {});
+    assert.fail("the program was loaded");
+  } catch (error) {
+    assert.match(errnoOf(error), /^E(ACCES|INVAL)$/);
+    assert.match(detailOf(error), /invalid mem access 'map_value_or_null'/);
+  }
+});
+
+test("an object that is not there, and a setting that it does not have", () => {
+  assert.throws(() => native().loadObject(`${OBJECTS}/no.bpf.o`, {}), { code: "ENOENT" });
+  const load = (rodata: Record<string, Uint8Array>) => native().loadObject(`${OBJECTS}/select_test.bpf.o`, { rodata });
+  assert.throws(() => load({ nothing: new Uint8Array(4) }), { code: "ENOENT", detail: "nothing" });
+  assert.throws(() => load({ config: new Uint8Array(4) }), { code: "EMSGSIZE", detail: "config" });
+});
+
+/** Numbers of the events in a drained buffer. */
+function eventNumbers(drained: Uint8Array): number[] {
+  const view = new DataView(drained.buffer);
+  const numbers: number[] = [];
+  for (let at = 0; at < drained.length; at += 8 + Math.ceil(view.getUint32(at, true) / 8) * 8) {
+    numbers.push(view.getUint32(at + 8, true));
+  }
+  return numbers;
+}
+
+test("a ring buffer is drained in bulk, in order, within bounds, without what was discarded", async (t) => {
+  const loaded = loadTestObject(t, "events_test");
+  const ring = native().openRing(loaded.map("mesh_test_events"));
+  t.after(() => ring.close());
+  assert.equal(ring.drain(1 << 20).length, 0);
+  await native().testRun(loaded.program("emit"), new Uint8Array(64), 1000);
+  const parts: number[][] = [];
+  for (let part = eventNumbers(ring.drain(1600)); part.length > 0; part = eventNumbers(ring.drain(1600)))
+    parts.push(part);
+  assert.equal(parts.length, 10);
+  assert.deepEqual(
+    parts.flat(),
+    Array.from({ length: 1000 }, (_, i) => i),
+  );
+});
+
+test("a ring buffer that ran full and around loses what had no room, and nothing else", async (t) => {
+  const loaded = loadTestObject(t, "events_test");
+  const ring = native().openRing(loaded.map("mesh_test_events"));
+  t.after(() => ring.close());
+  let next = 0;
+  for (let round = 0; round < 5; round++) {
+    await native().testRun(loaded.program("emit"), new Uint8Array(64), 6000);
+    const numbers = eventNumbers(ring.drain(1 << 20));
+    assert.ok(numbers.length > 3000 && numbers.length < 6000);
+    assert.deepEqual(
+      numbers,
+      Array.from(numbers, (_, i) => next + i),
+    );
+    next += numbers.length;
+  }
+});
+
+test("a ring buffer wakes its listener", async (t) => {
+  const loaded = loadTestObject(t, "events_test");
+  const ring = native().openRing(loaded.map("mesh_test_events"));
+  t.after(() => ring.close());
+  const numbers: number[] = [];
+  const woken = new Promise<void>((resolve) => {
+    ring.listen(() => {
+      numbers.push(...eventNumbers(ring.drain(1 << 20)));
+      if (numbers.length === 3) resolve();
+    });
+  });
+  await native().testRun(loaded.program("emit"), new Uint8Array(64), 3);
+  await woken;
+  assert.deepEqual(numbers, [0, 1, 2]);
+});
+
+test("a lock keeps others out until it is closed", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "mesh-test-"));
+  t.after(() => rmdirSync(folder));
+  const first = native().lock(folder);
+  assert.throws(() => native().lock(folder), { code: "EAGAIN" });
+  first.close();
+  native().lock(folder).close();
+});
+
+test("grace periods resolve, callers share one that has not begun, and there is a way without membarrier", async () => {
+  let calls = 0;
+  const counted = createGracePeriod(() => {
+    calls++;
+    return native().membarrier();
+  });
+  await Promise.all([counted(), counted(), counted()]);
+  assert.equal(calls, 1);
+  const refused = createGracePeriod(() => Promise.reject(new Error("EINVAL")));
+  await refused();
+  await refused();
+});
+
+test("a slow update of a map of maps is checked like any other", async (t) => {
+  const inner = makeMap(t, { type: MapType.Array, maxEntries: 1 });
+  const outer = native().mapCreate({
+    type: MapType.ArrayOfMaps,
+    keySize: 4,
+    valueSize: 4,
+    maxEntries: 2,
+    flags: 0,
+    name: "mesh_test",
+    inner,
+  });
+  t.after(() => outer.close());
+  await native().mapUpdateSlow(outer, u32(1), u32(inner.fd));
+  const id = native().mapLookup(outer, u32(1));
+  assert.deepEqual(id, u32(native().mapInfo(inner).id));
+  assert.throws(() => native().mapUpdateSlow(outer, u32(1), new Uint8Array(3)), RangeError);
+  await assert.rejects(native().mapUpdateSlow(outer, u32(7), u32(inner.fd)), { code: "E2BIG" });
+});

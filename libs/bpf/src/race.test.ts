@@ -1,0 +1,160 @@
+/**
+ * The commit rule under fire: programs read by test runs on other threads while this thread writes. Millions of reads,
+ * and nothing is ever seen that is half of one state and half of another.
+ */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { BackendRow, backendId, nextGeneration, ServiceRow, TableLine, TierWord } from "./index.js";
+import { native } from "./native.js";
+import { loadTestObject, openSelection, type TestObject } from "./testing/objects.js";
+import { frontend, insertFrontends } from "./testing/writer.js";
+
+const RUNS = 500_000;
+const READERS = 2;
+
+/** enum race_count */
+interface Counts {
+  readonly reads: number;
+  readonly mixed: number;
+  readonly lost: number;
+  readonly none: number;
+  readonly churned: number;
+}
+
+/** Runs the programs on worker threads, `rounds` times each, until all are done; meanwhile `write` runs here, over and over. */
+async function race(
+  t: TestContext,
+  loaded: TestObject,
+  programs: readonly string[],
+  rounds: number,
+  write: () => Promise<void>,
+): Promise<Counts> {
+  const counts = loaded.array("mesh_test_counts");
+  let reading = true;
+  const readers = Array.from({ length: READERS }, async () => {
+    for (let round = 0; round < rounds; round++) {
+      for (const name of programs) await native().testRun(loaded.program(name), new Uint8Array(64), RUNS);
+    }
+  });
+  const all = Promise.all(readers).finally(() => {
+    reading = false;
+  });
+  let writes = 0;
+  while (reading) {
+    await write();
+    writes++;
+  }
+  await all;
+  const [reads = 0, mixed = 0, lost = 0, none = 0, churned = 0] = [...new BigUint64Array(counts.read(0, 8).buffer)].map(
+    Number,
+  );
+  t.diagnostic(
+    `${reads} reads during ${writes} rounds of writes: ${mixed} mixed, ${lost} lost, ${none} without a backend`,
+  );
+  return { reads, mixed, lost, none, churned };
+}
+
+/** The part after the id of a backend row that can be checked against its id. */
+function checkedBody(id: number): Uint8Array {
+  const addr = new Uint8Array(16);
+  new DataView(addr.buffer).setUint32(12, id, true);
+  const port = ((id & 0xff) << 8) | ((id >> 8) & 0xff);
+  const row = BackendRow.encode({ id: 0, port, proto: 6, state: 0, node: 0, cluster: 1, zone: 0, flags: 0, addr });
+  return row.subarray(BackendRow.offsets.port);
+}
+
+const SIDE = 10;
+
+test("tier words, lines and backends change under readers and nothing is mixed", async (t) => {
+  const loaded = loadTestObject(t, "race_test");
+  const { services, backends, tables } = await openSelection(loaded);
+  const held = loaded.array("mesh_test_held");
+  const segment = tables.segments[0];
+  assert.ok(segment);
+  const generations = [1, 1];
+
+  const indexes = (side: number) => Array.from({ length: SIDE }, (_, i) => 1 + side * SIDE + i);
+  const line = (side: number) => side * 100;
+  const word = (side: number, slots: number) =>
+    TierWord.toWord({ line: line(side), slots, tries: 3, maglev: 0, cluster: 0 });
+  const flip = (side: number, slots = SIDE) => services.storeWord64(1, ServiceRow.offsets.tier, word(side, slots));
+
+  /** While a grace period passes, the word of the living side keeps changing. */
+  async function graceUnderFire(side: number): Promise<void> {
+    let over = false;
+    const grace = native()
+      .membarrier()
+      .finally(() => {
+        over = true;
+      });
+    while (!over) {
+      for (let i = 0; i < 200; i++) flip(side, 1 + (i % SIDE));
+      await setImmediate();
+    }
+    await grace;
+  }
+
+  /** Gives the side that nobody uses new backends in the same slots, by the commit rule. */
+  async function renew(side: number): Promise<void> {
+    generations[side] = nextGeneration(generations[side] ?? 1);
+    await graceUnderFire(1 - side);
+    for (const index of indexes(side)) backends.storeWord32(index, BackendRow.offsets.id, 0);
+    await graceUnderFire(1 - side);
+    const ids = indexes(side).map((index) => backendId(generations[side] ?? 1, index));
+    for (const [i, index] of indexes(side).entries()) {
+      backends.writeBody(index, checkedBody(ids[i] ?? 0), BackendRow.offsets.port);
+      backends.storeWord32(index, BackendRow.offsets.id, ids[i] ?? 0);
+      held.storeWord32(side * SIDE + i, 0, ids[i] ?? 0);
+    }
+    segment?.writeBody(line(side), TableLine.encode({ id: ids }));
+  }
+
+  await renew(0);
+  await renew(1);
+  flip(0);
+  let side = 0;
+  const counts = await race(t, loaded, ["race_choose", "race_held"], 4, async () => {
+    side = 1 - side;
+    flip(side);
+    await renew(1 - side);
+  });
+  assert.ok(counts.reads >= 4 * 2 * READERS * RUNS, `${counts.reads} reads`);
+  assert.equal(counts.mixed, 0);
+  assert.equal(counts.none, 0);
+});
+
+test("the same readers see a writer that breaks the rule", async (t) => {
+  const loaded = loadTestObject(t, "race_test");
+  const { services, backends, tables } = await openSelection(loaded);
+  const ids = [backendId(1, 1), backendId(2, 1)];
+  tables.segments[0]?.writeBody(0, TableLine.encode({ id: ids }));
+  services.storeWord64(1, 0, TierWord.toWord({ line: 0, slots: 2, tries: 1, maglev: 0, cluster: 0 }));
+  const counts = await race(t, loaded, ["race_choose"], 1, async () => {
+    for (let i = 0; i < 2000; i++) {
+      const id = ids[i & 1] ?? 0;
+      backends.writeBody(1, checkedBody(id), BackendRow.offsets.port); // while the other id is still there
+      backends.storeWord32(1, BackendRow.offsets.id, id);
+    }
+    await setImmediate();
+  });
+  assert.ok(counts.mixed > 0, "no mixture was seen");
+});
+
+test("frontends come and go under readers: none of another key, none missed that is there", async (t) => {
+  const loaded = loadTestObject(t, "race_test");
+  const frontends = (await openSelection(loaded)).frontends();
+  const rows = Array.from({ length: 1023 }, (_, i) => frontend("10.96.0.1", i + 1, 6, i + 2));
+  await insertFrontends(frontends, rows.slice(0, 511));
+  const churned = new Map(rows.slice(511));
+  const counts = await race(t, loaded, ["race_frontend"], 4, async () => {
+    assert.equal((await frontends.insert(churned)).failed.size, 0);
+    await setImmediate();
+    assert.equal((await frontends.delete(new Set(churned.keys()))).failed.size, 0);
+    await setImmediate();
+  });
+  assert.ok(counts.reads > 3 * READERS * RUNS, `${counts.reads} reads`);
+  assert.ok(counts.churned > 0, "none of the churned frontends was ever seen");
+  assert.equal(counts.mixed, 0);
+  assert.equal(counts.lost, 0);
+});

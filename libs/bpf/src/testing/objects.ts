@@ -1,0 +1,73 @@
+/** Test objects (bpf/tests/*.bpf.c) loaded with maps of their own, closed when the test ends. */
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
+import { createMappedArray } from "../array-map.js";
+import { DatapathConfig } from "../gen/index.js";
+import { createHashMap } from "../hash-map.js";
+import { MAP_NAMES } from "../layout.js";
+import { type Fd, type LoadedObject, native } from "../native.js";
+import { openTables } from "../tables.js";
+
+export const OBJECTS = fileURLToPath(new URL("../../../../bpf/build", import.meta.url));
+
+export interface TestObject {
+  readonly object: LoadedObject;
+  program(name: string): Fd;
+  map(name: string): Fd;
+  array(name: string): ArrayPort;
+  tables(): Promise<TablesPort>;
+}
+
+export function loadTestObject(t: TestContext, name: string, maxEntries: Record<string, number> = {}): TestObject {
+  const rodata =
+    name === "events_test" || name === "refused_test"
+      ? {}
+      : { config: DatapathConfig.encode({ clusterId: 1, flags: 0, netnsCookie: 0n }) };
+  const object = native().loadObject(`${OBJECTS}/${name}.bpf.o`, { rodata, maxEntries });
+  const close: (() => void)[] = [];
+  t.after(() => {
+    for (const call of close) call();
+    for (const map of Object.values(object.maps)) map.close();
+    for (const { fd } of Object.values(object.programs)) fd.close();
+  });
+
+  function map(mapName: string): Fd {
+    const found = object.maps[mapName];
+    if (found === undefined) throw new Error(`Cannot find map "${mapName}" in object "${name}"`);
+    return found;
+  }
+
+  return {
+    object,
+    map,
+    program: (programName) => {
+      const found = object.programs[programName];
+      if (found === undefined) throw new Error(`Cannot find program "${programName}" in object "${name}"`);
+      return found.fd;
+    },
+    array: (mapName) => {
+      const array = createMappedArray(mapName, map(mapName));
+      close.push(array.close);
+      return array;
+    },
+    tables: async () => {
+      const tables = await openTables(map(MAP_NAMES.tables));
+      close.push(tables.close);
+      return tables;
+    },
+  };
+}
+
+/** The maps that a choice reads, and a hash of frontends where the object has one. */
+export async function openSelection(loaded: TestObject) {
+  return {
+    services: loaded.array(MAP_NAMES.services),
+    backends: loaded.array(MAP_NAMES.backends),
+    clusterState: loaded.array(MAP_NAMES.clusterState),
+    nodeState: loaded.array(MAP_NAMES.nodeState),
+    counts: loaded.array("mesh_test_counts"),
+    tables: await loaded.tables(),
+    frontends: () => createHashMap(MAP_NAMES.frontends, loaded.map(MAP_NAMES.frontends)),
+  };
+}
