@@ -31,7 +31,15 @@ export interface StreamSourceState {
 
 /** All sources of this server; the own one first. Peers come and go while it runs. */
 export interface StreamSources {
+  /** Every peer is known: a cluster that is not here was removed by the operator. */
+  readonly complete: boolean;
   readonly all: readonly StreamSource[];
   /** `removed`: the operator removed the peer; agents are told to delete its records. */
-  onChange(listener: (change: { readonly added?: StreamSource; readonly removed?: StreamSource }) => void): () => void;
+  onChange(listener: (change: SourcesChange) => void): () => void;
+}
+
+/** Both absent: the set became complete. */
+export interface SourcesChange {
+  readonly added?: StreamSource;
+  readonly removed?: StreamSource;
 }

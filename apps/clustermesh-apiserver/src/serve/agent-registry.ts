@@ -1,0 +1,127 @@
+/**
+ * What the agents said last: for status, lag and metrics.
+ *
+ * In: Hellos and Acks. Out: one report per node, also of nodes that went away, until they are forgotten.
+ */
+import type { Clock } from "@isthmus/model";
+import type { Ack, AgentReport, MapFill, Position } from "@isthmus/proto";
+
+export interface AgentRegistry {
+  connected(node: string, version: string): void;
+  disconnected(node: string): void;
+  /** Content was written to the node's stream. */
+  sent(node: string, clusterId: number, to: Position): void;
+  /** Returns how long each source's newest applied content took, in seconds. */
+  acked(node: string, ack: Ack): readonly { readonly clusterId: number; readonly seconds: number }[];
+  removedSource(clusterId: number): void;
+  reports(): readonly AgentReport[];
+  readonly connectedCount: number;
+}
+
+interface SourceRow {
+  applied: Position | undefined;
+  sent: Position | undefined;
+  /** Monotonic time of the oldest content that is sent and not yet applied. */
+  waitingSince: number | undefined;
+  propagationMs: number;
+}
+
+interface Row {
+  connected: boolean;
+  version: string;
+  lastSeen: number;
+  readonly sources: Map<number, SourceRow>;
+  maps: readonly MapFill[];
+}
+
+const FORGET_MS = 600_000;
+
+export function createAgentRegistry(clock: Clock): AgentRegistry {
+  const rows = new Map<string, Row>();
+
+  function row(node: string): Row {
+    const found: Row = rows.get(node) ?? { connected: false, version: "", lastSeen: 0, sources: new Map(), maps: [] };
+    rows.set(node, found);
+    found.lastSeen = clock.now();
+    return found;
+  }
+
+  function source(of: Row, clusterId: number): SourceRow {
+    const found = of.sources.get(clusterId) ?? {
+      applied: undefined,
+      sent: undefined,
+      waitingSince: undefined,
+      propagationMs: 0,
+    };
+    of.sources.set(clusterId, found);
+    return found;
+  }
+
+  return {
+    connected(node, version) {
+      Object.assign(row(node), { connected: true, version });
+      for (const [name, each] of rows) {
+        if (!each.connected && clock.now() - each.lastSeen > FORGET_MS) rows.delete(name);
+      }
+    },
+    disconnected(node) {
+      const known = row(node);
+      known.connected = false;
+      for (const each of known.sources.values()) each.waitingSince = undefined;
+    },
+    sent(node, clusterId, to) {
+      const known = source(row(node), clusterId);
+      known.sent = to;
+      known.waitingSince ??= clock.now();
+    },
+    acked(node, ack) {
+      const known = row(node);
+      if (ack.maps.length > 0) known.maps = ack.maps;
+      return ack.applied.map(({ clusterId, position, observedUs, appliedUs }) => {
+        const of = source(known, clusterId);
+        of.applied = position;
+        of.waitingSince = samePosition(position, of.sent) ? undefined : clock.now();
+        const seconds = observedUs === 0n ? 0 : Math.max(0, Number(appliedUs - observedUs) / 1e6);
+        if (observedUs !== 0n) of.propagationMs = Math.round(seconds * 1000);
+        return { clusterId, seconds: observedUs === 0n ? -1 : seconds };
+      });
+    },
+    removedSource(clusterId) {
+      for (const { sources } of rows.values()) sources.delete(clusterId);
+    },
+    reports: () =>
+      [...rows]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([node, known]) => ({
+          node,
+          connected: known.connected,
+          version: known.version,
+          sources: [...known.sources]
+            .sort(([a], [b]) => a - b)
+            .map(([clusterId, of]) => ({
+              clusterId,
+              appliedRevision: newest(of.applied),
+              inSync: known.connected && of.applied !== undefined && samePosition(of.applied, of.sent),
+              lagMs: of.waitingSince === undefined ? 0 : Math.round(clock.now() - of.waitingSince),
+              lastPropagationMs: of.propagationMs,
+            })),
+          maps: known.maps.map(({ map, used, capacity }) => ({ map, used, capacity })),
+        })),
+    get connectedCount() {
+      return [...rows.values()].filter(({ connected }) => connected).length;
+    },
+  };
+}
+
+function samePosition(a: Position | undefined, b: Position | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  return a.revision === b.revision && a.storeId.equals(b.storeId) && a.versions.join() === b.versions.join();
+}
+
+/** The revision, or of the own cluster the newest resource version. */
+function newest(position: Position | undefined): bigint {
+  if (position === undefined) return 0n;
+  let max = position.revision;
+  for (const version of position.versions) if (version > max) max = version;
+  return max;
+}

@@ -1,0 +1,48 @@
+/**
+ * What differs between a client's records of one kind and ours, as whole buckets.
+ *
+ * In: the client's 256 sums. Out: one message per bucket that differs; the last one says so. With no difference, one
+ * bucket goes all the same, so that the exchange ends.
+ */
+import type { Buckets, Kind, Position } from "@isthmus/proto";
+import { bucketOf, type HashedRecord, type SourceIndex, sameBytes } from "@isthmus/records";
+import { encodeBucket, isPersonal, wireRecord } from "./messages.js";
+
+export function bucketMessages(index: SourceIndex, asked: Buckets, position: Position, personalKey: string): Buffer[] {
+  const { kind, clusterId } = asked;
+  const differing = new Set<number>();
+  ourSums(index, kind, personalKey).forEach((sum, i) => {
+    if (!sameBytes(sum, asked.sums[i] ?? new Uint8Array(0))) differing.add(i);
+  });
+  if (differing.size === 0) differing.add(0);
+  const records = ourRecords(index, kind, differing, personalKey);
+  const wanted = [...differing].sort((a, b) => a - b);
+  return wanted.map((bucket, i) =>
+    encodeBucket({
+      clusterId,
+      kind,
+      index: bucket,
+      records: (records.get(bucket) ?? []).map(wireRecord),
+      position,
+      last: i === wanted.length - 1,
+    }),
+  );
+}
+
+function ourSums(index: SourceIndex, kind: Kind, personalKey: string): readonly Uint8Array[] {
+  if (!isPersonal({ kind })) return index.buckets(kind);
+  const own = index.get(personalKey);
+  const empty = new Uint8Array(16);
+  return Array.from({ length: 256 }, (_, i) => (own !== undefined && bucketOf(own.key) === i ? own.hash : empty));
+}
+
+function ourRecords(
+  index: SourceIndex,
+  kind: Kind,
+  wanted: ReadonlySet<number>,
+  personalKey: string,
+): ReadonlyMap<number, readonly HashedRecord[]> {
+  if (!isPersonal({ kind })) return index.bucketRecords(kind, wanted);
+  const own = index.get(personalKey);
+  return new Map(own === undefined ? [] : [[bucketOf(own.key), [own]]]);
+}

@@ -1,0 +1,164 @@
+/**
+ * One client at one source: what it must be sent next.
+ *
+ *   Waiting ──► Snapshot ──► Live        nothing in memory, or too long away
+ *   Waiting ──► Live                     resumed by `have`
+ *   any     ──► Behind ──► Waiting       the client knows more than this server: the source is withheld
+ *
+ * `next` gives one message at a time, so that a slow client costs a number, never a queue.
+ */
+import type { Buckets, Kind, Position, SourcePosition } from "@isthmus/proto";
+import { type SourceIndex, sameBytes } from "@isthmus/records";
+import { bucketMessages } from "./bucket-exchange.js";
+import { encodeMark } from "./messages.js";
+import type { Snapshot, SourceEncoder } from "./source-encoder.js";
+
+export type CursorPhase =
+  | { readonly is: "Waiting" }
+  | { readonly is: "Behind"; readonly floor: Position }
+  | { readonly is: "Snapshot"; readonly snapshot: Snapshot; readonly sent: number }
+  | { readonly is: "Live"; readonly seq: number; readonly position: Position };
+
+export interface CursorOptions {
+  readonly clusterId: number;
+  /** Key of the client's own node configuration. */
+  readonly personalKey: string;
+  /** As said in Hello; absent for a source that the client did not name. */
+  readonly client: SourcePosition | undefined;
+}
+
+export interface CursorModules {
+  readonly index: SourceIndex;
+  readonly encoder: SourceEncoder;
+  /** A first sync may begin: false when too many run at once. */
+  readonly mayBegin: () => boolean;
+}
+
+export interface Message {
+  readonly bytes: Buffer;
+  /** Set for content: when it was observed, 0 = unknown. */
+  readonly observedMicros?: number;
+  readonly to?: Position;
+}
+
+export interface Cursor {
+  readonly phase: CursorPhase;
+  /** "refused": a first sync may not begin now. Undefined: nothing to send. */
+  next(): Message | "refused" | undefined;
+  /** The source was read again for a client that knew more, or another store. */
+  caughtUp(): void;
+  /** A Mark with the next chance. */
+  mark(): void;
+  /** Answers with the buckets that differ. */
+  buckets(asked: Buckets): void;
+}
+
+const MAX_EXCHANGES = 16;
+
+export function createCursor(options: CursorOptions, { index, encoder, mayBegin }: CursorModules): Cursor {
+  const { clusterId, personalKey } = options;
+  let phase: CursorPhase = { is: "Waiting" };
+  /** The store of the floor was looked for and not found: the floor no longer counts. */
+  let forgotten: Position | undefined;
+  let mustMark = false;
+  const asked = new Map<Kind, Buckets>();
+  let exchange: Buffer[] = [];
+
+  /** Waiting -> Behind | Snapshot | Live */
+  function begin(): "refused" | undefined {
+    if (index.announced === undefined) return undefined;
+    const floor = options.client?.floor;
+    if (floor !== undefined && floor !== forgotten) {
+      const known = index.since(floor);
+      if (known === "behind" || known === "other-store") {
+        phase = { is: "Behind", floor };
+        return undefined;
+      }
+    }
+    const have = options.client?.have;
+    const since = have === undefined ? undefined : index.since(have);
+    if (have !== undefined && since !== undefined && typeof since !== "string") {
+      phase = { is: "Live", seq: since.fromSeq, position: have };
+      mustMark = true;
+      return undefined;
+    }
+    return beginSnapshot();
+  }
+
+  /** Waiting | Live -> Snapshot */
+  function beginSnapshot(): "refused" | undefined {
+    const snapshot = encoder.snapshot();
+    if (snapshot === undefined) return undefined;
+    if (!mayBegin()) return "refused";
+    phase = { is: "Snapshot", snapshot, sent: 0 };
+    return undefined;
+  }
+
+  /** Snapshot -> Live, with the last chunk. */
+  function snapshotChunk({ snapshot, sent }: CursorPhase & { is: "Snapshot" }): Message {
+    const chunk = snapshot.chunks[sent];
+    if (chunk !== undefined) {
+      phase = { is: "Snapshot", snapshot, sent: sent + 1 };
+      return { bytes: chunk };
+    }
+    phase = { is: "Live", seq: snapshot.seq, position: snapshot.to };
+    mustMark = true;
+    return { bytes: encoder.lastChunk(snapshot, personalKey), to: snapshot.to };
+  }
+
+  function live({ seq, position }: CursorPhase & { is: "Live" }): Message | "refused" | undefined {
+    const waiting = exchange.shift();
+    if (waiting !== undefined) return { bytes: waiting };
+    if (seq !== index.seq) return delta(seq, position);
+    const [first] = asked.values();
+    if (first !== undefined) {
+      asked.delete(first.kind);
+      exchange = bucketMessages(index, first, position, personalKey);
+      return live({ is: "Live", seq, position });
+    }
+    if (!mustMark) return undefined;
+    mustMark = false;
+    return { bytes: encodeMark(clusterId, position, encoder.sums(personalKey)) };
+  }
+
+  function delta(seq: number, position: Position): Message | "refused" | undefined {
+    const shared = encoder.delta(seq, position);
+    if (shared === undefined) {
+      const refused = beginSnapshot();
+      return refused ?? (phase.is === "Snapshot" ? snapshotChunk(phase) : undefined);
+    }
+    const personal = shared.personal.has(personalKey);
+    const bytes = personal ? encoder.personalDelta(shared, position, personalKey) : shared.bytes;
+    // Content that is for others only moves the cursor, not the client's position.
+    phase = { is: "Live", seq: shared.toSeq, position: bytes === undefined ? position : shared.to };
+    if (bytes === undefined) return live(phase);
+    return { bytes, observedMicros: shared.observedMicros, to: shared.to };
+  }
+
+  return {
+    get phase() {
+      return phase;
+    },
+    next() {
+      if (phase.is === "Waiting") {
+        const refused = begin();
+        if (refused !== undefined) return refused;
+      }
+      if (phase.is === "Snapshot") return snapshotChunk(phase);
+      return phase.is === "Live" ? live(phase) : undefined;
+    },
+    caughtUp() {
+      if (phase.is !== "Behind") return;
+      const { floor } = phase;
+      const now = index.announced;
+      if (now !== undefined && !sameBytes(now.storeId, floor.storeId)) forgotten = floor;
+      phase = { is: "Waiting" };
+    },
+    mark() {
+      mustMark = true;
+    },
+    buckets(request) {
+      if (asked.size < MAX_EXCHANGES) asked.set(request.kind, request);
+    },
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * One agent's stream: a cursor per source, the own cluster first, and what the agent asks.
+ *
+ * Driven from outside: `pump` writes until there is nothing or the stream is full. It never queues content.
+ */
+import type { Buckets, Hello } from "@isthmus/proto";
+import { nodeConfigKey } from "@isthmus/records";
+import { type Cursor, createCursor } from "./cursor.js";
+import { encodeRemoved, encodeState } from "./messages.js";
+import type { SnapshotGate } from "./snapshot-gate.js";
+import type { SourceEncoder } from "./source-encoder.js";
+import type { StreamSource } from "./stream-source.js";
+
+/** Why a session ends itself: with a time to come back. */
+export interface Leaving {
+  readonly retryAfterMs: number;
+  readonly reason: string;
+}
+
+export interface SessionModules {
+  /** False when the stream is full; `pump` is called again when it has drained. */
+  readonly write: (bytes: Buffer) => boolean;
+  readonly encoderOf: (source: StreamSource) => SourceEncoder;
+  readonly gate: SnapshotGate;
+  readonly leave: (leaving: Leaving) => void;
+  readonly onSent: (source: StreamSource, message: { readonly observedMicros?: number; readonly to?: unknown }) => void;
+  readonly onBehind: (source: StreamSource) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Session {
+  readonly hello: Hello;
+  addSource(source: StreamSource): void;
+  removeSource(source: StreamSource): void;
+  /** Clusters that the agent holds and that no source here is: they were removed. */
+  removeUnknown(known: ReadonlySet<number>): void;
+  pump(): void;
+  /** Status and ages of a source; and a Mark where content went out since the last. */
+  tellState(source: StreamSource): void;
+  mark(): void;
+  buckets(asked: Buckets): void;
+  close(): void;
+}
+
+interface Slot {
+  readonly source: StreamSource;
+  readonly cursor: Cursor;
+  behind: boolean;
+  markedSeq: number;
+}
+
+export function createSession(hello: Hello, modules: SessionModules): Session {
+  const personalKey = nodeConfigKey(hello.node);
+  const slots = new Map<number, Slot>();
+  const control: Buffer[] = [];
+  const told = new Set<number>();
+  let blocked = false;
+  let closed = false;
+
+  function write(bytes: Buffer): void {
+    if (!modules.write(bytes)) blocked = true;
+  }
+
+  function stateOf({ source, behind }: Slot): Buffer {
+    const { clusterId, cluster } = source;
+    return encodeState({ clusterId, cluster, behind, ...source.state() });
+  }
+
+  /** The client knows more than we do: say so, read the source again, then look again. */
+  function withhold(slot: Slot): void {
+    const phase = slot.cursor.phase;
+    if (phase.is !== "Behind" || slot.behind) return;
+    slot.behind = true;
+    control.push(stateOf(slot));
+    modules.onBehind(slot.source);
+    slot.source.catchUp(phase.floor, modules.signal).then(
+      () => {
+        if (closed || slots.get(slot.source.clusterId) !== slot) return;
+        slot.behind = false;
+        slot.cursor.caughtUp();
+        control.push(stateOf(slot));
+        pump();
+      },
+      () => undefined,
+    );
+  }
+
+  function pumpSlot(slot: Slot): boolean {
+    while (!blocked && !closed) {
+      const message = slot.cursor.next();
+      if (message === "refused") {
+        modules.leave({ retryAfterMs: 500 + Math.random() * 1500, reason: "too many first syncs at once" });
+        return false;
+      }
+      if (message === undefined) break;
+      write(message.bytes);
+      if (message.to !== undefined || message.observedMicros !== undefined) modules.onSent(slot.source, message);
+    }
+    withhold(slot);
+    return !blocked && !closed;
+  }
+
+  function pump(): void {
+    blocked = false;
+    for (;;) {
+      for (let bytes = control.shift(); bytes !== undefined && !closed; bytes = control.shift()) {
+        write(bytes);
+        if (blocked) return;
+      }
+      for (const slot of slots.values()) if (!pumpSlot(slot)) return;
+      if ([...slots.values()].every(({ cursor }) => cursor.phase.is !== "Snapshot")) modules.gate.release(hello);
+      if (control.length === 0 || closed) return;
+    }
+  }
+
+  return {
+    hello,
+    addSource(source) {
+      const { clusterId } = source;
+      const client = hello.sources.find((each) => each.clusterId === clusterId);
+      const cursor = createCursor(
+        { clusterId, personalKey, client },
+        { index: source.index, encoder: modules.encoderOf(source), mayBegin: () => modules.gate.take(hello) },
+      );
+      const slot = { source, cursor, behind: false, markedSeq: -1 };
+      slots.set(clusterId, slot);
+      control.push(stateOf(slot));
+    },
+    removeSource({ clusterId, cluster }) {
+      slots.delete(clusterId);
+      control.push(encodeRemoved(clusterId, cluster));
+    },
+    removeUnknown(known) {
+      for (const { clusterId } of hello.sources) {
+        if (clusterId === 0 || known.has(clusterId) || told.has(clusterId)) continue;
+        told.add(clusterId);
+        control.push(encodeRemoved(clusterId, ""));
+      }
+    },
+    pump() {
+      if (!closed) pump();
+    },
+    tellState(source) {
+      const slot = slots.get(source.clusterId);
+      // A full stream hears the latest state when it has drained, not each of them.
+      if (slot !== undefined && control.length < 2 * slots.size + 2) control.push(stateOf(slot));
+    },
+    mark() {
+      for (const slot of slots.values()) {
+        const { phase } = slot.cursor;
+        if (phase.is !== "Live" || phase.seq === slot.markedSeq) continue;
+        slot.markedSeq = phase.seq;
+        slot.cursor.mark();
+      }
+    },
+    buckets(asked) {
+      slots.get(asked.clusterId)?.cursor.buckets(asked);
+    },
+    close() {
+      closed = true;
+      modules.gate.release(hello);
+    },
+  };
+}

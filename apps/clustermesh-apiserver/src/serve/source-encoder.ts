@@ -1,0 +1,149 @@
+/**
+ * The bytes of one source for all its clients: snapshots and deltas are encoded once and shared.
+ *
+ * A client differs from the others only in its node's configuration, which no shared chunk holds. The snapshot is kept
+ * while clients begin at it and the index can still say what came after; deltas only while they reach the tail.
+ */
+import type { Batch, Kind, KindSum, Position } from "@isthmus/proto";
+import { type HashedRecord, type IndexDelta, KINDS, type SourceIndex } from "@isthmus/records";
+import { encodeBatch, isPersonal, wireRecord } from "./messages.js";
+
+/** A first sync as of `seq`; the chunk with `last` is the client's own. */
+export interface Snapshot {
+  readonly seq: number;
+  readonly to: Position;
+  readonly chunks: readonly Buffer[];
+}
+
+export interface SharedDelta {
+  readonly toSeq: number;
+  readonly to: Position;
+  readonly observedMicros: number;
+  /** Undefined: nothing in it is for everyone. */
+  readonly bytes: Buffer | undefined;
+  /** Personal records that it holds. */
+  readonly personal: ReadonlySet<string>;
+  readonly delta: IndexDelta;
+}
+
+export interface SourceEncoder {
+  /** Undefined before the index knows anything. */
+  snapshot(): Snapshot | undefined;
+  /** What a client at `seq` and `from` must get; undefined when the index does not reach back. */
+  delta(seq: number, from: Position): SharedDelta | undefined;
+  /** The same, with one client's personal records in it. */
+  personalDelta(shared: SharedDelta, from: Position, key: string): Buffer;
+  /** The last chunk of a first sync. */
+  lastChunk(snapshot: Snapshot, key: string): Buffer;
+  /** Sums as one client must hold them. */
+  sums(key: string): KindSum[];
+  /** Called now and then: lets go of a snapshot that nobody began at since the last call. */
+  trim(): void;
+}
+
+const CHUNK_RECORDS = 256;
+const CHUNK_BYTES = 64 << 10;
+const MAX_SNAPSHOT_LAG = 2000;
+
+export function createSourceEncoder(clusterId: number, index: SourceIndex): SourceEncoder {
+  let kept: Snapshot | undefined;
+  let used = false;
+  let deltas = new Map<string, SharedDelta>();
+  let deltasAt = -1;
+
+  function build(to: Position): Snapshot {
+    const chunks: Buffer[] = [];
+    let upserts: HashedRecord[] = [];
+    let bytes = 0;
+    const cut = () => {
+      if (upserts.length > 0) chunks.push(encodeBatch(batch(to, { upserts })));
+      upserts = [];
+      bytes = 0;
+    };
+    for (const record of index.records()) {
+      if (isPersonal(record)) continue;
+      upserts.push(record);
+      bytes += record.key.length + record.value.length;
+      if (upserts.length >= CHUNK_RECORDS || bytes >= CHUNK_BYTES) cut();
+    }
+    cut();
+    return { seq: index.seq, to, chunks };
+  }
+
+  function batch(to: Position, parts: Partial<Pick<IndexDelta, "upserts" | "deletes" | "observedMicros">>): Batch {
+    return {
+      clusterId,
+      from: undefined,
+      to,
+      upserts: (parts.upserts ?? []).map(wireRecord),
+      deletes: (parts.deletes ?? []).map(({ kind, key }) => ({ kind, key })),
+      observedUs: BigInt(parts.observedMicros ?? 0),
+      last: false,
+    };
+  }
+
+  return {
+    snapshot() {
+      const to = index.announced;
+      if (to === undefined) return undefined;
+      used = true;
+      const usable =
+        kept !== undefined && index.seq - kept.seq <= MAX_SNAPSHOT_LAG && index.after(kept.seq) !== undefined;
+      if (!usable || kept === undefined) kept = build(to);
+      return kept;
+    },
+    delta(seq, from) {
+      if (deltasAt !== index.seq) deltas = new Map();
+      deltasAt = index.seq;
+      const id = `${seq}/${positionText(from)}/${positionText(index.announced)}`;
+      const known = deltas.get(id);
+      if (known !== undefined) return known;
+      const delta = index.after(seq);
+      if (delta === undefined) return undefined;
+      const shared = share(delta, from);
+      deltas.set(id, shared);
+      return shared;
+    },
+    personalDelta({ delta }, from, key) {
+      const mine = (record: { readonly kind: Kind; readonly key: string }) => !isPersonal(record) || record.key === key;
+      const { upserts, deletes, observedMicros } = delta;
+      const parts = { upserts: upserts.filter(mine), deletes: deletes.filter(mine), observedMicros };
+      return encodeBatch({ ...batch(delta.position, parts), from });
+    },
+    lastChunk(snapshot, key) {
+      const own = index.get(key);
+      return encodeBatch({ ...batch(snapshot.to, own === undefined ? {} : { upserts: [own] }), last: true });
+    },
+    trim() {
+      if (!used) kept = undefined;
+      used = false;
+      deltas = new Map();
+    },
+    sums(key) {
+      const own = index.get(key);
+      return index.sums(KINDS).map((sum) => {
+        if (!isPersonal(sum)) return sum;
+        return {
+          ...sum,
+          count: own === undefined ? 0 : 1,
+          sum: own === undefined ? Buffer.alloc(16) : Buffer.from(own.hash),
+        };
+      });
+    },
+  };
+
+  function share(delta: IndexDelta, from: Position): SharedDelta {
+    const upserts = delta.upserts.filter((record) => !isPersonal(record));
+    const deletes = delta.deletes.filter((record) => !isPersonal(record));
+    const personal = [...delta.upserts, ...delta.deletes].filter(isPersonal).map(({ key }) => key);
+    const { observedMicros, position, toSeq } = delta;
+    const empty = upserts.length === 0 && deletes.length === 0;
+    const bytes = empty ? undefined : encodeBatch({ ...batch(position, { upserts, deletes, observedMicros }), from });
+    return { toSeq, to: position, observedMicros, bytes, personal: new Set(personal), delta };
+  }
+}
+
+export function positionText(position: Position | undefined): string {
+  if (position === undefined) return "";
+  return `${position.storeId.toString("hex")}:${position.revision}:${position.versions.join(",")}`;
+}

@@ -1,0 +1,214 @@
+/**
+ * All agents' sessions and all sources: who must be woken by what.
+ *
+ * A change of an index wakes every session once per turn of the event loop, however many changes came in it. State and
+ * Marks go out on a timer. A new stream of a node replaces its old one.
+ */
+import type { Clock } from "@isthmus/model";
+import type { Logger, Metrics } from "@isthmus/observe";
+import { LATENCY_BUCKETS_SECONDS } from "@isthmus/observe";
+import type { Ack, Hello, Position } from "@isthmus/proto";
+import type { AgentRegistry } from "./agent-registry.js";
+import { createSession, type Leaving, type Session } from "./session.js";
+import { createSnapshotGate } from "./snapshot-gate.js";
+import { createSourceEncoder, type SourceEncoder } from "./source-encoder.js";
+import type { StreamSource, StreamSources } from "./stream-source.js";
+
+export interface StreamHubOptions {
+  /** First syncs at once; more are sent away for a moment. */
+  readonly maxSnapshots: number;
+  readonly maxAgents: number;
+}
+
+export interface StreamHubModules {
+  readonly sources: StreamSources;
+  readonly agents: AgentRegistry;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** The stream as the hub needs it. */
+export interface AgentStream {
+  write(bytes: Buffer): boolean;
+  /** Ends it with a GoAway. */
+  goAway(leaving: Leaving): void;
+}
+
+export interface AgentHandle {
+  drained(): void;
+  ack(ack: Ack): void;
+  readonly session: Session;
+  closed(): void;
+}
+
+export interface StreamHub {
+  /** Undefined: no room, or leaving; a GoAway was sent. */
+  open(hello: Hello, stream: AgentStream): AgentHandle | undefined;
+  /** Sends every agent away, spread over `spreadMs`. */
+  drain(spreadMs: number): void;
+  readonly size: number;
+  close(): void;
+}
+
+const STATE_EVERY_MS = 5000;
+const MARK_EVERY_MS = 15_000;
+
+export function createStreamHub(options: StreamHubOptions, modules: StreamHubModules): StreamHub {
+  const { sources, agents, clock, metrics } = modules;
+  const gate = createSnapshotGate(options.maxSnapshots);
+  const encoders = new Map<StreamSource, SourceEncoder>();
+  const stops = new Map<StreamSource, () => void>();
+  const handles = new Map<string, AgentHandle & { readonly stream: AgentStream }>();
+  const lifetime = new AbortController();
+  let woken = false;
+  let draining = false;
+
+  const propagation = metrics.histogram(
+    "mesh_propagation_seconds",
+    "From the moment a change was observed by its cluster's apiserver to this stage",
+    ["stage", "source"],
+    LATENCY_BUCKETS_SECONDS,
+  );
+  const behind = metrics.counter("mesh_stream_behind_total", "Sources withheld from agents that knew more", ["source"]);
+  const away = metrics.counter("mesh_stream_goaway_total", "Agents sent away", ["reason"]);
+  metrics.gauge("mesh_stream_agents", "Agents connected", [], (gauge) => gauge.set(handles.size));
+  metrics.gauge("mesh_stream_snapshots_running", "First syncs running", [], (gauge) => gauge.set(gate.running));
+
+  function wake(): void {
+    if (woken) return;
+    woken = true;
+    setImmediate(() => {
+      woken = false;
+      for (const { session } of [...handles.values()]) session.pump();
+    });
+  }
+
+  function follow(source: StreamSource): void {
+    encoders.set(source, createSourceEncoder(source.clusterId, source.index));
+    const stopIndex = source.index.onChange(({ observedMicros }) => {
+      if (observedMicros > 0) observe("received", source, observedMicros);
+      wake();
+    });
+    const stopState = source.onState(() => {
+      for (const { session } of handles.values()) session.tellState(source);
+      wake();
+    });
+    stops.set(source, () => {
+      stopIndex();
+      stopState();
+    });
+  }
+
+  function observe(stage: string, source: StreamSource, observedMicros: number): void {
+    const seconds = Math.max(0, (clock.wallMicros() - observedMicros) / 1e6);
+    propagation.observe(seconds, { stage, source: source.cluster });
+  }
+
+  function knownClusters(): ReadonlySet<number> {
+    return new Set(sources.all.map(({ clusterId }) => clusterId));
+  }
+
+  const stopSources = sources.onChange(({ added, removed }) => {
+    if (added !== undefined) follow(added);
+    if (removed !== undefined) {
+      stops.get(removed)?.();
+      stops.delete(removed);
+      encoders.delete(removed);
+      agents.removedSource(removed.clusterId);
+    }
+    for (const { session } of handles.values()) {
+      if (added !== undefined) session.addSource(added);
+      if (removed !== undefined) session.removeSource(removed);
+      if (sources.complete) session.removeUnknown(knownClusters());
+    }
+    wake();
+  });
+  for (const source of sources.all) follow(source);
+
+  const states = setInterval(() => {
+    for (const { session } of handles.values()) for (const source of sources.all) session.tellState(source);
+    wake();
+  }, STATE_EVERY_MS);
+  const marks = setInterval(() => {
+    for (const encoder of encoders.values()) encoder.trim();
+    for (const { session } of handles.values()) session.mark();
+    wake();
+  }, MARK_EVERY_MS);
+
+  function sendAway(stream: AgentStream, leaving: Leaving): void {
+    away.add({ reason: leaving.reason });
+    stream.goAway(leaving);
+  }
+
+  function encoderOf(source: StreamSource): SourceEncoder {
+    const encoder = encoders.get(source) ?? createSourceEncoder(source.clusterId, source.index);
+    encoders.set(source, encoder);
+    return encoder;
+  }
+
+  return {
+    open(hello, stream) {
+      if (draining || handles.size >= options.maxAgents) {
+        const reason = draining ? "shutting down" : "too many agents";
+        sendAway(stream, { retryAfterMs: 200 + Math.random() * 1800, reason });
+        return undefined;
+      }
+      const { node } = hello;
+      const old = handles.get(node);
+      if (old !== undefined) sendAway(old.stream, { retryAfterMs: 1000, reason: "replaced by a newer stream" });
+      old?.closed();
+      const session = createSession(hello, {
+        write: (bytes) => stream.write(bytes),
+        encoderOf,
+        gate,
+        signal: lifetime.signal,
+        leave: (leaving) => sendAway(stream, leaving),
+        onBehind: (source) => behind.add({ source: source.cluster }),
+        onSent(source, { observedMicros, to }) {
+          if (to !== undefined) agents.sent(node, source.clusterId, to as Position);
+          if (observedMicros !== undefined && observedMicros > 0) observe("sent", source, observedMicros);
+        },
+      });
+      const handle = {
+        session,
+        stream,
+        drained: () => session.pump(),
+        ack(ack: Ack) {
+          for (const { clusterId, seconds } of agents.acked(node, ack)) {
+            const source = sources.all.find((each) => each.clusterId === clusterId);
+            if (source !== undefined && seconds >= 0)
+              propagation.observe(seconds, { stage: "applied", source: source.cluster });
+          }
+        },
+        closed() {
+          session.close();
+          if (handles.get(node) !== handle) return;
+          handles.delete(node);
+          agents.disconnected(node);
+        },
+      };
+      handles.set(node, handle);
+      agents.connected(node, hello.version);
+      for (const source of sources.all) session.addSource(source);
+      if (sources.complete) session.removeUnknown(knownClusters());
+      wake();
+      return handle;
+    },
+    drain(spreadMs) {
+      draining = true;
+      for (const { stream } of [...handles.values()])
+        sendAway(stream, { retryAfterMs: Math.random() * spreadMs, reason: "shutting down" });
+    },
+    get size() {
+      return handles.size;
+    },
+    close() {
+      clearInterval(states);
+      clearInterval(marks);
+      stopSources();
+      for (const stop of stops.values()) stop();
+      lifetime.abort();
+    },
+  };
+}

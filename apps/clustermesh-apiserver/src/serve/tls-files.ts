@@ -1,0 +1,82 @@
+/**
+ * The server's certificate, key and CA from a folder, read again when they change.
+ *
+ * A pair that does not fit together, or cannot be read, leaves the one in use and is logged.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createSecureContext } from "node:tls";
+import type { experimental } from "@grpc/grpc-js";
+import { MeshError } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+
+export interface TlsFiles extends experimental.CertificateProvider {
+  close(): void;
+}
+
+interface Loaded {
+  readonly ca: Buffer;
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
+}
+
+const EVERY_MS = 2000;
+
+/** Throws `TLS_FILES` when the first read fails. */
+export function watchTlsFiles(folder: string, log: Logger): TlsFiles {
+  const caListeners = new Set<experimental.CaCertificateUpdateListener>();
+  const identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
+  let current = load(folder);
+  let complaint = "";
+
+  const timer = setInterval(() => {
+    try {
+      const next = load(folder);
+      complaint = "";
+      if (same(current, next)) return;
+      current = next;
+      log.info("Certificates changed", { folder });
+      for (const listener of caListeners) listener({ caCertificate: next.ca });
+      for (const listener of identityListeners) listener(next);
+    } catch (error) {
+      const { message } = MeshError.from(error);
+      if (message !== complaint) log.warn("Certificates not taken", { folder, error });
+      complaint = message;
+    }
+  }, EVERY_MS);
+  timer.unref();
+
+  return {
+    addCaCertificateListener(listener) {
+      caListeners.add(listener);
+      listener({ caCertificate: current.ca });
+    },
+    removeCaCertificateListener: (listener) => void caListeners.delete(listener),
+    addIdentityCertificateListener(listener) {
+      identityListeners.add(listener);
+      listener(current);
+    },
+    removeIdentityCertificateListener: (listener) => void identityListeners.delete(listener),
+    close: () => clearInterval(timer),
+  };
+}
+
+function load(folder: string): Loaded {
+  try {
+    const [ca, certificate, privateKey] = ["ca.crt", "tls.crt", "tls.key"].map((name) =>
+      readFileSync(join(folder, name)),
+    );
+    if (ca === undefined || certificate === undefined || privateKey === undefined) throw new Error("a file is missing");
+    createSecureContext({ ca, cert: certificate, key: privateKey });
+    return { ca, certificate, privateKey };
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new MeshError({ code: "TLS_FILES", folder }, `Cannot use the certificates in "${folder}": ${reason}`, {
+      cause,
+    });
+  }
+}
+
+function same(a: Loaded, b: Loaded): boolean {
+  return a.ca.equals(b.ca) && a.certificate.equals(b.certificate) && a.privateKey.equals(b.privateKey);
+}
