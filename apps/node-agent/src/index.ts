@@ -1,1 +1,3 @@
-export {};
+export { createDatapath, type Datapath } from "./datapath/datapath.js";
+export { createDesiredState, type DesiredState } from "./desired/desired-state.js";
+export { desiredNode, nodeName } from "./desired/nodes.js";
