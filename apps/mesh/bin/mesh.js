@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// Starts the built CLI. Plain JavaScript, so that the link to it exists before anything is compiled.
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const main = join(here, "../dist/main.js");
+if (existsSync(main)) {
+  await import(main);
+} else {
+  process.stderr.write(`Cannot run mesh: it is not built. Run: npm run build (in ${join(here, "../../..")})\n`);
+  process.exitCode = 2;
+}

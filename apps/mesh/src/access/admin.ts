@@ -1,0 +1,126 @@
+/**
+ * The admin API of one cluster's clustermesh-apiserver.
+ *
+ * Way in: a short-lived token for mesh-system/mesh-cli by the kubeconfig's own credential; addresses from the MeshCluster's
+ * status; the server's CA from the ConfigMap mesh-config. Every failure is an ADMIN error whose sentence says what to look at.
+ */
+import { credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
+import { MeshError } from "@isthmus/model";
+import {
+  AdminClient,
+  type CheckStoreRequest,
+  type CheckStoreResponse,
+  type ListServicesRequest,
+  type ListServicesResponse,
+  type StatusResponse,
+} from "@isthmus/proto";
+import { CLI_ACCOUNT, MESH_NAMESPACE, readMeshConfig } from "./mesh-objects.js";
+
+export interface AdminApi {
+  status(): Promise<StatusResponse>;
+  listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
+  checkStore(request: CheckStoreRequest): Promise<CheckStoreResponse>;
+  close(): void;
+}
+
+const TOKEN_SECONDS = 600;
+const DEADLINE_MS = 5_000;
+const CHECK_DEADLINE_MS = 15_000;
+
+/** Throws ADMIN when the cluster does not say where its API is or the token is refused; nothing is dialled yet. */
+export async function openAdmin(client: KubeClient, cluster: MeshCluster): Promise<AdminApi> {
+  const name = cluster.metadata.name ?? "";
+  const config = await readMeshConfig(client);
+  const addresses = cluster.status?.adminServers ?? list(config?.["admin-servers"]);
+  const ca = config?.["admin-ca"];
+  if (addresses.length === 0 || ca === undefined) {
+    const missing =
+      ca === undefined ? `"admin-ca" in ConfigMap ${MESH_NAMESPACE}/mesh-config` : "admin servers in its status";
+    throw adminError(name, `MeshCluster "${name}" has no ${missing}; is clustermesh-apiserver running?`);
+  }
+  const { token } = await requestToken(client, MESH_NAMESPACE, CLI_ACCOUNT, TOKEN_SECONDS).catch((cause: unknown) => {
+    throw adminError(name, `no token for ${MESH_NAMESPACE}/${CLI_ACCOUNT}: ${(cause as Error).message}`, cause);
+  });
+  return createAdminApi({ name, addresses, ca, token });
+}
+
+export interface AdminOptions {
+  readonly name: string;
+  /** host:port, tried in this order. */
+  readonly addresses: readonly string[];
+  /** PEM. */
+  readonly ca: string;
+  readonly token: string;
+}
+
+export function createAdminApi({ name, addresses, ca, token }: AdminOptions): AdminApi {
+  const ssl = credentials.createSsl(Buffer.from(ca));
+  const clients = addresses.map((address) => ({ address, client: new AdminClient(address, ssl) }));
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${token}`);
+
+  /** The first server that answers. A refusal is an answer. */
+  async function ask<T>(
+    call: (client: AdminClient, deadline: Date, done: Callback<T>) => unknown,
+    ms: number,
+  ): Promise<T> {
+    const failures: string[] = [];
+    for (const { address, client } of clients) {
+      try {
+        return await new Promise<T>((resolve, reject) =>
+          call(client, new Date(Date.now() + ms), (error, answer) =>
+            error === null ? resolve(answer) : reject(error),
+          ),
+        );
+      } catch (thrown) {
+        const error = thrown as ServiceError;
+        if (error.code !== grpc.UNAVAILABLE && error.code !== grpc.DEADLINE_EXCEEDED) throw refused(name, error);
+        failures.push(`${address} (${short(error)})`);
+      }
+    }
+    throw adminError(
+      name,
+      `no server answers: ${failures.join(", ")}. Check that clustermesh-apiserver runs in "${name}" and that its admin port can be reached from here`,
+    );
+  }
+
+  return {
+    status: () => ask((client, deadline, done) => client.status({}, metadata, { deadline }, done), DEADLINE_MS),
+    listServices: (request) =>
+      ask((client, deadline, done) => client.listServices(request, metadata, { deadline }, done), DEADLINE_MS),
+    checkStore: (request) =>
+      ask((client, deadline, done) => client.checkStore(request, metadata, { deadline }, done), CHECK_DEADLINE_MS),
+    close() {
+      for (const { client } of clients) client.close();
+    },
+  };
+}
+
+type Callback<T> = (error: ServiceError | null, answer: T) => void;
+
+function refused(name: string, error: ServiceError): MeshError {
+  const hint =
+    error.code === grpc.UNAUTHENTICATED || error.code === grpc.PERMISSION_DENIED
+      ? `. Check the ServiceAccount ${MESH_NAMESPACE}/${CLI_ACCOUNT} and its ClusterRole (deploy/base)`
+      : "";
+  return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error);
+}
+
+function short(error: ServiceError): string {
+  if (error.code === grpc.DEADLINE_EXCEEDED) return "no answer in time";
+  return /ECONNREFUSED/.test(error.details) ? "connection refused" : error.details;
+}
+
+function adminError(cluster: string, why: string, cause?: unknown): MeshError<{ code: "ADMIN"; cluster: string }> {
+  return new MeshError({ code: "ADMIN", cluster }, `Cannot ask the admin API of cluster "${cluster}": ${why}`, {
+    cause,
+  });
+}
+
+function list(text: string | undefined): readonly string[] {
+  return (text ?? "")
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}

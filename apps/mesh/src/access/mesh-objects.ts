@@ -1,0 +1,29 @@
+/** The objects of the mesh in one cluster. */
+import { CONFIG_MAPS, type KubeClient, type KubeConfigMap, MESH_CLUSTERS, type MeshCluster } from "@isthmus/kube";
+import { MeshError } from "@isthmus/model";
+
+export const MESH_NAMESPACE = "mesh-system";
+export const CLI_ACCOUNT = "mesh-cli";
+export const CONFIG_NAME = "mesh-config";
+
+/** The cluster's own object, undefined when the mesh is not installed. Throws MESH_CLUSTERS when there are several. */
+export async function readMeshCluster(client: KubeClient, signal?: AbortSignal): Promise<MeshCluster | undefined> {
+  const all = await client.list<MeshCluster>(MESH_CLUSTERS, signal === undefined ? {} : { signal }).catch(noSuchKind);
+  if (all.length <= 1) return all[0];
+  const names = all.map(({ metadata }) => metadata.name ?? "").sort();
+  throw new MeshError(
+    { code: "MESH_CLUSTERS", names },
+    `Cannot tell which MeshCluster is this cluster: ${names.join(", ")}`,
+  );
+}
+
+/** The settings that the CLI needs; undefined without the ConfigMap. */
+export async function readMeshConfig(client: KubeClient): Promise<Readonly<Record<string, string>> | undefined> {
+  return (await client.get<KubeConfigMap>(CONFIG_MAPS, CONFIG_NAME, { namespace: MESH_NAMESPACE }))?.data;
+}
+
+/** A kind that is not installed has no objects. */
+export function noSuchKind(thrown: unknown): [] {
+  if (thrown instanceof MeshError && (thrown.data as { status?: number }).status === 404) return [];
+  throw thrown;
+}

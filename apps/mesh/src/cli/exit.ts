@@ -1,0 +1,13 @@
+/** Exit codes: 0 as asked, 1 a finding, 2 the command line or the machine, 3 time is up. */
+import { MeshError } from "@isthmus/model";
+
+export type ExitCode = 0 | 1 | 2 | 3;
+
+export function usageError(sentence: string): MeshError<{ code: "USAGE" }> {
+  return new MeshError({ code: "USAGE" }, sentence);
+}
+
+export function exitCodeOf(error: MeshError): ExitCode {
+  if (error.code === "USAGE" || error.code === "KUBE_CONFIG" || error.code === "STORE_FILE") return 2;
+  return error.code === "TIMEOUT" ? 3 : 1;
+}

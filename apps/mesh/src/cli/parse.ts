@@ -1,0 +1,66 @@
+/** A command's part of the command line → `Input`. Every refusal is a USAGE error that names the word. */
+import { parseArgs } from "node:util";
+import type { Command, Input, Option } from "./command.js";
+import { usageError } from "./exit.js";
+
+export const HELP: Option = { name: "help", short: "h", summary: "show this help" };
+
+export function parseInput(command: Command, argv: readonly string[]): Input {
+  if (command.raw === true) return input({}, argv);
+  const parsed = parse([...command.options, HELP], argv);
+  if (command.args === undefined && parsed.positionals.length > 0)
+    throw usageError(`Cannot use "${parsed.positionals[0]}": mesh ${command.path.join(" ")} takes no arguments`);
+  return input(parsed.values, parsed.positionals);
+}
+
+type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+
+function parse(options: readonly Option[], argv: readonly string[]): { values: Values; positionals: string[] } {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      strict: true,
+      options: Object.fromEntries(
+        options.map(({ name, short, value, multiple }) => [
+          name,
+          {
+            type: value === undefined ? "boolean" : "string",
+            multiple: multiple === true,
+            ...(short === undefined ? {} : { short }),
+          } as const,
+        ]),
+      ),
+    });
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? (thrown.message.split(/\. To specify|\n/)[0] ?? "") : String(thrown);
+    throw usageError(`Cannot read the command line: ${reason.replaceAll("'", '"')}`);
+  }
+}
+
+function input(values: Values, args: readonly string[]): Input {
+  const list = (name: string) => [values[name] ?? []].flat().map(String);
+  return {
+    args,
+    flag: (name) => values[name] === true,
+    value: (name) => list(name).at(-1),
+    values: (name) => list(name).flatMap((value) => value.split(",").filter((part) => part !== "")),
+  };
+}
+
+/** Milliseconds of `90s`, `2m`, `1h`, `500ms`. */
+export function parseDuration(text: string, option: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
+  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? ""];
+  if (match === null || unit === undefined)
+    throw usageError(`Cannot use "${text}" for --${option}: write a duration such as 90s or 2m`);
+  return Number(match[1]) * unit;
+}
+
+/** The value of `-o`, one of `formats`; the first one when absent. */
+export function outputFormat<F extends string>(value: string | undefined, formats: readonly [F, ...F[]]): F {
+  if (value === undefined) return formats[0];
+  const found = formats.find((format) => format === value);
+  if (found !== undefined) return found;
+  throw usageError(`Cannot write output as "${value}": choose from ${formats.join(", ")}`);
+}

@@ -1,0 +1,51 @@
+/** One command line → one exit code. Throws nothing: an error is a sentence on stderr. */
+import { MeshError } from "@isthmus/model";
+import { COMMANDS } from "../commands/index.js";
+import { exitCodeOf, usageError } from "./exit.js";
+import { commandHelp, overview } from "./help.js";
+import type { Io } from "./io.js";
+import { parseInput } from "./parse.js";
+
+export async function runMesh(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    return await dispatch(argv, io);
+  } catch (thrown) {
+    const error = MeshError.from(thrown);
+    io.err(`${error.message}\n`);
+    if (io.env["MESH_DEBUG"] !== undefined) io.err(`${(error.cause as Error | undefined)?.stack ?? error.stack}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+async function dispatch(argv: readonly string[], io: Io): Promise<number> {
+  const command = COMMANDS.find(({ path }) => path.every((word, i) => argv[i] === word));
+  if (command === undefined) return general(argv, io);
+  const rest = argv.slice(command.path.length);
+  if (command.raw !== true && rest.slice(0, until(rest, "--")).some((word) => word === "--help" || word === "-h")) {
+    io.out(commandHelp(command));
+    return 0;
+  }
+  return command.run(parseInput(command, rest), io);
+}
+
+/** No command: help when asked for, otherwise help as an error. */
+async function general(argv: readonly string[], io: Io): Promise<number> {
+  const words = argv.filter((word) => !word.startsWith("-"));
+  const nouns = COMMANDS.filter(({ path }) => words.length > 0 && words.every((word, i) => path[i] === word));
+  const helpAsked = argv.some((word) => word === "--help" || word === "-h" || word === "help");
+  if (argv.includes("--version")) return dispatch(["version"], io);
+  if (words.length > 0 && words[0] !== "help" && nouns.length === 0)
+    throw usageError(`Cannot run "mesh ${words.join(" ")}": there is no such command; see mesh --help`);
+  const text = overview(nouns.length > 0 ? nouns : COMMANDS);
+  if (!helpAsked) {
+    io.err(text);
+    return 2;
+  }
+  io.out(text);
+  return 0;
+}
+
+function until(words: readonly string[], end: string): number {
+  const index = words.indexOf(end);
+  return index === -1 ? words.length : index;
+}

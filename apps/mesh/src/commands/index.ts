@@ -1,0 +1,9 @@
+/** Every command, in the order of the help. */
+import type { Command } from "../cli/command.js";
+import { version } from "./cli/version.js";
+import { connect } from "./cluster/connect.js";
+import { status } from "./cluster/status.js";
+import { lab } from "./lab/lab.js";
+import { serviceList } from "./service/list.js";
+
+export const COMMANDS: readonly Command[] = [connect, status, serviceList, lab, version];

@@ -1,0 +1,15 @@
+import type { Command } from "../../cli/command.js";
+
+export const lab: Command = {
+  path: ["lab"],
+  args: "VERB",
+  summary: "real clusters on this machine without Docker: mesh lab --help",
+  options: [],
+  examples: [],
+  raw: true,
+  async run(input, io) {
+    // Loaded only when asked for: the lab needs root and Linux, the rest of the CLI does not.
+    const { runLab } = await import("@isthmus/lab");
+    return runLab(input.args, { ...io, env: { ...io.env } });
+  },
+};

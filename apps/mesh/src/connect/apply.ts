@@ -1,0 +1,30 @@
+/** Does the steps of a plan, one after another, and tells of each when it is true. Stops at the first that fails. */
+import { type KubeClient, MESH_CLUSTERS, MESH_PEERS } from "@isthmus/kube";
+import type { Store } from "@isthmus/kvstore";
+import type { Step } from "./plan.js";
+import { makeStoreUser } from "./store-users.js";
+
+export interface ApplyPorts {
+  readonly client: (context: string) => KubeClient;
+  /** The store with the owner's credential. */
+  readonly store: Store;
+  /** Path of the store file. */
+  readonly storeFile: string;
+  readonly onDone: (step: Step) => void;
+}
+
+const MANAGER = "mesh-connect";
+
+export async function applySteps(steps: readonly Step[], ports: ApplyPorts): Promise<void> {
+  for (const step of steps) {
+    if (step.action !== "keep") await applyStep(step, ports);
+    ports.onDone(step);
+  }
+}
+
+/** Server-side apply without force: a field that GitOps or a person holds is a refusal, not a tug of war. */
+async function applyStep(step: Step, { client, store, storeFile }: ApplyPorts): Promise<void> {
+  if (step.type === "user") return makeStoreUser(store, storeFile, step.cluster, step.id);
+  const resource = step.type === "store" ? MESH_CLUSTERS : MESH_PEERS;
+  await client(step.context).apply(resource, step.object, { manager: MANAGER });
+}

@@ -1,0 +1,59 @@
+/** The store: reachable from here and from every cluster, and checking who writes. */
+import type { Finding } from "../../output/findings.js";
+import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
+import type { StoreFacts } from "../store-facts.js";
+
+const GROUP = "store";
+
+export function checkStore(clusters: readonly ClusterFacts[], store: StoreFacts): readonly Finding[] {
+  return [...fromHere(store), ...clusters.flatMap(fromCluster), ...auth(store)];
+}
+
+function fromHere({ endpoints }: StoreFacts): Finding[] {
+  const dead = endpoints.filter(({ problem }) => problem !== undefined);
+  const alive = endpoints.length - dead.length;
+  if (dead.length === 0)
+    return [{ group: GROUP, status: "ok", subject: "from here", message: reached(alive, endpoints.length) }];
+  // One of several members down is what a store is made for; it is still told.
+  return dead.map(({ endpoint, problem }) => ({
+    group: GROUP,
+    status: alive === 0 ? "fail" : "unknown",
+    subject: "from here",
+    message: `${endpoint}: ${problem}`,
+    fix: "check the address and the credentials in the store file, and that etcd runs",
+  }));
+}
+
+function fromCluster({ context, unreachable, cluster, store }: ClusterFacts): Finding[] {
+  if (unreachable !== undefined || cluster === undefined) return [];
+  const subject = `from ${cluster.metadata.name ?? context}`;
+  if (isUnknown(store)) return [{ group: GROUP, status: "unknown", subject, message: store.unknown }];
+  const dead = store.filter(({ reachable }) => !reachable);
+  const alive = store.length - dead.length;
+  if (dead.length === 0) return [{ group: GROUP, status: "ok", subject, message: reached(alive, store.length) }];
+  return dead.map(({ endpoint, message }) => ({
+    group: GROUP,
+    status: alive === 0 ? "fail" : "unknown",
+    subject,
+    message: `${endpoint}: ${message}`,
+    fix: `open the way from the nodes of "${cluster.metadata.name}" to ${endpoint}`,
+  }));
+}
+
+function auth({ auth: state }: StoreFacts): Finding[] {
+  if (isUnknown(state)) return [{ group: GROUP, status: "unknown", subject: "users", message: state.unknown }];
+  if (state.enabled) return [{ group: GROUP, status: "ok", subject: "users", message: "the store checks who writes" }];
+  return [
+    {
+      group: GROUP,
+      status: "fail",
+      subject: "users",
+      message: "the store lets anyone write: authentication is off",
+      fix: "as its owner: etcdctl user add root --no-password && etcdctl user grant-role root root && etcdctl auth enable",
+    },
+  ];
+}
+
+function reached(alive: number, all: number): string {
+  return `${alive} of ${all} endpoints answer`;
+}

@@ -1,0 +1,107 @@
+/** What `mesh connect` must know of one cluster before it decides anything. Gathering never throws: what fails is a fact. */
+import { setTimeout as delay } from "node:timers/promises";
+import { type KubeClient, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
+import { MeshError } from "@isthmus/model";
+import type { StoreEndpointReport } from "@isthmus/proto";
+import { type AdminApi, openAdmin } from "../access/admin.js";
+import type { Context } from "../access/context.js";
+import { noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
+import { missingPermissions } from "./permissions.js";
+
+export interface ClusterFacts {
+  readonly context: string;
+  /** Why the Kubernetes API does not answer; then nothing else is known. */
+  readonly unreachable?: string;
+  /** `v1.34.4` */
+  readonly kubernetes: string;
+  /** `patch meshclusters.mesh.isthmus.io`, …; what this kubeconfig may not do. */
+  readonly missing: readonly string[] | Unknown;
+  /** Undefined when there is none, or when several make it a guess (`clusterProblem`). */
+  readonly cluster?: MeshCluster;
+  readonly clusterProblem?: string;
+  readonly peers: readonly MeshPeer[];
+  /** The store as this cluster's apiserver sees it. */
+  readonly store: readonly StoreEndpointReport[] | Unknown;
+}
+
+/** It could not be told, and why. */
+export interface Unknown {
+  readonly unknown: string;
+}
+
+export function isUnknown<T extends object>(value: T | Unknown): value is Unknown {
+  return "unknown" in value;
+}
+
+export interface GatherOptions {
+  readonly endpoints: readonly string[];
+  /** PEM of the store's CA. */
+  readonly ca: string;
+  /** How long to wait for a new apiserver's MeshCluster and certificate request. */
+  readonly patienceMs: number;
+  readonly admin?: (client: KubeClient, cluster: MeshCluster) => Promise<AdminApi>;
+}
+
+export async function gatherCluster(context: Context, options: GatherOptions): Promise<ClusterFacts> {
+  const { client, name } = context;
+  const bare = { context: name, kubernetes: "", missing: [], peers: [], store: { unknown: "it was not asked" } };
+  try {
+    const version = await client.transport.json<{ gitVersion?: string }>({
+      method: "GET",
+      path: "/version",
+      timeoutMs: 5000,
+    });
+    const [missing, found, peers] = await Promise.all([
+      missingPermissions(client).catch(unknown),
+      settledCluster(client, options.patienceMs),
+      client.list<MeshPeer>(MESH_PEERS).catch(noSuchKind),
+    ]);
+    const store =
+      found.cluster === undefined
+        ? { unknown: "it has no MeshCluster" }
+        : await askStore(client, found.cluster, options);
+    return { context: name, kubernetes: version.gitVersion ?? "", missing, ...found, peers, store };
+  } catch (thrown) {
+    return { ...bare, unreachable: MeshError.from(thrown).message };
+  }
+}
+
+/** The MeshCluster once it holds a certificate request; as it is when patience is over. */
+async function settledCluster(
+  client: KubeClient,
+  patienceMs: number,
+): Promise<Pick<ClusterFacts, "cluster" | "clusterProblem">> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      const cluster = await readMeshCluster(client);
+      const settled = cluster?.status?.storeRequest !== undefined;
+      if (settled || performance.now() >= deadline) return cluster === undefined ? {} : { cluster };
+    } catch (thrown) {
+      if (!(thrown instanceof MeshError) || thrown.code !== "MESH_CLUSTERS") throw thrown;
+      return { clusterProblem: thrown.message };
+    }
+    await delay(250);
+  }
+}
+
+async function askStore(
+  client: KubeClient,
+  cluster: MeshCluster,
+  { endpoints, ca, admin = openAdmin }: GatherOptions,
+): Promise<ClusterFacts["store"]> {
+  try {
+    const api = await admin(client, cluster);
+    try {
+      return (await api.checkStore({ endpoints: [...endpoints], ca })).endpoints;
+    } finally {
+      api.close();
+    }
+  } catch (thrown) {
+    return unknown(thrown);
+  }
+}
+
+function unknown(thrown: unknown): Unknown {
+  return { unknown: MeshError.from(thrown).message };
+}

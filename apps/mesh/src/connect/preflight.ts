@@ -1,0 +1,29 @@
+/**
+ * Everything that can be wrong before `mesh connect` writes: facts in, findings out, in a fixed order.
+ *
+ * A "fail" stops connect; "cannot tell" does not, since the facts may be hidden from whoever asks and not from the mesh.
+ */
+import type { Finding } from "../output/findings.js";
+import { checkClusters } from "./checks/clusters.js";
+import { checkNames } from "./checks/names.js";
+import { checkRanges } from "./checks/ranges.js";
+import { checkStore } from "./checks/store.js";
+import { checkVersions } from "./checks/versions.js";
+import type { ClusterFacts } from "./cluster-facts.js";
+import type { StoreFacts } from "./store-facts.js";
+
+export interface PreflightFacts {
+  readonly clusters: readonly ClusterFacts[];
+  readonly store: StoreFacts;
+  readonly cliVersion: string;
+}
+
+export function preflight({ clusters, store, cliVersion }: PreflightFacts): readonly Finding[] {
+  return [
+    ...checkClusters(clusters),
+    ...checkNames(clusters, store),
+    ...checkRanges(clusters),
+    ...checkStore(clusters, store),
+    ...checkVersions(clusters, cliVersion),
+  ];
+}

@@ -1,0 +1,47 @@
+/** What connect did or would do, for people and for scripts. */
+import { stringify } from "yaml";
+import type { Finding } from "../output/findings.js";
+import { table } from "../output/table.js";
+import type { Step } from "./plan.js";
+
+export interface ConnectResult {
+  readonly dryRun: boolean;
+  /** All steps are true now. */
+  readonly connected: boolean;
+  readonly changed: boolean;
+  readonly findings: readonly Finding[];
+  readonly changes: readonly Change[];
+}
+
+export interface Change {
+  readonly cluster: string;
+  readonly object: string;
+  readonly action: "create" | "update" | "keep";
+  readonly done: boolean;
+}
+
+export function toChange(step: Step, done: boolean): Change {
+  return { cluster: step.cluster, object: objectOf(step), action: step.action, done };
+}
+
+export function changesTable(changes: readonly Change[]): string {
+  const word = ({ action, done }: Change) =>
+    action === "keep" ? "unchanged" : done ? `${action}d` : `would ${action}`;
+  return table(
+    changes.map((change) => [change.cluster, change.object, word(change)]),
+    ["CLUSTER", "OBJECT", "ACTION"],
+  );
+}
+
+/** The declarative twin: what connect writes, one document per object, the context in a comment. */
+export function manifests(steps: readonly Step[]): string {
+  return steps
+    .flatMap((step) => (step.type === "user" ? [] : [`# context: ${step.context}\n${stringify(step.object)}`]))
+    .join("---\n");
+}
+
+function objectOf(step: Step): string {
+  if (step.type === "user") return `user "${step.cluster}" in the store`;
+  if (step.type === "store") return `MeshCluster/${step.cluster} spec.store`;
+  return `MeshPeer/${step.object.metadata.name}`;
+}

@@ -1,0 +1,64 @@
+/** What the owner's credential sees of the store. Gathering never throws: what fails is a fact. */
+import { authEnabled, createStore, type Store } from "@isthmus/kvstore";
+import { MeshError } from "@isthmus/model";
+import { ClusterClaim } from "@isthmus/proto";
+import type { Unknown } from "./cluster-facts.js";
+import type { StoreFile } from "./store-file.js";
+
+export interface StoreFacts {
+  /** `problem`: why it does not answer from here. */
+  readonly endpoints: readonly { readonly endpoint: string; readonly problem?: string }[];
+  /** Whether the store checks who writes. */
+  readonly auth: { readonly enabled: boolean } | Unknown;
+  /** Cluster id → who claimed it. */
+  readonly claims: ReadonlyMap<number, { readonly name: string; readonly uid: string }> | Unknown;
+}
+
+const CLAIMS = "/mesh/v1/ids/";
+
+/** The store with the owner's credential. */
+export function openStore(file: StoreFile, endpoints: readonly string[] = file.endpoints): Store {
+  const { certificate, key, authority } = file;
+  return createStore({ endpoints, ca: authority.certificate, certificate, key });
+}
+
+export async function gatherStore(file: StoreFile): Promise<StoreFacts> {
+  const endpoints = await Promise.all(file.endpoints.map((endpoint) => reach(file, endpoint)));
+  const alive = endpoints.filter(({ problem }) => problem === undefined).map(({ endpoint }) => endpoint);
+  if (alive.length === 0) {
+    const nobody = { unknown: "no endpoint of the store answers" };
+    return { endpoints, auth: nobody, claims: nobody };
+  }
+  return using(openStore(file, alive), async (store) => ({
+    endpoints,
+    auth: await authEnabled(store).then((enabled) => ({ enabled }), unknown),
+    claims: await readClaims(store).catch(unknown),
+  }));
+}
+
+async function reach(file: StoreFile, endpoint: string): Promise<StoreFacts["endpoints"][number]> {
+  const answer = await using(openStore(file, [endpoint]), (store) => store.get(CLAIMS).catch(unknown));
+  return "unknown" in answer ? { endpoint, problem: answer.unknown } : { endpoint };
+}
+
+async function readClaims(store: Store): Promise<Map<number, { name: string; uid: string }>> {
+  const claims = new Map<number, { name: string; uid: string }>();
+  for await (const page of store.list(CLAIMS))
+    for (const { key, value } of page.entries) {
+      const { name, uid } = ClusterClaim.decode(value);
+      claims.set(Number(key.slice(CLAIMS.length)), { name, uid });
+    }
+  return claims;
+}
+
+async function using<T>(store: Store, work: (store: Store) => Promise<T>): Promise<T> {
+  try {
+    return await work(store);
+  } finally {
+    store.close();
+  }
+}
+
+function unknown(thrown: unknown): Unknown {
+  return { unknown: MeshError.from(thrown).message };
+}

@@ -1,0 +1,42 @@
+/** A cluster's way into the store: its certificate, signed from its request, and whether an existing one still serves. */
+import type { MeshCluster, StoreSpec } from "@isthmus/kube";
+import { MeshError } from "@isthmus/model";
+import { readCertificate, requestPublicKey, signedBy, signRequest } from "@isthmus/pki";
+import type { StoreFile } from "./store-file.js";
+
+const DAYS = 365;
+
+/** Signs the cluster's request; the common name is the cluster's name or the request is refused. */
+export async function signStore(cluster: MeshCluster, file: StoreFile): Promise<StoreSpec> {
+  const cn = cluster.metadata.name ?? "";
+  const certificate = await signRequest(file.authority, requestOf(cluster), { cn, usages: ["client"], days: DAYS });
+  return { endpoints: file.endpoints, ca: file.authority.certificate, certificate };
+}
+
+/** True when endpoints and CA are the store file's and the certificate is for the requested key with a third of its life left. */
+export function keepsStore(cluster: MeshCluster, have: StoreSpec, file: StoreFile, now: Date): boolean {
+  if ([...have.endpoints].sort().join() !== [...file.endpoints].sort().join()) return false;
+  if (have.ca.trim() !== file.authority.certificate.trim()) return false;
+  try {
+    const { cn, notBefore, notAfter, publicKey } = readCertificate(have.certificate);
+    const life = notAfter.getTime() - notBefore.getTime();
+    return (
+      cn === cluster.metadata.name &&
+      signedBy(have.certificate, file.authority.certificate) &&
+      Buffer.from(publicKey).equals(requestPublicKey(requestOf(cluster))) &&
+      notAfter.getTime() - now.getTime() > life / 3
+    );
+  } catch {
+    return false;
+  }
+}
+
+function requestOf(cluster: MeshCluster): string {
+  const request = cluster.status?.storeRequest;
+  if (request !== undefined) return request;
+  const name = cluster.metadata.name ?? "";
+  throw new MeshError(
+    { code: "STORE_REQUEST", cluster: name },
+    `Cannot sign for cluster "${name}": it holds no certificate request`,
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * `users.json` beside the store file: which users the store has. A wiped store has none and lets anyone write, so its owner
+ * makes them again from this file before it opens the store.
+ *
+ *   {"users": [{"name": "east", "id": 1}, …]}   sorted by name
+ */
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { MeshError } from "@isthmus/model";
+
+export interface StoreUser {
+  /** Cluster name = common name of its certificate. */
+  readonly name: string;
+  readonly id: number;
+}
+
+export function usersFile(storeFile: string): string {
+  return join(dirname(storeFile), "users.json");
+}
+
+/** Empty without the file. Throws USERS_FILE when it holds something else. */
+export async function readUsers(path: string): Promise<readonly StoreUser[]> {
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return '{"users": []}';
+    throw usersError(path, error);
+  });
+  try {
+    const { users } = JSON.parse(text) as { users: StoreUser[] };
+    return users.map(({ name, id }) => ({ name, id }));
+  } catch (cause) {
+    throw usersError(path, cause);
+  }
+}
+
+/** Adds or corrects one user; false when the file says so already. */
+export async function rememberUser(path: string, user: StoreUser): Promise<boolean> {
+  const users = await readUsers(path);
+  if (users.some(({ name, id }) => name === user.name && id === user.id)) return false;
+  const next = [...users.filter(({ name }) => name !== user.name), user].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, `${JSON.stringify({ users: next }, null, 2)}\n`);
+  await rename(temporary, path);
+  return true;
+}
+
+function usersError(path: string, cause: unknown): MeshError<{ code: "USERS_FILE"; path: string }> {
+  return new MeshError({ code: "USERS_FILE", path }, `Cannot read users file "${path}"`, { cause });
+}

@@ -1,0 +1,38 @@
+/** Findings of checks, and their text: grouped, each failed one with what to do. */
+import type { Io } from "../cli/io.js";
+
+export interface Finding {
+  /** Group: "clusters", "store", … */
+  readonly group: string;
+  /** unknown: it cannot be told, and why is in the message. */
+  readonly status: "ok" | "fail" | "unknown";
+  /** What it is about: a cluster, an endpoint, a pair. */
+  readonly subject: string;
+  readonly message: string;
+  /** What to do; with every "fail", and where something can be done about "unknown". */
+  readonly fix?: string;
+}
+
+const WORDS = { ok: "ok", fail: "fail", unknown: "cannot tell" } as const;
+const COLORS = { ok: "\u001b[32m", fail: "\u001b[31m", unknown: "\u001b[33m" } as const;
+const WIDTH = 11;
+
+export function findingsText(findings: readonly Finding[], { color }: Pick<Io, "color">): string {
+  const groups = [...new Set(findings.map(({ group }) => group))];
+  return groups
+    .map(
+      (group) =>
+        `${group}\n${findings
+          .filter((one) => one.group === group)
+          .map((one) => line(one, color))
+          .join("")}`,
+    )
+    .join("");
+}
+
+function line({ status, subject, message, fix }: Finding, color: boolean): string {
+  const word = WORDS[status].padEnd(WIDTH);
+  const shown = color ? `${COLORS[status]}${word}\u001b[0m` : word;
+  const todo = fix === undefined ? "" : `  ${"".padEnd(WIDTH)}  to do: ${fix}\n`;
+  return `  ${shown}  ${subject}: ${message}\n${todo}`;
+}

@@ -1,0 +1,18 @@
+/** Columns aligned with spaces, two between them; no trailing blanks. An empty cell is empty, also in the middle. */
+export function table(rows: readonly (readonly string[])[], header?: readonly string[]): string {
+  const all = header === undefined ? rows : [header, ...rows];
+  const widths: number[] = [];
+  for (const row of all)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  return all
+    .map(
+      (row) =>
+        `${row
+          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+          .join("  ")
+          .trimEnd()}\n`,
+    )
+    .join("");
+}

@@ -1,0 +1,24 @@
+/** The stable JSON of a frontend. */
+import { Affinity, type FrontendReport } from "@isthmus/proto";
+import { backendsInUse, frontendText } from "./render.js";
+
+const AFFINITIES: Readonly<Record<number, string>> = {
+  [Affinity.AFFINITY_NONE]: "none",
+  [Affinity.AFFINITY_LOCAL]: "local",
+  [Affinity.AFFINITY_REMOTE]: "remote",
+};
+
+export function frontendJson(frontend: FrontendReport): object {
+  const { service, portName, global, affinity, tiers, status, notes } = frontend;
+  return {
+    service,
+    frontend: frontendText(frontend),
+    portName,
+    global,
+    affinity: AFFINITIES[affinity] ?? "none",
+    backends: backendsInUse(frontend),
+    tiers: tiers.map(({ active, clusters }) => ({ active, clusters })),
+    status,
+    notes,
+  };
+}

@@ -1,0 +1,153 @@
+/**
+ * What the clusters report → one row per hop of a change's journey, each judged by itself.
+ *
+ *   publish  a cluster's Kubernetes → its apiserver → the store
+ *   read     the store → another cluster's apiserver
+ *   apply    an apiserver → the agents of its nodes: their kernels hold it
+ *
+ * A hop is ok when it is fresh *and* in sync; "connected" alone is not asked.
+ */
+import type { AgentReport, AgentSource, SourceReport, StatusResponse } from "@isthmus/proto";
+import { age, hex } from "../output/units.js";
+import type { ClusterView } from "./collect.js";
+
+/** Three missed beats of 5 s. */
+export const STALE_MS = 15_000;
+/** A change that an agent has not applied for this long is a finding. */
+export const SLOW_MS = 5_000;
+
+export interface Hop {
+  readonly from: string;
+  readonly to: string;
+  readonly hop: "publish" | "read" | "apply";
+  readonly ok: boolean;
+  readonly state: string;
+  /** Milliseconds since the last sign of life; absent where there is none to measure. */
+  readonly ageMs?: number;
+  /** Hexadecimal; positions of different stores are not comparable. */
+  readonly storeId?: string;
+  /** Revision up to which it is known to be done. */
+  readonly position?: bigint;
+  /** For people: `0 pending`, `3 revisions`, `0 ms`. */
+  readonly lag: string;
+  /** What is wrong, one sentence; absent when ok. */
+  readonly problem?: string;
+  readonly nodes?: readonly NodeHop[];
+}
+
+export interface NodeHop {
+  readonly node: string;
+  readonly connected: boolean;
+  readonly inSync: boolean;
+  readonly position: bigint;
+  readonly lagMs: number;
+  readonly lastPropagationMs: number;
+}
+
+/** Hops of one cluster: what it publishes, what it reads of each peer, what its agents hold. */
+export function hopsOf(view: ClusterView, all: readonly ClusterView[]): readonly Hop[] {
+  const { report, cluster } = view;
+  if (report === undefined) return [];
+  const reads = view.peers.map((peer) => readHop(view, peer, report, all));
+  const applies = view.peers.map((peer) =>
+    applyHop(peer.name, cluster, report, (source) => source.clusterId === peer.id),
+  );
+  const own = applyHop(cluster, cluster, report, ({ clusterId }) => clusterId === 0 || clusterId === report.clusterId);
+  return [...publishHop(view, report), ...reads, own, ...applies];
+}
+
+/** A cluster without peers publishes to nobody. */
+function publishHop({ cluster, peers }: ClusterView, report: StatusResponse): Hop[] {
+  const { publisher } = report;
+  if (peers.length === 0 && (publisher === undefined || publisher.state === "Off")) return [];
+  const state = publisher?.state ?? "Off";
+  const ageMs = publisher?.beatAgeMs ?? 0;
+  const problem = first(
+    state !== "Live" && `it does not publish: ${publisher?.message || state}`,
+    ageMs > STALE_MS && `its last beat in the store is ${age(ageMs)} old`,
+    report.kubeAgeMs > STALE_MS && `it has not heard from its Kubernetes API for ${age(report.kubeAgeMs)}`,
+  );
+  return [
+    {
+      ...{ from: cluster, to: "store", hop: "publish", state, lag: `${publisher?.pending ?? 0} pending` },
+      ...(publisher === undefined ? {} : { ageMs, position: publisher.revision, storeId: hex(publisher.storeId) }),
+      ...verdict(problem),
+    },
+  ];
+}
+
+function readHop(
+  view: ClusterView,
+  peer: { name: string; id: number },
+  report: StatusResponse,
+  all: readonly ClusterView[],
+): Hop {
+  const row = { from: peer.name, to: view.cluster, hop: "read" } as const;
+  const source = report.sources.find(({ clusterId, cluster }) => clusterId === peer.id || cluster === peer.name);
+  if (source === undefined)
+    return { ...row, state: "Missing", lag: "", ...verdict("its apiserver does not know this peer yet") };
+  const problem = first(
+    source.state !== "InSync" && `it is ${source.state}${source.message === "" ? "" : `: ${source.message}`}`,
+    source.beatAgeMs > STALE_MS && `the last beat is ${age(source.beatAgeMs)} old`,
+  );
+  return {
+    ...row,
+    state: source.state,
+    ageMs: source.beatAgeMs,
+    storeId: hex(source.storeId),
+    position: source.revision,
+    lag: revisionsBehind(source, all.find(({ cluster }) => cluster === peer.name)?.report),
+    ...verdict(problem),
+  };
+}
+
+/** Of the newest revision that the publisher itself reports; unknown when it cannot be asked or wrote to another store. */
+function revisionsBehind(source: SourceReport, from: StatusResponse | undefined): string {
+  const publisher = from?.publisher;
+  if (publisher === undefined || hex(publisher.storeId) !== hex(source.storeId)) return "cannot tell";
+  const behind = publisher.revision > source.revision ? publisher.revision - source.revision : 0n;
+  return `${behind} revision${behind === 1n ? "" : "s"}`;
+}
+
+function applyHop(from: string, to: string, report: StatusResponse, isSource: (source: AgentSource) => boolean): Hop {
+  const nodes = report.agents.map((agent) => nodeHop(agent, agent.sources.find(isSource)));
+  const good = nodes.filter(({ connected, inSync }) => connected && inSync);
+  const slowest = Math.max(0, ...nodes.map(({ lagMs }) => lagMs));
+  const bad = nodes
+    .filter((node) => !good.includes(node))
+    .map(({ node, connected }) => `${node} ${connected ? "is not in sync" : "is not connected"}`);
+  const problem = first(
+    nodes.length === 0 && "no agent has connected",
+    bad.length > 0 && `agents: ${bad.join(", ")}`,
+    slowest > SLOW_MS && `the slowest agent is ${age(slowest)} behind`,
+  );
+  const positions = nodes.map(({ position }) => position);
+  const lowest = positions.reduce<bigint | undefined>(
+    (low, next) => (low === undefined || next < low ? next : low),
+    undefined,
+  );
+  return {
+    ...{ from, to, hop: "apply", state: `${good.length}/${nodes.length} in sync`, lag: `${slowest} ms`, nodes },
+    ...(lowest === undefined || from === to ? {} : { position: lowest }),
+    ...verdict(problem),
+  };
+}
+
+function nodeHop(agent: AgentReport, source: AgentSource | undefined): NodeHop {
+  return {
+    node: agent.node,
+    connected: agent.connected,
+    inSync: source?.inSync ?? false,
+    position: source?.appliedRevision ?? 0n,
+    lagMs: source?.lagMs ?? 0,
+    lastPropagationMs: source?.lastPropagationMs ?? 0,
+  };
+}
+
+function verdict(problem: string | undefined): { readonly ok: boolean; readonly problem?: string } {
+  return problem === undefined ? { ok: true } : { ok: false, problem };
+}
+
+function first(...problems: readonly (string | false)[]): string | undefined {
+  return problems.find((problem): problem is string => problem !== false);
+}

@@ -1,0 +1,15 @@
+/** `mesh status` as a table: one row per hop, columns that stay put. */
+import { table } from "../output/table.js";
+import { age } from "../output/units.js";
+import type { Hop } from "./hops.js";
+
+const HEADER = ["FROM", "TO", "HOP", "STATE", "FRESH", "POSITION", "LAG", "STATUS"];
+
+export function hopsTable(hops: readonly Hop[]): string {
+  return table(hops.map(row), HEADER);
+}
+
+function row({ from, to, hop, state, ageMs, position, lag, ok }: Hop): readonly string[] {
+  const fresh = ageMs === undefined ? "-" : `${age(ageMs)} ago`;
+  return [from, to, hop, state, fresh, position === undefined ? "-" : String(position), lag || "-", ok ? "ok" : "fail"];
+}
