@@ -28,6 +28,8 @@ const modules: ManagedProcessModules = {
 const context: LabContext = { plan, paths, inputs, hierarchies, processes, modules };
 const progress = createProgress(createExplain(processes));
 
+progress.follow((event) => console.error(JSON.stringify(event)));
+
 await rm(paths.socket, { force: true });
 createLabServer(createLabService(context), progress).listen(paths.socket);
 process.on("SIGTERM", () => lifetime.abort());

@@ -4,6 +4,7 @@
  * In: a kubeconfig context. Out: decoded JSON; a status other than 2xx is `undefined` for GET and an error otherwise.
  */
 import { Agent, request } from "node:https";
+import { MeshError } from "@isthmus/model";
 import type { KubeContext } from "../pki/kubeconfig.js";
 import { labError } from "../plan/errors.js";
 
@@ -11,6 +12,8 @@ export interface KubeApi {
   /** Body of a 2xx answer; undefined for any other status, and while nobody answers. */
   get(path: string): Promise<unknown>;
   post(path: string, body: unknown): Promise<unknown>;
+  /** Why a GET does not answer 2xx; undefined when it does. */
+  refusal(path: string): Promise<string | undefined>;
   close(): void;
 }
 
@@ -33,8 +36,25 @@ export function createKubeApi(context: KubeContext): KubeApi {
         `Cannot POST "${path}": ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`,
       );
     },
+    async refusal(path) {
+      try {
+        const answer = await send("GET", path);
+        return answer.status < 300 ? undefined : `${answer.status} ${failingLines(answer.body)}`;
+      } catch (error) {
+        return MeshError.from(error).message;
+      }
+    },
     close: () => agent.destroy(),
   };
+}
+
+/** Of a health endpoint's list: what is not "[+]… ok". */
+function failingLines(body: unknown): string {
+  const lines = (typeof body === "string" ? body : JSON.stringify(body)).split("\n");
+  return lines
+    .filter((line) => !line.startsWith("[+]"))
+    .join(" ")
+    .slice(0, 300);
 }
 
 interface Answer {

@@ -6,6 +6,8 @@ export interface WaitOptions {
   readonly timeoutMs: number;
   readonly everyMs?: number;
   readonly signal?: AbortSignal;
+  /** What is still in the way, for the sentence when time is up. */
+  readonly reason?: () => string;
 }
 
 /** Resolves with the first value that is neither undefined nor false. */
@@ -20,7 +22,9 @@ export async function waitFor<T>(
     const value = await look();
     if (value !== undefined && value !== false) return value;
     if (systemClock.now() > deadline) {
-      throw labError("TIMEOUT", `Waited ${Math.round(options.timeoutMs / 1000)} s in vain for ${what}`);
+      const reason = options.reason?.() ?? "";
+      const seconds = Math.round(options.timeoutMs / 1000);
+      throw labError("TIMEOUT", `Waited ${seconds} s in vain for ${what}${reason === "" ? "" : `: ${reason}`}`);
     }
     await systemClock.delay(options.everyMs ?? 50, options.signal);
   }

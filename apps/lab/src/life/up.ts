@@ -118,7 +118,7 @@ async function startSupervisor(record: LabRecord, paths: LabPaths): Promise<void
 
 async function followUntilReady(name: string, say: (sentence: string) => void, signal?: AbortSignal): Promise<void> {
   const startMs = systemClock.now();
-  const last = await createLabClient(name, labPaths(name).socket).follow((event) => say(sentenceOf(event)), signal);
+  const last = await createLabClient(name, labPaths(name).socket).follow((event) => tell(event, say), signal);
   if (last.type === "failed") {
     const log = last.log === "" ? "" : `\n${last.log}`;
     throw labError("STEP_FAILED", `Cannot bring lab "${name}" up: step "${last.step}" failed: ${last.sentence}${log}`);
@@ -126,7 +126,8 @@ async function followUntilReady(name: string, say: (sentence: string) => void, s
   say(`Lab "${name}" is ready after ${((systemClock.now() - startMs) / 1000).toFixed(1)} s`);
 }
 
-function sentenceOf(event: ProgressEvent): string {
+function tell(event: ProgressEvent, say: (sentence: string) => void): void {
+  if (event.type === "note" || event.type === "begin") return;
   const at = `${(event.atMs / 1000).toFixed(1).padStart(6)} s`;
-  return event.type === "ready" ? `${at}  ready` : `${at}  ${event.step}: ${event.type}`;
+  say(event.type === "ready" ? `${at}  ready` : `${at}  ${event.step}: ${event.type}`);
 }

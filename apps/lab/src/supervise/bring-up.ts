@@ -69,8 +69,7 @@ async function bringUpCluster(
     `kube-apiserver ${cluster.name}`,
     async () => {
       await Promise.all(started);
-      const look = async () => (await api.get("/readyz")) !== undefined;
-      await waitFor(`the API server of "${cluster.name}"`, look, { timeoutMs: READY_TIMEOUT_MS, everyMs: 100, signal });
+      await waitForApi(api, cluster, progress, signal);
     },
     `kube-apiserver.${cluster.name}`,
   );
@@ -124,6 +123,18 @@ async function startMesh(
   );
   const agents = cluster.nodes.map((node) => start(context, nodeAgent(context, programs, cluster, node)));
   await Promise.all([...agents, start(context, meshApiServer(context, programs, cluster, granted))]);
+}
+
+async function waitForApi(api: KubeApi, cluster: ClusterPlan, progress: Progress, signal: AbortSignal): Promise<void> {
+  let reason: string | undefined;
+  const look = async () => {
+    const before = reason;
+    reason = await api.refusal("/readyz");
+    if (reason !== undefined && reason !== before) progress.note(`kube-apiserver ${cluster.name}`, reason);
+    return reason === undefined;
+  };
+  const what = `the API server of "${cluster.name}"`;
+  await waitFor(what, look, { timeoutMs: READY_TIMEOUT_MS, everyMs: 100, signal, reason: () => reason ?? "" });
 }
 
 /** Ready and without taints; in a bare lab: registered, with a range for pods. */

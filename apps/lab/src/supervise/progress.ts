@@ -4,6 +4,8 @@ import { MeshError, systemClock } from "@isthmus/model";
 export type ProgressEvent =
   | { readonly type: "begin"; readonly step: string; readonly atMs: number }
   | { readonly type: "done"; readonly step: string; readonly atMs: number }
+  /** What a step still waits for; only in the supervisor's own log. */
+  | { readonly type: "note"; readonly step: string; readonly atMs: number; readonly text: string }
   /** `log`: end of the log of the process at fault; "" when there is none. */
   | {
       readonly type: "failed";
@@ -17,6 +19,7 @@ export type ProgressEvent =
 export interface Progress {
   /** Runs one step; a failure is recorded once and thrown on. `processId`: whose log to show when it fails. */
   step<T>(name: string, work: () => Promise<T>, processId?: string): Promise<T>;
+  note(step: string, text: string): void;
   ready(): void;
   /** All events so far, then each new one; returns how to stop. */
   follow(listener: (event: ProgressEvent) => void): () => void;
@@ -56,6 +59,7 @@ export function createProgress(explain: Explain): Progress {
         throw error;
       }
     },
+    note: (step, text) => emit({ type: "note", step, atMs: now(), text }),
     ready: () => emit({ type: "ready", atMs: now() }),
     follow(listener) {
       for (const event of events) listener(event);
