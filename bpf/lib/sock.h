@@ -44,9 +44,14 @@ static __always_inline void set_peer(struct peer *peer, const void *addr, __be16
 	peer->port = port;
 }
 
-static __always_inline bool has_services(__u32 proto)
+#define IPPROTO_MPTCP 262
+
+/* The protocol of the Services that a socket can dial; PROTO_ANY = none. */
+static __always_inline __u8 service_proto(__u32 proto)
 {
-	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP;
+	if (proto == IPPROTO_MPTCP) /* TCP to everybody who does not speak it */
+		return PROTO_TCP;
+	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP ? proto : PROTO_ANY;
 }
 
 /* A backend of the service, or NULL. */
@@ -66,10 +71,11 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
 	struct sock_row dialled = {.vip_port = dest->port}, *kept;
 	const struct backend_row *backend;
 	struct frontend_row frontend;
+	__u8 proto = service_proto(ctx->protocol);
 
-	if (!has_services(ctx->protocol))
+	if (proto == PROTO_ANY)
 		return METRIC_NONE;
-	if (!frontend_find(dest, ctx->protocol, &frontend)) {
+	if (!frontend_find(dest, proto, &frontend)) {
 		bpf_sk_storage_delete(&mesh_sock_v1, ctx->sk);
 		return METRIC_NONE;
 	}
@@ -91,15 +97,25 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
 	return METRIC_CONNECT;
 }
 
-/* The backend this socket kept for the VIP, unless it is gone, down, or was chosen for another service. */
+/*
+ * The backend this socket kept for the VIP, unless it is gone, down, or was chosen for another service. Read as one
+ * word: an evicted entry's memory is another entry's at once.
+ */
 static __always_inline const struct backend_row *sticky_lookup(const struct udp_sticky_key *key, __u32 service)
 {
-	const struct udp_sticky_row *sticky = bpf_map_lookup_elem(&mesh_udp_sticky_v1, key);
+	union {
+		__u64 word;
+		struct udp_sticky_row row;
+	} sticky;
+	const __u64 *found = bpf_map_lookup_elem(&mesh_udp_sticky_v1, key);
 	const struct backend_row *backend;
 
-	if (!sticky || sticky->service != service)
+	if (!found)
 		return NULL;
-	backend = backend_lookup(sticky->backend);
+	sticky.word = READ_ONCE(*found);
+	if (sticky.row.service != service)
+		return NULL;
+	backend = backend_lookup(sticky.row.backend);
 	return backend && backend_rank(backend) < RANK_DOWN ? backend : NULL;
 }
 

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Opens and uses sockets on request, in a cgroup of choice: `sockets.py [CGROUP]`.
+
+One JSON object a line on stdin, one on stdout: {"op": ..., ...} -> {"ok": value} or {"error": "ECONNREFUSED"}.
+Sockets are numbered. Servers answer with their own name: TCP on accept, UDP as "name:data".
+"""
+import errno
+import json
+import os
+import socket
+import sys
+import threading
+
+SOCKETS = {}
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+def serve_tcp(server, name):
+    while True:
+        client, _ = server.accept()
+        with client:
+            client.sendall(name.encode())
+
+
+def serve_udp(server, name):
+    while True:
+        data, sender = server.recvfrom(2048)
+        server.sendto(name.encode() + b":" + data, sender)
+
+
+def server(proto, family, host, name):
+    listening = socket.socket(FAMILIES[family], TYPES[proto])
+    listening.bind((host, 0))
+    if proto == "tcp":
+        listening.listen(128)
+    target = serve_tcp if proto == "tcp" else serve_udp
+    threading.Thread(target=target, args=(listening, name), daemon=True).start()
+    return listening.getsockname()[1]
+
+
+def open_socket(proto, family):
+    made = socket.socket(FAMILIES[family], TYPES[proto])
+    made.settimeout(5)
+    SOCKETS[made.fileno()] = made
+    return made.fileno()
+
+
+def connect(sock, host, port):
+    SOCKETS[sock].connect((host, port))
+
+
+def sendto(sock, host, port, data):
+    return SOCKETS[sock].sendto(data.encode(), (host, port))
+
+
+def send(sock, data):
+    return SOCKETS[sock].send(data.encode())
+
+
+def receive(sock):
+    data, sender = SOCKETS[sock].recvfrom(2048)
+    return {"data": data.decode(), "from": list(sender)[:2] if sender else None}
+
+
+def peer(sock):
+    return list(SOCKETS[sock].getpeername())[:2]
+
+
+def close(sock):
+    SOCKETS.pop(sock).close()
+
+
+def dial(host, port, count, family):
+    """Connects `count` times, one after another; who answered how often."""
+    answers = {}
+    for _ in range(count):
+        with socket.socket(FAMILIES[family], socket.SOCK_STREAM) as client:
+            client.settimeout(5)
+            client.connect((host, port))
+            name = client.recv(100).decode()
+            answers[name] = answers.get(name, 0) + 1
+    return answers
+
+
+OPS = {f.__name__: f for f in (server, open_socket, connect, sendto, send, receive, peer, close, dial)}
+
+
+def answer(request):
+    try:
+        return {"ok": OPS[request.pop("op")](**request)}
+    except TimeoutError:
+        return {"error": "TIMEOUT"}
+    except OSError as error:
+        return {"error": errno.errorcode.get(error.errno, str(error))}
+
+
+def main():
+    if len(sys.argv) > 1:
+        with open(os.path.join(sys.argv[1], "cgroup.procs"), "w") as procs:
+            procs.write(str(os.getpid()))
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+main()

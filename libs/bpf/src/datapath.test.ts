@@ -1,0 +1,145 @@
+/** Opening, adopting, refusing and removing a node's datapath. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { MAP_NAMES, openDatapath, removePins } from "./index.js";
+import { MapFlag, MapType } from "./kernel-constants.js";
+import { native } from "./native.js";
+import { startNode } from "./testing/node.js";
+import { frontend } from "./testing/writer.js";
+
+async function setUp(t: TestContext) {
+  const node = await startNode("datapath");
+  t.after(() => node.remove());
+  return node;
+}
+
+test("maps, tables and links survive the agent and are adopted, not made anew", async (t) => {
+  const node = await setUp(t);
+  await node.datapath.frontends.insert(new Map([frontend("10.96.0.1", 80, 6, 7)]));
+  node.datapath.floors.storeWord32(4095, 0, 2);
+  await node.datapath.tables.addSegment();
+  node.datapath.tables.segments[1]?.writeBody(5, Uint8Array.of(1, 2, 3, 4));
+  const ids = () => [...node.datapath.programs.values()].map(({ id }) => id);
+  const before = ids();
+  await node.reopen();
+  assert.equal((await node.datapath.frontends.load()).size, 1);
+  assert.deepEqual(node.datapath.floors.read(4095).subarray(0, 4), Uint8Array.of(2, 0, 0, 0));
+  assert.equal(node.datapath.tables.segments.length, 2);
+  assert.deepEqual(node.datapath.tables.segments[1]?.read(5).subarray(0, 4), Uint8Array.of(1, 2, 3, 4));
+  assert.ok(
+    ids().every((id) => !before.includes(id)),
+    "the programs are new ones",
+  );
+});
+
+test("a second agent on the node is refused, and may start when the first has gone", async (t) => {
+  const node = await setUp(t);
+  await assert.rejects(openDatapath(node.options), {
+    code: "DATAPATH_LOCKED",
+    message: `Cannot use the maps in "${node.options.bpffs}": another agent on this node has them; stop it first`,
+  });
+  await node.reopen();
+});
+
+test("a pin of a foreign layout is refused by name, and with what to do", async (t) => {
+  const node = await setUp(t);
+  node.datapath.close();
+  const path = join(node.options.bpffs, MAP_NAMES.backends);
+  rmSync(path);
+  const spec = { type: MapType.Array, keySize: 4, valueSize: 40, maxEntries: 1024, flags: MapFlag.Mappable };
+  const foreign = native().mapCreate({ ...spec, name: "foreign" });
+  native().pin(foreign, path);
+  foreign.close();
+  await assert.rejects(openDatapath(node.options), (error: Error & { code?: string }) => {
+    assert.equal(error.code, "MAP_LAYOUT");
+    assert.match(error.message, new RegExp(`^Cannot use pinned map "${path}": .*value 40.*value 32.*remove the pin`));
+    return true;
+  });
+  rmSync(path);
+  await node.reopen();
+});
+
+test("a map of another size is adopted with its own size", async (t) => {
+  const node = await setUp(t);
+  node.datapath.close();
+  const other = await openDatapath({ ...node.options, sizes: { frontends: 9999 } });
+  assert.equal(other.frontends.maxEntries, 256);
+  other.close();
+  await node.reopen();
+});
+
+test("a full map says so and keeps what it has", async (t) => {
+  const node = await setUp(t);
+  const rows = Array.from({ length: 300 }, (_, i) => frontend("10.96.0.1", i + 1, 6, 1));
+  const { done, failed } = await node.datapath.frontends.insert(new Map(rows));
+  assert.equal(done.size, 256);
+  assert.equal(failed.size, 44);
+  const [error] = failed.values();
+  assert.equal(error?.message, 'Cannot add an entry to map "mesh_frontends_v1": all 256 entries are in use');
+});
+
+test("a cgroup that was made anew gets its programs back", async (t) => {
+  const node = await setUp(t);
+  await node.pod.end();
+  rmdirSync(node.options.cgroup);
+  mkdirSync(node.options.cgroup);
+  node.datapath.attach();
+  const link = native().openPin(join(node.options.bpffs, "link_sock_connect4"));
+  assert.notEqual(native().linkInfo(link).cgroupId, 0n);
+  link.close();
+});
+
+test("a folder outside of bpffs, and a directory that is no cgroup, are refused", async (t) => {
+  const node = await setUp(t);
+  const bpffs = join(tmpdir(), "mesh-test-pins");
+  await assert.rejects(openDatapath({ ...node.options, bpffs }), { code: "BPFFS" });
+  node.datapath.close();
+  await assert.rejects(openDatapath({ ...node.options, cgroup: tmpdir() }), { code: "CGROUP" });
+  await node.reopen();
+});
+
+test("an object that is missing is one clear error", async (t) => {
+  const node = await setUp(t);
+  node.datapath.close();
+  await assert.rejects(openDatapath({ ...node.options, objectDir: "/nowhere" }), {
+    code: "PROGRAM_LOAD",
+    message: /^Cannot load BPF object "\/nowhere\/sock.bpf.o": ENOENT/,
+  });
+  await node.reopen();
+});
+
+test("an agent killed at any moment of its start leaves what the next one can use", async (t) => {
+  const node = await setUp(t);
+  node.datapath.close();
+  removePins(node.options.bpffs);
+  const module = new URL("./index.js", import.meta.url).href;
+  const code = `import { openDatapath } from ${JSON.stringify(module)};
+    process.send("go");
+    for (;;) (await openDatapath(${JSON.stringify(node.options)})).close();`;
+  for (let delay = 0; delay <= 120; delay += 8) {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", 2, 2, "ipc"] });
+    await once(child, "message");
+    await setTimeout(delay);
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
+  }
+  await node.reopen();
+  assert.equal((await node.datapath.frontends.insert(new Map([frontend("10.96.0.1", 80, 6, 1)]))).done.size, 1);
+});
+
+test("removal leaves no pin and no program", async () => {
+  const node = await startNode("datapath");
+  const ids = [...node.datapath.programs.values()].map(({ id }) => id);
+  const pins = readdirSync(node.options.bpffs);
+  assert.equal(pins.length, Object.keys(MAP_NAMES).length + ids.length);
+  await node.remove();
+  assert.equal(existsSync(node.options.bpffs), false);
+  assert.equal(existsSync(node.options.cgroup), false);
+});

@@ -1,0 +1,321 @@
+/** Services at the socket (bpf/sock.bpf.c): real sockets in a cgroup of the test's own, servers on loopback. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { BackendRow, FrontendFlag, Proto, Rank } from "./index.js";
+import { startNode, type TestNode } from "./testing/node.js";
+import { frontend, insertFrontends, type TestTier } from "./testing/writer.js";
+
+const NUMBER = { tcp: Proto.Tcp, udp: Proto.Udp };
+
+let node: TestNode;
+before(async () => {
+  node = await startNode("sock");
+});
+after(() => node.remove());
+
+let lastService = 0;
+let lastBackend = 0;
+
+/** A VIP that no other test has. */
+const newVip = () => `10.96.${lastService >> 8}.${lastService & 255}`;
+
+/** Starts servers and gives them a Service: answers its VIP, the servers' names, ports, and backend indexes. */
+async function serve(
+  proto: "tcp" | "udp",
+  count = 1,
+  given: { family?: 4 | 6; vip?: string; port?: number; tier?: Partial<TestTier> } = {},
+) {
+  const service = ++lastService;
+  const { family = 4, vip = newVip(), port = 80 } = given;
+  const servers = [];
+  for (let i = 0; i < count; i++) {
+    const index = ++lastBackend;
+    const address = family === 4 ? `127.0.1.${index}` : "::1";
+    const name = `server-${index}`;
+    servers.push({ index, name, address, port: await node.host.server(proto, family, address, name) });
+  }
+  const ids = servers.map(({ index, address, port }) =>
+    node.write.backend({ index, address, port, proto: NUMBER[proto] }),
+  );
+  node.write.service(service, [{ ids, tries: Math.min(count - 1, 7), ...given.tier }]);
+  await insertFrontends(node.datapath.frontends, [
+    frontend(vip, port, NUMBER[proto], service),
+    frontend(vip, 0, Proto.Any, 0, FrontendFlag.Reject),
+  ]);
+  const [first] = servers;
+  assert.ok(first);
+  return { service, vip, port, servers, first, ids };
+}
+
+/** A Service that has a frontend and no backend. */
+async function serveNothing(proto: "tcp" | "udp") {
+  const service = ++lastService;
+  const vip = newVip();
+  await insertFrontends(node.datapath.frontends, [frontend(vip, 80, NUMBER[proto], service)]);
+  return vip;
+}
+
+async function counted(metric: string, action: () => Promise<unknown>): Promise<number> {
+  const before = node.datapath.metrics().get(metric) ?? 0;
+  await action();
+  return (node.datapath.metrics().get(metric) ?? 0) - before;
+}
+
+/** Sends and receives once on a new socket; answers what came and from whom. */
+async function askUdp(family: 4 | 6, host: string, port: number, connected: boolean) {
+  const sock = await node.pod.open("udp", family);
+  if (connected) await node.pod.connect(sock, host, port);
+  if (connected) await node.pod.send(sock, "x");
+  else await node.pod.sendto(sock, host, port, "x");
+  const received = await node.pod.receive(sock);
+  return { sock, ...received };
+}
+
+test("TCP over IPv4 reaches a backend, and the peer is the VIP", async () => {
+  const { vip, first } = await serve("tcp");
+  const sock = await node.pod.open("tcp", 4);
+  assert.equal(await counted("connect", () => node.pod.connect(sock, vip, 80)), 1);
+  assert.deepEqual(await node.pod.peer(sock), [vip, 80]);
+  assert.equal((await node.pod.receive(sock)).data, first.name);
+});
+
+test("connections spread over the backends", async () => {
+  const { vip, servers } = await serve("tcp", 3);
+  const answers = await node.pod.dial(vip, 80, 300, 4);
+  for (const { name } of servers) assert.ok((answers[name] ?? 0) > 50, `${name}: ${answers[name]}`);
+});
+
+test("an AF_INET6 TCP socket reaches a v4-mapped VIP, and the peer is the VIP", async () => {
+  const { vip, first } = await serve("tcp");
+  const sock = await node.pod.open("tcp", 6);
+  await node.pod.connect(sock, `::ffff:${vip}`, 80);
+  assert.deepEqual(await node.pod.peer(sock), [`::ffff:${vip}`, 80]);
+  assert.equal((await node.pod.receive(sock)).data, first.name);
+});
+
+test("TCP over IPv6 reaches a backend, and the peer is the VIP", async () => {
+  const { vip, first } = await serve("tcp", 1, { family: 6, vip: "fd00:96::1" });
+  const sock = await node.pod.open("tcp", 6);
+  await node.pod.connect(sock, vip, 80);
+  assert.deepEqual(await node.pod.peer(sock), [vip, 80]);
+  assert.equal((await node.pod.receive(sock)).data, first.name);
+});
+
+test("a connected UDP socket: answers come from the VIP", async () => {
+  const { vip, first } = await serve("udp");
+  const { sock, data, from } = await askUdp(4, vip, 80, true);
+  assert.equal(data, `${first.name}:x`);
+  assert.deepEqual(from, [vip, 80]);
+  assert.deepEqual(await node.pod.peer(sock), [vip, 80]);
+});
+
+test("an unconnected UDP socket: answers come from the VIP", async () => {
+  const { vip, first } = await serve("udp");
+  const { data, from } = await askUdp(4, vip, 80, false);
+  assert.equal(data, `${first.name}:x`);
+  assert.deepEqual(from, [vip, 80]);
+});
+
+test("an unconnected AF_INET6 UDP socket that sends to a v4-mapped VIP: answers come from it", async () => {
+  const { vip, first } = await serve("udp");
+  const { data, from } = await askUdp(6, `::ffff:${vip}`, 80, false);
+  assert.equal(data, `${first.name}:x`);
+  assert.deepEqual(from, [`::ffff:${vip}`, 80]);
+});
+
+test("a connected AF_INET6 UDP socket to a v4-mapped VIP: answers come from it, every time", async () => {
+  const { vip, servers } = await serve("udp", 3);
+  const { sock, data, from } = await askUdp(6, `::ffff:${vip}`, 80, true);
+  assert.deepEqual(from, [`::ffff:${vip}`, 80]);
+  assert.deepEqual(await node.pod.peer(sock), [`::ffff:${vip}`, 80]);
+  for (let i = 0; i < 20; i++) {
+    await node.pod.send(sock, "x");
+    const again = await node.pod.receive(sock);
+    assert.equal(again.data, data);
+    assert.deepEqual(again.from, from);
+  }
+  assert.ok(servers.some(({ name }) => data === `${name}:x`));
+});
+
+test("a connected AF_INET6 UDP socket is not translated twice, even if its backend is a frontend too", async () => {
+  const { vip, first } = await serve("udp");
+  const other = await serve("udp");
+  await insertFrontends(node.datapath.frontends, [frontend(first.address, first.port, Proto.Udp, other.service)]);
+  const { data, from } = await askUdp(6, `::ffff:${vip}`, 80, true);
+  assert.equal(data, `${first.name}:x`);
+  assert.deepEqual(from, [`::ffff:${vip}`, 80]);
+});
+
+test("UDP over IPv6, connected and not", async () => {
+  const { vip, first } = await serve("udp", 1, { family: 6, vip: "fd00:96::2" });
+  for (const connected of [true, false]) {
+    const { data, from } = await askUdp(6, vip, 80, connected);
+    assert.equal(data, `${first.name}:x`);
+    assert.deepEqual(from, [vip, 80]);
+  }
+});
+
+test("an unconnected UDP socket keeps its backend; others get theirs", async () => {
+  const { vip } = await serve("udp", 5);
+  const all = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    const { sock, data } = await askUdp(4, vip, 80, false);
+    all.add(data);
+    for (let n = 0; n < 5; n++) {
+      await node.pod.sendto(sock, vip, 80, "x");
+      assert.equal((await node.pod.receive(sock)).data, data);
+    }
+    await node.pod.close(sock);
+  }
+  assert.ok(all.size > 1, "all sockets got the same backend");
+});
+
+test("one UDP socket talks to two Services and tells the answers apart", async () => {
+  const [one, two] = [await serve("udp"), await serve("udp", 1, { port: 53 })];
+  const sock = await node.pod.open("udp", 4);
+  for (const { vip, port, first } of [one, two, one]) {
+    await node.pod.sendto(sock, vip, port, "x");
+    assert.deepEqual(await node.pod.receive(sock), { data: `${first.name}:x`, from: [vip, port] });
+  }
+});
+
+test("a UDP socket whose backend went away gets another, not who uses the index now", async () => {
+  const { vip, service, servers, ids } = await serve("udp", 2);
+  const stranger = await serve("udp");
+  const { sock, data } = await askUdp(4, vip, 80, false);
+  const kept = servers.findIndex(({ name }) => data === `${name}:x`);
+  const [gone, other] = [servers[kept], servers[1 - kept]];
+  assert.ok(gone && other);
+  node.write.service(service, [{ ids: [ids[1 - kept] ?? 0] }]);
+  node.datapath.backends.storeWord32(gone.index, BackendRow.offsets.id, 0);
+  await node.datapath.gracePeriod();
+  node.write.backend({ ...stranger.first, index: gone.index, generation: 2, proto: Proto.Udp });
+  await node.pod.sendto(sock, vip, 80, "x");
+  assert.deepEqual(await node.pod.receive(sock), { data: `${other.name}:x`, from: [vip, 80] });
+});
+
+test("a UDP socket leaves a backend that is down, not one that is in doubt", async () => {
+  const { vip, servers } = await serve("udp", 2);
+  const { sock, data } = await askUdp(4, vip, 80, false);
+  const kept = servers.find(({ name }) => data === `${name}:x`);
+  assert.ok(kept);
+  for (const [state, stays] of [
+    [Rank.Suspect, true],
+    [Rank.Down, false],
+  ] as const) {
+    node.write.backend({ ...kept, proto: Proto.Udp, state });
+    await node.pod.sendto(sock, vip, 80, "x");
+    assert.equal((await node.pod.receive(sock)).data === data, stays);
+  }
+});
+
+test("a Service without backends refuses at once: TCP and UDP, connected and not, both families", async () => {
+  const [tcp, udp] = [await serveNothing("tcp"), await serveNothing("udp")];
+  const refused = { code: "ECONNREFUSED" };
+  const count = await counted("no_backend", async () => {
+    for (const [family, prefix] of [
+      [4, ""],
+      [6, "::ffff:"],
+    ] as const) {
+      await assert.rejects(node.pod.connect(await node.pod.open("tcp", family), prefix + tcp, 80), refused);
+      await assert.rejects(node.pod.connect(await node.pod.open("udp", family), prefix + udp, 80), refused);
+      await assert.rejects(node.pod.sendto(await node.pod.open("udp", family), prefix + udp, 80, "x"), refused);
+    }
+  });
+  assert.equal(count, 6);
+  assert.equal(node.datapath.refusal, "ECONNREFUSED");
+});
+
+test("an unknown port of a VIP refuses at once, also of the other protocol; a probe to port 0 passes", async () => {
+  const { vip } = await serve("tcp");
+  const refused = { code: "ECONNREFUSED" };
+  const count = await counted("unknown_port", async () => {
+    await assert.rejects(node.pod.connect(await node.pod.open("tcp", 4), vip, 81), refused);
+    await assert.rejects(node.pod.connect(await node.pod.open("udp", 4), vip, 80), refused);
+    await assert.rejects(node.pod.sendto(await node.pod.open("udp", 6), `::ffff:${vip}`, 53, "x"), refused);
+  });
+  assert.equal(count, 3);
+  assert.equal(await counted("unknown_port", async () => node.pod.connect(await node.pod.open("udp", 4), vip, 0)), 0);
+});
+
+test("what is no Service is left alone", async () => {
+  const port = await node.host.server("tcp", 4, "127.0.2.1", "plain");
+  const udpPort = await node.host.server("udp", 4, "127.0.2.1", "plain");
+  const before = node.datapath.metrics();
+  const sock = await node.pod.open("tcp", 4);
+  await node.pod.connect(sock, "127.0.2.1", port);
+  assert.deepEqual(await node.pod.peer(sock), ["127.0.2.1", port]);
+  assert.equal((await node.pod.receive(sock)).data, "plain");
+  for (const connected of [true, false]) {
+    const { from } = await askUdp(4, "127.0.2.1", udpPort, connected);
+    assert.deepEqual(from, ["127.0.2.1", udpPort]);
+  }
+  await assert.rejects(node.pod.connect(await node.pod.open("tcp", 4), "127.0.2.9", 1), { code: "ECONNREFUSED" });
+  assert.deepEqual(node.datapath.metrics(), before);
+});
+
+test("a backend dialled by its own address shows its own address", async () => {
+  const { first } = await serve("udp");
+  const { from } = await askUdp(4, first.address, first.port, true);
+  assert.deepEqual(from, [first.address, first.port]);
+});
+
+test("a connect to what is no Service clears what the socket remembered", async () => {
+  const { vip, first } = await serve("udp");
+  const { sock } = await askUdp(4, vip, 80, true);
+  await node.pod.connect(sock, first.address, first.port);
+  assert.deepEqual(await node.pod.peer(sock), [first.address, first.port]);
+  await node.pod.send(sock, "y");
+  assert.deepEqual(await node.pod.receive(sock), { data: `${first.name}:y`, from: [first.address, first.port] });
+});
+
+test("a socket that connects again shows the Service that it dialled last", async () => {
+  const [one, two] = [await serve("udp"), await serve("udp")];
+  const { sock } = await askUdp(4, one.vip, 80, true);
+  await node.pod.connect(sock, two.vip, 80);
+  await node.pod.send(sock, "x");
+  assert.deepEqual(await node.pod.receive(sock), { data: `${two.first.name}:x`, from: [two.vip, 80] });
+  assert.deepEqual(await node.pod.peer(sock), [two.vip, 80]);
+});
+
+test("processes outside of the cgroup see nothing of it", async () => {
+  const { vip, first } = await serve("tcp", 1, { vip: "127.96.0.1" });
+  assert.deepEqual(await node.pod.dial(vip, 80, 1, 4), { [first.name]: 1 });
+  const count = await counted("connect", () => assert.rejects(node.host.dial(vip, 80, 1, 4), { code: "ECONNREFUSED" }));
+  assert.equal(count, 0);
+});
+
+test("without the agent the kernel goes on, and open sockets stay what they were through its restart", async () => {
+  const { vip, first } = await serve("udp");
+  const tcp = await serve("tcp");
+  const { sock } = await askUdp(4, vip, 80, true);
+  const loose = (await askUdp(4, vip, 80, false)).sock;
+  node.datapath.close();
+  assert.deepEqual(await node.pod.dial(tcp.vip, 80, 5, 4), { [tcp.first.name]: 5 });
+  await node.reopen();
+  await node.pod.send(sock, "z");
+  await node.pod.sendto(loose, vip, 80, "z");
+  for (const kept of [sock, loose]) {
+    assert.deepEqual(await node.pod.receive(kept), { data: `${first.name}:z`, from: [vip, 80] });
+  }
+  assert.deepEqual(await node.pod.peer(sock), [vip, 80]);
+  assert.equal((await node.datapath.frontends.load()).size > 0, true);
+});
+
+test("programs are exchanged under load and no connect misses them", async () => {
+  const { vip, first } = await serve("tcp");
+  const load = node.pod.dial(vip, 80, 3000, 4);
+  let running = true;
+  const ended = load.finally(() => {
+    running = false;
+  });
+  let changes = 0;
+  while (running) {
+    await node.reopen();
+    changes++;
+    await setImmediate();
+  }
+  assert.deepEqual(await ended, { [first.name]: 3000 });
+  assert.ok(changes > 1, `${changes} changes`);
+});

@@ -1,0 +1,75 @@
+/** Sockets in another process (bpf/tests/sockets.py), in a cgroup of choice. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const SCRIPT = fileURLToPath(new URL("../../../../bpf/tests/sockets.py", import.meta.url));
+
+export interface Received {
+  readonly data: string;
+  readonly from: readonly [string, number] | null;
+}
+
+export interface Sockets {
+  readonly pid: number;
+  /** Answers with `name`; resolves to the port. */
+  server(proto: "tcp" | "udp", family: 4 | 6, host: string, name: string): Promise<number>;
+  open(proto: "tcp" | "udp", family: 4 | 6): Promise<number>;
+  connect(sock: number, host: string, port: number): Promise<null>;
+  sendto(sock: number, host: string, port: number, data: string): Promise<number>;
+  send(sock: number, data: string): Promise<number>;
+  receive(sock: number): Promise<Received>;
+  peer(sock: number): Promise<readonly [string, number]>;
+  close(sock: number): Promise<null>;
+  /** Connects one after another; how often who answered. */
+  dial(host: string, port: number, count: number, family: 4 | 6): Promise<Readonly<Record<string, number>>>;
+  /** Ends the process and waits for it. */
+  end(): Promise<void>;
+}
+
+/** Starts the process, in the cgroup when one is given. A failed call rejects with an Error whose `code` is the errno's name. */
+export function startSockets(cgroup?: string): Sockets {
+  const child = spawn("python3", [SCRIPT, ...(cgroup === undefined ? [] : [cgroup])], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const call = caller(child);
+  return {
+    pid: child.pid ?? 0,
+    server: (proto, family, host, name) => call({ op: "server", proto, family, host, name }),
+    open: (proto, family) => call({ op: "open_socket", proto, family }),
+    connect: (sock, host, port) => call({ op: "connect", sock, host, port }),
+    sendto: (sock, host, port, data) => call({ op: "sendto", sock, host, port, data }),
+    send: (sock, data) => call({ op: "send", sock, data }),
+    receive: (sock) => call({ op: "receive", sock }),
+    peer: (sock) => call({ op: "peer", sock }),
+    close: (sock) => call({ op: "close", sock }),
+    dial: (host, port, count, family) => call({ op: "dial", host, port, count, family }),
+    end: async () => {
+      if (child.exitCode !== null) return;
+      const exit = once(child, "exit");
+      child.stdin.end();
+      await exit;
+    },
+  };
+}
+
+/** Requests are answered in order. */
+function caller(child: ChildProcess): <T>(request: object) => Promise<T> {
+  if (child.stdin === null || child.stdout === null) throw new Error("Cannot talk to sockets.py");
+  const { stdin } = child;
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(request: object) => {
+    const answer = last.then(async () => {
+      stdin.write(`${JSON.stringify(request)}\n`);
+      const line = await lines.next();
+      if (line.done === true) throw new Error("Cannot read an answer of sockets.py: it ended");
+      const { ok, error } = JSON.parse(line.value) as { ok?: T; error?: string };
+      if (error !== undefined) throw Object.assign(new Error(`${JSON.stringify(request)}: ${error}`), { code: error });
+      return ok as T;
+    });
+    last = answer.catch(() => undefined);
+    return answer;
+  };
+}

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { generate } from "./generate.js";
+
+const HEADER = `
+/** Colours of things. */
+enum colour {
+	COLOUR_RED = 1, /* like blood */
+	COLOUR_DEEP_BLUE = 2,
+};
+
+/**
+ * A thing.
+ * It has a port.
+ */
+struct thing {
+	__be16 port;   /* where it listens */
+	__u16 pad;     /* 0 */
+	__u32 ids[2];  /* what it holds */
+};
+`;
+
+const BTF = JSON.stringify({
+  types: [
+    {
+      id: 1,
+      kind: "ENUM",
+      name: "colour",
+      size: 4,
+      values: [
+        { name: "COLOUR_RED", val: 1 },
+        { name: "COLOUR_DEEP_BLUE", val: 2 },
+      ],
+    },
+    { id: 2, kind: "INT", name: "unsigned short", size: 2 },
+    { id: 3, kind: "TYPEDEF", name: "__u16", type_id: 2 },
+    { id: 4, kind: "TYPEDEF", name: "__be16", type_id: 3 },
+    { id: 5, kind: "INT", name: "unsigned int", size: 4 },
+    { id: 6, kind: "ARRAY", name: "(anon)", type_id: 5, nr_elems: 2 },
+    {
+      id: 7,
+      kind: "STRUCT",
+      name: "thing",
+      size: 12,
+      members: [
+        { name: "port", type_id: 4, bits_offset: 0 },
+        { name: "pad", type_id: 3, bits_offset: 16 },
+        { name: "ids", type_id: 6, bits_offset: 32 },
+      ],
+    },
+  ],
+});
+
+test("a struct gets an interface with its comments, and a codec with the byte order of its typedefs", () => {
+  const text = generate(BTF, HEADER).get("thing.ts") ?? "";
+  assert.match(
+    text,
+    /\/\*\*\n \* A thing\.\n \* It has a port\.\n \*\/\nexport interface Thing \{\n {2}\/\*\* where it listens \*\/\n/,
+  );
+  assert.match(text, /size: 12,/);
+  assert.match(text, /offsets: \{ port: 0, ids: 4 \}/);
+  assert.match(text, /view\.setUint16\(0, value\.port, false\)/);
+  assert.match(text, /view\.getUint32\(4 \+ i \* 4, true\)/);
+  assert.doesNotMatch(text, /pad\b.*:/);
+});
+
+test("an enum gets constants without the shared prefix, and texts for people", () => {
+  const text = generate(BTF, HEADER).get("enums.ts") ?? "";
+  assert.match(text, /\/\*\* like blood \*\/\n {2}Red: 1,\n {2}DeepBlue: 2,/);
+  assert.match(text, /\[1, \{ name: "red", text: "like blood" \}\]/);
+});
+
+test("the same schema gives the same bytes, and the index names every file", () => {
+  const files = generate(BTF, HEADER);
+  assert.deepEqual([...files], [...generate(BTF, HEADER)]);
+  assert.match(files.get("index.ts") ?? "", /export \* from "\.\/enums\.js";\nexport \* from "\.\/thing\.js";/);
+});
+
+test("what has no codec is refused by name", () => {
+  const union = BTF.replace('"kind":"INT","name":"unsigned int"', '"kind":"UNION","name":"either"');
+  assert.throws(() => generate(union, HEADER), /Cannot make a codec for "thing.ids": UNION is not supported/);
+});
