@@ -4,6 +4,7 @@
  */
 import {
   type Backend,
+  ClusterConfig,
   Endpoint,
   Identity,
   Kind,
@@ -63,6 +64,15 @@ export function encodeServiceConfig(value: ServiceConfig): Uint8Array {
 
 export function encodeNodeConfig(value: NodeConfig): Uint8Array {
   return NodeConfig.encode({
+    ...value,
+    podCidrs: sorted(value.podCidrs, prefixText),
+    serviceCidrs: sorted(value.serviceCidrs, prefixText),
+  }).finish();
+}
+
+/** The config key of a cluster. */
+export function encodeClusterConfig(value: ClusterConfig): Uint8Array {
+  return ClusterConfig.encode({
     ...value,
     podCidrs: sorted(value.podCidrs, prefixText),
     serviceCidrs: sorted(value.serviceCidrs, prefixText),

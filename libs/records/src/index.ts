@@ -5,6 +5,6 @@ export * from "./kinds.js";
 export * from "./position.js";
 export * from "./record-table.js";
 export * from "./source-index.js";
-export { accumulate, emptySum, type Sum, sumBytes } from "./sum.js";
+export { accumulate, emptySum, parseSum, type Sum, sumBytes } from "./sum.js";
 export * from "./types.js";
 export * from "./validate.js";

@@ -26,3 +26,10 @@ export function sumBytes(sum: Sum): Buffer {
   for (let lane = 0; lane < 4; lane++) bytes.writeUInt32BE(sum[lane] ?? 0, lane * 4);
   return bytes;
 }
+
+/** The sum of 16 big-endian bytes. */
+export function parseSum(bytes: Uint8Array): Sum {
+  const sum = emptySum();
+  accumulate(sum, bytes, 1);
+  return sum;
+}

@@ -8,29 +8,31 @@ import {
   accumulate,
   createRecordTable,
   emptySum,
-  hashRecord,
   kindOfKey,
   parseSum,
   type RecordTable,
+  recordHash,
   STORE_KINDS,
   sumBytes,
 } from "@isthmus/records";
 import type { Standing, Write } from "./events.js";
 
 export interface Stored {
+  /** Keys and hashes; values are not kept. */
   readonly records: RecordTable;
   /** head, fence, store, config. */
   meta(key: string): Standing | undefined;
   /** Keys that are neither: nobody's, to be removed. */
   readonly strangers: ReadonlySet<string>;
-  /** Takes a key's state; false when something newer is known. */
-  take(entry: Standing, deleted: boolean): boolean;
+  /** Takes what the watch says of a key; false when something newer is known. */
+  see(entry: Standing, deleted: boolean): boolean;
   /** Takes what one of our txns wrote. */
   commit(writes: readonly Write[], revision: bigint): void;
   /** The sums of every kind once `writes` are done. */
   sumsAfter(writes: readonly Write[]): KindSum[];
 }
 
+const NO_VALUE = new Uint8Array(0);
 const META = new Set<string>([HEAD_KEY, "fence", "store", "config"]);
 
 export function createStored(entries: readonly Standing[]): Stored {
@@ -39,15 +41,14 @@ export function createStored(entries: readonly Standing[]): Stored {
   const strangers = new Set<string>();
   const revisions = new Map<string, bigint>();
 
-  const take = (entry: Standing, deleted: boolean): boolean => {
-    const { key, value, modRevision } = entry;
+  const take = ({ key, value, modRevision }: Standing, deleted: boolean): boolean => {
     if (modRevision < (revisions.get(key) ?? 0n)) return false;
     revisions.set(key, modRevision);
     const kind = kindOfKey(key);
-    if (META.has(key)) deleted ? meta.delete(key) : meta.set(key, entry);
+    if (META.has(key)) deleted ? meta.delete(key) : meta.set(key, { key, value, modRevision });
     else if (kind === undefined) deleted ? strangers.delete(key) : strangers.add(key);
     else if (deleted) records.delete(key);
-    else records.set(hashRecord(kind, key, value));
+    else records.set({ kind, key, value: NO_VALUE, hash: recordHash(key, value) });
     return true;
   };
   for (const entry of entries) take(entry, false);
@@ -55,10 +56,14 @@ export function createStored(entries: readonly Standing[]): Stored {
     records,
     meta: (key) => meta.get(key),
     strangers,
-    take,
+    see(entry, deleted) {
+      const news = take(entry, deleted);
+      if (news && deleted) revisions.delete(entry.key); // nothing older can come any more
+      return news;
+    },
     commit(writes, modRevision) {
       for (const write of writes) {
-        const value = write.type === "put" ? write.value : new Uint8Array(0);
+        const value = write.type === "put" ? write.value : NO_VALUE;
         take({ key: write.key, value, modRevision }, write.type === "delete");
       }
     },
@@ -80,7 +85,7 @@ function sumsAfter(records: RecordTable, writes: readonly Write[]): KindSum[] {
       sum.count--;
     }
     if (write.type === "put") {
-      accumulate(sum.lanes, hashRecord(kind, write.key, write.value).hash, 1);
+      accumulate(sum.lanes, recordHash(write.key, write.value), 1);
       sum.count++;
     }
   }

@@ -1,0 +1,31 @@
+/** The head's bytes. Origin times stand here: record values hold no clocks. */
+import { Head, type HeadState, type KindSum } from "@isthmus/proto";
+import type { PublisherState } from "./state.js";
+import { RECORD_VERSION } from "./version.js";
+
+export interface HeadContent {
+  readonly state: HeadState;
+  readonly seq: bigint;
+  readonly sums: KindSum[];
+  /** When the newest content of this txn was observed; 0 = nothing new. */
+  readonly observedMicros: number;
+  /** Our wall clock now. */
+  readonly wallMicros: number;
+}
+
+export function encodeHead({ options, beat }: PublisherState, content: HeadContent): Uint8Array {
+  return Head.encode({
+    clusterUid: options.claim.uid,
+    epoch: "",
+    seq: content.seq,
+    writer: options.instance,
+    state: content.state,
+    sums: content.sums,
+    beat,
+    kubeAgeMs: Math.max(0, Math.round(options.kubeAgeMs())),
+    minReader: RECORD_VERSION,
+    capabilities: [],
+    observedUs: BigInt(Math.round(content.observedMicros)),
+    writtenUs: BigInt(Math.round(content.wallMicros)),
+  }).finish();
+}

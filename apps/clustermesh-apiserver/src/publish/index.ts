@@ -1,0 +1,2 @@
+export type { ExportChange, ExportSource } from "./export-source.js";
+export { createPublisher, type Publisher, type PublisherModules, type PublisherSettings } from "./publisher.js";

@@ -1,0 +1,261 @@
+/** Against a real etcd. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { claimKey, clusterPrefix, type Store, type StoreEvent } from "@isthmus/kvstore";
+import { type EtcdServer, startCutProxy, startEtcd, until } from "@isthmus/kvstore/testing";
+import { parseClusterId, parseClusterName } from "@isthmus/model";
+import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
+import { createRecordTable, kindOfKey, MAX_VALUE_BYTES, STORE_KINDS, sameSums } from "@isthmus/records";
+import {
+  anyRecord,
+  clusterConfig,
+  createMemoryExport,
+  openStore,
+  readStanding,
+  runPublisher,
+  untilPublished,
+} from "./fixture.js";
+
+let etcd: EtcdServer;
+let store: Store;
+
+before(async () => {
+  etcd = await startEtcd();
+  store = await openStore(etcd);
+});
+after(async () => {
+  store.close();
+  await etcd.close();
+});
+
+const many = (count: number, value = "v") =>
+  Array.from({ length: count }, (_, i) => anyRecord(`slices/shop/cart/s${i}`, `${value}${i}`));
+
+/** Everything that happened under a prefix, in revisions. */
+async function watchAll(cluster: string) {
+  const prefix = clusterPrefix(parseClusterName(cluster));
+  const controller = new AbortController();
+  const events: StoreEvent[] = [];
+  const { revision } = await store.get(prefix);
+  const over = store.watch({ prefix, from: revision + 1n, signal: controller.signal }, (news) => {
+    if (news.type === "events") events.push(...news.events);
+  });
+  return {
+    events,
+    stop: () => {
+      controller.abort();
+      return over;
+    },
+    relative: (event: StoreEvent) => event.key.slice(prefix.length),
+  };
+}
+
+test("a new cluster is loaded, turned live, followed; the sums are exact at every revision", async () => {
+  const source = createMemoryExport(many(1000));
+  const seen = await watchAll("east");
+  const running = runPublisher(store, source, { config: clusterConfig("east", 1) });
+  await untilPublished(store, "east", source);
+  for (let i = 0; i < 50; i++) {
+    source.change([anyRecord(`slices/shop/cart/s${i}`, `changed ${i}`)], [{ key: `slices/shop/cart/s${999 - i}` }]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  source.change([anyRecord("nodes/n1", "node"), anyRecord("services/shop/cart", "service")]);
+  await untilPublished(store, "east", source);
+  assert.equal(running.publisher.status().state, "Live");
+  await running.stop();
+  await seen.stop();
+
+  const table = createRecordTable();
+  let live = 0;
+  const byRevision = new Map<bigint, StoreEvent[]>();
+  for (const event of seen.events)
+    byRevision.set(event.modRevision, [...(byRevision.get(event.modRevision) ?? []), event]);
+  for (const events of byRevision.values()) {
+    let head: Head | undefined;
+    for (const event of events) {
+      const key = seen.relative(event);
+      if (key === "head") head = Head.decode(event.value);
+      else if (kindOfKey(key) !== undefined)
+        event.type === "put" ? table.set(anyRecord(key, event.value)) : table.delete(key);
+    }
+    if (head?.state !== HeadState.HEAD_STATE_LIVE) {
+      assert.equal(live, 0, "after LIVE every txn rewrites the head");
+      continue;
+    }
+    live++;
+    assert.ok(sameSums(head.sums, table.sums(STORE_KINDS)));
+    assert.equal(seen.relative(events.at(-1) as StoreEvent), "head");
+    assert.ok(events.length <= 128);
+  }
+  assert.ok(live > 2);
+});
+
+test("identity goes before service before slice, deletions in reverse, in one txn or in several", async () => {
+  const source = createMemoryExport();
+  const running = runPublisher(store, source, { config: clusterConfig("order", 2) });
+  await untilPublished(store, "order", source);
+  const seen = await watchAll("order");
+  const records = ["slices/a/b/c", "services/a/b", "nodes/n", "identities/2097408"].map((key) => anyRecord(key, "v"));
+  source.change(records);
+  await untilPublished(store, "order", source);
+  source.change([], records);
+  await untilPublished(store, "order", source);
+  await running.stop();
+  await until("the watch has it", () => seen.events.filter(({ type }) => type === "delete").length === 4);
+  await seen.stop();
+  const keys = seen.events.map(seen.relative).filter((key) => key !== "head");
+  const order = ["identities/2097408", "nodes/n", "services/a/b", "slices/a/b/c"];
+  assert.deepEqual(keys, [...order, ...[...order].reverse()]);
+});
+
+test("what is lost or altered in the store is restored", async () => {
+  const source = createMemoryExport(many(20));
+  const running = runPublisher(store, source, { config: clusterConfig("heal", 3) });
+  await untilPublished(store, "heal", source);
+  const prefix = clusterPrefix(parseClusterName("heal"));
+  await store.txn(
+    [],
+    [
+      { type: "delete", key: `${prefix}slices/shop/cart/s1` },
+      { type: "put", key: `${prefix}slices/shop/cart/s2`, value: Buffer.from("altered") },
+      { type: "put", key: `${prefix}slices/shop/cart/extra`, value: Buffer.from("extra") },
+      { type: "put", key: `${prefix}policies/unknown`, value: Buffer.from("stranger") },
+      { type: "delete", key: `${prefix}config` },
+    ],
+  );
+  await untilPublished(store, "heal", source);
+  await until("the rest is healed, too", async () => {
+    const [config, stranger] = await Promise.all([
+      store.get(`${prefix}config`),
+      store.get(`${prefix}policies/unknown`),
+    ]);
+    return config.entry !== undefined && stranger.entry === undefined;
+  });
+  await store.txn(
+    [],
+    [
+      { type: "delete", key: `${prefix}head` },
+      { type: "delete", key: `${prefix}fence` },
+    ],
+  );
+  await until("head and fence are back", async () => (await store.get(`${prefix}fence`)).entry !== undefined);
+  await untilPublished(store, "heal", source);
+  await running.stop();
+});
+
+test("a wiped store is filled again under a new id, with the same claim", async () => {
+  const source = createMemoryExport(many(500));
+  const running = runPublisher(store, source, { config: clusterConfig("wiped", 4) });
+  await untilPublished(store, "wiped", source);
+  const before = Buffer.from(running.publisher.status().storeId);
+  await etcd.wipe();
+  source.change([anyRecord("nodes/later", "v")]);
+  await untilPublished(store, "wiped", source);
+  const after = running.publisher.status().storeId;
+  assert.equal(after.length, 16);
+  assert.notDeepEqual(after, before);
+  const claim = (await store.get(claimKey(parseClusterId(4)))).entry;
+  assert.deepEqual(ClusterClaim.decode(claim?.value ?? Buffer.alloc(0)), { name: "wiped", uid: "uid-wiped" });
+  await running.stop();
+});
+
+test("a restarted publisher stays live, writes only the difference, and keeps counting", async () => {
+  const source = createMemoryExport(many(300));
+  const first = runPublisher(store, source, { config: clusterConfig("again", 5) });
+  await untilPublished(store, "again", source);
+  const { head } = await readStanding(store, "again");
+  await first.stop();
+  source.change([anyRecord("slices/shop/cart/s7", "while away")]);
+  const seen = await watchAll("again");
+  const second = runPublisher(store, source, { config: clusterConfig("again", 5) });
+  await untilPublished(store, "again", source);
+  await second.stop();
+  await seen.stop();
+  const heads = seen.events.filter((event) => seen.relative(event) === "head").map((event) => Head.decode(event.value));
+  assert.ok(heads.every(({ state }) => state === HeadState.HEAD_STATE_LIVE));
+  assert.ok(heads.every(({ seq }, i) => seq > (heads[i - 1]?.seq ?? head?.seq ?? 0n)));
+  assert.deepEqual(
+    seen.events.map(seen.relative).filter((key) => key.includes("/")),
+    ["slices/shop/cart/s7"],
+  );
+});
+
+test("of two publishers the fenced one writes nothing more, and comes back when the other is silent", async () => {
+  const proxy = await startCutProxy(etcd.port);
+  const slow = await openStore(etcd, "root", proxy.port);
+  const [oldSource, newSource] = [createMemoryExport(many(10, "old")), createMemoryExport(many(10, "new"))];
+  const old = runPublisher(slow, oldSource, { config: clusterConfig("two", 6), instance: "old" });
+  await untilPublished(store, "two", oldSource);
+  proxy.setHeld(true); // the old one is paused: its next txn is on the way
+  oldSource.change([anyRecord("slices/shop/cart/s1", "written by the old one")]);
+  const young = runPublisher(store, newSource, { config: clusterConfig("two", 6), instance: "young" });
+  await untilPublished(store, "two", newSource);
+  proxy.setHeld(false);
+  await until("the old one knows", () => old.publisher.status().message.includes('"young"'));
+  oldSource.change([anyRecord("slices/shop/cart/s2", "written by the old one")]);
+  newSource.change([anyRecord("slices/shop/cart/s3", "written by the young one")]);
+  await untilPublished(store, "two", newSource);
+  assert.equal(old.publisher.status().state, "Off");
+  await young.stop();
+  await untilPublished(store, "two", oldSource, 30_000);
+  assert.equal(old.publisher.status().state, "Live");
+  await old.stop();
+  slow.close();
+  await proxy.close();
+});
+
+test("a txn whose answer got lost is found by the head, and nothing is written twice or forgotten", async () => {
+  const proxy = await startCutProxy(etcd.port);
+  const flaky = await openStore(etcd, "root", proxy.port);
+  const source = createMemoryExport(many(50));
+  const running = runPublisher(flaky, source, { config: clusterConfig("flaky", 7) });
+  await untilPublished(store, "flaky", source);
+  for (let i = 0; i < 10; i++) {
+    const cut = proxy.cutAfter(40 + 17 * i);
+    source.change([anyRecord(`slices/shop/cart/s${i}`, `round ${i}`)], [{ key: `slices/shop/cart/s${49 - i}` }]);
+    await cut;
+    await untilPublished(store, "flaky", source);
+  }
+  const { head } = await readStanding(store, "flaky");
+  await until("live again", () => running.publisher.status().state === "Live");
+  assert.ok((head?.seq ?? 0n) > 10n);
+  await running.stop();
+  flaky.close();
+  await proxy.close();
+});
+
+test("an id that another cluster has claimed is refused, with a sentence", async () => {
+  const source = createMemoryExport(many(1));
+  const first = runPublisher(store, source, { config: clusterConfig("first", 8) });
+  await untilPublished(store, "first", source);
+  const second = runPublisher(store, source, { config: clusterConfig("second", 8) });
+  await until("the second is refused", () => second.publisher.status().state === "Refused");
+  assert.equal(
+    second.publisher.status().message,
+    'Cannot publish with cluster id 8: cluster "first" with uid "uid-first" has claimed it',
+  );
+  assert.equal((await readStanding(store, "second")).head, undefined);
+  await Promise.all([first.stop(), second.stop()]);
+});
+
+test("nothing is written to a store that checks nobody", async () => {
+  const running = runPublisher(store, createMemoryExport(many(1)), {
+    config: clusterConfig("open", 9),
+    allowOpenStore: false,
+  });
+  await until("it is refused", () => running.publisher.status().state === "Refused");
+  assert.match(running.publisher.status().message, /does not check who writes/);
+  assert.equal((await store.get(claimKey(parseClusterId(9)))).entry, undefined);
+  await running.stop();
+});
+
+test("a record that is too large is named, the others go on", async () => {
+  const source = createMemoryExport(many(3));
+  const running = runPublisher(store, source, { config: clusterConfig("large", 10) });
+  await untilPublished(store, "large", source);
+  source.change([anyRecord("slices/shop/cart/huge", Buffer.alloc(MAX_VALUE_BYTES + 1)), anyRecord("nodes/n", "v")]);
+  source.table.delete("slices/shop/cart/huge");
+  await untilPublished(store, "large", source);
+  assert.match(running.publisher.status().message, /"slices\/shop\/cart\/huge"/);
+  await running.stop();
+});

@@ -1,0 +1,203 @@
+/**
+ * The publisher's shell: performs what the core asks for, one store, one cluster.
+ *
+ * Calls have a deadline (of the store) and are never behind a breaker: one in flight, jittered back-off in the core.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  authEnabled,
+  claimKey,
+  clusterPrefix,
+  mayHaveHappened,
+  type Store,
+  storeError,
+  type WatchNews,
+} from "@isthmus/kvstore";
+import { type Clock, parseClusterId, parseClusterName } from "@isthmus/model";
+import type { Logger, Metrics } from "@isthmus/observe";
+import { ClusterClaim, type ClusterConfig, type PublisherStatus } from "@isthmus/proto";
+import { encodeClusterConfig } from "@isthmus/records";
+import type { PublisherEffect, PublisherEvent, Standing } from "./events.js";
+import type { ExportSource } from "./export-source.js";
+import { publisherStatus } from "./status.js";
+import { createPublisherState, step } from "./step.js";
+
+export interface PublisherSettings {
+  /** This cluster: name, id, uid, CIDRs, version; its canonical bytes are the config record. */
+  readonly config: ClusterConfig;
+  /** This process; a new one for every start. */
+  readonly instance: string;
+  /** Write although the store checks nobody (tests, a store of one's own). */
+  readonly allowOpenStore?: boolean;
+}
+
+export interface PublisherModules {
+  readonly store: Store;
+  readonly source: ExportSource;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics?: Metrics;
+  /** Age of the last contact with Kubernetes in milliseconds. */
+  readonly kubeAgeMs: () => number;
+}
+
+export interface Publisher {
+  /** Publishes until the signal aborts. Start it when `source` is complete. */
+  run(signal: AbortSignal): Promise<void>;
+  status(): PublisherStatus;
+}
+
+type NewEvent<E = PublisherEvent> = E extends PublisherEvent ? Omit<E, "now" | "wallMicros"> : never;
+
+export function createPublisher(settings: PublisherSettings, modules: PublisherModules): Publisher {
+  const { config, instance } = settings;
+  const { store, clock, log } = modules;
+  const prefix = clusterPrefix(parseClusterName(config.name));
+  const claim = claimKey(parseClusterId(config.id));
+  const state = createPublisherState({
+    clusterId: config.id,
+    claim: { name: config.name, uid: config.uid },
+    instance,
+    config: encodeClusterConfig(config),
+    newStoreId: () => randomBytes(16),
+    kubeAgeMs: modules.kubeAgeMs,
+    ...(settings.allowOpenStore === undefined ? {} : { allowOpenStore: settings.allowOpenStore }),
+  });
+  const txnSeconds = modules.metrics?.histogram(
+    "mesh_publish_txn_seconds",
+    "Time of one txn of the publisher",
+    [],
+    [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3],
+  );
+  const records = modules.metrics?.counter("mesh_publish_writes_total", "Keys written to the store, heads included");
+  modules.metrics?.gauge("mesh_publish_pending_records", "Records that wait to be written", [], (gauge) =>
+    gauge.set(state.dirty.size),
+  );
+
+  let signal = new AbortController().signal;
+  let wake: NodeJS.Timeout | undefined;
+  let watch = new AbortController();
+
+  function dispatch(event: NewEvent): void {
+    if (signal.aborted) return;
+    const before = state.phase.status;
+    const effects = step(state, { ...event, now: clock.now(), wallMicros: clock.wallMicros() } as PublisherEvent);
+    if (before !== state.phase.status) tellPhase(before);
+    for (const effect of effects) perform(effect);
+  }
+
+  function tellPhase(before: string): void {
+    const { status } = state.phase;
+    const fields = { status, seq: state.seq, message: state.message };
+    if (status === "Refused" || status === "Standby") log.warn("Publisher does not write", fields);
+    else if (status === "Live" && before !== "Resolving") log.info("Publisher is live", fields);
+    else log.debug("Publisher changed its status", fields);
+  }
+
+  function perform(effect: PublisherEffect): void {
+    switch (effect.type) {
+      case "inspect":
+        answer(inspect());
+        break;
+      case "claim":
+        answer(takeClaim());
+        break;
+      case "read-head":
+        answer(readHead());
+        break;
+      case "txn":
+        void transact(effect).then(dispatch);
+        break;
+      case "watch":
+        follow(effect.from);
+        break;
+      case "wake":
+        clearTimeout(wake);
+        wake = setTimeout(() => dispatch({ type: "tick" }), effect.ms);
+    }
+  }
+
+  function answer(call: Promise<NewEvent>): void {
+    call.then(dispatch, (thrown: unknown) => {
+      dispatch({ type: "unanswered", sentence: storeError(thrown, "ask the store").message });
+    });
+  }
+
+  async function inspect(): Promise<NewEvent> {
+    const [authOn, claimed] = await Promise.all([authEnabled(store), store.get(claim)]);
+    const entries: Standing[] = [];
+    let revision = claimed.revision;
+    for await (const page of store.list(prefix, { signal })) {
+      for (const entry of page.entries) entries.push(relative(entry));
+      revision = page.revision;
+    }
+    const value = claimed.entry?.value;
+    return { type: "inspected", authOn, claim: value && ClusterClaim.decode(value), entries, revision };
+  }
+
+  async function takeClaim(): Promise<NewEvent> {
+    const value = ClusterClaim.encode({ name: config.name, uid: config.uid }).finish();
+    await store.txn([{ key: claim, modRevision: 0n }], [{ type: "put", key: claim, value }]);
+    return { type: "claimed" };
+  }
+
+  async function readHead(): Promise<NewEvent> {
+    const [head, fence] = await Promise.all([store.get(`${prefix}head`), store.get(`${prefix}fence`)]);
+    return { type: "head-read", head: head.entry, fence: fence.entry };
+  }
+
+  async function transact({ id, compares, writes }: Extract<PublisherEffect, { type: "txn" }>): Promise<NewEvent> {
+    const start = clock.now();
+    try {
+      const { committed, revision } = await store.txn(
+        compares.map((compare) => ({ ...compare, key: prefix + compare.key })),
+        writes.map((write) => ({ ...write, key: prefix + write.key })),
+      );
+      txnSeconds?.observe((clock.now() - start) / 1000);
+      if (!committed) return { type: "rejected", id };
+      records?.add({}, writes.length);
+      return { type: "committed", id, revision };
+    } catch (thrown) {
+      const error = storeError(thrown, "write to the store");
+      return { type: "failed", id, sentence: error.message, mayHaveHappened: mayHaveHappened(error) };
+    }
+  }
+
+  function follow(from: bigint): void {
+    watch.abort();
+    watch = new AbortController();
+    const scope = AbortSignal.any([watch.signal, signal]);
+    void store.watch({ prefix, from, signal: scope }, (news) => onNews(news));
+  }
+
+  function onNews(news: WatchNews): void {
+    if (news.type === "events") {
+      const events = news.events.map((event) => ({ ...relative(event), deleted: event.type === "delete" }));
+      dispatch({ type: "seen", events });
+    } else if (news.type === "compacted" || news.type === "set-back" || news.type === "refused") {
+      dispatch({ type: "watch-over", sentence: `The watch of our own records ended: ${news.type}` });
+    }
+  }
+
+  function relative(entry: Standing): Standing {
+    return { key: entry.key.slice(prefix.length), value: entry.value, modRevision: entry.modRevision };
+  }
+
+  return {
+    async run(outer) {
+      signal = outer;
+      const stop = modules.source.onChange((change) => dispatch({ type: "changed", change }));
+      const upserts = [...modules.source.records()];
+      dispatch({ type: "changed", change: { upserts, deletes: [], observedMicros: 0 } });
+      dispatch({ type: "start" });
+      await new Promise<void>((resolve) => {
+        if (outer.aborted) resolve();
+        else outer.addEventListener("abort", () => resolve(), { once: true });
+      });
+      stop();
+      clearTimeout(wake);
+      watch.abort();
+    },
+    status: () => publisherStatus(state, clock.now()),
+  };
+}

@@ -1,0 +1,34 @@
+/** What the publisher says of itself, for `mesh status` and conditions. */
+import type { PublisherStatus } from "@isthmus/proto";
+import { asBuffer } from "@isthmus/records";
+import type { Phase, PublisherState } from "./state.js";
+
+/** Off, Connecting, Loading, Live, Refused. Another instance publishing is Off, with the sentence. */
+const NAMES: Record<Phase["status"], string> = {
+  Off: "Off",
+  Connecting: "Connecting",
+  TakingOver: "Connecting",
+  Resolving: "Connecting",
+  Loading: "Loading",
+  Live: "Live",
+  Standby: "Off",
+  Refused: "Refused",
+};
+
+export function publisherStatus(state: PublisherState, now: number): PublisherStatus {
+  return {
+    state: NAMES[state.phase.status],
+    message: [state.message, tooLarge(state)].filter((sentence) => sentence !== "").join("; "),
+    seq: state.seq,
+    revision: state.revision,
+    pending: state.dirty.size,
+    beatAgeMs: state.headAt === undefined ? 0 : Math.round(now - state.headAt),
+    storeId: asBuffer(state.storeId),
+  };
+}
+
+function tooLarge({ tooLarge }: PublisherState): string {
+  const [first] = tooLarge;
+  if (first === undefined) return "";
+  return `Cannot publish ${tooLarge.size} record(s), the first is "${first[0]}": ${first[1]} bytes are too many`;
+}

@@ -1,0 +1,463 @@
+/**
+ * The publisher as a pure machine: `step(state, event)` changes the state and returns what the shell must do.
+ *
+ *   Off ─► Connecting ─► TakingOver ─┬► Live ◄──── Loading
+ *              ▲  │           ▲      └► Connecting (lists again: nobody else writes now) ─► Loading
+ *              │  └► Refused  └ Standby (another instance writes; when it is silent, take over)
+ *              └──────── every surprise: list again, take over again
+ *
+ * Live: one txn in flight; it compares the head's revision and rewrites the head last, so a paused old writer cannot write
+ * and the sums are exact at every revision. Loading: SYNCING, txns compare the fence alone.
+ */
+import { CONFIG_KEY, FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import { Fence, Head, HeadState } from "@isthmus/proto";
+import { createRecordTable, type HashedRecord, MAX_VALUE_BYTES, sameBytes, sameSums } from "@isthmus/records";
+import { chooseWrites, MAX_WRITES } from "./batch.js";
+import { createDirtySet } from "./dirty-set.js";
+import type { Compare, PublisherEffect, PublisherEvent, Standing, Write } from "./events.js";
+import { encodeHead } from "./head.js";
+import {
+  BEAT_MS,
+  type Flight,
+  PIPELINE,
+  type PublisherOptions,
+  type PublisherState,
+  REFUSED_RETRY_MS,
+  SILENT_MS,
+} from "./state.js";
+import { createStored } from "./stored.js";
+
+const CHANGED = "The store is not as this publisher left it: reading it again";
+
+type Event<T extends PublisherEvent["type"]> = Extract<PublisherEvent, { type: T }>;
+
+export function createPublisherState(options: PublisherOptions): PublisherState {
+  return {
+    options,
+    phase: { status: "Off" },
+    wanted: createRecordTable(),
+    dirty: createDirtySet(),
+    stored: createStored([]),
+    seq: 0n,
+    beat: 0n,
+    revision: 0n,
+    storeId: new Uint8Array(0),
+    message: "",
+    headAt: undefined,
+    nextId: 1,
+    failures: 0,
+    renewStoreId: false,
+    listedAt: 0n,
+    heldFence: false,
+    suspect: false,
+    tooLarge: new Map(),
+  };
+}
+
+export function step(state: PublisherState, event: PublisherEvent): PublisherEffect[] {
+  switch (event.type) {
+    case "start":
+      return connect(state);
+    case "changed":
+      return onChanged(state, event);
+    case "inspected":
+      return state.phase.status === "Connecting" ? onInspected(state, event) : [];
+    case "claimed":
+      return state.phase.status === "Connecting" ? [{ type: "inspect" }] : [];
+    case "committed":
+      return onCommitted(state, event);
+    case "rejected":
+      return onRejected(state, event);
+    case "failed":
+      return onFailed(state, event);
+    case "unanswered":
+      state.message = event.sentence;
+      return [retry(state)];
+    case "head-read":
+      return onHeadRead(state, event);
+    case "seen":
+      return onSeen(state, event);
+    case "watch-over":
+      return isWriting(state) ? surprise(state, event.sentence) : [];
+    case "tick":
+      return onTick(state, event);
+  }
+}
+
+// ---- the way to writing ------------------------------------------------------------------------------------------
+
+/** * -> Connecting */
+function connect(state: PublisherState): PublisherEffect[] {
+  state.phase = { status: "Connecting" };
+  return [{ type: "inspect" }];
+}
+
+/** Live, Loading, … -> Connecting, after a moment: what we believed of the store is not so. */
+function surprise(state: PublisherState, sentence: string): PublisherEffect[] {
+  state.message = sentence;
+  state.phase = { status: "Connecting" };
+  return [retry(state)];
+}
+
+/** * -> Refused: an operator must act; it is looked at again by itself. */
+function refuse(state: PublisherState, sentence: string): PublisherEffect[] {
+  state.message = sentence;
+  state.phase = { status: "Refused" };
+  return [{ type: "wake", ms: REFUSED_RETRY_MS }];
+}
+
+function onInspected(state: PublisherState, event: Event<"inspected">): PublisherEffect[] {
+  const { options } = state;
+  if (!event.authOn && options.allowOpenStore !== true) {
+    return refuse(state, "Cannot publish: the store does not check who writes; turn its authentication on");
+  }
+  if (event.claim === undefined) return [{ type: "claim" }];
+  const { name, uid } = event.claim;
+  if (name !== options.claim.name || uid !== options.claim.uid) {
+    const claimer = `cluster "${name}" with uid "${uid}"`;
+    return refuse(state, `Cannot publish with cluster id ${options.clusterId}: ${claimer} has claimed it`);
+  }
+  if (event.revision < state.revision) state.renewStoreId = true; // restored: the id it has is that of a later past
+  state.revision = event.revision;
+  state.stored = createStored(event.entries);
+  state.listedAt = event.revision;
+  const [fence, head] = [fenceOf(state), headOf(state)];
+  if (fence !== undefined && fence !== options.instance && state.heldFence) {
+    return stepDown(state, fence, head?.seq ?? 0n, event.now);
+  }
+  const syncing = head?.writer === options.instance && head.state === HeadState.HEAD_STATE_SYNCING;
+  if (fence === options.instance && syncing && !state.suspect) return startLoading(state, event);
+  return takeOver(state, event.wallMicros);
+}
+
+/** Connecting -> TakingOver: fence and head in one txn that compares both. */
+function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] {
+  const { stored, options } = state;
+  const old = headOf(state);
+  const whole = old?.state === HeadState.HEAD_STATE_LIVE && sameSums(old.sums, stored.sumsAfter([]));
+  const live = whole && stored.meta(STORE_KEY) !== undefined && !state.renewStoreId;
+  state.seq = larger(state.seq, old?.seq ?? 0n);
+  state.beat = larger(state.beat, old?.beat ?? 0n);
+  const writes: Write[] = [
+    { type: "put", key: FENCE_KEY, value: Fence.encode({ instance: options.instance }).finish() },
+  ];
+  if (stored.meta(STORE_KEY) === undefined || state.renewStoreId) {
+    writes.push({ type: "put", key: STORE_KEY, value: options.newStoreId() });
+  }
+  if (configDirty(state)) writes.push({ type: "put", key: CONFIG_KEY, value: options.config });
+  const flight = withHead(
+    state,
+    writes,
+    live ? HeadState.HEAD_STATE_LIVE : HeadState.HEAD_STATE_SYNCING,
+    0,
+    wallMicros,
+  );
+  state.phase = { status: "TakingOver", flight, live };
+  return [
+    { type: "txn", id: flight.id, compares: compares(state, FENCE_KEY, HEAD_KEY, STORE_KEY), writes: flight.writes },
+  ];
+}
+
+/** Connecting -> Loading: the store is ours alone and what stands in it is known. */
+function startLoading(state: PublisherState, { now, wallMicros }: PublisherEvent): PublisherEffect[] {
+  state.storeId = state.stored.meta(STORE_KEY)?.value ?? state.storeId;
+  state.phase = { status: "Loading", flights: new Map(), last: undefined };
+  compareAll(state);
+  return [{ type: "watch", from: state.listedAt + 1n }, ...pump(state, now, wallMicros)];
+}
+
+// ---- writing -----------------------------------------------------------------------------------------------------
+
+/** Everything that can be sent now. */
+export function pump(state: PublisherState, now: number, wallMicros: number): PublisherEffect[] {
+  if (state.phase.status === "Loading") return pumpLoading(state, wallMicros);
+  const { phase } = state;
+  if (phase.status !== "Live" || phase.flight !== undefined) return [];
+  const due = now >= phase.beatAt;
+  if (state.dirty.size === 0 && state.stored.strangers.size === 0 && !configDirty(state) && !due) return [];
+  if (due) {
+    state.beat++;
+    phase.beatAt = now + BEAT_MS;
+  }
+  phase.flight = liveFlight(state, wallMicros);
+  return [
+    { type: "txn", id: phase.flight.id, compares: compares(state, HEAD_KEY), writes: phase.flight.writes },
+    { type: "wake", ms: Math.max(1, phase.beatAt - now) },
+  ];
+}
+
+function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect[] {
+  const { phase } = state;
+  if (phase.status !== "Loading" || phase.last !== undefined) return [];
+  const effects: PublisherEffect[] = [];
+  const busy = new Set([...phase.flights.values()].flatMap(({ writes }) => writes.map(({ key }) => key)));
+  while (phase.flights.size < PIPELINE) {
+    const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - 1, busy);
+    if (phase.flights.size === 0 && writes.length === state.dirty.size) {
+      // All that is left: it goes with the head that says so.
+      phase.last = withHead(state, writes, HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
+      const both = compares(state, FENCE_KEY, HEAD_KEY);
+      return [...effects, { type: "txn", id: phase.last.id, compares: both, writes: phase.last.writes }];
+    }
+    if (writes.length === 0) break;
+    const flight: Flight = { id: state.nextId++, writes, seq: undefined };
+    phase.flights.set(flight.id, flight);
+    for (const { key } of writes) busy.add(key);
+    effects.push({ type: "txn", id: flight.id, compares: compares(state, FENCE_KEY), writes });
+  }
+  return effects;
+}
+
+/** The next writes with a LIVE head on top. */
+function liveFlight(state: PublisherState, wallMicros: number): Flight {
+  const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.options.config }] : [];
+  for (const key of [...state.stored.strangers].slice(0, 16)) extra.push({ type: "delete", key });
+  const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - extra.length);
+  return withHead(state, [...writes, ...extra], HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
+}
+
+function withHead(
+  state: PublisherState,
+  writes: readonly Write[],
+  head: HeadState,
+  observedMicros: number,
+  wallMicros: number,
+): Flight {
+  const seq = ++state.seq;
+  const sums = state.stored.sumsAfter(writes);
+  const value = encodeHead(state, { state: head, seq, sums, observedMicros, wallMicros });
+  return { id: state.nextId++, writes: [...writes, { type: "put", key: HEAD_KEY, value }], seq };
+}
+
+// ---- answers -----------------------------------------------------------------------------------------------------
+
+function onCommitted(state: PublisherState, event: Event<"committed">): PublisherEffect[] {
+  const flight = flightOf(state, event.id);
+  if (flight === undefined) return [];
+  state.failures = 0;
+  landed(state, flight, event.revision);
+  const { phase } = state;
+  if (phase.status === "Loading" && phase.last === undefined) phase.flights.delete(flight.id);
+  else return headLanded(state, event);
+  return pump(state, event.now, event.wallMicros);
+}
+
+/** Our head stands in the store: TakingOver -> Live or Connecting, Loading -> Live, Resolving -> Live. */
+function headLanded(state: PublisherState, { now, wallMicros }: PublisherEvent): PublisherEffect[] {
+  const { phase } = state;
+  state.headAt = now;
+  state.message = "";
+  state.storeId = state.stored.meta(STORE_KEY)?.value ?? state.storeId;
+  state.renewStoreId = false;
+  state.heldFence = true;
+  state.suspect = false;
+  if (phase.status === "TakingOver" && !phase.live) return connect(state);
+  const effects: PublisherEffect[] = [];
+  if (phase.status === "TakingOver") {
+    compareAll(state);
+    effects.push({ type: "watch", from: state.listedAt + 1n });
+  }
+  const beatAt = phase.status === "Live" ? phase.beatAt : now + BEAT_MS;
+  state.phase = { status: "Live", flight: undefined, beatAt };
+  return [...effects, { type: "wake", ms: Math.max(1, beatAt - now) }, ...pump(state, now, wallMicros)];
+}
+
+function landed(state: PublisherState, flight: Flight, revision: bigint): void {
+  state.stored.commit(flight.writes, revision);
+  state.revision = larger(state.revision, revision);
+  for (const { key } of flight.writes) compareKey(state, key, 0);
+}
+
+/** The comparison failed. Live -> Resolving: another instance, or our own txn whose answer had got lost. */
+function onRejected(state: PublisherState, event: Event<"rejected">): PublisherEffect[] {
+  const flight = flightOf(state, event.id);
+  if (flight === undefined) return [];
+  if (state.phase.status !== "Live") return surprise(state, CHANGED);
+  state.phase = { status: "Resolving", flight };
+  return [{ type: "read-head" }];
+}
+
+function onFailed(state: PublisherState, event: Event<"failed">): PublisherEffect[] {
+  const flight = flightOf(state, event.id);
+  if (flight === undefined) return [];
+  state.message = event.sentence;
+  const { phase } = state;
+  // What may still happen is fenced off by a new fence: list and take over again.
+  if (phase.status !== "Live") {
+    state.suspect = true;
+    return surprise(state, event.sentence);
+  }
+  state.phase = { status: "Resolving", flight };
+  return [retry(state)];
+}
+
+/** After a rejection, a lost answer, or in Standby: who writes, and did ours happen? */
+function onHeadRead(state: PublisherState, event: Event<"head-read">): PublisherEffect[] {
+  const head = event.head === undefined ? undefined : Head.decode(event.head.value);
+  const fence = event.fence === undefined ? undefined : Fence.decode(event.fence.value).instance;
+  const { phase } = state;
+  if (phase.status === "Standby") return watchOther(state, head, event.now);
+  if (!isWriting(state)) return [];
+  if (head !== undefined && fence !== undefined && fence !== state.options.instance) {
+    return stepDown(state, fence, head.seq, event.now);
+  }
+  const flight = phase.status === "Resolving" ? phase.flight : undefined;
+  if (flight === undefined || head === undefined || event.head === undefined) {
+    return surprise(state, CHANGED);
+  }
+  if (head.writer === state.options.instance && head.seq === flight.seq) {
+    state.failures = 0;
+    landed(state, flight, event.head.modRevision);
+    return headLanded(state, event);
+  }
+  if (event.head.modRevision !== state.stored.meta(HEAD_KEY)?.modRevision) {
+    return surprise(state, CHANGED);
+  }
+  state.phase = { status: "Live", flight: undefined, beatAt: event.now };
+  return pump(state, event.now, event.wallMicros);
+}
+
+// ---- others ------------------------------------------------------------------------------------------------------
+
+/** Live, … -> Standby: another instance has put its fence. */
+function stepDown(state: PublisherState, writer: string, seq: bigint, now: number): PublisherEffect[] {
+  state.message = `Instance "${writer}" publishes for this cluster`;
+  state.heldFence = false;
+  state.phase = { status: "Standby", writer, seq, since: now };
+  return [{ type: "wake", ms: BEAT_MS }];
+}
+
+/** Standby -> Connecting once the writer's head has stood still for long. */
+function watchOther(state: PublisherState, head: Head | undefined, now: number): PublisherEffect[] {
+  const { phase } = state;
+  if (phase.status !== "Standby") return [];
+  if (head === undefined) return surprise(state, "The store has no head: taking over");
+  if (head.seq !== phase.seq) return stepDown(state, head.writer, head.seq, now);
+  const jitter = 1 + 0.2 * random(state);
+  if (now - phase.since > SILENT_MS * jitter)
+    return surprise(state, `Instance "${phase.writer}" is silent: taking over`);
+  return [{ type: "wake", ms: BEAT_MS }];
+}
+
+function onSeen(state: PublisherState, event: Event<"seen">): PublisherEffect[] {
+  if (!isWriting(state)) return [];
+  for (const each of event.events) {
+    state.revision = larger(state.revision, each.modRevision);
+    if (!state.stored.see(each, each.deleted)) continue;
+    const trouble = metaTrouble(state, each);
+    if (trouble === "fenced") return [{ type: "read-head" }];
+    if (trouble !== undefined) return surprise(state, trouble);
+    compareKey(state, each.key, 0);
+  }
+  return pump(state, event.now, event.wallMicros);
+}
+
+function metaTrouble(
+  state: PublisherState,
+  { key, value, deleted }: Standing & { deleted: boolean },
+): string | undefined {
+  if (key === FENCE_KEY || key === HEAD_KEY) {
+    if (deleted) return `The store lost its ${key}: taking over again`;
+    const writer = key === FENCE_KEY ? Fence.decode(value).instance : Head.decode(value).writer;
+    if (writer !== state.options.instance) return "fenced";
+    return undefined;
+  }
+  if (key === STORE_KEY && (deleted || !sameBytes(value, state.storeId)))
+    return "The store's id changed: reading it again";
+  return undefined;
+}
+
+function onChanged(state: PublisherState, { change, now, wallMicros }: Event<"changed">): PublisherEffect[] {
+  for (const record of change.upserts) {
+    if (fits(state, record)) state.wanted.set(record);
+    else state.wanted.delete(record.key);
+    compareKey(state, record.key, change.observedMicros);
+  }
+  for (const { key } of change.deletes) {
+    state.wanted.delete(key);
+    state.tooLarge.delete(key);
+    compareKey(state, key, change.observedMicros);
+  }
+  return pump(state, now, wallMicros);
+}
+
+function onTick(state: PublisherState, { now, wallMicros }: Event<"tick">): PublisherEffect[] {
+  switch (state.phase.status) {
+    case "Connecting":
+    case "Refused":
+      return connect(state);
+    case "Resolving":
+    case "Standby":
+      return [{ type: "read-head" }];
+    default:
+      return pump(state, now, wallMicros);
+  }
+}
+
+// ---- small parts -------------------------------------------------------------------------------------------------
+
+function compareAll(state: PublisherState): void {
+  state.dirty.clear();
+  for (const record of state.wanted.records()) compareKey(state, record.key, 0);
+  for (const record of state.stored.records.records()) compareKey(state, record.key, 0);
+}
+
+/** No store takes, and no reader accepts, a record above the bound. */
+function fits(state: PublisherState, { key, value }: HashedRecord): boolean {
+  if (value.length <= MAX_VALUE_BYTES) return state.tooLarge.delete(key) || true;
+  state.tooLarge.set(key, value.length);
+  return false;
+}
+
+/** Wanted against standing: equal, to put, or to delete. */
+function compareKey(state: PublisherState, key: string, observedMicros: number): void {
+  const [wanted, standing] = [state.wanted.get(key), state.stored.records.get(key)];
+  if (wanted === undefined)
+    standing === undefined ? state.dirty.remove(key) : state.dirty.add(key, "delete", observedMicros);
+  else if (standing !== undefined && sameBytes(wanted.hash, standing.hash)) state.dirty.remove(key);
+  else state.dirty.add(key, "upsert", observedMicros);
+}
+
+function configDirty(state: PublisherState): boolean {
+  const standing = state.stored.meta(CONFIG_KEY);
+  return standing === undefined || !sameBytes(standing.value, state.options.config);
+}
+
+function compares(state: PublisherState, ...keys: string[]): Compare[] {
+  return keys.map((key) => ({ key, modRevision: state.stored.meta(key)?.modRevision ?? 0n }));
+}
+
+/** True while the watch of our prefix tells what stands in it. */
+function isWriting({ phase }: PublisherState): boolean {
+  return phase.status === "Live" || phase.status === "Loading" || phase.status === "Resolving";
+}
+
+function flightOf({ phase }: PublisherState, id: number): Flight | undefined {
+  if (phase.status === "Loading") return phase.last?.id === id ? phase.last : phase.flights.get(id);
+  if (phase.status !== "TakingOver" && phase.status !== "Live") return undefined;
+  return phase.flight?.id === id ? phase.flight : undefined;
+}
+
+function headOf(state: PublisherState): Head | undefined {
+  const head = state.stored.meta(HEAD_KEY);
+  return head === undefined ? undefined : Head.decode(head.value);
+}
+
+function fenceOf(state: PublisherState): string | undefined {
+  const fence = state.stored.meta(FENCE_KEY);
+  return fence === undefined ? undefined : Fence.decode(fence.value).instance;
+}
+
+/** Doubles from 100 ms to 2 s, jittered. */
+function retry(state: PublisherState): PublisherEffect {
+  const full = Math.min(2_000, 100 * 2 ** Math.min(state.failures++, 10));
+  return { type: "wake", ms: Math.round(full * (0.5 + random(state) / 2)) };
+}
+
+function random(state: PublisherState): number {
+  return (state.options.random ?? Math.random)();
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
