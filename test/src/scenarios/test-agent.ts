@@ -1,0 +1,99 @@
+/**
+ * One node's agent of a scenario, from records to maps: the real merge, plan, desired state and datapath, on a kernel in
+ * memory. `restart` is a new process on the same kernel, which knows nothing but what it reads there and is told again.
+ */
+import { createDatapath, createDesiredState, desiredNode, nodeName } from "@isthmus/agent";
+import { createServiceMerger, type ServiceTable } from "@isthmus/clustermesh";
+import { planService } from "@isthmus/loadbalancer";
+import type { ClusterId, ClusterName } from "@isthmus/model";
+import { Kind, Node } from "@isthmus/proto";
+import type { DatapathPort } from "@isthmus/reconcile";
+import { createMemoryKernel } from "@isthmus/testing";
+import type { RecordChange } from "./test-cluster.js";
+
+export interface Member {
+  readonly name: ClusterName;
+  readonly id: ClusterId;
+}
+
+export interface TestAgent {
+  readonly table: ServiceTable;
+  readonly port: DatapathPort;
+  addCluster(member: Member): void;
+  removeCluster(member: Member): void;
+  receive(member: Member, change: RecordChange): void;
+  /** Resolves when the maps are as wanted and nothing is left to free. */
+  apply(): Promise<void>;
+  /** Everything that is not wanted now goes: all clusters are in sync. */
+  sweep(): void;
+  /** A new process; it must be told of clusters and records again. */
+  restart(): Promise<void>;
+}
+
+export async function createTestAgent(local: Member): Promise<TestAgent> {
+  const kernel = createMemoryKernel();
+  let run = await startProcess(kernel.open(), local);
+  return {
+    get table() {
+      return run.merger.table;
+    },
+    get port() {
+      return run.port;
+    },
+    addCluster: (member) => run.addCluster(member),
+    removeCluster: (member) => run.removeCluster(member),
+    receive: (member, change) => run.receive(member, change),
+    apply: () => run.apply(),
+    sweep: () => run.sweep(),
+    async restart() {
+      run = await startProcess(kernel.open(), local);
+    },
+  };
+}
+
+async function startProcess(port: DatapathPort, local: Member) {
+  const merger = createServiceMerger();
+  const desired = createDesiredState();
+  const datapath = await createDatapath({ port, desired, now: () => 0 });
+  const members = new Map<ClusterId, Member>();
+  const nodesOf = (member: Member) => [...(merger.views.get(member.name)?.nodes.keys() ?? [])];
+
+  return {
+    merger,
+    port,
+    addCluster(member: Member): void {
+      members.set(member.id, member);
+      merger.addCluster({ cluster: member.name, id: member.id, local: member.id === local.id });
+    },
+    removeCluster(member: Member): void {
+      for (const node of nodesOf(member)) datapath.setNode(nodeName(member.id, node), undefined);
+      members.delete(member.id);
+      merger.removeCluster(member.name);
+    },
+    receive(member: Member, { upserts, deletes }: RecordChange): void {
+      if (!members.has(member.id)) return;
+      for (const { kind, key, value } of upserts) {
+        merger.upsert(member.name, kind, key, value);
+        if (kind !== Kind.KIND_NODE) continue;
+        const record = Node.decode(value);
+        datapath.setNode(nodeName(member.id, record.name), desiredNode(member.id, record));
+      }
+      for (const { kind, key } of deletes) {
+        merger.remove(member.name, kind, key);
+        if (kind === Kind.KIND_NODE) datapath.setNode(nodeName(member.id, key.slice("nodes/".length)), undefined);
+      }
+    },
+    async apply(): Promise<void> {
+      for (const [name, frontends] of merger.flush()) {
+        const plans = planService(frontends).flatMap((result) => (result.ok ? [result.plan] : []));
+        datapath.touch(desired.setService(name, plans));
+      }
+      await datapath.apply();
+      await datapath.settled();
+    },
+    sweep(): void {
+      datapath.sweepFrontends();
+      for (const id of members.keys()) datapath.sweepNodes(id);
+    },
+  };
+}
