@@ -26,8 +26,8 @@ export interface BackendStore {
   release(id: number): void;
   /** Counts a user of an id found in a table; ids of no living row are ignored. */
   adoptUse(id: number): void;
-  /** Rows whose node is this one take its (new) index. */
-  moveNode(name: NodeName): void;
+  /** Rows of these nodes take their (new) index. One pass over all rows: nodes move seldom. */
+  moveNodes(names: readonly NodeName[]): void;
   /** Writes new rows, then words that changed. */
   write(): void;
   /** True when `retire` or `recycle` have work. */
@@ -46,7 +46,8 @@ interface Entry {
   readonly key: string;
   id: number;
   users: number;
-  node: NodeName | undefined;
+  /** Null: adopted, and nobody has said yet. */
+  node: NodeName | undefined | null;
   /** Bytes 8..11: index of the node. */
   nodeWord: number;
   /** Bytes 12..15: cluster | zone << 16 | flags << 24. */
@@ -57,13 +58,13 @@ interface Entry {
 
 const AT = BackendRow.offsets;
 const CHUNK = 4096;
+const row = scratch();
 
 export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): BackendStore {
-  const byIndex = new Map<number, Entry>();
+  const byIndex: (Entry | undefined)[] = [];
   const byKey = new Map<string, Entry>();
-  const byNode = new Map<NodeName, Set<Entry>>();
   const generations = new Map<number, number>();
-  const fresh = new Set<Entry>();
+  let fresh: Entry[] = [];
   const changed = new Set<Entry>();
   const unused = new Set<Entry>();
   let cooling: number[] = [];
@@ -80,30 +81,24 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
         const at = i * BackendRow.size;
         const id = view.getUint32(at + AT.id, true);
         const index = first + i;
-        if (index > 0 && id !== 0 && backendIndex(id) === index) taken.add(adopt(bytes, at));
+        if (index > 0 && id !== 0 && backendIndex(id) === index) taken.add(adopt(bytes, view, at));
         else if (index > 0) adoptFree(view, at, index);
       }
     }
     return createIndexPool(port.maxEntries, taken);
   }
 
-  function adopt(bytes: Uint8Array, at: number): number {
-    const row = BackendRow.decode(bytes, at);
-    const key = backendKey(row.cluster, row.addr, row.port, row.proto);
-    const attributes = attributesOf(row);
-    const entry: Entry = {
-      key,
-      id: row.id,
-      users: 0,
-      node: undefined,
-      nodeWord: row.node,
-      attributes,
-      body: undefined,
-    };
+  function adopt(bytes: Uint8Array, view: DataView, at: number): number {
+    const id = view.getUint32(at + AT.id, true);
+    const attributes = view.getUint32(at + AT.cluster, true);
+    const proto = view.getUint8(at + AT.proto);
+    const key = backendKey(attributes & 0xffff, bytes, view.getUint16(at + AT.port), proto, at + AT.addr);
+    const nodeWord = view.getUint32(at + AT.node, true);
+    const entry: Entry = { key, id, users: 0, node: null, nodeWord, attributes, body: undefined };
     if (!byKey.has(key)) byKey.set(key, entry);
-    byIndex.set(backendIndex(row.id), entry);
+    byIndex[backendIndex(id)] = entry;
     unused.add(entry);
-    return backendIndex(row.id);
+    return backendIndex(id);
   }
 
   function adoptFree(view: DataView, at: number, index: number): void {
@@ -120,21 +115,21 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
     const entry: Entry = {
       key: backend.key,
       id,
-      users: 0,
-      node: undefined,
+      users: 1,
+      node: backend.node,
       nodeWord: nodeIndexOf(backend.node),
       attributes: attributesOf(backend),
       body: backend,
     };
-    byIndex.set(index, entry);
+    byIndex[index] = entry;
     byKey.set(backend.key, entry);
-    fresh.add(entry);
+    fresh.push(entry);
     return entry;
   }
 
   function refresh(entry: Entry, backend: DesiredBackend): void {
-    if (entry.node !== backend.node) setNode(entry, backend.node);
-    const nodeWord = nodeIndexOf(backend.node);
+    const nodeWord = entry.node === backend.node ? entry.nodeWord : nodeIndexOf(backend.node);
+    entry.node = backend.node;
     const attributes = attributesOf(backend);
     if (entry.nodeWord === nodeWord && entry.attributes === attributes) return;
     entry.nodeWord = nodeWord;
@@ -142,71 +137,59 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
     if (entry.body === undefined) changed.add(entry);
   }
 
-  function setNode(entry: Entry, name: NodeName | undefined): void {
-    if (entry.node !== undefined) {
-      const known = byNode.get(entry.node);
-      known?.delete(entry);
-      if (known?.size === 0) byNode.delete(entry.node);
-    }
-    entry.node = name;
-    if (name === undefined) return;
-    const known = byNode.get(name);
-    if (known === undefined) byNode.set(name, new Set([entry]));
-    else known.add(entry);
-  }
-
   function forget(entry: Entry): number {
     const index = backendIndex(entry.id);
     if (byKey.get(entry.key) === entry) byKey.delete(entry.key);
-    byIndex.delete(index);
+    byIndex[index] = undefined;
     changed.delete(entry);
-    fresh.delete(entry);
-    setNode(entry, undefined);
+    entry.body = undefined;
     return index;
   }
 
   function writeNew(entry: Entry, backend: DesiredBackend): void {
+    row.view.setUint16(AT.port, backend.port);
+    row.view.setUint16(AT.proto, backend.protocol, true);
+    row.view.setUint32(AT.node, entry.nodeWord, true);
+    row.view.setUint32(AT.cluster, entry.attributes, true);
+    row.bytes.set(backend.address, AT.addr);
     const index = backendIndex(entry.id);
-    const { port: number, protocol: proto, address: addr } = backend;
-    const row = { id: 0, port: number, proto, state: 0, node: entry.nodeWord, cluster: 0, zone: 0, flags: 0, addr };
-    const bytes = BackendRow.encode(row);
-    new DataView(bytes.buffer).setUint32(AT.cluster, entry.attributes, true);
-    port.writeBody(index, bytes.subarray(4), 4);
+    port.writeBody(index, row.body, 4);
     port.storeWord32(index, AT.id, entry.id);
     entry.body = undefined;
   }
 
   return {
     acquire(backend) {
-      const entry = byKey.get(backend.key) ?? add(backend);
-      refresh(entry, backend);
-      entry.users++;
-      unused.delete(entry);
-      return entry.id;
+      const known = byKey.get(backend.key);
+      if (known === undefined) return add(backend).id;
+      refresh(known, backend);
+      if (known.users++ === 0) unused.delete(known);
+      return known.id;
     },
     release(id) {
-      const entry = byIndex.get(backendIndex(id));
+      const entry = byIndex[backendIndex(id)];
       if (entry?.id !== id || --entry.users > 0) return;
       if (entry.body !== undefined) pool.give(forget(entry));
       else unused.add(entry);
     },
     adoptUse(id) {
-      const entry = byIndex.get(backendIndex(id));
+      const entry = byIndex[backendIndex(id)];
       if (entry?.id !== id) return;
-      entry.users++;
-      unused.delete(entry);
+      if (entry.users++ === 0) unused.delete(entry);
     },
-    moveNode(name) {
-      const index = nodeIndexOf(name);
-      for (const entry of byNode.get(name) ?? []) {
-        if (entry.nodeWord === index) continue;
+    moveNodes(names) {
+      const moved = new Map(names.map((name) => [name, nodeIndexOf(name)]));
+      if (moved.size === 0) return;
+      for (const entry of byIndex) {
+        const index = entry?.node == null ? undefined : moved.get(entry.node);
+        if (entry === undefined || index === undefined || index === entry.nodeWord) continue;
         entry.nodeWord = index;
         if (entry.body === undefined) changed.add(entry);
       }
     },
     write() {
       for (const entry of fresh) if (entry.body !== undefined) writeNew(entry, entry.body);
-      fresh.clear();
+      fresh = [];
       for (const entry of changed) {
         const index = backendIndex(entry.id);
         port.storeWord32(index, AT.node, entry.nodeWord);
@@ -252,4 +235,10 @@ function attributesOf(row: { readonly cluster: number; readonly flags: number; r
 function tombstone(generation: number): Uint8Array {
   const none = { id: 0, port: 0, proto: 0, state: 0, cluster: 0, zone: 0, flags: 0, addr: new Uint8Array(16) };
   return BackendRow.encode({ ...none, node: generation }).subarray(4);
+}
+
+/** One row's bytes, filled anew for each write. */
+function scratch(): { readonly bytes: Uint8Array; readonly view: DataView; readonly body: Uint8Array } {
+  const bytes = new Uint8Array(BackendRow.size);
+  return { bytes, view: new DataView(bytes.buffer), body: bytes.subarray(4) };
 }

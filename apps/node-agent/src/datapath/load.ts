@@ -8,7 +8,7 @@ import { FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
 import { keyBytes } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { type FrontendName, frontendValue } from "../desired/frontends.js";
-import { EMPTY_TIER, type ServiceEntry, TIERS, type Tier } from "./service-store.js";
+import { EMPTY_TIER, type ServiceEntry, TIERS, type Tier, wordsOf } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
 
 export interface Loaded {
@@ -19,6 +19,8 @@ export interface Loaded {
   readonly tables: readonly Table[];
   /** Service rows that are not empty and that no frontend names. */
   readonly orphans: readonly number[];
+  /** `gen` of the service rows that ever had one. */
+  readonly generations: ReadonlyMap<number, number>;
 }
 
 export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "read">): Promise<Loaded> {
@@ -50,24 +52,28 @@ export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "r
     if (!usable || frontends.get(key) !== frontendValue(key, service) || keyBytes(key).length !== 20) continue;
     seen.add(service);
     const { tier } = ServiceRow.decode(port.services.read(service));
-    services.set(key, { index: service, tiers: Array.from({ length: TIERS }, (_, i) => readTier(tier[i] ?? 0n)) });
+    const tiers = Array.from({ length: TIERS }, (_, i) => readTier(tier[i] ?? 0n));
+    services.set(key, { index: service, tiers, stored: wordsOf(tiers) });
   }
-  return { frontends, services, tables: owned, orphans: findOrphans(port, seen) };
+  return { frontends, services, tables: owned, ...scanServices(port, seen) };
 }
 
-function findOrphans(port: DatapathPort, seen: ReadonlySet<number>): readonly number[] {
+function scanServices(port: DatapathPort, seen: ReadonlySet<number>): Pick<Loaded, "orphans" | "generations"> {
   const CHUNK = 4096;
   const orphans: number[] = [];
+  const generations = new Map<number, number>();
   for (let first = 0; first < port.services.maxEntries; first += CHUNK) {
     const count = Math.min(CHUNK, port.services.maxEntries - first);
     const bytes = port.services.read(first, count);
-    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < count; i++) {
       const at = i * ServiceRow.size;
-      let any = false;
-      for (let tier = 0; tier < TIERS; tier++) any ||= words.getBigUint64(at + 8 * tier, true) !== 0n;
-      if (any && !seen.has(first + i)) orphans.push(first + i);
+      const generation = view.getUint32(at + ServiceRow.offsets.gen, true);
+      if (generation !== 0) generations.set(first + i, generation);
+      let words = 0;
+      for (let half = 0; half < 2 * TIERS; half++) words |= view.getUint32(at + 4 * half, true);
+      if (words !== 0 && !seen.has(first + i)) orphans.push(first + i);
     }
   }
-  return orphans;
+  return { orphans, generations };
 }

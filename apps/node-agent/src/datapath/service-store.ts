@@ -25,7 +25,11 @@ export const EMPTY_TIER: Tier = { word: 0n, table: undefined };
 export interface ServiceEntry {
   readonly index: number;
   tiers: readonly Tier[];
+  /** The words that stand in the map. */
+  stored: readonly bigint[];
 }
+
+const NO_WORDS: readonly bigint[] = [0n, 0n, 0n, 0n];
 
 export interface ServiceStore {
   readonly entries: ReadonlyMap<FrontendName, ServiceEntry>;
@@ -41,32 +45,29 @@ export interface ServiceStore {
   readonly capacity: number;
 }
 
-/** `adopted`: rows that a frontend names, with the tiers found. */
-export function createServiceStore(port: ArrayPort, adopted: ReadonlyMap<FrontendName, ServiceEntry>): ServiceStore {
-  const entries = new Map(adopted);
-  const generations = new Map<number, number>();
-  const fresh = new Set<ServiceEntry>();
-  const flips = new Map<ServiceEntry, readonly bigint[]>();
-  const taken = new Set([...adopted.values()].map((entry) => entry.index));
-  const pool: IndexPool = createIndexPool(port.maxEntries, taken);
-  const written = new Map<ServiceEntry, readonly bigint[]>(
-    [...adopted.values()].map((entry) => [entry, entry.tiers.map((tier) => tier.word)]),
-  );
+/** What was found: rows that a frontend names, and how often each row was used. */
+export interface FoundServices {
+  readonly services: ReadonlyMap<FrontendName, ServiceEntry>;
+  readonly generations: ReadonlyMap<number, number>;
+}
 
-  function generationOf(index: number): number {
-    return generations.get(index) ?? ServiceRow.decode(port.read(index)).gen;
-  }
+export function createServiceStore(port: ArrayPort, found: FoundServices): ServiceStore {
+  const entries = new Map(found.services);
+  const generations = new Map(found.generations);
+  const fresh = new Set<ServiceEntry>();
+  const flips = new Set<ServiceEntry>();
+  const taken = new Set([...entries.values()].map((entry) => entry.index));
+  const pool: IndexPool = createIndexPool(port.maxEntries, taken);
 
   function flip(entry: ServiceEntry, words: readonly bigint[]): void {
-    const before = written.get(entry) ?? [];
-    const count = (list: readonly bigint[]) => list.filter((word) => word !== 0n).length;
-    const order = [0, 1, 2, 3];
-    if (count(words) > count(before)) order.reverse();
-    for (const i of order) {
+    const before = entry.stored;
+    const growing = count(words) > count(before);
+    for (let step = 0; step < TIERS; step++) {
+      const i = growing ? TIERS - 1 - step : step;
       const word = words[i] ?? 0n;
-      if (word !== (before[i] ?? 0n)) port.storeWord64(entry.index, 8 * i, word);
+      if (word !== before[i]) port.storeWord64(entry.index, 8 * i, word);
     }
-    written.set(entry, words);
+    entry.stored = words;
   }
 
   return {
@@ -76,26 +77,23 @@ export function createServiceStore(port: ArrayPort, adopted: ReadonlyMap<Fronten
       if (known !== undefined) return known;
       const index = pool.take();
       if (index === undefined) throw mapFull(port.name, port.maxEntries);
-      const entry: ServiceEntry = { index, tiers: [] };
+      const entry: ServiceEntry = { index, tiers: [], stored: NO_WORDS };
       entries.set(frontend, entry);
       fresh.add(entry);
       return entry;
     },
     set(entry, tiers) {
       entry.tiers = tiers;
-      flips.set(
-        entry,
-        tiers.map((tier) => tier.word),
-      );
+      flips.add(entry);
     },
     write() {
       for (const entry of fresh) {
-        const generation = (generationOf(entry.index) + 1) >>> 0;
+        const generation = ((generations.get(entry.index) ?? 0) + 1) >>> 0;
         generations.set(entry.index, generation);
         port.storeWord32(entry.index, ServiceRow.offsets.gen, generation);
       }
       fresh.clear();
-      for (const [entry, words] of flips) flip(entry, words);
+      for (const entry of flips) flip(entry, wordsOf(entry.tiers));
       flips.clear();
     },
     remove(frontend) {
@@ -105,8 +103,7 @@ export function createServiceStore(port: ArrayPort, adopted: ReadonlyMap<Fronten
     },
     free(entry) {
       if (fresh.delete(entry)) flips.delete(entry);
-      else flip(entry, []);
-      written.delete(entry);
+      else flip(entry, NO_WORDS);
       pool.give(entry.index);
     },
     get used() {
@@ -114,6 +111,16 @@ export function createServiceStore(port: ArrayPort, adopted: ReadonlyMap<Fronten
     },
     capacity: port.maxEntries - 1,
   };
+}
+
+export function wordsOf(tiers: readonly Tier[]): readonly bigint[] {
+  return tiers.map((tier) => tier.word);
+}
+
+function count(words: readonly bigint[]): number {
+  let tiers = 0;
+  for (const word of words) if (word !== 0n) tiers++;
+  return tiers;
 }
 
 export function tierWord(table: Table, tries: number, cluster: number): bigint {

@@ -28,6 +28,8 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
   const pool = () => (lines ??= createLinePool(port.linesPerSegment, port.segments.length, adopted()));
   const fresh = new Set<Table>();
   const name = "mesh_tables_v1";
+  const lineBytes = new Uint8Array(TableLine.size);
+  const line = new DataView(lineBytes.buffer);
 
   function segmentOf(line: number): ArrayPort | undefined {
     return port.segments[Math.floor(line / port.linesPerSegment)];
@@ -71,8 +73,10 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
       for (const table of fresh) {
         const segment = segmentOf(table.line);
         for (let i = 0; i < table.lines; i++) {
-          const id = table.ids.slice(i * Limit.LineSlots, (i + 1) * Limit.LineSlots);
-          segment?.writeBody((table.line % port.linesPerSegment) + i, TableLine.encode({ id }));
+          const first = i * Limit.LineSlots;
+          for (let slot = 0; slot < Limit.LineSlots; slot++)
+            line.setUint32(4 * slot, table.ids[first + slot] ?? 0, true);
+          segment?.writeBody((table.line % port.linesPerSegment) + i, lineBytes);
         }
       }
       fresh.clear();

@@ -5,7 +5,6 @@
  */
 import { BackendFlag } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
-import { bytesKey } from "@isthmus/model";
 import { type NodeName, nodeName } from "./nodes.js";
 
 export interface DesiredBackend {
@@ -20,9 +19,12 @@ export interface DesiredBackend {
   readonly flags: number;
 }
 
-/** The name of a backend. */
-export function backendKey(cluster: number, address: Uint8Array, port: number, protocol: number): string {
-  return bytesKey(address) + String.fromCharCode(port, protocol, cluster);
+/** The name of a backend: one string of 11 characters. `at`: where the address begins in `bytes`. */
+export function backendKey(cluster: number, bytes: Uint8Array, port: number, protocol: number, at = 0): string {
+  const pair = (i: number) => ((bytes[at + i] ?? 0) << 8) | (bytes[at + i + 1] ?? 0);
+  const [a, b, c, d] = [pair(0), pair(2), pair(4), pair(6)];
+  const [e, f, g, h] = [pair(8), pair(10), pair(12), pair(14)];
+  return String.fromCharCode(a, b, c, d, e, f, g, h, port, protocol, cluster);
 }
 
 export function desiredBackend(backend: MergedBackend): DesiredBackend {

@@ -20,6 +20,7 @@ export type DesiredFrontend =
 
 export interface DesiredState {
   get(frontend: FrontendName): DesiredFrontend | undefined;
+  has(frontend: FrontendName): boolean;
   readonly frontends: Iterable<FrontendName>;
   readonly size: number;
   /** Replaces what a Service wants; returns the frontends that may have changed. */
@@ -27,15 +28,15 @@ export interface DesiredState {
 }
 
 export function createDesiredState(): DesiredState {
-  const claims = new Map<FrontendName, Map<ServiceName, DesiredService>>();
+  const claims = new Map<FrontendName, Map<ServiceName, FrontendPlan>>();
   const owned = new Map<ServiceName, readonly FrontendName[]>();
   /** Frontends per reject row. */
   const ports = new Map<FrontendName, number>();
 
-  function claim(frontend: FrontendName, name: ServiceName, tiers: DesiredService): void {
+  function claim(frontend: FrontendName, name: ServiceName, plan: FrontendPlan): void {
     const known = claims.get(frontend);
-    if (known !== undefined) return void known.set(name, tiers);
-    claims.set(frontend, new Map([[name, tiers]]));
+    if (known !== undefined) return void known.set(name, plan);
+    claims.set(frontend, new Map([[name, plan]]));
     const reject = rejectName(frontend);
     ports.set(reject, (ports.get(reject) ?? 0) + 1);
   }
@@ -55,10 +56,13 @@ export function createDesiredState(): DesiredState {
     get(frontend) {
       const known = claims.get(frontend);
       if (known === undefined) return ports.has(frontend) ? { kind: "reject" } : undefined;
-      const [service] = [...known.keys()].sort();
-      if (service === undefined) return undefined;
-      return { kind: "service", service, tiers: known.get(service) ?? [] };
+      const [service] = known.size === 1 ? known.keys() : [...known.keys()].sort();
+      const plan = service === undefined ? undefined : known.get(service);
+      return plan === undefined
+        ? undefined
+        : { kind: "service", service: plan.frontend.service, tiers: desiredService(plan) };
     },
+    has: (frontend) => claims.has(frontend) || ports.has(frontend),
     get frontends() {
       return [...claims.keys(), ...ports.keys()];
     },
@@ -67,13 +71,13 @@ export function createDesiredState(): DesiredState {
     },
     setService(name, plans) {
       const before = owned.get(name) ?? [];
-      const wanted = new Map<FrontendName, DesiredService>();
+      const wanted = new Map<FrontendName, FrontendPlan>();
       for (const plan of plans) {
         const { address, port, protocol } = plan.frontend;
-        wanted.set(frontendName(address, port, protocol), desiredService(plan));
+        wanted.set(frontendName(address, port, protocol), plan);
       }
       for (const frontend of before) if (!wanted.has(frontend)) release(frontend, name);
-      for (const [frontend, tiers] of wanted) claim(frontend, name, tiers);
+      for (const [frontend, plan] of wanted) claim(frontend, name, plan);
       if (wanted.size === 0) owned.delete(name);
       else owned.set(name, [...wanted.keys()]);
       const touched = new Set([...before, ...wanted.keys()]);

@@ -1,31 +1,36 @@
 /**
  * mesh_frontends: the keys that clients dial, and the rows that refuse the unknown ports of a VIP.
  *
- * Keys are latin1 strings of the encoded `frontend_key`.
+ * Names and values are latin1 strings of the encoded `frontend_key` and `frontend_row`, put together here without the
+ * codecs (ten thousands of them at a first load); the test beside holds them against the codecs.
  */
-import { FrontendFlag, FrontendKey, FrontendRow, FrontendScope, frontendCheck, Proto } from "@isthmus/bpf";
-import { bytesKey, keyBytes } from "@isthmus/model";
+import { FrontendFlag, FrontendKey, frontendCheck } from "@isthmus/bpf";
+import { bytesKey } from "@isthmus/model";
 
-/** Latin1 of an encoded `frontend_key`. */
+/** Latin1 of an encoded `frontend_key`: 16 characters of address, port, protocol, scope. */
 export type FrontendName = string;
 
+const ANY_PORT = "\0\0\0\0";
+const key = Buffer.alloc(FrontendKey.size);
+
 export function frontendName(address: Uint8Array, port: number, protocol: number): FrontendName {
-  return bytesKey(FrontendKey.encode({ addr: address, port, proto: protocol, scope: FrontendScope.All }));
+  return bytesKey(address) + String.fromCharCode(port >> 8, port & 0xff, protocol, 0);
 }
 
 /** The row that answers for all ports of the frontend's VIP that have none of their own. */
 export function rejectName(frontend: FrontendName): FrontendName {
-  const { addr } = FrontendKey.decode(keyBytes(frontend));
-  return frontendName(addr, 0, Proto.Any);
+  return frontend.slice(0, 16) + ANY_PORT;
 }
 
 export function isRejectName(name: FrontendName): boolean {
-  const { port, proto } = FrontendKey.decode(keyBytes(name));
-  return port === 0 && proto === Proto.Any;
+  return name.endsWith(ANY_PORT);
 }
 
 /** Encoded row (latin1) of a frontend that has service row `service`; 0 = refuse everything. */
 export function frontendValue(name: FrontendName, service: number): string {
+  key.write(name, "latin1");
+  const check = frontendCheck(key);
   const flags = service === 0 ? FrontendFlag.Reject : 0;
-  return bytesKey(FrontendRow.encode({ service, flags, check: frontendCheck(keyBytes(name)) }));
+  const index = [service & 0xff, (service >>> 8) & 0xff, (service >>> 16) & 0xff, service >>> 24] as const;
+  return String.fromCharCode(...index, flags & 0xff, flags >> 8, check & 0xff, check >> 8);
 }

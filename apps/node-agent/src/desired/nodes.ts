@@ -17,9 +17,20 @@ export interface DesiredNode {
   readonly health: Uint8Array;
 }
 
+/** One string object per name, so that the maps it is looked up in hash it once. */
 export function nodeName(cluster: number, name: string): NodeName {
-  return `${cluster}/${name}`;
+  const names = interned.get(cluster) ?? new Map<string, NodeName>();
+  interned.set(cluster, names);
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  if (names.size >= MAX_INTERNED) names.clear();
+  const fresh: NodeName = `${cluster}/${name}`;
+  names.set(name, fresh);
+  return fresh;
 }
+
+const MAX_INTERNED = 65_536;
+const interned = new Map<number, Map<string, NodeName>>();
 
 /** What names the row. */
 export function nodeIdentity(cluster: number, tunnel: Uint8Array, health: Uint8Array): string {

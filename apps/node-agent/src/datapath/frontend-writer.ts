@@ -1,0 +1,30 @@
+/**
+ * Writes rows of mesh_frontends: port rows stand before the row that refuses the rest of their VIP, and go before it.
+ */
+import { type DeltaTracker, type Failures, type HashPort, insertMissing, removeExtra } from "@isthmus/reconcile";
+import { type FrontendName, isRejectName } from "../desired/frontends.js";
+
+export async function insertFrontends(
+  port: HashPort,
+  tracker: DeltaTracker,
+  names: readonly FrontendName[],
+): Promise<Failures> {
+  return inOrder(names, (part) => insertMissing(port, tracker, part));
+}
+
+export async function removeFrontends(
+  port: HashPort,
+  tracker: DeltaTracker,
+  names: readonly FrontendName[],
+): Promise<Failures> {
+  return inOrder(names, (part) => removeExtra(port, tracker, part));
+}
+
+async function inOrder(
+  names: readonly FrontendName[],
+  write: (part: readonly FrontendName[]) => Promise<Failures>,
+): Promise<Failures> {
+  const ports = names.filter((name) => !isRejectName(name));
+  const rejects = names.filter(isRejectName);
+  return new Map([...(await write(ports)), ...(await write(rejects))]);
+}
