@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import type { MeshCluster, MeshPeer } from "@isthmus/kube";
+import { createKey, createRequest } from "@isthmus/pki";
+import { findingsText } from "../output/findings.js";
+import { golden } from "../testing/golden.js";
+import type { ClusterFacts } from "./cluster-facts.js";
+import { preflight } from "./preflight.js";
+import type { StoreFacts } from "./store-facts.js";
+
+const ENDPOINT = "https://10.0.0.9:2379";
+const requests = new Map<string, string>();
+
+before(async () => {
+  for (const cn of ["east", "west", "root"]) requests.set(cn, await createRequest({ key: await createKey(), cn }));
+});
+
+interface Changes {
+  readonly facts?: Partial<ClusterFacts>;
+  readonly spec?: Partial<MeshCluster["spec"]>;
+  readonly status?: MeshCluster["status"];
+}
+
+function cluster(name: string, id: number, { facts, spec, status }: Changes = {}): ClusterFacts {
+  const storeRequest = requests.get(name);
+  return {
+    context: name,
+    kubernetes: "v1.34.4",
+    missing: [],
+    cluster: {
+      metadata: { name },
+      spec: { id, podCIDRs: [`10.${10 + id}.0.0/16`], serviceCIDRs: [`10.${95 + id}.0.0/16`], ...spec },
+      status: {
+        uid: `uid-${name}`,
+        version: "0.1.0",
+        ...(storeRequest === undefined ? {} : { storeRequest }),
+        ...status,
+      },
+    },
+    peers: [],
+    store: [{ endpoint: ENDPOINT, reachable: true, message: "", roundTripUs: 900 }],
+    ...facts,
+  };
+}
+
+const STORE: StoreFacts = { endpoints: [{ endpoint: ENDPOINT }], auth: { enabled: true }, claims: new Map() };
+
+const check = (clusters: readonly ClusterFacts[], store: Partial<StoreFacts> = {}) =>
+  preflight({ clusters, store: { ...STORE, ...store }, cliVersion: "0.1.0" });
+const problems = (...args: Parameters<typeof check>) =>
+  check(...args)
+    .filter(({ status }) => status !== "ok")
+    .map(({ status, subject, message }) => `${status} ${subject}: ${message}`);
+
+test("two clusters that fit", () => {
+  const findings = check([cluster("east", 1), cluster("west", 2)]);
+  assert.ok(findings.every(({ status }) => status === "ok"));
+  golden("connect-preflight-ok", findingsText(findings, { color: false }));
+});
+
+test("everything wrong at once: each finding says what to do, or that it cannot be told", () => {
+  const findings = check(
+    [
+      cluster("east", 1, {
+        facts: { missing: ["patch meshclusters.mesh.isthmus.io"], store: { unknown: "no server answers" } },
+      }),
+      cluster("west", 1, {
+        spec: { podCIDRs: ["10.11.128.0/17"] },
+        status: { storeRequest: requests.get("root") ?? "", version: "2.0.0" },
+      }),
+      {
+        context: "north",
+        kubernetes: "",
+        missing: [],
+        peers: [],
+        store: { unknown: "" },
+        unreachable: 'Cannot GET "/version": refused',
+      },
+      {
+        context: "south",
+        kubernetes: "v1.34.4",
+        missing: { unknown: "forbidden" },
+        peers: [],
+        store: { unknown: "it has no MeshCluster" },
+      },
+    ],
+    {
+      auth: { enabled: false },
+      endpoints: [{ endpoint: ENDPOINT, problem: "certificate has expired" }],
+      claims: new Map([
+        [1, { name: "old", uid: "uid-old" }],
+        [9, { name: "east", uid: "uid-east" }],
+      ]),
+    },
+  );
+  assert.ok(findings.filter(({ status }) => status === "fail").every(({ fix }) => fix !== undefined));
+  golden("connect-preflight-bad", findingsText(findings, { color: false }));
+});
+
+test("a claim by the cluster itself is no finding; by another life of it, it is", () => {
+  const pair = [cluster("east", 1), cluster("west", 2)];
+  assert.deepEqual(problems(pair, { claims: new Map([[1, { name: "east", uid: "uid-east" }]]) }), []);
+  assert.match(
+    problems(pair, { claims: new Map([[1, { name: "east", uid: "uid-before" }]]) }).join(),
+    /another cluster of that name/,
+  );
+});
+
+test("a member that nobody named counts: its id and ranges are taken", () => {
+  const peer: MeshPeer = {
+    metadata: { name: "north" },
+    spec: { id: 2, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: [], uid: "n" },
+  };
+  const found = problems([cluster("east", 1, { facts: { peers: [peer] } }), cluster("west", 2)]).join("\n");
+  assert.match(found, /id 2 is used by context "west" and MeshPeer "north" of context "east"/);
+  assert.match(found, /pod CIDR 10\.12\.0\.0\/16 of "north" overlaps pod CIDR 10\.12\.0\.0\/16 of "west"/);
+});
+
+test("the peers that connect itself wrote before are no clash", () => {
+  const peer = (name: string, id: number): MeshPeer => ({
+    metadata: { name },
+    spec: { id, podCIDRs: [`10.${10 + id}.0.0/16`], serviceCIDRs: [`10.${95 + id}.0.0/16`], uid: `uid-${name}` },
+  });
+  const pair = [
+    cluster("east", 1, { facts: { peers: [peer("west", 2)] } }),
+    cluster("west", 2, { facts: { peers: [peer("east", 1)] } }),
+  ];
+  assert.deepEqual(problems(pair), []);
+});
+
+test("two contexts of one cluster", () => {
+  const again = { ...cluster("east", 1), context: "east-admin" };
+  assert.match(problems([cluster("east", 1), again]).join(), /are the same cluster/);
+});
+
+test("one of several store members down is told and does not stop", () => {
+  const found = problems([cluster("east", 1), cluster("west", 2)], {
+    endpoints: [{ endpoint: "https://a:1", problem: "refused" }, { endpoint: ENDPOINT }],
+  });
+  assert.deepEqual(found, ["unknown from here: https://a:1: refused"]);
+});
+
+test("versions: one minor apart is fine, two are not, a missing one cannot be told", () => {
+  const at = (east: string, west: string | undefined) =>
+    problems([
+      cluster("east", 1, { status: { version: east } }),
+      cluster("west", 2, { status: west === undefined ? { ...{ uid: "uid-west" } } : { version: west } }),
+    ]).filter((line) => line.includes("version"));
+  assert.deepEqual(at("0.2.0", "0.1.0"), []);
+  assert.match(at("0.3.0", "0.1.0").join(), /fail east: version 0\.3\.0 is more than one minor version away/);
+});
