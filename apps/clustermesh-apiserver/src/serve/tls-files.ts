@@ -49,16 +49,23 @@ export function watchTlsFiles(folder: string, log: Logger): TlsFiles {
   return {
     addCaCertificateListener(listener) {
       caListeners.add(listener);
-      listener({ caCertificate: current.ca });
+      later(caListeners, listener, () => ({ caCertificate: current.ca }));
     },
     removeCaCertificateListener: (listener) => void caListeners.delete(listener),
     addIdentityCertificateListener(listener) {
       identityListeners.add(listener);
-      listener(current);
+      later(identityListeners, listener, () => current);
     },
     removeIdentityCertificateListener: (listener) => void identityListeners.delete(listener),
     close: () => clearInterval(timer),
   };
+}
+
+/** grpc-js begins to listen to its credentials after it has asked for the first ones: answer when it does. */
+function later<T>(listeners: ReadonlySet<(update: T) => void>, listener: (update: T) => void, now: () => T): void {
+  process.nextTick(() => {
+    if (listeners.has(listener)) listener(now());
+  });
 }
 
 function load(folder: string): Loaded {

@@ -1,0 +1,214 @@
+/** From changes in a real Kubernetes API to batches at an agent. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { ENDPOINT_SLICES, type KubeClient, type KubeObject, NAMESPACES, NODES, SERVICES } from "@isthmus/kube";
+import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
+import { formatAddress } from "@isthmus/model";
+import { NodeConfig, Service, ServiceConfig, Slice, SourceStatus } from "@isthmus/proto";
+import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
+import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
+import { connectAgent, type TestAgent, type TestAgentOptions } from "./testing/test-agent.js";
+
+let kube: KubeServer;
+let client: KubeClient;
+let tls: MeshTls;
+let apiserver: RunningApiserver;
+
+before(async () => {
+  kube = await startKubeServer();
+  client = kubeClient(kube.kubeconfig);
+  tls = await createMeshTls();
+  await installSettings(client);
+  await client.create(NAMESPACES, { metadata: { name: "shop" } });
+  apiserver = await startApiserver(kube, tls);
+});
+
+after(async () => {
+  await apiserver?.stop();
+  client?.transport.close();
+  tls?.remove();
+  await kube?.stop();
+});
+
+async function agentOf(node: string, options: Partial<TestAgentOptions> = {}) {
+  const agent = connectAgent({ port: apiserver.port, node, tls: await tls.node(node), ...options });
+  await until(`agent ${node} is in sync`, () => agent.source(0).inSync || agent.ended || agent.goAway !== undefined);
+  return agent;
+}
+
+const cart = (annotations: Record<string, string> = {}): KubeObject =>
+  ({
+    metadata: { namespace: "shop", name: "cart", annotations },
+    spec: { selector: { app: "cart" }, ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+  }) as KubeObject;
+
+const slice = (name: string, addresses: readonly string[]): KubeObject =>
+  ({
+    metadata: { namespace: "shop", name, labels: { "kubernetes.io/service-name": "cart" } },
+    addressType: "IPv4",
+    ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+    endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+  }) as KubeObject;
+
+const apply = (resource: typeof SERVICES, object: KubeObject) =>
+  client.apply(resource, object, { manager: "test", force: true });
+
+function backends(agent: TestAgent, key: string): string[] {
+  const value = agent.value(0, key);
+  return value === undefined ? [] : Slice.decode(value).backends.map(({ address }) => formatAddress(address));
+}
+
+describe("the local path", () => {
+  test("an agent gets every ClusterIP Service, default/kubernetes included, then what changes", async (t) => {
+    const agent = await agentOf("n1");
+    t.after(() => agent.close());
+    assert.equal(agent.welcome?.cluster, "east");
+    assert.deepEqual(agent.welcome?.servers, ["127.0.0.1:7443"]);
+    await until("default/kubernetes", () => agent.keys(0).includes("services/default/kubernetes"));
+    await apply(SERVICES, cart());
+    await apply(ENDPOINT_SLICES, slice("cart-1", ["10.11.1.5", "10.11.0.7"]));
+    await until("the slice is here", () => backends(agent, "slices/shop/cart/cart-1").length === 2);
+    const service = Service.decode(agent.value(0, "services/shop/cart") ?? new Uint8Array());
+    assert.deepEqual(service.ports, [{ name: "http", protocol: 6, port: 80 }]);
+    assert.deepEqual(backends(agent, "slices/shop/cart/cart-1"), ["10.11.0.7", "10.11.1.5"]);
+    await client.delete(ENDPOINT_SLICES, "cart-1", { namespace: "shop" });
+    await until("the slice is gone", () => agent.value(0, "slices/shop/cart/cart-1") === undefined);
+    assert.equal(agent.source(0).broken, undefined);
+    assert.equal(agent.source(0).marks.bad, 0);
+    assert.equal(agent.source(0).firstSyncs, 1);
+  });
+
+  test("a node's configuration goes to that node alone", async (t) => {
+    for (const [name, cidr] of [
+      ["n1", "10.11.1.0/24"],
+      ["n2", "10.11.2.0/24"],
+    ]) {
+      await apply(NODES, { metadata: { name }, spec: { podCIDR: cidr, podCIDRs: [cidr] } } as KubeObject);
+    }
+    const [one, two] = [await agentOf("n1"), await agentOf("n2")];
+    t.after(() => {
+      one.close();
+      two.close();
+    });
+    await until("n2 knows itself", () => two.value(0, "node-configs/n2") !== undefined);
+    const config = NodeConfig.decode(two.value(0, "node-configs/n2") ?? new Uint8Array());
+    assert.equal(config.podCidrs[0]?.length, 120);
+    assert.equal(config.serviceCidrs[0]?.length, 96 + 16);
+    assert.equal(two.value(0, "node-configs/n1"), undefined);
+    assert.ok(one.value(0, "nodes/n2") !== undefined, "but every node's record goes to all");
+  });
+
+  test("a bad annotation is an Event with the fix, the last good value stays, and the note says so", async (t) => {
+    const agent = await agentOf("n1");
+    t.after(() => agent.close());
+    const config = () => ServiceConfig.decode(agent.value(0, "service-configs/shop/cart") ?? new Uint8Array());
+    await apply(SERVICES, cart({ "service.cilium.io/global": "true" }));
+    await until("global", () => config().global);
+    await apply(SERVICES, cart({ "service.cilium.io/global": "yes" }));
+    await until("the note", () => config().notes.length === 1);
+    assert.equal(config().global, true);
+    assert.match(
+      config().notes[0] ?? "",
+      /"service.cilium.io\/global" with value "yes".*last good value "true".*Set it to one of "true", "false"/,
+    );
+    const event = async () => {
+      const events = await client.list<KubeObject & { reason?: string; regarding?: { name?: string } }>(
+        { group: "events.k8s.io", version: "v1", plural: "events", kind: "Event", namespaced: true },
+        { namespace: "shop" },
+      );
+      return events.some(({ reason, regarding }) => reason === "InvalidAnnotation" && regarding?.name === "cart");
+    };
+    await until("the Event", event);
+  });
+});
+
+describe("positions", () => {
+  test("a client that comes back is given only what it missed", async (t) => {
+    const first = await agentOf("n1");
+    const { position } = first.source(0);
+    first.close();
+    await apply(ENDPOINT_SLICES, slice("cart-2", ["10.11.1.9"]));
+    const again = await agentOf("n1", {
+      held: first.held,
+      sources: [{ clusterId: 0, floor: position, have: position }],
+    });
+    t.after(() => again.close());
+    await until("what it missed", () => backends(again, "slices/shop/cart/cart-2").length === 1);
+    assert.equal(again.source(0).firstSyncs, 1, "no second first sync");
+    assert.ok(again.batches.flatMap(({ upserts }) => upserts).length <= 2);
+  });
+
+  test("a new server process serves a client whose floor was a deletion", async (t) => {
+    const agent = await agentOf("n1");
+    await client.delete(ENDPOINT_SLICES, "cart-2", { namespace: "shop" });
+    await until("deleted", () => agent.value(0, "slices/shop/cart/cart-2") === undefined);
+    const { position } = agent.source(0);
+    agent.close();
+    await apiserver.stop();
+    apiserver = await startApiserver(kube, tls, { instance: "test-2" });
+    const again = await agentOf("n1", {
+      held: agent.held,
+      sources: [{ clusterId: 0, floor: position, have: position }],
+    });
+    t.after(() => again.close());
+    assert.equal(again.source(0).inSync, true);
+    assert.equal(again.value(0, "slices/shop/cart/cart-2"), undefined);
+    assert.equal(again.source(0).marks.bad, 0);
+  });
+
+  test("a floor that Kubernetes cannot reach means a restore: a new store id, and everything is served", async (t) => {
+    const before = await agentOf("n1");
+    const { position } = before.source(0);
+    before.close();
+    assert.ok(position !== undefined);
+    const floor = { ...position, versions: position.versions.map((version) => version + 1_000_000n) };
+    const agent = connectAgent({
+      port: apiserver.port,
+      node: "n1",
+      tls: await tls.node("n1"),
+      sources: [{ clusterId: 0, floor, have: undefined }],
+    });
+    t.after(() => agent.close());
+    await until("withheld", () => agent.states.some(({ behind }) => behind));
+    await until("in sync", () => agent.source(0).inSync, 30_000);
+    assert.notDeepEqual(agent.source(0).position?.storeId, position.storeId);
+  });
+});
+
+describe("who is served", () => {
+  test("the certificate's node must be the one that Hello names", async () => {
+    const agent = await agentOf("n1", { tls: await tls.node("n2") });
+    assert.equal(agent.error?.code, 7);
+    const other = await agentOf("n1", { tls: await tls.client("n1") });
+    assert.equal(other.error?.code, 7);
+  });
+
+  test("a protocol that we do not speak is refused", async () => {
+    const agent = await agentOf("n1", { protocol: [2, 3] });
+    assert.equal(agent.error?.code, 9);
+  });
+
+  test("a second stream of a node replaces the first", async (t) => {
+    const first = await agentOf("n1");
+    const second = await agentOf("n1");
+    t.after(() => second.close());
+    await until("the first was sent away", () => first.goAway !== undefined);
+    first.close();
+    assert.equal(second.ended, false);
+  });
+});
+
+test("it says that it is ready, how it is, and leaves with a GoAway", async () => {
+  assert.deepEqual((await apiserver.get("/readyz")).status, 200);
+  const agent = await agentOf("n1");
+  agent.ack(0);
+  assert.equal(agent.states.at(-1)?.status, SourceStatus.SOURCE_STATUS_LIVE);
+  const metrics = async () => (await apiserver.get("/metrics")).body;
+  await until("propagation", async () =>
+    /mesh_propagation_seconds_count\{stage="sent",source="east"\}/.test(await metrics()),
+  );
+  await apiserver.stop();
+  await until("sent away", () => agent.goAway?.reason === "shutting down");
+  agent.close();
+  apiserver = await startApiserver(kube, tls);
+});

@@ -1,0 +1,41 @@
+/** A cluster's mesh CA with a server certificate in a folder, and client certificates for nodes: for tests. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createAuthority, issue, writeCertificate, writePair } from "@isthmus/pki";
+import type { AgentTls } from "./test-agent.js";
+
+export interface MeshTls {
+  /** ca.crt tls.crt tls.key */
+  readonly folder: string;
+  readonly ca: string;
+  node(name: string): Promise<AgentTls>;
+  /** Any common name. */
+  client(cn: string): Promise<AgentTls>;
+  /** A new server certificate in the folder. */
+  renew(): Promise<void>;
+  remove(): void;
+}
+
+export async function createMeshTls(): Promise<MeshTls> {
+  const folder = mkdtempSync(join(tmpdir(), "isthmus-tls-"));
+  const authority = await createAuthority("mesh ca of test");
+  const renew = async () => {
+    const pair = await issue(authority, { cn: "apiserver", sans: ["127.0.0.1", "localhost"], usages: ["server"] });
+    await writePair(folder, "tls", pair);
+  };
+  await renew();
+  await writeCertificate(join(folder, "ca.crt"), authority.certificate);
+  const client = async (cn: string) => {
+    const { certificate, key } = await issue(authority, { cn, usages: ["client"] });
+    return { ca: authority.certificate, certificate, key };
+  };
+  return {
+    folder,
+    ca: authority.certificate,
+    node: (name) => client(`system:mesh-node:${name}`),
+    client,
+    renew,
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,95 @@
+/** The whole apiserver inside a test, against a real Kubernetes API: starts on free ports, stops by its signal. */
+import {
+  CONFIG_MAPS,
+  createKubeClient,
+  createTransport,
+  type KubeClient,
+  loadKubeAccess,
+  NAMESPACES,
+} from "@isthmus/kube";
+import { freePort, type KubeServer, until } from "@isthmus/kube/testing";
+import { type Logger, silentLogger } from "@isthmus/observe";
+import { runApiserver } from "../wire.js";
+import type { MeshTls } from "./mesh-tls.js";
+
+export interface RunningApiserver {
+  readonly port: number;
+  readonly adminPort: number;
+  readonly healthPort: number;
+  get(path: string): Promise<{ readonly status: number; readonly body: string }>;
+  stop(): Promise<void>;
+}
+
+export function kubeClient(kubeconfig: string): KubeClient {
+  return createKubeClient(createTransport(loadKubeAccess({ kubeconfig })));
+}
+
+/** Namespace and mesh-config, as the lab or a user would make them. */
+export async function installSettings(client: KubeClient, data: Readonly<Record<string, string>> = {}): Promise<void> {
+  await client.apply(NAMESPACES, { metadata: { name: "mesh-system" } }, { manager: "test" });
+  await client.apply(
+    CONFIG_MAPS,
+    {
+      metadata: { namespace: "mesh-system", name: "mesh-config" },
+      data: {
+        "cluster-name": "east",
+        "cluster-id": "1",
+        "pod-cidrs": "10.11.0.0/16",
+        servers: "127.0.0.1:7443",
+        ...data,
+      },
+    } as Parameters<typeof client.apply>[1],
+    { manager: "test", force: true },
+  );
+}
+
+export async function startApiserver(
+  server: Pick<KubeServer, "kubeconfig">,
+  tls: MeshTls,
+  options: { readonly instance?: string; readonly log?: Logger; readonly port?: number } = {},
+): Promise<RunningApiserver> {
+  const [port, adminPort, healthPort] = (await Promise.all([freePort(), freePort(), freePort()])) as [
+    number,
+    number,
+    number,
+  ];
+  const listen = options.port ?? port;
+  const controller = new AbortController();
+  let failure: unknown;
+  const running = runApiserver(
+    {
+      kubeconfig: server.kubeconfig,
+      namespace: "mesh-system",
+      instance: options.instance ?? "test-1",
+      listen: `127.0.0.1:${listen}`,
+      admin: `127.0.0.1:${adminPort}`,
+      health: `127.0.0.1:${healthPort}`,
+      tlsDir: tls.folder,
+    },
+    options.log ?? silentLogger,
+    controller.signal,
+  ).catch((thrown: unknown) => {
+    failure = thrown;
+  });
+  const get = async (path: string) => {
+    const response = await fetch(`http://127.0.0.1:${healthPort}${path}`);
+    return { status: response.status, body: await response.text() };
+  };
+  await until("apiserver is ready", async () => {
+    if (failure !== undefined) throw failure;
+    return get("/readyz").then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  });
+  return {
+    port: listen,
+    adminPort,
+    healthPort,
+    get,
+    async stop() {
+      controller.abort(new Error("test is over"));
+      await running;
+    },
+  };
+}
