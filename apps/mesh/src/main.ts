@@ -2,6 +2,8 @@
 import { processIo } from "./cli/io.js";
 import { runMesh } from "./cli/run.js";
 
+// Deprecations inside our dependencies are nothing that a user of the CLI can act on.
+process.noDeprecation = true;
 const stop = new AbortController();
 process.once("SIGINT", () => stop.abort());
 process.once("SIGTERM", () => stop.abort());

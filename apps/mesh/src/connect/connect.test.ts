@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
+import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { CheckStoreResponse, ClusterClaim, ListServicesResponse } from "@isthmus/proto";
+import { type Member, startMember, writeContexts } from "../testing/member.js";
+import { type Ran, runForTest } from "../testing/memory-io.js";
+
+const folder = mkdtempSync(join(tmpdir(), "isthmus-connect-"));
+const storeFile = join(folder, "store.json");
+let etcd: EtcdServer;
+let owner: Store;
+let [east, west]: Member[] = [];
+let kubeconfig: string;
+
+before(async () => {
+  [etcd, east, west] = await Promise.all([startEtcd({ tls: true }), startMember("east", 1), startMember("west", 2)]);
+  const root = await etcd.options("root");
+  owner = createStore(root);
+  await provisionStore(owner);
+  for (const [name, text] of [
+    ["ca", root.ca],
+    ["root.crt", root.certificate],
+    ["root.key", root.key],
+    ["ca.key", etcd.authority?.key],
+  ])
+    writeFileSync(join(folder, String(name)), String(text));
+  const content = { endpoints: root.endpoints, ca: "ca", cert: "root.crt", key: "root.key", caKey: "ca.key" };
+  writeFileSync(storeFile, JSON.stringify(content));
+  kubeconfig = writeContexts(members(), folder);
+  for (const { answers } of members())
+    answers.checkStore = CheckStoreResponse.fromPartial({
+      endpoints: root.endpoints.map((endpoint) => ({ endpoint, reachable: true })),
+    });
+});
+
+after(async () => {
+  owner?.close();
+  await Promise.all([etcd?.close(), east?.stop(), west?.stop()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function members(): [Member, Member] {
+  assert.ok(east !== undefined && west !== undefined);
+  return [east, west];
+}
+
+function mesh(...argv: string[]): Promise<Ran> {
+  return runForTest(argv, { KUBECONFIG: kubeconfig, MESH_STORE: storeFile });
+}
+
+const meshCluster = async (member: Member) => {
+  const found = await member.client.get<MeshCluster>(MESH_CLUSTERS, member.name);
+  assert.ok(found !== undefined);
+  return found;
+};
+
+test("a dry run says what it would write, prints it as manifests, and writes nothing", async () => {
+  const table = await mesh("connect", "east", "west", "--dry-run");
+  assert.equal(table.code, 0, table.err);
+  assert.match(table.out, /^east +MeshPeer\/west +would create$/m);
+  const yaml = await mesh("connect", "east", "west", "--dry-run", "-o", "yaml");
+  assert.match(
+    yaml.out,
+    /# context: west\napiVersion: mesh\.isthmus\.io\/v1alpha1\nkind: MeshPeer\nmetadata:\n {2}name: east/,
+  );
+  assert.doesNotMatch(yaml.out, /PRIVATE KEY/);
+  for (const member of members()) assert.equal((await meshCluster(member)).spec.store, undefined);
+});
+
+test("what fails before anything is written is named, and nothing is written", async () => {
+  await owner.txn(
+    [],
+    [{ type: "put", key: "/mesh/v1/ids/2", value: ClusterClaim.encode({ name: "old", uid: "u" }).finish() }],
+  );
+  const ran = await mesh("connect", "east", "west");
+  assert.equal(ran.code, 1);
+  assert.equal(ran.out, "");
+  assert.match(ran.err, /id 2 is claimed in the store by cluster "old"/);
+  assert.match(ran.err, /Nothing was written: 1 finding must be resolved first/);
+  assert.equal((await meshCluster(members()[0])).spec.store, undefined);
+  await owner.txn([], [{ type: "delete", key: "/mesh/v1/ids/2" }]);
+});
+
+test("a second phase that fails says what was done, and the next run continues", async () => {
+  const [first, second] = members();
+  const wrong = {
+    spec: {
+      store: {
+        endpoints: ["https://other:1"],
+        ca: "-----BEGIN CERTIFICATE-----",
+        certificate: "-----BEGIN CERTIFICATE-----",
+      },
+    },
+  };
+  // Another field manager holds west's spec.store: server-side apply without force refuses.
+  await second.client.apply(MESH_CLUSTERS, { metadata: { name: "west" }, ...wrong } as never, { manager: "gitops" });
+  const ran = await mesh("connect", "east", "west");
+  assert.equal(ran.code, 1);
+  assert.match(ran.err, /409 Conflict/);
+  assert.match(ran.err, /Stopped after 3 changes; nothing is lost, run the same command again to continue/);
+  assert.ok((await meshCluster(first)).spec.store !== undefined);
+  await second.client.mergePatch(MESH_CLUSTERS, "west", { spec: { store: null } });
+});
+
+test("connect makes users, certificates and peers; each certificate opens its own prefix and no other", async () => {
+  const ran = await mesh("connect", "east", "west", "-o", "json");
+  assert.equal(ran.code, 0, ran.err);
+  assert.equal((JSON.parse(ran.out) as { connected: boolean }).connected, true);
+  for (const [member, other, id] of [
+    [...members(), 2] as const,
+    [...members().reverse(), 1] as unknown as [Member, Member, number],
+  ]) {
+    const peer = await member.client.get<MeshPeer>(MESH_PEERS, other.name);
+    assert.deepEqual(peer?.spec, {
+      id,
+      uid: `uid-${other.name}`,
+      podCIDRs: [`10.${10 + id}.0.0/16`],
+      serviceCIDRs: [`10.${95 + id}.0.0/16`],
+    });
+    const { store } = (await meshCluster(member)).spec;
+    assert.ok(store !== undefined);
+    const own = createStore({ ...store, key: member.storeKey });
+    const put = (key: string) => own.txn([], [{ type: "put", key, value: Buffer.from("x") }]);
+    assert.equal((await put(`/mesh/v1/c/${member.name}/test`)).committed, true);
+    await assert.rejects(put(`/mesh/v1/c/${other.name}/test`), { code: "STORE_DENIED" });
+    await assert.rejects(put(`/mesh/v1/ids/${id}`), { code: "STORE_DENIED" });
+    own.close();
+  }
+  assert.deepEqual(JSON.parse(readFileSync(join(folder, "users.json"), "utf8")), {
+    users: [
+      { name: "east", id: 1 },
+      { name: "west", id: 2 },
+    ],
+  });
+});
+
+test("running it again changes nothing and says so", async () => {
+  const versions = () =>
+    Promise.all(members().map(async (member) => (await meshCluster(member)).metadata.resourceVersion));
+  const were = await versions();
+  const ran = await mesh("connect", "west", "east");
+  assert.equal(ran.code, 0, ran.err);
+  assert.match(ran.err, /Nothing to change: these clusters are connected already/);
+  assert.doesNotMatch(ran.out, /created|updated/);
+  assert.deepEqual(await versions(), were);
+});
+
+test("a new certificate request is signed again; nothing else is written", async () => {
+  const [first] = members();
+  const { createKey, createRequest } = await import("@isthmus/pki");
+  const storeRequest = await createRequest({ key: await createKey(), cn: "east" });
+  await first.client.mergePatch(MESH_CLUSTERS, "east", { status: { storeRequest } }, { subresource: "status" });
+  const ran = await mesh("connect", "east", "west");
+  assert.equal(ran.code, 0, ran.err);
+  const updated = ran.out.split("\n").filter((line) => line.includes("updated"));
+  assert.equal(updated.length, 1);
+  assert.match(String(updated[0]), /MeshCluster\/east spec\.store/);
+});
+
+test("the wiped store's users come back by running it again", async () => {
+  await etcd.wipe(provisionStore);
+  const ran = await mesh("connect", "east", "west");
+  assert.equal(ran.code, 0, ran.err);
+  assert.equal(ran.out.match(/created/g)?.length, 2);
+});
+
+test("a store that lets anyone write is refused", async () => {
+  await etcd.wipe();
+  const ran = await mesh("connect", "east", "west");
+  assert.equal(ran.code, 1);
+  assert.match(ran.err, /authentication is off/);
+  await etcd.wipe(provisionStore);
+});
+
+test("the admin API is asked with a token of mesh-cli, and its answers are printed", async () => {
+  const [first] = members();
+  const listed = await mesh("service", "list");
+  assert.equal(listed.code, 0, listed.err);
+  assert.match(listed.out, /^SERVICE +FRONTEND/);
+  first.answers.services = ListServicesResponse.fromPartial({
+    frontends: [{ service: "a/b", address: Buffer.alloc(16), port: 1, protocol: 6, status: "Error: no ready backend" }],
+  });
+  assert.equal((await mesh("service", "list", "--context", "east", "-o", "json")).code, 1);
+});
+
+test("status shows what is missing with exit code 1, and 3 when waiting was in vain", async () => {
+  const once = await mesh("status");
+  assert.equal(once.code, 1);
+  assert.match(once.err, /its apiserver does not know this peer yet/);
+  const waited = await mesh("status", "--wait", "--timeout", "600ms");
+  assert.equal(waited.code, 3);
+  assert.match(waited.err, /Not in sync within 600ms/);
+});
+
+test("a context that cannot be reached is a finding with a way on", async () => {
+  const broken = JSON.parse(readFileSync(kubeconfig, "utf8")) as {
+    clusters: { name: string; cluster: { server: string } }[];
+  };
+  for (const { name, cluster } of broken.clusters) if (name === "west") cluster.server = "https://127.0.0.1:1";
+  const file = join(folder, "broken.kubeconfig");
+  writeFileSync(file, JSON.stringify(broken));
+  const ran = await mesh("connect", "east", "west", "--kubeconfig", file);
+  assert.equal(ran.code, 1);
+  assert.match(ran.err, /fail +west: Cannot GET "\/version" at "https:\/\/127\.0\.0\.1:1"/);
+  assert.match(ran.err, /to do: try: kubectl --context west get --raw \/version/);
+});

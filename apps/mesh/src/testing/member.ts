@@ -1,0 +1,150 @@
+/**
+ * A cluster as `mesh connect` meets it: a real kube-apiserver with deploy/base applied, and in clustermesh-apiserver's place a
+ * stand-in that holds what the real one would write (ConfigMap, MeshCluster, certificate request) and answers the admin API.
+ */
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { status as grpc, Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import {
+  CONFIG_MAPS,
+  createKubeClient,
+  createTransport,
+  isAllowed,
+  type KubeClient,
+  type KubeConfigMap,
+  loadKubeAccess,
+  MESH_CLUSTERS,
+  type MeshCluster,
+  reviewToken,
+} from "@isthmus/kube";
+import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
+import { createAuthority, createKey, createRequest, issue } from "@isthmus/pki";
+import { AdminService, CheckStoreResponse, ListServicesResponse, StatusResponse } from "@isthmus/proto";
+
+export interface Member {
+  readonly name: string;
+  readonly server: KubeServer;
+  readonly client: KubeClient;
+  /** The key of its certificate request; in a cluster it never leaves the Secret. */
+  readonly storeKey: string;
+  /** What the admin API answers; change it to make trouble. */
+  readonly answers: { status: StatusResponse; services: ListServicesResponse; checkStore: CheckStoreResponse };
+  stop(): Promise<void>;
+}
+
+export const DEPLOY_BASE = fileURLToPath(new URL("../../../../deploy/base", import.meta.url));
+
+export async function startMember(name: string, id: number): Promise<Member> {
+  const server = await startKubeServer();
+  const transport = createTransport(loadKubeAccess({ kubeconfig: server.kubeconfig }));
+  const client = createKubeClient(transport);
+  try {
+    await kubectl(server.kubeconfig, "apply", "-k", DEPLOY_BASE);
+    await kubectl(server.kubeconfig, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+    const answers = {
+      status: StatusResponse.fromPartial({ cluster: name, clusterId: id }),
+      services: ListServicesResponse.fromPartial({}),
+      checkStore: CheckStoreResponse.fromPartial({}),
+    };
+    const authority = await createAuthority(`${name}-mesh-ca`);
+    const admin = await serveAdmin(
+      client,
+      await issue(authority, { cn: name, sans: ["127.0.0.1"], usages: ["server"] }),
+      answers,
+    );
+    const storeKey = await createKey();
+    await client.create<KubeConfigMap>(CONFIG_MAPS, {
+      metadata: { name: "mesh-config", namespace: "mesh-system" },
+      data: { "cluster-name": name, "cluster-id": String(id), "admin-ca": authority.certificate },
+    });
+    await client.create<MeshCluster>(MESH_CLUSTERS, {
+      metadata: { name },
+      spec: { id, podCIDRs: [`10.${10 + id}.0.0/16`], serviceCIDRs: [`10.${95 + id}.0.0/16`] },
+    });
+    const status = {
+      uid: `uid-${name}`,
+      version: "0.1.0",
+      storeRequest: await createRequest({ key: storeKey, cn: name }),
+      adminServers: ["127.0.0.1:1", `127.0.0.1:${admin.port}`],
+    };
+    await client.mergePatch(MESH_CLUSTERS, name, { status }, { subresource: "status" });
+    return {
+      ...{ name, server, client, storeKey, answers },
+      async stop() {
+        admin.server.forceShutdown();
+        transport.close();
+        await server.stop();
+      },
+    };
+  } catch (thrown) {
+    await server.stop();
+    throw thrown;
+  }
+}
+
+/** One kubeconfig whose contexts are the members' names. */
+export function writeContexts(members: readonly Member[], folder: string): string {
+  const named = (of: (member: Member) => object) => members.map((member) => ({ name: member.name, ...of(member) }));
+  const path = join(folder, "contexts.kubeconfig");
+  const content = {
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": members[0]?.name,
+    contexts: named(({ name }) => ({ context: { cluster: name, user: "admin" } })),
+    clusters: named(({ server }) => ({
+      cluster: {
+        server: `https://127.0.0.1:${server.port}`,
+        "certificate-authority": join(server.folder, "apiserver.crt"),
+      },
+    })),
+    users: [{ name: "admin", user: { token: "admin-token" } }],
+  };
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+}
+
+/** Its stdout; rejects with its stderr. */
+export async function kubectl(kubeconfig: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(kubeBinary("kubectl"), ["--kubeconfig", kubeconfig, ...args]);
+  return stdout;
+}
+
+/** Checks tokens as the real one does: TokenReview, then SubjectAccessReview. */
+async function serveAdmin(
+  client: KubeClient,
+  pair: { readonly certificate: string; readonly key: string },
+  answers: Member["answers"],
+): Promise<{ readonly server: Server; readonly port: number }> {
+  const guarded =
+    <Q, A>(answer: () => A) =>
+    (call: ServerUnaryCall<Q, A>, done: sendUnaryData<A>): void => {
+      const token = String(call.metadata.get("authorization")[0] ?? "").replace(/^Bearer /, "");
+      mayAsk(client, token).then(
+        (allowed) =>
+          allowed ? done(null, answer()) : done({ code: grpc.PERMISSION_DENIED, details: "this account may not ask" }),
+        (thrown: unknown) => done({ code: grpc.INTERNAL, details: String(thrown) }),
+      );
+    };
+  const server = new Server();
+  server.addService(AdminService, {
+    status: guarded(() => answers.status),
+    listServices: guarded(() => answers.services),
+    checkStore: guarded(() => answers.checkStore),
+  });
+  const credentials = ServerCredentials.createSsl(null, [
+    { cert_chain: Buffer.from(pair.certificate), private_key: Buffer.from(pair.key) },
+  ]);
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error === null ? resolve(bound) : reject(error))),
+  );
+  return { server, port };
+}
+
+async function mayAsk(client: KubeClient, token: string): Promise<boolean> {
+  const who = await reviewToken(client, token);
+  const question = { verb: "get", group: "mesh.isthmus.io", resource: "meshclusters" };
+  return who !== undefined && isAllowed(client, who, question);
+}
