@@ -12,8 +12,6 @@ import { promisify } from "node:util";
 
 const SOURCES = fileURLToPath(new URL("../../image/", import.meta.url));
 
-export const DEMO_IMAGE = "isthmus.local/demo:1";
-
 async function newest(files: readonly string[]): Promise<number> {
   const times = await Promise.all(files.map(async (file) => (await stat(file)).mtimeMs));
   return Math.max(...times);

@@ -1,0 +1,54 @@
+/** Connects to a port ten times a second and remembers how long it was refused. */
+import { connect } from "node:net";
+import { type Mono, monoNow } from "../samples/sample.js";
+import type { PortProbe } from "./world.js";
+
+const EVERY_MS = 100;
+
+export type PortAnswer = "open" | "refused" | "silent";
+
+/** From the first to the last of the refusals in a row, the longest row. */
+export function longestRefused(answers: readonly { readonly at: Mono; readonly answer: PortAnswer }[]): number {
+  let first: Mono | null = null;
+  let longest = 0;
+  for (const { at, answer } of answers) {
+    if (answer !== "refused") first = null;
+    else first ??= at;
+    if (first !== null) longest = Math.max(longest, at - first);
+  }
+  return longest;
+}
+
+export function ask(host: string, port: number): Promise<PortAnswer> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 500 });
+    const end = (answer: PortAnswer): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("connect", () => end("open"));
+    socket.once("timeout", () => end("silent"));
+    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code === "ECONNREFUSED" ? "refused" : "silent"));
+  });
+}
+
+export function createPortProbe(host: string, port: number): PortProbe {
+  const answers: { at: Mono; answer: PortAnswer }[] = [];
+  let running = true;
+  async function loop(): Promise<void> {
+    while (running) {
+      const at = monoNow();
+      answers.push({ at, answer: await ask(host, port) });
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, at + EVERY_MS - monoNow())));
+    }
+  }
+  const done = loop();
+  return {
+    refusedMs: () => longestRefused(answers),
+    open: () => answers.at(-1)?.answer === "open",
+    async stop() {
+      running = false;
+      await done;
+    },
+  };
+}

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseOptions } from "./options.js";
+
+test("without words: all faults, lab taken down", () => {
+  const options = parseOptions([]);
+  assert.equal(options.faults.length, 6);
+  assert.equal(options.keep, false);
+  assert.equal(options.lab, "demo");
+});
+
+test("some faults, lab kept", () => {
+  const options = parseOptions(["--faults", "kill,agent", "--keep"]);
+  assert.deepEqual(options.faults, ["kill", "agent"]);
+  assert.equal(options.keep, true);
+});
+
+test("nonsense is refused with a sentence", () => {
+  assert.throws(() => parseOptions(["--faults", "fire"]), /No fault "fire"/);
+  assert.throws(() => parseOptions(["--faults", ","]), /at least one/);
+  assert.throws(() => parseOptions(["--fast"]));
+});

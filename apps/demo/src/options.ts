@@ -1,0 +1,41 @@
+/** The command line of the demo. */
+import { parseArgs } from "node:util";
+import { FAULT_NAMES, type FaultName } from "./judge/runs.js";
+
+export interface DemoOptions {
+  readonly lab: string;
+  readonly faults: readonly FaultName[];
+  readonly keep: boolean;
+  /** Folder for demo.json and demo.html. */
+  readonly out: string;
+  readonly rate: number;
+  readonly help: boolean;
+}
+
+export const USAGE = `usage: demo [--faults NAME,NAME…] [--keep] [--lab NAME] [--out DIR]
+
+  --faults   some of ${FAULT_NAMES.join(", ")} (default: all)
+  --keep     leave the lab up; "mesh lab down --name NAME" ends it
+  --lab      the lab's name (default: demo); one that is up is used as it is
+  --out      where demo.json and demo.html go (default: out)
+`;
+
+/** Throws a sentence for a person when the words make no sense. */
+export function parseOptions(argv: readonly string[]): DemoOptions {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      faults: { type: "string", default: FAULT_NAMES.join(",") },
+      keep: { type: "boolean", default: false },
+      lab: { type: "string", default: "demo" },
+      out: { type: "string", default: "out" },
+      help: { type: "boolean", default: false, short: "h" },
+    },
+  });
+  const faults = values.faults.split(",").filter((word) => word !== "");
+  const known = faults.filter((word): word is FaultName => (FAULT_NAMES as readonly string[]).includes(word));
+  const unknown = faults.find((word) => !(FAULT_NAMES as readonly string[]).includes(word));
+  if (unknown !== undefined) throw new Error(`No fault "${unknown}": choose from ${FAULT_NAMES.join(", ")}`);
+  if (known.length === 0) throw new Error("Name at least one fault");
+  return { lab: values.lab, faults: known, keep: values.keep, out: values.out, rate: 100, help: values.help };
+}

@@ -1,0 +1,18 @@
+/** out/demo.json: what scripts read. Fields are only ever added. */
+import type { FaultResult } from "../judge/judge.js";
+import type { Report } from "../judge/report.js";
+import { round } from "../judge/traffic.js";
+
+export function reportJson(report: Report): string {
+  const { passed, problem, rate, startedAt, seconds } = report;
+  const faults = report.faults.map((fault) => faultJson(fault, report.begun));
+  return `${JSON.stringify({ faults, passed, problem, rate, startedAt, seconds }, null, 2)}\n`;
+}
+
+function faultJson(fault: FaultResult, begun: number) {
+  const { name, sent, expected, ok, lost, longestGapMs, firstRemoteMs, share, passed, checks } = fault;
+  const at = (mono: number) => round((mono - begun) / 1000, 3);
+  const window = { fromS: at(fault.window.from), toS: at(fault.window.to) };
+  const marks = fault.marks.map((mark) => ({ atS: at(mark.at), kind: mark.kind, text: mark.text }));
+  return { name, sent, ok, lost, longestGapMs, firstRemoteMs, share, passed, expected, window, checks, marks };
+}

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { madeTraffic } from "../judge/made-traffic.js";
+import { makeReport } from "../judge/report.js";
+import type { AgentRun, KillRun } from "../judge/runs.js";
+import { reportHtml } from "./html.js";
+import { reportJson } from "./json.js";
+import { reportText } from "./table.js";
+
+const marks = [{ at: 1000, kind: "fault" as const, text: "SIGKILL of <all>" }];
+const kill: KillRun = {
+  name: "kill",
+  window: { from: 0, to: 18_000 },
+  injected: 1000,
+  marks,
+  killed: 3,
+  noneReady: 2000,
+  firstReady: 6000,
+};
+const agent: AgentRun = {
+  name: "agent",
+  window: { from: 0, to: 10_000 },
+  injected: 0,
+  marks: [],
+  oldPid: 1,
+  newPid: null,
+};
+const traffic = madeTraffic(
+  { until: 1000, gets: "east" },
+  { until: 2050, gets: "refused" },
+  { until: 6020, gets: "west" },
+  { until: 18_000, gets: "east" },
+);
+const base = { traffic, begun: 0, startedAt: "2026-01-01T00:00:00.000Z", problem: null };
+const good = makeReport({ ...base, runs: [kill] });
+const bad = makeReport({ ...base, runs: [kill, agent], problem: "etcd: it broke" });
+
+describe("the report", () => {
+  test("JSON has the fields that scripts rely on", () => {
+    const [fault] = JSON.parse(reportJson(good)).faults;
+    assert.deepEqual(Object.keys(fault).slice(0, 8), [
+      "name",
+      "sent",
+      "ok",
+      "lost",
+      "longestGapMs",
+      "firstRemoteMs",
+      "share",
+      "passed",
+    ]);
+    assert.deepEqual(fault.lost, { refused: 105, reset: 0, timeout: 0, starved: 0, other: 0 });
+    assert.equal(JSON.parse(reportJson(good)).passed, true);
+    assert.equal(JSON.parse(reportJson(bad)).passed, false);
+  });
+
+  test("text tells the timeline, a row per fault, and what failed", () => {
+    const text = reportText(bad);
+    assert.match(text, /1\.00 {2}fault {2}SIGKILL of <all>/);
+    assert.match(text, /^kill +1800 +1695 +105 refused +1060 ms +52 ms +76\.6 % +23\.4 % +passed$/m);
+    assert.match(text, /^FAILED agent: proof: new pid: 1, then none$/m);
+    assert.match(text, /Ended early: etcd: it broke\nNot passed\./);
+    assert.match(reportText(good), /All passed/);
+  });
+
+  test("HTML is one page that loads nothing and escapes what it shows", () => {
+    const html = reportHtml(bad);
+    assert.doesNotMatch(html, /<(script|link|img)|https?:|url\((?!#)/);
+    assert.match(html, /SIGKILL of &lt;all&gt;/);
+    assert.equal(html.match(/class="east"/g)?.length, 14);
+    assert.match(html, /✗ not passed/);
+  });
+});

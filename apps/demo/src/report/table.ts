@@ -1,0 +1,67 @@
+/** The timeline and the table of results, for a terminal of 100 columns. Says the same without colour. */
+import type { FaultResult } from "../judge/judge.js";
+import type { Report } from "../judge/report.js";
+
+export function reportText(report: Report): string {
+  const lines = [
+    "",
+    "TIMELINE (seconds since the load began)",
+    ...report.faults.flatMap((fault) => timeline(fault, report.begun)),
+    "",
+    ...resultTable(report.faults),
+    "",
+    ...report.faults.flatMap(problems),
+    ...(report.problem === null ? [] : [`Ended early: ${report.problem}`]),
+    report.passed ? "All passed: nothing was lost that had to be kept." : "Not passed.",
+    "",
+  ];
+  return lines.join("\n");
+}
+
+function timeline(fault: FaultResult, begun: number): readonly string[] {
+  const head = `\n  ${fault.name.padEnd(12)}${fault.passed ? "passed" : "FAILED"}`;
+  return [head, ...fault.marks.map((mark) => `  ${clock(mark.at - begun)}  ${mark.kind.padEnd(6)} ${mark.text}`)];
+}
+
+function clock(ms: number): string {
+  return (ms / 1000).toFixed(2).padStart(8);
+}
+
+const HEADERS = ["FAULT", "SENT", "OK", "LOST", "LONGEST GAP", "FIRST WEST", "EAST", "WEST", "RESULT"] as const;
+
+function resultTable(faults: readonly FaultResult[]): readonly string[] {
+  const rows = [HEADERS, ...faults.map(row)];
+  const widths = HEADERS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  return rows.map((cells) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+export function row(fault: FaultResult): readonly string[] {
+  const percent = (cluster: string) => `${((fault.share[cluster] ?? 0) * 100).toFixed(1)} %`;
+  return [
+    fault.name,
+    String(fault.sent),
+    String(fault.ok),
+    lostWords(fault),
+    `${Math.round(fault.longestGapMs)} ms`,
+    fault.firstRemoteMs === null ? "never" : `${fault.firstRemoteMs} ms`,
+    percent("east"),
+    percent("west"),
+    fault.passed ? "passed" : "FAILED",
+  ];
+}
+
+function lostWords(fault: FaultResult): string {
+  const words = Object.entries(fault.lost).flatMap(([cause, n]) => (n === 0 ? [] : [`${n} ${cause}`]));
+  return words.length === 0 ? "0" : words.join(", ");
+}
+
+function problems(fault: FaultResult): readonly string[] {
+  return fault.checks
+    .filter((check) => !check.passed)
+    .map((check) => `FAILED ${fault.name}: ${check.text}: ${check.detail}`);
+}

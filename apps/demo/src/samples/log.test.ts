@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createSampleLog } from "./log.js";
+
+const start = '{"start":{"mono":5000000,"wall":1000000000,"rate":100,"deadline":1000000,"target":"10.0.0.1:80"}}';
+const lines = [
+  start,
+  '{"responder":0,"name":"east/web-1"}',
+  '{"s":[[1,"o",2000,0],[0,"r",500,-1]]}',
+  '{"s":[[2,"t",1000000,-1]]}',
+];
+
+test("samples get their times, outcome and responder", () => {
+  const log = createSampleLog();
+  for (const line of lines) log.line(line);
+  assert.deepEqual(log.started(), { mono: 5000, wall: 1_000_000, rate: 100 });
+  assert.deepEqual(log.samples(), [
+    { number: 0, due: 5000, end: 5000.5, outcome: "refused", cluster: "", pod: "" },
+    { number: 1, due: 5010, end: 5012, outcome: "ok", cluster: "east", pod: "web-1" },
+    { number: 2, due: 5020, end: 6020, outcome: "timeout", cluster: "", pod: "" },
+  ]);
+});
+
+test("reading all of it again adds nothing; a hole shows", () => {
+  const log = createSampleLog();
+  for (const line of [...lines, ...lines]) log.line(line);
+  assert.equal(log.samples().length, 3);
+  assert.equal(log.missing(), 0);
+  log.line('{"s":[[5,"o",2000,0]]}');
+  assert.equal(log.missing(), 2);
+  log.line('{"end":{"sent":7}}');
+  assert.equal(log.missing(), 3);
+});
+
+test("a line that is not the client's is refused", () => {
+  const log = createSampleLog();
+  assert.throws(() => log.line('{"s":[[0,"o",1,0]]}'), /Cannot place/);
+  log.line(start);
+  assert.throws(() => log.line('{"s":[[0,"?",1,0]]}'), /Cannot place/);
+  assert.throws(() => log.line("panic"));
+});

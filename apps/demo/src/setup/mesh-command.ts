@@ -1,0 +1,39 @@
+/** Runs the CLI as a user would, with the environment that `mesh lab env` prints. */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { LabHandle } from "@isthmus/lab";
+
+const MESH = fileURLToPath(new URL("../../../mesh/bin/mesh.js", import.meta.url));
+
+/** Rejects with its last words when it ends with another status than 0. */
+export async function runMeshCommand(
+  lab: LabHandle,
+  args: readonly string[],
+  say: (sentence: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const own = {
+    KUBECONFIG: lab.kubeconfig,
+    MESH_STORE: lab.storeFile,
+    PATH: `${lab.bin}:${process.env["PATH"] ?? ""}`,
+  };
+  const child = spawn(process.execPath, [MESH, ...args], {
+    env: { ...process.env, ...own },
+    stdio: ["ignore", "pipe", "pipe"],
+    signal,
+  });
+  const words: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (line) => {
+      words.push(line);
+      say(`  ${line}`);
+    });
+  }
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (status !== 0)
+    throw new Error(`Cannot go on: "mesh ${args.join(" ")}" ended with ${status}: ${words.at(-1) ?? ""}`);
+}

@@ -1,0 +1,79 @@
+/** The objects of the demo, as a user would write them. */
+import type { KubeObject } from "@isthmus/kube";
+
+export const NAMESPACE = "shop";
+export const SERVICE = "web";
+export const CLIENT = "client";
+const PORT = 8080;
+
+export const namespace: KubeObject = { metadata: { name: NAMESPACE } };
+
+export const service: KubeObject & { readonly spec: object } = {
+  metadata: { name: SERVICE, namespace: NAMESPACE },
+  spec: {
+    selector: { app: SERVICE },
+    ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: PORT }],
+  },
+};
+
+export const meshAnnotations = { "service.cilium.io/global": "true", "service.cilium.io/affinity": "local" };
+
+/**
+ * Three replicas. The server begins to listen 3 s after its start, so that pods killed together are NotReady together,
+ * and answers for 5 s after SIGTERM, because the news of its end travels no faster than the signal.
+ */
+export function deployment(cluster: string, image: string): KubeObject & { readonly spec: object } {
+  return {
+    metadata: { name: SERVICE, namespace: NAMESPACE },
+    spec: {
+      replicas: 3,
+      selector: { matchLabels: { app: SERVICE } },
+      template: {
+        metadata: { labels: { app: SERVICE } },
+        spec: {
+          automountServiceAccountToken: false,
+          terminationGracePeriodSeconds: 10,
+          containers: [
+            {
+              ...container(image, [
+                "httpd",
+                "--port",
+                String(PORT),
+                "--listen-after-ms",
+                "3000",
+                "--linger-ms",
+                "5000",
+              ]),
+              env: [{ name: "CLUSTER", value: cluster }],
+              ports: [{ containerPort: PORT }],
+              readinessProbe: { httpGet: { path: "/ready", port: PORT }, periodSeconds: 1 },
+              resources: { requests: { cpu: "100m" } },
+            },
+          ],
+        },
+      },
+    },
+  };
+}
+
+/** The open-loop client. It asks for a CPU, since a starved client would measure itself. */
+export function clientPod(image: string, target: string, rate: number): KubeObject & { readonly spec: object } {
+  return {
+    metadata: { name: CLIENT, namespace: NAMESPACE },
+    spec: {
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 2,
+      restartPolicy: "Never",
+      containers: [
+        {
+          ...container(image, ["load", "--target", target, "--rate", String(rate)]),
+          resources: { requests: { cpu: "1" } },
+        },
+      ],
+    },
+  };
+}
+
+function container(image: string, args: readonly string[]) {
+  return { name: "demo", image, imagePullPolicy: "Never", args };
+}
