@@ -53,7 +53,7 @@ export function parseKubeVersions(goMod: string, goSum: string): KubeVersions {
     const version = goMod
       .split("\n")
       .map((line) => line.trim().split(" "))
-      .find(([name]) => name === module)?.[1];
+      .find(([name, at]) => name === module && at?.startsWith("v"))?.[1];
     if (version === undefined) throw labError("UNFIT", `Cannot find the version of "${module}" in go.mod`);
     return version;
   };

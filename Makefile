@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# One name per task. `make test` is what CI runs: the sum of the named checks below, each also callable alone.
+NODE ?= node
+BIN := node_modules/.bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs unit e2e down
+
+help:
+	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
+	@echo 'make test      everything CI runs: make check unit e2e'
+	@echo 'make check     format lint types layers docs generated bpf c-programs'
+	@echo 'make bench     the figures'
+	@echo 'make generate  code from proto/ and from the headers of bpf/'
+	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
+	@echo 'make down      removes the lab'
+
+# Not root, not Linux, kernel too old, no BTF, no bpffs: one sentence, exit 2 (make itself says "Error 2").
+setup:
+	@$(NODE) tools/setup/setup.mjs
+
+demo: setup
+	@$(NODE) apps/demo/dist/main.js
+
+bench: setup
+	@$(NODE) bench/dist/main.js
+
+down:
+	@$(NODE) apps/lab/dist/main.js down
+
+test: setup check unit e2e
+
+check: format lint types layers docs generated bpf c-programs
+
+format:
+	$(BIN)/biome format .
+
+lint:
+	$(BIN)/biome lint --error-on-warnings .
+
+types:
+	$(BIN)/tsc -b
+
+layers: types
+	$(NODE) tools/checks/dist/main.js layers
+
+docs: types
+	$(NODE) tools/checks/dist/main.js docs
+
+generate:
+	npm run -s -w @isthmus/proto generate
+	npm run -s -w @isthmus/bpf generate
+
+generated:
+	$(NODE) tools/setup/generated.mjs
+
+# Warnings are errors in both.
+bpf:
+	$(MAKE) -s -C bpf all check
+
+c-programs:
+	$(MAKE) -s -C apps/cni
+	$(MAKE) -s -C apps/demo/image
+
+unit: types
+	$(NODE) tools/test/run.mjs unit
+
+e2e: types
+	$(NODE) tools/test/run.mjs e2e
