@@ -10,7 +10,7 @@ header p { color: var(--soft); margin: 0; max-width: 90ch; }
 .problem { color: var(--lost) !important; font-weight: 600; }
 svg { width: 100%; height: auto; display: block; }
 .east { fill: var(--east); background: var(--east); } .west { fill: var(--west); background: var(--west); } .lost { fill: var(--lost); }
-.band { fill: #f3f3f3; } .band-name { font-size: 13px; font-weight: 600; text-anchor: middle; fill: var(--ink); }
+.band { fill: #f3f3f3; stroke: #b0b0b0; stroke-width: 1; } .band-name { font-size: 13px; font-weight: 600; text-anchor: middle; fill: var(--ink); }
 .grid { stroke: var(--line); stroke-width: 1; } .tick { font-size: 12px; fill: var(--soft); }
 .end { text-anchor: end; } .middle { text-anchor: middle; }
 .mark { stroke-width: 1.4; } .mark.fault { stroke: var(--lost); } .mark.watch { stroke: var(--ink); stroke-dasharray: 3 3; } .mark.heal { stroke: var(--good); stroke-dasharray: 1 3; }

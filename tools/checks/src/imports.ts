@@ -1,0 +1,20 @@
+/** What a TypeScript or JavaScript source imports. */
+
+const PATTERNS = [
+  /^\s*(?:import|export)\b[^"'`;]*?\bfrom\s*["']([^"']+)["']/gm,
+  /^\s*import\s*["']([^"']+)["']/gm,
+  /\b(?:import|require)\(\s*["']([^"']+)["']\s*\)/g,
+];
+
+/** Specifiers as written, each once. */
+export function importsOf(source: string): readonly string[] {
+  const found = PATTERNS.flatMap((pattern) => [...source.matchAll(pattern)].map((match) => match[1] ?? ""));
+  return [...new Set(found)];
+}
+
+/** `@scope/name/file` → `@scope/name`; undefined for relative paths and for what Node itself brings. */
+export function packageOf(specifier: string): string | undefined {
+  if (specifier.startsWith(".") || specifier.startsWith("/") || specifier.startsWith("node:")) return undefined;
+  const [first = "", second = ""] = specifier.split("/");
+  return first.startsWith("@") ? `${first}/${second}` : first;
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { importsOf, packageOf } from "./imports.js";
+import { checkLayers, type Package } from "./layers.js";
+import { parseTable, writeTable } from "./table.js";
+
+const PAGE = `# x
+<!-- layers:begin -->
+| Package | May import |
+|---|---|
+| \`libs/model\` | nothing |
+| \`libs/kube\` | \`libs/model\` |
+<!-- layers:end -->
+after
+`;
+
+function made(folder: string, source: string, more: Partial<Package> = {}): Package {
+  const name = `@isthmus/${folder.slice(5)}`;
+  const dependencies = new Set(["@isthmus/model", "@isthmus/kube", "@kubernetes/client-node", "etcd3"]);
+  const references = folder === "libs/kube" ? ["libs/model"] : [];
+  return { folder, name, dependencies, references, sources: new Map([[`${folder}/src/a/b.ts`, source]]), ...more };
+}
+
+function findings(kube: Package, model = made("libs/model", "")): readonly string[] {
+  return checkLayers([model, kube], parseTable(PAGE));
+}
+
+describe("layers", () => {
+  test("what the table allows is fine", () => {
+    const source =
+      'import type { A } from "@isthmus/model";\nimport "./c.js";\nimport { K } from "@kubernetes/client-node";';
+    assert.deepEqual(findings(made("libs/kube", source)), []);
+  });
+
+  test("what it does not allow is found", () => {
+    const model = made("libs/model", 'export {\n  a,\n  b,\n} from "@isthmus/kube";');
+    assert.deepEqual(findings(made("libs/kube", ""), model), [
+      'libs/model/src/a/b.ts: imports "@isthmus/kube", which the table does not allow',
+    ]);
+  });
+
+  test("a keeper alone loads what it keeps", () => {
+    const sources = ['await import("etcd3");', 'const f = new URL("../x/bpf.node", import.meta.url);'];
+    assert.match(findings(made("libs/kube", sources[0] ?? ""))[0] ?? "", /only libs\/kvstore may import "etcd3"/);
+    assert.match(findings(made("libs/kube", sources[1] ?? ""))[0] ?? "", /only libs\/bpf loads "bpf.node"/);
+  });
+
+  test("a path out of the package, and a package nobody declared", () => {
+    assert.match(findings(made("libs/kube", 'import "../../../model/src/x.js"'))[0] ?? "", /leaves the package/);
+    assert.match(findings(made("libs/kube", 'import pino from "pino"'))[0] ?? "", /does not declare/);
+  });
+
+  test("table, references and repository agree", () => {
+    assert.match(findings(made("libs/kube", "", { references: [] }))[0] ?? "", /does not refer to it/);
+    assert.match(
+      findings(made("libs/kube", "", { references: ["libs/model", "libs/x"] }))[0] ?? "",
+      /does not allow it/,
+    );
+    assert.match(findings(made("libs/new", ""))[0] ?? "", /libs\/new: not in the table/);
+    assert.ok(findings(made("libs/new", "")).includes("libs/kube: in the table, not in the repository"));
+  });
+
+  test("the table is written as it is read", () => {
+    const table = new Map([
+      ["libs/a", []],
+      ["libs/b", ["libs/a"]],
+    ]);
+    const page = writeTable(PAGE, table);
+    assert.deepEqual(parseTable(page), table);
+    assert.ok(page.startsWith("# x\n") && page.endsWith("after\n"));
+    assert.throws(() => parseTable("no table"));
+  });
+
+  test("imports are read in every form", () => {
+    const source = 'import a, { b } from "one";\nexport * from "two/x";\nconst c = require("three");\n// from "four"\n';
+    assert.deepEqual(importsOf(source), ["one", "two/x", "three"]);
+    assert.equal(packageOf("@a/b/c.js"), "@a/b");
+    assert.equal(packageOf("node:fs"), undefined);
+  });
+});

@@ -1,0 +1,93 @@
+/**
+ * Compares what every package imports with what it may.
+ *
+ * In: packages with their sources, and the table of docs/architecture.md. Out: sentences, one per finding; none = fine.
+ */
+import { posix } from "node:path";
+import { importsOf, packageOf } from "./imports.js";
+import type { LayerTable } from "./table.js";
+
+export interface Package {
+  /** "libs/kube" */
+  readonly folder: string;
+  /** "@isthmus/kube" */
+  readonly name: string;
+  /** Declared in package.json, of any kind. */
+  readonly dependencies: ReadonlySet<string>;
+  /** Folders of the tsconfig references. */
+  readonly references: readonly string[];
+  /** Path relative to the root, and text. */
+  readonly sources: ReadonlyMap<string, string>;
+}
+
+/** Who alone may load what. The addon is loaded by path, so its file name stands for it. */
+export const KEEPERS: ReadonlyMap<string, string> = new Map([
+  ["@kubernetes/client-node", "libs/kube"],
+  ["etcd3", "libs/kvstore"],
+  ["node-addon-api", "libs/bpf"],
+  ["bpf.node", "libs/bpf"],
+]);
+
+export function checkLayers(packages: readonly Package[], table: LayerTable): readonly string[] {
+  const folders = new Map(packages.map((one) => [one.name, one.folder]));
+  return [
+    ...packages.flatMap((one) => checkReferences(one, table)),
+    ...[...table.keys()]
+      .filter((f) => !packages.some((p) => p.folder === f))
+      .map((f) => `${f}: in the table, not in the repository`),
+    ...packages.flatMap((one) => checkSources(one, new Set(table.get(one.folder)), folders)),
+  ];
+}
+
+function checkReferences({ folder, references }: Package, table: LayerTable): readonly string[] {
+  const row = table.get(folder);
+  if (row === undefined) return [`${folder}: not in the table of docs/architecture.md`];
+  return [
+    ...references
+      .filter((r) => !row.includes(r))
+      .map((r) => `${folder}: its tsconfig.json refers to ${r}, the table does not allow it`),
+    ...row
+      .filter((r) => !references.includes(r))
+      .map((r) => `${folder}: the table allows ${r}, its tsconfig.json does not refer to it`),
+  ];
+}
+
+function checkSources(
+  one: Package,
+  allowed: ReadonlySet<string>,
+  folders: ReadonlyMap<string, string>,
+): readonly string[] {
+  const findings: string[] = [];
+  for (const [path, text] of one.sources) {
+    for (const specifier of importsOf(text)) {
+      const finding = specifier.startsWith(".")
+        ? escapes(one, path, specifier)
+        : foreign(one, specifier, allowed, folders);
+      if (finding !== null) findings.push(`${path}: ${finding}`);
+    }
+    const keeper = KEEPERS.get("bpf.node");
+    if (one.folder !== keeper && /["'/]bpf\.node["'`]/.test(text))
+      findings.push(`${path}: only ${keeper} loads "bpf.node"`);
+  }
+  return findings;
+}
+
+function escapes({ folder }: Package, path: string, specifier: string): string | null {
+  const target = posix.join(posix.dirname(path), specifier);
+  return target.startsWith(`${folder}/`) ? null : `"${specifier}" leaves the package; import it by its name`;
+}
+
+function foreign(
+  one: Package,
+  specifier: string,
+  allowed: ReadonlySet<string>,
+  folders: ReadonlyMap<string, string>,
+): string | null {
+  const name = packageOf(specifier);
+  if (name === undefined || name === one.name) return null;
+  const folder = folders.get(name);
+  if (folder !== undefined && !allowed.has(folder)) return `imports "${name}", which the table does not allow`;
+  const keeper = KEEPERS.get(name);
+  if (keeper !== undefined && keeper !== one.folder) return `only ${keeper} may import "${name}"`;
+  return one.dependencies.has(name) ? null : `imports "${name}", which its package.json does not declare`;
+}

@@ -1,0 +1,38 @@
+/**
+ * The table of allowed imports in docs/architecture.md, between the comments `layers:begin` and `layers:end`:
+ *
+ *   | `libs/kube` | `libs/model`, `libs/observe` |
+ */
+export type LayerTable = ReadonlyMap<string, readonly string[]>;
+
+const BEGIN = "<!-- layers:begin -->";
+const END = "<!-- layers:end -->";
+
+/** Throws when there is no table. */
+export function parseTable(page: string): LayerTable {
+  const rows = new Map<string, readonly string[]>();
+  for (const line of tableText(page).split("\n")) {
+    const [, folder, imports] = /^\|\s*`([^`]+)`\s*\|(.*)\|\s*$/.exec(line) ?? [];
+    if (folder === undefined || imports === undefined) continue;
+    rows.set(
+      folder,
+      [...imports.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ""),
+    );
+  }
+  return rows;
+}
+
+/** The page with its table written anew. */
+export function writeTable(page: string, table: LayerTable): string {
+  const lines = ["| Package | May import |", "|---|---|"];
+  for (const [folder, imports] of table) {
+    lines.push(`| \`${folder}\` | ${imports.length === 0 ? "nothing" : imports.map((i) => `\`${i}\``).join(", ")} |`);
+  }
+  return page.replace(tableText(page), `\n${lines.join("\n")}\n`);
+}
+
+function tableText(page: string): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin === -1 || end < begin) throw new Error(`Cannot find the table between "${BEGIN}" and "${END}"`);
+  return page.slice(begin + BEGIN.length, end);
+}
