@@ -4,7 +4,7 @@
  * Order: adopt what the kernel and the state file know, install the plugin, listen, and only with the node's pod CIDR in
  * hand write the configuration that makes the node ready. Runs in the node's network namespace.
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Prefix } from "@isthmus/model";
 import { podCidrOf } from "./address-pool.js";
@@ -23,7 +23,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   for (const device of halfMade) await deleteDevice(device);
   for (const pod of attachments.list()) report.up(pod);
   await attachments.save();
-  await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+  await enableForwarding();
 
   let cidr: Prefix | undefined;
   const calls = createPodCalls(
@@ -39,4 +39,10 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   }, signal);
   log.info("Pods are served", { node: options.nodeName, adopted: attachments.list().length, removed: halfMade.length });
   return { list: () => attachments.list(), closed: server.closed };
+}
+
+/** Not written when it is on: in a container without privileges /proc/sys is read-only, and an init container did it. */
+async function enableForwarding(): Promise<void> {
+  const file = "/proc/sys/net/ipv4/ip_forward";
+  if ((await readFile(file, "utf8")).trim() !== "1") await writeFile(file, "1");
 }
