@@ -173,6 +173,7 @@ function apiArguments(folder: string, port: number, etcdPort: number): string[] 
     `--service-account-signing-key-file=${join(folder, "sa.key")}`,
     `--token-auth-file=${join(folder, "tokens.csv")}`,
     "--authorization-mode=RBAC",
+    "--allow-privileged=true",
     "--enable-priority-and-fairness=false",
   ];
 }
