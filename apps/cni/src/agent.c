@@ -5,7 +5,8 @@
  *   -> "isthmus-cni 1\n"  NAME=value\0 ... for each CNI_* variable, \0, the configuration as it came; then end of stream
  *   <- "ok <length>\n" or "error <length>\n", and that many bytes of JSON
  *
- * An answer that does not arrive whole is no answer: code 11, the runtime tries again.
+ * An answer that does not arrive whole is no answer. Every call may be repeated, so an agent that is not there, or dies
+ * over a call, is asked again for some seconds; then code 11, the runtime tries again.
  */
 #include "plugin.h"
 
@@ -74,11 +75,30 @@ static int print_answer(struct bytes answer)
 	return strcmp(word, "ok") ? 1 : 0;
 }
 
+enum outcome { ANSWERED, NOT_THERE, NO_WHOLE_ANSWER };
+
+static enum outcome ask_once(const char *path, struct bytes config, long long deadline, int *code)
+{
+	struct bytes answer = { 0 };
+	enum outcome outcome = NO_WHOLE_ANSWER;
+	int fd = dial(path);
+
+	if (fd < 0)
+		return NOT_THERE;
+	if (!send_request(fd, config, deadline) && !read_all(fd, &answer, ANSWER_MAX, deadline)) {
+		*code = print_answer(answer);
+		outcome = *code < 0 ? NO_WHOLE_ANSWER : ANSWERED;
+	}
+	free(answer.data);
+	close(fd);
+	return outcome;
+}
+
 int ask_agent(const char *socket_path, struct bytes config)
 {
-	long long deadline = now_ms() + AGENT_MS;
-	struct bytes answer;
-	int fd, code;
+	long long start = now_ms(), missed_since = 0;
+	enum outcome outcome;
+	int code;
 
 	for (size_t i = 0; i < VARIABLE_COUNT; i++) {
 		const char *value = getenv(VARIABLES[i]);
@@ -86,11 +106,15 @@ int ask_agent(const char *socket_path, struct bytes config)
 		if (value && strlen(value) > ENV_MAX)
 			return fail(CNI_ENVIRONMENT, "Cannot use a CNI variable of more than 4096 bytes");
 	}
-	fd = dial(socket_path);
-	if (fd < 0)
-		return fail(CNI_TRY_AGAIN, NO_AGENT);
-	if (send_request(fd, config, deadline) || read_all(fd, &answer, ANSWER_MAX, deadline))
-		return fail(CNI_TRY_AGAIN, NO_ANSWER);
-	code = print_answer(answer);
-	return code < 0 ? fail(CNI_TRY_AGAIN, NO_ANSWER) : code;
+	for (;;) {
+		outcome = ask_once(socket_path, config, start + AGENT_MS, &code);
+		if (outcome == ANSWERED)
+			return code;
+		if (!missed_since)
+			missed_since = now_ms();
+		if (now_ms() - missed_since >= RESTART_MS || now_ms() - start >= AGENT_MS)
+			break;
+		usleep(RETRY_MS * 1000);
+	}
+	return fail(CNI_TRY_AGAIN, outcome == NOT_THERE ? NO_AGENT : NO_ANSWER);
 }

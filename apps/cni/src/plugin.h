@@ -11,6 +11,8 @@ enum {
 	ENV_MAX = 4096,		 /* bytes of one CNI_* value */
 	STDIN_MS = 5000,	 /* the runtime has this long to write the configuration */
 	AGENT_MS = 25000,	 /* and the agent to answer */
+	RESTART_MS = 3000,	 /* an agent that is not there may come back: a runtime's own next try is 10 s away */
+	RETRY_MS = 50,
 };
 
 /* Codes of the CNI specification. */

@@ -3,6 +3,7 @@
  *
  * The configuration is what makes the node's network ready: it is written last, in one step, only when it changes.
  */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { copyAtomic, readIfThere, writeAtomic } from "./atomic-file.js";
 import type { PodsOptions } from "./types.js";
@@ -10,13 +11,19 @@ import type { PodsOptions } from "./types.js";
 export const PLUGIN_TYPE = "isthmus-cni";
 export const CONFIGURATION_FILE = "05-isthmus.conflist";
 
-/** Puts the plugin into the node's folder; `loopback` too, where there is none: runtimes call it for every pod. */
+/**
+ * Puts the plugin into the node's folder, and as `loopback` too: runtimes call that for every pod. A `loopback` of somebody
+ * else stays; ours is known by being the same file as the plugin that stood there.
+ */
 export async function installPlugin(options: PodsOptions): Promise<void> {
-  const folder = join(options.nodeRoot, options.cniBinDir);
-  const plugin = await readIfThere(options.pluginPath);
-  await copyIfOther(plugin, options.pluginPath, join(folder, PLUGIN_TYPE));
-  const loopback = join(folder, "loopback");
-  if ((await readIfThere(loopback)) === undefined) await copyAtomic(options.pluginPath, loopback, 0o755);
+  const [plugin, loopback] = [PLUGIN_TYPE, "loopback"].map((name) => join(options.nodeRoot, options.cniBinDir, name));
+  if (plugin === undefined || loopback === undefined) return;
+  const wanted = await readFile(options.pluginPath);
+  const old = await readIfThere(plugin);
+  const oldLoopback = await readIfThere(loopback);
+  const loopbackIsOurs = oldLoopback === undefined || old?.equals(oldLoopback) === true;
+  if (loopbackIsOurs && oldLoopback?.equals(wanted) !== true) await copyAtomic(options.pluginPath, loopback, 0o755);
+  if (old?.equals(wanted) !== true) await copyAtomic(options.pluginPath, plugin, 0o755);
 }
 
 export async function writeConfiguration(options: PodsOptions): Promise<void> {
@@ -28,9 +35,4 @@ export async function writeConfiguration(options: PodsOptions): Promise<void> {
 export function configurationJson(socket: string): string {
   const plugins = [{ type: PLUGIN_TYPE, socket }];
   return `${JSON.stringify({ cniVersion: "1.0.0", name: "isthmus", plugins }, null, 2)}\n`;
-}
-
-async function copyIfOther(content: Buffer | undefined, from: string, path: string): Promise<void> {
-  const there = await readIfThere(path);
-  if (content === undefined || there === undefined || !there.equals(content)) await copyAtomic(from, path, 0o755);
 }

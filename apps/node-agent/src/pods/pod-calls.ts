@@ -28,8 +28,8 @@ export interface PodCallsModules {
   readonly log: Logger;
   readonly attachments: Attachments;
   readonly report: PodReport;
-  /** The node's pod CIDR; undefined until it is known. */
-  readonly cidr: () => Prefix | undefined;
+  /** The node's pod CIDR, waiting some seconds for it; undefined when it is still not known then. */
+  readonly cidr: () => Promise<Prefix | undefined>;
 }
 
 /** Answers a request with JSON ("" where CNI wants none). Rejects with `CniError`, or with what `ip` said. */
@@ -39,9 +39,13 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   const { attachments, log, report } = modules;
   const lock = createKeyLock();
 
-  function allocate(request: CniRequest, hostDevice: string): PodAttachment {
-    const cidr = modules.cidr();
+  async function requireCidr(): Promise<Prefix> {
+    const cidr = await modules.cidr();
     if (cidr === undefined) throw new CniError(CNI_TRY_AGAIN, "Cannot attach pods yet: this node has no pod CIDR");
+    return cidr;
+  }
+
+  function allocate(request: CniRequest, hostDevice: string, cidr: Prefix): PodAttachment {
     const { containerId, interfaceName, pod } = request;
     return attachments.add({ hostDevice, containerId, interfaceName, ...pod }, cidr);
   }
@@ -49,10 +53,11 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   async function add(request: CniRequest, hostDevice: string): Promise<string> {
     const netns = resolveNetns(options.nodeRoot, request.netns);
     await requireNetns(netns, request.netns);
+    const cidr = await requireCidr();
     const devices = await listDevices();
     attachments.reclaim(devices, lock.busy);
     const isNew = attachments.get(hostDevice) === undefined;
-    const pod = allocate(request, hostDevice);
+    const pod = allocate(request, hostDevice, cidr);
     try {
       const pair = devices.has(hostDevice) ? [] : createPair(pod, netns, options.mtu);
       await allDone([attachments.save(), ipBatch([...pair, ...configureHost(pod)])]);

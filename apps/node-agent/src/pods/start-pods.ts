@@ -11,9 +11,13 @@ import { podCidrOf } from "./address-pool.js";
 import { createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
+import { createLateValue } from "./late-value.js";
 import { addressesByDevice, listDevices, uplinkMtu } from "./node-devices.js";
 import { createPodCalls, deleteDevice } from "./pod-calls.js";
 import type { Pods, PodsModules, PodsOptions } from "./types.js";
+
+/** How long an ADD waits for the pod CIDR: after a restart it comes within moments, a runtime's next try is 10 s away. */
+const CIDR_WAIT_MS = 3000;
 
 /** Resolves when calls are answered. Rejects when the plugin cannot be installed or the socket not be opened. */
 export async function startPods(options: PodsOptions, modules: PodsModules): Promise<Pods> {
@@ -25,16 +29,17 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   await attachments.save();
   await enableForwarding();
 
-  let cidr: Prefix | undefined;
+  const cidr = createLateValue<Prefix>();
   const calls = createPodCalls(
     { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
-    { log, attachments, report, cidr: () => cidr },
+    { log, attachments, report, cidr: () => cidr.get(CIDR_WAIT_MS) },
   );
   await installPlugin(options);
   const server = await startCniServer(join(options.nodeRoot, options.socketPath), { log, calls, signal });
   modules.nodeConfig.subscribe((podCidrs) => {
-    cidr = podCidrOf(podCidrs) ?? cidr;
-    if (cidr === undefined) return;
+    const known = podCidrOf(podCidrs);
+    if (known === undefined) return;
+    cidr.set(known);
     writeConfiguration(options).catch((error: unknown) => log.error("CNI configuration not written", { error }));
   }, signal);
   log.info("Pods are served", { node: options.nodeName, adopted: attachments.list().length, removed: halfMade.length });

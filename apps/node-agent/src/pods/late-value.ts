@@ -1,0 +1,34 @@
+/** A value that is not known at first: who needs it waits for it, but not for long. */
+export interface LateValue<T> {
+  readonly current: T | undefined;
+  set(value: T): void;
+  /** Resolves as soon as there is a value, or with undefined after `waitMs`. */
+  get(waitMs: number): Promise<T | undefined>;
+}
+
+export function createLateValue<T>(): LateValue<T> {
+  const waiting = new Set<() => void>();
+  let current: T | undefined;
+  return {
+    get current() {
+      return current;
+    },
+    set(value) {
+      current = value;
+      for (const wake of [...waiting]) wake();
+    },
+    async get(waitMs) {
+      if (current !== undefined) return current;
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          clearTimeout(timer);
+          waiting.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, waitMs);
+        waiting.add(wake);
+      });
+      return current;
+    },
+  };
+}
