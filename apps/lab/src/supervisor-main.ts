@@ -1,7 +1,8 @@
-/** The detached process that keeps a lab alive. Started by `up` with the lab's name; ends only by SIGKILL from `down`, or by SIGTERM. */
+/** The detached process that keeps a lab alive. Started by `up` with the lab's name; SIGTERM, from `down`, ends it and all of its children at once. */
 import { readFile, rm } from "node:fs/promises";
 import { createBackoff } from "@isthmus/observe";
 import { hostHierarchies } from "./host/mounts.js";
+import { waitFor } from "./host/wait.js";
 import { labPaths } from "./plan/paths.js";
 import type { LabPlan } from "./plan/plan.js";
 import { bringUp } from "./supervise/bring-up.js";
@@ -32,7 +33,16 @@ progress.follow((event) => console.error(JSON.stringify(event)));
 
 await rm(paths.socket, { force: true });
 createLabServer(createLabService(context), progress).listen(paths.socket);
-process.on("SIGTERM", () => lifetime.abort());
+process.on("SIGTERM", () => void end());
 process.on("SIGHUP", () => undefined);
 // A failed step is in the progress, which the waiting `up` reads before it takes everything down.
 await bringUp(context, progress).catch((error: unknown) => console.error(error));
+
+async function end(): Promise<void> {
+  lifetime.abort();
+  const all = processes.all();
+  for (const managed of all) managed.kill();
+  const held = () => all.every((managed) => managed.state().status === "Held");
+  await waitFor("all processes to end", held, { timeoutMs: 5_000, everyMs: 5 }).catch(() => undefined);
+  process.exit(0);
+}

@@ -11,9 +11,10 @@ export interface BuildOptions {
   readonly onProgress?: (sentence: string) => void;
 }
 
-/** Path of a `go` that can fetch the toolchain it needs (1.21 or newer), or undefined. */
+/** Path of a `go` that can fetch the toolchain it needs (1.21 or newer), or undefined. MESH_GO names the only one to look at. */
 export async function usableGo(env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  for (const go of ["go", "/usr/local/go/bin/go", "/usr/lib/go/bin/go"]) {
+  const places = ["go", "/usr/local/go/bin/go", "/usr/lib/go/bin/go"];
+  for (const go of env["MESH_GO"] ? [env["MESH_GO"]] : places) {
     const answer = await run([go, "version"], { env, cwd: "/" }).catch(() => "");
     if (isUsableGo(answer)) return go;
   }

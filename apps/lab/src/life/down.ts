@@ -3,14 +3,15 @@
  *
  * Found by what cannot be lost: processes by the lab's control group, the rest by names that follow from the lab's name.
  *
- *   SIGKILL everything in the control groups ──► groups ──► link ──► pins ──► files ──► index
+ *   supervisor, then everything in the control groups ──► groups ──► link ──► pins ──► files ──► index
  */
 import { existsSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { pidsBelow, removeCgroup } from "../host/cgroups.js";
 import { ip } from "../host/links.js";
-import { hostHierarchies, readMounts } from "../host/mounts.js";
+import { type CgroupHierarchy, hostHierarchies, readMounts } from "../host/mounts.js";
+import { identify } from "../host/process.js";
 import { run } from "../host/run.js";
 import { waitFor } from "../host/wait.js";
 import { PIN_ROOT } from "../mesh/mesh-processes.js";
@@ -26,6 +27,7 @@ export interface DownOptions {
 }
 
 const TIMEOUT_MS = 30_000;
+const GRACE_MS = 3_000;
 
 /** Returns false when there was nothing of that name. Throws `LEFT_OVER` with what could not be removed. */
 export async function downLab(options: DownOptions = {}): Promise<boolean> {
@@ -44,32 +46,50 @@ export async function downLab(options: DownOptions = {}): Promise<boolean> {
   return existed;
 }
 
-/** SIGKILL until nobody is left in the group, in any hierarchy; a killed process may have just started another. */
+/**
+ * A supervisor that lives ends its children itself, so that no dead process waits for pid 1 to notice it. Then, and also without one:
+ * SIGKILL until nobody is left in the group, in any hierarchy, since a killed process may have just started another.
+ */
 async function endProcesses(group: string): Promise<void> {
   const hierarchies = hostHierarchies();
+  const isEmpty = () => pidsBelow(hierarchies, group).size === 0;
+  const supervisor = pidsBelow(hierarchies, `${group}/supervisor`);
+  if (supervisor.size > 0) {
+    signalAll(supervisor, "SIGTERM");
+    await waitFor("the supervisor to end", isEmpty, { timeoutMs: GRACE_MS, everyMs: 10 }).catch(() => undefined);
+  }
+  const killed = new Set<number>();
   const killAll = () => {
     const pids = pidsBelow(hierarchies, group);
-    for (const pid of pids) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // Gone meanwhile.
-      }
-    }
-    return pids.size === 0;
+    for (const pid of pids) killed.add(pid);
+    signalAll(pids, "SIGKILL");
+    return pids.size === 0 && [...killed].every((pid) => identify(pid) === undefined);
   };
   await waitFor(`the processes in "${group}" to end`, killAll, { timeoutMs: TIMEOUT_MS, everyMs: 20 });
+  await removeGroups(hierarchies, group);
+}
+
+function signalAll(pids: ReadonlySet<number>, signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+}
+
+async function removeGroups(hierarchies: readonly CgroupHierarchy[], group: string): Promise<void> {
   let left: string[] = [];
-  await waitFor(
-    "the control groups to be empty",
-    () => {
-      left = removeCgroup(hierarchies, group);
-      return left.length === 0;
+  const removed = () => {
+    left = removeCgroup(hierarchies, group);
+    return left.length === 0;
+  };
+  await waitFor("the control groups to be empty", removed, { timeoutMs: TIMEOUT_MS, everyMs: 20 }).catch(
+    (cause: unknown) => {
+      throw labError("LEFT_OVER", `Cannot remove control groups: ${left.join(", ")}`, cause);
     },
-    { timeoutMs: TIMEOUT_MS, everyMs: 20 },
-  ).catch((cause: unknown) => {
-    throw labError("LEFT_OVER", `Cannot remove control groups: ${left.join(", ")}`, cause);
-  });
+  );
 }
 
 /** The link goes with the underlay's namespace, once its last process is gone; this asks for it and waits. */

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MeshError } from "@isthmus/model";
+import { COMMANDS, parseLabArguments } from "./arguments.js";
+import { HELP } from "./help.js";
+
+test("options and operands in any order; what follows -- is left alone", () => {
+  const args = parseLabArguments([
+    "exec",
+    "--name",
+    "x",
+    "east",
+    "default/web",
+    "-o",
+    "json",
+    "--",
+    "ls",
+    "-o",
+    "--name",
+  ]);
+  assert.equal(args?.command, "exec");
+  assert.deepEqual(args?.operands, ["east", "default/web"]);
+  assert.deepEqual(args?.rest, ["ls", "-o", "--name"]);
+  assert.equal(args?.name, "x");
+  assert.equal(args?.json, true);
+});
+
+test("defaults are two clusters of two nodes in a lab called lab", () => {
+  const args = parseLabArguments(["up"]);
+  assert.deepEqual([args?.name, args?.clusters, args?.nodes, args?.json], ["lab", ["east", "west"], 2, false]);
+});
+
+test("no words and --help ask for help", () => {
+  for (const words of [[], ["--help"], ["up", "-h"]]) assert.equal(parseLabArguments(words), undefined);
+});
+
+test("mistakes are usage errors", () => {
+  const mistakes = [
+    ["fly"],
+    ["up", "--fly"],
+    ["up", "now"],
+    ["stop"],
+    ["ps", "-o", "yaml"],
+    ["up", "--nodes", "two"],
+    ["down", "--nodes", "2"],
+    ["up", "--cluster", "east"],
+  ];
+  for (const words of mistakes) {
+    assert.throws(
+      () => parseLabArguments(words),
+      (error) => error instanceof MeshError && error.code === "USAGE" && !error.message.includes("\n"),
+      words.join(" "),
+    );
+  }
+});
+
+test("the help names every command", () => {
+  for (const command of COMMANDS) assert.ok(HELP.includes(command), command);
+});

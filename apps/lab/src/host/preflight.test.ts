@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { findUnfit, kernelAtLeast, type Machine } from "./preflight.js";
+
+const FIT: Machine = {
+  platform: "linux",
+  uid: 0,
+  kernelRelease: "6.1.0-18-amd64",
+  hasBtf: true,
+  hasCgroups: true,
+  missingPrograms: [],
+};
+
+test("a fit machine has no reason against it", () => assert.equal(findUnfit(FIT), undefined));
+
+test("each unfitness is one sentence", () => {
+  const cases: [Partial<Machine>, RegExp][] = [
+    [{ platform: "darwin" }, /needs Linux/],
+    [{ uid: 1000 }, /as root/],
+    [{ kernelRelease: "5.10.0" }, /too old/],
+    [{ hasBtf: false }, /BTF/],
+    [{ hasCgroups: false }, /cgroup2/],
+    [{ missingPrograms: ["runc"] }, /runc/],
+  ];
+  for (const [change, sentence] of cases) {
+    const found = findUnfit({ ...FIT, ...change }) ?? "";
+    assert.match(found, sentence);
+    assert.ok(!found.includes("\n") && !found.endsWith("."));
+  }
+});
+
+test("kernel versions compare by number", () => {
+  assert.ok(kernelAtLeast("5.15.0", 5, 15));
+  assert.ok(kernelAtLeast("10.2-rc1", 5, 15));
+  assert.ok(!kernelAtLeast("5.4.0-generic", 5, 15));
+});

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { identify, isAlive, parseStartTicks, signalProcess } from "./process.js";
+
+test("a command name with spaces and brackets does not shift the fields", () => {
+  const fields = ["S", ...Array.from({ length: 18 }, () => "0"), "4711", "9"].join(" ");
+  assert.equal(parseStartTicks(`12 (a) b (c) ${fields}`), 4711);
+});
+
+test("a zombie is gone", () => {
+  const fields = ["Z", ...Array.from({ length: 18 }, () => "0"), "4711"].join(" ");
+  assert.equal(parseStartTicks(`12 (sh) ${fields}`), undefined);
+});
+
+test("a process is found, told from another with the same pid, and gone after its end", async () => {
+  const child = spawn("sleep", ["60"]);
+  await once(child, "spawn");
+  const identity = identify(child.pid ?? 0);
+  assert.ok(identity !== undefined);
+  assert.ok(isAlive(identity));
+  const impostor = { ...identity, startTicks: identity.startTicks - 1 };
+  assert.equal(signalProcess(impostor, "SIGKILL"), false);
+  assert.ok(isAlive(identity));
+  assert.equal(signalProcess(identity, "SIGKILL"), true);
+  await once(child, "exit");
+  assert.equal(isAlive(identity), false);
+  assert.equal(signalProcess(identity, "SIGKILL"), false);
+});

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { isAlive, type ProcessIdentity } from "../host/process.js";
+import { waitFor } from "../host/wait.js";
+import { createManagedProcess, type ManagedProcess } from "./managed-process.js";
+import type { ProcessSpec } from "./spec.js";
+
+async function managed(t: TestContext, change: Partial<ProcessSpec> = {}): Promise<ManagedProcess> {
+  const folder = await mkdtemp(join(tmpdir(), "isthmus-lab-"));
+  const lifetime = new AbortController();
+  const spec: ProcessSpec = {
+    role: "etcd",
+    log: join(folder, "log"),
+    cgroup: "",
+    command: () => ["sleep", "60"],
+    graceMs: 500,
+    ...change,
+  };
+  const process = createManagedProcess(spec, {
+    newBackoff: () => ({ nextMs: () => 5, reset: () => undefined }),
+    joinCgroup: (_, argv) => argv,
+    onChange: () => undefined,
+    signal: lifetime.signal,
+  });
+  t.after(async () => {
+    await process.stop();
+    lifetime.abort();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return process;
+}
+
+const running = (process: ManagedProcess, not?: ProcessIdentity): Promise<ProcessIdentity> =>
+  waitFor(
+    "a running process",
+    () => {
+      const state = process.state();
+      return state.status === "Running" && state.identity.pid !== not?.pid && state.identity;
+    },
+    { timeoutMs: 5_000, everyMs: 2 },
+  );
+
+test("Held -> Running -> killed -> Running again, as another process", async (t) => {
+  const process = await managed(t);
+  assert.equal(process.state().status, "Held");
+  assert.equal(process.kill(), false);
+  await process.start();
+  const first = await running(process);
+  assert.ok(process.kill());
+  const second = await running(process, first);
+  assert.ok(!isAlive(first) && isAlive(second));
+  assert.equal(process.restarts, 1);
+});
+
+test("a stopped process is gone and stays so until it is started", async (t) => {
+  const process = await managed(t);
+  await process.start();
+  const identity = await running(process);
+  await process.stop();
+  assert.ok(!isAlive(identity));
+  assert.equal(process.state().status, "Held");
+  await process.start();
+  assert.ok(isAlive(await running(process)));
+});
+
+test("a process that ignores SIGTERM is killed after its grace", async (t) => {
+  const process = await managed(t, {
+    graceMs: 50,
+    command: () => ["sh", "-c", "trap '' TERM; exec sleep 60"],
+  });
+  await process.start();
+  const identity = await running(process);
+  await process.stop();
+  assert.ok(!isAlive(identity));
+});
+
+test("a program that cannot start rejects, and is tried again", async (t) => {
+  const process = await managed(t, { command: () => ["/nonexistent/program"] });
+  await assert.rejects(process.start());
+  await waitFor("retries", () => process.restarts >= 3, { timeoutMs: 5_000, everyMs: 2 });
+});
+
+test("a failing preparation is a failed start; stop ends the retries", async (t) => {
+  let tries = 0;
+  const process = await managed(t, {
+    prepare: () => Promise.reject(new Error(`not yet ${++tries}`)),
+  });
+  await assert.rejects(process.start(), /not yet 1/);
+  await waitFor("retries", () => tries >= 3, { timeoutMs: 5_000, everyMs: 2 });
+  await process.stop();
+  assert.equal(process.state().status, "Held");
+});
+
+test("the program of a command that forks is its child", async (t) => {
+  const process = await managed(t, {
+    forks: true,
+    command: () => ["unshare", "--fork", "--kill-child", "sleep", "60"],
+  });
+  await process.start();
+  const { pid } = await running(process);
+  await waitFor("sleep", async () => (await readFile(`/proc/${pid}/comm`, "utf8")) === "sleep\n", { timeoutMs: 2_000 });
+});
+
+test("what it writes is in the log, over restarts", async (t) => {
+  const process = await managed(t, { command: () => ["sh", "-c", "echo line; exec sleep 60"] });
+  await process.start();
+  process.kill();
+  await waitFor("two lines", async () => (await readFile(process.spec.log, "utf8")) === "line\nline\n", {
+    timeoutMs: 5_000,
+  });
+});
