@@ -4,7 +4,7 @@
  * argv[2] = PodsOptions as JSON; stdin = one JSON list of CIDRs per line; stdout = one JSON event per line.
  */
 import { createInterface } from "node:readline";
-import { formatAddress, parsePrefix } from "@isthmus/model";
+import { formatAddress, type Prefix, parsePrefix } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import { startPods } from "../start-pods.js";
 import type { PodAttachment, PodsOptions } from "../types.js";
@@ -14,11 +14,19 @@ const controller = new AbortController();
 const tell = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
 const told = (pod: PodAttachment) => ({ address: formatAddress(pod.address), uid: pod.uid });
 
-const input = createInterface({ input: process.stdin });
+const said: Prefix[][] = [];
+let listen = (cidrs: readonly Prefix[]): void => {
+  said.push([...cidrs]);
+};
+createInterface({ input: process.stdin }).on("line", (line) => listen((JSON.parse(line) as string[]).map(parsePrefix)));
+
 const pods = await startPods(options, {
   log: createLogger({ app: "agent" }),
   nodeConfig: {
-    subscribe: (listener) => void input.on("line", (line) => listener((JSON.parse(line) as string[]).map(parsePrefix))),
+    subscribe(listener) {
+      listen = listener;
+      for (const cidrs of said) listener(cidrs);
+    },
   },
   report: { up: (pod) => tell({ up: told(pod) }), down: (pod) => tell({ down: told(pod) }) },
   signal: controller.signal,
