@@ -1,4 +1,5 @@
 /** What a TypeScript or JavaScript source imports. */
+import { isBuiltin } from "node:module";
 
 const PATTERNS = [
   /^\s*(?:import|export)\b[^"'`;]*?\bfrom\s*["']([^"']+)["']/gm,
@@ -14,7 +15,7 @@ export function importsOf(source: string): readonly string[] {
 
 /** `@scope/name/file` → `@scope/name`; undefined for relative paths and for what Node itself brings. */
 export function packageOf(specifier: string): string | undefined {
-  if (specifier.startsWith(".") || specifier.startsWith("/") || specifier.startsWith("node:")) return undefined;
+  if (specifier.startsWith(".") || specifier.startsWith("/") || isBuiltin(specifier)) return undefined;
   const [first = "", second = ""] = specifier.split("/");
   return first.startsWith("@") ? `${first}/${second}` : first;
 }

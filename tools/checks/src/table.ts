@@ -28,11 +28,16 @@ export function writeTable(page: string, table: LayerTable): string {
   for (const [folder, imports] of table) {
     lines.push(`| \`${folder}\` | ${imports.length === 0 ? "nothing" : imports.map((i) => `\`${i}\``).join(", ")} |`);
   }
-  return page.replace(tableText(page), `\n${lines.join("\n")}\n`);
+  const [begin, end] = tableAt(page);
+  return `${page.slice(0, begin)}\n${lines.join("\n")}\n${page.slice(end)}`;
 }
 
 function tableText(page: string): string {
+  return page.slice(...tableAt(page));
+}
+
+function tableAt(page: string): [number, number] {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin === -1 || end < begin) throw new Error(`Cannot find the table between "${BEGIN}" and "${END}"`);
-  return page.slice(begin + BEGIN.length, end);
+  return [begin + BEGIN.length, end];
 }
