@@ -18,6 +18,8 @@ export interface DemoModules {
   readonly onMark: (fault: string, mark: Mark) => void;
   /** Called with the client's samples once there are some. */
   readonly onLog: (log: SampleLog) => void;
+  /** Awaited when everything runs, before the first fault. */
+  readonly beforeFaults?: () => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -35,6 +37,7 @@ export async function runDemo(options: DemoOptions, modules: DemoModules): Promi
     const { log, clientNode, following } = await setUp({ lab, clusters, rate: options.rate, say, signal: own });
     modules.onLog(log);
     const world = await createLabWorld({ lab, clusters, clientNode, progress: modules.onMark, signal });
+    await modules.beforeFaults?.();
     const driven = await driveFaults(world, options.faults);
     world.close();
     await tail(log, monoNow(), signal);
