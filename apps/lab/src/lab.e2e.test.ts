@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -91,6 +92,27 @@ test("a killed process comes back as another one", async () => {
   };
   await waitFor("the scheduler", isBack, { timeoutMs: 20_000 });
   assert.ok(!isAlive(before));
+});
+
+test("a node whose pid 1 is killed reboots: everything in it runs again, under new pids", async () => {
+  const before = await Promise.all([row("containerd", "east"), row("kubelet", "east")]);
+  await controlProcess(NAME, "kill", { role: "node", cluster: "east" });
+  const areBack = async () => {
+    const now = await Promise.all([row("containerd", "east"), row("kubelet", "east")]);
+    return now.every(({ status, pid }, index) => status === "Running" && pid !== before[index]?.pid);
+  };
+  await waitFor("containerd and kubelet", areBack, { timeoutMs: 30_000 });
+  const host = lab.plan.clusters[0]?.nodes[0]?.address ?? "";
+  const listens = async () => {
+    const socket = connect({ host, port: 10_250 });
+    return await once(socket, "connect")
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => socket.destroy());
+  };
+  await waitFor("the kubelet's port", listens, { timeoutMs: 20_000 });
 });
 
 test("a stopped process stays down until it is started", async () => {

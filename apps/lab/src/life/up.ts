@@ -19,7 +19,7 @@ import { meshPrograms } from "../mesh/programs.js";
 import { labError } from "../plan/errors.js";
 import { type LabPaths, labPaths, PACKAGE_ROOT } from "../plan/paths.js";
 import { createLabClient } from "../supervise/client.js";
-import { cgroupOf, type LabInputs } from "../supervise/context.js";
+import { cgroupOf, type LabInputs, type MeshPrograms } from "../supervise/context.js";
 import type { ProgressEvent } from "../supervise/progress.js";
 import { joinCgroup } from "../supervise/wrap.js";
 import { claimLab, type LabRecord, readRecord } from "./claim.js";
@@ -35,6 +35,8 @@ export interface UpOptions {
   readonly nodes?: number;
   /** Kubernetes alone: no CNI, none of our processes; nodes register and stay NotReady. */
   readonly bare?: boolean;
+  /** Our own programs in place of those in this checkout. */
+  readonly programs?: MeshPrograms;
   /** Aborting takes down what was started. */
   readonly signal?: AbortSignal;
   /** Sentences about what is being done. */
@@ -84,7 +86,7 @@ async function findInputs(options: UpOptions, say: (sentence: string) => void): 
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   const { directory } = await resolveKubeBinaries({ onProgress: say, ...signal });
   const base = { bin: directory, reaper: await nativeBinary("reaper"), imageArchives: [await labImages()] };
-  return options.bare === true ? base : { ...base, mesh: meshPrograms() };
+  return options.bare === true ? base : { ...base, mesh: options.programs ?? meshPrograms() };
 }
 
 async function startSupervisor(record: LabRecord, paths: LabPaths): Promise<void> {
@@ -121,7 +123,10 @@ async function followUntilReady(name: string, say: (sentence: string) => void, s
   const last = await createLabClient(name, labPaths(name).socket).follow((event) => tell(event, say), signal);
   if (last.type === "failed") {
     const log = last.log === "" ? "" : `\n${last.log}`;
-    throw labError("STEP_FAILED", `Cannot bring lab "${name}" up: step "${last.step}" failed: ${last.sentence}${log}`);
+    throw labError(
+      last.code === "TIMEOUT" ? "TIMEOUT" : "STEP_FAILED",
+      `Cannot bring lab "${name}" up: step "${last.step}" failed: ${last.sentence}${log}`,
+    );
   }
   say(`Lab "${name}" is ready after ${((systemClock.now() - startMs) / 1000).toFixed(1)} s`);
 }

@@ -16,6 +16,8 @@ import { inNode } from "../supervise/wrap.js";
 import { CONTAINERD_SOCKET } from "./containerd-config.js";
 import { kubeletCommand } from "./kubelet-config.js";
 import { NODE_CONFIG_DIR } from "./node-files.js";
+import { forgetNode } from "./reboot.js";
+import { proxyEnvironment } from "./registry-proxy.js";
 import { connectNode } from "./underlay.js";
 
 export function nodeId(node: NodePlan): string {
@@ -55,7 +57,10 @@ function holder(context: LabContext, node: NodePlan): ProcessSpec {
     node: node.name,
     log: join(paths.logs, `node.${node.name}.log`),
     cgroup: cgroupOf(plan, `node-${node.name}`),
-    prepare: async (signal) => void (await context.processes.whenReady("underlay", signal)),
+    prepare: async (signal) => {
+      await context.processes.whenReady("underlay", signal);
+      await forgetNode(context, node, signal);
+    },
     command: () => [...unshare, ...init, node.name, paths.node(node.name).root, inputs.bin, inputs.reaper, ...mounts],
     forks: true,
     started: async (pid) => {
@@ -82,6 +87,7 @@ function containerd(context: LabContext, node: NodePlan): ProcessSpec {
   ];
   return {
     ...inside(context, node, "containerd", argv),
+    env: { ...GO_ENV, ...proxyEnvironment(context.plan.underlay.rootAddress) },
     prepare: async (signal) => void (await context.processes.whenReady(nodeId(node), signal)),
     started: async () => {
       const socket = `/proc/${context.processes.pidOf(nodeId(node))}/root${CONTAINERD_SOCKET}`;

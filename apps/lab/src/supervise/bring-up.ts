@@ -16,8 +16,9 @@ import { meshApiServer, nodeAgent } from "../mesh/mesh-processes.js";
 import { keepToken, type TokenOptions, writeToken } from "../mesh/token.js";
 import { importImage } from "../node/images.js";
 import { writeNodeFiles } from "../node/node-files.js";
-import { nodeProcessCgroup, nodeProcesses } from "../node/node-processes.js";
+import { nodeProcesses } from "../node/node-processes.js";
 import { readPodRoutes } from "../node/pod-routes.js";
+import { createRegistryProxy, REGISTRY_PROXY_PORT } from "../node/registry-proxy.js";
 import { routePods, setUpUnderlay } from "../node/underlay.js";
 import { adminContext, writeCredentials } from "../pki/write-all.js";
 import { allNodes, type ClusterPlan, type NodePlan } from "../plan/plan.js";
@@ -41,7 +42,7 @@ export async function bringUp(context: LabContext, progress: Progress): Promise<
       plan.clusters.flatMap((cluster) => cluster.nodes.map((node) => writeNodeFiles(cluster, node, paths))),
     );
   });
-  await progress.step("underlay", () => start(context, underlay(context)), "underlay");
+  await progress.step("underlay", () => startUnderlay(context), "underlay");
   const crashes = watchForCrashes(context.processes);
   const signal = AbortSignal.any([modules.signal, crashes.signal]);
   try {
@@ -159,6 +160,13 @@ async function routeAllPods(context: LabContext): Promise<void> {
   }
 }
 
+async function startUnderlay(context: LabContext): Promise<void> {
+  await start(context, underlay(context));
+  const proxy = createRegistryProxy(process.env["HTTPS_PROXY"] ?? process.env["https_proxy"]);
+  proxy.listen(REGISTRY_PROXY_PORT, context.plan.underlay.rootAddress);
+  proxy.unref();
+}
+
 function underlay(context: LabContext): ProcessSpec {
   return {
     role: "underlay",
@@ -195,14 +203,10 @@ function makeCgroups(context: LabContext): void {
   const clusters = plan.clusters.flatMap(({ name }) => [`control-plane-${name}`, `clustermesh-apiserver-${name}`]);
   const agents = allNodes(plan).map(({ name }) => `agent-${name}`);
   for (const unit of ["underlay", "mesh-etcd", ...clusters, ...agents]) makeCgroup(hierarchies, cgroupOf(plan, unit));
-  for (const node of allNodes(plan)) {
-    makeCgroup(hierarchies, cgroupOf(plan, `node-${node.name}`));
-    makeCgroup(hierarchies, nodeProcessCgroup(context, node));
-  }
 }
 
 async function start(context: LabContext, spec: ProcessSpec): Promise<void> {
-  const process = createManagedProcess(spec, context.modules);
-  context.processes.add(process);
-  await process.start();
+  const managed = createManagedProcess(spec, context.modules);
+  context.processes.add(managed);
+  await managed.start();
 }

@@ -7,7 +7,7 @@ import { allNodes } from "../plan/plan.js";
 import { wipeStore } from "../store/mesh-etcd.js";
 import type { LabContext } from "./context.js";
 import type { ManagedProcess } from "./managed-process.js";
-import type { ProcessRow, Selector } from "./process-table.js";
+import { type ProcessRow, rowOf, type Selector } from "./process-table.js";
 
 export type Action = "stop" | "start" | "kill";
 
@@ -22,10 +22,7 @@ export interface LabService {
 export function createLabService(context: LabContext): LabService {
   const { processes } = context;
   const self = ownRow();
-  const rowsOf = (selector: Selector) => {
-    const ids = new Set(processes.select(selector).map(({ id }) => id));
-    return processes.rows().filter((_, position) => ids.has(processes.all()[position]?.id ?? ""));
-  };
+  const rowsOf = (selector: Selector) => processes.select(selector).map(rowOf);
   return {
     rows: () => [self, ...processes.rows()],
     async control(action, selector) {

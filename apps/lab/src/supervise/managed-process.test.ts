@@ -106,9 +106,13 @@ test("the program of a command that forks is its child", async (t) => {
 
 test("what it writes is in the log, over restarts", async (t) => {
   const process = await managed(t, { command: () => ["sh", "-c", "echo line; exec sleep 60"] });
+  const log = (want: string) =>
+    waitFor("the log", async () => (await readFile(process.spec.log, "utf8")) === want, {
+      timeoutMs: 5_000,
+      everyMs: 2,
+    });
   await process.start();
+  await log("line\n");
   process.kill();
-  await waitFor("two lines", async () => (await readFile(process.spec.log, "utf8")) === "line\nline\n", {
-    timeoutMs: 5_000,
-  });
+  await log("line\nline\n");
 });

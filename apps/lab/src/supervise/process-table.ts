@@ -66,7 +66,7 @@ export function createProcessTable(): ProcessTable {
       if (found === undefined) throw labError("STEP_FAILED", `"${id}" does not run`);
       return found;
     },
-    rows: () => [...processes.values()].map(rowOf),
+    rows: () => [...processes.values()].sort(byPlace).map(rowOf),
   };
 }
 
@@ -85,7 +85,13 @@ function select(all: readonly ManagedProcess[], selector: Selector): ManagedProc
   );
 }
 
-function rowOf(process: ManagedProcess): ProcessRow {
+/** What the whole lab has, then cluster by cluster: its control plane, then its nodes. */
+function byPlace(a: ManagedProcess, b: ManagedProcess): number {
+  const place = ({ spec, id }: ManagedProcess) => [spec.cluster ?? "", spec.node ?? "", id].join("\0");
+  return place(a) < place(b) ? -1 : 1;
+}
+
+export function rowOf(process: ManagedProcess): ProcessRow {
   const { spec } = process;
   const state = process.state();
   const running = state.status === "Running" ? state : undefined;

@@ -11,6 +11,7 @@ export type ProgressEvent =
       readonly type: "failed";
       readonly step: string;
       readonly atMs: number;
+      readonly code: string;
       readonly sentence: string;
       readonly log: string;
     }
@@ -53,6 +54,7 @@ export function createProgress(explain: Explain): Progress {
           type: "failed",
           step: name,
           atMs: now(),
+          code: error.code,
           sentence: error.message,
           log: await explain(error, processId),
         });

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request, type Server } from "node:http";
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { createRegistryProxy } from "./registry-proxy.js";
+
+async function listen(t: TestContext, server: Server | NetServer): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Sends "ping" through CONNECT; the text that comes back, or the status that refused. */
+async function ping(proxyPort: number, target: string): Promise<string> {
+  const asked = request({ host: "127.0.0.1", port: proxyPort, method: "CONNECT", path: target });
+  asked.end();
+  const [response, socket]: [{ statusCode: number }, Socket] = (await once(asked, "connect")) as [
+    { statusCode: number },
+    Socket,
+  ];
+  if (response.statusCode !== 200) return `${response.statusCode}`;
+  socket.write("ping");
+  const [answer] = await once(socket, "data");
+  socket.destroy();
+  return String(answer);
+}
+
+const echo = () => createServer((socket) => void socket.on("error", () => undefined).pipe(socket));
+
+test("bytes go both ways, directly and through another proxy", async (t) => {
+  const registry = await listen(t, echo());
+  const first = await listen(t, createRegistryProxy(undefined));
+  assert.equal(await ping(first, `127.0.0.1:${registry}`), "ping");
+  const second = await listen(t, createRegistryProxy(`http://127.0.0.1:${first}`));
+  assert.equal(await ping(second, `127.0.0.1:${registry}`), "ping");
+});
+
+test("a registry that cannot be reached is 502", async (t) => {
+  const proxy = await listen(t, createRegistryProxy(undefined));
+  assert.equal(await ping(proxy, "127.0.0.1:9"), "502");
+});
