@@ -1,0 +1,69 @@
+/**
+ * Which records of one peer are taken: by its limits and by who owns an address. Refusals are counted by reason.
+ *
+ * Every record received is known here, taken or not, until it is forgotten; so a change of limits or of owners can be
+ * judged again.
+ */
+
+import { formatAddress } from "@isthmus/model";
+import type { RefusedCount } from "@isthmus/proto";
+import { claimedAddresses, type HashedRecord, type PeerLimits, type Verdict, validateRecord } from "@isthmus/records";
+import type { AddressClaims } from "./address-claims.js";
+
+export interface Admission {
+  /** Judges a record; the verdict stands until `judge` or `forget` of its key. */
+  judge(record: HashedRecord): Verdict;
+  forget(key: string): void;
+  isTaken(key: string): boolean;
+  setLimits(limits: PeerLimits): void;
+  /** Refusals that stand, by reason, each with one sentence. */
+  refused(): RefusedCount[];
+}
+
+export function createAdmission(initial: PeerLimits, claims: AddressClaims): Admission {
+  let limits = initial;
+  const taken = new Set<string>();
+  const refusals = new Map<string, Exclude<Verdict, { ok: true }>>();
+  const claimed = new Map<string, readonly Uint8Array[]>();
+
+  const forget = (key: string): void => {
+    for (const address of claimed.get(key) ?? []) claims.release(address, limits.id);
+    claimed.delete(key);
+    taken.delete(key);
+    refusals.delete(key);
+  };
+  const conflict = (record: HashedRecord): Verdict => {
+    const addresses = claimedAddresses(record);
+    if (addresses.length > 0) claimed.set(record.key, addresses);
+    const lost = addresses.filter((address) => claims.claim(address, limits.id) !== limits.id)[0];
+    if (lost === undefined) return { ok: true };
+    const what = `address ${formatAddress(lost)} belongs to another member`;
+    const sentence = `Cannot use record "${record.key}" of cluster "${limits.cluster}": ${what}`;
+    return { ok: false, reason: "address-of-another-member", sentence };
+  };
+  return {
+    judge(record) {
+      forget(record.key);
+      const valid = validateRecord(record, limits);
+      const verdict = valid.ok ? conflict(record) : valid;
+      if (verdict.ok) taken.add(record.key);
+      else refusals.set(record.key, verdict);
+      return verdict;
+    },
+    forget,
+    isTaken: (key) => taken.has(key),
+    setLimits(next) {
+      if (next.id !== limits.id) throw new Error("A peer keeps its id for as long as it is followed");
+      limits = next;
+    },
+    refused() {
+      const counts = new Map<string, RefusedCount>();
+      for (const { reason, sentence } of refusals.values()) {
+        const count = counts.get(reason) ?? { reason, count: 0, example: sentence };
+        count.count++;
+        counts.set(reason, count);
+      }
+      return [...counts.values()].sort((a, b) => (a.reason < b.reason ? -1 : 1));
+    },
+  };
+}

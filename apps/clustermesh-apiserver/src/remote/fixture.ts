@@ -1,0 +1,94 @@
+/** For tests: peers' records that fit, and sources over a real store. */
+import type { Store } from "@isthmus/kvstore";
+import { until } from "@isthmus/kvstore/testing";
+import { type Clock, parseAddress, parseClusterId, parseClusterName, parsePrefix, systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { Family, Node, Slice } from "@isthmus/proto";
+import {
+  asBuffer,
+  createSourceIndex,
+  type HashedRecord,
+  type RecordTable,
+  record,
+  type SourceIndex,
+  STORE_KINDS,
+  sameSums,
+} from "@isthmus/records";
+import type { PeerSpec } from "./peer.js";
+import type { RemoteSource } from "./remote-source.js";
+import { createRemoteSources, type RemoteSources } from "./remote-sources.js";
+
+/** Cluster n has pods in 10.n.0.0/16 and services in 10.(100+n).0.0/16. */
+export function peer(name: string, id: number, uid = ""): PeerSpec {
+  return {
+    cluster: parseClusterName(name),
+    id: parseClusterId(id),
+    podCidrs: [parsePrefix(`10.${id}.0.0/16`)],
+    serviceCidrs: [parsePrefix(`10.${100 + id}.0.0/16`)],
+    uid,
+  };
+}
+
+export const OWN = peer("own", 99);
+
+/** Slice number `i` with one backend of cluster `id`; `version` changes its bytes, `size` pads them. */
+export function slice(id: number, i: number, version = 0, size = 0): HashedRecord {
+  const backend = {
+    address: asBuffer(parseAddress(`10.${id}.${(i >> 8) & 255}.${i & 255}`)),
+    conditions: 3,
+    weight: version,
+    node: "",
+    zone: "",
+    forZones: [],
+    hostname: "h".repeat(size),
+    podUid: "",
+  };
+  return record.slice(`slices/shop/cart/s${i}`, Slice.create({ family: Family.FAMILY_IPV4, backends: [backend] }));
+}
+
+export function slices(id: number, count: number, version = 0, size = 0): HashedRecord[] {
+  return Array.from({ length: count }, (_, i) => slice(id, i, version, size));
+}
+
+export function node(id: number, name: string, address: string): HashedRecord {
+  const cidr = parsePrefix(`10.${id}.0.0/24`);
+  const podCidrs = [{ address: asBuffer(cidr.address), length: cidr.length }];
+  return record.node(`nodes/${name}`, Node.create({ name, addresses: [asBuffer(parseAddress(address))], podCidrs }));
+}
+
+export interface RunningSources {
+  readonly sources: RemoteSources;
+  readonly own: SourceIndex;
+  source(id: number): RemoteSource;
+  stop(): Promise<void>;
+}
+
+export function runSources(store: Store, peers: readonly PeerSpec[], clock: Clock = systemClock): RunningSources {
+  const controller = new AbortController();
+  const own = createSourceIndex();
+  const sources = createRemoteSources(OWN, { store, clock, log: silentLogger, own });
+  sources.update(peers);
+  const over = sources.run(controller.signal);
+  return {
+    sources,
+    own,
+    source(id) {
+      const found = sources.get(id);
+      if (found === undefined) throw new Error(`No source with id ${id}`);
+      return found;
+    },
+    stop: async () => {
+      controller.abort();
+      await over;
+    },
+  };
+}
+
+/** Waits until a source is in sync and holds exactly these records. */
+export function untilSame(source: RemoteSource, table: RecordTable, limitMs?: number): Promise<void> {
+  return until(
+    `${source.cluster} holds what is published`,
+    () => source.proved() && sameSums(source.index.sums(STORE_KINDS), table.sums(STORE_KINDS)),
+    limitMs,
+  );
+}

@@ -1,0 +1,3 @@
+export { limitsOf, type OwnCluster, type PeerSpec, refusalOf } from "./peer.js";
+export type { RemoteSource } from "./remote-source.js";
+export { createRemoteSources, type RemoteSources, type RemoteSourcesModules } from "./remote-sources.js";

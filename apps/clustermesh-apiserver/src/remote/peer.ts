@@ -1,0 +1,51 @@
+/** Whom this cluster consumes, and what they may claim: the operator's word (MeshPeer), never the store's. */
+import type { ClusterId, ClusterName, Prefix } from "@isthmus/model";
+import { prefixesOverlap } from "@isthmus/model";
+import type { PeerLimits } from "@isthmus/records";
+
+export interface PeerSpec {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly podCidrs: readonly Prefix[];
+  readonly serviceCidrs: readonly Prefix[];
+  /** Of its kube-system namespace, as seen at connect; "" = not known. */
+  readonly uid: string;
+}
+
+export interface OwnCluster {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly podCidrs: readonly Prefix[];
+  readonly serviceCidrs: readonly Prefix[];
+}
+
+/**
+ * The limits of `peer` among all peers, given in the order in which they were claimed. What is another's is foreign;
+ * where two peers overlap, the first claimant stays. The own cluster always wins.
+ */
+export function limitsOf(peer: PeerSpec, own: OwnCluster, peers: readonly PeerSpec[]): PeerLimits {
+  const rank = peers.findIndex(({ cluster }) => cluster === peer.cluster);
+  const mine = cidrs(peer);
+  const others = peers.flatMap((other, i) =>
+    other.cluster === peer.cluster
+      ? []
+      : cidrs(other).filter((cidr) => i < rank || !mine.some((each) => prefixesOverlap(each, cidr))),
+  );
+  return { cluster: peer.cluster, id: peer.id, podCidrs: peer.podCidrs, foreign: [...cidrs(own), ...others] };
+}
+
+/** Why a peer cannot be followed at all; undefined when it can. */
+export function refusalOf(peer: PeerSpec, own: OwnCluster, peers: readonly PeerSpec[]): string | undefined {
+  const cannot = `Cannot follow cluster "${peer.cluster}"`;
+  if (peer.cluster === own.cluster) return `${cannot}: it has this cluster's own name`;
+  if (peer.id === own.id) return `${cannot}: its id ${peer.id} is this cluster's own`;
+  const first = peers.find(({ id }) => id === peer.id);
+  if (first !== undefined && first.cluster !== peer.cluster) {
+    return `${cannot}: its id ${peer.id} is already that of cluster "${first.cluster}"`;
+  }
+  return undefined;
+}
+
+function cidrs({ podCidrs, serviceCidrs }: Pick<PeerSpec, "podCidrs" | "serviceCidrs">): readonly Prefix[] {
+  return [...podCidrs, ...serviceCidrs];
+}

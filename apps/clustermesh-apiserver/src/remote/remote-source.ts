@@ -1,0 +1,255 @@
+/**
+ * One peer as a source: the shell that performs what the reader's core asks for, and the index that it feeds.
+ *
+ * Ranges, watches and probes are not behind a breaker (the core backs off by itself); `confirmStore`, asked for by a
+ * client, is.
+ */
+import {
+  claimKey,
+  clusterPrefix,
+  STORE_KEY,
+  type Store,
+  type StoreEntry,
+  type StoreEvent,
+  storeError,
+  type WatchNews,
+} from "@isthmus/kvstore";
+import { type Clock, type ClusterId, type ClusterName, parseClusterId, parseClusterName } from "@isthmus/model";
+import type { Breaker, Logger, Metrics } from "@isthmus/observe";
+import { ClusterClaim, type SourceReport, type SourceStatus } from "@isthmus/proto";
+import {
+  createSourceIndex,
+  type HashedRecord,
+  hashRecord,
+  kindOfKey,
+  type SourceIndex,
+  sameBytes,
+} from "@isthmus/records";
+import type { Admission } from "./admission.js";
+import type { Meta, ReaderEffect, ReaderEvent, Seen } from "./events.js";
+import { beatAgeMs, isProved, sourceReport, sourceStatus } from "./report.js";
+import { createReaderState, step } from "./step.js";
+
+export interface RemoteSource {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly index: SourceIndex;
+  status(): SourceStatus;
+  /** True when the index is exactly what a LIVE head says: only then may a Mark be sent or absence mean deletion. */
+  proved(): boolean;
+  report(): SourceReport;
+  /** Milliseconds since the peer's head last changed, and what it said of its contact with its Kubernetes. */
+  ages(): { readonly beatMs: number; readonly kubeMs: number };
+  /**
+   * For a client that holds a position of a store this source does not know: reads the store's id by quorum.
+   * "same": the store is the one served. "moved": it is another one; it is being read, serve the source later.
+   */
+  confirmStore(): Promise<"same" | "moved">;
+  /** Told after the status or what is proved may have changed. */
+  onStatus(listener: () => void): () => void;
+}
+
+export interface RemoteSourceOptions {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+}
+
+export interface RemoteSourceModules {
+  readonly store: Store;
+  readonly admission: Admission;
+  readonly breaker: Breaker;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics?: Metrics;
+}
+
+/** What the set of sources may do to one of them. */
+export interface ControlledSource extends RemoteSource {
+  start(signal: AbortSignal): void;
+  judgeAgain(): void;
+  /** What its objects say: its uid, and why it may not be followed (undefined: it may). */
+  permit(uid: string, refusal: string | undefined): void;
+  remove(): void;
+}
+
+type NewEvent<E = ReaderEvent> = E extends ReaderEvent ? Omit<E, "now" | "wallMicros"> : never;
+
+export function createRemoteSource(options: RemoteSourceOptions, modules: RemoteSourceModules): ControlledSource {
+  const { store, clock, admission } = modules;
+  const log = modules.log.child("remote", { cluster: options.cluster });
+  const prefix = clusterPrefix(parseClusterName(options.cluster));
+  const index = createSourceIndex();
+  const state = createReaderState({ cluster: options.cluster, clusterId: options.id, admission });
+  const listeners = new Set<() => void>();
+  const propagation = modules.metrics?.histogram(
+    "mesh_propagation_seconds",
+    "How long news took from the apiserver of origin to a stage",
+    ["stage", "cluster"],
+    [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+  );
+  let signal: AbortSignal | undefined;
+  let watch = new AbortController();
+  let wake: NodeJS.Timeout | undefined;
+  let opens = 0;
+  let said = "";
+
+  function dispatch(event: NewEvent): void {
+    if (signal?.aborted === true) return;
+    const now = clock.now();
+    const effects = step(state, { ...event, now, wallMicros: clock.wallMicros() } as ReaderEvent);
+    for (const effect of effects) perform(effect);
+    const saying = `${state.phase.status} ${sourceStatus(state, now)} ${isProved(state)}`;
+    if (saying === said) return;
+    said = saying;
+    const { state: status, message } = sourceReport(state, now);
+    log.info("Source changed its status", { status, message });
+    for (const listener of listeners) listener();
+  }
+
+  function perform(effect: ReaderEffect): void {
+    switch (effect.type) {
+      case "range":
+        void range().then(dispatch, (thrown: unknown) => {
+          dispatch({ type: "range-failed", sentence: storeError(thrown, `list "${prefix}" in the store`).message });
+        });
+        break;
+      case "watch":
+        follow(effect.from);
+        break;
+      case "unwatch":
+        watch.abort();
+        break;
+      case "check-store":
+        void checkStore(effect.open).then(dispatch);
+        break;
+      case "probe":
+        void store.get(`${prefix}head`).then(
+          ({ entry }) => dispatch({ type: "probed", headRevision: entry?.modRevision ?? 0n }),
+          () => undefined, // unreachable: stale already says so
+        );
+        break;
+      case "emit":
+        emit(effect.change);
+        break;
+      case "wake":
+        clearTimeout(wake);
+        wake = setTimeout(() => dispatch({ type: "tick" }), effect.ms);
+    }
+  }
+
+  function emit(change: Extract<ReaderEffect, { type: "emit" }>["change"]): void {
+    const content = change.upserts.length + change.deletes.length > 0;
+    if (content && change.observedMicros > 0) {
+      const seconds = (clock.wallMicros() - change.observedMicros) / 1e6;
+      propagation?.observe(Math.max(0, seconds), { stage: "store", cluster: options.cluster });
+    }
+    index.apply(change);
+  }
+
+  async function range(): Promise<NewEvent> {
+    const claim = await store.get(claimKey(parseClusterId(options.id)));
+    const records: HashedRecord[] = [];
+    const metas: Meta[] = [];
+    let revision = 0n;
+    for await (const page of store.list(prefix, signal && { signal })) {
+      revision = page.revision;
+      for (const entry of page.entries) sort(relative(entry), records, metas);
+    }
+    const value = claim.entry?.value;
+    return { type: "ranged", records, metas, claim: value && ClusterClaim.decode(value), revision };
+  }
+
+  async function checkStore(open: number): Promise<NewEvent> {
+    try {
+      const { entry, revision } = await store.get(prefix + STORE_KEY);
+      return { type: "store-checked", open, storeId: entry?.value, revision };
+    } catch (thrown) {
+      return { type: "check-failed", open, sentence: storeError(thrown, "read the store's id").message };
+    }
+  }
+
+  function follow(from: bigint): void {
+    watch.abort();
+    watch = new AbortController();
+    const scope = signal === undefined ? watch.signal : AbortSignal.any([watch.signal, signal]);
+    opens = 0;
+    void store.watch({ prefix, from, signal: scope }, onNews);
+  }
+
+  function onNews(news: WatchNews): void {
+    switch (news.type) {
+      case "opened":
+        dispatch({ type: "opened", open: ++opens });
+        break;
+      case "events":
+        dispatch({ type: "seen", events: news.events.map(toSeen), revision: news.revision });
+        break;
+      case "lost":
+        dispatch({ type: "lost", sentence: news.error.message });
+        break;
+      case "refused":
+        dispatch({ type: "watch-over", sentence: news.error.message });
+        break;
+      case "compacted":
+      case "set-back":
+        dispatch({ type: "watch-over", sentence: `The watch ended (${news.type}): reading the store again` });
+        break;
+      case "alive":
+    }
+  }
+
+  function relative(entry: StoreEntry): StoreEntry {
+    return { ...entry, key: entry.key.slice(prefix.length) };
+  }
+
+  function toSeen(event: StoreEvent): Seen {
+    const { key, value, modRevision } = relative(event);
+    const deleted = event.type === "delete";
+    const kind = kindOfKey(key);
+    if (deleted || kind === undefined) return { key, value, modRevision, deleted };
+    return { key, value, modRevision, deleted, record: hashRecord(kind, key, value) };
+  }
+
+  return {
+    cluster: options.cluster,
+    id: options.id,
+    index,
+    status: () => sourceStatus(state, clock.now()),
+    proved: () => isProved(state),
+    report: () => sourceReport(state, clock.now()),
+    ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),
+    async confirmStore() {
+      const known = state.storeId;
+      const { entry, revision } = await modules.breaker.call(() => store.get(prefix + STORE_KEY));
+      const storeId = entry?.value;
+      if (known !== undefined && storeId !== undefined && sameBytes(known, storeId)) return "same";
+      if (state.phase.status === "Following") {
+        dispatch({ type: "store-checked", open: state.phase.open, storeId, revision });
+      }
+      return "moved";
+    },
+    onStatus(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    start(outer) {
+      signal = outer;
+      outer.addEventListener("abort", () => clearTimeout(wake), { once: true });
+      dispatch({ type: "start" });
+    },
+    judgeAgain: () => dispatch({ type: "judge-again" }),
+    permit: (uid, refusal) => dispatch({ type: "permitted", uid, refusal }),
+    remove() {
+      dispatch({ type: "removed" });
+      clearTimeout(wake);
+      watch.abort();
+    },
+  };
+}
+
+/** Records by kind; the keys beside them; what no version knows is no one's. */
+function sort(entry: StoreEntry, records: HashedRecord[], metas: Meta[]): void {
+  const kind = kindOfKey(entry.key);
+  if (kind !== undefined) records.push(hashRecord(kind, entry.key, entry.value));
+  else if (!entry.key.includes("/")) metas.push(entry);
+}

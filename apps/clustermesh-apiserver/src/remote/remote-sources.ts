@@ -1,0 +1,166 @@
+/**
+ * All peers of this cluster as sources. In: what the operator wants (MeshPeers). Out: one `RemoteSource` each, kept as long
+ * as the process lives; a removed one stays with status REMOVED so that agents are told.
+ */
+import type { Store } from "@isthmus/kvstore";
+import { type Clock, type ClusterName, formatPrefix } from "@isthmus/model";
+import { createBreaker, type Logger, type Metrics } from "@isthmus/observe";
+import { SourceStatus } from "@isthmus/proto";
+import { claimedAddresses, type HashedRecord, type PeerLimits, type SourceIndex } from "@isthmus/records";
+import { createAddressClaims, OWN } from "./address-claims.js";
+import { type Admission, createAdmission } from "./admission.js";
+import { limitsOf, type OwnCluster, type PeerSpec, refusalOf } from "./peer.js";
+import { type ControlledSource, createRemoteSource, type RemoteSource } from "./remote-source.js";
+
+export interface RemoteSourcesModules {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics?: Metrics;
+  /** The own cluster's records: its addresses win every conflict. */
+  readonly own: SourceIndex;
+}
+
+export interface RemoteSources {
+  /** The peers wanted now, in the order of their objects' creation. Who is missing is removed. */
+  update(peers: readonly PeerSpec[]): void;
+  list(): readonly RemoteSource[];
+  get(clusterId: number): RemoteSource | undefined;
+  /** Told when a source was added or removed, or changed its status. */
+  onStatus(listener: (source: RemoteSource) => void): () => void;
+  /** One sentence when every source is stale at once: then it is our way to the store, not they. */
+  allStale(): string | undefined;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+interface Followed {
+  readonly peer: PeerSpec;
+  readonly admission: Admission;
+  readonly source: ControlledSource;
+  /** What the operator says of it, to see when that changes. */
+  readonly saying: string;
+}
+
+export function createRemoteSources(own: OwnCluster, modules: RemoteSourcesModules): RemoteSources {
+  const followed = new Map<ClusterName, Followed>();
+  const removed = new Map<number, ControlledSource>();
+  const listeners = new Set<(source: RemoteSource) => void>();
+  const claims = createAddressClaims();
+  const controller = new AbortController();
+  const breaker = createBreaker({ name: "the store", timeoutMs: 3000 });
+  let started = false;
+  let judging = false;
+
+  const tell = (source: RemoteSource): void => {
+    for (const listener of listeners) listener(source);
+  };
+  /** Claims change while records are judged: look again once that is done. */
+  const judgeSoon = (): void => {
+    if (judging) return;
+    judging = true;
+    setImmediate(() => {
+      judging = false;
+      for (const { source } of followed.values()) source.judgeAgain();
+    });
+  };
+  claims.onChange(judgeSoon);
+  followOwn(modules.own, claims);
+
+  function add(peer: PeerSpec, peers: readonly PeerSpec[]): void {
+    const [limits, refusal] = [limitsOf(peer, own, peers), refusalOf(peer, own, peers)];
+    const admission = createAdmission(limits, claims);
+    const { store, clock, log, metrics } = modules;
+    const source = createRemoteSource(peer, { store, admission, breaker, clock, log, ...(metrics && { metrics }) });
+    source.onStatus(() => tell(source));
+    followed.set(peer.cluster, { peer, admission, source, saying: describe(peer.uid, limits, refusal) });
+    removed.delete(peer.id);
+    source.permit(peer.uid, refusal);
+    if (started) source.start(controller.signal);
+    tell(source);
+  }
+
+  function change(each: Followed, peer: PeerSpec, peers: readonly PeerSpec[]): void {
+    const [limits, refusal] = [limitsOf(peer, own, peers), refusalOf(peer, own, peers)];
+    const saying = describe(peer.uid, limits, refusal);
+    if (saying === each.saying) return;
+    followed.set(peer.cluster, { ...each, peer, saying });
+    each.admission.setLimits(limits);
+    each.source.permit(peer.uid, refusal);
+    judgeSoon();
+  }
+
+  function remove({ peer, source }: Followed): void {
+    followed.delete(peer.cluster);
+    removed.set(peer.id, source);
+    source.remove();
+    tell(source);
+  }
+
+  function list(): RemoteSource[] {
+    return [...[...followed.values()].map(({ source }) => source), ...removed.values()];
+  }
+
+  return {
+    update(wanted) {
+      for (const each of [...followed.values()]) {
+        const now = wanted.find(({ cluster }) => cluster === each.peer.cluster);
+        if (now === undefined || now.id !== each.peer.id) remove(each);
+      }
+      // Who is followed claimed first.
+      const known = [...followed.keys()].flatMap((name) => wanted.find(({ cluster }) => cluster === name) ?? []);
+      const peers = [...known, ...wanted.filter(({ cluster }) => !followed.has(cluster))];
+      for (const peer of peers) {
+        const each = followed.get(peer.cluster);
+        if (each === undefined) add(peer, peers);
+        else change(each, peer, peers);
+      }
+    },
+    list,
+    get: (clusterId) => list().find(({ id }) => id === clusterId),
+    onStatus(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    allStale() {
+      const sources = [...followed.values()].map(({ source }) => source);
+      if (sources.length < 2) return undefined;
+      if (sources.some((source) => source.status() !== SourceStatus.SOURCE_STATUS_STALE)) return undefined;
+      return `All ${sources.length} peers are stale at once: the way from this cluster to the store is at fault, not they`;
+    },
+    async run(signal) {
+      started = true;
+      for (const { source } of followed.values()) source.start(controller.signal);
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      controller.abort();
+      breaker.close();
+    },
+  };
+}
+
+function describe(uid: string, { podCidrs, foreign }: PeerLimits, refusal: string | undefined): string {
+  return JSON.stringify([uid, podCidrs.map(formatPrefix), foreign.map(formatPrefix), refusal]);
+}
+
+/** Keeps the own cluster's claims: nodes' and endpoints' addresses. */
+function followOwn(own: SourceIndex, claims: ReturnType<typeof createAddressClaims>): void {
+  const held = new Map<string, readonly Uint8Array[]>();
+  const letGo = (key: string): void => {
+    for (const address of held.get(key) ?? []) claims.release(address, OWN);
+    held.delete(key);
+  };
+  const take = (record: HashedRecord): void => {
+    letGo(record.key);
+    const addresses = claimedAddresses(record);
+    if (addresses.length === 0) return;
+    held.set(record.key, addresses);
+    for (const address of addresses) claims.claim(address, OWN);
+  };
+  for (const record of own.records()) take(record);
+  own.onChange(({ upserts, deletes }) => {
+    for (const record of upserts) take(record);
+    for (const { key } of deletes) letGo(key);
+  });
+}

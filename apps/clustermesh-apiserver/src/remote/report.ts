@@ -1,0 +1,63 @@
+/** What is said of a source: to agents on the stream, to `mesh status`. */
+import { type SourceReport, SourceStatus } from "@isthmus/proto";
+import { asBuffer, STORE_KINDS } from "@isthmus/records";
+import type { ReaderState } from "./state.js";
+import { isLive, isStale } from "./step.js";
+
+/** Stale keeps everything: nothing fails over on it by itself. */
+export function sourceStatus(state: ReaderState, now: number): SourceStatus {
+  if (state.phase.status === "Removed") return SourceStatus.SOURCE_STATUS_REMOVED;
+  if (state.position === undefined) return SourceStatus.SOURCE_STATUS_CONNECTING;
+  if (state.phase.status === "Barred" || isStale(state, now)) return SourceStatus.SOURCE_STATUS_STALE;
+  return isProved(state) ? SourceStatus.SOURCE_STATUS_LIVE : SourceStatus.SOURCE_STATUS_SYNCING;
+}
+
+/** True when what was handed on is exactly what a LIVE head says: only then does absence prove anything. */
+export function isProved(state: ReaderState): boolean {
+  return isLive(state) && state.equal && state.unproved.size === 0;
+}
+
+const NAMES: ReadonlyMap<SourceStatus, string> = new Map([
+  [SourceStatus.SOURCE_STATUS_CONNECTING, "Connecting"],
+  [SourceStatus.SOURCE_STATUS_SYNCING, "Syncing"],
+  [SourceStatus.SOURCE_STATUS_LIVE, "InSync"],
+  [SourceStatus.SOURCE_STATUS_STALE, "Stale"],
+  [SourceStatus.SOURCE_STATUS_REMOVED, "Removed"],
+]);
+
+export function sourceReport(state: ReaderState, now: number): SourceReport {
+  const { options, head } = state;
+  const barred = state.phase.status === "Barred";
+  return {
+    cluster: options.cluster,
+    clusterId: options.clusterId,
+    state: barred ? "Refused" : (NAMES.get(sourceStatus(state, now)) ?? "Connecting"),
+    message: state.phase.status === "Barred" ? state.phase.sentence : explain(state, now),
+    storeId: asBuffer(state.storeId ?? new Uint8Array(0)),
+    revision: state.revision,
+    beatAgeMs: beatAgeMs(state, now),
+    kubeAgeMs: head?.kubeAgeMs ?? 0,
+    sums: state.received.sums(STORE_KINDS),
+    refused: options.admission.refused(),
+    repairs: state.repairs,
+    skewMs: Math.round(state.skew.micros / 1000),
+  };
+}
+
+export function beatAgeMs(state: ReaderState, now: number): number {
+  return state.beatAt === undefined ? 0 : Math.round(now - state.beatAt);
+}
+
+function explain(state: ReaderState, now: number): string {
+  if (state.message !== "") return state.message;
+  const { cluster } = state.options;
+  if (state.phase.status === "Following" && state.storeId === undefined) {
+    return `Cluster "${cluster}" has not published anything into the store yet`;
+  }
+  if (isStale(state, now)) {
+    const seconds = Math.round(beatAgeMs(state, now) / 1000);
+    return `The publisher of cluster "${cluster}" has been silent for ${seconds} s`;
+  }
+  if (state.head !== undefined && !isLive(state)) return `The publisher of cluster "${cluster}" is loading the store`;
+  return "";
+}

@@ -1,0 +1,60 @@
+/** The reader's state for one peer. */
+import type { Head, Position } from "@isthmus/proto";
+import type { RecordTable } from "@isthmus/records";
+import type { Admission } from "./admission.js";
+import type { Seen } from "./events.js";
+import type { Skew } from "./skew.js";
+
+export const BEAT_MS = 5_000;
+/** Three missed beats. */
+export const STALE_MS = 3 * BEAT_MS;
+export const BARRED_RETRY_MS = 10_000;
+/** The newest version of records that this reader understands. */
+export const READER_VERSION = 1;
+
+export interface ReaderOptions {
+  readonly cluster: string;
+  readonly clusterId: number;
+  readonly admission: Admission;
+  readonly random?: () => number;
+}
+
+export type Phase =
+  | { readonly status: "Idle" }
+  /** A range is on its way, or waits for its next try. */
+  | { readonly status: "Ranging" }
+  /** The watch runs. Until the store of the newest stream is known, events are held. */
+  | { readonly status: "Following"; open: number; checked: number; held: Seen[]; heldRevision: bigint }
+  | { readonly status: "Barred"; readonly sentence: string }
+  | { readonly status: "Removed" };
+
+export interface ReaderState {
+  readonly options: ReaderOptions;
+  phase: Phase;
+  /** Expected uid of the peer; "" = any. */
+  uid: string;
+  /** What stands in the store, as far as we know: the refused included. */
+  received: RecordTable;
+  /** Keys handed on that the last range did not hold, and whose deletion is not proved. */
+  readonly unproved: Map<string, { readonly kind: number; readonly key: string }>;
+  storeId: Uint8Array | undefined;
+  /** Of what was last handed on. */
+  position: Position | undefined;
+  revision: bigint;
+  head: Head | undefined;
+  headRevision: bigint;
+  /** When the head last changed, by our monotonic clock. */
+  beatAt: number | undefined;
+  /** The head is LIVE and its sums are those of `received`. */
+  equal: boolean;
+  /** Comparisons in a row in which a LIVE head differed: repaired by a range. */
+  mismatches: number;
+  repairs: number;
+  failures: number;
+  /** The stream is open. */
+  connected: boolean;
+  message: string;
+  /** Why the peer as such may not be followed, by the operator's objects. */
+  barred: string | undefined;
+  readonly skew: Skew;
+}

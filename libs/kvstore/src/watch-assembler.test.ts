@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { IWatchResponse } from "etcd3";
+import fc from "fast-check";
+import { createAssembler } from "./watch-assembler.js";
+
+const NOTHING = {
+  watch_id: "0",
+  created: false,
+  canceled: false,
+  compact_revision: "0",
+  cancel_reason: "",
+  fragment: false,
+};
+
+function response(revisions: readonly number[], rest: Partial<IWatchResponse> = {}): IWatchResponse {
+  const header = { cluster_id: "1", member_id: "1", revision: "9999", raft_term: "1" };
+  const events = revisions.map((revision, i) => ({
+    type: "Put" as const,
+    kv: { key: Buffer.from(`${revision}/${i}`), value: Buffer.alloc(0), mod_revision: `${revision}` },
+  }));
+  return { ...NOTHING, header, events, ...rest } as unknown as IWatchResponse;
+}
+
+test("fragments are held until the last one; a stream that ends before resumes inside nothing", () => {
+  const assembler = createAssembler(10n);
+  assert.equal(assembler.accept(response([10, 10], { fragment: true })).type, "alive");
+  assert.equal(assembler.resume, 10n);
+  assembler.reset(); // the link broke: last event + 1 would be 11, and lose the rest of revision 10
+  assert.equal(assembler.resume, 10n);
+  assert.equal(assembler.accept(response([10, 10], { fragment: true })).type, "alive");
+  const last = assembler.accept(response([10, 11]));
+  assert.ok(last.type === "events" && last.events.length === 4 && last.revision === 11n);
+  assert.equal(assembler.resume, 12n);
+});
+
+test("revisions of headers, of created and of progress responses move nothing", () => {
+  const assembler = createAssembler(10n);
+  assert.deepEqual(assembler.accept(response([], { created: true })), { type: "created", storeRevision: 9999n });
+  assert.equal(assembler.accept(response([])).type, "alive");
+  assert.equal(assembler.resume, 10n);
+});
+
+test("what was seen before is not told again", () => {
+  const assembler = createAssembler(10n);
+  assembler.accept(response([10, 11]));
+  assert.equal(assembler.accept(response([10, 11])).type, "alive");
+  const news = assembler.accept(response([11, 12]));
+  assert.ok(news.type === "events" && news.events.length === 1);
+});
+
+test("compaction and cancellation are told apart", () => {
+  const assembler = createAssembler(10n);
+  const compacted = assembler.accept(response([], { canceled: true, compact_revision: "42" }));
+  assert.deepEqual(compacted, { type: "compacted", revision: 42n });
+  const denied = assembler.accept(response([], { canceled: true, cancel_reason: "permission denied" }));
+  assert.deepEqual(denied, { type: "canceled", reason: "permission denied" });
+});
+
+test("any fragments, any breaks: each event once, whole revisions, in order", () => {
+  const history = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(history, fc.infiniteStream(fc.nat(3)), fc.infiniteStream(fc.nat(4)), (sizes, cuts, breaks) => {
+      const all = sizes.flatMap((size, i) => Array.from({ length: size }, () => i + 1));
+      const assembler = createAssembler(1n);
+      const got: number[] = [];
+      for (let tries = 0; tries < 10_000 && assembler.resume <= BigInt(sizes.length); tries++) {
+        assembler.reset();
+        let rest = all.filter((revision) => BigInt(revision) >= assembler.resume);
+        while (rest.length > 0) {
+          if ((breaks.next().value ?? 1) === 0) break;
+          const count = 1 + (cuts.next().value ?? 0);
+          const [part, left] = [rest.slice(0, count), rest.slice(count)];
+          const news = assembler.accept(response(part, { fragment: left.length > 0 }));
+          if (news.type === "events") got.push(...news.events.map(({ modRevision }) => Number(modRevision)));
+          rest = left;
+        }
+      }
+      assert.deepEqual(got, all);
+    }),
+    { numRuns: 300 },
+  );
+});
