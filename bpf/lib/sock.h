@@ -4,7 +4,8 @@
  * connects or sends, and shown back as the VIP when it asks or receives.
  *
  * State: a connected socket keeps what it dialled in socket storage (mesh_sock_v1), cleared when it connects to what
- * is no Service. An unconnected UDP socket keeps, by cookie, the backend it sends to per VIP (mesh_udp_sticky_v1) and
+ * is no Service. Few TCP sockets are ever asked for their peer, and storage costs them 6 % of a connect: theirs waits in
+ * a ring of the latest 65,536 (mesh_tcp_recent_v1), and the first getpeername() moves it to storage. An unconnected UDP socket keeps, by cookie, the backend it sends to per VIP (mesh_udp_sticky_v1) and
  * the VIP per backend that answers (mesh_udp_reverse_v1). An AF_INET6 socket that talks to v4-mapped addresses runs
  * hooks of both families on one datagram, so all of them share this state.
  */
@@ -21,6 +22,14 @@ struct {
 	__type(key, int);
 	__type(value, struct sock_row);
 } mesh_sock_v1 SEC(".maps");
+
+/* low bits of a socket's cookie -> what it dialled, until another socket takes the place */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LIMIT_RECENT);
+	__type(key, __u32);
+	__type(value, struct recent_row);
+} mesh_tcp_recent_v1 SEC(".maps");
 
 /* unconnected UDP socket and VIP -> the backend it keeps */
 struct {
@@ -65,10 +74,52 @@ static __always_inline const struct backend_row *sock_choose(__u32 service, __u3
 	return backend_lookup(*id);
 }
 
+static __always_inline struct recent_row *recent_slot(__u64 cookie)
+{
+	__u32 slot = cookie & (LIMIT_RECENT - 1);
+
+	return bpf_map_lookup_elem(&mesh_tcp_recent_v1, &slot);
+}
+
+/* Keeps what a socket dialled for as long as it lives. */
+static __always_inline void sock_keep(struct bpf_sock_addr *ctx, struct sock_row *dialled)
+{
+	struct sock_row *kept =
+		bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, dialled, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (kept)
+		*kept = *dialled;
+	else
+		count(METRIC_STATE_FULL);
+}
+
+/*
+ * A TCP socket that dials a Service, fails, and then dials the pod that it had been sent to by that pod's own address
+ * still shows the Service; looking here in every connect to a pod would cost each of them 1.5 %.
+ */
+static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto, struct sock_row *dialled)
+{
+	struct recent_row *recent;
+	__u64 cookie;
+
+	if (proto == PROTO_UDP) {
+		sock_keep(ctx, dialled);
+		return;
+	}
+	bpf_sk_storage_delete(&mesh_sock_v1, ctx->sk);
+	cookie = bpf_get_socket_cookie(ctx);
+	recent = recent_slot(cookie);
+	if (!recent)
+		return;
+	__sync_lock_test_and_set(&recent->cookie, 0); /* a full barrier, as below */
+	recent->dialled = *dialled;
+	__sync_lock_test_and_set(&recent->cookie, cookie);
+}
+
 /* connect(): METRIC_NONE = not a Service, METRIC_CONNECT = dest is the backend now, else why it is refused. */
 static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *dest)
 {
-	struct sock_row dialled = {.vip_port = dest->port}, *kept;
+	struct sock_row dialled = {.vip_port = dest->port};
 	const struct backend_row *backend;
 	struct frontend_row frontend;
 	__u8 proto = service_proto(ctx->protocol);
@@ -89,11 +140,7 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
 	__builtin_memcpy(dialled.addr, dest->addr, sizeof(dialled.addr));
 	dialled.port = dest->port;
 	dialled.service = frontend.service;
-	kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, &dialled, BPF_SK_STORAGE_GET_F_CREATE);
-	if (kept)
-		*kept = dialled;
-	else
-		count(METRIC_STATE_FULL);
+	sock_remember(ctx, proto, &dialled);
 	return METRIC_CONNECT;
 }
 
@@ -170,14 +217,32 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *
 	return METRIC_SENDMSG;
 }
 
+/* Shows the VIP when the peer is the backend of what was dialled. */
+static __always_inline bool show_vip(const struct sock_row *dialled, struct peer *peer)
+{
+	if (!same_peer(peer, dialled->addr, dialled->port))
+		return false;
+	set_peer(peer, dialled->vip, dialled->vip_port);
+	return true;
+}
+
 /* getpeername(): true when the peer is the backend of what was dialled; then it is the VIP now. */
 static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct peer *peer)
 {
-	const struct sock_row *dialled = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
+	const struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
+	struct recent_row *recent, copy;
+	__u64 cookie;
 
-	if (!dialled || !same_peer(peer, dialled->addr, dialled->port))
+	if (kept)
+		return show_vip(kept, peer);
+	cookie = bpf_get_socket_cookie(ctx);
+	recent = recent_slot(cookie);
+	if (!recent || READ_ONCE(recent->cookie) != cookie)
 		return false;
-	set_peer(peer, dialled->vip, dialled->vip_port);
+	copy.dialled = recent->dialled;
+	if (READ_ONCE(recent->cookie) != cookie || !show_vip(&copy.dialled, peer)) /* somebody took the place meanwhile */
+		return false;
+	sock_keep(ctx, &copy.dialled);
 	return true;
 }
 
@@ -185,9 +250,10 @@ static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct p
 static __always_inline bool sock_recvmsg(struct bpf_sock_addr *ctx, struct peer *source)
 {
 	struct udp_reverse_key key = {.port = source->port};
+	const struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
 	const struct udp_reverse_row *row;
 
-	if (sock_getpeername(ctx, source))
+	if (kept && show_vip(kept, source))
 		return true;
 	key.cookie = bpf_get_socket_cookie(ctx);
 	__builtin_memcpy(key.addr, source->addr, sizeof(key.addr));

@@ -24,6 +24,7 @@ enum limit {
 	LIMIT_CLUSTERS = 4096,		/* cluster ids, 0 included */
 	LIMIT_BACKEND_INDEX = 16777215, /* mask of the index in a backend id; the generation is in the 8 bits above */
 	LIMIT_METRICS = 64,		/* counters */
+	LIMIT_RECENT = 65536,		/* TCP sockets whose VIP is known without socket storage */
 };
 
 /** IP protocol numbers that Services can have. */
@@ -169,7 +170,7 @@ struct floor_row {
 	struct floor_copy copy[2]; /* the two copies */
 };
 
-/** Socket storage (mesh_sock_v1): what a connected socket dialled. Written by the programs only. */
+/** Socket storage (mesh_sock_v1): what a connected socket dialled, for as long as it lives. Written by programs only. */
 struct sock_row {
 	__u8 vip[16];	    /* what the application dialled */
 	__u8 addr[16];	    /* the backend's address */
@@ -178,6 +179,16 @@ struct sock_row {
 	__u32 backend;	    /* backend id */
 	__u32 service;	    /* index into mesh_services_v1 */
 	__u32 pad;	    /* 0 */
+};
+
+/**
+ * Row of mesh_tcp_recent_v1 (array, index = low bits of the cookie): what the latest TCP sockets dialled.
+ * Written by programs only. Body first, then the cookie.
+ */
+struct recent_row {
+	__u64 cookie;		 /* socket cookie; 0 = being written, or empty */
+	struct sock_row dialled; /* what it dialled */
+	__u64 pad;		 /* 0 */
 };
 
 /** Key of mesh_udp_sticky_v1 (LRU): an unconnected socket and the frontend it sends to. */

@@ -124,6 +124,7 @@ static void floors(void)
 static void sockets(void)
 {
 	struct sock_row sock = {.vip_port = htons(80), .port = htons(8080), .backend = 1 << 24 | 1, .service = 2};
+	struct recent_row recent = {.cookie = 0x1122334455667788};
 	struct udp_sticky_key sticky_key = {.cookie = 0x1122334455667788, .port = htons(53)};
 	struct udp_sticky_row sticky = {.backend = 1 << 24 | 1, .service = 2};
 	struct udp_reverse_key reverse_key = {.cookie = 0x1122334455667788, .port = htons(53)};
@@ -135,7 +136,9 @@ static void sockets(void)
 	address(sticky_key.vip, "::ffff:10.96.0.1");
 	address(reverse_key.addr, "::ffff:10.1.2.3");
 	address(reverse.vip, "::ffff:10.96.0.1");
+	recent.dialled = sock;
 	CHECK("sock_row", sock);
+	CHECK("recent_row", recent);
 	CHECK("udp_sticky_key", sticky_key);
 	CHECK("udp_sticky_row", sticky);
 	CHECK("udp_reverse_key", reverse_key);

@@ -11,6 +11,7 @@ import {
   FrontendRow,
   Limit,
   NodeRow,
+  RecentRow,
   ServiceRow,
   SockRow,
   TableLine,
@@ -53,6 +54,7 @@ export const MAP_NAMES = {
   floors: "mesh_floors_v1",
   metrics: "mesh_metrics_v1",
   sock: "mesh_sock_v1",
+  tcpRecent: "mesh_tcp_recent_v1",
   udpSticky: "mesh_udp_sticky_v1",
   udpReverse: "mesh_udp_reverse_v1",
 } as const;
@@ -84,6 +86,7 @@ export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
     floors: mapped(FloorRow.size, Limit.Clusters),
     metrics: { type: MapType.PerCpuArray, keySize: 4, valueSize: 8, maxEntries: Limit.Metrics, flags: MapFlag.None },
     sock: { type: MapType.SkStorage, keySize: 4, valueSize: SockRow.size, maxEntries: 0, flags: MapFlag.NoPrealloc },
+    tcpRecent: { ...mapped(RecentRow.size, Limit.Recent), flags: MapFlag.None },
     udpSticky: lru(UdpStickyKey.size, UdpStickyRow.size),
     udpReverse: lru(UdpReverseKey.size, UdpReverseRow.size),
   };

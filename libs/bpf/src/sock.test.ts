@@ -1,8 +1,11 @@
 /** Services at the socket (bpf/sock.bpf.c): real sockets in a cgroup of the test's own, servers on loopback. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { BackendRow, FrontendFlag, Proto, Rank } from "./index.js";
+import { BackendRow, FrontendFlag, Limit, MAP_NAMES, Proto, Rank, RecentRow } from "./index.js";
+import { UpdateFlag } from "./kernel-constants.js";
+import { native } from "./native.js";
 import { startNode, type TestNode } from "./testing/node.js";
 import { frontend, insertFrontends, type TestTier } from "./testing/writer.js";
 
@@ -277,6 +280,22 @@ test("a socket that connects again shows the Service that it dialled last", asyn
   await node.pod.send(sock, "x");
   assert.deepEqual(await node.pod.receive(sock), { data: `${two.first.name}:x`, from: [two.vip, 80] });
   assert.deepEqual(await node.pod.peer(sock), [two.vip, 80]);
+});
+
+test("a TCP socket whose peer was asked for once keeps its VIP; one that was not shows its backend in the end", async () => {
+  const { vip, first } = await serve("tcp");
+  const [asked, other] = [await node.pod.open("tcp", 4), await node.pod.open("tcp", 6)];
+  await node.pod.connect(asked, vip, 80);
+  await node.pod.connect(other, `::ffff:${vip}`, 80);
+  assert.deepEqual(await node.pod.peer(asked), [vip, 80]);
+  // As after 65,536 more connects: every place of the ring is taken by others.
+  const ring = native().openPin(join(node.options.bpffs, MAP_NAMES.tcpRecent));
+  for (let i = 0; i < Limit.Recent; i++) {
+    native().mapUpdate(ring, new Uint8Array(Uint32Array.of(i).buffer), new Uint8Array(RecentRow.size), UpdateFlag.Any);
+  }
+  ring.close();
+  assert.deepEqual(await node.pod.peer(asked), [vip, 80]);
+  assert.deepEqual(await node.pod.peer(other), [`::ffff:${first.address}`, first.port]);
 });
 
 test("processes outside of the cgroup see nothing of it", async () => {

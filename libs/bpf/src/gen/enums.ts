@@ -18,6 +18,8 @@ export const Limit = {
   BackendIndex: 16777215,
   /** counters */
   Metrics: 64,
+  /** TCP sockets whose VIP is known without socket storage */
+  Recent: 65536,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -30,6 +32,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [4096, { name: "clusters", text: "cluster ids, 0 included" }],
   [16777215, { name: "backend_index", text: "mask of the index in a backend id; the generation is in the 8 bits above" }],
   [64, { name: "metrics", text: "counters" }],
+  [65536, { name: "recent", text: "TCP sockets whose VIP is known without socket storage" }],
 ]);
 
 /** IP protocol numbers that Services can have. */

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connects and measures, one connection at a time, on several sides in turns, so that what disturbs the machine disturbs
+// all of them alike.
+//
+//   load serve PORT COUNT              accepts and closes on COUNT ports
+//   load run SPEC ROUNDS PER_ROUND     a SPEC is sides joined by ",": NAME;CGROUP or -;FIRST_ADDRESS;ADDRESSES;FIRST_PORT;PORTS
+//
+// Each side is a process (in its cgroup); a token goes round, for BLOCK connections at a time. Prints a line a round and
+// side: NAME p50_ns mean_ns per_second.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BLOCK 50
+
+static void die(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static uint64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static int listen_on(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+  if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 4096)) die("listen");
+  return fd;
+}
+
+static _Noreturn void serve(int port, int count) {
+  int poll = epoll_create1(0);
+  for (int i = 0; i < count; i++) {
+    int fd = listen_on(port + i);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
+  }
+  puts("ready");
+  fflush(stdout);
+  for (;;) {
+    struct epoll_event events[16];
+    int n = epoll_wait(poll, events, 16, -1);
+    for (int i = 0; i < n; i++)
+      for (int fd; (fd = accept4(events[i].data.fd, NULL, NULL, 0)) >= 0;) close(fd);
+  }
+}
+
+struct side {
+  char name[32], cgroup[4096], address[64];
+  uint32_t first, addresses, port, ports;
+};
+
+static int compare(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+// One connection, closed with a reset so that no port waits. Adds to *total, stores the connect alone in *connected.
+static void connect_once(const struct side *side, uint32_t n, uint64_t *connected, uint64_t *total) {
+  struct linger reset = {.l_onoff = 1};
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_addr.s_addr = htonl(side->first + n % side->addresses),
+                           .sin_port = htons(side->port + n % side->ports)};
+  uint64_t start = now();
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+  uint64_t before = now();
+  if (connect(fd, (struct sockaddr *)&to, sizeof(to))) die(side->name);
+  *connected = now() - before;
+  close(fd);
+  *total += now() - start;
+}
+
+static void report(const struct side *side, uint64_t *times, int count, uint64_t total) {
+  uint64_t sum = 0;
+  for (int i = 0; i < count; i++) sum += times[i];
+  qsort(times, count, sizeof(*times), compare);
+  printf("%s %lu %lu %.0f\n", side->name, times[count / 2], sum / count, count * 1e9 / total);
+  fflush(stdout);
+}
+
+static void enter(const char *cgroup) {
+  char path[4200];
+  if (!strcmp(cgroup, "-")) return;
+  snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+  FILE *file = fopen(path, "w");
+  if (!file || fprintf(file, "%d", getpid()) < 0 || fclose(file)) die(path);
+}
+
+static int run_side(const struct side *side, int rounds, int per_round, int in, int out) {
+  uint64_t *times = calloc(per_round, sizeof(*times)), ignored;
+  uint32_t n = getpid();
+  char token;
+  enter(side->cgroup);
+  for (int round = -1; round < rounds; round++) {
+    uint64_t total = 0;
+    for (int done = 0; done < per_round; done += BLOCK) {
+      if (read(in, &token, 1) != 1) return 1;
+      for (int i = 0; i < 5; i++, n = n * 1664525 + 1013904223) connect_once(side, n >> 8, &ignored, &ignored);
+      for (int i = done; i < done + BLOCK; i++, n = n * 1664525 + 1013904223) connect_once(side, n >> 8, &times[i], &total);
+      if (done + BLOCK >= per_round && round >= 0) report(side, times, per_round, total);
+      if (write(out, &token, 1) != 1) return 1;
+    }
+  }
+  return 0;
+}
+
+static int run(char *spec, int rounds, int per_round) {
+  struct side sides[8];
+  int pipes[9][2], count = 0;
+  for (char *part = strtok(spec, ","); part && count < 8; part = strtok(NULL, ",")) {
+    struct side *side = &sides[count++];
+    if (sscanf(part, "%31[^;];%4095[^;];%63[^;];%u;%u;%u", side->name, side->cgroup, side->address, &side->addresses,
+               &side->port, &side->ports) != 6)
+      return 2;
+    side->first = ntohl(inet_addr(side->address));
+  }
+  for (int i = 0; i < count; i++)
+    if (pipe(pipes[i])) die("pipe");
+  pid_t children[8];
+  for (int i = 0; i < count; i++)
+    if (!(children[i] = fork()))
+      _exit(run_side(&sides[i], rounds, per_round, pipes[i][0], pipes[(i + 1) % count][1]));
+  if (write(pipes[0][1], "t", 1) != 1) die("write");
+  int failed = 0;
+  for (int i = 0, status; i < count; i++) {
+    if (wait(&status) >= 0 && !status) continue;
+    failed = 1;
+    for (int other = 0; other < count; other++) kill(children[other], SIGTERM);  // they wait for its token
+  }
+  return failed;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 4 && !strcmp(argv[1], "serve")) serve(atoi(argv[2]), atoi(argv[3]));
+  if (argc == 5 && !strcmp(argv[1], "run")) return run(argv[2], atoi(argv[3]), atoi(argv[4]));
+  fprintf(stderr, "Usage: load serve PORT COUNT | load run SPEC ROUNDS PER_ROUND\n");
+  return 2;
+}
