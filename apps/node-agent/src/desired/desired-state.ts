@@ -21,6 +21,8 @@ export type DesiredFrontend =
 export interface DesiredState {
   get(frontend: FrontendName): DesiredFrontend | undefined;
   has(frontend: FrontendName): boolean;
+  /** What this Service wants of a frontend now. */
+  planOf(frontend: FrontendName, service: ServiceName): FrontendPlan | undefined;
   readonly frontends: Iterable<FrontendName>;
   readonly size: number;
   /** Replaces what a Service wants; returns the frontends that may have changed. */
@@ -63,6 +65,7 @@ export function createDesiredState(): DesiredState {
         : { kind: "service", service: plan.frontend.service, tiers: desiredService(plan) };
     },
     has: (frontend) => claims.has(frontend) || ports.has(frontend),
+    planOf: (frontend, service) => claims.get(frontend)?.get(service),
     get frontends() {
       return [...claims.keys(), ...ports.keys()];
     },

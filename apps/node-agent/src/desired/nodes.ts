@@ -39,10 +39,10 @@ export function nodeIdentity(cluster: number, tunnel: Uint8Array, health: Uint8A
 
 const NONE = new Uint8Array(16);
 
-/** Undefined for a node that has no address yet. */
-export function desiredNode(cluster: number, record: Node): DesiredNode | undefined {
+/** Undefined for a node that has no address yet. `name`: from the record's key. */
+export function desiredNode(cluster: number, record: Node, name: string = record.name): DesiredNode | undefined {
   const address = [record.tunnel, ...record.addresses].find((bytes) => bytes.length === 16);
   if (address === undefined) return undefined;
   const health = record.health.length === 16 ? record.health : NONE;
-  return { name: nodeName(cluster, record.name), cluster, tunnel: address, health };
+  return { name: nodeName(cluster, name), cluster, tunnel: address, health };
 }

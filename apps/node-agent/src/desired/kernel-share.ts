@@ -1,0 +1,79 @@
+/**
+ * A cluster's share of each Service as the kernel serves it, written as that cluster's records: what stands in for a
+ * source until it is in sync, merged like any other.
+ *
+ * In: what was read back, and the own cluster's Services (they name what a frontend belongs to). Out: per Service one
+ * record and one slice for each backend port of each of its ports. Only what was in the tables is known, so all of it
+ * is ready, or terminating where its row says so.
+ */
+import { BackendFlag, type BackendRow } from "@isthmus/bpf";
+import { bytesKey, isV4, type ServiceName } from "@isthmus/model";
+import { Family, Kind, type Port, Service, Slice } from "@isthmus/proto";
+import { type HashedRecord, hashRecord, serviceKey, sliceKey } from "@isthmus/records";
+import type { ServedFrontends } from "../datapath/read-services.js";
+import { frontendName } from "./frontends.js";
+
+const READY = 1;
+const SERVING_TERMINATING = 6;
+
+/** Clusters that have a backend in some table. */
+export function clustersServed(served: ServedFrontends): ReadonlySet<number> {
+  const found = new Set<number>();
+  for (const tiers of served.values()) for (const { slots } of tiers) for (const row of slots) found.add(row.cluster);
+  return found;
+}
+
+/** Empty when the kernel serves none of the cluster's backends for this Service. */
+export function kernelShare(
+  served: ServedFrontends,
+  cluster: number,
+  name: ServiceName,
+  own: Pick<Service, "ports" | "frontends">,
+): readonly HashedRecord[] {
+  const slices: HashedRecord[] = [];
+  const ports: Port[] = [];
+  for (const address of own.frontends) {
+    for (const port of own.ports) {
+      const rows = backendsOf(served, cluster, address, port);
+      if (rows.size === 0) continue;
+      ports.push(port);
+      for (const [number, backends] of rows) slices.push(sliceOf(name, address, { ...port, port: number }, backends));
+    }
+  }
+  if (slices.length === 0) return [];
+  const service = Service.fromPartial({ ports: uniquePorts(ports), shared: true });
+  return [hashRecord(Kind.KIND_SERVICE, serviceKey(name), Service.encode(service).finish()), ...slices];
+}
+
+/** By backend port; each address once. */
+function backendsOf(
+  served: ServedFrontends,
+  cluster: number,
+  address: Uint8Array,
+  port: Port,
+): ReadonlyMap<number, readonly BackendRow[]> {
+  const found = new Map<number, Map<string, BackendRow>>();
+  for (const { slots } of served.get(frontendName(address, port.port, port.protocol)) ?? []) {
+    for (const row of slots) {
+      if (row.cluster !== cluster) continue;
+      const known = found.get(row.port) ?? new Map<string, BackendRow>();
+      found.set(row.port, known.set(bytesKey(row.addr), row));
+    }
+  }
+  return new Map([...found].map(([number, rows]) => [number, [...rows.values()]]));
+}
+
+function sliceOf(name: ServiceName, address: Uint8Array, port: Port, rows: readonly BackendRow[]): HashedRecord {
+  const backends = rows.map((row) => ({
+    address: Buffer.from(row.addr),
+    conditions: row.flags & BackendFlag.Terminating ? SERVING_TERMINATING : READY,
+  }));
+  const family = isV4(address) ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
+  const value = Slice.encode(Slice.fromPartial({ family, ports: [port], backends })).finish();
+  const slice = `kernel-${Buffer.from(port.name).toString("hex")}-${port.protocol}-${port.port}-${family}`;
+  return hashRecord(Kind.KIND_SLICE, sliceKey(name, slice), value);
+}
+
+function uniquePorts(ports: readonly Port[]): Port[] {
+  return [...new Map(ports.map((port) => [`${port.name}/${port.protocol}`, port])).values()];
+}

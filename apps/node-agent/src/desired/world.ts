@@ -1,0 +1,231 @@
+/**
+ * Everything the sources said, as what the node's maps and routes must hold. Memory only; no kernel.
+ *
+ * ```
+ *   take(deltas) ──► records in kind order, deletions in reverse ──► flush() ──► frontends, nodes that changed
+ * ```
+ * A cluster that is not in sync is stood in for by its share as the kernel serves it. A record that cannot be read is
+ * refused and counted; the others go on. A frontend that cannot be planned keeps its last plan.
+ */
+import { createServiceMerger, type MergedFrontend, type ServiceMerger } from "@isthmus/clustermesh";
+import { type FrontendPlan, planFrontend } from "@isthmus/loadbalancer";
+import { type ClusterId, type ClusterName, MeshError, type ServiceName } from "@isthmus/model";
+import { Kind, Node, NodeConfig } from "@isthmus/proto";
+import { byApplyOrder, type HashedRecord, nodeConfigKey } from "@isthmus/records";
+import type { ServedFrontends } from "../datapath/read-services.js";
+import type { RecordName, SourceDelta } from "../sync/source.js";
+import type { DesiredState } from "./desired-state.js";
+import { type FrontendName, frontendName } from "./frontends.js";
+import { clustersServed, kernelShare } from "./kernel-share.js";
+import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
+
+export interface WorldOptions {
+  readonly node: string;
+  readonly cluster: ClusterName;
+  readonly clusterId: ClusterId;
+}
+
+export interface WorldModules {
+  readonly desired: DesiredState;
+  /** What the kernel served at the start. */
+  readonly served: ServedFrontends;
+  /** A record that cannot be read. */
+  readonly refuse: (clusterId: number, key: string, error: Error) => void;
+}
+
+/** What changed since the last flush. */
+export interface Changes {
+  readonly frontends: ReadonlySet<FrontendName>;
+  readonly nodes: ReadonlyMap<NodeName, DesiredNode | undefined>;
+  /** The own cluster is in sync for the first time: what it does not have is gone. */
+  readonly sweepFrontends: boolean;
+  readonly sweepNodes: readonly number[];
+  readonly nodeConfig: NodeConfig | undefined;
+  /** Records of nodes changed: routes may have. */
+  readonly routes: boolean;
+}
+
+export interface World {
+  /** The name of a cluster as the servers say it; wire id. */
+  name(clusterId: number, cluster: string): void;
+  take(deltas: readonly SourceDelta[]): void;
+  flush(): Changes;
+  /** Nodes of every cluster by record. */
+  readonly nodes: ReadonlyMap<NodeName, Node>;
+  /** Clusters (by their real id) that were in sync since the start. */
+  readonly proven: ReadonlySet<number>;
+  /** Frontends that cannot be planned, by Service. */
+  readonly planErrors: ReadonlyMap<ServiceName, Error>;
+  readonly merger: ServiceMerger;
+}
+
+/** What is to be done with one record. */
+interface Word extends RecordName {
+  readonly id: number;
+  /** Undefined = delete. */
+  readonly record: HashedRecord | undefined;
+}
+
+interface Scratch {
+  readonly nodes: Map<NodeName, DesiredNode | undefined>;
+  readonly sweepNodes: number[];
+  sweepFrontends: boolean;
+  nodeConfig: NodeConfig | undefined;
+  routes: boolean;
+}
+
+export function createWorld(options: WorldOptions, modules: WorldModules): World {
+  const { desired, served } = modules;
+  const merger = createServiceMerger();
+  const nodes = new Map<NodeName, Node>();
+  const proven = new Set<number>();
+  const planErrors = new Map<ServiceName, Error>();
+  const clusterNames = new Map<number, ClusterName>([[options.clusterId, options.cluster]]);
+  /** Keys of stand-in records, by real cluster id. */
+  const standIns = new Map<number, readonly HashedRecord[]>();
+  let scratch = emptyScratch();
+  let begun = false;
+
+  const realId = (wireId: number): number => (wireId === 0 ? options.clusterId : wireId);
+
+  /** The name under which the merge knows a cluster; it keeps the one it was added with. */
+  function clusterOf(id: number): ClusterName {
+    const cluster = clusterNames.get(id) ?? (`cluster-${id}` as ClusterName);
+    clusterNames.set(id, cluster);
+    merger.addCluster({ cluster, id: id as ClusterId, local: id === options.clusterId });
+    return cluster;
+  }
+
+  function upsert(id: number, record: HashedRecord): void {
+    const { kind, key, value } = record;
+    try {
+      if (kind === Kind.KIND_NODE) setNode(id, key, Node.decode(value));
+      else if (kind === Kind.KIND_NODE_CONFIG) takeNodeConfig(id, key, NodeConfig.decode(value));
+      else merger.upsert(clusterOf(id), kind, key, value);
+    } catch (thrown) {
+      modules.refuse(id, key, MeshError.from(thrown, `Cannot read record "${key}"`));
+    }
+  }
+
+  function remove(id: number, { kind, key }: RecordName): void {
+    if (kind === Kind.KIND_NODE) setNode(id, key, undefined);
+    else merger.remove(clusterOf(id), kind, key);
+  }
+
+  function setNode(id: number, key: string, record: Node | undefined): void {
+    const short = key.slice(key.indexOf("/") + 1);
+    const name = nodeName(id, short);
+    if (record === undefined) nodes.delete(name);
+    else nodes.set(name, record);
+    scratch.nodes.set(name, record === undefined ? undefined : desiredNode(id, record, short));
+    scratch.routes = true;
+  }
+
+  function takeNodeConfig(id: number, key: string, config: NodeConfig): void {
+    if (id === options.clusterId && key === nodeConfigKey(options.node)) scratch.nodeConfig = config;
+  }
+
+  /** With the own Services known, the kernel's tables can be read as shares of clusters that are not in sync. */
+  function standIn(): void {
+    const own = merger.views.get(clusterOf(options.clusterId));
+    for (const id of clustersServed(served)) {
+      if (id === options.clusterId || proven.has(id)) continue;
+      const cluster = clusterOf(id);
+      if ((merger.views.get(cluster)?.services.size ?? 0) > 0) continue; // from disk: there is no floor, so no kernel state
+      const records = [...(own?.services ?? [])].flatMap(([name, service]) => kernelShare(served, id, name, service));
+      for (const { kind, key, value } of records) merger.upsert(cluster, kind, key, value);
+      standIns.set(id, records);
+    }
+  }
+
+  function dropStandIns(id: number, delta: SourceDelta): void {
+    const named = new Set(delta.upserts.map(({ key }) => key));
+    for (const { kind, key } of standIns.get(id) ?? []) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
+    standIns.delete(id);
+  }
+
+  function removeCluster(id: number): void {
+    standIns.delete(id);
+    proven.delete(id);
+    const cluster = clusterNames.get(id);
+    if (cluster !== undefined) merger.removeCluster(cluster);
+    clusterNames.delete(id);
+    for (const name of [...nodes.keys()]) {
+      if (!name.startsWith(`${id}/`)) continue;
+      nodes.delete(name);
+      scratch.nodes.set(name, undefined);
+    }
+    scratch.sweepNodes.push(id);
+    scratch.routes = true;
+  }
+
+  /** In sync for the first time. */
+  function turnFirst(id: number, delta: SourceDelta): void {
+    proven.add(id);
+    dropStandIns(id, delta);
+    scratch.sweepNodes.push(id);
+    scratch.routes = true;
+    if (id === options.clusterId) scratch.sweepFrontends = true;
+  }
+
+  /** The last word about each record, in the order of arrival; what a removed cluster said before does not count. */
+  function lastWords(deltas: readonly SourceDelta[]): readonly Word[] {
+    const words = new Map<string, Word>();
+    for (const delta of deltas) {
+      const id = realId(delta.clusterId);
+      if (delta.turn === "removed") {
+        for (const [name, word] of words) if (word.id === id) words.delete(name);
+        removeCluster(id);
+        continue;
+      }
+      if (delta.turn === "first") turnFirst(id, delta);
+      for (const record of delta.upserts) words.set(`${id}/${record.key}`, { id, ...record, record });
+      for (const name of delta.deletes) words.set(`${id}/${name.key}`, { id, ...name, record: undefined });
+    }
+    return [...words.values()];
+  }
+
+  function plan(name: ServiceName, frontends: readonly MergedFrontend[]): readonly FrontendPlan[] {
+    planErrors.delete(name);
+    return frontends.flatMap((frontend) => {
+      const result = planFrontend(frontend);
+      if (result.ok) return [result.plan];
+      planErrors.set(name, result.error);
+      const last = desired.planOf(frontendName(frontend.address, frontend.port, frontend.protocol), name);
+      return last === undefined ? [] : [last];
+    });
+  }
+
+  return {
+    nodes,
+    proven,
+    planErrors,
+    merger,
+    name(clusterId, cluster) {
+      const id = realId(clusterId);
+      if (cluster !== "" && !clusterNames.has(id)) clusterNames.set(id, cluster as ClusterName);
+    },
+    take(deltas) {
+      const words = [...lastWords(deltas)].sort(byApplyOrder);
+      for (const { id, record } of words) if (record !== undefined) upsert(id, record);
+      if (!begun && deltas.some(({ clusterId }) => clusterId === 0)) {
+        begun = true;
+        standIn();
+      }
+      for (const word of words.reverse()) if (word.record === undefined) remove(word.id, word);
+    },
+    flush() {
+      const frontends = new Set<FrontendName>();
+      for (const [name, merged] of merger.flush()) {
+        for (const frontend of desired.setService(name, plan(name, merged))) frontends.add(frontend);
+      }
+      const changes = { ...scratch, frontends };
+      scratch = emptyScratch();
+      return changes;
+    },
+  };
+}
+
+function emptyScratch(): Scratch {
+  return { nodes: new Map(), sweepNodes: [], sweepFrontends: false, nodeConfig: undefined, routes: false };
+}

@@ -1,0 +1,32 @@
+/** The pod CIDRs of this node as the stream says them: kept, and told to whoever subscribes later. */
+import { addressFromBytes, formatPrefix, type Prefix } from "@isthmus/model";
+import type { NodeConfig } from "@isthmus/proto";
+import type { NodeCidrSource } from "./pods/index.js";
+
+export interface NodeCidrs extends NodeCidrSource {
+  set(config: NodeConfig): void;
+}
+
+export function createNodeCidrs(): NodeCidrs {
+  const listeners = new Set<(podCidrs: readonly Prefix[]) => void>();
+  let known: readonly Prefix[] = [];
+  return {
+    subscribe(listener, signal?: AbortSignal) {
+      listeners.add(listener);
+      signal?.addEventListener("abort", () => listeners.delete(listener), { once: true });
+      if (known.length > 0) listener(known);
+    },
+    set(config) {
+      const next = config.podCidrs
+        .filter(({ address }) => address.length === 16)
+        .map(({ address, length }): Prefix => ({ address: addressFromBytes(address), length }));
+      if (text(next) === text(known) || next.length === 0) return;
+      known = next;
+      for (const listener of listeners) listener(known);
+    },
+  };
+}
+
+function text(prefixes: readonly Prefix[]): string {
+  return prefixes.map(formatPrefix).join(",");
+}

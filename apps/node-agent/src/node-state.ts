@@ -1,0 +1,128 @@
+/**
+ * One node's state from sources to kernel: everything between the stream and the maps, put together.
+ *
+ * In: a kernel (real or in memory), floors in it, snapshots from disk. Out: the core to feed, the datapath that follows.
+ */
+import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import type { Applied, NodeConfig } from "@isthmus/proto";
+import type { DatapathPort } from "@isthmus/reconcile";
+import { createDatapath, type Datapath } from "./datapath/datapath.js";
+import { readServices } from "./datapath/read-services.js";
+import { createDesiredState, type DesiredState } from "./desired/desired-state.js";
+import { nodeName } from "./desired/nodes.js";
+import { createWorld, type World } from "./desired/world.js";
+import { type Applier, createApplier } from "./sync/applier.js";
+import { createSyncCore, type SyncCore, type SyncEffect } from "./sync/core.js";
+import { openFloors } from "./sync/floors.js";
+import type { Snapshot } from "./sync/snapshot.js";
+
+export interface NodeStateOptions {
+  readonly node: string;
+  readonly version: string;
+  readonly cluster: ClusterName;
+  readonly clusterId: ClusterId;
+}
+
+export interface NodeStateModules {
+  readonly port: DatapathPort;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly snapshots: readonly Snapshot[];
+  readonly applied: (acks: readonly Applied[], tookMs: number) => void;
+  readonly nodeConfig: (config: NodeConfig) => void;
+  readonly routes: () => void;
+  readonly count: (clusterId: number, event: string) => void;
+  readonly refusedRecord: (clusterId: number) => void;
+  /** The maps could not be written; the process must end. */
+  readonly failed: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface NodeState {
+  readonly core: SyncCore;
+  readonly desired: DesiredState;
+  readonly world: World;
+  readonly datapath: Datapath;
+  readonly applier: Applier;
+  /** Performs what the core says, but for sending. */
+  perform(effect: SyncEffect): void;
+  /** Every source that is known is in sync. */
+  complete(): boolean;
+}
+
+export async function createNodeState(options: NodeStateOptions, modules: NodeStateModules): Promise<NodeState> {
+  const { port, clock, log } = modules;
+  const desired = createDesiredState();
+  const datapath = await createDatapath({
+    port,
+    desired,
+    now: () => clock.now(),
+    localNode: () => nodeName(options.clusterId, options.node),
+    onRoom: () => applier.kick(),
+    onError: (error) => log.warn("Nothing freed for now", { error }),
+  });
+  const floors = openFloors(port.floors);
+  for (const clusterId of floors.broken) log.warn("Floor not readable, its source starts without one", { clusterId });
+  const core = createSyncCore({ node: options.node, version: options.version, floors: new Map(floors.all) });
+  const served = readServices(port.backends, datapath.found);
+  const world = createWorld(options, {
+    desired,
+    served,
+    refuse(clusterId, key, error) {
+      modules.refusedRecord(clusterId);
+      log.warn("Record refused", { clusterId, record: key, error });
+    },
+  });
+  const applier = createApplier({
+    ...modules,
+    floors,
+    world,
+    datapath,
+    applied(acks, tookMs) {
+      modules.applied(acks, tookMs);
+      retryWhenDue();
+    },
+  });
+
+  let retry: AbortController | undefined;
+  /** One timer for whatever failed and is due next. */
+  function retryWhenDue(): void {
+    retry?.abort();
+    retry = undefined;
+    const due = datapath.status.nextDue;
+    if (due === undefined) return;
+    retry = new AbortController();
+    const signal = AbortSignal.any([retry.signal, modules.signal]);
+    clock.delay(Math.max(1, due - clock.now()), signal).then(applier.kick, () => undefined);
+  }
+
+  function perform(effect: SyncEffect): void {
+    if (effect.is === "count") {
+      modules.count(effect.clusterId, effect.event);
+      log.warn("Stream did not fit", { clusterId: effect.clusterId, event: effect.event });
+    }
+    if (effect.is !== "apply") return;
+    const { clusterId } = effect.delta;
+    world.name(clusterId, core.sources.get(clusterId)?.name ?? "");
+    applier.enqueue(effect.delta);
+  }
+
+  for (const { clusterId, position, records } of modules.snapshots) {
+    const { delta } = core.source(clusterId).restore(records, position);
+    if (delta === undefined) continue;
+    log.info("Starting from disk, stale until in sync", { clusterId, records: records.length });
+    perform({ is: "apply", delta });
+  }
+
+  const realId = (clusterId: number) => (clusterId === 0 ? options.clusterId : clusterId);
+  return {
+    core,
+    desired,
+    world,
+    datapath,
+    applier,
+    perform,
+    complete: () => [...core.sources.keys()].every((clusterId) => world.proven.has(realId(clusterId))),
+  };
+}

@@ -1,0 +1,120 @@
+/**
+ * Keeps the node's routes to the pods of other nodes as desired: reads the kernel's, writes the difference.
+ *
+ * One route that the kernel refuses (its gateway is not reachable) does not hold up the others; it is tried again with
+ * back-off. Events are cheap: many changes are one pass.
+ */
+import { writeFile } from "node:fs/promises";
+import { type Clock, MeshError } from "@isthmus/model";
+import { createBackoff, type Logger } from "@isthmus/observe";
+import { ip, ipBatch } from "../pods/ip.js";
+import type { Routes } from "./desired-routes.js";
+import { parseRoutes, planRoutes, ROUTE_PROTOCOL } from "./reconcile-routes.js";
+
+export interface RoutesModules {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly desired: () => Routes;
+  /** Every known source is in sync. */
+  readonly complete: () => boolean;
+}
+
+export interface RouteKeeper {
+  /** Something may have changed. */
+  kick(): void;
+  /** Routes that the kernel refused, with its words. */
+  readonly problem: string | undefined;
+  readonly written: number;
+}
+
+export function keepRoutes(modules: RoutesModules): RouteKeeper {
+  const { log, clock, signal } = modules;
+  const backoff = createBackoff({ minMs: 500, maxMs: 30_000 });
+  const before = new Set<string>();
+  let wanted = false;
+  let running = false;
+  let problem: string | undefined;
+  let written = 0;
+
+  async function apply(lines: readonly string[]): Promise<string | undefined> {
+    if (lines.length === 0) return undefined;
+    try {
+      await ipBatch(lines);
+      written += lines.length;
+      return undefined;
+    } catch {
+      return applyEach(lines);
+    }
+  }
+
+  /** After a failed batch: one by one, so that one refusal is one route. */
+  async function applyEach(lines: readonly string[]): Promise<string | undefined> {
+    let first: string | undefined;
+    for (const line of lines) {
+      try {
+        await ip(line.split(" "));
+        written++;
+      } catch (thrown) {
+        first ??= MeshError.from(thrown).message;
+      }
+    }
+    return first;
+  }
+
+  async function pass(): Promise<void> {
+    const desired = modules.desired();
+    const found = [];
+    for (const family of ["-4", "-6"]) {
+      found.push(...parseRoutes(await ip([family, "-j", "route", "show", "proto", String(ROUTE_PROTOCOL)])));
+    }
+    const plan = planRoutes({ desired, found, before, complete: modules.complete() });
+    for (const cidr of desired.keys()) before.add(cidr);
+    const failed = (await apply(plan.add)) ?? (await apply(plan.remove));
+    if (failed !== undefined && failed !== problem) log.warn("Route refused by the kernel", { reason: failed });
+    problem = failed;
+  }
+
+  async function loop(): Promise<void> {
+    while (wanted && !signal.aborted) {
+      wanted = false;
+      try {
+        await pass();
+      } catch (thrown) {
+        problem = MeshError.from(thrown).message;
+        log.warn("Routes not read", { reason: problem });
+      }
+      if (problem === undefined) backoff.reset();
+      else retryLater();
+    }
+    running = false;
+  }
+
+  function retryLater(): void {
+    clock.delay(backoff.nextMs(), signal).then(kick, () => undefined);
+  }
+
+  function kick(): void {
+    wanted = true;
+    if (running || signal.aborted) return;
+    running = true;
+    void loop();
+  }
+
+  return {
+    kick,
+    get problem() {
+      return problem;
+    },
+    get written() {
+      return written;
+    },
+  };
+}
+
+/** Routing is the node's business; without it no pod reaches another node, so it is set and said. */
+export async function enableForwarding(log: Logger): Promise<void> {
+  for (const path of ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"]) {
+    await writeFile(path, "1").catch((error: unknown) => log.warn("Forwarding not set", { path, error }));
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The stream's core: what each message changes, and what is answered. Pure: `step(event) -> effects`.
+ *
+ * One `Source` per cluster, made when the server (or a floor) first names it. The shell sends, applies, counts.
+ */
+import type { Position, SourcePosition, ToAgent, ToServer, Welcome } from "@isthmus/proto";
+import { Role, SourceStatus } from "@isthmus/proto";
+import { createSource, type Source, type SourceDelta, type SourceEvent, type SourceStep } from "./source.js";
+
+export type SyncEvent =
+  | { readonly is: "opened" }
+  | { readonly is: "message"; readonly message: ToAgent }
+  | { readonly is: "closed" };
+
+export type SyncEffect =
+  | { readonly is: "send"; readonly message: ToServer }
+  | { readonly is: "apply"; readonly delta: SourceDelta }
+  | { readonly is: "welcome"; readonly welcome: Welcome }
+  /** Close this stream and come back; absent time = with the usual back-off. */
+  | { readonly is: "leave"; readonly reason: string; readonly afterMs?: number }
+  | { readonly is: "count"; readonly clusterId: number; readonly event: SourceEvent };
+
+export interface SyncCore {
+  step(event: SyncEvent): readonly SyncEffect[];
+  /** By cluster id as on the wire; 0 = own cluster. */
+  readonly sources: ReadonlyMap<number, Source>;
+  /** For a disk snapshot, before the first stream. */
+  source(clusterId: number): Source;
+}
+
+export interface SyncOptions {
+  readonly node: string;
+  readonly version: string;
+  readonly floors: ReadonlyMap<number, Position>;
+}
+
+export const PROTOCOL = 1;
+
+export function createSyncCore(options: SyncOptions): SyncCore {
+  const sources = new Map<number, Source>();
+
+  function source(clusterId: number): Source {
+    const known = sources.get(clusterId);
+    if (known !== undefined) return known;
+    const made = createSource({ clusterId, floor: options.floors.get(clusterId) });
+    sources.set(clusterId, made);
+    return made;
+  }
+
+  for (const clusterId of options.floors.keys()) source(clusterId);
+
+  function hello(): SyncEffect {
+    const value = {
+      role: Role.ROLE_AGENT,
+      node: options.node,
+      protocolMin: PROTOCOL,
+      protocolMax: PROTOCOL,
+      capabilities: [],
+      sources: [...sources.values()].filter(isKnown).map(positionsOf),
+      version: options.version,
+    };
+    return { is: "send", message: { message: { $case: "hello", value } } };
+  }
+
+  function* effectsOf(clusterId: number, step: SourceStep): Generator<SyncEffect> {
+    for (const event of step.events ?? []) yield { is: "count", clusterId, event };
+    if (step.delta !== undefined) yield { is: "apply", delta: step.delta };
+    for (const value of step.buckets ?? []) yield { is: "send", message: { message: { $case: "buckets", value } } };
+    if (step.restart === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
+    if (sources.get(clusterId)?.status === SourceStatus.SOURCE_STATUS_REMOVED) sources.delete(clusterId);
+  }
+
+  function receive({ message }: ToAgent): readonly SyncEffect[] {
+    switch (message?.$case) {
+      case "welcome":
+        return [{ is: "welcome", welcome: message.value }];
+      case "goAway":
+        return [{ is: "leave", reason: message.value.reason, afterMs: message.value.retryAfterMs }];
+      case "sourceState":
+        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).state(message.value))];
+      case "batch":
+        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).batch(message.value))];
+      case "mark":
+        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).mark(message.value))];
+      case "bucket":
+        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).bucket(message.value))];
+      default:
+        return [];
+    }
+  }
+
+  return {
+    sources,
+    source,
+    step(event) {
+      if (event.is === "message") return receive(event.message);
+      for (const each of sources.values()) each.reconnect();
+      return event.is === "opened" ? [hello()] : [];
+    },
+  };
+}
+
+function isKnown(source: Source): boolean {
+  return source.floor !== undefined || source.have !== undefined;
+}
+
+function positionsOf({ clusterId, floor, have }: Source): SourcePosition {
+  return { clusterId, floor, have };
+}

@@ -1,0 +1,49 @@
+/**
+ * Asks who this node belongs to: the first start of an agent that has never been welcomed.
+ *
+ * The programs are loaded with the own cluster's number, so nothing else can begin before.
+ */
+import type { Clock } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import type { Welcome } from "@isthmus/proto";
+import { createSyncClient } from "./client.js";
+import { createSyncCore } from "./core.js";
+import type { ServerList } from "./server-list.js";
+
+export interface FirstWelcomeOptions {
+  readonly node: string;
+  readonly version: string;
+  readonly tlsDir: string;
+}
+
+export interface FirstWelcomeModules {
+  readonly servers: ServerList;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves with the first Welcome; rejects with the signal's reason. */
+export async function firstWelcome(options: FirstWelcomeOptions, modules: FirstWelcomeModules): Promise<Welcome> {
+  const done = new AbortController();
+  const core = createSyncCore({ node: options.node, version: options.version, floors: new Map() });
+  let welcome: Welcome | undefined;
+  const client = createSyncClient(
+    { tlsDir: options.tlsDir },
+    {
+      ...modules,
+      core,
+      signal: AbortSignal.any([modules.signal, done.signal]),
+      waiting: () => 0,
+      caughtUp: async () => undefined,
+      perform(effect) {
+        if (effect.is !== "welcome") return;
+        welcome = effect.welcome;
+        done.abort(new Error("welcomed"));
+      },
+    },
+  );
+  await client.run();
+  if (welcome === undefined) throw modules.signal.reason;
+  return welcome;
+}

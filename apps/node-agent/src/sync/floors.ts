@@ -1,0 +1,74 @@
+/**
+ * Floors in the pinned map mesh_floors: nothing older than a source's floor is ever applied, whoever serves it.
+ *
+ * Row = cluster id, 0 = own cluster. Two copies with a checksum; the one that is not valid is written, then one word
+ * names it. A row that was half written keeps its other copy; one whose copies are both broken is no floor, and counted.
+ */
+import { FloorCopy, FloorRow, floorChecksum } from "@isthmus/bpf";
+import type { Position } from "@isthmus/proto";
+import type { ArrayPort } from "@isthmus/reconcile";
+import { ownPosition, remotePosition } from "@isthmus/records";
+
+export interface Floors {
+  /** By cluster id. */
+  readonly all: ReadonlyMap<number, Position>;
+  /** Rows that name a copy, and none of whose copies can be read. */
+  readonly broken: readonly number[];
+  /** Undefined: no floor any more. Throws RangeError for a cluster id that has no row. */
+  write(clusterId: number, position: Position | undefined): void;
+}
+
+const VERSIONS = 8;
+
+export function openFloors(port: ArrayPort): Floors {
+  const all = new Map<number, Position>();
+  const valid = new Map<number, number>();
+  const broken: number[] = [];
+
+  for (let id = 0; id < port.maxEntries; id++) {
+    const row = FloorRow.decode(port.read(id));
+    if (row.valid === 0) continue;
+    valid.set(id, row.valid);
+    const preferred = row.valid === 2 ? [2, 1] : [1, 2];
+    const which = preferred.find((number) => isWhole(row.copy[number - 1]));
+    const copy = which === undefined ? undefined : row.copy[which - 1];
+    if (copy === undefined) broken.push(id);
+    else all.set(id, positionOf(id, copy));
+  }
+
+  return {
+    all,
+    broken,
+    write(clusterId, position) {
+      if (position === undefined) {
+        port.storeWord32(clusterId, FloorRow.offsets.valid, 0);
+        valid.delete(clusterId);
+        return void all.delete(clusterId);
+      }
+      const next = valid.get(clusterId) === 1 ? 2 : 1;
+      const at = FloorRow.offsets.copy + (next - 1) * FloorCopy.size;
+      port.writeBody(clusterId, FloorCopy.encode(copyOf(position)), at);
+      port.storeWord32(clusterId, FloorRow.offsets.valid, next);
+      valid.set(clusterId, next);
+      all.set(clusterId, position);
+    },
+  };
+}
+
+/** A copy of zeros only was never written. */
+function isWhole(copy: FloorCopy | undefined): boolean {
+  return copy !== undefined && copy.checksum === floorChecksum(copy) && copy.store.some((byte) => byte !== 0);
+}
+
+function copyOf(position: Position): FloorCopy {
+  const numbers = position.versions.length > 0 ? position.versions : [position.revision];
+  const store = new Uint8Array(16);
+  store.set(position.storeId.subarray(0, 16));
+  const padded = Array.from({ length: VERSIONS }, (_, i) => numbers[i] ?? 0n);
+  return { store, position: padded, checksum: floorChecksum({ store, position: padded }) };
+}
+
+function positionOf(clusterId: number, copy: FloorCopy): Position {
+  const store = Buffer.from(copy.store);
+  return clusterId === 0 ? ownPosition(store, copy.position) : remotePosition(store, copy.position[0] ?? 0n);
+}

@@ -1,0 +1,55 @@
+/**
+ * Which server is tried next: the static list first, then what the servers themselves told, each in an order of this
+ * agent's own, so that many agents spread.
+ */
+export interface ServerList {
+  /** The next to try; goes round. */
+  next(): string;
+  /** A whole round was tried since the last success. */
+  readonly exhausted: boolean;
+  /** What a Welcome told. */
+  learn(servers: readonly string[]): void;
+  /** The server in use works: after a loss the round begins after it. */
+  worked(): void;
+}
+
+export function createServerList(
+  fixed: readonly string[],
+  learned: readonly string[],
+  random: () => number = Math.random,
+): ServerList {
+  const first = shuffle(fixed, random);
+  let all = combine(learned);
+  let at = -1;
+  let tried = 0;
+
+  function combine(more: readonly string[]): readonly string[] {
+    return [...new Set([...first, ...shuffle(more, random)])];
+  }
+
+  return {
+    next() {
+      at = (at + 1) % all.length;
+      tried++;
+      return all[at] ?? "";
+    },
+    get exhausted() {
+      return tried >= all.length;
+    },
+    learn(servers) {
+      const current = all[at];
+      const known = new Set(all);
+      if (servers.every((server) => known.has(server)) && all.length === new Set([...first, ...servers]).size) return;
+      all = combine(servers);
+      at = current === undefined ? -1 : all.indexOf(current);
+    },
+    worked() {
+      tried = 0;
+    },
+  };
+}
+
+function shuffle(items: readonly string[], random: () => number): readonly string[] {
+  const keyed = items.map((item) => ({ item, key: random() }));
+  return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);
+}

@@ -1,0 +1,76 @@
+/**
+ * What the agent keeps on disk: who it belongs to and where its servers are, and one snapshot per source.
+ *
+ * Files are replaced in one step. What cannot be read is refused with a sentence, counted by the caller, and the start
+ * goes on without it.
+ */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { MeshError } from "@isthmus/model";
+import { readIfThere, writeAtomic, writeAtomicBytes } from "./files.js";
+import { decodeSnapshot, type Snapshot } from "./snapshot.js";
+
+/** `mesh.json`: learned from a Welcome. */
+export interface Membership {
+  readonly cluster: string;
+  readonly clusterId: number;
+  /** `host:port`, as the servers told them. */
+  readonly servers: readonly string[];
+}
+
+export interface Refused {
+  readonly file: string;
+  readonly error: MeshError;
+}
+
+export interface StateFiles {
+  membership(): Promise<Membership | undefined>;
+  saveMembership(membership: Membership): Promise<void>;
+  /** Readable snapshots, and the files that were refused. */
+  snapshots(): Promise<{ readonly good: readonly Snapshot[]; readonly refused: readonly Refused[] }>;
+  saveSnapshot(clusterId: number, bytes: Uint8Array): Promise<void>;
+  deleteSnapshot(clusterId: number): Promise<void>;
+}
+
+const MEMBERSHIP = "mesh.json";
+const SNAPSHOT = /^source-\d+\.snap$/;
+
+export function openStateFiles(folder: string): StateFiles {
+  const snapshotPath = (clusterId: number) => join(folder, `source-${clusterId}.snap`);
+
+  async function readSnapshot(file: string): Promise<Snapshot | Refused> {
+    try {
+      const bytes = await readIfThere(join(folder, file));
+      return decodeSnapshot(bytes ?? new Uint8Array());
+    } catch (thrown) {
+      return { file, error: MeshError.from(thrown, `Cannot read ${file}`) };
+    }
+  }
+
+  return {
+    async membership() {
+      const bytes = await readIfThere(join(folder, MEMBERSHIP));
+      return bytes === undefined ? undefined : parseMembership(bytes.toString());
+    },
+    saveMembership: (membership) => writeAtomic(join(folder, MEMBERSHIP), `${JSON.stringify(membership)}\n`),
+    async snapshots() {
+      const names = await readdir(folder).catch(() => [] as string[]);
+      const read = await Promise.all(names.filter((name) => SNAPSHOT.test(name)).map(readSnapshot));
+      const refused = read.filter((each): each is Refused => "error" in each);
+      return { good: read.filter((each): each is Snapshot => "records" in each), refused };
+    },
+    saveSnapshot: (clusterId, bytes) => writeAtomicBytes(snapshotPath(clusterId), bytes),
+    deleteSnapshot: (clusterId) => rm(snapshotPath(clusterId), { force: true }),
+  };
+}
+
+/** Undefined for anything that we did not write: the next Welcome replaces it. */
+function parseMembership(text: string): Membership | undefined {
+  try {
+    const { cluster, clusterId, servers } = JSON.parse(text) as Partial<Membership>;
+    if (typeof cluster !== "string" || typeof clusterId !== "number" || !Array.isArray(servers)) return undefined;
+    return { cluster, clusterId, servers: servers.filter((server) => typeof server === "string") };
+  } catch {
+    return undefined;
+  }
+}

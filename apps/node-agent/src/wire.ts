@@ -1,0 +1,194 @@
+/**
+ * Puts the agent together: kernel, state, stream, routes, pods, health; and runs it until it is told to stop.
+ *
+ * Everything that matters is pinned or on disk: stopping closes descriptors and takes nothing away.
+ */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openDatapath } from "@isthmus/bpf";
+import {
+  type ClusterId,
+  type ClusterName,
+  MeshError,
+  parseClusterId,
+  parseClusterName,
+  systemClock,
+} from "@isthmus/model";
+import { createMetrics, type Health, type Logger, startHealth } from "@isthmus/observe";
+import type { Applied, Welcome } from "@isthmus/proto";
+import { createAgentMetrics } from "./agent-metrics.js";
+import type { Arguments } from "./arguments.js";
+import { nodeName } from "./desired/nodes.js";
+import { createNodeCidrs } from "./node-cidrs.js";
+import { createNodeState } from "./node-state.js";
+import { createPodReports } from "./pod-reports.js";
+import { startPods } from "./pods/index.js";
+import { desiredRoutes } from "./routes/desired-routes.js";
+import { enableForwarding, keepRoutes } from "./routes/routes.js";
+import { createSyncClient } from "./sync/client.js";
+import { firstWelcome } from "./sync/first-welcome.js";
+import { keepSnapshots } from "./sync/keep-snapshots.js";
+import { createServerList } from "./sync/server-list.js";
+import { type Membership, openStateFiles } from "./sync/state-files.js";
+
+export const VERSION = "0.1.0";
+
+const ATTACH_EVERY_MS = 5000;
+
+export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal): Promise<void> {
+  const failure = new AbortController();
+  const signal = AbortSignal.any([stop, failure.signal]);
+  const clock = systemClock;
+  const files = openStateFiles(args.stateDir);
+  const metrics = createMetrics({ process: true });
+  const numbers = createAgentMetrics(metrics);
+  let ready: string | undefined = "not started";
+  const serveHealth = (): Promise<Health> =>
+    startHealth({ address: args.health }, { metrics, ready: [{ name: "maps", check: () => ready }] });
+
+  const before = await files.membership();
+  const servers = createServerList(args.servers, before?.servers ?? []);
+  const { node, tlsDir } = args;
+  // Where the maps are known they come first: of two agents on a node the second is told so.
+  let health = before === undefined ? await serveHealth() : undefined;
+  const member = before ?? (await firstJoin());
+  const own = { cluster: parseClusterName(member.cluster), clusterId: parseClusterId(member.clusterId) };
+
+  async function firstJoin(): Promise<Membership> {
+    const welcome = await firstWelcome({ node, version: VERSION, tlsDir }, { servers, clock, log, signal });
+    return remember(welcome);
+  }
+
+  async function remember({ cluster, clusterId, servers: told }: Welcome): Promise<Membership> {
+    const membership = { cluster, clusterId, servers: told };
+    servers.learn(told);
+    await files.saveMembership(membership);
+    return membership;
+  }
+
+  const port = await openDatapath({
+    bpffs: args.bpffs,
+    cgroup: join(args.cgroup, "kubepods"),
+    objectDir: args.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
+    config: { clusterId: own.clusterId },
+  });
+  health ??= await serveHealth();
+  const { good, refused } = await files.snapshots();
+  for (const { file, error } of refused) {
+    numbers.refusedFile(file);
+    log.warn("Snapshot refused", { file, error });
+  }
+
+  const cidrs = createNodeCidrs();
+  const state = await createNodeState(
+    { node, version: VERSION, ...own },
+    {
+      port,
+      clock,
+      log,
+      signal,
+      snapshots: good,
+      applied: acknowledge,
+      nodeConfig: cidrs.set,
+      routes: () => routes.kick(),
+      count: numbers.syncEvent,
+      refusedRecord: numbers.refusedRecord,
+      failed: (error) => failure.abort(error),
+    },
+  );
+  const routes = keepRoutes({
+    log,
+    clock,
+    signal,
+    desired: () => desiredRoutes(state.world.nodes, nodeName(own.clusterId, node)),
+    complete: state.complete,
+  });
+  const client = createSyncClient(
+    { tlsDir },
+    {
+      core: state.core,
+      servers,
+      clock,
+      log,
+      signal,
+      waiting: () => state.applier.waiting,
+      caughtUp: () => state.applier.idle(),
+      perform(effect) {
+        if (effect.is === "welcome") welcomed(effect.welcome);
+        else state.perform(effect);
+      },
+    },
+  );
+  const reports = createPodReports(client.send);
+
+  function welcomed(welcome: Welcome): void {
+    const same = welcome.cluster === own.cluster && welcome.clusterId === own.clusterId;
+    if (!same) failure.abort(strangers(own, welcome));
+    else {
+      remember(welcome).catch((error: unknown) => log.warn("List of servers not kept", { error }));
+      reports.connected();
+    }
+  }
+
+  function acknowledge(applied: readonly Applied[], tookMs: number): void {
+    numbers.applied(applied, tookMs);
+    const value = { applied: [...applied], views: [], policyRevision: 0n, maps: state.datapath.fill() };
+    if (applied.length > 0) client.send({ message: { $case: "ack", value } });
+  }
+
+  numbers.watch({
+    fill: () => state.datapath.fill(),
+    connected: () => client.server !== undefined,
+    inSync: () => state.world.proven,
+    failedObjects: () => state.datapath.status.errors.size + state.world.planErrors.size,
+    datapath: () => port.metrics(),
+  });
+  await enableForwarding(log);
+  const pods = await startPods(
+    {
+      nodeName: node,
+      nodeRoot: args.nodeRoot,
+      socketPath: args.cniSocket,
+      cniBinDir: args.cniBinDir,
+      cniConfDir: args.cniConfDir,
+      pluginPath: args.cniPlugin,
+      stateDir: args.stateDir,
+    },
+    { log, nodeConfig: cidrs, report: reports, signal },
+  );
+  ready = undefined;
+  log.info("Started", { node, ...own, frontends: state.datapath.found.frontends.size });
+
+  try {
+    await Promise.all([
+      client.run(),
+      keepSnapshots({ core: state.core, files, clock, log, signal }),
+      keepAttached(),
+      pods.closed,
+    ]);
+    await state.applier.idle();
+  } finally {
+    await health?.close();
+    port.close();
+  }
+  if (failure.signal.aborted) throw failure.signal.reason;
+
+  /** The runtime may make the pods' cgroup anew. */
+  async function keepAttached(): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        port.attach();
+      } catch (error) {
+        log.warn("Programs not attached", { error });
+      }
+      await clock.delay(ATTACH_EVERY_MS, signal).catch(() => undefined);
+    }
+  }
+}
+
+function strangers(own: { readonly cluster: ClusterName; readonly clusterId: ClusterId }, welcome: Welcome): MeshError {
+  return new MeshError(
+    { code: "OTHER_CLUSTER", cluster: welcome.cluster },
+    `Cannot follow cluster "${welcome.cluster}" (${welcome.clusterId}): this node belongs to "${own.cluster}" (${own.clusterId}); remove its pins and state folder to move it`,
+  );
+}
