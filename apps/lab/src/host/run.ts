@@ -44,7 +44,8 @@ function collect(command: string, args: readonly string[], options: RunOptions):
       stderr = (stderr + text).slice(-65_536);
       options.onStderr?.(text);
     });
-    child.on("error", reject);
+    // Aborted: the reason says more than that it was.
+    child.on("error", (error) => reject(options.signal?.aborted === true ? options.signal.reason : error));
     child.on("close", (code, signal) => resolve({ code: code ?? signal ?? "unknown", stdout, stderr }));
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(options.input);
