@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import {
+  createMemoryKernel,
+  createRecordSource,
+  Killed,
+  makeConfig,
+  makeNode,
+  makeNodeConfig,
+  makeService,
+  makeSlice,
+  type RecordSource,
+} from "@isthmus/testing";
+import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
+import { startTestNode, stateOf, type TestNode } from "./testing-node.js";
+
+const VIP = "10.96.0.10";
+
+/** east: shop/cart, global, with two backends. */
+function east(affinity: "none" | "local" | "remote" = "none"): RecordSource {
+  const source = createRecordSource({ clusterId: 0 });
+  source.change([
+    makeService("shop/cart", { ip: VIP }),
+    makeConfig("shop/cart", affinity),
+    makeSlice("shop/cart", { ready: ["10.11.0.1", "10.11.0.2"], node: "n1" }),
+    makeNode("n1", "172.18.0.1", "10.11.0.0/24"),
+    makeNodeConfig("n1", "10.11.0.0/24"),
+  ]);
+  return source;
+}
+
+/** west: the same Service with one backend. */
+function west(): RecordSource {
+  const source = createRecordSource({ clusterId: 2 });
+  source.change([makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.1"] })]);
+  return source;
+}
+
+const ALL = ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.1"];
+
+async function synced(node: TestNode, ...sources: RecordSource[]): Promise<TestNode> {
+  node.connect();
+  await node.sync(...sources);
+  return node;
+}
+
+test("two sources become one Service, and a change follows", async () => {
+  const [own, other] = [east(), west()];
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own, other);
+  assert.deepEqual(await node.backends(VIP), ALL);
+  await node.receive(other.change([makeSlice("shop/cart", { ready: ["10.12.0.1", "10.12.0.2"] })]));
+  assert.deepEqual(await node.backends(VIP), [...ALL, "2:10.12.0.2"]);
+  assert.equal(node.nodeConfigs.length, 1);
+  assert.deepEqual(node.acks.at(-1)?.position, other.position);
+  assert.deepEqual(node.counted, []);
+});
+
+test("a restarted agent with no server serves what the kernel served", async () => {
+  const kernel = createMemoryKernel();
+  await synced(await startTestNode({ kernel }), east(), west());
+  const before = kernel.log.count;
+  const node = await startTestNode({ kernel });
+  assert.deepEqual(await node.backends(VIP), ALL);
+  assert.equal(kernel.log.count, before);
+});
+
+test("restarted, the own source alone: a local change is applied, the remote share stays as it was", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  own.change([makeSlice("shop/cart", { ready: ["10.11.0.7"] })]);
+  const node = await startTestNode({ kernel });
+  node.connect();
+  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_CONNECTING));
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.7", "2:10.12.0.1"]);
+  await node.receive(own.change([makeSlice("shop/cart", { ready: [] })]));
+  assert.deepEqual(await node.backends(VIP), ["2:10.12.0.1"]);
+  other.change([makeSlice("shop/cart", { ready: ["10.12.0.9"] })]);
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ["2:10.12.0.9"]);
+});
+
+test("restarted, the remote source first: nothing moves until the own one names the Services", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  const node = await startTestNode({ kernel });
+  node.connect();
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ALL);
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ALL);
+});
+
+test("what a source in sync does not have is removed; what nobody could say stays", async () => {
+  const kernel = createMemoryKernel();
+  const own = east();
+  own.change([makeService("shop/old", { ip: "10.96.0.11" }), makeSlice("shop/old", { ready: ["10.11.0.8"] })]);
+  await synced(await startTestNode({ kernel }), own, west());
+  own.change([], [makeService("shop/old"), makeSlice("shop/old", {})]);
+  const node = await startTestNode({ kernel });
+  assert.deepEqual(await node.backends("10.96.0.11"), ["1:10.11.0.8"]);
+  await synced(node, own);
+  assert.equal(await node.backends("10.96.0.11"), undefined);
+  assert.deepEqual(await node.backends(VIP), ALL);
+});
+
+test("a stale source keeps everything, a removed one takes its backends along", async () => {
+  const kernel = createMemoryKernel();
+  const node = await synced(await startTestNode({ kernel }), east(), west());
+  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_STALE));
+  assert.deepEqual(await node.backends(VIP), ALL);
+  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+  assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
+});
+
+test("a peer removed while the agent was down is removed when the server says so", async () => {
+  const kernel = createMemoryKernel();
+  const own = east();
+  await synced(await startTestNode({ kernel }), own, west());
+  const node = await startTestNode({ kernel });
+  const hello = node.connect()?.message;
+  assert.equal(hello?.$case, "hello");
+  assert.deepEqual(hello?.$case === "hello" && hello.value.sources.map((source) => source.clusterId), [0, 2]);
+  await node.sync(own);
+  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+  assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
+});
+
+test("a replica that lags behind the floor is not followed", async () => {
+  const kernel = createMemoryKernel();
+  const other = west();
+  const lagging = other.firstSync();
+  const node = await synced(await startTestNode({ kernel }), east(), other);
+  await node.receive(other.change([makeSlice("shop/cart", { ready: ["10.12.0.2"] })]));
+  const next = await startTestNode({ kernel });
+  next.connect();
+  await next.sync(east());
+  await next.receive(stateOf(2), ...lagging);
+  assert.deepEqual(await next.backends(VIP), ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.2"]);
+  assert.ok(next.counted.every((event) => event === "2:below-floor") && next.counted.length > 0);
+});
+
+test("a record that cannot be read is refused and counted; the others go on", async () => {
+  const own = east();
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
+  const broken = { ...makeSlice("shop/cart", { slice: "b" }), value: Buffer.from([0xff, 0xff]) };
+  await node.receive(own.change([broken, makeSlice("shop/cart", { ready: ["10.11.0.9"] })]));
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.9"]);
+  assert.deepEqual(
+    node.counted,
+    ["0:refused-record"].map((text) => text.replace("0:", "1:")),
+  );
+});
+
+test("a delete and a re-creation that arrive together end in the last word", async () => {
+  const own = east();
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
+  const slice = makeSlice("shop/cart", { ready: ["10.11.0.5"] });
+  await node.receive(own.change([], [slice]), own.change([slice]));
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.5"]);
+  await node.receive(own.change([slice]), own.change([], [slice]));
+  assert.deepEqual(await node.backends(VIP), []);
+});
+
+test("any order of messages of different sources reaches one state", async () => {
+  const script = (): ToAgent[][] => {
+    const [own, other] = [east("local"), west()];
+    const first = [
+      [stateOf(0), ...own.firstSync()],
+      [stateOf(2), ...other.firstSync()],
+    ];
+    first[0]?.push(
+      own.change([makeSlice("shop/cart", { ready: [] })]),
+      own.change([makeService("shop/pay", { ip: "10.96.0.12" }), makeSlice("shop/pay", { ready: ["10.11.0.4"] })]),
+      own.change([makeNode("n2", "172.18.0.2", "10.11.1.0/24")]),
+    );
+    first[1]?.push(
+      other.change([makeSlice("shop/cart", { ready: ["10.12.0.2"], node: "w1" })]),
+      other.change([makeNode("w1", "172.19.0.1", "10.12.0.0/24")]),
+    );
+    return first;
+  };
+  let expected: string[] | undefined;
+  for (let seed = 1; seed <= 40; seed++) {
+    const node = await startTestNode({ kernel: createMemoryKernel() });
+    node.connect();
+    const queues = script();
+    let random = seed;
+    while (queues.some((queue) => queue.length > 0)) {
+      random = (Math.imul(random, 1103515245) + 12345) >>> 0;
+      const queue = queues[(random >>> 16) & 1];
+      const message = queue?.shift();
+      if (message !== undefined) await node.receive(message);
+    }
+    const described = await node.describe();
+    expected ??= described;
+    assert.deepEqual(described, expected, `seed ${seed}`);
+  }
+  assert.ok(expected?.some((line) => line.includes("2:10.12.0.2")));
+});
+
+test("after a reboot the disk snapshot is served, stale, until the source is in sync", async () => {
+  const own = east();
+  const file = encodeSnapshot(0, own.position, own.table.records());
+  const node = await startTestNode({ kernel: createMemoryKernel(), snapshots: [decodeSnapshot(file)] });
+  assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
+  const hello = node.connect()?.message;
+  assert.deepEqual(hello?.$case === "hello" && hello.value.sources[0]?.have, own.position);
+  await node.receive(stateOf(0), own.change([makeSlice("shop/cart", { ready: ["10.11.0.3"] })]), own.mark());
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.3"]);
+  assert.equal(node.state.world.proven.has(1), true);
+});
+
+test("a disk snapshot is not used where the kernel has a floor", async () => {
+  const kernel = createMemoryKernel();
+  const own = east();
+  const file = encodeSnapshot(0, own.position, own.table.records());
+  await synced(await startTestNode({ kernel }), own);
+  const node = await startTestNode({ kernel });
+  await synced(node, own);
+  await node.receive(own.change([], [makeSlice("shop/cart", {})]));
+  const next = await startTestNode({ kernel, snapshots: [decodeSnapshot(file)] });
+  assert.deepEqual(await next.backends(VIP), []);
+});
+
+test("killed before any write on the way, the next agent ends where a fresh one would", async () => {
+  const expected = await (async () => {
+    const [own, other] = [east("local"), west()];
+    own.change([makeSlice("shop/cart", { ready: ["10.11.0.2", "10.11.0.3"] })]);
+    const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own, other);
+    return node.describe();
+  })();
+  let cuts = 0;
+  for (let cut = 0; ; cut++) {
+    const kernel = createMemoryKernel();
+    const [own, other] = [east("local"), west()];
+    const dying = await startTestNode({ kernel });
+    kernel.log.killBefore(cut);
+    let killed = false;
+    const messages = [own.firstSync(), other.firstSync()];
+    const change = own.change([makeSlice("shop/cart", { ready: ["10.11.0.2", "10.11.0.3"] })]);
+    dying.connect();
+    await dying.receive(stateOf(0), stateOf(2), ...messages.flat(), change).catch((error: unknown) => {
+      if (!(error instanceof Killed)) throw error;
+      killed = true;
+    });
+    const node = await startTestNode({ kernel });
+    assert.ok(((await node.backends(VIP)) ?? []).every((backend) => backend !== "stale"));
+    await synced(node, own, other);
+    assert.deepEqual(await node.describe(), expected, `cut before write ${cut}`);
+    cuts++;
+    if (!killed) break;
+  }
+  assert.ok(cuts > 20, String(cuts));
+});

@@ -1,0 +1,115 @@
+/**
+ * For tests: a whole node's state on a kernel in memory, fed with messages as a server would send them, looked at as a
+ * program would.
+ */
+import type { ClusterId, ClusterName } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { type Applied, type NodeConfig, SourceStatus, type ToAgent, type ToServer } from "@isthmus/proto";
+import type { DatapathPort } from "@isthmus/reconcile";
+import { createFakeClock, type FakeClock, type MemoryKernel, type RecordSource, settle } from "@isthmus/testing";
+import { describeKernel, frontendOf, selectable } from "./datapath/testbed.js";
+import { createNodeState, type NodeState } from "./node-state.js";
+import type { Snapshot } from "./sync/snapshot.js";
+
+export interface TestNode {
+  readonly state: NodeState;
+  readonly port: DatapathPort;
+  readonly clock: FakeClock;
+  readonly acks: readonly Applied[];
+  readonly sent: readonly ToServer[];
+  readonly counted: readonly string[];
+  readonly nodeConfigs: readonly NodeConfig[];
+  readonly failures: readonly unknown[];
+  /** Opens a stream; returns what Hello said. */
+  connect(): ToServer | undefined;
+  /** Takes messages and waits until the maps hold them. */
+  receive(...messages: readonly ToAgent[]): Promise<void>;
+  /** A source's whole first sync. */
+  sync(...sources: readonly RecordSource[]): Promise<void>;
+  /** Backends that a connect to `ip:80` can come to; undefined = no such frontend. */
+  backends(ip: string): Promise<readonly string[] | undefined>;
+  describe(): Promise<string[]>;
+}
+
+export interface TestNodeOptions {
+  readonly kernel: MemoryKernel;
+  readonly node?: string;
+  readonly snapshots?: readonly Snapshot[];
+}
+
+/** An agent of node n1 of cluster east (1). */
+export async function startTestNode(options: TestNodeOptions): Promise<TestNode> {
+  const port = options.kernel.open();
+  const clock = createFakeClock();
+  const acks: Applied[] = [];
+  const sent: ToServer[] = [];
+  const counted: string[] = [];
+  const nodeConfigs: NodeConfig[] = [];
+  const failures: unknown[] = [];
+  const state = await createNodeState(
+    { node: options.node ?? "n1", version: "test", cluster: "east" as ClusterName, clusterId: 1 as ClusterId },
+    {
+      port,
+      clock,
+      log: silentLogger,
+      snapshots: options.snapshots ?? [],
+      applied: (done) => void acks.push(...done),
+      nodeConfig: (config) => void nodeConfigs.push(config),
+      routes: () => undefined,
+      count: (clusterId, event) => void counted.push(`${clusterId}:${event}`),
+      refusedRecord: (clusterId) => void counted.push(`${clusterId}:refused-record`),
+      failed: (error) => void failures.push(error),
+      signal: new AbortController().signal,
+    },
+  );
+  await quiet();
+
+  async function quiet(): Promise<void> {
+    await settle();
+    await state.applier.idle();
+    await state.datapath.settled();
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async function receive(...messages: readonly ToAgent[]): Promise<void> {
+    for (const message of messages) {
+      for (const effect of state.core.step({ is: "message", message })) {
+        if (effect.is === "send") sent.push(effect.message);
+        else if (effect.is === "leave") counted.push(`leave:${effect.reason}`);
+        else state.perform(effect);
+      }
+    }
+    await quiet();
+  }
+
+  return {
+    state,
+    port,
+    clock,
+    acks,
+    sent,
+    counted,
+    nodeConfigs,
+    failures,
+    connect() {
+      const [hello] = state.core.step({ is: "opened" });
+      return hello?.is === "send" ? hello.message : undefined;
+    },
+    receive,
+    async sync(...sources) {
+      for (const source of sources) await receive(stateOf(source.clusterId), ...source.firstSync());
+    },
+    async backends(ip) {
+      const found = await selectable(port, frontendOf(ip));
+      return found?.map(({ backend }) => backend).sort();
+    },
+    describe: () => describeKernel(port),
+  };
+}
+
+const NAMES: Readonly<Record<number, string>> = { 0: "east", 2: "west", 3: "north" };
+
+export function stateOf(clusterId: number, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
+  const cluster = NAMES[clusterId] ?? `c${clusterId}`;
+  return { message: { $case: "sourceState", value: { clusterId, cluster, status, behind: false, hops: [] } } };
+}
