@@ -1,17 +1,4 @@
-import { withContexts } from "../../access/context.js";
-import { readKubeconfig } from "../../access/kubeconfig.js";
-import { type Command, type Input, KUBECONFIG } from "../../cli/command.js";
-import { type ExitCode, usageError } from "../../cli/exit.js";
-import type { Io } from "../../cli/io.js";
-import { outputFormat } from "../../cli/parse.js";
-import { VERSION } from "../../cli/version.js";
-import { type Connected, connectClusters } from "../../connect/connect.js";
-import { changesTable, manifests } from "../../connect/report.js";
-import { readStoreFile } from "../../connect/store-file.js";
-import { findingsText } from "../../output/findings.js";
-import { json } from "../../output/json.js";
-
-const PATIENCE_MS = 10_000;
+import { type Command, KUBECONFIG } from "../../cli/command.js";
 
 export const connect: Command = {
   path: ["connect"],
@@ -39,51 +26,6 @@ export const connect: Command = {
     { says: "See what would be written, as manifests", command: "mesh connect east west --dry-run -o yaml" },
     { says: "Add a third cluster later", command: "mesh connect east west north --store prod-store.json" },
   ],
-  run,
+  // Loaded when it runs: help needs none of it.
+  run: async (input, io) => (await import("./run-connect.js")).run(input, io),
 };
-
-async function run(input: Input, io: Io): Promise<ExitCode> {
-  const format = outputFormat(input.value("output"), ["table", "json", "yaml"]);
-  const names = [...new Set(input.args)];
-  if (names.length < 2)
-    throw usageError("Cannot connect fewer than two clusters: name their contexts, as in: mesh connect east west");
-  const path = input.value("store") ?? io.env["MESH_STORE"];
-  if (path === undefined) throw usageError("Cannot connect without a store: name its file with --store or MESH_STORE");
-  const config = readKubeconfig(input.value("kubeconfig"), io.env);
-  const file = await readStoreFile(path);
-  const connected = await withContexts(config, names, (contexts) =>
-    connectClusters(contexts, file, {
-      patienceMs: PATIENCE_MS,
-      dryRun: input.flag("dry-run"),
-      cliVersion: VERSION,
-      onFindings: (findings) => io.err(findingsText(findings, io)),
-    }),
-  );
-  answer(connected, format, io);
-  return talk(connected, names, io);
-}
-
-function answer({ result, steps }: Connected, format: "table" | "json" | "yaml", io: Io): void {
-  if (format === "json") io.out(json(result));
-  else if (format === "yaml") io.out(manifests(steps));
-  else if (result.changes.length > 0) io.out(changesTable(result.changes));
-}
-
-function talk({ result, failure }: Connected, names: readonly string[], io: Io): ExitCode {
-  const failed = result.findings.filter(({ status }) => status === "fail").length;
-  if (failed > 0) {
-    io.err(`Nothing was written: ${failed} finding${failed === 1 ? "" : "s"} must be resolved first\n`);
-    return 1;
-  }
-  if (failure !== undefined) {
-    const done = result.changes.filter(({ action }) => action !== "keep").length;
-    io.err(
-      `${failure.message}\nStopped after ${done} change${done === 1 ? "" : "s"}; nothing is lost, run the same command again to continue\n`,
-    );
-    return 1;
-  }
-  if (result.dryRun) io.err(result.connected ? "Nothing would change\n" : "Nothing was written (--dry-run)\n");
-  else if (result.changed) io.err(`Connected ${names.join(", ")}. Next: mesh status --wait\n`);
-  else io.err("Nothing to change: these clusters are connected already\n");
-  return 0;
-}
