@@ -14,7 +14,7 @@
 
 struct ring {
   napi_env env;
-  napi_ref callback;
+  napi_ref callback, self;  // held while it listens
   napi_async_context context;
   uv_poll_t *poll;      // freed by its close callback
   unsigned long *taken;   // consumer position, ours to write
@@ -37,6 +37,7 @@ static void release(struct ring *ring) {
     ring->poll = NULL;
   }
   if (ring->callback) napi_delete_reference(ring->env, ring->callback);
+  if (ring->self) napi_delete_reference(ring->env, ring->self);
   if (ring->context) napi_async_destroy(ring->env, ring->context);
   munmap(ring->taken, ring->page);
   munmap(ring->given, ring->page + 2 * ring->size);
@@ -51,13 +52,12 @@ static void finalize(napi_env env, void *data, void *hint) {
   free(data);
 }
 
-static struct ring *unwrap(napi_env env, napi_callback_info info, size_t count, napi_value *args) {
+static struct ring *unwrap(napi_env env, napi_callback_info info, size_t count, napi_value *args, napi_value *self) {
   struct ring *ring = NULL;
   bool ours = false;
-  napi_value self;
-  if (!get_args(env, info, count, args, &self) ||
-      napi_check_object_type_tag(env, self, &RING_TAG, &ours) != napi_ok || !ours ||
-      napi_unwrap(env, self, (void **)&ring) != napi_ok) {
+  if (!get_args(env, info, count, args, self) ||
+      napi_check_object_type_tag(env, *self, &RING_TAG, &ours) != napi_ok || !ours ||
+      napi_unwrap(env, *self, (void **)&ring) != napi_ok) {
     napi_failed(env);
     return NULL;
   }
@@ -77,12 +77,12 @@ static int64_t record(const struct ring *ring, unsigned long position, bool *dis
 // drain(most) -> at most so many bytes: u32 length, u32 0, the record padded to 8, and so on. At least one record
 // when there is any, even if it is longer.
 static napi_value ring_drain(napi_env env, napi_callback_info info) {
-  napi_value args[1], result;
+  napi_value args[1], self, result;
   uint32_t most;
   bool discard;
   int64_t length;
   void *out;
-  struct ring *ring = unwrap(env, info, 1, args);
+  struct ring *ring = unwrap(env, info, 1, args, &self);
   if (!ring) return NULL;
   if (!get_u32(env, args[0], &most)) return napi_failed(env);
   unsigned long start = *ring->taken, end = start, given = __atomic_load_n(ring->given, __ATOMIC_ACQUIRE);
@@ -116,18 +116,23 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
   napi_open_handle_scope(env, &scope);
   napi_get_global(env, &global);
   napi_get_reference_value(env, ring->callback, &callback);
-  napi_make_callback(env, ring->context, global, callback, 0, NULL, NULL);
+  if (napi_make_callback(env, ring->context, global, callback, 0, NULL, NULL) == napi_pending_exception) {
+    napi_value thrown;
+    napi_get_and_clear_last_exception(env, &thrown);
+    napi_fatal_exception(env, thrown);  // as any other uncaught one
+  }
   napi_close_handle_scope(env, scope);
 }
 
 // listen(callback): called while there is something to drain. Keeps the process alive until close().
 static napi_value ring_listen(napi_env env, napi_callback_info info) {
-  napi_value args[1], name;
+  napi_value args[1], self, name;
   uv_loop_t *loop;
-  struct ring *ring = unwrap(env, info, 1, args);
+  struct ring *ring = unwrap(env, info, 1, args, &self);
   if (!ring) return NULL;
   if (ring->poll) return throw_errno(env, EALREADY, "listen twice to a ring buffer", NULL);
   NAPI(napi_create_reference(env, args[0], 1, &ring->callback));
+  NAPI(napi_create_reference(env, self, 1, &ring->self));
   NAPI(napi_create_string_utf8(env, "mesh-ring", NAPI_AUTO_LENGTH, &name));
   NAPI(napi_async_init(env, NULL, name, &ring->context));
   NAPI(napi_get_uv_event_loop(env, &loop));
@@ -144,7 +149,8 @@ static napi_value ring_listen(napi_env env, napi_callback_info info) {
 }
 
 static napi_value ring_close(napi_env env, napi_callback_info info) {
-  struct ring *ring = unwrap(env, info, 0, NULL);
+  napi_value self;
+  struct ring *ring = unwrap(env, info, 0, NULL, &self);
   if (ring) release(ring);
   return NULL;
 }
@@ -189,8 +195,7 @@ static napi_value open_ring(napi_env env, napi_callback_info info) {
   }
   ring->given = rest;
   ring->data = (char *)rest + ring->page;
-  napi_value object = wrap(env, ring);
-  return object;
+  return wrap(env, ring);
 }
 
 bool ring_init(napi_env env, napi_value exports) { return set_function(env, exports, "openRing", open_ring); }

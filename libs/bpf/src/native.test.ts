@@ -1,9 +1,12 @@
 /** The addon: sizes, errors, mapped words, batches, ring buffer, locks. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createMappedArray } from "./array-map.js";
 import { detailOf, errnoOf } from "./errors.js";
 import { createGracePeriod } from "./grace.js";
@@ -12,19 +15,23 @@ import { MapFlag, MapType, UpdateFlag } from "./kernel-constants.js";
 import { type Fd, native } from "./native.js";
 import { loadTestObject, OBJECTS } from "./testing/objects.js";
 
-function makeMap(
-  t: TestContext,
-  given: { type?: number; keySize?: number; valueSize?: number; maxEntries?: number; flags?: number } = {},
-): Fd {
-  const map = native().mapCreate({
+type Given = Partial<Parameters<ReturnType<typeof native>["mapCreate"]>[0]>;
+
+/** A hash of 16 entries, 4 -> 8 bytes, unless told otherwise. */
+function createMap(given: Given = {}): Fd {
+  const usual = {
     type: MapType.Hash,
     keySize: 4,
     valueSize: 8,
     maxEntries: 16,
     flags: MapFlag.None,
     name: "mesh_test",
-    ...given,
-  });
+  };
+  return native().mapCreate({ ...usual, ...given });
+}
+
+function makeMap(t: TestContext, given: Given = {}): Fd {
+  const map = createMap(given);
   t.after(() => map.close());
   return map;
 }
@@ -64,17 +71,24 @@ test("a failed call is an error with the errno's name", (t) => {
 });
 
 test("a closed handle is refused, and closing twice is no harm", () => {
-  const map = native().mapCreate({
-    type: MapType.Hash,
-    keySize: 4,
-    valueSize: 8,
-    maxEntries: 1,
-    flags: 0,
-    name: "mesh_test",
-  });
+  const map = createMap();
   map.close();
   map.close();
   assert.throws(() => native().mapInfo(map), { code: "EBADF" });
+});
+
+test("handles that nobody holds are closed by the garbage collector", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const open = () => readdirSync("/proc/self/fd").length;
+  const before = open();
+  for (let i = 0; i < 200; i++) createMap({ type: MapType.Array, flags: MapFlag.Mappable });
+  assert.ok(open() >= before + 100);
+  for (let round = 0; open() > before + 10; round++) {
+    assert.ok(round < 100, `${open() - before} handles are still open`);
+    collect();
+    await setImmediate();
+  }
 });
 
 test("one entry: insert, read, delete", (t) => {
