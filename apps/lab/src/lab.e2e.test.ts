@@ -62,6 +62,10 @@ test("up of a lab that is up answers at once with the same lab", async () => {
   assert.deepEqual(again.plan, lab.plan);
 });
 
+test("up with another shape says how to get there", async () => {
+  await assert.rejects(upLab({ name: NAME, clusters: ["north"] }), /is up with clusters east,west of 1 nodes/);
+});
+
 test("ps names every process with its pid", async () => {
   const rows: { role: string; pid: number }[] = JSON.parse(
     (await run("node", [MAIN, "ps", "--name", NAME, "-o", "json"])).stdout,
