@@ -1,0 +1,94 @@
+/**
+ * How fast this agent is, measured through its own path: encoded message, core, merge, plan, maps.
+ *
+ * In: any kernel port (bench/ brings real maps). Out: milliseconds. Used by `make bench`; asserts nothing.
+ */
+import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { SourceStatus, ToAgent } from "@isthmus/proto";
+import type { DatapathPort } from "@isthmus/reconcile";
+import { createNodeState, type NodeState } from "./node-state.js";
+
+/** Times of one first load. */
+export interface FirstLoad {
+  /** Opening: read the maps, adopt. */
+  readonly adoptMs: number;
+  /** From all records in memory to all maps written: decode, merge, plan, write. */
+  readonly wholeMs: number;
+  /** Of which: from the merged table to all maps written. */
+  readonly mapsMs: number;
+}
+
+export interface MeasuredNode {
+  readonly state: NodeState;
+  readonly load: FirstLoad;
+  /** Applies one encoded `ToAgent` message; milliseconds until the maps hold it. */
+  apply(message: Uint8Array): Promise<number>;
+  stop(): void;
+}
+
+/** Starts an agent on a kernel and loads the own cluster's records. `messages`: its first sync, encoded. */
+export async function measureNode(port: DatapathPort, messages: readonly Uint8Array[]): Promise<MeasuredNode> {
+  const stop = new AbortController();
+  const started = performance.now();
+  const state = await createNodeState(
+    { node: "bench", version: "bench", cluster: "east" as ClusterName, clusterId: 1 as ClusterId },
+    {
+      port,
+      clock: systemClock,
+      log: silentLogger,
+      snapshots: [],
+      applied: () => undefined,
+      nodeConfig: () => undefined,
+      routes: () => undefined,
+      count: () => undefined,
+      refusedRecord: () => undefined,
+      failed: (error) => {
+        throw error;
+      },
+      signal: stop.signal,
+    },
+  );
+  const adoptMs = performance.now() - started;
+
+  function feed(message: Uint8Array): void {
+    for (const effect of state.core.step({ is: "message", message: ToAgent.decode(message) })) state.perform(effect);
+  }
+
+  const cluster = "east";
+  const status = SourceStatus.SOURCE_STATUS_LIVE;
+  const value = { clusterId: 0, cluster, status, behind: false, hops: [] };
+  feed(ToAgent.encode({ message: { $case: "sourceState", value } }).finish());
+  const merged = timeMerge(state);
+  for (const message of messages) feed(message);
+  const began = performance.now();
+  await state.applier.idle();
+  const wholeMs = performance.now() - began;
+  return {
+    state,
+    load: { adoptMs, wholeMs, mapsMs: wholeMs - merged.ms },
+    async apply(message) {
+      const at = performance.now();
+      feed(message);
+      await state.applier.idle();
+      return performance.now() - at;
+    },
+    stop: () => stop.abort(),
+  };
+}
+
+/** Time spent in the world (records to planned frontends). */
+function timeMerge({ world }: NodeState): { readonly ms: number } {
+  const spent = { ms: 0 };
+  const { take, flush } = world;
+  const timed =
+    <A extends readonly unknown[], R>(work: (...args: A) => R) =>
+    (...args: A): R => {
+      const began = performance.now();
+      const result = work(...args);
+      spent.ms += performance.now() - began;
+      return result;
+    };
+  Object.assign(world, { take: timed(take), flush: timed(flush) });
+  return spent;
+}
