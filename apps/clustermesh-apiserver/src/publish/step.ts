@@ -390,8 +390,16 @@ function onTick(state: PublisherState, { now, wallMicros }: Event<"tick">): Publ
     case "Standby":
       return [{ type: "read-head" }];
     default:
-      return pump(state, now, wallMicros);
+      return pumpOrWait(state, now, wallMicros);
   }
+}
+
+/** A timer may fire a little early: the beat is then still to come, and somebody must wake us for it. */
+function pumpOrWait(state: PublisherState, now: number, wallMicros: number): PublisherEffect[] {
+  const effects = pump(state, now, wallMicros);
+  const { phase } = state;
+  if (effects.length > 0 || phase.status !== "Live" || phase.flight !== undefined) return effects;
+  return [{ type: "wake", ms: Math.max(1, Math.ceil(phase.beatAt - now)) }];
 }
 
 // ---- small parts -------------------------------------------------------------------------------------------------
