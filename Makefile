@@ -4,12 +4,12 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs unit e2e down
+.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit e2e down
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
 	@echo 'make test      everything CI runs: make check unit e2e'
-	@echo 'make check     format lint types layers docs generated bpf c-programs'
+	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
 	@echo 'make generate  code from proto/ and from the headers of bpf/'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
@@ -30,13 +30,16 @@ down:
 
 test: setup check unit e2e
 
-check: format lint types layers docs generated bpf c-programs
+check: format lint shell types layers docs generated bpf c-programs
 
 format:
 	$(BIN)/biome format .
 
 lint:
 	$(BIN)/biome lint --error-on-warnings .
+
+shell:
+	shellcheck $(wildcard apps/lab/native/*.sh deploy/kind/*.sh)
 
 types:
 	$(BIN)/tsc -b

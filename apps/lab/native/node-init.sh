@@ -17,7 +17,9 @@ mount --bind /sys/fs/bpf "$dir/keep"
 mount --bind "$bin" "$dir/keep-bin"
 mount --bind "$(dirname "$reaper")" "$dir/keep-reaper"
 mount -t sysfs sysfs /sys
-[ "${1#*|}" = "2|" ] && [ $# = 1 ] || mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
+only_v2=
+if [ $# = 1 ] && [ "${1#*|}" = "2|" ]; then only_v2=yes; fi
+[ -n "$only_v2" ] || mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
 for hierarchy in "$@"; do
 	target=${hierarchy%%|*} rest=${hierarchy#*|}
 	mkdir -p "$target"
@@ -27,7 +29,7 @@ for hierarchy in "$@"; do
 	esac
 done
 # A host with v2 only: a group that hands controllers down may hold no process itself.
-if [ $# = 1 ] && [ "${1#*|}" = "2|" ]; then
+if [ -n "$only_v2" ]; then
 	mkdir -p "${1%%|*}/init"
 	echo 0 >"${1%%|*}/init/cgroup.procs"
 fi
