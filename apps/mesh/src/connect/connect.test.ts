@@ -169,6 +169,16 @@ test("the wiped store's users come back by running it again", async () => {
   assert.equal(ran.out.match(/created/g)?.length, 2);
 });
 
+test("a store that is full is refused before anything is written", async () => {
+  const { maintenance } = owner.transport;
+  const { member_id } = (await maintenance.status()).header;
+  await maintenance.alarm({ action: "Activate", memberID: member_id, alarm: "Nospace" });
+  const ran = await mesh("connect", "east", "west");
+  assert.equal(ran.code, 1);
+  assert.match(ran.err, /the store is full and refuses writes \(alarm NOSPACE\)/);
+  await maintenance.alarm({ action: "Deactivate", memberID: member_id, alarm: "Nospace" });
+});
+
 test("a store that lets anyone write is refused", async () => {
   await etcd.wipe();
   const ran = await mesh("connect", "east", "west");

@@ -43,18 +43,23 @@ function cluster(name: string, id: number, { facts, spec, status }: Changes = {}
   };
 }
 
-const STORE: StoreFacts = { endpoints: [{ endpoint: ENDPOINT }], auth: { enabled: true }, claims: new Map() };
+const STORE: StoreFacts = {
+  endpoints: [{ endpoint: ENDPOINT }],
+  auth: { enabled: true },
+  alarms: [],
+  claims: new Map(),
+};
 
 const check = (clusters: readonly ClusterFacts[], store: Partial<StoreFacts> = {}) =>
   preflight({ clusters, store: { ...STORE, ...store }, cliVersion: "0.1.0" });
 const problems = (...args: Parameters<typeof check>) =>
   check(...args)
-    .filter(({ status }) => status !== "ok")
+    .filter(({ status, subject }) => status !== "ok" && subject !== "limits")
     .map(({ status, subject, message }) => `${status} ${subject}: ${message}`);
 
 test("two clusters that fit", () => {
   const findings = check([cluster("east", 1), cluster("west", 2)]);
-  assert.ok(findings.every(({ status }) => status === "ok"));
+  assert.ok(findings.every(({ status, subject }) => status === "ok" || subject === "limits"));
   golden("connect-preflight-ok", findingsText(findings, { color: false }));
 });
 
@@ -137,7 +142,12 @@ test("one of several store members down is told and does not stop", () => {
   const found = problems([cluster("east", 1), cluster("west", 2)], {
     endpoints: [{ endpoint: "https://a:1", problem: "refused" }, { endpoint: ENDPOINT }],
   });
-  assert.deepEqual(found, ["unknown from here: https://a:1: refused"]);
+  assert.deepEqual(found, ["warning from here: https://a:1: refused"]);
+});
+
+test("a full store is refused before it refuses", () => {
+  const found = problems([cluster("east", 1), cluster("west", 2)], { alarms: ["Nospace"] });
+  assert.deepEqual(found, ["fail space: the store is full and refuses writes (alarm NOSPACE)"]);
 });
 
 test("versions: one minor apart is fine, two are not, a missing one cannot be told", () => {

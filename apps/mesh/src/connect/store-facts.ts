@@ -10,6 +10,8 @@ export interface StoreFacts {
   readonly endpoints: readonly { readonly endpoint: string; readonly problem?: string }[];
   /** Whether the store checks who writes. */
   readonly auth: { readonly enabled: boolean } | Unknown;
+  /** Names of raised alarms, as in `Nospace`. */
+  readonly alarms: readonly string[] | Unknown;
   /** Cluster id → who claimed it. */
   readonly claims: ReadonlyMap<number, { readonly name: string; readonly uid: string }> | Unknown;
 }
@@ -27,11 +29,12 @@ export async function gatherStore(file: StoreFile): Promise<StoreFacts> {
   const alive = endpoints.filter(({ problem }) => problem === undefined).map(({ endpoint }) => endpoint);
   if (alive.length === 0) {
     const nobody = { unknown: "no endpoint of the store answers" };
-    return { endpoints, auth: nobody, claims: nobody };
+    return { endpoints, auth: nobody, alarms: nobody, claims: nobody };
   }
   return using(openStore(file, alive), async (store) => ({
     endpoints,
     auth: await authEnabled(store).then((enabled) => ({ enabled }), unknown),
+    alarms: await readAlarms(store).catch(unknown),
     claims: await readClaims(store).catch(unknown),
   }));
 }
@@ -39,6 +42,11 @@ export async function gatherStore(file: StoreFile): Promise<StoreFacts> {
 async function reach(file: StoreFile, endpoint: string): Promise<StoreFacts["endpoints"][number]> {
   const answer = await using(openStore(file, [endpoint]), (store) => store.get(CLAIMS).catch(unknown));
   return "unknown" in answer ? { endpoint, problem: answer.unknown } : { endpoint };
+}
+
+async function readAlarms(store: Store): Promise<string[]> {
+  const answer = await store.transport.maintenance.alarm({ action: "Get" });
+  return (answer.alarms ?? []).map(({ alarm }) => alarm);
 }
 
 async function readClaims(store: Store): Promise<Map<number, { name: string; uid: string }>> {

@@ -4,8 +4,8 @@ import type { Io } from "../cli/io.js";
 export interface Finding {
   /** Group: "clusters", "store", … */
   readonly group: string;
-  /** unknown: it cannot be told, and why is in the message. */
-  readonly status: "ok" | "fail" | "unknown";
+  /** warning: told, but nothing stands still for it. unknown: it cannot be told, and why is in the message. */
+  readonly status: "ok" | "warning" | "fail" | "unknown";
   /** What it is about: a cluster, an endpoint, a pair. */
   readonly subject: string;
   readonly message: string;
@@ -13,8 +13,8 @@ export interface Finding {
   readonly fix?: string;
 }
 
-const WORDS = { ok: "ok", fail: "fail", unknown: "cannot tell" } as const;
-const COLORS = { ok: "\u001b[32m", fail: "\u001b[31m", unknown: "\u001b[33m" } as const;
+const WORDS = { ok: "ok", warning: "warning", fail: "fail", unknown: "cannot tell" } as const;
+const COLORS = { ok: "\u001b[32m", warning: "\u001b[33m", fail: "\u001b[31m", unknown: "\u001b[33m" } as const;
 const WIDTH = 11;
 
 export function findingsText(findings: readonly Finding[], { color }: Pick<Io, "color">): string {

@@ -83,6 +83,24 @@ test("an apiserver that cannot be asked, a missing peer object, and no agent are
   golden("status-broken", text([silent, lonely]));
 });
 
+test("refused records, clocks and full maps are warnings: seen, and no failure", () => {
+  const west = view("west", (report) => {
+    Object.assign(report.sources[0] ?? {}, {
+      skewMs: -4300,
+      refused: [
+        {
+          reason: "address-outside-cidr",
+          count: 2,
+          example: "slices/shop/cart/cart-a: 10.99.0.1 is outside 10.11.0.0/16",
+        },
+      ],
+    });
+    Object.assign(report.agents[0] ?? {}, { maps: [{ map: "mesh_backends_v1", used: 3900, capacity: 4096 }] });
+  });
+  assert.equal(assess([view("east"), west]).ok, true);
+  golden("status-warnings", text([view("east"), west]));
+});
+
 test("positions in different stores are not compared", () => {
   const west = view("west", (report) => Object.assign(report.sources[0] ?? {}, { storeId: Buffer.alloc(16, 7) }));
   const read = assess([view("east"), west]).hops.find(({ to, hop }) => to === "west" && hop === "read");

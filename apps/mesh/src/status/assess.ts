@@ -2,6 +2,7 @@
 import type { Finding } from "../output/findings.js";
 import type { ClusterView } from "./collect.js";
 import { type Hop, hopsOf } from "./hops.js";
+import { warnings } from "./warnings.js";
 
 export interface MeshStatus {
   /** Every hop of every pair is fresh and in sync. */
@@ -21,8 +22,9 @@ export interface MeshStatus {
 
 export function assess(views: readonly ClusterView[]): MeshStatus {
   const hops = views.flatMap((view) => hopsOf(view, views));
-  const findings = [...unasked(views), ...strangers(views), ...hops.flatMap(broken)];
-  return { ok: findings.length === 0 && views.length > 0, clusters: views.map(summary), hops, findings };
+  const broke = [...unasked(views), ...strangers(views), ...hops.flatMap(broken)];
+  const findings = [...broke, ...warnings(views, hops)];
+  return { ok: broke.length === 0 && views.length > 0, clusters: views.map(summary), hops, findings };
 }
 
 function summary({ context, cluster, id, report }: ClusterView): MeshStatus["clusters"][number] {

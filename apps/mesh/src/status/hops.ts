@@ -7,7 +7,7 @@
  *
  * A hop is ok when it is fresh *and* in sync; "connected" alone is not asked.
  */
-import type { AgentReport, AgentSource, SourceReport, StatusResponse } from "@isthmus/proto";
+import type { AgentReport, AgentSource, RefusedCount, SourceReport, StatusResponse } from "@isthmus/proto";
 import { age, hex } from "../output/units.js";
 import type { ClusterView } from "./collect.js";
 
@@ -33,6 +33,10 @@ export interface Hop {
   /** What is wrong, one sentence; absent when ok. */
   readonly problem?: string;
   readonly nodes?: readonly NodeHop[];
+  /** Of a read: what was refused of the peer's records, repairs made, and how far its clock is from ours. */
+  readonly refused?: readonly RefusedCount[];
+  readonly repairs?: number;
+  readonly skewMs?: number;
 }
 
 export interface NodeHop {
@@ -97,6 +101,9 @@ function readHop(
     storeId: hex(source.storeId),
     position: source.revision,
     lag: revisionsBehind(source, all.find(({ cluster }) => cluster === peer.name)?.report),
+    refused: source.refused,
+    repairs: source.repairs,
+    skewMs: source.skewMs,
     ...verdict(problem),
   };
 }

@@ -6,7 +6,7 @@ import type { StoreFacts } from "../store-facts.js";
 const GROUP = "store";
 
 export function checkStore(clusters: readonly ClusterFacts[], store: StoreFacts): readonly Finding[] {
-  return [...fromHere(store), ...clusters.flatMap(fromCluster), ...auth(store)];
+  return [...fromHere(store), ...clusters.flatMap(fromCluster), ...auth(store), ...space(store)];
 }
 
 function fromHere({ endpoints }: StoreFacts): Finding[] {
@@ -17,7 +17,7 @@ function fromHere({ endpoints }: StoreFacts): Finding[] {
   // One of several members down is what a store is made for; it is still told.
   return dead.map(({ endpoint, problem }) => ({
     group: GROUP,
-    status: alive === 0 ? "fail" : "unknown",
+    status: alive === 0 ? "fail" : "warning",
     subject: "from here",
     message: `${endpoint}: ${problem}`,
     fix: "check the address and the credentials in the store file, and that etcd runs",
@@ -33,7 +33,7 @@ function fromCluster({ context, unreachable, cluster, store }: ClusterFacts): Fi
   if (dead.length === 0) return [{ group: GROUP, status: "ok", subject, message: reached(alive, store.length) }];
   return dead.map(({ endpoint, message }) => ({
     group: GROUP,
-    status: alive === 0 ? "fail" : "unknown",
+    status: alive === 0 ? "fail" : "warning",
     subject,
     message: `${endpoint}: ${message}`,
     fix: `open the way from the nodes of "${cluster.metadata.name}" to ${endpoint}`,
@@ -50,6 +50,32 @@ function auth({ auth: state }: StoreFacts): Finding[] {
       subject: "users",
       message: "the store lets anyone write: authentication is off",
       fix: "as its owner: etcdctl user add root --no-password && etcdctl user grant-role root root && etcdctl auth enable",
+    },
+  ];
+}
+
+/** A full store refuses every write. How full it may get and how it is compacted, only its own flags say. */
+function space({ alarms }: StoreFacts): Finding[] {
+  if (isUnknown(alarms)) return [{ group: GROUP, status: "unknown", subject: "space", message: alarms.unknown }];
+  if (alarms.some((alarm) => /nospace/i.test(alarm))) {
+    return [
+      {
+        group: GROUP,
+        status: "fail",
+        subject: "space",
+        message: "the store is full and refuses writes (alarm NOSPACE)",
+        fix: "compact and defragment it, then: etcdctl alarm disarm",
+      },
+    ];
+  }
+  return [
+    { group: GROUP, status: "ok", subject: "space", message: "no alarm" },
+    {
+      group: GROUP,
+      status: "unknown",
+      subject: "limits",
+      message: "etcd does not tell its flags --quota-backend-bytes and --auto-compaction-retention",
+      fix: "look at how it is started; without compaction it fills up",
     },
   ];
 }

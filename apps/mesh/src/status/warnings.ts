@@ -1,0 +1,45 @@
+/** What does not stand in the way of being in sync and still wants to be seen. */
+import type { Finding } from "../output/findings.js";
+import { age } from "../output/units.js";
+import type { ClusterView } from "./collect.js";
+import type { Hop } from "./hops.js";
+
+const SKEW_MS = 2_000;
+const FULL = 0.9;
+
+export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): Finding[] {
+  return [...hops.flatMap(refusals), ...hops.flatMap(skew), ...views.flatMap(fullMaps)];
+}
+
+/** Each reason once, with one example. */
+function refusals({ from, to, refused = [] }: Hop): Finding[] {
+  return refused.map(({ reason, count, example }) => ({
+    group: "records",
+    status: "warning",
+    subject: `${from} → ${to}`,
+    message: `${count} refused (${reason}): ${example}`,
+    fix: `compare MeshPeer "${from}" in "${to}" with what "${from}" is; mesh connect writes it anew`,
+  }));
+}
+
+function skew({ from, to, skewMs = 0 }: Hop): Finding[] {
+  if (Math.abs(skewMs) < SKEW_MS) return [];
+  const message = `the clocks differ by at least ${age(Math.abs(skewMs))}`;
+  return [
+    { group: "clocks", status: "warning", subject: `${from} → ${to}`, message, fix: "let both keep time by NTP" },
+  ];
+}
+
+/** A full map refuses new entries; told before it comes to that. */
+function fullMaps({ cluster, report }: ClusterView): Finding[] {
+  return (report?.agents ?? []).flatMap(({ node, maps }) =>
+    maps
+      .filter(({ used, capacity }) => capacity > 0 && used / capacity >= FULL)
+      .map(({ map, used, capacity }) => ({
+        group: "maps",
+        status: "warning" as const,
+        subject: `${cluster} ${node}`,
+        message: `${map} holds ${used} of ${capacity} entries`,
+      })),
+  );
+}
