@@ -3,6 +3,7 @@
 // all of them alike.
 //
 //   load serve PORT COUNT              accepts and closes on COUNT ports
+//   load hooks CGROUP POD VIP COUNT    ns of connect() again and getpeername() on UDP sockets, port 80, outside of and in the cgroup
 //   load run SPEC ROUNDS PER_ROUND     a SPEC is sides joined by ",": NAME;CGROUP or -;FIRST_ADDRESS;ADDRESSES;FIRST_PORT;PORTS
 //
 // Each side is a process (in its cgroup); a token goes round, for BLOCK connections at a time. Prints a line a round and
@@ -146,8 +147,42 @@ static int run(char *spec, int rounds, int per_round) {
   return failed;
 }
 
+// Mean nanoseconds of connect() again, and of getpeername(), on one UDP socket.
+static void hook_times(const char *name, const char *address, int count) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(address), .sin_port = htons(80)}, from;
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  uint64_t start = now();
+  for (int i = 0; i < count; i++)
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to))) die(name);
+  uint64_t middle = now();
+  for (int i = 0; i < count; i++) {
+    socklen_t size = sizeof(from);
+    if (getpeername(fd, (struct sockaddr *)&from, &size)) die(name);
+  }
+  uint64_t end = now();
+  printf("%s %.1f %.1f\n", name, (double)(middle - start) / count, (double)(end - middle) / count);
+  fflush(stdout);
+  close(fd);
+}
+
+static int hooks(const char *cgroup, const char *pod, const char *vip, int count) {
+  for (int round = 0; round < 15; round++)
+    for (int inside = 0; inside < 2; inside++) {
+      int status;
+      if (!fork()) {
+        if (inside) enter(cgroup);
+        hook_times(inside ? "pass" : "none", pod, count);
+        if (inside) hook_times("service", vip, count);
+        _exit(0);
+      }
+      if (wait(&status) < 0 || status) return 1;
+    }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   if (argc == 4 && !strcmp(argv[1], "serve")) serve(atoi(argv[2]), atoi(argv[3]));
+  if (argc == 6 && !strcmp(argv[1], "hooks")) return hooks(argv[2], argv[3], argv[4], atoi(argv[5]));
   if (argc == 5 && !strcmp(argv[1], "run")) return run(argv[2], atoi(argv[3]), atoi(argv[4]));
   fprintf(stderr, "Usage: load serve PORT COUNT | load run SPEC ROUNDS PER_ROUND\n");
   return 2;

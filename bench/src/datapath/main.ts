@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Datapath, openDatapath } from "@isthmus/bpf";
 import { OBJECTS } from "@isthmus/bpf/testing";
 import { type ConnectFigures, measureConnect } from "./connect.js";
+import { type HookFigures, measureHooks } from "./hooks.js";
 import { checkMachine, makeRig, type Rig } from "./rig.js";
 import { measureSelect, type SelectFigures } from "./select.js";
 import { BACKENDS, changeEndpoint, type WriteTimes, writeServices } from "./services.js";
@@ -20,6 +21,7 @@ export interface DatapathFigures {
   readonly connect: readonly ConnectFigures[];
   /** p50 with 10,000 services over p50 with 10, each relative to direct. */
   readonly growth: number;
+  readonly hooks: HookFigures;
   readonly select: SelectFigures;
   readonly writes: WriteTimes;
   readonly change: { readonly p50Us: number; readonly p99Us: number };
@@ -44,6 +46,7 @@ async function measure(rig: Rig, name: string): Promise<DatapathFigures> {
   const connect: ConnectFigures[] = [];
   let last: Awaited<ReturnType<typeof measureWrites>> | undefined;
   let verified: Record<string, number> = {};
+  let hooks: HookFigures | undefined;
   for (const services of SIZES) {
     const datapath = await openDatapath({
       bpffs: join("/sys/fs/bpf", name),
@@ -54,14 +57,15 @@ async function measure(rig: Rig, name: string): Promise<DatapathFigures> {
     try {
       last = await measureWrites(datapath, services);
       connect.push(await measureConnect(rig, datapath, services, ROUNDS, PER_ROUND));
+      hooks = await measureHooks(rig, datapath);
       verified = Object.fromEntries([...datapath.programs].map(([key, info]) => [key, info.verifiedInstructions]));
     } finally {
       datapath.destroy();
     }
   }
-  if (last === undefined) throw new Error("Cannot measure nothing");
+  if (last === undefined || hooks === undefined) throw new Error("Cannot measure nothing");
   const growth = (connect.at(-1)?.p50Ratio ?? Number.NaN) / (connect[0]?.p50Ratio ?? Number.NaN);
-  return { connect, growth, select: await measureSelect(), ...last, verified };
+  return { connect, growth, hooks, select: await measureSelect(), ...last, verified };
 }
 
 async function measureWrites(datapath: Datapath, services: number) {
@@ -74,7 +78,7 @@ async function measureWrites(datapath: Datapath, services: number) {
   return { writes, change: { p50Us: median(times), p99Us: percentile(times, 99) } };
 }
 
-function print({ connect, growth, select, writes, change, verified }: DatapathFigures): void {
+function print({ connect, growth, hooks, select, writes, change, verified }: DatapathFigures): void {
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   console.log("TCP connect on one node, in turns within one run. direct: no program; pass: programs let it pass;");
   console.log("service: one ClusterIP; any: all ClusterIPs at random. x: median of the rounds' ratios to direct");
@@ -96,7 +100,16 @@ function print({ connect, growth, select, writes, change, verified }: DatapathFi
     ]),
   );
   console.log(`10,000 services against 10: ${growth.toFixed(3)} (reach: connect <= 1.05, growth <= 1.03)\n`);
-  console.log("Choice of a backend, net of an empty program");
+  const added = (times: Readonly<Record<string, number>>, name: string) =>
+    `+${((times[name] ?? Number.NaN) - (times["none"] ?? Number.NaN)).toFixed(0)} ns`;
+  console.log("What the hooks add to a system call of a UDP socket (connect() again; getpeername())");
+  console.log(
+    table([
+      ["", "CONNECT", "GETPEERNAME"],
+      ...["pass", "service"].map((side) => [side, added(hooks.connectNs, side), added(hooks.getpeernameNs, side)]),
+    ]),
+  );
+  console.log("\nChoice of a backend, net of an empty program");
   console.log(table(Object.entries(select.netNs).map(([key, ns]) => [key, `${ns} ns`])));
   console.log("\nInstructions walked by the verifier (at most 50,000)");
   console.log(table(Object.entries(verified).map(([key, count]) => [key, String(count)])));
