@@ -51,13 +51,24 @@ export interface NodeHop {
 /** Hops of one cluster: what it publishes, what it reads of each peer, what its agents hold. */
 export function hopsOf(view: ClusterView, all: readonly ClusterView[]): readonly Hop[] {
   const { report, cluster } = view;
-  if (report === undefined) return [];
+  if (report === undefined) return unknownHops(view);
   const reads = view.peers.map((peer) => readHop(view, peer, report, all));
   const applies = view.peers.map((peer) =>
     applyHop(peer.name, cluster, report, (source) => source.clusterId === peer.id),
   );
   const own = applyHop(cluster, cluster, report, ({ clusterId }) => clusterId === 0 || clusterId === report.clusterId);
   return [...publishHop(view, report), ...reads, own, ...applies];
+}
+
+/** Its apiserver could not be asked; the rows stay, so that nobody takes their absence for an answer. */
+function unknownHops({ cluster, peers }: ClusterView): Hop[] {
+  const rows: [from: string, to: string, hop: Hop["hop"]][] = [
+    [cluster, "store", "publish"],
+    ...peers.map(({ name }): [string, string, "read"] => [name, cluster, "read"]),
+    [cluster, cluster, "apply"],
+    ...peers.map(({ name }): [string, string, "apply"] => [name, cluster, "apply"]),
+  ];
+  return rows.map(([from, to, hop]) => ({ from, to, hop, ok: false, state: "Unknown", lag: "cannot tell" }));
 }
 
 /** A cluster without peers publishes to nobody. */

@@ -11,5 +11,6 @@ export function hopsTable(hops: readonly Hop[]): string {
 
 function row({ from, to, hop, state, ageMs, position, lag, ok }: Hop): readonly string[] {
   const fresh = ageMs === undefined ? "-" : `${age(ageMs)} ago`;
-  return [from, to, hop, state, fresh, position === undefined ? "-" : String(position), lag || "-", ok ? "ok" : "fail"];
+  const verdict = ok ? "ok" : state === "Unknown" ? "cannot tell" : "fail";
+  return [from, to, hop, state, fresh, position === undefined ? "-" : String(position), lag || "-", verdict];
 }
