@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { measureNode } from "@isthmus/agent";
-import { openDatapath } from "@isthmus/bpf";
+import { type Datapath, openDatapath } from "@isthmus/bpf";
 import { makeCgroup, OBJECTS, uniqueName } from "@isthmus/bpf/testing";
 import { ToAgent } from "@isthmus/proto";
 import { createRecordSource, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
@@ -40,8 +40,9 @@ export async function benchAgent(options: AgentBenchOptions): Promise<AgentFigur
       config: { clusterId: 1 },
       sizes: { frontends: 65_536, services: 65_536, backends: 262_144 },
     });
-  let port = await open();
+  let port: Datapath | undefined;
   try {
+    port = await open();
     const source = createRecordSource({ clusterId: 0 });
     source.change(allRecords(options));
     const node = await measureNode(port, source.firstSync(256).map(encode));
@@ -69,7 +70,7 @@ export async function benchAgent(options: AgentBenchOptions): Promise<AgentFigur
       adoptFullMs: round(again.load.adoptMs),
     };
   } finally {
-    port.destroy();
+    port?.destroy();
     cgroup.remove();
   }
 }

@@ -3,8 +3,8 @@
  *
  * Not the server: no cursors, no tombstones; what an agent's test needs to play one.
  */
-import type { Batch, Mark, Position, RecordKey, ToAgent } from "@isthmus/proto";
-import { createRecordTable, type HashedRecord, KINDS, type RecordTable } from "@isthmus/records";
+import type { Batch, Buckets, Mark, Position, RecordKey, ToAgent } from "@isthmus/proto";
+import { bucketOf, createRecordTable, type HashedRecord, KINDS, type RecordTable } from "@isthmus/records";
 
 export interface RecordSource {
   readonly clusterId: number;
@@ -15,6 +15,8 @@ export interface RecordSource {
   /** A first sync in batches of `size`, ended by `last` and a mark. */
   firstSync(size?: number): ToAgent[];
   mark(): ToAgent;
+  /** The buckets of one kind: all 256 of them, whatever the sums say. */
+  answer(asked: Buckets): ToAgent[];
 }
 
 export interface RecordSourceOptions {
@@ -77,5 +79,13 @@ export function createRecordSource(options: RecordSourceOptions): RecordSource {
       return [...messages, batch({ last: true }), mark()];
     },
     mark,
+    answer({ kind }) {
+      const records = Array.from({ length: 256 }, (): HashedRecord[] => []);
+      for (const record of table.records(kind)) records[bucketOf(record.key)]?.push(record);
+      return records.map((found, index): ToAgent => {
+        const value = { clusterId: options.clusterId, kind, index, records: found.map(wire), position: position() };
+        return { message: { $case: "bucket", value: { ...value, last: index === 255 } } };
+      });
+    },
   };
 }

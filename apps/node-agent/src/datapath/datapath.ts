@@ -117,9 +117,9 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   }
 
   function writeNodes(): void {
+    backends.moveNodes(nodes.write(now()));
     for (const cluster of sweeps) nodes.sweep(cluster);
     sweeps.clear();
-    backends.moveNodes(nodes.write(now()));
   }
 
   async function planChunk(names: readonly FrontendName[]): Promise<FrontendName[]> {

@@ -38,16 +38,17 @@ export const PROTOCOL = 1;
 
 export function createSyncCore(options: SyncOptions): SyncCore {
   const sources = new Map<number, Source>();
+  const floors = new Map(options.floors);
 
   function source(clusterId: number): Source {
     const known = sources.get(clusterId);
     if (known !== undefined) return known;
-    const made = createSource({ clusterId, floor: options.floors.get(clusterId) });
+    const made = createSource({ clusterId, floor: floors.get(clusterId) });
     sources.set(clusterId, made);
     return made;
   }
 
-  for (const clusterId of options.floors.keys()) source(clusterId);
+  for (const clusterId of floors.keys()) source(clusterId);
 
   function hello(): SyncEffect {
     const value = {
@@ -67,7 +68,10 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     if (step.delta !== undefined) yield { is: "apply", delta: step.delta };
     for (const value of step.buckets ?? []) yield { is: "send", message: { message: { $case: "buckets", value } } };
     if (step.restart === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
-    if (sources.get(clusterId)?.status === SourceStatus.SOURCE_STATUS_REMOVED) sources.delete(clusterId);
+    if (sources.get(clusterId)?.status !== SourceStatus.SOURCE_STATUS_REMOVED) return;
+    // A peer of this number that comes later is another one.
+    sources.delete(clusterId);
+    floors.delete(clusterId);
   }
 
   function receive({ message }: ToAgent): readonly SyncEffect[] {

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createCollector } from "./garbage.js";
+
+function bench() {
+  const log: string[] = [];
+  const waiting: string[] = [];
+  const state = { graceFails: false };
+  const collector = createCollector({
+    gracePeriod: async () => {
+      if (state.graceFails) throw new Error("refused");
+      log.push("grace");
+    },
+    take: () => {
+      const name = waiting.shift();
+      return name === undefined ? undefined : { free: () => void log.push(`free ${name}`) };
+    },
+    freed: () => void log.push("freed"),
+    failed: () => void log.push("failed"),
+  });
+  return { log, waiting, state, collector };
+}
+
+test("each round waits for a grace period of its own", async () => {
+  const { log, waiting, collector } = bench();
+  waiting.push("a", "b");
+  await collector.settled();
+  assert.deepEqual(log, ["grace", "free a", "freed", "grace", "free b", "freed"]);
+});
+
+test("a grace period that fails keeps its round for the next time", async () => {
+  const { log, waiting, state, collector } = bench();
+  state.graceFails = true;
+  waiting.push("a");
+  await assert.rejects(collector.settled(), /refused/);
+  state.graceFails = false;
+  await collector.settled();
+  assert.deepEqual(log, ["failed", "grace", "free a", "freed"]);
+});
+
+test("no round begins while an apply writes, and none is forgotten after it", async () => {
+  const { log, waiting, collector } = bench();
+  collector.pause();
+  waiting.push("a");
+  collector.kick();
+  await collector.settled();
+  assert.equal(log.length, 0);
+  collector.resume();
+  collector.kick();
+  collector.kick();
+  waiting.push("b");
+  await collector.settled();
+  assert.deepEqual(
+    log.filter((line) => line.startsWith("free ")),
+    ["free a", "free b"],
+  );
+});

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Node } from "@isthmus/proto";
+import { makeNode } from "@isthmus/testing";
+import { type NodeName, nodeName } from "../desired/nodes.js";
+import { desiredRoutes } from "./desired-routes.js";
+import { parseRoutes, planRoutes } from "./reconcile-routes.js";
+
+function nodes(...specs: readonly [cluster: number, name: string, ip: string, cidr: string][]): Map<NodeName, Node> {
+  return new Map(
+    specs.map(([cluster, name, ip, cidr]) => [nodeName(cluster, name), Node.decode(makeNode(name, ip, cidr).value)]),
+  );
+}
+
+const NODES = nodes(
+  [1, "n1", "172.18.0.1", "10.11.0.0/24"],
+  [1, "n2", "172.18.0.2", "10.11.1.0/24"],
+  [2, "w1", "172.19.0.1", "10.12.0.0/24"],
+);
+const ROUTES = desiredRoutes(NODES, nodeName(1, "n1"));
+
+test("every other node of every cluster has a route through its InternalIP", () => {
+  assert.deepEqual(
+    [...ROUTES.values()].map(({ cidr, via }) => `${cidr} via ${via}`),
+    ["10.11.1.0/24 via 172.18.0.2", "10.12.0.0/24 via 172.19.0.1"],
+  );
+});
+
+test("of two nodes with one CIDR the first by name has it, whatever came first", () => {
+  const twice = nodes([1, "b", "172.18.0.9", "10.11.5.0/24"], [1, "a", "172.18.0.8", "10.11.5.0/24"]);
+  assert.equal(desiredRoutes(twice, nodeName(1, "n1")).get("10.11.5.0/24")?.via, "172.18.0.8");
+});
+
+test("additions come before deletions, and what is there is left alone", () => {
+  const found = [
+    { cidr: "10.11.1.0/24", via: "172.18.0.2" },
+    { cidr: "10.99.0.0/24", via: "172.18.0.7" },
+  ];
+  const plan = planRoutes({ desired: ROUTES, found, before: new Set(), complete: true });
+  assert.deepEqual(plan.add, ["route replace 10.12.0.0/24 via 172.19.0.1 proto 77"]);
+  assert.deepEqual(plan.remove, ["route del 10.99.0.0/24 proto 77"]);
+});
+
+test("a route nobody speaks of stays until all sources are in sync, unless its node was seen to go", () => {
+  const found = [
+    { cidr: "10.98.0.0/24", via: "172.18.0.7" },
+    { cidr: "10.99.0.0/24", via: "172.18.0.7" },
+  ];
+  const plan = planRoutes({ desired: new Map(), found, before: new Set(["10.98.0.0/24"]), complete: false });
+  assert.deepEqual(plan.remove, ["route del 10.98.0.0/24 proto 77"]);
+});
+
+test("the kernel's list is read, also where ip prints nothing or a host route", () => {
+  assert.deepEqual(parseRoutes(""), []);
+  const json =
+    '[{"dst":"10.11.1.0/24","gateway":"172.18.0.2","dev":"eth0"},{"dst":"10.9.9.9","dev":"x"},{"dst":"default"}]';
+  assert.deepEqual(parseRoutes(json), [
+    { cidr: "10.11.1.0/24", via: "172.18.0.2" },
+    { cidr: "10.9.9.9/32", via: "" },
+  ]);
+});

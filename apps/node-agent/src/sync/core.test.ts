@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import { createRecordSource, makeService } from "@isthmus/testing";
+import { createSyncCore, type SyncEffect } from "./core.js";
+
+const STORE = Buffer.alloc(16, 5);
+const floor = { storeId: STORE, revision: 9n, versions: [] };
+
+function hello(effects: readonly SyncEffect[]) {
+  const [first] = effects;
+  assert.ok(first?.is === "send" && first.message.message?.$case === "hello");
+  return first.message.message.value;
+}
+
+test("Hello names every source with a floor, and `have` only for what is in memory", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
+  const from = createRecordSource({ clusterId: 3 });
+  from.change([makeService("a/a")]);
+  for (const message of from.firstSync()) core.step({ is: "message", message });
+  const said = hello(core.step({ is: "opened" }));
+  assert.equal(said.node, "n1");
+  assert.deepEqual(
+    said.sources.map(({ clusterId, floor: low, have }) => [clusterId, low?.revision, have?.revision]),
+    [
+      [2, 9n, undefined],
+      [3, from.position.revision, from.position.revision],
+    ],
+  );
+});
+
+test("a stream that ended in the middle of a first sync begins it again", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
+  const from = createRecordSource({ clusterId: 2 });
+  from.change([makeService("a/a"), makeService("a/b")]);
+  core.step({ is: "message", message: from.firstSync(1)[0] as ToAgent });
+  core.step({ is: "closed" });
+  assert.deepEqual(hello(core.step({ is: "opened" })).sources, []);
+  const effects = from.firstSync().flatMap((message) => core.step({ is: "message", message }));
+  assert.deepEqual(
+    effects.map(({ is }) => is),
+    ["apply"],
+  );
+});
+
+test("a removed peer takes its floor along: its number may come back as another one", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
+  const value = { clusterId: 2, cluster: "", status: SourceStatus.SOURCE_STATUS_REMOVED, behind: false, hops: [] };
+  const effects = core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
+  assert.deepEqual(
+    effects.map((effect) => effect.is === "apply" && effect.delta.turn),
+    ["removed"],
+  );
+  assert.deepEqual(hello(core.step({ is: "opened" })).sources, []);
+});
+
+test("GoAway ends the stream with its time; an empty message changes nothing", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
+  const value = { retryAfterMs: 700, reason: "too many first syncs at once" };
+  assert.deepEqual(core.step({ is: "message", message: { message: { $case: "goAway", value } } }), [
+    { is: "leave", reason: value.reason, afterMs: 700 },
+  ]);
+  assert.deepEqual(core.step({ is: "message", message: { message: undefined } }), []);
+});

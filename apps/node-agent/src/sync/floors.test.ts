@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FloorRow } from "@isthmus/bpf";
+import type { Position } from "@isthmus/proto";
+import { createMemoryKernel, Killed } from "@isthmus/testing";
+import { openFloors } from "./floors.js";
+
+const STORE = Buffer.alloc(16, 7);
+const at = (revision: bigint): Position => ({ storeId: STORE, revision, versions: [] });
+
+test("floors survive the process, the own one with all its versions", () => {
+  const kernel = createMemoryKernel();
+  const floors = openFloors(kernel.open().floors);
+  const own: Position = { storeId: STORE, revision: 0n, versions: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n] };
+  floors.write(0, own);
+  floors.write(3, at(2n ** 60n));
+  const found = openFloors(kernel.open().floors);
+  assert.deepEqual(found.all.get(0), own);
+  assert.deepEqual(found.all.get(3), at(2n ** 60n));
+  found.write(3, undefined);
+  assert.deepEqual([...openFloors(kernel.open().floors).all.keys()], [0]);
+});
+
+test("killed between any two writes, one of the two floors is there, whole", () => {
+  for (let cut = 0; cut < 5; cut++) {
+    const kernel = createMemoryKernel();
+    openFloors(kernel.open().floors).write(2, at(10n));
+    const dying = openFloors(kernel.open().floors);
+    kernel.log.killBefore(cut);
+    try {
+      dying.write(2, at(11n));
+      dying.write(2, at(12n));
+    } catch (thrown) {
+      assert.ok(thrown instanceof Killed);
+    }
+    const floors = openFloors(kernel.open().floors);
+    assert.deepEqual(floors.broken, []);
+    assert.equal(floors.all.get(2)?.revision, [10n, 10n, 11n, 11n, 12n][cut]);
+  }
+});
+
+test("a copy that was half written is passed over, a row with two of them is no floor and is said", () => {
+  const kernel = createMemoryKernel();
+  const port = kernel.open().floors;
+  const floors = openFloors(port);
+  floors.write(2, at(10n));
+  floors.write(2, at(11n));
+  const second = FloorRow.offsets.copy + 88;
+  port.writeBody(2, Uint8Array.of(0xff), second + 20);
+  assert.equal(openFloors(port).all.get(2)?.revision, 10n);
+  port.writeBody(2, Uint8Array.of(0xff), FloorRow.offsets.copy + 20);
+  const found = openFloors(port);
+  assert.deepEqual([found.broken, found.all.size], [[2], 0]);
+});
