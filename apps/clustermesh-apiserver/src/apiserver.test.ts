@@ -204,8 +204,9 @@ test("it says that it is ready, how it is, and leaves with a GoAway", async () =
   agent.ack(0);
   assert.equal(agent.states.at(-1)?.status, SourceStatus.SOURCE_STATUS_LIVE);
   const metrics = async () => (await apiserver.get("/metrics")).body;
+  await apply(ENDPOINT_SLICES, slice("cart-3", ["10.11.1.3"]));
   await until("propagation", async () =>
-    /mesh_propagation_seconds_count\{stage="sent",source="east"\}/.test(await metrics()),
+    /mesh_propagation_seconds_count\{stage="sent",cluster="east"\}/.test(await metrics()),
   );
   await apiserver.stop();
   await until("sent away", () => agent.goAway?.reason === "shutting down");

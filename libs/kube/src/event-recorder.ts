@@ -8,7 +8,6 @@ import { type Clock, systemClock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { KubeClient } from "./client.js";
 import { hasStatus } from "./errors.js";
-import type { KubeObject } from "./objects.js";
 import { apiVersion, EVENTS, type Resource } from "./resources.js";
 
 export interface ReportedEvent {
@@ -42,16 +41,14 @@ export interface EventRecorderOptions {
 const MAX_QUEUE = 1000;
 const MAX_REMEMBERED = 10_000;
 
-interface StoredEvent extends KubeObject {
-  readonly series?: { readonly count: number };
-}
-
 export function createEventRecorder(
   options: EventRecorderOptions,
   modules: { readonly client: KubeClient; readonly log: Logger; readonly clock?: Clock },
 ): EventRecorder {
   const clock = modules.clock ?? systemClock;
   const written = new Map<string, number>();
+  /** Of this process: after a restart the count begins again. */
+  const counts = new Map<string, number>();
   let queued = 0;
   let tail: Promise<void> = Promise.resolve();
 
@@ -62,9 +59,9 @@ export function createEventRecorder(
       await modules.client.create(EVENTS, eventObject(options, event, name, namespace, now));
     } catch (thrown) {
       if (!hasStatus(thrown, 409)) throw thrown;
-      const old = await modules.client.get<StoredEvent>(EVENTS, name, { namespace });
-      const series = { count: (old?.series?.count ?? 1) + 1, lastObservedTime: now };
-      await modules.client.mergePatch(EVENTS, name, { series }, { namespace });
+      const count = (counts.get(name) ?? 1) + 1;
+      counts.set(name, count);
+      await modules.client.mergePatch(EVENTS, name, { series: { count, lastObservedTime: now } }, { namespace });
     }
   }
 
@@ -73,7 +70,10 @@ export function createEventRecorder(
       const name = eventName(event);
       const last = written.get(name);
       if (queued >= MAX_QUEUE || (last !== undefined && clock.now() - last < (options.quietMs ?? 600_000))) return;
-      if (written.size >= MAX_REMEMBERED) written.clear();
+      if (written.size >= MAX_REMEMBERED) {
+        written.clear();
+        counts.clear();
+      }
       written.set(name, clock.now());
       queued++;
       tail = tail

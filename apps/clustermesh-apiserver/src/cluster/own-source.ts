@@ -10,7 +10,7 @@ import { randomBytes } from "node:crypto";
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import { SERVICES } from "@isthmus/kube";
 import type { Clock, ClusterName, Prefix } from "@isthmus/model";
-import type { Logger } from "@isthmus/observe";
+import { createBackoff, type Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, ownPosition, sameBytes } from "@isthmus/records";
 import type { StreamSource } from "../serve/stream-source.js";
@@ -60,7 +60,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
   const stateListeners = new Set<() => void>();
   let { epoch } = options;
   let status = SourceStatus.SOURCE_STATUS_SYNCING;
-  let rereading: Promise<void> | undefined;
+  let restoring: Promise<void> | undefined;
 
   const pulse = createPulse({ client, clock, log, onUid: changedUid });
   const watches = createOwnWatches({
@@ -74,11 +74,13 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
 
   /** Everything that is new goes into both indexes under one position. */
   function tell(observedMicros: number): void {
-    if (pulse.uid === undefined || !watches.inSync || rereading !== undefined) return;
+    if (pulse.uid === undefined || !watches.inSync || restoring !== undefined) return;
     const position = ownPosition(ownStoreId(pulse.uid, epoch), watches.versions());
     const { own, exported, notes } = records.flush();
     index.apply({ ...own, position, observedMicros });
     exportIndex.apply({ ...exported, position, observedMicros });
+    // A new store id counts at once, with or without content.
+    if (index.announced !== undefined && !sameBytes(index.announced.storeId, position.storeId)) index.since(position);
     report(notes);
     updateStatus();
   }
@@ -120,30 +122,46 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
   }
 
   /** One new epoch for all types, once each of them was read again. */
-  async function restored(): Promise<void> {
-    if (rereading !== undefined) return rereading;
-    rereading = watches.refresh();
-    await rereading;
-    rereading = undefined;
-    epoch = randomBytes(8).toString("hex");
-    modules.keepEpoch(epoch);
-    log.warn("New epoch of the own cluster", { epoch });
-    tell(clock.wallMicros());
+  function restored(): Promise<void> {
+    restoring ??= watches.refresh().then(() => {
+      restoring = undefined;
+      epoch = randomBytes(8).toString("hex");
+      modules.keepEpoch(epoch);
+      log.warn("New epoch of the own cluster", { epoch });
+      tell(clock.wallMicros());
+      for (const listener of [...stateListeners]) listener();
+    });
+    return restoring;
   }
 
   /** Someone holds a store id that we do not know: what is kept decides, read by quorum. */
   async function confirm(signal: AbortSignal): Promise<void> {
-    const kept = await modules.readEpoch(signal);
+    const kept = await quorumEpoch(signal);
     await watches.refresh();
+    await restoring;
     if (kept === epoch) return;
     epoch = kept;
     tell(clock.wallMicros());
+  }
+
+  async function quorumEpoch(signal: AbortSignal): Promise<string> {
+    const backoff = createBackoff({ minMs: 200, maxMs: 5000 });
+    for (;;) {
+      try {
+        return await modules.readEpoch(signal);
+      } catch {
+        // No answer: the source stays withheld from who knows more.
+        await clock.delay(backoff.nextMs(), signal);
+      }
+    }
   }
 
   async function catchUp(floor: Position, signal: AbortSignal): Promise<void> {
     const have = index.announced;
     if (have !== undefined && !sameBytes(have.storeId, floor.storeId)) return confirm(signal);
     await watches.reach(floor.versions);
+    // Not reached means restored: the new epoch is what is to be served.
+    await restoring;
   }
 
   const exported: ExportSource = {
@@ -162,6 +180,8 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
       clusterId: 0,
       cluster: options.cluster,
       index,
+      // What is being read again after a restore proves nothing until it is in.
+      proved: () => index.announced !== undefined && restoring === undefined,
       state: () => ({ status: currentStatus(), hops: [{ hop: "kubernetes", ageMs: kubeAgeMs() }] }),
       onState(listener) {
         stateListeners.add(listener);

@@ -75,6 +75,7 @@ export function createConfigSource(
     first(signal) {
       if (current !== undefined) return Promise.resolve(current);
       return new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason);
         const found = (config: MeshConfig) => {
           listeners.delete(found);
           resolve(config);

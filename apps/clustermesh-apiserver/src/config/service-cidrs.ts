@@ -1,22 +1,58 @@
-/** The cluster's Service CIDRs: from its ServiceCIDR objects, where mesh-config does not say. */
-import { createListWatch, type KubeServiceCidr, type ListWatch, SERVICE_CIDRS, type Transport } from "@isthmus/kube";
+/** The cluster's Service CIDRs: those of mesh-config, else those of its ServiceCIDR objects. */
+import { createListWatch, type KubeServiceCidr, SERVICE_CIDRS, type Transport } from "@isthmus/kube";
 import { type Clock, formatPrefix, type Prefix, parsePrefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import type { ConfigSource } from "./config-source.js";
 
-export function createServiceCidrWatch(modules: {
+export interface ServiceCidrs {
+  /** Undefined until known. */
+  readonly current: readonly Prefix[] | undefined;
+  onChange(listener: (cidrs: readonly Prefix[]) => void): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createServiceCidrs(modules: {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly onChange: (cidrs: readonly Prefix[]) => void;
-}): ListWatch<readonly Prefix[]> {
+  readonly settings: ConfigSource;
+}): ServiceCidrs {
+  const { settings } = modules;
+  const listeners = new Set<(cidrs: readonly Prefix[]) => void>();
+  let current: readonly Prefix[] | undefined;
   const watch = createListWatch<readonly Prefix[]>(
     {
       resource: SERVICE_CIDRS,
       project: (object) => ((object as KubeServiceCidr).spec?.cidrs ?? []).map(parsePrefix),
     },
-    { ...modules, onChange: () => modules.onChange(sorted([...watch.items.values()].flatMap(({ value }) => value))) },
+    { ...modules, onChange: look },
   );
-  return watch;
+
+  function look(): void {
+    const found = watch.inSync ? sorted([...watch.items.values()].flatMap(({ value }) => value)) : undefined;
+    const now = settings.current?.serviceCidrs ?? found;
+    if (now === undefined || (current !== undefined && texts(now) === texts(current))) return;
+    current = now;
+    for (const listener of listeners) listener(now);
+  }
+  settings.onChange(look);
+
+  return {
+    get current() {
+      return current;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+    },
+    run(signal) {
+      look();
+      return watch.run(signal);
+    },
+  };
+}
+
+function texts(prefixes: readonly Prefix[]): string {
+  return prefixes.map(formatPrefix).join();
 }
 
 function sorted(prefixes: readonly Prefix[]): readonly Prefix[] {

@@ -1,11 +1,11 @@
 /**
  * The key with which this cluster proves itself to the store: made here, kept in a Secret, never leaves the cluster.
  *
- * Replicas share it: who comes second takes what the first one kept. What travels is the request, CN = cluster name.
+ * Replicas share it: who comes second takes what the first one kept. What travels is a request, CN = cluster name.
  */
 import { hasStatus, type KubeClient, type KubeSecret, SECRETS } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
-import { createKey, createRequest } from "@isthmus/pki";
+import { createKey } from "@isthmus/pki";
 
 const NAME = "mesh-store-key";
 const FIELD = "tls.key";
@@ -27,10 +27,6 @@ export async function storeKey(client: KubeClient, namespace: string, signal: Ab
     if (!hasStatus(thrown, 409)) throw thrown;
     return storeKey(client, namespace, signal);
   }
-}
-
-export function storeRequest(key: string, cluster: string): Promise<string> {
-  return createRequest({ key, cn: cluster });
 }
 
 function keyOf(secret: KubeSecret, namespace: string): string {

@@ -32,6 +32,8 @@ export interface CursorModules {
   readonly encoder: SourceEncoder;
   /** A first sync may begin: false when too many run at once. */
   readonly mayBegin: () => boolean;
+  /** Absence in the index proves something: Marks and buckets wait for it. */
+  readonly proved: () => boolean;
 }
 
 export interface Message {
@@ -55,7 +57,7 @@ export interface Cursor {
 
 const MAX_EXCHANGES = 16;
 
-export function createCursor(options: CursorOptions, { index, encoder, mayBegin }: CursorModules): Cursor {
+export function createCursor(options: CursorOptions, { index, encoder, mayBegin, proved }: CursorModules): Cursor {
   const { clusterId, personalKey } = options;
   let phase: CursorPhase = { is: "Waiting" };
   /** The store of the floor was looked for and not found: the floor no longer counts. */
@@ -87,7 +89,7 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin 
 
   /** Waiting | Live -> Snapshot */
   function beginSnapshot(): "refused" | undefined {
-    const snapshot = encoder.snapshot();
+    const snapshot = encoder.snapshot(options.client?.floor);
     if (snapshot === undefined) return undefined;
     if (!mayBegin()) return "refused";
     phase = { is: "Snapshot", snapshot, sent: 0 };
@@ -110,6 +112,7 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin 
     const waiting = exchange.shift();
     if (waiting !== undefined) return { bytes: waiting };
     if (seq !== index.seq) return delta(seq, position);
+    if (!proved()) return undefined;
     const [first] = asked.values();
     if (first !== undefined) {
       asked.delete(first.kind);
@@ -150,7 +153,7 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin 
     caughtUp() {
       if (phase.is !== "Behind") return;
       const { floor } = phase;
-      const now = index.announced;
+      const now = index.position;
       if (now !== undefined && !sameBytes(now.storeId, floor.storeId)) forgotten = floor;
       phase = { is: "Waiting" };
     },

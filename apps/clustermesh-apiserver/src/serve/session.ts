@@ -120,7 +120,12 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       const client = hello.sources.find((each) => each.clusterId === clusterId);
       const cursor = createCursor(
         { clusterId, personalKey, client },
-        { index: source.index, encoder: modules.encoderOf(source), mayBegin: () => modules.gate.take(hello) },
+        {
+          index: source.index,
+          encoder: modules.encoderOf(source),
+          mayBegin: () => modules.gate.take(hello),
+          proved: () => source.proved(),
+        },
       );
       const slot = { source, cursor, behind: false, markedSeq: -1 };
       slots.set(clusterId, slot);

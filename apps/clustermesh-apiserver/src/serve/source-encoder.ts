@@ -5,7 +5,7 @@
  * while clients begin at it and the index can still say what came after; deltas only while they reach the tail.
  */
 import type { Batch, Kind, KindSum, Position } from "@isthmus/proto";
-import { type HashedRecord, type IndexDelta, KINDS, type SourceIndex } from "@isthmus/records";
+import { type HashedRecord, type IndexDelta, isAtMost, KINDS, type SourceIndex, sameBytes } from "@isthmus/records";
 import { encodeBatch, isPersonal, wireRecord } from "./messages.js";
 
 /** A first sync as of `seq`; the chunk with `last` is the client's own. */
@@ -27,8 +27,8 @@ export interface SharedDelta {
 }
 
 export interface SourceEncoder {
-  /** Undefined before the index knows anything. */
-  snapshot(): Snapshot | undefined;
+  /** At least at `floor`. Undefined before the index knows anything. */
+  snapshot(floor: Position | undefined): Snapshot | undefined;
   /** What a client at `seq` and `from` must get; undefined when the index does not reach back. */
   delta(seq: number, from: Position): SharedDelta | undefined;
   /** The same, with one client's personal records in it. */
@@ -70,6 +70,13 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
     return { seq: index.seq, to, chunks };
   }
 
+  /** Its position is of the store now followed, not below the floor, and what came since is still known. */
+  function usable(snapshot: Snapshot, now: Position, floor: Position | undefined): boolean {
+    if (!sameBytes(snapshot.to.storeId, now.storeId)) return false;
+    if (floor !== undefined && sameBytes(floor.storeId, now.storeId) && !isAtMost(floor, snapshot.to)) return false;
+    return index.seq - snapshot.seq <= MAX_SNAPSHOT_LAG && index.after(snapshot.seq) !== undefined;
+  }
+
   function batch(to: Position, parts: Partial<Pick<IndexDelta, "upserts" | "deletes" | "observedMicros">>): Batch {
     return {
       clusterId,
@@ -83,13 +90,11 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
   }
 
   return {
-    snapshot() {
+    snapshot(floor) {
       const to = index.announced;
       if (to === undefined) return undefined;
       used = true;
-      const usable =
-        kept !== undefined && index.seq - kept.seq <= MAX_SNAPSHOT_LAG && index.after(kept.seq) !== undefined;
-      if (!usable || kept === undefined) kept = build(to);
+      if (kept === undefined || !usable(kept, to, floor)) kept = build(to);
       return kept;
     },
     delta(seq, from) {

@@ -66,8 +66,8 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
 
   const propagation = metrics.histogram(
     "mesh_propagation_seconds",
-    "From the moment a change was observed by its cluster's apiserver to this stage",
-    ["stage", "source"],
+    "How long news took from the apiserver of origin to a stage",
+    ["stage", "cluster"],
     LATENCY_BUCKETS_SECONDS,
   );
   const behind = metrics.counter("mesh_stream_behind_total", "Sources withheld from agents that knew more", ["source"]);
@@ -102,7 +102,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
 
   function observe(stage: string, source: StreamSource, observedMicros: number): void {
     const seconds = Math.max(0, (clock.wallMicros() - observedMicros) / 1e6);
-    propagation.observe(seconds, { stage, source: source.cluster });
+    propagation.observe(seconds, { stage, cluster: source.cluster });
   }
 
   function knownClusters(): ReadonlySet<number> {
@@ -178,7 +178,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
           for (const { clusterId, seconds } of agents.acked(node, ack)) {
             const source = sources.all.find((each) => each.clusterId === clusterId);
             if (source !== undefined && seconds >= 0)
-              propagation.observe(seconds, { stage: "applied", source: source.cluster });
+              propagation.observe(seconds, { stage: "applied", cluster: source.cluster });
           }
         },
         closed() {

@@ -13,7 +13,9 @@ export interface StreamSource {
   readonly cluster: ClusterName;
   readonly index: SourceIndex;
   state(): StreamSourceState;
-  /** Called when `state()` changed in status; returns the way to stop. Index changes are heard of from the index. */
+  /** The index is exactly what the source holds: only then is a Mark sent and a bucket replaced, for both may delete. */
+  proved(): boolean;
+  /** Called when `state()` changed in status or in what is proved; returns the way to stop. Index changes are heard of from the index. */
   onState(listener: () => void): () => void;
   /**
    * An agent's floor is above us, or of a store id that we do not know. Resolves when the source was read again such

@@ -1,0 +1,184 @@
+/**
+ * This cluster's MeshCluster object: made when absent, its ranges kept as configured, its status kept true.
+ *
+ * `spec.store` is the operator's (`mesh connect` writes it); everything else of the spec is ours. The epoch of the own source
+ * is an annotation, so that it is restored together with what it speaks of.
+ */
+import {
+  createListWatch,
+  hasStatus,
+  type KubeClient,
+  MESH_CLUSTERS,
+  type MeshCluster,
+  type ObjectMeta,
+  type StoreSpec,
+} from "@isthmus/kube";
+import { type Clock, formatPrefix, MeshError, type Prefix } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { mergeConditions, type Verdict } from "./conditions.js";
+import { createKeeper } from "./keep.js";
+
+export interface ClusterSpec {
+  readonly name: string;
+  readonly id: number;
+  readonly podCidrs: readonly Prefix[];
+  /** Undefined: not known yet; the object waits for it. */
+  readonly serviceCidrs: readonly Prefix[] | undefined;
+}
+
+export type ClusterStatus = Omit<NonNullable<MeshCluster["status"]>, "conditions"> & {
+  readonly conditions: readonly Verdict[];
+};
+
+export interface ClusterObjectModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly spec: () => ClusterSpec;
+  readonly status: () => ClusterStatus;
+  /** A fresh certificate request: asked for when the object holds none for our key. */
+  readonly storeRequest: (held: string | undefined, signal: AbortSignal) => Promise<string>;
+  readonly onStore: (store: StoreSpec | undefined) => void;
+}
+
+export interface ClusterObject {
+  readonly current: MeshCluster | undefined;
+  readonly problem: string | undefined;
+  /** The spec or the status may have changed. */
+  poke(): void;
+  readEpoch(signal: AbortSignal): Promise<string>;
+  keepEpoch(epoch: string): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const EPOCH = "mesh.isthmus.io/epoch";
+/** Conditions are looked at this often; nothing is written when nothing changed. */
+const EVERY_MS = 2000;
+
+export function createClusterObject(name: string, modules: ClusterObjectModules): ClusterObject {
+  const { client, clock, log } = modules;
+  let epochToKeep: string | undefined;
+  let store = "";
+
+  const watch = createListWatch<MeshCluster>(
+    {
+      resource: MESH_CLUSTERS,
+      fieldSelector: `metadata.name=${name}`,
+      project: (object) => ({ ...(object as MeshCluster), metadata: slim(object.metadata) }),
+    },
+    { transport: client.transport, clock, log, onChange: changed },
+  );
+  const keeper = createKeeper({ name: `MeshCluster ${name}`, everyMs: EVERY_MS, task: reconcile }, { clock, log });
+
+  function changed(): void {
+    const spec = watch.items.get(name)?.value.spec.store;
+    const text = JSON.stringify(spec ?? null);
+    if (text !== store) {
+      store = text;
+      modules.onStore(spec);
+    }
+    keeper.poke();
+  }
+
+  async function reconcile(signal: AbortSignal): Promise<void> {
+    if (!watch.inSync) return;
+    const want = modules.spec();
+    if (want.serviceCidrs === undefined) return;
+    const held = watch.items.get(name)?.value ?? (await create(want, want.serviceCidrs, signal));
+    refuseOtherId(held, want);
+    await keepSpec(held, want, want.serviceCidrs, signal);
+    await keepStatus(held, signal);
+  }
+
+  async function create(want: ClusterSpec, serviceCidrs: readonly Prefix[], signal: AbortSignal): Promise<MeshCluster> {
+    const spec = { id: want.id, podCIDRs: texts(want.podCidrs), serviceCIDRs: texts(serviceCidrs) };
+    try {
+      log.info("Making MeshCluster", { name, id: want.id });
+      return await client.create<MeshCluster>(MESH_CLUSTERS, { metadata: { name }, spec }, { signal });
+    } catch (thrown) {
+      const there = hasStatus(thrown, 409) ? await client.get<MeshCluster>(MESH_CLUSTERS, name, { signal }) : undefined;
+      if (there === undefined) throw thrown;
+      return there;
+    }
+  }
+
+  async function keepSpec(
+    held: MeshCluster,
+    want: ClusterSpec,
+    cidrs: readonly Prefix[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const spec = { podCIDRs: texts(want.podCidrs), serviceCIDRs: texts(cidrs) };
+    const same = sameSet(held.spec.podCIDRs, spec.podCIDRs) && sameSet(held.spec.serviceCIDRs, spec.serviceCIDRs);
+    const epoch = epochToKeep;
+    if (same && epoch === undefined) return;
+    const metadata = epoch === undefined ? {} : { metadata: { annotations: { [EPOCH]: epoch } } };
+    await client.mergePatch(MESH_CLUSTERS, name, { ...metadata, ...(same ? {} : { spec }) }, { signal });
+    if (epoch === epochToKeep) epochToKeep = undefined;
+  }
+
+  async function keepStatus(held: MeshCluster, signal: AbortSignal): Promise<void> {
+    const wanted = modules.status();
+    const { generation } = held.metadata;
+    const time = new Date(clock.wallMicros() / 1000);
+    const status = {
+      ...wanted,
+      storeRequest: await modules.storeRequest(held.status?.storeRequest, signal),
+      conditions: mergeConditions(held.status?.conditions, wanted.conditions, generation, time),
+    };
+    const differing = Object.entries(status).filter(([field, value]) => !sameValue(held.status, field, value));
+    if (differing.length === 0) return;
+    const patch = { status: Object.fromEntries(differing) };
+    await client.mergePatch(MESH_CLUSTERS, name, patch, { subresource: "status", signal });
+  }
+
+  return {
+    get current() {
+      return watch.items.get(name)?.value;
+    },
+    get problem() {
+      return keeper.problem ?? watch.problem;
+    },
+    poke: () => keeper.poke(),
+    async readEpoch(signal) {
+      const held = await client.get<MeshCluster>(MESH_CLUSTERS, name, { signal });
+      return epochToKeep ?? epochOf(held);
+    },
+    keepEpoch(epoch) {
+      epochToKeep = epoch;
+      keeper.poke();
+    },
+    async run(signal) {
+      await Promise.all([watch.run(signal), keeper.run(signal)]);
+    },
+  };
+}
+
+/** "" when none was kept. */
+export function epochOf(held: { readonly metadata: ObjectMeta } | undefined): string {
+  return held?.metadata.annotations?.[EPOCH] ?? "";
+}
+
+function refuseOtherId(held: MeshCluster, want: ClusterSpec): void {
+  if (held.spec.id === want.id) return;
+  throw new MeshError(
+    { code: "CLUSTER_ID_CHANGED", have: held.spec.id, want: want.id },
+    `Cannot use cluster id "${want.id}": MeshCluster "${want.name}" has id "${held.spec.id}", set "cluster-id" in mesh-config to it`,
+  );
+}
+
+function slim({ name, generation, annotations, uid, resourceVersion }: ObjectMeta): ObjectMeta {
+  return { ...{ name, generation, annotations, uid, resourceVersion } } as ObjectMeta;
+}
+
+function texts(prefixes: readonly Prefix[]): readonly string[] {
+  return prefixes.map(formatPrefix);
+}
+
+function sameSet(a: readonly string[], b: readonly string[]): boolean {
+  return [...a].sort().join() === [...b].sort().join();
+}
+
+function sameValue(status: object | undefined, field: string, value: unknown): boolean {
+  return JSON.stringify((status as Record<string, unknown> | undefined)?.[field]) === JSON.stringify(value);
+}

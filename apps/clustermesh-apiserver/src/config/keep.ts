@@ -1,0 +1,74 @@
+/**
+ * Repeats a task until it has succeeded since it was last asked for, and once in a while all the same.
+ *
+ * One run at a time; a failure is tried again with jittered back-off and logged once.
+ */
+import type { Clock } from "@isthmus/model";
+import { createBackoff, type Logger } from "@isthmus/observe";
+
+export interface Keeper {
+  /** Something changed: run soon. */
+  poke(): void;
+  /** The last run's failure; undefined when it succeeded. */
+  readonly problem: string | undefined;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface KeeperOptions {
+  readonly name: string;
+  /** Runs also when nobody asked. */
+  readonly everyMs: number;
+  readonly task: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Pokes within this time are one run. */
+const GATHER_MS = 50;
+
+export function createKeeper(options: KeeperOptions, modules: { readonly clock: Clock; readonly log: Logger }): Keeper {
+  const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
+  let asked = true;
+  let problem: string | undefined;
+  let waiting = new AbortController();
+
+  async function once(signal: AbortSignal): Promise<void> {
+    asked = false;
+    try {
+      await options.task(signal);
+      problem = undefined;
+      backoff.reset();
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const message = thrown instanceof Error ? thrown.message : String(thrown);
+      if (message !== problem) modules.log.warn("Not done, will be tried again", { task: options.name, error: thrown });
+      problem = message;
+    }
+  }
+
+  async function wait(ms: number, signal: AbortSignal): Promise<void> {
+    waiting = new AbortController();
+    if (signal.aborted) return;
+    const stop = () => waiting.abort();
+    signal.addEventListener("abort", stop, { once: true });
+    await modules.clock.delay(ms, waiting.signal).catch(() => undefined);
+    signal.removeEventListener("abort", stop);
+  }
+
+  return {
+    get problem() {
+      return problem;
+    },
+    poke() {
+      asked = true;
+      // A failure waits for its time: whoever pokes does not make the API answer.
+      if (problem === undefined) waiting.abort();
+    },
+    async run(signal) {
+      while (!signal.aborted) {
+        await once(signal);
+        if (problem !== undefined) await wait(backoff.nextMs(), signal);
+        else if (asked) await wait(GATHER_MS, signal);
+        else await wait(options.everyMs, signal);
+      }
+    },
+  };
+}

@@ -1,0 +1,184 @@
+/**
+ * This cluster in the mesh: its MeshCluster object, its way to the store, what it publishes and whom it follows.
+ *
+ * Everything here follows its objects while the process runs, and nothing of it can stop the local path.
+ */
+import type { KubeClient } from "@isthmus/kube";
+import type { Clock, ClusterId, ClusterName, Prefix } from "@isthmus/model";
+import type { Logger, Metrics } from "@isthmus/observe";
+import { SourceStatus, type StatusResponse } from "@isthmus/proto";
+import { wirePrefix } from "../cluster/node-facts.js";
+import type { OwnSource } from "../cluster/own-source.js";
+import { createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
+import type { AgentRegistry } from "../serve/agent-registry.js";
+import { remoteStreamSource } from "../serve/remote-stream-source.js";
+import type { SourceSet } from "../serve/source-set.js";
+import type { StreamSource } from "../serve/stream-source.js";
+import { clusterConditions } from "../status/cluster-status.js";
+import { peerStatus } from "../status/peer-status.js";
+import { VERSION } from "../version.js";
+import { createClusterObject } from "./cluster-object.js";
+import type { ConfigSource } from "./config-source.js";
+import { createPeers } from "./peers.js";
+import { createPublishing, type Publishing } from "./publishing.js";
+import type { ServiceCidrs } from "./service-cidrs.js";
+import { createStoreLink } from "./store-link.js";
+
+export interface MeshOptions {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly podCidrs: readonly Prefix[];
+  readonly namespace: string;
+  readonly instance: string;
+}
+
+export interface MeshModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly own: OwnSource;
+  readonly sources: SourceSet;
+  readonly agents: AgentRegistry;
+  readonly serviceCidrs: ServiceCidrs;
+  readonly settings: ConfigSource;
+}
+
+export interface Mesh {
+  report(): StatusResponse;
+  readEpoch(signal: AbortSignal): Promise<string>;
+  keepEpoch(epoch: string): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
+  const { cluster, id, podCidrs, instance } = options;
+  const { client, clock, metrics, own, sources, serviceCidrs, settings } = modules;
+  const log = modules.log.child("mesh");
+  const link = createStoreLink(options, { client, clock, log });
+  const streams = new Map<RemoteSource, StreamSource>();
+  let publishing: Publishing | undefined;
+  let remotes: RemoteSources | undefined;
+
+  const object = createClusterObject(cluster, {
+    client,
+    clock,
+    log,
+    spec: () => ({
+      name: cluster,
+      id,
+      podCidrs: settings.current?.podCidrs ?? podCidrs,
+      serviceCidrs: serviceCidrs.current,
+    }),
+    status: () => ({
+      uid: own.exported.clusterUid,
+      instance,
+      version: VERSION,
+      storeId: publisherStatus().storeId.toString("hex"),
+      adminServers: settings.current?.adminServers ?? [],
+      conditions: clusterConditions(own, publisherStatus(), {
+        configured: link.store.configured,
+        problem: link.problem,
+      }),
+    }),
+    storeRequest: (held, signal) => link.request(held, signal),
+    onStore: (spec) => link.setSpec(spec),
+  });
+  const peers = createPeers({
+    client,
+    clock,
+    log,
+    onPeers: updatePeers,
+    status: (name) =>
+      peerStatus(
+        remotes
+          ?.list()
+          .find((source) => source.cluster === name)
+          ?.report(),
+      ),
+  });
+
+  function publisherStatus() {
+    return publishing?.status() ?? OFF;
+  }
+
+  function updatePeers(): void {
+    if (remotes === undefined || !peers.known) return;
+    remotes.update([...peers.current.values()]);
+    sources.setComplete();
+  }
+
+  /** A source appears, changes, or was removed by the operator. */
+  function follow(source: RemoteSource): void {
+    const known = streams.get(source);
+    const removed = source.status() === SourceStatus.SOURCE_STATUS_REMOVED;
+    if (removed && known !== undefined) {
+      streams.delete(source);
+      sources.remove(known);
+    } else if (!removed && known === undefined) {
+      const stream = remoteStreamSource(source, clock);
+      streams.set(source, stream);
+      sources.add(stream);
+    }
+    peers.poke();
+  }
+
+  async function joinMesh(signal: AbortSignal): Promise<void> {
+    const cidrs = await knownCidrs(serviceCidrs, signal);
+    if (signal.aborted) return;
+    const { store } = link;
+    publishing = createPublishing(
+      { cluster, id, podCidrs, serviceCidrs: cidrs, instance },
+      { store, exported: own.exported, clock, log: log.child("publish"), metrics },
+    );
+    remotes = createRemoteSources(
+      { cluster, id, podCidrs, serviceCidrs: cidrs },
+      { store, clock, log, metrics, own: own.stream.index },
+    );
+    remotes.onStatus(follow);
+    updatePeers();
+    await Promise.all([publishing.run(signal), remotes.run(signal)]);
+  }
+
+  return {
+    report: () => ({
+      cluster,
+      clusterId: id,
+      clusterUid: own.exported.clusterUid,
+      instance,
+      version: VERSION,
+      leader: publisherStatus().state === "Live",
+      kubeAgeMs: own.exported.kubeAgeMs(),
+      publisher: publisherStatus(),
+      sources: [...streams.keys()].map((source) => source.report()),
+      agents: [...modules.agents.reports()],
+      podCidrs: (settings.current?.podCidrs ?? podCidrs).map(wirePrefix),
+      serviceCidrs: (serviceCidrs.current ?? []).map(wirePrefix),
+    }),
+    readEpoch: (signal) => object.readEpoch(signal),
+    keepEpoch: (epoch) => object.keepEpoch(epoch),
+    async run(signal) {
+      serviceCidrs.onChange(() => object.poke());
+      settings.onChange(() => object.poke());
+      await Promise.all([object.run(signal), link.run(signal), peers.run(signal), joinMesh(signal)]);
+    },
+  };
+}
+
+const OFF = {
+  state: "Off",
+  message: "Waiting for this cluster's Service CIDRs",
+  seq: 0n,
+  revision: 0n,
+  pending: 0,
+  beatAgeMs: 0,
+  storeId: Buffer.alloc(0),
+};
+
+function knownCidrs(serviceCidrs: ServiceCidrs, signal: AbortSignal): Promise<readonly Prefix[]> {
+  return new Promise((resolve) => {
+    if (serviceCidrs.current !== undefined || signal.aborted) return resolve(serviceCidrs.current ?? []);
+    serviceCidrs.onChange(resolve);
+    signal.addEventListener("abort", () => resolve([]), { once: true });
+  });
+}

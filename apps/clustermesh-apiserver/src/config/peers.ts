@@ -1,0 +1,170 @@
+/**
+ * Whom this cluster consumes: its MeshPeer objects, parsed, and their status written back.
+ *
+ * A peer that cannot be read is refused with a sentence in its status; the others go on.
+ * Peers leave only by an object's deletion: never because the API did not answer.
+ */
+import { createListWatch, type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
+import {
+  type Clock,
+  type ClusterId,
+  type ClusterName,
+  MeshError,
+  type Prefix,
+  parseClusterId,
+  parseClusterName,
+  parsePrefix,
+} from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { mergeConditions, type Verdict } from "./conditions.js";
+import { createKeeper } from "./keep.js";
+
+export interface Peer {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly uid: string;
+  readonly podCidrs: readonly Prefix[];
+  readonly serviceCidrs: readonly Prefix[];
+}
+
+export type PeerStatus = Omit<NonNullable<MeshPeer["status"]>, "conditions">;
+
+export interface PeersModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** All peers that can be read, the oldest first, after each change; the first call says that all are known. */
+  readonly onPeers: (peers: ReadonlyMap<ClusterName, Peer>) => void;
+  /** Of a usable peer. */
+  readonly status: (cluster: ClusterName) => PeerStatus;
+}
+
+export interface Peers {
+  /** All objects have been seen. */
+  readonly known: boolean;
+  readonly current: ReadonlyMap<ClusterName, Peer>;
+  /** Sentences by name of the peers that cannot be used. */
+  readonly refused: ReadonlyMap<string, string>;
+  poke(): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const EVERY_MS = 5_000;
+/** Revision and beat age move all the time: by themselves they are written this seldom. */
+const NUMBERS_EVERY_MS = 60_000;
+
+export function createPeers(modules: PeersModules): Peers {
+  const { client, clock, log } = modules;
+  let current: ReadonlyMap<ClusterName, Peer> = new Map();
+  let refused: ReadonlyMap<string, string> = new Map();
+
+  /** Names with what of their spec counts: an event that only brings back our own status wakes nobody. */
+  let specs: string | undefined;
+  const written = new Map<string, number>();
+
+  const watch = createListWatch<MeshPeer>(
+    { resource: MESH_PEERS, project: (object) => object as MeshPeer },
+    { transport: client.transport, clock, log, onChange: changed },
+  );
+  const keeper = createKeeper({ name: "MeshPeer status", everyMs: EVERY_MS, task: writeStatus }, { clock, log });
+
+  function changed(): void {
+    const objects = [...watch.items.values()].map(({ value }) => value);
+    const now = JSON.stringify(objects.map(({ metadata, spec }) => [metadata.name, metadata.uid, spec]).sort());
+    if (now === specs) return;
+    specs = now;
+    ({ usable: current, refused } = readPeers(objects));
+    modules.onPeers(current);
+    keeper.poke();
+  }
+
+  async function writeStatus(signal: AbortSignal): Promise<void> {
+    for (const { value: object } of [...watch.items.values()]) {
+      const name = object.metadata.name ?? "";
+      const status = statusOf(object);
+      const due = clock.now() - (written.get(name) ?? Number.NEGATIVE_INFINITY) > NUMBERS_EVERY_MS;
+      if (sameStatus(object.status ?? {}, status, due)) continue;
+      written.set(name, clock.now());
+      await client.mergePatch(MESH_PEERS, name, { status }, { subresource: "status", signal });
+    }
+  }
+
+  function statusOf(object: MeshPeer): NonNullable<MeshPeer["status"]> {
+    const name = object.metadata.name ?? "";
+    const problem = refused.get(name);
+    const status: PeerStatus =
+      problem === undefined ? modules.status(name as ClusterName) : { state: "Refused", message: problem };
+    const verdict: Verdict = {
+      type: "Ready",
+      status: status.state === "InSync" ? "True" : "False",
+      reason: status.state ?? "Connecting",
+      message: status.message ?? "",
+    };
+    const time = new Date(clock.wallMicros() / 1000);
+    return {
+      ...status,
+      conditions: mergeConditions(object.status?.conditions, [verdict], object.metadata.generation, time),
+    };
+  }
+
+  return {
+    get known() {
+      return watch.inSync;
+    },
+    get current() {
+      return current;
+    },
+    get refused() {
+      return refused;
+    },
+    poke: () => keeper.poke(),
+    async run(signal) {
+      await Promise.all([watch.run(signal), keeper.run(signal)]);
+    },
+  };
+}
+
+function sameStatus(
+  held: NonNullable<MeshPeer["status"]>,
+  status: NonNullable<MeshPeer["status"]>,
+  due: boolean,
+): boolean {
+  const fields = ["state", "storeId", "message", "conditions", ...(due ? ["revision", "headBeatAgeMs"] : [])] as const;
+  // A message that counts seconds is the same message.
+  const text = (of: typeof held, field: string) =>
+    JSON.stringify(of[field as keyof typeof of] ?? "").replace(due ? /$^/ : /\d+/g, "0");
+  return fields.every((field) => text(held, field) === text(status, field));
+}
+
+/**
+ * The older object first: of two that claim the same, whoever follows them lets the first one stay, on every replica.
+ * What cannot be read is left out, with a sentence.
+ */
+export function readPeers(objects: readonly MeshPeer[]): {
+  readonly usable: ReadonlyMap<ClusterName, Peer>;
+  readonly refused: ReadonlyMap<string, string>;
+} {
+  const usable = new Map<ClusterName, Peer>();
+  const refused = new Map<string, string>();
+  const age = ({ metadata }: MeshPeer) => `${metadata.creationTimestamp ?? ""} ${metadata.name ?? ""}`;
+  for (const object of [...objects].sort((a, b) => (age(a) < age(b) ? -1 : 1))) {
+    const name = object.metadata.name ?? "";
+    try {
+      const peer = parsePeer(object);
+      usable.set(peer.cluster, peer);
+    } catch (thrown) {
+      refused.set(name, `Cannot use peer "${name}": ${MeshError.from(thrown).message}`);
+    }
+  }
+  return { usable, refused };
+}
+
+function parsePeer({ metadata, spec }: MeshPeer): Peer {
+  return {
+    cluster: parseClusterName(metadata.name ?? ""),
+    id: parseClusterId(spec.id),
+    uid: spec.uid,
+    podCidrs: spec.podCIDRs.map(parsePrefix),
+    serviceCidrs: spec.serviceCIDRs.map(parsePrefix),
+  };
+}

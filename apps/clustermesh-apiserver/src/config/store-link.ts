@@ -1,0 +1,100 @@
+/**
+ * The way of this cluster to the store: from MeshCluster.spec.store and our own key to an open store, again when they change.
+ *
+ * The certificate comes from the operator, the key from our Secret; a pair that does not fit is a sentence, not a crash.
+ */
+import { createSecureContext } from "node:tls";
+import type { KubeClient, StoreSpec } from "@isthmus/kube";
+import { type Clock, MeshError } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { createRequest, requestName, requestPublicKey } from "@isthmus/pki";
+import { createKeeper } from "./keep.js";
+import { storeKey } from "./store-key.js";
+import { createSwapStore, type SwapStore } from "./swap-store.js";
+
+export interface StoreLink {
+  readonly store: SwapStore;
+  /** Undefined when there is nothing to complain about. */
+  readonly problem: string | undefined;
+  setSpec(spec: StoreSpec | undefined): void;
+  /** The held request when it is for our key and name, else a new one. */
+  request(held: string | undefined, signal: AbortSignal): Promise<string>;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface StoreLinkModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export function createStoreLink(
+  options: { readonly cluster: string; readonly namespace: string },
+  modules: StoreLinkModules,
+): StoreLink {
+  const { clock, log } = modules;
+  const store = createSwapStore();
+  let wanted: StoreSpec | undefined;
+  let open = "";
+  let key: string | undefined;
+  let mine: { readonly request: string; readonly publicKey: Uint8Array } | undefined;
+  const keeper = createKeeper({ name: "store", everyMs: 60_000, task: connect }, { clock, log });
+
+  async function ourKey(signal: AbortSignal): Promise<string> {
+    key ??= await storeKey(modules.client, options.namespace, signal);
+    return key;
+  }
+
+  async function connect(signal: AbortSignal): Promise<void> {
+    const spec = wanted;
+    const text = JSON.stringify(spec ?? null);
+    if (text === open || (spec === undefined && open === "")) return;
+    if (spec === undefined) store.swap(undefined);
+    else store.swap(optionsOf(spec, await ourKey(signal)));
+    open = text;
+    log.info(spec === undefined ? "Store removed" : "Store configured", { endpoints: spec?.endpoints });
+  }
+
+  return {
+    store,
+    get problem() {
+      return keeper.problem;
+    },
+    setSpec(spec) {
+      wanted = spec;
+      keeper.poke();
+    },
+    async request(held, signal) {
+      mine ??= await ownRequest(await ourKey(signal), options.cluster);
+      return held !== undefined && isFor(held, options.cluster, mine.publicKey) ? held : mine.request;
+    },
+    async run(signal) {
+      await keeper.run(signal);
+      store.close();
+    },
+  };
+}
+
+async function ownRequest(key: string, cluster: string): Promise<{ request: string; publicKey: Uint8Array }> {
+  const request = await createRequest({ key, cn: cluster });
+  return { request, publicKey: requestPublicKey(request) };
+}
+
+function isFor(held: string, cluster: string, publicKey: Uint8Array): boolean {
+  try {
+    return requestName(held) === cluster && Buffer.from(requestPublicKey(held)).equals(publicKey);
+  } catch {
+    return false;
+  }
+}
+
+function optionsOf(spec: StoreSpec, key: string) {
+  try {
+    createSecureContext({ ca: spec.ca, cert: spec.certificate, key });
+  } catch (cause) {
+    const why = (cause as Error).message;
+    const sentence = `Cannot use the store's certificate of this cluster's MeshCluster: ${why}; run "mesh connect" again`;
+    throw new MeshError({ code: "STORE_CERTIFICATE" }, sentence, { cause });
+  }
+  return { endpoints: spec.endpoints, ca: spec.ca, certificate: spec.certificate, key };
+}

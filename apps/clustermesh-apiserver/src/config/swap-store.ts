@@ -1,0 +1,81 @@
+/**
+ * The store as its users see it, while what is behind it changes: none, one, another one with a new certificate.
+ *
+ * Without a store every call is STORE_UNAVAILABLE. A watch that ran on the old one ends as "set-back": its user lists again.
+ */
+import { createStore, type Store, StoreError, type StoreOptions, type WatchNews } from "@isthmus/kvstore";
+
+export interface SwapStore extends Store {
+  readonly configured: boolean;
+  /** Undefined: no store. */
+  swap(options: StoreOptions | undefined): void;
+}
+
+export function createSwapStore(create: (options: StoreOptions) => Store = createStore): SwapStore {
+  let inner: Store | undefined;
+  let era = new AbortController();
+  /** Watches that wait for a store. */
+  const waiting = new Set<() => void>();
+
+  function store(): Store {
+    if (inner !== undefined) return inner;
+    const sentence = 'Cannot reach the store: none is configured, run "mesh connect"';
+    throw new StoreError({ code: "STORE_UNAVAILABLE", action: "reach the store" }, sentence);
+  }
+
+  async function watch(options: Parameters<Store["watch"]>[0], onNews: (news: WatchNews) => void): Promise<void> {
+    const { signal } = options;
+    while (inner === undefined && !signal.aborted) await arrival(signal);
+    if (signal.aborted || inner === undefined) return;
+    const now = era;
+    const both = new AbortController();
+    const stop = () => both.abort();
+    signal.addEventListener("abort", stop, { once: true });
+    now.signal.addEventListener("abort", stop, { once: true });
+    await inner.watch({ ...options, signal: both.signal }, onNews);
+    signal.removeEventListener("abort", stop);
+    if (now.signal.aborted && !signal.aborted) onNews({ type: "set-back", storeRevision: 0n });
+  }
+
+  function arrival(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        waiting.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      waiting.add(done);
+      signal.addEventListener("abort", done, { once: true });
+    });
+  }
+
+  return {
+    get configured() {
+      return inner !== undefined;
+    },
+    swap(options) {
+      const [old, oldEra] = [inner, era];
+      inner = options === undefined ? undefined : create(options);
+      era = new AbortController();
+      oldEra.abort();
+      old?.close();
+      for (const done of [...waiting]) done();
+    },
+    get: async (key) => store().get(key),
+    list: (prefix, options) => listing(store, prefix, options),
+    txn: async (compares, writes) => store().txn(compares, writes),
+    watch,
+    get transport() {
+      return store().transport;
+    },
+    close() {
+      era.abort();
+      inner?.close();
+      inner = undefined;
+    },
+  };
+}
+
+async function* listing(store: () => Store, ...args: Parameters<Store["list"]>): ReturnType<Store["list"]> {
+  yield* store().list(...args);
+}

@@ -1,0 +1,63 @@
+/** gRPC `mesh.v1.Admin` for the CLI: server TLS, every call behind the bearer token's review. */
+import { experimental, type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
+import { MeshError } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { AdminService, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
+import type { AdminAuth } from "./admin-auth.js";
+import { listServices } from "./admin-services.js";
+import { checkStore } from "./check-store.js";
+import { createGrpcServer, listen, type RunningServer } from "./stream-server.js";
+import type { StreamSources } from "./stream-source.js";
+import type { TlsFiles } from "./tls-files.js";
+
+export interface AdminServerModules {
+  readonly auth: AdminAuth;
+  readonly tls: TlsFiles;
+  readonly log: Logger;
+  readonly sources: StreamSources;
+  readonly status: () => StatusResponse;
+}
+
+export function startAdminServer(
+  options: { readonly address: string; readonly clusterId: number },
+  modules: AdminServerModules,
+): Promise<RunningServer> {
+  const { auth, log, sources } = modules;
+  const answer =
+    <Request, Response>(work: (request: Request) => Promise<Response>): handleUnaryCall<Request, Response> =>
+    (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => {
+      auth
+        .check(call.metadata)
+        .then(() => work(call.request))
+        .then(
+          (response) => done(null, response),
+          (thrown: unknown) => done(failure(thrown, call.getPath(), log)),
+        );
+    };
+  const server = createGrpcServer();
+  server.addService(AdminService, {
+    status: answer(async (): Promise<StatusResponse> => modules.status()),
+    listServices: answer(
+      async (request: Parameters<typeof listServices>[2]): Promise<ListServicesResponse> => ({
+        frontends: await listServices(sources, options.clusterId, request),
+      }),
+    ),
+    checkStore: answer(async (request: Parameters<typeof checkStore>[0]) => ({ endpoints: await checkStore(request) })),
+  });
+  // The types name the two providers in the other order; the code takes identity first.
+  return listen(
+    server,
+    options.address,
+    experimental.createCertificateProviderServerCredentials(modules.tls, null, false),
+  );
+}
+
+function failure(thrown: unknown, method: string, log: Logger): { code: status; details: string } {
+  const error = MeshError.from(thrown);
+  if (error.code === "ADMIN_AUTH") {
+    log.warn("Admin call refused", { method, reason: error.message });
+    return { code: (error.data as { status?: status }).status ?? status.PERMISSION_DENIED, details: error.message };
+  }
+  log.error("Admin call failed", { method, error: thrown });
+  return { code: status.INTERNAL, details: error.message };
+}

@@ -1,0 +1,85 @@
+/**
+ * What `mesh service list` shows: every frontend of this cluster with its tiers, counted per cluster.
+ *
+ * Merged when asked, from the same records that agents get; it yields now and then, so that streams go on meanwhile.
+ */
+import { createServiceMerger, type MergedFrontend, type MergedTier } from "@isthmus/clustermesh";
+import { parseClusterId } from "@isthmus/model";
+import { Affinity, type FrontendReport, Kind, type ListServicesRequest, type TierReport } from "@isthmus/proto";
+import { parseKey } from "@isthmus/records";
+import type { StreamSources } from "./stream-source.js";
+
+const KINDS = [Kind.KIND_NODE, Kind.KIND_SERVICE, Kind.KIND_SLICE, Kind.KIND_SERVICE_CONFIG];
+const YIELD_EVERY = 500;
+
+export async function listServices(
+  sources: StreamSources,
+  ownId: number,
+  request: ListServicesRequest,
+): Promise<FrontendReport[]> {
+  const merger = createServiceMerger();
+  let count = 0;
+  for (const { clusterId, cluster, index } of sources.all) {
+    merger.addCluster({ cluster, id: parseClusterId(clusterId === 0 ? ownId : clusterId), local: clusterId === 0 });
+    for (const kind of KINDS) {
+      for (const { key, value } of [...index.records(kind)]) {
+        if (!inNamespace(key, request.namespace)) continue;
+        merger.upsert(cluster, kind, key, value);
+        if (++count % YIELD_EVERY === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+  merger.flush();
+  return [...merger.table]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([name, frontends]) => {
+      const affinity = merger.configs.get(name)?.affinity ?? Affinity.AFFINITY_NONE;
+      return frontends.map((frontend) => report(frontend, affinity));
+    })
+    .filter(({ global }) => global || !request.globalOnly);
+}
+
+function inNamespace(key: string, namespace: string): boolean {
+  if (namespace === "") return true;
+  const parsed = parseKey(key);
+  return parsed === undefined || !("service" in parsed) || parsed.service.startsWith(`${namespace}/`);
+}
+
+export function report(frontend: MergedFrontend, affinity: Affinity): FrontendReport {
+  const active = activeTier(frontend.tiers);
+  return {
+    service: frontend.service,
+    address: Buffer.from(frontend.address),
+    port: frontend.port,
+    protocol: frontend.protocol,
+    portName: frontend.portName,
+    global: frontend.global,
+    affinity,
+    tiers: frontend.tiers.map((tier, i) => tierReport(frontend, tier, i === active)),
+    status: active === undefined ? "Error: no ready backend" : "Done",
+    notes: [...frontend.notes],
+  };
+}
+
+/** The first tier with a ready backend; else the first with one that still serves. */
+function activeTier(tiers: readonly MergedTier[]): number | undefined {
+  for (const counts of ["ready", "serving"] as const) {
+    const at = tiers.findIndex(({ backends }) => backends.some((backend) => backend[counts]));
+    if (at !== -1) return at;
+  }
+  return undefined;
+}
+
+function tierReport(frontend: MergedFrontend, tier: MergedTier, active: boolean): TierReport {
+  const clusters = tier.clusters.map((cluster) => {
+    const backends = tier.backends.filter((backend) => backend.cluster === cluster);
+    return {
+      cluster,
+      ready: backends.filter(({ ready }) => ready).length,
+      serving: backends.filter(({ ready, serving }) => !ready && serving).length,
+      total: backends.length,
+      keptOut: frontend.keptOut.find((out) => out.cluster === cluster)?.reason ?? "",
+    };
+  });
+  return { clusters, active };
+}

@@ -1,0 +1,56 @@
+/** A peer's reader as a source of the stream. */
+import type { Clock } from "@isthmus/model";
+import { createBackoff } from "@isthmus/observe";
+import { sameBytes } from "@isthmus/records";
+import type { RemoteSource } from "../remote/index.js";
+import type { StreamSource } from "./stream-source.js";
+
+const LOOK_MS = 100;
+
+export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSource {
+  const { index } = source;
+
+  /** Looks again and again: positions that bring no content are not told. */
+  async function until(done: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!done()) await clock.delay(LOOK_MS, signal);
+  }
+
+  /** The floor is of a store that we do not know: who answers by quorum is right. */
+  async function otherStore(signal: AbortSignal): Promise<void> {
+    const before = index.position?.storeId ?? new Uint8Array(0);
+    const answer = await asked(signal);
+    if (answer === "moved") await until(() => !sameBytes(index.position?.storeId ?? before, before), signal);
+  }
+
+  async function asked(signal: AbortSignal): Promise<"same" | "moved"> {
+    const backoff = createBackoff({ minMs: 200, maxMs: 5000 });
+    for (;;) {
+      try {
+        return await source.confirmStore();
+      } catch {
+        // The store does not answer: the source stays withheld from who knows more.
+        await clock.delay(backoff.nextMs(), signal);
+      }
+    }
+  }
+
+  return {
+    clusterId: source.id,
+    cluster: source.cluster,
+    index,
+    proved: () => source.proved(),
+    state() {
+      const { beatMs, kubeMs } = source.ages();
+      const hops = [
+        { hop: "publisher", ageMs: Math.round(beatMs) },
+        { hop: "kubernetes", ageMs: Math.round(beatMs + kubeMs) },
+      ];
+      return { status: source.status(), hops };
+    },
+    onState: (listener) => source.onStatus(listener),
+    catchUp(floor, signal) {
+      const other = !sameBytes(index.position?.storeId ?? floor.storeId, floor.storeId);
+      return other ? otherStore(signal) : until(() => index.since(floor) !== "behind", signal);
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/** How this cluster stands: its MeshCluster status, and the answer to `mesh status`. */
+import type { PublisherStatus } from "@isthmus/proto";
+import type { Verdict } from "../config/conditions.js";
+
+export function clusterConditions(
+  own: { readonly inSync: boolean; readonly problem: string | undefined },
+  publisher: PublisherStatus,
+  store: { readonly configured: boolean; readonly problem: string | undefined },
+): readonly Verdict[] {
+  return [ready(own), reachable(publisher, store), published(publisher)];
+}
+
+function ready({ inSync, problem }: { readonly inSync: boolean; readonly problem: string | undefined }): Verdict {
+  if (inSync && problem === undefined)
+    return verdict("Ready", "True", "InSync", "Agents are served this cluster's state");
+  return verdict("Ready", "False", inSync ? "Stale" : "Syncing", problem ?? "");
+}
+
+function reachable(
+  { state, message }: PublisherStatus,
+  { configured, problem }: { readonly configured: boolean; readonly problem: string | undefined },
+): Verdict {
+  if (problem !== undefined) return verdict("StoreReachable", "False", "NotConfigured", problem);
+  if (!configured) return verdict("StoreReachable", "Unknown", "NoStore", 'No store is configured: run "mesh connect"');
+  if (state === "Connecting" || state === "Off") return verdict("StoreReachable", "False", "NoAnswer", message);
+  return verdict("StoreReachable", "True", "Answers", "");
+}
+
+function published({ state, message }: PublisherStatus): Verdict {
+  return verdict("Published", state === "Live" ? "True" : "False", state, message);
+}
+
+/** Numbers in messages move; a condition that only counts on would be written all the time. */
+function verdict(type: string, status: Verdict["status"], reason: string, message: string): Verdict {
+  return { type, status, reason, message: message.replace(/\b\d+(\.\d+)? (ms|s)\b/g, "a while") };
+}
