@@ -1,0 +1,99 @@
+/** The CLI as a user runs it, against two real clusters of the lab. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { controlProcess, downLab, type LabHandle, upLab, wipe } from "@isthmus/lab";
+
+const NAME = `mesh-${process.pid % 10_000}`;
+const MESH = fileURLToPath(new URL("../bin/mesh.js", import.meta.url));
+
+let lab: LabHandle;
+before(async () => {
+  lab = await upLab({ name: NAME, nodes: 1 });
+});
+after(() => downLab({ name: NAME }));
+
+async function mesh(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+  const env = { ...process.env, KUBECONFIG: lab.kubeconfig, MESH_STORE: lab.storeFile };
+  const child = spawn(process.execPath, [MESH, ...argv], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const text = { out: "", err: "" };
+  child.stdout.on("data", (data: Buffer) => {
+    text.out += data.toString();
+  });
+  child.stderr.on("data", (data: Buffer) => {
+    text.err += data.toString();
+  });
+  const [code] = (await once(child, "close")) as [number];
+  return { code, ...text };
+}
+
+interface StatusJson {
+  readonly ok: boolean;
+  readonly hops: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly hop: string;
+    readonly ok: boolean;
+    readonly storeId?: string;
+  }[];
+}
+
+async function status(...argv: string[]): Promise<StatusJson & { code: number }> {
+  const ran = await mesh("status", "-o", "json", ...argv);
+  return { ...(JSON.parse(ran.out) as StatusJson), code: ran.code };
+}
+
+test("before connect, status names the missing peers", async () => {
+  const ran = await mesh("status");
+  assert.equal(ran.code, 1);
+  assert.match(ran.err, /"west" has no MeshPeer "east"\n.*run: mesh connect west east/);
+});
+
+test("connect makes one mesh; again, it changes nothing", async () => {
+  const first = await mesh("connect", "east", "west");
+  assert.equal(first.code, 0, first.err);
+  assert.equal(first.out.match(/created/g)?.length, 6);
+  const again = await mesh("connect", "east", "west");
+  assert.equal(again.code, 0, again.err);
+  assert.match(again.err, /Nothing to change/);
+});
+
+test("status waits until each cluster follows the other, and says so per hop", async () => {
+  const waited = await mesh("status", "--wait", "--timeout", "60s");
+  assert.equal(waited.code, 0, waited.err);
+  const { ok, hops } = await status();
+  assert.equal(ok, true);
+  const names = hops.map(({ from, to, hop }) => `${from} ${to} ${hop}`);
+  for (const name of ["east store publish", "east west read", "west east read", "east west apply", "west west apply"])
+    assert.ok(names.includes(name), name);
+});
+
+test("services are listed with their tiers, and local ones with their cluster", async () => {
+  const listed = await mesh("service", "list", "--context", "west");
+  assert.equal(listed.code, 0, listed.err);
+  assert.match(listed.out, /^default\/kubernetes +10\.97\.0\.1:443\/TCP +1 +\[west 1\] +Done/m);
+});
+
+test("an apiserver that is down is a finding, and its rows say that they cannot tell", async () => {
+  await controlProcess(NAME, "stop", { role: "clustermesh-apiserver", cluster: "east" });
+  const ran = await mesh("status");
+  assert.equal(ran.code, 1);
+  assert.match(ran.out, /^east +store +publish +Unknown .*cannot tell$/m);
+  assert.match(ran.err, /Cannot ask the admin API of cluster "east": no server answers/);
+  await controlProcess(NAME, "start", { role: "clustermesh-apiserver", cluster: "east" });
+  assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
+});
+
+test("a wiped store comes back with its users: connect has nothing to do, and the mesh follows the new store", async () => {
+  const storeOf = async () => (await status()).hops.find(({ hop }) => hop === "publish")?.storeId;
+  const old = await storeOf();
+  await wipe(NAME);
+  const deadline = Date.now() + 60_000;
+  while ((await storeOf()) === old) assert.ok(Date.now() < deadline, "the store id did not change within 60 s");
+  assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
+  const again = await mesh("connect", "east", "west");
+  assert.equal(again.code, 0, again.err);
+  assert.match(again.err, /Nothing to change/);
+});
