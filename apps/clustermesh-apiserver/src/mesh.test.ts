@@ -1,0 +1,272 @@
+/** Two clusters with real Kubernetes APIs, one real etcd with users: from a Service in east to an agent in west, and back. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import {
+  CUSTOM_RESOURCE_DEFINITIONS,
+  ENDPOINT_SLICES,
+  type KubeClient,
+  type KubeObject,
+  MESH_CLUSTERS,
+  MESH_PEERS,
+  type MeshCluster,
+  type MeshPeer,
+  NAMESPACES,
+  type Resource,
+  requestToken,
+  SERVICE_ACCOUNTS,
+  SERVICES,
+} from "@isthmus/kube";
+import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
+import { createStore, provisionCluster, provisionStore } from "@isthmus/kvstore";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { parseClusterId, parseClusterName } from "@isthmus/model";
+import { signRequest } from "@isthmus/pki";
+import { AdminClient, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
+import { parse } from "yaml";
+import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
+import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
+import { connectAgent, type TestAgent } from "./testing/test-agent.js";
+
+const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
+const CLUSTER_ROLES: Resource = {
+  group: "rbac.authorization.k8s.io",
+  version: "v1",
+  plural: "clusterroles",
+  kind: "ClusterRole",
+  namespaced: false,
+};
+
+interface Member {
+  readonly name: string;
+  readonly id: number;
+  readonly kube: KubeServer;
+  readonly client: KubeClient;
+  readonly tls: MeshTls;
+  apiserver: RunningApiserver;
+}
+
+let etcd: EtcdServer;
+let east: Member;
+let west: Member;
+
+async function member(name: string, id: number): Promise<Member> {
+  const kube = await startKubeServer();
+  const client = kubeClient(kube.kubeconfig);
+  for (const file of ["meshclusters.yaml", "meshpeers.yaml"]) {
+    await client.create(CUSTOM_RESOURCE_DEFINITIONS, parse(readFileSync(CRDS + file, "utf8")) as KubeObject);
+  }
+  await installSettings(client, {
+    "cluster-name": name,
+    "cluster-id": String(id),
+    "pod-cidrs": `10.1${id}.0.0/16`,
+    "service-cidrs": `10.9${id}.0.0/16`,
+    "admin-servers": "127.0.0.1:7444",
+  });
+  await client.create(NAMESPACES, { metadata: { name: "shop" } });
+  const tls = await createMeshTls();
+  return { name, id, kube, client, tls, apiserver: await startApiserver(kube, tls) };
+}
+
+before(async () => {
+  etcd = await startEtcd({ tls: true });
+  const owner = createStore(await etcd.options("root"));
+  await provisionStore(owner);
+  owner.close();
+  [east, west] = await Promise.all([member("east", 1), member("west", 2)]);
+});
+
+after(async () => {
+  for (const each of [east, west]) {
+    await each?.apiserver.stop();
+    each?.client.transport.close();
+    each?.tls.remove();
+    await each?.kube.stop();
+  }
+  await etcd?.close();
+});
+
+const meshCluster = async ({ client, name }: Member) => client.get<MeshCluster>(MESH_CLUSTERS, name);
+
+/** What `mesh connect` does, by hand: sign the request, make the user, write store and peer. */
+async function connect(to: Member, other: Member): Promise<void> {
+  for (const each of [to, other])
+    await until("a request for the store", async () => (await meshCluster(each))?.status?.storeRequest !== undefined);
+  const own = await meshCluster(to);
+  const peer = await meshCluster(other);
+  assert.ok(own !== undefined && peer !== undefined && etcd.authority !== undefined);
+  const certificate = await signRequest(etcd.authority, own.status?.storeRequest ?? "", {
+    cn: to.name,
+    usages: ["client"],
+  });
+  const owner = createStore(await etcd.options("root"));
+  await provisionCluster(owner, parseClusterName(to.name), parseClusterId(to.id));
+  owner.close();
+  const store = { endpoints: [`https://localhost:${etcd.port}`], ca: etcd.authority.certificate, certificate };
+  await to.client.mergePatch(MESH_CLUSTERS, to.name, { spec: { store } });
+  const { id, podCIDRs, serviceCIDRs } = peer.spec;
+  const spec = { id, podCIDRs, serviceCIDRs, uid: peer.status?.uid ?? "" };
+  await to.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: other.name }, spec });
+}
+
+async function service(of: Member, name: string, address: string, annotations: Record<string, string>): Promise<void> {
+  const manager = { manager: "test", force: true };
+  await of.client.apply(
+    SERVICES,
+    {
+      metadata: { namespace: "shop", name, annotations },
+      spec: { ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+    } as KubeObject,
+    manager,
+  );
+  await of.client.apply(
+    ENDPOINT_SLICES,
+    {
+      metadata: { namespace: "shop", name: `${name}-1`, labels: { "kubernetes.io/service-name": name } },
+      addressType: "IPv4",
+      ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+      endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    } as KubeObject,
+    manager,
+  );
+}
+
+async function agentOf(of: Member, node: string): Promise<TestAgent> {
+  return connectAgent({ port: of.apiserver.port, node, tls: await of.tls.node(node) });
+}
+
+const global = { "service.cilium.io/global": "true" };
+
+test("the cluster makes its object with a request, and says that there is no store", async () => {
+  await until("MeshCluster of east", async () => (await meshCluster(east))?.status?.uid !== undefined);
+  const cluster = await meshCluster(east);
+  assert.deepEqual(cluster?.spec, { id: 1, podCIDRs: ["10.11.0.0/16"], serviceCIDRs: ["10.91.0.0/16"] });
+  const condition = (type: string) => cluster?.status?.conditions?.find((each) => each.type === type);
+  assert.equal(condition("StoreReachable")?.reason, "NoStore");
+  assert.equal(condition("Ready")?.status, "True");
+  assert.deepEqual(cluster?.status?.adminServers, ["127.0.0.1:7444"]);
+});
+
+test("connected without a restart, west's agents hold what east exports, and only that", async (t) => {
+  await connect(east, west);
+  await connect(west, east);
+  await service(east, "cart", "10.11.1.5", global);
+  await service(east, "private", "10.11.1.6", {});
+  await service(east, "kept", "10.11.1.7", { ...global, "service.cilium.io/shared": "false" });
+  const agent = await agentOf(west, "w1");
+  t.after(() => agent.close());
+  await until("east's cart in west", () => agent.value(1, "slices/shop/cart/cart-1") !== undefined, 30_000);
+  await until("kept is known there", () => agent.value(1, "services/shop/kept") !== undefined);
+  assert.equal(agent.value(1, "services/shop/private"), undefined);
+  assert.equal(agent.value(1, "slices/shop/kept/kept-1"), undefined);
+  await until("in sync", () => agent.source(1).inSync);
+  await service(east, "cart", "10.11.1.5", { ...global, "service.cilium.io/shared": "false" });
+  await until("withdrawn", () => agent.value(1, "slices/shop/cart/cart-1") === undefined);
+  await service(east, "cart", "10.11.1.5", {});
+  await until("not global any more", () => agent.value(1, "services/shop/cart") === undefined);
+  await service(east, "cart", "10.11.1.5", global);
+  await until("back", () => agent.value(1, "slices/shop/cart/cart-1") !== undefined);
+  assert.equal(agent.source(1).broken, undefined);
+});
+
+test("the objects say how it stands", async () => {
+  const condition = async (type: string) =>
+    (await meshCluster(east))?.status?.conditions?.find((each) => each.type === type)?.status === "True";
+  await until("published", () => condition("Published"), 20_000);
+  await until("reachable", () => condition("StoreReachable"));
+  const peer = async () => (await west.client.get<MeshPeer>(MESH_PEERS, "east"))?.status;
+  await until("peer in sync", async () => (await peer())?.state === "InSync", 20_000);
+  assert.match((await peer())?.storeId ?? "", /^[0-9a-f]{32}$/);
+});
+
+async function admin<T>(
+  of: Member,
+  token: string,
+  call: (client: AdminClient, metadata: Metadata, done: (error: ServiceError | null, answer: T) => void) => unknown,
+): Promise<T> {
+  const client = new AdminClient(`127.0.0.1:${of.apiserver.adminPort}`, credentials.createSsl(Buffer.from(of.tls.ca)));
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${token}`);
+  try {
+    return await new Promise<T>((resolve, reject) =>
+      call(client, metadata, (error, answer) => (error === null ? resolve(answer) : reject(error))),
+    );
+  } finally {
+    client.close();
+  }
+}
+
+test("the admin API answers who may get MeshClusters, and refuses the others", async () => {
+  await west.client.create(SERVICE_ACCOUNTS, { metadata: { namespace: "mesh-system", name: "mesh-cli" } });
+  const { token } = await requestToken(west.client, "mesh-system", "mesh-cli", 600);
+  const status = (with_: string) =>
+    admin<StatusResponse>(west, with_, (client, metadata, done) => client.status({}, metadata, done));
+  await assert.rejects(status("nonsense"), { code: 16 });
+  await assert.rejects(status(token), { code: 7 });
+  await west.client.create(CLUSTER_ROLES, {
+    metadata: { name: "mesh-cli" },
+    rules: [{ apiGroups: ["mesh.isthmus.io"], resources: ["meshclusters"], verbs: ["get"] }],
+  } as unknown as KubeObject);
+  await west.client.create({ ...CLUSTER_ROLES, plural: "clusterrolebindings", kind: "ClusterRoleBinding" }, {
+    metadata: { name: "mesh-cli" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "mesh-cli" },
+    subjects: [{ kind: "ServiceAccount", namespace: "mesh-system", name: "mesh-cli" }],
+  } as unknown as KubeObject);
+  await until("permitted", () =>
+    status(token).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const report = await status(token);
+  assert.equal(report.cluster, "west");
+  assert.equal(report.publisher?.state, "Live");
+  assert.deepEqual(
+    report.sources.map(({ cluster, state }) => [cluster, state]),
+    [["east", "InSync"]],
+  );
+
+  await service(west, "cart", "10.12.1.5", { ...global, "service.cilium.io/affinity": "local" });
+  const list = () =>
+    admin<ListServicesResponse>(west, token, (client, metadata, done) =>
+      client.listServices({ namespace: "shop", globalOnly: true }, metadata, done),
+    );
+  await until("both clusters in the list", async () => (await list()).frontends[0]?.tiers.length === 2);
+  const [cart] = (await list()).frontends;
+  assert.equal(cart?.service, "shop/cart");
+  assert.equal(cart?.status, "Done");
+  assert.deepEqual(
+    cart?.tiers.map(({ active, clusters }) => [active, clusters.map(({ cluster, ready }) => `${cluster} ${ready}`)]),
+    [
+      [true, ["west 1"]],
+      [false, ["east 1"]],
+    ],
+  );
+});
+
+test("with the store gone a local change still reaches agents, and the other cluster's records stay", async (t) => {
+  const agent = await agentOf(west, "w2");
+  t.after(() => agent.close());
+  await until("both sources", () => agent.source(0).inSync && agent.source(1).inSync, 20_000);
+  await etcd.stop();
+  await service(west, "local", "10.12.1.9", {});
+  await until("the local change", () => agent.value(0, "slices/shop/local/local-1") !== undefined);
+  assert.notEqual(agent.value(1, "slices/shop/cart/cart-1"), undefined);
+  await etcd.start();
+  await service(east, "cart", "10.11.1.99", global);
+  await until(
+    "and after its return east's change comes",
+    () => Buffer.from(agent.value(1, "slices/shop/cart/cart-1") ?? []).includes(Buffer.from([10, 11, 1, 99])),
+    30_000,
+  );
+});
+
+test("a peer that the operator removes is removed at the agents", async (t) => {
+  const agent = await agentOf(west, "w3");
+  t.after(() => agent.close());
+  await until("east is there", () => agent.keys(1).length > 0, 20_000);
+  await west.client.delete(MESH_PEERS, "east");
+  await until("removed", () => agent.states.some(({ clusterId, status }) => clusterId === 1 && status === 5));
+});
