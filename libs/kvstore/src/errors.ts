@@ -26,7 +26,10 @@ export function storeError(thrown: unknown, action: string): StoreError {
   if (thrown instanceof StoreError) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   const code = TEXTS.find(([text]) => text.test(reason))?.[1] ?? codeByType(thrown);
-  const short = reason.replace(/^\w*Error: /, "").replace(/^\d+ [A-Z_]+: /, "");
+  const short = reason
+    .replace(/^\w*Error: /, "")
+    .replace(/^\d+ [A-Z_]+: /, "")
+    .replace(/\.? (Last error: null\. )?Resolution note: *$/, "");
   return new StoreError({ code, action }, `Cannot ${action}: ${short}`, { cause: thrown });
 }
 
