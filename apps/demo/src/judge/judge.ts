@@ -4,7 +4,7 @@
  * In: what driving the fault found out, and all samples. Out: the figures and every check with its own result. A fault
  * passes when all its checks do.
  */
-import type { Mono } from "../samples/sample.js";
+import type { Mono, Outcome } from "../samples/sample.js";
 import {
   answeredWithin,
   type Check,
@@ -17,7 +17,7 @@ import {
   WATCH_SLACK_MS,
 } from "./checks.js";
 import type { FaultName, FaultRun, KillRun, Mark, WipeRun } from "./runs.js";
-import { type Counts, count, firstAnswer, round, type Traffic, type Window } from "./traffic.js";
+import { type Counts, count, firstAnswer, round, type Traffic, type Window, within } from "./traffic.js";
 
 export const NEAR = "east";
 export const FAR = "west";
@@ -30,7 +30,11 @@ export interface FaultResult extends Counts {
   readonly checks: readonly Check[];
   readonly window: Window;
   readonly marks: readonly Mark[];
+  /** The lost requests, at most a hundred: when each was due, and how it was lost. */
+  readonly losses: readonly { readonly due: Mono; readonly outcome: Outcome }[];
 }
+
+const MAX_LOSSES = 100;
 
 export function judge(run: FaultRun, traffic: Traffic): FaultResult {
   const checks = [longEnough(run.window), rateHeld(traffic, run.window), ...ownChecks(run, traffic)];
@@ -42,6 +46,10 @@ export function judge(run: FaultRun, traffic: Traffic): FaultResult {
     checks,
     window: run.window,
     marks: run.marks,
+    losses: within(traffic, run.window)
+      .filter((sample) => sample.outcome !== "ok")
+      .slice(0, MAX_LOSSES)
+      .map(({ due, outcome }) => ({ due, outcome })),
   };
 }
 

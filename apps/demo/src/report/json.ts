@@ -14,5 +14,6 @@ function faultJson(fault: FaultResult, begun: number) {
   const at = (mono: number) => round((mono - begun) / 1000, 3);
   const window = { fromS: at(fault.window.from), toS: at(fault.window.to) };
   const marks = fault.marks.map((mark) => ({ atS: at(mark.at), kind: mark.kind, text: mark.text }));
-  return { name, sent, ok, lost, longestGapMs, firstRemoteMs, share, passed, expected, window, checks, marks };
+  const losses = fault.losses.map(({ due, outcome }) => ({ atS: at(due), outcome }));
+  return { name, sent, ok, lost, longestGapMs, firstRemoteMs, share, passed, expected, window, checks, marks, losses };
 }

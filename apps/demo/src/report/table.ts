@@ -20,7 +20,24 @@ export function reportText(report: Report): string {
 
 function timeline(fault: FaultResult, begun: number): readonly string[] {
   const head = `\n  ${fault.name.padEnd(12)}${fault.passed ? "passed" : "FAILED"}`;
-  return [head, ...fault.marks.map((mark) => `  ${clock(mark.at - begun)}  ${mark.kind.padEnd(6)} ${mark.text}`)];
+  const moments = [...fault.marks, ...lossMoments(fault)].sort((a, b) => a.at - b.at);
+  return [head, ...moments.map((moment) => `  ${clock(moment.at - begun)}  ${moment.kind.padEnd(6)} ${moment.text}`)];
+}
+
+/** One line for each row of losses that are less than 100 ms apart. */
+function lossMoments(fault: FaultResult): readonly { at: number; kind: string; text: string }[] {
+  const rows: { at: number; last: number; words: string[] }[] = [];
+  for (const { due, outcome } of fault.losses) {
+    const row = rows.at(-1);
+    if (row !== undefined && due - row.last < 100) {
+      row.last = due;
+      row.words.push(outcome);
+    } else rows.push({ at: due, last: due, words: [outcome] });
+  }
+  return rows.map(({ at, words }) => {
+    const causes = [...new Set(words)].map((word) => `${words.filter((w) => w === word).length} ${word}`);
+    return { at, kind: "lost", text: `${causes.join(", ")}${fault.losses.length === 100 ? " or more" : ""}` };
+  });
 }
 
 function clock(ms: number): string {
