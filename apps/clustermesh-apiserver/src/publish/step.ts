@@ -341,14 +341,16 @@ function watchOther(state: PublisherState, head: Head | undefined, now: number):
 
 function onSeen(state: PublisherState, event: Event<"seen">): PublisherEffect[] {
   if (!isWriting(state)) return [];
+  let fenced = false;
   for (const each of event.events) {
     state.revision = larger(state.revision, each.modRevision);
     if (!state.stored.see(each, each.deleted)) continue;
     const trouble = metaTrouble(state, each);
-    if (trouble === "fenced") return [{ type: "read-head" }];
-    if (trouble !== undefined) return surprise(state, trouble);
+    if (trouble === "fenced") fenced = true;
+    else if (trouble !== undefined) return surprise(state, trouble);
     compareKey(state, each.key, 0);
   }
+  if (fenced) return [{ type: "read-head" }];
   return pump(state, event.now, event.wallMicros);
 }
 

@@ -40,6 +40,7 @@ export function createStored(entries: readonly Standing[]): Stored {
   const meta = new Map<string, Standing>();
   const strangers = new Set<string>();
   const revisions = new Map<string, bigint>();
+  let seen = 0n;
 
   const take = ({ key, value, modRevision }: Standing, deleted: boolean): boolean => {
     if (modRevision < (revisions.get(key) ?? 0n)) return false;
@@ -57,11 +58,13 @@ export function createStored(entries: readonly Standing[]): Stored {
     meta: (key) => meta.get(key),
     strangers,
     see(entry, deleted) {
+      if (entry.modRevision > seen) seen = entry.modRevision;
       const news = take(entry, deleted);
       if (news && deleted) revisions.delete(entry.key); // nothing older can come any more
       return news;
     },
     commit(writes, modRevision) {
+      if (modRevision <= seen) return; // the watch has told it, and perhaps what came after
       for (const write of writes) {
         const value = write.type === "put" ? write.value : NO_VALUE;
         take({ key: write.key, value, modRevision }, write.type === "delete");

@@ -1,0 +1,265 @@
+/** The publisher's core on a model of the store: any order of calls, losses, wipes and rivals. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Head, HeadState } from "@isthmus/proto";
+import {
+  createRecordTable,
+  type HashedRecord,
+  kindOfKey,
+  type RecordTable,
+  STORE_KINDS,
+  sameSums,
+} from "@isthmus/records";
+import fc from "fast-check";
+import { anyRecord } from "./fixture.js";
+import {
+  createModelPublisher,
+  createModelStore,
+  type Fate,
+  type ModelPublisher,
+  type ModelStore,
+  settle,
+} from "./model-store.js";
+
+const FATES: readonly Fate[] = ["done", "done", "done", "done", "done", "done", "lost-before", "lost-after", "late"];
+
+type Act =
+  | { readonly type: "change"; readonly key: number; readonly value: number | undefined }
+  /** More than one txn holds. */
+  | { readonly type: "many"; readonly value: number }
+  | { readonly type: "decide"; readonly who: number; readonly fate: Fate }
+  | { readonly type: "deliver" | "tick" | "late" | "restart" | "run"; readonly who: number }
+  | { readonly type: "wipe" }
+  | { readonly type: "vandal"; readonly key: number };
+
+const who = fc.nat(1);
+const change: fc.Arbitrary<Act> = fc.record({
+  type: fc.constant("change" as const),
+  key: fc.nat(20),
+  value: fc.option(fc.nat(3), { nil: undefined }),
+});
+const many: fc.Arbitrary<Act> = fc.record({ type: fc.constant("many" as const), value: fc.nat(3) });
+const moves: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 4, arbitrary: change },
+  { weight: 10, arbitrary: fc.record({ type: fc.constant("decide" as const), who, fate: fc.constantFrom(...FATES) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ type: fc.constantFrom("deliver" as const, "tick" as const, "late" as const), who }),
+  },
+  { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("restart" as const, "run" as const), who }) },
+);
+const faults: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 30, arbitrary: moves },
+  { weight: 1, arbitrary: many },
+  { weight: 1, arbitrary: fc.constant({ type: "wipe" } as const) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: fc.nat(20) }) },
+);
+
+const record = (key: number, value: number): HashedRecord =>
+  anyRecord(key % 2 === 0 ? `nodes/n${key}` : `slices/a/b/s${key}`, `${value}`);
+
+/** Calls and news of one publisher until it is quiet. */
+function run(publisher: ModelPublisher): void {
+  publisher.deliver();
+  for (let i = 0; publisher.calls > 0 && i < 50; i++) publisher.decide("done");
+}
+
+interface Scene {
+  readonly publishers: number;
+  /** Exported from the start; then the first publisher begins with the acts, else it is live before them. */
+  readonly initial?: number;
+}
+
+interface End {
+  readonly store: ModelStore;
+  readonly publishers: ModelPublisher[];
+  readonly wanted: RecordTable;
+}
+
+interface Stage extends End {
+  readonly clock: { now: number };
+}
+
+/** Publishers that export `initial` records; none has started. */
+function set({ publishers: count, initial = 0 }: Scene): Stage {
+  const store = createModelStore();
+  const clock = { now: 0 };
+  const wanted = createRecordTable();
+  const publishers = Array.from({ length: count }, (_, i) => createModelPublisher(store, clock, `i${i}`, () => 0.5));
+  const exported = Array.from({ length: initial }, (_, i) => record(i, 0));
+  for (const each of exported) wanted.set(each);
+  const first = { upserts: exported, deletes: [], observedMicros: 0 };
+  for (const publisher of publishers) publisher.feed({ type: "changed", change: first });
+  return { store, clock, wanted, publishers };
+}
+
+function changeAll(
+  { wanted, publishers }: End,
+  upserts: readonly HashedRecord[],
+  deletes: readonly HashedRecord[],
+): void {
+  for (const each of upserts) wanted.set(each);
+  for (const { key } of deletes) wanted.delete(key);
+  for (const publisher of publishers) {
+    publisher.feed({ type: "changed", change: { upserts, deletes, observedMicros: 1 } });
+  }
+}
+
+function play(acts: readonly Act[], scene: Scene): End {
+  const stage = set(scene);
+  const { store, clock, publishers } = stage;
+  publishers[0]?.feed({ type: "start" });
+  if (scene.initial === undefined) settle(clock, publishers);
+  for (const act of acts) {
+    clock.now += 100;
+    if (act.type === "wipe") store.wipe();
+    else if (act.type === "vandal") store.txn([], [{ type: "delete", key: record(act.key, 0).key }]);
+    else if (act.type === "change" || act.type === "many") {
+      const keys = act.type === "many" ? Array.from({ length: 300 }, (_, i) => i) : [act.key];
+      const next = keys.map((key) => record(key, act.value ?? 0));
+      const upserts = act.value === undefined ? [] : next;
+      const deletes = act.value === undefined ? next : [];
+      changeAll(stage, upserts, deletes);
+    } else {
+      const publisher = publishers[act.who % publishers.length] as ModelPublisher;
+      if (act.type === "decide") publisher.decide(act.fate);
+      else if (act.type === "deliver") publisher.deliver();
+      else if (act.type === "late") publisher.runLate();
+      else if (act.type === "restart") publisher.feed({ type: "start" });
+      else if (act.type === "run") run(publisher);
+      else publisher.tick();
+    }
+  }
+  for (const publisher of publishers) if (publisher.state.phase.status === "Off") publisher.feed({ type: "start" });
+  settle(clock, publishers);
+  return stage;
+}
+
+function assertPublished({ store, publishers, wanted }: End): void {
+  const table = createRecordTable();
+  for (const { key, value } of store.keys.values()) if (kindOfKey(key) !== undefined) table.set(anyRecord(key, value));
+  const head = store.keys.get("head");
+  const { state, sums } = Head.decode(head?.value ?? Buffer.alloc(0));
+  assert.equal(state, HeadState.HEAD_STATE_LIVE);
+  assert.ok(sameSums(table.sums(STORE_KINDS), wanted.sums(STORE_KINDS)), "the store holds what is exported");
+  assert.ok(sameSums(sums, wanted.sums(STORE_KINDS)), "and its head says so");
+  assert.equal(store.keys.get("store")?.value.length, 16);
+  const statuses = publishers.map((publisher) => publisher.state.phase.status);
+  assert.equal(statuses.filter((status) => status === "Live").length, 1, statuses.join());
+}
+
+test("one publisher, calls lost before, after and late: sums exact at every revision, the end is right", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof({ weight: 30, arbitrary: moves }, { weight: 1, arbitrary: many }), { maxLength: 200 }),
+      (acts) => {
+        const end = play(acts, { publishers: 1 });
+        assert.deepEqual(end.store.violations, []);
+        assertPublished(end);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("two publishers at once: the fence lets one write, sums stay exact, the end is right", () => {
+  fc.assert(
+    fc.property(fc.array(moves, { maxLength: 200 }), (acts) => {
+      const end = play(acts, { publishers: 2 });
+      assert.deepEqual(end.store.violations, []);
+      assertPublished(end);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("a bulk txn that comes late, when the store is live, is kept out by the fence", () => {
+  const stage = set({ publishers: 1, initial: 400 });
+  const [publisher] = stage.publishers as [ModelPublisher];
+  publisher.feed({ type: "start" });
+  for (let i = 0; i < 3; i++) publisher.decide("done"); // list, take over, list again
+  assert.equal(publisher.state.phase.status, "Loading");
+  publisher.decide("late");
+  while (publisher.calls > 0) publisher.decide("lost-before");
+  stage.clock.now += 10_000;
+  publisher.tick();
+  run(publisher);
+  assert.equal(publisher.state.phase.status, "Live");
+  changeAll(stage, [record(0, 3)], [record(2, 0)]);
+  run(publisher);
+  publisher.runLate();
+  run(publisher);
+  assertPublished(stage);
+  assert.deepEqual(stage.store.violations, []);
+});
+
+test("a loader that was paused cannot write once another has taken over", () => {
+  const stage = set({ publishers: 2, initial: 400 });
+  const [paused, rival] = stage.publishers as [ModelPublisher, ModelPublisher];
+  paused.feed({ type: "start" });
+  for (let i = 0; i < 3; i++) paused.decide("done");
+  rival.feed({ type: "start" });
+  run(rival);
+  assert.equal(rival.state.phase.status, "Live");
+  changeAll(stage, [record(0, 3)], [record(2, 0)]);
+  run(rival);
+  const { revision } = stage.store;
+  while (paused.calls > 0 && paused.state.phase.status === "Loading") paused.decide("done");
+  assert.equal(stage.store.revision, revision);
+  settle(stage.clock, stage.publishers);
+  assertPublished(stage);
+  assert.deepEqual(stage.store.violations, []);
+});
+
+const loading: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 2, arbitrary: change },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("decide" as const), who, fate: fc.constantFrom(...FATES) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constantFrom("tick" as const, "run" as const, "late" as const),
+      who: fc.constant(0),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("restart" as const, "run" as const), who }) },
+);
+
+test("loading in bulk with rivals and late txns: once live, the sums are exact", () => {
+  fc.assert(
+    fc.property(fc.array(loading, { maxLength: 60 }), (acts) => {
+      const end = play(acts, { publishers: 2, initial: 400 });
+      assert.deepEqual(end.store.violations, []);
+      assertPublished(end);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test("wipes and other hands: whatever happened, the store is healed", () => {
+  fc.assert(
+    fc.property(fc.array(faults, { maxLength: 120 }), (acts) => {
+      assertPublished(play(acts, { publishers: 1 }));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("two publishers fed the same changes in different order write the same bytes and sums", () => {
+  const records = Array.from({ length: 40 }, (_, i) => record(i, i % 4));
+  const whole = fc.shuffledSubarray(records, { minLength: records.length });
+  const content = (order: readonly HashedRecord[]): string => {
+    const acts = order.map(({ key, value }): Act => {
+      return { type: "change", key: Number(key.replace(/\D/g, "")), value: Number(Buffer.from(value).toString()) };
+    });
+    const { store } = play(acts, { publishers: 1 });
+    const head = Head.decode(store.keys.get("head")?.value ?? Buffer.alloc(0));
+    const values = [...store.keys.values()].filter(({ key }) => kindOfKey(key) !== undefined);
+    const text = values.map(({ key, value }) => `${key}=${Buffer.from(value).toString("hex")}`).sort();
+    return JSON.stringify([text, head.sums.map(({ sum }) => sum.toString("hex"))]);
+  };
+  const expected = content(records);
+  fc.assert(
+    fc.property(whole, (order) => assert.equal(content(order), expected)),
+    { numRuns: 20 },
+  );
+});
