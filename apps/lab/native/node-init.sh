@@ -28,11 +28,6 @@ for hierarchy in "$@"; do
 	2\|*) mount -t cgroup2 cgroup2 "$target" ;;
 	esac
 done
-# A host with v2 only: a group that hands controllers down may hold no process itself.
-if [ -n "$only_v2" ]; then
-	mkdir -p "${1%%|*}/init"
-	echo 0 >"${1%%|*}/init/cgroup.procs"
-fi
 mount --move "$dir/keep" /sys/fs/bpf
 
 mount -t tmpfs -o mode=755 run /run

@@ -12,6 +12,7 @@ export { DEMO_TAG } from "./images/lab-images.js";
 export { type KubeBinaries, resolveKubeBinaries } from "./kube-binaries/resolve.js";
 export { type DownOptions, downLab } from "./life/down.js";
 export { type LabHandle, openLab } from "./life/handle.js";
+export { remainsOf } from "./life/remains.js";
 export { controlProcess, labStatus, loadImage, wipe } from "./life/status.js";
 export { type UpOptions, upLab } from "./life/up.js";
 export { pinDirectory } from "./mesh/mesh-processes.js";

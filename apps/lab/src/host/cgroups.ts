@@ -25,6 +25,21 @@ export function makeCgroup(hierarchies: readonly CgroupHierarchy[], path: string
   }
 }
 
+/** True on a host whose groups hold either processes or children with controllers, not both. */
+export function isUnified(hierarchies: readonly CgroupHierarchy[]): boolean {
+  return hierarchies.every(({ version }) => version === 2);
+}
+
+/** Moves the group's own processes to its child `init`, then lets it hand controllers down to other children. */
+export function makeInner(hierarchies: readonly CgroupHierarchy[], path: string): void {
+  for (const directory of cgroupDirectories(hierarchies, path)) {
+    const init = join(directory, "init");
+    mkdirSync(init, { recursive: true });
+    for (const pid of readLines(join(directory, "cgroup.procs"))) writeFileSync(join(init, "cgroup.procs"), pid);
+    delegateControllers(directory);
+  }
+}
+
 /** The folders whose `cgroup.procs` a process must be written to, to be in the group everywhere. */
 export function cgroupDirectories(hierarchies: readonly CgroupHierarchy[], path: string): string[] {
   return hierarchies.map((hierarchy) => join(hierarchy.mount, path));

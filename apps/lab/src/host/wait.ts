@@ -10,20 +10,24 @@ export interface WaitOptions {
   readonly reason?: () => string;
 }
 
+/** A machine that is ten times slower than usual (an emulated one) sets MESH_LAB_PATIENCE=10. */
+const PATIENCE = Math.max(1, Number(process.env["MESH_LAB_PATIENCE"] ?? 1) || 1);
+
 /** Resolves with the first value that is neither undefined nor false. */
 export async function waitFor<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
   options: WaitOptions,
 ): Promise<T> {
-  const deadline = systemClock.now() + options.timeoutMs;
+  const timeoutMs = options.timeoutMs * PATIENCE;
+  const deadline = systemClock.now() + timeoutMs;
   for (;;) {
     options.signal?.throwIfAborted();
     const value = await look();
     if (value !== undefined && value !== false) return value;
     if (systemClock.now() > deadline) {
       const reason = options.reason?.() ?? "";
-      const seconds = Math.round(options.timeoutMs / 1000);
+      const seconds = Math.round(timeoutMs / 1000);
       throw labError("TIMEOUT", `Waited ${seconds} s in vain for ${what}${reason === "" ? "" : `: ${reason}`}`);
     }
     await systemClock.delay(options.everyMs ?? 50, options.signal);

@@ -6,6 +6,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { GO_ENV } from "../cluster/control-plane-processes.js";
+import { isUnified, makeInner } from "../host/cgroups.js";
 import { findProgram } from "../host/preflight.js";
 import { waitFor } from "../host/wait.js";
 import { PACKAGE_ROOT } from "../plan/paths.js";
@@ -27,7 +28,7 @@ export function nodeId(node: NodePlan): string {
 /** On a host with cgroup v2 only, the node's own group hands controllers down and holds no process. */
 export function nodeProcessCgroup(context: LabContext, node: NodePlan): string {
   const unit = cgroupOf(context.plan, `node-${node.name}`);
-  return context.hierarchies.every(({ version }) => version === 2) ? `${unit}/init` : unit;
+  return isUnified(context.hierarchies) ? `${unit}/init` : unit;
 }
 
 export function nodeProcesses(context: LabContext, node: NodePlan): ProcessSpec[] {
@@ -66,6 +67,7 @@ function holder(context: LabContext, node: NodePlan): ProcessSpec {
     started: async (pid) => {
       const ready = () => existsSync(`/proc/${pid}/root/run/lab/ready`) || endedEarly(pid, node);
       await waitFor(`node "${node.name}" to set itself up`, ready, { timeoutMs: 20_000, everyMs: 10 });
+      if (isUnified(hierarchies)) makeInner(hierarchies, cgroupOf(plan, `node-${node.name}`));
       await connectNode(plan, node, pid, context.processes.pidOf("underlay"));
     },
     graceMs: 0,
