@@ -4,10 +4,11 @@
  * In: Hellos and Acks. Out: one report per node, also of nodes that went away, until they are forgotten.
  */
 import type { Clock } from "@isthmus/model";
-import type { Ack, AgentReport, MapFill, Position } from "@isthmus/proto";
+import type { Ack, AgentReport, MapFill, Position, SourcePosition } from "@isthmus/proto";
 
 export interface AgentRegistry {
-  connected(node: string, version: string): void;
+  /** `have`: what its memory holds counts as applied. */
+  connected(node: string, version: string, have: readonly SourcePosition[]): void;
   disconnected(node: string): void;
   /** Content was written to the node's stream. */
   sent(node: string, clusterId: number, to: Position): void;
@@ -58,8 +59,12 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
   }
 
   return {
-    connected(node, version) {
-      Object.assign(row(node), { connected: true, version });
+    connected(node, version, have) {
+      const now = Object.assign(row(node), { connected: true, version });
+      now.sources.clear();
+      for (const { clusterId, have: held } of have) {
+        if (held !== undefined) Object.assign(source(now, clusterId), { applied: held, sent: held });
+      }
       for (const [name, each] of rows) {
         if (!each.connected && clock.now() - each.lastSeen > FORGET_MS) rows.delete(name);
       }

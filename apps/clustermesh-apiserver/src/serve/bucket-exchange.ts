@@ -8,10 +8,17 @@ import type { Buckets, Kind, Position } from "@isthmus/proto";
 import { bucketOf, type HashedRecord, type SourceIndex, sameBytes } from "@isthmus/records";
 import { encodeBucket, isPersonal, wireRecord } from "./messages.js";
 
-export function bucketMessages(index: SourceIndex, asked: Buckets, position: Position, personalKey: string): Buffer[] {
+/** What we hold: the index, and its 256 sums of the kind asked for. */
+export interface Held {
+  readonly index: SourceIndex;
+  readonly sums: readonly Uint8Array[];
+}
+
+export function bucketMessages(held: Held, asked: Buckets, position: Position, personalKey: string): Buffer[] {
   const { kind, clusterId } = asked;
+  const { index } = held;
   const differing = new Set<number>();
-  ourSums(index, kind, personalKey).forEach((sum, i) => {
+  ourSums(held, kind, personalKey).forEach((sum, i) => {
     if (!sameBytes(sum, asked.sums[i] ?? new Uint8Array(0))) differing.add(i);
   });
   if (differing.size === 0) differing.add(0);
@@ -29,8 +36,8 @@ export function bucketMessages(index: SourceIndex, asked: Buckets, position: Pos
   );
 }
 
-function ourSums(index: SourceIndex, kind: Kind, personalKey: string): readonly Uint8Array[] {
-  if (!isPersonal({ kind })) return index.buckets(kind);
+function ourSums({ index, sums }: Held, kind: Kind, personalKey: string): readonly Uint8Array[] {
+  if (!isPersonal({ kind })) return sums;
   const own = index.get(personalKey);
   const empty = new Uint8Array(16);
   return Array.from({ length: 256 }, (_, i) => (own !== undefined && bucketOf(own.key) === i ? own.hash : empty));

@@ -2,7 +2,7 @@
  * One client at one source: what it must be sent next.
  *
  *   Waiting ──► Snapshot ──► Live        nothing in memory, or too long away
- *   Waiting ──► Live                     resumed by `have`
+ *   Waiting ──► Live                     resumed by `have`, or by Mark and buckets where that is too old
  *   any     ──► Behind ──► Waiting       the client knows more than this server: the source is withheld
  *
  * `next` gives one message at a time, so that a slow client costs a number, never a queue.
@@ -79,9 +79,14 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
     }
     const have = options.client?.have;
     const since = have === undefined ? undefined : index.since(have);
+    mustMark = true;
     if (have !== undefined && since !== undefined && typeof since !== "string") {
       phase = { is: "Live", seq: since.fromSeq, position: have };
-      mustMark = true;
+      return undefined;
+    }
+    // Too long away, but not empty: the Mark says what differs, and only those buckets are asked for.
+    if (have !== undefined && proved()) {
+      phase = { is: "Live", seq: index.seq, position: index.announced };
       return undefined;
     }
     return beginSnapshot();
@@ -116,7 +121,7 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
     const [first] = asked.values();
     if (first !== undefined) {
       asked.delete(first.kind);
-      exchange = bucketMessages(index, first, position, personalKey);
+      exchange = bucketMessages({ index, sums: encoder.buckets(first.kind) }, first, position, personalKey);
       return live({ is: "Live", seq, position });
     }
     if (!mustMark) return undefined;

@@ -1,7 +1,8 @@
 /**
  * One agent's stream: a cursor per source, the own cluster first, and what the agent asks.
  *
- * Driven from outside: `pump` writes until there is nothing or the stream is full. It never queues content.
+ * Driven from outside: `pump` writes until there is nothing or the stream is full. It never queues content: a slow agent
+ * gets the latest state when it has room.
  */
 import type { Buckets, Hello } from "@isthmus/proto";
 import { nodeConfigKey } from "@isthmus/records";
@@ -18,7 +19,7 @@ export interface Leaving {
 }
 
 export interface SessionModules {
-  /** False when the stream is full; `pump` is called again when it has drained. */
+  /** False when the stream is full; `drained` is called when it has room again. */
   readonly write: (bytes: Buffer) => boolean;
   readonly encoderOf: (source: StreamSource) => SourceEncoder;
   readonly gate: SnapshotGate;
@@ -34,7 +35,10 @@ export interface Session {
   removeSource(source: StreamSource): void;
   /** Clusters that the agent holds and that no source here is: they were removed. */
   removeUnknown(known: ReadonlySet<number>): void;
+  /** Something is new: writes unless the stream is full. */
   pump(): void;
+  /** The stream has room again. */
+  drained(): void;
   /** Status and ages of a source; and a Mark where content went out since the last. */
   tellState(source: StreamSource): void;
   mark(): void;
@@ -101,8 +105,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   }
 
   function pump(): void {
-    blocked = false;
-    for (;;) {
+    while (!blocked) {
       for (let bytes = control.shift(); bytes !== undefined && !closed; bytes = control.shift()) {
         write(bytes);
         if (blocked) return;
@@ -143,6 +146,10 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       }
     },
     pump() {
+      if (!closed) pump();
+    },
+    drained() {
+      blocked = false;
       if (!closed) pump();
     },
     tellState(source) {

@@ -37,6 +37,8 @@ export interface SourceEncoder {
   lastChunk(snapshot: Snapshot, key: string): Buffer;
   /** Sums as one client must hold them. */
   sums(key: string): KindSum[];
+  /** 256 sums of a kind, computed once per state of the index. */
+  buckets(kind: Kind): readonly Uint8Array[];
   /** Called now and then: lets go of a snapshot that nobody began at since the last call. */
   trim(): void;
 }
@@ -50,6 +52,7 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
   let used = false;
   let deltas = new Map<string, SharedDelta>();
   let deltasAt = -1;
+  const bucketSums = new Map<Kind, { readonly seq: number; readonly sums: readonly Uint8Array[] }>();
 
   function build(to: Position): Snapshot {
     const chunks: Buffer[] = [];
@@ -123,6 +126,14 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
       if (!used) kept = undefined;
       used = false;
       deltas = new Map();
+      bucketSums.clear();
+    },
+    buckets(kind) {
+      const known = bucketSums.get(kind);
+      if (known?.seq === index.seq) return known.sums;
+      const sums = index.buckets(kind);
+      bucketSums.set(kind, { seq: index.seq, sums });
+      return sums;
     },
     sums(key) {
       const own = index.get(key);

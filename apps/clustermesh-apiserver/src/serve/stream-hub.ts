@@ -173,7 +173,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       const handle = {
         session,
         stream,
-        drained: () => session.pump(),
+        drained: () => session.drained(),
         ack(ack: Ack) {
           for (const { clusterId, seconds } of agents.acked(node, ack)) {
             const source = sources.all.find((each) => each.clusterId === clusterId);
@@ -189,7 +189,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
         },
       };
       handles.set(node, handle);
-      agents.connected(node, hello.version);
+      agents.connected(node, hello.version, hello.sources);
       for (const source of sources.all) session.addSource(source);
       if (sources.complete) session.removeUnknown(knownClusters());
       wake();

@@ -34,6 +34,9 @@ export interface TestAgent {
   readonly welcome: Welcome | undefined;
   readonly states: readonly SourceState[];
   readonly batches: readonly Batch[];
+  /** All, also those of other positions than ours. */
+  readonly marks: readonly Mark[];
+  readonly bucketsSeen: number;
   readonly goAway: GoAway | undefined;
   readonly error: { readonly code?: number; readonly details?: string } | undefined;
   readonly ended: boolean;
@@ -71,6 +74,8 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
   const named = new Map<number, Set<string>>();
   const states: SourceState[] = [];
   const batches: Batch[] = [];
+  const marks: Mark[] = [];
+  let bucketsSeen = 0;
   let welcome: Welcome | undefined;
   let goAway: GoAway | undefined;
   let error: TestAgent["error"];
@@ -126,10 +131,14 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
     if (message?.$case === "welcome") welcome = message.value;
     if (message?.$case === "sourceState") states.push(message.value);
     if (message?.$case === "batch") take(message.value);
-    if (message?.$case === "mark") compare(message.value);
+    if (message?.$case === "mark") {
+      marks.push(message.value);
+      compare(message.value);
+    }
     if (message?.$case === "goAway") goAway = message.value;
     if (message?.$case === "bucket") {
       const { clusterId, kind, index, records } = message.value;
+      bucketsSeen++;
       const { table } = source(clusterId);
       for (const record of [...table.records(kind)]) if (bucketOf(record.key) === index) table.delete(record.key);
       for (const record of records) table.set(hashRecord(record.kind, record.key, record.value));
@@ -165,6 +174,10 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
     },
     states,
     batches,
+    marks,
+    get bucketsSeen() {
+      return bucketsSeen;
+    },
     get goAway() {
       return goAway;
     },

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Affinity } from "@isthmus/proto";
+import { DEFAULT_ANNOTATIONS, parseAnnotations } from "./annotations.js";
+
+const GLOBAL = "service.cilium.io/global";
+const SHARED = "service.cilium.io/shared";
+const AFFINITY = "service.cilium.io/affinity";
+
+test("no annotation is the default: not global, shared, no affinity", () => {
+  const { values, findings } = parseAnnotations({});
+  assert.deepEqual(values, { global: false, shared: true, affinity: Affinity.AFFINITY_NONE });
+  assert.deepEqual(findings, []);
+});
+
+test("every value that is meant to be understood is", () => {
+  for (const [text, global] of [
+    ["true", true],
+    ["false", false],
+  ] as const)
+    assert.equal(parseAnnotations({ [GLOBAL]: text }).values.global, global);
+  assert.equal(parseAnnotations({ [SHARED]: "false" }).values.shared, false);
+  for (const [text, affinity] of [
+    ["none", Affinity.AFFINITY_NONE],
+    ["local", Affinity.AFFINITY_LOCAL],
+    ["remote", Affinity.AFFINITY_REMOTE],
+  ] as const)
+    assert.equal(parseAnnotations({ [AFFINITY]: text }).values.affinity, affinity);
+});
+
+test("the older names mean the same; where both stand, the newer counts", () => {
+  assert.equal(parseAnnotations({ "io.cilium/global-service": "true" }).values.global, true);
+  assert.equal(parseAnnotations({ "io.cilium/global-service": "true", [GLOBAL]: "false" }).values.global, false);
+});
+
+test("a value that is not understood leaves the last good one, with a sentence that holds the fix", () => {
+  const good = parseAnnotations({ [GLOBAL]: "true", [AFFINITY]: "local" }).good;
+  const { values, findings } = parseAnnotations({ [GLOBAL]: "True", [AFFINITY]: "local" }, good);
+  assert.equal(values.global, true);
+  assert.equal(values.affinity, Affinity.AFFINITY_LOCAL);
+  assert.equal(
+    findings[0]?.sentence,
+    'Cannot use annotation "service.cilium.io/global" with value "True": the last good value "true" stays in force. Set it to one of "true", "false"',
+  );
+});
+
+test("with no last good value the default is in force, and is not taken for good", () => {
+  const first = parseAnnotations({ [AFFINITY]: "west", [GLOBAL]: "true" });
+  assert.equal(first.values.affinity, Affinity.AFFINITY_NONE);
+  assert.match(first.findings[0]?.sentence ?? "", /the default "none" stays in force/);
+  assert.equal(first.good.affinity, undefined);
+  const second = parseAnnotations({ [AFFINITY]: "west", [GLOBAL]: "yes" }, first.good);
+  assert.equal(second.values.global, true, "another field of the same object keeps its own last good value");
+});
+
+test("a removed annotation is its default, not the last good value", () => {
+  const { good } = parseAnnotations({ [GLOBAL]: "true" });
+  assert.deepEqual(parseAnnotations({}, good).values, DEFAULT_ANNOTATIONS);
+});
+
+test("empty, padded and very long values are not understood, and never flood a sentence", () => {
+  for (const value of ["", " true", "TRUE", "1", "x".repeat(10_000)]) {
+    const [finding] = parseAnnotations({ [GLOBAL]: value }).findings;
+    assert.ok(finding !== undefined && finding.sentence.length < 400, value.slice(0, 10));
+  }
+});

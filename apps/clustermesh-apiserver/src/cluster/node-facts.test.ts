@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KubeNode, KubeObject } from "@isthmus/kube";
+import { addressFromBytes, formatAddress, formatPrefix, parsePrefix } from "@isthmus/model";
+import { Node, NodeConfig } from "@isthmus/proto";
+import { nodeConfigRecord, nodeFacts, nodeRecord } from "./node-facts.js";
+
+const node = (changes: Partial<KubeNode> = {}) =>
+  nodeFacts({
+    metadata: { name: "n1", labels: { "topology.kubernetes.io/zone": "a", "topology.kubernetes.io/region": "eu" } },
+    spec: { podCIDR: "10.11.1.0/24", podCIDRs: ["10.11.1.0/24"] },
+    status: {
+      addresses: [
+        { type: "Hostname", address: "n1" },
+        { type: "ExternalIP", address: "203.0.113.1" },
+        { type: "InternalIP", address: "10.0.0.1" },
+      ],
+      conditions: [{ type: "Ready", status: "True" }],
+    },
+    ...changes,
+  } as KubeObject);
+
+test("the internal address leads, host names are no addresses", () => {
+  assert.deepEqual(node().addresses.map(formatAddress), ["10.0.0.1", "203.0.113.1"]);
+});
+
+test("conditions: Ready and unschedulable, each its bit", () => {
+  const conditions = (changes: Partial<KubeNode>) => Node.decode(nodeRecord(node(changes)).value).conditions;
+  assert.equal(conditions({}), 1);
+  assert.equal(conditions({ status: { conditions: [{ type: "Ready", status: "Unknown" }] } }), 0);
+  assert.equal(conditions({ spec: { unschedulable: true } }), 3);
+});
+
+test("a node without a pod CIDR yet has records all the same", () => {
+  const config = NodeConfig.decode(nodeConfigRecord(node({ spec: {} }), []).value);
+  assert.deepEqual(config.podCidrs, []);
+  assert.equal(config.name, "n1");
+});
+
+test("the configuration holds the cluster's Service CIDRs, sorted", () => {
+  const cidrs = ["10.96.0.0/16", "10.95.0.0/16"].map(parsePrefix);
+  const config = NodeConfig.decode(nodeConfigRecord(node(), cidrs).value);
+  assert.deepEqual(
+    config.serviceCidrs.map(({ address, length }) => formatPrefix({ address: addressFromBytes(address), length })),
+    ["10.95.0.0/16", "10.96.0.0/16"],
+  );
+});

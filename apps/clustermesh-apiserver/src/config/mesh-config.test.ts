@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatPrefix, MeshError } from "@isthmus/model";
+import { parseMeshConfig } from "./mesh-config.js";
+
+const GOOD = { "cluster-name": "east", "cluster-id": "1", "pod-cidrs": "10.11.0.0/16", servers: "10.0.0.1:7443" };
+
+test("the least that is needed, and everything", () => {
+  assert.equal(parseMeshConfig(GOOD).serviceCidrs, undefined);
+  const full = parseMeshConfig({
+    ...GOOD,
+    "pod-cidrs": "10.11.0.0/16, fd00:11::/48",
+    "service-cidrs": "10.96.0.0/16",
+    servers: "10.0.0.1:7443,[fd00::1]:7443",
+    "admin-servers": "10.0.0.1:7444",
+    "admin-ca": "PEM",
+  });
+  assert.deepEqual(full.podCidrs.map(formatPrefix), ["10.11.0.0/16", "fd00:11::/48"]);
+  assert.deepEqual(full.servers, ["10.0.0.1:7443", "[fd00::1]:7443"]);
+  assert.deepEqual([full.cluster, full.id, full.adminServers, full.adminCa], ["east", 1, ["10.0.0.1:7444"], "PEM"]);
+});
+
+test("what is wrong is named with its field and with what to write", () => {
+  const rows: readonly (readonly [Record<string, string>, string, RegExp])[] = [
+    [{ "cluster-name": "" }, "cluster-name", /"cluster-name" is missing, set it, for example to "east"/],
+    [{ "cluster-name": "East" }, "cluster-name", /"cluster-name" is "East".*DNS label.*write it like "east"/],
+    [{ "cluster-id": "0" }, "cluster-id", /whole number from 1 to 4094/],
+    [{ "cluster-id": "0x10" }, "cluster-id", /write it like "1"/],
+    [{ "pod-cidrs": "10.11.0.1/16" }, "pod-cidrs", /bits beyond the prefix length are set/],
+    [{ servers: "10.0.0.1" }, "servers", /host:port/],
+    [{ "service-cidrs": "10.11.4.0/24" }, "pod-cidrs", /overlap/],
+  ];
+  for (const [change, field, sentence] of rows) {
+    assert.throws(
+      () => parseMeshConfig({ ...GOOD, ...change }),
+      (error) =>
+        error instanceof MeshError &&
+        (error.data as { field?: string }).field === field &&
+        sentence.test(error.message),
+      JSON.stringify(change),
+    );
+  }
+});

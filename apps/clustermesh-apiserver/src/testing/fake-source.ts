@@ -1,0 +1,102 @@
+/** A source for tests: an index that the test fills, and what it says of itself. */
+import { parseClusterName } from "@isthmus/model";
+import { Kind, type Position, SourceStatus } from "@isthmus/proto";
+import { createSourceIndex, hashRecord, ownPosition, remotePosition, type SourceIndex } from "@isthmus/records";
+import type { SourcesChange, StreamSource, StreamSources } from "../serve/stream-source.js";
+
+export interface FakeSource extends StreamSource {
+  readonly index: SourceIndex;
+  /** Sets and deletes records by key at the next version; returns the position. */
+  change(sets: Readonly<Record<string, string>>, deletes?: readonly string[]): Position;
+  prove(on: boolean): void;
+  /** Floors that agents asked for, each with the way to answer. */
+  readonly asked: { readonly floor: Position; resolve(): void }[];
+  /** A new store id at the next change. */
+  restore(): void;
+  tell(status: SourceStatus): void;
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  services: Kind.KIND_SERVICE,
+  slices: Kind.KIND_SLICE,
+  nodes: Kind.KIND_NODE,
+  "node-configs": Kind.KIND_NODE_CONFIG,
+};
+
+export function createFakeSource(clusterId: number, cluster: string): FakeSource {
+  const index = createSourceIndex({ maxTombstones: 50 });
+  const listeners = new Set<() => void>();
+  const asked: FakeSource["asked"] = [];
+  let status = SourceStatus.SOURCE_STATUS_LIVE;
+  let store = Buffer.alloc(16, clusterId + 1);
+  let version = 100n;
+  let proved = true;
+  const kindOf = (key: string): Kind => KINDS[key.split("/")[0] ?? ""] ?? Kind.KIND_SERVICE;
+  const told = () => {
+    for (const listener of listeners) listener();
+  };
+  return {
+    clusterId,
+    cluster: parseClusterName(cluster),
+    index,
+    asked,
+    state: () => ({ status, hops: [] }),
+    proved: () => proved,
+    prove(on) {
+      proved = on;
+      told();
+    },
+    onState(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    catchUp: (floor) => new Promise((resolve) => asked.push({ floor, resolve })),
+    change(sets, deletes = []) {
+      version++;
+      const position = clusterId === 0 ? ownPosition(store, [version]) : remotePosition(store, version);
+      index.apply({
+        upserts: Object.entries(sets).map(([key, value]) => hashRecord(kindOf(key), key, Buffer.from(value))),
+        deletes: deletes.map((key) => ({ kind: kindOf(key), key })),
+        position,
+        observedMicros: Date.now() * 1000,
+      });
+      return position;
+    },
+    restore() {
+      store = Buffer.alloc(16, 200);
+    },
+    tell(now) {
+      status = now;
+      told();
+    },
+  };
+}
+
+export interface FakeSources extends StreamSources {
+  add(source: StreamSource): void;
+  remove(source: StreamSource): void;
+}
+
+export function createFakeSources(...initial: readonly StreamSource[]): FakeSources {
+  const all = [...initial];
+  const listeners = new Set<(change: SourcesChange) => void>();
+  const tell = (change: SourcesChange) => {
+    for (const listener of listeners) listener(change);
+  };
+  return {
+    all,
+    complete: true,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    add(source) {
+      all.push(source);
+      tell({ added: source });
+    },
+    remove(source) {
+      all.splice(all.indexOf(source), 1);
+      tell({ removed: source });
+    },
+  };
+}
