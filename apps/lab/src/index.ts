@@ -18,7 +18,6 @@ export { type UpOptions, upLab } from "./life/up.js";
 export { pinDirectory } from "./mesh/mesh-processes.js";
 export type { LabPaths } from "./plan/paths.js";
 export type { ClusterPlan, LabPlan, NodePlan } from "./plan/plan.js";
-export { rememberStoreUser, type StoreUser } from "./store/users.js";
 export type { MeshPrograms } from "./supervise/context.js";
 export type { Action } from "./supervise/lab-service.js";
 export type { ProcessRow, Selector } from "./supervise/process-table.js";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -15,7 +15,6 @@ import { remainsOf } from "./life/remains.js";
 import { controlProcess, labStatus, wipe } from "./life/status.js";
 import { upLab } from "./life/up.js";
 import { PACKAGE_ROOT } from "./plan/paths.js";
-import { rememberStoreUser } from "./store/users.js";
 
 const NAME = `e2e-${process.pid % 10_000}`;
 const OTHER = `${NAME}-b`;
@@ -129,7 +128,7 @@ test("a stopped process stays down until it is started", async () => {
 });
 
 test("a wiped store is empty, asks for certificates, and knows the users again", async () => {
-  await rememberStoreUser(lab.storeFile, { name: "east", id: 1 });
+  await writeFile(lab.paths.store.users, JSON.stringify({ users: [{ name: "east", id: 1 }] }));
   await etcdctl("put", "/mesh/v1/x", "1");
   await wipe(NAME);
   const isUp = () => etcdctl("user", "list").catch(() => undefined);

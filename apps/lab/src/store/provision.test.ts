@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { provisioningRequests } from "./provision.js";
-import { endOfPrefix, permissionsOf, readStoreUsers, rememberStoreUser, usersFile } from "./users.js";
+import { endOfPrefix, permissionsOf, readStoreUsers } from "./users.js";
 
 test("authentication is turned on last, after root has its role", () => {
   const paths = provisioningRequests([{ name: "east", id: 1 }]).map(({ path }) => path);
@@ -21,16 +21,11 @@ test("a cluster may write its own prefix and its own id, and read the rest", () 
   assert.equal(endOfPrefix("a/"), "a0");
 });
 
-test("users are remembered beside the store file, each name once", async (t) => {
+test("users are read as mesh connect writes them; no file means none", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "isthmus-lab-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const storeFile = join(folder, "store.json");
-  assert.deepEqual(await readStoreUsers(usersFile(storeFile)), []);
-  await rememberStoreUser(storeFile, { name: "west", id: 2 });
-  await rememberStoreUser(storeFile, { name: "east", id: 9 });
-  await rememberStoreUser(storeFile, { name: "east", id: 1 });
-  assert.deepEqual(await readStoreUsers(usersFile(storeFile)), [
-    { name: "east", id: 1 },
-    { name: "west", id: 2 },
-  ]);
+  const file = join(folder, "users.json");
+  assert.deepEqual(await readStoreUsers(file), []);
+  await writeFile(file, '{"users": [{"name": "east", "id": 1}, {"name": "no id"}]}');
+  assert.deepEqual(await readStoreUsers(file), [{ name: "east", id: 1 }]);
 });

@@ -1,10 +1,11 @@
 /**
  * The users of the shared etcd that a wipe must not lose: `users.json` beside the store file.
  *
- * `mesh connect` adds a line per cluster when it makes the user in etcd; the lab makes them again in an empty store.
+ *   {"users": [{"name": "east", "id": 1}]}
+ *
+ * `mesh connect` writes it when it makes a cluster's user in etcd; the lab makes them again in an empty store.
  */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { at, list } from "../api/json.js";
 
 /** One cluster's user: its name is the certificate's common name, its id claims `/mesh/v1/ids/<id>`. */
@@ -35,25 +36,10 @@ export function endOfPrefix(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
-export function usersFile(storeFile: string): string {
-  return join(dirname(storeFile), "users.json");
-}
-
 export async function readStoreUsers(file: string): Promise<StoreUser[]> {
   const content: unknown = JSON.parse(await readFile(file, "utf8").catch(() => "{}"));
   return list(content, "users").flatMap((user) => {
     const [name, id] = [at(user, "name"), at(user, "id")];
     return typeof name === "string" && typeof id === "number" ? [{ name, id }] : [];
   });
-}
-
-/** Remembers a user, for `mesh connect`. `storeFile`: the path in MESH_STORE. A user of the same name is replaced. */
-export async function rememberStoreUser(storeFile: string, user: StoreUser): Promise<void> {
-  const file = usersFile(storeFile);
-  const others = (await readStoreUsers(file)).filter(({ name }) => name !== user.name);
-  const users = [...others, user].sort((a, b) => (a.name < b.name ? -1 : 1));
-  await mkdir(dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}`;
-  await writeFile(temporary, `${JSON.stringify({ users }, null, 2)}\n`);
-  await rename(temporary, file);
 }
