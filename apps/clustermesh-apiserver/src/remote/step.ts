@@ -264,6 +264,8 @@ function onTick(state: ReaderState, { now }: Event<"tick">): ReaderEffect[] {
   if (phase.status !== "Following") return [];
   const wake: ReaderEffect = { type: "wake", ms: wakeMs(state, now) };
   if (phase.open > 0 && phase.checked !== phase.open) return [{ type: "check-store", open: phase.open }, wake];
+  // A head without a store id: its event was lost.
+  if (state.storeId === undefined && state.head !== undefined) return range(state);
   // A range whose sums did not fit is not repaired by events: read again, ever more rarely.
   if (isLive(state) && !state.equal && state.mismatches > 0) return [...repair(state)];
   return isStale(state, now) ? [{ type: "probe" }, wake] : [wake];
