@@ -35,7 +35,7 @@ export function makeInner(hierarchies: readonly CgroupHierarchy[], path: string)
   for (const directory of cgroupDirectories(hierarchies, path)) {
     const init = join(directory, "init");
     mkdirSync(init, { recursive: true });
-    for (const pid of readLines(join(directory, "cgroup.procs"))) writeFileSync(join(init, "cgroup.procs"), pid);
+    moveProcesses(directory, init);
     delegateControllers(directory);
   }
 }
@@ -86,6 +86,21 @@ function tree(directory: string): string[] {
     }
   }
   return found;
+}
+
+/** Until none is left: a process may start another, or end, between two looks. */
+function moveProcesses(from: string, to: string): void {
+  for (let tries = 0; tries < 100; tries++) {
+    const pids = readLines(join(from, "cgroup.procs"));
+    if (pids.length === 0) return;
+    for (const pid of pids) {
+      try {
+        writeFileSync(join(to, "cgroup.procs"), pid);
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+  }
 }
 
 function delegateControllers(directory: string): void {

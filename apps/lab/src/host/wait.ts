@@ -1,4 +1,5 @@
 /** Waits for a condition by looking again and again, with a deadline and a name for the error. */
+import { connect } from "node:net";
 import { systemClock } from "@isthmus/model";
 import { labError } from "../plan/errors.js";
 
@@ -32,4 +33,23 @@ export async function waitFor<T>(
     }
     await systemClock.delay(options.everyMs ?? 50, options.signal);
   }
+}
+
+/** Resolves when somebody accepts connections there. */
+export async function waitForPort(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  const options = { timeoutMs, everyMs: 20, ...(signal === undefined ? {} : { signal }) };
+  await waitFor(`${host}:${port} to accept connections`, () => accepts(host, port), options);
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const answer = (accepted: boolean) => {
+      socket.destroy();
+      resolve(accepted);
+    };
+    socket.once("connect", () => answer(true));
+    socket.once("error", () => answer(false));
+    socket.setTimeout(1_000, () => answer(false));
+  });
 }

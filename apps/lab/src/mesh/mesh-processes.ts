@@ -93,11 +93,13 @@ export function meshApiServer(
   };
 }
 
+/** `serving`: settles when the first start makes sense; a later one never waits for an apiserver. */
 export function nodeAgent(
   context: LabContext,
   programs: MeshPrograms,
   cluster: ClusterPlan,
   node: NodePlan,
+  serving: Promise<void>,
 ): ProcessSpec {
   const { plan, paths, processes } = context;
   const unified = context.hierarchies.filter(({ version }) => version === 2);
@@ -108,7 +110,10 @@ export function nodeAgent(
     node: node.name,
     log: join(paths.logs, `node-agent.${node.name}.log`),
     cgroup: cgroupOf(plan, `agent-${node.name}`),
-    prepare: async (signal) => void (await processes.whenReady(nodeId(node), signal)),
+    prepare: async (signal) => {
+      await serving;
+      await processes.whenReady(nodeId(node), signal);
+    },
     command: () => {
       const initPid = processes.pidOf(nodeId(node));
       return inNetwork(initPid, agentCommand(programs, plan, cluster, node, { initPid, cgroup }, paths));

@@ -10,9 +10,9 @@ import { createKubeApi, type KubeApi } from "../api/kube-api.js";
 import { controlPlaneProcesses } from "../cluster/control-plane-processes.js";
 import { makeCgroup } from "../host/cgroups.js";
 import { runsProgram } from "../host/process.js";
-import { waitFor } from "../host/wait.js";
+import { waitFor, waitForPort } from "../host/wait.js";
 import { applyManifests, renderBase } from "../mesh/manifests.js";
-import { meshApiServer, nodeAgent } from "../mesh/mesh-processes.js";
+import { AGENT_PORT, meshApiServer, nodeAgent } from "../mesh/mesh-processes.js";
 import { keepToken, type TokenOptions, writeToken } from "../mesh/token.js";
 import { importImage } from "../node/images.js";
 import { writeNodeFiles } from "../node/node-files.js";
@@ -31,6 +31,7 @@ import { watchForCrashes } from "./watch-for-crashes.js";
 import { inNetwork } from "./wrap.js";
 
 const READY_TIMEOUT_MS = 120_000;
+const FIRST_STREAM_MS = 10_000;
 
 export async function bringUp(context: LabContext, progress: Progress): Promise<void> {
   const { plan, paths, modules } = context;
@@ -122,7 +123,11 @@ async function startMesh(
       void keepToken(api, token, context.modules.signal);
     }),
   );
-  const agents = cluster.nodes.map((node) => start(context, nodeAgent(context, programs, cluster, node)));
+  // An agent that starts before it can be served finds nobody, and finds out late that this has changed.
+  const serving = granted
+    .then(() => waitForPort(cluster.apiAddress, AGENT_PORT, FIRST_STREAM_MS, signal))
+    .catch(() => undefined);
+  const agents = cluster.nodes.map((node) => start(context, nodeAgent(context, programs, cluster, node, serving)));
   await Promise.all([...agents, start(context, meshApiServer(context, programs, cluster, granted))]);
 }
 
