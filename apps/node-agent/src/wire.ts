@@ -157,6 +157,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     { log, nodeConfig: cidrs, report: reports, signal },
   );
   ready = undefined;
+  signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });
   log.info("Started", { node, ...own, frontends: state.datapath.found.frontends.size });
 
   try {

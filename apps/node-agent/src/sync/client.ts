@@ -76,9 +76,8 @@ export function createSyncClient(options: ClientOptions, modules: ClientModules)
   async function stream(address: string): Promise<number | undefined> {
     const client = new StateSyncClient(address, await loadCredentials(), CHANNEL);
     try {
-      await new Promise<void>((resolve, reject) =>
-        client.waitForReady(Date.now() + CONNECT_MS, (error) => (error === undefined ? resolve() : reject(error))),
-      );
+      await ready(client);
+      if (signal.aborted) return undefined;
       return await talk(client.subscribe(new Metadata()), address);
     } finally {
       core.step({ is: "closed" });
@@ -86,6 +85,20 @@ export function createSyncClient(options: ClientOptions, modules: ClientModules)
       server = undefined;
       client.close();
     }
+  }
+
+  /** Resolves when connected, or when there is no need any more. */
+  function ready(client: StateSyncClient): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const give = () => resolve();
+      signal.addEventListener("abort", give, { once: true });
+      client.waitForReady(Date.now() + CONNECT_MS, (error) => {
+        signal.removeEventListener("abort", give);
+        if (error === undefined) resolve();
+        else reject(error);
+      });
+      if (signal.aborted) resolve();
+    });
   }
 
   function talk(open: ClientDuplexStream<ToServer, ToAgent>, address: string): Promise<number | undefined> {
