@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request, type Server } from "node:http";
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { createRegistryProxy } from "./registry-proxy.js";
+import { createRegistryProxy, isLoopback } from "./registry-proxy.js";
 
 async function listen(t: TestContext, server: Server | NetServer): Promise<number> {
   server.listen(0, "127.0.0.1");
@@ -28,17 +28,28 @@ async function ping(proxyPort: number, target: string): Promise<string> {
   return String(answer);
 }
 
+const OPEN = { mayAsk: () => true, mayReach: () => true };
 const echo = () => createServer((socket) => void socket.on("error", () => undefined).pipe(socket));
 
 test("bytes go both ways, directly and through another proxy", async (t) => {
   const registry = await listen(t, echo());
-  const first = await listen(t, createRegistryProxy(undefined));
+  const first = await listen(t, createRegistryProxy(OPEN));
   assert.equal(await ping(first, `127.0.0.1:${registry}`), "ping");
-  const second = await listen(t, createRegistryProxy(`http://127.0.0.1:${first}`));
+  const second = await listen(t, createRegistryProxy({ ...OPEN, upstream: `http://127.0.0.1:${first}` }));
   assert.equal(await ping(second, `127.0.0.1:${registry}`), "ping");
 });
 
 test("a registry that cannot be reached is 502", async (t) => {
-  const proxy = await listen(t, createRegistryProxy(undefined));
+  const proxy = await listen(t, createRegistryProxy(OPEN));
   assert.equal(await ping(proxy, "127.0.0.1:9"), "502");
+});
+
+test("strangers are refused, and so is the host's loopback", async (t) => {
+  const registry = await listen(t, echo());
+  const strict = await listen(t, createRegistryProxy({ ...OPEN, mayAsk: (address) => address === "10.200.1.1" }));
+  assert.equal(await ping(strict, `127.0.0.1:${registry}`), "403");
+  const outward = await listen(t, createRegistryProxy({ ...OPEN, mayReach: (address) => !isLoopback(address) }));
+  assert.equal(await ping(outward, `localhost:${registry}`), "502");
+  assert.ok(["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"].every(isLoopback));
+  assert.ok(!["10.127.0.1", "203.0.113.1", "2001:db8::1"].some(isLoopback));
 });

@@ -3,18 +3,35 @@
  * So the supervisor, in the root namespace, answers `CONNECT host:port` on the underlay's root address.
  *
  * A proxy that the caller's own environment names (HTTPS_PROXY) is used in turn.
+ * Only nodes may ask, not their pods; and nobody gets to what listens on the host's loopback.
  */
+import { lookup } from "node:dns/promises";
 import { createServer, request, type Server } from "node:http";
 import { connect, type Socket } from "node:net";
 import { labError } from "../plan/errors.js";
 
 export const REGISTRY_PROXY_PORT = 3128;
 
-export function createRegistryProxy(upstream: string | undefined): Server {
+export interface RegistryProxyOptions {
+  /** URL of the next proxy; "" or absent: none. */
+  readonly upstream?: string | undefined;
+  /** By the client's address. */
+  readonly mayAsk: (address: string) => boolean;
+  /** By the address that a registry's name resolves to; the next proxy decides for itself. */
+  readonly mayReach: (address: string) => boolean;
+}
+
+export function isLoopback(address: string): boolean {
+  return /^(127\.|0\.|::1$|::$|::ffff:127\.)/.test(address);
+}
+
+export function createRegistryProxy(options: RegistryProxyOptions): Server {
   const server = createServer((_, response) => void response.writeHead(405).end("Only CONNECT is served here\n"));
   server.on("connect", (incoming, client: Socket, head) => {
     client.on("error", () => client.destroy());
-    open(incoming.url ?? "", upstream).then(
+    const from = client.remoteAddress ?? "";
+    if (!options.mayAsk(from)) return void client.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+    open(incoming.url ?? "", options).then(
       (remote) => {
         client.write("HTTP/1.1 200 Connection established\r\n\r\n");
         if (head.length > 0) remote.write(head);
@@ -32,10 +49,12 @@ export function proxyEnvironment(address: string): Record<string, string> {
   return { HTTP_PROXY: "", HTTPS_PROXY: proxy, NO_PROXY: "localhost,127.0.0.0/8,10.0.0.0/8" };
 }
 
-function open(target: string, upstream: string | undefined): Promise<Socket> {
+async function open(target: string, options: RegistryProxyOptions): Promise<Socket> {
+  if (options.upstream) return await through(options.upstream, target);
   const cut = target.lastIndexOf(":");
-  const [host, port] = [target.slice(0, cut).replace(/^\[|\]$/g, ""), Number(target.slice(cut + 1))];
-  return upstream === undefined || upstream === "" ? direct(host, port) : through(upstream, target);
+  const { address } = await lookup(target.slice(0, cut).replace(/^\[|\]$/g, ""));
+  if (options.mayReach(address)) return await direct(address, Number(target.slice(cut + 1)));
+  throw labError("STEP_FAILED", `Nodes may not reach "${address}"`);
 }
 
 function direct(host: string, port: number): Promise<Socket> {

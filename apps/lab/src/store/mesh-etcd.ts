@@ -9,8 +9,10 @@ import { flags } from "../cluster/control-plane.js";
 import { waitFor } from "../host/wait.js";
 import type { LabPaths } from "../plan/paths.js";
 import type { LabPlan } from "../plan/plan.js";
+import { cgroupOf, type LabContext } from "../supervise/context.js";
 import { createManagedProcess, type ManagedProcessModules } from "../supervise/managed-process.js";
 import type { ProcessSpec } from "../supervise/spec.js";
+import { inNetwork } from "../supervise/wrap.js";
 import { isHealthy, provision } from "./provision.js";
 import { readStoreUsers } from "./users.js";
 
@@ -79,7 +81,7 @@ export async function wipeStore(paths: LabPaths): Promise<void> {
 }
 
 /** Provisions the store unless that is done. A store that was left half way is started over. */
-export async function prepareStore(
+async function prepareStore(
   open: ProcessSpec,
   bin: string,
   paths: LabPaths,
@@ -101,4 +103,18 @@ export async function prepareStore(
   }
   await rm(paths.store.provisionSocket, { force: true });
   await writeFile(marker(paths), `${systemClock.wallMicros()}\n`);
+}
+
+/** The process on its real address; every start makes sure first that the store is provisioned. */
+export function meshEtcd(context: LabContext): ProcessSpec {
+  const { plan, paths, inputs, modules } = context;
+  const spec: ProcessSpec = {
+    role: "mesh-etcd",
+    log: join(paths.logs, "mesh-etcd.log"),
+    cgroup: cgroupOf(plan, "mesh-etcd"),
+    prepare: (signal) => prepareStore(spec, inputs.bin, paths, { ...modules, signal }),
+    command: () => inNetwork(context.processes.pidOf("underlay"), openCommand(inputs.bin, plan, paths)),
+    graceMs: 3_000,
+  };
+  return spec;
 }

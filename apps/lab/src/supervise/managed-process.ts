@@ -27,6 +27,8 @@ export interface ManagedProcess {
   readonly id: string;
   readonly spec: ProcessSpec;
   readonly restarts: number;
+  /** Starts in a row that failed or lasted only seconds. */
+  readonly earlyDeaths: number;
   state(): ProcessState;
   /** Running, and its `started` hook is through. */
   ready(): boolean;
@@ -49,6 +51,7 @@ export interface ManagedProcessModules {
 
 /** A process that ran this long has recovered: the next failure waits the shortest time again. */
 const STEADY_MS = 10_000;
+const EARLY_MS = 5_000;
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
 
 export function createManagedProcess(spec: ProcessSpec, modules: ManagedProcessModules): ManagedProcess {
@@ -58,6 +61,7 @@ export function createManagedProcess(spec: ProcessSpec, modules: ManagedProcessM
 class Managed implements ManagedProcess {
   readonly id: string;
   restarts = 0;
+  earlyDeaths = 0;
   #state: ProcessState = { status: "Held" };
   #ready = false;
   readonly #backoff: Backoff;
@@ -113,6 +117,7 @@ class Managed implements ManagedProcess {
       }
       if (signal.aborted) break;
       this.restarts++;
+      this.earlyDeaths++;
       this.#become({ status: "Waiting", reason });
       await systemClock.delay(this.#backoff.nextMs(), signal).catch(() => undefined);
     }
@@ -146,7 +151,10 @@ class Managed implements ManagedProcess {
     this.#ready = false;
     signal.removeEventListener("abort", onAbort);
     if (signalProcess(identity, "SIGKILL")) await waitFor("its end", () => !isAlive(identity), { timeoutMs: 5_000 });
-    if (systemClock.now() - startedMs > STEADY_MS) this.#backoff.reset();
+    const livedMs = systemClock.now() - startedMs;
+    if (livedMs > STEADY_MS) this.#backoff.reset();
+    // The loop counts this end as well.
+    if (livedMs > EARLY_MS) this.earlyDeaths = -1;
     return reason;
   }
 

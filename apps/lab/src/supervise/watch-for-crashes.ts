@@ -2,13 +2,13 @@
 import { labError } from "../plan/errors.js";
 import type { ProcessTable } from "./process-table.js";
 
-/** kube-controller-manager may give up once or twice while its API server starts on a busy machine. */
-const MAX_RESTARTS = 5;
+/** What gives up after a while, as kube-controller-manager does without an API server, is no crash: the time-out decides. */
+const MAX_EARLY_DEATHS = 5;
 
 export function watchForCrashes(processes: ProcessTable): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
   const timer = setInterval(() => {
-    const failing = processes.all().find(({ restarts }) => restarts >= MAX_RESTARTS);
+    const failing = processes.all().find(({ earlyDeaths }) => earlyDeaths >= MAX_EARLY_DEATHS);
     if (failing === undefined) return;
     const state = failing.state();
     const reason = state.status === "Waiting" ? `: ${state.reason}` : "";

@@ -1,0 +1,41 @@
+/** Starts the underlay: the process that holds its namespace, its network, and the nodes' way to registries. */
+import { join } from "node:path";
+import { runsProgram } from "../host/process.js";
+import { waitFor } from "../host/wait.js";
+import { allNodes } from "../plan/plan.js";
+import { cgroupOf, type LabContext } from "../supervise/context.js";
+import type { ProcessSpec } from "../supervise/spec.js";
+import { start } from "../supervise/start.js";
+import { createRegistryProxy, isLoopback, REGISTRY_PROXY_PORT } from "./registry-proxy.js";
+import { setUpUnderlay } from "./underlay.js";
+
+export async function startUnderlay(context: LabContext): Promise<void> {
+  await start(context, underlay(context));
+  const nodes = new Set(allNodes(context.plan).map(({ address }) => address));
+  const proxy = createRegistryProxy({
+    upstream: process.env["HTTPS_PROXY"] ?? process.env["https_proxy"],
+    mayAsk: (address) => nodes.has(address),
+    mayReach: (address) => !isLoopback(address),
+  });
+  proxy.on("error", (error) => console.error(`Cannot serve the way to registries: ${error.message}`));
+  proxy.listen(REGISTRY_PROXY_PORT, context.plan.underlay.rootAddress);
+  proxy.unref();
+}
+
+function underlay(context: LabContext): ProcessSpec {
+  return {
+    role: "underlay",
+    log: join(context.paths.logs, "underlay.log"),
+    cgroup: cgroupOf(context.plan, "underlay"),
+    command: () => ["unshare", "--net", "--", context.inputs.reaper],
+    // The namespace is there once the command became the reaper.
+    started: async (pid) => {
+      await waitFor("the underlay's namespace", () => runsProgram(pid, context.inputs.reaper), {
+        timeoutMs: 5_000,
+        everyMs: 5,
+      });
+      await setUpUnderlay(context.plan, pid);
+    },
+    graceMs: 0,
+  };
+}

@@ -1,0 +1,10 @@
+/** Puts a process into the lab's table and starts it. Rejects when its first try fails; it is tried again all the same. */
+import type { LabContext } from "./context.js";
+import { createManagedProcess } from "./managed-process.js";
+import type { ProcessSpec } from "./spec.js";
+
+export async function start(context: LabContext, spec: ProcessSpec): Promise<void> {
+  const managed = createManagedProcess(spec, context.modules);
+  context.processes.add(managed);
+  await managed.start();
+}
