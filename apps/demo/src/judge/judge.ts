@@ -30,11 +30,11 @@ export interface FaultResult extends Counts {
   readonly checks: readonly Check[];
   readonly window: Window;
   readonly marks: readonly Mark[];
-  /** The lost requests, at most a hundred: when each was due, and how it was lost. */
+  /** The lost requests, at most MAX_LOSSES: when each was due, and how it was lost. */
   readonly losses: readonly { readonly due: Mono; readonly outcome: Outcome }[];
 }
 
-const MAX_LOSSES = 100;
+export const MAX_LOSSES = 1000;
 
 export function judge(run: FaultRun, traffic: Traffic): FaultResult {
   const checks = [longEnough(run.window), rateHeld(traffic, run.window), ...ownChecks(run, traffic)];

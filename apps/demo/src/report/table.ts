@@ -1,5 +1,5 @@
 /** The timeline and the table of results, for a terminal of 100 columns. Says the same without colour. */
-import type { FaultResult } from "../judge/judge.js";
+import { type FaultResult, MAX_LOSSES } from "../judge/judge.js";
 import type { Report } from "../judge/report.js";
 
 export function reportText(report: Report): string {
@@ -36,7 +36,7 @@ function lossMoments(fault: FaultResult): readonly { at: number; kind: string; t
   }
   return rows.map(({ at, words }) => {
     const causes = [...new Set(words)].map((word) => `${words.filter((w) => w === word).length} ${word}`);
-    return { at, kind: "lost", text: `${causes.join(", ")}${fault.losses.length === 100 ? " or more" : ""}` };
+    return { at, kind: "lost", text: `${causes.join(", ")}${fault.losses.length === MAX_LOSSES ? " or more" : ""}` };
   });
 }
 
