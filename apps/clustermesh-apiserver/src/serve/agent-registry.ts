@@ -5,6 +5,7 @@
  */
 import type { Clock } from "@isthmus/model";
 import type { Ack, AgentReport, MapFill, Position, SourcePosition } from "@isthmus/proto";
+import { isAtMost } from "@isthmus/records";
 
 export interface AgentRegistry {
   /** `have`: what its memory holds counts as applied. */
@@ -84,8 +85,11 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
       if (ack.maps.length > 0) known.maps = ack.maps;
       return ack.applied.map(({ clusterId, position, observedUs, appliedUs }) => {
         const of = source(known, clusterId);
+        // A Mark and its buckets take an agent further without content being sent: nothing waits, so nothing is missing.
+        const complete = of.waitingSince === undefined || contains(position, of.sent);
         of.applied = position;
-        of.waitingSince = samePosition(position, of.sent) ? undefined : clock.now();
+        if (complete) of.sent = position;
+        of.waitingSince = complete ? undefined : clock.now();
         const seconds = observedUs === 0n ? 0 : Math.max(0, Number(appliedUs - observedUs) / 1e6);
         if (observedUs !== 0n) of.propagationMs = Math.round(seconds * 1000);
         return { clusterId, seconds: observedUs === 0n ? -1 : seconds };
@@ -106,7 +110,7 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
             .map(([clusterId, of]) => ({
               clusterId,
               appliedRevision: newest(of.applied),
-              inSync: known.connected && of.applied !== undefined && samePosition(of.applied, of.sent),
+              inSync: known.connected && contains(of.applied, of.sent),
               lagMs: of.waitingSince === undefined ? 0 : Math.round(clock.now() - of.waitingSince),
               lastPropagationMs: of.propagationMs,
             })),
@@ -118,9 +122,9 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
   };
 }
 
-function samePosition(a: Position | undefined, b: Position | undefined): boolean {
-  if (a === undefined || b === undefined) return false;
-  return a.revision === b.revision && a.storeId.equals(b.storeId) && a.versions.join() === b.versions.join();
+/** Everything that was sent is among what was applied. */
+function contains(applied: Position | undefined, sent: Position | undefined): boolean {
+  return applied !== undefined && sent !== undefined && isAtMost(sent, applied);
 }
 
 /** The revision, or of the own cluster the newest resource version. */

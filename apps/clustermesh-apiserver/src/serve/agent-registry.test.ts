@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Position, SourcePosition } from "@isthmus/proto";
+import { remotePosition } from "@isthmus/records";
+import { createFakeClock } from "@isthmus/testing";
+import { createAgentRegistry } from "./agent-registry.js";
+
+const at = (revision: bigint, store = 1) => remotePosition(Buffer.alloc(16, store), revision);
+
+function registry(have: Position) {
+  const agents = createAgentRegistry(createFakeClock());
+  agents.connected("n1", "0", [SourcePosition.fromPartial({ clusterId: 2, have })]);
+  return {
+    sent: (to: Position) => agents.sent("n1", 2, to),
+    acked: (position: Position) => {
+      const applied = [{ clusterId: 2, position, observedUs: 0n, appliedUs: 0n }];
+      agents.acked("n1", { applied, views: [], policyRevision: 0n, maps: [] });
+    },
+    inSync: () => agents.reports()[0]?.sources[0]?.inSync,
+  };
+}
+
+test("what its memory holds when it connects counts as applied", () => {
+  assert.equal(registry(at(5n)).inSync(), true);
+});
+
+test("content that was sent is waited for", () => {
+  const agent = registry(at(5n));
+  agent.sent(at(6n));
+  agent.sent(at(7n));
+  agent.acked(at(6n));
+  assert.equal(agent.inSync(), false);
+  agent.acked(at(7n));
+  assert.equal(agent.inSync(), true);
+});
+
+test("an agent that a Mark took further is in sync, in the same store and in another", () => {
+  const agent = registry(at(5n));
+  agent.acked(at(9n));
+  assert.equal(agent.inSync(), true);
+  agent.acked(at(2n, 7));
+  assert.equal(agent.inSync(), true);
+  agent.sent(at(3n, 7));
+  assert.equal(agent.inSync(), false);
+});
