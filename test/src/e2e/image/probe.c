@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// One static program for the pods of the end-to-end tests.
+//
+//   probe idle                      waits to be asked through exec
+//   probe udp-echo PORT             answers each datagram with "<host name> <datagram>"
+//   probe tcp IP:PORT [COUNT]       COUNT new connections, one after another: a line each, OUTCOME MICROSECONDS [ANSWER]
+//   probe udp IP:PORT               one datagram from a connected socket, one from an unconnected one
+//
+// OUTCOME: open, refused, reset, timeout (1 s), denied, other. A server that says nothing to a GET within the second is
+// still open.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t now_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
+}
+
+static struct sockaddr_in parse(const char *text) {
+  char ip[64];
+  int port;
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  if (sscanf(text, "%63[0-9.]:%d", ip, &port) != 2 || inet_pton(AF_INET, ip, &address.sin_addr) != 1) {
+    fprintf(stderr, "Not an address: %s\n", text);
+    exit(2);
+  }
+  address.sin_port = htons(port);
+  return address;
+}
+
+static const char *outcome(int error) {
+  switch (error) {
+  case 0: return "open";
+  case ECONNREFUSED: return "refused";
+  case ECONNRESET: return "reset";
+  case EPERM: return "denied";
+  case EINPROGRESS: case EAGAIN: case ETIMEDOUT: return "timeout";
+  default: return "other";
+  }
+}
+
+static int open_socket(int type) {
+  struct timeval second = {.tv_sec = 1};
+  int fd = socket(AF_INET, type, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
+  return fd;
+}
+
+// The last line of what was answered; empty when nothing was.
+static const char *ask(int fd) {
+  static char buffer[4096];
+  size_t have = 0;
+  ssize_t n;
+  if (send(fd, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL) != 18) return "";
+  while (have < sizeof(buffer) - 1 && (n = recv(fd, buffer + have, sizeof(buffer) - 1 - have, 0)) > 0) have += n;
+  while (have > 0 && buffer[have - 1] <= ' ') have--;
+  buffer[have] = 0;
+  char *last = strrchr(buffer, '\n');
+  return last ? last + 1 : buffer;
+}
+
+static int tcp(const char *target, int count) {
+  struct sockaddr_in address = parse(target);
+  for (int i = 0; i < count; i++) {
+    int fd = open_socket(SOCK_STREAM);
+    int64_t begun = now_us();
+    int error = connect(fd, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
+    int64_t took = now_us() - begun;
+    printf("%s %lld %s\n", outcome(error), (long long)took, error ? "" : ask(fd));
+    close(fd);
+  }
+  return 0;
+}
+
+static void datagram(const char *name, struct sockaddr_in address, int connected) {
+  char answer[256], from[INET_ADDRSTRLEN] = "";
+  struct sockaddr_in sender = {0};
+  socklen_t length = sizeof(sender);
+  int fd = open_socket(SOCK_DGRAM);
+  ssize_t n = -1;
+  if (connected) {
+    if (!connect(fd, (struct sockaddr *)&address, sizeof(address)) && send(fd, "hello", 5, 0) == 5)
+      n = recv(fd, answer, sizeof(answer) - 1, 0);
+    getpeername(fd, (struct sockaddr *)&sender, &length);
+  } else if (sendto(fd, "hello", 5, 0, (struct sockaddr *)&address, sizeof(address)) == 5) {
+    n = recvfrom(fd, answer, sizeof(answer) - 1, 0, (struct sockaddr *)&sender, &length);
+  }
+  int error = n < 0 ? errno : 0;
+  answer[n < 0 ? 0 : n] = 0;
+  inet_ntop(AF_INET, &sender.sin_addr, from, sizeof(from));
+  printf("%s %s %s:%d %s\n", name, outcome(error), from, ntohs(sender.sin_port), answer);
+  close(fd);
+}
+
+static int udp_echo(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  char host[64] = "", in[256], out[512];
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  if (bind(fd, (struct sockaddr *)&address, sizeof(address))) return 1;
+  gethostname(host, sizeof(host) - 1);
+  for (;;) {
+    struct sockaddr_in from;
+    socklen_t length = sizeof(from);
+    ssize_t n = recvfrom(fd, in, sizeof(in) - 1, 0, (struct sockaddr *)&from, &length);
+    if (n < 0) continue;
+    in[n] = 0;
+    int size = snprintf(out, sizeof(out), "%s %s", host, in);
+    sendto(fd, out, size, 0, (struct sockaddr *)&from, length);
+  }
+}
+
+static void leave(int signal) {
+  (void)signal;
+  _exit(0);
+}
+
+int main(int argc, char **argv) {
+  const char *what = argc > 1 ? argv[1] : "";
+  signal(SIGTERM, leave);
+  if (!strcmp(what, "idle")) for (;;) pause();
+  if (!strcmp(what, "udp-echo") && argc == 3) return udp_echo(atoi(argv[2]));
+  if (!strcmp(what, "tcp") && argc >= 3) return tcp(argv[2], argc > 3 ? atoi(argv[3]) : 1);
+  if (!strcmp(what, "udp") && argc == 3) {
+    datagram("connected", parse(argv[2]), 1);
+    datagram("unconnected", parse(argv[2]), 0);
+    return 0;
+  }
+  fputs("probe idle | udp-echo PORT | tcp IP:PORT [COUNT] | udp IP:PORT\n", stderr);
+  return 2;
+}

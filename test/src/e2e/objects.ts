@@ -1,0 +1,77 @@
+/** The objects of the tests, with the fewest words. All are in namespace `e2e`. */
+import type { KubeObject } from "@isthmus/kube";
+import { DEMO_TAG } from "@isthmus/lab";
+import { PROBE_TAG } from "./probe-image.js";
+
+export const NAMESPACE = "e2e";
+export const HTTP_PORT = 8080;
+export const UDP_PORT = 5353;
+
+export const namespace: KubeObject = { metadata: { name: NAMESPACE } };
+
+export interface ServiceSpec {
+  readonly port?: number;
+  readonly targetPort?: number;
+  readonly protocol?: "TCP" | "UDP";
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** False: no selector; the slices are the test's. */
+  readonly selects?: boolean;
+}
+
+/** One port, named `main`; selects pods labelled `app: name`. */
+export function service(name: string, spec: ServiceSpec = {}): KubeObject & { readonly spec: object } {
+  const { port = 80, targetPort = HTTP_PORT, protocol = "TCP", annotations = {}, selects = true } = spec;
+  return {
+    metadata: { name, namespace: NAMESPACE, annotations },
+    spec: {
+      ...(selects ? { selector: { app: name } } : {}),
+      ports: [{ name: "main", protocol, port, targetPort }],
+    },
+  };
+}
+
+/** HTTP servers that answer `<cluster>/<pod>`, and go on for two seconds after SIGTERM. */
+export function servers(name: string, cluster: string, replicas: number): KubeObject & { readonly spec: object } {
+  const args = ["httpd", "--port", String(HTTP_PORT), "--linger-ms", "2000", "--cluster", cluster];
+  const readinessProbe = { httpGet: { path: "/", port: HTTP_PORT }, periodSeconds: 1 };
+  return deployment(name, replicas, { ...container(DEMO_TAG, args), readinessProbe });
+}
+
+export function udpServer(name: string): KubeObject & { readonly spec: object } {
+  return deployment(name, 1, container(PROBE_TAG, ["udp-echo", String(UDP_PORT)]));
+}
+
+/** A pod that waits to be told what to do through exec. */
+export function prober(name: string, node: string): KubeObject {
+  return pod(name, node, container(PROBE_TAG, ["idle"]));
+}
+
+/** An open-loop client: `rate` new connections a second for so long. */
+export function loader(name: string, node: string, target: string, rate: number, durationMs: number): KubeObject {
+  const args = ["load", "--target", target, "--rate", String(rate), "--duration-ms", String(durationMs)];
+  return pod(name, node, container(DEMO_TAG, args));
+}
+
+function container(image: string, args: readonly string[]) {
+  return { name: "main", image, imagePullPolicy: "Never", args };
+}
+
+function pod(name: string, nodeName: string, main: object): KubeObject {
+  const spec = { ...podSpec(main), nodeName, restartPolicy: "Never" };
+  return { metadata: { name, namespace: NAMESPACE }, spec } as KubeObject;
+}
+
+function deployment(name: string, replicas: number, main: object) {
+  return {
+    metadata: { name, namespace: NAMESPACE },
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } }, spec: podSpec(main) },
+    },
+  };
+}
+
+function podSpec(main: object) {
+  return { automountServiceAccountToken: false, terminationGracePeriodSeconds: 4, containers: [main] };
+}

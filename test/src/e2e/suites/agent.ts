@@ -1,0 +1,52 @@
+/** The agent killed, doubled, restarted: the kernel goes on. */
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { describe, test } from "node:test";
+import { systemClock } from "@isthmus/model";
+import { answeredBy } from "../asking.js";
+import { startLoad } from "../load.js";
+import { killAndWait, processOf } from "../processes.js";
+import { run } from "../run.js";
+import type { World } from "../world.js";
+
+const KILLS = 4;
+
+export function agentTests(at: () => World): void {
+  describe("The agent", () => {
+    test(`SIGKILL ${KILLS} times at random moments, while backends come and go: nothing lost`, async () => {
+      const { east, west } = at();
+      await east.scale("web", 0);
+      const target = await east.frontend("web");
+      await answeredBy(east, target, "west");
+      const node = east.plan.nodes[0]?.name ?? "";
+      const load = await startLoad(east, { node, target, durationMs: 14_000 });
+      for (let i = 0; i < KILLS; i++) {
+        // Changes are on their way when it dies.
+        const change = (i % 2 === 0 ? west : east).scale("web", i % 2 === 0 ? 3 - i / 2 : i);
+        await systemClock.delay(randomInt(1200));
+        await killAndWait({ role: "node-agent", cluster: "east", node });
+        await change;
+      }
+      const { sent, outcomes } = await load.finished();
+      assert.deepEqual(outcomes, { o: sent });
+      assert.ok(sent >= 1386, `${sent} requests`);
+      await west.scale("web", 2);
+    });
+
+    test("a second one on the node is refused, and the first goes on", async () => {
+      const { east } = at();
+      const node = east.plan.nodes[0]?.name ?? "";
+      const first = await processOf({ role: "node-agent", cluster: "east", node });
+      const argv = (await readFile(`/proc/${first.pid}/cmdline`, "utf8")).split("\0").slice(0, -1);
+      const health = argv.indexOf("--health");
+      assert.notEqual(health, -1);
+      const another = argv.with(health + 1, "127.0.0.1:7599");
+      const second = await run("nsenter", ["-t", String(first.pid), "-n", ...another]);
+      assert.equal(second.code, 1);
+      assert.match(second.out + second.err, /DATAPATH_LOCKED/);
+      const now = await processOf({ role: "node-agent", cluster: "east", node });
+      assert.equal(now.pid, first.pid);
+    });
+  });
+}

@@ -1,0 +1,50 @@
+/** Every clustermesh-apiserver is down, and agents restart: what is known stays, what changed meanwhile is applied after. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { DEPLOYMENTS, SERVICES } from "@isthmus/kube";
+import { controlProcess } from "@isthmus/lab";
+import { answeredBy, connects } from "../asking.js";
+import { eventually } from "../eventually.js";
+import { startLoad } from "../load.js";
+import { servers, service } from "../objects.js";
+import { killAndWait } from "../processes.js";
+import { LAB, MANAGER, type World } from "../world.js";
+
+const ROLE = "clustermesh-apiserver";
+
+export function apiserverTests(at: () => World): void {
+  describe("Without any clustermesh-apiserver", () => {
+    test("an agent that restarts goes on from the kernel; what changed meanwhile is applied when they are back", async (t) => {
+      const { east, west, mesh } = at();
+      await east.scale("web", 0);
+      const target = await east.frontend("web");
+      await answeredBy(east, target, "west");
+      const node = east.plan.nodes[0]?.name ?? "";
+      const control = async (action: "stop" | "start") => {
+        for (const cluster of ["east", "west"]) await controlProcess(LAB, action, { role: ROLE, cluster });
+      };
+      const load = await startLoad(east, { node, target, durationMs: 8_000 });
+      t.after(() => control("start"));
+      await control("stop");
+      await killAndWait({ role: "node-agent", cluster: "east", node });
+      await east.client.apply(SERVICES, service("late"), MANAGER);
+      await east.client.apply(DEPLOYMENTS, servers("late", "east", 1), MANAGER);
+      await west.scale("web", 3);
+      await killAndWait({ role: "node-agent", cluster: "east", node });
+      const { sent, outcomes } = await load.finished();
+      assert.deepEqual(outcomes, { o: sent });
+      const late = await east.frontend("late");
+      assert.equal((await connects(east, late, 1)).outcomes["open"], undefined);
+
+      await control("start");
+      await answeredBy(east, late, "east");
+      await eventually(
+        "the new pod of west to answer in east",
+        () => connects(east, target),
+        ({ answers }) => answers.length === 20 && new Set(answers).size === 3,
+      );
+      const waited = await mesh("status", "--wait", "--timeout", "60s");
+      assert.equal(waited.code, 0, waited.err);
+    });
+  });
+}

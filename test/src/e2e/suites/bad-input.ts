@@ -1,0 +1,85 @@
+/** Records that do not fit where they come from: refused and counted, everything else going on. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { ENDPOINT_SLICES, type KubeEndpointSlice, SERVICES } from "@isthmus/kube";
+import { clusterPrefix } from "@isthmus/kvstore";
+import { parseAddress, parseClusterName } from "@isthmus/model";
+import { Family, Slice } from "@isthmus/proto";
+import { answeredBy, connects } from "../asking.js";
+import { eventually } from "../eventually.js";
+import { NAMESPACE, service } from "../objects.js";
+import { withOwner } from "../store-owner.js";
+import { MANAGER, type World } from "../world.js";
+
+interface Status {
+  readonly ok: boolean;
+  readonly hops: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly hop: string;
+    readonly refused?: readonly { readonly reason: string; readonly count: number; readonly example: string }[];
+  }[];
+}
+
+export function badInputTests(at: () => World): void {
+  describe("Bad input", () => {
+    test("a slice outside its cluster's pod CIDRs is refused with a count; other Services go on", async () => {
+      const { east, west, mesh } = at();
+      await west.client.apply(SERVICES, service("stray", { selects: false, annotations: GLOBAL }), MANAGER);
+      await west.client.apply(ENDPOINT_SLICES, straySlice("192.0.2.1"), MANAGER);
+      const [refusal] = await refusals(mesh, 1);
+      assert.match(refusal?.example ?? "", /slices\/e2e\/stray\/stray-1.*192\.0\.2\.1 is outside its pod CIDRs/);
+      await answeredBy(east, await east.frontend("web"), "west");
+      await west.client.apply(ENDPOINT_SLICES, straySlice(ownAddress(west.plan.podCidr)), MANAGER);
+      await refusals(mesh, 0);
+    });
+
+    test("what another hand writes under a cluster's prefix is never used, and its publisher takes it away", async () => {
+      const { lab, east, west } = at();
+      const key = `${clusterPrefix(parseClusterName("west"))}slices/e2e/web/forged`;
+      const address = Buffer.from(parseAddress(ownAddress(east.plan.podCidr)));
+      const ports = [{ name: "main", protocol: 6, port: 8080 }];
+      const value = Slice.encode(
+        Slice.fromPartial({ family: Family.FAMILY_IPV4, ports, backends: [{ address, conditions: 3 }] }),
+      ).finish();
+      await withOwner(lab, async (store) => {
+        await store.txn([], [{ type: "put", key, value }]);
+        const { clusters, answers } = await connects(east, await east.frontend("web"));
+        assert.deepEqual([clusters, answers.length], [["west"], 20]);
+        await eventually(
+          "the forged record to go",
+          async () => (await store.get(key)).entry === undefined,
+          (gone) => gone,
+        );
+      });
+      await answeredBy(west, await west.frontend("web"), "west");
+    });
+  });
+}
+
+const GLOBAL = { "service.cilium.io/global": "true" };
+
+function straySlice(address: string): KubeEndpointSlice {
+  return {
+    metadata: { name: "stray-1", namespace: NAMESPACE, labels: { "kubernetes.io/service-name": "stray" } },
+    addressType: "IPv4",
+    ports: [{ name: "main", protocol: "TCP", port: 8080 }],
+    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+  };
+}
+
+/** An address of the cluster's pods that no pod has. */
+function ownAddress(podCidr: string): string {
+  return podCidr.replace(/\.0\.0\/16$/, ".250.250");
+}
+
+/** Until east counts so many refused records of west. */
+async function refusals(mesh: World["mesh"], count: number) {
+  const look = async () => {
+    const ran = await mesh("status", "-o", "json");
+    const { hops } = JSON.parse(ran.out) as Status;
+    return hops.find(({ from, to, hop }) => from === "west" && to === "east" && hop === "read")?.refused ?? [];
+  };
+  const total = (seen: Awaited<ReturnType<typeof look>>) => seen.reduce((sum, each) => sum + each.count, 0);
+  return eventually(`${count} refused records of west in east`, look, (seen) => total(seen) === count, 40_000);
+}

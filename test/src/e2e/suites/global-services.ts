@@ -1,0 +1,120 @@
+/** Global Services: who answers, by the annotations of the local object and of the exporter's. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { DEPLOYMENTS, EVENTS, type KubeObject, SERVICES } from "@isthmus/kube";
+import { answeredBy, connects, refused } from "../asking.js";
+import { eventually } from "../eventually.js";
+import { NAMESPACE, servers, service } from "../objects.js";
+import { MANAGER, type World } from "../world.js";
+
+const GLOBAL = "service.cilium.io/global";
+const SHARED = "service.cilium.io/shared";
+const AFFINITY = "service.cilium.io/affinity";
+
+interface Listed {
+  readonly services: readonly {
+    readonly service: string;
+    readonly affinity: string;
+    readonly status: string;
+    readonly notes: readonly string[];
+    readonly tiers: readonly {
+      readonly active: boolean;
+      readonly clusters: readonly { readonly cluster: string; readonly ready: number; readonly keptOut: string }[];
+    }[];
+  }[];
+}
+
+export function globalServiceTests(at: () => World): void {
+  describe("Global Services", () => {
+    test("no backend of its own: the other cluster answers, whose port has another number", async () => {
+      const { east, west } = at();
+      await east.client.apply(SERVICES, service("web"), MANAGER);
+      await east.client.apply(DEPLOYMENTS, servers("web", "east", 0), MANAGER);
+      await west.client.apply(SERVICES, service("web", { port: 8888 }), MANAGER);
+      await west.client.apply(DEPLOYMENTS, servers("web", "west", 2), MANAGER);
+      await west.scale("web", 2);
+      await west.annotate("web", { [GLOBAL]: "true" });
+      await refused(east, await east.frontend("web"));
+      await east.annotate("web", { [GLOBAL]: "true" });
+      const { answers } = await answeredBy(east, await east.frontend("web"), "west");
+      assert.ok(answers.every((answer) => answer.startsWith("west/web-")));
+    });
+
+    test("affinity: none takes both sides, local and remote keep to one", async () => {
+      const { east } = at();
+      await east.scale("web", 2);
+      const target = await east.frontend("web");
+      await answeredBy(east, target, "east", "west");
+      await east.annotate("web", { [AFFINITY]: "local" });
+      await answeredBy(east, target, "east");
+      await east.annotate("web", { [AFFINITY]: "remote" });
+      await answeredBy(east, target, "west");
+    });
+
+    test("the local object governs: west's client is not bound by east's affinity", async () => {
+      const { west } = at();
+      await answeredBy(west, await west.frontend("web"), "east", "west");
+    });
+
+    test("remote without a remote backend falls to the own ones", async () => {
+      const { east, west } = at();
+      await west.annotate("web", { [SHARED]: "false" });
+      await answeredBy(east, await east.frontend("web"), "east");
+      await west.annotate("web", { [SHARED]: null });
+      await answeredBy(east, await east.frontend("web"), "west");
+    });
+
+    test("service list shows the tiers that clients see", async () => {
+      const { mesh } = at();
+      const { affinity, status, tiers } = await listed(mesh);
+      assert.deepEqual([affinity, status], ["remote", "Done"]);
+      const shape = tiers
+        .filter(({ clusters }) => clusters.length > 0)
+        .map(({ active, clusters }) => [active, ...clusters.map(({ cluster, ready }) => `${cluster} ${ready}`)]);
+      assert.deepEqual(shape[0], [true, "west 2"]);
+      assert.deepEqual(shape.slice(1).flat().includes("east 2"), true, JSON.stringify(shape));
+    });
+
+    test("an unknown value is an Event on the Service, and the last good value stays in force", async () => {
+      const { east, mesh } = at();
+      const target = await east.frontend("web");
+      await east.annotate("web", { [AFFINITY]: "sideways" });
+      const event = await eventually(
+        "an Event about the annotation",
+        async () => (await east.client.list<EventObject>(EVENTS, { namespace: NAMESPACE })).find(isAboutAffinity),
+        (found) => found !== undefined,
+      );
+      assert.match(event?.note ?? "", /"sideways".*last good value "remote" stays in force/);
+      const { clusters, answers } = await connects(east, target);
+      assert.deepEqual([clusters, answers.length], [["west"], 20]);
+      const { affinity, notes } = await listed(mesh);
+      assert.equal(affinity, "remote");
+      assert.match(notes.join(), /sideways/);
+    });
+
+    test("a Service that is no longer global has its own backends alone", async () => {
+      const { east } = at();
+      await east.annotate("web", { [AFFINITY]: null, [GLOBAL]: "false" });
+      await answeredBy(east, await east.frontend("web"), "east");
+      await east.annotate("web", { [GLOBAL]: "true", [AFFINITY]: "local" });
+    });
+  });
+}
+
+interface EventObject extends KubeObject {
+  readonly note?: string;
+  readonly regarding?: { readonly kind?: string; readonly name?: string };
+}
+
+function isAboutAffinity({ note, regarding }: EventObject): boolean {
+  return regarding?.kind === "Service" && regarding.name === "web" && (note ?? "").includes(AFFINITY);
+}
+
+async function listed(mesh: World["mesh"]): Promise<Listed["services"][number]> {
+  const ran = await mesh("service", "list", "--context", "east", "-o", "json");
+  assert.equal(ran.code, 0, ran.err);
+  const parsed = JSON.parse(ran.out) as Listed;
+  const found = parsed.services.find((frontend) => frontend.service === `${NAMESPACE}/web`);
+  assert.ok(found !== undefined, ran.out);
+  return found;
+}

@@ -1,0 +1,64 @@
+/** Services of one cluster, dialled from a pod. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { DEPLOYMENTS, SERVICES } from "@isthmus/kube";
+import { answeredBy, connects, refused } from "../asking.js";
+import { eventually } from "../eventually.js";
+import { NAMESPACE, servers, service, UDP_PORT, udpServer } from "../objects.js";
+import { MANAGER, type World } from "../world.js";
+
+export function serviceTests(at: () => World): void {
+  describe("Services of the cluster", () => {
+    test("a pod reaches its Kubernetes API by ClusterIP", async () => {
+      const { east } = at();
+      const { outcomes } = await connects(east, `${east.plan.kubernetesServiceAddress}:443`, 3);
+      assert.deepEqual(outcomes, { open: 3 });
+    });
+
+    test("TCP: every ready pod answers, and after scaling to none connects are refused at once", async () => {
+      const { east } = at();
+      await east.client.apply(SERVICES, service("plain"), MANAGER);
+      await east.client.apply(DEPLOYMENTS, servers("plain", "east", 2), MANAGER);
+      const target = await east.frontend("plain");
+      await eventually(
+        "both pods to answer",
+        () => connects(east, target),
+        ({ answers }) => answers.length === 20 && new Set(answers).size === 2,
+        40_000,
+      );
+      await east.scale("plain", 0);
+      const { slowestMs } = await refused(east, target);
+      assert.ok(slowestMs < 500, `the slowest refusal took ${slowestMs} ms`);
+    });
+
+    test("UDP: answers come from the ClusterIP, on a connected socket and an unconnected one", async () => {
+      const { east } = at();
+      await east.client.apply(SERVICES, service("echo", { protocol: "UDP", port: 53, targetPort: UDP_PORT }), MANAGER);
+      await east.client.apply(DEPLOYMENTS, udpServer("echo"), MANAGER);
+      const target = await east.frontend("echo");
+      const lines = await eventually(
+        "the echo",
+        () => east.probe("udp", target),
+        (now) => now.every((line) => line.endsWith("hello")),
+        40_000,
+      );
+      for (const [index, name] of ["connected", "unconnected"].entries())
+        assert.match(lines[index] ?? "", new RegExp(`^${name} open ${target} echo-\\S+ hello$`));
+    });
+
+    test("a Service that is deleted is no longer translated; made again, it answers again", async () => {
+      const { east } = at();
+      await east.scale("plain", 1);
+      await answeredBy(east, await east.frontend("plain"), "east");
+      const before = await east.frontend("plain");
+      await east.client.delete(SERVICES, "plain", { namespace: NAMESPACE });
+      await eventually(
+        "the frontend to go",
+        () => connects(east, before, 1),
+        ({ outcomes }) => outcomes["open"] === undefined,
+      );
+      await east.client.apply(SERVICES, service("plain"), MANAGER);
+      await answeredBy(east, await east.frontend("plain"), "east");
+    });
+  });
+}
