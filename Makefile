@@ -4,11 +4,12 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit e2e down
+.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit e2e tests node24 down
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
-	@echo 'make test      everything CI runs: make check unit e2e'
+	@echo 'make test      everything CI runs: make check node24 tests'
+	@echo 'make tests     make unit e2e, with one total'
 	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
 	@echo 'make generate  code from proto/ and from the headers of bpf/'
@@ -28,7 +29,7 @@ bench: setup
 down:
 	@$(NODE) apps/lab/dist/main.js down
 
-test: setup check unit e2e
+test: setup check node24 tests
 
 check: format lint shell types layers docs generated bpf c-programs
 
@@ -70,3 +71,10 @@ unit: types
 
 e2e: types
 	$(NODE) tools/test/run.mjs e2e
+
+tests: types
+	$(NODE) tools/test/run.mjs unit e2e
+
+# The other line that users have: the units, and the addon that this machine's Node built.
+node24: types
+	@node24=$$($(NODE) tools/setup/node24.mjs) && $$node24 libs/bpf/dist/smoke.js && $$node24 tools/test/run.mjs unit
