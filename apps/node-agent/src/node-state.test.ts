@@ -94,6 +94,34 @@ test("restarted, the remote source first: nothing moves until the own one names 
   assert.deepEqual(await node.backends(VIP), ALL);
 });
 
+test("restarted, the remote source alone: with the names on disk at the floor, its change is applied", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  const snapshots = [decodeSnapshot(encodeSnapshot(0, own.position, own.table.records()))];
+  const node = await startTestNode({ kernel, snapshots });
+  node.connect();
+  other.change([makeSlice("shop/cart", { ready: ["10.12.0.8"] })]);
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.8"]);
+  own.change([makeSlice("shop/cart", { ready: ["10.11.0.3"] })]);
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.3", "2:10.12.0.8"]);
+});
+
+test("names on disk that are older than the floor are not used", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  const node = await synced(await startTestNode({ kernel }), own, other);
+  const snapshots = [decodeSnapshot(encodeSnapshot(0, own.position, own.table.records()))];
+  await node.receive(own.change([makeConfig("shop/cart", "none", false)]));
+  assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
+  const next = await startTestNode({ kernel, snapshots });
+  next.connect();
+  await next.sync(other);
+  assert.deepEqual(await next.backends(VIP), ALL.slice(0, 2));
+});
+
 test("what a source in sync does not have is removed; what nobody could say stays", async () => {
   const kernel = createMemoryKernel();
   const own = east();

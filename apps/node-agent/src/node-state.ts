@@ -5,8 +5,9 @@
  */
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import type { Applied, NodeConfig } from "@isthmus/proto";
+import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
 import type { DatapathPort } from "@isthmus/reconcile";
+import { comparePositions, type HashedRecord } from "@isthmus/records";
 import { createDatapath, type Datapath } from "./datapath/datapath.js";
 import { readServices } from "./datapath/read-services.js";
 import { createDesiredState, type DesiredState } from "./desired/desired-state.js";
@@ -69,6 +70,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   const world = createWorld(options, {
     desired,
     served,
+    ownNames: namesAt(floors.all.get(0), modules.snapshots),
     refuse(clusterId, key, error) {
       modules.refusedRecord(clusterId);
       log.warn("Record refused", { clusterId, record: key, error });
@@ -125,4 +127,11 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     perform,
     complete: () => [...core.sources.keys()].every((clusterId) => world.proven.has(realId(clusterId))),
   };
+}
+
+/** The own cluster's Services on disk, where the snapshot is of exactly the floor: never older than what the maps hold. */
+function namesAt(floor: Position | undefined, snapshots: readonly Snapshot[]): readonly HashedRecord[] {
+  const own = snapshots.find(({ clusterId }) => clusterId === 0);
+  if (floor === undefined || own === undefined || comparePositions(own.position, floor) !== "equal") return [];
+  return own.records.filter(({ kind }) => kind === Kind.KIND_SERVICE || kind === Kind.KIND_SERVICE_CONFIG);
 }

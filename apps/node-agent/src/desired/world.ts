@@ -29,6 +29,11 @@ export interface WorldModules {
   readonly desired: DesiredState;
   /** What the kernel served at the start. */
   readonly served: ServedFrontends;
+  /**
+   * Services and ServiceConfigs of the own cluster as of exactly its floor, from disk: with them a remote source that is
+   * in sync before the own one can be applied. They name what the kernel serves; they never say who serves it.
+   */
+  readonly ownNames: readonly HashedRecord[];
   /** A record that cannot be read. */
   readonly refuse: (clusterId: number, key: string, error: Error) => void;
 }
@@ -138,6 +143,28 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     }
   }
 
+  /** A remote source is in sync and the own one is not: its Services by name, its backends as the kernel serves them. */
+  function standInForOwn(): void {
+    const cluster = clusterOf(options.clusterId);
+    const put = ({ kind, key, value }: HashedRecord) => void merger.upsert(cluster, kind, key, value);
+    for (const record of modules.ownNames) put(record);
+    const slices = [...(merger.views.get(cluster)?.services ?? [])]
+      .flatMap(([name, service]) => kernelShare(served, options.clusterId, name, service))
+      .filter(({ kind }) => kind === Kind.KIND_SLICE);
+    for (const record of slices) put(record);
+    standIns.set(options.clusterId, [...modules.ownNames, ...slices]);
+  }
+
+  /** Once, when the first source speaks that the own Services' names suffice for. */
+  function begin(deltas: readonly SourceDelta[]): void {
+    if (begun || deltas.length === 0) return;
+    const own = deltas.some(({ clusterId }) => clusterId === 0);
+    if (!own && modules.ownNames.length === 0) return;
+    begun = true;
+    if (!own) standInForOwn();
+    standIn();
+  }
+
   function dropStandIns(id: number, delta: SourceDelta): void {
     const named = new Set(delta.upserts.map(({ key }) => key));
     for (const { kind, key } of standIns.get(id) ?? []) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
@@ -208,10 +235,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     take(deltas) {
       const words = [...lastWords(deltas)].sort(byApplyOrder);
       for (const { id, record } of words) if (record !== undefined) upsert(id, record);
-      if (!begun && deltas.some(({ clusterId }) => clusterId === 0)) {
-        begun = true;
-        standIn();
-      }
+      begin(deltas);
       for (const word of words.reverse()) if (word.record === undefined) remove(word.id, word);
     },
     flush() {

@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BackendFlag, type BackendRow } from "@isthmus/bpf";
+import { type ClusterId, type ClusterName, formatAddress, parseAddress, TCP, UDP } from "@isthmus/model";
+import { Service, Slice } from "@isthmus/proto";
+import type { HashedRecord } from "@isthmus/records";
+import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
+import type { ServedFrontends } from "../datapath/read-services.js";
+import type { SourceDelta } from "../sync/source.js";
+import { createDesiredState } from "./desired-state.js";
+import { frontendName } from "./frontends.js";
+import { kernelShare } from "./kernel-share.js";
+import { createWorld, type World } from "./world.js";
+
+const VIP = parseAddress("10.96.0.10");
+const FRONTEND = frontendName(VIP, 80, TCP);
+const FLOOR = { storeId: Buffer.alloc(16, 1), revision: 1n, versions: [] };
+
+function delta(clusterId: number, upserts: readonly HashedRecord[], turn: SourceDelta["turn"] = "none"): SourceDelta {
+  return { clusterId, upserts, deletes: [], floor: FLOOR, observedUs: 0n, turn };
+}
+
+function makeWorld(served: ServedFrontends = new Map()) {
+  const desired = createDesiredState();
+  const refused: string[] = [];
+  const own = { node: "n1", cluster: "east" as ClusterName, clusterId: 1 as ClusterId };
+  const refuse = (_: number, key: string) => void refused.push(key);
+  const world: World = createWorld(own, { desired, served, ownNames: [], refuse });
+  const tiers = () => {
+    const wanted = desired.get(FRONTEND);
+    if (wanted?.kind !== "service") return undefined;
+    return wanted.tiers.map(({ slots }) => slots.map(({ address }) => formatAddress(address as typeof VIP)));
+  };
+  return { world, desired, refused, tiers };
+}
+
+function row(cluster: number, address: string, port = 8080, flags = 0): BackendRow {
+  return { id: 1, port, proto: TCP, state: 0, node: 0, cluster, zone: 0, flags, addr: parseAddress(address) };
+}
+
+const OWN = [
+  makeService("shop/cart", { ip: "10.96.0.10" }),
+  makeConfig("shop/cart"),
+  makeSlice("shop/cart", { ready: ["10.11.0.1"] }),
+];
+
+test("one apply over several sources: the last word about a record counts, in kind order", () => {
+  const { world, tiers } = makeWorld();
+  world.take([
+    delta(2, [makeSlice("shop/cart", { ready: ["10.12.0.1"] })]),
+    delta(2, [makeService("shop/cart")]),
+    delta(0, OWN, "first"),
+  ]);
+  const changes = world.flush();
+  assert.equal(changes.sweepFrontends, true);
+  assert.deepEqual(
+    tiers()?.map((tier) => [...tier].sort()),
+    [["10.11.0.1", "10.12.0.1"]],
+  );
+});
+
+test("a cluster removed and added again in one apply has only what it said after", () => {
+  const { world, tiers } = makeWorld();
+  const before = [makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.1"] })];
+  const after = [makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.2"], slice: "z" })];
+  world.take([
+    delta(0, OWN, "first"),
+    delta(2, before, "first"),
+    { ...delta(2, []), turn: "removed", floor: undefined },
+    delta(2, after, "first"),
+  ]);
+  world.flush();
+  assert.deepEqual(tiers()?.flat().sort(), ["10.11.0.1", "10.12.0.2"]);
+  assert.deepEqual([...world.proven].sort(), [1, 2]);
+});
+
+test("a frontend that cannot be planned keeps its last plan, and the reason is kept", () => {
+  const { world, tiers } = makeWorld();
+  world.take([delta(0, OWN, "first")]);
+  world.flush();
+  const many = Array.from({ length: 700 }, (_, slice) =>
+    makeSlice("shop/cart", {
+      slice: `s${slice}`,
+      ready: Array.from({ length: 200 }, (_, i) => `10.${20 + (slice >> 8)}.${slice & 255}.${i}`),
+    }),
+  );
+  world.take([delta(0, many)]);
+  world.flush();
+  assert.deepEqual(tiers(), [["10.11.0.1"]]);
+  assert.match(world.planErrors.get("shop/cart" as never)?.message ?? "", /more than \d+ slots/);
+});
+
+test("nodes of every cluster are told by name, and taken away with their cluster", () => {
+  const { world } = makeWorld();
+  world.take([
+    delta(0, [makeNode("n1", "172.18.0.1", "10.11.0.0/24")]),
+    delta(2, [makeNode("n1", "172.19.0.1", "10.12.0.0/24")]),
+  ]);
+  assert.deepEqual([...world.flush().nodes.keys()], ["1/n1", "2/n1"]);
+  world.take([{ ...delta(2, []), turn: "removed" }]);
+  const { nodes, routes } = world.flush();
+  assert.deepEqual([[...nodes], routes], [[["2/n1", undefined]], true]);
+});
+
+test("a kernel share becomes records: each address once, ports apart, terminating kept", () => {
+  const dns = { name: "dns", protocol: UDP, port: 53 };
+  const served: ServedFrontends = new Map([
+    [
+      FRONTEND,
+      [
+        {
+          tries: 0,
+          cluster: 0,
+          slots: [
+            row(2, "10.12.0.1"),
+            row(2, "10.12.0.1"),
+            row(2, "10.12.0.2", 9090, BackendFlag.Terminating),
+            row(1, "10.11.0.1"),
+          ],
+        },
+      ],
+    ],
+    [frontendName(VIP, 53, UDP), [{ tries: 0, cluster: 2, slots: [row(2, "10.12.0.1", 5353)] }]],
+  ]);
+  const records = kernelShare(served, 2, "shop/cart" as never, { ports: [HTTP, dns], frontends: [Buffer.from(VIP)] });
+  const [service, ...slices] = records;
+  assert.deepEqual(
+    Service.decode(service?.value ?? Buffer.alloc(0)).ports.map(({ name }) => name),
+    ["http", "dns"],
+  );
+  const read = slices.map(({ value }) => Slice.decode(value));
+  assert.deepEqual(
+    read.map(({ ports, backends }) => [ports[0]?.name, ports[0]?.port, backends.map(({ conditions }) => conditions)]),
+    [
+      ["http", 8080, [1]],
+      ["http", 9090, [6]],
+      ["dns", 5353, [1]],
+    ],
+  );
+  assert.deepEqual(kernelShare(served, 3, "shop/cart" as never, { ports: [HTTP], frontends: [Buffer.from(VIP)] }), []);
+});
+
+test("a source that speaks for itself replaces its share; records it does not have go", () => {
+  const served: ServedFrontends = new Map([
+    [FRONTEND, [{ tries: 0, cluster: 0, slots: [row(2, "10.12.0.1"), row(1, "10.11.0.1")] }]],
+  ]);
+  const { world, tiers } = makeWorld(served);
+  world.take([delta(0, OWN, "first")]);
+  world.flush();
+  assert.deepEqual(tiers()?.flat().sort(), ["10.11.0.1", "10.12.0.1"]);
+  world.take([delta(2, [], "first")]);
+  world.flush();
+  assert.deepEqual(tiers()?.flat(), ["10.11.0.1"]);
+});
