@@ -66,10 +66,11 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   const floors = openFloors(port.floors);
   for (const clusterId of floors.broken) log.warn("Floor not readable, its source starts without one", { clusterId });
   const core = createSyncCore({ node: options.node, version: options.version, floors: new Map(floors.all) });
-  const served = readServices(port.backends, datapath.found);
   const world = createWorld(options, {
     desired,
-    served,
+    servedClusters: datapath.foundClusters,
+    // Nothing of it has been written by then: only Services with a name are.
+    served: () => readServices(port.backends, datapath.found),
     ownNames: namesAt(floors.all.get(0), modules.snapshots),
     refuse(clusterId, key, error) {
       modules.refusedRecord(clusterId);

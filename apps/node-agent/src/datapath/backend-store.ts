@@ -38,6 +38,8 @@ export interface BackendStore {
   readonly cooling: readonly number[];
   /** After a further grace period: these indexes may be used again. */
   recycle(indexes: readonly number[]): void;
+  /** Clusters of the rows that were adopted. */
+  readonly foundClusters: ReadonlySet<number>;
   readonly used: number;
   readonly capacity: number;
 }
@@ -67,6 +69,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
   let fresh: Entry[] = [];
   const changed = new Set<Entry>();
   const unused = new Set<Entry>();
+  const foundClusters = new Set<number>();
   let cooling: number[] = [];
   const pool = load();
 
@@ -98,6 +101,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
     if (!byKey.has(key)) byKey.set(key, entry);
     byIndex[backendIndex(id)] = entry;
     unused.add(entry);
+    foundClusters.add(attributes & 0xffff);
     return backendIndex(id);
   }
 
@@ -220,6 +224,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
       const done = new Set(indexes);
       cooling = cooling.filter((index) => !done.has(index));
     },
+    foundClusters,
     get used() {
       return pool.used;
     },

@@ -42,6 +42,8 @@ export interface DatapathModules {
 export interface Datapath {
   /** What was found at the start. */
   readonly found: Loaded;
+  /** Clusters that had a backend then. */
+  readonly foundClusters: ReadonlySet<number>;
   /** The desired state of these frontends may have changed. */
   touch(frontends: Iterable<FrontendName>): void;
   setNode(name: NodeName, node: DesiredNode | undefined): void;
@@ -166,6 +168,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
 
   return {
     found,
+    foundClusters: backends.foundClusters,
     status,
     touch(names) {
       for (const name of names) {

@@ -16,13 +16,6 @@ import { frontendName } from "./frontends.js";
 const READY = 1;
 const SERVING_TERMINATING = 6;
 
-/** Clusters that have a backend in some table. */
-export function clustersServed(served: ServedFrontends): ReadonlySet<number> {
-  const found = new Set<number>();
-  for (const tiers of served.values()) for (const { slots } of tiers) for (const row of slots) found.add(row.cluster);
-  return found;
-}
-
 /** Empty when the kernel serves none of the cluster's backends for this Service. */
 export function kernelShare(
   served: ServedFrontends,

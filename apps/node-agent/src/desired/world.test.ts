@@ -25,7 +25,13 @@ function makeWorld(served: ServedFrontends = new Map()) {
   const refused: string[] = [];
   const own = { node: "n1", cluster: "east" as ClusterName, clusterId: 1 as ClusterId };
   const refuse = (_: number, key: string) => void refused.push(key);
-  const world: World = createWorld(own, { desired, served, ownNames: [], refuse });
+  const world: World = createWorld(own, {
+    desired,
+    served: () => served,
+    servedClusters: new Set([1, 2]),
+    ownNames: [],
+    refuse,
+  });
   const tiers = () => {
     const wanted = desired.get(FRONTEND);
     if (wanted?.kind !== "service") return undefined;

@@ -16,7 +16,7 @@ import type { ServedFrontends } from "../datapath/read-services.js";
 import type { RecordName, SourceDelta } from "../sync/source.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
-import { clustersServed, kernelShare } from "./kernel-share.js";
+import { kernelShare } from "./kernel-share.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
 
 export interface WorldOptions {
@@ -27,8 +27,10 @@ export interface WorldOptions {
 
 export interface WorldModules {
   readonly desired: DesiredState;
-  /** What the kernel served at the start. */
-  readonly served: ServedFrontends;
+  /** Clusters that had a backend in the kernel at the start. */
+  readonly servedClusters: ReadonlySet<number>;
+  /** What the kernel served at the start; asked for at most once, and only if some source is not in sync yet. */
+  readonly served: () => ServedFrontends;
   /**
    * Services and ServiceConfigs of the own cluster as of exactly its floor, from disk: with them a remote source that is
    * in sync before the own one can be applied. They name what the kernel serves; they never say who serves it.
@@ -80,7 +82,7 @@ interface Scratch {
 }
 
 export function createWorld(options: WorldOptions, modules: WorldModules): World {
-  const { desired, served } = modules;
+  const { desired } = modules;
   const merger = createServiceMerger();
   const nodes = new Map<NodeName, Node>();
   const proven = new Set<number>();
@@ -90,6 +92,12 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   const standIns = new Map<number, readonly HashedRecord[]>();
   let scratch = emptyScratch();
   let begun = false;
+  let read: ServedFrontends | undefined;
+
+  function served(): ServedFrontends {
+    read ??= modules.served();
+    return read;
+  }
 
   const realId = (wireId: number): number => (wireId === 0 ? options.clusterId : wireId);
 
@@ -133,11 +141,11 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   /** With the own Services known, the kernel's tables can be read as shares of clusters that are not in sync. */
   function standIn(): void {
     const own = merger.views.get(clusterOf(options.clusterId));
-    for (const id of clustersServed(served)) {
+    for (const id of modules.servedClusters) {
       if (id === options.clusterId || proven.has(id)) continue;
       const cluster = clusterOf(id);
       if ((merger.views.get(cluster)?.services.size ?? 0) > 0) continue; // from disk: there is no floor, so no kernel state
-      const records = [...(own?.services ?? [])].flatMap(([name, service]) => kernelShare(served, id, name, service));
+      const records = [...(own?.services ?? [])].flatMap(([name, service]) => kernelShare(served(), id, name, service));
       for (const { kind, key, value } of records) merger.upsert(cluster, kind, key, value);
       standIns.set(id, records);
     }
@@ -149,7 +157,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     const put = ({ kind, key, value }: HashedRecord) => void merger.upsert(cluster, kind, key, value);
     for (const record of modules.ownNames) put(record);
     const slices = [...(merger.views.get(cluster)?.services ?? [])]
-      .flatMap(([name, service]) => kernelShare(served, options.clusterId, name, service))
+      .flatMap(([name, service]) => kernelShare(served(), options.clusterId, name, service))
       .filter(({ kind }) => kind === Kind.KIND_SLICE);
     for (const record of slices) put(record);
     standIns.set(options.clusterId, [...modules.ownNames, ...slices]);

@@ -112,9 +112,8 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
   };
 }
 
-/** Routing is the node's business; without it no pod reaches another node, so it is set and said. */
+/** Forwarding is the node's business; without it no pod reaches another node, so it is set, and said where it cannot be. */
 export async function enableForwarding(log: Logger): Promise<void> {
-  for (const path of ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"]) {
-    await writeFile(path, "1").catch((error: unknown) => log.warn("Forwarding not set", { path, error }));
-  }
+  const path = "/proc/sys/net/ipv4/ip_forward";
+  await writeFile(path, "1").catch((error: unknown) => log.warn("Forwarding not set", { path, error }));
 }

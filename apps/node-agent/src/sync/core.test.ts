@@ -62,3 +62,11 @@ test("GoAway ends the stream with its time; an empty message changes nothing", (
   ]);
   assert.deepEqual(core.step({ is: "message", message: { message: undefined } }), []);
 });
+
+test("a cluster id that has no row anywhere is refused and counted", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
+  const from = createRecordSource({ clusterId: 4095, storeId: STORE });
+  const effects = from.firstSync().flatMap((message) => core.step({ is: "message", message }));
+  assert.deepEqual(new Set(effects.map((effect) => effect.is === "count" && effect.event)), new Set(["bad-cluster"]));
+  assert.equal(core.sources.size, 0);
+});

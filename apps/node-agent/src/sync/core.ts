@@ -3,6 +3,7 @@
  *
  * One `Source` per cluster, made when the server (or a floor) first names it. The shell sends, applies, counts.
  */
+import { MAX_CLUSTER_ID } from "@isthmus/model";
 import type { Position, SourcePosition, ToAgent, ToServer, Welcome } from "@isthmus/proto";
 import { Role, SourceStatus } from "@isthmus/proto";
 import { createSource, type Source, type SourceDelta, type SourceEvent, type SourceStep } from "./source.js";
@@ -75,6 +76,8 @@ export function createSyncCore(options: SyncOptions): SyncCore {
   }
 
   function receive({ message }: ToAgent): readonly SyncEffect[] {
+    const clusterId = message !== undefined && "clusterId" in message.value ? message.value.clusterId : 0;
+    if (clusterId > MAX_CLUSTER_ID) return [{ is: "count", clusterId, event: "bad-cluster" }];
     switch (message?.$case) {
       case "welcome":
         return [{ is: "welcome", welcome: message.value }];

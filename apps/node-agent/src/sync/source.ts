@@ -54,7 +54,8 @@ export type SourceEvent =
   | "mark-mismatch"
   | "repair-failed"
   | "unnamed-deleted"
-  | "malformed-position";
+  | "malformed-position"
+  | "bad-cluster";
 
 export interface SourceStep {
   readonly delta?: SourceDelta;

@@ -1,0 +1,82 @@
+/**
+ * The control plane's figures: the agent on real maps, a change's way from cluster to cluster, processes at rest. Each
+ * stands beside what docs and design want to reach.
+ */
+import { availableParallelism } from "node:os";
+import { table } from "../datapath/stats.js";
+import { type AgentFigures, benchAgent } from "./agent.js";
+import { withLab } from "./lab.js";
+import { measureProcesses, type ProcessFigures } from "./processes.js";
+import { measurePropagation, type PropagationFigures, type Series } from "./propagation.js";
+
+const CHANGES = 1_000;
+const RATE = 200;
+const AT_REST_S = 20;
+
+export interface MeshFigures {
+  readonly processes: readonly ProcessFigures[];
+  readonly propagation: PropagationFigures;
+}
+
+export async function agentMain(): Promise<AgentFigures> {
+  const figures = await benchAgent({ services: 10_000, backends: 10, changes: 2_000 });
+  const { p50, p99 } = figures.changeMs;
+  console.log("The agent on real maps, 10,000 Services x 10 backends");
+  console.log(
+    table([
+      ["", "MEASURED", "REACH"],
+      ["one endpoint changed, message to map: p50", ms(p50), "<= 1 ms"],
+      ["one endpoint changed, message to map: p99", ms(p99), "<= 5 ms"],
+      ["state in hand (merged) to all maps written", ms(figures.mapsMs), "<= 500 ms"],
+      ["records in memory to all maps written", ms(figures.firstLoadMs), "-"],
+      ["start on maps that hold all of it: adopted", ms(figures.adoptFullMs), "-"],
+    ]),
+  );
+  return figures;
+}
+
+export async function meshMain(): Promise<MeshFigures> {
+  const figures = await withLab(async (lab) => {
+    const processes = await measureProcesses(AT_REST_S);
+    return { processes, propagation: await measurePropagation(lab, CHANGES, RATE) };
+  });
+  const { idle, sustained } = figures.propagation;
+  console.log(
+    `A change in east's API to a map in west, ${CHANGES} changes each, ${availableParallelism()} CPUs for all`,
+  );
+  const header = ["", "RATE/s", "SEEN", "p50", "p99", "MAX", "FROM ANSWER p50", "p99", "REACH p99"];
+  console.log(
+    table([header, row("one by one", idle, "<= 100 ms"), row("sustained", sustained, "<= 250 ms at 1,000/s")]),
+  );
+  console.log(`\nAt rest, ${AT_REST_S} s, per process`);
+  console.log(
+    table([
+      ["ROLE", "PROCESSES", "RSS", "PSS", "CPU"],
+      ...figures.processes.map(({ role, processes, rssMiB, pssMiB, cpuPercent }) => [
+        role,
+        String(processes),
+        `${rssMiB.toFixed(0)} MiB`,
+        `${pssMiB.toFixed(0)} MiB`,
+        `${cpuPercent.toFixed(2)} %`,
+      ]),
+    ]),
+  );
+  return figures;
+}
+
+function row(name: string, series: Series, reach: string): string[] {
+  const { ratePerSecond, changes, lost, fromRequestMs, fromAnswerMs } = series;
+  const rate = ratePerSecond.toFixed(0);
+  const { p50, p99, max } = fromRequestMs;
+  return [
+    name,
+    rate,
+    `${changes - lost}/${changes}`,
+    ...[p50, p99, max, fromAnswerMs.p50, fromAnswerMs.p99].map(ms),
+    reach,
+  ];
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+}
