@@ -63,12 +63,14 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
   }
 
   async function pass(): Promise<void> {
+    // Both of one moment: what became known while the kernel was read must not make older wishes complete.
+    const complete = modules.complete();
     const desired = modules.desired();
     const found = [];
     for (const family of ["-4", "-6"]) {
       found.push(...parseRoutes(await ip([family, "-j", "route", "show", "proto", String(ROUTE_PROTOCOL)])));
     }
-    const plan = planRoutes({ desired, found, before, complete: modules.complete() });
+    const plan = planRoutes({ desired, found, before, complete });
     for (const cidr of desired.keys()) before.add(cidr);
     const failed = (await apply(plan.add)) ?? (await apply(plan.remove));
     if (failed !== undefined && failed !== problem) log.warn("Route refused by the kernel", { reason: failed });
