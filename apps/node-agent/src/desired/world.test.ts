@@ -6,7 +6,7 @@ import { Service, Slice } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
 import type { ServedFrontends } from "../datapath/read-services.js";
-import type { SourceDelta } from "../sync/source.js";
+import type { SourceDelta } from "../sync/source-types.js";
 import { createDesiredState } from "./desired-state.js";
 import { frontendName } from "./frontends.js";
 import { kernelShare } from "./kernel-share.js";

@@ -12,12 +12,11 @@ import { type FrontendPlan, planFrontend } from "@isthmus/loadbalancer";
 import { type ClusterId, type ClusterName, MeshError, type ServiceName } from "@isthmus/model";
 import { Kind, Node, NodeConfig } from "@isthmus/proto";
 import { byApplyOrder, type HashedRecord, nodeConfigKey } from "@isthmus/records";
-import type { ServedFrontends } from "../datapath/read-services.js";
-import type { RecordName, SourceDelta } from "../sync/source.js";
+import type { RecordName, SourceDelta } from "../sync/source-types.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
-import { kernelShare } from "./kernel-share.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
+import { createStandIns, type KernelFacts } from "./stand-ins.js";
 
 export interface WorldOptions {
   readonly node: string;
@@ -25,17 +24,8 @@ export interface WorldOptions {
   readonly clusterId: ClusterId;
 }
 
-export interface WorldModules {
+export interface WorldModules extends KernelFacts {
   readonly desired: DesiredState;
-  /** Clusters that had a backend in the kernel at the start. */
-  readonly servedClusters: ReadonlySet<number>;
-  /** What the kernel served at the start; asked for at most once, and only if some source is not in sync yet. */
-  readonly served: () => ServedFrontends;
-  /**
-   * Services and ServiceConfigs of the own cluster as of exactly its floor, from disk: with them a remote source that is
-   * in sync before the own one can be applied. They name what the kernel serves; they never say who serves it.
-   */
-  readonly ownNames: readonly HashedRecord[];
   /** A record that cannot be read. */
   readonly refuse: (clusterId: number, key: string, error: Error) => void;
 }
@@ -88,16 +78,9 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   const proven = new Set<number>();
   const planErrors = new Map<ServiceName, Error>();
   const clusterNames = new Map<number, ClusterName>([[options.clusterId, options.cluster]]);
-  /** Keys of stand-in records, by real cluster id. */
-  const standIns = new Map<number, readonly HashedRecord[]>();
+  const standIns = createStandIns({ ...modules, merger, own: options.clusterId, clusterOf });
   let scratch = emptyScratch();
   let begun = false;
-  let read: ServedFrontends | undefined;
-
-  function served(): ServedFrontends {
-    read ??= modules.served();
-    return read;
-  }
 
   const realId = (wireId: number): number => (wireId === 0 ? options.clusterId : wireId);
 
@@ -138,49 +121,18 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     if (id === options.clusterId && key === nodeConfigKey(options.node)) scratch.nodeConfig = config;
   }
 
-  /** With the own Services known, the kernel's tables can be read as shares of clusters that are not in sync. */
-  function standIn(): void {
-    const own = merger.views.get(clusterOf(options.clusterId));
-    for (const id of modules.servedClusters) {
-      if (id === options.clusterId || proven.has(id)) continue;
-      const cluster = clusterOf(id);
-      if ((merger.views.get(cluster)?.services.size ?? 0) > 0) continue; // from disk: there is no floor, so no kernel state
-      const records = [...(own?.services ?? [])].flatMap(([name, service]) => kernelShare(served(), id, name, service));
-      for (const { kind, key, value } of records) merger.upsert(cluster, kind, key, value);
-      standIns.set(id, records);
-    }
-  }
-
-  /** A remote source is in sync and the own one is not: its Services by name, its backends as the kernel serves them. */
-  function standInForOwn(): void {
-    const cluster = clusterOf(options.clusterId);
-    const put = ({ kind, key, value }: HashedRecord) => void merger.upsert(cluster, kind, key, value);
-    for (const record of modules.ownNames) put(record);
-    const slices = [...(merger.views.get(cluster)?.services ?? [])]
-      .flatMap(([name, service]) => kernelShare(served(), options.clusterId, name, service))
-      .filter(({ kind }) => kind === Kind.KIND_SLICE);
-    for (const record of slices) put(record);
-    standIns.set(options.clusterId, [...modules.ownNames, ...slices]);
-  }
-
   /** Once, when the first source speaks that the own Services' names suffice for. */
   function begin(deltas: readonly SourceDelta[]): void {
     if (begun || deltas.length === 0) return;
     const own = deltas.some(({ clusterId }) => clusterId === 0);
     if (!own && modules.ownNames.length === 0) return;
     begun = true;
-    if (!own) standInForOwn();
-    standIn();
-  }
-
-  function dropStandIns(id: number, delta: SourceDelta): void {
-    const named = new Set(delta.upserts.map(({ key }) => key));
-    for (const { kind, key } of standIns.get(id) ?? []) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
-    standIns.delete(id);
+    if (!own) standIns.putOwn();
+    standIns.putRemote(proven);
   }
 
   function removeCluster(id: number): void {
-    standIns.delete(id);
+    standIns.forget(id);
     proven.delete(id);
     const cluster = clusterNames.get(id);
     if (cluster !== undefined) merger.removeCluster(cluster);
@@ -197,7 +149,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   /** In sync for the first time. */
   function turnFirst(id: number, delta: SourceDelta): void {
     proven.add(id);
-    dropStandIns(id, delta);
+    standIns.replace(id, delta.upserts);
     scratch.sweepNodes.push(id);
     scratch.routes = true;
     if (id === options.clusterId) scratch.sweepFrontends = true;

@@ -11,7 +11,7 @@ import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
 import type { Datapath } from "../datapath/datapath.js";
 import type { World } from "../desired/world.js";
 import type { Floors } from "./floors.js";
-import type { SourceDelta } from "./source.js";
+import type { SourceDelta } from "./source-types.js";
 
 export interface ApplierModules {
   readonly clock: Clock;

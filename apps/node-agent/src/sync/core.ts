@@ -6,7 +6,8 @@
 import { MAX_CLUSTER_ID } from "@isthmus/model";
 import type { Position, SourcePosition, ToAgent, ToServer, Welcome } from "@isthmus/proto";
 import { Role, SourceStatus } from "@isthmus/proto";
-import { createSource, type Source, type SourceDelta, type SourceEvent, type SourceStep } from "./source.js";
+import { createSource } from "./source.js";
+import type { Source, SourceDelta, SourceEvent, SourceStep } from "./source-types.js";
 
 export type SyncEvent =
   | { readonly is: "opened" }

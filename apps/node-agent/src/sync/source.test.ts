@@ -4,7 +4,8 @@ import { SourceStatus, type ToAgent } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, KINDS, sameSums } from "@isthmus/records";
 import { createRecordSource, makeNode, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
 import fc from "fast-check";
-import { createSource, type Source, type SourceDelta, type SourceStep } from "./source.js";
+import { createSource } from "./source.js";
+import type { Source, SourceDelta, SourceStep } from "./source-types.js";
 
 function feed(source: Source, { message }: ToAgent): SourceStep {
   if (message?.$case === "batch") return source.batch(message.value);

@@ -10,90 +10,35 @@
  * the first time it emits nothing (the kernel's own share stands in for it); then everything at once. Nothing is
  * deleted for not being named except after a mark, or a bucket, that proves it.
  */
-import type { Batch, Bucket, Buckets, Kind, Mark, Position, SourceState } from "@isthmus/proto";
-import { SourceStatus } from "@isthmus/proto";
 import {
-  accumulate,
+  type Batch,
+  type Bucket,
+  type Kind,
+  type Mark,
+  type Position,
+  type SourceState,
+  SourceStatus,
+} from "@isthmus/proto";
+import {
   bucketOf,
   comparePositions,
   createRecordTable,
-  emptySum,
   type HashedRecord,
   hashRecord,
   isAtMost,
   KINDS,
-  type RecordTable,
   sameBytes,
-  sumBytes,
 } from "@isthmus/records";
-
-export type SourcePhase = "Empty" | "Loading" | "Proving" | "InSync" | "Repairing";
-
-export interface RecordName {
-  readonly kind: Kind;
-  readonly key: string;
-}
-
-/** What one message changes downstream. */
-export interface SourceDelta {
-  /** As on the wire: 0 = own cluster. */
-  readonly clusterId: number;
-  readonly upserts: readonly HashedRecord[];
-  readonly deletes: readonly RecordName[];
-  /** Written before anything of this is applied; undefined clears it (the source was removed). */
-  readonly floor: Position | undefined;
-  readonly observedUs: bigint;
-  /** `first`: all its records, in sync for the first time. `removed`: the operator took it away. */
-  readonly turn: "first" | "none" | "removed";
-}
-
-/** Things worth counting, by name of the metric's label. */
-export type SourceEvent =
-  | "below-floor"
-  | "gap"
-  | "mark-mismatch"
-  | "repair-failed"
-  | "unnamed-deleted"
-  | "malformed-position"
-  | "bad-cluster";
-
-export interface SourceStep {
-  readonly delta?: SourceDelta;
-  /** To be sent. */
-  readonly buckets?: readonly Buckets[];
-  readonly events?: readonly SourceEvent[];
-  /** The stream must be opened anew: the records cannot be repaired on this one. */
-  readonly restart?: boolean;
-}
-
-export interface Source {
-  readonly clusterId: number;
-  readonly name: string;
-  readonly phase: SourcePhase;
-  readonly status: SourceStatus;
-  readonly behind: boolean;
-  /** Downstream has its records. */
-  readonly live: boolean;
-  /** In sync at least once since the start: its deletions count. */
-  readonly proven: boolean;
-  readonly floor: Position | undefined;
-  /** The position of the records in memory; undefined when they cannot be resumed from. */
-  readonly have: Position | undefined;
-  readonly table: RecordTable;
-  state(message: SourceState): SourceStep;
-  batch(message: Batch): SourceStep;
-  mark(message: Mark): SourceStep;
-  bucket(message: Bucket): SourceStep;
-  /** A new stream: what was under way on the old one is forgotten. */
-  reconnect(): void;
-  /** Records of a disk snapshot, for a source without a floor: served, and stale until in sync. */
-  restore(records: Iterable<HashedRecord>, position: Position): SourceStep;
-}
-
-export interface SourceOptions {
-  readonly clusterId: number;
-  readonly floor: Position | undefined;
-}
+import { bucketSums, differingKinds } from "./record-sums.js";
+import type {
+  RecordName,
+  Source,
+  SourceDelta,
+  SourceEvent,
+  SourceOptions,
+  SourcePhase,
+  SourceStep,
+} from "./source-types.js";
 
 const NOTHING: SourceStep = {};
 
@@ -229,7 +174,7 @@ class SourceMachine implements Source {
       const record = this.table.delete(key);
       if (record !== undefined) gone.push(record);
     }
-    const wrong = this.#differing(mark);
+    const wrong = differingKinds(this.table, mark);
     if (wrong.length > 0) {
       for (const record of gone) this.table.set(record);
       return this.#repair(wrong, ["mark-mismatch"]);
@@ -243,7 +188,7 @@ class SourceMachine implements Source {
   #compare(mark: Mark, position: Position): SourceStep {
     const order = this.have === undefined ? "newer" : comparePositions(position, this.have);
     if (order === "older" || order === "unordered") return NOTHING;
-    const wrong = this.#differing(mark);
+    const wrong = differingKinds(this.table, mark);
     if (wrong.length > 0) return this.#repair(wrong, order === "equal" ? ["mark-mismatch"] : []);
     return this.#inSync(position, order === "equal" ? NOTHING : this.#delta([], [], position, 0n), []);
   }
@@ -253,16 +198,17 @@ class SourceMachine implements Source {
     this.phase = "Repairing";
     this.have = undefined;
     this.#awaited = new Set(kinds);
-    return { buckets: kinds.map((kind) => this.#sumsOf(kind)), events };
+    return { buckets: kinds.map((kind) => bucketSums(this.clusterId, this.table, kind)), events };
   }
 
   /** Repairing -> InSync, unless the last mark spoke of this very position and still differs. */
   #repaired(delta: SourceStep, position: Position): SourceStep {
     const known = this.#mark?.position;
     const comparable = known !== undefined && comparePositions(known, position) === "equal";
-    if (comparable && this.#mark !== undefined && this.#differing(this.#mark).length > 0) {
+    if (comparable && this.#mark !== undefined && differingKinds(this.table, this.#mark).length > 0) {
       this.#repairs++;
-      if (this.#repairs < 3) return merge(delta, this.#repair(this.#differing(this.#mark), ["repair-failed"]));
+      if (this.#repairs < 3)
+        return merge(delta, this.#repair(differingKinds(this.table, this.#mark), ["repair-failed"]));
       this.#repairs = 0;
       return { ...delta, events: ["repair-failed"], restart: true };
     }
@@ -326,24 +272,6 @@ class SourceMachine implements Source {
     if (!this.live) return NOTHING;
     this.floor = position;
     return { delta: { ...this.#base(position, observedUs), upserts, deletes } };
-  }
-
-  #differing(mark: Mark): Kind[] {
-    return KINDS.filter((kind) => {
-      const theirs = mark.sums.find((sum) => sum.kind === kind && sum.exported);
-      const mine = this.table.digest(kind);
-      if (theirs === undefined || theirs.count === 0) return mine.count > 0;
-      return theirs.count !== mine.count || !sameBytes(theirs.sum, mine.sum);
-    });
-  }
-
-  #sumsOf(kind: Kind): Buckets {
-    const sums = Array.from({ length: 256 }, emptySum);
-    for (const record of this.table.records(kind)) {
-      const sum = sums[bucketOf(record.key)];
-      if (sum !== undefined) accumulate(sum, record.hash, 1);
-    }
-    return { clusterId: this.clusterId, kind, sums: sums.map((sum) => Buffer.from(sumBytes(sum))) };
   }
 }
 

@@ -1,0 +1,107 @@
+/** Random histories against a fresh start: whatever happened on the way, the maps end the same. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { FrontendPlan } from "@isthmus/loadbalancer";
+import { createMemoryKernel, type KernelSizes, Killed } from "@isthmus/testing";
+import fc from "fast-check";
+import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
+
+const SIZES: KernelSizes = {
+  frontends: 64,
+  services: 24,
+  backends: 48,
+  nodes: 8,
+  clusters: 8,
+  linesPerSegment: 8,
+  maxSegments: 4,
+};
+const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3"] as const;
+
+const tier = fc.uniqueArray(fc.integer({ min: 1, max: 30 }), { maxLength: 20 });
+const action = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      what: fc.constant("set" as const),
+      which: fc.nat(2),
+      tiers: fc.array(tier, { maxLength: 3 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant("remove" as const), which: fc.nat(2) }) },
+  { weight: 1, arbitrary: fc.record({ what: fc.constant("hold" as const) }) },
+  { weight: 1, arbitrary: fc.record({ what: fc.constant("release" as const) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant("die" as const), after: fc.nat(12) }) },
+);
+
+function planOf(which: number, tiers: readonly (readonly number[])[]): FrontendPlan {
+  const backends = tiers.filter((slots) => slots.length > 0).map((slots) => slots.map((slot) => `10.1.0.${slot}`));
+  return makePlan(`a/s${which}`, IPS[which] ?? "", backends);
+}
+
+test("random changes, kills and held grace periods end in the state of a fresh start", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {
+      const kernel = createMemoryKernel(SIZES);
+      const model = new Map<number, FrontendPlan>();
+      let port = kernel.open();
+      let bench = await startBench(port);
+
+      /** A new process: told everything again, and who is not there any more. */
+      async function restart(): Promise<void> {
+        kernel.releaseGrace();
+        port = kernel.open();
+        bench = await startBench(port);
+        await bench.set(...[...model.values()].map((plan) => [plan]));
+        bench.datapath.sweepFrontends();
+        await bench.datapath.apply();
+      }
+
+      for (const step of actions) {
+        if (step.what === "hold") kernel.holdGrace();
+        else if (step.what === "release") kernel.releaseGrace();
+        else if (step.what === "die") kernel.log.killBefore(step.after);
+        else {
+          if (step.what === "set") model.set(step.which, planOf(step.which, step.tiers));
+          else model.delete(step.which);
+          const plan = model.get(step.which);
+          try {
+            await bench.set(plan === undefined ? `a/s${step.which}` : [plan]);
+          } catch (thrown) {
+            if (!(thrown instanceof Killed)) throw thrown;
+            await restart();
+          }
+        }
+        for (const ip of IPS) {
+          for (const { backend } of (await selectable(port, frontendOf(ip))) ?? []) assert.notEqual(backend, "stale");
+        }
+      }
+      kernel.releaseGrace();
+      await bench.datapath.settled().catch((thrown: unknown) => {
+        if (!(thrown instanceof Killed)) throw thrown;
+      });
+      await restart();
+      // What found no room while grace periods were held is tried again when they ended.
+      for (let i = 0; i < 4; i++) {
+        await bench.datapath.settled();
+        await bench.datapath.apply();
+      }
+      await bench.datapath.settled();
+      assert.equal(bench.datapath.status.errors.size, 0);
+
+      const fresh = createMemoryKernel(SIZES).open();
+      await (await startBench(fresh)).set(...[...model.values()].map((plan) => [plan]));
+      assert.deepEqual(await describeKernel(port), await describeKernel(fresh));
+      assert.deepEqual(
+        bench.datapath
+          .fill()
+          .map(({ map, used }) => [map, used])
+          .filter(([map]) => map !== "mesh_nodes_v1"),
+        (await startBench(fresh)).datapath
+          .fill()
+          .map(({ map, used }) => [map, used])
+          .filter(([map]) => map !== "mesh_nodes_v1"),
+      );
+    }),
+    { numRuns: 150 },
+  );
+});
