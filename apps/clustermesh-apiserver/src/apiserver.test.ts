@@ -1,7 +1,15 @@
 /** From changes in a real Kubernetes API to batches at an agent. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { ENDPOINT_SLICES, type KubeClient, type KubeObject, NAMESPACES, NODES, SERVICES } from "@isthmus/kube";
+import {
+  CONFIG_MAPS,
+  ENDPOINT_SLICES,
+  type KubeClient,
+  type KubeObject,
+  NAMESPACES,
+  NODES,
+  SERVICES,
+} from "@isthmus/kube";
 import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
 import { formatAddress } from "@isthmus/model";
 import { NodeConfig, Service, ServiceConfig, Slice, SourceStatus } from "@isthmus/proto";
@@ -119,6 +127,15 @@ describe("the local path", () => {
       return events.some(({ reason, regarding }) => reason === "InvalidAnnotation" && regarding?.name === "cart");
     };
     await until("the Event", event);
+    // A restart does not turn it into a local Service.
+    const kept = () => client.get(CONFIG_MAPS, "mesh-last-good", { namespace: "mesh-system" });
+    await until("the last good value is kept", async () => (await kept()) !== undefined);
+    await apiserver.stop();
+    apiserver = await startApiserver(kube, tls);
+    const later = await agentOf("n2");
+    t.after(() => later.close());
+    const value = () => ServiceConfig.decode(later.value(0, "service-configs/shop/cart") ?? new Uint8Array());
+    await until("still global", () => value().global && value().notes.length === 1);
   });
 });
 

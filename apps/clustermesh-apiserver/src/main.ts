@@ -18,8 +18,6 @@ try {
   await runApiserver(parseArguments(process.argv.slice(2)), log, stop.signal);
   process.exit(0);
 } catch (thrown) {
-  // Told to stop while it still waited for its settings.
-  if (stop.signal.aborted && thrown === stop.signal.reason) process.exit(0);
   const error = MeshError.from(thrown);
   if (error.code === "USAGE") process.stderr.write(`${error.message}\n\n${USAGE}`);
   else log.error("Stopped by an error", { error });

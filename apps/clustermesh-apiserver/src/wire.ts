@@ -14,6 +14,7 @@ import { createLastGood } from "./cluster/last-good.js";
 import { createOwnSource } from "./cluster/own-source.js";
 import { createConfigSource } from "./config/config-source.js";
 import { firstEpoch } from "./config/first-epoch.js";
+import { createLastGoodKeeper, readLastGood } from "./config/last-good-store.js";
 import { createMesh } from "./config/mesh.js";
 import { createServiceCidrs } from "./config/service-cidrs.js";
 import { createAdminAuth } from "./serve/admin-auth.js";
@@ -23,33 +24,60 @@ import { createSourceSet } from "./serve/source-set.js";
 import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
 import { watchTlsFiles } from "./serve/tls-files.js";
+import { watchOwnCluster } from "./status/own-metrics.js";
 
 const MAX_SNAPSHOTS = 32;
 const MAX_AGENTS = 10_000;
 const DRAIN_MS = 2000;
 
 export async function runApiserver(args: Arguments, log: Logger, signal: AbortSignal): Promise<void> {
-  const { instance, namespace } = args;
+  const life = new AbortController();
   // Every part of the process follows this one signal.
-  setMaxListeners(0, signal);
+  setMaxListeners(0, life.signal);
+  const stop = () => life.abort(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  const closing: (() => Promise<void> | void)[] = [];
+  try {
+    await start(args, log, life.signal, (close) => closing.unshift(close));
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+  } finally {
+    life.abort();
+    for (const close of closing) await close();
+  }
+}
+
+/** `later`: what is to be closed at the end, the newest first. */
+async function start(
+  args: Arguments,
+  log: Logger,
+  signal: AbortSignal,
+  later: (close: () => Promise<void> | void) => void,
+): Promise<void> {
+  const { instance, namespace } = args;
   const clock = systemClock;
   const metrics = createMetrics({ process: true });
   const tls = watchTlsFiles(args.tlsDir, log.child("tls"));
+  later(() => tls.close());
   const transport = createTransport(loadKubeAccess({ ...(args.kubeconfig && { kubeconfig: args.kubeconfig }) }));
+  later(() => transport.close());
   const client = createKubeClient(transport);
-  const background: Promise<void>[] = [];
   const failed = new AbortController();
-  const run = (part: { run(signal: AbortSignal): Promise<void> }) =>
-    void background.push(part.run(signal).catch((thrown: unknown) => failed.abort(thrown)));
+  const run = (part: { run(signal: AbortSignal): Promise<void> }) => {
+    const running = part.run(signal).catch((thrown: unknown) => failed.abort(thrown));
+    later(() => running);
+  };
   log.info("Starting", { instance, kubernetes: transport.server });
 
   const settings = createConfigSource({ namespace }, { transport, clock, log: log.child("config") });
-  let problem: () => string | undefined = () => undefined;
+  let problem: () => string | undefined = () => "Starting";
   const ready = [
     { name: "settings", check: () => settings.problem },
     { name: "kubernetes", check: () => problem() },
   ];
   const health = await startHealth({ address: args.health }, { metrics, ready });
+  later(() => health.close());
   run(settings);
   const config = await settings.first(signal);
   const { cluster, id } = config;
@@ -58,6 +86,7 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
     { controller: "isthmus.io/clustermesh-apiserver", instance },
     { client, log: log.child("events") },
   );
+  const lastGood = createLastGood(await readLastGood(client, namespace, clock, signal));
   const own = createOwnSource(
     { cluster, epoch: await firstEpoch(client, cluster, clock, signal) },
     {
@@ -65,7 +94,7 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
       clock,
       log: log.child("cluster"),
       events,
-      lastGood: createLastGood(),
+      lastGood,
       readEpoch: (reading) => mesh.readEpoch(reading),
       keepEpoch: (epoch) => mesh.keepEpoch(epoch),
     },
@@ -79,33 +108,32 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
     { cluster, id, podCidrs: config.podCidrs, namespace, instance },
     { client, clock, log, metrics, own, sources, agents, serviceCidrs, settings },
   );
-  for (const part of [own, serviceCidrs, mesh]) run(part);
+  const keepLastGood = createLastGoodKeeper(namespace, lastGood, { client, clock, log: log.child("config") });
+  watchOwnCluster(metrics, own);
+  for (const part of [own, serviceCidrs, mesh, keepLastGood]) run(part);
 
   const hub = createStreamHub(
     { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS },
     { sources, agents, clock, log: log.child("serve"), metrics },
   );
+  later(() => hub.close());
   const servers = () => settings.current?.servers ?? config.servers;
   const streaming = { address: args.listen, instance, cluster, clusterId: id };
   const stream = await startStreamServer(streaming, { hub, tls, log: log.child("serve"), servers });
+  later(() => stream.close(DRAIN_MS));
   const auth = createAdminAuth({ client, clock });
+  later(() => auth.close());
   const admin = await startAdminServer(
     { address: args.admin, clusterId: id },
     { auth, tls, log: log.child("admin"), sources, status: () => mesh.report() },
   );
+  later(() => admin.close(DRAIN_MS));
   log.info("Serving", { agents: args.listen, admin: args.admin, cluster, id });
 
   await ended(signal, failed.signal);
+  failed.signal.throwIfAborted();
   log.info("Stopping", { agents: hub.size });
   hub.drain(DRAIN_MS);
-  await Promise.all([stream.close(DRAIN_MS), admin.close(DRAIN_MS)]);
-  hub.close();
-  tls.close();
-  auth.close();
-  transport.close();
-  await health.close();
-  failed.signal.throwIfAborted();
-  await Promise.all(background);
 }
 
 function ended(...signals: readonly AbortSignal[]): Promise<void> {

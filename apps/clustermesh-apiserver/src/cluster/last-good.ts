@@ -1,12 +1,45 @@
-/** Last good annotation values by Service uid, in memory: after a restart a value that was never seen good is the default. */
+/**
+ * Last good annotation values by Service uid.
+ *
+ * What is needed, because the object's present value is not understood, is kept outside too and handed in at the next start:
+ * a typo must not turn a global Service into a local one when this process restarts.
+ */
 import type { MeshAnnotations } from "./annotations.js";
-import type { LastGood } from "./service-table.js";
 
-export function createLastGood(): LastGood {
-  const values = new Map<string, Partial<MeshAnnotations>>();
+export interface LastGood {
+  get(uid: string): Partial<MeshAnnotations> | undefined;
+  /** `needed`: a value of the object is not understood now. */
+  set(uid: string, good: Partial<MeshAnnotations>, needed: boolean): void;
+  delete(uid: string): void;
+}
+
+export interface KeptLastGood extends LastGood {
+  /** What must survive, by uid. */
+  needed(): Readonly<Record<string, Partial<MeshAnnotations>>>;
+  onChange(listener: () => void): void;
+}
+
+export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotations>>> = {}): KeptLastGood {
+  const values = new Map(Object.entries(kept));
+  const needed = new Set(Object.keys(kept));
+  const listeners = new Set<() => void>();
+  const tell = () => {
+    for (const listener of listeners) listener();
+  };
   return {
     get: (uid) => values.get(uid),
-    set: (uid, good) => void values.set(uid, good),
-    delete: (uid) => void values.delete(uid),
+    set(uid, good, isNeeded) {
+      values.set(uid, good);
+      if (needed.has(uid) === isNeeded) return;
+      if (isNeeded) needed.add(uid);
+      else needed.delete(uid);
+      tell();
+    },
+    delete(uid) {
+      values.delete(uid);
+      if (needed.delete(uid)) tell();
+    },
+    needed: () => Object.fromEntries([...needed].sort().map((uid) => [uid, values.get(uid) ?? {}])),
+    onChange: (listener) => void listeners.add(listener),
   };
 }

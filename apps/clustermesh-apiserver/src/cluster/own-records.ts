@@ -6,10 +6,11 @@
  */
 import type { Change } from "@isthmus/kube";
 import type { Prefix } from "@isthmus/model";
+import type { LastGood } from "./last-good.js";
 import { type NodeFacts, nodeConfigRecord, nodeRecord } from "./node-facts.js";
 import { createRecordDiff, type RecordChange } from "./record-diff.js";
 import type { ServiceFacts } from "./service-facts.js";
-import { createServiceTable, type LastGood, type ServiceTableFlush } from "./service-table.js";
+import { createServiceTable, type ServiceTableFlush } from "./service-table.js";
 import type { SliceFacts } from "./slice-facts.js";
 
 export interface OwnRecords {

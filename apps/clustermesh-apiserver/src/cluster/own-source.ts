@@ -15,10 +15,11 @@ import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, ownPosition, sameBytes } from "@isthmus/records";
 import type { StreamSource } from "../serve/stream-source.js";
 import type { ExportSource } from "./export-source.js";
+import type { LastGood } from "./last-good.js";
 import { createOwnRecords } from "./own-records.js";
 import { createOwnWatches } from "./own-watches.js";
 import { createPulse } from "./pulse.js";
-import type { LastGood, ServiceTableFlush } from "./service-table.js";
+import type { ServiceTableFlush } from "./service-table.js";
 import { ownStoreId } from "./store-id.js";
 
 export interface OwnSourceOptions {

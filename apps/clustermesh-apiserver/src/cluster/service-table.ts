@@ -6,7 +6,8 @@
  */
 import type { ServiceName } from "@isthmus/model";
 import type { HashedRecord } from "@isthmus/records";
-import { type MeshAnnotations, parseAnnotations } from "./annotations.js";
+import { parseAnnotations } from "./annotations.js";
+import type { LastGood } from "./last-good.js";
 import { createRecordDiff, type RecordChange } from "./record-diff.js";
 import type { ServiceFacts } from "./service-facts.js";
 import { type ServiceNote, serviceNotes, serviceRecords } from "./service-records.js";
@@ -16,13 +17,6 @@ export interface ServiceTableFlush {
   readonly own: RecordChange;
   readonly exported: RecordChange;
   readonly notes: readonly { readonly facts: ServiceFacts; readonly note: ServiceNote }[];
-}
-
-/** Last good annotation values by Service uid, kept where they survive us. */
-export interface LastGood {
-  get(uid: string): Partial<MeshAnnotations> | undefined;
-  set(uid: string, good: Partial<MeshAnnotations>): void;
-  delete(uid: string): void;
 }
 
 interface Entry {
@@ -61,7 +55,7 @@ export function createServiceTable(lastGood: LastGood) {
       return;
     }
     const { values, good, findings } = parseAnnotations(facts.annotations, lastGood.get(facts.uid));
-    lastGood.set(facts.uid, good);
+    lastGood.set(facts.uid, good, findings.length > 0);
     const said = serviceNotes(facts, findings);
     for (const note of said) if (!before.has(note.sentence)) notes.push({ facts, note });
     entry(service).notes = new Set(said.map(({ sentence }) => sentence));

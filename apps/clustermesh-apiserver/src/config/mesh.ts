@@ -105,7 +105,8 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   function updatePeers(): void {
     if (remotes === undefined || !peers.known) return;
     remotes.update([...peers.current.values()]);
-    sources.setComplete();
+    // A peer that could not be read is not one that was removed.
+    if (peers.refused.size === 0) sources.setComplete();
   }
 
   /** A source appears, changes, or was removed by the operator. */

@@ -26,3 +26,10 @@ test("a peer that cannot be read is refused by itself", () => {
   assert.deepEqual([...usable.keys()], ["north"]);
   assert.match(refused.get("west") ?? "", /Cannot use peer "west": .*10\.12\.0\.1\/16/);
 });
+
+test("a peer that was read before stays as it was when its object becomes unreadable", () => {
+  const { usable } = readPeers([peer("west", "1")]);
+  const again = readPeers([peer("west", "1", { id: 5000 })], usable);
+  assert.equal(again.usable.get("west" as never)?.id, 2);
+  assert.equal(again.refused.size, 1);
+});

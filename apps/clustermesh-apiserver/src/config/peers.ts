@@ -73,7 +73,7 @@ export function createPeers(modules: PeersModules): Peers {
     const now = JSON.stringify(objects.map(({ metadata, spec }) => [metadata.name, metadata.uid, spec]).sort());
     if (now === specs) return;
     specs = now;
-    ({ usable: current, refused } = readPeers(objects));
+    ({ usable: current, refused } = readPeers(objects, current));
     modules.onPeers(current);
     keeper.poke();
   }
@@ -138,9 +138,12 @@ function sameStatus(
 
 /**
  * The older object first: of two that claim the same, whoever follows them lets the first one stay, on every replica.
- * What cannot be read is left out, with a sentence.
+ * What cannot be read stays as it was last read, or is left out, with a sentence: a typo removes no peer.
  */
-export function readPeers(objects: readonly MeshPeer[]): {
+export function readPeers(
+  objects: readonly MeshPeer[],
+  before: ReadonlyMap<ClusterName, Peer> = new Map(),
+): {
   readonly usable: ReadonlyMap<ClusterName, Peer>;
   readonly refused: ReadonlyMap<string, string>;
 } {
@@ -154,6 +157,8 @@ export function readPeers(objects: readonly MeshPeer[]): {
       usable.set(peer.cluster, peer);
     } catch (thrown) {
       refused.set(name, `Cannot use peer "${name}": ${MeshError.from(thrown).message}`);
+      const last = before.get(name as ClusterName);
+      if (last !== undefined) usable.set(last.cluster, last);
     }
   }
   return { usable, refused };

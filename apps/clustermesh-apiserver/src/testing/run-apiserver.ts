@@ -90,6 +90,7 @@ export async function startApiserver(
     async stop() {
       controller.abort(new Error("test is over"));
       await running;
+      if (failure !== undefined) throw failure;
     },
   };
 }

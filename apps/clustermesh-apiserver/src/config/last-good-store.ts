@@ -1,0 +1,78 @@
+/**
+ * Where last good annotation values survive us: ConfigMap mesh-system/mesh-last-good, one line of JSON per Service uid.
+ *
+ * Only what is needed stands there, so it is empty in a cluster whose annotations are all understood.
+ */
+import { CONFIG_MAPS, hasStatus, type KubeClient, type KubeConfigMap, KubeError } from "@isthmus/kube";
+import type { Clock } from "@isthmus/model";
+import { createBackoff, type Logger } from "@isthmus/observe";
+import type { MeshAnnotations } from "../cluster/annotations.js";
+import type { KeptLastGood } from "../cluster/last-good.js";
+import { createKeeper, type Keeper } from "./keep.js";
+
+const NAME = "mesh-last-good";
+
+type Kept = Record<string, Partial<MeshAnnotations>>;
+
+/** Waits for the Kubernetes API; a refusal or bad content is the same as nothing kept. */
+export async function readLastGood(
+  client: KubeClient,
+  namespace: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Kept> {
+  const backoff = createBackoff({ minMs: 100, maxMs: 2000 });
+  for (;;) {
+    try {
+      const map = await client.get<KubeConfigMap>(CONFIG_MAPS, NAME, { namespace, signal, timeoutMs: 5000 });
+      return parseKept(map?.data ?? {});
+    } catch (thrown) {
+      if (thrown instanceof KubeError && thrown.status >= 400 && thrown.status < 500) return {};
+      await clock.delay(backoff.nextMs(), signal);
+    }
+  }
+}
+
+export function createLastGoodKeeper(
+  namespace: string,
+  lastGood: KeptLastGood,
+  modules: { readonly client: KubeClient; readonly clock: Clock; readonly log: Logger },
+): Keeper {
+  let written = JSON.stringify(lastGood.needed());
+
+  async function write(signal: AbortSignal): Promise<void> {
+    const needed = lastGood.needed();
+    const text = JSON.stringify(needed);
+    if (text === written) return;
+    const data = Object.fromEntries(Object.entries(needed).map(([uid, good]) => [uid, JSON.stringify(good)]));
+    const object: KubeConfigMap = { metadata: { namespace, name: NAME }, data };
+    try {
+      await modules.client.replace(CONFIG_MAPS, object, { signal });
+    } catch (thrown) {
+      if (!hasStatus(thrown, 404)) throw thrown;
+      await modules.client.create(CONFIG_MAPS, object, { signal });
+    }
+    written = text;
+  }
+
+  const keeper = createKeeper({ name: NAME, everyMs: 60_000, task: write }, modules);
+  lastGood.onChange(() => keeper.poke());
+  return keeper;
+}
+
+export function parseKept(data: Readonly<Record<string, string>>): Kept {
+  const kept: Kept = {};
+  for (const [uid, text] of Object.entries(data)) {
+    try {
+      const { global, shared, affinity } = JSON.parse(text) as Record<string, unknown>;
+      kept[uid] = {
+        ...(typeof global === "boolean" ? { global } : {}),
+        ...(typeof shared === "boolean" ? { shared } : {}),
+        ...(affinity === 0 || affinity === 1 || affinity === 2 ? { affinity } : {}),
+      };
+    } catch {
+      // Not ours: the default stays in force.
+    }
+  }
+  return kept;
+}

@@ -1,0 +1,16 @@
+/** Gauges of the own cluster, read at every scrape. */
+import type { Metrics } from "@isthmus/observe";
+import { KINDS, kindSegment } from "@isthmus/records";
+import type { OwnSource } from "../cluster/own-source.js";
+
+export function watchOwnCluster(metrics: Metrics, own: OwnSource): void {
+  metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
+    gauge.set(own.exported.kubeAgeMs() / 1000),
+  );
+  metrics.gauge("mesh_own_records", "Records of the own cluster, by kind", ["kind"], (gauge) => {
+    for (const kind of KINDS) gauge.set(own.stream.index.digest(kind).count, { kind: kindSegment(kind) });
+  });
+  metrics.gauge("mesh_exported_records", "Records that this cluster exports, by kind", ["kind"], (gauge) => {
+    for (const kind of KINDS) gauge.set(own.exported.index.digest(kind).count, { kind: kindSegment(kind) });
+  });
+}
