@@ -61,6 +61,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     now: () => clock.now(),
     localNode: () => nodeName(options.clusterId, options.node),
     onRoom: () => applier.kick(),
+    onBroken: modules.failed,
     onError: (error) => log.warn("Nothing freed for now", { error }),
   });
   const floors = openFloors(port.floors);

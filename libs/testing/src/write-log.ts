@@ -59,9 +59,11 @@ export function createWriteLog(): WriteLog {
     newWriter() {
       const own = ++current;
       left = Number.POSITIVE_INFINITY;
+      let dead = false;
       return {
         begin(write) {
-          if (own !== current || left <= 0) throw new Killed();
+          dead ||= own !== current || left <= 0;
+          if (dead) throw new Killed();
           const error = fail?.(write);
           if (error !== undefined) throw error;
         },

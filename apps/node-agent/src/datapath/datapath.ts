@@ -35,8 +35,10 @@ export interface DatapathModules {
   readonly localNode?: () => NodeName | undefined;
   /** Something was freed: what found no room may be tried again. */
   readonly onRoom?: () => void;
-  /** A grace period or a free failed; it is tried again with the next apply. */
+  /** A grace period failed; it is tried again with the next apply. */
   readonly onError?: (error: unknown) => void;
+  /** Freeing failed half way: only a fresh agent can tell what is in use. */
+  readonly onBroken?: (error: unknown) => void;
 }
 
 export interface Datapath {
@@ -108,6 +110,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
       modules.onRoom?.();
     },
     failed: (error) => modules.onError?.(error),
+    broken: (error) => modules.onBroken?.(error),
   });
 
   function takeDue(): void {

@@ -5,7 +5,7 @@ import { createCollector } from "./garbage.js";
 function bench() {
   const log: string[] = [];
   const waiting: string[] = [];
-  const state = { graceFails: false };
+  const state = { graceFails: false, freeFails: false };
   const collector = createCollector({
     gracePeriod: async () => {
       if (state.graceFails) throw new Error("refused");
@@ -13,10 +13,17 @@ function bench() {
     },
     take: () => {
       const name = waiting.shift();
-      return name === undefined ? undefined : { free: () => void log.push(`free ${name}`) };
+      if (name === undefined) return undefined;
+      return {
+        free() {
+          if (state.freeFails) throw new Error("half way");
+          log.push(`free ${name}`);
+        },
+      };
     },
     freed: () => void log.push("freed"),
     failed: () => void log.push("failed"),
+    broken: () => void log.push("broken"),
   });
   return { log, waiting, state, collector };
 }
@@ -54,4 +61,14 @@ test("no round begins while an apply writes, and none is forgotten after it", as
     log.filter((line) => line.startsWith("free ")),
     ["free a", "free b"],
   );
+});
+
+test("a round that fails half way is never run again, nor is any after it", async () => {
+  const { log, waiting, state, collector } = bench();
+  state.freeFails = true;
+  waiting.push("a", "b");
+  await assert.rejects(collector.settled(), /half way/);
+  state.freeFails = false;
+  await assert.rejects(collector.settled(), /half way/);
+  assert.deepEqual(log, ["grace", "broken"]);
 });

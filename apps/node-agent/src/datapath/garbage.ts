@@ -28,36 +28,46 @@ export interface CollectorModules {
   readonly take: () => Round | undefined;
   /** Called after something was freed. */
   readonly freed: () => void;
+  /** The grace period failed: the round stays, and is tried again with the next kick. */
   readonly failed: (error: unknown) => void;
+  /** A round failed half way: what it had freed must not be freed twice, so nothing is freed any more. */
+  readonly broken: (error: unknown) => void;
 }
 
 export function createCollector(modules: CollectorModules): Collector {
   let running: Promise<void> | undefined;
   let again = false;
   let paused = 0;
+  let stuck = false;
   let round: Round | undefined;
   let failure: unknown;
 
-  /** A round whose grace period failed stays, and is tried again with the next kick. */
   async function loop(): Promise<void> {
     for (;;) {
       if (paused === 0) round ??= modules.take();
-      if (round === undefined) return;
+      if (round === undefined || stuck) return;
       await modules.gracePeriod();
-      round.free();
+      free(round);
       round = undefined;
       modules.freed();
     }
   }
 
+  function free(what: Round): void {
+    stuck = true;
+    what.free();
+    stuck = false;
+  }
+
   function kick(): void {
     again = running !== undefined;
-    if (again || paused > 0) return;
+    if (again || paused > 0 || stuck) return;
     failure = undefined;
     running = loop()
       .catch((error: unknown) => {
         failure = error;
-        modules.failed(error);
+        if (stuck) modules.broken(error);
+        else modules.failed(error);
       })
       .finally(() => {
         running = undefined;
