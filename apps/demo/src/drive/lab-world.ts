@@ -150,7 +150,7 @@ function probePort(lab: LabHandle, role: Role): PortProbe {
 }
 
 export function delay(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
+  if (signal.aborted) return Promise.reject(signal.reason);
   if (ms <= 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const stop = (): void => {
