@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ENDPOINT_SLICES, type KubeEndpointSlice, SERVICES } from "@isthmus/kube";
-import { clusterPrefix } from "@isthmus/kvstore";
-import { parseAddress, parseClusterName } from "@isthmus/model";
+import { claimKey, clusterPrefix } from "@isthmus/kvstore";
+import { parseAddress, parseClusterId, parseClusterName } from "@isthmus/model";
 import { Family, Slice } from "@isthmus/proto";
 import { answeredBy, connects } from "../asking.js";
 import { eventually } from "../eventually.js";
 import { NAMESPACE, service } from "../objects.js";
-import { withOwner } from "../store-owner.js";
+import { withMember, withOwner } from "../store-access.js";
 import { MANAGER, type World } from "../world.js";
 
 interface Status {
@@ -53,6 +53,19 @@ export function badInputTests(at: () => World): void {
         );
       });
       await answeredBy(west, await west.frontend("web"), "west");
+    });
+
+    test("a cluster's own credential writes under its own prefix and nowhere else", async () => {
+      const { east } = at();
+      await withMember(east, async (store) => {
+        const put = (key: string) => store.txn([], [{ type: "put", key, value: Buffer.from("x") }]);
+        const [own, foreign] = [clusterPrefix(parseClusterName("east")), clusterPrefix(parseClusterName("west"))];
+        assert.ok((await store.get(`${foreign}head`)).entry !== undefined);
+        await put(`${own}e2e`);
+        await store.txn([], [{ type: "delete", key: `${own}e2e` }]);
+        for (const key of [`${foreign}head`, claimKey(parseClusterId(2)), claimKey(parseClusterId(7)), "/other"])
+          await assert.rejects(put(key), { code: "STORE_DENIED" }, key);
+      });
     });
   });
 }

@@ -5,7 +5,7 @@ import { MESH_PEERS } from "@isthmus/kube";
 import { claimKey } from "@isthmus/kvstore";
 import { parseClusterId } from "@isthmus/model";
 import { ClusterClaim } from "@isthmus/proto";
-import { withOwner } from "../store-owner.js";
+import { withOwner } from "../store-access.js";
 import type { World } from "../world.js";
 
 interface Answer {

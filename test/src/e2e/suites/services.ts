@@ -46,6 +46,24 @@ export function serviceTests(at: () => World): void {
         assert.match(lines[index] ?? "", new RegExp(`^${name} open ${target} echo-\\S+ hello$`));
     });
 
+    test("what is not served as written says so, in an Event and in service list", async () => {
+      const { east, mesh } = at();
+      await east.client.mergePatch(
+        SERVICES,
+        "plain",
+        { spec: { sessionAffinity: "ClientIP" } },
+        { namespace: NAMESPACE },
+      );
+      const note = 'sessionAffinity "ClientIP" is not supported yet: served as "None"';
+      await eventually(
+        "an Event about sessionAffinity",
+        async () => (await east.kubectl("get", "events.events.k8s.io", "-o", "jsonpath={.items[*].note}")).out,
+        (notes) => notes.includes(note),
+      );
+      const listed = await mesh("service", "list", "--context", "east");
+      assert.match(listed.out, new RegExp(`^${NAMESPACE}/plain .*${note}`, "m"));
+    });
+
     test("a Service that is deleted is no longer translated; made again, it answers again", async () => {
       const { east } = at();
       await east.scale("plain", 1);
