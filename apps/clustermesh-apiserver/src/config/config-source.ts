@@ -70,7 +70,8 @@ export function createConfigSource(
       return current;
     },
     get problem() {
-      return problem ?? (current === undefined ? watch.problem : undefined);
+      // Before the first answer, what matters is why there is none.
+      return (watch.inSync ? undefined : watch.problem) ?? problem;
     },
     first(signal) {
       if (current !== undefined) return Promise.resolve(current);

@@ -1,0 +1,163 @@
+/** Typed calls, reviews and Events against a real kube-apiserver. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { silentLogger } from "@isthmus/observe";
+import { createKubeClient, type KubeClient } from "./client.js";
+import { kubeContexts, loadKubeAccess } from "./config.js";
+import { KubeError } from "./errors.js";
+import { createEventRecorder } from "./event-recorder.js";
+import type { KubeConfigMap, KubeObject } from "./objects.js";
+import { CONFIG_MAPS, EVENTS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES } from "./resources.js";
+import { isAllowed, requestToken, reviewToken } from "./reviews.js";
+import { type KubeServer, startKubeServer } from "./testing/kube-server.js";
+import { type FaultyProxy, startProxy } from "./testing/proxy.js";
+import { until } from "./testing/until.js";
+import { createTransport } from "./transport.js";
+
+let server: KubeServer;
+let client: KubeClient;
+let proxy: FaultyProxy;
+const namespace = "client";
+
+before(async () => {
+  server = await startKubeServer();
+  client = createKubeClient(createTransport(loadKubeAccess({ kubeconfig: server.kubeconfig })));
+  proxy = await startProxy({ host: "127.0.0.1", port: server.port });
+  await client.create(NAMESPACES, { metadata: { name: namespace } });
+});
+
+after(async () => {
+  client?.transport.close();
+  await proxy?.close();
+  await server?.stop();
+});
+
+const map = (name: string, data: Record<string, string>): KubeConfigMap => ({ metadata: { namespace, name }, data });
+
+test("create, get, apply, patch, replace, list, delete; what is missing is undefined", async () => {
+  assert.equal(await client.get(CONFIG_MAPS, "none", { namespace }), undefined);
+  assert.equal(await client.delete(CONFIG_MAPS, "none", { namespace }), false);
+  await client.create(CONFIG_MAPS, map("a", { x: "1" }));
+  await assert.rejects(client.create(CONFIG_MAPS, map("a", {})), { status: 409 });
+  await client.apply(CONFIG_MAPS, map("b", { y: "1" }), { manager: "test" });
+  const patched = await client.mergePatch<KubeConfigMap>(
+    CONFIG_MAPS,
+    "a",
+    { data: { x: null, z: "2" } },
+    { namespace },
+  );
+  assert.deepEqual(patched.data, { z: "2" });
+  await client.replace(CONFIG_MAPS, { ...patched, data: { only: "this" } });
+  assert.deepEqual((await client.get<KubeConfigMap>(CONFIG_MAPS, "a", { namespace }))?.data, { only: "this" });
+  const names = (await client.list(CONFIG_MAPS, { namespace })).map(({ metadata }) => metadata.name);
+  assert.ok(names.includes("a") && names.includes("b"));
+  await client.apply(CONFIG_MAPS, map("dry", {}), { manager: "test", dryRun: true });
+  assert.equal(await client.get(CONFIG_MAPS, "dry", { namespace }), undefined);
+});
+
+test("a list goes over all pages", async () => {
+  await client.create(NAMESPACES, { metadata: { name: "pages" } });
+  await Promise.all(
+    Array.from({ length: 60 }, (_, i) =>
+      client.create(CONFIG_MAPS, { metadata: { namespace: "pages", name: `m${i}` } }),
+    ),
+  );
+  const names = (await client.list(CONFIG_MAPS, { namespace: "pages" })).filter(({ metadata }) =>
+    metadata.name?.startsWith("m"),
+  );
+  assert.equal(names.length, 60);
+});
+
+test("a refusal is a status with a sentence; no server is another error", async () => {
+  const nobody = createTransport(
+    loadKubeAccess({ kubeconfig: server.writeKubeconfig("nobody", { token: "nobody-token" }) }),
+  );
+  await assert.rejects(createKubeClient(nobody).get(CONFIG_MAPS, "a", { namespace }), (error) => {
+    assert.ok(error instanceof KubeError);
+    assert.equal(error.status, 403);
+    assert.match(error.message, /^Cannot GET ".*configmaps\/a": the Kubernetes API answers 403 Forbidden/);
+    return true;
+  });
+  nobody.close();
+  const dead = createTransport(loadKubeAccess({ kubeconfig: server.writeKubeconfig("dead", { port: 1 }) }));
+  await assert.rejects(dead.json({ method: "GET", path: "/version" }), { code: "KUBE_UNREACHABLE" });
+});
+
+test("a deadline and a signal end a call; a connection that the server closed meanwhile is not an error", async () => {
+  const transport = createTransport(
+    loadKubeAccess({ kubeconfig: server.writeKubeconfig("slow", { port: proxy.port }) }),
+  );
+  await transport.json({ method: "GET", path: "/version" });
+  proxy.reset();
+  await transport.json({ method: "GET", path: "/version" });
+  proxy.stall();
+  await assert.rejects(transport.json({ method: "GET", path: "/version", timeoutMs: 50 }), /no answer within 50 ms/);
+  const stop = new AbortController();
+  const call = transport.json({ method: "GET", path: "/version", signal: stop.signal });
+  stop.abort(new Error("not needed"));
+  await assert.rejects(call, /not needed/);
+  proxy.flow();
+  transport.close();
+});
+
+test("a token file of the kubeconfig is read for every request", async () => {
+  const tokenFile = join(server.folder, "token");
+  writeFileSync(tokenFile, "wrong");
+  const transport = createTransport(loadKubeAccess({ kubeconfig: server.writeKubeconfig("token", { tokenFile }) }));
+  await assert.rejects(transport.json({ method: "GET", path: "/api" }), { status: 401 });
+  writeFileSync(tokenFile, "admin-token\n");
+  await transport.json({ method: "GET", path: "/api" });
+  transport.close();
+});
+
+test("contexts are listed; a kubeconfig that cannot be used is one sentence", () => {
+  assert.deepEqual(kubeContexts(server.kubeconfig), ["test"]);
+  assert.throws(() => loadKubeAccess({ kubeconfig: "/nowhere" }), { code: "KUBE_CONFIG" });
+  assert.throws(() => loadKubeAccess({ kubeconfig: server.kubeconfig, context: "other" }), { code: "KUBE_CONFIG" });
+});
+
+test("a token stands for its ServiceAccount, and may what RBAC says", async () => {
+  await client.create(SERVICE_ACCOUNTS, { metadata: { namespace, name: "asker" } });
+  const { token, expires } = await requestToken(client, namespace, "asker", 600);
+  assert.ok(expires > Date.now());
+  const who = await reviewToken(client, token);
+  assert.equal(who?.username, `system:serviceaccount:${namespace}:asker`);
+  assert.ok(who !== undefined);
+  assert.equal(await isAllowed(client, who, { verb: "get", group: "", resource: "secrets", namespace }), false);
+  assert.equal(await reviewToken(client, "nonsense"), undefined);
+});
+
+test("an Event is written once and counted when its writer comes back; a long note is cut", async () => {
+  const service = await client.create(SERVICES, {
+    metadata: { namespace, name: "cart" },
+    spec: { ports: [{ port: 80 }] },
+  } as KubeObject);
+  const event = {
+    resource: SERVICES,
+    namespace,
+    name: "cart",
+    uid: service.metadata.uid ?? "",
+    type: "Warning",
+    reason: "InvalidAnnotation",
+    action: "Validate",
+    note: `Cannot use it: ${"x".repeat(3000)}`,
+  } as const;
+  for (let start = 0; start < 2; start++) {
+    const recorder = createEventRecorder(
+      { controller: "isthmus.io/test", instance: "i" },
+      { client, log: silentLogger },
+    );
+    recorder.report(event);
+    recorder.report(event);
+    await recorder.settled();
+  }
+  type Event = KubeObject & { readonly note?: string; readonly series?: { readonly count: number } };
+  const events = async () =>
+    (await client.list<Event>(EVENTS, { namespace })).filter(({ note }) => note?.startsWith("Cannot use it"));
+  await until("one Event", async () => (await events()).length === 1);
+  const [found] = await events();
+  assert.equal(found?.series?.count, 2);
+  assert.equal(found?.note?.length, 1000);
+});
