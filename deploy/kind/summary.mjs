@@ -1,7 +1,7 @@
 /** The client's log (apps/demo/image/load.c) on stdin → answers per cluster and losses per cause; exit code 1 when any. */
 import { createInterface } from "node:readline";
 
-const CAUSES = { r: "refused", x: "reset", t: "timeout", e: "error" };
+const CAUSES = { r: "refused", x: "reset", t: "timeout", s: "starved", e: "error" };
 const names = new Map();
 const answers = {};
 const lost = {};
