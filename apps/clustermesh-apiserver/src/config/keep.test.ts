@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { until } from "@isthmus/kube/testing";
+import { systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { createKeeper } from "./keep.js";
+
+function keeper(task: () => Promise<void>, everyMs = 60_000) {
+  const controller = new AbortController();
+  const made = createKeeper({ name: "test", everyMs, task }, { clock: systemClock, log: silentLogger });
+  const running = made.run(controller.signal);
+  return {
+    ...made,
+    poke: made.poke,
+    get problem() {
+      return made.problem;
+    },
+    async stop() {
+      controller.abort();
+      await running;
+    },
+  };
+}
+
+test("it runs at the start and when poked; many pokes are few runs", async () => {
+  let runs = 0;
+  const k = keeper(async () => {
+    runs++;
+  });
+  await until("the first run", () => runs === 1);
+  for (let i = 0; i < 100; i++) k.poke();
+  await until("another run", () => runs >= 2);
+  await k.stop();
+  assert.ok(runs <= 3, String(runs));
+});
+
+test("a failure is tried again by itself, and says why meanwhile", async () => {
+  let runs = 0;
+  const k = keeper(async () => {
+    if (++runs < 3) throw new Error("refused");
+  });
+  await until("the problem", () => k.problem === "refused");
+  await until("done", () => runs === 3 && k.problem === undefined);
+  await k.stop();
+});
+
+test("stopping does not wait for the next turn, whenever it comes", async () => {
+  let release: () => void = () => undefined;
+  let runs = 0;
+  const k = keeper(() => {
+    runs++;
+    return new Promise((resolve) => {
+      release = resolve;
+    });
+  });
+  await until("running", () => runs === 1);
+  const stopped = k.stop();
+  release();
+  await stopped;
+});

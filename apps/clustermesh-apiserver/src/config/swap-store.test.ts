@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { until } from "@isthmus/kube/testing";
+import type { Store, WatchNews, WatchOptions } from "@isthmus/kvstore";
+import { createSwapStore } from "./swap-store.js";
+
+/** A store that only knows its name; its watch runs until it is aborted. */
+function fake(name: string): Store {
+  const store: Partial<Store> = {
+    get: async (key) => ({ entry: { key, value: Buffer.from(name), modRevision: 1n }, revision: 1n }),
+    watch: ({ signal }: WatchOptions, onNews) =>
+      new Promise((resolve) => {
+        onNews({ type: "opened", storeRevision: 1n });
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      }),
+    close: () => undefined,
+  };
+  return store as Store;
+}
+
+const swap = () => createSwapStore(({ endpoints }) => fake(endpoints[0] ?? ""));
+
+test("without a store every call says what to do", async () => {
+  const store = swap();
+  await assert.rejects(store.get("a"), /none is configured, run "mesh connect"/);
+  await assert.rejects(store.txn([], []), { code: "STORE_UNAVAILABLE" });
+  await assert.rejects(store.list("/").next(), { code: "STORE_UNAVAILABLE" });
+  assert.equal(store.configured, false);
+});
+
+test("a watch waits for a store, ends with the one it ran on, and its user hears that it must list again", async () => {
+  const store = swap();
+  const news: WatchNews[] = [];
+  const stop = new AbortController();
+  const first = store.watch({ prefix: "/", from: 1n, signal: stop.signal }, (each) => news.push(each));
+  assert.equal(news.length, 0);
+  store.swap({ endpoints: ["one"] });
+  await until("opened", () => news.length === 1);
+  assert.equal((await store.get("a")).entry?.value.toString(), "one");
+  store.swap({ endpoints: ["two"] });
+  await first;
+  assert.deepEqual(
+    news.map(({ type }) => type),
+    ["opened", "set-back"],
+  );
+  assert.equal((await store.get("a")).entry?.value.toString(), "two");
+});
+
+test("a watch that its user ends says nothing more", async () => {
+  const store = swap();
+  store.swap({ endpoints: ["one"] });
+  const news: WatchNews[] = [];
+  const stop = new AbortController();
+  const running = store.watch({ prefix: "/", from: 1n, signal: stop.signal }, (each) => news.push(each));
+  stop.abort();
+  await running;
+  assert.deepEqual(
+    news.map(({ type }) => type),
+    ["opened"],
+  );
+});
