@@ -39,3 +39,12 @@ export function claimKey(id: ClusterId): string {
 export function prefixEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
+
+/** Our keys are ASCII; another's may be any bytes, and must come back as they are: one character a byte. */
+export function keyText(key: Buffer): string {
+  return key.toString("latin1");
+}
+
+export function keyBytes(text: string): Buffer {
+  return Buffer.from(text, "latin1");
+}

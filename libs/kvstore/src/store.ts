@@ -1,12 +1,12 @@
 /**
  * A store by its few operations: read, list at one revision, compare-and-write, watch.
  *
- * Keys are text, values bytes, revisions bigint. Every failure is a `StoreError`. Nothing is retried here: whoever writes
+ * Keys are text (latin1: any bytes go through unchanged), values bytes, revisions bigint. Every failure is a `StoreError`. Nothing is retried here: whoever writes
  * knows whether a repeated write is harmless.
  */
-import type { ICompare, IKeyValue, IRangeRequest, IRequestOp } from "etcd3";
+import type { ICompare, IKeyValue, IRangeRequest, IRangeResponse, IRequestOp } from "etcd3";
 import { storeError } from "./errors.js";
-import { prefixEnd } from "./layout.js";
+import { keyBytes, keyText, prefixEnd } from "./layout.js";
 import { type StoreOptions, Transport } from "./transport.js";
 import { runWatch, type WatchNews, type WatchOptions } from "./watch.js";
 
@@ -62,34 +62,33 @@ const PAGE_SIZE = 2000;
 
 export function createStore(options: StoreOptions): Store {
   const transport = new Transport(options);
-  const range = async (request: IRangeRequest, action: string): Promise<Page> => {
-    const answer = await transport.kv.range(request).catch((thrown: unknown) => {
+  const range = (request: IRangeRequest, action: string): Promise<IRangeResponse> =>
+    transport.kv.range(request).catch((thrown: unknown) => {
       throw storeError(thrown, action);
     });
-    return { entries: answer.kvs.map(toEntry), revision: BigInt(answer.header.revision), more: answer.more };
-  };
   return {
     async get(key) {
-      const { entries, revision } = await range({ key: Buffer.from(key) }, `read "${key}" from the store`);
-      return { entry: entries[0], revision };
+      const { kvs, header } = await range({ key: keyBytes(key) }, `read "${key}" from the store`);
+      return { entry: kvs.map(toEntry)[0], revision: BigInt(header.revision) };
     },
     async *list(prefix, { pageSize = PAGE_SIZE, revision, signal } = {}) {
-      let [start, at] = [prefix, revision];
+      let [start, at] = [keyBytes(prefix), revision];
       for (let more = true; more; ) {
         signal?.throwIfAborted();
         const page = await range(
           {
-            key: Buffer.from(start),
-            range_end: Buffer.from(prefixEnd(prefix)),
+            key: start,
+            range_end: keyBytes(prefixEnd(prefix)),
             limit: pageSize,
             ...(at === undefined ? {} : { revision: String(at) }),
           },
           `list "${prefix}" in the store`,
         );
-        at ??= page.revision;
-        start = `${page.entries.at(-1)?.key ?? start}\0`;
+        at ??= BigInt(page.header.revision);
+        // By the key's own bytes: a key that is no text must not send us back.
+        start = Buffer.concat([page.kvs.at(-1)?.key ?? start, Buffer.of(0)]);
         more = page.more;
-        yield { ...page, revision: at };
+        yield { entries: page.kvs.map(toEntry), revision: at, more };
       }
     },
     async txn(compares, writes) {
@@ -106,15 +105,15 @@ export function createStore(options: StoreOptions): Store {
 }
 
 export function toEntry(kv: IKeyValue): StoreEntry {
-  return { key: kv.key.toString(), value: kv.value, modRevision: BigInt(kv.mod_revision) };
+  return { key: keyText(kv.key), value: kv.value, modRevision: BigInt(kv.mod_revision) };
 }
 
 function toCompare({ key, modRevision }: Compare): ICompare {
-  return { key: Buffer.from(key), target: "Mod", result: "Equal", mod_revision: String(modRevision) };
+  return { key: keyBytes(key), target: "Mod", result: "Equal", mod_revision: String(modRevision) };
 }
 
 function toOperation(write: Write): IRequestOp {
-  const key = Buffer.from(write.key);
+  const key = keyBytes(write.key);
   if (write.type === "delete") return { request_delete_range: { key } };
   return { request_put: { key, value: Buffer.from(write.value) } };
 }

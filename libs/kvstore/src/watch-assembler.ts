@@ -6,6 +6,7 @@
  * revision of a header, of a `created` or of a progress response.
  */
 import type { IWatchResponse } from "etcd3";
+import { keyText } from "./layout.js";
 
 export interface StoreEvent {
   readonly type: "put" | "delete";
@@ -61,5 +62,5 @@ export function createAssembler(from: bigint): Assembler {
 
 function toEvent({ type, kv }: IWatchResponse["events"][number]): StoreEvent {
   const modRevision = BigInt(kv.mod_revision);
-  return { type: type === "Delete" ? "delete" : "put", key: kv.key.toString(), value: kv.value, modRevision };
+  return { type: type === "Delete" ? "delete" : "put", key: keyText(kv.key), value: kv.value, modRevision };
 }

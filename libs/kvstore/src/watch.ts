@@ -10,7 +10,7 @@ import { type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
 import { createBackoff } from "@isthmus/observe";
 import type { ICallable, IWatchRequest, IWatchResponse } from "etcd3";
 import { type StoreError, storeError } from "./errors.js";
-import { prefixEnd } from "./layout.js";
+import { keyBytes, prefixEnd } from "./layout.js";
 import { type Assembler, createAssembler, type StoreEvent } from "./watch-assembler.js";
 
 export interface WatchOptions {
@@ -125,8 +125,8 @@ function interpret(assembler: Assembler, response: IWatchResponse, action: strin
 
 function createRequest(prefix: string, from: bigint): NonNullable<IWatchRequest["create_request"]> {
   return {
-    key: Buffer.from(prefix),
-    range_end: Buffer.from(prefixEnd(prefix)),
+    key: keyBytes(prefix),
+    range_end: keyBytes(prefixEnd(prefix)),
     start_revision: String(from),
     fragment: true,
   };

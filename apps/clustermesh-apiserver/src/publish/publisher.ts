@@ -27,6 +27,8 @@ export interface PublisherSettings {
   readonly config: ClusterConfig;
   /** This process; a new one for every start. */
   readonly instance: string;
+  /** Of the identity allocator, for the head; "" when absent. */
+  readonly epoch?: string;
   /** Write although the store checks nobody (tests, a store of one's own). */
   readonly allowOpenStore?: boolean;
 }
@@ -59,6 +61,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     claim: { name: config.name, uid: config.uid },
     instance,
     config: encodeClusterConfig(config),
+    epoch: settings.epoch ?? "",
     newStoreId: () => randomBytes(16),
     kubeAgeMs: modules.kubeAgeMs,
     ...(settings.allowOpenStore === undefined ? {} : { allowOpenStore: settings.allowOpenStore }),

@@ -121,7 +121,7 @@ function onInspected(state: PublisherState, event: Event<"inspected">): Publishe
   state.revision = event.revision;
   state.stored = createStored(event.entries);
   state.listedAt = event.revision;
-  const [fence, head] = [fenceOf(state), headOf(state)];
+  const [fence, head] = [readFence(state.stored.meta(FENCE_KEY)), headOf(state)];
   if (fence !== undefined && fence !== options.instance && state.heldFence) {
     return stepDown(state, fence, head?.seq ?? 0n, event.now);
   }
@@ -293,8 +293,7 @@ function onFailed(state: PublisherState, event: Event<"failed">): PublisherEffec
 
 /** After a rejection, a lost answer, or in Standby: who writes, and did ours happen? */
 function onHeadRead(state: PublisherState, event: Event<"head-read">): PublisherEffect[] {
-  const head = event.head === undefined ? undefined : Head.decode(event.head.value);
-  const fence = event.fence === undefined ? undefined : Fence.decode(event.fence.value).instance;
+  const [head, fence] = [readHead(event.head), readFence(event.fence)];
   const { phase } = state;
   if (phase.status === "Standby") return watchOther(state, head, event.now);
   if (!isWriting(state)) return [];
@@ -356,11 +355,13 @@ function onSeen(state: PublisherState, event: Event<"seen">): PublisherEffect[] 
 
 function metaTrouble(
   state: PublisherState,
-  { key, value, deleted }: Standing & { deleted: boolean },
+  { key, value, modRevision, deleted }: Standing & { deleted: boolean },
 ): string | undefined {
   if (key === FENCE_KEY || key === HEAD_KEY) {
     if (deleted) return `The store lost its ${key}: taking over again`;
-    const writer = key === FENCE_KEY ? Fence.decode(value).instance : Head.decode(value).writer;
+    const standing = { key, value, modRevision };
+    const writer = key === FENCE_KEY ? readFence(standing) : readHead(standing)?.writer;
+    if (writer === undefined) return `The store holds a ${key} that cannot be read: taking over again`;
     if (writer !== state.options.instance) return "fenced";
     return undefined;
   }
@@ -449,13 +450,24 @@ function flightOf({ phase }: PublisherState, id: number): Flight | undefined {
 }
 
 function headOf(state: PublisherState): Head | undefined {
-  const head = state.stored.meta(HEAD_KEY);
-  return head === undefined ? undefined : Head.decode(head.value);
+  return readHead(state.stored.meta(HEAD_KEY));
 }
 
-function fenceOf(state: PublisherState): string | undefined {
-  const fence = state.stored.meta(FENCE_KEY);
-  return fence === undefined ? undefined : Fence.decode(fence.value).instance;
+/** Undefined when there is none or it cannot be read: both are replaced by taking over. */
+function readHead(standing: Standing | undefined): Head | undefined {
+  return decode(standing, Head.decode);
+}
+
+function readFence(standing: Standing | undefined): string | undefined {
+  return decode(standing, Fence.decode)?.instance;
+}
+
+function decode<T>(standing: Standing | undefined, read: (value: Uint8Array) => T): T | undefined {
+  try {
+    return standing === undefined ? undefined : read(standing.value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Doubles from 100 ms to 2 s, jittered. */

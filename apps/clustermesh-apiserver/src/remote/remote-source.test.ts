@@ -247,6 +247,32 @@ test("an address belongs to us first, then to the first that claimed it", async 
   for (const publisher of publishers) await publisher.stop();
 });
 
+test("garbage under a peer's prefix stops nobody: keys, values and heads that cannot be read", async () => {
+  const exported = createMemoryExport(slices(15, 3));
+  const publisher = runPublisher(store, exported, { config: clusterConfig("fifteen", 15) });
+  await untilPublished(store, "fifteen", exported);
+  await publisher.stop();
+  const prefix = clusterPrefix(parseClusterName("fifteen"));
+  const running = runSources(store, [peer("fifteen", 15)]);
+  const source = running.source(15);
+  await until("it is in sync", () => source.proved());
+  const junk = Buffer.from([0xff, 0xff, 0xff]);
+  const { kv } = store.transport;
+  await kv.put({ key: Buffer.concat([Buffer.from(`${prefix}nodes/`), junk]), value: junk });
+  await store.txn(
+    [],
+    ["nodes/UPPER", "slices/x", "head"].map((key) => ({ type: "put", key: prefix + key, value: junk })),
+  );
+  await until("it is not in sync", () => !source.proved());
+  assert.equal(source.index.size, 3);
+  assert.ok(source.report().refused.length > 0);
+  const again = runPublisher(store, exported, { config: clusterConfig("fifteen", 15) });
+  await untilPublished(store, "fifteen", exported);
+  await until("in sync again", () => source.proved() && source.index.size === 3);
+  await running.stop();
+  await again.stop();
+});
+
 test("a client of an unknown store is answered after a quorum read", async () => {
   const exported = createMemoryExport(slices(12, 3));
   const publisher = runPublisher(store, exported, { config: clusterConfig("twelve", 12) });

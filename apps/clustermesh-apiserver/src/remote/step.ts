@@ -110,7 +110,7 @@ function bar(state: ReaderState, sentence: string): ReaderEffect[] {
 function onRanged(state: ReaderState, event: Event<"ranged">): ReaderEffect[] {
   const metas = new Map(event.metas.map((meta) => [meta.key, meta]));
   const headMeta = metas.get(HEAD_KEY);
-  const head = headMeta === undefined ? undefined : Head.decode(headMeta.value);
+  const head = headMeta === undefined ? undefined : decodeHead(headMeta.value);
   const refusal = refusePeer(state, event.claim, head);
   if (refusal !== undefined) return bar(state, refusal);
   state.connected = true;
@@ -194,12 +194,18 @@ function onSeen(state: ReaderState, event: Event<"seen">): ReaderEffect[] {
 
 /** Complete revisions, each compared where it touches the head. */
 function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at: ReaderEvent): ReaderEffect[] {
+  // First what forbids to take any of it: nothing may be received and not handed on.
+  if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state);
+  if (state.storeId === undefined) return []; // a position needs a store: onTick looks again
+  for (const { key, value, deleted } of events) {
+    const refusal = key === HEAD_KEY && !deleted ? refusePeer(state, undefined, decodeHead(value)) : undefined;
+    if (refusal !== undefined) return bar(state, refusal);
+  }
   const upserts = new Map<string, HashedRecord>();
   const deletes = new Map<string, Gone>();
   const mismatchesBefore = state.mismatches;
   let [observed, heads, touched] = [0, 0, false];
   for (const [i, event] of events.entries()) {
-    if (event.key === STORE_KEY) return storeChanged(state);
     if (event.key === HEAD_KEY) {
       takeHead(state, event.deleted ? undefined : event, at.now);
       observed = Math.max(observed, Number(state.head?.observedUs ?? 0n));
@@ -211,8 +217,6 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
     touched = false;
   }
   state.revision = revision;
-  const refusal = refusePeer(state, undefined, state.head);
-  if (refusal !== undefined) return bar(state, refusal);
   if (heads === 1 && state.head !== undefined) state.skew.add(Number(state.head.writtenUs), at.wallMicros);
   if (state.equal) for (const gone of prove(state)) deletes.set(gone.key, gone);
   const corrected = observed === 0 ? 0 : observed + state.skew.micros;
@@ -264,8 +268,7 @@ function onTick(state: ReaderState, { now }: Event<"tick">): ReaderEffect[] {
   if (phase.status !== "Following") return [];
   const wake: ReaderEffect = { type: "wake", ms: wakeMs(state, now) };
   if (phase.open > 0 && phase.checked !== phase.open) return [{ type: "check-store", open: phase.open }, wake];
-  // A head without a store id: its event was lost.
-  if (state.storeId === undefined && state.head !== undefined) return range(state);
+  if (state.storeId === undefined) return range(state);
   // A range whose sums did not fit is not repaired by events: read again, ever more rarely.
   if (isLive(state) && !state.equal && state.mismatches > 0) return [...repair(state)];
   return isStale(state, now) ? [{ type: "probe" }, wake] : [wake];
@@ -283,6 +286,7 @@ export function isStale(state: ReaderState, now: number): boolean {
 }
 
 function wakeMs(state: ReaderState, now: number): number {
+  if (state.storeId === undefined) return BEAT_MS;
   if (isLive(state) && !state.equal) return Math.min(60_000, 500 * 2 ** Math.min(10, state.mismatches));
   const left = state.beatAt === undefined ? BEAT_MS : state.beatAt + STALE_MS + 1 - now;
   return left > 0 ? left : BEAT_MS;
@@ -337,8 +341,17 @@ function refusePeer(
   return undefined;
 }
 
+/** Undefined when it cannot be read: as good as none. What a peer writes must not stop us. */
+function decodeHead(value: Uint8Array): Head | undefined {
+  try {
+    return Head.decode(value);
+  } catch {
+    return undefined;
+  }
+}
+
 function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevision"> | undefined, now: number): void {
-  const head = meta === undefined ? undefined : Head.decode(meta.value);
+  const head = meta === undefined ? undefined : decodeHead(meta.value);
   if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
   state.head = head;
   state.headRevision = meta?.modRevision ?? 0n;

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseAddress, parsePrefix } from "@isthmus/model";
+import { createAddressClaims, OWN as OURS } from "./address-claims.js";
+import { createAdmission } from "./admission.js";
+import { node, OWN, peer, slice } from "./fixture.js";
+import { limitsOf, refusalOf } from "./peer.js";
+import { createSkew } from "./skew.js";
+
+const [east, west] = [peer("east", 1), peer("west", 2)];
+const both = [east, west];
+
+test("refusals that stand are counted by reason, and go with their record", () => {
+  const admission = createAdmission(limitsOf(east, OWN, both), createAddressClaims());
+  assert.ok(admission.judge(slice(1, 1)).ok);
+  for (const i of [2, 3]) assert.ok(!admission.judge(slice(7, i)).ok);
+  assert.ok(!admission.judge({ ...slice(2, 4) }).ok);
+  assert.deepEqual(
+    admission.refused().map(({ reason, count }) => [reason, count]),
+    [
+      ["address-of-another-member", 1],
+      ["address-outside-cidr", 2],
+    ],
+  );
+  admission.judge(slice(1, 2));
+  admission.forget(slice(7, 3).key);
+  admission.forget(slice(2, 4).key);
+  assert.deepEqual(admission.refused(), []);
+  assert.ok(admission.isTaken(slice(1, 2).key));
+});
+
+test("an address goes to us, then to the first claimant, then to who waits; each change of hands is told", () => {
+  const claims = createAddressClaims();
+  const address = parseAddress("192.168.0.1");
+  let told = 0;
+  claims.onChange(() => told++);
+  assert.equal(claims.claim(address, 1), 1);
+  assert.equal(claims.claim(address, 2), 1);
+  assert.equal(claims.claim(address, 1), 1);
+  claims.release(address, 1);
+  assert.equal(claims.owner(address), 1, "it claimed twice");
+  assert.equal(told, 0);
+  assert.equal(claims.claim(address, OURS), OURS);
+  claims.release(address, OURS);
+  claims.release(address, 1);
+  assert.equal(claims.owner(address), 2);
+  assert.equal(told, 3);
+  claims.release(address, 2);
+  assert.equal(claims.owner(address), undefined);
+});
+
+test("two peers that claim one node address: the second is refused until the first lets go", () => {
+  const claims = createAddressClaims();
+  const [first, second] = both.map((each) => createAdmission(limitsOf(each, OWN, both), claims));
+  assert.ok(first?.judge(node(1, "a", "192.168.0.1")).ok);
+  assert.ok(!second?.judge(node(2, "b", "192.168.0.1")).ok);
+  first?.forget("nodes/a");
+  assert.ok(second?.judge(node(2, "b", "192.168.0.1")).ok);
+});
+
+test("of peers whose CIDRs overlap the first claimant stays; ours are never a peer's", () => {
+  const wide = { ...west, podCidrs: [parsePrefix("10.0.0.0/8")] };
+  const peers = [east, wide];
+  const take = (who: typeof east, of: number) =>
+    createAdmission(limitsOf(who, OWN, peers), createAddressClaims()).judge(slice(of, 1)).ok;
+  assert.ok(take(east, 1));
+  assert.ok(!take(wide, 1));
+  assert.ok(take(wide, 2));
+  assert.ok(!take(wide, 99));
+});
+
+test("who has our name, our id or an earlier peer's id is not followed", () => {
+  assert.equal(refusalOf(east, OWN, both), undefined);
+  assert.match(refusalOf({ ...east, id: OWN.id }, OWN, both) ?? "", /its id 99 is this cluster's own/);
+  assert.match(refusalOf({ ...east, cluster: OWN.cluster }, OWN, both) ?? "", /this cluster's own name/);
+  const twin = { ...west, id: east.id };
+  assert.match(refusalOf(twin, OWN, [east, twin]) ?? "", /already that of cluster "east"/);
+});
+
+test("skew is the least difference seen; within the store's delay it is none", () => {
+  const skew = createSkew();
+  assert.equal(skew.micros, 0);
+  for (const delay of [3_000, 900_000, 1_500]) skew.add(1_000_000, 1_000_000 + delay);
+  assert.equal(skew.micros, 0);
+  const ahead = createSkew();
+  for (const delay of [4_000, 2_000, 700_000]) ahead.add(10_000_000, 5_000_000 + delay);
+  assert.equal(ahead.micros, -4_998_000);
+});
