@@ -17,6 +17,7 @@ import { type Applier, createApplier } from "./sync/applier.js";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./sync/core.js";
 import { openFloors } from "./sync/floors.js";
 import type { Snapshot } from "./sync/snapshot.js";
+import { createFailureTeller } from "./tell-failures.js";
 
 export interface NodeStateOptions {
   readonly node: string;
@@ -78,6 +79,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       log.warn("Record refused", { clusterId, record: key, error });
     },
   });
+  const tellFailures = createFailureTeller(log);
   const applier = createApplier({
     ...modules,
     floors,
@@ -85,6 +87,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     datapath,
     applied(acks, tookMs) {
       modules.applied(acks, tookMs);
+      tellFailures({ errors: [...datapath.status.errors, ...world.planErrors] });
       retryWhenDue();
     },
   });
