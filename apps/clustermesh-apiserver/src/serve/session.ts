@@ -22,6 +22,8 @@ export interface SessionModules {
   /** False when the stream is full; `drained` is called when it has room again. */
   readonly write: (bytes: Buffer) => boolean;
   readonly encoderOf: (source: StreamSource) => SourceEncoder;
+  /** The SourceState of a source that is not withheld: the same bytes for everyone. */
+  readonly stateOf: (source: StreamSource) => Buffer;
   readonly gate: SnapshotGate;
   readonly leave: (leaving: Leaving) => void;
   readonly onSent: (source: StreamSource, message: { readonly observedMicros?: number; readonly to?: unknown }) => void;
@@ -67,7 +69,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
 
   function stateOf({ source, behind }: Slot): Buffer {
     const { clusterId, cluster } = source;
-    return encodeState({ clusterId, cluster, behind, ...source.state() });
+    return behind ? encodeState({ clusterId, cluster, behind, ...source.state() }) : modules.stateOf(source);
   }
 
   /** The client knows more than we do: say so, read the source again, then look again. */

@@ -7,8 +7,9 @@
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { LATENCY_BUCKETS_SECONDS } from "@isthmus/observe";
-import type { Ack, Hello, Position } from "@isthmus/proto";
+import type { Ack, Hello, Position, SourceStatus } from "@isthmus/proto";
 import type { AgentRegistry } from "./agent-registry.js";
+import { encodeState } from "./messages.js";
 import { createSession, type Leaving, type Session } from "./session.js";
 import { createSnapshotGate } from "./snapshot-gate.js";
 import { createSourceEncoder, type SourceEncoder } from "./source-encoder.js";
@@ -58,6 +59,10 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   const { sources, agents, clock, metrics } = modules;
   const gate = createSnapshotGate(options.maxSnapshots);
   const encoders = new Map<StreamSource, SourceEncoder>();
+  const states = new Map<
+    StreamSource,
+    { readonly at: number; readonly status: SourceStatus; readonly bytes: Buffer }
+  >();
   const stops = new Map<StreamSource, () => void>();
   const handles = new Map<string, AgentHandle & { readonly stream: AgentStream }>();
   const lifetime = new AbortController();
@@ -105,6 +110,17 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     propagation.observe(seconds, { stage, cluster: source.cluster });
   }
 
+  /** Encoded once per source and turn: ages are told in steps of a tenth of a second. */
+  function stateOf(source: StreamSource): Buffer {
+    const state = source.state();
+    const known = states.get(source);
+    if (known !== undefined && known.status === state.status && clock.now() - known.at < 100) return known.bytes;
+    const { clusterId, cluster } = source;
+    const bytes = encodeState({ clusterId, cluster, ...state });
+    states.set(source, { at: clock.now(), status: state.status, bytes });
+    return bytes;
+  }
+
   function knownClusters(): ReadonlySet<number> {
     return new Set(sources.all.map(({ clusterId }) => clusterId));
   }
@@ -115,6 +131,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       stops.get(removed)?.();
       stops.delete(removed);
       encoders.delete(removed);
+      states.delete(removed);
       agents.removedSource(removed.clusterId);
     }
     for (const { session } of handles.values()) {
@@ -126,11 +143,11 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   });
   for (const source of sources.all) follow(source);
 
-  const states = setInterval(() => {
+  const stateTimer = setInterval(() => {
     for (const { session } of handles.values()) for (const source of sources.all) session.tellState(source);
     wake();
   }, STATE_EVERY_MS);
-  const marks = setInterval(() => {
+  const markTimer = setInterval(() => {
     for (const encoder of encoders.values()) encoder.trim();
     for (const { session } of handles.values()) session.mark();
     wake();
@@ -161,6 +178,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       const session = createSession(hello, {
         write: (bytes) => stream.write(bytes),
         encoderOf,
+        stateOf,
         gate,
         signal: lifetime.signal,
         leave: (leaving) => sendAway(stream, leaving),
@@ -204,8 +222,8 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       return handles.size;
     },
     close() {
-      clearInterval(states);
-      clearInterval(marks);
+      clearInterval(stateTimer);
+      clearInterval(markTimer);
       stopSources();
       for (const stop of stops.values()) stop();
       lifetime.abort();

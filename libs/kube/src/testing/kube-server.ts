@@ -8,11 +8,12 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { loadKubeAccess } from "../config.js";
 import { createTransport } from "../transport.js";
+import { kubeBinary } from "./kube-binary.js";
 
 export interface KubeServer {
   readonly folder: string;
@@ -104,14 +105,6 @@ export async function startKubeServer(): Promise<KubeServer> {
     await server.stop();
     throw thrown;
   }
-}
-
-/** Path of a Kubernetes binary. Throws a sentence when MESH_KUBE_BIN and the cache do not have it. */
-export function kubeBinary(name: string): string {
-  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "isthmus", "kube", "bin");
-  const file = join(process.env["MESH_KUBE_BIN"] ?? cache, name);
-  if (existsSync(file)) return file;
-  throw new Error(`Cannot find "${file}": set MESH_KUBE_BIN to a folder with etcd and kube-apiserver`);
 }
 
 export async function freePort(): Promise<number> {
