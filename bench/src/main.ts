@@ -4,7 +4,7 @@
  *   node bench/dist/main.js [datapath] [agent] [mesh]     no name = all, in this order
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { agentMain, meshMain } from "./control-plane/main.js";
 import { main as datapathMain } from "./datapath/main.js";
@@ -22,7 +22,17 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
-const machine = { cpus: cpus().length, model: cpus()[0]?.model, kernel: release(), memoryBytes: totalmem() };
+const [loadAverage = 0] = loadavg();
+const machine = {
+  cpus: cpus().length,
+  model: cpus()[0]?.model,
+  kernel: release(),
+  memoryBytes: totalmem(),
+  loadAverage,
+};
+console.log(
+  `${machine.cpus} CPUs (${machine.model}), kernel ${machine.kernel}, load average ${loadAverage.toFixed(1)} before`,
+);
 const figures: Record<string, object> = { machine: { ...machine, node: process.version, date: new Date() } };
 for (const [name, measure] of Object.entries(PARTS)) {
   if (asked.length > 0 && !asked.includes(name)) continue;

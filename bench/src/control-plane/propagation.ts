@@ -103,7 +103,8 @@ async function openLoop(
 ): Promise<Change[]> {
   const under: Promise<Change>[] = [];
   for (let n = 0; n < count; n++) {
-    await systemClock.delay(Math.max(0, began + (n * 1000) / rate - systemClock.now()));
+    const waitMs = began + (n * 1000) / rate - systemClock.now();
+    if (waitMs > 0) await systemClock.delay(waitMs);
     // A Service whose last change has not arrived yet is waited for: the rate falls, and is reported as it was.
     await under[n - SERVICES];
     under.push(change(n % SERVICES));
