@@ -26,6 +26,7 @@ import { startPods } from "./pods/index.js";
 import { desiredRoutes } from "./routes/desired-routes.js";
 import { enableForwarding, keepRoutes } from "./routes/routes.js";
 import { createSyncClient } from "./sync/client.js";
+import { createConnect } from "./sync/connection.js";
 import { firstWelcome } from "./sync/first-welcome.js";
 import { keepSnapshots } from "./sync/keep-snapshots.js";
 import { createServerList } from "./sync/server-list.js";
@@ -48,14 +49,15 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
 
   const before = await files.membership();
   const servers = createServerList(args.servers, before?.servers ?? []);
-  const { node, tlsDir } = args;
+  const { node } = args;
+  const connect = createConnect(args.tlsDir);
   // Where the maps are known they come first: of two agents on a node the second is told so.
   let health = before === undefined ? await serveHealth() : undefined;
   const member = before ?? (await firstJoin());
   const own = { cluster: parseClusterName(member.cluster), clusterId: parseClusterId(member.clusterId) };
 
   async function firstJoin(): Promise<Membership> {
-    const welcome = await firstWelcome({ node, version: VERSION, tlsDir }, { servers, clock, log, signal });
+    const welcome = await firstWelcome({ node, version: VERSION }, { connect, servers, clock, log, signal });
     return remember(welcome);
   }
 
@@ -103,22 +105,20 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     desired: () => desiredRoutes(state.world.nodes, nodeName(own.clusterId, node)),
     complete: state.complete,
   });
-  const client = createSyncClient(
-    { tlsDir },
-    {
-      core: state.core,
-      servers,
-      clock,
-      log,
-      signal,
-      waiting: () => state.applier.waiting,
-      caughtUp: () => state.applier.idle(),
-      perform(effect) {
-        if (effect.is === "welcome") welcomed(effect.welcome);
-        else state.perform(effect);
-      },
+  const client = createSyncClient({
+    connect,
+    core: state.core,
+    servers,
+    clock,
+    log,
+    signal,
+    waiting: () => state.applier.waiting,
+    caughtUp: () => state.applier.idle(),
+    perform(effect) {
+      if (effect.is === "welcome") welcomed(effect.welcome);
+      else state.perform(effect);
     },
-  );
+  });
   const reports = createPodReports(client.send);
 
   function welcomed(welcome: Welcome): void {

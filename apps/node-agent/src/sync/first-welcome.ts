@@ -7,16 +7,17 @@ import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { Welcome } from "@isthmus/proto";
 import { createSyncClient } from "./client.js";
+import type { Connect } from "./connection.js";
 import { createSyncCore } from "./core.js";
 import type { ServerList } from "./server-list.js";
 
 export interface FirstWelcomeOptions {
   readonly node: string;
   readonly version: string;
-  readonly tlsDir: string;
 }
 
 export interface FirstWelcomeModules {
+  readonly connect: Connect;
   readonly servers: ServerList;
   readonly clock: Clock;
   readonly log: Logger;
@@ -28,21 +29,18 @@ export async function firstWelcome(options: FirstWelcomeOptions, modules: FirstW
   const done = new AbortController();
   const core = createSyncCore({ node: options.node, version: options.version, floors: new Map() });
   let welcome: Welcome | undefined;
-  const client = createSyncClient(
-    { tlsDir: options.tlsDir },
-    {
-      ...modules,
-      core,
-      signal: AbortSignal.any([modules.signal, done.signal]),
-      waiting: () => 0,
-      caughtUp: async () => undefined,
-      perform(effect) {
-        if (effect.is !== "welcome") return;
-        welcome = effect.welcome;
-        done.abort(new Error("welcomed"));
-      },
+  const client = createSyncClient({
+    ...modules,
+    core,
+    signal: AbortSignal.any([modules.signal, done.signal]),
+    waiting: () => 0,
+    caughtUp: async () => undefined,
+    perform(effect) {
+      if (effect.is !== "welcome") return;
+      welcome = effect.welcome;
+      done.abort(new Error("welcomed"));
     },
-  );
+  });
   await client.run();
   if (welcome === undefined) throw modules.signal.reason;
   return welcome;

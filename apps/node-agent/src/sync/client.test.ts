@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
+import { test } from "node:test";
+import { silentLogger } from "@isthmus/observe";
+import type { ToAgent, ToServer } from "@isthmus/proto";
+import { createFakeClock, createRecordSource, makeService, settle } from "@isthmus/testing";
+import { createSyncClient } from "./client.js";
+import type { SyncStream } from "./connection.js";
+import { createSyncCore, type SyncEffect } from "./core.js";
+import { createServerList } from "./server-list.js";
+
+class FakeStream extends EventEmitter implements SyncStream {
+  readonly written: ToServer[] = [];
+  cancelled = false;
+  paused = false;
+  write(message: ToServer): void {
+    this.written.push(message);
+  }
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
+  isPaused(): boolean {
+    return this.paused;
+  }
+  cancel(): void {
+    this.cancelled = true;
+  }
+  say(message: ToAgent): void {
+    this.emit("data", message);
+  }
+}
+
+const WELCOME: ToAgent = {
+  message: { $case: "welcome", value: { instance: "a", servers: [], protocol: 1, cluster: "east", clusterId: 1 } },
+};
+
+function makeRig(servers = ["a:1", "b:1"]) {
+  const clock = createFakeClock();
+  const stop = new AbortController();
+  const dialled: string[] = [];
+  const streams: FakeStream[] = [];
+  const performed: SyncEffect[] = [];
+  const state = { refuse: false, waiting: 0 };
+  let catchUp = () => {};
+  const client = createSyncClient({
+    async connect(address, signal) {
+      dialled.push(address);
+      if (state.refuse) throw new Error("connection refused");
+      signal.throwIfAborted();
+      const stream = new FakeStream();
+      streams.push(stream);
+      return { stream, close: () => undefined };
+    },
+    core: createSyncCore({ node: "n1", version: "v", floors: new Map() }),
+    servers: createServerList(servers, [], () => 0),
+    clock,
+    log: silentLogger,
+    signal: stop.signal,
+    perform: (effect) => void performed.push(effect),
+    waiting: () => state.waiting,
+    caughtUp: () => new Promise((resolve) => (catchUp = resolve)),
+  });
+  const running = client.run();
+  const stream = () => streams.at(-1) as FakeStream;
+  return { clock, stop, dialled, streams, stream, performed, state, client, running, catchUp: () => catchUp() };
+}
+
+test("Hello goes first; nothing else is sent before the Welcome", async () => {
+  const { client, stream, stop, running } = makeRig();
+  await settle();
+  assert.equal(stream().written[0]?.message?.$case, "hello");
+  assert.equal(client.send({ message: undefined }), false);
+  stream().say(WELCOME);
+  assert.deepEqual([client.send({ message: undefined }), client.server], [true, "a:1"]);
+  stop.abort();
+  await running;
+  assert.deepEqual([stream().cancelled, client.server], [true, undefined]);
+});
+
+test("a lost stream is opened on the next server; two refusals wait, and never more than two seconds", async () => {
+  const { clock, dialled, stream, state, stop, running } = makeRig();
+  await settle();
+  stream().say(WELCOME);
+  state.refuse = true;
+  stream().emit("error", new Error("reset"));
+  await settle();
+  await clock.advance(100);
+  assert.deepEqual(dialled, ["a:1", "b:1", "a:1"]);
+  await clock.advance(60_000);
+  const tries = dialled.length;
+  await clock.advance(2000);
+  assert.ok(dialled.length > tries && dialled.length <= tries + 4, `${dialled.length - tries}`);
+  stop.abort();
+  await running;
+});
+
+test("GoAway is obeyed with its time", async () => {
+  const { clock, dialled, stream, stop, running } = makeRig(["a:1"]);
+  await settle();
+  stream().say({ message: { $case: "goAway", value: { retryAfterMs: 700, reason: "busy" } } });
+  await settle();
+  await clock.advance(699);
+  assert.equal(dialled.length, 1);
+  await clock.advance(1);
+  assert.equal(dialled.length, 2);
+  stop.abort();
+  await running;
+});
+
+test("a server that welcomes and hangs up is not asked in a tight loop", async () => {
+  const { clock, dialled, streams, stop, running } = makeRig(["a:1"]);
+  for (let i = 0; i < 20; i++) {
+    await settle();
+    const stream = streams.at(-1);
+    stream?.say(WELCOME);
+    stream?.emit("end");
+    await clock.advance(50);
+  }
+  assert.ok(dialled.length < 10, String(dialled.length));
+  stop.abort();
+  await running;
+});
+
+test("while the kernel is behind, the stream is not read", async () => {
+  const { stream, state, catchUp, performed, stop, running } = makeRig();
+  await settle();
+  stream().say(WELCOME);
+  const source = createRecordSource({ clusterId: 2 });
+  source.change([makeService("a/a")]);
+  state.waiting = 1001;
+  for (const message of source.firstSync()) stream().say(message);
+  assert.equal(stream().paused, true);
+  state.waiting = 0;
+  catchUp();
+  await settle();
+  assert.equal(stream().paused, false);
+  assert.deepEqual(
+    performed.map(({ is }) => is),
+    ["welcome", "apply"],
+  );
+  stop.abort();
+  await running;
+});
+
+test("a stop while connecting ends it, and no stream is left behind", async () => {
+  const { stream, stop, running, dialled } = makeRig();
+  stop.abort();
+  await running;
+  assert.ok(dialled.length <= 1);
+  assert.equal(stream()?.written.length ?? 0, 0);
+});

@@ -1,0 +1,72 @@
+/**
+ * One gRPC connection with its one stream: mutual TLS from a folder, read again each time, so that renewed certificates
+ * need no restart.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type ChannelCredentials, credentials, Metadata } from "@grpc/grpc-js";
+import { StateSyncClient, type ToAgent, type ToServer } from "@isthmus/proto";
+
+/** What the client needs of a stream. */
+export interface SyncStream {
+  write(message: ToServer): unknown;
+  on(event: "data", listener: (message: ToAgent) => void): unknown;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "end", listener: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  isPaused(): boolean;
+  cancel(): void;
+}
+
+export interface Connection {
+  readonly stream: SyncStream;
+  close(): void;
+}
+
+/** Opens a connection; rejects when it cannot within a few seconds or when aborted. */
+export type Connect = (address: string, signal: AbortSignal) => Promise<Connection>;
+
+const CHANNEL = {
+  "grpc.max_receive_message_length": -1,
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 3000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2000,
+} as const;
+
+const CONNECT_MS = 3000;
+
+/** `tlsDir`: ca.crt, tls.crt, tls.key. */
+export function createConnect(tlsDir: string): Connect {
+  return async (address, signal) => {
+    const client = new StateSyncClient(address, await loadCredentials(tlsDir), CHANNEL);
+    try {
+      await ready(client, signal);
+      return { stream: client.subscribe(new Metadata()), close: () => client.close() };
+    } catch (thrown) {
+      client.close();
+      throw thrown;
+    }
+  };
+}
+
+async function loadCredentials(folder: string): Promise<ChannelCredentials> {
+  const read = (name: string) => readFile(join(folder, name));
+  const [ca, certificate, key] = await Promise.all([read("ca.crt"), read("tls.crt"), read("tls.key")]);
+  return credentials.createSsl(ca, key, certificate);
+}
+
+function ready(client: StateSyncClient, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const give = () => reject(signal.reason);
+    if (signal.aborted) return give();
+    signal.addEventListener("abort", give, { once: true });
+    client.waitForReady(Date.now() + CONNECT_MS, (error) => {
+      signal.removeEventListener("abort", give);
+      if (error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
