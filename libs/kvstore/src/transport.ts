@@ -45,7 +45,7 @@ function etcdOptions(options: StoreOptions): IOptions {
       "grpc.keepalive_timeout_ms": 3_000,
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.initial_reconnect_backoff_ms": 100,
-      "grpc.max_reconnect_backoff_ms": 2_000,
+      "grpc.max_reconnect_backoff_ms": 500,
     },
     defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + deadlineMs }),
     faultHandling: { host: () => PASS, global: PASS },

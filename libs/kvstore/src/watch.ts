@@ -18,7 +18,7 @@ export interface WatchOptions {
   /** First revision wanted: that of the listing + 1. */
   readonly from: bigint;
   readonly signal: AbortSignal;
-  /** Bounds of the wait before a stream is opened again; 50 and 2000 when absent. */
+  /** Bounds of the wait before a stream is opened again; 50 and 500 when absent: one client a cluster can afford it. */
   readonly minBackoffMs?: number;
   readonly maxBackoffMs?: number;
 }
@@ -46,7 +46,7 @@ export async function runWatch(
   onNews: (news: WatchNews) => void,
 ): Promise<void> {
   const { signal } = options;
-  const backoff = createBackoff({ minMs: options.minBackoffMs ?? 50, maxMs: options.maxBackoffMs ?? 2_000 });
+  const backoff = createBackoff({ minMs: options.minBackoffMs ?? 50, maxMs: options.maxBackoffMs ?? 500 });
   const assembler = createAssembler(options.from);
   const tell = (news: WatchNews): void => {
     if (signal.aborted) return;
