@@ -173,6 +173,23 @@ test("two publishers at once: the fence lets one write, sums stay exact, the end
   );
 });
 
+test("the head beats on though timers fire a little early", () => {
+  const stage = set({ publishers: 1 });
+  const [publisher] = stage.publishers as [ModelPublisher];
+  publisher.feed({ type: "start" });
+  run(publisher);
+  const beat = (): bigint => Head.decode(stage.store.keys.get("head")?.value ?? Buffer.alloc(0)).beat;
+  for (let before = beat(), beats = 0; beats < 3; beats++, before = beat()) {
+    for (let ticks = 0; ticks < 10 && beat() === before; ticks++) {
+      assert.ok(Number.isFinite(publisher.wakeAt), "somebody wakes it");
+      stage.clock.now = publisher.wakeAt - 0.4;
+      publisher.tick();
+      run(publisher);
+    }
+    assert.equal(beat(), before + 1n);
+  }
+});
+
 test("a bulk txn that comes late, when the store is live, is kept out by the fence", () => {
   const stage = set({ publishers: 1, initial: 400 });
   const [publisher] = stage.publishers as [ModelPublisher];

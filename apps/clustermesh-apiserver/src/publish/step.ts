@@ -10,22 +10,22 @@
  * and the sums are exact at every revision. Loading: SYNCING, txns compare the fence alone.
  */
 import { CONFIG_KEY, FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
-import { Fence, Head, HeadState } from "@isthmus/proto";
-import { createRecordTable, type HashedRecord, MAX_VALUE_BYTES, sameBytes, sameSums } from "@isthmus/records";
-import { chooseWrites, MAX_WRITES } from "./batch.js";
+import { Fence, type Head, HeadState } from "@isthmus/proto";
+import { createRecordTable, sameBytes, sameSums } from "@isthmus/records";
 import { createDirtySet } from "./dirty-set.js";
-import type { Compare, PublisherEffect, PublisherEvent, Standing, Write } from "./events.js";
-import { encodeHead } from "./head.js";
+import type { PublisherEffect, PublisherEvent, Standing, Write } from "./events.js";
+import { flightOf, pump, withHead } from "./flights.js";
+import { compares, configDirty, headOf, readFence, readHead } from "./meta-keys.js";
 import {
   BEAT_MS,
   type Flight,
-  PIPELINE,
   type PublisherOptions,
   type PublisherState,
   REFUSED_RETRY_MS,
   SILENT_MS,
 } from "./state.js";
 import { createStored } from "./stored.js";
+import { compareAll, compareKey, fits } from "./wanted.js";
 
 const CHANGED = "The store is not as this publisher left it: reading it again";
 
@@ -164,69 +164,6 @@ function startLoading(state: PublisherState, { now, wallMicros }: PublisherEvent
   state.phase = { status: "Loading", flights: new Map(), last: undefined };
   compareAll(state);
   return [{ type: "watch", from: state.listedAt + 1n }, ...pump(state, now, wallMicros)];
-}
-
-// ---- writing -----------------------------------------------------------------------------------------------------
-
-/** Everything that can be sent now. */
-export function pump(state: PublisherState, now: number, wallMicros: number): PublisherEffect[] {
-  if (state.phase.status === "Loading") return pumpLoading(state, wallMicros);
-  const { phase } = state;
-  if (phase.status !== "Live" || phase.flight !== undefined) return [];
-  const due = now >= phase.beatAt;
-  if (state.dirty.size === 0 && state.stored.strangers.size === 0 && !configDirty(state) && !due) return [];
-  if (due) {
-    state.beat++;
-    phase.beatAt = now + BEAT_MS;
-  }
-  phase.flight = liveFlight(state, wallMicros);
-  return [
-    { type: "txn", id: phase.flight.id, compares: compares(state, HEAD_KEY), writes: phase.flight.writes },
-    { type: "wake", ms: Math.max(1, phase.beatAt - now) },
-  ];
-}
-
-function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect[] {
-  const { phase } = state;
-  if (phase.status !== "Loading" || phase.last !== undefined) return [];
-  const effects: PublisherEffect[] = [];
-  const busy = new Set([...phase.flights.values()].flatMap(({ writes }) => writes.map(({ key }) => key)));
-  while (phase.flights.size < PIPELINE) {
-    const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - 1, busy);
-    if (phase.flights.size === 0 && writes.length === state.dirty.size) {
-      // All that is left: it goes with the head that says so.
-      phase.last = withHead(state, writes, HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
-      const both = compares(state, FENCE_KEY, HEAD_KEY);
-      return [...effects, { type: "txn", id: phase.last.id, compares: both, writes: phase.last.writes }];
-    }
-    if (writes.length === 0) break;
-    const flight: Flight = { id: state.nextId++, writes, seq: undefined };
-    phase.flights.set(flight.id, flight);
-    for (const { key } of writes) busy.add(key);
-    effects.push({ type: "txn", id: flight.id, compares: compares(state, FENCE_KEY), writes });
-  }
-  return effects;
-}
-
-/** The next writes with a LIVE head on top. */
-function liveFlight(state: PublisherState, wallMicros: number): Flight {
-  const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.options.config }] : [];
-  for (const key of [...state.stored.strangers].slice(0, 16)) extra.push({ type: "delete", key });
-  const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - extra.length);
-  return withHead(state, [...writes, ...extra], HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
-}
-
-function withHead(
-  state: PublisherState,
-  writes: readonly Write[],
-  head: HeadState,
-  observedMicros: number,
-  wallMicros: number,
-): Flight {
-  const seq = ++state.seq;
-  const sums = state.stored.sumsAfter(writes);
-  const value = encodeHead(state, { state: head, seq, sums, observedMicros, wallMicros });
-  return { id: state.nextId++, writes: [...writes, { type: "put", key: HEAD_KEY, value }], seq };
 }
 
 // ---- answers -----------------------------------------------------------------------------------------------------
@@ -407,67 +344,9 @@ function pumpOrWait(state: PublisherState, now: number, wallMicros: number): Pub
 
 // ---- small parts -------------------------------------------------------------------------------------------------
 
-function compareAll(state: PublisherState): void {
-  state.dirty.clear();
-  for (const record of state.wanted.records()) compareKey(state, record.key, 0);
-  for (const record of state.stored.records.records()) compareKey(state, record.key, 0);
-}
-
-/** No store takes, and no reader accepts, a record above the bound. */
-function fits(state: PublisherState, { key, value }: HashedRecord): boolean {
-  if (value.length <= MAX_VALUE_BYTES) return state.tooLarge.delete(key) || true;
-  state.tooLarge.set(key, value.length);
-  return false;
-}
-
-/** Wanted against standing: equal, to put, or to delete. */
-function compareKey(state: PublisherState, key: string, observedMicros: number): void {
-  const [wanted, standing] = [state.wanted.get(key), state.stored.records.get(key)];
-  if (wanted === undefined)
-    standing === undefined ? state.dirty.remove(key) : state.dirty.add(key, "delete", observedMicros);
-  else if (standing !== undefined && sameBytes(wanted.hash, standing.hash)) state.dirty.remove(key);
-  else state.dirty.add(key, "upsert", observedMicros);
-}
-
-function configDirty(state: PublisherState): boolean {
-  const standing = state.stored.meta(CONFIG_KEY);
-  return standing === undefined || !sameBytes(standing.value, state.options.config);
-}
-
-function compares(state: PublisherState, ...keys: string[]): Compare[] {
-  return keys.map((key) => ({ key, modRevision: state.stored.meta(key)?.modRevision ?? 0n }));
-}
-
 /** True while the watch of our prefix tells what stands in it. */
 function isWriting({ phase }: PublisherState): boolean {
   return phase.status === "Live" || phase.status === "Loading" || phase.status === "Resolving";
-}
-
-function flightOf({ phase }: PublisherState, id: number): Flight | undefined {
-  if (phase.status === "Loading") return phase.last?.id === id ? phase.last : phase.flights.get(id);
-  if (phase.status !== "TakingOver" && phase.status !== "Live") return undefined;
-  return phase.flight?.id === id ? phase.flight : undefined;
-}
-
-function headOf(state: PublisherState): Head | undefined {
-  return readHead(state.stored.meta(HEAD_KEY));
-}
-
-/** Undefined when there is none or it cannot be read: both are replaced by taking over. */
-function readHead(standing: Standing | undefined): Head | undefined {
-  return decode(standing, Head.decode);
-}
-
-function readFence(standing: Standing | undefined): string | undefined {
-  return decode(standing, Fence.decode)?.instance;
-}
-
-function decode<T>(standing: Standing | undefined, read: (value: Uint8Array) => T): T | undefined {
-  try {
-    return standing === undefined ? undefined : read(standing.value);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Doubles from 100 ms to 2 s, jittered. */

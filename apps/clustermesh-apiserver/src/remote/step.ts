@@ -9,22 +9,23 @@
  * operator. Everything else keeps what it has.
  */
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
-import { type ClusterClaim, Head, HeadState, type Kind } from "@isthmus/proto";
+import type { ClusterClaim, Head } from "@isthmus/proto";
+import { createRecordTable, type HashedRecord, remotePosition, type SourceChange, sameBytes } from "@isthmus/records";
+import type { ReaderEffect, ReaderEvent, Seen } from "./events.js";
 import {
-  createRecordTable,
-  type HashedRecord,
-  remotePosition,
-  type SourceChange,
-  STORE_KINDS,
-  sameBytes,
-  sameSums,
-} from "@isthmus/records";
-import type { Meta, ReaderEffect, ReaderEvent, Seen } from "./events.js";
+  applyRecord,
+  compareSums,
+  decodeHead,
+  type Gone,
+  isLive,
+  prove,
+  replaceReceived,
+  takeHead,
+} from "./received.js";
 import { createSkew } from "./skew.js";
 import { BARRED_RETRY_MS, BEAT_MS, READER_VERSION, type ReaderOptions, type ReaderState, STALE_MS } from "./state.js";
 
 type Event<T extends ReaderEvent["type"]> = Extract<ReaderEvent, { type: T }>;
-type Gone = { readonly kind: Kind; readonly key: string };
 
 export function createReaderState(options: ReaderOptions): ReaderState {
   return {
@@ -127,37 +128,6 @@ function onRanged(state: ReaderState, event: Event<"ranged">): ReaderEffect[] {
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
 }
 
-/** The range is what the store holds now. What it does not hold waits for its proof. */
-function replaceReceived(
-  state: ReaderState,
-  records: readonly HashedRecord[],
-): { upserts: HashedRecord[]; deletes: Gone[] } {
-  const { admission } = state.options;
-  const before = state.received;
-  const received = createRecordTable();
-  const upserts: HashedRecord[] = [];
-  const deletes: Gone[] = [];
-  const changed: HashedRecord[] = [];
-  for (const record of records) {
-    const old = before.get(record.key);
-    const same = old !== undefined && sameBytes(old.hash, record.hash);
-    received.set(same ? old : record);
-    state.unproved.delete(record.key);
-    if (!same) changed.push(record);
-  }
-  for (const { kind, key } of before.records()) {
-    if (received.get(key) !== undefined) continue;
-    if (admission.isTaken(key)) state.unproved.set(key, { kind, key });
-    else admission.forget(key);
-  }
-  state.received = received;
-  for (const record of changed) {
-    if (admission.judge(record).ok) upserts.push(record);
-    else deletes.push({ kind: record.kind, key: record.key });
-  }
-  return { upserts, deletes };
-}
-
 // ---- following ---------------------------------------------------------------------------------------------------
 
 function onOpened(state: ReaderState, { open }: Event<"opened">): ReaderEffect[] {
@@ -223,29 +193,6 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   const effects: ReaderEffect[] = [emit(state, [...upserts.values()], [...deletes.values()], corrected)];
   // The first difference is repaired at once; one that stays, ever more rarely (onTick).
   return mismatchesBefore === 0 && state.mismatches > 0 ? [...effects, ...repair(state)] : effects;
-}
-
-function applyRecord(
-  { options: { admission }, received, unproved }: ReaderState,
-  event: Seen,
-  upserts: Map<string, HashedRecord>,
-  deletes: Map<string, Gone>,
-): void {
-  const { key, record } = event;
-  const old = received.get(key) ?? unproved.get(key);
-  upserts.delete(key);
-  unproved.delete(key);
-  if (record === undefined) {
-    received.delete(key);
-    admission.forget(key);
-    if (old !== undefined) deletes.set(key, { kind: old.kind, key });
-    return;
-  }
-  received.set(record);
-  if (admission.judge(record).ok) {
-    deletes.delete(key);
-    upserts.set(key, record);
-  } else deletes.set(key, { kind: record.kind, key });
 }
 
 function storeChanged(state: ReaderState): ReaderEffect[] {
@@ -339,40 +286,6 @@ function refusePeer(
     return `${cannot}: its records need a reader of version ${head.minReader}, this is ${READER_VERSION}`;
   }
   return undefined;
-}
-
-/** Undefined when it cannot be read: as good as none. What a peer writes must not stop us. */
-function decodeHead(value: Uint8Array): Head | undefined {
-  try {
-    return Head.decode(value);
-  } catch {
-    return undefined;
-  }
-}
-
-function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevision"> | undefined, now: number): void {
-  const head = meta === undefined ? undefined : decodeHead(meta.value);
-  if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
-  state.head = head;
-  state.headRevision = meta?.modRevision ?? 0n;
-}
-
-function compareSums(state: ReaderState): void {
-  state.equal = isLive(state) && sameSums(state.head?.sums ?? [], state.received.sums(STORE_KINDS));
-  state.mismatches = state.equal || !isLive(state) ? 0 : state.mismatches + 1;
-}
-
-export function isLive(state: ReaderState): boolean {
-  return state.head?.state === HeadState.HEAD_STATE_LIVE && state.storeId !== undefined;
-}
-
-/** With a LIVE head that equals what was received, what is absent is gone. */
-function prove(state: ReaderState): Gone[] {
-  if (!state.equal) return [];
-  const proved = [...state.unproved.values()];
-  state.unproved.clear();
-  for (const { key } of proved) state.options.admission.forget(key);
-  return proved;
 }
 
 function emit(

@@ -1,0 +1,79 @@
+/**
+ * What is sent, and when: one live txn at a time with the head on top, or bulk txns side by side while loading.
+ *
+ * Every try of a head has its own seq, so that a head that is read back says which try it was.
+ */
+import { CONFIG_KEY, FENCE_KEY, HEAD_KEY } from "@isthmus/kvstore";
+import { HeadState } from "@isthmus/proto";
+import { chooseWrites, MAX_WRITES } from "./batch.js";
+import type { PublisherEffect, Write } from "./events.js";
+import { encodeHead } from "./head.js";
+import { compares, configDirty } from "./meta-keys.js";
+import { BEAT_MS, type Flight, PIPELINE, type PublisherState } from "./state.js";
+
+/** Everything that can be sent now. */
+export function pump(state: PublisherState, now: number, wallMicros: number): PublisherEffect[] {
+  if (state.phase.status === "Loading") return pumpLoading(state, wallMicros);
+  const { phase } = state;
+  if (phase.status !== "Live" || phase.flight !== undefined) return [];
+  const due = now >= phase.beatAt;
+  if (state.dirty.size === 0 && state.stored.strangers.size === 0 && !configDirty(state) && !due) return [];
+  if (due) {
+    state.beat++;
+    phase.beatAt = now + BEAT_MS;
+  }
+  phase.flight = liveFlight(state, wallMicros);
+  return [
+    { type: "txn", id: phase.flight.id, compares: compares(state, HEAD_KEY), writes: phase.flight.writes },
+    { type: "wake", ms: Math.max(1, phase.beatAt - now) },
+  ];
+}
+
+function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect[] {
+  const { phase } = state;
+  if (phase.status !== "Loading" || phase.last !== undefined) return [];
+  const effects: PublisherEffect[] = [];
+  const busy = new Set([...phase.flights.values()].flatMap(({ writes }) => writes.map(({ key }) => key)));
+  while (phase.flights.size < PIPELINE) {
+    const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - 1, busy);
+    if (phase.flights.size === 0 && writes.length === state.dirty.size) {
+      // All that is left: it goes with the head that says so.
+      phase.last = withHead(state, writes, HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
+      const both = compares(state, FENCE_KEY, HEAD_KEY);
+      return [...effects, { type: "txn", id: phase.last.id, compares: both, writes: phase.last.writes }];
+    }
+    if (writes.length === 0) break;
+    const flight: Flight = { id: state.nextId++, writes, seq: undefined };
+    phase.flights.set(flight.id, flight);
+    for (const { key } of writes) busy.add(key);
+    effects.push({ type: "txn", id: flight.id, compares: compares(state, FENCE_KEY), writes });
+  }
+  return effects;
+}
+
+/** The next writes with a LIVE head on top. */
+function liveFlight(state: PublisherState, wallMicros: number): Flight {
+  const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.options.config }] : [];
+  for (const key of [...state.stored.strangers].slice(0, 16)) extra.push({ type: "delete", key });
+  const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - extra.length);
+  return withHead(state, [...writes, ...extra], HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
+}
+
+export function withHead(
+  state: PublisherState,
+  writes: readonly Write[],
+  head: HeadState,
+  observedMicros: number,
+  wallMicros: number,
+): Flight {
+  const seq = ++state.seq;
+  const sums = state.stored.sumsAfter(writes);
+  const value = encodeHead(state, { state: head, seq, sums, observedMicros, wallMicros });
+  return { id: state.nextId++, writes: [...writes, { type: "put", key: HEAD_KEY, value }], seq };
+}
+
+export function flightOf({ phase }: PublisherState, id: number): Flight | undefined {
+  if (phase.status === "Loading") return phase.last?.id === id ? phase.last : phase.flights.get(id);
+  if (phase.status !== "TakingOver" && phase.status !== "Live") return undefined;
+  return phase.flight?.id === id ? phase.flight : undefined;
+}
