@@ -11,6 +11,7 @@ import {
   makeService,
   makeSlice,
   type RecordSource,
+  SMALL_KERNEL,
 } from "@isthmus/testing";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
 import { startTestNode, stateOf, type TestNode } from "./testing-node.js";
@@ -283,4 +284,31 @@ test("killed before any write on the way, the next agent ends where a fresh one 
     if (!killed) break;
   }
   assert.ok(cuts > 20, String(cuts));
+});
+
+test("what found no room is tried again when its time comes", async () => {
+  const kernel = createMemoryKernel({ ...SMALL_KERNEL, backends: 3 });
+  const own = createRecordSource({ clusterId: 0 });
+  own.change([makeService("a/one", { ip: "10.96.0.1" }), makeSlice("a/one", { ready: ["10.11.0.1", "10.11.0.2"] })]);
+  own.change([makeService("a/two", { ip: "10.96.0.2" }), makeSlice("a/two", { ready: ["10.11.0.3"] })]);
+  const node = await synced(await startTestNode({ kernel }), own);
+  assert.equal(node.state.datapath.status.errors.size, 1);
+  await node.receive(own.change([makeSlice("a/one", { ready: [] }), makeSlice("a/two", { ready: ["10.11.0.3"] })]));
+  await node.clock.advance(1000);
+  await node.state.applier.idle();
+  assert.deepEqual([node.state.datapath.status.errors.size, await node.backends("10.96.0.2")], [0, ["1:10.11.0.3"]]);
+});
+
+test("after a write that failed half way nothing more is written", async () => {
+  const kernel = createMemoryKernel();
+  const own = east();
+  const node = await startTestNode({ kernel });
+  node.connect();
+  kernel.log.failWhen(({ what }) => (what === "word" ? new Error("input/output error") : undefined));
+  await assert.rejects(node.sync(own), /input\/output error/);
+  kernel.log.failWhen(undefined);
+  const before = kernel.log.count;
+  node.state.applier.kick();
+  await node.state.applier.idle();
+  assert.equal(kernel.log.count, before);
 });

@@ -92,16 +92,15 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     },
   });
 
-  let retry: AbortController | undefined;
+  let retry = new AbortController();
+  modules.signal.addEventListener("abort", () => retry.abort(), { once: true });
   /** One timer for whatever failed and is due next. */
   function retryWhenDue(): void {
-    retry?.abort();
-    retry = undefined;
     const due = datapath.status.nextDue;
-    if (due === undefined) return;
+    retry.abort();
+    if (due === undefined || modules.signal.aborted) return;
     retry = new AbortController();
-    const signal = AbortSignal.any([retry.signal, modules.signal]);
-    clock.delay(Math.max(1, due - clock.now()), signal).then(applier.kick, () => undefined);
+    clock.delay(Math.max(1, due - clock.now()), retry.signal).then(applier.kick, () => undefined);
   }
 
   function perform(effect: SyncEffect): void {

@@ -41,6 +41,8 @@ export function createApplier(modules: ApplierModules): Applier {
   let queue: SourceDelta[] = [];
   let wanted = false;
   let running: Promise<void> | undefined;
+  /** After a failure half way nothing is written any more: a fresh agent reads what there is. */
+  let broken = false;
 
   function writeFloors(deltas: readonly SourceDelta[]): void {
     const last = new Map(deltas.map((delta) => [delta.clusterId, delta.floor]));
@@ -72,11 +74,14 @@ export function createApplier(modules: ApplierModules): Applier {
   }
 
   function start(): void {
-    if (running !== undefined) return;
+    if (running !== undefined || broken) return;
     // One turn of the event loop later: what arrived together is applied together.
     running = new Promise<void>((resolve) => setImmediate(resolve))
       .then(loop)
-      .catch(modules.failed)
+      .catch((error: unknown) => {
+        broken = true;
+        modules.failed(error);
+      })
       .finally(() => {
         running = undefined;
         if (wanted || queue.length > 0) start();
