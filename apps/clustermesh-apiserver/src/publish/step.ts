@@ -221,7 +221,7 @@ function onFailed(state: PublisherState, event: Event<"failed">): PublisherEffec
   const { phase } = state;
   // What may still happen is fenced off by a new fence: list and take over again.
   if (phase.status !== "Live") {
-    state.suspect = true;
+    state.suspect ||= event.mayHaveHappened;
     return surprise(state, event.sentence);
   }
   state.phase = { status: "Resolving", flight };
