@@ -25,6 +25,7 @@ import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
 import { watchTlsFiles } from "./serve/tls-files.js";
 import { watchOwnCluster } from "./status/own-metrics.js";
+import { createPortMismatch } from "./status/port-mismatch.js";
 
 const MAX_SNAPSHOTS = 32;
 const MAX_AGENTS = 10_000;
@@ -110,7 +111,8 @@ async function start(
   );
   const keepLastGood = createLastGoodKeeper(namespace, lastGood, { client, clock, log: log.child("config") });
   watchOwnCluster(metrics, own);
-  for (const part of [own, serviceCidrs, mesh, keepLastGood]) run(part);
+  const ports = createPortMismatch({ sources, events, clock });
+  for (const part of [own, serviceCidrs, mesh, keepLastGood, ports]) run(part);
 
   const hub = createStreamHub(
     { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS },

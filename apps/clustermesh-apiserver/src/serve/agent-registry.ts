@@ -3,7 +3,7 @@
  *
  * In: Hellos and Acks. Out: one report per node, also of nodes that went away, until they are forgotten.
  */
-import type { Clock } from "@isthmus/model";
+import { type Clock, MAX_CLUSTER_ID } from "@isthmus/model";
 import type { Ack, AgentReport, MapFill, Position, SourcePosition } from "@isthmus/proto";
 import { isAtMost } from "@isthmus/records";
 
@@ -64,7 +64,8 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
       const now = Object.assign(row(node), { connected: true, version });
       now.sources.clear();
       for (const { clusterId, have: held } of have) {
-        if (held !== undefined) Object.assign(source(now, clusterId), { applied: held, sent: held });
+        if (held !== undefined && clusterId <= MAX_CLUSTER_ID)
+          Object.assign(source(now, clusterId), { applied: held, sent: held });
       }
       for (const [name, each] of rows) {
         if (!each.connected && clock.now() - each.lastSeen > FORGET_MS) rows.delete(name);
@@ -83,7 +84,8 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
     acked(node, ack) {
       const known = row(node);
       if (ack.maps.length > 0) known.maps = ack.maps;
-      return ack.applied.map(({ clusterId, position, observedUs, appliedUs }) => {
+      const ours = ack.applied.filter(({ clusterId }) => clusterId <= MAX_CLUSTER_ID);
+      return ours.map(({ clusterId, position, observedUs, appliedUs }) => {
         const of = source(known, clusterId);
         // A Mark and its buckets take an agent further without content being sent: nothing waits, so nothing is missing.
         const complete = of.waitingSince === undefined || contains(position, of.sent);
