@@ -12,7 +12,9 @@ import type { BenchLab } from "./lab.js";
 import { openServiceRows, type ServiceRows } from "./service-rows.js";
 
 export interface Series {
-  /** Changes a second that were really made; 0 = one after another. */
+  /** Changes under way at once. */
+  readonly writers: number;
+  /** Changes a second that came of it. */
   readonly ratePerSecond: number;
   readonly changes: number;
   /** Of `changes`, not in the map within 10 s. */
@@ -44,7 +46,7 @@ interface Change {
   seen: number;
 }
 
-export async function measurePropagation(lab: BenchLab, changes: number, rate: number): Promise<PropagationFigures> {
+export async function measurePropagation(lab: BenchLab, changes: number, writers: number): Promise<PropagationFigures> {
   const node = lab.west.plan.nodes[0];
   if (node === undefined) throw new Error("Cannot measure without a node");
   const rows = openServiceRows(pinDirectory(lab.lab.plan, node));
@@ -57,12 +59,12 @@ export async function measurePropagation(lab: BenchLab, changes: number, rate: n
       endpoints[i] = now;
       return follow(lab, rows, i, indexes[i] ?? 0, now);
     };
-    const idle: Change[] = [];
-    for (let n = 0; n < changes; n++) idle.push(await change(n % SERVICES));
-    const began = systemClock.now();
-    const sustained = await openLoop(changes, rate, began, change);
-    const took = (systemClock.now() - began) / 1000;
-    return { idle: series(idle, 0), sustained: series(sustained, Math.min(rate, changes / took)) };
+    const run = async (count: number) => {
+      const began = systemClock.now();
+      const made = await byWriters(changes, count, change);
+      return series(made, count, (changes * 1000) / (systemClock.now() - began));
+    };
+    return { idle: await run(1), sustained: await run(writers) };
   } finally {
     rows.close();
   }
@@ -94,27 +96,21 @@ async function follow(lab: BenchLab, rows: ServiceRows, i: number, index: number
   return change;
 }
 
-/** `rate` changes a second whatever becomes of those before. */
-async function openLoop(
-  count: number,
-  rate: number,
-  began: number,
-  change: (i: number) => Promise<Change>,
-): Promise<Change[]> {
-  const under: Promise<Change>[] = [];
-  for (let n = 0; n < count; n++) {
-    const waitMs = began + (n * 1000) / rate - systemClock.now();
-    if (waitMs > 0) await systemClock.delay(waitMs);
-    // A Service whose last change has not arrived yet is waited for: the rate falls, and is reported as it was.
-    await under[n - SERVICES];
-    under.push(change(n % SERVICES));
-  }
-  return Promise.all(under);
+/** `writers` at once, each with its next change as soon as its last one has arrived. A Service has at most one under way. */
+async function byWriters(count: number, writers: number, change: (i: number) => Promise<Change>): Promise<Change[]> {
+  const changes: Change[] = [];
+  let next = 0;
+  const writer = async (): Promise<void> => {
+    for (let n = next++; n < count; n = next++) changes.push(await change(n % SERVICES));
+  };
+  await Promise.all(Array.from({ length: writers }, writer));
+  return changes;
 }
 
-function series(changes: readonly Change[], ratePerSecond: number): Series {
+function series(changes: readonly Change[], writers: number, ratePerSecond: number): Series {
   const seen = changes.filter(({ seen: at }) => !Number.isNaN(at));
   return {
+    writers,
     ratePerSecond,
     changes: changes.length,
     lost: changes.length - seen.length,
