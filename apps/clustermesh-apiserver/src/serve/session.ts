@@ -37,8 +37,8 @@ export interface Session {
   removeSource(source: StreamSource): void;
   /** Clusters that the agent holds and that no source here is: they were removed. */
   removeUnknown(known: ReadonlySet<number>): void;
-  /** Something is new: writes unless the stream is full. */
-  pump(): void;
+  /** Something is new, at these sources or at any: writes unless the stream is full. */
+  pump(at?: ReadonlySet<StreamSource>): void;
   /** The stream has room again. */
   drained(): void;
   /** Status and ages of a source; and a Mark where content went out since the last. */
@@ -61,7 +61,14 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   const control: Buffer[] = [];
   const told = new Set<number>();
   let blocked = false;
+  /** Holds a slot for first syncs. */
+  let syncing = false;
   let closed = false;
+
+  function mayBegin(): boolean {
+    syncing = modules.gate.take(hello);
+    return syncing;
+  }
 
   function write(bytes: Buffer): void {
     if (!modules.write(bytes)) blocked = true;
@@ -106,14 +113,19 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     return !blocked && !closed;
   }
 
-  function pump(): void {
+  function pump(at?: ReadonlySet<StreamSource>): void {
     while (!blocked) {
       for (let bytes = control.shift(); bytes !== undefined && !closed; bytes = control.shift()) {
         write(bytes);
         if (blocked) return;
       }
-      for (const slot of slots.values()) if (!pumpSlot(slot)) return;
-      if ([...slots.values()].every(({ cursor }) => cursor.phase.is !== "Snapshot")) modules.gate.release(hello);
+      for (const slot of slots.values()) {
+        if ((at === undefined || at.has(slot.source)) && !pumpSlot(slot)) return;
+      }
+      if (syncing && [...slots.values()].every(({ cursor }) => cursor.phase.is !== "Snapshot")) {
+        syncing = false;
+        modules.gate.release(hello);
+      }
       if (control.length === 0 || closed) return;
     }
   }
@@ -128,7 +140,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
         {
           index: source.index,
           encoder: modules.encoderOf(source),
-          mayBegin: () => modules.gate.take(hello),
+          mayBegin,
           proved: () => source.proved(),
         },
       );
@@ -147,8 +159,8 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
         control.push(encodeRemoved(clusterId, ""));
       }
     },
-    pump() {
-      if (!closed) pump();
+    pump(at) {
+      if (!closed) pump(at);
     },
     drained() {
       blocked = false;

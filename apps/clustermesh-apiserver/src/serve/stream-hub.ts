@@ -66,7 +66,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   const stops = new Map<StreamSource, () => void>();
   const handles = new Map<string, AgentHandle & { readonly stream: AgentStream }>();
   const lifetime = new AbortController();
-  let woken = false;
+  const woken = new Set<StreamSource>();
   let draining = false;
 
   const propagation = metrics.histogram(
@@ -80,24 +80,30 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   metrics.gauge("mesh_stream_agents", "Agents connected", [], (gauge) => gauge.set(handles.size));
   metrics.gauge("mesh_stream_snapshots_running", "First syncs running", [], (gauge) => gauge.set(gate.running));
 
-  function wake(): void {
-    if (woken) return;
-    woken = true;
+  /** Once per turn of the event loop, at the sources that changed in it. */
+  function wake(source: StreamSource): void {
+    woken.add(source);
+    if (woken.size > 1) return;
     setImmediate(() => {
-      woken = false;
-      for (const { session } of [...handles.values()]) session.pump();
+      const at = new Set(woken);
+      woken.clear();
+      for (const { session } of [...handles.values()]) session.pump(at);
     });
+  }
+
+  function pumpAll(): void {
+    for (const { session } of [...handles.values()]) session.pump();
   }
 
   function follow(source: StreamSource): void {
     encoders.set(source, createSourceEncoder(source.clusterId, source.index));
     const stopIndex = source.index.onChange(({ observedMicros }) => {
       if (observedMicros > 0) observe("received", source, observedMicros);
-      wake();
+      wake(source);
     });
     const stopState = source.onState(() => {
       for (const { session } of handles.values()) session.tellState(source);
-      wake();
+      wake(source);
     });
     stops.set(source, () => {
       stopIndex();
@@ -139,18 +145,18 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       if (removed !== undefined) session.removeSource(removed);
       if (sources.complete) session.removeUnknown(knownClusters());
     }
-    wake();
+    pumpAll();
   });
   for (const source of sources.all) follow(source);
 
   const stateTimer = setInterval(() => {
     for (const { session } of handles.values()) for (const source of sources.all) session.tellState(source);
-    wake();
+    pumpAll();
   }, STATE_EVERY_MS);
   const markTimer = setInterval(() => {
     for (const encoder of encoders.values()) encoder.trim();
     for (const { session } of handles.values()) session.mark();
-    wake();
+    pumpAll();
   }, MARK_EVERY_MS);
 
   function sendAway(stream: AgentStream, leaving: Leaving): void {
@@ -181,7 +187,10 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
         stateOf,
         gate,
         signal: lifetime.signal,
-        leave: (leaving) => sendAway(stream, leaving),
+        leave(leaving) {
+          session.close();
+          sendAway(stream, leaving);
+        },
         onBehind: (source) => behind.add({ source: source.cluster }),
         onSent(source, { observedMicros, to }) {
           if (to !== undefined) agents.sent(node, source.clusterId, to as Position);
@@ -210,13 +219,15 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       agents.connected(node, hello.version, hello.sources);
       for (const source of sources.all) session.addSource(source);
       if (sources.complete) session.removeUnknown(knownClusters());
-      wake();
+      session.pump();
       return handle;
     },
     drain(spreadMs) {
       draining = true;
-      for (const { stream } of [...handles.values()])
+      for (const { stream, session } of [...handles.values()]) {
+        session.close();
         sendAway(stream, { retryAfterMs: Math.random() * spreadMs, reason: "shutting down" });
+      }
     },
     get size() {
       return handles.size;
