@@ -188,6 +188,20 @@ test("a server that answers nothing any more is left after the silence, and the 
   await until("no problem", () => f.watch.problem === undefined);
 });
 
+test("a type that never changes is silent and well: opened again quietly, never a problem", async (t) => {
+  const f = await follow("quiet", { silenceMs: 100 });
+  t.after(f.stop);
+  const first = f.watch.lastContact ?? 0;
+  let problems = 0;
+  await until("opened again and again", () => {
+    if (f.watch.problem !== undefined) problems++;
+    return (f.watch.lastContact ?? 0) > first + 500;
+  });
+  assert.equal(problems, 0);
+  await put(f.namespace, "a", "1");
+  await until("it follows", has(f, { a: "1" }));
+});
+
 test("a floor from elsewhere is reached even when the last event of the type was a deletion", async (t) => {
   const f = await follow("floor");
   t.after(f.stop);

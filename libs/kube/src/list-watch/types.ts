@@ -36,7 +36,7 @@ export interface ListWatchOptions<T> {
   /** How the collection is read: "stream" (falls back to pages where the API cannot) or "pages". */
   readonly read?: "stream" | "pages";
   readonly pageSize?: number;
-  /** A watch that is silent for longer is opened again: the API sends a bookmark about every minute. */
+  /** A watch that is silent for longer is opened again: the API sends a bookmark about every minute to types that change. */
   readonly silenceMs?: number;
   readonly retry?: { readonly minMs: number; readonly maxMs: number };
 }

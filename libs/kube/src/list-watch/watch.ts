@@ -1,7 +1,9 @@
 /**
  * One watch connection: opens it, cuts it into events, gives them in the groups in which they arrived.
  *
- * Ends when the API ends it; throws a KubeError on a refusal, an ERROR event, a broken connection or silence.
+ * The first group is empty: the API has answered. Ends when the API ends it, or after a long silence (types that never
+ * change get no bookmarks: silence is no failure, but only a new connection proves that the old one lived). Throws a KubeError
+ * on a refusal, an ERROR event or a broken connection.
  */
 import { KubeError, statusError } from "../errors.js";
 import type { KubeObject } from "../objects.js";
@@ -23,6 +25,8 @@ interface ErrorEvent {
 /** The API closes a watch after this long; jittered so that many do not come back together. */
 const WATCH_SECONDS = 300;
 const SILENCE_MS = 100_000;
+/** Until the API has answered. */
+const OPEN_MS = 15_000;
 
 /** Resume after `from`, or, when absent, begin with the whole collection as of now (a streaming list). */
 export async function* watch<T>(
@@ -32,15 +36,21 @@ export async function* watch<T>(
   signal: AbortSignal,
 ): AsyncGenerator<readonly WatchEvent[]> {
   const path = resourcePath(options.resource, options.namespace);
-  const response = await transport.stream({ method: "GET", path, query: watchQuery(options, from), signal });
   const silenceMs = options.silenceMs ?? SILENCE_MS;
+  const timeoutMs = Math.min(OPEN_MS, silenceMs);
+  const response = await transport.stream({ method: "GET", path, query: watchQuery(options, from), signal, timeoutMs });
   const broken = (why: string, cause?: unknown) =>
     new KubeError({ code: "KUBE_UNREACHABLE", server: transport.server }, `Cannot go on watching "${path}": ${why}`, {
       cause,
     });
-  const silence = setTimeout(() => response.destroy(broken(`nothing came for ${silenceMs} ms`)), silenceMs);
+  let silent = false;
+  const silence = setTimeout(() => {
+    silent = true;
+    response.destroy();
+  }, silenceMs);
   const reader = createLineReader<WatchEvent | ErrorEvent>(path);
   try {
+    yield [];
     for await (const chunk of response) {
       silence.refresh();
       const events = reader.push(chunk as Buffer);
@@ -50,6 +60,7 @@ export async function* watch<T>(
       if (failed !== -1) throw errorEvent(path, events[failed] as ErrorEvent);
     }
   } catch (thrown) {
+    if (silent) return;
     throw isConnectionFailure(thrown) ? broken(thrown.message, thrown) : thrown;
   } finally {
     clearTimeout(silence);
