@@ -14,7 +14,7 @@ test("a line holds the message, its fields, the module and the level by name", (
   const line = lines[0] ?? {};
   assert.deepEqual(
     { ...line, time: undefined },
-    { level: "info", app: "apiserver", module: "serve", node: "n1", message: "Agent connected", time: undefined },
+    { level: "info", app: "apiserver", module: "serve", node: "n1", msg: "Agent connected", time: undefined },
   );
 });
 
@@ -36,4 +36,12 @@ test("an error is its code, sentence and cause", () => {
     sentence: "Cannot add a backend",
     cause: { sentence: "E2BIG" },
   });
+});
+
+test("a child of a child is one module, and a field named message is kept", () => {
+  const text: string[] = [];
+  const log = createLogger({ app: "a", destination: { write: (line) => void text.push(line) } });
+  log.child("mesh").child("remote", { cluster: "east" }).info("Source changed", { message: "silent" });
+  assert.equal(text[0]?.match(/"module"/g)?.length, 1);
+  assert.match(text[0] ?? "", /"module":"mesh\.remote".*"message":"silent","msg":"Source changed"/);
 });

@@ -36,14 +36,15 @@ export function createLogger(options: LoggerOptions): Logger {
       base: { app: options.app },
       level: options.level ?? levelFromEnvironment(),
       timestamp: pino.stdTimeFunctions.isoTime,
-      messageKey: "message",
+      // Not "message": that is a field of many statuses.
+      messageKey: "msg",
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: "[secret]" },
       serializers: { error: describeError },
     },
     options.destination ?? destination({ fd: 2, sync: true }),
   );
-  return wrap(root);
+  return wrap(root, root, {});
 }
 
 /** A logger that drops everything: for tests. */
@@ -55,13 +56,18 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 };
 
-function wrap(inner: pino.Logger): Logger {
+/** `bound`: what every line of `inner` carries; a child's module is named under its parent's, once. */
+function wrap(inner: pino.Logger, root: pino.Logger, bound: LogFields): Logger {
   return {
     debug: (message, fields = {}) => inner.debug(fields, message),
     info: (message, fields = {}) => inner.info(fields, message),
     warn: (message, fields = {}) => inner.warn(fields, message),
     error: (message, fields = {}) => inner.error(fields, message),
-    child: (module, fields = {}) => wrap(inner.child({ module, ...fields })),
+    child(module, fields = {}) {
+      const parent = bound["module"];
+      const bindings = { ...bound, ...fields, module: parent === undefined ? module : `${String(parent)}.${module}` };
+      return wrap(root.child(bindings), root, bindings);
+    },
   };
 }
 
