@@ -27,8 +27,11 @@ export interface ServiceMerger {
   /** Takes a record of a known cluster; returns the names it made dirty. Throws what the decoder throws, changing nothing. */
   upsert(cluster: ClusterName, kind: Kind, key: string, value: Uint8Array): readonly ServiceName[];
   remove(cluster: ClusterName, kind: Kind, key: string): readonly ServiceName[];
-  /** Merges the dirty Services; returns them with their frontends, an empty list for what is gone. */
-  flush(): ServiceTable;
+  /**
+   * Merges the dirty Services, at most `limit` of them; returns those that have or had frontends, with an empty list for
+   * what is gone.
+   */
+  flush(limit?: number): ServiceTable;
 }
 
 export function createServiceMerger(): ServiceMerger {
@@ -81,17 +84,19 @@ export function createServiceMerger(): ServiceMerger {
       if (kind === Kind.KIND_SERVICE_CONFIG) return setConfig(cluster, key, undefined);
       return mark(views.get(cluster)?.remove(kind, key));
     },
-    flush() {
+    flush(limit = Number.POSITIVE_INFINITY) {
       const changed = new Map<ServiceName, readonly MergedFrontend[]>();
       const merge = mergeFrom(views, configs);
+      let left = limit;
       for (const name of dirty) {
+        if (left-- <= 0) break;
+        dirty.delete(name);
         const frontends = merge(name);
         if (frontends.length === 0 && !table.has(name)) continue;
         changed.set(name, frontends);
         if (frontends.length === 0) table.delete(name);
         else table.set(name, frontends);
       }
-      dirty.clear();
       return changed;
     },
   };

@@ -7,15 +7,32 @@
 import type { MergedBackend, MergedTier } from "./types.js";
 
 export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTier[] {
+  const filled = tiers.filter(({ backends }) => backends.length > 0);
+  if (filled.length === 0) return tiers;
+  if (filled.length === 1 && filled[0] !== undefined && isOneCluster(filled[0])) return tiers.map(uniqueTier);
+  return uniqueAcross(tiers);
+}
+
+/** Most Services: nothing to weigh between tiers, and one order does for both. */
+function uniqueTier({ clusters, backends }: MergedTier): MergedTier {
+  const sorted = [...backends].sort((a, b) => comparePlace(a, b) || compareUse(a, b));
+  return { clusters, backends: sorted.filter((backend, i) => !isSamePlace(sorted[i - 1], backend)) };
+}
+
+function uniqueAcross(tiers: readonly MergedTier[]): readonly MergedTier[] {
   const candidates = tiers.flatMap(({ backends }, tier) => backends.map((backend) => ({ backend, tier })));
-  if (candidates.length > 1) candidates.sort((a, b) => comparePlace(a.backend, b.backend) || preference(a, b));
+  candidates.sort((a, b) => comparePlace(a.backend, b.backend) || preference(a, b));
   const kept: MergedBackend[][] = tiers.map(() => []);
   let last: MergedBackend | undefined;
   for (const { backend, tier } of candidates) {
-    if (last === undefined || comparePlace(last, backend) !== 0) kept[tier]?.push(backend);
+    if (!isSamePlace(last, backend)) kept[tier]?.push(backend);
     last = backend;
   }
   return tiers.map(({ clusters }, i) => ({ clusters, backends: (kept[i] ?? []).sort(compareBackends) }));
+}
+
+function isOneCluster({ backends }: MergedTier): boolean {
+  return backends.every(({ clusterId }) => clusterId === backends[0]?.clusterId);
 }
 
 interface Candidate {
@@ -23,14 +40,18 @@ interface Candidate {
   readonly tier: number;
 }
 
-/** Negative when `a` is kept. Goes on to fields without meaning, so that the input's order has none either. */
+/** Negative when `a` is kept. */
 function preference(a: Candidate, b: Candidate): number {
+  return usefulness(b.backend) - usefulness(a.backend) || a.tier - b.tier || compareUse(a.backend, b.backend);
+}
+
+/** Goes on to fields without meaning, so that the input's order has none either. */
+function compareUse(a: MergedBackend, b: MergedBackend): number {
   return (
-    usefulness(b.backend) - usefulness(a.backend) ||
-    a.tier - b.tier ||
-    compareText(a.backend.cluster, b.backend.cluster) ||
-    compareText(a.backend.node, b.backend.node) ||
-    b.backend.weight - a.backend.weight
+    usefulness(b) - usefulness(a) ||
+    compareText(a.cluster, b.cluster) ||
+    compareText(a.node, b.node) ||
+    b.weight - a.weight
   );
 }
 
@@ -44,8 +65,21 @@ export function compareBackends(a: MergedBackend, b: MergedBackend): number {
   return compareText(a.cluster, b.cluster) || comparePlace(a, b);
 }
 
+function isSamePlace(a: MergedBackend | undefined, b: MergedBackend): boolean {
+  return a !== undefined && comparePlace(a, b) === 0;
+}
+
 function comparePlace(a: MergedBackend, b: MergedBackend): number {
-  return Buffer.compare(a.address, b.address) || a.port - b.port || a.protocol - b.protocol;
+  return compareAddress(a.address, b.address) || a.port - b.port || a.protocol - b.protocol;
+}
+
+/** Byte by byte here: a call of `Buffer.compare` costs several times this. */
+function compareAddress(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < 16; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
 function compareText(a: string, b: string): number {

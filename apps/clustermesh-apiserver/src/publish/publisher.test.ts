@@ -170,6 +170,9 @@ test("a restarted publisher stays live, writes only the difference, and keeps co
   const second = runPublisher(store, source, { config: clusterConfig("again", 5) });
   await untilPublished(store, "again", source);
   await second.stop();
+  await until("the watch has told it", () =>
+    seen.events.some((event) => seen.relative(event) === "slices/shop/cart/s7"),
+  );
   await seen.stop();
   const heads = seen.events.filter((event) => seen.relative(event) === "head").map((event) => Head.decode(event.value));
   assert.ok(heads.every(({ state }) => state === HeadState.HEAD_STATE_LIVE));
