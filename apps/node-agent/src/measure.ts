@@ -7,6 +7,7 @@ import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { SourceStatus, ToAgent } from "@isthmus/proto";
 import type { DatapathPort } from "@isthmus/reconcile";
+import type { Slices } from "./desired/world.js";
 import { createNodeState, type NodeState } from "./node-state.js";
 
 /** Times of one first load. */
@@ -81,13 +82,16 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
 function timeMerge({ world }: NodeState): { readonly ms: number } {
   const spent = { ms: 0 };
   const { take, flush } = world;
-  const timed =
-    <A extends readonly unknown[], R>(work: (...args: A) => R) =>
-    (...args: A): R => {
-      const began = performance.now();
-      const result = work(...args);
-      spent.ms += performance.now() - began;
-      return result;
+  const timed = <A extends readonly unknown[], R>(work: (...args: A) => Slices<R>) =>
+    function* (...args: A): Slices<R> {
+      const slices = work(...args);
+      for (;;) {
+        const began = performance.now();
+        const step = slices.next();
+        spent.ms += performance.now() - began;
+        if (step.done === true) return step.value;
+        yield;
+      }
     };
   Object.assign(world, { take: timed(take), flush: timed(flush) });
   return spent;

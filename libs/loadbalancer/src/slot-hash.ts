@@ -11,7 +11,8 @@ const SEED = 0x6d657368;
 /** 32 bits; `copy` tells the repeated slots of a weighted backend apart. */
 export function slotHash(backend: MergedBackend, copy: number): number {
   let hash = mix(SEED, backend.clusterId);
-  for (const byte of backend.address) hash = mix(hash, byte);
+  const { address } = backend;
+  for (let i = 0; i < address.length; i++) hash = mix(hash, address[i] ?? 0);
   hash = mix(hash, backend.port);
   hash = mix(hash, backend.protocol);
   return finish(mix(hash, copy));

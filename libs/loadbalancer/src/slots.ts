@@ -24,6 +24,9 @@ export function fillSlots(backends: readonly MergedBackend[]): readonly MergedBa
 
 function commonDivisor(backends: readonly MergedBackend[]): number {
   let divisor = 0;
-  for (const { weight } of backends) for (let rest = weight; rest > 0; ) [divisor, rest] = [rest, divisor % rest];
+  for (const { weight } of backends) {
+    for (let rest = weight; rest > 0; ) [divisor, rest] = [rest, divisor % rest];
+    if (divisor === 1) return 1;
+  }
   return Math.max(divisor, 1);
 }

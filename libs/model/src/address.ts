@@ -25,7 +25,9 @@ export function addressFromBytes(bytes: Uint8Array): Address {
 
 /** True for IPv4 in its v4-mapped form. */
 export function isV4(address: Uint8Array): boolean {
-  return address.length === 16 && V4_PREFIX.every((byte, i) => address[i] === byte);
+  if (address.length !== 16) return false;
+  for (let i = 0; i < V4_PREFIX.length; i++) if (address[i] !== V4_PREFIX[i]) return false;
+  return true;
 }
 
 /** `10.1.2.3`, or the canonical IPv6 text (RFC 5952). */

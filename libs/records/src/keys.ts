@@ -30,9 +30,10 @@ export const nodeConfigKey = (node: string): string => `node-configs/${node}`;
 /** Reads a relative key; undefined when it is not exactly what the functions above write. */
 export function parseKey(key: string): ParsedKey | undefined {
   const kind = kindOfKey(key);
-  const [, first = "", second = "", third = ""] = key.split("/");
-  const names = [first, second, third].slice(0, key.split("/").length - 1);
-  if (kind === undefined || key.split("/").length > 4 || !names.every(isObjectName)) return undefined;
+  if (kind === undefined) return undefined;
+  const names = key.split("/").slice(1);
+  if (names.length > 3 || !names.every(isObjectName)) return undefined;
+  const [first = "", second = "", third = ""] = names;
   switch (kind) {
     case Kind.KIND_IDENTITY:
       return names.length === 1 ? attempt(() => ({ kind, identity: parseIdentity(first) })) : undefined;

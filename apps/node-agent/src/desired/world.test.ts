@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { type ClusterId, type ClusterName, formatAddress, parseAddress, TCP, UDP } from "@isthmus/model";
-import { Service, Slice } from "@isthmus/proto";
+import { Kind, Service, Slice } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
 import type { ServedFrontends } from "../datapath/read-services.js";
@@ -10,7 +10,7 @@ import type { SourceDelta } from "../sync/source-types.js";
 import { createDesiredState } from "./desired-state.js";
 import { frontendName } from "./frontends.js";
 import { kernelShare } from "./kernel-share.js";
-import { createWorld, type World } from "./world.js";
+import { createWorld, type Slices, type World } from "./world.js";
 
 const VIP = parseAddress("10.96.0.10");
 const FRONTEND = frontendName(VIP, 80, TCP);
@@ -50,14 +50,24 @@ const OWN = [
   makeSlice("shop/cart", { ready: ["10.11.0.1"] }),
 ];
 
+/** Every slice of it. */
+function whole<T>(work: Slices<T>): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 test("one apply over several sources: the last word about a record counts, in kind order", () => {
   const { world, tiers } = makeWorld();
-  world.take([
-    delta(2, [makeSlice("shop/cart", { ready: ["10.12.0.1"] })]),
-    delta(2, [makeService("shop/cart")]),
-    delta(0, OWN, "first"),
-  ]);
-  const changes = world.flush();
+  whole(
+    world.take([
+      delta(2, [makeSlice("shop/cart", { ready: ["10.12.0.1"] })]),
+      delta(2, [makeService("shop/cart")]),
+      delta(0, OWN, "first"),
+    ]),
+  );
+  const changes = whole(world.flush());
   assert.equal(changes.sweepFrontends, true);
   assert.deepEqual(
     tiers()?.map((tier) => [...tier].sort()),
@@ -69,42 +79,46 @@ test("a cluster removed and added again in one apply has only what it said after
   const { world, tiers } = makeWorld();
   const before = [makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.1"] })];
   const after = [makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.2"], slice: "z" })];
-  world.take([
-    delta(0, OWN, "first"),
-    delta(2, before, "first"),
-    { ...delta(2, []), turn: "removed", floor: undefined },
-    delta(2, after, "first"),
-  ]);
-  world.flush();
+  whole(
+    world.take([
+      delta(0, OWN, "first"),
+      delta(2, before, "first"),
+      { ...delta(2, []), turn: "removed", floor: undefined },
+      delta(2, after, "first"),
+    ]),
+  );
+  whole(world.flush());
   assert.deepEqual(tiers()?.flat().sort(), ["10.11.0.1", "10.12.0.2"]);
   assert.deepEqual([...world.proven].sort(), [1, 2]);
 });
 
 test("a frontend that cannot be planned keeps its last plan, and the reason is kept", () => {
   const { world, tiers } = makeWorld();
-  world.take([delta(0, OWN, "first")]);
-  world.flush();
+  whole(world.take([delta(0, OWN, "first")]));
+  whole(world.flush());
   const many = Array.from({ length: 700 }, (_, slice) =>
     makeSlice("shop/cart", {
       slice: `s${slice}`,
       ready: Array.from({ length: 200 }, (_, i) => `10.${20 + (slice >> 8)}.${slice & 255}.${i}`),
     }),
   );
-  world.take([delta(0, many)]);
-  world.flush();
+  whole(world.take([delta(0, many)]));
+  whole(world.flush());
   assert.deepEqual(tiers(), [["10.11.0.1"]]);
   assert.match(world.planErrors.get("shop/cart" as never)?.message ?? "", /more than \d+ slots/);
 });
 
 test("nodes of every cluster are told by name, and taken away with their cluster", () => {
   const { world } = makeWorld();
-  world.take([
-    delta(0, [makeNode("n1", "172.18.0.1", "10.11.0.0/24")]),
-    delta(2, [makeNode("n1", "172.19.0.1", "10.12.0.0/24")]),
-  ]);
-  assert.deepEqual([...world.flush().nodes.keys()], ["1/n1", "2/n1"]);
-  world.take([{ ...delta(2, []), turn: "removed" }]);
-  const { nodes, routes } = world.flush();
+  whole(
+    world.take([
+      delta(0, [makeNode("n1", "172.18.0.1", "10.11.0.0/24")]),
+      delta(2, [makeNode("n1", "172.19.0.1", "10.12.0.0/24")]),
+    ]),
+  );
+  assert.deepEqual([...whole(world.flush()).nodes.keys()], ["1/n1", "2/n1"]);
+  whole(world.take([{ ...delta(2, []), turn: "removed" }]));
+  const { nodes, routes } = whole(world.flush());
   assert.deepEqual([[...nodes], routes], [[["2/n1", undefined]], true]);
 });
 
@@ -151,10 +165,41 @@ test("a source that speaks for itself replaces its share; records it does not ha
     [FRONTEND, [{ tries: 0, cluster: 0, slots: [row(2, "10.12.0.1"), row(1, "10.11.0.1")] }]],
   ]);
   const { world, tiers } = makeWorld(served);
-  world.take([delta(0, OWN, "first")]);
-  world.flush();
+  whole(world.take([delta(0, OWN, "first")]));
+  whole(world.flush());
   assert.deepEqual(tiers()?.flat().sort(), ["10.11.0.1", "10.12.0.1"]);
-  world.take([delta(2, [], "first")]);
-  world.flush();
+  whole(world.take([delta(2, [], "first")]));
+  whole(world.flush());
   assert.deepEqual(tiers()?.flat(), ["10.11.0.1"]);
+});
+
+test("a large apply is cut in slices, and nothing is deleted before all was taken", () => {
+  const { world } = makeWorld();
+  const services = Array.from({ length: 2500 }, (_, i) =>
+    makeService(`shop/s${i}`, { ip: `10.96.${i >> 8}.${i & 255}` }),
+  );
+  whole(world.take([delta(0, services.slice(0, 1), "first")]));
+  whole(world.flush());
+  const gone = { kind: Kind.KIND_SERVICE, key: "services/shop/s0" };
+  const take = world.take([{ ...delta(0, services.slice(1)), deletes: [gone] }]);
+  assert.equal(take.next().done, false);
+  assert.equal(world.merger.views.get("east" as never)?.services.has("shop/s0" as never), true);
+  whole(take);
+  const flush = world.flush();
+  let slices = 1;
+  let step = flush.next();
+  for (; step.done !== true; step = flush.next()) slices++;
+  assert.deepEqual([slices, step.value.frontends.size], [5, 5000]);
+});
+
+test("a cluster counts as proven only with all its records", () => {
+  const { world } = makeWorld();
+  const nodes = Array.from({ length: 2500 }, (_, i) =>
+    makeNode(`n${i}`, `172.18.${i >> 8}.${i & 255}`, "10.11.0.0/24"),
+  );
+  const take = world.take([delta(2, nodes, "first")]);
+  take.next();
+  assert.deepEqual([...world.proven], []);
+  whole(take);
+  assert.deepEqual([...world.proven], [2]);
 });

@@ -4,6 +4,9 @@
  * ```
  *   take(deltas) ──► records in kind order, deletions in reverse ──► flush() ──► frontends, nodes that changed
  * ```
+ * Both work in slices, so that a first load does not hold the event loop; a Service is merged whole, and nothing is
+ * deleted before everything was taken.
+ *
  * A cluster that is not in sync is stood in for by its share as the kernel serves it. A record that cannot be read is
  * refused and counted; the others go on. A frontend that cannot be planned keeps its last plan.
  */
@@ -11,7 +14,7 @@ import { createServiceMerger, type MergedFrontend, type ServiceMerger } from "@i
 import { type FrontendPlan, planFrontend } from "@isthmus/loadbalancer";
 import { type ClusterId, type ClusterName, MeshError, type ServiceName } from "@isthmus/model";
 import { Kind, Node, NodeConfig } from "@isthmus/proto";
-import { byApplyOrder, type HashedRecord, nodeConfigKey } from "@isthmus/records";
+import { type HashedRecord, KINDS, nodeConfigKey } from "@isthmus/records";
 import type { RecordName, SourceDelta } from "../sync/source-types.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
@@ -45,8 +48,9 @@ export interface Changes {
 export interface World {
   /** The name of a cluster as the servers say it; wire id. */
   name(clusterId: number, cluster: string): void;
-  take(deltas: readonly SourceDelta[]): void;
-  flush(): Changes;
+  take(deltas: readonly SourceDelta[]): Slices<void>;
+  /** The changes of everything taken. */
+  flush(): Slices<Changes>;
   /** Nodes of every cluster by record. */
   readonly nodes: ReadonlyMap<NodeName, Node>;
   /** Clusters (by their real id) that were in sync since the start. */
@@ -55,6 +59,15 @@ export interface World {
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
   readonly merger: ServiceMerger;
 }
+
+/** Work in slices: yields where other work may go between; run to its end, in order, one at a time. */
+export type Slices<T> = Generator<void, T>;
+
+const RECORDS_PER_SLICE = 2000;
+const SERVICES_PER_SLICE = 500;
+
+const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
+const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
 
 /** What is to be done with one record. */
 interface Word extends RecordName {
@@ -146,30 +159,36 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     scratch.routes = true;
   }
 
-  /** In sync for the first time. */
+  /** In sync for the first time; proven once its records are taken. */
   function turnFirst(id: number, delta: SourceDelta): void {
-    proven.add(id);
     standIns.replace(id, delta.upserts);
     scratch.sweepNodes.push(id);
     scratch.routes = true;
     if (id === options.clusterId) scratch.sweepFrontends = true;
   }
 
-  /** The last word about each record, in the order of arrival; what a removed cluster said before does not count. */
-  function lastWords(deltas: readonly SourceDelta[]): readonly Word[] {
-    const words = new Map<string, Word>();
+  /** The last word about each record, in apply order; what a removed cluster said before does not count. */
+  function lastWords(deltas: readonly SourceDelta[]): { readonly words: Word[]; readonly first: ReadonlySet<number> } {
+    const byCluster = new Map<number, Map<string, Word>>();
+    const first = new Set<number>();
     for (const delta of deltas) {
       const id = realId(delta.clusterId);
       if (delta.turn === "removed") {
-        for (const [name, word] of words) if (word.id === id) words.delete(name);
+        byCluster.delete(id);
+        first.delete(id);
         removeCluster(id);
         continue;
       }
-      if (delta.turn === "first") turnFirst(id, delta);
-      for (const record of delta.upserts) words.set(`${id}/${record.key}`, { id, ...record, record });
-      for (const name of delta.deletes) words.set(`${id}/${name.key}`, { id, ...name, record: undefined });
+      if (delta.turn === "first") {
+        turnFirst(id, delta);
+        first.add(id);
+      }
+      const words = byCluster.get(id) ?? new Map<string, Word>();
+      byCluster.set(id, words);
+      for (const record of delta.upserts) words.set(record.key, { id, kind: record.kind, key: record.key, record });
+      for (const { kind, key } of delta.deletes) words.set(key, { id, kind, key, record: undefined });
     }
-    return [...words.values()];
+    return { words: [...byCluster.values()].flatMap((words) => [...words.values()]).sort(byKind), first };
   }
 
   function plan(name: ServiceName, frontends: readonly MergedFrontend[]): readonly FrontendPlan[] {
@@ -192,22 +211,35 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
       const id = realId(clusterId);
       if (cluster !== "" && !clusterNames.has(id)) clusterNames.set(id, cluster as ClusterName);
     },
-    take(deltas) {
-      const words = [...lastWords(deltas)].sort(byApplyOrder);
-      for (const { id, record } of words) if (record !== undefined) upsert(id, record);
+    *take(deltas) {
+      const { words, first } = lastWords(deltas);
+      for (const [i, { id, record }] of words.entries()) {
+        if (i > 0 && i % RECORDS_PER_SLICE === 0) yield;
+        if (record !== undefined) upsert(id, record);
+      }
+      for (const id of first) proven.add(id);
       begin(deltas);
       for (const word of words.reverse()) if (word.record === undefined) remove(word.id, word);
     },
-    flush() {
+    *flush() {
       const frontends = new Set<FrontendName>();
-      for (const [name, merged] of merger.flush()) {
-        for (const frontend of desired.setService(name, plan(name, merged))) frontends.add(frontend);
+      for (;;) {
+        for (const [name, merged] of merger.flush(SERVICES_PER_SLICE)) {
+          for (const frontend of desired.setService(name, plan(name, merged))) frontends.add(frontend);
+        }
+        if (merger.dirty.size === 0) break;
+        yield;
       }
       const changes = { ...scratch, frontends };
       scratch = emptyScratch();
       return changes;
     },
   };
+}
+
+/** Apply order of kinds; within a kind the order has no meaning. */
+function byKind(a: Word, b: Word): number {
+  return rankOf(a.kind) - rankOf(b.kind);
 }
 
 function emptyScratch(): Scratch {

@@ -9,7 +9,7 @@
 import type { Clock } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
 import type { Datapath } from "../datapath/datapath.js";
-import type { World } from "../desired/world.js";
+import type { Slices, World } from "../desired/world.js";
 import type { Floors } from "./floors.js";
 import type { SourceDelta } from "./source-types.js";
 
@@ -52,8 +52,8 @@ export function createApplier(modules: ApplierModules): Applier {
   async function applyOnce(deltas: readonly SourceDelta[]): Promise<void> {
     const started = clock.now();
     writeFloors(deltas);
-    world.take(deltas);
-    const changes = world.flush();
+    await inTurns(world.take(deltas));
+    const changes = await inTurns(world.flush());
     for (const [name, node] of changes.nodes) datapath.setNode(name, node);
     datapath.touch(changes.frontends);
     if (changes.sweepFrontends) datapath.sweepFrontends();
@@ -104,6 +104,15 @@ export function createApplier(modules: ApplierModules): Applier {
       while (running !== undefined) await running;
     },
   };
+}
+
+/** Runs work slice by slice, with a turn of the event loop between them. */
+async function inTurns<T>(work: Slices<T>): Promise<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
 }
 
 /** One per source: its last position, and the oldest observation that came with it. */
