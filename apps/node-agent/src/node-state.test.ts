@@ -57,6 +57,25 @@ test("two sources become one Service, and a change follows", async () => {
   assert.deepEqual(node.counted, []);
 });
 
+test("a source that syncs again from scratch is acknowledged when all of it is applied, not before", async () => {
+  const [own, other] = [east(), west()];
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own, other);
+  const before = other.position;
+  other.change([makeSlice("shop/cart", { ready: ["10.12.0.1", "10.12.0.2"] }), makeService("shop/other")]);
+  node.connect();
+  const messages = other.firstSync(1);
+  const seen = node.acks.length;
+  await node.receive(...messages.slice(0, -1));
+  assert.deepEqual(await node.backends(VIP), [...ALL, "2:10.12.0.2"]);
+  assert.deepEqual(node.acks.slice(seen), []);
+  await node.receive(...messages.slice(-1));
+  assert.deepEqual(
+    node.acks.slice(seen).map(({ position }) => position),
+    [other.position],
+  );
+  assert.notDeepEqual(before, other.position);
+});
+
 test("a restarted agent with no server serves what the kernel served", async () => {
   const kernel = createMemoryKernel();
   await synced(await startTestNode({ kernel }), east(), west());

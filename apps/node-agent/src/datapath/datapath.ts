@@ -62,7 +62,7 @@ export interface Datapath {
   fill(): MapFill[];
 }
 
-const CHUNK = 1024;
+const CHUNK = 512;
 const NODE = "node ";
 
 export async function createDatapath(modules: DatapathModules): Promise<Datapath> {

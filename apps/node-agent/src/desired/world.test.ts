@@ -17,7 +17,7 @@ const FRONTEND = frontendName(VIP, 80, TCP);
 const FLOOR = { storeId: Buffer.alloc(16, 1), revision: 1n, versions: [] };
 
 function delta(clusterId: number, upserts: readonly HashedRecord[], turn: SourceDelta["turn"] = "none"): SourceDelta {
-  return { clusterId, upserts, deletes: [], floor: FLOOR, observedUs: 0n, turn };
+  return { clusterId, upserts, deletes: [], floor: FLOOR, observedUs: 0n, whole: true, turn };
 }
 
 function makeWorld(served: ServedFrontends = new Map()) {

@@ -63,7 +63,7 @@ export interface World {
 /** Work in slices: yields where other work may go between; run to its end, in order, one at a time. */
 export type Slices<T> = Generator<void, T>;
 
-const RECORDS_PER_SLICE = 2000;
+const RECORDS_PER_SLICE = 1000;
 const SERVICES_PER_SLICE = 500;
 
 const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));

@@ -115,11 +115,11 @@ async function inTurns<T>(work: Slices<T>): Promise<T> {
   }
 }
 
-/** One per source: its last position, and the oldest observation that came with it. */
+/** One per source that is whole at some position: the last such, and the oldest observation that came with it. */
 function acksOf(deltas: readonly SourceDelta[], appliedMicros: number): readonly WireApplied[] {
   const acks = new Map<number, WireApplied>();
-  for (const { clusterId, floor, observedUs } of deltas) {
-    if (floor === undefined) continue;
+  for (const { clusterId, floor, observedUs, whole } of deltas) {
+    if (floor === undefined || !whole) continue;
     const before = acks.get(clusterId)?.observedUs ?? 0n;
     const oldest = before === 0n || (observedUs !== 0n && observedUs < before) ? observedUs : before;
     acks.set(clusterId, { clusterId, position: floor, observedUs: oldest, appliedUs: BigInt(appliedMicros) });

@@ -18,6 +18,8 @@ export interface SourceDelta {
   /** Written before anything of this is applied; undefined clears it (the source was removed). */
   readonly floor: Position | undefined;
   readonly observedUs: bigint;
+  /** With this all of `floor` is applied: it may be acknowledged. False while a live source loads or repairs. */
+  readonly whole: boolean;
   /** `first`: all its records, in sync for the first time. `removed`: the operator took it away. */
   readonly turn: "first" | "none" | "removed";
 }

@@ -221,7 +221,9 @@ class SourceMachine implements Source {
     this.phase = "InSync";
     this.have = position;
     this.proven = true;
-    if (this.live && this.#announced) return { ...step, events };
+    if (this.live && this.#announced) {
+      return { ...step, ...(step.delta !== undefined && { delta: { ...step.delta, whole: true } }), events };
+    }
     this.#announced = true;
     this.live = true;
     this.floor = position;
@@ -240,7 +242,9 @@ class SourceMachine implements Source {
     this.#unnamed.clear();
     this.status = SourceStatus.SOURCE_STATUS_REMOVED;
     const { clusterId } = this;
-    return { delta: { clusterId, upserts: [], deletes, floor: undefined, observedUs: 0n, turn: "removed" } };
+    return {
+      delta: { clusterId, upserts: [], deletes, floor: undefined, observedUs: 0n, whole: true, turn: "removed" },
+    };
   }
 
   #put(records: Batch["upserts"]): HashedRecord[] {
@@ -259,7 +263,15 @@ class SourceMachine implements Source {
   }
 
   #base(position: Position, observedUs: bigint): SourceDelta {
-    return { clusterId: this.clusterId, upserts: [], deletes: [], floor: position, observedUs, turn: "none" };
+    return {
+      clusterId: this.clusterId,
+      upserts: [],
+      deletes: [],
+      floor: position,
+      observedUs,
+      whole: true,
+      turn: "none",
+    };
   }
 
   /** Nothing goes downstream before the source is live. */
@@ -271,7 +283,8 @@ class SourceMachine implements Source {
   ): SourceStep {
     if (!this.live) return NOTHING;
     this.floor = position;
-    return { delta: { ...this.#base(position, observedUs), upserts, deletes } };
+    const whole = this.phase === "InSync";
+    return { delta: { ...this.#base(position, observedUs), upserts, deletes, whole } };
   }
 }
 
