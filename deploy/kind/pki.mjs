@@ -32,7 +32,7 @@ async function store(dir, addresses) {
 async function cluster(dir, pairs) {
   const nodes = pairs.map((pair) => pair.split("="));
   const authority = await kept(dir, "ca", () => createAuthority("isthmus-mesh"));
-  const sans = nodes.map(([, address]) => address);
+  const sans = ["clustermesh-apiserver.mesh-system.svc", ...nodes.map(([, address]) => address)];
   await writePair(dir, "apiserver", await issue(authority, { cn: "clustermesh-apiserver", sans, usages: ["server"] }));
   for (const [node] of nodes) {
     await kept(dir, node, () => issue(authority, { cn: `system:mesh-node:${node}`, usages: ["client"] }));

@@ -36,7 +36,11 @@ export interface StreamServerOptions {
 
 export async function startStreamServer(options: StreamServerOptions): Promise<StreamServer> {
   const authority = await createAuthority("mesh ca of test");
-  const pair = await issue(authority, { cn: "apiserver", sans: ["127.0.0.1"], usages: ["server"] });
+  const pair = await issue(authority, {
+    cn: "apiserver",
+    sans: ["clustermesh-apiserver.mesh-system.svc"],
+    usages: ["server"],
+  });
   const client = await issue(authority, { cn: `system:mesh-node:${options.node}`, usages: ["client"] });
   await writePair(options.tlsDir, "tls", client);
   await writeCertificate(join(options.tlsDir, "ca.crt"), authority.certificate);

@@ -21,7 +21,8 @@ export async function createMeshTls(): Promise<MeshTls> {
   const folder = mkdtempSync(join(tmpdir(), "isthmus-tls-"));
   const authority = await createAuthority("mesh ca of test");
   const renew = async () => {
-    const pair = await issue(authority, { cn: "apiserver", sans: ["127.0.0.1", "localhost"], usages: ["server"] });
+    const sans = ["127.0.0.1", "localhost", "clustermesh-apiserver.mesh-system.svc"];
+    const pair = await issue(authority, { cn: "apiserver", sans, usages: ["server"] });
     await writePair(folder, "tls", pair);
   };
   await renew();

@@ -45,6 +45,10 @@ export async function openAdmin(client: KubeClient, cluster: MeshCluster): Promi
   return createAdminApi({ name, addresses, ca, token });
 }
 
+/** The name in every server's certificate, wherever it listens: addresses come and go, and are no names for TLS. */
+const SERVER_NAME = "clustermesh-apiserver.mesh-system.svc";
+const CHANNEL = { "grpc.ssl_target_name_override": SERVER_NAME, "grpc.default_authority": SERVER_NAME } as const;
+
 export interface AdminOptions {
   readonly name: string;
   /** host:port, tried in this order. */
@@ -56,7 +60,7 @@ export interface AdminOptions {
 
 export function createAdminApi({ name, addresses, ca, token }: AdminOptions): AdminApi {
   const ssl = credentials.createSsl(Buffer.from(ca));
-  const clients = addresses.map((address) => ({ address, client: new AdminClient(address, ssl) }));
+  const clients = addresses.map((address) => ({ address, client: new AdminClient(address, ssl, CHANNEL) }));
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
 

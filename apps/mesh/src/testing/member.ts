@@ -52,7 +52,7 @@ export async function startMember(name: string, id: number): Promise<Member> {
     const authority = await createAuthority(`${name}-mesh-ca`);
     const admin = await serveAdmin(
       client,
-      await issue(authority, { cn: name, sans: ["127.0.0.1"], usages: ["server"] }),
+      await issue(authority, { cn: name, sans: ["clustermesh-apiserver.mesh-system.svc"], usages: ["server"] }),
       answers,
     );
     const storeKey = await createKey();

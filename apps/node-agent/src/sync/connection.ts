@@ -27,7 +27,12 @@ export interface Connection {
 /** Opens a connection; rejects when it cannot within a few seconds or when aborted. */
 export type Connect = (address: string, signal: AbortSignal) => Promise<Connection>;
 
+/** The name in every server's certificate, wherever it listens: addresses come and go, and are no names for TLS. */
+const SERVER_NAME = "clustermesh-apiserver.mesh-system.svc";
+
 const CHANNEL = {
+  "grpc.ssl_target_name_override": SERVER_NAME,
+  "grpc.default_authority": SERVER_NAME,
   "grpc.max_receive_message_length": -1,
   "grpc.keepalive_time_ms": 10_000,
   "grpc.keepalive_timeout_ms": 3000,
