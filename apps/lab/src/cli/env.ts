@@ -5,17 +5,22 @@ import { REPOSITORY_ROOT } from "../plan/paths.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
 
-export function labEnvironment(lab: LabHandle, path: string): Record<string, string> {
-  const own = [lab.bin, join(REPOSITORY_ROOT, "node_modules/.bin")];
-  const others = path.split(":").filter((entry) => entry !== "" && !own.includes(entry));
-  return { KUBECONFIG: lab.kubeconfig, PATH: [...own, ...others].join(":"), MESH_STORE: lab.storeFile };
+/** `PATH` holds the folders to put in front of the caller's. */
+function labEnvironment(lab: LabHandle): Record<string, string> {
+  const folders = [lab.bin, join(REPOSITORY_ROOT, "node_modules/.bin")];
+  return { KUBECONFIG: lab.kubeconfig, PATH: folders.join(":"), MESH_STORE: lab.storeFile };
 }
 
 export async function runEnv(args: LabArguments, io: LabIo): Promise<number> {
-  const environment = labEnvironment(await openLab(args.name), io.env["PATH"] ?? "");
+  const environment = labEnvironment(await openLab(args.name));
   if (args.json) io.out(`${JSON.stringify(environment, null, 2)}\n`);
-  else for (const [name, value] of Object.entries(environment)) io.out(`export ${name}=${quote(value)}\n`);
+  else for (const [name, value] of Object.entries(environment)) io.out(`export ${name}=${shellValue(name, value)}\n`);
   return 0;
+}
+
+/** The shell that evaluates it has the PATH to put ours before: npx and the like run us with one of their own. */
+function shellValue(name: string, value: string): string {
+  return name === "PATH" ? `${quote(value)}:"$PATH"` : quote(value);
 }
 
 /** For a POSIX shell. */
