@@ -177,6 +177,45 @@ test("a peer removed while the agent was down is removed when the server says so
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
+test("a peer removed while the agent was down is removed also when that is said before the own source is there", async () => {
+  for (const together of [false, true]) {
+    const kernel = createMemoryKernel();
+    const own = east();
+    await synced(await startTestNode({ kernel }), own, west());
+    const node = await startTestNode({ kernel });
+    node.connect();
+    const removed = stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED);
+    if (together) await node.receive(removed, stateOf(0), ...own.firstSync());
+    else {
+      await node.receive(removed);
+      await node.sync(own);
+    }
+    assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2), `together: ${together}`);
+  }
+});
+
+test("killed before any write while a peer is removed, the next agent still asks about it or is done with it", async () => {
+  for (let cut = 0, killed = true; killed; cut++) {
+    const kernel = createMemoryKernel();
+    const own = east();
+    const dying = await synced(await startTestNode({ kernel }), own, west());
+    killed = false;
+    kernel.log.killBefore(cut);
+    await dying.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED)).catch((error: unknown) => {
+      if (!(error instanceof Killed)) throw error;
+      killed = true;
+    });
+    const node = await startTestNode({ kernel });
+    const hello = node.connect()?.message;
+    assert.equal(hello?.$case, "hello");
+    // The server answers for every cluster that is asked about.
+    const asked = hello?.$case === "hello" && hello.value.sources.some(({ clusterId }) => clusterId === 2);
+    await node.sync(own);
+    if (asked) await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+    assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2), `cut before write ${cut}`);
+  }
+});
+
 test("a replica that lags behind the floor is not followed", async () => {
   const kernel = createMemoryKernel();
   const other = west();

@@ -38,12 +38,14 @@ export interface StandIns {
   putOwn(): void;
   /** The source is in sync: what it does not name goes. */
   replace(id: number, records: readonly HashedRecord[]): void;
+  /** The operator took the cluster away: nothing stands in for it, unless it comes back and speaks for itself. */
   forget(id: number): void;
 }
 
 export function createStandIns(modules: StandInModules): StandIns {
   const { merger, own, clusterOf } = modules;
   const placed = new Map<number, readonly HashedRecord[]>();
+  const removed = new Set<number>();
   let read: ServedFrontends | undefined;
 
   function sharesOf(id: number): readonly HashedRecord[] {
@@ -61,7 +63,7 @@ export function createStandIns(modules: StandInModules): StandIns {
   return {
     putRemote(inSync) {
       for (const id of modules.servedClusters) {
-        if (id === own || inSync.has(id)) continue;
+        if (id === own || inSync.has(id) || removed.has(id)) continue;
         // Records from disk: then there was no floor, so what the kernel has is not this source's.
         if ((merger.views.get(clusterOf(id))?.services.size ?? 0) === 0) put(id, sharesOf(id));
       }
@@ -78,6 +80,9 @@ export function createStandIns(modules: StandInModules): StandIns {
       for (const { kind, key } of placed.get(id) ?? []) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
       placed.delete(id);
     },
-    forget: (id) => void placed.delete(id),
+    forget(id) {
+      placed.delete(id);
+      removed.add(id);
+    },
   };
 }

@@ -55,6 +55,8 @@ export interface World {
   readonly nodes: ReadonlyMap<NodeName, Node>;
   /** Clusters (by their real id) that were in sync since the start. */
   readonly proven: ReadonlySet<number>;
+  /** The own cluster is among them: what the maps hold is what was said since, and no longer what was found. */
+  readonly ownProven: boolean;
   /** Frontends that cannot be planned, by Service. */
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
   readonly merger: ServiceMerger;
@@ -205,6 +207,9 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   return {
     nodes,
     proven,
+    get ownProven() {
+      return proven.has(options.clusterId);
+    },
     planErrors,
     merger,
     name(clusterId, cluster) {

@@ -4,7 +4,8 @@
  * ```
  *   enqueue(delta) … ──► floors of all sources ──► world.take, flush ──► datapath.apply ──► done(acks)
  * ```
- * The floors are written before anything of a batch is applied, so that whoever comes after us never applies less.
+ * The floors are written before anything of a batch is applied, so that whoever comes after us never applies less. The
+ * floor of a removed source goes last: as long as the maps hold its backends, the next agent must ask about it.
  */
 import type { Clock } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
@@ -44,9 +45,25 @@ export function createApplier(modules: ApplierModules): Applier {
   /** After a failure half way nothing is written any more: a fresh agent reads what there is. */
   let broken = false;
 
+  /** Sources that were removed, whose floors stand. */
+  const leaving = new Set<number>();
+
   function writeFloors(deltas: readonly SourceDelta[]): void {
     const last = new Map(deltas.map((delta) => [delta.clusterId, delta.floor]));
-    for (const [clusterId, floor] of last) floors.write(clusterId, floor);
+    for (const [clusterId, floor] of last) {
+      if (floor === undefined) leaving.add(clusterId);
+      else {
+        leaving.delete(clusterId);
+        floors.write(clusterId, floor);
+      }
+    }
+  }
+
+  /** Without the own source nothing is known to have left the maps. */
+  function clearFloors(): void {
+    if (!world.ownProven) return;
+    for (const clusterId of leaving) floors.write(clusterId, undefined);
+    leaving.clear();
   }
 
   async function applyOnce(deltas: readonly SourceDelta[]): Promise<void> {
@@ -59,6 +76,7 @@ export function createApplier(modules: ApplierModules): Applier {
     if (changes.sweepFrontends) datapath.sweepFrontends();
     for (const cluster of changes.sweepNodes) datapath.sweepNodes(cluster);
     await datapath.apply();
+    clearFloors();
     modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);
     if (changes.nodeConfig !== undefined) modules.nodeConfig(changes.nodeConfig);
     if (changes.routes) modules.routes();
