@@ -29,3 +29,9 @@ test("room makes what lacked it due at once, and nothing else", () => {
   table.hurry(1, (error) => error.message === "full");
   assert.deepEqual(table.due(1), ["full"]);
 });
+
+test("any number of failed keys has a next time", () => {
+  const table = createStatusTable({ minMs: 100, maxMs: 300 });
+  for (let i = 0; i < 200_000; i++) table.failed(String(i), new Error("full"), 200_000 - i);
+  assert.equal(table.nextDue, 101);
+});

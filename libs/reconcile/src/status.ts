@@ -82,8 +82,9 @@ export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 
     },
     due: (now) => [...failing()].filter(([, status]) => status.retryAt <= now).map(([key]) => key),
     get nextDue() {
-      const times = [...failing()].map(([, status]) => status.retryAt);
-      return times.length === 0 ? undefined : Math.min(...times);
+      let next: number | undefined;
+      for (const [, { retryAt }] of failing()) if (next === undefined || retryAt < next) next = retryAt;
+      return next;
     },
     hurry(now, wanted) {
       for (const [key, status] of failing()) if (wanted(status.error)) all.set(key, { ...status, retryAt: now });
