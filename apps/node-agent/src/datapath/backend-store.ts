@@ -28,6 +28,8 @@ export interface BackendStore {
   adoptUse(id: number): void;
   /** Rows of these nodes take their (new) index. One pass over all rows: nodes move seldom. */
   moveNodes(names: readonly NodeName[]): void;
+  /** Adopted rows whose node nobody has said yet, and that name one of these indexes: from now on on no known node. */
+  leaveNodes(indexes: ReadonlySet<number>): void;
   /** Writes new rows, then words that changed. */
   write(): void;
   /** True when `retire` or `recycle` have work. */
@@ -189,6 +191,13 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
         if (entry === undefined || index === undefined || index === entry.nodeWord) continue;
         entry.nodeWord = index;
         if (entry.body === undefined) changed.add(entry);
+      }
+    },
+    leaveNodes(indexes) {
+      for (const entry of byIndex) {
+        if (entry === undefined || entry.node !== null || !indexes.has(entry.nodeWord)) continue;
+        entry.nodeWord = 0;
+        changed.add(entry);
       }
     },
     write() {

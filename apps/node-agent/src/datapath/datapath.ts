@@ -125,6 +125,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     backends.moveNodes(nodes.write(now()));
     for (const cluster of sweeps) nodes.sweep(cluster);
     sweeps.clear();
+    if (nodes.garbage) backends.leaveNodes(new Set(nodes.leaving));
   }
 
   async function planChunk(names: readonly FrontendName[]): Promise<FrontendName[]> {

@@ -71,6 +71,22 @@ test("a fresh agent adopts rows and ranks, and frees nodes of a cluster only whe
   assert.deepEqual(ids(), [1, 0]);
 });
 
+test("a backend that was found, and not spoken of yet, does not pass to the next owner of its node's index", async () => {
+  const { kernel, datapath, set } = await withNode();
+  datapath.setNode("2/w1", node("w1", "172.19.0.1", 2));
+  await set([makePlan("a/a", "10.96.0.1", [["2:10.1.0.1@w1"]])]);
+  const next = await withNode(kernel);
+  assert.equal((await next.rowOf()).node, 1);
+  next.datapath.sweepNodes(2);
+  await next.datapath.apply();
+  assert.equal((await next.rowOf()).node, 0);
+  await next.datapath.settled();
+  next.datapath.setNode("2/w2", node("w2", "172.19.0.2", 2));
+  await next.datapath.apply();
+  assert.equal(NodeRow.decode(next.port.nodes.read(1)).id, 1);
+  assert.equal((await next.rowOf()).node, 0);
+});
+
 test("a rank left at an index without a node does not wait for its next owner", async () => {
   const kernel = createMemoryKernel();
   kernel.open().nodeState.storeWord32(1, 0, DOWN);

@@ -19,6 +19,8 @@ export interface NodeStore {
   /** Brings rows to what was set, in order; returns the names whose index is another one now. Failures go to `status`. */
   write(now: number): readonly NodeName[];
   readonly garbage: boolean;
+  /** Indexes that nothing may name any more when `take` is called. */
+  readonly leaving: readonly number[];
   /** What can be freed after a grace period that begins now. */
   take(): readonly number[];
   free(indexes: readonly number[]): void;
@@ -146,6 +148,9 @@ export function createNodeStore(
     },
     get garbage() {
       return leaving.length > 0;
+    },
+    get leaving() {
+      return leaving.map((row) => row.index);
     },
     take() {
       const indexes = leaving.map((row) => row.index);
