@@ -155,6 +155,21 @@ test("what a source in sync does not have is removed; what nobody could say stay
   assert.deepEqual(await node.backends(VIP), ALL);
 });
 
+test("a pod deleted while its agent was down leaves the maps when the own source is in sync, and only it", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  own.change([makeSlice("shop/cart", { ready: ["10.11.0.2"], node: "n1" })]);
+  const node = await startTestNode({ kernel });
+  assert.deepEqual(await node.backends(VIP), ALL);
+  node.connect();
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ALL);
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ALL.slice(1));
+  assert.equal(node.state.datapath.fill().find(({ map }) => map.startsWith("mesh_backends"))?.used, 2);
+});
+
 test("a stale source keeps everything, a removed one takes its backends along", async () => {
   const kernel = createMemoryKernel();
   const node = await synced(await startTestNode({ kernel }), east(), west());
