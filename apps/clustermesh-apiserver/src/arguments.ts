@@ -1,8 +1,6 @@
 /** The command line of clustermesh-apiserver. Throws `USAGE` with what to write. */
 import { hostname } from "node:os";
-import { parseArgs } from "node:util";
-import { MeshError } from "@isthmus/model";
-import { splitHostPort } from "@isthmus/observe";
+import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 
 export interface Arguments {
   readonly kubeconfig: string | undefined;
@@ -25,10 +23,12 @@ export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
   --tls-dir DIR       ca.crt tls.crt tls.key
 `;
 
+const NAMES = ["kubeconfig", "namespace", "instance", "listen", "admin", "health", "tls-dir"] as const;
+
 export function parseArguments(argv: readonly string[]): Arguments {
-  const values = read(argv);
+  const values = readOptions(argv, NAMES);
   const tlsDir = values["tls-dir"];
-  if (tlsDir === undefined) throw usage("--tls-dir is missing");
+  if (tlsDir === undefined) throw usageError("--tls-dir is missing");
   const given = {
     kubeconfig: values.kubeconfig,
     namespace: values.namespace ?? "mesh-system",
@@ -38,36 +38,6 @@ export function parseArguments(argv: readonly string[]): Arguments {
     health: values.health ?? "127.0.0.1:9443",
     tlsDir,
   };
-  for (const name of ["listen", "admin", "health"] as const) checkAddress(name, given[name]);
+  for (const name of ["listen", "admin", "health"] as const) checkAddressOption(name, given[name]);
   return given;
-}
-
-function read(argv: readonly string[]) {
-  try {
-    const text = { type: "string" } as const;
-    const options = {
-      kubeconfig: text,
-      namespace: text,
-      instance: text,
-      listen: text,
-      admin: text,
-      health: text,
-      "tls-dir": text,
-    };
-    return parseArgs({ args: [...argv], options }).values;
-  } catch (cause) {
-    throw usage((cause as Error).message, cause);
-  }
-}
-
-function checkAddress(name: string, text: string): void {
-  try {
-    splitHostPort(text);
-  } catch (cause) {
-    throw usage(`--${name} is "${text}", write it like "10.0.0.1:7443"`, cause);
-  }
-}
-
-function usage(what: string, cause?: unknown): MeshError<{ code: "USAGE" }> {
-  return new MeshError({ code: "USAGE" }, `Cannot start: ${what}`, { cause });
 }

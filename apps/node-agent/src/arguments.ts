@@ -1,8 +1,6 @@
 /** The command line of node-agent. Throws `USAGE` with what to write. */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { MeshError } from "@isthmus/model";
-import { splitHostPort } from "@isthmus/observe";
+import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 
 export interface Arguments {
   readonly node: string;
@@ -58,16 +56,16 @@ const NAMES = [
 ] as const;
 
 export function parseArguments(argv: readonly string[]): Arguments {
-  const values = read(argv);
+  const values = readOptions(argv, NAMES);
   const need = (name: (typeof NAMES)[number]): string => {
     const value = values[name];
-    if (value === undefined || value === "") throw usage(`--${name} is missing`);
+    if (value === undefined || value === "") throw usageError(`--${name} is missing`);
     return value;
   };
   const servers = need("servers").split(",");
-  for (const server of servers) checkAddress("servers", server);
+  for (const server of servers) checkAddressOption("servers", server);
   const health = values["health"] ?? "127.0.0.1:9444";
-  checkAddress("health", health);
+  checkAddressOption("health", health);
   const nodeRoot = values["node-root"] ?? "/";
   return {
     node: need("node"),
@@ -84,25 +82,4 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cniSocket: values["cni-socket"] ?? "/run/isthmus/cni.sock",
     bpfDir: values["bpf-dir"],
   };
-}
-
-function read(argv: readonly string[]): Readonly<Partial<Record<(typeof NAMES)[number], string>>> {
-  try {
-    const options = Object.fromEntries(NAMES.map((name) => [name, { type: "string" as const }]));
-    return parseArgs({ args: [...argv], options }).values as Record<string, string>;
-  } catch (cause) {
-    throw usage((cause as Error).message, cause);
-  }
-}
-
-function checkAddress(name: string, text: string): void {
-  try {
-    splitHostPort(text);
-  } catch (cause) {
-    throw usage(`--${name} is "${text}", write it like "10.0.0.1:7443"`, cause);
-  }
-}
-
-function usage(what: string, cause?: unknown): MeshError<{ code: "USAGE" }> {
-  return new MeshError({ code: "USAGE" }, `Cannot start: ${what}`, { cause });
 }

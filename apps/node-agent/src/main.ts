@@ -1,26 +1,10 @@
-/** node-agent: arguments, signals, exit code. The parts are put together in wire.ts. */
-import { MeshError } from "@isthmus/model";
-import { createLogger } from "@isthmus/observe";
+/** node-agent. The parts are put together in wire.ts. */
+import { runProcess } from "@isthmus/observe";
 import { parseArguments, USAGE } from "./arguments.js";
 import { runAgent } from "./wire.js";
 
-const log = createLogger({ app: "node-agent" });
-const stop = new AbortController();
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  // A second signal does not wait.
-  process.once(signal, () => {
-    process.once(signal, () => process.exit(1));
-    stop.abort(new Error(signal));
-  });
-}
-
-try {
-  await runAgent(parseArguments(process.argv.slice(2)), log, stop.signal);
-  process.exit(0);
-} catch (thrown) {
-  if (thrown === stop.signal.reason) process.exit(0);
-  const error = MeshError.from(thrown);
-  if (error.code === "USAGE") process.stderr.write(`${error.message}\n\n${USAGE}`);
-  else log.error("Stopped by an error", { error });
-  process.exit(error.code === "USAGE" ? 2 : 1);
-}
+await runProcess({
+  app: "node-agent",
+  usage: USAGE,
+  run: (argv, log, signal) => runAgent(parseArguments(argv), log, signal),
+});

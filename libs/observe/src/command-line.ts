@@ -1,0 +1,30 @@
+/** Reading the command line of our processes. Every failure is `USAGE`, with the option's name and what to write. */
+import { parseArgs } from "node:util";
+import { MeshError } from "@isthmus/model";
+import { splitHostPort } from "./health.js";
+
+/** The options that were given; each takes a text. Throws `USAGE` on an unknown one. */
+export function readOptions<Name extends string>(
+  argv: readonly string[],
+  names: readonly Name[],
+): Readonly<Partial<Record<Name, string>>> {
+  try {
+    const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
+    return parseArgs({ args: [...argv], options }).values as Partial<Record<Name, string>>;
+  } catch (cause) {
+    throw usageError((cause as Error).message, cause);
+  }
+}
+
+/** Throws `USAGE` unless `text` is an address with a port. */
+export function checkAddressOption(name: string, text: string): void {
+  try {
+    splitHostPort(text);
+  } catch (cause) {
+    throw usageError(`--${name} is "${text}", write it like "10.0.0.1:7443"`, cause);
+  }
+}
+
+export function usageError(what: string, cause?: unknown): MeshError<{ code: "USAGE" }> {
+  return new MeshError({ code: "USAGE" }, `Cannot start: ${what}`, { cause });
+}

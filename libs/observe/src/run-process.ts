@@ -1,0 +1,39 @@
+/**
+ * The life of a process: arguments in, signals, exit code.
+ *
+ * Exit codes: 0 when `run` ends or a signal ended it, 2 for a wrong command line (`USAGE`, the usage on stderr), 1 for
+ * anything else (one error line in the log).
+ */
+import { MeshError } from "@isthmus/model";
+import { createLogger, type Logger } from "./logger.js";
+
+export interface ProcessOptions {
+  /** Name in every log line. */
+  readonly app: string;
+  readonly usage: string;
+  /** Gets the arguments after the program's name; returns when all is stopped. */
+  readonly run: (argv: readonly string[], log: Logger, signal: AbortSignal) => Promise<void>;
+}
+
+/** Never returns: the process exits. */
+export async function runProcess({ app, usage, run }: ProcessOptions): Promise<never> {
+  const log = createLogger({ app });
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    // A second signal does not wait.
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(1));
+      stop.abort(new Error(signal));
+    });
+  }
+  try {
+    await run(process.argv.slice(2), log, stop.signal);
+    process.exit(0);
+  } catch (thrown) {
+    if (stop.signal.aborted && thrown === stop.signal.reason) process.exit(0);
+    const error = MeshError.from(thrown);
+    if (error.code === "USAGE") process.stderr.write(`${error.message}\n\n${usage}`);
+    else log.error("Stopped by an error", { error });
+    process.exit(error.code === "USAGE" ? 2 : 1);
+  }
+}
