@@ -2,7 +2,7 @@
  * Brings the kernel to the desired state: load, adopt, plan, write in order.
  *
  * ```
- *   apply():  nodes ─► backends ─► lines ─► tier words ─► frontends in   (make; large changes in chunks)
+ *   apply():  nodes ─► backends ─► lines ─► tier words ─► frontends in   (make; large changes in chunks, a turn between)
  *             frontends out                                               (break)
  *             grace period ─► lines, service rows, backend ids            (free, in the background)
  * ```
@@ -10,6 +10,7 @@
  * again when something was freed; the others go on. Until `sweepFrontends` nothing that was found is removed for not
  * being desired: only who is in sync may say that it is gone.
  */
+import { setImmediate } from "node:timers/promises";
 import { MeshError } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
 import { createDeltaTracker, createStatusTable, type DatapathPort, type StatusTable } from "@isthmus/reconcile";
@@ -192,7 +193,11 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
         writeNodes();
         const batch = [...dirty];
         dirty.clear();
-        for (let i = 0; i === 0 || i < batch.length; i += CHUNK) await make(batch.slice(i, i + CHUNK));
+        await make(batch.slice(0, CHUNK));
+        for (let i = CHUNK; i < batch.length; i += CHUNK) {
+          await setImmediate();
+          await make(batch.slice(i, i + CHUNK));
+        }
         await breakOff(batch);
       } finally {
         collector.resume();

@@ -189,7 +189,7 @@ test("a large apply is cut in slices, and nothing is deleted before all was take
   let slices = 1;
   let step = flush.next();
   for (; step.done !== true; step = flush.next()) slices++;
-  assert.deepEqual([slices, step.value.frontends.size], [5, 5000]);
+  assert.deepEqual([slices, step.value.frontends.size], [10, 5000]);
 });
 
 test("a cluster counts as proven only with all its records", () => {

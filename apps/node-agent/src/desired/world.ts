@@ -66,7 +66,7 @@ export interface World {
 export type Slices<T> = Generator<void, T>;
 
 const RECORDS_PER_SLICE = 1000;
-const SERVICES_PER_SLICE = 500;
+const SERVICES_PER_SLICE = 250;
 
 const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
 const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
