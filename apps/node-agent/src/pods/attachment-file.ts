@@ -5,7 +5,7 @@
  * routes tell the addresses in use.
  */
 import { formatAddress, MeshError, parseAddress } from "@isthmus/model";
-import { readIfThere, writeAtomic } from "./atomic-file.js";
+import { readIfThere, writeAtomic } from "../atomic-file.js";
 import type { PodAttachment } from "./types.js";
 
 export interface AttachmentState {

@@ -7,7 +7,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
-import { readIfThere, writeAtomic, writeAtomicBytes } from "./files.js";
+import { readIfThere, writeAtomic } from "../atomic-file.js";
 import { decodeSnapshot, type Snapshot } from "./snapshot.js";
 
 /** `mesh.json`: learned from a Welcome. */
@@ -59,7 +59,7 @@ export function openStateFiles(folder: string): StateFiles {
       const refused = read.filter((each): each is Refused => "error" in each);
       return { good: read.filter((each): each is Snapshot => "records" in each), refused };
     },
-    saveSnapshot: (clusterId, bytes) => writeAtomicBytes(snapshotPath(clusterId), bytes),
+    saveSnapshot: (clusterId, bytes) => writeAtomic(snapshotPath(clusterId), bytes),
     deleteSnapshot: (clusterId) => rm(snapshotPath(clusterId), { force: true }),
   };
 }
