@@ -57,7 +57,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     const instance = `${options.instance}-${randomBytes(4).toString("hex")}`;
     return createPublisher(
       { config, instance },
-      { store, source, clock, log, metrics, kubeAgeMs: () => exported.kubeAgeMs() },
+      { store, source, clock, log, metrics, kubeAgeMs: () => exported.kubeAgeMs(), epoch: () => exported.epoch },
     );
   }
 

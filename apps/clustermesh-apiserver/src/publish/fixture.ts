@@ -58,7 +58,7 @@ export function runPublisher(
   const controller = new AbortController();
   const publisher = createPublisher(
     { instance: `instance-${Math.random()}`, allowOpenStore: true, ...settings },
-    { store, source, clock: systemClock, log: silentLogger, kubeAgeMs: () => 0 },
+    { store, source, clock: systemClock, log: silentLogger, kubeAgeMs: () => 0, epoch: () => "of-a-test" },
   );
   const over = publisher.run(controller.signal);
   return {

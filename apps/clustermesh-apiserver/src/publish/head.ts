@@ -16,7 +16,7 @@ export interface HeadContent {
 export function encodeHead({ options, beat }: PublisherState, content: HeadContent): Uint8Array {
   return Head.encode({
     clusterUid: options.claim.uid,
-    epoch: options.epoch,
+    epoch: options.epoch(),
     seq: content.seq,
     writer: options.instance,
     state: content.state,

@@ -116,7 +116,7 @@ export function createModelPublisher(
     claim: { name: "east", uid: "uid" },
     instance,
     config: Buffer.from("config"),
-    epoch: "",
+    epoch: () => "",
     newStoreId: () => Buffer.from(`${instance}-${++ids}`.padEnd(16)),
     kubeAgeMs: () => 0,
     random,

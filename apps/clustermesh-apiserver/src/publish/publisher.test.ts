@@ -62,6 +62,7 @@ test("a new cluster is loaded, turned live, followed; the sums are exact at ever
   source.change([anyRecord("nodes/n1", "node"), anyRecord("services/shop/cart", "service")]);
   await untilPublished(store, "east", source);
   assert.equal(running.publisher.status().state, "Live");
+  assert.equal((await readStanding(store, "east")).head?.epoch, "of-a-test");
   await running.stop();
   await seen.stop();
 

@@ -27,8 +27,6 @@ export interface PublisherSettings {
   readonly config: ClusterConfig;
   /** This process; a new one for every start. */
   readonly instance: string;
-  /** Of the identity allocator, for the head; "" when absent. */
-  readonly epoch?: string;
   /** Write although the store checks nobody (tests, a store of one's own). */
   readonly allowOpenStore?: boolean;
 }
@@ -41,6 +39,8 @@ export interface PublisherModules {
   readonly metrics?: Metrics;
   /** Age of the last contact with Kubernetes in milliseconds. */
   readonly kubeAgeMs: () => number;
+  /** Epoch of the own cluster, for the head: "" until Kubernetes was seen restored. */
+  readonly epoch: () => string;
 }
 
 export interface Publisher {
@@ -61,7 +61,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     claim: { name: config.name, uid: config.uid },
     instance,
     config: encodeClusterConfig(config),
-    epoch: settings.epoch ?? "",
+    epoch: modules.epoch,
     newStoreId: () => randomBytes(16),
     kubeAgeMs: modules.kubeAgeMs,
     ...(settings.allowOpenStore === undefined ? {} : { allowOpenStore: settings.allowOpenStore }),

@@ -14,7 +14,7 @@ export interface PublisherOptions {
   /** The bytes of the config record. */
   readonly config: Uint8Array;
   /** Of the identity allocator; "" = none yet. */
-  readonly epoch: string;
+  readonly epoch: () => string;
   /** A random store id, 16 bytes, for a store that has none. */
   readonly newStoreId: () => Uint8Array;
   /** Age of the last contact with Kubernetes, milliseconds. */
