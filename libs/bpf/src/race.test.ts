@@ -130,15 +130,18 @@ test("the same readers see a writer that breaks the rule", async (t) => {
   const ids = [backendId(1, 1), backendId(2, 1)];
   tables.segments[0]?.writeBody(0, TableLine.encode({ id: ids }));
   services.storeWord64(1, 0, TierWord.toWord({ line: 0, slots: 2, tries: 1, maglev: 0, cluster: 0 }));
-  const counts = await race(t, loaded, ["race_choose"], 1, async () => {
+  async function breakTheRule(): Promise<void> {
     for (let i = 0; i < 2000; i++) {
       const id = ids[i & 1] ?? 0;
       backends.writeBody(1, checkedBody(id), BackendRow.offsets.port); // while the other id is still there
       backends.storeWord32(1, BackendRow.offsets.id, id);
     }
     await setImmediate();
-  });
-  assert.ok(counts.mixed > 0, "no mixture was seen");
+  }
+  // On a busy machine the readers may run while the writer does not: they get more rounds until they met.
+  let mixed = 0;
+  for (let i = 0; i < 100 && mixed === 0; i++) mixed = (await race(t, loaded, ["race_choose"], 1, breakTheRule)).mixed;
+  assert.ok(mixed > 0, "no mixture was seen");
 });
 
 test("frontends come and go under readers: none of another key, none missed that is there", async (t) => {
@@ -147,12 +150,14 @@ test("frontends come and go under readers: none of another key, none missed that
   const rows = Array.from({ length: 1023 }, (_, i) => frontend("10.96.0.1", i + 1, 6, i + 2));
   await insertFrontends(frontends, rows.slice(0, 511));
   const churned = new Map(rows.slice(511));
-  const counts = await race(t, loaded, ["race_frontend"], 4, async () => {
+  async function churn(): Promise<void> {
     assert.equal((await frontends.insert(churned)).failed.size, 0);
     await setImmediate();
     assert.equal((await frontends.delete(new Set(churned.keys()))).failed.size, 0);
     await setImmediate();
-  });
+  }
+  let counts = await race(t, loaded, ["race_frontend"], 4, churn);
+  for (let i = 0; i < 100 && counts.churned === 0; i++) counts = await race(t, loaded, ["race_frontend"], 1, churn);
   assert.ok(counts.reads > 3 * READERS * RUNS, `${counts.reads} reads`);
   assert.ok(counts.churned > 0, "none of the churned frontends was ever seen");
   assert.equal(counts.mixed, 0);
