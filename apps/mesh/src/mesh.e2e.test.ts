@@ -45,8 +45,17 @@ async function status(...argv: string[]): Promise<StatusJson & { code: number }>
   return { ...(JSON.parse(ran.out) as StatusJson), code: ran.code };
 }
 
+/** Status once both clusters' apiservers have said who they are: nodes may be ready before. */
+async function statusOfBoth(): Promise<{ code: number; err: string }> {
+  for (let tries = 0; tries < 60; tries++) {
+    const ran = await mesh("status");
+    if (/"west" has no/.test(ran.err) && /"east" has no/.test(ran.err)) return ran;
+  }
+  throw new Error("One of the clusters has no MeshCluster");
+}
+
 test("before connect, status names the missing peers", async () => {
-  const ran = await mesh("status");
+  const ran = await statusOfBoth();
   assert.equal(ran.code, 1);
   assert.match(ran.err, /"west" has no MeshPeer "east"\n.*run: mesh connect west east/);
 });
