@@ -45,7 +45,14 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
     if (!signal.aborted) throw thrown;
   } finally {
     life.abort();
-    for (const close of closing) await close();
+    for (const close of closing) {
+      // One part that cannot close keeps none of the others open.
+      try {
+        await close();
+      } catch (error) {
+        log.warn("A part did not close cleanly", { error });
+      }
+    }
   }
 }
 
