@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
+  ADMIN_AUDIENCE,
   CUSTOM_RESOURCE_DEFINITIONS,
   ENDPOINT_SLICES,
   type KubeClient,
@@ -200,7 +201,7 @@ async function admin<T>(
 
 test("the admin API answers who may get MeshClusters, and refuses the others", async () => {
   await west.client.create(SERVICE_ACCOUNTS, { metadata: { namespace: "mesh-system", name: "mesh-cli" } });
-  const { token } = await requestToken(west.client, "mesh-system", "mesh-cli", 600);
+  const { token } = await requestToken(west.client, "mesh-system", "mesh-cli", 600, [ADMIN_AUDIENCE]);
   const status = (with_: string) =>
     admin<StatusResponse>(west, with_, (client, metadata, done) => client.status({}, metadata, done));
   await assert.rejects(status("nonsense"), { code: 16 });

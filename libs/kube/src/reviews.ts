@@ -16,6 +16,12 @@ export interface AccessQuestion {
   readonly namespace?: string;
 }
 
+/**
+ * Whom tokens for the admin API of clustermesh-apiserver are made for. Such a token opens no Kubernetes API, and a token for a
+ * Kubernetes API does not open the admin API: whoever receives one cannot use it elsewhere.
+ */
+export const ADMIN_AUDIENCE = "mesh.isthmus.io/admin";
+
 /** A token of a ServiceAccount, valid for `seconds` (the API may shorten it); `expires` in milliseconds since the epoch. */
 export async function requestToken(
   client: KubeClient,
@@ -36,21 +42,33 @@ export async function requestToken(
   return { token: answer.status.token, expires: Date.parse(answer.status.expirationTimestamp) };
 }
 
-/** Whom a token stands for; undefined when the API does not accept it. */
+/** Whom a token stands for; undefined when the API does not accept it, or it is for none of `audiences` (none: the API itself). */
 export async function reviewToken(
   client: KubeClient,
   token: string,
   signal?: AbortSignal,
+  audiences: readonly string[] = [],
 ): Promise<TokenIdentity | undefined> {
   const answer = await client.transport.json<{
-    status?: { authenticated?: boolean; user?: { username?: string; uid?: string; groups?: string[] } };
+    status?: {
+      authenticated?: boolean;
+      user?: { username?: string; uid?: string; groups?: string[] };
+      audiences?: string[];
+    };
   }>({
     method: "POST",
     path: "/apis/authentication.k8s.io/v1/tokenreviews",
-    body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } },
+    body: {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenReview",
+      spec: { token, ...(audiences.length === 0 ? {} : { audiences }) },
+    },
     signal,
   });
   const user = answer.status?.user;
+  // An API that does not know audiences says yes without naming one.
+  const meant = answer.status?.audiences ?? [];
+  if (audiences.length > 0 && !audiences.some((audience) => meant.includes(audience))) return undefined;
   if (answer.status?.authenticated !== true || user?.username === undefined) return undefined;
   return { username: user.username, uid: user.uid ?? "", groups: user.groups ?? [] };
 }

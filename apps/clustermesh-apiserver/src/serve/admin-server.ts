@@ -3,9 +3,10 @@ import { experimental, type handleUnaryCall, type ServerUnaryCall, type sendUnar
 import { MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { AdminService, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
-import type { AdminAuth } from "./admin-auth.js";
+import type { AdminAuth, AdminRight } from "./admin-auth.js";
+import { isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
-import { checkStore } from "./check-store.js";
+import { createStoreChecker, type StoreChecker } from "./check-store.js";
 import { createGrpcServer, listen, type RunningServer } from "./stream-server.js";
 import type { StreamSources } from "./stream-source.js";
 import type { TlsFiles } from "./tls-files.js";
@@ -24,25 +25,32 @@ export function startAdminServer(
 ): Promise<RunningServer> {
   const { auth, log, sources } = modules;
   const answer =
-    <Request, Response>(work: (request: Request) => Promise<Response>): handleUnaryCall<Request, Response> =>
+    <Request, Response>(
+      right: AdminRight,
+      work: (request: Request) => Promise<Response>,
+    ): handleUnaryCall<Request, Response> =>
     (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => {
       auth
-        .check(call.metadata)
+        .check(call.metadata, right)
         .then(() => work(call.request))
         .then(
           (response) => done(null, response),
           (thrown: unknown) => done(failure(thrown, call.getPath(), log)),
         );
     };
+  const stores = createStoreChecker();
   const server = createGrpcServer();
   server.addService(AdminService, {
-    status: answer(async (): Promise<StatusResponse> => modules.status()),
+    status: answer("read", async (): Promise<StatusResponse> => modules.status()),
     listServices: answer(
+      "read",
       async (request: Parameters<typeof listServices>[2]): Promise<ListServicesResponse> => ({
         frontends: await listServices(sources, options.clusterId, request),
       }),
     ),
-    checkStore: answer(async (request: Parameters<typeof checkStore>[0]) => ({ endpoints: await checkStore(request) })),
+    checkStore: answer("dial", async (request: Parameters<StoreChecker["check"]>[0]) => ({
+      endpoints: await stores.check(request),
+    })),
   });
   // The types name the two providers in the other order; the code takes identity first.
   return listen(
@@ -53,11 +61,10 @@ export function startAdminServer(
 }
 
 function failure(thrown: unknown, method: string, log: Logger): { code: status; details: string } {
-  const error = MeshError.from(thrown);
-  if (error.code === "ADMIN_AUTH") {
-    log.warn("Admin call refused", { method, reason: error.message });
-    return { code: (error.data as { status?: status }).status ?? status.PERMISSION_DENIED, details: error.message };
+  if (isAdminError(thrown)) {
+    log.warn("Admin call refused", { method, error: thrown });
+    return { code: thrown.data.status, details: thrown.message };
   }
   log.error("Admin call failed", { method, error: thrown });
-  return { code: status.INTERNAL, details: error.message };
+  return { code: status.INTERNAL, details: MeshError.from(thrown).message };
 }

@@ -5,7 +5,7 @@
  * status; the server's CA from the ConfigMap mesh-config. Every failure is an ADMIN error whose sentence says what to look at.
  */
 import { credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
-import { type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
+import { ADMIN_AUDIENCE, type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import {
   AdminClient,
@@ -39,9 +39,11 @@ export async function openAdmin(client: KubeClient, cluster: MeshCluster): Promi
       ca === undefined ? `"admin-ca" in ConfigMap ${MESH_NAMESPACE}/mesh-config` : "admin servers in its status";
     throw adminError(name, `MeshCluster "${name}" has no ${missing}; is clustermesh-apiserver running?`);
   }
-  const { token } = await requestToken(client, MESH_NAMESPACE, CLI_ACCOUNT, TOKEN_SECONDS).catch((cause: unknown) => {
-    throw adminError(name, `no token for ${MESH_NAMESPACE}/${CLI_ACCOUNT}: ${(cause as Error).message}`, cause);
-  });
+  const { token } = await requestToken(client, MESH_NAMESPACE, CLI_ACCOUNT, TOKEN_SECONDS, [ADMIN_AUDIENCE]).catch(
+    (cause: unknown) => {
+      throw adminError(name, `no token for ${MESH_NAMESPACE}/${CLI_ACCOUNT}: ${(cause as Error).message}`, cause);
+    },
+  );
   return createAdminApi({ name, addresses, ca, token });
 }
 

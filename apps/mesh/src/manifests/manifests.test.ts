@@ -131,7 +131,10 @@ test("each account may do what it needs and nothing near it", async () => {
     [api, "create", "secrets", "", "mesh-system", ""],
     [api, "watch", "configmaps", "", "mesh-system", "mesh-config"],
     [api, "create", "tokenreviews", "authentication.k8s.io", "", ""],
+    [api, "update", "configmaps", "", "mesh-system", "mesh-last-good"],
+    [api, "create", "configmaps", "", "mesh-system", ""],
     ["mesh-cli", "get", "meshclusters", "mesh.isthmus.io", "", ""],
+    ["mesh-cli", "check-store", "meshclusters", "mesh.isthmus.io", "", ""],
   ];
   const no: readonly Parameters<typeof allowed>[] = [
     [api, "get", "secrets", "", "mesh-system", "mesh-apiserver-tls"],
@@ -141,6 +144,7 @@ test("each account may do what it needs and nothing near it", async () => {
     [api, "update", "services", "", "shop", ""],
     [api, "get", "pods", "", "shop", ""],
     [api, "get", "configmaps", "", "kube-system", ""],
+    [api, "update", "configmaps", "", "mesh-system", "mesh-config"],
     [api, "create", "meshpeers", "mesh.isthmus.io", "", ""],
     [api, "delete", "meshclusters", "mesh.isthmus.io", "", ""],
     ["mesh-cli", "update", "meshclusters", "mesh.isthmus.io", "", ""],

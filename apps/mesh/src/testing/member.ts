@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { status as grpc, Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import {
+  ADMIN_AUDIENCE,
   CONFIG_MAPS,
   createKubeClient,
   createTransport,
@@ -144,7 +145,7 @@ async function serveAdmin(
 }
 
 async function mayAsk(client: KubeClient, token: string): Promise<boolean> {
-  const who = await reviewToken(client, token);
+  const who = await reviewToken(client, token, undefined, [ADMIN_AUDIENCE]);
   const question = { verb: "get", group: "mesh.isthmus.io", resource: "meshclusters" };
   return who !== undefined && isAllowed(client, who, question);
 }

@@ -1,0 +1,140 @@
+/** Who gets in, with a Kubernetes API that the test plays. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Metadata, status } from "@grpc/grpc-js";
+import { ADMIN_AUDIENCE, type KubeClient, KubeError, type KubeRequest, statusError } from "@isthmus/kube";
+import { type Clock, systemClock } from "@isthmus/model";
+import { createAdminAuth } from "./admin-auth.js";
+
+type Answer = (path: string, body: Body) => Promise<unknown> | unknown;
+interface Body {
+  readonly spec: {
+    readonly token?: string;
+    readonly audiences?: string[];
+    readonly resourceAttributes?: { verb: string };
+  };
+}
+
+function auth(answer: Answer) {
+  const calls: string[] = [];
+  const client = {
+    transport: {
+      json: async ({ path, body, signal }: KubeRequest) => {
+        calls.push(path.split("/").at(-1) ?? "");
+        const aborted = new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+        aborted.catch(() => undefined);
+        return Promise.race([answer(path, body as Body), aborted]);
+      },
+    },
+  } as unknown as KubeClient;
+  let now = 0;
+  const clock: Clock = { ...systemClock, now: () => now };
+  const made = createAdminAuth({ client, clock });
+  return { ...made, calls, sleep: (ms: number) => (now += ms) };
+}
+
+const bearer = (token: string): Metadata => {
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${token}`);
+  return metadata;
+};
+const yes = { status: { authenticated: true, user: { username: "u" }, audiences: [ADMIN_AUDIENCE] } };
+const good: Answer = (path) => (path.endsWith("tokenreviews") ? yes : { status: { allowed: true } });
+const rejectsWith = (call: Promise<void>, code: status, words: RegExp) =>
+  assert.rejects(call, (error: { data?: { status?: status }; message: string }) => {
+    assert.equal(error.data?.status, code, error.message);
+    assert.match(error.message, words);
+    return true;
+  });
+
+test("a yes is remembered for ten seconds, for its right alone; a no is asked again each time", async (t) => {
+  let allowed = false;
+  const a = auth((path) => (path.endsWith("tokenreviews") ? yes : { status: { allowed } }));
+  t.after(() => a.close());
+  await rejectsWith(a.check(bearer("t"), "read"), status.PERMISSION_DENIED, /"get" on meshclusters\.mesh\.isthmus\.io/);
+  allowed = true;
+  await a.check(bearer("t"), "read");
+  allowed = false;
+  await a.check(bearer("t"), "read");
+  await rejectsWith(a.check(bearer("t"), "dial"), status.PERMISSION_DENIED, /"check-store"/);
+  a.sleep(10_001);
+  await rejectsWith(a.check(bearer("t"), "read"), status.PERMISSION_DENIED, /lacks the right/);
+});
+
+test("the review asks for our audience, and an API that does not speak of audiences is no yes", async (t) => {
+  const asked: unknown[] = [];
+  const a = auth((path, body) => {
+    if (path.endsWith("tokenreviews")) asked.push(body.spec.audiences);
+    return path.endsWith("tokenreviews")
+      ? { status: { authenticated: true, user: { username: "u" } } }
+      : { status: { allowed: true } };
+  });
+  t.after(() => a.close());
+  await rejectsWith(a.check(bearer("t"), "read"), status.UNAUTHENTICATED, /audience "mesh\.isthmus\.io\/admin"/);
+  assert.deepEqual(asked, [[ADMIN_AUDIENCE]]);
+});
+
+test("with the Kubernetes API down or silent: UNAVAILABLE before the CLI gives up, no address told, good again by itself", async (t) => {
+  const down = new KubeError({ code: "KUBE_UNREACHABLE", server: "https://10.0.0.1" }, "Cannot POST at 10.0.0.1");
+  let answer: Answer = () => Promise.reject(down);
+  const a = auth((path, body) => answer(path, body));
+  t.after(() => a.close());
+  for (let i = 0; i < 8; i++) {
+    const call = a.check(bearer("t"), "read");
+    await rejectsWith(call, status.UNAVAILABLE, /^(?!.*10\.0\.0\.1).*does not answer, so the token cannot be reviewed/);
+  }
+  assert.ok(a.calls.length < 8, "the breaker is open");
+  answer = () => new Promise(() => undefined);
+  const started = performance.now();
+  const silent = auth((path, body) => answer(path, body));
+  t.after(() => silent.close());
+  await rejectsWith(silent.check(bearer("t"), "read"), status.UNAVAILABLE, /does not answer/);
+  assert.ok(performance.now() - started < 4500, "below the CLI's deadline");
+  answer = good;
+  const until = performance.now() + 10_000;
+  while (performance.now() < until) {
+    const open = await a.check(bearer("t"), "read").then(
+      () => false,
+      () => true,
+    );
+    if (!open) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail("still refused");
+});
+
+test("tokens that Kubernetes refuses do not open the breaker for others", async (t) => {
+  const a = auth((path, body) => {
+    if (body.spec.token?.startsWith("bad")) throw statusError("POST", path, 400, "bad token");
+    return good(path, body);
+  });
+  t.after(() => a.close());
+  for (let i = 0; i < 20; i++) await assert.rejects(a.check(bearer(`bad${i}`), "read"));
+  await a.check(bearer("good"), "read");
+});
+
+test("what our own account lacks is named", async (t) => {
+  const a = auth((path) => Promise.reject(statusError("POST", path, 403, "")));
+  t.after(() => a.close());
+  await rejectsWith(a.check(bearer("t"), "read"), status.UNAVAILABLE, /needs "create" on tokenreviews/);
+});
+
+test("a flood of unknown tokens is a bounded number of reviews; one token many times is one", async (t) => {
+  let release: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const a = auth(async (path, body) => {
+    await gate;
+    return good(path, body);
+  });
+  t.after(() => a.close());
+  const same = Array.from({ length: 50 }, () => a.check(bearer("t"), "read"));
+  const flood = Array.from({ length: 500 }, (_, i) => a.check(bearer(`x${i}`), "read").catch((error) => error));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(a.calls.length, 32);
+  release();
+  await Promise.all(same);
+  const refused = (await Promise.all(flood)).filter((error) => error?.data?.status === status.RESOURCE_EXHAUSTED);
+  assert.equal(refused.length, 500 - 31);
+});
