@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { MAP_NAMES, openDatapath, removePins } from "./index.js";
 import { MapFlag, MapType } from "./kernel-constants.js";
 import { native } from "./native.js";
-import { startNode } from "./testing/node.js";
+import { startNode, type TestNode } from "./testing/node.js";
 import { frontend } from "./testing/writer.js";
 
 async function setUp(t: TestContext) {
@@ -90,9 +90,52 @@ test("a cgroup that was made anew gets its programs back", async (t) => {
   rmdirSync(node.options.cgroup);
   mkdirSync(node.options.cgroup);
   node.datapath.attach();
-  const link = native().openPin(join(node.options.bpffs, "link_sock_connect4"));
-  assert.notEqual(native().linkInfo(link).cgroupId, 0n);
-  link.close();
+  assert.deepEqual(attachedTo(node, [node.options.cgroup]), [basename(node.options.cgroup)]);
+});
+
+/** Which of these cgroups run the connect4 program, by the last part of their path. */
+function attachedTo(node: TestNode, cgroups: readonly string[]): string[] {
+  const ids = readdirSync(node.options.bpffs)
+    .filter((pin) => pin.split("@")[0] === "link_sock_connect4")
+    .map((pin) => {
+      const link = native().openPin(join(node.options.bpffs, pin));
+      const id = native().linkInfo(link).cgroupId;
+      link.close();
+      return id;
+    });
+  return cgroups.filter((path) => ids.includes(statSync(path, { bigint: true }).ino)).map((path) => basename(path));
+}
+
+test("programs are on each cgroup that is named and on no other, also for the next agent", async (t) => {
+  const node = await startNode("datapath");
+  const all = ["a", "b", "c"].map((name) => join(node.options.cgroup, name));
+  for (const path of all) mkdirSync(path);
+  const [a = "", b = "", c = ""] = all;
+  t.after(() => {
+    for (const path of all) rmdirSync(path);
+    return node.remove();
+  });
+  node.datapath.attach([a, b]);
+  assert.deepEqual(attachedTo(node, [...all, node.options.cgroup]), ["a", "b"]);
+  node.datapath.attach();
+  assert.deepEqual(attachedTo(node, all), ["a", "b"]);
+  const { bpffs, objectDir, config } = node.options;
+  node.datapath.close();
+  const maps = await openDatapath({ bpffs, objectDir, config });
+  assert.deepEqual(attachedTo(node, all), ["a", "b"]);
+  maps.attach([]);
+  assert.deepEqual(attachedTo(node, all), ["a", "b"]);
+  maps.attach([b, c]);
+  assert.deepEqual(attachedTo(node, all), ["b", "c"]);
+  rmdirSync(b);
+  mkdirSync(b);
+  maps.attach();
+  assert.deepEqual(attachedTo(node, all), ["b", "c"]);
+  const connect4 = () => readdirSync(node.options.bpffs).filter((pin) => pin.startsWith("link_sock_connect4"));
+  assert.equal(connect4().length, 2);
+  maps.close();
+  await node.reopen();
+  assert.deepEqual(attachedTo(node, [...all, node.options.cgroup]), [basename(node.options.cgroup)]);
 });
 
 test("a folder outside of bpffs, and a directory that is no cgroup, are refused", async (t) => {

@@ -24,8 +24,8 @@ import { openTables } from "./tables.js";
 export interface DatapathOptions {
   /** Folder in bpffs for this node's pins; made when it is missing. */
   readonly bpffs: string;
-  /** cgroup2 directory that holds this node's pods and nothing else; made when it is missing. */
-  readonly cgroup: string;
+  /** cgroup2 directory that holds this node's pods and nothing else; made when it is missing. Absent: `attach` names it. */
+  readonly cgroup?: string;
   /** Folder with the built objects (`bpf/build`). */
   readonly objectDir: string;
   readonly config: { readonly clusterId: number };
@@ -39,8 +39,11 @@ export interface Datapath extends DatapathPort {
   readonly programs: ReadonlyMap<string, ProgramInfo>;
   /** Counters by name, summed over the CPUs. */
   metrics(): ReadonlyMap<string, number>;
-  /** Attaches again where a link is missing or its cgroup was made anew. */
-  attach(): void;
+  /**
+   * Attaches where a link is missing or its cgroup was made anew: to the cgroup of the options, or from now on to these,
+   * none of which may lie in another, and to no other. Without any nothing is changed. Throws as opening does.
+   */
+  attach(cgroups?: readonly string[]): void;
   /** Lets go of it; programs, maps and pins stay. */
   close(): void;
   /** Detaches the programs, removes the pins, and closes. */
@@ -68,7 +71,11 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   const { maps, programs } = loadOnPins(join(options.objectDir, "sock.bpf.o"), options.bpffs, sizes, config);
   const arrays = mapArrays(maps);
   const tables = await openTables(maps.tables);
-  const attach = () => attachAll(programs, options.bpffs, options.cgroup);
+  let attached: readonly string[] = options.cgroup === undefined ? [] : [options.cgroup];
+  function attach(cgroups = attached): void {
+    attached = cgroups;
+    attachAll(programs, options.bpffs, cgroups);
+  }
   attach();
 
   function close(): void {

@@ -7,7 +7,7 @@ import { type Sockets, startSockets } from "./sockets.js";
 import { createWriter, type Writer } from "./writer.js";
 
 export interface TestNode {
-  readonly options: DatapathOptions;
+  readonly options: DatapathOptions & { readonly cgroup: string };
   readonly datapath: Datapath;
   readonly write: Writer;
   /** In the node's cgroup. */
@@ -24,7 +24,7 @@ const SMALL = { frontends: 256, services: 256, backends: 1024, nodes: 64, udp: 1
 export async function startNode(name: string): Promise<TestNode> {
   const unique = uniqueName(name);
   const cgroup = makeCgroup(unique);
-  const options: DatapathOptions = {
+  const options = {
     bpffs: join("/sys/fs/bpf", unique),
     cgroup: cgroup.path,
     objectDir: OBJECTS,
