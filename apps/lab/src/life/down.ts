@@ -14,10 +14,10 @@ import { type CgroupHierarchy, hostHierarchies, readMounts } from "../host/mount
 import { identify } from "../host/process.js";
 import { run } from "../host/run.js";
 import { waitFor } from "../host/wait.js";
-import { PIN_ROOT } from "../mesh/mesh-processes.js";
 import { hasRootLink } from "../node/underlay.js";
 import { labError } from "../plan/errors.js";
 import { labPaths } from "../plan/paths.js";
+import { PIN_ROOT } from "../plan/pins.js";
 import { checkLabName } from "../plan/plan.js";
 import { labNames, readRecord, releaseIndexes } from "./claim.js";
 

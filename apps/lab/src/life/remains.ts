@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostHierarchies, readMounts } from "../host/mounts.js";
 import { identify } from "../host/process.js";
-import { PIN_ROOT } from "../mesh/mesh-processes.js";
 import { hasRootLink } from "../node/underlay.js";
 import { LABS_ROOT, labPaths } from "../plan/paths.js";
+import { PIN_ROOT } from "../plan/pins.js";
 import type { LabPlan } from "../plan/plan.js";
 
 /** One line per thing that is still there: processes, control groups, mounts, link, pins, files. Empty after `down`. */

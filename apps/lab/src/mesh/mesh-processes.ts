@@ -5,6 +5,7 @@ import { cgroupDirectories } from "../host/cgroups.js";
 import { CNI_BIN_DIR, CNI_CONF_DIR } from "../node/containerd-config.js";
 import { nodeId } from "../node/node-processes.js";
 import type { LabPaths } from "../plan/paths.js";
+import { pinDirectory } from "../plan/pins.js";
 import type { ClusterPlan, LabPlan, NodePlan } from "../plan/plan.js";
 import { cgroupOf, type LabContext, type MeshPrograms } from "../supervise/context.js";
 import type { ProcessSpec } from "../supervise/spec.js";
@@ -12,13 +13,6 @@ import { inNetwork } from "../supervise/wrap.js";
 
 export const AGENT_PORT = 7443;
 export const ADMIN_PORT = 7444;
-/** Where a lab's programs and maps are pinned. */
-export const PIN_ROOT = "/sys/fs/bpf/isthmus";
-
-export function pinDirectory(plan: LabPlan, node?: NodePlan): string {
-  return [PIN_ROOT, plan.name, node?.name].filter(Boolean).join("/");
-}
-
 /** Health ports differ: the control planes share one loopback. */
 export function apiServerHealth(cluster: ClusterPlan): string {
   return `127.0.0.1:${7500 + cluster.id}`;

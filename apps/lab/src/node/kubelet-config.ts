@@ -2,7 +2,7 @@
 import { flags } from "../cluster/control-plane.js";
 import type { ClusterPlan, NodePlan } from "../plan/plan.js";
 import { CONTAINERD_SOCKET } from "./containerd-config.js";
-import { NODE_BIN_DIR, NODE_CONFIG_DIR } from "./node-files.js";
+import { NODE_BIN_DIR, NODE_CONFIG_DIR } from "./node-folders.js";
 
 /** JSON, which is YAML. */
 export function kubeletConfig(cluster: ClusterPlan): string {

@@ -7,10 +7,6 @@ import type { ClusterPlan, NodePlan } from "../plan/plan.js";
 import { containerdConfig } from "./containerd-config.js";
 import { kubeletConfig } from "./kubelet-config.js";
 
-/** The lab's folders as a node sees them: bound there because its /var/lib is its own. */
-export const NODE_CONFIG_DIR = "/run/lab/config";
-export const NODE_BIN_DIR = "/run/lab/bin";
-
 export async function writeNodeFiles(cluster: ClusterPlan, node: NodePlan, paths: LabPaths): Promise<void> {
   const { config, varLib, varLog } = paths.node(node.name);
   const folders = [

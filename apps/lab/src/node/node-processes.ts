@@ -16,7 +16,7 @@ import type { ProcessSpec } from "../supervise/spec.js";
 import { inNode } from "../supervise/wrap.js";
 import { CONTAINERD_SOCKET } from "./containerd-config.js";
 import { kubeletCommand } from "./kubelet-config.js";
-import { NODE_CONFIG_DIR } from "./node-files.js";
+import { NODE_CONFIG_DIR } from "./node-folders.js";
 import { forgetNode } from "./reboot.js";
 import { proxyEnvironment } from "./registry-proxy.js";
 import { connectNode } from "./underlay.js";

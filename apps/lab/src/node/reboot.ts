@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { makeCgroup, pidsBelow, removeCgroup } from "../host/cgroups.js";
 import { waitFor } from "../host/wait.js";
-import { pinDirectory } from "../mesh/mesh-processes.js";
+import { pinDirectory } from "../plan/pins.js";
 import type { NodePlan } from "../plan/plan.js";
 import { cgroupOf, type LabContext } from "../supervise/context.js";
 
