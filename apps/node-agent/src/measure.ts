@@ -18,6 +18,10 @@ export interface FirstLoad {
   readonly wholeMs: number;
   /** Of which: from the merged table to all maps written. */
   readonly mapsMs: number;
+  /** CPU time of the whole process meanwhile: less moved by what else the machine does. */
+  readonly cpuMs: number;
+  /** The longest that the event loop did not turn. */
+  readonly blockMs: number;
 }
 
 export interface MeasuredNode {
@@ -62,12 +66,16 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
   feed(ToAgent.encode({ message: { $case: "sourceState", value } }).finish());
   const merged = timeMerge(state);
   for (const message of messages) feed(message);
+  const block = watchLoop();
+  const cpu = process.cpuUsage();
   const began = performance.now();
   await state.applier.idle();
   const wholeMs = performance.now() - began;
+  const { user, system } = process.cpuUsage(cpu);
+  const load = { adoptMs, wholeMs, mapsMs: wholeMs - merged.ms, cpuMs: (user + system) / 1000, blockMs: block() };
   return {
     state,
-    load: { adoptMs, wholeMs, mapsMs: wholeMs - merged.ms },
+    load,
     async apply(message) {
       const at = performance.now();
       feed(message);
@@ -75,6 +83,23 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
       return performance.now() - at;
     },
     stop: () => stop.abort(),
+  };
+}
+
+/** Looks at every turn of the event loop; the result ends it and gives the longest time between two, in milliseconds. */
+function watchLoop(): () => number {
+  let [last, longest, watching] = [performance.now(), 0, true];
+  const look = (): void => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (watching) setImmediate(look);
+  };
+  setImmediate(look);
+  return () => {
+    watching = false;
+    look();
+    return longest;
   };
 }
 

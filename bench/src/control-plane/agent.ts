@@ -18,6 +18,10 @@ export interface AgentFigures {
   readonly firstLoadMs: number;
   /** Of which: merged table to all maps written. */
   readonly mapsMs: number;
+  /** CPU time of the first load, garbage collection included. */
+  readonly firstLoadCpuMs: number;
+  /** The longest that the event loop did not turn in the first load. */
+  readonly firstLoadBlockMs: number;
   /** Message to map, one endpoint changed. */
   readonly changeMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly adoptFullMs: number;
@@ -66,6 +70,8 @@ export async function benchAgent(options: AgentBenchOptions): Promise<AgentFigur
       adoptMs: round(node.load.adoptMs),
       firstLoadMs: round(node.load.wholeMs),
       mapsMs: round(node.load.mapsMs),
+      firstLoadCpuMs: round(node.load.cpuMs),
+      firstLoadBlockMs: round(node.load.blockMs),
       changeMs: { p50: at(0.5), p99: at(0.99), max: at(1) },
       adoptFullMs: round(again.load.adoptMs),
     };
