@@ -30,6 +30,7 @@ export interface KubeService extends KubeObject {
     readonly internalTrafficPolicy?: string;
     readonly externalTrafficPolicy?: string;
   };
+  readonly status?: { readonly conditions?: readonly MeshCondition[] };
 }
 
 export interface KubeEndpointSlice extends KubeObject {

@@ -44,21 +44,21 @@ export function createCache<T>(project: (object: KubeObject) => T) {
     },
 
     /**
-     * A complete list: what it does not hold is gone. Versions may be lower than known ones after a restore: `restored`
-     * takes the list as it is.
+     * A complete list, taken as it is: what it does not hold is gone, and an object whose version is lower than the known one
+     * was set back, also by a restore that raised the revision of the whole.
      */
-    replace(list: ReadonlyMap<string, Item<T>>, restored: boolean): Step<T> {
+    replace(list: ReadonlyMap<string, Item<T>>): Step<T> {
       const step: Step<T> = { deletes: [], sets: [] };
       for (const known of [...items.values()]) {
-        if (list.has(known.key)) continue;
+        const now = list.get(known.key);
+        if (now?.uid === known.uid) continue;
         items.delete(known.key);
         step.deletes.push(known);
       }
       for (const item of list.values()) {
-        const known = items.get(item.key);
-        if (restored && known !== undefined && known.uid === item.uid && known.version > item.version)
-          items.delete(item.key);
-        put(item, step);
+        if (items.get(item.key)?.version === item.version) continue;
+        items.set(item.key, item);
+        step.sets.push(item);
       }
       return step;
     },

@@ -1,10 +1,14 @@
 /**
  * Follows one collection of the Kubernetes API and loses nothing.
  *
- *   list (stream or pages) ──► watch ──► watch … ──► 410, restored, reach(floor) ──► list
+ *   list (stream or pages) ──► watch ──► watch … ──► 410, doubt, reach(floor) ──► list
  *
  * In: a resource and a projection. Out: the first change is the whole collection, each later one what differs. Broken
  * connections, refusals and silence are waited out with jittered back-off; the collection known so far stays.
+ *
+ * Only a quorum list (pages without a version) judges, and only what was known before it was asked for (ADR 10): below what
+ * the API itself ever told us, Kubernetes was restored; below another's floor, that floor is beyond Kubernetes, and whether
+ * that means a restore is not ours to say. A list from the API's cache that is below what we saw is not taken at all.
  */
 import { type Clock, systemClock } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
@@ -13,9 +17,11 @@ import type { KubeObject } from "../objects.js";
 import { resourcePath } from "../resources.js";
 import type { Transport } from "../transport.js";
 import { coalesce, createCache, type Step } from "./cache.js";
+import { createGathering } from "./gather.js";
 import { type Listed, listPages } from "./list.js";
 import type { Change, Item, ListWatch, ListWatchOptions } from "./types.js";
-import { endsInitialEvents, type WatchEvent, watch } from "./watch.js";
+import { createWaiters, type Moment, type Outcome } from "./waiters.js";
+import { type WatchEvent, watch } from "./watch.js";
 
 export interface ListWatchModules<T> {
   readonly transport: Transport;
@@ -23,14 +29,8 @@ export interface ListWatchModules<T> {
   readonly clock?: Clock;
   /** Called in order; what it throws ends `run`. */
   readonly onChange: (change: Change<T>) => void;
-  /** Kubernetes was restored from a backup: the change that follows has an older position. */
+  /** Kubernetes was restored from a backup, proved: the change that follows has an older position. */
   readonly onRestored?: () => void;
-}
-
-interface Waiter {
-  /** Undefined: whatever a quorum read gives. */
-  readonly floor: bigint | undefined;
-  done(outcome: "reached" | "restored"): void;
 }
 
 export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWatchModules<T>): ListWatch<T> {
@@ -40,14 +40,20 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   const cache = createCache(options.project);
   const backoff = createBackoff({ minMs: 100, maxMs: 5000, ...options.retry });
   let streaming = options.read !== "pages";
+  const waiters = createWaiters();
   let position = 0n;
+  /** The newest version that the API ever told of this collection: lists, events, bookmarks. */
+  let newest = 0n;
+  /** A list from a cache lay below that: a quorum list must tell why. */
+  let doubted = false;
   let inSync = false;
   let lastContact: number | undefined;
   let problem: string | undefined;
   /** Where the next watch begins; undefined: list first. */
   let resume: bigint | undefined;
-  let waiters: Waiter[] = [];
   let attempt = new AbortController();
+  /** The attempt has its collection and only follows: who waits for a list may end it. */
+  let following = false;
 
   function toItem(object: KubeObject): Item<T> | undefined {
     try {
@@ -70,22 +76,23 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     modules.onChange({ deletes, sets, position, relist, observedMicros: clock.wallMicros() });
   }
 
-  /** A complete collection is here. Below what we had means restored, but only a quorum read proves it. */
-  function adopt(listed: Listed<T>): void {
-    const floor = highest([position, ...waiters.flatMap(({ floor: f }) => f ?? [])]);
-    const restored = listed.version < floor;
-    if (restored) {
-      log.warn("Kubernetes was restored from an older state", { path, version: listed.version, floor });
+  /** A whole collection. `quorum`: when its list was asked for. False: it proves nothing and is not taken. */
+  function adopt({ items, version }: Listed<T>, quorum: Moment | undefined): boolean {
+    const setBack = version < newest;
+    if (setBack && quorum === undefined) {
+      doubted = true;
+      return false;
+    }
+    if (setBack) {
+      log.warn("Kubernetes was restored from an older state", { path, version, seen: newest });
       modules.onRestored?.();
     }
-    const step = cache.replace(listed.items, restored);
-    position = restored || listed.version > position ? listed.version : position;
-    resume = listed.version;
+    doubted = false;
+    position = newest = resume = version;
     inSync = true;
-    emit(step, true);
-    const reached = waiters;
-    waiters = [];
-    for (const { floor: f, done } of reached) done(f !== undefined && f > position ? "restored" : "reached");
+    emit(cache.replace(items), true);
+    waiters.settle(position, quorum);
+    return true;
   }
 
   function follow(events: readonly WatchEvent[]): void {
@@ -93,6 +100,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     for (const event of events) {
       const version = BigInt(event.object.metadata.resourceVersion ?? "0");
       if (resume === undefined || version > resume) resume = version;
+      if (version > newest) newest = version;
       if (event.type === "BOOKMARK") continue;
       if (version > position) position = version;
       const item = toItem(event.object);
@@ -102,53 +110,53 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   }
 
   async function streamList(signal: AbortSignal): Promise<void> {
-    let collected: Map<string, Item<T>> | undefined = new Map();
+    const gathering = createGathering(toItem);
     for await (const events of watch(options, transport, undefined, signal)) {
       contact();
-      let rest = events;
-      if (collected !== undefined) {
-        const end = events.findIndex(endsInitialEvents);
-        for (const event of end === -1 ? events : events.slice(0, end)) {
-          const item = event.type === "BOOKMARK" ? undefined : toItem(event.object);
-          if (item !== undefined) collected.set(item.key, item);
-        }
-        if (end === -1) continue;
-        adopt({ items: collected, version: BigInt(events[end]?.object.metadata.resourceVersion ?? "0") });
-        collected = undefined;
-        rest = events.slice(end + 1);
+      if (following) {
+        follow(events);
+        continue;
       }
-      follow(rest);
+      const whole = gathering.take(events);
+      if (whole === undefined) continue;
+      // Whoever is not served by it needs a list that is.
+      if (!adopt(whole.listed, undefined) || waiters.size > 0) return;
+      following = true;
+      follow(whole.rest);
     }
   }
 
+  /** From the cache of the API when that is enough for those who wait, else by quorum. */
   async function pagedList(signal: AbortSignal): Promise<void> {
-    adopt(await listAtFloor(signal));
+    const floor = doubted ? undefined : waiters.floor();
+    const cached = floor === undefined ? undefined : await cachedList(floor, signal);
+    if (cached === undefined || !adopt(cached, undefined)) {
+      const asked = waiters.now();
+      adopt(await listPages(options, transport, toItem, undefined, signal), asked);
+    }
     contact();
   }
 
-  /** From the cache of the API when it has reached the floor, else by quorum. */
-  async function listAtFloor(signal: AbortSignal): Promise<Listed<T>> {
-    const floor = highest(waiters.flatMap(({ floor: f }) => f ?? []));
-    if (floor > 0n && waiters.every((waiter) => waiter.floor !== undefined)) {
-      try {
-        const listed = await listPages(options, transport, toItem, floor, signal);
-        if (listed.version >= floor) return listed;
-      } catch (thrown) {
-        if (!hasStatus(thrown, 504, 400, 410)) throw thrown;
-      }
+  async function cachedList(floor: bigint, signal: AbortSignal): Promise<Listed<T> | undefined> {
+    try {
+      const listed = await listPages(options, transport, toItem, floor, signal);
+      return listed.version >= floor ? listed : undefined;
+    } catch (thrown) {
+      if (!hasStatus(thrown, 504, 400, 410)) throw thrown;
+      return undefined;
     }
-    return listPages(options, transport, toItem, undefined, signal);
   }
 
   async function once(signal: AbortSignal): Promise<void> {
-    if (resume !== undefined && waiters.length === 0) {
+    if (resume !== undefined && waiters.size === 0 && !doubted) {
+      following = true;
       for await (const events of watch(options, transport, resume, signal)) {
         contact();
         follow(events);
       }
       return;
     }
-    if (!streaming || waiters.length > 0) return pagedList(signal);
+    if (!streaming || waiters.size > 0 || doubted) return pagedList(signal);
     try {
       await streamList(signal);
     } catch (thrown) {
@@ -157,11 +165,11 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     }
   }
 
-  function listAgain(floor: bigint | undefined): Promise<"reached" | "restored"> {
-    return new Promise((done) => {
-      waiters.push({ floor, done });
-      attempt.abort(new Error("list again"));
-    });
+  function listAgain(floor: bigint | undefined): Promise<Outcome> {
+    const outcome = waiters.wait(floor);
+    // A list that is on its way is not held up: many come, and each would begin it anew.
+    if (following) attempt.abort(new Error("list again"));
+    return outcome;
   }
 
   function failed(thrown: unknown): void {
@@ -195,12 +203,13 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
       signal.addEventListener("abort", stop);
       while (!signal.aborted) {
         attempt = new AbortController();
+        following = false;
         const started = clock.now();
         let wait = false;
         try {
           await once(attempt.signal);
           // A server that closes watches at once must not be asked in a tight loop.
-          wait = resume !== undefined && clock.now() - started < 100 && inSync && waiters.length === 0;
+          wait = resume !== undefined && clock.now() - started < 100 && inSync && waiters.size === 0;
         } catch (thrown) {
           if (signal.aborted) break;
           if (!attempt.signal.aborted) {
@@ -213,10 +222,4 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
       signal.removeEventListener("abort", stop);
     },
   };
-}
-
-function highest(versions: readonly bigint[]): bigint {
-  let max = 0n;
-  for (const version of versions) if (version > max) max = version;
-  return max;
 }

@@ -51,10 +51,10 @@ export interface ListWatch<T> {
   /** The last failure, cleared by the next success. */
   readonly problem: string | undefined;
   /**
-   * Gets to at least this version: lists again when below. "restored" when a quorum list is below it, too: Kubernetes was
-   * restored from a backup. Rejects only when aborted.
+   * Gets to at least this version: lists again when below. "beyond": a quorum list that was asked for after this call is below
+   * it. Rejects never; without an answer from Kubernetes it waits.
    */
-  reach(floor: bigint): Promise<"reached" | "restored">;
+  reach(floor: bigint): Promise<"reached" | "beyond">;
   /** Lists again by quorum. */
   refresh(): Promise<void>;
   /** Resolves when aborted. */

@@ -1,0 +1,34 @@
+/**
+ * The initial events of a streaming list, put together until the bookmark that ends them.
+ *
+ * They are the collection as the API's cache has it, then what the cache learns while it catches up: changes and deletions
+ * may be among them.
+ */
+import type { KubeObject } from "../objects.js";
+import type { Listed } from "./list.js";
+import type { Item } from "./types.js";
+import { endsInitialEvents, type WatchEvent } from "./watch.js";
+
+export interface Gathering<T> {
+  /** Undefined until the end is there; then the collection, and the events that came after it. */
+  take(events: readonly WatchEvent[]): { readonly listed: Listed<T>; readonly rest: readonly WatchEvent[] } | undefined;
+}
+
+export function createGathering<T>(toItem: (object: KubeObject) => Item<T> | undefined): Gathering<T> {
+  const items = new Map<string, Item<T>>();
+  return {
+    take(events) {
+      const end = events.findIndex(endsInitialEvents);
+      for (const { type, object } of end === -1 ? events : events.slice(0, end)) {
+        const item = type === "BOOKMARK" ? undefined : toItem(object);
+        if (item === undefined) continue;
+        if (type === "DELETED") items.delete(item.key);
+        else items.set(item.key, item);
+      }
+      const last = events[end];
+      if (last === undefined) return undefined;
+      const version = BigInt(last.object.metadata.resourceVersion ?? "0");
+      return { listed: { items, version }, rest: events.slice(end + 1) };
+    },
+  };
+}

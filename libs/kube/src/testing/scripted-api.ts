@@ -1,0 +1,75 @@
+/**
+ * An API that answers when and what a test says: for what a real server does only in a rare moment.
+ *
+ * Every request waits in `lists` or `streams` until the test answers it; an aborted one is given up at once.
+ */
+import type { IncomingMessage } from "node:http";
+import { PassThrough } from "node:stream";
+import type { KubeObject } from "../objects.js";
+import type { KubeRequest, Transport } from "../transport.js";
+
+export interface AskedList {
+  readonly query: Readonly<Record<string, string>>;
+  answer(version: number, items: readonly KubeObject[], next?: string): void;
+  fail(thrown: Error): void;
+}
+
+export interface AskedStream {
+  readonly query: Readonly<Record<string, string>>;
+  send(...events: readonly { readonly type: string; readonly object: unknown }[]): void;
+  end(): void;
+}
+
+export interface ScriptedApi {
+  readonly transport: Transport;
+  /** Requests not yet answered, the oldest first. */
+  readonly lists: AskedList[];
+  /** Streams open now. */
+  readonly streams: AskedStream[];
+}
+
+export function createScriptedApi(): ScriptedApi {
+  const lists: AskedList[] = [];
+  const streams: AskedStream[] = [];
+
+  function json<T>({ query = {}, signal }: KubeRequest): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const asked: AskedList = {
+        query,
+        answer(version, items, next) {
+          drop(lists, asked);
+          resolve({ items, metadata: { resourceVersion: `${version}`, ...(next && { continue: next }) } } as T);
+        },
+        fail(thrown) {
+          drop(lists, asked);
+          reject(thrown);
+        },
+      };
+      lists.push(asked);
+      signal?.addEventListener("abort", () => asked.fail(signal.reason as Error), { once: true });
+    });
+  }
+
+  async function stream({ query = {}, signal }: KubeRequest): Promise<IncomingMessage> {
+    const body = new PassThrough();
+    const asked: AskedStream = {
+      query,
+      send(...events) {
+        body.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+      },
+      end: () => body.end(),
+    };
+    streams.push(asked);
+    body.once("close", () => drop(streams, asked));
+    signal?.addEventListener("abort", () => body.destroy(signal.reason as Error), { once: true });
+    return body as unknown as IncomingMessage;
+  }
+
+  const transport: Transport = { server: "https://scripted", json, stream, close: () => undefined };
+  return { transport, lists, streams };
+}
+
+function drop<T>(from: T[], one: T): void {
+  const at = from.indexOf(one);
+  if (at >= 0) from.splice(at, 1);
+}
