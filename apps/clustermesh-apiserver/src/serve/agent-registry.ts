@@ -37,6 +37,8 @@ interface Row {
 }
 
 const FORGET_MS = 600_000;
+/** Of one node: an agent has about twenty. */
+const MAX_MAPS = 256;
 
 export function createAgentRegistry(clock: Clock): AgentRegistry {
   const rows = new Map<string, Row>();
@@ -83,7 +85,7 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
     },
     acked(node, ack) {
       const known = row(node);
-      if (ack.maps.length > 0) known.maps = ack.maps;
+      if (ack.maps.length > 0) known.maps = ack.maps.slice(0, MAX_MAPS);
       const ours = ack.applied.filter(({ clusterId }) => clusterId <= MAX_CLUSTER_ID);
       return ours.map(({ clusterId, position, observedUs, appliedUs }) => {
         const of = source(known, clusterId);

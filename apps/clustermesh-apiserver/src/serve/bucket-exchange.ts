@@ -1,8 +1,9 @@
 /**
  * What differs between a client's records of one kind and ours, as whole buckets.
  *
- * In: the client's 256 sums. Out: one message per bucket that differs; the last one says so. With no difference, one
- * bucket goes all the same, so that the exchange ends.
+ * In: the client's 256 sums. Out: one message per bucket that differs, encoded when it is asked for, so that a client that does
+ * not read costs references and no bytes; the last one says so. With no difference, one bucket goes all the same, so that
+ * the exchange ends.
  */
 import type { Buckets, Kind, Position } from "@isthmus/proto";
 import { bucketOf, type HashedRecord, type SourceIndex, sameBytes } from "@isthmus/records";
@@ -14,7 +15,12 @@ export interface Held {
   readonly sums: readonly Uint8Array[];
 }
 
-export function bucketMessages(held: Held, asked: Buckets, position: Position, personalKey: string): Buffer[] {
+export function* bucketMessages(
+  held: Held,
+  asked: Buckets,
+  position: Position,
+  personalKey: string,
+): Generator<Buffer, void, undefined> {
   const { kind, clusterId } = asked;
   const { index } = held;
   const differing = new Set<number>();
@@ -24,16 +30,10 @@ export function bucketMessages(held: Held, asked: Buckets, position: Position, p
   if (differing.size === 0) differing.add(0);
   const records = ourRecords(index, kind, differing, personalKey);
   const wanted = [...differing].sort((a, b) => a - b);
-  return wanted.map((bucket, i) =>
-    encodeBucket({
-      clusterId,
-      kind,
-      index: bucket,
-      records: (records.get(bucket) ?? []).map(wireRecord),
-      position,
-      last: i === wanted.length - 1,
-    }),
-  );
+  for (const [i, bucket] of wanted.entries()) {
+    const content = (records.get(bucket) ?? []).map(wireRecord);
+    yield encodeBucket({ clusterId, kind, index: bucket, records: content, position, last: i === wanted.length - 1 });
+  }
 }
 
 function ourSums({ index, sums }: Held, kind: Kind, personalKey: string): readonly Uint8Array[] {

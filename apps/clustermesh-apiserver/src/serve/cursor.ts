@@ -8,7 +8,7 @@
  * `next` gives one message at a time, so that a slow client costs a number, never a queue.
  */
 import type { Buckets, Kind, Position, SourcePosition } from "@isthmus/proto";
-import { type SourceIndex, sameBytes } from "@isthmus/records";
+import { KINDS, type SourceIndex, sameBytes } from "@isthmus/records";
 import { bucketMessages } from "./bucket-exchange.js";
 import { encodeMark } from "./messages.js";
 import type { Snapshot, SourceEncoder } from "./source-encoder.js";
@@ -51,11 +51,9 @@ export interface Cursor {
   caughtUp(): void;
   /** A Mark with the next chance. */
   mark(): void;
-  /** Answers with the buckets that differ. */
+  /** Answers with the buckets that differ: the latest question about each kind. A kind that we do not know is none of ours. */
   buckets(asked: Buckets): void;
 }
-
-const MAX_EXCHANGES = 16;
 
 export function createCursor(options: CursorOptions, { index, encoder, mayBegin, proved }: CursorModules): Cursor {
   const { clusterId, personalKey } = options;
@@ -64,7 +62,7 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
   let forgotten: Position | undefined;
   let mustMark = false;
   const asked = new Map<Kind, Buckets>();
-  let exchange: Buffer[] = [];
+  let exchange: Iterator<Buffer, void> | undefined;
 
   /** Waiting -> Behind | Snapshot | Live */
   function begin(): "refused" | undefined {
@@ -114,8 +112,9 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
   }
 
   function live({ seq, position }: CursorPhase & { is: "Live" }): Message | "refused" | undefined {
-    const waiting = exchange.shift();
-    if (waiting !== undefined) return { bytes: waiting };
+    const waiting = exchange?.next();
+    if (waiting?.done === false) return { bytes: waiting.value };
+    exchange = undefined;
     if (seq !== index.seq) return delta(seq, position);
     if (!proved()) return undefined;
     const [first] = asked.values();
@@ -166,7 +165,7 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
       mustMark = true;
     },
     buckets(request) {
-      if (asked.size < MAX_EXCHANGES) asked.set(request.kind, request);
+      if (KINDS.includes(request.kind as (typeof KINDS)[number])) asked.set(request.kind, request);
     },
   };
 }

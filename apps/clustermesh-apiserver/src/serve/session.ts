@@ -26,6 +26,8 @@ export interface SessionModules {
   readonly stateOf: (source: StreamSource) => Buffer;
   readonly gate: SnapshotGate;
   readonly leave: (leaving: Leaving) => void;
+  /** Something threw that nobody was waiting for. */
+  readonly fail: (thrown: unknown) => void;
   readonly onSent: (source: StreamSource, message: { readonly observedMicros?: number; readonly to?: unknown }) => void;
   readonly onBehind: (source: StreamSource) => void;
   readonly signal: AbortSignal;
@@ -86,16 +88,17 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     slot.behind = true;
     control.push(stateOf(slot));
     modules.onBehind(slot.source);
-    slot.source.catchUp(phase.floor, modules.signal).then(
-      () => {
+    slot.source
+      .catchUp(phase.floor, modules.signal)
+      .then(() => {
         if (closed || slots.get(slot.source.clusterId) !== slot) return;
         slot.behind = false;
         slot.cursor.caughtUp();
         control.push(stateOf(slot));
         pump();
-      },
-      () => undefined,
-    );
+      })
+      // Withheld for good would be silent: the agent comes back and asks anew.
+      .catch((thrown: unknown) => modules.signal.aborted || modules.fail(thrown));
   }
 
   function pumpSlot(slot: Slot): boolean {

@@ -6,13 +6,12 @@
  */
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import { LATENCY_BUCKETS_SECONDS } from "@isthmus/observe";
-import type { Ack, Hello, Position, SourceStatus } from "@isthmus/proto";
+import type { Ack, Buckets, Hello, Position } from "@isthmus/proto";
 import type { AgentRegistry } from "./agent-registry.js";
-import { encodeState } from "./messages.js";
 import { createSession, type Leaving, type Session } from "./session.js";
 import { createSnapshotGate } from "./snapshot-gate.js";
-import { createSourceEncoder, type SourceEncoder } from "./source-encoder.js";
+import { createSourceFeeds } from "./source-feeds.js";
+import { createStreamMetrics } from "./stream-metrics.js";
 import type { StreamSource, StreamSources } from "./stream-source.js";
 
 export interface StreamHubOptions {
@@ -34,51 +33,61 @@ export interface AgentStream {
   write(bytes: Buffer): boolean;
   /** Ends it with a GoAway. */
   goAway(leaving: Leaving): void;
+  /** Ends it with INTERNAL, and logs why. */
+  fail(thrown: unknown): void;
 }
 
 export interface AgentHandle {
   drained(): void;
   ack(ack: Ack): void;
+  buckets(asked: Buckets): void;
   readonly session: Session;
+  /** Our own mistake: ends the stream. */
+  fail(thrown: unknown): void;
   closed(): void;
 }
 
 export interface StreamHub {
   /** Undefined: no room, or leaving; a GoAway was sent. */
   open(hello: Hello, stream: AgentStream): AgentHandle | undefined;
+  /** Our own mistake at a stream that has no handle. */
+  fail(stream: AgentStream, thrown: unknown): void;
   /** Sends every agent away, spread over `spreadMs`. */
   drain(spreadMs: number): void;
   readonly size: number;
   close(): void;
 }
 
+type Handle = AgentHandle & { readonly stream: AgentStream };
+
 const STATE_EVERY_MS = 5000;
 const MARK_EVERY_MS = 15_000;
 
 export function createStreamHub(options: StreamHubOptions, modules: StreamHubModules): StreamHub {
-  const { sources, agents, clock, metrics } = modules;
+  const { sources, agents, clock } = modules;
   const gate = createSnapshotGate(options.maxSnapshots);
-  const encoders = new Map<StreamSource, SourceEncoder>();
-  const states = new Map<
-    StreamSource,
-    { readonly at: number; readonly status: SourceStatus; readonly bytes: Buffer }
-  >();
-  const stops = new Map<StreamSource, () => void>();
-  const handles = new Map<string, AgentHandle & { readonly stream: AgentStream }>();
+  const handles = new Map<string, Handle>();
   const lifetime = new AbortController();
   const woken = new Set<StreamSource>();
   let draining = false;
 
-  const propagation = metrics.histogram(
-    "mesh_propagation_seconds",
-    "How long news took from the apiserver of origin to a stage",
-    ["stage", "cluster"],
-    LATENCY_BUCKETS_SECONDS,
-  );
-  const behind = metrics.counter("mesh_stream_behind_total", "Sources withheld from agents that knew more", ["source"]);
-  const away = metrics.counter("mesh_stream_goaway_total", "Agents sent away", ["reason"]);
-  metrics.gauge("mesh_stream_agents", "Agents connected", [], (gauge) => gauge.set(handles.size));
-  metrics.gauge("mesh_stream_snapshots_running", "First syncs running", [], (gauge) => gauge.set(gate.running));
+  const { propagation, behind, away, errors } = createStreamMetrics(modules.metrics, {
+    agents: () => handles.size,
+    snapshots: () => gate.running,
+  });
+
+  /** What throws at one agent ends that agent's stream: it comes back, and the others never knew. */
+  function each(work: (session: Session) => void): void {
+    for (const handle of [...handles.values()]) attempt(handle, () => work(handle.session));
+  }
+
+  function attempt(handle: AgentHandle, work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      handle.fail(thrown);
+    }
+  }
 
   /** Once per turn of the event loop, at the sources that changed in it. */
   function wake(source: StreamSource): void {
@@ -87,44 +96,29 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     setImmediate(() => {
       const at = new Set(woken);
       woken.clear();
-      for (const { session } of [...handles.values()]) session.pump(at);
+      each((session) => session.pump(at));
     });
   }
 
   function pumpAll(): void {
-    for (const { session } of [...handles.values()]) session.pump();
+    each((session) => session.pump());
   }
 
-  function follow(source: StreamSource): void {
-    encoders.set(source, createSourceEncoder(source.clusterId, source.index));
-    const stopIndex = source.index.onChange(({ observedMicros }) => {
+  const feeds = createSourceFeeds({
+    clock,
+    onContent(source, observedMicros) {
       if (observedMicros > 0) observe("received", source, observedMicros);
       wake(source);
-    });
-    const stopState = source.onState(() => {
-      for (const { session } of handles.values()) session.tellState(source);
+    },
+    onState(source) {
+      each((session) => session.tellState(source));
       wake(source);
-    });
-    stops.set(source, () => {
-      stopIndex();
-      stopState();
-    });
-  }
+    },
+  });
 
   function observe(stage: string, source: StreamSource, observedMicros: number): void {
     const seconds = Math.max(0, (clock.wallMicros() - observedMicros) / 1e6);
     propagation.observe(seconds, { stage, cluster: source.cluster });
-  }
-
-  /** Encoded once per source and turn: ages are told in steps of a tenth of a second. */
-  function stateOf(source: StreamSource): Buffer {
-    const state = source.state();
-    const known = states.get(source);
-    if (known !== undefined && known.status === state.status && clock.now() - known.at < 100) return known.bytes;
-    const { clusterId, cluster } = source;
-    const bytes = encodeState({ clusterId, cluster, ...state });
-    states.set(source, { at: clock.now(), status: state.status, bytes });
-    return bytes;
   }
 
   function knownClusters(): ReadonlySet<number> {
@@ -132,76 +126,81 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   }
 
   const stopSources = sources.onChange(({ added, removed }) => {
-    if (added !== undefined) follow(added);
+    if (added !== undefined) feeds.follow(added);
     if (removed !== undefined) {
-      stops.get(removed)?.();
-      stops.delete(removed);
-      encoders.delete(removed);
-      states.delete(removed);
+      feeds.forget(removed);
       agents.removedSource(removed.clusterId);
     }
-    for (const { session } of handles.values()) {
+    each((session) => {
       if (added !== undefined) session.addSource(added);
       if (removed !== undefined) session.removeSource(removed);
       if (sources.complete) session.removeUnknown(knownClusters());
-    }
+    });
     pumpAll();
   });
-  for (const source of sources.all) follow(source);
+  for (const source of sources.all) feeds.follow(source);
 
   const stateTimer = setInterval(() => {
-    for (const { session } of handles.values()) for (const source of sources.all) session.tellState(source);
+    for (const source of sources.all) each((session) => session.tellState(source));
     pumpAll();
   }, STATE_EVERY_MS);
   const markTimer = setInterval(() => {
-    for (const encoder of encoders.values()) encoder.trim();
-    for (const { session } of handles.values()) session.mark();
+    feeds.trim();
+    each((session) => session.mark());
     pumpAll();
   }, MARK_EVERY_MS);
+
+  function fail(stream: AgentStream, thrown: unknown): void {
+    errors.add();
+    stream.fail(thrown);
+  }
 
   function sendAway(stream: AgentStream, leaving: Leaving): void {
     away.add({ reason: leaving.reason });
     stream.goAway(leaving);
   }
 
-  function encoderOf(source: StreamSource): SourceEncoder {
-    const encoder = encoders.get(source) ?? createSourceEncoder(source.clusterId, source.index);
-    encoders.set(source, encoder);
-    return encoder;
-  }
-
   return {
     open(hello, stream) {
-      if (draining || handles.size >= options.maxAgents) {
+      const { node } = hello;
+      const old = handles.get(node);
+      if (draining || (old === undefined && handles.size >= options.maxAgents)) {
         const reason = draining ? "shutting down" : "too many agents";
         sendAway(stream, { retryAfterMs: 200 + Math.random() * 1800, reason });
         return undefined;
       }
-      const { node } = hello;
-      const old = handles.get(node);
       if (old !== undefined) sendAway(old.stream, { retryAfterMs: 1000, reason: "replaced by a newer stream" });
       old?.closed();
       const session = createSession(hello, {
         write: (bytes) => stream.write(bytes),
-        encoderOf,
-        stateOf,
+        encoderOf: feeds.encoderOf,
+        stateOf: feeds.stateOf,
         gate,
         signal: lifetime.signal,
         leave(leaving) {
           session.close();
           sendAway(stream, leaving);
         },
+        fail: (thrown) => handle.fail(thrown),
         onBehind: (source) => behind.add({ source: source.cluster }),
         onSent(source, { observedMicros, to }) {
           if (to !== undefined) agents.sent(node, source.clusterId, to as Position);
           if (observedMicros !== undefined && observedMicros > 0) observe("sent", source, observedMicros);
         },
       });
-      const handle = {
+      const handle: Handle = {
         session,
         stream,
         drained: () => session.drained(),
-        ack(ack: Ack) {
+        buckets(asked) {
+          session.buckets(asked);
+          session.pump();
+        },
+        fail(thrown) {
+          handle.closed();
+          fail(stream, thrown);
+        },
+        ack(ack) {
           for (const { clusterId, seconds } of agents.acked(node, ack)) {
             const source = sources.all.find((each) => each.clusterId === clusterId);
             if (source !== undefined && seconds >= 0)
@@ -217,11 +216,14 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       };
       handles.set(node, handle);
       agents.connected(node, hello.version, hello.sources);
-      for (const source of sources.all) session.addSource(source);
-      if (sources.complete) session.removeUnknown(knownClusters());
-      session.pump();
+      attempt(handle, () => {
+        for (const source of sources.all) session.addSource(source);
+        if (sources.complete) session.removeUnknown(knownClusters());
+        session.pump();
+      });
       return handle;
     },
+    fail,
     drain(spreadMs) {
       draining = true;
       for (const { stream, session } of [...handles.values()]) {
@@ -236,7 +238,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       clearInterval(stateTimer);
       clearInterval(markTimer);
       stopSources();
-      for (const stop of stops.values()) stop();
+      feeds.close();
       lifetime.abort();
     },
   };

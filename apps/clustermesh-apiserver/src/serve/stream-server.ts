@@ -59,12 +59,14 @@ export async function startStreamServer(
   return listen(server, options.address, mutualTls(modules.tls));
 }
 
-/** Dead peers are noticed after 13 s. */
+/** Dead peers are noticed after 13 s. An agent has one stream, the CLI one call at a time. */
 export function createGrpcServer(): Server {
   return new Server({
     "grpc.keepalive_time_ms": 10_000,
     "grpc.keepalive_timeout_ms": 3000,
     "grpc.max_receive_message_length": 8 << 20,
+    "grpc.max_concurrent_streams": 16,
+    "grpc.max_connection_idle_ms": 60_000,
   });
 }
 
@@ -106,6 +108,10 @@ function serve(call: Call, options: StreamServerOptions, modules: StreamServerMo
   const late = setTimeout(() => refuse(status.DEADLINE_EXCEEDED, "No Hello within 10 s"), HELLO_MS);
   const stream: AgentStream = {
     write: (bytes) => call.write(bytes),
+    fail(error) {
+      log.error("Agent's stream ended by a mistake of ours", { node, error });
+      call.emit("error", { code: status.INTERNAL, details: "A mistake of clustermesh-apiserver: its log says which" });
+    },
     goAway({ retryAfterMs, reason }) {
       call.write(encodeGoAway({ retryAfterMs: Math.round(retryAfterMs), reason }));
       call.end();
@@ -123,18 +129,27 @@ function serve(call: Call, options: StreamServerOptions, modules: StreamServerMo
     const { instance, cluster, clusterId } = options;
     call.write(encodeWelcome({ instance, servers: [...modules.servers()], protocol: PROTOCOL, cluster, clusterId }));
     handle = hub.open(hello, stream);
-    if (handle !== undefined) log.info("Agent connected", { node, version: hello.version });
+    if (handle !== undefined) log.info("Agent connected", { node, version: hello.version.slice(0, 64) });
   }
 
-  call.on("data", ({ message }: ToServer) => {
-    if (message?.$case === "hello") return greet(message.value);
+  function take({ message }: ToServer): void {
+    if (message?.$case === "hello") greet(message.value);
     if (message?.$case === "ack") handle?.ack(message.value);
-    if (message?.$case === "buckets" && handle !== undefined) {
-      handle.session.buckets(message.value);
-      handle.session.pump();
+    if (message?.$case === "buckets") handle?.buckets(message.value);
+  }
+
+  /** What throws here would end the process, and with it every other agent's stream. */
+  function attempt(work: () => void): void {
+    try {
+      work();
+    } catch (thrown) {
+      if (handle === undefined) hub.fail(stream, thrown);
+      else handle.fail(thrown);
     }
-  });
-  call.on("drain", () => handle?.drained());
+  }
+
+  call.on("data", (message: ToServer) => attempt(() => take(message)));
+  call.on("drain", () => attempt(() => handle?.drained()));
   const closed = () => {
     clearTimeout(late);
     if (handle !== undefined) log.info("Agent disconnected", { node });
@@ -173,5 +188,6 @@ function refusal(
 /** The node that the client certificate names. */
 function nodeOf(call: Call): string | undefined {
   const name = call.getAuthContext().sslPeerCertificate?.subject?.CN;
-  return typeof name === "string" && name.startsWith(NODE_USER) ? name.slice(NODE_USER.length) : undefined;
+  if (typeof name !== "string" || !name.startsWith(NODE_USER) || name === NODE_USER) return undefined;
+  return name.slice(NODE_USER.length);
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createAuthority, issue, writeCertificate, writePair } from "@isthmus/pki";
+import { createAuthority, issue, type Usage, writeCertificate, writePair } from "@isthmus/pki";
 import type { AgentTls } from "./test-agent.js";
 
 export interface MeshTls {
@@ -12,6 +12,8 @@ export interface MeshTls {
   node(name: string): Promise<AgentTls>;
   /** Any common name. */
   client(cn: string): Promise<AgentTls>;
+  /** A certificate for servers alone. */
+  server(): Promise<AgentTls>;
   /** A new server certificate in the folder. */
   renew(): Promise<void>;
   remove(): void;
@@ -27,15 +29,17 @@ export async function createMeshTls(): Promise<MeshTls> {
   };
   await renew();
   await writeCertificate(join(folder, "ca.crt"), authority.certificate);
-  const client = async (cn: string) => {
-    const { certificate, key } = await issue(authority, { cn, usages: ["client"] });
+  const pair = async (cn: string, usage: Usage) => {
+    const { certificate, key } = await issue(authority, { cn, usages: [usage] });
     return { ca: authority.certificate, certificate, key };
   };
+  const client = (cn: string) => pair(cn, "client");
   return {
     folder,
     ca: authority.certificate,
     node: (name) => client(`system:mesh-node:${name}`),
     client,
+    server: () => pair("system:mesh-node:n1", "server"),
     renew,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

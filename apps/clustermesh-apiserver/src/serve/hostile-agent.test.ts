@@ -1,0 +1,192 @@
+/** Agents that do what they should not, and our own mistakes at one of them: the others are served all the same. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { connect } from "node:tls";
+import { status } from "@grpc/grpc-js";
+import { until } from "@isthmus/kube/testing";
+import { createLogger } from "@isthmus/observe";
+import { createAuthority, issue } from "@isthmus/pki";
+import { Kind, type ToServer } from "@isthmus/proto";
+import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
+import { type ServedStream, serveStream } from "../testing/serve-stream.js";
+import type { AgentTls, TestAgent } from "../testing/test-agent.js";
+
+let tls: MeshTls;
+before(async () => {
+  tls = await createMeshTls();
+});
+after(() => tls.remove());
+
+type Message = NonNullable<ToServer["message"]>;
+
+/** A change of the own cluster reaches the agent. */
+let changes = 0;
+async function isServed({ own }: ServedStream, agent: TestAgent): Promise<void> {
+  const value = `change ${++changes}`;
+  own.change({ "services/a/hot": value });
+  await until(value, () => Buffer.from(agent.value(0, "services/a/hot") ?? []).toString() === value, 5000);
+}
+
+const huge = 2n ** 64n - 1n;
+const position = (size: number) => ({ storeId: Buffer.alloc(size, 7), revision: huge, versions: [huge, 0n, huge] });
+const MESSAGES: readonly Message[] = [
+  { $case: "ack", value: { applied: [], views: [], policyRevision: huge, maps: [] } },
+  {
+    $case: "ack",
+    value: {
+      applied: [0, 1, 99, 4095, 2 ** 31].flatMap((clusterId) => [
+        { clusterId, position: undefined, observedUs: huge, appliedUs: 0n },
+        { clusterId, position: position(1), observedUs: 1n, appliedUs: huge },
+      ]),
+      views: [{ clusterId: 1, rank: 2 ** 31, evidence: "x".repeat(1000) }],
+      policyRevision: 0n,
+      maps: Array.from({ length: 5000 }, (_, i) => ({ map: `m${i}`, used: 1, capacity: 0 })),
+    },
+  },
+  ...[-1, 0, 99, 2 ** 31 - 1].map((kind): Message => ({ $case: "buckets", value: { clusterId: 0, kind, sums: [] } })),
+  { $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums: Array(5000).fill(Buffer.alloc(1)) } },
+  { $case: "buckets", value: { clusterId: 77, kind: Kind.KIND_SERVICE, sums: [] } },
+  {
+    $case: "report",
+    value: { up: true, namespace: "\0", pod: "../..", podUid: "", address: Buffer.alloc(3) },
+  },
+];
+
+test("messages out of bounds, before and after Hello: nobody else notices, nothing grows", async (t) => {
+  const served = await serveStream(t, tls);
+  const good = await served.agent("n1");
+  const bad = await served.agent("n2", {
+    sources: [
+      { clusterId: 0, floor: position(0), have: position(5000) },
+      { clusterId: 0, floor: undefined, have: position(16) },
+      { clusterId: 2 ** 31, floor: position(16), have: undefined },
+    ],
+  });
+  await until("both are connected", () => served.hub.size === 2);
+  for (const message of MESSAGES) bad.send(message);
+  bad.send({ $case: "buckets", value: { clusterId: 1, kind: Kind.KIND_SERVICE, sums: [] } });
+  await until("all were read", () => bad.bucketsSeen > 0 || bad.ended);
+  await isServed(served, good);
+  const report = served.agents.reports().find(({ node }) => node === "n2");
+  assert.ok((report?.maps.length ?? 0) <= 256, `${report?.maps.length} maps`);
+  const kinds = new Set([...served.own.index.records()].map(({ kind }) => kind));
+  assert.ok(kinds.size <= 4);
+});
+
+test("a kind that nobody knows is not answered, however often it changes", async (t) => {
+  const served = await serveStream(t, tls);
+  const one = await served.agent("n1");
+  await until("in sync", () => one.source(0).inSync);
+  for (let kind = 100; kind < 400; kind++) one.send({ $case: "buckets", value: { clusterId: 0, kind, sums: [] } });
+  one.send({ $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SLICE, sums: [] } });
+  await until("the one that is known", () => one.bucketsSeen > 0);
+  await isServed(served, one);
+  assert.equal(one.bucketsSeen, 256, "no sums are other sums: every bucket, once");
+});
+
+test("a message of 100 MB ends its stream, not the server", async (t) => {
+  const served = await serveStream(t, tls);
+  const good = await served.agent("n1");
+  const bad = await served.agent("n2");
+  await until("both are connected", () => served.hub.size === 2);
+  const before = process.memoryUsage().rss;
+  const sums = [Buffer.alloc(100 << 20)];
+  bad.send({ $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums } });
+  await until("refused", () => bad.error !== undefined);
+  assert.equal(bad.error?.code, status.RESOURCE_EXHAUSTED);
+  await until("forgotten", () => served.hub.size === 1);
+  await isServed(served, good);
+  // Client and server are one process here: the message itself and its encodings are the client's.
+  assert.ok(process.memoryUsage().rss - before < 700 << 20);
+});
+
+test("our own mistake at one agent ends its stream with INTERNAL, is counted and logged; the others go on", async (t) => {
+  const lines: string[] = [];
+  const log = createLogger({ app: "test", destination: { write: (line) => void lines.push(line) } });
+  const served = await serveStream(t, tls, { log });
+  const good = await served.agent("n1");
+  await until("in sync", () => good.source(0).inSync);
+  const { index } = served.east;
+  const since = index.since;
+  Object.assign(index, {
+    since: (have: Parameters<typeof since>[0]) => {
+      if (have.revision === 666n) throw new TypeError("a bug");
+      return since(have);
+    },
+  });
+  const floor = { storeId: Buffer.alloc(16, 2), revision: 666n, versions: [] };
+  const bad = await served.agent("n2", { sources: [{ clusterId: 1, floor, have: undefined }] });
+  await until("ended", () => bad.error !== undefined);
+  assert.equal(bad.error?.code, status.INTERNAL);
+  assert.doesNotMatch(bad.error?.details ?? "", /a bug/);
+  await until("forgotten", () => served.hub.size === 1);
+  await isServed(served, good);
+  assert.match(await served.metrics.text(), /mesh_stream_errors_total 1/);
+  assert.match(lines.join(""), /"level":"error".*"node":"n2".*a bug/);
+});
+
+test("a mistake that comes with a change, or later with an answer, ends the stream, not the process", async (t) => {
+  const served = await serveStream(t, tls);
+  const one = await served.agent("n1");
+  await until("in sync", () => one.source(0).inSync && one.source(1).inSync);
+  const { index } = served.east;
+  const throws = () => {
+    throw new TypeError("a bug");
+  };
+  const { after: afterSeq } = index;
+  Object.assign(index, { after: throws });
+  served.east.change({ "services/a/z": "1" });
+  await until("ended", () => one.error?.code === status.INTERNAL);
+  Object.assign(index, { after: afterSeq });
+
+  const floor = { storeId: Buffer.alloc(16, 2), revision: 10_000n, versions: [] };
+  const two = await served.agent("n2", { sources: [{ clusterId: 1, floor, have: undefined }] });
+  await until("asked", () => served.east.asked.length === 1);
+  Object.assign(index, { since: throws });
+  served.east.asked[0]?.resolve();
+  await until("ended, too", () => two.error?.code === status.INTERNAL);
+  await until("forgotten", () => served.hub.size === 0);
+});
+
+/** How a TLS connection with this certificate ends; undefined while it stays open. */
+async function handshake({ port }: ServedStream, pair: Partial<AgentTls>): Promise<string> {
+  const { certificate, key } = pair;
+  const proof = certificate === undefined || key === undefined ? {} : { cert: certificate, key };
+  const socket = connect({ host: "127.0.0.1", port, ca: tls.ca, ALPNProtocols: ["h2"], ...proof });
+  // The server looks at the certificate after the client believes to be connected: it takes a byte to know.
+  socket.once("secureConnect", () => socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"));
+  return new Promise((resolve) => {
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    socket.once("data", () => {
+      socket.destroy();
+      resolve("served");
+    });
+    socket.once("close", () => resolve("closed"));
+  });
+}
+
+test("no certificate of this cluster's CA for clients, no connection", async (t) => {
+  const served = await serveStream(t, tls);
+  const foreign = await issue(await createAuthority("mesh ca of test"), {
+    cn: "system:mesh-node:n1",
+    usages: ["client"],
+  });
+  assert.equal(await handshake(served, await tls.node("n1")), "served");
+  for (const pair of [{}, foreign, await tls.server()]) assert.notEqual(await handshake(served, pair), "served");
+});
+
+test("a node is served as the one that its certificate names", async (t) => {
+  const served = await serveStream(t, tls);
+  const refused = async (cn: string, node: string) => {
+    const agent = await served.agent(node, { tls: await tls.client(cn) });
+    await until("refused", () => agent.error !== undefined);
+    assert.equal(agent.error?.code, status.PERMISSION_DENIED);
+    assert.equal(agent.welcome, undefined);
+  };
+  await refused("n1", "n1");
+  await refused("system:mesh-node:n2", "n1");
+  await refused("system:mesh-node:", "");
+  await refused("system:node:n1", "n1");
+  assert.equal(served.hub.size, 0);
+  await isServed(served, await served.agent("n1"));
+});
