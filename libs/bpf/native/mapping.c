@@ -8,12 +8,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
-#include "native.h"
-
-struct mapping {
-  char *base;  // NULL = closed
-  size_t size;
-};
+#include "mapping.h"
 
 static const napi_type_tag MAPPING_TAG = {0x6d6573682d627066, 0x6d617070696e6721};
 
@@ -36,16 +31,21 @@ static struct mapping *unwrap(napi_env env, napi_value self) {
   return napi_unwrap(env, self, (void **)&mapping) == napi_ok ? mapping : NULL;
 }
 
+struct mapping *mapping_open(napi_env env, napi_value self) {
+  struct mapping *mapping = unwrap(env, self);
+  if (mapping && mapping->base) return mapping;
+  if (mapping) throw_errno(env, EBADF, "use a closed mapping", NULL);
+  else napi_failed(env);
+  return NULL;
+}
+
 // The mapping behind `this`, when it is open and [args[0], + length) lies in it.
 static struct mapping *span(napi_env env, napi_value self, napi_value at, size_t length, size_t align, size_t *offset) {
-  struct mapping *mapping = unwrap(env, self);
+  struct mapping *mapping = mapping_open(env, self);
   double number;
-  if (!mapping || napi_get_value_double(env, at, &number) != napi_ok) {
+  if (!mapping) return NULL;
+  if (napi_get_value_double(env, at, &number) != napi_ok) {
     napi_failed(env);
-    return NULL;
-  }
-  if (!mapping->base) {
-    throw_errno(env, EBADF, "use a closed mapping", NULL);
     return NULL;
   }
   if (!(number >= 0) || number + length > mapping->size || (size_t)number % align) {
@@ -116,11 +116,14 @@ static napi_value mapping_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// mapMapping(map) -> Mapping {stride, read, write, store32, store64, close}
+// mapMapping(map) -> Mapping {stride, read, write, store32, store64, writeEach, store32Each, store64Each, close}
 static napi_value mapping_make(napi_env env, napi_callback_info info) {
   static const napi_property_descriptor properties[] = {
       {.utf8name = "read", .method = mapping_read},       {.utf8name = "write", .method = mapping_write},
       {.utf8name = "store32", .method = mapping_store32}, {.utf8name = "store64", .method = mapping_store64},
+      {.utf8name = "writeEach", .method = mapping_write_each},
+      {.utf8name = "store32Each", .method = mapping_store32_each},
+      {.utf8name = "store64Each", .method = mapping_store64_each},
       {.utf8name = "close", .method = mapping_close},
   };
   napi_value args[1], object;
@@ -141,7 +144,7 @@ static napi_value mapping_make(napi_env env, napi_callback_info info) {
     munmap(base, bytes);
     return throw_errno(env, ENOMEM, "keep a mapping", NULL);
   }
-  *mapping = (struct mapping){.base = base, .size = bytes};
+  *mapping = (struct mapping){base, bytes, stride, map.value_size, map.max_entries};
   if (napi_create_object(env, &object) != napi_ok ||
       napi_wrap(env, object, mapping, finalize, NULL, NULL) != napi_ok) {
     release(mapping);

@@ -44,6 +44,9 @@ export function createMappedArray(name: string, map: Fd): MappedArray {
     writeBody: (index, bytes, offset = 0) => mapping.write(at(index, offset, bytes.length), bytes),
     storeWord32: (index, offset, value) => mapping.store32(at(index, offset, 4), value),
     storeWord64: (index, offset, value) => mapping.store64(at(index, offset, 8), value),
+    writeBodies: (indexes, bytes, offset = 0) => mapping.writeEach(indexes, bytes, offset),
+    storeWords32: (indexes, offsets, values) => mapping.store32Each(indexes, offsets, values),
+    storeWords64: (indexes, offsets, values) => mapping.store64Each(indexes, offsets, values),
     close: () => mapping.close(),
   };
 }

@@ -54,6 +54,12 @@ export interface Mapping {
   store32(offset: number, value: number): void;
   /** One release store. */
   store64(offset: number, value: bigint): void;
+  /** Plain stores: `bytes` in as many equal parts as there are entries, each at `offset` of its entry. */
+  writeEach(indexes: Uint32Array, bytes: Uint8Array, offset: number): void;
+  /** One release store each, in order, at `offsets[i]` of entry `indexes[i]`. */
+  store32Each(indexes: Uint32Array, offsets: Uint32Array, values: Uint32Array): void;
+  /** The same of 64 bits. */
+  store64Each(indexes: Uint32Array, offsets: Uint32Array, values: BigUint64Array): void;
   close(): void;
 }
 

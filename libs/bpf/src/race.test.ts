@@ -78,7 +78,12 @@ test("tier words, lines and backends change under readers and nothing is mixed",
   const line = (side: number) => side * 100;
   const word = (side: number, slots: number) =>
     TierWord.toWord({ line: line(side), slots, tries: 3, maglev: 0, cluster: 0 });
-  const flip = (side: number, slots = SIDE) => services.storeWord64(1, ServiceRow.offsets.tier, word(side, slots));
+  const flip = (side: number, slots = SIDE) =>
+    services.storeWords64(
+      Uint32Array.of(1),
+      Uint32Array.of(ServiceRow.offsets.tier),
+      BigUint64Array.of(word(side, slots)),
+    );
 
   /** While a grace period passes, the word of the living side keeps changing. */
   async function graceUnderFire(side: number): Promise<void> {
@@ -99,14 +104,14 @@ test("tier words, lines and backends change under readers and nothing is mixed",
   async function renew(side: number): Promise<void> {
     generations[side] = nextGeneration(generations[side] ?? 1);
     await graceUnderFire(1 - side);
-    for (const index of indexes(side)) backends.storeWord32(index, BackendRow.offsets.id, 0);
+    const rows = Uint32Array.from(indexes(side));
+    const idPlaces = new Uint32Array(SIDE).fill(BackendRow.offsets.id);
+    backends.storeWords32(rows, idPlaces, new Uint32Array(SIDE));
     await graceUnderFire(1 - side);
     const ids = indexes(side).map((index) => backendId(generations[side] ?? 1, index));
-    for (const [i, index] of indexes(side).entries()) {
-      backends.writeBody(index, checkedBody(ids[i] ?? 0), BackendRow.offsets.port);
-      backends.storeWord32(index, BackendRow.offsets.id, ids[i] ?? 0);
-      held.storeWord32(side * SIDE + i, 0, ids[i] ?? 0);
-    }
+    backends.writeBodies(rows, Buffer.concat(ids.map(checkedBody)), BackendRow.offsets.port);
+    backends.storeWords32(rows, idPlaces, Uint32Array.from(ids));
+    for (const [i, id] of ids.entries()) held.storeWord32(side * SIDE + i, 0, id);
     segment?.writeBody(line(side), TableLine.encode({ id: ids }));
   }
 

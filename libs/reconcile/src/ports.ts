@@ -43,6 +43,17 @@ export interface ArrayPort {
   storeWord32(index: number, offset: number, value: number): void;
   /** One aligned 64-bit release store. */
   storeWord64(index: number, offset: number, value: bigint): void;
+  /**
+   * `writeBody` of many entries: `bytes` in as many equal parts as there are indexes.
+   *
+   * This and the two below are many writes in one call: a process may die between any two of them. A place outside the
+   * map refuses the whole call.
+   */
+  writeBodies(indexes: Uint32Array, bytes: Uint8Array, offset?: number): void;
+  /** `storeWord32` many times, in order: at `offsets[i]` of entry `indexes[i]`. Who sees a word sees all before it. */
+  storeWords32(indexes: Uint32Array, offsets: Uint32Array, values: Uint32Array): void;
+  /** `storeWord64` many times, in order. */
+  storeWords64(indexes: Uint32Array, offsets: Uint32Array, values: BigUint64Array): void;
 }
 
 /** The lines of backend ids: at most 64 mapped arrays ("segments") of 65,536 lines of 64 bytes. */

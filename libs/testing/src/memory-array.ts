@@ -1,4 +1,8 @@
-/** A mapped BPF array in memory: plain bodies, and words that are stored at once. Host byte order is little endian. */
+/**
+ * A mapped BPF array in memory: plain bodies, and words that are stored at once. Host byte order is little endian.
+ *
+ * A call of many writes checks all places first; then each is a write of its own to the log, where a process can die.
+ */
 import { MeshError } from "@isthmus/model";
 import type { ArrayPort } from "@isthmus/reconcile";
 import type { Writer } from "./write-log.js";
@@ -31,6 +35,20 @@ export function createMemoryArray(shape: ArrayShape, memory: Uint8Array, writer:
     writer.end(event);
   }
 
+  function storeEach<T>(
+    places: readonly [indexes: Uint32Array, offsets: Uint32Array],
+    values: { readonly length: number; [i: number]: T },
+    size: 4 | 8,
+    set: (at: number, value: T) => void,
+  ): void {
+    const [indexes, offsets] = places;
+    if (indexes.length !== values.length || offsets.length !== values.length) throw wrongCount(shape.name);
+    const all = Array.from(indexes, (index, i) => locate(index, offsets[i] ?? 0, size, size));
+    all.forEach((at, i) => {
+      write("word", indexes[i] ?? 0, () => set(at, values[i] as T));
+    });
+  }
+
   return {
     ...shape,
     read(index, count = 1) {
@@ -49,5 +67,21 @@ export function createMemoryArray(shape: ArrayShape, memory: Uint8Array, writer:
       const at = locate(index, offset, 8, 8);
       write("word", index, () => view.setBigUint64(at, value, true));
     },
+    writeBodies(indexes, bytes, offset = 0) {
+      const size = indexes.length === 0 ? 0 : bytes.length / indexes.length;
+      if (!Number.isInteger(size) || (indexes.length === 0 && bytes.length > 0)) throw wrongCount(shape.name);
+      const all = Array.from(indexes, (index) => locate(index, offset, size, 1));
+      all.forEach((at, i) => {
+        write("body", indexes[i] ?? 0, () => memory.set(bytes.subarray(i * size, (i + 1) * size), at));
+      });
+    },
+    storeWords32: (indexes, offsets, values) =>
+      storeEach([indexes, offsets], values, 4, (at, value) => view.setUint32(at, value, true)),
+    storeWords64: (indexes, offsets, values) =>
+      storeEach([indexes, offsets], values, 8, (at, value) => view.setBigUint64(at, value, true)),
   };
+}
+
+function wrongCount(name: string): MeshError {
+  return new MeshError({ code: "MAP_IO", map: name }, `Cannot write ${name}: as many places as values are needed`);
 }

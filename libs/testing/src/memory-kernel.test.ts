@@ -73,3 +73,21 @@ test("a grace period that is held ends when it is released", async () => {
   await waiting;
   assert.equal(kernel.graces, 1);
 });
+
+test("a call of many writes is as many writes to die between, and all or none where a place is wrong", () => {
+  const kernel = createMemoryKernel();
+  const { services } = kernel.open();
+  const [indexes, offsets, values] = [Uint32Array.of(1, 2, 3), Uint32Array.of(0, 8, 16), BigUint64Array.of(7n, 8n, 9n)];
+  assert.throws(() => services.storeWords64(Uint32Array.of(1, 999, 3), offsets, values), { code: "MAP_IO" });
+  assert.throws(() => services.storeWords64(indexes, offsets, BigUint64Array.of(7n)), { code: "MAP_IO" });
+  assert.throws(() => services.writeBodies(indexes, new Uint8Array(4)), { code: "MAP_IO" });
+  assert.equal(kernel.log.count, 0);
+  kernel.log.killBefore(2);
+  assert.throws(() => services.storeWords64(indexes, offsets, values), Killed);
+  const after = kernel.open().services;
+  assert.deepEqual([after.read(1)[0], after.read(2)[8], after.read(3)[16]], [7, 8, 0]);
+  after.writeBodies(Uint32Array.of(4, 5), Uint8Array.of(1, 2, 3, 4), 6);
+  assert.deepEqual([...after.read(4, 2)].filter(Boolean), [1, 2, 3, 4]);
+  after.storeWords32(Uint32Array.of(6, 6), Uint32Array.of(4, 4), Uint32Array.of(1, 2));
+  assert.deepEqual([after.read(6)[4], kernel.log.count], [2, 6]);
+});
