@@ -12,7 +12,7 @@ import {
 } from "@isthmus/kube";
 import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
 import { formatAddress } from "@isthmus/model";
-import { NodeConfig, Service, ServiceConfig, Slice, SourceStatus } from "@isthmus/proto";
+import { NodeConfig, type Position, Service, ServiceConfig, Slice, SourceStatus } from "@isthmus/proto";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent, type TestAgent, type TestAgentOptions } from "./testing/test-agent.js";
@@ -173,22 +173,51 @@ describe("positions", () => {
     assert.equal(again.source(0).marks.bad, 0);
   });
 
-  test("a floor that Kubernetes cannot reach means a restore: a new store id, and everything is served", async (t) => {
+  const beyond = (position: Position | undefined, by: bigint) => {
+    assert.ok(position !== undefined);
+    return { ...position, versions: position.versions.map((version) => version + by) };
+  };
+  const connect = async (node: string, floor: Position) =>
+    connectAgent({
+      port: apiserver.port,
+      node,
+      tls: await tls.node(node),
+      sources: [{ clusterId: 0, floor, have: undefined }],
+    });
+
+  test("one node's floor beyond Kubernetes is refused once it was served; the others do not notice", async (t) => {
+    const other = await agentOf("n2");
     const before = await agentOf("n1");
     const { position } = before.source(0);
     before.close();
-    assert.ok(position !== undefined);
-    const floor = { ...position, versions: position.versions.map((version) => version + 1_000_000n) };
-    const agent = connectAgent({
-      port: apiserver.port,
-      node: "n1",
-      tls: await tls.node("n1"),
-      sources: [{ clusterId: 0, floor, have: undefined }],
+    const agent = await connect("n1", beyond(position, 1_000_000n));
+    t.after(() => {
+      agent.close();
+      other.close();
     });
+    await until("refused", async () => /mesh_own_floors_refused 1\b/.test((await apiserver.get("/metrics")).body));
+    assert.ok(agent.states.some(({ clusterId, behind }) => clusterId === 0 && behind));
+    await apply(ENDPOINT_SLICES, slice("cart-9", ["10.11.1.99"]));
+    await until("the others are served", () => backends(other, "slices/shop/cart/cart-9").length === 1);
+    assert.deepEqual(other.source(0).position?.storeId, position?.storeId, "the epoch stays");
+    assert.deepEqual(
+      agent.batches.filter(({ clusterId }) => clusterId === 0),
+      [],
+    );
+    await client.delete(ENDPOINT_SLICES, "cart-9", { namespace: "shop" });
+  });
+
+  test("after a restart, a floor beyond Kubernetes tells of a restore while we were away: a new epoch", async (t) => {
+    const before = await agentOf("n1");
+    const { position } = before.source(0);
+    before.close();
+    await apiserver.stop();
+    apiserver = await startApiserver(kube, tls);
+    const agent = await connect("n1", beyond(position, 1_000_000n));
     t.after(() => agent.close());
     await until("withheld", () => agent.states.some(({ behind }) => behind));
     await until("in sync", () => agent.source(0).inSync, 30_000);
-    assert.notDeepEqual(agent.source(0).position?.storeId, position.storeId);
+    assert.notDeepEqual(agent.source(0).position?.storeId, position?.storeId);
   });
 });
 

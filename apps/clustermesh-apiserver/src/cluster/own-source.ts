@@ -15,6 +15,7 @@ import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, ownPosition, sameBytes } from "@isthmus/records";
 import type { StreamSource } from "../serve/stream-source.js";
 import type { ExportSource } from "./export-source.js";
+import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 import type { LastGood } from "./last-good.js";
 import { createOwnRecords } from "./own-records.js";
 import { createOwnWatches } from "./own-watches.js";
@@ -44,6 +45,8 @@ export interface OwnSource {
   readonly stream: StreamSource;
   readonly exported: ExportSource;
   readonly inSync: boolean;
+  /** Floors of agents that Kubernetes does not reach and that were not believed, since the start. */
+  readonly refusedFloors: number;
   /** Sentence when Kubernetes cannot be followed; undefined when fine. */
   readonly problem: string | undefined;
   setServiceCidrs(cidrs: readonly Prefix[]): void;
@@ -52,6 +55,8 @@ export interface OwnSource {
 
 /** Beyond this age of the last contact the source is stale: agents keep everything and know it. */
 const STALE_MS = 15_000;
+/** A floor that was refused is looked for again: Kubernetes may get there. */
+const REFUSED_RETRY_MS = 30_000;
 
 export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceModules): OwnSource {
   const { client, clock, log } = modules;
@@ -63,6 +68,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
   let status = SourceStatus.SOURCE_STATUS_SYNCING;
   let restoring: Promise<void> | undefined;
 
+  const claims = createFloorClaims(clock);
   const pulse = createPulse({ client, clock, log, onUid: changedUid });
   const watches = createOwnWatches({
     transport: client.transport,
@@ -157,12 +163,23 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
     }
   }
 
-  async function catchUp(floor: Position, signal: AbortSignal): Promise<void> {
+  async function catchUp(floor: Position, signal: AbortSignal, node = ""): Promise<void> {
+    await clock.delay(claims.turn(node), signal);
     const have = index.announced;
     if (have !== undefined && !sameBytes(have.storeId, floor.storeId)) return confirm(signal);
-    await watches.reach(floor.versions);
-    // Not reached means restored: the new epoch is what is to be served.
-    await restoring;
+    for (;;) {
+      const beyond = await watches.reach(floor.versions);
+      await restoring;
+      // Restored by our own evidence meanwhile: the new epoch is what is to be served.
+      if (beyond.length === 0 || !sameBytes(index.announced?.storeId ?? floor.storeId, floor.storeId)) return;
+      if (claims.judge(node, beyond) === "restored") return restored();
+      log.warn("Floor refused: Kubernetes does not reach it, and its node's word does not prove a restore", {
+        node,
+        beyond,
+        limit: MAX_LOST_REVISIONS,
+      });
+      await clock.delay(REFUSED_RETRY_MS, signal);
+    }
   }
 
   const exported: ExportSource = {
@@ -189,9 +206,13 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
         return () => stateListeners.delete(listener);
       },
       catchUp,
+      served: claims.served,
     },
     get inSync() {
       return index.announced !== undefined;
+    },
+    get refusedFloors() {
+      return claims.refused;
     },
     get problem() {
       if (kubeAgeMs() > STALE_MS) return `No answer from the Kubernetes API for ${Math.round(kubeAgeMs() / 1000)} s`;

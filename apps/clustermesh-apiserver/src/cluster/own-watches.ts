@@ -15,6 +15,7 @@ import {
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION_TYPES } from "@isthmus/records";
+import type { Beyond } from "./floor-claims.js";
 import { nodeFacts } from "./node-facts.js";
 import type { OwnRecords } from "./own-records.js";
 import { serviceFacts } from "./service-facts.js";
@@ -35,8 +36,8 @@ export interface OwnWatches {
   versions(): readonly bigint[];
   /** Monotonic time of the oldest last contact among watches that fail now. */
   brokenSince(): number | undefined;
-  /** Every type gets to its version at least. */
-  reach(versions: readonly bigint[]): Promise<void>;
+  /** Every type gets to its version at least; returns those whose version lies beyond Kubernetes. */
+  reach(versions: readonly bigint[]): Promise<readonly Beyond[]>;
   /** Every type is listed again by quorum. */
   refresh(): Promise<void>;
   run(signal: AbortSignal): Promise<void>;
@@ -73,7 +74,11 @@ export function createOwnWatches(modules: OwnWatchesModules): OwnWatches {
       return broken.length === 0 ? undefined : Math.min(...broken.map(({ lastContact }) => lastContact ?? 0));
     },
     async reach(versions) {
-      await Promise.all(byIndex.map((watch, i) => watch?.reach(versions[i] ?? 0n)));
+      const outcomes = await Promise.all(byIndex.map((watch, i) => watch?.reach(versions[i] ?? 0n)));
+      return VERSION_TYPES.flatMap((type, i) => {
+        if (outcomes[i] !== "beyond") return [];
+        return { type, floor: versions[i] ?? 0n, have: byIndex[i]?.position ?? 0n };
+      });
     },
     async refresh() {
       await Promise.all(all.map((watch) => watch.refresh()));

@@ -66,6 +66,9 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   /** Holds a slot for first syncs. */
   let syncing = false;
   let closed = false;
+  /** What is looked for on this agent's behalf ends with it, or with the server. */
+  const life = new AbortController();
+  modules.signal.addEventListener("abort", () => life.abort(), { once: true, signal: life.signal });
 
   function mayBegin(): boolean {
     syncing = modules.gate.take(hello);
@@ -89,7 +92,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     control.push(stateOf(slot));
     modules.onBehind(slot.source);
     slot.source
-      .catchUp(phase.floor, modules.signal)
+      .catchUp(phase.floor, life.signal, hello.node)
       .then(() => {
         if (closed || slots.get(slot.source.clusterId) !== slot) return;
         slot.behind = false;
@@ -98,7 +101,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
         pump();
       })
       // Withheld for good would be silent: the agent comes back and asks anew.
-      .catch((thrown: unknown) => modules.signal.aborted || modules.fail(thrown));
+      .catch((thrown: unknown) => life.signal.aborted || modules.fail(thrown));
   }
 
   function pumpSlot(slot: Slot): boolean {
@@ -112,6 +115,8 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       write(message.bytes);
       if (message.to !== undefined || message.observedMicros !== undefined) modules.onSent(slot.source, message);
     }
+    const { is } = slot.cursor.phase;
+    if (is === "Snapshot" || is === "Live") slot.source.served?.(hello.node);
     withhold(slot);
     return !blocked && !closed;
   }
@@ -187,6 +192,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     },
     close() {
       closed = true;
+      life.abort();
       modules.gate.release(hello);
     },
   };

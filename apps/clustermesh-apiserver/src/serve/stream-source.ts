@@ -20,9 +20,11 @@ export interface StreamSource {
   /**
    * An agent's floor is above us, or of a store id that we do not know. Resolves when the source was read again such
    * that its position is at least the floor, or by quorum proved to be of another store id or restored. Rejects only when
-   * aborted.
+   * aborted. `node`: whose floor it is, by its certificate; one that is not believed stays withheld.
    */
-  catchUp(floor: Position, signal: AbortSignal): Promise<void>;
+  catchUp(floor: Position, signal: AbortSignal, node?: string): Promise<void>;
+  /** An agent was begun with: what it brings later, it has from servers of this source. */
+  served?(node: string): void;
 }
 
 export interface StreamSourceState {

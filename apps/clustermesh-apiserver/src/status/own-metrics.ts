@@ -7,6 +7,9 @@ export function watchOwnCluster(metrics: Metrics, own: OwnSource): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),
   );
+  metrics.gauge("mesh_own_floors_refused", "Floors of agents that were refused since the start", [], (gauge) =>
+    gauge.set(own.refusedFloors),
+  );
   metrics.gauge("mesh_own_records", "Records of the own cluster, by kind", ["kind"], (gauge) => {
     for (const kind of KINDS) gauge.set(own.stream.index.digest(kind).count, { kind: kindSegment(kind) });
   });

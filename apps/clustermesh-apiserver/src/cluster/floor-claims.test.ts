@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
+
+const beyond = (floor: bigint, have = 100n) => [{ type: "services", floor, have }];
+
+test("a node's word on the past counts once, as the first that it says", () => {
+  const claims = createFloorClaims({ now: () => 0 });
+  assert.equal(claims.judge("a", beyond(200n)), "restored");
+  assert.equal(claims.judge("a", beyond(300n)), "refused");
+  assert.equal(claims.judge("b", beyond(300n)), "restored", "every node has its own");
+  assert.equal(claims.refused, 1);
+});
+
+test("who was served brings what servers of this Kubernetes gave: no proof of a restore", () => {
+  const claims = createFloorClaims({ now: () => 0 });
+  claims.served("a");
+  assert.equal(claims.judge("a", beyond(200n)), "refused");
+});
+
+test("a floor further ahead than any backup is old is nobody's, not even the first", () => {
+  const claims = createFloorClaims({ now: () => 0 });
+  assert.equal(claims.judge("a", beyond(100n + MAX_LOST_REVISIONS + 1n)), "refused");
+  assert.equal(claims.judge("b", beyond(100n + MAX_LOST_REVISIONS)), "restored");
+});
+
+test("a node makes Kubernetes be listed at most every five seconds, however often it comes", () => {
+  let now = 0;
+  const claims = createFloorClaims({ now: () => now });
+  assert.deepEqual([claims.turn("a"), claims.turn("b")], [0, 0]);
+  now = 1000;
+  assert.deepEqual([claims.turn("a"), claims.turn("a")], [4000, 9000]);
+  now = 60_000;
+  assert.equal(claims.turn("a"), 0);
+});
