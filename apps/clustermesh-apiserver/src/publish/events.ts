@@ -65,3 +65,5 @@ export type PublisherEffect =
   | { readonly type: "watch"; readonly from: bigint }
   /** Come back in `ms` with `tick`; replaces an older wake. */
   | { readonly type: "wake"; readonly ms: number };
+
+export type EventOf<T extends PublisherEvent["type"]> = Extract<PublisherEvent, { type: T }>;

@@ -84,3 +84,12 @@ export interface PublisherState {
   /** Records that are too large for a store, by key: never published. */
   readonly tooLarge: Map<string, number>;
 }
+
+/** True while the watch of our prefix tells what stands in it. */
+export function isWriting({ phase }: PublisherState): boolean {
+  return phase.status === "Live" || phase.status === "Loading" || phase.status === "Resolving";
+}
+
+export function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

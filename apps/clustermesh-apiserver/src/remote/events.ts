@@ -57,6 +57,8 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
   | { readonly type: "tick" }
 );
 
+export type EventOf<T extends ReaderEvent["type"]> = Extract<ReaderEvent, { type: T }>;
+
 export type ReaderEffect =
   | { readonly type: "range" }
   | { readonly type: "watch"; readonly from: bigint }

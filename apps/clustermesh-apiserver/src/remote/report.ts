@@ -1,9 +1,9 @@
 /** What is said of a source: to agents on the stream, to `mesh status`. */
 import { type SourceReport, SourceStatus } from "@isthmus/proto";
 import { asBuffer, STORE_KINDS } from "@isthmus/records";
+import { isStale } from "./freshness.js";
 import { isLive } from "./received.js";
 import type { ReaderState } from "./state.js";
-import { isStale } from "./step.js";
 
 /** Stale keeps everything: nothing fails over on it by itself. */
 export function sourceStatus(state: ReaderState, now: number): SourceStatus {

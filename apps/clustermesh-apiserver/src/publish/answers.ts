@@ -1,0 +1,100 @@
+/**
+ * What became of a txn: committed, rejected, or nobody knows; and what the head says of the last.
+ *
+ *   Live ─► Resolving ─► Live | Standby | Connecting        TakingOver, Loading ─► Live | Connecting
+ */
+import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import type { EventOf, PublisherEffect, PublisherEvent } from "./events.js";
+import { flightOf, pump } from "./flights.js";
+import { readFence, readHead } from "./meta-keys.js";
+import { watchOther } from "./others.js";
+import { BEAT_MS, type Flight, isWriting, larger, type PublisherState } from "./state.js";
+import { connect, retry, stepDown, surprise } from "./transitions.js";
+import { compareAll, compareKey } from "./wanted.js";
+
+const CHANGED = "The store is not as this publisher left it: reading it again";
+
+export function onCommitted(state: PublisherState, event: EventOf<"committed">): PublisherEffect[] {
+  const flight = flightOf(state, event.id);
+  if (flight === undefined) return [];
+  state.failures = 0;
+  landed(state, flight, event.revision);
+  const { phase } = state;
+  if (phase.status === "Loading" && phase.last === undefined) phase.flights.delete(flight.id);
+  else return headLanded(state, event);
+  return pump(state, event.now, event.wallMicros);
+}
+
+/** Our head stands in the store: TakingOver -> Live or Connecting, Loading -> Live, Resolving -> Live. */
+function headLanded(state: PublisherState, { now, wallMicros }: PublisherEvent): PublisherEffect[] {
+  const { phase } = state;
+  state.headAt = now;
+  state.message = "";
+  state.storeId = state.stored.meta(STORE_KEY)?.value ?? state.storeId;
+  state.renewStoreId = false;
+  state.heldFence = true;
+  state.suspect = false;
+  if (phase.status === "TakingOver" && !phase.live) return connect(state);
+  const effects: PublisherEffect[] = [];
+  if (phase.status === "TakingOver") {
+    compareAll(state);
+    effects.push({ type: "watch", from: state.listedAt + 1n });
+  }
+  const beatAt = phase.status === "Live" ? phase.beatAt : now + BEAT_MS;
+  state.phase = { status: "Live", flight: undefined, beatAt };
+  return [...effects, { type: "wake", ms: Math.max(1, beatAt - now) }, ...pump(state, now, wallMicros)];
+}
+
+function landed(state: PublisherState, flight: Flight, revision: bigint): void {
+  state.stored.commit(flight.writes, revision);
+  state.revision = larger(state.revision, revision);
+  for (const { key } of flight.writes) compareKey(state, key, 0);
+}
+
+/** The comparison failed. Live -> Resolving: another instance, or our own txn whose answer had got lost. */
+export function onRejected(state: PublisherState, event: EventOf<"rejected">): PublisherEffect[] {
+  const flight = flightOf(state, event.id);
+  if (flight === undefined) return [];
+  if (state.phase.status !== "Live") return surprise(state, CHANGED);
+  state.phase = { status: "Resolving", flight };
+  return [{ type: "read-head" }];
+}
+
+export function onFailed(state: PublisherState, event: EventOf<"failed">): PublisherEffect[] {
+  const flight = flightOf(state, event.id);
+  if (flight === undefined) return [];
+  state.message = event.sentence;
+  const { phase } = state;
+  // What may still happen is fenced off by a new fence: list and take over again.
+  if (phase.status !== "Live") {
+    state.suspect ||= event.mayHaveHappened;
+    return surprise(state, event.sentence);
+  }
+  state.phase = { status: "Resolving", flight };
+  return [retry(state)];
+}
+
+/** After a rejection, a lost answer, or in Standby: who writes, and did ours happen? */
+export function onHeadRead(state: PublisherState, event: EventOf<"head-read">): PublisherEffect[] {
+  const [head, fence] = [readHead(event.head), readFence(event.fence)];
+  const { phase } = state;
+  if (phase.status === "Standby") return watchOther(state, head, event.now);
+  if (!isWriting(state)) return [];
+  if (head !== undefined && fence !== undefined && fence !== state.options.instance) {
+    return stepDown(state, fence, head.seq, event.now);
+  }
+  const flight = phase.status === "Resolving" ? phase.flight : undefined;
+  if (flight === undefined || head === undefined || event.head === undefined) {
+    return surprise(state, CHANGED);
+  }
+  if (head.writer === state.options.instance && head.seq === flight.seq) {
+    state.failures = 0;
+    landed(state, flight, event.head.modRevision);
+    return headLanded(state, event);
+  }
+  if (event.head.modRevision !== state.stored.meta(HEAD_KEY)?.modRevision) {
+    return surprise(state, CHANGED);
+  }
+  state.phase = { status: "Live", flight: undefined, beatAt: event.now };
+  return pump(state, event.now, event.wallMicros);
+}

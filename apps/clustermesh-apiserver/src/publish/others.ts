@@ -1,0 +1,56 @@
+/**
+ * What others do: another instance that writes for this cluster, and hands that alter what stands under our prefix.
+ */
+import { FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import type { Head } from "@isthmus/proto";
+import { sameBytes } from "@isthmus/records";
+import type { EventOf, PublisherEffect, Standing } from "./events.js";
+import { pump } from "./flights.js";
+import { readFence, readHead } from "./meta-keys.js";
+import { BEAT_MS, isWriting, larger, type PublisherState, SILENT_MS } from "./state.js";
+import { random, stepDown, surprise } from "./transitions.js";
+import { compareKey } from "./wanted.js";
+
+/** Standby -> Connecting once the writer's head has stood still for long. */
+export function watchOther(state: PublisherState, head: Head | undefined, now: number): PublisherEffect[] {
+  const { phase } = state;
+  if (phase.status !== "Standby") return [];
+  if (head === undefined) return surprise(state, "The store has no head: taking over");
+  if (head.seq !== phase.seq) return stepDown(state, head.writer, head.seq, now);
+  const jitter = 1 + 0.2 * random(state);
+  if (now - phase.since > SILENT_MS * jitter)
+    return surprise(state, `Instance "${phase.writer}" is silent: taking over`);
+  return [{ type: "wake", ms: BEAT_MS }];
+}
+
+export function onSeen(state: PublisherState, event: EventOf<"seen">): PublisherEffect[] {
+  if (!isWriting(state)) return [];
+  let fenced = false;
+  for (const each of event.events) {
+    state.revision = larger(state.revision, each.modRevision);
+    if (!state.stored.see(each, each.deleted)) continue;
+    const trouble = metaTrouble(state, each);
+    if (trouble === "fenced") fenced = true;
+    else if (trouble !== undefined) return surprise(state, trouble);
+    compareKey(state, each.key, 0);
+  }
+  if (fenced) return [{ type: "read-head" }];
+  return pump(state, event.now, event.wallMicros);
+}
+
+function metaTrouble(
+  state: PublisherState,
+  { key, value, modRevision, deleted }: Standing & { deleted: boolean },
+): string | undefined {
+  if (key === FENCE_KEY || key === HEAD_KEY) {
+    if (deleted) return `The store lost its ${key}: taking over again`;
+    const standing = { key, value, modRevision };
+    const writer = key === FENCE_KEY ? readFence(standing) : readHead(standing)?.writer;
+    if (writer === undefined) return `The store holds a ${key} that cannot be read: taking over again`;
+    if (writer !== state.options.instance) return "fenced";
+    return undefined;
+  }
+  if (key === STORE_KEY && (deleted || !sameBytes(value, state.storeId)))
+    return "The store's id changed: reading it again";
+  return undefined;
+}

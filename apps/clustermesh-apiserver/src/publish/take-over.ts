@@ -1,0 +1,75 @@
+/**
+ * The way to writing: from what stands in the store to a head of ours, and to its bulk.
+ *
+ *   Connecting ─► TakingOver | Loading | Standby | Refused
+ */
+import { CONFIG_KEY, FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import { Fence, HeadState } from "@isthmus/proto";
+import { sameSums } from "@isthmus/records";
+import type { EventOf, PublisherEffect, PublisherEvent, Write } from "./events.js";
+import { pump, withHead } from "./flights.js";
+import { compares, configDirty, headOf, readFence } from "./meta-keys.js";
+import { larger, type PublisherState } from "./state.js";
+import { createStored } from "./stored.js";
+import { refuse, stepDown } from "./transitions.js";
+import { compareAll } from "./wanted.js";
+
+export function onInspected(state: PublisherState, event: EventOf<"inspected">): PublisherEffect[] {
+  const { options } = state;
+  if (!event.authOn && options.allowOpenStore !== true) {
+    return refuse(state, "Cannot publish: the store does not check who writes; turn its authentication on");
+  }
+  if (event.claim === undefined) return [{ type: "claim" }];
+  const { name, uid } = event.claim;
+  if (name !== options.claim.name || uid !== options.claim.uid) {
+    const claimer = `cluster "${name}" with uid "${uid}"`;
+    return refuse(state, `Cannot publish with cluster id ${options.clusterId}: ${claimer} has claimed it`);
+  }
+  if (event.revision < state.revision) state.renewStoreId = true; // restored: the id it has is that of a later past
+  state.revision = event.revision;
+  state.stored = createStored(event.entries);
+  state.listedAt = event.revision;
+  const [fence, head] = [readFence(state.stored.meta(FENCE_KEY)), headOf(state)];
+  if (fence !== undefined && fence !== options.instance && state.heldFence) {
+    return stepDown(state, fence, head?.seq ?? 0n, event.now);
+  }
+  const syncing = head?.writer === options.instance && head.state === HeadState.HEAD_STATE_SYNCING;
+  if (fence === options.instance && syncing && !state.suspect) return startLoading(state, event);
+  return takeOver(state, event.wallMicros);
+}
+
+/** Connecting -> TakingOver: fence and head in one txn that compares both. */
+function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] {
+  const { stored, options } = state;
+  const old = headOf(state);
+  const whole = old?.state === HeadState.HEAD_STATE_LIVE && sameSums(old.sums, stored.sumsAfter([]));
+  const live = whole && stored.meta(STORE_KEY) !== undefined && !state.renewStoreId;
+  state.seq = larger(state.seq, old?.seq ?? 0n);
+  state.beat = larger(state.beat, old?.beat ?? 0n);
+  const writes: Write[] = [
+    { type: "put", key: FENCE_KEY, value: Fence.encode({ instance: options.instance }).finish() },
+  ];
+  if (stored.meta(STORE_KEY) === undefined || state.renewStoreId) {
+    writes.push({ type: "put", key: STORE_KEY, value: options.newStoreId() });
+  }
+  if (configDirty(state)) writes.push({ type: "put", key: CONFIG_KEY, value: options.config });
+  const flight = withHead(
+    state,
+    writes,
+    live ? HeadState.HEAD_STATE_LIVE : HeadState.HEAD_STATE_SYNCING,
+    0,
+    wallMicros,
+  );
+  state.phase = { status: "TakingOver", flight, live };
+  return [
+    { type: "txn", id: flight.id, compares: compares(state, FENCE_KEY, HEAD_KEY, STORE_KEY), writes: flight.writes },
+  ];
+}
+
+/** Connecting -> Loading: the store is ours alone and what stands in it is known. */
+function startLoading(state: PublisherState, { now, wallMicros }: PublisherEvent): PublisherEffect[] {
+  state.storeId = state.stored.meta(STORE_KEY)?.value ?? state.storeId;
+  state.phase = { status: "Loading", flights: new Map(), last: undefined };
+  compareAll(state);
+  return [{ type: "watch", from: state.listedAt + 1n }, ...pump(state, now, wallMicros)];
+}

@@ -1,0 +1,41 @@
+/** The publisher's transitions that need nothing but a sentence. */
+import type { PublisherEffect } from "./events.js";
+import { BEAT_MS, type PublisherState, REFUSED_RETRY_MS } from "./state.js";
+
+/** * -> Connecting */
+export function connect(state: PublisherState): PublisherEffect[] {
+  state.phase = { status: "Connecting" };
+  return [{ type: "inspect" }];
+}
+
+/** Live, Loading, … -> Connecting, after a moment: what we believed of the store is not so. */
+export function surprise(state: PublisherState, sentence: string): PublisherEffect[] {
+  state.message = sentence;
+  state.phase = { status: "Connecting" };
+  return [retry(state)];
+}
+
+/** * -> Refused: an operator must act; it is looked at again by itself. */
+export function refuse(state: PublisherState, sentence: string): PublisherEffect[] {
+  state.message = sentence;
+  state.phase = { status: "Refused" };
+  return [{ type: "wake", ms: REFUSED_RETRY_MS }];
+}
+
+/** Live, … -> Standby: another instance has put its fence. */
+export function stepDown(state: PublisherState, writer: string, seq: bigint, now: number): PublisherEffect[] {
+  state.message = `Instance "${writer}" publishes for this cluster`;
+  state.heldFence = false;
+  state.phase = { status: "Standby", writer, seq, since: now };
+  return [{ type: "wake", ms: BEAT_MS }];
+}
+
+/** Doubles from 100 ms to 2 s, jittered. */
+export function retry(state: PublisherState): PublisherEffect {
+  const full = Math.min(2_000, 100 * 2 ** Math.min(state.failures++, 10));
+  return { type: "wake", ms: Math.round(full * (0.5 + random(state) / 2)) };
+}
+
+export function random(state: PublisherState): number {
+  return (state.options.random ?? Math.random)();
+}

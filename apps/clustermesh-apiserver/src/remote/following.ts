@@ -1,0 +1,104 @@
+/**
+ * The watch: streams whose store is checked, complete revisions, each compared where it touches the head.
+ *
+ *   Following ─► Ranging        another store, set back, sums that differ, a watch that stands still
+ */
+import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import { type HashedRecord, sameBytes } from "@isthmus/records";
+import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
+import { emit } from "./hand-on.js";
+import { bar, range, refusePeer } from "./ranging.js";
+import { applyRecord, compareSums, decodeHead, type Gone, prove, takeHead } from "./received.js";
+import type { ReaderState } from "./state.js";
+
+export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {
+  if (state.phase.status !== "Following") return [];
+  state.connected = true;
+  state.phase.open = open;
+  return [{ type: "check-store", open }];
+}
+
+/** The stream is trusted once its store is known to be ours: a wiped one may be at any revision. */
+export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked">): ReaderEffect[] {
+  const { phase } = state;
+  if (phase.status !== "Following" || !isFollowing(state, event.open)) return [];
+  if (!sameStore(state.storeId, event.storeId) || event.revision < state.revision) {
+    state.message = "The store was wiped or restored: reading it again";
+    return range(state);
+  }
+  phase.checked = event.open;
+  state.message = "";
+  state.failures = 0;
+  const { held, heldRevision } = phase;
+  phase.held = [];
+  return held.length === 0 ? [] : apply(state, held, heldRevision, event);
+}
+
+export function onSeen(state: ReaderState, event: EventOf<"seen">): ReaderEffect[] {
+  const { phase } = state;
+  if (phase.status !== "Following") return [];
+  if (phase.checked === phase.open) return apply(state, event.events, event.revision, event);
+  phase.held.push(...event.events);
+  phase.heldRevision = event.revision;
+  return [];
+}
+
+/** Complete revisions, each compared where it touches the head. */
+function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at: ReaderEvent): ReaderEffect[] {
+  // First what forbids to take any of it: nothing may be received and not handed on.
+  if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state);
+  if (state.storeId === undefined) return []; // a position needs a store: onTick looks again
+  for (const { key, value, deleted } of events) {
+    const refusal = key === HEAD_KEY && !deleted ? refusePeer(state, undefined, decodeHead(value)) : undefined;
+    if (refusal !== undefined) return bar(state, refusal);
+  }
+  const upserts = new Map<string, HashedRecord>();
+  const deletes = new Map<string, Gone>();
+  const mismatchesBefore = state.mismatches;
+  let [observed, heads, touched] = [0, 0, false];
+  for (const [i, event] of events.entries()) {
+    if (event.key === HEAD_KEY) {
+      takeHead(state, event.deleted ? undefined : event, at.now);
+      observed = Math.max(observed, Number(state.head?.observedUs ?? 0n));
+      touched = true;
+      heads++;
+    } else applyRecord(state, event, upserts, deletes);
+    if (!touched || events[i + 1]?.modRevision === event.modRevision) continue;
+    compareSums(state);
+    touched = false;
+  }
+  state.revision = revision;
+  if (heads === 1 && state.head !== undefined) state.skew.add(Number(state.head.writtenUs), at.wallMicros);
+  if (state.equal) for (const gone of prove(state)) deletes.set(gone.key, gone);
+  const corrected = observed === 0 ? 0 : observed + state.skew.micros;
+  const effects: ReaderEffect[] = [emit(state, [...upserts.values()], [...deletes.values()], corrected)];
+  // The first difference is repaired at once; one that stays, ever more rarely (onTick).
+  return mismatchesBefore === 0 && state.mismatches > 0 ? [...effects, ...repair(state)] : effects;
+}
+
+function storeChanged(state: ReaderState): ReaderEffect[] {
+  state.message = "The store's id changed: reading it again";
+  return range(state);
+}
+
+/** A LIVE head that does not say what we hold: an event was lost, or another hand wrote. Counted, and read again. */
+export function repair(state: ReaderState): ReaderEffect[] {
+  state.repairs++;
+  state.message = "What was received differs from what its head says: reading it again";
+  return range(state);
+}
+
+/** Stale, yet the store has a newer head: the watch stands still. */
+export function onProbed(state: ReaderState, { headRevision }: EventOf<"probed">): ReaderEffect[] {
+  if (state.phase.status !== "Following" || headRevision <= state.revision) return [];
+  state.message = "The watch stands still while the store moves on: reading it again";
+  return range(state);
+}
+
+export function isFollowing({ phase }: ReaderState, open: number): boolean {
+  return phase.status === "Following" && phase.open === open;
+}
+
+function sameStore(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : sameBytes(a, b);
+}

@@ -1,0 +1,20 @@
+/** Time in the reader: when a source is stale, and when to look again. */
+import { isLive } from "./received.js";
+import { BEAT_MS, type ReaderState, STALE_MS } from "./state.js";
+
+export function isStale(state: ReaderState, now: number): boolean {
+  return state.beatAt !== undefined && now - state.beatAt > STALE_MS;
+}
+
+export function wakeMs(state: ReaderState, now: number): number {
+  if (state.storeId === undefined) return BEAT_MS;
+  if (isLive(state) && !state.equal) return Math.min(60_000, 500 * 2 ** Math.min(10, state.mismatches));
+  const left = state.beatAt === undefined ? BEAT_MS : state.beatAt + STALE_MS + 1 - now;
+  return left > 0 ? left : BEAT_MS;
+}
+
+/** Doubles from 100 ms to 5 s, jittered. */
+export function backoffMs(state: ReaderState): number {
+  const full = Math.min(5_000, 100 * 2 ** Math.min(state.failures++, 10));
+  return Math.round(full * (0.5 + (state.options.random ?? Math.random)() / 2));
+}

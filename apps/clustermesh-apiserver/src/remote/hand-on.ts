@@ -1,0 +1,19 @@
+/** What the reader hands on to the index: content under the position at which it is complete. */
+import { type HashedRecord, remotePosition, type SourceChange } from "@isthmus/records";
+import type { ReaderEffect } from "./events.js";
+import type { Gone } from "./received.js";
+import type { ReaderState } from "./state.js";
+
+export function emit(
+  state: ReaderState,
+  upserts: HashedRecord[],
+  deletes: readonly Gone[],
+  observedMicros: number,
+): ReaderEffect {
+  const { storeId, revision } = state;
+  const position = storeId === undefined ? state.position : remotePosition(storeId, revision);
+  if (position === undefined) throw new Error("Nothing is handed on before the store is known");
+  state.position = position;
+  const change: SourceChange = { upserts, deletes: [...deletes], position, observedMicros };
+  return { type: "emit", change };
+}

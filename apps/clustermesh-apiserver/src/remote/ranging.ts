@@ -1,0 +1,66 @@
+/**
+ * Everything under the peer's prefix at one revision, and whether the peer may be followed at all.
+ *
+ *   * ─► Ranging ─► Following | Barred
+ */
+import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import type { ClusterClaim, Head } from "@isthmus/proto";
+import type { EventOf, ReaderEffect } from "./events.js";
+import { wakeMs } from "./freshness.js";
+import { emit } from "./hand-on.js";
+import { compareSums, decodeHead, prove, replaceReceived, takeHead } from "./received.js";
+import { BARRED_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
+
+/** * -> Ranging */
+export function range(state: ReaderState): ReaderEffect[] {
+  if (state.barred !== undefined) return bar(state, state.barred);
+  state.phase = { status: "Ranging" };
+  return [{ type: "unwatch" }, { type: "range" }];
+}
+
+/** * -> Barred: what we have stays, nothing new is taken. */
+export function bar(state: ReaderState, sentence: string): ReaderEffect[] {
+  state.phase = { status: "Barred", sentence };
+  return [{ type: "unwatch" }, { type: "wake", ms: BARRED_RETRY_MS }];
+}
+
+/** Ranging -> Following or Barred */
+export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEffect[] {
+  const metas = new Map(event.metas.map((meta) => [meta.key, meta]));
+  const headMeta = metas.get(HEAD_KEY);
+  const head = headMeta === undefined ? undefined : decodeHead(headMeta.value);
+  const refusal = refusePeer(state, event.claim, head);
+  if (refusal !== undefined) return bar(state, refusal);
+  state.connected = true;
+  state.message = "";
+  state.failures = 0;
+  state.storeId = metas.get(STORE_KEY)?.value;
+  state.revision = event.revision;
+  takeHead(state, headMeta, event.now);
+  const content = replaceReceived(state, event.records);
+  compareSums(state);
+  state.phase = { status: "Following", open: 0, checked: 0, held: [], heldRevision: 0n };
+  const effects: ReaderEffect[] = [{ type: "watch", from: event.revision + 1n }];
+  if (state.storeId !== undefined) effects.push(emit(state, content.upserts, [...content.deletes, ...prove(state)], 0));
+  return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
+}
+
+export function refusePeer(
+  { options, uid: expected }: ReaderState,
+  claim: ClusterClaim | undefined,
+  head: Head | undefined,
+): string | undefined {
+  const cannot = `Cannot follow cluster "${options.cluster}"`;
+  if (claim !== undefined && claim.name !== options.cluster) {
+    return `${cannot}: its id ${options.clusterId} is claimed by cluster "${claim.name}"`;
+  }
+  for (const uid of [claim?.uid, head?.clusterUid]) {
+    if (uid !== undefined && expected !== "" && uid !== expected) {
+      return `${cannot}: its uid is "${uid}", its MeshPeer says "${expected}"`;
+    }
+  }
+  if (head !== undefined && head.minReader > READER_VERSION) {
+    return `${cannot}: its records need a reader of version ${head.minReader}, this is ${READER_VERSION}`;
+  }
+  return undefined;
+}
