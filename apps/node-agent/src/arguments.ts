@@ -1,13 +1,16 @@
 /** The command line of node-agent. Throws `USAGE` with what to write. */
 import { join } from "node:path";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
+import { covers, pathOf } from "./cgroups/layouts.js";
 
 export interface Arguments {
   readonly node: string;
   /** The node's files as this process sees them. */
   readonly nodeRoot: string;
-  /** The node's cgroup2 folder; programs go to its `kubepods`. */
+  /** The node's cgroup2 folder. */
   readonly cgroup: string;
+  /** Where in it the pods are, without outer slashes; undefined = the known layouts (cgroups/layouts.ts). */
+  readonly podsCgroups: readonly string[] | undefined;
   readonly bpffs: string;
   readonly servers: readonly string[];
   readonly tlsDir: string;
@@ -26,7 +29,9 @@ export const USAGE = `Usage: node-agent --node NAME --cgroup DIR --servers HOST:
 
   --node NAME          name of the Kubernetes node
   --node-root DIR      where the node's files are (/)
-  --cgroup DIR         the node's cgroup2 folder; programs go to its kubepods
+  --cgroup DIR         the node's cgroup2 folder
+  --pods-cgroup LIST   where in it the pods are; auto looks for kubepods, kubepods.slice, kubelet/kubepods and
+                       kubelet.slice/kubelet-kubepods.slice (auto)
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
   --servers LIST       apiservers to begin with
   --tls-dir DIR        ca.crt tls.crt tls.key
@@ -43,6 +48,7 @@ const NAMES = [
   "node",
   "node-root",
   "cgroup",
+  "pods-cgroup",
   "bpffs",
   "servers",
   "tls-dir",
@@ -71,6 +77,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     node: need("node"),
     nodeRoot,
     cgroup: need("cgroup"),
+    podsCgroups: parsePodsCgroups(values["pods-cgroup"] ?? "auto"),
     bpffs: values["bpffs"] ?? "/sys/fs/bpf/isthmus",
     servers,
     tlsDir: need("tls-dir"),
@@ -82,4 +89,19 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cniSocket: values["cni-socket"] ?? "/run/isthmus/cni.sock",
     bpfDir: values["bpf-dir"],
   };
+}
+
+/** None may lie in another: a program would run twice for one connect. */
+function parsePodsCgroups(text: string): readonly string[] | undefined {
+  if (text === "auto") return undefined;
+  const wrong = (what: string) => usageError(`--pods-cgroup is "${text}", ${what}`);
+  const cgroups = text.split(",").map(pathOf);
+  if (cgroups.some((cgroup) => cgroup === "" || cgroup.split("/").includes(".."))) {
+    throw wrong('write it like "kubepods.slice", relative to --cgroup, or "auto"');
+  }
+  for (const [i, a] of cgroups.entries()) {
+    if (cgroups.some((b, j) => i !== j && covers(a, b)))
+      throw wrong("of which one is in another: name only the outer one");
+  }
+  return cgroups;
 }

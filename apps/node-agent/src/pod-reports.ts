@@ -1,6 +1,7 @@
 /**
  * Tells the apiserver which pods this node has: each as it comes and goes, and all living ones again with every new
- * stream, since nobody remembers for us.
+ * stream, since nobody remembers for us. A pod that went while no stream was open is told of first; of those at most
+ * `MOST_GONE`, the latest ones.
  */
 import type { ToServer } from "@isthmus/proto";
 import type { PodAttachment, PodReport } from "./pods/index.js";
@@ -10,9 +11,12 @@ export interface PodReports extends PodReport {
   connected(): void;
 }
 
+const MOST_GONE = 1000;
+
 /** `send`: false when no stream is open; the next one is told then. */
 export function createPodReports(send: (message: ToServer) => boolean): PodReports {
   const living = new Map<string, PodAttachment>();
+  let gone: readonly PodAttachment[] = [];
   return {
     up(pod) {
       living.set(pod.hostDevice, pod);
@@ -20,9 +24,10 @@ export function createPodReports(send: (message: ToServer) => boolean): PodRepor
     },
     down(pod) {
       living.delete(pod.hostDevice);
-      send(reportOf(pod, false));
+      if (!send(reportOf(pod, false))) gone = [...gone, pod].slice(-MOST_GONE);
     },
     connected() {
+      gone = gone.filter((pod) => !send(reportOf(pod, false)));
       for (const pod of living.values()) send(reportOf(pod, true));
     },
   };

@@ -3,7 +3,6 @@
  *
  * Everything that matters is pinned or on disk: stopping closes descriptors and takes nothing away.
  */
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openDatapath } from "@isthmus/bpf";
 import {
@@ -18,6 +17,7 @@ import { createMetrics, type Health, type Logger, startHealth } from "@isthmus/o
 import type { Applied, Welcome } from "@isthmus/proto";
 import { createAgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
+import { keepPodsCgroups, openCgroupRoot, openPodsCgroups, type PodsCgroups } from "./cgroups/index.js";
 import { nodeName } from "./desired/nodes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
 import { createNodeState } from "./node-state.js";
@@ -34,18 +34,22 @@ import { type Membership, openStateFiles } from "./sync/state-files.js";
 
 export const VERSION = "0.1.0";
 
-const ATTACH_EVERY_MS = 5000;
-
 export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal): Promise<void> {
   const failure = new AbortController();
   const signal = AbortSignal.any([stop, failure.signal]);
   const clock = systemClock;
+  const cgroupRoot = openCgroupRoot(args.cgroup);
   const files = openStateFiles(args.stateDir);
   const metrics = createMetrics({ process: true });
   const numbers = createAgentMetrics(metrics);
-  let ready: string | undefined = "not started";
-  const serveHealth = (): Promise<Health> =>
-    startHealth({ address: args.health }, { metrics, ready: [{ name: "maps", check: () => ready }] });
+  /** What is being waited for at the start. */
+  let waiting: string | undefined = "waiting for an apiserver to say which cluster this node belongs to (--servers)";
+  let cgroups: PodsCgroups | undefined;
+  const ready = [
+    { name: "started", check: () => waiting },
+    { name: "service programs", check: () => (cgroups === undefined ? "not loaded yet" : cgroups.problem) },
+  ];
+  const serveHealth = (): Promise<Health> => startHealth({ address: args.health }, { metrics, ready });
 
   const before = await files.membership();
   const servers = createServerList(args.servers, before?.servers ?? []);
@@ -68,12 +72,14 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     return membership;
   }
 
+  waiting = "reading what the maps hold";
   const port = await openDatapath({
     bpffs: args.bpffs,
-    cgroup: join(args.cgroup, "kubepods"),
     objectDir: args.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
     config: { clusterId: own.clusterId },
   });
+  cgroups = openPodsCgroups({ root: cgroupRoot, named: args.podsCgroups }, { log, attach: port.attach });
+  cgroups.look();
   health ??= await serveHealth();
   const { good, refused } = await files.snapshots();
   for (const { file, error } of refused) {
@@ -154,9 +160,9 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       pluginPath: args.cniPlugin,
       stateDir: args.stateDir,
     },
-    { log, nodeConfig: cidrs, report: reports, signal },
+    { log, nodeConfig: cidrs, report: reports, programs: cgroups.require, signal },
   );
-  ready = undefined;
+  waiting = undefined;
   signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });
   log.info("Started", { node, ...own, frontends: state.datapath.found.frontends.size });
 
@@ -164,7 +170,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     await Promise.all([
       client.run(),
       keepSnapshots({ core: state.core, files, clock, log, signal }),
-      keepAttached(),
+      keepPodsCgroups(cgroups, clock, signal),
       pods.closed,
     ]);
     await state.applier.idle();
@@ -173,18 +179,6 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     port.close();
   }
   if (failure.signal.aborted) throw failure.signal.reason;
-
-  /** The runtime may make the pods' cgroup anew. */
-  async function keepAttached(): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        port.attach();
-      } catch (error) {
-        log.warn("Programs not attached", { error });
-      }
-      await clock.delay(ATTACH_EVERY_MS, signal).catch(() => undefined);
-    }
-  }
 }
 
 function strangers(own: { readonly cluster: ClusterName; readonly clusterId: ClusterId }, welcome: Welcome): MeshError {

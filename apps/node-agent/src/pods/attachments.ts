@@ -19,15 +19,23 @@ export interface Observed {
 }
 
 export interface Attachments {
-  /** Reads the file and compares it with the kernel. Returns devices that belong to nothing: half-made, to be deleted. */
+  /**
+   * Reads the file and compares it with the kernel: pods whose device went are reported down. Returns devices that belong
+   * to nothing: half-made, to be deleted.
+   */
   load(observed: Observed): Promise<readonly string[]>;
   list(): readonly PodAttachment[];
   get(hostDevice: string): PodAttachment | undefined;
-  /** Gives the pod an address; one it has already stays. Throws `CniError` when none is free. */
+  /** Gives a new pod an address. Throws `CniError` when none is free. */
   add(pod: Omit<PodAttachment, "address">, cidr: Prefix): PodAttachment;
+  /** Replaces what is known of a pod that has an address. */
+  put(pod: PodAttachment): void;
+  /** A pod that went: reported down. */
   remove(hostDevice: string): void;
-  /** Drops what has no device any more, except `busy`. */
-  reclaim(devices: ReadonlySet<string>, busy: ReadonlySet<string>): void;
+  /** A pod that never was: nobody was told of it. */
+  forget(hostDevice: string): void;
+  /** Drops pods that have no device any more; one that was replaced meanwhile stays. */
+  reclaim(gone: readonly PodAttachment[]): void;
   /** Resolves when the file holds what this table holds now. */
   save(): Promise<void>;
 }
@@ -60,7 +68,10 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
     async load({ devices, addresses }) {
       const state = await readFile();
       last = state.last;
-      for (const pod of state.attachments) if (devices.has(pod.hostDevice)) table.set(pod.hostDevice, pod);
+      for (const pod of state.attachments) {
+        if (devices.has(pod.hostDevice)) table.set(pod.hostDevice, pod);
+        else report.down(pod);
+      }
       for (const [hostDevice, address] of addresses) {
         if (!table.has(hostDevice)) table.set(hostDevice, adopted(hostDevice, address));
       }
@@ -69,20 +80,20 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
     list: () => [...table.values()],
     get: (hostDevice) => table.get(hostDevice),
     add(pod, cidr) {
-      const known = table.get(pod.hostDevice)?.address;
-      const address = known ?? freeAddress(cidr, table.values(), last);
-      const attachment = { ...pod, address };
+      const attachment = { ...pod, address: freeAddress(cidr, table.values(), last) };
       table.set(pod.hostDevice, attachment);
-      if (known === undefined) last = toNumber(address);
+      last = toNumber(attachment.address);
       return attachment;
     },
+    put: (pod) => void table.set(pod.hostDevice, pod),
     remove(hostDevice) {
       const pod = table.get(hostDevice);
       if (pod !== undefined) drop(pod);
     },
-    reclaim(devices, busy) {
-      for (const pod of [...table.values()]) {
-        if (devices.has(pod.hostDevice) || busy.has(pod.hostDevice)) continue;
+    forget: (hostDevice) => void table.delete(hostDevice),
+    reclaim(gone) {
+      for (const pod of gone) {
+        if (table.get(pod.hostDevice) !== pod) continue;
         log.info("Address reclaimed, its device is gone", { device: pod.hostDevice, pod: pod.uid });
         drop(pod);
       }

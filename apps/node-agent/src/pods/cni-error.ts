@@ -12,6 +12,8 @@ export const CNI_TRY_AGAIN = 11;
 export const CNI_ADDRESSES_EXHAUSTED = 101;
 /** CHECK found the pod's network other than it was made. */
 export const CNI_CHECK_FAILED = 102;
+/** ADD of a container that has its network in another namespace. */
+export const CNI_OTHER_NAMESPACE = 103;
 
 export class CniError extends MeshError<{ readonly code: "CNI"; readonly cniCode: number }> {
   constructor(cniCode: number, sentence: string, options?: { readonly cause?: unknown }) {

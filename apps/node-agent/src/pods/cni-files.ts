@@ -33,6 +33,8 @@ export async function writeConfiguration(options: PodsOptions): Promise<void> {
 }
 
 export function configurationJson(socket: string): string {
-  const plugins = [{ type: PLUGIN_TYPE, socket }];
+  // What a runtime is asked to say at each call, where it can (containerd 1.7.1, CRI-O 1.28).
+  const capabilities = { cgroupPath: true };
+  const plugins = [{ type: PLUGIN_TYPE, socket, capabilities }];
   return `${JSON.stringify({ cniVersion: "1.0.0", name: "isthmus", plugins }, null, 2)}\n`;
 }

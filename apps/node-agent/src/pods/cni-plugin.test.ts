@@ -73,6 +73,7 @@ test("the request reaches the agent whole, and its result is printed", async (t)
     netns: "/var/run/netns/x",
     interfaceName: "eth0",
     pod: { namespace: "shop", name: "cart-0", uid: "u-1" },
+    podCgroup: undefined,
   });
 });
 

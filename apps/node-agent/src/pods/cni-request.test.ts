@@ -27,6 +27,15 @@ test("a request without pod arguments is whole", () => {
   assert.deepEqual(parseRequest(request(GOOD)).pod, { namespace: "", name: "", uid: "" });
 });
 
+test("the pod's cgroup is known where the runtime names it", () => {
+  const config = (runtimeConfig: unknown) => JSON.stringify({ cniVersion: "1.0.0", runtimeConfig });
+  const slice = "kubepods-burstable-pod1.slice";
+  assert.equal(parseRequest(request(GOOD, config({ cgroupPath: slice }))).podCgroup, slice);
+  for (const other of [undefined, null, {}, { cgroupPath: "" }, { cgroupPath: 7 }]) {
+    assert.equal(parseRequest(request(GOOD, config(other))).podCgroup, undefined);
+  }
+});
+
 test("DEL may come without a namespace, ADD may not", () => {
   assert.equal(parseRequest(request({ ...GOOD, CNI_COMMAND: "DEL", CNI_NETNS: "" })).netns, "");
   refused(request({ ...GOOD, CNI_NETNS: "" }), 4, /CNI_NETNS/);

@@ -16,6 +16,8 @@ export interface CniRequest {
   readonly netns: string;
   readonly interfaceName: string;
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
+  /** The pod's cgroup in the runtime's words (capability `cgroupPath`): a path, or with systemd the name of a slice. */
+  readonly podCgroup: string | undefined;
 }
 
 const GREETING = "isthmus-cni 1\n";
@@ -27,28 +29,33 @@ export function parseRequest(bytes: Buffer): CniRequest {
   if (bytes.subarray(0, GREETING.length).toString("latin1") !== GREETING || end < 0) {
     throw new CniError(CNI_DECODE, "Cannot read the request: it is not one of this version's plugin");
   }
-  checkVersion(bytes.subarray(end + 2).toString());
+  const config = readConfig(bytes.subarray(end + 2).toString());
   const variables = new Map<string, string>();
   for (const entry of bytes.subarray(GREETING.length, end).toString().split("\0")) {
     variables.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1));
   }
-  return checkVariables(variables);
+  const cgroup = config.runtimeConfig?.cgroupPath;
+  return { ...checkVariables(variables), podCgroup: typeof cgroup === "string" && cgroup !== "" ? cgroup : undefined };
 }
 
-function checkVersion(json: string): void {
-  let config: unknown;
+interface Config {
+  readonly cniVersion?: unknown;
+  readonly runtimeConfig?: { readonly cgroupPath?: unknown } | null;
+}
+
+function readConfig(json: string): Config {
+  let config: Config | null;
   try {
-    config = JSON.parse(json);
+    config = JSON.parse(json) as Config | null;
   } catch (cause) {
     throw new CniError(CNI_DECODE, "Cannot read the network configuration as JSON", { cause });
   }
-  const version = (config as { readonly cniVersion?: unknown } | null)?.cniVersion;
-  if (version !== "1.0.0") {
-    throw new CniError(CNI_INCOMPATIBLE_VERSION, `Cannot answer CNI version "${String(version)}": only "1.0.0"`);
-  }
+  if (config?.cniVersion === "1.0.0") return config;
+  const sentence = `Cannot answer CNI version "${String(config?.cniVersion)}": only "1.0.0"`;
+  throw new CniError(CNI_INCOMPATIBLE_VERSION, sentence);
 }
 
-function checkVariables(variables: ReadonlyMap<string, string>): CniRequest {
+function checkVariables(variables: ReadonlyMap<string, string>): Omit<CniRequest, "podCgroup"> {
   const value = (name: string) => variables.get(name) ?? "";
   const command = value("CNI_COMMAND");
   const netns = value("CNI_NETNS");

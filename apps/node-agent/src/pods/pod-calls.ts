@@ -1,23 +1,29 @@
 /**
  * ADD, DEL and CHECK, each of which may be repeated at any time.
  *
- * One call at a time per device, others beside it. A failed ADD takes back what it made; an agent that dies in between
- * leaves a device whose DEL comes, since its runtime got no answer.
+ * One call at a time per device, others beside it. A repeated ADD completes what stands and answers the same. One that
+ * fails takes back what it made itself, and nothing of an earlier one; an agent that dies in between leaves a device
+ * whose DEL comes, since its runtime got no answer.
  */
-import { access, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { formatAddress, type Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { Attachments } from "./attachments.js";
-import { CNI_CHECK_FAILED, CNI_INVALID_ENVIRONMENT, CNI_TRY_AGAIN, CniError } from "./cni-error.js";
+import { CNI_CHECK_FAILED, CNI_OTHER_NAMESPACE, CNI_TRY_AGAIN, CniError } from "./cni-error.js";
 import type { CniRequest } from "./cni-request.js";
 import { resultJson } from "./cni-result.js";
 import { hostDeviceName } from "./device-name.js";
-import { ip, ipBatch, ipBatchIn, ipIn } from "./ip.js";
-import { configureHost, configurePod, createPair } from "./ip-commands.js";
 import { createKeyLock } from "./key-lock.js";
 import { listDevices } from "./node-devices.js";
-import type { PodAttachment, PodReport } from "./types.js";
+import {
+  configureInside,
+  configureNode,
+  deleteDevice,
+  hasAddress,
+  isPairedWith,
+  requireNetns,
+  resolveNetns,
+} from "./pod-network.js";
+import type { PodAttachment, PodReport, RequirePrograms } from "./types.js";
 
 export interface PodCallsOptions {
   readonly nodeRoot: string;
@@ -30,6 +36,7 @@ export interface PodCallsModules {
   readonly report: PodReport;
   /** The node's pod CIDR, waiting some seconds for it; undefined when it is still not known then. */
   readonly cidr: () => Promise<Prefix | undefined>;
+  readonly programs: RequirePrograms;
 }
 
 /** Answers a request with JSON ("" where CNI wants none). Rejects with `CniError`, or with what `ip` said. */
@@ -39,36 +46,67 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   const { attachments, log, report } = modules;
   const lock = createKeyLock();
 
-  async function requireCidr(): Promise<Prefix> {
+  /** The known address, which needs no CIDR, or a new one. */
+  async function allocate(request: CniRequest, hostDevice: string): Promise<PodAttachment> {
+    const { containerId, interfaceName, pod } = request;
+    const named = { hostDevice, containerId, interfaceName, ...pod };
+    const known = attachments.get(hostDevice);
+    if (known !== undefined) return { ...named, address: known.address };
     const cidr = await modules.cidr();
     if (cidr === undefined) throw new CniError(CNI_TRY_AGAIN, "Cannot attach pods yet: this node has no pod CIDR");
-    return cidr;
+    await reclaim();
+    return attachments.add(named, cidr);
   }
 
-  function allocate(request: CniRequest, hostDevice: string, cidr: Prefix): PodAttachment {
-    const { containerId, interfaceName, pod } = request;
-    return attachments.add({ hostDevice, containerId, interfaceName, ...pod }, cidr);
+  /** Only what was at rest before the devices were listed: one that is in the making may come after the list. */
+  async function reclaim(): Promise<void> {
+    const resting = attachments.list().filter(({ hostDevice }) => !lock.busy.has(hostDevice));
+    const devices = await listDevices();
+    attachments.reclaim(resting.filter(({ hostDevice }) => !devices.has(hostDevice) && !lock.busy.has(hostDevice)));
   }
 
   async function add(request: CniRequest, hostDevice: string): Promise<string> {
     const netns = resolveNetns(options.nodeRoot, request.netns);
     await requireNetns(netns, request.netns);
-    const cidr = await requireCidr();
-    const devices = await listDevices();
-    attachments.reclaim(devices, lock.busy);
-    const isNew = attachments.get(hostDevice) === undefined;
-    const pod = allocate(request, hostDevice, cidr);
+    modules.programs(request.podCgroup);
+    const stands = (await listDevices()).has(hostDevice);
+    if (stands) await requireSamePod(request, hostDevice, netns);
+    const before = attachments.get(hostDevice);
+    const pod = await allocate(request, hostDevice);
     try {
-      const pair = devices.has(hostDevice) ? [] : createPair(pod, netns, options.mtu);
-      await allDone([attachments.save(), ipBatch([...pair, ...configureHost(pod)])]);
-      await Promise.all([ipBatchIn(netns, configurePod(pod)), refuseForgedSources(hostDevice)]);
+      attachments.put(pod);
+      const mtu = stands ? undefined : options.mtu;
+      await allDone([attachments.save(), configureNode(pod, { netns, mtu })]);
+      await configureInside(pod, netns);
     } catch (error) {
-      await remove(hostDevice).catch((cause: unknown) => log.warn("Half-made pod network not removed", { cause }));
+      await takeBack(hostDevice, before, stands);
       throw error;
     }
-    if (isNew) report.up(pod);
+    if (before?.uid !== pod.uid) report.up(pod);
     log.debug("Pod attached", { device: hostDevice, address: formatAddress(pod.address), pod: pod.uid });
     return resultJson(pod, request.netns);
+  }
+
+  async function requireSamePod(request: CniRequest, hostDevice: string, netns: string): Promise<void> {
+    const { containerId, interfaceName } = request;
+    if (await isPairedWith(hostDevice, interfaceName, netns)) return;
+    const reason = `its "${interfaceName}" is in another network namespace; delete it there first`;
+    throw new CniError(
+      CNI_OTHER_NAMESPACE,
+      `Cannot attach container "${containerId}" to "${request.netns}": ${reason}`,
+    );
+  }
+
+  /** After a failed ADD: everything is as it was before it. */
+  async function takeBack(hostDevice: string, before: PodAttachment | undefined, stood: boolean): Promise<void> {
+    try {
+      if (!stood && (await listDevices()).has(hostDevice)) await deleteDevice(hostDevice);
+      if (before === undefined) attachments.forget(hostDevice);
+      else attachments.put(before);
+      await attachments.save();
+    } catch (cause) {
+      log.warn("Half-made pod network not removed", { device: hostDevice, cause });
+    }
   }
 
   async function remove(hostDevice: string): Promise<void> {
@@ -83,9 +121,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     if (pod === undefined || !(await listDevices()).has(hostDevice)) {
       throw new CniError(CNI_CHECK_FAILED, `Cannot find the network of container "${request.containerId}"`);
     }
-    const netns = resolveNetns(options.nodeRoot, request.netns);
-    const shown = await ipIn(netns, ["-4", "-oneline", "addr", "show", "dev", request.interfaceName]);
-    if (shown.includes(` ${formatAddress(pod.address)}/32 `)) return;
+    if (await hasAddress(pod, resolveNetns(options.nodeRoot, request.netns))) return;
     const sentence = `Cannot find address ${formatAddress(pod.address)} on "${request.interfaceName}" of the pod`;
     throw new CniError(CNI_CHECK_FAILED, sentence);
   }
@@ -105,31 +141,4 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
 async function allDone(parts: readonly Promise<void>[]): Promise<void> {
   await Promise.allSettled(parts);
   await Promise.all(parts);
-}
-
-/** Deletes a device of ours; one that is gone meanwhile (its pod's namespace ended) is as good. */
-export async function deleteDevice(hostDevice: string): Promise<void> {
-  try {
-    await ip(["link", "del", hostDevice]);
-  } catch (error) {
-    if ((await listDevices()).has(hostDevice)) throw error;
-  }
-}
-
-/** `/var/run` is an absolute symbolic link, which through `/proc/<pid>/root` would lead into this process's own root. */
-export function resolveNetns(nodeRoot: string, netns: string): string {
-  return join(nodeRoot, netns.replace(/^\/var\/run\//, "/run/"));
-}
-
-async function requireNetns(path: string, asGiven: string): Promise<void> {
-  try {
-    await access(path);
-  } catch (cause) {
-    throw new CniError(CNI_INVALID_ENVIRONMENT, `Cannot find network namespace "${asGiven}"`, { cause });
-  }
-}
-
-/** Packets of a pod that do not come from its address are dropped, where the node allows to say so. */
-async function refuseForgedSources(hostDevice: string): Promise<void> {
-  await writeFile(`/proc/sys/net/ipv4/conf/${hostDevice}/rp_filter`, "1").catch(() => undefined);
 }

@@ -35,7 +35,7 @@ test("the configuration is written only once the pod CIDR is known; before, ADD 
   assert.deepEqual(JSON.parse(readFileSync(join(node.root, CONF), "utf8")), {
     cniVersion: "1.0.0",
     name: "isthmus",
-    plugins: [{ type: "isthmus-cni", socket: "/run/isthmus/cni.sock" }],
+    plugins: [{ type: "isthmus-cni", socket: "/run/isthmus/cni.sock", capabilities: { cgroupPath: true } }],
   });
   assert.ok(existsSync(join(node.root, "opt/cni/bin/loopback")));
 });
@@ -64,6 +64,93 @@ test("a repeated ADD answers the same, CHECK agrees, and CHECK of a broken pod d
   assert.equal((await node.cni("CHECK", "unknown", netns)).error.code, 102);
   await node.cni("ADD", "c1", netns);
   assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
+});
+
+test("a repeated ADD that fails at any step leaves the pod its network", async (t) => {
+  const { node, agent } = await readyNode(t);
+  const netns = node.addPod("p1");
+  const first = await node.cni("ADD", "c1", netns);
+  const network = () => [
+    node.ip("-d", "link", "show", "type", "veth"),
+    node.ip("route", "show", "proto", "78"),
+    node.inPod("p1", "ip", "-4", "addr", "show", "dev", "eth0"),
+    node.inPod("p1", "ip", "route"),
+  ];
+  const before = network();
+  let steps = 0;
+  for (let struck = true; struck; ) {
+    await node.saboteur.plan(steps + 1, "fail");
+    const again = await node.cni("ADD", "c1", netns);
+    struck = await node.saboteur.off();
+    assert.equal(again.code, struck ? 1 : 0, again.text);
+    assert.deepEqual(network(), before);
+    assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
+    if (struck) steps++;
+  }
+  assert.ok(steps >= 2, String(steps));
+  assert.equal((await node.cni("ADD", "c1", netns)).text, first.text);
+  assert.deepEqual(agent.events, [{ up: { address: "10.77.1.1", uid: "uid-c1" } }]);
+});
+
+test("a first ADD that fails at any step leaves nothing", async (t) => {
+  const { node, agent } = await readyNode(t, "10.77.1.0/30");
+  const netns = node.addPod("p1");
+  for (let call = 1, struck = true; struck; call++) {
+    await node.saboteur.plan(call, "fail");
+    const outcome = await node.cni("ADD", `c${call}`, netns);
+    struck = await node.saboteur.off();
+    assert.equal(outcome.code, struck ? 1 : 0, outcome.text);
+    if (struck) assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
+    if (struck) assert.deepEqual(agent.events, []);
+  }
+});
+
+test("an ADD under a known name in another namespace is refused, and the pod keeps its network", async (t) => {
+  const { node } = await readyNode(t);
+  const netns = node.addPod("p1");
+  const first = await node.cni("ADD", "c1", netns);
+  const other = node.addPod("p2");
+  const refused = await node.cni("ADD", "c1", other);
+  assert.deepEqual([refused.code, refused.error.code], [1, 103]);
+  assert.match(
+    refused.error.msg ?? "",
+    /^Cannot attach container "c1" to ".*p2": its "eth0" is in another network namespace/,
+  );
+  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
+  assert.equal((await node.cni("ADD", "c1", netns)).text, first.text);
+  assert.equal((await node.cni("DEL", "c1", other)).code, 0);
+  assert.equal((await node.cni("ADD", "c1", other)).address, "10.77.1.2");
+});
+
+test("a sandbox whose namespace was made anew under its name gets its network again, with its address", async (t) => {
+  const { node } = await readyNode(t);
+  const first = await node.cni("ADD", "c1", node.addPod("p1"));
+  node.deletePod("p1");
+  await until("device gone", () => node.ip("route", "show", "proto", "78") === "");
+  const again = await node.cni("ADD", "c1", node.addPod("p1"));
+  assert.equal(again.text, first.text);
+  assert.equal((await node.cni("CHECK", "c1", `/var/run/netns/${node.podNamespace("p1")}`)).code, 0);
+});
+
+test("DEL in the midst of ADD waits for it; an ADD after DEL of a namespace that is gone leaves nothing", async (t) => {
+  const { node } = await readyNode(t);
+  const netns = node.addPod("p1");
+  for (let round = 0; round < 5; round++) {
+    const [added, deleted] = await Promise.all([node.cni("ADD", "c1", netns), node.cni("DEL", "c1", netns)]);
+    assert.deepEqual([added.code, deleted.code], [0, 0]);
+    assert.equal((await node.cni("DEL", "c1", netns)).code, 0);
+    assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
+  }
+  node.deletePod("p1");
+  assert.equal((await node.cni("ADD", "c1", netns)).error.code, 4);
+  assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
+});
+
+test("what later versions of CNI ask is neither claimed nor answered", async (t) => {
+  const { node } = await readyNode(t);
+  for (const command of ["STATUS", "GC"]) {
+    assert.deepEqual((await node.cni(command, "c1", "/var/run/netns/x")).error.code, 4);
+  }
 });
 
 test("DEL takes everything away, works again, and works when the namespace is gone", async (t) => {
@@ -134,7 +221,10 @@ test("without its agent the plugin says try again; the next agent goes on where 
   await until("device gone", () => !node.ip("route", "show", "proto", "78").includes("10.77.1.2 "));
 
   const next = await readyAgent(node);
-  assert.deepEqual(next.events, [{ up: { address: "10.77.1.1", uid: "uid-c1" } }]);
+  assert.deepEqual(next.events, [
+    { down: { address: "10.77.1.2", uid: "uid-c2" } },
+    { up: { address: "10.77.1.1", uid: "uid-c1" } },
+  ]);
   assert.equal((await node.cni("ADD", "c1", "/var/run/netns/none")).error.code, 4);
   assert.equal((await node.cni("DEL", "c2", "")).code, 0);
   assert.equal((await node.cni("ADD", "c4", node.addPod("p4"))).address, "10.77.1.3");
@@ -184,6 +274,43 @@ test("an agent killed at any moment of ADD leaves what its successor cleans or c
   const devices = node.ip("-br", "link", "show", "type", "veth").trim().split("\n");
   const routes = node.ip("route", "show", "proto", "78").trim().split("\n");
   assert.deepEqual([devices.length, routes.length], [3, 3]);
+});
+
+test("an agent killed at each step of ADD leaks no address, whether a DEL comes or not", async (t) => {
+  const { node, agent } = await readyNode(t, "10.77.1.0/29");
+  const cuts = [1, 2].flatMap((call) => [0, 1, 2, 3, 4, 5].map((killAfterLines) => ({ call, killAfterLines })));
+  let running = agent;
+  for (const [round, { call, killAfterLines }] of cuts.entries()) {
+    const name = `k${round}`;
+    const netns = node.addPod(name);
+    await node.saboteur.plan(call, { killAfterLines });
+    const plugin = node.startCni("ADD", name, netns);
+    await running.ended;
+    plugin.kill("SIGKILL");
+    await node.saboteur.off();
+    running = await readyAgent(node, "10.77.1.0/29");
+    if (round % 2 === 0) assert.equal((await node.cni("DEL", name, netns)).code, 0);
+    node.deletePod(name);
+    await until("devices gone", () => node.ip("-br", "link", "show", "type", "veth") === "");
+  }
+  const names = [1, 2, 3, 4, 5, 6].map((i) => `p${i}`);
+  const outcomes = await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));
+  assert.equal(new Set(outcomes.map(({ address }) => address)).size, 6);
+});
+
+test("a pod that went while its agent was down is reported, and its address is free", async (t) => {
+  const { node, agent } = await readyNode(t, "10.77.1.0/30");
+  await node.cni("ADD", "c1", node.addPod("p1"));
+  await node.cni("ADD", "c2", node.addPod("p2"));
+  await agent.kill();
+  node.deletePod("p1");
+  await until("device gone", () => !node.ip("route", "show", "proto", "78").includes("10.77.1.1 "));
+  const next = await readyAgent(node, "10.77.1.0/30");
+  assert.deepEqual(next.events, [
+    { down: { address: "10.77.1.1", uid: "uid-c1" } },
+    { up: { address: "10.77.1.2", uid: "uid-c2" } },
+  ]);
+  assert.equal((await node.cni("ADD", "c3", node.addPod("p3"))).address, "10.77.1.1");
 });
 
 test("ADD takes less than 30 ms", async (t) => {

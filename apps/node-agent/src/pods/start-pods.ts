@@ -13,7 +13,8 @@ import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
 import { createLateValue } from "./late-value.js";
 import { addressesByDevice, listDevices, uplinkMtu } from "./node-devices.js";
-import { createPodCalls, deleteDevice } from "./pod-calls.js";
+import { createPodCalls } from "./pod-calls.js";
+import { deleteDevice } from "./pod-network.js";
 import type { Pods, PodsModules, PodsOptions } from "./types.js";
 
 /** How long an ADD waits for the pod CIDR: after a restart it comes within moments, a runtime's next try is 10 s away. */
@@ -32,7 +33,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   const cidr = createLateValue<Prefix>();
   const calls = createPodCalls(
     { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
-    { log, attachments, report, cidr: () => cidr.get(CIDR_WAIT_MS) },
+    { log, attachments, report, programs: modules.programs, cidr: () => cidr.get(CIDR_WAIT_MS) },
   );
   await installPlugin(options);
   const server = await startCniServer(join(options.nodeRoot, options.socketPath), { log, calls, signal });

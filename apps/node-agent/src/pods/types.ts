@@ -29,9 +29,16 @@ export interface PodsModules {
   /** Calls `listener` with the node's pod CIDRs as soon as they are known, and at each change, until `signal` aborts. */
   readonly nodeConfig: NodeCidrSource;
   readonly report: PodReport;
+  readonly programs: RequirePrograms;
   /** Ends the server. Pods keep their network. */
   readonly signal: AbortSignal;
 }
+
+/**
+ * Makes sure, at each ADD, that the Service programs run for the pod. `podCgroup`: as the runtime named it, or undefined
+ * where it named none. Throws `CniError` (try again) when they do not.
+ */
+export type RequirePrograms = (podCgroup: string | undefined) => void;
 
 export interface NodeCidrSource {
   subscribe(listener: (podCidrs: readonly Prefix[]) => void, signal: AbortSignal): void;

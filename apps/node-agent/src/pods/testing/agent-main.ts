@@ -9,6 +9,7 @@ import { createLogger } from "@isthmus/observe";
 import { startPods } from "../start-pods.js";
 import type { PodAttachment, PodsOptions } from "../types.js";
 
+process.env["PATH"] = `${process.env["SABOTEUR"]}:${process.env["PATH"]}`;
 const options = JSON.parse(process.argv[2] ?? "") as PodsOptions;
 const controller = new AbortController();
 const tell = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -29,6 +30,7 @@ const pods = await startPods(options, {
     },
   },
   report: { up: (pod) => tell({ up: told(pod) }), down: (pod) => tell({ down: told(pod) }) },
+  programs: () => undefined,
   signal: controller.signal,
 });
 tell({ ready: true });

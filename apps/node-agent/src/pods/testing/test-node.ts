@@ -12,6 +12,7 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { PodsOptions } from "../types.js";
 import { buildPlugin } from "./build-plugin.js";
+import { createSaboteur, type Saboteur } from "./saboteur.js";
 
 export interface Told {
   readonly address: string;
@@ -22,6 +23,8 @@ export interface TestAgent {
   readonly events: readonly { readonly up?: Told; readonly down?: Told }[];
   setCidrs(...cidrs: readonly string[]): void;
   kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Resolves when it has ended, whoever did it. */
+  readonly ended: Promise<void>;
 }
 
 export interface CniOutcome {
@@ -35,9 +38,12 @@ export interface TestNode {
   readonly root: string;
   readonly netns: string;
   startAgent(): Promise<TestAgent>;
+  /** Stands between the agents of this node and ip(8). */
+  readonly saboteur: Saboteur;
   /** A namespace for a pod; the path as the node's runtime would write it. */
   addPod(name: string): string;
   deletePod(name: string): void;
+  podNamespace(name: string): string;
   /** Calls the installed plugin as a runtime does. */
   cni(command: string, container: string, netns: string): Promise<CniOutcome>;
   /** The same, to be killed in between. */
@@ -72,6 +78,7 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
     pluginPath: await buildPlugin(),
     stateDir: join(root, "var/lib/isthmus/agent"),
   };
+  const saboteur = await createSaboteur(join(root, "saboteur"));
   const podNamespace = (name: string) => `${id}-${name}`;
 
   function startCni(command: string, container: string, path: string): ChildProcess {
@@ -93,10 +100,12 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
   return {
     root,
     netns,
+    saboteur,
     async startAgent() {
       const main = fileURLToPath(new URL("./agent-main.js", import.meta.url));
       const child = spawn("nsenter", [`--net=${netns}`, process.execPath, main, JSON.stringify(options)], {
         stdio: ["pipe", "pipe", "ignore"],
+        env: { ...process.env, SABOTEUR: saboteur.folder },
       });
       children.add(child);
       return follow(child);
@@ -110,6 +119,7 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
       execFileSync("ip", ["netns", "del", podNamespace(name)]);
       namespaces.splice(namespaces.indexOf(podNamespace(name)), 1);
     },
+    podNamespace,
     startCni,
     cni: async (command, container, path) => outcome(startCni(command, container, path)),
     ip: (...args) => execFileSync("nsenter", [`--net=${netns}`, "ip", ...args]).toString(),
@@ -135,6 +145,7 @@ async function follow(child: ChildProcess): Promise<TestAgent> {
     events,
     setCidrs: (...cidrs) => void child.stdin?.write(`${JSON.stringify(cidrs)}\n`),
     kill: (signal = "SIGKILL") => stop(child, signal),
+    ended: once(child, "exit").then(() => undefined),
   };
 }
 

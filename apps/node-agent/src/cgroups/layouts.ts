@@ -1,0 +1,37 @@
+/**
+ * Where a node's pods are among its cgroups. Paths relative to the node's cgroup2 folder, without a slash at either end.
+ *
+ * ```
+ *   kubelet, cgroup driver   cgroupfs              systemd
+ *   as installed             kubepods              kubepods.slice
+ *   kind (--cgroup-root)     kubelet/kubepods      kubelet.slice/kubelet-kubepods.slice
+ * ```
+ * None of them lies in another: a program attached to both would run twice for one connect. Pure.
+ */
+export const KNOWN_CGROUPS: readonly string[] = [
+  "kubepods",
+  "kubepods.slice",
+  "kubelet/kubepods",
+  "kubelet.slice/kubelet-kubepods.slice",
+];
+
+/** The one to make where nobody does before the first pod: what the cgroupfs driver means. */
+export const USUAL_CGROUP = "kubepods";
+
+/** The path of a cgroup as a runtime names it: a path, or a systemd slice, whose name holds those of its parents. */
+export function pathOf(named: string): string {
+  const path = named.split("/").filter((part) => part !== "");
+  const [only = ""] = path;
+  return path.length === 1 && only.endsWith(".slice") ? expandSlice(only) : path.join("/");
+}
+
+/** `a-b-c.slice` is at `a.slice/a-b.slice/a-b-c.slice`. */
+function expandSlice(slice: string): string {
+  const names = slice.slice(0, -".slice".length).split("-");
+  return names.map((_, i) => `${names.slice(0, i + 1).join("-")}.slice`).join("/");
+}
+
+/** `path` is `cgroup` or lies in it. */
+export function covers(cgroup: string, path: string): boolean {
+  return path === cgroup || path.startsWith(`${cgroup}/`);
+}

@@ -1,0 +1,77 @@
+/**
+ * One pod's network in the kernel: the veth pair, its addresses and routes. Every step may be repeated.
+ */
+import { access, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { formatAddress } from "@isthmus/model";
+import { CNI_INVALID_ENVIRONMENT, CniError } from "./cni-error.js";
+import { ip, ipBatch, ipBatchIn, ipIn } from "./ip.js";
+import { configureHost, configurePod, createPair } from "./ip-commands.js";
+import { listDevices } from "./node-devices.js";
+import type { PodAttachment } from "./types.js";
+
+/** `/var/run` is an absolute symbolic link, which through `/proc/<pid>/root` would lead into this process's own root. */
+export function resolveNetns(nodeRoot: string, netns: string): string {
+  return join(nodeRoot, netns.replace(/^\/var\/run\//, "/run/"));
+}
+
+export async function requireNetns(path: string, asGiven: string): Promise<void> {
+  try {
+    await access(path);
+  } catch (cause) {
+    throw new CniError(CNI_INVALID_ENVIRONMENT, `Cannot find network namespace "${asGiven}"`, { cause });
+  }
+}
+
+export interface Pair {
+  /** Namespace of the pod's end, as this process sees it. */
+  readonly netns: string;
+  /** Make the pair, of this MTU; absent where it stands. */
+  readonly mtu: number | undefined;
+}
+
+/** Makes or completes the node's side, with the pair where there is none. */
+export function configureNode(pod: PodAttachment, { netns, mtu }: Pair): Promise<void> {
+  return ipBatch([...(mtu === undefined ? [] : createPair(pod, netns, mtu)), ...configureHost(pod)]);
+}
+
+export async function configureInside(pod: PodAttachment, netns: string): Promise<void> {
+  await Promise.all([ipBatchIn(netns, configurePod(pod)), refuseForgedSources(pod.hostDevice)]);
+}
+
+/** The pair's other end is the interface of that name in that namespace. */
+export async function isPairedWith(hostDevice: string, interfaceName: string, netns: string): Promise<boolean> {
+  const [outside] = linksOf(await ip(["-json", "link", "show", "dev", hostDevice]));
+  const inside = linksOf(await ipIn(netns, ["-json", "link", "show"]));
+  return inside.some((link) => link.ifname === interfaceName && link.link_index === outside?.ifindex);
+}
+
+export async function hasAddress(pod: PodAttachment, netns: string): Promise<boolean> {
+  const shown = await ipIn(netns, ["-4", "-oneline", "addr", "show", "dev", pod.interfaceName]);
+  return shown.includes(` ${formatAddress(pod.address)}/32 `);
+}
+
+/** Deletes a device of ours; one that is gone meanwhile (its pod's namespace ended) is as good. */
+export async function deleteDevice(hostDevice: string): Promise<void> {
+  try {
+    await ip(["link", "del", hostDevice]);
+  } catch (error) {
+    if ((await listDevices()).has(hostDevice)) throw error;
+  }
+}
+
+interface Link {
+  readonly ifname?: string;
+  readonly ifindex?: number;
+  /** Of the other end, in its own namespace. */
+  readonly link_index?: number;
+}
+
+function linksOf(json: string): readonly Link[] {
+  return JSON.parse(json === "" ? "[]" : json) as readonly Link[];
+}
+
+/** Packets of a pod that do not come from its address are dropped, where the node allows to say so. */
+async function refuseForgedSources(hostDevice: string): Promise<void> {
+  await writeFile(`/proc/sys/net/ipv4/conf/${hostDevice}/rp_filter`, "1").catch(() => undefined);
+}

@@ -1,0 +1,58 @@
+/**
+ * An `ip` and an `nsenter` that come first on an agent's PATH: they do what the real ones do, but for one call, which
+ * fails, or ends the agent (SIGKILL) after so many lines of its batch. So an ADD is cut at exactly one step.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+export interface Saboteur {
+  /** To be put before PATH. */
+  readonly folder: string;
+  /** The `call`-th call from now on, 1 = the next one. */
+  plan(call: number, what: "fail" | { readonly killAfterLines: number }): Promise<void>;
+  /** Nothing happens any more; true when the plan was carried out. */
+  off(): Promise<boolean>;
+}
+
+export async function createSaboteur(folder: string): Promise<Saboteur> {
+  await mkdir(folder);
+  const calls = join(folder, "calls");
+  const plan = join(folder, "plan");
+  for (const name of ["ip", "nsenter"]) {
+    const real = execFileSync("sh", ["-c", `command -v ${name}`])
+      .toString()
+      .trim();
+    await writeFile(join(folder, name), script(folder, real), { mode: 0o755 });
+  }
+  const write = async (text: string) => {
+    await writeFile(plan, text);
+    await rm(calls, { recursive: true, force: true });
+    await mkdir(calls);
+  };
+  await write("0 fail 0\n");
+  return {
+    folder,
+    plan: (call, what) => write(`${call} ${what === "fail" ? "fail 0" : `kill ${what.killAfterLines}`}\n`),
+    async off() {
+      const [planned] = (await readFile(plan, "utf8")).split(" ");
+      const made = (await readdir(calls)).length;
+      await write("0 fail 0\n");
+      return made >= Number(planned);
+    },
+  };
+}
+
+/** What the real nsenter starts is the real ip again, so that a call counts once. Calls at the same time have two numbers. */
+function script(folder: string, real: string): string {
+  return `#!/bin/sh
+PATH=$(echo "$PATH" | sed "s|^${folder}:||")
+made=1
+while [ -d ${folder}/calls ] && ! mkdir ${folder}/calls/$made 2>/dev/null; do made=$((made + 1)); done
+read call what lines < ${folder}/plan
+[ "$made" = "$call" ] || exec ${real} "$@"
+[ $what = kill ] || { echo "Sabotage" >&2; exit 1; }
+head -n $lines | ${real} "$@"
+kill -9 $PPID
+`;
+}
