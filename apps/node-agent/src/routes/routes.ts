@@ -11,6 +11,20 @@ import { ip, ipBatch } from "../pods/ip.js";
 import type { Routes } from "./desired-routes.js";
 import { parseRoutes, planRoutes, ROUTE_PROTOCOL } from "./reconcile-routes.js";
 
+/** ip(8) in the node's namespace. Each rejects with what it said. */
+export interface RouteKernel {
+  /** Our routes of one family, as JSON. */
+  list(family: "-4" | "-6"): Promise<string>;
+  batch(lines: readonly string[]): Promise<void>;
+  one(line: string): Promise<unknown>;
+}
+
+const KERNEL: RouteKernel = {
+  list: (family) => ip([family, "-j", "route", "show", "proto", String(ROUTE_PROTOCOL)]),
+  batch: ipBatch,
+  one: (line) => ip(line.split(" ")),
+};
+
 export interface RoutesModules {
   readonly log: Logger;
   readonly clock: Clock;
@@ -18,6 +32,8 @@ export interface RoutesModules {
   readonly desired: () => Routes;
   /** Every known source is in sync. */
   readonly complete: () => boolean;
+  /** Another one for tests. */
+  readonly kernel?: RouteKernel;
 }
 
 export interface RouteKeeper {
@@ -29,7 +45,7 @@ export interface RouteKeeper {
 }
 
 export function keepRoutes(modules: RoutesModules): RouteKeeper {
-  const { log, clock, signal } = modules;
+  const { log, clock, signal, kernel = KERNEL } = modules;
   const backoff = createBackoff({ minMs: 500, maxMs: 30_000 });
   const before = new Set<string>();
   let wanted = false;
@@ -40,7 +56,7 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
   async function apply(lines: readonly string[]): Promise<string | undefined> {
     if (lines.length === 0) return undefined;
     try {
-      await ipBatch(lines);
+      await kernel.batch(lines);
       written += lines.length;
       return undefined;
     } catch {
@@ -53,7 +69,7 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
     let first: string | undefined;
     for (const line of lines) {
       try {
-        await ip(line.split(" "));
+        await kernel.one(line);
         written++;
       } catch (thrown) {
         first ??= MeshError.from(thrown).message;
@@ -67,12 +83,11 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
     const complete = modules.complete();
     const desired = modules.desired();
     const found = [];
-    for (const family of ["-4", "-6"]) {
-      found.push(...parseRoutes(await ip([family, "-j", "route", "show", "proto", String(ROUTE_PROTOCOL)])));
-    }
+    for (const family of ["-4", "-6"] as const) found.push(...parseRoutes(await kernel.list(family)));
     const plan = planRoutes({ desired, found, before, complete });
     for (const cidr of desired.keys()) before.add(cidr);
-    const failed = (await apply(plan.add)) ?? (await apply(plan.remove));
+    const refused = [await apply(plan.add), await apply(plan.remove)];
+    const failed = refused.find((reason) => reason !== undefined);
     if (failed !== undefined && failed !== problem) log.warn("Route refused by the kernel", { reason: failed });
     problem = failed;
   }
