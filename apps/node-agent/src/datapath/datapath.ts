@@ -133,7 +133,11 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     const planned: FrontendName[] = [];
     for (const name of names) {
       try {
-        await planner.plan(name, desired.get(name));
+        for (;;) {
+          const slots = planner.plan(name, desired.get(name));
+          if (slots === undefined) break;
+          await tables.grow(slots);
+        }
         planned.push(name);
       } catch (thrown) {
         if (!(thrown instanceof MeshError)) throw thrown;

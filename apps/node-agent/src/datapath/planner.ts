@@ -1,7 +1,8 @@
 /**
  * Plans one frontend: ids for its backends, lines for its tables, words for its tiers. Nothing is written here.
  *
- * A tier that says the same already keeps its table. What finds no room leaves everything as it was and throws `MAP_FULL`.
+ * A tier that says the same already keeps its table. What finds no room leaves everything as it was and throws
+ * `MAP_FULL`; a table without room is said, since only the caller can wait for a new segment.
  */
 import type { DeltaTracker } from "@isthmus/reconcile";
 import type { DesiredFrontend } from "../desired/desired-state.js";
@@ -19,7 +20,8 @@ export interface PlannerModules {
 }
 
 export interface Planner {
-  plan(name: FrontendName, wanted: DesiredFrontend | undefined): Promise<void>;
+  /** Undefined when it is planned; else the slots of a table for which no segment has room: plan again with one more. */
+  plan(name: FrontendName, wanted: DesiredFrontend | undefined): number | undefined;
   /** Out of use once the frontend is removed from the kernel: its row and tables. */
   retire(name: FrontendName): void;
   /** Gives a table back that no program can reach. */
@@ -30,6 +32,13 @@ export interface Planner {
 }
 
 type Undo = (() => void)[];
+
+/** Unwinds a plan whose table has no room. */
+class NoLines extends Error {
+  constructor(readonly slots: number) {
+    super("No segment has room");
+  }
+}
 
 export function createPlanner(modules: PlannerModules): Planner {
   const { backends, tables, services, frontends } = modules;
@@ -45,7 +54,7 @@ export function createPlanner(modules: PlannerModules): Planner {
     tables.give(table);
   }
 
-  async function planTier(old: Tier | undefined, tier: DesiredTier, undo: Undo): Promise<Tier> {
+  function planTier(old: Tier | undefined, tier: DesiredTier, undo: Undo): Tier {
     const ids: number[] = [];
     try {
       for (const backend of tier.slots) ids.push(backends.acquire(backend));
@@ -53,8 +62,8 @@ export function createPlanner(modules: PlannerModules): Planner {
         releaseAll(ids);
         return tierOf(old.table, tier);
       }
-      const taken = tables.take(ids);
-      const table = taken instanceof Promise ? await taken : taken;
+      const table = tables.take(ids);
+      if (table === undefined) throw new NoLines(ids.length);
       undo.push(() => freeTable(table));
       return tierOf(table, tier);
     } catch (thrown) {
@@ -63,24 +72,25 @@ export function createPlanner(modules: PlannerModules): Planner {
     }
   }
 
-  async function planTiers(entry: ServiceEntry, wanted: DesiredService, undo: Undo): Promise<void> {
+  function planTiers(entry: ServiceEntry, wanted: DesiredService, undo: Undo): void {
     const tiers: Tier[] = [];
     for (let i = 0; i < TIERS; i++) {
       const tier = wanted[i];
-      tiers.push(tier === undefined ? EMPTY_TIER : await planTier(entry.tiers[i], tier, undo));
+      tiers.push(tier === undefined ? EMPTY_TIER : planTier(entry.tiers[i], tier, undo));
     }
-    const kept = new Set(tiers.map((tier) => tier.table));
-    for (const { table } of entry.tiers) if (table !== undefined && !kept.has(table)) deadTables.push(table);
+    for (const { table } of entry.tiers) {
+      if (table !== undefined && !tiers.some((tier) => tier.table === table)) deadTables.push(table);
+    }
     services.set(entry, tiers);
   }
 
-  async function planService(name: FrontendName, wanted: DesiredService): Promise<void> {
+  function planService(name: FrontendName, wanted: DesiredService): void {
     const undo: Undo = [];
     const isNew = !services.entries.has(name);
     try {
       const entry = services.ensure(name);
       if (isNew) undo.push(() => services.free(services.remove(name) ?? entry));
-      await planTiers(entry, wanted, undo);
+      planTiers(entry, wanted, undo);
       frontends.setDesired(name, frontendValue(name, entry.index));
     } catch (thrown) {
       for (const step of undo.reverse()) step();
@@ -89,10 +99,16 @@ export function createPlanner(modules: PlannerModules): Planner {
   }
 
   return {
-    async plan(name, wanted) {
-      if (wanted === undefined) frontends.deleteDesired(name);
-      else if (wanted.kind === "reject") frontends.setDesired(name, frontendValue(name, 0));
-      else await planService(name, wanted.tiers);
+    plan(name, wanted) {
+      try {
+        if (wanted === undefined) frontends.deleteDesired(name);
+        else if (wanted.kind === "reject") frontends.setDesired(name, frontendValue(name, 0));
+        else planService(name, wanted.tiers);
+        return undefined;
+      } catch (thrown) {
+        if (thrown instanceof NoLines) return thrown.slots;
+        throw thrown;
+      }
     },
     retire(name) {
       const entry = services.remove(name);

@@ -10,6 +10,7 @@ import type { FrontendName } from "../desired/frontends.js";
 import { mapFull } from "./full.js";
 import { createIndexPool, type IndexPool } from "./index-pool.js";
 import type { Table } from "./table-store.js";
+import { createWords32, createWords64 } from "./word-batch.js";
 
 export const TIERS = 4;
 
@@ -58,14 +59,17 @@ export function createServiceStore(port: ArrayPort, found: FoundServices): Servi
   const flips = new Set<ServiceEntry>();
   const taken = new Set([...entries.values()].map((entry) => entry.index));
   const pool: IndexPool = createIndexPool(port.maxEntries, taken);
+  const counts = createWords32(port);
+  const tierWords = createWords64(port);
 
+  /** Puts the words that change into the batch, in the order in which they must be stored. */
   function flip(entry: ServiceEntry, words: readonly bigint[]): void {
     const before = entry.stored;
     const growing = count(words) > count(before);
     for (let step = 0; step < TIERS; step++) {
       const i = growing ? TIERS - 1 - step : step;
       const word = words[i] ?? 0n;
-      if (word !== before[i]) port.storeWord64(entry.index, 8 * i, word);
+      if (word !== before[i]) tierWords.add(entry.index, 8 * i, word);
     }
     entry.stored = words;
   }
@@ -90,10 +94,12 @@ export function createServiceStore(port: ArrayPort, found: FoundServices): Servi
       for (const entry of fresh) {
         const generation = ((generations.get(entry.index) ?? 0) + 1) >>> 0;
         generations.set(entry.index, generation);
-        port.storeWord32(entry.index, ServiceRow.offsets.gen, generation);
+        counts.add(entry.index, ServiceRow.offsets.gen, generation);
       }
+      counts.store();
       fresh.clear();
       for (const entry of flips) flip(entry, wordsOf(entry.tiers));
+      tierWords.store();
       flips.clear();
     },
     remove(frontend) {
@@ -103,7 +109,10 @@ export function createServiceStore(port: ArrayPort, found: FoundServices): Servi
     },
     free(entry) {
       if (fresh.delete(entry)) flips.delete(entry);
-      else flip(entry, NO_WORDS);
+      else {
+        flip(entry, NO_WORDS);
+        tierWords.store();
+      }
       pool.give(entry.index);
     },
     get used() {

@@ -1,7 +1,7 @@
 /**
  * The tables of backend ids: lines taken, filled while no program can reach them, and given back after a grace period.
  */
-import { Limit, TableLine } from "@isthmus/bpf";
+import { Limit } from "@isthmus/bpf";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
 import { mapFull } from "./full.js";
 import { createLinePool, type Run } from "./line-pool.js";
@@ -14,8 +14,10 @@ export interface Table extends Run {
 export interface TableStore {
   /** Reads a table; undefined when it does not lie inside one segment. */
   read(line: number, slots: number): Table | undefined;
-  /** Takes lines for a table; written by `write`. Adds a segment when there is no room. Rejects with `MAP_FULL`. */
-  take(ids: readonly number[]): Promise<Table> | Table;
+  /** Takes lines for a table; written by `write`. Undefined when no segment has room for it. */
+  take(ids: readonly number[]): Table | undefined;
+  /** Adds a segment, for a table of so many slots that found no room. Rejects with `MAP_FULL`. */
+  grow(slots: number): Promise<void>;
   write(): void;
   give(table: Table): void;
   readonly used: number;
@@ -28,8 +30,6 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
   const pool = () => (lines ??= createLinePool(port.linesPerSegment, port.segments.length, adopted()));
   const fresh = new Set<Table>();
   const name = "mesh_tables_v1";
-  const lineBytes = new Uint8Array(TableLine.size);
-  const line = new DataView(lineBytes.buffer);
 
   function segmentOf(line: number): ArrayPort | undefined {
     return port.segments[Math.floor(line / port.linesPerSegment)];
@@ -39,20 +39,17 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
     return Math.ceil(slots / Limit.LineSlots);
   }
 
-  function makeTable(line: number, ids: readonly number[]): Table {
-    const table = { line, lines: linesOf(ids.length), ids };
-    fresh.add(table);
-    return table;
-  }
-
-  async function grow(ids: readonly number[]): Promise<Table> {
-    const needed = linesOf(ids.length);
-    if (needed > port.linesPerSegment) throw mapFull(name, port.linesPerSegment);
-    await port.addSegment();
-    pool().grow();
-    const line = pool().take(needed);
-    if (line === undefined) throw mapFull(name, port.maxSegments * port.linesPerSegment);
-    return makeTable(line, ids);
+  /** The lines of these tables, all in one segment, by one call. */
+  function writeLines(segment: ArrayPort, tables: readonly Table[]): void {
+    const count = tables.reduce((sum, table) => sum + table.lines, 0);
+    const indexes = new Uint32Array(count);
+    const words = new Uint32Array(count * Limit.LineSlots);
+    let next = 0;
+    for (const { line, lines, ids } of tables) {
+      words.set(ids, next * Limit.LineSlots);
+      for (let i = 0; i < lines; i++) indexes[next++] = (line % port.linesPerSegment) + i;
+    }
+    segment.writeBodies(indexes, new Uint8Array(words.buffer));
   }
 
   return {
@@ -66,19 +63,27 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
       return { line, lines: count, ids: Array.from({ length: slots }, (_, i) => view.getUint32(4 * i, true)) };
     },
     take(ids) {
-      const line = pool().take(linesOf(ids.length));
-      return line === undefined ? grow(ids) : makeTable(line, ids);
+      const lines = linesOf(ids.length);
+      const line = pool().take(lines);
+      if (line === undefined) return undefined;
+      const table = { line, lines, ids };
+      fresh.add(table);
+      return table;
+    },
+    async grow(slots) {
+      if (linesOf(slots) > port.linesPerSegment) throw mapFull(name, port.linesPerSegment);
+      await port.addSegment();
+      pool().grow();
     },
     write() {
+      const bySegment = new Map<ArrayPort, Table[]>();
       for (const table of fresh) {
         const segment = segmentOf(table.line);
-        for (let i = 0; i < table.lines; i++) {
-          const first = i * Limit.LineSlots;
-          for (let slot = 0; slot < Limit.LineSlots; slot++)
-            line.setUint32(4 * slot, table.ids[first + slot] ?? 0, true);
-          segment?.writeBody((table.line % port.linesPerSegment) + i, lineBytes);
-        }
+        const known = segment && bySegment.get(segment);
+        if (known !== undefined) known.push(table);
+        else if (segment !== undefined) bySegment.set(segment, [table]);
       }
+      for (const [segment, tables] of bySegment) writeLines(segment, tables);
       fresh.clear();
     },
     give(table) {

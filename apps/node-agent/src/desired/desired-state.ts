@@ -10,7 +10,7 @@
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import type { ServiceName } from "@isthmus/model";
 import { type FrontendName, frontendName, rejectName } from "./frontends.js";
-import { type DesiredService, desiredService } from "./services.js";
+import type { DesiredService } from "./services.js";
 
 /** A row of mesh_frontends that must be there. */
 export type DesiredFrontend =
@@ -60,9 +60,7 @@ export function createDesiredState(): DesiredState {
       if (known === undefined) return ports.has(frontend) ? { kind: "reject" } : undefined;
       const [service] = known.size === 1 ? known.keys() : [...known.keys()].sort();
       const plan = service === undefined ? undefined : known.get(service);
-      return plan === undefined
-        ? undefined
-        : { kind: "service", service: plan.frontend.service, tiers: desiredService(plan) };
+      return plan === undefined ? undefined : { kind: "service", service: plan.frontend.service, tiers: plan.tiers };
     },
     has: (frontend) => claims.has(frontend) || ports.has(frontend),
     planOf: (frontend, service) => claims.get(frontend)?.get(service),
