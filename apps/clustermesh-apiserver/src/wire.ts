@@ -25,7 +25,7 @@ import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
 import { watchTlsFiles } from "./serve/tls-files.js";
 import { watchOwnCluster } from "./status/own-metrics.js";
-import { createPortMismatch } from "./status/port-mismatch.js";
+import { createServiceStatus } from "./status/service-status.js";
 
 const MAX_SNAPSHOTS = 32;
 const MAX_AGENTS = 10_000;
@@ -96,7 +96,7 @@ async function start(
   );
   const lastGood = createLastGood(await readLastGood(client, namespace, clock, signal));
   const own = createOwnSource(
-    { cluster, epoch: await firstEpoch(client, cluster, clock, signal) },
+    { cluster, podCidrs: config.podCidrs, epoch: await firstEpoch(client, cluster, clock, signal) },
     {
       client,
       clock,
@@ -110,6 +110,7 @@ async function start(
   problem = () => own.problem;
   const serviceCidrs = createServiceCidrs({ transport, clock, log: log.child("config"), settings });
   serviceCidrs.onChange((cidrs) => own.setServiceCidrs(cidrs));
+  settings.onChange(({ podCidrs }) => own.setPodCidrs(podCidrs));
   const sources = createSourceSet(own.stream);
   const agents = createAgentRegistry(clock);
   const mesh = createMesh(
@@ -118,8 +119,15 @@ async function start(
   );
   const keepLastGood = createLastGoodKeeper(namespace, lastGood, { client, clock, log: log.child("config") });
   watchOwnCluster(metrics, own);
-  const ports = createPortMismatch({ sources, events, clock });
-  for (const part of [own, serviceCidrs, mesh, keepLastGood, ports]) run(part);
+  const told = createServiceStatus({
+    sources,
+    services: own.services,
+    events,
+    client,
+    clock,
+    log: log.child("status"),
+  });
+  for (const part of [told, own, serviceCidrs, mesh, keepLastGood]) run(part);
 
   const hub = createStreamHub(
     { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS },

@@ -1,11 +1,19 @@
 /**
  * One cluster of a scenario: Kubernetes objects in, through the apiserver's own projection, records out.
  *
- * `own` is what its agents get, `exported` what stands in the store for the others.
+ * `own` is what its agents get, `exported` what stands in the store for the others. Pods of cluster 1 are in 10.11.0.0/16,
+ * those of 2 in 10.12.0.0/16, and so on.
  */
 import { createOwnRecords, nodeFacts, serviceFacts, sliceFacts } from "@isthmus/apiserver";
 import type { KubeObject } from "@isthmus/kube";
-import { type ClusterId, type ClusterName, MeshError, parseClusterId, parseClusterName } from "@isthmus/model";
+import {
+  type ClusterId,
+  type ClusterName,
+  MeshError,
+  parseClusterId,
+  parseClusterName,
+  parsePrefix,
+} from "@isthmus/model";
 import type { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 
@@ -32,7 +40,7 @@ export interface TestCluster {
 
 export function createTestCluster(nameText: string, idText: string): TestCluster {
   const lastGood = new Map<string, Parameters<LastGood["set"]>[1]>();
-  const records = createOwnRecords(lastGoodOf(lastGood));
+  const records = createOwnRecords(lastGoodOf(lastGood), [parsePrefix(`10.1${idText}.0.0/16`)]);
   const objects = new Map<string, KubeObject>();
   const own = new Map<string, HashedRecord>();
   const exported = new Map<string, HashedRecord>();

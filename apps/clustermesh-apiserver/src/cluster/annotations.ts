@@ -47,10 +47,17 @@ const AFFINITIES: ReadonlyMap<string, Affinity> = new Map([
   ["remote", Affinity.AFFINITY_REMOTE],
 ]);
 
-/** Keeps only the annotations that are ours to read. */
+/** The names that are read; every other one under the same prefixes is told of (unserved-annotations.ts). */
+export const READ_ANNOTATIONS: ReadonlySet<string> = new Set(Object.values(NAMES).flat());
+const PREFIXES = ["mesh.isthmus.io/", "service.cilium.io/"];
+
+/** Keeps the annotations that are ours to read or to answer for; of the latter the name alone. */
 export function meshAnnotationsOnly(all: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  const wanted = Object.values(NAMES).flat();
-  return Object.fromEntries(wanted.flatMap((name) => (all[name] === undefined ? [] : [[name, all[name]]])));
+  const ours = Object.entries(all).flatMap(([name, value]) => {
+    if (READ_ANNOTATIONS.has(name)) return [[name, value]];
+    return PREFIXES.some((prefix) => name.startsWith(prefix)) ? [[name, ""]] : [];
+  });
+  return Object.fromEntries(ours.sort());
 }
 
 export function parseAnnotations(
@@ -75,6 +82,11 @@ export function parseAnnotations(
     ...read("affinity", AFFINITIES),
   };
   return { values: { ...DEFAULT_ANNOTATIONS, ...good }, good, findings };
+}
+
+/** As it is written in an annotation. */
+export function affinityText(affinity: Affinity): string {
+  return textOf(AFFINITIES, affinity);
 }
 
 function textOf<T>(table: ReadonlyMap<string, T>, meaning: T): string {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Item, KubeObject } from "@isthmus/kube";
-import { Affinity, Service, ServiceConfig } from "@isthmus/proto";
+import { formatAddress, parsePrefix, serviceName } from "@isthmus/model";
+import { Affinity, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 import { createLastGood } from "./last-good.js";
 import { nodeFacts } from "./node-facts.js";
@@ -11,6 +12,7 @@ import { serviceFacts } from "./service-facts.js";
 import { sliceFacts } from "./slice-facts.js";
 
 const GLOBAL = { "service.cilium.io/global": "true" };
+const POD_CIDRS = [parsePrefix("10.11.0.0/16")];
 
 function item<T>(object: KubeObject, project: (object: KubeObject) => T): Item<T> {
   const { namespace, name = "", uid = "" } = object.metadata;
@@ -31,12 +33,12 @@ function service(annotations: Record<string, string> = {}, spec: object = {}, ui
   return item(object as KubeObject, serviceFacts);
 }
 
-function slice(name = "cart-1", address = "10.11.0.5") {
+function slice(name = "cart-1", ...addresses: readonly string[]) {
   const object = {
     metadata: { namespace: "shop", name, uid: `uid-${name}`, labels: { "kubernetes.io/service-name": "cart" } },
     addressType: "IPv4",
     ports: [{ name: "http", port: 8080 }],
-    endpoints: [{ addresses: [address] }],
+    endpoints: (addresses.length === 0 ? ["10.11.0.5"] : addresses).map((address) => ({ addresses: [address] })),
   };
   return item(object as KubeObject, sliceFacts);
 }
@@ -45,7 +47,7 @@ const node = (name: string) => item({ metadata: { name } }, nodeFacts);
 
 /** Keeps what was flushed, as an index would. */
 function harness() {
-  const records = createOwnRecords(createLastGood());
+  const records = createOwnRecords(createLastGood(), POD_CIDRS);
   const own = new Map<string, HashedRecord>();
   const exported = new Map<string, HashedRecord>();
   const notes: string[] = [];
@@ -61,8 +63,10 @@ function harness() {
     notes.push(...flushed.notes.map(({ note }) => note.reason));
     return flushed;
   };
+  const addresses = (records: ReadonlyMap<string, HashedRecord>, key: string) =>
+    Slice.decode(records.get(key)?.value ?? new Uint8Array()).backends.map(({ address }) => formatAddress(address));
   const config = () => ServiceConfig.decode(own.get("service-configs/shop/cart")?.value ?? new Uint8Array());
-  return { records, own, exported, notes, flush, config };
+  return { records, own, exported, notes, flush, config, addresses };
 }
 
 const set = <T>(...sets: Item<T>[]) => ({ sets, deletes: [] });
@@ -190,11 +194,78 @@ test("nothing changed is nothing to tell", () => {
   assert.deepEqual([...own.upserts, ...own.deletes, ...exported.upserts, ...exported.deletes], []);
 });
 
+test("a backend outside the pod ranges serves here and is not exported; the pods beside it are", () => {
+  const { records, own, exported, flush, notes, config, addresses } = harness();
+  records.services(set(service(GLOBAL)));
+  records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.3", "172.18.0.2"), slice("cart-2", "172.18.0.3")));
+  flush();
+  assert.deepEqual(addresses(own, "slices/shop/cart/cart-1"), ["10.11.0.5", "172.18.0.2", "172.18.0.3"]);
+  assert.deepEqual(addresses(exported, "slices/shop/cart/cart-1"), ["10.11.0.5"]);
+  assert.ok(exported.has("slices/shop/cart/cart-2"), "a key comes and goes with its EndpointSlice");
+  assert.deepEqual(addresses(exported, "slices/shop/cart/cart-2"), []);
+  assert.deepEqual(notes, ["BackendsNotExported"]);
+  assert.match(config().notes.join(), /^Cannot export 2 of its backends: "172.18.0.2" is outside .*"10.11.0.0\/16"/);
+});
+
+test("what is not exported is told when it begins, not at each number, and not at all when nothing would go out", () => {
+  const { records, flush, notes, config } = harness();
+  records.services(set(service(GLOBAL)));
+  records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.2")));
+  flush();
+  records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.2", "172.18.0.3")));
+  flush();
+  assert.deepEqual(notes, ["BackendsNotExported"]);
+  assert.match(config().notes.join(), /^Cannot export 2 of/);
+  records.slices(set(slice("cart-1", "172.18.0.2")));
+  flush();
+  assert.match(config().notes.join(), /^Cannot export any of its backends/);
+  for (const annotations of [{}, { ...GLOBAL, "service.cilium.io/shared": "false" }]) {
+    records.services(set(service(annotations)));
+    flush();
+    assert.deepEqual(config().notes, []);
+  }
+  records.services(set(service(GLOBAL)));
+  flush();
+  assert.deepEqual(notes, ["BackendsNotExported", "BackendsNotExported"], "it begins again");
+});
+
+test("without such backends the exported bytes are the own ones; other pod ranges are another export", () => {
+  const { records, own, exported, flush, addresses } = harness();
+  records.services(set(service(GLOBAL)));
+  records.slices(set(slice("cart-1", "10.11.0.5"), slice("cart-2", "10.12.0.5")));
+  flush();
+  assert.equal(exported.get("slices/shop/cart/cart-1"), own.get("slices/shop/cart/cart-1"));
+  assert.deepEqual(addresses(exported, "slices/shop/cart/cart-2"), []);
+  records.podCidrs([...POD_CIDRS, parsePrefix("10.12.0.0/16")]);
+  const { exported: change } = flush();
+  assert.deepEqual(
+    change.upserts.map(({ key }) => key),
+    ["slices/shop/cart/cart-2"],
+  );
+  assert.deepEqual(addresses(exported, "slices/shop/cart/cart-2"), ["10.12.0.5"]);
+});
+
+test("an object made again under its name is told again; who changed in what matters to its user is named", () => {
+  const { records, flush, notes } = harness();
+  const bad = { "service.cilium.io/global": "yes" };
+  records.services(set(service(bad)));
+  assert.deepEqual(flush().changed, ["shop/cart"]);
+  records.slices(set(slice()));
+  assert.deepEqual(flush().changed, [], "endpoints are nothing that is said of the Service");
+  records.services({ deletes: [service(bad)], sets: [service(bad, {}, "u2")] });
+  assert.deepEqual(flush().changed, ["shop/cart"]);
+  assert.deepEqual(notes, ["InvalidAnnotation", "InvalidAnnotation"]);
+  assert.equal(records.service(serviceName("shop", "cart"))?.facts.uid, "u2");
+  records.services(gone(service(bad, {}, "u2")));
+  assert.deepEqual(flush().changed, ["shop/cart"]);
+  assert.equal(records.service(serviceName("shop", "cart")), undefined);
+});
+
 test("any order of events ends in the same bytes", () => {
   const steps: ((records: OwnRecords) => void)[] = [
     (records) => records.services(set(service(GLOBAL))),
     (records) => records.slices(set(slice("cart-1", "10.11.0.5"))),
-    (records) => records.slices(set(slice("cart-2", "10.11.0.6"))),
+    (records) => records.slices(set(slice("cart-2", "10.11.0.6", "172.18.0.2"))),
     (records) => records.nodes(set(node("n1"))),
     (records) => records.nodes(set(node("n2"))),
     (records) => records.serviceCidrs([]),

@@ -5,12 +5,12 @@
  * export, and notes on Services that are new.
  */
 import type { Change } from "@isthmus/kube";
-import type { Prefix } from "@isthmus/model";
+import type { Prefix, ServiceName } from "@isthmus/model";
 import type { LastGood } from "./last-good.js";
 import { type NodeFacts, nodeConfigRecord, nodeRecord } from "./node-facts.js";
 import { createRecordDiff, type RecordChange } from "./record-diff.js";
 import type { ServiceFacts } from "./service-facts.js";
-import { createServiceTable, type ServiceTableFlush } from "./service-table.js";
+import { createServiceTable, type KnownService, type ServiceTableFlush } from "./service-table.js";
 import type { SliceFacts } from "./slice-facts.js";
 
 export interface OwnRecords {
@@ -18,11 +18,15 @@ export interface OwnRecords {
   slices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
   nodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
   serviceCidrs(cidrs: readonly Prefix[]): void;
+  /** The ranges of this cluster's pods: backends outside them are not exported. */
+  podCidrs(cidrs: readonly Prefix[]): void;
+  /** As of the last flush. */
+  service(name: ServiceName): KnownService | undefined;
   flush(): ServiceTableFlush;
 }
 
-export function createOwnRecords(lastGood: LastGood): OwnRecords {
-  const table = createServiceTable(lastGood);
+export function createOwnRecords(lastGood: LastGood, podCidrs: readonly Prefix[]): OwnRecords {
+  const table = createServiceTable(lastGood, podCidrs);
   const nodes = new Map<string, NodeFacts>();
   const ownNodes = createRecordDiff();
   const exportedNodes = createRecordDiff();
@@ -58,9 +62,11 @@ export function createOwnRecords(lastGood: LastGood): OwnRecords {
       cidrs = now;
       for (const facts of nodes.values()) place(facts);
     },
+    podCidrs: table.setPodCidrs,
+    service: table.get,
     flush() {
-      const { own, exported, notes } = table.flush();
-      return { own: joined(ownNodes.take(), own), exported: joined(exportedNodes.take(), exported), notes };
+      const { own, exported, ...told } = table.flush();
+      return { own: joined(ownNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...told };
     },
   };
 }

@@ -8,8 +8,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
-import { SERVICES } from "@isthmus/kube";
-import type { Clock, ClusterName, Prefix } from "@isthmus/model";
+import type { Clock, ClusterName, Prefix, ServiceName } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, ownPosition, sameBytes } from "@isthmus/records";
@@ -18,13 +17,16 @@ import type { ExportSource } from "./export-source.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 import type { LastGood } from "./last-good.js";
 import { createOwnRecords } from "./own-records.js";
+import type { OwnServices } from "./own-services.js";
 import { createOwnWatches } from "./own-watches.js";
 import { createPulse } from "./pulse.js";
-import type { ServiceTableFlush } from "./service-table.js";
+import { reportNotes } from "./report-notes.js";
 import { ownStoreId } from "./store-id.js";
 
 export interface OwnSourceOptions {
   readonly cluster: ClusterName;
+  /** Backends outside these are not exported. */
+  readonly podCidrs: readonly Prefix[];
   /** The epoch that was kept; "" when none was. */
   readonly epoch: string;
 }
@@ -44,12 +46,14 @@ export interface OwnSourceModules {
 export interface OwnSource {
   readonly stream: StreamSource;
   readonly exported: ExportSource;
+  readonly services: OwnServices;
   readonly inSync: boolean;
   /** Floors of agents that Kubernetes does not reach and that were not believed, since the start. */
   readonly refusedFloors: number;
   /** Sentence when Kubernetes cannot be followed; undefined when fine. */
   readonly problem: string | undefined;
   setServiceCidrs(cidrs: readonly Prefix[]): void;
+  setPodCidrs(cidrs: readonly Prefix[]): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -62,8 +66,9 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
   const { client, clock, log } = modules;
   const index = createSourceIndex();
   const exportIndex = createSourceIndex();
-  const records = createOwnRecords(modules.lastGood);
+  const records = createOwnRecords(modules.lastGood, options.podCidrs);
   const stateListeners = new Set<() => void>();
+  const serviceListeners = new Set<(services: readonly ServiceName[]) => void>();
   let { epoch } = options;
   let status = SourceStatus.SOURCE_STATUS_SYNCING;
   let restoring: Promise<void> | undefined;
@@ -83,27 +88,14 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
   function tell(observedMicros: number): void {
     if (pulse.uid === undefined || !watches.inSync || restoring !== undefined) return;
     const position = ownPosition(ownStoreId(pulse.uid, epoch), watches.versions());
-    const { own, exported, notes } = records.flush();
+    const { own, exported, notes, changed } = records.flush();
     index.apply({ ...own, position, observedMicros });
     exportIndex.apply({ ...exported, position, observedMicros });
     // A new store id counts at once, with or without content.
     if (index.announced !== undefined && !sameBytes(index.announced.storeId, position.storeId)) index.since(position);
-    report(notes);
+    reportNotes(notes, modules.events);
+    if (changed.length > 0) for (const listener of [...serviceListeners]) listener(changed);
     updateStatus();
-  }
-
-  function report(notes: ServiceTableFlush["notes"]): void {
-    for (const { facts, note } of notes) {
-      const [namespace = "", name = ""] = facts.service.split("/");
-      const about = { resource: SERVICES, namespace, name, uid: facts.uid };
-      modules.events.report({
-        ...about,
-        type: "Warning",
-        reason: note.reason,
-        action: "Validate",
-        note: note.sentence,
-      });
-    }
   }
 
   function updateStatus(): void {
@@ -208,6 +200,13 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
       catchUp,
       served: claims.served,
     },
+    services: {
+      get: records.service,
+      onChange(listener) {
+        serviceListeners.add(listener);
+        return () => serviceListeners.delete(listener);
+      },
+    },
     get inSync() {
       return index.announced !== undefined;
     },
@@ -220,6 +219,10 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
     },
     setServiceCidrs(cidrs) {
       records.serviceCidrs(cidrs);
+      tell(clock.wallMicros());
+    },
+    setPodCidrs(cidrs) {
+      records.podCidrs(cidrs);
       tell(clock.wallMicros());
     },
     async run(signal) {

@@ -1,6 +1,6 @@
 /** What we keep of a Service: enough to make its records again, nothing else. */
 
-import type { KubeObject, KubeService } from "@isthmus/kube";
+import type { KubeObject, KubeService, MeshCondition } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, SCTP, type ServiceName, serviceName } from "@isthmus/model";
 import type { Port } from "@isthmus/proto";
 import { meshAnnotationsOnly } from "./annotations.js";
@@ -20,10 +20,20 @@ export interface ServiceFacts {
   readonly clientIpAffinity: boolean;
   readonly internalLocal: boolean;
   readonly externalLocal: boolean;
+  /** Of Kubernetes; Services have none up to 1.34. */
+  readonly generation: number | undefined;
+  /** Those of our types that stand in its status. */
+  readonly conditions: readonly MeshCondition[];
 }
 
+/** Before the type of every condition of ours on an object that is not ours. */
+export const CONDITION_PREFIX = "mesh.isthmus.io/";
+/** Most Services: shared, since it is kept for each. */
+const NO_CONDITIONS: readonly MeshCondition[] = [];
+
 export function serviceFacts(object: KubeObject): ServiceFacts {
-  const { metadata, spec } = object as KubeService;
+  const { metadata, spec, status } = object as KubeService;
+  const conditions = status?.conditions?.filter(({ type }) => type.startsWith(CONDITION_PREFIX)) ?? NO_CONDITIONS;
   const service = serviceName(metadata.namespace ?? "", metadata.name ?? "");
   const ports = (spec?.ports ?? []).map((port) => ({
     name: port.name ?? "",
@@ -44,6 +54,8 @@ export function serviceFacts(object: KubeObject): ServiceFacts {
     clientIpAffinity: spec?.sessionAffinity === "ClientIP",
     internalLocal: spec?.internalTrafficPolicy === "Local",
     externalLocal: spec?.externalTrafficPolicy === "Local",
+    generation: metadata.generation,
+    conditions: conditions.length === 0 ? NO_CONDITIONS : conditions,
   };
 }
 

@@ -2,11 +2,11 @@
  * A Service with its slices → the records of the own stream and what of them is exported (pure).
  *
  *   ClusterIP Service ──► SERVICE, SERVICE_CONFIG, its SLICEs        headless, ExternalName ──► nothing
- *   exported: SERVICE when global, SLICEs when global and shared
+ *   exported: SERVICE when global, SLICEs when global and shared, with their pod backends alone (exported-slice.ts)
  */
 import { Affinity, SessionAffinity } from "@isthmus/proto";
 import { type HashedRecord, record, serviceConfigKey, serviceKey } from "@isthmus/records";
-import type { AnnotationFinding, MeshAnnotations } from "./annotations.js";
+import type { MeshAnnotations } from "./annotations.js";
 import type { ServiceFacts } from "./service-facts.js";
 
 export interface ServiceRecords {
@@ -16,10 +16,15 @@ export interface ServiceRecords {
 
 const NONE: ServiceRecords = { own: [], exported: [] };
 
-/** `expected` is 0: the wanted number of replicas is not known yet. */
+export function exportsSlices(facts: ServiceFacts, mesh: MeshAnnotations): boolean {
+  return mesh.global && mesh.shared && facts.frontends.length > 0;
+}
+
+/** `exportedSlices`: empty unless `exportsSlices`. `expected` is 0: the wanted number of replicas is not known yet. */
 export function serviceRecords(
   facts: ServiceFacts | undefined,
   slices: Iterable<HashedRecord>,
+  exportedSlices: readonly HashedRecord[],
   mesh: MeshAnnotations,
   notes: readonly string[],
 ): ServiceRecords {
@@ -50,33 +55,8 @@ export function serviceRecords(
     externalLocal: false,
     notes: [...notes],
   });
-  const endpoints = [...slices];
   return {
-    own: [service, config, ...endpoints],
-    exported: mesh.global ? [service, ...(mesh.shared ? endpoints : [])] : [],
+    own: [service, config, ...slices],
+    exported: mesh.global ? [service, ...exportedSlices] : [],
   };
-}
-
-/** Why something of the object is not served as written: a sentence each, without a full stop. */
-export function serviceNotes(facts: ServiceFacts, findings: readonly AnnotationFinding[]): readonly ServiceNote[] {
-  if (facts.frontends.length === 0) return headlessNotes(facts, findings);
-  const notes: ServiceNote[] = findings.map(({ sentence }) => ({ reason: "InvalidAnnotation", sentence }));
-  const unsupported = (sentence: string) => notes.push({ reason: "NotServedAsWritten", sentence });
-  if (facts.clientIpAffinity) unsupported('sessionAffinity "ClientIP" is not supported yet: served as "None"');
-  if (facts.internalLocal) unsupported('internalTrafficPolicy "Local" is not supported yet: served as "Cluster"');
-  if (facts.externalLocal) unsupported('externalTrafficPolicy "Local" is not supported yet: served as "Cluster"');
-  for (const port of facts.unserved) unsupported(`Port "${port}" is not served: only TCP and UDP are`);
-  return notes;
-}
-
-export interface ServiceNote {
-  readonly reason: "InvalidAnnotation" | "NotServedAsWritten";
-  readonly sentence: string;
-}
-
-function headlessNotes(facts: ServiceFacts, findings: readonly AnnotationFinding[]): readonly ServiceNote[] {
-  const invalid = findings.map(({ sentence }): ServiceNote => ({ reason: "InvalidAnnotation", sentence }));
-  if (Object.keys(facts.annotations).length === 0) return invalid;
-  const sentence = "A Service without a ClusterIP has no frontend: its mesh annotations have no effect";
-  return [...invalid, { reason: "NotServedAsWritten", sentence }];
 }

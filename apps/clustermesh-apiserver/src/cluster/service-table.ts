@@ -2,38 +2,50 @@
  * Joins Services with their slices and keeps what each Service's records are (pure; work proportional to the change).
  *
  * In: Services and slices that came, changed or went, in any order. Out of `flush`: the records that differ since the last
- * one, for the own stream and for export, and the notes that are new.
+ * one, for the own stream and for export, the notes that are new, and the Services whose object or notes changed.
  */
-import type { ServiceName } from "@isthmus/model";
+import type { Prefix, ServiceName } from "@isthmus/model";
 import type { HashedRecord } from "@isthmus/records";
 import { parseAnnotations } from "./annotations.js";
+import { createSliceExports } from "./exported-slice.js";
 import type { LastGood } from "./last-good.js";
 import { createRecordDiff, type RecordChange } from "./record-diff.js";
 import type { ServiceFacts } from "./service-facts.js";
-import { type ServiceNote, serviceNotes, serviceRecords } from "./service-records.js";
+import { type ServiceNote, serviceNotes } from "./service-notes.js";
+import { exportsSlices, serviceRecords } from "./service-records.js";
 import type { SliceFacts } from "./slice-facts.js";
+
+/** A Service that exists, and what its user must be told. */
+export interface KnownService {
+  readonly facts: ServiceFacts;
+  readonly notes: readonly ServiceNote[];
+}
 
 export interface ServiceTableFlush {
   readonly own: RecordChange;
   readonly exported: RecordChange;
   readonly notes: readonly { readonly facts: ServiceFacts; readonly note: ServiceNote }[];
+  /** Gone ones, too. */
+  readonly changed: readonly ServiceName[];
 }
 
 interface Entry {
   facts: ServiceFacts | undefined;
   readonly slices: Map<string, HashedRecord>;
-  notes: ReadonlySet<string>;
+  /** As of the last flush. */
+  told: KnownService | undefined;
 }
 
-export function createServiceTable(lastGood: LastGood) {
+export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix[]) {
   const entries = new Map<ServiceName, Entry>();
   const sliceOwner = new Map<string, ServiceName>();
   const dirty = new Set<ServiceName>();
   const own = createRecordDiff();
   const exported = createRecordDiff();
+  const exports = createSliceExports(podCidrs);
 
   function entry(service: ServiceName): Entry {
-    const found = entries.get(service) ?? { facts: undefined, slices: new Map(), notes: new Set() };
+    const found = entries.get(service) ?? { facts: undefined, slices: new Map(), told: undefined };
     entries.set(service, found);
     dirty.add(service);
     return found;
@@ -46,24 +58,35 @@ export function createServiceTable(lastGood: LastGood) {
     entry(owner).slices.delete(objectKey);
   }
 
-  function flushOne(service: ServiceName, notes: { facts: ServiceFacts; note: ServiceNote }[]): void {
-    const { facts, slices, notes: before } = entry(service);
+  function flushOne(
+    service: ServiceName,
+    out: { notes: ServiceTableFlush["notes"][number][]; changed: ServiceName[] },
+  ) {
+    const { facts, slices, told } = entry(service);
     if (facts === undefined) {
       own.set(service, []);
       exported.set(service, []);
+      if (told !== undefined) out.changed.push(service);
+      entry(service).told = undefined;
       if (slices.size === 0) entries.delete(service);
       return;
     }
     const { values, good, findings } = parseAnnotations(facts.annotations, lastGood.get(facts.uid));
     lastGood.set(facts.uid, good, findings.length > 0);
-    const said = serviceNotes(facts, findings);
-    for (const note of said) if (!before.has(note.sentence)) notes.push({ facts, note });
-    entry(service).notes = new Set(said.map(({ sentence }) => sentence));
+    const going = exportsSlices(facts, values) ? [...slices.values()].map(exports.of) : [];
+    const { podCidrs } = exports;
+    const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs });
+    // Of the same object: one made again under its name has been told nothing.
+    const before = told?.facts.uid === facts.uid ? told.notes : [];
+    for (const note of notes) if (!before.some((old) => sameMatter(old, note))) out.notes.push({ facts, note });
+    if (told?.facts !== facts || !sameSentences(told.notes, notes)) out.changed.push(service);
+    entry(service).told = { facts, notes };
     const records = serviceRecords(
       facts,
       slices.values(),
+      going.map(({ record }) => record),
       values,
-      said.map(({ sentence }) => sentence),
+      notes.map(({ sentence }) => sentence),
     );
     own.set(service, records.own);
     exported.set(service, records.exported);
@@ -87,13 +110,29 @@ export function createServiceTable(lastGood: LastGood) {
       entry(facts.service).slices.set(objectKey, facts.record);
     },
     deleteSlice: removeSlice,
+    /** What is exported is worked out again. */
+    setPodCidrs(podCidrs: readonly Prefix[]): void {
+      if (!exports.setPodCidrs(podCidrs)) return;
+      for (const service of entries.keys()) dirty.add(service);
+    },
+    /** As of the last flush; undefined when there is no such Service. */
+    get: (service: ServiceName): KnownService | undefined => entries.get(service)?.told,
     flush(): ServiceTableFlush {
-      const notes: { facts: ServiceFacts; note: ServiceNote }[] = [];
-      for (const service of [...dirty]) flushOne(service, notes);
+      const out = { notes: [], changed: [] };
+      for (const service of [...dirty]) flushOne(service, out);
       dirty.clear();
-      return { own: own.take(), exported: exported.take(), notes };
+      return { own: own.take(), exported: exported.take(), ...out };
     },
   };
+}
+
+/** Of what is not exported the numbers move: an Event is written when it begins, not at each number. */
+function sameMatter(a: ServiceNote, b: ServiceNote): boolean {
+  return a.topic === b.topic && (a.topic === "export" || a.sentence === b.sentence);
+}
+
+function sameSentences(a: readonly ServiceNote[], b: readonly ServiceNote[]): boolean {
+  return a.length === b.length && a.every(({ sentence }, i) => sentence === b[i]?.sentence);
 }
 
 export type ServiceTable = ReturnType<typeof createServiceTable>;

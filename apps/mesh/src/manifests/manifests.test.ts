@@ -126,6 +126,7 @@ test("each account may do what it needs and nothing near it", async () => {
     [api, "watch", "services", "", "shop", ""],
     [api, "watch", "endpointslices", "discovery.k8s.io", "shop", ""],
     [api, "create", "events", "events.k8s.io", "shop", ""],
+    [api, "patch", "services/status", "", "shop", ""],
     [api, "create", "meshclusters", "mesh.isthmus.io", "", ""],
     [api, "get", "secrets", "", "mesh-system", "mesh-store-key"],
     [api, "create", "secrets", "", "mesh-system", ""],
@@ -142,6 +143,8 @@ test("each account may do what it needs and nothing near it", async () => {
     [api, "get", "secrets", "", "default", "mesh-store-key"],
     [api, "create", "secrets", "", "default", ""],
     [api, "update", "services", "", "shop", ""],
+    [api, "patch", "services", "", "shop", ""],
+    [api, "update", "services/status", "", "shop", ""],
     [api, "get", "pods", "", "shop", ""],
     [api, "get", "configmaps", "", "kube-system", ""],
     [api, "update", "configmaps", "", "mesh-system", "mesh-config"],
@@ -155,14 +158,16 @@ test("each account may do what it needs and nothing near it", async () => {
   for (const question of no) assert.equal(await allowed(...question), false, `may not: ${question.join(" ")}`);
 });
 
+/** `path`: a resource, or `resource/subresource`. */
 async function allowed(
   account: string,
   verb: string,
-  resource: string,
+  path: string,
   group: string,
   namespace: string,
   name: string,
 ): Promise<boolean> {
+  const [resource, subresource = ""] = path.split("/");
   const review = await transport.json<{ status?: { allowed?: boolean } }>({
     method: "POST",
     path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",
@@ -172,7 +177,7 @@ async function allowed(
       spec: {
         user: `system:serviceaccount:mesh-system:${account}`,
         groups: ["system:serviceaccounts", "system:serviceaccounts:mesh-system", "system:authenticated"],
-        resourceAttributes: { verb, resource, group, namespace, name },
+        resourceAttributes: { verb, resource, subresource, group, namespace, name },
       },
     },
   });

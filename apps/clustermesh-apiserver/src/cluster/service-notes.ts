@@ -1,0 +1,67 @@
+/** What the user of a Service must be told of it: what is not served or not exported as written (pure). */
+import { formatAddress, formatPrefix, type Prefix } from "@isthmus/model";
+import type { AnnotationFinding, MeshAnnotations } from "./annotations.js";
+import type { ExportedSlice } from "./exported-slice.js";
+import type { ServiceFacts } from "./service-facts.js";
+import { unservedAnnotations } from "./unserved-annotations.js";
+
+export interface ServiceNote {
+  readonly topic: "annotations" | "spec" | "export";
+  readonly reason: "InvalidAnnotation" | "UnknownAnnotation" | "NotServedAsWritten" | "BackendsNotExported";
+  /** Without a full stop. */
+  readonly sentence: string;
+  /** The same without numbers that move with every pod: for a condition, which is not written at each of them. */
+  readonly lasting?: string;
+}
+
+export interface NoteInput {
+  readonly facts: ServiceFacts;
+  readonly findings: readonly AnnotationFinding[];
+  readonly inForce: MeshAnnotations;
+  /** Empty when nothing of the Service's slices is exported. */
+  readonly exported: readonly ExportedSlice[];
+  readonly podCidrs: readonly Prefix[];
+}
+
+export function serviceNotes(input: NoteInput): readonly ServiceNote[] {
+  const { facts, findings, inForce } = input;
+  const about = { topic: "annotations" } as const;
+  const invalid = findings.map(({ sentence }): ServiceNote => ({ ...about, reason: "InvalidAnnotation", sentence }));
+  const unserved = unservedAnnotations(Object.keys(facts.annotations), inForce).map((each) => ({ ...about, ...each }));
+  const served = facts.frontends.length === 0 ? frontless(facts) : notServed(facts);
+  return [...invalid, ...unserved, ...served, ...notExported(input)];
+}
+
+function notServed(facts: ServiceFacts): readonly ServiceNote[] {
+  const sentences = [
+    ...(facts.clientIpAffinity ? ['sessionAffinity "ClientIP" is not supported yet: served as "None"'] : []),
+    ...(facts.internalLocal ? ['internalTrafficPolicy "Local" is not supported yet: served as "Cluster"'] : []),
+    ...(facts.externalLocal ? ['externalTrafficPolicy "Local" is not supported yet: served as "Cluster"'] : []),
+    ...facts.unserved.map((port) => `Port "${port}" is not served: only TCP and UDP are`),
+  ];
+  return sentences.map((sentence) => ({ topic: "spec", reason: "NotServedAsWritten", sentence }));
+}
+
+function frontless({ annotations }: ServiceFacts): readonly ServiceNote[] {
+  if (Object.keys(annotations).length === 0) return [];
+  const sentence = "A Service without a ClusterIP has no frontend: its mesh annotations have no effect";
+  return [{ topic: "annotations", reason: "NotServedAsWritten", sentence }];
+}
+
+function notExported({ exported, podCidrs }: NoteInput): readonly ServiceNote[] {
+  const addresses = [...new Set(exported.flatMap(({ leftOut }) => leftOut.map(formatAddress)))].sort();
+  const [example] = addresses;
+  if (example === undefined) return [];
+  const all = exported.every(({ kept }) => kept === 0);
+  const ranges = podCidrs.map((cidr) => `"${formatPrefix(cidr)}"`).join(", ");
+  const why = `outside this cluster's pod ranges ${ranges}, as pods on the host network and addresses written by hand are`;
+  const fix = `Other clusters do without. Take the pods off the host network, or add their range to "pod-cidrs" in mesh-config and run "mesh connect" again`;
+  return [
+    {
+      topic: "export",
+      reason: "BackendsNotExported",
+      sentence: `Cannot export ${all ? "any" : `${addresses.length}`} of its backends: "${example}" is ${why}. ${fix}`,
+      lasting: `Cannot export ${all ? "any" : "some"} of its backends: addresses are ${why}. ${fix}`,
+    },
+  ];
+}

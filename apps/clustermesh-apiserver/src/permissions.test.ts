@@ -1,0 +1,89 @@
+/** The apiserver under its own ServiceAccount, with what deploy/base permits and nothing more. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import {
+  CONFIG_MAPS,
+  EVENTS,
+  type KubeClient,
+  type KubeConfigMap,
+  type KubeObject,
+  type KubeService,
+  MESH_CLUSTERS,
+  type MeshCluster,
+  requestToken,
+  SERVICES,
+} from "@isthmus/kube";
+import { type KubeServer, kubeBinary, startKubeServer, until } from "@isthmus/kube/testing";
+import { createLogger } from "@isthmus/observe";
+import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
+import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
+
+const BASE = fileURLToPath(new URL("../../../deploy/base", import.meta.url));
+const namespace = "default";
+
+let kube: KubeServer;
+let admin: KubeClient;
+let tls: MeshTls;
+let apiserver: RunningApiserver;
+const lines: string[] = [];
+
+before(async () => {
+  kube = await startKubeServer();
+  admin = kubeClient(kube.kubeconfig);
+  const kubectl = (...args: string[]) =>
+    promisify(execFile)(kubeBinary("kubectl"), ["--kubeconfig", kube.kubeconfig, ...args]);
+  await kubectl("apply", "-k", BASE);
+  await kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
+  await installSettings(admin);
+  const tokenFile = join(kube.folder, "own-token");
+  writeFileSync(tokenFile, (await requestToken(admin, "mesh-system", "clustermesh-apiserver", 3600)).token);
+  tls = await createMeshTls();
+  const log = createLogger({ app: "test", level: "warn", destination: { write: (line) => void lines.push(line) } });
+  apiserver = await startApiserver({ kubeconfig: kube.writeKubeconfig("own", { tokenFile }) }, tls, { log });
+});
+
+after(async () => {
+  await apiserver?.stop();
+  admin?.transport.close();
+  tls?.remove();
+  await kube?.stop();
+});
+
+async function annotate(annotations: Record<string, string>): Promise<void> {
+  const object = { metadata: { namespace, name: "cart", annotations }, spec: { ports: [{ port: 80 }] } } as KubeObject;
+  await admin.apply(SERVICES, object, { manager: "user", force: true });
+}
+
+test("its MeshCluster, what it tells the user of a Service, and what it keeps for its next start: all are permitted", async () => {
+  const cluster = () => admin.get<MeshCluster>(MESH_CLUSTERS, "east");
+  await until("a status", async () => (await cluster())?.status?.storeRequest !== undefined);
+  await annotate({ "service.cilium.io/global": "true" });
+  await annotate({ "service.cilium.io/global": "yes", "mesh.isthmus.io/failover": "west" });
+  const conditions = async () =>
+    (await admin.get<KubeService>(SERVICES, "cart", { namespace }))?.status?.conditions ?? [];
+  await until("a condition", async () => (await conditions()).length === 1);
+  const [condition] = await conditions();
+  assert.deepEqual(
+    [condition?.type, condition?.status, condition?.reason],
+    ["mesh.isthmus.io/AnnotationsAccepted", "False", "InvalidAnnotation"],
+  );
+  assert.match(condition?.message ?? "", /"yes".*; Annotation "mesh.isthmus.io\/failover" has no effect/);
+  const reasons = async () =>
+    (await admin.list<KubeObject & { readonly reason?: string }>(EVENTS, { namespace })).map(({ reason }) => reason);
+  await until("an Event", async () => (await reasons()).includes("InvalidAnnotation"));
+  await until("and one of what has no effect", async () => (await reasons()).includes("NotServedAsWritten"));
+  const kept = () => admin.get<KubeConfigMap>(CONFIG_MAPS, "mesh-last-good", { namespace: "mesh-system" });
+  await until("the last good value is kept", async () => Object.keys((await kept())?.data ?? {}).length === 1);
+  await annotate({ "service.cilium.io/global": "true" });
+  await until("healed", async () => (await conditions()).length === 0);
+  await until("and nothing needs to be kept", async () => Object.keys((await kept())?.data ?? {}).length === 0);
+  assert.deepEqual(
+    lines.filter((line) => line.includes("Forbidden")),
+    [],
+  );
+});

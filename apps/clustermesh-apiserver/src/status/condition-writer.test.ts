@@ -1,0 +1,259 @@
+/** Conditions on Services of a real kube-apiserver, beside those of other controllers. */
+import assert from "node:assert/strict";
+import { after, before, type TestContext, test } from "node:test";
+import {
+  createListWatch,
+  type KubeClient,
+  type KubeObject,
+  type KubeService,
+  type MeshCondition,
+  NAMESPACES,
+  SERVICES,
+} from "@isthmus/kube";
+import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
+import { type ServiceName, serviceName, systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import type { OwnServices } from "../cluster/own-services.js";
+import { type ServiceFacts, serviceFacts } from "../cluster/service-facts.js";
+import type { Verdict } from "../config/conditions.js";
+import { kubeClient } from "../testing/run-apiserver.js";
+import { createConditionWriter, FIELD_MANAGER } from "./condition-writer.js";
+
+const namespace = "shop";
+const TYPE = "mesh.isthmus.io/PortsMatched";
+const MISMATCH: Verdict = { type: TYPE, status: "False", reason: "PortMismatch", message: 'Cannot use cluster "west"' };
+
+let kube: KubeServer;
+let admin: KubeClient;
+
+before(async () => {
+  kube = await startKubeServer();
+  admin = kubeClient(kube.kubeconfig);
+  await admin.create(NAMESPACES, { metadata: { name: namespace } });
+});
+after(async () => {
+  admin?.transport.close();
+  await kube?.stop();
+});
+
+async function service(name: string): Promise<ServiceName> {
+  await admin.create(SERVICES, { metadata: { namespace, name }, spec: { ports: [{ port: 80 }] } } as KubeObject);
+  return serviceName(namespace, name);
+}
+
+async function stands(name: string): Promise<KubeService> {
+  const found = await admin.get<KubeService>(SERVICES, name, { namespace });
+  assert.ok(found !== undefined);
+  return found;
+}
+
+const conditions = async (name: string) => (await stands(name)).status?.conditions ?? [];
+const ours = async (name: string) => (await conditions(name)).find(({ type }) => type === TYPE);
+
+function condition(type: string): MeshCondition {
+  return { type, status: "True", reason: "Test", message: "", lastTransitionTime: "2026-01-01T00:00:00Z" };
+}
+
+async function applyStatus(name: string, manager: string, status: object): Promise<void> {
+  const object = { metadata: { namespace, name }, status } as KubeService;
+  await admin.apply(SERVICES, object, { manager, force: true, subresource: "status" });
+}
+
+/** One replica: sees Services through a watch of its own and wants the same of each, or of `only` some; counts its writes. */
+async function replica(t: TestContext, wanted: readonly Verdict[], kubeconfig = kube.kubeconfig) {
+  const client = kubeClient(kubeconfig);
+  const modules = { transport: admin.transport, clock: systemClock, log: silentLogger };
+  const watch = createListWatch({ resource: SERVICES, namespace, project: serviceFacts }, { ...modules, onChange });
+  let frozen: ReadonlyMap<string, { readonly value: ServiceFacts }> | undefined;
+  const services: OwnServices = {
+    get(name) {
+      const facts = (frozen?.get(name) ?? watch.items.get(name))?.value;
+      return facts === undefined ? undefined : { facts, notes: [] };
+    },
+    onChange: () => () => undefined,
+  };
+  const state = { writes: 0, wanted, only: new Set<string>() };
+  const counting: KubeClient = {
+    ...client,
+    apply(...args) {
+      state.writes++;
+      return client.apply(...args);
+    },
+  };
+  const writer = createConditionWriter({
+    ...modules,
+    client: counting,
+    services,
+    wanted: ({ facts }) => (state.only.size === 0 || state.only.has(facts.service) ? state.wanted : []),
+  });
+  function onChange({ sets }: { readonly sets: readonly { readonly key: string }[] }): void {
+    for (const { key } of sets) if (watched.has(key)) writer.look(key as ServiceName);
+  }
+  const watched = new Set<string>();
+  const stop = new AbortController();
+  const running = Promise.all([watch.run(stop.signal), writer.run(stop.signal)]);
+  t.after(async () => {
+    stop.abort();
+    await running.catch(() => undefined);
+    client.transport.close();
+  });
+  await until("Services are known", () => watch.inSync);
+  return {
+    state,
+    /** From now on it looks at this Service at every change. */
+    follow(name: ServiceName) {
+      watched.add(name);
+      writer.look(name);
+    },
+    look: writer.look,
+    /** What is known now goes on being known until `thaw`. */
+    freeze() {
+      frozen = new Map(watch.items);
+    },
+    thaw() {
+      frozen = undefined;
+    },
+    /** The watch has told what stands there. */
+    async sawAll(name: string) {
+      const { resourceVersion = "" } = (await stands(name)).metadata;
+      await until(
+        "the watch is there",
+        () => watch.items.get(`${namespace}/${name}`)?.version === BigInt(resourceVersion),
+      );
+    },
+  };
+}
+
+test("ours stands beside another controller's, says all that a condition says, and leaves alone", async (t) => {
+  const name = await service("beside");
+  await applyStatus("beside", "cloud", { conditions: [condition("cloud.example.org/Ready")] });
+  const one = await replica(t, [MISMATCH]);
+  one.follow(name);
+  await until("written", async () => (await ours("beside")) !== undefined);
+  const { lastTransitionTime, ...rest } = (await ours("beside")) ?? condition("");
+  assert.deepEqual(rest, MISMATCH);
+  assert.ok(Math.abs(Date.parse(lastTransitionTime) - Date.now()) < 60_000);
+  const managers = (await stands("beside")).metadata as { managedFields?: readonly { manager: string }[] };
+  assert.deepEqual(managers.managedFields?.map(({ manager }) => manager).includes(FIELD_MANAGER), true);
+  await applyStatus("beside", "cloud", { conditions: [{ ...condition("cloud.example.org/Ready"), reason: "Other" }] });
+  one.state.wanted = [];
+  one.look(name);
+  await until("taken back", async () => (await ours("beside")) === undefined);
+  assert.deepEqual(
+    (await conditions("beside")).map(({ type, reason }) => [type, reason]),
+    [["cloud.example.org/Ready", "Other"]],
+  );
+});
+
+test("another message is another write, at the time at which it became so; the same is none", async (t) => {
+  const name = await service("quiet");
+  const one = await replica(t, [MISMATCH]);
+  one.follow(name);
+  await until("written", async () => (await ours("quiet")) !== undefined);
+  const since = (await ours("quiet"))?.lastTransitionTime;
+  await one.sawAll("quiet");
+  for (let i = 0; i < 10; i++) one.look(name);
+  one.state.wanted = [{ ...MISMATCH, message: "two clusters" }];
+  one.look(name);
+  await until("the new message", async () => (await ours("quiet"))?.message === "two clusters");
+  assert.equal((await ours("quiet"))?.lastTransitionTime, since);
+  assert.equal(one.state.writes, 2);
+});
+
+test("two replicas say it together and come to rest", async (t) => {
+  const name = await service("two");
+  const replicas = [await replica(t, [MISMATCH]), await replica(t, [MISMATCH])] as const;
+  for (const each of replicas) each.follow(name);
+  await until("written", async () => (await ours("two")) !== undefined);
+  // Whatever was under way at that moment has ended when a later change has gone through both.
+  for (const each of replicas) each.state.wanted = [];
+  for (const each of replicas) each.look(name);
+  await until("taken back", async () => (await ours("two")) === undefined);
+  for (const each of replicas) await each.sawAll("two");
+  const { resourceVersion } = (await stands("two")).metadata;
+  const writes = replicas.map(({ state }) => state.writes);
+  for (const each of replicas) for (let i = 0; i < 10; i++) each.look(name);
+  const other = await service("after-two");
+  for (const each of replicas) {
+    each.state.only.add(other);
+    each.state.wanted = [MISMATCH];
+    each.follow(other);
+  }
+  await until("something later is written", async () => (await ours("after-two")) !== undefined);
+  assert.equal((await stands("two")).metadata.resourceVersion, resourceVersion);
+  assert.ok(
+    writes.every((count) => count <= 3),
+    `${writes}`,
+  );
+});
+
+test("what a process before this one left standing is found and mended", async (t) => {
+  const name = await service("left");
+  await applyStatus("left", FIELD_MANAGER, { conditions: [{ ...condition(TYPE), status: "False" }] });
+  const one = await replica(t, []);
+  one.follow(name);
+  await until("mended", async () => (await ours("left")) === undefined);
+});
+
+test("what somebody else keeps of ours is not fought for", async (t) => {
+  const name = await service("kept");
+  for (const manager of [FIELD_MANAGER, "somebody"])
+    await applyStatus("kept", manager, { conditions: [condition(TYPE)] });
+  const one = await replica(t, []);
+  one.follow(name);
+  await until("given up", () => one.state.writes === 1);
+  await until("ours is gone from its managers", async () => {
+    const { managedFields = [] } = (await stands("kept")).metadata as {
+      managedFields?: readonly { manager: string }[];
+    };
+    return !managedFields.some(({ manager }) => manager === FIELD_MANAGER);
+  });
+  await one.sawAll("kept");
+  for (let i = 0; i < 10; i++) one.look(name);
+  const other = await service("after-kept");
+  one.state.wanted = [MISMATCH];
+  one.follow(other);
+  await until("something later is written", async () => (await ours("after-kept")) !== undefined);
+  assert.equal(one.state.writes, 2);
+});
+
+test("an object made again under the name, before the watch says so, is not the one that was meant", async (t) => {
+  const name = await service("again");
+  const one = await replica(t, [MISMATCH]);
+  one.freeze();
+  await admin.delete(SERVICES, "again", { namespace });
+  await service("again");
+  one.look(name);
+  const other = await service("after-again");
+  one.thaw();
+  one.follow(other);
+  await until("something later is written", async () => (await ours("after-again")) !== undefined);
+  assert.equal(one.state.writes, 2);
+  assert.equal(await ours("again"), undefined);
+});
+
+test("a refused write keeps no other back, and is made when it is permitted", async (t) => {
+  const [first, second] = [await service("refused"), await service("permitted")];
+  await permit("permitted");
+  const one = await replica(t, [MISMATCH], kube.writeKubeconfig("nobody", { token: "nobody-token" }));
+  one.follow(first);
+  one.follow(second);
+  await until("the permitted one is written", async () => (await ours("permitted")) !== undefined);
+  assert.equal(await ours("refused"), undefined);
+  await permit("refused");
+  await until("and then the other", async () => (await ours("refused")) !== undefined);
+});
+
+/** nobody may patch the status of this Service. */
+async function permit(name: string): Promise<void> {
+  const group = "rbac.authorization.k8s.io";
+  const role = { group, version: "v1", plural: "roles", kind: "Role", namespaced: true };
+  const metadata = { namespace, name };
+  const rules = [{ apiGroups: [""], resources: ["services/status"], resourceNames: [name], verbs: ["patch"] }];
+  await admin.create(role, { metadata, rules } as KubeObject);
+  await admin.create({ ...role, plural: "rolebindings", kind: "RoleBinding" }, {
+    metadata,
+    roleRef: { apiGroup: group, kind: "Role", name },
+    subjects: [{ kind: "User", name: "nobody" }],
+  } as KubeObject);
+}

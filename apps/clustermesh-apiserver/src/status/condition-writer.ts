@@ -1,0 +1,133 @@
+/**
+ * Keeps our conditions on Services, by server-side apply under a field manager of our own: those of others stay.
+ *
+ * In: Services to look at. Nothing is written when what stands there says the same, so two replicas do not disturb each
+ * other; writes go one after another, at most twenty a second; a failure is tried again.
+ */
+import { hasStatus, type KubeClient, KubeError, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
+import type { Clock, ServiceName } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import type { OwnServices } from "../cluster/own-services.js";
+import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/service-facts.js";
+import type { KnownService } from "../cluster/service-table.js";
+import { mergeConditions, type Verdict } from "../config/conditions.js";
+import { createKeeper } from "../config/keep.js";
+
+export interface ConditionWriterModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly services: OwnServices;
+  readonly wanted: (service: KnownService) => readonly Verdict[];
+}
+
+export interface ConditionWriter {
+  /** What the Service should say may have changed, or what stands there has. */
+  look(service: ServiceName): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export const FIELD_MANAGER = "isthmus.io/clustermesh-apiserver";
+const SPACING_MS = 50;
+const EVERY_MS = 60_000;
+const DEADLINE_MS = 5000;
+
+/** What the API answered to our last write, until the watch tells the same. */
+interface Answer {
+  readonly uid: string;
+  readonly asked: string;
+  readonly conditions: readonly MeshCondition[];
+}
+
+export function createConditionWriter(modules: ConditionWriterModules): ConditionWriter {
+  const { client, clock, log, services } = modules;
+  const pending = new Set<ServiceName>();
+  const answers = new Map<ServiceName, Answer>();
+  const keeper = createKeeper({ name: "Service conditions", everyMs: EVERY_MS, task: writeAll }, { clock, log });
+
+  /** The conditions to write; undefined when there is nothing to do. */
+  function due(service: ServiceName): { facts: ServiceFacts; conditions: readonly MeshCondition[] } | undefined {
+    const known = services.get(service);
+    if (known === undefined) {
+      answers.delete(service);
+      return undefined;
+    }
+    const { facts } = known;
+    const answer = answers.get(service)?.uid === facts.uid ? answers.get(service) : undefined;
+    // The watch may be behind our own write: the time of a transition is not made up twice.
+    const before = [...facts.conditions, ...(answer?.conditions ?? [])];
+    const time = new Date(clock.wallMicros() / 1000);
+    const conditions = mergeConditions(before, modules.wanted(known), facts.generation, time);
+    const held = text(facts.conditions);
+    if (text(conditions) === held) return undefined;
+    // Another field manager keeps what we gave up: it is not ours to fight for.
+    if (answer?.asked === text(conditions) && held === text(answer.conditions)) return undefined;
+    return { facts, conditions };
+  }
+
+  async function write(facts: ServiceFacts, conditions: readonly MeshCondition[], signal: AbortSignal): Promise<void> {
+    const [namespace = "", name = ""] = facts.service.split("/");
+    // With its uid: not the object that was made again under this name.
+    const object: KubeService = { metadata: { namespace, name, uid: facts.uid }, status: { conditions } };
+    const target = {
+      manager: FIELD_MANAGER,
+      force: true,
+      subresource: "status",
+      signal,
+      timeoutMs: DEADLINE_MS,
+    } as const;
+    const stands = (await client.apply<KubeService>(SERVICES, object, target)).status?.conditions ?? [];
+    const ours = stands.filter(({ type }) => type.startsWith(CONDITION_PREFIX));
+    answers.set(facts.service, { uid: facts.uid, asked: text(conditions), conditions: ours });
+  }
+
+  /** One that is refused keeps none of the others back; without an answer there is no point in going on. */
+  async function writeAll(signal: AbortSignal): Promise<void> {
+    let refusal: unknown;
+    for (const service of [...pending]) {
+      const found = due(service);
+      pending.delete(service);
+      if (found === undefined) continue;
+      try {
+        await write(found.facts, found.conditions, signal);
+      } catch (thrown) {
+        // Gone, or another object by now: the watch will tell.
+        if (hasStatus(thrown, 404, 409, 422)) continue;
+        pending.add(service);
+        if (!isRefusal(thrown)) throw thrown;
+        refusal ??= thrown;
+      }
+      await clock.delay(SPACING_MS, signal);
+    }
+    if (refusal !== undefined) throw refusal;
+  }
+
+  return {
+    look(service) {
+      if (due(service) === undefined) return;
+      pending.add(service);
+      keeper.poke();
+    },
+    run: (signal) => keeper.run(signal),
+  };
+}
+
+/** Of this one Service; 429 and 5xx are about the API. */
+function isRefusal(thrown: unknown): boolean {
+  return thrown instanceof KubeError && thrown.status >= 400 && thrown.status < 500 && thrown.status !== 429;
+}
+
+/** What they say, whenever they came to say it. */
+function text(conditions: readonly MeshCondition[]): string {
+  return JSON.stringify(
+    conditions
+      .map(({ type, status, reason, message, observedGeneration = 0 }) => [
+        type,
+        status,
+        reason,
+        message,
+        observedGeneration,
+      ])
+      .sort(([a = ""], [b = ""]) => (a < b ? -1 : 1)),
+  );
+}

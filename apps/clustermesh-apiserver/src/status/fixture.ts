@@ -1,0 +1,63 @@
+/** Sources that hold one Service, and that Service as its user wrote it: for tests of what its user is told. */
+import type { MeshCondition } from "@isthmus/kube";
+import { type ServiceName, serviceName } from "@isthmus/model";
+import { Service, ServiceConfig } from "@isthmus/proto";
+import { record, serviceConfigKey, serviceKey } from "@isthmus/records";
+import type { OwnServices } from "../cluster/own-services.js";
+import { serviceFacts } from "../cluster/service-facts.js";
+import type { ServiceNote } from "../cluster/service-notes.js";
+import type { KnownService } from "../cluster/service-table.js";
+import { createFakeSource, type FakeSource } from "../testing/fake-source.js";
+
+export const CART = serviceName("shop", "cart");
+
+export interface ServiceSource extends FakeSource {
+  /** Ports by name, all TCP; undefined: the Service goes. */
+  put(ports: readonly string[] | undefined, options?: { readonly shared?: boolean; readonly global?: boolean }): void;
+}
+
+export function createServiceSource(clusterId: number, cluster: string): ServiceSource {
+  const source = createFakeSource(clusterId, cluster);
+  return {
+    ...source,
+    put(names, { shared = true, global = true } = {}) {
+      const ports = (names ?? []).map((name) => ({ name, protocol: 6, port: 80 }));
+      const records = [
+        record.service(serviceKey(CART), Service.fromPartial({ uid: "u1", shared, ports })),
+        ...(clusterId === 0
+          ? [record.serviceConfig(serviceConfigKey(CART), ServiceConfig.fromPartial({ global }))]
+          : []),
+      ];
+      const change = names === undefined ? { upserts: [], deletes: records } : { upserts: records, deletes: [] };
+      source.index.apply({ ...change, position: source.change({}), observedMicros: 1 });
+    },
+  };
+}
+
+export function knownService(
+  notes: readonly ServiceNote[] = [],
+  conditions: readonly MeshCondition[] = [],
+): KnownService {
+  const metadata = { namespace: "shop", name: "cart", uid: "u1" };
+  return { facts: { ...serviceFacts({ metadata }), conditions }, notes };
+}
+
+export interface FakeServices extends OwnServices {
+  set(service: KnownService | undefined): void;
+}
+
+export function createFakeServices(): FakeServices {
+  const listeners = new Set<(services: readonly ServiceName[]) => void>();
+  let known: KnownService | undefined;
+  return {
+    get: () => known,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    set(service) {
+      known = service;
+      for (const listener of listeners) listener([CART]);
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ReportedEvent } from "@isthmus/kube";
+import { until } from "@isthmus/kube/testing";
+import { systemClock } from "@isthmus/model";
+import { createFakeSources } from "../testing/fake-source.js";
+import { CART, createFakeServices, createServiceSource, knownService } from "./fixture.js";
+import { createServiceWatch } from "./service-watch.js";
+
+/** East's watch with west as its peer; `looks` counts the looks at cart's conditions. */
+function running(t: { after(work: () => Promise<void>): void }) {
+  const [own, west] = [createServiceSource(0, "east"), createServiceSource(2, "west")];
+  const sources = createFakeSources(own, west);
+  const services = createFakeServices();
+  const seen: ReportedEvent[] = [];
+  const state = { looks: 0, waiting: false };
+  const stop = new AbortController();
+  const clock = { ...systemClock, delay: (_: number, signal?: AbortSignal) => systemClock.delay(2, signal) };
+  const events = { report: (event: ReportedEvent) => void seen.push(event), settled: async () => undefined };
+  const lookAtConditions = (service: string) => {
+    assert.equal(service, CART);
+    state.looks++;
+    return state.waiting;
+  };
+  const watch = createServiceWatch({ sources, services, events, clock, lookAtConditions }).run(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await watch;
+  });
+  services.set(knownService());
+  return { own, west, sources, services, seen, state };
+}
+
+test("the local Service hears of it once, again when it changes, and not when it is not global", async (t) => {
+  const { own, west, seen } = running(t);
+  own.put(["http"]);
+  west.put(["web"]);
+  await until("one Event", () => seen.length === 1);
+  assert.deepEqual(
+    [seen[0]?.reason, seen[0]?.namespace, seen[0]?.name, seen[0]?.uid],
+    ["PortMismatch", "shop", "cart", "u1"],
+  );
+  west.put(["web"], { shared: true });
+  own.put(["grpc"]);
+  await until("another port, another Event", () => seen.length === 2);
+  own.put(["http"], { global: false });
+  own.put(["http"], { global: true });
+  west.put(["http"]);
+  own.put(["web"]);
+  await until("a third", () => seen.length === 3);
+});
+
+test("healed and broken again is told again", async (t) => {
+  const { own, west, seen, state } = running(t);
+  own.put(["http"]);
+  west.put(["web"]);
+  await until("one Event", () => seen.length === 1);
+  const { looks } = state;
+  west.put(["http"]);
+  await until("seen healed", () => state.looks > looks);
+  west.put(["web"]);
+  await until("another", () => seen.length === 2);
+});
+
+test("conditions are looked at when the Service or its status changes, a peer goes, or one that was waited for is heard", async (t) => {
+  const { own, west, sources, services, state } = running(t);
+  const looked = async (sentence: string, work: () => void) => {
+    const { looks } = state;
+    work();
+    await until(sentence, () => state.looks > looks);
+  };
+  await looked("at a record", () => own.put(["http"]));
+  state.waiting = true;
+  await looked("at the Service", () => services.set(knownService()));
+  await looked("when the peer is heard", () => west.prove(true));
+  state.waiting = false;
+  await looked("at the peer's record", () => west.put(["http"]));
+  await looked("when the peer goes", () => sources.remove(west));
+});

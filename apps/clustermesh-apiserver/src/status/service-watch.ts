@@ -1,0 +1,112 @@
+/**
+ * Looks at Services whose user may have something to be told: a second after a change, at what changed only.
+ *
+ * In: changes of any source and of the Services themselves. Out: one Event per Service and cluster whose ports do not match,
+ * when that becomes so; and a look at the Service's conditions.
+ */
+import { type EventRecorder, SERVICES } from "@isthmus/kube";
+import type { Clock, ServiceName } from "@isthmus/model";
+import { Kind } from "@isthmus/proto";
+import { parseKey } from "@isthmus/records";
+import type { OwnServices } from "../cluster/own-services.js";
+import type { StreamSource, StreamSources } from "../serve/stream-source.js";
+import { portMismatches } from "./port-mismatch.js";
+
+export interface ServiceWatchModules {
+  readonly sources: StreamSources;
+  readonly services: OwnServices;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  /** True when the Service must be looked at again once more is known of other clusters. */
+  readonly lookAtConditions: (service: ServiceName) => boolean;
+}
+
+const LOOK_MS = 1000;
+const YIELD_EVERY = 500;
+
+export function createServiceWatch(modules: ServiceWatchModules): { run(signal: AbortSignal): Promise<void> } {
+  const { sources, services, events, clock } = modules;
+  const dirty = new Set<ServiceName>();
+  const waiting = new Set<ServiceName>();
+  /** What was said last, by service and cluster. */
+  const said = new Map<ServiceName, Map<string, string>>();
+  const stops = new Map<StreamSource, () => void>();
+
+  function mark(keys: Iterable<{ readonly key: string }>): void {
+    for (const { key } of keys) {
+      const parsed = parseKey(key);
+      if (parsed?.kind === Kind.KIND_SERVICE || parsed?.kind === Kind.KIND_SERVICE_CONFIG) dirty.add(parsed.service);
+    }
+  }
+
+  function markWaiting(): void {
+    for (const service of waiting) dirty.add(service);
+  }
+
+  function follow(source: StreamSource): void {
+    mark(source.index.records(Kind.KIND_SERVICE));
+    const stopState = source.onState(markWaiting);
+    const stopIndex = source.index.onChange(({ upserts, deletes }) => {
+      mark(upserts);
+      mark(deletes);
+    });
+    stops.set(source, () => {
+      stopState();
+      stopIndex();
+    });
+  }
+
+  function leave(source: StreamSource): void {
+    stops.get(source)?.();
+    stops.delete(source);
+    mark(source.index.records(Kind.KIND_SERVICE));
+  }
+
+  function look(service: ServiceName): void {
+    const before = said.get(service);
+    const now = new Map((portMismatches(sources, service) ?? []).map(({ cluster, sentence }) => [cluster, sentence]));
+    for (const [cluster, sentence] of now) if (before?.get(cluster) !== sentence) report(service, sentence);
+    if (now.size === 0) said.delete(service);
+    else said.set(service, now);
+    if (modules.lookAtConditions(service)) waiting.add(service);
+    else waiting.delete(service);
+  }
+
+  async function lookAtAll(): Promise<void> {
+    const now = [...dirty];
+    dirty.clear();
+    for (const [i, service] of now.entries()) {
+      look(service);
+      // All of them are dirty when a peer comes: streams go on meanwhile.
+      if (i % YIELD_EVERY === YIELD_EVERY - 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  function report(service: ServiceName, note: string): void {
+    const [namespace = "", name = ""] = service.split("/");
+    const uid = services.get(service)?.facts.uid ?? "";
+    const about = { resource: SERVICES, namespace, name, uid };
+    events.report({ ...about, type: "Warning", reason: "PortMismatch", action: "Merge", note });
+  }
+
+  return {
+    async run(signal) {
+      for (const source of sources.all) follow(source);
+      const stopSources = sources.onChange(({ added, removed }) => {
+        if (added !== undefined) follow(added);
+        if (removed !== undefined) leave(removed);
+        markWaiting();
+      });
+      const stopServices = services.onChange((changed) => {
+        for (const service of changed) dirty.add(service);
+      });
+      while (!signal.aborted) {
+        await lookAtAll();
+        await clock.delay(LOOK_MS, signal).catch(() => undefined);
+      }
+      stopServices();
+      stopSources();
+      for (const stop of stops.values()) stop();
+    },
+  };
+}
