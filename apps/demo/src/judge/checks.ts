@@ -5,7 +5,7 @@
  */
 import type { Mono } from "../samples/sample.js";
 import type { Move } from "./runs.js";
-import { count, firstAnswer, round, type Traffic, type Window, within } from "./traffic.js";
+import { count, firstAnswer, round, type Traffic, unaccounted, type Window, within } from "./traffic.js";
 
 export interface Check {
   readonly text: string;
@@ -37,7 +37,10 @@ export function longEnough(window: Window): Check {
 
 export function nothingLost(traffic: Traffic, window: Window): Check {
   const { sent, ok } = count(traffic, window, []);
-  return { text: "nothing lost", passed: sent > 0 && ok === sent, detail: `${sent - ok} of ${sent} lost` };
+  const unknown = unaccounted(traffic, window);
+  const more = unknown === 0 ? "" : `, ${unknown} without an account`;
+  const passed = sent > 0 && ok === sent && unknown === 0;
+  return { text: "nothing lost", passed, detail: `${sent - ok} of ${sent} lost${more}` };
 }
 
 export function answeredWithin(

@@ -68,6 +68,19 @@ function longestGap(answered: readonly Sample[], window: Window): number {
   return round(longest, 1);
 }
 
+/** Requests that were due in the window by their number, and of which no sample tells what became. */
+export function unaccounted(traffic: Traffic, window: Window): number {
+  const [any] = traffic.samples;
+  if (any === undefined) return 0;
+  const everyMs = 1000 / traffic.rate;
+  const origin = any.due - any.number * everyMs;
+  // The first number that is due at or after a time; times are sums of floats.
+  const numberAt = (time: Mono) => Math.max(0, Math.ceil((time - origin) / everyMs - 1e-6));
+  const [from, to] = [numberAt(window.from), numberAt(window.to)];
+  const known = traffic.samples.map(({ number }) => number).filter((number) => number >= from && number < to);
+  return to - from - new Set(known).size;
+}
+
 /** The first answer of a cluster to a request due at or after `since`. */
 export function firstAnswer(traffic: Traffic, cluster: string, since: Mono): Sample | undefined {
   let first: Sample | undefined;
