@@ -24,6 +24,7 @@ import { createSourceSet } from "./serve/source-set.js";
 import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
 import { watchTlsFiles } from "./serve/tls-files.js";
+import { frontlessServices } from "./status/frontless-services.js";
 import { watchOwnCluster } from "./status/own-metrics.js";
 import { createServiceStatus } from "./status/service-status.js";
 
@@ -142,7 +143,14 @@ async function start(
   later(() => auth.close());
   const admin = await startAdminServer(
     { address: args.admin, clusterId: id },
-    { auth, tls, log: log.child("admin"), sources, status: () => mesh.report() },
+    {
+      auth,
+      tls,
+      log: log.child("admin"),
+      sources,
+      status: () => mesh.report(),
+      frontless: (request) => frontlessServices(own.services, request),
+    },
   );
   later(() => admin.close(DRAIN_MS));
   log.info("Serving", { agents: args.listen, admin: args.admin, cluster, id });

@@ -22,6 +22,7 @@ export interface OwnRecords {
   podCidrs(cidrs: readonly Prefix[]): void;
   /** As of the last flush. */
   service(name: ServiceName): KnownService | undefined;
+  allServices(): Iterable<KnownService>;
   flush(): ServiceTableFlush;
 }
 
@@ -64,6 +65,7 @@ export function createOwnRecords(lastGood: LastGood, podCidrs: readonly Prefix[]
     },
     podCidrs: table.setPodCidrs,
     service: table.get,
+    allServices: table.all,
     flush() {
       const { own, exported, ...told } = table.flush();
       return { own: joined(ownNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...told };

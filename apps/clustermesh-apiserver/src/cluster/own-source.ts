@@ -202,6 +202,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
     },
     services: {
       get: records.service,
+      all: records.allServices,
       onChange(listener) {
         serviceListeners.add(listener);
         return () => serviceListeners.delete(listener);

@@ -6,7 +6,7 @@
  */
 import type { Prefix, ServiceName } from "@isthmus/model";
 import type { HashedRecord } from "@isthmus/records";
-import { parseAnnotations } from "./annotations.js";
+import { type MeshAnnotations, parseAnnotations } from "./annotations.js";
 import { createSliceExports } from "./exported-slice.js";
 import type { LastGood } from "./last-good.js";
 import { createRecordDiff, type RecordChange } from "./record-diff.js";
@@ -18,6 +18,8 @@ import type { SliceFacts } from "./slice-facts.js";
 /** A Service that exists, and what its user must be told. */
 export interface KnownService {
   readonly facts: ServiceFacts;
+  /** What its annotations mean now. */
+  readonly inForce: MeshAnnotations;
   readonly notes: readonly ServiceNote[];
 }
 
@@ -80,7 +82,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     const before = told?.facts.uid === facts.uid ? told.notes : [];
     for (const note of notes) if (!before.some((old) => sameMatter(old, note))) out.notes.push({ facts, note });
     if (told?.facts !== facts || !sameSentences(told.notes, notes)) out.changed.push(service);
-    entry(service).told = { facts, notes };
+    entry(service).told = { facts, inForce: values, notes };
     const records = serviceRecords(
       facts,
       slices.values(),
@@ -117,6 +119,9 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     },
     /** As of the last flush; undefined when there is no such Service. */
     get: (service: ServiceName): KnownService | undefined => entries.get(service)?.told,
+    *all(): Iterable<KnownService> {
+      for (const { told } of entries.values()) if (told !== undefined) yield told;
+    },
     flush(): ServiceTableFlush {
       const out = { notes: [], changed: [] };
       for (const service of [...dirty]) flushOne(service, out);

@@ -2,7 +2,13 @@
 import { experimental, type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { AdminService, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
+import {
+  AdminService,
+  type FrontendReport,
+  type ListServicesRequest,
+  type ListServicesResponse,
+  type StatusResponse,
+} from "@isthmus/proto";
 import type { AdminAuth, AdminRight } from "./admin-auth.js";
 import { isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
@@ -17,6 +23,8 @@ export interface AdminServerModules {
   readonly log: Logger;
   readonly sources: StreamSources;
   readonly status: () => StatusResponse;
+  /** Services of this cluster that have no frontend to be merged. */
+  readonly frontless?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
 
 export function startAdminServer(
@@ -45,7 +53,10 @@ export function startAdminServer(
     listServices: answer(
       "read",
       async (request: Parameters<typeof listServices>[2]): Promise<ListServicesResponse> => ({
-        frontends: await listServices(sources, options.clusterId, request),
+        frontends: [
+          ...(await listServices(sources, options.clusterId, request)),
+          ...(modules.frontless?.(request) ?? []),
+        ],
       }),
     ),
     checkStore: answer("dial", async (request: Parameters<StoreChecker["check"]>[0]) => ({

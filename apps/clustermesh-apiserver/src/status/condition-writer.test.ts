@@ -13,6 +13,7 @@ import {
 import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
 import { type ServiceName, serviceName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
+import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
 import type { OwnServices } from "../cluster/own-services.js";
 import { type ServiceFacts, serviceFacts } from "../cluster/service-facts.js";
 import type { Verdict } from "../config/conditions.js";
@@ -68,8 +69,9 @@ async function replica(t: TestContext, wanted: readonly Verdict[], kubeconfig = 
   const services: OwnServices = {
     get(name) {
       const facts = (frozen?.get(name) ?? watch.items.get(name))?.value;
-      return facts === undefined ? undefined : { facts, notes: [] };
+      return facts === undefined ? undefined : { facts, inForce: DEFAULT_ANNOTATIONS, notes: [] };
     },
+    all: () => [],
     onChange: () => () => undefined,
   };
   const state = { writes: 0, wanted, only: new Set<string>() };

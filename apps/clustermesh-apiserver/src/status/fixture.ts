@@ -3,6 +3,7 @@ import type { MeshCondition } from "@isthmus/kube";
 import { type ServiceName, serviceName } from "@isthmus/model";
 import { Service, ServiceConfig } from "@isthmus/proto";
 import { record, serviceConfigKey, serviceKey } from "@isthmus/records";
+import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
 import type { OwnServices } from "../cluster/own-services.js";
 import { serviceFacts } from "../cluster/service-facts.js";
 import type { ServiceNote } from "../cluster/service-notes.js";
@@ -39,7 +40,7 @@ export function knownService(
   conditions: readonly MeshCondition[] = [],
 ): KnownService {
   const metadata = { namespace: "shop", name: "cart", uid: "u1" };
-  return { facts: { ...serviceFacts({ metadata }), conditions }, notes };
+  return { facts: { ...serviceFacts({ metadata }), conditions }, inForce: DEFAULT_ANNOTATIONS, notes };
 }
 
 export interface FakeServices extends OwnServices {
@@ -51,6 +52,7 @@ export function createFakeServices(): FakeServices {
   let known: KnownService | undefined;
   return {
     get: () => known,
+    all: () => (known === undefined ? [] : [known]),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

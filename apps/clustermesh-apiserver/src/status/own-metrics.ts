@@ -2,6 +2,14 @@
 import type { Metrics } from "@isthmus/observe";
 import { KINDS, kindSegment } from "@isthmus/records";
 import type { OwnSource } from "../cluster/own-source.js";
+import { CONDITION_TYPES } from "./service-conditions.js";
+
+function conditionCounts(own: OwnSource): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>(CONDITION_TYPES.map((type) => [type, 0]));
+  for (const { facts } of own.services.all())
+    for (const { type } of facts.conditions) if (counts.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return counts;
+}
 
 export function watchOwnCluster(metrics: Metrics, own: OwnSource): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
@@ -16,4 +24,12 @@ export function watchOwnCluster(metrics: Metrics, own: OwnSource): void {
   metrics.gauge("mesh_exported_records", "Records that this cluster exports, by kind", ["kind"], (gauge) => {
     for (const kind of KINDS) gauge.set(own.exported.index.digest(kind).count, { kind: kindSegment(kind) });
   });
+  metrics.gauge(
+    "mesh_service_conditions",
+    "Services on which a condition of ours stands, by type",
+    ["type"],
+    (gauge) => {
+      for (const [type, count] of conditionCounts(own)) gauge.set(count, { type });
+    },
+  );
 }

@@ -25,6 +25,9 @@ export interface WantedConditions {
 }
 
 const PORTS = `${CONDITION_PREFIX}PortsMatched`;
+const ANNOTATIONS = `${CONDITION_PREFIX}AnnotationsAccepted`;
+const EXPORTS = `${CONDITION_PREFIX}BackendsExported`;
+export const CONDITION_TYPES: readonly string[] = [PORTS, ANNOTATIONS, EXPORTS];
 const NAMED = 20;
 
 export function wantedConditions({ facts, notes }: KnownService, sources: StreamSources): WantedConditions {
@@ -33,9 +36,9 @@ export function wantedConditions({ facts, notes }: KnownService, sources: Stream
   const waiting = mismatches !== undefined && held !== undefined && namedClusters(held.message).some(unheard(sources));
   const sentences = (mismatches ?? []).map(({ sentence }) => sentence);
   const verdicts = [
-    ...said(notes, "annotations", "AnnotationsAccepted"),
-    ...said(notes, "export", "BackendsExported"),
-    ...(waiting ? [held] : finding("PortsMatched", "PortMismatch", sentences)),
+    ...said(notes, "annotations", ANNOTATIONS),
+    ...said(notes, "export", EXPORTS),
+    ...(waiting ? [held] : finding(PORTS, "PortMismatch", sentences)),
   ];
   return {
     verdicts: verdicts.map(({ type, status, reason, message }) => ({ type, status, reason, message })),
@@ -56,7 +59,7 @@ function finding(type: string, reason: string, sentences: readonly string[]): re
   if (sentences.length === 0) return [];
   const more = sentences.length > NAMED ? [`${sentences.length - NAMED} more`] : [];
   const message = [...sentences.slice(0, NAMED), ...more].join("; ");
-  return [{ type: `${CONDITION_PREFIX}${type}`, status: "False", reason, message }];
+  return [{ type, status: "False", reason, message }];
 }
 
 function unheard(sources: StreamSources): (cluster: string) => boolean {

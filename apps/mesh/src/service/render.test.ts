@@ -39,6 +39,12 @@ const FRONTENDS = [
       { active: false, clusters: [backends("west", 3), backends("north", 0, 2, 0, 'no port "http"')] },
     ],
   }),
+  FrontendReport.fromPartial({
+    service: "shop/db",
+    global: true,
+    status: "No frontend",
+    notes: ["A Service without a ClusterIP has no frontend: its mesh annotations have no effect"],
+  }),
   at("default/kubernetes", "10.96.0.1", 443, { tiers: [{ active: true, clusters: [backends("east", 1)] }] }),
   at("kube-system/dns", "fd00:96::a", 53, {
     protocol: 17,

@@ -10,8 +10,9 @@ export function servicesTable(frontends: readonly FrontendReport[]): string {
   return table([...frontends].sort(byName).map(row), HEADER);
 }
 
-/** `10.96.0.10:80/TCP` */
+/** `10.96.0.10:80/TCP`; "" for a Service without a ClusterIP. */
 export function frontendText({ address, port, protocol }: FrontendReport): string {
+  if (address.length === 0) return "";
   const ip = formatAddress(address);
   return `${isV4(address) ? ip : `[${ip}]`}:${port}/${PROTOCOLS[protocol] ?? protocol}`;
 }
@@ -41,7 +42,7 @@ export function backendsInUse({ tiers }: FrontendReport): number {
 function row(frontend: FrontendReport): readonly string[] {
   return [
     frontend.service,
-    frontendText(frontend),
+    frontendText(frontend) || "-",
     String(backendsInUse(frontend)),
     tiersText(frontend.tiers),
     frontend.status,

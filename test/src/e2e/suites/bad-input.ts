@@ -1,7 +1,7 @@
 /** Records that do not fit where they come from: refused and counted, everything else going on. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ENDPOINT_SLICES, type KubeEndpointSlice, SERVICES } from "@isthmus/kube";
+import { ENDPOINT_SLICES, type KubeEndpointSlice, type KubeService, MESH_PEERS, SERVICES } from "@isthmus/kube";
 import { claimKey, clusterPrefix } from "@isthmus/kvstore";
 import { parseAddress, parseClusterId, parseClusterName } from "@isthmus/model";
 import { Family, Slice } from "@isthmus/proto";
@@ -21,16 +21,42 @@ interface Status {
   }[];
 }
 
+interface Listed {
+  readonly services: readonly {
+    readonly service: string;
+    readonly tiers: readonly { readonly clusters: readonly { readonly cluster: string; readonly ready: number }[] }[];
+  }[];
+}
+
 export function badInputTests(at: () => World): void {
   describe("Bad input", () => {
-    test("a slice outside its cluster's pod CIDRs is refused with a count; other Services go on", async () => {
+    test("a backend outside the pod ranges is not exported, the one beside it is, and the Service says so", async () => {
       const { east, west, mesh } = at();
       await west.client.apply(SERVICES, service("stray", { selects: false, annotations: GLOBAL }), MANAGER);
-      await west.client.apply(ENDPOINT_SLICES, straySlice("192.0.2.1"), MANAGER);
+      await west.client.apply(ENDPOINT_SLICES, straySlice("192.0.2.1", ownAddress(west.plan.podCidr)), MANAGER);
+      await east.client.apply(SERVICES, service("stray", { selects: false, annotations: GLOBAL }), MANAGER);
+      await eventually(
+        "one backend of west in east",
+        () => backendsOf(mesh, "east", "stray", "west"),
+        (count) => count === 1,
+      );
+      const said = await eventually(
+        "a condition",
+        () => conditions(west, "stray"),
+        ({ length }) => length === 1,
+      );
+      assert.match(said.join(), /BackendsExported=False.*outside this cluster's pod ranges/);
+      await refusals(mesh, 0);
+    });
+
+    test("a slice outside what the peer object allows is refused with a count; other Services go on", async () => {
+      const { east, west, mesh } = at();
+      const narrow = west.plan.podCidr.replace(/\/16$/, "/17");
+      await east.client.mergePatch(MESH_PEERS, "west", { spec: { podCIDRs: [narrow] } });
       const [refusal] = await refusals(mesh, 1);
-      assert.match(refusal?.example ?? "", /slices\/e2e\/stray\/stray-1.*192\.0\.2\.1 is outside its pod CIDRs/);
+      assert.match(refusal?.example ?? "", /slices\/e2e\/stray\/stray-1.*\.250\.250 is outside its pod CIDRs/);
       await answeredBy(east, await east.frontend("web"), "west");
-      await west.client.apply(ENDPOINT_SLICES, straySlice(ownAddress(west.plan.podCidr)), MANAGER);
+      await east.client.mergePatch(MESH_PEERS, "west", { spec: { podCIDRs: [west.plan.podCidr] } });
       await refusals(mesh, 0);
     });
 
@@ -72,13 +98,27 @@ export function badInputTests(at: () => World): void {
 
 const GLOBAL = { "service.cilium.io/global": "true" };
 
-function straySlice(address: string): KubeEndpointSlice {
+function straySlice(...addresses: readonly string[]): KubeEndpointSlice {
   return {
     metadata: { name: "stray-1", namespace: NAMESPACE, labels: { "kubernetes.io/service-name": "stray" } },
     addressType: "IPv4",
     ports: [{ name: "main", protocol: "TCP", port: 8080 }],
-    endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
   };
+}
+
+/** `type=status message` of each condition of ours on a Service. */
+async function conditions({ client }: World["west"], name: string): Promise<readonly string[]> {
+  const { status } = (await client.get<KubeService>(SERVICES, name, { namespace: NAMESPACE })) ?? {};
+  return (status?.conditions ?? []).map(({ type, status: is, message }) => `${type}=${is} ${message}`);
+}
+
+/** Ready backends of `cluster` for the Service, as `service list` of another one counts them. */
+async function backendsOf(mesh: World["mesh"], asked: string, name: string, cluster: string): Promise<number> {
+  const ran = await mesh("service", "list", "--context", asked, "-n", NAMESPACE, "-o", "json");
+  const { services } = JSON.parse(ran.out) as Listed;
+  const clusters = services.filter(({ service: is }) => is === `${NAMESPACE}/${name}`).flatMap(({ tiers }) => tiers);
+  return clusters.flatMap((tier) => tier.clusters).find((each) => each.cluster === cluster)?.ready ?? 0;
 }
 
 /** An address of the cluster's pods that no pod has. */

@@ -6,6 +6,9 @@ export const serviceList: Command = {
   detail: [
     "BACKENDS counts those that new connections may go to now. CLUSTERS shows the tiers, best first, each cluster with its ready",
     "backends (1/2: one of two; 0+1/2: one is terminating and still serves); the tier in brackets takes new connections.",
+    "NOTES says what keeps a cluster out, and what of the Service does not take effect as written, here or in the other",
+    "clusters; the same stands on the Service as Events and as conditions mesh.isthmus.io/*. A Service without a ClusterIP is",
+    "listed only when it has annotations of the mesh.",
     "Exit code 1 when a frontend is in error.",
   ].join("\n"),
   options: [

@@ -111,6 +111,7 @@ export interface ListServicesResponse {
 export interface FrontendReport {
   /** namespace/name */
   service: string;
+  /** empty: no frontend (headless, ExternalName) */
   address: Buffer;
   port: number;
   protocol: number;
@@ -118,7 +119,7 @@ export interface FrontendReport {
   global: boolean;
   affinity: Affinity;
   tiers: TierReport[];
-  /** Done, or Error: sentence */
+  /** Done, No frontend, or Error: sentence */
   status: string;
   notes: string[];
 }
