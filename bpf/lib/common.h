@@ -14,4 +14,14 @@
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 
+/* Copies what may change meanwhile: every word is read once, so that what was checked is what is used. */
+static __always_inline void copy_once(void *to, const void *from, int words)
+{
+	const __u64 *source = from;
+	__u64 *target = to;
+
+	for (int i = 0; i < words; i++)
+		target[i] = READ_ONCE(source[i]);
+}
+
 #endif

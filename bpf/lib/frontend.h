@@ -21,6 +21,12 @@ static __always_inline bool same_peer(const struct peer *peer, const void *addr,
 	       peer->addr[1] == word[1] && peer->addr[0] == word[0];
 }
 
+static __always_inline void set_peer(struct peer *peer, const void *addr, __be16 port)
+{
+	__builtin_memcpy(peer->addr, addr, sizeof(peer->addr));
+	peer->port = port;
+}
+
 /* The row is read as one word, so that it is one row's even while its memory is reused. */
 static __always_inline bool frontend_lookup(const struct frontend_key *key, struct frontend_row *row)
 {

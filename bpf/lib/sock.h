@@ -3,17 +3,21 @@
  * This file contains Services at the socket, for both address families: destinations are translated when a socket
  * connects or sends, and shown back as the VIP when it asks or receives.
  *
- * State: a connected socket keeps what it dialled in socket storage (mesh_sock_v1), cleared when it connects to what
+ * State: a connected UDP socket keeps what it dialled in socket storage (mesh_sock_v1), cleared when it connects to what
  * is no Service. Few TCP sockets are ever asked for their peer, and storage costs them 6 % of a connect: theirs waits in
- * a ring of the latest 65,536 (mesh_tcp_recent_v1), and the first getpeername() moves it to storage. An unconnected UDP socket keeps, by cookie, the backend it sends to per VIP (mesh_udp_sticky_v1) and
- * the VIP per backend that answers (mesh_udp_reverse_v1). An AF_INET6 socket that talks to v4-mapped addresses runs
- * hooks of both families on one datagram, so all of them share this state.
+ * a ring (recent.h), and the first getpeername() moves it to storage. An unconnected UDP socket keeps a backend per VIP
+ * and a VIP per backend (udp.h). An AF_INET6 socket that talks to v4-mapped addresses runs hooks of both families on one
+ * datagram, so all of them share this state.
+ *
+ * An MPTCP socket is connected as any other, but shows its backend as the peer: connect() knows it by its first
+ * subflow's cookie, getpeername() by its own.
  */
 #ifndef MESH_SOCK_H
 #define MESH_SOCK_H
 
 #include "frontend.h"
-#include "service.h"
+#include "recent.h"
+#include "udp.h"
 
 /* socket -> what it dialled */
 struct {
@@ -22,36 +26,6 @@ struct {
 	__type(key, int);
 	__type(value, struct sock_row);
 } mesh_sock_v1 SEC(".maps");
-
-/* low bits of a socket's cookie -> what it dialled, until another socket takes the place */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LIMIT_RECENT);
-	__type(key, __u32);
-	__type(value, struct recent_row);
-} mesh_tcp_recent_v1 SEC(".maps");
-
-/* unconnected UDP socket and VIP -> the backend it keeps */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct udp_sticky_key);
-	__type(value, struct udp_sticky_row);
-} mesh_udp_sticky_v1 SEC(".maps");
-
-/* unconnected UDP socket and backend -> the VIP to show as the source */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct udp_reverse_key);
-	__type(value, struct udp_reverse_row);
-} mesh_udp_reverse_v1 SEC(".maps");
-
-static __always_inline void set_peer(struct peer *peer, const void *addr, __be16 port)
-{
-	__builtin_memcpy(peer->addr, addr, sizeof(peer->addr));
-	peer->port = port;
-}
 
 #define IPPROTO_MPTCP 262
 
@@ -70,15 +44,8 @@ static __always_inline const struct backend_row *sock_choose(__u32 service, __u3
 
 	if (!row)
 		return NULL;
-	*id = service_choose(row, bpf_get_prandom_u32());
+	*id = FOUND_ID(service_choose(row, bpf_get_prandom_u32()));
 	return backend_lookup(*id);
-}
-
-static __always_inline struct recent_row *recent_slot(__u64 cookie)
-{
-	__u32 slot = cookie & (LIMIT_RECENT - 1);
-
-	return bpf_map_lookup_elem(&mesh_tcp_recent_v1, &slot);
 }
 
 /* Keeps what a socket dialled for as long as it lives. */
@@ -99,21 +66,12 @@ static __always_inline void sock_keep(struct bpf_sock_addr *ctx, struct sock_row
  */
 static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto, struct sock_row *dialled)
 {
-	struct recent_row *recent;
-	__u64 cookie;
-
 	if (proto == PROTO_UDP) {
 		sock_keep(ctx, dialled);
 		return;
 	}
 	bpf_sk_storage_delete(&mesh_sock_v1, ctx->sk);
-	cookie = bpf_get_socket_cookie(ctx);
-	recent = recent_slot(cookie);
-	if (!recent)
-		return;
-	__sync_lock_test_and_set(&recent->cookie, 0); /* a full barrier, as below */
-	recent->dialled = *dialled;
-	__sync_lock_test_and_set(&recent->cookie, cookie);
+	recent_write(bpf_get_socket_cookie(ctx), dialled);
 }
 
 /* connect(): METRIC_NONE = not a Service, METRIC_CONNECT = dest is the backend now, else why it is refused. */
@@ -145,75 +103,67 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
 }
 
 /*
- * The backend this socket kept for the VIP, unless it is gone, down, or was chosen for another service. Read as one
- * word: an evicted entry's memory is another entry's at once.
+ * Is the socket connected to this peer now? Storage alone does not say: connect(AF_UNSPEC) runs no hook. An AF_INET6
+ * socket with a v4-mapped peer has it as IPv4 too. All is loaded before anything is compared, or the compiler loads
+ * from a place that it computes, which the verifier refuses.
  */
-static __always_inline const struct backend_row *sticky_lookup(const struct udp_sticky_key *key, __u32 service)
+static __always_inline bool sock_connected(struct bpf_sock_addr *ctx, const struct peer *peer)
 {
-	union {
-		__u64 word;
-		struct udp_sticky_row row;
-	} sticky;
-	const __u64 *found = bpf_map_lookup_elem(&mesh_udp_sticky_v1, key);
-	const struct backend_row *backend;
+	const struct bpf_sock *sk = ctx->sk;
+	struct peer v6 = {
+		.addr = {READ_ONCE(sk->dst_ip6[0]), READ_ONCE(sk->dst_ip6[1]), READ_ONCE(sk->dst_ip6[2]),
+			 READ_ONCE(sk->dst_ip6[3])},
+		.port = READ_ONCE(sk->dst_port),
+	};
+	__be32 v4 = READ_ONCE(sk->dst_ip4);
 
-	if (!found)
-		return NULL;
-	sticky.word = READ_ONCE(*found);
-	if (sticky.row.service != service)
-		return NULL;
-	backend = backend_lookup(sticky.row.backend);
-	return backend && backend_rank(backend) < RANK_DOWN ? backend : NULL;
+	if (!peer->addr[0] && !peer->addr[1] && peer->addr[2] == bpf_htonl(0xffff))
+		return peer->port == v6.port && peer->addr[3] == v4;
+	return same_peer(peer, v6.addr, v6.port);
 }
 
-/* Remembers what to show as the source of the answers. */
-static __always_inline void reverse_remember(__u64 cookie, const struct peer *backend, const struct peer *vip,
-					     __u32 service)
+/* What a connected UDP socket dialled, and its backend; NULL when it dialled no Service or is not connected. */
+static __always_inline const struct sock_row *sock_dialled(struct bpf_sock_addr *ctx, struct peer *backend)
 {
-	struct udp_reverse_key key = {.cookie = cookie, .port = backend->port};
-	struct udp_reverse_row row = {.port = vip->port, .service = service}, *have;
+	const struct sock_row *kept = ctx->sk->dst_port ? bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0) : NULL;
 
-	__builtin_memcpy(key.addr, backend->addr, sizeof(key.addr));
-	have = bpf_map_lookup_elem(&mesh_udp_reverse_v1, &key);
-	if (have && same_peer(vip, have->vip, have->port))
-		return;
-	__builtin_memcpy(row.vip, vip->addr, sizeof(row.vip));
-	row.check = key_check(&key, sizeof(key) / 4);
-	if (bpf_map_update_elem(&mesh_udp_reverse_v1, &key, &row, BPF_ANY))
-		count(METRIC_STATE_FULL);
+	if (!kept)
+		return NULL;
+	set_peer(backend, kept->addr, kept->port);
+	return sock_connected(ctx, backend) ? kept : NULL;
 }
 
-/* sendmsg() of an unconnected socket: as sock_connect(). */
+/* sendmsg() with an address: as sock_connect(). */
 static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *dest)
 {
-	const struct backend_row *backend;
 	struct udp_sticky_key key = {.port = dest->port};
-	struct udp_sticky_row chosen = {};
+	struct peer vip = *dest, connected;
+	const struct backend_row *backend;
 	struct frontend_row frontend;
-	struct sock_row *connected;
-	struct peer vip = *dest;
+	const struct sock_row *kept;
 
-	if (!frontend_find(dest, PROTO_UDP, &frontend))
+	if (ctx->protocol != PROTO_UDP)
 		return METRIC_NONE;
+	kept = sock_dialled(ctx, &connected);
 	/* A connected AF_INET6 socket sends to v4-mapped addresses through here, already translated. */
-	connected = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
-	if (connected && same_peer(dest, connected->addr, connected->port))
+	if (kept && same_peer(dest, kept->addr, kept->port))
+		return METRIC_NONE;
+	/* The VIP that it is connected to, once more: only that backend's answers reach it. */
+	if (kept && same_peer(dest, kept->vip, kept->vip_port)) {
+		*dest = connected;
+		return METRIC_SENDMSG;
+	}
+	if (!frontend_find(dest, PROTO_UDP, &frontend))
 		return METRIC_NONE;
 	if (frontend.flags & FRONTEND_REJECT)
 		return METRIC_UNKNOWN_PORT;
 	key.cookie = bpf_get_socket_cookie(ctx);
 	__builtin_memcpy(key.vip, dest->addr, sizeof(key.vip));
-	backend = sticky_lookup(&key, frontend.service);
-	if (!backend) {
-		chosen.service = frontend.service;
-		backend = sock_choose(frontend.service, &chosen.backend);
-		if (!backend)
-			return METRIC_NO_BACKEND;
-		if (bpf_map_update_elem(&mesh_udp_sticky_v1, &key, &chosen, BPF_ANY))
-			count(METRIC_STATE_FULL);
-	}
+	backend = sticky_backend(&key, frontend.service);
+	if (!backend)
+		return METRIC_NO_BACKEND;
 	set_peer(dest, backend->addr, backend->port);
-	reverse_remember(key.cookie, dest, &vip, frontend.service);
+	reverse_write(key.cookie, dest, &vip);
 	return METRIC_SENDMSG;
 }
 
@@ -230,38 +180,28 @@ static __always_inline bool show_vip(const struct sock_row *dialled, struct peer
 static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct peer *peer)
 {
 	const struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
-	struct recent_row *recent, copy;
-	__u64 cookie;
+	struct sock_row dialled;
 
 	if (kept)
 		return show_vip(kept, peer);
-	cookie = bpf_get_socket_cookie(ctx);
-	recent = recent_slot(cookie);
-	if (!recent || READ_ONCE(recent->cookie) != cookie)
+	if (!recent_read(bpf_get_socket_cookie(ctx), &dialled) || !show_vip(&dialled, peer))
 		return false;
-	copy.dialled = recent->dialled;
-	if (READ_ONCE(recent->cookie) != cookie || !show_vip(&copy.dialled, peer)) /* somebody took the place meanwhile */
-		return false;
-	sock_keep(ctx, &copy.dialled);
+	sock_keep(ctx, &dialled);
 	return true;
 }
 
-/* recvmsg(): true when the source is a backend that this socket reached through a VIP; then it is the VIP now. */
+/*
+ * recvmsg(): true when the source is a backend that this socket reached through a VIP; then it is the VIP now. What the
+ * socket is connected to shows as what was dialled; other sources are of datagrams that came before it was.
+ */
 static __always_inline bool sock_recvmsg(struct bpf_sock_addr *ctx, struct peer *source)
 {
-	struct udp_reverse_key key = {.port = source->port};
-	const struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
-	const struct udp_reverse_row *row;
+	const struct sock_row *kept;
 
-	if (kept && show_vip(kept, source))
-		return true;
-	key.cookie = bpf_get_socket_cookie(ctx);
-	__builtin_memcpy(key.addr, source->addr, sizeof(key.addr));
-	row = bpf_map_lookup_elem(&mesh_udp_reverse_v1, &key);
-	if (!row || row->check != key_check(&key, sizeof(key) / 4))
-		return false;
-	set_peer(source, row->vip, row->port);
-	return true;
+	if (!sock_connected(ctx, source))
+		return reverse_read(bpf_get_socket_cookie(ctx), source);
+	kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
+	return kept && show_vip(kept, source);
 }
 
 #endif

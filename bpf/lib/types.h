@@ -182,16 +182,16 @@ struct sock_row {
 };
 
 /**
- * Row of mesh_tcp_recent_v1 (array, index = low bits of the cookie): what the latest TCP sockets dialled.
- * Written by programs only. Body first, then the cookie.
+ * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): what the latest TCP sockets dialled.
+ * Written by programs only.
  */
 struct recent_row {
-	__u64 cookie;		 /* socket cookie; 0 = being written, or empty */
+	__u64 cookie;		 /* socket cookie */
 	struct sock_row dialled; /* what it dialled */
-	__u64 pad;		 /* 0 */
+	__u64 check;		 /* of cookie and dialled (row_check()); another value is a miss */
 };
 
-/** Key of mesh_udp_sticky_v1 (LRU): an unconnected socket and the frontend it sends to. */
+/** Key of mesh_udp_sticky_v2 (LRU): an unconnected socket and the frontend it sends to. */
 struct udp_sticky_key {
 	__u64 cookie;  /* socket cookie */
 	__u8 vip[16];  /* VIP */
@@ -199,13 +199,15 @@ struct udp_sticky_key {
 	__u8 pad[6];   /* 0 */
 };
 
-/** Value of mesh_udp_sticky_v1: the backend that this socket keeps. */
+/** Value of mesh_udp_sticky_v2: the backend that this socket keeps, and where it was found. One u64, read by one load. */
 struct udp_sticky_row {
-	__u32 backend; /* backend id */
-	__u32 service; /* service that it was chosen for; another one is a miss */
+	__u64 backend : 32; /* backend id */
+	__u64 place : 17;   /* its slot, as a part of the slots of its table, in 2^-17 */
+	__u64 tier : 2;	    /* which tier word of the service has that table */
+	__u64 check : 13;   /* hash of the key (row_check()); another value is a miss */
 };
 
-/** Key of mesh_udp_reverse_v1 (LRU): an unconnected socket and the backend that answers it. */
+/** Key of mesh_udp_reverse_v2 (LRU): an unconnected socket and the backend that answers it. */
 struct udp_reverse_key {
 	__u64 cookie;  /* socket cookie */
 	__u8 addr[16]; /* the backend's address */
@@ -213,12 +215,12 @@ struct udp_reverse_key {
 	__u8 pad[6];   /* 0 */
 };
 
-/** Value of mesh_udp_reverse_v1: what the application shall see as the source. */
+/** Value of mesh_udp_reverse_v2: what the application shall see as the source. */
 struct udp_reverse_row {
-	__u8 vip[16];  /* VIP */
-	__be16 port;   /* its port */
-	__u16 check;   /* hash of the key; another value is a miss */
-	__u32 service; /* service */
+	__u8 vip[16]; /* VIP */
+	__be16 port;  /* its port */
+	__u8 pad[6];  /* 0 */
+	__u64 check;  /* of the key and of the fields above (row_check()); another value is a miss */
 };
 
 /** Settings, read-only data of every program, set when it is loaded. */

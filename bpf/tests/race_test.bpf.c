@@ -7,32 +7,7 @@
  */
 #include "lib/frontend.h"
 #include "lib/service.h"
-
-enum race_count {
-	RACE_READS = 0,	 /* choices made and frontends looked up */
-	RACE_MIXED = 1,	 /* a value put together from two states */
-	RACE_LOST = 2,	 /* a frontend that is always there was missed */
-	RACE_NONE = 3,	 /* no backend although one is always there */
-	RACE_CHURNED = 4, /* a frontend that comes and goes was found */
-	RACE_COUNTS = 8,
-};
-
-/* enum race_count -> count */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, RACE_COUNTS);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, __u64);
-} mesh_test_counts SEC(".maps");
-
-static __always_inline void tally(__u32 index)
-{
-	__u64 *value = bpf_map_lookup_elem(&mesh_test_counts, &index);
-
-	if (value)
-		__sync_fetch_and_add(value, 1);
-}
+#include "tests/race.h"
 
 /* ids that somebody still holds, as sockets do */
 struct {
@@ -64,7 +39,7 @@ int race_choose(struct __sk_buff *skb)
 	if (!service)
 		return -1;
 	tally(RACE_READS);
-	id = service_choose(service, bpf_get_prandom_u32());
+	id = FOUND_ID(service_choose(service, bpf_get_prandom_u32()));
 	row = backend_lookup(id);
 	if (!row) {
 		tally(RACE_NONE);

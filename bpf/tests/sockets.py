@@ -5,6 +5,7 @@
 One JSON object a line on stdin, one on stdout: {"op": ..., ...} -> {"ok": value} or {"error": "ECONNREFUSED"}.
 Sockets are numbered. Servers answer with their own name: TCP on accept, UDP as "name:data".
 """
+import ctypes
 import errno
 import json
 import os
@@ -14,7 +15,9 @@ import threading
 
 SOCKETS = {}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "mptcp": socket.SOCK_STREAM, "udplite": socket.SOCK_DGRAM}
+PROTOCOLS = {"mptcp": 262, "udplite": 136}
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def serve_tcp(server, name):
@@ -41,7 +44,7 @@ def server(proto, family, host, name):
 
 
 def open_socket(proto, family):
-    made = socket.socket(FAMILIES[family], TYPES[proto])
+    made = socket.socket(FAMILIES[family], TYPES[proto], PROTOCOLS.get(proto, 0))
     made.settimeout(5)
     SOCKETS[made.fileno()] = made
     return made.fileno()
@@ -49,6 +52,12 @@ def open_socket(proto, family):
 
 def connect(sock, host, port):
     SOCKETS[sock].connect((host, port))
+
+
+def disconnect(sock):
+    """connect() to AF_UNSPEC: the socket has no peer again."""
+    if LIBC.connect(sock, bytes(16), 16):
+        raise OSError(ctypes.get_errno(), "disconnect")
 
 
 def sendto(sock, host, port, data):
@@ -64,8 +73,17 @@ def receive(sock):
     return {"data": data.decode(), "from": list(sender)[:2] if sender else None}
 
 
+def peek(sock):
+    """Waits until there is something to receive."""
+    SOCKETS[sock].recv(2048, socket.MSG_PEEK)
+
+
 def peer(sock):
     return list(SOCKETS[sock].getpeername())[:2]
+
+
+def shutdown(sock):
+    SOCKETS[sock].shutdown(socket.SHUT_WR)
 
 
 def close(sock):
@@ -84,7 +102,8 @@ def dial(host, port, count, family):
     return answers
 
 
-OPS = {f.__name__: f for f in (server, open_socket, connect, sendto, send, receive, peer, close, dial)}
+FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, shutdown, close, dial)
+OPS = {f.__name__: f for f in FUNCTIONS}
 
 
 def answer(request):

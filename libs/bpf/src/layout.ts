@@ -54,9 +54,9 @@ export const MAP_NAMES = {
   floors: "mesh_floors_v1",
   metrics: "mesh_metrics_v1",
   sock: "mesh_sock_v1",
-  tcpRecent: "mesh_tcp_recent_v1",
-  udpSticky: "mesh_udp_sticky_v1",
-  udpReverse: "mesh_udp_reverse_v1",
+  tcpRecent: "mesh_tcp_recent_v2",
+  udpSticky: "mesh_udp_sticky_v2",
+  udpReverse: "mesh_udp_reverse_v2",
 } as const;
 
 export type MapNoun = keyof typeof MAP_NAMES;

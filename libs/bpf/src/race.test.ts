@@ -3,57 +3,13 @@
  * and nothing is ever seen that is half of one state and half of another.
  */
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { BackendRow, backendId, nextGeneration, ServiceRow, TableLine, TierWord } from "./index.js";
 import { native } from "./native.js";
-import { loadTestObject, openSelection, type TestObject } from "./testing/objects.js";
+import { loadTestObject, openSelection } from "./testing/objects.js";
+import { READERS, RUNS, race } from "./testing/race.js";
 import { frontend, insertFrontends } from "./testing/writer.js";
-
-const RUNS = 500_000;
-const READERS = 2;
-
-/** enum race_count */
-interface Counts {
-  readonly reads: number;
-  readonly mixed: number;
-  readonly lost: number;
-  readonly none: number;
-  readonly churned: number;
-}
-
-/** Runs the programs on worker threads, `rounds` times each, until all are done; meanwhile `write` runs here, over and over. */
-async function race(
-  t: TestContext,
-  loaded: TestObject,
-  programs: readonly string[],
-  rounds: number,
-  write: () => Promise<void>,
-): Promise<Counts> {
-  const counts = loaded.array("mesh_test_counts");
-  let reading = true;
-  const readers = Array.from({ length: READERS }, async () => {
-    for (let round = 0; round < rounds; round++) {
-      for (const name of programs) await native().testRun(loaded.program(name), new Uint8Array(64), RUNS);
-    }
-  });
-  const all = Promise.all(readers).finally(() => {
-    reading = false;
-  });
-  let writes = 0;
-  while (reading) {
-    await write();
-    writes++;
-  }
-  await all;
-  const [reads = 0, mixed = 0, lost = 0, none = 0, churned = 0] = [...new BigUint64Array(counts.read(0, 8).buffer)].map(
-    Number,
-  );
-  t.diagnostic(
-    `${reads} reads during ${writes} rounds of writes: ${mixed} mixed, ${lost} lost, ${none} without a backend`,
-  );
-  return { reads, mixed, lost, none, churned };
-}
 
 /** The part after the id of a backend row that can be checked against its id. */
 function checkedBody(id: number): Uint8Array {

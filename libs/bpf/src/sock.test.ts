@@ -3,77 +3,23 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { BackendRow, FrontendFlag, Limit, MAP_NAMES, Proto, Rank, RecentRow } from "./index.js";
+import { BackendRow, Limit, MAP_NAMES, Proto, Rank, RecentRow } from "./index.js";
 import { UpdateFlag } from "./kernel-constants.js";
 import { native } from "./native.js";
 import { startNode, type TestNode } from "./testing/node.js";
-import { frontend, insertFrontends, type TestTier } from "./testing/writer.js";
-
-const NUMBER = { tcp: Proto.Tcp, udp: Proto.Udp };
+import { createServing, type Serving } from "./testing/serving.js";
+import { frontend, insertFrontends } from "./testing/writer.js";
 
 let node: TestNode;
+let serve: Serving["serve"];
+let serveNothing: Serving["serveNothing"];
+let counted: Serving["counted"];
+let askUdp: Serving["askUdp"];
 before(async () => {
   node = await startNode("sock");
+  ({ serve, serveNothing, counted, askUdp } = createServing(node));
 });
 after(() => node.remove());
-
-let lastService = 0;
-let lastBackend = 0;
-
-/** A VIP that no other test has. */
-const newVip = () => `10.96.${lastService >> 8}.${lastService & 255}`;
-
-/** Starts servers and gives them a Service: answers its VIP, the servers' names, ports, and backend indexes. */
-async function serve(
-  proto: "tcp" | "udp",
-  count = 1,
-  given: { family?: 4 | 6; vip?: string; port?: number; tier?: Partial<TestTier> } = {},
-) {
-  const service = ++lastService;
-  const { family = 4, vip = newVip(), port = 80 } = given;
-  const servers = [];
-  for (let i = 0; i < count; i++) {
-    const index = ++lastBackend;
-    const address = family === 4 ? `127.0.1.${index}` : "::1";
-    const name = `server-${index}`;
-    servers.push({ index, name, address, port: await node.host.server(proto, family, address, name) });
-  }
-  const ids = servers.map(({ index, address, port }) =>
-    node.write.backend({ index, address, port, proto: NUMBER[proto] }),
-  );
-  node.write.service(service, [{ ids, tries: Math.min(count - 1, 7), ...given.tier }]);
-  await insertFrontends(node.datapath.frontends, [
-    frontend(vip, port, NUMBER[proto], service),
-    frontend(vip, 0, Proto.Any, 0, FrontendFlag.Reject),
-  ]);
-  const [first] = servers;
-  assert.ok(first);
-  return { service, vip, port, servers, first, ids };
-}
-
-/** A Service that has a frontend and no backend. */
-async function serveNothing(proto: "tcp" | "udp") {
-  const service = ++lastService;
-  const vip = newVip();
-  await insertFrontends(node.datapath.frontends, [frontend(vip, 80, NUMBER[proto], service)]);
-  return vip;
-}
-
-async function counted(metric: string, action: () => Promise<unknown>): Promise<number> {
-  const before = node.datapath.metrics().get(metric) ?? 0;
-  await action();
-  return (node.datapath.metrics().get(metric) ?? 0) - before;
-}
-
-/** Sends and receives once on a new socket; answers what came and from whom. */
-async function askUdp(family: 4 | 6, host: string, port: number, connected: boolean) {
-  const sock = await node.pod.open("udp", family);
-  if (connected) await node.pod.connect(sock, host, port);
-  if (connected) await node.pod.send(sock, "x");
-  else await node.pod.sendto(sock, host, port, "x");
-  const received = await node.pod.receive(sock);
-  return { sock, ...received };
-}
 
 test("TCP over IPv4 reaches a backend, and the peer is the VIP", async () => {
   const { vip, first } = await serve("tcp");

@@ -15,12 +15,18 @@ export interface Sockets {
   readonly pid: number;
   /** Answers with `name`; resolves to the port. */
   server(proto: "tcp" | "udp", family: 4 | 6, host: string, name: string): Promise<number>;
-  open(proto: "tcp" | "udp", family: 4 | 6): Promise<number>;
+  open(proto: "tcp" | "udp" | "mptcp" | "udplite", family: 4 | 6): Promise<number>;
   connect(sock: number, host: string, port: number): Promise<null>;
+  /** connect() to AF_UNSPEC. */
+  disconnect(sock: number): Promise<null>;
   sendto(sock: number, host: string, port: number, data: string): Promise<number>;
   send(sock: number, data: string): Promise<number>;
   receive(sock: number): Promise<Received>;
+  /** Waits until there is something to receive. */
+  peek(sock: number): Promise<null>;
   peer(sock: number): Promise<readonly [string, number]>;
+  /** Says that nothing more will be sent. */
+  shutdown(sock: number): Promise<null>;
   close(sock: number): Promise<null>;
   /** Connects one after another; how often who answered. */
   dial(host: string, port: number, count: number, family: 4 | 6): Promise<Readonly<Record<string, number>>>;
@@ -39,10 +45,13 @@ export function startSockets(cgroup?: string): Sockets {
     server: (proto, family, host, name) => call({ op: "server", proto, family, host, name }),
     open: (proto, family) => call({ op: "open_socket", proto, family }),
     connect: (sock, host, port) => call({ op: "connect", sock, host, port }),
+    disconnect: (sock) => call({ op: "disconnect", sock }),
     sendto: (sock, host, port, data) => call({ op: "sendto", sock, host, port, data }),
     send: (sock, data) => call({ op: "send", sock, data }),
     receive: (sock) => call({ op: "receive", sock }),
+    peek: (sock) => call({ op: "peek", sock }),
     peer: (sock) => call({ op: "peer", sock }),
+    shutdown: (sock) => call({ op: "shutdown", sock }),
     close: (sock) => call({ op: "close", sock }),
     dial: (host, port, count, family) => call({ op: "dial", host, port, count, family }),
     end: async () => {

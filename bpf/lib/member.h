@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the question whether a service still has a backend that was chosen before. It reads
+ * mesh_services_v1 and mesh_tables_v1.
+ *
+ * Who keeps a backend keeps its tier and its place in the table (place.h). While the table stays, that gives the slot
+ * again and one load answers. Tables are written anew with every change, and slots shift; then the backend is looked
+ * for in 256 slots around the place, in each of the service's tables: that is all of a table of up to 256 slots, and
+ * where it is almost certainly in one of some thousands. A backend that shifted further is taken for gone.
+ *
+ * Between two stores of an agent that moves a backend from one tier to another, neither may have it.
+ */
+#ifndef MESH_MEMBER_H
+#define MESH_MEMBER_H
+
+#include "place.h"
+#include "service.h"
+
+/* The slot of this line that holds the id; LIMIT_LINE_SLOTS = none. */
+__noinline __u32 line_find(__u32 line, __u32 id)
+{
+	__u32 segment = line >> 16, at = line & (LIMIT_SEGMENT_LINES - 1), slot = LIMIT_LINE_SLOTS;
+	void *table = bpf_map_lookup_elem(&mesh_tables_v1, &segment);
+	const struct table_line *ids = table ? bpf_map_lookup_elem(table, &at) : NULL;
+
+	if (!ids)
+		return slot;
+	for (slot = 0; slot < LIMIT_LINE_SLOTS; slot++)
+		if (READ_ONCE(ids->id[slot]) == id)
+			break;
+	return slot;
+}
+
+/* The slot of this table that holds the id, or `slots` when none in the window around the place does. */
+__noinline __u32 tier_find(__u64 word, __u32 id, __u32 place)
+{
+	__u32 slots = TIER_SLOTS(word), begin = window_begin(place, slots);
+
+	for (__u32 line = begin; line < begin + WINDOW_LINES; line++) {
+		__u32 slot = line_find(TIER_LINE(word) + line, id);
+
+		if (slot < LIMIT_LINE_SLOTS)
+			return line * LIMIT_LINE_SLOTS + slot; /* behind the last: no slot either */
+		if ((line + 1) * LIMIT_LINE_SLOTS >= slots)
+			break;
+	}
+	return slots;
+}
+
+/* Does the slot at this place still hold the backend? */
+static __always_inline bool service_holds(const struct service_row *service, __u32 tier, __u32 place, __u32 id)
+{
+	__u64 word = READ_ONCE(service->tier[tier & (LIMIT_TIERS - 1)]);
+
+	return TIER_SLOTS(word) && slot_id(TIER_LINE(word), place_slot(place, TIER_SLOTS(word))) == id;
+}
+
+/* The backend where it is now; FOUND_NONE when the service does not have it any more. Its rank is not looked at. */
+__noinline __u64 service_find(__u32 service, __u32 place, __u32 id)
+{
+	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+
+	for (__u32 i = 0; row && i < LIMIT_TIERS; i++) {
+		__u64 word = READ_ONCE(row->tier[i]);
+		__u32 slot = TIER_SLOTS(word) ? tier_find(word, id, place) : 0;
+
+		if (slot < TIER_SLOTS(word))
+			return FOUND(RANK_UP, i, slot, id);
+	}
+	return FOUND_NONE;
+}
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the ring of the latest TCP connects: what a socket dialled, by its cookie. It reads and writes
+ * mesh_tcp_recent_v2.
+ *
+ * A place is taken by whoever connects next with the same low bits of the cookie, also while another CPU writes or
+ * reads it, and on some CPUs stores are seen in any order. Nothing orders or locks: a row that is not whole, or is
+ * another socket's, does not carry the check of its content and is a miss.
+ */
+#ifndef MESH_RECENT_H
+#define MESH_RECENT_H
+
+#include "common.h"
+#include "hash.h"
+
+/* low bits of a socket's cookie -> what it dialled, until another socket takes the place */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LIMIT_RECENT);
+	__type(key, __u32);
+	__type(value, struct recent_row);
+} mesh_tcp_recent_v2 SEC(".maps");
+
+#define RECENT_WORDS ((int)(sizeof(struct recent_row) / 8))
+
+static __always_inline struct recent_row *recent_slot(__u64 cookie)
+{
+	__u32 slot = cookie & (LIMIT_RECENT - 1);
+
+	return bpf_map_lookup_elem(&mesh_tcp_recent_v2, &slot);
+}
+
+static __always_inline void recent_write(__u64 cookie, const struct sock_row *dialled)
+{
+	struct recent_row row = {.cookie = cookie, .dialled = *dialled}, *recent = recent_slot(cookie);
+
+	if (!recent)
+		return;
+	row.check = row_check(ROW_CHECK, &row, RECENT_WORDS - 1);
+	*recent = row;
+}
+
+/* False when the place is another's. */
+static __always_inline bool recent_read(__u64 cookie, struct sock_row *dialled)
+{
+	const struct recent_row *recent = recent_slot(cookie);
+	struct recent_row row;
+
+	if (!recent)
+		return false;
+	copy_once(&row, recent, RECENT_WORDS);
+	if (row.cookie != cookie || row.check != row_check(ROW_CHECK, &row, RECENT_WORDS - 1))
+		return false;
+	*dialled = row.dialled;
+	return true;
+}
+
+#endif

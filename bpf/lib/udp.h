@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains what an unconnected UDP socket is remembered by: the backend that it sends to per VIP
+ * (mesh_udp_sticky_v2), and the VIP per backend that answers it (mesh_udp_reverse_v2).
+ *
+ * Keys begin with the socket's cookie and hooks run under the socket's lock, so nobody else reads or writes the entry
+ * of a key meanwhile, and replacing it is no race. But the map is everybody's, and its memory is used again at once
+ * when room is needed: what a lookup found may turn into another key's entry, or half of one, while it is read. So an
+ * entry is read once, counts only with the check of its key, and is never written in place.
+ */
+#ifndef MESH_UDP_H
+#define MESH_UDP_H
+
+#include "frontend.h"
+#include "member.h"
+
+/* unconnected UDP socket and VIP -> the backend it keeps */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct udp_sticky_key);
+	__type(value, struct udp_sticky_row);
+} mesh_udp_sticky_v2 SEC(".maps");
+
+/* unconnected UDP socket and backend -> the VIP to show as the source */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct udp_reverse_key);
+	__type(value, struct udp_reverse_row);
+} mesh_udp_reverse_v2 SEC(".maps");
+
+#define KEY_WORDS(key) ((int)(sizeof(key) / 8))
+#define REVERSE_WORDS ((int)(sizeof(struct udp_reverse_row) / 8))
+
+union sticky {
+	__u64 word;
+	struct udp_sticky_row row;
+};
+
+static __always_inline __u64 sticky_check(const struct udp_sticky_key *key)
+{
+	return row_check(ROW_CHECK, key, KEY_WORDS(*key)) >> 51;
+}
+
+/* What this socket kept for the VIP; backend 0 = nothing. */
+static __always_inline union sticky sticky_read(const struct udp_sticky_key *key)
+{
+	const __u64 *found = bpf_map_lookup_elem(&mesh_udp_sticky_v2, key);
+	union sticky kept = {.word = found ? READ_ONCE(*found) : 0};
+
+	if (kept.row.check != sticky_check(key))
+		kept.word = 0;
+	return kept;
+}
+
+static __always_inline void sticky_write(const struct udp_sticky_key *key, const struct service_row *service,
+					 __u64 found)
+{
+	union sticky chosen = {};
+
+	chosen.row.backend = FOUND_ID(found);
+	chosen.row.tier = FOUND_TIER(found);
+	chosen.row.place = slot_place(FOUND_SLOT(found), TIER_SLOTS(READ_ONCE(service->tier[FOUND_TIER(found)])));
+	chosen.row.check = sticky_check(key);
+	if (bpf_map_update_elem(&mesh_udp_sticky_v2, key, &chosen, BPF_ANY))
+		count(METRIC_STATE_FULL);
+}
+
+/* Global, as in service.h: walked once by the verifier. Only a socket's first datagram to a VIP comes here. */
+__noinline __u64 sticky_choose(__u32 service)
+{
+	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+
+	return row ? service_choose(row, bpf_get_prandom_u32()) : FOUND_NONE;
+}
+
+/* The backend that this socket keeps for the VIP, chosen anew when it is gone, down, or not of this service any more. */
+static __always_inline const struct backend_row *sticky_backend(const struct udp_sticky_key *key, __u32 service)
+{
+	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+	union sticky kept = sticky_read(key);
+	const struct backend_row *backend = backend_lookup(kept.row.backend);
+	__u64 found = FOUND_NONE;
+
+	if (!row)
+		return NULL;
+	if (backend && backend_rank(backend) < RANK_DOWN) {
+		if (service_holds(row, kept.row.tier, kept.row.place, kept.row.backend))
+			return backend;
+		found = service_find(service, kept.row.place, kept.row.backend);
+	}
+	if (!FOUND_ID(found))
+		found = sticky_choose(service);
+	backend = backend_lookup(FOUND_ID(found));
+	if (backend)
+		sticky_write(key, row, found);
+	return backend;
+}
+
+static __always_inline __u64 reverse_check(const struct udp_reverse_key *key, const struct udp_reverse_row *row)
+{
+	return row_check(row_check(ROW_CHECK, key, KEY_WORDS(*key)), row, REVERSE_WORDS - 1);
+}
+
+/* The row that a lookup found, if it is this key's and whole. */
+static __always_inline bool reverse_take(const struct udp_reverse_key *key, const struct udp_reverse_row *found,
+					 struct udp_reverse_row *row)
+{
+	copy_once(row, found, REVERSE_WORDS);
+	return row->check == reverse_check(key, row);
+}
+
+/*
+ * Remembers what to show as the source of the answers. A backend that a socket reaches through two VIPs answers both
+ * from one address, so its answers show the VIP that was sent to last.
+ */
+static __always_inline void reverse_write(__u64 cookie, const struct peer *backend, const struct peer *vip)
+{
+	struct udp_reverse_key key = {.cookie = cookie, .port = backend->port};
+	struct udp_reverse_row row = {.port = vip->port}, have;
+	const struct udp_reverse_row *found;
+
+	__builtin_memcpy(key.addr, backend->addr, sizeof(key.addr));
+	found = bpf_map_lookup_elem(&mesh_udp_reverse_v2, &key);
+	if (found && reverse_take(&key, found, &have) && same_peer(vip, have.vip, have.port))
+		return;
+	__builtin_memcpy(row.vip, vip->addr, sizeof(row.vip));
+	row.check = reverse_check(&key, &row);
+	if (bpf_map_update_elem(&mesh_udp_reverse_v2, &key, &row, BPF_ANY))
+		count(METRIC_STATE_FULL);
+}
+
+/* True when the socket reached this source through a VIP; then it is the VIP now. */
+static __always_inline bool reverse_read(__u64 cookie, struct peer *source)
+{
+	struct udp_reverse_key key = {.cookie = cookie, .port = source->port};
+	const struct udp_reverse_row *found;
+	struct udp_reverse_row row;
+
+	__builtin_memcpy(key.addr, source->addr, sizeof(key.addr));
+	found = bpf_map_lookup_elem(&mesh_udp_reverse_v2, &key);
+	if (!found)
+		return false;
+	if (!reverse_take(&key, found, &row)) {
+		count(METRIC_CHECK_MISMATCH);
+		return false;
+	}
+	set_peer(source, row.vip, row.port);
+	return true;
+}
+
+#endif

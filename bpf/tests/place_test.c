@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Every slot of tables of many sizes: its place gives it back, and lies in its window. Run by `make check`. */
+#include <stdio.h>
+
+#include "lib/place.h"
+
+static const __u32 SIZES[] = {1, 2, 3, 15, 16, 17, 255, 256, 257, 272, 1000, 4093, 65535, 65537, 99991, 131070, 131071};
+
+static int wrong(__u32 slot, __u32 slots)
+{
+	__u32 place = slot_place(slot, slots), begin = window_begin(place, slots) * LIMIT_LINE_SLOTS;
+	__u32 end = begin + WINDOW_LINES * LIMIT_LINE_SLOTS;
+
+	if (place >> PLACE_BITS || place_slot(place, slots) != slot || slot < begin || slot >= end)
+		return 1;
+	/* As much of the table on both sides as there is, up to seven lines. */
+	if (begin && slot - begin < 7 * LIMIT_LINE_SLOTS)
+		return 1;
+	return end < slots && end - slot <= 7 * LIMIT_LINE_SLOTS;
+}
+
+int main(void)
+{
+	for (unsigned int i = 0; i < sizeof(SIZES) / sizeof(*SIZES); i++) {
+		for (__u32 slot = 0; slot < SIZES[i]; slot++) {
+			if (!wrong(slot, SIZES[i]))
+				continue;
+			printf("not ok slot %u of %u\n", slot, SIZES[i]);
+			return 1;
+		}
+	}
+	printf("ok places\n");
+	return 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Rows of more than one word that programs write and read while others take their memory: run it on two CPUs at once.
+ * Every run writes the row of one cookie and reads that of another. All words of a row follow from its cookie.
+ */
+#include "lib/recent.h"
+#include "lib/udp.h"
+#include "tests/race.h"
+
+#define COOKIES 4096
+#define SENDERS 200
+
+/* As a pod's backend or VIP: every word tells the cookie. */
+static __always_inline struct peer peer_of(__u32 cookie, __u32 salt)
+{
+	struct peer peer = {.addr = {cookie ^ salt, cookie + salt, cookie * salt, ~cookie}, .port = cookie};
+
+	return peer;
+}
+
+static __always_inline void dialled_of(__u32 cookie, struct sock_row *row)
+{
+	struct peer vip = peer_of(cookie, 7), backend = peer_of(cookie, 9);
+
+	__builtin_memcpy(row->vip, vip.addr, sizeof(row->vip));
+	__builtin_memcpy(row->addr, backend.addr, sizeof(row->addr));
+	row->vip_port = vip.port;
+	row->port = backend.port;
+	row->backend = cookie;
+	row->service = ~cookie;
+}
+
+static __always_inline bool same_words(const void *one, const void *other, int words)
+{
+	const __u64 *a = one, *b = other;
+	__u64 differ = 0;
+
+	for (int i = 0; i < words; i++)
+		differ |= a[i] ^ b[i];
+	return !differ;
+}
+
+/* Four sockets whose cookies share a place of the ring. */
+SEC("tc")
+int race_recent(struct __sk_buff *skb)
+{
+	__u32 random = bpf_get_prandom_u32();
+	__u64 writer = 5 + (random & 3) * LIMIT_RECENT, reader = 5 + (random >> 2 & 3) * LIMIT_RECENT;
+	struct sock_row written = {}, wanted = {}, found;
+	const struct recent_row *place = recent_slot(reader);
+	struct recent_row raw;
+
+	tally(RACE_READS);
+	dialled_of(writer, &written);
+	recent_write(writer, &written);
+	dialled_of(reader, &wanted);
+	if (place) {
+		copy_once(&raw, place, RECENT_WORDS);
+		if (raw.cookie == reader && !same_words(&raw.dialled, &wanted, RECENT_WORDS - 2))
+			tally(RACE_TORN);
+	}
+	if (!recent_read(reader, &found))
+		return 0;
+	tally(RACE_CHURNED);
+	if (!same_words(&found, &wanted, RECENT_WORDS - 2))
+		tally(RACE_MIXED);
+	return 0;
+}
+
+__noinline int send_one(__u32 cookie)
+{
+	struct peer backend = peer_of(cookie, 9), vip = peer_of(cookie, 7);
+
+	reverse_write(cookie, &backend, &vip);
+	return 0;
+}
+
+/* The memory that a lookup found is somebody else's before it is read: more sockets send than the map has room for. */
+SEC("tc")
+int race_reverse(struct __sk_buff *skb)
+{
+	__u32 cookie = bpf_get_prandom_u32() % COOKIES;
+	struct peer source = peer_of(cookie, 9), wanted = peer_of(cookie, 7);
+	struct udp_reverse_key key = {.cookie = cookie, .port = source.port};
+	const struct udp_reverse_row *found;
+	struct udp_reverse_row row;
+
+	tally(RACE_READS);
+	send_one(cookie);
+	__builtin_memcpy(key.addr, source.addr, sizeof(key.addr));
+	found = bpf_map_lookup_elem(&mesh_udp_reverse_v2, &key);
+	if (!found)
+		return 0;
+	for (int i = 0; i < SENDERS; i++)
+		send_one(bpf_get_prandom_u32() % COOKIES);
+	if (!reverse_take(&key, found, &row)) {
+		tally(RACE_TORN);
+		return 0;
+	}
+	tally(RACE_CHURNED);
+	if (!same_peer(&wanted, row.vip, row.port))
+		tally(RACE_MIXED);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,27 @@
+/** Rows that programs write (bpf/lib/recent.h, bpf/lib/udp.h) while other CPUs read them, or take their memory. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { MAP_NAMES } from "./index.js";
+import { loadTestObject } from "./testing/objects.js";
+import { READERS, RUNS, race } from "./testing/race.js";
+
+/** Until the race was met: rows were seen in memory that are not whole, and others were read. */
+async function meet(t: TestContext, program: string, runs: number) {
+  const loaded = loadTestObject(t, "race_rows_test", { [MAP_NAMES.udpReverse]: 64 });
+  const round = (rounds: number) => race(t, loaded, [program], rounds, () => setImmediate(undefined), runs);
+  let counts = await round(2);
+  for (let i = 0; i < 100 && (counts.torn === 0 || counts.churned === 0); i++) counts = await round(1);
+  assert.ok(counts.reads >= 2 * READERS * runs, `${counts.reads} reads`);
+  assert.ok(counts.torn > 0, "no torn row was in memory");
+  assert.ok(counts.churned > 0, "no row was read");
+  return counts;
+}
+
+test("sockets that share a place of the ring never show each other's VIP, or half of it", async (t) => {
+  assert.equal((await meet(t, "race_recent", RUNS)).mixed, 0);
+});
+
+test("the VIP to show as the source is the socket's own or none, while memory goes from one to another", async (t) => {
+  assert.equal((await meet(t, "race_reverse", 3_000)).mixed, 0);
+});

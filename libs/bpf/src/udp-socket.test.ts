@@ -1,0 +1,145 @@
+/** UDP sockets that change their mind: connected and not, to VIPs and to pods, by turns (bpf/lib/sock.h, udp.h). */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { parseAddress } from "@isthmus/model";
+import { MAP_NAMES, UdpReverseKey, UdpReverseRow } from "./index.js";
+import { UpdateFlag } from "./kernel-constants.js";
+import { native } from "./native.js";
+import { startNode, type TestNode } from "./testing/node.js";
+import { createServing, type Serving } from "./testing/serving.js";
+
+let node: TestNode;
+let serving: Serving;
+before(async () => {
+  node = await startNode("udp");
+  serving = createServing(node);
+});
+after(() => node.remove());
+
+const FAMILIES = [
+  [4, ""],
+  [6, "::ffff:"],
+] as const;
+
+test("a socket leaves a backend that left its Service, though another Service still has it", async () => {
+  const { vip, service, ids } = await serving.serve("udp", 2);
+  const other = await serving.serve("udp");
+  node.write.service(other.service, [{ ids: [...other.ids, ...ids] }]);
+  const { sock, data } = await serving.askUdp(4, vip, 80, false);
+  node.write.service(service, [{ ids: other.ids }]);
+  await node.pod.sendto(sock, vip, 80, "x");
+  const now = await node.pod.receive(sock);
+  assert.notEqual(now.data, data);
+  assert.deepEqual(now, { data: `${other.first.name}:x`, from: [vip, 80] });
+});
+
+test("a socket keeps its backend when the tables around it are written anew", async () => {
+  const { vip, service, ids } = await serving.serve("udp", 5);
+  const { sock, data } = await serving.askUdp(4, vip, 80, false);
+  for (const tiers of [[ids.toReversed()], [ids.slice(3), ids.slice(0, 3)], [ids.slice(0, 1), ids.slice(1)], [ids]]) {
+    node.write.service(
+      service,
+      tiers.map((slots) => ({ ids: slots })),
+    );
+    await node.pod.sendto(sock, vip, 80, "x");
+    assert.deepEqual(await node.pod.receive(sock), { data, from: [vip, 80] });
+  }
+});
+
+test("a connected socket that names its VIP again is answered by its backend", async () => {
+  const { vip } = await serving.serve("udp", 5);
+  for (const [family, prefix] of FAMILIES) {
+    const { sock, data, from } = await serving.askUdp(family, prefix + vip, 80, true);
+    for (let i = 0; i < 10; i++) {
+      await node.pod.sendto(sock, prefix + vip, 80, "x");
+      assert.deepEqual(await node.pod.receive(sock), { data, from });
+    }
+  }
+});
+
+test("a socket that gave up its connection shows pods as pods, and VIPs as VIPs", async () => {
+  const { vip, first } = await serving.serve("udp");
+  for (const [family, prefix] of FAMILIES) {
+    const { sock } = await serving.askUdp(family, prefix + vip, 80, true);
+    await node.pod.disconnect(sock);
+    for (const from of [[prefix + first.address, first.port] as const, [prefix + vip, 80] as const]) {
+      await node.pod.sendto(sock, ...from, "x");
+      assert.deepEqual(await node.pod.receive(sock), { data: `${first.name}:x`, from });
+    }
+  }
+});
+
+test("a socket that sent to a VIP and then connects to the pod shows the pod", async () => {
+  const { vip, first } = await serving.serve("udp");
+  for (const [family, prefix] of FAMILIES) {
+    const { sock } = await serving.askUdp(family, prefix + vip, 80, false);
+    await node.pod.connect(sock, prefix + first.address, first.port);
+    await node.pod.send(sock, "y");
+    const from = [prefix + first.address, first.port];
+    assert.deepEqual(await node.pod.receive(sock), { data: `${first.name}:y`, from });
+    assert.deepEqual(await node.pod.peer(sock), from);
+  }
+});
+
+test("an answer that came before the socket was connected elsewhere still comes from its VIP", async () => {
+  const [one, two] = [await serving.serve("udp"), await serving.serve("udp")];
+  const sock = await node.pod.open("udp", 4);
+  await node.pod.sendto(sock, one.vip, 80, "x");
+  await node.pod.peek(sock);
+  await node.pod.connect(sock, two.vip, 80);
+  assert.deepEqual(await node.pod.receive(sock), { data: `${one.first.name}:x`, from: [one.vip, 80] });
+});
+
+test("VIP, pod, nothing, another VIP: each answer comes from whom the socket spoke to", async () => {
+  const [one, two] = [await serving.serve("udp", 3), await serving.serve("udp", 3)];
+  const { sock } = await serving.askUdp(6, `::ffff:${one.vip}`, 80, true);
+  const [pod] = two.servers;
+  assert.ok(pod);
+  await node.pod.connect(sock, `::ffff:${pod.address}`, pod.port);
+  await node.pod.send(sock, "x");
+  assert.deepEqual(await node.pod.receive(sock), { data: `${pod.name}:x`, from: [`::ffff:${pod.address}`, pod.port] });
+  await node.pod.disconnect(sock);
+  for (const vip of [one.vip, two.vip, one.vip]) {
+    await node.pod.sendto(sock, `::ffff:${vip}`, 80, "x");
+    assert.deepEqual((await node.pod.receive(sock)).from, [`::ffff:${vip}`, 80]);
+  }
+});
+
+test("one backend through two VIPs: answers come from the one that was sent to last", async () => {
+  const served = await serving.serve("udp");
+  const other = await serving.alias("udp", served);
+  const sock = await node.pod.open("udp", 4);
+  for (const vip of [served.vip, other, other, served.vip]) {
+    await node.pod.sendto(sock, vip, 80, "x");
+    assert.deepEqual(await node.pod.receive(sock), { data: `${served.first.name}:x`, from: [vip, 80] });
+  }
+});
+
+test("a row of the right key whose VIP is not whole is not shown, and is written anew", async () => {
+  const { vip, first } = await serving.serve("udp");
+  const { sock } = await serving.askUdp(4, vip, 80, false);
+  const map = native().openPin(join(node.options.bpffs, MAP_NAMES.udpReverse));
+  const addr = Buffer.from(parseAddress(first.address));
+  const { keys, values, count } = native().mapDump(map, undefined, 1024);
+  const at = Array.from({ length: count }, (_, i) => i).find((i) =>
+    addr.equals(UdpReverseKey.decode(keys, i * UdpReverseKey.size).addr),
+  );
+  assert.ok(at !== undefined);
+  const key = keys.slice(at * UdpReverseKey.size, (at + 1) * UdpReverseKey.size);
+  const row = UdpReverseRow.decode(values, at * UdpReverseRow.size);
+  const torn = UdpReverseRow.encode({ ...row, vip: parseAddress("10.96.99.99") });
+  await node.pod.sendto(sock, vip, 80, "x");
+  await node.pod.peek(sock);
+  native().mapUpdate(map, key, torn, UpdateFlag.Any);
+  assert.deepEqual((await node.pod.receive(sock)).from, [first.address, first.port]);
+  await node.pod.sendto(sock, vip, 80, "x");
+  assert.deepEqual((await node.pod.receive(sock)).from, [vip, 80]);
+  map.close();
+});
+
+test("a protocol that Services do not have is left alone", async () => {
+  const { vip } = await serving.serve("udp");
+  const sock = await node.pod.open("udplite", 4);
+  assert.equal(await serving.counted("sendmsg", () => node.pod.sendto(sock, vip, 80, "x")), 0);
+});
