@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects: open, set up, load; programs and maps as handles. What libbpf and the verifier say goes into the error.
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,17 @@ static int say(enum libbpf_print_level level, const char *format, va_list args) 
   if (written > 0) saying.length += (size_t)written < room ? (size_t)written : room - 1;
   return 0;
 }
+
+// The verifier gives up with EAGAIN when a signal is pending. libbpf tries a program five times, which a profiler or a
+// child that ends too often outlasts: signals wait for the few milliseconds of a load. Other threads still take them.
+static sigset_t hold_signals(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  return before;
+}
+
+static void release_signals(sigset_t before) { pthread_sigmask(SIG_SETMASK, &before, NULL); }
 
 // Sets the read-only variable `name` (all of it) before the object is loaded.
 static int set_rodata(struct bpf_object *object, const char *name, const void *data, size_t length) {
@@ -134,7 +146,9 @@ static napi_value load_object(napi_env env, napi_callback_info info) {
     throw_errno(env, error, "set up a BPF object", bad);
     goto out;
   }
+  sigset_t signals = hold_signals();
   error = bpf_object__load(object);
+  release_signals(signals);
   if (error)
     throw_errno(env, error, "load a BPF object", saying.text);
   else
@@ -171,7 +185,9 @@ static napi_value probe_helper(napi_env env, napi_callback_info info) {
     return napi_failed(env);
   saying.length = 0;
   libbpf_set_print(say);
+  sigset_t signals = hold_signals();
   int known = libbpf_probe_bpf_helper(type, helper, NULL);
+  release_signals(signals);
   if (known < 0) return throw_errno(env, known, "probe a BPF helper", NULL);
   NAPI(napi_get_boolean(env, known == 1, &result));
   return result;
