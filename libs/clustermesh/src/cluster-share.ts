@@ -3,14 +3,9 @@
  *
  * Ports are matched by (name, protocol), never by number: first against the cluster's Service, then against each slice.
  */
-import { type Address, isV4, protocolName, type ServiceName } from "@isthmus/model";
-import { Family, type Port, type Backend as RecordBackend, type Slice } from "@isthmus/proto";
+import { protocolName, type ServiceName } from "@isthmus/model";
+import { Family, type Port } from "@isthmus/proto";
 import type { ClusterView, MergedBackend } from "./types.js";
-
-/** Bits of `Backend.conditions`. */
-const READY = 1;
-const SERVING = 2;
-const TERMINATING = 4;
 
 /** The port that clients dial, by what identifies it in every cluster. */
 export interface WantedPort {
@@ -34,42 +29,31 @@ export function keptOutEntirely(view: ClusterView, service: ServiceName, global:
 
 /** Backends of `view` for one port and address family. Conditions are kept, also of what cannot serve now. */
 export function clusterShare(view: ClusterView, service: ServiceName, wanted: WantedPort, v4: boolean): ClusterShare {
-  if (findPort(view.services.get(service)?.ports ?? [], wanted) === undefined) {
+  if (findPort(view.services.get(service)?.ports ?? [], wanted) === -1) {
     return { backends: [], reason: `Service has no port ${describe(wanted)} there` };
   }
-  const backends: MergedBackend[] = [];
+  const family = v4 ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
+  const parts: (readonly MergedBackend[])[] = [];
   for (const slice of view.slices.get(service)?.values() ?? []) {
-    const port = findPort(slice.ports, wanted);
-    if (port === undefined || !familyFits(slice, v4)) continue;
-    for (const backend of slice.backends) {
-      if (backend.address.length === 16 && isV4(backend.address) === v4) backends.push(merged(view, backend, port));
-    }
+    const port = slice.family === family ? findPort(slice.ports, wanted) : -1;
+    if (port === -1) continue;
+    parts.push(slice.backends(port));
   }
+  const backends = join(parts);
   return { backends, reason: backends.length > 0 ? undefined : `No endpoints for port ${describe(wanted)} there` };
 }
 
-function findPort(ports: readonly Port[], wanted: WantedPort): Port | undefined {
-  for (const port of ports) if (port.name === wanted.name && port.protocol === wanted.protocol) return port;
-  return undefined;
+function findPort(ports: readonly Port[], { name, protocol }: WantedPort): number {
+  for (let i = 0; i < ports.length; i++) {
+    const port = ports[i];
+    if (port?.name === name && port.protocol === protocol) return i;
+  }
+  return -1;
 }
 
-function familyFits(slice: Slice, v4: boolean): boolean {
-  return slice.family === (v4 ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6);
-}
-
-function merged(view: ClusterView, backend: RecordBackend, port: Port): MergedBackend {
-  return {
-    cluster: view.cluster,
-    clusterId: view.id,
-    // Not copied: 16 bytes of a decoded record, which nobody writes to.
-    address: backend.address as Uint8Array as Address,
-    port: port.port,
-    protocol: port.protocol,
-    ready: (backend.conditions & READY) !== 0,
-    serving: (backend.conditions & (SERVING | TERMINATING)) === (SERVING | TERMINATING),
-    node: backend.node,
-    weight: backend.weight === 0 ? 1 : backend.weight,
-  };
+/** One list of many. Most Services have one slice in one cluster: its list as it is. */
+export function join(parts: readonly (readonly MergedBackend[])[]): readonly MergedBackend[] {
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : parts.flat();
 }
 
 /** `"http"/TCP`, or `TCP` for the port without a name. */

@@ -4,9 +4,11 @@
  * `upsert` and `remove` say which Service the record is about. Bytes that do not decode leave the state as it was.
  */
 import type { ClusterId, ClusterName, ServiceName } from "@isthmus/model";
-import { Kind, Node, Service, Slice } from "@isthmus/proto";
+import { Kind, Node, Service } from "@isthmus/proto";
+import { readSlice } from "./read-slice.js";
 import { parseServiceKey } from "./service-key.js";
-import type { ClusterView } from "./types.js";
+import { createTextPool } from "./text-pool.js";
+import type { ClusterView, SliceView } from "./types.js";
 
 export interface ClusterState extends ClusterView {
   /** Takes a record. Throws what the decoder throws; kinds without a Service give undefined. */
@@ -22,10 +24,11 @@ export interface ClusterOptions {
 
 export function createClusterState(options: ClusterOptions): ClusterState {
   const services = new Map<ServiceName, Service>();
-  const slices = new Map<ServiceName, Map<string, Slice>>();
+  const slices = new Map<ServiceName, Map<string, SliceView>>();
   const nodes = new Map<string, Node>();
+  const owner = { ...options, texts: createTextPool() };
 
-  function setSlice(service: ServiceName, name: string, slice: Slice): void {
+  function setSlice(service: ServiceName, name: string, slice: SliceView): void {
     const known = slices.get(service);
     if (known === undefined) slices.set(service, new Map([[name, slice]]));
     else known.set(name, slice);
@@ -47,7 +50,7 @@ export function createClusterState(options: ClusterOptions): ClusterState {
       const parsed = parseServiceKey(kind, key);
       if (parsed === undefined) return undefined;
       if (kind === Kind.KIND_SERVICE) services.set(parsed.service, Service.decode(value));
-      if (kind === Kind.KIND_SLICE) setSlice(parsed.service, parsed.slice ?? "", Slice.decode(value));
+      if (kind === Kind.KIND_SLICE) setSlice(parsed.service, parsed.slice ?? "", readSlice(owner, value));
       return parsed.service;
     },
     remove(kind, key) {

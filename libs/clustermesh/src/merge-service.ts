@@ -8,8 +8,16 @@
 import { type Address, addressFromBytes, type ClusterName, isV4, type ServiceName } from "@isthmus/model";
 import { Affinity, type Port, type Service } from "@isthmus/proto";
 import { affinityTiers } from "./affinity-tiers.js";
-import { clusterShare, keptOutEntirely } from "./cluster-share.js";
-import type { ClusterView, KeptOut, MergedFrontend, MergedTier, ServiceConfigs, ServiceTable } from "./types.js";
+import { clusterShare, join, keptOutEntirely } from "./cluster-share.js";
+import type {
+  ClusterView,
+  KeptOut,
+  MergedBackend,
+  MergedFrontend,
+  MergedTier,
+  ServiceConfigs,
+  ServiceTable,
+} from "./types.js";
 import { uniqueBackends } from "./unique-backends.js";
 
 export type ClusterViews = ReadonlyMap<ClusterName, ClusterView>;
@@ -43,19 +51,20 @@ export function mergeFrom(
   for (const affinity of [Affinity.AFFINITY_NONE, Affinity.AFFINITY_LOCAL, Affinity.AFFINITY_REMOTE]) {
     tiers.set(affinity, affinityTiers(affinity, local.cluster, views.keys()));
   }
+  const alone = [[local.cluster]];
   return (name) => {
     const record = local.services.get(name);
-    if (record === undefined || record.frontends.length === 0) return [];
+    if (record === undefined || record.frontends.length === 0) return NOTHING;
     const config = configs.get(name);
     const global = config?.global ?? false;
     const plan: Participants = {
-      ...admit(name, remotes, global),
+      views,
+      keptOut: keptOutOf(name, remotes, global),
       global,
-      local,
-      tiers: (global ? tiers.get(config?.affinity ?? 0) : undefined) ?? [[local.cluster]],
-      notes: config?.notes ?? [],
+      tiers: (global ? tiers.get(config?.affinity ?? 0) : undefined) ?? alone,
+      notes: config?.notes ?? NOTHING,
     };
-    return dialled(record).map(({ address, port }) => mergeFrontend(name, address, port, plan));
+    return mergeFrontends(name, record, plan);
   };
 }
 
@@ -63,41 +72,56 @@ export function mergeFrom(
 interface Participants {
   readonly global: boolean;
   readonly tiers: readonly (readonly ClusterName[])[];
-  readonly local: ClusterView;
-  readonly remotes: ReadonlyMap<ClusterName, ClusterView>;
+  readonly views: ClusterViews;
+  /** The remote clusters that take no part in any frontend. */
   readonly keptOut: readonly KeptOut[];
   readonly notes: readonly string[];
 }
 
-/** Which remote clusters take part, and why the others do not. */
-function admit(
-  name: ServiceName,
-  remotes: readonly ClusterView[],
-  global: boolean,
-): Pick<Participants, "remotes" | "keptOut"> {
-  const admitted = new Map<ClusterName, ClusterView>();
+function keptOutOf(name: ServiceName, remotes: readonly ClusterView[], global: boolean): readonly KeptOut[] {
+  if (remotes.length === 0) return NOTHING;
   const keptOut: KeptOut[] = [];
   for (const view of remotes) {
     const reason = keptOutEntirely(view, name, global);
     if (reason !== undefined) keptOut.push({ cluster: view.cluster, reason });
-    else if (global) admitted.set(view.cluster, view);
   }
-  return { remotes: admitted, keptOut };
+  return keptOut;
+}
+
+/** The view of a cluster that takes part. */
+function participant(name: ServiceName, cluster: ClusterName, plan: Participants): ClusterView | undefined {
+  const view = plan.views.get(cluster);
+  if (view === undefined || view.local) return view;
+  return keptOutEntirely(view, name, plan.global) === undefined ? view : undefined;
+}
+
+/** Frontend addresses × ports, sorted. */
+function mergeFrontends(name: ServiceName, record: Service, plan: Participants): readonly MergedFrontend[] {
+  const merged: MergedFrontend[] = [];
+  const ports = sorted(record.ports, (a, b) => a.port - b.port || a.protocol - b.protocol);
+  for (const bytes of sorted(record.frontends, Buffer.compare)) {
+    if (bytes.length !== 16) continue;
+    const address = addressFromBytes(bytes);
+    for (const port of ports) merged.push(mergeFrontend(name, address, port, plan));
+  }
+  return merged;
 }
 
 function mergeFrontend(service: ServiceName, address: Address, port: Port, plan: Participants): MergedFrontend {
   const v4 = isV4(address);
   const keptOut = [...plan.keptOut];
-  const tiers = plan.tiers.map((clusters): MergedTier => {
-    const backends = clusters.flatMap((cluster) => {
-      const view = cluster === plan.local.cluster ? plan.local : plan.remotes.get(cluster);
-      if (view === undefined) return [];
+  const tiers: MergedTier[] = [];
+  for (const clusters of plan.tiers) {
+    const shares: (readonly MergedBackend[])[] = [];
+    for (const cluster of clusters) {
+      const view = participant(service, cluster, plan);
+      if (view === undefined) continue;
       const share = clusterShare(view, service, port, v4);
       if (share.reason !== undefined && !view.local) keptOut.push({ cluster, reason: share.reason });
-      return share.backends;
-    });
-    return { clusters, backends };
-  });
+      if (share.backends.length > 0) shares.push(share.backends);
+    }
+    tiers.push({ clusters, backends: join(shares) });
+  }
   return {
     service,
     address,
@@ -106,19 +130,16 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
     portName: port.name,
     global: plan.global,
     tiers: uniqueBackends(tiers),
-    keptOut: keptOut.sort((a, b) => (a.cluster < b.cluster ? -1 : 1)),
+    keptOut: sorted(keptOut, (a, b) => (a.cluster < b.cluster ? -1 : 1)),
     notes: plan.notes,
   };
 }
 
-/** Frontend addresses × ports, sorted. */
-function dialled(record: Service): readonly { readonly address: Address; readonly port: Port }[] {
-  const addresses = record.frontends.filter((bytes) => bytes.length === 16).sort(Buffer.compare);
-  const ports = [...record.ports].sort((a, b) => a.port - b.port || a.protocol - b.protocol);
-  return addresses.flatMap((bytes) => {
-    const address = addressFromBytes(bytes);
-    return ports.map((port) => ({ address, port }));
-  });
+const NOTHING: readonly never[] = [];
+
+/** Nearly always there is at most one item, and nothing to do. */
+function sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): readonly T[] {
+  return items.length < 2 ? items : [...items].sort(compare);
 }
 
 function localView(views: ClusterViews): ClusterView | undefined {

@@ -4,7 +4,7 @@
  * In: one view per cluster (the own one and each remote). Out: a table of frontends, each with tiers of backends.
  */
 import type { Address, ClusterId, ClusterName, ServiceName } from "@isthmus/model";
-import type { Node, Service, ServiceConfig, Slice } from "@isthmus/proto";
+import type { Family, Node, Port, Service, ServiceConfig } from "@isthmus/proto";
 
 /** Everything known of one cluster. Changes arrive record by record; maps are keyed as in the store. */
 export interface ClusterView {
@@ -13,8 +13,16 @@ export interface ClusterView {
   readonly local: boolean;
   readonly services: ReadonlyMap<ServiceName, Service>;
   /** Slices of each Service by slice name. */
-  readonly slices: ReadonlyMap<ServiceName, ReadonlyMap<string, Slice>>;
+  readonly slices: ReadonlyMap<ServiceName, ReadonlyMap<string, SliceView>>;
   readonly nodes: ReadonlyMap<string, Node>;
+}
+
+/** One slice, read once; its backends are the same objects in every merge. */
+export interface SliceView {
+  readonly family: Family;
+  readonly ports: readonly Port[];
+  /** Backends of the slice's family under `ports[port]`; conditions are kept, also of what cannot serve now. */
+  backends(port: number): readonly MergedBackend[];
 }
 
 /** How this cluster consumes its own Services; a Service without one is not global. */

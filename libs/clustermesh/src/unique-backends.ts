@@ -14,9 +14,20 @@ export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTie
 }
 
 /** Most Services: nothing to weigh between tiers, and one order does for both. */
-function uniqueTier({ clusters, backends }: MergedTier): MergedTier {
-  const sorted = [...backends].sort((a, b) => comparePlace(a, b) || compareUse(a, b));
-  return { clusters, backends: sorted.filter((backend, i) => !isSamePlace(sorted[i - 1], backend)) };
+function uniqueTier(tier: MergedTier): MergedTier {
+  if (isAscending(tier.backends)) return tier;
+  const sorted = [...tier.backends].sort((a, b) => comparePlace(a, b) || compareUse(a, b));
+  return { ...tier, backends: sorted.filter((backend, i) => !isSamePlace(sorted[i - 1], backend)) };
+}
+
+/** Sorted without duplicates, as a slice's record has them. */
+function isAscending(backends: readonly MergedBackend[]): boolean {
+  let last: MergedBackend | undefined;
+  for (const backend of backends) {
+    if (last !== undefined && comparePlace(last, backend) >= 0) return false;
+    last = backend;
+  }
+  return true;
 }
 
 function uniqueAcross(tiers: readonly MergedTier[]): readonly MergedTier[] {

@@ -46,7 +46,13 @@ function filterTiers(
   tiers: readonly MergedTier[],
   wanted: (backend: MergedBackend) => boolean,
 ): readonly (readonly MergedBackend[])[] {
-  return tiers.map(({ backends }) => backends.filter(wanted)).filter((backends) => backends.length > 0);
+  const filtered: (readonly MergedBackend[])[] = [];
+  for (const { backends } of tiers) {
+    // Nearly always all are ready: the list as it is.
+    const kept = backends.every(wanted) ? backends : backends.filter(wanted);
+    if (kept.length > 0) filtered.push(kept);
+  }
+  return filtered;
 }
 
 function onlyCluster(slots: readonly MergedBackend[]): ClusterId | 0 {

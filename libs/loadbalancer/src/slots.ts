@@ -15,11 +15,31 @@ export function countSlots(backends: readonly MergedBackend[]): number {
 /** The slots, in table order. Equal for every order of `backends`. */
 export function fillSlots(backends: readonly MergedBackend[]): readonly MergedBackend[] {
   const divisor = commonDivisor(backends);
-  const slots: { readonly backend: MergedBackend; readonly hash: number }[] = [];
+  const slots: MergedBackend[] = [];
+  const hashes: number[] = [];
   for (const backend of backends) {
-    for (let copy = 0; copy < backend.weight / divisor; copy++) slots.push({ backend, hash: slotHash(backend, copy) });
+    for (let copy = 0; copy < backend.weight / divisor; copy++) {
+      slots.push(backend);
+      hashes.push(slotHash(backend, copy));
+    }
   }
-  return slots.sort((a, b) => a.hash - b.hash || compareBackends(a.backend, b.backend)).map(({ backend }) => backend);
+  return inOrder(slots, hashes);
+}
+
+/** Sorts by hash. */
+function inOrder(slots: readonly MergedBackend[], hashes: readonly number[]): readonly MergedBackend[] {
+  const order = slots.map((_, i) => i);
+  order.sort((a, b) => (hashes[a] ?? 0) - (hashes[b] ?? 0) || comparePlaces(slots[a], slots[b]));
+  const sorted: MergedBackend[] = [];
+  for (const i of order) {
+    const slot = slots[i];
+    if (slot !== undefined) sorted.push(slot);
+  }
+  return sorted;
+}
+
+function comparePlaces(a: MergedBackend | undefined, b: MergedBackend | undefined): number {
+  return a === undefined || b === undefined ? 0 : compareBackends(a, b);
 }
 
 function commonDivisor(backends: readonly MergedBackend[]): number {

@@ -1,0 +1,114 @@
+/**
+ * Reads an encoded `Slice` straight into merged backends: one object each, its address a view of the record.
+ *
+ * The generated decoder makes four objects a backend, most of them of what the merge never looks at. Throws RangeError
+ * on bytes that are no slice.
+ */
+import { type Address, type ClusterId, type ClusterName, isV4 } from "@isthmus/model";
+import { Family, Port } from "@isthmus/proto";
+import type { TextPool } from "./text-pool.js";
+import type { MergedBackend, SliceView } from "./types.js";
+import { WireCursor } from "./wire-cursor.js";
+
+/** Bits of `Backend.conditions`. */
+const READY = 1;
+const SERVING = 2;
+const TERMINATING = 4;
+
+/** Field numbers of state.proto with their wire types: 0 = varint, 2 = of a length. */
+const tag = (field: number, type: 0 | 2): number => (field << 3) | type;
+const FAMILY = tag(1, 0);
+const PORT = tag(2, 2);
+const BACKEND = tag(3, 2);
+const ADDRESS = tag(1, 2);
+const CONDITIONS = tag(2, 0);
+const WEIGHT = tag(3, 0);
+const NODE = tag(4, 2);
+
+export interface SliceOwner {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  /** For the names of its nodes. */
+  readonly texts: TextPool;
+}
+
+export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
+  const cursor = new WireCursor(value);
+  const ports: Port[] = [];
+  /** Where each encoded backend begins and ends. */
+  const spans: number[] = [];
+  let family = Family.FAMILY_UNSPECIFIED;
+  while (cursor.at < value.length) {
+    const next = cursor.tag();
+    if (next === FAMILY) family = cursor.varint();
+    else if (next === PORT || next === BACKEND) {
+      const end = cursor.enter();
+      if (next === PORT) ports.push(Port.decode(value.subarray(cursor.at, end)));
+      else spans.push(cursor.at, end);
+      cursor.at = end;
+    } else cursor.skip(next);
+  }
+  const first = readBackends(owner, cursor, spans, ports[0]).filter(({ address }) => fits(address, family));
+  const byPort: (readonly MergedBackend[])[] = [first];
+  return {
+    family,
+    ports,
+    backends(port) {
+      const known = byPort[port];
+      if (known !== undefined) return known;
+      const { port: number = 0, protocol = 0 } = ports[port] ?? {};
+      const made = first.map((backend) => ({ ...backend, port: number, protocol }));
+      byPort[port] = made;
+      return made;
+    },
+  };
+}
+
+function readBackends(
+  owner: SliceOwner,
+  cursor: WireCursor,
+  spans: readonly number[],
+  port: Port | undefined,
+): MergedBackend[] {
+  const backends: MergedBackend[] = [];
+  for (let i = 0; i < spans.length; i += 2) {
+    cursor.at = spans[i] ?? 0;
+    cursor.end = spans[i + 1] ?? 0;
+    backends.push(readBackend(owner, cursor, port?.port ?? 0, port?.protocol ?? 0));
+  }
+  return backends;
+}
+
+function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protocol: number): MergedBackend {
+  const { bytes, end } = cursor;
+  let [address, node, conditions, weight] = [NONE, "", 0, 0];
+  while (cursor.at < end) {
+    const next = cursor.tag();
+    if (next === CONDITIONS) conditions = cursor.varint();
+    else if (next === WEIGHT) weight = cursor.varint();
+    else if (next === ADDRESS || next === NODE) {
+      const until = cursor.enter();
+      if (next === NODE) node = owner.texts.read(bytes, cursor.at, until);
+      else address = new Uint8Array(bytes.buffer, bytes.byteOffset + cursor.at, until - cursor.at) as Address;
+      cursor.at = until;
+    } else cursor.skip(next);
+  }
+  return {
+    cluster: owner.cluster,
+    clusterId: owner.id,
+    address,
+    port,
+    protocol,
+    ready: (conditions & READY) !== 0,
+    serving: (conditions & (SERVING | TERMINATING)) === (SERVING | TERMINATING),
+    node,
+    weight: weight === 0 ? 1 : weight,
+  };
+}
+
+const NONE = new Uint8Array(0) as Address;
+
+/** An address of the slice's family. */
+function fits(address: Uint8Array, family: Family): boolean {
+  return address.length === 16 && (isV4(address) ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6) === family;
+}
