@@ -154,10 +154,11 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     tables.write();
     services.write();
     const failed = await insertFrontends(port.frontends, tracker, planned);
+    const at = now();
     for (const name of planned) {
       const error = failed.get(name);
-      if (error !== undefined) status.failed(name, error, now());
-      else if (tracker.desired.has(name)) status.done(name, now());
+      if (error !== undefined) status.failed(name, error, at);
+      else if (tracker.desired.has(name)) status.done(name, at);
     }
   }
 
@@ -180,9 +181,10 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     foundClusters: backends.foundClusters,
     status,
     touch(names) {
+      const at = now();
       for (const name of names) {
         dirty.add(name);
-        status.pending(name, now());
+        status.pending(name, at);
       }
     },
     setNode: nodes.set,

@@ -25,45 +25,43 @@ export interface DesiredState {
   planOf(frontend: FrontendName, service: ServiceName): FrontendPlan | undefined;
   readonly frontends: Iterable<FrontendName>;
   readonly size: number;
-  /** Replaces what a Service wants; returns the frontends that may have changed. */
+  /** Replaces what a Service wants; returns the frontends that may have changed, some perhaps twice. */
   setService(name: ServiceName, plans: readonly FrontendPlan[]): readonly FrontendName[];
 }
 
 export function createDesiredState(): DesiredState {
-  const claims = new Map<FrontendName, Map<ServiceName, FrontendPlan>>();
+  const claims = new Map<FrontendName, readonly FrontendPlan[]>();
   const owned = new Map<ServiceName, readonly FrontendName[]>();
   /** Frontends per reject row. */
   const ports = new Map<FrontendName, number>();
 
+  function countPort(frontend: FrontendName, change: 1 | -1): void {
+    const reject = rejectName(frontend);
+    const left = (ports.get(reject) ?? 0) + change;
+    if (left <= 0) ports.delete(reject);
+    else ports.set(reject, left);
+  }
+
   function claim(frontend: FrontendName, name: ServiceName, plan: FrontendPlan): void {
     const known = claims.get(frontend);
-    if (known !== undefined) return void known.set(name, plan);
-    claims.set(frontend, new Map([[name, plan]]));
-    const reject = rejectName(frontend);
-    ports.set(reject, (ports.get(reject) ?? 0) + 1);
+    if (known === undefined) countPort(frontend, 1);
+    claims.set(frontend, known === undefined ? [plan] : [...without(known, name), plan]);
   }
 
   function release(frontend: FrontendName, name: ServiceName): void {
-    const known = claims.get(frontend);
-    known?.delete(name);
-    if (known?.size !== 0) return;
-    claims.delete(frontend);
-    const reject = rejectName(frontend);
-    const left = (ports.get(reject) ?? 1) - 1;
-    if (left === 0) ports.delete(reject);
-    else ports.set(reject, left);
+    const left = without(claims.get(frontend) ?? [], name);
+    if (left.length > 0) return void claims.set(frontend, left);
+    if (claims.delete(frontend)) countPort(frontend, -1);
   }
 
   return {
     get(frontend) {
-      const known = claims.get(frontend);
-      if (known === undefined) return ports.has(frontend) ? { kind: "reject" } : undefined;
-      const [service] = known.size === 1 ? known.keys() : [...known.keys()].sort();
-      const plan = service === undefined ? undefined : known.get(service);
-      return plan === undefined ? undefined : { kind: "service", service: plan.frontend.service, tiers: plan.tiers };
+      const plan = firstByName(claims.get(frontend) ?? []);
+      if (plan !== undefined) return { kind: "service", service: plan.frontend.service, tiers: plan.tiers };
+      return ports.has(frontend) ? REJECT : undefined;
     },
     has: (frontend) => claims.has(frontend) || ports.has(frontend),
-    planOf: (frontend, service) => claims.get(frontend)?.get(service),
+    planOf: (frontend, service) => claims.get(frontend)?.find((plan) => plan.frontend.service === service),
     get frontends() {
       return [...claims.keys(), ...ports.keys()];
     },
@@ -72,18 +70,28 @@ export function createDesiredState(): DesiredState {
     },
     setService(name, plans) {
       const before = owned.get(name) ?? [];
-      const wanted = new Map<FrontendName, FrontendPlan>();
-      for (const plan of plans) {
-        const { address, port, protocol } = plan.frontend;
-        wanted.set(frontendName(address, port, protocol), plan);
-      }
-      for (const frontend of before) if (!wanted.has(frontend)) release(frontend, name);
-      for (const [frontend, plan] of wanted) claim(frontend, name, plan);
-      if (wanted.size === 0) owned.delete(name);
-      else owned.set(name, [...wanted.keys()]);
-      const touched = new Set([...before, ...wanted.keys()]);
-      for (const frontend of [...touched]) touched.add(rejectName(frontend));
-      return [...touched];
+      const wanted = plans.map(({ frontend }) => frontendName(frontend.address, frontend.port, frontend.protocol));
+      for (const frontend of before) if (!wanted.includes(frontend)) release(frontend, name);
+      plans.forEach((plan, i) => {
+        claim(wanted[i] ?? "", name, plan);
+      });
+      if (wanted.length === 0) owned.delete(name);
+      else owned.set(name, wanted);
+      const touched = [...before.filter((frontend) => !wanted.includes(frontend)), ...wanted];
+      return [...touched, ...touched.map(rejectName)];
     },
   };
+}
+
+const REJECT: DesiredFrontend = { kind: "reject" };
+
+function without(plans: readonly FrontendPlan[], name: ServiceName): readonly FrontendPlan[] {
+  return plans.filter(({ frontend }) => frontend.service !== name);
+}
+
+/** The plan of the Service whose name comes first. */
+function firstByName(plans: readonly FrontendPlan[]): FrontendPlan | undefined {
+  let first = plans[0];
+  for (const plan of plans) if (first === undefined || plan.frontend.service < first.frontend.service) first = plan;
+  return first;
 }
