@@ -67,7 +67,12 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   });
   const floors = openFloors(port.floors);
   for (const clusterId of floors.broken) log.warn("Floor not readable, its source starts without one", { clusterId });
-  const core = createSyncCore({ node: options.node, version: options.version, floors: new Map(floors.all) });
+  const core = createSyncCore({
+    node: options.node,
+    version: options.version,
+    floors: new Map(floors.all),
+    ownClusterId: options.clusterId,
+  });
   const world = createWorld(options, {
     desired,
     servedClusters: datapath.foundClusters,
@@ -108,10 +113,20 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       modules.count(effect.clusterId, effect.event);
       log.warn("Stream did not fit", { clusterId: effect.clusterId, event: effect.event });
     }
+    if (effect.is === "behind") tellBehind(effect.clusterId, effect.behind);
     if (effect.is !== "apply") return;
     const { clusterId } = effect.delta;
     world.name(clusterId, core.sources.get(clusterId)?.name ?? "");
     applier.enqueue(effect.delta);
+  }
+
+  function tellBehind(clusterId: number, behind: boolean): void {
+    const cluster = core.sources.get(clusterId)?.name;
+    if (!behind) log.info("The server has caught up with what this node applied", { cluster });
+    else
+      log.warn("The server is behind what this node applied; the cluster's last state stays until it has caught up", {
+        cluster,
+      });
   }
 
   for (const { clusterId, position, records } of modules.snapshots) {

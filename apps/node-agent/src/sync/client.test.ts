@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
-import type { ToAgent, ToServer } from "@isthmus/proto";
+import { SourceStatus, type ToAgent, type ToServer } from "@isthmus/proto";
 import { createFakeClock, createRecordSource, makeService, settle } from "@isthmus/testing";
 import { createSyncClient } from "./client.js";
 import type { SyncStream } from "./connection.js";
@@ -37,13 +37,20 @@ const WELCOME: ToAgent = {
   message: { $case: "welcome", value: { instance: "a", servers: [], protocol: 1, cluster: "east", clusterId: 1 } },
 };
 
+const WEST: ToAgent = {
+  message: {
+    $case: "sourceState",
+    value: { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind: false, hops: [] },
+  },
+};
+
 function makeRig(servers = ["a:1", "b:1"]) {
   const clock = createFakeClock();
   const stop = new AbortController();
   const dialled: string[] = [];
   const streams: FakeStream[] = [];
   const performed: SyncEffect[] = [];
-  const state = { refuse: false, waiting: 0 };
+  const state = { refuse: false, waiting: 0, perform: (effect: SyncEffect) => void performed.push(effect) };
   let catchUp = () => {};
   const client = createSyncClient({
     async connect(address, signal) {
@@ -59,7 +66,7 @@ function makeRig(servers = ["a:1", "b:1"]) {
     clock,
     log: silentLogger,
     signal: stop.signal,
-    perform: (effect) => void performed.push(effect),
+    perform: (effect) => state.perform(effect),
     waiting: () => state.waiting,
     caughtUp: () => new Promise((resolve) => (catchUp = resolve)),
   });
@@ -124,12 +131,83 @@ test("a server that welcomes and hangs up is not asked in a tight loop", async (
   await running;
 });
 
-test("while the kernel is behind, the stream is not read", async () => {
+test("a GoAway with no time, or with weeks, is obeyed within reason", async () => {
+  for (const [retryAfterMs, atLeast, atMost] of [
+    [0, 50, 1000],
+    [4_294_967_295, 30_000, 60_000],
+  ] as const) {
+    const { clock, dialled, stream, stop, running } = makeRig(["a:1"]);
+    await settle();
+    stream().say({ message: { $case: "goAway", value: { retryAfterMs, reason: "busy" } } });
+    await settle();
+    await clock.advance(atLeast);
+    assert.equal(dialled.length, 1);
+    await clock.advance(atMost - atLeast);
+    assert.equal(dialled.length, 2);
+    stop.abort();
+    await running;
+  }
+});
+
+test("a server that does not welcome, or falls silent later, is left for the next", async () => {
+  const { clock, dialled, stream, streams, stop, running } = makeRig();
+  await settle();
+  await clock.advance(5000);
+  assert.deepEqual([dialled, streams[0]?.cancelled], [["a:1", "b:1"], true]);
+  stream().say(WELCOME);
+  for (let i = 0; i < 10; i++) {
+    await clock.advance(20_000);
+    stream().say(WEST);
+  }
+  assert.equal(dialled.length, 2);
+  await clock.advance(32_000);
+  assert.deepEqual(dialled.slice(0, 3), ["a:1", "b:1", "a:1"]);
+  stop.abort();
+  await running;
+});
+
+test("while the kernel is behind, silence is ours and not the server's", async () => {
+  const { clock, dialled, stream, state, catchUp, stop, running } = makeRig();
+  await settle();
+  stream().say(WELCOME);
+  state.waiting = 1001;
+  stream().say(WEST);
+  await clock.advance(119_000);
+  state.waiting = 0;
+  catchUp();
+  await settle();
+  await clock.advance(20_000);
+  assert.equal(dialled.length, 1);
+  await clock.advance(12_000);
+  assert.equal(dialled.length, 2);
+  stop.abort();
+  await running;
+});
+
+test("a message that makes us throw ends its stream, and the next server is asked", async () => {
+  const { clock, dialled, stream, state, stop, running } = makeRig();
+  await settle();
+  stream().say(WELCOME);
+  state.perform = () => {
+    throw new Error("cannot be");
+  };
+  const source = createRecordSource({ clusterId: 2 });
+  stream().say(WEST);
+  for (const message of source.firstSync()) stream().say(message);
+  await settle();
+  await clock.advance(2000);
+  assert.deepEqual(dialled.slice(0, 2), ["a:1", "b:1"]);
+  stop.abort();
+  await running;
+});
+
+test("while the kernel is behind, the stream the stream is not read", async () => {
   const { stream, state, catchUp, performed, stop, running } = makeRig();
   await settle();
   stream().say(WELCOME);
   const source = createRecordSource({ clusterId: 2 });
   source.change([makeService("a/a")]);
+  stream().say(WEST);
   state.waiting = 1001;
   for (const message of source.firstSync()) stream().say(message);
   assert.equal(stream().paused, true);

@@ -10,6 +10,7 @@ import type { ToAgent, ToServer } from "@isthmus/proto";
 import type { Connect, SyncStream } from "./connection.js";
 import type { SyncCore, SyncEffect } from "./core.js";
 import type { ServerList } from "./server-list.js";
+import { SILENCE_MS, type Silence, WELCOME_MS, watchSilence } from "./silence.js";
 
 export interface ClientModules {
   readonly connect: Connect;
@@ -36,6 +37,9 @@ export interface SyncClient {
 }
 
 const MAX_WAITING = 1000;
+/** What a GoAway may say: neither a tight loop, nor the loss of a node for hours. */
+const MIN_AWAY_MS = 100;
+const MAX_AWAY_MS = 60_000;
 /** A stream that lived this long was a good one. */
 const SETTLED_MS = 5000;
 
@@ -67,6 +71,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
       const end = (finish: () => void) => {
         if (over) return;
         over = true;
+        silence.stop();
         signal.removeEventListener("abort", stop);
         stream.cancel();
         finish();
@@ -77,22 +82,38 @@ export function createSyncClient(modules: ClientModules): SyncClient {
           if (effect.is === "send") stream.write(effect.message);
           else if (effect.is === "leave") {
             log.info("Stream ended by what it said", { server: address, reason: effect.reason });
-            end(() => resolve(effect.afterMs ?? backoff.nextMs()));
+            end(() => resolve(awayMs(effect.afterMs)));
           } else {
             if (effect.is === "welcome") welcomed(address);
             modules.perform(effect);
           }
         }
-        if (modules.waiting() > MAX_WAITING) pauseUntilCaughtUp(stream);
+        if (modules.waiting() > MAX_WAITING) pauseUntilCaughtUp(stream, silence);
       };
+      const silence = watchSilence({
+        clock,
+        limitMs: () => (server === undefined ? WELCOME_MS : SILENCE_MS),
+        deaf: () => stream.isPaused(),
+        onSilent: (error) => end(() => reject(error)),
+      });
       signal.addEventListener("abort", stop, { once: true });
       stream.on("data", (message: ToAgent) => {
-        if (!over) handle(core.step({ is: "message", message }));
+        silence.heard();
+        // What a message makes throw costs this stream, not the agent.
+        try {
+          if (!over) handle(core.step({ is: "message", message }));
+        } catch (thrown) {
+          end(() => reject(thrown));
+        }
       });
       stream.on("error", (error) => end(() => reject(error)));
       stream.on("end", () => end(() => reject(new Error("the server ended the stream"))));
       handle(core.step({ is: "opened" }));
     });
+  }
+
+  function awayMs(told: number | undefined): number {
+    return told === undefined ? backoff.nextMs() : Math.min(Math.max(told, MIN_AWAY_MS), MAX_AWAY_MS);
   }
 
   function welcomed(address: string): void {
@@ -103,10 +124,13 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     log.info("Connected", { server: address });
   }
 
-  function pauseUntilCaughtUp(stream: SyncStream): void {
+  function pauseUntilCaughtUp(stream: SyncStream, silence: Silence): void {
     if (stream.isPaused()) return;
     stream.pause();
-    void modules.caughtUp().then(() => stream.resume());
+    void modules.caughtUp().then(() => {
+      silence.heard();
+      stream.resume();
+    });
   }
 
   /** Said once per reason, not once per try. */

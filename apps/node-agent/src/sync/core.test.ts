@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SourceStatus, type ToAgent } from "@isthmus/proto";
 import { createRecordSource, makeService } from "@isthmus/testing";
-import { createSyncCore, type SyncEffect } from "./core.js";
+import { createSyncCore, type SyncCore, type SyncEffect } from "./core.js";
 
 const STORE = Buffer.alloc(16, 5);
+/** Announces a cluster. */
+function announce(core: SyncCore, clusterId: number, cluster: string): void {
+  const value = { clusterId, cluster, status: SourceStatus.SOURCE_STATUS_LIVE, behind: false, hops: [] };
+  core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
+}
+
 const floor = { storeId: STORE, revision: 9n, versions: [] };
 
 function hello(effects: readonly SyncEffect[]) {
@@ -17,6 +23,7 @@ test("Hello names every source with a floor, and `have` only for what is in memo
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
   const from = createRecordSource({ clusterId: 3 });
   from.change([makeService("a/a")]);
+  announce(core, 3, "north");
   for (const message of from.firstSync()) core.step({ is: "message", message });
   const said = hello(core.step({ is: "opened" }));
   assert.equal(said.node, "n1");
@@ -33,6 +40,7 @@ test("a stream that ended in the middle of a first sync begins it again", () => 
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
   const from = createRecordSource({ clusterId: 2 });
   from.change([makeService("a/a"), makeService("a/b")]);
+  announce(core, 2, "west");
   core.step({ is: "message", message: from.firstSync(1)[0] as ToAgent });
   core.step({ is: "closed" });
   assert.deepEqual(hello(core.step({ is: "opened" })).sources, []);
@@ -61,6 +69,22 @@ test("GoAway ends the stream with its time; an empty message changes nothing", (
     { is: "leave", reason: value.reason, afterMs: 700 },
   ]);
   assert.deepEqual(core.step({ is: "message", message: { message: undefined } }), []);
+});
+
+test("a server that is behind is said once when it begins and once when it ends, and asked anew after a reconnect", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
+  const say = (behind: boolean) => {
+    const value = { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind, hops: [] };
+    return core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
+  };
+  const told = [true, true, false, false].map((behind) =>
+    say(behind).map((each) => each.is === "behind" && each.behind),
+  );
+  assert.deepEqual(told, [[true], [], [false], []]);
+  say(true);
+  assert.equal(core.sources.get(2)?.behind, true);
+  core.step({ is: "closed" });
+  assert.equal(core.sources.get(2)?.behind, false);
 });
 
 test("a cluster id that has no row anywhere is refused and counted", () => {

@@ -3,8 +3,8 @@
  *
  * One `Source` per cluster, made when the server (or a floor) first names it. The shell sends, applies, counts.
  */
-import { MAX_CLUSTER_ID } from "@isthmus/model";
-import type { Position, SourcePosition, ToAgent, ToServer, Welcome } from "@isthmus/proto";
+import { MAX_CLUSTER_ID, parseClusterName } from "@isthmus/model";
+import type { Position, SourcePosition, SourceState, ToAgent, ToServer, Welcome } from "@isthmus/proto";
 import { Role, SourceStatus } from "@isthmus/proto";
 import { createSource } from "./source.js";
 import type { Source, SourceDelta, SourceEvent, SourceStep } from "./source-types.js";
@@ -20,7 +20,9 @@ export type SyncEffect =
   | { readonly is: "welcome"; readonly welcome: Welcome }
   /** Close this stream and come back; absent time = with the usual back-off. */
   | { readonly is: "leave"; readonly reason: string; readonly afterMs?: number }
-  | { readonly is: "count"; readonly clusterId: number; readonly event: SourceEvent };
+  | { readonly is: "count"; readonly clusterId: number; readonly event: SourceEvent }
+  /** The server is below this agent's floor and withholds the source, or has caught up. */
+  | { readonly is: "behind"; readonly clusterId: number; readonly behind: boolean };
 
 export interface SyncCore {
   step(event: SyncEvent): readonly SyncEffect[];
@@ -34,6 +36,8 @@ export interface SyncOptions {
   readonly node: string;
   readonly version: string;
   readonly floors: ReadonlyMap<number, Position>;
+  /** The own cluster's number, under which no source comes: on the wire it is 0. Undefined before the first Welcome. */
+  readonly ownClusterId?: number;
 }
 
 export const PROTOCOL = 1;
@@ -67,6 +71,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
 
   function* effectsOf(clusterId: number, step: SourceStep): Generator<SyncEffect> {
     for (const event of step.events ?? []) yield { is: "count", clusterId, event };
+    if (step.behind !== undefined) yield { is: "behind", clusterId, behind: step.behind };
     if (step.delta !== undefined) yield { is: "apply", delta: step.delta };
     for (const value of step.buckets ?? []) yield { is: "send", message: { message: { $case: "buckets", value } } };
     if (step.restart === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
@@ -76,22 +81,40 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     floors.delete(clusterId);
   }
 
+  function stateOf(message: SourceState): readonly SyncEffect[] {
+    const { clusterId, cluster, status } = message;
+    const removed = status === SourceStatus.SOURCE_STATUS_REMOVED;
+    // Its own cluster's records end with the operator's word only, which is not a message.
+    const named = removed ? clusterId !== 0 : isClusterName(cluster);
+    if (!named || clusterId === options.ownClusterId) return [{ is: "count", clusterId, event: "bad-cluster" }];
+    return [...effectsOf(clusterId, source(clusterId).state(message))];
+  }
+
+  /** A message about records: their source has been announced before. */
+  function about(clusterId: number, step: (of: Source) => SourceStep): readonly SyncEffect[] {
+    const of = sources.get(clusterId);
+    if (of === undefined || of.name === "") return [{ is: "count", clusterId, event: "unknown-source" }];
+    return [...effectsOf(clusterId, step(of))];
+  }
+
   function receive({ message }: ToAgent): readonly SyncEffect[] {
     const clusterId = message !== undefined && "clusterId" in message.value ? message.value.clusterId : 0;
-    if (clusterId > MAX_CLUSTER_ID) return [{ is: "count", clusterId, event: "bad-cluster" }];
+    if (clusterId > MAX_CLUSTER_ID && message?.$case !== "welcome") {
+      return [{ is: "count", clusterId, event: "bad-cluster" }];
+    }
     switch (message?.$case) {
       case "welcome":
         return [{ is: "welcome", welcome: message.value }];
       case "goAway":
         return [{ is: "leave", reason: message.value.reason, afterMs: message.value.retryAfterMs }];
       case "sourceState":
-        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).state(message.value))];
+        return stateOf(message.value);
       case "batch":
-        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).batch(message.value))];
+        return about(clusterId, (of) => of.batch(message.value));
       case "mark":
-        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).mark(message.value))];
+        return about(clusterId, (of) => of.mark(message.value));
       case "bucket":
-        return [...effectsOf(message.value.clusterId, source(message.value.clusterId).bucket(message.value))];
+        return about(clusterId, (of) => of.bucket(message.value));
       default:
         return [];
     }
@@ -114,4 +137,12 @@ function isKnown(source: Source): boolean {
 
 function positionsOf({ clusterId, floor, have }: Source): SourcePosition {
   return { clusterId, floor, have };
+}
+
+function isClusterName(text: string): boolean {
+  try {
+    return parseClusterName(text) === text;
+  } catch {
+    return false;
+  }
 }

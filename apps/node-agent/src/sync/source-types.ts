@@ -32,13 +32,19 @@ export type SourceEvent =
   | "repair-failed"
   | "unnamed-deleted"
   | "malformed-position"
-  | "bad-cluster";
+  | "bad-cluster"
+  | "unknown-source"
+  | "unknown-kind"
+  | "bad-record"
+  | "bad-bucket";
 
 export interface SourceStep {
   readonly delta?: SourceDelta;
   /** To be sent. */
   readonly buckets?: readonly Buckets[];
   readonly events?: readonly SourceEvent[];
+  /** The server fell behind what this agent has applied, or has caught up. */
+  readonly behind?: boolean;
   /** The stream must be opened anew: the records cannot be repaired on this one. */
   readonly restart?: boolean;
 }

@@ -19,28 +19,16 @@ import {
   type SourceState,
   SourceStatus,
 } from "@isthmus/proto";
-import {
-  bucketOf,
-  comparePositions,
-  createRecordTable,
-  type HashedRecord,
-  hashRecord,
-  isAtMost,
-  KINDS,
-  sameBytes,
-} from "@isthmus/records";
-import { bucketSums, differingKinds } from "./record-sums.js";
-import type {
-  RecordName,
-  Source,
-  SourceDelta,
-  SourceEvent,
-  SourceOptions,
-  SourcePhase,
-  SourceStep,
-} from "./source-types.js";
+import { comparePositions, type HashedRecord, isAtMost, KINDS, sameBytes } from "@isthmus/records";
+import { createExchange } from "./exchange.js";
+import { createHeldRecords, type HeldRecords, type Taken } from "./held-records.js";
+import { differingKinds } from "./record-sums.js";
+import { isPositionOf } from "./source-position.js";
+import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
+import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 
 const NOTHING: SourceStep = {};
+const EMPTY: Taken = { upserts: [], deletes: [], events: [] };
 
 export function createSource(options: SourceOptions): Source {
   return new SourceMachine(options);
@@ -56,32 +44,36 @@ class SourceMachine implements Source {
   proven = false;
   floor: Position | undefined;
   have: Position | undefined;
-  table = createRecordTable();
-  /** Loading, Proving: keys that the first sync has not named. */
-  #unnamed = new Set<string>();
+  #held: HeldRecords = createHeldRecords();
   /** The position that the records will be at when what is under way has ended. */
   #at: Position | undefined;
-  /** Repairing: kinds whose buckets are awaited. */
-  #awaited = new Set<Kind>();
+  /** Repairing. */
+  readonly #exchange = createExchange((kind) => this.#held.sums(this.clusterId, kind));
   #mark: Mark | undefined;
-  #repairs = 0;
+  /** `turn: "first"` was emitted. */
+  #announced = false;
 
   constructor({ clusterId, floor }: SourceOptions) {
     this.clusterId = clusterId;
     this.floor = floor;
   }
 
+  get table() {
+    return this.#held.table;
+  }
+
   state(message: SourceState): SourceStep {
     if (message.status === SourceStatus.SOURCE_STATUS_REMOVED) return this.#remove();
     if (message.cluster !== "") this.name = message.cluster;
     this.status = message.status;
+    if (message.behind === this.behind) return NOTHING;
     this.behind = message.behind;
-    return NOTHING;
+    return { behind: message.behind };
   }
 
   batch(message: Batch): SourceStep {
     const { to, from } = message;
-    if (to === undefined) return { events: ["malformed-position"] };
+    if (!isPositionOf(this.clusterId, to)) return { events: ["malformed-position"] };
     if (this.#isOld(to)) return { events: ["below-floor"] };
     if (from === undefined) return this.#load(message, to);
     if (this.phase === "Repairing") return this.#take(message, to);
@@ -94,7 +86,7 @@ class SourceMachine implements Source {
 
   mark(message: Mark): SourceStep {
     const { position } = message;
-    if (position === undefined) return { events: ["malformed-position"] };
+    if (!isPositionOf(this.clusterId, position)) return { events: ["malformed-position"] };
     if (this.#isOld(position)) return { events: ["below-floor"] };
     this.#mark = message;
     if (this.phase === "Proving") return this.#prove(message, position);
@@ -103,20 +95,16 @@ class SourceMachine implements Source {
   }
 
   bucket(message: Bucket): SourceStep {
-    const { position, kind, index } = message;
-    if (position === undefined || this.phase !== "Repairing") return NOTHING;
-    if (this.#isOld(position)) return { events: ["below-floor"] };
-    const named = new Set(message.records.map(({ key }) => key));
-    const gone: RecordName[] = [];
-    for (const record of this.table.records(kind)) {
-      if (!named.has(record.key) && bucketOf(record.key) === index) gone.push({ kind, key: record.key });
-    }
-    const upserts = this.#put(message.records);
-    for (const { key } of gone) this.#drop(key);
+    const { position, kind } = message;
+    if (this.phase !== "Repairing") return NOTHING;
+    if (!isPositionOf(this.clusterId, position)) return { events: ["malformed-position"] };
+    if (!this.#exchange.awaits(kind)) return { events: ["bad-bucket"] };
+    if (this.#isOld(position))
+      return message.last ? this.#askAgain([kind], "below-floor") : { events: ["below-floor"] };
+    const taken = this.#held.bucket(message);
     this.#at = position;
-    if (message.last) this.#awaited.delete(kind);
-    const delta = this.#delta(upserts, gone, position, 0n);
-    return this.#awaited.size > 0 ? { ...delta } : this.#repaired(delta, position);
+    const step = this.#emit(taken, position, 0n);
+    return message.last && this.#exchange.got(kind) ? this.#repaired(step, position) : step;
   }
 
   reconnect(): void {
@@ -124,19 +112,20 @@ class SourceMachine implements Source {
       this.phase = this.table.size === 0 ? "Empty" : "InSync";
       this.have = undefined;
     }
-    this.#unnamed.clear();
-    this.#awaited.clear();
+    this.#held.settle();
+    this.#exchange.end();
+    this.#mark = undefined;
     this.behind = false;
   }
 
   restore(records: Iterable<HashedRecord>, position: Position): SourceStep {
-    if (this.floor !== undefined || this.table.size > 0) return NOTHING;
-    for (const record of records) this.table.set(record);
+    if (this.floor !== undefined || this.table.size > 0 || !isPositionOf(this.clusterId, position)) return NOTHING;
+    this.#held.restore(records);
     this.have = position;
     this.live = true;
     this.phase = "InSync";
     this.floor = position;
-    return { delta: { ...this.#base(position, 0n), upserts: [...this.table.records()] } };
+    return { delta: { ...deltaTo(this.clusterId, position, 0n), upserts: this.#held.all() } };
   }
 
   #isOld(position: Position): boolean {
@@ -149,97 +138,85 @@ class SourceMachine implements Source {
     if (this.phase !== "Loading") {
       this.phase = "Loading";
       this.have = undefined;
-      this.#awaited.clear();
-      this.#unnamed = new Set([...this.table.records()].map(({ key }) => key));
+      this.#exchange.end();
+      this.#held.beginNaming();
     }
-    for (const { key } of message.upserts) this.#unnamed.delete(key);
     if (message.last) this.phase = "Proving";
     return this.#take(message, to);
   }
 
   /** Records of a batch, in whatever phase. */
   #take(message: Batch, to: Position): SourceStep {
-    const upserts = this.#put(message.upserts);
-    for (const { key } of message.upserts) this.#unnamed.delete(key);
-    const deletes = message.deletes.filter(({ key }) => this.#drop(key));
     this.#at = to;
-    return this.#delta(upserts, deletes, to, message.observedUs);
+    return this.#emit(this.#held.batch(message), to, message.observedUs);
   }
 
   /** Proving -> InSync | Repairing */
   #prove(mark: Mark, position: Position): SourceStep {
     if (this.#at === undefined || comparePositions(this.#at, position) !== "equal") return NOTHING;
-    const gone: HashedRecord[] = [];
-    for (const key of this.#unnamed) {
-      const record = this.table.delete(key);
-      if (record !== undefined) gone.push(record);
-    }
+    const gone = this.#held.takeUnnamed();
     const wrong = differingKinds(this.table, mark);
     if (wrong.length > 0) {
-      for (const record of gone) this.table.set(record);
+      this.#held.putBack(gone);
       return this.#repair(wrong, ["mark-mismatch"]);
     }
-    this.#unnamed.clear();
-    const deletes = gone.map(({ kind, key }) => ({ kind, key })).reverse();
-    return this.#inSync(position, this.#delta([], deletes, position, 0n), gone.length > 0 ? ["unnamed-deleted"] : []);
+    const deletes = this.#held.namesOf(gone).reverse();
+    const events: SourceEvent[] = gone.length > 0 ? ["unnamed-deleted"] : [];
+    return this.#inSync(position, this.#emit({ ...EMPTY, deletes, events }, position, 0n));
   }
 
   /** A mark where we are must agree; one of a later position says what to fetch. */
   #compare(mark: Mark, position: Position): SourceStep {
     const order = this.have === undefined ? "newer" : comparePositions(position, this.have);
-    if (order === "older" || order === "unordered") return NOTHING;
+    if (order !== "equal" && order !== "newer") return NOTHING;
     const wrong = differingKinds(this.table, mark);
     if (wrong.length > 0) return this.#repair(wrong, order === "equal" ? ["mark-mismatch"] : []);
-    return this.#inSync(position, order === "equal" ? NOTHING : this.#delta([], [], position, 0n), []);
+    return this.#inSync(position, order === "equal" ? NOTHING : this.#emit(EMPTY, position, 0n));
   }
 
   /** any -> Repairing */
   #repair(kinds: readonly Kind[], events: readonly SourceEvent[]): SourceStep {
     this.phase = "Repairing";
     this.have = undefined;
-    this.#awaited = new Set(kinds);
-    return { buckets: kinds.map((kind) => bucketSums(this.clusterId, this.table, kind)), events };
+    this.#held.settle();
+    return { buckets: this.#exchange.begin(kinds), events };
   }
 
   /** Repairing -> InSync, unless the last mark spoke of this very position and still differs. */
-  #repaired(delta: SourceStep, position: Position): SourceStep {
-    const known = this.#mark?.position;
-    const comparable = known !== undefined && comparePositions(known, position) === "equal";
-    if (comparable && this.#mark !== undefined && differingKinds(this.table, this.#mark).length > 0) {
-      this.#repairs++;
-      if (this.#repairs < 3)
-        return merge(delta, this.#repair(differingKinds(this.table, this.#mark), ["repair-failed"]));
-      this.#repairs = 0;
-      return { ...delta, events: ["repair-failed"], restart: true };
-    }
-    this.#repairs = 0;
-    return this.#inSync(position, delta, []);
+  #repaired(step: SourceStep, position: Position): SourceStep {
+    const mark = this.#mark;
+    const comparable = mark?.position !== undefined && comparePositions(mark.position, position) === "equal";
+    const wrong = mark !== undefined && comparable ? differingKinds(this.table, mark) : [];
+    if (wrong.length > 0) return mergeSteps(step, this.#askAgain(wrong, "repair-failed"));
+    return this.#inSync(position, step);
+  }
+
+  /** Repairing -> Repairing, or the end of the stream when it was tried often enough. */
+  #askAgain(kinds: readonly Kind[], event: SourceEvent): SourceStep {
+    const buckets = this.#exchange.again(kinds);
+    return buckets === undefined ? { events: [event], restart: true } : { events: [event], buckets };
   }
 
   /** any -> InSync */
-  #inSync(position: Position, step: SourceStep, events: readonly SourceEvent[]): SourceStep {
+  #inSync(position: Position, step: SourceStep): SourceStep {
     this.phase = "InSync";
     this.have = position;
     this.proven = true;
-    if (this.live && this.#announced) {
-      return { ...step, ...(step.delta !== undefined && { delta: { ...step.delta, whole: true } }), events };
-    }
+    this.#held.settle();
+    this.#exchange.end();
+    if (this.live && this.#announced) return asWhole(step);
     this.#announced = true;
     this.live = true;
     this.floor = position;
-    const observedUs = step.delta?.observedUs ?? 0n;
-    const all = { ...this.#base(position, observedUs), upserts: [...this.table.records()] };
-    return { delta: { ...all, deletes: step.delta?.deletes ?? [], turn: "first" }, events };
+    const all = { ...deltaTo(this.clusterId, position, step.delta?.observedUs ?? 0n), upserts: this.#held.all() };
+    return { ...step, delta: { ...all, deletes: step.delta?.deletes ?? [], turn: "first" } };
   }
-  /** `turn: "first"` was emitted. */
-  #announced = false;
 
   #remove(): SourceStep {
-    const deletes = [...this.table.records()].map(({ kind, key }) => ({ kind, key })).reverse();
+    const deletes = this.#held.namesOf(this.table.records()).reverse();
     Object.assign(this, { phase: "Empty", live: false, proven: false, floor: undefined, have: undefined });
-    this.table = createRecordTable();
+    this.#held = createHeldRecords();
     this.#announced = false;
-    this.#unnamed.clear();
     this.status = SourceStatus.SOURCE_STATUS_REMOVED;
     const { clusterId } = this;
     return {
@@ -247,47 +224,11 @@ class SourceMachine implements Source {
     };
   }
 
-  #put(records: Batch["upserts"]): HashedRecord[] {
-    const changed: HashedRecord[] = [];
-    for (const { kind, key, value } of records) {
-      const record = hashRecord(kind, key, value);
-      const old = this.table.set(record);
-      if (old === undefined || !sameBytes(old.hash, record.hash)) changed.push(record);
-    }
-    return changed;
-  }
-
-  #drop(key: string): boolean {
-    this.#unnamed.delete(key);
-    return this.table.delete(key) !== undefined;
-  }
-
-  #base(position: Position, observedUs: bigint): SourceDelta {
-    return {
-      clusterId: this.clusterId,
-      upserts: [],
-      deletes: [],
-      floor: position,
-      observedUs,
-      whole: true,
-      turn: "none",
-    };
-  }
-
   /** Nothing goes downstream before the source is live. */
-  #delta(
-    upserts: readonly HashedRecord[],
-    deletes: readonly RecordName[],
-    position: Position,
-    observedUs: bigint,
-  ): SourceStep {
-    if (!this.live) return NOTHING;
+  #emit({ upserts, deletes, events }: Taken, position: Position, observedUs: bigint): SourceStep {
+    if (!this.live) return { events };
     this.floor = position;
     const whole = this.phase === "InSync";
-    return { delta: { ...this.#base(position, observedUs), upserts, deletes, whole } };
+    return { delta: { ...deltaTo(this.clusterId, position, observedUs), upserts, deletes, whole }, events };
   }
-}
-
-function merge(a: SourceStep, b: SourceStep): SourceStep {
-  return { ...a, ...b, events: [...(a.events ?? []), ...(b.events ?? [])] };
 }

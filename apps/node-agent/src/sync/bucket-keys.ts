@@ -1,0 +1,42 @@
+/**
+ * The keys of some kinds by bucket, while buckets are exchanged: so that a bucket that arrives is compared with its own
+ * keys only. Made with the sums that are sent, kept up by every record that arrives meanwhile.
+ */
+import type { Buckets, Kind } from "@isthmus/proto";
+import { accumulate, bucketOf, emptySum, type RecordTable, sumBytes } from "@isthmus/records";
+
+export const BUCKETS = 256;
+
+export interface BucketKeys {
+  /** The sums of one kind, to be sent; its keys are followed from now on. */
+  begin(clusterId: number, table: RecordTable, kind: Kind): Buckets;
+  /** A record was put. */
+  put(kind: Kind, key: string): void;
+  /** Keys that are, or were since `begin`, in a bucket. */
+  of(kind: Kind, index: number): Iterable<string>;
+  clear(): void;
+}
+
+export function createBucketKeys(): BucketKeys {
+  const followed = new Map<Kind, Set<string>[]>();
+  return {
+    begin(clusterId, table, kind) {
+      const sums = Array.from({ length: BUCKETS }, emptySum);
+      const keys = Array.from({ length: BUCKETS }, () => new Set<string>());
+      for (const record of table.records(kind)) {
+        const index = bucketOf(record.key);
+        const sum = sums[index];
+        if (sum !== undefined) accumulate(sum, record.hash, 1);
+        keys[index]?.add(record.key);
+      }
+      followed.set(kind, keys);
+      return { clusterId, kind, sums: sums.map((sum) => Buffer.from(sumBytes(sum))) };
+    },
+    put(kind, key) {
+      const keys = followed.get(kind);
+      if (keys !== undefined) keys[bucketOf(key)]?.add(key);
+    },
+    of: (kind, index) => followed.get(kind)?.[index] ?? [],
+    clear: () => followed.clear(),
+  };
+}

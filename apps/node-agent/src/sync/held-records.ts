@@ -1,0 +1,140 @@
+/**
+ * The records of a source as they arrive, and what of each message goes downstream.
+ *
+ * Every record of a known kind is held, since the digests count it; only one whose key is a key of its kind goes
+ * downstream. A kind of a newer version is left alone. Pure.
+ */
+import type { Batch, Bucket, Buckets, Kind } from "@isthmus/proto";
+import type { RecordTable } from "@isthmus/records";
+import {
+  bucketOf,
+  createRecordTable,
+  type HashedRecord,
+  hashRecord,
+  KINDS,
+  parseKey,
+  sameBytes,
+} from "@isthmus/records";
+import { createBucketKeys } from "./bucket-keys.js";
+import type { RecordName, SourceEvent } from "./source-types.js";
+
+/** What a message changes downstream, and what was refused of it. */
+export interface Taken {
+  readonly upserts: readonly HashedRecord[];
+  readonly deletes: readonly RecordName[];
+  readonly events: readonly SourceEvent[];
+}
+
+export interface HeldRecords {
+  readonly table: RecordTable;
+  batch(message: Pick<Batch, "upserts" | "deletes">): Taken;
+  /** Puts one bucket in the place of what was there. */
+  bucket(message: Bucket): Taken;
+  /** Records from elsewhere. */
+  restore(records: Iterable<HashedRecord>): void;
+  /** All that goes downstream, in apply order. */
+  all(): HashedRecord[];
+  /** A first sync begins: what it does not name is noted. */
+  beginNaming(): void;
+  /** Removes what the first sync did not name, and returns it. */
+  takeUnnamed(): readonly HashedRecord[];
+  /** Puts back what was taken. */
+  putBack(records: readonly HashedRecord[]): void;
+  /** What is to be deleted downstream for records that were removed. */
+  namesOf(records: Iterable<HashedRecord>): RecordName[];
+  /** The sums of a kind, to be sent; its buckets are awaited from now on. */
+  sums(clusterId: number, kind: Kind): Buckets;
+  /** Nothing is under way any more: no first sync, no exchange of buckets. */
+  settle(): void;
+}
+
+const KNOWN_KINDS: ReadonlySet<Kind> = new Set(KINDS);
+
+export function createHeldRecords(): HeldRecords {
+  const table = createRecordTable();
+  /** Keys of records that are held for the digest only. */
+  const bad = new Set<string>();
+  const unnamed = new Set<string>();
+  const bucketKeys = createBucketKeys();
+
+  /** Collects what one message changes. */
+  class Change {
+    readonly upserts: HashedRecord[] = [];
+    readonly deletes: RecordName[] = [];
+    readonly refused = new Set<SourceEvent>();
+
+    put({ kind, key, value }: Batch["upserts"][number]): void {
+      unnamed.delete(key);
+      if (!KNOWN_KINDS.has(kind)) return void this.refused.add("unknown-kind");
+      const record = hashRecord(kind, key, value);
+      const wasBad = bad.has(key);
+      const old = set(record);
+      if (bad.has(key)) {
+        this.refused.add("bad-record");
+        if (old !== undefined && !wasBad) this.deletes.push({ kind: old.kind, key });
+      } else if (wasBad || old === undefined || !sameBytes(old.hash, record.hash)) this.upserts.push(record);
+    }
+
+    drop(key: string): void {
+      unnamed.delete(key);
+      const old = table.delete(key);
+      if (old !== undefined && !bad.delete(key)) this.deletes.push({ kind: old.kind, key });
+    }
+
+    get taken(): Taken {
+      return { upserts: this.upserts, deletes: this.deletes, events: [...this.refused] };
+    }
+  }
+
+  function set(record: HashedRecord): HashedRecord | undefined {
+    const { kind, key } = record;
+    if (parseKey(key)?.kind === kind) bad.delete(key);
+    else bad.add(key);
+    bucketKeys.put(kind, key);
+    return table.set(record);
+  }
+
+  return {
+    table,
+    batch({ upserts, deletes }) {
+      const change = new Change();
+      for (const record of upserts) change.put(record);
+      for (const { key } of deletes) change.drop(key);
+      return change.taken;
+    },
+    bucket({ kind, index, records }) {
+      const change = new Change();
+      const fitting = records.filter((record) => record.kind === kind && bucketOf(record.key) === index);
+      if (fitting.length < records.length) change.refused.add("bad-bucket");
+      const named = new Set(fitting.map(({ key }) => key));
+      for (const key of bucketKeys.of(kind, index)) {
+        if (!named.has(key) && table.get(key)?.kind === kind) change.drop(key);
+      }
+      for (const record of fitting) change.put(record);
+      return change.taken;
+    },
+    restore(records) {
+      for (const record of records) if (KNOWN_KINDS.has(record.kind)) set(record);
+    },
+    all: () => [...table.records()].filter(({ key }) => !bad.has(key)),
+    beginNaming() {
+      bucketKeys.clear();
+      unnamed.clear();
+      for (const { key } of table.records()) unnamed.add(key);
+    },
+    takeUnnamed: () =>
+      [...unnamed].flatMap((key) => {
+        const record = table.delete(key);
+        return record === undefined ? [] : [record];
+      }),
+    putBack(records) {
+      for (const record of records) table.set(record);
+    },
+    namesOf: (records) => [...records].filter(({ key }) => !bad.has(key)).map(({ kind, key }) => ({ kind, key })),
+    sums: (clusterId, kind) => bucketKeys.begin(clusterId, table, kind),
+    settle() {
+      unnamed.clear();
+      bucketKeys.clear();
+    },
+  };
+}
