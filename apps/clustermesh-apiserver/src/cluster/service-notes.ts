@@ -44,7 +44,8 @@ function notServed(facts: ServiceFacts): readonly ServiceNote[] {
 
 function frontless({ annotations }: ServiceFacts): readonly ServiceNote[] {
   if (Object.keys(annotations).length === 0) return [];
-  const sentence = "A Service without a ClusterIP has no frontend: its mesh annotations have no effect";
+  const sentence =
+    "A Service without a ClusterIP has no frontend: its mesh annotations have no effect. Give it one, or remove them";
   return [{ topic: "annotations", reason: "NotServedAsWritten", sentence }];
 }
 

@@ -57,8 +57,14 @@ export function report(frontend: MergedFrontend, affinity: Affinity): FrontendRe
     affinity,
     tiers: frontend.tiers.map((tier, i) => tierReport(frontend, tier, i === active)),
     status: active === undefined ? "Error: no ready backend" : "Done",
-    notes: [...frontend.notes],
+    notes: [...frontend.notes, ...outsideTiers(frontend)],
   };
+}
+
+/** Clusters that no tier names, since the Service is not global here: their users may wonder. */
+function outsideTiers({ tiers, keptOut }: MergedFrontend): readonly string[] {
+  const named = new Set(tiers.flatMap(({ clusters }) => clusters));
+  return keptOut.filter(({ cluster }) => !named.has(cluster)).map(({ cluster, reason }) => `${cluster}: ${reason}`);
 }
 
 /** The first tier with a ready backend; else the first with one that still serves. */

@@ -234,12 +234,12 @@ test("an object made again under the name, before the watch says so, is not the 
   assert.equal(await ours("again"), undefined);
 });
 
-test("a refused write keeps no other back, and is made when it is permitted", async (t) => {
+test("refused writes keep no other back, and are made when they are permitted", async (t) => {
   const [first, second] = [await service("refused"), await service("permitted")];
+  const refused = await Promise.all(Array.from({ length: 12 }, (_, i) => service(`refused-${i}`)));
   await permit("permitted");
   const one = await replica(t, [MISMATCH], kube.writeKubeconfig("nobody", { token: "nobody-token" }));
-  one.follow(first);
-  one.follow(second);
+  for (const each of [first, ...refused, second]) one.follow(each);
   await until("the permitted one is written", async () => (await ours("permitted")) !== undefined);
   assert.equal(await ours("refused"), undefined);
   await permit("refused");

@@ -31,6 +31,8 @@ export const FIELD_MANAGER = "isthmus.io/clustermesh-apiserver";
 const SPACING_MS = 50;
 const EVERY_MS = 60_000;
 const DEADLINE_MS = 5000;
+/** So many in a row are not about the Services: the permission is missing. */
+const REFUSALS = 5;
 
 /** What the API answered to our last write, until the watch tells the same. */
 interface Answer {
@@ -81,20 +83,22 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     answers.set(facts.service, { uid: facts.uid, asked: text(conditions), conditions: ours });
   }
 
-  /** One that is refused keeps none of the others back; without an answer there is no point in going on. */
+  /** A refused one goes to the end and keeps none of the others back; when all are refused, or without an answer, it stops. */
   async function writeAll(signal: AbortSignal): Promise<void> {
     let refusal: unknown;
+    let inARow = 0;
     for (const service of [...pending]) {
       const found = due(service);
       pending.delete(service);
       if (found === undefined) continue;
       try {
         await write(found.facts, found.conditions, signal);
+        inARow = 0;
       } catch (thrown) {
         // Gone, or another object by now: the watch will tell.
         if (hasStatus(thrown, 404, 409, 422)) continue;
         pending.add(service);
-        if (!isRefusal(thrown)) throw thrown;
+        if (!isRefusal(thrown) || ++inARow === REFUSALS) throw thrown;
         refusal ??= thrown;
       }
       await clock.delay(SPACING_MS, signal);

@@ -43,7 +43,9 @@ const FRONTENDS = [
     service: "shop/db",
     global: true,
     status: "No frontend",
-    notes: ["A Service without a ClusterIP has no frontend: its mesh annotations have no effect"],
+    notes: [
+      "A Service without a ClusterIP has no frontend: its mesh annotations have no effect. Give it one, or remove them",
+    ],
   }),
   at("default/kubernetes", "10.96.0.1", 443, { tiers: [{ active: true, clusters: [backends("east", 1)] }] }),
   at("kube-system/dns", "fd00:96::a", 53, {
