@@ -74,6 +74,23 @@ test("a map of another size is adopted with its own size", async (t) => {
   await node.reopen();
 });
 
+test("maps of an older layout that nothing uses any more are let go", async (t) => {
+  const node = await setUp(t);
+  const path = join(node.options.bpffs, "mesh_udp_sticky_v1");
+  const old = native().mapCreate({
+    type: MapType.LruHash,
+    keySize: 32,
+    valueSize: 8,
+    maxEntries: 64,
+    flags: 0,
+    name: "old",
+  });
+  native().pin(old, path);
+  old.close();
+  await node.reopen();
+  assert.equal(existsSync(path), false);
+});
+
 test("a full map says so and keeps what it has", async (t) => {
   const node = await setUp(t);
   const rows = Array.from({ length: 300 }, (_, i) => frontend("10.96.0.1", i + 1, 6, 1));

@@ -14,7 +14,7 @@ import type { DatapathConfig } from "./gen/index.js";
 import { createGracePeriod } from "./grace.js";
 import { createHashMap } from "./hash-map.js";
 import { HELPER_SET_RETVAL, PROGRAM_TYPE_SOCK_ADDR } from "./kernel-constants.js";
-import { DEFAULT_SIZES, MAP_NAMES, type MapSizes } from "./layout.js";
+import { DEFAULT_SIZES, MAP_NAMES, type MapSizes, OLD_PINS } from "./layout.js";
 import { attachAll, detachAll } from "./links.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
@@ -77,6 +77,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     attachAll(programs, options.bpffs, cgroups);
   }
   attach();
+  for (const name of OLD_PINS) rmSync(join(options.bpffs, name), { force: true });
 
   function close(): void {
     tables.close();

@@ -59,6 +59,9 @@ export const MAP_NAMES = {
   udpReverse: "mesh_udp_reverse_v2",
 } as const;
 
+/** Pins of layouts that were replaced and had nothing to be copied: state that programs keep about sockets. */
+export const OLD_PINS: readonly string[] = ["mesh_tcp_recent_v1", "mesh_udp_sticky_v1", "mesh_udp_reverse_v1"];
+
 export type MapNoun = keyof typeof MAP_NAMES;
 
 function hash(keySize: number, valueSize: number, maxEntries: number): MapSpec {
