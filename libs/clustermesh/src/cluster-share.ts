@@ -19,18 +19,33 @@ export interface ClusterShare {
   readonly reason: string | undefined;
 }
 
+/** Each says what to do: it is read when nothing else is at hand. */
+const NOT_GLOBAL_HERE =
+  'Service is not global here: to use it, set "service.cilium.io/global" to "true" in this cluster';
+const NOT_GLOBAL_THERE =
+  'No global Service with a ClusterIP there: make it, or set "service.cilium.io/global" to "true"';
+const NOT_SHARED = 'Service is not shared there: "service.cilium.io/shared" is "false"';
+
+function noPort(wanted: WantedPort): string {
+  return `Service has no port ${describe(wanted)} there: give the ports the same names and protocols in both clusters`;
+}
+
+function noBackends(wanted: WantedPort): string {
+  return `No backends for port ${describe(wanted)} come from there: see "mesh service list" there, and "mesh status" here`;
+}
+
 /** Reasons of a remote cluster to stay out of every frontend of a Service; undefined when it takes part. */
 export function keptOutEntirely(view: ClusterView, service: ServiceName, global: boolean): string | undefined {
   const record = view.services.get(service);
-  if (!global) return record === undefined ? undefined : "Service is not global in this cluster";
-  if (record === undefined) return "Service is not global there";
-  return record.shared ? undefined : "Service is not shared there";
+  if (!global) return record === undefined ? undefined : NOT_GLOBAL_HERE;
+  if (record === undefined) return NOT_GLOBAL_THERE;
+  return record.shared ? undefined : NOT_SHARED;
 }
 
 /** Backends of `view` for one port and address family. Conditions are kept, also of what cannot serve now. */
 export function clusterShare(view: ClusterView, service: ServiceName, wanted: WantedPort, v4: boolean): ClusterShare {
   if (findPort(view.services.get(service)?.ports ?? [], wanted) === -1) {
-    return { backends: [], reason: `Service has no port ${describe(wanted)} there` };
+    return { backends: [], reason: noPort(wanted) };
   }
   const family = v4 ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
   const parts: (readonly MergedBackend[])[] = [];
@@ -40,7 +55,7 @@ export function clusterShare(view: ClusterView, service: ServiceName, wanted: Wa
     parts.push(slice.backends(port));
   }
   const backends = join(parts);
-  return { backends, reason: backends.length > 0 ? undefined : `No endpoints for port ${describe(wanted)} there` };
+  return { backends, reason: backends.length > 0 ? undefined : noBackends(wanted) };
 }
 
 function findPort(ports: readonly Port[], { name, protocol }: WantedPort): number {
@@ -56,8 +71,8 @@ export function join(parts: readonly (readonly MergedBackend[])[]): readonly Mer
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : parts.flat();
 }
 
-/** `"http"/TCP`, or `TCP` for the port without a name. */
+/** `"http"/TCP`, or `(no name)/TCP`. */
 function describe(port: WantedPort): string {
   const protocol = protocolName(port.protocol);
-  return port.name === "" ? `without a name/${protocol}` : `"${port.name}"/${protocol}`;
+  return `${port.name === "" ? "(no name)" : `"${port.name}"`}/${protocol}`;
 }
