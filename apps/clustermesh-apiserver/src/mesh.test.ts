@@ -1,37 +1,23 @@
 /** Two clusters with real Kubernetes APIs, one real etcd with users: from a Service in east to an agent in west, and back. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   ADMIN_AUDIENCE,
-  CUSTOM_RESOURCE_DEFINITIONS,
-  ENDPOINT_SLICES,
-  type KubeClient,
   type KubeObject,
-  MESH_CLUSTERS,
   MESH_PEERS,
-  type MeshCluster,
   type MeshPeer,
-  NAMESPACES,
   type Resource,
   requestToken,
   SERVICE_ACCOUNTS,
-  SERVICES,
 } from "@isthmus/kube";
-import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
-import { createStore, provisionCluster, provisionStore } from "@isthmus/kvstore";
+import { until } from "@isthmus/kube/testing";
+import { createStore, provisionStore } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
-import { parseClusterId, parseClusterName } from "@isthmus/model";
-import { signRequest } from "@isthmus/pki";
 import { AdminClient, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
-import { parse } from "yaml";
-import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
-import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
+import { applyService, type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
 
-const CRDS = fileURLToPath(new URL("../../../deploy/base/crds/", import.meta.url));
 const CLUSTER_ROLES: Resource = {
   group: "rbac.authorization.k8s.io",
   version: "v1",
@@ -40,99 +26,39 @@ const CLUSTER_ROLES: Resource = {
   namespaced: false,
 };
 
-interface Member {
-  readonly name: string;
-  readonly id: number;
-  readonly kube: KubeServer;
-  readonly client: KubeClient;
-  readonly tls: MeshTls;
-  apiserver: RunningApiserver;
-}
-
 let etcd: EtcdServer;
 let east: Member;
 let west: Member;
-
-async function member(name: string, id: number): Promise<Member> {
-  const kube = await startKubeServer();
-  const client = kubeClient(kube.kubeconfig);
-  for (const file of ["meshclusters.yaml", "meshpeers.yaml"]) {
-    await client.create(CUSTOM_RESOURCE_DEFINITIONS, parse(readFileSync(CRDS + file, "utf8")) as KubeObject);
-  }
-  await installSettings(client, {
-    "cluster-name": name,
-    "cluster-id": String(id),
-    "pod-cidrs": `10.1${id}.0.0/16`,
-    "service-cidrs": `10.9${id}.0.0/16`,
-    "admin-servers": "127.0.0.1:7444",
-  });
-  await client.create(NAMESPACES, { metadata: { name: "shop" } });
-  const tls = await createMeshTls();
-  return { name, id, kube, client, tls, apiserver: await startApiserver(kube, tls) };
-}
 
 before(async () => {
   etcd = await startEtcd({ tls: true });
   const owner = createStore(await etcd.options("root"));
   await provisionStore(owner);
   owner.close();
-  [east, west] = await Promise.all([member("east", 1), member("west", 2)]);
+  [east, west] = await Promise.all([startMember("east", 1), startMember("west", 2)]);
 });
 
 after(async () => {
-  for (const each of [east, west]) {
-    await each?.apiserver.stop();
-    each?.client.transport.close();
-    each?.tls.remove();
-    await each?.kube.stop();
-  }
+  for (const each of [east, west]) await each?.stop();
   await etcd?.close();
 });
 
-const meshCluster = async ({ client, name }: Member) => client.get<MeshCluster>(MESH_CLUSTERS, name);
+const meshCluster = (of: Member) => of.meshCluster();
 
 /** What `mesh connect` does, by hand: sign the request, make the user, write store and peer. */
 async function connect(to: Member, other: Member): Promise<void> {
-  for (const each of [to, other])
-    await until("a request for the store", async () => (await meshCluster(each))?.status?.storeRequest !== undefined);
-  const own = await meshCluster(to);
-  const peer = await meshCluster(other);
-  assert.ok(own !== undefined && peer !== undefined && etcd.authority !== undefined);
-  const certificate = await signRequest(etcd.authority, own.status?.storeRequest ?? "", {
-    cn: to.name,
-    usages: ["client"],
-  });
-  const owner = createStore(await etcd.options("root"));
-  await provisionCluster(owner, parseClusterName(to.name), parseClusterId(to.id));
-  owner.close();
-  const store = { endpoints: [`https://localhost:${etcd.port}`], ca: etcd.authority.certificate, certificate };
-  await to.client.mergePatch(MESH_CLUSTERS, to.name, { spec: { store } });
+  const store = await storeSpec(to, etcd);
+  await until("the other's uid", async () => (await other.meshCluster())?.status?.uid !== undefined);
+  const peer = await other.meshCluster();
+  assert.ok(peer !== undefined);
+  await makeStoreUser(etcd, to);
+  await setStore(to, store);
   const { id, podCIDRs, serviceCIDRs } = peer.spec;
   const spec = { id, podCIDRs, serviceCIDRs, uid: peer.status?.uid ?? "" };
   await to.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: other.name }, spec });
 }
 
-async function service(of: Member, name: string, address: string, annotations: Record<string, string>): Promise<void> {
-  const manager = { manager: "test", force: true };
-  await of.client.apply(
-    SERVICES,
-    {
-      metadata: { namespace: "shop", name, annotations },
-      spec: { ports: [{ name: "http", port: 80, targetPort: 8080 }] },
-    } as KubeObject,
-    manager,
-  );
-  await of.client.apply(
-    ENDPOINT_SLICES,
-    {
-      metadata: { namespace: "shop", name: `${name}-1`, labels: { "kubernetes.io/service-name": name } },
-      addressType: "IPv4",
-      ports: [{ name: "http", port: 8080, protocol: "TCP" }],
-      endpoints: [{ addresses: [address], conditions: { ready: true } }],
-    } as KubeObject,
-    manager,
-  );
-}
+const service = applyService;
 
 async function agentOf(of: Member, node: string): Promise<TestAgent> {
   return connectAgent({ port: of.apiserver.port, node, tls: await of.tls.node(node) });

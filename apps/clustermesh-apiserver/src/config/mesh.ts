@@ -22,6 +22,7 @@ import type { ConfigSource } from "./config-source.js";
 import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
 import type { ServiceCidrs } from "./service-cidrs.js";
+import { createStoreDoctor } from "./store-doctor.js";
 import { createStoreLink } from "./store-link.js";
 
 export interface MeshOptions {
@@ -57,6 +58,12 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
   const streams = new Map<RemoteSource, StreamSource>();
+  const doctor = createStoreDoctor(cluster, {
+    clock,
+    log: log.child("store"),
+    store: () => link.spec,
+    publisher: () => publishing?.status() ?? OFF,
+  });
   let publishing: Publishing | undefined;
   let remotes: RemoteSources | undefined;
 
@@ -89,17 +96,21 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     clock,
     log,
     onPeers: updatePeers,
-    status: (name) =>
-      peerStatus(
+    status: (name) => {
+      const status = peerStatus(
         remotes
           ?.list()
           .find((source) => source.cluster === name)
           ?.report(),
-      ),
+      );
+      // Our own way to the store is at fault, not they.
+      const ours = status.state === "Connecting" || status.state === "Stale" ? doctor.finding : undefined;
+      return ours === undefined ? status : { ...status, message: ours };
+    },
   });
 
   function publisherStatus() {
-    return publishing?.status() ?? OFF;
+    return doctor.explain(publishing?.status() ?? OFF);
   }
 
   function updatePeers(): void {
@@ -161,7 +172,8 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     async run(signal) {
       serviceCidrs.onChange(() => object.poke());
       settings.onChange(() => object.poke());
-      await Promise.all([object.run(signal), link.run(signal), peers.run(signal), joinMesh(signal)]);
+      const parts = [object, link, peers, doctor];
+      await Promise.all([...parts.map((part) => part.run(signal)), joinMesh(signal)]);
     },
   };
 }

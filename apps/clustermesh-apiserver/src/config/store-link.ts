@@ -14,6 +14,8 @@ import { createSwapStore, type SwapStore } from "./swap-store.js";
 
 export interface StoreLink {
   readonly store: SwapStore;
+  /** What is in use; undefined without a store. */
+  readonly spec: StoreSpec | undefined;
   /** Undefined when there is nothing to complain about. */
   readonly problem: string | undefined;
   setSpec(spec: StoreSpec | undefined): void;
@@ -36,6 +38,7 @@ export function createStoreLink(
   const store = createSwapStore();
   let wanted: StoreSpec | undefined;
   let open = "";
+  let used: StoreSpec | undefined;
   let key: string | undefined;
   let mine: { readonly request: string; readonly publicKey: Uint8Array } | undefined;
   const keeper = createKeeper({ name: "store", everyMs: 60_000, task: connect }, { clock, log });
@@ -52,11 +55,15 @@ export function createStoreLink(
     if (spec === undefined) store.swap(undefined);
     else store.swap(optionsOf(spec, await ourKey(signal)));
     open = text;
+    used = spec;
     log.info(spec === undefined ? "Store removed" : "Store configured", { endpoints: spec?.endpoints });
   }
 
   return {
     store,
+    get spec() {
+      return used;
+    },
     get problem() {
       return keeper.problem;
     },

@@ -1,0 +1,255 @@
+/**
+ * A cluster alone is whole: with every kind of broken store a local change reaches agents, the status says what is wrong and
+ * what to do, nothing spins, and it is well again by itself when the store is.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { credentials, Metadata } from "@grpc/grpc-js";
+import { EVENTS, type KubeSecret, SECRETS, type StoreSpec } from "@isthmus/kube";
+import { until } from "@isthmus/kube/testing";
+import { claimKey, createStore, provisionStore, removeCluster, type Store } from "@isthmus/kvstore";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { parseClusterId, parseClusterName } from "@isthmus/model";
+import { createLogger } from "@isthmus/observe";
+import { createAuthority, issue } from "@isthmus/pki";
+import { AdminClient, ClusterClaim } from "@isthmus/proto";
+import { applyService, type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
+import { type FrontMode, type StoreFront, startStoreFront } from "./testing/store-front.js";
+import { connectAgent, type TestAgent } from "./testing/test-agent.js";
+
+let etcd: EtcdServer;
+let owner: Store;
+let front: StoreFront;
+let east: Member;
+let agent: TestAgent;
+let good: StoreSpec;
+const lines: string[] = [];
+
+before(async () => {
+  etcd = await startEtcd({ tls: true, flags: ["--quota-backend-bytes", String(16 << 20)] });
+  owner = createStore(await etcd.options("root"));
+  await provisionStore(owner);
+  assert.ok(etcd.authority !== undefined);
+  const pair = await issue(etcd.authority, { cn: "front", sans: ["localhost", "127.0.0.1"], usages: ["server"] });
+  front = await startStoreFront(etcd.port, pair);
+  const log = createLogger({ app: "test", level: "debug", destination: { write: (line) => void lines.push(line) } });
+  east = await startMember("east", 1, log);
+  await makeStoreUser(etcd, east);
+  good = { ...(await storeSpec(east, etcd)), endpoints: [`https://localhost:${front.port}`] };
+  agent = connectAgent({ port: east.apiserver.port, node: "n1", tls: await east.tls.node("n1") });
+  await setStore(east, good);
+  await isPublished();
+});
+
+after(async () => {
+  agent?.close();
+  await east?.stop();
+  owner?.close();
+  await front?.close();
+  await etcd?.close();
+});
+
+const isPublished = () =>
+  until("published", async () => (await east.condition("Published"))?.status === "True", 60_000);
+
+/** A Service that comes now reaches the agent. */
+let services = 0;
+async function localChange(): Promise<string> {
+  const name = `s${++services}`;
+  const started = performance.now();
+  await applyService(east, name, `10.11.1.${services}`, { "service.cilium.io/global": "true" });
+  await until(`${name} at the agent`, () => agent.value(0, `slices/shop/${name}/${name}-1`) !== undefined, 5000);
+  assert.ok(performance.now() - started < 5000);
+  return name;
+}
+
+const inStore = async (name: string) => (await owner.get(`/mesh/v1/c/east/services/shop/${name}`)).entry !== undefined;
+
+interface Broken {
+  readonly name: string;
+  breaks(): Promise<void>;
+  /** What the two conditions say together. */
+  readonly says: RegExp;
+  /** What an operator or the world does; the apiserver does the rest. */
+  heals(): Promise<void>;
+}
+
+const by = (mode: FrontMode, name: string, says: RegExp): Broken => ({
+  name,
+  breaks: () => front.set(mode),
+  says,
+  heals: () => front.set("pass"),
+});
+const store = (name: string, says: RegExp, change: () => Promise<StoreSpec>): Broken => ({
+  name,
+  breaks: async () => setStore(east, await change()),
+  says,
+  heals: () => setStore(east, good),
+});
+
+const why = (words: string) =>
+  new RegExp(`Cannot reach the store: "https://.*" \\(${words}\\).*spec\\.store\\.endpoints`);
+const CASES: readonly Broken[] = [
+  by("closed", "refuses connections", why("connection refused")),
+  by("reset", "resets connections", why("no TLS handshake")),
+  by("silent", "accepts and never answers", why("no answer within.*")),
+  by("garbage", "is something without TLS", why("no TLS handshake")),
+  by("http", "is something else with TLS", /does not answer as etcd does .*spec\.store\.endpoints/),
+  store("has a name that does not resolve", why("its name does not resolve"), async () => ({
+    ...good,
+    endpoints: ["https://no-such-store.invalid:2379"],
+  })),
+  store("is not of the CA", /spec\.store\.ca/, async () => ({
+    ...good,
+    ca: (await createAuthority("other")).certificate,
+  })),
+  {
+    name: "does not know the user",
+    breaks: () => removeCluster(owner, parseClusterName("east")),
+    says: /mesh connect/,
+    heals: () => makeStoreUser(etcd, east),
+  },
+  store("was given a certificate of another key", /mesh connect/, async () => {
+    assert.ok(etcd.authority !== undefined);
+    return { ...good, certificate: (await issue(etcd.authority, { cn: "east", usages: ["client"] })).certificate };
+  }),
+  {
+    name: "is full",
+    breaks: fill,
+    says: /the store is full; compact and defragment/,
+    heals: empty,
+  },
+  {
+    name: "has our id claimed by another cluster",
+    breaks: () => claim("west", "00000000-0000-0000-0000-000000000002"),
+    says: /cluster id 1: cluster "west" with uid .* has claimed it/,
+    heals: async () => {
+      await owner.txn([], [{ type: "delete", key: claimKey(parseClusterId(1)) }]);
+    },
+  },
+];
+
+async function claim(name: string, uid: string): Promise<void> {
+  const value = ClusterClaim.encode({ name, uid }).finish();
+  await owner.txn([], [{ type: "put", key: claimKey(parseClusterId(1)), value }]);
+  // Looked at when it connects.
+  await front.set("pass");
+  await owner.txn([], [{ type: "delete", key: "/mesh/v1/c/east/head" }]);
+}
+
+async function fill(): Promise<void> {
+  const value = Buffer.alloc(1 << 20);
+  for (let i = 0; i < 40; i++) {
+    const full = await owner.txn([], [{ type: "put", key: `/fill/${i}`, value }]).then(
+      () => false,
+      (error: { code: string }) => error.code === "STORE_FULL",
+    );
+    if (full) return;
+  }
+  assert.fail("the store is not full");
+}
+
+/** What an operator does: delete, compact, defragment, disarm. */
+async function empty(): Promise<void> {
+  const { kv, maintenance } = owner.transport;
+  await kv.deleteRange({ key: Buffer.from("/fill/"), range_end: Buffer.from("/fill0") });
+  const { revision } = await owner.get("/");
+  await kv.compact({ revision: String(revision), physical: true });
+  await maintenance.defragment();
+  const { header } = await maintenance.status();
+  await maintenance.alarm({ action: "Deactivate", memberID: header.member_id, alarm: "Nospace" });
+}
+
+/** Fails when more than a third of a core is used while nothing happens, or the store is asked all the time. */
+async function isCalm(): Promise<void> {
+  const [cpu, connections] = [process.cpuUsage(), front.connections];
+  const seconds = 2;
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const { user, system } = process.cpuUsage(cpu);
+  assert.ok((user + system) / 1e6 < seconds / 3, `${(user + system) / 1e6} s of CPU in ${seconds} s`);
+  const rate = (front.connections - connections) / seconds;
+  assert.ok(rate < 15, `${rate} connections a second`);
+}
+
+describe("with a store that", () => {
+  for (const { name, breaks, says, heals } of CASES) {
+    test(name, async (t) => {
+      await breaks();
+      let healed = false;
+      t.after(() => (healed ? undefined : heals()));
+      await localChange();
+      let said = "";
+      await until(
+        "the status says so",
+        async () => {
+          const conditions = [await east.condition("StoreReachable"), await east.condition("Published")];
+          said = conditions.map((each) => `${each?.status} ${each?.reason} ${each?.message}`).join(" | ");
+          return conditions.some((each) => each?.status === "False") && says.test(said);
+        },
+        30_000,
+      ).catch((error: Error) => assert.fail(`${error.message}; it says: ${said}`));
+      const during = await localChange();
+      await isCalm();
+      assert.equal((await east.apiserver.get("/readyz")).status, 200, "local agents are served all the same");
+      assert.equal((await east.condition("Ready"))?.status, "True");
+      await heals();
+      healed = true;
+      await isPublished();
+      await until("what came meanwhile is published", () => inStore(during), 30_000);
+    });
+  }
+});
+
+test("a store full of words that are no records: none of it stops us, and it is put right", async () => {
+  const junk = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x0a, 0xff]);
+  const name = await localChange();
+  await until("published", () => inStore(name), 30_000);
+  const keys = ["head", "fence", "store", "config", `services/shop/${name}`, "nodes/n1", "slices/a", "services/x/y/z"];
+  for (const key of [...keys, "endpoints/\xff", ""]) {
+    const write = { type: "put", key: `/mesh/v1/c/east/${key}`, value: junk } as const;
+    await owner.txn([], [write]);
+  }
+  await owner.txn([], [{ type: "put", key: claimKey(parseClusterId(1)), value: junk }]);
+  await localChange();
+  await owner.txn([], [{ type: "delete", key: claimKey(parseClusterId(1)) }]);
+  const record = async () => (await owner.get(`/mesh/v1/c/east/services/shop/${name}`)).entry?.value;
+  await until("put right", async () => (await record())?.equals(junk) === false, 30_000);
+  await isPublished();
+  await isCalm();
+});
+
+/** Every line of base64 of a key, and the key as one string. */
+const partsOf = (pem: string) => pem.split("\n").filter((line) => line.length > 20 && !line.startsWith("-----"));
+
+test("after all of that no secret is in a log line, a status or an Event", async () => {
+  const token = "eyJhbGciOiJub25lIn0.c2VjcmV0LXRva2Vu.c2lnbmF0dXJl";
+  const admin = new AdminClient(
+    `127.0.0.1:${east.apiserver.adminPort}`,
+    credentials.createSsl(Buffer.from(east.tls.ca)),
+  );
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${token}`);
+  await new Promise<void>((resolve) => admin.status({}, metadata, () => resolve()));
+  admin.close();
+  const key = (await east.client.get<KubeSecret>(SECRETS, "mesh-store-key", { namespace: "mesh-system" }))?.data;
+  const storeKey = Buffer.from(key?.["tls.key"] ?? "", "base64").toString();
+  const secrets = [
+    ...partsOf(storeKey),
+    ...partsOf(readFileSync(join(east.tls.folder, "tls.key"), "utf8")),
+    key?.["tls.key"] ?? "",
+    ...token.split("."),
+    "admin-token",
+    "PRIVATE KEY",
+  ];
+  assert.ok(secrets.length > 8 && secrets.every((secret) => secret.length > 8));
+  const events = await east.client.list(EVENTS);
+  const told = [...lines, JSON.stringify(await east.meshCluster()), JSON.stringify(events)];
+  assert.ok(lines.some((line) => line.includes('"level":"debug"')) && lines.length > 10, `${lines.length} lines`);
+  for (const secret of secrets)
+    assert.deepEqual(
+      told.filter((text) => text.includes(secret)),
+      [],
+    );
+});

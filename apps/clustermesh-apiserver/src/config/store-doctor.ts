@@ -1,0 +1,131 @@
+/**
+ * Why this cluster does not get on with its store: which field of the MeshCluster to look at, and what to do.
+ *
+ * In: the publisher's state and its last sentence; while it cannot work, the endpoints are dialled now and then, because the
+ * client of the store does not say what is wrong with a connection. Out: one steady sentence: it changes when the cause does, so
+ * that a status is not written again for a number in it.
+ */
+import type { StoreSpec } from "@isthmus/kube";
+import type { Clock } from "@isthmus/model";
+import { createBackoff, type Logger } from "@isthmus/observe";
+import type { PublisherStatus } from "@isthmus/proto";
+import { type DialFailure, dialStore, trusting } from "../serve/dial-store.js";
+
+export interface StoreDoctor {
+  /** The status with the finding as its message. */
+  explain(status: PublisherStatus): PublisherStatus;
+  /** Set while the store does not let us work. */
+  readonly finding: string | undefined;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface StoreDoctorModules {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly store: () => StoreSpec | undefined;
+  readonly publisher: () => PublisherStatus;
+}
+
+const LOOK_MS = 1000;
+const DIAL_MS = 3000;
+const MAX_DIALLED = 16;
+
+export function createStoreDoctor(cluster: string, modules: StoreDoctorModules): StoreDoctor {
+  const { clock, log } = modules;
+  const backoff = createBackoff({ minMs: 2000, maxMs: 30_000 });
+  let finding: string | undefined;
+  let dialAt = 0;
+
+  function say(found: string | undefined): void {
+    if (found === finding) return;
+    if (found !== undefined) log.warn("Store not usable", { problem: found });
+    else log.info("Store usable again");
+    finding = found;
+  }
+
+  async function look(): Promise<void> {
+    const [{ state, message }, spec] = [modules.publisher(), modules.store()];
+    if (!isTroubled(state) || spec === undefined) {
+      say(undefined);
+      backoff.reset();
+      dialAt = 0;
+    } else if (message !== "" && clock.now() >= dialAt) {
+      say(await examine(cluster, spec, message));
+      dialAt = clock.now() + backoff.nextMs();
+    }
+  }
+
+  return {
+    get finding() {
+      return finding;
+    },
+    explain(status) {
+      if (!isTroubled(status.state)) return status;
+      return { ...status, message: advise(status.message) ?? finding ?? steady(status.message) };
+    },
+    async run(signal) {
+      while (!signal.aborted) {
+        await look();
+        await clock.delay(LOOK_MS, signal).catch(() => undefined);
+      }
+    },
+  };
+}
+
+/** Neither working, nor waiting for something else than the store, nor refused with a reason. */
+function isTroubled(state: string): boolean {
+  return state !== "Live" && state !== "Loading" && state !== "Off" && state !== "Refused";
+}
+
+/** `message`: what the client of the store said last. */
+export async function examine(cluster: string, spec: StoreSpec, message: string): Promise<string> {
+  const of = `of MeshCluster "${cluster}"`;
+  const context = trusting(spec.ca);
+  if (context === undefined)
+    return `Cannot use the store: "spec.store.ca" ${of} is not a certificate in PEM; run "mesh connect" again`;
+  const endpoints = spec.endpoints.slice(0, MAX_DIALLED);
+  const failures = await Promise.all(endpoints.map((endpoint) => dialStore(endpoint, context, DIAL_MS)));
+  const good = endpoints.filter((_, i) => failures[i] === undefined);
+  if (good.length === 0) return unreachable(of, endpoints, failures);
+  const advice = advise(message);
+  if (advice !== undefined || !NO_ANSWER.test(message)) return advice ?? steady(message);
+  const names = good.map((endpoint) => `"${endpoint}"`).join(", ");
+  return `Cannot use the store: ${names} can be reached but does not answer as etcd does (${steady(message)}); check that "spec.store.endpoints" ${of} name etcd's client port, and that etcd is well`;
+}
+
+function unreachable(of: string, endpoints: readonly string[], failures: readonly (DialFailure | undefined)[]): string {
+  const list = endpoints.map((endpoint, i) => `"${endpoint}" (${failures[i]?.why})`).join(", ");
+  const certificate = failures.some((failure) => failure?.kind === "certificate");
+  const field = certificate ? '"spec.store.ca" and "spec.store.endpoints"' : '"spec.store.endpoints"';
+  return `Cannot reach the store: ${list || "no endpoint is named"}; check that etcd runs there, and ${field} ${of}`;
+}
+
+/** What the store answered, and what to do about it; undefined when it is not that. */
+function advise(message: string): string | undefined {
+  const advice = ADVICE.find(([text]) => text.test(message))?.[1];
+  return advice === undefined ? undefined : `${steady(message)}: ${advice}`;
+}
+
+const NO_ANSWER = /no connection|deadline exceeded|protocol error|timed out|silent|unavailable|stream|socket/i;
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /permission denied|authentication failed|user name|invalid auth|unauthenticated|not found/i,
+    'the store does not know this cluster\'s user or its rights; run "mesh connect" again',
+  ],
+  [
+    /database space exceeded|no space/i,
+    "the store is full; compact and defragment etcd, then disarm its NOSPACE alarm",
+  ],
+  [
+    /bad certificate|unknown ca|certificate required/i,
+    'the store refuses this cluster\'s certificate; run "mesh connect" again',
+  ],
+];
+
+/** Without times and durations. */
+export function steady(message: string): string {
+  return message
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, "")
+    .replace(/Deadline exceeded after .*$/, "no answer within the deadline")
+    .replace(/\b\d+(\.\d+)? ?(ms|s)\b/g, "a while");
+}

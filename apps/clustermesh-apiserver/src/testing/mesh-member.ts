@@ -1,0 +1,122 @@
+/** A cluster of a mesh for tests: a real Kubernetes API with our CRDs and settings, and a way to join it to a store by hand. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import {
+  CUSTOM_RESOURCE_DEFINITIONS,
+  ENDPOINT_SLICES,
+  type KubeClient,
+  type KubeObject,
+  MESH_CLUSTERS,
+  type MeshCluster,
+  type MeshCondition,
+  NAMESPACES,
+  SERVICES,
+  type StoreSpec,
+} from "@isthmus/kube";
+import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
+import { createStore, provisionCluster } from "@isthmus/kvstore";
+import type { EtcdServer } from "@isthmus/kvstore/testing";
+import { parseClusterId, parseClusterName } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { signRequest } from "@isthmus/pki";
+import { parse } from "yaml";
+import { createMeshTls, type MeshTls } from "./mesh-tls.js";
+import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./run-apiserver.js";
+
+export interface Member {
+  readonly name: string;
+  readonly id: number;
+  readonly kube: KubeServer;
+  readonly client: KubeClient;
+  readonly tls: MeshTls;
+  apiserver: RunningApiserver;
+  meshCluster(): Promise<MeshCluster | undefined>;
+  condition(type: MeshCondition["type"]): Promise<MeshCondition | undefined>;
+  stop(): Promise<void>;
+}
+
+const CRDS = fileURLToPath(new URL("../../../../deploy/base/crds/", import.meta.url));
+
+/** Pod CIDR 10.1<id>.0.0/16, Service CIDR 10.9<id>.0.0/16; namespace "shop" is there. */
+export async function startMember(name: string, id: number, log?: Logger): Promise<Member> {
+  const kube = await startKubeServer();
+  const client = kubeClient(kube.kubeconfig);
+  for (const file of ["meshclusters.yaml", "meshpeers.yaml"]) {
+    await client.create(CUSTOM_RESOURCE_DEFINITIONS, parse(readFileSync(CRDS + file, "utf8")) as KubeObject);
+  }
+  await installSettings(client, {
+    "cluster-name": name,
+    "cluster-id": String(id),
+    "pod-cidrs": `10.1${id}.0.0/16`,
+    "service-cidrs": `10.9${id}.0.0/16`,
+    "admin-servers": "127.0.0.1:7444",
+  });
+  await client.create(NAMESPACES, { metadata: { name: "shop" } });
+  const tls = await createMeshTls();
+  const meshCluster = () => client.get<MeshCluster>(MESH_CLUSTERS, name);
+  const made: Member = {
+    name,
+    id,
+    kube,
+    client,
+    tls,
+    apiserver: await startApiserver(kube, tls, log === undefined ? {} : { log }),
+    meshCluster,
+    condition: async (type) => (await meshCluster())?.status?.conditions?.find((each) => each.type === type),
+    async stop() {
+      await made.apiserver.stop();
+      client.transport.close();
+      tls.remove();
+      await kube.stop();
+    },
+  };
+  return made;
+}
+
+/** What `mesh connect` signs for a cluster: its own request, by the store's CA, for `cn` (its name unless given). */
+export async function storeSpec(member: Member, etcd: EtcdServer, cn = member.name): Promise<StoreSpec> {
+  await until("a request for the store", async () => (await member.meshCluster())?.status?.storeRequest !== undefined);
+  const request = (await member.meshCluster())?.status?.storeRequest ?? "";
+  assert.ok(etcd.authority !== undefined);
+  const certificate = await signRequest(etcd.authority, request, { cn, usages: ["client"] });
+  return { endpoints: [`https://localhost:${etcd.port}`], ca: etcd.authority.certificate, certificate };
+}
+
+/** Makes the store's user of a cluster, as `mesh connect` does. */
+export async function makeStoreUser(etcd: EtcdServer, { name, id }: Pick<Member, "name" | "id">): Promise<void> {
+  const owner = createStore(await etcd.options("root"));
+  await provisionCluster(owner, parseClusterName(name), parseClusterId(id)).finally(() => owner.close());
+}
+
+export async function setStore({ client, name }: Member, store: StoreSpec): Promise<void> {
+  await client.mergePatch(MESH_CLUSTERS, name, { spec: { store } });
+}
+
+/** A Service of namespace "shop" with one ready backend. */
+export async function applyService(
+  { client }: Pick<Member, "client">,
+  name: string,
+  address: string,
+  annotations: Record<string, string>,
+): Promise<void> {
+  const manager = { manager: "test", force: true };
+  await client.apply(
+    SERVICES,
+    {
+      metadata: { namespace: "shop", name, annotations },
+      spec: { ports: [{ name: "http", port: 80, targetPort: 8080 }] },
+    } as KubeObject,
+    manager,
+  );
+  await client.apply(
+    ENDPOINT_SLICES,
+    {
+      metadata: { namespace: "shop", name: `${name}-1`, labels: { "kubernetes.io/service-name": name } },
+      addressType: "IPv4",
+      ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+      endpoints: [{ addresses: [address], conditions: { ready: true } }],
+    } as KubeObject,
+    manager,
+  );
+}

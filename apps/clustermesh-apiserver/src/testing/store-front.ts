@@ -1,0 +1,86 @@
+/** A TCP front before a store that behaves as told: a bad way to it, or something else in its place. For tests. */
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+
+/**
+ * closed: nothing listens. reset: cut at once. silent: accepts, then nothing. slow: every answer takes a second.
+ * garbage: words that are no TLS. http: TLS of the store's CA, and words that are no gRPC.
+ */
+export type FrontMode = "pass" | "closed" | "reset" | "silent" | "slow" | "garbage" | "http";
+
+export interface StoreFront {
+  readonly port: number;
+  /** Connections that came since the start. */
+  readonly connections: number;
+  /** Cuts what is open; what comes is treated so. */
+  set(mode: FrontMode): Promise<void>;
+  close(): Promise<void>;
+}
+
+const SLOW_MS = 1000;
+
+export async function startStoreFront(
+  target: number,
+  pair: { readonly certificate: string; readonly key: string },
+): Promise<StoreFront> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  let mode: FrontMode = "pass";
+  const web = createTlsServer({ cert: pair.certificate, key: pair.key, ALPNProtocols: ["h2"] }, (socket) => {
+    socket.on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\nthis is no etcd\r\n");
+  });
+
+  function accept(client: Socket): void {
+    connections++;
+    track(client);
+    if (mode === "reset") client.resetAndDestroy();
+    else if (mode === "garbage") client.end("220 mail.example.com ESMTP\r\n");
+    else if (mode === "http") web.emit("connection", client);
+    else if (mode === "pass" || mode === "slow") relay(client, mode === "slow" ? SLOW_MS : 0);
+  }
+
+  function relay(client: Socket, delayMs: number): void {
+    const upstream = track(connect(target, "127.0.0.1"));
+    client.on("data", (bytes) => upstream.write(bytes)).on("close", () => upstream.destroy());
+    upstream.on("close", () => client.destroy());
+    upstream.on("data", (bytes) => {
+      if (delayMs === 0) client.write(bytes);
+      else setTimeout(() => client.destroyed || client.write(bytes), delayMs);
+    });
+  }
+
+  function track(socket: Socket): Socket {
+    sockets.add(socket);
+    return socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
+  }
+
+  async function listen(port: number): Promise<Server> {
+    const listening = createServer(accept).listen(port, "127.0.0.1");
+    await once(listening, "listening");
+    return listening;
+  }
+
+  async function shut(): Promise<void> {
+    const over = server?.listening ? once(server, "close") : Promise.resolve();
+    server?.close();
+    server = undefined;
+    for (const socket of sockets) socket.destroy();
+    await over;
+  }
+
+  let server: Server | undefined = await listen(0);
+  const { port } = server.address() as { port: number };
+  return {
+    port,
+    get connections() {
+      return connections;
+    },
+    async set(next) {
+      await shut();
+      mode = next;
+      if (next !== "closed") server = await listen(port);
+    },
+    close: shut,
+  };
+}
