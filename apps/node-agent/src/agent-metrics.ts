@@ -1,13 +1,15 @@
 /** The numbers of this agent, named in one place. */
 import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 import type { Applied, MapFill } from "@isthmus/proto";
+import { SOURCE_STATES, type SourceReport } from "./source-report.js";
 
 /** What is read at every scrape. */
 export interface AgentFacts {
   readonly fill: () => readonly MapFill[];
   readonly connected: () => boolean;
-  /** Real cluster ids in sync since the start. */
-  readonly inSync: () => Iterable<number>;
+  readonly sources: () => Iterable<SourceReport>;
+  /** Cgroups of pods that the Service programs are on. */
+  readonly cgroups: () => number;
   readonly failedObjects: () => number;
   readonly datapath: () => ReadonlyMap<string, number>;
 }
@@ -22,11 +24,16 @@ export interface AgentMetrics {
 }
 
 export function createAgentMetrics(metrics: Metrics): AgentMetrics {
-  const events = metrics.counter("mesh_sync_events_total", "Messages that did not fit, and what was done", [
-    "cluster_id",
-    "event",
-  ]);
-  const records = metrics.counter("mesh_records_refused_total", "Records that cannot be read", ["cluster_id"]);
+  const events = metrics.counter(
+    "mesh_sync_events_total",
+    "What a server sent and this agent refused or repaired, by what it was",
+    ["cluster_id", "event"],
+  );
+  const records = metrics.counter(
+    "mesh_records_refused_total",
+    "Records whose value cannot be read; the log names them",
+    ["cluster_id"],
+  );
   const files = metrics.counter("mesh_state_files_refused_total", "State files that cannot be used", ["file"]);
   const apply = metrics.histogram("mesh_apply_seconds", "Message to maps written", [], LATENCY_BUCKETS_SECONDS);
   const propagation = metrics.histogram(
@@ -46,11 +53,29 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
       metrics.gauge("mesh_stream_connected", "1 while a stream is open", [], (gauge) =>
         gauge.set(facts.connected() ? 1 : 0),
       );
-      metrics.gauge("mesh_source_in_sync", "1 for a source in sync since the start", ["cluster_id"], (gauge) => {
-        for (const id of facts.inSync()) gauge.set(1, { cluster_id: String(id) });
+      metrics.gauge("mesh_source_in_sync", "1 when in sync at least once since the start", ["cluster_id"], (gauge) => {
+        for (const { clusterId, proven } of facts.sources())
+          gauge.set(proven ? 1 : 0, { cluster_id: String(clusterId) });
       });
-      metrics.gauge("mesh_objects_failed", "Frontends and nodes that are not in the maps as desired", [], (gauge) =>
-        gauge.set(facts.failedObjects()),
+      metrics.gauge(
+        "mesh_source_state",
+        `1 for the state it is in: ${SOURCE_STATES.join(", ")}`,
+        ["cluster_id", "state"],
+        (gauge) => {
+          for (const { clusterId, state } of facts.sources()) gauge.set(1, { cluster_id: String(clusterId), state });
+        },
+      );
+      metrics.gauge(
+        "mesh_pods_cgroups_attached",
+        "Cgroups of pods with Service programs; 0 = pods have no Services",
+        [],
+        (gauge) => gauge.set(facts.cgroups()),
+      );
+      metrics.gauge(
+        "mesh_objects_failed",
+        "Frontends and nodes that are not in the maps as desired; the log names them",
+        [],
+        (gauge) => gauge.set(facts.failedObjects()),
       );
       metrics.gauge("mesh_datapath_events", "Counters of the programs", ["event"], (gauge) => {
         for (const [event, count] of facts.datapath()) gauge.set(count, { event });

@@ -13,6 +13,7 @@ import {
   type RecordSource,
   SMALL_KERNEL,
 } from "@isthmus/testing";
+import { reportSource } from "./source-report.js";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
 import { startTestNode, stateOf, type TestNode } from "./testing-node.js";
 
@@ -314,6 +315,83 @@ test("after a reboot the disk snapshot is served, stale, until the source is in 
   await node.receive(stateOf(0), own.change([makeSlice("shop/cart", { ready: ["10.11.0.3"] })]), own.mark());
   assert.deepEqual(await node.backends(VIP), ["1:10.11.0.3"]);
   assert.equal(node.state.world.proven.has(1), true);
+});
+
+test("started with no server: from the kernel what has a floor, from disk only what has none, and none of it in sync", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own);
+  const older = [own, other].map((source) => encodeSnapshot(source.clusterId, source.position, source.table.records()));
+  const snapshots = older.map(decodeSnapshot);
+  const node = await startTestNode({ kernel, snapshots });
+  assert.deepEqual(await node.backends(VIP), ALL);
+  const states = () => [...node.state.core.sources.values()].map((source) => reportSource(source, 1));
+  assert.deepEqual(
+    states().map(({ clusterId, proven, state }) => [clusterId, proven, state]),
+    [
+      [1, false, "kernel"],
+      [2, false, "disk"],
+    ],
+  );
+  assert.equal(node.state.complete(), false);
+  const hello = node.connect()?.message;
+  assert.deepEqual(
+    hello?.$case === "hello" && hello.value.sources.map(({ clusterId, have }) => [clusterId, have?.revision]),
+    [
+      [0, undefined],
+      [2, other.position.revision],
+    ],
+  );
+  await node.receive(stateOf(2), other.mark());
+  await node.sync(own);
+  assert.deepEqual(
+    states().map(({ state }) => state),
+    ["live", "live"],
+  );
+  assert.deepEqual(await node.backends(VIP), ALL);
+});
+
+test("what is said of a source goes with it: stale, behind, repairing, syncing", async () => {
+  const other = west();
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), east(), other);
+  const state = () => reportSource(node.state.core.source(2), 1).state;
+  assert.equal(state(), "live");
+  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_STALE));
+  assert.equal(state(), "stale");
+  await node.receive({
+    message: {
+      $case: "sourceState",
+      value: { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind: true, hops: [] },
+    },
+  });
+  assert.equal(state(), "behind");
+  assert.deepEqual(await node.backends(VIP), ALL);
+  await node.receive(stateOf(2));
+  other.change([makeService("shop/lost")]);
+  await node.receive(other.change([makeService("shop/next")]));
+  assert.equal(state(), "repairing");
+  node.connect();
+  await node.receive(...other.firstSync(1).slice(0, 1));
+  assert.equal(state(), "syncing");
+  assert.equal(reportSource(node.state.core.source(7), 1).state, "waiting");
+});
+
+test("floors are written before any record of their batch", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  const node = await synced(await startTestNode({ kernel }), own, other);
+  const writes: string[] = [];
+  kernel.log.failWhen(({ map }) => void writes.push(map));
+  await node.receive(
+    own.change([makeSlice("shop/cart", { ready: ["10.11.0.9"] })]),
+    other.change([makeSlice("shop/cart", { ready: ["10.12.0.9"] })]),
+  );
+  const floors = writes.flatMap((map, i) => (map.includes("floors") ? [i] : []));
+  assert.ok(floors.length >= 2 && writes.length > floors.length, writes.join(" "));
+  assert.deepEqual(
+    floors,
+    floors.map((_, i) => i),
+  );
 });
 
 test("a disk snapshot is not used where the kernel has a floor", async () => {

@@ -25,6 +25,7 @@ import { createPodReports } from "./pod-reports.js";
 import { startPods } from "./pods/index.js";
 import { desiredRoutes } from "./routes/desired-routes.js";
 import { enableForwarding, keepRoutes } from "./routes/routes.js";
+import { reportSource } from "./source-report.js";
 import { createSyncClient } from "./sync/client.js";
 import { createConnect } from "./sync/connection.js";
 import { firstWelcome } from "./sync/first-welcome.js";
@@ -145,7 +146,8 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   numbers.watch({
     fill: () => state.datapath.fill(),
     connected: () => client.server !== undefined,
-    inSync: () => state.world.proven,
+    sources: () => [...state.core.sources.values()].map((source) => reportSource(source, own.clusterId)),
+    cgroups: () => cgroups?.attached.length ?? 0,
     failedObjects: () => state.datapath.status.errors.size + state.world.planErrors.size,
     datapath: () => port.metrics(),
   });

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { StateSyncService } from "@isthmus/proto";
+import { type StateSyncServer, StateSyncService } from "@isthmus/proto";
+import { createRecordSource, makeService } from "@isthmus/testing";
 import { createConnect } from "./connection.js";
 
 /** A folder as an agent has it; its one certificate, for `san`, is its own authority and serves too. */
@@ -20,9 +23,11 @@ function makeTls(t: TestContext, san: string): string {
   return folder;
 }
 
-async function serve(t: TestContext, folder: string): Promise<string> {
+type Subscribe = StateSyncServer["subscribe"];
+
+async function serve(t: TestContext, folder: string, subscribe: Subscribe = () => undefined): Promise<string> {
   const server = new Server();
-  server.addService(StateSyncService, { subscribe: () => undefined });
+  server.addService(StateSyncService, { subscribe });
   const read = (name: string) => readFileSync(join(folder, name));
   const ssl = ServerCredentials.createSsl(
     read("ca.crt"),
@@ -46,6 +51,53 @@ test("a server is known by its name, wherever it listens", async (t) => {
   connection.stream.on("error", () => undefined);
   connection.close();
   assert.deepEqual(warnings, []);
+});
+
+/** A link to a server that can be cut without either side hearing of it. */
+async function link(t: TestContext, target: string): Promise<{ address: string; freeze(): void }> {
+  const sockets = new Set<Socket>();
+  const proxy = createServer((near) => {
+    const far = connect(Number(target.split(":")[1]), "127.0.0.1");
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on("error", () => undefined);
+      from.pipe(to);
+    }
+  });
+  proxy.listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
+  });
+  const { port } = proxy.address() as AddressInfo;
+  const freeze = () => {
+    for (const socket of sockets) socket.unpipe().pause();
+  };
+  return { address: `127.0.0.1:${port}`, freeze };
+}
+
+test("a server that is gone without a word, in the midst of a first sync, is noticed by its pings", async (t) => {
+  const folder = makeTls(t, "DNS:clustermesh-apiserver.mesh-system.svc");
+  const from = createRecordSource({ clusterId: 2 });
+  from.change([makeService("a/a"), makeService("a/b")]);
+  const [chunk] = from.firstSync(1);
+  assert.ok(chunk !== undefined);
+  const server = await serve(t, folder, (stream) => {
+    stream.on("error", () => undefined);
+    stream.write(chunk);
+  });
+  const { address, freeze } = await link(t, server);
+  const keepalive = { everyMs: 200, timeoutMs: 200 };
+  const { stream, close } = await createConnect(folder, keepalive)(address, t.signal);
+  t.after(close);
+  const ended = new Promise<Error>((resolve) => stream.on("error", resolve));
+  await new Promise<void>((resolve) => stream.on("data", () => resolve()));
+  freeze();
+  assert.match((await ended).message, /UNAVAILABLE/);
 });
 
 test("a certificate of the same authority under another name, or for the address only, is refused", async (t) => {

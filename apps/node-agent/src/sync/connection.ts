@@ -34,8 +34,6 @@ const CHANNEL = {
   "grpc.ssl_target_name_override": SERVER_NAME,
   "grpc.default_authority": SERVER_NAME,
   "grpc.max_receive_message_length": -1,
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 3000,
   "grpc.keepalive_permit_without_calls": 1,
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 2000,
@@ -43,10 +41,20 @@ const CHANNEL = {
 
 const CONNECT_MS = 3000;
 
+/** How long a peer may leave a ping without an answer, and how often it is pinged. */
+export interface Keepalive {
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+}
+
+/** A dead peer is noticed after 13 s. */
+const KEEPALIVE: Keepalive = { everyMs: 10_000, timeoutMs: 3000 };
+
 /** `tlsDir`: ca.crt, tls.crt, tls.key. */
-export function createConnect(tlsDir: string): Connect {
+export function createConnect(tlsDir: string, { everyMs, timeoutMs } = KEEPALIVE): Connect {
+  const channel = { ...CHANNEL, "grpc.keepalive_time_ms": everyMs, "grpc.keepalive_timeout_ms": timeoutMs };
   return async (address, signal) => {
-    const client = new StateSyncClient(address, await loadCredentials(tlsDir), CHANNEL);
+    const client = new StateSyncClient(address, await loadCredentials(tlsDir), channel);
     try {
       await ready(client, signal);
       return { stream: client.subscribe(new Metadata()), close: () => client.close() };
