@@ -1,10 +1,10 @@
 /**
  * The real agent as a process, on a node of the test's own: a network namespace, a folder as its root, a cgroup, pins.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, rmdir } from "node:fs/promises";
+import { existsSync, mkdirSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm, rmdir, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -24,6 +24,12 @@ export interface AgentNode {
   forgetMaps(): void;
   ip(...args: readonly string[]): string;
   metrics(): string;
+  /** What /readyz says. */
+  readyz(): string;
+  /** How a connect to port 80 ends from a process in a cgroup (relative to the node's, made when it is missing). */
+  dialFrom(cgroup: string, address: string): string;
+  /** Calls the installed plugin, for a namespace of the pod's own, as a runtime that names its cgroup does; its answer. */
+  cniAdd(pod: string, podCgroup: string): { readonly code?: number; readonly msg?: string; readonly ips?: unknown };
   /** The CNI configuration is written. */
   readonly configured: boolean;
 }
@@ -40,25 +46,40 @@ const HEALTH = "127.0.0.1:9444";
 
 let counter = 0;
 
-export async function createAgentNode(t: TestContext, node: string): Promise<AgentNode> {
+export interface AgentNodeOptions {
+  /** Where the pods' cgroup is among the node's; there before the agent. */
+  readonly podsCgroup?: string;
+  readonly arguments?: readonly string[];
+}
+
+export async function createAgentNode(
+  t: TestContext,
+  node: string,
+  options: AgentNodeOptions = {},
+): Promise<AgentNode> {
   const id = `magent${process.pid}-${counter++}`;
   const root = await mkdtemp(join(tmpdir(), "magent-"));
   const cgroup = makeCgroup(id);
   const bpffs = join("/sys/fs/bpf", id);
-  const kubepods = join(cgroup.path, "kubepods");
   const children = new Set<ChildProcess>();
   const forgetMaps = () => removePins(bpffs);
   const nsenter = [`--net=/run/netns/${id}`];
-  execFileSync("ip", ["netns", "add", id]);
+  const namespaces: string[] = [];
+  const addNamespace = (name: string) => {
+    execFileSync("ip", ["netns", "add", name]);
+    namespaces.push(name);
+  };
+  addNamespace(id);
   execFileSync("nsenter", [...nsenter, "ip", "link", "set", "lo", "up"]);
   await mkdir(join(root, "run"));
+  await symlink("/run/netns", join(root, "run/netns"));
   await mkdir(join(root, "tls"));
+  if (options.podsCgroup !== undefined) await mkdir(join(cgroup.path, options.podsCgroup), { recursive: true });
   t.after(async () => {
     for (const child of children) await stop(child, "SIGKILL");
     if (existsSync(bpffs)) forgetMaps();
-    execFileSync("ip", ["netns", "del", id]);
-    if ((await readdir(cgroup.path)).includes("kubepods")) await rmdir(kubepods);
-    cgroup.remove();
+    for (const name of namespaces) execFileSync("ip", ["netns", "del", name]);
+    await removeTree(cgroup.path);
     await rm(root, { recursive: true, force: true });
   });
   const args = [
@@ -70,7 +91,10 @@ export async function createAgentNode(t: TestContext, node: string): Promise<Age
     ["--tls-dir", join(root, "tls")],
     ["--health", HEALTH],
     ["--cni-plugin", join(REPOSITORY, "apps/cni/build/isthmus-cni")],
+    options.arguments ?? [],
   ].flat();
+  const curl = ["curl", "-s", "--max-time", "2"];
+  const ask = (path: string) => execFileSync("nsenter", [...nsenter, ...curl, `http://${HEALTH}${path}`]).toString();
 
   return {
     netns: id,
@@ -84,7 +108,7 @@ export async function createAgentNode(t: TestContext, node: string): Promise<Age
       return follow(child);
     },
     async look(work) {
-      const maps = await openDatapath({ bpffs, cgroup: kubepods, objectDir: OBJECTS, config: { clusterId: 1 } });
+      const maps = await openDatapath({ bpffs, objectDir: OBJECTS, config: { clusterId: 1 } });
       try {
         return await work(maps);
       } finally {
@@ -93,13 +117,34 @@ export async function createAgentNode(t: TestContext, node: string): Promise<Age
     },
     forgetMaps,
     ip: (...words) => execFileSync("nsenter", [...nsenter, "ip", ...words]).toString(),
-    metrics: () =>
-      execFileSync("nsenter", [...nsenter, "curl", "-s", "--max-time", "2", `http://${HEALTH}/metrics`]).toString(),
+    metrics: () => ask("/metrics"),
+    readyz: () => ask("/readyz"),
+    dialFrom(path, address) {
+      const folder = join(cgroup.path, path);
+      mkdirSync(folder, { recursive: true });
+      const enter = `echo $$ > ${folder}/cgroup.procs; exec nsenter ${nsenter[0]} "$@"`;
+      return execFileSync("sh", ["-c", enter, "sh", process.execPath, "-e", DIAL, address]).toString();
+    },
+    cniAdd(pod, podCgroup) {
+      const socket = join(root, "run/isthmus/cni.sock");
+      const netns = `${id}-${pod}`;
+      if (!namespaces.includes(netns)) addNamespace(netns);
+      const config = { cniVersion: "1.0.0", name: "isthmus", socket, runtimeConfig: { cgroupPath: podCgroup } };
+      const { stdout } = spawnSync(join(root, "opt/cni/bin/isthmus-cni"), {
+        input: JSON.stringify(config),
+        env: { CNI_COMMAND: "ADD", CNI_CONTAINERID: pod, CNI_NETNS: `/run/netns/${netns}`, CNI_IFNAME: "eth0" },
+      });
+      return JSON.parse(stdout.toString());
+    },
     get configured() {
       return existsSync(join(root, "etc/cni/net.d/05-isthmus.conflist"));
     },
   };
 }
+
+/** Says how a connect ended that a process inside of that cgroup made. */
+const DIAL = `require("net").connect({ host: process.argv[1], port: 80, timeout: 5000 })
+  .on("error", (error) => process.stdout.write(error.code)).on("connect", () => process.exit(0))`;
 
 /** Waits for a condition, at most 20 s. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
@@ -108,6 +153,14 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
     if (Date.now() > end) throw new Error(`Waited 20 s in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Of cgroups without processes. */
+async function removeTree(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await removeTree(join(path, entry.name));
+  }
+  await rmdir(path);
 }
 
 function follow(child: ChildProcess): AgentProcess {
