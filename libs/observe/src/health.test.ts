@@ -24,6 +24,20 @@ test("livez speaks of the process, readyz of local dependencies, metrics of numb
   assert.equal((await get("/other"))[0], 404);
 });
 
+test("a check that throws is one that fails, and the process lives", async (t) => {
+  const check = () => {
+    throw new TypeError("a bug");
+  };
+  const ready = [
+    { name: "faulty", check },
+    { name: "other", check: () => undefined },
+  ];
+  const health = await startHealth({ address: "127.0.0.1:0" }, { metrics: createMetrics(), ready });
+  t.after(() => health.close());
+  const response = await fetch(`http://127.0.0.1:${health.port}/readyz`);
+  assert.deepEqual([response.status, await response.text()], [503, "fail  faulty: Cannot tell: a bug\nok  other\n"]);
+});
+
 test("a port in use is one clear sentence", async (t) => {
   const modules = { metrics: createMetrics(), ready: [] };
   const first = await startHealth({ address: "127.0.0.1:0" }, modules);

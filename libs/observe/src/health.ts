@@ -65,12 +65,21 @@ export function splitHostPort(text: string): { host: string; port: number } {
 }
 
 function readiness(response: ServerResponse, checks: readonly HealthCheck[]): void {
-  const results = checks.map(({ name, check }) => ({ name, problem: check() }));
+  const results = checks.map(({ name, check }) => ({ name, problem: attempt(check) }));
   const lines = results.map(
     ({ name, problem }) =>
       `${problem === undefined ? "ok" : "fail"}  ${name}${problem === undefined ? "" : `: ${problem}`}\n`,
   );
   answer(response, results.every(({ problem }) => problem === undefined) ? 200 : 503, lines.join("") || "ok\n");
+}
+
+/** A check that throws is a check that fails. */
+function attempt(check: HealthCheck["check"]): string | undefined {
+  try {
+    return check();
+  } catch (thrown) {
+    return MeshError.from(thrown, "Cannot tell").message;
+  }
 }
 
 async function scrape(response: ServerResponse, metrics: Metrics): Promise<void> {

@@ -45,3 +45,31 @@ test("a child of a child is one module, and a field named message is kept", () =
   assert.equal(text[0]?.match(/"module"/g)?.length, 1);
   assert.match(text[0] ?? "", /"module":"mesh\.remote".*"message":"silent","msg":"Source changed"/);
 });
+
+test("keys and tokens never reach a line, however deep, in whatever words", () => {
+  const text: string[] = [];
+  const log = createLogger({ app: "a", level: "debug", destination: { write: (line) => void text.push(line) } });
+  const pem =
+    "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\nCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n";
+  const jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtZXNoIn0.c2lnbmF0dXJlLW9mLWl0";
+  log.debug(`Sent ${jwt} on`, { a: { b: { c: { token: "t0p", text: `Bearer ${jwt}` } } } });
+  log.child("x", { headers: { authorization: "Basic t0p" } }).info("Read", { file: { content: `x ${pem} y` } });
+  log.error("Refused", {
+    error: new Error(`bad key ${pem}`, { cause: new Error(`Authorization: Bearer t0p-opaque`) }),
+  });
+  log.warn("Cut short", { text: pem.slice(0, 70), list: [{ password: "t0p" }] });
+  const all = text.join("");
+  assert.equal(text.length, 4);
+  for (const line of text) assert.doesNotThrow(() => JSON.parse(line), line);
+  for (const secret of ["t0p", "MIGHAg", "CCqGSM", jwt, "c2lnbmF0dXJl", "eyJzdWIi"])
+    assert.ok(!all.includes(secret), all);
+  assert.match(all, /x \[secret\]\\n y/);
+});
+
+test("what is no secret stays: certificates, requests, names of keys", () => {
+  const { lines, destination } = capture();
+  const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
+  createLogger({ app: "a", destination }).info("Seen", { certificate, records: ["services/a/b"], keys: 3 });
+  assert.equal(lines[0]?.["certificate"], certificate);
+  assert.equal(lines[0]?.["keys"], 3);
+});

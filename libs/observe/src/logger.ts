@@ -2,10 +2,11 @@
  * Logs are facts: a fixed message plus fields, one JSON line each, on stderr.
  *
  * Levels: error = an operator must act; warn = something is refused or degraded; info = a change worth a line in a timeline;
- * debug = everything else. A quiet mesh has a quiet log. Fields that may hold secrets are replaced by "[secret]".
+ * debug = everything else. A quiet mesh has a quiet log. What may be a secret is replaced by "[secret]".
  */
 import { MeshError } from "@isthmus/model";
 import { type DestinationStream, destination, pino } from "pino";
+import { scrub } from "./scrub.js";
 
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
@@ -28,6 +29,7 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream;
 }
 
+/** Hidden whole where they stand near the top; what looks like a secret is taken out at any depth (scrub.ts). */
 const SECRETS = ["token", "authorization", "password", "key", "privateKey"];
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -39,6 +41,7 @@ export function createLogger(options: LoggerOptions): Logger {
       // Not "message": that is a field of many statuses.
       messageKey: "msg",
       formatters: { level: (label) => ({ level: label }) },
+      hooks: { streamWrite: scrub },
       redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: "[secret]" },
       serializers: { error: describeError },
     },
