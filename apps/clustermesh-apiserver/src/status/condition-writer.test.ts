@@ -11,7 +11,7 @@ import {
   SERVICES,
 } from "@isthmus/kube";
 import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
-import { type ServiceName, serviceName, systemClock } from "@isthmus/model";
+import { type Clock, type ServiceName, serviceName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
 import type { OwnServices } from "../cluster/own-services.js";
@@ -61,9 +61,13 @@ async function applyStatus(name: string, manager: string, status: object): Promi
 }
 
 /** One replica: sees Services through a watch of its own and wants the same of each, or of `only` some; counts its writes. */
-async function replica(t: TestContext, wanted: readonly Verdict[], kubeconfig = kube.kubeconfig) {
+async function replica(
+  t: TestContext,
+  wanted: readonly Verdict[],
+  { kubeconfig = kube.kubeconfig, clock = systemClock }: { readonly kubeconfig?: string; readonly clock?: Clock } = {},
+) {
   const client = kubeClient(kubeconfig);
-  const modules = { transport: admin.transport, clock: systemClock, log: silentLogger };
+  const modules = { transport: admin.transport, clock, log: silentLogger };
   const watch = createListWatch({ resource: SERVICES, namespace, project: serviceFacts }, { ...modules, onChange });
   let frozen: ReadonlyMap<string, { readonly value: ServiceFacts }> | undefined;
   const services: OwnServices = {
@@ -219,6 +223,36 @@ test("what somebody else keeps of ours is not fought for", async (t) => {
   assert.equal(one.state.writes, 2);
 });
 
+test("two that disagree, as versions do in an upgrade, do not wear out the API", async (t) => {
+  const name = await service("skew");
+  let minutes = 0;
+  let rounds = 0;
+  // What would run once a minute runs all the time; whether a minute is over is the test's to say.
+  const clock: Clock = {
+    ...systemClock,
+    now: () => minutes * 60_000,
+    delay(ms, signal) {
+      if (ms >= 60_000) rounds++;
+      return systemClock.delay(Math.min(ms, 20), signal);
+    },
+  };
+  const old = await replica(t, [{ ...MISMATCH, message: "old words" }], { clock });
+  const young = await replica(t, [MISMATCH], { clock });
+  const replicas = [old, young];
+  for (const each of replicas) each.follow(name);
+  await until("each has spoken", () => replicas.every(({ state }) => state.writes > 0));
+  const pause = async () => {
+    const then = rounds + 20;
+    await until("many rounds later", () => rounds > then);
+    return old.state.writes + young.state.writes;
+  };
+  const before = await pause();
+  assert.equal(await pause(), before);
+  assert.ok(before <= 3, `${before} writes`);
+  minutes = 2;
+  await until("after its time one speaks again", () => old.state.writes + young.state.writes > before);
+});
+
 test("an object made again under the name, before the watch says so, is not the one that was meant", async (t) => {
   const name = await service("again");
   const one = await replica(t, [MISMATCH]);
@@ -238,7 +272,9 @@ test("refused writes keep no other back, and are made when they are permitted", 
   const [first, second] = [await service("refused"), await service("permitted")];
   const refused = await Promise.all(Array.from({ length: 12 }, (_, i) => service(`refused-${i}`)));
   await permit("permitted");
-  const one = await replica(t, [MISMATCH], kube.writeKubeconfig("nobody", { token: "nobody-token" }));
+  const one = await replica(t, [MISMATCH], {
+    kubeconfig: kube.writeKubeconfig("nobody", { token: "nobody-token" }),
+  });
   for (const each of [first, ...refused, second]) one.follow(each);
   await until("the permitted one is written", async () => (await ours("permitted")) !== undefined);
   assert.equal(await ours("refused"), undefined);

@@ -2,7 +2,8 @@
  * Keeps our conditions on Services, by server-side apply under a field manager of our own: those of others stay.
  *
  * In: Services to look at. Nothing is written when what stands there says the same, so two replicas do not disturb each
- * other; writes go one after another, at most twenty a second; a failure is tried again.
+ * other; who takes ours away, such as a replica of another version with other words, is answered once a minute. Writes go one
+ * after another, at most twenty a second; a failure is tried again.
  */
 import { hasStatus, type KubeClient, KubeError, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
@@ -34,9 +35,11 @@ const DEADLINE_MS = 5000;
 /** So many in a row are not about the Services: the permission is missing. */
 const REFUSALS = 5;
 
-/** What the API answered to our last write, until the watch tells the same. */
+/** Our last write to a Service, and what stood there after it. */
 interface Answer {
   readonly uid: string;
+  /** By the monotonic clock. */
+  readonly at: number;
   readonly asked: string;
   readonly conditions: readonly MeshCondition[];
 }
@@ -47,8 +50,10 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
   const answers = new Map<ServiceName, Answer>();
   const keeper = createKeeper({ name: "Service conditions", everyMs: EVERY_MS, task: writeAll }, { clock, log });
 
-  /** The conditions to write; undefined when there is nothing to do. */
-  function due(service: ServiceName): { facts: ServiceFacts; conditions: readonly MeshCondition[] } | undefined {
+  /** The conditions to write; undefined when there is nothing to do, "later" when the same was written a moment ago. */
+  function due(
+    service: ServiceName,
+  ): { facts: ServiceFacts; conditions: readonly MeshCondition[] } | "later" | undefined {
     const known = services.get(service);
     if (known === undefined) {
       answers.delete(service);
@@ -62,9 +67,10 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     const conditions = mergeConditions(before, modules.wanted(known), facts.generation, time);
     const held = text(facts.conditions);
     if (text(conditions) === held) return undefined;
+    if (answer?.asked !== text(conditions)) return { facts, conditions };
     // Another field manager keeps what we gave up: it is not ours to fight for.
-    if (answer?.asked === text(conditions) && held === text(answer.conditions)) return undefined;
-    return { facts, conditions };
+    if (held === text(answer.conditions)) return undefined;
+    return clock.now() - answer.at < EVERY_MS ? "later" : { facts, conditions };
   }
 
   async function write(facts: ServiceFacts, conditions: readonly MeshCondition[], signal: AbortSignal): Promise<void> {
@@ -80,7 +86,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     } as const;
     const stands = (await client.apply<KubeService>(SERVICES, object, target)).status?.conditions ?? [];
     const ours = stands.filter(({ type }) => type.startsWith(CONDITION_PREFIX));
-    answers.set(facts.service, { uid: facts.uid, asked: text(conditions), conditions: ours });
+    answers.set(facts.service, { uid: facts.uid, at: clock.now(), asked: text(conditions), conditions: ours });
   }
 
   /** A refused one goes to the end and keeps none of the others back; when all are refused, or without an answer, it stops. */
@@ -89,6 +95,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     let inARow = 0;
     for (const service of [...pending]) {
       const found = due(service);
+      if (found === "later") continue;
       pending.delete(service);
       if (found === undefined) continue;
       try {
