@@ -1,76 +1,61 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
-import { parseAddress, parseClusterId, parseClusterName, serviceName } from "@isthmus/model";
-import { Affinity } from "@isthmus/proto";
-import { report } from "./admin-services.js";
+import { parseAddress, serviceName } from "@isthmus/model";
+import { Affinity, Family, type FrontendReport, Service, ServiceConfig, Slice } from "@isthmus/proto";
+import { record, serviceConfigKey, serviceKey, sliceKey } from "@isthmus/records";
+import { createFakeSource, createFakeSources } from "../testing/fake-source.js";
+import { listServices } from "./admin-services.js";
 
-const [EAST, WEST] = [parseClusterName("east"), parseClusterName("west")];
+const CART = serviceName("shop", "cart");
+const [READY, SERVES_STILL, GONE] = [3, 6, 0];
 
-function backend(cluster: typeof EAST, address: string, state: "ready" | "serving" | "neither"): MergedBackend {
-  const clusterId = parseClusterId(cluster === EAST ? 1 : 2);
-  const [ready, serving] = [state === "ready", state === "serving"];
-  return {
-    cluster,
-    clusterId,
-    address: parseAddress(address),
-    port: 80,
-    protocol: 6,
-    ready,
-    serving,
-    node: "",
-    weight: 1,
-  };
-}
-
-function frontend(changes: Partial<MergedFrontend>): MergedFrontend {
-  return {
-    service: serviceName("shop", "cart"),
-    address: parseAddress("10.96.0.7"),
-    port: 80,
-    protocol: 6,
-    portName: "http",
-    global: true,
-    tiers: [],
-    keptOut: [],
-    notes: [],
-    ...changes,
-  };
-}
-
-test("the first tier with a ready backend is active, else the first that still serves, else it is an error", () => {
-  const [gone, old, good] = [
-    backend(EAST, "10.11.0.1", "neither"),
-    backend(EAST, "10.11.0.2", "serving"),
-    backend(WEST, "10.12.0.1", "ready"),
+/** Cart in one cluster: its backends' conditions, in the order of their addresses. */
+function cluster(id: number, name: string, config: Partial<ServiceConfig>, ...conditions: readonly number[]) {
+  const source = createFakeSource(id, name);
+  const ports = [{ name: "http", protocol: 6, port: 80 }];
+  const address = (host: string) => Buffer.from(parseAddress(host));
+  const backends = conditions.map((each, i) => ({ address: address(`10.1${id}.0.${i + 1}`), conditions: each }));
+  const upserts = [
+    record.service(
+      serviceKey(CART),
+      Service.fromPartial({ shared: true, ports, frontends: [address("10.96.0.7")], uid: "u" }),
+    ),
+    record.serviceConfig(serviceConfigKey(CART), ServiceConfig.fromPartial({ global: true, ...config })),
+    record.slice(sliceKey(CART, "cart-1"), Slice.fromPartial({ family: Family.FAMILY_IPV4, ports, backends })),
   ];
-  const active = (...tiers: readonly (readonly MergedBackend[])[]) => {
-    const clusters = [[EAST], [WEST]] as const;
-    const said = report(
-      frontend({ tiers: tiers.map((backends, i) => ({ clusters: clusters[i] ?? [], backends })) }),
-      Affinity.AFFINITY_LOCAL,
-    );
-    return [...said.tiers.map(({ active: is }) => is), said.status];
+  source.index.apply({ upserts, deletes: [], position: source.change({}), observedMicros: 1 });
+  return source;
+}
+
+async function cart(...clusters: readonly ReturnType<typeof cluster>[]): Promise<FrontendReport> {
+  const [found, ...more] = await listServices(createFakeSources(...clusters), 1, { namespace: "", globalOnly: false });
+  assert.ok(found !== undefined && more.length === 0);
+  return found;
+}
+
+const local = { affinity: Affinity.AFFINITY_LOCAL };
+
+test("the first tier with a ready backend is active, else the first that still serves, else it is an error", async () => {
+  const active = async (east: readonly number[], west: readonly number[]) => {
+    const { tiers, status } = await cart(cluster(0, "east", local, ...east), cluster(2, "west", {}, ...west));
+    return [...tiers.map((tier) => tier.active), status];
   };
-  assert.deepEqual(active([old], [good]), [false, true, "Done"]);
-  assert.deepEqual(active([old], []), [true, false, "Done"]);
-  assert.deepEqual(active([gone], []), [false, false, "Error: no ready backend"]);
+  assert.deepEqual(await active([SERVES_STILL], [READY]), [false, true, "Done"]);
+  assert.deepEqual(await active([SERVES_STILL], []), [true, false, "Done"]);
+  assert.deepEqual(await active([GONE], []), [false, false, "Error: no ready backend"]);
 });
 
-test("what keeps a cluster out stands with it in its tier; of one that no tier names it is a note", () => {
-  const keptOut = [{ cluster: WEST, reason: "why not" }];
-  const global = report(
-    frontend({ tiers: [{ clusters: [EAST, WEST], backends: [] }], keptOut, notes: ["a note"] }),
-    Affinity.AFFINITY_NONE,
-  );
+test("what keeps a cluster out stands with it in its tier; of one that no tier names it is a note", async () => {
+  const west = cluster(2, "west", {});
+  const said = await cart(cluster(0, "east", { notes: ["a note"] }, READY), west);
+  const [east, other] = said.tiers.flatMap(({ clusters }) => clusters);
+  assert.deepEqual([east?.cluster, east?.keptOut, other?.cluster], ["east", "", "west"]);
+  assert.match(other?.keptOut ?? "", /^No backends for port "http"\/TCP/);
+  assert.deepEqual(said.notes, ["a note"]);
+  const { tiers, notes } = await cart(cluster(0, "east", { global: false }, READY), west);
   assert.deepEqual(
-    global.tiers.flatMap(({ clusters }) => clusters.map(({ cluster, keptOut: why }) => [cluster, why])),
-    [
-      ["east", ""],
-      ["west", "why not"],
-    ],
+    tiers.flatMap(({ clusters }) => clusters.map(({ cluster: name }) => name)),
+    ["east"],
   );
-  assert.deepEqual(global.notes, ["a note"]);
-  const local = report(frontend({ tiers: [{ clusters: [EAST], backends: [] }], keptOut }), Affinity.AFFINITY_NONE);
-  assert.deepEqual(local.notes, ["west: why not"]);
+  assert.match(notes.join(), /^west: Service is not global here/);
 });
