@@ -34,6 +34,7 @@ function headLanded(state: PublisherState, { now, wallMicros }: PublisherEvent):
   state.renewStoreId = false;
   state.heldFence = true;
   state.suspect = false;
+  state.full = false;
   if (phase.status === "TakingOver" && !phase.live) return connect(state);
   const effects: PublisherEffect[] = [];
   if (phase.status === "TakingOver") {
@@ -64,6 +65,7 @@ export function onFailed(state: PublisherState, event: EventOf<"failed">): Publi
   const flight = flightOf(state, event.id);
   if (flight === undefined) return [];
   state.message = event.sentence;
+  state.full = event.full === true;
   const { phase } = state;
   // What may still happen is fenced off by a new fence: list and take over again.
   if (phase.status !== "Live") {

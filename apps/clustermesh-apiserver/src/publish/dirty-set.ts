@@ -10,6 +10,7 @@ export interface DirtySet {
   /** `observedMicros` of several changes of a key: the newest. */
   add(key: string, what: "upsert" | "delete", observedMicros: number): void;
   remove(key: string): void;
+  has(key: string): boolean;
   /** Keys in writing order with the time their change was observed. */
   ordered(): Iterable<readonly [key: string, observedMicros: number]>;
   clear(): void;
@@ -38,6 +39,7 @@ export function createDirtySet(): DirtySet {
       where.set(key, shelf);
     },
     remove,
+    has: (key) => where.has(key),
     *ordered() {
       for (const kind of KINDS) yield* upserts.get(kind) ?? [];
       for (const kind of [...KINDS].reverse()) yield* deletes.get(kind) ?? [];

@@ -37,8 +37,14 @@ export type PublisherEvent = { readonly now: number; readonly wallMicros: number
   | { readonly type: "committed"; readonly id: number; readonly revision: bigint }
   /** The comparison failed: nothing was written. */
   | { readonly type: "rejected"; readonly id: number }
-  /** `mayHaveHappened`: the answer got lost. */
-  | { readonly type: "failed"; readonly id: number; readonly sentence: string; readonly mayHaveHappened: boolean }
+  /** `mayHaveHappened`: the answer got lost. `full`: the store has no room. */
+  | {
+      readonly type: "failed";
+      readonly id: number;
+      readonly sentence: string;
+      readonly mayHaveHappened: boolean;
+      readonly full?: boolean;
+    }
   /** `inspect`, `claim` or `read-head` did not get an answer. */
   | { readonly type: "unanswered"; readonly sentence: string }
   /** Answer to `read-head`. */

@@ -77,15 +77,24 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     gauge.set(state.dirty.size),
   );
 
+  modules.metrics?.gauge("mesh_publish_restored_keys", "Keys altered by another hand and restored", [], (gauge) =>
+    gauge.set(state.restored),
+  );
+
   let signal = new AbortController().signal;
   let wake: NodeJS.Timeout | undefined;
   let watch = new AbortController();
+  /** Of the newest listing: an older one may have read an older store. */
+  let inspections = 0;
 
   function dispatch(event: NewEvent): void {
     if (signal.aborted) return;
-    const before = state.phase.status;
+    const [before, restored] = [state.phase.status, state.restored];
     const effects = step(state, { ...event, now: clock.now(), wallMicros: clock.wallMicros() } as PublisherEvent);
     if (before !== state.phase.status) tellPhase(before);
+    if (state.restored > restored) {
+      log.warn("Another hand altered what is published: restoring it", { keys: state.restored - restored });
+    }
     for (const effect of effects) perform(effect);
   }
 
@@ -100,7 +109,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   function perform(effect: PublisherEffect): void {
     switch (effect.type) {
       case "inspect":
-        answer(inspect());
+        answerInspection(++inspections);
         break;
       case "claim":
         answer(takeClaim());
@@ -120,8 +129,14 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     }
   }
 
-  function answer(call: Promise<NewEvent>): void {
-    call.then(dispatch, (thrown: unknown) => {
+  function answerInspection(number: number): void {
+    const call = inspect();
+    answer(call.then((event) => (number === inspections ? event : undefined)));
+  }
+
+  function answer(call: Promise<NewEvent | undefined>): void {
+    const take = (event: NewEvent | undefined) => event && dispatch(event);
+    call.then(take, (thrown: unknown) => {
       dispatch({ type: "unanswered", sentence: storeError(thrown, "ask the store").message });
     });
   }
@@ -162,7 +177,8 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
       return { type: "committed", id, revision };
     } catch (thrown) {
       const error = storeError(thrown, "write to the store");
-      return { type: "failed", id, sentence: error.message, mayHaveHappened: mayHaveHappened(error) };
+      const full = error.code === "STORE_FULL";
+      return { type: "failed", id, sentence: error.message, mayHaveHappened: mayHaveHappened(error), full };
     }
   }
 

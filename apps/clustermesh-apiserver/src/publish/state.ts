@@ -29,6 +29,9 @@ export const BEAT_MS = 5_000;
 /** A writer whose head did not change for this long is gone. */
 export const SILENT_MS = 3 * BEAT_MS;
 export const REFUSED_RETRY_MS = 5_000;
+/** The longest wait before a failed call is repeated; longer where a store without room would be listed again. */
+export const RETRY_MS = 2_000;
+export const FULL_RETRY_MS = 10_000;
 /** Bulk txns in flight while loading. */
 export const PIPELINE = 4;
 
@@ -73,6 +76,10 @@ export interface PublisherState {
   headAt: number | undefined;
   nextId: number;
   failures: number;
+  /** The store has no room: no head was written since it said so. */
+  full: boolean;
+  /** Keys that another hand altered while we wrote. */
+  restored: number;
   /** After a set back: the store needs a new id although it has one. */
   renewStoreId: boolean;
   /** The revision of the last listing. */

@@ -3,7 +3,7 @@ import type { PublisherStatus } from "@isthmus/proto";
 import { asBuffer } from "@isthmus/records";
 import type { Phase, PublisherState } from "./state.js";
 
-/** Off, Connecting, Loading, Live, Refused. Another instance publishing is Off, with the sentence. */
+/** Off, Connecting, Loading, Live, Full, Refused. Another instance publishing is Off, with the sentence. */
 const NAMES: Record<Phase["status"], string> = {
   Off: "Off",
   Connecting: "Connecting",
@@ -17,7 +17,7 @@ const NAMES: Record<Phase["status"], string> = {
 
 export function publisherStatus(state: PublisherState, now: number): PublisherStatus {
   return {
-    state: NAMES[state.phase.status],
+    state: state.full ? "Full" : NAMES[state.phase.status],
     message: [state.message, tooLarge(state)].filter((sentence) => sentence !== "").join("; "),
     seq: state.seq,
     revision: state.revision,

@@ -36,6 +36,8 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
     headAt: undefined,
     nextId: 1,
     failures: 0,
+    full: false,
+    restored: 0,
     renewStoreId: false,
     listedAt: 0n,
     heldFence: false,
@@ -61,6 +63,7 @@ export function step(state: PublisherState, event: PublisherEvent): PublisherEff
     case "failed":
       return onFailed(state, event);
     case "unanswered":
+      state.full = false;
       state.message = event.sentence;
       return [retry(state)];
     case "head-read":

@@ -1,6 +1,6 @@
 /** The publisher's transitions that need nothing but a sentence. */
 import type { PublisherEffect } from "./events.js";
-import { BEAT_MS, type PublisherState, REFUSED_RETRY_MS } from "./state.js";
+import { BEAT_MS, FULL_RETRY_MS, type PublisherState, REFUSED_RETRY_MS, RETRY_MS } from "./state.js";
 
 /** * -> Connecting */
 export function connect(state: PublisherState): PublisherEffect[] {
@@ -18,6 +18,7 @@ export function surprise(state: PublisherState, sentence: string): PublisherEffe
 /** * -> Refused: an operator must act; it is looked at again by itself. */
 export function refuse(state: PublisherState, sentence: string): PublisherEffect[] {
   state.message = sentence;
+  state.full = false;
   state.phase = { status: "Refused" };
   return [{ type: "wake", ms: REFUSED_RETRY_MS }];
 }
@@ -26,13 +27,15 @@ export function refuse(state: PublisherState, sentence: string): PublisherEffect
 export function stepDown(state: PublisherState, writer: string, seq: bigint, now: number): PublisherEffect[] {
   state.message = `Instance "${writer}" publishes for this cluster`;
   state.heldFence = false;
+  state.full = false;
   state.phase = { status: "Standby", writer, seq, since: now };
   return [{ type: "wake", ms: BEAT_MS }];
 }
 
-/** Doubles from 100 ms to 2 s, jittered. */
+/** Doubles from 100 ms to RETRY_MS, jittered. */
 export function retry(state: PublisherState): PublisherEffect {
-  const full = Math.min(2_000, 100 * 2 ** Math.min(state.failures++, 10));
+  const longest = state.full && state.phase.status === "Connecting" ? FULL_RETRY_MS : RETRY_MS;
+  const full = Math.min(longest, 100 * 2 ** Math.min(state.failures++, 10));
   return { type: "wake", ms: Math.round(full * (0.5 + random(state) / 2)) };
 }
 

@@ -28,6 +28,8 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
       readonly metas: readonly Meta[];
       readonly claim: ClusterClaim | undefined;
       readonly revision: bigint;
+      /** The store does not check who writes: nothing in it proves anything. */
+      readonly unchecked?: boolean;
     }
   /** `range` got no answer (unreachable, compacted on the way, denied). */
   | { readonly type: "range-failed"; readonly sentence: string }
@@ -40,6 +42,7 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
       readonly open: number;
       readonly storeId: Uint8Array | undefined;
       readonly revision: bigint;
+      readonly unchecked?: boolean;
     }
   | { readonly type: "check-failed"; readonly open: number; readonly sentence: string }
   /** Complete revisions. */

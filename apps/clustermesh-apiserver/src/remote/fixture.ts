@@ -16,7 +16,7 @@ import {
 } from "@isthmus/records";
 import type { PeerSpec } from "./peer.js";
 import type { RemoteSource } from "./remote-source.js";
-import { createRemoteSources, type RemoteSources } from "./remote-sources.js";
+import { createRemoteSources, type RemoteSources, type RemoteSourcesSettings } from "./remote-sources.js";
 
 /** Cluster n has pods in 10.n.0.0/16 and services in 10.(100+n).0.0/16. */
 export function peer(name: string, id: number, uid = ""): PeerSpec {
@@ -63,10 +63,15 @@ export interface RunningSources {
   stop(): Promise<void>;
 }
 
-export function runSources(store: Store, peers: readonly PeerSpec[], clock: Clock = systemClock): RunningSources {
+export function runSources(
+  store: Store,
+  peers: readonly PeerSpec[],
+  clock: Clock = systemClock,
+  settings: RemoteSourcesSettings = { allowOpenStore: true },
+): RunningSources {
   const controller = new AbortController();
   const own = createSourceIndex();
-  const sources = createRemoteSources(OWN, { store, clock, log: silentLogger, own });
+  const sources = createRemoteSources(OWN, { store, clock, log: silentLogger, own }, settings);
   sources.update(peers);
   const over = sources.run(controller.signal);
   return {

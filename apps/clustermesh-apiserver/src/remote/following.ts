@@ -7,6 +7,7 @@ import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { type HashedRecord, sameBytes } from "@isthmus/records";
 import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
 import { emit } from "./hand-on.js";
+import { createHeld } from "./held.js";
 import { bar, range, refusePeer } from "./ranging.js";
 import { applyRecord, compareSums, decodeHead, type Gone, prove, takeHead } from "./received.js";
 import type { ReaderState } from "./state.js";
@@ -22,6 +23,7 @@ export function onOpened(state: ReaderState, { open }: EventOf<"opened">): Reade
 export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked">): ReaderEffect[] {
   const { phase } = state;
   if (phase.status !== "Following" || !isFollowing(state, event.open)) return [];
+  if (event.unchecked === true) return range(state);
   if (!sameStore(state.storeId, event.storeId) || event.revision < state.revision) {
     state.message = "The store was wiped or restored: reading it again";
     return range(state);
@@ -29,18 +31,22 @@ export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked
   phase.checked = event.open;
   state.message = "";
   state.failures = 0;
-  const { held, heldRevision } = phase;
-  phase.held = [];
-  return held.length === 0 ? [] : apply(state, held, heldRevision, event);
+  const { held } = phase;
+  if (held.dropped) return range(state);
+  phase.held = createHeld(state.options.held);
+  return held.events.length === 0 ? [] : apply(state, held.events, held.revision, event);
 }
 
 export function onSeen(state: ReaderState, event: EventOf<"seen">): ReaderEffect[] {
   const { phase } = state;
   if (phase.status !== "Following") return [];
   if (phase.checked === phase.open) return apply(state, event.events, event.revision, event);
-  phase.held.push(...event.events);
-  phase.heldRevision = event.revision;
-  return [];
+  if (phase.held.dropped) return [];
+  phase.held.add(event.events, event.revision);
+  if (!phase.held.dropped) return [];
+  state.overflows++;
+  state.message = "More news came than can wait until it is known which store tells it: reading it again then";
+  return [{ type: "unwatch" }];
 }
 
 /** Complete revisions, each compared where it touches the head. */

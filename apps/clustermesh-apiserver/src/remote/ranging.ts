@@ -8,6 +8,7 @@ import type { ClusterClaim, Head } from "@isthmus/proto";
 import type { EventOf, ReaderEffect } from "./events.js";
 import { wakeMs } from "./freshness.js";
 import { emit } from "./hand-on.js";
+import { createHeld } from "./held.js";
 import { compareSums, decodeHead, prove, replaceReceived, takeHead } from "./received.js";
 import { BARRED_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
 
@@ -26,6 +27,7 @@ export function bar(state: ReaderState, sentence: string): ReaderEffect[] {
 
 /** Ranging -> Following or Barred */
 export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEffect[] {
+  if (event.unchecked === true) return bar(state, unchecked(state));
   const metas = new Map(event.metas.map((meta) => [meta.key, meta]));
   const headMeta = metas.get(HEAD_KEY);
   const head = headMeta === undefined ? undefined : decodeHead(headMeta.value);
@@ -39,7 +41,7 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   takeHead(state, headMeta, event.now);
   const content = replaceReceived(state, event.records);
   compareSums(state);
-  state.phase = { status: "Following", open: 0, checked: 0, held: [], heldRevision: 0n };
+  state.phase = { status: "Following", open: 0, checked: 0, held: createHeld(state.options.held) };
   const effects: ReaderEffect[] = [{ type: "watch", from: event.revision + 1n }];
   if (state.storeId !== undefined) effects.push(emit(state, content.upserts, [...content.deletes, ...prove(state)], 0));
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
@@ -63,4 +65,9 @@ export function refusePeer(
     return `${cannot}: its records need a reader of version ${head.minReader}, this is ${READER_VERSION}`;
   }
   return undefined;
+}
+
+/** A wiped store that nobody provisioned: whoever comes first may write as anyone. */
+function unchecked({ options }: ReaderState): string {
+  return `Cannot follow cluster "${options.cluster}": the store does not check who writes; turn its authentication on`;
 }

@@ -5,6 +5,7 @@
  * client, is.
  */
 import {
+  authEnabled,
   claimKey,
   clusterPrefix,
   STORE_KEY,
@@ -52,6 +53,8 @@ export interface RemoteSource {
 export interface RemoteSourceOptions {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
+  /** Read although the store checks nobody who writes (tests, a store of one's own). */
+  readonly allowOpenStore?: boolean;
 }
 
 export interface RemoteSourceModules {
@@ -87,17 +90,25 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
     ["stage", "cluster"],
     [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
   );
+  const dropped = modules.metrics?.counter(
+    "mesh_source_held_dropped_total",
+    "How often more news came of a source than may wait until its store is known",
+    ["cluster"],
+  );
   let signal: AbortSignal | undefined;
   let watch = new AbortController();
   let wake: NodeJS.Timeout | undefined;
-  let opens = 0;
+  /** Never the same number twice: a late answer must not pass for that of a newer stream, or of a newer range. */
+  let [opens, ranges] = [0, 0];
   let said = "";
 
   function dispatch(event: NewEvent): void {
     if (signal?.aborted === true) return;
     const now = clock.now();
+    const { overflows } = state;
     const effects = step(state, { ...event, now, wallMicros: clock.wallMicros() } as ReaderEvent);
     for (const effect of effects) perform(effect);
+    if (state.overflows > overflows) dropped?.add({ cluster: options.cluster });
     const saying = `${state.phase.status} ${sourceStatus(state, now)} ${isProved(state)}`;
     if (saying === said) return;
     said = saying;
@@ -109,9 +120,7 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
   function perform(effect: ReaderEffect): void {
     switch (effect.type) {
       case "range":
-        void range().then(dispatch, (thrown: unknown) => {
-          dispatch({ type: "range-failed", sentence: storeError(thrown, `list "${prefix}" in the store`).message });
-        });
+        void answerRange(++ranges);
         break;
       case "watch":
         follow(effect.from);
@@ -146,6 +155,14 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
     index.apply(change);
   }
 
+  /** The newest range counts: an older one may have read an older store. */
+  async function answerRange(number: number): Promise<void> {
+    const answer = await range().catch((thrown: unknown): NewEvent => {
+      return { type: "range-failed", sentence: storeError(thrown, `list "${prefix}" in the store`).message };
+    });
+    if (number === ranges) dispatch(answer);
+  }
+
   async function range(): Promise<NewEvent> {
     const claim = await store.get(claimKey(parseClusterId(options.id)));
     const records: HashedRecord[] = [];
@@ -156,13 +173,19 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
       for (const entry of page.entries) sort(relative(entry), records, metas);
     }
     const value = claim.entry?.value;
-    return { type: "ranged", records, metas, claim: value && ClusterClaim.decode(value), revision };
+    const unchecked = await isUnchecked();
+    return { type: "ranged", records, metas, claim: value && ClusterClaim.decode(value), revision, unchecked };
+  }
+
+  async function isUnchecked(): Promise<boolean> {
+    return options.allowOpenStore !== true && !(await authEnabled(store));
   }
 
   async function checkStore(open: number): Promise<NewEvent> {
     try {
       const { entry, revision } = await store.get(prefix + STORE_KEY);
-      return { type: "store-checked", open, storeId: entry?.value, revision };
+      const unchecked = await isUnchecked();
+      return { type: "store-checked", open, storeId: entry?.value, revision, unchecked };
     } catch (thrown) {
       return { type: "check-failed", open, sentence: storeError(thrown, "read the store's id").message };
     }
@@ -172,7 +195,6 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
     watch.abort();
     watch = new AbortController();
     const scope = signal === undefined ? watch.signal : AbortSignal.any([watch.signal, signal]);
-    opens = 0;
     void store.watch({ prefix, from, signal: scope }, onNews);
   }
 

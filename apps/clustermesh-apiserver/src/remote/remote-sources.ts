@@ -41,7 +41,16 @@ interface Followed {
   readonly saying: string;
 }
 
-export function createRemoteSources(own: OwnCluster, modules: RemoteSourcesModules): RemoteSources {
+export interface RemoteSourcesSettings {
+  /** Read although the store checks nobody who writes (tests, a store of one's own). */
+  readonly allowOpenStore?: boolean;
+}
+
+export function createRemoteSources(
+  own: OwnCluster,
+  modules: RemoteSourcesModules,
+  settings: RemoteSourcesSettings = {},
+): RemoteSources {
   const followed = new Map<ClusterName, Followed>();
   const removed = new Map<number, ControlledSource>();
   const listeners = new Set<(source: RemoteSource) => void>();
@@ -70,7 +79,11 @@ export function createRemoteSources(own: OwnCluster, modules: RemoteSourcesModul
     const [limits, refusal] = [limitsOf(peer, own, peers), refusalOf(peer, own, peers)];
     const admission = createAdmission(limits, claims);
     const { store, clock, log, metrics } = modules;
-    const source = createRemoteSource(peer, { store, admission, breaker, clock, log, ...(metrics && { metrics }) });
+    const { cluster, id } = peer;
+    const source = createRemoteSource(
+      { cluster, id, ...settings },
+      { store, admission, breaker, clock, log, ...(metrics && { metrics }) },
+    );
     source.onStatus(() => tell(source));
     followed.set(peer.cluster, { peer, admission, source, saying: describe(peer.uid, limits, refusal) });
     removed.delete(peer.id);

@@ -2,7 +2,7 @@
 import type { Head, Position } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
 import type { Admission } from "./admission.js";
-import type { Seen } from "./events.js";
+import type { Held, HeldLimits } from "./held.js";
 import type { Skew } from "./skew.js";
 
 export const BEAT_MS = 5_000;
@@ -17,6 +17,8 @@ export interface ReaderOptions {
   readonly clusterId: number;
   readonly admission: Admission;
   readonly random?: () => number;
+  /** What may wait for a check of the store; HELD_LIMITS when absent. */
+  readonly held?: HeldLimits;
 }
 
 export type Phase =
@@ -24,7 +26,7 @@ export type Phase =
   /** A range is on its way, or waits for its next try. */
   | { readonly status: "Ranging" }
   /** The watch runs. Until the store of the newest stream is known, events are held. */
-  | { readonly status: "Following"; open: number; checked: number; held: Seen[]; heldRevision: bigint }
+  | { readonly status: "Following"; open: number; checked: number; held: Held }
   | { readonly status: "Barred"; readonly sentence: string }
   | { readonly status: "Removed" };
 
@@ -50,6 +52,8 @@ export interface ReaderState {
   /** Comparisons in a row in which a LIVE head differed: repaired by a range. */
   mismatches: number;
   repairs: number;
+  /** How often more news came than may wait for a check. */
+  overflows: number;
   failures: number;
   /** The stream is open. */
   connected: boolean;

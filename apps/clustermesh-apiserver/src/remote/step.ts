@@ -34,6 +34,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     equal: false,
     mismatches: 0,
     repairs: 0,
+    overflows: 0,
     failures: 0,
     connected: false,
     message: "",

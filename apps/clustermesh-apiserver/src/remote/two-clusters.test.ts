@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clusterPrefix, createStore, provisionCluster, provisionStore, type Store, StoreError } from "@isthmus/kvstore";
 import { type EtcdServer, startCutProxy, startEtcd, until } from "@isthmus/kvstore/testing";
-import { parseClusterId, parseClusterName } from "@isthmus/model";
+import { parseClusterId, parseClusterName, systemClock } from "@isthmus/model";
 import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
 import { peer, runSources, slice, slices, untilSame } from "./fixture.js";
 
@@ -30,7 +30,7 @@ async function runCluster(name: string, id: number, other: ReturnType<typeof pee
   const store = await openStore(etcd, name, port);
   const exported = createMemoryExport(slices(id, 300));
   const publisher = runPublisher(store, exported, { config: clusterConfig(name, id), allowOpenStore: false });
-  const running = runSources(store, [other]);
+  const running = runSources(store, [other], systemClock, {});
   return {
     store,
     exported,

@@ -1,12 +1,13 @@
 /**
  * A real etcd on loopback for tests: own folder, own ports, mTLS by a CA of its own, gone with the test.
  *
- * `wipe` stops it, empties it and starts it at the same address: what a lost store looks like from outside.
+ * `wipe` stops it, empties it and starts it at the same address: what a lost store looks like from outside. `keep` and
+ * `setBack` are a backup and its restore.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +28,10 @@ export interface EtcdServer {
   start(): Promise<void>;
   /** `prepare` runs on the empty store before it is reachable at its address. */
   wipe(prepare?: (owner: Store) => Promise<void>): Promise<void>;
+  /** Keeps the data as it is now, with a stop and a start: a backup. */
+  keep(): Promise<void>;
+  /** Starts it on what was kept: the same store id and users, and a revision from before. */
+  setBack(): Promise<void>;
   signal(name: NodeJS.Signals): void;
   close(): Promise<void>;
 }
@@ -103,6 +108,18 @@ export async function startEtcd({ tls = false, flags = [] }: EtcdServerOptions =
         await prepare(owner).finally(() => owner.close());
         await stop();
       }
+      await launch(port);
+    },
+    async keep() {
+      await stop();
+      await rm(join(dir, "kept"), { recursive: true, force: true });
+      await cp(join(dir, "data"), join(dir, "kept"), { recursive: true });
+      await launch(port);
+    },
+    async setBack() {
+      await stop();
+      await rm(join(dir, "data"), { recursive: true, force: true });
+      await cp(join(dir, "kept"), join(dir, "data"), { recursive: true });
       await launch(port);
     },
     signal: (name) => {

@@ -41,7 +41,7 @@ export interface StatusResponse {
 }
 
 export interface PublisherStatus {
-  /** Off, Connecting, Loading, Live, Refused */
+  /** Off, Connecting, Loading, Live, Full, Refused */
   state: string;
   message: string;
   seq: bigint;

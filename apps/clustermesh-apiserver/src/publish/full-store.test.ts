@@ -1,0 +1,101 @@
+/** A real etcd that has used up its quota: what the publisher says, what readers keep, and that it heals by itself. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { Store } from "@isthmus/kvstore";
+import { type EtcdServer, startEtcd, until } from "@isthmus/kvstore/testing";
+import { systemClock } from "@isthmus/model";
+import { SourceStatus } from "@isthmus/proto";
+import { peer, runSources, slice, slices, untilSame } from "../remote/fixture.js";
+import { clusterConditions } from "../status/cluster-status.js";
+import { clusterConfig, createMemoryExport, openStore, readStanding, runPublisher, untilPublished } from "./fixture.js";
+import type { Publisher } from "./publisher.js";
+
+const QUOTA = 8 << 20;
+const JUNK = "/junk/";
+
+let etcd: EtcdServer;
+let store: Store;
+
+before(async () => {
+  etcd = await startEtcd({ flags: ["--quota-backend-bytes", String(QUOTA)] });
+  store = await openStore(etcd);
+});
+after(async () => {
+  store.close();
+  await etcd.close();
+});
+
+/** Another member writes until nobody may any more. */
+async function fill(): Promise<void> {
+  const value = Buffer.alloc(1 << 20);
+  for (let i = 0; ; i++) {
+    const full = await store.txn([], [{ type: "put", key: `${JUNK}${i}`, value }]).then(
+      () => false,
+      (thrown: { code: string }) => thrown.code === "STORE_FULL",
+    );
+    if (full) return;
+  }
+}
+
+/** What an operator does: delete, compact, defragment, disarm. */
+async function makeSpace(): Promise<void> {
+  const { kv, maintenance } = store.transport;
+  await kv.deleteRange({ key: Buffer.from(JUNK), range_end: Buffer.from("/junk0") });
+  const { revision } = await store.get(JUNK);
+  await kv.compact({ revision: String(revision), physical: true });
+  await maintenance.defragment();
+  const { header } = await maintenance.status();
+  await maintenance.alarm({ action: "Deactivate", memberID: header.member_id, alarm: "Nospace" });
+}
+
+const published = (publisher: Publisher) => {
+  const store = { configured: true, problem: undefined };
+  const verdicts = clusterConditions({ inSync: true, problem: undefined }, publisher.status(), store);
+  return verdicts
+    .filter(({ type }) => type !== "Ready")
+    .map(({ type, status, reason }) => `${type} ${status} ${reason}`);
+};
+
+test("a full store: said, beats stop so that readers see it, nothing is deleted; with space it goes on by itself", async (t) => {
+  let late = 0;
+  const clock = { ...systemClock, now: () => systemClock.now() + late };
+  const exported = createMemoryExport(slices(1, 300));
+  const publisher = runPublisher(store, exported, { config: clusterConfig("full", 1) });
+  const running = runSources(store, [peer("full", 1)], clock);
+  t.after(() => Promise.all([running.stop(), publisher.stop()]));
+  const source = running.source(1);
+  await untilSame(source, exported.table);
+  const deletes: string[] = [];
+  source.index.onChange((delta) => deletes.push(...delta.deletes.map(({ key }) => key)));
+
+  await fill();
+  const { head } = await readStanding(store, "full");
+  exported.change([slice(1, 2, 9)], [{ key: "slices/shop/cart/s3" }]);
+  await until("it says so", () => publisher.publisher.status().state === "Full");
+  const { message, pending } = publisher.publisher.status();
+  assert.match(message, /database space exceeded/);
+  assert.equal(pending, 2);
+  assert.deepEqual(published(publisher.publisher), ["StoreReachable True Answers", "Published False Full"]);
+
+  // Whoever starts now cannot even take over, and says the same.
+  const other = createMemoryExport(slices(2, 10));
+  const beginner = runPublisher(store, other, { config: clusterConfig("beginner", 2) });
+  t.after(() => beginner.stop());
+  await until("the beginner says so", () => /space exceeded/.test(beginner.publisher.status().message));
+
+  late = 16_000; // three beats: none came
+  assert.equal(source.status(), SourceStatus.SOURCE_STATUS_STALE);
+  assert.equal(source.index.size, 300);
+  assert.deepEqual(deletes, []);
+  assert.equal((await readStanding(store, "full")).head?.seq, head?.seq, "no head is written");
+  assert.equal(publisher.publisher.status().state, "Full", "and it goes on saying so");
+
+  await makeSpace();
+  await untilSame(source, exported.table);
+  assert.deepEqual(deletes, ["slices/shop/cart/s3"]);
+  await until("it is live", () => publisher.publisher.status().state === "Live");
+  assert.equal(publisher.publisher.status().message, "");
+  assert.deepEqual(published(publisher.publisher), ["StoreReachable True Answers", "Published True Live"]);
+  await until("fresh again", () => source.status() === SourceStatus.SOURCE_STATUS_LIVE);
+  await untilPublished(store, "beginner", other, 20_000);
+});
