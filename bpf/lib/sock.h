@@ -8,9 +8,6 @@
  * a ring (recent.h), and the first getpeername() moves it to storage. An unconnected UDP socket keeps a backend per VIP
  * and a VIP per backend (udp.h). An AF_INET6 socket that talks to v4-mapped addresses runs hooks of both families on one
  * datagram, so all of them share this state.
- *
- * An MPTCP socket is connected as any other, but shows its backend as the peer: connect() knows it by its first
- * subflow's cookie, getpeername() by its own.
  */
 #ifndef MESH_SOCK_H
 #define MESH_SOCK_H
@@ -49,15 +46,26 @@ static __always_inline const struct backend_row *sock_choose(__u32 service, __u3
 }
 
 /* Keeps what a socket dialled for as long as it lives. */
-static __always_inline void sock_keep(struct bpf_sock_addr *ctx, struct sock_row *dialled)
+static __always_inline void sock_keep(void *sk, struct sock_row *dialled)
 {
-	struct sock_row *kept =
-		bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, dialled, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, sk, dialled, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (kept)
 		*kept = *dialled;
 	else
 		count(METRIC_STATE_FULL);
+}
+
+struct mptcp_sock {
+};
+
+/* The MPTCP socket whose first subflow connects, or NULL: getpeername() runs on it, and knows nothing of subflows. */
+static __always_inline void *sock_mptcp(struct bpf_sock_addr *ctx)
+{
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_skc_to_mptcp_sock) ||
+	    !bpf_core_type_exists(struct mptcp_sock))
+		return NULL;
+	return bpf_skc_to_mptcp_sock(ctx->sk);
 }
 
 /*
@@ -66,10 +74,15 @@ static __always_inline void sock_keep(struct bpf_sock_addr *ctx, struct sock_row
  */
 static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto, struct sock_row *dialled)
 {
+	void *whole;
+
 	if (proto == PROTO_UDP) {
-		sock_keep(ctx, dialled);
+		sock_keep(ctx->sk, dialled);
 		return;
 	}
+	whole = sock_mptcp(ctx);
+	if (whole)
+		sock_keep(whole, dialled);
 	bpf_sk_storage_delete(&mesh_sock_v1, ctx->sk);
 	recent_write(bpf_get_socket_cookie(ctx), dialled);
 }
@@ -186,7 +199,7 @@ static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct p
 		return show_vip(kept, peer);
 	if (!recent_read(bpf_get_socket_cookie(ctx), &dialled) || !show_vip(&dialled, peer))
 		return false;
-	sock_keep(ctx, &dialled);
+	sock_keep(ctx->sk, &dialled);
 	return true;
 }
 

@@ -51,6 +51,19 @@ test("TCP over IPv6 reaches a backend, and the peer is the VIP", async () => {
   assert.equal((await node.pod.receive(sock)).data, first.name);
 });
 
+test("an MPTCP socket reaches a backend, and the peer is the VIP", async () => {
+  const { vip, first } = await serve("tcp");
+  for (const [family, prefix] of [
+    [4, ""],
+    [6, "::ffff:"],
+  ] as const) {
+    const sock = await node.pod.open("mptcp", family);
+    await node.pod.connect(sock, prefix + vip, 80);
+    assert.deepEqual(await node.pod.peer(sock), [prefix + vip, 80]);
+    assert.equal((await node.pod.receive(sock)).data, first.name);
+  }
+});
+
 test("a connected UDP socket: answers come from the VIP", async () => {
   const { vip, first } = await serve("udp");
   const { sock, data, from } = await askUdp(4, vip, 80, true);
