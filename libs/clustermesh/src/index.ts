@@ -1,3 +1,4 @@
+export * from "./address-words.js";
 export * from "./affinity-tiers.js";
 export * from "./cluster-state.js";
 export * from "./merge-service.js";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatAddress } from "@isthmus/model";
 import { Affinity, Family } from "@isthmus/proto";
+import { wordsAddress } from "./address-words.js";
 import {
   cart,
   config,
@@ -151,7 +152,7 @@ test("a frontend takes backends of its own family only", () => {
   ];
   const frontends = cart(dual);
   const byAddress = Object.fromEntries(
-    frontends.map((f) => [formatAddress(f.address), f.tiers[0]?.backends.map((b) => formatAddress(b.address))]),
+    frontends.map((f) => [formatAddress(f.address), f.tiers[0]?.backends.map((b) => formatAddress(wordsAddress(b)))]),
   );
   assert.deepEqual(byAddress, { "10.96.0.10": ["10.11.0.1"], "fd00::10": ["fd01::1"] });
 });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type ClusterId, type ClusterName, isV4 } from "@isthmus/model";
 import { Family, Slice } from "@isthmus/proto";
 import fc from "fast-check";
+import { wordsAddress } from "./address-words.js";
 import { readSlice } from "./read-slice.js";
 import { createTextPool } from "./text-pool.js";
 
@@ -49,7 +50,10 @@ function expected(value: Uint8Array, i: number) {
 function read(value: Uint8Array) {
   const view = readSlice({ ...EAST, texts: createTextPool() }, value);
   const backends = (i: number) =>
-    view.backends(i).map((found) => ({ ...found, address: Buffer.from(found.address).toString("hex") }));
+    view.backends(i).map(({ word0, word1, word2, word3, ...found }) => {
+      const address = Buffer.from(wordsAddress({ word0, word1, word2, word3 })).toString("hex");
+      return { ...found, address };
+    });
   return { ...view, backends };
 }
 

@@ -1,11 +1,12 @@
 /**
- * Reads an encoded `Slice` straight into merged backends: one object each, its address a view of the record.
+ * Reads an encoded `Slice` straight into merged backends, one object each.
  *
  * The generated decoder makes four objects a backend, most of them of what the merge never looks at. Throws RangeError
  * on bytes that are no slice.
  */
-import { type Address, type ClusterId, type ClusterName, isV4 } from "@isthmus/model";
+import type { ClusterId, ClusterName } from "@isthmus/model";
 import { Family, Port } from "@isthmus/proto";
+import { type AddressWords, isV4Words, readWord } from "./address-words.js";
 import type { TextPool } from "./text-pool.js";
 import type { MergedBackend, SliceView } from "./types.js";
 import { WireCursor } from "./wire-cursor.js";
@@ -48,7 +49,7 @@ export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
       cursor.at = end;
     } else cursor.skip(next);
   }
-  const first = readBackends(owner, cursor, spans, ports[0]).filter(({ address }) => fits(address, family));
+  const first = readBackends(owner, cursor, spans, ports[0]).filter((backend) => familyOf(backend) === family);
   const byPort: (readonly MergedBackend[])[] = [first];
   return {
     family,
@@ -74,14 +75,16 @@ function readBackends(
   for (let i = 0; i < spans.length; i += 2) {
     cursor.at = spans[i] ?? 0;
     cursor.end = spans[i + 1] ?? 0;
-    backends.push(readBackend(owner, cursor, port?.port ?? 0, port?.protocol ?? 0));
+    const backend = readBackend(owner, cursor, port?.port ?? 0, port?.protocol ?? 0);
+    if (backend !== undefined) backends.push(backend);
   }
   return backends;
 }
 
-function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protocol: number): MergedBackend {
+/** Undefined for one whose address is not 16 bytes long. */
+function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protocol: number): MergedBackend | undefined {
   const { bytes, end } = cursor;
-  let [address, node, conditions, weight] = [NONE, "", 0, 0];
+  let [address, node, conditions, weight] = [-1, "", 0, 0];
   while (cursor.at < end) {
     const next = cursor.tag();
     if (next === CONDITIONS) conditions = cursor.varint();
@@ -89,14 +92,18 @@ function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protoc
     else if (next === ADDRESS || next === NODE) {
       const until = cursor.enter();
       if (next === NODE) node = owner.texts.read(bytes, cursor.at, until);
-      else address = new Uint8Array(bytes.buffer, bytes.byteOffset + cursor.at, until - cursor.at) as Address;
+      else address = until - cursor.at === 16 ? cursor.at : -1;
       cursor.at = until;
     } else cursor.skip(next);
   }
+  if (address === -1) return undefined;
   return {
     cluster: owner.cluster,
     clusterId: owner.id,
-    address,
+    word0: readWord(bytes, address),
+    word1: readWord(bytes, address + 4),
+    word2: readWord(bytes, address + 8),
+    word3: readWord(bytes, address + 12),
     port,
     protocol,
     ready: (conditions & READY) !== 0,
@@ -106,9 +113,6 @@ function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protoc
   };
 }
 
-const NONE = new Uint8Array(0) as Address;
-
-/** An address of the slice's family. */
-function fits(address: Uint8Array, family: Family): boolean {
-  return address.length === 16 && (isV4(address) ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6) === family;
+function familyOf(address: AddressWords): Family {
+  return isV4Words(address) ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
 }

@@ -8,6 +8,7 @@ import {
   TCP,
 } from "@isthmus/model";
 import { Affinity, Family, Kind, Service, ServiceConfig, Slice } from "@isthmus/proto";
+import { wordsAddress } from "./address-words.js";
 import { createServiceMerger, type ServiceMerger } from "./service-merger.js";
 import type { MergedBackend, MergedFrontend } from "./types.js";
 
@@ -103,7 +104,7 @@ export function cart(changes: readonly Change[], clusters?: readonly string[]): 
 /** `west 10.2.0.1:8080 ready` */
 export function show(backend: MergedBackend): string {
   const state = backend.ready ? "ready" : backend.serving ? "serving" : "not ready";
-  return `${backend.cluster} ${backend.address.subarray(12).join(".")}:${backend.port} ${state}`;
+  return `${backend.cluster} ${wordsAddress(backend).subarray(12).join(".")}:${backend.port} ${state}`;
 }
 
 /** Backends per tier, as `show` prints them. */

@@ -5,6 +5,7 @@
  */
 import type { Address, ClusterId, ClusterName, ServiceName } from "@isthmus/model";
 import type { Family, Node, Port, Service, ServiceConfig } from "@isthmus/proto";
+import type { AddressWords } from "./address-words.js";
 
 /** Everything known of one cluster. Changes arrive record by record; maps are keyed as in the store. */
 export interface ClusterView {
@@ -29,10 +30,9 @@ export interface SliceView {
 export type ServiceConfigs = ReadonlyMap<ServiceName, ServiceConfig>;
 
 /** One address that serves a port. Unique by (address, port, protocol) within a frontend: ready wins. */
-export interface MergedBackend {
+export interface MergedBackend extends AddressWords {
   readonly cluster: ClusterName;
   readonly clusterId: ClusterId;
-  readonly address: Address;
   readonly port: number;
   readonly protocol: number;
   readonly ready: boolean;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
+import { addressWords, type MergedBackend, type MergedFrontend, wordsAddress } from "@isthmus/clustermesh";
 import {
   type ClusterId,
   type ClusterName,
@@ -21,7 +21,7 @@ function backend(cluster: Cluster, host: number, more: Partial<MergedBackend> = 
   return {
     cluster: parseClusterName(cluster),
     clusterId: IDS[cluster] as ClusterId,
-    address: parseAddress(`10.${IDS[cluster]}.${host >> 8}.${host & 255}`),
+    ...addressWords(parseAddress(`10.${IDS[cluster]}.${host >> 8}.${host & 255}`)),
     port: 8080,
     protocol: TCP,
     ready: true,
@@ -55,7 +55,8 @@ function plan(...tiers: readonly (readonly MergedBackend[])[]): FrontendPlan {
   return result.plan;
 }
 
-const addresses = (slots: readonly MergedBackend[] | undefined) => slots?.map((slot) => formatAddress(slot.address));
+const addresses = (slots: readonly MergedBackend[] | undefined) =>
+  slots?.map((slot) => formatAddress(wordsAddress(slot)));
 
 test("a tier holds its ready backends", () => {
   const { tiers } = plan([backend("east", 1), backend("east", 2, { ready: false })]);
@@ -170,7 +171,7 @@ test("the start slots of many tables spread evenly over the backends", () => {
   const first = new Map<string, number>();
   for (let port = 1; port <= 3000; port++) {
     const slot = plan(some("east", 3, { port })).tiers[0]?.slots[0];
-    const key = formatAddress(slot?.address ?? parseAddress("::"));
+    const key = formatAddress(slot === undefined ? parseAddress("::") : wordsAddress(slot));
     first.set(key, (first.get(key) ?? 0) + 1);
   }
   for (const count of first.values())

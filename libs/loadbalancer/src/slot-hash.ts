@@ -11,8 +11,10 @@ const SEED = 0x6d657368;
 /** 32 bits; `copy` tells the repeated slots of a weighted backend apart. */
 export function slotHash(backend: MergedBackend, copy: number): number {
   let hash = mix(SEED, backend.clusterId);
-  const { address } = backend;
-  for (let i = 0; i < address.length; i++) hash = mix(hash, address[i] ?? 0);
+  hash = mixWord(hash, backend.word0);
+  hash = mixWord(hash, backend.word1);
+  hash = mixWord(hash, backend.word2);
+  hash = mixWord(hash, backend.word3);
   hash = mix(hash, backend.port);
   hash = mix(hash, backend.protocol);
   return finish(mix(hash, copy));
@@ -20,6 +22,12 @@ export function slotHash(backend: MergedBackend, copy: number): number {
 
 function mix(hash: number, value: number): number {
   return Math.imul(hash ^ value, 0x01000193) ^ (hash >>> 15);
+}
+
+/** Byte by byte, in the order of the address. */
+function mixWord(hash: number, word: number): number {
+  const high = mix(mix(hash, word >>> 24), (word >>> 16) & 0xff);
+  return mix(mix(high, (word >>> 8) & 0xff), word & 0xff);
 }
 
 /** Spreads the last inputs over all bits. */

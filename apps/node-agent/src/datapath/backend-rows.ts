@@ -5,6 +5,7 @@
  * those words, open addressing. No object or string a backend: 100,000 of them cost a first load 40 % of its CPU time.
  */
 import { BackendRow } from "@isthmus/bpf";
+import type { AddressWords } from "@isthmus/clustermesh";
 
 /** Words of a row, little endian as in the map. */
 const WORDS = BackendRow.size / 4;
@@ -16,12 +17,13 @@ const CLUSTER = 0xffff;
 
 export interface BackendRows {
   /** The row of this backend; 0 = none. `place`: as in the row, see `placeWord`. */
-  find(cluster: number, address: Uint8Array, place: number): number;
+  find(cluster: number, address: AddressWords, place: number): number;
   /** Sets all of a row; it can be found from `link` on. */
   fill(index: number, row: NewRow): void;
   /** Can be found by its name, unless another row has the same. */
   link(index: number): void;
   unlink(index: number): void;
+  /** Unsigned. */
   get(index: number, word: number): number;
   set(index: number, word: number, value: number): void;
   /** Takes rows as the map has them. */
@@ -36,7 +38,7 @@ export interface NewRow {
   readonly place: number;
   readonly node: number;
   readonly attributes: number;
-  readonly address: Uint8Array;
+  readonly address: AddressWords;
 }
 
 /** Bytes 4..7 of a row: port (big endian), protocol, and no state. */
@@ -54,7 +56,8 @@ export function clusterOfWord(attributes: number): number {
 }
 
 export function createBackendRows(): BackendRows {
-  let rows = new Uint32Array(1024 * WORDS);
+  /** Signed, so that no word is ever a number on the heap. */
+  let rows = new Int32Array(1024 * WORDS);
   let slots = new Uint32Array(1024);
   let linked = 0;
 
@@ -112,7 +115,7 @@ export function createBackendRows(): BackendRows {
   function reach(last: number): void {
     if ((last + 1) * WORDS <= rows.length) return;
     const old = rows;
-    rows = new Uint32Array(Math.max(2 * old.length, (last + 1) * WORDS));
+    rows = new Int32Array(Math.max(2 * old.length, (last + 1) * WORDS));
     rows.set(old);
   }
 
@@ -131,10 +134,10 @@ export function createBackendRows(): BackendRows {
   }
 
   return {
-    find: (cluster, address, place) =>
-      slots[
-        slotOf(cluster, place, readWord(address, 0), readWord(address, 4), readWord(address, 8), readWord(address, 12))
-      ] ?? 0,
+    find(cluster, { word0, word1, word2, word3 }, place) {
+      const slot = slotOf(cluster, place, swapped(word0), swapped(word1), swapped(word2), swapped(word3));
+      return slots[slot] ?? 0;
+    },
     fill(index, { id, place, node, attributes, address }) {
       reach(index);
       const at = index * WORDS;
@@ -142,7 +145,10 @@ export function createBackendRows(): BackendRows {
       rows[at + Word.place] = place;
       rows[at + Word.node] = node;
       rows[at + Word.attributes] = attributes;
-      for (let i = 0; i < 4; i++) rows[at + Word.address + i] = readWord(address, 4 * i);
+      rows[at + Word.address] = swapped(address.word0);
+      rows[at + Word.address + 1] = swapped(address.word1);
+      rows[at + Word.address + 2] = swapped(address.word2);
+      rows[at + Word.address + 3] = swapped(address.word3);
     },
     link(index) {
       if (2 * (linked + 1) > slots.length) growSlots();
@@ -157,7 +163,7 @@ export function createBackendRows(): BackendRows {
       emptySlot(slot);
       linked--;
     },
-    get: word,
+    get: (index, at) => word(index, at) >>> 0,
     set(index, at, value) {
       reach(index);
       rows[index * WORDS + at] = value;
@@ -168,7 +174,7 @@ export function createBackendRows(): BackendRows {
     },
     bodies(indexes) {
       const body = WORDS - 1;
-      const words = new Uint32Array(indexes.length * body);
+      const words = new Int32Array(indexes.length * body);
       let out = 0;
       for (const index of indexes) for (let i = 1; i <= body; i++) words[out++] = rows[index * WORDS + i] ?? 0;
       return new Uint8Array(words.buffer);
@@ -176,8 +182,7 @@ export function createBackendRows(): BackendRows {
   };
 }
 
-/** Four bytes as the map's word, unsigned. */
-function readWord(bytes: Uint8Array, at: number): number {
-  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8);
-  return (low | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
+/** A word of the other byte order, signed. */
+function swapped(word: number): number {
+  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word & 0xff00) << 8) | (word << 24);
 }

@@ -87,7 +87,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
   function add(backend: MergedBackend, place: number): number {
     const index = pool.take();
     if (index === undefined) throw mapFull(port.name, port.maxEntries);
-    const { clusterId, address, node } = backend;
+    const { clusterId, node } = backend;
     states[index] = NEW;
     users[index] = 1;
     nodes[index] = node;
@@ -96,7 +96,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
       place,
       node: nodeIndexOf(backendNode(clusterId, node)),
       attributes: attributesWord(clusterId, backendFlags(backend)),
-      address,
+      address: backend,
     });
     rows.link(index);
     fresh.push(index);
@@ -151,7 +151,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
   return {
     acquire(backend) {
       const place = placeWord(backend.port, backend.protocol);
-      let index = rows.find(backend.clusterId, backend.address, place);
+      let index = rows.find(backend.clusterId, backend, place);
       if (index === 0) index = add(backend, place);
       else use(index, backend);
       return rows.get(index, Word.id);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backendGeneration } from "@isthmus/bpf";
+import { wordsAddress } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { parseAddress } from "@isthmus/model";
 import { createMemoryKernel, Killed, SMALL_KERNEL } from "@isthmus/testing";
@@ -206,7 +207,7 @@ function allowedIn(...steps: readonly (readonly FrontendPlan[])[]): Map<string, 
   for (const plan of steps.flat()) {
     const ip = plan.frontend.address.subarray(12).join(".");
     for (const { slots } of plan.tiers)
-      for (const slot of slots) allowed.get(ip)?.add(`${slot.clusterId}:${slot.address.subarray(12).join(".")}`);
+      for (const slot of slots) allowed.get(ip)?.add(`${slot.clusterId}:${wordsAddress(slot).subarray(12).join(".")}`);
   }
   return allowed;
 }

@@ -5,7 +5,7 @@
  * this moment.
  */
 import { BackendRow, backendIndex, FrontendRow, frontendCheck, ServiceRow, TierWord } from "@isthmus/bpf";
-import type { MergedBackend } from "@isthmus/clustermesh";
+import { addressWords, type MergedBackend } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import {
   type ClusterId,
@@ -30,7 +30,7 @@ export function makeBackend(text: BackendText): MergedBackend {
   return {
     cluster: `c${id}` as ClusterName,
     clusterId: id as ClusterId,
-    address: parseAddress(match?.[2] ?? ""),
+    ...addressWords(parseAddress(match?.[2] ?? "")),
     port: 8080,
     protocol: TCP,
     ready: true,

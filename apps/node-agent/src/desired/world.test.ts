@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendFlag, type BackendRow } from "@isthmus/bpf";
+import { wordsAddress } from "@isthmus/clustermesh";
 import { type ClusterId, type ClusterName, formatAddress, parseAddress, TCP, UDP } from "@isthmus/model";
 import { Kind, Service, Slice } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
@@ -35,7 +36,7 @@ function makeWorld(served: ServedFrontends = new Map()) {
   const tiers = () => {
     const wanted = desired.get(FRONTEND);
     if (wanted?.kind !== "service") return undefined;
-    return wanted.tiers.map(({ slots }) => slots.map(({ address }) => formatAddress(address as typeof VIP)));
+    return wanted.tiers.map(({ slots }) => slots.map((slot) => formatAddress(wordsAddress(slot))));
   };
   return { world, desired, refused, tiers };
 }
