@@ -34,8 +34,17 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     "Records whose value cannot be read; the log names them",
     ["cluster_id"],
   );
-  const files = metrics.counter("mesh_state_files_refused_total", "State files that cannot be used", ["file"]);
-  const apply = metrics.histogram("mesh_apply_seconds", "Message to maps written", [], LATENCY_BUCKETS_SECONDS);
+  const files = metrics.counter(
+    "mesh_state_files_refused_total",
+    "State files that cannot be used; the node starts without them",
+    ["file"],
+  );
+  const apply = metrics.histogram(
+    "mesh_apply_seconds",
+    "From taking up messages to maps written",
+    [],
+    LATENCY_BUCKETS_SECONDS,
+  );
   const propagation = metrics.histogram(
     "mesh_propagation_seconds",
     "From the origin's apiserver seeing content to maps written",
@@ -44,14 +53,22 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
   );
   return {
     watch(facts) {
-      metrics.gauge("mesh_map_entries", "Entries in use", ["map"], (gauge) => {
-        for (const { map, used } of facts.fill()) gauge.set(used, { map });
-      });
-      metrics.gauge("mesh_map_capacity", "Entries that fit", ["map"], (gauge) => {
+      metrics.gauge(
+        "mesh_map_entries",
+        "Entries in use; at mesh_map_capacity new ones are refused and counted in mesh_objects_failed",
+        ["map"],
+        (gauge) => {
+          for (const { map, used } of facts.fill()) gauge.set(used, { map });
+        },
+      );
+      metrics.gauge("mesh_map_capacity", "Entries that fit in the map", ["map"], (gauge) => {
         for (const { map, capacity } of facts.fill()) gauge.set(capacity, { map });
       });
-      metrics.gauge("mesh_stream_connected", "1 while a stream is open", [], (gauge) =>
-        gauge.set(facts.connected() ? 1 : 0),
+      metrics.gauge(
+        "mesh_stream_connected",
+        "1 while a stream to an apiserver is open; without one the node goes on with what it has",
+        [],
+        (gauge) => gauge.set(facts.connected() ? 1 : 0),
       );
       metrics.gauge("mesh_source_in_sync", "1 when in sync at least once since the start", ["cluster_id"], (gauge) => {
         for (const { clusterId, proven } of facts.sources())
@@ -77,9 +94,14 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
         [],
         (gauge) => gauge.set(facts.failedObjects()),
       );
-      metrics.gauge("mesh_datapath_events", "Counters of the programs", ["event"], (gauge) => {
-        for (const [event, count] of facts.datapath()) gauge.set(count, { event });
-      });
+      metrics.gauge(
+        "mesh_datapath_events",
+        "What the socket programs counted since the maps were made",
+        ["event"],
+        (gauge) => {
+          for (const [event, count] of facts.datapath()) gauge.set(count, { event });
+        },
+      );
     },
     syncEvent: (clusterId, event) => events.add({ cluster_id: String(clusterId), event }),
     refusedRecord: (clusterId) => records.add({ cluster_id: String(clusterId) }),

@@ -27,21 +27,28 @@ export interface Arguments {
 
 export const USAGE = `Usage: node-agent --node NAME --cgroup DIR --servers HOST:PORT[,HOST:PORT] --tls-dir DIR --cni-plugin FILE [options]
 
+Programs this node's kernel with the Services of its cluster and of connected ones, and gives its pods their network.
+Stopping it takes nothing away: programs, maps, routes and pods' interfaces stay, and the next start adopts them.
+
   --node NAME          name of the Kubernetes node
-  --node-root DIR      where the node's files are (/)
-  --cgroup DIR         the node's cgroup2 folder
-  --pods-cgroup LIST   where in it the pods are; auto looks for kubepods, kubepods.slice, kubelet/kubepods and
-                       kubelet.slice/kubelet-kubepods.slice (auto)
-  --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
-  --servers LIST       apiservers to begin with
-  --tls-dir DIR        ca.crt tls.crt tls.key
-  --state-dir DIR      what is kept between starts (NODE_ROOT/var/lib/isthmus/agent)
+  --servers LIST       apiservers to begin with; what they tell of each other is kept on disk
+  --tls-dir DIR        ca.crt tls.crt tls.key; the certificate's name is system:mesh-node:NAME
   --health IP:PORT     /livez /readyz /metrics (127.0.0.1:9444)
+
+  --node-root DIR      where the node's files are, as this process sees them (/)
+  --state-dir DIR      what is kept between starts (NODE_ROOT/var/lib/isthmus/agent)
+  --cgroup DIR         the node's cgroup2 folder: /sys/fs/cgroup, beside cgroup v1 /sys/fs/cgroup/unified
+  --pods-cgroup LIST   where in it the pods are, or auto: kubepods, kubepods.slice, kubelet/kubepods and
+                       kubelet.slice/kubelet-kubepods.slice, whichever there are (auto)
+  --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
+  --bpf-dir DIR        the built BPF objects (beside this program)
+
   --cni-plugin FILE    the static plugin to install
   --cni-bin-dir DIR    where the node's runtime looks for plugins (/opt/cni/bin)
   --cni-conf-dir DIR   where it looks for configurations (/etc/cni/net.d)
   --cni-socket PATH    where the plugin finds this agent (/run/isthmus/cni.sock)
-  --bpf-dir DIR        the built BPF objects (beside this program)
+
+Exit codes: 0 stopped, 1 an error that the last line of the log names, 2 a wrong command line.
 `;
 
 const NAMES = [

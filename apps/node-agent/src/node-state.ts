@@ -55,6 +55,7 @@ export interface NodeState {
 
 export async function createNodeState(options: NodeStateOptions, modules: NodeStateModules): Promise<NodeState> {
   const { port, clock, log } = modules;
+  const realId = (clusterId: number) => (clusterId === 0 ? options.clusterId : clusterId);
   const desired = createDesiredState();
   const datapath = await createDatapath({
     port,
@@ -111,12 +112,16 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   function perform(effect: SyncEffect): void {
     if (effect.is === "count") {
       modules.count(effect.clusterId, effect.event);
-      log.warn("Stream did not fit", { clusterId: effect.clusterId, event: effect.event });
+      log.warn("The stream did not fit; refused or repaired", { clusterId: effect.clusterId, event: effect.event });
     }
     if (effect.is === "behind") tellBehind(effect.clusterId, effect.behind);
     if (effect.is !== "apply") return;
-    const { clusterId } = effect.delta;
-    world.name(clusterId, core.sources.get(clusterId)?.name ?? "");
+    const { clusterId, turn, upserts, deletes } = effect.delta;
+    const cluster = core.sources.get(clusterId)?.name ?? "";
+    world.name(clusterId, cluster);
+    if (turn === "first")
+      log.info("Cluster in sync", { cluster, clusterId: realId(clusterId), records: upserts.length });
+    if (turn === "removed") log.info("Cluster removed", { clusterId: realId(clusterId), records: deletes.length });
     applier.enqueue(effect.delta);
   }
 
@@ -136,7 +141,6 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     perform({ is: "apply", delta });
   }
 
-  const realId = (clusterId: number) => (clusterId === 0 ? options.clusterId : clusterId);
   return {
     core,
     desired,

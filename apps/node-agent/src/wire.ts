@@ -53,6 +53,13 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   const serveHealth = (): Promise<Health> => startHealth({ address: args.health }, { metrics, ready });
 
   const before = await files.membership();
+  log.info("Starting", {
+    version: VERSION,
+    node: args.node,
+    cluster: before?.cluster,
+    servers: args.servers,
+    bpffs: args.bpffs,
+  });
   const servers = createServerList(args.servers, before?.servers ?? []);
   const { node } = args;
   const connect = createConnect(args.tlsDir);
@@ -166,7 +173,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   );
   waiting = undefined;
   signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });
-  log.info("Started", { node, ...own, frontends: state.datapath.found.frontends.size });
+  log.info("Started", { node, ...own, frontendsAdopted: state.datapath.found.frontends.size });
 
   try {
     await Promise.all([

@@ -1,9 +1,10 @@
 /**
  * The life of a process: arguments in, signals, exit code.
  *
- * Exit codes: 0 when `run` ends or a signal ended it, 2 for a wrong command line (`USAGE`, the usage on stderr), 1 for
- * anything else (one error line in the log). What nobody catches, in a handler or a promise, is a bug: the process does not
- * go on in a state that nobody thought of, it says so and ends, and whoever runs it starts it again.
+ * Exit codes: 0 when `run` ends, a signal ended it, or `--help` asked for the usage (on stdout), 2 for a wrong command line
+ * (`USAGE`, the usage on stderr), 1 for anything else (one error line in the log). What nobody catches, in a handler or a
+ * promise, is a bug: the process does not go on in a state that nobody thought of, it says so and ends, and whoever runs it
+ * starts it again.
  */
 import { MeshError } from "@isthmus/model";
 import { createLogger, type Logger } from "./logger.js";
@@ -18,6 +19,10 @@ export interface ProcessOptions {
 
 /** Never returns: the process exits. */
 export async function runProcess({ app, usage, run }: ProcessOptions): Promise<never> {
+  if (process.argv.slice(2).some((argument) => argument === "--help" || argument === "-h")) {
+    process.stdout.write(usage);
+    process.exit(0);
+  }
   const log = createLogger({ app });
   process.on("uncaughtException", (error) => {
     log.error("Stopped by a bug", { error, stack: error instanceof Error ? error.stack : undefined });

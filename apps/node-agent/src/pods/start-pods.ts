@@ -6,7 +6,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Prefix } from "@isthmus/model";
+import { formatPrefix, type Prefix } from "@isthmus/model";
 import { podCidrOf } from "./address-pool.js";
 import { createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
@@ -41,9 +41,15 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
     const known = podCidrOf(podCidrs);
     if (known === undefined) return;
     cidr.set(known);
+    log.info("Pods get addresses", { podCidr: formatPrefix(known) });
     writeConfiguration(options).catch((error: unknown) => log.error("CNI configuration not written", { error }));
   }, signal);
-  log.info("Pods are served", { node: options.nodeName, adopted: attachments.list().length, removed: halfMade.length });
+  const socket = options.socketPath;
+  log.info("CNI calls are answered", {
+    socket,
+    podsAdopted: attachments.list().length,
+    halfMadeRemoved: halfMade.length,
+  });
   return { list: () => attachments.list(), closed: server.closed };
 }
 

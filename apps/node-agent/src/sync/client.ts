@@ -81,7 +81,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
         for (const effect of effects) {
           if (effect.is === "send") stream.write(effect.message);
           else if (effect.is === "leave") {
-            log.info("Stream ended by what it said", { server: address, reason: effect.reason });
+            log.info("Stream ended, another follows", { server: address, reason: effect.reason });
             end(() => resolve(awayMs(effect.afterMs)));
           } else {
             if (effect.is === "welcome") welcomed(address);
@@ -121,7 +121,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     problem = undefined;
     servers.worked();
     welcome = true;
-    log.info("Connected", { server: address });
+    log.info("Connected to an apiserver", { server: address });
   }
 
   function pauseUntilCaughtUp(stream: SyncStream, silence: Silence): void {
@@ -136,7 +136,10 @@ export function createSyncClient(modules: ClientModules): SyncClient {
   /** Said once per reason, not once per try. */
   function failed(address: string, thrown: unknown): void {
     const reason = MeshError.from(thrown).message;
-    if (reason !== problem && !signal.aborted) log.info("No stream", { server: address, reason });
+    if (reason !== problem && !signal.aborted) {
+      if (welcome) log.info("Stream lost, the node goes on with what it has", { server: address, reason });
+      else log.warn("No stream to this apiserver, the node goes on with what it has", { server: address, reason });
+    }
     problem = reason;
   }
 

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { parseArguments, USAGE } from "./arguments.js";
+
+const NEEDED = ["--node=n1", "--cgroup=/cg", "--servers=10.0.0.1:7443", "--tls-dir=/tls", "--cni-plugin=/plugin"];
+
+test("the pods' cgroups are found by themselves unless they are named, in whatever way kubelets and runtimes write them", () => {
+  const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).podsCgroups;
+  assert.equal(parse(), undefined);
+  assert.equal(parse("--pods-cgroup=auto"), undefined);
+  assert.deepEqual(parse("--pods-cgroup=/custom/kubepods"), ["custom/kubepods"]);
+  assert.deepEqual(parse("--pods-cgroup=custom-kubepods.slice,kubepods"), [
+    "custom.slice/custom-kubepods.slice",
+    "kubepods",
+  ]);
+});
+
+test("a cgroup within another, twice, none, or outside of the node's is refused with what to write", () => {
+  for (const [value, sentence] of [
+    ["kubepods,kubepods/burstable", /of which one is in another: name only the outer one$/],
+    ["kubepods,kubepods", /of which one is in another/],
+    ["", /write it like "kubepods.slice", relative to --cgroup, or "auto"$/],
+    ["/", /write it like/],
+    ["../other", /write it like/],
+  ] as const) {
+    assert.throws(() => parseArguments([...NEEDED, `--pods-cgroup=${value}`]), { code: "USAGE", message: sentence });
+  }
+});
+
+test("the usage names every option, and --help prints it and nothing else", () => {
+  const main = fileURLToPath(new URL("./main.js", import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, "--help"], { encoding: "utf8" });
+  assert.deepEqual([status, stdout, stderr], [0, USAGE, ""]);
+  const named = ["node", "node-root", "cgroup", "pods-cgroup", "bpffs", "servers", "tls-dir", "state-dir", "health"];
+  const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir"];
+  for (const option of [...named, ...cni]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
+});
