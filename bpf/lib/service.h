@@ -120,6 +120,7 @@ __noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 found)
 			found = other | FOUND(0, tier, 0, 0);
 		if (FOUND_RANK(other) == RANK_UP)
 			break;
+		barrier_var(i); /* else clang counts in a way that Linux 6.1 cannot follow to an end */
 		slot += step;
 		if (slot >= slots)
 			slot -= slots;
