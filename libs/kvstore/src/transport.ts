@@ -5,7 +5,10 @@
  * and no fault handling of its own (its retries repeat writes, its breaker blocks every call for seconds).
  * Certificates are read once: to rotate, make a new one.
  */
+import { createSecureContext } from "node:tls";
+import { Channel, type ClientOptions } from "@grpc/grpc-js";
 import { Etcd3, type ICallable, type IOptions } from "etcd3";
+import { addressCredentials } from "./address-credentials.js";
 
 export interface StoreOptions {
   /** `https://host:port`, or `http://` without certificates. */
@@ -36,8 +39,7 @@ export class Transport extends Etcd3 {
 function etcdOptions(options: StoreOptions): IOptions {
   const deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
   return {
-    hosts: [...options.endpoints],
-    ...(options.ca === undefined ? {} : { credentials: credentials(options, options.ca) }),
+    hosts: options.endpoints.map((endpoint) => endpoint.replace(/^https?:\/\//, "")),
     grpcOptions: {
       "grpc.max_receive_message_length": -1,
       "grpc.max_send_message_length": -1,
@@ -46,18 +48,21 @@ function etcdOptions(options: StoreOptions): IOptions {
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 500,
+      ...(isSecure(options) ? { channelFactoryOverride: secureChannels(options) } : {}),
     },
     defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + deadlineMs }),
     faultHandling: { host: () => PASS, global: PASS },
   };
 }
 
-function credentials({ certificate, key }: StoreOptions, ca: string): NonNullable<IOptions["credentials"]> {
-  return {
-    rootCertificate: Buffer.from(ca),
-    ...(key === undefined ? {} : { privateKey: Buffer.from(key) }),
-    ...(certificate === undefined ? {} : { certChain: Buffer.from(certificate) }),
-  };
+function isSecure({ ca, endpoints }: StoreOptions): boolean {
+  return ca !== undefined || endpoints.some((endpoint) => endpoint.startsWith("https:"));
+}
+
+/** Our own credentials in the place of etcd3's: it cannot tell an address from a name. */
+function secureChannels({ ca, certificate, key }: StoreOptions): NonNullable<ClientOptions["channelFactoryOverride"]> {
+  const ours = addressCredentials(createSecureContext({ ca, cert: certificate, key }));
+  return (address, _, options) => new Channel(address, ours, options);
 }
 
 type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
