@@ -169,7 +169,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       pluginPath: args.cniPlugin,
       stateDir: args.stateDir,
     },
-    { log, nodeConfig: cidrs, report: reports, programs: cgroups.require, signal },
+    { log, nodeConfig: cidrs, report: reports, programs: cgroups.ensure, signal },
   );
   waiting = undefined;
   signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });

@@ -64,8 +64,8 @@ for (const cgroup of KNOWN_CGROUPS) {
     cgroups.look();
     assert.deepEqual([calls, cgroups.attached, cgroups.problem], [[[cgroup]], [cgroup], undefined]);
     assert.deepEqual(made(), [cgroup.split("/")[0]]);
-    cgroups.require(undefined);
-    assert.throws(() => cgroups.require("/elsewhere/pod1"), /"\/elsewhere\/pod1": Service programs are on ".*" only/);
+    cgroups.ensure(undefined);
+    assert.throws(() => cgroups.ensure("/elsewhere/pod1"), /"\/elsewhere\/pod1": Service programs are on ".*" only/);
   });
 }
 
@@ -90,7 +90,7 @@ test("where the kubelet makes none in cgroup v2, it is made; what the runtime na
   const cgroups = open(undefined, true);
   cgroups.look();
   assert.deepEqual(calls, [["kubepods"]]);
-  cgroups.require("kubepods-burstable-pod1.slice");
+  cgroups.ensure("kubepods-burstable-pod1.slice");
   assert.deepEqual(calls.at(-1), ["kubepods", "kubepods.slice"]);
   assert.deepEqual(made().sort(), ["kubepods", "kubepods.slice"]);
 });
@@ -99,9 +99,9 @@ test("what the operator names is taken, and only that", (t) => {
   const { make, open, calls } = rig(t);
   make("kubepods");
   const cgroups = open(["custom/kubepods"], true);
-  cgroups.require("/custom/kubepods/pod1");
+  cgroups.ensure("/custom/kubepods/pod1");
   assert.deepEqual(calls, [["custom/kubepods"]]);
-  assert.throws(() => cgroups.require("/kubepods/pod1"), { code: "CNI", message: /name it with --pods-cgroup$/ });
+  assert.throws(() => cgroups.ensure("/kubepods/pod1"), { code: "CNI", message: /name it with --pods-cgroup$/ });
 });
 
 test("a node without a cgroup of pods says so, makes none, and waits for it", (t) => {
@@ -111,10 +111,10 @@ test("a node without a cgroup of pods says so, makes none, and waits for it", (t
   const sentence =
     /^Cannot find a cgroup of pods in ".*": there is no kubepods, no kubepods.slice, .*; name the cgroup of this node's pods with --pods-cgroup$/;
   assert.match(cgroups.problem ?? "", sentence);
-  assert.throws(() => cgroups.require(undefined), { code: "CNI", message: sentence });
+  assert.throws(() => cgroups.ensure(undefined), { code: "CNI", message: sentence });
   assert.deepEqual([calls, made()], [[], []]);
   make("kubepods.slice");
-  cgroups.require("kubepods-pod1.slice");
+  cgroups.ensure("kubepods-pod1.slice");
   assert.deepEqual([calls, cgroups.problem], [[["kubepods.slice"]], undefined]);
 });
 
@@ -124,10 +124,10 @@ test("without programs no pod starts: the reason is one sentence, and it passes"
   const cgroups = open();
   assert.match(cgroups.problem ?? "", /not looked for yet/);
   kernel.refuse = "Operation not permitted";
-  assert.throws(() => cgroups.require(undefined), { code: "CNI", message: "Operation not permitted" });
+  assert.throws(() => cgroups.ensure(undefined), { code: "CNI", message: "Operation not permitted" });
   assert.deepEqual([cgroups.attached, cgroups.problem], [[], "Operation not permitted"]);
   kernel.refuse = undefined;
-  cgroups.require(undefined);
+  cgroups.ensure(undefined);
   assert.deepEqual([calls.length, cgroups.problem], [1, undefined]);
 });
 

@@ -34,7 +34,7 @@ export interface PodsCgroups {
   readonly problem: string | undefined;
   /** Attaches where cgroups appeared or were made anew; `again` = also where nothing seems to have changed. */
   look(again?: boolean): void;
-  readonly require: RequirePrograms;
+  readonly ensure: RequirePrograms;
 }
 
 const LOOK_EVERY_MS = 1000;
@@ -111,7 +111,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
       return problem;
     },
     look,
-    require(podCgroup) {
+    ensure(podCgroup) {
       look();
       const path = podCgroup === undefined ? undefined : pathOf(podCgroup);
       const isCovered = () => path === undefined || attached.some((cgroup) => covers(cgroup, path));
