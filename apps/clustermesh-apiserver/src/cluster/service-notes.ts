@@ -56,12 +56,12 @@ function notExported({ exported, podCidrs }: NoteInput): readonly ServiceNote[] 
   const all = exported.every(({ kept }) => kept === 0);
   const ranges = podCidrs.map((cidr) => `"${formatPrefix(cidr)}"`).join(", ");
   const why = `outside this cluster's pod ranges ${ranges}, as pods on the host network and addresses written by hand are`;
-  const fix = `Other clusters do without. Take the pods off the host network, or add their range to "pod-cidrs" in mesh-config and run "mesh connect" again`;
+  const fix = `Other clusters do without. Take the pods off the host network; if a range of ordinary pods is missing, add it to "pod-cidrs" in mesh-config and run "mesh connect" again`;
   return [
     {
       topic: "export",
       reason: "BackendsNotExported",
-      sentence: `Cannot export ${all ? "any" : `${addresses.length}`} of its backends: "${example}" is ${why}. ${fix}`,
+      sentence: `Cannot export ${all ? `any of its ${addresses.length}` : `${addresses.length} of its`} backends: "${example}" is ${why}. ${fix}`,
       lasting: `Cannot export ${all ? "any" : "some"} of its backends: addresses are ${why}. ${fix}`,
     },
   ];

@@ -1,0 +1,160 @@
+/** What the user of a global Service is told in each of two real clusters, over one real etcd, restarts included. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  ENDPOINT_SLICES,
+  EVENTS,
+  type KubeObject,
+  type KubeService,
+  MESH_PEERS,
+  type MeshCondition,
+  type MeshPeer,
+  SERVICES,
+} from "@isthmus/kube";
+import { until } from "@isthmus/kube/testing";
+import { createStore, provisionStore } from "@isthmus/kvstore";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { formatAddress } from "@isthmus/model";
+import { Slice } from "@isthmus/proto";
+import { type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
+import { startApiserver } from "./testing/run-apiserver.js";
+import { connectAgent } from "./testing/test-agent.js";
+
+const namespace = "shop";
+const GLOBAL = { "service.cilium.io/global": "true" };
+const PORTS = "mesh.isthmus.io/PortsMatched";
+const EXPORTED = "mesh.isthmus.io/BackendsExported";
+
+let etcd: EtcdServer;
+let east: Member;
+let west: Member;
+
+before(async () => {
+  etcd = await startEtcd({ tls: true });
+  const owner = createStore(await etcd.options("root"));
+  await provisionStore(owner);
+  owner.close();
+  [east, west] = await Promise.all([startMember("east", 1), startMember("west", 2)]);
+  await join(east, west);
+  await join(west, east);
+});
+
+after(async () => {
+  for (const each of [east, west]) await each?.stop();
+  await etcd?.close();
+});
+
+async function join(member: Member, other: Member): Promise<void> {
+  const store = await storeSpec(member, etcd);
+  await until("the other's uid", async () => (await other.meshCluster())?.status?.uid !== undefined);
+  const peer = await other.meshCluster();
+  assert.ok(peer !== undefined);
+  await makeStoreUser(etcd, member);
+  await setStore(member, store);
+  const { id, podCIDRs, serviceCIDRs } = peer.spec;
+  const spec = { id, podCIDRs, serviceCIDRs, uid: peer.status?.uid ?? "" };
+  await member.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: other.name }, spec });
+}
+
+async function service(of: Member, name: string, port: string, annotations: Record<string, string>): Promise<void> {
+  const spec = { ports: [{ name: port, port: 80 }] };
+  const object = { metadata: { namespace, name, annotations }, spec } as KubeObject;
+  await of.client.apply(SERVICES, object, { manager: "user", force: true });
+}
+
+async function condition(of: Member, name: string, type: string): Promise<MeshCondition | undefined> {
+  const found = await of.client.get<KubeService>(SERVICES, name, { namespace });
+  return found?.status?.conditions?.find((each) => each.type === type);
+}
+
+async function events(of: Member, reason: string): Promise<readonly string[]> {
+  type Event = KubeObject & { readonly reason?: string; readonly note?: string };
+  const all = await of.client.list<Event>(EVENTS, { namespace });
+  return all.filter((event) => event.reason === reason).map(({ note = "" }) => note);
+}
+
+test("ports that do not match are a condition and an Event on both sides, until they do", async () => {
+  await service(east, "cart", "http", GLOBAL);
+  await service(west, "cart", "web", GLOBAL);
+  await until("east says so", async () => (await condition(east, "cart", PORTS))?.status === "False", 30_000);
+  await until("west says so", async () => (await condition(west, "cart", PORTS))?.status === "False", 30_000);
+  const { message = "" } = (await condition(east, "cart", PORTS)) ?? {};
+  assert.match(message, /^Cannot use cluster "west" for port "http"\/TCP: its Service has "web"\/TCP/);
+  assert.deepEqual(await events(east, "PortMismatch"), [message]);
+  await service(west, "cart", "http", GLOBAL);
+  await until("healed in east", async () => (await condition(east, "cart", PORTS)) === undefined);
+  await until("healed in west", async () => (await condition(west, "cart", PORTS)) === undefined);
+});
+
+test("a Service that is no longer global has no condition of it", async () => {
+  await service(west, "cart", "web", GLOBAL);
+  await until("east says so", async () => (await condition(east, "cart", PORTS)) !== undefined);
+  await service(east, "cart", "http", {});
+  await until("east is silent", async () => (await condition(east, "cart", PORTS)) === undefined);
+  await service(east, "cart", "http", GLOBAL);
+  await until("east says so again", async () => (await condition(east, "cart", PORTS)) !== undefined);
+});
+
+test("healed while the apiserver was down: it stays until the other cluster is heard, then it goes", async () => {
+  await east.apiserver.stop();
+  await service(west, "cart", "http", GLOBAL);
+  await until("healed in west", async () => (await condition(west, "cart", PORTS)) === undefined);
+  await etcd.stop();
+  east.apiserver = await startApiserver(east.kube, east.tls, { instance: "test-2" });
+  await service(east, "other", "http", { "service.cilium.io/global": "yes" });
+  const accepted = () => condition(east, "other", "mesh.isthmus.io/AnnotationsAccepted");
+  await until("it tells what it knows by itself", async () => (await accepted()) !== undefined);
+  assert.notEqual(await condition(east, "cart", PORTS), undefined);
+  await etcd.start();
+  await until("mended", async () => (await condition(east, "cart", PORTS)) === undefined, 30_000);
+});
+
+test("a peer that the operator removes is no cluster that could not be used", async () => {
+  await service(west, "cart", "web", GLOBAL);
+  await until("east says so", async () => (await condition(east, "cart", PORTS)) !== undefined, 30_000);
+  const peer = await east.client.get<MeshPeer>(MESH_PEERS, "west");
+  assert.ok(peer !== undefined);
+  await east.client.delete(MESH_PEERS, "west");
+  await until("mended", async () => (await condition(east, "cart", PORTS)) === undefined);
+  await east.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: "west" }, spec: peer.spec });
+  await until("followed again", async () => (await condition(east, "cart", PORTS)) !== undefined, 30_000);
+});
+
+test("of a slice with a host network backend the other cluster gets the pods, and the exporter's user is told", async (t) => {
+  const slice = (...addresses: readonly string[]) =>
+    west.client.apply(
+      ENDPOINT_SLICES,
+      {
+        metadata: { namespace, name: "mixed-1", labels: { "kubernetes.io/service-name": "mixed" } },
+        addressType: "IPv4",
+        ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+        endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+      } as KubeObject,
+      { manager: "user", force: true },
+    );
+  await service(west, "mixed", "http", GLOBAL);
+  await slice("10.12.1.5", "172.18.0.7");
+  const agent = connectAgent({ port: east.apiserver.port, node: "e1", tls: await east.tls.node("e1") });
+  t.after(() => agent.close());
+  const held = () => {
+    const value = agent.value(2, "slices/shop/mixed/mixed-1");
+    return (
+      value &&
+      Slice.decode(value)
+        .backends.map(({ address }) => formatAddress(address))
+        .join()
+    );
+  };
+  await until("east has the pod alone", () => held() === "10.12.1.5", 30_000);
+  await until("west says so", async () => (await condition(west, "mixed", EXPORTED))?.status === "False");
+  await until("in an Event, too", async () => (await events(west, "BackendsNotExported")).length === 1);
+  assert.match(
+    (await events(west, "BackendsNotExported"))[0] ?? "",
+    /^Cannot export 1 of its backends: "172.18.0.7" is outside this cluster's pod ranges "10.12.0.0\/16"/,
+  );
+  await slice("172.18.0.7");
+  await until("east has none", () => held() === "");
+  await slice("10.12.1.5");
+  await until("all is exported", () => held() === "10.12.1.5");
+  await until("and nothing is said any more", async () => (await condition(west, "mixed", EXPORTED)) === undefined);
+});
