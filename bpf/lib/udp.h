@@ -67,7 +67,7 @@ static __always_inline void sticky_write(const struct udp_sticky_key *key, const
 		count(METRIC_STATE_FULL);
 }
 
-/* Global, as in service.h: walked once by the verifier. Only a socket's first datagram to a VIP comes here. */
+/* Global, as in service.h: walked once by the verifier. Only datagrams without a backend yet come here. */
 __noinline __u64 sticky_choose(__u32 service)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
