@@ -1,0 +1,53 @@
+/**
+ * A publisher as a process of its own, for tests that stop one: `node publisher-main.js PORT CLUSTER ID INSTANCE`.
+ *
+ * Exports 200 records that are the same in every instance, and one that says who exports. Lines in: "busy" (changes that one
+ * record all the time) and "quiet". Lines out: its status with every change, as JSON.
+ */
+import { createInterface } from "node:readline";
+import { createStore, type Store } from "@isthmus/kvstore";
+import { anyRecord, clusterConfig, createMemoryExport, runPublisher } from "../fixture.js";
+
+export interface Said {
+  readonly state: string;
+  readonly message: string;
+  /** Txns whose comparison failed. */
+  readonly rejected: number;
+  /** Its last head stands, and the next beat is not due yet. */
+  readonly settled: boolean;
+}
+
+export const WHO = "slices/shop/cart/who";
+
+function main([port = "", cluster = "", id = "", instance = ""]: readonly string[]): void {
+  const inner = createStore({ endpoints: [`http://localhost:${port}`] });
+  let rejected = 0;
+  const store: Store = {
+    ...inner,
+    async txn(compares, writes) {
+      const result = await inner.txn(compares, writes);
+      if (!result.committed) rejected++;
+      return result;
+    },
+  };
+  const records = Array.from({ length: 200 }, (_, i) => anyRecord(`slices/shop/cart/s${i}`, "same"));
+  const exported = createMemoryExport([...records, anyRecord(WHO, instance)]);
+  const { publisher } = runPublisher(store, exported, { config: clusterConfig(cluster, Number(id)), instance });
+
+  let said = "";
+  setInterval(() => {
+    const { state, message, beatAgeMs } = publisher.status();
+    const settled = state === "Live" && beatAgeMs > 200 && beatAgeMs < 3000;
+    const line = JSON.stringify({ state, message, rejected, settled } satisfies Said);
+    if (line !== said) console.log(line);
+    said = line;
+  }, 10);
+  let count = 0;
+  let work: NodeJS.Timeout | undefined;
+  createInterface({ input: process.stdin }).on("line", (line) => {
+    clearInterval(work);
+    if (line === "busy") work = setInterval(() => exported.change([anyRecord(WHO, `${instance} ${++count}`)]), 2);
+  });
+}
+
+if (process.argv[1]?.endsWith("publisher-main.js") === true) main(process.argv.slice(2));
