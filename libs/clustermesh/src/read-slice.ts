@@ -5,7 +5,7 @@
  * on bytes that are no slice.
  */
 import type { ClusterId, ClusterName } from "@isthmus/model";
-import { Family, Port } from "@isthmus/proto";
+import { Family, type Port } from "@isthmus/proto";
 import { type AddressWords, isV4Words, readWord } from "./address-words.js";
 import type { TextPool } from "./text-pool.js";
 import type { MergedBackend, SliceView } from "./types.js";
@@ -21,6 +21,9 @@ const tag = (field: number, type: 0 | 2): number => (field << 3) | type;
 const FAMILY = tag(1, 0);
 const PORT = tag(2, 2);
 const BACKEND = tag(3, 2);
+const PORT_NAME = tag(1, 2);
+const PORT_PROTOCOL = tag(2, 0);
+const PORT_NUMBER = tag(3, 0);
 const ADDRESS = tag(1, 2);
 const CONDITIONS = tag(2, 0);
 const WEIGHT = tag(3, 0);
@@ -29,7 +32,7 @@ const NODE = tag(4, 2);
 export interface SliceOwner {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
-  /** For the names of its nodes. */
+  /** For names of nodes and ports. */
   readonly texts: TextPool;
 }
 
@@ -44,7 +47,7 @@ export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
     if (next === FAMILY) family = cursor.varint();
     else if (next === PORT || next === BACKEND) {
       const end = cursor.enter();
-      if (next === PORT) ports.push(Port.decode(value.subarray(cursor.at, end)));
+      if (next === PORT) ports.push(readPort(owner, cursor, end));
       else spans.push(cursor.at, end);
       cursor.at = end;
     } else cursor.skip(next);
@@ -63,6 +66,24 @@ export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
       return made;
     },
   };
+}
+
+function readPort({ texts }: SliceOwner, cursor: WireCursor, end: number): Port {
+  const whole = cursor.end;
+  cursor.end = end;
+  let [name, protocol, port] = ["", 0, 0];
+  while (cursor.at < end) {
+    const next = cursor.tag();
+    if (next === PORT_NAME) {
+      const until = cursor.enter();
+      name = texts.read(cursor.bytes, cursor.at, until);
+      cursor.at = until;
+    } else if (next === PORT_PROTOCOL) protocol = cursor.varint();
+    else if (next === PORT_NUMBER) port = cursor.varint();
+    else cursor.skip(next);
+  }
+  cursor.end = whole;
+  return { name, protocol, port };
 }
 
 function readBackends(

@@ -30,9 +30,7 @@ export function createDeltaTracker(): DeltaTracker {
   const toInsert = new Set<string>();
   const toRemove = new Set<string>();
 
-  function compare(key: string): void {
-    const wanted = desired.get(key);
-    const found = actual.get(key);
+  function compare(key: string, wanted: string | undefined, found: string | undefined): void {
     const differs = wanted !== found;
     if (differs && wanted !== undefined) toInsert.add(key);
     else toInsert.delete(key);
@@ -47,19 +45,19 @@ export function createDeltaTracker(): DeltaTracker {
     toRemove,
     setDesired(key, value) {
       desired.set(key, value);
-      compare(key);
+      compare(key, value, actual.get(key));
     },
     deleteDesired(key) {
       desired.delete(key);
-      compare(key);
+      compare(key, undefined, actual.get(key));
     },
     setActual(key, value) {
       actual.set(key, value);
-      compare(key);
+      compare(key, desired.get(key), value);
     },
     deleteActual(key) {
       actual.delete(key);
-      compare(key);
+      compare(key, desired.get(key), undefined);
     },
   };
 }

@@ -17,6 +17,8 @@ export type Status =
       readonly retryAt: number;
     };
 
+type Settled = Exclude<Status, { state: "Error" }>;
+
 export interface StatusTable {
   get(key: string): Status | undefined;
   /** * -> Pending */
@@ -45,6 +47,11 @@ export interface StatusOptions {
 export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 30_000 }): StatusTable {
   const all = new Map<string, Status>();
   const errors = new Map<string, Error>();
+  /** The latest of each state, shared by all keys that came to it at the same time. */
+  const latest: Record<Settled["state"], Settled> = {
+    Pending: { state: "Pending", since: Number.NaN },
+    Done: { state: "Done", since: Number.NaN },
+  };
 
   function failuresOf(key: string): number {
     const known = all.get(key);
@@ -58,9 +65,11 @@ export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 
     }
   }
 
-  function settle(key: string, state: "Pending" | "Done", now: number): void {
+  function settle(key: string, state: Settled["state"], now: number): void {
     errors.delete(key);
-    if (all.get(key)?.state !== state) all.set(key, { state, since: now });
+    if (all.get(key)?.state === state) return;
+    if (latest[state].since !== now) latest[state] = { state, since: now };
+    all.set(key, latest[state]);
   }
 
   return {

@@ -57,10 +57,19 @@ function parseEndpoint(text: string): ParsedKey | undefined {
   return address !== undefined && formatAddress(address) === text ? { kind: Kind.KIND_ENDPOINT, address } : undefined;
 }
 
-/** DNS subdomain, or an address (which also holds colons). */
+/** DNS subdomain, or an address (which also holds colons). By hand: every record's key comes here twice. */
 function isObjectName(text: string): boolean {
-  return text.length > 0 && text.length <= 253 && /^[a-z0-9:]([-a-z0-9.:]*[a-z0-9:])?$/.test(text);
+  const last = text.length - 1;
+  if (last < 0 || last > 252) return false;
+  for (let i = 0; i <= last; i++) {
+    const char = text.charCodeAt(i);
+    const inner = i > 0 && i < last && (char === DASH || char === DOT);
+    if (!inner && !(char >= ZERO && char <= COLON) && !(char >= A && char <= Z)) return false;
+  }
+  return true;
 }
+
+const [DASH, DOT, ZERO, COLON, A, Z] = [0x2d, 0x2e, 0x30, 0x3a, 0x61, 0x7a];
 
 function attempt<T>(read: () => T): T | undefined {
   try {

@@ -4,7 +4,7 @@
  * A tier is one 64-bit word; it is flipped only when its new table stands. While the number of tiers grows the later
  * words go first, while it shrinks the earlier ones, so that a reader between two stores always finds a tier.
  */
-import { ServiceRow, TierWord } from "@isthmus/bpf";
+import { ServiceRow } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
 import type { FrontendName } from "../desired/frontends.js";
 import { mapFull } from "./full.js";
@@ -132,6 +132,15 @@ function count(words: readonly bigint[]): number {
   return tiers;
 }
 
-export function tierWord(table: Table, tries: number, cluster: number): bigint {
-  return TierWord.toWord({ line: table.line, slots: table.ids.length, tries, maglev: 0, cluster });
+const halves = new Uint32Array(2);
+const whole = new BigUint64Array(halves.buffer);
+
+/**
+ * `line:28 | slots:17 | tries:3 | maglev:1 | cluster:12`, put together here without the codec, which makes a dozen big
+ * numbers of it; the test beside holds it against the codec.
+ */
+export function tierWord({ line, ids }: Pick<Table, "line" | "ids">, tries: number, cluster: number): bigint {
+  halves[0] = line | (ids.length << 28);
+  halves[1] = (ids.length >>> 4) | (tries << 13) | (cluster << 17);
+  return whole[0] ?? 0n;
 }

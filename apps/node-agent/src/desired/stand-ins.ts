@@ -76,8 +76,10 @@ export function createStandIns(modules: StandInModules): StandIns {
       );
     },
     replace(id, records) {
+      const standing = placed.get(id);
+      if (standing === undefined) return;
       const named = new Set(records.map(({ key }) => key));
-      for (const { kind, key } of placed.get(id) ?? []) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
+      for (const { kind, key } of standing) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
       placed.delete(id);
     },
     forget(id) {

@@ -71,12 +71,11 @@ const SERVICES_PER_SLICE = 250;
 const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
 const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
 
-/** What is to be done with one record. */
-interface Word extends RecordName {
-  readonly id: number;
-  /** Undefined = delete. */
-  readonly record: HashedRecord | undefined;
-}
+/** What was said of one record: itself, or only its name where it is to be deleted. */
+type Word = HashedRecord | RecordName;
+
+/** By cluster (real id) and key. */
+type LastWords = ReadonlyMap<number, ReadonlyMap<string, Word>>;
 
 interface Scratch {
   readonly nodes: Map<NodeName, DesiredNode | undefined>;
@@ -169,14 +168,17 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     if (id === options.clusterId) scratch.sweepFrontends = true;
   }
 
-  /** The last word about each record, in apply order; what a removed cluster said before does not count. */
-  function lastWords(deltas: readonly SourceDelta[]): { readonly words: Word[]; readonly first: ReadonlySet<number> } {
-    const byCluster = new Map<number, Map<string, Word>>();
+  /** The last word about each record; what a removed cluster said before does not count. */
+  function lastWords(deltas: readonly SourceDelta[]): {
+    readonly words: LastWords;
+    readonly first: ReadonlySet<number>;
+  } {
+    const words = new Map<number, Map<string, Word>>();
     const first = new Set<number>();
     for (const delta of deltas) {
       const id = realId(delta.clusterId);
       if (delta.turn === "removed") {
-        byCluster.delete(id);
+        words.delete(id);
         first.delete(id);
         removeCluster(id);
         continue;
@@ -185,12 +187,12 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
         turnFirst(id, delta);
         first.add(id);
       }
-      const words = byCluster.get(id) ?? new Map<string, Word>();
-      byCluster.set(id, words);
-      for (const record of delta.upserts) words.set(record.key, { id, kind: record.kind, key: record.key, record });
-      for (const { kind, key } of delta.deletes) words.set(key, { id, kind, key, record: undefined });
+      const own = words.get(id) ?? new Map<string, Word>();
+      words.set(id, own);
+      for (const record of delta.upserts) own.set(record.key, record);
+      for (const name of delta.deletes) own.set(name.key, name);
     }
-    return { words: [...byCluster.values()].flatMap((words) => [...words.values()]).sort(byKind), first };
+    return { words, first };
   }
 
   function plan(name: ServiceName, frontends: readonly MergedFrontend[]): readonly FrontendPlan[] {
@@ -218,13 +220,18 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     },
     *take(deltas) {
       const { words, first } = lastWords(deltas);
-      for (const [i, { id, record }] of words.entries()) {
-        if (i > 0 && i % RECORDS_PER_SLICE === 0) yield;
-        if (record !== undefined) upsert(id, record);
+      const groups = inApplyOrder(words);
+      let taken = 0;
+      for (const { id, words: ofKind } of groups) {
+        for (const word of ofKind) {
+          if (++taken % RECORDS_PER_SLICE === 0) yield;
+          if (isRecord(word)) upsert(id, word);
+        }
       }
       for (const id of first) proven.add(id);
       begin(deltas);
-      for (const word of words.reverse()) if (word.record === undefined) remove(word.id, word);
+      for (const { id, words: ofKind } of groups.reverse())
+        for (const word of ofKind) if (!isRecord(word)) remove(id, word);
     },
     *flush() {
       const frontends = new Set<FrontendName>();
@@ -242,9 +249,28 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   };
 }
 
-/** Apply order of kinds; within a kind the order has no meaning. */
-function byKind(a: Word, b: Word): number {
-  return rankOf(a.kind) - rankOf(b.kind);
+function isRecord(word: Word): word is HashedRecord {
+  return "value" in word;
+}
+
+/** Words of one kind about one cluster. */
+interface Group {
+  readonly id: number;
+  readonly words: Word[];
+}
+
+/** In the apply order of kinds; within a kind the order has no meaning. */
+function inApplyOrder(clusters: LastWords): Group[] {
+  const byRank: Group[][] = Array.from({ length: KINDS.length + 1 }, () => []);
+  for (const [id, words] of clusters) {
+    const own = byRank.map((groups) => {
+      const group: Group = { id, words: [] };
+      groups.push(group);
+      return group;
+    });
+    for (const word of words.values()) own[rankOf(word.kind)]?.words.push(word);
+  }
+  return byRank.flat();
 }
 
 function emptyScratch(): Scratch {
