@@ -80,7 +80,13 @@ test("ports that do not match are a condition and an Event on both sides, until 
   await until("west says so", async () => (await condition(west, "cart", PORTS))?.status === "False", 30_000);
   const { message = "" } = (await condition(east, "cart", PORTS)) ?? {};
   assert.match(message, /^Cannot use cluster "west" for port "http"\/TCP: its Service has "web"\/TCP/);
-  assert.deepEqual(await events(east, "PortMismatch"), [message]);
+  await until("in an Event, too", async () => (await events(east, "PortMismatch")).join() === message);
+  const metric = async (type: string) =>
+    new RegExp(`^mesh_service_conditions{type="${type}"} (\\d+)$`, "m").exec(
+      (await east.apiserver.get("/metrics")).body,
+    )?.[1];
+  await until("and in a metric", async () => (await metric(PORTS)) === "1");
+  assert.equal(await metric(EXPORTED), "0");
   await service(west, "cart", "http", GLOBAL);
   await until("healed in east", async () => (await condition(east, "cart", PORTS)) === undefined);
   await until("healed in west", async () => (await condition(west, "cart", PORTS)) === undefined);
