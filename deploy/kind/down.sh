@@ -5,7 +5,7 @@
 need docker kind
 
 for cluster in "${CLUSTERS[@]}"; do
-  kind delete cluster --name "$cluster" --kubeconfig "$KUBECONFIG"
+  kind delete cluster --name "$(kind_name "$cluster")" --kubeconfig "$KUBECONFIG"
 done
 docker rm --force --volumes "$ETCD" >/dev/null 2>&1 || true
 rm -rf -- "$STATE"

@@ -9,6 +9,7 @@ STATE=${XDG_STATE_HOME:-$HOME/.local/state}/isthmus/kind
 CLUSTERS=(east west)
 ETCD=isthmus-mesh-etcd
 IMAGE=isthmus:dev
+ETCD_IMAGE=isthmus-etcd:dev
 DEMO_IMAGE=lab.isthmus.io/demo:1
 export KUBECONFIG=$STATE/kubeconfig MESH_STORE=$STATE/store/store.json
 
@@ -25,8 +26,11 @@ need() {
 # mesh ARGUMENTS...: the CLI of this checkout.
 mesh() { node "$ROOT/apps/mesh/bin/mesh.js" "$@"; }
 
+# kind_name CLUSTER: what kind calls it; contexts have the short name. Somebody's own kind cluster "east" is not ours.
+kind_name() { printf 'isthmus-%s' "$1"; }
+
 # nodes_of CLUSTER: names of its containers, the control plane first.
-nodes_of() { kind get nodes --name "$1" 2>/dev/null | sort; }
+nodes_of() { kind get nodes --name "$(kind_name "$1")" 2>/dev/null | sort; }
 
 # address_of CONTAINER: its IPv4 address in the network "kind".
 address_of() {

@@ -9,57 +9,65 @@ mkdir -p "$STATE"
 chmod 700 "$STATE"
 
 say "Building images"
-for target in runtime:"$IMAGE" demo:"$DEMO_IMAGE" etcd:isthmus-etcd:dev; do
+# kind cannot load an image that comes with attestations from Docker's containerd store.
+export BUILDX_NO_DEFAULT_ATTESTATIONS=1
+for target in runtime:"$IMAGE" demo:"$DEMO_IMAGE" etcd:"$ETCD_IMAGE"; do
   docker build --quiet --file "$HERE/Dockerfile" --target "${target%%:*}" --tag "${target#*:}" "$ROOT" >/dev/null
 done
 
 for cluster in "${CLUSTERS[@]}"; do
-  if ! kind get clusters 2>/dev/null | grep -qx "$cluster"; then
+  name=$(kind_name "$cluster")
+  if ! kind get clusters 2>/dev/null | grep -qx "$name"; then
     say "Creating cluster $cluster"
     kind create cluster --config "$HERE/cluster-$cluster.yaml" --kubeconfig "$KUBECONFIG"
-    kubectl config rename-context "kind-$cluster" "$cluster" >/dev/null
   fi
-  kind load docker-image --name "$cluster" "$IMAGE" "$DEMO_IMAGE"
+  if ! kubectl config get-contexts --output=name | grep -qx "$cluster"; then
+    kubectl config rename-context "kind-$name" "$cluster" >/dev/null
+  fi
+  kind load docker-image --name "$name" "$IMAGE" "$DEMO_IMAGE"
 done
 
-# An empty store lets anyone write: it gets its users before it joins the network.
+# The store's address is Docker's choice: a fixed one can be had only in a network with a subnet of one's own. So it runs first,
+# gets its certificate for the address it has, and its users while it serves nobody but itself (store.sh).
 start_store() {
-  local address=$1
-  docker create --name "$ETCD" --network none --restart unless-stopped isthmus-etcd:dev \
-    etcd --name mesh --data-dir /var/lib/etcd \
-    --listen-client-urls https://0.0.0.0:2379 --advertise-client-urls "https://$address:2379" \
-    --client-cert-auth --trusted-ca-file /pki/ca.crt --cert-file /pki/server.crt --key-file /pki/server.key >/dev/null
+  docker inspect "$ETCD" >/dev/null 2>&1 ||
+    docker run --detach --name "$ETCD" --network kind --restart unless-stopped "$ETCD_IMAGE" >/dev/null
+  docker start "$ETCD" >/dev/null
+  if docker exec "$ETCD" test -f /pki/open; then return; fi
+  node "$HERE/pki.mjs" store "$STATE/store" "$(address_of "$ETCD")"
   # The CA's key stays here.
   tar -C "$STATE/store" -c ca.crt server.crt server.key root.crt root.key --transform 's,^,pki/,' | docker cp --quiet - "$ETCD:/"
-  docker start "$ETCD" >/dev/null
-  local etcdctl=(docker exec "$ETCD" etcdctl --endpoints https://127.0.0.1:2379
-    --cacert /pki/ca.crt --cert /pki/root.crt --key /pki/root.key)
+  docker exec "$ETCD" touch /pki/ready
+  await_store
+  store_ctl user list | grep -qx root || store_ctl user add root --no-password >/dev/null
+  store_ctl user grant-role root root >/dev/null
+  store_ctl auth enable >/dev/null
+  docker exec "$ETCD" touch /pki/open
+  await_store
+}
+
+# store_ctl ARGUMENTS...: etcdctl in the container, as the store's owner; the certificate is for 127.0.0.1 as well.
+store_ctl() {
+  docker exec "$ETCD" etcdctl --endpoints https://127.0.0.1:2379 --cacert /pki/ca.crt --cert /pki/root.crt --key /pki/root.key "$@"
+}
+
+await_store() {
   local tries=0
-  until "${etcdctl[@]}" endpoint health >/dev/null 2>&1; do
+  until store_ctl endpoint health >/dev/null 2>&1; do
     tries=$((tries + 1))
     [ "$tries" -lt 60 ] || { say "Cannot start the store; its log: docker logs $ETCD"; exit 1; }
     sleep 0.5
   done
-  "${etcdctl[@]}" user add root --no-password >/dev/null
-  "${etcdctl[@]}" user grant-role root root >/dev/null
-  "${etcdctl[@]}" auth enable >/dev/null
-  docker network disconnect none "$ETCD"
-  docker network connect --ip "$address" kind "$ETCD"
 }
 
-if ! docker inspect "$ETCD" >/dev/null 2>&1; then
-  say "Starting the shared etcd"
-  # A fixed address at the end of the network, so that its certificate can name it beforehand.
-  subnet=$(docker network inspect kind --format '{{range .IPAM.Config}}{{.Subnet}} {{end}}' | tr ' ' '\n' | grep -v : | head -n 1)
-  address=${subnet%.*.*}.255.250
-  node "$HERE/pki.mjs" store "$STATE/store" "$address"
-  start_store "$address"
-fi
+say "Starting the shared etcd"
+start_store
 
 # install CLUSTER ID POD_CIDR SERVICE_CIDR
 install_mesh() {
   local cluster=$1 id=$2 pods=$3 services=$4 dir=$STATE/$1 node pairs=() servers=() admins=()
-  local control_plane=$cluster-control-plane kubectl=(kubectl --context "$cluster")
+  local control_plane kubectl=(kubectl --context "$cluster")
+  control_plane=$(kind_name "$cluster")-control-plane
   for node in $(nodes_of "$cluster"); do
     pairs+=("$node=$(address_of "$node")")
     servers+=("$(address_of "$node"):7443")

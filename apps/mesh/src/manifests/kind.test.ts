@@ -11,7 +11,7 @@ const node = (script: string, args: readonly string[], input = "") =>
   spawnSync(process.execPath, [join(KIND, script), ...args], { encoding: "utf8", input });
 
 test("the scripts are clean", () => {
-  const scripts = ["env.sh", "up.sh", "demo.sh", "down.sh"];
+  const scripts = ["env.sh", "up.sh", "demo.sh", "down.sh", "store.sh"];
   execFileSync("shellcheck", ["-x", ...scripts], { cwd: KIND, stdio: "pipe", encoding: "utf8" });
 });
 
