@@ -1,0 +1,65 @@
+/** deploy/kind/store.sh with a real etcd, in a network namespace in place of the container. */
+import assert from "node:assert/strict";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { kubeBinary } from "@isthmus/kube/testing";
+import { systemClock } from "@isthmus/model";
+import { DEPLOY_BASE } from "../testing/member.js";
+
+const KIND = join(DEPLOY_BASE, "../kind");
+const OUTSIDE = "10.9.9.9";
+const SET_UP = `ip link set lo up && ip addr add ${OUTSIDE}/32 dev lo && exec "$@"`;
+
+test("the store serves only itself until it has its users, then everybody with a certificate", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "isthmus-store-"));
+  const pki = join(dir, "store");
+  assert.equal(spawnSync(process.execPath, [join(KIND, "pki.mjs"), "store", pki, OUTSIDE]).status, 0);
+  const env = {
+    ...process.env,
+    PATH: `${dirname(kubeBinary("etcd"))}:${process.env["PATH"]}`,
+    PKI: pki,
+    DATA: join(dir, "data"),
+  };
+  const argv = ["--net", "--", "sh", "-c", SET_UP, "sh", join(KIND, "store.sh")];
+  const store = spawn("unshare", argv, { env, stdio: "ignore", detached: true });
+  t.after(() => {
+    process.kill(-(store.pid ?? 0), "SIGKILL");
+    rmSync(dir, { recursive: true });
+  });
+  const etcdctl = async (address: string, ...args: string[]) => {
+    const enter = ["-t", String(store.pid), "-n", kubeBinary("etcdctl"), "--command-timeout=2s"];
+    const to = ["--endpoints", `https://${address}:2379`, "--cacert", join(pki, "ca.crt")];
+    return (await promisify(execFile)("nsenter", [...enter, ...to, ...args])).stdout;
+  };
+  const owner = ["--cert", join(pki, "root.crt"), "--key", join(pki, "root.key")];
+  const until = async (address: string) => {
+    for (let tries = 0; tries < 100; tries++) {
+      const asked = etcdctl(address, ...owner, "endpoint", "health");
+      if (
+        await asked.then(
+          () => true,
+          () => false,
+        )
+      )
+        return;
+      await systemClock.delay(100);
+    }
+    assert.fail(`the store does not answer at ${address}`);
+  };
+
+  writeFileSync(join(pki, "ready"), "");
+  await until("127.0.0.1");
+  await assert.rejects(etcdctl(OUTSIDE, ...owner, "get", "x"), /refused/);
+  await etcdctl("127.0.0.1", ...owner, "user", "add", "root", "--no-password");
+  await etcdctl("127.0.0.1", ...owner, "user", "grant-role", "root", "root");
+  await etcdctl("127.0.0.1", ...owner, "auth", "enable");
+
+  writeFileSync(join(pki, "open"), "");
+  await until(OUTSIDE);
+  assert.equal((await etcdctl(OUTSIDE, ...owner, "user", "list")).trim(), "root");
+  await assert.rejects(etcdctl(OUTSIDE, "get", "x"), /certificate required|bad certificate|deadline/);
+});
