@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { identify, isAlive, parseStartTicks, signalProcess } from "./process.js";
+import { setImmediate } from "node:timers/promises";
+import { describeProcess, identify, isAlive, parseStartTicks, signalProcess } from "./process.js";
 
 test("a command name with spaces and brackets does not shift the fields", () => {
   const fields = ["S", ...Array.from({ length: 18 }, () => "0"), "4711", "9"].join(" ");
@@ -27,4 +28,16 @@ test("a process is found, told from another with the same pid, and gone after it
   await once(child, "exit");
   assert.equal(isAlive(identity), false);
   assert.equal(signalProcess(identity, "SIGKILL"), false);
+});
+
+test("a process that does not end is described by name and state", async () => {
+  const child = spawn("sleep", ["60"]);
+  await once(child, "spawn");
+  const pid = child.pid ?? 0;
+  child.kill("SIGSTOP");
+  const stopped = () => describeProcess(pid).endsWith("(T)");
+  while (!stopped()) await setImmediate();
+  assert.match(describeProcess(pid), new RegExp(`^${pid} sleep(, in the kernel at \\w+)? \\(T\\)$`));
+  child.kill("SIGKILL");
+  await once(child, "exit");
 });

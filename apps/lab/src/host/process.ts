@@ -46,6 +46,20 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
+/** For a person who must find out why it does not end: "4711 kubelet, in the kernel at nfs_wait (D)". */
+export function describeProcess(pid: number): string {
+  const read = (file: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, "latin1").trim();
+    } catch {
+      return "";
+    }
+  };
+  const state = /\) (\w) /.exec(read("stat"))?.[1] ?? "gone";
+  const where = read("wchan");
+  return `${pid} ${read("comm")}${where === "" || where === "0" ? "" : `, in the kernel at ${where}`} (${state})`;
+}
+
 /** Children of a process, over all its threads. */
 export async function childrenOf(pid: number): Promise<number[]> {
   try {

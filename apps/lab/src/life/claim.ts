@@ -3,13 +3,15 @@
  *
  * Out: a plan written to `lab.json`; from then on `down` can undo whatever happens.
  */
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freeIndex } from "../node/underlay.js";
 import { labError } from "../plan/errors.js";
 import { LABS_ROOT, type LabPaths, labPaths } from "../plan/paths.js";
 import { type LabPlan, makePlan, type PlanOptions } from "../plan/plan.js";
 import type { LabInputs } from "../supervise/context.js";
+
+const STALE_INDEX_MS = 60_000;
 
 /** Content of `lab.json`. */
 export interface LabRecord {
@@ -68,8 +70,17 @@ async function claimIndex(name: string): Promise<number> {
       return index;
     } catch {
       taken.add(index);
+      await releaseStale(indexFile(index));
     }
   }
+}
+
+/** After a crash of the machine: an old index whose lab has no folder is nobody's, and free from the next claim on. */
+async function releaseStale(file: string): Promise<void> {
+  const writtenMs = (await stat(file).catch(() => undefined))?.mtimeMs ?? Number.POSITIVE_INFINITY;
+  if (Date.now() - writtenMs < STALE_INDEX_MS) return;
+  const holder = await readFile(file, "utf8").catch(() => "");
+  if (!(await labNames()).includes(holder)) await rm(file, { force: true });
 }
 
 /** Gives back the index of a lab; also one whose `lab.json` was never written. */

@@ -8,10 +8,9 @@
 import { existsSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { pidsBelow, removeCgroup } from "../host/cgroups.js";
+import { removeCgroup } from "../host/cgroups.js";
 import { ip } from "../host/links.js";
 import { type CgroupHierarchy, hostHierarchies, readMounts } from "../host/mounts.js";
-import { identify } from "../host/process.js";
 import { run } from "../host/run.js";
 import { waitFor } from "../host/wait.js";
 import { hasRootLink } from "../node/underlay.js";
@@ -20,6 +19,7 @@ import { labPaths } from "../plan/paths.js";
 import { PIN_ROOT } from "../plan/pins.js";
 import { checkLabName } from "../plan/plan.js";
 import { labNames, readRecord, releaseIndexes } from "./claim.js";
+import { endProcesses } from "./end-processes.js";
 
 export interface DownOptions {
   /** "lab" when absent. */
@@ -27,7 +27,6 @@ export interface DownOptions {
 }
 
 const TIMEOUT_MS = 30_000;
-const GRACE_MS = 3_000;
 
 /** Returns false when there was nothing of that name. Throws `LEFT_OVER` with what could not be removed. */
 export async function downLab(options: DownOptions = {}): Promise<boolean> {
@@ -37,46 +36,15 @@ export async function downLab(options: DownOptions = {}): Promise<boolean> {
   const record = await readRecord(paths);
   const existed = existsSync(paths.root);
   const group = `isthmus-${name}`;
-  await endProcesses(group);
+  const hierarchies = hostHierarchies();
+  await endProcesses(hierarchies, group);
+  await removeGroups(hierarchies, group);
   if (record !== undefined) await removeLink(record.plan.rootLink);
   await rm(join(PIN_ROOT, name), { recursive: true, force: true });
   await removeFolder(paths.root);
   await releaseIndexes(name);
   if ((await labNames()).length === 0) await releaseBpffs(record?.mountedBpffs ?? false);
   return existed;
-}
-
-/**
- * A supervisor that lives ends its children itself, so that no dead process waits for pid 1 to notice it. Then, and also without one:
- * SIGKILL until nobody is left in the group, in any hierarchy, since a killed process may have just started another.
- */
-async function endProcesses(group: string): Promise<void> {
-  const hierarchies = hostHierarchies();
-  const isEmpty = () => pidsBelow(hierarchies, group).size === 0;
-  const supervisor = pidsBelow(hierarchies, `${group}/supervisor`);
-  if (supervisor.size > 0) {
-    signalAll(supervisor, "SIGTERM");
-    await waitFor("the supervisor to end", isEmpty, { timeoutMs: GRACE_MS, everyMs: 10 }).catch(() => undefined);
-  }
-  const killed = new Set<number>();
-  const killAll = () => {
-    const pids = pidsBelow(hierarchies, group);
-    for (const pid of pids) killed.add(pid);
-    signalAll(pids, "SIGKILL");
-    return pids.size === 0 && [...killed].every((pid) => identify(pid) === undefined);
-  };
-  await waitFor(`the processes in "${group}" to end`, killAll, { timeoutMs: TIMEOUT_MS, everyMs: 20 });
-  await removeGroups(hierarchies, group);
-}
-
-function signalAll(pids: ReadonlySet<number>, signal: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // Gone meanwhile.
-    }
-  }
 }
 
 async function removeGroups(hierarchies: readonly CgroupHierarchy[], group: string): Promise<void> {

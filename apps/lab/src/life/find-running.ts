@@ -1,4 +1,5 @@
 /** What `up` does about a lab of that name that exists already. */
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pidsBelow } from "../host/cgroups.js";
 import { hostHierarchies } from "../host/mounts.js";
@@ -8,7 +9,7 @@ import { type LabPaths, labPaths } from "../plan/paths.js";
 import type { LabPlan } from "../plan/plan.js";
 import { createLabClient } from "../supervise/client.js";
 import { cgroupOf } from "../supervise/context.js";
-import { readRecord } from "./claim.js";
+import { type LabRecord, readRecord } from "./claim.js";
 import { downLab } from "./down.js";
 
 export interface WantedShape {
@@ -16,20 +17,29 @@ export interface WantedShape {
   readonly nodes?: number;
 }
 
-/** Between the claim of a name and the supervisor's first breath. */
+/** From the claim of a name to its record, and from there to the supervisor's first breath. */
 const CLAIM_GRACE_MS = 5_000;
 
 /** True: it is up, or on its way. Remains of one that is not are removed. Throws when it has another shape. */
 export async function findRunning(name: string, wanted: WantedShape): Promise<boolean> {
   const paths = labPaths(name);
-  const record = await readRecord(paths);
-  if (record === undefined) return false;
-  if (!(await answers(record.plan, paths))) {
-    await downLab({ name });
-    return false;
+  if (!existsSync(paths.root)) return false;
+  const record = await recordOf(paths);
+  if (record !== undefined && (await answers(record.plan, paths))) {
+    checkShape(record.plan, wanted);
+    return true;
   }
-  checkShape(record.plan, wanted);
-  return true;
+  await downLab({ name });
+  return false;
+}
+
+/** Undefined: nobody is about to write one either, as after a crash of the machine. */
+async function recordOf(paths: LabPaths): Promise<LabRecord | undefined> {
+  const record = await readRecord(paths);
+  if (record !== undefined || (await ageMs(paths.root)) > CLAIM_GRACE_MS) return record;
+  return await waitFor("the lab's record", () => readRecord(paths), { timeoutMs: CLAIM_GRACE_MS }).catch(
+    () => undefined,
+  );
 }
 
 async function answers(plan: LabPlan, paths: LabPaths): Promise<boolean> {
@@ -41,10 +51,15 @@ async function answers(plan: LabPlan, paths: LabPaths): Promise<boolean> {
         () => false,
       );
   if (await ask()) return true;
-  const ageMs = Date.now() - ((await stat(paths.plan).catch(() => undefined))?.mtimeMs ?? 0);
   const lives = pidsBelow(hostHierarchies(), cgroupOf(plan, "supervisor")).size > 0;
-  if (!lives && ageMs > CLAIM_GRACE_MS) return false;
+  if (!lives && (await ageMs(paths.plan)) > CLAIM_GRACE_MS) return false;
   return await waitFor("the lab's supervisor", ask, { timeoutMs: CLAIM_GRACE_MS }).catch(() => false);
+}
+
+/** Since its last change; Infinity: it is not there. */
+async function ageMs(path: string): Promise<number> {
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined ? Number.POSITIVE_INFINITY : Date.now() - found.mtimeMs;
 }
 
 function checkShape(plan: LabPlan, wanted: WantedShape): void {

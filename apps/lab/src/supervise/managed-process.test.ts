@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,3 +117,35 @@ test("what it writes is in the log, over restarts", async (t) => {
   process.kill();
   await log("line\nline\n");
 });
+
+test("a suspended program that nsenter waits for is stopped, and noticed when somebody else kills it", async (t) => {
+  const inHere = ["nsenter", "--target", String(globalThis.process.pid), "--pid", "--"];
+  const process = await managed(t, { command: () => [...inHere, "sleep", "60"], forks: true });
+  const suspend = async ({ pid }: ProcessIdentity) => {
+    const wrapper = parentOf(pid);
+    globalThis.process.kill(pid, "SIGSTOP");
+    await waitFor("nsenter to suspend itself", () => stateOf(wrapper) === "T", { timeoutMs: 5_000, everyMs: 5 });
+  };
+  await process.start();
+  const first = await running(process);
+  await suspend(first);
+  globalThis.process.kill(first.pid, "SIGKILL");
+  const second = await running(process, first);
+  await suspend(second);
+  await process.stop();
+  assert.ok(!isAlive(second));
+  assert.equal(process.state().status, "Held");
+});
+
+function stat(pid: number): string[] {
+  const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+function stateOf(pid: number): string {
+  return stat(pid)[0] ?? "";
+}
+
+function parentOf(pid: number): number {
+  return Number(stat(pid)[1]);
+}

@@ -15,6 +15,7 @@ import type { Backoff } from "@isthmus/observe";
 import { childrenOf, identify, isAlive, type ProcessIdentity, signalProcess } from "../host/process.js";
 import { waitFor } from "../host/wait.js";
 import { labError } from "../plan/errors.js";
+import { endWrapper } from "./end-wrapper.js";
 import { type ProcessSpec, processId } from "./spec.js";
 
 export type ProcessState =
@@ -130,11 +131,13 @@ class Managed implements ManagedProcess {
   async #runOnce(signal: AbortSignal, running: () => void): Promise<string> {
     const child = this.#spawn();
     const exit = exitOf(child);
-    const identity = await this.#identityOf(child, exit.gone);
+    const identity = await this.#identityOf(child, exit);
     const onAbort = () => void this.#terminate(identity, exit.promise);
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     const startedMs = systemClock.now();
+    const rest = this.spec.forks === true ? endWrapper(child, identity) : () => undefined;
+    void exit.promise.then(rest);
     try {
       this.#become({ status: "Running", identity, sinceMs: Date.now() });
       await this.spec.started?.(identity.pid);
@@ -169,11 +172,11 @@ class Managed implements ManagedProcess {
     }
   }
 
-  async #identityOf(child: ChildProcess, gone: () => boolean): Promise<ProcessIdentity> {
+  async #identityOf(child: ChildProcess, exit: Exit): Promise<ProcessIdentity> {
     const wrapper = child.pid;
     if (wrapper === undefined) throw labError("STEP_FAILED", `Cannot start "${this.id}"`);
     const find = async () => {
-      if (gone()) throw labError("STEP_FAILED", `"${this.id}" ended at once`);
+      if (exit.gone()) throw labError("STEP_FAILED", `"${this.id}" ended at once: ${await exit.promise}`);
       const pid = this.spec.forks === true ? (await childrenOf(wrapper))[0] : wrapper;
       return pid === undefined ? undefined : identify(pid);
     };
@@ -194,7 +197,13 @@ class Managed implements ManagedProcess {
   }
 }
 
-function exitOf(child: ChildProcess): { readonly promise: Promise<string>; readonly gone: () => boolean } {
+interface Exit {
+  /** Resolves with "exit 7" or the signal's name. */
+  readonly promise: Promise<string>;
+  readonly gone: () => boolean;
+}
+
+function exitOf(child: ChildProcess): Exit {
   let gone = false;
   const promise = new Promise<string>((resolve) => {
     const end = (reason: string) => {

@@ -1,0 +1,50 @@
+/** Ends every process of a control group, in any hierarchy. */
+import { pidsBelow } from "../host/cgroups.js";
+import type { CgroupHierarchy } from "../host/mounts.js";
+import { describeProcess, identify, isAlive, type ProcessIdentity } from "../host/process.js";
+import { waitFor } from "../host/wait.js";
+
+const TIMEOUT_MS = 30_000;
+const GRACE_MS = 3_000;
+
+/**
+ * A supervisor that lives (`<group>/supervisor`) ends its children itself, so that no dead process waits for pid 1 to notice it.
+ * Then, and also without one: SIGKILL until nobody is left, since a killed process may have just started another. A process
+ * leaves its group before it is gone: each that was ever seen is waited for. `TIMEOUT` names those that do not end.
+ */
+export async function endProcesses(hierarchies: readonly CgroupHierarchy[], group: string): Promise<void> {
+  const seen = new Map<number, ProcessIdentity>();
+  const look = () => {
+    const pids = pidsBelow(hierarchies, group);
+    for (const identity of [...pids].map(identify)) if (identity !== undefined) seen.set(identity.pid, identity);
+    return pids;
+  };
+  const alive = () => [...seen.values()].filter(isAlive);
+  const isEmpty = () => look().size === 0 && alive().length === 0;
+  const supervisor = pidsBelow(hierarchies, `${group}/supervisor`);
+  if (supervisor.size > 0) {
+    look();
+    signalAll(supervisor, "SIGTERM");
+    await waitFor("the supervisor to end", isEmpty, { timeoutMs: GRACE_MS, everyMs: 10 }).catch(() => undefined);
+  }
+  const killAll = () => {
+    signalAll(look(), "SIGKILL");
+    return isEmpty();
+  };
+  const reason = () => alive().map(describe).join("; ");
+  await waitFor(`the processes in "${group}" to end`, killAll, { timeoutMs: TIMEOUT_MS, everyMs: 20, reason });
+}
+
+function describe({ pid }: ProcessIdentity): string {
+  return describeProcess(pid);
+}
+
+function signalAll(pids: ReadonlySet<number>, signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+}
