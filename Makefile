@@ -14,7 +14,7 @@ help:
 	@echo 'make bench     the figures'
 	@echo 'make generate  code from proto/ and from the headers of bpf/'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
-	@echo 'make down      removes the lab'
+	@echo 'make down      removes every lab of this machine'
 
 # Not root, not Linux, kernel too old, no BTF, no bpffs: one sentence, exit 2 (make itself says "Error 2").
 setup:
@@ -27,7 +27,7 @@ bench: setup
 	@$(NODE) bench/dist/main.js
 
 down:
-	@$(NODE) apps/lab/dist/main.js down
+	@$(NODE) apps/lab/dist/main.js down --all
 
 test: setup check node24 tests
 

@@ -44,6 +44,11 @@ test("mistakes are usage errors", () => {
     ["up", "--nodes", "two"],
     ["down", "--nodes", "2"],
     ["up", "--cluster", "east"],
+    ["up", "--all"],
+    ["down", "--all", "--name", "x"],
+    ["list", "--name", "x"],
+    ["logs", "kubelet", "-f", "-o", "json"],
+    ["ps", "-f"],
   ];
   for (const words of mistakes) {
     assert.throws(

@@ -6,6 +6,7 @@ import { labError } from "../plan/errors.js";
 export const COMMANDS = [
   "up",
   "down",
+  "list",
   "ps",
   "stop",
   "start",
@@ -32,6 +33,7 @@ export interface LabArguments {
   readonly bare: boolean;
   readonly all: boolean;
   readonly tail: number;
+  readonly follow: boolean;
 }
 
 const OPTIONS = {
@@ -44,6 +46,7 @@ const OPTIONS = {
   bare: { type: "boolean", default: false },
   all: { type: "boolean", default: false },
   tail: { type: "string", default: "0" },
+  follow: { type: "boolean", short: "f", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
@@ -51,6 +54,7 @@ const OPTIONS = {
 const OPERANDS: Readonly<Record<Command, number>> = {
   up: 0,
   down: 0,
+  list: 0,
   ps: 0,
   stop: 1,
   start: 1,
@@ -69,8 +73,10 @@ const OWN_OPTIONS: Readonly<Record<string, readonly Command[]>> = {
   bare: ["up"],
   cluster: ["stop", "start", "kill", "ps", "load-image", "logs"],
   node: ["stop", "start", "kill", "ps", "logs"],
-  all: ["ps"],
+  all: ["ps", "down"],
   tail: ["logs"],
+  follow: ["logs"],
+  name: COMMANDS.filter((name) => name !== "list"),
 };
 
 /** undefined: help was asked for. */
@@ -84,10 +90,12 @@ export function parseLabArguments(argv: readonly string[]): LabArguments | undef
   if (command === undefined)
     throw labError("USAGE", `Unknown command "lab ${first ?? ""}": use one of ${COMMANDS.join(", ")}`);
   checkOperands(command, operands);
-  checkOwnOptions(
-    command,
-    tokens.flatMap((token) => (token.kind === "option" ? [token.name] : [])),
-  );
+  const given = tokens.flatMap((token) => (token.kind === "option" ? [token.name] : []));
+  checkOwnOptions(command, given);
+  if (command === "down" && values.all && given.includes("name"))
+    throw labError("USAGE", `Choose between --all and --name ${values.name}`);
+  if (values.follow && values.output !== undefined)
+    throw labError("USAGE", "What is followed has no end: leave -o out");
   if (values.output !== undefined && values.output !== "json")
     throw labError("USAGE", `Unknown output "${values.output}": use -o json`);
   return {
@@ -103,6 +111,7 @@ export function parseLabArguments(argv: readonly string[]): LabArguments | undef
     bare: values.bare,
     all: values.all,
     tail: wholeNumber("--tail", values.tail),
+    follow: values.follow,
   };
 }
 

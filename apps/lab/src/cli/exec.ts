@@ -5,12 +5,14 @@ import { openLab } from "../life/handle.js";
 import { labError } from "../plan/errors.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
+import { checkPlace } from "./place.js";
 
 export async function runExec(args: LabArguments, io: LabIo): Promise<number> {
   const lab = await openLab(args.name);
   const [context = "", target = ""] = args.operands;
   const [namespace, pod, ...more] = target.split("/");
   if (!namespace || !pod || more.length > 0) throw labError("USAGE", `Name the pod as NAMESPACE/POD, not "${target}"`);
+  checkPlace(lab.plan, { cluster: context });
   if (args.rest.length === 0) throw labError("USAGE", `Give the command after "--"`);
   const terminal = process.stdin.isTTY && process.stdout.isTTY ? ["--tty"] : [];
   const where = ["--kubeconfig", lab.kubeconfig, "--context", context, "--namespace", namespace];

@@ -1,17 +1,18 @@
 export const HELP = `Real Kubernetes clusters on this machine, without Docker. Needs root.
 
   lab up [--clusters east,west] [--nodes 2] [--bare]   bring a lab up; returns when everything is ready
-  lab down                                             remove everything of it
+  lab down [--all]                                     remove everything of it, or of every lab of this machine
+  lab list                                             the labs of this machine
   lab ps [--all]                                       every process: role, cluster, node, pid
   lab stop|start|kill ROLE [--cluster C] [--node N]    hold processes down, start them again, SIGKILL them (they come back)
   lab wipe mesh-etcd                                   empty the shared etcd; users and roles are provisioned again
   lab env                                              shell lines that set KUBECONFIG, PATH and MESH_STORE
   lab exec CONTEXT NAMESPACE/POD -- COMMAND            run a command in a pod
   lab load-image FILE.tar [--cluster C]                import a docker-archive on every node
-  lab logs ROLE [--cluster C] [--node N] [--tail N]    what processes have written
+  lab logs ROLE [-f] [--tail N] [--cluster C] [--node N]   what processes have written; -f: and write from now on
 
 Roles: lab, kube-apiserver, kube-controller-manager, kube-scheduler, etcd, mesh-etcd, clustermesh-apiserver, containerd, kubelet, node-agent
-Every command takes --name NAME (default: lab) and -o json. Exit codes: 0 done, 1 a finding, 2 usage or an unfit machine, 3 time is up.
+Every command takes -o json, and all but list --name NAME (default: lab). Exit codes: 0 done, 1 a finding, 2 usage or an unfit machine, 3 time is up.
 
 Examples:
   mesh lab up && eval "$(mesh lab env)" && kubectl --context east get nodes

@@ -6,26 +6,31 @@ import { openLab } from "../life/handle.js";
 import { labError } from "../plan/errors.js";
 import { allNodes, type LabPlan } from "../plan/plan.js";
 import type { LabArguments } from "./arguments.js";
+import { followFiles } from "./follow-files.js";
 import type { LabIo } from "./io.js";
+import { checkPlace, type Place } from "./place.js";
+import { knownRole } from "./role.js";
 
 export async function runLogs(args: LabArguments, io: LabIo): Promise<number> {
+  const role = knownRole(args, ["underlay", "node"]);
   const lab = await openLab(args.name);
-  const wanted = logNames(lab.plan, args.operands[0] ?? "", args.cluster, args.node);
+  const wanted = logNames(lab.plan, role, checkPlace(lab.plan, args));
   const present = new Set(await readdir(lab.paths.logs).catch(() => []));
   const names = wanted.filter((name) => present.has(name));
-  if (names.length === 0) throw labError("NOT_FOUND", `No log of "${args.operands[0]}" in lab "${args.name}"`);
-  const logs = await Promise.all(names.map((name) => readFile(join(lab.paths.logs, name), "utf8")));
-  const texts = logs.map((log) => (args.tail === 0 ? log : `${lastLines(log, args.tail)}\n`));
+  if (names.length === 0) throw labError("NOT_FOUND", `No log of "${role}" there in lab "${args.name}"`);
+  const logs = await Promise.all(names.map((name) => readFile(join(lab.paths.logs, name))));
+  const texts = logs.map((log) => (args.tail === 0 ? log.toString() : `${lastLines(log.toString(), args.tail)}\n`));
   if (args.json) {
     io.out(`${JSON.stringify(Object.fromEntries(names.map((name, index) => [name, texts[index]])), null, 2)}\n`);
     return 0;
   }
   for (const [index, name] of names.entries()) io.out(`${names.length > 1 ? `==> ${name} <==\n` : ""}${texts[index]}`);
+  if (args.follow) await followFiles(lab.paths.logs, new Map(names.map((name, i) => [name, logs[i]?.length ?? 0])), io);
   return 0;
 }
 
 /** File names that may exist for a role: of the lab, of its clusters, of its nodes. */
-export function logNames(plan: LabPlan, role: string, cluster?: string, node?: string): string[] {
+export function logNames(plan: LabPlan, role: string, { cluster, node }: Place = {}): string[] {
   const clusters = plan.clusters.filter(({ name }) => cluster === undefined || name === cluster);
   const nodes = allNodes(plan).filter(
     (one) => (cluster === undefined || one.cluster === cluster) && (node === undefined || one.name === node),

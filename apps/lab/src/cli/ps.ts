@@ -1,14 +1,17 @@
 /** `lab ps`: the supervisor itself first, then what it looks after. */
 import { systemClock } from "@isthmus/model";
-import { labStatus } from "../life/status.js";
+import { openLab } from "../life/handle.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
+import { checkPlace } from "./place.js";
 import { table } from "./table.js";
 
 const HEADER = ["ROLE", "CLUSTER", "NODE", "PID", "STATUS", "AGE", "RESTARTS"];
 
 export async function runPs(args: LabArguments, io: LabIo): Promise<number> {
-  const all = await labStatus(args.name);
+  const { plan, client } = await openLab(args.name);
+  checkPlace(plan, args);
+  const all = await client.rows();
   const rows = all.filter(
     (row) =>
       (args.all || !row.holder) &&

@@ -7,6 +7,7 @@ import { runEnv } from "./env.js";
 import { runExec } from "./exec.js";
 import { HELP } from "./help.js";
 import type { LabIo } from "./io.js";
+import { runList } from "./list.js";
 import { runLogs } from "./logs.js";
 import { runPs } from "./ps.js";
 import { runDown, runUp } from "./up-down.js";
@@ -16,6 +17,7 @@ type Handler = (args: LabArguments, io: LabIo) => Promise<number>;
 const HANDLERS: Readonly<Record<Command, Handler>> = {
   up: runUp,
   down: runDown,
+  list: runList,
   ps: runPs,
   stop: runControl,
   start: runControl,

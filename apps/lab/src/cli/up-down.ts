@@ -1,5 +1,6 @@
 /** `lab up` and `lab down`. */
-import { systemClock } from "@isthmus/model";
+import { MeshError, systemClock } from "@isthmus/model";
+import { labNames } from "../life/claim.js";
 import { downLab } from "../life/down.js";
 import { upLab } from "../life/up.js";
 import type { LabArguments } from "./arguments.js";
@@ -24,10 +25,46 @@ export async function runUp(args: LabArguments, io: LabIo): Promise<number> {
 }
 
 export async function runDown(args: LabArguments, io: LabIo): Promise<number> {
-  const startMs = systemClock.now();
-  const existed = await downLab({ name: args.name });
-  const seconds = Number(((systemClock.now() - startMs) / 1000).toFixed(1));
-  if (args.json) io.out(`${JSON.stringify({ name: args.name, existed, seconds })}\n`);
-  else io.out(existed ? `Lab "${args.name}" is gone after ${seconds} s\n` : `There is no lab "${args.name}"\n`);
+  if (args.all) return await downEach(await labNames(), downLab, args.json, io);
+  const gone = await timed(args.name, downLab);
+  if (args.json) io.out(`${JSON.stringify(gone)}\n`);
+  else io.out(gone.existed ? sentence(gone) : `There is no lab "${args.name}"\n`);
   return 0;
+}
+
+interface Gone {
+  readonly name: string;
+  readonly existed: boolean;
+  readonly seconds: number;
+}
+
+/** One lab that cannot be removed keeps none of the others; exit code 1 then. */
+export async function downEach(
+  names: readonly string[],
+  down: typeof downLab,
+  json: boolean,
+  io: Pick<LabIo, "out" | "err">,
+): Promise<number> {
+  const gone: Gone[] = [];
+  for (const name of names) {
+    try {
+      gone.push(await timed(name, down));
+      if (!json) io.out(gone.slice(-1).map(sentence).join(""));
+    } catch (thrown) {
+      io.err(`Lab "${name}": ${MeshError.from(thrown).message}\n`);
+    }
+  }
+  if (json) io.out(`${JSON.stringify(gone)}\n`);
+  else if (names.length === 0) io.out("There is no lab\n");
+  return gone.length === names.length ? 0 : 1;
+}
+
+async function timed(name: string, down: typeof downLab): Promise<Gone> {
+  const startMs = systemClock.now();
+  const existed = await down({ name });
+  return { name, existed, seconds: Number(((systemClock.now() - startMs) / 1000).toFixed(1)) };
+}
+
+function sentence({ name, seconds }: Gone): string {
+  return `Lab "${name}" is gone after ${seconds} s\n`;
 }

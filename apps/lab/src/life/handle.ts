@@ -3,7 +3,7 @@ import { labError } from "../plan/errors.js";
 import { type LabPaths, labPaths } from "../plan/paths.js";
 import type { LabPlan } from "../plan/plan.js";
 import { createLabClient, type LabClient } from "../supervise/client.js";
-import { readRecord } from "./claim.js";
+import { labNames, readRecord } from "./claim.js";
 
 export interface LabHandle {
   readonly plan: LabPlan;
@@ -22,7 +22,9 @@ export async function openLab(name = "lab"): Promise<LabHandle> {
   const paths = labPaths(name);
   const record = await readRecord(paths);
   if (record === undefined) {
-    throw labError("NOT_RUNNING", `Lab "${name}" does not exist; "mesh lab up --name ${name}" makes it`);
+    const others = await labNames();
+    const there = others.length === 0 ? "" : ` (there are: ${others.sort().join(", ")})`;
+    throw labError("NOT_RUNNING", `Lab "${name}" does not exist${there}; "mesh lab up --name ${name}" makes it`);
   }
   return {
     plan: record.plan,

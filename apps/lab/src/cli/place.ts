@@ -1,0 +1,28 @@
+/** The clusters and nodes that a command names: a word that the lab does not know is a usage error with the choices. Pure. */
+import { labError } from "../plan/errors.js";
+import { allNodes, type LabPlan } from "../plan/plan.js";
+
+export interface Place {
+  readonly cluster?: string;
+  readonly node?: string;
+}
+
+/** Throws `USAGE`. Returns what was given, without more. */
+export function checkPlace(plan: LabPlan, { cluster, node }: Place): Place {
+  const clusters = plan.clusters.map(({ name }) => name);
+  if (cluster !== undefined) checkWord("cluster", cluster, clusters, plan);
+  const nodes = allNodes(plan).filter((one) => cluster === undefined || one.cluster === cluster);
+  if (node !== undefined)
+    checkWord(
+      "node",
+      node,
+      nodes.map(({ name }) => name),
+      plan,
+    );
+  return { ...(cluster === undefined ? {} : { cluster }), ...(node === undefined ? {} : { node }) };
+}
+
+function checkWord(what: string, word: string, known: readonly string[], plan: LabPlan): void {
+  if (known.includes(word)) return;
+  throw labError("USAGE", `Unknown ${what} "${word}" in lab "${plan.name}": use one of ${known.join(", ")}`);
+}
