@@ -2,16 +2,22 @@
  * The demo from nothing to a report: lab up, mesh connected, load running, faults one after another, lab down.
  *
  * Out: the report, whatever happened; a demo that ended early says why in `problem` and has not passed.
+ * Invariant: a lab that was up before the demo is up after it.
  */
-import { downLab, upLab } from "@isthmus/lab";
-import { type ClusterAccess, createLabWorld, delay, openClusters } from "./drive/lab-world.js";
+import { cp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { downLab, type LabHandle, labStatus, upLab } from "@isthmus/lab";
+import { delay } from "./drive/delay.js";
+import { createLabWorld, openClusters } from "./drive/lab-world.js";
 import { type Driven, driveFaults } from "./faults/faults.js";
 import { makeReport, type Report } from "./judge/report.js";
 import type { Mark } from "./judge/runs.js";
 import type { DemoOptions } from "./options.js";
 import type { SampleLog } from "./samples/log.js";
 import { monoNow } from "./samples/sample.js";
+import { runMeshCommand } from "./setup/mesh-command.js";
 import { setUp } from "./setup/setup.js";
+import { useLab } from "./setup/use-lab.js";
 
 export interface DemoModules {
   readonly say: (sentence: string) => void;
@@ -28,13 +34,55 @@ const TAIL_MS = 2500;
 
 export async function runDemo(options: DemoOptions, modules: DemoModules): Promise<Report> {
   const { say, signal } = modules;
-  const lab = await upLab({ name: options.lab, clusters: ["east", "west"], nodes: 2, onProgress: say, signal });
+  const name = options.lab;
+  const wasUp = await labStatus(name).then(
+    () => true,
+    () => false,
+  );
+  const lab = await upLab({ name, clusters: ["east", "west"], nodes: 2, onProgress: say, signal });
+  let passed = false;
+  try {
+    const report = await demoOn(lab, options, modules);
+    passed = report.passed;
+    return report;
+  } finally {
+    if (!passed) await keepLogs(lab, options.out, say);
+    if (options.keep || wasUp) {
+      say(`Lab "${name}" stays up: eval "$(npx mesh lab env --name ${name})"; npx mesh lab down --name ${name}`);
+    } else {
+      say("Taking the lab down");
+      await downLab({ name });
+    }
+  }
+}
+
+/** What every process of the lab has written, for the person who looks for the reason: the lab takes its own away. */
+async function keepLogs(lab: LabHandle, out: string, say: (sentence: string) => void): Promise<void> {
+  const folder = logsFolder(out);
+  await rm(folder, { recursive: true, force: true });
+  await cp(lab.paths.logs, folder, { recursive: true });
+  say(`The logs of every process: ${folder}`);
+}
+
+export function logsFolder(out: string): string {
+  return join(out, "logs");
+}
+
+/** On a lab that is up: two clusters, east and west, of two nodes. What the demo makes in it stays. */
+export async function demoOn(
+  lab: LabHandle,
+  options: Pick<DemoOptions, "faults" | "rate">,
+  modules: DemoModules,
+): Promise<Report> {
+  const { say, signal } = modules;
+  const using = await useLab(lab);
   const watches = new AbortController();
   const clusters = openClusters(lab);
   for (const { slices } of clusters.values()) void slices.run(watches.signal);
   try {
     const own = AbortSignal.any([signal, watches.signal]);
-    const { log, clientNode, following } = await setUp({ lab, clusters, rate: options.rate, say, signal: own });
+    const mesh = (...args: readonly string[]) => runMeshCommand(lab, args, say, own);
+    const { log, clientNode, following } = await setUp({ mesh, clusters, rate: options.rate, say, signal: own });
     modules.onLog(log);
     const world = await createLabWorld({ lab, clusters, clientNode, progress: modules.onMark, signal });
     await modules.beforeFaults?.();
@@ -46,7 +94,8 @@ export async function runDemo(options: DemoOptions, modules: DemoModules): Promi
     return reportOf(driven, log, signal);
   } finally {
     watches.abort();
-    await takeDown(options, clusters, say);
+    for (const { transport } of clusters.values()) transport.close();
+    await using.end();
   }
 }
 
@@ -66,14 +115,4 @@ function reportOf(driven: Driven, log: SampleLog, signal: AbortSignal): Report {
     begun: start?.mono ?? 0,
     startedAt: new Date(start?.wall ?? 0).toISOString(),
   });
-}
-
-async function takeDown(options: DemoOptions, clusters: ReadonlyMap<string, ClusterAccess>, say: (s: string) => void) {
-  for (const { transport } of clusters.values()) transport.close();
-  if (options.keep) {
-    say(`The lab stays up: eval "$(npx mesh lab env --name ${options.lab})"; npx mesh lab down --name ${options.lab}`);
-    return;
-  }
-  say("Taking the lab down");
-  await downLab({ name: options.lab });
 }

@@ -2,9 +2,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
-import { runDemo } from "./demo.js";
+import { logsFolder, runDemo } from "./demo.js";
 import { type DemoOptions, parseOptions, USAGE } from "./options.js";
 import { createProgress } from "./progress.js";
+import { hints } from "./report/hints.js";
 import { reportHtml } from "./report/html.js";
 import { reportJson } from "./report/json.js";
 import { reportText } from "./report/table.js";
@@ -22,6 +23,7 @@ async function main(options: DemoOptions): Promise<number> {
   await writeFile(join(options.out, "demo.json"), reportJson(report));
   await writeFile(join(options.out, "demo.html"), reportHtml(report));
   process.stdout.write(reportText(report));
+  for (const hint of hints(report.faults, logsFolder(options.out))) process.stdout.write(`${hint}\n`);
   process.stderr.write(`The report: ${join(options.out, "demo.html")}, ${join(options.out, "demo.json")}\n`);
   return report.passed ? 0 : 1;
 }

@@ -8,25 +8,18 @@ import {
   PODS,
   type Transport,
 } from "@isthmus/kube";
-import {
-  type ClusterPlan,
-  controlProcess,
-  type LabHandle,
-  labStatus,
-  pinDirectory,
-  type Selector,
-  wipe,
-} from "@isthmus/lab";
-import { NEAR } from "../judge/judge.js";
+import { type ClusterPlan, controlProcess, type LabHandle, labStatus, pinDirectory, wipe } from "@isthmus/lab";
 import type { Mark } from "../judge/runs.js";
 import { type Mono, monoNow } from "../samples/sample.js";
 import { NAMESPACE, SERVICE } from "../setup/objects.js";
+import { delay } from "./delay.js";
 import { type MapView, openMapView } from "./map-view.js";
+import { pidIn, portOf, selectorOf } from "./places.js";
 import { createPortProbe } from "./port-probe.js";
 import { demoProcesses } from "./server-processes.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
 import { openStoreView, type StoreView } from "./store-view.js";
-import type { PortProbe, Role, World } from "./world.js";
+import type { World } from "./world.js";
 
 export interface ClusterAccess {
   readonly plan: ClusterPlan;
@@ -75,9 +68,10 @@ function openMaps(lab: LabHandle, clientNode: string): MapView {
   return openMapView(pinDirectory(lab.plan, node));
 }
 
-function makeWorld(
+/** `at`: access to a cluster by its name; throws when the demo was told to stop. */
+export function makeWorld(
   { lab, clientNode, progress, signal }: LabWorldOptions,
-  store: StoreView,
+  store: Pick<StoreView, "id" | "live" | "close">,
   maps: MapView,
   at: (cluster: string) => ClusterAccess,
 ): LabWorld {
@@ -109,22 +103,18 @@ function makeWorld(
       for (const pid of pids) process.kill(pid, "SIGKILL");
       return pids.length;
     },
-    async pid(role) {
-      const { role: wanted, cluster, node } = selector(role, clientNode);
-      const rows = await labStatus(name);
-      const row = rows.find(
-        (r) => r.role === wanted && (cluster ?? r.cluster) === r.cluster && (node ?? r.node) === r.node,
-      );
-      return row === undefined || row.pid === 0 ? null : row.pid;
-    },
-    kill: async (role) => void (await controlProcess(name, "kill", selector(role, clientNode))),
+    pid: async (role) => pidIn(await labStatus(name), selectorOf(role, clientNode)),
+    kill: async (role) => void (await controlProcess(name, "kill", selectorOf(role, clientNode))),
     async holdDown(role) {
       // SIGKILL first: `stop` alone would ask politely.
-      await controlProcess(name, "kill", selector(role, clientNode));
-      await controlProcess(name, "stop", selector(role, clientNode));
+      await controlProcess(name, "kill", selectorOf(role, clientNode));
+      await controlProcess(name, "stop", selectorOf(role, clientNode));
     },
-    start: async (role) => void (await controlProcess(name, "start", selector(role, clientNode))),
-    probe: async (role) => probePort(lab, role),
+    start: async (role) => void (await controlProcess(name, "start", selectorOf(role, clientNode))),
+    async probe(role) {
+      const { host, port } = portOf(lab.plan, role);
+      return createPortProbe(host, port);
+    },
     wipeStore: async () => void (await wipe(name)),
     storeId: () => store.id(),
     live: () => store.live(),
@@ -135,32 +125,4 @@ function makeWorld(
       maps.close();
     },
   };
-}
-
-function selector(role: Role, clientNode: string): Selector {
-  if (role === "mesh-etcd") return { role };
-  return role === "node-agent" ? { role, cluster: NEAR, node: clientNode } : { role, cluster: NEAR };
-}
-
-function probePort(lab: LabHandle, role: Role): PortProbe {
-  const near = lab.plan.clusters.find((cluster) => cluster.name === NEAR);
-  if (role === "mesh-etcd") return createPortProbe(lab.plan.underlay.storeAddress, 2379);
-  if (role === "clustermesh-apiserver" && near !== undefined) return createPortProbe(near.apiAddress, 7443);
-  throw new Error(`Cannot probe "${role}": it has no port`);
-}
-
-export function delay(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  if (ms <= 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", stop, { once: true });
-  });
 }

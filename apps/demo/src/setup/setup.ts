@@ -4,17 +4,18 @@
  * Invariant: the client starts only when the mesh is in sync, and the faults only after three seconds without a loss.
  */
 import { DEPLOYMENTS, type KubeObject, type KubeService, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
-import { DEMO_TAG, type LabHandle } from "@isthmus/lab";
+import { DEMO_TAG } from "@isthmus/lab";
 import { followClient } from "../drive/follow-client.js";
-import { type ClusterAccess, delay } from "../drive/lab-world.js";
+import type { ClusterAccess } from "../drive/lab-world.js";
 import { NEAR } from "../judge/judge.js";
 import { createSampleLog, type SampleLog } from "../samples/log.js";
-import { monoNow } from "../samples/sample.js";
-import { runMeshCommand } from "./mesh-command.js";
 import { CLIENT, clientPod, deployment, meshAnnotations, NAMESPACE, namespace, SERVICE, service } from "./objects.js";
+import { until } from "./until.js";
+import { isQuiet, lastOutcomes } from "./warm-up.js";
 
 export interface SetupOptions {
-  readonly lab: LabHandle;
+  /** The CLI: `mesh connect …`. Rejects unless it ends well. */
+  readonly mesh: (...args: readonly string[]) => Promise<void>;
   readonly clusters: ReadonlyMap<string, ClusterAccess>;
   /** Requests a second. */
   readonly rate: number;
@@ -35,19 +36,16 @@ interface Pod extends KubeObject {
 }
 
 export async function setUp(options: SetupOptions): Promise<Running> {
-  const { lab, clusters, say } = options;
+  const { mesh, clusters, say } = options;
   const names = [...clusters.keys()];
   say(`$ mesh connect ${names.join(" ")}`);
-  await Promise.all([
-    runMeshCommand(lab, ["connect", ...names], say, options.signal),
-    ...[...clusters.values()].map((cluster) => deploy(options, cluster)),
-  ]);
+  await Promise.all([mesh("connect", ...names), ...[...clusters.values()].map((cluster) => deploy(options, cluster))]);
   say(`Services ${NAMESPACE}/${SERVICE} become global, affinity local`);
   for (const { client } of clusters.values()) {
     const patch = { metadata: { annotations: meshAnnotations } };
     await client.mergePatch(SERVICES, SERVICE, patch, { namespace: NAMESPACE });
   }
-  await runMeshCommand(lab, ["status", "--wait"], say, options.signal);
+  await mesh("status", "--wait");
   return startClient(options);
 }
 
@@ -71,7 +69,7 @@ async function startClient(options: SetupOptions): Promise<Running> {
   await client.create(PODS, clientPod(DEMO_TAG, target, rate));
   const log = createSampleLog();
   const following = followClient(transport, `/api/v1/namespaces/${NAMESPACE}/pods/${CLIENT}`, log, signal);
-  await until(() => quiet(log), `three seconds without a loss at ${target}`, 60_000, signal).catch((error: Error) => {
+  await until(() => isQuiet(log), `three seconds without a loss at ${target}`, 60_000, signal).catch((error: Error) => {
     throw new Error(`${error.message}; ${lastOutcomes(log)}`);
   });
   const pod = await client.get<Pod>(PODS, CLIENT, { namespace: NAMESPACE });
@@ -84,27 +82,4 @@ async function removeClient({ client }: ClusterAccess, signal: AbortSignal): Pro
   const gone = async () => (await client.get(PODS, CLIENT, target)) === undefined;
   await client.delete(PODS, CLIENT, target);
   await until(gone, "the last demo's client to end", 30_000, signal);
-}
-
-/** The last three seconds of samples are there and all answered. */
-function quiet(log: SampleLog): boolean {
-  const rate = log.started()?.rate ?? 100;
-  const last = log.samples().slice(-3 * rate);
-  return last.length === 3 * rate && last.every((sample) => sample.outcome === "ok");
-}
-
-function lastOutcomes(log: SampleLog): string {
-  const last = log.samples().slice(-300);
-  const words = new Map<string, number>();
-  for (const { outcome } of last) words.set(outcome, (words.get(outcome) ?? 0) + 1);
-  return last.length === 0 ? "no request yet" : [...words].map(([word, n]) => `${n} ${word}`).join(", ");
-}
-
-/** Asks five times a second; throws with `what` when it does not come about in time. */
-async function until(holds: () => boolean | Promise<boolean>, what: string, withinMs: number, signal: AbortSignal) {
-  const end = monoNow() + withinMs;
-  while (!(await holds())) {
-    if (monoNow() > end) throw new Error(`Cannot go on: waited ${withinMs / 1000} s for ${what}`);
-    await delay(200, signal);
-  }
 }

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { LabHandle } from "@isthmus/lab";
+import { monoNow } from "../samples/sample.js";
+import { fakeCluster } from "../setup/fake-cluster.js";
+import { type ClusterAccess, makeWorld } from "./lab-world.js";
+import type { ReadyChange } from "./slice-watch.js";
+
+const store = { id: async () => "a", live: async () => true, close: () => undefined };
+const maps = { holds: (address: string) => address === "10.1.0.1", close: () => undefined };
+
+function world(history: readonly ReadyChange[] = []) {
+  const calls: string[] = [];
+  const stop = new AbortController();
+  const { access } = fakeCluster("east", (call) => void calls.push(call), []);
+  const at = (): ClusterAccess => ({ ...access, slices: { ...access.slices, history } });
+  const options = {
+    lab: { plan: { name: "x" } } as LabHandle,
+    clusters: new Map(),
+    clientNode: "east-1",
+    progress: () => undefined,
+    signal: stop.signal,
+  };
+  return { world: makeWorld(options, store, maps, at), calls, stop };
+}
+
+describe("the world of a lab", () => {
+  test("the first change that fits counts, at or after the time that is asked for", async () => {
+    const change = (at: number, ready: number) => ({
+      at,
+      ready: Array.from({ length: ready }, (_, n) => `10.1.0.${n}`),
+    });
+    const history = [change(100, 0), change(200, 3), change(300, 1), change(400, 0), change(500, 0)];
+    const { world: of } = world(history);
+    const none = (ready: number) => ready === 0;
+    assert.equal(await of.readyWhen("east", none, 100, 0), 100);
+    assert.equal(await of.readyWhen("east", none, 101, 0), 400);
+    assert.equal(await of.readyWhen("east", (ready) => ready > 3, 0, 0), null);
+  });
+
+  test("a change that comes while it waits is seen", async () => {
+    const history: ReadyChange[] = [];
+    const { world: of } = world(history);
+    const since = monoNow();
+    const seen = of.readyWhen("east", (ready) => ready === 0, since, 60_000);
+    history.push({ at: since + 1, ready: [] });
+    assert.equal(await seen, since + 1);
+  });
+
+  test("told to stop, what waits rejects with the reason", async () => {
+    const { world: of, stop } = world();
+    const waiting = of.readyWhen("east", () => false, 0, 60_000);
+    stop.abort(new Error("interrupted"));
+    await assert.rejects(waiting, /interrupted/);
+  });
+
+  test("replicas are asked of the API, backends of the maps", async () => {
+    const { world: of, calls } = world();
+    await of.scale("east", 0);
+    assert.deepEqual(calls, ["east: patch Deployment web"]);
+    assert.deepEqual([await of.inMaps("10.1.0.1"), await of.inMaps("10.1.0.9")], [true, false]);
+  });
+});

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { judge } from "../judge/judge.js";
+import { madeTraffic, withSample } from "../judge/made-traffic.js";
+import type { AgentRun, ApiserverRun } from "../judge/runs.js";
+import { hints } from "./hints.js";
+
+const base = { window: { from: 0, to: 12_000 }, injected: 1000, marks: [] };
+const agent: AgentRun = { ...base, name: "agent", oldPid: 1, newPid: 2 };
+const apiserver: ApiserverRun = { ...base, name: "apiserver", refusedMs: 0 };
+const west = madeTraffic({ until: 12_000, gets: "west" });
+
+test("what passed needs no hint", () => {
+  assert.deepEqual(hints([judge(agent, west)], "out/logs"), []);
+});
+
+test("what failed is named with the logs of those who take part, each once", () => {
+  assert.deepEqual(hints([judge({ ...agent, newPid: 1 }, west), judge(apiserver, west)], "out/logs"), [
+    "Look at out/logs/node-agent.*, out/logs/lab.*, out/logs/clustermesh-apiserver.*",
+    "Alone, with the lab left up: node apps/demo/dist/main.js --faults agent,apiserver --keep",
+  ]);
+});
+
+test("a client that did not run in time says so first", () => {
+  const starved = judge(agent, withSample(west, 700, "starved"));
+  assert.match(hints([starved], "out/logs")[0] ?? "", /too busy/);
+  const thin = judge(agent, { ...west, samples: west.samples.filter(({ number }) => number % 20 !== 0) });
+  assert.match(hints([thin], "out/logs")[0] ?? "", /too busy/);
+});

@@ -1,0 +1,56 @@
+/**
+ * A cluster in memory for tests of the set-up: what was asked of its API, in order; a Deployment is ready at once, and the
+ * client's pod writes what the test says.
+ */
+import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import type { KubeClient, KubeObject, Resource, Transport } from "@isthmus/kube";
+import type { ClusterPlan } from "@isthmus/lab";
+import type { ClusterAccess } from "../drive/lab-world.js";
+import { CLIENT } from "./objects.js";
+
+export interface FakeCluster {
+  readonly access: ClusterAccess;
+  readonly objects: Map<string, KubeObject>;
+}
+
+/** `note` hears "east: apply Service web" and the like; `output`: lines of the client. */
+export function fakeCluster(name: string, note: (call: string) => void, output: readonly string[]): FakeCluster {
+  const objects = new Map<string, KubeObject>();
+  const key = (resource: Resource, object: string) => `${resource.kind} ${object}`;
+  const put = (verb: string) => async (resource: Resource, object: KubeObject) => {
+    const { name: named = "" } = object.metadata;
+    note(`${name}: ${verb} ${key(resource, named)}`);
+    objects.set(key(resource, named), object);
+    return object;
+  };
+  const client = {
+    apply: put("apply"),
+    create: put("create"),
+    async mergePatch(resource: Resource, named: string) {
+      note(`${name}: patch ${key(resource, named)}`);
+      return objects.get(key(resource, named));
+    },
+    async get(resource: Resource, named: string) {
+      const found = objects.get(key(resource, named));
+      const more = named === CLIENT ? { spec: { nodeName: `${name}-2` } } : { spec: { clusterIP: "10.96.0.9" } };
+      return found === undefined ? undefined : { ...found, ...more };
+    },
+    async delete(resource: Resource, named: string) {
+      note(`${name}: delete ${key(resource, named)}`);
+      return objects.delete(key(resource, named));
+    },
+  };
+  const transport = { stream: async () => Readable.from(output) as unknown as IncomingMessage };
+  const access: ClusterAccess = {
+    plan: { name } as ClusterPlan,
+    client: client as unknown as KubeClient,
+    transport: transport as unknown as Transport,
+    slices: {
+      history: [],
+      current: () => (objects.has("Deployment web") ? ["10.1.0.1", "10.1.0.2", "10.1.0.3"] : []),
+      run: async () => undefined,
+    },
+  };
+  return { access, objects };
+}
