@@ -43,23 +43,24 @@ export interface NewRow {
 
 /** Bytes 4..7 of a row: port (big endian), protocol, and no state. */
 export function placeWord(port: number, protocol: number): number {
-  return ((port & 0xff) << 8) | (port >> 8) | (protocol << 16);
+  return ((port & 0xff) << 8) | ((port >>> 8) & 0xff) | ((protocol & 0xff) << 16);
 }
 
 /** Bytes 12..15 of a row. */
 export function attributesWord(cluster: number, flags: number): number {
-  return (cluster | (flags << 24)) >>> 0;
+  return ((cluster & CLUSTER) | (flags << 24)) >>> 0;
 }
 
 export function clusterOfWord(attributes: number): number {
   return attributes & CLUSTER;
 }
 
-export function createBackendRows(): BackendRows {
+/** Room for all entries at once, of which the kernel gives what is touched: nothing has to grow and be hashed again. */
+export function createBackendRows(maxEntries: number): BackendRows {
   /** Signed, so that no word is ever a number on the heap. */
-  let rows = new Int32Array(1024 * WORDS);
-  let slots = new Uint32Array(1024);
-  let linked = 0;
+  const rows = new Int32Array(maxEntries * WORDS);
+  /** At most half full. */
+  const slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * maxEntries)));
 
   const nameHash = (cluster: number, place: number, a: number, b: number, c: number, d: number): number => {
     let hash = Math.imul(d ^ Math.imul(cluster, 0x9e3779b1), 0x85ebca6b);
@@ -105,20 +106,6 @@ export function createBackendRows(): BackendRows {
     return slotOf(clusterOf(index), placeOf(index), a, b, c, d);
   }
 
-  function growSlots(): void {
-    const old = slots;
-    slots = new Uint32Array(2 * old.length);
-    for (const index of old) if (index !== 0) slots[slotOfRow(index)] = index;
-  }
-
-  /** Room for rows up to `last`. */
-  function reach(last: number): void {
-    if ((last + 1) * WORDS <= rows.length) return;
-    const old = rows;
-    rows = new Int32Array(Math.max(2 * old.length, (last + 1) * WORDS));
-    rows.set(old);
-  }
-
   /** Empties a slot and moves up what stood behind it because it was taken. */
   function emptySlot(empty: number): void {
     const mask = slots.length - 1;
@@ -135,11 +122,10 @@ export function createBackendRows(): BackendRows {
 
   return {
     find(cluster, { word0, word1, word2, word3 }, place) {
-      const slot = slotOf(cluster, place, swapped(word0), swapped(word1), swapped(word2), swapped(word3));
+      const slot = slotOf(cluster & CLUSTER, place, swapped(word0), swapped(word1), swapped(word2), swapped(word3));
       return slots[slot] ?? 0;
     },
     fill(index, { id, place, node, attributes, address }) {
-      reach(index);
       const at = index * WORDS;
       rows[at + Word.id] = id;
       rows[at + Word.place] = place;
@@ -151,25 +137,18 @@ export function createBackendRows(): BackendRows {
       rows[at + Word.address + 3] = swapped(address.word3);
     },
     link(index) {
-      if (2 * (linked + 1) > slots.length) growSlots();
       const slot = slotOfRow(index);
-      if (slots[slot] !== 0) return;
-      slots[slot] = index;
-      linked++;
+      if (slots[slot] === 0) slots[slot] = index;
     },
     unlink(index) {
       const slot = slotOfRow(index);
-      if (slots[slot] !== index) return;
-      emptySlot(slot);
-      linked--;
+      if (slots[slot] === index) emptySlot(slot);
     },
     get: (index, at) => word(index, at) >>> 0,
     set(index, at, value) {
-      reach(index);
       rows[index * WORDS + at] = value;
     },
     take(first, bytes) {
-      reach(first + bytes.length / BackendRow.size - 1);
       new Uint8Array(rows.buffer).set(bytes, first * BackendRow.size);
     },
     bodies(indexes) {

@@ -56,7 +56,7 @@ const NEW = 1;
 const LIVE = 2;
 
 export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): BackendStore {
-  const rows = createBackendRows();
+  const rows = createBackendRows(port.maxEntries);
   const found = adoptBackends(port, rows);
   const pool = createIndexPool(port.maxEntries, found.taken);
   /** By index. */

@@ -35,23 +35,22 @@ export function createDesiredState(): DesiredState {
   /** Frontends per reject row. */
   const ports = new Map<FrontendName, number>();
 
-  function countPort(frontend: FrontendName, change: 1 | -1): void {
-    const reject = rejectName(frontend);
+  function countPort(reject: FrontendName, change: 1 | -1): void {
     const left = (ports.get(reject) ?? 0) + change;
     if (left <= 0) ports.delete(reject);
     else ports.set(reject, left);
   }
 
-  function claim(frontend: FrontendName, name: ServiceName, plan: FrontendPlan): void {
+  function claim(frontend: FrontendName, name: ServiceName, plan: FrontendPlan, reject: FrontendName): void {
     const known = claims.get(frontend);
-    if (known === undefined) countPort(frontend, 1);
+    if (known === undefined) countPort(reject, 1);
     claims.set(frontend, known === undefined ? [plan] : [...without(known, name), plan]);
   }
 
   function release(frontend: FrontendName, name: ServiceName): void {
     const left = without(claims.get(frontend) ?? [], name);
     if (left.length > 0) return void claims.set(frontend, left);
-    if (claims.delete(frontend)) countPort(frontend, -1);
+    if (claims.delete(frontend)) countPort(rejectName(frontend), -1);
   }
 
   return {
@@ -71,14 +70,18 @@ export function createDesiredState(): DesiredState {
     setService(name, plans) {
       const before = owned.get(name) ?? [];
       const wanted = plans.map(({ frontend }) => frontendName(frontend.address, frontend.port, frontend.protocol));
-      for (const frontend of before) if (!wanted.includes(frontend)) release(frontend, name);
+      const touched = before.filter((frontend) => !wanted.includes(frontend));
+      for (const frontend of touched) release(frontend, name);
+      touched.push(...touched.map(rejectName));
       plans.forEach((plan, i) => {
-        claim(wanted[i] ?? "", name, plan);
+        const frontend = wanted[i] ?? "";
+        const reject = rejectName(frontend);
+        claim(frontend, name, plan, reject);
+        touched.push(frontend, reject);
       });
       if (wanted.length === 0) owned.delete(name);
       else owned.set(name, wanted);
-      const touched = [...before.filter((frontend) => !wanted.includes(frontend)), ...wanted];
-      return [...touched, ...touched.map(rejectName)];
+      return touched;
     },
   };
 }
