@@ -1,11 +1,14 @@
 /**
- * For tests: etcd as far as publisher and reader see it (revisions, comparisons, history, compaction, wipes), and
- * publishers that run on it step by step, with calls that get lost before, after, or come late.
+ * For tests: etcd as far as publisher and reader see it (revisions, comparisons, history, compaction, wipes, backups, a full
+ * store), and publishers that run on it step by step, with calls that get lost before, after, or come late.
+ *
+ * That etcd behaves like this is shown by `model-store.test.ts`: the same script on both.
  */
-import { Head, HeadState } from "@isthmus/proto";
+import { HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
 import type { Compare, PublisherEffect, PublisherEvent, Standing, Write } from "./events.js";
 import { anyRecord } from "./fixture.js";
+import { readHead } from "./meta-keys.js";
 import type { PublisherState } from "./state.js";
 import { createPublisherState, step } from "./step.js";
 
@@ -14,28 +17,54 @@ export interface ModelStore {
   readonly revision: bigint;
   /** Grows with every wipe: streams of an older life break. */
   readonly life: number;
-  readonly events: readonly (Standing & { readonly deleted: boolean })[];
-  /** Revisions at or below are compacted. */
-  compacted: bigint;
-  txn(compares: readonly Compare[], writes: readonly Write[]): bigint | undefined;
+  /** Revisions below are compacted: not even a watch begins there. */
+  readonly compacted: bigint;
+  /** While true no txn with a value in it is even compared; deletions are done. */
+  full: boolean;
+  /** The store's revision after it, or why nothing was written. */
+  txn(compares: readonly Compare[], writes: readonly Write[]): bigint | "rejected" | "full";
+  /** What a watch tells from a revision on. */
+  after(from: bigint): readonly ModelEvent[] | "compacted" | "set-back";
+  compact(revision: bigint): void;
   wipe(): void;
+  /** A backup, and its restore. */
+  keep(): void;
+  setBack(): void;
   /** Sentences of what no history may hold. */
   readonly violations: string[];
 }
 
-export function createModelStore(): ModelStore {
+export type ModelEvent = Standing & { readonly deleted: boolean };
+
+interface Backup {
+  readonly keys: ReadonlyMap<string, Standing>;
+  readonly events: readonly ModelEvent[];
+  readonly revision: bigint;
+  readonly compacted: bigint;
+}
+
+/** `start`: the revision of an empty store. */
+export function createModelStore(start = 1n): ModelStore {
   let keys = new Map<string, Standing>();
   let table = createRecordTable();
-  let events: (Standing & { deleted: boolean })[] = [];
-  let revision = 1n;
+  let events: ModelEvent[] = [];
+  let revision = start;
+  let compacted = 0n;
   let life = 0;
+  let backup: Backup = { keys: new Map(), events: [], revision, compacted };
+  let full = false;
+  const begin = (from: Backup): void => {
+    [keys, events, revision, compacted] = [new Map(from.keys), [...from.events], from.revision, from.compacted];
+    table = createRecordTable();
+    for (const { key, value } of keys.values()) if (kindOfKey(key) !== undefined) table.set(anyRecord(key, value));
+    life++;
+  };
   const violations: string[] = [];
   const check = (writes: readonly Write[]): void => {
     const names = writes.map(({ key }) => key);
     if (new Set(names).size !== names.length) violations.push("a key twice in one txn");
     if (names.length > 128) violations.push("more than 128 operations in one txn");
-    const live = keys.get("head");
-    const head = live === undefined ? undefined : Head.decode(live.value);
+    const head = readHead(keys.get("head"));
     if (head?.state !== HeadState.HEAD_STATE_LIVE) return;
     if (!sameSums(head.sums, table.sums(STORE_KINDS))) violations.push(`sums differ at revision ${revision}`);
   };
@@ -49,14 +78,22 @@ export function createModelStore(): ModelStore {
     get life() {
       return life;
     },
-    get events() {
-      return events;
+    get compacted() {
+      return compacted;
     },
-    compacted: 0n,
+    get full() {
+      return full;
+    },
+    set full(is) {
+      full = is;
+    },
     violations,
     txn(compares, writes) {
+      if (full && writes.some(({ type }) => type === "put")) return "full";
       for (const { key, modRevision } of compares)
-        if ((keys.get(key)?.modRevision ?? 0n) !== modRevision) return undefined;
+        if ((keys.get(key)?.modRevision ?? 0n) !== modRevision) return "rejected";
+      // Deleting what is not there is no revision.
+      if (!writes.some(({ type, key }) => type === "put" || keys.has(key))) return revision;
       revision++;
       for (const write of writes) {
         const value = write.type === "put" ? write.value : new Uint8Array(0);
@@ -71,12 +108,19 @@ export function createModelStore(): ModelStore {
       check(writes);
       return revision;
     },
-    wipe() {
-      [keys, events, revision] = [new Map(), [], 1n];
-      table = createRecordTable();
-      this.compacted = 0n;
-      life++;
+    after(from) {
+      if (from < compacted) return "compacted";
+      if (revision < from - 1n) return "set-back";
+      return events.filter(({ modRevision }) => modRevision >= from);
     },
+    compact(at) {
+      compacted = at;
+    },
+    wipe: () => begin({ keys: new Map(), events: [], revision: start, compacted: 0n }),
+    keep() {
+      backup = { keys: new Map(keys), events: [...events], revision, compacted };
+    },
+    setBack: () => begin(backup),
   };
 }
 
@@ -156,10 +200,12 @@ export function createModelPublisher(
       if (call === undefined) return;
       if (call.type !== "txn") return feed(fate === "done" ? answer(call) : { type: "unanswered", sentence: "lost" });
       if (fate === "late") late.push(call);
-      const revision = fate === "done" || fate === "lost-after" ? store.txn(call.compares, call.writes) : undefined;
-      if (fate !== "done") feed({ type: "failed", id: call.id, sentence: "lost", mayHaveHappened: true });
-      else if (revision === undefined) feed({ type: "rejected", id: call.id });
-      else feed({ type: "committed", id: call.id, revision });
+      const outcome = fate === "done" || fate === "lost-after" ? store.txn(call.compares, call.writes) : "rejected";
+      const failed = { type: "failed", id: call.id, sentence: "no answer" } as const;
+      if (fate !== "done") feed({ ...failed, mayHaveHappened: true });
+      else if (outcome === "full") feed({ ...failed, mayHaveHappened: false, full: true });
+      else if (outcome === "rejected") feed({ type: "rejected", id: call.id });
+      else feed({ type: "committed", id: call.id, revision: outcome });
     },
     runLate() {
       for (const { compares, writes } of late.splice(0)) store.txn(compares, writes);
@@ -170,8 +216,11 @@ export function createModelPublisher(
         watch = undefined;
         return feed({ type: "watch-over", sentence: "set back" });
       }
-      const from = watch.next;
-      const events = store.events.filter(({ modRevision }) => modRevision >= from);
+      const events = store.after(watch.next);
+      if (typeof events === "string") {
+        watch = undefined;
+        return feed({ type: "watch-over", sentence: events });
+      }
       watch.next = store.revision + 1n;
       if (events.length > 0) feed({ type: "seen", events });
     },

@@ -11,6 +11,7 @@ import {
   sameSums,
 } from "@isthmus/records";
 import fc from "fast-check";
+import { exploring } from "../testing/exploring.js";
 import { anyRecord } from "./fixture.js";
 import {
   createModelPublisher,
@@ -29,7 +30,7 @@ type Act =
   | { readonly type: "many"; readonly value: number }
   | { readonly type: "decide"; readonly who: number; readonly fate: Fate }
   | { readonly type: "deliver" | "tick" | "late" | "restart" | "run"; readonly who: number }
-  | { readonly type: "wipe" }
+  | { readonly type: "store"; readonly fault: "wipe" | "keep" | "setBack" | "full" | "space" }
   | { readonly type: "vandal"; readonly key: number };
 
 const who = fc.nat(1);
@@ -48,10 +49,17 @@ const moves: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("restart" as const, "run" as const), who }) },
 );
+const storeFault = fc.constantFrom(
+  "wipe" as const,
+  "keep" as const,
+  "setBack" as const,
+  "full" as const,
+  "space" as const,
+);
 const faults: fc.Arbitrary<Act> = fc.oneof(
   { weight: 30, arbitrary: moves },
   { weight: 1, arbitrary: many },
-  { weight: 1, arbitrary: fc.constant({ type: "wipe" } as const) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("store" as const), fault: storeFault }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: fc.nat(20) }) },
 );
 
@@ -62,6 +70,11 @@ const record = (key: number, value: number): HashedRecord =>
 function run(publisher: ModelPublisher): void {
   publisher.deliver();
   for (let i = 0; publisher.calls > 0 && i < 50; i++) publisher.decide("done");
+}
+
+function befall(store: ModelStore, fault: "wipe" | "keep" | "setBack" | "full" | "space"): void {
+  if (fault === "full" || fault === "space") store.full = fault === "full";
+  else store[fault]();
 }
 
 interface Scene {
@@ -112,7 +125,7 @@ function play(acts: readonly Act[], scene: Scene): End {
   if (scene.initial === undefined) settle(clock, publishers);
   for (const act of acts) {
     clock.now += 100;
-    if (act.type === "wipe") store.wipe();
+    if (act.type === "store") befall(store, act.fault);
     else if (act.type === "vandal") store.txn([], [{ type: "delete", key: record(act.key, 0).key }]);
     else if (act.type === "change" || act.type === "many") {
       const keys = act.type === "many" ? Array.from({ length: 300 }, (_, i) => i) : [act.key];
@@ -130,6 +143,7 @@ function play(acts: readonly Act[], scene: Scene): End {
       else publisher.tick();
     }
   }
+  store.full = false;
   for (const publisher of publishers) if (publisher.state.phase.status === "Off") publisher.feed({ type: "start" });
   settle(clock, publishers);
   return stage;
@@ -158,7 +172,7 @@ test("one publisher, calls lost before, after and late: sums exact at every revi
         assertPublished(end);
       },
     ),
-    { numRuns: 100 },
+    exploring(100),
   );
 });
 
@@ -169,7 +183,7 @@ test("two publishers at once: the fence lets one write, sums stay exact, the end
       assert.deepEqual(end.store.violations, []);
       assertPublished(end);
     }),
-    { numRuns: 200 },
+    exploring(200),
   );
 });
 
@@ -248,16 +262,16 @@ test("loading in bulk with rivals and late txns: once live, the sums are exact",
       assert.deepEqual(end.store.violations, []);
       assertPublished(end);
     }),
-    { numRuns: 40 },
+    exploring(40),
   );
 });
 
-test("wipes and other hands: whatever happened, the store is healed", () => {
+test("wipes, restores, a full store and other hands: whatever happened, the store is healed", () => {
   fc.assert(
     fc.property(fc.array(faults, { maxLength: 120 }), (acts) => {
       assertPublished(play(acts, { publishers: 1 }));
     }),
-    { numRuns: 200 },
+    exploring(200),
   );
 });
 
@@ -277,6 +291,6 @@ test("two publishers fed the same changes in different order write the same byte
   const expected = content(records);
   fc.assert(
     fc.property(whole, (order) => assert.equal(content(order), expected)),
-    { numRuns: 20 },
+    exploring(20),
   );
 });

@@ -17,6 +17,7 @@ import {
   type ModelStore,
   settle,
 } from "../publish/model-store.js";
+import { exploring } from "../testing/exploring.js";
 import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
 import type { Meta, ReaderEffect, ReaderEvent } from "./events.js";
@@ -25,6 +26,9 @@ import { limitsOf } from "./peer.js";
 import { isProved } from "./report.js";
 import type { ReaderState } from "./state.js";
 import { createReaderState, step } from "./step.js";
+
+/** Small, so that it is met. */
+const HELD = { events: 8, bytes: 1 << 20 };
 
 type NewEvent = ReaderEvent extends infer E ? (E extends ReaderEvent ? Omit<E, "now" | "wallMicros"> : never) : never;
 type Call = Extract<ReaderEffect, { type: "range" | "check-store" | "probe" }>;
@@ -47,7 +51,7 @@ interface ModelReader {
 function createModelReader(store: ModelStore, clock: { now: number }): ModelReader {
   const east = peer("east", 1);
   const admission = createAdmission(limitsOf(east, OWN, [east]), createAddressClaims());
-  const state = createReaderState({ cluster: "east", clusterId: 1, admission, random: () => 0.5 });
+  const state = createReaderState({ cluster: "east", clusterId: 1, admission, random: () => 0.5, held: HELD });
   const index = createSourceIndex();
   const deleted = new Set<string>();
   index.onChange(({ deletes }) => {
@@ -74,8 +78,8 @@ function createModelReader(store: ModelStore, clock: { now: number }): ModelRead
   /** A stream opens: below what was seen, the watch knows by itself that the store was set back. */
   function open(): void {
     if (watch === undefined) return;
-    if (store.revision < watch.next - 1n) over("set-back");
-    else if (watch.next <= store.compacted) over("compacted");
+    const ahead = store.after(watch.next);
+    if (typeof ahead === "string") over(ahead);
     else {
       watch.life = store.life;
       feed({ type: "opened", open: ++opens });
@@ -127,10 +131,9 @@ function createModelReader(store: ModelStore, clock: { now: number }): ModelRead
         feed({ type: "lost", sentence: "reset" });
         return open();
       }
-      const { next } = watch;
-      if (next <= store.compacted) return over("compacted");
-      const events = store.events
-        .filter(({ modRevision }) => modRevision >= next)
+      const ahead = store.after(watch.next);
+      if (typeof ahead === "string") return over(ahead);
+      const events = ahead
         .filter((_, i) => i !== lose)
         .map((event) => {
           const kind = kindOfKey(event.key);
@@ -155,7 +158,7 @@ function createModelReader(store: ModelStore, clock: { now: number }): ModelRead
 type Act =
   | { readonly type: "change"; readonly key: number; readonly version: number | undefined }
   | { readonly type: "publish"; readonly calls: number }
-  | { readonly type: "wipe" | "cut" | "tick" | "restart" | "compact" }
+  | { readonly type: "wipe" | "cut" | "tick" | "restart" | "compact" | "keep" | "set-back" | "full" | "space" }
   | { readonly type: "decide"; readonly answered: boolean }
   | { readonly type: "deliver"; readonly lose: number | undefined }
   | { readonly type: "vandal"; readonly key: number };
@@ -181,6 +184,8 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant("deliver" as const), lose: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cut" as const, "tick" as const, "compact" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("wipe" as const, "restart" as const) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("keep" as const, "set-back" as const) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("full" as const, "space" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: fc.nat(12) }) },
 );
 
@@ -216,7 +221,10 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
           else change([record], []);
         } else if (each.type === "publish") runPublisher(publisher, each.calls);
         else if (each.type === "wipe") store.wipe();
-        else if (each.type === "compact") store.compacted = store.revision;
+        else if (each.type === "compact") store.compact(store.revision);
+        else if (each.type === "keep") store.keep();
+        else if (each.type === "set-back") store.setBack();
+        else if (each.type === "full" || each.type === "space") store.full = each.type === "full";
         else if (each.type === "restart") publisher.feed({ type: "start" });
         else if (each.type === "vandal") store.txn([], [{ type: "delete", key: slice(1, each.key).key }]);
         else if (each.type === "decide") reader.decide(each.answered);
@@ -224,6 +232,7 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
         else reader[each.type]();
         for (const { key } of STABLE) assert.ok(!reader.deleted.has(key), `${key} was deleted`);
       }
+      store.full = false;
       for (let round = 0; round < 30; round++) {
         settle(clock, [publisher], 1);
         for (let i = 0; i < 20; i++) {
@@ -240,6 +249,6 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
       assert.ok(sameSums(reader.index.sums(), wanted.sums([5])), "the index holds what is exported");
       assert.deepEqual(reader.index.position?.storeId, Buffer.from(store.keys.get("store")?.value ?? ""));
     }),
-    { numRuns: 500 },
+    exploring(500),
   );
 });

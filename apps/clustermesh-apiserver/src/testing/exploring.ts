@@ -1,0 +1,14 @@
+/**
+ * How far a random exploration goes. A failure prints its seed and path; MESH_SEED=<seed> begins there again, and
+ * MESH_EXPLORE=<factor> goes that many times further.
+ */
+export function exploring(
+  numRuns: number,
+  environment: NodeJS.ProcessEnv = process.env,
+): { readonly numRuns: number; readonly seed?: number } {
+  const { MESH_SEED: seed, MESH_EXPLORE: factor } = environment;
+  return {
+    numRuns: Math.ceil(numRuns * (factor === undefined ? 1 : Number(factor))),
+    ...(seed === undefined ? {} : { seed: Number(seed) }),
+  };
+}
