@@ -42,12 +42,22 @@ const MAX_MAPS = 256;
 
 export function createAgentRegistry(clock: Clock): AgentRegistry {
   const rows = new Map<string, Row>();
+  let lookedAt = clock.now();
 
   function row(node: string): Row {
     const found: Row = rows.get(node) ?? { connected: false, version: "", lastSeen: 0, sources: new Map(), maps: [] };
     rows.set(node, found);
     found.lastSeen = clock.now();
     return found;
+  }
+
+  /** Now and then: a thousand agents that come back together must not each look at a thousand rows. */
+  function forget(): void {
+    if (clock.now() - lookedAt < FORGET_MS / 10) return;
+    lookedAt = clock.now();
+    for (const [name, each] of rows) {
+      if (!each.connected && clock.now() - each.lastSeen > FORGET_MS) rows.delete(name);
+    }
   }
 
   function source(of: Row, clusterId: number): SourceRow {
@@ -69,9 +79,7 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
         if (held !== undefined && clusterId <= MAX_CLUSTER_ID)
           Object.assign(source(now, clusterId), { applied: held, sent: held });
       }
-      for (const [name, each] of rows) {
-        if (!each.connected && clock.now() - each.lastSeen > FORGET_MS) rows.delete(name);
-      }
+      forget();
     },
     disconnected(node) {
       const known = row(node);

@@ -4,6 +4,7 @@
  * A change of an index wakes every session once per turn of the event loop, however many changes came in it. State and
  * Marks go out on a timer. A new stream of a node replaces its old one.
  */
+import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import type { Ack, Buckets, Hello, Position } from "@isthmus/proto";
@@ -68,6 +69,8 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   const gate = createSnapshotGate(options.maxSnapshots);
   const handles = new Map<string, Handle>();
   const lifetime = new AbortController();
+  // Every session follows this one signal.
+  setMaxListeners(0, lifetime.signal);
   const woken = new Set<StreamSource>();
   let draining = false;
 

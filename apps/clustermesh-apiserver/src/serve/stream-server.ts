@@ -82,7 +82,11 @@ export async function listen(server: Server, address: string, credentials: Serve
     port,
     close: (graceMs) =>
       new Promise((resolve) => {
-        const cut = setTimeout(() => server.forceShutdown(), graceMs);
+        const cut = setTimeout(() => {
+          server.forceShutdown();
+          // A connection whose peer is gone may never say that it is closed.
+          resolve();
+        }, graceMs);
         server.tryShutdown(() => {
           clearTimeout(cut);
           resolve();
