@@ -246,6 +246,26 @@ test("a replica that lags behind the floor is not followed", async () => {
   assert.ok(next.counted.every((event) => event === "2:below-floor") && next.counted.length > 0);
 });
 
+test("moved to a server that is behind, nothing moves; once it has caught up its mark is enough", async () => {
+  const other = west();
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), east(), other);
+  await node.receive(other.change([makeSlice("shop/cart", { ready: ["10.12.0.2"] })]));
+  const behind = (is: boolean): ToAgent => ({
+    message: {
+      $case: "sourceState",
+      value: { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind: is, hops: [] },
+    },
+  });
+  const expected = ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.2"];
+  const hello = node.connect()?.message;
+  assert.deepEqual(hello?.$case === "hello" && hello.value.sources.at(-1)?.have, other.position);
+  await node.receive(behind(true));
+  assert.deepEqual([await node.backends(VIP), reportSource(node.state.core.source(2), 1).state], [expected, "behind"]);
+  await node.receive(behind(false), other.mark());
+  assert.deepEqual([await node.backends(VIP), reportSource(node.state.core.source(2), 1).state], [expected, "live"]);
+  assert.deepEqual([node.counted, node.sent], [[], []]);
+});
+
 test("a record that cannot be read is refused and counted; the others go on", async () => {
   const own = east();
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);

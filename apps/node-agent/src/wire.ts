@@ -65,17 +65,19 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   const connect = createConnect(args.tlsDir);
   // Where the maps are known they come first: of two agents on a node the second is told so.
   let health = before === undefined ? await serveHealth() : undefined;
-  const member = before ?? (await firstJoin());
-  const own = { cluster: parseClusterName(member.cluster), clusterId: parseClusterId(member.clusterId) };
+  const { cluster, clusterId } = before ?? (await firstJoin());
+  const own = { cluster, clusterId };
 
   async function firstJoin(): Promise<Membership> {
     const welcome = await firstWelcome({ node, version: VERSION }, { connect, servers, clock, log, signal });
     return remember(welcome);
   }
 
-  async function remember({ cluster, clusterId, servers: told }: Welcome): Promise<Membership> {
-    const membership = { cluster, clusterId, servers: told };
-    servers.learn(told);
+  /** Throws for a cluster that cannot be: nothing of it is kept. */
+  async function remember(welcome: Welcome): Promise<Membership> {
+    const names = { cluster: parseClusterName(welcome.cluster), clusterId: parseClusterId(welcome.clusterId) };
+    servers.learn(welcome.servers);
+    const membership = { ...names, servers: servers.learned };
     await files.saveMembership(membership);
     return membership;
   }

@@ -121,7 +121,8 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     if (pod === undefined || !(await listDevices()).has(hostDevice)) {
       throw new CniError(CNI_CHECK_FAILED, `Cannot find the network of container "${request.containerId}"`);
     }
-    if (await hasAddress(pod, resolveNetns(options.nodeRoot, request.netns))) return;
+    const netns = resolveNetns(options.nodeRoot, request.netns);
+    if (await hasAddress(pod.address, request.interfaceName, netns)) return;
     const sentence = `Cannot find address ${formatAddress(pod.address)} on "${request.interfaceName}" of the pod`;
     throw new CniError(CNI_CHECK_FAILED, sentence);
   }

@@ -3,7 +3,7 @@
  */
 import { access, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatAddress } from "@isthmus/model";
+import { type Address, formatAddress } from "@isthmus/model";
 import { CNI_INVALID_ENVIRONMENT, CniError } from "./cni-error.js";
 import { ip, ipBatch, ipBatchIn, ipIn } from "./ip.js";
 import { configureHost, configurePod, createPair } from "./ip-commands.js";
@@ -46,9 +46,9 @@ export async function isPairedWith(hostDevice: string, interfaceName: string, ne
   return inside.some((link) => link.ifname === interfaceName && link.link_index === outside?.ifindex);
 }
 
-export async function hasAddress(pod: PodAttachment, netns: string): Promise<boolean> {
-  const shown = await ipIn(netns, ["-4", "-oneline", "addr", "show", "dev", pod.interfaceName]);
-  return shown.includes(` ${formatAddress(pod.address)}/32 `);
+export async function hasAddress(address: Address, interfaceName: string, netns: string): Promise<boolean> {
+  const shown = await ipIn(netns, ["-4", "-oneline", "addr", "show", "dev", interfaceName]);
+  return shown.includes(` ${formatAddress(address)}/32 `);
 }
 
 /** Deletes a device of ours; one that is gone meanwhile (its pod's namespace ended) is as good. */

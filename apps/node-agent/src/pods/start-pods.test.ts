@@ -238,6 +238,7 @@ test("a broken state file is refused: the kernel tells which addresses are in us
   await agent.kill();
   await writeFile(join(node.root, "var/lib/isthmus/agent/pods.json"), '{"layout":1,"attach');
   await readyAgent(node);
+  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
   assert.equal((await node.cni("ADD", "c2", node.addPod("p2"))).address, "10.77.1.2");
   assert.equal((await node.cni("ADD", "c1", netns)).address, "10.77.1.1");
   assert.equal((await node.cni("DEL", "c1", netns)).code, 0);

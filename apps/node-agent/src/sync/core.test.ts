@@ -87,6 +87,14 @@ test("a server that is behind is said once when it begins and once when it ends,
   assert.equal(core.sources.get(2)?.behind, false);
 });
 
+test("a server that speaks another protocol than was offered is left", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
+  const value = { instance: "a", servers: [], protocol: 2, cluster: "east", clusterId: 1 };
+  assert.deepEqual(core.step({ is: "message", message: { message: { $case: "welcome", value } } }), [
+    { is: "leave", reason: "it speaks protocol 2, this agent 1" },
+  ]);
+});
+
 test("a cluster id that has no row anywhere is refused and counted", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
   const from = createRecordSource({ clusterId: 4095, storeId: STORE });

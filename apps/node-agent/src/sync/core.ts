@@ -104,7 +104,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     }
     switch (message?.$case) {
       case "welcome":
-        return [{ is: "welcome", welcome: message.value }];
+        return [welcomeOf(message.value)];
       case "goAway":
         return [{ is: "leave", reason: message.value.reason, afterMs: message.value.retryAfterMs }];
       case "sourceState":
@@ -137,6 +137,11 @@ function isKnown(source: Source): boolean {
 
 function positionsOf({ clusterId, floor, have }: Source): SourcePosition {
   return { clusterId, floor, have };
+}
+
+function welcomeOf(welcome: Welcome): SyncEffect {
+  if (welcome.protocol === PROTOCOL) return { is: "welcome", welcome };
+  return { is: "leave", reason: `it speaks protocol ${welcome.protocol}, this agent ${PROTOCOL}` };
 }
 
 function isClusterName(text: string): boolean {

@@ -33,3 +33,12 @@ test("agents spread over the same list", () => {
   const firsts = new Set(Array.from({ length: 100 }, () => createServerList(["a:1", "b:1", "c:1"], []).next()));
   assert.equal(firsts.size, 3);
 });
+
+test("what is told and is no address is not tried; of very many the first ones are", () => {
+  const list = createServerList(["a:1"], [], () => 0);
+  list.learn(["b:1", "", "c", "d:0", "e:99999", "http://f:1", "g:1"]);
+  assert.deepEqual(list.learned, ["b:1", "g:1"]);
+  assert.deepEqual([list.next(), list.next(), list.next(), list.next()], ["a:1", "b:1", "g:1", "a:1"]);
+  list.learn(Array.from({ length: 1000 }, (_, i) => `s${i}:1`));
+  assert.equal(list.learned.length, 64);
+});

@@ -1,3 +1,5 @@
+import { splitHostPort } from "@isthmus/observe";
+
 /**
  * Which server is tried next: the static list first, then what the servers themselves told, each in an order of this
  * agent's own, so that many agents spread.
@@ -7,18 +9,23 @@ export interface ServerList {
   next(): string;
   /** A whole round was tried since the last success. */
   readonly exhausted: boolean;
-  /** What a Welcome told. */
+  /** What a Welcome told; what is no `host:port` is left out, and of very many the rest. */
   learn(servers: readonly string[]): void;
+  /** What was learned last. */
+  readonly learned: readonly string[];
   /** The server in use works: after a loss the round begins after it. */
   worked(): void;
 }
 
+const MOST_LEARNED = 64;
+
 export function createServerList(
   fixed: readonly string[],
-  learned: readonly string[],
+  before: readonly string[],
   random: () => number = Math.random,
 ): ServerList {
   const first = shuffle(fixed, random);
+  let learned = before.filter(isAddress).slice(0, MOST_LEARNED);
   let all = combine(learned);
   let at = -1;
   let tried = 0;
@@ -36,17 +43,29 @@ export function createServerList(
     get exhausted() {
       return tried >= all.length;
     },
+    get learned() {
+      return learned;
+    },
     learn(servers) {
+      learned = servers.filter(isAddress).slice(0, MOST_LEARNED);
       const current = all[at];
       const known = new Set(all);
-      if (servers.every((server) => known.has(server)) && all.length === new Set([...first, ...servers]).size) return;
-      all = combine(servers);
+      if (learned.every((server) => known.has(server)) && all.length === new Set([...first, ...learned]).size) return;
+      all = combine(learned);
       at = current === undefined ? -1 : all.indexOf(current);
     },
     worked() {
       tried = 0;
     },
   };
+}
+
+function isAddress(text: string): boolean {
+  try {
+    return splitHostPort(text).port > 0;
+  } catch {
+    return false;
+  }
 }
 
 function shuffle(items: readonly string[], random: () => number): readonly string[] {

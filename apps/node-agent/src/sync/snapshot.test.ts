@@ -53,15 +53,3 @@ test("one broken file does not hide the others", async (t) => {
   await files.deleteSnapshot(0);
   assert.equal((await files.snapshots()).good.length, 0);
 });
-
-test("who this node belongs to is kept; a file that is not ours is as good as none", async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "isthmus-state-"));
-  t.after(() => rm(folder, { recursive: true }));
-  const files = openStateFiles(join(folder, "made", "later"));
-  assert.equal(await files.membership(), undefined);
-  const membership = { cluster: "east", clusterId: 1, servers: ["10.0.0.1:7443"] };
-  await files.saveMembership(membership);
-  assert.deepEqual(await files.membership(), membership);
-  await writeFile(join(folder, "made", "later", "mesh.json"), '{"cluster":');
-  assert.equal(await files.membership(), undefined);
-});

@@ -6,14 +6,14 @@
  */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { MeshError } from "@isthmus/model";
+import { type ClusterId, type ClusterName, MeshError, parseClusterId, parseClusterName } from "@isthmus/model";
 import { readIfThere, writeAtomic } from "../atomic-file.js";
 import { decodeSnapshot, type Snapshot } from "./snapshot.js";
 
 /** `mesh.json`: learned from a Welcome. */
 export interface Membership {
-  readonly cluster: string;
-  readonly clusterId: number;
+  readonly cluster: ClusterName;
+  readonly clusterId: ClusterId;
   /** `host:port`, as the servers told them. */
   readonly servers: readonly string[];
 }
@@ -67,9 +67,13 @@ export function openStateFiles(folder: string): StateFiles {
 /** Undefined for anything that we did not write: the next Welcome replaces it. */
 function parseMembership(text: string): Membership | undefined {
   try {
-    const { cluster, clusterId, servers } = JSON.parse(text) as Partial<Membership>;
-    if (typeof cluster !== "string" || typeof clusterId !== "number" || !Array.isArray(servers)) return undefined;
-    return { cluster, clusterId, servers: servers.filter((server) => typeof server === "string") };
+    const { cluster, clusterId, servers } = JSON.parse(text) as { [Key in keyof Membership]: unknown };
+    if (!Array.isArray(servers)) return undefined;
+    return {
+      cluster: parseClusterName(String(cluster)),
+      clusterId: parseClusterId(Number(clusterId)),
+      servers: servers.filter((server) => typeof server === "string"),
+    };
   } catch {
     return undefined;
   }
