@@ -61,6 +61,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   const personalKey = nodeConfigKey(hello.node);
   const slots = new Map<number, Slot>();
   const control: Buffer[] = [];
+  /** Clusters that the agent has been told are removed: what its Hello said of them, it has forgotten. */
   const told = new Set<number>();
   let blocked = false;
   /** Holds a slot for first syncs. */
@@ -142,7 +143,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     hello,
     addSource(source) {
       const { clusterId } = source;
-      const client = hello.sources.find((each) => each.clusterId === clusterId);
+      const client = told.has(clusterId) ? undefined : hello.sources.find((each) => each.clusterId === clusterId);
       const cursor = createCursor(
         { clusterId, personalKey, client },
         {
@@ -158,6 +159,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     },
     removeSource({ clusterId, cluster }) {
       slots.delete(clusterId);
+      told.add(clusterId);
       control.push(encodeRemoved(clusterId, cluster));
     },
     removeUnknown(known) {
