@@ -3,8 +3,8 @@
  *
  * Looked for at the start, every second, and at each CNI ADD, so that no pod starts without programs. Looking costs four
  * stats, 20 microseconds. On a pure cgroup v2 node the kubelet makes them before the first pod, and what is not there is
- * waited for. On a hybrid node (v1 beside v2) the kubelet manages v1 only and the runtime makes the v2 side too late, with
- * the first process of a pod: there what is missing is made here.
+ * waited for. On a hybrid node (v1 beside v2) it manages v1; whether it makes the v2 side depends on its version, and the
+ * runtime makes it too late, with the first process of a pod: there what is missing is made here.
  */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -55,7 +55,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
 
   function make(cgroup: string): void {
     mkdirSync(join(root, cgroup), { recursive: true });
-    log.info("Cgroup made for pods, since the kubelet makes none in cgroup v2 here", { cgroup });
+    log.info("Cgroup made for pods: beside cgroup v1 the kubelet may not", { cgroup });
   }
 
   function find(): ReadonlyMap<string, number> {

@@ -1,21 +1,14 @@
 /**
  * The records of a source as they arrive, and what of each message goes downstream.
  *
- * Every record of a known kind is held, since the digests count it; only one whose key is a key of its kind goes
+ * Every record of a known kind is held, since the digests count it; only one whose key has the shape of its kind goes
  * downstream. A kind of a newer version is left alone. Pure.
  */
 import type { Batch, Bucket, Buckets, Kind } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
-import {
-  bucketOf,
-  createRecordTable,
-  type HashedRecord,
-  hashRecord,
-  KINDS,
-  parseKey,
-  sameBytes,
-} from "@isthmus/records";
+import { bucketOf, createRecordTable, type HashedRecord, hashRecord, KINDS, sameBytes } from "@isthmus/records";
 import { createBucketKeys } from "./bucket-keys.js";
+import { hasKeyOf } from "./key-shape.js";
 import type { RecordName, SourceEvent } from "./source-types.js";
 
 /** What a message changes downstream, and what was refused of it. */
@@ -88,7 +81,7 @@ export function createHeldRecords(): HeldRecords {
 
   function set(record: HashedRecord): HashedRecord | undefined {
     const { kind, key } = record;
-    if (parseKey(key)?.kind === kind) bad.delete(key);
+    if (hasKeyOf(kind, key)) bad.delete(key);
     else bad.add(key);
     bucketKeys.put(kind, key);
     return table.set(record);

@@ -1,0 +1,25 @@
+/**
+ * Whether a key has the shape of its kind: the first segment, and as many names. What the names are is read where they
+ * mean something; this is asked of every record, and takes a tenth of what reading takes. Pure.
+ */
+import { Kind } from "@isthmus/proto";
+import { kindOfKey } from "@isthmus/records";
+
+const SLASH = 0x2f;
+
+export function hasKeyOf(kind: Kind, key: string): boolean {
+  if (kindOfKey(key) !== kind) return false;
+  let names = 0;
+  for (let i = 0; i < key.length; i++) {
+    if (key.charCodeAt(i) !== SLASH) continue;
+    const next = key.charCodeAt(i + 1);
+    if (Number.isNaN(next) || next === SLASH) return false;
+    names++;
+  }
+  return names === namesOf(kind);
+}
+
+function namesOf(kind: Kind): number {
+  if (kind === Kind.KIND_SLICE) return 3;
+  return kind === Kind.KIND_SERVICE || kind === Kind.KIND_SERVICE_CONFIG ? 2 : 1;
+}
