@@ -44,7 +44,7 @@ test("Welcome, then the own source first, each with a Mark that agrees; only the
 test("a change reaches every agent as one batch from its position; another node's configuration is not told", async (t) => {
   const { own, agent } = await serve(t);
   const agents = [await agent("n1"), await agent("n2")];
-  for (const each of agents) await inSync(each, 0);
+  for (const each of agents) await inSync(each, 0, 1);
   const before = agents.map((each) => each.batches.length);
   own.change({ "node-configs/n1": "changed" });
   own.change({ "services/a/y": "2" }, ["slices/a/x/x-1"]);
