@@ -31,6 +31,17 @@ test("of two nodes with one CIDR the first by name has it, whatever came first",
   assert.equal(desiredRoutes(twice, nodeName(1, "n1")).get("10.11.5.0/24")?.via, "172.18.0.8");
 });
 
+test("the own cluster's nodes have what they claim, whatever number another cluster has", () => {
+  const twice = nodes([10, "a", "172.19.0.9", "10.11.5.0/24"], [9, "b", "172.18.0.8", "10.11.5.0/24"]);
+  assert.equal(desiredRoutes(twice, nodeName(9, "n1")).get("10.11.5.0/24")?.via, "172.18.0.8");
+  assert.equal(desiredRoutes(twice, nodeName(10, "n1")).get("10.11.5.0/24")?.via, "172.19.0.9");
+});
+
+test("nobody's pods are the whole world: such a route is not made", () => {
+  const wide = nodes([2, "w1", "172.19.0.1", "0.0.0.0/0"], [2, "w2", "172.19.0.2", "128.0.0.0/1"]);
+  assert.equal(desiredRoutes(wide, nodeName(1, "n1")).size, 0);
+});
+
 test("additions come before deletions, and what is there is left alone", () => {
   const found = [
     { cidr: "10.11.1.0/24", via: "172.18.0.2" },
