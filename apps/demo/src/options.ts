@@ -16,7 +16,7 @@ export const USAGE = `usage: demo [--faults NAME,NAME…] [--keep] [--lab NAME] 
 
   --faults   some of ${FAULT_NAMES.join(", ")} (default: all)
   --keep     leave the lab up; "mesh lab down --name NAME" ends it
-  --lab      the lab's name (default: demo); one that is up is used as it is
+  --lab      the lab's name (default: demo); one that is up is used, and stays up
   --out      where demo.json and demo.html go (default: out)
 `;
 
