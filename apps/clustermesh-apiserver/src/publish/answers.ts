@@ -49,6 +49,7 @@ function headLanded(state: PublisherState, { now, wallMicros }: PublisherEvent):
 function landed(state: PublisherState, flight: Flight, revision: bigint): void {
   state.stored.commit(flight.writes, revision);
   state.revision = larger(state.revision, revision);
+  state.landedSeq = larger(state.landedSeq, flight.seq ?? 0n);
   for (const { key } of flight.writes) compareKey(state, key, 0);
 }
 

@@ -68,6 +68,8 @@ export interface PublisherState {
   /** Of our newest head, written or tried: every try has its own. */
   seq: bigint;
   beat: bigint;
+  /** Of our newest head that stood in the store. */
+  landedSeq: bigint;
   /** Newest revision heard of: below it, the store was set back. */
   revision: bigint;
   storeId: Uint8Array;

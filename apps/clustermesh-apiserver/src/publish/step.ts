@@ -30,6 +30,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
     stored: createStored([]),
     seq: 0n,
     beat: 0n,
+    landedSeq: 0n,
     revision: 0n,
     storeId: new Uint8Array(0),
     message: "",

@@ -30,6 +30,8 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
   state.stored = createStored(event.entries);
   state.listedAt = event.revision;
   const [fence, head] = [readFence(state.stored.meta(FENCE_KEY)), headOf(state)];
+  // Heads only count on; a restore may hide in revisions that others' writes have raised since.
+  if (head !== undefined && head.seq < state.landedSeq) state.renewStoreId = true;
   if (fence !== undefined && fence !== options.instance && state.heldFence) {
     return stepDown(state, fence, head?.seq ?? 0n, event.now);
   }

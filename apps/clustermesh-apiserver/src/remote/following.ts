@@ -4,11 +4,11 @@
  *   Following ─► Ranging        another store, set back, sums that differ, a watch that stands still
  */
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
-import { type HashedRecord, sameBytes } from "@isthmus/records";
+import type { HashedRecord } from "@isthmus/records";
 import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
-import { bar, range, refusePeer } from "./ranging.js";
+import { bar, range, refusePeer, sameStore } from "./ranging.js";
 import { applyRecord, compareSums, decodeHead, type Gone, prove, takeHead } from "./received.js";
 import type { ReaderState } from "./state.js";
 
@@ -54,9 +54,13 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   // First what forbids to take any of it: nothing may be received and not handed on.
   if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state);
   if (state.storeId === undefined) return []; // a position needs a store: onTick looks again
+  let newestSeq = state.newestSeq;
   for (const { key, value, deleted } of events) {
-    const refusal = key === HEAD_KEY && !deleted ? refusePeer(state, undefined, decodeHead(value)) : undefined;
+    const head = key === HEAD_KEY && !deleted ? decodeHead(value) : undefined;
+    const refusal = refusePeer(state, undefined, head);
     if (refusal !== undefined) return bar(state, refusal);
+    if (head !== undefined && head.seq < newestSeq) return setBack(state);
+    newestSeq = head?.seq ?? newestSeq;
   }
   const upserts = new Map<string, HashedRecord>();
   const deletes = new Map<string, Gone>();
@@ -87,6 +91,12 @@ function storeChanged(state: ReaderState): ReaderEffect[] {
   return range(state);
 }
 
+/** Heads only count on: who counts less goes on from a backup, though the revision may be higher by others' writes. */
+function setBack(state: ReaderState): ReaderEffect[] {
+  state.message = "The store was set back to an older state: reading it again";
+  return range(state);
+}
+
 /** A LIVE head that does not say what we hold: an event was lost, or another hand wrote. Counted, and read again. */
 export function repair(state: ReaderState): ReaderEffect[] {
   state.repairs++;
@@ -103,8 +113,4 @@ export function onProbed(state: ReaderState, { headRevision }: EventOf<"probed">
 
 export function isFollowing({ phase }: ReaderState, open: number): boolean {
   return phase.status === "Following" && phase.open === open;
-}
-
-function sameStore(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : sameBytes(a, b);
 }

@@ -5,12 +5,13 @@
  */
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { ClusterClaim, Head } from "@isthmus/proto";
-import type { EventOf, ReaderEffect } from "./events.js";
-import { wakeMs } from "./freshness.js";
+import { sameBytes } from "@isthmus/records";
+import type { EventOf, Meta, ReaderEffect } from "./events.js";
+import { backoffMs, wakeMs } from "./freshness.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
 import { compareSums, decodeHead, prove, replaceReceived, takeHead } from "./received.js";
-import { BARRED_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
+import { BARRED_RETRY_MS, BEATS_TO_BELIEVE, READER_VERSION, type ReaderState } from "./state.js";
 
 /** * -> Ranging */
 export function range(state: ReaderState): ReaderEffect[] {
@@ -34,9 +35,16 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   const refusal = refusePeer(state, event.claim, head);
   if (refusal !== undefined) return bar(state, refusal);
   state.connected = true;
+  const storeId = metas.get(STORE_KEY)?.value;
+  if (sameStore(state.storeId, storeId) && isPast(state, head, headMeta)) {
+    state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
+    return [{ type: "wake", ms: backoffMs(state) }];
+  }
+  if (state.past !== undefined || !sameStore(state.storeId, storeId)) state.newestSeq = 0n;
+  state.past = undefined;
   state.message = "";
   state.failures = 0;
-  state.storeId = metas.get(STORE_KEY)?.value;
+  state.storeId = storeId;
   state.revision = event.revision;
   takeHead(state, headMeta, event.now);
   const content = replaceReceived(state, event.records);
@@ -45,6 +53,19 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   const effects: ReaderEffect[] = [{ type: "watch", from: event.revision + 1n }];
   if (state.storeId !== undefined) effects.push(emit(state, content.upserts, [...content.deletes, ...prove(state)], 0));
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
+}
+
+/**
+ * A restored store holds a LIVE head whose sums fit, and both are of the past: nothing newer may go by their word. A publisher
+ * that knows gives the store another id at once. One that started later goes on from that head, and writes what is missing
+ * after it: its head is of today once it has beaten.
+ */
+function isPast(state: ReaderState, head: Head | undefined, meta: Meta | undefined): boolean {
+  if (head === undefined || meta === undefined) return false;
+  const newer = head.seq >= state.newestSeq && meta.modRevision >= state.headRevision;
+  if (newer && state.past === undefined) return false;
+  state.past ??= head.beat;
+  return head.beat < state.past + BEATS_TO_BELIEVE;
 }
 
 export function refusePeer(
@@ -70,4 +91,8 @@ export function refusePeer(
 /** A wiped store that nobody provisioned: whoever comes first may write as anyone. */
 function unchecked({ options }: ReaderState): string {
   return `Cannot follow cluster "${options.cluster}": the store does not check who writes; turn its authentication on`;
+}
+
+export function sameStore(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : sameBytes(a, b);
 }

@@ -69,6 +69,7 @@ export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevi
   const head = meta === undefined ? undefined : decodeHead(meta.value);
   if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
   state.head = head;
+  if (head !== undefined && head.seq > state.newestSeq) state.newestSeq = head.seq;
   state.headRevision = meta?.modRevision ?? 0n;
 }
 

@@ -8,6 +8,8 @@ import type { Skew } from "./skew.js";
 export const BEAT_MS = 5_000;
 /** Three missed beats. */
 export const STALE_MS = 3 * BEAT_MS;
+/** After so many beats a publisher that found its store set back has written what was missing. */
+export const BEATS_TO_BELIEVE = 2n;
 export const BARRED_RETRY_MS = 10_000;
 /** The newest version of records that this reader understands. */
 export const READER_VERSION = 1;
@@ -45,6 +47,10 @@ export interface ReaderState {
   revision: bigint;
   head: Head | undefined;
   headRevision: bigint;
+  /** The highest seq of a head seen of this store id: a head below it is one of the past. */
+  newestSeq: bigint;
+  /** The beat of a head of the past, as it was first seen. */
+  past: bigint | undefined;
   /** When the head last changed, by our monotonic clock. */
   beatAt: number | undefined;
   /** The head is LIVE and its sums are those of `received`. */

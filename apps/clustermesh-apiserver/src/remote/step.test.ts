@@ -158,7 +158,19 @@ function createModelReader(store: ModelStore, clock: { now: number }): ModelRead
 type Act =
   | { readonly type: "change"; readonly key: number; readonly version: number | undefined }
   | { readonly type: "publish"; readonly calls: number }
-  | { readonly type: "wipe" | "cut" | "tick" | "restart" | "compact" | "keep" | "set-back" | "full" | "space" }
+  | {
+      readonly type:
+        | "wipe"
+        | "cut"
+        | "tick"
+        | "restart"
+        | "compact"
+        | "keep"
+        | "set-back"
+        | "full"
+        | "space"
+        | "settle";
+    }
   | { readonly type: "decide"; readonly answered: boolean }
   | { readonly type: "deliver"; readonly lose: number | undefined }
   | { readonly type: "vandal"; readonly key: number };
@@ -184,8 +196,9 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant("deliver" as const), lose: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cut" as const, "tick" as const, "compact" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("wipe" as const, "restart" as const) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("keep" as const, "set-back" as const) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("keep" as const, "set-back" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("full" as const, "space" as const) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("settle" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: fc.nat(12) }) },
 );
 
@@ -195,6 +208,22 @@ const STABLE = Array.from({ length: 5 }, (_, i) => slice(1, 100 + i));
 function runPublisher(publisher: ModelPublisher, calls: number): void {
   publisher.deliver();
   for (let i = 0; publisher.calls > 0 && i < calls; i++) publisher.decide("done");
+}
+
+/** No more faults: until the reader has proved what the publisher exports. */
+function settleBoth(clock: { now: number }, store: ModelStore, publisher: ModelPublisher, reader: ModelReader): void {
+  store.full = false;
+  for (let round = 0; round < 30; round++) {
+    settle(clock, [publisher], 1);
+    for (let i = 0; i < 20; i++) {
+      reader.deliver();
+      while (reader.calls > 0) reader.decide(true);
+    }
+    if (isProved(reader.state) && round > 3) break;
+    clock.now = Math.max(clock.now + 5_000, Math.min(reader.wakeAt, clock.now + 60_000));
+    if (publisher.wakeAt <= clock.now) publisher.tick();
+    if (reader.wakeAt <= clock.now) reader.tick();
+  }
 }
 
 test("nothing is lost, nothing is deleted without proof, and the end is the same as a fresh start's", () => {
@@ -213,10 +242,13 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
       publisher.feed({ type: "start" });
       const reader = createModelReader(store, clock);
       reader.feed({ type: "start" });
+      /** Exported and proved once, and not touched since: what is known of them is newer than any backup. */
+      const known = new Set(STABLE.map(({ key }) => key));
       for (const each of acts) {
         clock.now += 200;
         if (each.type === "change") {
           const record = slice(1, each.key, each.version ?? 0);
+          known.delete(record.key);
           if (each.version === undefined) change([], [record]);
           else change([record], []);
         } else if (each.type === "publish") runPublisher(publisher, each.calls);
@@ -226,29 +258,85 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
         else if (each.type === "set-back") store.setBack();
         else if (each.type === "full" || each.type === "space") store.full = each.type === "full";
         else if (each.type === "restart") publisher.feed({ type: "start" });
-        else if (each.type === "vandal") store.txn([], [{ type: "delete", key: slice(1, each.key).key }]);
-        else if (each.type === "decide") reader.decide(each.answered);
+        else if (each.type === "vandal") {
+          known.delete(slice(1, each.key).key);
+          store.txn([], [{ type: "delete", key: slice(1, each.key).key }]);
+        } else if (each.type === "decide") reader.decide(each.answered);
         else if (each.type === "deliver") reader.deliver(each.lose);
-        else reader[each.type]();
-        for (const { key } of STABLE) assert.ok(!reader.deleted.has(key), `${key} was deleted`);
+        else if (each.type === "settle") {
+          settleBoth(clock, store, publisher, reader);
+          for (const { key } of wanted.records()) known.add(key);
+          reader.deleted.clear();
+        } else reader[each.type]();
+        for (const key of known) assert.ok(!reader.deleted.has(key), `${key} was deleted`);
       }
-      store.full = false;
-      for (let round = 0; round < 30; round++) {
-        settle(clock, [publisher], 1);
-        for (let i = 0; i < 20; i++) {
-          reader.deliver();
-          while (reader.calls > 0) reader.decide(true);
-        }
-        if (isProved(reader.state) && round > 3) break;
-        clock.now = Math.max(clock.now + 5_000, Math.min(reader.wakeAt, clock.now + 60_000));
-        if (publisher.wakeAt <= clock.now) publisher.tick();
-        if (reader.wakeAt <= clock.now) reader.tick();
-      }
-      for (const { key } of STABLE) assert.ok(!reader.deleted.has(key), `${key} was deleted`);
+      settleBoth(clock, store, publisher, reader);
+      for (const key of known) assert.ok(!reader.deleted.has(key), `${key} was deleted`);
       assert.ok(isProved(reader.state), `in the end ${reader.state.phase.status}: ${reader.state.message}`);
       assert.ok(sameSums(reader.index.sums(), wanted.sums([5])), "the index holds what is exported");
       assert.deepEqual(reader.index.position?.storeId, Buffer.from(store.keys.get("store")?.value ?? ""));
     }),
     exploring(500),
   );
+});
+
+/** A publisher and a reader that are in sync; then a backup is restored that does not know the newest record. */
+function setBack() {
+  const store = createModelStore();
+  const clock = { now: 0 };
+  const publisher = createModelPublisher(store, clock, "p", () => 0.5);
+  const [old, young] = [slice(1, 1), slice(1, 2)];
+  const change = (upserts: readonly HashedRecord[]) =>
+    publisher.feed({ type: "changed", change: { upserts, deletes: [], observedMicros: 1 } });
+  change([old]);
+  publisher.feed({ type: "start" });
+  const reader = createModelReader(store, clock);
+  reader.feed({ type: "start" });
+  settleBoth(clock, store, publisher, reader);
+  store.keep();
+  change([young, slice(1, 1, 3)]);
+  settleBoth(clock, store, publisher, reader);
+  store.setBack();
+  const look = () => {
+    clock.now += 5_000;
+    reader.deliver();
+    if (reader.wakeAt <= clock.now) reader.tick();
+    while (reader.calls > 0) reader.decide(true);
+  };
+  return { store, clock, publisher, reader, young, look };
+}
+
+test("a LIVE head of the past proves nothing: what is newer stays until its publisher has spoken", () => {
+  const { store, clock, publisher, reader, young, look } = setBack();
+  const { position } = reader.index;
+  for (let i = 0; i < 5; i++) look();
+  assert.deepEqual([...reader.deleted], []);
+  assert.deepEqual(reader.index.position, position, "nothing older is handed on");
+  assert.match(reader.state.message, /was set back/);
+  settleBoth(clock, store, publisher, reader);
+  assert.ok(isProved(reader.state) && reader.index.get(young.key) !== undefined);
+  assert.deepEqual([...reader.deleted], []);
+  assert.notDeepEqual(reader.index.position?.storeId, position?.storeId, "the publisher saw it, too: another id");
+});
+
+test("a publisher that started after the restore does not know of it: its word counts once it has beaten", () => {
+  const { store, clock, reader, look, young } = setBack();
+  look();
+  const next = createModelPublisher(store, clock, "q", () => 0.5);
+  next.feed({ type: "changed", change: { upserts: [slice(1, 1, 3), young], deletes: [], observedMicros: 1 } });
+  next.feed({ type: "start" });
+  for (let i = 0; i < 3; i++) next.decide("done"); // it has taken over, and its head is LIVE with the content of the backup
+  look();
+  settleBoth(clock, store, next, reader);
+  assert.ok(isProved(reader.state) && reader.state.phase.status === "Following", reader.state.message);
+  assert.deepEqual([reader.index.size, [...reader.deleted]], [2, []]);
+});
+
+test("a restore that others overtook is no step back in revisions: the heads tell", () => {
+  const { store, clock, publisher, reader, young } = setBack();
+  for (let i = 0; i < 50; i++) store.txn([], [{ type: "put", key: `others/${i}`, value: Buffer.from("x") }]);
+  settleBoth(clock, store, publisher, reader);
+  assert.ok(isProved(reader.state), reader.state.message);
+  assert.ok(reader.index.get(young.key) !== undefined);
+  assert.deepEqual([...reader.deleted], []);
 });

@@ -30,6 +30,8 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     revision: 0n,
     head: undefined,
     headRevision: 0n,
+    newestSeq: 0n,
+    past: undefined,
     beatAt: undefined,
     equal: false,
     mismatches: 0,
