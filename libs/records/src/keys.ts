@@ -8,7 +8,7 @@
  * A key has exactly one text: addresses in canonical form, numbers without leading zeros.
  */
 import { formatIdentity, type IdentityNumber, parseIdentity } from "@isthmus/identity";
-import { type Address, formatAddress, parseAddress, type ServiceName, serviceName } from "@isthmus/model";
+import { type Address, formatAddress, parseAddress, type ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import { kindOfKey } from "./kinds.js";
 
@@ -31,25 +31,37 @@ export const nodeConfigKey = (node: string): string => `node-configs/${node}`;
 export function parseKey(key: string): ParsedKey | undefined {
   const kind = kindOfKey(key);
   if (kind === undefined) return undefined;
-  const names = key.split("/").slice(1);
-  if (names.length > 3 || !names.every(isObjectName)) return undefined;
-  const [first = "", second = "", third = ""] = names;
+  const first = key.indexOf("/") + 1;
+  const second = key.indexOf("/", first) + 1;
+  const third = second === 0 ? 0 : key.indexOf("/", second) + 1;
+  const names = second === 0 ? 1 : third === 0 ? 2 : 3;
+  if (names !== namesOf(kind)) return undefined;
+  if (!isObjectName(key, first, names === 1 ? key.length : second - 1)) return undefined;
+  if (names > 1 && !isObjectName(key, second, names === 2 ? key.length : third - 1)) return undefined;
+  if (names > 2 && !isObjectName(key, third, key.length)) return undefined;
+  // Cut out of the key as they stand there, "namespace/name" at once: tens of thousands of keys come here.
   switch (kind) {
     case Kind.KIND_IDENTITY:
-      return names.length === 1 ? attempt(() => ({ kind, identity: parseIdentity(first) })) : undefined;
+      return attempt(() => ({ kind, identity: parseIdentity(key.slice(first)) }));
     case Kind.KIND_ENDPOINT:
-      return names.length === 1 ? parseEndpoint(first) : undefined;
+      return parseEndpoint(key.slice(first));
     case Kind.KIND_NODE:
     case Kind.KIND_NODE_CONFIG:
-      return names.length === 1 ? { kind, node: first } : undefined;
+      return { kind, node: key.slice(first) };
     case Kind.KIND_SERVICE:
     case Kind.KIND_SERVICE_CONFIG:
-      return names.length === 2 ? { kind, service: serviceName(first, second) } : undefined;
+      return { kind, service: key.slice(first) as ServiceName };
     case Kind.KIND_SLICE:
-      return names.length === 3 ? { kind, service: serviceName(first, second), slice: third } : undefined;
+      return { kind, service: key.slice(first, third - 1) as ServiceName, slice: key.slice(third) };
     default:
       return undefined;
   }
+}
+
+/** How many names follow the kind in a key. */
+function namesOf(kind: Kind): number {
+  if (kind === Kind.KIND_SLICE) return 3;
+  return kind === Kind.KIND_SERVICE || kind === Kind.KIND_SERVICE_CONFIG ? 2 : 1;
 }
 
 function parseEndpoint(text: string): ParsedKey | undefined {
@@ -57,13 +69,12 @@ function parseEndpoint(text: string): ParsedKey | undefined {
   return address !== undefined && formatAddress(address) === text ? { kind: Kind.KIND_ENDPOINT, address } : undefined;
 }
 
-/** DNS subdomain, or an address (which also holds colons). By hand: every record's key comes here twice. */
-function isObjectName(text: string): boolean {
-  const last = text.length - 1;
-  if (last < 0 || last > 252) return false;
-  for (let i = 0; i <= last; i++) {
-    const char = text.charCodeAt(i);
-    const inner = i > 0 && i < last && (char === DASH || char === DOT);
+/** A DNS subdomain, or an address (which also holds colons), from `from` to before `to`. */
+function isObjectName(key: string, from: number, to: number): boolean {
+  if (to <= from || to - from > 253) return false;
+  for (let i = from; i < to; i++) {
+    const char = key.charCodeAt(i);
+    const inner = i > from && i < to - 1 && (char === DASH || char === DOT);
     if (!inner && !(char >= ZERO && char <= COLON) && !(char >= A && char <= Z)) return false;
   }
   return true;
