@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit e2e tests node24 down
+.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit e2e tests node24 down kernels
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
@@ -12,6 +12,7 @@ help:
 	@echo 'make tests     make unit e2e, with one total'
 	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
+	@echo 'make kernels   the program tests on Linux 6.1 and 6.12, emulated: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
 	@echo 'make down      removes every lab of this machine'
@@ -25,6 +26,9 @@ demo: setup
 
 bench: setup
 	@$(NODE) bench/dist/main.js
+
+kernels: setup
+	@$(NODE) tools/kernels/run.mjs
 
 down:
 	@$(NODE) apps/lab/dist/main.js down --all
@@ -40,7 +44,7 @@ lint:
 	$(BIN)/biome lint --error-on-warnings .
 
 shell:
-	shellcheck $(wildcard apps/lab/native/*.sh deploy/kind/*.sh)
+	shellcheck $(wildcard apps/lab/native/*.sh deploy/kind/*.sh tools/kernels/*.sh)
 
 types:
 	$(BIN)/tsc -b

@@ -1,0 +1,57 @@
+/** Kernels of other Debian releases, from the mirror that this machine uses, kept in the cache. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { runStep, Unfit } from "../setup/step.mjs";
+
+/** Releases whose kernels are within what Isthmus supports (5.15 and later): 6.1 and 6.12. */
+export const KERNELS = ["bookworm", "trixie"];
+const META_PACKAGE = "linux-image-cloud-amd64";
+
+/** -> {suite, version: "6.1.0-50-cloud-amd64", image, modules: the folder above lib/modules} */
+export async function fetchKernel(suite) {
+  if (process.arch !== "x64") throw new Unfit("Other kernels are run on x86-64 machines only");
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "isthmus/kernels");
+  const folder = join(cache, suite);
+  if (!existsSync(folder)) {
+    const work = `${folder}.new`;
+    rmSync(work, { recursive: true, force: true });
+    mkdirSync(join(work, "lists/partial"), { recursive: true });
+    await download(suite, work);
+    renameSync(work, folder);
+  }
+  const root = join(folder, "root");
+  const modules = existsSync(join(root, "lib/modules")) ? root : join(root, "usr");
+  const [version] = readdirSync(join(modules, "lib/modules"));
+  return { suite, version, image: join(root, "boot", `vmlinuz-${version}`), modules };
+}
+
+/** With lists of its own: the machine's stay as they are. */
+async function download(suite, work) {
+  writeFileSync(join(work, "sources.list"), `deb ${mirror()} ${suite} main\n`);
+  const own = [
+    `Dir::Etc::sourcelist=${work}/sources.list`,
+    "Dir::Etc::sourceparts=-",
+    `Dir::State::lists=${work}/lists`,
+    "APT::Sandbox::User=root",
+  ].flatMap((option) => ["-o", option]);
+  await runStep(`lists of Debian ${suite}`, ["apt-get", ...own, "-q", "update"]);
+  const depends = execFileSync("apt-cache", [...own, "depends", META_PACKAGE], { encoding: "utf8" });
+  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
+  if (name === undefined) throw new Unfit(`Debian ${suite} has no ${META_PACKAGE}`);
+  await runStep(`get ${name}`, ["sh", "-c", 'cd "$0" && apt-get "$@"', work, ...own, "-q", "download", name]);
+  const file = readdirSync(work).find((entry) => entry.endsWith(".deb"));
+  await runStep(`unpack ${name}`, ["dpkg-deb", "-x", join(work, file), join(work, "root")]);
+  rmSync(join(work, file));
+}
+
+/** The machine's own mirror of Debian. */
+function mirror() {
+  const format = "$(REPO_URI)";
+  const targets = execFileSync("apt-get", ["indextargets", "--format", format, "Origin: Debian"], { encoding: "utf8" });
+  const found = targets.split("\n").find((uri) => /\/debian\/?$/.test(uri));
+  if (found === undefined) throw new Unfit("This machine knows no mirror of Debian: add one to the sources of apt");
+  return found;
+}
