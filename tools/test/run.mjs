@@ -5,19 +5,25 @@
  *   node tools/test/run.mjs [unit] [e2e]        no group = both
  *
  * unit: every `*.test.js` in a package's dist, two files at once. e2e: `*.e2e.test.js`, one after another, since they
- * share the lab. A failed test makes exit code 1; with CI set, so does a skipped one.
+ * share a lab (shared-lab.mjs). A failed test makes exit code 1; with CI set, so does a skipped one.
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { withSharedLab } from "./shared-lab.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const PLACES = ["libs", "apps", "tools"];
 const GROUPS = {
-  unit: { pick: (file) => !file.endsWith(".e2e.test.js"), concurrency: 2, timeoutMs: 5 * 60_000 },
-  e2e: { pick: (file) => file.endsWith(".e2e.test.js"), concurrency: 1, timeoutMs: 20 * 60_000 },
+  unit: {
+    pick: (file) => !file.endsWith(".e2e.test.js"),
+    concurrency: 2,
+    timeoutMs: 5 * 60_000,
+    around: (work) => work(),
+  },
+  e2e: { pick: (file) => file.endsWith(".e2e.test.js"), concurrency: 1, timeoutMs: 20 * 60_000, around: withSharedLab },
 };
 
 const asked = process.argv.slice(2);
@@ -33,13 +39,21 @@ for (const name of asked.length > 0 ? asked : Object.keys(GROUPS)) await runGrou
 report();
 
 async function runGroup(name) {
-  const { pick, concurrency, timeoutMs } = GROUPS[name];
+  const { pick, around } = GROUPS[name];
   const files = testFiles().filter(pick);
   console.log(`\n${name}: ${files.length} files, Node ${process.version}`);
   if (files.length === 0) {
     failures.push(`${name}: no test file was found; is it built?`);
     return;
   }
+  try {
+    await around(() => runFiles(files, GROUPS[name]));
+  } catch (error) {
+    failures.push(`${name}: ${error.message}`);
+  }
+}
+
+async function runFiles(files, { concurrency, timeoutMs }) {
   const stream = run({ files, concurrency, timeout: timeoutMs });
   stream.on("test:pass", (event) => {
     if (event.details.type === "suite") return;

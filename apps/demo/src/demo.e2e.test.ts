@@ -1,13 +1,12 @@
+/** The demo on the lab that suites share, in its own namespace; agents that it froze go on at the end. */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
-import { downLab, labStatus } from "@isthmus/lab";
-import { type DemoModules, runDemo } from "./demo.js";
+import { after, before, describe, test } from "node:test";
+import { labStatus, type ProcessRow } from "@isthmus/lab";
+import { removeNamespace, type TestLab, testLab } from "@isthmus/lab/testing";
+import { type DemoModules, demoOn } from "./demo.js";
 import { FAULT_NAMES } from "./judge/runs.js";
-import type { DemoOptions } from "./options.js";
 import { reportText } from "./report/table.js";
-
-const LAB = "demo-test";
-const options: DemoOptions = { lab: LAB, faults: FAULT_NAMES, keep: true, out: "", rate: 100, help: false };
+import { NAMESPACE } from "./setup/objects.js";
 
 const said: string[] = [];
 const modules: DemoModules = {
@@ -17,23 +16,33 @@ const modules: DemoModules = {
   signal: new AbortController().signal,
 };
 
-/** SIGSTOP of every agent of east: alive for its supervisor, deaf for the mesh. */
-async function freezeAgents(): Promise<void> {
-  const agents = (await labStatus(LAB)).filter((row) => row.role === "node-agent" && row.cluster === "east");
-  assert.equal(agents.length, 2);
-  for (const { pid } of agents) process.kill(pid, "SIGSTOP");
+let lab: TestLab;
+before(async () => {
+  lab = await testLab();
+});
+after(async () => {
+  await removeNamespace(lab, NAMESPACE);
+  await lab.release();
+});
+
+/** SIGSTOP: alive for its supervisor, deaf for the mesh. */
+async function signalAgents(signal: "SIGSTOP" | "SIGCONT"): Promise<readonly ProcessRow[]> {
+  const rows = await labStatus(lab.plan.name);
+  const agents = rows.filter((row) => row.role === "node-agent" && row.cluster === "east");
+  for (const { pid } of agents) process.kill(pid, signal);
+  return agents;
 }
 
 describe("the demo on real clusters", () => {
   test("all six faults pass", async () => {
-    const report = await runDemo(options, modules);
+    const report = await demoOn(lab, { faults: FAULT_NAMES, rate: 100 }, modules);
     assert.ok(report.passed, `${reportText(report)}\n${said.join("\n")}`);
   });
 
   test("a frozen agent makes it fail, and the lost requests are counted", async (t) => {
-    t.after(() => downLab({ name: LAB }));
-    const frozen = { ...modules, beforeFaults: freezeAgents };
-    const report = await runDemo({ ...options, faults: ["scale-down"], keep: false }, frozen);
+    t.after(() => signalAgents("SIGCONT"));
+    const beforeFaults = async () => assert.equal((await signalAgents("SIGSTOP")).length, 2);
+    const report = await demoOn(lab, { faults: ["scale-down"], rate: 100 }, { ...modules, beforeFaults });
     const [fault] = report.faults;
     assert.equal(report.problem, null);
     assert.equal(report.passed, false);

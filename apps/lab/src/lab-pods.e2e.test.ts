@@ -1,34 +1,33 @@
-/** A whole lab of one cluster: what a user expects of pods, with our agent and CNI plugin. */
+/** What a user expects of pods, with our agent and CNI plugin: on the lab that suites share, in a namespace of its own. */
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { promisify } from "node:util";
 import { waitFor } from "./host/wait.js";
 import { buildImage } from "./images/build-image.js";
 import { DEMO_TAG } from "./images/lab-images.js";
 import { nativeBinary } from "./images/native.js";
-import { downLab } from "./life/down.js";
-import type { LabHandle } from "./life/handle.js";
-import { remainsOf } from "./life/remains.js";
 import { loadImage } from "./life/status.js";
-import { upLab } from "./life/up.js";
-import { PACKAGE_ROOT } from "./plan/paths.js";
+import { kubectl as kubectlOf, labCommand } from "./testing/lab-user.js";
+import { removeNamespace } from "./testing/remove-namespace.js";
+import { type TestLab, testLab } from "./testing/test-lab.js";
 
-const NAME = `pods-${process.pid % 10_000}`;
-const MAIN = join(PACKAGE_ROOT, "dist/main.js");
-const run = promisify(execFile);
+const NAMESPACE = "lab-pods";
 
-let lab: LabHandle;
+let lab: TestLab;
 before(async () => {
-  lab = await upLab({ name: NAME, clusters: ["east"], nodes: 2 });
+  lab = await testLab();
+  await kubectlOf(lab, "east", "create", "namespace", NAMESPACE);
 });
-after(() => downLab({ name: NAME }));
+after(async () => {
+  await removeNamespace(lab, NAMESPACE);
+  await lab.release();
+});
 
-const base = () => ["--kubeconfig", lab.kubeconfig, "--context", "east"];
-const kubectl = async (...args: string[]) => (await run(join(lab.bin, "kubectl"), [...base(), ...args])).stdout;
+const kubectl = (...args: string[]) => kubectlOf(lab, "east", "--namespace", NAMESPACE, ...args);
+const base = () => ["--kubeconfig", lab.kubeconfig, "--context", "east", "--namespace", NAMESPACE];
 
 function apply(manifest: unknown): Promise<unknown> {
   const child = spawn(join(lab.bin, "kubectl"), [...base(), "apply", "-f", "-"], {
@@ -85,11 +84,9 @@ test("a Deployment runs, and get -w sees it scale", { timeout: 60_000 }, async (
 test("logs, exec and port-forward reach a pod", { timeout: 60_000 }, async () => {
   const pod = (await kubectl("get", "pods", "-o", "jsonpath={.items[0].metadata.name}")).trim();
   assert.match(await kubectl("logs", pod), /listening/);
-  const help = await run("node", [MAIN, "exec", "--name", NAME, "east", `default/${pod}`, "--", "/demo", "help"]).catch(
-    (error: { code: number; stderr: string }) => error,
-  );
-  assert.match(help.stderr, /demo httpd/);
-  assert.equal("code" in help ? help.code : 0, 2);
+  const help = await labCommand("exec", "--name", lab.plan.name, "east", `${NAMESPACE}/${pod}`, "--", "/demo", "help");
+  assert.match(help.err, /demo httpd/);
+  assert.equal(help.code, 2);
   const forward = spawn(join(lab.bin, "kubectl"), [...base(), "port-forward", pod, ":8080"]);
   const [line] = await once(forward.stdout, "data");
   const port = Number(/127\.0\.0\.1:(\d+)/.exec(String(line))?.[1]);
@@ -104,14 +101,12 @@ test("an image that was loaded runs", { timeout: 60_000 }, async () => {
   const source = await nativeBinary("reaper");
   const tag = "lab.isthmus.io/loaded:1";
   const archive = await buildImage({ tag, files: [{ path: "/run-me", source }], entrypoint: ["/run-me"] });
-  assert.deepEqual((await loadImage(NAME, archive)).sort(), ["east-1", "east-2"]);
+  assert.deepEqual((await loadImage(lab.plan.name, archive, "east")).sort(), ["east-1", "east-2"]);
   await kubectl("run", "loaded", `--image=${tag}`, "--image-pull-policy=Never");
   await kubectl("wait", "pod/loaded", "--for=condition=Ready", "--timeout=30s");
 });
 
-test("a deleted pod is gone; down under running pods leaves nothing", { timeout: 60_000 }, async () => {
+test("a deleted pod is gone", { timeout: 60_000 }, async () => {
   await kubectl("delete", "pod", "loaded", "--timeout=30s", "--grace-period=1");
   assert.equal(await kubectl("get", "pod", "loaded", "--ignore-not-found"), "");
-  await downLab({ name: NAME });
-  assert.deepEqual(await remainsOf(lab.plan), []);
 });

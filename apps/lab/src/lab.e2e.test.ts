@@ -1,187 +1,118 @@
-/** A real lab, bare and small: comes up, is controlled, and goes without a trace, whoever was killed before. */
+/** A lab as its users steer it, on the one that suites share: every process runs again at the end of each test. */
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
-import { join } from "node:path";
+import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
-import { promisify } from "node:util";
 import { isAlive } from "./host/process.js";
 import { waitFor } from "./host/wait.js";
-import { downLab } from "./life/down.js";
-import { type LabHandle, openLab } from "./life/handle.js";
-import { remainsOf } from "./life/remains.js";
-import { controlProcess, labStatus, wipe } from "./life/status.js";
+import { controlProcess } from "./life/status.js";
 import { upLab } from "./life/up.js";
-import { PACKAGE_ROOT } from "./plan/paths.js";
+import { kubectl, LAB_MAIN, labCommand, rowOf } from "./testing/lab-user.js";
+import { type TestLab, testLab } from "./testing/test-lab.js";
 
-const NAME = `e2e-${process.pid % 10_000}`;
-const OTHER = `${NAME}-b`;
-const MAIN = join(PACKAGE_ROOT, "dist/main.js");
-const run = promisify(execFile);
-
-let lab: LabHandle;
+let lab: TestLab;
+let name: string;
 before(async () => {
-  lab = await upLab({ name: NAME, clusters: ["east", "west"], nodes: 1, bare: true });
+  lab = await testLab();
+  name = lab.plan.name;
 });
-after(async () => {
-  await downLab({ name: NAME });
-  await downLab({ name: OTHER });
-});
+after(() => lab.release());
 
-const row = async (role: string, cluster = "") => {
-  const found = (await labStatus(NAME)).find((each) => each.role === role && each.cluster === cluster);
-  assert.ok(found !== undefined, role);
-  return found;
-};
-const kubectl = async (context: string, ...args: string[]) =>
-  (await run(join(lab.bin, "kubectl"), ["--kubeconfig", lab.kubeconfig, "--context", context, ...args])).stdout;
-const etcdctl = (...args: string[]) => {
-  const at = (name: string) => join(lab.paths.store.root, name);
-  const endpoint = `https://${lab.plan.underlay.storeAddress}:2379`;
-  const tls = ["--cacert", at("ca.crt"), "--cert", at("root.crt"), "--key", at("root.key")];
-  return run(join(lab.bin, "etcdctl"), ["--endpoints", endpoint, ...tls, ...args]);
-};
-
-test("each cluster has its node, with a range for pods from the cluster's own", async () => {
+test("each cluster has its nodes, with ranges for pods from the cluster's own", async () => {
   for (const cluster of lab.plan.clusters) {
-    const nodes = JSON.parse(await kubectl(cluster.name, "get", "nodes", "-o", "json"));
+    const nodes = JSON.parse(await kubectl(lab, cluster.name, "get", "nodes", "-o", "json"));
     assert.deepEqual(
       nodes.items.map((node: { metadata: { name: string } }) => node.metadata.name),
-      [`${cluster.name}-1`],
+      cluster.nodes.map((node) => node.name),
     );
     const prefix = cluster.podCidr.split(".").slice(0, 2).join(".");
-    assert.ok(nodes.items[0].spec.podCIDR.startsWith(`${prefix}.`), nodes.items[0].spec.podCIDR);
+    for (const { spec } of nodes.items) assert.ok(spec.podCIDR.startsWith(`${prefix}.`), spec.podCIDR);
   }
 });
 
 test("up of a lab that is up answers at once with the same lab", async () => {
-  const again = await upLab({ name: NAME });
+  const again = await upLab({ name });
   assert.deepEqual(again.plan, lab.plan);
 });
 
 test("up with another shape says how to get there", async () => {
-  await assert.rejects(upLab({ name: NAME, clusters: ["north"] }), /is up with clusters east,west of 1 nodes/);
+  await assert.rejects(upLab({ name, clusters: ["north"] }), /is up with clusters east,west of 2 nodes/);
 });
 
-test("ps names every process with its pid", async () => {
-  const rows: { role: string; pid: number }[] = JSON.parse(
-    (await run("node", [MAIN, "ps", "--name", NAME, "-o", "json"])).stdout,
-  );
+test("ps names every process with its pid; list names the lab", async () => {
+  const rows: { role: string; pid: number }[] = JSON.parse((await labCommand("ps", "--name", name, "-o", "json")).out);
   const count = (role: string) => rows.filter((each) => each.role === role).length;
-  assert.deepEqual(
-    [
-      "lab",
-      "mesh-etcd",
-      "etcd",
-      "kube-apiserver",
-      "kube-controller-manager",
-      "kube-scheduler",
-      "containerd",
-      "kubelet",
-    ].map(count),
-    [1, 1, 2, 2, 2, 2, 2, 2],
-  );
+  const once = ["lab", "mesh-etcd"];
+  const ofClusters = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "clustermesh-apiserver"];
+  const ofNodes = ["containerd", "kubelet", "node-agent"];
+  assert.deepEqual([...once, ...ofClusters, ...ofNodes].map(count), [1, 1, 2, 2, 2, 2, 2, 4, 4, 4]);
   for (const { pid } of rows) process.kill(pid, 0);
-});
-
-test("a killed process comes back as another one", async () => {
-  const before = await row("kube-scheduler", "east");
-  await controlProcess(NAME, "kill", { role: "kube-scheduler", cluster: "east" });
-  const isBack = async () => {
-    const now = await row("kube-scheduler", "east");
-    return now.status === "Running" && now.pid !== before.pid;
-  };
-  await waitFor("the scheduler", isBack, { timeoutMs: 20_000 });
-  assert.ok(!isAlive(before));
-});
-
-test("a node whose pid 1 is killed reboots: everything in it runs again, under new pids", async () => {
-  const before = await Promise.all([row("containerd", "east"), row("kubelet", "east")]);
-  await controlProcess(NAME, "kill", { role: "node", cluster: "east" });
-  const areBack = async () => {
-    const now = await Promise.all([row("containerd", "east"), row("kubelet", "east")]);
-    return now.every(({ status, pid }, index) => status === "Running" && pid !== before[index]?.pid);
-  };
-  await waitFor("containerd and kubelet", areBack, { timeoutMs: 30_000 });
-  const host = lab.plan.clusters[0]?.nodes[0]?.address ?? "";
-  const listens = async () => {
-    const socket = connect({ host, port: 10_250 });
-    return await once(socket, "connect")
-      .then(
-        () => true,
-        () => false,
-      )
-      .finally(() => socket.destroy());
-  };
-  await waitFor("the kubelet's port", listens, { timeoutMs: 20_000 });
-});
-
-test("a stopped process stays down until it is started", async () => {
-  const before = await row("kubelet", "west");
-  await controlProcess(NAME, "stop", { role: "kubelet", cluster: "west" });
-  assert.equal((await row("kubelet", "west")).status, "Held");
-  assert.ok(!isAlive(before));
-  await controlProcess(NAME, "start", { role: "kubelet", cluster: "west" });
-  assert.equal((await row("kubelet", "west")).status, "Running");
-});
-
-test("a wiped store is empty, asks for certificates, and knows the users again", async () => {
-  await writeFile(lab.paths.store.users, JSON.stringify({ users: [{ name: "east", id: 1 }] }));
-  await etcdctl("put", "/mesh/v1/x", "1");
-  await wipe(NAME);
-  const isUp = () => etcdctl("user", "list").catch(() => undefined);
-  const users = await waitFor("the store", isUp, { timeoutMs: 20_000 });
-  assert.deepEqual(users.stdout.trim().split("\n"), ["east", "root"]);
-  assert.equal((await etcdctl("get", "--prefix", "/")).stdout, "");
-  const role = (await etcdctl("role", "get", "east")).stdout;
-  assert.match(role, /\[\/mesh\/v1\/c\/east\/, \/mesh\/v1\/c\/east0\)/);
-  const endpoint = `https://${lab.plan.underlay.storeAddress}:2379`;
-  const cacert = join(lab.paths.store.root, "ca.crt");
-  await assert.rejects(
-    run(join(lab.bin, "etcdctl"), ["--command-timeout=2s", "--endpoints", endpoint, "--cacert", cacert, "get", "x"]),
+  const labs: { name: string }[] = JSON.parse((await labCommand("list", "-o", "json")).out);
+  assert.deepEqual(
+    labs.find((each) => each.name === name),
+    { name, status: "Running", clusters: ["east", "west"], nodes: 4 },
   );
 });
 
-test("usage errors exit with 2, a lab that is not there with 1", async () => {
-  const code = async (...args: string[]) =>
-    await run("node", [MAIN, ...args]).then(
-      () => 0,
-      (error: { code: number }) => error.code,
-    );
-  assert.equal(await code("fly"), 2);
-  assert.equal(await code("kill", "nobody", "--name", NAME), 2);
-  assert.equal(await code("ps", "--name", "not-there"), 1);
-  assert.equal(await code("kill", "kubelet", "--cluster", "north", "--name", NAME), 1);
+test("a killed process comes back as another one, every time", async () => {
+  for (let times = 0; times < 2; times++) {
+    const before = await rowOf(lab, "kube-scheduler", "east");
+    await controlProcess(name, "kill", { role: "kube-scheduler", cluster: "east" });
+    const isBack = async () => {
+      const now = await rowOf(lab, "kube-scheduler", "east");
+      return now.status === "Running" && now.pid !== before.pid;
+    };
+    await waitFor("the scheduler", isBack, { timeoutMs: 20_000 });
+    assert.ok(!isAlive(before));
+  }
 });
 
-test("two labs live side by side; Ctrl-C during up leaves nothing of the second", async () => {
-  const up = spawn("node", [MAIN, "up", "--name", OTHER, "--nodes", "1", "--bare"], { stdio: "ignore" });
-  const record = await waitFor("the second lab to begin", () => openLab(OTHER).catch(() => undefined), {
-    timeoutMs: 30_000,
+test("a stopped process stays down until it is started, also one that is suspended", async () => {
+  const before = await rowOf(lab, "kubelet", "west-1");
+  process.kill(before.pid, "SIGSTOP");
+  await controlProcess(name, "stop", { role: "kubelet", node: "west-1" });
+  assert.equal((await rowOf(lab, "kubelet", "west-1")).status, "Held");
+  assert.ok(!isAlive(before));
+  await controlProcess(name, "start", { role: "kubelet", node: "west-1" });
+  assert.equal((await rowOf(lab, "kubelet", "west-1")).status, "Running");
+});
+
+test("a word that the lab does not know is a usage error with the choices", async () => {
+  const cases: [words: string[], sentence: RegExp][] = [
+    [["fly"], /Unknown command "lab fly": use one of up, down, /],
+    [["kill", "nobody"], /Unknown role "nobody": use one of lab, kube-apiserver, /],
+    [["logs", "nobody"], /Unknown role "nobody": use one of lab, kube-apiserver, /],
+    [["kill", "kubelet", "--cluster", "north"], /Unknown cluster "north" in lab ".+": use one of east, west\n/],
+    [["ps", "--node", "east-9"], /Unknown node "east-9" in lab ".+": use one of east-1, east-2, west-1, west-2\n/],
+    [
+      ["logs", "kubelet", "--cluster", "east", "--node", "west-1"],
+      /Unknown node "west-1".+: use one of east-1, east-2\n/,
+    ],
+    [["exec", "north", "default/web", "--", "ls"], /Unknown cluster "north"/],
+  ];
+  for (const [words, sentence] of cases) {
+    const { code, err } = await labCommand(...words.slice(0, 1), "--name", name, ...words.slice(1));
+    assert.match(err, sentence);
+    assert.equal(code, 2, words.join(" "));
+  }
+});
+
+test("a lab that is not there is told with those that are, exit 1", async () => {
+  const { code, err } = await labCommand("ps", "--name", "not-there");
+  assert.equal(code, 1);
+  assert.match(err, new RegExp(`^Lab "not-there" does not exist \\(there are: .*${name}`));
+});
+
+test("logs -f goes on with what a process writes", async () => {
+  const follow = spawn("node", [LAB_MAIN, "logs", "kubelet", "--node", "west-2", "--tail", "1", "-f", "--name", name]);
+  const ended = new Promise((resolve) => follow.once("close", resolve));
+  let seen = "";
+  follow.stdout.on("data", (piece) => {
+    seen += String(piece);
   });
-  await waitFor(
-    "its first node",
-    async () => (await labStatus(OTHER).catch(() => [])).some(({ role }) => role === "containerd"),
-    { timeoutMs: 30_000 },
-  );
-  assert.notEqual(record.plan.index, lab.plan.index);
-  up.kill("SIGINT");
-  const [exit] = await once(up, "exit");
-  assert.equal(exit, 130);
-  assert.deepEqual(await remainsOf(record.plan), []);
-  assert.equal((await row("kube-apiserver", "east")).status, "Running");
-});
-
-test("after SIGKILL of the supervisor, down leaves nothing", async () => {
-  const mounts = async () =>
-    (await readFile("/proc/mounts", "utf8")).split("\n").filter((line) => line.includes("isthmus"));
-  await controlProcess(NAME, "kill", { role: "lab" });
-  await assert.rejects(labStatus(NAME), /not running/);
-  assert.notDeepEqual(await remainsOf(lab.plan), []);
-  assert.equal(await downLab({ name: NAME }), true);
-  assert.deepEqual(await remainsOf(lab.plan), []);
-  assert.deepEqual(await mounts(), []);
-  assert.equal(await downLab({ name: NAME }), false);
+  await waitFor("the last line so far", () => seen.includes("\n"), { timeoutMs: 20_000 });
+  const lines = seen.length;
+  await controlProcess(name, "kill", { role: "kubelet", node: "west-2" });
+  await waitFor("what the new kubelet writes", () => seen.length > lines, { timeoutMs: 20_000 });
+  follow.kill("SIGINT");
+  assert.equal(await ended, 0);
 });

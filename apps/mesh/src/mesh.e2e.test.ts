@@ -1,19 +1,22 @@
-/** The CLI as a user runs it, against two real clusters of the lab. */
+/** The CLI as a user runs it, against the two real clusters of the lab that suites share; begins unconnected, ends connected. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { controlProcess, downLab, type LabHandle, upLab, wipe } from "@isthmus/lab";
+import { controlProcess, wipe } from "@isthmus/lab";
+import { type TestLab, testLab, unconnect } from "@isthmus/lab/testing";
 
-const NAME = `mesh-${process.pid % 10_000}`;
 const MESH = fileURLToPath(new URL("../bin/mesh.js", import.meta.url));
 
-let lab: LabHandle;
+let lab: TestLab;
+let name: string;
 before(async () => {
-  lab = await upLab({ name: NAME, nodes: 1 });
+  lab = await testLab();
+  name = lab.plan.name;
+  await unconnect(lab);
 });
-after(() => downLab({ name: NAME }));
+after(() => lab.release());
 
 async function mesh(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
   const env = { ...process.env, KUBECONFIG: lab.kubeconfig, MESH_STORE: lab.storeFile };
@@ -86,19 +89,19 @@ test("services are listed with their tiers, and local ones with their cluster", 
 });
 
 test("an apiserver that is down is a finding, and its rows say that they cannot tell", async () => {
-  await controlProcess(NAME, "stop", { role: "clustermesh-apiserver", cluster: "east" });
+  await controlProcess(name, "stop", { role: "clustermesh-apiserver", cluster: "east" });
   const ran = await mesh("status");
   assert.equal(ran.code, 1);
   assert.match(ran.out, /^east +store +publish +Unknown .*cannot tell$/m);
   assert.match(ran.err, /Cannot ask the admin API of cluster "east": no server answers/);
-  await controlProcess(NAME, "start", { role: "clustermesh-apiserver", cluster: "east" });
+  await controlProcess(name, "start", { role: "clustermesh-apiserver", cluster: "east" });
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
 });
 
 test("a wiped store comes back with its users: connect has nothing to do, and the mesh follows the new store", async () => {
   const storeOf = async () => (await status()).hops.find(({ hop }) => hop === "publish")?.storeId;
   const old = await storeOf();
-  await wipe(NAME);
+  await wipe(name);
   const deadline = Date.now() + 60_000;
   while ((await storeOf()) === old) assert.ok(Date.now() < deadline, "the store id did not change within 60 s");
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);

@@ -1,11 +1,10 @@
 /** The lab's processes, for tests that end them. */
 import { controlProcess, labStatus, type ProcessRow, type Selector } from "@isthmus/lab";
 import { eventually } from "./eventually.js";
-import { LAB } from "./world.js";
 
-/** The one process that the selector names. */
-export async function processOf({ role, cluster, node }: Selector): Promise<ProcessRow> {
-  const rows = await labStatus(LAB);
+/** The one process of the lab that the selector names. */
+export async function processOf(lab: string, { role, cluster, node }: Selector): Promise<ProcessRow> {
+  const rows = await labStatus(lab);
   const found = rows.filter(
     (row) => row.role === role && (cluster ?? row.cluster) === row.cluster && (node ?? row.node) === row.node,
   );
@@ -15,12 +14,12 @@ export async function processOf({ role, cluster, node }: Selector): Promise<Proc
 }
 
 /** SIGKILL; resolves when its supervisor runs another one. */
-export async function killAndWait(selector: Selector): Promise<void> {
-  const { pid } = await processOf(selector);
-  await controlProcess(LAB, "kill", selector);
+export async function killAndWait(lab: string, selector: Selector): Promise<void> {
+  const { pid } = await processOf(lab, selector);
+  await controlProcess(lab, "kill", selector);
   await eventually(
     `another ${selector.role}`,
-    () => processOf(selector),
+    () => processOf(lab, selector),
     (row) => row.status === "Running" && row.pid !== pid && row.pid !== 0,
   );
 }

@@ -1,33 +1,33 @@
 /**
- * The one lab that all end-to-end tests of this package share: two clusters of two nodes, the mesh connected by the CLI,
- * a prober pod on the first node of each.
+ * Two clusters of two nodes as the tests of this package find them: not connected, a prober pod on the first node of each.
  */
 import { fileURLToPath } from "node:url";
 import { NAMESPACES, PODS } from "@isthmus/kube";
-import { downLab, type LabHandle, loadImage, upLab } from "@isthmus/lab";
+import { loadImage } from "@isthmus/lab";
+import { removeNamespace, type TestLab, testLab, unconnect } from "@isthmus/lab/testing";
 import { type Cluster, openCluster, PROBER } from "./cluster.js";
-import { namespace, prober } from "./objects.js";
+import { NAMESPACE, namespace, prober } from "./objects.js";
 import { probeImage } from "./probe-image.js";
 import { type Ran, run } from "./run.js";
 
 export interface World {
-  readonly lab: LabHandle;
+  readonly lab: TestLab;
   readonly east: Cluster;
   readonly west: Cluster;
   /** The CLI as a user runs it after `mesh lab env`. */
   mesh(...args: readonly string[]): Promise<Ran>;
 }
 
-export const LAB = "e2e";
 export const MANAGER = { manager: "e2e", force: true };
 
 const MESH = fileURLToPath(new URL("../../../apps/mesh/bin/mesh.js", import.meta.url));
 
 export async function openWorld(): Promise<World> {
-  const lab = await upLab({ name: LAB, clusters: ["east", "west"], nodes: 2 });
+  const lab = await testLab();
   const [east, west] = lab.plan.clusters.map((plan) => openCluster(lab, plan));
   if (east === undefined || west === undefined) throw new Error("Cannot test without two clusters");
-  await loadImage(LAB, await probeImage());
+  await unconnect(lab);
+  await loadImage(lab.plan.name, await probeImage());
   await Promise.all([east, west].map(prepare));
   const env = { KUBECONFIG: lab.kubeconfig, MESH_STORE: lab.storeFile };
   return { lab, east, west, mesh: (...args) => run(process.execPath, [MESH, ...args], env) };
@@ -40,9 +40,10 @@ async function prepare(cluster: Cluster): Promise<void> {
   if (waited.code !== 0) throw new Error(`Cannot start the prober in ${cluster.plan.name}: ${waited.err}`);
 }
 
-/** Takes the lab down; may be called twice. */
-export async function closeWorld(world: World | undefined): Promise<void> {
-  world?.east.close();
-  world?.west.close();
-  await downLab({ name: LAB });
+/** Leaves the lab without anything of ours in it. */
+export async function closeWorld({ lab, east, west }: World): Promise<void> {
+  east.close();
+  west.close();
+  await removeNamespace(lab, NAMESPACE);
+  await lab.release();
 }

@@ -15,7 +15,7 @@ const KILLS = 4;
 export function agentTests(at: () => World): void {
   describe("The agent", () => {
     test(`SIGKILL ${KILLS} times at random moments, while backends come and go: nothing lost`, async () => {
-      const { east, west } = at();
+      const { lab, east, west } = at();
       await east.scale("web", 0);
       const target = await east.frontend("web");
       await answeredBy(east, target, "west");
@@ -25,7 +25,7 @@ export function agentTests(at: () => World): void {
         // Changes are on their way when it dies.
         const change = (i % 2 === 0 ? west : east).scale("web", i % 2 === 0 ? 3 - i / 2 : i);
         await systemClock.delay(randomInt(1200));
-        await killAndWait({ role: "node-agent", cluster: "east", node });
+        await killAndWait(lab.plan.name, { role: "node-agent", cluster: "east", node });
         await change;
       }
       const { sent, outcomes } = await load.finished();
@@ -35,9 +35,9 @@ export function agentTests(at: () => World): void {
     });
 
     test("a second one on the node is refused, and the first goes on", async () => {
-      const { east } = at();
+      const { lab, east } = at();
       const node = east.plan.nodes[0]?.name ?? "";
-      const first = await processOf({ role: "node-agent", cluster: "east", node });
+      const first = await processOf(lab.plan.name, { role: "node-agent", cluster: "east", node });
       const argv = (await readFile(`/proc/${first.pid}/cmdline`, "utf8")).split("\0").slice(0, -1);
       const health = argv.indexOf("--health");
       assert.notEqual(health, -1);
@@ -45,7 +45,7 @@ export function agentTests(at: () => World): void {
       const second = await run("nsenter", ["-t", String(first.pid), "-n", ...another]);
       assert.equal(second.code, 1);
       assert.match(second.out + second.err, /DATAPATH_LOCKED/);
-      const now = await processOf({ role: "node-agent", cluster: "east", node });
+      const now = await processOf(lab.plan.name, { role: "node-agent", cluster: "east", node });
       assert.equal(now.pid, first.pid);
     });
   });

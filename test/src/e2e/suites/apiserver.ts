@@ -8,29 +8,30 @@ import { eventually } from "../eventually.js";
 import { startLoad } from "../load.js";
 import { servers, service } from "../objects.js";
 import { killAndWait } from "../processes.js";
-import { LAB, MANAGER, type World } from "../world.js";
+import { MANAGER, type World } from "../world.js";
 
 const ROLE = "clustermesh-apiserver";
 
 export function apiserverTests(at: () => World): void {
   describe("Without any clustermesh-apiserver", () => {
     test("an agent that restarts goes on from the kernel; what changed meanwhile is applied when they are back", async (t) => {
-      const { east, west, mesh } = at();
+      const { lab, east, west, mesh } = at();
+      const name = lab.plan.name;
       await east.scale("web", 0);
       const target = await east.frontend("web");
       await answeredBy(east, target, "west");
       const node = east.plan.nodes[0]?.name ?? "";
       const control = async (action: "stop" | "start") => {
-        for (const cluster of ["east", "west"]) await controlProcess(LAB, action, { role: ROLE, cluster });
+        for (const cluster of ["east", "west"]) await controlProcess(name, action, { role: ROLE, cluster });
       };
       const load = await startLoad(east, { node, target, durationMs: 8_000 });
       t.after(() => control("start"));
       await control("stop");
-      await killAndWait({ role: "node-agent", cluster: "east", node });
+      await killAndWait(name, { role: "node-agent", cluster: "east", node });
       await east.client.apply(SERVICES, service("late"), MANAGER);
       await east.client.apply(DEPLOYMENTS, servers("late", "east", 1), MANAGER);
       await west.scale("web", 3);
-      await killAndWait({ role: "node-agent", cluster: "east", node });
+      await killAndWait(name, { role: "node-agent", cluster: "east", node });
       const { sent, outcomes } = await load.finished();
       assert.deepEqual(outcomes, { o: sent });
       const late = await east.frontend("late");

@@ -1,0 +1,148 @@
+/**
+ * What would spoil a lab for everybody: it is killed, wiped, rebooted, and goes without a trace. Hence one of its own, of one
+ * cluster and one node.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { isAlive } from "./host/process.js";
+import { run } from "./host/run.js";
+import { waitFor } from "./host/wait.js";
+import { DEMO_TAG } from "./images/lab-images.js";
+import { downLab } from "./life/down.js";
+import { type LabHandle, openLab } from "./life/handle.js";
+import { remainsOf } from "./life/remains.js";
+import { controlProcess, labStatus, wipe } from "./life/status.js";
+import { upLab } from "./life/up.js";
+import { kubectl, LAB_MAIN, labCommand, labCommandWith, rowOf } from "./testing/lab-user.js";
+
+const NAME = `life-${process.pid}`;
+const OTHER = `${NAME}-b`;
+const SMALL = ["--clusters", "solo", "--nodes", "1"];
+
+let lab: LabHandle;
+before(async () => {
+  lab = await upLab({ name: NAME, clusters: ["solo"], nodes: 1 });
+});
+after(async () => {
+  await downLab({ name: NAME });
+  await downLab({ name: OTHER });
+});
+
+const etcdctl = (...args: string[]) => {
+  const at = (file: string) => join(lab.paths.store.root, file);
+  const endpoint = `https://${lab.plan.underlay.storeAddress}:2379`;
+  const tls = ["--cacert", at("ca.crt"), "--cert", at("root.crt"), "--key", at("root.key")];
+  return run([join(lab.bin, "etcdctl"), "--command-timeout=2s", "--endpoints", endpoint, ...tls, ...args]);
+};
+
+test("a wiped store is empty, asks for certificates, and knows the users again", async () => {
+  await writeFile(lab.paths.store.users, JSON.stringify({ users: [{ name: "solo", id: 1 }] }));
+  await etcdctl("put", "/mesh/v1/x", "1");
+  await wipe(NAME);
+  const users = await waitFor("the store", () => etcdctl("user", "list").catch(() => undefined), { timeoutMs: 20_000 });
+  assert.deepEqual(users.trim().split("\n"), ["root", "solo"]);
+  assert.equal(await etcdctl("get", "--prefix", "/"), "");
+  assert.match(await etcdctl("role", "get", "solo"), /\[\/mesh\/v1\/c\/solo\/, \/mesh\/v1\/c\/solo0\)/);
+  await assert.rejects(etcdctl("--cert", "", "--key", "", "get", "x"));
+});
+
+test("a node whose pid 1 is killed reboots: everything in it runs again, under new pids", async () => {
+  const before = await Promise.all([rowOf(lab, "containerd"), rowOf(lab, "kubelet")]);
+  await controlProcess(NAME, "kill", { role: "node" });
+  const areBack = async () => {
+    const now = await Promise.all([rowOf(lab, "containerd"), rowOf(lab, "kubelet")]);
+    return now.every(({ status, pid }, index) => status === "Running" && pid !== before[index]?.pid);
+  };
+  await waitFor("containerd and kubelet", areBack, { timeoutMs: 30_000 });
+  await waitFor("the kubelet's port", () => accepts(lab.plan.clusters[0]?.nodes[0]?.address ?? "", 10_250), {
+    timeoutMs: 20_000,
+  });
+});
+
+async function accepts(host: string, port: number): Promise<boolean> {
+  const socket = connect({ host, port });
+  const answers = [once(socket, "connect").then(() => true), once(socket, "error").then(() => false)];
+  return await Promise.race(answers)
+    .catch(() => false)
+    .finally(() => socket.destroy());
+}
+
+test("two labs live side by side; Ctrl-C during up leaves nothing of the second", async () => {
+  const up = spawn("node", [LAB_MAIN, "up", "--name", OTHER, ...SMALL, "--bare"], { stdio: "ignore" });
+  const record = await waitFor("the second lab to begin", () => openLab(OTHER).catch(() => undefined), {
+    timeoutMs: 30_000,
+  });
+  const rows = () => labStatus(OTHER).catch(() => []);
+  await waitFor("its node", async () => (await rows()).some(({ role }) => role === "containerd"), {
+    timeoutMs: 30_000,
+  });
+  assert.notEqual(record.plan.index, lab.plan.index);
+  up.kill("SIGINT");
+  const [exit] = await once(up, "exit");
+  assert.equal(exit, 130);
+  assert.deepEqual(await remainsOf(record.plan), []);
+  assert.equal((await rowOf(lab, "kube-apiserver")).status, "Running");
+});
+
+test("a step that fails is named, with the end of its log, and what was started is taken down", async (t) => {
+  const bin = await mkdtemp(join(tmpdir(), "isthmus-bin-"));
+  t.after(() => rm(bin, { recursive: true }));
+  for (const program of await readdir(lab.bin)) await symlink(join(lab.bin, program), join(bin, program));
+  await rm(join(bin, "kubelet"));
+  await writeFile(join(bin, "kubelet"), "#!/bin/sh\necho 'no kubelet today'; exit 7\n", { mode: 0o755 });
+  const { code, err } = await labCommandWith({ MESH_KUBE_BIN: bin }, "up", "--name", OTHER, ...SMALL, "--bare");
+  assert.equal(code, 1, err);
+  assert.match(err, /^Cannot bring lab ".+" up: step ".+" failed: "kubelet.solo-1" ended .*exit 7$/m);
+  assert.match(err, /kubelet\.solo-1\.log:\n(no kubelet today\n)+/);
+  assert.equal((await labCommand("ps", "--name", OTHER)).code, 1);
+});
+
+test("up goes on from what a crash of the machine leaves: a folder, half a record, nobody there", async () => {
+  const paths = (await openLab(NAME)).paths;
+  const folder = paths.root.replace(NAME, OTHER);
+  await run(["mkdir", "-p", join(folder, "log")]);
+  await writeFile(join(folder, "lab.json"), '{"plan": {"na');
+  await run(["touch", "-d", "1 hour ago", folder, join(folder, "lab.json")]);
+  const { code, err } = await labCommand("up", "--name", OTHER, ...SMALL, "--bare");
+  assert.equal(code, 0, err);
+  const { plan } = await openLab(OTHER);
+  // A supervisor that is suspended does not hold `down` up for long.
+  process.kill((await labStatus(OTHER))[0]?.pid ?? 0, "SIGSTOP");
+  assert.equal((await labCommand("down", "--name", OTHER)).code, 0);
+  assert.deepEqual(await remainsOf(plan), []);
+});
+
+test("a test's lab goes when the test is killed", async () => {
+  const keep = fileURLToPath(new URL("./testing/keep-lab.js", import.meta.url));
+  const shape = JSON.stringify({ name: OTHER, clusters: ["solo"], nodes: 1, bare: true });
+  const script = `const { keepLab } = await import(${JSON.stringify(keep)}); await keepLab(${shape}); console.log("up"); setInterval(() => {}, 1e6);`;
+  const holder = spawn("node", ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  assert.equal(String((await once(holder.stdout, "data"))[0]), "up\n");
+  const { plan } = await openLab(OTHER);
+  holder.kill("SIGKILL");
+  await waitFor("the lab to go", async () => (await remainsOf(plan)).length === 0, { timeoutMs: 30_000 });
+});
+
+test("after SIGKILL of the supervisor, down under a running pod leaves nothing", async () => {
+  const mounts = async () =>
+    (await readFile("/proc/mounts", "utf8")).split("\n").filter((line) => line.includes(`/${NAME}/`));
+  await kubectl(lab, "solo", "run", "web", `--image=${DEMO_TAG}`, "--image-pull-policy=Never", "--", "httpd");
+  await kubectl(lab, "solo", "wait", "pod/web", "--for=condition=Ready", "--timeout=60s");
+  const kubelet = await rowOf(lab, "kubelet");
+  process.kill(kubelet.pid, "SIGSTOP");
+  await controlProcess(NAME, "kill", { role: "lab" });
+  await assert.rejects(labStatus(NAME), /not running/);
+  assert.notDeepEqual(await remainsOf(lab.plan), []);
+  assert.equal(await downLab({ name: NAME }), true);
+  assert.ok(!isAlive(kubelet));
+  assert.deepEqual(await remainsOf(lab.plan), []);
+  assert.deepEqual(await mounts(), []);
+  assert.equal(await downLab({ name: NAME }), false);
+});

@@ -1,0 +1,58 @@
+/**
+ * A lab that lives as long as somebody holds it, whoever dies and how: a keeper (keeper-main.ts) in a session of its own reads
+ * a pipe of ours, and takes the lab down when that ends.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { labError } from "../plan/errors.js";
+import { PACKAGE_ROOT } from "../plan/paths.js";
+
+export interface LabShape {
+  readonly name: string;
+  readonly clusters: readonly string[];
+  /** Nodes of each cluster. */
+  readonly nodes: number;
+  readonly bare: boolean;
+}
+
+export interface KeptLab {
+  /** Takes the lab down. Rejects when something of it was left; the keeper has said what. May be called twice. */
+  release(): Promise<void>;
+}
+
+/** Resolves when the lab is ready; its progress and complaints go to our stderr. */
+export async function keepLab(shape: LabShape): Promise<KeptLab> {
+  const { name, clusters, nodes, bare } = shape;
+  const argv = [join(PACKAGE_ROOT, "dist/testing/keeper-main.js"), name, clusters.join(","), String(nodes)];
+  const child = spawn(process.execPath, [...argv, ...(bare ? ["bare"] : [])], {
+    detached: true,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = exitOf(child);
+  const said = await Promise.race([once(child.stdout, "data").then(String), ended]);
+  if (said !== "up\n") throw labError("STEP_FAILED", `Cannot test: lab "${name}" did not come up`);
+  // A test that crashes must end: the pipe goes with it.
+  for (const handle of [child, ...sockets(child)]) handle.unref();
+  return {
+    async release() {
+      child.ref();
+      child.stdin.end();
+      const code = await ended;
+      if (code !== 0) throw labError("LEFT_OVER", `Lab "${name}" did not go away cleanly (exit ${code})`);
+    },
+  };
+}
+
+/** The pipes of a child, as what may be told not to keep us alive. */
+function sockets({ stdin, stdout }: ChildProcess): Socket[] {
+  return [stdin, stdout].filter((stream) => stream instanceof Socket);
+}
+
+function exitOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", resolve);
+  });
+}
