@@ -106,7 +106,11 @@ test("a token file of the kubeconfig is read for every request", async () => {
   const tokenFile = join(server.folder, "token");
   writeFileSync(tokenFile, "wrong");
   const transport = createTransport(loadKubeAccess({ kubeconfig: server.writeKubeconfig("token", { tokenFile }) }));
-  await assert.rejects(transport.json({ method: "GET", path: "/api" }), { status: 401 });
+  await assert.rejects(transport.json({ method: "GET", path: "/api" }), (error) => {
+    assert.ok(error instanceof KubeError && error.status === 401);
+    assert.match(error.message, new RegExp(`does not accept the token in "${tokenFile}"; is it expired`));
+    return true;
+  });
   writeFileSync(tokenFile, "admin-token\n");
   await transport.json({ method: "GET", path: "/api" });
   transport.close();

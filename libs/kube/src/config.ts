@@ -23,6 +23,8 @@ export interface KubeConfigOptions {
 export interface KubeAccess {
   /** `https://10.0.0.1:6443`, without a slash at the end. */
   readonly server: string;
+  /** What we prove ourselves with and where it comes from: for whoever reads of a 401. */
+  readonly credential: string;
   /** Adds certificates and the Authorization header. */
   authorize(options: RequestOptions): Promise<void>;
 }
@@ -40,15 +42,30 @@ export function loadKubeAccess(options: KubeConfigOptions): KubeAccess {
     );
   return {
     server: cluster.server.replace(/\/+$/, ""),
+    credential: credentialOf(config, tokenFile, source),
     async authorize(request) {
       await config.applyToHTTPSOptions(request);
       // We bring our own agent: theirs pools by request.
       delete request.agent;
       if (tokenFile === undefined) return;
       const token = (await readFile(tokenFile, "utf8")).trim();
+      // Without one we would be anybody, and what anybody may not do looks like a refusal for good.
+      if (token === "")
+        throw new KubeError(
+          { code: "KUBE_CONFIG", source: tokenFile },
+          `Cannot use the token in "${tokenFile}": the file is empty`,
+        );
       request.headers = { ...request.headers, Authorization: `Bearer ${token}` };
     },
   };
+}
+
+function credentialOf(config: KubeConfig, tokenFile: string | undefined, source: string): string {
+  const user = config.getCurrentUser();
+  if (tokenFile !== undefined) return `the token in "${tokenFile}"`;
+  if (user?.certFile || user?.certData) return `the client certificate of user "${user.name}" in "${source}"`;
+  if (user?.exec || user?.authProvider) return `what the plugin of user "${user.name}" in "${source}" gives`;
+  return user?.token ? `the token of user "${user.name}" in "${source}"` : `user "${user?.name}" in "${source}"`;
 }
 
 /** Contexts of a kubeconfig, in its order. Throws `KUBE_CONFIG`. */

@@ -14,17 +14,37 @@ export class KubeError extends MeshError<KubeErrorData> {
   }
 }
 
-/** A `Status` body, or any text, of an answer ≥ 400. */
-export function statusError(method: string, path: string, status: number, body: string): KubeError {
+/** A `Status` body, or any text, of an answer ≥ 400. `credential`: what was not accepted, when that is what it says. */
+export function statusError(
+  method: string,
+  path: string,
+  status: number,
+  body: string,
+  credential?: string,
+): KubeError {
   const { reason, message } = readStatus(body);
+  const answer = `${status}${reason === "" ? "" : ` ${reason}`}${message === "" ? "" : `, "${message}"`}`;
+  const advice =
+    status === 401 && credential !== undefined
+      ? `: it does not accept ${credential}; is it expired, or of another cluster?`
+      : "";
   return new KubeError(
     { code: "KUBE_STATUS", status, reason, path },
-    `Cannot ${method} "${path}": the Kubernetes API answers ${status}${reason === "" ? "" : ` ${reason}`}${message === "" ? "" : `, "${message}"`}`,
+    `Cannot ${method} "${path}": the Kubernetes API answers ${answer}${advice}`,
   );
 }
 
 export function hasStatus(thrown: unknown, ...statuses: readonly number[]): thrown is KubeError {
   return thrown instanceof KubeError && statuses.includes(thrown.status);
+}
+
+/**
+ * The API understood us and refuses for good. Not: that it does not know us (401: a token is renewed), that it is too busy
+ * (429) or too slow (408).
+ */
+export function isRefusal(thrown: unknown): thrown is KubeError {
+  if (!(thrown instanceof KubeError) || thrown.status < 400 || thrown.status >= 500) return false;
+  return ![401, 408, 429].includes(thrown.status);
 }
 
 function readStatus(body: string): { reason: string; message: string } {

@@ -84,7 +84,7 @@ export function createTransport(access: KubeAccess): Transport {
           throw unreachable(access.server, call, cause);
         });
         if ((response.statusCode ?? 0) >= 400)
-          throw statusError(call.method, call.path, response.statusCode ?? 0, body);
+          throw statusError(call.method, call.path, response.statusCode ?? 0, body, access.credential);
         return body;
       });
       return parseAnswer<T>(call.path, text);
@@ -93,7 +93,13 @@ export function createTransport(access: KubeAccess): Transport {
       return withDeadline(call, async (bounded, hold) => {
         const response = await opened(bounded);
         if ((response.statusCode ?? 0) >= 400)
-          throw statusError(call.method, call.path, response.statusCode ?? 0, await readAll(response));
+          throw statusError(
+            call.method,
+            call.path,
+            response.statusCode ?? 0,
+            await readAll(response),
+            access.credential,
+          );
         hold(response);
         return response;
       });

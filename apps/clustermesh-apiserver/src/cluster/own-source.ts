@@ -215,7 +215,10 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
       return claims.refused;
     },
     get problem() {
-      if (kubeAgeMs() > STALE_MS) return `No answer from the Kubernetes API for ${Math.round(kubeAgeMs() / 1000)} s`;
+      if (kubeAgeMs() > STALE_MS) {
+        const why = pulse.problem === undefined ? "" : `: ${pulse.problem}`;
+        return `No answer from the Kubernetes API for ${Math.round(kubeAgeMs() / 1000)} s${why}`;
+      }
       return index.announced === undefined ? "Reading Services, EndpointSlices and Nodes" : undefined;
     },
     setServiceCidrs(cidrs) {

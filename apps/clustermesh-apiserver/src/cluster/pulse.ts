@@ -6,7 +6,7 @@
  */
 import type { KubeClient } from "@isthmus/kube";
 import { NAMESPACES } from "@isthmus/kube";
-import type { Clock } from "@isthmus/model";
+import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 
 export interface Pulse {
@@ -14,6 +14,8 @@ export interface Pulse {
   readonly uid: string | undefined;
   /** Milliseconds since the last answer; since the start before the first. */
   ageMs(): number;
+  /** Why the last question had no answer; undefined when it had. */
+  readonly problem: string | undefined;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -33,9 +35,13 @@ export function createPulse(modules: PulseModules): Pulse {
   const { client, clock } = modules;
   let last = clock.now();
   let uid: string | undefined;
+  let problem: string | undefined;
   return {
     get uid() {
       return uid;
+    },
+    get problem() {
+      return problem;
     },
     ageMs: () => Math.max(0, clock.now() - last),
     async run(signal) {
@@ -43,12 +49,14 @@ export function createPulse(modules: PulseModules): Pulse {
         try {
           const namespace = await client.get(NAMESPACES, "kube-system", { signal, timeoutMs: DEADLINE_MS });
           last = clock.now();
+          problem = undefined;
           const now = namespace?.metadata.uid;
           if (now !== undefined && now !== uid) {
             uid = now;
             modules.onUid(now);
           }
         } catch (error) {
+          problem = MeshError.from(error).message;
           if (!signal.aborted) modules.log.debug("No answer from Kubernetes", { error });
         }
         await clock.delay(uid === undefined ? FIRST_MS : EVERY_MS, signal).catch(() => undefined);

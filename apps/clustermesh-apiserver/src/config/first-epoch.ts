@@ -1,5 +1,5 @@
 /** The epoch that the MeshCluster object keeps, read before anything is served; "" when there is none. */
-import { type KubeClient, KubeError, MESH_CLUSTERS } from "@isthmus/kube";
+import { isRefusal, type KubeClient, MESH_CLUSTERS } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
 import { epochOf } from "./cluster-object.js";
@@ -15,9 +15,9 @@ export async function firstEpoch(
     try {
       return epochOf(await client.get(MESH_CLUSTERS, cluster, { signal, timeoutMs: 5000 }));
     } catch (thrown) {
-      // A refusal will not change by waiting, and the local path must not wait for the mesh.
-      if (thrown instanceof KubeError && thrown.status >= 400 && thrown.status < 500) return "";
-      // No answer: nothing else can be read either, and /readyz says so.
+      // That we may not read it will not change by waiting, and the local path must not wait for the mesh.
+      if (isRefusal(thrown)) return "";
+      // No answer, or not to us: nothing else can be read either, and /readyz says so.
       await clock.delay(backoff.nextMs(), signal);
     }
   }

@@ -3,7 +3,7 @@
  *
  * Only what is needed stands there, so it is empty in a cluster whose annotations are all understood.
  */
-import { CONFIG_MAPS, hasStatus, type KubeClient, type KubeConfigMap, KubeError } from "@isthmus/kube";
+import { CONFIG_MAPS, hasStatus, isRefusal, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
 import type { MeshAnnotations } from "../cluster/annotations.js";
@@ -27,7 +27,7 @@ export async function readLastGood(
       const map = await client.get<KubeConfigMap>(CONFIG_MAPS, NAME, { namespace, signal, timeoutMs: 5000 });
       return parseKept(map?.data ?? {});
     } catch (thrown) {
-      if (thrown instanceof KubeError && thrown.status >= 400 && thrown.status < 500) return {};
+      if (isRefusal(thrown)) return {};
       await clock.delay(backoff.nextMs(), signal);
     }
   }
