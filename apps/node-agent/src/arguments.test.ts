@@ -24,6 +24,7 @@ test("a cgroup within another, twice, none, or outside of the node's is refused 
     ["", /write it like "kubepods.slice", relative to --cgroup, or "auto"$/],
     ["/", /write it like/],
     ["../other", /write it like/],
+    [".", /write it like/],
   ] as const) {
     assert.throws(() => parseArguments([...NEEDED, `--pods-cgroup=${value}`]), { code: "USAGE", message: sentence });
   }

@@ -103,7 +103,7 @@ function parsePodsCgroups(text: string): readonly string[] | undefined {
   if (text === "auto") return undefined;
   const wrong = (what: string) => usageError(`--pods-cgroup is "${text}", ${what}`);
   const cgroups = text.split(",").map(pathOf);
-  if (cgroups.some((cgroup) => cgroup === "" || cgroup.split("/").includes(".."))) {
+  if (cgroups.some((cgroup) => cgroup === "" || cgroup.split("/").some((part) => part === "." || part === ".."))) {
     throw wrong('write it like "kubepods.slice", relative to --cgroup, or "auto"');
   }
   for (const [i, a] of cgroups.entries()) {

@@ -1,28 +1,13 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
-import { createTestNode, type TestAgent, type TestNode, until } from "./testing/test-node.js";
-
-const CONF = "etc/cni/net.d/05-isthmus.conflist";
+import { test } from "node:test";
+import { CONF, readyNode } from "./testing/ready-node.js";
+import { createTestNode, until } from "./testing/test-node.js";
 
 /** Prints how a connect to a closed port ended: refused is an answer of the other pod's kernel. */
 const DIAL = `require("net").connect({ host: process.argv[1], port: 9, timeout: 2000 })
   .on("error", (error) => process.stdout.write(error.code)).on("timeout", () => process.exit(0))`;
-
-/** A node whose agent knows its pod CIDR. */
-async function readyNode(t: TestContext, cidr = "10.77.1.0/24"): Promise<{ node: TestNode; agent: TestAgent }> {
-  const node = await createTestNode(t);
-  return { node, agent: await readyAgent(node, cidr) };
-}
-
-async function readyAgent(node: TestNode, cidr = "10.77.1.0/24"): Promise<TestAgent> {
-  const agent = await node.startAgent();
-  agent.setCidrs("fd00::/64", cidr);
-  await until("configuration", () => existsSync(join(node.root, CONF)));
-  return agent;
-}
 
 test("the configuration is written only once the pod CIDR is known; before, ADD says try again", async (t) => {
   const node = await createTestNode(t);
@@ -204,114 +189,6 @@ test("twenty pods at once get twenty addresses", async (t) => {
   const outcomes = await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));
   assert.equal(new Set(outcomes.map((outcome) => outcome.address)).size, 20);
   assert.deepEqual(new Set(outcomes.map((outcome) => outcome.code)), new Set([0]));
-});
-
-test("without its agent the plugin says try again; the next agent goes on where it was", async (t) => {
-  const { node, agent } = await readyNode(t);
-  const first = await node.cni("ADD", "c1", node.addPod("p1"));
-  const second = node.addPod("p2");
-  await node.cni("ADD", "c2", second);
-  await agent.kill();
-  const calls = await Promise.all([node.cni("ADD", "c3", second), node.cni("DEL", "c2", second)]);
-  assert.deepEqual(
-    calls.map((call) => call.error.code),
-    [11, 11],
-  );
-  node.deletePod("p2");
-  await until("device gone", () => !node.ip("route", "show", "proto", "78").includes("10.77.1.2 "));
-
-  const next = await readyAgent(node);
-  assert.deepEqual(next.events, [
-    { down: { address: "10.77.1.2", uid: "uid-c2" } },
-    { up: { address: "10.77.1.1", uid: "uid-c1" } },
-  ]);
-  assert.equal((await node.cni("ADD", "c1", "/var/run/netns/none")).error.code, 4);
-  assert.equal((await node.cni("DEL", "c2", "")).code, 0);
-  assert.equal((await node.cni("ADD", "c4", node.addPod("p4"))).address, "10.77.1.3");
-  assert.equal(first.address, "10.77.1.1");
-});
-
-test("a broken state file is refused: the kernel tells which addresses are in use", async (t) => {
-  const { node, agent } = await readyNode(t);
-  const netns = node.addPod("p1");
-  await node.cni("ADD", "c1", netns);
-  await agent.kill();
-  await writeFile(join(node.root, "var/lib/isthmus/agent/pods.json"), '{"layout":1,"attach');
-  await readyAgent(node);
-  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
-  assert.equal((await node.cni("ADD", "c2", node.addPod("p2"))).address, "10.77.1.2");
-  assert.equal((await node.cni("ADD", "c1", netns)).address, "10.77.1.1");
-  assert.equal((await node.cni("DEL", "c1", netns)).code, 0);
-  assert.doesNotMatch(node.ip("route", "show", "proto", "78"), /10\.77\.1\.1 /);
-});
-
-test("a plugin killed in between leaves a call that its repetition finds", async (t) => {
-  const { node } = await readyNode(t);
-  const netns = node.addPod("p1");
-  const plugin = node.startCni("ADD", "c1", netns);
-  await until("device", () => node.ip("-br", "link", "show", "type", "veth") !== "");
-  plugin.kill("SIGKILL");
-  const again = await node.cni("ADD", "c1", netns);
-  assert.deepEqual([again.code, again.address], [0, "10.77.1.1"]);
-  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
-});
-
-test("an agent killed at any moment of ADD leaves what its successor cleans or completes", async (t) => {
-  const { node, agent } = await readyNode(t);
-  let running = agent;
-  for (const [round, delayMs] of [0, 2, 4, 6, 8, 12, 20].entries()) {
-    const name = `k${round}`;
-    const netns = node.addPod(name);
-    const answer = node.cni("ADD", name, netns);
-    await new Promise((resolve) => setTimeout(resolve, delayMs)); // where in ADD the kill strikes
-    await running.kill();
-    running = await readyAgent(node);
-    const first = await answer;
-    assert.equal(first.code, 0, first.text);
-    assert.equal((await node.cni("ADD", name, netns)).text, first.text);
-    assert.equal((await node.cni("CHECK", name, netns)).code, 0);
-    if (round % 2 === 0) assert.equal((await node.cni("DEL", name, netns)).code, 0);
-  }
-  const devices = node.ip("-br", "link", "show", "type", "veth").trim().split("\n");
-  const routes = node.ip("route", "show", "proto", "78").trim().split("\n");
-  assert.deepEqual([devices.length, routes.length], [3, 3]);
-});
-
-test("an agent killed at each step of ADD leaks no address, whether a DEL comes or not", async (t) => {
-  const { node, agent } = await readyNode(t, "10.77.1.0/29");
-  const cuts = [1, 2].flatMap((call) => [0, 1, 2, 3, 4, 5].map((killAfterLines) => ({ call, killAfterLines })));
-  let running = agent;
-  for (const [round, { call, killAfterLines }] of cuts.entries()) {
-    const name = `k${round}`;
-    const netns = node.addPod(name);
-    await node.saboteur.plan(call, { killAfterLines });
-    const plugin = node.startCni("ADD", name, netns);
-    await running.ended;
-    plugin.kill("SIGKILL");
-    await node.saboteur.off();
-    running = await readyAgent(node, "10.77.1.0/29");
-    if (round % 2 === 0) assert.equal((await node.cni("DEL", name, netns)).code, 0);
-    node.deletePod(name);
-    await until("devices gone", () => node.ip("-br", "link", "show", "type", "veth") === "");
-  }
-  const names = [1, 2, 3, 4, 5, 6].map((i) => `p${i}`);
-  const outcomes = await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));
-  assert.equal(new Set(outcomes.map(({ address }) => address)).size, 6);
-});
-
-test("a pod that went while its agent was down is reported, and its address is free", async (t) => {
-  const { node, agent } = await readyNode(t, "10.77.1.0/30");
-  await node.cni("ADD", "c1", node.addPod("p1"));
-  await node.cni("ADD", "c2", node.addPod("p2"));
-  await agent.kill();
-  node.deletePod("p1");
-  await until("device gone", () => !node.ip("route", "show", "proto", "78").includes("10.77.1.1 "));
-  const next = await readyAgent(node, "10.77.1.0/30");
-  assert.deepEqual(next.events, [
-    { down: { address: "10.77.1.1", uid: "uid-c1" } },
-    { up: { address: "10.77.1.2", uid: "uid-c2" } },
-  ]);
-  assert.equal((await node.cni("ADD", "c3", node.addPod("p3"))).address, "10.77.1.1");
 });
 
 test("ADD takes less than 30 ms", async (t) => {

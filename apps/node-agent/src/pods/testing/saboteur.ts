@@ -1,10 +1,11 @@
 /**
  * An `ip` and an `nsenter` that come first on an agent's PATH: they do what the real ones do, but for one call, which
- * fails, or ends the agent (SIGKILL) after so many lines of its batch. So an ADD is cut at exactly one step.
+ * fails, or ends the agent (SIGKILL) after so many lines of its batch. So an ADD is cut at exactly one step. Without a plan
+ * they are not there.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 export interface Saboteur {
   /** To be put before PATH. */
@@ -19,25 +20,23 @@ export async function createSaboteur(folder: string): Promise<Saboteur> {
   await mkdir(folder);
   const calls = join(folder, "calls");
   const plan = join(folder, "plan");
-  for (const name of ["ip", "nsenter"]) {
-    const real = execFileSync("sh", ["-c", `command -v ${name}`])
+  const real = ["ip", "nsenter"].map((name) =>
+    execFileSync("sh", ["-c", `command -v ${name}`])
       .toString()
-      .trim();
-    await writeFile(join(folder, name), script(folder, real), { mode: 0o755 });
-  }
-  const write = async (text: string) => {
-    await writeFile(plan, text);
-    await rm(calls, { recursive: true, force: true });
-    await mkdir(calls);
-  };
-  await write("0 fail 0\n");
+      .trim(),
+  );
   return {
     folder,
-    plan: (call, what) => write(`${call} ${what === "fail" ? "fail 0" : `kill ${what.killAfterLines}`}\n`),
+    async plan(call, what) {
+      await mkdir(calls);
+      await writeFile(plan, `${call} ${what === "fail" ? "fail 0" : `kill ${what.killAfterLines}`}\n`);
+      for (const path of real) await writeFile(join(folder, basename(path)), script(folder, path), { mode: 0o755 });
+    },
     async off() {
       const [planned] = (await readFile(plan, "utf8")).split(" ");
       const made = (await readdir(calls)).length;
-      await write("0 fail 0\n");
+      for (const path of real) await rm(join(folder, basename(path)));
+      await rm(calls, { recursive: true });
       return made >= Number(planned);
     },
   };

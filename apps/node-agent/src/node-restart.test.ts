@@ -1,0 +1,265 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import { createMemoryKernel, Killed, makeConfig, makeSlice } from "@isthmus/testing";
+import { reportSource } from "./source-report.js";
+import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
+import { startTestNode, stateOf } from "./testing-node.js";
+
+import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
+
+test("a restarted agent with no server serves what the kernel served", async () => {
+  const kernel = createMemoryKernel();
+  await synced(await startTestNode({ kernel }), east(), west());
+  const before = kernel.log.count;
+  const node = await startTestNode({ kernel });
+  assert.deepEqual(await node.backends(VIP), ALL);
+  assert.equal(kernel.log.count, before);
+});
+
+test("restarted, the own source alone: a local change is applied, the remote share stays as it was", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  own.change([makeSlice("shop/cart", { ready: ["10.11.0.7"] })]);
+  const node = await startTestNode({ kernel });
+  node.connect();
+  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_CONNECTING));
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.7", "2:10.12.0.1"]);
+  await node.receive(own.change([makeSlice("shop/cart", { ready: [] })]));
+  assert.deepEqual(await node.backends(VIP), ["2:10.12.0.1"]);
+  other.change([makeSlice("shop/cart", { ready: ["10.12.0.9"] })]);
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ["2:10.12.0.9"]);
+});
+
+test("restarted, the remote source first: nothing moves until the own one names the Services", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  const node = await startTestNode({ kernel });
+  node.connect();
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ALL);
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ALL);
+});
+
+test("restarted, the remote source alone: with the names on disk at the floor, its change is applied", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  const snapshots = [decodeSnapshot(encodeSnapshot(0, own.position, own.table.records()))];
+  const node = await startTestNode({ kernel, snapshots });
+  node.connect();
+  other.change([makeSlice("shop/cart", { ready: ["10.12.0.8"] })]);
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.8"]);
+  own.change([makeSlice("shop/cart", { ready: ["10.11.0.3"] })]);
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.3", "2:10.12.0.8"]);
+});
+
+test("names on disk that are older than the floor are not used", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  const node = await synced(await startTestNode({ kernel }), own, other);
+  const snapshots = [decodeSnapshot(encodeSnapshot(0, own.position, own.table.records()))];
+  await node.receive(own.change([makeConfig("shop/cart", "none", false)]));
+  assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
+  const next = await startTestNode({ kernel, snapshots });
+  next.connect();
+  await next.sync(other);
+  assert.deepEqual(await next.backends(VIP), ALL.slice(0, 2));
+});
+
+test("a pod deleted while its agent was down leaves the maps when the own source is in sync, and only it", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own, other);
+  own.change([makeSlice("shop/cart", { ready: ["10.11.0.2"], node: "n1" })]);
+  const node = await startTestNode({ kernel });
+  assert.deepEqual(await node.backends(VIP), ALL);
+  node.connect();
+  await node.sync(other);
+  assert.deepEqual(await node.backends(VIP), ALL);
+  await node.sync(own);
+  assert.deepEqual(await node.backends(VIP), ALL.slice(1));
+  assert.equal(node.state.datapath.fill().find(({ map }) => map.startsWith("mesh_backends"))?.used, 2);
+});
+
+test("a peer removed while the agent was down is removed when the server says so", async () => {
+  const kernel = createMemoryKernel();
+  const own = east();
+  await synced(await startTestNode({ kernel }), own, west());
+  const node = await startTestNode({ kernel });
+  const hello = node.connect()?.message;
+  assert.equal(hello?.$case, "hello");
+  assert.deepEqual(hello?.$case === "hello" && hello.value.sources.map((source) => source.clusterId), [0, 2]);
+  await node.sync(own);
+  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+  assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
+});
+
+test("a peer removed while the agent was down is removed also when that is said before the own source is there", async () => {
+  for (const together of [false, true]) {
+    const kernel = createMemoryKernel();
+    const own = east();
+    await synced(await startTestNode({ kernel }), own, west());
+    const node = await startTestNode({ kernel });
+    node.connect();
+    const removed = stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED);
+    if (together) await node.receive(removed, stateOf(0), ...own.firstSync());
+    else {
+      await node.receive(removed);
+      await node.sync(own);
+    }
+    assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2), `together: ${together}`);
+  }
+});
+
+test("killed before any write while a peer is removed, the next agent still asks about it or is done with it", async () => {
+  for (let cut = 0, killed = true; killed; cut++) {
+    const kernel = createMemoryKernel();
+    const own = east();
+    const dying = await synced(await startTestNode({ kernel }), own, west());
+    killed = false;
+    kernel.log.killBefore(cut);
+    await dying.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED)).catch((error: unknown) => {
+      if (!(error instanceof Killed)) throw error;
+      killed = true;
+    });
+    const node = await startTestNode({ kernel });
+    const hello = node.connect()?.message;
+    assert.equal(hello?.$case, "hello");
+    // The server answers for every cluster that is asked about.
+    const asked = hello?.$case === "hello" && hello.value.sources.some(({ clusterId }) => clusterId === 2);
+    await node.sync(own);
+    if (asked) await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+    assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2), `cut before write ${cut}`);
+  }
+});
+
+test("a replica that lags behind the floor is not followed", async () => {
+  const kernel = createMemoryKernel();
+  const other = west();
+  const lagging = other.firstSync();
+  const node = await synced(await startTestNode({ kernel }), east(), other);
+  await node.receive(other.change([makeSlice("shop/cart", { ready: ["10.12.0.2"] })]));
+  const next = await startTestNode({ kernel });
+  next.connect();
+  await next.sync(east());
+  await next.receive(stateOf(2), ...lagging);
+  assert.deepEqual(await next.backends(VIP), ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.2"]);
+  assert.ok(next.counted.every((event) => event === "2:below-floor") && next.counted.length > 0);
+});
+
+test("moved to a server that is behind, nothing moves; once it has caught up its mark is enough", async () => {
+  const other = west();
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), east(), other);
+  await node.receive(other.change([makeSlice("shop/cart", { ready: ["10.12.0.2"] })]));
+  const behind = (is: boolean): ToAgent => ({
+    message: {
+      $case: "sourceState",
+      value: { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind: is, hops: [] },
+    },
+  });
+  const expected = ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.2"];
+  const hello = node.connect()?.message;
+  assert.deepEqual(hello?.$case === "hello" && hello.value.sources.at(-1)?.have, other.position);
+  await node.receive(behind(true));
+  assert.deepEqual([await node.backends(VIP), reportSource(node.state.core.source(2), 1).state], [expected, "behind"]);
+  await node.receive(behind(false), other.mark());
+  assert.deepEqual([await node.backends(VIP), reportSource(node.state.core.source(2), 1).state], [expected, "live"]);
+  assert.deepEqual([node.counted, node.sent], [[], []]);
+});
+
+test("after a reboot the disk snapshot is served, stale, until the source is in sync", async () => {
+  const own = east();
+  const file = encodeSnapshot(0, own.position, own.table.records());
+  const node = await startTestNode({ kernel: createMemoryKernel(), snapshots: [decodeSnapshot(file)] });
+  assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
+  const hello = node.connect()?.message;
+  assert.deepEqual(hello?.$case === "hello" && hello.value.sources[0]?.have, own.position);
+  await node.receive(stateOf(0), own.change([makeSlice("shop/cart", { ready: ["10.11.0.3"] })]), own.mark());
+  assert.deepEqual(await node.backends(VIP), ["1:10.11.0.3"]);
+  assert.equal(node.state.world.proven.has(1), true);
+});
+
+test("started with no server: from the kernel what has a floor, from disk only what has none, and none of it in sync", async () => {
+  const kernel = createMemoryKernel();
+  const [own, other] = [east(), west()];
+  await synced(await startTestNode({ kernel }), own);
+  const older = [own, other].map((source) => encodeSnapshot(source.clusterId, source.position, source.table.records()));
+  const snapshots = older.map(decodeSnapshot);
+  const node = await startTestNode({ kernel, snapshots });
+  assert.deepEqual(await node.backends(VIP), ALL);
+  const states = () => [...node.state.core.sources.values()].map((source) => reportSource(source, 1));
+  assert.deepEqual(
+    states().map(({ clusterId, proven, state }) => [clusterId, proven, state]),
+    [
+      [1, false, "kernel"],
+      [2, false, "disk"],
+    ],
+  );
+  assert.equal(node.state.complete(), false);
+  const hello = node.connect()?.message;
+  assert.deepEqual(
+    hello?.$case === "hello" && hello.value.sources.map(({ clusterId, have }) => [clusterId, have?.revision]),
+    [
+      [0, undefined],
+      [2, other.position.revision],
+    ],
+  );
+  await node.receive(stateOf(2), other.mark());
+  await node.sync(own);
+  assert.deepEqual(
+    states().map(({ state }) => state),
+    ["live", "live"],
+  );
+  assert.deepEqual(await node.backends(VIP), ALL);
+});
+
+test("a disk snapshot is not used where the kernel has a floor", async () => {
+  const kernel = createMemoryKernel();
+  const own = east();
+  const file = encodeSnapshot(0, own.position, own.table.records());
+  await synced(await startTestNode({ kernel }), own);
+  const node = await startTestNode({ kernel });
+  await synced(node, own);
+  await node.receive(own.change([], [makeSlice("shop/cart", {})]));
+  const next = await startTestNode({ kernel, snapshots: [decodeSnapshot(file)] });
+  assert.deepEqual(await next.backends(VIP), []);
+});
+
+test("killed before any write on the way, the next agent ends where a fresh one would", async () => {
+  const expected = await (async () => {
+    const [own, other] = [east("local"), west()];
+    own.change([makeSlice("shop/cart", { ready: ["10.11.0.2", "10.11.0.3"] })]);
+    const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own, other);
+    return node.describe();
+  })();
+  let cuts = 0;
+  for (let cut = 0; ; cut++) {
+    const kernel = createMemoryKernel();
+    const [own, other] = [east("local"), west()];
+    const dying = await startTestNode({ kernel });
+    kernel.log.killBefore(cut);
+    let killed = false;
+    const messages = [own.firstSync(), other.firstSync()];
+    const change = own.change([makeSlice("shop/cart", { ready: ["10.11.0.2", "10.11.0.3"] })]);
+    dying.connect();
+    await dying.receive(stateOf(0), stateOf(2), ...messages.flat(), change).catch((error: unknown) => {
+      if (!(error instanceof Killed)) throw error;
+      killed = true;
+    });
+    const node = await startTestNode({ kernel });
+    assert.ok(((await node.backends(VIP)) ?? []).every((backend) => backend !== "stale"));
+    await synced(node, own, other);
+    assert.deepEqual(await node.describe(), expected, `cut before write ${cut}`);
+    cuts++;
+    if (!killed) break;
+  }
+  assert.ok(cuts > 20, String(cuts));
+});
