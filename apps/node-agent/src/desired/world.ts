@@ -14,8 +14,9 @@ import { createServiceMerger, type MergedFrontend, type ServiceMerger } from "@i
 import { type FrontendPlan, planFrontend } from "@isthmus/loadbalancer";
 import { type ClusterId, type ClusterName, MeshError, type ServiceName } from "@isthmus/model";
 import { Kind, Node, NodeConfig } from "@isthmus/proto";
-import { type HashedRecord, KINDS, nodeConfigKey } from "@isthmus/records";
+import { type HashedRecord, nodeConfigKey } from "@isthmus/records";
 import type { RecordName, SourceDelta } from "../sync/source-types.js";
+import { inApplyOrder, isRecord } from "./apply-order.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
@@ -67,15 +68,6 @@ export type Slices<T> = Generator<void, T>;
 
 const RECORDS_PER_SLICE = 1000;
 const SERVICES_PER_SLICE = 250;
-
-const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
-const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
-
-/** What was said of one record: itself, or only its name where it is to be deleted. */
-type Word = HashedRecord | RecordName;
-
-/** By cluster (real id) and key. */
-type LastWords = ReadonlyMap<number, ReadonlyMap<string, Word>>;
 
 interface Scratch {
   readonly nodes: Map<NodeName, DesiredNode | undefined>;
@@ -168,31 +160,22 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     if (id === options.clusterId) scratch.sweepFrontends = true;
   }
 
-  /** The last word about each record; what a removed cluster said before does not count. */
-  function lastWords(deltas: readonly SourceDelta[]): {
-    readonly words: LastWords;
-    readonly first: ReadonlySet<number>;
-  } {
-    const words = new Map<number, Map<string, Word>>();
-    const first = new Set<number>();
+  /** What counts of each cluster: not what a removed one said before. */
+  function deltasThatCount(deltas: readonly SourceDelta[]): ReadonlyMap<number, readonly SourceDelta[]> {
+    const byCluster = new Map<number, SourceDelta[]>();
     for (const delta of deltas) {
       const id = realId(delta.clusterId);
       if (delta.turn === "removed") {
-        words.delete(id);
-        first.delete(id);
+        byCluster.delete(id);
         removeCluster(id);
         continue;
       }
-      if (delta.turn === "first") {
-        turnFirst(id, delta);
-        first.add(id);
-      }
-      const own = words.get(id) ?? new Map<string, Word>();
-      words.set(id, own);
-      for (const record of delta.upserts) own.set(record.key, record);
-      for (const name of delta.deletes) own.set(name.key, name);
+      if (delta.turn === "first") turnFirst(id, delta);
+      const own = byCluster.get(id);
+      if (own === undefined) byCluster.set(id, [delta]);
+      else own.push(delta);
     }
-    return { words, first };
+    return byCluster;
   }
 
   function plan(name: ServiceName, frontends: readonly MergedFrontend[]): readonly FrontendPlan[] {
@@ -219,8 +202,8 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
       if (cluster !== "" && !clusterNames.has(id)) clusterNames.set(id, cluster as ClusterName);
     },
     *take(deltas) {
-      const { words, first } = lastWords(deltas);
-      const groups = inApplyOrder(words);
+      const byCluster = deltasThatCount(deltas);
+      const groups = inApplyOrder(byCluster);
       let taken = 0;
       for (const { id, words: ofKind } of groups) {
         for (const word of ofKind) {
@@ -228,7 +211,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
           if (isRecord(word)) upsert(id, word);
         }
       }
-      for (const id of first) proven.add(id);
+      for (const [id, own] of byCluster) if (own.some(({ turn }) => turn === "first")) proven.add(id);
       begin(deltas);
       for (const { id, words: ofKind } of groups.reverse())
         for (const word of ofKind) if (!isRecord(word)) remove(id, word);
@@ -247,30 +230,6 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
       return changes;
     },
   };
-}
-
-function isRecord(word: Word): word is HashedRecord {
-  return "value" in word;
-}
-
-/** Words of one kind about one cluster. */
-interface Group {
-  readonly id: number;
-  readonly words: Word[];
-}
-
-/** In the apply order of kinds; within a kind the order has no meaning. */
-function inApplyOrder(clusters: LastWords): Group[] {
-  const byRank: Group[][] = Array.from({ length: KINDS.length + 1 }, () => []);
-  for (const [id, words] of clusters) {
-    const own = byRank.map((groups) => {
-      const group: Group = { id, words: [] };
-      groups.push(group);
-      return group;
-    });
-    for (const word of words.values()) own[rankOf(word.kind)]?.words.push(word);
-  }
-  return byRank.flat();
 }
 
 function emptyScratch(): Scratch {
