@@ -10,6 +10,7 @@ import { createEventRecorder, createKubeClient, createTransport, loadKubeAccess 
 import { systemClock } from "@isthmus/model";
 import { createMetrics, type Logger, startHealth } from "@isthmus/observe";
 import type { Arguments } from "./arguments.js";
+import { type Close, closeParts } from "./close-parts.js";
 import { createLastGood } from "./cluster/last-good.js";
 import { createOwnSource } from "./cluster/own-source.js";
 import { createConfigSource } from "./config/config-source.js";
@@ -39,31 +40,19 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
   const stop = () => life.abort(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
-  const closing: (() => Promise<void> | void)[] = [];
+  const closing: Close[] = [];
   try {
     await start(args, log, life.signal, (close) => closing.unshift(close));
   } catch (thrown) {
     if (!signal.aborted) throw thrown;
   } finally {
     life.abort();
-    for (const close of closing) {
-      // One part that cannot close keeps none of the others open.
-      try {
-        await close();
-      } catch (error) {
-        log.warn("A part did not close cleanly", { error });
-      }
-    }
+    await closeParts(closing, log);
   }
 }
 
 /** `later`: what is to be closed at the end, the newest first. */
-async function start(
-  args: Arguments,
-  log: Logger,
-  signal: AbortSignal,
-  later: (close: () => Promise<void> | void) => void,
-): Promise<void> {
+async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (close: Close) => void): Promise<void> {
   const { instance, namespace } = args;
   const clock = systemClock;
   const metrics = createMetrics({ process: true });
