@@ -5,7 +5,7 @@
 import { type Clock, MeshError } from "@isthmus/model";
 
 /** From Hello to Welcome, which a server gives at once. */
-export const WELCOME_MS = 5000;
+export const WELCOME_MS = 10_000;
 /** A server tells the state of its sources every 5 s. */
 export const SILENCE_MS = 30_000;
 
