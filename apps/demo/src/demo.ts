@@ -39,6 +39,7 @@ export async function runDemo(options: DemoOptions, modules: DemoModules): Promi
     () => true,
     () => false,
   );
+  say(wasUp ? `Lab "${name}" is up already` : `$ mesh lab up --name ${name}`);
   const lab = await upLab({ name, clusters: ["east", "west"], nodes: 2, onProgress: say, signal });
   let passed = false;
   try {

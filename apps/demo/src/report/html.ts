@@ -4,7 +4,7 @@ import type { Report } from "../judge/report.js";
 import { chart } from "./chart.js";
 import { escapeHtml } from "./escape.js";
 import { STYLE } from "./style.js";
-import { row } from "./table.js";
+import { lossNote, row } from "./table.js";
 
 const HEADERS = ["Fault", "Sent", "OK", "Lost", "Longest gap", "First from west", "East", "West", "Result"];
 
@@ -34,6 +34,9 @@ ${chart(report)}
 <h2>Results</h2>
 <table><thead><tr>${HEADERS.map((header) => `<th scope="col">${header}</th>`).join("")}</tr></thead>
 <tbody>${report.faults.map(tableRow).join("")}</tbody></table>
+${lossNote(report.faults)
+  .map((note) => `<p class="note">${escapeHtml(note)}</p>`)
+  .join("")}
 </section>
 <section>
 <h2>Checks and timeline</h2>

@@ -7,6 +7,7 @@ h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 28px 0 8p
 header p { color: var(--soft); margin: 0; max-width: 90ch; }
 .verdict { font-size: 16px; padding: 2px 10px; border-radius: 12px; color: #fff; vertical-align: middle; }
 .verdict.passed { background: var(--good); } .verdict.failed { background: var(--lost); }
+.note { color: var(--soft); margin: 6px 10px; }
 .problem { color: var(--lost) !important; font-weight: 600; }
 svg { width: 100%; height: auto; display: block; }
 .east { fill: var(--east); background: var(--east); } .west { fill: var(--west); background: var(--west); } .lost { fill: var(--lost); }

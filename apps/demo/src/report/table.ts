@@ -10,6 +10,7 @@ export function reportText(report: Report): string {
     "",
     ...resultTable(report.faults),
     "",
+    ...lossNote(report.faults),
     ...report.faults.flatMap(problems),
     ...(report.problem === null ? [] : [`Ended early: ${report.problem}`]),
     report.passed ? "All passed: nothing was lost that had to be kept." : "Not passed.",
@@ -75,6 +76,14 @@ export function row(fault: FaultResult): readonly string[] {
 function lostWords(fault: FaultResult): string {
   const words = Object.entries(fault.lost).flatMap(([cause, n]) => (n === 0 ? [] : [`${n} ${cause}`]));
   return words.length === 0 ? "0" : words.join(", ");
+}
+
+/** The question that everybody asks about the one fault that passes with losses. */
+export function lossNote(faults: readonly FaultResult[]): readonly string[] {
+  const kill = faults.find(({ name }) => name === "kill");
+  return kill === undefined || !kill.passed || kill.ok === kill.sent
+    ? []
+    : ["kill: between the SIGKILL and the moment Kubernetes says so, nobody knows that the servers are gone"];
 }
 
 function problems(fault: FaultResult): readonly string[] {

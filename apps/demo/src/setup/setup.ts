@@ -45,6 +45,7 @@ export async function setUp(options: SetupOptions): Promise<Running> {
     const patch = { metadata: { annotations: meshAnnotations } };
     await client.mergePatch(SERVICES, SERVICE, patch, { namespace: NAMESPACE });
   }
+  say("$ mesh status --wait");
   await mesh("status", "--wait");
   return startClient(options);
 }

@@ -7,12 +7,14 @@ import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
 
 export async function runUp(args: LabArguments, io: LabIo): Promise<number> {
+  const startMs = systemClock.now();
+  const seconds = () => ((systemClock.now() - startMs) / 1000).toFixed(1).padStart(6);
   const lab = await upLab({
     name: args.name,
     clusters: args.clusters,
     nodes: args.nodes,
     bare: args.bare,
-    onProgress: (sentence) => io.err(`${sentence}\n`),
+    onProgress: (sentence) => io.err(`${seconds()} s  ${sentence}\n`),
     ...(io.signal === undefined ? {} : { signal: io.signal }),
   });
   const { clusters } = lab.plan;

@@ -25,6 +25,5 @@ export async function followUntilReady(
 
 function tell(event: ProgressEvent, say: (sentence: string) => void): void {
   if (event.type === "note" || event.type === "begin") return;
-  const at = `${(event.atMs / 1000).toFixed(1).padStart(6)} s`;
-  say(event.type === "ready" ? `${at}  ready` : `${at}  ${event.step}: ${event.type}`);
+  if (event.type !== "ready") say(`${event.step}: ${event.type}`);
 }
