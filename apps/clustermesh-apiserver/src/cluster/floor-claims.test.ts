@@ -29,7 +29,8 @@ test("a node makes Kubernetes be listed at most every five seconds, however ofte
   const claims = createFloorClaims({ now: () => now });
   assert.deepEqual([claims.turn("a"), claims.turn("b")], [0, 0]);
   now = 1000;
-  assert.deepEqual([claims.turn("a"), claims.turn("a")], [4000, 9000]);
+  assert.equal(claims.turn("a"), 4000);
+  for (let i = 0; i < 100; i++) assert.ok(claims.turn("a") <= 5000, "and never longer for having come often");
   now = 60_000;
   assert.equal(claims.turn("a"), 0);
 });

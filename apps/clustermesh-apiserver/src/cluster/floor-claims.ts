@@ -48,7 +48,8 @@ export function createFloorClaims(clock: Pick<Clock, "now">): FloorClaims {
     turn(node) {
       if (nextTurn.size >= MAX_NODES && !nextTurn.has(node)) nextTurn.clear();
       const now = clock.now();
-      const at = Math.max(now, nextTurn.get(node) ?? now);
+      // Who comes again and again waits for one turn, not for all that it has missed.
+      const at = Math.min(now + LIST_EVERY_MS, Math.max(now, nextTurn.get(node) ?? now));
       nextTurn.set(node, at + LIST_EVERY_MS);
       return at - now;
     },
