@@ -7,8 +7,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { credentials, Metadata } from "@grpc/grpc-js";
-import { EVENTS, type KubeSecret, SECRETS, type StoreSpec } from "@isthmus/kube";
-import { until } from "@isthmus/kube/testing";
+import { EVENTS, type KubeSecret, MESH_PEERS, type MeshPeer, SECRETS, type StoreSpec } from "@isthmus/kube";
+import { freePort, until } from "@isthmus/kube/testing";
 import { claimKey, createStore, provisionStore, removeCluster, type Store } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
@@ -218,6 +218,56 @@ test("a store full of words that are no records: none of it stops us, and it is 
   await until("put right", async () => (await record())?.equals(junk) === false, 30_000);
   await isPublished();
   await isCalm();
+});
+
+test("a peer whose records are no records: they are refused and counted, we and the others go on", async () => {
+  await east.client.create<MeshPeer>(MESH_PEERS, {
+    metadata: { name: "west" },
+    spec: { id: 2, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: ["10.92.0.0/16"], uid: "w" },
+  });
+  const put = (key: string, value: Buffer) => owner.txn([], [{ type: "put", key: `/mesh/v1/c/west/${key}`, value }]);
+  await put("store", Buffer.alloc(16, 7));
+  const junk = [
+    Buffer.alloc(0),
+    Buffer.from([0xff]),
+    Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+    Buffer.alloc(9),
+  ];
+  const keys = [
+    "services/shop/s1",
+    "slices/shop/s1/x",
+    "nodes/w1",
+    "endpoints/10.12.0.9",
+    "identities/2097408",
+    "head",
+  ];
+  for (const value of junk) for (const key of keys) await put(key, value);
+  const peer = async () => (await east.client.get<MeshPeer>(MESH_PEERS, "west"))?.status;
+  await until("followed", async () => (await peer())?.storeId === "07".repeat(16), 30_000);
+  for (const value of junk) for (const key of keys) await put(key, value);
+  await localChange();
+  await isPublished();
+  assert.equal((await east.apiserver.get("/readyz")).status, 200);
+  await isCalm();
+});
+
+test("a store a second away is used, slowly", async () => {
+  await front.set("slow");
+  const name = await localChange();
+  await until("published", () => inStore(name), 60_000);
+  await isCalm();
+  await front.set("pass");
+  await isPublished();
+});
+
+test("with one endpoint of two dead, the other one is used and nothing is complained of", async () => {
+  const dead = `https://localhost:${await freePort()}`;
+  await setStore(east, { ...good, endpoints: [dead, ...good.endpoints] });
+  const name = await localChange();
+  await until("published", () => inStore(name), 30_000);
+  await isPublished();
+  assert.equal((await east.condition("StoreReachable"))?.status, "True");
+  await setStore(east, good);
 });
 
 /** Every line of base64 of a key, and the key as one string. */
