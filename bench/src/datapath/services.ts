@@ -5,6 +5,8 @@ import { parseAddress } from "@isthmus/model";
 import { PORT, PORTS, SERVER } from "./rig.js";
 
 export const BACKENDS = 10;
+/** Rows of one call, as the agent has them for 512 frontends. */
+const CHUNK = 512 * BACKENDS;
 export const FIRST_VIP = "10.96.0.0";
 
 export function vip(service: number): string {
@@ -24,13 +26,19 @@ export interface WriteTimes {
 export async function writeServices(datapath: Datapath, count: number): Promise<WriteTimes> {
   const addr = parseAddress(SERVER);
   const start = performance.now();
-  for (let index = 1; index <= count * BACKENDS; index++) {
-    const port = PORT + (index % PORTS);
-    datapath.backends.writeBody(
-      index,
-      BackendRow.encode({ id: 0, port, proto: Proto.Tcp, state: 0, node: 0, cluster: 1, zone: 0, flags: 0, addr }),
-    );
-    datapath.backends.storeWord32(index, BackendRow.offsets.id, backendId(1, index));
+  for (let first = 1; first <= count * BACKENDS; first += CHUNK) {
+    const rows = Math.min(CHUNK, count * BACKENDS + 1 - first);
+    const indexes = Uint32Array.from({ length: rows }, (_, i) => first + i);
+    const bytes = new Uint8Array(rows * BackendRow.size);
+    for (const [i, index] of indexes.entries()) {
+      const port = PORT + (index % PORTS);
+      const row = { id: 0, port, proto: Proto.Tcp, state: 0, node: 0, cluster: 1, zone: 0, flags: 0, addr };
+      BackendRow.encode(row, bytes, i * BackendRow.size);
+    }
+    datapath.backends.writeBodies(indexes, bytes);
+    const offsets = new Uint32Array(rows).fill(BackendRow.offsets.id);
+    const ids = indexes.map((index) => backendId(1, index));
+    datapath.backends.storeWords32(indexes, offsets, ids);
   }
   const backends = performance.now();
   for (let service = 0; service < count; service++) writeLine(datapath, service, 1);
