@@ -221,6 +221,25 @@ describe("positions", () => {
   });
 });
 
+test("Kubernetes restored from a backup while agents are connected: a new epoch, and its content as it is now", async (t) => {
+  const agent = await agentOf("n1");
+  t.after(() => agent.close());
+  await apply(ENDPOINT_SLICES, slice("cart-7", ["10.11.1.7"]));
+  await until("seven", () => backends(agent, "slices/shop/cart/cart-7").length === 1);
+  await kube.keep();
+  await apply(ENDPOINT_SLICES, slice("cart-7", ["10.11.1.7", "10.11.1.77"]));
+  await apply(ENDPOINT_SLICES, slice("cart-8", ["10.11.1.8"]));
+  await until("eight", () => agent.value(0, "slices/shop/cart/cart-8") !== undefined, 30_000);
+  const before = agent.source(0).position;
+  await kube.setBack();
+  await until("eight is gone", () => agent.value(0, "slices/shop/cart/cart-8") === undefined, 30_000);
+  await until("seven as it was", () => backends(agent, "slices/shop/cart/cart-7").length === 1);
+  assert.notDeepEqual(agent.source(0).position?.storeId, before?.storeId);
+  await apply(ENDPOINT_SLICES, slice("cart-9", ["10.11.1.9"]));
+  await until("it goes on", () => backends(agent, "slices/shop/cart/cart-9").length === 1);
+  assert.equal(agent.source(0).broken, undefined);
+});
+
 describe("who is served", () => {
   test("the certificate's node must be the one that Hello names", async () => {
     const agent = await agentOf("n1", { tls: await tls.node("n2") });

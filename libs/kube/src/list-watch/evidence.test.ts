@@ -13,12 +13,15 @@ interface Scene extends ScriptedApi {
   readonly watch: ListWatch<string>;
   readonly changes: Change<string>[];
   readonly restored: bigint[];
+  /** What a quorum read of the version alone is told. */
+  readonly now: { version: number };
   values(): Record<string, string>;
 }
 
 /** A list-watch on a scripted API. */
 function begin(t: { after(work: () => Promise<void>): void }, read: "stream" | "pages" = "pages"): Scene {
-  const api = createScriptedApi();
+  const now = { version: 1_000_000_000 };
+  const api = createScriptedApi(() => now.version);
   const changes: Change<string>[] = [];
   const restored: bigint[] = [];
   const watch = createListWatch<string>(
@@ -43,7 +46,7 @@ function begin(t: { after(work: () => Promise<void>): void }, read: "stream" | "
     return running;
   });
   const values = () => Object.fromEntries([...watch.items].map(([key, { value }]) => [key.slice(2), value]));
-  return { ...api, watch, changes, restored, values };
+  return { ...api, watch, changes, restored, now, values };
 }
 
 const map = (name: string, version: number, value = "", uid = name): KubeObject =>
@@ -188,4 +191,17 @@ test("a restore that raised the revisions: older objects in a newer list are tak
     scene.changes.at(-1)?.sets.map(({ key }) => key),
     ["n/a"],
   );
+});
+
+test("a stream that goes on is trusted once Kubernetes is known to be no younger: a restored one would be silent", async (t) => {
+  const scene = begin(t);
+  (await list(scene)).answer(100, [map("a", 90, "new")]);
+  const first = await stream(scene);
+  scene.now.version = 60;
+  first.end();
+  const asked = await list(scene);
+  assert.ok(isQuorum(asked.query));
+  asked.answer(61, [map("a", 40, "old")]);
+  await until("set back", () => scene.restored.length === 1);
+  assert.deepEqual([scene.watch.position, scene.values()], [61n, { a: "old" }]);
 });

@@ -226,3 +226,21 @@ test("a floor above what a quorum read gives is beyond Kubernetes, and alone no 
   await put(f.namespace, "a", "1");
   await until("it goes on", has(f, { a: "1" }));
 });
+
+test("Kubernetes restored from a backup is said by what we saw ourselves, and its content is taken as it is", async (t) => {
+  const f = await follow("backup");
+  t.after(f.stop);
+  await put(f.namespace, "a", "1");
+  await until("one", has(f, { a: "1" }));
+  await server.keep();
+  await put(f.namespace, "a", "2");
+  await put(f.namespace, "b", "1");
+  await until("two", has(f, { a: "2", b: "1" }));
+  const before = f.watch.position;
+  await server.setBack();
+  await until("set back", has(f, { a: "1" }), 30_000);
+  assert.ok(f.watch.position < before);
+  assert.equal(f.restored.count, 1);
+  await put(f.namespace, "c", "1");
+  await until("it goes on", has(f, { a: "1", c: "1" }));
+});

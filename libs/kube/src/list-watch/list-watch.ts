@@ -18,7 +18,7 @@ import { resourcePath } from "../resources.js";
 import type { Transport } from "../transport.js";
 import { coalesce, createCache, type Step } from "./cache.js";
 import { createGathering } from "./gather.js";
-import { type Listed, listPages } from "./list.js";
+import { type Listed, listPages, quorumVersion } from "./list.js";
 import type { Change, Item, ListWatch, ListWatchOptions } from "./types.js";
 import { createWaiters, type Moment, type Outcome } from "./waiters.js";
 import { type WatchEvent, watch } from "./watch.js";
@@ -147,14 +147,25 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     }
   }
 
+  /**
+   * The API serves a watch from a version that it has not reached, as after a restore, and is silent until it gets there: each
+   * stream is trusted once a quorum read says that nothing was set back.
+   */
+  async function resumed(from: bigint, signal: AbortSignal): Promise<void> {
+    for await (const events of watch(options, transport, from, signal)) {
+      contact();
+      if (!following) {
+        doubted = (await quorumVersion(options, transport, signal)) < newest;
+        if (doubted || waiters.size > 0) return;
+        following = true;
+      }
+      follow(events);
+    }
+  }
+
   async function once(signal: AbortSignal): Promise<void> {
     if (resume !== undefined && waiters.size === 0 && !doubted) {
-      following = true;
-      for await (const events of watch(options, transport, resume, signal)) {
-        contact();
-        follow(events);
-      }
-      return;
+      return resumed(resume, signal);
     }
     if (!streaming || waiters.size > 0 || doubted) return pagedList(signal);
     try {

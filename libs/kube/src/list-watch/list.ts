@@ -14,6 +14,18 @@ export interface Listed<T> {
   readonly version: bigint;
 }
 
+/** The version at which Kubernetes is now, by quorum, without the collection. */
+export async function quorumVersion<T>(
+  options: ListWatchOptions<T>,
+  transport: Transport,
+  signal: AbortSignal,
+): Promise<bigint> {
+  const path = resourcePath(options.resource, options.namespace);
+  const query = { ...selection(options), limit: "1" };
+  const page = await transport.json<Page>({ method: "GET", path, query, signal });
+  return BigInt(page.metadata?.resourceVersion ?? "0");
+}
+
 interface Page {
   readonly items?: readonly KubeObject[] | null;
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,6 +30,10 @@ export interface KubeServer {
   killApi(): Promise<void>;
   /** Starts it again on the same data and port; resolves when ready. */
   startApi(): Promise<void>;
+  /** Keeps the data of its etcd as it is now, with a stop and a start of both: a backup. */
+  keep(): Promise<void>;
+  /** Restores what was kept, as the manual has it: with the API server down. */
+  setBack(): Promise<void>;
   /** etcdctl with our endpoint: its stdout. */
   etcdctl(...args: string[]): Promise<string>;
   stop(): Promise<void>;
@@ -57,8 +61,20 @@ export async function startKubeServer(): Promise<KubeServer> {
   process.once("exit", killAll);
 
   writeCredentials(folder);
-  start("etcd", etcdArguments(folder, etcdPort, peerPort));
+  const startEtcd = () => start("etcd", etcdArguments(folder, etcdPort, peerPort));
+  let etcd = startEtcd();
   let api: ChildProcess | undefined;
+  /** While both are down. */
+  const offline = async (work: () => void): Promise<void> => {
+    await server.killApi();
+    const gone = once(etcd, "exit");
+    etcd.kill("SIGKILL");
+    await gone;
+    work();
+    etcd = startEtcd();
+    await server.startApi();
+  };
+  const [data, kept] = [join(folder, "etcd"), join(folder, "etcd-kept")];
   const server: KubeServer = {
     folder,
     port,
@@ -78,6 +94,12 @@ export async function startKubeServer(): Promise<KubeServer> {
       api = start("kube-apiserver", apiArguments(folder, port, etcdPort));
       await untilReady(api, server.kubeconfig, folder);
     },
+    keep: () => offline(() => cpSync(data, kept, { recursive: true })),
+    setBack: () =>
+      offline(() => {
+        rmSync(data, { recursive: true });
+        cpSync(kept, data, { recursive: true });
+      }),
     async etcdctl(...args) {
       const child = spawn(kubeBinary("etcdctl"), ["--endpoints", `http://127.0.0.1:${etcdPort}`, ...args]);
       let out = "";
