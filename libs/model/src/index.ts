@@ -1,4 +1,5 @@
 export * from "./address.js";
+export * from "./bounds.js";
 export * from "./bytes.js";
 export * from "./clock.js";
 export * from "./cluster.js";

@@ -21,6 +21,7 @@ import { createClusterObject } from "./cluster-object.js";
 import type { ConfigSource } from "./config-source.js";
 import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
+import { sayable } from "./sayable.js";
 import type { ServiceCidrs } from "./service-cidrs.js";
 import { createStoreDoctor } from "./store-doctor.js";
 import { createStoreLink } from "./store-link.js";
@@ -153,20 +154,21 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   }
 
   return {
-    report: () => ({
-      cluster,
-      clusterId: id,
-      clusterUid: own.exported.clusterUid,
-      instance,
-      version: VERSION,
-      leader: publisherStatus().state === "Live",
-      kubeAgeMs: own.exported.kubeAgeMs(),
-      publisher: publisherStatus(),
-      sources: [...streams.keys()].map((source) => source.report()),
-      agents: [...modules.agents.reports()],
-      podCidrs: (settings.current?.podCidrs ?? podCidrs).map(wirePrefix),
-      serviceCidrs: (serviceCidrs.current ?? []).map(wirePrefix),
-    }),
+    report: () =>
+      sayable({
+        cluster,
+        clusterId: id,
+        clusterUid: own.exported.clusterUid,
+        instance,
+        version: VERSION,
+        leader: publisherStatus().state === "Live",
+        kubeAgeMs: own.exported.kubeAgeMs(),
+        publisher: publisherStatus(),
+        sources: [...streams.keys()].map((source) => source.report()),
+        agents: [...modules.agents.reports()],
+        podCidrs: (settings.current?.podCidrs ?? podCidrs).map(wirePrefix),
+        serviceCidrs: (serviceCidrs.current ?? []).map(wirePrefix),
+      }),
     readEpoch: (signal) => object.readEpoch(signal),
     keepEpoch: (epoch) => object.keepEpoch(epoch),
     async run(signal) {

@@ -37,6 +37,8 @@ interface Row {
 }
 
 const FORGET_MS = 600_000;
+/** Longer is a clock that is wrong, and would be all that a sum over agents says. */
+const MAX_SECONDS = 3600;
 /** Of one node: an agent has about twenty. */
 const MAX_MAPS = 256;
 
@@ -102,7 +104,8 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
         of.applied = position;
         if (complete) of.sent = position;
         of.waitingSince = complete ? undefined : clock.now();
-        const seconds = observedUs === 0n ? 0 : Math.max(0, Number(appliedUs - observedUs) / 1e6);
+        const seconds =
+          observedUs === 0n ? 0 : Math.min(MAX_SECONDS, Math.max(0, Number(appliedUs - observedUs) / 1e6));
         if (observedUs !== 0n) of.propagationMs = Math.round(seconds * 1000);
         return { clusterId, seconds: observedUs === 0n ? -1 : seconds };
       });

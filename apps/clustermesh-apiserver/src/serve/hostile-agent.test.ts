@@ -6,7 +6,9 @@ import { status } from "@grpc/grpc-js";
 import { until } from "@isthmus/kube/testing";
 import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue } from "@isthmus/pki";
-import { Kind, type ToServer } from "@isthmus/proto";
+import { Kind, SourceReport, SourceStatus, StatusResponse, type ToServer } from "@isthmus/proto";
+import { hashRecord, remotePosition } from "@isthmus/records";
+import { sayable } from "../config/sayable.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { type ServedStream, serveStream } from "../testing/serve-stream.js";
 import type { AgentTls, TestAgent } from "../testing/test-agent.js";
@@ -82,6 +84,35 @@ test("a kind that nobody knows is not answered, however often it changes", async
   await until("the one that is known", () => one.bucketsSeen > 0);
   await isServed(served, one);
   assert.equal(one.bucketsSeen, 256, "no sums are other sums: every bucket, once");
+});
+
+test("a peer, or a node, whose clock is wrong by years takes nobody's stream, and the status can still be told", async (t) => {
+  const served = await serveStream(t, tls);
+  const one = await served.agent("n1");
+  await until("in sync", () => one.source(0).inSync && one.source(1).inSync);
+  const { east, agents } = served;
+  for (const ageMs of [2 ** 33, -5, Number.NaN]) {
+    const hops = [{ hop: "kubernetes", ageMs }];
+    Object.assign(east, { state: () => ({ status: SourceStatus.SOURCE_STATUS_STALE, hops }) });
+    const before = one.states.length;
+    east.tell(SourceStatus.SOURCE_STATUS_STALE);
+    await until("told", () => one.states.length > before);
+  }
+  for (const observedMicros of [-9e18, 9e30, Number.NaN, 0.5]) {
+    const key = `services/a/at${observedMicros}`;
+    const position = remotePosition(Buffer.alloc(16, 2), 1_000n + BigInt(one.batches.length));
+    const upserts = [hashRecord(Kind.KIND_SERVICE, key, Buffer.from("x"))];
+    east.index.apply({ upserts, deletes: [], position, observedMicros });
+    await until(key, () => one.value(1, key) !== undefined);
+  }
+  const applied = [{ clusterId: 1, position: one.source(1).position, observedUs: 1n, appliedUs: huge }];
+  one.send({ $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [] } });
+  const reported = () => agents.reports()[0]?.sources.some(({ lastPropagationMs }) => lastPropagationMs > 0) === true;
+  await until("acknowledged", reported);
+  const sources = [SourceReport.fromPartial({ skewMs: -9e15, beatAgeMs: 2 ** 40, kubeAgeMs: -1 })];
+  const report = StatusResponse.fromPartial({ kubeAgeMs: 1e12, sources, agents: [...agents.reports()] });
+  StatusResponse.encode(sayable(report)).finish();
+  assert.equal(one.error, undefined);
 });
 
 test("a message of 100 MB ends its stream, not the server", async (t) => {

@@ -1,4 +1,5 @@
 /** Messages to agents as bytes: encoded once, written to many. */
+import { toUint32 } from "@isthmus/model";
 import {
   type Batch,
   type Bucket,
@@ -39,7 +40,9 @@ export interface StateOf {
 
 export function encodeState(state: StateOf): Buffer {
   const { clusterId, cluster, status } = state;
-  const value = { clusterId, cluster, status, behind: state.behind === true, hops: [...(state.hops ?? [])] };
+  // Ages come from other clusters' words and other clocks.
+  const hops = (state.hops ?? []).map(({ hop, ageMs }) => ({ hop, ageMs: toUint32(ageMs) }));
+  const value = { clusterId, cluster, status, behind: state.behind === true, hops };
   return encode({ $case: "sourceState", value });
 }
 

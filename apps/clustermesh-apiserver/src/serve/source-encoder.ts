@@ -4,6 +4,7 @@
  * A client differs from the others only in its node's configuration, which no shared chunk holds. The snapshot is kept
  * while clients begin at it and the index can still say what came after; deltas only while they reach the tail.
  */
+import { toUint64 } from "@isthmus/model";
 import type { Batch, Kind, KindSum, Position } from "@isthmus/proto";
 import { type HashedRecord, type IndexDelta, isAtMost, KINDS, type SourceIndex, sameBytes } from "@isthmus/records";
 import { encodeBatch, isPersonal, wireRecord } from "./messages.js";
@@ -87,7 +88,7 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
       to,
       upserts: (parts.upserts ?? []).map(wireRecord),
       deletes: (parts.deletes ?? []).map(({ kind, key }) => ({ kind, key })),
-      observedUs: BigInt(parts.observedMicros ?? 0),
+      observedUs: toUint64(parts.observedMicros ?? 0),
       last: false,
     };
   }
