@@ -47,14 +47,14 @@ async function runGroup(name) {
     return;
   }
   try {
-    await around(() => runFiles(files, GROUPS[name]));
+    await around((signal) => runFiles(files, GROUPS[name], signal));
   } catch (error) {
     failures.push(`${name}: ${error.message}`);
   }
 }
 
-async function runFiles(files, { concurrency, timeoutMs }) {
-  const stream = run({ files, concurrency, timeout: timeoutMs });
+async function runFiles(files, { concurrency, timeoutMs }, signal) {
+  const stream = run({ files, concurrency, timeout: timeoutMs, signal });
   stream.on("test:pass", (event) => {
     if (event.details.type === "suite") return;
     if (event.skip !== undefined || event.todo !== undefined) totals.skipped++;

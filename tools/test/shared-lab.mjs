@@ -6,9 +6,13 @@
  */
 import process from "node:process";
 
-/** Runs the work with a lab; rejects when it does not come up, or when something of it is left at the end. */
+/**
+ * Runs the work with a lab; rejects when it does not come up, or when something of it is left at the end. The work gets a signal:
+ * after Ctrl-C nothing more is started.
+ */
 export async function withSharedLab(work) {
-  if (process.env.MESH_TEST_LAB) return await work();
+  const interrupted = new AbortController();
+  if (process.env.MESH_TEST_LAB) return await work(interrupted.signal);
   const { keepLab, testLabShape } = await import("../../apps/lab/dist/testing/index.js");
   const shape = testLabShape();
   let startMs = Date.now();
@@ -17,12 +21,13 @@ export async function withSharedLab(work) {
   console.log(`lab "${shape.name}" is up after ${seconds()}`);
   const interrupt = (signal) => {
     console.error(`\n${signal}: taking lab "${shape.name}" down`);
+    interrupted.abort();
     kept.release().finally(() => process.exit(130));
   };
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, interrupt);
   process.env.MESH_TEST_LAB = shape.name;
   try {
-    await work();
+    await work(interrupted.signal);
   } finally {
     delete process.env.MESH_TEST_LAB;
     startMs = Date.now();

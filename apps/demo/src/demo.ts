@@ -7,6 +7,7 @@
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { downLab, type LabHandle, labStatus, upLab } from "@isthmus/lab";
+import { MeshError } from "@isthmus/model";
 import { delay } from "./drive/delay.js";
 import { createLabWorld, openClusters } from "./drive/lab-world.js";
 import { type Driven, driveFaults } from "./faults/faults.js";
@@ -40,13 +41,17 @@ export async function runDemo(options: DemoOptions, modules: DemoModules): Promi
     () => false,
   );
   say(wasUp ? `Lab "${name}" is up already` : `$ mesh lab up --name ${name}`);
-  const lab = await upLab({ name, clusters: ["east", "west"], nodes: 2, onProgress: say, signal });
+  const onProgress = wasUp ? () => undefined : say;
+  const lab = await upLab({ name, clusters: ["east", "west"], nodes: 2, onProgress, signal });
+  // Refused: the lab is another demo's, and is left alone.
+  const using = await useLab(lab);
   let passed = false;
   try {
     const report = await demoOn(lab, options, modules);
     passed = report.passed;
     return report;
   } finally {
+    await using.end();
     if (!passed) await keepLogs(lab, options.out, say);
     if (options.keep || wasUp) {
       say(`Lab "${name}" stays up: eval "$(npx mesh lab env --name ${name})"; npx mesh lab down --name ${name}`);
@@ -60,9 +65,13 @@ export async function runDemo(options: DemoOptions, modules: DemoModules): Promi
 /** What every process of the lab has written, for the person who looks for the reason: the lab takes its own away. */
 async function keepLogs(lab: LabHandle, out: string, say: (sentence: string) => void): Promise<void> {
   const folder = logsFolder(out);
-  await rm(folder, { recursive: true, force: true });
-  await cp(lab.paths.logs, folder, { recursive: true });
-  say(`The logs of every process: ${folder}`);
+  try {
+    await rm(folder, { recursive: true, force: true });
+    await cp(lab.paths.logs, folder, { recursive: true });
+    say(`The logs of every process: ${folder}`);
+  } catch (error) {
+    say(`Cannot keep the logs: ${MeshError.from(error).message}`);
+  }
 }
 
 export function logsFolder(out: string): string {
@@ -76,7 +85,6 @@ export async function demoOn(
   modules: DemoModules,
 ): Promise<Report> {
   const { say, signal } = modules;
-  const using = await useLab(lab);
   const watches = new AbortController();
   const clusters = openClusters(lab);
   for (const { slices } of clusters.values()) void slices.run(watches.signal);
@@ -96,7 +104,6 @@ export async function demoOn(
   } finally {
     watches.abort();
     for (const { transport } of clusters.values()) transport.close();
-    await using.end();
   }
 }
 

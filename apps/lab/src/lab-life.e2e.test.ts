@@ -19,7 +19,7 @@ import { downLab } from "./life/down.js";
 import { type LabHandle, openLab } from "./life/handle.js";
 import { remainsOf } from "./life/remains.js";
 import { controlProcess, labStatus, wipe } from "./life/status.js";
-import { upLab } from "./life/up.js";
+import { type KeptLab, keepLab } from "./testing/keep-lab.js";
 import { kubectl, LAB_MAIN, labCommand, labCommandWith, rowOf } from "./testing/lab-user.js";
 
 const NAME = `life-${process.pid}`;
@@ -27,11 +27,13 @@ const OTHER = `${NAME}-b`;
 const SMALL = ["--clusters", "solo", "--nodes", "1"];
 
 let lab: LabHandle;
+let kept: KeptLab;
 before(async () => {
-  lab = await upLab({ name: NAME, clusters: ["solo"], nodes: 1 });
+  kept = await keepLab({ name: NAME, clusters: ["solo"], nodes: 1, bare: false });
+  lab = await openLab(NAME);
 });
 after(async () => {
-  await downLab({ name: NAME });
+  await kept.release();
   await downLab({ name: OTHER });
 });
 
@@ -89,6 +91,16 @@ test("two labs live side by side; Ctrl-C during up leaves nothing of the second"
   assert.equal(exit, 130);
   assert.deepEqual(await remainsOf(record.plan), []);
   assert.equal((await rowOf(lab, "kube-apiserver")).status, "Running");
+});
+
+test("down while it comes up: up says what happened to it", async () => {
+  const up = labCommand("up", "--name", OTHER, ...SMALL, "--bare");
+  const rows = () => labStatus(OTHER).catch(() => []);
+  await waitFor("its first process", async () => (await rows()).length > 1, { timeoutMs: 30_000 });
+  await downLab({ name: OTHER });
+  const { code, err } = await up;
+  assert.equal(code, 1);
+  assert.match(err, /^The lab was taken down before it was ready, or its supervisor was killed$/m);
 });
 
 test("a step that fails is named, with the end of its log, and what was started is taken down", async (t) => {

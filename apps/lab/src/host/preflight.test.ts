@@ -9,6 +9,7 @@ const FIT: Machine = {
   hasBtf: true,
   hasCgroups: true,
   missingPrograms: [],
+  freeBytes: 2 ** 40,
 };
 
 test("a fit machine has no reason against it", () => assert.equal(findUnfit(FIT), undefined));
@@ -21,6 +22,7 @@ test("each unfitness is one sentence", () => {
     [{ hasBtf: false }, /BTF/],
     [{ hasCgroups: false }, /cgroup2/],
     [{ missingPrograms: ["runc"] }, /runc/],
+    [{ freeBytes: 300 * 2 ** 20 }, /^Only 300 MiB are free for "\/var\/lib\/isthmus\/labs": a lab needs 1024$/],
   ];
   for (const [change, sentence] of cases) {
     const found = findUnfit({ ...FIT, ...change }) ?? "";

@@ -1,9 +1,11 @@
 /**
  * Says in one sentence why this machine cannot run a lab; nothing is changed but the mount of bpffs when it is missing.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { release } from "node:os";
+import { dirname } from "node:path";
 import { labError } from "../plan/errors.js";
+import { LABS_ROOT } from "../plan/paths.js";
 import { readMounts } from "./mounts.js";
 import { run } from "./run.js";
 
@@ -14,7 +16,12 @@ export interface Machine {
   readonly hasBtf: boolean;
   readonly hasCgroups: boolean;
   readonly missingPrograms: readonly string[];
+  /** Bytes that root can still write where labs keep their state. */
+  readonly freeBytes: number;
 }
+
+/** A lab of two clusters of two nodes writes a third of this before anybody uses it. */
+const NEEDED_BYTES = 1024 ** 3;
 
 const PROGRAMS = ["containerd", "ctr", "runc", "ip", "nsenter", "unshare", "mount", "setsid"];
 const PROGRAM_DIRS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -32,6 +39,8 @@ export function findUnfit(machine: Machine): string | undefined {
   if (machine.missingPrograms.length > 0) {
     return `Programs are missing: ${machine.missingPrograms.join(", ")}. Run "make setup", or install containerd, runc, iproute2 and util-linux`;
   }
+  if (machine.freeBytes < NEEDED_BYTES)
+    return `Only ${Math.floor(machine.freeBytes / 1024 ** 2)} MiB are free for "${LABS_ROOT}": a lab needs 1024`;
   return undefined;
 }
 
@@ -52,7 +61,15 @@ export function inspectMachine(): Machine {
     hasBtf: existsSync("/sys/kernel/btf/vmlinux"),
     hasCgroups: process.platform === "linux" && readMounts().some((mount) => mount.type === "cgroup2"),
     missingPrograms: PROGRAMS.filter((name) => findProgram(name) === undefined),
+    freeBytes: freeBytesAt(LABS_ROOT),
   };
+}
+
+/** Of the file system that the path is on, or will be. */
+function freeBytesAt(path: string): number {
+  if (!existsSync(path)) return freeBytesAt(dirname(path));
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
 }
 
 /** Throws `UNFIT` with one sentence. Returns whether bpffs had to be mounted. */

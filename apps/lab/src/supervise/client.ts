@@ -53,9 +53,12 @@ async function follow(
       listener(event);
     }
   };
-  await exchange(socketPath, "GET", "/progress", undefined, onPiece, signal);
+  const cut = await exchange(socketPath, "GET", "/progress", undefined, onPiece, signal).catch(
+    (cause: unknown) => cause,
+  );
+  signal?.throwIfAborted();
   if (last?.type === "ready" || last?.type === "failed") return last;
-  throw labError("STEP_FAILED", "The lab's supervisor ended before the lab was ready");
+  throw labError("STEP_FAILED", "The lab was taken down before it was ready, or its supervisor was killed", cut);
 }
 
 function exchange(
