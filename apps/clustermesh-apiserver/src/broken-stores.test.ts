@@ -111,6 +111,14 @@ const CASES: readonly Broken[] = [
     says: /mesh connect/,
     heals: () => makeStoreUser(etcd, east),
   },
+  store(
+    "was given a certificate that has expired",
+    /"spec\.store\.certificate" .* expired on .*mesh connect/,
+    async () => ({
+      ...good,
+      certificate: (await storeSpec(east, etcd, -1)).certificate,
+    }),
+  ),
   store("was given a certificate of another key", /mesh connect/, async () => {
     assert.ok(etcd.authority !== undefined);
     return { ...good, certificate: (await issue(etcd.authority, { cn: "east", usages: ["client"] })).certificate };

@@ -8,6 +8,7 @@
 import type { StoreSpec } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
+import { expiresAt } from "@isthmus/pki";
 import type { PublisherStatus } from "@isthmus/proto";
 import { type DialFailure, dialStore, trusting } from "../serve/dial-store.js";
 
@@ -27,6 +28,8 @@ export interface StoreDoctorModules {
 }
 
 const LOOK_MS = 1000;
+/** Another sentence is looked at sooner than the same one again. */
+const NEWS_MS = 2000;
 const DIAL_MS = 3000;
 const MAX_DIALLED = 16;
 
@@ -35,6 +38,8 @@ export function createStoreDoctor(cluster: string, modules: StoreDoctorModules):
   const backoff = createBackoff({ minMs: 2000, maxMs: 30_000 });
   let finding: string | undefined;
   let dialAt = 0;
+  let examined = "";
+  let examinedAt = Number.NEGATIVE_INFINITY;
 
   function say(found: string | undefined): void {
     if (found === finding) return;
@@ -49,8 +54,14 @@ export function createStoreDoctor(cluster: string, modules: StoreDoctorModules):
       say(undefined);
       backoff.reset();
       dialAt = 0;
-    } else if (message !== "" && clock.now() >= dialAt) {
-      say(await examine(cluster, spec, message));
+      return;
+    }
+    const now = clock.now();
+    const news = steady(message) !== examined && now >= examinedAt + NEWS_MS;
+    if (message !== "" && (news || now >= dialAt)) {
+      examined = steady(message);
+      examinedAt = now;
+      say(await examine(cluster, spec, message, new Date(clock.wallMicros() / 1000)));
       dialAt = clock.now() + backoff.nextMs();
     }
   }
@@ -61,7 +72,7 @@ export function createStoreDoctor(cluster: string, modules: StoreDoctorModules):
     },
     explain(status) {
       if (!isTroubled(status.state)) return status;
-      return { ...status, message: advise(status.message) ?? finding ?? steady(status.message) };
+      return { ...status, message: finding ?? advise(status.message) ?? steady(status.message) };
     },
     async run(signal) {
       while (!signal.aborted) {
@@ -78,11 +89,14 @@ function isTroubled(state: string): boolean {
 }
 
 /** `message`: what the client of the store said last. */
-export async function examine(cluster: string, spec: StoreSpec, message: string): Promise<string> {
+export async function examine(cluster: string, spec: StoreSpec, message: string, now: Date): Promise<string> {
   const of = `of MeshCluster "${cluster}"`;
   const context = trusting(spec.ca);
   if (context === undefined)
     return `Cannot use the store: "spec.store.ca" ${of} is not a certificate in PEM; run "mesh connect" again`;
+  const expired = expiry(spec.certificate);
+  if (expired !== undefined && expired < now)
+    return `Cannot use the store: "spec.store.certificate" ${of} expired on ${expired.toISOString()}; run "mesh connect" again`;
   const endpoints = spec.endpoints.slice(0, MAX_DIALLED);
   const failures = await Promise.all(endpoints.map((endpoint) => dialStore(endpoint, context, DIAL_MS)));
   const good = endpoints.filter((_, i) => failures[i] === undefined);
@@ -91,6 +105,15 @@ export async function examine(cluster: string, spec: StoreSpec, message: string)
   if (advice !== undefined || !NO_ANSWER.test(message)) return advice ?? steady(message);
   const names = good.map((endpoint) => `"${endpoint}"`).join(", ");
   return `Cannot use the store: ${names} can be reached but does not answer as etcd does (${steady(message)}); check that "spec.store.endpoints" ${of} name etcd's client port, and that etcd is well`;
+}
+
+/** Undefined when it cannot be read: who uses it says so. */
+function expiry(certificate: string): Date | undefined {
+  try {
+    return expiresAt(certificate);
+  } catch {
+    return undefined;
+  }
 }
 
 function unreachable(of: string, endpoints: readonly string[], failures: readonly (DialFailure | undefined)[]): string {
@@ -117,14 +140,15 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
     "the store is full; compact and defragment etcd, then disarm its NOSPACE alarm",
   ],
   [
-    /bad certificate|unknown ca|certificate required/i,
+    /alert|bad certificate|unknown ca|certificate required/i,
     'the store refuses this cluster\'s certificate; run "mesh connect" again',
   ],
 ];
 
-/** Without times and durations. */
+/** Without times, durations and addresses in memory. */
 export function steady(message: string): string {
   return message
+    .replace(/[0-9A-F]{8,}:error:[0-9A-F]+:[^:]*:[^:]*:([^:]*):.*$/s, "$1")
     .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, "")
     .replace(/Deadline exceeded after .*$/, "no answer within the deadline")
     .replace(/\b\d+(\.\d+)? ?(ms|s)\b/g, "a while");

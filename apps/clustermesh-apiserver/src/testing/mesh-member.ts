@@ -74,12 +74,16 @@ export async function startMember(name: string, id: number, log?: Logger): Promi
   return made;
 }
 
-/** What `mesh connect` signs for a cluster: its own request, by the store's CA, for `cn` (its name unless given). */
-export async function storeSpec(member: Member, etcd: EtcdServer, cn = member.name): Promise<StoreSpec> {
+/** What `mesh connect` signs for a cluster: its own request, by the store's CA, for so many days. */
+export async function storeSpec(member: Member, etcd: EtcdServer, days = 365): Promise<StoreSpec> {
   await until("a request for the store", async () => (await member.meshCluster())?.status?.storeRequest !== undefined);
   const request = (await member.meshCluster())?.status?.storeRequest ?? "";
   assert.ok(etcd.authority !== undefined);
-  const certificate = await signRequest(etcd.authority, request, { cn, usages: ["client"] });
+  const certificate = await signRequest(etcd.authority, request, {
+    cn: member.name,
+    usages: ["client"],
+    days,
+  });
   return { endpoints: [`https://localhost:${etcd.port}`], ca: etcd.authority.certificate, certificate };
 }
 
