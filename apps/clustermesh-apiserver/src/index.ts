@@ -3,4 +3,6 @@ export { nodeFacts } from "./cluster/node-facts.js";
 export { createOwnRecords, type OwnRecords } from "./cluster/own-records.js";
 export { serviceFacts } from "./cluster/service-facts.js";
 export { sliceFacts } from "./cluster/slice-facts.js";
+export { createFedCluster, type FedCluster, type FedClusterOptions } from "./measure.js";
+export type { PeerSpec } from "./remote/peer.js";
 export type * from "./serve/stream-source.js";

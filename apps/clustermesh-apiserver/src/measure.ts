@@ -1,0 +1,128 @@
+/**
+ * This apiserver's path without Kubernetes, for `make bench`: a feeder stands where the list-watches deliver.
+ *
+ *   objects ─► facts ─► own records ─► index ─► publisher ─► store                 `publish`
+ *                                        └────► stream to agents ◄── peers ◄── store    `serve`
+ */
+import { randomBytes } from "node:crypto";
+import type { KubeObject } from "@isthmus/kube";
+import type { Store } from "@isthmus/kvstore";
+import { type ClusterId, type ClusterName, type Prefix, systemClock } from "@isthmus/model";
+import { createMetrics, silentLogger } from "@isthmus/observe";
+import { SourceStatus } from "@isthmus/proto";
+import { createSourceIndex, ownPosition, VERSION_TYPES } from "@isthmus/records";
+import { createLastGood } from "./cluster/last-good.js";
+import { wirePrefix } from "./cluster/node-facts.js";
+import { createOwnRecords } from "./cluster/own-records.js";
+import { serviceFacts } from "./cluster/service-facts.js";
+import { sliceFacts } from "./cluster/slice-facts.js";
+import { createPublisher } from "./publish/index.js";
+import { createRemoteSources } from "./remote/index.js";
+import type { PeerSpec } from "./remote/peer.js";
+import { createAgentRegistry } from "./serve/agent-registry.js";
+import { remoteStreamSource } from "./serve/remote-stream-source.js";
+import { createSourceSet } from "./serve/source-set.js";
+import { createStreamHub } from "./serve/stream-hub.js";
+import { startStreamServer } from "./serve/stream-server.js";
+import type { StreamSource } from "./serve/stream-source.js";
+import { watchTlsFiles } from "./serve/tls-files.js";
+import { VERSION } from "./version.js";
+
+export interface FedClusterOptions {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly podCidrs: readonly Prefix[];
+  readonly serviceCidrs: readonly Prefix[];
+}
+
+export interface FedCluster {
+  /** What a chunk of watch events brings. */
+  feed(objects: { readonly services?: readonly KubeObject[]; readonly slices?: readonly KubeObject[] }): void;
+  /** Until the signal aborts. */
+  publish(store: Store, signal: AbortSignal): Promise<void>;
+  /** Follows peers and serves agents until the signal aborts. `tlsDir`: ca.crt tls.crt tls.key. */
+  serve(store: Store, peers: readonly PeerSpec[], tlsDir: string, address: string, signal: AbortSignal): Promise<void>;
+}
+
+export function createFedCluster(options: FedClusterOptions): FedCluster {
+  const { cluster, id, podCidrs, serviceCidrs } = options;
+  const clock = systemClock;
+  const index = createSourceIndex();
+  const exported = createSourceIndex();
+  const records = createOwnRecords(createLastGood(), podCidrs);
+  const storeId = randomBytes(16);
+  let version = 0n;
+
+  /** As the own source tells: into both indexes under one position. */
+  function tell(): void {
+    version++;
+    const position = ownPosition(
+      storeId,
+      VERSION_TYPES.map(() => version),
+    );
+    const { own, exported: out } = records.flush();
+    const observedMicros = clock.wallMicros();
+    index.apply({ ...own, position, observedMicros });
+    exported.apply({ ...out, position, observedMicros });
+  }
+
+  const stream: StreamSource = {
+    clusterId: 0,
+    cluster,
+    index,
+    proved: () => true,
+    state: () => ({ status: SourceStatus.SOURCE_STATUS_LIVE, hops: [] }),
+    onState: () => () => undefined,
+    catchUp: (_floor, signal) => clock.delay(1000, signal),
+  };
+
+  return {
+    feed({ services = [], slices = [] }) {
+      const item = <T>(object: KubeObject, value: T) => ({
+        key: `${object.metadata.namespace}/${object.metadata.name}`,
+        uid: object.metadata.uid ?? "",
+        version: version + 1n,
+        value,
+      });
+      records.services({ deletes: [], sets: services.map((object) => item(object, serviceFacts(object))) });
+      records.slices({ deletes: [], sets: slices.map((object) => item(object, sliceFacts(object))) });
+      tell();
+    },
+    async publish(store, signal) {
+      const config = {
+        name: cluster,
+        id,
+        uid: `uid-${cluster}`,
+        podCidrs: podCidrs.map(wirePrefix),
+        serviceCidrs: serviceCidrs.map(wirePrefix),
+        labelFilterDigest: Buffer.alloc(0),
+        version: VERSION,
+      };
+      const source = { records: () => exported.records(), onChange: exported.onChange };
+      const modules = { store, source, clock, log: silentLogger, kubeAgeMs: () => 0, epoch: () => "" };
+      await createPublisher({ config, instance: `${cluster}-0` }, modules).run(signal);
+    },
+    async serve(store, peers, tlsDir, address, signal) {
+      const sources = createSourceSet(stream);
+      const remotes = createRemoteSources(options, { store, clock, log: silentLogger, own: index });
+      remotes.update(peers);
+      for (const source of remotes.list()) sources.add(remoteStreamSource(source, clock));
+      sources.setComplete();
+      const modules = {
+        sources,
+        agents: createAgentRegistry(clock),
+        clock,
+        log: silentLogger,
+        metrics: createMetrics(),
+      };
+      const hub = createStreamHub({ maxSnapshots: 4, maxAgents: 4 }, modules);
+      const tls = watchTlsFiles(tlsDir, silentLogger);
+      const served = { address, instance: `${cluster}-0`, cluster, clusterId: id };
+      const server = await startStreamServer(served, { hub, tls, log: silentLogger, servers: () => [address] });
+      await remotes.run(signal);
+      await server.close(0);
+      hub.close();
+      tls.close();
+    },
+  };
+}
