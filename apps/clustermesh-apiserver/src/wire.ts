@@ -21,6 +21,7 @@ import { createServiceCidrs } from "./config/service-cidrs.js";
 import { createAdminAuth } from "./serve/admin-auth.js";
 import { startAdminServer } from "./serve/admin-server.js";
 import { createAgentRegistry } from "./serve/agent-registry.js";
+import { watchCertificates } from "./serve/certificate-metrics.js";
 import { createSourceSet } from "./serve/source-set.js";
 import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
@@ -109,6 +110,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   );
   const keepLastGood = createLastGoodKeeper(namespace, lastGood, { client, clock, log: log.child("config") });
   watchOwnCluster(metrics, own);
+  watchCertificates(metrics, () => ({ server: tls.certificate, ca: tls.ca, store: mesh.storeCertificate }));
   const told = createServiceStatus({
     sources,
     services: own.services,

@@ -48,6 +48,8 @@ export interface MeshModules {
 
 export interface Mesh {
   report(): StatusResponse;
+  /** PEM of the certificate for the store; undefined without a store. */
+  readonly storeCertificate: string | undefined;
   readEpoch(signal: AbortSignal): Promise<string>;
   keepEpoch(epoch: string): void;
   run(signal: AbortSignal): Promise<void>;
@@ -154,6 +156,9 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   }
 
   return {
+    get storeCertificate() {
+      return link.spec?.certificate;
+    },
     report: () =>
       sayable({
         cluster,

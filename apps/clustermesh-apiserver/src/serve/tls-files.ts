@@ -11,6 +11,9 @@ import { MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 
 export interface TlsFiles extends experimental.CertificateProvider {
+  /** In use, as PEM. */
+  readonly certificate: string;
+  readonly ca: string;
   close(): void;
 }
 
@@ -47,6 +50,12 @@ export function watchTlsFiles(folder: string, log: Logger): TlsFiles {
   timer.unref();
 
   return {
+    get certificate() {
+      return current.certificate.toString();
+    },
+    get ca() {
+      return current.ca.toString();
+    },
     addCaCertificateListener(listener) {
       caListeners.add(listener);
       later(caListeners, listener, () => ({ caCertificate: current.ca }));

@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createMetrics } from "@isthmus/observe";
+import { createAuthority, expiresAt } from "@isthmus/pki";
+import { watchCertificates } from "./certificate-metrics.js";
+
+test("a line per certificate in use, read anew; none for what is not there or cannot be read", async () => {
+  const metrics = createMetrics();
+  const { certificate } = await createAuthority("a", 30);
+  let store: string | undefined = certificate;
+  watchCertificates(metrics, () => ({ server: certificate, ca: "nonsense", store }));
+  const lines = async () => (await metrics.text()).split("\n").filter((line) => line.startsWith("mesh_certificate"));
+  const seconds = expiresAt(certificate).getTime() / 1000;
+  const line = (name: string) => `mesh_certificate_expiry_timestamp_seconds{certificate="${name}"} ${seconds}`;
+  assert.deepEqual(await lines(), [line("server"), line("store")]);
+  store = undefined;
+  assert.deepEqual(await lines(), [line("server")]);
+});

@@ -1,0 +1,25 @@
+/** When the certificates in use expire: an alarm long before is better than a sentence after. */
+import type { GaugeMetric, Metrics } from "@isthmus/observe";
+import { expiresAt } from "@isthmus/pki";
+
+/** `read`: PEM by name, at every scrape; undefined when there is none. */
+export function watchCertificates(metrics: Metrics, read: () => Readonly<Record<string, string | undefined>>): void {
+  metrics.gauge(
+    "mesh_certificate_expiry_timestamp_seconds",
+    "When a certificate in use expires, in seconds since 1970",
+    ["certificate"],
+    (gauge) => {
+      for (const [certificate, pem] of Object.entries(read())) set(gauge, certificate, pem);
+    },
+  );
+}
+
+function set(gauge: GaugeMetric, certificate: string, pem: string | undefined): void {
+  try {
+    if (pem === undefined) gauge.remove({ certificate });
+    else gauge.set(expiresAt(pem).getTime() / 1000, { certificate });
+  } catch {
+    // Who uses it says that it cannot be read.
+    gauge.remove({ certificate });
+  }
+}
