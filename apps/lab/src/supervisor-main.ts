@@ -39,6 +39,7 @@ process.on("SIGHUP", () => undefined);
 await bringUp(context, progress).catch((error: unknown) => console.error(error));
 
 async function end(): Promise<void> {
+  progress.close();
   lifetime.abort();
   const all = processes.all();
   for (const managed of all) managed.kill();

@@ -22,6 +22,8 @@ export interface Progress {
   step<T>(name: string, work: () => Promise<T>, processId?: string): Promise<T>;
   note(step: string, text: string): void;
   ready(): void;
+  /** The lab is being taken down: what fails from now on does so because of that, and is not told. */
+  close(): void;
   /** All events so far, then each new one; returns how to stop. */
   follow(listener: (event: ProgressEvent) => void): () => void;
 }
@@ -63,6 +65,9 @@ export function createProgress(explain: Explain): Progress {
     },
     note: (step, text) => emit({ type: "note", step, atMs: now(), text }),
     ready: () => emit({ type: "ready", atMs: now() }),
+    close() {
+      over = true;
+    },
     follow(listener) {
       for (const event of events) listener(event);
       listeners.add(listener);
