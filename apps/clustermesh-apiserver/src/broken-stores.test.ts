@@ -268,6 +268,20 @@ test("a store a second away is used, slowly", async () => {
   await isPublished();
 });
 
+test("a store whose connections are dead and open: noticed by keepalive, for calls and for watches", async () => {
+  const name = await localChange();
+  await until("published", () => inStore(name), 30_000);
+  await isPublished();
+  front.freeze();
+  await localChange();
+  const later = await localChange();
+  await until("published over another connection", () => inStore(later), 60_000);
+  await isPublished();
+  // Only who watches anew sees that another hand took a record away.
+  await owner.txn([], [{ type: "delete", key: `/mesh/v1/c/east/services/shop/${name}` }]);
+  await until("put back", () => inStore(name), 60_000);
+});
+
 test("with one endpoint of two dead, the other one is used and nothing is complained of", async () => {
   const dead = `https://localhost:${await freePort()}`;
   await setStore(east, { ...good, endpoints: [dead, ...good.endpoints] });

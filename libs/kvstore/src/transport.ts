@@ -9,6 +9,7 @@ import { createSecureContext } from "node:tls";
 import { Channel, type ClientOptions } from "@grpc/grpc-js";
 import { Etcd3, type ICallable, type IOptions } from "etcd3";
 import { addressCredentials } from "./address-credentials.js";
+import { createHostPolicies, PASS } from "./host-policy.js";
 
 export interface StoreOptions {
   /** `https://host:port`, or `http://` without certificates. */
@@ -51,7 +52,7 @@ function etcdOptions(options: StoreOptions): IOptions {
       ...(isSecure(options) ? { channelFactoryOverride: secureChannels(options) } : {}),
     },
     defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + deadlineMs }),
-    faultHandling: { host: () => PASS, global: PASS },
+    faultHandling: { host: createHostPolicies(new Set(options.endpoints).size), global: PASS },
   };
 }
 
@@ -64,13 +65,3 @@ function secureChannels({ ca, certificate, key }: StoreOptions): NonNullable<Cli
   const ours = addressCredentials(createSecureContext({ ca, cert: certificate, key }));
   return (address, _, options) => new Channel(address, ours, options);
 }
-
-type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
-
-/** A policy that only calls through. */
-const PASS = {
-  onSuccess: () => ({ dispose: () => undefined }),
-  onFailure: () => ({ dispose: () => undefined }),
-  execute: async (work: (context: { signal: AbortSignal }) => unknown, signal?: AbortSignal) =>
-    work({ signal: signal ?? new AbortController().signal }),
-} as unknown as Policy;

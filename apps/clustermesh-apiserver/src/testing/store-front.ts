@@ -15,6 +15,8 @@ export interface StoreFront {
   readonly connections: number;
   /** Cuts what is open; what comes is treated so. */
   set(mode: FrontMode): Promise<void>;
+  /** What is open now stays open and passes nothing more, for good: a peer that vanished. What comes is treated as before. */
+  freeze(): void;
   close(): Promise<void>;
 }
 
@@ -27,6 +29,7 @@ export async function startStoreFront(
   const sockets = new Set<Socket>();
   let connections = 0;
   let mode: FrontMode = "pass";
+  let era = 0;
   const web = createTlsServer({ cert: pair.certificate, key: pair.key, ALPNProtocols: ["h2"] }, (socket) => {
     socket.on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\nthis is no etcd\r\n");
   });
@@ -42,9 +45,11 @@ export async function startStoreFront(
 
   function relay(client: Socket, delayMs: number): void {
     const upstream = track(connect(target, "127.0.0.1"));
-    client.on("data", (bytes) => upstream.write(bytes)).on("close", () => upstream.destroy());
-    upstream.on("close", () => client.destroy());
+    const born = era;
+    client.on("data", (bytes) => born === era && upstream.write(bytes)).on("close", () => upstream.destroy());
+    upstream.on("close", () => born === era && client.destroy());
     upstream.on("data", (bytes) => {
+      if (born !== era) return;
       if (delayMs === 0) client.write(bytes);
       else setTimeout(() => client.destroyed || client.write(bytes), delayMs);
     });
@@ -80,6 +85,9 @@ export async function startStoreFront(
       await shut();
       mode = next;
       if (next !== "closed") server = await listen(port);
+    },
+    freeze() {
+      era++;
     },
     close: shut,
   };

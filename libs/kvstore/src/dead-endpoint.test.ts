@@ -1,0 +1,41 @@
+/** Of several endpoints some may be dead: calls find the others, and all are asked again when none is left. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createStore } from "./store.js";
+import { type EtcdServer, freePort, startEtcd } from "./testing/etcd-server.js";
+
+let etcd: EtcdServer;
+before(async () => {
+  etcd = await startEtcd();
+});
+after(() => etcd.close());
+
+const failures = async (calls: readonly (() => Promise<unknown>)[]) => {
+  let failed = 0;
+  for (const call of calls)
+    await call().catch(() => {
+      failed++;
+    });
+  return failed;
+};
+
+test("one of three answers: after each dead one was met once, no call fails", async (t) => {
+  const dead = [await freePort(), await freePort()];
+  const endpoints = [...dead, etcd.port].map((port) => `http://localhost:${port}`);
+  const store = createStore({ endpoints, deadlineMs: 1000 });
+  t.after(() => store.close());
+  const calls = Array.from({ length: 60 }, () => () => store.get("/a"));
+  assert.ok((await failures(calls)) <= 2);
+});
+
+test("with all dead every call asks; who comes back is found at once", async (t) => {
+  const other = await freePort();
+  const endpoints = [etcd.port, other].map((port) => `http://localhost:${port}`);
+  const store = createStore({ endpoints, deadlineMs: 1000 });
+  t.after(() => store.close());
+  await etcd.stop();
+  assert.equal(await failures(Array.from({ length: 6 }, () => () => store.get("/a"))), 6);
+  await etcd.start();
+  const calls = Array.from({ length: 40 }, () => () => store.get("/a"));
+  assert.ok((await failures(calls)) <= 6);
+});
