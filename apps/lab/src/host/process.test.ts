@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { describeProcess, identify, isAlive, parseStartTicks, signalProcess } from "./process.js";
+import { childrenOf, describeProcess, identify, isAlive, parseStartTicks, signalProcess } from "./process.js";
 
 test("a command name with spaces and brackets does not shift the fields", () => {
   const fields = ["S", ...Array.from({ length: 18 }, () => "0"), "4711", "9"].join(" ");
@@ -29,6 +30,29 @@ test("a process is found, told from another with the same pid, and gone after it
   assert.equal(isAlive(identity), false);
   assert.equal(signalProcess(identity, "SIGKILL"), false);
 });
+
+test("a namespace's pid 1 that only waits for others to be reaped is gone", async (t) => {
+  const holder = spawn("unshare", ["--pid", "--fork", "--kill-child", "--", "sleep", "60"], { stdio: "ignore" });
+  const init = await childOf(holder.pid ?? 0);
+  const guest = spawn("nsenter", ["--target", String(init), "--pid", "--", "sleep", "60"], { stdio: "ignore" });
+  const inside = await childOf(guest.pid ?? 0);
+  t.after(() => {
+    for (const child of [guest, holder]) child.kill("SIGKILL");
+  });
+  guest.kill("SIGSTOP");
+  process.kill(init, "SIGKILL");
+  while (identify(inside) !== undefined) await setImmediate();
+  while (identify(init) !== undefined) await setImmediate();
+  assert.ok(existsSync(`/proc/${init}/stat`), "its parent has not reaped the other yet");
+});
+
+async function childOf(pid: number): Promise<number> {
+  for (;;) {
+    const [child] = await childrenOf(pid);
+    if (child !== undefined && readlinkSync(`/proc/${child}/exe`).endsWith("sleep")) return child;
+    await setImmediate();
+  }
+}
 
 test("a process that does not end is described by name and state", async () => {
   const child = spawn("sleep", ["60"]);

@@ -21,11 +21,31 @@ export function parseStartTicks(stat: string): number | undefined {
   return Number.isFinite(ticks) ? ticks : undefined;
 }
 
+const PF_EXITING = 0x4;
+
+function isExiting(stat: string): boolean {
+  return (Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[6]) & PF_EXITING) !== 0;
+}
+
+/**
+ * Past the point where the kernel took files, memory and namespaces away: what is left is an entry. A namespace's pid 1 stays like
+ * that until the last process in it was reaped, and pid 1 of the machine may take its time.
+ */
+function holdsNothing(pid: number): boolean {
+  try {
+    readlinkSync(`/proc/${pid}/ns/mnt`);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** Identity of a running process; undefined when there is none. */
 export function identify(pid: number): ProcessIdentity | undefined {
   try {
-    const startTicks = parseStartTicks(readFileSync(`/proc/${pid}/stat`, "latin1"));
-    return startTicks === undefined ? undefined : { pid, startTicks };
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const startTicks = parseStartTicks(stat);
+    return startTicks === undefined || (isExiting(stat) && holdsNothing(pid)) ? undefined : { pid, startTicks };
   } catch {
     return undefined;
   }
