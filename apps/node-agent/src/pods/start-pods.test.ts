@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { CONF, readyNode } from "./testing/ready-node.js";
 import { createTestNode, until } from "./testing/test-node.js";
@@ -23,6 +23,18 @@ test("the configuration is written only once the pod CIDR is known; before, ADD 
     plugins: [{ type: "isthmus-cni", socket: "/run/isthmus/cni.sock", capabilities: { cgroupPath: true } }],
   });
   assert.ok(existsSync(join(node.root, "opt/cni/bin/loopback")));
+});
+
+test("a configuration that cannot be written is written once it can be", async (t) => {
+  const node = await createTestNode(t);
+  const blocked = join(node.root, "etc/cni");
+  mkdirSync(dirname(blocked));
+  writeFileSync(blocked, "not a directory");
+  const agent = await node.startAgent();
+  agent.setCidrs("10.77.1.0/24");
+  await until("an address", async () => (await node.cni("ADD", "c1", node.addPod("p1"))).code === 0);
+  rmSync(blocked);
+  await until("configuration", () => existsSync(join(node.root, CONF)));
 });
 
 test("ADD gives a pod an address, and pods reach each other through the node", async (t) => {

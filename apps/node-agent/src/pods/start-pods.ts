@@ -6,7 +6,8 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatPrefix, type Prefix } from "@isthmus/model";
+import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
+import { createBackoff } from "@isthmus/observe";
 import { podCidrOf } from "./address-pool.js";
 import { createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
@@ -42,7 +43,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
     if (known === undefined) return;
     cidr.set(known);
     log.info("Pods get addresses", { podCidr: formatPrefix(known) });
-    writeConfiguration(options).catch((error: unknown) => log.error("CNI configuration not written", { error }));
+    void announce(options, modules);
   }, signal);
   const socket = options.socketPath;
   log.info("CNI calls are answered", {
@@ -51,6 +52,20 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
     halfMadeRemoved: halfMade.length,
   });
   return { list: () => attachments.list(), closed: server.closed };
+}
+
+/** Until it is written the node is not ready, so it is tried for as long as this process lives. */
+async function announce(options: PodsOptions, { log, signal }: PodsModules): Promise<void> {
+  const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
+  while (!signal.aborted) {
+    try {
+      await writeConfiguration(options);
+      return;
+    } catch (error) {
+      log.error("CNI configuration not written: the node stays not ready", { directory: options.cniConfDir, error });
+    }
+    await systemClock.delay(backoff.nextMs(), signal).catch(() => undefined);
+  }
 }
 
 /** Not written when it is on: in a container without privileges /proc/sys is read-only, and an init container did it. */
