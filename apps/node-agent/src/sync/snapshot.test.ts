@@ -53,3 +53,13 @@ test("one broken file does not hide the others", async (t) => {
   await files.deleteSnapshot(0);
   assert.equal((await files.snapshots()).good.length, 0);
 });
+
+test("a folder that cannot be read is refused; one that is not there is empty", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "isthmus-snapshot-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "file"), "");
+  assert.deepEqual(await openStateFiles(join(folder, "none")).snapshots(), { good: [], refused: [] });
+  const { good, refused } = await openStateFiles(join(folder, "file")).snapshots();
+  assert.deepEqual([good.length, refused.length], [0, 1]);
+  assert.match(refused[0]?.error.message ?? "", /ENOTDIR/);
+});

@@ -38,6 +38,17 @@ const SNAPSHOT = /^source-\d+\.snap$/;
 export function openStateFiles(folder: string): StateFiles {
   const snapshotPath = (clusterId: number) => join(folder, `source-${clusterId}.snap`);
 
+  /** What became of each file; a folder that cannot be read is refused as a whole. */
+  async function readSnapshots(): Promise<(Snapshot | Refused)[]> {
+    try {
+      const names = await readdir(folder);
+      return await Promise.all(names.filter((name) => SNAPSHOT.test(name)).map(readSnapshot));
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return [];
+      return [{ file: folder, error: MeshError.from(thrown) }];
+    }
+  }
+
   async function readSnapshot(file: string): Promise<Snapshot | Refused> {
     try {
       const bytes = await readIfThere(join(folder, file));
@@ -54,8 +65,7 @@ export function openStateFiles(folder: string): StateFiles {
     },
     saveMembership: (membership) => writeAtomic(join(folder, MEMBERSHIP), `${JSON.stringify(membership)}\n`),
     async snapshots() {
-      const names = await readdir(folder).catch(() => [] as string[]);
-      const read = await Promise.all(names.filter((name) => SNAPSHOT.test(name)).map(readSnapshot));
+      const read = await readSnapshots();
       const refused = read.filter((each): each is Refused => "error" in each);
       return { good: read.filter((each): each is Snapshot => "records" in each), refused };
     },
