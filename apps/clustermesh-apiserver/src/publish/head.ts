@@ -1,4 +1,5 @@
 /** The head's bytes. Origin times stand here: record values hold no clocks. */
+import { toUint32 } from "@isthmus/model";
 import { Head, type HeadState, type KindSum } from "@isthmus/proto";
 import type { PublisherState } from "./state.js";
 import { RECORD_VERSION } from "./version.js";
@@ -22,7 +23,7 @@ export function encodeHead({ options, beat }: PublisherState, content: HeadConte
     state: content.state,
     sums: content.sums,
     beat,
-    kubeAgeMs: Math.max(0, Math.round(options.kubeAgeMs())),
+    kubeAgeMs: toUint32(options.kubeAgeMs()),
     minReader: RECORD_VERSION,
     capabilities: [],
     observedUs: BigInt(Math.round(content.observedMicros)),
