@@ -49,7 +49,11 @@ export async function openAdmin(client: KubeClient, cluster: MeshCluster): Promi
 
 /** The name in every server's certificate, wherever it listens: addresses come and go, and are no names for TLS. */
 const SERVER_NAME = "clustermesh-apiserver.mesh-system.svc";
-const CHANNEL = { "grpc.ssl_target_name_override": SERVER_NAME, "grpc.default_authority": SERVER_NAME } as const;
+const CHANNEL = {
+  "grpc.ssl_target_name_override": SERVER_NAME,
+  "grpc.default_authority": SERVER_NAME,
+  "grpc.max_receive_message_length": 64 << 20, // the list of 10,000 Services is more than the 4 MiB that is the default
+} as const;
 
 export interface AdminOptions {
   readonly name: string;
