@@ -11,6 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { text } from "./api/json.js";
+import { ipJson } from "./host/links.js";
 import { isAlive } from "./host/process.js";
 import { run } from "./host/run.js";
 import { waitFor } from "./host/wait.js";
@@ -19,6 +21,7 @@ import { downLab } from "./life/down.js";
 import { type LabHandle, openLab } from "./life/handle.js";
 import { remainsOf } from "./life/remains.js";
 import { controlProcess, labStatus, wipe } from "./life/status.js";
+import { macOf } from "./plan/addresses.js";
 import { type KeptLab, keepLab } from "./testing/keep-lab.js";
 import { kubectl, LAB_MAIN, labCommand, labCommandWith, rowOf } from "./testing/lab-user.js";
 
@@ -55,7 +58,9 @@ test("a wiped store is empty, asks for certificates, and knows the users again",
   await assert.rejects(etcdctl("--cert", "", "--key", "", "get", "x"));
 });
 
-test("a node whose pid 1 is killed reboots: everything in it runs again, under new pids", async () => {
+test("a node whose pid 1 is killed reboots: everything in it runs again, under new pids; nobody else notices", async () => {
+  const underlay = await rowOf(lab, "underlay");
+  const bridge = async () => text(await ipJson(underlay, ["link", "show", "br0"]), 0, "address");
   const before = await Promise.all([rowOf(lab, "containerd"), rowOf(lab, "kubelet")]);
   await controlProcess(NAME, "kill", { role: "node" });
   const areBack = async () => {
@@ -66,6 +71,8 @@ test("a node whose pid 1 is killed reboots: everything in it runs again, under n
   await waitFor("the kubelet's port", () => accepts(lab.plan.clusters[0]?.nodes[0]?.address ?? "", 10_250), {
     timeoutMs: 20_000,
   });
+  // What everybody knows the control planes by, whatever the addresses of the ports.
+  assert.equal(await bridge(), macOf(lab.plan.underlay.storeAddress));
 });
 
 async function accepts(host: string, port: number): Promise<boolean> {

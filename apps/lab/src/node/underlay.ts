@@ -5,7 +5,7 @@
 
 import { at } from "../api/json.js";
 import { ip, ipJson, type NetworkNamespace } from "../host/links.js";
-import { labAddresses, MAX_LABS } from "../plan/addresses.js";
+import { labAddresses, MAX_LABS, macOf } from "../plan/addresses.js";
 import { labError } from "../plan/errors.js";
 import type { LabPlan, NodePlan } from "../plan/plan.js";
 
@@ -14,7 +14,8 @@ export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
   const addresses = [...plan.clusters.map((cluster) => cluster.apiAddress), plan.underlay.storeAddress];
   await ip({ pid }, [
     "link set lo up",
-    "link add br0 type bridge forward_delay 0 stp_state 0",
+    // An address of its own: else it takes one of its ports', and all must learn the control planes again when a node comes back.
+    `link add br0 address ${macOf(plan.underlay.storeAddress)} type bridge forward_delay 0 stp_state 0`,
     "link set br0 up",
     ...addresses.map((address) => `addr add ${address}/${prefix} dev br0`),
   ]);
