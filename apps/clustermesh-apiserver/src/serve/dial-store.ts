@@ -37,7 +37,7 @@ export function dialStore(
     };
     const timer = setTimeout(() => end({ kind: "network", why: `no answer within ${ms} ms` }), ms);
     const socket: TLSSocket = connect({ ...address, secureContext }, () => end());
-    socket.on("error", (error: NodeJS.ErrnoException) => end(failure(error.code ?? "")));
+    socket.on("error", (error) => end(explainFailure(error)));
   });
 }
 
@@ -58,6 +58,13 @@ const FAILURES: readonly (readonly [RegExp, DialFailure["kind"], string])[] = [
   [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/, "certificate", "its certificate is not valid at this time"],
   [/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|^CERT_/, "certificate", "its certificate is not of the store's CA"],
 ];
+
+/** A name with several addresses fails with one error for each: where somebody was says more than where nobody listens. */
+export function explainFailure(error: Error): DialFailure {
+  const errors: Error[] = error instanceof AggregateError ? error.errors : [error];
+  const failures = errors.map((each) => failure((each as NodeJS.ErrnoException).code ?? ""));
+  return failures.find(({ kind }) => kind !== "network") ?? failures[0] ?? failure("");
+}
 
 function failure(code: string): DialFailure {
   const [, kind, why] = FAILURES.find(([text]) => text.test(code)) ?? [undefined, "protocol", "no TLS handshake"];
