@@ -31,6 +31,7 @@ const NEEDS = [
   [program("nsenter"), [["util-linux"]]],
   [program("mount"), [["mount"]]],
   [program("tar"), [["tar"]]],
+  [program("openssl"), [["openssl"]]],
   [program("shellcheck"), [["shellcheck"]]],
   [file("/etc/ssl/certs/ca-certificates.crt"), [["ca-certificates"]]],
 ];

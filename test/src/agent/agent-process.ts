@@ -43,6 +43,8 @@ export interface AgentProcess {
 
 const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
 const HEALTH = "127.0.0.1:9444";
+const GET = `fetch(process.argv[1], { signal: AbortSignal.timeout(5000) })
+  .then((answer) => answer.text()).then((text) => process.stdout.write(text))`;
 
 let counter = 0;
 
@@ -93,8 +95,8 @@ export async function createAgentNode(
     ["--cni-plugin", join(REPOSITORY, "apps/cni/build/isthmus-cni")],
     options.arguments ?? [],
   ].flat();
-  const curl = ["curl", "-s", "--max-time", "2"];
-  const ask = (path: string) => execFileSync("nsenter", [...nsenter, ...curl, `http://${HEALTH}${path}`]).toString();
+  const get = [process.execPath, "-e", GET];
+  const ask = (path: string) => execFileSync("nsenter", [...nsenter, ...get, `http://${HEALTH}${path}`]).toString();
 
   return {
     netns: id,
