@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readlinkSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { childrenOf, describeProcess, identify, isAlive, parseStartTicks, signalProcess } from "./process.js";
@@ -40,6 +40,7 @@ test("a namespace's pid 1 that only waits for others to be reaped is gone", asyn
     for (const child of [guest, holder]) child.kill("SIGKILL");
   });
   guest.kill("SIGSTOP");
+  while (!readFileSync(`/proc/${guest.pid}/stat`, "latin1").includes(") T ")) await setImmediate();
   process.kill(init, "SIGKILL");
   while (identify(inside) !== undefined) await setImmediate();
   while (identify(init) !== undefined) await setImmediate();
