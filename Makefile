@@ -4,12 +4,12 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit e2e tests node24 down kernels
+.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit faults e2e tests node24 down kernels
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
 	@echo 'make test      everything CI runs: make check node24 tests'
-	@echo 'make tests     make unit e2e, with one total'
+	@echo 'make tests     make unit faults e2e, with one total'
 	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
 	@echo 'make kernels   the program tests on Linux 6.1 and 6.12, emulated: about 10 minutes'
@@ -73,11 +73,14 @@ c-programs:
 unit: types
 	$(NODE) tools/test/run.mjs unit
 
+faults: types
+	$(NODE) tools/test/run.mjs faults
+
 e2e: types
 	$(NODE) tools/test/run.mjs e2e
 
 tests: types
-	$(NODE) tools/test/run.mjs unit e2e
+	$(NODE) tools/test/run.mjs unit faults e2e
 
 # The other line that users have: the units, and the addon that this machine's Node built.
 node24: types

@@ -2,12 +2,13 @@
 /**
  * Runs the built tests of one or more groups and ends with the totals.
  *
- *   node tools/test/run.mjs [unit] [e2e]        no group = both
+ *   node tools/test/run.mjs [unit] [faults] [e2e]        no group = all
  *
- * unit: every `*.test.js` in a package's dist, two files at once. e2e: `*.e2e.test.js`, one after another, since they
- * share a lab (shared-lab.mjs). A failed test makes exit code 1; with CI set, so does a skipped one.
+ * unit: every other `*.test.js` in a package's dist, two files at once. faults: `*.faults.test.js`, real servers broken on
+ * purpose, three at once, since they wait more than they work. e2e: `*.e2e.test.js`, one after another, since they share a lab
+ * (shared-lab.mjs). A failed test makes exit code 1; with CI set, so does a skipped one.
  */
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { run } from "node:test";
@@ -18,9 +19,15 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const PLACES = ["libs", "apps", "tools"];
 const GROUPS = {
   unit: {
-    pick: (file) => !file.endsWith(".e2e.test.js"),
+    pick: (file) => !/\.(faults|e2e)\.test\.js$/.test(file),
     concurrency: 2,
     timeoutMs: 5 * 60_000,
+    around: (work) => work(),
+  },
+  faults: {
+    pick: (file) => file.endsWith(".faults.test.js"),
+    concurrency: 3,
+    timeoutMs: 10 * 60_000,
     around: (work) => work(),
   },
   e2e: { pick: (file) => file.endsWith(".e2e.test.js"), concurrency: 1, timeoutMs: 20 * 60_000, around: withSharedLab },
@@ -92,8 +99,13 @@ function walk(folder) {
   return entries.flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return walk(path);
-    return entry.name.endsWith(".test.js") ? [path] : [];
+    return entry.name.endsWith(".test.js") && hasSource(path) ? [path] : [];
   });
+}
+
+/** A test that was renamed leaves its old output behind. */
+function hasSource(path) {
+  return existsSync(join(ROOT, path.slice(ROOT.length).replace("/dist/", "/src/").replace(/\.js$/, ".ts")));
 }
 
 function report() {
