@@ -4,7 +4,7 @@
  *
  *   node tools/test/run.mjs [unit] [faults] [e2e]        no group = all
  *
- * unit: every other `*.test.js` in a package's dist, two files at once. faults: `*.faults.test.js`, real servers broken on
+ * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, real servers broken on
  * purpose, three at once, since they wait more than they work. e2e: `*.e2e.test.js`, one after another, since they share a lab
  * (shared-lab.mjs). A failed test makes exit code 1; with CI set, so does a skipped one.
  */
@@ -20,7 +20,7 @@ const PLACES = ["libs", "apps", "tools"];
 const GROUPS = {
   unit: {
     pick: (file) => !/\.(faults|e2e)\.test\.js$/.test(file),
-    concurrency: 2,
+    concurrency: 3,
     timeoutMs: 5 * 60_000,
     around: (work) => work(),
   },
