@@ -92,7 +92,8 @@ function startAgent(folder: string, pins: string, cgroup: string, tlsDir: string
     ["--cni-plugin", join(repository, "apps/cni/build/isthmus-cni")],
   ].flat();
   const main = join(repository, "apps/node-agent/dist/main.js");
-  follow(spawn(process.execPath, [main, ...args], { stdio: ["ignore", "ignore", "inherit"] }));
+  const env = { ...process.env, MESH_LOG: "warn" };
+  follow(spawn(process.execPath, [main, ...args], { stdio: ["ignore", "ignore", "inherit"], env }));
   later(() => removePins(pins));
 }
 
