@@ -88,6 +88,9 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     objectDir: args.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
     config: { clusterId: own.clusterId },
   });
+  if (port.refusal === "EPERM") {
+    log.warn("Connects to a Service without backends fail with EPERM, not ECONNREFUSED: the kernel is older than 5.18");
+  }
   cgroups = openPodsCgroups({ root: cgroupRoot, named: args.podsCgroups }, { log, attach: port.attach });
   cgroups.look();
   health ??= await serveHealth();
