@@ -156,7 +156,8 @@ test("10,000 Acks and Buckets a second from one agent: the others are served pro
     const value = `under flood ${i}`;
     served.own.change({ "services/a/hot": value });
     await until(value, () => Buffer.from(good.value(0, "services/a/hot") ?? []).toString() === value, 5000);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const more = sent + 200;
+    await until("more of the flood", () => sent >= more, 5000);
   }
   clearInterval(flood);
   assert.ok(sent > 2000, `${sent} messages`);
