@@ -79,7 +79,9 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   }
   state.revision = revision;
   if (heads === 1 && state.head !== undefined) state.skew.add(Number(state.head.writtenUs), at.wallMicros);
-  if (state.equal) for (const gone of prove(state)) deletes.set(gone.key, gone);
+  const proved = prove(state);
+  for (const record of proved.upserts) upserts.set(record.key, record);
+  for (const gone of proved.deletes) deletes.set(gone.key, gone);
   const corrected = observed === 0 ? 0 : observed + state.skew.micros;
   const effects: ReaderEffect[] = [emit(state, [...upserts.values()], [...deletes.values()], corrected)];
   // The first difference is repaired at once; one that stays, ever more rarely (onTick).

@@ -5,11 +5,13 @@ import { emit } from "./hand-on.js";
 import type { Gone } from "./received.js";
 import type { ReaderState } from "./state.js";
 
-/** Takes what fits now, lets go of what does not any more. */
+/** Takes what fits now, lets go of what does not any more; of what is in doubt, what was handed on is judged. */
 export function judgeAgain(state: ReaderState): ReaderEffect[] {
   const { admission } = state.options;
   const [upserts, deletes]: [HashedRecord[], Gone[]] = [[], []];
-  for (const record of state.received.records()) {
+  const proved = [...state.received.records()].filter(({ key }) => !state.unproved.has(key));
+  for (const record of [...proved, ...state.unproved.values()]) {
+    if (record === undefined) continue;
     const before = admission.isTaken(record.key);
     const { ok } = admission.judge(record);
     if (ok && !before) upserts.push(record);
@@ -22,7 +24,8 @@ export function judgeAgain(state: ReaderState): ReaderEffect[] {
 /** * -> Removed: the only way in which all records of a source go at once. */
 export function onRemoved(state: ReaderState): ReaderEffect[] {
   const { admission } = state.options;
-  const deletes = [...state.received.records(), ...state.unproved.values()].map(({ kind, key }) => ({ kind, key }));
+  const held = [...state.received.records(), ...state.unproved.values()];
+  const deletes = held.flatMap((record) => (record === undefined ? [] : [{ kind: record.kind, key: record.key }]));
   for (const { key } of deletes) admission.forget(key);
   state.phase = { status: "Removed" };
   state.received = createRecordTable();

@@ -36,23 +36,45 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   if (refusal !== undefined) return bar(state, refusal);
   state.connected = true;
   const storeId = metas.get(STORE_KEY)?.value;
-  if (sameStore(state.storeId, storeId) && isPast(state, head, headMeta)) {
+  const [changed, left] = [!sameStore(state.storeId, storeId), hasLeft(state, storeId)];
+  if ((!changed || left) && isPast(state, head, headMeta, left)) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
     return [{ type: "wake", ms: backoffMs(state) }];
   }
-  if (state.past !== undefined || !sameStore(state.storeId, storeId)) state.newestSeq = 0n;
+  if (state.past !== undefined || changed) state.newestSeq = 0n;
+  if (changed) enter(state, storeId);
   state.past = undefined;
   state.message = "";
   state.failures = 0;
-  state.storeId = storeId;
   state.revision = event.revision;
   takeHead(state, headMeta, event.now);
-  const content = replaceReceived(state, event.records);
-  compareSums(state);
-  state.phase = { status: "Following", open: 0, checked: 0, held: createHeld(state.options.held) };
   const effects: ReaderEffect[] = [{ type: "watch", from: event.revision + 1n }];
-  if (state.storeId !== undefined) effects.push(emit(state, content.upserts, [...content.deletes, ...prove(state)], 0));
+  // Without a store there is no position to hand anything on under; what was received stays what was handed on.
+  if (storeId !== undefined) {
+    const content = replaceReceived(state, event.records);
+    compareSums(state);
+    const proved = prove(state);
+    const [upserts, deletes] = [content.upserts.concat(proved.upserts), content.deletes.concat(proved.deletes)];
+    effects.push(emit(state, upserts, deletes, 0));
+  }
+  state.phase = { status: "Following", open: 0, checked: 0, held: createHeld(state.options.held) };
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
+}
+
+function hasLeft({ leftStores }: ReaderState, storeId: Uint8Array | undefined): boolean {
+  return storeId !== undefined && leftStores.has(hexOf(storeId));
+}
+
+/** Into another store, or one that lost its id. What was handed on is of the store before. */
+function enter(state: ReaderState, storeId: Uint8Array | undefined): void {
+  if (state.storeId !== undefined) state.leftStores.add(hexOf(state.storeId));
+  if (storeId !== undefined) state.leftStores.delete(hexOf(storeId));
+  state.storeId = storeId;
+  state.doubting = state.position !== undefined;
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 /**
@@ -60,9 +82,9 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
  * that knows gives the store another id at once. One that started later goes on from that head, and writes what is missing
  * after it: its head is of today once it has beaten.
  */
-function isPast(state: ReaderState, head: Head | undefined, meta: Meta | undefined): boolean {
+function isPast(state: ReaderState, head: Head | undefined, meta: Meta | undefined, left: boolean): boolean {
   if (head === undefined || meta === undefined) return false;
-  const newer = head.seq >= state.newestSeq && meta.modRevision >= state.headRevision;
+  const newer = !left && head.seq >= state.newestSeq && meta.modRevision >= state.headRevision;
   if (newer && state.past === undefined) return false;
   state.past ??= head.beat;
   return head.beat < state.past + BEATS_TO_BELIEVE;

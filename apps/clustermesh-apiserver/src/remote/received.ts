@@ -2,7 +2,8 @@
  * What was received of a peer, and what its head says of it.
  *
  * Received is everything that stands in the store, the refused included: its sums are compared with the head's. What a range
- * did not hold any more waits in `unproved` until a LIVE head equals what was received.
+ * did not hold any more waits in `unproved` until a LIVE head equals what was received; so does what differs in a store that
+ * came with another id: while its publisher loads it, it may hold a backup.
  */
 import { Head, HeadState, type Kind } from "@isthmus/proto";
 import { createRecordTable, type HashedRecord, STORE_KINDS, sameBytes, sameSums } from "@isthmus/records";
@@ -11,54 +12,72 @@ import type { ReaderState } from "./state.js";
 
 export type Gone = { readonly kind: Kind; readonly key: string };
 
-/** The range is what the store holds now. What it does not hold waits for its proof. */
-export function replaceReceived(
-  state: ReaderState,
-  records: readonly HashedRecord[],
-): { upserts: HashedRecord[]; deletes: Gone[] } {
+/** What is handed on of a change. */
+export interface Content {
+  readonly upserts: HashedRecord[];
+  readonly deletes: Gone[];
+}
+
+/** The range is what the store holds now. What it does not hold waits for its proof; in a store in doubt, what differs as well. */
+export function replaceReceived(state: ReaderState, records: readonly HashedRecord[]): Content {
   const { admission } = state.options;
   const before = state.received;
   const received = createRecordTable();
-  const upserts: HashedRecord[] = [];
-  const deletes: Gone[] = [];
   const changed: HashedRecord[] = [];
   for (const record of records) {
-    const old = before.get(record.key);
-    const same = old !== undefined && sameBytes(old.hash, record.hash);
-    received.set(same ? old : record);
-    state.unproved.delete(record.key);
-    if (!same) changed.push(record);
+    const held = handedOn(state, record.key);
+    const same = held !== undefined && sameBytes(held.hash, record.hash);
+    received.set(same ? held : record);
+    if (!same && state.doubting) state.unproved.set(record.key, held);
+    else state.unproved.delete(record.key);
+    if (!same && !state.doubting) changed.push(record);
   }
-  for (const { kind, key } of before.records()) {
+  for (const { key } of before.records()) {
     if (received.get(key) !== undefined) continue;
-    if (admission.isTaken(key)) state.unproved.set(key, { kind, key });
-    else admission.forget(key);
+    const held = handedOn(state, key);
+    if (held !== undefined && admission.isTaken(key)) state.unproved.set(key, held);
+    else forget(state, key);
   }
   state.received = received;
-  for (const record of changed) {
-    if (admission.judge(record).ok) upserts.push(record);
+  return judged(state, changed);
+}
+
+/** What we last handed on of a key, or judged and refused; not what is in doubt. */
+function handedOn({ received, unproved }: ReaderState, key: string): HashedRecord | undefined {
+  return unproved.has(key) ? unproved.get(key) : received.get(key);
+}
+
+function forget({ options, unproved }: ReaderState, key: string): void {
+  unproved.delete(key);
+  options.admission.forget(key);
+}
+
+function judged({ options }: ReaderState, records: Iterable<HashedRecord>): Content {
+  const [upserts, deletes]: [HashedRecord[], Gone[]] = [[], []];
+  for (const record of records) {
+    if (options.admission.judge(record).ok) upserts.push(record);
     else deletes.push({ kind: record.kind, key: record.key });
   }
   return { upserts, deletes };
 }
 
 export function applyRecord(
-  { options: { admission }, received, unproved }: ReaderState,
-  event: Seen,
+  state: ReaderState,
+  { key, record }: Seen,
   upserts: Map<string, HashedRecord>,
   deletes: Map<string, Gone>,
 ): void {
-  const { key, record } = event;
-  const old = received.get(key) ?? unproved.get(key);
+  const { admission } = state.options;
+  const held = handedOn(state, key);
   upserts.delete(key);
-  unproved.delete(key);
   if (record === undefined) {
-    received.delete(key);
-    admission.forget(key);
-    if (old !== undefined) deletes.set(key, { kind: old.kind, key });
+    state.received.delete(key);
+    forget(state, key);
+    if (held !== undefined) deletes.set(key, { kind: held.kind, key });
     return;
   }
-  received.set(record);
+  state.unproved.delete(key);
+  state.received.set(record);
   if (admission.judge(record).ok) {
     deletes.delete(key);
     upserts.set(key, record);
@@ -91,11 +110,21 @@ export function isLive(state: ReaderState): boolean {
   return state.head?.state === HeadState.HEAD_STATE_LIVE && state.storeId !== undefined;
 }
 
-/** With a LIVE head that equals what was received, what is absent is gone. */
-export function prove(state: ReaderState): Gone[] {
-  if (!state.equal) return [];
-  const proved = [...state.unproved.values()];
+/** With a LIVE head that equals what was received: what is absent is gone, and what was in doubt is so. */
+export function prove(state: ReaderState): Content {
+  if (!state.equal) return { upserts: [], deletes: [] };
+  const present: HashedRecord[] = [];
+  const absent: Gone[] = [];
+  for (const [key, held] of state.unproved) {
+    const record = state.received.get(key);
+    if (record !== undefined) present.push(record);
+    else {
+      state.options.admission.forget(key);
+      if (held !== undefined) absent.push({ kind: held.kind, key });
+    }
+  }
   state.unproved.clear();
-  for (const { key } of proved) state.options.admission.forget(key);
-  return proved;
+  state.doubting = false;
+  const { upserts, deletes } = judged(state, present);
+  return { upserts, deletes: [...absent, ...deletes] };
 }

@@ -1,6 +1,6 @@
 /** The reader's state for one peer. */
 import type { Head, Position } from "@isthmus/proto";
-import type { RecordTable } from "@isthmus/records";
+import type { HashedRecord, RecordTable } from "@isthmus/records";
 import type { Admission } from "./admission.js";
 import type { Held, HeldLimits } from "./held.js";
 import type { Skew } from "./skew.js";
@@ -39,9 +39,16 @@ export interface ReaderState {
   uid: string;
   /** What stands in the store, as far as we know: the refused included. */
   received: RecordTable;
-  /** Keys handed on that the last range did not hold, and whose deletion is not proved. */
-  readonly unproved: Map<string, { readonly kind: number; readonly key: string }>;
+  /**
+   * Keys of which a range says something that is not proved: that they are gone, or what they are in a store that may be of
+   * the past. The value is what was handed on of them, and stays until it is proved; undefined: nothing was.
+   */
+  readonly unproved: Map<string, HashedRecord | undefined>;
   storeId: Uint8Array | undefined;
+  /** Ids that this peer's store had before, in hexadecimal: who has one of them again is a backup. */
+  readonly leftStores: Set<string>;
+  /** The store has another id than what was handed on, and no LIVE head was proved in it: it may be a backup that is loaded. */
+  doubting: boolean;
   /** Of what was last handed on. */
   position: Position | undefined;
   revision: bigint;

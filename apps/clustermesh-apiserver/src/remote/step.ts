@@ -26,6 +26,8 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     received: createRecordTable(),
     unproved: new Map(),
     storeId: undefined,
+    leftStores: new Set(),
+    doubting: false,
     position: undefined,
     revision: 0n,
     head: undefined,

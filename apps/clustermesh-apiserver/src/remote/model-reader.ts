@@ -1,0 +1,160 @@
+/** For tests: the reader's core on the model of the store, its calls and its watch driven step by step. */
+import { createSourceIndex, type HashedRecord, hashRecord, kindOfKey } from "@isthmus/records";
+import { type ModelPublisher, type ModelStore, settle } from "../publish/model-store.js";
+import { createAddressClaims } from "./address-claims.js";
+import { createAdmission } from "./admission.js";
+import type { Meta, ReaderEffect, ReaderEvent } from "./events.js";
+import { OWN, peer } from "./fixture.js";
+import { limitsOf } from "./peer.js";
+import { isProved } from "./report.js";
+import type { ReaderState } from "./state.js";
+import { createReaderState, step } from "./step.js";
+
+/** Small, so that it is met. */
+const HELD = { events: 8, bytes: 1 << 20 };
+
+type NewEvent = ReaderEvent extends infer E ? (E extends ReaderEvent ? Omit<E, "now" | "wallMicros"> : never) : never;
+type Call = Extract<ReaderEffect, { type: "range" | "check-store" | "probe" }>;
+
+export interface ModelReader {
+  readonly state: ReaderState;
+  readonly index: ReturnType<typeof createSourceIndex>;
+  readonly deleted: Set<string>;
+  readonly calls: number;
+  readonly wakeAt: number;
+  feed(event: NewEvent): void;
+  decide(answered: boolean): void;
+  /** The watch hands on what it has; `lose` drops its n-th event: what a broken watch would do. */
+  deliver(lose?: number): void;
+  /** The stream breaks, and another opens. */
+  cut(): void;
+  tick(): void;
+}
+
+export function createModelReader(store: ModelStore, clock: { now: number }): ModelReader {
+  const east = peer("east", 1);
+  const admission = createAdmission(limitsOf(east, OWN, [east]), createAddressClaims());
+  const state = createReaderState({ cluster: "east", clusterId: 1, admission, random: () => 0.5, held: HELD });
+  const index = createSourceIndex();
+  const deleted = new Set<string>();
+  index.onChange(({ deletes }) => {
+    for (const { key } of deletes) deleted.add(key);
+  });
+  const calls: Call[] = [];
+  let watch: { next: bigint; life: number } | undefined;
+  let [opens, wakeAt] = [0, Number.POSITIVE_INFINITY];
+
+  function feed(event: NewEvent): void {
+    const effects = step(state, { ...event, now: clock.now, wallMicros: clock.now * 1000 } as ReaderEvent);
+    for (const effect of effects) {
+      if (effect.type === "emit") index.apply(effect.change);
+      else if (effect.type === "wake") wakeAt = clock.now + effect.ms;
+      else if (effect.type === "unwatch") watch = undefined;
+      else if (effect.type === "watch") {
+        watch = { next: effect.from, life: store.life };
+        opens = 0;
+        open();
+      } else calls.push(effect);
+    }
+  }
+
+  /** A stream opens: below what was seen, the watch knows by itself that the store was set back. */
+  function open(): void {
+    if (watch === undefined) return;
+    const ahead = store.after(watch.next);
+    if (typeof ahead === "string") over(ahead);
+    else {
+      watch.life = store.life;
+      feed({ type: "opened", open: ++opens });
+    }
+  }
+
+  function over(sentence: string): void {
+    watch = undefined;
+    feed({ type: "watch-over", sentence });
+  }
+
+  function answer(call: Call): NewEvent {
+    if (call.type === "probe") return { type: "probed", headRevision: store.keys.get("head")?.modRevision ?? 0n };
+    if (call.type === "check-store") {
+      const { open } = call;
+      return { type: "store-checked", open, storeId: store.keys.get("store")?.value, revision: store.revision };
+    }
+    const records: HashedRecord[] = [];
+    const metas: Meta[] = [];
+    for (const entry of store.keys.values()) {
+      const kind = kindOfKey(entry.key);
+      if (kind === undefined) metas.push(entry);
+      else records.push(hashRecord(kind, entry.key, entry.value));
+    }
+    return { type: "ranged", records, metas, claim: undefined, revision: store.revision };
+  }
+
+  return {
+    state,
+    index,
+    deleted,
+    get calls() {
+      return calls.length;
+    },
+    get wakeAt() {
+      return wakeAt;
+    },
+    feed,
+    decide(answered) {
+      const call = calls.shift();
+      if (call === undefined) return;
+      if (answered) feed(answer(call));
+      else if (call.type === "range") feed({ type: "range-failed", sentence: "lost" });
+      else if (call.type === "check-store") feed({ type: "check-failed", open: call.open, sentence: "lost" });
+    },
+    deliver(lose) {
+      if (watch === undefined) return;
+      if (watch.life !== store.life) {
+        feed({ type: "lost", sentence: "reset" });
+        return open();
+      }
+      const ahead = store.after(watch.next);
+      if (typeof ahead === "string") return over(ahead);
+      const events = ahead
+        .filter((_, i) => i !== lose)
+        .map((event) => {
+          const kind = kindOfKey(event.key);
+          if (event.deleted || kind === undefined) return event;
+          return { ...event, record: hashRecord(kind, event.key, event.value) };
+        });
+      watch.next = store.revision + 1n;
+      if (events.length > 0) feed({ type: "seen", events, revision: store.revision });
+    },
+    cut() {
+      if (watch === undefined) return;
+      feed({ type: "lost", sentence: "cut" });
+      open();
+    },
+    tick() {
+      wakeAt = Number.POSITIVE_INFINITY;
+      feed({ type: "tick" });
+    },
+  };
+}
+
+/** No more faults: until the reader has proved what the publisher exports. */
+export function settleBoth(
+  clock: { now: number },
+  store: ModelStore,
+  publisher: ModelPublisher,
+  reader: ModelReader,
+): void {
+  store.full = false;
+  for (let round = 0; round < 30; round++) {
+    settle(clock, [publisher], 1);
+    for (let i = 0; i < 20; i++) {
+      reader.deliver();
+      while (reader.calls > 0) reader.decide(true);
+    }
+    if (isProved(reader.state) && round > 3) break;
+    clock.now = Math.max(clock.now + 5_000, Math.min(reader.wakeAt, clock.now + 60_000));
+    if (publisher.wakeAt <= clock.now) publisher.tick();
+    if (reader.wakeAt <= clock.now) reader.tick();
+  }
+}
