@@ -31,7 +31,7 @@ type Act =
   | { readonly type: "decide"; readonly who: number; readonly fate: Fate }
   | { readonly type: "deliver" | "tick" | "late" | "restart" | "run"; readonly who: number }
   | { readonly type: "store"; readonly fault: "wipe" | "keep" | "setBack" | "full" | "space" }
-  | { readonly type: "vandal"; readonly key: number };
+  | { readonly type: "vandal"; readonly key: string };
 
 const who = fc.nat(1);
 const change: fc.Arbitrary<Act> = fc.record({
@@ -56,15 +56,20 @@ const storeFault = fc.constantFrom(
   "full" as const,
   "space" as const,
 );
+const anyKey = fc.oneof(
+  fc.nat(20).map((key) => record(key, 0).key),
+  fc.constantFrom("head", "fence", "store", "config"),
+);
 const faults: fc.Arbitrary<Act> = fc.oneof(
   { weight: 30, arbitrary: moves },
   { weight: 1, arbitrary: many },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("store" as const), fault: storeFault }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: fc.nat(20) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: anyKey }) },
 );
 
-const record = (key: number, value: number): HashedRecord =>
-  anyRecord(key % 2 === 0 ? `nodes/n${key}` : `slices/a/b/s${key}`, `${value}`);
+function record(key: number, value: number): HashedRecord {
+  return anyRecord(key % 2 === 0 ? `nodes/n${key}` : `slices/a/b/s${key}`, `${value}`);
+}
 
 /** Calls and news of one publisher until it is quiet. */
 function run(publisher: ModelPublisher): void {
@@ -126,7 +131,7 @@ function play(acts: readonly Act[], scene: Scene): End {
   for (const act of acts) {
     clock.now += 100;
     if (act.type === "store") befall(store, act.fault);
-    else if (act.type === "vandal") store.txn([], [{ type: "delete", key: record(act.key, 0).key }]);
+    else if (act.type === "vandal") store.txn([], [{ type: "delete", key: act.key }]);
     else if (act.type === "change" || act.type === "many") {
       const keys = act.type === "many" ? Array.from({ length: 300 }, (_, i) => i) : [act.key];
       const next = keys.map((key) => record(key, act.value ?? 0));
@@ -158,6 +163,7 @@ function assertPublished({ store, publishers, wanted }: End): void {
   assert.ok(sameSums(table.sums(STORE_KINDS), wanted.sums(STORE_KINDS)), "the store holds what is exported");
   assert.ok(sameSums(sums, wanted.sums(STORE_KINDS)), "and its head says so");
   assert.equal(store.keys.get("store")?.value.length, 16);
+  assert.ok(store.keys.has("config") && store.keys.has("fence"));
   const statuses = publishers.map((publisher) => publisher.state.phase.status);
   assert.equal(statuses.filter((status) => status === "Live").length, 1, statuses.join());
 }

@@ -36,8 +36,13 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
     return stepDown(state, fence, head?.seq ?? 0n, event.now);
   }
   const syncing = head?.writer === options.instance && head.state === HeadState.HEAD_STATE_SYNCING;
-  if (fence === options.instance && syncing && !state.suspect) return startLoading(state, event);
+  const ours = fence === options.instance && syncing && !state.suspect;
+  if (ours && !needsStoreId(state)) return startLoading(state, event);
   return takeOver(state, event.wallMicros);
+}
+
+function needsStoreId({ stored, renewStoreId }: PublisherState): boolean {
+  return renewStoreId || stored.meta(STORE_KEY) === undefined;
 }
 
 /** Connecting -> TakingOver: fence and head in one txn that compares both. */
@@ -45,13 +50,13 @@ function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] 
   const { stored, options } = state;
   const old = headOf(state);
   const whole = old?.state === HeadState.HEAD_STATE_LIVE && sameSums(old.sums, stored.sumsAfter([]));
-  const live = whole && stored.meta(STORE_KEY) !== undefined && !state.renewStoreId;
+  const live = whole && !needsStoreId(state);
   state.seq = larger(state.seq, old?.seq ?? 0n);
   state.beat = larger(state.beat, old?.beat ?? 0n);
   const writes: Write[] = [
     { type: "put", key: FENCE_KEY, value: Fence.encode({ instance: options.instance }).finish() },
   ];
-  if (stored.meta(STORE_KEY) === undefined || state.renewStoreId) {
+  if (needsStoreId(state)) {
     writes.push({ type: "put", key: STORE_KEY, value: options.newStoreId() });
   }
   if (configDirty(state)) writes.push({ type: "put", key: CONFIG_KEY, value: options.config });
