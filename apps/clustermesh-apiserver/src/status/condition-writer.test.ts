@@ -1,4 +1,5 @@
 /** Conditions on Services of a real kube-apiserver, beside those of other controllers. */
+
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import {
@@ -10,9 +11,10 @@ import {
   NAMESPACES,
   SERVICES,
 } from "@isthmus/kube";
-import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
+import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { type Clock, type ServiceName, serviceName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
 import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
 import type { OwnServices } from "../cluster/own-services.js";
 import { type ServiceFacts, serviceFacts } from "../cluster/service-facts.js";
@@ -217,6 +219,7 @@ test("what somebody else keeps of ours is not fought for", async (t) => {
   await one.sawAll("kept");
   for (let i = 0; i < 10; i++) one.look(name);
   const other = await service("after-kept");
+  one.state.only.add(other);
   one.state.wanted = [MISMATCH];
   one.follow(other);
   await until("something later is written", async () => (await ours("after-kept")) !== undefined);
@@ -260,6 +263,7 @@ test("an object made again under the name, before the watch says so, is not the 
   await admin.delete(SERVICES, "again", { namespace });
   await service("again");
   one.look(name);
+  await until("it has tried", () => one.state.writes === 1);
   const other = await service("after-again");
   one.thaw();
   one.follow(other);
