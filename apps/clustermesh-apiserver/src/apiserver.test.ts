@@ -1,4 +1,5 @@
 /** From changes in a real Kubernetes API to batches at an agent. */
+
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import {
@@ -10,9 +11,10 @@ import {
   NODES,
   SERVICES,
 } from "@isthmus/kube";
-import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
+import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { formatAddress } from "@isthmus/model";
 import { NodeConfig, type Position, Service, ServiceConfig, Slice, SourceStatus } from "@isthmus/proto";
+import { until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent, type TestAgent, type TestAgentOptions } from "./testing/test-agent.js";

@@ -2,19 +2,20 @@
  * A cluster alone is whole: with every kind of broken store a local change reaches agents, the status says what is wrong and
  * what to do, nothing spins, and it is well again by itself when the store is.
  */
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import { EVENTS, type KubeSecret, MESH_PEERS, type MeshPeer, SECRETS, type StoreSpec } from "@isthmus/kube";
-import { freePort, until } from "@isthmus/kube/testing";
 import { claimKey, createStore, provisionStore, removeCluster, type Store } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue } from "@isthmus/pki";
 import { AdminClient, ClusterClaim } from "@isthmus/proto";
+import { freePort, until } from "@isthmus/testing";
 import { applyService, type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
 import { type FrontMode, type StoreFront, startStoreFront } from "./testing/store-front.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";

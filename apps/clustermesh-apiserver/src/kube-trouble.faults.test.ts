@@ -1,11 +1,13 @@
 /** When the way to Kubernetes is what is broken: what the process says, and that it goes on by itself. */
+
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type KubeClient, KubeError, statusError } from "@isthmus/kube";
-import { type FaultyProxy, startProxy, until } from "@isthmus/kube/testing";
+import { type FaultyProxy, startProxy } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
+import { until } from "@isthmus/testing";
 import { firstEpoch } from "./config/first-epoch.js";
 import { applyService, type Member, startMember } from "./testing/mesh-member.js";
 import { type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";

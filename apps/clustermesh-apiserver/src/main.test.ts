@@ -1,4 +1,5 @@
 /** The program as a process: exit codes and signals. */
+
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,7 +7,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { freePort, until } from "@isthmus/kube/testing";
+import { freePort, until } from "@isthmus/testing";
+
 import { createMeshTls } from "./testing/mesh-tls.js";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));

@@ -1,4 +1,5 @@
 /** Two clusters with real Kubernetes APIs, one real etcd with users: from a Service in east to an agent in west, and back. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
@@ -11,10 +12,10 @@ import {
   requestToken,
   SERVICE_ACCOUNTS,
 } from "@isthmus/kube";
-import { until } from "@isthmus/kube/testing";
 import { createStore, provisionStore } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { AdminClient, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
+import { until } from "@isthmus/testing";
 import { applyService, type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
 

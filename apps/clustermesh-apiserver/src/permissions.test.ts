@@ -1,4 +1,5 @@
 /** The apiserver under its own ServiceAccount, with what deploy/base permits and nothing more. */
+
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -18,8 +19,9 @@ import {
   requestToken,
   SERVICES,
 } from "@isthmus/kube";
-import { type KubeServer, kubeBinary, startKubeServer, until } from "@isthmus/kube/testing";
+import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
 import { createLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
 

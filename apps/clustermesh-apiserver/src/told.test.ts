@@ -1,4 +1,5 @@
 /** What the user of a global Service is told in each of two real clusters, over one real etcd, restarts included. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
@@ -11,11 +12,11 @@ import {
   type MeshPeer,
   SERVICES,
 } from "@isthmus/kube";
-import { until } from "@isthmus/kube/testing";
 import { createStore, provisionStore } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { formatAddress } from "@isthmus/model";
 import { Slice } from "@isthmus/proto";
+import { until } from "@isthmus/testing";
 import { type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
 import { startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent } from "./testing/test-agent.js";

@@ -1,9 +1,11 @@
 /** Typed calls, reviews and Events against a real kube-apiserver. */
+
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
 import { createKubeClient, type KubeClient } from "./client.js";
 import { kubeContexts, loadKubeAccess } from "./config.js";
 import { KubeError } from "./errors.js";
@@ -13,7 +15,7 @@ import { CONFIG_MAPS, EVENTS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES } from "./r
 import { isAllowed, requestToken, reviewToken } from "./reviews.js";
 import { type KubeServer, startKubeServer } from "./testing/kube-server.js";
 import { type FaultyProxy, startProxy } from "./testing/proxy.js";
-import { until } from "./testing/until.js";
+
 import { createTransport } from "./transport.js";
 
 let server: KubeServer;

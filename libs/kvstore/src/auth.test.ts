@@ -1,13 +1,15 @@
 /** What etcd lets whom do, pinned: also what it allows although one would rather not. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { createAuthority, issue } from "@isthmus/pki";
+import { until } from "@isthmus/testing";
 import { authEnabled, memberGrants, provisionCluster, provisionStore, removeCluster } from "./auth.js";
 import { StoreError } from "./errors.js";
 import { claimKey, clusterPrefix, ROOT_PREFIX } from "./layout.js";
 import { createStore, type Store } from "./store.js";
-import { type EtcdServer, startEtcd, until } from "./testing/index.js";
+import { type EtcdServer, startEtcd } from "./testing/index.js";
 
 const [east, west] = [parseClusterName("east"), parseClusterName("west")];
 const [one, two] = [parseClusterId(1), parseClusterId(2)];

@@ -1,8 +1,10 @@
 /** Of several endpoints some may be dead: calls find the others, and all are asked again when none is left. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { freePort } from "@isthmus/testing";
 import { createStore } from "./store.js";
-import { type EtcdServer, freePort, startEtcd } from "./testing/etcd-server.js";
+import { type EtcdServer, startEtcd } from "./testing/etcd-server.js";
 
 let etcd: EtcdServer;
 before(async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "@isthmus/testing";
 import { createStore, type Store, type Write } from "./store.js";
-import { type CutProxy, type EtcdServer, startCutProxy, startEtcd, until } from "./testing/index.js";
+import { type CutProxy, type EtcdServer, startCutProxy, startEtcd } from "./testing/index.js";
 import type { WatchNews } from "./watch.js";
 
 let etcd: EtcdServer;

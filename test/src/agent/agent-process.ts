@@ -148,15 +148,6 @@ export async function createAgentNode(
 const DIAL = `require("net").connect({ host: process.argv[1], port: 80, timeout: 5000 })
   .on("error", (error) => process.stdout.write(error.code)).on("connect", () => process.exit(0))`;
 
-/** Waits for a condition, at most 20 s. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!holds()) {
-    if (Date.now() > end) throw new Error(`Waited 20 s in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** Of cgroups without processes. */
 async function removeTree(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {

@@ -12,8 +12,9 @@ import {
   makeService,
   makeSlice,
   type RecordSource,
+  until,
 } from "@isthmus/testing";
-import { type AgentNode, type AgentProcess, createAgentNode, until } from "./agent-process.js";
+import { type AgentNode, type AgentProcess, createAgentNode } from "./agent-process.js";
 import { type StreamServer, startStreamServer } from "./stream-server.js";
 
 const VIP = "10.96.0.10";

@@ -1,8 +1,8 @@
 /** The real agent with each layout of a kubelet's cgroups: whoever runs where the pods are has Services, nobody else. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { createRecordSource, makeConfig, makeNode, makeNodeConfig, makeService } from "@isthmus/testing";
-import { type AgentNode, type AgentNodeOptions, type AgentProcess, createAgentNode, until } from "./agent-process.js";
+import { createRecordSource, makeConfig, makeNode, makeNodeConfig, makeService, until } from "@isthmus/testing";
+import { type AgentNode, type AgentNodeOptions, type AgentProcess, createAgentNode } from "./agent-process.js";
 import { startStreamServer } from "./stream-server.js";
 
 /** A Service without a backend: where the programs run a connect is refused at once; elsewhere there is no route to it. */

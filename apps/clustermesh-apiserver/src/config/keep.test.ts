@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { until } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
 import { createKeeper } from "./keep.js";
 
 function keeper(task: () => Promise<void>, everyMs = 60_000) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { until } from "@isthmus/kube/testing";
 import type { Store, WatchNews, WatchOptions } from "@isthmus/kvstore";
+import { until } from "@isthmus/testing";
 import { createSwapStore } from "./swap-store.js";
 
 /** A store that only knows its name; its watch runs until it is aborted. */

@@ -1,6 +1,7 @@
 /** For tests: an export set in memory, and a publisher over a real store. */
+
 import { clusterPrefix, createStore, type Store } from "@isthmus/kvstore";
-import { type EtcdServer, until } from "@isthmus/kvstore/testing";
+import type { EtcdServer } from "@isthmus/kvstore/testing";
 import { parseClusterName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { type ClusterConfig, Head, Kind } from "@isthmus/proto";
@@ -13,6 +14,7 @@ import {
   STORE_KINDS,
   sameSums,
 } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import type { ExportChange, ExportSource } from "./export-source.js";
 import { createPublisher, type Publisher, type PublisherSettings } from "./publisher.js";
 

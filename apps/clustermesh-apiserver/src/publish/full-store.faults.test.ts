@@ -1,10 +1,12 @@
 /** A real etcd that has used up its quota: what the publisher says, what readers keep, and that it heals by itself. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Store } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd, until } from "@isthmus/kvstore/testing";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
+import { until } from "@isthmus/testing";
 import { peer, runSources, slice, slices, untilSame } from "../remote/fixture.js";
 import { clusterConditions } from "../status/cluster-status.js";
 import { clusterConfig, createMemoryExport, openStore, readStanding, runPublisher, untilPublished } from "./fixture.js";

@@ -1,11 +1,13 @@
 /** Against a real etcd. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { claimKey, clusterPrefix, type Store, type StoreEvent } from "@isthmus/kvstore";
-import { type EtcdServer, startCutProxy, startEtcd, until } from "@isthmus/kvstore/testing";
+import { type EtcdServer, startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, MAX_VALUE_BYTES, STORE_KINDS, sameSums } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import {
   anyRecord,
   clusterConfig,

@@ -1,14 +1,16 @@
 /** Two publishers of one cluster as processes, on a real etcd: the writing one is stopped in its tracks and comes back. */
+
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { clusterPrefix, type Store, type StoreEvent } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd, until } from "@isthmus/kvstore/testing";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterName } from "@isthmus/model";
 import { Fence, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import { anyRecord, openStore, readStanding } from "./fixture.js";
 import { type Said, WHO } from "./testing/publisher-main.js";
 

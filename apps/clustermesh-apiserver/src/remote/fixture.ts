@@ -1,6 +1,6 @@
 /** For tests: peers' records that fit, and sources over a real store. */
+
 import type { Store } from "@isthmus/kvstore";
-import { until } from "@isthmus/kvstore/testing";
 import { type Clock, parseAddress, parseClusterId, parseClusterName, parsePrefix, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { Family, Node, Slice } from "@isthmus/proto";
@@ -14,6 +14,7 @@ import {
   STORE_KINDS,
   sameSums,
 } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import type { PeerSpec } from "./peer.js";
 import type { RemoteSource } from "./remote-source.js";
 import { createRemoteSources, type RemoteSources, type RemoteSourcesSettings } from "./remote-sources.js";

@@ -1,11 +1,13 @@
 /** Against a real etcd, fed by the real publisher. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clusterPrefix, type Store, type WatchNews } from "@isthmus/kvstore";
-import { type EtcdServer, startCutProxy, startEtcd, until } from "@isthmus/kvstore/testing";
+import { type EtcdServer, startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterName, systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
 import type { IndexDelta } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
 import { node, peer, runSources, slice, slices, untilSame } from "./fixture.js";
 import type { RemoteSource } from "./remote-source.js";

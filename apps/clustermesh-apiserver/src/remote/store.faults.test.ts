@@ -1,4 +1,5 @@
 /** What befalls a store and is not its publisher's doing, on a real etcd: backups, late answers, other hands. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
@@ -10,10 +11,11 @@ import {
   type Store,
   type Write,
 } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd, until } from "@isthmus/kvstore/testing";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName, systemClock } from "@isthmus/model";
 import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
 import { peer, runSources, slice, slices, untilSame } from "./fixture.js";
 import type { RemoteSource } from "./remote-source.js";

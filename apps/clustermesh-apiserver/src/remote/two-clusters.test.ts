@@ -1,9 +1,11 @@
 /** Two clusters over one store with mTLS and users, as in production: both publish, each follows the other. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clusterPrefix, createStore, provisionCluster, provisionStore, type Store, StoreError } from "@isthmus/kvstore";
-import { type EtcdServer, startCutProxy, startEtcd, until } from "@isthmus/kvstore/testing";
+import { type EtcdServer, startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName, systemClock } from "@isthmus/model";
+import { until } from "@isthmus/testing";
 import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
 import { peer, runSources, slice, slices, untilSame } from "./fixture.js";
 

@@ -1,4 +1,5 @@
 /** The admin API over real gRPC, its callers reviewed by a real kube-apiserver under deploy/base's RBAC. */
+
 import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -15,10 +16,11 @@ import {
   requestToken,
   SERVICE_ACCOUNTS,
 } from "@isthmus/kube";
-import { freePort, type KubeServer, startKubeServer } from "@isthmus/kube/testing";
+import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { AdminClient, StatusResponse } from "@isthmus/proto";
+import { freePort } from "@isthmus/testing";
 import { parseAllDocuments } from "yaml";
 import { createFakeSources } from "../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";

@@ -1,4 +1,5 @@
 /** What the check says of other sides of every kind, and what it refuses to dial. */
+
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -7,8 +8,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { status } from "@grpc/grpc-js";
-import { freePort } from "@isthmus/kube/testing";
 import { createAuthority, issue } from "@isthmus/pki";
+import { freePort } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { createStoreChecker } from "./check-store.js";
 

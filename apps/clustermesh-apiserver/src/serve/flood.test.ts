@@ -1,10 +1,12 @@
 /** Many agents at once, agents that ask without end, agents that do not read or are not there any more: bounded, all of it. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { startProxy, until } from "@isthmus/kube/testing";
+import { startProxy } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
 import { type Hello, Kind, Role } from "@isthmus/proto";
+import { until } from "@isthmus/testing";
 import { createFakeSource, createFakeSources } from "../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { serveStream } from "../testing/serve-stream.js";

@@ -1,13 +1,14 @@
 /** Agents that do what they should not, and our own mistakes at one of them: the others are served all the same. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "node:tls";
 import { status } from "@grpc/grpc-js";
-import { until } from "@isthmus/kube/testing";
 import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue } from "@isthmus/pki";
 import { Kind, SourceReport, SourceStatus, StatusResponse, type ToServer } from "@isthmus/proto";
 import { hashRecord, remotePosition } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import { sayable } from "../config/sayable.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { type ServedStream, serveStream } from "../testing/serve-stream.js";

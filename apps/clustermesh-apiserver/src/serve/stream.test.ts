@@ -1,9 +1,10 @@
 /** The stream over real gRPC on loopback, with sources that the test drives. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { until } from "@isthmus/kube/testing";
 import { type Kind, type Position, SourceStatus } from "@isthmus/proto";
 import { accumulate, bucketOf, emptySum, KINDS, sumBytes } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import { createFakeSource } from "../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { serveStream } from "../testing/serve-stream.js";

@@ -1,12 +1,13 @@
 /** The server's certificates follow their files: renewed, of another CA, or spoiled. */
+
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connect } from "node:tls";
-import { until } from "@isthmus/kube/testing";
 import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue, type KeyPair, writeCertificate, writePair } from "@isthmus/pki";
+import { until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { serveStream } from "../testing/serve-stream.js";
 import { watchTlsFiles } from "./tls-files.js";

@@ -2,14 +2,16 @@
  * Two replicas that disagree while a store is wiped: one reads it before, the other after. An agent that moves between them
  * never goes back and never mixes. Real etcd, real streams.
  */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Store } from "@isthmus/kvstore";
-import { type CutProxy, type EtcdServer, startCutProxy, startEtcd, until } from "@isthmus/kvstore/testing";
+import { type CutProxy, type EtcdServer, startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
 import type { Position } from "@isthmus/proto";
 import { accumulate, bucketOf, emptySum, type RecordTable, STORE_KINDS, sameSums, sumBytes } from "@isthmus/records";
+import { until } from "@isthmus/testing";
 import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
 import { peer, runSources, slice, slices, untilSame } from "../remote/fixture.js";
 import { createFakeSource, createFakeSources } from "../testing/fake-source.js";

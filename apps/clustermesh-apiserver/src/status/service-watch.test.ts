@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReportedEvent } from "@isthmus/kube";
-import { until } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
+import { until } from "@isthmus/testing";
 import { createFakeSources } from "../testing/fake-source.js";
 import { CART, createFakeServices, createServiceSource, knownService } from "./fixture.js";
 import { createServiceWatch } from "./service-watch.js";

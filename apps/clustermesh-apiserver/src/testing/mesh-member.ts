@@ -1,4 +1,5 @@
 /** A cluster of a mesh for tests: a real Kubernetes API with our CRDs and settings, and a way to join it to a store by hand. */
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -14,12 +15,13 @@ import {
   SERVICES,
   type StoreSpec,
 } from "@isthmus/kube";
-import { type KubeServer, startKubeServer, until } from "@isthmus/kube/testing";
+import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { createStore, provisionCluster } from "@isthmus/kvstore";
 import type { EtcdServer } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { signRequest } from "@isthmus/pki";
+import { until } from "@isthmus/testing";
 import { parse } from "yaml";
 import { createMeshTls, type MeshTls } from "./mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./run-apiserver.js";

@@ -1,4 +1,5 @@
 /** The whole apiserver inside a test, against a real Kubernetes API: starts on free ports, stops by its signal. */
+
 import {
   CONFIG_MAPS,
   createKubeClient,
@@ -7,8 +8,9 @@ import {
   loadKubeAccess,
   NAMESPACES,
 } from "@isthmus/kube";
-import { freePort, type KubeServer, until } from "@isthmus/kube/testing";
+import type { KubeServer } from "@isthmus/kube/testing";
 import { type Logger, silentLogger } from "@isthmus/observe";
+import { freePort, until } from "@isthmus/testing";
 import { runApiserver } from "../wire.js";
 import type { MeshTls } from "./mesh-tls.js";
 

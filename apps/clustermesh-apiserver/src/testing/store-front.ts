@@ -1,7 +1,9 @@
 /** A TCP front before a store that behaves as told: a bad way to it, or something else in its place. For tests. */
+
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { freePort } from "@isthmus/testing";
 
 /**
  * closed: nothing listens. reset: cut at once. silent: accepts, then nothing. slow: every answer takes a second.
@@ -74,8 +76,8 @@ export async function startStoreFront(
     await over;
   }
 
-  let server: Server | undefined = await listen(0);
-  const { port } = server.address() as { port: number };
+  const port = await freePort();
+  let server: Server | undefined = await listen(port);
   return {
     port,
     get connections() {

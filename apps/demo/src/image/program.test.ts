@@ -5,6 +5,7 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { before, describe, type TestContext, test } from "node:test";
+import { freePort } from "@isthmus/testing";
 import { createSampleLog } from "../samples/log.js";
 import type { Outcome, Sample } from "../samples/sample.js";
 import { buildProgram } from "./program.js";
@@ -29,15 +30,6 @@ async function line(child: ChildProcess, pattern: RegExp): Promise<void> {
   assert.ok(child.stderr);
   for await (const text of createInterface({ input: child.stderr })) if (pattern.test(text)) return;
   assert.fail(`ended without a line like ${pattern}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function httpd(t: TestContext, ...flags: string[]): Promise<{ child: ChildProcess; port: number }> {

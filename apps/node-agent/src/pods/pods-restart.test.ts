@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { until } from "@isthmus/testing";
 import { readyAgent, readyNode } from "./testing/ready-node.js";
-import { until } from "./testing/test-node.js";
 
 test("without its agent the plugin says try again; the next agent goes on where it was", async (t) => {
   const { node, agent } = await readyNode(t);

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { until } from "@isthmus/testing";
 import { CONF, readyNode } from "./testing/ready-node.js";
-import { createTestNode, until } from "./testing/test-node.js";
+import { createTestNode } from "./testing/test-node.js";
 
 /** Prints how a connect to a closed port ended: refused is an answer of the other pod's kernel. */
 const DIAL = `require("net").connect({ host: process.argv[1], port: 9, timeout: 2000 })

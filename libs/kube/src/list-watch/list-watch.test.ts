@@ -1,14 +1,16 @@
 /** Against a real kube-apiserver, through a proxy that misbehaves. */
+
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
 import { createKubeClient, type KubeClient } from "../client.js";
 import { loadKubeAccess } from "../config.js";
 import type { KubeConfigMap } from "../objects.js";
 import { CONFIG_MAPS, NAMESPACES } from "../resources.js";
 import { type KubeServer, startKubeServer } from "../testing/kube-server.js";
 import { type FaultyProxy, startProxy } from "../testing/proxy.js";
-import { until } from "../testing/until.js";
+
 import { createTransport, type Transport } from "../transport.js";
 import { createListWatch } from "./list-watch.js";
 import type { Change, ListWatch, ListWatchOptions } from "./types.js";

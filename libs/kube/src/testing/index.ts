@@ -3,4 +3,3 @@ export * from "./kube-binary.js";
 export * from "./kube-server.js";
 export * from "./proxy.js";
 export * from "./scripted-api.js";
-export * from "./until.js";

@@ -3,14 +3,15 @@
  *
  * Binaries come from MESH_KUBE_BIN. Tokens: "admin-token" is a system:masters user, "nobody-token" may do nothing.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "@isthmus/testing";
 import { loadKubeAccess } from "../config.js";
 import { createTransport } from "../transport.js";
 import { kubeBinary } from "./kube-binary.js";
@@ -127,15 +128,6 @@ export async function startKubeServer(): Promise<KubeServer> {
     await server.stop();
     throw thrown;
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function untilReady(api: ChildProcess, kubeconfig: string, folder: string): Promise<void> {

@@ -4,15 +4,16 @@
  * `wipe` stops it, empties it and starts it at the same address: what a lost store looks like from outside. `keep` and
  * `setBack` are a backup and its restore.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { type Authority, createAuthority, issue } from "@isthmus/pki";
+import { freePort } from "@isthmus/testing";
 import { createStore, type Store } from "../store.js";
 import type { StoreOptions } from "../transport.js";
 import { findEtcd } from "./find-etcd.js";
@@ -180,13 +181,4 @@ async function ready(child: ChildProcess, options: StoreOptions, log: string): P
 async function startError(log: string): Promise<MeshError> {
   const end = (await readFile(log, "utf8")).split("\n").slice(-6).join("\n");
   return new MeshError({ code: "ETCD_START", log }, `Cannot start etcd for a test; its log ends: ${end}`);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

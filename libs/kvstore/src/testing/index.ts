@@ -1,5 +1,4 @@
-/** For tests only: a real etcd, a link that breaks, waiting for a condition. */
+/** For tests only: a real etcd, a link that breaks. */
 export * from "./cut-proxy.js";
 export * from "./etcd-server.js";
 export * from "./find-etcd.js";
-export * from "./until.js";

@@ -1,8 +1,10 @@
 /** A test node whose agent is ready to attach pods. */
+
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { createTestNode, type TestAgent, type TestNode, until } from "./test-node.js";
+import { until } from "@isthmus/testing";
+import { createTestNode, type TestAgent, type TestNode } from "./test-node.js";
 
 /** The configuration that makes the node ready, in its root. */
 export const CONF = "etc/cni/net.d/05-isthmus.conflist";

@@ -165,12 +165,3 @@ async function outcome(child: ChildProcess): Promise<CniOutcome> {
   const json = (text === "" ? {} : JSON.parse(text)) as { ips?: { address: string }[]; code?: number; msg?: string };
   return { code, text, error: json, address: json.ips?.[0]?.address.replace("/32", "") };
 }
-
-/** Waits for a condition of the outside world; fails after five seconds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within 5 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -1,8 +1,12 @@
-/** Waits for a condition; a test that waits in vain says for what. */
+/**
+ * Waits for a condition by asking every few milliseconds; a test that waits in vain says for what.
+ *
+ * The limit is there to end a test that would hang, not to measure: it is far above what a slow machine needs.
+ */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  limitMs = 15_000,
+  limitMs = 30_000,
 ): Promise<void> {
   const end = performance.now() + limitMs;
   while (!(await condition())) {
