@@ -138,6 +138,8 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
       auth,
       tls,
       log: log.child("admin"),
+      clock,
+      metrics,
       sources,
       status: () => mesh.report(),
       frontless: (request) => frontlessServices(own.services, request),

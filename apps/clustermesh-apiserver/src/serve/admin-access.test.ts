@@ -68,6 +68,7 @@ before(async () => {
       auth,
       tls: files,
       log: silentLogger,
+      clock: systemClock,
       sources: createFakeSources(),
       status: () => StatusResponse.fromPartial({ cluster: "east" }),
     },

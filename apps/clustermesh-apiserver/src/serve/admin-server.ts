@@ -1,7 +1,7 @@
 /** gRPC `mesh.v1.Admin` for the CLI: server TLS, every call behind the bearer token's review. */
 import { experimental, type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
-import { MeshError } from "@isthmus/model";
-import type { Logger } from "@isthmus/observe";
+import { type Clock, MeshError } from "@isthmus/model";
+import type { Logger, Metrics } from "@isthmus/observe";
 import {
   AdminService,
   type FrontendReport,
@@ -13,6 +13,7 @@ import type { AdminAuth, AdminRight } from "./admin-auth.js";
 import { isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
 import { createStoreChecker, type StoreChecker } from "./check-store.js";
+import { createRefusedCalls } from "./refused-calls.js";
 import { createGrpcServer, listen, type RunningServer } from "./stream-server.js";
 import type { StreamSources } from "./stream-source.js";
 import type { TlsFiles } from "./tls-files.js";
@@ -21,6 +22,8 @@ export interface AdminServerModules {
   readonly auth: AdminAuth;
   readonly tls: TlsFiles;
   readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics?: Metrics;
   readonly sources: StreamSources;
   readonly status: () => StatusResponse;
   /** Services of this cluster that have no frontend to be merged. */
@@ -32,6 +35,15 @@ export function startAdminServer(
   modules: AdminServerModules,
 ): Promise<RunningServer> {
   const { auth, log, sources } = modules;
+  const tellRefused = createRefusedCalls(modules);
+  const failure = (thrown: unknown, method: string): { code: status; details: string } => {
+    if (isAdminError(thrown)) {
+      tellRefused(method, thrown);
+      return { code: thrown.data.status, details: thrown.message };
+    }
+    log.error("Admin call failed", { method, error: thrown });
+    return { code: status.INTERNAL, details: MeshError.from(thrown).message };
+  };
   const answer =
     <Request, Response>(
       right: AdminRight,
@@ -43,7 +55,7 @@ export function startAdminServer(
         .then(() => work(call.request))
         .then(
           (response) => done(null, response),
-          (thrown: unknown) => done(failure(thrown, call.getPath(), log)),
+          (thrown: unknown) => done(failure(thrown, call.getPath())),
         );
     };
   const stores = createStoreChecker();
@@ -69,13 +81,4 @@ export function startAdminServer(
     options.address,
     experimental.createCertificateProviderServerCredentials(modules.tls, null, false),
   );
-}
-
-function failure(thrown: unknown, method: string, log: Logger): { code: status; details: string } {
-  if (isAdminError(thrown)) {
-    log.warn("Admin call refused", { method, error: thrown });
-    return { code: thrown.data.status, details: thrown.message };
-  }
-  log.error("Admin call failed", { method, error: thrown });
-  return { code: status.INTERNAL, details: MeshError.from(thrown).message };
 }
