@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit faults e2e tests node24 down kernels
+.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit faults e2e tests node24 explore down kernels
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
@@ -13,6 +13,7 @@ help:
 	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
 	@echo 'make kernels   the program tests on Linux 6.1 and 6.12, emulated: about 10 minutes'
+	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
 	@echo 'make down      removes every lab of this machine'
@@ -78,6 +79,9 @@ faults: types
 
 e2e: types
 	$(NODE) tools/test/run.mjs e2e
+
+explore: types
+	$(NODE) tools/test/run.mjs explore
 
 tests: types
 	$(NODE) tools/test/run.mjs unit faults e2e

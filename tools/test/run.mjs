@@ -2,13 +2,13 @@
 /**
  * Runs the built tests of one or more groups and ends with the totals.
  *
- *   node tools/test/run.mjs [unit] [faults] [e2e]        no group = all
+ *   node tools/test/run.mjs [unit] [faults] [e2e] [explore]        no group = the first three
  *
  * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, real servers broken on
  * purpose, three at once, since they wait more than they work. e2e: `*.e2e.test.js`, one after another, since they share a lab
- * (shared-lab.mjs). A failed test makes exit code 1; with CI set, so does a skipped one.
+ * (shared-lab.mjs). explore: units with random histories again, MESH_EXPLORE times as far (20 unless given). A failed test makes exit code 1; with CI set, so does a skipped one.
  */
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { run } from "node:test";
@@ -31,7 +31,17 @@ const GROUPS = {
     around: (work) => work(),
   },
   e2e: { pick: (file) => file.endsWith(".e2e.test.js"), concurrency: 1, timeoutMs: 20 * 60_000, around: withSharedLab },
+  explore: {
+    pick: (file) => readFileSync(file, "utf8").includes("exploring("),
+    concurrency: 2,
+    timeoutMs: 60 * 60_000,
+    around(work) {
+      process.env.MESH_EXPLORE ??= "20";
+      return work();
+    },
+  },
 };
+const ALL = ["unit", "faults", "e2e"];
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in GROUPS));
@@ -42,7 +52,7 @@ if (unknown.length > 0) {
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
-for (const name of asked.length > 0 ? asked : Object.keys(GROUPS)) await runGroup(name);
+for (const name of asked.length > 0 ? asked : ALL) await runGroup(name);
 report();
 
 async function runGroup(name) {

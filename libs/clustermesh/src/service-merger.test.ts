@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClusterName, parseClusterName, type ServiceName } from "@isthmus/model";
 import { Affinity, Kind } from "@isthmus/proto";
+import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
 import { mergeAll } from "./merge-service.js";
 import { CART, type Change, config, globalWith, gone, mesh, play, READY, service, slice } from "./test-mesh.js";
@@ -64,7 +65,7 @@ test("any order of the same records, with withdrawals in between, gives the same
       assert.deepEqual(sorted(other.table), sorted(straight.table));
       assert.deepEqual(sorted(mergeAll(other.views, other.configs)).filter(notEmpty), sorted(straight.table));
     }),
-    { numRuns: 300 },
+    exploring(300),
   );
 });
 

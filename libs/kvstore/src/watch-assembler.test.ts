@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { exploring } from "@isthmus/testing";
 import type { IWatchResponse } from "etcd3";
 import fc from "fast-check";
 import { createAssembler } from "./watch-assembler.js";
@@ -78,6 +79,6 @@ test("any fragments, any breaks: each event once, whole revisions, in order", ()
       }
       assert.deepEqual(got, all);
     }),
-    { numRuns: 300 },
+    exploring(300),
   );
 });

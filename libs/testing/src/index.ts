@@ -1,3 +1,4 @@
+export * from "./exploring.js";
 export * from "./fake-clock.js";
 export * from "./free-port.js";
 export * from "./makers.js";

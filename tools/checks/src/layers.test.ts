@@ -16,9 +16,12 @@ after
 
 function made(folder: string, source: string, more: Partial<Package> = {}): Package {
   const name = `@isthmus/${folder.slice(5)}`;
-  const dependencies = new Set(["@isthmus/model", "@isthmus/kube", "@kubernetes/client-node", "etcd3"]);
-  const references = folder === "libs/kube" ? ["libs/model"] : [];
-  return { folder, name, dependencies, references, sources: new Map([[`${folder}/src/a/b.ts`, source]]), ...more };
+  const upper = folder === "libs/kube";
+  const dependencies = new Set(upper ? ["@isthmus/model", "@kubernetes/client-node", "etcd3"] : []);
+  const references = upper ? ["libs/model"] : [];
+  const sources = new Map([[`${folder}/src/a/b.ts`, source]]);
+  if (upper) sources.set(`${folder}/src/index.ts`, 'import "@isthmus/model";');
+  return { folder, name, dependencies, references, sources, ...more };
 }
 
 function findings(kube: Package, model = made("libs/model", "")): readonly string[] {
@@ -58,6 +61,15 @@ describe("layers", () => {
     );
     assert.match(findings(made("libs/new", ""))[0] ?? "", /libs\/new: not in the table/);
     assert.ok(findings(made("libs/new", "")).includes("libs/kube: in the table, not in the repository"));
+  });
+
+  test("what is declared is imported, and what is referred to is declared", () => {
+    assert.deepEqual(findings(made("libs/kube", "", { sources: new Map() })), [
+      'libs/kube/package.json: declares "@isthmus/model" and never imports it',
+    ]);
+    assert.deepEqual(findings(made("libs/kube", "", { sources: new Map(), dependencies: new Set() })), [
+      'libs/kube/package.json: refers to "@isthmus/model" and does not declare it',
+    ]);
   });
 
   test("the table is written as it is read", () => {

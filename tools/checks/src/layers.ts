@@ -39,6 +39,7 @@ export function checkLayers(packages: readonly Package[], table: LayerTable): re
       .filter((f) => !packages.some((p) => p.folder === f))
       .map((f) => `${f}: in the table, not in the repository`),
     ...packages.flatMap((one) => checkSources(one, new Set(table.get(one.folder)), folders)),
+    ...packages.flatMap((one) => checkDeclared(one, folders)),
   ];
 }
 
@@ -73,6 +74,19 @@ function checkSources(
       findings.push(`${path}: only ${keeper} loads the addon`);
   }
   return findings;
+}
+
+/** Of our own packages, what is declared is imported, and what is referred to is declared. */
+function checkDeclared(one: Package, folders: ReadonlyMap<string, string>): readonly string[] {
+  const imported = new Set([...one.sources.values()].flatMap(importsOf).map(packageOf));
+  const ours = [...one.dependencies].filter((name) => folders.has(name));
+  const referred = [...folders].filter(([, folder]) => one.references.includes(folder)).map(([name]) => name);
+  return [
+    ...ours.filter((name) => !imported.has(name)).map((name) => `declares "${name}" and never imports it`),
+    ...referred
+      .filter((name) => !one.dependencies.has(name))
+      .map((name) => `refers to "${name}" and does not declare it`),
+  ].map((finding) => `${one.folder}/package.json: ${finding}`);
 }
 
 function escapes({ folder }: Package, path: string, specifier: string): string | null {

@@ -1,8 +1,10 @@
 /** One script on the model and on a real etcd: what the model says, etcd does. */
+
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Store, StoreEvent } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
 import type { Compare, Write } from "./events.js";
 import { openStore } from "./fixture.js";
@@ -264,6 +266,6 @@ test("any txns: the same answers, the same state, the same history", async () =>
       assert.equal(await model.txn([], [put("end")]), await real.txn([], [put("end")]));
       assert.equal(await model.watch(revision + 1n), await real.watch(revision + 1n));
     }),
-    { numRuns: 40 },
+    exploring(40),
   );
 });

@@ -1,4 +1,5 @@
 /** The publisher's core on a model of the store: any order of calls, losses, wipes and rivals. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, HeadState } from "@isthmus/proto";
@@ -10,8 +11,8 @@ import {
   STORE_KINDS,
   sameSums,
 } from "@isthmus/records";
+import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
-import { exploring } from "../testing/exploring.js";
 import { anyRecord } from "./fixture.js";
 import {
   createModelPublisher,

@@ -1,10 +1,11 @@
 /** The reader's core on a model of the store, fed by the real publisher's core: any order of what can happen. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRecordTable, type HashedRecord, sameSums } from "@isthmus/records";
+import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
 import { createModelPublisher, createModelStore, type ModelPublisher } from "../publish/model-store.js";
-import { exploring } from "../testing/exploring.js";
 import { slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { isProved } from "./report.js";

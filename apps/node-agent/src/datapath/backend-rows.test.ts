@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendRow } from "@isthmus/bpf";
 import { addressWords } from "@isthmus/clustermesh";
+import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
 import { attributesWord, createBackendRows, placeWord, Word } from "./backend-rows.js";
 
@@ -55,7 +56,7 @@ test("rows are found by every part of their name, whatever came and went before"
         for (const seen of steps) assert.equal(find(seen.name), model.get(keyOf(seen.name)) ?? 0);
       }
     }),
-    { numRuns: 60 },
+    exploring(60),
   );
 });
 

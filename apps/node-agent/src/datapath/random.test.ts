@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
-import { createMemoryKernel, type KernelSizes, Killed } from "@isthmus/testing";
+import { createMemoryKernel, exploring, type KernelSizes, Killed } from "@isthmus/testing";
 import fc from "fast-check";
 import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
 
@@ -102,6 +102,6 @@ test("random changes, kills and held grace periods end in the state of a fresh s
           .filter(([map]) => map !== "mesh_nodes_v1"),
       );
     }),
-    { numRuns: 150 },
+    exploring(150),
   );
 });

@@ -10,7 +10,7 @@ import {
   type ToAgent,
 } from "@isthmus/proto";
 import { bucketOf, hashRecord, KINDS, sameSums } from "@isthmus/records";
-import { createRecordSource, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
+import { createRecordSource, exploring, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
 import fc from "fast-check";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./core.js";
 import type { SourceDelta } from "./source-types.js";
@@ -311,6 +311,6 @@ test("whatever arrives, nothing throws, and a healthy server afterwards repairs 
       ]);
       assert.deepEqual(Object.fromEntries(seen), Object.fromEntries(expected));
     }),
-    { numRuns: 300 },
+    exploring(300),
   );
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SourceStatus, type ToAgent } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, KINDS, sameSums } from "@isthmus/records";
-import { createRecordSource, makeNode, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
+import { createRecordSource, exploring, makeNode, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
 import fc from "fast-check";
 import { createSource } from "./source.js";
 import type { Source, SourceDelta, SourceStep } from "./source-types.js";
@@ -254,6 +254,6 @@ test("whatever is lost, reconnected or repaired: in sync means equal, and positi
       const theirs = [...from.table.records()].map(({ key, hash }) => `${key}=${Buffer.from(hash).toString("hex")}`);
       assert.deepEqual([...seen].map(([key, hash]) => `${key}=${hash}`).sort(), theirs.sort());
     }),
-    { numRuns: 300 },
+    exploring(300),
   );
 });
