@@ -1,14 +1,16 @@
 /**
  * HTTP to one Kubernetes API: JSON calls with a deadline, and open streams for watches.
  *
- * In: a request relative to the server. Out: parsed JSON, or the response of a stream. Refusals and broken connections are
- * KubeErrors. A call on a pooled connection that the server had closed is repeated once.
+ * In: a request relative to the server. Out: parsed JSON, or the body of a stream. Refusals and broken connections are
+ * KubeErrors. Streams share one HTTP/2 connection where the server speaks it.
  */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from "node:https";
+import type { RequestOptions } from "node:https";
+import type { Readable } from "node:stream";
 import { URL } from "node:url";
 import type { KubeAccess } from "./config.js";
 import { KubeError, statusError } from "./errors.js";
+import { createHttp1Pool, type HttpResponse } from "./http1-pool.js";
+import { createHttp2Connection } from "./http2-connection.js";
 
 export interface KubeRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -26,95 +28,82 @@ export interface KubeRequest {
 export interface Transport {
   readonly server: string;
   json<T>(request: KubeRequest): Promise<T>;
-  /** The caller reads and destroys the response. */
-  stream(request: KubeRequest): Promise<IncomingMessage>;
+  /** A GET. The caller reads and destroys the body. */
+  stream(request: KubeRequest): Promise<Readable>;
   close(): void;
 }
 
+type Bounded = KubeRequest & { readonly signal: AbortSignal };
+
 const DEADLINE_MS = 15_000;
-const KEEPALIVE_MS = 10_000;
 
 export function createTransport(access: KubeAccess): Transport {
   const base = new URL(access.server);
-  const secure = base.protocol === "https:";
-  const agent = new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true, maxFreeSockets: 4 });
-  const send = secure ? httpsRequest : httpRequest;
+  const http1 = createHttp1Pool(base);
+  const http2 = base.protocol === "https:" ? createHttp2Connection(base) : undefined;
 
-  async function open(call: KubeRequest): Promise<IncomingMessage> {
-    const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    const options: RequestOptions = { headers: headersOf(call, payload) };
-    await access.authorize(options);
+  async function authorized(call: Bounded, payload: Buffer | undefined): Promise<RequestOptions & { path: string }> {
     const query = new URLSearchParams(call.query).toString();
-    return new Promise((resolve, reject) => {
-      const request = send({
-        ...options,
-        protocol: base.protocol,
-        hostname: base.hostname.replace(/^\[|\]$/g, ""),
-        port: base.port === "" ? (secure ? 443 : 80) : base.port,
-        path: `${base.pathname.replace(/\/$/, "")}${call.path}${query === "" ? "" : `?${query}`}`,
-        method: call.method,
-        agent,
-        signal: call.signal,
-      });
-      request.once("socket", (socket) => socket.setKeepAlive(true, KEEPALIVE_MS));
-      request.once("response", resolve);
-      request.once("error", (cause) => reject(Object.assign(cause, { reused: request.reusedSocket })));
-      request.end(payload);
-    });
+    const path = `${base.pathname.replace(/\/$/, "")}${call.path}${query === "" ? "" : `?${query}`}`;
+    const options = { method: call.method, path, headers: headersOf(call, payload) };
+    await access.authorize(options);
+    return options;
   }
 
-  async function opened(call: KubeRequest): Promise<IncomingMessage> {
-    try {
-      return await open(call).catch((cause) => {
-        if (wasStale(cause) && call.signal?.aborted !== true) return open(call);
-        throw cause;
-      });
-    } catch (cause) {
-      if (cause instanceof KubeError) throw cause;
+  async function ask(call: Bounded): Promise<HttpResponse> {
+    const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
+    return http1.request(await authorized(call, payload), payload, call.signal);
+  }
+
+  async function openStream(call: Bounded): Promise<HttpResponse> {
+    const options = await authorized(call, undefined);
+    return (await http2?.get(options, call.signal)) ?? http1.request(options, undefined, call.signal);
+  }
+
+  /** What is no answer is a KubeError, and so is a refusal. */
+  async function answered(call: Bounded, response: Promise<HttpResponse>): Promise<Readable> {
+    const { status, body } = await response.catch((cause) => {
+      throw cause instanceof KubeError ? cause : unreachable(access.server, call, cause);
+    });
+    if (status < 400) return body;
+    throw statusError(call.method, call.path, status, await readAll(call, body), access.credential);
+  }
+
+  function readAll(call: Bounded, body: Readable): Promise<string> {
+    return text(body).catch((cause) => {
       throw unreachable(access.server, call, cause);
-    }
+    });
   }
 
   return {
     server: access.server,
     async json<T>(call: KubeRequest): Promise<T> {
-      const text = await withDeadline(call, async (bounded) => {
-        const response = await opened(bounded);
-        const body = await readAll(response).catch((cause) => {
-          throw unreachable(access.server, call, cause);
-        });
-        if ((response.statusCode ?? 0) >= 400)
-          throw statusError(call.method, call.path, response.statusCode ?? 0, body, access.credential);
-        return body;
-      });
-      return parseAnswer<T>(call.path, text);
+      const answer = await withDeadline(call, async (bounded) =>
+        readAll(bounded, await answered(bounded, ask(bounded))),
+      );
+      return parseAnswer<T>(call.path, answer);
     },
     async stream(call) {
       return withDeadline(call, async (bounded, hold) => {
-        const response = await opened(bounded);
-        if ((response.statusCode ?? 0) >= 400)
-          throw statusError(
-            call.method,
-            call.path,
-            response.statusCode ?? 0,
-            await readAll(response),
-            access.credential,
-          );
-        hold(response);
-        return response;
+        const body = await answered(bounded, openStream(bounded));
+        hold(body);
+        return body;
       });
     },
-    close: () => agent.destroy(),
+    close() {
+      http1.close();
+      http2?.close();
+    },
   };
 }
 
 /**
- * Runs `work` with a signal that fires with the caller's, and at the deadline. The deadline ends with `work`; a response
- * that is held stays bound to the caller's signal until it closes.
+ * Runs `work` with a signal that fires with the caller's, and at the deadline. The deadline ends with `work`; a body that is
+ * held stays bound to the caller's signal until it closes.
  */
 async function withDeadline<T>(
   call: KubeRequest,
-  work: (bounded: KubeRequest, hold: (response: IncomingMessage) => void) => Promise<T>,
+  work: (bounded: Bounded, hold: (body: Readable) => void) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
   const timeoutMs = call.timeoutMs ?? DEADLINE_MS;
@@ -125,9 +114,9 @@ async function withDeadline<T>(
   call.signal?.addEventListener("abort", follow, { once: true });
   let held = false;
   try {
-    return await work({ ...call, signal: controller.signal }, (response) => {
+    return await work({ ...call, signal: controller.signal }, (body) => {
       held = true;
-      response.once("close", unlink);
+      body.once("close", unlink);
     });
   } finally {
     clearTimeout(timer);
@@ -141,15 +130,15 @@ function headersOf(call: KubeRequest, payload: Buffer | undefined): Record<strin
   return { ...headers, "content-type": call.contentType ?? "application/json", "content-length": payload.length };
 }
 
-async function readAll(response: IncomingMessage): Promise<string> {
+async function text(body: Readable): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
+  for await (const chunk of body) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function parseAnswer<T>(path: string, text: string): T {
+function parseAnswer<T>(path: string, answer: string): T {
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(answer) as T;
   } catch (cause) {
     throw new KubeError({ code: "KUBE_ANSWER", path }, `Cannot read the answer to "${path}": it is not JSON`, {
       cause,
@@ -157,14 +146,8 @@ function parseAnswer<T>(path: string, text: string): T {
   }
 }
 
-function wasStale(cause: unknown): boolean {
-  const { reused, code } = cause as { reused?: boolean; code?: string };
-  return reused === true && (code === "ECONNRESET" || code === "EPIPE");
-}
-
-function unreachable(server: string, call: KubeRequest, cause: unknown): unknown {
-  const aborted = call.signal?.aborted === true;
-  const why = aborted ? call.signal?.reason : cause;
+function unreachable(server: string, call: Bounded, cause: unknown): KubeError {
+  const why = call.signal.aborted ? call.signal.reason : cause;
   const reason = why instanceof Error ? why.message : String(why);
   return new KubeError(
     { code: "KUBE_UNREACHABLE", server },

@@ -190,6 +190,18 @@ test("a server that answers nothing any more is left after the silence, and the 
   await until("no problem", () => f.watch.problem === undefined);
 });
 
+test("a server that lost power leaves dead connections: the watch goes on over another within seconds", async (t) => {
+  const f = await follow("dead");
+  t.after(f.stop);
+  await put(f.namespace, "a", "1");
+  await until("one", has(f, { a: "1" }));
+  proxy.stallOpen();
+  await put(f.namespace, "b", "1");
+  // Far below the minute and a half after which a watch that says nothing is opened again.
+  await until("both", has(f, { a: "1", b: "1" }), 40_000);
+  await until("no problem", () => f.watch.problem === undefined);
+});
+
 test("a type that never changes is silent and well: opened again quietly, never a problem", async (t) => {
   const f = await follow("quiet", { silenceMs: 100 });
   t.after(f.stop);

@@ -10,6 +10,8 @@ export interface FaultyProxy {
   reset(): void;
   /** Nothing passes in either direction until `flow`; connections stay. */
   stall(): void;
+  /** The same for the connections open now: those that come later pass. */
+  stallOpen(): void;
   flow(): void;
   /** New connections are closed at once. */
   refuse(on: boolean): void;
@@ -54,6 +56,7 @@ export async function startProxy(target: { readonly host: string; readonly port:
       stalled = true;
       each((socket) => socket.pause());
     },
+    stallOpen: () => each((socket) => socket.pause()),
     flow() {
       stalled = false;
       each((socket) => socket.resume());
