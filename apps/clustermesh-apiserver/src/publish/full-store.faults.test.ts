@@ -1,9 +1,8 @@
 /** A real etcd that has used up its quota: what the publisher says, what readers keep, and that it heals by itself. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Store } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { after, test } from "node:test";
+import { startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
@@ -15,13 +14,8 @@ import type { Publisher } from "./publisher.js";
 const QUOTA = 8 << 20;
 const JUNK = "/junk/";
 
-let etcd: EtcdServer;
-let store: Store;
-
-before(async () => {
-  etcd = await startEtcd({ flags: ["--quota-backend-bytes", String(QUOTA)] });
-  store = await openStore(etcd);
-});
+const etcd = await startEtcd({ flags: ["--quota-backend-bytes", String(QUOTA)] });
+const store = await openStore(etcd);
 after(async () => {
   store.close();
   await etcd.close();

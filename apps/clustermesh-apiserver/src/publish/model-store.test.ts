@@ -1,22 +1,17 @@
 /** One script on the model and on a real etcd: what the model says, etcd does. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import type { Store, StoreEvent } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { after, test } from "node:test";
+import type { StoreEvent } from "@isthmus/kvstore";
+import { startEtcd } from "@isthmus/kvstore/testing";
 import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
 import type { Compare, Write } from "./events.js";
 import { openStore } from "./fixture.js";
 import { createModelStore, type ModelStore } from "./model-store.js";
 
-let etcd: EtcdServer;
-let store: Store;
-
-before(async () => {
-  etcd = await startEtcd({ flags: ["--quota-backend-bytes", String(8 << 20)] });
-  store = await openStore(etcd);
-});
+const etcd = await startEtcd({ flags: ["--quota-backend-bytes", String(8 << 20)] });
+const store = await openStore(etcd);
 after(async () => {
   store.close();
   await etcd.close();

@@ -1,9 +1,9 @@
 /** Against a real etcd. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { claimKey, clusterPrefix, type Store, type StoreEvent } from "@isthmus/kvstore";
-import { type EtcdServer, startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
+import { after, test } from "node:test";
+import { claimKey, clusterPrefix, type StoreEvent } from "@isthmus/kvstore";
+import { startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, MAX_VALUE_BYTES, STORE_KINDS, sameSums } from "@isthmus/records";
@@ -18,13 +18,8 @@ import {
   untilPublished,
 } from "./fixture.js";
 
-let etcd: EtcdServer;
-let store: Store;
-
-before(async () => {
-  etcd = await startEtcd();
-  store = await openStore(etcd);
-});
+const etcd = await startEtcd();
+const store = await openStore(etcd);
 after(async () => {
   store.close();
   await etcd.close();

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { clusterPrefix, type Store, type StoreEvent } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { clusterPrefix, type StoreEvent } from "@isthmus/kvstore";
+import { startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterName } from "@isthmus/model";
 import { Fence, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
@@ -16,13 +16,8 @@ import { type Said, WHO } from "./testing/publisher-main.js";
 
 const MAIN = fileURLToPath(new URL("./testing/publisher-main.js", import.meta.url));
 
-let etcd: EtcdServer;
-let store: Store;
-
-before(async () => {
-  etcd = await startEtcd();
-  store = await openStore(etcd);
-});
+const etcd = await startEtcd();
+const store = await openStore(etcd);
 after(async () => {
   store.close();
   await etcd.close();

@@ -1,9 +1,9 @@
 /** Against a real etcd, fed by the real publisher. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { clusterPrefix, type Store, type WatchNews } from "@isthmus/kvstore";
-import { type EtcdServer, startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
+import { startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterName, systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
 import type { IndexDelta } from "@isthmus/records";
@@ -12,13 +12,8 @@ import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublis
 import { node, peer, runSources, slice, slices, untilSame } from "./fixture.js";
 import type { RemoteSource } from "./remote-source.js";
 
-let etcd: EtcdServer;
-let store: Store;
-
-before(async () => {
-  etcd = await startEtcd();
-  store = await openStore(etcd);
-});
+const etcd = await startEtcd();
+const store = await openStore(etcd);
 after(async () => {
   store.close();
   await etcd.close();

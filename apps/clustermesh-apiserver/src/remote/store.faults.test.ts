@@ -1,7 +1,7 @@
 /** What befalls a store and is not its publisher's doing, on a real etcd: backups, late answers, other hands. */
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import {
   claimKey,
   clusterPrefix,
@@ -11,7 +11,7 @@ import {
   type Store,
   type Write,
 } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName, systemClock } from "@isthmus/model";
 import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
@@ -20,13 +20,8 @@ import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublis
 import { peer, runSources, slice, slices, untilSame } from "./fixture.js";
 import type { RemoteSource } from "./remote-source.js";
 
-let etcd: EtcdServer;
-let store: Store;
-
-before(async () => {
-  etcd = await startEtcd();
-  store = await openStore(etcd);
-});
+const etcd = await startEtcd();
+const store = await openStore(etcd);
 after(async () => {
   store.close();
   await etcd.close();
