@@ -2,10 +2,10 @@
 /**
  * Runs the built tests of one or more groups and ends with the totals.
  *
- *   node tools/test/run.mjs [unit] [faults] [e2e] [explore]        no group = the first three
+ *   node tools/test/run.mjs [unit] [faults] [base] [e2e] [explore]        no group = base e2e
  *
  * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, real servers broken on
- * purpose, three at once, since they wait more than they work. e2e: `*.e2e.test.js`, one after another, since they share a lab
+ * purpose, three at once, since they wait more than they work. base: both, four at once, the long ones first. e2e: `*.e2e.test.js`, one after another, since they share a lab
  * (shared-lab.mjs). explore: units with random histories again, MESH_EXPLORE times as far (20 unless given). A failed test makes exit code 1; with CI set, so does a skipped one.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -17,20 +17,28 @@ import { withSharedLab } from "./shared-lab.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const PLACES = ["libs", "apps", "tools"];
+const isFault = (file) => file.endsWith(".faults.test.js");
+const isE2e = (file) => file.endsWith(".e2e.test.js");
 const GROUPS = {
   unit: {
-    pick: (file) => !/\.(faults|e2e)\.test\.js$/.test(file),
+    pick: (file) => !isFault(file) && !isE2e(file),
     concurrency: 3,
     timeoutMs: 5 * 60_000,
     around: (work) => work(),
   },
   faults: {
-    pick: (file) => file.endsWith(".faults.test.js"),
+    pick: isFault,
     concurrency: 3,
     timeoutMs: 10 * 60_000,
     around: (work) => work(),
   },
-  e2e: { pick: (file) => file.endsWith(".e2e.test.js"), concurrency: 1, timeoutMs: 20 * 60_000, around: withSharedLab },
+  base: {
+    pick: (file) => !isE2e(file),
+    concurrency: 4,
+    timeoutMs: 10 * 60_000,
+    around: (work) => work(),
+  },
+  e2e: { pick: isE2e, concurrency: 1, timeoutMs: 20 * 60_000, around: withSharedLab },
   explore: {
     pick: (file) => readFileSync(file, "utf8").includes("exploring("),
     concurrency: 2,
@@ -41,7 +49,7 @@ const GROUPS = {
     },
   },
 };
-const ALL = ["unit", "faults", "e2e"];
+const ALL = ["base", "e2e"];
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in GROUPS));
@@ -90,7 +98,8 @@ function testFiles() {
     join(ROOT, "test"),
     join(ROOT, "bench"),
   );
-  return packages.flatMap((folder) => walk(join(folder, "dist"))).sort();
+  const files = packages.flatMap((folder) => walk(join(folder, "dist"))).sort();
+  return [...files.filter(isFault), ...files.filter((file) => !isFault(file))];
 }
 
 function folders(place) {

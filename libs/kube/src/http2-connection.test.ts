@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createSecureServer, type ServerHttp2Session } from "node:http2";
 import { createServer, type RequestOptions } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import type { Readable } from "node:stream";
 import { before, type TestContext, test } from "node:test";
 import { createAuthority, issue } from "@isthmus/pki";
@@ -139,6 +139,19 @@ test("a server that takes connections and says nothing is left after a while", a
   t.after(() => proxy.close());
   proxy.stall();
   await assert.rejects(connection(t, proxy.port, { ...TIMES, connectMs: 50 })("/"), { code: "ETIMEDOUT" });
+});
+
+test("a server that closes before the connection is secure, in whichever way, is an error at once", async (t) => {
+  for (const close of ["end", "destroy", "resetAndDestroy"] as const) {
+    const server = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      socket[close]();
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    t.after(() => server.close());
+    const get = connection(t, (server.address() as AddressInfo).port, { ...TIMES, connectMs: 60_000 });
+    for (let i = 0; i < 20; i++) await assert.rejects(get("/"), { code: "ECONNRESET" });
+  }
 });
 
 test("of a server that speaks HTTP/1.1 only, streams come over that", async (t) => {

@@ -38,15 +38,7 @@ export interface Link {
 /** undefined: the server speaks HTTP/1.1 only. */
 export async function openLink(base: URL, options: RequestOptions, times: Http2Times): Promise<Link | undefined> {
   const socket = connectTls(tlsOptions(base, options));
-  const late = setTimeout(
-    () => socket.destroy(withCode("ETIMEDOUT", `no connection within ${times.connectMs} ms`)),
-    times.connectMs,
-  );
-  try {
-    await once(socket, "secureConnect");
-  } finally {
-    clearTimeout(late);
-  }
+  await secured(socket, times.connectMs);
   if (socket.alpnProtocol !== "h2") {
     socket.destroy();
     return undefined;
@@ -55,6 +47,24 @@ export async function openLink(base: URL, options: RequestOptions, times: Http2T
   link.session.on("error", () => undefined); // each of its streams says so
   keepAlive(link, times);
   return link;
+}
+
+/** Rejects when it ends before, however it ends. */
+function secured(socket: TLSSocket, connectMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => {
+      clearTimeout(late);
+      socket.destroy();
+      reject(error);
+    };
+    const late = setTimeout(() => fail(withCode("ETIMEDOUT", `no connection within ${connectMs} ms`)), connectMs);
+    socket.on("error", fail);
+    socket.once("close", () => fail(withCode("ECONNRESET", "the connection was closed before it was secure")));
+    socket.once("secureConnect", () => {
+      clearTimeout(late);
+      resolve();
+    });
+  });
 }
 
 async function start(base: URL, socket: TLSSocket): Promise<ClientHttp2Session> {
