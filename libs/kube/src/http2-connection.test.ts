@@ -1,72 +1,18 @@
 /** Against servers of the test's own: what they speak, how they end, how they die. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createSecureServer, type ServerHttp2Session } from "node:http2";
 import { createServer, type RequestOptions } from "node:https";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
-import type { Readable } from "node:stream";
-import { before, type TestContext, test } from "node:test";
-import { createAuthority, issue } from "@isthmus/pki";
+import { test } from "node:test";
+import { createAuthority } from "@isthmus/pki";
 import { until } from "@isthmus/testing";
-import { createHttp2Connection } from "./http2-connection.js";
-import type { Http2Times } from "./http2-link.js";
+import { ca, clientPairs, connectTo, pair, startHttp2, TIMES, text } from "./testing/http2-server.js";
 import { startProxy } from "./testing/proxy.js";
 import { createTransport } from "./transport.js";
 
-const NEVER = new AbortController().signal;
-const TIMES: Http2Times = { pingEveryMs: 20, pingMs: 2000, connectMs: 5000 };
-let ca: string;
-let pair: { readonly cert: string; readonly key: string };
-
-before(async () => {
-  const authority = await createAuthority("isthmus-test");
-  const { certificate, key } = await issue(authority, {
-    cn: "api",
-    sans: ["localhost", "127.0.0.1"],
-    usages: ["server"],
-  });
-  ca = authority.certificate;
-  pair = { cert: certificate, key };
-});
-
-/** An HTTP/2 server that answers with what it was asked, and lets streams under /open stay open. */
-async function startHttp2(t: TestContext) {
-  const sessions: ServerHttp2Session[] = [];
-  const server = createSecureServer(pair).listen(0, "127.0.0.1");
-  server.on("session", (session) => {
-    session.on("error", () => undefined);
-    sessions.push(session);
-  });
-  server.on("stream", (stream, headers) => {
-    stream.on("error", () => undefined);
-    stream.respond({ ":status": 200 });
-    stream.write(`${headers[":path"]} ${headers.authorization}`);
-    if (!headers[":path"]?.startsWith("/open")) stream.end();
-  });
-  await once(server, "listening");
-  t.after(() => {
-    for (const session of sessions) session.destroy();
-    server.close();
-  });
-  return { sessions, port: (server.address() as AddressInfo).port };
-}
-
-function connection(t: TestContext, port: number, times = TIMES) {
-  const made = createHttp2Connection(new URL(`https://127.0.0.1:${port}`), times);
-  t.after(() => made.close());
-  return (path: string, options: RequestOptions = {}) => made.get({ ca, ...options, path }, NEVER);
-}
-
-async function text(body: Readable | undefined): Promise<string> {
-  assert.ok(body);
-  let all = "";
-  for await (const chunk of body.setEncoding("utf8")) all += chunk;
-  return all;
-}
-
 test("streams share one connection; each goes with its own headers", async (t) => {
   const { port, sessions } = await startHttp2(t);
-  const get = connection(t, port);
+  const { get } = connectTo(t, port);
   const answers = await Promise.all(
     ["/a", "/b?x=1", "/c"].map((path) => get(path, { headers: { Authorization: `Bearer ${path}` } })),
   );
@@ -79,7 +25,7 @@ test("a connection that nothing comes over any more ends its streams with an err
   const { port, sessions } = await startHttp2(t);
   const proxy = await startProxy({ host: "127.0.0.1", port });
   t.after(() => proxy.close());
-  const get = connection(t, proxy.port);
+  const { get } = connectTo(t, proxy.port);
   const open = await Promise.all([get("/open/1"), get("/open/2")]);
   const ends = open.map((answer) => text(answer?.body));
   proxy.stallOpen();
@@ -90,7 +36,7 @@ test("a connection that nothing comes over any more ends its streams with an err
 
 test("a connection that is well stays, however silent its streams are", async (t) => {
   const { port, sessions } = await startHttp2(t);
-  const get = connection(t, port);
+  const { get } = connectTo(t, port);
   const open = await get("/open");
   let pings = 0;
   sessions[0]?.on("ping", () => pings++);
@@ -101,7 +47,7 @@ test("a connection that is well stays, however silent its streams are", async (t
 
 test("a server that goes away in order lets its streams end; new ones are on another connection", async (t) => {
   const { port, sessions } = await startHttp2(t);
-  const get = connection(t, port);
+  const { get } = connectTo(t, port);
   const open = await get("/open");
   sessions[0]?.goaway();
   await until(
@@ -113,10 +59,8 @@ test("a server that goes away in order lets its streams end; new ones are on ano
 
 test("another certificate of ours is another connection", async (t) => {
   const { port, sessions } = await startHttp2(t);
-  const get = connection(t, port);
-  const authority = await createAuthority("clients");
-  for (const cn of ["old", "new"]) {
-    const { certificate: cert, key } = await issue(authority, { cn, usages: ["client"] });
+  const { get } = connectTo(t, port);
+  for (const { cert, key } of await clientPairs("old", "new")) {
     for (const path of ["/1", "/2"])
       assert.equal(await text((await get(path, { cert, key }))?.body), `${path} undefined`);
   }
@@ -127,7 +71,7 @@ test("another certificate of ours is another connection", async (t) => {
 
 test("an unknown authority is refused, and tried again the next time", async (t) => {
   const { port } = await startHttp2(t);
-  const get = connection(t, port);
+  const { get } = connectTo(t, port);
   const { certificate } = await createAuthority("other");
   for (let i = 0; i < 2; i++) await assert.rejects(get("/", { ca: certificate }), /certificate/);
   assert.equal((await get("/"))?.status, 200);
@@ -138,7 +82,7 @@ test("a server that takes connections and says nothing is left after a while", a
   const proxy = await startProxy({ host: "127.0.0.1", port });
   t.after(() => proxy.close());
   proxy.stall();
-  await assert.rejects(connection(t, proxy.port, { ...TIMES, connectMs: 50 })("/"), { code: "ETIMEDOUT" });
+  await assert.rejects(connectTo(t, proxy.port, { ...TIMES, connectMs: 50 }).get("/"), { code: "ETIMEDOUT" });
 });
 
 test("a server that closes before the connection is secure, in whichever way, is an error at once", async (t) => {
@@ -149,7 +93,7 @@ test("a server that closes before the connection is secure, in whichever way, is
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     t.after(() => server.close());
-    const get = connection(t, (server.address() as AddressInfo).port, { ...TIMES, connectMs: 60_000 });
+    const { get } = connectTo(t, (server.address() as AddressInfo).port, { ...TIMES, connectMs: 60_000 });
     for (let i = 0; i < 20; i++) await assert.rejects(get("/"), { code: "ECONNRESET" });
   }
 });
@@ -167,4 +111,17 @@ test("of a server that speaks HTTP/1.1 only, streams come over that", async (t) 
   });
   for (const path of ["/a", "/b"])
     assert.equal(await text(await transport.stream({ method: "GET", path })), `1.1 ${path}`);
+});
+
+test("a server that was taken for HTTP/1.1 only is asked again after a while", async (t) => {
+  const old = createServer(pair).listen(0, "127.0.0.1");
+  await once(old, "listening");
+  const { port } = old.address() as AddressInfo;
+  const { get } = connectTo(t, port, { ...TIMES, http1Ms: 20 });
+  assert.equal(await get("/"), undefined);
+  old.closeAllConnections();
+  old.close();
+  await once(old, "close");
+  await startHttp2(t, {}, port);
+  await until("it speaks HTTP/2", async () => (await get("/"))?.status === 200);
 });

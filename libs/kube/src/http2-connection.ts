@@ -18,18 +18,26 @@ import {
   withCode,
 } from "./http2-link.js";
 
+export interface ConnectionTimes extends Http2Times {
+  /** For so long a server that spoke HTTP/1.1 is taken to speak nothing else. */
+  readonly http1Ms: number;
+}
+
 export interface Http2Connection {
   /** `options`: path, TLS and headers of an authorized GET. undefined: the server speaks HTTP/1.1 only. */
   get(options: RequestOptions & { readonly path: string }, signal: AbortSignal): Promise<HttpResponse | undefined>;
+  /** For good: every stream ends with an error. */
   close(): void;
 }
 
-const TIMES: Http2Times = { pingEveryMs: 3000, pingMs: 4000, connectMs: 5000 };
+const TIMES: ConnectionTimes = { pingEveryMs: 3000, pingMs: 4000, connectMs: 5000, http1Ms: 60_000 };
 const TRIES = 3;
 
-export function createHttp2Connection(base: URL, times: Http2Times = TIMES): Http2Connection {
+export function createHttp2Connection(base: URL, times: ConnectionTimes = TIMES): Http2Connection {
+  const links = new Set<Link>();
   let identity = "";
   let current: Promise<Link | undefined> | undefined;
+  let closed: Error | undefined;
 
   function link(options: RequestOptions): Promise<Link | undefined> {
     const wanted = identityOf(options);
@@ -40,21 +48,32 @@ export function createHttp2Connection(base: URL, times: Http2Times = TIMES): Htt
   }
 
   function begin(options: RequestOptions): Promise<Link | undefined> {
-    const made = openLink(base, options, times).then((opened) => {
-      opened?.session.once("goaway", forget);
-      opened?.session.once("close", forget);
-      return opened;
-    });
     const forget = (): void => {
       if (current === made) leave();
     };
+    const made = openLink(base, options, times).then((opened) => {
+      if (opened === undefined) setTimeout(forget, times.http1Ms).unref();
+      else keep(opened, forget);
+      return opened;
+    });
     made.catch(forget);
     return made;
   }
 
+  function keep(opened: Link, forget: () => void): void {
+    if (closed !== undefined) endLink(opened, closed);
+    links.add(opened);
+    opened.session.once("goaway", forget);
+    opened.session.once("close", () => {
+      links.delete(opened);
+      forget();
+    });
+  }
+
   function leave(): void {
     current?.then(
-      (opened) => opened && leaveLink(opened),
+      // Who waits for it begins first.
+      (opened) => opened && setImmediate(() => leaveLink(opened)),
       () => undefined,
     );
     current = undefined;
@@ -62,24 +81,23 @@ export function createHttp2Connection(base: URL, times: Http2Times = TIMES): Htt
 
   return {
     async get(options, signal) {
-      const headers = { ...lowerCased(options), ":method": "GET", ":path": options.path };
+      const headers = { ...lowerCased(options), ":method": "GET", ":authority": base.host, ":path": options.path };
       for (let tries = 1; ; tries++) {
+        if (closed !== undefined) throw closed;
         const used = link(options);
         const opened = await unlessAborted(used, signal);
         if (opened === undefined) return undefined;
         const stream = beginStream(opened, headers, signal);
         const status = stream === undefined ? "refused" : await answerOf(stream);
         if (stream !== undefined && status !== "refused") return { status, body: stream };
-        // The connection was about to end, and the server did not look at it: another one takes it.
+        // It is about to end, or is full, and the server did not look at the stream: another connection takes it.
         if (current === used) leave();
         if (tries === TRIES) throw withCode("ECONNRESET", "the server takes no more streams");
       }
     },
     close() {
-      current?.then(
-        (opened) => opened && endLink(opened),
-        () => undefined,
-      );
+      closed = withCode("ECONNRESET", "the connection was closed by its user");
+      for (const each of links) endLink(each, closed);
       current = undefined;
     },
   };
@@ -98,8 +116,10 @@ function lowerCased({ headers = {}, auth }: RequestOptions): Record<string, stri
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
+  let stop = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
   });
-  return Promise.race([work, aborted]);
+  return Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", stop));
 }

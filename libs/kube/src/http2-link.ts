@@ -1,8 +1,4 @@
-/**
- * One HTTP/2 connection over TLS and its streams. While it lives it is pinged: without an answer it ends, and every stream on
- * it with an error.
- */
-import { once } from "node:events";
+/** One HTTP/2 connection over TLS and its streams. When the other side is dead it ends, and every stream on it with an error. */
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -13,13 +9,10 @@ import {
 import type { RequestOptions } from "node:https";
 import { isIP } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
+import { type LifeTimes, watchLife } from "./http2-life.js";
 
-export interface Http2Times {
-  /** Between an answer and the next ping. */
-  readonly pingEveryMs: number;
-  /** For the answer of a ping. */
-  readonly pingMs: number;
-  /** For TCP and TLS. */
+export interface Http2Times extends LifeTimes {
+  /** For TCP, TLS, and the server's settings. */
   readonly connectMs: number;
 }
 
@@ -38,54 +31,56 @@ export interface Link {
 /** undefined: the server speaks HTTP/1.1 only. */
 export async function openLink(base: URL, options: RequestOptions, times: Http2Times): Promise<Link | undefined> {
   const socket = connectTls(tlsOptions(base, options));
-  await secured(socket, times.connectMs);
-  if (socket.alpnProtocol !== "h2") {
+  const slow = () => socket.destroy(withCode("ETIMEDOUT", `no connection within ${times.connectMs} ms`));
+  const late = setTimeout(slow, times.connectMs);
+  try {
+    await reached(socket, "secureConnect");
+    if (socket.alpnProtocol === "h2") return await begin(base, socket, times);
     socket.destroy();
     return undefined;
+  } catch (thrown) {
+    socket.destroy();
+    throw thrown;
+  } finally {
+    clearTimeout(late);
   }
-  const link = { session: await start(base, socket), socket, streams: 0, left: false };
-  link.session.on("error", () => undefined); // each of its streams says so
-  keepAlive(link, times);
-  return link;
 }
 
-/** Rejects when it ends before, however it ends. */
-function secured(socket: TLSSocket, connectMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
-      clearTimeout(late);
-      socket.destroy();
-      reject(error);
-    };
-    const late = setTimeout(() => fail(withCode("ETIMEDOUT", `no connection within ${connectMs} ms`)), connectMs);
-    socket.on("error", fail);
-    socket.once("close", () => fail(withCode("ECONNRESET", "the connection was closed before it was secure")));
-    socket.once("secureConnect", () => {
-      clearTimeout(late);
-      resolve();
-    });
-  });
-}
-
-async function start(base: URL, socket: TLSSocket): Promise<ClientHttp2Session> {
+async function begin(base: URL, socket: TLSSocket, times: Http2Times): Promise<Link> {
   const session = connectHttp2(base.origin, {
     createConnection: () => socket,
     settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
     maxSessionMemory: CONNECTION_WINDOW >> 20,
   });
-  await once(session, "connect");
+  await reached(session, "remoteSettings"); // how many streams it takes is in them
   session.setLocalWindowSize(CONNECTION_WINDOW);
-  return session;
+  const link = { session, socket, streams: 0, left: false };
+  watchLife(session, socket, times, () => {
+    endLink(link, withCode("ETIMEDOUT", `no answer to a ping within ${times.pingMs} ms`));
+  });
+  return link;
 }
 
-/** A stream, unless the connection is over. */
+/** Rejects when it ends before, however it ends. Later errors are nobody's: each stream of the connection says so. */
+function reached(emitter: TLSSocket | ClientHttp2Session, event: "secureConnect" | "remoteSettings"): Promise<void> {
+  return new Promise((resolve, reject) => {
+    emitter.on("error", reject);
+    emitter.once("close", () => reject(withCode("ECONNRESET", "the connection was closed before it could be used")));
+    emitter.once(event, () => resolve());
+  });
+}
+
+/** A stream, unless the connection is over or has as many as the server takes. */
 export function beginStream(
   link: Link,
   headers: OutgoingHttpHeaders,
   signal: AbortSignal,
 ): ClientHttp2Stream | undefined {
-  if (link.session.closed || link.session.destroyed) return undefined;
-  const stream = link.session.request(headers, { endStream: true, signal });
+  const { session, streams } = link;
+  if (session.closed || session.destroyed) return undefined;
+  // One more would wait for another to end, and watches do not.
+  if (streams >= (session.remoteSettings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY)) return undefined;
+  const stream = session.request(headers, { endStream: true, signal });
   link.streams++;
   stream.once("close", () => {
     if (--link.streams === 0 && link.left) endLink(link);
@@ -115,26 +110,6 @@ export function leaveLink(link: Link): void {
 export function endLink({ session, socket }: Link, cause?: Error): void {
   session.destroy(cause);
   socket.destroy();
-}
-
-/** Pings for as long as the connection lives; without an answer it ends, and with it its streams. */
-function keepAlive(link: Link, { pingEveryMs, pingMs }: Http2Times): void {
-  const { session } = link;
-  let timer = setTimeout(ping, pingEveryMs);
-  session.once("close", () => clearTimeout(timer));
-
-  function ping(): void {
-    if (session.destroyed) return;
-    let answered = false;
-    session.ping((error) => {
-      answered = true;
-      clearTimeout(timer);
-      if (error === null && !session.destroyed) timer = setTimeout(ping, pingEveryMs);
-    });
-    const over = () => answered || endLink(link, withCode("ETIMEDOUT", `no answer to a ping within ${pingMs} ms`));
-    // One more turn: a process that stood still has an answer waiting that it did not read.
-    timer = setTimeout(() => setImmediate(over), pingMs);
-  }
 }
 
 function tlsOptions(base: URL, { ca, cert, key, passphrase, pfx, rejectUnauthorized, servername }: RequestOptions) {
