@@ -18,11 +18,8 @@ export function pump(state: PublisherState, now: number, wallMicros: number): Pu
   if (phase.status !== "Live" || phase.flight !== undefined) return [];
   const due = now >= phase.beatAt;
   if (state.dirty.size === 0 && state.stored.strangers.size === 0 && !configDirty(state) && !due) return [];
-  if (due) {
-    state.beat++;
-    phase.beatAt = now + BEAT_MS;
-  }
-  phase.flight = liveFlight(state, wallMicros);
+  if (due) phase.beatAt = now + BEAT_MS;
+  phase.flight = liveFlight(state, wallMicros, due);
   return [
     { type: "txn", id: phase.flight.id, compares: compares(state, HEAD_KEY), writes: phase.flight.writes },
     { type: "wake", ms: Math.max(1, phase.beatAt - now) },
@@ -52,10 +49,11 @@ function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect
 }
 
 /** The next writes with a LIVE head on top. */
-function liveFlight(state: PublisherState, wallMicros: number): Flight {
+function liveFlight(state: PublisherState, wallMicros: number, due: boolean): Flight {
   const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.options.config }] : [];
   for (const key of [...state.stored.strangers].slice(0, 16)) extra.push({ type: "delete", key });
   const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - extra.length);
+  if (due && writes.length === state.dirty.size) state.beat++; // a beat says that nothing is missing
   return withHead(state, [...writes, ...extra], HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
 }
 

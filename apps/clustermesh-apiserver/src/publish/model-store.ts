@@ -27,9 +27,9 @@ export interface ModelStore {
   after(from: bigint): readonly ModelEvent[] | "compacted" | "set-back";
   compact(revision: bigint): void;
   wipe(): void;
-  /** A backup, and its restore. */
-  keep(): void;
-  setBack(): void;
+  /** A backup, one of several, and its restore. */
+  keep(name?: string): void;
+  setBack(name?: string): void;
   /** Sentences of what no history may hold. */
   readonly violations: string[];
 }
@@ -51,7 +51,8 @@ export function createModelStore(start = 1n): ModelStore {
   let revision = start;
   let compacted = 0n;
   let life = 0;
-  let backup: Backup = { keys: new Map(), events: [], revision, compacted };
+  const nothing: Backup = { keys: new Map(), events: [], revision, compacted };
+  const backups = new Map<string, Backup>();
   let full = false;
   const begin = (from: Backup): void => {
     [keys, events, revision, compacted] = [new Map(from.keys), [...from.events], from.revision, from.compacted];
@@ -117,10 +118,10 @@ export function createModelStore(start = 1n): ModelStore {
       compacted = at;
     },
     wipe: () => begin({ keys: new Map(), events: [], revision: start, compacted: 0n }),
-    keep() {
-      backup = { keys: new Map(keys), events: [...events], revision, compacted };
+    keep(name = "") {
+      backups.set(name, { keys: new Map(keys), events: [...events], revision, compacted });
     },
-    setBack: () => begin(backup),
+    setBack: (name = "") => begin(backups.get(name) ?? nothing),
   };
 }
 

@@ -301,3 +301,25 @@ test("two publishers fed the same changes in different order write the same byte
     exploring(20),
   );
 });
+
+test("a publisher that finds the backup of a store before the one that it wrote gives it another id", () => {
+  const { store, clock, publishers, ...stage } = set({ publishers: 2, initial: 1 });
+  const [first, second] = publishers as [ModelPublisher, ModelPublisher];
+  const storeId = (): string => Buffer.from(store.keys.get("store")?.value ?? "").toString("hex");
+  first.feed({ type: "start" });
+  settle(clock, [first]);
+  for (let i = 0; i < 30; i++) {
+    changeAll({ store, publishers, ...stage }, [record(0, i)], []);
+    run(first);
+  }
+  store.keep();
+  const before = storeId();
+  store.wipe();
+  second.feed({ type: "start" });
+  settle(clock, [second]);
+  assert.notEqual(storeId(), before);
+  store.setBack();
+  settle(clock, [second], 40);
+  assert.equal(second.state.phase.status, "Live");
+  assert.notEqual(storeId(), before);
+});

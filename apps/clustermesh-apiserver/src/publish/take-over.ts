@@ -5,7 +5,7 @@
  */
 import { CONFIG_KEY, FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { Fence, HeadState } from "@isthmus/proto";
-import { sameSums } from "@isthmus/records";
+import { sameBytes, sameSums } from "@isthmus/records";
 import type { EventOf, PublisherEffect, PublisherEvent, Write } from "./events.js";
 import { pump, withHead } from "./flights.js";
 import { compares, configDirty, headOf, readFence } from "./meta-keys.js";
@@ -29,6 +29,10 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
   state.revision = event.revision;
   state.stored = createStored(event.entries);
   state.listedAt = event.revision;
+  // Another id than the one under which we wrote: a backup of a store before, or another hand.
+  const storeId = state.stored.meta(STORE_KEY)?.value;
+  if (storeId !== undefined && state.storeId.length > 0 && !sameBytes(storeId, state.storeId))
+    state.renewStoreId = true;
   const [fence, head] = [readFence(state.stored.meta(FENCE_KEY)), headOf(state)];
   // Heads only count on; a restore may hide in revisions that others' writes have raised since.
   if (head !== undefined && head.seq < state.landedSeq) state.renewStoreId = true;

@@ -8,7 +8,8 @@ import type { HashedRecord } from "@isthmus/records";
 import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
-import { bar, range, refusePeer, sameStore } from "./ranging.js";
+import { isBelow, sameStore } from "./past.js";
+import { bar, range, refusePeer } from "./ranging.js";
 import { applyRecord, compareSums, decodeHead, type Gone, prove, takeHead } from "./received.js";
 import type { ReaderState } from "./state.js";
 
@@ -54,13 +55,13 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   // First what forbids to take any of it: nothing may be received and not handed on.
   if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state);
   if (state.storeId === undefined) return []; // a position needs a store: onTick looks again
-  let newestSeq = state.newestSeq;
+  let { newest } = state;
   for (const { key, value, deleted } of events) {
     const head = key === HEAD_KEY && !deleted ? decodeHead(value) : undefined;
     const refusal = refusePeer(state, undefined, head);
     if (refusal !== undefined) return bar(state, refusal);
-    if (head !== undefined && head.seq < newestSeq) return setBack(state);
-    newestSeq = head?.seq ?? newestSeq;
+    if (head !== undefined && isBelow({ newest }, head)) return setBack(state);
+    newest = head ?? newest;
   }
   const upserts = new Map<string, HashedRecord>();
   const deletes = new Map<string, Gone>();

@@ -10,8 +10,8 @@ export function emit(
   deletes: readonly Gone[],
   observedMicros: number,
 ): ReaderEffect {
-  const { storeId, revision } = state;
-  const position = storeId === undefined ? state.position : remotePosition(storeId, revision);
+  const { storeId, lineage = storeId, revision } = state;
+  const position = lineage === undefined ? state.position : remotePosition(lineage, revision);
   if (position === undefined) throw new Error("Nothing is handed on before the store is known");
   state.position = position;
   const change: SourceChange = { upserts, deletes: [...deletes], position, observedMicros };

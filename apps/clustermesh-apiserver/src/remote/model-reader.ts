@@ -2,7 +2,7 @@
 import { createSourceIndex, type HashedRecord, hashRecord, kindOfKey } from "@isthmus/records";
 import { type ModelPublisher, type ModelStore, settle } from "../publish/model-store.js";
 import { createAddressClaims } from "./address-claims.js";
-import { createAdmission } from "./admission.js";
+import { type Admission, createAdmission } from "./admission.js";
 import type { Meta, ReaderEffect, ReaderEvent } from "./events.js";
 import { OWN, peer } from "./fixture.js";
 import { limitsOf } from "./peer.js";
@@ -18,6 +18,7 @@ type Call = Extract<ReaderEffect, { type: "range" | "check-store" | "probe" }>;
 
 export interface ModelReader {
   readonly state: ReaderState;
+  readonly admission: Admission;
   readonly index: ReturnType<typeof createSourceIndex>;
   readonly deleted: Set<string>;
   readonly calls: number;
@@ -92,6 +93,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
 
   return {
     state,
+    admission,
     index,
     deleted,
     get calls() {

@@ -17,7 +17,7 @@ export function judgeAgain(state: ReaderState): ReaderEffect[] {
     if (ok && !before) upserts.push(record);
     if (!ok && before) deletes.push({ kind: record.kind, key: record.key });
   }
-  if (state.storeId === undefined || upserts.length + deletes.length === 0) return [];
+  if (state.position === undefined || upserts.length + deletes.length === 0) return [];
   return [emit(state, upserts, deletes, 0)];
 }
 

@@ -3,15 +3,16 @@
  *
  *   * ─► Ranging ─► Following | Barred
  */
+import { createHash } from "node:crypto";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { ClusterClaim, Head } from "@isthmus/proto";
-import { sameBytes } from "@isthmus/records";
-import type { EventOf, Meta, ReaderEffect } from "./events.js";
+import type { EventOf, ReaderEffect } from "./events.js";
 import { backoffMs, wakeMs } from "./freshness.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
+import { enterStore, isPast, sameStore } from "./past.js";
 import { compareSums, decodeHead, prove, replaceReceived, takeHead } from "./received.js";
-import { BARRED_RETRY_MS, BEATS_TO_BELIEVE, READER_VERSION, type ReaderState } from "./state.js";
+import { BARRED_RETRY_MS, NOTHING_SEEN, READER_VERSION, type ReaderState } from "./state.js";
 
 /** * -> Ranging */
 export function range(state: ReaderState): ReaderEffect[] {
@@ -36,13 +37,15 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   if (refusal !== undefined) return bar(state, refusal);
   state.connected = true;
   const storeId = metas.get(STORE_KEY)?.value;
-  const [changed, left] = [!sameStore(state.storeId, storeId), hasLeft(state, storeId)];
-  if ((!changed || left) && isPast(state, head, headMeta, left)) {
+  const { revision, now } = event;
+  if (isPast(state, { storeId, head, headMeta, revision, now })) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
     return [{ type: "wake", ms: backoffMs(state) }];
   }
-  if (state.past !== undefined || changed) state.newestSeq = 0n;
-  if (changed) enter(state, storeId);
+  const changed = !sameStore(state.storeId, storeId);
+  if (changed) enterStore(state, storeId);
+  else if (state.past !== undefined && storeId !== undefined) state.lineage = lineageOf(storeId, head);
+  if (storeId !== undefined && (changed || state.past !== undefined)) state.newest = NOTHING_SEEN;
   state.past = undefined;
   state.message = "";
   state.failures = 0;
@@ -61,33 +64,10 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
 }
 
-function hasLeft({ leftStores }: ReaderState, storeId: Uint8Array | undefined): boolean {
-  return storeId !== undefined && leftStores.has(hexOf(storeId));
-}
-
-/** Into another store, or one that lost its id. What was handed on is of the store before. */
-function enter(state: ReaderState, storeId: Uint8Array | undefined): void {
-  if (state.storeId !== undefined) state.leftStores.add(hexOf(state.storeId));
-  if (storeId !== undefined) state.leftStores.delete(hexOf(storeId));
-  state.storeId = storeId;
-  state.doubting = state.position !== undefined;
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
-}
-
-/**
- * A restored store holds a LIVE head whose sums fit, and both are of the past: nothing newer may go by their word. A publisher
- * that knows gives the store another id at once. One that started later goes on from that head, and writes what is missing
- * after it: its head is of today once it has beaten.
- */
-function isPast(state: ReaderState, head: Head | undefined, meta: Meta | undefined, left: boolean): boolean {
-  if (head === undefined || meta === undefined) return false;
-  const newer = !left && head.seq >= state.newestSeq && meta.modRevision >= state.headRevision;
-  if (newer && state.past === undefined) return false;
-  state.past ??= head.beat;
-  return head.beat < state.past + BEATS_TO_BELIEVE;
+/** A restored store goes on under its id with revisions that were there before: to whoever has a position, it is another one. */
+function lineageOf(storeId: Uint8Array, head: Head | undefined): Uint8Array {
+  const hash = createHash("sha256").update(storeId);
+  return hash.update(`${head?.writer} ${head?.seq}`).digest().subarray(0, 16);
 }
 
 export function refusePeer(
@@ -113,8 +93,4 @@ export function refusePeer(
 /** A wiped store that nobody provisioned: whoever comes first may write as anyone. */
 function unchecked({ options }: ReaderState): string {
   return `Cannot follow cluster "${options.cluster}": the store does not check who writes; turn its authentication on`;
-}
-
-export function sameStore(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : sameBytes(a, b);
 }

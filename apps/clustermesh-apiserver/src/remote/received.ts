@@ -5,7 +5,7 @@
  * did not hold any more waits in `unproved` until a LIVE head equals what was received; so does what differs in a store that
  * came with another id: while its publisher loads it, it may hold a backup.
  */
-import { Head, HeadState, type Kind } from "@isthmus/proto";
+import { Head, HeadState, Kind } from "@isthmus/proto";
 import { createRecordTable, type HashedRecord, STORE_KINDS, sameBytes, sameSums } from "@isthmus/records";
 import type { Meta, Seen } from "./events.js";
 import type { ReaderState } from "./state.js";
@@ -28,9 +28,11 @@ export function replaceReceived(state: ReaderState, records: readonly HashedReco
     const held = handedOn(state, record.key);
     const same = held !== undefined && sameBytes(held.hash, record.hash);
     received.set(same ? held : record);
-    if (!same && state.doubting) state.unproved.set(record.key, held);
+    // An identity that nobody knows hurts nobody, and the watch may bring the endpoints that need it.
+    const doubted = state.doubting && !(held === undefined && record.kind === Kind.KIND_IDENTITY);
+    if (!same && doubted) state.unproved.set(record.key, held);
     else state.unproved.delete(record.key);
-    if (!same && !state.doubting) changed.push(record);
+    if (!same && !doubted) changed.push(record);
   }
   for (const { key } of before.records()) {
     if (received.get(key) !== undefined) continue;
@@ -88,7 +90,7 @@ export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevi
   const head = meta === undefined ? undefined : decodeHead(meta.value);
   if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
   state.head = head;
-  if (head !== undefined && head.seq > state.newestSeq) state.newestSeq = head.seq;
+  if (head !== undefined && head.seq >= state.newest.seq) state.newest = head;
   state.headRevision = meta?.modRevision ?? 0n;
 }
 

@@ -10,6 +10,9 @@ export const BEAT_MS = 5_000;
 export const STALE_MS = 3 * BEAT_MS;
 /** After so many beats a publisher that found its store set back has written what was missing. */
 export const BEATS_TO_BELIEVE = 2n;
+/** Ids of stores left before that are remembered. */
+export const LEFT_STORES = 64;
+export const NOTHING_SEEN = { seq: 0n, writer: "" } as const;
 export const BARRED_RETRY_MS = 10_000;
 /** The newest version of records that this reader understands. */
 export const READER_VERSION = 1;
@@ -45,7 +48,9 @@ export interface ReaderState {
    */
   readonly unproved: Map<string, HashedRecord | undefined>;
   storeId: Uint8Array | undefined;
-  /** Ids that this peer's store had before, in hexadecimal: who has one of them again is a backup. */
+  /** What positions name in the place of the id, in a store that was restored and goes on under it. */
+  lineage: Uint8Array | undefined;
+  /** Ids that this peer's store had before, in hexadecimal, the newest last: who has one of them again is a backup. */
   readonly leftStores: Set<string>;
   /** The store has another id than what was handed on, and no LIVE head was proved in it: it may be a backup that is loaded. */
   doubting: boolean;
@@ -54,10 +59,10 @@ export interface ReaderState {
   revision: bigint;
   head: Head | undefined;
   headRevision: bigint;
-  /** The highest seq of a head seen of this store id: a head below it is one of the past. */
-  newestSeq: bigint;
-  /** The beat of a head of the past, as it was first seen. */
-  past: bigint | undefined;
+  /** The highest seq of a head seen of this store, and whose: a head below it is one of the past. */
+  newest: Pick<Head, "seq" | "writer">;
+  /** The beat of a head of the past, and when it was first seen, by our monotonic clock. */
+  past: { readonly beat: bigint; readonly at: number } | undefined;
   /** When the head last changed, by our monotonic clock. */
   beatAt: number | undefined;
   /** The head is LIVE and its sums are those of `received`. */

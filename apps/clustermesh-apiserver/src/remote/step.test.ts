@@ -28,6 +28,7 @@ type Act =
         | "full"
         | "space"
         | "settle"
+        | "replace"
         | "lose-id";
     }
   | { readonly type: "decide"; readonly answered: boolean }
@@ -54,7 +55,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant("deliver" as const), lose: fc.constant(undefined) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("deliver" as const), lose: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cut" as const, "tick" as const, "compact" as const) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("wipe" as const, "restart" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constantFrom("wipe" as const, "restart" as const, "replace" as const) }),
+  },
   { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("keep" as const, "set-back" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("full" as const, "space" as const, "lose-id" as const) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("settle" as const) }) },
@@ -75,7 +79,14 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
       const store = createModelStore();
       const clock = { now: 0 };
       const wanted = createRecordTable();
-      const publisher = createModelPublisher(store, clock, "p", () => 0.5);
+      let publisher = createModelPublisher(store, clock, "p", () => 0.5);
+      let processes = 1;
+      /** A new process, which knows nothing of what the one before saw of the store. */
+      const replace = (): void => {
+        publisher = createModelPublisher(store, clock, `p${++processes}`, () => 0.5);
+        change([...wanted.records()], []);
+        publisher.feed({ type: "start" });
+      };
       const change = (upserts: readonly HashedRecord[], deletes: readonly HashedRecord[]): void => {
         for (const record of upserts) wanted.set(record);
         for (const { key } of deletes) wanted.delete(key);
@@ -110,6 +121,7 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
         else if (each.type === "keep") store.keep();
         else if (each.type === "set-back") store.setBack();
         else if (each.type === "full" || each.type === "space") store.full = each.type === "full";
+        else if (each.type === "replace") replace();
         else if (each.type === "restart") publisher.feed({ type: "start" });
         else if (each.type === "lose-id") store.txn([], [{ type: "delete", key: "store" }]);
         else if (each.type === "vandal") {

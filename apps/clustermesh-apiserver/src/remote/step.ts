@@ -16,7 +16,7 @@ import { judgeAgain, onRemoved } from "./operator.js";
 import { onRanged, range } from "./ranging.js";
 import { isLive } from "./received.js";
 import { createSkew } from "./skew.js";
-import type { ReaderOptions, ReaderState } from "./state.js";
+import { NOTHING_SEEN, type ReaderOptions, type ReaderState } from "./state.js";
 
 export function createReaderState(options: ReaderOptions): ReaderState {
   return {
@@ -27,12 +27,13 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     unproved: new Map(),
     storeId: undefined,
     leftStores: new Set(),
+    lineage: undefined,
     doubting: false,
     position: undefined,
     revision: 0n,
     head: undefined,
     headRevision: 0n,
-    newestSeq: 0n,
+    newest: NOTHING_SEEN,
     past: undefined,
     beatAt: undefined,
     equal: false,
