@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findBpftool } from "./bpftool.js";
 import { generate } from "./generate.js";
 
 const [object, header, out] = process.argv.slice(2);
@@ -11,10 +12,8 @@ if (object === undefined || header === undefined || out === undefined) {
   console.error("Usage: main.js OBJECT HEADER OUT");
   process.exit(2);
 }
-const path = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
-const json = execFileSync("bpftool", ["btf", "dump", "-j", "file", object], {
+const json = execFileSync(findBpftool(), ["btf", "dump", "-j", "file", object], {
   encoding: "utf8",
-  env: { ...process.env, PATH: path },
   maxBuffer: 64 << 20,
 });
 rmSync(out, { recursive: true, force: true });
