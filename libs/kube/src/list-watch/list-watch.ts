@@ -219,8 +219,8 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
         let wait = false;
         try {
           await once(attempt.signal);
-          // A server that closes watches at once must not be asked in a tight loop.
-          wait = resume !== undefined && clock.now() - started < 100 && inSync && waiters.size === 0;
+          // A server that ends lists or watches at once must not be asked in a tight loop.
+          wait = clock.now() - started < 100 && (inSync || resume === undefined) && waiters.size === 0;
         } catch (thrown) {
           if (signal.aborted) break;
           if (!attempt.signal.aborted) {

@@ -3,8 +3,7 @@
  *
  * Every request waits in `lists` or `streams` until the test answers it; an aborted one is given up at once.
  */
-import type { Readable } from "node:stream";
-import { PassThrough } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import type { KubeObject } from "../objects.js";
 import type { KubeRequest, Transport } from "../transport.js";
 
@@ -64,7 +63,7 @@ export function createScriptedApi(probe: () => number): ScriptedApi {
     streams.push(asked);
     body.once("close", () => drop(streams, asked));
     signal?.addEventListener("abort", () => body.destroy(signal.reason as Error), { once: true });
-    return body as unknown as Readable;
+    return body;
   }
 
   const transport: Transport = { server: "https://scripted", json, stream, close: () => undefined };
