@@ -187,7 +187,8 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     if (!(thrown instanceof KubeError)) throw thrown;
     // 410: our position is compacted. 504: it is ahead of the server, as after a restore. Both: read everything again.
     if (hasStatus(thrown, 410, 504)) resume = undefined;
-    if (problem === undefined) log.warn("Watch interrupted", { path, error: thrown });
+    if (hasStatus(thrown, 410)) log.info("Position is compacted: listing again", { path });
+    else if (problem === undefined) log.warn("Watch interrupted", { path, error: thrown });
     problem = thrown.message;
   }
 
