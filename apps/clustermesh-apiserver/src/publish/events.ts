@@ -72,4 +72,7 @@ export type PublisherEffect =
   /** Come back in `ms` with `tick`; replaces an older wake. */
   | { readonly type: "wake"; readonly ms: number };
 
+/** Without the times, which the shell adds. */
+export type NewPublisherEvent<E = PublisherEvent> = E extends PublisherEvent ? Omit<E, "now" | "wallMicros"> : never;
+
 export type EventOf<T extends PublisherEvent["type"]> = Extract<PublisherEvent, { type: T }>;

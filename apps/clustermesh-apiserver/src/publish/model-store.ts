@@ -6,7 +6,7 @@
  */
 import { HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
-import type { Compare, PublisherEffect, PublisherEvent, Standing, Write } from "./events.js";
+import type { Compare, NewPublisherEvent, PublisherEffect, PublisherEvent, Standing, Write } from "./events.js";
 import { anyRecord } from "./fixture.js";
 import { readHead } from "./meta-keys.js";
 import type { PublisherState } from "./state.js";
@@ -133,7 +133,7 @@ export interface ModelPublisher {
   /** Calls that wait for their fate. */
   readonly calls: number;
   readonly wakeAt: number;
-  feed(event: NewEvent): void;
+  feed(event: NewPublisherEvent): void;
   /** Decides the fate of the oldest call. */
   decide(fate: Fate): void;
   /** Writes that were told as lost happen now. */
@@ -142,12 +142,6 @@ export interface ModelPublisher {
   deliver(): void;
   tick(): void;
 }
-
-export type NewEvent = PublisherEvent extends infer E
-  ? E extends PublisherEvent
-    ? Omit<E, "now" | "wallMicros">
-    : never
-  : never;
 
 export function createModelPublisher(
   store: ModelStore,
@@ -171,7 +165,7 @@ export function createModelPublisher(
   let watch: { next: bigint; life: number } | undefined;
   let wakeAt = Number.POSITIVE_INFINITY;
 
-  const feed = (event: NewEvent): void => {
+  const feed = (event: NewPublisherEvent): void => {
     const effects = step(state, { ...event, now: clock.now, wallMicros: clock.now * 1000 } as PublisherEvent);
     for (const effect of effects) {
       if (effect.type === "watch") watch = { next: effect.from, life: store.life };
@@ -179,7 +173,7 @@ export function createModelPublisher(
       else calls.push(effect);
     }
   };
-  const answer = (effect: Exclude<PublisherEffect, { type: "watch" | "wake" | "txn" }>): NewEvent => {
+  const answer = (effect: Exclude<PublisherEffect, { type: "watch" | "wake" | "txn" }>): NewPublisherEvent => {
     if (effect.type === "claim") return { type: "claimed" };
     if (effect.type === "read-head") {
       return { type: "head-read", head: store.keys.get("head"), fence: store.keys.get("fence") };

@@ -17,7 +17,7 @@ import { type Clock, parseClusterId, parseClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { ClusterClaim, type ClusterConfig, type PublisherStatus } from "@isthmus/proto";
 import { encodeClusterConfig } from "@isthmus/records";
-import type { PublisherEffect, PublisherEvent, Standing } from "./events.js";
+import type { NewPublisherEvent, PublisherEffect, PublisherEvent, Standing } from "./events.js";
 import type { ExportSource } from "./export-source.js";
 import { publisherStatus } from "./status.js";
 import { createPublisherState, step } from "./step.js";
@@ -48,8 +48,6 @@ export interface Publisher {
   run(signal: AbortSignal): Promise<void>;
   status(): PublisherStatus;
 }
-
-type NewEvent<E = PublisherEvent> = E extends PublisherEvent ? Omit<E, "now" | "wallMicros"> : never;
 
 export function createPublisher(settings: PublisherSettings, modules: PublisherModules): Publisher {
   const { config, instance } = settings;
@@ -87,7 +85,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   /** Of the newest listing: an older one may have read an older store. */
   let inspections = 0;
 
-  function dispatch(event: NewEvent): void {
+  function dispatch(event: NewPublisherEvent): void {
     if (signal.aborted) return;
     const [before, restored] = [state.phase.status, state.restored];
     const effects = step(state, { ...event, now: clock.now(), wallMicros: clock.wallMicros() } as PublisherEvent);
@@ -134,14 +132,14 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     answer(call.then((event) => (number === inspections ? event : undefined)));
   }
 
-  function answer(call: Promise<NewEvent | undefined>): void {
-    const take = (event: NewEvent | undefined) => event && dispatch(event);
+  function answer(call: Promise<NewPublisherEvent | undefined>): void {
+    const take = (event: NewPublisherEvent | undefined) => event && dispatch(event);
     call.then(take, (thrown: unknown) => {
       dispatch({ type: "unanswered", sentence: storeError(thrown, "ask the store").message });
     });
   }
 
-  async function inspect(): Promise<NewEvent> {
+  async function inspect(): Promise<NewPublisherEvent> {
     const [authOn, claimed] = await Promise.all([authEnabled(store), store.get(claim)]);
     const entries: Standing[] = [];
     let revision = claimed.revision;
@@ -153,18 +151,22 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     return { type: "inspected", authOn, claim: value && ClusterClaim.decode(value), entries, revision };
   }
 
-  async function takeClaim(): Promise<NewEvent> {
+  async function takeClaim(): Promise<NewPublisherEvent> {
     const value = ClusterClaim.encode({ name: config.name, uid: config.uid }).finish();
     await store.txn([{ key: claim, modRevision: 0n }], [{ type: "put", key: claim, value }]);
     return { type: "claimed" };
   }
 
-  async function readHead(): Promise<NewEvent> {
+  async function readHead(): Promise<NewPublisherEvent> {
     const [head, fence] = await Promise.all([store.get(`${prefix}head`), store.get(`${prefix}fence`)]);
     return { type: "head-read", head: head.entry, fence: fence.entry };
   }
 
-  async function transact({ id, compares, writes }: Extract<PublisherEffect, { type: "txn" }>): Promise<NewEvent> {
+  async function transact({
+    id,
+    compares,
+    writes,
+  }: Extract<PublisherEffect, { type: "txn" }>): Promise<NewPublisherEvent> {
     const start = clock.now();
     try {
       const { committed, revision } = await store.txn(

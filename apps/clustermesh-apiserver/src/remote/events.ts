@@ -60,6 +60,9 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
   | { readonly type: "tick" }
 );
 
+/** Without the times, which the shell adds. */
+export type NewReaderEvent<E = ReaderEvent> = E extends ReaderEvent ? Omit<E, "now" | "wallMicros"> : never;
+
 export type EventOf<T extends ReaderEvent["type"]> = Extract<ReaderEvent, { type: T }>;
 
 export type ReaderEffect =

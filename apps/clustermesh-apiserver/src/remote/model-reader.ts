@@ -3,7 +3,7 @@ import { createSourceIndex, type HashedRecord, hashRecord, kindOfKey } from "@is
 import { type ModelPublisher, type ModelStore, settle } from "../publish/model-store.js";
 import { createAddressClaims } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
-import type { Meta, ReaderEffect, ReaderEvent } from "./events.js";
+import type { Meta, NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { OWN, peer } from "./fixture.js";
 import { limitsOf } from "./peer.js";
 import { isProved } from "./report.js";
@@ -13,7 +13,6 @@ import { createReaderState, step } from "./step.js";
 /** Small, so that it is met. */
 const HELD = { events: 8, bytes: 1 << 20 };
 
-type NewEvent = ReaderEvent extends infer E ? (E extends ReaderEvent ? Omit<E, "now" | "wallMicros"> : never) : never;
 type Call = Extract<ReaderEffect, { type: "range" | "check-store" | "probe" }>;
 
 export interface ModelReader {
@@ -23,7 +22,7 @@ export interface ModelReader {
   readonly deleted: Set<string>;
   readonly calls: number;
   readonly wakeAt: number;
-  feed(event: NewEvent): void;
+  feed(event: NewReaderEvent): void;
   decide(answered: boolean): void;
   /** The watch hands on what it has; `lose` drops its n-th event: what a broken watch would do. */
   deliver(lose?: number): void;
@@ -45,7 +44,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
   let watch: { next: bigint; life: number } | undefined;
   let [opens, wakeAt] = [0, Number.POSITIVE_INFINITY];
 
-  function feed(event: NewEvent): void {
+  function feed(event: NewReaderEvent): void {
     const effects = step(state, { ...event, now: clock.now, wallMicros: clock.now * 1000 } as ReaderEvent);
     for (const effect of effects) {
       if (effect.type === "emit") index.apply(effect.change);
@@ -75,7 +74,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
     feed({ type: "watch-over", sentence });
   }
 
-  function answer(call: Call): NewEvent {
+  function answer(call: Call): NewReaderEvent {
     if (call.type === "probe") return { type: "probed", headRevision: store.keys.get("head")?.modRevision ?? 0n };
     if (call.type === "check-store") {
       const { open } = call;

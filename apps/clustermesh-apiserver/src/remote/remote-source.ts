@@ -4,30 +4,14 @@
  * Ranges, watches and probes are not behind a breaker (the core backs off by itself); `confirmStore`, asked for by a
  * client, is.
  */
-import {
-  authEnabled,
-  claimKey,
-  clusterPrefix,
-  STORE_KEY,
-  type Store,
-  type StoreEntry,
-  type StoreEvent,
-  storeError,
-  type WatchNews,
-} from "@isthmus/kvstore";
-import { type Clock, type ClusterId, type ClusterName, parseClusterId, parseClusterName } from "@isthmus/model";
+import { type Store, storeError, type WatchNews } from "@isthmus/kvstore";
+import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Breaker, Logger, Metrics } from "@isthmus/observe";
-import { ClusterClaim, type SourceReport, type SourceStatus } from "@isthmus/proto";
-import {
-  createSourceIndex,
-  type HashedRecord,
-  hashRecord,
-  kindOfKey,
-  type SourceIndex,
-  sameBytes,
-} from "@isthmus/records";
+import type { SourceReport, SourceStatus } from "@isthmus/proto";
+import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
 import type { Admission } from "./admission.js";
-import type { Meta, ReaderEffect, ReaderEvent, Seen } from "./events.js";
+import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
+import { createPeerStore, type PeerStoreOptions } from "./peer-store.js";
 import { beatAgeMs, isProved, sourceReport, sourceStatus } from "./report.js";
 import { createReaderState, step } from "./step.js";
 
@@ -50,13 +34,6 @@ export interface RemoteSource {
   onStatus(listener: () => void): () => void;
 }
 
-export interface RemoteSourceOptions {
-  readonly cluster: ClusterName;
-  readonly id: ClusterId;
-  /** Read although the store checks nobody who writes (tests, a store of one's own). */
-  readonly allowOpenStore?: boolean;
-}
-
 export interface RemoteSourceModules {
   readonly store: Store;
   readonly admission: Admission;
@@ -75,12 +52,10 @@ export interface ControlledSource extends RemoteSource {
   remove(): void;
 }
 
-type NewEvent<E = ReaderEvent> = E extends ReaderEvent ? Omit<E, "now" | "wallMicros"> : never;
-
-export function createRemoteSource(options: RemoteSourceOptions, modules: RemoteSourceModules): ControlledSource {
+export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSourceModules): ControlledSource {
   const { store, clock, admission } = modules;
   const log = modules.log.child("remote", { cluster: options.cluster });
-  const prefix = clusterPrefix(parseClusterName(options.cluster));
+  const peer = createPeerStore(options, store);
   const index = createSourceIndex();
   const state = createReaderState({ cluster: options.cluster, clusterId: options.id, admission });
   const listeners = new Set<() => void>();
@@ -102,7 +77,7 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
   let [opens, ranges] = [0, 0];
   let said = "";
 
-  function dispatch(event: NewEvent): void {
+  function dispatch(event: NewReaderEvent): void {
     if (signal?.aborted === true) return;
     const now = clock.now();
     const { overflows } = state;
@@ -132,8 +107,8 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
         void checkStore(effect.open).then(dispatch);
         break;
       case "probe":
-        void store.get(`${prefix}head`).then(
-          ({ entry }) => dispatch({ type: "probed", headRevision: entry?.modRevision ?? 0n }),
+        void peer.headRevision().then(
+          (headRevision) => dispatch({ type: "probed", headRevision }),
           () => undefined, // unreachable: stale already says so
         );
         break;
@@ -157,35 +132,16 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
 
   /** The newest range counts: an older one may have read an older store. */
   async function answerRange(number: number): Promise<void> {
-    const answer = await range().catch((thrown: unknown): NewEvent => {
-      return { type: "range-failed", sentence: storeError(thrown, `list "${prefix}" in the store`).message };
+    const answer = await peer.range(signal).catch((thrown: unknown): NewReaderEvent => {
+      return { type: "range-failed", sentence: storeError(thrown, `list "${peer.prefix}" in the store`).message };
     });
     if (number === ranges) dispatch(answer);
   }
 
-  async function range(): Promise<NewEvent> {
-    const claim = await store.get(claimKey(parseClusterId(options.id)));
-    const records: HashedRecord[] = [];
-    const metas: Meta[] = [];
-    let revision = 0n;
-    for await (const page of store.list(prefix, signal && { signal })) {
-      revision = page.revision;
-      for (const entry of page.entries) sort(relative(entry), records, metas);
-    }
-    const value = claim.entry?.value;
-    const unchecked = await isUnchecked();
-    return { type: "ranged", records, metas, claim: value && ClusterClaim.decode(value), revision, unchecked };
-  }
-
-  async function isUnchecked(): Promise<boolean> {
-    return options.allowOpenStore !== true && !(await authEnabled(store));
-  }
-
-  async function checkStore(open: number): Promise<NewEvent> {
+  async function checkStore(open: number): Promise<NewReaderEvent> {
     try {
-      const { entry, revision } = await store.get(prefix + STORE_KEY);
-      const unchecked = await isUnchecked();
-      return { type: "store-checked", open, storeId: entry?.value, revision, unchecked };
+      const found = await peer.storeId();
+      return { type: "store-checked", open, ...found, unchecked: await peer.isUnchecked() };
     } catch (thrown) {
       return { type: "check-failed", open, sentence: storeError(thrown, "read the store's id").message };
     }
@@ -195,7 +151,7 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
     watch.abort();
     watch = new AbortController();
     const scope = signal === undefined ? watch.signal : AbortSignal.any([watch.signal, signal]);
-    void store.watch({ prefix, from, signal: scope }, onNews);
+    void store.watch({ prefix: peer.prefix, from, signal: scope }, onNews);
   }
 
   function onNews(news: WatchNews): void {
@@ -204,7 +160,7 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
         dispatch({ type: "opened", open: ++opens });
         break;
       case "events":
-        dispatch({ type: "seen", events: news.events.map(toSeen), revision: news.revision });
+        dispatch({ type: "seen", events: news.events.map(peer.seen), revision: news.revision });
         break;
       case "lost":
         dispatch({ type: "lost", sentence: news.error.message });
@@ -220,18 +176,6 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
     }
   }
 
-  function relative(entry: StoreEntry): StoreEntry {
-    return { ...entry, key: entry.key.slice(prefix.length) };
-  }
-
-  function toSeen(event: StoreEvent): Seen {
-    const { key, value, modRevision } = relative(event);
-    const deleted = event.type === "delete";
-    const kind = kindOfKey(key);
-    if (deleted || kind === undefined) return { key, value, modRevision, deleted };
-    return { key, value, modRevision, deleted, record: hashRecord(kind, key, value) };
-  }
-
   return {
     cluster: options.cluster,
     id: options.id,
@@ -242,8 +186,7 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),
     async confirmStore() {
       const known = state.storeId;
-      const { entry, revision } = await modules.breaker.call(() => store.get(prefix + STORE_KEY));
-      const storeId = entry?.value;
+      const { storeId, revision } = await modules.breaker.call(() => peer.storeId());
       if (known !== undefined && storeId !== undefined && sameBytes(known, storeId)) return "same";
       if (state.phase.status === "Following") {
         dispatch({ type: "store-checked", open: state.phase.open, storeId, revision });
@@ -267,11 +210,4 @@ export function createRemoteSource(options: RemoteSourceOptions, modules: Remote
       watch.abort();
     },
   };
-}
-
-/** Records by kind; the keys beside them; what no version knows is no one's. */
-function sort(entry: StoreEntry, records: HashedRecord[], metas: Meta[]): void {
-  const kind = kindOfKey(entry.key);
-  if (kind !== undefined) records.push(hashRecord(kind, entry.key, entry.value));
-  else if (!entry.key.includes("/")) metas.push(entry);
 }
