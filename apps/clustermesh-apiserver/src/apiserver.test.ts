@@ -1,5 +1,4 @@
 /** From changes in a real Kubernetes API to batches at an agent. */
-
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import {

@@ -2,7 +2,6 @@
  * A cluster alone is whole: with every kind of broken store a local change reaches agents, the status says what is wrong and
  * what to do, nothing spins, and it is well again by itself when the store is.
  */
-
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import { EVENTS, type KubeSecret, MESH_PEERS, type MeshPeer, SECRETS, type StoreSpec } from "@isthmus/kube";
 import { claimKey, createStore, provisionStore, removeCluster, type Store } from "@isthmus/kvstore";
-import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { type EtcdServer, emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue } from "@isthmus/pki";
@@ -126,9 +125,9 @@ const CASES: readonly Broken[] = [
   }),
   {
     name: "is full",
-    breaks: fill,
+    breaks: () => fillStore(owner),
     says: /the store is full; compact and defragment/,
-    heals: empty,
+    heals: () => emptyStore(owner),
   },
   {
     name: "has our id claimed by another cluster",
@@ -146,29 +145,6 @@ async function claim(name: string, uid: string): Promise<void> {
   // Looked at when it connects.
   await front.set("pass");
   await owner.txn([], [{ type: "delete", key: "/mesh/v1/c/east/head" }]);
-}
-
-async function fill(): Promise<void> {
-  const value = Buffer.alloc(1 << 20);
-  for (let i = 0; i < 40; i++) {
-    const full = await owner.txn([], [{ type: "put", key: `/fill/${i}`, value }]).then(
-      () => false,
-      (error: { code: string }) => error.code === "STORE_FULL",
-    );
-    if (full) return;
-  }
-  assert.fail("the store is not full");
-}
-
-/** What an operator does: delete, compact, defragment, disarm. */
-async function empty(): Promise<void> {
-  const { kv, maintenance } = owner.transport;
-  await kv.deleteRange({ key: Buffer.from("/fill/"), range_end: Buffer.from("/fill0") });
-  const { revision } = await owner.get("/");
-  await kv.compact({ revision: String(revision), physical: true });
-  await maintenance.defragment();
-  const { header } = await maintenance.status();
-  await maintenance.alarm({ action: "Deactivate", memberID: header.member_id, alarm: "Nospace" });
 }
 
 /** Fails when more than a third of a core is used while nothing happens, or the store is asked all the time. */

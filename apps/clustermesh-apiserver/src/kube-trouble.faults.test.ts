@@ -1,5 +1,4 @@
 /** When the way to Kubernetes is what is broken: what the process says, and that it goes on by itself. */
-
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,4 @@
 /** The program as a process: exit codes and signals. */
-
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +7,6 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { freePort, until } from "@isthmus/testing";
-
 import { createMeshTls } from "./testing/mesh-tls.js";
 
 const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));

@@ -1,5 +1,4 @@
 /** Two clusters with real Kubernetes APIs, one real etcd with users: from a Service in east to an agent in west, and back. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";

@@ -1,5 +1,4 @@
 /** The apiserver under its own ServiceAccount, with what deploy/base permits and nothing more. */
-
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";

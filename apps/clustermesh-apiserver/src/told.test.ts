@@ -1,5 +1,4 @@
 /** What the user of a global Service is told in each of two real clusters, over one real etcd, restarts included. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {

@@ -5,7 +5,6 @@ import { createMemoryKernel, Killed, makeConfig, makeSlice } from "@isthmus/test
 import { reportSource } from "./source-report.js";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
 import { startTestNode, stateOf } from "./testing-node.js";
-
 import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
 
 test("a restarted agent with no server serves what the kernel served", async () => {

@@ -11,7 +11,6 @@ import {
 } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
 import { startTestNode, stateOf } from "./testing-node.js";
-
 import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
 
 test("two sources become one Service, and a change follows", async () => {

@@ -1,5 +1,4 @@
 /** Typed calls, reviews and Events against a real kube-apiserver. */
-
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +14,6 @@ import { CONFIG_MAPS, EVENTS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES } from "./r
 import { isAllowed, requestToken, reviewToken } from "./reviews.js";
 import { type KubeServer, startKubeServer } from "./testing/kube-server.js";
 import { type FaultyProxy, startProxy } from "./testing/proxy.js";
-
 import { createTransport } from "./transport.js";
 
 let server: KubeServer;

@@ -1,5 +1,4 @@
 /** What etcd lets whom do, pinned: also what it allows although one would rather not. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseClusterId, parseClusterName } from "@isthmus/model";

@@ -1,5 +1,4 @@
 /** Of several endpoints some may be dead: calls find the others, and all are asked again when none is left. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { freePort } from "@isthmus/testing";

@@ -1,5 +1,4 @@
 /** A Node → what its records say (pure). */
-
 import type { KubeNode, KubeObject } from "@isthmus/kube";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/model";
 import { type HashedRecord, nodeConfigKey, nodeKey, record } from "@isthmus/records";

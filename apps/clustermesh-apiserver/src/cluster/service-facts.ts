@@ -1,5 +1,4 @@
 /** What we keep of a Service: enough to make its records again, nothing else. */
-
 import type { KubeObject, KubeService, MeshCondition } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, SCTP, type ServiceName, serviceName } from "@isthmus/model";
 import type { Port } from "@isthmus/proto";

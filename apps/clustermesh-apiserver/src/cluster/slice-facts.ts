@@ -1,5 +1,4 @@
 /** An EndpointSlice → its Service and its record (pure); slices of no Service and of host names are left out. */
-
 import type { KubeEndpoint, KubeEndpointSlice, KubeObject } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, type ServiceName, serviceName } from "@isthmus/model";
 import { type Backend, Family, type Port } from "@isthmus/proto";

@@ -1,5 +1,4 @@
 /** For tests: an export set in memory, and a publisher over a real store. */
-
 import { clusterPrefix, createStore, type Store } from "@isthmus/kvstore";
 import type { EtcdServer } from "@isthmus/kvstore/testing";
 import { parseClusterName, systemClock } from "@isthmus/model";

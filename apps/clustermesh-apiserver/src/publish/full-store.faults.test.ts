@@ -1,8 +1,7 @@
 /** A real etcd that has used up its quota: what the publisher says, what readers keep, and that it heals by itself. */
-
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { startEtcd } from "@isthmus/kvstore/testing";
+import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
@@ -12,7 +11,6 @@ import { clusterConfig, createMemoryExport, openStore, readStanding, runPublishe
 import type { Publisher } from "./publisher.js";
 
 const QUOTA = 8 << 20;
-const JUNK = "/junk/";
 
 const etcd = await startEtcd({ flags: ["--quota-backend-bytes", String(QUOTA)] });
 const store = await openStore(etcd);
@@ -20,29 +18,6 @@ after(async () => {
   store.close();
   await etcd.close();
 });
-
-/** Another member writes until nobody may any more. */
-async function fill(): Promise<void> {
-  const value = Buffer.alloc(1 << 20);
-  for (let i = 0; ; i++) {
-    const full = await store.txn([], [{ type: "put", key: `${JUNK}${i}`, value }]).then(
-      () => false,
-      (thrown: { code: string }) => thrown.code === "STORE_FULL",
-    );
-    if (full) return;
-  }
-}
-
-/** What an operator does: delete, compact, defragment, disarm. */
-async function makeSpace(): Promise<void> {
-  const { kv, maintenance } = store.transport;
-  await kv.deleteRange({ key: Buffer.from(JUNK), range_end: Buffer.from("/junk0") });
-  const { revision } = await store.get(JUNK);
-  await kv.compact({ revision: String(revision), physical: true });
-  await maintenance.defragment();
-  const { header } = await maintenance.status();
-  await maintenance.alarm({ action: "Deactivate", memberID: header.member_id, alarm: "Nospace" });
-}
 
 const published = (publisher: Publisher) => {
   const store = { configured: true, problem: undefined };
@@ -64,7 +39,7 @@ test("a full store: said, beats stop so that readers see it, nothing is deleted;
   const deletes: string[] = [];
   source.index.onChange((delta) => deletes.push(...delta.deletes.map(({ key }) => key)));
 
-  await fill();
+  await fillStore(store);
   const { head } = await readStanding(store, "full");
   exported.change([slice(1, 2, 9)], [{ key: "slices/shop/cart/s3" }]);
   await until("it says so", () => publisher.publisher.status().state === "Full");
@@ -86,7 +61,7 @@ test("a full store: said, beats stop so that readers see it, nothing is deleted;
   assert.equal((await readStanding(store, "full")).head?.seq, head?.seq, "no head is written");
   assert.equal(publisher.publisher.status().state, "Full", "and it goes on saying so");
 
-  await makeSpace();
+  await emptyStore(store);
   await untilSame(source, exported.table);
   assert.deepEqual(deletes, ["slices/shop/cart/s3"]);
   await until("it is live", () => publisher.publisher.status().state === "Live");

@@ -1,9 +1,8 @@
 /** One script on the model and on a real etcd: what the model says, etcd does. */
-
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { StoreEvent } from "@isthmus/kvstore";
-import { startEtcd } from "@isthmus/kvstore/testing";
+import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
 import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
 import type { Compare, Write } from "./events.js";
@@ -56,8 +55,6 @@ function onModel(model: ModelStore): Scripted {
   };
 }
 
-const JUNK = "/junk/";
-
 function onEtcd(prefix: string): Scripted {
   const relative = <T extends { readonly key: string }>(of: T): T => ({ ...of, key: of.key.slice(prefix.length) });
   const absolute = <T extends { readonly key: string }>(of: T): T => ({ ...of, key: prefix + of.key });
@@ -104,25 +101,7 @@ function onEtcd(prefix: string): Scripted {
     wipe: () => etcd.wipe(),
     keep: () => etcd.keep(),
     setBack: () => etcd.setBack(),
-    async fill(full) {
-      const { kv, maintenance } = store.transport;
-      if (full) {
-        const value = Buffer.alloc(1 << 20);
-        let taken = true;
-        for (let i = 0; taken; i++) {
-          taken = await store.txn([], [{ type: "put", key: `${JUNK}${i}`, value }]).then(
-            () => true,
-            () => false,
-          );
-        }
-        return;
-      }
-      await kv.deleteRange({ key: Buffer.from(JUNK), range_end: Buffer.from("/junk0") });
-      await kv.compact({ revision: String((await store.get(JUNK)).revision), physical: true });
-      await maintenance.defragment();
-      const { header } = await maintenance.status();
-      await maintenance.alarm({ action: "Deactivate", memberID: header.member_id, alarm: "Nospace" });
-    },
+    fill: (full) => (full ? fillStore(store) : emptyStore(store)),
   };
 }
 

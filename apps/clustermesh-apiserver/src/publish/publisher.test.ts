@@ -1,5 +1,4 @@
 /** Against a real etcd. */
-
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { claimKey, clusterPrefix, type StoreEvent } from "@isthmus/kvstore";

@@ -1,5 +1,4 @@
 /** The publisher's core on a model of the store: any order of calls, losses, wipes and rivals. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, HeadState } from "@isthmus/proto";

@@ -1,5 +1,4 @@
 /** Two publishers of one cluster as processes, on a real etcd: the writing one is stopped in its tracks and comes back. */
-
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";

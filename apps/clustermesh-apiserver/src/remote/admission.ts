@@ -4,7 +4,6 @@
  * Every record received is known here, taken or not, until it is forgotten; so a change of limits or of owners can be
  * judged again.
  */
-
 import { formatAddress } from "@isthmus/model";
 import type { RefusedCount } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type Verdict, validateRecord } from "@isthmus/records";

@@ -1,5 +1,4 @@
 /** For tests: peers' records that fit, and sources over a real store. */
-
 import type { Store } from "@isthmus/kvstore";
 import { type Clock, parseAddress, parseClusterId, parseClusterName, parsePrefix, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";

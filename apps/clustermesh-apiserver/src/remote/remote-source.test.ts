@@ -1,5 +1,4 @@
 /** Against a real etcd, fed by the real publisher. */
-
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clusterPrefix, type Store, type WatchNews } from "@isthmus/kvstore";

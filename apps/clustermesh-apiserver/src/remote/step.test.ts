@@ -1,5 +1,4 @@
 /** The reader's core on a model of the store, fed by the real publisher's core: any order of what can happen. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRecordTable, type HashedRecord, sameSums } from "@isthmus/records";

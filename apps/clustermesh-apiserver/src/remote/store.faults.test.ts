@@ -1,5 +1,4 @@
 /** What befalls a store and is not its publisher's doing, on a real etcd: backups, late answers, other hands. */
-
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import {

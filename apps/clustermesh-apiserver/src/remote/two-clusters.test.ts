@@ -1,5 +1,4 @@
 /** Two clusters over one store with mTLS and users, as in production: both publish, each follows the other. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clusterPrefix, createStore, provisionCluster, provisionStore, type Store, StoreError } from "@isthmus/kvstore";

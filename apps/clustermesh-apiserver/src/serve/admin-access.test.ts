@@ -1,5 +1,4 @@
 /** The admin API over real gRPC, its callers reviewed by a real kube-apiserver under deploy/base's RBAC. */
-
 import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,4 @@
 /** What the check says of other sides of every kind, and what it refuses to dial. */
-
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,4 @@
 /** Many agents at once, agents that ask without end, agents that do not read or are not there any more: bounded, all of it. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startProxy } from "@isthmus/kube/testing";

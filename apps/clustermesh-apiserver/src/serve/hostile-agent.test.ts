@@ -1,5 +1,4 @@
 /** Agents that do what they should not, and our own mistakes at one of them: the others are served all the same. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "node:tls";

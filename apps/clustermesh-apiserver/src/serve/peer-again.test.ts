@@ -1,9 +1,7 @@
 /** A peer that is removed and comes again while a stream is open. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { until } from "@isthmus/testing";
-
 import { createFakeSource } from "../testing/fake-source.js";
 import { createMeshTls } from "../testing/mesh-tls.js";
 import { serveStream } from "../testing/serve-stream.js";

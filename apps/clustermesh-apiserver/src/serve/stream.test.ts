@@ -1,5 +1,4 @@
 /** The stream over real gRPC on loopback, with sources that the test drives. */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type Kind, type Position, SourceStatus } from "@isthmus/proto";

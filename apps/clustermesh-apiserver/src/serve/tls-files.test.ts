@@ -1,5 +1,4 @@
 /** The server's certificates follow their files: renewed, of another CA, or spoiled. */
-
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

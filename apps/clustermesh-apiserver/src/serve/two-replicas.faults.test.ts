@@ -2,7 +2,6 @@
  * Two replicas that disagree while a store is wiped: one reads it before, the other after. An agent that moves between them
  * never goes back and never mixes. Real etcd, real streams.
  */
-
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Store } from "@isthmus/kvstore";

@@ -1,5 +1,4 @@
 /** Conditions on Services of a real kube-apiserver, beside those of other controllers. */
-
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import {

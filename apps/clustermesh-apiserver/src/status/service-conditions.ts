@@ -9,7 +9,6 @@
  * stands on an object is what a fresh start would write. What was said of a cluster that has not been heard since this
  * process began stays as it stands.
  */
-
 import { CONDITION_PREFIX } from "../cluster/service-facts.js";
 import type { ServiceNote } from "../cluster/service-notes.js";
 import type { KnownService } from "../cluster/service-table.js";

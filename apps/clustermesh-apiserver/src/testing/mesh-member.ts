@@ -1,5 +1,4 @@
 /** A cluster of a mesh for tests: a real Kubernetes API with our CRDs and settings, and a way to join it to a store by hand. */
-
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,4 @@
 /** The whole apiserver inside a test, against a real Kubernetes API: starts on free ports, stops by its signal. */
-
 import {
   CONFIG_MAPS,
   createKubeClient,

@@ -1,5 +1,4 @@
 /** A TCP front before a store that behaves as told: a bad way to it, or something else in its place. For tests. */
-
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";

@@ -1,5 +1,4 @@
 /** SIGKILL of the agent on the client's node, while east has no replicas. */
-
 import { createMarks } from "../drive/marks.js";
 import { poll, settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";

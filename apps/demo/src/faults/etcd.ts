@@ -1,5 +1,4 @@
 /** The shared etcd is held down for 10 s or more; meanwhile east's replicas go 0 → 3 → 0. */
-
 import { createMarks, type Marks } from "../drive/marks.js";
 import { pollTime, settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";

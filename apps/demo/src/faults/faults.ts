@@ -1,5 +1,4 @@
 /** The six faults, in the order in which they run. */
-
 import type { World } from "../drive/world.js";
 import { FAULT_NAMES, type FaultName, type FaultRun } from "../judge/runs.js";
 import { agent } from "./agent.js";

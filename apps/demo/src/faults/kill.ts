@@ -2,7 +2,6 @@
  * East is back at 3, with new pods (a second crash of a container would be held back by the kubelet), then all three
  * processes get SIGKILL at once. They listen again 3 s after their restart, so all are NotReady together for a while.
  */
-
 import { createMarks } from "../drive/marks.js";
 import { settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";

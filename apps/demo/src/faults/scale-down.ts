@@ -1,5 +1,4 @@
 /** East's replicas go from 3 to 0, gracefully, under load. */
-
 import { createMarks } from "../drive/marks.js";
 import { settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";

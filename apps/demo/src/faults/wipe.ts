@@ -1,5 +1,4 @@
 /** The shared etcd comes back empty, while east has no replicas; then a change in west must travel again. */
-
 import { createMarks, type Marks } from "../drive/marks.js";
 import { poll, pollTime, settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";

@@ -2,7 +2,6 @@
  * The underlay: a network namespace with one bridge, where the control planes listen and every node's eth0 ends.
  * The root namespace has one link into it, and nothing else of a lab.
  */
-
 import { at } from "../api/json.js";
 import { ip, ipJson, type NetworkNamespace } from "../host/links.js";
 import { labAddresses, MAX_LABS, macOf } from "../plan/addresses.js";

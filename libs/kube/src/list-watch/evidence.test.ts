@@ -1,5 +1,4 @@
 /** What proves that Kubernetes was restored, and what does not: on an API that answers when the test says. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
@@ -7,7 +6,6 @@ import { until } from "@isthmus/testing";
 import type { KubeConfigMap, KubeObject } from "../objects.js";
 import { CONFIG_MAPS } from "../resources.js";
 import { createScriptedApi, type ScriptedApi } from "../testing/scripted-api.js";
-
 import { createListWatch } from "./list-watch.js";
 import type { Change, ListWatch } from "./types.js";
 

@@ -1,5 +1,4 @@
 /** Against a real kube-apiserver, through a proxy that misbehaves. */
-
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
@@ -10,7 +9,6 @@ import type { KubeConfigMap } from "../objects.js";
 import { CONFIG_MAPS, NAMESPACES } from "../resources.js";
 import { type KubeServer, startKubeServer } from "../testing/kube-server.js";
 import { type FaultyProxy, startProxy } from "../testing/proxy.js";
-
 import { createTransport, type Transport } from "../transport.js";
 import { createListWatch } from "./list-watch.js";
 import type { Change, ListWatch, ListWatchOptions } from "./types.js";

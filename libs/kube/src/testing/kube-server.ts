@@ -3,7 +3,6 @@
  *
  * Binaries come from MESH_KUBE_BIN. Tokens: "admin-token" is a system:masters user, "nobody-token" may do nothing.
  */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";

@@ -4,7 +4,6 @@
  * `wipe` stops it, empties it and starts it at the same address: what a lost store looks like from outside. `keep` and
  * `setBack` are a backup and its restore.
  */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";

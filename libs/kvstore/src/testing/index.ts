@@ -2,3 +2,4 @@
 export * from "./cut-proxy.js";
 export * from "./etcd-server.js";
 export * from "./find-etcd.js";
+export * from "./full-store.js";

@@ -1,5 +1,4 @@
 /** A test node whose agent is ready to attach pods. */
-
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
