@@ -18,5 +18,11 @@ const args = [gyp, "rebuild", "--silent", "-C", here, ...(prefix === undefined ?
 const result = spawnSync(process.execPath, args, { stdio: "inherit" });
 if (result.status !== 0) {
   console.error("Cannot build the addon: it needs a C compiler, make, python3 and libbpf-dev >= 1.1");
+  if (prefix === undefined) {
+    console.error(
+      `Node's headers were not found (include/node/node_api.h in ${[...new Set(prefixes)].join(", ")}), so they had to be ` +
+        "downloaded: take a Node that brings them, such as the official tarball, or install libnode-dev",
+    );
+  }
 }
 process.exit(result.status ?? 1);
