@@ -5,4 +5,5 @@ export * from "./clock.js";
 export * from "./cluster.js";
 export * from "./errors.js";
 export * from "./prefix.js";
+export * from "./printable.js";
 export * from "./protocol.js";

@@ -1,0 +1,32 @@
+/**
+ * Text from another cluster, a node or a pod, made safe for a terminal, a log line, an Event or a condition.
+ *
+ * In: any string. Out: at most `maxLength` UTF-16 units of well-formed text without control characters. What does not print
+ * stands as its code point, `\u{1b}`; what was cut off is marked by "…". Text that is already printable and short is
+ * returned as it is, so applying it twice changes nothing.
+ */
+
+/** Enough for a name and a sentence; Kubernetes bounds conditions at 32,768 bytes and Events at 1,024. */
+export const PRINTABLE_LENGTH = 256;
+
+/**
+ * Controls (C0, DEL, C1: Cc), invisible and direction-changing characters (Cf), line and paragraph separators (Zl, Zp), halves
+ * of surrogate pairs (Cs). A private-use or unassigned character only looks odd and stays.
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+export function printable(text: string, maxLength: number = PRINTABLE_LENGTH): string {
+  // Cut before escaping: the work is bounded by maxLength, not by what was sent.
+  const head = text.length > maxLength ? text.slice(0, maxLength) : text;
+  const escaped = head.replace(UNPRINTABLE, escapeCodePoint);
+  if (escaped.length <= maxLength && head.length === text.length) return escaped;
+  return `${dropHalfPair(escaped.slice(0, maxLength - 1))}…`;
+}
+
+function escapeCodePoint(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+}
+
+function dropHalfPair(text: string): string {
+  return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
+}
