@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * This file contains what an unconnected UDP socket is remembered by: the backend that it sends to per VIP
- * (mesh_udp_sticky_v2), and the VIP per backend that answers it (mesh_udp_reverse_v2).
+ * (mesh_udp_sticky_v2), the VIP per backend that answers it (mesh_udp_reverse_v2), and a mark on a socket that has
+ * sent to a Service (mesh_udp_senders_v1): a server that never did is spared the look-up for each datagram it receives.
  *
  * Keys begin with the socket's cookie and hooks run under the socket's lock, so nobody else reads or writes the entry
  * of a key meanwhile, and replacing it is no race. But the map is everybody's, and its memory is used again at once
@@ -29,6 +30,14 @@ struct {
 	__type(key, struct udp_reverse_key);
 	__type(value, struct udp_reverse_row);
 } mesh_udp_reverse_v2 SEC(".maps");
+
+/* unconnected UDP socket -> it has sent to a Service; the value says nothing, being there does */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} mesh_udp_senders_v1 SEC(".maps");
 
 #define KEY_WORDS(key) ((int)(sizeof(key) / 8))
 #define REVERSE_WORDS ((int)(sizeof(struct udp_reverse_row) / 8))
@@ -96,6 +105,17 @@ static __always_inline const struct backend_row *sticky_backend(const struct udp
 	if (backend)
 		sticky_write(key, row, found);
 	return backend;
+}
+
+static __always_inline void sender_mark(struct bpf_sock_addr *ctx)
+{
+	if (!bpf_sk_storage_get(&mesh_udp_senders_v1, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE))
+		count(METRIC_STATE_FULL);
+}
+
+static __always_inline bool sender_marked(struct bpf_sock_addr *ctx)
+{
+	return bpf_sk_storage_get(&mesh_udp_senders_v1, ctx->sk, 0, 0);
 }
 
 static __always_inline __u64 reverse_check(const struct udp_reverse_key *key, const struct udp_reverse_row *row)

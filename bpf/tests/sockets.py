@@ -17,6 +17,7 @@ SOCKETS = {}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "mptcp": socket.SOCK_STREAM, "udplite": socket.SOCK_DGRAM}
 PROTOCOLS = {"mptcp": 262, "udplite": 136}
+SO_COOKIE = 57
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -82,6 +83,16 @@ def peer(sock):
     return list(SOCKETS[sock].getpeername())[:2]
 
 
+def cookie(sock):
+    """The number by which the kernel knows the socket, as text: JSON numbers end at 2^53."""
+    return str(int.from_bytes(SOCKETS[sock].getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder))
+
+
+def bind(sock, host):
+    SOCKETS[sock].bind((host, 0))
+    return SOCKETS[sock].getsockname()[1]
+
+
 def shutdown(sock):
     SOCKETS[sock].shutdown(socket.SHUT_WR)
 
@@ -102,7 +113,8 @@ def dial(host, port, count, family):
     return answers
 
 
-FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, shutdown, close, dial)
+FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, cookie, bind, shutdown,
+             close, dial)
 OPS = {f.__name__: f for f in FUNCTIONS}
 
 

@@ -1,4 +1,4 @@
-/** Nanoseconds that the hooks add to connect() and getpeername() of a UDP socket: no program, let pass, a Service. */
+/** Nanoseconds that the hooks add to connect(), getpeername() and recvfrom() of a UDP socket: no program, let pass, a Service. */
 import { type Datapath, Proto } from "@isthmus/bpf";
 import { frontend, insertFrontends } from "@isthmus/bpf/testing";
 import { type Rig, SERVER } from "./rig.js";
@@ -10,6 +10,8 @@ export interface HookFigures {
   /** `none`, `pass`, `service` to mean nanoseconds of the best round: a busy machine only adds. */
   readonly connectNs: Readonly<Record<string, number>>;
   readonly getpeernameNs: Readonly<Record<string, number>>;
+  /** Of a socket that is not connected; in `service` it has sent to one. */
+  readonly recvfromNs: Readonly<Record<string, number>>;
 }
 
 /** Service row 1 also answers on UDP for this. */
@@ -25,5 +27,5 @@ export async function measureHooks(rig: Rig, datapath: Datapath): Promise<HookFi
     }
     return best;
   };
-  return { connectNs: column(1), getpeernameNs: column(2) };
+  return { connectNs: column(1), getpeernameNs: column(2), recvfromNs: column(3) };
 }

@@ -3,7 +3,7 @@
 // all of them alike.
 //
 //   load serve PORT COUNT              accepts and closes on COUNT ports
-//   load hooks CGROUP POD VIP COUNT    ns of connect() again and getpeername() on UDP sockets, port 80, outside of and in the cgroup
+//   load hooks CGROUP POD VIP COUNT    ns of connect() again, getpeername() and recvfrom() on UDP sockets, port 80, outside of and in the cgroup
 //   load run SPEC ROUNDS PER_ROUND     a SPEC is sides joined by ",": NAME;CGROUP or -;FIRST_ADDRESS;ADDRESSES;FIRST_PORT;PORTS
 //
 // Each side is a process (in its cgroup); a token goes round, for BLOCK connections at a time. Prints a line a round and
@@ -147,8 +147,33 @@ static int run(char *spec, int rounds, int per_round) {
   return failed;
 }
 
-// Mean nanoseconds of connect() again, and of getpeername(), on one UDP socket.
-static void hook_times(const char *name, const char *address, int count) {
+// Mean nanoseconds of recvfrom() on a UDP server: a socket that is not connected. It has sent to `address` when `sender`.
+static double receive_time(const struct sockaddr_in *address, int sender, int count) {
+  struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from;
+  socklen_t size = sizeof(self);
+  int server = socket(AF_INET, SOCK_DGRAM, 0), client = socket(AF_INET, SOCK_DGRAM, 0);
+  uint64_t total = 0;
+  char byte = 0;
+  if (sender && sendto(server, &byte, 1, 0, (const struct sockaddr *)address, sizeof(*address)) != 1) die("sendto");
+  if (!sender && bind(server, (struct sockaddr *)&self, sizeof(self))) die("bind");
+  getsockname(server, (struct sockaddr *)&self, &size);
+  self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(client, (struct sockaddr *)&self, sizeof(self))) die("connect");
+  for (int done = 0; done < count; done += BLOCK) {
+    for (int i = 0; i < BLOCK; i++)
+      if (send(client, &byte, 1, 0) != 1) die("send");
+    uint64_t start = now();
+    for (int i = 0; i < BLOCK; i++, size = sizeof(from))
+      if (recvfrom(server, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1) die("recvfrom");
+    total += now() - start;
+  }
+  close(server);
+  close(client);
+  return (double)total / count;
+}
+
+// Mean nanoseconds of connect() again and of getpeername() on one UDP socket, and of recvfrom() on another.
+static void hook_times(const char *name, const char *address, int sender, int count) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(address), .sin_port = htons(80)}, from;
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
   uint64_t start = now();
@@ -160,7 +185,8 @@ static void hook_times(const char *name, const char *address, int count) {
     if (getpeername(fd, (struct sockaddr *)&from, &size)) die(name);
   }
   uint64_t end = now();
-  printf("%s %.1f %.1f\n", name, (double)(middle - start) / count, (double)(end - middle) / count);
+  printf("%s %.1f %.1f %.1f\n", name, (double)(middle - start) / count, (double)(end - middle) / count,
+         receive_time(&to, sender, count));
   fflush(stdout);
   close(fd);
 }
@@ -171,8 +197,8 @@ static int hooks(const char *cgroup, const char *pod, const char *vip, int count
       int status;
       if (!fork()) {
         if (inside) enter(cgroup);
-        hook_times(inside ? "pass" : "none", pod, count);
-        if (inside) hook_times("service", vip, count);
+        hook_times(inside ? "pass" : "none", pod, 0, count);
+        if (inside) hook_times("service", vip, 1, count);
         _exit(0);
       }
       if (wait(&status) < 0 || status) return 1;

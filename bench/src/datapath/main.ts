@@ -102,11 +102,16 @@ function print({ connect, growth, hooks, select, writes, change, verified }: Dat
   console.log(`10,000 services against 10: ${growth.toFixed(3)} (reach: connect <= 1.05, growth <= 1.03)\n`);
   const added = (times: Readonly<Record<string, number>>, name: string) =>
     `+${((times[name] ?? Number.NaN) - (times["none"] ?? Number.NaN)).toFixed(0)} ns`;
-  console.log("What the hooks add to a system call of a UDP socket (connect() again; getpeername())");
+  console.log("What the hooks add to a system call of a UDP socket (connect() again; getpeername(); recvfrom())");
   console.log(
     table([
-      ["", "CONNECT", "GETPEERNAME"],
-      ...["pass", "service"].map((side) => [side, added(hooks.connectNs, side), added(hooks.getpeernameNs, side)]),
+      ["", "CONNECT", "GETPEERNAME", "RECVFROM"],
+      ...["pass", "service"].map((side) => [
+        side,
+        added(hooks.connectNs, side),
+        added(hooks.getpeernameNs, side),
+        added(hooks.recvfromNs, side),
+      ]),
     ]),
   );
   console.log("\nChoice of a backend, net of an empty program");

@@ -57,6 +57,7 @@ export const MAP_NAMES = {
   tcpRecent: "mesh_tcp_recent_v2",
   udpSticky: "mesh_udp_sticky_v2",
   udpReverse: "mesh_udp_reverse_v2",
+  udpSenders: "mesh_udp_senders_v1",
 } as const;
 
 /** Pins of layouts that were replaced and had nothing to be copied: state that programs keep about sockets. */
@@ -70,6 +71,10 @@ function hash(keySize: number, valueSize: number, maxEntries: number): MapSpec {
 
 function mapped(valueSize: number, maxEntries: number): MapSpec {
   return { type: MapType.Array, keySize: 4, valueSize, maxEntries, flags: MapFlag.Mappable };
+}
+
+function storage(valueSize: number): MapSpec {
+  return { type: MapType.SkStorage, keySize: 4, valueSize, maxEntries: 0, flags: MapFlag.NoPrealloc };
 }
 
 /** One segment of the tables: 65,536 lines of 16 backend ids. */
@@ -88,10 +93,11 @@ export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
     nodes: mapped(NodeRow.size, sizes.nodes),
     floors: mapped(FloorRow.size, Limit.Clusters),
     metrics: { type: MapType.PerCpuArray, keySize: 4, valueSize: 8, maxEntries: Limit.Metrics, flags: MapFlag.None },
-    sock: { type: MapType.SkStorage, keySize: 4, valueSize: SockRow.size, maxEntries: 0, flags: MapFlag.NoPrealloc },
+    sock: storage(SockRow.size),
     tcpRecent: { ...mapped(RecentRow.size, Limit.Recent), flags: MapFlag.None },
     udpSticky: lru(UdpStickyKey.size, UdpStickyRow.size),
     udpReverse: lru(UdpReverseKey.size, UdpReverseRow.size),
+    udpSenders: storage(4),
   };
 }
 

@@ -138,6 +138,28 @@ test("a row of the right key whose VIP is not whole is not shown, and is written
   map.close();
 });
 
+test("only a socket that has sent to a Service pays for looking up whom a datagram is from", async () => {
+  const { vip } = await serving.serve("udp");
+  const [server, client] = [await node.pod.open("udp", 4), await node.host.open("udp", 4)];
+  const serverPort = await node.pod.bind(server, "127.0.0.1");
+  const port = await node.host.bind(client, "127.0.0.1");
+  const key = { cookie: await node.pod.cookie(server), addr: parseAddress("127.0.0.1"), port };
+  const map = native().openPin(join(node.options.bpffs, MAP_NAMES.udpReverse));
+  // A row whose check is wrong is counted by every look-up that finds it.
+  const row = UdpReverseRow.encode({ vip: parseAddress(vip), port: 80, check: 1n });
+  native().mapUpdate(map, UdpReverseKey.encode(key), row, UpdateFlag.Any);
+  map.close();
+  const receive = () =>
+    serving.counted("check_mismatch", async () => {
+      await node.host.sendto(client, "127.0.0.1", serverPort, "x");
+      assert.deepEqual(await node.pod.receive(server), { data: "x", from: ["127.0.0.1", port] });
+    });
+  assert.equal(await receive(), 0);
+  await node.pod.sendto(server, vip, 80, "y");
+  assert.deepEqual((await node.pod.receive(server)).from, [vip, 80]);
+  assert.equal(await receive(), 1);
+});
+
 test("a protocol that Services do not have is left alone", async () => {
   const { vip } = await serving.serve("udp");
   const sock = await node.pod.open("udplite", 4);

@@ -93,9 +93,14 @@ export function createServing(node: TestNode): Serving {
       return vip;
     },
     async counted(metric, action) {
-      const before = node.datapath.metrics().get(metric) ?? 0;
+      const read = (): number => {
+        const value = node.datapath.metrics().get(metric);
+        if (value === undefined) throw new Error(`Cannot count "${metric}": there is no such counter`);
+        return value;
+      };
+      const before = read();
       await action();
-      return (node.datapath.metrics().get(metric) ?? 0) - before;
+      return read() - before;
     },
     async askUdp(family, host, port, connected) {
       const sock = await node.pod.open("udp", family);

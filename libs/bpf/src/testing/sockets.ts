@@ -25,6 +25,10 @@ export interface Sockets {
   /** Waits until there is something to receive. */
   peek(sock: number): Promise<null>;
   peer(sock: number): Promise<readonly [string, number]>;
+  /** The kernel's number of the socket. */
+  cookie(sock: number): Promise<bigint>;
+  /** Takes a free port of this address; resolves to it. */
+  bind(sock: number, host: string): Promise<number>;
   /** Says that nothing more will be sent. */
   shutdown(sock: number): Promise<null>;
   close(sock: number): Promise<null>;
@@ -51,6 +55,8 @@ export function startSockets(cgroup?: string): Sockets {
     receive: (sock) => call({ op: "receive", sock }),
     peek: (sock) => call({ op: "peek", sock }),
     peer: (sock) => call({ op: "peer", sock }),
+    cookie: async (sock) => BigInt(await call<string>({ op: "cookie", sock })),
+    bind: (sock, host) => call({ op: "bind", sock, host }),
     shutdown: (sock) => call({ op: "shutdown", sock }),
     close: (sock) => call({ op: "close", sock }),
     dial: (host, port, count, family) => call({ op: "dial", host, port, count, family }),
