@@ -43,16 +43,31 @@ static __always_inline void store6(struct bpf_sock_addr *ctx, const struct peer 
 	ctx->user_port = peer->port;
 }
 
-/* The one way out of connect and sendmsg: counts, and refuses with ECONNREFUSED (before Linux 5.18: EPERM). */
+/* What the system call fails with; 0 = it goes on. */
+static __always_inline int refusal_errno(int verdict)
+{
+	switch (verdict) {
+	case METRIC_NO_BACKEND:
+	case METRIC_UNKNOWN_PORT:
+		return ECONNREFUSED;
+	case METRIC_UNKNOWN_SERVICE:
+		return EHOSTUNREACH;
+	default:
+		return 0;
+	}
+}
+
+/* The one way out of connect and sendmsg: counts, and refuses with an errno of its own (before Linux 5.18: EPERM). */
 static __always_inline int leave(int verdict)
 {
-	if (verdict == METRIC_NONE)
-		return ALLOW;
-	count(verdict);
-	if (verdict != METRIC_NO_BACKEND && verdict != METRIC_UNKNOWN_PORT)
+	int error = refusal_errno(verdict);
+
+	if (verdict != METRIC_NONE)
+		count(verdict);
+	if (!error)
 		return ALLOW;
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_set_retval))
-		bpf_set_retval(-ECONNREFUSED);
+		bpf_set_retval(-error);
 	return REFUSE;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* This file contains the lookup of a frontend. It reads mesh_frontends_v1. */
+/* This file contains the lookup of a frontend. It reads mesh_frontends_v1 and mesh_service_ranges_v1. */
 #ifndef MESH_FRONTEND_H
 #define MESH_FRONTEND_H
 
@@ -47,7 +47,19 @@ static __always_inline bool frontend_lookup(const struct frontend_key *key, stru
 	return true;
 }
 
-/* The frontend that answers for this destination: its own row, or the one that rejects the rest of its VIP. */
+/* Is this an address that only a Service can have? */
+static __always_inline bool in_service_range(const struct peer *dest)
+{
+	struct service_range_key key = {.length = 8 * sizeof(key.addr)};
+
+	__builtin_memcpy(key.addr, dest->addr, sizeof(key.addr));
+	return bpf_map_lookup_elem(&mesh_service_ranges_v1, &key);
+}
+
+/*
+ * The frontend that answers for this destination: its own row, else the one that answers for the rest of its VIP, else
+ * FRONTEND_UNKNOWN in the ranges of ClusterIPs. False: the destination is no Service of ours.
+ */
 static __always_inline bool frontend_find(const struct peer *dest, __u8 proto, struct frontend_row *row)
 {
 	struct frontend_key key = {.port = dest->port, .proto = proto, .scope = FRONTEND_SCOPE_ALL};
@@ -59,7 +71,10 @@ static __always_inline bool frontend_find(const struct peer *dest, __u8 proto, s
 		return false;
 	key.port = 0;
 	key.proto = PROTO_ANY;
-	return frontend_lookup(&key, row);
+	if (frontend_lookup(&key, row))
+		return !(row->flags & FRONTEND_PASS);
+	row->flags = FRONTEND_UNKNOWN;
+	return in_service_range(dest);
 }
 
 #endif

@@ -21,6 +21,15 @@ struct {
 	__type(value, struct frontend_row);
 } mesh_frontends_v1 SEC(".maps");
 
+/* range of ClusterIPs -> nothing: being in one is the answer */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, LIMIT_SERVICE_RANGES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct service_range_key);
+	__type(value, __u32);
+} mesh_service_ranges_v1 SEC(".maps");
+
 /* service index -> tier words */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

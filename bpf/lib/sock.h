@@ -34,6 +34,14 @@ static __always_inline __u8 service_proto(__u32 proto)
 	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP ? proto : PROTO_ANY;
 }
 
+/* Why nothing is sent to this frontend; METRIC_NONE = it has a service. */
+static __always_inline int frontend_refusal(const struct frontend_row *frontend)
+{
+	if (frontend->flags & FRONTEND_UNKNOWN)
+		return METRIC_UNKNOWN_SERVICE;
+	return frontend->flags & FRONTEND_REJECT ? METRIC_UNKNOWN_PORT : METRIC_NONE;
+}
+
 /* A backend of the service, or NULL. */
 static __always_inline const struct backend_row *sock_choose(__u32 service, __u32 *id)
 {
@@ -101,6 +109,7 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
 	const struct backend_row *backend;
 	struct frontend_row frontend;
 	__u8 proto = service_proto(ctx->protocol);
+	int refusal;
 
 	if (proto == PROTO_ANY)
 		return METRIC_NONE;
@@ -108,8 +117,9 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
 		sock_forget(ctx);
 		return METRIC_NONE;
 	}
-	if (frontend.flags & FRONTEND_REJECT)
-		return METRIC_UNKNOWN_PORT;
+	refusal = frontend_refusal(&frontend);
+	if (refusal)
+		return refusal;
 	backend = sock_choose(frontend.service, &dialled.backend);
 	if (!backend)
 		return METRIC_NO_BACKEND;
@@ -161,6 +171,7 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *
 	const struct backend_row *backend;
 	struct frontend_row frontend;
 	const struct sock_row *kept;
+	int refusal;
 
 	if (ctx->protocol != PROTO_UDP)
 		return METRIC_NONE;
@@ -175,8 +186,9 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *
 	}
 	if (!frontend_find(dest, PROTO_UDP, &frontend))
 		return METRIC_NONE;
-	if (frontend.flags & FRONTEND_REJECT)
-		return METRIC_UNKNOWN_PORT;
+	refusal = frontend_refusal(&frontend);
+	if (refusal)
+		return refusal;
 	key.cookie = bpf_get_socket_cookie(ctx);
 	__builtin_memcpy(key.vip, dest->addr, sizeof(key.vip));
 	backend = sticky_backend(&key, frontend.service);

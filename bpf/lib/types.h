@@ -25,6 +25,7 @@ enum limit {
 	LIMIT_BACKEND_INDEX = 16777215, /* mask of the index in a backend id; the generation is in the 8 bits above */
 	LIMIT_METRICS = 64,		/* counters */
 	LIMIT_RECENT = 65536,		/* TCP sockets whose VIP is known without socket storage */
+	LIMIT_SERVICE_RANGES = 64,	/* ranges of ClusterIPs */
 };
 
 /** IP protocol numbers that Services can have. */
@@ -43,7 +44,9 @@ enum frontend_scope {
 
 /** Bits of frontend_row.flags. */
 enum frontend_flag {
-	FRONTEND_REJECT = 1, /* no service: refuse. Set in (VIP, port 0) rows, which answer for unknown ports */
+	FRONTEND_REJECT = 1,	/* no service: refuse. Set in (VIP, port 0) rows, which answer for unknown ports */
+	FRONTEND_PASS = 2,	/* another proxy serves this VIP: leave it alone. Set in (VIP, port 0) rows */
+	FRONTEND_UNKNOWN = 4,	/* never stored: the answer for an address in a service range that no row knows */
 };
 
 /**
@@ -62,6 +65,15 @@ struct frontend_row {
 	__u32 service; /* index into mesh_services_v1; 0 = none */
 	__u16 flags;   /* enum frontend_flag */
 	__u16 check;   /* hash of the key (frontend_check()); another value is a miss */
+};
+
+/**
+ * Key of mesh_service_ranges_v1 (longest prefix match): a range in which every address is a ClusterIP. An address in it
+ * that has no frontend belongs to no Service, and connecting to it fails at once. Empty = such an address is left alone.
+ */
+struct service_range_key {
+	__u32 length;  /* bits of addr that count; an IPv4 /16 has 112 */
+	__u8 addr[16]; /* first address of the range, IPv4 as v4-mapped */
 };
 
 /**
@@ -244,6 +256,7 @@ enum metric {
 	METRIC_STALE_ID = 9,		/* a slot named a backend that is gone */
 	METRIC_STATE_FULL = 10,		/* state of a socket could not be kept: no memory or map full */
 	METRIC_CHECK_MISMATCH = 11,	/* a map answered with the value of another key; treated as a miss */
+	METRIC_UNKNOWN_SERVICE = 12,	/* refused: a ClusterIP that belongs to no Service */
 };
 
 #endif

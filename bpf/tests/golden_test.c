@@ -70,12 +70,15 @@ static void frontends(void)
 {
 	struct frontend_key key = {.port = htons(80), .proto = PROTO_TCP, .scope = FRONTEND_SCOPE_LOCAL};
 	struct frontend_row row = {.service = 0x11223344, .flags = FRONTEND_REJECT, .check = 0xcafe};
+	struct service_range_key range = {.length = 116};
 	__u16 of_key;
 
 	address(key.addr, "::ffff:10.96.0.1");
 	of_key = key_check(&key, sizeof(key) / 4);
 	CHECK("frontend_key", key);
 	CHECK("frontend_row", row);
+	address(range.addr, "::ffff:10.96.0.0");
+	CHECK("service_range_key", range);
 	CHECK("frontend_check", of_key);
 }
 

@@ -91,6 +91,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     ...arrays,
     tables,
     frontends: createHashMap(MAP_NAMES.frontends, maps.frontends),
+    serviceRanges: createHashMap(MAP_NAMES.serviceRanges, maps.serviceRanges),
     gracePeriod: createGracePeriod(),
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
     programs: new Map(Object.entries(programs).map(([name, { fd }]) => [name, native().programInfo(fd)])),

@@ -22,6 +22,7 @@ import {
   Rank,
   RecentRow,
   ServiceFlag,
+  ServiceRangeKey,
   ServiceRow,
   SockRow,
   StateWord,
@@ -72,6 +73,7 @@ function rowCheck(row: Uint8Array): Uint8Array {
 /** The values of golden_test.c, built with the codecs. */
 const VALUES: Readonly<Record<string, Uint8Array>> = {
   frontend_key: KEY,
+  service_range_key: ServiceRangeKey.encode({ length: 116, addr: parseAddress("10.96.0.0") }),
   frontend_row: FrontendRow.encode({ service: 0x11223344, flags: FrontendFlag.Reject, check: 0xcafe }),
   frontend_check: Uint8Array.of(frontendCheck(KEY) & 0xff, frontendCheck(KEY) >> 8),
   tier_word: TierWord.encode({ line: 0x7654321, slots: 0x1389a, tries: 5, maglev: 1, cluster: 0x267 }),
@@ -124,6 +126,7 @@ const CODECS = {
   FrontendRow,
   NodeRow,
   RecentRow,
+  ServiceRangeKey,
   ServiceRow,
   SockRow,
   StateWord,

@@ -12,6 +12,7 @@ import {
   Limit,
   NodeRow,
   RecentRow,
+  ServiceRangeKey,
   ServiceRow,
   SockRow,
   TableLine,
@@ -45,6 +46,7 @@ export type MapSpec = Omit<MapInfo, "id" | "name">;
 
 export const MAP_NAMES = {
   frontends: "mesh_frontends_v1",
+  serviceRanges: "mesh_service_ranges_v1",
   services: "mesh_services_v1",
   tables: "mesh_tables_v1",
   backends: "mesh_backends_v1",
@@ -85,6 +87,11 @@ export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
   const lru = (key: number, value: number) => ({ ...hash(key, value, sizes.udp), type: MapType.LruHash });
   return {
     frontends: hash(FrontendKey.size, FrontendRow.size, sizes.frontends),
+    serviceRanges: {
+      ...hash(ServiceRangeKey.size, 4, Limit.ServiceRanges),
+      type: MapType.LpmTrie,
+      flags: MapFlag.NoPrealloc,
+    },
     services: mapped(ServiceRow.size, sizes.services),
     tables: { type: MapType.ArrayOfMaps, keySize: 4, valueSize: 4, maxEntries: Limit.Segments, flags: MapFlag.None },
     backends: mapped(BackendRow.size, sizes.backends),

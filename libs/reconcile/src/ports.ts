@@ -70,6 +70,8 @@ export interface TablesPort {
 export interface DatapathPort {
   /** `struct frontend_key` to `struct frontend`. */
   readonly frontends: HashPort;
+  /** `struct service_range_key` to nothing (4 bytes of 0): ranges in which an address without a frontend is refused. */
+  readonly serviceRanges: HashPort;
   /** `struct service`, by service index. */
   readonly services: ArrayPort;
   /** `struct backend`, by backend index. */

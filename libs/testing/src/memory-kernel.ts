@@ -14,6 +14,7 @@ import { createWriteLog, type WriteLog, type Writer } from "./write-log.js";
 
 export interface KernelSizes {
   readonly frontends: number;
+  readonly serviceRanges: number;
   readonly services: number;
   readonly backends: number;
   readonly nodes: number;
@@ -24,6 +25,7 @@ export interface KernelSizes {
 
 export const SMALL_KERNEL: KernelSizes = {
   frontends: 256,
+  serviceRanges: 8,
   services: 128,
   backends: 1024,
   nodes: 64,
@@ -48,6 +50,7 @@ const SIZE = { service: 64, backend: 32, node: 64, word: 4, floor: 192, line: 64
 export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKernel {
   const log = createWriteLog();
   const frontends: HashMemory = new Map();
+  const serviceRanges: HashMemory = new Map();
   const bytes = (entries: number, size: number) => new Uint8Array(entries * size);
   const arrays = {
     services: bytes(sizes.services, SIZE.service),
@@ -71,9 +74,11 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
     const writer = log.newWriter();
     const array = (name: string, entrySize: number, maxEntries: number, memory: Uint8Array): ArrayPort =>
       createMemoryArray({ name, entrySize, maxEntries }, memory, writer);
-    const shape = { name: "mesh_frontends_v1", keySize: 20, valueSize: 8, maxEntries: sizes.frontends };
+    const hash = (name: string, valueSize: number, maxEntries: number, memory: HashMemory) =>
+      createMemoryHash({ name, keySize: 20, valueSize, maxEntries }, memory, writer);
     return {
-      frontends: createMemoryHash(shape, frontends, writer),
+      frontends: hash("mesh_frontends_v1", 8, sizes.frontends, frontends),
+      serviceRanges: hash("mesh_service_ranges_v1", 4, sizes.serviceRanges, serviceRanges),
       services: array("mesh_services_v1", SIZE.service, sizes.services, arrays.services),
       backends: array("mesh_backends_v1", SIZE.backend, sizes.backends, arrays.backends),
       clusterState: array("mesh_cluster_state_v1", SIZE.word, sizes.clusters, arrays.clusterState),

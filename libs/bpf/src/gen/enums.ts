@@ -20,6 +20,8 @@ export const Limit = {
   Metrics: 64,
   /** TCP sockets whose VIP is known without socket storage */
   Recent: 65536,
+  /** ranges of ClusterIPs */
+  ServiceRanges: 64,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -33,6 +35,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [16777215, { name: "backend_index", text: "mask of the index in a backend id; the generation is in the 8 bits above" }],
   [64, { name: "metrics", text: "counters" }],
   [65536, { name: "recent", text: "TCP sockets whose VIP is known without socket storage" }],
+  [64, { name: "service_ranges", text: "ranges of ClusterIPs" }],
 ]);
 
 /** IP protocol numbers that Services can have. */
@@ -73,11 +76,17 @@ export const FrontendScopeHelp: ReadonlyMap<number, { readonly name: string; rea
 export const FrontendFlag = {
   /** no service: refuse. Set in (VIP, port 0) rows, which answer for unknown ports */
   Reject: 1,
+  /** another proxy serves this VIP: leave it alone. Set in (VIP, port 0) rows */
+  Pass: 2,
+  /** never stored: the answer for an address in a service range that no row knows */
+  Unknown: 4,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 /** Name and meaning of each value, for tables and metrics. */
 export const FrontendFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
   [1, { name: "reject", text: "no service: refuse. Set in (VIP, port 0) rows, which answer for unknown ports" }],
+  [2, { name: "pass", text: "another proxy serves this VIP: leave it alone. Set in (VIP, port 0) rows" }],
+  [4, { name: "unknown", text: "never stored: the answer for an address in a service range that no row knows" }],
 ]);
 
 /** Bits of service_row.flags. */
@@ -159,6 +168,8 @@ export const Metric = {
   StateFull: 10,
   /** a map answered with the value of another key; treated as a miss */
   CheckMismatch: 11,
+  /** refused: a ClusterIP that belongs to no Service */
+  UnknownService: 12,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -175,4 +186,5 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [9, { name: "stale_id", text: "a slot named a backend that is gone" }],
   [10, { name: "state_full", text: "state of a socket could not be kept: no memory or map full" }],
   [11, { name: "check_mismatch", text: "a map answered with the value of another key; treated as a miss" }],
+  [12, { name: "unknown_service", text: "refused: a ClusterIP that belongs to no Service" }],
 ]);

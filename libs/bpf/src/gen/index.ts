@@ -3,6 +3,7 @@
 export * from "./enums.js";
 export * from "./frontend-key.js";
 export * from "./frontend-row.js";
+export * from "./service-range-key.js";
 export * from "./tier-word.js";
 export * from "./service-row.js";
 export * from "./table-line.js";

@@ -1,0 +1,98 @@
+/** Addresses in a range of ClusterIPs that no Service has (bpf/lib/frontend.h): real sockets, ranges on loopback. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { FrontendFlag, Proto } from "./index.js";
+import { startNode, type TestNode } from "./testing/node.js";
+import { createServing, type Serving } from "./testing/serving.js";
+import { frontend, insertFrontends, serviceRange } from "./testing/writer.js";
+
+const RANGE = "127.97.0.0/16";
+const RANGE6 = "fd00:97::/108";
+const REFUSED = { code: "ECONNREFUSED" };
+const UNREACHABLE = { code: "EHOSTUNREACH" };
+
+let node: TestNode;
+let serving: Serving;
+before(async () => {
+  node = await startNode("ranges");
+  serving = createServing(node);
+});
+after(() => node.remove());
+
+async function arm(...ranges: readonly string[]): Promise<void> {
+  const { failed } = await node.datapath.serviceRanges.insert(new Map(ranges.map(serviceRange)));
+  for (const error of failed.values()) throw error;
+}
+
+async function disarm(): Promise<void> {
+  await node.datapath.serviceRanges.delete(new Set((await node.datapath.serviceRanges.load()).keys()));
+}
+
+async function connect(proto: "tcp" | "udp", family: 4 | 6, host: string, port = 80): Promise<void> {
+  const sock = await node.pod.open(proto, family);
+  try {
+    await node.pod.connect(sock, host, port);
+  } finally {
+    await node.pod.close(sock);
+  }
+}
+
+async function send(family: 4 | 6, host: string): Promise<void> {
+  await node.pod.sendto(await node.pod.open("udp", family), host, 80, "x");
+}
+
+test("an address in a range that no Service has is unreachable at once, for every way of dialling it", async () => {
+  await arm(RANGE, RANGE6);
+  const ways = [
+    () => connect("tcp", 4, "127.97.3.4"),
+    () => connect("udp", 4, "127.97.3.4"),
+    () => send(4, "127.97.255.255"),
+    () => connect("tcp", 6, "::ffff:127.97.3.4"),
+    () => send(6, "::ffff:127.97.3.4"),
+    () => connect("tcp", 6, "fd00:97::1"),
+    () => send(6, "fd00:97::f:ffff"),
+  ];
+  for (const way of ways) {
+    assert.equal(await serving.counted("unknown_service", () => assert.rejects(way(), UNREACHABLE)), 1);
+  }
+  await disarm();
+});
+
+test("what is not in a range, a probe to port 0 and a disarmed range are left to the kernel", async () => {
+  await arm(RANGE);
+  const before = node.datapath.metrics();
+  await assert.rejects(connect("tcp", 4, "127.98.0.1"), REFUSED);
+  await assert.rejects(connect("tcp", 4, "127.96.255.255"), REFUSED);
+  await connect("udp", 4, "127.97.3.4", 0);
+  await disarm();
+  await assert.rejects(connect("tcp", 4, "127.97.3.4"), REFUSED);
+  assert.deepEqual(node.datapath.metrics(), before);
+});
+
+test("a Service in the range is served, and its unknown ports are refused as ever", async () => {
+  await arm(RANGE);
+  const { vip, first } = await serving.serve("tcp", 1, { vip: "127.97.0.1" });
+  assert.deepEqual(await node.pod.dial(vip, 80, 1, 4), { [first.name]: 1 });
+  assert.equal(await serving.counted("unknown_port", () => assert.rejects(connect("tcp", 4, vip, 81), REFUSED)), 1);
+  await disarm();
+});
+
+test("the ClusterIP of a Service that another proxy serves is left to it", async () => {
+  await arm(RANGE);
+  const vip = "127.97.0.2";
+  const port = await node.host.server("tcp", 4, vip, "other proxy");
+  await assert.rejects(node.pod.dial(vip, port, 1, 4), UNREACHABLE);
+  await insertFrontends(node.datapath.frontends, [frontend(vip, 0, Proto.Any, 0, FrontendFlag.Pass)]);
+  assert.deepEqual(await node.pod.dial(vip, port, 1, 4), { "other proxy": 1 });
+  await disarm();
+});
+
+test("a restarted agent finds the ranges armed", async () => {
+  await arm(RANGE, RANGE6);
+  await node.reopen();
+  assert.deepEqual(
+    [...(await node.datapath.serviceRanges.load()).keys()].sort(),
+    [RANGE, RANGE6].map((range) => serviceRange(range)[0]).sort(),
+  );
+  await disarm();
+});
