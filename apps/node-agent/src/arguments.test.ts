@@ -30,11 +30,23 @@ test("a cgroup within another, twice, none, or outside of the node's is refused 
   }
 });
 
+test("what unknown ClusterIPs get is one of two words", () => {
+  const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).refuseUnknownClusterIps;
+  assert.deepEqual(
+    [parse(), parse("--unknown-cluster-ip=refuse"), parse("--unknown-cluster-ip=pass")],
+    [true, true, false],
+  );
+  assert.throws(() => parse("--unknown-cluster-ip=drop"), {
+    code: "USAGE",
+    message: /--unknown-cluster-ip is "drop", write "refuse" or "pass"/,
+  });
+});
+
 test("the usage names every option, and --help prints it and nothing else", () => {
   const main = fileURLToPath(new URL("./main.js", import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, "--help"], { encoding: "utf8" });
   assert.deepEqual([status, stdout, stderr], [0, USAGE, ""]);
   const named = ["node", "node-root", "cgroup", "pods-cgroup", "bpffs", "servers", "tls-dir", "state-dir", "health"];
-  const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir"];
+  const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir", "unknown-cluster-ip"];
   for (const option of [...named, ...cni]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
 });

@@ -21,6 +21,7 @@ export interface Arguments {
   readonly cniBinDir: string;
   readonly cniConfDir: string;
   readonly cniSocket: string;
+  readonly refuseUnknownClusterIps: boolean;
   /** Folder of the built BPF objects; undefined = beside this program. */
   readonly bpfDir: string | undefined;
 }
@@ -40,6 +41,9 @@ Stopping it takes nothing away: programs, maps, routes and pods' interfaces stay
   --cgroup DIR         the node's cgroup2 folder: /sys/fs/cgroup, beside cgroup v1 /sys/fs/cgroup/unified
   --pods-cgroup LIST   where in it the pods are, or auto: kubepods, kubepods.slice, kubelet/kubepods and
                        kubelet.slice/kubelet-kubepods.slice, whichever there are (auto)
+  --unknown-cluster-ip refuse|pass
+                       what a connect to an address of the service ranges gets that no Service has: EHOSTUNREACH at
+                       once, or what the network makes of it (refuse)
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
   --bpf-dir DIR        the built BPF objects (beside this program)
 
@@ -65,6 +69,7 @@ const NAMES = [
   "cni-bin-dir",
   "cni-conf-dir",
   "cni-socket",
+  "unknown-cluster-ip",
   "bpf-dir",
 ] as const;
 
@@ -94,8 +99,14 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cniBinDir: values["cni-bin-dir"] ?? "/opt/cni/bin",
     cniConfDir: values["cni-conf-dir"] ?? "/etc/cni/net.d",
     cniSocket: values["cni-socket"] ?? "/run/isthmus/cni.sock",
+    refuseUnknownClusterIps: parseUnknownClusterIp(values["unknown-cluster-ip"] ?? "refuse"),
     bpfDir: values["bpf-dir"],
   };
+}
+
+function parseUnknownClusterIp(text: string): boolean {
+  if (text === "refuse" || text === "pass") return text === "refuse";
+  throw usageError(`--unknown-cluster-ip is "${text}", write "refuse" or "pass"`);
 }
 
 /** None may lie in another: a program would run twice for one connect. */

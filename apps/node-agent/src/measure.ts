@@ -39,7 +39,13 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
   const stop = new AbortController();
   const started = performance.now();
   const state = await createNodeState(
-    { node: "bench", version: "bench", cluster: "east" as ClusterName, clusterId: 1 as ClusterId },
+    {
+      node: "bench",
+      version: "bench",
+      cluster: "east" as ClusterName,
+      clusterId: 1 as ClusterId,
+      refuseUnknownClusterIps: true,
+    },
     {
       port,
       clock: systemClock,

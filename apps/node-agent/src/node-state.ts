@@ -3,7 +3,7 @@
  *
  * In: a kernel (real or in memory), floors in it, snapshots from disk. Out: the core to feed, the datapath that follows.
  */
-import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
+import type { Clock, ClusterId, ClusterName, Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
 import type { DatapathPort } from "@isthmus/reconcile";
@@ -24,6 +24,8 @@ export interface NodeStateOptions {
   readonly version: string;
   readonly cluster: ClusterName;
   readonly clusterId: ClusterId;
+  /** Connects to ClusterIPs that belong to no Service fail at once; false = they are left alone. */
+  readonly refuseUnknownClusterIps: boolean;
 }
 
 export interface NodeStateModules {
@@ -68,12 +70,17 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   });
   const floors = openFloors(port.floors);
   for (const clusterId of floors.broken) log.warn("Floor not readable, its source starts without one", { clusterId });
-  const core = createSyncCore({
-    node: options.node,
-    version: options.version,
-    floors: new Map(floors.all),
-    ownClusterId: options.clusterId,
-  });
+  const core = afterEachStep(
+    createSyncCore({
+      node: options.node,
+      version: options.version,
+      floors: new Map(floors.all),
+      ownClusterId: options.clusterId,
+    }),
+    () => {
+      if (knowsServices() !== refusing) applier.kick();
+    },
+  );
   const world = createWorld(options, {
     desired,
     servedClusters: datapath.foundClusters,
@@ -91,12 +98,34 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     floors,
     world,
     datapath,
+    refusedRanges,
     applied(acks, tookMs) {
       modules.applied(acks, tookMs);
       tellFailures({ errors: [...datapath.status.errors, ...world.planErrors] });
       retryWhenDue();
     },
   });
+
+  let refusing = false;
+  let sharedBefore = "";
+  /** Only who knows all Services of its cluster may say that an address belongs to none. */
+  function knowsServices(): boolean {
+    const own = core.sources.get(0);
+    return options.refuseUnknownClusterIps && own?.proven === true && own.phase === "InSync" && !own.behind;
+  }
+
+  function refusedRanges(): readonly Prefix[] {
+    refusing = knowsServices();
+    if (!refusing) return [];
+    const { exclusive, shared } = world.serviceRanges;
+    const names = [...shared].join();
+    if (names !== sharedBefore && shared.size > 0) {
+      const [[range, node] = []] = shared;
+      log.warn("Unknown addresses of a service range are left alone: a node or its pods live in it", { range, node });
+    }
+    sharedBefore = names;
+    return exclusive;
+  }
 
   let retry = new AbortController();
   modules.signal.addEventListener("abort", () => retry.abort(), { once: true });
@@ -149,6 +178,17 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     applier,
     perform,
     complete: () => [...core.sources.keys()].every((clusterId) => world.proven.has(realId(clusterId))),
+  };
+}
+
+function afterEachStep(core: SyncCore, look: () => void): SyncCore {
+  return {
+    ...core,
+    step(event) {
+      const effects = core.step(event);
+      look();
+      return effects;
+    },
   };
 }
 

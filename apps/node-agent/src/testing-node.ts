@@ -34,6 +34,8 @@ export interface TestNode {
 export interface TestNodeOptions {
   readonly kernel: MemoryKernel;
   readonly node?: string;
+  /** True unless given. */
+  readonly refuseUnknownClusterIps?: boolean;
   readonly snapshots?: readonly Snapshot[];
 }
 
@@ -47,7 +49,13 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   const nodeConfigs: NodeConfig[] = [];
   const failures: unknown[] = [];
   const state = await createNodeState(
-    { node: options.node ?? "n1", version: "test", cluster: "east" as ClusterName, clusterId: 1 as ClusterId },
+    {
+      node: options.node ?? "n1",
+      version: "test",
+      cluster: "east" as ClusterName,
+      clusterId: 1 as ClusterId,
+      refuseUnknownClusterIps: options.refuseUnknownClusterIps ?? true,
+    },
     {
       port,
       clock,

@@ -102,7 +102,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
 
   const cidrs = createNodeCidrs();
   const state = await createNodeState(
-    { node, version: VERSION, ...own },
+    { node, version: VERSION, ...own, refuseUnknownClusterIps: args.refuseUnknownClusterIps },
     {
       port,
       clock,

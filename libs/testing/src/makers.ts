@@ -71,8 +71,9 @@ export function makeNode(name: string, ip: string, podCidr: string): HashedRecor
   return hashRecord(Kind.KIND_NODE, nodeKey(name), Node.encode(Node.fromPartial(node)).finish());
 }
 
-export function makeNodeConfig(name: string, podCidr: string): HashedRecord {
-  const value = NodeConfig.encode(NodeConfig.fromPartial({ name, podCidrs: [PREFIX(podCidr)] })).finish();
+export function makeNodeConfig(name: string, podCidr: string, serviceCidrs: readonly string[] = []): HashedRecord {
+  const config = { name, podCidrs: [PREFIX(podCidr)], serviceCidrs: serviceCidrs.map(PREFIX) };
+  const value = NodeConfig.encode(NodeConfig.fromPartial(config)).finish();
   return hashRecord(Kind.KIND_NODE_CONFIG, nodeConfigKey(name), value);
 }
 

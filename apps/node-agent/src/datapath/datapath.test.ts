@@ -27,7 +27,7 @@ test("a Service is answered, follows its endpoints, and is removed", async () =>
   assert.deepEqual(await describeKernel(port), []);
   assert.deepEqual(
     bench.datapath.fill().map(({ used }) => used),
-    [0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 0, 0],
   );
 });
 

@@ -2,7 +2,9 @@
  * Brings the kernel to the desired state: load, adopt, plan, write in order.
  *
  * ```
- *   apply():  nodes ─► backends ─► lines ─► tier words ─► frontends in   (make; large changes in chunks, a turn between)
+ *   apply():  service ranges out                                          (nothing is refused for lack of a frontend)
+ *             nodes ─► backends ─► lines ─► tier words ─► frontends in   (make; large changes in chunks, a turn between)
+ *             service ranges in
  *             frontends out                                               (break)
  *             grace period ─► lines, service rows, backend ids            (free, in the background)
  * ```
@@ -11,7 +13,7 @@
  * being desired: only who is in sync may say that it is gone.
  */
 import { setImmediate } from "node:timers/promises";
-import { MeshError } from "@isthmus/model";
+import { MeshError, type Prefix } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
 import { createDeltaTracker, createStatusTable, type DatapathPort, type StatusTable } from "@isthmus/reconcile";
 import type { DesiredState } from "../desired/desired-state.js";
@@ -24,6 +26,7 @@ import { createCollector, type Round } from "./garbage.js";
 import { type Loaded, loadKernel } from "./load.js";
 import { createNodeStore, type NodeStore } from "./node-store.js";
 import { createPlanner } from "./planner.js";
+import { createServiceRangeWriter, SERVICE_RANGE } from "./service-range-writer.js";
 import { createServiceStore, TIERS } from "./service-store.js";
 import { createTableStore } from "./table-store.js";
 
@@ -50,6 +53,8 @@ export interface Datapath {
   /** The desired state of these frontends may have changed. */
   touch(frontends: Iterable<FrontendName>): void;
   setNode(name: NodeName, node: DesiredNode | undefined): void;
+  /** In these ranges an address without a frontend is refused from the next apply on; what was found stays until then. */
+  setServiceRanges(ranges: readonly Prefix[]): void;
   /** The next apply removes every frontend that is there and not desired. */
   sweepFrontends(): void;
   /** The next apply frees nodes of this cluster that were not set. */
@@ -58,7 +63,7 @@ export interface Datapath {
   apply(): Promise<void>;
   /** Resolves when nothing is left to free. */
   settled(): Promise<void>;
-  /** By frontend name, or `node <name>`. */
+  /** By frontend name, `node <name>` or `service range <prefix>`. */
   readonly status: StatusTable;
   fill(): MapFill[];
 }
@@ -78,6 +83,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf);
   for (const table of found.tables) for (const id of table.ids) backends.adoptUse(id);
   const services = createServiceStore(port.services, found);
+  const ranges = await createServiceRangeWriter(port.serviceRanges, status);
   const tracker = createDeltaTracker();
   for (const [name, value] of found.frontends) {
     tracker.setActual(name, value);
@@ -117,6 +123,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   function takeDue(): void {
     for (const key of status.due(now())) {
       const node = key.slice(NODE.length) as NodeName;
+      if (key.startsWith(SERVICE_RANGE)) continue; // the writer keeps what failed pending
       if (key.startsWith(NODE)) nodes.set(node, nodes.nodes.get(node));
       else dirty.add(key);
     }
@@ -188,6 +195,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
       }
     },
     setNode: nodes.set,
+    setServiceRanges: ranges.set,
     sweepFrontends() {
       for (const name of tracker.actual.keys()) if (!desired.has(name)) dirty.add(name);
     },
@@ -196,6 +204,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
       collector.pause();
       try {
         takeDue();
+        await ranges.disarm(now());
         writeNodes();
         const batch = [...dirty];
         dirty.clear();
@@ -204,6 +213,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
           await setImmediate();
           await make(batch.slice(i, i + CHUNK));
         }
+        await ranges.arm(now());
         await breakOff(batch);
       } finally {
         collector.resume();
@@ -219,6 +229,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
         { map: port.backends.name, used: backends.used, capacity: backends.capacity },
         { map: port.nodes.name, used: nodes.used, capacity: nodes.capacity },
         { map: "mesh_tables_v1", used: tables.used, capacity: tables.capacity },
+        { map: port.serviceRanges.name, used: ranges.used, capacity: port.serviceRanges.maxEntries },
       ];
     },
   };

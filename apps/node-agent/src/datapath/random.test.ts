@@ -8,6 +8,7 @@ import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./
 
 const SIZES: KernelSizes = {
   frontends: 64,
+  serviceRanges: 8,
   services: 24,
   backends: 48,
   nodes: 8,

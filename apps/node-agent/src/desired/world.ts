@@ -20,6 +20,7 @@ import { inApplyOrder, isRecord } from "./apply-order.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
+import { createServiceRanges, type ServiceRanges } from "./service-ranges.js";
 import { createStandIns, type KernelFacts } from "./stand-ins.js";
 
 export interface WorldOptions {
@@ -61,6 +62,8 @@ export interface World {
   /** Frontends that cannot be planned, by Service. */
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
   readonly merger: ServiceMerger;
+  /** As the own cluster's NodeConfig and everybody's nodes say. */
+  readonly serviceRanges: Pick<ServiceRanges, "exclusive" | "shared">;
 }
 
 /** Work in slices: yields where other work may go between; run to its end, in order, one at a time. */
@@ -81,6 +84,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   const { desired } = modules;
   const merger = createServiceMerger();
   const nodes = new Map<NodeName, Node>();
+  const serviceRanges = createServiceRanges();
   const proven = new Set<number>();
   const planErrors = new Map<ServiceName, Error>();
   const clusterNames = new Map<number, ClusterName>([[options.clusterId, options.cluster]]);
@@ -119,12 +123,15 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     const name = nodeName(id, short);
     if (record === undefined) nodes.delete(name);
     else nodes.set(name, record);
+    serviceRanges.setNode(name, record);
     scratch.nodes.set(name, record === undefined ? undefined : desiredNode(id, record, short));
     scratch.routes = true;
   }
 
   function takeNodeConfig(id: number, key: string, config: NodeConfig): void {
-    if (id === options.clusterId && key === nodeConfigKey(options.node)) scratch.nodeConfig = config;
+    if (id !== options.clusterId || key !== nodeConfigKey(options.node)) return;
+    scratch.nodeConfig = config;
+    serviceRanges.setRanges(config.serviceCidrs);
   }
 
   /** Once, when the first source speaks that the own Services' names suffice for. */
@@ -146,6 +153,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     for (const name of [...nodes.keys()]) {
       if (!name.startsWith(`${id}/`)) continue;
       nodes.delete(name);
+      serviceRanges.setNode(name, undefined);
       scratch.nodes.set(name, undefined);
     }
     scratch.sweepNodes.push(id);
@@ -191,6 +199,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
 
   return {
     nodes,
+    serviceRanges,
     proven,
     get ownProven() {
       return proven.has(options.clusterId);

@@ -7,7 +7,7 @@
  * The floors are written before anything of a batch is applied, so that whoever comes after us never applies less. The
  * floor of a removed source goes last: as long as the maps hold its backends, the next agent must ask about it.
  */
-import type { Clock } from "@isthmus/model";
+import type { Clock, Prefix } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
 import type { Datapath } from "../datapath/datapath.js";
 import type { Slices, World } from "../desired/world.js";
@@ -19,6 +19,8 @@ export interface ApplierModules {
   readonly floors: Floors;
   readonly world: World;
   readonly datapath: Datapath;
+  /** In which ranges an address without a Service is refused now. */
+  readonly refusedRanges: () => readonly Prefix[];
   /** After the maps hold it. */
   readonly applied: (acks: readonly WireApplied[], tookMs: number) => void;
   readonly nodeConfig: (config: NodeConfig) => void;
@@ -73,6 +75,7 @@ export function createApplier(modules: ApplierModules): Applier {
     const changes = await inTurns(world.flush());
     for (const [name, node] of changes.nodes) datapath.setNode(name, node);
     datapath.touch(changes.frontends);
+    datapath.setServiceRanges(modules.refusedRanges());
     if (changes.sweepFrontends) datapath.sweepFrontends();
     for (const cluster of changes.sweepNodes) datapath.sweepNodes(cluster);
     await datapath.apply();

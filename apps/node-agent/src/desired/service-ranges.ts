@@ -1,0 +1,78 @@
+/**
+ * In which ranges an address that no Service has may be refused: those of the cluster's ClusterIPs, without any in which
+ * a node or its pods live as well.
+ *
+ * Such an overlap works in a cluster until two addresses meet, so it must go on working: the range is left alone.
+ * Work is proportional to what changed: one node against the ranges, or the ranges against all nodes.
+ */
+import { addressFromBytes, formatPrefix, type Prefix, prefixContains, prefixesOverlap } from "@isthmus/model";
+import type { Node } from "@isthmus/proto";
+import type { NodeName } from "./nodes.js";
+
+/** As a record has it: checked here. */
+export interface WirePrefix {
+  readonly address: Uint8Array;
+  readonly length: number;
+}
+
+export interface ServiceRanges {
+  /** The cluster's ranges as its NodeConfig says them; what is no prefix is left out. */
+  setRanges(ranges: readonly WirePrefix[]): void;
+  setNode(name: NodeName, node: Node | undefined): void;
+  /** Ranges of nothing but ClusterIPs, in order. */
+  readonly exclusive: readonly Prefix[];
+  /** Range (text) to one of the nodes that live in it. */
+  readonly shared: ReadonlyMap<string, NodeName>;
+}
+
+export function createServiceRanges(): ServiceRanges {
+  const nodes = new Map<NodeName, Node>();
+  let ranges: readonly Prefix[] = [];
+  /** By range as text: the nodes in it. */
+  const inside = new Map<string, Set<NodeName>>();
+
+  function look(range: Prefix, name: NodeName, node: Node | undefined): void {
+    const names = inside.get(formatPrefix(range)) ?? new Set<NodeName>();
+    if (node !== undefined && livesIn(node, range)) names.add(name);
+    else names.delete(name);
+    inside.set(formatPrefix(range), names);
+  }
+
+  return {
+    setRanges(next) {
+      const parsed = parsePrefixes(next);
+      if (texts(parsed) === texts(ranges)) return;
+      ranges = parsed;
+      inside.clear();
+      for (const range of ranges) for (const [name, node] of nodes) look(range, name, node);
+    },
+    setNode(name, node) {
+      if (node === undefined) nodes.delete(name);
+      else nodes.set(name, node);
+      for (const range of ranges) look(range, name, node);
+    },
+    get exclusive() {
+      return ranges.filter((range) => (inside.get(formatPrefix(range))?.size ?? 0) === 0);
+    },
+    get shared() {
+      return new Map([...inside].flatMap(([range, names]) => [...names].slice(0, 1).map((name) => [range, name])));
+    },
+  };
+}
+
+function livesIn({ addresses, podCidrs }: Node, range: Prefix): boolean {
+  return (
+    addresses.some((address) => address.length === 16 && prefixContains(range, address)) ||
+    parsePrefixes(podCidrs).some((cidr) => prefixesOverlap(range, cidr))
+  );
+}
+
+function parsePrefixes(wire: readonly WirePrefix[]): readonly Prefix[] {
+  return wire
+    .filter(({ address, length }) => address.length === 16 && length <= 128)
+    .map(({ address, length }) => ({ address: addressFromBytes(address), length }));
+}
+
+function texts(prefixes: readonly Prefix[]): string {
+  return prefixes.map(formatPrefix).join();
+}

@@ -1,0 +1,123 @@
+/** When an address of the service ranges that no Service has is refused: who may say so, and in which order it is written. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ServiceRangeKey } from "@isthmus/bpf";
+import { addressFromBytes, formatPrefix, keyBytes } from "@isthmus/model";
+import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import {
+  createMemoryKernel,
+  Killed,
+  type MemoryKernel,
+  makeNode,
+  makeNodeConfig,
+  makeService,
+  makeSlice,
+  type RecordSource,
+} from "@isthmus/testing";
+import { frontendOf } from "./datapath/testbed.js";
+import { startTestNode, stateOf, type TestNode } from "./testing-node.js";
+import { east, synced, VIP, west } from "./testing-two-clusters.js";
+
+const RANGE = "10.96.0.0/16";
+
+function eastWithRange(...ranges: readonly string[]): RecordSource {
+  const own = east();
+  own.change([makeNodeConfig("n1", "10.11.0.0/24", ranges.length > 0 ? ranges : [RANGE])]);
+  return own;
+}
+
+async function refused({ port }: Pick<TestNode, "port">): Promise<readonly string[]> {
+  return [...(await port.serviceRanges.load()).keys()].map((key) => {
+    const { addr, length } = ServiceRangeKey.decode(keyBytes(key));
+    return formatPrefix({ address: addressFromBytes(addr), length });
+  });
+}
+
+function behind(isBehind: boolean): ToAgent {
+  const status = SourceStatus.SOURCE_STATUS_LIVE;
+  return {
+    message: { $case: "sourceState", value: { clusterId: 0, cluster: "east", status, behind: isBehind, hops: [] } },
+  };
+}
+
+test("the ranges are refused once the own cluster is in sync, not before and not for another's word", async () => {
+  const node = await startTestNode({ kernel: createMemoryKernel() });
+  await synced(node, west());
+  assert.deepEqual(await refused(node), []);
+  await node.sync(eastWithRange());
+  assert.deepEqual(await refused(node), [RANGE]);
+});
+
+test("a setting turns it off, and takes away what an agent before refused", async () => {
+  const kernel = createMemoryKernel();
+  await synced(await startTestNode({ kernel }), eastWithRange());
+  const node = await startTestNode({ kernel, refuseUnknownClusterIps: false });
+  assert.deepEqual(await refused(node), [RANGE]);
+  await synced(node, eastWithRange());
+  assert.deepEqual(await refused(node), []);
+});
+
+test("whoever misses news of its own cluster refuses nothing, and a lost stream is no missed news yet", async () => {
+  const own = eastWithRange();
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
+  await node.receive(behind(true));
+  assert.deepEqual(await refused(node), []);
+  await node.receive(behind(false));
+  assert.deepEqual(await refused(node), [RANGE]);
+  own.change([makeService("shop/lost", { ip: "10.96.0.77" })]);
+  await node.receive(own.change([makeService("shop/after", { ip: "10.96.0.78" })])); // a gap: one batch never came
+  assert.deepEqual(await refused(node), []);
+  const asked = node.sent.flatMap(({ message }) => (message?.$case === "buckets" ? [message.value] : []));
+  await node.receive(...asked.flatMap((buckets) => own.answer(buckets)), own.mark());
+  assert.deepEqual(await refused(node), [RANGE]);
+  node.state.core.step({ is: "closed" });
+  await node.receive(stateOf(0));
+  assert.deepEqual(await refused(node), [RANGE]);
+});
+
+test("ranges follow the node's configuration; one that holds pods or nodes is left alone", async () => {
+  const own = eastWithRange("10.96.0.0/16", "10.97.0.0/16");
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
+  assert.deepEqual((await refused(node)).toSorted(), ["10.96.0.0/16", "10.97.0.0/16"]);
+  await node.receive(own.change([makeNode("n9", "172.18.0.9", "10.97.3.0/24")]));
+  assert.deepEqual(await refused(node), ["10.96.0.0/16"]);
+  await node.receive(own.change([makeNodeConfig("n1", "10.11.0.0/24", ["10.98.0.0/16"])]));
+  assert.deepEqual(await refused(node), ["10.98.0.0/16"]);
+  await node.receive(own.change([makeNodeConfig("n1", "10.11.0.0/24")]));
+  assert.deepEqual(await refused(node), []);
+});
+
+test("killed before any write, an agent never leaves a range refused without the frontends in it", async () => {
+  const whole = createMemoryKernel();
+  await synced(await startTestNode({ kernel: whole }), eastWithRange());
+  for (let n = 0; n <= whole.log.count; n++) {
+    const kernel = createMemoryKernel();
+    await loadUntilKilled(kernel, n);
+    const port = kernel.open();
+    if ((await refused({ port })).length === 0) continue;
+    assert.ok((await port.frontends.load()).has(frontendOf(VIP)), `killed before write ${n}`);
+  }
+});
+
+async function loadUntilKilled(kernel: MemoryKernel, write: number): Promise<void> {
+  const node = await startTestNode({ kernel });
+  kernel.log.killBefore(write);
+  await synced(node, eastWithRange()).catch((error: unknown) => {
+    if (!(error instanceof Killed)) throw error;
+  });
+}
+
+test("a Service that goes leaves its address refused; a range is tried again when the map had no room", async () => {
+  const own = eastWithRange();
+  const kernel = createMemoryKernel();
+  kernel.log.failWhen(({ map }) => (map === "mesh_service_ranges_v1" ? new Error("no room") : undefined));
+  const node = await synced(await startTestNode({ kernel }), own);
+  assert.deepEqual(await refused(node), []);
+  assert.ok(node.state.datapath.status.errors.has(`service range ${RANGE}`));
+  kernel.log.failWhen(undefined);
+  await node.clock.advance(1000);
+  await node.receive(own.change([], [makeService("shop/cart"), makeSlice("shop/cart", {})]));
+  assert.deepEqual(await refused(node), [RANGE]);
+  assert.equal(node.state.datapath.status.errors.size, 0);
+  assert.equal((await node.port.frontends.load()).has(frontendOf(VIP)), false);
+});
