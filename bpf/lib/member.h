@@ -34,9 +34,9 @@ __noinline __u32 line_find(__u32 line, __u32 id)
 /* The slot of this table that holds the id, or `slots` when none in the window around the place does. */
 __noinline __u32 tier_find(__u64 word, __u32 id, __u32 place)
 {
-	__u32 slots = TIER_SLOTS(word), begin = window_begin(place, slots);
+	__u32 slots = TIER_SLOTS(word), line = window_begin(place, slots);
 
-	for (__u32 line = begin; line < begin + WINDOW_LINES; line++) {
+	for (__u32 i = 0; i < WINDOW_LINES; i++, line++) {
 		__u32 slot = line_find(TIER_LINE(word) + line, id);
 
 		if (slot < LIMIT_LINE_SLOTS)

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { runStep, Unfit } from "../setup/step.mjs";
 
-/** Releases whose kernels are within what Isthmus supports (5.15 and later): 6.1 and 6.12. */
-export const KERNELS = ["bookworm", "trixie"];
+/** Debian releases, oldest first, by the kernel that each has: 6.1 (the oldest that Isthmus supports), 6.12, the newest. */
+export const KERNELS = ["bookworm", "trixie", "sid"];
+/** Below the floor: run by name only. 5.10. */
+export const OLDER_KERNELS = ["bullseye"];
 const META_PACKAGE = "linux-image-cloud-amd64";
 
 /** -> {suite, version: "6.1.0-50-cloud-amd64", image, modules: the folder above lib/modules} */
@@ -25,7 +27,11 @@ export async function fetchKernel(suite) {
   const root = join(folder, "root");
   const modules = existsSync(join(root, "lib/modules")) ? root : join(root, "usr");
   const [version] = readdirSync(join(modules, "lib/modules"));
-  return { suite, version, image: join(root, "boot", `vmlinuz-${version}`), modules };
+  const images = [join(root, "boot", `vmlinuz-${version}`), join(modules, "lib/modules", version, "vmlinuz")];
+  const image = images.find((path) => existsSync(path));
+  if (image === undefined)
+    throw new Unfit(`Cannot find the kernel of Debian ${suite}: looked for ${images.join(", ")}`);
+  return { suite, version, image, modules };
 }
 
 /** With lists of its own: the machine's stay as they are. */
@@ -38,13 +44,29 @@ async function download(suite, work) {
     "APT::Sandbox::User=root",
   ].flatMap((option) => ["-o", option]);
   await runStep(`lists of Debian ${suite}`, ["apt-get", ...own, "-q", "update"]);
-  const depends = execFileSync("apt-cache", [...own, "depends", META_PACKAGE], { encoding: "utf8" });
-  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
-  if (name === undefined) throw new Unfit(`Debian ${suite} has no ${META_PACKAGE}`);
-  await runStep(`get ${name}`, ["sh", "-c", 'cd "$0" && apt-get "$@"', work, ...own, "-q", "download", name]);
-  const file = readdirSync(work).find((entry) => entry.endsWith(".deb"));
-  await runStep(`unpack ${name}`, ["dpkg-deb", "-x", join(work, file), join(work, "root")]);
-  rmSync(join(work, file));
+  const names = kernelPackages(own);
+  if (names.length === 0) throw new Unfit(`Debian ${suite} has no ${META_PACKAGE}`);
+  const text = names.join(" ");
+  await runStep(`get ${text}`, ["sh", "-c", 'cd "$0" && apt-get "$@"', work, ...own, "-q", "download", ...names]);
+  for (const file of readdirSync(work).filter((entry) => entry.endsWith(".deb"))) {
+    await runStep(`unpack ${file}`, ["dpkg-deb", "-x", join(work, file), join(work, "root")]);
+    rmSync(join(work, file));
+  }
+}
+
+/** What the meta-package leads to: one package of image and modules, or (from 7.x on) one of each. */
+function kernelPackages(own) {
+  const found = new Set();
+  const queue = [META_PACKAGE];
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+    const depends = execFileSync("apt-cache", [...own, "depends", name], { encoding: "utf8" });
+    for (const [, dependency] of depends.matchAll(/Depends: (linux-(?:image|binary|modules)-\d\S+)/g)) {
+      if (found.has(dependency)) continue;
+      found.add(dependency);
+      queue.push(dependency);
+    }
+  }
+  return [...found];
 }
 
 /** The machine's own mirror of Debian. */

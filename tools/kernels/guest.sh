@@ -4,7 +4,7 @@
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 modules=$1 node=$2
 cd "$(dirname "$0")/../.." || exit
-tests=(libs/bpf/dist/{verifier,sock,udp-keep,udp-socket,selection,native}.test.js apps/node-agent/dist/cgroups/*.test.js)
+tests=(libs/bpf/dist/{verifier,sock,udp-keep,udp-socket,service-ranges,selection,native}.test.js apps/node-agent/dist/cgroups/*.test.js)
 
 mount -t tmpfs tmpfs /run
 mkdir -p /dev/shm /dev/pts /lib/modules

@@ -2,21 +2,29 @@
 /**
  * Runs the datapath's program tests on other kernels than this machine's, each in a virtual machine without KVM.
  *
- *   node tools/kernels/run.mjs [suite …]        default: every suite of Debian in KERNELS
+ *   node tools/kernels/run.mjs [--write] [suite …]        default: every suite of Debian in KERNELS
  *
- * A verifier that takes a program on one kernel may refuse it on another, so what is not run is not known. Not part of
- * `make test`: emulation takes minutes, and its timings mean nothing. Exit code 1 when a test fails on any kernel.
+ * A verifier that takes a program on one kernel may refuse it on another, so what is not run is not known. How many
+ * instructions each verifier walked is compared with instructions.json; more than a tenth above it is a failure, and
+ * --write records what was seen. Not part of `make test`: emulation takes minutes, and its timings mean nothing. Exit code
+ * 1 when a test fails on any kernel.
  */
+import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { StepFailed, Unfit } from "../setup/step.mjs";
 import { boot } from "./boot.mjs";
-import { fetchKernel, KERNELS } from "./fetch.mjs";
+import { fetchKernel, KERNELS, OLDER_KERNELS } from "./fetch.mjs";
+import { compareCounts, parseCount } from "./instructions.mjs";
 import { installEmulator } from "./packages.mjs";
 
-const asked = process.argv.slice(2);
-const unknown = asked.find((suite) => !KERNELS.includes(suite));
+const BASELINE = new URL("instructions.json", import.meta.url);
+
+const asked = process.argv.slice(2).filter((word) => word !== "--write");
+const write = process.argv.includes("--write");
+const suites = [...OLDER_KERNELS, ...KERNELS];
+const unknown = asked.find((suite) => !suites.includes(suite));
 if (unknown !== undefined) {
-  console.error(`Unknown suite "${unknown}": choose from ${KERNELS.join(", ")}`);
+  console.error(`Unknown suite "${unknown}": choose from ${suites.join(", ")}`);
   process.exit(2);
 }
 
@@ -31,14 +39,25 @@ try {
   process.exit(error instanceof Unfit ? 2 : 1);
 }
 
-/** True when the guest said that every test passed. */
+/** True when the guest said that every test passed, and no verifier had to walk much more than before. */
 async function testOn(kernel) {
   console.log(`\n${kernel.suite}: kernel ${kernel.version}`);
   let passed = false;
+  const counts = {};
   await boot(kernel, (line) => {
+    const count = parseCount(line);
     if (line === "kernels: passed") passed = true;
+    else if (count !== undefined) counts[count.program] = count.walked;
     else if (!/^\[ *\d+\.\d+\] /.test(line)) console.log(line); // what the kernel says when it powers off
   });
-  console.log(`${kernel.suite}: ${passed ? "passed" : "failed"}`);
-  return passed;
+  const baseline = JSON.parse(readFileSync(BASELINE, "utf8"));
+  const findings = compareCounts(counts, baseline[kernel.suite] ?? {});
+  console.log(`instructions walked by the verifier: ${JSON.stringify(counts)}`);
+  if (write && passed) {
+    const next = { ...baseline, [kernel.suite]: counts };
+    writeFileSync(BASELINE, `${JSON.stringify(next, null, 2)}\n`);
+  } else for (const finding of findings) console.log(`${kernel.suite}: ${finding}`);
+  const good = passed && (write || findings.length === 0);
+  console.log(`${kernel.suite}: ${good ? "passed" : "failed"}`);
+  return good;
 }

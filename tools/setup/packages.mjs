@@ -13,7 +13,7 @@ const file = (path) => () => existsSync(path);
 const multiarch = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" }[process.arch] ?? "";
 
 const NEEDS = [
-  [hasClang, [["clang-19"], ["clang-18"], ["clang-17"], ["clang-16"], ["clang"]]],
+  [program("clang-19"), [["clang-19"]]],
   [file("/usr/include/bpf/libbpf.h"), [["libbpf-dev"]]],
   [file("/usr/include/libelf.h"), [["libelf-dev"]]],
   [file("/usr/include/zlib.h"), [["zlib1g-dev"]]],
@@ -46,13 +46,6 @@ export async function installPackages() {
   const chosen = missing.flatMap(([, sets]) => sets.find((set) => set.every(isKnown)) ?? sets[0]);
   const install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", ...chosen];
   await runStep(`install Debian packages: ${chosen.join(" ")}`, install, { env });
-}
-
-/** A clang that knows the instructions and warnings that the datapath is built with. */
-function hasClang() {
-  if (["clang-19", "clang-18", "clang-17", "clang-16"].some((name) => program(name)())) return true;
-  const answer = spawnSync("clang", ["--version"], { encoding: "utf8" }).stdout ?? "";
-  return Number(/version (\d+)/.exec(answer)?.[1] ?? 0) >= 16;
 }
 
 function isKnown(name) {
