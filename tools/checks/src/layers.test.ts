@@ -17,11 +17,12 @@ after
 function made(folder: string, source: string, more: Partial<Package> = {}): Package {
   const name = `@isthmus/${folder.slice(5)}`;
   const upper = folder === "libs/kube";
-  const dependencies = new Set(upper ? ["@isthmus/model", "@kubernetes/client-node", "etcd3"] : []);
+  const declared = new Set(upper ? ["@isthmus/model"] : []);
+  const dependencies = new Set(upper ? [...declared, "@kubernetes/client-node", "etcd3"] : []);
   const references = upper ? ["libs/model"] : [];
   const sources = new Map([[`${folder}/src/a/b.ts`, source]]);
   if (upper) sources.set(`${folder}/src/index.ts`, 'import "@isthmus/model";');
-  return { folder, name, dependencies, references, sources, ...more };
+  return { folder, name, declared, dependencies, references, sources, ...more };
 }
 
 function findings(kube: Package, model = made("libs/model", "")): readonly string[] {
@@ -67,8 +68,19 @@ describe("layers", () => {
     assert.deepEqual(findings(made("libs/kube", "", { sources: new Map() })), [
       'libs/kube/package.json: declares "@isthmus/model" and never imports it',
     ]);
-    assert.deepEqual(findings(made("libs/kube", "", { sources: new Map(), dependencies: new Set() })), [
+    const none = { sources: new Map(), declared: new Set<string>(), dependencies: new Set<string>() };
+    assert.deepEqual(findings(made("libs/kube", "", none)), [
       'libs/kube/package.json: refers to "@isthmus/model" and does not declare it',
+    ]);
+  });
+
+  test("a library that is declared is imported, types with what they describe; what is reserved may wait", () => {
+    const declared = new Set(["@isthmus/model", "pino", "@types/opossum", "nats"]);
+    const named = (source: string) => findings(made("libs/kube", source, { declared, dependencies: declared }));
+    assert.deepEqual(named('import "pino"; \nimport "opossum";').length, 1); // opossum itself is not declared
+    assert.deepEqual(named("const a = 1;"), [
+      'libs/kube/package.json: declares "pino" and never imports it',
+      'libs/kube/package.json: declares "@types/opossum" and never imports it',
     ]);
   });
 

@@ -12,7 +12,9 @@ export interface Package {
   readonly folder: string;
   /** "@isthmus/kube" */
   readonly name: string;
-  /** Declared in package.json, of any kind. */
+  /** Declared in its package.json, of any kind. */
+  readonly declared: ReadonlySet<string>;
+  /** What it may import: declared, or a tool that the root package.json declares for all. */
   readonly dependencies: ReadonlySet<string>;
   /** Folders of the tsconfig references. */
   readonly references: readonly string[];
@@ -27,9 +29,11 @@ const OWN_NAME = "@isthmus/checks";
 export const KEEPERS: ReadonlyMap<string, string> = new Map([
   ["@kubernetes/client-node", "libs/kube"],
   ["etcd3", "libs/kvstore"],
-  ["node-addon-api", "libs/bpf"],
   [ADDON, "libs/bpf"],
 ]);
+
+/** Declared before it is imported: health claims travel over it. */
+const RESERVED: ReadonlySet<string> = new Set(["nats"]);
 
 export function checkLayers(packages: readonly Package[], table: LayerTable): readonly string[] {
   const folders = new Map(packages.map((one) => [one.name, one.folder]));
@@ -76,13 +80,13 @@ function checkSources(
   return findings;
 }
 
-/** Of our own packages, what is declared is imported, and what is referred to is declared. */
+/** What is declared is imported, by whomever it is; of our own packages, what is referred to is declared. */
 function checkDeclared(one: Package, folders: ReadonlyMap<string, string>): readonly string[] {
   const imported = new Set([...one.sources.values()].flatMap(importsOf).map(packageOf));
-  const ours = [...one.dependencies].filter((name) => folders.has(name));
+  const needed = (name: string) => imported.has(name.replace(/^@types\//, "")) || RESERVED.has(name);
   const referred = [...folders].filter(([, folder]) => one.references.includes(folder)).map(([name]) => name);
   return [
-    ...ours.filter((name) => !imported.has(name)).map((name) => `declares "${name}" and never imports it`),
+    ...[...one.declared].filter((name) => !needed(name)).map((name) => `declares "${name}" and never imports it`),
     ...referred
       .filter((name) => !one.dependencies.has(name))
       .map((name) => `refers to "${name}" and does not declare it`),

@@ -26,12 +26,13 @@ export function readPackages(root: string = ROOT): readonly Package[] {
     const own = files.filter(
       (file) => file.startsWith(`${folder}/src/`) && !/^tools\/checks\/.*\.test\.ts$/.test(file),
     );
+    const names = (...lists: readonly (Manifest["dependencies"] | undefined)[]) =>
+      new Set(lists.flatMap((list) => Object.keys(list ?? {})));
     return {
       folder,
       name,
-      dependencies: new Set(
-        [dependencies, devDependencies, rootManifest.devDependencies].flatMap((list) => Object.keys(list ?? {})),
-      ),
+      declared: names(dependencies, devDependencies),
+      dependencies: names(dependencies, devDependencies, rootManifest.devDependencies),
       references: (read<Config>(`${folder}/tsconfig.json`).references ?? [])
         .map((reference) => posix.join(folder, reference.path))
         .sort(),

@@ -15,6 +15,26 @@ test("the scripts are clean", () => {
   execFileSync("shellcheck", ["-x", ...scripts], { cwd: KIND, stdio: "pipe", encoding: "utf8" });
 });
 
+test("images stand on named, pinned bases: the Node that the tests run on, and the datapath's one compiler", () => {
+  const repository = join(KIND, "../..");
+  const text = (path: string) => readFileSync(join(repository, path), "utf8");
+  const dockerfile = text("deploy/kind/Dockerfile");
+  const defaults = new Map(
+    [...dockerfile.matchAll(/^ARG (\w+)=(\S+)$/gm)].map(([, name = "", value = ""]) => [name, value]),
+  );
+  for (const [, base = ""] of dockerfile.matchAll(/^FROM (\S+)/gm)) {
+    const name = /^\$\{(\w+)\}$/.exec(base)?.[1] ?? "";
+    assert.ok(base === "scratch" || /:[\w.-]+$/.test(defaults.get(name) ?? ""), `FROM ${base} is no pinned argument`);
+  }
+  const tested = /^const VERSION = "(.+)";$/m.exec(text("tools/setup/node24.mjs"))?.[1];
+  assert.deepEqual(
+    ["NODE_IMAGE", "NODE_SLIM_IMAGE"].map((name) => /^node:([\d.]+)-/.exec(defaults.get(name) ?? "")?.[1]),
+    [tested, tested],
+  );
+  const compiler = /^CLANG \?= (\S+)$/m.exec(text("bpf/Makefile"))?.[1] ?? "none";
+  assert.ok(dockerfile.includes(` ${compiler} `), `the image does not build with ${compiler}`);
+});
+
 test("certificates fit together, keys are private, and a second run keeps them", (t) => {
   const dir = mkdtempSync(join(tmpdir(), "isthmus-kind-"));
   t.after(() => rmSync(dir, { recursive: true }));
