@@ -12,7 +12,7 @@ help:
 	@echo 'make tests     make unit faults e2e, with one total'
 	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
-	@echo 'make kernels   the program tests on Linux 6.1 and 6.12, emulated: about 10 minutes'
+	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'

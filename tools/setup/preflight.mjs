@@ -13,8 +13,8 @@ export function preflight() {
   }
   if (process.getuid() !== 0) throw new Unfit("The lab makes namespaces, mounts and BPF programs: run this as root");
   const [kernel, patch] = release().split(/[.-]/).map(Number);
-  if (kernel < 5 || (kernel === 5 && patch < 15)) {
-    throw new Unfit(`Kernel ${release()} is too old: 5.15 or newer is needed`);
+  if (kernel < 6 || (kernel === 6 && patch < 1)) {
+    throw new Unfit(`Kernel ${release()} is too old: 6.1 or newer is needed`);
   }
   if (!existsSync("/sys/kernel/btf/vmlinux")) {
     throw new Unfit("The kernel has no BTF (/sys/kernel/btf/vmlinux): use a kernel with CONFIG_DEBUG_INFO_BTF=y");

@@ -3,7 +3,7 @@ import type { Cluster } from "./cluster.js";
 import { eventually } from "./eventually.js";
 
 export interface Connects {
-  /** Outcome to count: `open`, `refused`, `reset`, `timeout`, … */
+  /** Outcome to count: `open`, `refused`, `unreachable`, `reset`, `timeout`, … */
   readonly outcomes: Readonly<Record<string, number>>;
   /** Longest connect in milliseconds. */
   readonly slowestMs: number;

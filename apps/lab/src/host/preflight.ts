@@ -30,8 +30,8 @@ const PROGRAM_DIRS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bi
 export function findUnfit(machine: Machine): string | undefined {
   if (machine.platform !== "linux") return `The lab needs Linux, this is "${machine.platform}"`;
   if (machine.uid !== 0) return "The lab makes namespaces, mounts and control groups: run it as root";
-  if (!kernelAtLeast(machine.kernelRelease, 5, 15))
-    return `Kernel ${machine.kernelRelease} is too old: 5.15 or newer is needed`;
+  if (!kernelAtLeast(machine.kernelRelease, 6, 1))
+    return `Kernel ${machine.kernelRelease} is too old: 6.1 or newer is needed`;
   if (!machine.hasBtf)
     return "The kernel has no BTF (/sys/kernel/btf/vmlinux): use a kernel with CONFIG_DEBUG_INFO_BTF=y";
   if (!machine.hasCgroups)

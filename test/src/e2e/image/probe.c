@@ -6,7 +6,7 @@
 //   probe tcp IP:PORT [COUNT]       COUNT new connections, one after another: a line each, OUTCOME MICROSECONDS [ANSWER]
 //   probe udp IP:PORT               one datagram from a connected socket, one from an unconnected one
 //
-// OUTCOME: open, refused, reset, timeout (1 s), denied, other. A server that says nothing to a GET within the second is
+// OUTCOME: open, refused, unreachable, reset, timeout (1 s), denied, other. A server that says nothing to a GET within the second is
 // still open.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,6 +42,7 @@ static const char *outcome(int error) {
   switch (error) {
   case 0: return "open";
   case ECONNREFUSED: return "refused";
+  case EHOSTUNREACH: return "unreachable";
   case ECONNRESET: return "reset";
   case EPERM: return "denied";
   case EINPROGRESS: case EAGAIN: case ETIMEDOUT: return "timeout";
