@@ -59,7 +59,10 @@ export interface Datapath {
   sweepFrontends(): void;
   /** The next apply frees nodes of this cluster that were not set. */
   sweepNodes(cluster: number): void;
-  /** Resolves when the kernel answers as desired; freeing goes on in the background. One at a time. */
+  /**
+   * Resolves when the kernel answers as desired; freeing goes on in the background. One at a time. Once a write failed it
+   * rejects for good, and nothing is written any more: only a fresh datapath, which reads back what serves, can go on.
+   */
   apply(): Promise<void>;
   /** Resolves when nothing is left to free. */
   settled(): Promise<void>;
@@ -157,6 +160,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   /** Nodes are written before backends that name them; each later map names what is already there. */
   async function make(names: readonly FrontendName[]): Promise<void> {
     const planned = await planChunk(names);
+    collector.check();
     backends.write();
     tables.write();
     services.write();
@@ -183,6 +187,21 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     }
   }
 
+  async function writeAll(): Promise<void> {
+    takeDue();
+    await ranges.disarm(now());
+    writeNodes();
+    const batch = [...dirty];
+    dirty.clear();
+    await make(batch.slice(0, CHUNK));
+    for (let i = CHUNK; i < batch.length; i += CHUNK) {
+      await setImmediate();
+      await make(batch.slice(i, i + CHUNK));
+    }
+    await ranges.arm(now());
+    await breakOff(batch);
+  }
+
   return {
     found,
     foundClusters: backends.foundClusters,
@@ -201,20 +220,13 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     },
     sweepNodes: (cluster) => void sweeps.add(cluster),
     async apply() {
+      collector.check();
       collector.pause();
       try {
-        takeDue();
-        await ranges.disarm(now());
-        writeNodes();
-        const batch = [...dirty];
-        dirty.clear();
-        await make(batch.slice(0, CHUNK));
-        for (let i = CHUNK; i < batch.length; i += CHUNK) {
-          await setImmediate();
-          await make(batch.slice(i, i + CHUNK));
-        }
-        await ranges.arm(now());
-        await breakOff(batch);
+        await writeAll();
+      } catch (thrown) {
+        collector.stop(thrown);
+        throw thrown;
       } finally {
         collector.resume();
       }

@@ -5,7 +5,8 @@
  *   words flipped, frontends removed ──► take() ── grace period ──► free lines, rows; ids = 0 ── grace period ──► indexes
  * ```
  * One round at a time; a round frees only what was out of use before its grace period began. While an apply writes, no
- * round begins.
+ * round begins. A write that failed, in an apply or in a round, stops the collector for good: what this process believes
+ * and what the kernel holds may differ, so nothing that programs can reach is freed until a fresh agent has read it back.
  */
 export interface Round {
   /** Runs when the grace period has passed. */
@@ -18,7 +19,11 @@ export interface Collector {
   /** No round begins between these two. */
   pause(): void;
   resume(): void;
-  /** Resolves when nothing is left to free; rejects with what a round threw. */
+  /** A write failed: nothing is freed any more, nor is the round whose grace period is running. */
+  stop(cause: unknown): void;
+  /** Throws what stopped it. */
+  check(): void;
+  /** Resolves when nothing is left to free; rejects with what a round threw, or what stopped it. */
   settled(): Promise<void>;
 }
 
@@ -30,7 +35,7 @@ export interface CollectorModules {
   readonly freed: () => void;
   /** The grace period failed: the round stays, and is tried again with the next kick. */
   readonly failed: (error: unknown) => void;
-  /** A round failed half way: what it had freed must not be freed twice, so nothing is freed any more. */
+  /** A round failed half way, which stops the collector: what it had freed must not be freed twice. */
   readonly broken: (error: unknown) => void;
 }
 
@@ -38,15 +43,16 @@ export function createCollector(modules: CollectorModules): Collector {
   let running: Promise<void> | undefined;
   let again = false;
   let paused = 0;
-  let stuck = false;
+  let stopped: { readonly cause: unknown } | undefined;
   let round: Round | undefined;
   let failure: unknown;
 
   async function loop(): Promise<void> {
     for (;;) {
       if (paused === 0) round ??= modules.take();
-      if (round === undefined || stuck) return;
+      if (round === undefined) return;
       await modules.gracePeriod();
+      if (stopped !== undefined) return;
       free(round);
       round = undefined;
       modules.freed();
@@ -54,19 +60,30 @@ export function createCollector(modules: CollectorModules): Collector {
   }
 
   function free(what: Round): void {
-    stuck = true;
-    what.free();
-    stuck = false;
+    try {
+      what.free();
+    } catch (thrown) {
+      stop(thrown);
+      throw thrown;
+    }
+  }
+
+  function stop(cause: unknown): void {
+    stopped ??= { cause };
+  }
+
+  function check(): void {
+    if (stopped !== undefined) throw stopped.cause;
   }
 
   function kick(): void {
     again = running !== undefined;
-    if (again || paused > 0 || stuck) return;
+    if (again || paused > 0 || stopped !== undefined) return;
     failure = undefined;
     running = loop()
       .catch((error: unknown) => {
         failure = error;
-        if (stuck) modules.broken(error);
+        if (stopped?.cause === error) modules.broken(error);
         else modules.failed(error);
       })
       .finally(() => {
@@ -83,9 +100,12 @@ export function createCollector(modules: CollectorModules): Collector {
     resume() {
       paused--;
     },
+    stop,
+    check,
     async settled() {
       kick();
       while (running !== undefined) await running;
+      check();
       if (failure !== undefined) throw failure;
     },
   };

@@ -1,0 +1,123 @@
+/** A write fails in the middle of an apply while a round of garbage waits: nothing that serves is freed or used again. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { openDatapath } from "@isthmus/bpf";
+import { makeCgroup, OBJECTS, uniqueName } from "@isthmus/bpf/testing";
+import type { FrontendPlan } from "@isthmus/loadbalancer";
+import type { DatapathPort } from "@isthmus/reconcile";
+import { createMemoryKernel } from "@isthmus/testing";
+import { createFailingPort, type FailingPort, WriteFailed } from "./failing-port.js";
+import { type Bench, describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
+
+const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3"] as const;
+const hosts = (net: number, count: number) => Array.from({ length: count }, (_, i) => `10.1.${net}.${i}`);
+const one = (...tiers: readonly (readonly string[])[]) => [makePlan("a/one", IPS[0], tiers)];
+const two = (...tiers: readonly (readonly string[])[]) => [makePlan("a/two", IPS[1], tiers)];
+const three = (...tiers: readonly (readonly string[])[]) => [makePlan("a/three", IPS[2], tiers)];
+
+type Step = readonly (readonly FrontendPlan[] | string)[];
+
+const BEFORE: Step = [one(hosts(1, 3), ["2:10.2.0.1"]), two(hosts(2, 20))];
+/** Leaves tables and backends that wait for a grace period. */
+const GARBAGE: Step = [one(["10.1.1.0", "10.1.9.1"], ["2:10.2.0.1"]), two(hosts(2, 17))];
+/** The apply in which each write fails once: grows, shrinks, loses a tier, comes anew. */
+const CHANGE: Step = [one(["10.1.1.0", "10.1.9.2", "10.1.9.3"]), two(hosts(2, 18)), three(hosts(3, 40))];
+const REMOVAL: Step = [one(["10.1.1.0"]), "a/two", three(["10.1.3.1"])];
+
+async function served(port: DatapathPort) {
+  return Promise.all(IPS.map((ip) => selectable(port, frontendOf(ip))));
+}
+
+/** Fails write `n` of the apply and the rounds after it; false when they have no such write. */
+async function failWrite(kernel: DatapathPort, change: Step, n: number, expected: readonly string[]): Promise<boolean> {
+  const failing = createFailingPort(kernel);
+  let time = 0;
+  const bench = await startBench(failing.port, () => time);
+  await bench.set(...BEFORE);
+  await bench.datapath.settled();
+  const release = failing.holdGrace();
+  await bench.set(...GARBAGE);
+  const first = failing.writes;
+  failing.failAt(n);
+  const inApply: unknown = await bench.set(...change).catch((error: unknown) => error);
+  const before = await served(kernel);
+  release();
+  const inRound: unknown = await bench.datapath.settled().catch((error: unknown) => error);
+  const thrown = inApply ?? inRound;
+  const reached = failing.writes - first > n;
+  assert.deepEqual(await served(kernel), before, `write ${n} failed; the grace period ended`);
+  for (const { backend } of before.flatMap((found) => found ?? [])) assert.notEqual(backend, "stale", `write ${n}`);
+  if (thrown === undefined) {
+    time += 60_000;
+    await bench.datapath.apply();
+    await bench.datapath.settled();
+    assert.deepEqual(await describeKernel(kernel), expected, `write ${n} failed; tried again`);
+  } else {
+    await checkStopped(failing, bench, thrown);
+    await goOn(kernel, change);
+    assert.deepEqual(await describeKernel(kernel), expected, `write ${n} failed; a fresh agent`);
+  }
+  return reached;
+}
+
+async function checkStopped(failing: FailingPort, { datapath }: Bench, thrown: unknown): Promise<void> {
+  assert.ok(thrown instanceof WriteFailed, String(thrown));
+  const count = failing.writes;
+  await assert.rejects(datapath.apply(), WriteFailed);
+  await assert.rejects(datapath.settled(), WriteFailed);
+  assert.equal(failing.writes, count, "wrote after a failed apply");
+}
+
+/** A fresh agent on what the failed one left. */
+async function goOn(kernel: DatapathPort, change: Step): Promise<void> {
+  const next = await startBench(kernel);
+  await next.set(...change);
+  next.datapath.sweepFrontends();
+  await next.datapath.apply();
+  await next.datapath.settled();
+}
+
+async function outcome(change: Step): Promise<readonly string[]> {
+  const port = createMemoryKernel().open();
+  const bench = await startBench(port);
+  await bench.set(...change.filter((service) => typeof service !== "string"));
+  return describeKernel(port);
+}
+
+for (const [name, change, least] of [
+  ["a change", CHANGE, 90],
+  ["a removal", REMOVAL, 60],
+] as const) {
+  test(`whichever write of ${name} fails, what serves stays, and a fresh agent goes on`, async () => {
+    const expected = await outcome(change);
+    let n = 0;
+    while (await failWrite(createMemoryKernel().open(), change, n, expected)) n++;
+    assert.ok(n >= least, `${n} writes`);
+  });
+}
+
+async function openKernel(t: TestContext): Promise<DatapathPort> {
+  const name = uniqueName("failed");
+  const cgroup = makeCgroup(name);
+  t.after(() => cgroup.remove());
+  const datapath = await openDatapath({
+    bpffs: join("/sys/fs/bpf", name),
+    cgroup: cgroup.path,
+    objectDir: OBJECTS,
+    config: { clusterId: 1 },
+    sizes: { frontends: 256, services: 256, backends: 1024, nodes: 64, udp: 64 },
+  });
+  t.after(() => datapath.destroy());
+  return datapath;
+}
+
+for (const [name, n] of [
+  ["the first", 0],
+  ["one in the middle", 30],
+  ["the first word of a tier", 69],
+] as const) {
+  test(`${name} of the writes fails in a real kernel`, async (t) => {
+    assert.equal(await failWrite(await openKernel(t), CHANGE, n, await outcome(CHANGE)), true);
+  });
+}

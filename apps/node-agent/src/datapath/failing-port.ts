@@ -1,0 +1,122 @@
+/**
+ * For tests: a datapath port, of whatever kernel, whose n-th write fails and whose grace periods can be held.
+ *
+ * Calls of many writes are made write by write, so that a failure leaves the first part of a call in the kernel.
+ */
+import type { Applied, ArrayPort, DatapathPort, HashPort } from "@isthmus/reconcile";
+
+export class WriteFailed extends Error {
+  constructor() {
+    super("The kernel refused the write");
+  }
+}
+
+export interface FailingPort {
+  readonly port: DatapathPort;
+  /** The n-th write from now on fails (0 = the next one), and only that one. */
+  failAt(n: number): void;
+  /** Writes that were asked for, failed ones included. */
+  readonly writes: number;
+  /** Until the call that is returned, grace periods do not end. */
+  holdGrace(): () => void;
+}
+
+export function createFailingPort(real: DatapathPort): FailingPort {
+  let writes = 0;
+  let failing = -1;
+  let held: Promise<void> = Promise.resolve();
+
+  function write<T>(act: () => T): T {
+    if (writes++ === failing) throw new WriteFailed();
+    return act();
+  }
+
+  function hash(port: HashPort): HashPort {
+    return {
+      ...port,
+      load: () => port.load(),
+      insert: (entries) => reported(entries.keys(), () => port.insert(entries)),
+      delete: (keys) => reported(keys, () => port.delete(keys)),
+    };
+  }
+
+  /** As libs/bpf has it: the failure of a hash write is each key's own. */
+  async function reported(keys: Iterable<string>, act: () => Promise<Applied>): Promise<Applied> {
+    try {
+      return await write(act);
+    } catch (thrown) {
+      if (!(thrown instanceof WriteFailed)) throw thrown;
+      return { done: new Set(), failed: new Map([...keys].map((key) => [key, thrown])) };
+    }
+  }
+
+  function array(port: ArrayPort): ArrayPort {
+    const { name, entrySize, maxEntries } = port;
+    const offset = (offsets: Uint32Array, i: number): number => offsets[i] ?? 0;
+    return {
+      name,
+      entrySize,
+      maxEntries,
+      read: (index, count) => port.read(index, count),
+      writeBody: (...call) => write(() => port.writeBody(...call)),
+      storeWord32: (...call) => write(() => port.storeWord32(...call)),
+      storeWord64: (...call) => write(() => port.storeWord64(...call)),
+      writeBodies(indexes, bytes, at) {
+        const size = bytes.length / indexes.length;
+        indexes.forEach((index, i) => {
+          write(() => port.writeBody(index, bytes.subarray(i * size, (i + 1) * size), at));
+        });
+      },
+      storeWords32: (indexes, offsets, values) =>
+        indexes.forEach((index, i) => {
+          write(() => port.storeWord32(index, offset(offsets, i), values[i] ?? 0));
+        }),
+      storeWords64: (indexes, offsets, values) =>
+        indexes.forEach((index, i) => {
+          write(() => port.storeWord64(index, offset(offsets, i), values[i] ?? 0n));
+        }),
+    };
+  }
+
+  const segments = real.tables.segments.map(array);
+  return {
+    port: {
+      frontends: hash(real.frontends),
+      serviceRanges: hash(real.serviceRanges),
+      services: array(real.services),
+      backends: array(real.backends),
+      clusterState: array(real.clusterState),
+      nodeState: array(real.nodeState),
+      nodes: array(real.nodes),
+      floors: array(real.floors),
+      tables: {
+        linesPerSegment: real.tables.linesPerSegment,
+        maxSegments: real.tables.maxSegments,
+        segments,
+        async addSegment() {
+          write(() => undefined);
+          const segment = array(await real.tables.addSegment());
+          segments.push(segment);
+          return segment;
+        },
+      },
+      async gracePeriod() {
+        await held;
+        await real.gracePeriod();
+      },
+    },
+    failAt(n) {
+      failing = writes + n;
+    },
+    get writes() {
+      return writes;
+    },
+    holdGrace() {
+      let release = (): void => undefined;
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+      return release;
+    },
+  };
+}
