@@ -9,8 +9,9 @@ import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { MAP_NAMES, openDatapath, removePins } from "./index.js";
 import { MapFlag, MapType } from "./kernel-constants.js";
-import { native } from "./native.js";
+import { type Native, native } from "./native.js";
 import { startNode, type TestNode } from "./testing/node.js";
+import { loadTestObject } from "./testing/objects.js";
 import { frontend } from "./testing/writer.js";
 
 async function setUp(t: TestContext) {
@@ -153,6 +154,57 @@ test("programs are on each cgroup that is named and on no other, also for the ne
   maps.close();
   await node.reopen();
   assert.deepEqual(attachedTo(node, [...all, node.options.cgroup]), [basename(node.options.cgroup)]);
+});
+
+/** Counts calls into the addon, which are made all the same. */
+function countCalls(t: TestContext): () => Partial<Record<keyof Native, number>> {
+  const addon = native();
+  let counts: Partial<Record<keyof Native, number>> = {};
+  for (const name of ["openPin", "pin", "linkInfo", "linkCreate", "linkUpdate", "linkDetach", "programInfo"] as const) {
+    const call = addon[name] as (...args: unknown[]) => unknown;
+    const counted = (...args: unknown[]): unknown => {
+      counts[name] = (counts[name] ?? 0) + 1;
+      return call(...args);
+    };
+    Object.assign(addon, { [name]: counted });
+    t.after(() => Object.assign(addon, { [name]: call }));
+  }
+  return () => {
+    const before = counts;
+    counts = {};
+    return before;
+  };
+}
+
+test("looking again changes no link where the programs run already, and brings back what was taken away", async (t) => {
+  const node = await setUp(t);
+  const count = node.datapath.programs.size;
+  const take = countCalls(t);
+  for (let tick = 0; tick < 10; tick++) node.datapath.attach();
+  assert.deepEqual(take(), { openPin: 10 * count, linkInfo: 10 * count });
+
+  const pin = readdirSync(node.options.bpffs).find((name) => name.startsWith("link_sock_connect4@")) ?? "";
+  const link = native().openPin(join(node.options.bpffs, pin));
+  t.after(() => link.close());
+  const wanted = native().linkInfo(link).programId;
+  const foreign = loadTestObject(t, "sock").program("sock_connect4");
+  native().linkUpdate(link, foreign);
+  take();
+  node.datapath.attach();
+  assert.equal(take().linkUpdate, 1);
+  assert.equal(native().linkInfo(link).programId, wanted);
+
+  native().linkDetach(link);
+  take();
+  node.datapath.attach();
+  assert.equal(take().linkCreate, 1);
+  node.datapath.attach();
+  assert.equal(take().linkCreate, undefined);
+
+  await node.reopen();
+  assert.equal(take().linkUpdate, count, "the next agent's programs take the links over");
+  node.datapath.attach();
+  assert.equal(take().linkUpdate, undefined);
 });
 
 test("a folder outside of bpffs, and a directory that is no cgroup, are refused", async (t) => {

@@ -71,10 +71,15 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   const { maps, programs } = loadOnPins(join(options.objectDir, "sock.bpf.o"), options.bpffs, sizes, config);
   const arrays = mapArrays(maps);
   const tables = await openTables(maps.tables);
+  const loaded = Object.entries(programs).map(([name, program]) => ({
+    name,
+    ...program,
+    info: native().programInfo(program.fd),
+  }));
   let attached: readonly string[] = options.cgroup === undefined ? [] : [options.cgroup];
   function attach(cgroups = attached): void {
     attached = cgroups;
-    attachAll(programs, options.bpffs, cgroups);
+    attachAll(loaded, options.bpffs, cgroups);
   }
   attach();
   for (const name of OLD_PINS) rmSync(join(options.bpffs, name), { force: true });
@@ -94,7 +99,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     serviceRanges: createHashMap(MAP_NAMES.serviceRanges, maps.serviceRanges),
     gracePeriod: createGracePeriod(),
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
-    programs: new Map(Object.entries(programs).map(([name, { fd }]) => [name, native().programInfo(fd)])),
+    programs: new Map(loaded.map(({ name, info }) => [name, info])),
     metrics: () => readMetrics(maps.metrics),
     attach,
     close,

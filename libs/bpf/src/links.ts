@@ -7,15 +7,23 @@ import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { errnoOf } from "./errors.js";
 import { CGROUP2_MAGIC } from "./kernel-constants.js";
-import { type Fd, type LoadedObject, native } from "./native.js";
+import { type Fd, native, type ProgramInfo } from "./native.js";
 
 const PREFIX = "link_";
 
+/** A loaded program and where it belongs. */
+export interface Attachable {
+  readonly name: string;
+  readonly fd: Fd;
+  readonly info: Pick<ProgramInfo, "id">;
+  readonly attachType: number;
+}
+
 /**
- * Attaches every program of the object to each of the cgroups, which are made when they are missing; then takes off
- * what is attached elsewhere. Without a cgroup nothing is changed.
+ * Attaches every program to each of the cgroups, which are made when they are missing; then takes off what is attached
+ * elsewhere. Without a cgroup nothing is changed, and a link that runs the program already is only looked at.
  */
-export function attachAll(programs: LoadedObject["programs"], pinFolder: string, cgroups: readonly string[]): void {
+export function attachAll(programs: readonly Attachable[], pinFolder: string, cgroups: readonly string[]): void {
   if (cgroups.length === 0) return;
   const kept = new Set<string>();
   for (const cgroup of cgroups) for (const pin of attachTo(programs, pinFolder, cgroup)) kept.add(pin);
@@ -23,18 +31,18 @@ export function attachAll(programs: LoadedObject["programs"], pinFolder: string,
 }
 
 /** Returns the names of the pins that hold the programs there. */
-function attachTo(programs: LoadedObject["programs"], pinFolder: string, cgroup: string): readonly string[] {
+function attachTo(programs: readonly Attachable[], pinFolder: string, cgroup: string): readonly string[] {
   const directory = openCgroup(cgroup);
   const id = statSync(cgroup, { bigint: true }).ino;
   try {
-    return Object.entries(programs).map(([name, { fd, attachType }]) => {
+    return programs.map((program) => {
       try {
-        return takeOver(pinFolder, name, fd, id) ?? attach(pinFolder, name, fd, id, directory, attachType);
+        return takeOver(pinFolder, program, id) ?? attach(pinFolder, program, id, directory);
       } catch (cause) {
         const errno = errnoOf(cause);
         throw new MeshError(
-          { code: "PROGRAM_ATTACH", program: name, errno },
-          `Cannot attach program "${name}" to cgroup "${cgroup}": ${errno}`,
+          { code: "PROGRAM_ATTACH", program: program.name, errno },
+          `Cannot attach program "${program.name}" to cgroup "${cgroup}": ${errno}`,
           { cause },
         );
       }
@@ -52,13 +60,15 @@ function openCgroup(path: string): Fd {
   return native().openDirectory(path);
 }
 
-/** Gives the link to this cgroup the new program; the name of its pin, or undefined when there is none. */
-function takeOver(pinFolder: string, name: string, program: Fd, cgroupId: bigint): string | undefined {
+/** Makes the link to this cgroup run the program; the name of its pin, or undefined when there is none. */
+function takeOver(pinFolder: string, { name, fd, info }: Attachable, cgroup: bigint): string | undefined {
   for (const pin of linkPins(pinFolder, name)) {
     const link = openIfThere(join(pinFolder, pin));
     try {
-      if (link === undefined || native().linkInfo(link).cgroupId !== cgroupId) continue;
-      native().linkUpdate(link, program);
+      if (link === undefined) continue;
+      const { cgroupId, programId } = native().linkInfo(link);
+      if (cgroupId !== cgroup) continue;
+      if (programId !== info.id) native().linkUpdate(link, fd);
       return pin;
     } finally {
       link?.close();
@@ -67,10 +77,12 @@ function takeOver(pinFolder: string, name: string, program: Fd, cgroupId: bigint
   return undefined;
 }
 
-function attach(folder: string, name: string, program: Fd, id: bigint, cgroup: Fd, attachType: number): string {
+function attach(folder: string, { name, fd, attachType }: Attachable, id: bigint, cgroup: Fd): string {
   const pin = `${PREFIX}${name}@${id}`;
-  const link = native().linkCreate(program, cgroup, attachType);
+  const link = native().linkCreate(fd, cgroup, attachType);
   try {
+    // Of a link to this cgroup that was detached, or takeOver() would have found it.
+    rmSync(join(folder, pin), { force: true });
     native().pin(link, join(folder, pin));
     return pin;
   } finally {
@@ -91,8 +103,11 @@ export function detachAll(pinFolder: string): void {
 
 function release(path: string): void {
   const link = openIfThere(path);
-  if (link !== undefined && native().linkInfo(link).cgroupId !== 0n) native().linkDetach(link);
-  link?.close();
+  try {
+    if (link !== undefined && native().linkInfo(link).cgroupId !== 0n) native().linkDetach(link);
+  } finally {
+    link?.close();
+  }
   rmSync(path);
 }
 
