@@ -28,17 +28,23 @@ static const napi_type_tag RING_TAG = {0x6d6573682d627066, 0x72696e672d627566};
 
 static void poll_closed(uv_handle_t *handle) { free(handle); }
 
-static void release(struct ring *ring) {
-  if (ring->fd < 0) return;
+static void unlisten(struct ring *ring) {
   if (ring->poll) {
     ring->poll->data = NULL;
     uv_poll_stop(ring->poll);
     uv_close((uv_handle_t *)ring->poll, poll_closed);
-    ring->poll = NULL;
   }
   if (ring->callback) napi_delete_reference(ring->env, ring->callback);
   if (ring->self) napi_delete_reference(ring->env, ring->self);
   if (ring->context) napi_async_destroy(ring->env, ring->context);
+  ring->poll = NULL;
+  ring->callback = ring->self = NULL;
+  ring->context = NULL;
+}
+
+static void release(struct ring *ring) {
+  if (ring->fd < 0) return;
+  unlisten(ring);
   munmap(ring->taken, ring->page);
   munmap(ring->given, ring->page + 2 * ring->size);
   close(ring->fd);
@@ -131,16 +137,19 @@ static napi_value ring_listen(napi_env env, napi_callback_info info) {
   struct ring *ring = unwrap(env, info, 1, args, &self);
   if (!ring) return NULL;
   if (ring->poll) return throw_errno(env, EALREADY, "listen twice to a ring buffer", NULL);
-  NAPI(napi_create_reference(env, args[0], 1, &ring->callback));
-  NAPI(napi_create_reference(env, self, 1, &ring->self));
-  NAPI(napi_create_string_utf8(env, "mesh-ring", NAPI_AUTO_LENGTH, &name));
-  NAPI(napi_async_init(env, NULL, name, &ring->context));
-  NAPI(napi_get_uv_event_loop(env, &loop));
+  if (napi_create_reference(env, args[0], 1, &ring->callback) != napi_ok ||
+      napi_create_reference(env, self, 1, &ring->self) != napi_ok ||
+      napi_create_string_utf8(env, "mesh-ring", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(env, NULL, name, &ring->context) != napi_ok || napi_get_uv_event_loop(env, &loop) != napi_ok) {
+    unlisten(ring);
+    return napi_failed(env);
+  }
   ring->poll = calloc(1, sizeof(*ring->poll));
   int error = ring->poll ? uv_poll_init(loop, ring->poll, ring->fd) : -ENOMEM;
   if (error) {
     free(ring->poll);
     ring->poll = NULL;
+    unlisten(ring);
     return throw_errno(env, error, "listen to a ring buffer", NULL);
   }
   ring->poll->data = ring;
@@ -162,8 +171,11 @@ static napi_value wrap(napi_env env, struct ring *ring) {
       {.utf8name = "close", .method = ring_close},
   };
   napi_value object;
-  NAPI(napi_create_object(env, &object));
-  NAPI(napi_wrap(env, object, ring, finalize, NULL, NULL));
+  if (napi_create_object(env, &object) != napi_ok ||
+      napi_wrap(env, object, ring, finalize, NULL, NULL) != napi_ok) {
+    finalize(env, ring, NULL);
+    return napi_failed(env);
+  }
   NAPI(napi_type_tag_object(env, object, &RING_TAG));
   NAPI(napi_define_properties(env, object, 3, properties));
   return object;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What may take milliseconds: done on a worker thread, answered by a promise.
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -74,13 +75,36 @@ static struct work *make(napi_env env, const char *what, int (*call)(struct work
   return work;
 }
 
+// Takes over the work, also when it cannot be started.
 static napi_value start(napi_env env, struct work *work) {
   napi_value promise, name;
-  NAPI(napi_create_string_utf8(env, work->what, NAPI_AUTO_LENGTH, &name));
-  NAPI(napi_create_promise(env, &work->deferred, &promise));
-  NAPI(napi_create_async_work(env, NULL, name, run, finish, work, &work->work));
-  NAPI(napi_queue_async_work(env, work->work));
-  return promise;
+  if (napi_create_string_utf8(env, work->what, NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_create_promise(env, &work->deferred, &promise) == napi_ok &&
+      napi_create_async_work(env, NULL, name, run, finish, work, &work->work) == napi_ok) {
+    if (napi_queue_async_work(env, work->work) == napi_ok) return promise;
+    napi_delete_async_work(env, work->work);
+  }
+  release(work);
+  return napi_failed(env);
+}
+
+// The work's own copy of a file descriptor; false with an exception when there is none, and the work is released.
+static bool hold_fd(napi_env env, struct work *work, int fd) {
+  work->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (work->fd >= 0) return true;
+  throw_errno(env, errno, work->what, NULL);
+  release(work);
+  return false;
+}
+
+// Memory for the work; false with an exception when there is none, and the work is released.
+static bool hold_memory(napi_env env, struct work *work, size_t in, size_t out) {
+  work->in = malloc(in + 1);
+  work->out = malloc(out + 1);
+  if (work->in && work->out) return true;
+  throw_errno(env, ENOMEM, work->what, NULL);
+  release(work);
+  return false;
 }
 
 static int run_membarrier(struct work *work) {
@@ -115,14 +139,8 @@ static napi_value map_update_slow(napi_env env, napi_callback_info info) {
   if (key_size != map.key_size || value_size != map.value_size)
     return throw_range(env, "Cannot use a key or value that is not as long as the map's");
   struct work *work = make(env, "update a map entry", run_update);
-  if (!work) return NULL;
-  work->fd = dup(fd);
+  if (!work || !hold_fd(env, work, fd) || !hold_memory(env, work, key_size + value_size, 0)) return NULL;
   work->key_size = key_size;
-  work->in = malloc(key_size + value_size);
-  if (work->fd < 0 || !work->in) {
-    release(work);
-    return throw_errno(env, ENOMEM, "update a map entry", NULL);
-  }
   memcpy(work->in, key, key_size);
   memcpy(work->in + key_size, value, value_size);
   return start(env, work);
@@ -152,17 +170,10 @@ static napi_value test_run(napi_env env, napi_callback_info info) {
       !get_u32(env, args[2], &repeat))
     return napi_failed(env);
   struct work *work = make(env, "run a program", run_test);
-  if (!work) return NULL;
-  work->fd = dup(fd);
+  if (!work || !hold_fd(env, work, fd) || !hold_memory(env, work, length, length + 256)) return NULL;
   work->repeat = repeat ? repeat : 1;
   work->in_size = length;
   work->out_size = length + 256;
-  work->in = malloc(length + 1);
-  work->out = malloc(work->out_size);
-  if (work->fd < 0 || !work->in || !work->out) {
-    release(work);
-    return throw_errno(env, ENOMEM, "run a program", NULL);
-  }
   memcpy(work->in, data, length);
   return start(env, work);
 }

@@ -1,6 +1,7 @@
 /** The addon: sizes, errors, mapped words, batches, ring buffer, locks. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -89,6 +90,63 @@ test("handles that nobody holds are closed by the garbage collector", async () =
     collect();
     await setImmediate();
   }
+});
+
+/** BPF objects, sockets and files that a child process would inherit. */
+function inheritable(): string[] {
+  return readdirSync("/proc/self/fd").flatMap((fd) => {
+    if (Number(fd) <= 2) return [];
+    try {
+      const flags = /^flags:\s+0(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "0";
+      const closesOnExec = (Number.parseInt(flags, 8) & 0o2000000) !== 0;
+      return closesOnExec ? [] : [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
+
+test("no handle, and no copy that a worker holds, is inherited by a child", async (t) => {
+  const loaded = loadTestObject(t, "events_test");
+  const inner = makeMap(t, { type: MapType.Array, maxEntries: 1 });
+  const outer = makeMap(t, { type: MapType.ArrayOfMaps, valueSize: 4, inner });
+  const ring = native().openRing(loaded.map("mesh_test_events"));
+  t.after(() => ring.close());
+  const held = [
+    native().lock(tmpdir()),
+    native().openDirectory(tmpdir()),
+    native().mapById(native().mapInfo(inner).id),
+  ];
+  t.after(() => {
+    for (const handle of held) handle.close();
+  });
+  const before = inheritable();
+  const work = [
+    native().testRun(loaded.program("emit"), new Uint8Array(64), 1000),
+    native().mapUpdateSlow(outer, u32(1), u32(inner.fd)),
+  ];
+  const during = inheritable();
+  await Promise.all(work);
+  const bpf = [...before, ...during].filter((name) => name.includes("bpf") || name === tmpdir());
+  assert.deepEqual(bpf, []);
+});
+
+test("work that finds no file descriptor free says so", () => {
+  const module = new URL("./native.js", import.meta.url).href;
+  const code = `import { closeSync, openSync, readdirSync } from "node:fs";
+    import { native } from ${JSON.stringify(module)};
+    const map = native().mapCreate({ type: ${MapType.Array}, keySize: 4, valueSize: 4, maxEntries: 1, flags: 0, name: "t" });
+    const all = [];
+    for (;;) try { all.push(openSync("/dev/null")); } catch { break; }
+    const codes = [];
+    for (let i = 0; i < 3; i++)
+      for (const call of [() => native().mapUpdateSlow(map, new Uint8Array(4), new Uint8Array(4)), () => native().testRun(map, new Uint8Array(64), 1)])
+        try { call(); codes.push("started"); } catch (error) { codes.push(error.code); }
+    for (const fd of all) closeSync(fd);
+    console.log(codes.join(" "));`;
+  const node = ["--input-type=module", "-e", code];
+  const answer = execFileSync("prlimit", ["--nofile=64:64", process.execPath, ...node], { encoding: "utf8" });
+  assert.equal(answer.trim(), Array(6).fill("EMFILE").join(" "));
 });
 
 test("one entry: insert, read, delete", (t) => {
