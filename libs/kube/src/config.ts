@@ -1,6 +1,7 @@
 /**
  * Where the Kubernetes API is and who we are: a kubeconfig file with a context, or the pod's ServiceAccount.
  *
+ * A field that would change where or as whom we connect is followed or refused, never left out.
  * A token file is read again for every request, so a renewed token is used at once. Exec plugins and client certificates
  * work as in kubectl.
  */
@@ -8,9 +9,10 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { RequestOptions } from "node:https";
 import { dirname, resolve } from "node:path";
-import { KubeConfig } from "@kubernetes/client-node";
+import { type Cluster, KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { KubeError } from "./errors.js";
+import { isProxyScheme } from "./tunnel.js";
 
 export interface KubeConfigOptions {
   /** Path of a kubeconfig; the in-cluster configuration when absent. */
@@ -23,6 +25,8 @@ export interface KubeConfigOptions {
 export interface KubeAccess {
   /** `https://10.0.0.1:6443`, without a slash at the end. */
   readonly server: string;
+  /** Every connection goes through it, when there is one. */
+  readonly proxy?: URL | undefined;
   /** What we prove ourselves with and where it comes from: for whoever reads of a 401. */
   readonly credential: string;
   /** Adds certificates and the Authorization header. */
@@ -34,14 +38,16 @@ export function loadKubeAccess(options: KubeConfigOptions): KubeAccess {
   const source = options.kubeconfig ?? "in-cluster configuration";
   const config = new KubeConfig();
   const tokenFile = load(config, options, source);
-  const cluster = config.getCurrentCluster();
-  if (cluster === null || config.getCurrentUser() === null)
+  const [cluster, user] = [config.getCurrentCluster(), config.getCurrentUser()];
+  if (cluster === null || user === null)
     throw new KubeError(
       { code: "KUBE_CONFIG", source },
       `Cannot use "${source}": context "${config.getCurrentContext()}" names no cluster and user`,
     );
+  if (options.kubeconfig !== undefined) checkUser(options.kubeconfig, user.name);
   return {
     server: cluster.server.replace(/\/+$/, ""),
+    proxy: proxyOf(cluster, source),
     credential: credentialOf(config, tokenFile, source),
     async authorize(request) {
       await config.applyToHTTPSOptions(request);
@@ -58,6 +64,17 @@ export function loadKubeAccess(options: KubeConfigOptions): KubeAccess {
       request.headers = { ...request.headers, Authorization: `Bearer ${token}` };
     },
   };
+}
+
+/** Throws `KUBE_CONFIG` without the URL itself: it may hold a password. */
+function proxyOf({ name, proxyUrl }: Pick<Cluster, "name" | "proxyUrl">, source: string): URL | undefined {
+  if (!proxyUrl) return undefined;
+  const url = URL.canParse(proxyUrl) ? new URL(proxyUrl) : undefined;
+  if (url !== undefined && url.hostname !== "" && isProxyScheme(url.protocol)) return url;
+  throw new KubeError(
+    { code: "KUBE_CONFIG", source },
+    `Cannot use proxy-url of cluster "${name}" in "${source}": it must be http://, https:// or socks5:// with a host`,
+  );
 }
 
 function credentialOf(config: KubeConfig, tokenFile: string | undefined, source: string): string {
@@ -95,9 +112,24 @@ function load(config: KubeConfig, options: KubeConfigOptions, source: string): s
 
 /** client-node does not know `tokenFile` of a kubeconfig's user. */
 function tokenFileOf(kubeconfig: string, user: string | undefined): string | undefined {
+  const file = userFields(kubeconfig, user)["tokenFile"];
+  return typeof file === "string" ? resolve(dirname(kubeconfig), file) : undefined;
+}
+
+/** Throws `KUBE_CONFIG` when the user has a field that changes who the API takes it for, and that no request would carry. */
+function checkUser(kubeconfig: string, user: string): void {
+  const fields = userFields(kubeconfig, user);
+  const field = ["as-groups", "as-uid", "as-user-extra"].find((name) => name in fields);
+  if (field === undefined) return;
+  throw new KubeError(
+    { code: "KUBE_CONFIG", source: kubeconfig },
+    `Cannot use user "${user}" in "${kubeconfig}": its field "${field}" is not supported; use a user without it`,
+  );
+}
+
+function userFields(kubeconfig: string, user: string | undefined): Readonly<Record<string, unknown>> {
   const raw = parse(readFileSync(kubeconfig, "utf8")) as {
-    users?: readonly { name?: string; user?: { tokenFile?: string } }[];
+    users?: readonly { name?: string; user?: Record<string, unknown> }[];
   } | null;
-  const file = raw?.users?.find(({ name }) => name === user)?.user?.tokenFile;
-  return file === undefined ? undefined : resolve(dirname(kubeconfig), file);
+  return raw?.users?.find(({ name }) => name === user)?.user ?? {};
 }

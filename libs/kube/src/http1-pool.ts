@@ -6,6 +6,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from "node:https";
 import type { Readable } from "node:stream";
+import { type Tunnel, tunnelAgent } from "./tunnel.js";
 
 export interface HttpResponse {
   readonly status: number;
@@ -20,10 +21,15 @@ export interface Http1Pool {
 }
 
 const KEEPALIVE_MS = 10_000;
+const FREE = { maxFreeSockets: 4 };
 
-export function createHttp1Pool(base: URL): Http1Pool {
+/** Through the tunnel, when there is one. */
+export function createHttp1Pool(base: URL, tunnel?: Tunnel): Http1Pool {
   const secure = base.protocol === "https:";
-  const agent = new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true, maxFreeSockets: 4 });
+  const agent =
+    tunnel === undefined
+      ? new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true, ...FREE })
+      : tunnelAgent(tunnel, secure, FREE);
   const send = secure ? httpsRequest : httpRequest;
   const { protocol } = base;
   const hostname = base.hostname.replace(/^\[|\]$/g, "");

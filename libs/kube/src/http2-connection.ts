@@ -6,6 +6,7 @@
  * after it ended and when our certificate changed.
  */
 import type { RequestOptions } from "node:https";
+import type { Socket } from "node:net";
 import type { HttpResponse } from "./http1-pool.js";
 import {
   answerOf,
@@ -33,7 +34,12 @@ export interface Http2Connection {
 const TIMES: ConnectionTimes = { pingEveryMs: 3000, pingMs: 4000, connectMs: 5000, http1Ms: 60_000 };
 const TRIES = 3;
 
-export function createHttp2Connection(base: URL, times: ConnectionTimes = TIMES): Http2Connection {
+/** `dial`: makes TCP connections to the server, where they are not made straight. */
+export function createHttp2Connection(
+  base: URL,
+  times: ConnectionTimes = TIMES,
+  dial?: () => Promise<Socket>,
+): Http2Connection {
   const links = new Set<Link>();
   let identity = "";
   let current: Promise<Link | undefined> | undefined;
@@ -51,7 +57,7 @@ export function createHttp2Connection(base: URL, times: ConnectionTimes = TIMES)
     const forget = (): void => {
       if (current === made) leave();
     };
-    const made = openLink(base, options, times).then((opened) => {
+    const made = openLink(base, options, times, dial).then((opened) => {
       if (opened === undefined) setTimeout(forget, times.http1Ms).unref();
       else keep(opened, forget);
       return opened;

@@ -7,7 +7,7 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http2";
 import type { RequestOptions } from "node:https";
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { type LifeTimes, watchLife } from "./http2-life.js";
 
@@ -28,9 +28,15 @@ export interface Link {
   left: boolean;
 }
 
-/** undefined: the server speaks HTTP/1.1 only. */
-export async function openLink(base: URL, options: RequestOptions, times: Http2Times): Promise<Link | undefined> {
-  const socket = connectTls(tlsOptions(base, options));
+/** undefined: the server speaks HTTP/1.1 only. `dial`: makes the TCP connection, when it is not made straight. */
+export async function openLink(
+  base: URL,
+  options: RequestOptions,
+  times: Http2Times,
+  dial?: () => Promise<Socket>,
+): Promise<Link | undefined> {
+  const raw = dial === undefined ? {} : { socket: await dial() };
+  const socket = connectTls({ ...tlsOptions(base, options), ...raw });
   const slow = () => socket.destroy(withCode("ETIMEDOUT", `no connection within ${times.connectMs} ms`));
   const late = setTimeout(slow, times.connectMs);
   try {

@@ -11,6 +11,7 @@ import type { KubeAccess } from "./config.js";
 import { KubeError, statusError } from "./errors.js";
 import { createHttp1Pool, type HttpResponse } from "./http1-pool.js";
 import { createHttp2Connection } from "./http2-connection.js";
+import { createTunnel } from "./tunnel.js";
 
 export interface KubeRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -39,8 +40,9 @@ const DEADLINE_MS = 15_000;
 
 export function createTransport(access: KubeAccess): Transport {
   const base = new URL(access.server);
-  const http1 = createHttp1Pool(base);
-  const http2 = base.protocol === "https:" ? createHttp2Connection(base) : undefined;
+  const tunnel = access.proxy === undefined ? undefined : createTunnel(access.proxy, base);
+  const http1 = createHttp1Pool(base, tunnel);
+  const http2 = base.protocol === "https:" ? createHttp2Connection(base, undefined, tunnel?.dial) : undefined;
 
   async function authorized(call: Bounded, payload: Buffer | undefined): Promise<RequestOptions & { path: string }> {
     const query = new URLSearchParams(call.query).toString();
@@ -91,6 +93,7 @@ export function createTransport(access: KubeAccess): Transport {
       });
     },
     close() {
+      tunnel?.close();
       http1.close();
       http2?.close();
     },
