@@ -1,18 +1,19 @@
 /**
  * `make bench`: prints the figures, each beside its aim, and writes them to out/bench.json.
  *
- *   node bench/dist/main.js [datapath] [agent] [feed] [mesh]     no name = all, in this order
+ *   node bench/dist/main.js [datapath] [agent] [endpoints] [feed] [mesh]     no name = all, in this order
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { agentMain, meshMain } from "./control-plane/main.js";
+import { agentMain, endpointsMain, meshMain } from "./control-plane/main.js";
 import { main as datapathMain } from "./datapath/main.js";
 import { feedMain } from "./feed/main.js";
 
 const PARTS: Readonly<Record<string, () => Promise<object>>> = {
   datapath: datapathMain,
   agent: agentMain,
+  endpoints: endpointsMain,
   feed: feedMain,
   mesh: meshMain,
 };

@@ -5,6 +5,7 @@
 import { availableParallelism } from "node:os";
 import { table } from "../datapath/stats.js";
 import { type AgentFigures, benchAgent } from "./agent.js";
+import { type EndpointFigures, measureEndpoints } from "./endpoints.js";
 import { withLab } from "./lab.js";
 import { measureProcesses, type ProcessFigures } from "./processes.js";
 import { measurePropagation, type PropagationFigures, type Series } from "./propagation.js";
@@ -12,6 +13,8 @@ import { measurePropagation, type PropagationFigures, type Series } from "./prop
 const CHANGES = 1_000;
 const WRITERS = 8;
 const AT_REST_S = 20;
+const ENDPOINTS = [10, 100, 1_000, 5_000];
+const ENDPOINT_ROUNDS = 250;
 
 export interface MeshFigures {
   readonly processes: readonly ProcessFigures[];
@@ -45,6 +48,25 @@ export async function agentMain(): Promise<Shared<AgentFigures>> {
     `CPU time ÷ time: ${figures.cpuShare.toFixed(2)}; well below 1, others had the machine and all is too high`,
   );
   return figures;
+}
+
+export async function endpointsMain(): Promise<{ readonly sizes: readonly EndpointFigures[] }> {
+  const sizes: EndpointFigures[] = [];
+  for (const endpoints of ENDPOINTS) sizes.push(await measureEndpoints(endpoints, ENDPOINT_ROUNDS));
+  console.log("One endpoint of a Service changed, message to maps. ALL: an exchange with its floor and what it frees");
+  console.log(
+    table([
+      ["ENDPOINTS", "EXCHANGED", "ONE LESS", "ONE MORE", "ALL", "p50", "p99", "MAX", "CPU p50", "CPU p99", "REACH"],
+      ...sizes.map(({ endpoints, writes, allWrites, ms: { p50, p99, max }, cpuMs }) => [
+        String(endpoints),
+        ...[writes.exchanged, writes.less, writes.more].map((count) => `${count} writes`),
+        String(allWrites),
+        ...[p50, p99, max, cpuMs.p50, cpuMs.p99].map(ms),
+        endpoints <= 256 ? "<= 4 writes" : "p99 <= 5 ms",
+      ]),
+    ]),
+  );
+  return { sizes };
 }
 
 export async function meshMain(): Promise<MeshFigures> {
