@@ -31,6 +31,13 @@ export function ownPosition(epochId: Uint8Array, versions: readonly bigint[]): P
   return { storeId: asBuffer(epochId), revision: 0n, versions: VERSION_TYPES.map((_, i) => versions[i] ?? 0n) };
 }
 
+export const STORE_ID_BYTES = 16;
+
+/** Of exactly that length everywhere, and not the zeros that an empty row of `mesh_floors` holds. */
+export function isStoreId(bytes: Uint8Array): boolean {
+  return bytes.length === STORE_ID_BYTES && bytes.some((byte) => byte !== 0);
+}
+
 /** How `a` stands to `b`. */
 export function comparePositions(a: Position, b: Position): PositionOrder {
   if (!sameBytes(a.storeId, b.storeId)) return "other-store";

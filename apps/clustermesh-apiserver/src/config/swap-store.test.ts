@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import type { Store, WatchNews, WatchOptions } from "@isthmus/kvstore";
 import { until } from "@isthmus/testing";
@@ -58,4 +59,31 @@ test("a watch that its user ends says nothing more", async () => {
     news.map(({ type }) => type),
     ["opened"],
   );
+});
+
+test("10,000 watches one after the other leave no listener behind, on their own signal or the store's", async () => {
+  const made: AbortSignal[] = [];
+  const Original = globalThis.AbortController;
+  globalThis.AbortController = class extends Original {
+    constructor() {
+      super();
+      made.push(this.signal);
+    }
+  };
+  try {
+    const store = createSwapStore(() => ({ ...fake("one"), watch: async () => undefined }));
+    store.swap({ endpoints: ["one"] });
+    const stop = new AbortController();
+    for (let i = 0; i < 10_000; i++) {
+      await store.watch({ prefix: "/", from: 1n, signal: stop.signal }, () => undefined);
+    }
+    const left = made.map((signal) => getEventListeners(signal, "abort").length);
+    assert.ok(left.length > 10_000);
+    assert.equal(
+      left.reduce((sum, count) => sum + count),
+      0,
+    );
+  } finally {
+    globalThis.AbortController = Original;
+  }
 });

@@ -30,10 +30,13 @@ export function createSwapStore(create: (options: StoreOptions) => Store = creat
     const now = era;
     const both = new AbortController();
     const stop = () => both.abort();
-    signal.addEventListener("abort", stop, { once: true });
-    now.signal.addEventListener("abort", stop, { once: true });
-    await inner.watch({ ...options, signal: both.signal }, onNews);
-    signal.removeEventListener("abort", stop);
+    // Both live longer than the watch: what is not removed from them stays.
+    for (const each of [signal, now.signal]) each.addEventListener("abort", stop, { once: true });
+    try {
+      await inner.watch({ ...options, signal: both.signal }, onNews);
+    } finally {
+      for (const each of [signal, now.signal]) each.removeEventListener("abort", stop);
+    }
     if (now.signal.aborted && !signal.aborted) onNews({ type: "set-back", storeRevision: 0n });
   }
 

@@ -187,8 +187,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   function follow(from: bigint): void {
     watch.abort();
     watch = new AbortController();
-    const scope = AbortSignal.any([watch.signal, signal]);
-    void store.watch({ prefix, from, signal: scope }, (news) => onNews(news));
+    void store.watch({ prefix, from, signal: watch.signal }, (news) => onNews(news));
   }
 
   function onNews(news: WatchNews): void {

@@ -31,7 +31,9 @@ type Act =
   | { readonly type: "decide"; readonly who: number; readonly fate: Fate }
   | { readonly type: "deliver" | "tick" | "late" | "restart" | "run"; readonly who: number }
   | { readonly type: "store"; readonly fault: "wipe" | "keep" | "setBack" | "full" | "space" }
-  | { readonly type: "vandal"; readonly key: string };
+  | { readonly type: "vandal"; readonly key: string }
+  /** Another hand writes a store id of so many bytes. */
+  | { readonly type: "rename"; readonly length: number };
 
 const who = fc.nat(1);
 const change: fc.Arbitrary<Act> = fc.record({
@@ -65,6 +67,10 @@ const faults: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: many },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("store" as const), fault: storeFault }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: anyKey }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant("rename" as const), length: fc.constantFrom(0, 7, 16, 40) }),
+  },
 );
 
 function record(key: number, value: number): HashedRecord {
@@ -132,7 +138,9 @@ function play(acts: readonly Act[], scene: Scene): End {
     clock.now += 100;
     if (act.type === "store") befall(store, act.fault);
     else if (act.type === "vandal") store.txn([], [{ type: "delete", key: act.key }]);
-    else if (act.type === "change" || act.type === "many") {
+    else if (act.type === "rename") {
+      store.txn([], [{ type: "put", key: "store", value: Buffer.alloc(act.length, 7) }]);
+    } else if (act.type === "change" || act.type === "many") {
       const keys = act.type === "many" ? Array.from({ length: 300 }, (_, i) => i) : [act.key];
       const next = keys.map((key) => record(key, act.value ?? 0));
       const upserts = act.value === undefined ? [] : next;
@@ -322,3 +330,15 @@ test("a publisher that finds the backup of a store before the one that it wrote 
   assert.equal(second.state.phase.status, "Live");
   assert.notEqual(storeId(), before);
 });
+
+for (const length of [0, 7, 15, 17]) {
+  test(`a store id of ${length} bytes is none: whoever finds it writes another`, () => {
+    const stage = set({ publishers: 1, initial: 3 });
+    stage.store.txn([], [{ type: "put", key: "store", value: Buffer.alloc(length, 7) }]);
+    const [publisher] = stage.publishers as [ModelPublisher];
+    publisher.feed({ type: "start" });
+    settle(stage.clock, [publisher]);
+    assertPublished(stage);
+    assert.equal(publisher.state.storeId.length, 16);
+  });
+}

@@ -5,7 +5,7 @@
  */
 import { CONFIG_KEY, FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { Fence, HeadState } from "@isthmus/proto";
-import { sameBytes, sameSums } from "@isthmus/records";
+import { isStoreId, sameBytes, sameSums } from "@isthmus/records";
 import type { EventOf, PublisherEffect, PublisherEvent, Write } from "./events.js";
 import { pump, withHead } from "./flights.js";
 import { compares, configDirty, headOf, readFence } from "./meta-keys.js";
@@ -46,7 +46,8 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
 }
 
 function needsStoreId({ stored, renewStoreId }: PublisherState): boolean {
-  return renewStoreId || stored.meta(STORE_KEY) === undefined;
+  const storeId = stored.meta(STORE_KEY)?.value;
+  return renewStoreId || storeId === undefined || !isStoreId(storeId);
 }
 
 /** Connecting -> TakingOver: fence and head in one txn that compares both. */

@@ -232,12 +232,11 @@ function endpoint(address: string, identity: number): HashedRecord {
   return hashRecord(Kind.KIND_ENDPOINT, `endpoints/${address}`, Endpoint.encode(message).finish());
 }
 
-test("ids of stores that were left are few and short, whoever writes them", () => {
+test("ids of stores that were left are few, whoever writes them", () => {
   const { store, reader, look } = scene(slice(1, 1));
-  for (let i = 0; i < 200; i++) {
-    store.txn([], [{ type: "put", key: "store", value: Buffer.from(`id-${i}`.padEnd(10_000, "x")) }]);
-    look();
+  for (let i = 0; i < 3000; i++) {
+    store.txn([], [{ type: "put", key: "store", value: Buffer.from(`id-${i}`.padEnd(16)) }]);
+    look(5_000);
   }
-  const { leftStores } = reader.state;
-  assert.ok(leftStores.size <= LEFT_STORES && [...leftStores].every((id) => id.length <= 64));
+  assert.equal(reader.state.leftStores.size, LEFT_STORES);
 });

@@ -10,7 +10,7 @@ import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
 import { isBelow, sameStore } from "./past.js";
 import { bar, range, refusePeer } from "./ranging.js";
-import { applyRecord, compareSums, decodeHead, type Gone, prove, takeHead } from "./received.js";
+import { applyRecord, compareSums, decodeHead, differs, type Gone, prove, takeHead } from "./received.js";
 import type { ReaderState } from "./state.js";
 
 export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {
@@ -24,16 +24,16 @@ export function onOpened(state: ReaderState, { open }: EventOf<"opened">): Reade
 export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked">): ReaderEffect[] {
   const { phase } = state;
   if (phase.status !== "Following" || !isFollowing(state, event.open)) return [];
-  if (event.unchecked === true) return range(state);
+  if (event.unchecked === true) return range(state, event.now);
   if (!sameStore(state.storeId, event.storeId) || event.revision < state.revision) {
     state.message = "The store was wiped or restored: reading it again";
-    return range(state);
+    return range(state, event.now);
   }
   phase.checked = event.open;
   state.message = "";
   state.failures = 0;
   const { held } = phase;
-  if (held.dropped) return range(state);
+  if (held.dropped) return range(state, event.now);
   phase.held = createHeld(state.options.held);
   return held.events.length === 0 ? [] : apply(state, held.events, held.revision, event);
 }
@@ -53,19 +53,18 @@ export function onSeen(state: ReaderState, event: EventOf<"seen">): ReaderEffect
 /** Complete revisions, each compared where it touches the head. */
 function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at: ReaderEvent): ReaderEffect[] {
   // First what forbids to take any of it: nothing may be received and not handed on.
-  if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state);
-  if (state.storeId === undefined) return []; // a position needs a store: onTick looks again
+  if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state, at.now);
+  if (state.storeId === undefined) return []; // a position needs a store: its key is told by the watch
   let { newest } = state;
   for (const { key, value, deleted } of events) {
     const head = key === HEAD_KEY && !deleted ? decodeHead(value) : undefined;
     const refusal = refusePeer(state, undefined, head);
     if (refusal !== undefined) return bar(state, refusal);
-    if (head !== undefined && isBelow({ newest }, head)) return setBack(state);
+    if (head !== undefined && isBelow({ newest }, head)) return setBack(state, at.now);
     newest = head ?? newest;
   }
   const upserts = new Map<string, HashedRecord>();
   const deletes = new Map<string, Gone>();
-  const mismatchesBefore = state.mismatches;
   let [observed, heads, touched] = [0, 0, false];
   for (const [i, event] of events.entries()) {
     if (event.key === HEAD_KEY) {
@@ -85,33 +84,33 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   for (const gone of proved.deletes) deletes.set(gone.key, gone);
   const corrected = observed === 0 ? 0 : observed + state.skew.micros;
   const effects: ReaderEffect[] = [emit(state, [...upserts.values()], [...deletes.values()], corrected)];
-  // The first difference is repaired at once; one that stays, ever more rarely (onTick).
-  return mismatchesBefore === 0 && state.mismatches > 0 ? [...effects, ...repair(state)] : effects;
+  return differs(state) ? [...effects, ...repairWhenDue(state, at.now)] : effects;
 }
 
-function storeChanged(state: ReaderState): ReaderEffect[] {
+function storeChanged(state: ReaderState, now: number): ReaderEffect[] {
   state.message = "The store's id changed: reading it again";
-  return range(state);
+  return range(state, now);
 }
 
 /** Heads only count on: who counts less goes on from a backup, though the revision may be higher by others' writes. */
-function setBack(state: ReaderState): ReaderEffect[] {
+function setBack(state: ReaderState, now: number): ReaderEffect[] {
   state.message = "The store was set back to an older state: reading it again";
-  return range(state);
+  return range(state, now);
 }
 
-/** A LIVE head that does not say what we hold: an event was lost, or another hand wrote. Counted, and read again. */
-export function repair(state: ReaderState): ReaderEffect[] {
+/** The first difference is repaired at once; until it is the next one's turn, the watch goes on. */
+export function repairWhenDue(state: ReaderState, now: number): ReaderEffect[] {
+  const ms = state.pace.waitMs(now);
+  if (ms > 0) return [{ type: "wake", ms }];
   state.repairs++;
-  state.message = "What was received differs from what its head says: reading it again";
-  return range(state);
+  return range(state, now);
 }
 
 /** Stale, yet the store has a newer head: the watch stands still. */
-export function onProbed(state: ReaderState, { headRevision }: EventOf<"probed">): ReaderEffect[] {
+export function onProbed(state: ReaderState, { headRevision, now }: EventOf<"probed">): ReaderEffect[] {
   if (state.phase.status !== "Following" || headRevision <= state.revision) return [];
   state.message = "The watch stands still while the store moves on: reading it again";
-  return range(state);
+  return range(state, now);
 }
 
 export function isFollowing({ phase }: ReaderState, open: number): boolean {

@@ -1,5 +1,5 @@
 /** Time in the reader: when a source is stale, and when to look again. */
-import { isLive } from "./received.js";
+import { differs } from "./received.js";
 import { BEAT_MS, type ReaderState, STALE_MS } from "./state.js";
 
 export function isStale(state: ReaderState, now: number): boolean {
@@ -8,7 +8,7 @@ export function isStale(state: ReaderState, now: number): boolean {
 
 export function wakeMs(state: ReaderState, now: number): number {
   if (state.storeId === undefined) return BEAT_MS;
-  if (isLive(state) && !state.equal) return Math.min(60_000, 500 * 2 ** Math.min(10, state.mismatches));
+  if (differs(state)) return Math.max(1, state.pace.waitMs(now));
   const left = state.beatAt === undefined ? BEAT_MS : state.beatAt + STALE_MS + 1 - now;
   return left > 0 ? left : BEAT_MS;
 }

@@ -21,6 +21,8 @@ export interface ModelReader {
   readonly index: ReturnType<typeof createSourceIndex>;
   readonly deleted: Set<string>;
   readonly calls: number;
+  /** Listings asked for since the start. */
+  readonly listings: number;
   readonly wakeAt: number;
   feed(event: NewReaderEvent): void;
   decide(answered: boolean): void;
@@ -42,7 +44,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
   });
   const calls: Call[] = [];
   let watch: { next: bigint; life: number } | undefined;
-  let [opens, wakeAt] = [0, Number.POSITIVE_INFINITY];
+  let [opens, listings, wakeAt] = [0, 0, Number.POSITIVE_INFINITY];
 
   function feed(event: NewReaderEvent): void {
     const effects = step(state, { ...event, now: clock.now, wallMicros: clock.now * 1000 } as ReaderEvent);
@@ -54,7 +56,10 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
         watch = { next: effect.from, life: store.life };
         opens = 0;
         open();
-      } else calls.push(effect);
+      } else {
+        if (effect.type === "range") listings++;
+        calls.push(effect);
+      }
     }
   }
 
@@ -97,6 +102,9 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
     deleted,
     get calls() {
       return calls.length;
+    },
+    get listings() {
+      return listings;
     },
     get wakeAt() {
       return wakeAt;

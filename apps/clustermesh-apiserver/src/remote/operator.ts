@@ -1,7 +1,8 @@
 /** The operator's word: limits that changed, a peer that was removed. */
 import { createRecordTable, type HashedRecord } from "@isthmus/records";
-import type { ReaderEffect } from "./events.js";
+import type { EventOf, ReaderEffect } from "./events.js";
 import { emit } from "./hand-on.js";
+import { range } from "./ranging.js";
 import type { Gone } from "./received.js";
 import type { ReaderState } from "./state.js";
 
@@ -19,6 +20,16 @@ export function judgeAgain(state: ReaderState): ReaderEffect[] {
   }
   if (state.position === undefined || upserts.length + deletes.length === 0) return [];
   return [emit(state, upserts, deletes, 0)];
+}
+
+/** What its objects say of the peer as such: it is listed at once when that changed, since whose store it is may have, too. */
+export function onPermitted(state: ReaderState, { uid, refusal, now }: EventOf<"permitted">): ReaderEffect[] {
+  if (uid === state.uid && refusal === state.barred) return [];
+  state.uid = uid;
+  state.barred = refusal;
+  if (state.phase.status === "Idle") return [];
+  state.pace.reset();
+  return range(state, now);
 }
 
 /** * -> Removed: the only way in which all records of a source go at once. */

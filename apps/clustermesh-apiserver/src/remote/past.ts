@@ -51,9 +51,8 @@ function hasLeft({ leftStores }: ReaderState, storeId: Uint8Array | undefined): 
   return storeId !== undefined && leftStores.has(idOf(storeId));
 }
 
-/** Ours are 16 bytes long; a longer one is not worth more of our memory. */
 function idOf(storeId: Uint8Array): string {
-  return Buffer.from(storeId.subarray(0, 32)).toString("hex");
+  return Buffer.from(storeId).toString("hex");
 }
 
 export function sameStore(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { ClusterClaim, Head } from "@isthmus/proto";
+import { isStoreId, STORE_ID_BYTES } from "@isthmus/records";
 import type { EventOf, ReaderEffect } from "./events.js";
 import { backoffMs, wakeMs } from "./freshness.js";
 import { emit } from "./hand-on.js";
@@ -14,11 +15,12 @@ import { enterStore, isPast, sameStore } from "./past.js";
 import { compareSums, decodeHead, prove, replaceReceived, takeHead } from "./received.js";
 import { BARRED_RETRY_MS, NOTHING_SEEN, READER_VERSION, type ReaderState } from "./state.js";
 
-/** * -> Ranging */
-export function range(state: ReaderState): ReaderEffect[] {
+/** * -> Ranging: at once, or when it is this peer's turn. */
+export function range(state: ReaderState, now: number): ReaderEffect[] {
   if (state.barred !== undefined) return bar(state, state.barred);
-  state.phase = { status: "Ranging" };
-  return [{ type: "unwatch" }, { type: "range" }];
+  const ms = state.pace.waitMs(now);
+  state.phase = { status: "Ranging", asked: ms === 0 };
+  return [{ type: "unwatch" }, ms === 0 ? { type: "range" } : { type: "wake", ms }];
 }
 
 /** * -> Barred: what we have stays, nothing new is taken. */
@@ -29,18 +31,20 @@ export function bar(state: ReaderState, sentence: string): ReaderEffect[] {
 
 /** Ranging -> Following or Barred */
 export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEffect[] {
+  state.pace.done(event.now);
   if (event.unchecked === true) return bar(state, unchecked(state));
   const metas = new Map(event.metas.map((meta) => [meta.key, meta]));
   const headMeta = metas.get(HEAD_KEY);
   const head = headMeta === undefined ? undefined : decodeHead(headMeta.value);
-  const refusal = refusePeer(state, event.claim, head);
+  const storeId = metas.get(STORE_KEY)?.value;
+  const refusal = refusePeer(state, event.claim, head) ?? refuseStoreId(state, storeId);
   if (refusal !== undefined) return bar(state, refusal);
   state.connected = true;
-  const storeId = metas.get(STORE_KEY)?.value;
   const { revision, now } = event;
   if (isPast(state, { storeId, head, headMeta, revision, now })) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
-    return [{ type: "wake", ms: backoffMs(state) }];
+    state.phase = { status: "Ranging", asked: false };
+    return [{ type: "wake", ms: Math.max(backoffMs(state), state.pace.waitMs(now)) }];
   }
   const changed = !sameStore(state.storeId, storeId);
   if (changed) enterStore(state, storeId);
@@ -88,6 +92,15 @@ export function refusePeer(
     return `${cannot}: its records need a reader of version ${head.minReader}, this is ${READER_VERSION}`;
   }
   return undefined;
+}
+
+/** Positions and floors hold 16 bytes: of another length, two ids could pass for one. */
+function refuseStoreId({ options }: ReaderState, storeId: Uint8Array | undefined): string | undefined {
+  if (storeId === undefined || isStoreId(storeId)) return undefined;
+  const { cluster } = options;
+  const zeros = storeId.length === STORE_ID_BYTES ? "zeros" : `${storeId.length} bytes`;
+  const holds = `its key "store" holds ${zeros} where an id has ${STORE_ID_BYTES} random bytes`;
+  return `Cannot follow cluster "${cluster}": ${holds}; delete the key, and the publisher of "${cluster}" writes another`;
 }
 
 /** A wiped store that nobody provisioned: whoever comes first may write as anyone. */

@@ -105,7 +105,11 @@ export function decodeHead(value: Uint8Array): Head | undefined {
 
 export function compareSums(state: ReaderState): void {
   state.equal = isLive(state) && sameSums(state.head?.sums ?? [], state.received.sums(STORE_KINDS));
-  state.mismatches = state.equal || !isLive(state) ? 0 : state.mismatches + 1;
+}
+
+/** A LIVE head does not say what was received: an event was lost, or another hand wrote. */
+export function differs(state: ReaderState): boolean {
+  return isLive(state) && !state.equal;
 }
 
 export function isLive(state: ReaderState): boolean {

@@ -147,11 +147,15 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     }
   }
 
+  function stop(): void {
+    clearTimeout(wake);
+    watch.abort();
+  }
+
   function follow(from: bigint): void {
     watch.abort();
     watch = new AbortController();
-    const scope = signal === undefined ? watch.signal : AbortSignal.any([watch.signal, signal]);
-    void store.watch({ prefix: peer.prefix, from, signal: scope }, onNews);
+    void store.watch({ prefix: peer.prefix, from, signal: watch.signal }, onNews);
   }
 
   function onNews(news: WatchNews): void {
@@ -199,15 +203,15 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     },
     start(outer) {
       signal = outer;
-      outer.addEventListener("abort", () => clearTimeout(wake), { once: true });
+      outer.addEventListener("abort", stop, { once: true });
       dispatch({ type: "start" });
     },
     judgeAgain: () => dispatch({ type: "judge-again" }),
     permit: (uid, refusal) => dispatch({ type: "permitted", uid, refusal }),
     remove() {
       dispatch({ type: "removed" });
-      clearTimeout(wake);
-      watch.abort();
+      signal?.removeEventListener("abort", stop);
+      stop();
     },
   };
 }

@@ -2,7 +2,7 @@
 import { type SourceReport, SourceStatus } from "@isthmus/proto";
 import { asBuffer, STORE_KINDS } from "@isthmus/records";
 import { isStale } from "./freshness.js";
-import { isLive } from "./received.js";
+import { differs, isLive } from "./received.js";
 import type { ReaderState } from "./state.js";
 
 /** Stale keeps everything: nothing fails over on it by itself. */
@@ -52,6 +52,8 @@ export function beatAgeMs(state: ReaderState, now: number): number {
 function explain(state: ReaderState, now: number): string {
   if (state.message !== "") return state.message;
   const { cluster } = state.options;
+  if (differs(state))
+    return `What was received of cluster "${cluster}" differs from what its head says: reading it again`;
   if (state.phase.status === "Following" && state.storeId === undefined) {
     return `Cluster "${cluster}" has not published anything into the store yet`;
   }

@@ -1,4 +1,5 @@
 /** The reader's state for one peer. */
+import type { Pace } from "@isthmus/observe";
 import type { Head, Position } from "@isthmus/proto";
 import type { HashedRecord, RecordTable } from "@isthmus/records";
 import type { Admission } from "./admission.js";
@@ -13,6 +14,8 @@ export const BEATS_TO_BELIEVE = 2n;
 /** Ids of stores left before that are remembered. */
 export const LEFT_STORES = 64;
 export const NOTHING_SEEN = { seq: 0n, writer: "" } as const;
+/** Listings of one peer: whatever it writes, no more than this. */
+export const RELIST = { minMs: 200, maxMs: 30_000, quietMs: 60_000 } as const;
 export const BARRED_RETRY_MS = 10_000;
 /** The newest version of records that this reader understands. */
 export const READER_VERSION = 1;
@@ -28,8 +31,8 @@ export interface ReaderOptions {
 
 export type Phase =
   | { readonly status: "Idle" }
-  /** A range is on its way, or waits for its next try. */
-  | { readonly status: "Ranging" }
+  /** A range is on its way (`asked`), or waits for its turn. */
+  | { readonly status: "Ranging"; asked: boolean }
   /** The watch runs. Until the store of the newest stream is known, events are held. */
   | { readonly status: "Following"; open: number; checked: number; held: Held }
   | { readonly status: "Barred"; readonly sentence: string }
@@ -67,8 +70,8 @@ export interface ReaderState {
   beatAt: number | undefined;
   /** The head is LIVE and its sums are those of `received`. */
   equal: boolean;
-  /** Comparisons in a row in which a LIVE head differed: repaired by a range. */
-  mismatches: number;
+  /** When the peer may be listed again. */
+  readonly pace: Pace;
   repairs: number;
   /** How often more news came than may wait for a check. */
   overflows: number;

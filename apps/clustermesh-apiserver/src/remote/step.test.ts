@@ -1,10 +1,16 @@
 /** The reader's core on a model of the store, fed by the real publisher's core: any order of what can happen. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Head } from "@isthmus/proto";
 import { createRecordTable, type HashedRecord, sameSums } from "@isthmus/records";
 import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
-import { createModelPublisher, createModelStore, type ModelPublisher } from "../publish/model-store.js";
+import {
+  createModelPublisher,
+  createModelStore,
+  type ModelPublisher,
+  type ModelStore,
+} from "../publish/model-store.js";
 import { slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { isProved } from "./report.js";
@@ -28,8 +34,11 @@ type Act =
         | "space"
         | "settle"
         | "replace"
-        | "lose-id";
+        | "lose-id"
+        | "lie";
     }
+  /** Another hand writes a store id of so many bytes. */
+  | { readonly type: "rename"; readonly length: number }
   | { readonly type: "decide"; readonly answered: boolean }
   | { readonly type: "deliver"; readonly lose: number | undefined }
   | { readonly type: "vandal"; readonly key: number };
@@ -60,6 +69,8 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constantFrom("keep" as const, "set-back" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("full" as const, "space" as const, "lose-id" as const) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("lie" as const) }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("rename" as const), length: fc.constantFrom(7, 16) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("settle" as const) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: fc.nat(KEYS) }) },
 );
@@ -70,6 +81,15 @@ const STABLE = Array.from({ length: 5 }, (_, i) => slice(1, 100 + i));
 function runPublisher(publisher: ModelPublisher, calls: number): void {
   publisher.deliver();
   for (let i = 0; publisher.calls > 0 && i < calls; i++) publisher.decide("done");
+}
+
+/** The head says something else than what stands in the store. */
+function lie(store: ModelStore): void {
+  const standing = store.keys.get("head");
+  if (standing === undefined) return;
+  const head = Head.decode(standing.value);
+  const sums = head.sums.map((sum) => ({ ...sum, count: sum.count + 1 }));
+  store.txn([], [{ type: "put", key: "head", value: Head.encode({ ...head, sums }).finish() }]);
 }
 
 test("nothing is lost, nothing is deleted without proof, and the end is the same as a fresh start's", () => {
@@ -123,6 +143,9 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
         else if (each.type === "replace") replace();
         else if (each.type === "restart") publisher.feed({ type: "start" });
         else if (each.type === "lose-id") store.txn([], [{ type: "delete", key: "store" }]);
+        else if (each.type === "rename") {
+          store.txn([], [{ type: "put", key: "store", value: Buffer.alloc(each.length, 7) }]);
+        } else if (each.type === "lie") lie(store);
         else if (each.type === "vandal") {
           known.delete(slice(1, each.key).key);
           store.txn([], [{ type: "delete", key: slice(1, each.key).key }]);

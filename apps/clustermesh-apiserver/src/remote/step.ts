@@ -8,15 +8,16 @@
  * Three things delete: an explicit event; absence from a range once a LIVE head's sums equal what was received; the
  * operator. Everything else keeps what it has.
  */
+import { createPace } from "@isthmus/observe";
 import { createRecordTable } from "@isthmus/records";
 import type { EventOf, ReaderEffect, ReaderEvent } from "./events.js";
-import { isFollowing, onOpened, onProbed, onSeen, onStoreChecked, repair } from "./following.js";
+import { isFollowing, onOpened, onProbed, onSeen, onStoreChecked, repairWhenDue } from "./following.js";
 import { backoffMs, isStale, wakeMs } from "./freshness.js";
-import { judgeAgain, onRemoved } from "./operator.js";
+import { judgeAgain, onPermitted, onRemoved } from "./operator.js";
 import { onRanged, range } from "./ranging.js";
-import { isLive } from "./received.js";
+import { differs } from "./received.js";
 import { createSkew } from "./skew.js";
-import { NOTHING_SEEN, type ReaderOptions, type ReaderState } from "./state.js";
+import { NOTHING_SEEN, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
 
 export function createReaderState(options: ReaderOptions): ReaderState {
   return {
@@ -37,7 +38,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     past: undefined,
     beatAt: undefined,
     equal: false,
-    mismatches: 0,
+    pace: createPace({ ...RELIST, ...(options.random && { random: options.random }) }),
     repairs: 0,
     overflows: 0,
     failures: 0,
@@ -52,13 +53,11 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
   if (state.phase.status === "Removed") return [];
   switch (event.type) {
     case "start":
-      return range(state);
+      return range(state, event.now);
     case "ranged":
       return state.phase.status === "Ranging" ? onRanged(state, event) : [];
     case "range-failed":
-      state.connected = false;
-      state.message = event.sentence;
-      return state.phase.status === "Ranging" ? [{ type: "wake", ms: backoffMs(state) }] : [];
+      return onRangeFailed(state, event);
     case "opened":
       return onOpened(state, event);
     case "lost":
@@ -73,15 +72,13 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
       return onSeen(state, event);
     case "watch-over":
       state.message = event.sentence;
-      return state.phase.status === "Following" ? range(state) : [];
+      return state.phase.status === "Following" ? range(state, event.now) : [];
     case "probed":
       return onProbed(state, event);
     case "judge-again":
       return judgeAgain(state);
     case "permitted":
-      state.uid = event.uid;
-      state.barred = event.refusal;
-      return state.phase.status === "Idle" ? [] : range(state);
+      return onPermitted(state, event);
     case "removed":
       return onRemoved(state);
     case "tick":
@@ -91,12 +88,25 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
 
 function onTick(state: ReaderState, { now }: EventOf<"tick">): ReaderEffect[] {
   const { phase } = state;
-  if (phase.status === "Ranging" || phase.status === "Barred") return range(state);
+  if (phase.status === "Ranging" || phase.status === "Barred") return rangeWhenDue(state, now);
   if (phase.status !== "Following") return [];
   const wake: ReaderEffect = { type: "wake", ms: wakeMs(state, now) };
   if (phase.open > 0 && phase.checked !== phase.open) return [{ type: "check-store", open: phase.open }, wake];
-  if (state.storeId === undefined) return range(state);
-  // A range whose sums did not fit is not repaired by events: read again, ever more rarely.
-  if (isLive(state) && !state.equal && state.mismatches > 0) return [...repair(state)];
-  return isStale(state, now) ? [{ type: "probe" }, wake] : [wake];
+  if (differs(state)) return repairWhenDue(state, now);
+  return isStale(state, now) || state.storeId === undefined ? [{ type: "probe" }, wake] : [wake];
+}
+
+function onRangeFailed(state: ReaderState, { sentence }: EventOf<"range-failed">): ReaderEffect[] {
+  state.connected = false;
+  state.message = sentence;
+  if (state.phase.status !== "Ranging") return [];
+  state.phase.asked = false;
+  return [{ type: "wake", ms: backoffMs(state) }];
+}
+
+/** Ranging and waiting, or Barred: the next try when it is its turn. */
+function rangeWhenDue(state: ReaderState, now: number): ReaderEffect[] {
+  if (state.phase.status === "Ranging" && state.phase.asked) return [];
+  const ms = state.pace.waitMs(now);
+  return ms > 0 ? [{ type: "wake", ms }] : range(state, now);
 }

@@ -1,0 +1,135 @@
+/** How often a peer can make its readers list it: whatever it writes, ever more rarely; what helps is done at once. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Head, type KindSum } from "@isthmus/proto";
+import { createModelPublisher, createModelStore, type ModelStore } from "../publish/model-store.js";
+import { slice } from "./fixture.js";
+import { createModelReader, type ModelReader, settleBoth } from "./model-reader.js";
+import { isProved, sourceReport } from "./report.js";
+import { RELIST } from "./state.js";
+
+const STEP_MS = 100;
+const TEN_MINUTES = 600_000;
+/** Doubling from a fifth of a second takes nine listings; then, with jitter, two for each longest wait. */
+const MOST_LISTINGS = 10 + (2 * TEN_MINUTES) / RELIST.maxMs;
+
+/** A reader in sync with a publisher that falls silent after it. */
+function inSync() {
+  const store = createModelStore();
+  const clock = { now: 0 };
+  const publisher = createModelPublisher(store, clock, "p", () => 0.5);
+  publisher.feed({
+    type: "changed",
+    change: { upserts: [slice(1, 1), slice(1, 2)], deletes: [], observedMicros: 1 },
+  });
+  publisher.feed({ type: "start" });
+  const reader = createModelReader(store, clock);
+  reader.feed({ type: "start" });
+  settleBoth(clock, store, publisher, reader);
+  assert.ok(isProved(reader.state));
+  clock.now += 2 * RELIST.quietMs;
+  return { store, clock, reader };
+}
+
+/** Everything that waits happens; the time is what it was. */
+function answerAll(reader: ModelReader, clock: { now: number }): void {
+  reader.deliver();
+  while (reader.calls > 0) reader.decide(true);
+  if (reader.wakeAt <= clock.now) reader.tick();
+  while (reader.calls > 0) reader.decide(true);
+}
+
+/** Writes the head anew, its sums as `change` makes them. */
+function rewriteHead(store: ModelStore, change: (sums: KindSum[]) => KindSum[]): void {
+  const head = Head.decode(store.keys.get("head")?.value ?? Buffer.alloc(0));
+  const value = Head.encode({ ...head, seq: head.seq + 1n, beat: head.beat + 1n, sums: change(head.sums) }).finish();
+  store.txn([], [{ type: "put", key: "head", value }]);
+}
+
+const wrong = (sums: readonly KindSum[]): KindSum[] => sums.map((sum) => ({ ...sum, count: sum.count + 1 }));
+const right = (sums: readonly KindSum[]): KindSum[] => sums.map((sum) => ({ ...sum, count: sum.count - 1 }));
+
+function listingsWhile(act: (store: ModelStore, turn: number) => void): ReturnType<typeof inSync> & { asked: number } {
+  const scene = inSync();
+  const { store, clock, reader } = scene;
+  const before = reader.listings;
+  for (let turn = 0; turn * STEP_MS < TEN_MINUTES; turn++) {
+    clock.now += STEP_MS;
+    act(store, turn);
+    answerAll(reader, clock);
+  }
+  return { ...scene, asked: reader.listings - before };
+}
+
+test("sums that are wrong and right in turns cost a listing for each back-off interval, not for each head", () => {
+  const { asked, reader, clock } = listingsWhile((store, turn) => rewriteHead(store, turn % 2 === 0 ? wrong : right));
+  assert.ok(asked >= 5 && asked <= MOST_LISTINGS, `${asked} listings`);
+  assert.match(sourceReport(reader.state, clock.now).message, /^$|differs/);
+});
+
+test("sums that stay wrong, too", () => {
+  const { asked } = listingsWhile((store, turn) => rewriteHead(store, turn === 0 ? wrong : (sums) => sums));
+  assert.ok(asked >= 5 && asked <= MOST_LISTINGS, `${asked} listings`);
+});
+
+test("a store id that is another one each time costs no more; nothing is deleted", () => {
+  const { asked, reader } = listingsWhile((store, turn) => {
+    const value = Buffer.alloc(16);
+    value.writeUInt32BE(turn + 1);
+    store.txn([], [{ type: "put", key: "store", value }]);
+  });
+  assert.ok(asked >= 5 && asked <= MOST_LISTINGS, `${asked} listings`);
+  assert.equal(reader.index.size, 2);
+});
+
+test("a head that comes and goes back, a store without an id, a watch that is refused: no more either", () => {
+  for (const act of [
+    (store: ModelStore, turn: number) => {
+      const head = Head.decode(store.keys.get("head")?.value ?? Buffer.alloc(0));
+      const value = Head.encode({ ...head, seq: turn % 2 === 0 ? 1n : 1000n + BigInt(turn) }).finish();
+      store.txn([], [{ type: "put", key: "head", value }]);
+    },
+    (store: ModelStore) => {
+      store.txn([], [{ type: "delete", key: "store" }]);
+      rewriteHead(store, (sums) => sums);
+    },
+    (store: ModelStore) => {
+      store.compact(store.revision + 5n);
+    },
+  ]) {
+    const { asked, reader } = listingsWhile(act);
+    assert.ok(asked <= MOST_LISTINGS, `${asked} listings`);
+    assert.equal(reader.index.size, 2);
+  }
+});
+
+test("the first difference is mended at once, and again after a quiet time", () => {
+  const { store, clock, reader } = inSync();
+  for (let i = 0; i < 3; i++) {
+    const before = reader.listings;
+    rewriteHead(store, wrong);
+    reader.deliver();
+    assert.equal(reader.listings, before + 1, "no wait");
+    rewriteHead(store, right);
+    for (let turn = 0; turn < 100; turn++) {
+      clock.now += STEP_MS;
+      answerAll(reader, clock);
+    }
+    assert.ok(isProved(reader.state));
+    clock.now += 2 * RELIST.quietMs;
+  }
+});
+
+for (const length of [0, 7, 15, 17, 1024]) {
+  test(`a store id of ${length} bytes is no id: refused with a sentence, and not followed as another store`, () => {
+    const { store, clock, reader } = inSync();
+    const before = reader.index.position;
+    store.txn([], [{ type: "put", key: "store", value: Buffer.alloc(length, 1) }]);
+    answerAll(reader, clock);
+    const { state, message } = sourceReport(reader.state, clock.now);
+    assert.equal(state, "Refused");
+    assert.match(message, new RegExp(`"store" holds ${length} bytes`));
+    assert.deepEqual(reader.index.position, before);
+    assert.equal(reader.index.size, 2);
+  });
+}
