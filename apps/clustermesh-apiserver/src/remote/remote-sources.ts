@@ -37,8 +37,8 @@ interface Followed {
   readonly peer: PeerSpec;
   readonly admission: Admission;
   readonly source: ControlledSource;
-  /** What the operator says of it, to see when that changes. */
-  readonly saying: string;
+  /** What it may claim, to see when that changes. */
+  readonly limits: string;
 }
 
 export interface RemoteSourcesSettings {
@@ -85,7 +85,7 @@ export function createRemoteSources(
       { store, admission, breaker, clock, log, ...(metrics && { metrics }) },
     );
     source.onStatus(() => tell(source));
-    followed.set(peer.cluster, { peer, admission, source, saying: describe(peer.uid, limits, refusal) });
+    followed.set(peer.cluster, { peer, admission, source, limits: describe(limits) });
     removed.delete(peer.id);
     source.permit(peer.uid, refusal);
     if (started) source.start(controller.signal);
@@ -93,13 +93,13 @@ export function createRemoteSources(
   }
 
   function change(each: Followed, peer: PeerSpec, peers: readonly PeerSpec[]): void {
-    const [limits, refusal] = [limitsOf(peer, own, peers), refusalOf(peer, own, peers)];
-    const saying = describe(peer.uid, limits, refusal);
-    if (saying === each.saying) return;
-    followed.set(peer.cluster, { ...each, peer, saying });
-    each.admission.setLimits(limits);
-    each.source.permit(peer.uid, refusal);
-    judgeSoon();
+    const limits = limitsOf(peer, own, peers);
+    followed.set(peer.cluster, { ...each, peer, limits: describe(limits) });
+    if (describe(limits) !== each.limits) {
+      each.admission.setLimits(limits);
+      each.source.judgeAgain();
+    }
+    each.source.permit(peer.uid, refusalOf(peer, own, peers));
   }
 
   function remove({ peer, source }: Followed): void {
@@ -153,8 +153,8 @@ export function createRemoteSources(
   };
 }
 
-function describe(uid: string, { podCidrs, foreign }: PeerLimits, refusal: string | undefined): string {
-  return JSON.stringify([uid, podCidrs.map(formatPrefix), foreign.map(formatPrefix), refusal]);
+function describe({ podCidrs, foreign }: PeerLimits): string {
+  return JSON.stringify([podCidrs.map(formatPrefix), foreign.map(formatPrefix)]);
 }
 
 /** Keeps the own cluster's claims: nodes' and endpoints' addresses. */

@@ -1,0 +1,85 @@
+/** What it costs to add, change and remove one MeshPeer of many: that peer is listed, nobody else. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchOptions } from "@isthmus/kvstore";
+import { parseClusterName, parsePrefix } from "@isthmus/model";
+import { Head, HeadState } from "@isthmus/proto";
+import { createRecordTable, STORE_KINDS } from "@isthmus/records";
+import { until } from "@isthmus/testing";
+import { peer, type RunningSources, runSources } from "./fixture.js";
+import type { PeerSpec } from "./peer.js";
+
+const PEERS = 90;
+
+/** In it every cluster publishes nothing, LIVE. Counts the listings of each prefix. */
+function countingStore(): { readonly store: Store; readonly listings: string[] } {
+  const listings: string[] = [];
+  const sums = createRecordTable().sums(STORE_KINDS);
+  const head = Buffer.from(
+    Head.encode(Head.create({ state: HeadState.HEAD_STATE_LIVE, writer: "w", seq: 1n, sums })).finish(),
+  );
+  const id = Buffer.alloc(16, 1);
+  const store: Partial<Store> = {
+    get: async (key) => ({
+      entry: key.endsWith(`/${STORE_KEY}`) ? { key, value: id, modRevision: 1n } : undefined,
+      revision: 1n,
+    }),
+    async *list(prefix) {
+      listings.push(prefix);
+      const entries = [
+        { key: prefix + STORE_KEY, value: id, modRevision: 1n },
+        { key: prefix + HEAD_KEY, value: head, modRevision: 1n },
+      ];
+      yield { entries, revision: 1n, more: false };
+    },
+    watch: ({ signal }: WatchOptions, onNews) =>
+      new Promise((resolve) => {
+        onNews({ type: "opened", storeRevision: 1n });
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      }),
+  };
+  return { store: store as Store, listings };
+}
+
+const all = Array.from({ length: PEERS }, (_, i) => peer(`c${i + 1}`, i + 1));
+const { store, listings } = countingStore();
+const running: RunningSources = runSources(store, all);
+after(() => running.stop());
+const allProved = () => until("all are in sync", () => running.sources.list().every((source) => source.proved()));
+
+/** The prefixes that are listed for a change of what the operator wants. */
+async function listedFor(wanted: readonly PeerSpec[]): Promise<readonly string[]> {
+  await allProved();
+  listings.length = 0;
+  running.sources.update(wanted);
+  await until("those that are wanted are in sync", () =>
+    wanted.every(({ id }) => running.sources.get(id)?.proved() === true),
+  );
+  await new Promise((resolve) => setImmediate(resolve)); // records are judged a turn later
+  return [...listings];
+}
+
+const prefixOf = (name: string): string => clusterPrefix(parseClusterName(name));
+
+test("every peer is listed once", async () => {
+  await allProved();
+  assert.equal(listings.length, PEERS);
+});
+
+test("one more peer: only that one is listed, though its ranges are foreign to all others now", async () => {
+  assert.deepEqual(await listedFor([...all, peer("more", 98)]), [prefixOf("more")]);
+});
+
+test("ranges that change list nobody", async () => {
+  const wider = { ...peer("more", 98), podCidrs: [parsePrefix("10.98.0.0/16"), parsePrefix("10.240.0.0/16")] };
+  assert.deepEqual(await listedFor([...all, wider]), []);
+});
+
+test("another uid lists that peer: it may be another cluster's store", async () => {
+  assert.deepEqual(await listedFor([...all, peer("more", 98, "uid")]), [prefixOf("more")]);
+});
+
+test("the same peers again, and one less, list nobody", async () => {
+  assert.deepEqual(await listedFor([...all, peer("more", 98, "uid")]), []);
+  assert.deepEqual(await listedFor(all), []);
+});
