@@ -81,6 +81,17 @@ export interface KubeServiceCidr extends KubeObject {
   readonly spec?: { readonly cidrs?: readonly string[] };
 }
 
+export interface KubeLease extends KubeObject {
+  readonly spec?: {
+    readonly holderIdentity?: string;
+    readonly leaseDurationSeconds?: number;
+    /** MicroTime: six digits after the second. */
+    readonly acquireTime?: string;
+    readonly renewTime?: string;
+    readonly leaseTransitions?: number;
+  };
+}
+
 export interface MeshCondition {
   readonly type: string;
   readonly status: "True" | "False" | "Unknown";

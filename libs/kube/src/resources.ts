@@ -52,6 +52,13 @@ export const EVENTS: Resource = {
   kind: "Event",
   namespaced: true,
 };
+export const LEASES: Resource = {
+  group: "coordination.k8s.io",
+  version: "v1",
+  plural: "leases",
+  kind: "Lease",
+  namespaced: true,
+};
 export const CUSTOM_RESOURCE_DEFINITIONS: Resource = {
   group: "apiextensions.k8s.io",
   version: "v1",

@@ -5,11 +5,12 @@ import { createMetrics } from "./metrics.js";
 
 test("livez speaks of the process, readyz of local dependencies, metrics of numbers", async (t) => {
   let problem: string | undefined = "Cannot reach the Kubernetes API";
+  let detail: string | undefined;
   const metrics = createMetrics();
   metrics.counter("mesh_x_total", "X").add();
   const health = await startHealth(
     { address: "127.0.0.1:0" },
-    { metrics, ready: [{ name: "kubernetes", check: () => problem }] },
+    { metrics, ready: [{ name: "kubernetes", check: () => problem, detail: () => detail }] },
   );
   t.after(() => health.close());
   const get = async (path: string) => {
@@ -20,6 +21,8 @@ test("livez speaks of the process, readyz of local dependencies, metrics of numb
   assert.deepEqual(await get("/readyz"), [503, "fail  kubernetes: Cannot reach the Kubernetes API\n"]);
   problem = undefined;
   assert.deepEqual(await get("/readyz"), [200, "ok  kubernetes\n"]);
+  detail = "It is one of two";
+  assert.deepEqual(await get("/readyz"), [200, "ok  kubernetes: It is one of two\n"]);
   assert.match(String((await get("/metrics"))[1]), /mesh_x_total 1/);
   assert.equal((await get("/other"))[0], 404);
 });

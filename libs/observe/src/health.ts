@@ -13,6 +13,8 @@ export interface HealthCheck {
   readonly name: string;
   /** Undefined when fine; else one sentence. */
   check(): string | undefined;
+  /** What is worth knowing of one that is fine. */
+  detail?(): string | undefined;
 }
 
 export interface HealthOptions {
@@ -65,10 +67,13 @@ export function splitHostPort(text: string): { host: string; port: number } {
 }
 
 function readiness(response: ServerResponse, checks: readonly HealthCheck[]): void {
-  const results = checks.map(({ name, check }) => ({ name, problem: attempt(check) }));
+  const results = checks.map(({ name, check, detail }) => {
+    const problem = attempt(check);
+    return { name, problem, said: problem ?? detail?.() };
+  });
   const lines = results.map(
-    ({ name, problem }) =>
-      `${problem === undefined ? "ok" : "fail"}  ${name}${problem === undefined ? "" : `: ${problem}`}\n`,
+    ({ name, problem, said }) =>
+      `${problem === undefined ? "ok" : "fail"}  ${name}${said === undefined ? "" : `: ${said}`}\n`,
   );
   answer(response, results.every(({ problem }) => problem === undefined) ? 200 : 503, lines.join("") || "ok\n");
 }
