@@ -44,6 +44,37 @@ test("base, workloads and kind overlay pass a server-side dry run", async () => 
   }
 });
 
+/** As much of a workload as the test below reads. */
+interface Workload extends KubeObject {
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly strategy?: { readonly type?: string };
+    readonly template?: {
+      readonly spec: Readonly<Record<"containers" | "initContainers", readonly Container[] | undefined>>;
+    };
+  };
+}
+interface Container {
+  readonly name: string;
+  readonly securityContext?: { readonly privileged?: boolean; readonly runAsUser?: number };
+  readonly volumeMounts?: readonly { readonly mountPropagation?: string }[];
+}
+
+test("one apiserver that blocks no drain, and whoever needs root asks for it: the image's user is another", async () => {
+  const args = ["apply", "--dry-run=client", "-o", "json", "-k", join(DEPLOY, "workloads")];
+  const { items } = JSON.parse(await kubectl(server.kubeconfig, ...args)) as { items: readonly Workload[] };
+  const apiserver = items.find(({ kind }) => kind === "Deployment");
+  assert.deepEqual([apiserver?.spec?.replicas, apiserver?.spec?.strategy?.type], [1, "Recreate"]);
+  assert.deepEqual(items.map(({ kind }) => kind).sort(), ["DaemonSet", "Deployment"], "no PodDisruptionBudget");
+  const containers = items.flatMap(({ spec }) => [
+    ...(spec?.template?.spec.initContainers ?? []),
+    ...(spec?.template?.spec.containers ?? []),
+  ]);
+  const rootless = ({ securityContext }: Container) =>
+    securityContext?.privileged === true && securityContext.runAsUser !== 0;
+  assert.deepEqual(containers.filter(rootless), []);
+});
+
 test("applying base again changes nothing", async () => {
   const said = await kubectl(server.kubeconfig, "apply", "-k", DEPLOY_BASE);
   assert.ok(
@@ -134,6 +165,8 @@ test("each account may do what it needs and nothing near it", async () => {
     [api, "create", "tokenreviews", "authentication.k8s.io", "", ""],
     [api, "update", "configmaps", "", "mesh-system", "mesh-last-good"],
     [api, "create", "configmaps", "", "mesh-system", ""],
+    [api, "update", "leases", "coordination.k8s.io", "mesh-system", api],
+    [api, "create", "leases", "coordination.k8s.io", "mesh-system", ""],
     ["mesh-cli", "get", "meshclusters", "mesh.isthmus.io", "", ""],
     ["mesh-cli", "check-store", "meshclusters", "mesh.isthmus.io", "", ""],
   ];
@@ -148,6 +181,9 @@ test("each account may do what it needs and nothing near it", async () => {
     [api, "get", "pods", "", "shop", ""],
     [api, "get", "configmaps", "", "kube-system", ""],
     [api, "update", "configmaps", "", "mesh-system", "mesh-config"],
+    [api, "update", "leases", "coordination.k8s.io", "mesh-system", "another"],
+    [api, "update", "leases", "coordination.k8s.io", "kube-system", api],
+    [api, "delete", "leases", "coordination.k8s.io", "mesh-system", api],
     [api, "create", "meshpeers", "mesh.isthmus.io", "", ""],
     [api, "delete", "meshclusters", "mesh.isthmus.io", "", ""],
     ["mesh-cli", "update", "meshclusters", "mesh.isthmus.io", "", ""],
