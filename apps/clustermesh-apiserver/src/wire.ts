@@ -5,6 +5,7 @@
  *            ─► MeshCluster, store ─► publisher, peers     may be missing or broken: nothing above waits for it
  *            ─► admin
  */
+import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { createEventRecorder, createKubeClient, createTransport, loadKubeAccess } from "@isthmus/kube";
 import { systemClock } from "@isthmus/model";
@@ -18,6 +19,8 @@ import { firstEpoch } from "./config/first-epoch.js";
 import { createLastGoodKeeper, readLastGood } from "./config/last-good-store.js";
 import { createMesh } from "./config/mesh.js";
 import { createServiceCidrs } from "./config/service-cidrs.js";
+import { createHolderEvents } from "./leader/holder-events.js";
+import { createLeadership } from "./leader/leadership.js";
 import { createAdminAuth } from "./serve/admin-auth.js";
 import { startAdminServer } from "./serve/admin-server.js";
 import { createAgentRegistry } from "./serve/agent-registry.js";
@@ -69,11 +72,17 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   };
   log.info("Starting", { instance, kubernetes: transport.server });
 
+  const leadership = createLeadership(
+    { namespace, instance, identity: `${instance}_${randomBytes(4).toString("hex")}` },
+    { client, clock, log: log.child("lease"), metrics },
+  );
   const settings = createConfigSource({ namespace }, { transport, clock, log: log.child("config") });
   let problem: () => string | undefined = () => "Starting";
   const ready = [
     { name: "settings", check: () => settings.problem },
     { name: "kubernetes", check: () => problem() },
+    // Every instance serves; who does not publish says why.
+    { name: "leader", check: () => undefined, detail: () => leadership.explanation },
   ];
   const health = await startHealth({ address: args.health }, { metrics, ready });
   later(() => health.close());
@@ -81,10 +90,12 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   const config = await settings.first(signal);
   const { cluster, id } = config;
 
-  const events = createEventRecorder(
+  run(leadership);
+  const recorder = createEventRecorder(
     { controller: "isthmus.io/clustermesh-apiserver", instance },
     { client, log: log.child("events") },
   );
+  const events = createHolderEvents(recorder, { leadership, clock });
   const lastGood = createLastGood(await readLastGood(client, namespace, clock, signal));
   const own = createOwnSource(
     { cluster, podCidrs: config.podCidrs, epoch: await firstEpoch(client, cluster, clock, signal) },
@@ -106,9 +117,12 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   const agents = createAgentRegistry(clock);
   const mesh = createMesh(
     { cluster, id, podCidrs: config.podCidrs, namespace, instance },
-    { client, clock, log, metrics, own, sources, agents, serviceCidrs, settings },
+    { client, clock, log, metrics, own, sources, agents, serviceCidrs, settings, leadership },
   );
-  const keepLastGood = createLastGoodKeeper(namespace, lastGood, { client, clock, log: log.child("config") });
+  const keepLastGood = createLastGoodKeeper(namespace, lastGood, {
+    ...{ client, clock, leadership },
+    log: log.child("config"),
+  });
   watchOwnCluster(metrics, own);
   watchCertificates(metrics, () => ({ server: tls.certificate, ca: tls.ca, store: mesh.storeCertificate }));
   const told = createServiceStatus({
@@ -118,6 +132,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
     client,
     clock,
     log: log.child("status"),
+    leadership,
   });
   for (const part of [told, own, serviceCidrs, mesh, keepLastGood]) run(part);
 

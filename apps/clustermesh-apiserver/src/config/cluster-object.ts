@@ -34,6 +34,8 @@ export interface ClusterObjectModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
+  /** False while another instance keeps the object. */
+  readonly mayWrite: () => boolean;
   readonly spec: () => ClusterSpec;
   readonly status: () => ClusterStatus;
   /** A fresh certificate request: asked for when the object holds none for our key. */
@@ -81,7 +83,7 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
   }
 
   async function reconcile(signal: AbortSignal): Promise<void> {
-    if (!watch.inSync) return;
+    if (!watch.inSync || !modules.mayWrite()) return;
     const want = modules.spec();
     if (want.serviceCidrs === undefined) return;
     const held = watch.items.get(name)?.value ?? (await create(want, want.serviceCidrs, signal));
@@ -127,7 +129,7 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
       conditions: mergeConditions(held.status?.conditions, wanted.conditions, generation, time),
     };
     const differing = Object.entries(status).filter(([field, value]) => !sameValue(held.status, field, value));
-    if (differing.length === 0) return;
+    if (differing.length === 0 || !modules.mayWrite()) return;
     const patch = { status: Object.fromEntries(differing) };
     await client.mergePatch(MESH_CLUSTERS, name, patch, { subresource: "status", signal });
   }

@@ -8,6 +8,7 @@ import type { Clock } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
 import type { MeshAnnotations } from "../cluster/annotations.js";
 import type { KeptLastGood } from "../cluster/last-good.js";
+import type { Leadership } from "../leader/leadership.js";
 import { createKeeper, type Keeper } from "./keep.js";
 
 const NAME = "mesh-last-good";
@@ -36,11 +37,19 @@ export async function readLastGood(
 export function createLastGoodKeeper(
   namespace: string,
   lastGood: KeptLastGood,
-  modules: { readonly client: KubeClient; readonly clock: Clock; readonly log: Logger },
+  modules: {
+    readonly client: KubeClient;
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly leadership: Leadership;
+  },
 ): Keeper {
-  let written = JSON.stringify(lastGood.needed());
+  const { leadership } = modules;
+  /** Undefined: another instance may have written since. */
+  let written: string | undefined = JSON.stringify(lastGood.needed());
 
   async function write(signal: AbortSignal): Promise<void> {
+    if (!leadership.writes) return;
     const needed = lastGood.needed();
     const text = JSON.stringify(needed);
     if (text === written) return;
@@ -57,6 +66,10 @@ export function createLastGoodKeeper(
 
   const keeper = createKeeper({ name: NAME, everyMs: 60_000, task: write }, modules);
   lastGood.onChange(() => keeper.poke());
+  leadership.onChange(() => {
+    if (!leadership.publishes) written = undefined;
+    keeper.poke();
+  });
   return keeper;
 }
 

@@ -9,6 +9,7 @@ import type { Logger, Metrics } from "@isthmus/observe";
 import { SourceStatus, type StatusResponse } from "@isthmus/proto";
 import { wirePrefix } from "../cluster/node-facts.js";
 import type { OwnSource } from "../cluster/own-source.js";
+import type { Leadership } from "../leader/leadership.js";
 import { createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
 import type { AgentRegistry } from "../serve/agent-registry.js";
 import { remoteStreamSource } from "../serve/remote-stream-source.js";
@@ -44,6 +45,7 @@ export interface MeshModules {
   readonly agents: AgentRegistry;
   readonly serviceCidrs: ServiceCidrs;
   readonly settings: ConfigSource;
+  readonly leadership: Leadership;
 }
 
 export interface Mesh {
@@ -57,7 +59,7 @@ export interface Mesh {
 
 export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const { cluster, id, podCidrs, instance } = options;
-  const { client, clock, metrics, own, sources, serviceCidrs, settings } = modules;
+  const { client, clock, metrics, own, sources, serviceCidrs, settings, leadership } = modules;
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
   const streams = new Map<RemoteSource, StreamSource>();
@@ -74,6 +76,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     client,
     clock,
     log,
+    mayWrite: () => leadership.writes,
     spec: () => ({
       name: cluster,
       id,
@@ -98,6 +101,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     client,
     clock,
     log,
+    mayWrite: () => leadership.writes,
     onPeers: updatePeers,
     status: (name) => {
       const status = peerStatus(
@@ -144,7 +148,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     const { store } = link;
     publishing = createPublishing(
       { cluster, id, podCidrs, serviceCidrs: cidrs, instance },
-      { store, exported: own.exported, clock, log: log.child("publish"), metrics },
+      { store, exported: own.exported, clock, log: log.child("publish"), metrics, leadership },
     );
     remotes = createRemoteSources(
       { cluster, id, podCidrs, serviceCidrs: cidrs },
@@ -166,7 +170,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         clusterUid: own.exported.clusterUid,
         instance,
         version: VERSION,
-        leader: publisherStatus().state === "Live",
+        leader: leadership.publishes,
         kubeAgeMs: own.exported.kubeAgeMs(),
         publisher: publisherStatus(),
         sources: [...streams.keys()].map((source) => source.report()),
@@ -179,6 +183,10 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     async run(signal) {
       serviceCidrs.onChange(() => object.poke());
       settings.onChange(() => object.poke());
+      leadership.onChange(() => {
+        object.poke();
+        peers.poke();
+      });
       const parts = [object, link, peers, doctor];
       await Promise.all([...parts.map((part) => part.run(signal)), joinMesh(signal)]);
     },

@@ -33,6 +33,8 @@ export interface PeersModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
+  /** False while another instance writes their status. */
+  readonly mayWrite: () => boolean;
   /** All peers that can be read, the oldest first, after each change; the first call says that all are known. */
   readonly onPeers: (peers: ReadonlyMap<ClusterName, Peer>) => void;
   /** Of a usable peer. */
@@ -83,7 +85,7 @@ export function createPeers(modules: PeersModules): Peers {
       const name = object.metadata.name ?? "";
       const status = statusOf(object);
       const due = clock.now() - (written.get(name) ?? Number.NEGATIVE_INFINITY) > NUMBERS_EVERY_MS;
-      if (sameStatus(object.status ?? {}, status, due)) continue;
+      if (!modules.mayWrite() || sameStatus(object.status ?? {}, status, due)) continue;
       written.set(name, clock.now());
       await client.mergePatch(MESH_PEERS, name, { status }, { subresource: "status", signal });
     }

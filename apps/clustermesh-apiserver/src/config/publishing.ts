@@ -1,5 +1,6 @@
 /**
- * Publishes what this cluster exports, once it is known and there is a store; says how it stands.
+ * Publishes what this cluster exports, once it is known, there is a store, and as long as this instance holds the Lease; says
+ * how it stands.
  *
  * Waits for the own cluster to be in sync: what is not in the export set would be removed from the store.
  */
@@ -9,6 +10,7 @@ import type { Logger, Metrics } from "@isthmus/observe";
 import type { PublisherStatus } from "@isthmus/proto";
 import type { ExportSource } from "../cluster/export-source.js";
 import { wirePrefix } from "../cluster/node-facts.js";
+import type { Leadership } from "../leader/leadership.js";
 import { createPublisher, type Publisher } from "../publish/index.js";
 import { VERSION } from "../version.js";
 import type { SwapStore } from "./swap-store.js";
@@ -27,6 +29,7 @@ export interface PublishingModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly leadership: Leadership;
 }
 
 export interface Publishing {
@@ -37,9 +40,17 @@ export interface Publishing {
 const LOOK_MS = 100;
 
 export function createPublishing(options: PublishingOptions, modules: PublishingModules): Publishing {
-  const { store, exported, clock, log, metrics } = modules;
+  const { store, exported, clock, log, metrics, leadership } = modules;
   const { cluster, id, podCidrs, serviceCidrs } = options;
   let publisher: Publisher | undefined;
+  /** Of those before. */
+  let restored = 0;
+  metrics.gauge("mesh_publish_pending_records", "Records that wait to be written", [], (gauge) =>
+    gauge.set(publisher?.status().pending ?? 0),
+  );
+  metrics.gauge("mesh_publish_restored_keys", "Keys altered by another hand and restored", [], (gauge) =>
+    gauge.set(restored + (publisher?.restored ?? 0)),
+  );
 
   function start(): Publisher {
     const config = {
@@ -57,18 +68,45 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     const instance = `${options.instance}-${randomBytes(4).toString("hex")}`;
     return createPublisher(
       { config, instance },
-      { store, source, clock, log, metrics, kubeAgeMs: () => exported.kubeAgeMs(), epoch: () => exported.epoch },
+      {
+        ...{ store, source, clock, log, metrics },
+        kubeAgeMs: () => exported.kubeAgeMs(),
+        epoch: () => exported.epoch,
+        hasLease: () => leadership.writes,
+      },
     );
   }
 
+  /** Undefined: nothing stands in the way of publishing. */
+  function waitingFor(): string | undefined {
+    if (!store.configured) return "No store is configured";
+    if (!leadership.publishes) return leadership.explanation;
+    return exported.index.announced === undefined ? "Waiting for Kubernetes" : undefined;
+  }
+
+  /** From one acquisition of the Lease to its loss; the next one is another writer. */
+  async function publishOnce(signal: AbortSignal): Promise<void> {
+    const tenure = new AbortController();
+    const end = () => tenure.abort();
+    signal.addEventListener("abort", end, { once: true });
+    const stopListening = leadership.onChange(() => {
+      if (!leadership.publishes) end();
+    });
+    publisher = start();
+    await publisher.run(tenure.signal);
+    stopListening();
+    signal.removeEventListener("abort", end);
+    restored += publisher.restored;
+    publisher = undefined;
+  }
+
   return {
-    status: () => publisher?.status() ?? off(store.configured ? "Waiting for Kubernetes" : "No store is configured"),
+    status: () => publisher?.status() ?? off(waitingFor() ?? "Starting"),
     async run(signal) {
-      while (!signal.aborted && (!store.configured || exported.index.announced === undefined))
-        await clock.delay(LOOK_MS, signal).catch(() => undefined);
-      if (signal.aborted) return;
-      publisher = start();
-      await publisher.run(signal);
+      while (!signal.aborted) {
+        if (waitingFor() === undefined) await publishOnce(signal);
+        else await clock.delay(LOOK_MS, signal).catch(() => undefined);
+      }
     },
   };
 }

@@ -133,6 +133,8 @@ export interface ModelPublisher {
   /** Calls that wait for their fate. */
   readonly calls: number;
   readonly wakeAt: number;
+  /** It holds the Lease. */
+  leased: boolean;
   feed(event: NewPublisherEvent): void;
   /** Decides the fate of the oldest call. */
   decide(fate: Fate): void;
@@ -150,7 +152,9 @@ export function createModelPublisher(
   random: () => number,
 ): ModelPublisher {
   let ids = 0;
+  let leased = false;
   const state = createPublisherState({
+    hasLease: () => leased,
     clusterId: 1,
     claim: { name: "east", uid: "uid" },
     instance,
@@ -188,6 +192,12 @@ export function createModelPublisher(
     },
     get wakeAt() {
       return wakeAt;
+    },
+    get leased() {
+      return leased;
+    },
+    set leased(now) {
+      leased = now;
     },
     feed,
     decide(fate) {

@@ -11,11 +11,13 @@ import { BEAT_MS, isWriting, larger, type PublisherState, SILENT_MS } from "./st
 import { random, stepDown, surprise } from "./transitions.js";
 import { compareKey } from "./wanted.js";
 
-/** Standby -> Connecting once the writer's head has stood still for long. */
+/** Standby -> Connecting once the writer's head has stood still for long, or as soon as it is we who hold the Lease. */
 export function watchOther(state: PublisherState, head: Head | undefined, now: number): PublisherEffect[] {
   const { phase } = state;
   if (phase.status !== "Standby") return [];
   if (head === undefined) return surprise(state, "The store has no head: taking over");
+  if (state.options.hasLease?.() === true)
+    return surprise(state, `Instance "${phase.writer}" publishes without the Lease: taking over`);
   if (head.seq !== phase.seq) return stepDown(state, head.writer, head.seq, now);
   const jitter = 1 + 0.2 * random(state);
   if (now - phase.since > SILENT_MS * jitter)

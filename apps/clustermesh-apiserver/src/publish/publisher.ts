@@ -41,12 +41,16 @@ export interface PublisherModules {
   readonly kubeAgeMs: () => number;
   /** Epoch of the own cluster, for the head: "" until Kubernetes was seen restored. */
   readonly epoch: () => string;
+  /** Holds the Lease now: another writer is not waited for. False when absent. */
+  readonly hasLease?: () => boolean;
 }
 
 export interface Publisher {
   /** Publishes until the signal aborts. Start it when `source` is complete. */
   run(signal: AbortSignal): Promise<void>;
   status(): PublisherStatus;
+  /** Keys that another hand altered and that were restored. */
+  readonly restored: number;
 }
 
 export function createPublisher(settings: PublisherSettings, modules: PublisherModules): Publisher {
@@ -62,6 +66,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     epoch: modules.epoch,
     newStoreId: () => randomBytes(16),
     kubeAgeMs: modules.kubeAgeMs,
+    hasLease: modules.hasLease ?? (() => false),
     ...(settings.allowOpenStore === undefined ? {} : { allowOpenStore: settings.allowOpenStore }),
   });
   const txnSeconds = modules.metrics?.histogram(
@@ -71,14 +76,6 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3],
   );
   const records = modules.metrics?.counter("mesh_publish_writes_total", "Keys written to the store, heads included");
-  modules.metrics?.gauge("mesh_publish_pending_records", "Records that wait to be written", [], (gauge) =>
-    gauge.set(state.dirty.size),
-  );
-
-  modules.metrics?.gauge("mesh_publish_restored_keys", "Keys altered by another hand and restored", [], (gauge) =>
-    gauge.set(state.restored),
-  );
-
   let signal = new AbortController().signal;
   let wake: NodeJS.Timeout | undefined;
   let watch = new AbortController();
@@ -219,5 +216,8 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
       watch.abort();
     },
     status: () => publisherStatus(state, clock.now()),
+    get restored() {
+      return state.restored;
+    },
   };
 }

@@ -19,6 +19,8 @@ export interface PublisherOptions {
   readonly newStoreId: () => Uint8Array;
   /** Age of the last contact with Kubernetes, milliseconds. */
   readonly kubeAgeMs: () => number;
+  /** This instance holds the Lease now, so another one that writes must not; false when absent. */
+  readonly hasLease?: () => boolean;
   /** Write although the store checks nobody; false when absent. */
   readonly allowOpenStore?: boolean;
   /** In [0, 1). */

@@ -309,6 +309,26 @@ test("two publishers fed the same changes in different order write the same byte
   );
 });
 
+test("who holds the Lease waits for no other writer; who does not waits until that one is silent", () => {
+  const stage = set({ publishers: 2, initial: 1 });
+  const [leased, other] = stage.publishers as [ModelPublisher, ModelPublisher];
+  const run = (publisher: ModelPublisher) => settle(stage.clock, [publisher], 1);
+  leased.feed({ type: "start" });
+  run(leased);
+  other.feed({ type: "start" });
+  run(other);
+  leased.deliver();
+  run(leased);
+  assert.equal(leased.state.phase.status, "Standby");
+  settle(stage.clock, stage.publishers, 10);
+  assert.deepEqual([leased.state.phase.status, other.state.phase.status], ["Standby", "Live"]);
+  leased.leased = true;
+  settle(stage.clock, stage.publishers, 10);
+  assert.deepEqual([leased.state.phase.status, other.state.phase.status], ["Live", "Standby"]);
+  assertPublished(stage);
+  assert.deepEqual(stage.store.violations, []);
+});
+
 test("a publisher that finds the backup of a store before the one that it wrote gives it another id", () => {
   const { store, clock, publishers, ...stage } = set({ publishers: 2, initial: 1 });
   const [first, second] = publishers as [ModelPublisher, ModelPublisher];

@@ -18,6 +18,7 @@ import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
 import type { OwnServices } from "../cluster/own-services.js";
 import { type ServiceFacts, serviceFacts } from "../cluster/service-facts.js";
 import type { Verdict } from "../config/conditions.js";
+import { createFakeLeadership } from "../testing/fake-leadership.js";
 import { kubeClient } from "../testing/run-apiserver.js";
 import { createConditionWriter, FIELD_MANAGER } from "./condition-writer.js";
 
@@ -87,8 +88,10 @@ async function replica(
       return client.apply(...args);
     },
   };
+  const leadership = createFakeLeadership();
   const writer = createConditionWriter({
     ...modules,
+    leadership,
     client: counting,
     services,
     wanted: ({ facts }) => (state.only.size === 0 || state.only.has(facts.service) ? state.wanted : []),
@@ -107,6 +110,7 @@ async function replica(
   await until("Services are known", () => watch.inSync);
   return {
     state,
+    leadership,
     /** From now on it looks at this Service at every change. */
     follow(name: ServiceName) {
       watched.add(name);
@@ -130,6 +134,21 @@ async function replica(
     },
   };
 }
+
+test("without the Lease nothing is written; acquired, what waits is", async (t) => {
+  const name = await service("leased");
+  const { state, leadership, follow } = await replica(t, [MISMATCH]);
+  leadership.set(false);
+  follow(name);
+  await admin.mergePatch(SERVICES, "leased", { metadata: { labels: { seen: "yes" } } }, { namespace });
+  const other = await replica(t, [MISMATCH]);
+  const control = await service("control");
+  other.follow(control);
+  await until("another instance writes meanwhile", async () => (await ours("control")) !== undefined);
+  assert.equal(state.writes, 0);
+  leadership.set(true);
+  await until("now", async () => (await ours("leased")) !== undefined);
+});
 
 test("ours stands beside another controller's, says all that a condition says, and leaves alone", async (t) => {
   const name = await service("beside");

@@ -1,9 +1,8 @@
 /**
  * Keeps our conditions on Services, by server-side apply under a field manager of our own: those of others stay.
  *
- * In: Services to look at. Nothing is written when what stands there says the same, so two replicas do not disturb each
- * other; who takes ours away, such as a replica of another version with other words, is answered once a minute. Writes go one
- * after another, at most twenty a second; a failure is tried again.
+ * In: Services to look at. Nothing is written when what stands there says the same, or while another instance holds the Lease;
+ * who takes ours away is answered once a minute. Writes go one after another, at most twenty a second; a failure is tried again.
  */
 import { hasStatus, type KubeClient, KubeError, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
@@ -13,12 +12,14 @@ import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/service-facts.js
 import type { KnownService } from "../cluster/service-table.js";
 import { mergeConditions, type Verdict } from "../config/conditions.js";
 import { createKeeper } from "../config/keep.js";
+import type { Leadership } from "../leader/leadership.js";
 
 export interface ConditionWriterModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
   readonly services: OwnServices;
+  readonly leadership: Leadership;
   readonly wanted: (service: KnownService) => readonly Verdict[];
 }
 
@@ -45,7 +46,7 @@ interface Answer {
 }
 
 export function createConditionWriter(modules: ConditionWriterModules): ConditionWriter {
-  const { client, clock, log, services } = modules;
+  const { client, clock, log, services, leadership } = modules;
   const pending = new Set<ServiceName>();
   const answers = new Map<ServiceName, Answer>();
   const keeper = createKeeper({ name: "Service conditions", everyMs: EVERY_MS, task: writeAll }, { clock, log });
@@ -94,6 +95,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     let refusal: unknown;
     let inARow = 0;
     for (const service of [...pending]) {
+      if (!leadership.writes) return;
       const found = due(service);
       if (found === "later") continue;
       pending.delete(service);
@@ -119,7 +121,11 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
       pending.add(service);
       keeper.poke();
     },
-    run: (signal) => keeper.run(signal),
+    async run(signal) {
+      const stop = leadership.onChange(() => keeper.poke());
+      await keeper.run(signal);
+      stop();
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { OwnServices } from "../cluster/own-services.js";
+import type { Leadership } from "../leader/leadership.js";
 import type { StreamSources } from "../serve/stream-source.js";
 import { createConditionWriter } from "./condition-writer.js";
 import { wantedConditions } from "./service-conditions.js";
@@ -15,6 +16,7 @@ export interface ServiceStatusModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly leadership: Leadership;
 }
 
 export function createServiceStatus(modules: ServiceStatusModules): { run(signal: AbortSignal): Promise<void> } {

@@ -1,0 +1,145 @@
+/**
+ * Which instance of this cluster's apiserver publishes and writes status: the shell of `lease.ts`.
+ *
+ * In: the Lease in Kubernetes. Out: `publishes` and `writes`, each asked for at the moment of the act. Everything else (agents,
+ * the admin API, following the peers) is every instance's.
+ */
+import { hasStatus, type KubeClient, type KubeLease, LEASES } from "@isthmus/kube";
+import { type Clock, MeshError, printable } from "@isthmus/model";
+import type { Logger, Metrics } from "@isthmus/observe";
+import {
+  createLeaseState,
+  holderOf,
+  isValid,
+  type LeaseEffect,
+  type LeaseEvent,
+  type LeaseOptions,
+  RENEW_DEADLINE_MS,
+  releasedLease,
+  stepLease,
+} from "./lease.js";
+
+export interface Leadership {
+  /** Holds the Lease, or held it last and has read of no other holder: Kubernetes without an answer does not end it (ADR 25). */
+  readonly publishes: boolean;
+  /** Holds the Lease now: objects of this cluster may be written. */
+  readonly writes: boolean;
+  /** Why it does not publish, or write status; undefined for a holder. */
+  readonly explanation: string | undefined;
+  /** Called when `publishes` or `writes` has become another. Returns the way to stop. */
+  onChange(listener: () => void): () => void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface LeadershipModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics?: Metrics;
+}
+
+export const LEASE_NAME = "clustermesh-apiserver";
+/** Of one call; a frozen API costs one renewal, not the Lease. */
+const CALL_MS = 4_000;
+const RELEASE_MS = 2_000;
+
+export function createLeadership(
+  options: Omit<LeaseOptions, "name" | "random">,
+  { client, clock, log, metrics }: LeadershipModules,
+): Leadership {
+  const { namespace, instance } = options;
+  const lease = JSON.stringify(`${namespace}/${LEASE_NAME}`);
+  const state = createLeaseState({ ...options, name: LEASE_NAME, random: Math.random });
+  const listeners = new Set<() => void>();
+  let last = "";
+  let problem = "";
+
+  const time = () => ({ now: clock.now(), wallMicros: clock.wallMicros() });
+  const writes = () => isValid(state, clock.now());
+
+  /** The holder has not heard that it is another's; all the same it may be. */
+  function explanation(): string | undefined {
+    if (writes()) return undefined;
+    const why = state.problem === "" ? "" : `: ${state.problem}`;
+    if (state.holding)
+      return `Cannot renew the Lease ${lease} for ${RENEW_DEADLINE_MS / 1000} s${why}; it publishes and writes no status`;
+    if (state.seen === undefined) return `Cannot publish yet: the Lease ${lease} has not been read${why}`;
+    const holder = JSON.stringify(printable(holderOf(state.seen.lease)));
+    return `Instance ${holder} holds the Lease ${lease}: this one serves agents, and neither publishes nor writes status${why}`;
+  }
+
+  function tellChange(): void {
+    if (state.problem !== problem && state.problem !== "")
+      log.warn("The Lease cannot be used", { lease: LEASE_NAME, problem: state.problem });
+    problem = state.problem;
+    const now = `${state.holding} ${writes()} ${holderOf(state.seen?.lease)}`;
+    if (now === last) return;
+    last = now;
+    if (writes()) log.info("This instance publishes and writes status", { lease: LEASE_NAME, instance });
+    else if (state.holding) log.warn("The Lease was not renewed in time", { why: explanation() });
+    else if (state.seen !== undefined) log.info("Another instance publishes and writes status", { why: explanation() });
+    for (const listener of [...listeners]) listener();
+  }
+
+  async function perform(effect: LeaseEffect, signal: AbortSignal): Promise<LeaseEvent> {
+    if (effect.type === "wait") {
+      await clock.delay(effect.ms, signal).catch(() => undefined);
+      return { type: "tick" };
+    }
+    const target = { namespace, signal, timeoutMs: CALL_MS };
+    const sentAt = clock.now();
+    try {
+      if (effect.type === "read")
+        return { type: "read", lease: await client.get<KubeLease>(LEASES, LEASE_NAME, target) };
+      return { type: "written", lease: await put(effect.lease, target), sentAt };
+    } catch (thrown) {
+      // 404: deleted meanwhile, or the namespace is missing: the next read and write will tell.
+      if (hasStatus(thrown, 409)) return { type: "conflict" };
+      if (hasStatus(thrown, 404)) state.seen = undefined;
+      return { type: "failed", sentence: MeshError.from(thrown).message };
+    }
+  }
+
+  function put(object: KubeLease, target: { readonly namespace: string; readonly timeoutMs: number }) {
+    const known = object.metadata.resourceVersion !== undefined;
+    return known ? client.replace(LEASES, object, target) : client.create(LEASES, object, target);
+  }
+
+  /** So that the next one need not wait for its end. */
+  async function release(): Promise<void> {
+    const object = releasedLease(state, time());
+    state.holding = false;
+    if (object === undefined) return;
+    await put(object, { namespace, timeoutMs: RELEASE_MS }).catch((error: unknown) => {
+      log.info("The Lease was not given back: another instance waits for its end", { error });
+    });
+  }
+
+  metrics?.gauge("mesh_lease_holder", "1 where this instance publishes and writes status", [], (gauge) =>
+    gauge.set(writes() ? 1 : 0),
+  );
+  return {
+    get publishes() {
+      return state.holding;
+    },
+    get writes() {
+      return writes();
+    },
+    get explanation() {
+      return explanation();
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async run(signal) {
+      let event: LeaseEvent = { type: "tick" };
+      while (!signal.aborted) {
+        const effect = stepLease(state, event, time());
+        tellChange();
+        event = await perform(effect, signal);
+      }
+      await release();
+    },
+  };
+}
