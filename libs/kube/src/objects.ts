@@ -24,11 +24,19 @@ export interface KubeService extends KubeObject {
     readonly type?: string;
     readonly clusterIP?: string;
     readonly clusterIPs?: readonly string[];
-    readonly ports?: readonly { readonly name?: string; readonly protocol?: string; readonly port: number }[];
+    readonly ports?: readonly {
+      readonly name?: string;
+      readonly protocol?: string;
+      readonly port: number;
+      readonly nodePort?: number;
+    }[];
     readonly sessionAffinity?: string;
     readonly sessionAffinityConfig?: { readonly clientIP?: { readonly timeoutSeconds?: number } };
     readonly internalTrafficPolicy?: string;
     readonly externalTrafficPolicy?: string;
+    readonly externalIPs?: readonly string[];
+    readonly healthCheckNodePort?: number;
+    readonly trafficDistribution?: string;
   };
   readonly status?: { readonly conditions?: readonly MeshCondition[] };
 }

@@ -19,9 +19,13 @@ function item<T>(object: KubeObject, project: (object: KubeObject) => T): Item<T
   return { key: namespace === undefined ? name : `${namespace}/${name}`, uid, version: 1n, value: project(object) };
 }
 
-function service(annotations: Record<string, string> = {}, spec: object = {}, uid = "u1") {
+function service(annotations: Record<string, string> = {}, spec: object = {}, uid = "u1", more: object = {}) {
   const object = {
-    metadata: { namespace: "shop", name: "cart", uid, annotations, creationTimestamp: "2026-11-20T10:00:00Z" },
+    ...more,
+    metadata: {
+      ...{ namespace: "shop", name: "cart", uid, annotations, creationTimestamp: "2026-11-20T10:00:00Z" },
+      ...("labels" in more ? { labels: more.labels } : {}),
+    },
     spec: {
       type: "ClusterIP",
       clusterIP: "10.96.0.7",
@@ -159,6 +163,106 @@ test("what is not served as written is a note, once", () => {
   records.slices(set(slice()));
   flush();
   assert.equal(notes.length, 4, "a slice does not report the Service again");
+});
+
+test("ways to a Service beside its ClusterIP, and a preference, are notes that name them", () => {
+  const { records, flush, config } = harness();
+  const ports = Array.from({ length: 7 }, (_, i) => ({
+    name: `p${i}`,
+    port: 80 + i,
+    protocol: "TCP",
+    nodePort: 30_000 + i,
+  }));
+  records.services(
+    set(
+      service(
+        {},
+        {
+          ...{ type: "LoadBalancer", ports, externalIPs: ["203.0.113.9"], trafficDistribution: "PreferClose" },
+          ...{ externalTrafficPolicy: "Local", healthCheckNodePort: 31_000 },
+        },
+      ),
+    ),
+  );
+  flush();
+  assert.deepEqual(
+    config().notes.map((note) => note.split(":")[0]),
+    [
+      "Addresses of its load balancer are not served yet",
+      "externalIPs are not served yet",
+      'externalTrafficPolicy "Local" is not supported yet',
+      'nodePort "30000/TCP", "30001/TCP", "30002/TCP", "30003/TCP", "30004/TCP" and 3 more is not served yet',
+      'trafficDistribution "PreferClose" is not supported yet',
+    ],
+  );
+  records.services(set(service()));
+  flush();
+  assert.deepEqual(config().notes, []);
+});
+
+test("what a condition on the Service says already is not told again by a new process; anything new is", () => {
+  const nodePort = { type: "NodePort", ports: [{ port: 80, protocol: "TCP", nodePort: 30_080 }] };
+  const first = harness();
+  first.records.services(set(service({}, nodePort)));
+  first.flush();
+  assert.deepEqual(first.notes, ["NotServedAsWritten"]);
+  const message = first.config().notes.join("; ");
+  const status = { conditions: [{ type: "mesh.isthmus.io/ServedAsWritten", status: "False", reason: "x", message }] };
+  const second = harness();
+  second.records.services(set(service({}, nodePort, "u1", { status })));
+  second.flush();
+  assert.deepEqual(second.notes, []);
+  second.records.services(set(service({}, { ...nodePort, sessionAffinity: "ClientIP" }, "u1", { status })));
+  second.flush();
+  assert.deepEqual(second.notes, ["NotServedAsWritten"]);
+});
+
+test("a Service of another proxy has no frontend and is not exported, as long as the label stands", () => {
+  const { records, own, exported, flush, config, notes } = harness();
+  const labels = (value: string) => ({ labels: { "service.kubernetes.io/service-proxy-name": value } });
+  const whole = ["service-configs/shop/cart", "services/shop/cart", "slices/shop/cart/cart-1"];
+  records.services(set(service(GLOBAL)));
+  records.slices(set(slice()));
+  flush();
+  assert.deepEqual([...own.keys()].sort(), whole);
+  for (const value of ["other.example", ""]) {
+    records.services(set(service(GLOBAL, {}, "u1", labels(value))));
+    flush();
+    assert.deepEqual([...own.keys()], ["service-configs/shop/cart"]);
+    assert.deepEqual([...exported.keys()], []);
+    assert.deepEqual([config().otherProxy, config().global], [value, false]);
+    assert.deepEqual(config().leftFrontends.map(formatAddress), ["10.96.0.7"]);
+    records.slices(set(slice("cart-2")));
+    flush();
+    assert.equal(own.size, 1, "its slices go nowhere");
+    records.slices(gone(slice("cart-2")));
+    records.services(set(service(GLOBAL)));
+    flush();
+    assert.deepEqual([...own.keys()].sort(), whole);
+    assert.ok(exported.has("slices/shop/cart/cart-1"));
+    assert.deepEqual(config().leftFrontends, []);
+  }
+  assert.deepEqual(notes, ["NotServedAsWritten", "NotServedAsWritten"], "that its annotations have no effect");
+  records.services(set(service({}, { sessionAffinity: "ClientIP" }, "u2", labels("x"))));
+  flush();
+  assert.deepEqual(config().notes, [], "what another proxy makes of its spec is not ours to say");
+});
+
+test("slices that are marked as a headless Service's are nobody's, as for kube-proxy", () => {
+  const { records, own, flush } = harness();
+  const marked = {
+    metadata: {
+      namespace: "shop",
+      name: "cart-h",
+      labels: { "kubernetes.io/service-name": "cart", "service.kubernetes.io/headless": "" },
+    },
+    addressType: "IPv4",
+    endpoints: [{ addresses: ["10.11.0.9"] }],
+  } as KubeObject;
+  records.services(set(service()));
+  records.slices(set(item(marked, sliceFacts)));
+  flush();
+  assert.ok(!own.has("slices/shop/cart/cart-h"));
 });
 
 test("slices come before, after and without their Service; a deletion counts for its own uid", () => {

@@ -19,6 +19,17 @@ export interface ServiceFacts {
   readonly clientIpAffinity: boolean;
   readonly internalLocal: boolean;
   readonly externalLocal: boolean;
+  /** As `30080/TCP`. */
+  readonly nodePorts: readonly string[];
+  readonly loadBalancer: boolean;
+  readonly externalIps: boolean;
+  /** "" without one. */
+  readonly trafficDistribution: string;
+  /**
+   * Another proxy serves it, by the label that kube-proxy and every conformant proxy obey (KEP-2447): any value, the empty one
+   * included. Undefined without the label.
+   */
+  readonly otherProxy: string | undefined;
   /** Of Kubernetes; Services have none up to 1.34. */
   readonly generation: number | undefined;
   /** Those of our types that stand in its status. */
@@ -27,8 +38,10 @@ export interface ServiceFacts {
 
 /** Before the type of every condition of ours on an object that is not ours. */
 export const CONDITION_PREFIX = "mesh.isthmus.io/";
-/** Most Services: shared, since it is kept for each. */
+const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
+/** Most Services: shared, since they are kept for each. */
 const NO_CONDITIONS: readonly MeshCondition[] = [];
+const NO_PORTS: readonly string[] = [];
 
 export function serviceFacts(object: KubeObject): ServiceFacts {
   const { metadata, spec, status } = object as KubeService;
@@ -53,9 +66,21 @@ export function serviceFacts(object: KubeObject): ServiceFacts {
     clientIpAffinity: spec?.sessionAffinity === "ClientIP",
     internalLocal: spec?.internalTrafficPolicy === "Local",
     externalLocal: spec?.externalTrafficPolicy === "Local",
+    nodePorts: nodePorts(spec),
+    loadBalancer: spec?.type === "LoadBalancer",
+    externalIps: (spec?.externalIPs ?? []).length > 0,
+    trafficDistribution: spec?.trafficDistribution ?? "",
+    otherProxy: metadata.labels?.[OTHER_PROXY],
     generation: metadata.generation,
     conditions: conditions.length === 0 ? NO_CONDITIONS : conditions,
   };
+}
+
+function nodePorts(spec: KubeService["spec"]): readonly string[] {
+  const ports = (spec?.ports ?? []).flatMap(({ nodePort, protocol }) => (nodePort ? [`${nodePort}/${protocol}`] : []));
+  const health = spec?.healthCheckNodePort;
+  if (health !== undefined && health > 0) ports.push(`${health}/TCP`);
+  return ports.length === 0 ? NO_PORTS : ports;
 }
 
 function clusterAddresses(spec: KubeService["spec"]): readonly Address[] {

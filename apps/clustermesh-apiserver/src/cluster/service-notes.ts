@@ -4,6 +4,7 @@ import type { AnnotationFinding, MeshAnnotations } from "./annotations.js";
 import type { ExportedSlice } from "./exported-slice.js";
 import type { ServiceFacts } from "./service-facts.js";
 import { unservedAnnotations } from "./unserved-annotations.js";
+import { unservedSpec } from "./unserved-spec.js";
 
 export interface ServiceNote {
   readonly topic: "annotations" | "spec" | "export";
@@ -25,6 +26,7 @@ export interface NoteInput {
 
 export function serviceNotes(input: NoteInput): readonly ServiceNote[] {
   const { facts, findings, inForce } = input;
+  if (facts.otherProxy !== undefined) return leftAlone(facts);
   const about = { topic: "annotations" } as const;
   const invalid = findings.map(({ sentence }): ServiceNote => ({ ...about, reason: "InvalidAnnotation", sentence }));
   const unserved = unservedAnnotations(Object.keys(facts.annotations), inForce).map((each) => ({ ...about, ...each }));
@@ -33,13 +35,14 @@ export function serviceNotes(input: NoteInput): readonly ServiceNote[] {
 }
 
 function notServed(facts: ServiceFacts): readonly ServiceNote[] {
-  const sentences = [
-    ...(facts.clientIpAffinity ? ['sessionAffinity "ClientIP" is not supported yet: served as "None"'] : []),
-    ...(facts.internalLocal ? ['internalTrafficPolicy "Local" is not supported yet: served as "Cluster"'] : []),
-    ...(facts.externalLocal ? ['externalTrafficPolicy "Local" is not supported yet: served as "Cluster"'] : []),
-    ...facts.unserved.map((port) => `Port "${port}" is not served: only TCP and UDP are`),
-  ];
-  return sentences.map((sentence) => ({ topic: "spec", reason: "NotServedAsWritten", sentence }));
+  return unservedSpec(facts).map((sentence) => ({ topic: "spec", reason: "NotServedAsWritten", sentence }));
+}
+
+/** That it is left is what its label asks for; annotations of the mesh beside it are not. */
+function leftAlone({ annotations, otherProxy }: ServiceFacts): readonly ServiceNote[] {
+  if (Object.keys(annotations).length === 0) return [];
+  const sentence = `A Service that its label leaves to proxy "${otherProxy}" is not served here: its mesh annotations have no effect. Remove them, or the label`;
+  return [{ topic: "annotations", reason: "NotServedAsWritten", sentence }];
 }
 
 function frontless({ annotations }: ServiceFacts): readonly ServiceNote[] {

@@ -2,9 +2,10 @@
  * A Service with its slices → the records of the own stream and what of them is exported (pure).
  *
  *   ClusterIP Service ──► SERVICE, SERVICE_CONFIG, its SLICEs        headless, ExternalName ──► nothing
+ *   left to another proxy ──► SERVICE_CONFIG alone, which says so and with which ClusterIPs
  *   exported: SERVICE when global, SLICEs when global and shared, with their pod backends alone (exported-slice.ts)
  */
-import { Affinity, SessionAffinity } from "@isthmus/proto";
+import { Affinity, ServiceConfig, SessionAffinity } from "@isthmus/proto";
 import { type HashedRecord, record, serviceConfigKey, serviceKey } from "@isthmus/records";
 import type { MeshAnnotations } from "./annotations.js";
 import type { ServiceFacts } from "./service-facts.js";
@@ -17,7 +18,7 @@ export interface ServiceRecords {
 const NONE: ServiceRecords = { own: [], exported: [] };
 
 export function exportsSlices(facts: ServiceFacts, mesh: MeshAnnotations): boolean {
-  return mesh.global && mesh.shared && facts.frontends.length > 0;
+  return mesh.global && mesh.shared && facts.frontends.length > 0 && facts.otherProxy === undefined;
 }
 
 /** `exportedSlices`: empty unless `exportsSlices`. `expected` is 0: the wanted number of replicas is not known yet. */
@@ -29,6 +30,7 @@ export function serviceRecords(
   notes: readonly string[],
 ): ServiceRecords {
   if (facts === undefined || facts.frontends.length === 0) return NONE;
+  if (facts.otherProxy !== undefined) return { own: [leftRecord(facts, notes)], exported: [] };
   const service = record.service(serviceKey(facts.service), {
     uid: facts.uid,
     ports: [...facts.ports],
@@ -42,21 +44,24 @@ export function serviceRecords(
     frontends: facts.frontends.map((address) => Buffer.from(address)),
   });
   const config = record.serviceConfig(serviceConfigKey(facts.service), {
+    ...ServiceConfig.fromPartial({}),
     global: mesh.global,
     affinity: mesh.global ? mesh.affinity : Affinity.AFFINITY_NONE,
-    tiers: [],
-    weights: [],
-    minHealthy: undefined,
-    onFailover: "",
-    // Served as the defaults for now; `notes` says so.
-    session: SessionAffinity.SESSION_AFFINITY_NONE,
-    sessionTimeoutS: 0,
-    internalLocal: false,
-    externalLocal: false,
+    // sessionAffinity and the traffic policies are served as the defaults for now; `notes` says so.
     notes: [...notes],
   });
   return {
     own: [service, config, ...slices],
     exported: mesh.global ? [service, ...exportedSlices] : [],
   };
+}
+
+/** No frontend of ours, and the word that it has one elsewhere. */
+function leftRecord({ service, otherProxy, frontends }: ServiceFacts, notes: readonly string[]): HashedRecord {
+  return record.serviceConfig(serviceConfigKey(service), {
+    ...ServiceConfig.fromPartial({}),
+    otherProxy: otherProxy ?? "",
+    leftFrontends: frontends.map((address) => Buffer.from(address)),
+    notes: [...notes],
+  });
 }

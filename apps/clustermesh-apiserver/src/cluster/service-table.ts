@@ -80,7 +80,9 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs });
     // Of the same object: one made again under its name has been told nothing.
     const before = told?.facts.uid === facts.uid ? told.notes : [];
-    for (const note of notes) if (!before.some((old) => sameMatter(old, note))) out.notes.push({ facts, note });
+    const isTold = (note: ServiceNote) =>
+      before.some((old) => sameMatter(old, note)) || (told === undefined && stands(facts, note));
+    for (const note of notes) if (!isTold(note)) out.notes.push({ facts, note });
     if (told?.facts !== facts || !sameSentences(told.notes, notes)) out.changed.push(service);
     entry(service).told = { facts, inForce: values, notes };
     const records = serviceRecords(
@@ -134,6 +136,11 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
 /** Of what is not exported the numbers move: an Event is written when it begins, not at each number. */
 function sameMatter(a: ServiceNote, b: ServiceNote): boolean {
   return a.topic === b.topic && (a.topic === "export" || a.sentence === b.sentence);
+}
+
+/** A process before this one told it: a restart is no Event on each of thousands of Services. */
+function stands({ conditions }: ServiceFacts, { sentence, lasting = sentence }: ServiceNote): boolean {
+  return conditions.some(({ message }) => message.includes(lasting));
 }
 
 function sameSentences(a: readonly ServiceNote[], b: readonly ServiceNote[]): boolean {

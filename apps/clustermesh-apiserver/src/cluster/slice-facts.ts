@@ -1,4 +1,7 @@
-/** An EndpointSlice → its Service and its record (pure); slices of no Service and of host names are left out. */
+/**
+ * An EndpointSlice → its Service and its record (pure); slices of no Service, of host names, and those that are marked as of a
+ * headless Service are left out: no proxy serves them (KEP-2447).
+ */
 import type { KubeEndpoint, KubeEndpointSlice, KubeObject } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, type ServiceName, serviceName } from "@isthmus/model";
 import { type Backend, Family, type Port } from "@isthmus/proto";
@@ -21,7 +24,8 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map([
 
 export function sliceFacts(object: KubeObject): SliceFacts | undefined {
   const slice = object as KubeEndpointSlice;
-  const owner = slice.metadata.labels?.["kubernetes.io/service-name"];
+  const { labels } = slice.metadata;
+  const owner = labels?.["service.kubernetes.io/headless"] === undefined ? labels?.["kubernetes.io/service-name"] : "";
   const family = FAMILIES.get(slice.addressType ?? "");
   if (owner === undefined || owner === "" || family === undefined) return undefined;
   const service = serviceName(slice.metadata.namespace ?? "", owner);

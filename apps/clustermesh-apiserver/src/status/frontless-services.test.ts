@@ -1,17 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
-import { parsePrefix } from "@isthmus/model";
+import { formatAddress, parsePrefix } from "@isthmus/model";
 import { createLastGood } from "../cluster/last-good.js";
 import { createOwnRecords } from "../cluster/own-records.js";
 import { serviceFacts } from "../cluster/service-facts.js";
 import { frontlessServices } from "./frontless-services.js";
 
-function cluster(...objects: readonly (readonly [string, Record<string, string>, object])[]) {
+function cluster(
+  ...objects: readonly (readonly [
+    key: string,
+    annotations: Record<string, string>,
+    spec: object,
+    labels?: Record<string, string>,
+  ])[]
+) {
   const records = createOwnRecords(createLastGood(), [parsePrefix("10.11.0.0/16")]);
-  const sets = objects.map(([key, annotations, spec]) => {
+  const sets = objects.map(([key, annotations, spec, labels = {}]) => {
     const [namespace, name] = key.split("/");
-    const object = { metadata: { namespace, name, uid: key, annotations }, spec } as KubeObject;
+    const object = { metadata: { namespace, name, uid: key, annotations, labels }, spec } as KubeObject;
     return { key, uid: key, version: 1n, value: serviceFacts(object) };
   });
   records.services({ deletes: [], sets });
@@ -48,4 +55,22 @@ test("of one namespace, or only global ones", () => {
     frontlessServices(SERVICES, { namespace, globalOnly }).map(({ service }) => service);
   assert.deepEqual(names("pay", false), ["pay/headless"]);
   assert.deepEqual(names("shop", true), ["shop/headless"]);
+});
+
+test("a Service of another proxy has a row for each port, with its address and whose it is", () => {
+  const ports = [
+    { name: "http", port: 80 },
+    { name: "dns", port: 53, protocol: "UDP" },
+  ];
+  const spec = { clusterIP: "10.96.0.8", clusterIPs: ["10.96.0.8"], ports, sessionAffinity: "ClientIP" };
+  const services = cluster(["shop/left", {}, spec, { "service.kubernetes.io/service-proxy-name": "other" }]);
+  const rows = frontlessServices(services, { namespace: "shop", globalOnly: false });
+  assert.deepEqual(
+    rows.map(({ address, port, protocol, status, notes }) => [formatAddress(address), port, protocol, status, notes]),
+    [
+      ["10.96.0.8", 80, 6, "Left to another proxy", ['proxy "other" serves it, as its label says']],
+      ["10.96.0.8", 53, 17, "Left to another proxy", ['proxy "other" serves it, as its label says']],
+    ],
+  );
+  assert.deepEqual(frontlessServices(services, { namespace: "", globalOnly: true }), []);
 });

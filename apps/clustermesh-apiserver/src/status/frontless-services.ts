@@ -1,30 +1,41 @@
 /**
- * What `mesh service list` says of Services that have mesh annotations and no ClusterIP: headless ones and ExternalNames.
+ * What `mesh service list` says of Services that are not merged: those that have mesh annotations and no ClusterIP (headless
+ * ones and ExternalNames), and those that are left to another proxy, one row for each port.
  *
- * They have no frontend and so no records; without a row of their own they would just be missing.
+ * They have no frontend in any node; without rows of their own they would just be missing.
  */
+
+import { printable } from "@isthmus/model";
 import { Affinity, type FrontendReport, type ListServicesRequest } from "@isthmus/proto";
 import type { OwnServices } from "../cluster/own-services.js";
+import type { ServiceFacts } from "../cluster/service-facts.js";
 
 export function frontlessServices(services: OwnServices, request: ListServicesRequest): FrontendReport[] {
   const reports: FrontendReport[] = [];
   for (const { facts, inForce, notes } of services.all()) {
-    if (facts.frontends.length > 0 || Object.keys(facts.annotations).length === 0) continue;
     if (request.namespace !== "" && !facts.service.startsWith(`${request.namespace}/`)) continue;
     if (request.globalOnly && !inForce.global) continue;
-    reports.push({
-      service: facts.service,
-      // No address: no frontend.
-      address: Buffer.alloc(0),
-      port: 0,
-      protocol: 0,
-      portName: "",
-      global: inForce.global,
-      affinity: Affinity.AFFINITY_NONE,
-      tiers: [],
-      status: "No frontend",
+    const row = {
+      ...{ service: facts.service, global: inForce.global, affinity: Affinity.AFFINITY_NONE, tiers: [] },
       notes: notes.map(({ sentence }) => sentence),
-    });
+    };
+    if (facts.frontends.length > 0 && facts.otherProxy !== undefined) reports.push(...leftRows(row, facts));
+    else if (facts.frontends.length === 0 && Object.keys(facts.annotations).length > 0)
+      // No address: no frontend.
+      reports.push({ ...row, address: Buffer.alloc(0), port: 0, protocol: 0, portName: "", status: "No frontend" });
   }
   return reports;
+}
+
+type Row = Omit<FrontendReport, "address" | "port" | "protocol" | "portName" | "status">;
+
+function leftRows(row: Row, { frontends, ports, otherProxy = "" }: ServiceFacts): FrontendReport[] {
+  const notes = [`proxy "${printable(otherProxy)}" serves it, as its label says`, ...row.notes];
+  return frontends.flatMap((address) =>
+    ports.map(({ port, protocol, name }) => ({
+      ...{ ...row, port, protocol, portName: name, notes },
+      address: Buffer.from(address),
+      status: "Left to another proxy",
+    })),
+  );
 }

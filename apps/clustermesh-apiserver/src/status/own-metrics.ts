@@ -24,6 +24,11 @@ export function watchOwnCluster(metrics: Metrics, own: OwnSource): void {
   metrics.gauge("mesh_exported_records", "Records that this cluster exports, by kind", ["kind"], (gauge) => {
     for (const kind of KINDS) gauge.set(own.exported.index.digest(kind).count, { kind: kindSegment(kind) });
   });
+  metrics.gauge("mesh_services_left", "Services that a label leaves to another proxy", [], (gauge) => {
+    let left = 0;
+    for (const { facts } of own.services.all()) if (facts.otherProxy !== undefined) left++;
+    gauge.set(left);
+  });
   metrics.gauge(
     "mesh_service_conditions",
     "Services on which a condition of ours stands, by type",

@@ -24,9 +24,14 @@ function held(message: string): MeshCondition {
   return { type: PORTS, status: "False", reason: "PortMismatch", message, lastTransitionTime };
 }
 
+const REASONS = {
+  export: "BackendsNotExported",
+  annotations: "InvalidAnnotation",
+  spec: "NotServedAsWritten",
+} as const;
 const note = (topic: ServiceNote["topic"], sentence: string, lasting?: string): ServiceNote => ({
   topic,
-  reason: topic === "export" ? "BackendsNotExported" : "InvalidAnnotation",
+  reason: REASONS[topic],
   sentence,
   ...(lasting === undefined ? {} : { lasting }),
 });
@@ -51,7 +56,7 @@ test("every cluster that cannot be used is named in one condition, and healed on
   assert.deepEqual(wantedConditions(knownService(), sources).verdicts, [], "no longer global");
 });
 
-test("annotations and exports have a condition each, without numbers that move; a policy of the spec has none", () => {
+test("annotations, exports and the spec have a condition each, without numbers that move", () => {
   const notes = [
     note("annotations", "Cannot use x"),
     note("annotations", "Cannot use y"),
@@ -70,6 +75,12 @@ test("annotations and exports have a condition each, without numbers that move; 
       status: "False",
       reason: "BackendsNotExported",
       message: "some of them",
+    },
+    {
+      type: "mesh.isthmus.io/ServedAsWritten",
+      status: "False",
+      reason: "NotServedAsWritten",
+      message: "sessionAffinity is not supported yet",
     },
   ]);
 });

@@ -4,6 +4,7 @@
  *   mesh.isthmus.io/PortsMatched         another cluster cannot be used for a port
  *   mesh.isthmus.io/AnnotationsAccepted  an annotation is not understood, not known, or without effect
  *   mesh.isthmus.io/BackendsExported     backends outside the pod ranges stay here
+ *   mesh.isthmus.io/ServedAsWritten      a field of its spec has no effect yet: node ports, sessionAffinity, …
  *
  * Absent means well, so that a Service without a finding is never written to: every kube-proxy hears of each write, and what
  * stands on an object is what a fresh start would write. What was said of a cluster that has not been heard since this
@@ -26,7 +27,8 @@ export interface WantedConditions {
 const PORTS = `${CONDITION_PREFIX}PortsMatched`;
 const ANNOTATIONS = `${CONDITION_PREFIX}AnnotationsAccepted`;
 const EXPORTS = `${CONDITION_PREFIX}BackendsExported`;
-export const CONDITION_TYPES: readonly string[] = [PORTS, ANNOTATIONS, EXPORTS];
+const SPEC = `${CONDITION_PREFIX}ServedAsWritten`;
+export const CONDITION_TYPES: readonly string[] = [PORTS, ANNOTATIONS, EXPORTS, SPEC];
 const NAMED = 20;
 
 export function wantedConditions({ facts, notes }: KnownService, sources: StreamSources): WantedConditions {
@@ -38,6 +40,7 @@ export function wantedConditions({ facts, notes }: KnownService, sources: Stream
     ...said(notes, "annotations", ANNOTATIONS),
     ...said(notes, "export", EXPORTS),
     ...(waiting ? [held] : finding(PORTS, "PortMismatch", sentences)),
+    ...said(notes, "spec", SPEC),
   ];
   return {
     verdicts: verdicts.map(({ type, status, reason, message }) => ({ type, status, reason, message })),

@@ -119,7 +119,7 @@ export interface FrontendReport {
   global: boolean;
   affinity: Affinity;
   tiers: TierReport[];
-  /** Done, No frontend, or Error: sentence */
+  /** Done, No frontend, Left to another proxy, or Error: sentence */
   status: string;
   notes: string[];
 }

@@ -229,6 +229,13 @@ export interface ServiceConfig {
   externalLocal: boolean;
   /** What of the object is not served as written, for people: one sentence each, sorted. */
   notes: string[];
+  /**
+   * Value of the label service.kubernetes.io/service-proxy-name, "" without it: another proxy serves this Service. There is no
+   * Service record then, hence no frontend, and `left_frontends` are its ClusterIPs, which nobody here may answer for.
+   */
+  otherProxy: string;
+  /** sorted */
+  leftFrontends: Buffer[];
 }
 
 export interface Tier {
@@ -1855,6 +1862,8 @@ function createBaseServiceConfig(): ServiceConfig {
     internalLocal: false,
     externalLocal: false,
     notes: [],
+    otherProxy: "",
+    leftFrontends: [],
   };
 }
 
@@ -1892,6 +1901,12 @@ export const ServiceConfig: MessageFns<ServiceConfig> = {
     }
     for (const v of message.notes) {
       writer.uint32(90).string(v!);
+    }
+    if (message.otherProxy !== "") {
+      writer.uint32(98).string(message.otherProxy);
+    }
+    for (const v of message.leftFrontends) {
+      writer.uint32(106).bytes(v!);
     }
     return writer;
   },
@@ -1997,6 +2012,22 @@ export const ServiceConfig: MessageFns<ServiceConfig> = {
             message.notes.push(reader.string());
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.otherProxy = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.leftFrontends.push(Buffer.from(reader.bytes()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2027,6 +2058,8 @@ export const ServiceConfig: MessageFns<ServiceConfig> = {
     message.internalLocal = object.internalLocal ?? false;
     message.externalLocal = object.externalLocal ?? false;
     message.notes = object.notes?.map((e) => e) || [];
+    message.otherProxy = object.otherProxy ?? "";
+    message.leftFrontends = object.leftFrontends?.map((e) => e) || [];
     return message;
   },
 };
