@@ -8,6 +8,7 @@ import { badInputTests } from "./suites/bad-input.js";
 import { connectTests } from "./suites/connect.js";
 import { globalServiceTests } from "./suites/global-services.js";
 import { serviceTests } from "./suites/services.js";
+import { webhookTests } from "./suites/webhooks.js";
 import { closeWorld, openWorld, type World } from "./world.js";
 
 let world: World | undefined;
@@ -25,6 +26,7 @@ after(async () => {
 
 connectTests(at);
 serviceTests(at);
+webhookTests(at);
 globalServiceTests(at);
 agentTests(at);
 apiserverTests(at);

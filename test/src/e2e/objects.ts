@@ -46,6 +46,12 @@ export function prober(name: string, node: string): KubeObject {
   return pod(name, node, container(PROBE_TAG, ["idle"]));
 }
 
+/** One that a Service of its name selects. */
+export function idler(name: string, node: string): KubeObject {
+  const { metadata, ...pod } = prober(name, node);
+  return { ...pod, metadata: { ...metadata, labels: { app: name } } };
+}
+
 /** An open-loop client: `rate` new connections a second for so long. */
 export function loader(name: string, node: string, target: string, rate: number, durationMs: number): KubeObject {
   const args = ["load", "--target", target, "--rate", String(rate), "--duration-ms", String(durationMs)];

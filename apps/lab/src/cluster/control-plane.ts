@@ -51,6 +51,8 @@ export function apiServerCommand(bin: string, cluster: ClusterPlan, paths: LabPa
       "allow-privileged": "true",
       "authorization-mode": "Node,RBAC",
       "enable-admission-plugins": "NodeRestriction",
+      // No pod: it has no ClusterIPs. Webhooks and aggregated APIs that name a Service are dialled at its endpoints.
+      "enable-aggregator-routing": "true",
     }),
   ];
 }

@@ -1,0 +1,40 @@
+/** A program of this machine inside the network of a pod: what the pod's own image cannot do, such as TLS. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { run } from "./run.js";
+
+export interface PodProcess {
+  /** Lines that it wrote so far. */
+  readonly lines: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** `ofNode`: pid of any process of the node, such as its kubelet. */
+export async function startInPod(ofNode: number, address: string, argv: readonly string[]): Promise<PodProcess> {
+  const network = await networkOf(ofNode, address);
+  const child = spawn("nsenter", [`--net=${network}`, ...argv], { stdio: ["ignore", "pipe", "inherit"] });
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => void lines.push(line));
+  return {
+    lines,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** The network namespace on that node in which the address is. */
+async function networkOf(ofNode: number, address: string): Promise<string> {
+  const folder = `/proc/${ofNode}/root/run/netns`;
+  for (const name of await readdir(folder)) {
+    const path = `${folder}/${name}`;
+    const { out } = await run("nsenter", [`--net=${path}`, "ip", "-o", "-4", "address", "show"]);
+    if (out.includes(`inet ${address}/`)) return path;
+  }
+  throw new Error(`Cannot find the pod with address ${address}: no network of the node has it`);
+}
