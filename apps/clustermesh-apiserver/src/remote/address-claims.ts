@@ -1,56 +1,96 @@
 /**
  * Who an address belongs to, across clusters: the own cluster always, else the first that claimed it.
  *
- * A claim that is not the owner's waits; when the owner lets go, or the own cluster comes in, listeners hear that the
- * address changed hands and look at their records again.
+ * A cluster keeps an address for as long as one of its records claims it: a record that changes first claims what is new
+ * and then lets go of what it names no more. A claim that is not the owner's waits; listeners are told which records an
+ * address that changed hands concerns, so that those, and no others, are judged again.
  */
 import { bytesKey } from "@isthmus/model";
 
 /** The own cluster's place among claimants. */
 export const OWN = 0;
 
-export interface AddressClaims {
-  /** Counts one more claim of a cluster; returns the owner's id. */
-  claim(address: Uint8Array, cluster: number): number;
-  /** Counts one claim less. */
-  release(address: Uint8Array, cluster: number): void;
-  owner(address: Uint8Array): number | undefined;
-  /** Told when an address that several claim changes hands. */
-  onChange(listener: () => void): () => void;
+/** A record that claims an address. */
+export interface Claimant {
+  readonly cluster: number;
+  readonly key: string;
 }
 
+export interface AddressClaims {
+  /** Replaces all that one record claims; without addresses it claims nothing any more. */
+  set(cluster: number, key: string, addresses: readonly Uint8Array[]): void;
+  owner(address: Uint8Array): number | undefined;
+  /** Told of the records that gained or lost an address by the change of another record. */
+  onChange(listener: (concerned: readonly Claimant[]) => void): () => void;
+}
+
+/** Clusters in the order in which they came, each with its records that claim the address. */
+type Claims = Map<number, Set<string>>;
+
+const NONE: readonly string[] = [];
+
 export function createAddressClaims(): AddressClaims {
-  const claims = new Map<string, Map<number, number>>();
-  const listeners = new Set<() => void>();
-  const ownerOf = (key: string): number | undefined => {
-    const claimants = claims.get(key);
-    return claimants?.has(OWN) ? OWN : claimants?.keys().next().value;
-  };
-  const changing = (address: Uint8Array, change: (key: string) => void): void => {
-    const key = bytesKey(address);
-    const before = ownerOf(key);
-    change(key);
-    const after = ownerOf(key);
-    if (before === undefined || after === undefined || before === after) return;
-    for (const listener of listeners) listener();
-  };
+  const byAddress = new Map<string, Claims>();
+  const byCluster = new Map<number, Map<string, readonly string[]>>();
+  const listeners = new Set<(concerned: readonly Claimant[]) => void>();
+
+  function ownerOf(address: string): number | undefined {
+    const claims = byAddress.get(address);
+    return claims?.has(OWN) ? OWN : claims?.keys().next().value;
+  }
+
+  function claim(address: string, cluster: number, key: string): void {
+    const claims: Claims = byAddress.get(address) ?? new Map();
+    byAddress.set(address, claims);
+    const keys = claims.get(cluster);
+    if (keys === undefined) claims.set(cluster, new Set([key]));
+    else keys.add(key);
+  }
+
+  function release(address: string, cluster: number, key: string): void {
+    const claims = byAddress.get(address);
+    const keys = claims?.get(cluster);
+    keys?.delete(key);
+    if (keys?.size === 0) claims?.delete(cluster);
+    if (claims?.size === 0) byAddress.delete(address);
+  }
+
+  /** What the record claimed until now. */
+  function replace(cluster: number, key: string, addresses: readonly string[]): readonly string[] {
+    const records = byCluster.get(cluster) ?? new Map<string, readonly string[]>();
+    const before = records.get(key) ?? NONE;
+    if (addresses.length > 0) records.set(key, addresses);
+    else records.delete(key);
+    if (records.size > 0) byCluster.set(cluster, records);
+    else byCluster.delete(cluster);
+    return before;
+  }
+
+  /** Of the owner before and of the one after: whoever else claims the address waits as before. */
+  function* concernedBy(address: string, before: number | undefined): Generator<Claimant> {
+    const after = ownerOf(address);
+    if (before === after) return;
+    for (const cluster of [before, after]) {
+      if (cluster === undefined) continue;
+      for (const key of byAddress.get(address)?.get(cluster) ?? []) yield { cluster, key };
+    }
+  }
+
   return {
-    claim(address, cluster) {
-      changing(address, (key) => {
-        const claimants = claims.get(key) ?? new Map<number, number>();
-        claimants.set(cluster, (claimants.get(cluster) ?? 0) + 1);
-        claims.set(key, claimants);
-      });
-      return ownerOf(bytesKey(address)) ?? cluster;
-    },
-    release(address, cluster) {
-      changing(address, (key) => {
-        const claimants = claims.get(key);
-        const left = (claimants?.get(cluster) ?? 0) - 1;
-        if (left > 0) claimants?.set(cluster, left);
-        else claimants?.delete(cluster);
-        if (claimants?.size === 0) claims.delete(key);
-      });
+    set(cluster, key, addresses) {
+      const wanted = new Set(addresses.map(bytesKey));
+      const before = new Set(replace(cluster, key, [...wanted]));
+      const concerned: Claimant[] = [];
+      const change = (address: string, act: typeof claim): void => {
+        const owner = ownerOf(address);
+        act(address, cluster, key);
+        for (const claimant of concernedBy(address, owner)) {
+          if (claimant.cluster !== cluster || claimant.key !== key) concerned.push(claimant);
+        }
+      };
+      for (const address of wanted) if (!before.has(address)) change(address, claim);
+      for (const address of before) if (!wanted.has(address)) change(address, release);
+      if (concerned.length > 0) for (const listener of listeners) listener(concerned);
     },
     owner: (address) => ownerOf(bytesKey(address)),
     onChange(listener) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseAddress, parsePrefix } from "@isthmus/model";
-import { createAddressClaims, OWN as OURS } from "./address-claims.js";
+import { parsePrefix } from "@isthmus/model";
+import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
 import { node, OWN, peer, slice } from "./fixture.js";
 import { limitsOf, refusalOf } from "./peer.js";
@@ -27,26 +27,6 @@ test("refusals that stand are counted by reason, and go with their record", () =
   admission.forget(slice(2, 4).key);
   assert.deepEqual(admission.refused(), []);
   assert.ok(admission.isTaken(slice(1, 2).key));
-});
-
-test("an address goes to us, then to the first claimant, then to who waits; each change of hands is told", () => {
-  const claims = createAddressClaims();
-  const address = parseAddress("192.168.0.1");
-  let told = 0;
-  claims.onChange(() => told++);
-  assert.equal(claims.claim(address, 1), 1);
-  assert.equal(claims.claim(address, 2), 1);
-  assert.equal(claims.claim(address, 1), 1);
-  claims.release(address, 1);
-  assert.equal(claims.owner(address), 1, "it claimed twice");
-  assert.equal(told, 0);
-  assert.equal(claims.claim(address, OURS), OURS);
-  claims.release(address, OURS);
-  claims.release(address, 1);
-  assert.equal(claims.owner(address), 2);
-  assert.equal(told, 3);
-  claims.release(address, 2);
-  assert.equal(claims.owner(address), undefined);
 });
 
 test("two peers that claim one node address: the second is refused until the first lets go", () => {

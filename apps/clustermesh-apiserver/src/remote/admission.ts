@@ -1,8 +1,9 @@
 /**
  * Which records of one peer are taken: by its limits and by who owns an address. Refusals are counted by reason.
  *
- * Every record received is known here, taken or not, until it is forgotten; so a change of limits or of owners can be
- * judged again.
+ * Every record received is known here, taken or not, until it is forgotten; so it can be judged again when limits or the
+ * owners of its addresses change. A record that does not fit claims nothing; one that fits claims all of its addresses,
+ * also while another cluster owns one of them.
  */
 import { formatAddress } from "@isthmus/model";
 import type { RefusedCount } from "@isthmus/proto";
@@ -23,18 +24,9 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
   let limits = initial;
   const taken = new Set<string>();
   const refusals = new Map<string, Exclude<Verdict, { ok: true }>>();
-  const claimed = new Map<string, readonly Uint8Array[]>();
 
-  const forget = (key: string): void => {
-    for (const address of claimed.get(key) ?? []) claims.release(address, limits.id);
-    claimed.delete(key);
-    taken.delete(key);
-    refusals.delete(key);
-  };
-  const conflict = (record: HashedRecord): Verdict => {
-    const addresses = claimedAddresses(record);
-    if (addresses.length > 0) claimed.set(record.key, addresses);
-    const lost = addresses.filter((address) => claims.claim(address, limits.id) !== limits.id)[0];
+  const conflict = (record: HashedRecord, addresses: readonly Uint8Array[]): Verdict => {
+    const lost = addresses.find((address) => claims.owner(address) !== limits.id);
     if (lost === undefined) return { ok: true };
     const what = `address ${formatAddress(lost)} belongs to another member`;
     const sentence = `Cannot use record "${record.key}" of cluster "${limits.cluster}": ${what}`;
@@ -42,14 +34,25 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
   };
   return {
     judge(record) {
-      forget(record.key);
+      const { key } = record;
       const valid = validateRecord(record, limits);
-      const verdict = valid.ok ? conflict(record) : valid;
-      if (verdict.ok) taken.add(record.key);
-      else refusals.set(record.key, verdict);
+      const addresses = valid.ok ? claimedAddresses(record) : [];
+      claims.set(limits.id, key, addresses);
+      const verdict = valid.ok ? conflict(record, addresses) : valid;
+      if (verdict.ok) {
+        taken.add(key);
+        refusals.delete(key);
+      } else {
+        taken.delete(key);
+        refusals.set(key, verdict);
+      }
       return verdict;
     },
-    forget,
+    forget(key) {
+      claims.set(limits.id, key, []);
+      taken.delete(key);
+      refusals.delete(key);
+    },
     isTaken: (key) => taken.has(key),
     setLimits(next) {
       if (next.id !== limits.id) throw new Error("A peer keeps its id for as long as it is followed");

@@ -51,8 +51,8 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
   | { readonly type: "watch-over"; readonly sentence: string }
   /** Answer to `probe`: the head's revision by quorum. */
   | { readonly type: "probed"; readonly headRevision: bigint }
-  /** Limits or owners of addresses changed: judge every record again. */
-  | { readonly type: "judge-again" }
+  /** Limits changed: judge every record again. `keys`: addresses changed hands that these records claim. */
+  | { readonly type: "judge-again"; readonly keys?: ReadonlySet<string> }
   /** The operator's word on the peer as such: its uid ("" = any), and why it may not be followed. */
   | { readonly type: "permitted"; readonly uid: string; readonly refusal: string | undefined }
   /** The operator removed the peer. */

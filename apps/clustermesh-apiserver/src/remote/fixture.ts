@@ -50,10 +50,12 @@ export function slices(id: number, count: number, version = 0, size = 0): Hashed
   return Array.from({ length: count }, (_, i) => slice(id, i, version, size));
 }
 
-export function node(id: number, name: string, address: string): HashedRecord {
+/** A node of cluster `id`; `zone` changes its bytes. */
+export function node(id: number, name: string, addresses: string | readonly string[], zone = ""): HashedRecord {
   const cidr = parsePrefix(`10.${id}.0.0/24`);
   const podCidrs = [{ address: asBuffer(cidr.address), length: cidr.length }];
-  return record.node(`nodes/${name}`, Node.create({ name, addresses: [asBuffer(parseAddress(address))], podCidrs }));
+  const parsed = [addresses].flat().map((text) => asBuffer(parseAddress(text)));
+  return record.node(`nodes/${name}`, Node.create({ name, addresses: parsed, podCidrs, zone }));
 }
 
 export interface RunningSources {

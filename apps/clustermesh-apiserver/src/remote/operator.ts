@@ -1,17 +1,16 @@
-/** The operator's word: limits that changed, a peer that was removed. */
+/** What changes without the store: limits, the owners of addresses, a peer that was removed. */
 import { createRecordTable, type HashedRecord } from "@isthmus/records";
 import type { EventOf, ReaderEffect } from "./events.js";
 import { emit } from "./hand-on.js";
 import { range } from "./ranging.js";
-import type { Gone } from "./received.js";
+import { type Gone, handedOn } from "./received.js";
 import type { ReaderState } from "./state.js";
 
 /** Takes what fits now, lets go of what does not any more; of what is in doubt, what was handed on is judged. */
-export function judgeAgain(state: ReaderState): ReaderEffect[] {
+export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">): ReaderEffect[] {
   const { admission } = state.options;
   const [upserts, deletes]: [HashedRecord[], Gone[]] = [[], []];
-  const proved = [...state.received.records()].filter(({ key }) => !state.unproved.has(key));
-  for (const record of [...proved, ...state.unproved.values()]) {
+  for (const record of keys === undefined ? allHandedOn(state) : [...keys].map((key) => handedOn(state, key))) {
     if (record === undefined) continue;
     const before = admission.isTaken(record.key);
     const { ok } = admission.judge(record);
@@ -20,6 +19,10 @@ export function judgeAgain(state: ReaderState): ReaderEffect[] {
   }
   if (state.position === undefined || upserts.length + deletes.length === 0) return [];
   return [emit(state, upserts, deletes, 0)];
+}
+
+function allHandedOn({ received, unproved }: ReaderState): (HashedRecord | undefined)[] {
+  return [...[...received.records()].filter(({ key }) => !unproved.has(key)), ...unproved.values()];
 }
 
 /** What its objects say of the peer as such: it is listed at once when that changed, since whose store it is may have, too. */

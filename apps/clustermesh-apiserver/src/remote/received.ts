@@ -45,7 +45,7 @@ export function replaceReceived(state: ReaderState, records: readonly HashedReco
 }
 
 /** What we last handed on of a key, or judged and refused; not what is in doubt. */
-function handedOn({ received, unproved }: ReaderState, key: string): HashedRecord | undefined {
+export function handedOn({ received, unproved }: ReaderState, key: string): HashedRecord | undefined {
   return unproved.has(key) ? unproved.get(key) : received.get(key);
 }
 

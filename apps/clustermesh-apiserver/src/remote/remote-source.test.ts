@@ -303,3 +303,38 @@ test("a silent publisher makes its source stale and deletes nothing; all at once
   assert.equal(running.source(13).index.size, 5);
   await running.stop();
 });
+
+test("two peers with a node of one address: an update of the first one's record moves nothing", async () => {
+  const names = [
+    ["west", 21],
+    ["north", 22],
+  ] as const;
+  const exports = names.map(([name, id]) => createMemoryExport([node(id, `${name}-1`, "192.168.0.1")]));
+  const publishers = names.map(([name, id], i) =>
+    runPublisher(store, exports[i] ?? createMemoryExport(), { config: clusterConfig(name, id) }),
+  );
+  const running = runSources(store, [peer("west", 21)]);
+  const west = running.source(21);
+  await until("west has the address", () => west.proved() && west.index.get("nodes/west-1") !== undefined);
+  running.sources.update([peer("west", 21), peer("north", 22)]);
+  const north = running.source(22);
+  await until("north waits for it", () => north.proved() && north.report().refused.length === 1);
+  const moved: string[] = [];
+  for (const { index } of [west, north]) {
+    index.onChange(({ upserts, deletes }) => moved.push(...[...upserts, ...deletes].map(({ key }) => key)));
+  }
+  exports[0]?.change([node(21, "west-1", "192.168.0.1", "zone-b")]);
+  await until("the update is in", () => moved.includes("nodes/west-1"));
+  // Something that comes after it, through both: what the update set off has happened by then.
+  for (const [i, id] of [21, 22].entries()) exports[i]?.change([slice(id, 1)]);
+  await until("both went on", () => moved.filter((key) => key.startsWith("slices/")).length === 2);
+  assert.deepEqual(
+    moved.filter((key) => key.startsWith("nodes/")),
+    ["nodes/west-1"],
+  );
+  assert.deepEqual([west.report().refused.length, north.report().refused.length], [0, 1]);
+  exports[0]?.change([], [{ key: "nodes/west-1" }]);
+  await until("north has it now", () => north.index.get("nodes/north-1") !== undefined);
+  await running.stop();
+  for (const publisher of publishers) await publisher.stop();
+});

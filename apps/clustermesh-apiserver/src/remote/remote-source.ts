@@ -46,7 +46,8 @@ export interface RemoteSourceModules {
 /** What the set of sources may do to one of them. */
 export interface ControlledSource extends RemoteSource {
   start(signal: AbortSignal): void;
-  judgeAgain(): void;
+  /** Every record, or those with these keys. */
+  judgeAgain(keys?: ReadonlySet<string>): void;
   /** What its objects say: its uid, and why it may not be followed (undefined: it may). */
   permit(uid: string, refusal: string | undefined): void;
   remove(): void;
@@ -206,7 +207,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
       outer.addEventListener("abort", stop, { once: true });
       dispatch({ type: "start" });
     },
-    judgeAgain: () => dispatch({ type: "judge-again" }),
+    judgeAgain: (keys) => dispatch({ type: "judge-again", ...(keys && { keys }) }),
     permit: (uid, refusal) => dispatch({ type: "permitted", uid, refusal }),
     remove() {
       dispatch({ type: "removed" });

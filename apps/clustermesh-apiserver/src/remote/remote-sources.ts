@@ -7,10 +7,11 @@ import { type Clock, type ClusterName, formatPrefix } from "@isthmus/model";
 import { createBreaker, type Logger, type Metrics } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type SourceIndex } from "@isthmus/records";
-import { createAddressClaims, OWN } from "./address-claims.js";
+import { type AddressClaims, createAddressClaims, OWN } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
 import { limitsOf, type OwnCluster, type PeerSpec, refusalOf } from "./peer.js";
 import { type ControlledSource, createRemoteSource, type RemoteSource } from "./remote-source.js";
+import { reviewOnChange } from "./review-queue.js";
 
 export interface RemoteSourcesModules {
   readonly store: Store;
@@ -58,21 +59,13 @@ export function createRemoteSources(
   const controller = new AbortController();
   const breaker = createBreaker({ name: "the store", timeoutMs: 3000 });
   let started = false;
-  let judging = false;
 
   const tell = (source: RemoteSource): void => {
     for (const listener of listeners) listener(source);
   };
-  /** Claims change while records are judged: look again once that is done. */
-  const judgeSoon = (): void => {
-    if (judging) return;
-    judging = true;
-    setImmediate(() => {
-      judging = false;
-      for (const { source } of followed.values()) source.judgeAgain();
-    });
-  };
-  claims.onChange(judgeSoon);
+  reviewOnChange(claims, (id, keys) => {
+    for (const { peer, source } of followed.values()) if (peer.id === id) source.judgeAgain(keys);
+  });
   followOwn(modules.own, claims);
 
   function add(peer: PeerSpec, peers: readonly PeerSpec[]): void {
@@ -158,22 +151,11 @@ function describe({ podCidrs, foreign }: PeerLimits): string {
 }
 
 /** Keeps the own cluster's claims: nodes' and endpoints' addresses. */
-function followOwn(own: SourceIndex, claims: ReturnType<typeof createAddressClaims>): void {
-  const held = new Map<string, readonly Uint8Array[]>();
-  const letGo = (key: string): void => {
-    for (const address of held.get(key) ?? []) claims.release(address, OWN);
-    held.delete(key);
-  };
-  const take = (record: HashedRecord): void => {
-    letGo(record.key);
-    const addresses = claimedAddresses(record);
-    if (addresses.length === 0) return;
-    held.set(record.key, addresses);
-    for (const address of addresses) claims.claim(address, OWN);
-  };
-  for (const record of own.records()) take(record);
+function followOwn(own: SourceIndex, claims: AddressClaims): void {
+  const claim = (record: HashedRecord): void => claims.set(OWN, record.key, claimedAddresses(record));
+  for (const record of own.records()) claim(record);
   own.onChange(({ upserts, deletes }) => {
-    for (const record of upserts) take(record);
-    for (const { key } of deletes) letGo(key);
+    for (const record of upserts) claim(record);
+    for (const { key } of deletes) claims.set(OWN, key, []);
   });
 }

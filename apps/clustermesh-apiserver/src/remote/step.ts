@@ -76,7 +76,7 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
     case "probed":
       return onProbed(state, event);
     case "judge-again":
-      return judgeAgain(state);
+      return judgeAgain(state, event);
     case "permitted":
       return onPermitted(state, event);
     case "removed":
