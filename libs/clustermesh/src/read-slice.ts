@@ -6,10 +6,10 @@
  */
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { Family, type Port } from "@isthmus/proto";
+import { WireCursor } from "@isthmus/records";
 import { type AddressWords, isV4Words, readWord } from "./address-words.js";
 import type { TextPool } from "./text-pool.js";
 import type { MergedBackend, SliceView } from "./types.js";
-import { WireCursor } from "./wire-cursor.js";
 
 /** Bits of `Backend.conditions`. */
 const READY = 1;

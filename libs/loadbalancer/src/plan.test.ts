@@ -12,7 +12,7 @@ import {
 } from "@isthmus/model";
 import fc from "fast-check";
 import { planFrontend, planService } from "./plan.js";
-import { type FrontendPlan, MAX_PROBES, MAX_SLOTS } from "./types.js";
+import { type FrontendPlan, MAX_PROBES, MAX_SLOTS, WEIGHTED_SLOTS } from "./types.js";
 
 const IDS = { east: 1, west: 2, north: 3 } as const;
 type Cluster = keyof typeof IDS;
@@ -103,14 +103,11 @@ test("tries find the one living backend of up to 8 where the budget allows, earl
   assert.deepEqual(tries(9, 9, 9, 9), [4, 0, 0, 0]);
 });
 
-test("more than four tiers, or more slots than a tier word can say, is an error with a sentence", () => {
+test("more than four tiers is an error with a sentence", () => {
   const five = planFrontend(frontend(...[1, 2, 3, 4, 5].map((host) => [backend("east", host)])));
   assert.ok(!five.ok);
   assert.equal(five.error.code, "PLAN_TIERS");
   assert.equal(five.error.message, 'Cannot serve frontend 10.96.0.10:80/TCP of Service "shop/cart": more than 4 tiers');
-  const heavy = planFrontend(frontend([backend("east", 1, { weight: MAX_SLOTS }), backend("east", 2)]));
-  assert.ok(!heavy.ok);
-  assert.equal(heavy.error.code, "PLAN_SLOTS");
   assert.deepEqual(
     planService([five.frontend, frontend(some("east", 1))]).map((result) => result.ok),
     [false, true],
@@ -123,6 +120,41 @@ test("weights are repeated slots, reduced to what they mean", () => {
   const slots = addresses(plan([light, heavy]).tiers[0]?.slots);
   assert.deepEqual([...(slots ?? [])].sort(), ["10.1.0.1", "10.1.0.2", "10.1.0.2", "10.1.0.2"]);
   assert.equal(plan(some("east", 3, { weight: 100 })).tiers[0]?.slots.length, 3);
+});
+
+test("weights that differ by more than a table has slots are scaled: in proportion, and nobody loses its last slot", () => {
+  const share = (...weights: readonly number[]) => {
+    const slots = plan(weights.map((weight, i) => backend("east", i + 1, { weight }))).tiers[0]?.slots ?? [];
+    const counts = weights.map((_, i) => slots.filter((slot) => (slot.word3 & 255) === i + 1).length);
+    return { counts, total: slots.length };
+  };
+  assert.deepEqual(share(1, 1000).counts, [1, 1000]);
+  assert.deepEqual(share(1, 200_000).counts, [1, 1022]);
+  assert.deepEqual(share(65_535, 65_534).counts, [512, 511]);
+  const { counts, total } = share(4_294_967_295, 1, 2_147_483_647);
+  assert.ok(total <= WEIGHTED_SLOTS);
+  assert.ok((counts[0] ?? 0) > 650 && (counts[2] ?? 0) > 325 && counts[1] === 1, `${counts}`);
+});
+
+test("whatever the weights, a table is bounded and every backend is in it", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 0xffff_ffff }), { minLength: 1, maxLength: 400 }), (weights) => {
+      const slots = plan(weights.map((weight, i) => backend("west", i + 1, { weight }))).tiers[0]?.slots ?? [];
+      assert.ok(slots.length <= Math.max(WEIGHTED_SLOTS, 4 * weights.length));
+      assert.equal(new Set(slots).size, weights.length);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("a cluster that floods a Service displaces none but its own backends", () => {
+  const flood = Array.from({ length: MAX_SLOTS + 1000 }, (_, i) => backend("west", i & 0xffff, { word2: i >> 16 }));
+  const slots = plan([...some("east", 3), ...flood, ...some("north", 2)]).tiers[0]?.slots ?? [];
+  assert.equal(slots.length, MAX_SLOTS);
+  const of = (cluster: Cluster) => slots.filter(({ clusterId }) => clusterId === IDS[cluster]).length;
+  assert.deepEqual([of("east"), of("north"), of("west")], [3, 2, MAX_SLOTS - 5]);
+  const again = plan([...flood].reverse(), []).tiers[0]?.slots ?? [];
+  assert.equal(again.length, MAX_SLOTS, "alone it is cut as well");
 });
 
 test("table order is the same on every node and mixes clusters", () => {

@@ -2,13 +2,14 @@
  * Plans frontends: merged tiers in, what the kernel chooses from out.
  *
  * A tier holds its ready backends. Only when no tier has one do the tiers hold those that are terminating and still
- * serve; then nothing is left, and no tiers means that connects are refused. What does not fit is an error, never cut.
+ * serve; then nothing is left, and no tiers means that connects are refused. Tables are bounded (slots.ts), so that no
+ * cluster's records can make a plan fail; only what this cluster's own object asks for can.
  */
 import type { MergedBackend, MergedFrontend, MergedTier } from "@isthmus/clustermesh";
 import { type ClusterId, formatAddress, MeshError, protocolName } from "@isthmus/model";
-import { countSlots, fillSlots } from "./slots.js";
+import { fillSlots } from "./slots.js";
 import { spreadTries } from "./tries.js";
-import { type FrontendPlan, MAX_SLOTS, MAX_TIERS, type PlanErrorData, type PlanResult } from "./types.js";
+import { type FrontendPlan, MAX_TIERS, type PlanErrorData, type PlanResult } from "./types.js";
 
 /** Plans all frontends of one Service; one that cannot be planned does not hinder the others. */
 export function planService(frontends: readonly MergedFrontend[]): readonly PlanResult[] {
@@ -19,12 +20,7 @@ export function planFrontend(frontend: MergedFrontend): PlanResult {
   if (frontend.tiers.length > MAX_TIERS) {
     return refuse(frontend, { code: "PLAN_TIERS", tiers: frontend.tiers.length }, `more than ${MAX_TIERS} tiers`);
   }
-  const usable = usableBackends(frontend.tiers);
-  const tooLarge = usable.map(countSlots).find((count) => count > MAX_SLOTS);
-  if (tooLarge !== undefined) {
-    return refuse(frontend, { code: "PLAN_SLOTS", slots: tooLarge }, `more than ${MAX_SLOTS} slots in a tier`);
-  }
-  return { ok: true, plan: fillTiers(frontend, usable) };
+  return { ok: true, plan: fillTiers(frontend, usableBackends(frontend.tiers)) };
 }
 
 function fillTiers(frontend: MergedFrontend, usable: readonly (readonly MergedBackend[])[]): FrontendPlan {

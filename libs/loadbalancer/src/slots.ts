@@ -1,28 +1,24 @@
 /**
- * The slots of a table: each backend as often as its weight says, in the mesh-wide order.
- *
- * Weights are reduced by their greatest common divisor, so equal weights are one slot each.
+ * The slots of a table: each backend as often as its weight says, in the mesh-wide order, never more than `MAX_SLOTS`.
  */
 import { compareBackends, type MergedBackend } from "@isthmus/clustermesh";
+import { fairShare } from "./fair-share.js";
 import { slotHash } from "./slot-hash.js";
-
-/** How many slots `fillSlots` will make. */
-export function countSlots(backends: readonly MergedBackend[]): number {
-  const divisor = commonDivisor(backends);
-  return backends.reduce((sum, backend) => sum + backend.weight / divisor, 0);
-}
+import { MAX_SLOTS } from "./types.js";
+import { slotCounts } from "./weights.js";
 
 /** The slots, in table order. Equal for every order of `backends`. */
 export function fillSlots(backends: readonly MergedBackend[]): readonly MergedBackend[] {
-  const divisor = commonDivisor(backends);
+  const kept = backends.length > MAX_SLOTS ? fairShare(backends, MAX_SLOTS) : backends;
+  const counts = slotCounts(kept);
   const slots: MergedBackend[] = [];
   const hashes: number[] = [];
-  for (const backend of backends) {
-    for (let copy = 0; copy < backend.weight / divisor; copy++) {
+  kept.forEach((backend, i) => {
+    for (let copy = 0; copy < (counts[i] ?? 0); copy++) {
       slots.push(backend);
       hashes.push(slotHash(backend, copy));
     }
-  }
+  });
   return inOrder(slots, hashes);
 }
 
@@ -40,13 +36,4 @@ function inOrder(slots: readonly MergedBackend[], hashes: readonly number[]): re
 
 function comparePlaces(a: MergedBackend | undefined, b: MergedBackend | undefined): number {
   return a === undefined || b === undefined ? 0 : compareBackends(a, b);
-}
-
-function commonDivisor(backends: readonly MergedBackend[]): number {
-  let divisor = 0;
-  for (const { weight } of backends) {
-    for (let rest = weight; rest > 0; ) [divisor, rest] = [rest, divisor % rest];
-    if (divisor === 1) return 1;
-  }
-  return Math.max(divisor, 1);
 }

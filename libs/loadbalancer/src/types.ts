@@ -25,12 +25,20 @@ export interface FrontendPlan {
   readonly tiers: readonly TierPlan[];
 }
 
-/** Most slots of one table: 17 bits in the tier word. Such a table is 8,192 lines, so it always fits a segment. */
+/**
+ * Most slots of one table: 17 bits in the tier word. Such a table is 8,192 lines, so it always fits a segment. A tier of
+ * more backends is cut (fair-share.ts).
+ */
 export const MAX_SLOTS = 131_071;
 
-export type PlanErrorData =
-  | { readonly code: "PLAN_TIERS"; readonly tiers: number }
-  | { readonly code: "PLAN_SLOTS"; readonly slots: number };
+/**
+ * Most slots that weights can make of a table: 1,024, or four for each backend where that is more. 1,024 slots are 64
+ * lines, 4 KiB, and tell 1 from 1,000; a node's tables have 4,194,304 lines, so 60,000 Services' worth.
+ */
+export const WEIGHTED_SLOTS = 1024;
+export const SLOTS_PER_WEIGHTED_BACKEND = 4;
+
+export type PlanErrorData = { readonly code: "PLAN_TIERS"; readonly tiers: number };
 
 /** A plan, or why this frontend cannot be served as asked. */
 export type PlanResult =

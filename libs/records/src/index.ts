@@ -1,10 +1,14 @@
+export { BOUNDS } from "./bounds.js";
 export * from "./canonical.js";
 export { asBuffer, bucketOf, hashRecord, recordHash, sameBytes } from "./hash.js";
 export * from "./keys.js";
 export * from "./kinds.js";
+export * from "./peer-messages.js";
 export * from "./position.js";
+export { outOfBounds } from "./record-bounds.js";
 export * from "./record-table.js";
 export * from "./source-index.js";
 export { accumulate, emptySum, parseSum, type Sum, sumBytes } from "./sum.js";
 export * from "./types.js";
 export * from "./validate.js";
+export { WireCursor } from "./wire-cursor.js";

@@ -52,7 +52,8 @@ export type RefusalReason =
   | "address-outside-cidr"
   | "address-forbidden"
   | "address-of-another-member"
-  | "too-large";
+  | "too-large"
+  | "out-of-bounds";
 
 export type Verdict =
   | { readonly ok: true }

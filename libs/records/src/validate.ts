@@ -4,14 +4,16 @@
  * A refused record is dropped whole, counted by reason, and still enters the reader's digest.
  */
 import { identityCluster, isIdentityOf } from "@isthmus/identity";
-import { formatAddress, isV4, type Prefix, prefixContains } from "@isthmus/model";
+import { formatAddress, isV4, type Prefix, prefixContains, printable } from "@isthmus/model";
 import { Endpoint, Identity, Kind, Node, Service, Slice } from "@isthmus/proto";
+import { BOUNDS, type OutOfBounds } from "./bounds.js";
 import { sameBytes } from "./hash.js";
 import { type ParsedKey, parseKey } from "./keys.js";
+import { endpointBounds, identityBounds, nodeBounds, serviceBounds, sliceBounds, tooLarge } from "./record-bounds.js";
 import type { HashedRecord, PeerLimits, RefusalReason, Verdict } from "./types.js";
 
-/** Above this a value is refused; one EndpointSlice of 1,000 endpoints is about 120 KB. */
-export const MAX_VALUE_BYTES = 512 * 1024;
+/** Above this a value is refused. */
+export const MAX_VALUE_BYTES = BOUNDS.value;
 
 const OK: Verdict = { ok: true };
 
@@ -19,11 +21,10 @@ export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdic
   const refuse = (reason: RefusalReason, what: string): Verdict => ({
     ok: false,
     reason,
-    sentence: `Cannot use record "${record.key}" of cluster "${limits.cluster}": ${what}`,
+    sentence: `Cannot use record "${printable(record.key)}" of cluster "${limits.cluster}": ${what}`,
   });
-  if (record.value.length > MAX_VALUE_BYTES) {
-    return refuse("too-large", `${record.value.length} bytes are more than ${MAX_VALUE_BYTES}`);
-  }
+  const large = tooLarge(record);
+  if (large !== undefined) return refuse("too-large", large);
   const key = parseKey(record.key);
   if (key === undefined || key.kind !== record.kind) return refuse("malformed-key", "its key cannot be read");
   try {
@@ -51,25 +52,38 @@ type Finding = readonly [RefusalReason, string] | undefined;
 function check(key: ParsedKey, value: Uint8Array, limits: PeerLimits): Finding {
   switch (key.kind) {
     case Kind.KIND_IDENTITY:
-      Identity.decode(value);
-      return ownIdentity(key.identity, limits);
-    case Kind.KIND_NODE:
-      return checkNode(key.node, Node.decode(value), limits);
-    case Kind.KIND_ENDPOINT:
-      return checkEndpoint(key.address, Endpoint.decode(value), limits);
-    case Kind.KIND_SERVICE:
-      return first(Service.decode(value).frontends, (address) => outsideOthers(address, limits));
-    case Kind.KIND_SLICE:
-      return first(Slice.decode(value).backends, (backend) => podAddress(backend.address, limits));
+      return bounded(identityBounds(Identity.decode(value))) ?? ownIdentity(key.identity, limits);
+    case Kind.KIND_NODE: {
+      const node = Node.decode(value);
+      return bounded(nodeBounds(node)) ?? checkNode(key.node, node, limits);
+    }
+    case Kind.KIND_ENDPOINT: {
+      const endpoint = Endpoint.decode(value);
+      return bounded(endpointBounds(endpoint)) ?? checkEndpoint(key.address, endpoint, limits);
+    }
+    case Kind.KIND_SERVICE: {
+      const service = Service.decode(value);
+      return bounded(serviceBounds(service)) ?? first(service.frontends, (address) => outsideOthers(address, limits));
+    }
+    case Kind.KIND_SLICE: {
+      const slice = Slice.decode(value);
+      return bounded(sliceBounds(slice)) ?? first(slice.backends, ({ address }) => podAddress(address, limits));
+    }
     default:
       return ["malformed-key", "its kind never leaves a cluster"];
   }
 }
 
+function bounded(found: OutOfBounds): Finding {
+  return found === undefined ? undefined : ["out-of-bounds", found];
+}
+
 function checkNode(name: string, node: Node, limits: PeerLimits): Finding {
-  if (node.name !== name) return ["key-mismatch", `its value names node "${node.name}"`];
+  if (node.name !== name) return ["key-mismatch", `its value names node "${printable(node.name)}"`];
   const wide = node.podCidrs.find(
-    (cidr) => !limits.podCidrs.some((own) => own.length <= cidr.length && prefixContains(own, cidr.address)),
+    (cidr) =>
+      cidr.address.length !== 16 ||
+      !limits.podCidrs.some((own) => own.length <= cidr.length && prefixContains(own, cidr.address)),
   );
   if (wide !== undefined) {
     return ["address-outside-cidr", `pod CIDR ${formatBytes(wide.address)} is outside what the peer may claim`];
@@ -126,5 +140,7 @@ function first<T>(values: readonly T[], look: (value: T) => Finding): Finding {
 }
 
 function formatBytes(address: Uint8Array): string {
-  return address.length === 16 ? formatAddress(address) : Buffer.from(address).toString("hex");
+  return address.length === 16
+    ? formatAddress(address)
+    : printable(Buffer.from(address.subarray(0, 64)).toString("hex"));
 }

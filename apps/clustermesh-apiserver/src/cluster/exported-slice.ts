@@ -4,11 +4,12 @@
  * Readers refuse a slice whole when one of its addresses is outside what its cluster may claim (records/validate), rightly;
  * so a pod on the host network, whose address is its node's, or an address written by hand must not take the pods beside it
  * along. The key stays even when no backend does: it comes and goes with the EndpointSlice, and an empty slice says the
- * same as one that Kubernetes has emptied.
+ * same as one that Kubernetes has emptied. A slice beyond what a record may hold goes out empty, too: a reader would refuse
+ * it.
  */
 import { formatPrefix, type Prefix, prefixContains } from "@isthmus/model";
 import { Slice } from "@isthmus/proto";
-import { type HashedRecord, record as recordOf } from "@isthmus/records";
+import { type HashedRecord, outOfBounds, record as recordOf } from "@isthmus/records";
 
 export interface ExportedSlice {
   /** The very record when nothing is left out. */
@@ -17,6 +18,8 @@ export interface ExportedSlice {
   readonly kept: number;
   /** Addresses of those that do not. */
   readonly leftOut: readonly Uint8Array[];
+  /** Why all of it stays: it is too large for a record. */
+  readonly tooLarge: string | undefined;
 }
 
 export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[]): ExportedSlice {
@@ -24,8 +27,10 @@ export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[])
   const isPod = (address: Uint8Array) => podCidrs.some((cidr) => prefixContains(cidr, address));
   const backends = slice.backends.filter(({ address }) => isPod(address));
   const leftOut = slice.backends.filter(({ address }) => !isPod(address)).map(({ address }) => address);
-  if (leftOut.length === 0) return { record, kept: backends.length, leftOut };
-  return { record: recordOf.slice(record.key, { ...slice, backends }), kept: backends.length, leftOut };
+  const pods = leftOut.length === 0 ? record : recordOf.slice(record.key, { ...slice, backends });
+  const tooLarge = outOfBounds(pods);
+  if (tooLarge === undefined) return { record: pods, kept: backends.length, leftOut, tooLarge };
+  return { record: recordOf.slice(record.key, { ...slice, ports: [], backends: [] }), kept: 0, leftOut, tooLarge };
 }
 
 export interface SliceExports {

@@ -1,11 +1,11 @@
 /** A Node → what its records say (pure). */
 import type { KubeNode, KubeObject } from "@isthmus/kube";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/model";
-import { type HashedRecord, nodeConfigKey, nodeKey, record } from "@isthmus/records";
+import { BOUNDS, type HashedRecord, nodeConfigKey, nodeKey, record } from "@isthmus/records";
 
 export interface NodeFacts {
   readonly name: string;
-  /** InternalIP first, then the other addresses. */
+  /** InternalIP first, then the other addresses, as many as a record may have. */
   readonly addresses: readonly Address[];
   readonly podCidrs: readonly Prefix[];
   readonly zone: string;
@@ -28,8 +28,8 @@ export function nodeFacts(object: KubeObject): NodeFacts {
       (status?.addresses ?? [])
         .filter(({ type }) => type === wanted)
         .flatMap(({ address }) => tolerant(parseAddress, address)),
-    ),
-    podCidrs: cidrs.flatMap((text) => tolerant(parsePrefix, text)),
+    ).slice(0, BOUNDS.nodeAddresses),
+    podCidrs: cidrs.flatMap((text) => tolerant(parsePrefix, text)).slice(0, BOUNDS.nodeCidrs),
     zone: metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
     region: metadata.labels?.["topology.kubernetes.io/region"] ?? "",
     conditions: (ready ? READY : 0) | (spec?.unschedulable === true ? UNSCHEDULABLE : 0),

@@ -6,7 +6,7 @@ export function reportNotes(notes: ServiceTableFlush["notes"], events: EventReco
   for (const { facts, note } of notes) {
     const [namespace = "", name = ""] = facts.service.split("/");
     const about = { resource: SERVICES, namespace, name, uid: facts.uid };
-    const action = note.reason === "BackendsNotExported" ? "Export" : "Validate";
+    const action = note.topic === "export" ? "Export" : "Validate";
     events.report({ ...about, type: "Warning", reason: note.reason, action, note: note.sentence });
   }
 }

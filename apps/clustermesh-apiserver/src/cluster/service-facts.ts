@@ -56,7 +56,7 @@ export function serviceFacts(object: KubeObject): ServiceFacts {
   return {
     service,
     uid: metadata.uid ?? "",
-    created: Math.floor(Date.parse(metadata.creationTimestamp ?? "") / 1000) || 0,
+    created: Math.max(0, Math.floor(Date.parse(metadata.creationTimestamp ?? "") / 1000) || 0),
     frontends: spec?.type === "ExternalName" ? [] : clusterAddresses(spec),
     ports: ports.flatMap(({ protocol, ...port }) => (served(protocol) ? [{ ...port, protocol }] : [])),
     unserved: (spec?.ports ?? [])

@@ -8,7 +8,12 @@ import { unservedSpec } from "./unserved-spec.js";
 
 export interface ServiceNote {
   readonly topic: "annotations" | "spec" | "export";
-  readonly reason: "InvalidAnnotation" | "UnknownAnnotation" | "NotServedAsWritten" | "BackendsNotExported";
+  readonly reason:
+    | "InvalidAnnotation"
+    | "UnknownAnnotation"
+    | "NotServedAsWritten"
+    | "BackendsNotExported"
+    | "TooLargeToExport";
   /** Without a full stop. */
   readonly sentence: string;
   /** The same without numbers that move with every pod: for a condition, which is not written at each of them. */
@@ -22,6 +27,8 @@ export interface NoteInput {
   /** Empty when nothing of the Service's slices is exported. */
   readonly exported: readonly ExportedSlice[];
   readonly podCidrs: readonly Prefix[];
+  /** What of the Service is too large for a record, when it would be exported. */
+  readonly tooLarge: string | undefined;
 }
 
 export function serviceNotes(input: NoteInput): readonly ServiceNote[] {
@@ -31,7 +38,7 @@ export function serviceNotes(input: NoteInput): readonly ServiceNote[] {
   const invalid = findings.map(({ sentence }): ServiceNote => ({ ...about, reason: "InvalidAnnotation", sentence }));
   const unserved = unservedAnnotations(Object.keys(facts.annotations), inForce).map((each) => ({ ...about, ...each }));
   const served = facts.frontends.length === 0 ? frontless(facts) : notServed(facts);
-  return [...invalid, ...unserved, ...served, ...notExported(input)];
+  return [...invalid, ...unserved, ...served, ...notExported(input), ...tooLargeToExport(input)];
 }
 
 function notServed(facts: ServiceFacts): readonly ServiceNote[] {
@@ -68,4 +75,17 @@ function notExported({ exported, podCidrs }: NoteInput): readonly ServiceNote[] 
       lasting: `Cannot export ${all ? "any" : "some"} of its backends: addresses are ${why}. ${fix}`,
     },
   ];
+}
+
+/** What a record cannot hold is the same for every cluster: the sentence says what, and that it is all or nothing. */
+function tooLargeToExport({ exported, tooLarge }: NoteInput): readonly ServiceNote[] {
+  const slices = exported.filter((slice) => slice.tooLarge !== undefined);
+  const [example] = slices;
+  if (tooLarge === undefined && example === undefined) return [];
+  const sentence =
+    tooLarge !== undefined
+      ? `Cannot export the Service: ${tooLarge}. Other clusters do without; make several Services of it`
+      : `Cannot export ${slices.length} of its ${exported.length} EndpointSlices: ${example?.tooLarge}. Other clusters do without their backends; make the slices smaller`;
+  const lasting = tooLarge === undefined ? "Cannot export some of its EndpointSlices: they are too large" : sentence;
+  return [{ topic: "export", reason: "TooLargeToExport", sentence, lasting }];
 }

@@ -6,7 +6,7 @@
  *   exported: SERVICE when global, SLICEs when global and shared, with their pod backends alone (exported-slice.ts)
  */
 import { Affinity, ServiceConfig, SessionAffinity } from "@isthmus/proto";
-import { type HashedRecord, record, serviceConfigKey, serviceKey } from "@isthmus/records";
+import { type HashedRecord, outOfBounds, record, serviceConfigKey, serviceKey } from "@isthmus/records";
 import type { MeshAnnotations } from "./annotations.js";
 import type { ServiceFacts } from "./service-facts.js";
 
@@ -21,17 +21,9 @@ export function exportsSlices(facts: ServiceFacts, mesh: MeshAnnotations): boole
   return mesh.global && mesh.shared && facts.frontends.length > 0 && facts.otherProxy === undefined;
 }
 
-/** `exportedSlices`: empty unless `exportsSlices`. `expected` is 0: the wanted number of replicas is not known yet. */
-export function serviceRecords(
-  facts: ServiceFacts | undefined,
-  slices: Iterable<HashedRecord>,
-  exportedSlices: readonly HashedRecord[],
-  mesh: MeshAnnotations,
-  notes: readonly string[],
-): ServiceRecords {
-  if (facts === undefined || facts.frontends.length === 0) return NONE;
-  if (facts.otherProxy !== undefined) return { own: [leftRecord(facts, notes)], exported: [] };
-  const service = record.service(serviceKey(facts.service), {
+/** `expected` is 0: the wanted number of replicas is not known yet. */
+export function serviceRecord(facts: ServiceFacts, mesh: MeshAnnotations): HashedRecord {
+  return record.service(serviceKey(facts.service), {
     uid: facts.uid,
     ports: [...facts.ports],
     shared: mesh.shared,
@@ -43,6 +35,19 @@ export function serviceRecords(
     mcs: undefined,
     frontends: facts.frontends.map((address) => Buffer.from(address)),
   });
+}
+
+/** `exportedSlices`: empty unless `exportsSlices`. A Service that is too large for a record is not exported at all. */
+export function serviceRecords(
+  facts: ServiceFacts,
+  slices: Iterable<HashedRecord>,
+  exportedSlices: readonly HashedRecord[],
+  mesh: MeshAnnotations,
+  notes: readonly string[],
+): ServiceRecords {
+  if (facts.frontends.length === 0) return NONE;
+  if (facts.otherProxy !== undefined) return { own: [leftRecord(facts, notes)], exported: [] };
+  const service = serviceRecord(facts, mesh);
   const config = record.serviceConfig(serviceConfigKey(facts.service), {
     ...ServiceConfig.fromPartial({}),
     global: mesh.global,
@@ -52,7 +57,7 @@ export function serviceRecords(
   });
   return {
     own: [service, config, ...slices],
-    exported: mesh.global ? [service, ...exportedSlices] : [],
+    exported: mesh.global && outOfBounds(service) === undefined ? [service, ...exportedSlices] : [],
   };
 }
 

@@ -5,14 +5,14 @@
  * one, for the own stream and for export, the notes that are new, and the Services whose object or notes changed.
  */
 import type { Prefix, ServiceName } from "@isthmus/model";
-import type { HashedRecord } from "@isthmus/records";
+import { type HashedRecord, outOfBounds } from "@isthmus/records";
 import { type MeshAnnotations, parseAnnotations } from "./annotations.js";
 import { createSliceExports } from "./exported-slice.js";
 import type { LastGood } from "./last-good.js";
 import { createRecordDiff, type RecordChange } from "./record-diff.js";
 import type { ServiceFacts } from "./service-facts.js";
 import { type ServiceNote, serviceNotes } from "./service-notes.js";
-import { exportsSlices, serviceRecords } from "./service-records.js";
+import { exportsSlices, serviceRecord, serviceRecords } from "./service-records.js";
 import type { SliceFacts } from "./slice-facts.js";
 
 /** A Service that exists, and what its user must be told. */
@@ -77,7 +77,8 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     lastGood.set(facts.uid, good, findings.length > 0);
     const going = exportsSlices(facts, values) ? [...slices.values()].map(exports.of) : [];
     const { podCidrs } = exports;
-    const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs });
+    const tooLarge = values.global ? outOfBounds(serviceRecord(facts, values)) : undefined;
+    const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs, tooLarge });
     // Of the same object: one made again under its name has been told nothing.
     const before = told?.facts.uid === facts.uid ? told.notes : [];
     const isTold = (note: ServiceNote) =>
@@ -135,7 +136,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
 
 /** Of what is not exported the numbers move: an Event is written when it begins, not at each number. */
 function sameMatter(a: ServiceNote, b: ServiceNote): boolean {
-  return a.topic === b.topic && (a.topic === "export" || a.sentence === b.sentence);
+  return a.topic === b.topic && (a.topic === "export" ? a.reason === b.reason : a.sentence === b.sentence);
 }
 
 /** A process before this one told it: a restart is no Event on each of thousands of Services. */

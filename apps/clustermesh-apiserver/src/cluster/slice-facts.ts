@@ -5,7 +5,7 @@
 import type { KubeEndpoint, KubeEndpointSlice, KubeObject } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, type ServiceName, serviceName } from "@isthmus/model";
 import { type Backend, Family, type Port } from "@isthmus/proto";
-import { type HashedRecord, record, sliceKey } from "@isthmus/records";
+import { BOUNDS, type HashedRecord, record, sliceKey } from "@isthmus/records";
 
 export interface SliceFacts {
   readonly service: ServiceName;
@@ -37,14 +37,18 @@ export function sliceFacts(object: KubeObject): SliceFacts | undefined {
   return { service, record: record.slice(sliceKey(service, slice.metadata.name ?? ""), value) };
 }
 
-/** A port without a number means all ports: nothing that a frontend could be matched with. */
+/** A port without a number means all ports: nothing that a frontend could be matched with. Nor could a number out of range. */
 function servedPort(port: NonNullable<KubeEndpointSlice["ports"]>[number]): Port[] {
   const protocol = protocolNumber(port.protocol ?? "TCP");
-  if (protocol === undefined || typeof port.port !== "number") return [];
-  return [{ name: port.name ?? "", protocol, port: port.port }];
+  const number = port.port;
+  if (protocol === undefined || typeof number !== "number" || number < 1 || number > BOUNDS.port) return [];
+  return [{ name: port.name ?? "", protocol, port: number }];
 }
 
-/** All addresses of an endpoint are the same backend: the first counts, as for kube-proxy. */
+/**
+ * All addresses of an endpoint are the same backend: the first counts, as for kube-proxy. Kubernetes does not bound every text
+ * of an EndpointSlice that was written by hand; what is longer than a record may have is as good as not known.
+ */
 function backend(endpoint: KubeEndpoint): Backend[] {
   const address = readAddress(endpoint.addresses?.[0]);
   if (address === undefined) return [];
@@ -53,13 +57,20 @@ function backend(endpoint: KubeEndpoint): Backend[] {
       address: Buffer.from(address),
       conditions: conditions(endpoint),
       weight: 0,
-      node: endpoint.nodeName ?? "",
-      zone: endpoint.zone ?? "",
-      forZones: (endpoint.hints?.forZones ?? []).map(({ name }) => name),
-      hostname: endpoint.hostname ?? "",
-      podUid: endpoint.targetRef?.kind === "Pod" ? (endpoint.targetRef.uid ?? "") : "",
+      node: atMost(BOUNDS.objectName, endpoint.nodeName),
+      zone: atMost(BOUNDS.labelValue, endpoint.zone),
+      forZones: (endpoint.hints?.forZones ?? [])
+        .map(({ name }) => name)
+        .filter((name) => name.length <= BOUNDS.labelValue)
+        .slice(0, BOUNDS.forZones),
+      hostname: atMost(BOUNDS.label, endpoint.hostname),
+      podUid: endpoint.targetRef?.kind === "Pod" ? atMost(BOUNDS.uid, endpoint.targetRef.uid) : "",
     },
   ];
+}
+
+function atMost(length: number, text: string | null | undefined): string {
+  return text === null || text === undefined || text.length > length ? "" : text;
 }
 
 /** Unknown ready is ready; unknown serving is as ready. */

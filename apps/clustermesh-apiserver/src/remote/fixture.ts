@@ -2,11 +2,12 @@
 import type { Store } from "@isthmus/kvstore";
 import { type Clock, parseAddress, parseClusterId, parseClusterName, parsePrefix, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
-import { Family, Node, Slice } from "@isthmus/proto";
+import { Family, Kind, Node, Slice } from "@isthmus/proto";
 import {
   asBuffer,
   createSourceIndex,
   type HashedRecord,
+  hashRecord,
   type RecordTable,
   record,
   type SourceIndex,
@@ -31,19 +32,23 @@ export function peer(name: string, id: number, uid = ""): PeerSpec {
 
 export const OWN = peer("own", 99);
 
-/** Slice number `i` with one backend of cluster `id`; `version` changes its bytes, `size` pads them. */
+/** Slice number `i` with one backend of cluster `id`; `version` changes its bytes, `size` pads them as a newer version would. */
 export function slice(id: number, i: number, version = 0, size = 0): HashedRecord {
-  const backend = {
-    address: asBuffer(parseAddress(`10.${id}.${(i >> 8) & 255}.${i & 255}`)),
-    conditions: 3,
-    weight: version,
-    node: "",
-    zone: "",
-    forZones: [],
-    hostname: "h".repeat(size),
-    podUid: "",
-  };
-  return record.slice(`slices/shop/cart/s${i}`, Slice.create({ family: Family.FAMILY_IPV4, backends: [backend] }));
+  const address = asBuffer(parseAddress(`10.${id}.${(i >> 8) & 255}.${i & 255}`));
+  const backends = [{ address, conditions: 3, weight: version }];
+  const value = Slice.encode(Slice.fromPartial({ family: Family.FAMILY_IPV4, backends })).finish();
+  return hashRecord(
+    Kind.KIND_SLICE,
+    `slices/shop/cart/s${i}`,
+    size === 0 ? value : Buffer.concat([value, padding(size)]),
+  );
+}
+
+/** Field 999, which no version has yet, with `size` bytes. */
+function padding(size: number): Uint8Array {
+  const length: number[] = [];
+  for (let rest = size; rest > 0; rest >>>= 7) length.push((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+  return Buffer.concat([Buffer.from([0xba, 0x3e, ...length]), Buffer.alloc(size)]);
 }
 
 export function slices(id: number, count: number, version = 0, size = 0): HashedRecord[] {

@@ -4,13 +4,13 @@
  *   Following ─► Ranging        another store, set back, sums that differ, a watch that stands still
  */
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
-import type { HashedRecord } from "@isthmus/records";
+import { type HashedRecord, readHead } from "@isthmus/records";
 import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
 import { isBelow, sameStore } from "./past.js";
 import { bar, range, refusePeer } from "./ranging.js";
-import { applyRecord, compareSums, decodeHead, differs, type Gone, prove, takeHead } from "./received.js";
+import { applyRecord, compareSums, differs, type Gone, prove, takeHead } from "./received.js";
 import type { ReaderState } from "./state.js";
 
 export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {
@@ -57,7 +57,7 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   if (state.storeId === undefined) return []; // a position needs a store: its key is told by the watch
   let { newest } = state;
   for (const { key, value, deleted } of events) {
-    const head = key === HEAD_KEY && !deleted ? decodeHead(value) : undefined;
+    const head = key === HEAD_KEY && !deleted ? readHead(value) : undefined;
     const refusal = refusePeer(state, undefined, head);
     if (refusal !== undefined) return bar(state, refusal);
     if (head !== undefined && isBelow({ newest }, head)) return setBack(state, at.now);

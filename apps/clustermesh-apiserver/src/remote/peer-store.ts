@@ -7,11 +7,12 @@ import {
   STORE_KEY,
   type Store,
   type StoreEntry,
+  StoreError,
   type StoreEvent,
 } from "@isthmus/kvstore";
 import { type ClusterId, type ClusterName, parseClusterId, parseClusterName } from "@isthmus/model";
-import { ClusterClaim } from "@isthmus/proto";
-import { type HashedRecord, hashRecord, kindOfKey } from "@isthmus/records";
+import type { ClusterClaim } from "@isthmus/proto";
+import { type HashedRecord, hashRecord, kindOfKey, readClaim } from "@isthmus/records";
 import type { EventOf, Meta, NewReaderEvent, Seen } from "./events.js";
 
 export interface PeerStoreOptions {
@@ -46,11 +47,19 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
     return options.allowOpenStore !== true && !(await authEnabled(store));
   }
 
+  async function readIdClaim(): Promise<ClusterClaim | undefined> {
+    const { entry } = await store.get(claimKey(parseClusterId(options.id)));
+    const claim = entry && readClaim(entry.value);
+    if (entry === undefined || claim !== undefined) return claim;
+    const action = `read who has claimed id ${options.id}`;
+    throw new StoreError({ code: "STORE_ERROR", action }, `Cannot ${action}: what stands in the store is no claim`);
+  }
+
   return {
     prefix,
     isUnchecked,
     async range(signal) {
-      const claim = await store.get(claimKey(parseClusterId(options.id)));
+      const claim = await readIdClaim();
       const records: HashedRecord[] = [];
       const metas: Meta[] = [];
       let revision = 0n;
@@ -58,9 +67,8 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
         revision = page.revision;
         for (const entry of page.entries) sort(relative(entry), records, metas);
       }
-      const value = claim.entry?.value;
       const unchecked = await isUnchecked();
-      return { type: "ranged", records, metas, claim: value && ClusterClaim.decode(value), revision, unchecked };
+      return { type: "ranged", records, metas, claim, revision, unchecked };
     },
     async storeId() {
       const { entry, revision } = await store.get(prefix + STORE_KEY);

@@ -6,13 +6,13 @@
 import { createHash } from "node:crypto";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { ClusterClaim, Head } from "@isthmus/proto";
-import { isStoreId, STORE_ID_BYTES } from "@isthmus/records";
+import { isStoreId, readHead, STORE_ID_BYTES } from "@isthmus/records";
 import type { EventOf, ReaderEffect } from "./events.js";
 import { backoffMs, wakeMs } from "./freshness.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
 import { enterStore, isPast, sameStore } from "./past.js";
-import { compareSums, decodeHead, prove, replaceReceived, takeHead } from "./received.js";
+import { compareSums, prove, replaceReceived, takeHead } from "./received.js";
 import { BARRED_RETRY_MS, NOTHING_SEEN, READER_VERSION, type ReaderState } from "./state.js";
 
 /** * -> Ranging: at once, or when it is this peer's turn. */
@@ -35,7 +35,7 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   if (event.unchecked === true) return bar(state, unchecked(state));
   const metas = new Map(event.metas.map((meta) => [meta.key, meta]));
   const headMeta = metas.get(HEAD_KEY);
-  const head = headMeta === undefined ? undefined : decodeHead(headMeta.value);
+  const head = headMeta === undefined ? undefined : readHead(headMeta.value);
   const storeId = metas.get(STORE_KEY)?.value;
   const refusal = refusePeer(state, event.claim, head) ?? refuseStoreId(state, storeId);
   if (refusal !== undefined) return bar(state, refusal);

@@ -5,8 +5,8 @@
  * did not hold any more waits in `unproved` until a LIVE head equals what was received; so does what differs in a store that
  * came with another id: while its publisher loads it, it may hold a backup.
  */
-import { Head, HeadState, Kind } from "@isthmus/proto";
-import { createRecordTable, type HashedRecord, STORE_KINDS, sameBytes, sameSums } from "@isthmus/records";
+import { HeadState, Kind } from "@isthmus/proto";
+import { createRecordTable, type HashedRecord, readHead, STORE_KINDS, sameBytes, sameSums } from "@isthmus/records";
 import type { Meta, Seen } from "./events.js";
 import type { ReaderState } from "./state.js";
 
@@ -87,20 +87,11 @@ export function applyRecord(
 }
 
 export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevision"> | undefined, now: number): void {
-  const head = meta === undefined ? undefined : decodeHead(meta.value);
+  const head = meta === undefined ? undefined : readHead(meta.value);
   if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
   state.head = head;
   if (head !== undefined && head.seq >= state.newest.seq) state.newest = head;
   state.headRevision = meta?.modRevision ?? 0n;
-}
-
-/** Undefined when it cannot be read: as good as none. What a peer writes must not stop us. */
-export function decodeHead(value: Uint8Array): Head | undefined {
-  try {
-    return Head.decode(value);
-  } catch {
-    return undefined;
-  }
 }
 
 export function compareSums(state: ReaderState): void {

@@ -18,6 +18,7 @@ import { adoptBackends } from "./adopt-backends.js";
 import { attributesWord, clusterOfWord, createBackendRows, placeWord, Word } from "./backend-rows.js";
 import { mapFull } from "./full.js";
 import { createIndexPool } from "./index-pool.js";
+import { reservedRows } from "./narrow.js";
 import { createWords32 } from "./word-batch.js";
 
 /** Turns a node's name into its index; 0 = not known. */
@@ -26,6 +27,8 @@ export type NodeIndexOf = (name: NodeName | undefined) => number;
 export interface BackendStore {
   /** The id of a backend, counted once more; makes a row when there is none. Throws `MAP_FULL`. */
   acquire(backend: MergedBackend): number;
+  /** It has a row: `acquire` needs no room. */
+  has(backend: MergedBackend): boolean;
   /** One user less. */
   release(id: number): void;
   /** Counts a user of an id found in a table; ids of no living row are ignored. */
@@ -55,10 +58,12 @@ const FREE = 0;
 const NEW = 1;
 const LIVE = 2;
 
-export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): BackendStore {
+/** `own`: the own cluster, for which a part of the rows is reserved. */
+export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, own?: number): BackendStore {
   const rows = createBackendRows(port.maxEntries);
   const found = adoptBackends(port, rows);
   const pool = createIndexPool(port.maxEntries, found.taken);
+  const shared = port.maxEntries - reservedRows(port.maxEntries);
   /** By index. */
   const states: number[] = [FREE];
   const users: number[] = [0];
@@ -85,9 +90,9 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
   }
 
   function add(backend: MergedBackend, place: number): number {
-    const index = pool.take();
-    if (index === undefined) throw mapFull(port.name, port.maxEntries);
     const { clusterId, node } = backend;
+    const index = own === undefined || clusterId === own || pool.used < shared ? pool.take() : undefined;
+    if (index === undefined) throw mapFull(port.name, port.maxEntries);
     states[index] = NEW;
     users[index] = 1;
     nodes[index] = node;
@@ -156,6 +161,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf): B
       else use(index, backend);
       return rows.get(index, Word.id);
     },
+    has: (backend) => rows.find(backend.clusterId, backend, placeWord(backend.port, backend.protocol)) !== 0,
     release(id) {
       const index = rowOf(id);
       if (index === 0) return;

@@ -6,6 +6,7 @@ import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { parseAddress } from "@isthmus/model";
 import { createMemoryKernel, Killed, SMALL_KERNEL } from "@isthmus/testing";
 import { frontendName, rejectName } from "../desired/frontends.js";
+import { nodeName } from "../desired/nodes.js";
 import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
 
 const VIP = "10.96.0.10";
@@ -245,4 +246,64 @@ test("killed before any write, a fresh agent reaches the same state, and every r
     }
   }
   assert.ok(cuts > 60, String(cuts));
+});
+
+/** Backends of cluster 2, from 10.2.0.0 on. */
+const many = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, i) => `2:10.2.${(from + i) >> 8}.${(from + i) & 255}`);
+
+test("a peer that fills its part of the maps stops no Service from following the own cluster's pods", async () => {
+  const port = createMemoryKernel({ ...SMALL_KERNEL, backends: 64 }).open();
+  let now = 0;
+  const bench = await startBench(port, () => now);
+  const found = async () => names(await selectable(port, frontendOf(VIP))) ?? [];
+  await bench.set([makePlan("shop/cart", VIP, [[...A, ...B]])]);
+  await bench.set([makePlan("shop/flood", "10.96.0.11", [many(500)])]);
+  assert.deepEqual([...bench.datapath.status.errors].length, 1, "the flood finds no room, and that is said");
+  // Own pods die and come, while the peer adds more of its own: those it had stay.
+  await bench.set([makePlan("shop/cart", VIP, [["10.1.0.9", ...B, ...many(100, 1000)]])]);
+  assert.deepEqual(await found(), ["1:10.1.0.9", ...B]);
+  await bench.set([makePlan("shop/cart", VIP, [["10.1.0.8", "10.1.0.9", ...many(100, 1000)]])]);
+  assert.deepEqual(await found(), ["1:10.1.0.8", "1:10.1.0.9"]);
+  assert.match(
+    [...bench.datapath.status.errors].map(([, error]) => error.message).join(),
+    /Cannot add to mesh_backends/,
+  );
+  await bench.set("shop/flood", [makePlan("shop/cart", VIP, [["10.1.0.8", ...many(20, 1000)]])]);
+  await bench.datapath.settled();
+  now = 1_000_000;
+  await bench.datapath.apply();
+  assert.equal((await found()).length, 21, "all of it, once there is room");
+  assert.deepEqual([...bench.datapath.status.errors], []);
+});
+
+test("a table that finds no lines leaves the own cluster's backends followed", async () => {
+  const port = createMemoryKernel({ ...SMALL_KERNEL, linesPerSegment: 4, maxSegments: 1 }).open();
+  const bench = await startBench(port);
+  await bench.set([makePlan("shop/cart", VIP, [[...A, ...B]])]);
+  // A hostile weight: two backends, and a table that no segment holds.
+  const heavy = Array.from({ length: 100 }, (_, i) => `2:10.2.0.${1 + (i & 1)}`);
+  await bench.set([makePlan("shop/cart", VIP, [["10.1.0.9", ...heavy]])]);
+  assert.deepEqual(names(await selectable(port, frontendOf(VIP))), ["1:10.1.0.9"]);
+  // Nothing of the own cluster is left: what stands is kept rather than nothing.
+  await bench.set([makePlan("shop/cart", VIP, [heavy])]);
+  assert.deepEqual(names(await selectable(port, frontendOf(VIP))), ["1:10.1.0.9"]);
+});
+
+test("nodes of a peer leave room for the own cluster's", async () => {
+  const port = createMemoryKernel({ ...SMALL_KERNEL, nodes: 16 }).open();
+  const bench = await startBench(port);
+  const add = (cluster: number, i: number) =>
+    bench.datapath.setNode(nodeName(cluster, `n${i}`), {
+      name: nodeName(cluster, `n${i}`),
+      cluster,
+      tunnel: parseAddress(`192.168.${cluster}.${i}`),
+      health: parseAddress("::"),
+    });
+  for (let i = 0; i < 100; i++) add(2, i);
+  await bench.datapath.apply();
+  for (let i = 0; i < 3; i++) add(1, i);
+  await bench.datapath.apply();
+  const failed = [...bench.datapath.status.errors].map(([key]) => key);
+  assert.ok(failed.length > 0 && failed.every((key) => key.startsWith("node 2/")), failed.join());
 });

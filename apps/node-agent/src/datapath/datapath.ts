@@ -13,7 +13,7 @@
  * being desired: only who is in sync may say that it is gone.
  */
 import { setImmediate } from "node:timers/promises";
-import { MeshError, type Prefix } from "@isthmus/model";
+import type { Prefix } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
 import { createDeltaTracker, createStatusTable, type DatapathPort, type StatusTable } from "@isthmus/reconcile";
 import type { DesiredState } from "../desired/desired-state.js";
@@ -25,6 +25,7 @@ import { isMapFull } from "./full.js";
 import { createCollector, type Round } from "./garbage.js";
 import { type Loaded, loadKernel } from "./load.js";
 import { createNodeStore, type NodeStore } from "./node-store.js";
+import { createFrontendPlanning } from "./plan-frontends.js";
 import { createPlanner } from "./planner.js";
 import { createServiceRangeWriter, SERVICE_RANGE } from "./service-range-writer.js";
 import { createServiceStore, TIERS } from "./service-store.js";
@@ -37,6 +38,8 @@ export interface DatapathModules {
   readonly desired: Pick<DesiredState, "get" | "has">;
   /** Name of the node that this is, once known. */
   readonly localNode?: () => NodeName | undefined;
+  /** Id of the own cluster: its backends and nodes find room when others have filled the maps. */
+  readonly ownCluster?: number;
   /** Something was freed: what found no room may be tried again. */
   readonly onRoom?: () => void;
   /** A grace period failed; it is tried again with the next apply. */
@@ -82,8 +85,8 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   // A dead agent may have freed what programs still read: nothing is used again before they are done.
   await port.gracePeriod();
   for (const index of found.orphans) for (let i = 0; i < TIERS; i++) port.services.storeWord64(index, 8 * i, 0n);
-  const nodes: NodeStore = createNodeStore(port, status, modules.localNode);
-  const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf);
+  const nodes: NodeStore = createNodeStore(port, status, modules.localNode, modules.ownCluster);
+  const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf, modules.ownCluster);
   for (const table of found.tables) for (const id of table.ids) backends.adoptUse(id);
   const services = createServiceStore(port.services, found);
   const ranges = await createServiceRangeWriter(port.serviceRanges, status);
@@ -93,6 +96,8 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     tracker.setDesired(name, value);
   }
   const planner = createPlanner({ backends, tables, services, frontends: tracker });
+  const own = modules.ownCluster;
+  const planFrontends = createFrontendPlanning({ planner, tables, backends, desired, status, now, own });
   const dirty = new Set<FrontendName>();
   const sweeps = new Set<number>();
 
@@ -139,37 +144,19 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     if (nodes.garbage) backends.leaveNodes(new Set(nodes.leaving));
   }
 
-  async function planChunk(names: readonly FrontendName[]): Promise<FrontendName[]> {
-    const planned: FrontendName[] = [];
-    for (const name of names) {
-      try {
-        for (;;) {
-          const slots = planner.plan(name, desired.get(name));
-          if (slots === undefined) break;
-          await tables.grow(slots);
-        }
-        planned.push(name);
-      } catch (thrown) {
-        if (!(thrown instanceof MeshError)) throw thrown;
-        status.failed(name, thrown, now());
-      }
-    }
-    return planned;
-  }
-
   /** Nodes are written before backends that name them; each later map names what is already there. */
   async function make(names: readonly FrontendName[]): Promise<void> {
-    const planned = await planChunk(names);
+    const planned = await planFrontends(names);
     collector.check();
     backends.write();
     tables.write();
     services.write();
-    const failed = await insertFrontends(port.frontends, tracker, planned);
+    const failed = await insertFrontends(port.frontends, tracker, [...planned.keys()]);
     const at = now();
-    for (const name of planned) {
+    for (const [name, full] of planned) {
       const error = failed.get(name);
       if (error !== undefined) status.failed(name, error, at);
-      else if (tracker.desired.has(name)) status.done(name, at);
+      else if (full === undefined && tracker.desired.has(name)) status.done(name, at);
     }
   }
 

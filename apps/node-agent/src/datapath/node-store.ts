@@ -9,6 +9,7 @@ import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
 import { type DesiredNode, type NodeName, nodeIdentity } from "../desired/nodes.js";
 import { mapFull } from "./full.js";
 import { createIndexPool, type IndexPool } from "./index-pool.js";
+import { reservedRows } from "./narrow.js";
 
 export interface NodeStore {
   /** 0 = not known. */
@@ -48,11 +49,14 @@ export function createNodeStore(
   ports: NodePorts,
   status: StatusTable,
   localNode?: () => NodeName | undefined,
+  /** The own cluster, for which a part of the rows is reserved. */
+  own?: number,
 ): NodeStore {
   const byIdentity = new Map<string, Row>();
   const byName = new Map<NodeName, Row>();
   const nodes = new Map<NodeName, DesiredNode>();
   const dirty = new Set<NodeName>();
+  const shared = ports.nodes.maxEntries - reservedRows(ports.nodes.maxEntries);
   let leaving: Row[] = [];
   const doubles: Row[] = [];
   const pool = load();
@@ -88,7 +92,7 @@ export function createNodeStore(
   }
 
   function insert(node: DesiredNode, identity: string): Row {
-    const index = pool.take();
+    const index = own === undefined || node.cluster === own || pool.used < shared ? pool.take() : undefined;
     if (index === undefined) throw mapFull(ports.nodes.name, ports.nodes.maxEntries);
     const flags = node.name === localNode?.() ? NodeFlag.Local : 0;
     const { cluster, tunnel, health } = node;

@@ -78,10 +78,10 @@ export interface Bench {
   set(...services: readonly (readonly FrontendPlan[] | string)[]): Promise<void>;
 }
 
-/** A fresh agent on a kernel. A Service is set by its plans, or removed by its name. */
+/** A fresh agent of cluster 1 on a kernel. A Service is set by its plans, or removed by its name. */
 export async function startBench(port: DatapathPort, now: () => number = () => 0): Promise<Bench> {
   const desired = createDesiredState();
-  const datapath = await createDatapath({ port, now, desired });
+  const datapath = await createDatapath({ port, now, desired, ownCluster: 1 });
   return {
     desired,
     datapath,

@@ -4,7 +4,7 @@ import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { wordsAddress } from "@isthmus/clustermesh";
 import { type ClusterId, type ClusterName, formatAddress, parseAddress, TCP, UDP } from "@isthmus/model";
 import { Kind, Service, Slice } from "@isthmus/proto";
-import type { HashedRecord } from "@isthmus/records";
+import { type HashedRecord, hashRecord } from "@isthmus/records";
 import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
 import type { ServedFrontends } from "../datapath/read-services.js";
 import type { SourceDelta } from "../sync/source-types.js";
@@ -93,20 +93,36 @@ test("a cluster removed and added again in one apply has only what it said after
   assert.deepEqual([...world.proven].sort(), [1, 2]);
 });
 
-test("a frontend that cannot be planned keeps its last plan, and the reason is kept", () => {
+test("whatever weights and numbers of backends a peer gives a Service, it follows its own pods", () => {
   const { world, tiers } = makeWorld();
-  whole(world.take([delta(0, OWN, "first")]));
-  whole(world.flush());
-  const many = Array.from({ length: 700 }, (_, slice) =>
+  const hostile = [
+    ["10.12.0.1", 4_294_967_295],
+    ["10.12.0.2", 4_294_967_294],
+  ] as const;
+  const backends = hostile.map(([text, weight]) => ({
+    address: Buffer.from(parseAddress(text)),
+    conditions: 1,
+    weight,
+  }));
+  const value = Slice.encode(Slice.fromPartial({ family: 4, ports: [{ ...HTTP, port: 8080 }], backends })).finish();
+  const flood = Array.from({ length: 700 }, (_, slice) =>
     makeSlice("shop/cart", {
       slice: `s${slice}`,
       ready: Array.from({ length: 200 }, (_, i) => `10.${20 + (slice >> 8)}.${slice & 255}.${i}`),
     }),
   );
-  whole(world.take([delta(0, many)]));
-  whole(world.flush());
-  assert.deepEqual(tiers(), [["10.11.0.1"]]);
-  assert.match(world.planErrors.get("shop/cart" as never)?.message ?? "", /more than \d+ slots/);
+  const weighted = hashRecord(Kind.KIND_SLICE, "slices/shop/cart/weighted", value);
+  for (const slices of [[weighted], flood]) {
+    whole(world.take([delta(0, OWN, "first"), delta(2, [makeService("shop/cart"), ...slices], "first")]));
+    whole(world.flush());
+    assert.deepEqual([...world.planErrors], []);
+    const served = tiers()?.flat() ?? [];
+    assert.ok(served.includes("10.11.0.1") && served.length > 2 && served.length <= 131_071, `${served.length}`);
+    whole(world.take([delta(0, [makeSlice("shop/cart", { ready: ["10.11.0.2"] })])]));
+    whole(world.flush());
+    const after = new Set(tiers()?.flat());
+    assert.deepEqual([after.has("10.11.0.1"), after.has("10.11.0.2")], [false, true]);
+  }
 });
 
 test("nodes of every cluster are told by name, and taken away with their cluster", () => {

@@ -1,0 +1,140 @@
+/** What the exporter makes of the largest objects that Kubernetes takes, and of ones it should not take: readers refuse none of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KubeObject } from "@isthmus/kube";
+import { parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
+import { Backend, Service, Slice } from "@isthmus/proto";
+import { BOUNDS, validateRecord } from "@isthmus/records";
+import { createLastGood } from "./last-good.js";
+import { nodeFacts } from "./node-facts.js";
+import { createOwnRecords } from "./own-records.js";
+import { serviceFacts } from "./service-facts.js";
+import { sliceFacts } from "./slice-facts.js";
+
+const POD_CIDRS = [parsePrefix("10.0.0.0/8")];
+const limits = { cluster: parseClusterName("east"), id: parseClusterId(1), podCidrs: POD_CIDRS, foreign: [] };
+const long = (length: number) => "x".repeat(length);
+const label = long(63);
+
+interface Extremes {
+  readonly ports?: number;
+  readonly slicePorts?: number;
+  readonly endpoints?: number;
+  readonly text?: number;
+  readonly addresses?: number;
+}
+
+function serviceOf({ ports = 1 }: Extremes): KubeObject {
+  const object = {
+    metadata: {
+      namespace: label,
+      name: label,
+      uid: long(36),
+      annotations: { "service.cilium.io/global": "true" },
+      creationTimestamp: "9999-12-31T23:59:59Z",
+    },
+    spec: {
+      type: "ClusterIP",
+      clusterIPs: ["192.168.0.1", "fd00::1"],
+      ports: Array.from({ length: ports }, (_, i) => ({ name: `${i}`.padStart(63, "p"), port: 1 + (i % 65_535) })),
+    },
+  };
+  return object as KubeObject;
+}
+
+function sliceOf({ slicePorts = 1, endpoints = 1, text = 63 }: Extremes): KubeObject {
+  const object = {
+    metadata: { namespace: label, name: long(253), labels: { "kubernetes.io/service-name": label } },
+    addressType: "IPv4",
+    ports: [
+      ...Array.from({ length: slicePorts }, (_, i) => ({ name: `${i}`.padStart(63, "p"), port: 65_535 })),
+      { name: "zero", port: 0 },
+      { name: "negative", port: -1 },
+      { name: "beyond", port: 65_536 },
+    ],
+    endpoints: Array.from({ length: endpoints }, (_, i) => ({
+      addresses: [`10.1.${i >> 8}.${i & 255}`],
+      nodeName: long(Math.max(253, text)),
+      zone: long(text),
+      hostname: long(text),
+      hints: { forZones: Array.from({ length: 20 }, () => ({ name: long(text) })) },
+      targetRef: { kind: "Pod", uid: long(text) },
+    })),
+  };
+  return object as KubeObject;
+}
+
+function nodeOf({ addresses = 1 }: Extremes): KubeObject {
+  const object = {
+    metadata: {
+      name: long(253),
+      labels: { "topology.kubernetes.io/zone": label, "topology.kubernetes.io/region": label },
+    },
+    spec: { podCIDRs: ["10.1.0.0/24"] },
+    status: {
+      addresses: Array.from({ length: addresses }, (_, i) => ({ type: "InternalIP", address: `192.168.1.${i & 255}` })),
+    },
+  };
+  return object as KubeObject;
+}
+
+/** What is exported of one Service with one slice and one node; each record is taken by a reader. */
+function exportOf(extremes: Extremes) {
+  const records = createOwnRecords(createLastGood(), POD_CIDRS);
+  const item = <T>(value: T) => ({ sets: [{ key: "a/b", uid: "u", version: 1n, value }], deletes: [] });
+  records.services(item(serviceFacts(serviceOf(extremes))));
+  records.slices(item(sliceFacts(sliceOf(extremes))));
+  records.nodes(item(nodeFacts(nodeOf(extremes))));
+  const { exported, notes, own } = records.flush();
+  for (const record of exported.upserts) {
+    const verdict = validateRecord(record, limits);
+    assert.ok(verdict.ok, verdict.ok ? "" : verdict.sentence);
+  }
+  const of = (kind: string) => exported.upserts.find(({ key }) => key.startsWith(kind));
+  const slice = Slice.decode(of("slices/")?.value ?? Buffer.alloc(0));
+  return { exported, own, slice, service: of("services/"), node: of("nodes/"), notes: notes.map(({ note }) => note) };
+}
+
+test("the largest that Kubernetes makes goes out whole", () => {
+  const { slice, service, notes } = exportOf({ ports: 500, slicePorts: 500, endpoints: 400, addresses: 32 });
+  assert.deepEqual([slice.ports.length, slice.backends.length], [500, 400]);
+  assert.equal(Service.decode(service?.value ?? Buffer.alloc(0)).ports.length, 500);
+  assert.equal(slice.backends[0]?.forZones.length, 1);
+  assert.deepEqual(notes, []);
+});
+
+test("texts of an EndpointSlice that nobody bounds are left out, the backends stay", () => {
+  const { slice, notes } = exportOf({ text: 5000, endpoints: 3 });
+  const { node, zone, hostname, podUid, forZones } = slice.backends[0] ?? Backend.create();
+  assert.deepEqual([slice.backends.length, node, zone, hostname, podUid, forZones], [3, "", "", "", "", []]);
+  assert.deepEqual([slice.ports.map(({ port }) => port), notes], [[65_535], []]);
+});
+
+test("a slice that is too large goes out empty and the Service says so; the own agents have all of it", () => {
+  for (const [extremes, why] of [
+    [{ slicePorts: BOUNDS.ports + 1 }, /EndpointSlices: 1001 ports are more than 1000\. Other clusters do without/],
+    [{ endpoints: BOUNDS.backends, ports: 1 }, /\d+ bytes are more than 524288/],
+  ] as const) {
+    const { slice, own, notes } = exportOf(extremes);
+    assert.deepEqual([slice.ports, slice.backends], [[], []]);
+    assert.deepEqual(
+      notes.map(({ reason, topic }) => [reason, topic]),
+      [["TooLargeToExport", "export"]],
+    );
+    assert.match(notes[0]?.sentence ?? "", why);
+    const mine = own.upserts.find(({ key }) => key.startsWith("slices/"));
+    assert.ok(Slice.decode(mine?.value ?? Buffer.alloc(0)).backends.length > 0);
+  }
+});
+
+test("a Service of more ports than a record may have is not exported, and says so", () => {
+  const { service, exported, own, notes } = exportOf({ ports: BOUNDS.ports + 1 });
+  assert.equal(service, undefined);
+  assert.ok(exported.upserts.every(({ key }) => key.startsWith("nodes/")));
+  assert.match(notes[0]?.sentence ?? "", /Cannot export the Service: 1001 ports are more than 1000/);
+  assert.ok(own.upserts.some(({ key }) => key.startsWith("services/")));
+});
+
+test("of a node with more addresses than a record may have the first ones go out", () => {
+  assert.ok(exportOf({ addresses: 200 }).node !== undefined);
+});

@@ -1,0 +1,69 @@
+/**
+ * Plans frontends one by one: whole where there is room, else as much of each as finds room (narrow.ts).
+ *
+ * In: names whose desired state changed. Out: those that were planned, each with the error that says why it is not all. What
+ * was not planned at all stays as it is; both wait in `status` for room.
+ */
+import type { MergedBackend } from "@isthmus/clustermesh";
+import { MeshError } from "@isthmus/model";
+import type { StatusTable } from "@isthmus/reconcile";
+import type { DesiredFrontend, DesiredState } from "../desired/desired-state.js";
+import type { FrontendName } from "../desired/frontends.js";
+import type { BackendStore } from "./backend-store.js";
+import { isMapFull } from "./full.js";
+import { narrower } from "./narrow.js";
+import type { Planner } from "./planner.js";
+import type { TableStore } from "./table-store.js";
+
+export interface FrontendPlanningModules {
+  readonly planner: Planner;
+  readonly tables: TableStore;
+  readonly backends: BackendStore;
+  readonly desired: Pick<DesiredState, "get">;
+  readonly status: StatusTable;
+  readonly now: () => number;
+  /** Id of the own cluster. */
+  readonly own: number | undefined;
+}
+
+export type PlannedFrontends = ReadonlyMap<FrontendName, Error | undefined>;
+
+export function createFrontendPlanning(
+  modules: FrontendPlanningModules,
+): (names: readonly FrontendName[]) => Promise<PlannedFrontends> {
+  const { planner, tables, backends, desired, status, now } = modules;
+  const isOwn = ({ clusterId }: MergedBackend): boolean => clusterId === modules.own;
+
+  /** Undefined when there was room. */
+  async function plan(name: FrontendName, wanted: DesiredFrontend | undefined): Promise<MeshError | undefined> {
+    try {
+      for (;;) {
+        const slots = planner.plan(name, wanted);
+        if (slots === undefined) return undefined;
+        await tables.grow(slots);
+      }
+    } catch (thrown) {
+      if (thrown instanceof MeshError) return thrown;
+      throw thrown;
+    }
+  }
+
+  async function planLess(name: FrontendName, wanted: DesiredFrontend | undefined): Promise<boolean> {
+    if (wanted?.kind !== "service") return false;
+    for (const less of narrower(wanted, isOwn, backends.has)) {
+      if ((await plan(name, less)) === undefined) return true;
+    }
+    return false;
+  }
+
+  return async (names) => {
+    const planned = new Map<FrontendName, Error | undefined>();
+    for (const name of names) {
+      const wanted = desired.get(name);
+      const error = await plan(name, wanted);
+      if (error !== undefined) status.failed(name, error, now());
+      if (error === undefined || (isMapFull(error) && (await planLess(name, wanted)))) planned.set(name, error);
+    }
+    return planned;
+  };
+}

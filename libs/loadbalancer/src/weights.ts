@@ -1,0 +1,29 @@
+/**
+ * How many slots each backend of a table gets for its weight, within what a table may have.
+ *
+ * Weights are reduced by their greatest common divisor, so equal weights are one slot each. What is still too much is scaled
+ * down in proportion; no backend ever loses its last slot. So a weight, whoever wrote it, costs a bounded table.
+ */
+import type { MergedBackend } from "@isthmus/clustermesh";
+import { MAX_SLOTS, SLOTS_PER_WEIGHTED_BACKEND, WEIGHTED_SLOTS } from "./types.js";
+
+/** Slots of each backend, in their order; at most `MAX_SLOTS` backends come in, as many slots come out. */
+export function slotCounts(backends: readonly MergedBackend[]): readonly number[] {
+  const divisor = commonDivisor(backends);
+  const counts = backends.map(({ weight }) => weight / divisor);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const most = Math.min(MAX_SLOTS, Math.max(WEIGHTED_SLOTS, backends.length * SLOTS_PER_WEIGHTED_BACKEND));
+  if (total <= most) return counts;
+  // One slot for each, and the rest by weight: rounded down, so the sum stays within bounds.
+  const rest = most - backends.length;
+  return counts.map((count) => 1 + Math.floor((count * rest) / total));
+}
+
+function commonDivisor(backends: readonly MergedBackend[]): number {
+  let divisor = 0;
+  for (const { weight } of backends) {
+    for (let rest = weight; rest > 0; ) [divisor, rest] = [rest, divisor % rest];
+    if (divisor === 1) return 1;
+  }
+  return Math.max(divisor, 1);
+}

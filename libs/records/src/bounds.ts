@@ -1,0 +1,87 @@
+/**
+ * How large each part of a record may be: one table for whoever writes records and whoever reads them.
+ *
+ * Kubernetes' own limits where it has them; else what no cluster comes near. A reader refuses a record above them, an exporter
+ * leaves out what would be refused. They bound sizes, not meanings: bits, enum values and protocols that this version does
+ * not know pass, for a newer cluster may. A bound may grow in a later version and never shrinks.
+ */
+export const BOUNDS = {
+  /** Bytes of a record's key; the longest that can be made has 768. */
+  key: 1024,
+  /** Bytes of a record's value; an EndpointSlice of 1,000 endpoints is about 120 KB. */
+  value: 512 * 1024,
+  /** Bytes of a head, and of a claim of an id. */
+  meta: 64 * 1024,
+  /** Top-level fields of a value, counted before it is decoded: objects take many times the bytes they are made of. */
+  fields: 4096,
+
+  /** Names of objects: a DNS subdomain. */
+  objectName: 253,
+  /** Namespaces, hosts, ports of Services and EndpointSlices: a DNS label. */
+  label: 63,
+  /** Names of clusters. */
+  clusterName: 32,
+  /** Values of labels: zones, regions, zones of hints. */
+  labelValue: 63,
+  /** Keys of labels: a DNS subdomain, a slash, a name. */
+  labelKey: 317,
+  /** Kubernetes makes uids of 36. */
+  uid: 128,
+  /** What a publisher calls itself, its epoch, what it can do. */
+  word: 253,
+
+  /** Addresses and pod CIDRs of a node; of frontends of a Service: Kubernetes has at most two, one for each family. */
+  nodeAddresses: 32,
+  nodeCidrs: 32,
+  frontends: 16,
+  /** Ports of a Service, a slice or an endpoint. Kubernetes sets no limit to a Service's; hundreds are seen. */
+  ports: 1000,
+  /** Backends of a slice: Kubernetes' limit of endpoints in an EndpointSlice. */
+  backends: 1000,
+  /** Zones of a hint: Kubernetes' limit. */
+  forZones: 8,
+  /** Labels of an identity. */
+  labels: 256,
+  /** Kinds in a head, capabilities of a publisher. */
+  kinds: 64,
+  capabilities: 64,
+
+  /** Weight of a backend. */
+  weight: 65_535,
+  /** IANA numbers of protocols. */
+  protocol: 255,
+  /** Ports begin at 1. */
+  port: 65_535,
+  /** Bits of a prefix. */
+  prefix: 128,
+  /** Replicas wanted of a Service: Kubernetes' int32. */
+  expected: 2_147_483_647,
+  /** Seconds since the epoch: the end of the year 9999. */
+  created: 253_402_300_799,
+} as const;
+
+/** What is wrong and where: `port name of 400 characters is more than 63`. */
+export type OutOfBounds = string | undefined;
+
+export function checkText(field: string, text: string, most: number): OutOfBounds {
+  return text.length > most ? `${field} of ${text.length} characters is more than ${most}` : undefined;
+}
+
+export function checkNumber(field: string, value: number | bigint, most: number, least = 0): OutOfBounds {
+  return value < least || value > most ? `${field} ${value} is not from ${least} to ${most}` : undefined;
+}
+
+/** The list's length, then each of its items. */
+export function checkList<T>(
+  field: string,
+  items: readonly T[],
+  most: number,
+  check: (item: T) => OutOfBounds = () => undefined,
+): OutOfBounds {
+  if (items.length > most) return `${items.length} ${field} are more than ${most}`;
+  for (const item of items) {
+    const finding = check(item);
+    if (finding !== undefined) return finding;
+  }
+  return undefined;
+}
