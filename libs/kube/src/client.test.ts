@@ -163,5 +163,30 @@ test("an Event is written once and counted when its writer comes back; a long no
   await until("one Event", async () => (await events()).length === 1);
   const [found] = await events();
   assert.equal(found?.series?.count, 2);
-  assert.equal(found?.note?.length, 1000);
+  assert.equal(Buffer.byteLength(found?.note ?? ""), 1024);
+});
+
+test("an Event takes any text, and one that is not answered holds no other back", async () => {
+  const recorder = createEventRecorder(
+    { controller: "isthmus.io/test", instance: "i" },
+    {
+      client: {
+        ...client,
+        create: (resource, object, target) =>
+          "reason" in object && object.reason === "Stuck"
+            ? new Promise(() => undefined)
+            : client.create(resource, object, target),
+      },
+      log: silentLogger,
+    },
+  );
+  const about = { resource: SERVICES, namespace, name: "gone", uid: "u", type: "Warning", action: "Merge" } as const;
+  recorder.report({ ...about, reason: "Stuck", note: "never answered" });
+  recorder.report({ ...about, reason: "Hostile", note: `\u001b[2J\u202e\n${"\u9375".repeat(1 << 20)}` });
+  type Event = KubeObject & { readonly note?: string; readonly reason?: string };
+  const find = async () => (await client.list<Event>(EVENTS, { namespace })).find(({ reason }) => reason === "Hostile");
+  await until("it is written", async () => (await find()) !== undefined, 4000);
+  const note = (await find())?.note ?? "";
+  assert.match(note, /^\\u\{1b\}\[2J\\u\{202e\}\\u\{a\}\u9375+…$/);
+  assert.ok(Buffer.byteLength(note) <= 1024);
 });

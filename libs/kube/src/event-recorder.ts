@@ -2,9 +2,10 @@
  * Events on objects (events.k8s.io/v1): a repeated one grows its count instead of making another object.
  *
  * In: a fact about an object. Nothing comes out: failures are logged and dropped, a queue over its limit drops the newest.
+ * Several are written at once, so one that the API does not answer holds the others back no longer than its deadline.
  */
 import { createHash } from "node:crypto";
-import { type Clock, systemClock } from "@isthmus/model";
+import { type Clock, printable, systemClock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { KubeClient } from "./client.js";
 import { hasStatus } from "./errors.js";
@@ -20,7 +21,7 @@ export interface ReportedEvent {
   readonly reason: string;
   /** What was done: `Validate`. */
   readonly action: string;
-  /** One or two sentences for people, ≤ 1 kB. */
+  /** One or two sentences for people; what is foreign in them is made printable here, and what is beyond 1,024 bytes is cut. */
   readonly note: string;
 }
 
@@ -39,6 +40,10 @@ export interface EventRecorderOptions {
 }
 
 const MAX_QUEUE = 1000;
+const AT_ONCE = 4;
+const DEADLINE_MS = 5000;
+/** As the API checks it. */
+const NOTE_BYTES = 1024;
 const MAX_REMEMBERED = 10_000;
 
 export function createEventRecorder(
@@ -49,44 +54,63 @@ export function createEventRecorder(
   const written = new Map<string, number>();
   /** Of this process: after a restart the count begins again. */
   const counts = new Map<string, number>();
-  let queued = 0;
-  let tail: Promise<void> = Promise.resolve();
+  const queue: ReportedEvent[] = [];
+  const writing = new Set<Promise<void>>();
 
   async function write(event: ReportedEvent, name: string): Promise<void> {
     const namespace = event.namespace ?? "default";
     const now = new Date(clock.wallMicros() / 1000).toISOString().replace("Z", "000Z");
     try {
-      await modules.client.create(EVENTS, eventObject(options, event, name, namespace, now));
+      await modules.client.create(EVENTS, eventObject(options, event, name, namespace, now), {
+        timeoutMs: DEADLINE_MS,
+      });
     } catch (thrown) {
       if (!hasStatus(thrown, 409)) throw thrown;
       const count = (counts.get(name) ?? 1) + 1;
       counts.set(name, count);
-      await modules.client.mergePatch(EVENTS, name, { series: { count, lastObservedTime: now } }, { namespace });
+      const series = { count, lastObservedTime: now };
+      await modules.client.mergePatch(EVENTS, name, { series }, { namespace, timeoutMs: DEADLINE_MS });
     }
+  }
+
+  async function attempt(event: ReportedEvent): Promise<void> {
+    const name = eventName(event);
+    try {
+      await write(event, name);
+    } catch (error) {
+      written.delete(name);
+      modules.log.warn("Event not written", { reason: event.reason, object: event.name, error });
+    }
+  }
+
+  function writeNext(): void {
+    if (writing.size >= AT_ONCE) return;
+    const event = queue.shift();
+    if (event === undefined) return;
+    const work: Promise<void> = attempt(event).then(() => {
+      writing.delete(work);
+      writeNext();
+    });
+    writing.add(work);
   }
 
   return {
     report(event) {
       const name = eventName(event);
       const last = written.get(name);
-      if (queued >= MAX_QUEUE || (last !== undefined && clock.now() - last < (options.quietMs ?? 600_000))) return;
+      if (queue.length >= MAX_QUEUE || (last !== undefined && clock.now() - last < (options.quietMs ?? 600_000)))
+        return;
       if (written.size >= MAX_REMEMBERED) {
         written.clear();
         counts.clear();
       }
       written.set(name, clock.now());
-      queued++;
-      tail = tail
-        .then(() => write(event, name))
-        .catch((error) => {
-          written.delete(name);
-          modules.log.warn("Event not written", { reason: event.reason, object: event.name, error });
-        })
-        .finally(() => {
-          queued--;
-        });
+      queue.push(event);
+      writeNext();
     },
-    settled: () => tail,
+    async settled() {
+      while (writing.size > 0) await Promise.all(writing);
+    },
   };
 }
 
@@ -111,7 +135,7 @@ function eventObject(
     action: event.action,
     reason: event.reason,
     type: event.type,
-    note: event.note.slice(0, 1000),
+    note: noteText(event.note),
     regarding: {
       apiVersion: apiVersion(event.resource),
       kind: event.resource.kind,
@@ -120,4 +144,11 @@ function eventObject(
       uid: event.uid,
     },
   };
+}
+
+function noteText(note: string): string {
+  const text = printable(note, NOTE_BYTES);
+  if (Buffer.byteLength(text) <= NOTE_BYTES) return text;
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(NOTE_BYTES - Buffer.byteLength("…")));
+  return `${text.slice(0, read)}…`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PRINTABLE_LENGTH, printable } from "./printable.js";
+import { PRINTABLE_LENGTH, printable, printableJson } from "./printable.js";
 
 test("printable text stays as it is, in any script", () => {
   for (const text of ["", "shop/cart", 'Cannot use "x": 3 > 2', "ключ", "鍵", "🔑"])
@@ -26,4 +26,11 @@ test("applied twice it changes nothing", () => {
   for (const text of ["a\x1bb", "x".repeat(1_000), "\x00".repeat(300)]) {
     assert.equal(printable(printable(text)), printable(text));
   }
+});
+
+test("JSON keeps its meaning and steers no terminal", () => {
+  const value = { text: "a\x1b[2J\x7f\x9b\u202e\u2028\u{e0001}b\ud800", "\u2066": [1] };
+  const text = printableJson(JSON.stringify(value, null, 2));
+  assert.deepEqual(JSON.parse(text), value);
+  assert.doesNotMatch(text.replaceAll("\n", ""), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u);
 });

@@ -15,12 +15,22 @@ export const PRINTABLE_LENGTH = 256;
  */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
+/** What JSON leaves raw of UNPRINTABLE; outside of its strings there is none of it. */
+const RAW_IN_JSON = /[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu;
+
 export function printable(text: string, maxLength: number = PRINTABLE_LENGTH): string {
   // Cut before escaping: the work is bounded by maxLength, not by what was sent.
   const head = text.length > maxLength ? text.slice(0, maxLength) : text;
   const escaped = head.replace(UNPRINTABLE, escapeCodePoint);
   if (escaped.length <= maxLength && head.length === text.length) return escaped;
   return `${dropHalfPair(escaped.slice(0, maxLength - 1))}…`;
+}
+
+/** The same JSON without a character that steers a terminal: what does not print becomes an escape of JSON. */
+export function printableJson(json: string): string {
+  return json.replace(RAW_IN_JSON, (character) =>
+    character.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
+  );
 }
 
 function escapeCodePoint(character: string): string {

@@ -73,3 +73,21 @@ test("what is no secret stays: certificates, requests, names of keys", () => {
   assert.equal(lines[0]?.["certificate"], certificate);
   assert.equal(lines[0]?.["keys"], 3);
 });
+
+test("what another cluster made up neither floods the log nor steers the terminal that shows it", () => {
+  const text: string[] = [];
+  const log = createLogger({ app: "a", destination: { write: (line) => void text.push(line) } });
+  const hostile = `\u001b[2J\u009b\u202e\u2028\n${"x".repeat(1 << 20)}`;
+  log.warn("Peer refused", { key: "k", name: hostile, deep: { list: [hostile] }, many: Array(100_000).fill(hostile) });
+  log.warn("Peer refused", { error: new MeshError({ code: "X" }, hostile, { cause: new Error(hostile) }) });
+  log.child("x", { name: hostile }).warn("Peer refused", { [hostile]: 1 });
+  let nested: object = {};
+  for (let i = 0; i < 10_000; i++) nested = { nested };
+  log.warn("Peer refused", { nested, bytes: Buffer.alloc(1 << 20), position: 2n ** 63n });
+  assert.equal(text.length, 4);
+  for (const line of text) {
+    assert.doesNotThrow(() => JSON.parse(line));
+    assert.doesNotMatch(line.trimEnd(), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    assert.ok(line.length < 400_000, `${line.length}`);
+  }
+});

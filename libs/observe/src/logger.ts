@@ -2,10 +2,12 @@
  * Logs are facts: a fixed message plus fields, one JSON line each, on stderr.
  *
  * Levels: error = an operator must act; warn = something is refused or degraded; info = a change worth a line in a timeline;
- * debug = everything else. A quiet mesh has a quiet log. What may be a secret is replaced by "[secret]".
+ * debug = everything else. A quiet mesh has a quiet log. What may be a secret is replaced by "[secret]". Fields may hold what
+ * other clusters, nodes and pods made up: long text and long lists are cut, and no character steers a terminal.
  */
-import { MeshError } from "@isthmus/model";
+import { MeshError, printableJson } from "@isthmus/model";
 import { type DestinationStream, destination, pino } from "pino";
+import { boundFields } from "./bound-fields.js";
 import { scrub } from "./scrub.js";
 
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -40,10 +42,10 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       // Not "message": that is a field of many statuses.
       messageKey: "msg",
-      formatters: { level: (label) => ({ level: label }) },
-      hooks: { streamWrite: scrub },
+      formatters: { level: (label) => ({ level: label }), log: boundFields },
+      hooks: { streamWrite: (line) => printableJson(scrub(line)) },
       redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: "[secret]" },
-      serializers: { error: describeError },
+      serializers: { error: (thrown: unknown) => boundFields({ error: describeError(thrown) })["error"] },
     },
     options.destination ?? destination({ fd: 2, sync: true }),
   );
@@ -68,7 +70,11 @@ function wrap(inner: pino.Logger, root: pino.Logger, bound: LogFields): Logger {
     error: (message, fields = {}) => inner.error(fields, message),
     child(module, fields = {}) {
       const parent = bound["module"];
-      const bindings = { ...bound, ...fields, module: parent === undefined ? module : `${String(parent)}.${module}` };
+      const bindings = {
+        ...bound,
+        ...boundFields(fields),
+        module: parent === undefined ? module : `${String(parent)}.${module}`,
+      };
       return wrap(root.child(bindings), root, bindings);
     },
   };
