@@ -87,9 +87,13 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     const want = modules.spec();
     if (want.serviceCidrs === undefined) return;
     const held = watch.items.get(name)?.value ?? (await create(want, want.serviceCidrs, signal));
-    refuseOtherId(held, want);
-    await keepSpec(held, want, want.serviceCidrs, signal);
-    await keepStatus(held, signal);
+    // Each by itself: a spec or a request that cannot be written is what the status is there to tell of.
+    const kept = await Promise.allSettled([
+      keepSpec(held, want, want.serviceCidrs, signal),
+      keepStatus(held, signal),
+      keepRequest(held, signal),
+    ]);
+    for (const outcome of kept) if (outcome.status === "rejected") throw outcome.reason;
   }
 
   async function create(want: ClusterSpec, serviceCidrs: readonly Prefix[], signal: AbortSignal): Promise<MeshCluster> {
@@ -110,6 +114,7 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     cidrs: readonly Prefix[],
     signal: AbortSignal,
   ): Promise<void> {
+    refuseOtherId(held, want);
     const spec = { podCIDRs: texts(want.podCidrs), serviceCIDRs: texts(cidrs) };
     const same = sameSet(held.spec.podCIDRs, spec.podCIDRs) && sameSet(held.spec.serviceCIDRs, spec.serviceCIDRs);
     const epoch = epochToKeep;
@@ -123,12 +128,17 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     const wanted = modules.status();
     const { generation } = held.metadata;
     const time = new Date(clock.wallMicros() / 1000);
-    const status = {
-      ...wanted,
-      storeRequest: await modules.storeRequest(held.status?.storeRequest, signal),
-      conditions: mergeConditions(held.status?.conditions, wanted.conditions, generation, time),
-    };
-    const differing = Object.entries(status).filter(([field, value]) => !sameValue(held.status, field, value));
+    const conditions = mergeConditions(held.status?.conditions, wanted.conditions, generation, time);
+    await patchStatus(held, { ...wanted, conditions }, signal);
+  }
+
+  async function keepRequest(held: MeshCluster, signal: AbortSignal): Promise<void> {
+    const storeRequest = await modules.storeRequest(held.status?.storeRequest, signal);
+    await patchStatus(held, { storeRequest }, signal);
+  }
+
+  async function patchStatus(held: MeshCluster, status: MeshCluster["status"], signal: AbortSignal): Promise<void> {
+    const differing = Object.entries(status ?? {}).filter(([field, value]) => !sameValue(held.status, field, value));
     if (differing.length === 0 || !modules.mayWrite()) return;
     const patch = { status: Object.fromEntries(differing) };
     await client.mergePatch(MESH_CLUSTERS, name, patch, { subresource: "status", signal });

@@ -14,3 +14,11 @@ test("the time is that of the last change of status, not of the words", () => {
   );
   assert.equal(second[0]?.observedGeneration, 2);
 });
+
+test("a message with hostile text in it is printable and fits the API", () => {
+  const hostile = `\u001b[2J\u202e${"\u9375".repeat(1_000_000)}`;
+  const [condition] = mergeConditions(undefined, [ready("False", hostile)], 1, new Date());
+  assert.match(condition?.message ?? "", /^\\u\{1b\}\[2J\\u\{202e\}\u9375/);
+  assert.ok(Buffer.byteLength(condition?.message ?? "") <= 32_768);
+  assert.deepEqual(mergeConditions([condition as never], [ready("False", hostile)], 1, new Date()), [condition]);
+});

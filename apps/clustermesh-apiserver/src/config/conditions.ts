@@ -1,7 +1,16 @@
-/** Conditions of an object: a status that did not change keeps the time at which it last did. */
+/**
+ * Conditions of an object: a status that did not change keeps the time at which it last did.
+ *
+ * Whatever another cluster, a node or a pod put into a message comes out printable, and short enough for the API, which
+ * takes 32,768 bytes.
+ */
 import type { MeshCondition } from "@isthmus/kube";
+import { printable } from "@isthmus/model";
 
 export type Verdict = Pick<MeshCondition, "type" | "status" | "reason" | "message">;
+
+/** In UTF-16 units, each at most three bytes. */
+const MESSAGE_LENGTH = 8_192;
 
 export function mergeConditions(
   old: readonly MeshCondition[] | undefined,
@@ -13,6 +22,12 @@ export function mergeConditions(
     const before = old?.find(({ type }) => type === verdict.type);
     const same = before !== undefined && before.status === verdict.status;
     const lastTransitionTime = same ? before.lastTransitionTime : `${time.toISOString().slice(0, 19)}Z`;
-    return { ...verdict, lastTransitionTime, ...(generation === undefined ? {} : { observedGeneration: generation }) };
+    const message = printable(verdict.message, MESSAGE_LENGTH);
+    return {
+      ...verdict,
+      message,
+      lastTransitionTime,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+    };
   });
 }

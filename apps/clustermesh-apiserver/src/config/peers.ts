@@ -16,8 +16,7 @@ import {
   parsePrefix,
 } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { mergeConditions, type Verdict } from "./conditions.js";
-import { createKeeper } from "./keep.js";
+import { createPeerStatusWriter } from "./peer-status-writer.js";
 
 export interface Peer {
   readonly cluster: ClusterName;
@@ -51,10 +50,6 @@ export interface Peers {
   run(signal: AbortSignal): Promise<void>;
 }
 
-const EVERY_MS = 5_000;
-/** Revision and beat age move all the time: by themselves they are written this seldom. */
-const NUMBERS_EVERY_MS = 60_000;
-
 export function createPeers(modules: PeersModules): Peers {
   const { client, clock, log } = modules;
   let current: ReadonlyMap<ClusterName, Peer> = new Map();
@@ -62,13 +57,20 @@ export function createPeers(modules: PeersModules): Peers {
 
   /** Names with what of their spec counts: an event that only brings back our own status wakes nobody. */
   let specs: string | undefined;
-  const written = new Map<string, number>();
 
   const watch = createListWatch<MeshPeer>(
     { resource: MESH_PEERS, project: (object) => object as MeshPeer },
     { transport: client.transport, clock, log, onChange: changed },
   );
-  const keeper = createKeeper({ name: "MeshPeer status", everyMs: EVERY_MS, task: writeStatus }, { clock, log });
+  const writer = createPeerStatusWriter({
+    mayWrite: modules.mayWrite,
+    ...{ client, clock, log },
+    get: (name) => watch.items.get(name)?.value,
+    wanted(name) {
+      const problem = refused.get(name);
+      return problem === undefined ? modules.status(name as ClusterName) : { state: "Refused", message: problem };
+    },
+  });
 
   function changed(): void {
     const objects = [...watch.items.values()].map(({ value }) => value);
@@ -77,36 +79,11 @@ export function createPeers(modules: PeersModules): Peers {
     specs = now;
     ({ usable: current, refused } = readPeers(objects, current));
     modules.onPeers(current);
-    keeper.poke();
+    poke();
   }
 
-  async function writeStatus(signal: AbortSignal): Promise<void> {
-    for (const { value: object } of [...watch.items.values()]) {
-      const name = object.metadata.name ?? "";
-      const status = statusOf(object);
-      const due = clock.now() - (written.get(name) ?? Number.NEGATIVE_INFINITY) > NUMBERS_EVERY_MS;
-      if (!modules.mayWrite() || sameStatus(object.status ?? {}, status, due)) continue;
-      written.set(name, clock.now());
-      await client.mergePatch(MESH_PEERS, name, { status }, { subresource: "status", signal });
-    }
-  }
-
-  function statusOf(object: MeshPeer): NonNullable<MeshPeer["status"]> {
-    const name = object.metadata.name ?? "";
-    const problem = refused.get(name);
-    const status: PeerStatus =
-      problem === undefined ? modules.status(name as ClusterName) : { state: "Refused", message: problem };
-    const verdict: Verdict = {
-      type: "Ready",
-      status: status.state === "InSync" ? "True" : "False",
-      reason: status.state ?? "Connecting",
-      message: status.message ?? "",
-    };
-    const time = new Date(clock.wallMicros() / 1000);
-    return {
-      ...status,
-      conditions: mergeConditions(object.status?.conditions, [verdict], object.metadata.generation, time),
-    };
+  function poke(): void {
+    for (const name of watch.items.keys()) writer.poke(name);
   }
 
   return {
@@ -119,23 +96,11 @@ export function createPeers(modules: PeersModules): Peers {
     get refused() {
       return refused;
     },
-    poke: () => keeper.poke(),
+    poke,
     async run(signal) {
-      await Promise.all([watch.run(signal), keeper.run(signal)]);
+      await Promise.all([watch.run(signal), writer.run(signal)]);
     },
   };
-}
-
-function sameStatus(
-  held: NonNullable<MeshPeer["status"]>,
-  status: NonNullable<MeshPeer["status"]>,
-  due: boolean,
-): boolean {
-  const fields = ["state", "storeId", "message", "conditions", ...(due ? ["revision", "headBeatAgeMs"] : [])] as const;
-  // A message that counts seconds is the same message.
-  const text = (of: typeof held, field: string) =>
-    JSON.stringify(of[field as keyof typeof of] ?? "").replace(due ? /$^/ : /\d+/g, "0");
-  return fields.every((field) => text(held, field) === text(status, field));
 }
 
 /**

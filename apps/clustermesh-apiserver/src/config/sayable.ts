@@ -1,8 +1,29 @@
-/** A status whose numbers the wire can carry: some of them come from clocks and clusters that may be wrong by years. */
-import { toSint32, toUint32 } from "@isthmus/model";
+/**
+ * A status that the wire can carry and a person can read: some of its numbers come from clocks and clusters that may be wrong by
+ * years, some of its texts and lists from other clusters and nodes.
+ */
+import { printable, toSint32, toUint32 } from "@isthmus/model";
 import type { StatusResponse } from "@isthmus/proto";
 
+const TEXT_LENGTH = 1_024;
+/** More than there are clusters or the nodes that one apiserver serves. */
+const MAX_ITEMS = 16_384;
+const MAX_BYTES = 64;
+
 export function sayable(status: StatusResponse): StatusResponse {
+  return clamp(inRange(status)) as StatusResponse;
+}
+
+/** Ids and sums are shorter than the bound; texts come out printable. */
+function clamp(value: unknown): unknown {
+  if (typeof value === "string") return printable(value, TEXT_LENGTH);
+  if (value instanceof Uint8Array) return value.length > MAX_BYTES ? value.subarray(0, MAX_BYTES) : value;
+  if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map(clamp);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, clamp(field)]));
+}
+
+function inRange(status: StatusResponse): StatusResponse {
   const { publisher } = status;
   return {
     ...status,

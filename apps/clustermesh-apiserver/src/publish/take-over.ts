@@ -4,6 +4,7 @@
  *   Connecting ─► TakingOver | Loading | Standby | Refused
  */
 import { CONFIG_KEY, FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import { printable } from "@isthmus/model";
 import { Fence, HeadState } from "@isthmus/proto";
 import { isStoreId, sameBytes, sameSums } from "@isthmus/records";
 import type { EventOf, PublisherEffect, PublisherEvent, Write } from "./events.js";
@@ -22,7 +23,7 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
   if (event.claim === undefined) return [{ type: "claim" }];
   const { name, uid } = event.claim;
   if (name !== options.claim.name || uid !== options.claim.uid) {
-    const claimer = `cluster "${name}" with uid "${uid}"`;
+    const claimer = `cluster "${printable(name, 64)}" with uid "${printable(uid, 64)}"`;
     return refuse(state, `Cannot publish with cluster id ${options.clusterId}: ${claimer} has claimed it`);
   }
   if (event.revision < state.revision) state.renewStoreId = true; // restored: the id it has is that of a later past

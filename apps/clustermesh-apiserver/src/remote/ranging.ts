@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import { printable } from "@isthmus/model";
 import type { ClusterClaim, Head } from "@isthmus/proto";
 import { isStoreId, readHead, STORE_ID_BYTES } from "@isthmus/records";
 import type { EventOf, ReaderEffect } from "./events.js";
@@ -81,11 +82,11 @@ export function refusePeer(
 ): string | undefined {
   const cannot = `Cannot follow cluster "${options.cluster}"`;
   if (claim !== undefined && claim.name !== options.cluster) {
-    return `${cannot}: its id ${options.clusterId} is claimed by cluster "${claim.name}"`;
+    return `${cannot}: its id ${options.clusterId} is claimed by cluster "${printable(claim.name, 64)}"`;
   }
   for (const uid of [claim?.uid, head?.clusterUid]) {
     if (uid !== undefined && expected !== "" && uid !== expected) {
-      return `${cannot}: its uid is "${uid}", its MeshPeer says "${expected}"`;
+      return `${cannot}: its uid is "${printable(uid, 64)}", its MeshPeer says "${expected}"`;
     }
   }
   if (head !== undefined && head.minReader > READER_VERSION) {

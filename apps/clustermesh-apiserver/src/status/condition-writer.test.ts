@@ -9,6 +9,7 @@ import {
   type MeshCondition,
   NAMESPACES,
   SERVICES,
+  statusError,
 } from "@isthmus/kube";
 import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { type Clock, type ServiceName, serviceName, systemClock } from "@isthmus/model";
@@ -66,7 +67,11 @@ async function applyStatus(name: string, manager: string, status: object): Promi
 async function replica(
   t: TestContext,
   wanted: readonly Verdict[],
-  { kubeconfig = kube.kubeconfig, clock = systemClock }: { readonly kubeconfig?: string; readonly clock?: Clock } = {},
+  {
+    kubeconfig = kube.kubeconfig,
+    clock = systemClock,
+    broken = () => false,
+  }: { readonly kubeconfig?: string; readonly clock?: Clock; readonly broken?: (name: string) => boolean } = {},
 ) {
   const client = kubeClient(kubeconfig);
   const modules = { transport: admin.transport, clock, log: silentLogger };
@@ -83,9 +88,11 @@ async function replica(
   const state = { writes: 0, wanted, only: new Set<string>() };
   const counting: KubeClient = {
     ...client,
-    apply(...args) {
+    apply(resource, object, target) {
       state.writes++;
-      return client.apply(...args);
+      const answer = '{"reason": "InternalError", "message": "failed calling webhook"}';
+      if (broken(object.metadata.name ?? "")) return Promise.reject(statusError("PATCH", "/", 500, answer));
+      return client.apply(resource, object, target);
     },
   };
   const leadership = createFakeLeadership();
@@ -302,6 +309,18 @@ test("refused writes keep no other back, and are made when they are permitted", 
   assert.equal(await ours("refused"), undefined);
   await permit("refused");
   await until("and then the other", async () => (await ours("refused")) !== undefined);
+});
+
+test("Services whose write a webhook breaks keep no other back", async (t) => {
+  const broken = await Promise.all(Array.from({ length: 12 }, (_, i) => service(`broken-${i}`)));
+  const one = await replica(t, [MISMATCH], { broken: (name) => name.startsWith("broken-") });
+  for (const each of broken) one.follow(each);
+  await until("they were tried", () => one.state.writes >= 12);
+  const fine = await Promise.all(Array.from({ length: 5 }, (_, i) => service(`whole-${i}`)));
+  for (const each of fine) one.follow(each);
+  for (const i of fine.keys()) await until("it is written", async () => (await ours(`whole-${i}`)) !== undefined, 4000);
+  const tries = one.state.writes;
+  await until("the broken ones are tried again", () => one.state.writes > tries);
 });
 
 /** nobody may patch the status of this Service. */

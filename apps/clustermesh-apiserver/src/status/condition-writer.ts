@@ -2,16 +2,17 @@
  * Keeps our conditions on Services, by server-side apply under a field manager of our own: those of others stay.
  *
  * In: Services to look at. Nothing is written when what stands there says the same, or while another instance holds the Lease;
- * who takes ours away is answered once a minute. Writes go one after another, at most twenty a second; a failure is tried again.
+ * who takes ours away, such as a replica of another version with other words, is answered once a minute. At most twenty writes
+ * a second; a Service that cannot be written is tried again and keeps none of the others back.
  */
-import { hasStatus, type KubeClient, KubeError, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
+import { hasStatus, type KubeClient, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { OwnServices } from "../cluster/own-services.js";
 import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/service-facts.js";
 import type { KnownService } from "../cluster/service-table.js";
 import { mergeConditions, type Verdict } from "../config/conditions.js";
-import { createKeeper } from "../config/keep.js";
+import { createEachKeeper } from "../config/keep-each.js";
 import type { Leadership } from "../leader/leadership.js";
 
 export interface ConditionWriterModules {
@@ -33,8 +34,7 @@ export const FIELD_MANAGER = "isthmus.io/clustermesh-apiserver";
 const SPACING_MS = 50;
 const EVERY_MS = 60_000;
 const DEADLINE_MS = 5000;
-/** So many in a row are not about the Services: the permission is missing. */
-const REFUSALS = 5;
+const AT_ONCE = 4;
 
 /** Our last write to a Service, and what stood there after it. */
 interface Answer {
@@ -47,14 +47,18 @@ interface Answer {
 
 export function createConditionWriter(modules: ConditionWriterModules): ConditionWriter {
   const { client, clock, log, services, leadership } = modules;
-  const pending = new Set<ServiceName>();
+  /** To be looked at when this instance holds the Lease. */
+  const withheld = new Set<ServiceName>();
   const answers = new Map<ServiceName, Answer>();
-  const keeper = createKeeper({ name: "Service conditions", everyMs: EVERY_MS, task: writeAll }, { clock, log });
+  const keeper = createEachKeeper(
+    { name: "Service conditions", task: keep, atOnce: AT_ONCE, spacingMs: SPACING_MS },
+    { clock, log },
+  );
 
-  /** The conditions to write; undefined when there is nothing to do, "later" when the same was written a moment ago. */
+  /** The conditions to write, and in how many milliseconds: the same was written a moment ago. Undefined: nothing to do. */
   function due(
     service: ServiceName,
-  ): { facts: ServiceFacts; conditions: readonly MeshCondition[] } | "later" | undefined {
+  ): { facts: ServiceFacts; conditions: readonly MeshCondition[]; waitMs: number } | undefined {
     const known = services.get(service);
     if (known === undefined) {
       answers.delete(service);
@@ -68,10 +72,10 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     const conditions = mergeConditions(before, modules.wanted(known), facts.generation, time);
     const held = text(facts.conditions);
     if (text(conditions) === held) return undefined;
-    if (answer?.asked !== text(conditions)) return { facts, conditions };
+    if (answer?.asked !== text(conditions)) return { facts, conditions, waitMs: 0 };
     // Another field manager keeps what we gave up: it is not ours to fight for.
     if (held === text(answer.conditions)) return undefined;
-    return clock.now() - answer.at < EVERY_MS ? "later" : { facts, conditions };
+    return { facts, conditions, waitMs: Math.max(0, answer.at + EVERY_MS - clock.now()) };
   }
 
   async function write(facts: ServiceFacts, conditions: readonly MeshCondition[], signal: AbortSignal): Promise<void> {
@@ -90,48 +94,37 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     answers.set(facts.service, { uid: facts.uid, at: clock.now(), asked: text(conditions), conditions: ours });
   }
 
-  /** A refused one goes to the end and keeps none of the others back; when all are refused, or without an answer, it stops. */
-  async function writeAll(signal: AbortSignal): Promise<void> {
-    let refusal: unknown;
-    let inARow = 0;
-    for (const service of [...pending]) {
-      if (!leadership.writes) return;
-      const found = due(service);
-      if (found === "later") continue;
-      pending.delete(service);
-      if (found === undefined) continue;
-      try {
-        await write(found.facts, found.conditions, signal);
-        inARow = 0;
-      } catch (thrown) {
-        // Gone, or another object by now: the watch will tell.
-        if (hasStatus(thrown, 404, 409, 422)) continue;
-        pending.add(service);
-        if (!isRefusal(thrown) || ++inARow === REFUSALS) throw thrown;
-        refusal ??= thrown;
-      }
-      await clock.delay(SPACING_MS, signal);
+  async function keep(service: ServiceName, signal: AbortSignal): Promise<number | undefined> {
+    if (!leadership.writes) {
+      withheld.add(service);
+      return undefined;
     }
-    if (refusal !== undefined) throw refusal;
+    const found = due(service);
+    if (found === undefined) return undefined;
+    if (found.waitMs > 0) return found.waitMs;
+    try {
+      await write(found.facts, found.conditions, signal);
+    } catch (thrown) {
+      // Gone, or another object by now: the watch will tell.
+      if (!hasStatus(thrown, 404, 409, 422)) throw thrown;
+    }
+    return undefined;
   }
 
   return {
     look(service) {
-      if (due(service) === undefined) return;
-      pending.add(service);
-      keeper.poke();
+      if (due(service) !== undefined) keeper.poke(service);
     },
     async run(signal) {
-      const stop = leadership.onChange(() => keeper.poke());
+      const stop = leadership.onChange(() => {
+        if (!leadership.writes) return;
+        for (const service of withheld) keeper.poke(service);
+        withheld.clear();
+      });
       await keeper.run(signal);
       stop();
     },
   };
-}
-
-/** Of this one Service; 429 and 5xx are about the API. */
-function isRefusal(thrown: unknown): boolean {
-  return thrown instanceof KubeError && thrown.status >= 400 && thrown.status < 500 && thrown.status !== 429;
 }
 
 /** What they say, whenever they came to say it. */

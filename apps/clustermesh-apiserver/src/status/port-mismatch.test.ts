@@ -33,3 +33,15 @@ test("of several ports those without a counterpart are named", () => {
     /for port "dns"\/UDP, "admin"\/TCP: its Service has "http"/,
   );
 });
+
+test("a peer's port names cannot push the rest of the sentence out of an Event", () => {
+  const name = `\u001b[2J\u202e${"x".repeat(1 << 20)}`;
+  const remote = { ...service("web"), ports: Array.from({ length: 1000 }, () => ({ name, protocol: 6, port: 80 })) };
+  const sentence = mismatch("west", service("http"), remote) ?? "";
+  assert.match(
+    sentence,
+    /^Cannot use cluster "west" for port "http"\/TCP: its Service has "\\u\{1b\}\[2J\\u\{202e\}x+…"\/TCP/,
+  );
+  assert.match(sentence, / and 995 more\. Give the ports the same names and protocols in both clusters$/);
+  assert.ok(sentence.length < 1000);
+});

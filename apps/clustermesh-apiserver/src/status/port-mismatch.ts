@@ -3,10 +3,15 @@
  *
  * Ports are matched by name and protocol; numbers may differ. A Service that is not shared there is not missed.
  */
-import { protocolName, type ServiceName } from "@isthmus/model";
+import { printable, protocolName, type ServiceName } from "@isthmus/model";
 import { type Port, Service, ServiceConfig } from "@isthmus/proto";
 import { type SourceIndex, serviceConfigKey, serviceKey } from "@isthmus/records";
 import type { StreamSources } from "../serve/stream-source.js";
+
+/** A peer may write any ports into its record; the sentence must fit an Event all the same. */
+const NAMED = 5;
+/** Of a Service's port, as Kubernetes bounds it. */
+const NAME_LENGTH = 63;
 
 export interface PortMismatch {
   readonly cluster: string;
@@ -31,7 +36,7 @@ export function mismatch(cluster: string, local: Pick<Service, "ports">, remote:
   if (!remote.shared) return undefined;
   const missing = local.ports.filter((port) => !remote.ports.some((other) => samePort(port, other)));
   if (missing.length === 0) return undefined;
-  const [wanted, there] = [missing, remote.ports].map((ports) => ports.map(portText).join(", "));
+  const [wanted, there] = [missing, remote.ports].map(portsText);
   return `Cannot use cluster "${cluster}" for port ${wanted}: its Service has ${there}. Give the ports the same names and protocols in both clusters`;
 }
 
@@ -43,8 +48,13 @@ function globalService(index: SourceIndex, service: ServiceName): Service | unde
   return Service.decode(record.value);
 }
 
+function portsText(ports: readonly Port[]): string {
+  const named = ports.slice(0, NAMED).map(portText).join(", ");
+  return ports.length > NAMED ? `${named} and ${ports.length - NAMED} more` : named;
+}
+
 function portText({ name, protocol }: Port): string {
-  return `${name === "" ? "(no name)" : `"${name}"`}/${protocolName(protocol)}`;
+  return `${name === "" ? "(no name)" : `"${printable(name, NAME_LENGTH)}"`}/${protocolName(protocol)}`;
 }
 
 function samePort(a: Port, b: Port): boolean {

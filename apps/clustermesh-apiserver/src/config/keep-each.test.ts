@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
+import { createEachKeeper, type EachKeeperOptions } from "./keep-each.js";
+
+function keeper(
+  t: TestContext,
+  task: EachKeeperOptions<string>["task"],
+  options: Partial<EachKeeperOptions<string>> = {},
+) {
+  const made = createEachKeeper(
+    { name: "test", atOnce: 2, ...options, task },
+    { clock: systemClock, log: silentLogger },
+  );
+  const stop = new AbortController();
+  const running = made.run(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await running;
+  });
+  return made;
+}
+
+test("each object is done once for many pokes, and again when poked while it runs", async (t) => {
+  const runs: string[] = [];
+  let release: () => void = () => undefined;
+  const k = keeper(t, async (key) => {
+    runs.push(key);
+    if (runs.length === 1)
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+    return undefined;
+  });
+  for (let i = 0; i < 10; i++) k.poke("a");
+  await until("it runs", () => runs.length === 1);
+  k.poke("a");
+  k.poke("b");
+  await until("another one runs beside it", () => runs.includes("b"));
+  release();
+  await until("it runs again", () => runs.filter((key) => key === "a").length === 2);
+  assert.equal(runs.length, 3);
+});
+
+test("objects that fail for ever are tried again, and those that do not are done at once", async (t) => {
+  const runs = new Map<string, number>();
+  const k = keeper(t, async (key) => {
+    runs.set(key, (runs.get(key) ?? 0) + 1);
+    if (key.startsWith("bad")) throw new Error("refused");
+    return undefined;
+  });
+  for (let i = 0; i < 20; i++) k.poke(`bad-${i}`);
+  await until("all have failed, and some twice", () => [...runs.values()].some((count) => count > 1));
+  assert.equal(runs.size, 20);
+  const before = [...runs.values()].reduce((sum, count) => sum + count, 0);
+  for (let i = 0; i < 50; i++) k.poke(`good-${i}`);
+  await until("the good ones are done", () => [...runs.keys()].filter((key) => key.startsWith("good")).length === 50);
+  const after = [...runs].reduce((sum, [key, count]) => (key.startsWith("bad") ? sum + count : sum), 0);
+  assert.ok(after - before <= 20, `${after - before} attempts of the failing ones meanwhile`);
+});
+
+test("an object that is never answered holds one place only", async (t) => {
+  const done = new Set<string>();
+  const k = keeper(t, async (key, signal) => {
+    if (key === "stuck") await new Promise((_, reject) => signal.addEventListener("abort", reject, { once: true }));
+    done.add(key);
+    return undefined;
+  });
+  k.poke("stuck");
+  for (let i = 0; i < 20; i++) k.poke(`${i}`);
+  await until("the others are done", () => done.size === 20);
+});
+
+test("a task may ask to be run again", async (t) => {
+  let runs = 0;
+  const k = keeper(t, async () => (++runs < 3 ? 10 : undefined));
+  k.poke("a");
+  await until("three runs", () => runs === 3);
+});

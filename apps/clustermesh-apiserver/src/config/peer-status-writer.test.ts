@@ -1,0 +1,114 @@
+/** The statuses of MeshPeers on a real kube-apiserver, one of which it will not take. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import {
+  CUSTOM_RESOURCE_DEFINITIONS,
+  type KubeClient,
+  type KubeObject,
+  MESH_PEERS,
+  type MeshPeer,
+} from "@isthmus/kube";
+import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
+import { systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
+import { parse } from "yaml";
+import { kubeClient } from "../testing/run-apiserver.js";
+import { createPeers, type PeerStatus } from "./peers.js";
+
+const CRD = fileURLToPath(new URL("../../../../deploy/base/crds/meshpeers.yaml", import.meta.url));
+let kube: KubeServer;
+let admin: KubeClient;
+
+before(async () => {
+  kube = await startKubeServer();
+  admin = kubeClient(kube.kubeconfig);
+  await admin.create(CUSTOM_RESOURCE_DEFINITIONS, parse(readFileSync(CRD, "utf8")) as KubeObject);
+  await until("MeshPeers are served", () =>
+    admin.list(MESH_PEERS).then(
+      () => true,
+      () => false,
+    ),
+  );
+});
+after(async () => {
+  admin?.transport.close();
+  await kube?.stop();
+});
+
+async function peer(name: string, id: number): Promise<void> {
+  const spec = { id, podCIDRs: [`10.${id}.0.0/16`], serviceCIDRs: [`10.${id + 100}.0.0/16`], uid: "u" };
+  await admin.create(MESH_PEERS, { metadata: { name }, spec } as KubeObject);
+}
+
+const state = async (name: string) => (await admin.get<MeshPeer>(MESH_PEERS, name))?.status?.state;
+
+/** Peers whose status is `status(name)`; `patch` stands before every write. */
+function follow(
+  t: TestContext,
+  status: (name: string) => PeerStatus,
+  patch: (name: string, signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
+) {
+  const client: KubeClient = {
+    ...admin,
+    async mergePatch(resource, name, body, target) {
+      const deadline = AbortSignal.timeout(target?.timeoutMs ?? 15_000);
+      await patch(name, target?.signal === undefined ? deadline : AbortSignal.any([target.signal, deadline]));
+      return admin.mergePatch(resource, name, body, target);
+    },
+  };
+  const modules = { client, clock: systemClock, log: silentLogger, onPeers: () => undefined, mayWrite: () => true };
+  const peers = createPeers({ ...modules, status });
+  const stop = new AbortController();
+  const running = peers.run(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await running;
+    for (const { metadata } of await admin.list<MeshPeer>(MESH_PEERS)) {
+      await admin.delete(MESH_PEERS, metadata.name ?? "");
+    }
+  });
+  return peers;
+}
+
+for (const [how, patch] of [
+  ["is refused for ever", async () => Promise.reject(new Error("the object is refused"))],
+  ["is never answered", (signal) => new Promise((_, reject) => signal.addEventListener("abort", reject))],
+] as const satisfies readonly (readonly [string, (signal: AbortSignal) => Promise<void>])[]) {
+  test(`one peer's status write that ${how} neither stops nor delays those of the others`, async (t) => {
+    let tries = 0;
+    const names = ["a", "b", "c", "d"];
+    for (const [i, name] of names.entries()) await peer(name, i + 2);
+    let now: PeerStatus["state"] = "Syncing";
+    const peers = follow(
+      t,
+      () => ({ state: now ?? "Syncing" }),
+      async (name, signal) => {
+        if (name !== "a") return;
+        tries++;
+        await patch(signal);
+      },
+    );
+    for (now of ["Syncing", "InSync"] as const) {
+      peers.poke();
+      for (const name of ["b", "c", "d"])
+        await until(`${name} is ${now}`, async () => (await state(name)) === now, 4000);
+    }
+    assert.equal(await state("a"), undefined);
+    await until("it is tried again", () => tries > 1);
+  });
+}
+
+test("a peer whose uid is 33 KB has its status all the same, and none of it steers a terminal", async (t) => {
+  await peer("west", 2);
+  const uid = `\u001b[2J\u202e${"u".repeat(33_000)}`;
+  follow(t, () => ({ state: "Refused", message: `Cannot follow cluster "west": its uid is "${uid}"` }));
+  await until("its status", async () => (await state("west")) === "Refused");
+  const status = (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status;
+  for (const text of [status?.message ?? "", status?.conditions?.[0]?.message ?? ""]) {
+    assert.match(text, /^Cannot follow cluster "west": its uid is "\\u\{1b\}\[2J\\u\{202e\}uuu/);
+    assert.ok(text.length < 10_000);
+  }
+});

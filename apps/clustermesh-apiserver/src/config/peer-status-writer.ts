@@ -1,0 +1,76 @@
+/** Keeps the status of each MeshPeer true, each by itself: one that cannot be written holds none of the others back. */
+import { type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
+import { type Clock, printable } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { mergeConditions } from "./conditions.js";
+import { createEachKeeper, type EachKeeper } from "./keep-each.js";
+import type { PeerStatus } from "./peers.js";
+
+export interface PeerStatusWriterModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The object as the watch knows it. */
+  readonly get: (name: string) => MeshPeer | undefined;
+  readonly wanted: (name: string) => PeerStatus;
+  /** This instance holds the Lease. */
+  readonly mayWrite: () => boolean;
+}
+
+type Status = NonNullable<MeshPeer["status"]>;
+
+const EVERY_MS = 5_000;
+/** Revision and beat age move all the time: by themselves they are written this seldom. */
+const NUMBERS_EVERY_MS = 60_000;
+const DEADLINE_MS = 5_000;
+const AT_ONCE = 4;
+/** A sentence with what a peer wrote in it, and an id that a peer made up. */
+const MESSAGE_LENGTH = 2_048;
+const ID_LENGTH = 64;
+
+export function createPeerStatusWriter(modules: PeerStatusWriterModules): EachKeeper<string> {
+  const { client, clock, log } = modules;
+  const written = new Map<string, number>();
+
+  async function write(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const object = modules.get(name);
+    if (object === undefined) {
+      written.delete(name);
+      return undefined;
+    }
+    const status = statusOf(object, modules.wanted(name), new Date(clock.wallMicros() / 1000));
+    const due = clock.now() - (written.get(name) ?? Number.NEGATIVE_INFINITY) > NUMBERS_EVERY_MS;
+    if (modules.mayWrite() && !sameStatus(object.status ?? {}, status, due)) {
+      const target = { subresource: "status", signal, timeoutMs: DEADLINE_MS } as const;
+      await client.mergePatch(MESH_PEERS, name, { status }, target);
+      written.set(name, clock.now());
+    }
+    return EVERY_MS;
+  }
+
+  return createEachKeeper({ name: "MeshPeer status", task: write, atOnce: AT_ONCE }, { clock, log });
+}
+
+function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
+  const message = printable(wanted.message ?? "", MESSAGE_LENGTH);
+  const verdict = {
+    type: "Ready",
+    status: wanted.state === "InSync" ? "True" : "False",
+    reason: wanted.state ?? "Connecting",
+    message,
+  } as const;
+  return {
+    ...wanted,
+    ...(wanted.storeId === undefined ? {} : { storeId: printable(wanted.storeId, ID_LENGTH) }),
+    message,
+    conditions: mergeConditions(object.status?.conditions, [verdict], object.metadata.generation, time),
+  };
+}
+
+function sameStatus(held: Status, status: Status, due: boolean): boolean {
+  const fields = ["state", "storeId", "message", "conditions", ...(due ? ["revision", "headBeatAgeMs"] : [])] as const;
+  // A message that counts seconds is the same message.
+  const text = (of: Status, field: string) =>
+    JSON.stringify(of[field as keyof Status] ?? "").replace(due ? /$^/ : /\d+/g, "0");
+  return fields.every((field) => text(held, field) === text(status, field));
+}
