@@ -1,4 +1,6 @@
-/** What a command may touch of the process: answers go to stdout, talk goes to stderr. */
+/** What a command may touch of the process: answers go to stdout, talk goes to stderr; neither steers a terminal. */
+import { terminalText } from "../output/text.js";
+
 export interface Io {
   /** Answers: what a pipe receives. */
   out(text: string): void;
@@ -13,11 +15,12 @@ export interface Io {
 
 export function processIo(signal: AbortSignal): Io {
   const { env } = process;
+  const color = process.stderr.isTTY === true && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
   return {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
+    out: (text) => process.stdout.write(terminalText(text, { color: false })),
+    err: (text) => process.stderr.write(terminalText(text, { color })),
     env,
-    color: process.stderr.isTTY === true && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb",
+    color,
     signal,
   };
 }

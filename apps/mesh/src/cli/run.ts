@@ -1,6 +1,7 @@
 /** One command line → one exit code. Throws nothing: an error is a sentence on stderr. */
 import { MeshError } from "@isthmus/model";
 import { COMMANDS } from "../commands/index.js";
+import { lineText } from "../output/text.js";
 import { exitCodeOf, usageError } from "./exit.js";
 import { commandHelp, overview } from "./help.js";
 import type { Io } from "./io.js";
@@ -11,7 +12,7 @@ export async function runMesh(argv: readonly string[], io: Io): Promise<number> 
     return await dispatch(argv, io);
   } catch (thrown) {
     const error = MeshError.from(thrown);
-    io.err(`${error.message}\n`);
+    io.err(`${lineText(error.message)}\n`);
     if (io.env["MESH_DEBUG"] !== undefined) io.err(`${(error.cause as Error | undefined)?.stack ?? error.stack}\n`);
     return exitCodeOf(error);
   }

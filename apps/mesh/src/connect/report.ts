@@ -2,6 +2,7 @@
 import { stringify } from "yaml";
 import type { Finding } from "../output/findings.js";
 import { table } from "../output/table.js";
+import { lineText } from "../output/text.js";
 import type { Step } from "./plan.js";
 
 export interface ConnectResult {
@@ -36,7 +37,9 @@ export function changesTable(changes: readonly Change[]): string {
 /** The declarative twin: what connect writes, one document per object, the context in a comment. */
 export function manifests(steps: readonly Step[]): string {
   return steps
-    .flatMap((step) => (step.type === "user" ? [] : [`# context: ${step.context}\n${stringify(step.object)}`]))
+    .flatMap((step) =>
+      step.type === "user" ? [] : [`# context: ${lineText(step.context)}\n${stringify(step.object)}`],
+    )
     .join("---\n");
 }
 

@@ -1,5 +1,6 @@
 /** Findings of checks, and their text: grouped, each failed one with what to do. */
 import type { Io } from "../cli/io.js";
+import { lineText } from "./text.js";
 
 export interface Finding {
   /** Group: "clusters", "store", … */
@@ -33,6 +34,6 @@ export function findingsText(findings: readonly Finding[], { color }: Pick<Io, "
 function line({ status, subject, message, fix }: Finding, color: boolean): string {
   const word = WORDS[status].padEnd(WIDTH);
   const shown = color ? `${COLORS[status]}${word}\u001b[0m` : word;
-  const todo = fix === undefined ? "" : `  ${"".padEnd(WIDTH)}  to do: ${fix}\n`;
-  return `  ${shown}  ${subject}: ${message}\n${todo}`;
+  const todo = fix === undefined ? "" : `  ${"".padEnd(WIDTH)}  to do: ${lineText(fix)}\n`;
+  return `  ${shown}  ${lineText(`${subject}: ${message}`)}\n${todo}`;
 }

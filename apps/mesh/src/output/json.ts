@@ -1,8 +1,9 @@
-/** JSON answers: two spaces, a newline; 64-bit numbers as text, bytes as hexadecimal. */
+/** JSON answers: two spaces, a newline; 64-bit numbers as text, bytes as hexadecimal; what does not print as escapes of JSON. */
+import { printableJson } from "@isthmus/model";
 import { hex } from "./units.js";
 
 export function json(value: unknown): string {
-  return `${JSON.stringify(plain(value), null, 2)}\n`;
+  return `${printableJson(JSON.stringify(plain(value), null, 2))}\n`;
 }
 
 function plain(value: unknown): unknown {

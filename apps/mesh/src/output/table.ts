@@ -1,6 +1,8 @@
-/** Columns aligned with spaces, two between them; no trailing blanks. An empty cell is empty, also in the middle. */
+/** Columns aligned with spaces, two between them; no trailing blanks. An empty cell is empty, also in the middle; every cell prints. */
+import { lineText } from "./text.js";
+
 export function table(rows: readonly (readonly string[])[], header?: readonly string[]): string {
-  const all = header === undefined ? rows : [header, ...rows];
+  const all = (header === undefined ? rows : [header, ...rows]).map((row) => row.map(lineText));
   const widths: number[] = [];
   for (const row of all)
     row.forEach((cell, i) => {

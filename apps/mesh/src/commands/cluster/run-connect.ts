@@ -10,6 +10,7 @@ import { changesTable, manifests } from "../../connect/report.js";
 import { readStoreFile } from "../../connect/store-file.js";
 import { findingsText } from "../../output/findings.js";
 import { json } from "../../output/json.js";
+import { lineText } from "../../output/text.js";
 
 const PATIENCE_MS = 10_000;
 
@@ -49,7 +50,7 @@ function talk({ result, failure }: Connected, names: readonly string[], io: Io):
   if (failure !== undefined) {
     const done = result.changes.filter(({ action }) => action !== "keep").length;
     io.err(
-      `${failure.message}\nStopped after ${done} change${done === 1 ? "" : "s"}; nothing is lost, run the same command again to continue\n`,
+      `${lineText(failure.message)}\nStopped after ${done} change${done === 1 ? "" : "s"}; nothing is lost, run the same command again to continue\n`,
     );
     return 1;
   }
