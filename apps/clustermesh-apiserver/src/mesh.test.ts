@@ -15,7 +15,7 @@ import { createStore, provisionStore } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { AdminClient, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
-import { applyService, type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
+import { applyService, connectMember, type Member, startMember } from "./testing/mesh-member.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
 
 const CLUSTER_ROLES: Resource = {
@@ -45,18 +45,7 @@ after(async () => {
 
 const meshCluster = (of: Member) => of.meshCluster();
 
-/** What `mesh connect` does, by hand: sign the request, make the user, write store and peer. */
-async function connect(to: Member, other: Member): Promise<void> {
-  const store = await storeSpec(to, etcd);
-  await until("the other's uid", async () => (await other.meshCluster())?.status?.uid !== undefined);
-  const peer = await other.meshCluster();
-  assert.ok(peer !== undefined);
-  await makeStoreUser(etcd, to);
-  await setStore(to, store);
-  const { id, podCIDRs, serviceCIDRs } = peer.spec;
-  const spec = { id, podCIDRs, serviceCIDRs, uid: peer.status?.uid ?? "" };
-  await to.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: other.name }, spec });
-}
+const connect = (to: Member, other: Member) => connectMember(etcd, to, other);
 
 const service = applyService;
 

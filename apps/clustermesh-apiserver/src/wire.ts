@@ -14,11 +14,11 @@ import type { Arguments } from "./arguments.js";
 import { type Close, closeParts } from "./close-parts.js";
 import { createLastGood } from "./cluster/last-good.js";
 import { createOwnSource } from "./cluster/own-source.js";
+import { createRangesSource } from "./config/cluster-ranges.js";
 import { createConfigSource } from "./config/config-source.js";
 import { firstEpoch } from "./config/first-epoch.js";
 import { createLastGoodKeeper, readLastGood } from "./config/last-good-store.js";
 import { createMesh } from "./config/mesh.js";
-import { createServiceCidrs } from "./config/service-cidrs.js";
 import { createHolderEvents } from "./leader/holder-events.js";
 import { createLeadership } from "./leader/leadership.js";
 import { createAdminAuth } from "./serve/admin-auth.js";
@@ -96,9 +96,10 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
     { client, log: log.child("events") },
   );
   const events = createHolderEvents(recorder, { leadership, clock });
+  const ranges = createRangesSource({ transport, clock, log: log.child("config"), settings });
   const lastGood = createLastGood(await readLastGood(client, namespace, clock, signal));
   const own = createOwnSource(
-    { cluster, podCidrs: config.podCidrs, epoch: await firstEpoch(client, cluster, clock, signal) },
+    { cluster, podCidrs: ranges.current.podCidrs, epoch: await firstEpoch(client, cluster, clock, signal) },
     {
       client,
       clock,
@@ -110,14 +111,12 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
     },
   );
   problem = () => own.problem;
-  const serviceCidrs = createServiceCidrs({ transport, clock, log: log.child("config"), settings });
-  serviceCidrs.onChange((cidrs) => own.setServiceCidrs(cidrs));
-  settings.onChange(({ podCidrs }) => own.setPodCidrs(podCidrs));
+  ranges.follow(own.setRanges);
   const sources = createSourceSet(own.stream);
   const agents = createAgentRegistry(clock);
   const mesh = createMesh(
-    { cluster, id, podCidrs: config.podCidrs, namespace, instance },
-    { client, clock, log, metrics, own, sources, agents, serviceCidrs, settings, leadership },
+    { cluster, id, namespace, instance },
+    { client, clock, log, metrics, own, sources, agents, ranges, settings, leadership },
   );
   const keepLastGood = createLastGoodKeeper(namespace, lastGood, {
     ...{ client, clock, leadership },
@@ -134,7 +133,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
     log: log.child("status"),
     leadership,
   });
-  for (const part of [told, own, serviceCidrs, mesh, keepLastGood]) run(part);
+  for (const part of [told, own, ranges, mesh, keepLastGood]) run(part);
 
   const hub = createStreamHub(
     { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS },

@@ -22,9 +22,9 @@ export interface ExportedSlice {
   readonly tooLarge: string | undefined;
 }
 
-export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[]): ExportedSlice {
+export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[] | undefined): ExportedSlice {
   const slice = Slice.decode(record.value);
-  const isPod = (address: Uint8Array) => podCidrs.some((cidr) => prefixContains(cidr, address));
+  const isPod = (address: Uint8Array) => podCidrs?.some((cidr) => prefixContains(cidr, address)) ?? true;
   const backends = slice.backends.filter(({ address }) => isPod(address));
   const leftOut = slice.backends.filter(({ address }) => !isPod(address)).map(({ address }) => address);
   const pods = leftOut.length === 0 ? record : recordOf.slice(record.key, { ...slice, backends });
@@ -34,14 +34,15 @@ export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[])
 }
 
 export interface SliceExports {
-  /** Worked out once per record and ranges. */
+  /** Worked out once per record and ranges. While the ranges are not known, nothing is left out: nothing is published either. */
   of(record: HashedRecord): ExportedSlice;
-  readonly podCidrs: readonly Prefix[];
+  /** Undefined: not known. */
+  readonly podCidrs: readonly Prefix[] | undefined;
   /** False when they are the same as before. */
   setPodCidrs(podCidrs: readonly Prefix[]): boolean;
 }
 
-export function createSliceExports(initial: readonly Prefix[]): SliceExports {
+export function createSliceExports(initial: readonly Prefix[] | undefined): SliceExports {
   let podCidrs = initial;
   let known = new WeakMap<HashedRecord, ExportedSlice>();
   return {
@@ -54,7 +55,7 @@ export function createSliceExports(initial: readonly Prefix[]): SliceExports {
       return podCidrs;
     },
     setPodCidrs(next) {
-      if (next.map(formatPrefix).join() === podCidrs.map(formatPrefix).join()) return false;
+      if (next.map(formatPrefix).join() === podCidrs?.map(formatPrefix).join()) return false;
       podCidrs = next;
       known = new WeakMap();
       return true;

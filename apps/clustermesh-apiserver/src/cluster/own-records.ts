@@ -26,7 +26,7 @@ export interface OwnRecords {
   flush(): ServiceTableFlush;
 }
 
-export function createOwnRecords(lastGood: LastGood, podCidrs: readonly Prefix[]): OwnRecords {
+export function createOwnRecords(lastGood: LastGood, podCidrs: readonly Prefix[] | undefined): OwnRecords {
   const table = createServiceTable(lastGood, podCidrs);
   const nodes = new Map<string, NodeFacts>();
   const ownNodes = createRecordDiff();

@@ -25,8 +25,8 @@ import { ownStoreId } from "./store-id.js";
 
 export interface OwnSourceOptions {
   readonly cluster: ClusterName;
-  /** Backends outside these are not exported. */
-  readonly podCidrs: readonly Prefix[];
+  /** Backends outside these are not exported. Undefined: not known yet. */
+  readonly podCidrs: readonly Prefix[] | undefined;
   /** The epoch that was kept; "" when none was. */
   readonly epoch: string;
 }
@@ -52,8 +52,8 @@ export interface OwnSource {
   readonly refusedFloors: number;
   /** Sentence when Kubernetes cannot be followed; undefined when fine. */
   readonly problem: string | undefined;
-  setServiceCidrs(cidrs: readonly Prefix[]): void;
-  setPodCidrs(cidrs: readonly Prefix[]): void;
+  /** What is not known stays as it is. */
+  setRanges(ranges: { readonly podCidrs?: readonly Prefix[]; readonly serviceCidrs?: readonly Prefix[] }): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -221,12 +221,9 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
       }
       return index.announced === undefined ? "Reading Services, EndpointSlices and Nodes" : undefined;
     },
-    setServiceCidrs(cidrs) {
-      records.serviceCidrs(cidrs);
-      tell(clock.wallMicros());
-    },
-    setPodCidrs(cidrs) {
-      records.podCidrs(cidrs);
+    setRanges({ podCidrs, serviceCidrs }) {
+      if (podCidrs !== undefined) records.podCidrs(podCidrs);
+      if (serviceCidrs !== undefined) records.serviceCidrs(serviceCidrs);
       tell(clock.wallMicros());
     },
     async run(signal) {

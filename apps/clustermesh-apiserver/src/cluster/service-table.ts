@@ -38,7 +38,7 @@ interface Entry {
   told: KnownService | undefined;
 }
 
-export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix[]) {
+export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix[] | undefined) {
   const entries = new Map<ServiceName, Entry>();
   const sliceOwner = new Map<string, ServiceName>();
   const dirty = new Set<ServiceName>();
@@ -76,7 +76,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     const { values, good, findings } = parseAnnotations(facts.annotations, lastGood.get(facts.uid));
     lastGood.set(facts.uid, good, findings.length > 0);
     const going = exportsSlices(facts, values) ? [...slices.values()].map(exports.of) : [];
-    const { podCidrs } = exports;
+    const { podCidrs = [] } = exports;
     const tooLarge = values.global ? outOfBounds(serviceRecord(facts, values)) : undefined;
     const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs, tooLarge });
     // Of the same object: one made again under its name has been told nothing.

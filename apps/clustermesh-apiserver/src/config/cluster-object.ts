@@ -21,9 +21,9 @@ import { createKeeper } from "./keep.js";
 export interface ClusterSpec {
   readonly name: string;
   readonly id: number;
-  readonly podCidrs: readonly Prefix[];
-  /** Undefined: not known yet; the object waits for it. */
-  readonly serviceCidrs: readonly Prefix[] | undefined;
+  /** Undefined: not known yet; a new object waits for them, one that stands keeps what it has. */
+  readonly podCidrs?: readonly Prefix[];
+  readonly serviceCidrs?: readonly Prefix[];
 }
 
 export type ClusterStatus = Omit<NonNullable<MeshCluster["status"]>, "conditions"> & {
@@ -85,19 +85,21 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
   async function reconcile(signal: AbortSignal): Promise<void> {
     if (!watch.inSync || !modules.mayWrite()) return;
     const want = modules.spec();
-    if (want.serviceCidrs === undefined) return;
-    const held = watch.items.get(name)?.value ?? (await create(want, want.serviceCidrs, signal));
+    const held = watch.items.get(name)?.value ?? (await create(want, signal));
+    if (held === undefined) return;
     // Each by itself: a spec or a request that cannot be written is what the status is there to tell of.
     const kept = await Promise.allSettled([
-      keepSpec(held, want, want.serviceCidrs, signal),
+      keepSpec(held, want, signal),
       keepStatus(held, signal),
       keepRequest(held, signal),
     ]);
     for (const outcome of kept) if (outcome.status === "rejected") throw outcome.reason;
   }
 
-  async function create(want: ClusterSpec, serviceCidrs: readonly Prefix[], signal: AbortSignal): Promise<MeshCluster> {
-    const spec = { id: want.id, podCIDRs: texts(want.podCidrs), serviceCIDRs: texts(serviceCidrs) };
+  async function create(want: ClusterSpec, signal: AbortSignal): Promise<MeshCluster | undefined> {
+    const { podCIDRs, serviceCIDRs } = rangesOf(want);
+    if (podCIDRs === undefined || serviceCIDRs === undefined) return undefined;
+    const spec = { id: want.id, podCIDRs, serviceCIDRs };
     try {
       log.info("Making MeshCluster", { name, id: want.id });
       return await client.create<MeshCluster>(MESH_CLUSTERS, { metadata: { name }, spec }, { signal });
@@ -108,14 +110,9 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     }
   }
 
-  async function keepSpec(
-    held: MeshCluster,
-    want: ClusterSpec,
-    cidrs: readonly Prefix[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async function keepSpec(held: MeshCluster, want: ClusterSpec, signal: AbortSignal): Promise<void> {
     refuseOtherId(held, want);
-    const spec = { podCIDRs: texts(want.podCidrs), serviceCIDRs: texts(cidrs) };
+    const spec = rangesOf(want);
     const same = sameSet(held.spec.podCIDRs, spec.podCIDRs) && sameSet(held.spec.serviceCIDRs, spec.serviceCIDRs);
     const epoch = epochToKeep;
     if (same && epoch === undefined) return;
@@ -183,11 +180,18 @@ function slim({ name, generation, annotations, uid, resourceVersion }: ObjectMet
   return { ...{ name, generation, annotations, uid, resourceVersion } } as ObjectMeta;
 }
 
-function texts(prefixes: readonly Prefix[]): readonly string[] {
-  return prefixes.map(formatPrefix);
+/** What is known of them. */
+function rangesOf({
+  podCidrs,
+  serviceCidrs,
+}: ClusterSpec): Partial<Pick<MeshCluster["spec"], "podCIDRs" | "serviceCIDRs">> {
+  return {
+    ...(podCidrs && { podCIDRs: podCidrs.map(formatPrefix) }),
+    ...(serviceCidrs && { serviceCIDRs: serviceCidrs.map(formatPrefix) }),
+  };
 }
 
-function sameSet(a: readonly string[], b: readonly string[]): boolean {
+function sameSet(a: readonly string[], b: readonly string[] = a): boolean {
   return [...a].sort().join() === [...b].sort().join();
 }
 

@@ -4,7 +4,7 @@
  * Everything here follows its objects while the process runs, and nothing of it can stop the local path.
  */
 import type { KubeClient } from "@isthmus/kube";
-import type { Clock, ClusterId, ClusterName, Prefix } from "@isthmus/model";
+import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { SourceStatus, type StatusResponse } from "@isthmus/proto";
 import { wirePrefix } from "../cluster/node-facts.js";
@@ -19,18 +19,17 @@ import { clusterConditions } from "../status/cluster-status.js";
 import { peerStatus } from "../status/peer-status.js";
 import { VERSION } from "../version.js";
 import { createClusterObject } from "./cluster-object.js";
+import type { RangesSource } from "./cluster-ranges.js";
 import type { ConfigSource } from "./config-source.js";
 import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
 import { sayable } from "./sayable.js";
-import type { ServiceCidrs } from "./service-cidrs.js";
 import { createStoreDoctor } from "./store-doctor.js";
 import { createStoreLink } from "./store-link.js";
 
 export interface MeshOptions {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
-  readonly podCidrs: readonly Prefix[];
   readonly namespace: string;
   readonly instance: string;
 }
@@ -43,7 +42,7 @@ export interface MeshModules {
   readonly own: OwnSource;
   readonly sources: SourceSet;
   readonly agents: AgentRegistry;
-  readonly serviceCidrs: ServiceCidrs;
+  readonly ranges: RangesSource;
   readonly settings: ConfigSource;
   readonly leadership: Leadership;
 }
@@ -58,8 +57,8 @@ export interface Mesh {
 }
 
 export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
-  const { cluster, id, podCidrs, instance } = options;
-  const { client, clock, metrics, own, sources, serviceCidrs, settings, leadership } = modules;
+  const { cluster, id, instance } = options;
+  const { client, clock, metrics, own, sources, ranges, settings, leadership } = modules;
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
   const streams = new Map<RemoteSource, StreamSource>();
@@ -77,12 +76,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     clock,
     log,
     mayWrite: () => leadership.writes,
-    spec: () => ({
-      name: cluster,
-      id,
-      podCidrs: settings.current?.podCidrs ?? podCidrs,
-      serviceCidrs: serviceCidrs.current,
-    }),
+    spec: () => ({ name: cluster, id, ...ranges.current }),
     status: () => ({
       uid: own.exported.clusterUid,
       instance,
@@ -143,17 +137,19 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   }
 
   async function joinMesh(signal: AbortSignal): Promise<void> {
-    const cidrs = await knownCidrs(serviceCidrs, signal);
-    if (signal.aborted) return;
+    const first = await ranges.whole(signal).catch(() => undefined);
+    if (first === undefined) return;
     const { store } = link;
     publishing = createPublishing(
-      { cluster, id, podCidrs, serviceCidrs: cidrs, instance },
-      { store, exported: own.exported, clock, log: log.child("publish"), metrics, leadership },
+      { cluster, id, instance },
+      { store, exported: own.exported, ranges, clock, log: log.child("publish"), metrics, leadership },
     );
-    remotes = createRemoteSources(
-      { cluster, id, podCidrs, serviceCidrs: cidrs },
+    const following = createRemoteSources(
+      { cluster, id, ...first },
       { store, clock, log, metrics, own: own.stream.index },
     );
+    remotes = following;
+    ranges.follow((now) => following.setOwnRanges({ ...first, ...now }));
     remotes.onStatus(follow);
     updatePeers();
     await Promise.all([publishing.run(signal), remotes.run(signal)]);
@@ -175,13 +171,13 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         publisher: publisherStatus(),
         sources: [...streams.keys()].map((source) => source.report()),
         agents: [...modules.agents.reports()],
-        podCidrs: (settings.current?.podCidrs ?? podCidrs).map(wirePrefix),
-        serviceCidrs: (serviceCidrs.current ?? []).map(wirePrefix),
+        podCidrs: (ranges.current.podCidrs ?? []).map(wirePrefix),
+        serviceCidrs: (ranges.current.serviceCidrs ?? []).map(wirePrefix),
       }),
     readEpoch: (signal) => object.readEpoch(signal),
     keepEpoch: (epoch) => object.keepEpoch(epoch),
     async run(signal) {
-      serviceCidrs.onChange(() => object.poke());
+      ranges.follow(() => object.poke());
       settings.onChange(() => object.poke());
       leadership.onChange(() => {
         object.poke();
@@ -195,18 +191,10 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
 
 const OFF = {
   state: "Off",
-  message: "Waiting for this cluster's Service CIDRs",
+  message: "Waiting for this cluster's pod and Service ranges",
   seq: 0n,
   revision: 0n,
   pending: 0,
   beatAgeMs: 0,
   storeId: Buffer.alloc(0),
 };
-
-function knownCidrs(serviceCidrs: ServiceCidrs, signal: AbortSignal): Promise<readonly Prefix[]> {
-  return new Promise((resolve) => {
-    if (serviceCidrs.current !== undefined || signal.aborted) return resolve(serviceCidrs.current ?? []);
-    serviceCidrs.onChange(resolve);
-    signal.addEventListener("abort", () => resolve([]), { once: true });
-  });
-}

@@ -5,27 +5,27 @@
  * Waits for the own cluster to be in sync: what is not in the export set would be removed from the store.
  */
 import { randomBytes } from "node:crypto";
-import type { Clock, Prefix } from "@isthmus/model";
+import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import type { PublisherStatus } from "@isthmus/proto";
+import type { ClusterConfig, PublisherStatus } from "@isthmus/proto";
 import type { ExportSource } from "../cluster/export-source.js";
 import { wirePrefix } from "../cluster/node-facts.js";
 import type { Leadership } from "../leader/leadership.js";
 import { createPublisher, type Publisher } from "../publish/index.js";
 import { VERSION } from "../version.js";
+import { type ClusterRanges, isWhole, type RangesSource } from "./cluster-ranges.js";
 import type { SwapStore } from "./swap-store.js";
 
 export interface PublishingOptions {
   readonly cluster: string;
   readonly id: number;
-  readonly podCidrs: readonly Prefix[];
-  readonly serviceCidrs: readonly Prefix[];
   readonly instance: string;
 }
 
 export interface PublishingModules {
   readonly store: SwapStore;
   readonly exported: ExportSource;
+  readonly ranges: RangesSource;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -40,8 +40,8 @@ export interface Publishing {
 const LOOK_MS = 100;
 
 export function createPublishing(options: PublishingOptions, modules: PublishingModules): Publishing {
-  const { store, exported, clock, log, metrics, leadership } = modules;
-  const { cluster, id, podCidrs, serviceCidrs } = options;
+  const { store, exported, ranges, clock, log, metrics, leadership } = modules;
+  const { cluster, id } = options;
   let publisher: Publisher | undefined;
   /** Of those before. */
   let restored = 0;
@@ -52,8 +52,10 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     gauge.set(restored + (publisher?.restored ?? 0)),
   );
 
-  function start(): Publisher {
-    const config = {
+  ranges.follow((now) => publisher?.configure(configOf(now)));
+
+  function configOf({ podCidrs = [], serviceCidrs = [] }: Partial<ClusterRanges>): ClusterConfig {
+    return {
       name: cluster,
       id,
       uid: exported.clusterUid,
@@ -62,6 +64,10 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
       labelFilterDigest: Buffer.alloc(0),
       version: VERSION,
     };
+  }
+
+  function start(): Publisher {
+    const config = configOf(ranges.current);
     const { index } = exported;
     const source = { records: () => index.records(), onChange: index.onChange };
     // A process that comes back is another writer: what its predecessor had in flight must not count as its own.
@@ -81,7 +87,8 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
   function waitingFor(): string | undefined {
     if (!store.configured) return "No store is configured";
     if (!leadership.publishes) return leadership.explanation;
-    return exported.index.announced === undefined ? "Waiting for Kubernetes" : undefined;
+    if (exported.index.announced === undefined) return "Waiting for Kubernetes";
+    return isWhole(ranges.current) ? undefined : "Waiting for the cluster's ranges";
   }
 
   /** From one acquisition of the Lease to its loss; the next one is another writer. */

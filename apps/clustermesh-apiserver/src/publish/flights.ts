@@ -50,7 +50,7 @@ function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect
 
 /** The next writes with a LIVE head on top. */
 function liveFlight(state: PublisherState, wallMicros: number, due: boolean): Flight {
-  const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.options.config }] : [];
+  const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.config }] : [];
   for (const key of [...state.stored.strangers].slice(0, 16)) extra.push({ type: "delete", key });
   const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - extra.length);
   if (due && writes.length === state.dirty.size) state.beat++; // a beat says that nothing is missing

@@ -7,7 +7,7 @@ import type { PublisherState } from "./state.js";
 
 export function configDirty(state: PublisherState): boolean {
   const standing = state.stored.meta(CONFIG_KEY);
-  return standing === undefined || !sameBytes(standing.value, state.options.config);
+  return standing === undefined || !sameBytes(standing.value, state.config);
 }
 
 export function compares(state: PublisherState, ...keys: string[]): Compare[] {

@@ -48,6 +48,8 @@ export interface PublisherModules {
 export interface Publisher {
   /** Publishes until the signal aborts. Start it when `source` is complete. */
   run(signal: AbortSignal): Promise<void>;
+  /** Other CIDRs from now on; name, id and uid stay. */
+  configure(config: ClusterConfig): void;
   status(): PublisherStatus;
   /** Keys that another hand altered and that were restored. */
   readonly restored: number;
@@ -215,6 +217,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
       clearTimeout(wake);
       watch.abort();
     },
+    configure: (next) => dispatch({ type: "configured", config: encodeClusterConfig(next) }),
     status: () => publisherStatus(state, clock.now()),
     get restored() {
       return state.restored;

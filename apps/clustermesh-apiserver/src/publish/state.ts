@@ -11,7 +11,7 @@ export interface PublisherOptions {
   readonly claim: ClusterClaim;
   /** This process; a new one for every start. */
   readonly instance: string;
-  /** The bytes of the config record. */
+  /** The bytes of the config record at the start. */
   readonly config: Uint8Array;
   /** Of the identity allocator; "" = none yet. */
   readonly epoch: () => string;
@@ -64,6 +64,8 @@ export type Phase =
 export interface PublisherState {
   readonly options: PublisherOptions;
   phase: Phase;
+  /** The bytes of the config record. */
+  config: Uint8Array;
   readonly wanted: RecordTable;
   readonly dirty: DirtySet;
   stored: Stored;

@@ -25,6 +25,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
   return {
     options,
     phase: { status: "Off" },
+    config: options.config,
     wanted: createRecordTable(),
     dirty: createDirtySet(),
     stored: createStored([]),
@@ -53,6 +54,9 @@ export function step(state: PublisherState, event: PublisherEvent): PublisherEff
       return connect(state);
     case "changed":
       return onChanged(state, event);
+    case "configured":
+      state.config = event.config;
+      return pump(state, event.now, event.wallMicros);
     case "inspected":
       return state.phase.status === "Connecting" ? onInspected(state, event) : [];
     case "claimed":

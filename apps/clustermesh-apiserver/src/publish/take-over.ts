@@ -65,7 +65,7 @@ function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] 
   if (needsStoreId(state)) {
     writes.push({ type: "put", key: STORE_KEY, value: options.newStoreId() });
   }
-  if (configDirty(state)) writes.push({ type: "put", key: CONFIG_KEY, value: options.config });
+  if (configDirty(state)) writes.push({ type: "put", key: CONFIG_KEY, value: state.config });
   const flight = withHead(
     state,
     writes,

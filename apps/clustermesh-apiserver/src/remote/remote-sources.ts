@@ -25,6 +25,8 @@ export interface RemoteSourcesModules {
 export interface RemoteSources {
   /** The peers wanted now, in the order of their objects' creation. Who is missing is removed. */
   update(peers: readonly PeerSpec[]): void;
+  /** What is this cluster's own, and so no peer's, from now on. */
+  setOwnRanges(ranges: Pick<OwnCluster, "podCidrs" | "serviceCidrs">): void;
   list(): readonly RemoteSource[];
   get(clusterId: number): RemoteSource | undefined;
   /** Told when a source was added or removed, or changed its status. */
@@ -48,7 +50,7 @@ export interface RemoteSourcesSettings {
 }
 
 export function createRemoteSources(
-  own: OwnCluster,
+  initial: OwnCluster,
   modules: RemoteSourcesModules,
   settings: RemoteSourcesSettings = {},
 ): RemoteSources {
@@ -58,6 +60,8 @@ export function createRemoteSources(
   const claims = createAddressClaims();
   const controller = new AbortController();
   const breaker = createBreaker({ name: "the store", timeoutMs: 3000 });
+  let own = initial;
+  let wantedPeers: readonly PeerSpec[] = [];
   let started = false;
 
   const tell = (source: RemoteSource): void => {
@@ -106,20 +110,27 @@ export function createRemoteSources(
     return [...[...followed.values()].map(({ source }) => source), ...removed.values()];
   }
 
+  function update(wanted: readonly PeerSpec[]): void {
+    wantedPeers = wanted;
+    for (const each of [...followed.values()]) {
+      const now = wanted.find(({ cluster }) => cluster === each.peer.cluster);
+      if (now === undefined || now.id !== each.peer.id) remove(each);
+    }
+    // Who is followed claimed first.
+    const known = [...followed.keys()].flatMap((name) => wanted.find(({ cluster }) => cluster === name) ?? []);
+    const peers = [...known, ...wanted.filter(({ cluster }) => !followed.has(cluster))];
+    for (const peer of peers) {
+      const each = followed.get(peer.cluster);
+      if (each === undefined) add(peer, peers);
+      else change(each, peer, peers);
+    }
+  }
+
   return {
-    update(wanted) {
-      for (const each of [...followed.values()]) {
-        const now = wanted.find(({ cluster }) => cluster === each.peer.cluster);
-        if (now === undefined || now.id !== each.peer.id) remove(each);
-      }
-      // Who is followed claimed first.
-      const known = [...followed.keys()].flatMap((name) => wanted.find(({ cluster }) => cluster === name) ?? []);
-      const peers = [...known, ...wanted.filter(({ cluster }) => !followed.has(cluster))];
-      for (const peer of peers) {
-        const each = followed.get(peer.cluster);
-        if (each === undefined) add(peer, peers);
-        else change(each, peer, peers);
-      }
+    update,
+    setOwnRanges({ podCidrs, serviceCidrs }) {
+      own = { ...own, podCidrs, serviceCidrs };
+      update(wantedPeers);
     },
     list,
     get: (clusterId) => list().find(({ id }) => id === clusterId),

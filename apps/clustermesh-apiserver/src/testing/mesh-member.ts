@@ -3,13 +3,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
+  CONFIG_MAPS,
   CUSTOM_RESOURCE_DEFINITIONS,
   ENDPOINT_SLICES,
   type KubeClient,
   type KubeObject,
   MESH_CLUSTERS,
+  MESH_PEERS,
   type MeshCluster,
   type MeshCondition,
+  type MeshPeer,
   NAMESPACES,
   SERVICES,
   type StoreSpec,
@@ -96,6 +99,32 @@ export async function makeStoreUser(etcd: EtcdServer, { name, id }: Pick<Member,
 
 export async function setStore({ client, name }: Member, store: StoreSpec): Promise<void> {
   await client.mergePatch(MESH_CLUSTERS, name, { spec: { store } });
+}
+
+/** What `mesh connect` does, by hand: sign the request, make the user, write store and peer. `podCidrs`: what it may claim. */
+export async function connectMember(
+  etcd: EtcdServer,
+  to: Member,
+  other: Member,
+  podCidrs?: readonly string[],
+): Promise<void> {
+  const store = await storeSpec(to, etcd);
+  await until("the other's uid", async () => (await other.meshCluster())?.status?.uid !== undefined);
+  const peer = await other.meshCluster();
+  assert.ok(peer !== undefined);
+  await makeStoreUser(etcd, to);
+  await setStore(to, store);
+  const { id, podCIDRs, serviceCIDRs } = peer.spec;
+  const spec = { id, podCIDRs: podCidrs ?? podCIDRs, serviceCIDRs, uid: peer.status?.uid ?? "" };
+  await to.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: other.name }, spec });
+}
+
+/** Changes fields of the member's mesh-config; null removes one. */
+export async function patchConfig(
+  { client }: Pick<Member, "client">,
+  data: Record<string, string | null>,
+): Promise<void> {
+  await client.mergePatch(CONFIG_MAPS, "mesh-config", { data }, { namespace: "mesh-system" });
 }
 
 /** A Service of namespace "shop" with one ready backend. */

@@ -1,0 +1,102 @@
+/**
+ * The ranges of this cluster: one watched value that exports, nodes, claims of peers, the published config and the MeshCluster
+ * object all follow.
+ *
+ * Pod ranges are those of mesh-config; Service ranges are its own, else those of the ServiceCIDR objects.
+ */
+import { createListWatch, type KubeServiceCidr, SERVICE_CIDRS, type Transport } from "@isthmus/kube";
+import { type Clock, formatPrefix, type Prefix, parsePrefix } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import type { ConfigSource } from "./config-source.js";
+
+export interface ClusterRanges {
+  readonly podCidrs: readonly Prefix[];
+  readonly serviceCidrs: readonly Prefix[];
+}
+
+export interface RangesSource {
+  /** Each undefined until known. */
+  readonly current: Partial<ClusterRanges>;
+  /** Told at once what is known, and then each change. */
+  follow(listener: (ranges: Partial<ClusterRanges>) => void): void;
+  /** Resolves once both are known. Rejects when aborted. */
+  whole(signal: AbortSignal): Promise<ClusterRanges>;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createRangesSource(modules: {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly settings: ConfigSource;
+}): RangesSource {
+  const { settings, log } = modules;
+  const listeners = new Set<(ranges: Partial<ClusterRanges>) => void>();
+  let current: Partial<ClusterRanges> = {};
+  const watch = createListWatch<readonly Prefix[]>(
+    {
+      resource: SERVICE_CIDRS,
+      project: (object) => ((object as KubeServiceCidr).spec?.cidrs ?? []).map(parsePrefix),
+    },
+    { ...modules, onChange: look },
+  );
+
+  function look(): void {
+    const objects = watch.inSync ? sorted([...watch.items.values()].flatMap(({ value }) => value)) : undefined;
+    const podCidrs = settings.current?.podCidrs ?? current.podCidrs;
+    const serviceCidrs = settings.current?.serviceCidrs ?? objects ?? current.serviceCidrs;
+    const now = { ...(podCidrs && { podCidrs }), ...(serviceCidrs && { serviceCidrs }) };
+    if (texts(now) === texts(current)) return;
+    if (isWhole(current)) log.info("Ranges changed", { podCidrs: list(podCidrs), serviceCidrs: list(serviceCidrs) });
+    current = now;
+    for (const listener of [...listeners]) listener(now);
+  }
+  settings.onChange(look);
+  look();
+
+  return {
+    get current() {
+      return current;
+    },
+    follow(listener) {
+      listeners.add(listener);
+      listener(current);
+    },
+    whole(signal) {
+      return new Promise((resolve, reject) => {
+        const stop = () => {
+          listeners.delete(take);
+          reject(signal.reason);
+        };
+        const take = (ranges: Partial<ClusterRanges>) => {
+          if (!isWhole(ranges)) return;
+          listeners.delete(take);
+          signal.removeEventListener("abort", stop);
+          resolve(ranges);
+        };
+        if (signal.aborted) return reject(signal.reason);
+        signal.addEventListener("abort", stop, { once: true });
+        listeners.add(take);
+        take(current);
+      });
+    },
+    run: (signal) => watch.run(signal),
+  };
+}
+
+export function isWhole(ranges: Partial<ClusterRanges>): ranges is ClusterRanges {
+  return ranges.podCidrs !== undefined && ranges.serviceCidrs !== undefined;
+}
+
+function texts({ podCidrs, serviceCidrs }: Partial<ClusterRanges>): string {
+  return JSON.stringify([list(podCidrs), list(serviceCidrs)]);
+}
+
+function list(prefixes: readonly Prefix[] | undefined): readonly string[] | undefined {
+  return prefixes?.map(formatPrefix);
+}
+
+function sorted(prefixes: readonly Prefix[]): readonly Prefix[] {
+  const byText = new Map(prefixes.map((prefix) => [formatPrefix(prefix), prefix]));
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, prefix]) => prefix);
+}
