@@ -4,9 +4,11 @@
  * mesh_services_v1 and mesh_tables_v1.
  *
  * Who keeps a backend keeps its tier and its place in the table (place.h). While the table stays, that gives the slot
- * again and one load answers. Tables are written anew with every change, and slots shift; then the backend is looked
- * for in 256 slots around the place, in each of the service's tables: that is all of a table of up to 256 slots, and
- * where it is almost certainly in one of some thousands. A backend that shifted further is taken for gone.
+ * again and one load answers. When a table changes, slots move; then the backend is looked for in LIMIT_SEARCH_SLOTS
+ * slots around the place, in each of the service's tables: that is all of a table of up to so many, which is edited in
+ * place and in any order, and where it is almost certainly in one of some thousands, which is written anew in the order
+ * of a hash. A backend that shifted further is taken for gone. Slots behind the last may hold it after it moved; the
+ * slots before them are searched first.
  *
  * Between two stores of an agent that moves a backend from one tier to another, neither may have it.
  */

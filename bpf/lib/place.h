@@ -2,8 +2,8 @@
 /*
  * This file contains places: a slot as a part of its table, slot / slots in 2^-17. It touches no maps.
  *
- * Slots are in the order of a hash of the backend. So in a table that grew or shrank a backend is near the same part,
- * though not near the same slot.
+ * Slots of tables longer than LIMIT_SEARCH_SLOTS are in the order of a hash of the backend. So in one that grew or
+ * shrank a backend is near the same part, though not near the same slot. Shorter ones have no order.
  */
 #ifndef MESH_PLACE_H
 #define MESH_PLACE_H
@@ -11,7 +11,7 @@
 #include "types.h"
 
 #define PLACE_BITS 17
-#define WINDOW_LINES 16 /* 256 slots */
+#define WINDOW_LINES (LIMIT_SEARCH_SLOTS / LIMIT_LINE_SLOTS)
 
 /* Of a slot in a table of so many; rounded up, so that place_slot() gives it back. */
 static inline __attribute__((always_inline)) __u32 slot_place(__u32 slot, __u32 slots)

@@ -24,6 +24,7 @@ enum limit {
 	LIMIT_CLUSTERS = 4096,		/* cluster ids, 0 included */
 	LIMIT_BACKEND_INDEX = 16777215, /* mask of the index in a backend id; the generation is in the 8 bits above */
 	LIMIT_METRICS = 64,		/* counters */
+	LIMIT_SEARCH_SLOTS = 256,	/* slots in which a kept backend is searched: tables up to this size have no order */
 	LIMIT_RECENT = 65536,		/* TCP sockets whose VIP is known without socket storage */
 	LIMIT_SERVICE_RANGES = 64,	/* ranges of ClusterIPs */
 };

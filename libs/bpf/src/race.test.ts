@@ -85,6 +85,98 @@ test("tier words, lines and backends change under readers and nothing is mixed",
   assert.equal(counts.none, 0);
 });
 
+/** Endpoints of one Service come and go in place; every reader with any word since the last grace period finds one. */
+test("slots of a table in use move, fill and fall behind the last under readers, and none finds nothing", async (t) => {
+  const loaded = loadTestObject(t, "race_test");
+  const { services, backends, tables } = await openSelection(loaded);
+  const segment = tables.segments[0];
+  assert.ok(segment);
+  const slots: number[] = [];
+  const [free, gone]: [number[], number[]] = [Array.from({ length: 200 }, (_, i) => i + 1), []];
+  const generations = new Map<number, number>();
+  let turn = 0;
+
+  const setSlot = (slot: number, id: number) => {
+    slots[slot] = id;
+    segment.storeWord32(slot >> 4, 4 * (slot & 15), id);
+  };
+  /** One probe only: a slot without a living backend is a reader without one. */
+  const setCount = () => {
+    const word = TierWord.toWord({ line: 0, slots: slots.length, tries: 0, maglev: 0, cluster: 0 });
+    services.storeWord64(1, ServiceRow.offsets.tier, word);
+  };
+
+  /** A backend in a row that nobody knows any more; undefined when there is none. */
+  function born(): number | undefined {
+    const index = free.shift();
+    if (index === undefined) return undefined;
+    const generation = nextGeneration(generations.get(index) ?? 0);
+    generations.set(index, generation);
+    const id = backendId(generation, index);
+    backends.writeBody(index, checkedBody(id), BackendRow.offsets.port);
+    backends.storeWord32(index, BackendRow.offsets.id, id);
+    return id;
+  }
+
+  function more(): void {
+    const id = slots.length < 40 ? born() : undefined;
+    if (id === undefined) return;
+    setSlot(slots.length, id);
+    setCount();
+  }
+
+  function less(): void {
+    if (slots.length < 2) return;
+    const at = (turn * 7) % slots.length;
+    const [id = 0, last = 0] = [slots[at], slots.at(-1)];
+    setSlot(at, last);
+    slots.pop();
+    setCount();
+    gone.push(id);
+  }
+
+  function exchange(): void {
+    const id = born();
+    if (id === undefined) return;
+    const at = (turn * 11) % slots.length;
+    gone.push(slots[at] ?? 0);
+    setSlot(at, id);
+  }
+
+  /** Changes go on while a grace period passes. */
+  async function graceUnderFire(): Promise<void> {
+    let over = false;
+    const grace = native()
+      .membarrier()
+      .finally(() => {
+        over = true;
+      });
+    while (!over) {
+      for (let i = 0; i < 20; i++) {
+        turn++;
+        (turn % 3 === 0 ? exchange : turn % 40 < 20 ? more : less)();
+      }
+      await setImmediate();
+    }
+    await grace;
+  }
+
+  /** What was gone before a grace period began loses its id after it, and its row is used again after a second. */
+  async function collect(): Promise<void> {
+    const round = gone.splice(0).map((id) => id & 0xffffff);
+    await graceUnderFire();
+    for (const index of round) backends.storeWord32(index, BackendRow.offsets.id, 0);
+    await graceUnderFire();
+    free.push(...round);
+  }
+
+  more();
+  const counts = await race(t, loaded, ["race_choose"], 4, collect);
+  assert.ok(counts.reads >= 4 * READERS * RUNS, `${counts.reads} reads`);
+  assert.ok(turn > 100, `${turn} changes`);
+  assert.deepEqual([counts.mixed, counts.none], [0, 0]);
+});
+
 test("the same readers see a writer that breaks the rule", async (t) => {
   const loaded = loadTestObject(t, "race_test");
   const { services, backends, tables } = await openSelection(loaded);

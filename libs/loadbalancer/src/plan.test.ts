@@ -157,7 +157,7 @@ test("a cluster that floods a Service displaces none but its own backends", () =
   assert.equal(again.length, MAX_SLOTS, "alone it is cut as well");
 });
 
-test("table order is the same on every node and mixes clusters", () => {
+test("the order of a new table is the same on every node and mixes clusters", () => {
   const golden = addresses(plan([...some("east", 4), ...some("west", 4)]).tiers[0]?.slots);
   assert.deepEqual(golden, GOLDEN);
 });

@@ -1,7 +1,8 @@
 /**
  * The place of a backend in a table: a hash of cluster, address, port and protocol with one seed for the whole mesh.
  *
- * Never of node-local ids: every node has the same order, so what one node learns of a table holds on the others.
+ * Never of node-local ids: a table that is written anew has the same order on every node. Short tables are edited in
+ * place afterwards and lose it (docs/adr/0028).
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 

@@ -11,7 +11,7 @@ export const MAX_TIERS = 4;
 export const MAX_PROBES = 8;
 
 export interface TierPlan {
-  /** Backends in table order (by hash of cluster, address and port: the same on every node); repeated for weights. Never empty. */
+  /** Backends in the order of a new table (by hash of cluster, address and port); repeated for weights. Never empty. */
   readonly slots: readonly MergedBackend[];
   /** Further probes after the first, 0..7. 0 spills in proportion. */
   readonly tries: number;

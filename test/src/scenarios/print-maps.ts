@@ -1,6 +1,7 @@
 /**
  * The maps of a node as text, through the codecs that the programs' headers gave: what a program would find, without
- * numbers that are this node's alone. Equal text means equal behaviour.
+ * numbers that are this node's alone. Equal text means equal behaviour: slots of short tables, whose order no choice depends
+ * on, are sorted.
  */
 import {
   BackendFlag,
@@ -49,6 +50,7 @@ function printTier(port: DatapathPort, word: bigint): string {
     const row = BackendRow.decode(port.backends.read(backendIndex(id)));
     return row.id === id ? endpoint(row) : "STALE";
   });
+  if (slots <= Limit.SearchSlots) backends.sort();
   return `cluster ${cluster === 0 ? "any" : cluster}, tries ${tries}: ${backends.join(" ")}`;
 }
 

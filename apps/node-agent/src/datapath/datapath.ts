@@ -107,8 +107,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     const [oldNodes, cold] = [nodes.take(), backends.cooling];
     return {
       free() {
-        for (const entry of dead.services) services.free(entry);
-        for (const table of dead.tables) planner.freeTable(table);
+        planner.free(dead);
         backends.recycle(cold);
         backends.retire();
         nodes.free(oldNodes);

@@ -112,12 +112,8 @@ async function openKernel(t: TestContext): Promise<DatapathPort> {
   return datapath;
 }
 
-for (const [name, n] of [
-  ["the first", 0],
-  ["one in the middle", 30],
-  ["the first word of a tier", 69],
-] as const) {
-  test(`${name} of the writes fails in a real kernel`, async (t) => {
+for (const n of [0, 20, 40, 60, 80]) {
+  test(`write ${n} of a change fails in a real kernel`, async (t) => {
     assert.equal(await failWrite(await openKernel(t), CHANGE, n, await outcome(CHANGE)), true);
   });
 }

@@ -1,15 +1,20 @@
 /**
  * Plans one frontend: ids for its backends, lines for its tables, words for its tiers. Nothing is written here.
  *
- * A tier that says the same already keeps its table. What finds no room leaves everything as it was and throws
- * `MAP_FULL`; a table without room is said, since only the caller can wait for a new segment.
+ * A tier that says the same already keeps its table; one with other backends keeps its lines where they can be edited, and
+ * gets a new table where not. What finds no room leaves everything as it was and throws `MAP_FULL`; a table without room
+ * is reported, since only the caller can wait for a new segment.
  */
+import type { MergedBackend } from "@isthmus/clustermesh";
 import type { DeltaTracker } from "@isthmus/reconcile";
 import type { DesiredFrontend } from "../desired/desired-state.js";
 import { type FrontendName, frontendValue } from "../desired/frontends.js";
 import type { DesiredService, DesiredTier } from "../desired/services.js";
 import type { BackendStore } from "./backend-store.js";
+import { followSlots } from "./follow-slots.js";
 import { EMPTY_TIER, type ServiceEntry, type ServiceStore, TIERS, type Tier, tierWord } from "./service-store.js";
+import { editSlots, type SlotEdits } from "./slot-edits.js";
+import { isEditable, isOrdered, linesToTake, sameSlots } from "./table-fit.js";
 import type { Table, TableStore } from "./table-store.js";
 
 export interface PlannerModules {
@@ -24,14 +29,23 @@ export interface Planner {
   plan(name: FrontendName, wanted: DesiredFrontend | undefined): number | undefined;
   /** Out of use once the frontend is removed from the kernel: its row and tables. */
   retire(name: FrontendName): void;
-  /** Gives a table back that no program can reach. */
-  freeTable(table: Table): void;
+  /** Frees what `takeDead` gave, once no program can reach it. */
+  free(dead: Dead): void;
   /** What went out of use since the last call. */
-  takeDead(): { readonly tables: readonly Table[]; readonly services: readonly ServiceEntry[] };
+  takeDead(): Dead;
   readonly garbage: boolean;
 }
 
+/** Out of use since some apply. */
+export interface Dead {
+  readonly tables: readonly Table[];
+  readonly services: readonly ServiceEntry[];
+  /** Backends that left a slot of a table that stays. */
+  readonly ids: readonly number[];
+}
+
 type Undo = (() => void)[];
+type Edit = SlotEdits & { readonly table: Table };
 
 /** Unwinds a plan whose table has no room. */
 class NoLines extends Error {
@@ -44,6 +58,7 @@ export function createPlanner(modules: PlannerModules): Planner {
   const { backends, tables, services, frontends } = modules;
   let deadTables: Table[] = [];
   let deadServices: ServiceEntry[] = [];
+  let deadIds: number[] = [];
 
   function releaseAll(ids: readonly number[]): void {
     for (const id of ids) backends.release(id);
@@ -54,32 +69,63 @@ export function createPlanner(modules: PlannerModules): Planner {
     tables.give(table);
   }
 
-  function planTier(old: Tier | undefined, tier: DesiredTier, undo: Undo): Tier {
+  /** The ids of a tier's slots, each with one more user. Throws `MAP_FULL`. */
+  function acquireAll(old: Tier | undefined, slots: readonly MergedBackend[]): number[] {
+    const idOf = followSlots(old);
     const ids: number[] = [];
     try {
-      for (const backend of tier.slots) ids.push(backends.acquire(backend));
-      if (sameIds(old?.table, ids)) {
-        releaseAll(ids);
-        return tierOf(old.table, tier);
-      }
-      const table = tables.take(ids);
-      if (table === undefined) throw new NoLines(ids.length);
-      undo.push(() => freeTable(table));
-      return tierOf(table, tier);
+      slots.forEach((backend, slot) => {
+        const known = idOf(backend, slot);
+        if (known !== undefined) backends.adoptUse(known);
+        ids.push(known ?? backends.acquire(backend));
+      });
+      return ids;
     } catch (thrown) {
       releaseAll(ids);
       throw thrown;
     }
   }
 
+  /** Edits of tables are kept in `edits` until all tiers have found room. */
+  function planTier(old: Tier | undefined, tier: DesiredTier, undo: Undo, edits: Edit[]): Tier {
+    const ids = acquireAll(old, tier.slots);
+    const held = old?.table;
+    if (held !== undefined && sameSlots(held, ids)) {
+      releaseAll(ids);
+      return tierOf(held, tier);
+    }
+    if (held !== undefined && isEditable(held, ids)) return tierOf(planEdit(held, ids, undo, edits), tier);
+    const table = tables.take(ids, linesToTake(held, ids)) ?? tables.take(ids);
+    if (table === undefined) {
+      releaseAll(ids);
+      throw new NoLines(ids.length);
+    }
+    undo.push(() => freeTable(table));
+    return tierOf(table, tier);
+  }
+
+  function planEdit(held: Table, wanted: readonly number[], undo: Undo, edits: Edit[]): Table {
+    const edit = editSlots(held.ids, wanted);
+    releaseAll(edit.kept); // the table has them already
+    undo.push(() => releaseAll(edit.added));
+    const table = { line: held.line, lines: held.lines, ids: edit.ids };
+    edits.push({ table, ...edit });
+    return table;
+  }
+
   function planTiers(entry: ServiceEntry, wanted: DesiredService, undo: Undo): void {
     const tiers: Tier[] = [];
+    const edits: Edit[] = [];
     for (let i = 0; i < TIERS; i++) {
       const tier = wanted[i];
-      tiers.push(tier === undefined ? EMPTY_TIER : planTier(entry.tiers[i], tier, undo));
+      tiers.push(tier === undefined ? EMPTY_TIER : planTier(entry.tiers[i], tier, undo, edits));
+    }
+    for (const { table, stores, removed } of edits) {
+      tables.edit(table, stores);
+      deadIds.push(...removed);
     }
     for (const { table } of entry.tiers) {
-      if (table !== undefined && !tiers.some((tier) => tier.table === table)) deadTables.push(table);
+      if (table !== undefined && !tiers.some((tier) => tier.table?.line === table.line)) deadTables.push(table);
     }
     services.set(entry, tiers);
   }
@@ -116,23 +162,25 @@ export function createPlanner(modules: PlannerModules): Planner {
       for (const { table } of entry.tiers) if (table !== undefined) deadTables.push(table);
       deadServices.push(entry);
     },
-    freeTable,
+    free(dead) {
+      for (const entry of dead.services) services.free(entry);
+      for (const table of dead.tables) freeTable(table);
+      releaseAll(dead.ids);
+    },
     takeDead() {
-      const dead = { tables: deadTables, services: deadServices };
+      const dead = { tables: deadTables, services: deadServices, ids: deadIds };
       deadTables = [];
       deadServices = [];
+      deadIds = [];
       return dead;
     },
     get garbage() {
-      return deadTables.length > 0 || deadServices.length > 0;
+      return deadTables.length > 0 || deadServices.length > 0 || deadIds.length > 0;
     },
   };
 }
 
-function sameIds(table: Table | undefined, ids: readonly number[]): table is Table {
-  return table !== undefined && table.ids.length === ids.length && ids.every((id, i) => id === table.ids[i]);
-}
-
 function tierOf(table: Table, tier: DesiredTier): Tier {
-  return { table, word: tierWord(table, tier.tries, tier.cluster) };
+  const word = tierWord(table, tier.tries, tier.cluster);
+  return isOrdered(tier.slots) ? { table, word, slots: tier.slots } : { table, word };
 }

@@ -1,7 +1,10 @@
 /** Random histories against a fresh start: whatever happened on the way, the maps end the same. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { wordsAddress } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
+import { formatAddress } from "@isthmus/model";
+import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel, exploring, type KernelSizes, Killed } from "@isthmus/testing";
 import fc from "fast-check";
 import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
@@ -18,7 +21,13 @@ const SIZES: KernelSizes = {
 };
 const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3"] as const;
 
-const tier = fc.uniqueArray(fc.integer({ min: 1, max: 30 }), { maxLength: 20 });
+const host = fc.integer({ min: 1, max: 30 });
+/** Of many endpoints or few, so that tables are edited and written anew; with repeats, as weights have them. */
+const tier = fc.oneof(
+  { weight: 4, arbitrary: fc.uniqueArray(host, { maxLength: 20 }) },
+  { weight: 4, arbitrary: fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { minLength: 9, maxLength: 12 }) },
+  { weight: 1, arbitrary: fc.array(host, { maxLength: 20 }) },
+);
 const action = fc.oneof(
   {
     weight: 6,
@@ -37,6 +46,23 @@ const action = fc.oneof(
 function planOf(which: number, tiers: readonly (readonly number[])[]): FrontendPlan {
   const backends = tiers.filter((slots) => slots.length > 0).map((slots) => slots.map((slot) => `10.1.0.${slot}`));
   return makePlan(`a/s${which}`, IPS[which] ?? "", backends);
+}
+
+/** What an agent finds in use that starts now: without the room that tables have for more. */
+async function fillOf(port: DatapathPort, model: ReadonlyMap<number, FrontendPlan>) {
+  const { datapath, set } = await startBench(port);
+  await set(...[...model.values()].map((plan) => [plan]));
+  await datapath.settled();
+  return datapath.fill().filter(({ map }) => map !== "mesh_nodes_v1");
+}
+
+/** Each Service reaches exactly the slots of its plan. */
+async function checkServed(port: DatapathPort, model: ReadonlyMap<number, FrontendPlan>): Promise<void> {
+  for (const [which, ip] of IPS.entries()) {
+    const found = (await selectable(port, frontendOf(ip)))?.map(({ backend }) => backend).sort();
+    const slots = model.get(which)?.tiers.flatMap((tier) => tier.slots);
+    assert.deepEqual(found, slots?.map((slot) => `1:${formatAddress(wordsAddress(slot))}`).sort());
+  }
 }
 
 test("random changes, kills and held grace periods end in the state of a fresh start", async () => {
@@ -67,6 +93,7 @@ test("random changes, kills and held grace periods end in the state of a fresh s
           const plan = model.get(step.which);
           try {
             await bench.set(plan === undefined ? `a/s${step.which}` : [plan]);
+            if (bench.datapath.status.errors.size === 0) await checkServed(port, model);
           } catch (thrown) {
             if (!(thrown instanceof Killed)) throw thrown;
             await restart();
@@ -92,16 +119,10 @@ test("random changes, kills and held grace periods end in the state of a fresh s
       const fresh = createMemoryKernel(SIZES).open();
       await (await startBench(fresh)).set(...[...model.values()].map((plan) => [plan]));
       assert.deepEqual(await describeKernel(port), await describeKernel(fresh));
-      assert.deepEqual(
-        bench.datapath
-          .fill()
-          .map(({ map, used }) => [map, used])
-          .filter(([map]) => map !== "mesh_nodes_v1"),
-        (await startBench(fresh)).datapath
-          .fill()
-          .map(({ map, used }) => [map, used])
-          .filter(([map]) => map !== "mesh_nodes_v1"),
-      );
+      assert.deepEqual(await fillOf(port, model), await fillOf(fresh, model));
+      await bench.set(...IPS.map((_, which) => `a/s${which}`));
+      await bench.datapath.settled();
+      assert.deepEqual([...new Set(bench.datapath.fill().map(({ used }) => used))], [0]);
     }),
     exploring(150),
   );

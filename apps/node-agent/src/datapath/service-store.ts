@@ -5,6 +5,7 @@
  * words go first, while it shrinks the earlier ones, so that a reader between two stores always finds a tier.
  */
 import { ServiceRow } from "@isthmus/bpf";
+import type { MergedBackend } from "@isthmus/clustermesh";
 import type { ArrayPort } from "@isthmus/reconcile";
 import type { FrontendName } from "../desired/frontends.js";
 import { mapFull } from "./full.js";
@@ -19,6 +20,8 @@ export interface Tier {
   readonly word: bigint;
   /** Undefined for an empty tier, and for a word whose table is not ours to free. */
   readonly table: Table | undefined;
+  /** What the slots were planned from, one by one; absent where that is not known or slots are in another order. */
+  readonly slots?: readonly MergedBackend[];
 }
 
 export const EMPTY_TIER: Tier = { word: 0n, table: undefined };

@@ -1,23 +1,33 @@
 /**
  * The tables of backend ids: lines taken, filled while no program can reach them, and given back after a grace period.
+ * Slots of a table that programs use change one by one (slot-edits.ts).
  */
 import { Limit } from "@isthmus/bpf";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
 import { mapFull } from "./full.js";
 import { createLinePool, type Run } from "./line-pool.js";
+import { createWords32, type WordBatch } from "./word-batch.js";
 
-/** A table in the kernel. `ids` are its slots, in order. */
+/** A table in the kernel. `ids` are its slots, in order; its lines may have room for more. */
 export interface Table extends Run {
   readonly ids: readonly number[];
+}
+
+/** Lines that so many slots fill. */
+export function linesOf(slots: number): number {
+  return Math.ceil(slots / Limit.LineSlots);
 }
 
 export interface TableStore {
   /** Reads a table; undefined when it does not lie inside one segment. */
   read(line: number, slots: number): Table | undefined;
-  /** Takes lines for a table; written by `write`. Undefined when no segment has room for it. */
-  take(ids: readonly number[]): Table | undefined;
+  /** Takes lines for a table, more than it needs if asked to; written by `write`. Undefined when no segment has room. */
+  take(ids: readonly number[], lines?: number): Table | undefined;
+  /** Slots of a table that `write` will store, each by one word. */
+  edit(table: Run, stores: ReadonlyMap<number, number>): void;
   /** Adds a segment, for a table of so many slots that found no room. Rejects with `MAP_FULL`. */
   grow(slots: number): Promise<void>;
+  /** Writes tables that were taken, then slots that were edited. */
   write(): void;
   give(table: Table): void;
   readonly used: number;
@@ -29,25 +39,22 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
   let lines: ReturnType<typeof createLinePool> | undefined;
   const pool = () => (lines ??= createLinePool(port.linesPerSegment, port.segments.length, adopted()));
   const fresh = new Set<Table>();
+  const edits = new Map<ArrayPort, WordBatch<number>>();
   const name = "mesh_tables_v1";
 
   function segmentOf(line: number): ArrayPort | undefined {
     return port.segments[Math.floor(line / port.linesPerSegment)];
   }
 
-  function linesOf(slots: number): number {
-    return Math.ceil(slots / Limit.LineSlots);
-  }
-
-  /** The lines of these tables, all in one segment, by one call. */
+  /** The lines in use of these tables, all in one segment, by one call. */
   function writeLines(segment: ArrayPort, tables: readonly Table[]): void {
-    const count = tables.reduce((sum, table) => sum + table.lines, 0);
+    const count = tables.reduce((sum, { ids }) => sum + linesOf(ids.length), 0);
     const indexes = new Uint32Array(count);
     const words = new Uint32Array(count * Limit.LineSlots);
     let next = 0;
-    for (const { line, lines, ids } of tables) {
+    for (const { line, ids } of tables) {
       words.set(ids, next * Limit.LineSlots);
-      for (let i = 0; i < lines; i++) indexes[next++] = (line % port.linesPerSegment) + i;
+      for (let i = 0; i < linesOf(ids.length); i++) indexes[next++] = (line % port.linesPerSegment) + i;
     }
     segment.writeBodies(indexes, new Uint8Array(words.buffer));
   }
@@ -62,13 +69,22 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       return { line, lines: count, ids: Array.from({ length: slots }, (_, i) => view.getUint32(4 * i, true)) };
     },
-    take(ids) {
-      const lines = linesOf(ids.length);
+    take(ids, lines = linesOf(ids.length)) {
       const line = pool().take(lines);
       if (line === undefined) return undefined;
       const table = { line, lines, ids };
       fresh.add(table);
       return table;
+    },
+    edit(table, stores) {
+      const segment = segmentOf(table.line);
+      if (segment === undefined) return;
+      const words = edits.get(segment) ?? createWords32(segment);
+      edits.set(segment, words);
+      for (const [slot, id] of stores) {
+        const line = (table.line % port.linesPerSegment) + Math.floor(slot / Limit.LineSlots);
+        words.add(line, 4 * (slot % Limit.LineSlots), id);
+      }
     },
     async grow(slots) {
       if (linesOf(slots) > port.linesPerSegment) throw mapFull(name, port.linesPerSegment);
@@ -85,6 +101,8 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
       }
       for (const [segment, tables] of bySegment) writeLines(segment, tables);
       fresh.clear();
+      for (const words of edits.values()) words.store();
+      edits.clear();
     },
     give(table) {
       fresh.delete(table);

@@ -116,7 +116,7 @@ export async function selectable(port: DatapathPort, name: FrontendName): Promis
   });
 }
 
-function readSlot(port: DatapathPort, line: number, slot: number): Reachable {
+export function readSlot(port: DatapathPort, line: number, slot: number): Reachable {
   const { linesPerSegment, segments } = port.tables;
   const bytes = segments[Math.floor(line / linesPerSegment)]?.read((line % linesPerSegment) + (slot >> 4));
   const id = bytes === undefined ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(4 * (slot & 15), true);
@@ -124,7 +124,10 @@ function readSlot(port: DatapathPort, line: number, slot: number): Reachable {
   return { id, backend: id !== 0 && row.id === id ? `${row.cluster}:${formatAddress(row.addr)}` : "stale" };
 }
 
-/** Everything programs can reach, without numbers of this node: equal for equal desired states. */
+/**
+ * Everything programs can reach, without numbers of this node and without the order of slots, which depends on what
+ * happened: equal for equal desired states.
+ */
 export async function describeKernel(port: DatapathPort): Promise<string[]> {
   const lines: string[] = [];
   for (const [name, bytes] of await port.frontends.load()) {
@@ -133,7 +136,7 @@ export async function describeKernel(port: DatapathPort): Promise<string[]> {
     const tiers = words.map((word) => {
       const { line, slots, tries, cluster } = TierWord.fromWord(word);
       const ids = Array.from({ length: slots }, (_, slot) => readSlot(port, line, slot).backend);
-      return `${cluster}/${tries}[${ids.join(" ")}]`;
+      return `${cluster}/${tries}[${ids.sort().join(" ")}]`;
     });
     lines.push(`${Buffer.from(keyBytes(name)).toString("hex")} flags=${row.flags} ${tiers.join(" ")}`);
   }

@@ -18,6 +18,8 @@ export const Limit = {
   BackendIndex: 16777215,
   /** counters */
   Metrics: 64,
+  /** slots in which a kept backend is searched: tables up to this size have no order */
+  SearchSlots: 256,
   /** TCP sockets whose VIP is known without socket storage */
   Recent: 65536,
   /** ranges of ClusterIPs */
@@ -34,6 +36,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [4096, { name: "clusters", text: "cluster ids, 0 included" }],
   [16777215, { name: "backend_index", text: "mask of the index in a backend id; the generation is in the 8 bits above" }],
   [64, { name: "metrics", text: "counters" }],
+  [256, { name: "search_slots", text: "slots in which a kept backend is searched: tables up to this size have no order" }],
   [65536, { name: "recent", text: "TCP sockets whose VIP is known without socket storage" }],
   [64, { name: "service_ranges", text: "ranges of ClusterIPs" }],
 ]);

@@ -1,0 +1,53 @@
+/**
+ * How a table comes to hold other backends in its place, word by word.
+ *
+ * ```
+ *   held    a b c d e        wanted a c e f      f fills the slot of b; e, behind the last slot, that of d
+ *   after   a f c e│e        stores: slot 1 = f, slot 3 = e; then the tier word says 4 slots
+ * ```
+ * In: the ids in the slots, and those wanted, each once. Out: the stores, and what they change. A store replaces an id that
+ * is not wanted, or writes behind the last slot, so a program between two of them finds old and new backends and every one
+ * that stays. What is behind the last slot afterwards keeps its id for programs that loaded the word before.
+ */
+export interface SlotEdits {
+  /** The slots afterwards. */
+  readonly ids: readonly number[];
+  /** Slots to store, and what. */
+  readonly stores: ReadonlyMap<number, number>;
+  /** Ids that were not held. */
+  readonly added: readonly number[];
+  /** Ids that leave slots; twice when a slot repeated an id. */
+  readonly removed: readonly number[];
+  /** Ids that were held and still are. */
+  readonly kept: readonly number[];
+}
+
+export function editSlots(held: readonly number[], wanted: readonly number[]): SlotEdits {
+  const missing = new Set(wanted);
+  const stays = held.map((id) => missing.delete(id));
+  const last = wanted.length;
+  const fill = [...held.filter((_, slot) => slot >= last && stays[slot]), ...missing];
+  const stores = new Map<number, number>();
+  const ids = Array.from({ length: last }, (_, slot) => {
+    const id = held[slot];
+    if (id !== undefined && stays[slot]) return id;
+    const next = fill[stores.size] ?? 0;
+    stores.set(slot, next);
+    return next;
+  });
+  return {
+    ids,
+    stores,
+    added: [...missing],
+    removed: held.filter((_, slot) => !stays[slot]),
+    kept: held.filter((_, slot) => stays[slot]),
+  };
+}
+
+/** Do the slots hold the same ids, in whatever order? */
+export function sameMembers(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  if (a.every((id, slot) => id === b[slot])) return true;
+  const [left, right] = [Uint32Array.from(a).sort(), Uint32Array.from(b).sort()];
+  return left.every((id, i) => id === right[i]);
+}
