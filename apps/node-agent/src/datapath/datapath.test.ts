@@ -256,7 +256,7 @@ test("a peer that fills its part of the maps stops no Service from following the
   const port = createMemoryKernel({ ...SMALL_KERNEL, backends: 64 }).open();
   let now = 0;
   const bench = await startBench(port, () => now);
-  const found = async () => names(await selectable(port, frontendOf(VIP))) ?? [];
+  const found = async () => (names(await selectable(port, frontendOf(VIP))) ?? []).toSorted();
   await bench.set([makePlan("shop/cart", VIP, [[...A, ...B]])]);
   await bench.set([makePlan("shop/flood", "10.96.0.11", [many(500)])]);
   assert.deepEqual([...bench.datapath.status.errors].length, 1, "the flood finds no room, and that is said");
