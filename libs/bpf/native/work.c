@@ -3,11 +3,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
-#include <linux/membarrier.h>
 
 #include "native.h"
 
@@ -107,18 +105,6 @@ static bool hold_memory(napi_env env, struct work *work, size_t in, size_t out) 
   return false;
 }
 
-static int run_membarrier(struct work *work) {
-  (void)work;
-  return syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? errno : 0;
-}
-
-// membarrier() -> promise: every program that ran before has ended. EINVAL or ENOSYS where the kernel has no such thing.
-static napi_value do_membarrier(napi_env env, napi_callback_info info) {
-  (void)info;
-  struct work *work = make(env, "wait for running programs", run_membarrier);
-  return work ? start(env, work) : NULL;
-}
-
 static int run_update(struct work *work) {
   return bpf_map_update_elem(work->fd, work->in, work->in + work->key_size, BPF_ANY);
 }
@@ -179,7 +165,6 @@ static napi_value test_run(napi_env env, napi_callback_info info) {
 }
 
 bool work_init(napi_env env, napi_value exports) {
-  return set_function(env, exports, "membarrier", do_membarrier) &&
-         set_function(env, exports, "mapUpdateSlow", map_update_slow) &&
+  return set_function(env, exports, "mapUpdateSlow", map_update_slow) &&
          set_function(env, exports, "testRun", test_run);
 }

@@ -10,7 +10,6 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { createMappedArray } from "./array-map.js";
 import { detailOf, errnoOf } from "./errors.js";
-import { createGracePeriod } from "./grace.js";
 import { createHashMap } from "./hash-map.js";
 import { MapFlag, MapType, UpdateFlag } from "./kernel-constants.js";
 import { type Fd, native } from "./native.js";
@@ -301,19 +300,6 @@ test("a lock keeps others out until it is closed", (t) => {
   assert.throws(() => native().lock(folder), { code: "EAGAIN" });
   first.close();
   native().lock(folder).close();
-});
-
-test("grace periods resolve, callers share one that has not begun, and there is a way without membarrier", async () => {
-  let calls = 0;
-  const counted = createGracePeriod(() => {
-    calls++;
-    return native().membarrier();
-  });
-  await Promise.all([counted(), counted(), counted()]);
-  assert.equal(calls, 1);
-  const refused = createGracePeriod(() => Promise.reject(new Error("EINVAL")));
-  await refused();
-  await refused();
 });
 
 test("a slow update of a map of maps is checked like any other", async (t) => {

@@ -128,9 +128,7 @@ export interface Native {
   linkDetach(link: Fd): void;
   linkInfo(link: Fd): LinkInfo;
 
-  /** On a worker thread: what ran before has ended. */
-  membarrier(): Promise<void>;
-  /** On a worker thread: for maps of maps. */
+  /** On a worker thread: for maps of maps, whose updates end after every program that ran when they began. */
   mapUpdateSlow(map: Fd, key: Uint8Array, value: Uint8Array): Promise<void>;
   /** On a worker thread. */
   testRun(program: Fd, packet: Uint8Array, repeat: number): Promise<TestRun>;

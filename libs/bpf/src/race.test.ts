@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { createGracePeriod } from "./grace.js";
 import { BackendRow, backendId, nextGeneration, ServiceRow, TableLine, TierWord } from "./index.js";
-import { native } from "./native.js";
 import { loadTestObject, openSelection } from "./testing/objects.js";
 import { READERS, RUNS, race } from "./testing/race.js";
 import { frontend, insertFrontends } from "./testing/writer.js";
@@ -29,6 +29,7 @@ test("tier words, lines and backends change under readers and nothing is mixed",
   const segment = tables.segments[0];
   assert.ok(segment);
   const generations = [1, 1];
+  const gracePeriod = createGracePeriod();
 
   const indexes = (side: number) => Array.from({ length: SIDE }, (_, i) => 1 + side * SIDE + i);
   const line = (side: number) => side * 100;
@@ -44,11 +45,9 @@ test("tier words, lines and backends change under readers and nothing is mixed",
   /** While a grace period passes, the word of the living side keeps changing. */
   async function graceUnderFire(side: number): Promise<void> {
     let over = false;
-    const grace = native()
-      .membarrier()
-      .finally(() => {
-        over = true;
-      });
+    const grace = gracePeriod().finally(() => {
+      over = true;
+    });
     while (!over) {
       for (let i = 0; i < 200; i++) flip(side, 1 + (i % SIDE));
       await setImmediate();

@@ -1,6 +1,7 @@
 /** The choice of a backend (bpf/lib/service.h), by test runs of bpf/tests/select_test.bpf.c. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { createGracePeriod } from "./grace.js";
 import { backendId, nextGeneration, Rank, rankBit } from "./index.js";
 import { native } from "./native.js";
 import { loadTestObject, openSelection } from "./testing/objects.js";
@@ -238,7 +239,7 @@ test("a node that is down takes its backends out, and a node that reuses its ind
   // The node leaves: tables first, then its backends, then (after a grace period) its word and index.
   k.service(1, [{ ids: [other] }]);
   k.backends.storeWord32(1, 0, 0);
-  await native().membarrier();
+  await createGracePeriod()();
   k.nodeState.storeWord32(5, 0, 0);
   const fresh = k.backend({ index: 1, generation: 2, node: 5 });
   k.service(1, [{ ids: [fresh, other], tries: 1 }]);

@@ -11,6 +11,9 @@ import { openTables } from "../tables.js";
 
 export const OBJECTS = fileURLToPath(new URL("../../../../bpf/build", import.meta.url));
 
+/** Objects whose programs read no configuration. */
+const WITHOUT_CONFIG: ReadonlySet<string> = new Set(["events_test", "refused_test", "hold_test"]);
+
 export interface TestObject {
   readonly object: LoadedObject;
   program(name: string): Fd;
@@ -20,10 +23,9 @@ export interface TestObject {
 }
 
 export function loadTestObject(t: TestContext, name: string, maxEntries: Record<string, number> = {}): TestObject {
-  const rodata =
-    name === "events_test" || name === "refused_test"
-      ? {}
-      : { config: DatapathConfig.encode({ clusterId: 1, flags: 0, netnsCookie: 0n }) };
+  const rodata = WITHOUT_CONFIG.has(name)
+    ? {}
+    : { config: DatapathConfig.encode({ clusterId: 1, flags: 0, netnsCookie: 0n }) };
   const object = native().loadObject(`${OBJECTS}/${name}.bpf.o`, { rodata, maxEntries });
   const close: (() => void)[] = [];
   t.after(() => {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * A program that runs for a long time: what a grace period has to wait for. It counts when it begins and when it ends.
+ * The verifier looks at each global function once, so that their loops multiply without its work doing so.
+ */
+#include "tests/race.h"
+
+#define ROUNDS 128
+
+__noinline int spin_short(__u32 seed)
+{
+	__u32 sum = seed;
+
+	for (int i = 0; i < ROUNDS; i++)
+		sum += bpf_get_prandom_u32();
+	return sum;
+}
+
+__noinline int spin_long(__u32 seed)
+{
+	__u32 sum = seed;
+
+	for (int i = 0; i < ROUNDS; i++)
+		sum += spin_short(sum);
+	return sum;
+}
+
+SEC("tc")
+int hold(struct __sk_buff *skb)
+{
+	__u32 sum = skb->len;
+
+	tally(RACE_READS);
+	for (int i = 0; i < ROUNDS; i++)
+		sum += spin_long(sum);
+	tally(RACE_CHURNED);
+	return sum == 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,49 @@
+/** The grace period against a program that runs for tens of milliseconds. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { createGracePeriod } from "./grace.js";
+import { native } from "./native.js";
+import { loadTestObject } from "./testing/objects.js";
+
+/** enum race_count, as bpf/tests/hold_test.bpf.c uses it. */
+const BEGUN = 0;
+const ENDED = 4;
+
+/** True when a program that had begun had ended when the wait was over, in every run. */
+async function waitsFor(t: TestContext, wait: () => Promise<void>, runs: number): Promise<boolean> {
+  const loaded = loadTestObject(t, "hold_test");
+  const counts = loaded.array("mesh_test_counts");
+  const count = (index: number) => Number(new DataView(counts.read(index).buffer).getBigUint64(0, true));
+  let waited = true;
+  for (let run = 1; run <= runs && waited; run++) {
+    const held = native().testRun(loaded.program("hold"), new Uint8Array(64), 1);
+    while (count(BEGUN) < run) await setImmediate();
+    await wait();
+    waited = count(ENDED) === run;
+    await held;
+  }
+  return waited;
+}
+
+test("a grace period ends after the programs that ran when it began", async (t) => {
+  assert.equal(await waitsFor(t, createGracePeriod(), 5), true);
+});
+
+test("the program outlasts a wait that is none", async (t) => {
+  // On a busy machine this thread may not run before the program has ended: it gets more runs until they met.
+  assert.equal(await waitsFor(t, async () => undefined, 100), false);
+});
+
+test("callers share a grace period that has not begun; one that fails is not the end of the next", async () => {
+  let calls = 0;
+  const counted = createGracePeriod(async () => {
+    calls++;
+    if (calls === 2) throw new Error("EPERM");
+  });
+  await Promise.all([counted(), counted(), counted()]);
+  assert.equal(calls, 1);
+  await assert.rejects(counted(), /EPERM/);
+  await counted();
+  assert.equal(calls, 3);
+});
