@@ -35,7 +35,7 @@ export interface BackendStore {
   adoptUse(id: number): void;
   /** Rows of these nodes take their (new) index. One pass over all rows: nodes move seldom. */
   moveNodes(names: readonly NodeName[]): void;
-  /** Adopted rows whose node nobody has said yet, and that name one of these indexes: from now on on no known node. */
+  /** Rows that still name one of these indexes, since nobody has said their node by its name: from now on on no known node. */
   leaveNodes(indexes: ReadonlySet<number>): void;
   /** Writes new rows, all bodies before the first id, then words that changed. */
   write(): void;
@@ -192,8 +192,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     },
     leaveNodes(indexes) {
       for (let index = 1; index < states.length; index++) {
-        if (states[index] === LIVE && nodes[index] === null && indexes.has(rows.get(index, Word.node)))
-          setWord(index, Word.node, 0);
+        if (states[index] !== FREE && indexes.has(rows.get(index, Word.node))) setWord(index, Word.node, 0);
       }
     },
     write() {

@@ -6,13 +6,13 @@
  */
 import { NodeFlag, NodeRow } from "@isthmus/bpf";
 import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
-import { type DesiredNode, type NodeName, nodeIdentity } from "../desired/nodes.js";
+import { type DesiredNode, foundNode, type NodeName, nodeIdentity, nodeName } from "../desired/nodes.js";
 import { mapFull } from "./full.js";
 import { createIndexPool, type IndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
 
 export interface NodeStore {
-  /** 0 = not known. */
+  /** 0 = not known. A row found at the start is also known by `foundNode`, for as long as it is there. */
   indexOf(name: NodeName | undefined): number;
   set(name: NodeName, node: DesiredNode | undefined): void;
   /** Frees rows of a cluster that no known node has: what is missing there is really gone. */
@@ -54,6 +54,8 @@ export function createNodeStore(
 ): NodeStore {
   const byIdentity = new Map<string, Row>();
   const byName = new Map<NodeName, Row>();
+  /** By the name that stands for a row that was found. */
+  const foundRows = new Map<NodeName, Row>();
   const nodes = new Map<NodeName, DesiredNode>();
   const dirty = new Set<NodeName>();
   const shared = ports.nodes.maxEntries - reservedRows(ports.nodes.maxEntries);
@@ -74,7 +76,10 @@ export function createNodeStore(
         const { cluster, tunnel, health } = NodeRow.decode(bytes, i * NodeRow.size);
         const row: Row = { identity: nodeIdentity(cluster, tunnel, health), index, cluster, users: new Set() };
         if (byIdentity.has(row.identity)) doubles.push(row);
-        else byIdentity.set(row.identity, row);
+        else {
+          byIdentity.set(row.identity, row);
+          foundRows.set(nodeName(cluster, foundNode(index)), row);
+        }
         taken.add(index);
       }
     }
@@ -106,6 +111,7 @@ export function createNodeStore(
 
   function leave(row: Row): void {
     byIdentity.delete(row.identity);
+    foundRows.delete(nodeName(row.cluster, foundNode(row.index)));
     leaving.push(row);
   }
 
@@ -126,7 +132,7 @@ export function createNodeStore(
 
   return {
     nodes,
-    indexOf: (name) => (name === undefined ? 0 : (byName.get(name)?.index ?? 0)),
+    indexOf: (name) => (name === undefined ? 0 : ((byName.get(name) ?? foundRows.get(name))?.index ?? 0)),
     set(name, node) {
       if (node === undefined) nodes.delete(name);
       else nodes.set(name, node);

@@ -3,8 +3,11 @@
  * source until it is in sync, merged like any other.
  *
  * In: what was read back, and the own cluster's Services (they name what a frontend belongs to). Out: per Service one
- * record and one slice for each backend port of each of its ports. Only what was in the tables is known, so all of it
- * is ready, or terminating where its row says so.
+ * record and one slice for each backend port of each of its ports. Every backend is carried whole: its node by the index
+ * of its row, its weight as the slots that it has, and since only what was in the tables is known, it is ready, or
+ * terminating where its row says so. So what is planned from it is what the kernel holds, and nothing is written.
+ *
+ * Slots say weights up to a common factor: exact unless all weights of a tier share one, which no version writes.
  */
 import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { bytesKey, isV4, type ServiceName } from "@isthmus/model";
@@ -12,6 +15,7 @@ import { Family, Kind, type Port, Service, Slice } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, serviceKey, sliceKey } from "@isthmus/records";
 import type { ServedFrontends } from "../datapath/read-services.js";
 import { frontendName } from "./frontends.js";
+import { foundNode } from "./nodes.js";
 
 const READY = 1;
 const SERVING_TERMINATING = 6;
@@ -30,7 +34,7 @@ export function kernelShare(
       const rows = backendsOf(served, cluster, address, port);
       if (rows.size === 0) continue;
       ports.push(port);
-      for (const [number, backends] of rows) slices.push(sliceOf(name, address, { ...port, port: number }, backends));
+      for (const [number, shares] of rows) slices.push(sliceOf(name, address, { ...port, port: number }, shares));
     }
   }
   if (slices.length === 0) return [];
@@ -38,28 +42,40 @@ export function kernelShare(
   return [hashRecord(Kind.KIND_SERVICE, serviceKey(name), Service.encode(service).finish()), ...slices];
 }
 
-/** By backend port; each address once. */
+/** A backend and the slots that it has in its tier. */
+interface Share {
+  readonly row: BackendRow;
+  slots: number;
+}
+
+/** By backend port; each address once. A backend stands in one tier only. */
 function backendsOf(
   served: ServedFrontends,
   cluster: number,
   address: Uint8Array,
   port: Port,
-): ReadonlyMap<number, readonly BackendRow[]> {
-  const found = new Map<number, Map<string, BackendRow>>();
+): ReadonlyMap<number, readonly Share[]> {
+  const found = new Map<number, Map<string, Share>>();
   for (const { slots } of served.get(frontendName(address, port.port, port.protocol)) ?? []) {
     for (const row of slots) {
       if (row.cluster !== cluster) continue;
-      const known = found.get(row.port) ?? new Map<string, BackendRow>();
-      found.set(row.port, known.set(bytesKey(row.addr), row));
+      const ofPort = found.get(row.port) ?? new Map<string, Share>();
+      found.set(row.port, ofPort);
+      const key = bytesKey(row.addr);
+      const known = ofPort.get(key);
+      if (known === undefined) ofPort.set(key, { row, slots: 1 });
+      else known.slots++;
     }
   }
-  return new Map([...found].map(([number, rows]) => [number, [...rows.values()]]));
+  return new Map([...found].map(([number, shares]) => [number, [...shares.values()]]));
 }
 
-function sliceOf(name: ServiceName, address: Uint8Array, port: Port, rows: readonly BackendRow[]): HashedRecord {
-  const backends = rows.map((row) => ({
+function sliceOf(name: ServiceName, address: Uint8Array, port: Port, shares: readonly Share[]): HashedRecord {
+  const backends = shares.map(({ row, slots }) => ({
     address: Buffer.from(row.addr),
     conditions: row.flags & BackendFlag.Terminating ? SERVING_TERMINATING : READY,
+    weight: slots,
+    node: row.node === 0 ? "" : foundNode(row.node),
   }));
   const family = isV4(address) ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
   const value = Slice.encode(Slice.fromPartial({ family, ports: [port], backends })).finish();

@@ -32,6 +32,14 @@ export function nodeName(cluster: number, name: string): NodeName {
 const MAX_INTERNED = 65_536;
 const interned = new Map<number, Map<string, NodeName>>();
 
+/**
+ * In place of a node's Kubernetes name, which has no "#": the node of a row that was found at the start, of which only the
+ * index is known until its cluster names it.
+ */
+export function foundNode(index: number): string {
+  return `#${index}`;
+}
+
 /** What names the row. */
 export function nodeIdentity(cluster: number, tunnel: Uint8Array, health: Uint8Array): string {
   return `${cluster}/${bytesKey(tunnel)}${bytesKey(health)}`;

@@ -139,7 +139,7 @@ test("nodes of every cluster are told by name, and taken away with their cluster
   assert.deepEqual([[...nodes], routes], [[["2/n1", undefined]], true]);
 });
 
-test("a kernel share becomes records: each address once, ports apart, terminating kept", () => {
+test("a kernel share becomes records: each address once with its slots and node, ports apart, terminating kept", () => {
   const dns = { name: "dns", protocol: UDP, port: 53 };
   const served: ServedFrontends = new Map([
     [
@@ -149,8 +149,8 @@ test("a kernel share becomes records: each address once, ports apart, terminatin
           tries: 0,
           cluster: 0,
           slots: [
-            row(2, "10.12.0.1"),
-            row(2, "10.12.0.1"),
+            { ...row(2, "10.12.0.1"), node: 7 },
+            { ...row(2, "10.12.0.1"), node: 7 },
             row(2, "10.12.0.2", 9090, BackendFlag.Terminating),
             row(1, "10.11.0.1"),
           ],
@@ -167,13 +167,17 @@ test("a kernel share becomes records: each address once, ports apart, terminatin
   );
   const read = slices.map(({ value }) => Slice.decode(value));
   assert.deepEqual(
-    read.map(({ ports, backends }) => [ports[0]?.name, ports[0]?.port, backends.map(({ conditions }) => conditions)]),
+    read.map(({ ports, backends: [first] }) => [
+      `${ports[0]?.name} ${ports[0]?.port}`,
+      [first?.conditions, first?.weight, first?.node],
+    ]),
     [
-      ["http", 8080, [1]],
-      ["http", 9090, [6]],
-      ["dns", 5353, [1]],
+      ["http 8080", [1, 2, "#7"]],
+      ["http 9090", [6, 1, ""]],
+      ["dns 5353", [1, 1, ""]],
     ],
   );
+  assert.ok(read.every(({ backends }) => backends.length === 1));
   assert.deepEqual(kernelShare(served, 3, "shop/cart" as never, { ports: [HTTP], frontends: [Buffer.from(VIP)] }), []);
 });
 
