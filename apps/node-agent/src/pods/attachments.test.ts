@@ -39,6 +39,7 @@ const pod = (hostDevice: string) => ({
 
 const observed = (addresses: Readonly<Record<string, string>>, more: readonly string[] = []): Observed => ({
   devices: new Set([...Object.keys(addresses), ...more]),
+  marked: new Set([...Object.keys(addresses), ...more]),
   addresses: new Map(Object.entries(addresses).map(([device, address]) => [device, parseAddress(address)])),
 });
 

@@ -14,14 +14,18 @@ import type { PodAttachment, PodReport } from "./types.js";
 
 /** What the node's kernel shows of us. */
 export interface Observed {
+  /** Named as ours are. */
   readonly devices: ReadonlySet<string>;
+  /** With our mark, too. */
+  readonly marked: ReadonlySet<string>;
+  /** Of devices with a route of ours. */
   readonly addresses: ReadonlyMap<string, Address>;
 }
 
 export interface Attachments {
   /**
-   * Reads the file and compares it with the kernel: pods whose device went are reported down. Returns devices that belong
-   * to nothing: half-made, to be deleted.
+   * Reads the file and compares it with the kernel: pods whose device went are reported down. Returns devices of ours that
+   * belong to nothing: half-made, to be deleted.
    */
   load(observed: Observed): Promise<readonly string[]>;
   list(): readonly PodAttachment[];
@@ -65,7 +69,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
   }
 
   return {
-    async load({ devices, addresses }) {
+    async load({ devices, marked, addresses }) {
       const state = await readFile();
       last = state.last;
       for (const pod of state.attachments) {
@@ -75,7 +79,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
       for (const [hostDevice, address] of addresses) {
         if (!table.has(hostDevice)) table.set(hostDevice, adopted(hostDevice, address));
       }
-      return [...devices].filter((device) => !table.has(device));
+      return [...marked].filter((device) => !table.has(device));
     },
     list: () => [...table.values()],
     get: (hostDevice) => table.get(hostDevice),

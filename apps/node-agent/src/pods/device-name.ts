@@ -1,14 +1,20 @@
 /**
  * The node's side of a pod's veth is named after the container and its interface: `mesh` and 11 hex digits.
  *
- * A fresh agent knows a device as ours by its name and by its route (protocol 78), and a repeated ADD finds it again.
+ * A repeated ADD finds it again by its name. A name alone does not make a device ours (an 802.11s interface is `mesh0`):
+ * its MAC, which follows from the name and is set in the step that makes the device, or the attachments file must say so.
  */
 import { createHash } from "node:crypto";
 
-export const DEVICE_PREFIX = "mesh";
+const PREFIX = "mesh";
+const NAME = /^mesh[0-9a-f]{11}$/;
 
 export function hostDeviceName(containerId: string, interfaceName: string): string {
-  return DEVICE_PREFIX + digest(`${containerId}/${interfaceName}`).toString("hex").slice(0, 11);
+  return PREFIX + digest(`${containerId}/${interfaceName}`).toString("hex").slice(0, 11);
+}
+
+export function isHostDeviceName(name: string): boolean {
+  return NAME.test(name);
 }
 
 /** MACs of both sides: locally administered, known before the devices exist. */

@@ -3,17 +3,32 @@
  */
 import { readFile } from "node:fs/promises";
 import { type Address, parseAddress } from "@isthmus/model";
-import { DEVICE_PREFIX } from "./device-name.js";
+import { deviceMacs, isHostDeviceName } from "./device-name.js";
 import { ip } from "./ip.js";
 import { POD_ROUTE_PROTOCOL } from "./ip-commands.js";
 
 const DEFAULT_MTU = 1500;
 
-/** Names of all our veths. `/proc/self/net` is this process's namespace, `/sys/class/net` need not be. */
+/**
+ * Devices that are named as ours are: where one of them is known to be ours, it is there. `/proc/self/net` is this
+ * process's namespace, `/sys/class/net` need not be.
+ */
 export async function listDevices(): Promise<ReadonlySet<string>> {
   const lines = (await readFile("/proc/self/net/dev", "latin1")).split("\n");
   const names = lines.map((line) => line.slice(0, line.indexOf(":")).trim());
-  return new Set(names.filter((name) => name.startsWith(DEVICE_PREFIX)));
+  return new Set(names.filter(isHostDeviceName));
+}
+
+/** Veths that bear our mark: the MAC that follows from the name. */
+export async function markedDevices(): Promise<ReadonlySet<string>> {
+  const shown = JSON.parse((await ip(["-json", "link", "show", "type", "veth"])) || "[]") as readonly {
+    readonly ifname?: string;
+    readonly address?: string;
+  }[];
+  const names = shown.flatMap(({ ifname = "", address }) =>
+    isHostDeviceName(ifname) && address === deviceMacs(ifname).host ? [ifname] : [],
+  );
+  return new Set(names);
 }
 
 /** Addresses of pods by host device, from our routes: what remains when the state file is lost. */
@@ -23,8 +38,7 @@ export async function addressesByDevice(): Promise<ReadonlyMap<string, Address>>
   );
   const found = new Map<string, Address>();
   for (const route of Array.isArray(routes) ? (routes as { dst?: unknown; dev?: unknown }[]) : []) {
-    if (typeof route.dst !== "string" || typeof route.dev !== "string" || !route.dev.startsWith(DEVICE_PREFIX))
-      continue;
+    if (typeof route.dst !== "string" || typeof route.dev !== "string" || !isHostDeviceName(route.dev)) continue;
     found.set(route.dev, parseAddress(route.dst.replace(/\/32$/, "")));
   }
   return found;

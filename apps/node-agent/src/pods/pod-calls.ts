@@ -13,7 +13,7 @@ import type { CniRequest } from "./cni-request.js";
 import { resultJson } from "./cni-result.js";
 import { hostDeviceName } from "./device-name.js";
 import { createKeyLock } from "./key-lock.js";
-import { listDevices } from "./node-devices.js";
+import { listDevices, markedDevices } from "./node-devices.js";
 import {
   configureInside,
   configureNode,
@@ -100,7 +100,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   /** After a failed ADD: everything is as it was before it. */
   async function takeBack(hostDevice: string, before: PodAttachment | undefined, stood: boolean): Promise<void> {
     try {
-      if (!stood && (await listDevices()).has(hostDevice)) await deleteDevice(hostDevice);
+      if (!stood && (await markedDevices()).has(hostDevice)) await deleteDevice(hostDevice);
       if (before === undefined) attachments.forget(hostDevice);
       else attachments.put(before);
       await attachments.save();
@@ -110,8 +110,10 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   }
 
   async function remove(hostDevice: string): Promise<void> {
-    if ((await listDevices()).has(hostDevice)) await deleteDevice(hostDevice);
-    if (attachments.get(hostDevice) === undefined) return;
+    const known = attachments.get(hostDevice) !== undefined;
+    const ours = known ? await listDevices() : await markedDevices();
+    if (ours.has(hostDevice)) await deleteDevice(hostDevice);
+    if (!known) return;
     attachments.remove(hostDevice);
     await attachments.save();
   }

@@ -13,7 +13,7 @@ import { createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
 import { createLateValue } from "./late-value.js";
-import { addressesByDevice, listDevices, uplinkMtu } from "./node-devices.js";
+import { addressesByDevice, listDevices, markedDevices, uplinkMtu } from "./node-devices.js";
 import { createPodCalls } from "./pod-calls.js";
 import { deleteDevice } from "./pod-network.js";
 import type { Pods, PodsModules, PodsOptions } from "./types.js";
@@ -25,7 +25,11 @@ const CIDR_WAIT_MS = 3000;
 export async function startPods(options: PodsOptions, modules: PodsModules): Promise<Pods> {
   const { log, report, signal } = modules;
   const attachments = createAttachments(options.stateDir, { log, report });
-  const halfMade = await attachments.load({ devices: await listDevices(), addresses: await addressesByDevice() });
+  const halfMade = await attachments.load({
+    devices: await listDevices(),
+    marked: await markedDevices(),
+    addresses: await addressesByDevice(),
+  });
   for (const device of halfMade) await deleteDevice(device);
   for (const pod of attachments.list()) report.up(pod);
   await attachments.save();
