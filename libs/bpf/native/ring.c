@@ -6,17 +6,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <uv.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
-#include "native.h"
+#include "fd_poll.h"
 
 struct ring {
-  napi_env env;
-  napi_ref callback, self;  // held while it listens
-  napi_async_context context;
-  uv_poll_t *poll;      // freed by its close callback
+  struct fd_poll poll;
   unsigned long *taken;   // consumer position, ours to write
   unsigned long *given;   // producer position
   char *data;             // the ring, mapped twice in a row
@@ -26,25 +22,9 @@ struct ring {
 
 static const napi_type_tag RING_TAG = {0x6d6573682d627066, 0x72696e672d627566};
 
-static void poll_closed(uv_handle_t *handle) { free(handle); }
-
-static void unlisten(struct ring *ring) {
-  if (ring->poll) {
-    ring->poll->data = NULL;
-    uv_poll_stop(ring->poll);
-    uv_close((uv_handle_t *)ring->poll, poll_closed);
-  }
-  if (ring->callback) napi_delete_reference(ring->env, ring->callback);
-  if (ring->self) napi_delete_reference(ring->env, ring->self);
-  if (ring->context) napi_async_destroy(ring->env, ring->context);
-  ring->poll = NULL;
-  ring->callback = ring->self = NULL;
-  ring->context = NULL;
-}
-
 static void release(struct ring *ring) {
   if (ring->fd < 0) return;
-  unlisten(ring);
+  fd_poll_stop(&ring->poll);
   munmap(ring->taken, ring->page);
   munmap(ring->given, ring->page + 2 * ring->size);
   close(ring->fd);
@@ -111,50 +91,11 @@ static napi_value ring_drain(napi_env env, napi_callback_info info) {
   return result;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events) {
-  struct ring *ring = poll->data;
-  napi_handle_scope scope;
-  napi_value callback, global;
-  (void)status;
-  (void)events;
-  if (!ring) return;
-  napi_env env = ring->env;
-  napi_open_handle_scope(env, &scope);
-  napi_get_global(env, &global);
-  napi_get_reference_value(env, ring->callback, &callback);
-  if (napi_make_callback(env, ring->context, global, callback, 0, NULL, NULL) == napi_pending_exception) {
-    napi_value thrown;
-    napi_get_and_clear_last_exception(env, &thrown);
-    napi_fatal_exception(env, thrown);  // as any other uncaught one
-  }
-  napi_close_handle_scope(env, scope);
-}
-
 // listen(callback): called while there is something to drain. Keeps the process alive until close().
 static napi_value ring_listen(napi_env env, napi_callback_info info) {
-  napi_value args[1], self, name;
-  uv_loop_t *loop;
+  napi_value args[1], self;
   struct ring *ring = unwrap(env, info, 1, args, &self);
-  if (!ring) return NULL;
-  if (ring->poll) return throw_errno(env, EALREADY, "listen twice to a ring buffer", NULL);
-  if (napi_create_reference(env, args[0], 1, &ring->callback) != napi_ok ||
-      napi_create_reference(env, self, 1, &ring->self) != napi_ok ||
-      napi_create_string_utf8(env, "mesh-ring", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, NULL, name, &ring->context) != napi_ok || napi_get_uv_event_loop(env, &loop) != napi_ok) {
-    unlisten(ring);
-    return napi_failed(env);
-  }
-  ring->poll = calloc(1, sizeof(*ring->poll));
-  int error = ring->poll ? uv_poll_init(loop, ring->poll, ring->fd) : -ENOMEM;
-  if (error) {
-    free(ring->poll);
-    ring->poll = NULL;
-    unlisten(ring);
-    return throw_errno(env, error, "listen to a ring buffer", NULL);
-  }
-  ring->poll->data = ring;
-  uv_poll_start(ring->poll, UV_READABLE, on_readable);
-  return NULL;
+  return ring ? fd_poll_start(&ring->poll, env, ring->fd, self, args[0], "listen to a ring buffer") : NULL;
 }
 
 static napi_value ring_close(napi_env env, napi_callback_info info) {
@@ -193,7 +134,7 @@ static napi_value open_ring(napi_env env, napi_callback_info info) {
   if (map.type != BPF_MAP_TYPE_RINGBUF) return throw_errno(env, EINVAL, "open a map that is no ring buffer", map.name);
   struct ring *ring = calloc(1, sizeof(*ring));
   if (!ring) return throw_errno(env, ENOMEM, "open a ring buffer", map.name);
-  *ring = (struct ring){.env = env, .size = map.max_entries, .page = sysconf(_SC_PAGESIZE)};
+  *ring = (struct ring){.size = map.max_entries, .page = sysconf(_SC_PAGESIZE)};
   ring->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   ring->taken = mmap(NULL, ring->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   void *rest = mmap(NULL, ring->page + 2 * ring->size, PROT_READ, MAP_SHARED, fd, ring->page);

@@ -9,3 +9,4 @@ export * from "./hash-map.js";
 export * from "./layout.js";
 export * from "./native.js";
 export * from "./rank.js";
+export * from "./route-events.js";

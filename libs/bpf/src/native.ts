@@ -72,6 +72,17 @@ export interface Ring {
   close(): void;
 }
 
+/** Hears rtnetlink in the network namespace that the process was in when it was opened. */
+export interface RouteSocket {
+  /** The messages of one datagram; empty when none waits. Throws ENOBUFS, once, when some were lost. */
+  receive(): Uint8Array;
+  /** Calls back while there is something to receive. Keeps the process alive until `close()`. */
+  listen(callback: () => void): void;
+  /** While it rests it does not call back; what comes meanwhile waits. */
+  rest(rests: boolean): void;
+  close(): void;
+}
+
 export interface LoadOptions {
   /** Read-only variables, each as a whole. */
   readonly rodata?: Readonly<Record<string, Uint8Array>>;
@@ -138,6 +149,8 @@ export interface Native {
   openDirectory(path: string): Fd;
   mountBpffs(path: string): void;
   netnsCookie(): bigint;
+  /** `groups`: bit n is rtnetlink group n + 1. */
+  openRouteSocket(groups: number): RouteSocket;
 }
 
 /** Where `npm run build:native` puts the addon. */

@@ -23,12 +23,17 @@ export function createFakeClock(startMicros = 1_700_000_000_000_000): FakeClock 
     delay: (ms, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted === true) return reject(signal.reason);
-        const sleeper: Sleeper = { at: now + ms, wake: resolve };
+        const sleeper: Sleeper = { at: now + ms, wake };
         sleepers.push(sleeper);
-        signal?.addEventListener("abort", () => {
+        function wake(): void {
+          signal?.removeEventListener("abort", stop);
+          resolve();
+        }
+        function stop(): void {
           sleepers = sleepers.filter((other) => other !== sleeper);
-          reject(signal.reason);
-        });
+          reject(signal?.reason);
+        }
+        signal?.addEventListener("abort", stop, { once: true });
       }),
     async advance(ms) {
       const end = now + ms;

@@ -1,0 +1,38 @@
+/**
+ * A process in a network namespace of its own: runs the batches of ip(8) that stdin holds as JSON, one after the other, and
+ * prints what it hears of each, as text, one JSON list a batch.
+ */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { formatAddress, formatPrefix } from "@isthmus/model";
+import { openRouteEvents, type RouteEvent } from "../route-events.js";
+
+const socket = openRouteEvents();
+
+function describe(event: RouteEvent): string {
+  const verb = "gone" in event && event.gone ? "-" : "+";
+  if (event.kind === "route") return `${verb}route ${formatPrefix(event.prefix)} proto ${event.protocol}`;
+  if (event.kind === "neighbour")
+    return `${verb}neighbour ${formatAddress(event.address)}${event.permanent ? " permanent" : ""}`;
+  if (event.kind === "link")
+    return `${verb}link ${event.name} ${event.up ? "up" : "down"}${event.turned ? " turned" : ""}`;
+  return event.kind;
+}
+
+const batches = JSON.parse(readFileSync(0, "utf8")) as string[][];
+for (const lines of batches) {
+  execFileSync("ip", ["-force", "-batch", "-"], { input: lines.join("\n"), stdio: ["pipe", "ignore", "inherit"] });
+  process.stdout.write(`${JSON.stringify(socket.receive().map(describe))}\n`);
+}
+
+// The listener is called for what came while it rested.
+execFileSync("ip", ["link", "add", "late", "type", "bridge"]);
+socket.listen(() => {
+  process.stdout.write(`${JSON.stringify(socket.receive().map(describe))}\n`);
+  socket.rest(true);
+  execFileSync("ip", ["link", "del", "late"]);
+  setImmediate(() => {
+    process.stdout.write(`${JSON.stringify(socket.receive().map(describe))}\n`);
+    socket.close();
+  });
+});
