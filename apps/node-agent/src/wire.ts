@@ -4,7 +4,7 @@
  * Everything that matters is pinned or on disk: stopping closes descriptors and takes nothing away.
  */
 import { fileURLToPath } from "node:url";
-import { openDatapath } from "@isthmus/bpf";
+import { openDatapath, openRouteEvents } from "@isthmus/bpf";
 import {
   type ClusterId,
   type ClusterName,
@@ -19,6 +19,7 @@ import { createAgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
 import { keepPodsCgroups, openCgroupRoot, openPodsCgroups, type PodsCgroups } from "./cgroups/index.js";
 import { nodeName } from "./desired/nodes.js";
+import { followNetwork } from "./network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
 import { createNodeState } from "./node-state.js";
 import { createPodReports } from "./pod-reports.js";
@@ -164,6 +165,9 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     datapath: () => port.metrics(),
   });
   await enableForwarding(log);
+  const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
+  changes.subscribe(routes.heard);
+  routes.kick();
   const pods = await startPods(
     {
       nodeName: node,
@@ -174,7 +178,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       pluginPath: args.cniPlugin,
       stateDir: args.stateDir,
     },
-    { log, nodeConfig: cidrs, report: reports, programs: cgroups.ensure, signal },
+    { log, nodeConfig: cidrs, report: reports, programs: cgroups.ensure, changes, signal },
   );
   waiting = undefined;
   signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });

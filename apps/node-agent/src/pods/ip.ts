@@ -3,7 +3,7 @@
  *
  * A pod is attached with two processes; batches go in on stdin. Each run is bounded by a time-out.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { MeshError } from "@isthmus/model";
 
 const TIMEOUT_MS = 10_000;
@@ -18,6 +18,35 @@ export async function ipBatch(lines: readonly string[]): Promise<void> {
   await run("ip", ["-batch", "-"], `${lines.join("\n")}\n`);
 }
 
+export interface FailedLine {
+  readonly line: string;
+  /** What ip said. */
+  readonly reason: string;
+}
+
+/** Runs every line, also after one that failed. Rejects when ip cannot be run. */
+export async function ipBatchAll(lines: readonly string[]): Promise<readonly FailedLine[]> {
+  const { code, stderr } = await runToEnd("ip", ["-force", "-batch", "-"], `${lines.join("\n")}\n`);
+  const failed = failedLines(lines, stderr);
+  if (code !== 0 && failed.length === 0) throw failure("ip -force -batch -", code, stderr);
+  return failed;
+}
+
+/** ip says what is wrong, then `Command failed -:<number of the line>`. */
+export function failedLines(lines: readonly string[], stderr: string): readonly FailedLine[] {
+  const failed: FailedLine[] = [];
+  let said = "";
+  for (const text of stderr.split("\n")) {
+    const number = /^Command failed .*:(\d+)$/.exec(text)?.[1];
+    if (number === undefined) said ||= text.trim();
+    else {
+      failed.push({ line: lines[Number(number) - 1] ?? "", reason: said });
+      said = "";
+    }
+  }
+  return failed;
+}
+
 /** `netns` as this process sees it. */
 export async function ipBatchIn(netns: string, lines: readonly string[]): Promise<void> {
   await run("nsenter", [`--net=${netns}`, "ip", "-batch", "-"], `${lines.join("\n")}\n`);
@@ -27,7 +56,20 @@ export function ipIn(netns: string, args: readonly string[]): Promise<string> {
   return run("nsenter", [`--net=${netns}`, "ip", ...args], "");
 }
 
-function run(command: string, args: readonly string[], input: string): Promise<string> {
+async function run(command: string, args: readonly string[], input: string): Promise<string> {
+  const { code, stdout, stderr } = await runToEnd(command, args, input);
+  if (code !== 0) throw failure([command, ...args].join(" "), code, stderr);
+  return stdout;
+}
+
+interface Ended {
+  /** Or the signal that ended it. */
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function runToEnd(command: string, args: readonly string[], input: string): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: "pipe", timeout: TIMEOUT_MS });
     const out = collect(child.stdout);
@@ -35,10 +77,7 @@ function run(command: string, args: readonly string[], input: string): Promise<s
     child.stdin.on("error", () => undefined); // the exit code tells
     child.stdin.end(input);
     child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) return resolve(out());
-      reject(new MeshError({ code: "IP" }, `Cannot run "${command} ${args.join(" ")}": ${reason(child, err())}`));
-    });
+    child.on("close", (code, signal) => resolve({ code: code ?? `${signal}`, stdout: out(), stderr: err() }));
   });
 }
 
@@ -50,7 +89,7 @@ function collect(stream: NodeJS.ReadableStream): () => string {
   return () => text;
 }
 
-function reason(child: ChildProcess, stderr: string): string {
+function failure(command: string, code: number | string, stderr: string): MeshError {
   const said = stderr.trim().split("\n")[0] ?? "";
-  return said === "" ? `exit ${child.exitCode ?? child.signalCode}` : said;
+  return new MeshError({ code: "IP" }, `Cannot run "${command}": ${said === "" ? `exit ${code}` : said}`);
 }

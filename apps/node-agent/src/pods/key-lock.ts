@@ -3,25 +3,49 @@ export interface KeyLock {
   /** Keys that are worked on or waited for. */
   readonly busy: ReadonlySet<string>;
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** Work on all of these keys, once none of them is worked on; keys that are busy hold it up. */
+  runAll(keys: readonly string[], work: () => Promise<void>): Promise<void>;
 }
 
 export function createKeyLock(): KeyLock {
   const tails = new Map<string, Promise<unknown>>();
   const busy = new Set<string>();
-  return {
-    busy,
-    run(key, work) {
-      const result = (tails.get(key) ?? Promise.resolve()).then(work);
-      const tail = result
-        .catch(() => undefined)
-        .then(() => {
-          if (tails.get(key) !== tail) return;
-          tails.delete(key);
-          busy.delete(key);
-        });
-      tails.set(key, tail);
-      busy.add(key);
-      return result;
-    },
-  };
+
+  function run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const result = (tails.get(key) ?? Promise.resolve()).then(work);
+    const tail = result
+      .catch(() => undefined)
+      .then(() => {
+        if (tails.get(key) !== tail) return;
+        tails.delete(key);
+        busy.delete(key);
+      });
+    tails.set(key, tail);
+    busy.add(key);
+    return result;
+  }
+
+  async function runAll(keys: readonly string[], work: () => Promise<void>): Promise<void> {
+    let release = (): void => undefined;
+    const done = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const held = keys.map(
+      (key) =>
+        new Promise<void>((granted) => {
+          void run(key, () => {
+            granted();
+            return done;
+          });
+        }),
+    );
+    try {
+      await Promise.all(held);
+      await work();
+    } finally {
+      release();
+    }
+  }
+
+  return { busy, run, runAll };
 }

@@ -12,8 +12,9 @@ import { CNI_CHECK_FAILED, CNI_OTHER_NAMESPACE, CNI_TRY_AGAIN, CniError } from "
 import type { CniRequest } from "./cni-request.js";
 import { resultJson } from "./cni-result.js";
 import { hostDeviceName } from "./device-name.js";
-import { createKeyLock } from "./key-lock.js";
+import type { KeyLock } from "./key-lock.js";
 import { listDevices, markedDevices } from "./node-devices.js";
+import { missingOf, readNodeSide } from "./node-side.js";
 import {
   configureInside,
   configureNode,
@@ -33,6 +34,8 @@ export interface PodCallsOptions {
 export interface PodCallsModules {
   readonly log: Logger;
   readonly attachments: Attachments;
+  /** By host device. */
+  readonly lock: KeyLock;
   readonly report: PodReport;
   /** The node's pod CIDR, waiting some seconds for it; undefined when it is still not known then. */
   readonly cidr: () => Promise<Prefix | undefined>;
@@ -43,8 +46,7 @@ export interface PodCallsModules {
 export type PodCalls = (request: CniRequest) => Promise<string>;
 
 export function createPodCalls(options: PodCallsOptions, modules: PodCallsModules): PodCalls {
-  const { attachments, log, report } = modules;
-  const lock = createKeyLock();
+  const { attachments, lock, log, report } = modules;
 
   /** The known address, which needs no CIDR, or a new one. */
   async function allocate(request: CniRequest, hostDevice: string): Promise<PodAttachment> {
@@ -123,6 +125,8 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     if (pod === undefined || !(await listDevices()).has(hostDevice)) {
       throw new CniError(CNI_CHECK_FAILED, `Cannot find the network of container "${request.containerId}"`);
     }
+    const missing = missingOf(pod, await readNodeSide(hostDevice));
+    if (missing !== undefined) throw new CniError(CNI_CHECK_FAILED, `Cannot find ${missing} on the node`);
     const netns = resolveNetns(options.nodeRoot, request.netns);
     if (await hasAddress(pod.address, request.interfaceName, netns)) return;
     const sentence = `Cannot find address ${formatAddress(pod.address)} on "${request.interfaceName}" of the pod`;

@@ -12,6 +12,8 @@ import { podCidrOf } from "./address-pool.js";
 import { createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
+import { keepPods } from "./keep-pods.js";
+import { createKeyLock } from "./key-lock.js";
 import { createLateValue } from "./late-value.js";
 import { addressesByDevice, listDevices, markedDevices, uplinkMtu } from "./node-devices.js";
 import { createPodCalls } from "./pod-calls.js";
@@ -35,10 +37,15 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   await attachments.save();
   await enableForwarding();
 
+  const lock = createKeyLock();
+  const keeper = keepPods({ log, clock: systemClock, signal, attachments, lock });
+  modules.changes.subscribe(keeper.heard);
+  keeper.look();
+
   const cidr = createLateValue<Prefix>();
   const calls = createPodCalls(
     { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
-    { log, attachments, report, programs: modules.programs, cidr: () => cidr.get(CIDR_WAIT_MS) },
+    { log, attachments, lock, report, programs: modules.programs, cidr: () => cidr.get(CIDR_WAIT_MS) },
   );
   await installPlugin(options);
   const server = await startCniServer(join(options.nodeRoot, options.socketPath), { log, calls, signal });

@@ -9,6 +9,7 @@
  */
 import type { Address, Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import type { NetworkChanges } from "../network-changes.js";
 
 export interface PodsOptions {
   readonly nodeName: string;
@@ -30,6 +31,8 @@ export interface PodsModules {
   readonly nodeConfig: NodeCidrSource;
   readonly report: PodReport;
   readonly programs: RequirePrograms;
+  /** What changes in the node's network namespace. */
+  readonly changes: NetworkChanges;
   /** Ends the server. Pods keep their network. */
   readonly signal: AbortSignal;
 }

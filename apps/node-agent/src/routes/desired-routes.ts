@@ -1,19 +1,28 @@
 /**
- * The routes of this node: every other node's pod CIDRs, of every cluster, through its InternalIP. Pure.
+ * The routes of this node: every other node's pod CIDRs, of every cluster, through its InternalIP; and under its own pods'
+ * routes, an unreachable one for its own CIDRs. Pure.
  *
- * Of two nodes that claim one CIDR that of the own cluster has it, then the first by name. Families are not mixed. A CIDR
- * that is wider than any cluster's is not routed: it would be everybody's.
+ * Without the latter a packet to an address of no pod would leave by the default gateway, which sends it back. Of two
+ * nodes that claim one CIDR this node has it, then that of the own cluster, then the first by name. Families are not mixed.
+ * A CIDR that is wider than any cluster's is not routed: it would be everybody's.
  */
-import { addressFromBytes, formatAddress, formatPrefix, isV4 } from "@isthmus/model";
+import { addressFromBytes, formatAddress, formatPrefix, isV4, type Prefix } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
 import type { NodeName } from "../desired/nodes.js";
 
-/** CIDR to gateway, as ip(8) writes them. */
+/** By `routeKey`. */
 export type Routes = ReadonlyMap<string, Route>;
 
+/** As ip(8) writes them. */
 export interface Route {
   readonly cidr: string;
-  readonly via: string;
+  /** The gateway; undefined: whoever sends there is told that nobody is there. */
+  readonly via: string | undefined;
+}
+
+/** What ip(8) names the route by. One CIDR may have one of each kind. */
+export function routeKey({ cidr, via }: Route): string {
+  return via === undefined ? `unreachable ${cidr}` : cidr;
 }
 
 /** Of v4-mapped addresses: a /8. */
@@ -22,25 +31,40 @@ const MIN_LENGTH_V6 = 16;
 
 export function desiredRoutes(nodes: ReadonlyMap<NodeName, Node>, self: NodeName): Routes {
   const routes = new Map<string, Route>();
+  const taken = new Set<string>();
   const own = self.slice(0, self.indexOf("/") + 1);
   const [ours, others]: [NodeName[], NodeName[]] = [[], []];
-  for (const name of [...nodes.keys()].sort()) (name.startsWith(own) ? ours : others).push(name);
-  for (const name of [...ours, ...others]) {
+  for (const name of [...nodes.keys()].sort()) {
+    if (name !== self) (name.startsWith(own) ? ours : others).push(name);
+  }
+  for (const name of [self, ...ours, ...others]) {
     const node = nodes.get(name);
-    if (node === undefined || name === self) continue;
-    for (const route of routesTo(node)) if (!routes.has(route.cidr)) routes.set(route.cidr, route);
+    if (node === undefined) continue;
+    for (const route of name === self ? ownRoutes(node) : routesTo(node)) {
+      if (taken.has(route.cidr)) continue;
+      taken.add(route.cidr);
+      routes.set(routeKey(route), route);
+    }
   }
   return routes;
 }
 
+function ownRoutes(node: Node): readonly Route[] {
+  return cidrsOf(node).map((cidr) => ({ cidr: formatPrefix(cidr), via: undefined }));
+}
+
 function routesTo(node: Node): readonly Route[] {
   const gateways = node.addresses.filter((bytes) => bytes.length === 16).map(addressFromBytes);
-  return node.podCidrs.flatMap(({ address, length }): Route[] => {
+  return cidrsOf(node).flatMap((cidr): Route[] => {
+    const gateway = gateways.find((each) => isV4(each) === isV4(cidr.address));
+    return gateway === undefined ? [] : [{ cidr: formatPrefix(cidr), via: formatAddress(gateway) }];
+  });
+}
+
+function cidrsOf(node: Node): readonly Prefix[] {
+  return node.podCidrs.flatMap(({ address, length }): Prefix[] => {
     if (address.length !== 16) return [];
     const base = addressFromBytes(address);
-    if (length < (isV4(base) ? MIN_LENGTH_V4 : MIN_LENGTH_V6)) return [];
-    const gateway = gateways.find((each) => isV4(each) === isV4(base));
-    if (gateway === undefined) return [];
-    return [{ cidr: formatPrefix({ address: base, length }), via: formatAddress(gateway) }];
+    return length < (isV4(base) ? MIN_LENGTH_V4 : MIN_LENGTH_V6) ? [] : [{ address: base, length }];
   });
 }

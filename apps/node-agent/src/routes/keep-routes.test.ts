@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { RouteEvent } from "@isthmus/bpf";
+import { parseAddress, parsePrefix } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { createFakeClock, settle } from "@isthmus/testing";
+import { hostDeviceName } from "../pods/device-name.js";
 import type { Routes } from "./desired-routes.js";
 import { keepRoutes, type RouteKernel } from "./routes.js";
 
@@ -15,10 +18,11 @@ function rig(t: TestContext, present: readonly string[]) {
   const stop = new AbortController();
   t.after(() => stop.abort());
   const run = (line: string) => {
-    if (state.refuse !== "" && line.includes(state.refuse)) throw new Error(`RTNETLINK answers: ${state.refuse}`);
+    if (state.refuse !== "" && line.includes(state.refuse)) return [{ line, reason: "RTNETLINK answers: no" }];
     const [, verb, cidr = ""] = line.split(" ");
     if (verb === "del") table.delete(cidr);
     else table.add(cidr);
+    return [];
   };
   const kernel: RouteKernel = {
     async list(family) {
@@ -26,8 +30,7 @@ function rig(t: TestContext, present: readonly string[]) {
       state.atList();
       return family === "-4" ? JSON.stringify(shown) : "";
     },
-    batch: async (lines) => lines.forEach(run),
-    one: async (line) => run(line),
+    batch: async (lines) => lines.flatMap(run),
   };
   const clock = createFakeClock();
   const keeper = keepRoutes({
@@ -80,4 +83,53 @@ test("a route that the kernel refuses is said, holds up no other, and is tried a
   await settle();
   assert.equal(table.size, 2);
   assert.equal(keeper.problem, undefined);
+});
+
+test("what waits for a gateway is tried when the network changes, not only when its back-off is over", async (t) => {
+  const { state, table, clock, keeper } = rig(t, []);
+  state.desired = routes("10.11.1.0/24");
+  state.refuse = "10.11.1.0/24";
+  keeper.kick();
+  await settle();
+  await clock.advance(60_000);
+  state.refuse = "";
+  assert.equal(keeper.heard([{ kind: "link", gone: false, name: "eth0", up: true, turned: true }]), true);
+  await settle();
+  assert.equal(table.size, 1);
+});
+
+test("the kernel is read for what concerns a route of ours, and for nothing else", async (t) => {
+  const { state, table, keeper } = rig(t, []);
+  state.desired = routes("10.11.1.0/24");
+  keeper.kick();
+  await settle();
+  let lists = 0;
+  state.atList = () => {
+    lists++;
+  };
+  const route = (gone: boolean, protocol: number, cidr: string): RouteEvent => ({
+    kind: "route",
+    gone,
+    protocol,
+    prefix: parsePrefix(cidr),
+  });
+  const foreign: readonly RouteEvent[] = [
+    route(true, 77, "10.55.0.0/24"),
+    route(true, 3, "10.11.1.0/24"),
+    route(false, 77, "10.11.1.0/24"),
+    route(false, 3, "10.99.0.0/24"),
+    { kind: "neighbour", gone: true, permanent: false, address: parseAddress("172.18.0.2") },
+    { kind: "link", gone: false, name: "eth0", up: true, turned: false },
+    { kind: "link", gone: false, name: hostDeviceName("c1", "eth0"), up: true, turned: true },
+    { kind: "setting" },
+  ];
+  assert.equal(keeper.heard(foreign), false);
+  await settle();
+  assert.equal(lists, 0);
+  for (const event of [route(true, 77, "10.11.1.0/24"), route(false, 3, "10.11.1.0/24"), { kind: "lost" } as const]) {
+    table.clear();
+    assert.equal(keeper.heard([event]), true);
+    await settle();
+    assert.deepEqual([...table], ["10.11.1.0/24"]);
+  }
 });

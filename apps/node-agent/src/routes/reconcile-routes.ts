@@ -4,15 +4,13 @@
  * Ours are those of protocol 77; the kernel's table is the only state. A route that is not desired goes when it was
  * desired before and its node went away, or, where nobody knows whose it was, when every source known is in sync.
  */
-import type { Routes } from "./desired-routes.js";
+import { type Route, type Routes, routeKey } from "./desired-routes.js";
 
 /** Marks the routes to other nodes as ours (routes to pods are 78). */
 export const ROUTE_PROTOCOL = 77;
 
-export interface FoundRoute {
-  readonly cidr: string;
-  readonly via: string;
-}
+/** Of the unreachable ones: any other route for the same CIDR comes first, such as that of a network that is not ours. */
+const UNREACHABLE_METRIC = 1_000_000;
 
 export interface RoutePlan {
   readonly add: readonly string[];
@@ -21,28 +19,31 @@ export interface RoutePlan {
 
 export interface RouteFacts {
   readonly desired: Routes;
-  readonly found: readonly FoundRoute[];
-  /** What this process desired at some time. */
+  readonly found: readonly Route[];
+  /** Keys of what this process desired at some time. */
   readonly before: ReadonlySet<string>;
   /** Every source known is in sync, so what nobody wants is nobody's. */
   readonly complete: boolean;
 }
 
 export function planRoutes({ desired, found, before, complete }: RouteFacts): RoutePlan {
-  const present = new Map(found.map((route) => [route.cidr, route.via]));
+  const present = new Map(found.map((route) => [routeKey(route), route.via]));
   const add: string[] = [];
-  for (const { cidr, via } of desired.values()) {
-    if (present.get(cidr) !== via) add.push(`route replace ${cidr} via ${via} proto ${ROUTE_PROTOCOL}`);
+  for (const [key, { via }] of desired) {
+    const target = via === undefined ? `metric ${UNREACHABLE_METRIC}` : `via ${via}`;
+    if (!present.has(key) || present.get(key) !== via)
+      add.push(`route replace ${key} ${target} proto ${ROUTE_PROTOCOL}`);
   }
-  const gone = found.filter(({ cidr }) => !desired.has(cidr) && (complete || before.has(cidr)));
-  return { add, remove: gone.map(({ cidr }) => `route del ${cidr} proto ${ROUTE_PROTOCOL}`) };
+  const gone = [...present.keys()].filter((key) => !desired.has(key) && (complete || before.has(key)));
+  return { add, remove: gone.map((key) => `route del ${key} proto ${ROUTE_PROTOCOL}`) };
 }
 
 /** The output of `ip -j route show proto 77`. */
-export function parseRoutes(json: string): readonly FoundRoute[] {
-  const rows = JSON.parse(json === "" ? "[]" : json) as readonly { dst?: string; gateway?: string }[];
-  return rows.flatMap(({ dst, gateway }): FoundRoute[] => {
+export function parseRoutes(json: string): readonly Route[] {
+  const rows = JSON.parse(json === "" ? "[]" : json) as readonly { type?: string; dst?: string; gateway?: string }[];
+  return rows.flatMap(({ type, dst, gateway }): Route[] => {
     if (dst === undefined || dst === "default") return [];
-    return [{ cidr: dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`, via: gateway ?? "" }];
+    const cidr = dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`;
+    return [{ cidr, via: type === "unreachable" ? undefined : (gateway ?? "") }];
   });
 }

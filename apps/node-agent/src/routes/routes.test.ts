@@ -19,11 +19,16 @@ const NODES = nodes(
 );
 const ROUTES = desiredRoutes(NODES, nodeName(1, "n1"));
 
-test("every other node of every cluster has a route through its InternalIP", () => {
+test("every other node of every cluster has a route through its InternalIP, this one is unreachable but for its pods", () => {
   assert.deepEqual(
-    [...ROUTES.values()].map(({ cidr, via }) => `${cidr} via ${via}`),
-    ["10.11.1.0/24 via 172.18.0.2", "10.12.0.0/24 via 172.19.0.1"],
+    [...ROUTES].map(([key, { via }]) => `${key} via ${via}`),
+    ["unreachable 10.11.0.0/24 via undefined", "10.11.1.0/24 via 172.18.0.2", "10.12.0.0/24 via 172.19.0.1"],
   );
+});
+
+test("what this node has is not routed to another that claims it", () => {
+  const twice = nodes([1, "n1", "172.18.0.1", "10.11.0.0/24"], [1, "a", "172.18.0.8", "10.11.0.0/24"]);
+  assert.deepEqual([...desiredRoutes(twice, nodeName(1, "n1")).keys()], ["unreachable 10.11.0.0/24"]);
 });
 
 test("of two nodes with one CIDR the first by name has it, whatever came first", () => {
@@ -48,8 +53,25 @@ test("additions come before deletions, and what is there is left alone", () => {
     { cidr: "10.99.0.0/24", via: "172.18.0.7" },
   ];
   const plan = planRoutes({ desired: ROUTES, found, before: new Set(), complete: true });
-  assert.deepEqual(plan.add, ["route replace 10.12.0.0/24 via 172.19.0.1 proto 77"]);
+  assert.deepEqual(plan.add, [
+    "route replace unreachable 10.11.0.0/24 metric 1000000 proto 77",
+    "route replace 10.12.0.0/24 via 172.19.0.1 proto 77",
+  ]);
   assert.deepEqual(plan.remove, ["route del 10.99.0.0/24 proto 77"]);
+});
+
+test("the node's own range moves: the old one is unreachable no more, and a range given to another node is routed there", () => {
+  const moved = nodes([1, "n1", "172.18.0.1", "10.11.7.0/24"], [1, "n2", "172.18.0.2", "10.11.0.0/24"]);
+  const desired = desiredRoutes(moved, nodeName(1, "n1"));
+  const found = [{ cidr: "10.11.0.0/24", via: undefined }];
+  const plan = planRoutes({ desired, found, before: new Set(["unreachable 10.11.0.0/24"]), complete: false });
+  assert.deepEqual(plan, {
+    add: [
+      "route replace unreachable 10.11.7.0/24 metric 1000000 proto 77",
+      "route replace 10.11.0.0/24 via 172.18.0.2 proto 77",
+    ],
+    remove: ["route del unreachable 10.11.0.0/24 proto 77"],
+  });
 });
 
 test("a route nobody speaks of stays until all sources are in sync, unless its node was seen to go", () => {
@@ -64,9 +86,11 @@ test("a route nobody speaks of stays until all sources are in sync, unless its n
 test("the kernel's list is read, also where ip prints nothing or a host route", () => {
   assert.deepEqual(parseRoutes(""), []);
   const json =
-    '[{"dst":"10.11.1.0/24","gateway":"172.18.0.2","dev":"eth0"},{"dst":"10.9.9.9","dev":"x"},{"dst":"default"}]';
+    '[{"dst":"10.11.1.0/24","gateway":"172.18.0.2","dev":"eth0"},{"dst":"10.9.9.9","dev":"x"},{"dst":"default"},' +
+    '{"type":"unreachable","dst":"10.11.0.0/24","metric":1000000,"flags":[]}]';
   assert.deepEqual(parseRoutes(json), [
     { cidr: "10.11.1.0/24", via: "172.18.0.2" },
     { cidr: "10.9.9.9/32", via: "" },
+    { cidr: "10.11.0.0/24", via: undefined },
   ]);
 });

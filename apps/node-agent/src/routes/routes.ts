@@ -1,28 +1,30 @@
 /**
- * Keeps the node's routes to the pods of other nodes as desired: reads the kernel's, writes the difference.
+ * Keeps the node's routes as desired: reads the kernel's, writes the difference, when a record or the kernel's changed.
  *
  * One route that the kernel refuses (its gateway is not reachable) does not hold up the others; it is tried again with
- * back-off. Events are cheap: many changes are one pass.
+ * back-off, and when an address, a link or a route changed.
  */
 import { writeFile } from "node:fs/promises";
-import { type Clock, MeshError } from "@isthmus/model";
-import { createBackoff, type Logger } from "@isthmus/observe";
-import { ip, ipBatch } from "../pods/ip.js";
-import type { Routes } from "./desired-routes.js";
+import type { RouteEvent } from "@isthmus/bpf";
+import { type Clock, formatPrefix } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { createPassLoop } from "../pass-loop.js";
+import { isHostDeviceName } from "../pods/device-name.js";
+import { type FailedLine, ip, ipBatchAll } from "../pods/ip.js";
+import { type Route, type Routes, routeKey } from "./desired-routes.js";
 import { parseRoutes, planRoutes, ROUTE_PROTOCOL } from "./reconcile-routes.js";
 
 /** ip(8) in the node's namespace. Each rejects with what it said. */
 export interface RouteKernel {
   /** Our routes of one family, as JSON. */
   list(family: "-4" | "-6"): Promise<string>;
-  batch(lines: readonly string[]): Promise<void>;
-  one(line: string): Promise<unknown>;
+  /** Runs every line; resolves with those that failed. */
+  batch(lines: readonly string[]): Promise<readonly FailedLine[]>;
 }
 
 const KERNEL: RouteKernel = {
   list: (family) => ip([family, "-j", "route", "show", "proto", String(ROUTE_PROTOCOL)]),
-  batch: ipBatch,
-  one: (line) => ip(line.split(" ")),
+  batch: ipBatchAll,
 };
 
 export interface RoutesModules {
@@ -39,6 +41,8 @@ export interface RoutesModules {
 export interface RouteKeeper {
   /** Something may have changed. */
   kick(): void;
+  /** The kernel's network changed. True when that may concern a route of ours. */
+  heard(events: readonly RouteEvent[]): boolean;
   /** Routes that the kernel refused, with its words. */
   readonly problem: string | undefined;
   readonly written: number;
@@ -46,82 +50,71 @@ export interface RouteKeeper {
 
 export function keepRoutes(modules: RoutesModules): RouteKeeper {
   const { log, clock, signal, kernel = KERNEL } = modules;
-  const backoff = createBackoff({ minMs: 500, maxMs: 30_000 });
   const before = new Set<string>();
-  let wanted = false;
-  let running = false;
-  let problem: string | undefined;
+  /** Keys of what stood after the last pass. */
+  let stood: ReadonlySet<string> = new Set();
+  /** What the last pass wanted routes for. */
+  let cidrs: ReadonlySet<string> = new Set();
   let written = 0;
 
   async function apply(lines: readonly string[]): Promise<string | undefined> {
     if (lines.length === 0) return undefined;
-    try {
-      await kernel.batch(lines);
-      written += lines.length;
-      return undefined;
-    } catch {
-      return applyEach(lines);
-    }
+    const [first, ...more] = await kernel.batch(lines);
+    const failed = first === undefined ? 0 : 1 + more.length;
+    written += lines.length - failed;
+    return first === undefined
+      ? undefined
+      : `"${first.line}": ${first.reason}${failed > 1 ? `, and ${failed - 1} more` : ""}`;
   }
 
-  /** After a failed batch: one by one, so that one refusal is one route. */
-  async function applyEach(lines: readonly string[]): Promise<string | undefined> {
-    let first: string | undefined;
-    for (const line of lines) {
-      try {
-        await kernel.one(line);
-        written++;
-      } catch (thrown) {
-        first ??= MeshError.from(thrown).message;
-      }
-    }
-    return first;
-  }
-
-  async function pass(): Promise<void> {
+  async function pass(): Promise<string | undefined> {
     // Both of one moment: what became known while the kernel was read must not make older wishes complete.
     const complete = modules.complete();
     const desired = modules.desired();
-    const found = [];
+    const found: Route[] = [];
     for (const family of ["-4", "-6"] as const) found.push(...parseRoutes(await kernel.list(family)));
     const plan = planRoutes({ desired, found, before, complete });
-    for (const cidr of desired.keys()) before.add(cidr);
+    tellLost(desired, found);
+    for (const key of desired.keys()) before.add(key);
+    cidrs = new Set([...desired.values()].map(({ cidr }) => cidr));
     const refused = [await apply(plan.add), await apply(plan.remove)];
-    const failed = refused.find((reason) => reason !== undefined);
-    if (failed !== undefined && failed !== problem) log.warn("Route refused by the kernel", { reason: failed });
-    problem = failed;
+    const problem = refused.find((reason) => reason !== undefined);
+    stood = problem === undefined ? new Set(desired.keys()) : new Set();
+    return problem;
   }
 
-  async function loop(): Promise<void> {
-    while (wanted && !signal.aborted) {
-      wanted = false;
-      try {
-        await pass();
-      } catch (thrown) {
-        problem = MeshError.from(thrown).message;
-        log.warn("Routes not read", { reason: problem });
-      }
-      if (problem === undefined) backoff.reset();
-      else retryLater();
-    }
-    running = false;
+  /** What stood after the last pass, and somebody took away. */
+  function tellLost(desired: Routes, found: readonly Route[]): void {
+    const present = new Set(found.map(routeKey));
+    const lost = [...stood].filter((key) => desired.has(key) && !present.has(key));
+    if (lost.length > 0) log.info("Restoring routes that were removed", { routes: lost.length });
   }
 
-  function retryLater(): void {
-    clock.delay(backoff.nextMs(), signal).then(kick, () => undefined);
-  }
+  const loop = createPassLoop({
+    clock,
+    signal,
+    pass,
+    failed: (reason) => log.warn("Routes not all as desired, trying again", { reason }),
+  });
 
-  function kick(): void {
-    wanted = true;
-    if (running || signal.aborted) return;
-    running = true;
-    void loop();
+  function concerns(event: RouteEvent): boolean {
+    if (event.kind === "lost" || event.kind === "address") return true;
+    if (event.kind === "link") return (event.turned || event.gone) && !isHostDeviceName(event.name);
+    if (event.kind !== "route") return false;
+    // Ours that went, or one that may have taken the place of ours; or any, where one waits for its gateway.
+    const away = event.gone ? event.protocol === ROUTE_PROTOCOL : event.protocol !== ROUTE_PROTOCOL;
+    return away && (loop.problem !== undefined || cidrs.has(formatPrefix(event.prefix)));
   }
 
   return {
-    kick,
+    kick: loop.trigger,
+    heard(events) {
+      const concerned = events.some(concerns);
+      if (concerned) loop.trigger();
+      return concerned;
+    },
     get problem() {
-      return problem;
+      return loop.problem;
     },
     get written() {
       return written;

@@ -4,8 +4,10 @@
  * argv[2] = PodsOptions as JSON; stdin = one JSON list of CIDRs per line; stdout = one JSON event per line.
  */
 import { createInterface } from "node:readline";
-import { formatAddress, type Prefix, parsePrefix } from "@isthmus/model";
+import { openRouteEvents } from "@isthmus/bpf";
+import { formatAddress, type Prefix, parsePrefix, systemClock } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
+import { followNetwork } from "../../network-changes.js";
 import { startPods } from "../start-pods.js";
 import type { PodAttachment, PodsOptions } from "../types.js";
 
@@ -31,6 +33,7 @@ const pods = await startPods(options, {
   },
   report: { up: (pod) => tell({ up: told(pod) }), down: (pod) => tell({ down: told(pod) }) },
   programs: () => undefined,
+  changes: followNetwork({ socket: openRouteEvents(), clock: systemClock, signal: controller.signal }),
   signal: controller.signal,
 });
 tell({ ready: true });

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { RouteEvent } from "@isthmus/bpf";
+import { createFakeClock } from "@isthmus/testing";
+import { followNetwork } from "./network-changes.js";
+
+const EVENT: RouteEvent = { kind: "address" };
+
+/** A socket that always has something to say; counts looks. */
+function rig(acts: () => boolean) {
+  const clock = createFakeClock();
+  const stop = new AbortController();
+  const state = { looks: 0, resting: false, closed: false };
+  let wake = () => {};
+  const changes = followNetwork({
+    socket: {
+      listen: (callback) => {
+        wake = callback;
+      },
+      rest: (rests) => {
+        state.resting = rests;
+      },
+      close: () => {
+        state.closed = true;
+      },
+      receive: () => {
+        state.looks++;
+        return [EVENT];
+      },
+    },
+    clock,
+    signal: stop.signal,
+  });
+  const heard: RouteEvent[] = [];
+  changes.subscribe((events) => {
+    heard.push(...events);
+    return acts();
+  });
+  /** So many milliseconds in which the socket has something to say all the time. */
+  async function storm(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 10) {
+      if (!state.resting) wake();
+      await clock.advance(10);
+    }
+  }
+  return { state, heard, stop, storm, clock };
+}
+
+test("a storm that concerns nobody costs ten looks a second", async () => {
+  const { state, heard, storm } = rig(() => false);
+  await storm(10_000);
+  assert.ok(state.looks >= 50 && state.looks <= 100, String(state.looks));
+  assert.equal(heard.length, state.looks);
+});
+
+test("who keeps undoing what is put right is answered about once a second, and after some quiet at once", async () => {
+  const { state, storm, clock } = rig(() => true);
+  await storm(30_000);
+  assert.ok(state.looks >= 30 && state.looks <= 70, String(state.looks));
+  await clock.advance(20_000);
+  const before = state.looks;
+  await storm(400);
+  assert.ok(state.looks - before >= 2, String(state.looks - before));
+});
+
+test("the socket is closed at the end", async () => {
+  const { state, stop } = rig(() => false);
+  stop.abort();
+  assert.equal(state.closed, true);
+});

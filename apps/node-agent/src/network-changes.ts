@@ -1,0 +1,54 @@
+/**
+ * Tells whoever keeps something in the node's network namespace what changed there.
+ *
+ * The kernel is not polled. After each look the socket rests, for longer while somebody keeps undoing what was put right,
+ * and never for more than a second: a storm of changes costs a look now and then, and what does not fit into the socket
+ * meanwhile is one event, `lost`.
+ */
+import type { RouteEvent, RouteEventSocket } from "@isthmus/bpf";
+import type { Clock } from "@isthmus/model";
+import { createBackoff } from "@isthmus/observe";
+
+/** True when it acts on one of them. */
+export type NetworkListener = (events: readonly RouteEvent[]) => boolean;
+
+export interface NetworkChanges {
+  subscribe(listener: NetworkListener): void;
+}
+
+export interface NetworkChangesModules {
+  readonly socket: RouteEventSocket;
+  readonly clock: Clock;
+  /** Closes the socket. */
+  readonly signal: AbortSignal;
+}
+
+const REST_MS = 100;
+const LONGEST_REST_MS = 1000;
+/** After so long without a change that concerned anybody, rests are short again. */
+const QUIET_MS = 10_000;
+
+export function followNetwork({ socket, clock, signal }: NetworkChangesModules): NetworkChanges {
+  const listeners: NetworkListener[] = [];
+  const rests = createBackoff({ minMs: 2 * REST_MS, maxMs: LONGEST_REST_MS });
+  let actedAt = clock.now();
+
+  function restFor(acted: boolean): number {
+    if (!acted) return REST_MS;
+    if (clock.now() - actedAt > QUIET_MS) rests.reset();
+    actedAt = clock.now();
+    return rests.nextMs();
+  }
+
+  socket.listen(() => {
+    const events = socket.receive();
+    const acted = listeners.map((listener) => listener(events)).includes(true);
+    socket.rest(true);
+    clock.delay(restFor(acted), signal).then(
+      () => socket.rest(false),
+      () => undefined,
+    );
+  });
+  signal.addEventListener("abort", () => socket.close(), { once: true });
+  return { subscribe: (listener) => void listeners.push(listener) };
+}

@@ -1,0 +1,72 @@
+/**
+ * Runs a pass one at a time: again when it was triggered meanwhile, and with back-off while it says that something is
+ * wrong. Triggers are cheap: many are one pass.
+ */
+import { type Clock, MeshError } from "@isthmus/model";
+import { createBackoff } from "@isthmus/observe";
+
+export interface PassLoopModules {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Resolves with what is wrong, or undefined. A pass that rejects has its message as what is wrong. */
+  readonly pass: () => Promise<string | undefined>;
+  /** Something is wrong that was not before. */
+  readonly failed: (problem: string) => void;
+}
+
+export interface PassLoop {
+  trigger(): void;
+  /** What was wrong with the last pass. */
+  readonly problem: string | undefined;
+}
+
+export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules): PassLoop {
+  const backoff = createBackoff({ minMs: 500, maxMs: 30_000 });
+  let retry = new AbortController();
+  signal.addEventListener("abort", () => retry.abort(), { once: true });
+  let wanted = false;
+  let running = false;
+  let problem: string | undefined;
+
+  async function runOnce(): Promise<string | undefined> {
+    try {
+      return await pass();
+    } catch (thrown) {
+      return MeshError.from(thrown).message;
+    }
+  }
+
+  async function loop(): Promise<void> {
+    while (wanted && !signal.aborted) {
+      wanted = false;
+      retry.abort();
+      const found = await runOnce();
+      if (found !== undefined && found !== problem) failed(found);
+      problem = found;
+      if (problem === undefined) backoff.reset();
+      else retryLater();
+    }
+    running = false;
+  }
+
+  /** One timer: a pass that comes before it makes it needless. */
+  function retryLater(): void {
+    if (signal.aborted) return;
+    retry = new AbortController();
+    clock.delay(backoff.nextMs(), retry.signal).then(trigger, () => undefined);
+  }
+
+  function trigger(): void {
+    wanted = true;
+    if (running || signal.aborted) return;
+    running = true;
+    void loop();
+  }
+
+  return {
+    trigger,
+    get problem() {
+      return problem;
+    },
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * Keeps the node's side of its pods' networks: what somebody took away (a route, a neighbour, a device that was set down)
+ * is put back, all pods in one batch.
+ *
+ * A pod that a call is working on is looked at when the call has ended; one whose device is gone is nobody's any more.
+ */
+import type { RouteEvent } from "@isthmus/bpf";
+import { type Clock, formatAddress } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { createPassLoop } from "../pass-loop.js";
+import type { Attachments } from "./attachments.js";
+import { type FailedLine, ipBatchAll } from "./ip.js";
+import { configureHost, POD_ROUTE_PROTOCOL } from "./ip-commands.js";
+import type { KeyLock } from "./key-lock.js";
+import { missingOf, readNodeSide } from "./node-side.js";
+
+export interface KeepPodsModules {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly attachments: Pick<Attachments, "get" | "list">;
+  /** That of the calls, by host device. */
+  readonly lock: KeyLock;
+}
+
+export interface PodKeeper {
+  /** Looks at everything. */
+  look(): void;
+  /** The kernel's network changed. True when that may concern a pod. */
+  heard(events: readonly RouteEvent[]): boolean;
+}
+
+export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModules): PodKeeper {
+  /** Devices whose call is waited for. */
+  const awaited = new Set<string>();
+
+  async function pass(): Promise<string | undefined> {
+    const side = await readNodeSide();
+    const broken = attachments
+      .list()
+      .filter((pod) => side.devices.has(pod.hostDevice) && missingOf(pod, side) !== undefined)
+      .map(({ hostDevice }) => hostDevice);
+    for (const device of broken) if (lock.busy.has(device)) lookAfterCall(device);
+    const resting = broken.filter((device) => !lock.busy.has(device));
+    return resting.length === 0 ? undefined : restore(resting);
+  }
+
+  /** Nothing runs between the look at `busy` and this: what these pods are is what is put back. */
+  async function restore(devices: readonly string[]): Promise<string | undefined> {
+    const lines = devices.map((device) => attachments.get(device)).flatMap((pod) => (pod ? configureHost(pod) : []));
+    let failed: readonly FailedLine[] = [];
+    await lock.runAll(devices, async () => {
+      failed = await ipBatchAll(lines);
+    });
+    log.info("Restored the network of pods", { pods: devices.length });
+    const [first] = failed;
+    return first === undefined ? undefined : `"${first.line}": ${first.reason}`;
+  }
+
+  function lookAfterCall(device: string): void {
+    if (awaited.has(device)) return;
+    awaited.add(device);
+    void lock.run(device, async () => {
+      awaited.delete(device);
+      loop.trigger();
+    });
+  }
+
+  const loop = createPassLoop({
+    clock,
+    signal,
+    pass,
+    failed: (reason) => log.warn("Network of pods not all restored, trying again", { reason }),
+  });
+
+  function concerns(event: RouteEvent, addresses: () => ReadonlySet<string>): boolean {
+    if (event.kind === "lost") return true;
+    if (event.kind === "link") return event.turned && !event.up && attachments.get(event.name) !== undefined;
+    if (event.kind === "neighbour")
+      return (event.gone || !event.permanent) && addresses().has(formatAddress(event.address));
+    if (event.kind !== "route" || event.prefix.length !== 128) return false;
+    const away = event.gone ? event.protocol === POD_ROUTE_PROTOCOL : event.protocol !== POD_ROUTE_PROTOCOL;
+    return away && addresses().has(formatAddress(event.prefix.address));
+  }
+
+  return {
+    look: loop.trigger,
+    heard(events) {
+      let known: ReadonlySet<string> | undefined;
+      const addresses = () => (known ??= new Set(attachments.list().map(({ address }) => formatAddress(address))));
+      const concerned = events.some((event) => concerns(event, addresses));
+      if (concerned) loop.trigger();
+      return concerned;
+    },
+  };
+}

@@ -1,0 +1,38 @@
+/**
+ * The routes' part of the agent as a process of its own, to be started in a test's network namespace.
+ *
+ * argv[2] = this node's name; stdin = one JSON list of nodes (name, address, pod CIDR) per line, each the whole truth.
+ */
+import { createInterface } from "node:readline";
+import { openRouteEvents } from "@isthmus/bpf";
+import { systemClock } from "@isthmus/model";
+import { createLogger } from "@isthmus/observe";
+import { Node } from "@isthmus/proto";
+import { makeNode } from "@isthmus/testing";
+import { type NodeName, nodeName } from "../../desired/nodes.js";
+import { followNetwork } from "../../network-changes.js";
+import { desiredRoutes } from "../desired-routes.js";
+import { keepRoutes } from "../routes.js";
+
+const self = nodeName(1, process.argv[2] ?? "");
+const signal = new AbortController().signal;
+const clock = systemClock;
+let nodes = new Map<NodeName, Node>();
+let complete = false;
+const keeper = keepRoutes({
+  log: createLogger({ app: "agent" }),
+  clock,
+  signal,
+  desired: () => desiredRoutes(nodes, self),
+  complete: () => complete,
+});
+followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(keeper.heard);
+keeper.kick();
+createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const specs = JSON.parse(line) as [name: string, ip: string, cidr: string][];
+    nodes = new Map(specs.map(([name, ip, cidr]) => [nodeName(1, name), Node.decode(makeNode(name, ip, cidr).value)]));
+    complete = true;
+    keeper.kick();
+  })
+  .on("close", () => process.exit(0));
