@@ -21,6 +21,7 @@ import { keepPodsCgroups, openCgroupRoot, openPodsCgroups, type PodsCgroups } fr
 import { nodeName } from "./desired/nodes.js";
 import { followNetwork } from "./network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
+import { createNodeConditions } from "./node-conditions.js";
 import { createNodeState } from "./node-state.js";
 import { createPodReports } from "./pod-reports.js";
 import { startPods } from "./pods/index.js";
@@ -140,6 +141,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     },
   });
   const reports = createPodReports(client.send);
+  const conditions = createNodeConditions(() => sendAck([]));
 
   function welcomed(welcome: Welcome): void {
     const same = welcome.cluster === own.cluster && welcome.clusterId === own.clusterId;
@@ -147,13 +149,19 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     else {
       remember(welcome).catch((error: unknown) => log.warn("List of servers not kept", { error }));
       reports.connected();
+      conditions.connected();
     }
   }
 
   function acknowledge(applied: readonly Applied[], tookMs: number): void {
     numbers.applied(applied, tookMs);
-    const value = { applied: [...applied], views: [], policyRevision: 0n, maps: state.datapath.fill() };
-    if (applied.length > 0) client.send({ message: { $case: "ack", value } });
+    if (applied.length > 0) sendAck(applied);
+  }
+
+  function sendAck(applied: readonly Applied[]): void {
+    const maps = state.datapath.fill();
+    const value = { applied: [...applied], views: [], policyRevision: 0n, maps, conditions: conditions.list() };
+    client.send({ message: { $case: "ack", value } });
   }
 
   numbers.watch({
@@ -178,7 +186,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       pluginPath: args.cniPlugin,
       stateDir: args.stateDir,
     },
-    { log, nodeConfig: cidrs, report: reports, programs: cgroups.ensure, changes, signal },
+    { log, nodeConfig: cidrs, report: reports, programs: cgroups.ensure, changes, condition: conditions.set, signal },
   );
   waiting = undefined;
   signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });

@@ -23,6 +23,8 @@ export interface AgentNode {
   /** Takes the pins away, as a reboot does. */
   forgetMaps(): void;
   ip(...args: readonly string[]): string;
+  /** Sets what stands in this file under /proc/sys. */
+  setting(file: string, value: string): void;
   metrics(): string;
   /** What /readyz says. */
   readyz(): string;
@@ -119,6 +121,8 @@ export async function createAgentNode(
     },
     forgetMaps,
     ip: (...words) => execFileSync("nsenter", [...nsenter, "ip", ...words]).toString(),
+    setting: (file, value) =>
+      void execFileSync("nsenter", [...nsenter, "sh", "-c", `echo ${value} > /proc/sys/${file}`]),
     metrics: () => ask("/metrics"),
     readyz: () => ask("/readyz"),
     dialFrom(path, address) {

@@ -158,6 +158,23 @@ test("routes to other nodes appear, move, and go; what is not ours is left alone
   server.send(own.change([makeNode("n2", "172.18.0.3", "10.11.1.0/24")]));
   await until("moved", () => ours().includes("10.11.1.0/24 via 172.18.0.3"));
   server.send(own.change([], [makeNode("n2", "172.18.0.3", "10.11.1.0/24")]));
-  await until("gone", () => ours() === "");
+  await until("gone", () => ours().trim() === "unreachable 10.11.0.0/24 metric 1000000");
   assert.match(node.ip("route"), /10\.50\.0\.0\/16 via 172\.18\.0\.9/);
+});
+
+test("a setting of the node that lets pods forge addresses is told to the server, to each new stream, and taken back", async (t) => {
+  const rig = await makeRig(t);
+  const { node, server } = rig;
+  node.setting("net/ipv4/conf/all/rp_filter", "2");
+  const agent = await started(rig);
+  const said = () => server.acks.at(-1)?.conditions.map(({ type, message }) => `${type}: ${message}`) ?? [];
+  const loose = /^PodSourcesChecked: .*set net\.ipv4\.conf\.all\.rp_filter to 0 or 1/;
+  await until("told", () => loose.test(said().join()));
+  const before = server.hellos.length;
+  server.stop();
+  await server.start();
+  await until("told again", () => server.hellos.length > before && loose.test(said().join()));
+  node.setting("net/ipv4/conf/all/rp_filter", "1");
+  await until("taken back", () => server.acks.length > 0 && said().length === 0);
+  await agent.kill("SIGTERM");
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Position, SourcePosition } from "@isthmus/proto";
+import { printable } from "@isthmus/model";
+import { Ack, type NodeCondition, type Position, SourcePosition } from "@isthmus/proto";
 import { remotePosition } from "@isthmus/records";
 import { createFakeClock } from "@isthmus/testing";
 import { createAgentRegistry } from "./agent-registry.js";
@@ -14,7 +15,7 @@ function registry(have: Position) {
     sent: (to: Position) => agents.sent("n1", 2, to),
     acked: (position: Position) => {
       const applied = [{ clusterId: 2, position, observedUs: 0n, appliedUs: 0n }];
-      agents.acked("n1", { applied, views: [], policyRevision: 0n, maps: [] });
+      agents.acked("n1", { applied, views: [], policyRevision: 0n, maps: [], conditions: [] });
     },
     inSync: () => agents.reports()[0]?.sources[0]?.inSync,
   };
@@ -42,4 +43,21 @@ test("an agent that a Mark took further is in sync, in the same store and in ano
   assert.equal(agent.inSync(), true);
   agent.sent(at(3n, 7));
   assert.equal(agent.inSync(), false);
+});
+
+test("what a node says is wrong with it is kept, bounded and printable, until it says otherwise or comes back", () => {
+  const agents = createAgentRegistry(createFakeClock());
+  const conditions = () => agents.reports()[0]?.conditions;
+  const say = (...said: readonly NodeCondition[]) =>
+    agents.acked("n1", Ack.fromPartial({ conditions: said.map((each) => ({ ...each })) }));
+  agents.connected("n1", "0", []);
+  say({ type: "PodSourcesChecked", message: "rp_filter is 2" });
+  assert.deepEqual(conditions(), [{ type: "PodSourcesChecked", message: "rp_filter is 2" }]);
+  say();
+  assert.deepEqual(conditions(), []);
+  say(...Array.from({ length: 500 }, () => ({ type: "\x1b[2J".repeat(5000), message: "\n".repeat(5000) })));
+  const text = conditions()?.map(({ type, message }) => type + message) ?? [];
+  assert.ok(text.length === 8 && text.every((each) => each.length <= 320 && each === printable(each, 320)));
+  agents.connected("n1", "0", []);
+  assert.deepEqual(conditions(), []);
 });

@@ -3,8 +3,8 @@
  *
  * In: Hellos and Acks. Out: one report per node, also of nodes that went away, until they are forgotten.
  */
-import { type Clock, MAX_CLUSTER_ID } from "@isthmus/model";
-import type { Ack, AgentReport, MapFill, Position, SourcePosition } from "@isthmus/proto";
+import { type Clock, MAX_CLUSTER_ID, printable } from "@isthmus/model";
+import type { Ack, AgentReport, MapFill, NodeCondition, Position, SourcePosition } from "@isthmus/proto";
 import { isAtMost } from "@isthmus/records";
 
 export interface AgentRegistry {
@@ -34,6 +34,7 @@ interface Row {
   lastSeen: number;
   readonly sources: Map<number, SourceRow>;
   maps: readonly MapFill[];
+  conditions: readonly NodeCondition[];
 }
 
 const FORGET_MS = 600_000;
@@ -41,13 +42,15 @@ const FORGET_MS = 600_000;
 const MAX_SECONDS = 3600;
 /** Of one node: an agent has about twenty. */
 const MAX_MAPS = 256;
+const MAX_CONDITIONS = 8;
+const MAX_CONDITION_TYPE = 64;
 
 export function createAgentRegistry(clock: Clock): AgentRegistry {
   const rows = new Map<string, Row>();
   let lookedAt = clock.now();
 
   function row(node: string): Row {
-    const found: Row = rows.get(node) ?? { connected: false, version: "", lastSeen: 0, sources: new Map(), maps: [] };
+    const found: Row = rows.get(node) ?? emptyRow();
     rows.set(node, found);
     found.lastSeen = clock.now();
     return found;
@@ -75,7 +78,7 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
 
   return {
     connected(node, version, have) {
-      const now = Object.assign(row(node), { connected: true, version });
+      const now = Object.assign(row(node), { connected: true, version, conditions: [] });
       now.sources.clear();
       for (const { clusterId, have: held } of have) {
         if (held !== undefined && clusterId <= MAX_CLUSTER_ID)
@@ -96,6 +99,10 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
     acked(node, ack) {
       const known = row(node);
       if (ack.maps.length > 0) known.maps = ack.maps.slice(0, MAX_MAPS);
+      known.conditions = ack.conditions.slice(0, MAX_CONDITIONS).map(({ type, message }) => ({
+        type: printable(type, MAX_CONDITION_TYPE),
+        message: printable(message),
+      }));
       const ours = ack.applied.filter(({ clusterId }) => clusterId <= MAX_CLUSTER_ID);
       return ours.map(({ clusterId, position, observedUs, appliedUs }) => {
         const of = source(known, clusterId);
@@ -130,11 +137,16 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
               lastPropagationMs: of.propagationMs,
             })),
           maps: known.maps.map(({ map, used, capacity }) => ({ map, used, capacity })),
+          conditions: [...known.conditions],
         })),
     get connectedCount() {
       return [...rows.values()].filter(({ connected }) => connected).length;
     },
   };
+}
+
+function emptyRow(): Row {
+  return { connected: false, version: "", lastSeen: 0, sources: new Map(), maps: [], conditions: [] };
 }
 
 /** Everything that was sent is among what was applied. */

@@ -32,7 +32,7 @@ async function isServed({ own }: ServedStream, agent: TestAgent): Promise<void> 
 const huge = 2n ** 64n - 1n;
 const position = (size: number) => ({ storeId: Buffer.alloc(size, 7), revision: huge, versions: [huge, 0n, huge] });
 const MESSAGES: readonly Message[] = [
-  { $case: "ack", value: { applied: [], views: [], policyRevision: huge, maps: [] } },
+  { $case: "ack", value: { applied: [], views: [], policyRevision: huge, maps: [], conditions: [] } },
   {
     $case: "ack",
     value: {
@@ -43,6 +43,7 @@ const MESSAGES: readonly Message[] = [
       views: [{ clusterId: 1, rank: 2 ** 31, evidence: "x".repeat(1000) }],
       policyRevision: 0n,
       maps: Array.from({ length: 5000 }, (_, i) => ({ map: `m${i}`, used: 1, capacity: 0 })),
+      conditions: [{ type: "\x1b[2J", message: "x".repeat(5000) }],
     },
   },
   ...[-1, 0, 99, 2 ** 31 - 1].map((kind): Message => ({ $case: "buckets", value: { clusterId: 0, kind, sums: [] } })),
@@ -106,7 +107,7 @@ test("a peer, or a node, whose clock is wrong by years takes nobody's stream, an
     await until(key, () => one.value(1, key) !== undefined);
   }
   const applied = [{ clusterId: 1, position: one.source(1).position, observedUs: 1n, appliedUs: huge }];
-  one.send({ $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [] } });
+  one.send({ $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [], conditions: [] } });
   const reported = () => agents.reports()[0]?.sources.some(({ lastPropagationMs }) => lastPropagationMs > 0) === true;
   await until("acknowledged", reported);
   const sources = [SourceReport.fromPartial({ skewMs: -9e15, beatAgeMs: 2 ** 40, kubeAgeMs: -1 })];

@@ -196,7 +196,9 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
       const observedUs = batches.filter((batch) => batch.clusterId === clusterId).at(-1)?.observedUs ?? 0n;
       const appliedUs = BigInt(Math.round(Date.now() * 1000));
       const applied = [{ clusterId, position, observedUs, appliedUs }];
-      call.write({ message: { $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [] } } });
+      call.write({
+        message: { $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [], conditions: [] } },
+      });
     },
     pause: () => void call.pause(),
     resume: () => void call.resume(),

@@ -122,3 +122,15 @@ test("a single cluster without peers is in good order when its agents are", () =
     ["east east apply"],
   );
 });
+
+test("what nodes say of themselves is a warning, each sentence once", () => {
+  const east = view("east", ({ agents }) => {
+    for (const agent of agents) agent.conditions = [{ type: "PodSourcesChecked", message: "rp_filter is 2" }];
+  });
+  const { ok, findings } = assess([east, view("west")]);
+  assert.equal(ok, true);
+  assert.deepEqual(
+    findings.map(({ status, subject, message }) => `${status} ${subject}: ${message}`),
+    ["warning east east-1 and 1 more: rp_filter is 2"],
+  );
+});

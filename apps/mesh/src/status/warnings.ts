@@ -8,7 +8,7 @@ const SKEW_MS = 2_000;
 const FULL = 0.9;
 
 export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): Finding[] {
-  return [...hops.flatMap(refusals), ...hops.flatMap(skew), ...views.flatMap(fullMaps)];
+  return [...hops.flatMap(refusals), ...hops.flatMap(skew), ...views.flatMap(fullMaps), ...views.flatMap(conditions)];
 }
 
 /** Each reason once, with one example. */
@@ -42,4 +42,18 @@ function fullMaps({ cluster, report }: ClusterView): Finding[] {
         message: `${map} holds ${used} of ${capacity} entries`,
       })),
   );
+}
+
+/** What nodes say of themselves: each sentence once, with how many say so. */
+function conditions({ cluster, report }: ClusterView): Finding[] {
+  const nodes = new Map<string, string[]>();
+  for (const { node, conditions: said } of report?.agents ?? []) {
+    for (const { message } of said) nodes.set(message, [...(nodes.get(message) ?? []), node]);
+  }
+  return [...nodes].map(([message, [first = "", ...more]]) => ({
+    group: "nodes",
+    status: "warning",
+    subject: `${cluster} ${first}${more.length > 0 ? ` and ${more.length} more` : ""}`,
+    message,
+  }));
 }

@@ -1,13 +1,14 @@
 /**
  * One pod's network in the kernel: the veth pair, its addresses and routes. Every step may be repeated.
  */
-import { access, writeFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { type Address, formatAddress } from "@isthmus/model";
 import { CNI_INVALID_ENVIRONMENT, CniError } from "./cni-error.js";
 import { ip, ipBatch, ipBatchIn, ipIn } from "./ip.js";
 import { configureHost, configurePod, createPair } from "./ip-commands.js";
 import { listDevices } from "./node-devices.js";
+import { setStrict } from "./source-filter.js";
 import type { PodAttachment } from "./types.js";
 
 /** `/var/run` is an absolute symbolic link, which through `/proc/<pid>/root` would lead into this process's own root. */
@@ -36,7 +37,7 @@ export function configureNode(pod: PodAttachment, { netns, mtu }: Pair): Promise
 }
 
 export async function configureInside(pod: PodAttachment, netns: string): Promise<void> {
-  await Promise.all([ipBatchIn(netns, configurePod(pod)), refuseForgedSources(pod.hostDevice)]);
+  await Promise.all([ipBatchIn(netns, configurePod(pod)), setStrict(pod.hostDevice)]);
 }
 
 /** The pair's other end is the interface of that name in that namespace. */
@@ -69,9 +70,4 @@ interface Link {
 
 function linksOf(json: string): readonly Link[] {
   return JSON.parse(json === "" ? "[]" : json) as readonly Link[];
-}
-
-/** Packets of a pod that do not come from its address are dropped, where the node allows to say so. */
-async function refuseForgedSources(hostDevice: string): Promise<void> {
-  await writeFile(`/proc/sys/net/ipv4/conf/${hostDevice}/rp_filter`, "1").catch(() => undefined);
 }

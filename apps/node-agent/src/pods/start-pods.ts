@@ -12,6 +12,7 @@ import { podCidrOf } from "./address-pool.js";
 import { createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
+import { keepFilters } from "./keep-filters.js";
 import { keepPods } from "./keep-pods.js";
 import { createKeyLock } from "./key-lock.js";
 import { createLateValue } from "./late-value.js";
@@ -39,8 +40,12 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
 
   const lock = createKeyLock();
   const keeper = keepPods({ log, clock: systemClock, signal, attachments, lock });
-  modules.changes.subscribe(keeper.heard);
-  keeper.look();
+  const tell = (problem: string | undefined) => modules.condition("PodSourcesChecked", problem);
+  const filters = keepFilters({ log, clock: systemClock, signal, attachments, tell });
+  for (const { heard, look } of [keeper, filters]) {
+    modules.changes.subscribe(heard);
+    look();
+  }
 
   const cidr = createLateValue<Prefix>();
   const calls = createPodCalls(

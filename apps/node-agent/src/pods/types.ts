@@ -33,6 +33,8 @@ export interface PodsModules {
   readonly programs: RequirePrograms;
   /** What changes in the node's network namespace. */
   readonly changes: NetworkChanges;
+  /** Something of the node is not as it should be; undefined: it is. */
+  readonly condition: (type: string, message: string | undefined) => void;
   /** Ends the server. Pods keep their network. */
   readonly signal: AbortSignal;
 }

@@ -33,6 +33,7 @@ const pods = await startPods(options, {
   },
   report: { up: (pod) => tell({ up: told(pod) }), down: (pod) => tell({ down: told(pod) }) },
   programs: () => undefined,
+  condition: (type, message) => tell({ condition: `${type}: ${message ?? "well"}` }),
   changes: followNetwork({ socket: openRouteEvents(), clock: systemClock, signal: controller.signal }),
   signal: controller.signal,
 });

@@ -20,7 +20,10 @@ export interface Told {
 }
 
 export interface TestAgent {
+  /** Pods. */
   readonly events: readonly { readonly up?: Told; readonly down?: Told }[];
+  /** The last that was told, as `type: message`. */
+  readonly condition: string;
   setCidrs(...cidrs: readonly string[]): void;
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Resolves when it has ended, whoever did it. */
@@ -37,7 +40,8 @@ export interface CniOutcome {
 export interface TestNode {
   readonly root: string;
   readonly netns: string;
-  startAgent(): Promise<TestAgent>;
+  /** `setup`: a shell command for it to run first, in a mount namespace of its own. */
+  startAgent(setup?: string): Promise<TestAgent>;
   /** Stands between the agents of this node and ip(8). */
   readonly saboteur: Saboteur;
   /** A namespace for a pod; the path as the node's runtime would write it. */
@@ -101,9 +105,11 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
     root,
     netns,
     saboteur,
-    async startAgent() {
+    async startAgent(setup) {
       const main = fileURLToPath(new URL("./agent-main.js", import.meta.url));
-      const child = spawn("nsenter", [`--net=${netns}`, process.execPath, main, JSON.stringify(options)], {
+      const mounts = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", `${setup} && exec "$@"`, "sh"];
+      const own = setup === undefined ? [] : mounts;
+      const child = spawn("nsenter", [`--net=${netns}`, ...own, process.execPath, main, JSON.stringify(options)], {
         stdio: ["pipe", "pipe", "ignore"],
         env: { ...process.env, SABOTEUR: saboteur.folder },
       });
@@ -130,7 +136,8 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
 
 /** Waits until the agent is ready. */
 async function follow(child: ChildProcess): Promise<TestAgent> {
-  const events: { up?: Told; down?: Told; ready?: boolean }[] = [];
+  const events: { up?: Told; down?: Told; ready?: boolean; condition?: string }[] = [];
+  let condition = "";
   if (child.stdout === null) throw new Error("no stdout");
   await new Promise<void>((resolve, reject) => {
     if (child.stdout === null) return;
@@ -138,11 +145,15 @@ async function follow(child: ChildProcess): Promise<TestAgent> {
     createInterface({ input: child.stdout }).on("line", (line) => {
       const event = JSON.parse(line) as (typeof events)[number];
       if (event.ready === true) resolve();
+      else if (event.condition !== undefined) condition = event.condition;
       else events.push(event);
     });
   });
   return {
     events,
+    get condition() {
+      return condition;
+    },
     setCidrs: (...cidrs) => void child.stdin?.write(`${JSON.stringify(cidrs)}\n`),
     kill: (signal = "SIGKILL") => stop(child, signal),
     ended: once(child, "exit").then(() => undefined),

@@ -82,6 +82,8 @@ export interface AgentReport {
   version: string;
   sources: AgentSource[];
   maps: MapUse[];
+  /** what of the node is not as it should be */
+  conditions: AgentCondition[];
 }
 
 export interface AgentSource {
@@ -97,6 +99,11 @@ export interface MapUse {
   map: string;
   used: number;
   capacity: number;
+}
+
+export interface AgentCondition {
+  type: string;
+  message: string;
 }
 
 export interface ListServicesRequest {
@@ -817,7 +824,7 @@ export const RefusedCount: MessageFns<RefusedCount> = {
 };
 
 function createBaseAgentReport(): AgentReport {
-  return { node: "", connected: false, version: "", sources: [], maps: [] };
+  return { node: "", connected: false, version: "", sources: [], maps: [], conditions: [] };
 }
 
 export const AgentReport: MessageFns<AgentReport> = {
@@ -836,6 +843,9 @@ export const AgentReport: MessageFns<AgentReport> = {
     }
     for (const v of message.maps) {
       MapUse.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.conditions) {
+      AgentCondition.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -893,6 +903,14 @@ export const AgentReport: MessageFns<AgentReport> = {
             message.maps.push(MapUse.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.conditions.push(AgentCondition.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -915,6 +933,7 @@ export const AgentReport: MessageFns<AgentReport> = {
     message.version = object.version ?? "";
     message.sources = object.sources?.map((e) => AgentSource.fromPartial(e)) || [];
     message.maps = object.maps?.map((e) => MapUse.fromPartial(e)) || [];
+    message.conditions = object.conditions?.map((e) => AgentCondition.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1102,6 +1121,73 @@ export const MapUse: MessageFns<MapUse> = {
     message.map = object.map ?? "";
     message.used = object.used ?? 0;
     message.capacity = object.capacity ?? 0;
+    return message;
+  },
+};
+
+function createBaseAgentCondition(): AgentCondition {
+  return { type: "", message: "" };
+}
+
+export const AgentCondition: MessageFns<AgentCondition> = {
+  encode(message: AgentCondition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== "") {
+      writer.uint32(10).string(message.type);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentCondition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentCondition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AgentCondition>): AgentCondition {
+    return AgentCondition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AgentCondition>): AgentCondition {
+    const message = createBaseAgentCondition();
+    message.type = object.type ?? "";
+    message.message = object.message ?? "";
     return message;
   },
 };

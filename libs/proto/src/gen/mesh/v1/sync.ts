@@ -92,6 +92,14 @@ export interface Ack {
   views: ClusterViewReport[];
   policyRevision: bigint;
   maps: MapFill[];
+  /** all that hold now */
+  conditions: NodeCondition[];
+}
+
+/** What of the node is not as it should be; absent means well. The type is one word, the message says what to do. */
+export interface NodeCondition {
+  type: string;
+  message: string;
 }
 
 export interface Applied {
@@ -647,7 +655,7 @@ export const SourcePosition: MessageFns<SourcePosition> = {
 };
 
 function createBaseAck(): Ack {
-  return { applied: [], views: [], policyRevision: 0n, maps: [] };
+  return { applied: [], views: [], policyRevision: 0n, maps: [], conditions: [] };
 }
 
 export const Ack: MessageFns<Ack> = {
@@ -666,6 +674,9 @@ export const Ack: MessageFns<Ack> = {
     }
     for (const v of message.maps) {
       MapFill.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.conditions) {
+      NodeCondition.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -715,6 +726,14 @@ export const Ack: MessageFns<Ack> = {
             message.maps.push(MapFill.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.conditions.push(NodeCondition.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -738,6 +757,74 @@ export const Ack: MessageFns<Ack> = {
       ? BigInt(object.policyRevision)
       : 0n;
     message.maps = object.maps?.map((e) => MapFill.fromPartial(e)) || [];
+    message.conditions = object.conditions?.map((e) => NodeCondition.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNodeCondition(): NodeCondition {
+  return { type: "", message: "" };
+}
+
+export const NodeCondition: MessageFns<NodeCondition> = {
+  encode(message: NodeCondition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== "") {
+      writer.uint32(10).string(message.type);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeCondition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeCondition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeCondition>): NodeCondition {
+    return NodeCondition.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeCondition>): NodeCondition {
+    const message = createBaseNodeCondition();
+    message.type = object.type ?? "";
+    message.message = object.message ?? "";
     return message;
   },
 };

@@ -1,0 +1,56 @@
+/**
+ * Whether a pod can send packets that do not come from its address: `rp_filter` of its device, as the kernel applies it.
+ *
+ * The kernel takes the higher of the device's value and that of `all`, so what was written must be read back: 1 is strict,
+ * 2 lets every source pass that any route leads to, 0 lets all pass. A value of ours that somebody changed (udev applies
+ * the machine's own to new devices) is written again; what cannot be strict is said, and no pod fails for it.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+
+/** Settings by device name, and that of `all`. */
+export interface FilterSettings {
+  readonly all: number;
+  /** Devices that are there. */
+  readonly devices: ReadonlyMap<string, number>;
+}
+
+const STRICT = 1;
+const LOOSE = 2;
+
+/** What is wrong, with what to do; undefined = every pod is held to its address. */
+export function filterProblem({ all, devices }: FilterSettings): string | undefined {
+  if (all === LOOSE) {
+    return "Pods can send from addresses that are not theirs: set net.ipv4.conf.all.rp_filter to 0 or 1 (it is 2, loose)";
+  }
+  const open = [...devices.values()].find((own) => Math.max(all, own) !== STRICT);
+  if (open === undefined) return undefined;
+  const fix = "let the node-agent write /proc/sys/net/ipv4/conf";
+  return `Pods can send from addresses that are not theirs: ${fix} (rp_filter of a pod's device stays ${open})`;
+}
+
+/** Sets what is not strict; resolves with what the kernel has then. */
+export async function keepStrict(devices: readonly string[]): Promise<FilterSettings> {
+  const settings = await Promise.all(
+    devices.map(async (device): Promise<readonly (readonly [string, number])[]> => {
+      const value = await setStrict(device);
+      return value === undefined ? [] : [[device, value]];
+    }),
+  );
+  return { all: (await read("all")) ?? 0, devices: new Map(settings.flat()) };
+}
+
+/** The device's value then; undefined = it is gone. Never rejects. */
+export async function setStrict(device: string): Promise<number | undefined> {
+  if ((await read(device)) === STRICT) return STRICT;
+  await writeFile(path(device), String(STRICT)).catch(() => undefined); // what was read back tells
+  return read(device);
+}
+
+async function read(device: string): Promise<number | undefined> {
+  const text = await readFile(path(device), "latin1").catch(() => undefined);
+  return text === undefined ? undefined : Number(text);
+}
+
+function path(device: string): string {
+  return `/proc/sys/net/ipv4/conf/${device}/rp_filter`;
+}
