@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
+#include <linux/netlink.h>
 
 #include "native.h"
 
@@ -132,6 +134,40 @@ static napi_value map_update_slow(napi_env env, napi_callback_info info) {
   return start(env, work);
 }
 
+static int run_route_request(struct work *work) {
+  struct { struct nlmsghdr head; struct nlmsgerr body; char rest[4096]; } answer;
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return errno;
+  ssize_t length = send(fd, work->in, work->in_size, 0);
+  if (length >= 0) do {
+    length = recv(fd, &answer, sizeof(answer), 0);
+  } while (length < 0 && errno == EINTR);
+  int error = length < 0 ? errno : 0;
+  close(fd);
+  if (error) return error;
+  if (length < (ssize_t)sizeof(answer.head) + (ssize_t)sizeof(answer.body.error) || answer.head.nlmsg_type != NLMSG_ERROR)
+    return EBADMSG;
+  return -answer.body.error;
+}
+
+// routeRequest(message) -> promise: one message of rtnetlink that asks for an acknowledgement (NLM_F_ACK)
+static napi_value route_request(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  void *data;
+  size_t length;
+  if (!get_args(env, info, 1, args, NULL) || !get_bytes(env, args[0], &data, &length)) return napi_failed(env);
+  struct work *work = make(env, "change the network", run_route_request);
+  if (!work) return NULL;
+  work->in_size = length;
+  work->in = malloc(length + 1);
+  if (!work->in) {
+    release(work);
+    return throw_errno(env, ENOMEM, "change the network", NULL);
+  }
+  memcpy(work->in, data, length);
+  return start(env, work);
+}
+
 static int run_test(struct work *work) {
   LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = work->in, .data_size_in = work->in_size, .data_out = work->out,
               .data_size_out = work->out_size, .repeat = work->repeat);
@@ -166,5 +202,6 @@ static napi_value test_run(napi_env env, napi_callback_info info) {
 
 bool work_init(napi_env env, napi_value exports) {
   return set_function(env, exports, "mapUpdateSlow", map_update_slow) &&
+         set_function(env, exports, "routeRequest", route_request) &&
          set_function(env, exports, "testRun", test_run);
 }

@@ -7,6 +7,7 @@ export * from "./gen/index.js";
 export { createGracePeriod } from "./grace.js";
 export * from "./hash-map.js";
 export * from "./layout.js";
+export * from "./link-settings.js";
 export * from "./native.js";
 export * from "./rank.js";
 export * from "./route-events.js";

@@ -141,6 +141,8 @@ export interface Native {
 
   /** On a worker thread: for maps of maps, whose updates end after every program that ran when they began. */
   mapUpdateSlow(map: Fd, key: Uint8Array, value: Uint8Array): Promise<void>;
+  /** On a worker thread: one message of rtnetlink that asks for an acknowledgement; rejects with what the kernel says. */
+  routeRequest(message: Uint8Array): Promise<void>;
   /** On a worker thread. */
   testRun(program: Fd, packet: Uint8Array, repeat: number): Promise<TestRun>;
 

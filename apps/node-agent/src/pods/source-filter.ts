@@ -5,7 +5,8 @@
  * 2 lets every source pass that any route leads to, 0 lets all pass. A value of ours that somebody changed (udev applies
  * the machine's own to new devices) is written again; what cannot be strict is said, and no pod fails for it.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
+import { setSourceFilter } from "@isthmus/bpf";
 
 /** Settings by device name, and that of `all`. */
 export interface FilterSettings {
@@ -24,7 +25,7 @@ export function filterProblem({ all, devices }: FilterSettings): string | undefi
   }
   const open = [...devices.values()].find((own) => Math.max(all, own) !== STRICT);
   if (open === undefined) return undefined;
-  const fix = "let the node-agent write /proc/sys/net/ipv4/conf";
+  const fix = "give the node-agent CAP_NET_ADMIN on the node's network";
   return `Pods can send from addresses that are not theirs: ${fix} (rp_filter of a pod's device stays ${open})`;
 }
 
@@ -42,15 +43,11 @@ export async function keepStrict(devices: readonly string[]): Promise<FilterSett
 /** The device's value then; undefined = it is gone. Never rejects. */
 export async function setStrict(device: string): Promise<number | undefined> {
   if ((await read(device)) === STRICT) return STRICT;
-  await writeFile(path(device), String(STRICT)).catch(() => undefined); // what was read back tells
+  await setSourceFilter(device, STRICT).catch(() => undefined); // what is read back tells
   return read(device);
 }
 
 async function read(device: string): Promise<number | undefined> {
-  const text = await readFile(path(device), "latin1").catch(() => undefined);
+  const text = await readFile(`/proc/sys/net/ipv4/conf/${device}/rp_filter`, "latin1").catch(() => undefined);
   return text === undefined ? undefined : Number(text);
-}
-
-function path(device: string): string {
-  return `/proc/sys/net/ipv4/conf/${device}/rp_filter`;
 }

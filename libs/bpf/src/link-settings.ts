@@ -1,0 +1,39 @@
+/**
+ * Sets an IPv4 setting of a device by rtnetlink, which needs CAP_NET_ADMIN and no /proc/sys that can be written: in a
+ * container without privileges it cannot.
+ */
+import { native } from "./native.js";
+
+/** Of `enum` in linux/ip.h: the index of /proc/sys/net/ipv4/conf/<device>/rp_filter. */
+const RP_FILTER = 8;
+
+const RTM_SETLINK = 19;
+const NLM_F_REQUEST_ACK = 1 | 4;
+const NESTED = 0x8000;
+const IFLA_IFNAME = 3;
+const IFLA_AF_SPEC = 26;
+const AF_INET = 2;
+const IFLA_INET_CONF = 1;
+
+/** Rejects with ENODEV when there is no such device. */
+export function setSourceFilter(device: string, value: 0 | 1 | 2): Promise<void> {
+  const setting = attribute(RP_FILTER, Buffer.from(Uint32Array.of(value).buffer));
+  const ofIpv4 = attribute(AF_INET | NESTED, attribute(IFLA_INET_CONF | NESTED, setting));
+  const attributes = [attribute(IFLA_IFNAME, Buffer.from(`${device}\0`)), attribute(IFLA_AF_SPEC | NESTED, ofIpv4)];
+  // struct nlmsghdr, and a struct ifinfomsg that says nothing: the device is named.
+  const head = Buffer.alloc(16 + 16);
+  const message = Buffer.concat([head, ...attributes]);
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt16LE(RTM_SETLINK, 4);
+  message.writeUInt16LE(NLM_F_REQUEST_ACK, 6);
+  return native().routeRequest(message);
+}
+
+/** Its length without the padding, its type, its bytes, padded to 4. */
+function attribute(type: number, bytes: Buffer): Buffer {
+  const whole = Buffer.alloc((4 + bytes.length + 3) & ~3);
+  whole.writeUInt16LE(4 + bytes.length, 0);
+  whole.writeUInt16LE(type, 2);
+  bytes.copy(whole, 4);
+  return whole;
+}
