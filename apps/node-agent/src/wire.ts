@@ -3,6 +3,7 @@
  *
  * Everything that matters is pinned or on disk: stopping closes descriptors and takes nothing away.
  */
+import { setMaxListeners } from "node:events";
 import { fileURLToPath } from "node:url";
 import { openDatapath, openRouteEvents } from "@isthmus/bpf";
 import {
@@ -37,9 +38,13 @@ import { type Membership, openStateFiles } from "./sync/state-files.js";
 
 export const VERSION = "0.1.0";
 
+/** More that end with the agent would be a leak, and Node warns. */
+const MOST_PARTS = 50;
+
 export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal): Promise<void> {
   const failure = new AbortController();
   const signal = AbortSignal.any([stop, failure.signal]);
+  setMaxListeners(MOST_PARTS, signal);
   const clock = systemClock;
   const cgroupRoot = openCgroupRoot(args.cgroup);
   const files = openStateFiles(args.stateDir);

@@ -26,12 +26,15 @@ export type RouteEvent =
   | { readonly kind: "lost" };
 
 export interface RouteEventSocket extends Pick<RouteSocket, "listen" | "rest" | "close"> {
-  /** Everything that waits. */
+  /** Everything that waits; of very much a part, and the listener is called again. */
   receive(): readonly RouteEvent[];
 }
 
 /** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE, _IPV4_NETCONF as bits. */
 const GROUPS = [1, 3, 5, 7, 9, 11, 24].reduce((mask, group) => mask | (1 << (group - 1)), 0);
+
+/** Of one look: a socket's default buffer holds some three hundred. */
+const MOST_DATAGRAMS = 1000;
 
 /** rtnetlink in the network namespace of this process. */
 export function openRouteEvents(): RouteEventSocket {
@@ -42,12 +45,13 @@ export function openRouteEvents(): RouteEventSocket {
     close: () => socket.close(),
     receive() {
       const events: RouteEvent[] = [];
-      for (;;) {
+      for (let taken = 0; taken < MOST_DATAGRAMS; taken++) {
         const bytes = receiveOne(socket);
         if (bytes === undefined) events.push(LOST);
-        else if (bytes.length === 0) return events;
+        else if (bytes.length === 0) break;
         else events.push(...parseRouteEvents(bytes));
       }
+      return events;
     },
   };
 }
