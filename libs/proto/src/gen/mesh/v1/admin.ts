@@ -845,7 +845,7 @@ export const AgentReport: MessageFns<AgentReport> = {
       MapUse.encode(v!, writer.uint32(42).fork()).join();
     }
     for (const v of message.conditions) {
-      AgentCondition.encode(v!, writer.uint32(50).fork()).join();
+      AgentCondition.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -903,8 +903,8 @@ export const AgentReport: MessageFns<AgentReport> = {
             message.maps.push(MapUse.decode(reader, reader.uint32()));
             continue;
           }
-          case 6: {
-            if (tag !== 50) {
+          case 8: {
+            if (tag !== 66) {
               break;
             }
 
