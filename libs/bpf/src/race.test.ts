@@ -90,6 +90,7 @@ test("slots of a table in use move, fill and fall behind the last under readers,
   const { services, backends, tables } = await openSelection(loaded);
   const segment = tables.segments[0];
   assert.ok(segment);
+  const gracePeriod = createGracePeriod();
   const slots: number[] = [];
   const [free, gone]: [number[], number[]] = [Array.from({ length: 200 }, (_, i) => i + 1), []];
   const generations = new Map<number, number>();
@@ -145,11 +146,9 @@ test("slots of a table in use move, fill and fall behind the last under readers,
   /** Changes go on while a grace period passes. */
   async function graceUnderFire(): Promise<void> {
     let over = false;
-    const grace = native()
-      .membarrier()
-      .finally(() => {
-        over = true;
-      });
+    const grace = gracePeriod().finally(() => {
+      over = true;
+    });
     while (!over) {
       for (let i = 0; i < 20; i++) {
         turn++;
