@@ -118,7 +118,13 @@ export function createFedCluster(options: FedClusterOptions): FedCluster {
       const hub = createStreamHub({ maxSnapshots: 4, maxAgents: 4 }, modules);
       const tls = watchTlsFiles(tlsDir, silentLogger);
       const served = { address, instance: `${cluster}-0`, cluster, clusterId: id };
-      const server = await startStreamServer(served, { hub, tls, log: silentLogger, servers: () => [address] });
+      const server = await startStreamServer(served, {
+        hub,
+        tls,
+        clock: systemClock,
+        log: silentLogger,
+        servers: () => [address],
+      });
       await remotes.run(signal);
       await server.close(0);
       hub.close();

@@ -142,7 +142,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   later(() => hub.close());
   const servers = () => settings.current?.servers ?? config.servers;
   const streaming = { address: args.listen, instance, cluster, clusterId: id };
-  const stream = await startStreamServer(streaming, { hub, tls, log: log.child("serve"), servers });
+  const stream = await startStreamServer(streaming, { hub, tls, clock, log: log.child("serve"), servers });
   later(() => stream.close(DRAIN_MS));
   const auth = createAdminAuth({ client, clock });
   later(() => auth.close());

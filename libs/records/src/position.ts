@@ -67,3 +67,15 @@ export function joinPositions(a: Position, b: Position): Position {
 function larger(a: bigint, b: bigint): bigint {
   return b > a ? b : a;
 }
+
+/**
+ * A position as the source of this cluster has them (0 = own cluster): a store that has an id, and numbers in the shape of
+ * the source. Anything else is neither kept nor compared.
+ */
+export function isPositionOf(clusterId: number, position: Position | undefined): position is Position {
+  if (position === undefined) return false;
+  const { storeId, revision, versions } = position;
+  if (!isStoreId(storeId)) return false;
+  if (clusterId !== 0) return versions.length === 0;
+  return revision === 0n && versions.length > 0 && versions.length <= VERSION_TYPES.length;
+}

@@ -18,6 +18,9 @@ import { createGrpcServer, listen, type RunningServer } from "./stream-server.js
 import type { StreamSources } from "./stream-source.js";
 import type { TlsFiles } from "./tls-files.js";
 
+/** A list of endpoints and a CA bundle: the longest request. It is decoded before its caller is known. */
+const MAX_REQUEST_BYTES = 512 << 10;
+
 export interface AdminServerModules {
   readonly auth: AdminAuth;
   readonly tls: TlsFiles;
@@ -59,7 +62,7 @@ export function startAdminServer(
         );
     };
   const stores = createStoreChecker();
-  const server = createGrpcServer();
+  const server = createGrpcServer(MAX_REQUEST_BYTES);
   server.addService(AdminService, {
     status: answer("read", async (): Promise<StatusResponse> => modules.status()),
     listServices: answer(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { printable } from "@isthmus/model";
-import { Ack, type NodeCondition, type Position, SourcePosition } from "@isthmus/proto";
+import { Ack, type NodeCondition, type Position } from "@isthmus/proto";
 import { remotePosition } from "@isthmus/records";
 import { createFakeClock } from "@isthmus/testing";
 import { createAgentRegistry } from "./agent-registry.js";
@@ -10,12 +10,13 @@ const at = (revision: bigint, store = 1) => remotePosition(Buffer.alloc(16, stor
 
 function registry(have: Position) {
   const agents = createAgentRegistry(createFakeClock());
-  agents.connected("n1", "0", [SourcePosition.fromPartial({ clusterId: 2, have })]);
+  agents.connected("n1", "0");
+  agents.holds("n1", 2, have);
   return {
     sent: (to: Position) => agents.sent("n1", 2, to),
     acked: (position: Position) => {
       const applied = [{ clusterId: 2, position, observedUs: 0n, appliedUs: 0n }];
-      agents.acked("n1", { applied, views: [], policyRevision: 0n, maps: [], conditions: [] });
+      agents.acked("n1", { applied, maps: [], conditions: [] });
     },
     inSync: () => agents.reports()[0]?.sources[0]?.inSync,
   };
@@ -50,7 +51,7 @@ test("what a node says is wrong with it is kept, bounded and printable, until it
   const conditions = () => agents.reports()[0]?.conditions;
   const say = (...said: readonly NodeCondition[]) =>
     agents.acked("n1", Ack.fromPartial({ conditions: said.map((each) => ({ ...each })) }));
-  agents.connected("n1", "0", []);
+  agents.connected("n1", "0");
   say({ type: "PodSourcesChecked", message: "rp_filter is 2" });
   assert.deepEqual(conditions(), [{ type: "PodSourcesChecked", message: "rp_filter is 2" }]);
   say();
@@ -58,6 +59,6 @@ test("what a node says is wrong with it is kept, bounded and printable, until it
   say(...Array.from({ length: 500 }, () => ({ type: "\x1b[2J".repeat(5000), message: "\n".repeat(5000) })));
   const text = conditions()?.map(({ type, message }) => type + message) ?? [];
   assert.ok(text.length === 8 && text.every((each) => each.length <= 320 && each === printable(each, 320)));
-  agents.connected("n1", "0", []);
+  agents.connected("n1", "0");
   assert.deepEqual(conditions(), []);
 });

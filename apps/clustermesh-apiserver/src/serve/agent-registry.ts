@@ -1,20 +1,26 @@
 /**
  * What the agents said last: for status, lag and metrics.
  *
- * In: Hellos and Acks. Out: one report per node, also of nodes that went away, until they are forgotten.
+ * In: Hellos and Acks, of which the hub lets through only clusters that are served, with positions of their shape. Out: one
+ * report per node, also of nodes that went away, until they are forgotten.
  */
-import { type Clock, MAX_CLUSTER_ID, printable } from "@isthmus/model";
-import type { Ack, AgentReport, MapFill, NodeCondition, Position, SourcePosition } from "@isthmus/proto";
+import { type Clock, printable } from "@isthmus/model";
+import type { Ack, AgentReport, Applied, MapFill, NodeCondition, Position } from "@isthmus/proto";
 import { isAtMost } from "@isthmus/records";
+import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
-  /** `have`: what its memory holds counts as applied. */
-  connected(node: string, version: string, have: readonly SourcePosition[]): void;
+  connected(node: string, version: string): void;
+  /** What its memory holds of a source when it begins counts as applied. */
+  holds(node: string, clusterId: number, have: Position): void;
   disconnected(node: string): void;
   /** Content was written to the node's stream. */
   sent(node: string, clusterId: number, to: Position): void;
   /** Returns how long each source's newest applied content took, in seconds. */
-  acked(node: string, ack: Ack): readonly { readonly clusterId: number; readonly seconds: number }[];
+  acked(
+    node: string,
+    ack: Pick<Ack, "maps" | "conditions"> & { readonly applied: readonly Applied[] },
+  ): readonly { readonly clusterId: number; readonly seconds: number }[];
   removedSource(clusterId: number): void;
   reports(): readonly AgentReport[];
   readonly connectedCount: number;
@@ -42,7 +48,6 @@ const FORGET_MS = 600_000;
 const MAX_SECONDS = 3600;
 /** Of one node: an agent has about twenty. */
 const MAX_MAPS = 256;
-const MAX_CONDITIONS = 8;
 const MAX_CONDITION_TYPE = 64;
 
 export function createAgentRegistry(clock: Clock): AgentRegistry {
@@ -77,15 +82,12 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
   }
 
   return {
-    connected(node, version, have) {
-      const now = Object.assign(row(node), { connected: true, version, conditions: [] });
+    connected(node, version) {
+      const now = Object.assign(row(node), { connected: true, version: printable(version, 64), conditions: [] });
       now.sources.clear();
-      for (const { clusterId, have: held } of have) {
-        if (held !== undefined && clusterId <= MAX_CLUSTER_ID)
-          Object.assign(source(now, clusterId), { applied: held, sent: held });
-      }
       forget();
     },
+    holds: (node, clusterId, have) => void Object.assign(source(row(node), clusterId), { applied: have, sent: have }),
     disconnected(node) {
       const known = row(node);
       known.connected = false;
@@ -98,13 +100,13 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
     },
     acked(node, ack) {
       const known = row(node);
-      if (ack.maps.length > 0) known.maps = ack.maps.slice(0, MAX_MAPS);
+      const maps = ack.maps.slice(0, MAX_MAPS);
+      if (maps.length > 0) known.maps = maps.map(({ map, ...fill }) => ({ map: printable(map, 64), ...fill }));
       known.conditions = ack.conditions.slice(0, MAX_CONDITIONS).map(({ type, message }) => ({
         type: printable(type, MAX_CONDITION_TYPE),
         message: printable(message),
       }));
-      const ours = ack.applied.filter(({ clusterId }) => clusterId <= MAX_CLUSTER_ID);
-      return ours.map(({ clusterId, position, observedUs, appliedUs }) => {
+      return ack.applied.map(({ clusterId, position, observedUs, appliedUs }) => {
         const of = source(known, clusterId);
         // A Mark and its buckets take an agent further without content being sent: nothing waits, so nothing is missing.
         const complete = of.waitingSince === undefined || contains(position, of.sent);

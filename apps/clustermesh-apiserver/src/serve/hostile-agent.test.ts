@@ -5,7 +5,7 @@ import { connect } from "node:tls";
 import { status } from "@grpc/grpc-js";
 import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue } from "@isthmus/pki";
-import { Kind, SourceReport, SourceStatus, StatusResponse, type ToServer } from "@isthmus/proto";
+import { Ack, Kind, SourceReport, SourceStatus, StatusResponse, type ToServer } from "@isthmus/proto";
 import { hashRecord, remotePosition } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import { sayable } from "../config/sayable.js";
@@ -31,23 +31,24 @@ async function isServed({ own }: ServedStream, agent: TestAgent): Promise<void> 
 
 const huge = 2n ** 64n - 1n;
 const position = (size: number) => ({ storeId: Buffer.alloc(size, 7), revision: huge, versions: [huge, 0n, huge] });
-const MESSAGES: readonly Message[] = [
-  { $case: "ack", value: { applied: [], views: [], policyRevision: huge, maps: [], conditions: [] } },
-  {
-    $case: "ack",
-    value: {
-      applied: [0, 1, 99, 4095, 2 ** 31].flatMap((clusterId) => [
-        { clusterId, position: undefined, observedUs: huge, appliedUs: 0n },
-        { clusterId, position: position(1), observedUs: 1n, appliedUs: huge },
-      ]),
-      views: [{ clusterId: 1, rank: 2 ** 31, evidence: "x".repeat(1000) }],
-      policyRevision: 0n,
-      maps: Array.from({ length: 5000 }, (_, i) => ({ map: `m${i}`, used: 1, capacity: 0 })),
-      conditions: [{ type: "\x1b[2J", message: "x".repeat(5000) }],
-    },
-  },
+const ack = (value: Parameters<typeof Ack.fromPartial>[0]): Message => ({
+  $case: "ack",
+  value: Ack.fromPartial(value),
+});
+
+/** Each could be an agent's by its sizes. */
+const ODD: readonly Message[] = [
+  ack({ policyRevision: huge }),
+  ack({
+    applied: [0, 1, 99, 4095, 2 ** 31].flatMap((clusterId) => [
+      { clusterId, position: undefined, observedUs: huge, appliedUs: 0n },
+      { clusterId, position: position(1), observedUs: 1n, appliedUs: huge },
+    ]),
+    views: [{ clusterId: 1, rank: 2 ** 31, evidence: "x".repeat(200) }],
+  }),
+  ack({ maps: Array.from({ length: 256 }, (_, i) => ({ map: `\x1b[2J${i}`, used: 1, capacity: 0 })) }),
   ...[-1, 0, 99, 2 ** 31 - 1].map((kind): Message => ({ $case: "buckets", value: { clusterId: 0, kind, sums: [] } })),
-  { $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums: Array(5000).fill(Buffer.alloc(1)) } },
+  { $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums: Array(256).fill(Buffer.alloc(1)) } },
   { $case: "buckets", value: { clusterId: 77, kind: Kind.KIND_SERVICE, sums: [] } },
   {
     $case: "report",
@@ -55,25 +56,60 @@ const MESSAGES: readonly Message[] = [
   },
 ];
 
-test("messages out of bounds, before and after Hello: nobody else notices, nothing grows", async (t) => {
+/** No agent sends these, by their sizes. */
+const TOO_LARGE: readonly Message[] = [
+  ack({ applied: [{ clusterId: 1, position: position(17) }] }),
+  ack({ applied: [{ clusterId: 0, position: { ...position(16), versions: Array(81).fill(1n) } }] }),
+  ack({ views: [{ clusterId: 1, rank: 1, evidence: "x".repeat(1000) }] }),
+  ack({ maps: Array.from({ length: 257 }, () => ({ map: "m", used: 1, capacity: 0 })) }),
+  ack({ maps: [{ map: "m".repeat(65), used: 1, capacity: 1 }] }),
+  { $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums: Array(257).fill(Buffer.alloc(16)) } },
+  { $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums: [Buffer.alloc(17)] } },
+  {
+    $case: "report",
+    value: { up: true, namespace: "n".repeat(254), pod: "", podUid: "", address: Buffer.alloc(4) },
+  },
+];
+
+test("messages that make no sense, before and after Hello: nobody else notices, nothing grows", async (t) => {
   const served = await serveStream(t, tls);
   const good = await served.agent("n1");
   const bad = await served.agent("n2", {
     sources: [
-      { clusterId: 0, floor: position(0), have: position(5000) },
+      { clusterId: 0, floor: position(0), have: position(15) },
       { clusterId: 0, floor: undefined, have: position(16) },
       { clusterId: 2 ** 31, floor: position(16), have: undefined },
     ],
   });
   await until("both are connected", () => served.hub.size === 2);
-  for (const message of MESSAGES) bad.send(message);
+  for (const message of ODD) bad.send(message);
   bad.send({ $case: "buckets", value: { clusterId: 1, kind: Kind.KIND_SERVICE, sums: [] } });
   await until("all were read", () => bad.bucketsSeen > 0 || bad.ended);
   await isServed(served, good);
   const report = served.agents.reports().find(({ node }) => node === "n2");
-  assert.ok((report?.maps.length ?? 0) <= 256, `${report?.maps.length} maps`);
+  assert.equal(report?.maps.length, 256);
+  assert.deepEqual(
+    report?.sources.map(({ clusterId }) => clusterId),
+    [0, 1],
+  );
+  assert.doesNotMatch(JSON.stringify(report?.maps.map(({ map }) => map)), /\\u001b/);
   const kinds = new Set([...served.own.index.records()].map(({ kind }) => kind));
   assert.ok(kinds.size <= 4);
+});
+
+test("a message with more in it than an agent has ends its stream, and says which field; the others are served", async (t) => {
+  const served = await serveStream(t, tls);
+  const good = await served.agent("n1");
+  for (const message of TOO_LARGE) {
+    const bad = await served.agent("n2");
+    await until("connected", () => served.hub.size === 2);
+    bad.send(message);
+    await until("refused", () => bad.error !== undefined);
+    assert.equal(bad.error?.code, status.INVALID_ARGUMENT);
+    assert.match(bad.error?.details ?? "", /^Message out of bounds: (ack|buckets|report)\.[a-z_.]+ has /);
+    await until("forgotten", () => served.hub.size === 1);
+  }
+  await isServed(served, good);
 });
 
 test("a kind that nobody knows is not answered, however often it changes", async (t) => {

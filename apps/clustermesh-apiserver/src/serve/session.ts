@@ -4,8 +4,9 @@
  * Driven from outside: `pump` writes until there is nothing or the stream is full. It never queues content: a slow agent
  * gets the latest state when it has room.
  */
-import type { Buckets, Hello } from "@isthmus/proto";
+import type { Buckets, Hello, Position } from "@isthmus/proto";
 import { nodeConfigKey } from "@isthmus/records";
+import { clientPositions } from "./client-positions.js";
 import { type Cursor, createCursor } from "./cursor.js";
 import { encodeRemoved, encodeState } from "./messages.js";
 import type { SnapshotGate } from "./snapshot-gate.js";
@@ -30,15 +31,17 @@ export interface SessionModules {
   readonly fail: (thrown: unknown) => void;
   readonly onSent: (source: StreamSource, message: { readonly observedMicros?: number; readonly to?: unknown }) => void;
   readonly onBehind: (source: StreamSource) => void;
+  /** Part of the Hello was left out. */
+  readonly onIgnored: (reason: string) => void;
   readonly signal: AbortSignal;
 }
 
 export interface Session {
-  readonly hello: Hello;
-  addSource(source: StreamSource): void;
+  /** Returns what the agent's memory holds of it, by its Hello. */
+  addSource(source: StreamSource): Position | undefined;
   removeSource(source: StreamSource): void;
   /** Clusters that the agent holds and that no source here is: they were removed. */
-  removeUnknown(known: ReadonlySet<number>): void;
+  removeUnknown(known: ReadonlyMap<number, unknown>): void;
   /** Something is new, at these sources or at any: writes unless the stream is full. */
   pump(at?: ReadonlySet<StreamSource>): void;
   /** The stream has room again. */
@@ -58,11 +61,12 @@ interface Slot {
 }
 
 export function createSession(hello: Hello, modules: SessionModules): Session {
-  const personalKey = nodeConfigKey(hello.node);
+  const { node } = hello;
+  const personalKey = nodeConfigKey(node);
+  /** Of clusters that the agent was told are removed, nothing: it has forgotten them, too. */
+  const client = clientPositions(hello.sources, modules.onIgnored);
   const slots = new Map<number, Slot>();
   const control: Buffer[] = [];
-  /** Clusters that the agent has been told are removed: what its Hello said of them, it has forgotten. */
-  const told = new Set<number>();
   let blocked = false;
   /** Holds a slot for first syncs. */
   let syncing = false;
@@ -72,7 +76,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   modules.signal.addEventListener("abort", () => life.abort(), { once: true, signal: life.signal });
 
   function mayBegin(): boolean {
-    syncing = modules.gate.take(hello);
+    syncing = modules.gate.take(life);
     return syncing;
   }
 
@@ -93,7 +97,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     control.push(stateOf(slot));
     modules.onBehind(slot.source);
     slot.source
-      .catchUp(phase.floor, life.signal, hello.node)
+      .catchUp(phase.floor, life.signal, node)
       .then(() => {
         if (closed || slots.get(slot.source.clusterId) !== slot) return;
         slot.behind = false;
@@ -117,7 +121,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       if (message.to !== undefined || message.observedMicros !== undefined) modules.onSent(slot.source, message);
     }
     const { is } = slot.cursor.phase;
-    if (is === "Snapshot" || is === "Live") slot.source.served?.(hello.node);
+    if (is === "Snapshot" || is === "Live") slot.source.served?.(node);
     withhold(slot);
     return !blocked && !closed;
   }
@@ -133,19 +137,18 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       }
       if (syncing && [...slots.values()].every(({ cursor }) => cursor.phase.is !== "Snapshot")) {
         syncing = false;
-        modules.gate.release(hello);
+        modules.gate.release(life);
       }
       if (control.length === 0 || closed) return;
     }
   }
 
   return {
-    hello,
     addSource(source) {
       const { clusterId } = source;
-      const client = told.has(clusterId) ? undefined : hello.sources.find((each) => each.clusterId === clusterId);
+      const known = client.get(clusterId);
       const cursor = createCursor(
-        { clusterId, personalKey, client },
+        { clusterId, personalKey, client: known },
         {
           index: source.index,
           encoder: modules.encoderOf(source),
@@ -156,16 +159,17 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       const slot = { source, cursor, behind: false, markedSeq: -1 };
       slots.set(clusterId, slot);
       control.push(stateOf(slot));
+      return known?.have;
     },
     removeSource({ clusterId, cluster }) {
       slots.delete(clusterId);
-      told.add(clusterId);
+      client.delete(clusterId);
       control.push(encodeRemoved(clusterId, cluster));
     },
     removeUnknown(known) {
-      for (const { clusterId } of hello.sources) {
-        if (clusterId === 0 || known.has(clusterId) || told.has(clusterId)) continue;
-        told.add(clusterId);
+      for (const clusterId of [...client.keys()]) {
+        if (clusterId === 0 || known.has(clusterId)) continue;
+        client.delete(clusterId);
         control.push(encodeRemoved(clusterId, ""));
       }
     },
@@ -195,7 +199,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     close() {
       closed = true;
       life.abort();
-      modules.gate.release(hello);
+      modules.gate.release(life);
     },
   };
 }

@@ -7,7 +7,8 @@
 import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import type { Ack, Buckets, Hello, Position } from "@isthmus/proto";
+import type { Ack, Applied, Buckets, Hello, Position } from "@isthmus/proto";
+import { isPositionOf } from "@isthmus/records";
 import type { AgentRegistry } from "./agent-registry.js";
 import { createSession, type Leaving, type Session } from "./session.js";
 import { createSnapshotGate } from "./snapshot-gate.js";
@@ -53,13 +54,17 @@ export interface StreamHub {
   open(hello: Hello, stream: AgentStream): AgentHandle | undefined;
   /** Our own mistake at a stream that has no handle. */
   fail(stream: AgentStream, thrown: unknown): void;
+  /** A stream was ended for what the agent sent; `code`: of gRPC. */
+  refused(code: string): void;
   /** Sends every agent away, spread over `spreadMs`. */
   drain(spreadMs: number): void;
   readonly size: number;
+  /** How many sources are served. */
+  readonly sourceCount: number;
   close(): void;
 }
 
-type Handle = AgentHandle & { readonly stream: AgentStream };
+type Handle = AgentHandle & { readonly node: string; readonly stream: AgentStream };
 
 const STATE_EVERY_MS = 5000;
 const MARK_EVERY_MS = 15_000;
@@ -71,17 +76,23 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   const lifetime = new AbortController();
   // Every session follows this one signal.
   setMaxListeners(0, lifetime.signal);
+  const served = new Map<number, StreamSource>(sources.all.map((source) => [source.clusterId, source]));
   const woken = new Set<StreamSource>();
   let draining = false;
 
-  const { propagation, behind, away, errors } = createStreamMetrics(modules.metrics, {
+  const { propagation, behind, away, ignored, refused, errors } = createStreamMetrics(modules.metrics, {
     agents: () => handles.size,
     snapshots: () => gate.running,
   });
 
   /** What throws at one agent ends that agent's stream: it comes back, and the others never knew. */
-  function each(work: (session: Session) => void): void {
-    for (const handle of [...handles.values()]) attempt(handle, () => work(handle.session));
+  function each(work: (session: Session, handle: Handle) => void): void {
+    for (const handle of [...handles.values()]) attempt(handle, () => work(handle.session, handle));
+  }
+
+  function begin(node: string, session: Session, source: StreamSource): void {
+    const have = session.addSource(source);
+    if (have !== undefined) agents.holds(node, source.clusterId, have);
   }
 
   function attempt(handle: AgentHandle, work: () => void): void {
@@ -124,20 +135,31 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     propagation.observe(seconds, { stage, cluster: source.cluster });
   }
 
-  function knownClusters(): ReadonlySet<number> {
-    return new Set(sources.all.map(({ clusterId }) => clusterId));
+  /** Of a cluster that is served, with a position as it has them: nothing else is kept of what an agent says. */
+  function isServed({ clusterId, position }: Applied): boolean {
+    const reason = !served.has(clusterId)
+      ? "unserved cluster"
+      : isPositionOf(clusterId, position)
+        ? undefined
+        : "malformed position";
+    if (reason !== undefined) ignored.add({ reason });
+    return reason === undefined;
   }
 
   const stopSources = sources.onChange(({ added, removed }) => {
-    if (added !== undefined) feeds.follow(added);
+    if (added !== undefined) {
+      served.set(added.clusterId, added);
+      feeds.follow(added);
+    }
     if (removed !== undefined) {
+      served.delete(removed.clusterId);
       feeds.forget(removed);
       agents.removedSource(removed.clusterId);
     }
-    each((session) => {
-      if (added !== undefined) session.addSource(added);
+    each((session, { node }) => {
+      if (added !== undefined) begin(node, session, added);
       if (removed !== undefined) session.removeSource(removed);
-      if (sources.complete) session.removeUnknown(knownClusters());
+      if (sources.complete) session.removeUnknown(served);
     });
     pumpAll();
   });
@@ -186,12 +208,14 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
         },
         fail: (thrown) => handle.fail(thrown),
         onBehind: (source) => behind.add({ source: source.cluster }),
+        onIgnored: (reason) => ignored.add({ reason }),
         onSent(source, { observedMicros, to }) {
           if (to !== undefined) agents.sent(node, source.clusterId, to as Position);
           if (observedMicros !== undefined && observedMicros > 0) observe("sent", source, observedMicros);
         },
       });
       const handle: Handle = {
+        node,
         session,
         stream,
         drained: () => session.drained(),
@@ -204,10 +228,14 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
           fail(stream, thrown);
         },
         ack(ack) {
-          for (const { clusterId, seconds } of agents.acked(node, ack)) {
-            const source = sources.all.find((each) => each.clusterId === clusterId);
-            if (source !== undefined && seconds >= 0)
-              propagation.observe(seconds, { stage: "applied", cluster: source.cluster });
+          const applied = ack.applied.filter(isServed);
+          for (const { clusterId, seconds } of agents.acked(node, {
+            maps: ack.maps,
+            conditions: ack.conditions,
+            applied,
+          })) {
+            const cluster = served.get(clusterId)?.cluster;
+            if (cluster !== undefined && seconds >= 0) propagation.observe(seconds, { stage: "applied", cluster });
           }
         },
         closed() {
@@ -218,15 +246,16 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
         },
       };
       handles.set(node, handle);
-      agents.connected(node, hello.version, hello.sources);
+      agents.connected(node, hello.version);
       attempt(handle, () => {
-        for (const source of sources.all) session.addSource(source);
-        if (sources.complete) session.removeUnknown(knownClusters());
+        for (const source of sources.all) begin(node, session, source);
+        if (sources.complete) session.removeUnknown(served);
         session.pump();
       });
       return handle;
     },
     fail,
+    refused: (code) => refused.add({ code }),
     drain(spreadMs) {
       draining = true;
       for (const { stream, session } of [...handles.values()]) {
@@ -236,6 +265,9 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     },
     get size() {
       return handles.size;
+    },
+    get sourceCount() {
+      return served.size;
     },
     close() {
       clearInterval(stateTimer);

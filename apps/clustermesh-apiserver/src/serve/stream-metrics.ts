@@ -13,6 +13,8 @@ export function createStreamMetrics(metrics: Metrics, now: { agents(): number; s
     ),
     behind: metrics.counter("mesh_stream_behind_total", "Sources withheld from agents that knew more", ["source"]),
     away: metrics.counter("mesh_stream_goaway_total", "Agents sent away", ["reason"]),
+    ignored: metrics.counter("mesh_stream_ignored_total", "Positions of agents that were not kept", ["reason"]),
+    refused: metrics.counter("mesh_stream_refused_total", "Streams ended for what the agent sent", ["code"]),
     errors: metrics.counter("mesh_stream_errors_total", "Streams ended by a mistake of this server: look into its log"),
   };
 }

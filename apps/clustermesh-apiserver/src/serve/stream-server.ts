@@ -12,10 +12,12 @@ import {
   type ServiceDefinition,
   status,
 } from "@grpc/grpc-js";
-import { MeshError } from "@isthmus/model";
+import { type Clock, MeshError, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { type Hello, Role, StateSyncService, type ToServer } from "@isthmus/proto";
+import { type Hello, Role, StateSyncService, ToServer } from "@isthmus/proto";
+import { MAX_MESSAGE_BYTES, messageProblem } from "./message-bounds.js";
 import { encodeGoAway, encodeWelcome } from "./messages.js";
+import { createNodeBudgets, type NodeBudgets } from "./node-budget.js";
 import type { AgentHandle, AgentStream, StreamHub } from "./stream-hub.js";
 import type { TlsFiles } from "./tls-files.js";
 
@@ -29,6 +31,7 @@ export interface StreamServerOptions {
 export interface StreamServerModules {
   readonly hub: StreamHub;
   readonly tls: TlsFiles;
+  readonly clock: Clock;
   readonly log: Logger;
   /** host:port of all replicas, told to agents. */
   readonly servers: () => readonly string[];
@@ -44,27 +47,45 @@ export const PROTOCOL = 1;
 const NODE_USER = "system:mesh-node:";
 const HELLO_MS = 10_000;
 
-type Call = ServerDuplexStream<ToServer, Buffer>;
+/** A message of an agent; one out of bounds is not decoded. */
+type Received =
+  | { readonly bytes: number; readonly message: ToServer["message"] }
+  | { readonly bytes: number; readonly problem: string };
+type Call = ServerDuplexStream<Received, Buffer>;
 
 export async function startStreamServer(
   options: StreamServerOptions,
   modules: StreamServerModules,
 ): Promise<RunningServer> {
-  const server = createGrpcServer();
-  const subscribe: handleBidiStreamingCall<ToServer, Buffer> = (call) => serve(call, options, modules);
+  const server = createGrpcServer(MAX_MESSAGE_BYTES);
+  const budgets = createNodeBudgets(modules.clock);
+  const subscribe: handleBidiStreamingCall<Received, Buffer> = (call) => serve(call, options, { ...modules, budgets });
   const definition = {
-    subscribe: { ...StateSyncService.subscribe, responseSerialize: (bytes: Buffer) => bytes },
+    subscribe: {
+      ...StateSyncService.subscribe,
+      requestDeserialize: received,
+      responseSerialize: (bytes: Buffer) => bytes,
+    },
   } as unknown as ServiceDefinition;
   server.addService(definition, { subscribe });
   return listen(server, options.address, mutualTls(modules.tls));
 }
 
-/** Dead peers are noticed after 13 s. An agent has one stream, the CLI one call at a time. */
-export function createGrpcServer(): Server {
+function received(bytes: Buffer): Received {
+  const problem = messageProblem(bytes);
+  if (problem !== undefined) return { bytes: bytes.length, problem };
+  return { bytes: bytes.length, message: ToServer.decode(bytes).message };
+}
+
+/**
+ * Dead peers are noticed after 13 s. An agent has one stream, the CLI one call at a time. A longer message is refused by the
+ * length that stands before it.
+ */
+export function createGrpcServer(maxMessageBytes: number): Server {
   return new Server({
     "grpc.keepalive_time_ms": 10_000,
     "grpc.keepalive_timeout_ms": 3000,
-    "grpc.max_receive_message_length": 8 << 20,
+    "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_concurrent_streams": 16,
     "grpc.max_connection_idle_ms": 60_000,
   });
@@ -100,13 +121,18 @@ function mutualTls(tls: TlsFiles): ServerCredentials {
   return experimental.createCertificateProviderServerCredentials(tls, tls, true);
 }
 
-function serve(call: Call, options: StreamServerOptions, modules: StreamServerModules): void {
-  const { log, hub } = modules;
+type ServeModules = StreamServerModules & { readonly budgets: NodeBudgets };
+
+function serve(call: Call, options: StreamServerOptions, modules: ServeModules): void {
+  const { log, hub, budgets } = modules;
   const node = nodeOf(call);
   let handle: AgentHandle | undefined;
   let greeted = false;
+  let refused = false;
   const refuse = (code: status, details: string) => {
-    log.warn("Agent refused", { node, peer: call.getPeer(), reason: details });
+    refused = true;
+    hub.refused(status[code]);
+    if (budgets.mayLog(node ?? "")) log.warn("Agent refused", { node, peer: call.getPeer(), reason: details });
     call.emit("error", { code, details });
   };
   const late = setTimeout(() => refuse(status.DEADLINE_EXCEEDED, "No Hello within 10 s"), HELLO_MS);
@@ -133,10 +159,23 @@ function serve(call: Call, options: StreamServerOptions, modules: StreamServerMo
     const { instance, cluster, clusterId } = options;
     call.write(encodeWelcome({ instance, servers: [...modules.servers()], protocol: PROTOCOL, cluster, clusterId }));
     handle = hub.open(hello, stream);
-    if (handle !== undefined) log.info("Agent connected", { node, version: hello.version.slice(0, 64) });
+    if (handle !== undefined) log.info("Agent connected", { node, version: printable(hello.version, 64) });
   }
 
-  function take({ message }: ToServer): void {
+  function take(received: Received): void {
+    if (refused) return;
+    if ("problem" in received) {
+      refuse(status.INVALID_ARGUMENT, `Message out of bounds: ${received.problem}`);
+      return;
+    }
+    const { message, bytes } = received;
+    const excess =
+      budgets.message(node ?? "", bytes) ??
+      (message?.$case === "buckets" ? budgets.buckets(node ?? "", message.value.kind, hub.sourceCount) : undefined);
+    if (excess !== undefined) {
+      refuse(status.RESOURCE_EXHAUSTED, excess);
+      return;
+    }
     if (message?.$case === "hello") greet(message.value);
     if (message?.$case === "ack") handle?.ack(message.value);
     if (message?.$case === "buckets") handle?.buckets(message.value);
@@ -152,7 +191,7 @@ function serve(call: Call, options: StreamServerOptions, modules: StreamServerMo
     }
   }
 
-  call.on("data", (message: ToServer) => attempt(() => take(message)));
+  call.on("data", (message: Received) => attempt(() => take(message)));
   call.on("drain", () => attempt(() => handle?.drained()));
   const closed = () => {
     clearTimeout(late);
@@ -167,6 +206,10 @@ function serve(call: Call, options: StreamServerOptions, modules: StreamServerMo
   call.on("cancelled", closed);
   call.on("error", closed);
   call.on("close", closed);
+  if (!budgets.stream(node ?? "")) {
+    clearTimeout(late);
+    refuse(status.RESOURCE_EXHAUSTED, `node "${node}" opens streams faster than an agent does: wait some seconds`);
+  }
 }
 
 function refusal(
@@ -179,7 +222,7 @@ function refusal(
   if (node === undefined || node !== hello.node)
     return {
       code: status.PERMISSION_DENIED,
-      details: `Certificate is of ${node === undefined ? "no node" : `node "${node}"`}, not of node "${hello.node}"`,
+      details: `Certificate is of ${node === undefined ? "no node" : `node "${node}"`}, not of node "${printable(hello.node, 64)}"`,
     };
   if (hello.protocolMin > PROTOCOL || hello.protocolMax < PROTOCOL)
     return {

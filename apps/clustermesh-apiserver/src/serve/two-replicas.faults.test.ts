@@ -61,7 +61,7 @@ async function startReplica(t: After, way: Store) {
   const files = watchTlsFiles(tls.folder, log);
   const server = await startStreamServer(
     { address: "127.0.0.1:0", instance: "test", cluster: "west", clusterId: 2 },
-    { hub, tls: files, log, servers: () => [] },
+    { hub, tls: files, clock: systemClock, log, servers: () => [] },
   );
   t.after(async () => {
     await server.close(500);

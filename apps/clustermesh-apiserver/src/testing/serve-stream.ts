@@ -44,7 +44,7 @@ export async function serveStream(
   const files = watchTlsFiles(tls.folder, log);
   const server = await startStreamServer(
     { address: "127.0.0.1:0", instance: "test", cluster: "west", clusterId: 2 },
-    { hub, tls: files, log, servers: () => ["a:1", "b:2"] },
+    { hub, tls: files, clock: systemClock, log, servers: () => ["a:1", "b:2"] },
   );
   const opened: TestAgent[] = [];
   t.after(async () => {

@@ -19,11 +19,10 @@ import {
   type SourceState,
   SourceStatus,
 } from "@isthmus/proto";
-import { comparePositions, type HashedRecord, isAtMost, KINDS, sameBytes } from "@isthmus/records";
+import { comparePositions, type HashedRecord, isAtMost, isPositionOf, KINDS, sameBytes } from "@isthmus/records";
 import { createExchange } from "./exchange.js";
 import { createHeldRecords, type HeldRecords, type Taken } from "./held-records.js";
 import { differingKinds } from "./record-sums.js";
-import { isPositionOf } from "./source-position.js";
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
 import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 

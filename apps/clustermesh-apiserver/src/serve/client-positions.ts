@@ -1,0 +1,28 @@
+/**
+ * What an agent's Hello says of its sources: per cluster one floor and one position, each in the shape of its source.
+ *
+ * Anything else is left out: a floor that no source can have would withhold the source for ever.
+ */
+import { MAX_CLUSTER_ID } from "@isthmus/model";
+import type { SourcePosition } from "@isthmus/proto";
+import { isPositionOf } from "@isthmus/records";
+
+export function clientPositions(
+  sources: readonly SourcePosition[],
+  ignored: (reason: string) => void,
+): Map<number, SourcePosition> {
+  const positions = new Map<number, SourcePosition>();
+  for (const { clusterId, floor, have } of sources) {
+    if (clusterId > MAX_CLUSTER_ID) {
+      ignored("no cluster");
+      continue;
+    }
+    const kept = (position: SourcePosition["have"]) => {
+      if (isPositionOf(clusterId, position)) return position;
+      if (position !== undefined) ignored("malformed position");
+      return undefined;
+    };
+    positions.set(clusterId, { clusterId, floor: kept(floor), have: kept(have) });
+  }
+  return positions;
+}

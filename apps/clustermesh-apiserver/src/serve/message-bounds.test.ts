@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Ack, Hello, Kind, ToServer } from "@isthmus/proto";
+import { messageProblem } from "./message-bounds.js";
+
+type Message = NonNullable<ToServer["message"]>;
+const encode = (message: Message) => ToServer.encode({ message }).finish();
+const hello = encode({
+  $case: "hello",
+  value: Hello.fromPartial({
+    node: "n1",
+    protocolMin: 1,
+    protocolMax: 1,
+    capabilities: ["a"],
+    sources: [{ clusterId: 3, floor: { storeId: Buffer.alloc(16, 1), revision: 2n ** 64n - 1n } }],
+    version: "1",
+  }),
+});
+
+test("what an agent sends is within bounds", () => {
+  const applied = [{ clusterId: 0, position: { storeId: Buffer.alloc(16), versions: Array(8).fill(2n ** 64n - 1n) } }];
+  const maps = [{ map: "mesh_backends_v1", used: 1, capacity: 2 }];
+  const sums = Array.from({ length: 256 }, () => Buffer.alloc(16, 255));
+  assert.equal(messageProblem(hello), undefined);
+  assert.equal(messageProblem(encode({ $case: "ack", value: Ack.fromPartial({ applied, maps }) })), undefined);
+  assert.equal(
+    messageProblem(encode({ $case: "buckets", value: { clusterId: 9, kind: Kind.KIND_NODE, sums } })),
+    undefined,
+  );
+  assert.equal(messageProblem(new Uint8Array(0)), undefined);
+});
+
+test("a field of a newer agent passes, as the decoder skips it", () => {
+  const unknown = [0x7a, 3, 1, 2, 3, 0x80, 1, 5, 0x8d, 1, 0, 0, 0, 0, 0x91, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+  assert.equal(messageProblem(Uint8Array.from([...hello, ...unknown])), undefined);
+});
+
+test("every message that is cut off, and every byte that is no message, is malformed or still within bounds", () => {
+  for (let end = 0; end < hello.length; end++) {
+    if (messageProblem(hello.subarray(0, end)) !== undefined) continue;
+    assert.ok(end === 0, `cut at ${end}`);
+  }
+  const endless = Uint8Array.from(Array(20).fill(0xff));
+  assert.match(messageProblem(endless) ?? "", /malformed/);
+  for (const group of [0x0b, 0x0c, 0x0e, 0x0f])
+    assert.match(messageProblem(Uint8Array.from([group])) ?? "", /malformed/);
+});
+
+test("a tag of more than 32 bits, which a decoder would take for another field, is malformed", () => {
+  // 0x0a with bit 32 set: as 32 bits it is field 1, Hello.
+  assert.match(messageProblem(Uint8Array.from([0x8a, 0x80, 0x80, 0x80, 0x10, 0])) ?? "", /malformed/);
+});
+
+test("versions one by one are counted as packed ones are", () => {
+  const version = [0x18, 1];
+  const position = Array(9).fill(version).flat();
+  const applied = [0x12, position.length, ...position];
+  const ack = [0x0a, applied.length, ...applied];
+  assert.match(
+    messageProblem(Uint8Array.from([0x12, ack.length, ...ack])) ?? "",
+    /ack\.applied\.position\.versions has more/,
+  );
+});

@@ -1,0 +1,132 @@
+/**
+ * Bounds of what an agent may send, checked on the bytes of a message before anything of it is decoded.
+ *
+ * In: one encoded `ToServer`. Out: the first field that has more entries or bytes than an agent's message can have.
+ * Fields that this version does not know are skipped here as they are by the decoder; all together they fit in
+ * `MAX_MESSAGE_BYTES`, above which gRPC refuses a message by the length that stands before it.
+ */
+import { MAX_CLUSTER_ID } from "@isthmus/model";
+import { VERSION_TYPES } from "@isthmus/records";
+
+/** Every cluster that can be, the local one (0) among them. */
+const CLUSTERS = MAX_CLUSTER_ID + 1;
+/**
+ * A remote position takes 2 + 16 and 1 + 10 bytes, 31 with its own tag. In Hello a source has two of them, its number and
+ * a tag: 67 bytes. In Ack it has one, its number, two times and a tag: 58 bytes.
+ */
+const SOURCE_BYTES = 72;
+/** Names, the local cluster's eight versions, the fill of 256 maps of at most 83 bytes each, and eight conditions. */
+const OTHER_BYTES = 32 << 10;
+export const MAX_MESSAGE_BYTES = CLUSTERS * SOURCE_BYTES + OTHER_BYTES;
+
+/** Of one node: an agent has about twenty. */
+const MAX_MAPS = 256;
+/** What is wrong with one node at one time. */
+export const MAX_CONDITIONS = 8;
+const VARINT_BYTES = 10;
+
+interface Bound {
+  readonly name: string;
+  /** Entries of the field in its message. */
+  readonly most: number;
+  /** Bytes of one entry that has a length. */
+  readonly bytes?: number;
+  readonly fields?: Bounds;
+}
+type Bounds = ReadonlyMap<number, Bound>;
+
+const bounds = (fields: Readonly<Record<number, Bound>>): Bounds =>
+  new Map(Object.entries(fields).map(([number, bound]) => [Number(number), bound]));
+const once = (name: string, bytes: number): Bound => ({ name, most: 1, bytes });
+const message = (name: string, most: number, fields: Bounds): Bound => ({ name, most, fields });
+
+const POSITION = bounds({
+  1: once("store_id", 16),
+  2: once("revision", 0),
+  3: { name: "versions", most: VERSION_TYPES.length, bytes: VERSION_TYPES.length * VARINT_BYTES },
+});
+const HELLO = bounds({
+  2: once("node", 253),
+  5: { name: "capabilities", most: 32, bytes: 64 },
+  6: message("sources", CLUSTERS, bounds({ 2: message("floor", 1, POSITION), 3: message("have", 1, POSITION) })),
+  7: once("version", 128),
+});
+const ACK = bounds({
+  1: message("applied", CLUSTERS, bounds({ 2: message("position", 1, POSITION) })),
+  2: message("views", CLUSTERS, bounds({ 3: once("evidence", 256) })),
+  4: message("maps", MAX_MAPS, bounds({ 1: once("map", 64) })),
+  5: message("conditions", MAX_CONDITIONS, bounds({ 1: once("type", 64), 2: once("message", 1024) })),
+});
+const REPORT = bounds({
+  2: once("namespace", 253),
+  3: once("pod", 253),
+  4: once("pod_uid", 64),
+  5: once("address", 16),
+});
+const BUCKETS = bounds({ 3: { name: "sums", most: 256, bytes: 16 } });
+const TO_SERVER = bounds({
+  1: message("hello", 1, HELLO),
+  2: message("ack", 1, ACK),
+  3: message("report", 1, REPORT),
+  4: message("buckets", 1, BUCKETS),
+});
+
+/** Undefined: within bounds. Else what is not, with the name of the field. */
+export function messageProblem(bytes: Uint8Array): string | undefined {
+  return problemIn({ bytes, at: 0 }, bytes.length, TO_SERVER, "");
+}
+
+interface Cursor {
+  readonly bytes: Uint8Array;
+  at: number;
+}
+
+function problemIn(cursor: Cursor, end: number, fields: Bounds, path: string): string | undefined {
+  const seen = new Map<number, number>();
+  while (cursor.at < end) {
+    const tag = varint(cursor);
+    const length = lengthOf(tag % 8, cursor);
+    // A decoder drops what a tag has above 32 bits: such a field would pass as unknown and be decoded as another.
+    if (tag >= 2 ** 32 || length === undefined || cursor.at + length > end)
+      return `${path || "the message"} is malformed`;
+    const number = Math.floor(tag / 8);
+    const bound = fields.get(number);
+    if (bound !== undefined) {
+      const name = path === "" ? bound.name : `${path}.${bound.name}`;
+      const count = (seen.get(number) ?? 0) + 1;
+      seen.set(number, count);
+      if (count > bound.most) return `${name} has more than ${bound.most} entries`;
+      if (tag % 8 === 2 && bound.bytes !== undefined && length > bound.bytes)
+        return `${name} has ${length} bytes, more than ${bound.bytes}`;
+      if (tag % 8 === 2 && bound.fields !== undefined) {
+        const problem = problemIn(cursor, cursor.at + length, bound.fields, name);
+        if (problem !== undefined) return problem;
+        continue;
+      }
+    }
+    cursor.at += length;
+  }
+  return undefined;
+}
+
+/** Bytes of the value that begins at the cursor; a varint is read over. Undefined: no value that a message can have. */
+function lengthOf(wireType: number, cursor: Cursor): number | undefined {
+  if (wireType === 0) return Number.isNaN(varint(cursor)) ? undefined : 0;
+  if (wireType === 1) return 8;
+  if (wireType === 5) return 4;
+  if (wireType !== 2) return undefined;
+  const length = varint(cursor);
+  return Number.isNaN(length) ? undefined : length;
+}
+
+/** NaN: none within ten bytes, or the message ends in it. Exact up to 2^53, which is more than any length or tag. */
+function varint(cursor: Cursor): number {
+  let [value, factor] = [0, 1];
+  for (let i = 0; i < VARINT_BYTES; i++, factor *= 128) {
+    const byte = cursor.bytes[cursor.at++];
+    if (byte === undefined) return Number.NaN;
+    value += (byte & 127) * factor;
+    if (byte < 128) return value;
+  }
+  return Number.NaN;
+}

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Kind } from "@isthmus/proto";
+import { createFakeClock } from "@isthmus/testing";
+import { createNodeBudgets } from "./node-budget.js";
+
+const count = (most: number, take: () => boolean): number => {
+  for (let i = 0; i < most; i++) if (!take()) return i;
+  return most;
+};
+
+test("what an agent does when it connects after a long absence is within its budget, three times over", () => {
+  const budgets = createNodeBudgets(createFakeClock());
+  const sources = 250;
+  for (let again = 0; again < 3; again++) {
+    assert.equal(budgets.stream("n1"), true);
+    for (let i = 0; i < 1250; i++) assert.equal(budgets.message("n1", 200), undefined);
+    for (let i = 0; i < 7 * sources; i++) assert.equal(budgets.buckets("n1", Kind.KIND_SLICE, sources), undefined);
+  }
+});
+
+test("more is refused, of that node alone, and comes back with time", async () => {
+  const clock = createFakeClock();
+  const budgets = createNodeBudgets(clock);
+  assert.ok(count(1000, () => budgets.stream("n1")) < 100);
+  assert.ok(count(100_000, () => budgets.message("n1", 1) === undefined) < 10_000);
+  assert.ok(count(1000, () => budgets.message("n2", 300_000) === undefined) < 20, "bytes count, too");
+  assert.ok(count(1000, () => budgets.buckets("n1", Kind.KIND_NODE, 2) === undefined) < 100);
+  assert.equal(budgets.buckets("n1", 99 as Kind, 2), undefined, "an unknown kind costs nothing");
+  assert.equal(budgets.stream("n2"), true);
+  await clock.advance(10_000);
+  assert.ok(count(1000, () => budgets.stream("n1")) >= 20);
+  assert.equal(budgets.message("n1", 1000), undefined);
+});

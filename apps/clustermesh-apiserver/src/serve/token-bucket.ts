@@ -1,0 +1,37 @@
+/** A rate with a burst: `capacity` at once, `perSecond` in the long run. */
+import type { Clock } from "@isthmus/model";
+
+export interface Rate {
+  readonly capacity: number;
+  readonly perSecond: number;
+}
+
+export interface TokenBucket {
+  /** False when so much is not left; nothing is taken then. */
+  take(rate: Rate, amount?: number): boolean;
+  /** Nothing was taken that has not come back. */
+  isFull(rate: Rate): boolean;
+}
+
+/** The rate is given with each call: what bounds it may change, as the number of served clusters does. */
+export function createTokenBucket(clock: Clock): TokenBucket {
+  let used = 0;
+  let at = clock.now();
+  const refill = ({ perSecond }: Rate) => {
+    const now = clock.now();
+    used = Math.max(0, used - ((now - at) / 1000) * perSecond);
+    at = now;
+  };
+  return {
+    take(rate, amount = 1) {
+      refill(rate);
+      if (used + amount > rate.capacity) return false;
+      used += amount;
+      return true;
+    },
+    isFull(rate) {
+      refill(rate);
+      return used === 0;
+    },
+  };
+}
