@@ -59,6 +59,8 @@ export interface SourceIndex {
   since(have: Position): Since;
   /** Called with each change, after it is in the index. Returns the way to stop. */
   onChange(listener: (delta: IndexDelta) => void): () => void;
+  /** Called after each change, also after one that brings nothing but a position. Returns the way to stop. */
+  onPosition(listener: () => void): () => void;
 }
 
 export interface SourceIndexOptions {
@@ -70,6 +72,7 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
   const log = createChangeLog(options.maxTombstones ?? MAX_TOMBSTONES);
   const spans = createSpans();
   const listeners = new Set<(delta: IndexDelta) => void>();
+  const positionListeners = new Set<() => void>();
   let announced: Position | undefined;
 
   const isNew = (record: HashedRecord): boolean => {
@@ -90,6 +93,23 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
     toSeq: log.seq,
   });
 
+  function apply({ position, observedMicros, ...content }: SourceChange): IndexDelta | undefined {
+    const upserts = content.upserts.filter(isNew).sort(byApplyOrder);
+    const deletes = content.deletes.filter(({ key }) => table.get(key) !== undefined).sort(byDeleteOrder);
+    const span = spans.enter(position);
+    if (upserts.length === 0 && deletes.length === 0 && announced !== undefined) return undefined;
+    const fromSeq = log.seq;
+    for (const record of upserts) {
+      table.set(record);
+      log.append({ kind: record.kind, key: record.key, record, span, position, observedMicros });
+    }
+    for (const { kind, key } of deletes) {
+      table.delete(key);
+      log.append({ kind, key, record: undefined, span, position, observedMicros });
+    }
+    return announce(position, fromSeq, { upserts, deletes, observedMicros });
+  }
+
   return {
     get position() {
       return spans.current?.last;
@@ -103,21 +123,10 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
     get size() {
       return table.size;
     },
-    apply({ position, observedMicros, ...content }) {
-      const upserts = content.upserts.filter(isNew).sort(byApplyOrder);
-      const deletes = content.deletes.filter(({ key }) => table.get(key) !== undefined).sort(byDeleteOrder);
-      const span = spans.enter(position);
-      if (upserts.length === 0 && deletes.length === 0 && announced !== undefined) return undefined;
-      const fromSeq = log.seq;
-      for (const record of upserts) {
-        table.set(record);
-        log.append({ kind: record.kind, key: record.key, record, span, position, observedMicros });
-      }
-      for (const { kind, key } of deletes) {
-        table.delete(key);
-        log.append({ kind, key, record: undefined, span, position, observedMicros });
-      }
-      return announce(position, fromSeq, { upserts, deletes, observedMicros });
+    apply(change) {
+      const told = apply(change);
+      for (const listener of [...positionListeners]) listener();
+      return told;
     },
     get: table.get,
     records: table.records,
@@ -157,6 +166,10 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    onPosition(listener) {
+      positionListeners.add(listener);
+      return () => positionListeners.delete(listener);
     },
   };
 }

@@ -9,6 +9,7 @@ import {
   type KindSum,
   type Position,
   type Record,
+  type SourceState,
   SourceStatus,
   ToAgent,
   type Welcome,
@@ -38,17 +39,18 @@ export interface StateOf {
   readonly hops?: readonly HopAge[];
 }
 
-export function encodeState(state: StateOf): Buffer {
-  const { clusterId, cluster, status } = state;
+export function sourceState({ clusterId, cluster, status, behind = false, hops = [] }: StateOf): SourceState {
   // Ages come from other clusters' words and other clocks.
-  const hops = (state.hops ?? []).map(({ hop, ageMs }) => ({ hop, ageMs: toUint32(ageMs) }));
-  const value = { clusterId, cluster, status, behind: state.behind === true, hops };
-  return encode({ $case: "sourceState", value });
+  return { clusterId, cluster, status, behind, hops: hops.map(({ hop, ageMs }) => ({ hop, ageMs: toUint32(ageMs) })) };
 }
 
+export const encodeState = (value: SourceState): Buffer => encode({ $case: "sourceState", value });
+export const encodeStates = (states: readonly SourceState[]): Buffer =>
+  encode({ $case: "sourceStates", value: { states: [...states] } });
+
 /** The operator took the peer away. */
-export const encodeRemoved = (clusterId: number, cluster: string): Buffer =>
-  encodeState({ clusterId, cluster, status: SourceStatus.SOURCE_STATUS_REMOVED });
+export const removedState = (clusterId: number, cluster: string): SourceState =>
+  sourceState({ clusterId, cluster, status: SourceStatus.SOURCE_STATUS_REMOVED });
 
 /** The bytes as they were received: never encoded again. */
 export function wireRecord({ kind, key, value }: HashedRecord): Record {

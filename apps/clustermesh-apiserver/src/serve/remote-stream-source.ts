@@ -5,14 +5,36 @@ import { sameBytes } from "@isthmus/records";
 import type { RemoteSource } from "../remote/index.js";
 import type { StreamSource } from "./stream-source.js";
 
-const LOOK_MS = 100;
-
 export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSource {
   const { index } = source;
 
-  /** Looks again and again: positions that bring no content are not told. */
-  async function until(done: () => boolean, signal: AbortSignal): Promise<void> {
-    while (!done()) await clock.delay(LOOK_MS, signal);
+  /** Looked at now, and with each position that the index moves to; once per turn of the event loop. */
+  function until(done: () => boolean, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let due = false;
+      const stopPositions = index.onPosition(() => {
+        if (due) return;
+        due = true;
+        setImmediate(look);
+      });
+      const end = (finish: () => void) => {
+        stopPositions();
+        signal.removeEventListener("abort", aborted);
+        finish();
+      };
+      const aborted = () => end(() => reject(signal.reason));
+      const look = () => {
+        due = false;
+        try {
+          if (!signal.aborted && done()) end(resolve);
+        } catch (thrown) {
+          end(() => reject(thrown));
+        }
+      };
+      signal.addEventListener("abort", aborted, { once: true });
+      if (signal.aborted) aborted();
+      else look();
+    });
   }
 
   /** The floor is of a store that we do not know: who answers by quorum is right. */

@@ -2,15 +2,16 @@
  * One agent's stream: a cursor per source, the own cluster first, and what the agent asks.
  *
  * Driven from outside: `pump` writes until there is nothing or the stream is full. It never queues content: a slow agent
- * gets the latest state when it has room.
+ * gets the latest state when it has room. Only cursors for which something may be there are looked at.
  */
-import type { Buckets, Hello, Position } from "@isthmus/proto";
+import type { Buckets, Hello, Position, SourceState } from "@isthmus/proto";
 import { nodeConfigKey } from "@isthmus/records";
 import { clientPositions } from "./client-positions.js";
 import { type Cursor, createCursor } from "./cursor.js";
-import { encodeRemoved, encodeState } from "./messages.js";
+import { createPendingStates, SOURCE_STATES } from "./pending-states.js";
 import type { SnapshotGate } from "./snapshot-gate.js";
 import type { SourceEncoder } from "./source-encoder.js";
+import type { SharedStates } from "./source-feeds.js";
 import type { StreamSource } from "./stream-source.js";
 
 /** Why a session ends itself: with a time to come back. */
@@ -23,8 +24,8 @@ export interface SessionModules {
   /** False when the stream is full; `drained` is called when it has room again. */
   readonly write: (bytes: Buffer) => boolean;
   readonly encoderOf: (source: StreamSource) => SourceEncoder;
-  /** The SourceState of a source that is not withheld: the same bytes for everyone. */
-  readonly stateOf: (source: StreamSource) => Buffer;
+  /** Of a source that is not withheld: the same for everyone. */
+  readonly stateOf: (source: StreamSource) => SourceState;
   readonly gate: SnapshotGate;
   readonly leave: (leaving: Leaving) => void;
   /** Something threw that nobody was waiting for. */
@@ -42,13 +43,16 @@ export interface Session {
   removeSource(source: StreamSource): void;
   /** Clusters that the agent holds and that no source here is: they were removed. */
   removeUnknown(known: ReadonlyMap<number, unknown>): void;
-  /** Something is new, at these sources or at any: writes unless the stream is full. */
-  pump(at?: ReadonlySet<StreamSource>): void;
+  /** Something may be new at these sources: writes unless the stream is full. */
+  wake(sources: ReadonlySet<StreamSource>): void;
+  /** Writes what is there already. */
+  pump(): void;
   /** The stream has room again. */
   drained(): void;
-  /** Status and ages of a source; and a Mark where content went out since the last. */
-  tellState(source: StreamSource): void;
-  mark(): void;
+  /** Status and ages of sources, with the next pump at the latest. */
+  tellStates(states: SharedStates): void;
+  /** A Mark of each of these. */
+  mark(sources: ReadonlySet<StreamSource>): void;
   buckets(asked: Buckets): void;
   close(): void;
 }
@@ -57,7 +61,6 @@ interface Slot {
   readonly source: StreamSource;
   readonly cursor: Cursor;
   behind: boolean;
-  markedSeq: number;
 }
 
 export function createSession(hello: Hello, modules: SessionModules): Session {
@@ -65,8 +68,12 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   const personalKey = nodeConfigKey(node);
   /** Of clusters that the agent was told are removed, nothing: it has forgotten them, too. */
   const client = clientPositions(hello.sources, modules.onIgnored);
+  const batched = hello.capabilities.includes(SOURCE_STATES);
   const slots = new Map<number, Slot>();
-  const control: Buffer[] = [];
+  const states = createPendingStates(batched, stateOf);
+  /** Their cursors may have something to send. */
+  const ready = new Set<Slot>();
+  let withheld = 0;
   let blocked = false;
   /** Holds a slot for first syncs. */
   let syncing = false;
@@ -84,31 +91,39 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     if (!modules.write(bytes)) blocked = true;
   }
 
-  function stateOf({ source, behind }: Slot): Buffer {
-    const { clusterId, cluster } = source;
-    return behind ? encodeState({ clusterId, cluster, behind, ...source.state() }) : modules.stateOf(source);
+  function stateOf({ source, behind }: Slot): SourceState {
+    const state = modules.stateOf(source);
+    return behind ? { ...state, behind } : state;
+  }
+
+  function setBehind(slot: Slot, behind: boolean): void {
+    if (slot.behind === behind) return;
+    slot.behind = behind;
+    withheld += behind ? 1 : -1;
   }
 
   /** The client knows more than we do: say so, read the source again, then look again. */
   function withhold(slot: Slot): void {
     const phase = slot.cursor.phase;
     if (phase.is !== "Behind" || slot.behind) return;
-    slot.behind = true;
-    control.push(stateOf(slot));
+    setBehind(slot, true);
+    states.add(slot);
     modules.onBehind(slot.source);
     slot.source
       .catchUp(phase.floor, life.signal, node)
       .then(() => {
         if (closed || slots.get(slot.source.clusterId) !== slot) return;
-        slot.behind = false;
+        setBehind(slot, false);
         slot.cursor.caughtUp();
-        control.push(stateOf(slot));
+        states.add(slot);
+        ready.add(slot);
         pump();
       })
       // Withheld for good would be silent: the agent comes back and asks anew.
       .catch((thrown: unknown) => life.signal.aborted || modules.fail(thrown));
   }
 
+  /** Until it has nothing to send; false when the stream is full or ends. */
   function pumpSlot(slot: Slot): boolean {
     while (!blocked && !closed) {
       const message = slot.cursor.next();
@@ -126,20 +141,39 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     return !blocked && !closed;
   }
 
-  function pump(at?: ReadonlySet<StreamSource>): void {
-    while (!blocked) {
-      for (let bytes = control.shift(); bytes !== undefined && !closed; bytes = control.shift()) {
-        write(bytes);
-        if (blocked) return;
-      }
-      for (const slot of slots.values()) {
-        if ((at === undefined || at.has(slot.source)) && !pumpSlot(slot)) return;
-      }
-      if (syncing && [...slots.values()].every(({ cursor }) => cursor.phase.is !== "Snapshot")) {
-        syncing = false;
-        modules.gate.release(life);
-      }
-      if (control.length === 0 || closed) return;
+  /** The local cluster before all others. */
+  function nextReady(): Slot | undefined {
+    const local = slots.get(0);
+    if (local !== undefined && ready.has(local)) return local;
+    const [first] = ready;
+    return first;
+  }
+
+  function pumpStates(): void {
+    while (!blocked && !closed) {
+      const bytes = states.next();
+      if (bytes === undefined) return;
+      write(bytes);
+    }
+  }
+
+  function pump(): void {
+    // Before its content: a source is announced by its state.
+    pumpStates();
+    for (let slot = nextReady(); slot !== undefined && !blocked && !closed; slot = nextReady()) {
+      if (!pumpSlot(slot)) break;
+      ready.delete(slot);
+      pumpStates();
+    }
+    if (!syncing || [...ready].some(({ cursor }) => cursor.phase.is === "Snapshot")) return;
+    syncing = false;
+    modules.gate.release(life);
+  }
+
+  function allOf(sources: ReadonlySet<StreamSource>, take: (slot: Slot) => void): void {
+    for (const { clusterId } of sources) {
+      const slot = slots.get(clusterId);
+      if (slot !== undefined) take(slot);
     }
   }
 
@@ -156,45 +190,57 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
           proved: () => source.proved(),
         },
       );
-      const slot = { source, cursor, behind: false, markedSeq: -1 };
+      const slot = { source, cursor, behind: false };
       slots.set(clusterId, slot);
-      control.push(stateOf(slot));
+      states.add(slot);
+      ready.add(slot);
       return known?.have;
     },
     removeSource({ clusterId, cluster }) {
+      const slot = slots.get(clusterId);
+      if (slot !== undefined) {
+        setBehind(slot, false);
+        ready.delete(slot);
+      }
       slots.delete(clusterId);
       client.delete(clusterId);
-      control.push(encodeRemoved(clusterId, cluster));
+      states.remove(slot, clusterId, cluster);
     },
     removeUnknown(known) {
       for (const clusterId of [...client.keys()]) {
         if (clusterId === 0 || known.has(clusterId)) continue;
         client.delete(clusterId);
-        control.push(encodeRemoved(clusterId, ""));
+        states.remove(undefined, clusterId, "");
       }
     },
-    pump(at) {
-      if (!closed) pump(at);
+    wake(sources) {
+      allOf(sources, (slot) => ready.add(slot));
+      if (!closed) pump();
+    },
+    pump() {
+      if (!closed) pump();
     },
     drained() {
       blocked = false;
       if (!closed) pump();
     },
-    tellState(source) {
-      const slot = slots.get(source.clusterId);
-      // A full stream hears the latest state when it has drained, not each of them.
-      if (slot !== undefined && control.length < 2 * slots.size + 2) control.push(stateOf(slot));
+    tellStates(shared) {
+      if (closed) return;
+      if (batched && !blocked && withheld === 0 && states.empty) write(shared.bytes());
+      else allOf(shared.sources, (slot) => states.add(slot));
     },
-    mark() {
-      for (const slot of slots.values()) {
-        const { phase } = slot.cursor;
-        if (phase.is !== "Live" || phase.seq === slot.markedSeq) continue;
-        slot.markedSeq = phase.seq;
+    mark(sources) {
+      allOf(sources, (slot) => {
+        if (slot.cursor.phase.is !== "Live") return;
         slot.cursor.mark();
-      }
+        ready.add(slot);
+      });
     },
     buckets(asked) {
-      slots.get(asked.clusterId)?.cursor.buckets(asked);
+      const slot = slots.get(asked.clusterId);
+      if (slot === undefined) return;
+      slot.cursor.buckets(asked);
+      ready.add(slot);
     },
     close() {
       closed = true;

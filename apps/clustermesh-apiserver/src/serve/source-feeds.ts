@@ -4,8 +4,8 @@
  * In: the sources, as they come and go. Out: `onContent` and `onState` of a source, until it is removed.
  */
 import type { Clock } from "@isthmus/model";
-import type { SourceStatus } from "@isthmus/proto";
-import { encodeState } from "./messages.js";
+import type { SourceState } from "@isthmus/proto";
+import { encodeStates, sourceState } from "./messages.js";
 import { createSourceEncoder, type SourceEncoder } from "./source-encoder.js";
 import type { StreamSource } from "./stream-source.js";
 
@@ -13,11 +13,19 @@ export interface SourceFeeds {
   follow(source: StreamSource): void;
   forget(source: StreamSource): void;
   encoderOf(source: StreamSource): SourceEncoder;
-  /** Encoded once per source and turn: ages are told in steps of a tenth of a second. */
-  stateOf(source: StreamSource): Buffer;
+  /** Asked for once in a tenth of a second and source: ages are reported in such steps. */
+  stateOf(source: StreamSource): SourceState;
+  /** Encoded once, and only if somebody asks. */
+  states(sources: ReadonlySet<StreamSource>): SharedStates;
   /** Called now and then: lets go of snapshots that nobody begins at. */
   trim(): void;
   close(): void;
+}
+
+/** The states of some sources, the same bytes for every agent. */
+export interface SharedStates {
+  readonly sources: ReadonlySet<StreamSource>;
+  bytes(): Buffer;
 }
 
 export interface SourceFeedsModules {
@@ -28,14 +36,24 @@ export interface SourceFeedsModules {
 
 interface State {
   readonly at: number;
-  readonly status: SourceStatus;
-  readonly bytes: Buffer;
+  readonly state: SourceState;
 }
 
 export function createSourceFeeds({ clock, onContent, onState }: SourceFeedsModules): SourceFeeds {
   const encoders = new Map<StreamSource, SourceEncoder>();
   const states = new Map<StreamSource, State>();
   const stops = new Map<StreamSource, () => void>();
+
+  function stateOf(source: StreamSource): SourceState {
+    const now = source.state();
+    const known = states.get(source);
+    if (known !== undefined && known.state.status === now.status && clock.now() - known.at < 100) return known.state;
+    const { clusterId, cluster } = source;
+    const state = sourceState({ clusterId, cluster, ...now });
+    states.set(source, { at: clock.now(), state });
+    return state;
+  }
+
   return {
     follow(source) {
       const stopIndex = source.index.onChange(({ observedMicros }) => onContent(source, observedMicros));
@@ -54,14 +72,16 @@ export function createSourceFeeds({ clock, onContent, onState }: SourceFeedsModu
       encoders.set(source, encoder);
       return encoder;
     },
-    stateOf(source) {
-      const state = source.state();
-      const known = states.get(source);
-      if (known !== undefined && known.status === state.status && clock.now() - known.at < 100) return known.bytes;
-      const { clusterId, cluster } = source;
-      const bytes = encodeState({ clusterId, cluster, ...state });
-      states.set(source, { at: clock.now(), status: state.status, bytes });
-      return bytes;
+    stateOf,
+    states(sources) {
+      let bytes: Buffer | undefined;
+      return {
+        sources,
+        bytes: () => {
+          bytes ??= encodeStates([...sources].map(stateOf));
+          return bytes;
+        },
+      };
     },
     trim() {
       for (const encoder of encoders.values()) encoder.trim();

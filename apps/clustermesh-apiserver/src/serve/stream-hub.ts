@@ -1,8 +1,9 @@
 /**
  * All agents' sessions and all sources: who must be woken by what.
  *
- * A change of an index wakes every session once per turn of the event loop, however many changes came in it. State and
- * Marks go out on a timer. A new stream of a node replaces its old one.
+ * Changes of indexes and of states wake every session once per turn of the event loop, however many came in it, and only at the
+ * sources that changed. All states go out on a timer, so do Marks of the sources that had content since the last ones. A new
+ * stream of a node replaces its old one.
  */
 import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";
@@ -78,6 +79,10 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   setMaxListeners(0, lifetime.signal);
   const served = new Map<number, StreamSource>(sources.all.map((source) => [source.clusterId, source]));
   const woken = new Set<StreamSource>();
+  const changedStates = new Set<StreamSource>();
+  /** Had content since the last Marks. */
+  const unmarked = new Set<StreamSource>();
+  let waking = false;
   let draining = false;
 
   const { propagation, behind, away, ignored, refused, errors } = createStreamMetrics(modules.metrics, {
@@ -106,11 +111,18 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   /** Once per turn of the event loop, at the sources that changed in it. */
   function wake(source: StreamSource): void {
     woken.add(source);
-    if (woken.size > 1) return;
+    if (waking) return;
+    waking = true;
     setImmediate(() => {
-      const at = new Set(woken);
+      const sources = new Set(woken);
+      const states = feeds.states(new Set(changedStates));
+      waking = false;
       woken.clear();
-      each((session) => session.pump(at));
+      changedStates.clear();
+      each((session) => {
+        if (states.sources.size > 0) session.tellStates(states);
+        session.wake(sources);
+      });
     });
   }
 
@@ -122,10 +134,11 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     clock,
     onContent(source, observedMicros) {
       if (observedMicros > 0) observe("received", source, observedMicros);
+      unmarked.add(source);
       wake(source);
     },
     onState(source) {
-      each((session) => session.tellState(source));
+      changedStates.add(source);
       wake(source);
     },
   });
@@ -153,6 +166,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     }
     if (removed !== undefined) {
       served.delete(removed.clusterId);
+      for (const set of [woken, changedStates, unmarked]) set.delete(removed);
       feeds.forget(removed);
       agents.removedSource(removed.clusterId);
     }
@@ -166,13 +180,20 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   for (const source of sources.all) feeds.follow(source);
 
   const stateTimer = setInterval(() => {
-    for (const source of sources.all) each((session) => session.tellState(source));
-    pumpAll();
+    const states = feeds.states(new Set(sources.all));
+    each((session) => {
+      session.tellStates(states);
+      session.pump();
+    });
   }, STATE_EVERY_MS);
   const markTimer = setInterval(() => {
     feeds.trim();
-    each((session) => session.mark());
-    pumpAll();
+    const sources = new Set(unmarked);
+    unmarked.clear();
+    each((session) => {
+      session.mark(sources);
+      session.pump();
+    });
   }, MARK_EVERY_MS);
 
   function fail(stream: AgentStream, thrown: unknown): void {

@@ -58,6 +58,8 @@ export interface TestAgentOptions {
   readonly sources?: readonly SourcePosition[];
   readonly protocol?: readonly [number, number];
   readonly role?: Role;
+  /** Those of an agent of this version when absent. */
+  readonly capabilities?: readonly string[];
   /** Takes over what an agent held before. */
   readonly held?: Map<number, HeldSource>;
 }
@@ -130,6 +132,7 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
   call.on("data", ({ message }: ToAgent) => {
     if (message?.$case === "welcome") welcome = message.value;
     if (message?.$case === "sourceState") states.push(message.value);
+    if (message?.$case === "sourceStates") states.push(...message.value.states);
     if (message?.$case === "batch") take(message.value);
     if (message?.$case === "mark") {
       marks.push(message.value);
@@ -161,7 +164,7 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
         node,
         protocolMin,
         protocolMax,
-        capabilities: [],
+        capabilities: [...(options.capabilities ?? ["source-states"])],
         sources: [...(options.sources ?? [])],
         version: "test",
       },

@@ -36,6 +36,34 @@ test("Hello names every source with a floor, and `have` only for what is in memo
   );
 });
 
+test("the states of several sources in one message are each taken, or each refused", () => {
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]), ownClusterId: 7 });
+  assert.ok(hello(core.step({ is: "opened" })).capabilities.includes("source-states"));
+  const state = (clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE) => {
+    return { clusterId, cluster, status, behind: clusterId === 3, hops: [] };
+  };
+  const removed = state(2, "", SourceStatus.SOURCE_STATUS_REMOVED);
+  const states = [removed, state(2, "west"), state(3, "north"), state(7, "own"), state(4095, "far"), state(5, "A b")];
+  const effects = core.step({ is: "message", message: { message: { $case: "sourceStates", value: { states } } } });
+  assert.deepEqual(
+    effects.map((effect) => [effect.is, "clusterId" in effect ? effect.clusterId : undefined]),
+    [
+      ["apply", undefined],
+      ["behind", 3],
+      ["count", 7],
+      ["count", 4095],
+      ["count", 5],
+    ],
+  );
+  assert.deepEqual(
+    [...core.sources.values()].map(({ clusterId, name, floor: low }) => [clusterId, name, low]),
+    [
+      [2, "west", undefined],
+      [3, "north", undefined],
+    ],
+  );
+});
+
 test("a stream that ended in the middle of a first sync begins it again", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
   const from = createRecordSource({ clusterId: 2 });

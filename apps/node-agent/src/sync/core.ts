@@ -41,6 +41,8 @@ export interface SyncOptions {
 }
 
 export const PROTOCOL = 1;
+/** `source-states`: the states of several sources may come in one message. */
+const CAPABILITIES = ["source-states"];
 
 export function createSyncCore(options: SyncOptions): SyncCore {
   const sources = new Map<number, Source>();
@@ -62,7 +64,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
       node: options.node,
       protocolMin: PROTOCOL,
       protocolMax: PROTOCOL,
-      capabilities: [],
+      capabilities: CAPABILITIES,
       sources: [...sources.values()].filter(isKnown).map(positionsOf),
       version: options.version,
     };
@@ -83,6 +85,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
 
   function stateOf(message: SourceState): readonly SyncEffect[] {
     const { clusterId, cluster, status } = message;
+    if (clusterId > MAX_CLUSTER_ID) return [{ is: "count", clusterId, event: "bad-cluster" }];
     const removed = status === SourceStatus.SOURCE_STATUS_REMOVED;
     // Its own cluster's records end with the operator's word only, which is not a message.
     const named = removed ? clusterId !== 0 : isClusterName(cluster);
@@ -109,6 +112,8 @@ export function createSyncCore(options: SyncOptions): SyncCore {
         return [{ is: "leave", reason: message.value.reason, afterMs: message.value.retryAfterMs }];
       case "sourceState":
         return stateOf(message.value);
+      case "sourceStates":
+        return message.value.states.flatMap(stateOf);
       case "batch":
         return about(clusterId, (of) => of.batch(message.value));
       case "mark":

@@ -150,6 +150,7 @@ export interface ToAgent {
     | { $case: "bucket"; value: Bucket }
     | { $case: "mark"; value: Mark }
     | { $case: "goAway"; value: GoAway }
+    | { $case: "sourceStates"; value: SourceStates }
     | undefined;
 }
 
@@ -170,6 +171,14 @@ export interface SourceState {
   /** this server is below the agent's floor and withholds the source */
   behind: boolean;
   hops: HopAge[];
+}
+
+/**
+ * The states of several sources at once, in their order. Only to an agent whose Hello has the capability "source-states";
+ * another gets one SourceState after the other.
+ */
+export interface SourceStates {
+  states: SourceState[];
 }
 
 export interface HopAge {
@@ -1295,6 +1304,9 @@ export const ToAgent: MessageFns<ToAgent> = {
       case "goAway":
         GoAway.encode(message.message.value, writer.uint32(50).fork()).join();
         break;
+      case "sourceStates":
+        SourceStates.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1360,6 +1372,14 @@ export const ToAgent: MessageFns<ToAgent> = {
             message.message = { $case: "goAway", value: GoAway.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.message = { $case: "sourceStates", value: SourceStates.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1411,6 +1431,12 @@ export const ToAgent: MessageFns<ToAgent> = {
       case "goAway": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "goAway", value: GoAway.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "sourceStates": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "sourceStates", value: SourceStates.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1621,6 +1647,61 @@ export const SourceState: MessageFns<SourceState> = {
     message.status = object.status ?? 0;
     message.behind = object.behind ?? false;
     message.hops = object.hops?.map((e) => HopAge.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSourceStates(): SourceStates {
+  return { states: [] };
+}
+
+export const SourceStates: MessageFns<SourceStates> = {
+  encode(message: SourceStates, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.states) {
+      SourceState.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SourceStates {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSourceStates();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.states.push(SourceState.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SourceStates>): SourceStates {
+    return SourceStates.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SourceStates>): SourceStates {
+    const message = createBaseSourceStates();
+    message.states = object.states?.map((e) => SourceState.fromPartial(e)) || [];
     return message;
   },
 };
