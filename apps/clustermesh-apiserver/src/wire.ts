@@ -24,6 +24,8 @@ import { createLeadership } from "./leader/leadership.js";
 import { createAdminAuth } from "./serve/admin-auth.js";
 import { startAdminServer } from "./serve/admin-server.js";
 import { createAgentRegistry } from "./serve/agent-registry.js";
+import { agentRoll } from "./serve/agent-roll.js";
+import { appliedServices } from "./serve/applied-services.js";
 import { watchCertificates } from "./serve/certificate-metrics.js";
 import { createSourceSet } from "./serve/source-set.js";
 import { createStreamHub } from "./serve/stream-hub.js";
@@ -113,7 +115,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   problem = () => own.problem;
   ranges.follow(own.setRanges);
   const sources = createSourceSet(own.stream);
-  const agents = createAgentRegistry(clock);
+  const agents = createAgentRegistry(clock, (node) => own.nodes?.get(node) !== undefined);
   const mesh = createMesh(
     { cluster, id, namespace, instance },
     { client, clock, log, metrics, own, sources, agents, ranges, settings, leadership },
@@ -156,6 +158,14 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
       metrics,
       sources,
       status: () => mesh.report(),
+      applied: () => {
+        const { agents: all, nodes } = agentRoll(agents.reports(), own.nodes, clock.now());
+        return appliedServices({
+          sources: sources.all,
+          agents: nodes.known ? all : undefined,
+          applied: agents.applied,
+        });
+      },
       frontless: (request) => frontlessServices(own.services, request),
     },
   );

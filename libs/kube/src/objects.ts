@@ -68,6 +68,7 @@ export interface KubeNode extends KubeObject {
     readonly podCIDR?: string;
     readonly podCIDRs?: readonly string[];
     readonly unschedulable?: boolean;
+    readonly taints?: readonly { readonly key: string }[];
   };
   readonly status?: {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];

@@ -45,3 +45,14 @@ test("the configuration holds the cluster's Service CIDRs, sorted", () => {
     ["10.95.0.0/16", "10.96.0.0/16"],
   );
 });
+
+test("what runs on a node: by its operating system, and whether it has a kernel at all", () => {
+  const platform = (labels: Record<string, string>, taints: { key: string }[] = []) =>
+    node({ metadata: { name: "n1", labels }, spec: { taints } }).platform;
+  assert.equal(platform({}), "linux", "a node without the label is missed, not passed over");
+  assert.equal(platform({ "kubernetes.io/os": "linux" }), "linux");
+  assert.equal(platform({ "kubernetes.io/os": "windows" }), "windows");
+  assert.equal(platform({ "kubernetes.io/os": "linux", type: "virtual-kubelet" }), "virtual");
+  assert.equal(platform({ "eks.amazonaws.com/compute-type": "fargate" }), "virtual");
+  assert.equal(platform({}, [{ key: "virtual-kubelet.io/provider" }]), "virtual");
+});

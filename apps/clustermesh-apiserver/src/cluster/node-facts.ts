@@ -12,7 +12,11 @@ export interface NodeFacts {
   readonly region: string;
   /** Bit 0 Ready, bit 1 unschedulable. */
   readonly conditions: number;
+  readonly platform: NodePlatform;
 }
+
+/** Only a Linux node has an agent; a virtual one (virtual-kubelet, Fargate) has no kernel that pods share. */
+export type NodePlatform = "linux" | "windows" | "virtual";
 
 const READY = 1;
 const UNSCHEDULABLE = 2;
@@ -33,7 +37,21 @@ export function nodeFacts(object: KubeObject): NodeFacts {
     zone: metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
     region: metadata.labels?.["topology.kubernetes.io/region"] ?? "",
     conditions: (ready ? READY : 0) | (spec?.unschedulable === true ? UNSCHEDULABLE : 0),
+    platform: platformOf(metadata.labels ?? {}, spec?.taints ?? []),
   };
+}
+
+/** The kubelet sets the label for the operating system; a node that lacks it is taken for Linux, so that it is missed. */
+function platformOf(
+  labels: Readonly<Record<string, string>>,
+  taints: readonly { readonly key: string }[],
+): NodePlatform {
+  const virtual =
+    labels["type"] === "virtual-kubelet" ||
+    labels["eks.amazonaws.com/compute-type"] === "fargate" ||
+    taints.some(({ key }) => key === "virtual-kubelet.io/provider");
+  if (virtual) return "virtual";
+  return (labels["kubernetes.io/os"] ?? "linux") === "linux" ? "linux" : "windows";
 }
 
 export function nodeRecord(facts: NodeFacts): HashedRecord {

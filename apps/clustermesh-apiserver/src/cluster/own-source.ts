@@ -16,6 +16,7 @@ import type { StreamSource } from "../serve/stream-source.js";
 import type { ExportSource } from "./export-source.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 import type { LastGood } from "./last-good.js";
+import { createOwnNodes, type KnownNode } from "./own-nodes.js";
 import { createOwnRecords } from "./own-records.js";
 import type { OwnServices } from "./own-services.js";
 import { createOwnWatches } from "./own-watches.js";
@@ -47,6 +48,8 @@ export interface OwnSource {
   readonly stream: StreamSource;
   readonly exported: ExportSource;
   readonly services: OwnServices;
+  /** Undefined before they were read. */
+  readonly nodes: ReadonlyMap<string, KnownNode> | undefined;
   readonly inSync: boolean;
   /** Floors of agents that Kubernetes does not reach and that were not believed, since the start. */
   readonly refusedFloors: number;
@@ -73,6 +76,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
   let status = SourceStatus.SOURCE_STATUS_SYNCING;
   let restoring: Promise<void> | undefined;
 
+  const nodes = createOwnNodes(clock);
   const claims = createFloorClaims(clock);
   const pulse = createPulse({ client, clock, log, onUid: changedUid });
   const watches = createOwnWatches({
@@ -80,6 +84,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
     clock,
     log,
     records,
+    nodes,
     onChange: tell,
     onRestored: () => void restored(),
   });
@@ -207,6 +212,9 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
         serviceListeners.add(listener);
         return () => serviceListeners.delete(listener);
       },
+    },
+    get nodes() {
+      return index.announced === undefined ? undefined : nodes;
     },
     get inSync() {
       return index.announced !== undefined;

@@ -16,7 +16,8 @@ import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION_TYPES } from "@isthmus/records";
 import type { Beyond } from "./floor-claims.js";
-import { nodeFacts } from "./node-facts.js";
+import { type NodeFacts, nodeFacts } from "./node-facts.js";
+import type { OwnNodes } from "./own-nodes.js";
 import type { OwnRecords } from "./own-records.js";
 import { serviceFacts } from "./service-facts.js";
 import { sliceFacts } from "./slice-facts.js";
@@ -26,6 +27,7 @@ export interface OwnWatchesModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly records: OwnRecords;
+  readonly nodes: OwnNodes;
   readonly onChange: (observedMicros: number) => void;
   readonly onRestored: () => void;
 }
@@ -48,7 +50,13 @@ export function createOwnWatches(modules: OwnWatchesModules): OwnWatches {
   const watches = {
     services: createListWatch({ resource: SERVICES, project: serviceFacts }, following(records.services)),
     endpointslices: createListWatch({ resource: ENDPOINT_SLICES, project: sliceFacts }, following(records.slices)),
-    nodes: createListWatch({ resource: NODES, project: nodeFacts }, following(records.nodes)),
+    nodes: createListWatch(
+      { resource: NODES, project: nodeFacts },
+      following((change: Change<NodeFacts>) => {
+        records.nodes(change);
+        modules.nodes.take(change);
+      }),
+    ),
   };
   const all: readonly ListWatch<unknown>[] = Object.values(watches);
   const byIndex: readonly (ListWatch<unknown> | undefined)[] = VERSION_TYPES.map(

@@ -12,6 +12,7 @@ import type { OwnSource } from "../cluster/own-source.js";
 import type { Leadership } from "../leader/leadership.js";
 import { createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
 import type { AgentRegistry } from "../serve/agent-registry.js";
+import { agentRoll } from "../serve/agent-roll.js";
 import { remoteStreamSource } from "../serve/remote-stream-source.js";
 import type { SourceSet } from "../serve/source-set.js";
 import type { StreamSource } from "../serve/stream-source.js";
@@ -170,7 +171,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         kubeAgeMs: own.exported.kubeAgeMs(),
         publisher: publisherStatus(),
         sources: [...streams.keys()].map((source) => source.report()),
-        agents: [...modules.agents.reports()],
+        ...agentRoll(modules.agents.reports(), own.nodes, clock.now()),
         podCidrs: (ranges.current.podCidrs ?? []).map(wirePrefix),
         serviceCidrs: (ranges.current.serviceCidrs ?? []).map(wirePrefix),
       }),

@@ -42,6 +42,7 @@ function inRange(status: StatusResponse): StatusResponse {
     })),
     agents: status.agents.map((agent) => ({
       ...agent,
+      silentMs: toUint32(agent.silentMs),
       sources: agent.sources.map((source) => ({
         ...source,
         lagMs: toUint32(source.lagMs),

@@ -12,6 +12,7 @@ import {
 import type { AdminAuth, AdminRight } from "./admin-auth.js";
 import { isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
+import type { AppliedServices } from "./applied-services.js";
 import { createStoreChecker, type StoreChecker } from "./check-store.js";
 import { createRefusedCalls } from "./refused-calls.js";
 import { createGrpcServer, listen, type RunningServer } from "./stream-server.js";
@@ -29,6 +30,8 @@ export interface AdminServerModules {
   readonly metrics?: Metrics;
   readonly sources: StreamSources;
   readonly status: () => StatusResponse;
+  /** Where Services are as they are merged, as of now; undefined while the nodes are not known. */
+  readonly applied?: () => AppliedServices | undefined;
   /** Services of this cluster that have no frontend to be merged. */
   readonly frontless?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
@@ -69,7 +72,7 @@ export function startAdminServer(
       "read",
       async (request: Parameters<typeof listServices>[2]): Promise<ListServicesResponse> => ({
         frontends: [
-          ...(await listServices(sources, options.clusterId, request)),
+          ...(await listServices(sources, options.clusterId, request, modules.applied?.())),
           ...(modules.frontless?.(request) ?? []),
         ],
       }),

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, serviceName } from "@isthmus/model";
-import { Affinity, Family, type FrontendReport, Service, ServiceConfig, Slice } from "@isthmus/proto";
-import { record, serviceConfigKey, serviceKey, sliceKey } from "@isthmus/records";
+import { Affinity, Family, type FrontendReport, type Position, Service, ServiceConfig, Slice } from "@isthmus/proto";
+import { record, remotePosition, serviceConfigKey, serviceKey, sliceKey } from "@isthmus/records";
 import { createFakeSource, createFakeSources } from "../testing/fake-source.js";
 import { listServices } from "./admin-services.js";
+import { type AgentNode, appliedServices } from "./applied-services.js";
 
 const CART = serviceName("shop", "cart");
 const [READY, SERVES_STILL, GONE] = [3, 6, 0];
@@ -40,8 +41,8 @@ test("the first tier with a ready backend is active, else the first that still s
     const { tiers, status } = await cart(cluster(0, "east", local, ...east), cluster(2, "west", {}, ...west));
     return [...tiers.map((tier) => tier.active), status];
   };
-  assert.deepEqual(await active([SERVES_STILL], [READY]), [false, true, "Done"]);
-  assert.deepEqual(await active([SERVES_STILL], []), [true, false, "Done"]);
+  assert.deepEqual(await active([SERVES_STILL], [READY]), [false, true, "Merged"]);
+  assert.deepEqual(await active([SERVES_STILL], []), [true, false, "Merged"]);
   assert.deepEqual(await active([GONE], []), [false, false, "Error: no ready backend"]);
 });
 
@@ -58,4 +59,47 @@ test("what keeps a cluster out stands with it in its tier; of one that no tier n
     ["east"],
   );
   assert.match(notes.join(), /^west: Service is not global here/);
+});
+
+test("Done is what every node holds; what one of them lacks is Applying, of that Service alone", async () => {
+  const east = cluster(0, "east", local, READY);
+  const west = cluster(2, "west", {}, READY);
+  const sources = createFakeSources(east, west);
+  const north = createFakeSource(3, "north");
+  north.change({ "services/shop/other": "" });
+  const held = new Map<string, Position | undefined>();
+  const hold = (node: string) => {
+    for (const { clusterId, index } of sources.all) held.set(`${node} ${clusterId}`, index.announced);
+  };
+  const status = async (agents: readonly AgentNode[] | undefined) => {
+    const applied = appliedServices({ sources: sources.all, agents, applied: (node, id) => held.get(`${node} ${id}`) });
+    const [found] = await listServices(sources, 1, { namespace: "", globalOnly: false }, applied);
+    return found?.status;
+  };
+  const [n1, n2] = [
+    { node: "n1", connected: true },
+    { node: "n2", connected: true },
+  ];
+  assert.equal(await status(undefined), "Merged", "which nodes there are is not known");
+  assert.equal(await status([n1, n2]), "Applying: 0/2 nodes");
+  for (const { node } of [n1, n2]) hold(node);
+  assert.equal(await status([n1, n2]), "Done");
+  assert.equal(await status([n1, { ...n2, connected: false }]), "Applying: 1/2 nodes");
+  west.change({ "services/shop/other": "" });
+  assert.equal(await status([n1, n2]), "Done", "another Service changed");
+  west.change({}, [sliceKey(CART, "cart-1")]);
+  assert.equal(await status([n1, n2]), "Applying: 0/2 nodes");
+  hold("n1");
+  assert.equal(await status([n1, n2]), "Applying: 1/2 nodes");
+  held.set("n2 2", undefined);
+  hold("n1");
+  sources.add(north);
+  assert.equal(
+    await status([n1]),
+    "Done",
+    "what a source that no node holds yet has of another Service is nothing to this one",
+  );
+  hold("n2");
+  held.set("n2 2", remotePosition(Buffer.alloc(16, 77), 1n));
+  assert.equal(await status([n1, n2]), "Applying: 1/2 nodes", "what is held of another store says nothing");
 });

@@ -7,6 +7,7 @@ import { createServiceMerger, type MergedFrontend, type MergedTier } from "@isth
 import { parseClusterId } from "@isthmus/model";
 import { Affinity, type FrontendReport, Kind, type ListServicesRequest, type TierReport } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
+import type { AppliedServices } from "./applied-services.js";
 import type { StreamSources } from "./stream-source.js";
 
 const KINDS = [Kind.KIND_NODE, Kind.KIND_SERVICE, Kind.KIND_SLICE, Kind.KIND_SERVICE_CONFIG];
@@ -16,6 +17,7 @@ export async function listServices(
   sources: StreamSources,
   ownId: number,
   request: ListServicesRequest,
+  applied?: AppliedServices,
 ): Promise<FrontendReport[]> {
   const merger = createServiceMerger();
   let count = 0;
@@ -34,7 +36,7 @@ export async function listServices(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, frontends]) => {
       const affinity = merger.configs.get(name)?.affinity ?? Affinity.AFFINITY_NONE;
-      return frontends.map((frontend) => report(frontend, affinity));
+      return frontends.map((frontend) => report(frontend, affinity, applied));
     })
     .filter(({ global }) => global || !request.globalOnly);
 }
@@ -45,7 +47,7 @@ function inNamespace(key: string, namespace: string): boolean {
   return parsed === undefined || !("service" in parsed) || parsed.service.startsWith(`${namespace}/`);
 }
 
-export function report(frontend: MergedFrontend, affinity: Affinity): FrontendReport {
+export function report(frontend: MergedFrontend, affinity: Affinity, applied?: AppliedServices): FrontendReport {
   const active = activeTier(frontend.tiers);
   return {
     service: frontend.service,
@@ -56,9 +58,16 @@ export function report(frontend: MergedFrontend, affinity: Affinity): FrontendRe
     global: frontend.global,
     affinity,
     tiers: frontend.tiers.map((tier, i) => tierReport(frontend, tier, i === active)),
-    status: active === undefined ? "Error: no ready backend" : "Done",
+    status: active === undefined ? "Error: no ready backend" : statusOf(frontend.service, applied),
     notes: [...frontend.notes, ...outsideTiers(frontend)],
   };
+}
+
+/** Done is what the nodes' kernels hold; what is merged here is on its way to them. */
+function statusOf(service: string, applied: AppliedServices | undefined): string {
+  if (applied === undefined) return "Merged";
+  const on = applied.on(service);
+  return on === applied.nodes ? "Done" : `Applying: ${on}/${applied.nodes} nodes`;
 }
 
 /** Clusters that no tier names, since the Service is not global here: their users may wonder. */

@@ -5,7 +5,15 @@
  * report per node, also of nodes that went away, until they are forgotten.
  */
 import { type Clock, printable } from "@isthmus/model";
-import type { Ack, AgentReport, Applied, MapFill, NodeCondition, Position } from "@isthmus/proto";
+import {
+  type Ack,
+  AgentPresence,
+  type AgentReport,
+  type Applied,
+  type MapFill,
+  type NodeCondition,
+  type Position,
+} from "@isthmus/proto";
 import { isAtMost } from "@isthmus/records";
 import { MAX_CONDITIONS } from "./message-bounds.js";
 
@@ -22,6 +30,8 @@ export interface AgentRegistry {
     ack: Pick<Ack, "maps" | "conditions"> & { readonly applied: readonly Applied[] },
   ): readonly { readonly clusterId: number; readonly seconds: number }[];
   removedSource(clusterId: number): void;
+  /** Up to where the node's kernel holds the source, as its agent said last. */
+  applied(node: string, clusterId: number): Position | undefined;
   reports(): readonly AgentReport[];
   readonly connectedCount: number;
 }
@@ -50,7 +60,8 @@ const MAX_SECONDS = 3600;
 const MAX_MAPS = 256;
 const MAX_CONDITION_TYPE = 64;
 
-export function createAgentRegistry(clock: Clock): AgentRegistry {
+/** `isNode`: an agent of a node that there is is not forgotten, however long it is gone. */
+export function createAgentRegistry(clock: Clock, isNode: (node: string) => boolean = () => false): AgentRegistry {
   const rows = new Map<string, Row>();
   let lookedAt = clock.now();
 
@@ -66,7 +77,7 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
     if (clock.now() - lookedAt < FORGET_MS / 10) return;
     lookedAt = clock.now();
     for (const [name, each] of rows) {
-      if (!each.connected && clock.now() - each.lastSeen > FORGET_MS) rows.delete(name);
+      if (!each.connected && clock.now() - each.lastSeen > FORGET_MS && !isNode(name)) rows.delete(name);
     }
   }
 
@@ -122,6 +133,7 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
     removedSource(clusterId) {
       for (const { sources } of rows.values()) sources.delete(clusterId);
     },
+    applied: (node, clusterId) => rows.get(node)?.sources.get(clusterId)?.applied,
     reports: () =>
       [...rows]
         .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -140,6 +152,10 @@ export function createAgentRegistry(clock: Clock): AgentRegistry {
             })),
           maps: known.maps.map(({ map, used, capacity }) => ({ map, used, capacity })),
           conditions: [...known.conditions],
+          presence: known.connected
+            ? AgentPresence.AGENT_PRESENCE_CONNECTED
+            : AgentPresence.AGENT_PRESENCE_DISCONNECTED,
+          silentMs: known.connected ? 0 : Math.round(clock.now() - known.lastSeen),
         })),
     get connectedCount() {
       return [...rows.values()].filter(({ connected }) => connected).length;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { StatusResponse } from "@isthmus/proto";
+import { AgentPresence, AgentReport, StatusResponse } from "@isthmus/proto";
 import { findingsText } from "../output/findings.js";
 import { json } from "../output/json.js";
 import { golden } from "../testing/golden.js";
-import { assess } from "./assess.js";
+import { assess, isSettled } from "./assess.js";
 import type { ClusterView } from "./collect.js";
 import { hopsTable } from "./render.js";
 
@@ -17,6 +17,7 @@ function view(cluster: "east" | "west", change: (report: StatusResponse) => void
     node,
     connected: true,
     version: "0.1.0",
+    presence: AgentPresence.AGENT_PRESENCE_CONNECTED,
     sources: [
       { clusterId: id, appliedRevision: 0n, inSync: true, lagMs: 0, lastPropagationMs: 4 },
       { clusterId: peer.id, appliedRevision: 812n, inSync: true, lagMs: 0, lastPropagationMs: 31 },
@@ -35,6 +36,7 @@ function view(cluster: "east" | "west", change: (report: StatusResponse) => void
       { cluster: peer.name, clusterId: peer.id, state: "InSync", storeId: STORE, revision: 812n, beatAgeMs: 2100 },
     ],
     agents: [agent(`${cluster}-1`), agent(`${cluster}-2`)],
+    nodes: { known: true, linux: 2, windows: 0, virtual: 0 },
   });
   change(report);
   return { context: cluster, cluster, id, peers: [peer], report };
@@ -59,7 +61,11 @@ test("connected is not enough: stale beats, agents behind and pending records ar
   });
   const west = view("west", (report) => {
     Object.assign(report.sources[0] ?? {}, { state: "Stale", revision: 790n, beatAgeMs: 42_500 });
-    Object.assign(report.agents[0] ?? {}, { connected: false });
+    Object.assign(report.agents[0] ?? {}, {
+      connected: false,
+      presence: AgentPresence.AGENT_PRESENCE_DISCONNECTED,
+      silentMs: 754_000,
+    });
     Object.assign(report.agents[1]?.sources[1] ?? {}, { inSync: true, lagMs: 7200, appliedRevision: 780n });
   });
   assert.equal(assess([east, west]).ok, false);
@@ -81,6 +87,51 @@ test("an apiserver that cannot be asked, a missing peer object, and no agent are
     peers: [],
   };
   golden("status-broken", text([silent, lonely]));
+});
+
+const unheard = (node: string, presence: AgentPresence, silentMs: number) =>
+  AgentReport.fromPartial({ node, presence, silentMs });
+
+test("a Linux node without an agent fails, by name; Windows and virtual nodes are counted apart", () => {
+  const east = view("east", (report) => {
+    report.agents = [
+      ...report.agents.slice(0, 1),
+      unheard("east-2", AgentPresence.AGENT_PRESENCE_NEVER_SEEN, 3_720_000),
+    ];
+    report.nodes = { known: true, linux: 2, windows: 3, virtual: 1 };
+  });
+  const found = assess([east, view("west")]);
+  assert.equal(found.ok, false);
+  assert.deepEqual(found.clusters[0]?.nodes, { linux: 2, windows: 3, virtual: 1 });
+  golden("status-no-agent", text([east, view("west")]));
+});
+
+test("while an apiserver or a node is new its agent is awaited: a warning, and no end of --wait", () => {
+  const east = view("east", (report) => {
+    report.agents = [...report.agents.slice(0, 1), unheard("east-2", AgentPresence.AGENT_PRESENCE_AWAITED, 4000)];
+  });
+  const found = assess([east, view("west")]);
+  assert.deepEqual([found.ok, isSettled(found)], [true, false]);
+  assert.equal(isSettled(assess([view("east"), view("west")])), true);
+  golden("status-awaited", text([east, view("west")]));
+});
+
+test("an apiserver that has not read its Nodes is no green; one of an older version cannot tell, and that is said", () => {
+  const nodes = { known: false, linux: 0, windows: 0, virtual: 0 };
+  assert.equal(assess([view("east", (report) => Object.assign(report, { nodes })), view("west")]).ok, false);
+  const older = assess([view("east", (report) => Object.assign(report, { nodes: undefined })), view("west")]);
+  assert.equal(older.ok, true);
+  assert.match(
+    older.findings.map(({ message }) => message).join(),
+    /cannot be told: its apiserver \(0\.1\.0\) is older/,
+  );
+});
+
+test("a cluster of Windows and virtual nodes alone has no agent to wait for", () => {
+  const east = view("east", (report) => {
+    Object.assign(report, { agents: [], nodes: { known: true, linux: 0, windows: 1, virtual: 1 } });
+  });
+  assert.equal(assess([east, view("west")]).ok, true);
 });
 
 test("refused records, clocks and full maps are warnings: seen, and no failure", () => {

@@ -15,6 +15,8 @@ export interface MeshStatus {
     readonly version: string;
     readonly kubeAgeMs: number | null;
     readonly agents: number;
+    /** By what runs on them: only Linux nodes have an agent. Null when the apiserver does not say. */
+    readonly nodes: { readonly linux: number; readonly windows: number; readonly virtual: number } | null;
   }[];
   readonly hops: readonly Hop[];
   readonly findings: readonly Finding[];
@@ -27,7 +29,13 @@ export function assess(views: readonly ClusterView[]): MeshStatus {
   return { ok: broke.length === 0 && views.length > 0, clusters: views.map(summary), hops, findings };
 }
 
+/** In order, and no agent is still awaited: what `--wait` waits for. */
+export function isSettled({ ok, hops }: MeshStatus): boolean {
+  return ok && hops.every(({ nodes = [] }) => nodes.every(({ awaited }) => !awaited));
+}
+
 function summary({ context, cluster, id, report }: ClusterView): MeshStatus["clusters"][number] {
+  const nodes = report?.nodes;
   return {
     context,
     cluster,
@@ -36,6 +44,7 @@ function summary({ context, cluster, id, report }: ClusterView): MeshStatus["clu
     version: report?.version ?? "",
     kubeAgeMs: report?.kubeAgeMs ?? null,
     agents: report?.agents.length ?? 0,
+    nodes: nodes?.known === true ? { linux: nodes.linux, windows: nodes.windows, virtual: nodes.virtual } : null,
   };
 }
 

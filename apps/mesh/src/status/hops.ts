@@ -9,6 +9,7 @@
  */
 import type { AgentReport, AgentSource, RefusedCount, SourceReport, StatusResponse } from "@isthmus/proto";
 import { age, hex } from "../output/units.js";
+import { agentProblem, isAwaited } from "./agent-problem.js";
 import type { ClusterView } from "./collect.js";
 
 /** Three missed beats of 5 s. */
@@ -42,6 +43,10 @@ export interface Hop {
 export interface NodeHop {
   readonly node: string;
   readonly connected: boolean;
+  /** What keeps the node from being in sync; absent when nothing does. */
+  readonly problem?: string;
+  /** Not heard of yet, and too early for that to be a problem. */
+  readonly awaited: boolean;
   readonly inSync: boolean;
   readonly position: bigint;
   readonly lagMs: number;
@@ -131,12 +136,11 @@ function applyHop(from: string, to: string, report: StatusResponse, isSource: (s
   const nodes = report.agents.map((agent) => nodeHop(agent, agent.sources.find(isSource)));
   const good = nodes.filter(({ connected, inSync }) => connected && inSync);
   const slowest = Math.max(0, ...nodes.map(({ lagMs }) => lagMs));
-  const bad = nodes
-    .filter((node) => !good.includes(node))
-    .map(({ node, connected }) => `${node} ${connected ? "is not in sync" : "is not connected"}`);
+  const bad = nodes.flatMap(({ node, problem }) => (problem === undefined ? [] : [`node ${node}: ${problem}`]));
   const problem = first(
-    nodes.length === 0 && "no agent has connected",
-    bad.length > 0 && `agents: ${bad.join(", ")}`,
+    report.nodes?.known === false && "its apiserver has not read its Nodes yet, so an agent may be missing",
+    nodes.length === 0 && !hasNoLinuxNode(report) && "no agent has connected",
+    bad.length > 0 && `${good.length}/${nodes.length} in sync, ${bad.join(", ")}`,
     slowest > SLOW_MS && `the slowest agent is ${age(slowest)} behind`,
   );
   const positions = nodes.map(({ position }) => position);
@@ -151,11 +155,20 @@ function applyHop(from: string, to: string, report: StatusResponse, isSource: (s
   };
 }
 
+/** Nodes that have no agent may be all there are. */
+function hasNoLinuxNode({ nodes }: StatusResponse): boolean {
+  return nodes?.known === true && nodes.linux === 0;
+}
+
 function nodeHop(agent: AgentReport, source: AgentSource | undefined): NodeHop {
+  const inSync = source?.inSync ?? false;
+  const problem = agentProblem(agent, inSync);
   return {
     node: agent.node,
     connected: agent.connected,
-    inSync: source?.inSync ?? false,
+    inSync,
+    awaited: isAwaited(agent),
+    ...(problem === undefined ? {} : { problem }),
     position: source?.appliedRevision ?? 0n,
     lagMs: source?.lagMs ?? 0,
     lastPropagationMs: source?.lastPropagationMs ?? 0,

@@ -1,6 +1,7 @@
 /** What does not stand in the way of being in sync and still wants to be seen. */
 import type { Finding } from "../output/findings.js";
 import { age } from "../output/units.js";
+import { isAwaited } from "./agent-problem.js";
 import type { ClusterView } from "./collect.js";
 import type { Hop } from "./hops.js";
 
@@ -8,7 +9,28 @@ const SKEW_MS = 2_000;
 const FULL = 0.9;
 
 export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): Finding[] {
-  return [...hops.flatMap(refusals), ...hops.flatMap(skew), ...views.flatMap(fullMaps), ...views.flatMap(conditions)];
+  return [
+    ...hops.flatMap(refusals),
+    ...hops.flatMap(skew),
+    ...views.flatMap(agents),
+    ...views.flatMap(fullMaps),
+    ...views.flatMap(conditions),
+  ];
+}
+
+/** Agents that are awaited, and a server that cannot say whether one is missing. */
+function agents({ cluster, report }: ClusterView): Finding[] {
+  if (report === undefined) return [];
+  const warning = (message: string): Finding => ({ group: "agents", status: "warning", subject: cluster, message });
+  if (report.nodes === undefined)
+    return [
+      warning(`whether every node has an agent cannot be told: its apiserver (${report.version}) is older than this`),
+    ];
+  const awaited = report.agents.filter(isAwaited);
+  if (awaited.length === 0) return [];
+  const since = age(Math.max(...awaited.map(({ silentMs }) => silentMs)));
+  const names = awaited.map(({ node }) => node).join(", ");
+  return [warning(`not heard of yet, ${since} after its apiserver started or the node appeared: ${names}`)];
 }
 
 /** Each reason once, with one example. */

@@ -7,7 +7,7 @@ import { outputFormat, parseDuration } from "../../cli/parse.js";
 import { findingsText } from "../../output/findings.js";
 import { json } from "../../output/json.js";
 import { lineText } from "../../output/text.js";
-import { assess, type MeshStatus } from "../../status/assess.js";
+import { assess, isSettled, type MeshStatus } from "../../status/assess.js";
 import { viewCluster } from "../../status/collect.js";
 import { hopsTable } from "../../status/render.js";
 
@@ -46,7 +46,7 @@ async function untilOk(look: () => Promise<MeshStatus>, timeoutMs: number, io: I
   let told = "";
   for (;;) {
     const found = await look();
-    if (found.ok || io.signal.aborted || performance.now() + POLL_MS > deadline) return found;
+    if (isSettled(found) || io.signal.aborted || performance.now() + POLL_MS > deadline) return found;
     const { subject, message } = found.findings[0] ?? { subject: "mesh", message: "no member found" };
     const telling = `Waiting: ${lineText(`${subject}: ${message}`).replace(/\d+(\.\d+)?(s|m|h)\b/g, "…")}\n`;
     if (telling !== told) io.err(telling);

@@ -7,6 +7,8 @@ export const status: Command = {
     "Hops of a change: publish (Kubernetes → apiserver → store), read (store → the other cluster's apiserver), apply (apiserver →",
     "agents, held by their kernels). FRESH is the age of the last sign of life, POSITION the store's revision up to which it is",
     "done, LAG what is still to come. An apply position below the read one with a lag of 0 ms: nothing since then concerned that pair.",
+    "Every Linux node must have an agent that is in sync. For 30 s after an apiserver started or a node appeared its agent is awaited:",
+    "a warning, for which --wait waits. Windows and virtual nodes have no agent; -o json counts them.",
     "Exit code 0: every hop is fresh and in sync; 1: not; 3: not within --timeout.",
   ].join("\n"),
   options: [

@@ -6,6 +6,8 @@ export const serviceList: Command = {
   detail: [
     "BACKENDS counts those that new connections may go to now. CLUSTERS shows the tiers, best first, each cluster with its ready",
     "backends (1/2: one of two; 0+1/2: one is terminating and still serves); the tier in brackets takes new connections.",
+    "STATUS is what the nodes hold: Done on all of them; Applying, on how many, while one is behind or not connected; Merged when",
+    "the apiserver does not know its nodes.",
     "NOTES says what keeps a cluster out, and what of the Service does not take effect as written, here or in the other",
     "clusters; the same stands on the Service as Events and as conditions mesh.isthmus.io/*. A Service without a ClusterIP is",
     "listed only when it has annotations of the mesh.",

@@ -22,6 +22,18 @@ import { Affinity, KindSum, Prefix } from "./state.js";
 
 /** What the CLI asks a clustermesh-apiserver: bearer token of mesh-system/mesh-cli, TokenReview, SubjectAccessReview. */
 
+export enum AgentPresence {
+  /** AGENT_PRESENCE_UNSPECIFIED - by a server of an older version: see connected */
+  AGENT_PRESENCE_UNSPECIFIED = 0,
+  AGENT_PRESENCE_CONNECTED = 1,
+  /** AGENT_PRESENCE_AWAITED - not heard of, and the server or the node is so new that this is no failure yet */
+  AGENT_PRESENCE_AWAITED = 2,
+  AGENT_PRESENCE_DISCONNECTED = 3,
+  /** AGENT_PRESENCE_NEVER_SEEN - by this server since it started */
+  AGENT_PRESENCE_NEVER_SEEN = 4,
+  UNRECOGNIZED = -1,
+}
+
 export interface StatusRequest {
 }
 
@@ -38,6 +50,19 @@ export interface StatusResponse {
   agents: AgentReport[];
   podCidrs: Prefix[];
   serviceCidrs: Prefix[];
+  /** absent: the server is of a version that does not compare agents with Nodes */
+  nodes: NodeCounts | undefined;
+}
+
+/** The Nodes of this cluster by what runs on them. Every Linux node has an entry in agents; the others have no agent. */
+export interface NodeCounts {
+  /** false: Nodes were not read yet, and agents are only those that this server heard of */
+  known: boolean;
+  linux: number;
+  /** by label kubernetes.io/os: whatever is not linux */
+  windows: number;
+  /** virtual-kubelet and the like: no kernel that an agent could program */
+  virtual: number;
 }
 
 export interface PublisherStatus {
@@ -82,6 +107,9 @@ export interface AgentReport {
   version: string;
   sources: AgentSource[];
   maps: MapUse[];
+  presence: AgentPresence;
+  /** since its stream ended; of one that was not heard of, since this server knows the node */
+  silentMs: number;
   /** what of the node is not as it should be */
   conditions: AgentCondition[];
 }
@@ -126,7 +154,10 @@ export interface FrontendReport {
   global: boolean;
   affinity: Affinity;
   tiers: TierReport[];
-  /** Done, No frontend, Left to another proxy, or Error: sentence */
+  /**
+   * Done: every node has applied it; Applying: n/m nodes; Merged: by this server, which does not know the nodes;
+   * No frontend; Left to another proxy; Error: sentence.
+   */
   status: string;
   notes: string[];
 }
@@ -220,6 +251,7 @@ function createBaseStatusResponse(): StatusResponse {
     agents: [],
     podCidrs: [],
     serviceCidrs: [],
+    nodes: undefined,
   };
 }
 
@@ -260,6 +292,9 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
     for (const v of message.serviceCidrs) {
       Prefix.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.nodes !== undefined) {
+      NodeCounts.encode(message.nodes, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -373,6 +408,14 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             message.serviceCidrs.push(Prefix.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.nodes = NodeCounts.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -404,6 +447,100 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     message.agents = object.agents?.map((e) => AgentReport.fromPartial(e)) || [];
     message.podCidrs = object.podCidrs?.map((e) => Prefix.fromPartial(e)) || [];
     message.serviceCidrs = object.serviceCidrs?.map((e) => Prefix.fromPartial(e)) || [];
+    message.nodes = (object.nodes !== undefined && object.nodes !== null)
+      ? NodeCounts.fromPartial(object.nodes)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseNodeCounts(): NodeCounts {
+  return { known: false, linux: 0, windows: 0, virtual: 0 };
+}
+
+export const NodeCounts: MessageFns<NodeCounts> = {
+  encode(message: NodeCounts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.known !== false) {
+      writer.uint32(8).bool(message.known);
+    }
+    if (message.linux !== 0) {
+      writer.uint32(16).uint32(message.linux);
+    }
+    if (message.windows !== 0) {
+      writer.uint32(24).uint32(message.windows);
+    }
+    if (message.virtual !== 0) {
+      writer.uint32(32).uint32(message.virtual);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeCounts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeCounts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.known = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.linux = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.windows = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.virtual = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeCounts>): NodeCounts {
+    return NodeCounts.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeCounts>): NodeCounts {
+    const message = createBaseNodeCounts();
+    message.known = object.known ?? false;
+    message.linux = object.linux ?? 0;
+    message.windows = object.windows ?? 0;
+    message.virtual = object.virtual ?? 0;
     return message;
   },
 };
@@ -824,7 +961,7 @@ export const RefusedCount: MessageFns<RefusedCount> = {
 };
 
 function createBaseAgentReport(): AgentReport {
-  return { node: "", connected: false, version: "", sources: [], maps: [], conditions: [] };
+  return { node: "", connected: false, version: "", sources: [], maps: [], presence: 0, silentMs: 0, conditions: [] };
 }
 
 export const AgentReport: MessageFns<AgentReport> = {
@@ -843,6 +980,12 @@ export const AgentReport: MessageFns<AgentReport> = {
     }
     for (const v of message.maps) {
       MapUse.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.presence !== 0) {
+      writer.uint32(48).int32(message.presence);
+    }
+    if (message.silentMs !== 0) {
+      writer.uint32(56).uint32(message.silentMs);
     }
     for (const v of message.conditions) {
       AgentCondition.encode(v!, writer.uint32(66).fork()).join();
@@ -903,6 +1046,22 @@ export const AgentReport: MessageFns<AgentReport> = {
             message.maps.push(MapUse.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.presence = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.silentMs = reader.uint32();
+            continue;
+          }
           case 8: {
             if (tag !== 66) {
               break;
@@ -933,6 +1092,8 @@ export const AgentReport: MessageFns<AgentReport> = {
     message.version = object.version ?? "";
     message.sources = object.sources?.map((e) => AgentSource.fromPartial(e)) || [];
     message.maps = object.maps?.map((e) => MapUse.fromPartial(e)) || [];
+    message.presence = object.presence ?? 0;
+    message.silentMs = object.silentMs ?? 0;
     message.conditions = object.conditions?.map((e) => AgentCondition.fromPartial(e)) || [];
     return message;
   },

@@ -1,0 +1,22 @@
+/** What is wrong with a node's agent, in a few words. */
+import { AgentPresence, type AgentReport } from "@isthmus/proto";
+import { age } from "../output/units.js";
+
+export function agentProblem(agent: AgentReport, inSync: boolean): string | undefined {
+  switch (agent.presence) {
+    case AgentPresence.AGENT_PRESENCE_AWAITED:
+      return undefined;
+    case AgentPresence.AGENT_PRESENCE_NEVER_SEEN:
+      return `no agent heard of for ${age(agent.silentMs)}`;
+    case AgentPresence.AGENT_PRESENCE_DISCONNECTED:
+      return `not connected for ${age(agent.silentMs)}`;
+    default:
+      if (!agent.connected) return "not connected";
+      return inSync ? undefined : "not in sync";
+  }
+}
+
+/** Too early to call its absence a problem. */
+export function isAwaited({ presence }: AgentReport): boolean {
+  return presence === AgentPresence.AGENT_PRESENCE_AWAITED;
+}
