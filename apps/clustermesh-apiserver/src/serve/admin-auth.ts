@@ -1,8 +1,9 @@
 /**
  * Who may ask the admin API: a bearer token that the Kubernetes API knows and that was made for this API, and a right.
  *
- * A yes is remembered for ten seconds, by the token's hash; a no never. No answer from Kubernetes is UNAVAILABLE, never a yes.
- * Nobody can make us review without bound, nor open the breaker with tokens that are refused.
+ * A yes is remembered for ten seconds, and no longer than the token lives; a no for three, each by the token's hash. No answer from
+ * Kubernetes is UNAVAILABLE, never a yes, and not remembered. Nobody can make us review without bound, take the reviews of
+ * others, nor open the breaker with tokens that are refused.
  */
 import { createHash } from "node:crypto";
 import { type Metadata, status } from "@grpc/grpc-js";
@@ -17,20 +18,26 @@ import {
 } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import { createBreaker } from "@isthmus/observe";
-import { adminError } from "./admin-error.js";
+import { type AdminError, adminError, isAdminError } from "./admin-error.js";
+import { createRecentAnswers } from "./recent-answers.js";
+import { createReviewLimits } from "./review-limits.js";
 
 /** Rights of the admin API: `dial` makes this process connect to an address of the caller's. */
 export type AdminRight = "read" | "dial";
 
 export interface AdminAuth {
-  /** Rejects with an `ADMIN` error that carries the gRPC status. */
-  check(metadata: Metadata, right: AdminRight): Promise<void>;
+  /** `peer`: whose call it is, by its address. Rejects with an `ADMIN` error that carries the gRPC status. */
+  check(metadata: Metadata, right: AdminRight, peer: string): Promise<void>;
   close(): void;
 }
 
-const REMEMBER_MS = 10_000;
+const YES_MS = 10_000;
+/** A right that is granted is to take effect while its user still looks. */
+const NO_MS = 3000;
 const MAX_REMEMBERED = 1000;
-const MAX_REVIEWS = 32;
+/** A token that Kubernetes said yes to goes on past what others behind its address spend. */
+const MAX_REVIEWS = 64;
+const TRUSTED_MS = 3_600_000;
 /** Two calls must end before the CLI gives up (5 s). */
 const REVIEW_MS = 2000;
 
@@ -43,7 +50,11 @@ const QUESTIONS: Readonly<Record<AdminRight, AccessQuestion>> = {
 export function createAdminAuth(modules: { readonly client: KubeClient; readonly clock: Clock }): AdminAuth {
   const { client, clock } = modules;
   const breaker = createBreaker({ name: "the Kubernetes API for reviews", timeoutMs: REVIEW_MS, harmless: isRefusal });
-  const allowed = new Map<string, number>();
+  const limits = createReviewLimits(clock);
+  /** Apart from each other: junk does not push out what is good. */
+  const allowed = createRecentAnswers<true>(MAX_REMEMBERED, clock);
+  const refused = createRecentAnswers<AdminError>(MAX_REMEMBERED, clock);
+  const trusted = createRecentAnswers<true>(MAX_REMEMBERED, clock);
   const reviews = new Map<string, Promise<void>>();
 
   async function review(token: string, right: AdminRight): Promise<void> {
@@ -66,30 +77,67 @@ export function createAdminAuth(modules: { readonly client: KubeClient; readonly
   }
 
   /** The same question asked twice at once is one review. */
-  function reviewOnce(id: string, token: string, right: AdminRight): Promise<void> {
+  function reviewOnce(id: string, token: string, right: AdminRight, peer: string): Promise<void> {
     const running = reviews.get(id);
     if (running !== undefined) return running;
-    if (reviews.size >= MAX_REVIEWS)
-      throw adminError(status.RESOURCE_EXHAUSTED, "too many tokens are being reviewed, try again");
-    const started = review(token, right).finally(() => reviews.delete(id));
+    const end = trusted.get(id) === true && reviews.size < MAX_REVIEWS ? () => undefined : limits.begin(peer);
+    if (end === undefined)
+      throw adminError(
+        status.RESOURCE_EXHAUSTED,
+        "too many tokens are being reviewed for you: try again in some seconds",
+      );
+    const started = review(token, right).finally(() => {
+      reviews.delete(id);
+      end();
+    });
     reviews.set(id, started);
     return started;
   }
 
+  function remember(id: string, token: string): void {
+    allowed.set(id, true, Math.min(YES_MS, lifeMs(token, clock)));
+    trusted.set(id, true, TRUSTED_MS);
+  }
+
   return {
-    async check(metadata, right) {
+    async check(metadata, right, peer) {
       const [header] = metadata.get("authorization");
       const token = /^Bearer (\S+)$/.exec(String(header ?? ""))?.[1];
       if (token === undefined) throw adminError(status.UNAUTHENTICATED, "no bearer token in the metadata");
       const id = `${right} ${createHash("sha256").update(token).digest("base64")}`;
-      const until = allowed.get(id);
-      if (until !== undefined && until > clock.now()) return;
-      await reviewOnce(id, token, right);
-      if (allowed.size >= MAX_REMEMBERED) allowed.clear();
-      allowed.set(id, clock.now() + REMEMBER_MS);
+      if (allowed.get(id) === true) return;
+      const no = refused.get(id);
+      if (no !== undefined) throw no;
+      try {
+        await reviewOnce(id, token, right, peer);
+      } catch (thrown) {
+        if (isNo(thrown)) refused.set(id, thrown, NO_MS);
+        throw thrown;
+      }
+      remember(id, token);
     },
     close: () => breaker.close(),
   };
+}
+
+function isNo(thrown: unknown): thrown is AdminError {
+  return (
+    isAdminError(thrown) &&
+    (thrown.data.status === status.UNAUTHENTICATED || thrown.data.status === status.PERMISSION_DENIED)
+  );
+}
+
+/** How long a token that was said yes to is still valid, by its own word; for one that does not say, without end. */
+function lifeMs(token: string, clock: Clock): number {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    const seconds = typeof claims === "object" && claims !== null && "exp" in claims ? Number(claims.exp) : Number.NaN;
+    return Number.isFinite(seconds)
+      ? Math.max(0, seconds * 1000 - clock.wallMicros() / 1000)
+      : Number.POSITIVE_INFINITY;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** An answer, be it a refusal, says that the Kubernetes API is well; that it is too busy does not. */

@@ -57,7 +57,7 @@ export function startAdminServer(
     ): handleUnaryCall<Request, Response> =>
     (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => {
       auth
-        .check(call.metadata, right)
+        .check(call.metadata, right, call.getPeer())
         .then(() => work(call.request))
         .then(
           (response) => done(null, response),

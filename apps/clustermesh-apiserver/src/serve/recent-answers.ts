@@ -1,0 +1,25 @@
+/** Answers that count for a while; when there are too many, those that were given longest ago go. */
+import type { Clock } from "@isthmus/model";
+
+export interface RecentAnswers<T> {
+  get(id: string): T | undefined;
+  set(id: string, answer: T, forMs: number): void;
+}
+
+export function createRecentAnswers<T>(most: number, clock: Clock): RecentAnswers<T> {
+  const answers = new Map<string, { readonly answer: T; readonly until: number }>();
+  return {
+    get(id) {
+      const found = answers.get(id);
+      if (found === undefined || found.until > clock.now()) return found?.answer;
+      answers.delete(id);
+      return undefined;
+    },
+    set(id, answer, forMs) {
+      answers.delete(id);
+      answers.set(id, { answer, until: clock.now() + forMs });
+      const [oldest] = answers.keys();
+      if (answers.size > most && oldest !== undefined) answers.delete(oldest);
+    },
+  };
+}
