@@ -18,6 +18,7 @@ import {
   openLink,
   withCode,
 } from "./http2-link.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 export interface ConnectionTimes extends Http2Times {
   /** For so long a server that spoke HTTP/1.1 is taken to speak nothing else. */
@@ -118,14 +119,4 @@ function lowerCased({ headers = {}, auth }: RequestOptions): Record<string, stri
   const entries = Object.entries(headers).map(([name, value]): [string, string] => [name.toLowerCase(), `${value}`]);
   const basic = auth ? { authorization: `Basic ${Buffer.from(auth).toString("base64")}` } : {};
   return { ...basic, ...Object.fromEntries(entries) };
-}
-
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", stop));
 }

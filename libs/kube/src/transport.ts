@@ -12,6 +12,7 @@ import { KubeError, statusError } from "./errors.js";
 import { createHttp1Pool, type HttpResponse } from "./http1-pool.js";
 import { createHttp2Connection } from "./http2-connection.js";
 import { createTunnel } from "./tunnel.js";
+import { unlessAborted } from "./unless-aborted.js";
 
 export interface KubeRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -48,13 +49,15 @@ export function createTransport(access: KubeAccess): Transport {
     const query = new URLSearchParams(call.query).toString();
     const path = `${base.pathname.replace(/\/$/, "")}${call.path}${query === "" ? "" : `?${query}`}`;
     const options = { method: call.method, path, headers: headersOf(call, payload) };
-    await access.authorize(options);
+    // A credential plugin knows no deadline.
+    await unlessAborted(access.authorize(options), call.signal);
     return options;
   }
 
   async function ask(call: Bounded): Promise<HttpResponse> {
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    return http1.request(await authorized(call, payload), payload, call.signal);
+    // A request whose name is being looked up hears of its signal only after that.
+    return unlessAborted(http1.request(await authorized(call, payload), payload, call.signal), call.signal);
   }
 
   async function openStream(call: Bounded): Promise<HttpResponse> {

@@ -9,6 +9,7 @@ import { createSecureContext } from "node:tls";
 import { Channel, type ClientOptions } from "@grpc/grpc-js";
 import { Etcd3, type ICallable, type IOptions } from "etcd3";
 import { addressCredentials } from "./address-credentials.js";
+import { endedBy } from "./ended-by.js";
 import { createHostPolicies, PASS } from "./host-policy.js";
 
 export interface StoreOptions {
@@ -22,6 +23,8 @@ export interface StoreOptions {
   readonly key?: string;
   /** Deadline of a unary call; 3000 when absent. */
   readonly deadlineMs?: number;
+  /** Ends every call, with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 export const DEFAULT_DEADLINE_MS = 3000;
@@ -49,6 +52,7 @@ function etcdOptions(options: StoreOptions): IOptions {
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 500,
+      ...(options.signal === undefined ? {} : { interceptors: [endedBy(options.signal)] }),
       ...(isSecure(options) ? { channelFactoryOverride: secureChannels(options) } : {}),
     },
     defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + deadlineMs }),

@@ -4,7 +4,7 @@
  * Way in: a short-lived token for mesh-system/mesh-cli by the kubeconfig's own credential; addresses from the MeshCluster's
  * status; the server's CA from the ConfigMap mesh-config. Every failure is an ADMIN error whose sentence says what to look at.
  */
-import { credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type ClientUnaryCall, credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ADMIN_AUDIENCE, type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import {
@@ -16,6 +16,7 @@ import {
   type StatusResponse,
 } from "@isthmus/proto";
 import { CLI_ACCOUNT, MESH_NAMESPACE, readMeshConfig } from "./mesh-objects.js";
+import { plainWords } from "./plain-words.js";
 
 export interface AdminApi {
   status(): Promise<StatusResponse>;
@@ -28,8 +29,11 @@ const TOKEN_SECONDS = 600;
 const DEADLINE_MS = 5_000;
 const CHECK_DEADLINE_MS = 15_000;
 
-/** Throws ADMIN when the cluster does not say where its API is or the token is refused; nothing is dialled yet. */
-export async function openAdmin(client: KubeClient, cluster: MeshCluster): Promise<AdminApi> {
+/**
+ * Throws ADMIN when the cluster does not say where its API is or the token is refused; nothing is dialled yet.
+ * `signal` ends every call; those to Kubernetes end with that of `client`.
+ */
+export async function openAdmin(client: KubeClient, cluster: MeshCluster, signal: AbortSignal): Promise<AdminApi> {
   const name = cluster.metadata.name ?? "";
   const config = await readMeshConfig(client);
   const addresses = cluster.status?.adminServers ?? list(config?.["admin-servers"]);
@@ -44,7 +48,7 @@ export async function openAdmin(client: KubeClient, cluster: MeshCluster): Promi
       throw adminError(name, `no token for ${MESH_NAMESPACE}/${CLI_ACCOUNT}: ${(cause as Error).message}`, cause);
     },
   );
-  return createAdminApi({ name, addresses, ca, token });
+  return createAdminApi({ name, addresses, ca, token, signal });
 }
 
 /** The name in every server's certificate, wherever it listens: addresses come and go, and are no names for TLS. */
@@ -62,31 +66,30 @@ export interface AdminOptions {
   /** PEM. */
   readonly ca: string;
   readonly token: string;
+  /** Ends every call. */
+  readonly signal: AbortSignal;
 }
 
-export function createAdminApi({ name, addresses, ca, token }: AdminOptions): AdminApi {
+export function createAdminApi({ name, addresses, ca, token, signal }: AdminOptions): AdminApi {
   const ssl = credentials.createSsl(Buffer.from(ca));
   const clients = addresses.map((address) => ({ address, client: new AdminClient(address, ssl, CHANNEL) }));
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
 
   /** The first server that answers. A refusal is an answer. */
-  async function ask<T>(
-    call: (client: AdminClient, deadline: Date, done: Callback<T>) => unknown,
-    ms: number,
-  ): Promise<T> {
+  async function ask<T>(call: UnaryCall<T>, ms: number): Promise<T> {
     const failures: string[] = [];
     for (const { address, client } of clients) {
+      if (signal.aborted && failures.length > 0) break;
       try {
-        return await new Promise<T>((resolve, reject) =>
-          call(client, new Date(Date.now() + ms), (error, answer) =>
-            error === null ? resolve(answer) : reject(error),
-          ),
-        );
+        return await untilAborted((done) => call(client, new Date(Date.now() + ms), done), signal);
       } catch (thrown) {
         const error = thrown as ServiceError;
-        if (error.code !== grpc.UNAVAILABLE && error.code !== grpc.DEADLINE_EXCEEDED) throw refused(name, error);
-        failures.push(`${address} (${short(error)})`);
+        const silent = signal.aborted || error.code === grpc.UNAVAILABLE || error.code === grpc.DEADLINE_EXCEEDED;
+        if (!silent) throw refused(name, error);
+        failures.push(
+          `${address} (${signal.aborted ? MeshError.from(signal.reason).message : plainWords(error.details)})`,
+        );
       }
     }
     throw adminError(
@@ -108,6 +111,20 @@ export function createAdminApi({ name, addresses, ca, token }: AdminOptions): Ad
 }
 
 type Callback<T> = (error: ServiceError | null, answer: T) => void;
+type UnaryCall<T> = (client: AdminClient, deadline: Date, done: Callback<T>) => ClientUnaryCall;
+
+function untilAborted<T>(start: (done: Callback<T>) => ClientUnaryCall, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const call = start((error, answer) => {
+      signal.removeEventListener("abort", cancel);
+      if (error === null) resolve(answer);
+      else reject(error);
+    });
+    const cancel = () => call.cancel();
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel, { once: true });
+  });
+}
 
 function refused(name: string, error: ServiceError): MeshError {
   const hint =
@@ -115,11 +132,6 @@ function refused(name: string, error: ServiceError): MeshError {
       ? `. Check the ServiceAccount ${MESH_NAMESPACE}/${CLI_ACCOUNT} and its ClusterRole (deploy/base)`
       : "";
   return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error);
-}
-
-function short(error: ServiceError): string {
-  if (error.code === grpc.DEADLINE_EXCEEDED) return "no answer in time";
-  return /ECONNREFUSED/.test(error.details) ? "connection refused" : error.details;
 }
 
 function adminError(cluster: string, why: string, cause?: unknown): MeshError<{ code: "ADMIN"; cluster: string }> {

@@ -1,5 +1,5 @@
 /** An open context: a cluster by the name that the operator gives it. */
-import { createKubeClient, createTransport, type KubeClient, loadKubeAccess } from "@isthmus/kube";
+import { createKubeClient, createTransport, type KubeClient, loadKubeAccess, type Transport } from "@isthmus/kube";
 import { usageError } from "../cli/exit.js";
 import type { Kubeconfig } from "./kubeconfig.js";
 
@@ -18,16 +18,31 @@ export function openContext(config: Kubeconfig, name: string): Context {
   return { name, client: createKubeClient(transport), close: () => transport.close() };
 }
 
-/** Opens all, runs `work`, closes all. */
+/** The same context; every call through it ends with `signal`. */
+export function within(context: Context, signal: AbortSignal): Context {
+  return { ...context, client: createKubeClient(bounded(context.client.transport, signal)) };
+}
+
+function bounded(transport: Transport, signal: AbortSignal): Transport {
+  const both = (of: AbortSignal | undefined) => (of === undefined ? signal : AbortSignal.any([signal, of]));
+  return {
+    ...transport,
+    json: (request) => transport.json({ ...request, signal: both(request.signal) }),
+    stream: (request) => transport.stream({ ...request, signal: both(request.signal) }),
+  };
+}
+
+/** Opens all, runs `work`, closes all; every call ends with `signal`. */
 export async function withContexts<T>(
   config: Kubeconfig,
   names: readonly string[],
+  signal: AbortSignal,
   work: (contexts: readonly Context[]) => Promise<T>,
 ): Promise<T> {
   const contexts: Context[] = [];
   try {
     for (const name of names) contexts.push(openContext(config, name));
-    return await work(contexts);
+    return await work(contexts.map((context) => within(context, signal)));
   } finally {
     for (const context of contexts) context.close();
   }

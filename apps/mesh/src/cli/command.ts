@@ -27,6 +27,8 @@ export interface Command {
   readonly detail?: string;
   readonly options: readonly Option[];
   readonly examples: readonly Example[];
+  /** How long it may take unless `--timeout` says so: `15s`. Absent: it asks nobody, or its user alone ends it. */
+  timeout?(input: Input): string;
   /** Takes its arguments unparsed, `--help` included. */
   readonly raw?: boolean;
   /** Exit code: those of `ExitCode`, or that of a program that a raw command ran. */
@@ -47,3 +49,8 @@ export const KUBECONFIG: Option = {
   value: "FILE",
   summary: "kubeconfig to read; otherwise $KUBECONFIG, otherwise ~/.kube/config",
 };
+
+/** Of every command with a `timeout`. */
+export function timeoutOption(summary: string): Option {
+  return { name: "timeout", value: "DURATION", summary };
+}

@@ -1,7 +1,7 @@
-/** Exit codes: 0 as asked, 1 a finding, 2 the command line or the machine, 3 time is up. */
+/** Exit codes: 0 as asked, 1 a finding, 2 the command line or the machine, 3 time is up, 130 and 143 ended by its user. */
 import { MeshError } from "@isthmus/model";
 
-export type ExitCode = 0 | 1 | 2 | 3;
+export type ExitCode = 0 | 1 | 2 | 3 | 130 | 143;
 
 export function usageError(sentence: string): MeshError<{ code: "USAGE" }> {
   return new MeshError({ code: "USAGE" }, sentence);
@@ -9,5 +9,6 @@ export function usageError(sentence: string): MeshError<{ code: "USAGE" }> {
 
 export function exitCodeOf(error: MeshError): ExitCode {
   if (error.code === "USAGE" || error.code === "KUBE_CONFIG" || error.code === "STORE_FILE") return 2;
+  if (error.code === "INTERRUPTED") return (error.data as { exit?: unknown }).exit === 143 ? 143 : 130;
   return error.code === "TIMEOUT" ? 3 : 1;
 }

@@ -13,7 +13,7 @@ export function overview(commands: readonly Command[]): string {
     "Commands:",
     table(rows).trimEnd(),
     "",
-    "Exit codes: 0 as asked, 1 a finding, 2 wrong usage, 3 time is up.",
+    "Exit codes: 0 as asked, 1 a finding, 2 wrong usage, 3 time is up, 130 Ctrl-C.",
     "More about a command: mesh COMMAND --help",
     "",
   ].join("\n");

@@ -1,7 +1,10 @@
-/** One command line → one exit code. Throws nothing: an error is a sentence on stderr. */
+/** One command line → one exit code. Throws nothing: an error is a sentence on stderr, and JSON on stdout with `-o json`. */
 import { MeshError } from "@isthmus/model";
 import { COMMANDS } from "../commands/index.js";
+import { json } from "../output/json.js";
 import { lineText } from "../output/text.js";
+import type { Command, Input } from "./command.js";
+import { startDeadline } from "./deadline.js";
 import { exitCodeOf, usageError } from "./exit.js";
 import { commandHelp, overview } from "./help.js";
 import type { Io } from "./io.js";
@@ -12,6 +15,7 @@ export async function runMesh(argv: readonly string[], io: Io): Promise<number> 
     return await dispatch(argv, io);
   } catch (thrown) {
     const error = MeshError.from(thrown);
+    if (wantsJson(argv)) io.out(json({ error: { code: error.code, message: error.message } }));
     io.err(`${lineText(error.message)}\n`);
     if (io.env["MESH_DEBUG"] !== undefined) io.err(`${(error.cause as Error | undefined)?.stack ?? error.stack}\n`);
     return exitCodeOf(error);
@@ -26,7 +30,26 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
     io.out(commandHelp(command));
     return 0;
   }
-  return command.run(parseInput(command, rest), io);
+  return runCommand(command, parseInput(command, rest), io);
+}
+
+/** Within its time; what it writes after its end is dropped. */
+async function runCommand(command: Command, input: Input, io: Io): Promise<number> {
+  if (command.timeout === undefined) return command.run(input, io);
+  const deadline = startDeadline(input.value("timeout") ?? command.timeout(input), io.signal);
+  let over = false;
+  const write = (to: (text: string) => void) => (text: string) => {
+    if (!over) to(text);
+  };
+  try {
+    const running = command.run(input, { ...io, out: write(io.out), err: write(io.err), signal: deadline.signal });
+    return await Promise.race([running, deadline.overrun]);
+  } catch (thrown) {
+    throw deadline.explain(thrown);
+  } finally {
+    over = true;
+    deadline.end();
+  }
 }
 
 /** No command: help when asked for, otherwise help as an error. */
@@ -45,6 +68,15 @@ async function general(argv: readonly string[], io: Io): Promise<number> {
   io.out(text);
   return 0;
 }
+
+/** As the command line says, also when it cannot be used otherwise. The lab answers for itself. */
+function wantsJson(argv: readonly string[]): boolean {
+  const words = argv.slice(0, until(argv, "--"));
+  const at = words.findIndex((word) => word === "-o" || word === "--output");
+  return words[0] !== "lab" && (words[at + 1] === "json" ? at >= 0 : words.some((word) => JSON_WORDS.includes(word)));
+}
+
+const JSON_WORDS = ["-ojson", "-o=json", "--output=json"];
 
 function until(words: readonly string[], end: string): number {
   const index = words.indexOf(end);

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type KubeClient, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import type { StoreEndpointReport } from "@isthmus/proto";
-import { type AdminApi, openAdmin } from "../access/admin.js";
+import { openAdmin } from "../access/admin.js";
 import type { Context } from "../access/context.js";
 import { noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
 import { missingPermissions } from "./permissions.js";
@@ -39,7 +39,9 @@ export interface GatherOptions {
   readonly ca: string;
   /** How long to wait for a new apiserver's MeshCluster and certificate request. */
   readonly patienceMs: number;
-  readonly admin?: (client: KubeClient, cluster: MeshCluster) => Promise<AdminApi>;
+  /** Ends every call; those of a context end with its own. */
+  readonly signal: AbortSignal;
+  readonly admin?: typeof openAdmin;
 }
 
 export async function gatherCluster(context: Context, options: GatherOptions): Promise<ClusterFacts> {
@@ -53,7 +55,7 @@ export async function gatherCluster(context: Context, options: GatherOptions): P
     });
     const [missing, found, peers] = await Promise.all([
       missingPermissions(client).catch(unknown),
-      settledCluster(client, options.patienceMs),
+      settledCluster(client, options),
       client.list<MeshPeer>(MESH_PEERS).catch(noSuchKind),
     ]);
     const store =
@@ -69,7 +71,7 @@ export async function gatherCluster(context: Context, options: GatherOptions): P
 /** The MeshCluster once it holds a certificate request; as it is when patience is over. */
 async function settledCluster(
   client: KubeClient,
-  patienceMs: number,
+  { patienceMs, signal }: GatherOptions,
 ): Promise<Pick<ClusterFacts, "cluster" | "clusterProblem">> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
@@ -81,17 +83,17 @@ async function settledCluster(
       if (!(thrown instanceof MeshError) || thrown.code !== "MESH_CLUSTERS") throw thrown;
       return { clusterProblem: thrown.message };
     }
-    await delay(250);
+    await delay(250, undefined, { signal });
   }
 }
 
 async function askStore(
   client: KubeClient,
   cluster: MeshCluster,
-  { endpoints, ca, admin = openAdmin }: GatherOptions,
+  { endpoints, ca, signal, admin = openAdmin }: GatherOptions,
 ): Promise<ClusterFacts["store"]> {
   try {
-    const api = await admin(client, cluster);
+    const api = await admin(client, cluster, signal);
     try {
       return (await api.checkStore({ endpoints: [...endpoints], ca })).endpoints;
     } finally {

@@ -11,7 +11,7 @@ import { gatherStore, openStore } from "./store-facts.js";
 import type { StoreFile } from "./store-file.js";
 import { hasStoreUser } from "./store-users.js";
 
-export interface ConnectOptions extends Pick<GatherOptions, "patienceMs" | "admin"> {
+export interface ConnectOptions extends Pick<GatherOptions, "patienceMs" | "signal" | "admin"> {
   readonly dryRun: boolean;
   readonly cliVersion: string;
   /** Called with the findings before anything is written. */
@@ -32,23 +32,23 @@ export async function connectClusters(
 ): Promise<Connected> {
   const gathering = { endpoints: file.endpoints, ca: file.authority.certificate, ...options };
   const [store, ...clusters] = await Promise.all([
-    gatherStore(file),
+    gatherStore(file, options.signal),
     ...contexts.map((context) => gatherCluster(context, gathering)),
   ]);
   const findings = preflight({ clusters, store, cliVersion: options.cliVersion });
   options.onFindings(findings);
   const bare = { dryRun: options.dryRun, connected: false, changed: false, findings, changes: [] };
   if (findings.some(({ status }) => status === "fail")) return { result: bare, steps: [] };
-  return write(contexts, clusters, file, bare);
+  return write(contexts, clusters, file, { bare, signal: options.signal });
 }
 
 async function write(
   contexts: readonly Context[],
   clusters: readonly ClusterFacts[],
   file: StoreFile,
-  bare: ConnectResult,
+  { bare, signal }: { readonly bare: ConnectResult; readonly signal: AbortSignal },
 ): Promise<Connected> {
-  const owner = openStore(file);
+  const owner = openStore(file, signal);
   const done: Step[] = [];
   let steps: readonly Step[] = [];
   let failure: MeshError | undefined;

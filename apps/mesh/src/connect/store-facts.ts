@@ -2,6 +2,7 @@
 import { authEnabled, createStore, type Store } from "@isthmus/kvstore";
 import { MeshError } from "@isthmus/model";
 import { ClusterClaim } from "@isthmus/proto";
+import { plainWords } from "../access/plain-words.js";
 import type { Unknown } from "./cluster-facts.js";
 import type { StoreFile } from "./store-file.js";
 
@@ -19,19 +20,19 @@ export interface StoreFacts {
 const CLAIMS = "/mesh/v1/ids/";
 
 /** The store with the owner's credential. */
-export function openStore(file: StoreFile, endpoints: readonly string[] = file.endpoints): Store {
+export function openStore(file: StoreFile, signal: AbortSignal, endpoints = file.endpoints): Store {
   const { certificate, key, authority } = file;
-  return createStore({ endpoints, ca: authority.certificate, certificate, key });
+  return createStore({ endpoints, ca: authority.certificate, certificate, key, signal });
 }
 
-export async function gatherStore(file: StoreFile): Promise<StoreFacts> {
-  const endpoints = await Promise.all(file.endpoints.map((endpoint) => reach(file, endpoint)));
+export async function gatherStore(file: StoreFile, signal: AbortSignal): Promise<StoreFacts> {
+  const endpoints = await Promise.all(file.endpoints.map((endpoint) => reach(file, endpoint, signal)));
   const alive = endpoints.filter(({ problem }) => problem === undefined).map(({ endpoint }) => endpoint);
   if (alive.length === 0) {
     const nobody = { unknown: "no endpoint of the store answers" };
     return { endpoints, auth: nobody, alarms: nobody, claims: nobody };
   }
-  return using(openStore(file, alive), async (store) => ({
+  return using(openStore(file, signal, alive), async (store) => ({
     endpoints,
     auth: await authEnabled(store).then((enabled) => ({ enabled }), unknown),
     alarms: await readAlarms(store).catch(unknown),
@@ -39,8 +40,8 @@ export async function gatherStore(file: StoreFile): Promise<StoreFacts> {
   }));
 }
 
-async function reach(file: StoreFile, endpoint: string): Promise<StoreFacts["endpoints"][number]> {
-  const answer = await using(openStore(file, [endpoint]), (store) => store.get(CLAIMS).catch(unknown));
+async function reach(file: StoreFile, endpoint: string, signal: AbortSignal): Promise<StoreFacts["endpoints"][number]> {
+  const answer = await using(openStore(file, signal, [endpoint]), (store) => store.get(CLAIMS).catch(unknown));
   return "unknown" in answer ? { endpoint, problem: answer.unknown } : { endpoint };
 }
 
@@ -68,5 +69,5 @@ async function using<T>(store: Store, work: (store: Store) => Promise<T>): Promi
 }
 
 function unknown(thrown: unknown): Unknown {
-  return { unknown: MeshError.from(thrown).message };
+  return { unknown: plainWords(MeshError.from(thrown).message) };
 }

@@ -1,13 +1,21 @@
-/** JSON answers: two spaces, a newline; 64-bit numbers as text, bytes as hexadecimal; what does not print as escapes of JSON. */
+/**
+ * JSON answers: `schemaVersion` first, two spaces, a newline; bytes as hexadecimal; what does not print as escapes of JSON.
+ *
+ * A field may be added within a schema version; one that goes or means something else makes a new one. 64-bit numbers are
+ * numbers; above 2^53 - 1, which no store reaches and most readers of JSON would round, they are text.
+ */
 import { printableJson } from "@isthmus/model";
 import { hex } from "./units.js";
 
-export function json(value: unknown): string {
-  return `${printableJson(JSON.stringify(plain(value), null, 2))}\n`;
+const SCHEMA_VERSION = 1;
+
+export function json(value: object): string {
+  const whole = { schemaVersion: SCHEMA_VERSION, ...(plain(value) as object) };
+  return `${printableJson(JSON.stringify(whole, null, 2))}\n`;
 }
 
 function plain(value: unknown): unknown {
-  if (typeof value === "bigint") return value.toString();
+  if (typeof value === "bigint") return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
   if (value instanceof Uint8Array) return hex(value);
   if (Array.isArray(value)) return value.map(plain);
   if (value === null || typeof value !== "object") return value;

@@ -19,7 +19,7 @@ export interface ClusterView {
 }
 
 /** Undefined: a cluster that is reachable and no member. */
-export async function viewCluster({ name, client }: Context): Promise<ClusterView | undefined> {
+export async function viewCluster({ name, client }: Context, signal: AbortSignal): Promise<ClusterView | undefined> {
   let view: ClusterView = { context: name, cluster: name, peers: [] };
   try {
     const cluster = await readMeshCluster(client);
@@ -31,7 +31,7 @@ export async function viewCluster({ name, client }: Context): Promise<ClusterVie
       id: cluster.spec.id,
       peers: peers.map(({ metadata, spec }) => ({ name: metadata.name ?? "", id: spec.id })),
     };
-    const admin = await openAdmin(client, cluster);
+    const admin = await openAdmin(client, cluster, signal);
     try {
       return { ...view, report: await admin.status() };
     } finally {

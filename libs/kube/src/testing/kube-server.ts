@@ -30,6 +30,8 @@ export interface KubeServer {
   killApi(): Promise<void>;
   /** Starts it again on the same data and port; resolves when ready. */
   startApi(): Promise<void>;
+  /** To the API server: SIGSTOP makes one that is there and says nothing. */
+  signal(name: NodeJS.Signals): void;
   /** Keeps the data of its etcd as it is now, with a stop and a start of both: a backup. */
   keep(): Promise<void>;
   /** Restores what was kept, as the manual has it: with the API server down. */
@@ -93,6 +95,9 @@ export async function startKubeServer(): Promise<KubeServer> {
     async startApi() {
       api = start("kube-apiserver", apiArguments(folder, port, etcdPort));
       await untilReady(api, server.kubeconfig, folder);
+    },
+    signal: (name) => {
+      api?.kill(name);
     },
     keep: () => offline(() => cpSync(data, kept, { recursive: true })),
     setBack: () =>

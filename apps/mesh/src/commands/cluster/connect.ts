@@ -1,4 +1,4 @@
-import { type Command, KUBECONFIG } from "../../cli/command.js";
+import { type Command, KUBECONFIG, timeoutOption } from "../../cli/command.js";
 
 export const connect: Command = {
   path: ["connect"],
@@ -16,8 +16,10 @@ export const connect: Command = {
     { name: "store", value: "FILE", summary: "the store file; otherwise $MESH_STORE" },
     { name: "dry-run", summary: "check and show what would be written, write nothing" },
     { name: "output", short: "o", value: "FORMAT", summary: "table (default), json, or yaml: the objects" },
+    timeoutOption("how long it may take; 1m. What was written by then stays, and running it again continues"),
     KUBECONFIG,
   ],
+  timeout: () => "1m",
   examples: [
     {
       says: "Connect two clusters, then wait until each follows the other",

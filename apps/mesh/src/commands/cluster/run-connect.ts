@@ -1,5 +1,6 @@
 import { withContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
+import { plainWords } from "../../access/plain-words.js";
 import type { Input } from "../../cli/command.js";
 import { type ExitCode, usageError } from "../../cli/exit.js";
 import type { Io } from "../../cli/io.js";
@@ -23,9 +24,10 @@ export async function run(input: Input, io: Io): Promise<ExitCode> {
   if (path === undefined) throw usageError("Cannot connect without a store: name its file with --store or MESH_STORE");
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
   const file = await readStoreFile(path);
-  const connected = await withContexts(config, names, (contexts) =>
+  const connected = await withContexts(config, names, io.signal, (contexts) =>
     connectClusters(contexts, file, {
       patienceMs: PATIENCE_MS,
+      signal: io.signal,
       dryRun: input.flag("dry-run"),
       cliVersion: VERSION,
       onFindings: (findings) => io.err(findingsText(findings, io)),
@@ -50,9 +52,9 @@ function talk({ result, failure }: Connected, names: readonly string[], io: Io):
   if (failure !== undefined) {
     const done = result.changes.filter(({ action }) => action !== "keep").length;
     io.err(
-      `${lineText(failure.message)}\nStopped after ${done} change${done === 1 ? "" : "s"}; nothing is lost, run the same command again to continue\n`,
+      `${lineText(plainWords(failure.message))}\nStopped after ${done} change${done === 1 ? "" : "s"}; nothing is lost, run the same command again to continue\n`,
     );
-    return 1;
+    return io.signal.aborted ? 3 : 1;
   }
   if (result.dryRun) io.err(result.connected ? "Nothing would change\n" : "Nothing was written (--dry-run)\n");
   else if (result.changed) io.err(`Connected ${names.join(", ")}. Next: mesh status --wait\n`);

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Context, withContexts } from "../../access/context.js";
+import { type Context, withContexts, within } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import type { Input } from "../../cli/command.js";
+import { startDeadline } from "../../cli/deadline.js";
 import type { Io } from "../../cli/io.js";
-import { outputFormat, parseDuration } from "../../cli/parse.js";
+import { outputFormat } from "../../cli/parse.js";
 import { findingsText } from "../../output/findings.js";
 import { json } from "../../output/json.js";
 import { lineText } from "../../output/text.js";
@@ -12,17 +13,18 @@ import { viewCluster } from "../../status/collect.js";
 import { hopsTable } from "../../status/render.js";
 
 const POLL_MS = 500;
+/** One look of --wait: a cluster that is silent does not keep the others from being looked at again. */
+const LOOK = "15s";
 
 export async function run(input: Input, io: Io): Promise<number> {
   const format = outputFormat(input.value("output"), ["table", "json"]);
-  const timeoutMs = parseDuration(input.value("timeout") ?? "2m", "timeout");
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
   const named = input.values("context");
   const names = named.length > 0 ? named : [...config.contexts.keys()];
-  return withContexts(config, names, async (contexts) => {
-    const look = () => lookAt(contexts);
+  return withContexts(config, names, io.signal, async (contexts) => {
+    const look = (signal: AbortSignal) => lookAt(contexts, signal);
     const waiting = input.flag("wait");
-    const found = waiting ? await untilOk(look, timeoutMs, io) : await look();
+    const found = waiting ? await untilOk(look, io) : await look(io.signal);
     io.out(format === "json" ? json(found) : hopsTable(found.hops));
     if (found.clusters.length === 0) {
       io.err(`No context holds a MeshCluster: ${names.join(", ")}. Install the mesh first (deploy/base)\n`);
@@ -35,22 +37,26 @@ export async function run(input: Input, io: Io): Promise<number> {
   });
 }
 
-async function lookAt(contexts: readonly Context[]): Promise<MeshStatus> {
-  const views = await Promise.all(contexts.map(viewCluster));
+async function lookAt(contexts: readonly Context[], signal: AbortSignal): Promise<MeshStatus> {
+  const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
   return assess(views.filter((view) => view !== undefined));
 }
 
-/** The first look that is ok, or the last one before time is up. Tells what it waits for, once each. */
-async function untilOk(look: () => Promise<MeshStatus>, timeoutMs: number, io: Io): Promise<MeshStatus> {
-  const deadline = performance.now() + timeoutMs;
+/** The first look that is ok, or the last whole one before time is up. Tells what it waits for, once each. */
+async function untilOk(look: (signal: AbortSignal) => Promise<MeshStatus>, io: Io): Promise<MeshStatus> {
+  let last: MeshStatus | undefined;
   let told = "";
   for (;;) {
-    const found = await look();
-    if (isSettled(found) || io.signal.aborted || performance.now() + POLL_MS > deadline) return found;
+    const limit = startDeadline(LOOK, io.signal);
+    const found = await look(limit.signal).finally(() => limit.end());
+    if (io.signal.aborted) return last ?? found;
+    if (isSettled(found)) return found;
+    last = found;
     const { subject, message } = found.findings[0] ?? { subject: "mesh", message: "no member found" };
     const telling = `Waiting: ${lineText(`${subject}: ${message}`).replace(/\d+(\.\d+)?(s|m|h)\b/g, "…")}\n`;
     if (telling !== told) io.err(telling);
     told = telling;
     await delay(POLL_MS, undefined, { signal: io.signal }).catch(() => undefined);
+    if (io.signal.aborted) return last;
   }
 }

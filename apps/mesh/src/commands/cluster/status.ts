@@ -1,4 +1,4 @@
-import { type Command, KUBECONFIG } from "../../cli/command.js";
+import { type Command, KUBECONFIG, timeoutOption } from "../../cli/command.js";
 
 export const status: Command = {
   path: ["status"],
@@ -19,10 +19,11 @@ export const status: Command = {
       summary: "contexts to look at; otherwise all that hold a MeshCluster",
     },
     { name: "wait", summary: "wait until everything is in sync" },
-    { name: "timeout", value: "DURATION", summary: "how long --wait waits; 2m" },
+    timeoutOption("how long a look may take, 15s; with --wait how long to wait, 2m"),
     { name: "output", short: "o", value: "FORMAT", summary: "table (default) or json" },
     KUBECONFIG,
   ],
+  timeout: (input) => (input.flag("wait") ? "2m" : "15s"),
   examples: [
     { says: "Is the mesh in sync?", command: "mesh status" },
     { says: "Wait for it in a script", command: "mesh status --wait --timeout 60s" },

@@ -1,4 +1,4 @@
-import { type Command, KUBECONFIG } from "../../cli/command.js";
+import { type Command, KUBECONFIG, timeoutOption } from "../../cli/command.js";
 
 export const serviceList: Command = {
   path: ["service", "list"],
@@ -18,8 +18,10 @@ export const serviceList: Command = {
     { name: "namespace", short: "n", value: "NS", summary: "only this namespace; otherwise all" },
     { name: "global", summary: "only global services" },
     { name: "output", short: "o", value: "FORMAT", summary: "table (default) or json" },
+    timeoutOption("how long it may take; 15s"),
     KUBECONFIG,
   ],
+  timeout: () => "15s",
   examples: [
     { says: "All frontends of the current cluster", command: "mesh service list" },
     {

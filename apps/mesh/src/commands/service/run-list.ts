@@ -16,14 +16,14 @@ export async function run(input: Input, io: Io): Promise<number> {
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
   const name = input.value("context") ?? config.current;
   if (name === undefined) throw usageError("Cannot tell which cluster to ask: use --context");
-  const frontends = await withContexts(config, [name], async ([context]) => {
+  const frontends = await withContexts(config, [name], io.signal, async ([context]) => {
     const cluster = context === undefined ? undefined : await readMeshCluster(context.client);
     if (context === undefined || cluster === undefined)
       throw new MeshError(
         { code: "NO_MESH" },
         `Cannot list services of context "${name}": it holds no MeshCluster (deploy/base)`,
       );
-    const admin = await openAdmin(context.client, cluster);
+    const admin = await openAdmin(context.client, cluster, io.signal);
     try {
       return (await admin.listServices({ namespace: input.value("namespace") ?? "", globalOnly: input.flag("global") }))
         .frontends;

@@ -1,0 +1,27 @@
+/** A sentence that ends in what grpc-js says of a call without an answer → the same in words of the network. */
+
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/ECONNREFUSED/, "connection refused"],
+  [/EHOSTUNREACH|ENETUNREACH/, "there is no route to it"],
+  [/ENOTFOUND|EAI_\w+|Name resolution failed/i, "its name does not resolve"],
+  [/ETIMEDOUT|Deadline exceeded|Waiting for LB pick|Failed to connect before the deadline/i, "no answer in time"],
+  [/ECONNRESET|EPIPE|Connection dropped|Connection closed|socket hang up/i, "the connection was cut"],
+  [/Channel closed before call started|Cancelled on client|already closed/i, "the connection was closed"],
+];
+
+/** Where grpc-js begins to speak, after our own sentence. */
+const BEGIN =
+  /(?:Deadline exceeded|No connection established|Channel closed|Name resolution failed|Failed to connect|Connection dropped|Connection closed|Waiting for LB pick|Cancelled on client|read E[A-Z]+|connect E[A-Z]+|write EPIPE|socket hang up)[\s\S]*$/i;
+
+export function plainWords(sentence: string): string {
+  return sentence.replace(BEGIN, (raw) => WORDS.find(([pattern]) => pattern.test(raw))?.[1] ?? bare(raw));
+}
+
+/** An error of another kind behind it, as of a certificate: that alone. */
+function bare(raw: string): string {
+  return raw
+    .replace(/^No connection established\.\s*(Last error:\s*)?/i, "")
+    .replace(/\s*\(\d{4}-\d\d-\d\dT[^)]*\)/g, "")
+    .replace(/\.?\s*Resolution note:.*$/i, "")
+    .replace(/^(null)?\.?$/, "no connection");
+}

@@ -1,0 +1,39 @@
+/**
+ * Leaves the process once a command is done, whatever it left open.
+ *
+ * Clients close what they opened, but grpc-js abandons a connection whose TCP or TLS handshake has not ended, and Node waits
+ * for it. So every connection is known here from its first moment, and none outlives the command.
+ */
+import { subscribe } from "node:diagnostics_channel";
+import type { Socket } from "node:net";
+
+export interface Connections {
+  /** Cuts all of them; the process ends by itself then. `signal`: what its user ended it by. */
+  leave(signal: NodeJS.Signals | undefined): void;
+}
+
+/**
+ * Two things that nobody can cancel keep a process alive: a name look-up in the system's resolver (a thread that waits for
+ * DNS) and a kubeconfig's credential plugin (a child process of a library). They are not waited for. What a process can do
+ * against the look-up is to die by a signal; an exit with a code waits for the resolver to give up.
+ */
+const UNCANCELLED_MS = 200;
+
+export function trackConnections(): Connections {
+  const open = new Set<Socket>();
+  subscribe("net.client.socket", (message) => {
+    const { socket } = message as { readonly socket: Socket };
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  });
+  return {
+    leave(signal) {
+      for (const socket of open) socket.destroy();
+      // From here on a signal ends the process as if it had never been listened to.
+      for (const name of ["SIGINT", "SIGTERM"]) process.removeAllListeners(name);
+      const end = () => (signal === undefined ? process.exit() : process.kill(process.pid, signal));
+      // Answers first: where writes to stdout are asynchronous, this comes after them.
+      process.stdout.write("", () => setTimeout(end, UNCANCELLED_MS).unref());
+    },
+  };
+}

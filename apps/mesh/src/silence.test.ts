@@ -1,0 +1,157 @@
+/** Whatever hangs, a command ends: within its time and a second, or at the first Ctrl-C. Each as a process of its own. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { MESH_CLUSTERS } from "@isthmus/kube";
+import { createStore, provisionStore } from "@isthmus/kvstore";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { until } from "@isthmus/testing";
+import { runCli, startCli } from "./testing/child.js";
+import { type Member, startMember } from "./testing/member.js";
+import { type SilentPeer, startSilentPeer, writeKubeconfig } from "./testing/silent.js";
+
+const folder = mkdtempSync(join(tmpdir(), "isthmus-silence-"));
+const TIME = ["--timeout", "3s"];
+/** Time, a second more, and the start of a process on a busy machine. */
+const BOUND_MS = 10_000;
+const storeFile = join(folder, "store.json");
+let silent: SilentPeer;
+let etcd: EtcdServer;
+let east: Member;
+
+before(async () => {
+  [silent, etcd, east] = await Promise.all([startSilentPeer(), startEtcd({ tls: true }), startMember("east", 1)]);
+  const root = await etcd.options("root");
+  const owner = createStore(root);
+  await provisionStore(owner).finally(() => owner.close());
+  for (const [name, text] of [
+    ["ca", root.ca],
+    ["root.crt", root.certificate],
+    ["root.key", root.key],
+    ["ca.key", etcd.authority?.key],
+  ])
+    writeFileSync(join(folder, String(name)), String(text));
+  const content = { endpoints: root.endpoints, ca: "ca", cert: "root.crt", key: "root.key", caKey: "ca.key" };
+  writeFileSync(storeFile, JSON.stringify(content));
+});
+
+after(async () => {
+  silent?.close();
+  await Promise.all([etcd?.close(), east?.stop()]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const place = (member: Member) => ({
+  server: `https://127.0.0.1:${member.server.port}`,
+  ca: join(member.server.folder, "apiserver.crt"),
+});
+const silentPlace = () => ({ server: `https://127.0.0.1:${silent.port}` });
+const env = (places: Parameters<typeof writeKubeconfig>[1]) => ({
+  KUBECONFIG: writeKubeconfig(join(folder, "kubeconfig"), places),
+  MESH_STORE: storeFile,
+});
+const adminAt = (address: string) =>
+  east.client.mergePatch(MESH_CLUSTERS, "east", { status: { adminServers: [address] } }, { subresource: "status" });
+
+for (const argv of [["status"], ["status", "--wait"], ["service", "list"], ["connect", "east", "west"]])
+  test(`${argv.join(" ")}: a Kubernetes API that accepts and stays silent`, async () => {
+    const ran = await runCli([...argv, ...TIME], env({ east: silentPlace(), west: silentPlace() }));
+    assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);
+    assert.match(ran.err, /no answer within 3s/);
+    assert.equal(ran.code, argv.includes("--wait") || argv[0] === "service" ? 3 : 1, ran.err);
+  });
+
+test("a frozen kube-apiserver", async () => {
+  const places = env({ east: place(east) });
+  east.server.signal("SIGSTOP");
+  try {
+    const ran = await runCli(["status", ...TIME], places);
+    assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);
+    assert.match(ran.err, /fail +east: Cannot GET .*: no answer within 3s/);
+    assert.equal(ran.code, 1);
+  } finally {
+    east.server.signal("SIGCONT");
+  }
+});
+
+for (const argv of [["status"], ["service", "list"]])
+  test(`${argv.join(" ")}: an admin API whose TLS handshake never ends`, async () => {
+    await adminAt(`127.0.0.1:${silent.port}`);
+    const ran = await runCli([...argv, ...TIME], env({ east: place(east) }));
+    assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);
+    assert.match(ran.err, /no server answers: 127\.0\.0\.1:\d+ \(no answer within 3s\)/);
+    assert.equal(ran.code, argv[0] === "service" ? 3 : 1, ran.err);
+  });
+
+test("connect: a suspended etcd is a finding, and the process ends with its report", async () => {
+  const places = env({ east: place(east), west: silentPlace() });
+  etcd.signal("SIGSTOP");
+  try {
+    const ran = await runCli(["connect", "east", "west", ...TIME], places);
+    assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);
+    assert.match(ran.err, /fail +from here: https:\/\/localhost:\d+: .*no answer within 3s/);
+    assert.equal(ran.code, 1);
+  } finally {
+    etcd.signal("SIGCONT");
+  }
+});
+
+/** A network of its own, in which every question to DNS is lost on the way. */
+function withoutDns(): string[] {
+  writeFileSync(join(folder, "resolv.conf"), "nameserver 192.0.2.53\noptions timeout:20 attempts:2\n");
+  const script = [
+    "ip link add gone type veth peer name away",
+    "ip addr add 192.0.2.1/24 dev gone",
+    "ip link set away up",
+    "ip link set gone up",
+    "ip neigh add 192.0.2.53 lladdr 02:00:00:00:00:53 dev gone",
+    `mount --bind ${join(folder, "resolv.conf")} /etc/resolv.conf`,
+    'exec "$0" "$@"',
+  ].join(" && ");
+  return ["unshare", "--map-root-user", "--net", "--mount", "sh", "-c", script];
+}
+
+test("a name that no DNS server answers for: the report comes in time, and a signal ends the process", async () => {
+  const places = env({ east: { server: "https://api.example.test:6443" } });
+  const reported = startCli(["status", ...TIME], places, withoutDns());
+  await until("the report", () => /no answer within 3s/.test(reported.err), BOUND_MS);
+  reported.process.kill("SIGTERM");
+  assert.equal((await reported.ended).signal, "SIGTERM");
+  const waiting = startCli(["status", "--wait"], places, withoutDns());
+  await until("the look-up", () => asksDns(waiting.process.pid ?? 0));
+  waiting.process.kill("SIGINT");
+  const { signal, err } = await waiting.ended;
+  assert.deepEqual([signal, err], ["SIGINT", "Interrupted\n"]);
+});
+
+/** True when the process has a UDP socket, which it uses for nothing else. */
+function asksDns(pid: number): boolean {
+  return /:0035 /.test(readFileSync(`/proc/${pid}/net/udp`, "utf8"));
+}
+
+test("a credential plugin that never ends", async () => {
+  const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "sleep", args: ["60"] };
+  const ran = await runCli(["status", ...TIME], env({ east: { ...silentPlace(), user: { exec } } }));
+  assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);
+  assert.match(ran.err, /no answer within 3s/);
+});
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  for (const argv of [["status"], ["status", "--wait"], ["service", "list"], ["connect", "east", "west"]])
+    test(`${argv.join(" ")}: the first ${signal} ends it at once`, async () => {
+      const before = silent.accepted;
+      const child = startCli(argv, env({ east: silentPlace(), west: silentPlace() }));
+      await until("a connection", () => silent.accepted > before);
+      const stopped = performance.now();
+      child.process.kill(signal);
+      const ran = await child.ended;
+      assert.equal(ran.code, code, ran.err);
+      assert.ok(performance.now() - stopped < 5_000);
+      assert.equal(ran.out, "");
+      assert.equal(ran.err, "Interrupted\n");
+    });

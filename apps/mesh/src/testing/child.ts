@@ -1,0 +1,64 @@
+/** The CLI as a child process: for what a test in the same process cannot see, such as whether it ends. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+const MESH = fileURLToPath(new URL("../../bin/mesh.js", import.meta.url));
+
+export interface Child {
+  readonly process: ChildProcess;
+  /** What it has written to stderr so far. */
+  readonly err: string;
+  /** Resolves when it has ended by itself; kills it and rejects after `PATIENCE_MS`. */
+  readonly ended: Promise<Ended>;
+}
+
+export interface Ended {
+  /** Null when it died by a signal. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly out: string;
+  readonly err: string;
+  /** From its start. */
+  readonly ms: number;
+}
+
+const PATIENCE_MS = 30_000;
+
+/** `through`: a command that runs it, such as `unshare`. */
+export function startCli(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  through: readonly string[] = [],
+): Child {
+  const [command = "", ...rest] = [...through, process.execPath, MESH, ...argv];
+  const started = performance.now();
+  const child = spawn(command, rest, { env: { PATH: process.env["PATH"], ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const text = { out: "", err: "" };
+  child.stdout.on("data", (data: Buffer) => {
+    text.out += data.toString();
+  });
+  child.stderr.on("data", (data: Buffer) => {
+    text.err += data.toString();
+  });
+  const ended = async (): Promise<Ended> => {
+    const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+    const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+    clearTimeout(timer);
+    const ms = performance.now() - started;
+    if (signal === "SIGKILL")
+      throw new Error(`mesh ${argv.join(" ")} did not end within ${PATIENCE_MS} ms: ${text.err}`);
+    return { code, signal, ...text, ms };
+  };
+  return {
+    process: child,
+    get err() {
+      return text.err;
+    },
+    ended: ended(),
+  };
+}
+
+export function runCli(...args: Parameters<typeof startCli>): Promise<Ended> {
+  return startCli(...args).ended;
+}

@@ -1,0 +1,25 @@
+/** Calls that end when a signal is aborted. The client gives no hold of a call once it is made; an interceptor has one. */
+import { InterceptingCall, type Interceptor, status } from "@grpc/grpc-js";
+
+export function endedBy(signal: AbortSignal): Interceptor {
+  return (options, next) => {
+    const end = () => call.cancelWithStatus(status.DEADLINE_EXCEEDED, reasonOf(signal));
+    const call = new InterceptingCall(next(options), {
+      start(metadata, _, go) {
+        go(metadata, {
+          onReceiveStatus(received, pass) {
+            signal.removeEventListener("abort", end);
+            pass(received);
+          },
+        });
+        if (signal.aborted) setImmediate(end);
+        else signal.addEventListener("abort", end, { once: true });
+      },
+    });
+    return call;
+  };
+}
+
+function reasonOf({ reason }: AbortSignal): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}
