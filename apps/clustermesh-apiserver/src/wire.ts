@@ -27,6 +27,7 @@ import { createAgentRegistry } from "./serve/agent-registry.js";
 import { agentRoll } from "./serve/agent-roll.js";
 import { appliedServices } from "./serve/applied-services.js";
 import { watchCertificates } from "./serve/certificate-metrics.js";
+import { reportCertificates } from "./serve/certificate-report.js";
 import { createSourceSet } from "./serve/source-set.js";
 import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
@@ -125,7 +126,11 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
     log: log.child("config"),
   });
   watchOwnCluster(metrics, own);
-  watchCertificates(metrics, () => ({ server: tls.certificate, ca: tls.ca, store: mesh.storeCertificate }));
+  const certificates = () => ({
+    ...{ server: tls.certificate, ca: tls.ca },
+    ...{ store: mesh.storeCertificate, "store-ca": mesh.storeCa },
+  });
+  watchCertificates(metrics, certificates);
   const told = createServiceStatus({
     sources,
     services: own.services,
@@ -157,7 +162,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
       clock,
       metrics,
       sources,
-      status: () => mesh.report(),
+      status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
       applied: () => {
         const { agents: all, nodes } = agentRoll(agents.reports(), own.nodes, clock.now());
         return appliedServices({

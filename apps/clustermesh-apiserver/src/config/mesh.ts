@@ -52,6 +52,8 @@ export interface Mesh {
   report(): StatusResponse;
   /** PEM of the certificate for the store; undefined without a store. */
   readonly storeCertificate: string | undefined;
+  /** PEM of the store's CA. */
+  readonly storeCa: string | undefined;
   readEpoch(signal: AbortSignal): Promise<string>;
   keepEpoch(epoch: string): void;
   run(signal: AbortSignal): Promise<void>;
@@ -160,6 +162,9 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     get storeCertificate() {
       return link.spec?.certificate;
     },
+    get storeCa() {
+      return link.spec?.ca;
+    },
     report: () =>
       sayable({
         cluster,
@@ -169,6 +174,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         version: VERSION,
         leader: leadership.publishes,
         kubeAgeMs: own.exported.kubeAgeMs(),
+        certificates: [],
         publisher: publisherStatus(),
         sources: [...streams.keys()].map((source) => source.report()),
         ...agentRoll(modules.agents.reports(), own.nodes, clock.now()),

@@ -51,7 +51,11 @@ export interface StatusResponse {
   podCidrs: Prefix[];
   serviceCidrs: Prefix[];
   /** absent: the server is of a version that does not compare agents with Nodes */
-  nodes: NodeCounts | undefined;
+  nodes:
+    | NodeCounts
+    | undefined;
+  /** those in use, as far as they can be read */
+  certificates: CertificateReport[];
 }
 
 /** The Nodes of this cluster by what runs on them. Every Linux node has an entry in agents; the others have no agent. */
@@ -63,6 +67,13 @@ export interface NodeCounts {
   windows: number;
   /** virtual-kubelet and the like: no kernel that an agent could program */
   virtual: number;
+}
+
+export interface CertificateReport {
+  /** server, ca: towards agents and the CLI; store, store-ca: towards the store */
+  name: string;
+  /** seconds since 1970 */
+  notAfter: bigint;
 }
 
 export interface PublisherStatus {
@@ -252,6 +263,7 @@ function createBaseStatusResponse(): StatusResponse {
     podCidrs: [],
     serviceCidrs: [],
     nodes: undefined,
+    certificates: [],
   };
 }
 
@@ -295,6 +307,9 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
     if (message.nodes !== undefined) {
       NodeCounts.encode(message.nodes, writer.uint32(106).fork()).join();
+    }
+    for (const v of message.certificates) {
+      CertificateReport.encode(v!, writer.uint32(114).fork()).join();
     }
     return writer;
   },
@@ -416,6 +431,14 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             message.nodes = NodeCounts.decode(reader, reader.uint32());
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.certificates.push(CertificateReport.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -450,6 +473,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     message.nodes = (object.nodes !== undefined && object.nodes !== null)
       ? NodeCounts.fromPartial(object.nodes)
       : undefined;
+    message.certificates = object.certificates?.map((e) => CertificateReport.fromPartial(e)) || [];
     return message;
   },
 };
@@ -541,6 +565,76 @@ export const NodeCounts: MessageFns<NodeCounts> = {
     message.linux = object.linux ?? 0;
     message.windows = object.windows ?? 0;
     message.virtual = object.virtual ?? 0;
+    return message;
+  },
+};
+
+function createBaseCertificateReport(): CertificateReport {
+  return { name: "", notAfter: 0n };
+}
+
+export const CertificateReport: MessageFns<CertificateReport> = {
+  encode(message: CertificateReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.notAfter !== 0n) {
+      if (BigInt.asUintN(64, message.notAfter) !== message.notAfter) {
+        throw new globalThis.Error("value provided for field message.notAfter of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.notAfter);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CertificateReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCertificateReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.notAfter = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CertificateReport>): CertificateReport {
+    return CertificateReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CertificateReport>): CertificateReport {
+    const message = createBaseCertificateReport();
+    message.name = object.name ?? "";
+    message.notAfter = (object.notAfter !== undefined && object.notAfter !== null) ? BigInt(object.notAfter) : 0n;
     return message;
   },
 };
