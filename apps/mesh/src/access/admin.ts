@@ -131,13 +131,16 @@ function refused(name: string, error: ServiceError): MeshError {
     error.code === grpc.UNAUTHENTICATED || error.code === grpc.PERMISSION_DENIED
       ? `. Check the ServiceAccount ${MESH_NAMESPACE}/${CLI_ACCOUNT} and its ClusterRole (deploy/base)`
       : "";
-  return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error);
+  return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error, hint !== "");
 }
 
-function adminError(cluster: string, why: string, cause?: unknown): MeshError<{ code: "ADMIN"; cluster: string }> {
-  return new MeshError({ code: "ADMIN", cluster }, `Cannot ask the admin API of cluster "${cluster}": ${why}`, {
-    cause,
-  });
+/** `refused`: it answered, and does not let us in. */
+function adminError(cluster: string, why: string, cause?: unknown, refused = false): MeshError {
+  return new MeshError(
+    { code: "ADMIN", cluster, refused },
+    `Cannot ask the admin API of cluster "${cluster}": ${why}`,
+    { cause },
+  );
 }
 
 function list(text: string | undefined): readonly string[] {

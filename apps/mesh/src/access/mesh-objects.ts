@@ -7,8 +7,9 @@ export const CLI_ACCOUNT = "mesh-cli";
 export const CONFIG_NAME = "mesh-config";
 
 /** The cluster's own object, undefined when the mesh is not installed. Throws MESH_CLUSTERS when there are several. */
-export async function readMeshCluster(client: KubeClient, signal?: AbortSignal): Promise<MeshCluster | undefined> {
-  const all = await client.list<MeshCluster>(MESH_CLUSTERS, signal === undefined ? {} : { signal }).catch(noSuchKind);
+export async function readMeshCluster(client: KubeClient, timeoutMs?: number): Promise<MeshCluster | undefined> {
+  const target = timeoutMs === undefined ? {} : { timeoutMs };
+  const all = await client.list<MeshCluster>(MESH_CLUSTERS, target).catch(noSuchKind);
   if (all.length <= 1) return all[0];
   const names = all.map(({ metadata }) => metadata.name ?? "").sort();
   throw new MeshError(

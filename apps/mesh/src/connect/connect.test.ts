@@ -59,6 +59,12 @@ const meshCluster = async (member: Member) => {
   return found;
 };
 
+test("waiting for clusters that nobody connected ends at once", async () => {
+  const ran = await mesh("status", "--wait");
+  assert.equal(ran.code, 1);
+  assert.match(ran.err, /Nothing to wait for: no cluster has a MeshPeer\. Run: mesh connect east west\n$/);
+});
+
 test("a dry run says what it would write, prints it as manifests, and writes nothing", async () => {
   const table = await mesh("connect", "east", "west", "--dry-run");
   assert.equal(table.code, 0, table.err);
@@ -195,16 +201,95 @@ test("the admin API is asked with a token of mesh-cli, and its answers are print
   first.answers.services = ListServicesResponse.fromPartial({
     frontends: [{ service: "a/b", address: Buffer.alloc(16), port: 1, protocol: 6, status: "Error: no ready backend" }],
   });
+  const empty = await mesh("service", "list", "--context", "east");
+  assert.equal(empty.code, 0, "a Service without endpoints is no failure of the mesh");
+  assert.match(empty.out, /Error: no ready backend/);
+  first.answers.services = ListServicesResponse.fromPartial({
+    frontends: [{ service: "a/b", address: Buffer.alloc(16), port: 1, protocol: 6, status: "Error: no room" }],
+  });
   assert.equal((await mesh("service", "list", "--context", "east", "-o", "json")).code, 1);
+});
+
+test("with -o json an error is JSON on stdout, and a sentence on stderr", async () => {
+  for (const [argv, code, pattern] of [
+    [["status", "--context", "nowhere", "-o", "json"], "USAGE", /Cannot find context "nowhere": there are east, west/],
+    [["service", "list", "--context", "none", "--output=json"], "USAGE", /Cannot find context "none"/],
+    [["status", "-o", "json", "--bogus"], "USAGE", /Unknown option "--bogus"/],
+  ] as const) {
+    const ran = await mesh(...argv);
+    const { schemaVersion, error } = JSON.parse(ran.out) as {
+      schemaVersion: number;
+      error: { code: string; message: string };
+    };
+    assert.deepEqual([ran.code, schemaVersion, error.code], [2, 1, code]);
+    assert.match(error.message, pattern);
+    assert.equal(ran.err, `${error.message}\n`);
+  }
+});
+
+/** The kubeconfig with contexts beside those of the members. */
+function kubeconfigWith(name: string, change: (content: Contexts) => void): string {
+  const content = JSON.parse(readFileSync(kubeconfig, "utf8")) as Contexts;
+  change(content);
+  const file = join(folder, `${name}.kubeconfig`);
+  writeFileSync(file, JSON.stringify(content));
+  return file;
+}
+
+interface Contexts {
+  readonly clusters: { name: string; cluster: { server: string } }[];
+  readonly contexts: { name: string; context: { cluster: string; user: string } }[];
+  readonly users: { name: string; user: object }[];
+}
+
+test("two contexts of one cluster are one cluster", async () => {
+  const file = kubeconfigWith("twice", ({ contexts }) =>
+    contexts.push({ name: "east2", context: { cluster: "east", user: "admin" } }),
+  );
+  const ran = await mesh("status", "--kubeconfig", file);
+  assert.doesNotMatch(ran.err, /"east" has no MeshPeer "east"|east2/);
+  assert.equal(ran.out.match(/^east +store +publish/gm)?.length, 1);
+});
+
+test("a dead context that is no member is a warning; asked for by name it is a failure", async () => {
+  const file = kubeconfigWith("dead", ({ clusters, contexts }) => {
+    clusters.push({ name: "old", cluster: { server: "https://127.0.0.1:1" } });
+    contexts.push({ name: "old", context: { cluster: "old", user: "admin" } });
+  });
+  const ran = await mesh("status", "--kubeconfig", file);
+  assert.match(ran.err, /warning +old: Cannot GET .*ECONNREFUSED.*; it is taken for no member/);
+  assert.doesNotMatch(ran.out, /^old /m);
+  const named = await mesh("status", "--kubeconfig", file, "--context", "east,west,old");
+  assert.match(named.err, /fail +old: Cannot GET/);
+});
+
+test("what to do about a cluster that cannot be asked depends on what failed", async () => {
+  const file = kubeconfigWith("rights", ({ contexts, users }) => {
+    users.push({ name: "nobody", user: { token: "nobody-token" } }, { name: "gone", user: { token: "old" } });
+    contexts.push({ name: "east-gone", context: { cluster: "east", user: "gone" } });
+    contexts.push({ name: "east-nobody", context: { cluster: "east", user: "nobody" } });
+  });
+  const at = (context: string) => mesh("status", "--kubeconfig", file, "--context", context);
+  assert.match(
+    (await at("east-gone")).err,
+    /401 .*\n.*log in to that cluster again, then: kubectl --context east-gone/,
+  );
+  assert.match((await at("east-nobody")).err, /403 .*\n.*bind ClusterRole mesh-operator/);
+  const dead = kubeconfigWith("down", ({ clusters }) => {
+    for (const { cluster } of clusters) cluster.server = "https://127.0.0.1:1";
+  });
+  const ran = await mesh("status", "--kubeconfig", dead);
+  assert.match(ran.err, /check that its API server runs .*: kubectl --context east get --raw \/version/);
+  assert.doesNotMatch(ran.err, /get pods/);
 });
 
 test("status shows what is missing with exit code 1, and 3 when waiting was in vain", async () => {
   const once = await mesh("status");
   assert.equal(once.code, 1);
   assert.match(once.err, /its apiserver does not know this peer yet/);
-  const waited = await mesh("status", "--wait", "--timeout", "600ms");
+  const waited = await mesh("status", "--wait", "--timeout", "2s");
   assert.equal(waited.code, 3);
-  assert.match(waited.err, /Not in sync within 600ms/);
+  assert.match(waited.err, /Not in sync within 2s/);
 });
 
 test("a context that cannot be reached is a finding with a way on", async () => {

@@ -78,7 +78,10 @@ test("an apiserver that cannot be asked, a missing peer object, and no agent are
     cluster: "east",
     id: 1,
     peers: [{ name: "west", id: 2 }],
-    problem: 'Cannot ask the admin API of cluster "east": no server answers: 10.0.0.1:7444 (connection refused)',
+    problem: {
+      message: 'Cannot ask the admin API of cluster "east": no server answers: 10.0.0.1:7444 (connection refused)',
+      fix: "see: kubectl --context east -n mesh-system get pods",
+    },
   };
   const lonely = {
     ...view("west", (report) => {
@@ -184,4 +187,65 @@ test("what nodes say of themselves is a warning, each sentence once", () => {
     findings.map(({ status, subject, message }) => `${status} ${subject}: ${message}`),
     ["warning east east-1 and 1 more: rp_filter is 2"],
   );
+});
+test("bad agents have a line each: one that is gone once, one that is behind with what it lacks", () => {
+  const west = view("west", (report) => {
+    const [first] = report.agents;
+    report.agents = [1, 2, 3].map((i) => ({
+      ...StatusResponse.fromPartial({ agents: [first ?? {}] }).agents[0],
+      ...{ node: `west-${i}`, connected: i !== 1, version: "0.1.0", maps: [] },
+      sources: [2, 1].map((clusterId) => ({
+        ...{ clusterId, appliedRevision: 1n, inSync: i === 3, lagMs: 0, lastPropagationMs: 0 },
+      })),
+    }));
+  });
+  const { findings } = assess([view("east"), west]);
+  assert.deepEqual(
+    findings.map(({ group, status, subject, message }) => `${group} ${status} ${subject}: ${message}`),
+    [
+      "agents fail west west-1: its agent is not connected",
+      "agents fail west west-2: its agent is not in sync with west, east",
+    ],
+  );
+});
+
+test("for programs, a lag is a number, and null where it cannot be told", () => {
+  const silent: ClusterView = { context: "east", cluster: "east", id: 1, peers: [{ name: "west", id: 2 }] };
+  const lags = assess([silent, view("west", (report) => Object.assign(report.sources[0] ?? {}, { revision: 790n }))]);
+  const known = assess([
+    view("east"),
+    view("west", (report) => Object.assign(report.sources[0] ?? {}, { revision: 790n })),
+  ]);
+  const lagOf = ({ hops }: typeof lags, hop: string, to: string) => {
+    const found = JSON.parse(json({ hops: hops.filter((each) => each.hop === hop && each.to === to) })) as {
+      hops: Record<string, unknown>[];
+    };
+    const { lagRecords, lagRevisions, lagMs } = found.hops[0] ?? {};
+    return lagRecords ?? lagRevisions ?? lagMs ?? null;
+  };
+  assert.equal(lagOf(known, "read", "west"), 22);
+  assert.equal(lagOf(known, "publish", "store"), 0);
+  assert.equal(lagOf(known, "apply", "west"), 0);
+  assert.equal(lagOf(lags, "read", "east"), null);
+  assert.equal(lagOf(lags, "read", "west"), null);
+});
+
+test("a certificate is a warning a month before its end and a failure in its last week, with what renews it", () => {
+  const nowMs = Date.UTC(2026, 10, 1);
+  const at = (days: number) => BigInt(nowMs / 1000 + days * 86_400 + 60);
+  const east = view("east", (report) => {
+    report.certificates = [
+      { name: "server", notAfter: at(29) },
+      { name: "ca", notAfter: at(400) },
+      { name: "store", notAfter: at(6) },
+      { name: "store-ca", notAfter: at(-3) },
+    ];
+  });
+  const found = assess([east, view("west")], { nowMs });
+  assert.equal(found.ok, false);
+  golden("status-certificates", findingsText(found.findings, { color: false }));
+  const only = view("east", (report) => {
+    report.certificates = [{ name: "server", notAfter: at(7) }];
+  });
+  assert.equal(assess([only, view("west")], { nowMs }).ok, true);
 });

@@ -1,7 +1,11 @@
-/** All clusters' views → hops, and what is wrong with what to do about it. */
+/** Looks at contexts → clusters, their hops, and what is wrong with what to do about it. */
 import type { Finding } from "../output/findings.js";
+import { shellWord } from "../output/units.js";
+import { badAgents, isWell } from "./agents.js";
+import { expiries } from "./certificates.js";
 import type { ClusterView } from "./collect.js";
 import { type Hop, hopsOf } from "./hops.js";
+import { membersOf } from "./members.js";
 import { warnings } from "./warnings.js";
 
 export interface MeshStatus {
@@ -17,16 +21,18 @@ export interface MeshStatus {
     readonly agents: number;
     /** By what runs on them: only Linux nodes have an agent. Null when the apiserver does not say. */
     readonly nodes: { readonly linux: number; readonly windows: number; readonly virtual: number } | null;
+    /** MeshPeers. */
+    readonly peers: number;
   }[];
   readonly hops: readonly Hop[];
   readonly findings: readonly Finding[];
 }
 
-export function assess(views: readonly ClusterView[]): MeshStatus {
-  const hops = views.flatMap((view) => hopsOf(view, views));
-  const broke = [...unasked(views), ...strangers(views), ...hops.flatMap(broken)];
-  const findings = [...broke, ...warnings(views, hops)];
-  return { ok: broke.length === 0 && views.length > 0, clusters: views.map(summary), hops, findings };
+export interface AssessOptions {
+  /** The operator chose the contexts, and means each. */
+  readonly named?: boolean;
+  /** Wall clock. */
+  readonly nowMs?: number;
 }
 
 /** In order, and no agent is still awaited: what `--wait` waits for. */
@@ -34,7 +40,31 @@ export function isSettled({ ok, hops }: MeshStatus): boolean {
   return ok && hops.every(({ nodes = [] }) => nodes.every(({ awaited }) => !awaited));
 }
 
-function summary({ context, cluster, id, report }: ClusterView): MeshStatus["clusters"][number] {
+export function assess(looks: readonly ClusterView[], options: AssessOptions = {}): MeshStatus {
+  const { views, strangers } = membersOf(looks, options.named ?? false);
+  const hops = views.flatMap((view) => hopsOf(view, views));
+  const certificates = expiries(views, options.nowMs ?? Date.now());
+  const broke = [
+    ...(views.length === 0 ? [NO_MEMBER] : []),
+    ...unasked(views),
+    ...unpaired(views),
+    ...hops.flatMap(broken),
+    ...badAgents(hops),
+    ...certificates.filter(({ status }) => status === "fail"),
+  ];
+  const seen = [...strangers, ...certificates.filter(({ status }) => status !== "fail"), ...warnings(views, hops)];
+  return { ok: broke.length === 0, clusters: views.map(summary), hops, findings: [...broke, ...seen] };
+}
+
+const NO_MEMBER: Finding = {
+  group: "clusters",
+  status: "fail",
+  subject: "mesh",
+  message: "no context holds a MeshCluster",
+  fix: "install the mesh first: kubectl --context NAME apply -k deploy/base",
+};
+
+function summary({ context, cluster, id, report, peers }: ClusterView): MeshStatus["clusters"][number] {
   const nodes = report?.nodes;
   return {
     context,
@@ -45,27 +75,18 @@ function summary({ context, cluster, id, report }: ClusterView): MeshStatus["clu
     kubeAgeMs: report?.kubeAgeMs ?? null,
     agents: report?.agents.length ?? 0,
     nodes: nodes?.known === true ? { linux: nodes.linux, windows: nodes.windows, virtual: nodes.virtual } : null,
+    peers: peers.length,
   };
 }
 
 function unasked(views: readonly ClusterView[]): Finding[] {
-  return views.flatMap(({ cluster, context, problem }) =>
-    problem === undefined
-      ? []
-      : [
-          {
-            group: "clusters",
-            status: "fail",
-            subject: cluster,
-            message: problem,
-            fix: `see: kubectl --context ${context} -n mesh-system get pods`,
-          },
-        ],
+  return views.flatMap(({ cluster, problem }) =>
+    problem === undefined ? [] : [{ group: "clusters", status: "fail", subject: cluster, ...problem }],
   );
 }
 
 /** Members that do not consume each other. */
-function strangers(views: readonly ClusterView[]): Finding[] {
+function unpaired(views: readonly ClusterView[]): Finding[] {
   const members = views.filter(({ id }) => id !== undefined);
   return members.flatMap((view) =>
     members
@@ -75,13 +96,14 @@ function strangers(views: readonly ClusterView[]): Finding[] {
         status: "fail" as const,
         subject: `${other.cluster} → ${view.cluster}`,
         message: `"${view.cluster}" has no MeshPeer "${other.cluster}"`,
-        fix: `run: mesh connect ${view.context} ${other.context}`,
+        fix: `run: mesh connect ${shellWord(view.context)} ${shellWord(other.context)}`,
       })),
   );
 }
 
-function broken({ from, to, hop, problem }: Hop): Finding[] {
-  if (problem === undefined) return [];
+/** Agents speak for themselves. */
+function broken({ from, to, hop, problem, nodes = [] }: Hop): Finding[] {
+  if (problem === undefined || !nodes.every(isWell)) return [];
   return [{ group: "pairs", status: "fail", subject: `${from} → ${to} (${hop})`, message: problem, fix: FIXES[hop] }];
 }
 

@@ -1,8 +1,9 @@
 /** One look at every cluster: its peers as its own API holds them, and what its apiserver reports. Never throws for a cluster. */
-import { MESH_PEERS, type MeshPeer } from "@isthmus/kube";
+import { MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import type { StatusResponse } from "@isthmus/proto";
 import { openAdmin } from "../access/admin.js";
+import { adviceFor } from "../access/advice.js";
 import type { Context } from "../access/context.js";
 import { noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
 
@@ -10,25 +11,36 @@ export interface ClusterView {
   readonly context: string;
   /** Cluster name; the context's name while nothing better is known. */
   readonly cluster: string;
-  /** Undefined when the context holds no MeshCluster. */
+  /** Undefined when the MeshCluster could not be read. */
   readonly id?: number;
+  /** The same by whatever context it is seen. */
+  readonly uid?: string;
   readonly peers: readonly { readonly name: string; readonly id: number }[];
   /** Undefined when the apiserver could not be asked: `problem` says why. */
   readonly report?: StatusResponse;
-  readonly problem?: string;
+  readonly problem?: Problem;
 }
+
+export interface Problem {
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** Of the first question: a context that is dead must not use up the time of the look. */
+const FIRST_MS = 5_000;
 
 /** Undefined: a cluster that is reachable and no member. */
 export async function viewCluster({ name, client }: Context, signal: AbortSignal): Promise<ClusterView | undefined> {
   let view: ClusterView = { context: name, cluster: name, peers: [] };
   try {
-    const cluster = await readMeshCluster(client);
+    const cluster = await readMeshCluster(client, FIRST_MS);
     if (cluster === undefined) return undefined;
     const peers = await client.list<MeshPeer>(MESH_PEERS).catch(noSuchKind);
     view = {
       context: name,
       cluster: cluster.metadata.name ?? name,
       id: cluster.spec.id,
+      ...uidOf(cluster),
       peers: peers.map(({ metadata, spec }) => ({ name: metadata.name ?? "", id: spec.id })),
     };
     const admin = await openAdmin(client, cluster, signal);
@@ -38,6 +50,12 @@ export async function viewCluster({ name, client }: Context, signal: AbortSignal
       admin.close();
     }
   } catch (thrown) {
-    return { ...view, problem: MeshError.from(thrown).message };
+    const error = MeshError.from(thrown);
+    return { ...view, problem: { message: error.message, fix: adviceFor(error, name) } };
   }
+}
+
+function uidOf({ metadata, status }: MeshCluster): { uid?: string } {
+  const uid = metadata.uid ?? status?.uid;
+  return uid === undefined ? {} : { uid };
 }

@@ -8,7 +8,7 @@
  * A hop is ok when it is fresh *and* in sync; "connected" alone is not asked.
  */
 import type { AgentReport, AgentSource, RefusedCount, SourceReport, StatusResponse } from "@isthmus/proto";
-import { age, hex } from "../output/units.js";
+import { age, counted, hex } from "../output/units.js";
 import { agentProblem, isAwaited } from "./agent-problem.js";
 import type { ClusterView } from "./collect.js";
 
@@ -31,6 +31,10 @@ export interface Hop {
   readonly position?: bigint;
   /** For people: `0 pending`, `3 revisions`, `0 ms`. */
   readonly lag: string;
+  /** The same for programs, by hop: of a publish `lagRecords`, of a read `lagRevisions`, of an apply `lagMs`; null: cannot tell. */
+  readonly lagRecords?: number | null;
+  readonly lagRevisions?: bigint | null;
+  readonly lagMs?: number | null;
   /** What is wrong, one sentence; absent when ok. */
   readonly problem?: string;
   readonly nodes?: readonly NodeHop[];
@@ -73,7 +77,9 @@ function unknownHops({ cluster, peers }: ClusterView): Hop[] {
     [cluster, cluster, "apply"],
     ...peers.map(({ name }): [string, string, "apply"] => [name, cluster, "apply"]),
   ];
-  return rows.map(([from, to, hop]) => ({ from, to, hop, ok: false, state: "Unknown", lag: "cannot tell" }));
+  const unknown = { ok: false, state: "Unknown", lag: "cannot tell" } as const;
+  const lag = { publish: { lagRecords: null }, read: { lagRevisions: null }, apply: { lagMs: null } } as const;
+  return rows.map(([from, to, hop]) => ({ from, to, hop, ...unknown, ...lag[hop] }));
 }
 
 /** A cluster without peers publishes to nobody. */
@@ -90,6 +96,7 @@ function publishHop({ cluster, peers }: ClusterView, report: StatusResponse): Ho
   return [
     {
       ...{ from: cluster, to: "store", hop: "publish", state, lag: `${publisher?.pending ?? 0} pending` },
+      lagRecords: publisher?.pending ?? 0,
       ...(publisher === undefined ? {} : { ageMs, position: publisher.revision, storeId: hex(publisher.storeId) }),
       ...verdict(problem),
     },
@@ -105,7 +112,14 @@ function readHop(
   const row = { from: peer.name, to: view.cluster, hop: "read" } as const;
   const source = report.sources.find(({ clusterId, cluster }) => clusterId === peer.id || cluster === peer.name);
   if (source === undefined)
-    return { ...row, state: "Missing", lag: "", ...verdict("its apiserver does not know this peer yet") };
+    return {
+      ...row,
+      state: "Missing",
+      lag: "",
+      lagRevisions: null,
+      ...verdict("its apiserver does not know this peer yet"),
+    };
+  const behind = revisionsBehind(source, all.find(({ cluster }) => cluster === peer.name)?.report);
   const problem = first(
     source.state !== "InSync" && `it is ${source.state}${source.message === "" ? "" : `: ${source.message}`}`,
     source.beatAgeMs > STALE_MS && `the last beat is ${age(source.beatAgeMs)} old`,
@@ -116,7 +130,8 @@ function readHop(
     ageMs: source.beatAgeMs,
     storeId: hex(source.storeId),
     position: source.revision,
-    lag: revisionsBehind(source, all.find(({ cluster }) => cluster === peer.name)?.report),
+    lag: behind === null ? "cannot tell" : counted(behind, "revision"),
+    lagRevisions: behind,
     refused: source.refused,
     repairs: source.repairs,
     skewMs: source.skewMs,
@@ -124,12 +139,11 @@ function readHop(
   };
 }
 
-/** Of the newest revision that the publisher itself reports; unknown when it cannot be asked or wrote to another store. */
-function revisionsBehind(source: SourceReport, from: StatusResponse | undefined): string {
+/** Of the newest revision that the publisher itself reports; null when it cannot be asked or wrote to another store. */
+function revisionsBehind(source: SourceReport, from: StatusResponse | undefined): bigint | null {
   const publisher = from?.publisher;
-  if (publisher === undefined || hex(publisher.storeId) !== hex(source.storeId)) return "cannot tell";
-  const behind = publisher.revision > source.revision ? publisher.revision - source.revision : 0n;
-  return `${behind} revision${behind === 1n ? "" : "s"}`;
+  if (publisher === undefined || hex(publisher.storeId) !== hex(source.storeId)) return null;
+  return publisher.revision > source.revision ? publisher.revision - source.revision : 0n;
 }
 
 function applyHop(from: string, to: string, report: StatusResponse, isSource: (source: AgentSource) => boolean): Hop {
@@ -150,6 +164,7 @@ function applyHop(from: string, to: string, report: StatusResponse, isSource: (s
   );
   return {
     ...{ from, to, hop: "apply", state: `${good.length}/${nodes.length} in sync`, lag: `${slowest} ms`, nodes },
+    lagMs: slowest,
     ...(lowest === undefined || from === to ? {} : { position: lowest }),
     ...verdict(problem),
   };

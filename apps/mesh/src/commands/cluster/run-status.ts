@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Context, withContexts, within } from "../../access/context.js";
+import { withContexts, within } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import type { Input } from "../../cli/command.js";
 import { startDeadline } from "../../cli/deadline.js";
@@ -8,6 +8,7 @@ import { outputFormat } from "../../cli/parse.js";
 import { findingsText } from "../../output/findings.js";
 import { json } from "../../output/json.js";
 import { lineText } from "../../output/text.js";
+import { shellWord } from "../../output/units.js";
 import { assess, isSettled, type MeshStatus } from "../../status/assess.js";
 import { viewCluster } from "../../status/collect.js";
 import { hopsTable } from "../../status/render.js";
@@ -22,24 +23,32 @@ export async function run(input: Input, io: Io): Promise<number> {
   const named = input.values("context");
   const names = named.length > 0 ? named : [...config.contexts.keys()];
   return withContexts(config, names, io.signal, async (contexts) => {
-    const look = (signal: AbortSignal) => lookAt(contexts, signal);
+    const look = async (signal: AbortSignal): Promise<MeshStatus> => {
+      const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
+      return assess(
+        views.filter((view) => view !== undefined),
+        { named: named.length > 0, nowMs: Date.now() },
+      );
+    };
     const waiting = input.flag("wait");
     const found = waiting ? await untilOk(look, io) : await look(io.signal);
     io.out(format === "json" ? json(found) : hopsTable(found.hops));
-    if (found.clusters.length === 0) {
-      io.err(`No context holds a MeshCluster: ${names.join(", ")}. Install the mesh first (deploy/base)\n`);
-      return 1;
-    }
     io.err(findingsText(found.findings, io));
     if (found.ok) io.err(`In sync: ${found.clusters.map(({ cluster }) => cluster).join(", ")}\n`);
-    else if (waiting) io.err(`Not in sync within ${input.value("timeout") ?? "2m"}\n`);
-    return found.ok ? 0 : waiting ? 3 : 1;
+    if (found.ok || !waiting) return found.ok ? 0 : 1;
+    if (!io.signal.aborted && isUnconnected(found)) {
+      const names = found.clusters.map(({ context }) => shellWord(context)).join(" ");
+      io.err(`Nothing to wait for: no cluster has a MeshPeer. Run: mesh connect ${names}\n`);
+      return 1;
+    }
+    io.err(`Not in sync within ${input.value("timeout") ?? "2m"}\n`);
+    return 3;
   });
 }
 
-async function lookAt(contexts: readonly Context[], signal: AbortSignal): Promise<MeshStatus> {
-  const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
-  return assess(views.filter((view) => view !== undefined));
+/** Several clusters, each by itself: waiting connects nothing. */
+function isUnconnected({ clusters }: MeshStatus): boolean {
+  return clusters.length > 1 && clusters.every(({ id, peers }) => id !== null && peers === 0);
 }
 
 /** The first look that is ok, or the last whole one before time is up. Tells what it waits for, once each. */
@@ -50,7 +59,7 @@ async function untilOk(look: (signal: AbortSignal) => Promise<MeshStatus>, io: I
     const limit = startDeadline(LOOK, io.signal);
     const found = await look(limit.signal).finally(() => limit.end());
     if (io.signal.aborted) return last ?? found;
-    if (isSettled(found)) return found;
+    if (isSettled(found) || isUnconnected(found)) return found;
     last = found;
     const { subject, message } = found.findings[0] ?? { subject: "mesh", message: "no member found" };
     const telling = `Waiting: ${lineText(`${subject}: ${message}`).replace(/\d+(\.\d+)?(s|m|h)\b/g, "…")}\n`;

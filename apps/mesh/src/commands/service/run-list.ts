@@ -11,6 +11,9 @@ import { json } from "../../output/json.js";
 import { frontendJson } from "../../service/json.js";
 import { servicesTable } from "../../service/render.js";
 
+/** Of a Service without endpoints: that is as its cluster wants it. */
+const NO_BACKEND = "Error: no ready backend";
+
 export async function run(input: Input, io: Io): Promise<number> {
   const format = outputFormat(input.value("output"), ["table", "json"]);
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
@@ -32,5 +35,5 @@ export async function run(input: Input, io: Io): Promise<number> {
     }
   });
   io.out(format === "json" ? json({ services: frontends.map(frontendJson) }) : servicesTable(frontends));
-  return frontends.some(({ status }) => status.startsWith("Error")) ? 1 : 0;
+  return frontends.some(({ status }) => status.startsWith("Error") && status !== NO_BACKEND) ? 1 : 0;
 }

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { StatusResponse } from "@isthmus/proto";
+import type { ClusterView } from "./collect.js";
+import { membersOf } from "./members.js";
+
+function shown(context: string, cluster: string, peers: readonly string[] = [], answers = true): ClusterView {
+  return {
+    ...{ context, cluster, id: 1, uid: `uid-${cluster}` },
+    peers: peers.map((name) => ({ name, id: 2 })),
+    ...(answers ? { report: StatusResponse.fromPartial({ cluster }) } : { problem: { message: "refused", fix: "" } }),
+  };
+}
+
+const dark = (context: string): ClusterView => ({
+  ...{ context, cluster: context, peers: [] },
+  problem: { message: "Cannot GET: connection refused", fix: "look" },
+});
+
+const outcome = (looks: readonly ClusterView[], named = false) => {
+  const { views, strangers } = membersOf(looks, named);
+  return [views.map(({ context }) => context).join(), strangers.map(({ subject }) => subject).join()];
+};
+
+test("two contexts of one cluster are one, seen by the one whose apiserver answered", () => {
+  assert.deepEqual(outcome([shown("east", "east"), shown("east2", "east"), shown("west", "west")]), ["east,west", ""]);
+  assert.deepEqual(outcome([shown("east", "east", [], false), shown("east2", "east")]), ["east2", ""]);
+});
+
+test("a context that cannot be read is no member when the others lack no peer", () => {
+  const pair = [shown("a", "east", ["west"]), shown("b", "west", ["east"])];
+  assert.deepEqual(outcome([...pair, dark("old")]), ["a,b", "old"]);
+  assert.deepEqual(outcome([shown("a", "east"), dark("old")]), ["a", "old"]);
+});
+
+test("it may be a member when a peer is shown by nobody, or when nobody else can be read", () => {
+  const east = shown("a", "east", ["west"]);
+  assert.deepEqual(outcome([east, dark("arn:of:west"), dark("old")]), ["a,arn:of:west,old", ""]);
+  assert.deepEqual(outcome([dark("a"), dark("b")]), ["a,b", ""]);
+});
+
+test("of several that cannot be read, the one with the name of the lacking peer is it", () => {
+  assert.deepEqual(outcome([shown("a", "east", ["west"]), dark("west"), dark("old")]), ["a,west", "old"]);
+});
+
+test("a context that was asked for by name is a member", () => {
+  assert.deepEqual(outcome([shown("a", "east"), dark("old")], true), ["a,old", ""]);
+});
