@@ -5,7 +5,7 @@
  */
 import { protocolName, type ServiceName } from "@isthmus/model";
 import { Family, type Port } from "@isthmus/proto";
-import type { ClusterView, MergedBackend } from "./types.js";
+import type { ClusterView, MergedBackend, SliceView } from "./types.js";
 
 /** The port that clients dial, by what identifies it in every cluster. */
 export interface WantedPort {
@@ -25,6 +25,10 @@ const NOT_GLOBAL_HERE =
 const NOT_GLOBAL_THERE =
   'No global Service with a ClusterIP there: make it, or set "service.cilium.io/global" to "true"';
 const NOT_SHARED = 'Service is not shared there: "service.cilium.io/shared" is "false"';
+
+/** As of a workload that is scaled to 0. What its cluster does not export looks the same from here. */
+const NO_PODS =
+  "Service has no pods there, or none inside its pod ranges: see its endpoints and its Events in that cluster";
 
 function noPort(wanted: WantedPort): string {
   return `Service has no port ${describe(wanted)} there: give the ports the same names and protocols in both clusters`;
@@ -47,15 +51,22 @@ export function clusterShare(view: ClusterView, service: ServiceName, wanted: Wa
   if (findPort(view.services.get(service)?.ports ?? [], wanted) === -1) {
     return { backends: [], reason: noPort(wanted) };
   }
+  const slices = [...(view.slices.get(service)?.values() ?? [])];
   const family = v4 ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
   const parts: (readonly MergedBackend[])[] = [];
-  for (const slice of view.slices.get(service)?.values() ?? []) {
+  for (const slice of slices) {
     const port = slice.family === family ? findPort(slice.ports, wanted) : -1;
     if (port === -1) continue;
     parts.push(slice.backends(port));
   }
   const backends = join(parts);
-  return { backends, reason: backends.length > 0 ? undefined : noBackends(wanted) };
+  if (backends.length > 0) return { backends, reason: undefined };
+  return { backends, reason: slices.length > 0 && slices.every(isEmpty) ? NO_PODS : noBackends(wanted) };
+}
+
+/** Kubernetes keeps a slice without ports for a Service without pods. */
+function isEmpty({ ports, backends }: SliceView): boolean {
+  return ports.every((_, port) => backends(port).length === 0);
 }
 
 function findPort(ports: readonly Port[], { name, protocol }: WantedPort): number {

@@ -111,9 +111,14 @@ test("a port without a name meets only a port without a name", () => {
   assert.match(reasons(frontends)["west"] ?? "", /^Service has no port \(no name\)\/TCP there: give/);
 });
 
-test("a cluster with no endpoints for the port says so", () => {
-  const frontends = cart([...EAST, service("west"), slice("west", { backends: {} }), globalWith()]);
-  assert.match(reasons(frontends)["west"] ?? "", /^No backends for port "http"\/TCP come from there: see/);
+test("a cluster that gives no backends says why: no pods at all, none for the port, or nothing came", () => {
+  const reason = (...west: ReturnType<typeof slice>[]) =>
+    reasons(cart([...EAST, service("west"), ...west, globalWith()]))["west"] ?? "";
+  assert.match(reason(slice("west", { backends: {} })), /^Service has no pods there, or none inside its pod ranges/);
+  assert.match(reason(slice("west", { ports: [], backends: {} })), /^Service has no pods there/);
+  const other = slice("west", { ports: ["admin:81"], backends: { "10.12.0.1": READY } });
+  assert.match(reason(other), /^No backends for port "http"\/TCP come from there: see/);
+  assert.match(reason(), /^No backends for port "http"\/TCP come from there: see/);
 });
 
 test("conditions: ready, terminating but serving, neither", () => {

@@ -322,7 +322,7 @@ test("what is not exported is told when it begins, not at each number, and not a
   assert.match(config().notes.join(), /^Cannot export 2 of/);
   records.slices(set(slice("cart-1", "172.18.0.2")));
   flush();
-  assert.match(config().notes.join(), /^Cannot export any of its 1 backends/);
+  assert.match(config().notes.join(), /^Cannot export its only backend/);
   for (const annotations of [{}, { ...GLOBAL, "service.cilium.io/shared": "false" }]) {
     records.services(set(service(annotations)));
     flush();

@@ -61,18 +61,42 @@ function frontless({ annotations }: ServiceFacts): readonly ServiceNote[] {
 
 function notExported({ exported, podCidrs }: NoteInput): readonly ServiceNote[] {
   const addresses = [...new Set(exported.flatMap(({ leftOut }) => leftOut.map(formatAddress)))].sort();
-  const [example] = addresses;
-  if (example === undefined) return [];
   const all = exported.every(({ kept }) => kept === 0);
-  const ranges = podCidrs.map((cidr) => `"${formatPrefix(cidr)}"`).join(", ");
+  const ranges = podCidrs.map(formatPrefix);
+  const ofOtherFamily = ranges.some(isIpv6) ? [] : addresses.filter(isIpv6);
+  const outside = addresses.filter((address) => !ofOtherFamily.includes(address));
+  return [...outsideRanges(outside, ranges, all), ...ipv6NotExported(ofOtherFamily, all)];
+}
+
+function outsideRanges(addresses: readonly string[], podCidrs: readonly string[], all: boolean): ServiceNote[] {
+  const ranges = podCidrs.map((cidr) => `"${cidr}"`).join(", ");
   const why = `outside this cluster's pod ranges ${ranges}, as pods on the host network and addresses written by hand are`;
   const fix = `Other clusters do without. Take the pods off the host network; if a range of ordinary pods is missing, add it to "pod-cidrs" in mesh-config and run "mesh connect" again`;
+  return leftOut(addresses, all, { one: `is ${why}. ${fix}`, every: `addresses are ${why}. ${fix}` });
+}
+
+/** Of a cluster whose pod ranges are IPv4: dual-stack, or a Service that is IPv6 alone. */
+function ipv6NotExported(addresses: readonly string[], all: boolean): ServiceNote[] {
+  const why = "and only IPv4 goes to other clusters yet";
+  const fix = all
+    ? 'Other clusters do without. Give the Service an IPv4 address: set "spec.ipFamilyPolicy" to "PreferDualStack"'
+    : "Other clusters use the IPv4 ones";
+  return leftOut(addresses, all, { one: `is an IPv6 address, ${why}. ${fix}`, every: `some are IPv6, ${why}. ${fix}` });
+}
+
+function leftOut(
+  addresses: readonly string[],
+  all: boolean,
+  { one, every }: { readonly one: string; readonly every: string },
+): ServiceNote[] {
+  const [example] = addresses;
+  if (example === undefined) return [];
   return [
     {
       topic: "export",
       reason: "BackendsNotExported",
-      sentence: `Cannot export ${all ? `any of its ${addresses.length}` : `${addresses.length} of its`} backends: "${example}" is ${why}. ${fix}`,
-      lasting: `Cannot export ${all ? "any" : "some"} of its backends: addresses are ${why}. ${fix}`,
+      sentence: `Cannot export ${amount(addresses.length, all)}: "${example}" ${one}`,
+      lasting: `Cannot export ${all ? "any" : "some"} of its backends: ${every}`,
     },
   ];
 }
@@ -88,4 +112,13 @@ function tooLargeToExport({ exported, tooLarge }: NoteInput): readonly ServiceNo
       : `Cannot export ${slices.length} of its ${exported.length} EndpointSlices: ${example?.tooLarge}. Other clusters do without their backends; make the slices smaller`;
   const lasting = tooLarge === undefined ? "Cannot export some of its EndpointSlices: they are too large" : sentence;
   return [{ topic: "export", reason: "TooLargeToExport", sentence, lasting }];
+}
+
+function amount(count: number, all: boolean): string {
+  if (!all) return `${count} of its backends`;
+  return count === 1 ? "its only backend" : `any of its ${count} backends`;
+}
+
+function isIpv6(text: string): boolean {
+  return text.includes(":");
 }

@@ -51,7 +51,7 @@ test("what keeps a cluster out stands with it in its tier; of one that no tier n
   const said = await cart(cluster(0, "east", { notes: ["a note"] }, READY), west);
   const [east, other] = said.tiers.flatMap(({ clusters }) => clusters);
   assert.deepEqual([east?.cluster, east?.keptOut, other?.cluster], ["east", "", "west"]);
-  assert.match(other?.keptOut ?? "", /^No backends for port "http"\/TCP/);
+  assert.match(other?.keptOut ?? "", /^Service has no pods there/);
   assert.deepEqual(said.notes, ["a note"]);
   const { tiers, notes } = await cart(cluster(0, "east", { global: false }, READY), west);
   assert.deepEqual(

@@ -188,11 +188,12 @@ test("what nodes say of themselves is a warning, each sentence once", () => {
     ["warning east east-1 and 1 more: rp_filter is 2"],
   );
 });
+
 test("bad agents have a line each: one that is gone once, one that is behind with what it lacks", () => {
   const west = view("west", (report) => {
     const [first] = report.agents;
     report.agents = [1, 2, 3].map((i) => ({
-      ...StatusResponse.fromPartial({ agents: [first ?? {}] }).agents[0],
+      ...AgentReport.fromPartial(first ?? {}),
       ...{ node: `west-${i}`, connected: i !== 1, version: "0.1.0", maps: [] },
       sources: [2, 1].map((clusterId) => ({
         ...{ clusterId, appliedRevision: 1n, inSync: i === 3, lagMs: 0, lastPropagationMs: 0 },
