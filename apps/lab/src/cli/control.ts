@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { openLab } from "../life/handle.js";
 import { controlProcess, loadImage, wipe } from "../life/status.js";
 import { labError } from "../plan/errors.js";
+import { unattended } from "../supervise/client.js";
 import type { ProcessRow } from "../supervise/process-table.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
@@ -14,8 +15,11 @@ export async function runControl(args: LabArguments, io: LabIo): Promise<number>
   const { command } = args;
   if (command !== "stop" && command !== "start" && command !== "kill")
     throw labError("USAGE", `Unknown action "${command}"`);
-  const where = checkPlace((await openLab(args.name)).plan, args);
-  report(args, io, await controlProcess(args.name, command, { role, ...where }));
+  const lab = await openLab(args.name);
+  const where = checkPlace(lab.plan, args);
+  const before = await lab.client.rows();
+  report(args, io, await controlProcess(args.name, command, { role, ...where }), before);
+  if (role === "lab") io.err(`${unattended(args.name).message}\n`);
   return 0;
 }
 
@@ -31,15 +35,23 @@ export async function runLoadImage(args: LabArguments, io: LabIo): Promise<numbe
   return 0;
 }
 
-function report(args: LabArguments, io: LabIo, rows: readonly ProcessRow[]): void {
+function report(args: LabArguments, io: LabIo, rows: readonly ProcessRow[], before: readonly ProcessRow[] = []): void {
   if (args.json) {
     io.out(`${JSON.stringify(rows, null, 2)}\n`);
     return;
   }
-  const past =
-    { stop: "stopped", start: "started", kill: "killed", wipe: "wiped" }[args.command as string] ?? args.command;
-  for (const row of rows) {
-    const name = [row.role, row.node || row.cluster].filter(Boolean).join(" ");
-    io.out(`${past} ${name}${row.pid === 0 ? "" : ` (pid ${row.pid})`}\n`);
-  }
+  for (const row of rows) io.out(`${told(args.command, row, before)}\n`);
+}
+
+const PAST: Readonly<Record<string, string>> = { stop: "stopped", start: "started", kill: "killed", wipe: "wiped" };
+
+/** One line about one process; `before`: the rows before the command. What was so already is not said to be done. */
+export function told(command: string, row: ProcessRow, before: readonly ProcessRow[]): string {
+  const was = before.find(
+    ({ role, cluster, node }) => role === row.role && cluster === row.cluster && node === row.node,
+  );
+  const name = `${[row.role, row.node || row.cluster].filter(Boolean).join(" ")}${row.pid === 0 ? "" : ` (pid ${row.pid})`}`;
+  if (command === "start" && row.pid !== 0 && was?.pid === row.pid) return `${name} runs already`;
+  if (command === "stop" && was?.status === "Held") return `${name} was stopped already`;
+  return `${PAST[command] ?? command} ${name}`;
 }

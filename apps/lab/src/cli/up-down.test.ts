@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { labError } from "../plan/errors.js";
-import { downEach } from "./up-down.js";
+import { downEach, sized } from "./up-down.js";
 
 function io() {
   const lines = { out: [] as string[], err: [] as string[] };
@@ -30,4 +30,10 @@ test("nothing to remove is fine; JSON has a row for each", async () => {
     JSON.parse(some.text().out).map(({ name, existed }: { name: string; existed: boolean }) => [name, existed]),
     [["a", true]],
   );
+});
+
+test("a cluster of one node has one node", () => {
+  const nodes = (count: number) => Array.from({ length: count }, () => ({}) as never);
+  assert.equal(sized({ name: "east", nodes: nodes(1) }), "east (1 node)");
+  assert.equal(sized({ name: "east", nodes: nodes(2) }), "east (2 nodes)");
 });

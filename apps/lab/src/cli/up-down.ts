@@ -3,6 +3,7 @@ import { MeshError, systemClock } from "@isthmus/model";
 import { labNames } from "../life/claim.js";
 import { downLab } from "../life/down.js";
 import { upLab } from "../life/up.js";
+import type { ClusterPlan } from "../plan/plan.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
 
@@ -19,11 +20,13 @@ export async function runUp(args: LabArguments, io: LabIo): Promise<number> {
   });
   const { clusters } = lab.plan;
   if (args.json) io.out(`${JSON.stringify({ ...lab.plan, kubeconfig: lab.kubeconfig, storeFile: lab.storeFile })}\n`);
-  else
-    io.out(
-      `Lab "${args.name}" is up: ${clusters.map(({ name, nodes }) => `${name} (${nodes.length} nodes)`).join(", ")}\n`,
-    );
+  else io.out(`Lab "${args.name}" is up: ${clusters.map(sized).join(", ")}\n`);
   return 0;
+}
+
+/** `east (2 nodes)` */
+export function sized({ name, nodes }: Pick<ClusterPlan, "name" | "nodes">): string {
+  return `${name} (${nodes.length} node${nodes.length === 1 ? "" : "s"})`;
 }
 
 export async function runDown(args: LabArguments, io: LabIo): Promise<number> {

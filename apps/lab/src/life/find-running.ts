@@ -20,8 +20,12 @@ export interface WantedShape {
 /** From the claim of a name to its record, and from there to the supervisor's first breath. */
 const CLAIM_GRACE_MS = 5_000;
 
-/** True: it is up, or on its way. Remains of one that is not are removed. Throws when it has another shape. */
-export async function findRunning(name: string, wanted: WantedShape): Promise<boolean> {
+/** True: it is up, or on its way. Remains of one that is not are removed, said to `say`. Throws when it has another shape. */
+export async function findRunning(
+  name: string,
+  wanted: WantedShape,
+  say: (sentence: string) => void,
+): Promise<boolean> {
   const paths = labPaths(name);
   if (!existsSync(paths.root)) return false;
   const record = await recordOf(paths);
@@ -29,6 +33,7 @@ export async function findRunning(name: string, wanted: WantedShape): Promise<bo
     checkShape(record.plan, wanted);
     return true;
   }
+  say(`Removing what is left of a lab "${name}" that has no supervisor; nothing that was made in it is kept`);
   await downLab({ name });
   return false;
 }

@@ -37,7 +37,7 @@ export interface UpOptions {
 export async function upLab(options: UpOptions = {}): Promise<LabHandle> {
   const name = options.name ?? "lab";
   const say = options.onProgress ?? (() => undefined);
-  if (await findRunning(name, options)) {
+  if (await findRunning(name, options, say)) {
     await followUntilReady(name, say, options.signal);
     return await openLab(name);
   }

@@ -17,24 +17,45 @@ export interface LabClient {
 }
 
 export function createLabClient(name: string, socketPath: string): LabClient {
-  const call = async <T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> => {
+  const call = async <T>(method: "GET" | "POST", path: string, body?: unknown, signal?: AbortSignal): Promise<T> => {
     let answer = "";
-    const status = await exchange(socketPath, method, path, body, (piece) => {
+    const keep = (piece: string) => {
       answer += piece;
-    }).catch((cause: unknown) => {
-      throw labError("NOT_RUNNING", `Lab "${name}" is not running; "mesh lab up --name ${name}" starts it`, cause);
+    };
+    const status = await exchange(socketPath, method, path, body, keep, signal).catch((cause: unknown) => {
+      throw signal?.aborted === true ? silent(name, cause) : unattended(name, cause);
     });
     const decoded = JSON.parse(answer);
     if (status === 200) return decoded;
     throw new MeshError({ code: text(decoded, "code") || "UNKNOWN" }, text(decoded, "sentence"));
   };
   return {
-    rows: () => call("GET", "/processes"),
+    rows: () => call("GET", "/processes", undefined, AbortSignal.timeout(ROWS_MS)),
     control: (action, selector) => call("POST", "/control", { action, ...selector }),
     wipe: (role) => call("POST", "/wipe", { role }),
     loadImage: (file, cluster) => call("POST", "/load-image", { file, cluster }),
     follow: (listener, signal) => follow(socketPath, listener, signal),
   };
+}
+
+/** Of a question that needs no work to be answered. */
+const ROWS_MS = 10_000;
+
+/** What runs without its supervisor is not restarted and cannot be taken over: say first what `up` does about it. */
+export function unattended(name: string, cause?: unknown): MeshError {
+  return labError(
+    "NOT_RUNNING",
+    `Lab "${name}" is not running: its supervisor is gone, and with it everything made in the lab is lost; "mesh lab up --name ${name}" builds an empty one in its place, "mesh lab down --name ${name}" removes what is left`,
+    cause,
+  );
+}
+
+function silent(name: string, cause: unknown): MeshError {
+  return labError(
+    "TIMEOUT",
+    `Lab "${name}" does not answer within ${ROWS_MS / 1000}s: its supervisor is suspended or starved; wait and try again`,
+    cause,
+  );
 }
 
 async function follow(
