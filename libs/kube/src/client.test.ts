@@ -1,6 +1,6 @@
 /** Typed calls, reviews and Events against a real kube-apiserver. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
@@ -102,6 +102,17 @@ test("a deadline and a signal end a call; a connection that the server closed me
   transport.close();
 });
 
+test("a credential plugin that does not end does not outlast the call", async (t) => {
+  const content = JSON.parse(readFileSync(server.kubeconfig, "utf8")) as { users: { user: object }[] };
+  for (const each of content.users)
+    each.user = { exec: { apiVersion: "client.authentication.k8s.io/v1", command: "sleep", args: ["2"] } };
+  const kubeconfig = join(server.folder, "plugin.kubeconfig");
+  writeFileSync(kubeconfig, JSON.stringify(content));
+  const transport = createTransport(loadKubeAccess({ kubeconfig }));
+  t.after(() => transport.close());
+  await assert.rejects(transport.json({ method: "GET", path: "/version", timeoutMs: 50 }), /no answer within 50 ms/);
+});
+
 test("a token file of the kubeconfig is read for every request", async () => {
   const tokenFile = join(server.folder, "token");
   writeFileSync(tokenFile, "wrong");
@@ -117,7 +128,7 @@ test("a token file of the kubeconfig is read for every request", async () => {
 });
 
 test("contexts are listed; a kubeconfig that cannot be used is one sentence", () => {
-  assert.deepEqual(kubeContexts(server.kubeconfig), ["test"]);
+  assert.deepEqual(kubeContexts(server.kubeconfig), { names: ["test"], current: "test" });
   assert.throws(() => loadKubeAccess({ kubeconfig: "/nowhere" }), { code: "KUBE_CONFIG" });
   assert.throws(() => loadKubeAccess({ kubeconfig: server.kubeconfig, context: "other" }), { code: "KUBE_CONFIG" });
 });

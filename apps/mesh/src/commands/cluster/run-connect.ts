@@ -17,10 +17,8 @@ const PATIENCE_MS = 10_000;
 
 export async function run(input: Input, io: Io): Promise<ExitCode> {
   const format = outputFormat(input.value("output"), ["table", "json", "yaml"]);
-  const names = [...new Set(input.args)];
-  if (names.length < 2)
-    throw usageError("Cannot connect fewer than two clusters: name their contexts, as in: mesh connect east west");
-  const path = input.value("store") ?? io.env["MESH_STORE"];
+  const names = contextsToConnect(input.args);
+  const path = input.value("store") || io.env["MESH_STORE"] || undefined;
   if (path === undefined) throw usageError("Cannot connect without a store: name its file with --store or MESH_STORE");
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
   const file = await readStoreFile(path);
@@ -35,6 +33,14 @@ export async function run(input: Input, io: Io): Promise<ExitCode> {
   );
   answer(connected, format, io);
   return talk(connected, names, io);
+}
+
+/** Throws USAGE: a cluster is not connected with itself. */
+function contextsToConnect(args: readonly string[]): readonly string[] {
+  const twice = args.find((name, i) => args.indexOf(name) !== i);
+  if (twice !== undefined) throw usageError(`Cannot connect "${twice}" with itself: name each context once`);
+  if (args.length >= 2) return args;
+  throw usageError("Cannot connect fewer than two clusters: name their contexts, as in: mesh connect east west");
 }
 
 function answer({ result, steps }: Connected, format: "table" | "json" | "yaml", io: Io): void {

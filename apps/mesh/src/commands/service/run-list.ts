@@ -1,6 +1,7 @@
+import { hasStatus } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import { openAdmin } from "../../access/admin.js";
-import { withContexts } from "../../access/context.js";
+import { type Context, withContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import { readMeshCluster } from "../../access/mesh-objects.js";
 import type { Input } from "../../cli/command.js";
@@ -8,6 +9,7 @@ import { usageError } from "../../cli/exit.js";
 import type { Io } from "../../cli/io.js";
 import { outputFormat } from "../../cli/parse.js";
 import { json } from "../../output/json.js";
+import { shellWord } from "../../output/units.js";
 import { frontendJson } from "../../service/json.js";
 import { servicesTable } from "../../service/render.js";
 
@@ -28,12 +30,30 @@ export async function run(input: Input, io: Io): Promise<number> {
       );
     const admin = await openAdmin(context.client, cluster, io.signal);
     try {
-      return (await admin.listServices({ namespace: input.value("namespace") ?? "", globalOnly: input.flag("global") }))
-        .frontends;
+      const namespace = input.value("namespace") ?? "";
+      const { frontends: found } = await admin.listServices({ namespace, globalOnly: input.flag("global") });
+      if (found.length === 0) io.err(await whyNone(context, namespace, input.flag("global")));
+      return found;
     } finally {
       admin.close();
     }
   });
   io.out(format === "json" ? json({ services: frontends.map(frontendJson) }) : servicesTable(frontends));
   return frontends.some(({ status }) => status.startsWith("Error") && status !== NO_BACKEND) ? 1 : 0;
+}
+
+/** Throws NO_NAMESPACE when the cluster has none of that name. */
+async function whyNone({ name, client }: Context, namespace: string, globalOnly: boolean): Promise<string> {
+  const what = globalOnly ? "No frontend of a global Service" : "No frontend";
+  if (namespace === "") return `${what} in context "${name}"\n`;
+  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
+  await client.transport.json({ method: "GET", path }).catch((thrown: unknown) => {
+    // Who may not look at it is told less.
+    if (!hasStatus(thrown, 404)) return;
+    throw new MeshError(
+      { code: "NO_NAMESPACE", namespace },
+      `Cannot list services of namespace "${namespace}": context "${name}" has no such namespace; see: kubectl --context ${shellWord(name)} get namespaces`,
+    );
+  });
+  return `${what} in namespace "${namespace}" of context "${name}"\n`;
 }

@@ -51,11 +51,18 @@ function collect(clusters: readonly ClusterFacts[]): { ranges: readonly Range[];
   const known = new Map<string, { podCIDRs: readonly string[]; serviceCIDRs: readonly string[] }>();
   for (const { peers } of clusters) for (const { metadata, spec } of peers) known.set(metadata.name ?? "", spec);
   for (const { cluster } of clusters) if (cluster !== undefined) known.set(cluster.metadata.name ?? "", cluster.spec);
-  const ranges = [...known].flatMap(([cluster, { podCIDRs, serviceCIDRs }]) => [
-    ...podCIDRs.flatMap((text) => range(cluster, "pod", text)),
-    ...serviceCIDRs.flatMap((text) => range(cluster, "service", text)),
-  ]);
+  const ranges = [...known]
+    .sort(byName)
+    .flatMap(([cluster, { podCIDRs, serviceCIDRs }]) => [
+      ...[...podCIDRs].sort().flatMap((text) => range(cluster, "pod", text)),
+      ...[...serviceCIDRs].sort().flatMap((text) => range(cluster, "service", text)),
+    ]);
   return { ranges, unreadable };
+
+  /** Kubernetes lists peers, and an operator names contexts, in any order. */
+  function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+    return a < b ? -1 : 1;
+  }
 
   function range(cluster: string, kind: Range["kind"], text: string): Range[] {
     try {
