@@ -19,6 +19,7 @@ function sentences(kept: number, leftOut: readonly string[], podCidrs = ["10.11.
     ...{ facts: FACTS, findings: [], inForce: DEFAULT_ANNOTATIONS },
     exported: [{ record: RECORD, kept, leftOut: addresses, tooLarge: undefined }],
     podCidrs: podCidrs.map((text) => parsePrefix(text)),
+    tooLarge: undefined,
   }).map(({ sentence }) => sentence);
 }
 

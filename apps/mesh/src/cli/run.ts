@@ -1,7 +1,7 @@
 /** One command line → one exit code. Throws nothing: an error is a sentence on stderr, and JSON on stdout with `-o json`. */
 import { MeshError } from "@isthmus/model";
 import { COMMANDS } from "../commands/index.js";
-import { json } from "../output/json.js";
+import { errorOf, json } from "../output/json.js";
 import { lineText } from "../output/text.js";
 import type { Command, Input } from "./command.js";
 import { startDeadline } from "./deadline.js";
@@ -15,7 +15,7 @@ export async function runMesh(argv: readonly string[], io: Io): Promise<number> 
     return await dispatch(argv, io);
   } catch (thrown) {
     const error = MeshError.from(thrown);
-    if (wantsJson(argv)) io.out(json({ error: { code: error.code, message: error.message } }));
+    if (wantsJson(argv)) io.out(json(errorOf(error)));
     io.err(`${lineText(error.message)}\n`);
     if (io.env["MESH_DEBUG"] !== undefined) io.err(`${(error.cause as Error | undefined)?.stack ?? error.stack}\n`);
     return exitCodeOf(error);

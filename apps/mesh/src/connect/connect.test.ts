@@ -105,8 +105,10 @@ test("a second phase that fails says what was done, and the next run continues",
   };
   // Another field manager holds west's spec.store: server-side apply without force refuses.
   await second.client.apply(MESH_CLUSTERS, { metadata: { name: "west" }, ...wrong } as never, { manager: "gitops" });
-  const ran = await mesh("connect", "east", "west");
+  const ran = await mesh("connect", "east", "west", "-o", "json");
   assert.equal(ran.code, 1);
+  const { error, changes } = JSON.parse(ran.out) as { error: { code: string }; changes: readonly object[] };
+  assert.deepEqual([error.code, changes.length], ["KUBE_STATUS", 3]);
   assert.match(ran.err, /409 Conflict/);
   assert.match(ran.err, /Stopped after 3 changes; nothing is lost, run the same command again to continue/);
   assert.ok((await meshCluster(first)).spec.store !== undefined);

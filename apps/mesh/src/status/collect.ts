@@ -19,6 +19,8 @@ export interface ClusterView {
   /** Undefined when the apiserver could not be asked: `problem` says why. */
   readonly report?: StatusResponse;
   readonly problem?: Problem;
+  /** It was read, and is a member that is not well installed. */
+  readonly ambiguous?: boolean;
 }
 
 export interface Problem {
@@ -51,7 +53,8 @@ export async function viewCluster({ name, client }: Context, signal: AbortSignal
     }
   } catch (thrown) {
     const error = MeshError.from(thrown);
-    return { ...view, problem: { message: error.message, fix: adviceFor(error, name) } };
+    const ambiguous = error.code === "MESH_CLUSTERS" ? { ambiguous: true } : {};
+    return { ...view, ...ambiguous, problem: { message: error.message, fix: adviceFor(error, name) } };
   }
 }
 

@@ -46,3 +46,7 @@ test("of several that cannot be read, the one with the name of the lacking peer 
 test("a context that was asked for by name is a member", () => {
   assert.deepEqual(outcome([shown("a", "east"), dark("old")], true), ["a,old", ""]);
 });
+
+test("a cluster with several MeshClusters was read: it is no stranger", () => {
+  assert.deepEqual(outcome([shown("a", "east"), { ...dark("b"), ambiguous: true }]), ["a,b", ""]);
+});

@@ -36,8 +36,8 @@ function mergeByCluster(looks: readonly ClusterView[]): readonly ClusterView[] {
 }
 
 /** Nothing is known of it, not even whether it has a MeshCluster. */
-function isDark({ id }: ClusterView): boolean {
-  return id === undefined;
+function isDark({ id, ambiguous = false }: ClusterView): boolean {
+  return id === undefined && !ambiguous;
 }
 
 /** Contexts that may be the peers whom nobody showed: those of their names, or all as long as a peer is left without. */

@@ -10,8 +10,9 @@ import { type Connected, connectClusters } from "../../connect/connect.js";
 import { changesTable, manifests } from "../../connect/report.js";
 import { readStoreFile } from "../../connect/store-file.js";
 import { findingsText } from "../../output/findings.js";
-import { json } from "../../output/json.js";
+import { errorOf, json } from "../../output/json.js";
 import { lineText } from "../../output/text.js";
+import { counted } from "../../output/units.js";
 
 const PATIENCE_MS = 10_000;
 
@@ -43,8 +44,8 @@ function contextsToConnect(args: readonly string[]): readonly string[] {
   throw usageError("Cannot connect fewer than two clusters: name their contexts, as in: mesh connect east west");
 }
 
-function answer({ result, steps }: Connected, format: "table" | "json" | "yaml", io: Io): void {
-  if (format === "json") io.out(json(result));
+function answer({ result, steps, failure }: Connected, format: "table" | "json" | "yaml", io: Io): void {
+  if (format === "json") io.out(json(failure === undefined ? result : { ...result, ...errorOf(failure) }));
   else if (format === "yaml") io.out(manifests(steps));
   else if (result.changes.length > 0) io.out(changesTable(result.changes));
 }
@@ -52,13 +53,13 @@ function answer({ result, steps }: Connected, format: "table" | "json" | "yaml",
 function talk({ result, failure }: Connected, names: readonly string[], io: Io): ExitCode {
   const failed = result.findings.filter(({ status }) => status === "fail").length;
   if (failed > 0) {
-    io.err(`Nothing was written: ${failed} finding${failed === 1 ? "" : "s"} must be resolved first\n`);
+    io.err(`Nothing was written: ${counted(failed, "finding")} must be resolved first\n`);
     return 1;
   }
   if (failure !== undefined) {
     const done = result.changes.filter(({ action }) => action !== "keep").length;
     io.err(
-      `${lineText(plainWords(failure.message))}\nStopped after ${done} change${done === 1 ? "" : "s"}; nothing is lost, run the same command again to continue\n`,
+      `${lineText(plainWords(failure.message))}\nStopped after ${counted(done, "change")}; nothing is lost, run the same command again to continue\n`,
     );
     return io.signal.aborted ? 3 : 1;
   }

@@ -1,5 +1,6 @@
 /** The store: reachable from here and from every cluster, and checking who writes. */
 import type { Finding } from "../../output/findings.js";
+import { counted } from "../../output/units.js";
 import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
 import type { StoreFacts } from "../store-facts.js";
 
@@ -81,5 +82,5 @@ function space({ alarms }: StoreFacts): Finding[] {
 }
 
 function reached(alive: number, all: number): string {
-  return `${alive} of ${all} endpoints answer`;
+  return `${alive} of ${counted(all, "endpoint")} ${alive === 1 ? "answers" : "answer"}`;
 }
