@@ -8,21 +8,25 @@
 import { isIP } from "node:net";
 import { connect, type SecureContext } from "node:tls";
 import { CallCredentials, ChannelCredentials, credentials } from "@grpc/grpc-js";
+import { type Connector, type CreateConnector, createHandshakes, type Handshakes } from "./handshakes.js";
 
-type CreateConnector = ChannelCredentials["_createSecureConnector"];
-type Connector = ReturnType<CreateConnector>;
-
-export function addressCredentials(context: SecureContext): ChannelCredentials {
-  return new AddressCredentials(context);
+export function addressCredentials(
+  context: SecureContext,
+  handshakes: Handshakes = createHandshakes(),
+): ChannelCredentials {
+  return new AddressCredentials(context, handshakes);
 }
 
 class AddressCredentials extends ChannelCredentials {
   readonly #context: SecureContext;
   readonly #byName: ChannelCredentials;
 
-  constructor(context: SecureContext) {
+  readonly #handshakes: Handshakes;
+
+  constructor(context: SecureContext, handshakes: Handshakes) {
     super();
     this.#context = context;
+    this.#handshakes = handshakes;
     this.#byName = credentials.createFromSecureContext(context);
   }
 
@@ -36,8 +40,11 @@ class AddressCredentials extends ChannelCredentials {
 
   override _createSecureConnector(...[target, options, calls]: Parameters<CreateConnector>): Connector {
     const host = hostOf(target.path);
-    if (isIP(host) === 0) return this.#byName._createSecureConnector(target, options, calls);
-    return connectorTo(host, this.#context, calls ?? CallCredentials.createEmpty());
+    const connector =
+      isIP(host) === 0
+        ? this.#byName._createSecureConnector(target, options, calls)
+        : connectorTo(host, this.#context, calls ?? CallCredentials.createEmpty());
+    return this.#handshakes.guard(connector);
   }
 }
 

@@ -10,6 +10,7 @@ import { Channel, type ClientOptions } from "@grpc/grpc-js";
 import { Etcd3, type ICallable, type IOptions } from "etcd3";
 import { addressCredentials } from "./address-credentials.js";
 import { endedBy } from "./ended-by.js";
+import { createHandshakes, type Handshakes } from "./handshakes.js";
 import { createHostPolicies, PASS } from "./host-policy.js";
 
 export interface StoreOptions {
@@ -30,8 +31,18 @@ export interface StoreOptions {
 export const DEFAULT_DEADLINE_MS = 3000;
 
 export class Transport extends Etcd3 {
+  readonly #handshakes: Handshakes;
+
   constructor(options: StoreOptions) {
-    super(etcdOptions(options));
+    const handshakes = createHandshakes();
+    super(etcdOptions(options, handshakes));
+    this.#handshakes = handshakes;
+  }
+
+  /** Also of what is still being connected. */
+  override close(): void {
+    super.close();
+    this.#handshakes.end();
   }
 
   /** The raw calls, for what the client does not offer: watches with metadata, auth status. */
@@ -40,7 +51,7 @@ export class Transport extends Etcd3 {
   }
 }
 
-function etcdOptions(options: StoreOptions): IOptions {
+function etcdOptions(options: StoreOptions, handshakes: Handshakes): IOptions {
   const deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
   return {
     hosts: options.endpoints.map((endpoint) => endpoint.replace(/^https?:\/\//, "")),
@@ -53,7 +64,7 @@ function etcdOptions(options: StoreOptions): IOptions {
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 500,
       ...(options.signal === undefined ? {} : { interceptors: [endedBy(options.signal)] }),
-      ...(isSecure(options) ? { channelFactoryOverride: secureChannels(options) } : {}),
+      ...(isSecure(options) ? { channelFactoryOverride: secureChannels(options, handshakes) } : {}),
     },
     defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + deadlineMs }),
     faultHandling: { host: createHostPolicies(new Set(options.endpoints).size), global: PASS },
@@ -65,7 +76,10 @@ function isSecure({ ca, endpoints }: StoreOptions): boolean {
 }
 
 /** Our own credentials in the place of etcd3's: it cannot tell an address from a name. */
-function secureChannels({ ca, certificate, key }: StoreOptions): NonNullable<ClientOptions["channelFactoryOverride"]> {
-  const ours = addressCredentials(createSecureContext({ ca, cert: certificate, key }));
+function secureChannels(
+  { ca, certificate, key }: StoreOptions,
+  handshakes: Handshakes,
+): NonNullable<ClientOptions["channelFactoryOverride"]> {
+  const ours = addressCredentials(createSecureContext({ ca, cert: certificate, key }), handshakes);
   return (address, _, options) => new Channel(address, ours, options);
 }

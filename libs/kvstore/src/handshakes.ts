@@ -1,0 +1,56 @@
+/**
+ * TLS handshakes under way, each with a limit, and none after the end.
+ *
+ * grpc-js waits for a handshake without a limit and abandons it when its channel is closed: a peer that accepted and says
+ * nothing would hold the socket, and with it the process, until TCP itself gives up.
+ */
+import type { Socket } from "node:net";
+import type { ChannelCredentials } from "@grpc/grpc-js";
+
+export type CreateConnector = ChannelCredentials["_createSecureConnector"];
+export type Connector = ReturnType<CreateConnector>;
+
+export interface Handshakes {
+  guard(connector: Connector): Connector;
+  /** Cuts those that run, and whatever begins later. */
+  end(): void;
+}
+
+const LIMIT_MS = 10_000;
+
+export function createHandshakes(): Handshakes {
+  const running = new Set<Socket>();
+  let ended = false;
+
+  async function shakeHands(connector: Connector, socket: Socket): ReturnType<Connector["connect"]> {
+    const timer = setTimeout(() => socket.destroy(), LIMIT_MS);
+    running.add(socket);
+    if (ended) socket.destroy();
+    // Not every connector hears that the socket under its TLS is gone.
+    let over = (): void => undefined;
+    const closed = new Promise<never>((_, reject) => {
+      over = () => reject(new Error("the connection was closed before it was secure"));
+      socket.once("close", over);
+    });
+    try {
+      return await Promise.race([connector.connect(socket), closed]);
+    } finally {
+      clearTimeout(timer);
+      socket.removeListener("close", over);
+      running.delete(socket);
+    }
+  }
+
+  return {
+    guard: (connector) => ({
+      connect: (socket) => shakeHands(connector, socket),
+      waitForReady: () => connector.waitForReady(),
+      getCallCredentials: () => connector.getCallCredentials(),
+      destroy: () => connector.destroy(),
+    }),
+    end() {
+      ended = true;
+      for (const socket of running) socket.destroy();
+    },
+  };
+}
