@@ -10,6 +10,7 @@ import type { LabIo } from "./io.js";
 import { runList } from "./list.js";
 import { runLogs } from "./logs.js";
 import { runPs } from "./ps.js";
+import { untilAborted } from "./until-aborted.js";
 import { runDown, runUp } from "./up-down.js";
 
 type Handler = (args: LabArguments, io: LabIo) => Promise<number>;
@@ -29,11 +30,17 @@ const HANDLERS: Readonly<Record<Command, Handler>> = {
   logs: runLogs,
 };
 
+/** They end in order when their user ends them: `up` takes down what it started. The others only ask the supervisor. */
+const END_THEMSELVES: ReadonlySet<Command> = new Set<Command>(["up", "down", "exec", "logs"]);
+
 /** `argv`: the words after `lab`. */
 export async function runLab(argv: readonly string[], io: LabIo): Promise<number> {
   try {
     const args = parseLabArguments(argv);
-    if (args !== undefined) return await HANDLERS[args.command](args, io);
+    if (args !== undefined) {
+      const work = HANDLERS[args.command](args, io);
+      return await (END_THEMSELVES.has(args.command) ? work : untilAborted(work, io.signal));
+    }
     io.out(HELP);
     return argv.length === 0 ? 2 : 0;
   } catch (thrown) {
