@@ -14,8 +14,8 @@ import { type SilentPeer, startSilentPeer, writeKubeconfig } from "./testing/sil
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-silence-"));
 const TIME = ["--timeout", "3s"];
-/** Time, a second more, and the start of a process on a busy machine. */
-const BOUND_MS = 10_000;
+/** To see that it ends at all, on however busy a machine; that its own time ended it is in its words. */
+const BOUND_MS = 25_000;
 const storeFile = join(folder, "store.json");
 let silent: SilentPeer;
 let etcd: EtcdServer;
@@ -55,13 +55,16 @@ const env = (places: Parameters<typeof writeKubeconfig>[1]) => ({
 const adminAt = (address: string) =>
   east.client.mergePatch(MESH_CLUSTERS, "east", { status: { adminServers: [address] } }, { subresource: "status" });
 
-for (const argv of [["status"], ["status", "--wait"], ["service", "list"], ["connect", "east", "west"]])
-  test(`${argv.join(" ")}: a Kubernetes API that accepts and stays silent`, async () => {
-    const ran = await runCli([...argv, ...TIME], env({ east: silentPlace(), west: silentPlace() }));
-    assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);
-    assert.match(ran.err, /no answer within 3s/);
-    assert.equal(ran.code, argv.includes("--wait") || argv[0] === "service" ? 3 : 1, ran.err);
-  });
+test("a Kubernetes API that accepts and stays silent", async () => {
+  const places = env({ east: silentPlace(), west: silentPlace() });
+  const codes = { status: 1, "status --wait": 3, "service list": 3, "connect east west": 1 };
+  for (const [line, code] of Object.entries(codes)) {
+    const ran = await runCli([...line.split(" "), ...TIME], places);
+    assert.ok(ran.ms < BOUND_MS, `${line}: ${ran.ms} ms`);
+    assert.match(ran.err, /no answer within 3s/, line);
+    assert.equal(ran.code, code, `${line}: ${ran.err}`);
+  }
+});
 
 test("a frozen kube-apiserver", async () => {
   const places = env({ east: place(east) });
@@ -76,14 +79,16 @@ test("a frozen kube-apiserver", async () => {
   }
 });
 
-for (const argv of [["status"], ["service", "list"]])
-  test(`${argv.join(" ")}: an admin API whose TLS handshake never ends`, async () => {
-    await adminAt(`127.0.0.1:${silent.port}`);
-    const ran = await runCli([...argv, ...TIME], env({ east: place(east) }));
-    assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);
-    assert.match(ran.err, /no server answers: 127\.0\.0\.1:\d+ \(no answer within 3s\)/);
-    assert.equal(ran.code, argv[0] === "service" ? 3 : 1, ran.err);
-  });
+test("an admin API whose TLS handshake never ends", async () => {
+  await adminAt(`127.0.0.1:${silent.port}`);
+  const places = env({ east: place(east) });
+  for (const [line, code] of Object.entries({ status: 1, "service list": 3 })) {
+    const ran = await runCli([...line.split(" "), "--timeout", "5s"], places);
+    assert.ok(ran.ms < BOUND_MS, `${line}: ${ran.ms} ms`);
+    assert.match(ran.err, /no server answers: 127\.0\.0\.1:\d+ \(no answer within 5s\)/, line);
+    assert.equal(ran.code, code, `${line}: ${ran.err}`);
+  }
+});
 
 test("connect: a suspended etcd is a finding, and the process ends with its report", async () => {
   const places = env({ east: place(east), west: silentPlace() });
@@ -142,16 +147,16 @@ for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const)
-  for (const argv of [["status"], ["status", "--wait"], ["service", "list"], ["connect", "east", "west"]])
-    test(`${argv.join(" ")}: the first ${signal} ends it at once`, async () => {
+  test(`the first ${signal} ends a command at once`, async () => {
+    const places = env({ east: silentPlace(), west: silentPlace() });
+    for (const argv of [["status"], ["status", "--wait"], ["service", "list"], ["connect", "east", "west"]]) {
       const before = silent.accepted;
-      const child = startCli(argv, env({ east: silentPlace(), west: silentPlace() }));
+      const child = startCli(argv, places);
       await until("a connection", () => silent.accepted > before);
       const stopped = performance.now();
       child.process.kill(signal);
       const ran = await child.ended;
-      assert.equal(ran.code, code, ran.err);
-      assert.ok(performance.now() - stopped < 5_000);
-      assert.equal(ran.out, "");
-      assert.equal(ran.err, "Interrupted\n");
-    });
+      assert.deepEqual([ran.code, ran.out, ran.err], [code, "", "Interrupted\n"], argv.join(" "));
+      assert.ok(performance.now() - stopped < BOUND_MS);
+    }
+  });

@@ -29,6 +29,8 @@ export interface Command {
   readonly examples: readonly Example[];
   /** How long it may take unless `--timeout` says so: `15s`. Absent: it asks nobody, or its user alone ends it. */
   timeout?(input: Input): string;
+  /** Loads the code that `run` needs, before its time begins: help needs none of it. */
+  load?(): Promise<unknown>;
   /** Takes its arguments unparsed, `--help` included. */
   readonly raw?: boolean;
   /** Exit code: those of `ExitCode`, or that of a program that a raw command ran. */

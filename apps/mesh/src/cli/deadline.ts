@@ -19,7 +19,7 @@ export interface Deadline {
 }
 
 /** For the report about what did answer. */
-const GRACE_MS = 400;
+const GRACE_MS = 750;
 
 /** The reason of the user's signal: exit codes as a shell has them, 128 and the signal's number. */
 export function interrupted(signal: "SIGINT" | "SIGTERM"): MeshError<{ code: "INTERRUPTED"; exit: number }> {

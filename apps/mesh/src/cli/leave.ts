@@ -31,9 +31,17 @@ export function trackConnections(): Connections {
       for (const socket of open) socket.destroy();
       // From here on a signal ends the process as if it had never been listened to.
       for (const name of ["SIGINT", "SIGTERM"]) process.removeAllListeners(name);
-      const end = () => (signal === undefined ? process.exit() : process.kill(process.pid, signal));
+      const end = () => {
+        if (signal !== undefined && isLookingUp()) process.kill(process.pid, signal);
+        else process.exit();
+      };
       // Answers first: where writes to stdout are asynchronous, this comes after them.
       process.stdout.write("", () => setTimeout(end, UNCANCELLED_MS).unref());
     },
   };
+}
+
+/** A thread of this process waits for the system's resolver. */
+function isLookingUp(): boolean {
+  return process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap");
 }

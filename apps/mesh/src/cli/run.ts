@@ -35,6 +35,7 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
 
 /** Within its time; what it writes after its end is dropped. */
 async function runCommand(command: Command, input: Input, io: Io): Promise<number> {
+  await command.load?.();
   if (command.timeout === undefined) return command.run(input, io);
   const deadline = startDeadline(input.value("timeout") ?? command.timeout(input), io.signal);
   let over = false;

@@ -23,7 +23,7 @@ export interface Ended {
   readonly ms: number;
 }
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** `through`: a command that runs it, such as `unshare`. */
 export function startCli(

@@ -28,6 +28,6 @@ export const connect: Command = {
     { says: "See what would be written, as manifests", command: "mesh connect east west --dry-run -o yaml" },
     { says: "Add a third cluster later", command: "mesh connect east west north --store prod-store.json" },
   ],
-  // Loaded when it runs: help needs none of it.
+  load: () => import("./run-connect.js"),
   run: async (input, io) => (await import("./run-connect.js")).run(input, io),
 };

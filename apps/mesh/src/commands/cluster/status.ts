@@ -29,6 +29,6 @@ export const status: Command = {
     { says: "Wait for it in a script", command: "mesh status --wait --timeout 60s" },
     { says: "What is wrong, for a program", command: "mesh status -o json | jq .findings" },
   ],
-  // Loaded when it runs: help needs none of it.
+  load: () => import("./run-status.js"),
   run: async (input, io) => (await import("./run-status.js")).run(input, io),
 };

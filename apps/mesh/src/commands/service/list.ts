@@ -29,6 +29,6 @@ export const serviceList: Command = {
       command: "mesh service list --context east -n shop --global",
     },
   ],
-  // Loaded when it runs: help needs none of it.
+  load: () => import("./run-list.js"),
   run: async (input, io) => (await import("./run-list.js")).run(input, io),
 };
