@@ -203,10 +203,7 @@ test("bad agents have a line each: one that is gone once, one that is behind wit
   const { findings } = assess([view("east"), west]);
   assert.deepEqual(
     findings.map(({ group, status, subject, message }) => `${group} ${status} ${subject}: ${message}`),
-    [
-      "agents fail west west-1: its agent is not connected",
-      "agents fail west west-2: its agent is not in sync with west, east",
-    ],
+    ["agents fail west west-1: not connected", "agents fail west west-2: not in sync with west, east"],
   );
 });
 

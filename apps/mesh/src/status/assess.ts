@@ -1,7 +1,7 @@
 /** Looks at contexts → clusters, their hops, and what is wrong with what to do about it. */
 import type { Finding } from "../output/findings.js";
 import { shellWord } from "../output/units.js";
-import { badAgents, isWell } from "./agents.js";
+import { badAgents } from "./agents.js";
 import { expiries } from "./certificates.js";
 import type { ClusterView } from "./collect.js";
 import { type Hop, hopsOf } from "./hops.js";
@@ -103,7 +103,7 @@ function unpaired(views: readonly ClusterView[]): Finding[] {
 
 /** Agents speak for themselves. */
 function broken({ from, to, hop, problem, nodes = [] }: Hop): Finding[] {
-  if (problem === undefined || !nodes.every(isWell)) return [];
+  if (problem === undefined || nodes.some((node) => node.problem !== undefined)) return [];
   return [{ group: "pairs", status: "fail", subject: `${from} → ${to} (${hop})`, message: problem, fix: FIXES[hop] }];
 }
 
