@@ -29,7 +29,7 @@ before(async () => {
   await east.client.create(NODES, { metadata: { name: "n1" } });
   // What east lets west claim overlaps its own range: its own wins.
   await connectMember(etcd, east, west, ["10.12.0.0/16", "10.11.128.0/17"]);
-  await connectMember(etcd, west, east, ["10.11.0.0/16", "10.21.0.0/16"]);
+  await connectMember(etcd, west, east, ["10.11.0.0/17", "10.21.0.0/16"]);
   [eastern, western] = await Promise.all([agentOf(east, "n1"), agentOf(west, "w1")]);
 });
 after(async () => {

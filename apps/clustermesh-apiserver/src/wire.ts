@@ -15,13 +15,14 @@ import { type Close, closeParts } from "./close-parts.js";
 import { createLastGood } from "./cluster/last-good.js";
 import { createOwnSource } from "./cluster/own-source.js";
 import { createRangesSource } from "./config/cluster-ranges.js";
-import { createConfigSource } from "./config/config-source.js";
+import { type ConfigSource, createConfigSource, whenConfig } from "./config/config-source.js";
 import { firstEpoch } from "./config/first-epoch.js";
 import { createLastGoodKeeper, readLastGood } from "./config/last-good-store.js";
 import { createMesh } from "./config/mesh.js";
+import type { MeshConfig } from "./config/mesh-config.js";
 import { createHolderEvents } from "./leader/holder-events.js";
 import { createLeadership } from "./leader/leadership.js";
-import { createAdminAuth } from "./serve/admin-auth.js";
+import { type AdminAuth, createAdminAuth } from "./serve/admin-auth.js";
 import { startAdminServer } from "./serve/admin-server.js";
 import { createAgentRegistry } from "./serve/agent-registry.js";
 import { agentRoll } from "./serve/agent-roll.js";
@@ -31,7 +32,8 @@ import { reportCertificates } from "./serve/certificate-report.js";
 import { createSourceSet } from "./serve/source-set.js";
 import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
-import { watchTlsFiles } from "./serve/tls-files.js";
+import { type TlsFiles, watchTlsFiles } from "./serve/tls-files.js";
+import { startUnnamedServers } from "./serve/unnamed-servers.js";
 import { frontlessServices } from "./status/frontless-services.js";
 import { watchOwnCluster } from "./status/own-metrics.js";
 import { createServiceStatus } from "./status/service-status.js";
@@ -79,10 +81,11 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
     { namespace, instance, identity: `${instance}_${randomBytes(4).toString("hex")}` },
     { client, clock, log: log.child("lease"), metrics },
   );
-  const settings = createConfigSource({ namespace }, { transport, clock, log: log.child("config") });
+  const settings = createConfigSource({ namespace }, { client, clock, log: log.child("config") });
   let problem: () => string | undefined = () => "Starting";
   const ready = [
-    { name: "settings", check: () => settings.problem },
+    // What is in force serves agents, whatever mesh-config says now.
+    { name: "settings", check: () => (settings.current === undefined ? settings.problem : undefined) },
     { name: "kubernetes", check: () => problem() },
     // Every instance serves; who does not publish says why.
     { name: "leader", check: () => undefined, detail: () => leadership.explanation },
@@ -90,8 +93,9 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   const health = await startHealth({ address: args.health }, { metrics, ready });
   later(() => health.close());
   run(settings);
-  const config = await settings.first(signal);
-  const { cluster, id } = config;
+  const auth = createAdminAuth({ client, clock });
+  later(() => auth.close());
+  const { cluster, id } = await named(args, { settings, tls, auth }, signal);
 
   run(leadership);
   const recorder = createEventRecorder(
@@ -119,7 +123,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   const agents = createAgentRegistry(clock, (node) => own.nodes?.get(node) !== undefined);
   const mesh = createMesh(
     { cluster, id, namespace, instance },
-    { client, clock, log, metrics, own, sources, agents, ranges, settings, leadership },
+    { client, clock, log, metrics, own, sources, agents, ranges, settings, events, leadership },
   );
   const keepLastGood = createLastGoodKeeper(namespace, lastGood, {
     ...{ client, clock, leadership },
@@ -147,12 +151,10 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
     { sources, agents, clock, log: log.child("serve"), metrics },
   );
   later(() => hub.close());
-  const servers = () => settings.current?.servers ?? config.servers;
+  const servers = () => settings.current?.servers ?? [];
   const streaming = { address: args.listen, instance, cluster, clusterId: id };
   const stream = await startStreamServer(streaming, { hub, tls, clock, log: log.child("serve"), servers });
   later(() => stream.close(DRAIN_MS));
-  const auth = createAdminAuth({ client, clock });
-  later(() => auth.close());
   const admin = await startAdminServer(
     { address: args.admin, clusterId: id },
     {
@@ -181,6 +183,18 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   failed.signal.throwIfAborted();
   log.info("Stopping", { agents: hub.size });
   hub.drain(DRAIN_MS);
+}
+
+/** The first settings that say which cluster this is; until then both ports say what is missing. */
+async function named(
+  args: Arguments,
+  { settings, tls, auth }: { readonly settings: ConfigSource; readonly tls: TlsFiles; readonly auth: AdminAuth },
+  signal: AbortSignal,
+): Promise<MeshConfig> {
+  await whenConfig(settings, () => settings.judged || undefined, signal);
+  if (settings.current !== undefined) return settings.current;
+  const close = await startUnnamedServers(args, { tls, auth, problem: () => settings.problem ?? "Starting" });
+  return whenConfig(settings, () => settings.current, signal).finally(close);
 }
 
 function ended(...signals: readonly AbortSignal[]): Promise<void> {

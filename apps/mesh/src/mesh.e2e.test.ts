@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { CONFIG_MAPS, createKubeClient, createTransport, type KubeConfigMap, loadKubeAccess } from "@isthmus/kube";
 import { controlProcess, wipe } from "@isthmus/lab";
 import { type TestLab, testLab, unconnect } from "@isthmus/lab/testing";
 
@@ -95,6 +96,31 @@ test("an apiserver that is down is a finding, and its rows say that they cannot 
   assert.match(ran.out, /^east +store +publish +Unknown .*cannot tell$/m);
   assert.match(ran.err, /Cannot ask the admin API of cluster "east": no server answers/);
   await controlProcess(name, "start", { role: "clustermesh-apiserver", cluster: "east" });
+  assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
+});
+
+test("a mesh-config that cannot be used is a finding of status and connect; the last good one outlives a restart", async (t) => {
+  const transport = createTransport(loadKubeAccess({ kubeconfig: lab.kubeconfig, context: "east" }));
+  const client = createKubeClient(transport);
+  const at = { namespace: "mesh-system" };
+  const patch = (podCidrs: string) =>
+    client.mergePatch(CONFIG_MAPS, "mesh-config", { data: { "pod-cidrs": podCidrs } }, at);
+  const before = (await client.get<KubeConfigMap>(CONFIG_MAPS, "mesh-config", at))?.data?.["pod-cidrs"] ?? "";
+  t.after(() => patch(before).finally(() => transport.close()));
+  const finding = /"pod-cidrs" is "junk": .*The last good values stay in force.*\n.*edit configmap mesh-config/;
+  await patch("junk");
+  const found = async () => (await mesh("status")).err;
+  const deadline = Date.now() + 30_000;
+  while (!finding.test(await found())) assert.ok(Date.now() < deadline, await found());
+  const dry = await mesh("connect", "east", "west", "--dry-run");
+  assert.equal(dry.code, 1);
+  assert.match(dry.err, finding);
+  await controlProcess(name, "stop", { role: "clustermesh-apiserver", cluster: "east" });
+  await controlProcess(name, "start", { role: "clustermesh-apiserver", cluster: "east" });
+  const whole = async () => (await status()).hops.every(({ ok }) => ok);
+  while (!(await whole())) assert.ok(Date.now() < deadline, "the mesh is not whole after the restart");
+  assert.match(await found(), finding);
+  await patch(before);
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
 });
 

@@ -2,7 +2,7 @@
  * This cluster's MeshCluster object: made when absent, its ranges kept as configured, its status kept true.
  *
  * `spec.store` is the operator's (`mesh connect` writes it); everything else of the spec is ours. The epoch of the own source
- * is an annotation, so that it is restored together with what it speaks of.
+ * and the last good mesh-config are annotations, so that they are restored together with what they speak of.
  */
 import {
   createListWatch,
@@ -17,6 +17,7 @@ import { type Clock, formatPrefix, MeshError, type Prefix } from "@isthmus/model
 import type { Logger } from "@isthmus/observe";
 import { mergeConditions, type Verdict } from "./conditions.js";
 import { createKeeper } from "./keep.js";
+import { LAST_GOOD_CONFIG } from "./kept-config.js";
 
 export interface ClusterSpec {
   readonly name: string;
@@ -38,6 +39,8 @@ export interface ClusterObjectModules {
   readonly mayWrite: () => boolean;
   readonly spec: () => ClusterSpec;
   readonly status: () => ClusterStatus;
+  /** What the next start must find of mesh-config; undefined: what stands there stays. */
+  readonly lastGood: () => string | undefined;
   /** A fresh certificate request: asked for when the object holds none for our key. */
   readonly storeRequest: (held: string | undefined, signal: AbortSignal) => Promise<string>;
   readonly onStore: (store: StoreSpec | undefined) => void;
@@ -100,9 +103,11 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     const { podCIDRs, serviceCIDRs } = rangesOf(want);
     if (podCIDRs === undefined || serviceCIDRs === undefined) return undefined;
     const spec = { id: want.id, podCIDRs, serviceCIDRs };
+    const lastGood = modules.lastGood();
+    const metadata = { name, ...(lastGood === undefined ? {} : { annotations: { [LAST_GOOD_CONFIG]: lastGood } }) };
     try {
       log.info("Making MeshCluster", { name, id: want.id });
-      return await client.create<MeshCluster>(MESH_CLUSTERS, { metadata: { name }, spec }, { signal });
+      return await client.create<MeshCluster>(MESH_CLUSTERS, { metadata, spec }, { signal });
     } catch (thrown) {
       const there = hasStatus(thrown, 409) ? await client.get<MeshCluster>(MESH_CLUSTERS, name, { signal }) : undefined;
       if (there === undefined) throw thrown;
@@ -115,9 +120,15 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     const spec = rangesOf(want);
     const same = sameSet(held.spec.podCIDRs, spec.podCIDRs) && sameSet(held.spec.serviceCIDRs, spec.serviceCIDRs);
     const epoch = epochToKeep;
-    if (same && epoch === undefined) return;
-    const metadata = epoch === undefined ? {} : { metadata: { annotations: { [EPOCH]: epoch } } };
-    await client.mergePatch(MESH_CLUSTERS, name, { ...metadata, ...(same ? {} : { spec }) }, { signal });
+    const lastGood = modules.lastGood();
+    const kept = lastGood === undefined || held.metadata.annotations?.[LAST_GOOD_CONFIG] === lastGood;
+    if (same && kept && epoch === undefined) return;
+    const annotations = {
+      ...(epoch === undefined ? {} : { [EPOCH]: epoch }),
+      ...(kept ? {} : { [LAST_GOOD_CONFIG]: lastGood }),
+    };
+    const patch = { metadata: { annotations }, ...(same ? {} : { spec }) };
+    await client.mergePatch(MESH_CLUSTERS, name, patch, { signal });
     if (epoch === epochToKeep) epochToKeep = undefined;
   }
 

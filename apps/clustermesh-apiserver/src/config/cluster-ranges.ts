@@ -8,6 +8,7 @@ import { createListWatch, type KubeServiceCidr, SERVICE_CIDRS, type Transport } 
 import { type Clock, formatPrefix, type Prefix, parsePrefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { ConfigSource } from "./config-source.js";
+import { takenByServices } from "./kept-config.js";
 
 export interface ClusterRanges {
   readonly podCidrs: readonly Prefix[];
@@ -38,8 +39,14 @@ export function createRangesSource(modules: {
       resource: SERVICE_CIDRS,
       project: (object) => ((object as KubeServiceCidr).spec?.cidrs ?? []).map(parsePrefix),
     },
-    { ...modules, onChange: look },
+    { ...modules, onChange: serviceCidrsChanged },
   );
+
+  function serviceCidrsChanged(): void {
+    if (watch.inSync)
+      settings.setTaken("services", takenByServices([...watch.items.values()].flatMap(({ value }) => value)));
+    look();
+  }
 
   function look(): void {
     const objects = watch.inSync ? sorted([...watch.items.values()].flatMap(({ value }) => value)) : undefined;

@@ -1,68 +1,84 @@
 /**
- * Follows mesh-config: the first good one starts the process, later ones change what may change.
+ * Follows mesh-config: what is usable of it is in force, and what is not leaves the last good values in force, over restarts too.
  *
- * Name and id of a cluster cannot change while it runs; such a config is refused and the one in use stays.
+ *   mesh-config ─► judge-config ─► current, problem
+ *   MeshCluster's annotation, ranges of peers and Services ──┘
  */
-import { CONFIG_MAPS, createListWatch, type KubeConfigMap, type Transport } from "@isthmus/kube";
+import { CONFIG_MAPS, createListWatch, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
-import { MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { type MeshConfig, parseMeshConfig } from "./mesh-config.js";
+import { judgeConfig, type TakenRanges } from "./judge-config.js";
+import { lastGoodConfig, readConfigStart } from "./kept-config.js";
+import { type ConfigData, keptText, type MeshConfig } from "./mesh-config.js";
 
 export interface ConfigSource {
-  /** In use; undefined before the first good one. */
+  /** In force; undefined before the first one that says at least which cluster this is. */
   readonly current: MeshConfig | undefined;
-  /** Why the newest one is not in use; undefined when it is. */
+  /** Why the newest one is not in force; undefined when it is. */
   readonly problem: string | undefined;
-  /** The first good one. Rejects when aborted. */
-  first(signal: AbortSignal): Promise<MeshConfig>;
-  onChange(listener: (config: MeshConfig) => void): void;
+  /** The newest one was looked at. */
+  readonly judged: boolean;
+  /** What is to be kept for the next start; undefined: what is kept stays. */
+  readonly lastGood: string | undefined;
+  /** Undefined while there is no ConfigMap. */
+  readonly uid: string | undefined;
+  /** Ranges that a change must not take. */
+  setTaken(by: "peers" | "services", ranges: readonly TakenRanges[]): void;
+  /** Told when what is in force or the problem has changed. */
+  onChange(listener: () => void): () => void;
   run(signal: AbortSignal): Promise<void>;
 }
 
-const NAME = "mesh-config";
+export interface ConfigSourceModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export const CONFIG_NAME = "mesh-config";
 
 export function createConfigSource(
-  options: { readonly namespace: string },
-  modules: { readonly transport: Transport; readonly clock: Clock; readonly log: Logger },
+  { namespace }: { readonly namespace: string },
+  modules: ConfigSourceModules,
 ): ConfigSource {
-  const { namespace } = options;
-  const listeners = new Set<(config: MeshConfig) => void>();
+  const { client, clock, log } = modules;
+  const absent = `ConfigMap "${namespace}/${CONFIG_NAME}" does not exist: create it`;
+  const listeners = new Set<() => void>();
+  const taken = { peers: [] as readonly TakenRanges[], services: [] as readonly TakenRanges[] };
+  let data: ConfigData | string | undefined;
+  let before: MeshConfig | undefined;
   let current: MeshConfig | undefined;
-  let problem: string | undefined = `Waiting for ConfigMap "${namespace}/${NAME}"`;
+  let problem: string | undefined = `Waiting for ConfigMap "${namespace}/${CONFIG_NAME}"`;
+  let lastGood: string | undefined;
+  let uid: string | undefined;
 
-  const watch = createListWatch(
+  const watch = createListWatch<KubeConfigMap>(
+    { resource: CONFIG_MAPS, namespace, fieldSelector: `metadata.name=${CONFIG_NAME}`, project: (object) => object },
     {
-      resource: CONFIG_MAPS,
-      namespace,
-      fieldSelector: `metadata.name=${NAME}`,
-      project: (object) => (object as KubeConfigMap).data ?? {},
-    },
-    {
-      ...modules,
+      ...{ transport: client.transport, clock, log },
       onChange({ sets, deletes, relist }) {
-        for (const { value } of sets) take(value);
         const gone = sets.length === 0 && (deletes.length > 0 || (relist && watch.items.size === 0));
-        if (gone) say(`ConfigMap "${namespace}/${NAME}" does not exist: create it`);
+        for (const { value } of sets) take(value);
+        if (gone) take(undefined);
       },
     },
   );
 
-  function take(data: Readonly<Record<string, string>>): void {
-    try {
-      const next = parseMeshConfig(data);
-      if (current !== undefined) refuseRename(current, next);
-      current = next;
-      problem = undefined;
-      for (const listener of [...listeners]) listener(next);
-    } catch (thrown) {
-      say(MeshError.from(thrown).message);
-    }
+  function take(map: KubeConfigMap | string | undefined): void {
+    uid = typeof map === "object" ? map.metadata.uid : undefined;
+    data = typeof map === "object" ? (map.data ?? {}) : (map ?? absent);
+    judge();
   }
 
-  function say(sentence: string): void {
-    if (problem !== sentence) modules.log.warn("Settings not in use", { problem: sentence });
-    problem = sentence;
+  function judge(): void {
+    if (data === undefined) return;
+    const now = judgeConfig(data, current ?? before, [...taken.peers, ...taken.services]);
+    if (now.problem === undefined && typeof data === "object") lastGood = keptText(data);
+    if (now.problem !== problem && now.problem !== undefined) log.warn("Settings not in use", { problem: now.problem });
+    if (now.problem === undefined && problem !== undefined) log.info("Settings in use");
+    current = now.config;
+    problem = now.problem;
+    for (const listener of [...listeners]) listener();
   }
 
   return {
@@ -70,33 +86,55 @@ export function createConfigSource(
       return current;
     },
     get problem() {
-      // Before the first answer, what matters is why there is none.
-      return (watch.inSync ? undefined : watch.problem) ?? problem;
+      return problem;
     },
-    first(signal) {
-      if (current !== undefined) return Promise.resolve(current);
-      return new Promise((resolve, reject) => {
-        if (signal.aborted) return reject(signal.reason);
-        const found = (config: MeshConfig) => {
-          listeners.delete(found);
-          resolve(config);
-        };
-        listeners.add(found);
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    get judged() {
+      return data !== undefined;
+    },
+    get lastGood() {
+      return lastGood;
+    },
+    get uid() {
+      return uid;
+    },
+    setTaken(by, ranges) {
+      taken[by] = ranges;
+      judge();
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async run(signal) {
+      const at = { client, namespace, name: CONFIG_NAME };
+      const start = await readConfigStart(at, clock, signal, (sentence) => {
+        problem = sentence;
+      }).catch((thrown: unknown) => {
+        if (!signal.aborted) throw thrown;
       });
+      if (start === undefined) return;
+      taken.peers = start.peers;
+      taken.services = start.services;
+      const found = typeof start.map === "object" ? (start.map.data ?? {}) : (start.map ?? absent);
+      before = lastGoodConfig(found, start.clusters);
+      take(start.map);
+      await watch.run(signal);
     },
-    onChange: (listener) => void listeners.add(listener),
-    run: (signal) => watch.run(signal),
   };
 }
 
-function refuseRename(current: MeshConfig, next: MeshConfig): void {
-  for (const [field, was, is] of [
-    ["cluster-name", current.cluster, next.cluster],
-    ["cluster-id", current.id, next.id],
-  ] as const) {
-    if (was === is) continue;
-    const sentence = `Cannot use mesh-config: "${field}" changed from "${was}" to "${is}" while running, restart to change it`;
-    throw new MeshError({ code: "MESH_CONFIG", field }, sentence);
-  }
+/** What `look` finds, as soon as it finds something. Rejects when aborted. */
+export function whenConfig<T>(settings: ConfigSource, look: () => T | undefined, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const take = (): void => {
+      const found = look();
+      if (found === undefined) return;
+      stop();
+      resolve(found);
+    };
+    const stop = settings.onChange(take);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    if (signal.aborted) reject(signal.reason);
+    else take();
+  });
 }

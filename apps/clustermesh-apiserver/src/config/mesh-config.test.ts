@@ -28,7 +28,13 @@ test("what is wrong is named with its field and with what to write", () => {
     [{ "cluster-id": "0x10" }, "cluster-id", /write it like "1"/],
     [{ "pod-cidrs": "10.11.0.1/16" }, "pod-cidrs", /bits beyond the prefix length are set/],
     [{ servers: "10.0.0.1" }, "servers", /host:port/],
-    [{ "service-cidrs": "10.11.4.0/24" }, "pod-cidrs", /overlap/],
+    [
+      { "service-cidrs": "10.11.4.0/24" },
+      "pod-cidrs",
+      /"10\.11\.0\.0\/16" in "pod-cidrs" overlaps "10\.11\.4\.0\/24" in "service-cidrs", write disjoint ones/,
+    ],
+    [{ "pod-cidrs": Array(65).fill("10.11.0.0/16").join() }, "pod-cidrs", /it has 65 items, at most 64/],
+    [{ servers: `${"h".repeat(300)}:7443` }, "servers", /an item is longer than 256 characters/],
   ];
   for (const [change, field, sentence] of rows) {
     assert.throws(

@@ -1,25 +1,28 @@
 /**
  * The static settings of a cluster: ConfigMap mesh-system/mesh-config, parsed strictly.
  *
- * In: its data. Out: settings, or `MESH_CONFIG` with the field, what is wrong, and what to write.
+ * In: its data. Out: settings, or `MESH_CONFIG` with the field, what is wrong, and what to write; or, where nothing better is
+ * known, what can be used of it.
  */
 import {
   type ClusterId,
   type ClusterName,
+  formatPrefix,
   MeshError,
   type Prefix,
   parseClusterId,
   parseClusterName,
   parsePrefix,
   prefixesOverlap,
+  printable,
 } from "@isthmus/model";
 import { splitHostPort } from "@isthmus/observe";
 
 export interface MeshConfig {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
-  /** The whole cluster's, not a node's. */
-  readonly podCidrs: readonly Prefix[];
+  /** The whole cluster's, not a node's. Undefined: not usable, and no last good ones are known. */
+  readonly podCidrs: readonly Prefix[] | undefined;
   /** Undefined: from ServiceCIDR objects. */
   readonly serviceCidrs: readonly Prefix[] | undefined;
   /** host:port of every replica, told to agents. */
@@ -30,22 +33,63 @@ export interface MeshConfig {
   readonly adminCa: string;
 }
 
-type Data = Readonly<Record<string, string>>;
+export type ConfigData = Readonly<Record<string, string>>;
+type Data = ConfigData;
 
-export function parseMeshConfig(data: Data): MeshConfig {
+/** As many ranges as the MeshCluster object takes; more servers than there are replicas. */
+const MAX_ITEMS = 64;
+const MAX_ITEM_LENGTH = 256;
+
+export function parseMeshConfig(data: Data): MeshConfig & { readonly podCidrs: readonly Prefix[] } {
   const podCidrs = list(data, "pod-cidrs", parsePrefix, "10.11.0.0/16");
   const serviceCidrs =
     data["service-cidrs"] === undefined ? undefined : list(data, "service-cidrs", parsePrefix, "10.96.0.0/16");
-  refuseOverlaps([...podCidrs, ...(serviceCidrs ?? [])]);
+  refuseOverlaps([
+    ...podCidrs.map((each) => ["pod-cidrs", each] as const),
+    ...(serviceCidrs ?? []).map((each) => ["service-cidrs", each] as const),
+  ]);
   return {
     cluster: field(data, "cluster-name", parseClusterName, "east"),
-    id: field(data, "cluster-id", (text) => parseClusterId(/^\d+$/.test(text) ? Number(text) : Number.NaN), "1"),
+    id: field(data, "cluster-id", clusterId, "1"),
     podCidrs,
     serviceCidrs,
     servers: list(data, "servers", hostPort, "10.0.0.1:7443"),
     adminServers: data["admin-servers"] === undefined ? [] : list(data, "admin-servers", hostPort, "10.0.0.1:7444"),
     adminCa: data["admin-ca"] ?? "",
   };
+}
+
+/** Undefined unless it says at least which cluster this is. */
+export function salvageMeshConfig(data: ConfigData): MeshConfig | undefined {
+  const cluster = attempt(() => field(data, "cluster-name", parseClusterName, "east"));
+  const id = attempt(() => field(data, "cluster-id", clusterId, "1"));
+  if (cluster === undefined || id === undefined) return undefined;
+  return {
+    ...{ cluster, id, podCidrs: undefined, serviceCidrs: undefined, adminCa: "" },
+    servers: attempt(() => list(data, "servers", hostPort, "10.0.0.1:7443")) ?? [],
+    adminServers: attempt(() => list(data, "admin-servers", hostPort, "10.0.0.1:7444")) ?? [],
+  };
+}
+
+/** The fields that a start needs, as text; `parseMeshConfig` reads it back. */
+export function keptText(data: ConfigData): string {
+  return JSON.stringify(
+    Object.fromEntries(KEPT.flatMap((name) => (data[name] === undefined ? [] : [[name, data[name]]]))),
+  );
+}
+
+const KEPT = ["cluster-name", "cluster-id", "pod-cidrs", "service-cidrs", "servers", "admin-servers"] as const;
+
+function clusterId(text: string): ClusterId {
+  return parseClusterId(/^\d+$/.test(text) ? Number(text) : Number.NaN);
+}
+
+function attempt<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
 }
 
 function field<T>(data: Data, name: string, parse: (text: string) => T, example: string): T {
@@ -56,16 +100,27 @@ function field<T>(data: Data, name: string, parse: (text: string) => T, example:
     return parse(text);
   } catch (cause) {
     const { message } = MeshError.from(cause);
+    const value = printable(text, MAX_ITEM_LENGTH);
     throw refused(
       name,
-      `Cannot use mesh-config: "${name}" is "${text}": ${message}; write it like "${example}"`,
+      `Cannot use mesh-config: "${name}" is "${value}": ${printable(message, 2 * MAX_ITEM_LENGTH)}; write it like "${example}"`,
       cause,
     );
   }
 }
 
 function list<T>(data: Data, name: string, parse: (text: string) => T, example: string): readonly T[] {
-  return field(data, name, (text) => text.split(",").map((part) => parse(part.trim())), example);
+  const items = (text: string) => {
+    const parts = text.split(",");
+    if (parts.length > MAX_ITEMS) throw new Error(`it has ${parts.length} items, at most ${MAX_ITEMS} are possible`);
+    return parts.map((part) => parse(bounded(part.trim())));
+  };
+  return field(data, name, items, example);
+}
+
+function bounded(item: string): string {
+  if (item.length <= MAX_ITEM_LENGTH) return item;
+  throw new Error(`an item is longer than ${MAX_ITEM_LENGTH} characters`);
 }
 
 function hostPort(text: string): string {
@@ -73,14 +128,13 @@ function hostPort(text: string): string {
   return text;
 }
 
-function refuseOverlaps(prefixes: readonly Prefix[]): void {
-  prefixes.forEach((a, i) => {
-    if (prefixes.slice(i + 1).some((b) => prefixesOverlap(a, b)))
-      throw refused(
-        "pod-cidrs",
-        'Cannot use mesh-config: two of "pod-cidrs" and "service-cidrs" overlap, write disjoint ones',
-      );
-  });
+function refuseOverlaps(ranges: readonly (readonly [name: string, prefix: Prefix])[]): void {
+  for (const [i, [name, prefix]] of ranges.entries()) {
+    const other = ranges.slice(i + 1).find(([, each]) => prefixesOverlap(prefix, each));
+    if (other === undefined) continue;
+    const why = `"${formatPrefix(prefix)}" in "${name}" overlaps "${formatPrefix(other[1])}" in "${other[0]}"`;
+    throw refused(name, `Cannot use mesh-config: ${why}, write disjoint ones`);
+  }
 }
 
 function refused(name: string, sentence: string, cause?: unknown): MeshError<{ code: "MESH_CONFIG"; field: string }> {

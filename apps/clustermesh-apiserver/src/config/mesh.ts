@@ -3,7 +3,7 @@
  *
  * Everything here follows its objects while the process runs, and nothing of it can stop the local path.
  */
-import type { KubeClient } from "@isthmus/kube";
+import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { SourceStatus, type StatusResponse } from "@isthmus/proto";
@@ -21,7 +21,9 @@ import { peerStatus } from "../status/peer-status.js";
 import { VERSION } from "../version.js";
 import { createClusterObject } from "./cluster-object.js";
 import type { RangesSource } from "./cluster-ranges.js";
+import { createConfigEvents } from "./config-events.js";
 import type { ConfigSource } from "./config-source.js";
+import { takenByPeers } from "./kept-config.js";
 import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
 import { sayable } from "./sayable.js";
@@ -46,6 +48,7 @@ export interface MeshModules {
   readonly ranges: RangesSource;
   readonly settings: ConfigSource;
   readonly leadership: Leadership;
+  readonly events: EventRecorder;
 }
 
 export interface Mesh {
@@ -86,13 +89,20 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
       version: VERSION,
       storeId: publisherStatus().storeId.toString("hex"),
       adminServers: settings.current?.adminServers ?? [],
-      conditions: clusterConditions(own, publisherStatus(), {
-        configured: link.store.configured,
-        problem: link.problem,
-      }),
+      conditions: clusterConditions(
+        own,
+        publisherStatus(),
+        { configured: link.store.configured, problem: link.problem },
+        settings.problem,
+      ),
     }),
+    lastGood: () => settings.lastGood,
     storeRequest: (held, signal) => link.request(held, signal),
     onStore: (spec) => link.setSpec(spec),
+  });
+  const configEvents = createConfigEvents(options.namespace, {
+    ...{ events: modules.events, settings, clock, log },
+    object: () => object.current,
   });
   const peers = createPeers({
     client,
@@ -118,6 +128,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   }
 
   function updatePeers(): void {
+    if (peers.known) settings.setTaken("peers", takenByPeers(peers.current.values()));
     if (remotes === undefined || !peers.known) return;
     remotes.update([...peers.current.values()]);
     // A peer that could not be read is not one that was removed.
@@ -190,7 +201,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         object.poke();
         peers.poke();
       });
-      const parts = [object, link, peers, doctor];
+      const parts = [object, link, peers, doctor, configEvents];
       await Promise.all([...parts.map((part) => part.run(signal)), joinMesh(signal)]);
     },
   };

@@ -6,8 +6,15 @@ export function clusterConditions(
   own: { readonly inSync: boolean; readonly problem: string | undefined },
   publisher: PublisherStatus,
   store: { readonly configured: boolean; readonly problem: string | undefined },
+  configProblem?: string,
 ): readonly Verdict[] {
-  return [ready(own), reachable(publisher, store), published(publisher)];
+  return [ready(own), reachable(publisher, store), published(publisher), accepted(configProblem)];
+}
+
+/** Of mesh-config as it is now; what is in force is in the spec. */
+function accepted(problem: string | undefined): Verdict {
+  if (problem === undefined) return verdict("ConfigAccepted", "True", "InForce", "mesh-config is in force");
+  return verdict("ConfigAccepted", "False", "Invalid", problem);
 }
 
 function ready({ inSync, problem }: { readonly inSync: boolean; readonly problem: string | undefined }): Verdict {

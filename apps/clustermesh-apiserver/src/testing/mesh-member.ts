@@ -42,13 +42,20 @@ export interface Member {
 
 const CRDS = fileURLToPath(new URL("../../../../deploy/base/crds/", import.meta.url));
 
-/** Pod CIDR 10.1<id>.0.0/16, Service CIDR 10.9<id>.0.0/16; namespace "shop" is there. */
-export async function startMember(name: string, id: number, log?: Logger): Promise<Member> {
+/** A Kubernetes API with our CRDs and namespace "shop", without settings. */
+export async function startBareCluster(): Promise<{ readonly kube: KubeServer; readonly client: KubeClient }> {
   const kube = await startKubeServer();
   const client = kubeClient(kube.kubeconfig);
   for (const file of ["meshclusters.yaml", "meshpeers.yaml"]) {
     await client.create(CUSTOM_RESOURCE_DEFINITIONS, parse(readFileSync(CRDS + file, "utf8")) as KubeObject);
   }
+  for (const name of ["mesh-system", "shop"]) await client.create(NAMESPACES, { metadata: { name } });
+  return { kube, client };
+}
+
+/** Pod CIDR 10.1<id>.0.0/16, Service CIDR 10.9<id>.0.0/16; namespace "shop" is there. */
+export async function startMember(name: string, id: number, log?: Logger): Promise<Member> {
+  const { kube, client } = await startBareCluster();
   await installSettings(client, {
     "cluster-name": name,
     "cluster-id": String(id),
@@ -56,7 +63,6 @@ export async function startMember(name: string, id: number, log?: Logger): Promi
     "service-cidrs": `10.9${id}.0.0/16`,
     "admin-servers": "127.0.0.1:7444",
   });
-  await client.create(NAMESPACES, { metadata: { name: "shop" } });
   const tls = await createMeshTls();
   const meshCluster = () => client.get<MeshCluster>(MESH_CLUSTERS, name);
   const made: Member = {

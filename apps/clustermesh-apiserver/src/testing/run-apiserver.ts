@@ -44,17 +44,40 @@ export async function installSettings(client: KubeClient, data: Readonly<Record<
   );
 }
 
+export interface ApiserverOptions {
+  readonly instance?: string;
+  readonly log?: Logger;
+  /** Free ones unless given. */
+  readonly port?: number;
+  readonly adminPort?: number;
+  readonly healthPort?: number;
+}
+
 export async function startApiserver(
   server: Pick<KubeServer, "kubeconfig">,
   tls: MeshTls,
-  options: { readonly instance?: string; readonly log?: Logger; readonly port?: number } = {},
+  options: ApiserverOptions = {},
 ): Promise<RunningApiserver> {
-  const [port, adminPort, healthPort] = (await Promise.all([freePort(), freePort(), freePort()])) as [
-    number,
-    number,
-    number,
-  ];
-  const listen = options.port ?? port;
+  const launched = await launchApiserver(server, tls, options);
+  await until("apiserver is ready", async () => {
+    launched.throwIfFailed();
+    return launched.get("/readyz").then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+  });
+  return launched;
+}
+
+/** Does not wait until it is ready. */
+export async function launchApiserver(
+  server: Pick<KubeServer, "kubeconfig">,
+  tls: MeshTls,
+  options: ApiserverOptions = {},
+): Promise<RunningApiserver & { throwIfFailed(): void }> {
+  const port = options.port ?? (await freePort());
+  const adminPort = options.adminPort ?? (await freePort());
+  const healthPort = options.healthPort ?? (await freePort());
   const controller = new AbortController();
   let failure: unknown;
   const running = runApiserver(
@@ -62,7 +85,7 @@ export async function startApiserver(
       kubeconfig: server.kubeconfig,
       namespace: "mesh-system",
       instance: options.instance ?? "test-1",
-      listen: `127.0.0.1:${listen}`,
+      listen: `127.0.0.1:${port}`,
       admin: `127.0.0.1:${adminPort}`,
       health: `127.0.0.1:${healthPort}`,
       tlsDir: tls.folder,
@@ -72,22 +95,15 @@ export async function startApiserver(
   ).catch((thrown: unknown) => {
     failure = thrown;
   });
-  const get = async (path: string) => {
-    const response = await fetch(`http://127.0.0.1:${healthPort}${path}`);
-    return { status: response.status, body: await response.text() };
-  };
-  await until("apiserver is ready", async () => {
-    if (failure !== undefined) throw failure;
-    return get("/readyz").then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-  });
   return {
-    port: listen,
-    adminPort,
-    healthPort,
-    get,
+    ...{ port, adminPort, healthPort },
+    async get(path) {
+      const response = await fetch(`http://127.0.0.1:${healthPort}${path}`);
+      return { status: response.status, body: await response.text() };
+    },
+    throwIfFailed() {
+      if (failure !== undefined) throw failure;
+    },
     async stop() {
       controller.abort(new Error("test is over"));
       await running;

@@ -23,6 +23,17 @@ export async function readMeshConfig(client: KubeClient): Promise<Readonly<Recor
   return (await client.get<KubeConfigMap>(CONFIG_MAPS, CONFIG_NAME, { namespace: MESH_NAMESPACE }))?.data;
 }
 
+/** Why mesh-config as it is now is not in force, with the fix; undefined when it is, or of an apiserver that does not say. */
+export function configProblem(cluster: MeshCluster): string | undefined {
+  const found = cluster.status?.conditions?.find(({ type }) => type === "ConfigAccepted");
+  return found?.status === "False" ? found.message : undefined;
+}
+
+/** What to do about it. */
+export function configFix(context: string): string {
+  return `kubectl --context ${context} -n ${MESH_NAMESPACE} edit configmap ${CONFIG_NAME}`;
+}
+
 /** A kind that is not installed has no objects. */
 export function noSuchKind(thrown: unknown): [] {
   if (thrown instanceof MeshError && (thrown.data as { status?: number }).status === 404) return [];

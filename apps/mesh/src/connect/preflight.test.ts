@@ -102,6 +102,20 @@ test("everything wrong at once: each finding says what to do, or that it cannot 
   golden("connect-preflight-bad", findingsText(findings, { color: false }));
 });
 
+test("a mesh-config that is not in force stops connect: peers would be given other ranges than it says", () => {
+  const message = 'Cannot use mesh-config: "pod-cidrs" is "junk": …; write it like "10.11.0.0/16"';
+  const about = { type: "ConfigAccepted", reason: "Invalid", message, lastTransitionTime: "2026-01-01T00:00:00Z" };
+  const east = cluster("east", 1);
+  const status = (is: "True" | "False") => ({
+    ...east.cluster?.status,
+    conditions: [{ ...about, status: is }],
+  });
+  assert.deepEqual(problems([cluster("east", 1, { status: status("False") }), cluster("west", 2)]), [
+    `fail east: ${message}`,
+  ]);
+  assert.deepEqual(problems([cluster("east", 1, { status: status("True") }), cluster("west", 2)]), []);
+});
+
 test("a claim by the cluster itself is no finding; by another life of it, it is", () => {
   const pair = [cluster("east", 1), cluster("west", 2)];
   assert.deepEqual(problems(pair, { claims: new Map([[1, { name: "east", uid: "uid-east" }]]) }), []);

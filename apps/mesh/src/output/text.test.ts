@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MeshError } from "@isthmus/model";
+import { AgentPresence } from "@isthmus/proto";
 import { changesTable, manifests } from "../connect/report.js";
 import { servicesTable } from "../service/render.js";
 import { assess } from "../status/assess.js";
@@ -20,11 +21,15 @@ function view() {
     ...{ node: HOSTILE, connected: true, version: HOSTILE },
     maps: [{ map: HOSTILE, used: 1, capacity: 1 }],
     sources: [],
+    conditions: [{ type: HOSTILE, message: HOSTILE }],
+    ...{ presence: AgentPresence.AGENT_PRESENCE_CONNECTED, silentMs: 0 },
   };
   const report = {
     ...{ cluster: "east", clusterId: 1, clusterUid: HOSTILE, instance: HOSTILE, version: HOSTILE, leader: true },
     ...{ kubeAgeMs: 0, podCidrs: [], serviceCidrs: [], sources: [], agents: [agent] },
     publisher: undefined,
+    nodes: { known: true, linux: 1, windows: 0, virtual: 0 },
+    certificates: [{ name: HOSTILE, notAfter: 0n }],
   };
   return { context: HOSTILE, cluster: "east", id: 1, peers: [{ name: HOSTILE, id: 2 }], report };
 }
@@ -53,7 +58,7 @@ const WAYS: Readonly<Record<string, () => { readonly text: string; readonly line
     text: manifests([{ type: "peer", context: HOSTILE, object: { metadata: { name: "west" } } } as never]),
     lines: 3,
   }),
-  JSON: () => ({ text: json({ [HOSTILE.slice(0, 100)]: HOSTILE }), lines: 3 }),
+  JSON: () => ({ text: json({ [HOSTILE.slice(0, 100)]: HOSTILE }), lines: 4 }),
   "an error's sentence": () => ({ text: `${lineText(new MeshError({ code: "X" }, HOSTILE).message)}\n`, lines: 1 }),
 };
 

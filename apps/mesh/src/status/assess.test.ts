@@ -54,6 +54,18 @@ test("two clusters in good order", () => {
   golden("status-ok-json", json(found));
 });
 
+test("a mesh-config that is not in force is a finding with the fix, though all hops are in sync", () => {
+  const configProblem = 'Cannot use mesh-config: "pod-cidrs" is "junk"';
+  const { ok, findings } = assess([{ ...view("east"), configProblem }, view("west")]);
+  assert.equal(ok, false);
+  assert.deepEqual(findings, [
+    {
+      ...{ group: "clusters", status: "fail", subject: "east", message: configProblem },
+      fix: "kubectl --context east -n mesh-system edit configmap mesh-config",
+    },
+  ]);
+});
+
 test("connected is not enough: stale beats, agents behind and pending records are findings", () => {
   const east = view("east", (report) => {
     if (report.publisher !== undefined)

@@ -1,4 +1,5 @@
 /** Looks at contexts → clusters, their hops, and what is wrong with what to do about it. */
+import { configFix } from "../access/mesh-objects.js";
 import type { Finding } from "../output/findings.js";
 import { shellWord } from "../output/units.js";
 import { badAgents } from "./agents.js";
@@ -47,6 +48,7 @@ export function assess(looks: readonly ClusterView[], options: AssessOptions = {
   const broke = [
     ...(views.length === 0 ? [NO_MEMBER] : []),
     ...unasked(views),
+    ...views.flatMap(unusableConfig),
     ...unpaired(views),
     ...hops.flatMap(broken),
     ...badAgents(hops),
@@ -83,6 +85,13 @@ function unasked(views: readonly ClusterView[]): Finding[] {
   return views.flatMap(({ cluster, problem }) =>
     problem === undefined ? [] : [{ group: "clusters", status: "fail", subject: cluster, ...problem }],
   );
+}
+
+/** The last good one is in force: everything runs, and not as it was configured. */
+function unusableConfig({ cluster, context, configProblem }: ClusterView): Finding[] {
+  if (configProblem === undefined) return [];
+  const about = { group: "clusters", status: "fail", subject: cluster } as const;
+  return [{ ...about, message: configProblem, fix: configFix(context) }];
 }
 
 /** Members that do not consume each other. */

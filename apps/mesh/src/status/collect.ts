@@ -5,7 +5,7 @@ import type { StatusResponse } from "@isthmus/proto";
 import { openAdmin } from "../access/admin.js";
 import { adviceFor } from "../access/advice.js";
 import type { Context } from "../access/context.js";
-import { noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
+import { configProblem, noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
 
 export interface ClusterView {
   readonly context: string;
@@ -21,6 +21,8 @@ export interface ClusterView {
   readonly problem?: Problem;
   /** It was read, and is a member that is not well installed. */
   readonly ambiguous?: boolean;
+  /** Why its mesh-config is not in force. */
+  readonly configProblem?: string;
 }
 
 export interface Problem {
@@ -37,6 +39,7 @@ export async function viewCluster({ name, client }: Context, signal: AbortSignal
   try {
     const cluster = await readMeshCluster(client, FIRST_MS);
     if (cluster === undefined) return undefined;
+    const unusable = configProblem(cluster);
     const peers = await client.list<MeshPeer>(MESH_PEERS).catch(noSuchKind);
     view = {
       context: name,
@@ -44,6 +47,7 @@ export async function viewCluster({ name, client }: Context, signal: AbortSignal
       id: cluster.spec.id,
       ...uidOf(cluster),
       peers: peers.map(({ metadata, spec }) => ({ name: metadata.name ?? "", id: spec.id })),
+      ...(unusable === undefined ? {} : { configProblem: unusable }),
     };
     const admin = await openAdmin(client, cluster, signal);
     try {

@@ -1,12 +1,13 @@
 /** Each context: reachable, permitted, and holding a MeshCluster whose certificate request names it. */
 import { requestName } from "@isthmus/pki";
+import { configFix, configProblem } from "../../access/mesh-objects.js";
 import type { Finding } from "../../output/findings.js";
 import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
 
 export function checkClusters(clusters: readonly ClusterFacts[]): readonly Finding[] {
   return clusters.flatMap((facts) => {
     if (facts.unreachable !== undefined) return [unreachable(facts, facts.unreachable)];
-    const findings = [permissions(facts), membership(facts)];
+    const findings = [permissions(facts), membership(facts), config(facts)];
     const failed = findings.filter(({ status }) => status !== "ok");
     return failed.length > 0 ? failed : [ok(facts)];
   });
@@ -53,10 +54,17 @@ function membership(facts: ClusterFacts): Finding {
     return finding(facts, {
       status: "fail",
       message: "there is no MeshCluster",
-      fix: "apply deploy/base and run clustermesh-apiserver with its ConfigMap mesh-system/mesh-config",
+      fix: "apply deploy/base and run clustermesh-apiserver with its ConfigMap mesh-system/mesh-config, whose Events say what is wrong with it",
     });
   }
   return request(facts, cluster.metadata.name ?? "", cluster.status?.storeRequest);
+}
+
+/** Peers would be given ranges that are not those of mesh-config. */
+function config(facts: ClusterFacts): Finding {
+  const problem = facts.cluster && configProblem(facts.cluster);
+  if (problem === undefined) return finding(facts, { status: "ok", message: "mesh-config is in force" });
+  return finding(facts, { status: "fail", message: problem, fix: configFix(facts.context) });
 }
 
 function request(facts: ClusterFacts, name: string, pem: string | undefined): Finding {

@@ -1,0 +1,89 @@
+/**
+ * What is in force once mesh-config says something new (pure).
+ *
+ * In: its data, what was in force, and the ranges that are others'. Out: what is in force now, and, when that is not what
+ * mesh-config says, a sentence with the field, its value and the fix. What was in force stays until something usable comes.
+ */
+import { formatPrefix, MeshError, type Prefix, prefixContains, prefixesOverlap } from "@isthmus/model";
+import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
+
+/** Ranges that cannot become this cluster's pod or Service ranges by a change. */
+export interface TakenRanges {
+  /** As a sentence names it: `MeshPeer "west"`. */
+  readonly owner: string;
+  /** Which fields must not overlap them. */
+  readonly fields: readonly Field[];
+  readonly cidrs: readonly Prefix[];
+}
+
+type Field = "pod-cidrs" | "service-cidrs";
+
+export interface Judged {
+  readonly config: MeshConfig | undefined;
+  readonly problem: string | undefined;
+}
+
+/** `data`: undefined when there is no ConfigMap, or the sentence that says why it cannot be read. */
+export function judgeConfig(
+  data: ConfigData | string,
+  inForce: MeshConfig | undefined,
+  taken: readonly TakenRanges[],
+): Judged {
+  if (typeof data === "string") return kept(data, inForce);
+  try {
+    const config = parseMeshConfig(data);
+    if (inForce !== undefined) refuseChange(config, inForce, taken);
+    return { config, problem: undefined };
+  } catch (thrown) {
+    return kept(MeshError.from(thrown).message, inForce ?? salvageMeshConfig(data));
+  }
+}
+
+function kept(sentence: string, config: MeshConfig | undefined): Judged {
+  if (config === undefined) return { config, problem: `${sentence}. Nothing is served until it is usable` };
+  const stays =
+    config.podCidrs === undefined
+      ? "Agents are served this cluster's state; it takes part in no mesh until it is usable"
+      : `The last good values stay in force, "pod-cidrs" "${config.podCidrs.map(formatPrefix).join(",")}" among them`;
+  return { config, problem: `${sentence}. ${stays}` };
+}
+
+function refuseChange(next: MeshConfig, now: MeshConfig, taken: readonly TakenRanges[]): void {
+  if (next.cluster !== now.cluster) {
+    const sentence = `"cluster-name" changed from "${now.cluster}" to "${next.cluster}" while running, restart to change it`;
+    throw refused("cluster-name", sentence);
+  }
+  if (next.id !== now.id) {
+    const sentence = `"cluster-id" is "${next.id}", which cannot change: the id stands in the maps of every node, set it back to "${now.id}"`;
+    throw refused("cluster-id", sentence);
+  }
+  refuseTaken("pod-cidrs", next.podCidrs, now.podCidrs, taken);
+  refuseTaken("service-cidrs", next.serviceCidrs, now.serviceCidrs, taken);
+}
+
+/** Only of ranges that are new: where one in force overlaps a peer's, the own cluster wins, and stays. */
+function refuseTaken(
+  field: Field,
+  next: readonly Prefix[] = [],
+  now: readonly Prefix[] | undefined,
+  taken: readonly TakenRanges[],
+): void {
+  if (now === undefined) return;
+  for (const cidr of next.filter((each) => !now.some((have) => covers(have, each)))) {
+    for (const { owner, fields, cidrs } of taken) {
+      const other = fields.includes(field) ? cidrs.find((each) => prefixesOverlap(each, cidr)) : undefined;
+      if (other === undefined) continue;
+      const value = next.map(formatPrefix).join(",");
+      const why = `"${formatPrefix(cidr)}" overlaps "${formatPrefix(other)}" of ${owner}`;
+      throw refused(field, `"${field}" is "${value}": ${why}; write ranges that overlap none of others`);
+    }
+  }
+}
+
+function covers(outer: Prefix, inner: Prefix): boolean {
+  return outer.length <= inner.length && prefixContains(outer, inner.address);
+}
+
+function refused(field: string, sentence: string): MeshError<{ code: "MESH_CONFIG"; field: string }> {
+  return new MeshError({ code: "MESH_CONFIG", field }, `Cannot use mesh-config: ${sentence}`);
+}

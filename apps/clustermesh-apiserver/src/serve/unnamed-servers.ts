@@ -1,0 +1,68 @@
+/**
+ * Both ports while nobody knows which cluster this is: every call is answered with what is missing, so that agents and operators
+ * read it where they look, instead of "connection refused".
+ */
+import { experimental, type Server, type ServiceDefinition, status, type UntypedHandleCall } from "@grpc/grpc-js";
+import { MeshError } from "@isthmus/model";
+import { AdminService, StateSyncService } from "@isthmus/proto";
+import type { Close } from "../close-parts.js";
+import type { AdminAuth } from "./admin-auth.js";
+import { isAdminError } from "./admin-error.js";
+import { MAX_MESSAGE_BYTES } from "./message-bounds.js";
+import { createGrpcServer, listen } from "./stream-server.js";
+import type { TlsFiles } from "./tls-files.js";
+
+export interface UnnamedServersModules {
+  readonly tls: TlsFiles;
+  readonly auth: AdminAuth;
+  /** A sentence with the fix. */
+  readonly problem: () => string;
+}
+
+const GRACE_MS = 500;
+
+export async function startUnnamedServers(
+  addresses: { readonly listen: string; readonly admin: string },
+  { tls, auth, problem }: UnnamedServersModules,
+): Promise<Close> {
+  const credentials = (mutual: boolean) =>
+    // The types name the two providers in the other order; the code takes identity first.
+    experimental.createCertificateProviderServerCredentials(tls, mutual ? tls : null, mutual);
+  const agents = serving(StateSyncService, (call) => {
+    call.on("error", () => undefined);
+    call.emit("error", { code: status.UNAVAILABLE, details: problem() });
+  });
+  const admin = serving(AdminService, (call, done) => {
+    auth.check(call.metadata, "read", call.getPeer()).then(
+      () => done({ code: status.FAILED_PRECONDITION, details: problem() }),
+      (thrown: unknown) => {
+        const code = isAdminError(thrown) ? thrown.data.status : status.INTERNAL;
+        done({ code, details: MeshError.from(thrown).message });
+      },
+    );
+  });
+  const running = [
+    await listen(agents, addresses.listen, credentials(true)),
+    await listen(admin, addresses.admin, credentials(false)),
+  ];
+  return async () => {
+    await Promise.all(running.map((server) => server.close(GRACE_MS)));
+  };
+}
+
+interface AnyCall {
+  readonly metadata: Parameters<AdminAuth["check"]>[0];
+  getPeer(): string;
+  on(event: "error", listener: () => void): void;
+  emit(event: "error", error: { readonly code: status; readonly details: string }): void;
+}
+
+function serving(
+  definition: ServiceDefinition,
+  handle: (call: AnyCall, done: (error: { readonly code: status; readonly details: string }) => void) => void,
+): Server {
+  const server = createGrpcServer(MAX_MESSAGE_BYTES);
+  const methods = Object.keys(definition).map((name) => [name, handle as unknown as UntypedHandleCall]);
+  server.addService(definition, Object.fromEntries(methods));
+  return server;
+}
