@@ -6,7 +6,7 @@
  */
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { MeshError } from "@isthmus/model";
+import { MeshError, printable } from "@isthmus/model";
 import type { Metrics } from "./metrics.js";
 
 export interface HealthCheck {
@@ -31,6 +31,9 @@ export interface Health {
   readonly port: number;
   close(): Promise<void>;
 }
+
+/** One line, whatever others put into the sentence. */
+const PROBLEM_LENGTH = 1_024;
 
 /** Throws `ADDRESS_IN_USE` or `ADDRESS` when it cannot listen. */
 export async function startHealth(options: HealthOptions, modules: HealthModules): Promise<Health> {
@@ -73,7 +76,7 @@ function readiness(response: ServerResponse, checks: readonly HealthCheck[]): vo
   });
   const lines = results.map(
     ({ name, problem, said }) =>
-      `${problem === undefined ? "ok" : "fail"}  ${name}${said === undefined ? "" : `: ${said}`}\n`,
+      `${problem === undefined ? "ok" : "fail"}  ${name}${said === undefined ? "" : `: ${printable(said, PROBLEM_LENGTH)}`}\n`,
   );
   answer(response, results.every(({ problem }) => problem === undefined) ? 200 : 503, lines.join("") || "ok\n");
 }

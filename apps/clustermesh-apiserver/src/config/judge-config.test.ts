@@ -90,6 +90,7 @@ test("what was kept is read back as strictly as mesh-config; without it the obje
     kept.replace("east", "north"),
   ])
     assert.equal(pods(lastGoodConfig("gone", [object(bad)])), "10.77.0.0/16", bad);
+  assert.deepEqual(lastGoodConfig({ ...GOOD, "pod-cidrs": "junk" }, [object(undefined)])?.servers, ["10.0.0.1:7443"]);
   assert.equal(lastGoodConfig("gone", [object(kept), object(kept, "west")]), undefined);
   assert.equal(pods(lastGoodConfig(GOOD, [object(kept), object(kept, "west")])), "10.11.0.0/16");
   assert.equal(lastGoodConfig({ ...GOOD, "cluster-name": "north" }, [object(kept)]), undefined);

@@ -20,7 +20,7 @@ import {
 import { type Clock, MeshError, type Prefix, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
 import type { TakenRanges } from "./judge-config.js";
-import { type ConfigData, type MeshConfig, parseMeshConfig } from "./mesh-config.js";
+import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
 import { type Peer, readPeers } from "./peers.js";
 
 export const LAST_GOOD_CONFIG = "mesh.isthmus.io/last-good-config";
@@ -65,7 +65,7 @@ export function lastGoodConfig(data: ConfigData | string, clusters: readonly Mes
   const name = typeof data === "string" ? undefined : clusterName(data["cluster-name"]?.trim() ?? "");
   const found =
     name === undefined && clusters.length === 1 ? clusters[0] : clusters.find((each) => each.metadata.name === name);
-  return found && (fromAnnotation(found) ?? fromSpec(found));
+  return found && (fromAnnotation(found) ?? fromSpec(found, data));
 }
 
 export function takenByPeers(
@@ -95,14 +95,16 @@ function fromAnnotation({ metadata, spec }: MeshCluster): MeshConfig | undefined
   }
 }
 
-function fromSpec({ metadata, spec, status }: MeshCluster): MeshConfig | undefined {
+/** Where the servers are, it does not say: of mesh-config, as far as that can be read. */
+function fromSpec({ metadata, spec, status }: MeshCluster, data: ConfigData | string): MeshConfig | undefined {
   try {
     return {
       cluster: parseClusterName(metadata.name ?? ""),
       id: parseClusterId(spec.id),
       podCidrs: spec.podCIDRs.map(parsePrefix),
       serviceCidrs: spec.serviceCIDRs.map(parsePrefix),
-      ...{ servers: [], adminServers: status?.adminServers ?? [], adminCa: "" },
+      servers: typeof data === "string" ? [] : (salvageMeshConfig(data)?.servers ?? []),
+      ...{ adminServers: status?.adminServers ?? [], adminCa: "" },
     };
   } catch {
     return undefined;

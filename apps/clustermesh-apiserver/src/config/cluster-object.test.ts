@@ -1,0 +1,81 @@
+/** The MeshCluster object on a real kube-apiserver: its parts are written each by itself. */
+import assert from "node:assert/strict";
+import { after, before, type TestContext, test } from "node:test";
+import { type KubeClient, MESH_CLUSTERS, type MeshCluster } from "@isthmus/kube";
+import type { KubeServer } from "@isthmus/kube/testing";
+import { parsePrefix, systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { until } from "@isthmus/testing";
+import { startBareCluster } from "../testing/mesh-member.js";
+import { type ClusterObjectModules, createClusterObject } from "./cluster-object.js";
+import { LAST_GOOD_CONFIG } from "./kept-config.js";
+
+let kube: KubeServer;
+let client: KubeClient;
+before(async () => {
+  ({ kube, client } = await startBareCluster());
+  await until("MeshClusters are served", () =>
+    client.list(MESH_CLUSTERS).then(
+      () => true,
+      () => false,
+    ),
+  );
+});
+after(async () => {
+  client?.transport.close();
+  await kube?.stop();
+});
+
+const ranges = { podCidrs: [parsePrefix("10.11.0.0/16")], serviceCidrs: [parsePrefix("10.91.0.0/16")] };
+const verdict = { type: "Ready", status: "True", reason: "InSync", message: "" } as const;
+
+function keep(t: TestContext, name: string, changes: Partial<ClusterObjectModules> = {}): void {
+  const object = createClusterObject(name, {
+    ...{ client, clock: systemClock, log: silentLogger },
+    spec: () => ({ name, id: 1, ...ranges }),
+    status: () => ({ instance: "i", conditions: [verdict] }),
+    lastGood: () => '{"cluster-name":"x"}',
+    storeRequest: async () => "PEM",
+    onStore: () => undefined,
+    ...changes,
+  });
+  const stop = new AbortController();
+  const running = object.run(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await running;
+  });
+}
+
+const found = (name: string) => client.get<MeshCluster>(MESH_CLUSTERS, name);
+const hasStatus = async (name: string) => (await found(name))?.status?.conditions?.length === 1;
+
+test("without a certificate request the conditions are written all the same", async (t) => {
+  keep(t, "keyless", { storeRequest: () => Promise.reject(new Error("the Secret holds no key")) });
+  await until("its conditions", () => hasStatus("keyless"), 5000);
+});
+
+test("a spec that is refused does not keep the status from saying so", async (t) => {
+  const spec = { id: 7, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: [] };
+  await client.create<MeshCluster>(MESH_CLUSTERS, { metadata: { name: "other" }, spec });
+  keep(t, "other");
+  await until("its conditions", () => hasStatus("other"), 5000);
+  await until("its request", async () => (await found("other"))?.status?.storeRequest === "PEM", 5000);
+  assert.deepEqual((await found("other"))?.spec.podCIDRs, ["10.12.0.0/16"]);
+});
+
+test("while ranges are not known no object is made; one that stands keeps what it has, and what is to be kept", async (t) => {
+  let known = {};
+  keep(t, "late", { spec: () => ({ name: "late", id: 1, ...known }) });
+  keep(t, "beside");
+  await until("another one is made", () => hasStatus("beside"));
+  assert.equal(await found("late"), undefined);
+  known = ranges;
+  await until("it is made", () => hasStatus("late"));
+  assert.equal((await found("late"))?.metadata.annotations?.[LAST_GOOD_CONFIG], '{"cluster-name":"x"}');
+  known = {};
+  await client.mergePatch(MESH_CLUSTERS, "late", { metadata: { annotations: { [LAST_GOOD_CONFIG]: null } } });
+  const kept = async () => (await found("late"))?.metadata.annotations?.[LAST_GOOD_CONFIG] !== undefined;
+  await until("what is to be kept is back", kept);
+  assert.deepEqual((await found("late"))?.spec.podCIDRs, ["10.11.0.0/16"]);
+});
