@@ -35,6 +35,7 @@ function keep(t: TestContext, name: string, changes: Partial<ClusterObjectModule
     spec: () => ({ name, id: 1, ...ranges }),
     status: () => ({ instance: "i", conditions: [verdict] }),
     lastGood: () => '{"cluster-name":"x"}',
+    mayWrite: () => true,
     storeRequest: async () => "PEM",
     onStore: () => undefined,
     ...changes,
