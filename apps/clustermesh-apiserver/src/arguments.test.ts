@@ -17,6 +17,14 @@ test("what cannot be meant is refused with what to write", () => {
     ["--tls-dir"],
     ["--tls-dir", "/tls", "--listen", "7443"],
     ["--tls-dir", "/tls", "--nonsense"],
+    ["--tls-dir", "/tls", "--peer-max-records", "0"],
+    ["--tls-dir", "/tls", "--peer-max-bytes", "64Mi"],
   ])
     assert.throws(() => parseArguments(argv), { code: "USAGE" }, argv.join(" "));
+});
+
+test("the budget of a peer has defaults, and options that set it", () => {
+  assert.deepEqual(parseArguments(["--tls-dir", "/tls"]).budget, { records: 250_000, bytes: 64 << 20 });
+  const options = ["--tls-dir", "/tls", "--peer-max-records", "10", "--peer-max-bytes=4096"];
+  assert.deepEqual(parseArguments(options).budget, { records: 10, bytes: 4096 });
 });

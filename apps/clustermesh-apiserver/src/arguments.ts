@@ -1,6 +1,7 @@
 /** The command line of clustermesh-apiserver. Throws `USAGE` with what to write. */
 import { hostname } from "node:os";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
+import { type Budget, DEFAULT_BUDGET } from "./remote/index.js";
 
 export interface Arguments {
   readonly kubeconfig: string | undefined;
@@ -10,6 +11,8 @@ export interface Arguments {
   readonly admin: string;
   readonly health: string;
   readonly tlsDir: string;
+  /** How much is taken of each peer. */
+  readonly budget: Budget;
 }
 
 export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
@@ -21,12 +24,16 @@ export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
   --admin IP:PORT     gRPC for the CLI, TLS and bearer token (0.0.0.0:7444)
   --health IP:PORT    /livez /readyz /metrics (127.0.0.1:9443)
   --tls-dir DIR       ca.crt tls.crt tls.key
+  --peer-max-records N
+                      most records taken of one peer (${DEFAULT_BUDGET.records})
+  --peer-max-bytes N  most bytes of keys and values taken of one peer (${DEFAULT_BUDGET.bytes})
 `;
 
 const NAMES = ["kubeconfig", "namespace", "instance", "listen", "admin", "health", "tls-dir"] as const;
+const COUNTS = ["peer-max-records", "peer-max-bytes"] as const;
 
 export function parseArguments(argv: readonly string[]): Arguments {
-  const values = readOptions(argv, NAMES);
+  const values = readOptions(argv, [...NAMES, ...COUNTS]);
   const tlsDir = values["tls-dir"];
   if (tlsDir === undefined) throw usageError("--tls-dir is missing");
   const given = {
@@ -37,7 +44,18 @@ export function parseArguments(argv: readonly string[]): Arguments {
     admin: values.admin ?? "0.0.0.0:7444",
     health: values.health ?? "127.0.0.1:9443",
     tlsDir,
+    budget: {
+      records: count("peer-max-records", values["peer-max-records"], DEFAULT_BUDGET.records),
+      bytes: count("peer-max-bytes", values["peer-max-bytes"], DEFAULT_BUDGET.bytes),
+    },
   };
   for (const name of ["listen", "admin", "health"] as const) checkAddressOption(name, given[name]);
   return given;
+}
+
+function count(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw usageError(`--${name} is "${text}", write a whole number above 0, like "${otherwise}"`);
 }

@@ -122,7 +122,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   const sources = createSourceSet(own.stream);
   const agents = createAgentRegistry(clock, (node) => own.nodes?.get(node) !== undefined);
   const mesh = createMesh(
-    { cluster, id, namespace, instance },
+    { cluster, id, namespace, instance, budget: args.budget },
     { client, clock, log, metrics, own, sources, agents, ranges, settings, events, leadership },
   );
   const keepLastGood = createLastGoodKeeper(namespace, lastGood, {

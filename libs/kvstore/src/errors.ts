@@ -38,6 +38,11 @@ export function mayHaveHappened(error: StoreError): boolean {
   return error.code === "STORE_UNAVAILABLE" || error.code === "STORE_TIMEOUT";
 }
 
+/** The answer was there, and larger than a message may be (transport.ts). */
+export function isTooLargeAnswer(error: StoreError): boolean {
+  return /received message larger than max/i.test(error.message);
+}
+
 function codeByType(thrown: unknown): StoreErrorCode {
   const name = thrown instanceof Error ? thrown.constructor.name : "";
   return /^GRPC(InvalidArgument|NotFound|AlreadyExists|FailedPrecondition|OutOfRange|NotImplemented)/.test(name)

@@ -5,8 +5,9 @@
  * knows whether a repeated write is harmless.
  */
 import type { ICompare, IKeyValue, IRangeRequest, IRangeResponse, IRequestOp } from "etcd3";
-import { storeError } from "./errors.js";
+import { isTooLargeAnswer, type StoreError, storeError } from "./errors.js";
 import { keyBytes, keyText, prefixEnd } from "./layout.js";
+import { createPageSize } from "./page-size.js";
 import { type StoreOptions, Transport } from "./transport.js";
 import { runWatch, type WatchNews, type WatchOptions } from "./watch.js";
 
@@ -42,8 +43,13 @@ export interface TxnResult {
 export interface Store {
   /** By quorum. */
   get(key: string): Promise<{ readonly entry: StoreEntry | undefined; readonly revision: bigint }>;
-  /** All keys under `prefix` in pages at one revision, by quorum: the newest unless `revision` is given. */
+  /**
+   * All keys under `prefix` in pages at one revision, by quorum: the newest unless `revision` is given. A page has at most
+   * `pageSize` keys, fewer where they are large (page-size.ts), and never more bytes than a message may have.
+   */
   list(prefix: string, options?: ListOptions): AsyncGenerator<Page, void, undefined>;
+  /** How many keys there are under `prefix`, by quorum. */
+  count(prefix: string): Promise<number>;
   /** All writes or none; a key at most once, at most 128 operations. */
   txn(compares: readonly Compare[], writes: readonly Write[]): Promise<TxnResult>;
   /** Follows `prefix` until the signal aborts or the watch cannot go on; never rejects. */
@@ -72,24 +78,35 @@ export function createStore(options: StoreOptions): Store {
       return { entry: kvs.map(toEntry)[0], revision: BigInt(header.revision) };
     },
     async *list(prefix, { pageSize = PAGE_SIZE, revision, signal } = {}) {
+      const size = createPageSize(pageSize);
       let [start, at] = [keyBytes(prefix), revision];
       for (let more = true; more; ) {
         signal?.throwIfAborted();
-        const page = await range(
-          {
-            key: start,
-            range_end: keyBytes(prefixEnd(prefix)),
-            limit: pageSize,
-            ...(at === undefined ? {} : { revision: String(at) }),
-          },
-          `list "${prefix}" in the store`,
-        );
+        const request: IRangeRequest = {
+          key: start,
+          range_end: keyBytes(prefixEnd(prefix)),
+          limit: size.keys,
+          ...(at === undefined ? {} : { revision: String(at) }),
+        };
+        const page = await range(request, `list "${prefix}" in the store`).catch((error: StoreError) => {
+          if (!isTooLargeAnswer(error) || !size.tooLarge()) throw error;
+        });
+        if (page === undefined) continue;
         at ??= BigInt(page.header.revision);
         // By the key's own bytes: a key that is no text must not send us back.
         start = Buffer.concat([page.kvs.at(-1)?.key ?? start, Buffer.of(0)]);
         more = page.more;
+        size.came(page.kvs.length, bytesOf(page.kvs));
         yield { entries: page.kvs.map(toEntry), revision: at, more };
       }
+    },
+    async count(prefix) {
+      const request: IRangeRequest = {
+        key: keyBytes(prefix),
+        range_end: keyBytes(prefixEnd(prefix)),
+        count_only: true,
+      };
+      return Number((await range(request, `count "${prefix}" in the store`)).count);
     },
     async txn(compares, writes) {
       const request = { compare: compares.map(toCompare), success: writes.map(toOperation), failure: [] };
@@ -102,6 +119,12 @@ export function createStore(options: StoreOptions): Store {
     transport,
     close: () => transport.close(),
   };
+}
+
+function bytesOf(kvs: readonly IKeyValue[]): number {
+  let bytes = 0;
+  for (const { key, value } of kvs) bytes += key.length + value.length;
+  return bytes;
 }
 
 export function toEntry(kv: IKeyValue): StoreEntry {

@@ -1,7 +1,7 @@
 /**
  * The etcd3 client as a transport: connections, mTLS, protobuf; nothing else of it is used.
  *
- * Always set, each after a measured loss: no limit on received messages, keepalive 10 s / 3 s, deadlines on unary calls,
+ * Always set, each after a measured loss: a limit on received messages above any single entry that etcd takes, keepalive 10 s / 3 s, deadlines on unary calls,
  * and no fault handling of its own (its retries repeat writes, its breaker blocks every call for seconds).
  * Certificates are read once: to rotate, make a new one.
  */
@@ -30,6 +30,12 @@ export interface StoreOptions {
 
 export const DEFAULT_DEADLINE_MS = 3000;
 
+/**
+ * No message above it is buffered. etcd takes requests of 1.5 MiB unless told otherwise, cuts watch responses at that, and
+ * pages are asked for smaller; so only a store with another `--max-request-bytes` can have an entry that does not pass.
+ */
+export const MAX_RECEIVED_BYTES = 16 << 20;
+
 export class Transport extends Etcd3 {
   readonly #handshakes: Handshakes;
 
@@ -56,7 +62,7 @@ function etcdOptions(options: StoreOptions, handshakes: Handshakes): IOptions {
   return {
     hosts: options.endpoints.map((endpoint) => endpoint.replace(/^https?:\/\//, "")),
     grpcOptions: {
-      "grpc.max_receive_message_length": -1,
+      "grpc.max_receive_message_length": MAX_RECEIVED_BYTES,
       "grpc.max_send_message_length": -1,
       "grpc.keepalive_time_ms": 10_000,
       "grpc.keepalive_timeout_ms": 3_000,

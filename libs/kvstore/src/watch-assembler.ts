@@ -4,6 +4,9 @@
  * In: responses of one stream, in order. Out: events of complete revisions only. A response counts when its last fragment
  * is in (fragments cut inside a revision), and the point to resume from is the last complete revision + 1: never a
  * revision of a header, of a `created` or of a progress response.
+ *
+ * A response may be a backlog of a thousand revisions in hundreds of fragments. What is held of one is bounded: above
+ * `HELD_BYTES` the revisions that are complete go out; they are, once an event of a later one is there.
  */
 import type { IWatchResponse } from "etcd3";
 import { keyText } from "./layout.js";
@@ -31,9 +34,25 @@ export interface Assembler {
   reset(): void;
 }
 
-export function createAssembler(from: bigint): Assembler {
+/** Two transactions of etcd's largest size fit. */
+const HELD_BYTES = 4 << 20;
+
+export function createAssembler(from: bigint, heldBytes = HELD_BYTES): Assembler {
   let resume = from;
   let held: StoreEvent[] = [];
+  let bytes = 0;
+
+  /** Events of revisions below `end`; the others stay. */
+  function take(end: bigint): Assembled {
+    const events = held.filter(({ modRevision }) => modRevision >= resume && modRevision < end);
+    held = held.filter(({ modRevision }) => modRevision >= end);
+    bytes = held.reduce((sum, event) => sum + sizeOf(event), 0);
+    const revision = events.at(-1)?.modRevision;
+    if (revision === undefined) return { type: "alive" };
+    resume = revision + 1n;
+    return { type: "events", events, revision };
+  }
+
   return {
     get resume() {
       return resume;
@@ -45,19 +64,25 @@ export function createAssembler(from: bigint): Assembler {
         return { type: "canceled", reason: response.cancel_reason };
       }
       if (response.created) return { type: "created", storeRevision: BigInt(response.header.revision) };
-      for (const event of response.events) held.push(toEvent(event));
-      if (response.fragment || held.length === 0) return { type: "alive" };
-      const events = held.filter((event) => event.modRevision >= resume);
-      held = [];
-      const revision = events.at(-1)?.modRevision;
-      if (revision === undefined) return { type: "alive" };
-      resume = revision + 1n;
-      return { type: "events", events, revision };
+      for (const raw of response.events) {
+        const event = toEvent(raw);
+        held.push(event);
+        bytes += sizeOf(event);
+      }
+      const newest = held.at(-1)?.modRevision;
+      if (newest === undefined) return { type: "alive" };
+      if (!response.fragment) return take(newest + 1n);
+      return bytes > heldBytes ? take(newest) : { type: "alive" };
     },
     reset() {
       held = [];
+      bytes = 0;
     },
   };
+}
+
+function sizeOf({ key, value }: StoreEvent): number {
+  return key.length + value.length;
 }
 
 function toEvent({ type, kv }: IWatchResponse["events"][number]): StoreEvent {

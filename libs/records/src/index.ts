@@ -1,6 +1,7 @@
 export { BOUNDS } from "./bounds.js";
 export * from "./canonical.js";
 export { asBuffer, bucketOf, hashRecord, recordHash, sameBytes } from "./hash.js";
+export * from "./kept-record.js";
 export * from "./keys.js";
 export * from "./kinds.js";
 export * from "./peer-messages.js";

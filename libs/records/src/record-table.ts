@@ -16,6 +16,8 @@ export interface RecordTable {
   /** Removes a record; returns it when it was there. */
   delete(key: string): HashedRecord | undefined;
   readonly size: number;
+  /** Of all keys and values. */
+  readonly bytes: number;
   /** Records of one kind, or of all kinds in apply order. */
   records(kind?: Kind): Iterable<HashedRecord>;
   digest(kind: Kind): KindDigest;
@@ -31,6 +33,7 @@ interface Shelf {
 export function createRecordTable(): RecordTable {
   const shelves = new Map<Kind, Shelf>(KINDS.map((kind) => [kind, { records: new Map(), sum: emptySum() }]));
   const kinds = new Map<string, Kind>();
+  let bytes = 0;
   const shelf = (kind: Kind): Shelf => {
     const found = shelves.get(kind) ?? { records: new Map(), sum: emptySum() };
     shelves.set(kind, found);
@@ -41,7 +44,10 @@ export function createRecordTable(): RecordTable {
     if (kind === undefined) return undefined;
     const { records, sum } = shelf(kind);
     const old = records.get(key);
-    if (old !== undefined) accumulate(sum, old.hash, -1);
+    if (old !== undefined) {
+      accumulate(sum, old.hash, -1);
+      bytes -= old.key.length + old.value.length;
+    }
     records.delete(key);
     kinds.delete(key);
     return old;
@@ -61,11 +67,15 @@ export function createRecordTable(): RecordTable {
       records.set(record.key, record);
       kinds.set(record.key, record.kind);
       accumulate(sum, record.hash, 1);
+      bytes += record.key.length + record.value.length;
       return old;
     },
     delete: remove,
     get size() {
       return kinds.size;
+    },
+    get bytes() {
+      return bytes;
     },
     *records(kind) {
       if (kind !== undefined) yield* shelf(kind).records.values();

@@ -14,6 +14,14 @@ export interface HashedRecord {
   readonly value: Uint8Array;
   /** First 16 bytes of SHA-256(u32be length of key, key, value), big-endian. */
   readonly hash: Uint8Array;
+  /** Why nobody will ever take it. Then `value` is empty: its hash still counts, its bytes are not kept. */
+  readonly refused?: Refusal;
+}
+
+export interface Refusal {
+  readonly reason: RefusalReason;
+  /** What is wrong with it: the end of a sentence. */
+  readonly what: string;
 }
 
 /** Count and sum (mod 2^128, big-endian, 16 bytes) per kind: what makes loss visible. */
@@ -55,8 +63,6 @@ export type RefusalReason =
   | "too-large"
   | "out-of-bounds";
 
-export type Verdict =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly reason: RefusalReason; readonly sentence: string };
+export type Verdict = { readonly ok: true } | ({ readonly ok: false; readonly sentence: string } & Refusal);
 
 export type SumsOf = readonly KindSum[];

@@ -21,8 +21,10 @@ export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdic
   const refuse = (reason: RefusalReason, what: string): Verdict => ({
     ok: false,
     reason,
+    what,
     sentence: `Cannot use record "${printable(record.key)}" of cluster "${limits.cluster}": ${what}`,
   });
+  if (record.refused !== undefined) return refuse(record.refused.reason, record.refused.what);
   const large = tooLarge(record);
   if (large !== undefined) return refuse("too-large", large);
   const key = parseKey(record.key);

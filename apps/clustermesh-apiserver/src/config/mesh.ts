@@ -10,7 +10,7 @@ import { SourceStatus, type StatusResponse } from "@isthmus/proto";
 import { wirePrefix } from "../cluster/node-facts.js";
 import type { OwnSource } from "../cluster/own-source.js";
 import type { Leadership } from "../leader/leadership.js";
-import { createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
+import { type Budget, createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
 import type { AgentRegistry } from "../serve/agent-registry.js";
 import { agentRoll } from "../serve/agent-roll.js";
 import { remoteStreamSource } from "../serve/remote-stream-source.js";
@@ -35,6 +35,8 @@ export interface MeshOptions {
   readonly id: ClusterId;
   readonly namespace: string;
   readonly instance: string;
+  /** How much is taken of each peer. */
+  readonly budget?: Budget;
 }
 
 export interface MeshModules {
@@ -161,6 +163,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     const following = createRemoteSources(
       { cluster, id, ...first },
       { store, clock, log, metrics, own: own.stream.index },
+      options.budget && { budget: options.budget },
     );
     remotes = following;
     ranges.follow((now) => following.setOwnRanges({ ...first, ...now }));

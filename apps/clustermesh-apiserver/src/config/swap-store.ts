@@ -66,6 +66,7 @@ export function createSwapStore(create: (options: StoreOptions) => Store = creat
     },
     get: async (key) => store().get(key),
     list: (prefix, options) => listing(store, prefix, options),
+    count: async (prefix) => store().count(prefix),
     txn: async (compares, writes) => store().txn(compares, writes),
     watch,
     get transport() {

@@ -5,7 +5,7 @@
  * owners of its addresses change. A record that does not fit claims nothing; one that fits claims all of its addresses,
  * also while another cluster owns one of them.
  */
-import { formatAddress } from "@isthmus/model";
+import { formatAddress, printable } from "@isthmus/model";
 import type { RefusedCount } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type Verdict, validateRecord } from "@isthmus/records";
 import type { AddressClaims } from "./address-claims.js";
@@ -29,8 +29,8 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
     const lost = addresses.find((address) => claims.owner(address) !== limits.id);
     if (lost === undefined) return { ok: true };
     const what = `address ${formatAddress(lost)} belongs to another member`;
-    const sentence = `Cannot use record "${record.key}" of cluster "${limits.cluster}": ${what}`;
-    return { ok: false, reason: "address-of-another-member", sentence };
+    const sentence = `Cannot use record "${printable(record.key)}" of cluster "${limits.cluster}": ${what}`;
+    return { ok: false, reason: "address-of-another-member", what, sentence };
   };
   return {
     judge(record) {

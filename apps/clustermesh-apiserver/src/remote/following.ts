@@ -9,8 +9,8 @@ import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
 import { isBelow, sameStore } from "./past.js";
-import { bar, range, refusePeer } from "./ranging.js";
-import { applyRecord, compareSums, differs, type Gone, prove, takeHead } from "./received.js";
+import { bar, barOverBudget, range, refusePeer } from "./ranging.js";
+import { applyRecord, compareSums, differs, type Gone, isOverBudget, prove, takeHead } from "./received.js";
 import type { ReaderState } from "./state.js";
 
 export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {
@@ -84,6 +84,8 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   for (const gone of proved.deletes) deletes.set(gone.key, gone);
   const corrected = observed === 0 ? 0 : observed + state.skew.micros;
   const effects: ReaderEffect[] = [emit(state, [...upserts.values()], [...deletes.values()], corrected)];
+  const over = isOverBudget(state);
+  if (over !== undefined) return [...effects, ...barOverBudget(state, over)];
   return differs(state) ? [...effects, ...repairWhenDue(state, at.now)] : effects;
 }
 

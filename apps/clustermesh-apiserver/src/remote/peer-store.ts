@@ -12,7 +12,8 @@ import {
 } from "@isthmus/kvstore";
 import { type ClusterId, type ClusterName, parseClusterId, parseClusterName } from "@isthmus/model";
 import type { ClusterClaim } from "@isthmus/proto";
-import { type HashedRecord, hashRecord, kindOfKey, readClaim } from "@isthmus/records";
+import { type HashedRecord, kindOfKey, peerKey, peerRecord, readClaim } from "@isthmus/records";
+import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
 import type { EventOf, Meta, NewReaderEvent, Seen } from "./events.js";
 
 export interface PeerStoreOptions {
@@ -20,13 +21,15 @@ export interface PeerStoreOptions {
   readonly id: ClusterId;
   /** Read although the store checks nobody who writes (tests, a store of one's own). */
   readonly allowOpenStore?: boolean;
+  /** DEFAULT_BUDGET when absent. */
+  readonly budget?: Budget;
 }
 
 /** Every call rejects with what the store said. Keys that come out are relative to `prefix`. */
 export interface PeerStore {
   readonly prefix: string;
-  /** Everything under the prefix at one revision, and who has claimed the peer's id. */
-  range(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"ranged">>>;
+  /** Everything under the prefix at one revision, and who has claimed the peer's id; given up once it is over budget. */
+  range(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"ranged" | "over-budget">>>;
   /** By quorum; undefined: it has none. */
   storeId(): Promise<{ readonly storeId: Uint8Array | undefined; readonly revision: bigint }>;
   /** The store does not check who writes, and that is not allowed. */
@@ -38,6 +41,7 @@ export interface PeerStore {
 
 export function createPeerStore(options: PeerStoreOptions, store: Store): PeerStore {
   const prefix = clusterPrefix(parseClusterName(options.cluster));
+  const { budget = DEFAULT_BUDGET } = options;
 
   function relative<E extends StoreEntry>(entry: E): E {
     return { ...entry, key: entry.key.slice(prefix.length) };
@@ -55,20 +59,29 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
     throw new StoreError({ code: "STORE_ERROR", action }, `Cannot ${action}: what stands in the store is no claim`);
   }
 
+  /** Returns why the listing was given up. */
+  async function fill(listing: Listing, signal: AbortSignal | undefined): Promise<string | undefined> {
+    for await (const page of store.list(prefix, signal && { signal })) {
+      listing.revision = page.revision;
+      for (const entry of page.entries) add(listing, relative(entry));
+      const sentence = overBudget(listing.used, budget, options.cluster);
+      if (sentence !== undefined) return sentence;
+    }
+    return undefined;
+  }
+
   return {
     prefix,
     isUnchecked,
     async range(signal) {
       const claim = await readIdClaim();
-      const records: HashedRecord[] = [];
-      const metas: Meta[] = [];
-      let revision = 0n;
-      for await (const page of store.list(prefix, signal && { signal })) {
-        revision = page.revision;
-        for (const entry of page.entries) sort(relative(entry), records, metas);
-      }
-      const unchecked = await isUnchecked();
-      return { type: "ranged", records, metas, claim, revision, unchecked };
+      const keys = await store.count(prefix);
+      const listing: Listing = { records: [], metas: [], used: { records: 0, bytes: 0 }, revision: 0n };
+      const tooMany = overBudget({ records: keys, bytes: 0 }, budget, options.cluster);
+      const sentence = tooMany ?? (await fill(listing, signal));
+      if (sentence !== undefined) return { type: "over-budget", sentence };
+      const { records, metas, revision } = listing;
+      return { type: "ranged", records, metas, claim, revision, unchecked: await isUnchecked() };
     },
     async storeId() {
       const { entry, revision } = await store.get(prefix + STORE_KEY);
@@ -82,15 +95,27 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
       const { key, value, modRevision } = relative(event);
       const deleted = event.type === "delete";
       const kind = kindOfKey(key);
-      if (deleted || kind === undefined) return { key, value, modRevision, deleted };
-      return { key, value, modRevision, deleted, record: hashRecord(kind, key, value) };
+      if (kind === undefined) return { key, value, modRevision, deleted };
+      if (deleted) return { key: peerKey(key), value, modRevision, deleted };
+      const record = peerRecord(kind, key, value);
+      return { key: record.key, value: record.value, modRevision, deleted, record };
     },
   };
 }
 
-/** Records by kind; the keys beside them; what no version knows is no one's. */
-function sort(entry: StoreEntry, records: HashedRecord[], metas: Meta[]): void {
-  const kind = kindOfKey(entry.key);
-  if (kind !== undefined) records.push(hashRecord(kind, entry.key, entry.value));
-  else if (!entry.key.includes("/")) metas.push(entry);
+interface Listing {
+  readonly records: HashedRecord[];
+  readonly metas: Meta[];
+  used: Budget;
+  revision: bigint;
+}
+
+/** Records by kind, and the keys beside them that a reader reads; the rest counts and is not kept. */
+function add(listing: Listing, entry: StoreEntry): void {
+  const { key, value } = entry;
+  const { records, bytes } = listing.used;
+  listing.used = { records: records + 1, bytes: bytes + key.length + value.length };
+  const kind = kindOfKey(key);
+  if (kind !== undefined) listing.records.push(peerRecord(kind, key, value));
+  else if (key === HEAD_KEY || key === STORE_KEY) listing.metas.push(entry);
 }

@@ -14,7 +14,7 @@ import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
 import { enterStore, isPast, sameStore } from "./past.js";
 import { compareSums, prove, replaceReceived, takeHead } from "./received.js";
-import { BARRED_RETRY_MS, NOTHING_SEEN, READER_VERSION, type ReaderState } from "./state.js";
+import { BARRED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
 
 /** * -> Ranging: at once, or when it is this peer's turn. */
 export function range(state: ReaderState, now: number): ReaderEffect[] {
@@ -28,6 +28,13 @@ export function range(state: ReaderState, now: number): ReaderEffect[] {
 export function bar(state: ReaderState, sentence: string): ReaderEffect[] {
   state.phase = { status: "Barred", sentence };
   return [{ type: "unwatch" }, { type: "wake", ms: BARRED_RETRY_MS }];
+}
+
+/** * -> Barred: it holds more than is taken of a peer, and is looked at again ever more rarely. */
+export function barOverBudget(state: ReaderState, sentence: string): ReaderEffect[] {
+  state.phase = { status: "Barred", sentence };
+  const ms = Math.min(OVER_BUDGET_RETRY_MS, BARRED_RETRY_MS * 2 ** Math.min(10, state.overBudget++));
+  return [{ type: "unwatch" }, { type: "wake", ms }];
 }
 
 /** Ranging -> Following or Barred */
@@ -54,6 +61,7 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   state.past = undefined;
   state.message = "";
   state.failures = 0;
+  state.overBudget = 0;
   state.revision = event.revision;
   takeHead(state, headMeta, event.now);
   const effects: ReaderEffect[] = [{ type: "watch", from: event.revision + 1n }];

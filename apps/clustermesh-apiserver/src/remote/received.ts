@@ -6,7 +6,16 @@
  * came with another id: while its publisher loads it, it may hold a backup.
  */
 import { HeadState, Kind } from "@isthmus/proto";
-import { createRecordTable, type HashedRecord, readHead, STORE_KINDS, sameBytes, sameSums } from "@isthmus/records";
+import {
+  createRecordTable,
+  type HashedRecord,
+  keptOf,
+  readHead,
+  STORE_KINDS,
+  sameBytes,
+  sameSums,
+} from "@isthmus/records";
+import { DEFAULT_BUDGET, overBudget } from "./budget.js";
 import type { Meta, Seen } from "./events.js";
 import type { ReaderState } from "./state.js";
 
@@ -54,13 +63,27 @@ function forget({ options, unproved }: ReaderState, key: string): void {
   options.admission.forget(key);
 }
 
-function judged({ options }: ReaderState, records: Iterable<HashedRecord>): Content {
+function judged(state: ReaderState, records: Iterable<HashedRecord>): Content {
   const [upserts, deletes]: [HashedRecord[], Gone[]] = [[], []];
   for (const record of records) {
-    if (options.admission.judge(record).ok) upserts.push(record);
+    if (judge(state, record)) upserts.push(record);
     else deletes.push({ kind: record.kind, key: record.key });
   }
   return { upserts, deletes };
+}
+
+/** True when it is taken. Of what never will be the key and the hash stay received, not the value. */
+function judge({ options, received }: ReaderState, record: HashedRecord): boolean {
+  const verdict = options.admission.judge(record);
+  const kept = keptOf(record, verdict);
+  if (kept !== record) received.set(kept);
+  return verdict.ok;
+}
+
+/** Why no more is taken of the peer than was received. */
+export function isOverBudget({ options, received }: ReaderState): string | undefined {
+  const used = { records: received.size, bytes: received.bytes };
+  return overBudget(used, options.budget ?? DEFAULT_BUDGET, options.cluster);
 }
 
 export function applyRecord(
@@ -69,7 +92,6 @@ export function applyRecord(
   upserts: Map<string, HashedRecord>,
   deletes: Map<string, Gone>,
 ): void {
-  const { admission } = state.options;
   const held = handedOn(state, key);
   upserts.delete(key);
   if (record === undefined) {
@@ -80,7 +102,7 @@ export function applyRecord(
   }
   state.unproved.delete(key);
   state.received.set(record);
-  if (admission.judge(record).ok) {
+  if (judge(state, record)) {
     deletes.delete(key);
     upserts.set(key, record);
   } else deletes.set(key, { kind: record.kind, key });

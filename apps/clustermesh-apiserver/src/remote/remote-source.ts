@@ -10,6 +10,7 @@ import type { Breaker, Logger, Metrics } from "@isthmus/observe";
 import type { SourceReport, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
 import type { Admission } from "./admission.js";
+import type { Budget } from "./budget.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { createPeerStore, type PeerStoreOptions } from "./peer-store.js";
 import { beatAgeMs, isProved, sourceReport, sourceStatus } from "./report.js";
@@ -23,6 +24,8 @@ export interface RemoteSource {
   /** True when the index is exactly what a LIVE head says: only then may a Mark be sent or absence mean deletion. */
   proved(): boolean;
   report(): SourceReport;
+  /** What is held of the peer, the refused included. */
+  usage(): Budget;
   /** Milliseconds since the peer's head last changed, and what it said of its contact with its Kubernetes. */
   ages(): { readonly beatMs: number; readonly kubeMs: number };
   /**
@@ -58,7 +61,8 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   const log = modules.log.child("remote", { cluster: options.cluster });
   const peer = createPeerStore(options, store);
   const index = createSourceIndex();
-  const state = createReaderState({ cluster: options.cluster, clusterId: options.id, admission });
+  const { cluster, id, budget } = options;
+  const state = createReaderState({ cluster, clusterId: id, admission, ...(budget && { budget }) });
   const listeners = new Set<() => void>();
   const propagation = modules.metrics?.histogram(
     "mesh_propagation_seconds",
@@ -188,6 +192,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     status: () => sourceStatus(state, clock.now()),
     proved: () => isProved(state),
     report: () => sourceReport(state, clock.now()),
+    usage: () => ({ records: state.received.size, bytes: state.received.bytes }),
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),
     async confirmStore() {
       const known = state.storeId;

@@ -9,6 +9,8 @@ import { SourceStatus } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type SourceIndex } from "@isthmus/records";
 import { type AddressClaims, createAddressClaims, OWN } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
+import { type Budget, DEFAULT_BUDGET } from "./budget.js";
+import { watchBudgets } from "./budget-metrics.js";
 import { limitsOf, type OwnCluster, type PeerSpec, refusalOf } from "./peer.js";
 import { type ControlledSource, createRemoteSource, type RemoteSource } from "./remote-source.js";
 import { reviewOnChange } from "./review-queue.js";
@@ -47,6 +49,8 @@ interface Followed {
 export interface RemoteSourcesSettings {
   /** Read although the store checks nobody who writes (tests, a store of one's own). */
   readonly allowOpenStore?: boolean;
+  /** How much is taken of each peer; DEFAULT_BUDGET when absent. */
+  readonly budget?: Budget;
 }
 
 export function createRemoteSources(
@@ -125,6 +129,7 @@ export function createRemoteSources(
       else change(each, peer, peers);
     }
   }
+  if (modules.metrics !== undefined) watchBudgets(modules.metrics, settings.budget ?? DEFAULT_BUDGET, list);
 
   return {
     update,

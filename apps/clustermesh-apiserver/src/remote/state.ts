@@ -3,6 +3,7 @@ import type { Pace } from "@isthmus/observe";
 import type { Head, Position } from "@isthmus/proto";
 import type { HashedRecord, RecordTable } from "@isthmus/records";
 import type { Admission } from "./admission.js";
+import type { Budget } from "./budget.js";
 import type { Held, HeldLimits } from "./held.js";
 import type { Skew } from "./skew.js";
 
@@ -17,6 +18,8 @@ export const NOTHING_SEEN = { seq: 0n, writer: "" } as const;
 /** Listings of one peer: whatever it writes, no more than this. */
 export const RELIST = { minMs: 200, maxMs: 30_000, quietMs: 60_000 } as const;
 export const BARRED_RETRY_MS = 10_000;
+/** A peer over budget is listed again ever more rarely: up to this. */
+export const OVER_BUDGET_RETRY_MS = 300_000;
 /** The newest version of records that this reader understands. */
 export const READER_VERSION = 1;
 
@@ -25,6 +28,8 @@ export interface ReaderOptions {
   readonly clusterId: number;
   readonly admission: Admission;
   readonly random?: () => number;
+  /** DEFAULT_BUDGET when absent. */
+  readonly budget?: Budget;
   /** What may wait for a check of the store; HELD_LIMITS when absent. */
   readonly held?: HeldLimits;
 }
@@ -76,6 +81,8 @@ export interface ReaderState {
   /** How often more news came than may wait for a check. */
   overflows: number;
   failures: number;
+  /** How often in a row it was found over budget. */
+  overBudget: number;
   /** The stream is open. */
   connected: boolean;
   message: string;

@@ -14,7 +14,7 @@ import type { EventOf, ReaderEffect, ReaderEvent } from "./events.js";
 import { isFollowing, onOpened, onProbed, onSeen, onStoreChecked, repairWhenDue } from "./following.js";
 import { backoffMs, isStale, wakeMs } from "./freshness.js";
 import { judgeAgain, onPermitted, onRemoved } from "./operator.js";
-import { onRanged, range } from "./ranging.js";
+import { barOverBudget, onRanged, range } from "./ranging.js";
 import { differs } from "./received.js";
 import { createSkew } from "./skew.js";
 import { NOTHING_SEEN, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
@@ -42,6 +42,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     repairs: 0,
     overflows: 0,
     failures: 0,
+    overBudget: 0,
     connected: false,
     message: "",
     barred: undefined,
@@ -56,6 +57,8 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
       return range(state, event.now);
     case "ranged":
       return state.phase.status === "Ranging" ? onRanged(state, event) : [];
+    case "over-budget":
+      return state.phase.status === "Ranging" ? barOverBudget(state, event.sentence) : [];
     case "range-failed":
       return onRangeFailed(state, event);
     case "opened":

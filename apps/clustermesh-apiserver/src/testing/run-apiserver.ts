@@ -10,6 +10,7 @@ import {
 import type { KubeServer } from "@isthmus/kube/testing";
 import { type Logger, silentLogger } from "@isthmus/observe";
 import { freePort, until } from "@isthmus/testing";
+import { DEFAULT_BUDGET } from "../remote/index.js";
 import { runApiserver } from "../wire.js";
 import type { MeshTls } from "./mesh-tls.js";
 
@@ -89,6 +90,7 @@ export async function launchApiserver(
       admin: `127.0.0.1:${adminPort}`,
       health: `127.0.0.1:${healthPort}`,
       tlsDir: tls.folder,
+      budget: DEFAULT_BUDGET,
     },
     options.log ?? silentLogger,
     controller.signal,

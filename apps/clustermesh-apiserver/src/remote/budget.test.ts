@@ -1,0 +1,154 @@
+/** A peer that writes more than is taken of one: refused with the figures and the option, and back by itself. */
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import { startEtcd } from "@isthmus/kvstore/testing";
+import { createMetrics } from "@isthmus/observe";
+import { Head, HeadState } from "@isthmus/proto";
+import { createRecordTable, type HashedRecord, STORE_KINDS } from "@isthmus/records";
+import { until } from "@isthmus/testing";
+import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
+import { createAddressClaims } from "./address-claims.js";
+import { createAdmission } from "./admission.js";
+import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
+import { watchBudgets } from "./budget-metrics.js";
+import { OWN, peer, runSources, slice, slices, untilSame } from "./fixture.js";
+import { limitsOf } from "./peer.js";
+import { sourceReport } from "./report.js";
+import { createReaderState, step } from "./step.js";
+
+const etcd = await startEtcd();
+const store = await openStore(etcd);
+after(async () => {
+  store.close();
+  await etcd.close();
+});
+
+test("over budget is named by part, figure, limit and option; at the limit it is not", () => {
+  const budget = { records: 10, bytes: 1000 };
+  assert.equal(overBudget(budget, budget, "west"), undefined);
+  assert.equal(
+    overBudget({ records: 11, bytes: 2000 }, budget, "west"),
+    'over budget: cluster "west" has 11 records or more in the store, 10 are taken; let it export less, or raise --peer-max-records',
+  );
+  assert.match(overBudget({ records: 1, bytes: 1001 }, budget, "west") ?? "", /1001 bytes .* raise --peer-max-bytes/);
+});
+
+const at = { now: 0, wallMicros: 0 };
+const STORE = Buffer.alloc(16, 1);
+
+/** A reader in the state after a listing of `records`. */
+function listed(records: readonly HashedRecord[], budget: Budget) {
+  const east = peer("east", 1);
+  const admission = createAdmission(limitsOf(east, OWN, [east]), createAddressClaims());
+  const state = createReaderState({ cluster: "east", clusterId: 1, admission, budget });
+  const table = createRecordTable();
+  for (const record of records) table.set(record);
+  const head = Head.encode(Head.create({ state: HeadState.HEAD_STATE_LIVE, sums: table.sums(STORE_KINDS) })).finish();
+  const metas = [
+    { key: STORE_KEY, value: STORE, modRevision: 1n },
+    { key: HEAD_KEY, value: head, modRevision: 99n },
+  ];
+  const list = () => step(state, { ...at, type: "ranged", records, metas, claim: undefined, revision: 99n });
+  step(state, { ...at, type: "start" });
+  list();
+  step(state, { ...at, type: "opened", open: 1 });
+  step(state, { ...at, type: "store-checked", open: 1, storeId: STORE, revision: 99n });
+  return { state, list };
+}
+
+test("what comes by the watch is counted; above the budget the watch ends, ever longer waits, and nothing is deleted", () => {
+  const { state, list } = listed(slices(1, 3), { records: 4, bytes: 1 << 20 });
+  const come = (i: number) => {
+    const record = slice(1, i);
+    const event = { ...record, modRevision: BigInt(100 + i), deleted: false, record };
+    return step(state, { ...at, type: "seen", events: [event], revision: BigInt(100 + i) });
+  };
+  assert.deepEqual(
+    come(3).map(({ type }) => type),
+    ["emit"],
+  );
+  const over = come(4);
+  assert.deepEqual(
+    over.map(({ type }) => type),
+    ["emit", "unwatch", "wake"],
+  );
+  assert.ok(over.every((effect) => effect.type !== "emit" || effect.change.deletes.length === 0));
+  assert.deepEqual([sourceReport(state, 0).state, state.received.size], ["Refused", 5]);
+  const waits = Array.from({ length: 8 }, () => {
+    assert.deepEqual(
+      step(state, { ...at, type: "tick" }).map(({ type }) => type),
+      ["unwatch", "range"],
+    );
+    const wake = step(state, { ...at, type: "over-budget", sentence: "over budget: much" }).at(-1);
+    return wake?.type === "wake" ? wake.ms / 1000 : 0;
+  });
+  assert.deepEqual(waits, [20, 40, 80, 160, 300, 300, 300, 300]);
+  assert.equal(sourceReport(state, 0).message, "over budget: much");
+  step(state, { ...at, type: "tick" });
+  assert.ok(list().some(({ type }) => type === "watch"));
+  assert.deepEqual([state.phase.status, state.overBudget], ["Following", 0]);
+});
+
+test("what is refused for good keeps its key and its hash: the sums fit, and no value is held", () => {
+  const wrong = slice(1, 7, 70_000, 100_000);
+  const { state } = listed([slice(1, 1), wrong], DEFAULT_BUDGET);
+  assert.deepEqual([state.equal, state.received.size], [true, 2]);
+  assert.ok(state.received.bytes < 200, `${state.received.bytes}`);
+  assert.deepEqual(
+    sourceReport(state, 0).refused.map(({ reason, example }) => [reason, example.includes("weight 70000 is not from")]),
+    [["out-of-bounds", true]],
+  );
+});
+
+test("a peer over budget is Refused with what it had, the others go on, and it comes back when it has shrunk", async (t) => {
+  const budget = { records: 50, bytes: 20_000 };
+  const exports = [createMemoryExport(slices(1, 10)), createMemoryExport(slices(2, 10))];
+  const publishers = exports.map((each, i) =>
+    runPublisher(store, each, { config: clusterConfig(`budget-${i + 1}`, i + 1) }),
+  );
+  const peers = [peer("budget-1", 1), peer("budget-2", 2)];
+  const running = runSources(store, peers, undefined, { allowOpenStore: true, budget });
+  t.after(() => Promise.all([running.stop(), ...publishers.map((each) => each.stop())]));
+  const metrics = createMetrics();
+  watchBudgets(metrics, budget, () => running.sources.list());
+  const [big, small] = [running.source(1), running.source(2)];
+  const [first, second] = exports;
+  assert.ok(first !== undefined && second !== undefined);
+  await Promise.all([untilSame(big, first.table), untilSame(small, second.table)]);
+  const deleted: string[] = [];
+  big.index.onChange(({ deletes }) => deleted.push(...deletes.map(({ key }) => key)));
+  first.change(Array.from({ length: 20 }, (_, i) => slice(1, 100 + i, 0, 5000)));
+  await until("it is refused", () => big.report().state === "Refused");
+  assert.match(big.report().message, /^over budget: cluster "budget-1" has \d+ bytes or more .* --peer-max-bytes$/);
+  assert.match(await metrics.text(), /mesh_source_bytes\{cluster="budget-1"\} \d{5,}\n/);
+  assert.match(await metrics.text(), /mesh_source_records\{cluster="budget-2"\} 10\n/);
+  assert.match(await metrics.text(), /mesh_source_records_limit 50\n/);
+  second.change([slice(2, 77)]);
+  await untilSame(small, second.table);
+  first.change([], [{ key: "slices/shop/cart/s1" }, ...Array.from({ length: 20 }, (_, i) => slice(1, 100 + i))]);
+  await untilPublished(store, "budget-1", first);
+  assert.deepEqual(deleted, [], "nothing goes while it is refused");
+  await untilSame(big, first.table, 60_000);
+  assert.equal(big.report().message, "");
+});
+
+test("more keys than are taken are counted by the store, and not listed", async (t) => {
+  const exported = createMemoryExport(slices(3, 200));
+  const publisher = runPublisher(store, exported, { config: clusterConfig("budget-3", 3) });
+  await untilPublished(store, "budget-3", exported);
+  let pages = 0;
+  const counted = {
+    ...store,
+    async *list(...args: Parameters<typeof store.list>) {
+      pages++;
+      yield* store.list(...args);
+    },
+  };
+  const budget = { records: 100, bytes: 1 << 20 };
+  const running = runSources(counted, [peer("budget-3", 3)], undefined, { allowOpenStore: true, budget });
+  t.after(() => Promise.all([running.stop(), publisher.stop()]));
+  await until("it is refused", () => running.source(3).report().state === "Refused");
+  assert.match(running.source(3).report().message, /has 20\d records or more in the store, 100 are taken/);
+  assert.deepEqual([pages, running.source(3).index.size], [0, 0]);
+});
