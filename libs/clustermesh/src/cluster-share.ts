@@ -51,13 +51,13 @@ export function clusterShare(view: ClusterView, service: ServiceName, wanted: Wa
   if (findPort(view.services.get(service)?.ports ?? [], wanted) === -1) {
     return { backends: [], reason: noPort(wanted) };
   }
-  const slices = [...(view.slices.get(service)?.values() ?? [])];
+  const bySlice = view.slices.get(service);
+  const slices = [...(bySlice?.values() ?? [])];
   const family = v4 ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
-  const parts: (readonly MergedBackend[])[] = [];
-  for (const slice of slices) {
-    const port = slice.family === family ? findPort(slice.ports, wanted) : -1;
-    if (port === -1) continue;
-    parts.push(slice.backends(port));
+  let parts = backendLists(slices, wanted, family);
+  if (!view.local && bySlice !== undefined && total(parts) > MAX_REMOTE_SHARE) {
+    const inOrder = [...bySlice].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, slice]) => slice);
+    parts = firstLists(backendLists(inOrder, wanted, family), MAX_REMOTE_SHARE);
   }
   const backends = join(parts);
   if (backends.length > 0) return { backends, reason: undefined };
@@ -67,6 +67,37 @@ export function clusterShare(view: ClusterView, service: ServiceName, wanted: Wa
 /** Kubernetes keeps a slice without ports for a Service without pods. */
 function isEmpty({ ports, backends }: SliceView): boolean {
   return ports.every((_, port) => backends(port).length === 0);
+}
+
+/**
+ * Most backends that a remote cluster gives to one frontend. A merge takes its Service whole, so what one cluster can put
+ * into it is bounded; Kubernetes is not used with a tenth of this. Of more, the slices whose names come first are taken.
+ */
+export const MAX_REMOTE_SHARE = 32_768;
+
+/** Of each slice that has the port, what it gives. */
+function backendLists(slices: Iterable<SliceView>, wanted: WantedPort, family: Family): (readonly MergedBackend[])[] {
+  const lists: (readonly MergedBackend[])[] = [];
+  for (const slice of slices) {
+    const port = slice.family === family ? findPort(slice.ports, wanted) : -1;
+    if (port !== -1) lists.push(slice.backends(port));
+  }
+  return lists;
+}
+
+function total(lists: readonly (readonly MergedBackend[])[]): number {
+  let count = 0;
+  for (const list of lists) count += list.length;
+  return count;
+}
+
+/** Whole lists from the first on, for as long as they fit. */
+function firstLists(lists: readonly (readonly MergedBackend[])[], most: number): (readonly MergedBackend[])[] {
+  let left = most;
+  return lists.filter((list) => {
+    left -= list.length;
+    return left >= 0;
+  });
 }
 
 function findPort(ports: readonly Port[], { name, protocol }: WantedPort): number {

@@ -4,6 +4,7 @@ import { formatAddress } from "@isthmus/model";
 import { Affinity, Family } from "@isthmus/proto";
 import { wordsAddress } from "./address-words.js";
 import {
+  type Change,
   cart,
   config,
   globalWith,
@@ -11,6 +12,7 @@ import {
   READY,
   reasons,
   service,
+  show,
   slice,
   TERMINATING,
   tiers,
@@ -165,4 +167,23 @@ test("a frontend takes backends of its own family only", () => {
 test("notes of the config are on every frontend", () => {
   const notes = ["sessionAffinity ClientIP is served as None"];
   assert.deepEqual(cart([...EAST, config({ notes })])[0]?.notes, notes);
+});
+
+test("what one remote cluster gives a frontend is bounded, the same in any order of its slices; the own is not cut", () => {
+  const backends = (i: number, n: number) =>
+    Object.fromEntries(
+      Array.from({ length: n }, (_, j) => [`10.${2 + (i >> 5)}.${((i & 31) << 3) + (j >> 8)}.${j & 255}`, READY]),
+    );
+  const flood = (cluster: string) =>
+    Array.from({ length: 40 }, (_, i) =>
+      slice(cluster, { slice: `s${String(i).padStart(2, "0")}`, backends: backends(i, 1000) }),
+    );
+  const merged = (changes: readonly Change[]) => cart([globalWith(), service("east"), service("west"), ...changes])[0];
+  const [there, back] = [flood("west"), flood("west").reverse()].map((slices) =>
+    (merged(slices)?.tiers ?? []).flatMap((tier) => tier.backends.map(show)),
+  );
+  assert.equal(there?.length, 32_000, "whole slices of at most 32,768 backends");
+  assert.deepEqual(there, back);
+  const own = merged(flood("east"))?.tiers.flatMap((tier) => tier.backends);
+  assert.equal(own?.length, 40_000);
 });
