@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { identityNumber } from "@isthmus/identity";
 import { parseAddress, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
-import { Endpoint, Family, Node, Service, Slice } from "@isthmus/proto";
+import { Endpoint, Family, Kind, Node, Service, Slice } from "@isthmus/proto";
 import { asBuffer, hashRecord } from "./hash.js";
 import { kindOfKey } from "./kinds.js";
 import type { PeerLimits } from "./types.js";
@@ -101,4 +101,18 @@ test("the sentence names the record, the peer and what is wrong", () => {
     found.ok ? "" : found.sentence,
     'Cannot use record "slices/a/b/c" of cluster "west": address 10.3.0.1 is outside its pod CIDRs',
   );
+});
+
+test("ranges that overlap are told by address: the part that is another's stays another's", () => {
+  const wide = { ...limits, podCidrs: [parsePrefix("10.0.0.0/8")], foreign: [parsePrefix("10.1.0.0/16")] };
+  const judge = (text: string) => {
+    const found = validateRecord(hashRecord(Kind.KIND_SLICE, "slices/a/b/c", slice(text)), wide);
+    return found.ok ? "ok" : found.reason;
+  };
+  assert.deepEqual(["10.2.0.1", "10.1.0.1", "11.0.0.1", "10.1.255.255"].map(judge), [
+    "ok",
+    "address-of-another-member",
+    "address-outside-cidr",
+    "address-of-another-member",
+  ]);
 });

@@ -4,7 +4,7 @@
  * A refused record is dropped whole, counted by reason, and still enters the reader's digest.
  */
 import { identityCluster, isIdentityOf } from "@isthmus/identity";
-import { formatAddress, isV4, type Prefix, prefixContains, printable } from "@isthmus/model";
+import { formatAddress, isV4, type Prefix, prefixContains, prefixesOverlap, printable } from "@isthmus/model";
 import { Endpoint, Identity, Kind, Node, Service, Slice } from "@isthmus/proto";
 import { BOUNDS, type OutOfBounds } from "./bounds.js";
 import { sameBytes } from "./hash.js";
@@ -108,17 +108,32 @@ function ownIdentity(identity: number, limits: PeerLimits): Finding {
 
 /** An address of a pod: well-formed, of no other member, inside the peer's pod CIDRs. */
 function podAddress(address: Uint8Array, limits: PeerLimits): Finding {
-  const finding = outsideOthers(address, limits);
-  if (finding !== undefined) return finding;
-  if (limits.podCidrs.some((cidr) => prefixContains(cidr, address))) return undefined;
+  const inside = address.length === 16 && limits.podCidrs.some((cidr) => prefixContains(cidr, address));
+  const finding = outside(address, inside ? contested(limits) : limits.foreign);
+  if (finding !== undefined || inside) return finding;
   return ["address-outside-cidr", `address ${formatBytes(address)} is outside its pod CIDRs`];
 }
 
 function outsideOthers(address: Uint8Array, limits: PeerLimits): Finding {
+  return outside(address, limits.foreign);
+}
+
+function outside(address: Uint8Array, foreign: readonly Prefix[]): Finding {
   if (address.length !== 16) return ["malformed-value", `an address has ${address.length} bytes`];
   if (isForbidden(address)) return ["address-forbidden", `address ${formatBytes(address)} is no one's to claim`];
-  if (!limits.foreign.some((prefix: Prefix) => prefixContains(prefix, address))) return undefined;
+  if (!foreign.some((prefix) => prefixContains(prefix, address))) return undefined;
   return ["address-of-another-member", `address ${formatBytes(address)} belongs to another member`];
+}
+
+const known = new WeakMap<PeerLimits, readonly Prefix[]>();
+
+/** What of others' ranges overlaps with the peer's own: nearly always nothing, where others have hundreds of ranges. */
+function contested(limits: PeerLimits): readonly Prefix[] {
+  const found =
+    known.get(limits) ??
+    limits.foreign.filter((prefix) => limits.podCidrs.some((cidr) => prefixesOverlap(cidr, prefix)));
+  known.set(limits, found);
+  return found;
 }
 
 /** Unspecified, loopback, link-local, multicast, broadcast: in either family. */
