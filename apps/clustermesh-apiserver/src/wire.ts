@@ -35,6 +35,7 @@ import { startStreamServer } from "./serve/stream-server.js";
 import { type TlsFiles, watchTlsFiles } from "./serve/tls-files.js";
 import { startUnnamedServers } from "./serve/unnamed-servers.js";
 import { frontlessServices } from "./status/frontless-services.js";
+import { createHostPortEvents } from "./status/host-port-events.js";
 import { watchOwnCluster } from "./status/own-metrics.js";
 import { createServiceStatus } from "./status/service-status.js";
 
@@ -153,7 +154,10 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   later(() => hub.close());
   const servers = () => settings.current?.servers ?? [];
   const streaming = { address: args.listen, instance, cluster, clusterId: id };
-  const stream = await startStreamServer(streaming, { hub, tls, clock, log: log.child("serve"), servers });
+  // What an agent reports, this instance alone hears, with the Lease or without.
+  const onReport = createHostPortEvents({ events: recorder, clock });
+  const serving = { hub, tls, clock, log: log.child("serve"), servers, onReport };
+  const stream = await startStreamServer(streaming, serving);
   later(() => stream.close(DRAIN_MS));
   const admin = await startAdminServer(
     { address: args.admin, clusterId: id },

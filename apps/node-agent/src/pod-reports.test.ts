@@ -20,7 +20,13 @@ function rig() {
   const said: string[] = [];
   const reports = createPodReports(({ message }: ToServer) => {
     if (state.open && message?.$case === "report")
-      said.push(`${message.value.up ? "up" : "down"} ${message.value.pod}`);
+      said.push(
+        [
+          message.value.up ? "up" : "down",
+          message.value.pod,
+          ...message.value.hostPorts.map(({ port, protocol }) => `${port}/${protocol}`),
+        ].join(" "),
+      );
     return state.open;
   });
   return { state, said, reports };
@@ -46,4 +52,18 @@ test("of very many pods that went the latest are told", () => {
   state.open = true;
   reports.connected();
   assert.deepEqual([said.length, said[0], said.at(-1)], [1000, "down p200", "down p1199"]);
+});
+
+test("ports of the host are told once, with the first report that reaches somebody", () => {
+  const { state, said, reports } = rig();
+  reports.up(pod("a"), [
+    { port: 8080, protocol: 6 },
+    { port: 53, protocol: 17 },
+  ]);
+  reports.up(pod("b"), [{ port: 9090, protocol: 6 }]);
+  reports.down(pod("b"));
+  state.open = true;
+  reports.connected();
+  reports.connected();
+  assert.deepEqual(said, ["down b", "up a 8080/6 53/17", "up a"]);
 });

@@ -52,6 +52,11 @@ export function idler(name: string, node: string): KubeObject {
   return { ...pod, metadata: { ...metadata, labels: { app: name } } };
 }
 
+export function withHostPort(name: string, node: string, hostPort: number): KubeObject {
+  const ports = [{ containerPort: HTTP_PORT, hostPort, protocol: "TCP" }];
+  return pod(name, node, { ...container(PROBE_TAG, ["idle"]), ports });
+}
+
 /** An open-loop client: `rate` new connections a second for so long. */
 export function loader(name: string, node: string, target: string, rate: number, durationMs: number): KubeObject {
   const args = ["load", "--target", target, "--rate", String(rate), "--duration-ms", String(durationMs)];

@@ -52,7 +52,7 @@ const ODD: readonly Message[] = [
   { $case: "buckets", value: { clusterId: 77, kind: Kind.KIND_SERVICE, sums: [] } },
   {
     $case: "report",
-    value: { up: true, namespace: "\0", pod: "../..", podUid: "", address: Buffer.alloc(3) },
+    value: { up: true, namespace: "\0", pod: "../..", podUid: "", address: Buffer.alloc(3), hostPorts: [] },
   },
 ];
 
@@ -67,8 +67,17 @@ const TOO_LARGE: readonly Message[] = [
   { $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums: [Buffer.alloc(17)] } },
   {
     $case: "report",
-    value: { up: true, namespace: "n".repeat(254), pod: "", podUid: "", address: Buffer.alloc(4) },
+    value: { up: true, namespace: "n".repeat(254), pod: "", podUid: "", address: Buffer.alloc(4), hostPorts: [] },
   },
+  {
+    $case: "report",
+    value: {
+      ...{ up: true, namespace: "n", pod: "p", podUid: "u", address: Buffer.alloc(4) },
+      hostPorts: Array.from({ length: 65 }, () => ({ name: "", port: 80, protocol: 6 })),
+    },
+  },
+  ack({ conditions: Array.from({ length: 9 }, () => ({ type: "t", message: "m" })) }),
+  ack({ conditions: [{ type: "t", message: "m".repeat(1025) }] }),
 ];
 
 test("messages that make no sense, before and after Hello: nobody else notices, nothing grows", async (t) => {

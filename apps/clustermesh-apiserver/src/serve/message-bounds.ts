@@ -62,6 +62,7 @@ const REPORT = bounds({
   3: once("pod", 253),
   4: once("pod_uid", 64),
   5: once("address", 16),
+  6: { name: "host_ports", most: 64, bytes: 24 },
 });
 const BUCKETS = bounds({ 3: { name: "sums", most: 256, bytes: 16 } });
 const TO_SERVER = bounds({

@@ -14,7 +14,7 @@ import {
 } from "@grpc/grpc-js";
 import { type Clock, MeshError, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { type Hello, Role, StateSyncService, ToServer } from "@isthmus/proto";
+import { type Hello, type Report, Role, StateSyncService, ToServer } from "@isthmus/proto";
 import { MAX_MESSAGE_BYTES, messageProblem } from "./message-bounds.js";
 import { encodeGoAway, encodeWelcome } from "./messages.js";
 import { createNodeBudgets, type NodeBudgets } from "./node-budget.js";
@@ -35,6 +35,8 @@ export interface StreamServerModules {
   readonly log: Logger;
   /** host:port of all replicas, told to agents. */
   readonly servers: () => readonly string[];
+  /** What an agent that is served says of a pod. */
+  readonly onReport?: (node: string, report: Report) => void;
 }
 
 export interface RunningServer {
@@ -179,6 +181,7 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
     if (message?.$case === "hello") greet(message.value);
     if (message?.$case === "ack") handle?.ack(message.value);
     if (message?.$case === "buckets") handle?.buckets(message.value);
+    if (message?.$case === "report" && handle !== undefined) modules.onReport?.(node ?? "", message.value);
   }
 
   /** What throws here would end the process, and with it every other agent's stream. */

@@ -34,7 +34,8 @@ export async function writeConfiguration(options: PodsOptions): Promise<void> {
 
 export function configurationJson(socket: string): string {
   // What a runtime is asked to say at each call, where it can (containerd 1.7.1, CRI-O 1.28).
-  const capabilities = { cgroupPath: true };
+  // Ports of the host are not served: they are asked for so that the pod's user can be told.
+  const capabilities = { cgroupPath: true, portMappings: true };
   const plugins = [{ type: PLUGIN_TYPE, socket, capabilities }];
   return `${JSON.stringify({ cniVersion: "1.0.0", name: "isthmus", plugins }, null, 2)}\n`;
 }

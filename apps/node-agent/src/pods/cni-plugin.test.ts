@@ -74,6 +74,7 @@ test("the request reaches the agent whole, and its result is printed", async (t)
     interfaceName: "eth0",
     pod: { namespace: "shop", name: "cart-0", uid: "u-1" },
     podCgroup: undefined,
+    hostPorts: [],
   });
 });
 

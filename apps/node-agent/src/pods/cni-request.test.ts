@@ -36,6 +36,21 @@ test("the pod's cgroup is known where the runtime names it", () => {
   }
 });
 
+test("ports of the host that the pod asks for are read, whatever else stands there", () => {
+  const of = (portMappings: unknown) =>
+    parseRequest(request(GOOD, JSON.stringify({ cniVersion: "1.0.0", runtimeConfig: { portMappings } }))).hostPorts;
+  const mapping = { hostPort: 8080, containerPort: 80, protocol: "tcp", hostIP: "" };
+  assert.deepEqual(of([mapping, { HostPort: 53, ContainerPort: 53, Protocol: "UDP" }, { hostPort: 90 }]), [
+    { port: 8080, protocol: 6 },
+    { port: 53, protocol: 17 },
+    { port: 90, protocol: 6 },
+  ]);
+  for (const other of [undefined, null, {}, "x", [null], [{}], [{ hostPort: 0 }], [{ hostPort: 1, protocol: "x" }]]) {
+    assert.deepEqual(of(other), []);
+  }
+  assert.equal(of(Array.from({ length: 1000 }, () => mapping)).length, 64);
+});
+
 test("DEL may come without a namespace, ADD may not", () => {
   assert.equal(parseRequest(request({ ...GOOD, CNI_COMMAND: "DEL", CNI_NETNS: "" })).netns, "");
   refused(request({ ...GOOD, CNI_NETNS: "" }), 4, /CNI_NETNS/);

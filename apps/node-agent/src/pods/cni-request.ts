@@ -3,9 +3,12 @@
  *
  * `isthmus-cni 1\n`, `NAME=value\0` for each variable, `\0`, the network configuration as JSON.
  */
+import { protocolNumber } from "@isthmus/model";
 import { CNI_DECODE, CNI_INCOMPATIBLE_VERSION, CNI_INVALID_ENVIRONMENT, CniError } from "./cni-error.js";
+import type { HostPort } from "./types.js";
 
 export const REQUEST_MAX = 300 * 1024;
+const HOST_PORTS_MAX = 64;
 
 export type CniCommand = "ADD" | "DEL" | "CHECK";
 
@@ -18,6 +21,8 @@ export interface CniRequest {
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
   /** The pod's cgroup in the runtime's words (capability `cgroupPath`): a path, or with systemd the name of a slice. */
   readonly podCgroup: string | undefined;
+  /** Ports of the host that the pod asks for (capability `portMappings`). */
+  readonly hostPorts: readonly HostPort[];
 }
 
 const GREETING = "isthmus-cni 1\n";
@@ -35,12 +40,30 @@ export function parseRequest(bytes: Buffer): CniRequest {
     variables.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1));
   }
   const cgroup = config.runtimeConfig?.cgroupPath;
-  return { ...checkVariables(variables), podCgroup: typeof cgroup === "string" && cgroup !== "" ? cgroup : undefined };
+  return {
+    ...checkVariables(variables),
+    podCgroup: typeof cgroup === "string" && cgroup !== "" ? cgroup : undefined,
+    hostPorts: readHostPorts(config.runtimeConfig?.portMappings),
+  };
+}
+
+/**
+ * What does not say which port is left out: nobody's network fails for a port that is not served anyway. containerd writes
+ * `HostPort` where CNI's convention is `hostPort`; programs in Go read both.
+ */
+function readHostPorts(mappings: unknown): readonly HostPort[] {
+  if (!Array.isArray(mappings)) return [];
+  return mappings.slice(0, HOST_PORTS_MAX).flatMap((mapping: unknown) => {
+    const fields = new Map(Object.entries(Object(mapping)).map(([name, value]) => [name.toLowerCase(), value]));
+    const port = Number(fields.get("hostport"));
+    const protocol = protocolNumber(String(fields.get("protocol") ?? "tcp").toUpperCase());
+    return Number.isInteger(port) && port > 0 && port < 65_536 && protocol !== undefined ? [{ port, protocol }] : [];
+  });
 }
 
 interface Config {
   readonly cniVersion?: unknown;
-  readonly runtimeConfig?: { readonly cgroupPath?: unknown } | null;
+  readonly runtimeConfig?: { readonly cgroupPath?: unknown; readonly portMappings?: unknown } | null;
 }
 
 function readConfig(json: string): Config {
@@ -55,7 +78,7 @@ function readConfig(json: string): Config {
   throw new CniError(CNI_INCOMPATIBLE_VERSION, sentence);
 }
 
-function checkVariables(variables: ReadonlyMap<string, string>): Omit<CniRequest, "podCgroup"> {
+function checkVariables(variables: ReadonlyMap<string, string>): Omit<CniRequest, "podCgroup" | "hostPorts"> {
   const value = (name: string) => variables.get(name) ?? "";
   const command = value("CNI_COMMAND");
   const netns = value("CNI_NETNS");

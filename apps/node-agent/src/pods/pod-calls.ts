@@ -84,7 +84,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
       await takeBack(hostDevice, before, stands);
       throw error;
     }
-    if (before?.uid !== pod.uid) report.up(pod);
+    if (before?.uid !== pod.uid) report.up(pod, request.hostPorts);
     log.debug("Pod attached", { device: hostDevice, address: formatAddress(pod.address), pod: pod.uid });
     return resultJson(pod, request.netns);
   }

@@ -21,7 +21,9 @@ test("the configuration is written only once the pod CIDR is known; before, ADD 
   assert.deepEqual(JSON.parse(readFileSync(join(node.root, CONF), "utf8")), {
     cniVersion: "1.0.0",
     name: "isthmus",
-    plugins: [{ type: "isthmus-cni", socket: "/run/isthmus/cni.sock", capabilities: { cgroupPath: true } }],
+    plugins: [
+      { type: "isthmus-cni", socket: "/run/isthmus/cni.sock", capabilities: { cgroupPath: true, portMappings: true } },
+    ],
   });
   assert.ok(existsSync(join(node.root, "opt/cni/bin/loopback")));
 });

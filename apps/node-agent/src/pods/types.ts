@@ -51,8 +51,14 @@ export interface NodeCidrSource {
 
 /** Pods of this node as they come and go. After a start every living one is reported up once. */
 export interface PodReport {
-  up(pod: PodAttachment): void;
+  /** `hostPorts`: that the pod asks for, where it is known. */
+  up(pod: PodAttachment, hostPorts?: readonly HostPort[]): void;
   down(pod: PodAttachment): void;
+}
+
+export interface HostPort {
+  readonly port: number;
+  readonly protocol: number;
 }
 
 /** One interface of one pod. */

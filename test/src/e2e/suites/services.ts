@@ -1,10 +1,10 @@
 /** Services of one cluster, dialled from a pod. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { DEPLOYMENTS, SERVICES } from "@isthmus/kube";
+import { DEPLOYMENTS, PODS, SERVICES } from "@isthmus/kube";
 import { answeredBy, connects, refused } from "../asking.js";
 import { eventually } from "../eventually.js";
-import { NAMESPACE, servers, service, UDP_PORT, udpServer } from "../objects.js";
+import { NAMESPACE, servers, service, UDP_PORT, udpServer, withHostPort } from "../objects.js";
 import { MANAGER, type World } from "../world.js";
 
 export function serviceTests(at: () => World): void {
@@ -62,6 +62,17 @@ export function serviceTests(at: () => World): void {
       );
       const listed = await mesh("service", "list", "--context", "east");
       assert.match(listed.out, new RegExp(`^${NAMESPACE}/plain .*${note}`, "m"));
+    });
+
+    test("a pod that asks for a port of its node is told that nobody serves it", async () => {
+      const { east } = at();
+      await east.client.apply(PODS, withHostPort("ported", east.plan.nodes[0]?.name ?? "", 18_080), MANAGER);
+      await eventually(
+        "an Event about hostPort",
+        async () => (await east.kubectl("get", "events.events.k8s.io", "-o", "jsonpath={.items[*].note}")).out,
+        (notes) => notes.includes('hostPort "18080/TCP" is not served yet'),
+        40_000,
+      );
     });
 
     test("a Service that is deleted leaves its address unreachable at once; made again, it answers again", async () => {

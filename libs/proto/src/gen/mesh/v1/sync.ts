@@ -17,7 +17,7 @@ import {
   type Metadata,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Kind, KindSum } from "./state.js";
+import { Kind, KindSum, Port } from "./state.js";
 
 /**
  * State to agents: clustermesh-apiserver serves, node-agent subscribes. One stream, all sources.
@@ -132,6 +132,8 @@ export interface Report {
   pod: string;
   podUid: string;
   address: Buffer;
+  /** What the pod asks for and no one serves yet: hostPort with its protocol. In the first report of a pod alone. */
+  hostPorts: Port[];
 }
 
 /** The agent's 256 sums of one kind, asked for by a mismatch or sent after a long absence. */
@@ -1098,7 +1100,7 @@ export const MapFill: MessageFns<MapFill> = {
 };
 
 function createBaseReport(): Report {
-  return { up: false, namespace: "", pod: "", podUid: "", address: Buffer.alloc(0) };
+  return { up: false, namespace: "", pod: "", podUid: "", address: Buffer.alloc(0), hostPorts: [] };
 }
 
 export const Report: MessageFns<Report> = {
@@ -1117,6 +1119,9 @@ export const Report: MessageFns<Report> = {
     }
     if (message.address.length !== 0) {
       writer.uint32(42).bytes(message.address);
+    }
+    for (const v of message.hostPorts) {
+      Port.encode(v!, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1174,6 +1179,14 @@ export const Report: MessageFns<Report> = {
             message.address = Buffer.from(reader.bytes());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.hostPorts.push(Port.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1196,6 +1209,7 @@ export const Report: MessageFns<Report> = {
     message.pod = object.pod ?? "";
     message.podUid = object.podUid ?? "";
     message.address = object.address ?? Buffer.alloc(0);
+    message.hostPorts = object.hostPorts?.map((e) => Port.fromPartial(e)) || [];
     return message;
   },
 };
