@@ -1,0 +1,84 @@
+/** Who publishes when the Lease comes and goes, on a real etcd that checks its users. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
+import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { systemClock } from "@isthmus/model";
+import { createMetrics, silentLogger } from "@isthmus/observe";
+import { HeadState } from "@isthmus/proto";
+import { createSourceIndex, ownPosition } from "@isthmus/records";
+import { until } from "@isthmus/testing";
+import { anyRecord, readStanding } from "../publish/fixture.js";
+import { createFakeLeadership } from "../testing/fake-leadership.js";
+import { createPublishing } from "./publishing.js";
+import { createSwapStore } from "./swap-store.js";
+
+let etcd: EtcdServer;
+let owner: Store;
+
+before(async () => {
+  etcd = await startEtcd({ tls: true });
+  owner = createStore(await etcd.options("root"));
+  await provisionStore(owner);
+});
+after(async () => {
+  owner?.close();
+  await etcd?.close();
+});
+
+test("it publishes with the Lease alone, and every time as another writer", async (t) => {
+  const index = createSourceIndex();
+  const position = (version: bigint) => ownPosition(Buffer.alloc(16, 1), [version]);
+  const write = (version: bigint) =>
+    index.apply({
+      ...{ upserts: [anyRecord("slices/shop/cart/c", `${version}`)], deletes: [] },
+      ...{ position: position(version), observedMicros: 1 },
+    });
+  write(1n);
+  const leadership = createFakeLeadership(false);
+  const store = createSwapStore();
+  store.swap(await etcd.options("root"));
+  const metrics = createMetrics();
+  const publishing = createPublishing(
+    { cluster: "east", id: 1, podCidrs: [], serviceCidrs: [], instance: "one" },
+    {
+      ...{ store, clock: systemClock, log: silentLogger, metrics, leadership },
+      exported: { index, clusterUid: "uid", epoch: "", kubeAgeMs: () => 0 },
+    },
+  );
+  const stop = new AbortController();
+  const over = publishing.run(stop.signal);
+  t.after(async () => {
+    stop.abort();
+    await over;
+    store.close();
+  });
+  assert.deepEqual(
+    [publishing.status().state, publishing.status().message],
+    ["Off", "Another instance holds the Lease"],
+    "it says why it does not",
+  );
+  leadership.set(true);
+  await until("live", () => publishing.status().state === "Live");
+  const first = (await readStanding(owner, "east")).head;
+  assert.equal(first?.state, HeadState.HEAD_STATE_LIVE);
+  write(2n);
+  await until("written", async () => ((await readStanding(owner, "east")).head?.seq ?? 0n) > (first?.seq ?? 0n));
+
+  leadership.set(false);
+  await until("off", () => publishing.status().state === "Off");
+  const left = (await readStanding(owner, "east")).head;
+  write(3n);
+  assert.match(await metrics.text(), /^mesh_publish_pending_records 0$/m);
+  leadership.set(true);
+  await until("live again", () => publishing.status().state === "Live");
+  await until("what changed meanwhile is written", async () => {
+    const { head, table } = await readStanding(owner, "east");
+    return (
+      head?.state === HeadState.HEAD_STATE_LIVE && Buffer.from([...table.records()][0]?.value ?? "").toString() === "3"
+    );
+  });
+  const second = (await readStanding(owner, "east")).head;
+  assert.match(second?.writer ?? "", /^one-/);
+  assert.notEqual(second?.writer, left?.writer);
+});
