@@ -23,6 +23,7 @@ import { connectAgent } from "./testing/test-agent.js";
 const namespace = "shop";
 const GLOBAL = { "service.cilium.io/global": "true" };
 const PORTS = "mesh.isthmus.io/PortsMatched";
+const SERVED = "mesh.isthmus.io/ServedAsWritten";
 const EXPORTED = "mesh.isthmus.io/BackendsExported";
 
 let etcd: EtcdServer;
@@ -124,6 +125,29 @@ test("a peer that the operator removes is no cluster that could not be used", as
   await until("mended", async () => (await condition(east, "cart", PORTS)) === undefined);
   await east.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: "west" }, spec: peer.spec });
   await until("followed again", async () => (await condition(east, "cart", PORTS)) !== undefined, 30_000);
+});
+
+test("node ports that are not served are a condition and one Event, also over a restart; left to another proxy, neither", async () => {
+  type Event = KubeObject & { readonly regarding?: { readonly name?: string }; readonly series?: object };
+  const eventsOn = async (name: string) =>
+    (await east.client.list<Event>(EVENTS, { namespace })).filter(({ regarding }) => regarding?.name === name);
+  const ported = async (name: string) => {
+    const object = { metadata: { namespace, name }, spec: { type: "NodePort", ports: [{ name: "http", port: 80 }] } };
+    await east.client.apply(SERVICES, object as KubeObject, { manager: "user", force: true });
+    await until("a condition", async () => (await condition(east, name, SERVED))?.status === "False");
+    await until("an Event", async () => (await eventsOn(name)).length === 1);
+  };
+  await ported("before");
+  const said = (await condition(east, "before", SERVED))?.message ?? "";
+  assert.match(said, /^nodePort "\d+\/TCP" is not served yet/);
+  await east.apiserver.stop();
+  east.apiserver = await startApiserver(east.kube, east.tls, { instance: "test-3" });
+  await ported("after");
+  assert.equal((await eventsOn("before"))[0]?.series, undefined, "not told again");
+  const labels = { "service.kubernetes.io/service-proxy-name": "other" };
+  await east.client.mergePatch(SERVICES, "before", { metadata: { labels } }, { namespace });
+  await until("it is the other proxy's affair", async () => (await condition(east, "before", SERVED)) === undefined);
+  assert.match((await east.apiserver.get("/metrics")).body, /^mesh_services_left 1$/m);
 });
 
 test("of a slice with a host network backend the other cluster gets the pods, and the exporter's user is told", async (t) => {
