@@ -38,6 +38,7 @@ function printFrontend(port: DatapathPort, key: Uint8Array, value: Uint8Array): 
   const head = `frontend ${formatAddress(addr)}:${where}`;
   if (check !== frontendCheck(key)) return `${head} BROKEN CHECK`;
   if (flags & FrontendFlag.Reject) return `${head} refuses`;
+  if (flags & FrontendFlag.Pass) return `${head} left to another proxy`;
   const words = ServiceRow.decode(port.services.read(service)).tier.filter((word) => word !== 0n);
   if (words.length === 0) return `${head} refuses`;
   return [head, ...words.map((word) => `  tier   ${printTier(port, word)}`)].join("\n");

@@ -2,10 +2,10 @@
  * One node's agent of a scenario, from records to maps: the real merge, plan, desired state and datapath, on a kernel in
  * memory. `restart` is a new process on the same kernel, which knows nothing but what it reads there and is told again.
  */
-import { createDatapath, createDesiredState, desiredNode, nodeName } from "@isthmus/agent";
+import { createDatapath, createDesiredState, desiredNode, leftAddresses, nodeName } from "@isthmus/agent";
 import { createServiceMerger, type ServiceTable } from "@isthmus/clustermesh";
 import { planService } from "@isthmus/loadbalancer";
-import type { ClusterId, ClusterName } from "@isthmus/model";
+import type { ClusterId, ClusterName, ServiceName } from "@isthmus/model";
 import { Kind, Node } from "@isthmus/proto";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
@@ -56,6 +56,7 @@ async function startProcess(port: DatapathPort, local: Member) {
   const desired = createDesiredState();
   const datapath = await createDatapath({ port, desired, now: () => 0 });
   const members = new Map<ClusterId, Member>();
+  const configured = new Set<ServiceName>();
   const nodesOf = (member: Member) => [...(merger.views.get(member.name)?.nodes.keys() ?? [])];
 
   return {
@@ -73,13 +74,15 @@ async function startProcess(port: DatapathPort, local: Member) {
     receive(member: Member, { upserts, deletes }: RecordChange): void {
       if (!members.has(member.id)) return;
       for (const { kind, key, value } of upserts) {
-        merger.upsert(member.name, kind, key, value);
+        const names = merger.upsert(member.name, kind, key, value);
+        if (kind === Kind.KIND_SERVICE_CONFIG) for (const name of names) configured.add(name);
         if (kind !== Kind.KIND_NODE) continue;
         const record = Node.decode(value);
         datapath.setNode(nodeName(member.id, record.name), desiredNode(member.id, record));
       }
       for (const { kind, key } of deletes) {
-        merger.remove(member.name, kind, key);
+        const names = merger.remove(member.name, kind, key);
+        if (kind === Kind.KIND_SERVICE_CONFIG) for (const name of names) configured.add(name);
         if (kind === Kind.KIND_NODE) datapath.setNode(nodeName(member.id, key.slice("nodes/".length)), undefined);
       }
     },
@@ -88,6 +91,8 @@ async function startProcess(port: DatapathPort, local: Member) {
         const plans = planService(frontends).flatMap((result) => (result.ok ? [result.plan] : []));
         datapath.touch(desired.setService(name, plans));
       }
+      for (const name of configured) datapath.touch(desired.setLeft(name, leftAddresses(merger.configs.get(name))));
+      configured.clear();
       await datapath.apply();
       await datapath.settled();
     },

@@ -9,14 +9,16 @@
  */
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import type { ServiceName } from "@isthmus/model";
-import { type FrontendName, frontendName, rejectName } from "./frontends.js";
+import { type FrontendName, frontendName, leftName, rejectName } from "./frontends.js";
 import type { DesiredService } from "./services.js";
 
 /** A row of mesh_frontends that must be there. */
 export type DesiredFrontend =
   | { readonly kind: "service"; readonly service: ServiceName; readonly tiers: DesiredService }
   /** Refuses the ports of a VIP that have no row. */
-  | { readonly kind: "reject" };
+  | { readonly kind: "reject" }
+  /** Leaves a VIP to another proxy. */
+  | { readonly kind: "left" };
 
 export interface DesiredState {
   get(frontend: FrontendName): DesiredFrontend | undefined;
@@ -27,6 +29,8 @@ export interface DesiredState {
   readonly size: number;
   /** Replaces what a Service wants; returns the frontends that may have changed, some perhaps twice. */
   setService(name: ServiceName, plans: readonly FrontendPlan[]): readonly FrontendName[];
+  /** Replaces the VIPs of a Service that another proxy serves; a Service that has a frontend at one of them goes first. */
+  setLeft(name: ServiceName, addresses: readonly Uint8Array[]): readonly FrontendName[];
 }
 
 export function createDesiredState(): DesiredState {
@@ -34,38 +38,42 @@ export function createDesiredState(): DesiredState {
   const owned = new Map<ServiceName, readonly FrontendName[]>();
   /** Frontends per reject row. */
   const ports = new Map<FrontendName, number>();
+  const left = new Map<ServiceName, readonly FrontendName[]>();
+  /** Services per VIP that is left. */
+  const leftRows = new Map<FrontendName, number>();
 
-  function countPort(reject: FrontendName, change: 1 | -1): void {
-    const left = (ports.get(reject) ?? 0) + change;
-    if (left <= 0) ports.delete(reject);
-    else ports.set(reject, left);
+  function count(counts: Map<FrontendName, number>, row: FrontendName, change: 1 | -1): void {
+    const now = (counts.get(row) ?? 0) + change;
+    if (now <= 0) counts.delete(row);
+    else counts.set(row, now);
   }
 
   function claim(frontend: FrontendName, name: ServiceName, plan: FrontendPlan, reject: FrontendName): void {
     const known = claims.get(frontend);
-    if (known === undefined) countPort(reject, 1);
+    if (known === undefined) count(ports, reject, 1);
     claims.set(frontend, known === undefined ? [plan] : [...without(known, name), plan]);
   }
 
   function release(frontend: FrontendName, name: ServiceName): void {
-    const left = without(claims.get(frontend) ?? [], name);
-    if (left.length > 0) return void claims.set(frontend, left);
-    if (claims.delete(frontend)) countPort(rejectName(frontend), -1);
+    const others = without(claims.get(frontend) ?? [], name);
+    if (others.length > 0) return void claims.set(frontend, others);
+    if (claims.delete(frontend)) count(ports, rejectName(frontend), -1);
   }
 
   return {
     get(frontend) {
       const plan = firstByName(claims.get(frontend) ?? []);
       if (plan !== undefined) return { kind: "service", service: plan.frontend.service, tiers: plan.tiers };
-      return ports.has(frontend) ? REJECT : undefined;
+      if (ports.has(frontend)) return REJECT;
+      return leftRows.has(frontend) ? LEFT : undefined;
     },
-    has: (frontend) => claims.has(frontend) || ports.has(frontend),
+    has: (frontend) => claims.has(frontend) || ports.has(frontend) || leftRows.has(frontend),
     planOf: (frontend, service) => claims.get(frontend)?.find((plan) => plan.frontend.service === service),
     get frontends() {
-      return [...claims.keys(), ...ports.keys()];
+      return [...claims.keys(), ...new Set([...ports.keys(), ...leftRows.keys()])];
     },
     get size() {
-      return claims.size + ports.size;
+      return claims.size + new Set([...ports.keys(), ...leftRows.keys()]).size;
     },
     setService(name, plans) {
       const before = owned.get(name) ?? [];
@@ -83,10 +91,19 @@ export function createDesiredState(): DesiredState {
       else owned.set(name, wanted);
       return touched;
     },
+    setLeft(name, addresses) {
+      const [before, now] = [left.get(name) ?? [], addresses.map(leftName)];
+      for (const row of before) count(leftRows, row, -1);
+      for (const row of now) count(leftRows, row, 1);
+      if (now.length === 0) left.delete(name);
+      else left.set(name, now);
+      return [...before, ...now];
+    },
   };
 }
 
 const REJECT: DesiredFrontend = { kind: "reject" };
+const LEFT: DesiredFrontend = { kind: "left" };
 
 function without(plans: readonly FrontendPlan[], name: ServiceName): readonly FrontendPlan[] {
   return plans.filter(({ frontend }) => frontend.service !== name);

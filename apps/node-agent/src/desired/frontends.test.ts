@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FrontendFlag, FrontendKey, FrontendRow, frontendCheck } from "@isthmus/bpf";
 import { bytesKey, keyBytes, parseAddress, TCP } from "@isthmus/model";
-import { frontendName, frontendValue, isRejectName, rejectName } from "./frontends.js";
+import { frontendName, frontendValue, isRejectName, leftName, leftValue, rejectName } from "./frontends.js";
 
 const VIP = parseAddress("10.96.255.200");
 
@@ -23,4 +23,11 @@ test("the row of the unknown ports has port and protocol 0 and refuses", () => {
   assert.deepEqual([isRejectName(name), isRejectName(frontendName(VIP, 80, TCP))], [true, false]);
   const row = FrontendRow.decode(keyBytes(frontendValue(name, 0)));
   assert.deepEqual([row.service, row.flags], [0, FrontendFlag.Reject]);
+});
+
+test("the row that leaves a VIP to another proxy stands where its refusing one would", () => {
+  const name = leftName(VIP);
+  assert.equal(name, rejectName(frontendName(VIP, 80, TCP)));
+  const row = FrontendRow.decode(keyBytes(leftValue(name)));
+  assert.deepEqual([row.service, row.flags, row.check], [0, FrontendFlag.Pass, frontendCheck(keyBytes(name))]);
 });

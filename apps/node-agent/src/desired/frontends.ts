@@ -1,5 +1,6 @@
 /**
- * mesh_frontends: the keys that clients dial, and the rows that refuse the unknown ports of a VIP.
+ * mesh_frontends: the keys that clients dial, the rows that refuse the unknown ports of a VIP, and those that leave a whole VIP to
+ * another proxy.
  *
  * Names and values are latin1 strings of the encoded `frontend_key` and `frontend_row`, put together here without the
  * codecs (ten thousands of them at a first load); the test beside holds them against the codecs.
@@ -26,11 +27,23 @@ export function isRejectName(name: FrontendName): boolean {
   return name.endsWith(ANY_PORT);
 }
 
+/** The row that answers for a VIP that another proxy serves. */
+export function leftName(address: Uint8Array): FrontendName {
+  return bytesKey(address) + ANY_PORT;
+}
+
 /** Encoded row (latin1) of a frontend that has service row `service`; 0 = refuse everything. */
 export function frontendValue(name: FrontendName, service: number): string {
+  return encodeRow(name, service, service === 0 ? FrontendFlag.Reject : 0);
+}
+
+export function leftValue(name: FrontendName): string {
+  return encodeRow(name, 0, FrontendFlag.Pass);
+}
+
+function encodeRow(name: FrontendName, service: number, flags: number): string {
   key.write(name, "latin1");
   const check = frontendCheck(key);
-  const flags = service === 0 ? FrontendFlag.Reject : 0;
   const index = [service & 0xff, (service >>> 8) & 0xff, (service >>> 16) & 0xff, service >>> 24] as const;
   return String.fromCharCode(...index, flags & 0xff, flags >> 8, check & 0xff, check >> 8);
 }

@@ -3,13 +3,13 @@ import { test } from "node:test";
 import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { wordsAddress } from "@isthmus/clustermesh";
 import { type ClusterId, type ClusterName, formatAddress, parseAddress, TCP, UDP } from "@isthmus/model";
-import { Kind, Service, Slice } from "@isthmus/proto";
-import { type HashedRecord, hashRecord } from "@isthmus/records";
+import { Kind, Service, ServiceConfig, Slice } from "@isthmus/proto";
+import { type HashedRecord, hashRecord, record } from "@isthmus/records";
 import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
 import type { ServedFrontends } from "../datapath/read-services.js";
 import type { SourceDelta } from "../sync/source-types.js";
 import { createDesiredState } from "./desired-state.js";
-import { frontendName } from "./frontends.js";
+import { frontendName, leftName } from "./frontends.js";
 import { kernelShare } from "./kernel-share.js";
 import { createWorld, type Slices, type World } from "./world.js";
 
@@ -223,4 +223,35 @@ test("a cluster counts as proven only with all its records", () => {
   assert.deepEqual([...world.proven], []);
   whole(take);
   assert.deepEqual([...world.proven], [2]);
+});
+
+test("a VIP that another proxy serves is left, known or not, until the Service is ours again", () => {
+  const { world, desired } = makeWorld();
+  const config = (left: readonly Uint8Array[]) =>
+    record.serviceConfig(
+      "service-configs/shop/cart",
+      ServiceConfig.fromPartial({ otherProxy: "other", leftFrontends: left.map((address) => Buffer.from(address)) }),
+    );
+  const row = leftName(VIP);
+  whole(world.take([delta(0, [config([VIP, Buffer.alloc(3)])], "first")]));
+  const first = whole(world.flush());
+  assert.deepEqual([[...first.frontends], desired.get(row)], [[row], { kind: "left" }]);
+  whole(world.take([delta(0, OWN)]));
+  whole(world.flush());
+  assert.deepEqual([desired.get(row), desired.get(FRONTEND)?.kind], [{ kind: "reject" }, "service"]);
+  whole(
+    world.take([
+      {
+        ...delta(0, [config([VIP])]),
+        deletes: [{ kind: Kind.KIND_SERVICE, key: "services/shop/cart" }],
+      },
+    ]),
+  );
+  assert.ok(whole(world.flush()).frontends.has(row));
+  assert.deepEqual([desired.get(row), desired.get(FRONTEND)], [{ kind: "left" }, undefined]);
+  whole(
+    world.take([{ ...delta(0, []), deletes: [{ kind: Kind.KIND_SERVICE_CONFIG, key: "service-configs/shop/cart" }] }]),
+  );
+  whole(world.flush());
+  assert.deepEqual([desired.get(row), desired.size], [undefined, 0]);
 });

@@ -19,6 +19,7 @@ import type { RecordName, SourceDelta } from "../sync/source-types.js";
 import { inApplyOrder, isRecord } from "./apply-order.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
+import { leftAddresses } from "./left-addresses.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
 import { createServiceRanges, type ServiceRanges } from "./service-ranges.js";
 import { createStandIns, type KernelFacts } from "./stand-ins.js";
@@ -73,6 +74,8 @@ const RECORDS_PER_SLICE = 1000;
 const SERVICES_PER_SLICE = 250;
 
 interface Scratch {
+  /** Own Services whose configuration changed: another proxy may serve them, or no more. */
+  readonly configured: Set<ServiceName>;
   readonly nodes: Map<NodeName, DesiredNode | undefined>;
   readonly sweepNodes: number[];
   sweepFrontends: boolean;
@@ -107,7 +110,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     try {
       if (kind === Kind.KIND_NODE) setNode(id, key, Node.decode(value));
       else if (kind === Kind.KIND_NODE_CONFIG) takeNodeConfig(id, key, NodeConfig.decode(value));
-      else merger.upsert(clusterOf(id), kind, key, value);
+      else noteConfigured(id, kind, merger.upsert(clusterOf(id), kind, key, value));
     } catch (thrown) {
       modules.refuse(id, key, MeshError.from(thrown, `Cannot read record "${key}"`));
     }
@@ -115,7 +118,12 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
 
   function remove(id: number, { kind, key }: RecordName): void {
     if (kind === Kind.KIND_NODE) setNode(id, key, undefined);
-    else merger.remove(clusterOf(id), kind, key);
+    else noteConfigured(id, kind, merger.remove(clusterOf(id), kind, key));
+  }
+
+  function noteConfigured(id: number, kind: Kind, names: readonly ServiceName[]): void {
+    if (id !== options.clusterId || kind !== Kind.KIND_SERVICE_CONFIG) return;
+    for (const name of names) scratch.configured.add(name);
   }
 
   function setNode(id: number, key: string, record: Node | undefined): void {
@@ -234,7 +242,11 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
         if (merger.dirty.size === 0) break;
         yield;
       }
-      const changes = { ...scratch, frontends };
+      for (const name of scratch.configured) {
+        for (const row of desired.setLeft(name, leftAddresses(merger.configs.get(name)))) frontends.add(row);
+      }
+      const { configured: _, ...rest } = scratch;
+      const changes = { ...rest, frontends };
       scratch = emptyScratch();
       return changes;
     },
@@ -242,5 +254,12 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
 }
 
 function emptyScratch(): Scratch {
-  return { nodes: new Map(), sweepNodes: [], sweepFrontends: false, nodeConfig: undefined, routes: false };
+  return {
+    configured: new Set(),
+    nodes: new Map(),
+    sweepNodes: [],
+    sweepFrontends: false,
+    nodeConfig: undefined,
+    routes: false,
+  };
 }

@@ -1,0 +1,8 @@
+/** The ClusterIPs that a Service's configuration leaves to another proxy (pure); whatever is no address is nobody's. */
+import type { ServiceConfig } from "@isthmus/proto";
+
+const ADDRESS_BYTES = 16;
+
+export function leftAddresses(config: Pick<ServiceConfig, "leftFrontends"> | undefined): readonly Uint8Array[] {
+  return (config?.leftFrontends ?? []).filter(({ length }) => length === ADDRESS_BYTES);
+}
