@@ -12,7 +12,7 @@ import { dirname, resolve } from "node:path";
 import { type Cluster, KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
 import { KubeError } from "./errors.js";
-import { isProxyScheme } from "./tunnel.js";
+import { isProxyScheme } from "./proxy-handshake.js";
 
 export interface KubeConfigOptions {
   /** Path of a kubeconfig; the in-cluster configuration when absent. */
