@@ -111,13 +111,11 @@ test("no handle, and no copy that a worker holds, is inherited by a child", asyn
   const outer = makeMap(t, { type: MapType.ArrayOfMaps, valueSize: 4, inner });
   const ring = native().openRing(loaded.map("mesh_test_events"));
   t.after(() => ring.close());
-  const held = [
-    native().lock(tmpdir()),
-    native().openDirectory(tmpdir()),
-    native().mapById(native().mapInfo(inner).id),
-  ];
+  const folder = mkdtempSync(join(tmpdir(), "mesh-test-"));
+  const held = [native().lock(folder), native().openDirectory(folder), native().mapById(native().mapInfo(inner).id)];
   t.after(() => {
     for (const handle of held) handle.close();
+    rmdirSync(folder);
   });
   const before = inheritable();
   const work = [
@@ -126,8 +124,8 @@ test("no handle, and no copy that a worker holds, is inherited by a child", asyn
   ];
   const during = inheritable();
   await Promise.all(work);
-  const bpf = [...before, ...during].filter((name) => name.includes("bpf") || name === tmpdir());
-  assert.deepEqual(bpf, []);
+  const ours = [...before, ...during].filter((name) => name.includes("bpf") || name === folder);
+  assert.deepEqual(ours, []);
 });
 
 test("work that finds no file descriptor free says so", () => {
