@@ -10,8 +10,17 @@ import { createSourceIndex, ownPosition } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import { anyRecord, readStanding } from "../publish/fixture.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
+import type { RangesSource } from "./cluster-ranges.js";
 import { createPublishing } from "./publishing.js";
 import { createSwapStore } from "./swap-store.js";
+
+const none = { podCidrs: [], serviceCidrs: [] };
+const RANGES: RangesSource = {
+  current: none,
+  follow: (listener) => listener(none),
+  whole: async () => none,
+  run: async () => undefined,
+};
 
 let etcd: EtcdServer;
 let owner: Store;
@@ -40,9 +49,10 @@ test("it publishes with the Lease alone, and every time as another writer", asyn
   store.swap(await etcd.options("root"));
   const metrics = createMetrics();
   const publishing = createPublishing(
-    { cluster: "east", id: 1, podCidrs: [], serviceCidrs: [], instance: "one" },
+    { cluster: "east", id: 1, instance: "one" },
     {
       ...{ store, clock: systemClock, log: silentLogger, metrics, leadership },
+      ranges: RANGES,
       exported: { index, clusterUid: "uid", epoch: "", kubeAgeMs: () => 0 },
     },
   );
