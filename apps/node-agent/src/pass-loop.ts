@@ -15,7 +15,8 @@ export interface PassLoopModules {
 }
 
 export interface PassLoop {
-  trigger(): void;
+  /** Resolves when no pass is left to do for now. Never rejects. */
+  trigger(): Promise<void>;
   /** What was wrong with the last pass. */
   readonly problem: string | undefined;
 }
@@ -25,7 +26,7 @@ export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules)
   let retry = new AbortController();
   signal.addEventListener("abort", () => retry.abort(), { once: true });
   let wanted = false;
-  let running = false;
+  let running: Promise<void> | undefined;
   let problem: string | undefined;
 
   async function runOnce(): Promise<string | undefined> {
@@ -46,7 +47,7 @@ export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules)
       if (problem === undefined) backoff.reset();
       else retryLater();
     }
-    running = false;
+    running = undefined;
   }
 
   /** One timer: a pass that comes before it makes it needless. */
@@ -56,11 +57,11 @@ export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules)
     clock.delay(backoff.nextMs(), retry.signal).then(trigger, () => undefined);
   }
 
-  function trigger(): void {
+  function trigger(): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
     wanted = true;
-    if (running || signal.aborted) return;
-    running = true;
-    void loop();
+    running ??= loop();
+    return running;
   }
 
   return {

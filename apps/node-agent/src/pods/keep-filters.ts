@@ -16,7 +16,7 @@ export interface KeepFiltersModules {
 }
 
 export interface FilterKeeper {
-  look(): void;
+  look(): Promise<void>;
   /** True when a setting may have changed. */
   heard(events: readonly RouteEvent[]): boolean;
 }
@@ -39,7 +39,7 @@ export function keepFilters({ log, clock, signal, attachments, tell }: KeepFilte
     look: loop.trigger,
     heard(events) {
       const concerned = events.some(({ kind }) => kind === "setting" || kind === "lost");
-      if (concerned) loop.trigger();
+      if (concerned) void loop.trigger();
       return concerned;
     },
   };

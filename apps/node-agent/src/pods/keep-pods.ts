@@ -24,8 +24,8 @@ export interface KeepPodsModules {
 }
 
 export interface PodKeeper {
-  /** Looks at everything. */
-  look(): void;
+  /** Looks at everything; resolves when it is as it should be, or will be tried again. */
+  look(): Promise<void>;
   /** The kernel's network changed. True when that may concern a pod. */
   heard(events: readonly RouteEvent[]): boolean;
 }
@@ -62,7 +62,7 @@ export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModu
     awaited.add(device);
     void lock.run(device, async () => {
       awaited.delete(device);
-      loop.trigger();
+      if (attachments.get(device) !== undefined) void loop.trigger();
     });
   }
 
@@ -73,23 +73,31 @@ export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModu
     failed: (reason) => log.warn("Network of pods not all restored, trying again", { reason }),
   });
 
-  function concerns(event: RouteEvent, addresses: () => ReadonlySet<string>): boolean {
-    if (event.kind === "lost") return true;
-    if (event.kind === "link") return event.turned && !event.up && attachments.get(event.name) !== undefined;
+  /** The device of the pod that an event may concern. */
+  function deviceOf(event: RouteEvent, byAddress: () => ReadonlyMap<string, string>): string | undefined {
+    if (event.kind === "link")
+      return event.turned && !event.up && attachments.get(event.name) !== undefined ? event.name : undefined;
     if (event.kind === "neighbour")
-      return (event.gone || !event.permanent) && addresses().has(formatAddress(event.address));
-    if (event.kind !== "route" || event.prefix.length !== 128) return false;
+      return event.gone || !event.permanent ? byAddress().get(formatAddress(event.address)) : undefined;
+    if (event.kind !== "route" || event.prefix.length !== 128) return undefined;
     const away = event.gone ? event.protocol === POD_ROUTE_PROTOCOL : event.protocol !== POD_ROUTE_PROTOCOL;
-    return away && addresses().has(formatAddress(event.prefix.address));
+    return away ? byAddress().get(formatAddress(event.prefix.address)) : undefined;
   }
 
   return {
     look: loop.trigger,
     heard(events) {
-      let known: ReadonlySet<string> | undefined;
-      const addresses = () => (known ??= new Set(attachments.list().map(({ address }) => formatAddress(address))));
-      const concerned = events.some((event) => concerns(event, addresses));
-      if (concerned) loop.trigger();
+      let known: ReadonlyMap<string, string> | undefined;
+      const byAddress = () =>
+        (known ??= new Map(attachments.list().map(({ address, hostDevice }) => [formatAddress(address), hostDevice])));
+      const devices = new Set(events.map((event) => deviceOf(event, byAddress)));
+      let concerned = events.some(({ kind }) => kind === "lost");
+      for (const device of devices) {
+        if (device === undefined) continue;
+        if (lock.busy.has(device)) lookAfterCall(device);
+        else concerned = true;
+      }
+      if (concerned) void loop.trigger();
       return concerned;
     },
   };

@@ -44,7 +44,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   const filters = keepFilters({ log, clock: systemClock, signal, attachments, tell });
   for (const { heard, look } of [keeper, filters]) {
     modules.changes.subscribe(heard);
-    look();
+    await look();
   }
 
   const cidr = createLateValue<Prefix>();

@@ -107,10 +107,10 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
   }
 
   return {
-    kick: loop.trigger,
+    kick: () => void loop.trigger(),
     heard(events) {
       const concerned = events.some(concerns);
-      if (concerned) loop.trigger();
+      if (concerned) void loop.trigger();
       return concerned;
     },
     get problem() {
