@@ -64,7 +64,7 @@ test("route, neighbour and device of a pod come back under load, and of many pod
     await until(what, () => whole() === before[0] && neighbours() === before[1]);
     const took = performance.now() - began;
     t.diagnostic(`${what}: whole after ${took.toFixed(0)} ms`);
-    assert.ok(took < 5000); // some 50 to 700 ms
+    assert.ok(took < 20_000); // 100 to 700 ms, on a busy machine a second
     await load.goesOn(`load after: ${what}`);
   }
 });

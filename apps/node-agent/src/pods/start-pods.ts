@@ -9,12 +9,12 @@ import { join } from "node:path";
 import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
 import { podCidrOf } from "./address-pool.js";
-import { createAttachments } from "./attachments.js";
+import { type Attachments, createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
 import { keepFilters } from "./keep-filters.js";
 import { keepPods } from "./keep-pods.js";
-import { createKeyLock } from "./key-lock.js";
+import { createKeyLock, type KeyLock } from "./key-lock.js";
 import { createLateValue } from "./late-value.js";
 import { addressesByDevice, listDevices, markedDevices, uplinkMtu } from "./node-devices.js";
 import { createPodCalls } from "./pod-calls.js";
@@ -39,14 +39,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   await enableForwarding();
 
   const lock = createKeyLock();
-  const keeper = keepPods({ log, clock: systemClock, signal, attachments, lock });
-  const tell = (problem: string | undefined) => modules.condition("PodSourcesChecked", problem);
-  const filters = keepFilters({ log, clock: systemClock, signal, attachments, tell });
-  for (const { heard, look } of [keeper, filters]) {
-    modules.changes.subscribe(heard);
-    await look();
-  }
-
+  const lookAtAll = keepAll(modules, attachments, lock);
   const cidr = createLateValue<Prefix>();
   const calls = createPodCalls(
     { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
@@ -61,6 +54,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
     log.info("Pods get addresses", { podCidr: formatPrefix(known) });
     void announce(options, modules);
   }, signal);
+  await lookAtAll();
   const socket = options.socketPath;
   log.info("CNI calls are answered", {
     socket,
@@ -68,6 +62,16 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
     halfMadeRemoved: halfMade.length,
   });
   return { list: () => attachments.list(), closed: server.closed };
+}
+
+/** Keeps what pods have on the node as it was made, as changes are heard; returns a look at everything. */
+function keepAll(modules: PodsModules, attachments: Attachments, lock: KeyLock): () => Promise<void> {
+  const { log, signal, changes, condition } = modules;
+  const pods = keepPods({ log, clock: systemClock, signal, attachments, lock });
+  const tell = (problem: string | undefined) => condition("PodSourcesChecked", problem);
+  const filters = keepFilters({ log, clock: systemClock, signal, attachments, tell });
+  for (const { heard } of [pods, filters]) changes.subscribe(heard);
+  return async () => void (await Promise.all([pods.look(), filters.look()]));
 }
 
 /** Until it is written the node is not ready, so it is tried for as long as this process lives. */

@@ -121,7 +121,7 @@ test("a flush, a link that goes down and up, an address that comes back: the loa
     fault();
     const took = await healed(what);
     t.diagnostic(`${what}: whole after ${took.toFixed(0)} ms`);
-    assert.ok(took < 5000); // some 50 to 300 ms
+    assert.ok(took < 20_000); // 30 to 600 ms, on a busy machine a second
     assert.deepEqual([...routes()].sort(), [...ALL].sort());
     await load.goesOn(`load after: ${what}`);
   }
@@ -143,7 +143,7 @@ test("among thousands of changes of others, more than the kernel tells, a route 
     "route flush proto 77",
     ...others.map((route) => `route del ${route}`),
   ]);
-  assert.ok((await healed("storm")) < 10_000);
+  assert.ok((await healed("storm")) < 20_000);
   assert.equal(routes().length, 3);
 });
 
