@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { settle } from "@isthmus/testing";
 import { createKeyLock } from "./key-lock.js";
 
 test("one key: in order, also after a failure; two keys: side by side", async () => {
@@ -25,4 +26,23 @@ test("one key: in order, also after a failure; two keys: side by side", async ()
   assert.deepEqual(order, ["b", "a1", "a2", "a3"]);
   await new Promise(setImmediate);
   assert.equal(lock.busy.size, 0);
+});
+
+test("work on several keys waits for each of them, and holds up what comes on any; its failure holds up nothing", async () => {
+  const lock = createKeyLock();
+  const done: string[] = [];
+  let end = (): void => undefined;
+  const first = lock.run("a", () => new Promise<void>((resolve) => (end = resolve)));
+  const all = lock.runAll(["a", "b"], async () => {
+    done.push("all");
+    throw new Error("failed");
+  });
+  const later = lock.run("b", async () => void done.push("later"));
+  await settle();
+  assert.deepEqual([done, [...lock.busy]], [[], ["a", "b"]]);
+  end();
+  await assert.rejects(all, /failed/);
+  await Promise.all([first, later]);
+  await settle();
+  assert.deepEqual([done, [...lock.busy]], [["all", "later"], []]);
 });
