@@ -11,11 +11,18 @@ test("only the folder of certificates has no default", () => {
   assert.equal(kubeconfig, undefined);
 });
 
+test("metrics are served off the node only where an address is given", () => {
+  assert.equal(parseArguments(["--tls-dir", "/tls"]).metricsAddress, undefined);
+  const { metricsAddress } = parseArguments(["--tls-dir", "/tls", "--metrics-address", "[fd00::1]:9445"]);
+  assert.equal(metricsAddress, "[fd00::1]:9445");
+});
+
 test("what cannot be meant is refused with what to write", () => {
   for (const argv of [
     [],
     ["--tls-dir"],
     ["--tls-dir", "/tls", "--listen", "7443"],
+    ["--tls-dir", "/tls", "--metrics-address", "9445"],
     ["--tls-dir", "/tls", "--nonsense"],
     ["--tls-dir", "/tls", "--peer-max-records", "0"],
     ["--tls-dir", "/tls", "--peer-max-bytes", "64Mi"],

@@ -10,6 +10,8 @@ export interface Arguments {
   readonly listen: string;
   readonly admin: string;
   readonly health: string;
+  /** For scrapers off the node; undefined = none. */
+  readonly metricsAddress: string | undefined;
   readonly tlsDir: string;
   /** How much is taken of each peer. */
   readonly budget: Budget;
@@ -23,13 +25,23 @@ export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
   --listen IP:PORT    gRPC for agents, mutual TLS (0.0.0.0:7443)
   --admin IP:PORT     gRPC for the CLI, TLS and bearer token (0.0.0.0:7444)
   --health IP:PORT    /livez /readyz /metrics (127.0.0.1:9443)
+  --metrics-address IP:PORT  /metrics for scrapers off the node, without authentication (not served)
   --tls-dir DIR       ca.crt tls.crt tls.key
   --peer-max-records N
                       most records taken of one peer (${DEFAULT_BUDGET.records})
   --peer-max-bytes N  most bytes of keys and values taken of one peer (${DEFAULT_BUDGET.bytes})
 `;
 
-const NAMES = ["kubeconfig", "namespace", "instance", "listen", "admin", "health", "tls-dir"] as const;
+const NAMES = [
+  "kubeconfig",
+  "namespace",
+  "instance",
+  "listen",
+  "admin",
+  "health",
+  "metrics-address",
+  "tls-dir",
+] as const;
 const COUNTS = ["peer-max-records", "peer-max-bytes"] as const;
 
 export function parseArguments(argv: readonly string[]): Arguments {
@@ -43,6 +55,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     listen: values.listen ?? "0.0.0.0:7443",
     admin: values.admin ?? "0.0.0.0:7444",
     health: values.health ?? "127.0.0.1:9443",
+    metricsAddress: values["metrics-address"],
     tlsDir,
     budget: {
       records: count("peer-max-records", values["peer-max-records"], DEFAULT_BUDGET.records),
@@ -50,6 +63,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     },
   };
   for (const name of ["listen", "admin", "health"] as const) checkAddressOption(name, given[name]);
+  if (given.metricsAddress !== undefined) checkAddressOption("metrics-address", given.metricsAddress);
   return given;
 }
 

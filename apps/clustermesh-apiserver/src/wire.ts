@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { createEventRecorder, createKubeClient, createTransport, loadKubeAccess } from "@isthmus/kube";
 import { systemClock } from "@isthmus/model";
-import { createMetrics, type Logger, startHealth } from "@isthmus/observe";
+import { createMetrics, type Logger, startHealth, startMetrics } from "@isthmus/observe";
 import type { Arguments } from "./arguments.js";
 import { type Close, closeParts } from "./close-parts.js";
 import { createLastGood } from "./cluster/last-good.js";
@@ -93,6 +93,10 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   ];
   const health = await startHealth({ address: args.health }, { metrics, ready });
   later(() => health.close());
+  if (args.metricsAddress !== undefined) {
+    const scraped = await startMetrics(args.metricsAddress, metrics);
+    later(() => scraped.close());
+  }
   run(settings);
   const auth = createAdminAuth({ client, clock });
   later(() => auth.close());

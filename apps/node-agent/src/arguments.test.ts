@@ -47,6 +47,13 @@ test("the usage names every option, and --help prints it and nothing else", () =
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, "--help"], { encoding: "utf8" });
   assert.deepEqual([status, stdout, stderr], [0, USAGE, ""]);
   const named = ["node", "node-root", "cgroup", "pods-cgroup", "bpffs", "servers", "tls-dir", "state-dir", "health"];
-  const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir", "unknown-cluster-ip"];
-  for (const option of [...named, ...cni]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
+  const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir"];
+  const more = ["unknown-cluster-ip", "metrics-address"];
+  for (const option of [...named, ...cni, ...more]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
+});
+
+test("metrics are served off the node only where an address is given", () => {
+  assert.equal(parseArguments(NEEDED).metricsAddress, undefined);
+  assert.equal(parseArguments([...NEEDED, "--metrics-address=10.0.0.1:9446"]).metricsAddress, "10.0.0.1:9446");
+  assert.throws(() => parseArguments([...NEEDED, "--metrics-address=9446"]), { code: "USAGE" });
 });

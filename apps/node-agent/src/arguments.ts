@@ -16,6 +16,8 @@ export interface Arguments {
   readonly tlsDir: string;
   readonly stateDir: string;
   readonly health: string;
+  /** For scrapers off the node; undefined = none. */
+  readonly metricsAddress: string | undefined;
   readonly cniPlugin: string;
   /** As the node sees them. */
   readonly cniBinDir: string;
@@ -35,6 +37,8 @@ Stopping it takes nothing away: programs, maps, routes and pods' interfaces stay
   --servers LIST       apiservers to begin with; what they tell of each other is kept on disk
   --tls-dir DIR        ca.crt tls.crt tls.key; the certificate's name is system:mesh-node:NAME
   --health IP:PORT     /livez /readyz /metrics (127.0.0.1:9444)
+  --metrics-address IP:PORT
+                       /metrics for scrapers off the node, without authentication (not served)
 
   --node-root DIR      where the node's files are, as this process sees them (/)
   --state-dir DIR      what is kept between starts (NODE_ROOT/var/lib/isthmus/agent)
@@ -65,6 +69,7 @@ const NAMES = [
   "tls-dir",
   "state-dir",
   "health",
+  "metrics-address",
   "cni-plugin",
   "cni-bin-dir",
   "cni-conf-dir",
@@ -84,6 +89,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
   for (const server of servers) checkAddressOption("servers", server);
   const health = values["health"] ?? "127.0.0.1:9444";
   checkAddressOption("health", health);
+  const metricsAddress = values["metrics-address"];
+  if (metricsAddress !== undefined) checkAddressOption("metrics-address", metricsAddress);
   const nodeRoot = values["node-root"] ?? "/";
   return {
     node: need("node"),
@@ -95,6 +102,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     tlsDir: need("tls-dir"),
     stateDir: values["state-dir"] ?? join(nodeRoot, "var/lib/isthmus/agent"),
     health,
+    metricsAddress,
     cniPlugin: need("cni-plugin"),
     cniBinDir: values["cni-bin-dir"] ?? "/opt/cni/bin",
     cniConfDir: values["cni-conf-dir"] ?? "/etc/cni/net.d",

@@ -14,7 +14,7 @@ import {
   parseClusterName,
   systemClock,
 } from "@isthmus/model";
-import { createMetrics, type Health, type Logger, startHealth } from "@isthmus/observe";
+import { createMetrics, type Health, type Logger, startHealth, startMetrics } from "@isthmus/observe";
 import type { Applied, Welcome } from "@isthmus/proto";
 import { createAgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
@@ -58,6 +58,8 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     { name: "service programs", check: () => (cgroups === undefined ? "not loaded yet" : cgroups.problem) },
   ];
   const serveHealth = (): Promise<Health> => startHealth({ address: args.health }, { metrics, ready });
+
+  const scraped = args.metricsAddress === undefined ? undefined : await startMetrics(args.metricsAddress, metrics);
 
   const before = await files.membership();
   log.info("Starting", {
@@ -206,7 +208,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     ]);
     await state.applier.idle();
   } finally {
-    await health?.close();
+    await Promise.all([health?.close(), scraped?.close()]);
     port.close();
   }
   if (failure.signal.aborted) throw failure.signal.reason;

@@ -1,7 +1,7 @@
 /** Reading the command line of our processes. Every failure is `USAGE`, with the option's name and what to write. */
 import { parseArgs } from "node:util";
 import { MeshError } from "@isthmus/model";
-import { splitHostPort } from "./health.js";
+import { splitHostPort } from "./http-listener.js";
 
 /** The options that were given; each takes a text. Throws `USAGE` on an unknown one. */
 export function readOptions<Name extends string>(

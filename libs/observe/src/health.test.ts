@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { splitHostPort, startHealth } from "./health.js";
+import { startHealth } from "./health.js";
+import { splitHostPort } from "./http-listener.js";
 import { createMetrics } from "./metrics.js";
+import { startMetrics } from "./metrics-endpoint.js";
 
 test("livez speaks of the process, readyz of local dependencies, metrics of numbers", async (t) => {
   let problem: string | undefined = "Cannot reach the Kubernetes API";
@@ -25,6 +27,17 @@ test("livez speaks of the process, readyz of local dependencies, metrics of numb
   assert.deepEqual(await get("/readyz"), [200, "ok  kubernetes: It is one of two\n"]);
   assert.match(String((await get("/metrics"))[1]), /mesh_x_total 1/);
   assert.equal((await get("/other"))[0], 404);
+});
+
+test("metrics on an address of their own are all that is served there", async (t) => {
+  const metrics = createMetrics();
+  metrics.counter("mesh_x_total", "X").add();
+  const listener = await startMetrics("127.0.0.1:0", metrics);
+  t.after(() => listener.close());
+  const get = (path: string, method = "GET") => fetch(`http://127.0.0.1:${listener.port}${path}`, { method });
+  assert.match(await (await get("/metrics")).text(), /mesh_x_total 1/);
+  for (const path of ["/livez", "/readyz", "/"]) assert.equal((await get(path)).status, 404, path);
+  assert.equal((await get("/metrics", "POST")).status, 405);
 });
 
 test("a check that throws is one that fails, and the process lives", async (t) => {

@@ -4,10 +4,11 @@
  * /livez speaks of this process only; /readyz of local dependencies only, so that a remote failure never restarts or
  * removes us from service. Answers 200 or 503 with one line per check.
  */
-import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { MeshError, printable } from "@isthmus/model";
+import { answer, type HttpListener, listenHttp } from "./http-listener.js";
 import type { Metrics } from "./metrics.js";
+import { scrape } from "./metrics-endpoint.js";
 
 export interface HealthCheck {
   readonly name: string;
@@ -27,18 +28,14 @@ export interface HealthModules {
   readonly ready: readonly HealthCheck[];
 }
 
-export interface Health {
-  readonly port: number;
-  close(): Promise<void>;
-}
+export type Health = HttpListener;
 
 /** One line, whatever others put into the sentence. */
 const PROBLEM_LENGTH = 1_024;
 
 /** Throws `ADDRESS_IN_USE` or `ADDRESS` when it cannot listen. */
-export async function startHealth(options: HealthOptions, modules: HealthModules): Promise<Health> {
-  const { host, port } = splitHostPort(options.address);
-  const server = createServer((request, response) => {
+export function startHealth(options: HealthOptions, modules: HealthModules): Promise<Health> {
+  return listenHttp(options.address, (request, response) => {
     const path = (request.url ?? "").split("?")[0];
     if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, "GET only\n");
     if (path === "/livez") return answer(response, 200, "ok\n");
@@ -46,27 +43,6 @@ export async function startHealth(options: HealthOptions, modules: HealthModules
     if (path === "/metrics") return void scrape(response, modules.metrics);
     answer(response, 404, "Paths: /livez /readyz /metrics\n");
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => reject(listenError(options.address, cause)));
-    server.listen(port, host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
-}
-
-/** Splits `host:port`, `[v6]:port`. Throws `ADDRESS` with the text. */
-export function splitHostPort(text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3] ?? -1);
-  if (match === null || port > 65535)
-    throw new MeshError({ code: "ADDRESS", value: text }, `Cannot read "${text}" as "host:port"`);
-  return { host: match[1] ?? match[2] ?? "", port };
 }
 
 function readiness(response: ServerResponse, checks: readonly HealthCheck[]): void {
@@ -88,23 +64,4 @@ function attempt(check: HealthCheck["check"]): string | undefined {
   } catch (thrown) {
     return MeshError.from(thrown, "Cannot tell").message;
   }
-}
-
-async function scrape(response: ServerResponse, metrics: Metrics): Promise<void> {
-  try {
-    response.setHeader("content-type", metrics.contentType);
-    response.end(await metrics.text());
-  } catch (thrown) {
-    answer(response, 500, `${MeshError.from(thrown, "Cannot collect metrics").message}\n`);
-  }
-}
-
-function answer(response: ServerResponse, status: number, body: string): void {
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8" }).end(body);
-}
-
-function listenError(address: string, cause: NodeJS.ErrnoException): MeshError {
-  const code = cause.code === "EADDRINUSE" ? "ADDRESS_IN_USE" : "ADDRESS";
-  const reason = cause.code === "EADDRINUSE" ? "another process uses it" : cause.message;
-  return new MeshError({ code, address }, `Cannot listen on "${address}": ${reason}`, { cause });
 }

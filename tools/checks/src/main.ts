@@ -1,16 +1,17 @@
 /** `make layers`, `make docs`: 0 when nothing was found, 1 with a sentence per finding, 2 for anything else. */
 import { runDocs } from "./run-docs.js";
 import { runLayers } from "./run-layers.js";
+import { runMetrics } from "./run-metrics.js";
 
 const [check = "", ...flags] = process.argv.slice(2);
 const checks = new Map([
   ["layers", () => runLayers(flags.includes("--write"))],
-  ["docs", runDocs],
+  ["docs", () => [...runMetrics(flags.includes("--write")), ...runDocs()]],
 ]);
 
 const run = checks.get(check);
 if (run === undefined) {
-  process.stderr.write("usage: main.js layers [--write] | docs\n");
+  process.stderr.write("usage: main.js layers|docs [--write]\n");
   process.exitCode = 2;
 } else {
   const findings = run();

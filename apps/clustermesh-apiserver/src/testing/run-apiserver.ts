@@ -46,6 +46,7 @@ export async function installSettings(client: KubeClient, data: Readonly<Record<
 }
 
 export interface ApiserverOptions {
+  readonly metricsAddress?: string;
   readonly instance?: string;
   readonly log?: Logger;
   /** Free ones unless given. */
@@ -89,6 +90,7 @@ export async function launchApiserver(
       listen: `127.0.0.1:${port}`,
       admin: `127.0.0.1:${adminPort}`,
       health: `127.0.0.1:${healthPort}`,
+      metricsAddress: options.metricsAddress,
       tlsDir: tls.folder,
       budget: DEFAULT_BUDGET,
     },
