@@ -20,7 +20,7 @@ import {
 } from "@isthmus/kube";
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
 import { createLogger } from "@isthmus/observe";
-import { until } from "@isthmus/testing";
+import { freePort, until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
 
@@ -31,6 +31,8 @@ let kube: KubeServer;
 let admin: KubeClient;
 let tls: MeshTls;
 let apiserver: RunningApiserver;
+let own: string;
+let metricsAddress: string;
 const lines: string[] = [];
 
 before(async () => {
@@ -45,7 +47,9 @@ before(async () => {
   writeFileSync(tokenFile, (await requestToken(admin, "mesh-system", "clustermesh-apiserver", 3600)).token);
   tls = await createMeshTls();
   const log = createLogger({ app: "test", level: "warn", destination: { write: (line) => void lines.push(line) } });
-  apiserver = await startApiserver({ kubeconfig: kube.writeKubeconfig("own", { tokenFile }) }, tls, { log });
+  own = kube.writeKubeconfig("own", { tokenFile });
+  metricsAddress = `127.0.0.1:${await freePort()}`;
+  apiserver = await startApiserver({ kubeconfig: own }, tls, { log, metricsAddress });
 });
 
 after(async () => {
@@ -87,4 +91,48 @@ test("its MeshCluster, what it tells the user of a Service, and what it keeps fo
     lines.filter((line) => line.includes("Forbidden")),
     [],
   );
+});
+
+/** What whoever holds the apiserver's token tries at the status of a Service; returns why it is refused, "" when it is not. */
+async function patchStatus(name: string, patch: object): Promise<string> {
+  const client = kubeClient(own);
+  const path = `/api/v1/namespaces/${namespace}/services/${name}/status`;
+  const request = { method: "PATCH", path, body: patch, contentType: "application/merge-patch+json" } as const;
+  try {
+    await client.transport.json(request);
+    return "";
+  } catch (thrown) {
+    return String(thrown);
+  } finally {
+    client.transport.close();
+  }
+}
+
+test("a stolen token writes conditions of ours on a Service, and nothing else that a status or its metadata has", async () => {
+  const spec = { type: "LoadBalancer", ports: [{ port: 80 }] };
+  await admin.create(SERVICES, { metadata: { namespace, name: "lb" }, spec } as unknown as KubeObject);
+  const condition = (type: string) => ({
+    status: {
+      conditions: [{ type, status: "False", reason: "R", message: "", lastTransitionTime: "2026-01-01T00:00:00Z" }],
+    },
+  });
+  const refused = /may only write conditions mesh\.isthmus\.io/;
+  let host = 0;
+  const ingress = () => ({ status: { loadBalancer: { ingress: [{ ip: `203.0.113.${++host}` }] } } });
+  await until("the policy is in force", async () => refused.test(await patchStatus("lb", ingress())), 60_000);
+  for (const patch of [
+    { status: { loadBalancer: { ingress: [{ hostname: "attacker.example" }] } } },
+    { metadata: { annotations: { "service.cilium.io/global": "true" } } },
+    { metadata: { labels: { a: "b" } } },
+    { metadata: { finalizers: ["a.example/b"] } },
+    condition("example.com/Ready"),
+  ])
+    assert.match(await patchStatus("lb", patch), refused, JSON.stringify(patch));
+  assert.equal(await patchStatus("lb", condition("mesh.isthmus.io/PortsMatched")), "");
+});
+
+test("metrics are served where they were asked for", async () => {
+  const response = await fetch(`http://${metricsAddress}/metrics`);
+  assert.match(await response.text(), /^mesh_stream_agents 0$/m);
+  assert.equal((await fetch(`http://${metricsAddress}/readyz`)).status, 404);
 });
