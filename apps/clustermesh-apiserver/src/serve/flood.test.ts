@@ -1,6 +1,7 @@
 /** Many agents at once, agents that ask without end, agents that do not read or are not there any more: bounded, all of it. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { status } from "@grpc/grpc-js";
 import { startProxy } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
@@ -165,6 +166,8 @@ test("10,000 Acks and Buckets a second from one agent: the others are served pro
   const grown = (process.memoryUsage().rss - rss) >> 20;
   assert.ok(grown < 500, `${grown} MB more`);
   assert.equal(good.ended, false);
+  await until("the one who floods is sent off", () => bad.error !== undefined);
+  assert.equal(bad.error?.code, status.RESOURCE_EXHAUSTED);
 });
 
 test("an agent that is gone without a word is forgotten", async (t) => {
