@@ -35,8 +35,9 @@ const YES_MS = 10_000;
 /** A right that is granted is to take effect while its user still looks. */
 const NO_MS = 3000;
 const MAX_REMEMBERED = 1000;
-/** A token that Kubernetes said yes to goes on past what others behind its address spend. */
+/** Of everybody, those that were let in before included. */
 const MAX_REVIEWS = 64;
+/** A token that Kubernetes said yes to goes on past what others behind its address spend. */
 const TRUSTED_MS = 3_600_000;
 /** Two calls must end before the CLI gives up (5 s). */
 const REVIEW_MS = 2000;
@@ -111,7 +112,10 @@ export function createAdminAuth(modules: { readonly client: KubeClient; readonly
       try {
         await reviewOnce(id, token, right, peer);
       } catch (thrown) {
-        if (isNo(thrown)) refused.set(id, thrown, NO_MS);
+        if (isNo(thrown)) {
+          refused.set(id, thrown, NO_MS);
+          trusted.delete(id);
+        }
         throw thrown;
       }
       remember(id, token);

@@ -4,6 +4,7 @@ import type { Clock } from "@isthmus/model";
 export interface RecentAnswers<T> {
   get(id: string): T | undefined;
   set(id: string, answer: T, forMs: number): void;
+  delete(id: string): void;
 }
 
 export function createRecentAnswers<T>(most: number, clock: Clock): RecentAnswers<T> {
@@ -21,5 +22,6 @@ export function createRecentAnswers<T>(most: number, clock: Clock): RecentAnswer
       const [oldest] = answers.keys();
       if (answers.size > most && oldest !== undefined) answers.delete(oldest);
     },
+    delete: (id) => void answers.delete(id),
   };
 }
