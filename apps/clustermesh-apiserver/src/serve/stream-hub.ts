@@ -11,6 +11,7 @@ import type { Logger, Metrics } from "@isthmus/observe";
 import type { Ack, Applied, Buckets, Hello, Position } from "@isthmus/proto";
 import { isPositionOf } from "@isthmus/records";
 import type { AgentRegistry } from "./agent-registry.js";
+import { createChangedSources } from "./changed-sources.js";
 import { createSession, type Leaving, type Session } from "./session.js";
 import { createSnapshotGate } from "./snapshot-gate.js";
 import { createSourceFeeds } from "./source-feeds.js";
@@ -78,11 +79,8 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   // Every session follows this one signal.
   setMaxListeners(0, lifetime.signal);
   const served = new Map<number, StreamSource>(sources.all.map((source) => [source.clusterId, source]));
-  const woken = new Set<StreamSource>();
-  const changedStates = new Set<StreamSource>();
   /** Had content since the last Marks. */
   const unmarked = new Set<StreamSource>();
-  let waking = false;
   let draining = false;
 
   const { propagation, behind, away, ignored, refused, errors } = createStreamMetrics(modules.metrics, {
@@ -108,23 +106,13 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     }
   }
 
-  /** Once per turn of the event loop, at the sources that changed in it. */
-  function wake(source: StreamSource): void {
-    woken.add(source);
-    if (waking) return;
-    waking = true;
-    setImmediate(() => {
-      const sources = new Set(woken);
-      const states = feeds.states(new Set(changedStates));
-      waking = false;
-      woken.clear();
-      changedStates.clear();
-      each((session) => {
-        if (states.sources.size > 0) session.tellStates(states);
-        session.wake(sources);
-      });
+  const changed = createChangedSources((sources, states) => {
+    const shared = feeds.states(states);
+    each((session) => {
+      if (states.size > 0) session.tellStates(shared);
+      session.wake(sources);
     });
-  }
+  });
 
   function pumpAll(): void {
     each((session) => session.pump());
@@ -135,12 +123,9 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     onContent(source, observedMicros) {
       if (observedMicros > 0) observe("received", source, observedMicros);
       unmarked.add(source);
-      wake(source);
+      changed.content(source);
     },
-    onState(source) {
-      changedStates.add(source);
-      wake(source);
-    },
+    onState: (source) => changed.state(source),
   });
 
   function observe(stage: string, source: StreamSource, observedMicros: number): void {
@@ -166,7 +151,8 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     }
     if (removed !== undefined) {
       served.delete(removed.clusterId);
-      for (const set of [woken, changedStates, unmarked]) set.delete(removed);
+      changed.forget(removed);
+      unmarked.delete(removed);
       feeds.forget(removed);
       agents.removedSource(removed.clusterId);
     }
