@@ -71,6 +71,7 @@ export function createFedCluster(options: FedClusterOptions): FedCluster {
     cluster,
     index,
     proved: () => true,
+    proves: () => true,
     state: () => ({ status: SourceStatus.SOURCE_STATUS_LIVE, hops: [] }),
     onState: () => () => undefined,
     catchUp: (_floor, signal) => clock.delay(1000, signal),

@@ -16,6 +16,7 @@ import { createWorld, type World } from "./desired/world.js";
 import { type Applier, createApplier } from "./sync/applier.js";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./sync/core.js";
 import { openFloors } from "./sync/floors.js";
+import { createRefusalLog } from "./sync/refusal-log.js";
 import type { Snapshot } from "./sync/snapshot.js";
 import { createFailureTeller } from "./tell-failures.js";
 
@@ -94,6 +95,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     },
   });
   const tellFailures = createFailureTeller(log);
+  const refusals = createRefusalLog({ clock, log });
   const applier = createApplier({
     ...modules,
     floors,
@@ -142,7 +144,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   function perform(effect: SyncEffect): void {
     if (effect.is === "count") {
       modules.count(effect.clusterId, effect.event);
-      log.warn("The stream did not fit; refused or repaired", { clusterId: effect.clusterId, event: effect.event });
+      refusals.refused(effect.clusterId, effect.event);
     }
     if (effect.is === "behind") tellBehind(effect.clusterId, effect.behind);
     if (effect.is !== "apply") return;

@@ -197,6 +197,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
       index,
       // What is being read again after a restore proves nothing until it is in.
       proved: () => index.announced !== undefined && restoring === undefined,
+      proves: () => true,
       state: () => ({ status: currentStatus(), hops: [{ hop: "kubernetes", ageMs: kubeAgeMs() }] }),
       onState(listener) {
         stateListeners.add(listener);

@@ -17,7 +17,7 @@ export function pump(state: PublisherState, now: number, wallMicros: number): Pu
   const { phase } = state;
   if (phase.status !== "Live" || phase.flight !== undefined) return [];
   const due = now >= phase.beatAt;
-  if (state.dirty.size === 0 && state.stored.strangers.size === 0 && !configDirty(state) && !due) return [];
+  if (state.dirty.size === 0 && !configDirty(state) && !due) return [];
   if (due) phase.beatAt = now + BEAT_MS;
   phase.flight = liveFlight(state, wallMicros, due);
   return [
@@ -51,7 +51,6 @@ function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect
 /** The next writes with a LIVE head on top. */
 function liveFlight(state: PublisherState, wallMicros: number, due: boolean): Flight {
   const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.config }] : [];
-  for (const key of [...state.stored.strangers].slice(0, 16)) extra.push({ type: "delete", key });
   const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - extra.length);
   if (due && writes.length === state.dirty.size) state.beat++; // a beat says that nothing is missing
   return withHead(state, [...writes, ...extra], HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);

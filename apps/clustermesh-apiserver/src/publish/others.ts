@@ -37,8 +37,7 @@ export function onSeen(state: PublisherState, event: EventOf<"seen">): Publisher
     const known = state.dirty.has(each.key);
     compareKey(state, each.key, 0);
     // What we wrote ourselves is as it is wanted, or was dirty already.
-    if ((!known && state.dirty.has(each.key)) || (!each.deleted && state.stored.strangers.has(each.key)))
-      state.restored++;
+    if (!known && state.dirty.has(each.key)) state.restored++;
   }
   if (fenced) return [{ type: "read-head" }];
   return pump(state, event.now, event.wallMicros);

@@ -116,17 +116,16 @@ test("what is lost or altered in the store is restored", async () => {
       { type: "delete", key: `${prefix}slices/shop/cart/s1` },
       { type: "put", key: `${prefix}slices/shop/cart/s2`, value: Buffer.from("altered") },
       { type: "put", key: `${prefix}slices/shop/cart/extra`, value: Buffer.from("extra") },
-      { type: "put", key: `${prefix}policies/unknown`, value: Buffer.from("stranger") },
       { type: "delete", key: `${prefix}config` },
     ],
   );
   await untilPublished(store, "heal", source);
   await until("the rest is healed, too", async () => {
-    const [config, stranger] = await Promise.all([
+    const [config, extra] = await Promise.all([
       store.get(`${prefix}config`),
-      store.get(`${prefix}policies/unknown`),
+      store.get(`${prefix}slices/shop/cart/extra`),
     ]);
-    return config.entry !== undefined && stranger.entry === undefined;
+    return config.entry !== undefined && extra.entry === undefined;
   });
   await store.txn(
     [],

@@ -1,6 +1,8 @@
 /**
  * What stands under the cluster's prefix, as far as the publisher knows: records with their sums, and the keys beside
  * them, each with the revision that wrote it. News older than what is known is ignored: a watch may lag behind our txns.
+ *
+ * A key that this version does not know is that of a newer one, which comes back: it is left alone and counts for nothing (ADR 22).
  */
 import { HEAD_KEY } from "@isthmus/kvstore";
 import type { KindSum } from "@isthmus/proto";
@@ -22,9 +24,7 @@ export interface Stored {
   readonly records: RecordTable;
   /** head, fence, store, config. */
   meta(key: string): Standing | undefined;
-  /** Keys that are neither: nobody's, to be removed. */
-  readonly strangers: ReadonlySet<string>;
-  /** Takes what the watch says of a key; false when something newer is known. */
+  /** Takes what the watch says of a key; false when something newer is known, or nothing is known of such a key. */
   see(entry: Standing, deleted: boolean): boolean;
   /** Takes what one of our txns wrote. */
   commit(writes: readonly Write[], revision: bigint): void;
@@ -38,16 +38,15 @@ const META = new Set<string>([HEAD_KEY, "fence", "store", "config"]);
 export function createStored(entries: readonly Standing[]): Stored {
   const records = createRecordTable();
   const meta = new Map<string, Standing>();
-  const strangers = new Set<string>();
   const revisions = new Map<string, bigint>();
   let seen = 0n;
 
   const take = ({ key, value, modRevision }: Standing, deleted: boolean): boolean => {
+    const kind = kindOfKey(key);
+    if (kind === undefined && !META.has(key)) return false;
     if (modRevision < (revisions.get(key) ?? 0n)) return false;
     revisions.set(key, modRevision);
-    const kind = kindOfKey(key);
-    if (META.has(key)) deleted ? meta.delete(key) : meta.set(key, { key, value, modRevision });
-    else if (kind === undefined) deleted ? strangers.delete(key) : strangers.add(key);
+    if (kind === undefined) deleted ? meta.delete(key) : meta.set(key, { key, value, modRevision });
     else if (deleted) records.delete(key);
     else records.set({ kind, key, value: NO_VALUE, hash: recordHash(key, value) });
     return true;
@@ -56,7 +55,6 @@ export function createStored(entries: readonly Standing[]): Stored {
   return {
     records,
     meta: (key) => meta.get(key),
-    strangers,
     see(entry, deleted) {
       if (entry.modRevision > seen) seen = entry.modRevision;
       const news = take(entry, deleted);

@@ -5,13 +5,13 @@
  */
 import { CONFIG_KEY, FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { printable } from "@isthmus/model";
-import { Fence, HeadState } from "@isthmus/proto";
-import { isStoreId, sameBytes, sameSums } from "@isthmus/records";
+import { Fence, type Head, HeadState } from "@isthmus/proto";
+import { differingKinds, exportedKinds, isStoreId, STORE_KINDS, sameBytes } from "@isthmus/records";
 import type { EventOf, PublisherEffect, PublisherEvent, Write } from "./events.js";
 import { pump, withHead } from "./flights.js";
 import { compares, configDirty, headOf, readFence } from "./meta-keys.js";
 import { larger, type PublisherState } from "./state.js";
-import { createStored } from "./stored.js";
+import { createStored, type Stored } from "./stored.js";
 import { refuse, stepDown } from "./transitions.js";
 import { compareAll } from "./wanted.js";
 
@@ -55,8 +55,7 @@ function needsStoreId({ stored, renewStoreId }: PublisherState): boolean {
 function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] {
   const { stored, options } = state;
   const old = headOf(state);
-  const whole = old?.state === HeadState.HEAD_STATE_LIVE && sameSums(old.sums, stored.sumsAfter([]));
-  const live = whole && !needsStoreId(state);
+  const live = isWhole(old, stored) && !needsStoreId(state);
   state.seq = larger(state.seq, old?.seq ?? 0n);
   state.beat = larger(state.beat, old?.beat ?? 0n);
   const writes: Write[] = [
@@ -77,6 +76,18 @@ function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] 
   return [
     { type: "txn", id: flight.id, compares: compares(state, FENCE_KEY, HEAD_KEY, STORE_KEY), writes: flight.writes },
   ];
+}
+
+/**
+ * The head speaks of every kind that we export, and says what stands there: ours may be LIVE at once. An older version's does
+ * not: with our first LIVE head absence of the other kinds becomes proof, so what is wanted of them must stand by then.
+ */
+function isWhole(head: Head | undefined, stored: Stored): boolean {
+  if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;
+  const exported = exportedKinds(head.sums);
+  return (
+    STORE_KINDS.every((kind) => exported.has(kind)) && differingKinds(head.sums, stored.sumsAfter([])).length === 0
+  );
 }
 
 /** Connecting -> Loading: the store is ours alone and what stands in it is known. */

@@ -8,12 +8,13 @@
 import { HeadState, Kind } from "@isthmus/proto";
 import {
   createRecordTable,
+  differingKinds,
+  exportedKinds,
   type HashedRecord,
   keptOf,
   readHead,
   STORE_KINDS,
   sameBytes,
-  sameSums,
 } from "@isthmus/records";
 import { DEFAULT_BUDGET, overBudget } from "./budget.js";
 import type { Meta, Seen } from "./events.js";
@@ -117,7 +118,7 @@ export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevi
 }
 
 export function compareSums(state: ReaderState): void {
-  state.equal = isLive(state) && sameSums(state.head?.sums ?? [], state.received.sums(STORE_KINDS));
+  state.equal = isLive(state) && differingKinds(state.head?.sums ?? [], state.received.sums(STORE_KINDS)).length === 0;
 }
 
 /** A LIVE head does not say what was received: an event was lost, or another hand wrote. */
@@ -129,20 +130,26 @@ export function isLive(state: ReaderState): boolean {
   return state.head?.state === HeadState.HEAD_STATE_LIVE && state.storeId !== undefined;
 }
 
-/** With a LIVE head that equals what was received: what is absent is gone, and what was in doubt is so. */
+/**
+ * With a LIVE head that equals what was received: what is absent is gone, and what was in doubt is so. Not of a kind that the
+ * head does not export: a publisher of an older version says nothing of it, and it waits for one that does.
+ */
 export function prove(state: ReaderState): Content {
   if (!state.equal) return { upserts: [], deletes: [] };
+  const exported = exportedKinds(state.head?.sums ?? []);
   const present: HashedRecord[] = [];
   const absent: Gone[] = [];
   for (const [key, held] of state.unproved) {
     const record = state.received.get(key);
+    const kind = (record ?? held)?.kind;
+    if (kind !== undefined && !exported.has(kind)) continue;
+    state.unproved.delete(key);
     if (record !== undefined) present.push(record);
     else {
       state.options.admission.forget(key);
       if (held !== undefined) absent.push({ kind: held.kind, key });
     }
   }
-  state.unproved.clear();
   state.doubting = false;
   const { upserts, deletes } = judged(state, present);
   return { upserts, deletes: [...absent, ...deletes] };

@@ -7,13 +7,13 @@
 import { type Store, storeError, type WatchNews } from "@isthmus/kvstore";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Breaker, Logger, Metrics } from "@isthmus/observe";
-import type { SourceReport, SourceStatus } from "@isthmus/proto";
+import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
 import type { Admission } from "./admission.js";
 import type { Budget } from "./budget.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { createPeerStore, type PeerStoreOptions } from "./peer-store.js";
-import { beatAgeMs, isProved, sourceReport, sourceStatus } from "./report.js";
+import { beatAgeMs, isProved, provesAbsence, sourceReport, sourceStatus } from "./report.js";
 import { createReaderState, step } from "./step.js";
 
 export interface RemoteSource {
@@ -23,6 +23,8 @@ export interface RemoteSource {
   status(): SourceStatus;
   /** True when the index is exactly what a LIVE head says: only then may a Mark be sent or absence mean deletion. */
   proved(): boolean;
+  /** While that is so: of this kind, too. A publisher of an older version says nothing of kinds that it does not know. */
+  proves(kind: Kind): boolean;
   report(): SourceReport;
   /** What is held of the peer, the refused included. */
   usage(): Budget;
@@ -191,6 +193,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     index,
     status: () => sourceStatus(state, clock.now()),
     proved: () => isProved(state),
+    proves: (kind) => provesAbsence(state, kind),
     report: () => sourceReport(state, clock.now()),
     usage: () => ({ records: state.received.size, bytes: state.received.bytes }),
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),

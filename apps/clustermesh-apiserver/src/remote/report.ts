@@ -1,5 +1,5 @@
 /** What is said of a source: to agents on the stream, to `mesh status`. */
-import { type SourceReport, SourceStatus } from "@isthmus/proto";
+import { type Kind, type SourceReport, SourceStatus } from "@isthmus/proto";
 import { asBuffer, STORE_KINDS } from "@isthmus/records";
 import { isStale } from "./freshness.js";
 import { differs, isLive } from "./received.js";
@@ -15,7 +15,13 @@ export function sourceStatus(state: ReaderState, now: number): SourceStatus {
 
 /** True when what was handed on is exactly what a LIVE head says: only then does absence prove anything. */
 export function isProved(state: ReaderState): boolean {
-  return isLive(state) && state.equal && state.unproved.size === 0;
+  return isLive(state) && state.equal;
+}
+
+/** Kinds of which absence proves something: those that the head exports, and those that never leave a cluster. */
+export function provesAbsence({ head }: ReaderState, kind: Kind): boolean {
+  if (!STORE_KINDS.some((each) => each === kind)) return true;
+  return head?.sums.some((sum) => sum.kind === kind && sum.exported) === true;
 }
 
 const NAMES: ReadonlyMap<SourceStatus, string> = new Map([

@@ -36,6 +36,14 @@ export function* bucketMessages(
   }
 }
 
+/** The exchange ends, and nothing is replaced: the kind is a newer agent's, or nothing is proved of it. */
+export function* noBuckets({ clusterId, kind }: Buckets, position: Position): Generator<Buffer, void, undefined> {
+  yield encodeBucket({ clusterId, kind, index: NO_BUCKET, records: [], position, last: true });
+}
+
+/** There are 256. */
+const NO_BUCKET = 256;
+
 function ourSums({ index, sums }: Held, kind: Kind, personalKey: string): readonly Uint8Array[] {
   if (!isPersonal({ kind })) return sums;
   const own = index.get(personalKey);

@@ -9,7 +9,7 @@
  */
 import type { Buckets, Kind, Position, SourcePosition } from "@isthmus/proto";
 import { KINDS, type SourceIndex, sameBytes } from "@isthmus/records";
-import { bucketMessages } from "./bucket-exchange.js";
+import { bucketMessages, noBuckets } from "./bucket-exchange.js";
 import { encodeMark } from "./messages.js";
 import type { Snapshot, SourceEncoder } from "./source-encoder.js";
 
@@ -34,6 +34,8 @@ export interface CursorModules {
   readonly mayBegin: () => boolean;
   /** Absence in the index proves something: Marks and buckets wait for it. */
   readonly proved: () => boolean;
+  /** While that is so: of this kind, too. */
+  readonly proves: (kind: Kind) => boolean;
 }
 
 export interface Message {
@@ -51,11 +53,14 @@ export interface Cursor {
   caughtUp(): void;
   /** A Mark with the next chance. */
   mark(): void;
-  /** Answers with the buckets that differ: the latest question about each kind. A kind that we do not know is none of ours. */
+  /** Answers with the buckets that differ: the latest question about each kind. */
   buckets(asked: Buckets): void;
 }
 
-export function createCursor(options: CursorOptions, { index, encoder, mayBegin, proved }: CursorModules): Cursor {
+export function createCursor(
+  options: CursorOptions,
+  { index, encoder, mayBegin, proved, proves }: CursorModules,
+): Cursor {
   const { clusterId, personalKey } = options;
   let phase: CursorPhase = { is: "Waiting" };
   /** The store of the floor was looked for and not found: the floor no longer counts. */
@@ -82,8 +87,8 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
       phase = { is: "Live", seq: since.fromSeq, position: have };
       return undefined;
     }
-    // Too long away, but not empty: the Mark says what differs, and only those buckets are asked for.
-    if (have !== undefined && proved()) {
+    // Too long away, but not empty: the Mark says what differs, and only those buckets are asked for. It must speak of all.
+    if (have !== undefined && proved() && KINDS.every(proves)) {
       phase = { is: "Live", seq: index.seq, position: index.announced };
       return undefined;
     }
@@ -120,12 +125,19 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
     const [first] = asked.values();
     if (first !== undefined) {
       asked.delete(first.kind);
-      exchange = bucketMessages({ index, sums: encoder.buckets(first.kind) }, first, position, personalKey);
+      exchange = answers(first, position);
       return live({ is: "Live", seq, position });
     }
     if (!mustMark) return undefined;
     mustMark = false;
-    return { bytes: encodeMark(clusterId, position, encoder.sums(personalKey)) };
+    const sums = encoder.sums(personalKey).map((sum) => ({ ...sum, exported: proves(sum.kind) }));
+    return { bytes: encodeMark(clusterId, position, sums) };
+  }
+
+  function answers(question: Buckets, position: Position): Iterator<Buffer, void> {
+    const { kind } = question;
+    if (!isKnown(kind) || !proves(kind)) return noBuckets(question, position);
+    return bucketMessages({ index, sums: encoder.buckets(kind) }, question, position, personalKey);
   }
 
   function delta(seq: number, position: Position): Message | "refused" | undefined {
@@ -165,7 +177,14 @@ export function createCursor(options: CursorOptions, { index, encoder, mayBegin,
       mustMark = true;
     },
     buckets(request) {
-      if (KINDS.includes(request.kind as (typeof KINDS)[number])) asked.set(request.kind, request);
+      if (asked.size < MAX_ASKED || asked.has(request.kind)) asked.set(request.kind, request);
     },
   };
+}
+
+/** Kinds that may be asked for at once: ours, and those of newer agents. */
+const MAX_ASKED = 64;
+
+function isKnown(kind: Kind): boolean {
+  return KINDS.some((each) => each === kind);
 }

@@ -61,6 +61,7 @@ export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSo
     cluster: source.cluster,
     index,
     proved: () => source.proved(),
+    proves: (kind) => source.proves(kind),
     state() {
       const { beatMs, kubeMs } = source.ages();
       const hops = [

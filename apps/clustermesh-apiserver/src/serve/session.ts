@@ -188,6 +188,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
           encoder: modules.encoderOf(source),
           mayBegin,
           proved: () => source.proved(),
+          proves: (kind) => source.proves(kind),
         },
       );
       const slot = { source, cursor, behind: false };

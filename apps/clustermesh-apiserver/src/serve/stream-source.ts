@@ -4,7 +4,7 @@
  * The index holds the bytes; the source says how fresh they are and catches up when an agent knows more.
  */
 import type { ClusterName } from "@isthmus/model";
-import type { HopAge, Position, SourceStatus } from "@isthmus/proto";
+import type { HopAge, Kind, Position, SourceStatus } from "@isthmus/proto";
 import type { SourceIndex } from "@isthmus/records";
 
 export interface StreamSource {
@@ -15,6 +15,8 @@ export interface StreamSource {
   state(): StreamSourceState;
   /** The index is exactly what the source holds: only then is a Mark sent and a bucket replaced, for both may delete. */
   proved(): boolean;
+  /** While that is so: of this kind, too. Of another one nothing is marked as held, and no bucket replaced. */
+  proves(kind: Kind): boolean;
   /** Called when `state()` changed in status or in what is proved; returns the way to stop. Index changes are heard of from the index. */
   onState(listener: () => void): () => void;
   /**

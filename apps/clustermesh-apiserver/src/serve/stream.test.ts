@@ -1,7 +1,7 @@
 /** The stream over real gRPC on loopback, with sources that the test drives. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type Kind, type Position, SourceStatus } from "@isthmus/proto";
+import { Kind, type Position, SourceStatus } from "@isthmus/proto";
 import { accumulate, bucketOf, emptySum, KINDS, sumBytes } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import { createFakeSource } from "../testing/fake-source.js";
@@ -169,6 +169,38 @@ test("what is not proved is neither marked nor replaced bucket by bucket", async
   east.prove(true);
   await inSync(one, 1);
   await until("the bucket", () => one.bucketsSeen > 0);
+});
+
+test("of a kind that the publisher does not know nothing is marked and no bucket replaced; all else is", async (t) => {
+  const { east, agent } = await serve(t);
+  east.change({ "nodes/n": "1" });
+  east.leaveOut(Kind.KIND_NODE);
+  const one = await agent();
+  await inSync(one, 1);
+  const exported = one.marks.find(({ clusterId }) => clusterId === 1)?.sums.filter((sum) => !sum.exported);
+  assert.deepEqual(
+    exported?.map(({ kind }) => kind),
+    [Kind.KIND_NODE],
+  );
+  for (const kind of [Kind.KIND_NODE, 99 as Kind, Kind.KIND_SERVICE])
+    one.send({ $case: "buckets", value: { clusterId: 1, kind, sums: [] } });
+  await until("the exchanges end", () => one.emptyExchanges.size === 2 && one.bucketsSeen === 256);
+  assert.deepEqual([...one.emptyExchanges], [Kind.KIND_NODE, 99]);
+  assert.ok(one.keys(1).includes("nodes/n"));
+});
+
+test("too long away from a source that does not prove every kind: a first sync, since a Mark would not tell all", async (t) => {
+  const { east, agent } = await serve(t);
+  const many = Array.from({ length: 60 }, (_, i) => `services/a/s${i}`);
+  east.change(Object.fromEntries(many.map((key) => [key, "1"])));
+  const first = await agent();
+  await inSync(first, 1);
+  first.close();
+  east.change({ "nodes/n": "new" }, many); // more deletions than the index remembers
+  east.leaveOut(Kind.KIND_NODE);
+  const again = await agent("n1", { held: first.held, sources: [positions(first, 1)] });
+  await until("the node", () => again.keys(1).includes("nodes/n"));
+  await until("one more first sync", () => again.source(1).firstSyncs === 2);
 });
 
 test("a restored source: the new store id goes on from the old position", async (t) => {

@@ -9,6 +9,8 @@ export interface FakeSource extends StreamSource {
   /** Sets and deletes records by key at the next version; returns the position. */
   change(sets: Readonly<Record<string, string>>, deletes?: readonly string[]): Position;
   prove(on: boolean): void;
+  /** Proves nothing of this kind: its publisher does not know it. */
+  leaveOut(kind: Kind): void;
   /** Floors that agents asked for, each with the way to answer. */
   readonly asked: { readonly floor: Position; resolve(): void }[];
   /** A new store id at the next change. */
@@ -31,6 +33,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
   let store = Buffer.alloc(16, clusterId + 1);
   let version = 100n;
   let proved = true;
+  let leftOut: Kind | undefined;
   const kindOf = (key: string): Kind => KINDS[key.split("/")[0] ?? ""] ?? Kind.KIND_SERVICE;
   const told = () => {
     for (const listener of listeners) listener();
@@ -42,6 +45,11 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     asked,
     state: () => ({ status, hops: [] }),
     proved: () => proved,
+    proves: (kind) => kind !== leftOut,
+    leaveOut(kind) {
+      leftOut = kind;
+      told();
+    },
     prove(on) {
       proved = on;
       told();

@@ -37,6 +37,8 @@ export interface TestAgent {
   /** All, also those of other positions than ours. */
   readonly marks: readonly Mark[];
   readonly bucketsSeen: number;
+  /** Kinds whose exchange ended with no bucket. */
+  readonly emptyExchanges: ReadonlySet<number>;
   readonly goAway: GoAway | undefined;
   readonly error: { readonly code?: number; readonly details?: string } | undefined;
   readonly ended: boolean;
@@ -78,6 +80,7 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
   const batches: Batch[] = [];
   const marks: Mark[] = [];
   let bucketsSeen = 0;
+  const emptyExchanges = new Set<number>();
   let welcome: Welcome | undefined;
   let goAway: GoAway | undefined;
   let error: TestAgent["error"];
@@ -139,7 +142,8 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
       compare(message.value);
     }
     if (message?.$case === "goAway") goAway = message.value;
-    if (message?.$case === "bucket") {
+    if (message?.$case === "bucket" && message.value.index === 256) emptyExchanges.add(message.value.kind);
+    else if (message?.$case === "bucket") {
       const { clusterId, kind, index, records } = message.value;
       bucketsSeen++;
       const { table } = source(clusterId);
@@ -178,6 +182,7 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
     states,
     batches,
     marks,
+    emptyExchanges,
     get bucketsSeen() {
       return bucketsSeen;
     },

@@ -29,8 +29,8 @@ export interface HeldRecords {
   all(): HashedRecord[];
   /** A first sync begins: what it does not name is noted. */
   beginNaming(): void;
-  /** Removes what the first sync did not name, and returns it. */
-  takeUnnamed(): readonly HashedRecord[];
+  /** Removes what the first sync did not name of these kinds, and returns it. */
+  takeUnnamed(kinds: ReadonlySet<Kind>): readonly HashedRecord[];
   /** Puts back what was taken. */
   putBack(records: readonly HashedRecord[]): void;
   /** What is to be deleted downstream for records that were removed. */
@@ -115,11 +115,11 @@ export function createHeldRecords(): HeldRecords {
       unnamed.clear();
       for (const { key } of table.records()) unnamed.add(key);
     },
-    takeUnnamed: () =>
-      [...unnamed].flatMap((key) => {
-        const record = table.delete(key);
-        return record === undefined ? [] : [record];
-      }),
+    takeUnnamed(kinds) {
+      const gone = [...unnamed].flatMap((key) => table.get(key) ?? []).filter(({ kind }) => kinds.has(kind));
+      for (const { key } of gone) table.delete(key);
+      return gone;
+    },
     putBack(records) {
       for (const record of records) table.set(record);
     },

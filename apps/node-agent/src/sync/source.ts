@@ -19,10 +19,18 @@ import {
   type SourceState,
   SourceStatus,
 } from "@isthmus/proto";
-import { comparePositions, type HashedRecord, isAtMost, isPositionOf, KINDS, sameBytes } from "@isthmus/records";
+import {
+  comparePositions,
+  differingKinds,
+  exportedKinds,
+  type HashedRecord,
+  isAtMost,
+  isPositionOf,
+  KINDS,
+  sameBytes,
+} from "@isthmus/records";
 import { createExchange } from "./exchange.js";
 import { createHeldRecords, type HeldRecords, type Taken } from "./held-records.js";
-import { differingKinds } from "./record-sums.js";
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
 import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 
@@ -153,8 +161,8 @@ class SourceMachine implements Source {
   /** Proving -> InSync | Repairing */
   #prove(mark: Mark, position: Position): SourceStep {
     if (this.#at === undefined || comparePositions(this.#at, position) !== "equal") return NOTHING;
-    const gone = this.#held.takeUnnamed();
-    const wrong = differingKinds(this.table, mark);
+    const gone = this.#held.takeUnnamed(exportedKinds(mark.sums));
+    const wrong = this.#differing(mark);
     if (wrong.length > 0) {
       this.#held.putBack(gone);
       return this.#repair(wrong, ["mark-mismatch"]);
@@ -168,9 +176,13 @@ class SourceMachine implements Source {
   #compare(mark: Mark, position: Position): SourceStep {
     const order = this.have === undefined ? "newer" : comparePositions(position, this.have);
     if (order !== "equal" && order !== "newer") return NOTHING;
-    const wrong = differingKinds(this.table, mark);
+    const wrong = this.#differing(mark);
     if (wrong.length > 0) return this.#repair(wrong, order === "equal" ? ["mark-mismatch"] : []);
     return this.#inSync(position, order === "equal" ? NOTHING : this.#emit(EMPTY, position, 0n));
+  }
+
+  #differing(mark: Mark): Kind[] {
+    return differingKinds(mark.sums, this.table.sums(KINDS));
   }
 
   /** any -> Repairing */
@@ -185,7 +197,7 @@ class SourceMachine implements Source {
   #repaired(step: SourceStep, position: Position): SourceStep {
     const mark = this.#mark;
     const comparable = mark?.position !== undefined && comparePositions(mark.position, position) === "equal";
-    const wrong = mark !== undefined && comparable ? differingKinds(this.table, mark) : [];
+    const wrong = mark !== undefined && comparable ? this.#differing(mark) : [];
     if (wrong.length > 0) return mergeSteps(step, this.#askAgain(wrong, "repair-failed"));
     return this.#inSync(position, step);
   }

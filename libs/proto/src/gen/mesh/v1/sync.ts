@@ -218,7 +218,10 @@ export interface Batch {
   last: boolean;
 }
 
-/** Replaces one bucket of one kind. */
+/**
+ * Replaces one bucket of one kind. Index 256 is none: it ends the exchange of a kind that this server does not know, or of
+ * which it cannot prove what is absent.
+ */
 export interface Bucket {
   clusterId: number;
   kind: Kind;
@@ -231,7 +234,10 @@ export interface Bucket {
   last: boolean;
 }
 
-/** What the agent must hold at `position`; a mismatch asks for buckets. */
+/**
+ * What the agent must hold at `position`; a mismatch asks for buckets. Of a kind that is not named, or not exported, nothing
+ * follows: it is not compared, and nothing of it is deleted.
+ */
 export interface Mark {
   clusterId: number;
   position: Position | undefined;

@@ -1,0 +1,78 @@
+/**
+ * For tests: the store as a publisher of another version sees and writes it. What is told to this version's publisher, and what
+ * its txns become, is changed on the way.
+ */
+import { HEAD_KEY } from "@isthmus/kvstore";
+import { Head, type Kind, type KindSum } from "@isthmus/proto";
+import { accumulate, emptySum, kindOfKey, recordHash, sumBytes } from "@isthmus/records";
+import type { Write } from "./events.js";
+import type { ModelStore } from "./model-store.js";
+
+/** A kind of the next version, and the segment of its keys. */
+export const GADGET = 99 as Kind;
+const GADGETS = "gadgets/";
+
+export function isGadget(key: string): boolean {
+  return key.startsWith(GADGETS);
+}
+
+/** What a head of the next version says of the gadgets that stand there. */
+export function gadgetSum(entries: Iterable<{ readonly key: string; readonly value: Uint8Array }>): KindSum {
+  const sum = emptySum();
+  let count = 0;
+  for (const { key, value } of entries) {
+    if (!isGadget(key)) continue;
+    accumulate(sum, recordHash(key, value), 1);
+    count++;
+  }
+  return { kind: GADGET, exported: true, count, sum: sumBytes(sum) };
+}
+
+export function withSums(write: Write, change: (sums: readonly KindSum[]) => KindSum[]): Write {
+  if (write.type !== "put" || !write.key.endsWith(HEAD_KEY)) return write;
+  const head = Head.decode(write.value);
+  return { ...write, value: Head.encode({ ...head, sums: change(head.sums) }).finish() };
+}
+
+/** The next version: its heads speak of gadgets, too. */
+export function newerEdition(store: ModelStore): ModelStore {
+  return edited(store, {
+    txn: (compares, writes) =>
+      store.txn(
+        compares,
+        writes.map((write) => withSums(write, (sums) => [...sums, gadgetSum(store.keys.values())])),
+      ),
+  });
+}
+
+/** The version before, which knows nothing of `kind`: it neither sees nor names it. */
+export function olderEdition(store: ModelStore, kind: Kind): ModelStore {
+  const isKnown = ({ key }: { readonly key: string }): boolean => kindOfKey(key) !== kind;
+  return edited(store, {
+    keys: () => new Map([...store.keys].filter(([key]) => isKnown({ key }))),
+    txn: (compares, writes) =>
+      store.txn(
+        compares,
+        writes.map((write) => withSums(write, (sums) => sums.filter((sum) => sum.kind !== kind))),
+      ),
+    after(from) {
+      const events = store.after(from);
+      return typeof events === "string" ? events : events.filter(isKnown);
+    },
+  });
+}
+
+interface Changes {
+  readonly keys?: () => ModelStore["keys"];
+  readonly txn?: ModelStore["txn"];
+  readonly after?: ModelStore["after"];
+}
+
+/** The same store, but for these. */
+function edited(store: ModelStore, { keys, txn, after }: Changes): ModelStore {
+  return Object.create(store, {
+    ...(keys && { keys: { get: keys } }),
+    ...(txn && { txn: { value: txn } }),
+    ...(after && { after: { value: after } }),
+  }) as ModelStore;
+}

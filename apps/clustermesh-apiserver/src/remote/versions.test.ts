@@ -1,0 +1,231 @@
+/** Publisher and reader of which one is a version older (ADR 22), on the model of the store: nothing is lost, nothing lists for ever. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Head, Kind } from "@isthmus/proto";
+import { createRecordTable, type HashedRecord, kindOfKey, sameSums } from "@isthmus/records";
+import { exploring } from "@isthmus/testing";
+import fc from "fast-check";
+import { GADGET, gadgetSum, newerEdition, olderEdition, withSums } from "../publish/editions.js";
+import {
+  createModelPublisher,
+  createModelStore,
+  type ModelPublisher,
+  type ModelStore,
+} from "../publish/model-store.js";
+import { node, slice } from "./fixture.js";
+import { createModelReader, settleBoth } from "./model-reader.js";
+import { isProved } from "./report.js";
+
+/** Edition of the publisher that starts next. */
+type Edition = "older" | "this" | "newer";
+
+const EDITIONS: Readonly<Record<Edition, (store: ModelStore) => ModelStore>> = {
+  older: (store) => olderEdition(store, Kind.KIND_NODE),
+  this: (store) => store,
+  newer: newerEdition,
+};
+
+function scene() {
+  const store = createModelStore();
+  const clock = { now: 0 };
+  const wanted = createRecordTable();
+  let started = 0;
+  let publisher: ModelPublisher;
+
+  /** An older version does not export what it does not know. */
+  const exportedBy = (edition: Edition, records: readonly HashedRecord[]): HashedRecord[] =>
+    records.filter(({ kind }) => edition !== "older" || kind !== Kind.KIND_NODE);
+
+  let edition: Edition = "this";
+  const begin = (next: Edition): void => {
+    edition = next;
+    publisher = createModelPublisher(EDITIONS[edition](store), clock, `p${++started}`, () => 0.5);
+    change([...wanted.records()], []);
+    publisher.feed({ type: "start" });
+  };
+  const change = (upserts: readonly HashedRecord[], deletes: readonly HashedRecord[]): void => {
+    for (const record of upserts) wanted.set(record);
+    for (const { key } of deletes) wanted.delete(key);
+    const told = { upserts: exportedBy(edition, upserts), deletes: exportedBy(edition, deletes), observedMicros: 1 };
+    publisher.feed({ type: "changed", change: told });
+  };
+  const reader = createModelReader(store, clock);
+  const settle = (): void => settleBoth(clock, store, publisher, reader);
+  return { store, clock, wanted, reader, begin, change, settle, publisher: () => publisher };
+}
+
+/** The next version's own txn: a gadget, and a head that counts it. */
+function putGadget(store: ModelStore, name: string, value: string): void {
+  const head = store.keys.get("head");
+  const gadget = { key: `gadgets/${name}`, value: Buffer.from(value) };
+  if (head === undefined) return;
+  const after = new Map([...store.keys, [gadget.key, { ...gadget, modRevision: 0n }]]);
+  const others = (write: Parameters<typeof withSums>[0]) =>
+    withSums(write, (sums) => [...sums.filter(({ kind }) => kind !== GADGET), gadgetSum(after.values())]);
+  store.txn([], [{ type: "put", ...gadget }, others({ type: "put", key: "head", value: head.value })]);
+}
+
+const heads = (store: ModelStore): Head => Head.decode(store.keys.get("head")?.value ?? Buffer.alloc(0));
+
+test("this reader follows a newer publisher: no difference, no listing, for as long as it goes on", () => {
+  const { store, clock, reader, begin, change, settle } = scene();
+  begin("newer");
+  change([slice(1, 1), node(1, "n", "192.168.1.1")], []);
+  reader.feed({ type: "start" });
+  settle();
+  putGadget(store, "a", "1");
+  settle();
+  assert.ok(isProved(reader.state));
+  const before = reader.listings;
+  for (let i = 0; i < 50; i++) {
+    putGadget(store, `g${i % 7}`, `${i}`);
+    change([slice(1, 2, i)], []);
+    settle();
+    clock.now += 10_000;
+    assert.ok(isProved(reader.state), reader.state.message);
+  }
+  assert.deepEqual([reader.listings - before, reader.state.repairs], [0, 0]);
+  assert.equal(heads(store).sums.find(({ kind }) => kind === GADGET)?.count, 8);
+});
+
+test("this publisher takes over from a newer one: its keys stay, and nothing is said of them", () => {
+  const { store, reader, begin, change, settle } = scene();
+  begin("newer");
+  change([slice(1, 1), slice(1, 2)], []);
+  reader.feed({ type: "start" });
+  settle();
+  putGadget(store, "a", "1");
+  putGadget(store, "b", "2");
+  begin("this");
+  change([slice(1, 3)], [slice(1, 1)]);
+  settle();
+  assert.deepEqual([...store.keys.keys()].filter((key) => key.startsWith("gadgets/")).sort(), [
+    "gadgets/a",
+    "gadgets/b",
+  ]);
+  assert.equal(
+    heads(store).sums.some(({ kind }) => kind === GADGET),
+    false,
+  );
+  assert.ok(isProved(reader.state), reader.state.message);
+});
+
+test("this reader follows an older publisher that took over: what it does not know stays, also when the store is wiped", () => {
+  const { store, clock, reader, begin, change, settle } = scene();
+  begin("this");
+  const [young, other] = [node(1, "n", "192.168.1.1"), node(1, "m", "192.168.1.2")];
+  change([slice(1, 1), young, other], []);
+  reader.feed({ type: "start" });
+  settle();
+  begin("older");
+  change([slice(1, 2)], [slice(1, 1)]);
+  settle();
+  assert.ok(isProved(reader.state), reader.state.message);
+  store.wipe();
+  settle();
+  assert.ok(isProved(reader.state), reader.state.message);
+  const before = reader.listings;
+  for (let i = 0; i < 20; i++) {
+    change([slice(1, 3, i)], []);
+    settle();
+    clock.now += 10_000;
+  }
+  assert.equal(reader.listings, before);
+  const held = [...reader.index.records()].map(({ key }) => key).sort();
+  assert.deepEqual(held, ["nodes/m", "nodes/n", "slices/shop/cart/s2", "slices/shop/cart/s3"]);
+  // The version that knows nodes is back, and one of them is gone: now that is proof.
+  change([], [other]);
+  reader.deleted.clear();
+  begin("this");
+  settle();
+  assert.ok(isProved(reader.state), reader.state.message);
+  assert.deepEqual([...reader.deleted], [other.key]);
+});
+
+type Act =
+  | { readonly type: "change"; readonly key: number; readonly version: number | undefined }
+  | { readonly type: "begin"; readonly edition: Edition }
+  | { readonly type: "gadget"; readonly name: number; readonly value: number }
+  | { readonly type: "publish"; readonly calls: number }
+  | { readonly type: "wipe" | "cut" | "tick" | "compact" | "deliver" | "settle" }
+  | { readonly type: "decide"; readonly answered: boolean };
+
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant("change" as const),
+      key: fc.nat(9),
+      version: fc.option(fc.nat(2), { nil: undefined }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("begin" as const),
+      edition: fc.constantFrom<Edition>("older", "this", "newer"),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("gadget" as const), name: fc.nat(3), value: fc.nat(3) }) },
+  { weight: 5, arbitrary: fc.record({ type: fc.constant("publish" as const), calls: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("decide" as const), answered: fc.boolean() }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constantFrom("deliver" as const, "settle" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constantFrom("cut" as const, "tick" as const, "compact" as const, "wipe" as const),
+    }),
+  },
+);
+
+/** Even ones are nodes, which the older edition does not know. */
+const record = (key: number, version: number): HashedRecord =>
+  key % 2 === 0 ? node(1, `n${key}`, `192.168.1.${1 + key + 20 * version}`) : slice(1, key, version);
+
+/** Exported by every edition that knows nodes, and proved once: no history may delete it. */
+const STABLE = node(1, "stable", "192.168.9.9");
+
+test("whoever publishes, this version, the one before or the next: nothing is lost, and the end is right", () => {
+  fc.assert(
+    fc.property(fc.array(act, { maxLength: 80 }), (acts) => {
+      const { store, clock, wanted, reader, begin, change, settle, publisher } = scene();
+      let gadgets = 0;
+      begin("this");
+      change([STABLE], []);
+      reader.feed({ type: "start" });
+      settle();
+      assert.ok(reader.index.get(STABLE.key) !== undefined);
+      reader.deleted.clear();
+      for (const each of acts) {
+        clock.now += 200;
+        if (each.type === "change") {
+          if (each.version === undefined) change([], [record(each.key, 0)]);
+          else change([record(each.key, each.version)], []);
+        } else if (each.type === "begin") begin(each.edition);
+        else if (each.type === "gadget") putGadget(store, `g${each.name}`, `${each.value}`);
+        else if (each.type === "publish") {
+          publisher().deliver();
+          for (let i = 0; publisher().calls > 0 && i < each.calls; i++) publisher().decide("done");
+        } else if (each.type === "wipe") store.wipe();
+        else if (each.type === "compact") store.compact(store.revision);
+        else if (each.type === "settle") settle();
+        else if (each.type === "decide") reader.decide(each.answered);
+        else reader[each.type]();
+        const now = [...store.keys.keys()].filter((key) => key.startsWith("gadgets/")).length;
+        if (each.type !== "wipe") assert.ok(now >= gadgets, "a publisher deleted what it does not know");
+        gadgets = now;
+        assert.ok(!reader.deleted.has(STABLE.key), "deleted without proof");
+      }
+      settle();
+      assert.ok(isProved(reader.state), reader.state.message);
+      assert.ok(!reader.deleted.has(STABLE.key));
+      begin("this");
+      settle();
+      assert.ok(isProved(reader.state), reader.state.message);
+      const kinds = [Kind.KIND_NODE, Kind.KIND_SLICE];
+      assert.ok(sameSums(reader.index.sums(kinds), wanted.sums(kinds)), "the index holds what is exported");
+      assert.ok([...reader.index.records()].every(({ key }) => kindOfKey(key) !== undefined));
+    }),
+    exploring(200),
+  );
+});

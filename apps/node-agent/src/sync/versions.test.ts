@@ -1,0 +1,114 @@
+/** An agent and a server of which one is a version older: what one does not know is no difference, and is not deleted. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Buckets, Kind, type Mark, type ToAgent } from "@isthmus/proto";
+import { createRecordSource, makeNode, makeService, type RecordSource } from "@isthmus/testing";
+import { createSource } from "./source.js";
+import type { Source, SourceStep } from "./source-types.js";
+
+/** What an older server does not know: here, nodes. */
+const YOUNG = Kind.KIND_NODE;
+
+function feed(source: Source, messages: readonly ToAgent[]): SourceStep[] {
+  return messages.map(({ message }) => {
+    if (message?.$case === "batch") return source.batch(message.value);
+    if (message?.$case === "mark") return source.mark(message.value);
+    if (message?.$case === "bucket") return source.bucket(message.value);
+    return {};
+  });
+}
+
+function server(): RecordSource {
+  const from = createRecordSource({ clusterId: 2 });
+  from.change([makeService("a/a"), makeNode("n1", "192.168.0.1", "10.2.0.0/24")]);
+  return from;
+}
+
+function synced(): { readonly source: Source; readonly from: RecordSource } {
+  const from = server();
+  const source = createSource({ clusterId: 2, floor: undefined });
+  feed(source, from.firstSync());
+  assert.equal(source.phase, "InSync");
+  return { source, from };
+}
+
+function withMark(message: ToAgent, change: (mark: Mark) => Mark): ToAgent {
+  const inner = message.message;
+  return inner?.$case === "mark" ? { message: { $case: "mark", value: change(inner.value) } } : message;
+}
+
+const unnamed = (message: ToAgent): ToAgent =>
+  withMark(message, (mark) => ({ ...mark, sums: mark.sums.filter(({ kind }) => kind !== YOUNG) }));
+const notExported = (message: ToAgent): ToAgent =>
+  withMark(message, (mark) => ({
+    ...mark,
+    sums: mark.sums.map((sum) => (sum.kind === YOUNG ? { ...sum, exported: false, count: 0 } : sum)),
+  }));
+
+/** The first sync of a server that knows nothing of nodes. */
+function olderFirstSync(from: RecordSource, mark: (message: ToAgent) => ToAgent): ToAgent[] {
+  return from.firstSync().map((message) => {
+    const inner = message.message;
+    if (inner?.$case !== "batch") return mark(message);
+    const upserts = inner.value.upserts.filter(({ kind }) => kind !== YOUNG);
+    return { message: { $case: "batch", value: { ...inner.value, upserts } } };
+  });
+}
+
+for (const [name, mark] of [
+  ["does not name", unnamed],
+  ["does not export", notExported],
+] as const) {
+  test(`a mark that ${name} a kind is no difference, and deletes nothing of it`, () => {
+    const { source, from } = synced();
+    const steps = feed(source, [mark(from.mark())]);
+    assert.deepEqual(
+      steps.flatMap(({ buckets, events, delta }) => [...(buckets ?? []), ...(events ?? []), ...(delta?.deletes ?? [])]),
+      [],
+    );
+    assert.equal(source.phase, "InSync");
+  });
+
+  test(`a first sync of a server that ${name} a kind deletes what is gone of the others only`, () => {
+    const { source, from } = synced();
+    from.change([makeService("a/b")], [makeService("a/a")]);
+    source.reconnect();
+    const deletes = feed(source, olderFirstSync(from, mark)).flatMap(({ delta }) => delta?.deletes ?? []);
+    assert.deepEqual(
+      deletes.map(({ key }) => key),
+      ["services/a/a"],
+    );
+    assert.deepEqual([...source.table.records()].map(({ key }) => key).sort(), ["nodes/n1", "services/a/b"]);
+    assert.equal(source.phase, "InSync");
+  });
+}
+
+test("a mark of a newer server, with a kind 99: no difference, no question about it", () => {
+  const { source, from } = synced();
+  const rockets = { kind: 99 as Kind, exported: true, count: 3, sum: Buffer.alloc(16, 9) };
+  const steps = feed(source, [withMark(from.mark(), (mark) => ({ ...mark, sums: [...mark.sums, rockets] }))]);
+  assert.deepEqual(
+    steps.flatMap(({ buckets, events }) => [...(buckets ?? []), ...(events ?? [])]),
+    [],
+  );
+});
+
+test("an older server ends the exchange of a kind that it does not know without replacing anything", () => {
+  const { source, from } = synced();
+  from.change([makeService("a/lost")]);
+  const [gap] = feed(source, [from.change([makeService("a/c")])]);
+  const answer = (asked: Buckets): ToAgent[] => {
+    if (asked.kind !== YOUNG) return from.answer(asked);
+    const { clusterId, kind } = asked;
+    const value = { clusterId, kind, index: 256, records: [], position: from.position, last: true };
+    return [{ message: { $case: "bucket", value } }];
+  };
+  feed(source, (gap?.buckets ?? []).flatMap(answer));
+  assert.equal(source.phase, "InSync");
+  assert.deepEqual([...source.table.records()].map(({ key }) => key).sort(), [
+    "nodes/n1",
+    "services/a/a",
+    "services/a/c",
+    "services/a/lost",
+  ]);
+});
