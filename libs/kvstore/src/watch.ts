@@ -39,6 +39,8 @@ export type WatchNews =
 
 const PROGRESS_MS = 5_000;
 const SILENCE_MS = 15_000;
+/** A stream that lived this long was a good one. */
+const SETTLED_MS = 5_000;
 
 export async function runWatch(
   calls: ICallable<unknown>,
@@ -50,11 +52,13 @@ export async function runWatch(
   const assembler = createAssembler(options.from);
   const tell = (news: WatchNews): void => {
     if (signal.aborted) return;
-    if (news.type === "events" || news.type === "alive") backoff.reset();
     onNews(news);
   };
   while (!signal.aborted) {
+    const opened = performance.now();
     const end = await followStream(calls, options, assembler, tell);
+    // What it brought does not count: a store that breaks each stream after a word is not asked in a tight loop.
+    if (performance.now() - opened > SETTLED_MS) backoff.reset();
     if (end.type !== "lost") return tell(end);
     tell(end);
     await wait(backoff.nextMs(), signal);

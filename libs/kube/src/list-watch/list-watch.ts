@@ -23,6 +23,9 @@ import type { Change, Item, ListWatch, ListWatchOptions } from "./types.js";
 import { createWaiters, type Moment, type Outcome } from "./waiters.js";
 import { type WatchEvent, watch } from "./watch.js";
 
+/** An attempt that lived this long was a good one: an answer alone is not, when an error follows it each time. */
+const SETTLED_MS = 5_000;
+
 export interface ListWatchModules<T> {
   readonly transport: Transport;
   readonly log: Logger;
@@ -67,7 +70,6 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   function contact(): void {
     lastContact = clock.now();
     problem = undefined;
-    backoff.reset();
   }
 
   function emit(step: Step<T>, relist: boolean): void {
@@ -217,11 +219,13 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
         attempt = new AbortController();
         following = false;
         const started = clock.now();
+        const from = resume;
         let wait = false;
         try {
           await once(attempt.signal);
-          // A server that ends lists or watches at once must not be asked in a tight loop.
-          wait = clock.now() - started < 100 && (inSync || resume === undefined) && waiters.size === 0;
+          // A server that ends lists or watches at once must not be asked in a tight loop; a list that came is followed at once.
+          const listed = from === undefined && resume !== undefined;
+          wait = clock.now() - started < 100 && !listed && waiters.size === 0;
         } catch (thrown) {
           if (signal.aborted) break;
           if (!attempt.signal.aborted) {
@@ -229,6 +233,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
             wait = true;
           }
         }
+        if (clock.now() - started > SETTLED_MS) backoff.reset();
         if (wait && !attempt.signal.aborted) await clock.delay(backoff.nextMs(), attempt.signal).catch(() => undefined);
       }
       signal.removeEventListener("abort", stop);

@@ -34,3 +34,35 @@ test("a streamed list that ends before it is whole is asked for again after a pa
   await until("a pause before each", () => pauses >= 5);
   assert.equal(watch.inSync, false);
 });
+
+test("a server that answers each watch and then refuses it is listed ever more rarely", async (t) => {
+  const api = createScriptedApi(() => 1);
+  const pauses: number[] = [];
+  const clock = {
+    ...systemClock,
+    delay(ms: number, signal?: AbortSignal) {
+      pauses.push(ms);
+      return systemClock.delay(1, signal);
+    },
+  };
+  const modules = { transport: api.transport, log: silentLogger, clock, onChange: () => undefined };
+  const watch = createListWatch<string>(
+    { resource: CONFIG_MAPS, namespace: "n", read: "pages", project: () => "" },
+    modules,
+  );
+  const stop = new AbortController();
+  const running = watch.run(stop.signal);
+  t.after(() => {
+    stop.abort();
+    return running;
+  });
+  for (let i = 0; i < 8; i++) {
+    await until("it is listed", () => api.lists.length === 1);
+    api.lists[0]?.answer(1, []);
+    await until("it is watched", () => api.streams.length === 1);
+    api.streams[0]?.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+    await until("and that is over", () => api.streams.length === 0);
+  }
+  await until("a pause before each listing", () => pauses.length >= 7);
+  assert.ok((pauses[6] ?? 0) > 8 * (pauses[0] ?? 0), pauses.map(Math.round).join(" "));
+});
