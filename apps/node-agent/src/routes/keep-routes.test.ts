@@ -133,3 +133,14 @@ test("the kernel is read for what concerns a route of ours, and for nothing else
     assert.deepEqual([...table], ["10.11.1.0/24"]);
   }
 });
+
+test("while a route is refused, many changes leave one timer, not one each", async (t) => {
+  const { state, clock, keeper } = rig(t, []);
+  state.desired = routes("10.11.1.0/24");
+  state.refuse = "10.11.1.0/24";
+  for (let i = 0; i < 100; i++) {
+    keeper.kick();
+    await settle();
+  }
+  assert.equal(clock.waiting, 1);
+});

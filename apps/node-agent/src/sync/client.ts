@@ -37,8 +37,7 @@ export interface SyncClient {
 }
 
 const MAX_WAITING = 1000;
-/** What a GoAway may say: neither a tight loop, nor the loss of a node for hours. */
-const MIN_AWAY_MS = 100;
+/** What a GoAway may say at most: not the loss of a node for hours. At least, it is what our own back-off says. */
 const MAX_AWAY_MS = 60_000;
 /** A stream that lived this long was a good one. */
 const SETTLED_MS = 5000;
@@ -113,7 +112,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
   }
 
   function awayMs(told: number | undefined): number {
-    return told === undefined ? backoff.nextMs() : Math.min(Math.max(told, MIN_AWAY_MS), MAX_AWAY_MS);
+    return Math.min(Math.max(told ?? 0, backoff.nextMs()), MAX_AWAY_MS);
   }
 
   function welcomed(address: string): void {

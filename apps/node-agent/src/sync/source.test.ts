@@ -257,3 +257,31 @@ test("whatever is lost, reconnected or repaired: in sync means equal, and positi
     exploring(300),
   );
 });
+
+test("a server whose marks are wrong again and again is left, and on the next stream repairs begin anew", () => {
+  const from = server();
+  const source = createSource({ clusterId: 2, floor: undefined });
+  feedAll(source, from.firstSync());
+  const lie = (): SourceStep => {
+    source.table.delete("services/a/a");
+    return feed(source, from.mark());
+  };
+  const mend = ({ buckets }: SourceStep) =>
+    feedAll(
+      source,
+      (buckets ?? []).flatMap((asked) => from.answer(asked)),
+    );
+  let repairs = 0;
+  let step = lie();
+  for (; step.restart !== true; step = lie()) {
+    mend(step);
+    assert.equal(inSync(source, from), true);
+    assert.ok(++repairs < 20);
+  }
+  assert.equal(repairs, 8);
+  assert.equal(step.buckets, undefined);
+  source.reconnect();
+  feedAll(source, from.firstSync());
+  mend(lie());
+  assert.equal(inSync(source, from), true);
+});

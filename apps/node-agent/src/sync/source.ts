@@ -34,6 +34,8 @@ import { createHeldRecords, type HeldRecords, type Taken } from "./held-records.
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
 import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 
+/** A repair sums and may fetch everything; a good stream needs none. */
+const MAX_REPAIRS = 8;
 const NOTHING: SourceStep = {};
 const EMPTY: Taken = { upserts: [], deletes: [], events: [] };
 
@@ -57,6 +59,8 @@ class SourceMachine implements Source {
   /** Repairing. */
   readonly #exchange = createExchange((kind) => this.#held.sums(this.clusterId, kind));
   #mark: Mark | undefined;
+  /** Begun on this stream. */
+  #repairs = 0;
   /** `turn: "first"` was emitted. */
   #announced = false;
 
@@ -121,6 +125,7 @@ class SourceMachine implements Source {
     }
     this.#held.settle();
     this.#exchange.end();
+    this.#repairs = 0;
     this.#mark = undefined;
     this.behind = false;
   }
@@ -185,11 +190,12 @@ class SourceMachine implements Source {
     return differingKinds(mark.sums, this.table.sums(KINDS));
   }
 
-  /** any -> Repairing */
+  /** any -> Repairing; a stream that must be repaired again and again is left, since coming back takes its time. */
   #repair(kinds: readonly Kind[], events: readonly SourceEvent[]): SourceStep {
     this.phase = "Repairing";
     this.have = undefined;
     this.#held.settle();
+    if (++this.#repairs > MAX_REPAIRS) return { events, restart: true };
     return { buckets: this.#exchange.begin(kinds), events };
   }
 
