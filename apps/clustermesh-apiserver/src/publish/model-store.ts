@@ -132,6 +132,8 @@ export interface ModelPublisher {
   readonly state: PublisherState;
   /** Calls that wait for their fate. */
   readonly calls: number;
+  /** Listings asked for since the start. */
+  readonly listings: number;
   readonly wakeAt: number;
   /** It holds the Lease. */
   leased: boolean;
@@ -167,6 +169,7 @@ export function createModelPublisher(
   const calls: Exclude<PublisherEffect, { type: "watch" | "wake" }>[] = [];
   const late: Extract<PublisherEffect, { type: "txn" }>[] = [];
   let watch: { next: bigint; life: number } | undefined;
+  let listings = 0;
   let wakeAt = Number.POSITIVE_INFINITY;
 
   const feed = (event: NewPublisherEvent): void => {
@@ -174,7 +177,10 @@ export function createModelPublisher(
     for (const effect of effects) {
       if (effect.type === "watch") watch = { next: effect.from, life: store.life };
       else if (effect.type === "wake") wakeAt = clock.now + effect.ms;
-      else calls.push(effect);
+      else {
+        if (effect.type === "inspect") listings++;
+        calls.push(effect);
+      }
     }
   };
   const answer = (effect: Exclude<PublisherEffect, { type: "watch" | "wake" | "txn" }>): NewPublisherEvent => {
@@ -189,6 +195,9 @@ export function createModelPublisher(
     state,
     get calls() {
       return calls.length;
+    },
+    get listings() {
+      return listings;
     },
     get wakeAt() {
       return wakeAt;

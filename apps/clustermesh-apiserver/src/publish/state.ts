@@ -1,4 +1,5 @@
 /** The publisher's state: one variant per status, with only what is valid there. */
+import type { Pace } from "@isthmus/observe";
 import type { ClusterClaim } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
 import type { DirtySet } from "./dirty-set.js";
@@ -34,6 +35,8 @@ export const REFUSED_RETRY_MS = 5_000;
 /** The longest wait before a failed call is repeated; longer where a store without room would be listed again. */
 export const RETRY_MS = 2_000;
 export const FULL_RETRY_MS = 10_000;
+/** Listings of our own prefix, when others alter it again and again. */
+export const RELIST = { minMs: 100, maxMs: 5_000, quietMs: 60_000 } as const;
 /** Bulk txns in flight while loading. */
 export const PIPELINE = 4;
 
@@ -82,6 +85,8 @@ export interface PublisherState {
   headAt: number | undefined;
   nextId: number;
   failures: number;
+  /** When our prefix may be listed again. */
+  readonly pace: Pace;
   /** The store has no room: no head was written since it said so. */
   full: boolean;
   /** Keys that another hand altered while we wrote. */

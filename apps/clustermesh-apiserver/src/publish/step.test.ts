@@ -362,3 +362,26 @@ for (const length of [0, 7, 15, 17]) {
     assert.equal(publisher.state.storeId.length, 16);
   });
 }
+
+test("a hand that alters the store again and again makes the publisher list its records ever more rarely", () => {
+  const stage = set({ publishers: 1, initial: 3 });
+  const { store, clock } = stage;
+  const [publisher] = stage.publishers as [ModelPublisher];
+  publisher.feed({ type: "start" });
+  settle(clock, [publisher]);
+  const before = publisher.listings;
+  for (let i = 0; i < 3000; i++) {
+    clock.now += 100;
+    store.txn(
+      [],
+      [i % 2 === 0 ? { type: "delete", key: "head" } : { type: "put", key: "store", value: Buffer.alloc(16, i) }],
+    );
+    run(publisher);
+    if (publisher.wakeAt <= clock.now) publisher.tick();
+    run(publisher);
+  }
+  const listings = publisher.listings - before;
+  assert.ok(listings >= 20 && listings <= 300, `${listings} listings in five minutes`);
+  settle(clock, [publisher]);
+  assertPublished(stage);
+});

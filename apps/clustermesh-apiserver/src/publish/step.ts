@@ -9,16 +9,17 @@
  * Live: one txn in flight; it compares the head's revision and rewrites the head last, so a paused old writer cannot write
  * and the sums are exact at every revision. Loading: SYNCING, txns compare the fence alone.
  */
+import { createPace } from "@isthmus/observe";
 import { createRecordTable } from "@isthmus/records";
 import { onCommitted, onFailed, onHeadRead, onRejected } from "./answers.js";
 import { createDirtySet } from "./dirty-set.js";
 import type { EventOf, PublisherEffect, PublisherEvent } from "./events.js";
 import { pump } from "./flights.js";
 import { onSeen } from "./others.js";
-import { isWriting, type PublisherOptions, type PublisherState } from "./state.js";
+import { isWriting, type PublisherOptions, type PublisherState, RELIST } from "./state.js";
 import { createStored } from "./stored.js";
 import { onInspected } from "./take-over.js";
-import { connect, retry, surprise } from "./transitions.js";
+import { connect, connectWhenDue, retry, surprise } from "./transitions.js";
 import { compareKey, fits } from "./wanted.js";
 
 export function createPublisherState(options: PublisherOptions): PublisherState {
@@ -38,6 +39,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
     headAt: undefined,
     nextId: 1,
     failures: 0,
+    pace: createPace({ ...RELIST, ...(options.random && { random: options.random }) }),
     full: false,
     restored: 0,
     renewStoreId: false,
@@ -99,6 +101,7 @@ function onChanged(state: PublisherState, { change, now, wallMicros }: EventOf<"
 function onTick(state: PublisherState, { now, wallMicros }: EventOf<"tick">): PublisherEffect[] {
   switch (state.phase.status) {
     case "Connecting":
+      return connectWhenDue(state, now);
     case "Refused":
       return connect(state);
     case "Resolving":

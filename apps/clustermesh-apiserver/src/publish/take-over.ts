@@ -17,6 +17,7 @@ import { compareAll } from "./wanted.js";
 
 export function onInspected(state: PublisherState, event: EventOf<"inspected">): PublisherEffect[] {
   const { options } = state;
+  state.pace.done(event.now);
   if (!event.authOn && options.allowOpenStore !== true) {
     return refuse(state, "Cannot publish: the store does not check who writes; turn its authentication on");
   }

@@ -8,6 +8,12 @@ export function connect(state: PublisherState): PublisherEffect[] {
   return [{ type: "inspect" }];
 }
 
+/** Connecting -> Connecting: lists again when it is its turn. */
+export function connectWhenDue(state: PublisherState, now: number): PublisherEffect[] {
+  const ms = state.pace.waitMs(now);
+  return ms > 0 ? [{ type: "wake", ms }] : connect(state);
+}
+
 /** Live, Loading, … -> Connecting, after a moment: what we believed of the store is not so. */
 export function surprise(state: PublisherState, sentence: string): PublisherEffect[] {
   state.message = sentence;
