@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
-import { until } from "@isthmus/testing";
+import { createFakeClock, until } from "@isthmus/testing";
 import { createKeeper } from "./keep.js";
 
 function keeper(task: () => Promise<void>, everyMs = 60_000) {
@@ -57,4 +57,25 @@ test("stopping does not wait for the next turn, whenever it comes", async () => 
   const stopped = k.stop();
   release();
   await stopped;
+});
+
+test("whoever goes on poking is answered ever more rarely, and at once again after a quiet time", async () => {
+  const clock = createFakeClock();
+  const stop = new AbortController();
+  let runs = 0;
+  const task = async () => void runs++;
+  const made = createKeeper({ name: "test", everyMs: 60_000, task }, { clock, log: silentLogger });
+  const running = made.run(stop.signal);
+  for (let i = 0; i < 3000; i++) {
+    made.poke();
+    await clock.advance(20);
+  }
+  assert.ok(runs >= 10 && runs <= 40, `${runs} runs in a minute`);
+  await clock.advance(30_000);
+  const before = runs;
+  made.poke();
+  await clock.advance(0);
+  assert.equal(runs, before + 1);
+  stop.abort();
+  await running;
 });

@@ -4,7 +4,7 @@
  * One run at a time; a failure is tried again with jittered back-off and logged once.
  */
 import type { Clock } from "@isthmus/model";
-import { createBackoff, type Logger } from "@isthmus/observe";
+import { createBackoff, createPace, type Logger } from "@isthmus/observe";
 
 export interface Keeper {
   /** Something changed: run soon. */
@@ -21,16 +21,20 @@ export interface KeeperOptions {
   readonly task: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Pokes within this time are one run. */
+/** Pokes within this time are one run; who goes on poking is answered ever more rarely. */
+const PACE = { minMs: 100, maxMs: 5_000, quietMs: 10_000 };
 const GATHER_MS = 50;
 
 export function createKeeper(options: KeeperOptions, modules: { readonly clock: Clock; readonly log: Logger }): Keeper {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
+  const pace = createPace(PACE);
   let asked = true;
+  let resting = false;
   let problem: string | undefined;
   let waiting = new AbortController();
 
   async function once(signal: AbortSignal): Promise<void> {
+    if (asked) pace.done(modules.clock.now());
     asked = false;
     try {
       await options.task(signal);
@@ -53,6 +57,18 @@ export function createKeeper(options: KeeperOptions, modules: { readonly clock: 
     signal.removeEventListener("abort", stop);
   }
 
+  /** Until somebody pokes, or for long; then until it may run again. */
+  async function waitForTurn(signal: AbortSignal): Promise<void> {
+    if (asked) await wait(GATHER_MS, signal);
+    else {
+      resting = true;
+      await wait(options.everyMs, signal);
+      resting = false;
+    }
+    const ms = asked ? pace.waitMs(modules.clock.now()) : 0;
+    if (ms > 0) await wait(ms, signal);
+  }
+
   return {
     get problem() {
       return problem;
@@ -60,14 +76,13 @@ export function createKeeper(options: KeeperOptions, modules: { readonly clock: 
     poke() {
       asked = true;
       // A failure waits for its time: whoever pokes does not make the API answer.
-      if (problem === undefined) waiting.abort();
+      if (resting) waiting.abort();
     },
     async run(signal) {
       while (!signal.aborted) {
         await once(signal);
         if (problem !== undefined) await wait(backoff.nextMs(), signal);
-        else if (asked) await wait(GATHER_MS, signal);
-        else await wait(options.everyMs, signal);
+        else await waitForTurn(signal);
       }
     },
   };

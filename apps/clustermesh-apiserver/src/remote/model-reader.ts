@@ -161,7 +161,8 @@ export function settleBoth(
       reader.deliver();
       while (reader.calls > 0) reader.decide(true);
     }
-    if (isProved(reader.state) && round > 3) break;
+    // While it waits for the publisher of a store that was set back, what it proved before is still what it holds.
+    if (isProved(reader.state) && reader.state.phase.status === "Following" && round > 3) break;
     clock.now = Math.max(clock.now + 5_000, Math.min(reader.wakeAt, clock.now + 60_000));
     if (publisher.wakeAt <= clock.now) publisher.tick();
     if (reader.wakeAt <= clock.now) reader.tick();

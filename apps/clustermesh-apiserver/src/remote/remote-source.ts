@@ -6,7 +6,7 @@
  */
 import { type Store, storeError, type WatchNews } from "@isthmus/kvstore";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
-import type { Breaker, Logger, Metrics } from "@isthmus/observe";
+import { type Breaker, createPace, type Logger, type Metrics } from "@isthmus/observe";
 import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
 import type { Admission } from "./admission.js";
@@ -58,6 +58,9 @@ export interface ControlledSource extends RemoteSource {
   remove(): void;
 }
 
+/** Of a change of status, to agents, to the MeshPeer's status and to the log. */
+const TELLING = { minMs: 50, maxMs: 5_000, quietMs: 30_000 };
+
 export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSourceModules): ControlledSource {
   const { store, clock, admission } = modules;
   const log = modules.log.child("remote", { cluster: options.cluster });
@@ -83,6 +86,10 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   /** Never the same number twice: a late answer must not pass for that of a newer stream, or of a newer range. */
   let [opens, ranges] = [0, 0];
   let said = "";
+  let telling: NodeJS.Timeout | undefined;
+  /** One question at a time, however many agents come with a store that we do not know. */
+  let confirming: Promise<"same" | "moved"> | undefined;
+  const pace = createPace(TELLING);
 
   function dispatch(event: NewReaderEvent): void {
     if (signal?.aborted === true) return;
@@ -91,8 +98,21 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     const effects = step(state, { ...event, now, wallMicros: clock.wallMicros() } as ReaderEvent);
     for (const effect of effects) perform(effect);
     if (state.overflows > overflows) dropped?.add({ cluster: options.cluster });
+    tellStatus();
+  }
+
+  /** At once, then ever more rarely: a peer's heads can change its status as often as they are written. */
+  function tellStatus(): void {
+    const now = clock.now();
     const saying = `${state.phase.status} ${sourceStatus(state, now)} ${isProved(state)}`;
     if (saying === said) return;
+    clearTimeout(telling);
+    const ms = pace.waitMs(now);
+    if (ms > 0) {
+      telling = setTimeout(tellStatus, ms);
+      return;
+    }
+    pace.done(now);
     said = saying;
     const { state: status, message } = sourceReport(state, now);
     log.info("Source changed its status", { status, message });
@@ -154,8 +174,19 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     }
   }
 
+  async function confirmStore(): Promise<"same" | "moved"> {
+    const known = state.storeId;
+    const { storeId, revision } = await modules.breaker.call(() => peer.storeId());
+    if (known !== undefined && storeId !== undefined && sameBytes(known, storeId)) return "same";
+    if (state.phase.status === "Following") {
+      dispatch({ type: "store-checked", open: state.phase.open, storeId, revision });
+    }
+    return "moved";
+  }
+
   function stop(): void {
     clearTimeout(wake);
+    clearTimeout(telling);
     watch.abort();
   }
 
@@ -197,14 +228,11 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     report: () => sourceReport(state, clock.now()),
     usage: () => ({ records: state.received.size, bytes: state.received.bytes }),
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),
-    async confirmStore() {
-      const known = state.storeId;
-      const { storeId, revision } = await modules.breaker.call(() => peer.storeId());
-      if (known !== undefined && storeId !== undefined && sameBytes(known, storeId)) return "same";
-      if (state.phase.status === "Following") {
-        dispatch({ type: "store-checked", open: state.phase.open, storeId, revision });
-      }
-      return "moved";
+    confirmStore() {
+      confirming ??= confirmStore().finally(() => {
+        confirming = undefined;
+      });
+      return confirming;
     },
     onStatus(listener) {
       listeners.add(listener);

@@ -1,0 +1,87 @@
+/** What one peer, or many agents, can make the shell of a source do: bounded, whatever the store says. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchNews, type WatchOptions } from "@isthmus/kvstore";
+import { parseClusterName } from "@isthmus/model";
+import { Head, HeadState } from "@isthmus/proto";
+import { createRecordTable, STORE_KINDS } from "@isthmus/records";
+import { until } from "@isthmus/testing";
+import { peer, runSources } from "./fixture.js";
+
+const PREFIX = clusterPrefix(parseClusterName("west"));
+const STORE_ID = Buffer.alloc(16, 1);
+
+function headValue(seq: number, count: number): Buffer {
+  const sums = createRecordTable()
+    .sums(STORE_KINDS)
+    .map((sum) => ({ ...sum, count }));
+  const state = HeadState.HEAD_STATE_LIVE;
+  return Buffer.from(Head.encode(Head.create({ state, writer: "w", seq: BigInt(seq), sums })).finish());
+}
+
+/** An empty cluster "west" whose heads the test writes. */
+async function follow(t: TestContext) {
+  let [onNews, seq] = [(_: WatchNews): void => undefined, 1];
+  let reads = 0;
+  const store: Partial<Store> = {
+    async get(key) {
+      if (key !== PREFIX + STORE_KEY) return { entry: undefined, revision: BigInt(seq) };
+      reads++;
+      return { entry: { key, value: STORE_ID, modRevision: 1n }, revision: BigInt(seq) };
+    },
+    async *list() {
+      const entries = [
+        { key: PREFIX + STORE_KEY, value: STORE_ID, modRevision: 1n },
+        { key: PREFIX + HEAD_KEY, value: headValue(seq, 0), modRevision: BigInt(seq) },
+      ];
+      yield { entries, revision: BigInt(seq), more: false };
+    },
+    watch: ({ signal }: WatchOptions, tell) =>
+      new Promise((resolve) => {
+        onNews = (news) => void (signal.aborted || tell(news));
+        onNews({ type: "opened", storeRevision: BigInt(seq) });
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      }),
+  };
+  const running = runSources(store as Store, [peer("west", 1)]);
+  t.after(running.stop);
+  const source = running.source(1);
+  await until("in sync", () => source.proved());
+  const write = (count: number): void => {
+    seq++;
+    const event = {
+      type: "put",
+      key: PREFIX + HEAD_KEY,
+      value: headValue(seq, count),
+      modRevision: BigInt(seq),
+    } as const;
+    onNews({ type: "events", events: [event], revision: BigInt(seq) });
+  };
+  return { source, write, reads: () => reads };
+}
+
+test("a peer whose heads are wrong and right in turns changes its status in the log and at agents a few times only", async (t) => {
+  const { source, write } = await follow(t);
+  let told = 0;
+  source.onStatus(() => told++);
+  const end = performance.now() + 1500;
+  let written = 0;
+  while (performance.now() < end) {
+    write(written++ % 2);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(written > 200, `${written} heads`);
+  assert.ok(told > 0 && told <= 12, `told ${told} times for ${written} heads`);
+  write(0);
+  await until("what is so in the end is told", () => source.proved());
+});
+
+test("many agents that come with a store that is not known make one question of it", async (t) => {
+  const { source, reads } = await follow(t);
+  const before = reads();
+  const answers = await Promise.all(Array.from({ length: 200 }, () => source.confirmStore()));
+  assert.ok(answers.every((answer) => answer === "same"));
+  assert.equal(reads() - before, 1);
+  assert.equal(await source.confirmStore(), "same");
+  assert.equal(reads() - before, 2, "asked anew later");
+});
