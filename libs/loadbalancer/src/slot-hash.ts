@@ -2,7 +2,7 @@
  * The place of a backend in a table: a hash of cluster, address, port and protocol with one seed for the whole mesh.
  *
  * Never of node-local ids: a table that is written anew has the same order on every node. Short tables are edited in
- * place afterwards and lose it (docs/adr/0028).
+ * place afterwards and lose it (docs/adr/0025).
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 

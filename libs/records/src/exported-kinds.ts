@@ -1,5 +1,5 @@
 /**
- * What one side says of its kinds, read by another that may be a version older or newer (ADR 22).
+ * What one side says of its kinds, read by another that may be a version older or newer (ADR 20).
  *
  * Of a kind that is not named as exported nothing follows: it is no difference, and what is absent of it is not gone. A kind
  * that only the other side knows is nobody's concern here.

@@ -20,7 +20,7 @@ import {
 } from "./lease.js";
 
 export interface Leadership {
-  /** Holds the Lease, or held it last and has read of no other holder: Kubernetes without an answer does not end it (ADR 25). */
+  /** Holds the Lease, or held it last and has read of no other holder: Kubernetes without an answer does not end it (ADR 22). */
   readonly publishes: boolean;
   /** Holds the Lease now: objects of this cluster may be written. */
   readonly writes: boolean;

@@ -2,7 +2,7 @@
  * The Lease as a pure machine: `stepLease(state, event)` changes the state and returns the one thing to do next.
  *
  *   Standby ─► Holder    the Lease is absent, given back, of our own predecessor, or was not renewed for its whole duration
- *   Holder ─► Standby    another holder was read, and by nothing else: no answer is not a loss (ADR 25)
+ *   Holder ─► Standby    another holder was read, and by nothing else: no answer is not a loss (ADR 22)
  *
  * As client-go does it: a Lease ends when it was seen unchanged for its duration by the observer's own monotonic clock, so
  * clocks of nodes may differ; writes carry the resourceVersion that was read, so of two that acquire it one is refused.

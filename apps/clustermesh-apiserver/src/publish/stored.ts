@@ -2,7 +2,7 @@
  * What stands under the cluster's prefix, as far as the publisher knows: records with their sums, and the keys beside
  * them, each with the revision that wrote it. News older than what is known is ignored: a watch may lag behind our txns.
  *
- * A key that this version does not know is that of a newer one, which comes back: it is left alone and counts for nothing (ADR 22).
+ * A key that this version does not know is that of a newer one, which comes back: it is left alone and counts for nothing (ADR 20).
  */
 import { HEAD_KEY } from "@isthmus/kvstore";
 import type { KindSum } from "@isthmus/proto";

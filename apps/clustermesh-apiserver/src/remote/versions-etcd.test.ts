@@ -1,4 +1,4 @@
-/** Publisher and reader of which one is a version older (ADR 22), on a real etcd. */
+/** Publisher and reader of which one is a version older (ADR 20), on a real etcd. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clusterPrefix, type Store } from "@isthmus/kvstore";

@@ -1,4 +1,4 @@
-/** Publisher and reader of which one is a version older (ADR 22), on the model of the store: nothing is lost, nothing lists for ever. */
+/** Publisher and reader of which one is a version older (ADR 20), on the model of the store: nothing is lost, nothing lists for ever. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, Kind } from "@isthmus/proto";
