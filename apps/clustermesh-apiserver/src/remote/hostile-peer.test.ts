@@ -29,6 +29,7 @@ async function follow(t: TestContext) {
       reads++;
       return { entry: { key, value: STORE_ID, modRevision: 1n }, revision: BigInt(seq) };
     },
+    count: async () => 2,
     async *list() {
       const entries = [
         { key: PREFIX + STORE_KEY, value: STORE_ID, modRevision: 1n },

@@ -24,6 +24,7 @@ function countingStore(): { readonly store: Store; readonly listings: string[] }
       entry: key.endsWith(`/${STORE_KEY}`) ? { key, value: id, modRevision: 1n } : undefined,
       revision: 1n,
     }),
+    count: async () => 2,
     async *list(prefix) {
       listings.push(prefix);
       const entries = [

@@ -10,6 +10,9 @@ import { sameBytes } from "@isthmus/records";
 import type { Meta } from "./events.js";
 import { BEAT_MS, BEATS_TO_BELIEVE, LEFT_STORES, type ReaderState } from "./state.js";
 
+/** Beats come a little late. */
+const LATE_MS = 500;
+
 export interface Found {
   readonly storeId: Uint8Array | undefined;
   readonly head: Head | undefined;
@@ -29,6 +32,11 @@ export function isPast(state: ReaderState, { storeId, head, headMeta, revision, 
   const jumped = past !== undefined && Number(head.beat - past.beat) > (now - past.at) / BEAT_MS + 1;
   if (past === undefined || jumped || head.beat < past.beat) state.past = { beat: head.beat, at: now };
   return head.beat < (state.past?.beat ?? 0n) + BEATS_TO_BELIEVE;
+}
+
+/** Until a store of the past can have beaten often enough, at the earliest; 0: by now, undefined: none is waited for. */
+export function believableInMs({ past }: Pick<ReaderState, "past">, now: number): number | undefined {
+  return past === undefined ? undefined : Math.max(0, past.at + Number(BEATS_TO_BELIEVE) * BEAT_MS + LATE_MS - now);
 }
 
 /** Heads only count on, and every try has its own number: the same number of another writer is that of a backup. */

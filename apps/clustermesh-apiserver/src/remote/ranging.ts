@@ -12,16 +12,22 @@ import type { EventOf, ReaderEffect } from "./events.js";
 import { backoffMs, wakeMs } from "./freshness.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
-import { enterStore, isPast, sameStore } from "./past.js";
+import { believableInMs, enterStore, isPast, sameStore } from "./past.js";
 import { compareSums, prove, replaceReceived, takeHead } from "./received.js";
 import { BARRED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
 
 /** * -> Ranging: at once, or when it is this peer's turn. */
 export function range(state: ReaderState, now: number): ReaderEffect[] {
-  if (state.barred !== undefined) return bar(state, state.barred);
   const ms = state.pace.waitMs(now);
-  state.phase = { status: "Ranging", asked: ms === 0 };
-  return [{ type: "unwatch" }, ms === 0 ? { type: "range" } : { type: "wake", ms }];
+  if (ms === 0 || state.barred !== undefined) return rangeNow(state);
+  state.phase = { status: "Ranging", asked: false };
+  return [{ type: "unwatch" }, { type: "wake", ms }];
+}
+
+export function rangeNow(state: ReaderState): ReaderEffect[] {
+  if (state.barred !== undefined) return bar(state, state.barred);
+  state.phase = { status: "Ranging", asked: true };
+  return [{ type: "unwatch" }, { type: "range" }];
 }
 
 /** * -> Barred: what we have stays, nothing new is taken. */
@@ -52,7 +58,8 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   if (isPast(state, { storeId, head, headMeta, revision, now })) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
     state.phase = { status: "Ranging", asked: false };
-    return [{ type: "wake", ms: Math.max(backoffMs(state), state.pace.waitMs(now)) }];
+    const [ms, believable = 0] = [Math.max(backoffMs(state), state.pace.waitMs(now)), believableInMs(state, now)];
+    return [{ type: "wake", ms: believable > 0 ? Math.min(ms, believable) : ms }];
   }
   const changed = !sameStore(state.storeId, storeId);
   if (changed) enterStore(state, storeId);

@@ -98,7 +98,8 @@ test("a head that comes and goes back, a store without an id, a watch that is re
     },
   ]) {
     const { asked, reader } = listingsWhile(act);
-    assert.ok(asked <= MOST_LISTINGS, `${asked} listings`);
+    // A store that was set back is also looked at once it can have beaten twice.
+    assert.ok(asked <= MOST_LISTINGS + TEN_MINUTES / 10_000, `${asked} listings`);
     assert.equal(reader.index.size, 2);
   }
 });

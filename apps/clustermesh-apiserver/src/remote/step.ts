@@ -14,7 +14,8 @@ import type { EventOf, ReaderEffect, ReaderEvent } from "./events.js";
 import { isFollowing, onOpened, onProbed, onSeen, onStoreChecked, repairWhenDue } from "./following.js";
 import { backoffMs, isStale, wakeMs } from "./freshness.js";
 import { judgeAgain, onPermitted, onRemoved } from "./operator.js";
-import { barOverBudget, onRanged, range } from "./ranging.js";
+import { believableInMs } from "./past.js";
+import { barOverBudget, onRanged, range, rangeNow } from "./ranging.js";
 import { differs } from "./received.js";
 import { createSkew } from "./skew.js";
 import { NOTHING_SEEN, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
@@ -110,6 +111,6 @@ function onRangeFailed(state: ReaderState, { sentence }: EventOf<"range-failed">
 /** Ranging and waiting, or Barred: the next try when it is its turn. */
 function rangeWhenDue(state: ReaderState, now: number): ReaderEffect[] {
   if (state.phase.status === "Ranging" && state.phase.asked) return [];
-  const ms = state.pace.waitMs(now);
-  return ms > 0 ? [{ type: "wake", ms }] : range(state, now);
+  const ms = Math.min(state.pace.waitMs(now), believableInMs(state, now) ?? Number.POSITIVE_INFINITY);
+  return ms > 0 ? [{ type: "wake", ms }] : rangeNow(state);
 }
