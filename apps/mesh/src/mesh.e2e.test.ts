@@ -124,6 +124,28 @@ test("a mesh-config that cannot be used is a finding of status and connect; the 
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
 });
 
+test("a node whose agent is down is named, and stays so when the apiserver starts anew; its Services are no longer Done", async () => {
+  const node = "east-2";
+  const finding = async (words: RegExp, timeoutMs: number) => {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const ran = await mesh("status", "--context", "east");
+      if (ran.code === 1 && words.test(ran.err)) return;
+      assert.ok(Date.now() < deadline, ran.err);
+    }
+  };
+  await controlProcess(name, "stop", { role: "node-agent", node });
+  await finding(/east east-2: not connected for /, 30_000);
+  const listed = await mesh("service", "list", "--context", "east");
+  assert.match(listed.out, /^default\/kubernetes .* Applying: 1\/2 nodes/m);
+  for (const action of ["stop", "start"] as const)
+    await controlProcess(name, action, { role: "clustermesh-apiserver", cluster: "east" });
+  await finding(/east east-2: no agent heard of for /, 90_000);
+  await controlProcess(name, "start", { role: "node-agent", node });
+  assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
+  assert.match((await mesh("service", "list", "--context", "east")).out, /^default\/kubernetes .* Done/m);
+});
+
 test("a wiped store comes back with its users: connect has nothing to do, and the mesh follows the new store", async () => {
   const storeOf = async () => (await status()).hops.find(({ hop }) => hop === "publish")?.storeId;
   const old = await storeOf();
