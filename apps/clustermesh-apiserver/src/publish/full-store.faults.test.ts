@@ -23,7 +23,7 @@ const published = (publisher: Publisher) => {
   const store = { configured: true, problem: undefined };
   const verdicts = clusterConditions({ inSync: true, problem: undefined }, publisher.status(), store);
   return verdicts
-    .filter(({ type }) => type !== "Ready")
+    .filter(({ type }) => type === "StoreReachable" || type === "Published")
     .map(({ type, status, reason }) => `${type} ${status} ${reason}`);
 };
 
