@@ -14,10 +14,13 @@ export interface Connections {
 
 /**
  * Two things that nobody can cancel keep a process alive: a name look-up in the system's resolver (a thread that waits for
- * DNS) and a kubeconfig's credential plugin (a child process of a library). They are not waited for. What a process can do
- * against the look-up is to die by a signal; an exit with a code waits for the resolver to give up.
+ * DNS) and a kubeconfig's credential plugin (a child process of a library). They are not waited for. An exit joins the
+ * thread, so it would wait for the resolver to give up: the process becomes a shell that ends with the exit code instead.
+ * Node before 22.15 cannot do that; there only a death by signal ends the look-up.
  */
 const UNCANCELLED_MS = 200;
+
+const { execve } = process as { readonly execve?: (file: string, argv: readonly string[]) => void };
 
 export function trackConnections(): Connections {
   const open = new Set<Socket>();
@@ -32,7 +35,9 @@ export function trackConnections(): Connections {
       // From here on a signal ends the process as if it had never been listened to.
       for (const name of ["SIGINT", "SIGTERM"]) process.removeAllListeners(name);
       const end = () => {
-        if (signal !== undefined && isLookingUp()) process.kill(process.pid, signal);
+        if (!isLookingUp()) process.exit();
+        execve?.("/bin/sh", ["sh", "-c", `exit ${process.exitCode ?? 0}`]);
+        if (signal !== undefined) process.kill(process.pid, signal);
         else process.exit();
       };
       // Answers first: where writes to stdout are asynchronous, this comes after them.
