@@ -26,7 +26,7 @@ import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { kubeClient } from "../testing/run-apiserver.js";
 import { createAdminAuth } from "./admin-auth.js";
 import { startAdminServer } from "./admin-server.js";
-import type { RunningServer } from "./stream-server.js";
+import type { RunningServer } from "./grpc-server.js";
 import { watchTlsFiles } from "./tls-files.js";
 
 const RBAC = fileURLToPath(new URL("../../../../deploy/base/rbac/mesh-cli.yaml", import.meta.url));

@@ -1,5 +1,5 @@
 /** gRPC `mesh.v1.Admin` for the CLI: server TLS, every call behind the bearer token's review. */
-import { experimental, type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
+import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import {
@@ -14,8 +14,8 @@ import { isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
 import type { AppliedServices } from "./applied-services.js";
 import { createStoreChecker, type StoreChecker } from "./check-store.js";
+import { createGrpcServer, listen, type RunningServer, serverCredentials } from "./grpc-server.js";
 import { createRefusedCalls } from "./refused-calls.js";
-import { createGrpcServer, listen, type RunningServer } from "./stream-server.js";
 import type { StreamSources } from "./stream-source.js";
 import type { TlsFiles } from "./tls-files.js";
 
@@ -81,10 +81,5 @@ export function startAdminServer(
       endpoints: await stores.check(request),
     })),
   });
-  // The types name the two providers in the other order; the code takes identity first.
-  return listen(
-    server,
-    options.address,
-    experimental.createCertificateProviderServerCredentials(modules.tls, null, false),
-  );
+  return listen(server, options.address, serverCredentials(modules.tls, { mutual: false }));
 }

@@ -3,18 +3,11 @@
  *
  * Messages out are bytes already. The first message in is Hello; its node must be the certificate's.
  */
-import {
-  experimental,
-  type handleBidiStreamingCall,
-  Server,
-  type ServerCredentials,
-  type ServerDuplexStream,
-  type ServiceDefinition,
-  status,
-} from "@grpc/grpc-js";
-import { type Clock, MeshError, printable } from "@isthmus/model";
+import { type handleBidiStreamingCall, type ServerDuplexStream, type ServiceDefinition, status } from "@grpc/grpc-js";
+import { type Clock, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Hello, type Report, Role, StateSyncService, ToServer } from "@isthmus/proto";
+import { createGrpcServer, listen, type RunningServer, serverCredentials } from "./grpc-server.js";
 import { MAX_MESSAGE_BYTES, messageProblem } from "./message-bounds.js";
 import { encodeGoAway, encodeWelcome } from "./messages.js";
 import { createNodeBudgets, type NodeBudgets } from "./node-budget.js";
@@ -37,12 +30,6 @@ export interface StreamServerModules {
   readonly servers: () => readonly string[];
   /** What an agent that is served says of a pod. */
   readonly onReport?: (node: string, report: Report) => void;
-}
-
-export interface RunningServer {
-  readonly port: number;
-  /** Waits for open calls up to `graceMs`, then cuts them. */
-  close(graceMs: number): Promise<void>;
 }
 
 export const PROTOCOL = 1;
@@ -70,57 +57,13 @@ export async function startStreamServer(
     },
   } as unknown as ServiceDefinition;
   server.addService(definition, { subscribe });
-  return listen(server, options.address, mutualTls(modules.tls));
+  return listen(server, options.address, serverCredentials(modules.tls, { mutual: true }));
 }
 
 function received(bytes: Buffer): Received {
   const problem = messageProblem(bytes);
   if (problem !== undefined) return { bytes: bytes.length, problem };
   return { bytes: bytes.length, message: ToServer.decode(bytes).message };
-}
-
-/**
- * Dead peers are noticed after 13 s. An agent has one stream, the CLI one call at a time. A longer message is refused by the
- * length that stands before it.
- */
-export function createGrpcServer(maxMessageBytes: number): Server {
-  return new Server({
-    "grpc.keepalive_time_ms": 10_000,
-    "grpc.keepalive_timeout_ms": 3000,
-    "grpc.max_receive_message_length": maxMessageBytes,
-    "grpc.max_concurrent_streams": 16,
-    "grpc.max_connection_idle_ms": 60_000,
-  });
-}
-
-export async function listen(server: Server, address: string, credentials: ServerCredentials): Promise<RunningServer> {
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, credentials, (cause, bound) => {
-      if (cause === null) return resolve(bound);
-      const sentence = `Cannot listen on "${address}": ${cause.message}`;
-      reject(new MeshError({ code: "ADDRESS_IN_USE", address }, sentence, { cause }));
-    });
-  });
-  return {
-    port,
-    close: (graceMs) =>
-      new Promise((resolve) => {
-        const cut = setTimeout(() => {
-          server.forceShutdown();
-          // A connection whose peer is gone may never say that it is closed.
-          resolve();
-        }, graceMs);
-        server.tryShutdown(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-      }),
-  };
-}
-
-function mutualTls(tls: TlsFiles): ServerCredentials {
-  // The types name the two providers in the other order; the code takes identity first.
-  return experimental.createCertificateProviderServerCredentials(tls, tls, true);
 }
 
 type ServeModules = StreamServerModules & { readonly budgets: NodeBudgets };

@@ -2,14 +2,14 @@
  * Both ports while nobody knows which cluster this is: every call is answered with what is missing, so that agents and operators
  * read it where they look, instead of "connection refused".
  */
-import { experimental, type Server, type ServiceDefinition, status, type UntypedHandleCall } from "@grpc/grpc-js";
+import { type Server, type ServiceDefinition, status, type UntypedHandleCall } from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";
 import { AdminService, StateSyncService } from "@isthmus/proto";
 import type { Close } from "../close-parts.js";
 import type { AdminAuth } from "./admin-auth.js";
 import { isAdminError } from "./admin-error.js";
+import { createGrpcServer, listen, serverCredentials } from "./grpc-server.js";
 import { MAX_MESSAGE_BYTES } from "./message-bounds.js";
-import { createGrpcServer, listen } from "./stream-server.js";
 import type { TlsFiles } from "./tls-files.js";
 
 export interface UnnamedServersModules {
@@ -25,9 +25,6 @@ export async function startUnnamedServers(
   addresses: { readonly listen: string; readonly admin: string },
   { tls, auth, problem }: UnnamedServersModules,
 ): Promise<Close> {
-  const credentials = (mutual: boolean) =>
-    // The types name the two providers in the other order; the code takes identity first.
-    experimental.createCertificateProviderServerCredentials(tls, mutual ? tls : null, mutual);
   const agents = serving(StateSyncService, (call) => {
     call.on("error", () => undefined);
     call.emit("error", { code: status.UNAVAILABLE, details: problem() });
@@ -42,8 +39,8 @@ export async function startUnnamedServers(
     );
   });
   const running = [
-    await listen(agents, addresses.listen, credentials(true)),
-    await listen(admin, addresses.admin, credentials(false)),
+    await listen(agents, addresses.listen, serverCredentials(tls, { mutual: true })),
+    await listen(admin, addresses.admin, serverCredentials(tls, { mutual: false })),
   ];
   return async () => {
     await Promise.all(running.map((server) => server.close(GRACE_MS)));
