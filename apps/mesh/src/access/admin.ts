@@ -76,22 +76,26 @@ export function createAdminApi({ name, addresses, ca, token, signal }: AdminOpti
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
 
-  /** The first server that answers. A refusal is an answer. */
-  async function ask<T>(call: UnaryCall<T>, ms: number): Promise<T> {
+  /** The first answer that will do, or else the first one. A refusal is an answer. */
+  async function ask<T>(call: UnaryCall<T>, ms: number, willDo: (answer: T) => boolean = () => true): Promise<T> {
     const failures: string[] = [];
+    let first: T | undefined;
     for (const { address, client } of clients) {
       if (signal.aborted && failures.length > 0) break;
       try {
-        return await untilAborted((done) => call(client, new Date(Date.now() + ms), done), signal);
+        const answer = await untilAborted<T>((done) => call(client, new Date(Date.now() + ms), done), signal);
+        if (willDo(answer)) return answer;
+        first ??= answer;
       } catch (thrown) {
         const error = thrown as ServiceError;
         const silent = signal.aborted || error.code === grpc.UNAVAILABLE || error.code === grpc.DEADLINE_EXCEEDED;
-        if (!silent) throw refused(name, error);
+        if (!silent && first === undefined) throw refused(name, error);
         failures.push(
           `${address} (${signal.aborted ? MeshError.from(signal.reason).message : plainWords(error.details)})`,
         );
       }
     }
+    if (first !== undefined) return first;
     throw adminError(
       name,
       `no server answers: ${failures.join(", ")}. Check that clustermesh-apiserver runs in "${name}" and that its admin port can be reached from here`,
@@ -99,7 +103,13 @@ export function createAdminApi({ name, addresses, ca, token, signal }: AdminOpti
   }
 
   return {
-    status: () => ask((client, deadline, done) => client.status({}, metadata, { deadline }, done), DEADLINE_MS),
+    // Of two instances the one that publishes: the other one's own state is not the cluster's.
+    status: () =>
+      ask(
+        (client, deadline, done) => client.status({}, metadata, { deadline }, done),
+        DEADLINE_MS,
+        ({ leader }) => leader,
+      ),
     listServices: (request) =>
       ask((client, deadline, done) => client.listServices(request, metadata, { deadline }, done), DEADLINE_MS),
     checkStore: (request) =>

@@ -1,0 +1,83 @@
+/** Which of several servers of the admin API is believed, over real gRPC. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import {
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  status,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { createAuthority, issue } from "@isthmus/pki";
+import { AdminService, StatusResponse } from "@isthmus/proto";
+import { freePort } from "@isthmus/testing";
+import { createAdminApi } from "./admin.js";
+
+let ca: string;
+let tls: ServerCredentials;
+const servers: Server[] = [];
+
+before(async () => {
+  const authority = await createAuthority("mesh ca of test");
+  ca = authority.certificate;
+  const pair = await issue(authority, {
+    ...{ cn: "apiserver", sans: ["clustermesh-apiserver.mesh-system.svc"], usages: ["server"] },
+  });
+  tls = ServerCredentials.createSsl(null, [
+    { cert_chain: Buffer.from(pair.certificate), private_key: Buffer.from(pair.key) },
+  ]);
+});
+
+after(() => {
+  for (const server of servers) server.forceShutdown();
+});
+
+type Answer = { readonly leader: boolean } | { readonly refuses: string };
+
+async function serving(instance: string, answer: Answer): Promise<string> {
+  const server = new Server();
+  const call: handleUnaryCall<unknown, StatusResponse> = (_, done) =>
+    "refuses" in answer
+      ? done({ code: status.FAILED_PRECONDITION, details: answer.refuses })
+      : done(null, StatusResponse.fromPartial({ instance, leader: answer.leader }));
+  server.addService(AdminService, { status: call } as unknown as UntypedServiceImplementation);
+  servers.push(server);
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", tls, (error, bound) => (error === null ? resolve(bound) : reject(error))),
+  );
+  return `127.0.0.1:${port}`;
+}
+
+async function asked(addresses: readonly string[]): Promise<string> {
+  const signal = AbortSignal.timeout(20_000);
+  const api = createAdminApi({ name: "east", addresses, ca, token: "t", signal });
+  try {
+    return (await api.status()).instance;
+  } catch (thrown) {
+    return (thrown as Error).message;
+  } finally {
+    api.close();
+  }
+}
+
+test("of two instances the one that holds the Lease is believed, wherever it stands in the list", async () => {
+  const [standby, leader] = [await serving("standby", { leader: false }), await serving("leader", { leader: true })];
+  assert.equal(await asked([standby, leader]), "leader");
+  assert.equal(await asked([leader, standby]), "leader");
+});
+
+test("an instance without the Lease is believed when nobody else answers", async () => {
+  const standby = await serving("standby", { leader: false });
+  const refusing = await serving("other", { refuses: "no cluster-name" });
+  const dead = `127.0.0.1:${await freePort()}`;
+  assert.equal(await asked([dead, standby]), "standby");
+  assert.equal(await asked([standby, dead]), "standby");
+  assert.equal(await asked([standby, refusing]), "standby");
+});
+
+test("a refusal is an answer, and what is silent is named", async () => {
+  const refusing = await serving("other", { refuses: 'Cannot use mesh-config: "cluster-name" is empty' });
+  assert.match(await asked([refusing]), /it answers FAILED_PRECONDITION, "Cannot use mesh-config: /);
+  const dead = `127.0.0.1:${await freePort()}`;
+  assert.match(await asked([dead]), /no server answers: 127\.0\.0\.1:\d+ \(connection refused\)/);
+});
