@@ -1,6 +1,7 @@
 /** The objects of the mesh in one cluster. */
 import { CONFIG_MAPS, type KubeClient, type KubeConfigMap, MESH_CLUSTERS, type MeshCluster } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
+import { kubectl } from "../output/units.js";
 
 export const MESH_NAMESPACE = "mesh-system";
 export const CLI_ACCOUNT = "mesh-cli";
@@ -31,7 +32,7 @@ export function configProblem(cluster: MeshCluster): string | undefined {
 
 /** What to do about it. */
 export function configFix(context: string): string {
-  return `kubectl --context ${context} -n ${MESH_NAMESPACE} edit configmap ${CONFIG_NAME}`;
+  return `${kubectl(context)} -n ${MESH_NAMESPACE} edit configmap ${CONFIG_NAME}`;
 }
 
 /** A kind that is not installed has no objects. */

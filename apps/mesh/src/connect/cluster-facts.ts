@@ -4,6 +4,7 @@ import { type KubeClient, MESH_PEERS, type MeshCluster, type MeshPeer } from "@i
 import { MeshError } from "@isthmus/model";
 import type { StoreEndpointReport } from "@isthmus/proto";
 import { openAdmin } from "../access/admin.js";
+import { adviceFor, type Problem } from "../access/advice.js";
 import type { Context } from "../access/context.js";
 import { noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
 import { missingPermissions } from "./permissions.js";
@@ -11,7 +12,7 @@ import { missingPermissions } from "./permissions.js";
 export interface ClusterFacts {
   readonly context: string;
   /** Why the Kubernetes API does not answer; then nothing else is known. */
-  readonly unreachable?: string;
+  readonly unreachable?: Problem;
   /** `v1.34.4` */
   readonly kubernetes: string;
   /** `patch meshclusters.mesh.isthmus.io`, …; what this kubeconfig may not do. */
@@ -64,7 +65,8 @@ export async function gatherCluster(context: Context, options: GatherOptions): P
         : await askStore(client, found.cluster, options);
     return { context: name, kubernetes: version.gitVersion ?? "", missing, ...found, peers, store };
   } catch (thrown) {
-    return { ...bare, unreachable: MeshError.from(thrown).message };
+    const error = MeshError.from(thrown);
+    return { ...bare, unreachable: { message: error.message, fix: adviceFor(error, name) } };
   }
 }
 

@@ -290,6 +290,10 @@ test("what to do about a cluster that cannot be asked depends on what failed", a
     /401 .*\n.*log in to that cluster again, then: kubectl --context east-gone/,
   );
   assert.match((await at("east-nobody")).err, /403 .*\n.*bind ClusterRole mesh-operator/);
+  assert.match(
+    (await mesh("connect", "east-gone", "west", "--kubeconfig", file)).err,
+    /401 .*\n.*log in to that cluster again, then: kubectl --context east-gone/,
+  );
   const dead = kubeconfigWith("down", ({ clusters }) => {
     for (const { cluster } of clusters) cluster.server = "https://127.0.0.1:1";
   });
@@ -317,5 +321,5 @@ test("a context that cannot be reached is a finding with a way on", async () => 
   const ran = await mesh("connect", "east", "west", "--kubeconfig", file);
   assert.equal(ran.code, 1);
   assert.match(ran.err, /fail +west: Cannot GET "\/version" at "https:\/\/127\.0\.0\.1:1"/);
-  assert.match(ran.err, /to do: try: kubectl --context west get --raw \/version/);
+  assert.match(ran.err, /to do: check that its API server runs .*: kubectl --context west get --raw \/version/);
 });

@@ -15,6 +15,11 @@ export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+/** The beginning of a command for one cluster: an operator of several has a current context that may be another. */
+export function kubectl(context: string): string {
+  return `kubectl --context ${shellWord(context)}`;
+}
+
 /** `1 node`, `2 nodes` */
 export function counted(count: number | bigint, noun: string): string {
   return `${count} ${noun}${BigInt(count) === 1n ? "" : "s"}`;

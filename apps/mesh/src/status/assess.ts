@@ -1,7 +1,7 @@
 /** Looks at contexts → clusters, their hops, and what is wrong with what to do about it. */
 import { configFix } from "../access/mesh-objects.js";
 import type { Finding } from "../output/findings.js";
-import { shellWord } from "../output/units.js";
+import { kubectl, shellWord } from "../output/units.js";
 import { badAgents } from "./agents.js";
 import { expiries } from "./certificates.js";
 import type { ClusterView } from "./collect.js";
@@ -50,7 +50,7 @@ export function assess(looks: readonly ClusterView[], options: AssessOptions = {
     ...unasked(views),
     ...views.flatMap(unusableConfig),
     ...unpaired(views),
-    ...hops.flatMap(broken),
+    ...hops.flatMap((hop) => broken(hop, views)),
     ...badAgents(hops),
     ...certificates.filter(({ status }) => status === "fail"),
   ];
@@ -111,13 +111,13 @@ function unpaired(views: readonly ClusterView[]): Finding[] {
 }
 
 /** Agents speak for themselves. */
-function broken({ from, to, hop, problem, nodes = [] }: Hop): Finding[] {
+function broken({ from, to, hop, problem, nodes = [] }: Hop, views: readonly ClusterView[]): Finding[] {
   if (problem === undefined || nodes.some((node) => node.problem !== undefined)) return [];
-  return [{ group: "pairs", status: "fail", subject: `${from} → ${to} (${hop})`, message: problem, fix: FIXES[hop] }];
+  const at = (cluster: string) => kubectl(views.find((view) => view.cluster === cluster)?.context ?? cluster);
+  const fixes: Record<Hop["hop"], string> = {
+    publish: `see the conditions: ${at(from)} describe meshcluster ${shellWord(from)}`,
+    read: `see the conditions: ${at(to)} describe meshpeer ${shellWord(from)}; and that the store can be reached`,
+    apply: "see the node-agent's log on that node",
+  };
+  return [{ group: "pairs", status: "fail", subject: `${from} → ${to} (${hop})`, message: problem, fix: fixes[hop] }];
 }
-
-const FIXES: Record<Hop["hop"], string> = {
-  publish: "see the conditions: kubectl describe meshcluster",
-  read: "see the conditions: kubectl describe meshpeer; and that the store can be reached",
-  apply: "see the node-agent's log on that node",
-};

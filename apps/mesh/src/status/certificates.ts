@@ -1,7 +1,7 @@
 /** When the certificates that an apiserver uses expire: said a month before, a failure in the last week. */
 import type { CertificateReport } from "@isthmus/proto";
 import type { Finding } from "../output/findings.js";
-import { counted, shellWord } from "../output/units.js";
+import { counted, kubectl, shellWord } from "../output/units.js";
 import type { ClusterView } from "./collect.js";
 
 const DAY_MS = 86_400_000;
@@ -53,7 +53,7 @@ function date(seconds: bigint): string {
 }
 
 function fixOf(name: string, { context, peers }: ClusterView, views: readonly ClusterView[]): string {
-  const secret = `kubectl --context ${shellWord(context)} -n mesh-system edit secret mesh-apiserver-tls`;
+  const secret = `${kubectl(context)} -n mesh-system edit secret mesh-apiserver-tls`;
   if (name === "store") {
     const others = peers.map((peer) => views.find(({ cluster }) => cluster === peer.name)?.context ?? peer.name);
     return `run: mesh connect ${[context, ...others].map(shellWord).join(" ")}`;

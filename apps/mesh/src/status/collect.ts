@@ -3,7 +3,7 @@ import { MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import type { StatusResponse } from "@isthmus/proto";
 import { openAdmin } from "../access/admin.js";
-import { adviceFor } from "../access/advice.js";
+import { adviceFor, type Problem } from "../access/advice.js";
 import type { Context } from "../access/context.js";
 import { configProblem, noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
 
@@ -23,11 +23,6 @@ export interface ClusterView {
   readonly ambiguous?: boolean;
   /** Why its mesh-config is not in force. */
   readonly configProblem?: string;
-}
-
-export interface Problem {
-  readonly message: string;
-  readonly fix: string;
 }
 
 /** Of the first question: a context that is dead must not use up the time of the look. */

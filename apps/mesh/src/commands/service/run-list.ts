@@ -9,7 +9,7 @@ import { usageError } from "../../cli/exit.js";
 import type { Io } from "../../cli/io.js";
 import { outputFormat } from "../../cli/parse.js";
 import { json } from "../../output/json.js";
-import { shellWord } from "../../output/units.js";
+import { kubectl } from "../../output/units.js";
 import { frontendJson } from "../../service/json.js";
 import { servicesTable } from "../../service/render.js";
 
@@ -52,7 +52,7 @@ async function whyNone({ name, client }: Context, namespace: string, globalOnly:
     if (!hasStatus(thrown, 404)) return;
     throw new MeshError(
       { code: "NO_NAMESPACE", namespace },
-      `Cannot list services of namespace "${namespace}": context "${name}" has no such namespace; see: kubectl --context ${shellWord(name)} get namespaces`,
+      `Cannot list services of namespace "${namespace}": context "${name}" has no such namespace; see: ${kubectl(name)} get namespaces`,
     );
   });
   return `${what} in namespace "${namespace}" of context "${name}"\n`;

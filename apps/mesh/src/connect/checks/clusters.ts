@@ -1,7 +1,9 @@
 /** Each context: reachable, permitted, and holding a MeshCluster whose certificate request names it. */
 import { requestName } from "@isthmus/pki";
+import type { Problem } from "../../access/advice.js";
 import { configFix, configProblem } from "../../access/mesh-objects.js";
 import type { Finding } from "../../output/findings.js";
+import { kubectl } from "../../output/units.js";
 import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
 
 export function checkClusters(clusters: readonly ClusterFacts[]): readonly Finding[] {
@@ -24,9 +26,8 @@ function ok(facts: ClusterFacts): Finding {
   return finding(facts, { status: "ok", message });
 }
 
-function unreachable(facts: ClusterFacts, why: string): Finding {
-  const fix = `try: kubectl --context ${facts.context} get --raw /version`;
-  return finding(facts, { status: "fail", message: why, fix });
+function unreachable(facts: ClusterFacts, problem: Problem): Finding {
+  return finding(facts, { status: "fail", ...problem });
 }
 
 function permissions(facts: ClusterFacts): Finding {
@@ -47,7 +48,7 @@ function membership(facts: ClusterFacts): Finding {
     return finding(facts, {
       status: "fail",
       message: clusterProblem,
-      fix: "delete the objects of other clusters: kubectl delete meshcluster NAME",
+      fix: `delete the objects of other clusters: ${kubectl(facts.context)} delete meshcluster NAME`,
     });
   }
   if (cluster === undefined) {
@@ -69,7 +70,7 @@ function config(facts: ClusterFacts): Finding {
 
 function request(facts: ClusterFacts, name: string, pem: string | undefined): Finding {
   if (pem === undefined) {
-    const fix = "check that clustermesh-apiserver runs: kubectl -n mesh-system get pods";
+    const fix = `check that clustermesh-apiserver runs: ${kubectl(facts.context)} -n mesh-system get pods`;
     return finding(facts, { status: "fail", message: `MeshCluster "${name}" holds no certificate request`, fix });
   }
   const asked = nameOf(pem);
@@ -77,7 +78,7 @@ function request(facts: ClusterFacts, name: string, pem: string | undefined): Fi
   return finding(facts, {
     status: "fail",
     message: `MeshCluster "${name}" asks for a certificate for "${asked}"`,
-    fix: `remove the request, clustermesh-apiserver writes a new one: kubectl patch meshcluster ${name} --subresource=status --type=merge -p '{"status":{"storeRequest":null}}'`,
+    fix: `remove the request, clustermesh-apiserver writes a new one: ${kubectl(facts.context)} patch meshcluster ${name} --subresource=status --type=merge -p '{"status":{"storeRequest":null}}'`,
   });
 }
 
