@@ -6,6 +6,7 @@ import { openAdmin } from "../access/admin.js";
 import { adviceFor, type Problem } from "../access/advice.js";
 import type { Context } from "../access/context.js";
 import { configProblem, noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
+import { kubectl } from "../output/units.js";
 
 export interface ClusterView {
   readonly context: string;
@@ -19,6 +20,8 @@ export interface ClusterView {
   /** Undefined when the apiserver could not be asked: `problem` says why. */
   readonly report?: StatusResponse;
   readonly problem?: Problem;
+  /** It was read, and is no member. */
+  readonly noMesh?: boolean;
   /** It was read, and is a member that is not well installed. */
   readonly ambiguous?: boolean;
   /** Why its mesh-config is not in force. */
@@ -28,12 +31,11 @@ export interface ClusterView {
 /** Of the first question: a context that is dead must not use up the time of the look. */
 const FIRST_MS = 5_000;
 
-/** Undefined: a cluster that is reachable and no member. */
-export async function viewCluster({ name, client }: Context, signal: AbortSignal): Promise<ClusterView | undefined> {
+export async function viewCluster({ name, client }: Context, signal: AbortSignal): Promise<ClusterView> {
   let view: ClusterView = { context: name, cluster: name, peers: [] };
   try {
     const cluster = await readMeshCluster(client, FIRST_MS);
-    if (cluster === undefined) return undefined;
+    if (cluster === undefined) return { ...view, noMesh: true, problem: noMesh(name) };
     const unusable = configProblem(cluster);
     const peers = await client.list<MeshPeer>(MESH_PEERS).catch(noSuchKind);
     view = {
@@ -55,6 +57,13 @@ export async function viewCluster({ name, client }: Context, signal: AbortSignal
     const ambiguous = error.code === "MESH_CLUSTERS" ? { ambiguous: true } : {};
     return { ...view, ...ambiguous, problem: { message: error.message, fix: adviceFor(error, name) } };
   }
+}
+
+function noMesh(context: string): Problem {
+  return {
+    message: "it holds no MeshCluster",
+    fix: `install the mesh first: ${kubectl(context)} apply -k deploy/base`,
+  };
 }
 
 function uidOf({ metadata, status }: MeshCluster): { uid?: string } {

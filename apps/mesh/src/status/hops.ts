@@ -60,7 +60,7 @@ export interface NodeHop {
 /** Hops of one cluster: what it publishes, what it reads of each peer, what its agents hold. */
 export function hopsOf(view: ClusterView, all: readonly ClusterView[]): readonly Hop[] {
   const { report, cluster } = view;
-  if (report === undefined) return unknownHops(view);
+  if (report === undefined) return view.noMesh === true ? [] : unknownHops(view);
   const reads = view.peers.map((peer) => readHop(view, peer, report, all));
   const applies = view.peers.map((peer) =>
     applyHop(peer.name, cluster, report, (source) => source.clusterId === peer.id),

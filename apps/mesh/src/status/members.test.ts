@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StatusResponse } from "@isthmus/proto";
+import { assess } from "./assess.js";
 import type { ClusterView } from "./collect.js";
 import { membersOf } from "./members.js";
 
@@ -45,6 +46,15 @@ test("of several that cannot be read, the one with the name of the lacking peer 
 
 test("a context that was asked for by name is a member", () => {
   assert.deepEqual(outcome([shown("a", "east"), dark("old")], true), ["a,old", ""]);
+});
+
+test("a cluster without the mesh is left out, unless it was asked for by name: then it fails", () => {
+  const bare: ClusterView = { ...dark("bare"), noMesh: true };
+  assert.deepEqual(outcome([shown("a", "east"), bare]), ["a", ""]);
+  assert.deepEqual(outcome([shown("a", "east"), bare], true), ["a,bare", ""]);
+  const { ok, hops, findings } = assess([shown("a", "east"), bare], { named: true });
+  const about = findings.filter(({ subject }) => subject === "bare").map(({ status }) => status);
+  assert.deepEqual([ok, about, hops.some(({ to }) => to === "bare")], [false, ["fail"], false]);
 });
 
 test("a cluster with several MeshClusters was read: it is no stranger", () => {

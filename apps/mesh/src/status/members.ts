@@ -1,7 +1,7 @@
 /**
  * Looks at contexts → one view per cluster of the mesh, and a warning for each context that is taken for none (pure).
  *
- * Contexts that show the same cluster are one. A context that cannot be read may be a member all the same; it is taken for a
+ * Contexts that show the same cluster are one; a cluster without the mesh is left out, unless the operator named it. A context that cannot be read may be a member all the same; it is taken for a
  * stranger only when every peer that the readable members have is among the readable ones, since a member is a peer of others.
  */
 import type { Finding } from "../output/findings.js";
@@ -15,7 +15,7 @@ export interface Members {
 
 /** `named`: the operator chose the contexts, and means each. */
 export function membersOf(looks: readonly ClusterView[], named: boolean): Members {
-  const views = mergeByCluster(looks);
+  const views = mergeByCluster(named ? looks : looks.filter(({ noMesh }) => noMesh !== true));
   const dark = views.filter(isDark);
   const missing = new Set(named ? dark.map(({ context }) => context) : missingMembers(views, dark));
   return {

@@ -25,10 +25,7 @@ export async function run(input: Input, io: Io): Promise<number> {
   return withContexts(config, names, io.signal, async (contexts) => {
     const look = async (signal: AbortSignal): Promise<MeshStatus> => {
       const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
-      return assess(
-        views.filter((view) => view !== undefined),
-        { named: named.length > 0, nowMs: Date.now() },
-      );
+      return assess(views, { named: named.length > 0, nowMs: Date.now() });
     };
     const waiting = input.flag("wait");
     const found = waiting ? await untilOk(look, io) : await look(io.signal);
