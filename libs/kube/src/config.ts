@@ -42,7 +42,7 @@ export function loadKubeAccess(options: KubeConfigOptions): KubeAccess {
   if (cluster === null || user === null)
     throw new KubeError(
       { code: "KUBE_CONFIG", source },
-      `Cannot use "${source}": context "${config.getCurrentContext()}" names no cluster and user`,
+      `Cannot use "${source}": context "${config.getCurrentContext()}" names a cluster or a user that it does not hold`,
     );
   if (options.kubeconfig !== undefined) checkUser(options.kubeconfig, user.name);
   return {

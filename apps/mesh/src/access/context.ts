@@ -1,5 +1,12 @@
 /** An open context: a cluster by the name that the operator gives it. */
-import { createKubeClient, createTransport, type KubeClient, loadKubeAccess, type Transport } from "@isthmus/kube";
+import {
+  createKubeClient,
+  createTransport,
+  type KubeClient,
+  KubeError,
+  loadKubeAccess,
+  type Transport,
+} from "@isthmus/kube";
 import { usageError } from "../cli/exit.js";
 import type { Kubeconfig } from "./kubeconfig.js";
 
@@ -13,9 +20,23 @@ export interface Context {
 export function openContext(config: Kubeconfig, name: string): Context {
   const kubeconfig = config.contexts.get(name);
   if (kubeconfig === undefined)
-    throw usageError(`Cannot find context "${name}": there are ${[...config.contexts.keys()].join(", ") || "none"}`);
+    throw usageError(`Cannot find context "${name}": the kubeconfig has ${[...config.contexts.keys()].join(", ")}`);
   const transport = createTransport(loadKubeAccess({ kubeconfig, context: name }));
   return { name, client: createKubeClient(transport), close: () => transport.close() };
+}
+
+/** Of these contexts those that the kubeconfig alone rules out, such as one whose user was deleted, and why. */
+export function unusableContexts(config: Kubeconfig, names: readonly string[]): ReadonlyMap<string, KubeError> {
+  const unusable = new Map<string, KubeError>();
+  for (const name of names) {
+    try {
+      openContext(config, name).close();
+    } catch (thrown) {
+      if (!(thrown instanceof KubeError)) throw thrown;
+      unusable.set(name, thrown);
+    }
+  }
+  return unusable;
 }
 
 /** The same context; every call through it ends with `signal`. */

@@ -227,7 +227,11 @@ test("a namespace without Services is said to be that; one that is not there is 
 
 test("with -o json an error is JSON on stdout, and a sentence on stderr", async () => {
   for (const [argv, code, pattern] of [
-    [["status", "--context", "nowhere", "-o", "json"], "USAGE", /Cannot find context "nowhere": there are east, west/],
+    [
+      ["status", "--context", "nowhere", "-o", "json"],
+      "USAGE",
+      /Cannot find context "nowhere": the kubeconfig has east, west/,
+    ],
     [["service", "list", "--context", "none", "--output=json"], "USAGE", /Cannot find context "none"/],
     [["status", "-o", "json", "--bogus"], "USAGE", /Unknown option "--bogus"/],
   ] as const) {
@@ -289,6 +293,16 @@ test("what to do about a cluster that cannot be asked depends on what failed", a
     (await at("east-gone")).err,
     /401 .*\n.*log in to that cluster again, then: kubectl --context east-gone/,
   );
+  // One that kubectl left behind: its user was deleted.
+  const left = kubeconfigWith("left", (config) => {
+    config.contexts.push({ name: "old", context: { cluster: "east", user: "deleted" } });
+  });
+  const beside = await mesh("status", "--kubeconfig", left);
+  assert.match(
+    beside.err,
+    /warning +old: Cannot use .*: context "old" names a cluster or a user that it does not hold/,
+  );
+  assert.notEqual(beside.out, "");
   assert.match((await at("east-nobody")).err, /403 .*\n.*bind ClusterRole mesh-operator/);
   assert.match(
     (await mesh("connect", "east-gone", "west", "--kubeconfig", file)).err,

@@ -31,6 +31,12 @@ export interface ClusterView {
 /** Of the first question: a context that is dead must not use up the time of the look. */
 const FIRST_MS = 5_000;
 
+/** Nothing could be asked. */
+export function darkView(context: string, error: MeshError): ClusterView {
+  const problem = { message: error.message, fix: adviceFor(error, context) };
+  return { context, cluster: context, peers: [], problem };
+}
+
 export async function viewCluster({ name, client }: Context, signal: AbortSignal): Promise<ClusterView> {
   let view: ClusterView = { context: name, cluster: name, peers: [] };
   try {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { withContexts, within } from "../../access/context.js";
+import { unusableContexts, withContexts, within } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import type { Input } from "../../cli/command.js";
 import { startDeadline } from "../../cli/deadline.js";
@@ -10,7 +10,7 @@ import { json } from "../../output/json.js";
 import { lineText } from "../../output/text.js";
 import { shellWord } from "../../output/units.js";
 import { assess, isSettled, type MeshStatus } from "../../status/assess.js";
-import { viewCluster } from "../../status/collect.js";
+import { darkView, viewCluster } from "../../status/collect.js";
 import { hopsTable } from "../../status/render.js";
 
 const POLL_MS = 500;
@@ -22,10 +22,13 @@ export async function run(input: Input, io: Io): Promise<number> {
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
   const named = input.values("context");
   const names = named.length > 0 ? named : [...config.contexts.keys()];
-  return withContexts(config, names, io.signal, async (contexts) => {
+  const unusable = unusableContexts(config, names);
+  const dark = [...unusable].map(([name, error]) => darkView(name, error));
+  const usable = names.filter((name) => !unusable.has(name));
+  return withContexts(config, usable, io.signal, async (contexts) => {
     const look = async (signal: AbortSignal): Promise<MeshStatus> => {
       const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
-      return assess(views, { named: named.length > 0, nowMs: Date.now() });
+      return assess([...views, ...dark], { named: named.length > 0, nowMs: Date.now() });
     };
     const waiting = input.flag("wait");
     const found = waiting ? await untilOk(look, io) : await look(io.signal);
