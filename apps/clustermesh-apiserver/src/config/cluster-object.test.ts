@@ -80,3 +80,24 @@ test("while ranges are not known no object is made; one that stands keeps what i
   await until("what is to be kept is back", kept);
   assert.deepEqual((await found("late"))?.spec.podCIDRs, ["10.11.0.0/16"]);
 });
+
+test("while another instance holds the Lease nothing of it is written; acquired, everything is", async (t) => {
+  const spec = { id: 1, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: ["10.91.0.0/16"] };
+  await client.create<MeshCluster>(MESH_CLUSTERS, { metadata: { name: "shared" }, spec });
+  let holds = false;
+  keep(t, "absent", { mayWrite: () => holds });
+  keep(t, "shared", { mayWrite: () => holds });
+  keep(t, "holder");
+  await until("the holder's object", () => hasStatus("holder"));
+  const standing = await found("shared");
+  assert.equal(await found("absent"), undefined);
+  assert.deepEqual(
+    [standing?.spec.podCIDRs, standing?.status, standing?.metadata.annotations],
+    [spec.podCIDRs, undefined, undefined],
+  );
+  holds = true;
+  await until("its object", () => hasStatus("absent"));
+  await until("its status", () => hasStatus("shared"));
+  await until("its ranges", async () => (await found("shared"))?.spec.podCIDRs.join() === "10.11.0.0/16");
+  assert.notEqual((await found("shared"))?.metadata.annotations?.[LAST_GOOD_CONFIG], undefined);
+});
