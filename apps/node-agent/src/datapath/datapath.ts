@@ -89,7 +89,9 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf, modules.ownCluster);
   for (const table of found.tables) for (const id of table.ids) backends.adoptUse(id);
   const services = createServiceStore(port.services, found);
-  const ranges = await createServiceRangeWriter(port.serviceRanges, status);
+  /** Rows of addresses that are left to another proxy, which could not be written. */
+  const unpassed = new Set<FrontendName>();
+  const ranges = await createServiceRangeWriter(port.serviceRanges, status, unpassed);
   const tracker = createDeltaTracker();
   for (const [name, value] of found.frontends) {
     tracker.setActual(name, value);
@@ -153,6 +155,8 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     const failed = await insertFrontends(port.frontends, tracker, [...planned.keys()]);
     const at = now();
     for (const [name, full] of planned) {
+      if (tracker.toInsert.has(name) && desired.get(name)?.kind === "left") unpassed.add(name);
+      else unpassed.delete(name);
       const error = failed.get(name);
       if (error !== undefined) status.failed(name, error, at);
       else if (full === undefined && tracker.desired.has(name)) status.done(name, at);
@@ -184,6 +188,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
       await setImmediate();
       await make(batch.slice(i, i + CHUNK));
     }
+    if (unpassed.size > 0) await ranges.disarm(now());
     await ranges.arm(now());
     await breakOff(batch);
   }

@@ -2,11 +2,22 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { openDatapath } from "@isthmus/bpf";
+import { openDatapath, ServiceRangeKey } from "@isthmus/bpf";
 import { makeCgroup, OBJECTS, uniqueName } from "@isthmus/bpf/testing";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
+import {
+  addressFromBytes,
+  bytesKey,
+  keyBytes,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  prefixContains,
+  type ServiceName,
+} from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
+import { leftName, leftValue } from "../desired/frontends.js";
 import { createFailingPort, type FailingPort, WriteFailed } from "./failing-port.js";
 import { type Bench, describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
 
@@ -16,17 +27,61 @@ const one = (...tiers: readonly (readonly string[])[]) => [makePlan("a/one", IPS
 const two = (...tiers: readonly (readonly string[])[]) => [makePlan("a/two", IPS[1], tiers)];
 const three = (...tiers: readonly (readonly string[])[]) => [makePlan("a/three", IPS[2], tiers)];
 
-type Step = readonly (readonly FrontendPlan[] | string)[];
+/** In a range that may be armed: left to another proxy from the first step on, or from the second. */
+const LEFT = ["10.97.0.1", "10.98.0.1"] as const;
 
-const BEFORE: Step = [one(hosts(1, 3), ["2:10.2.0.1"]), two(hosts(2, 20))];
+interface Step {
+  readonly services: readonly (readonly FrontendPlan[] | string)[];
+  readonly left: readonly string[];
+  readonly ranges: readonly string[];
+}
+
+const BEFORE: Step = {
+  services: [one(hosts(1, 3), ["2:10.2.0.1"]), two(hosts(2, 20))],
+  left: LEFT.slice(0, 1),
+  ranges: ["10.96.0.0/16", "10.97.0.0/16"],
+};
 /** Leaves tables and backends that wait for a grace period. */
-const GARBAGE: Step = [one(["10.1.1.0", "10.1.9.1"], ["2:10.2.0.1"]), two(hosts(2, 17))];
-/** The apply in which each write fails once: grows, shrinks, loses a tier, comes anew. */
-const CHANGE: Step = [one(["10.1.1.0", "10.1.9.2", "10.1.9.3"]), two(hosts(2, 18)), three(hosts(3, 40))];
-const REMOVAL: Step = [one(["10.1.1.0"]), "a/two", three(["10.1.3.1"])];
+const GARBAGE: Step = {
+  ...BEFORE,
+  services: [one(["10.1.1.0", "10.1.9.1"], ["2:10.2.0.1"]), two(hosts(2, 17))],
+};
+/** The apply in which each write fails once: grows, shrinks, loses a tier, comes anew; a proxy and a range more, one less. */
+const CHANGE: Step = {
+  services: [one(["10.1.1.0", "10.1.9.2", "10.1.9.3"]), two(hosts(2, 18)), three(hosts(3, 40))],
+  left: LEFT,
+  ranges: ["10.97.0.0/16", "10.98.0.0/16"],
+};
+const REMOVAL: Step = {
+  services: [one(["10.1.1.0"]), "a/two", three(["10.1.3.1"])],
+  left: [],
+  ranges: ["10.96.0.0/16"],
+};
+
+async function take({ datapath, desired, set }: Bench, { services, left, ranges }: Step): Promise<void> {
+  datapath.setServiceRanges(ranges.map(parsePrefix));
+  datapath.touch(desired.setLeft("a/left" as ServiceName, left.map(parseAddress)));
+  await set(...services);
+}
 
 async function served(port: DatapathPort) {
   return Promise.all(IPS.map((ip) => selectable(port, frontendOf(ip))));
+}
+
+/** An address that another proxy serves before and after is in no armed range without its row. */
+async function checkLeft(port: DatapathPort, left: readonly string[], when: string): Promise<void> {
+  const rows = await port.frontends.load();
+  const ranges = [...(await port.serviceRanges.load()).keys()].map(rangeOf);
+  for (const address of left.map(parseAddress)) {
+    const armed = ranges.some((range) => prefixContains(range, address));
+    const row = rows.get(leftName(address));
+    assert.ok(!armed || (row !== undefined && bytesKey(row) === leftValue(leftName(address))), when);
+  }
+}
+
+function rangeOf(key: string): Prefix {
+  const { addr, length } = ServiceRangeKey.decode(keyBytes(key));
+  return { address: addressFromBytes(addr), length };
 }
 
 /** Fails write `n` of the apply and the rounds after it; false when they have no such write. */
@@ -34,17 +89,18 @@ async function failWrite(kernel: DatapathPort, change: Step, n: number, expected
   const failing = createFailingPort(kernel);
   let time = 0;
   const bench = await startBench(failing.port, () => time);
-  await bench.set(...BEFORE);
+  await take(bench, BEFORE);
   await bench.datapath.settled();
   const release = failing.holdGrace();
-  await bench.set(...GARBAGE);
+  await take(bench, GARBAGE);
   const first = failing.writes;
   failing.failAt(n);
-  const inApply: unknown = await bench.set(...change).catch((error: unknown) => error);
+  const inApply: unknown = await take(bench, change).catch((error: unknown) => error);
   const before = await served(kernel);
   release();
   const inRound: unknown = await bench.datapath.settled().catch((error: unknown) => error);
   const thrown = inApply ?? inRound;
+  await checkLeft(kernel, change.left, `write ${n} failed`);
   const reached = failing.writes - first > n;
   assert.deepEqual(await served(kernel), before, `write ${n} failed; the grace period ended`);
   for (const { backend } of before.flatMap((found) => found ?? [])) assert.notEqual(backend, "stale", `write ${n}`);
@@ -72,7 +128,7 @@ async function checkStopped(failing: FailingPort, { datapath }: Bench, thrown: u
 /** A fresh agent on what the failed one left. */
 async function goOn(kernel: DatapathPort, change: Step): Promise<void> {
   const next = await startBench(kernel);
-  await next.set(...change);
+  await take(next, change);
   next.datapath.sweepFrontends();
   await next.datapath.apply();
   await next.datapath.settled();
@@ -81,7 +137,7 @@ async function goOn(kernel: DatapathPort, change: Step): Promise<void> {
 async function outcome(change: Step): Promise<readonly string[]> {
   const port = createMemoryKernel().open();
   const bench = await startBench(port);
-  await bench.set(...change.filter((service) => typeof service !== "string"));
+  await take(bench, { ...change, services: change.services.filter((service) => typeof service !== "string") });
   return describeKernel(port);
 }
 

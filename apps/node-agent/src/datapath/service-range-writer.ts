@@ -2,10 +2,12 @@
  * mesh_service_ranges: the ranges in which an address without a frontend is refused.
  *
  * What is found at the start stays until the first `set`. `arm` inserts after the frontends are there, `disarm` deletes
- * before any of them goes; each range has a status of its own, and what failed is tried again with the next apply.
+ * before any of them goes; each range has a status of its own, and what failed is tried again with the next apply. A range
+ * with an address that another proxy serves and whose row could not be written is left out until it is: a full map may
+ * cost our own Services, not those of others.
  */
 import { ServiceRangeKey } from "@isthmus/bpf";
-import { addressFromBytes, bytesKey, formatPrefix, keyBytes, type Prefix } from "@isthmus/model";
+import { addressFromBytes, bytesKey, formatPrefix, keyBytes, type Prefix, prefixContains } from "@isthmus/model";
 import {
   createDeltaTracker,
   type Failures,
@@ -15,6 +17,7 @@ import {
   removeExtra,
   type StatusTable,
 } from "@isthmus/reconcile";
+import { addressOf, type FrontendName } from "../desired/frontends.js";
 
 export interface ServiceRangeWriter {
   set(ranges: readonly Prefix[]): void;
@@ -26,15 +29,27 @@ export interface ServiceRangeWriter {
 export const SERVICE_RANGE = "service range ";
 const VALUE = "\0\0\0\0";
 
-export async function createServiceRangeWriter(port: HashPort, status: StatusTable): Promise<ServiceRangeWriter> {
+/** `unpassed`: rows of addresses that are left to another proxy, which are missing; looked at by `arm` and `disarm`. */
+export async function createServiceRangeWriter(
+  port: HashPort,
+  status: StatusTable,
+  unpassed: ReadonlySet<FrontendName>,
+): Promise<ServiceRangeWriter> {
   const tracker = createDeltaTracker();
   await loadHash(port, tracker);
-  for (const [key, value] of tracker.actual) tracker.setDesired(key, value);
+  let wanted: ReadonlySet<string> = new Set(tracker.actual.keys());
+
+  function desire(): void {
+    const addresses = [...unpassed].map(addressOf);
+    const isWanted = (key: string) => wanted.has(key) && !addresses.some((at) => prefixContains(rangeOf(key), at));
+    for (const key of [...tracker.desired.keys()]) if (!isWanted(key)) tracker.deleteDesired(key);
+    for (const key of wanted) if (isWanted(key)) tracker.setDesired(key, VALUE);
+  }
 
   function report(keys: readonly string[], failed: Failures, now: number): void {
     for (const key of keys) {
       const error = failed.get(key);
-      const name = SERVICE_RANGE + rangeText(key);
+      const name = SERVICE_RANGE + formatPrefix(rangeOf(key));
       if (error !== undefined) status.failed(name, error, now);
       else if (tracker.desired.has(key)) status.done(name, now);
       else status.forget(name);
@@ -43,17 +58,17 @@ export async function createServiceRangeWriter(port: HashPort, status: StatusTab
 
   return {
     set(ranges) {
-      const wanted = new Set(
+      wanted = new Set(
         ranges.map(({ address, length }) => bytesKey(ServiceRangeKey.encode({ length, addr: address }))),
       );
-      for (const key of [...tracker.desired.keys()]) if (!wanted.has(key)) tracker.deleteDesired(key);
-      for (const key of wanted) tracker.setDesired(key, VALUE);
     },
     async arm(now) {
+      desire();
       const keys = [...tracker.toInsert];
       if (keys.length > 0) report(keys, await insertMissing(port, tracker, keys), now);
     },
     async disarm(now) {
+      desire();
       const keys = [...tracker.toRemove].filter((key) => !tracker.desired.has(key));
       if (keys.length > 0) report(keys, await removeExtra(port, tracker, keys), now);
     },
@@ -63,7 +78,7 @@ export async function createServiceRangeWriter(port: HashPort, status: StatusTab
   };
 }
 
-function rangeText(key: string): string {
+function rangeOf(key: string): Prefix {
   const { addr, length } = ServiceRangeKey.decode(keyBytes(key));
-  return formatPrefix({ address: addressFromBytes(addr), length });
+  return { address: addressFromBytes(addr), length };
 }

@@ -142,5 +142,8 @@ export async function describeKernel(port: DatapathPort): Promise<string[]> {
   }
   const used = Array.from({ length: port.backends.maxEntries }, (_, i) => BackendRow.decode(port.backends.read(i)));
   const rows = used.filter((row) => row.id !== 0).map((row) => `backend ${row.cluster}:${formatAddress(row.addr)}`);
-  return [...lines.sort(), ...rows.sort()];
+  const ranges = [...(await port.serviceRanges.load()).keys()].map(
+    (key) => `range ${Buffer.from(keyBytes(key)).toString("hex")}`,
+  );
+  return [...lines.sort(), ...rows.sort(), ...ranges.sort()];
 }

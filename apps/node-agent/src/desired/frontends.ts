@@ -6,7 +6,7 @@
  * codecs (ten thousands of them at a first load); the test beside holds them against the codecs.
  */
 import { FrontendFlag, FrontendKey, frontendCheck } from "@isthmus/bpf";
-import { bytesKey } from "@isthmus/model";
+import { type Address, addressFromBytes, bytesKey, keyBytes } from "@isthmus/model";
 
 /** Latin1 of an encoded `frontend_key`: 16 characters of address, port, protocol, scope. */
 export type FrontendName = string;
@@ -16,6 +16,10 @@ const key = Buffer.alloc(FrontendKey.size);
 
 export function frontendName(address: Uint8Array, port: number, protocol: number): FrontendName {
   return bytesKey(address) + String.fromCharCode(port >> 8, port & 0xff, protocol, 0);
+}
+
+export function addressOf(frontend: FrontendName): Address {
+  return addressFromBytes(keyBytes(frontend.slice(0, 16)));
 }
 
 /** The row that answers for all ports of the frontend's VIP that have none of their own. */
