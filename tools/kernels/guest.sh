@@ -21,7 +21,7 @@ failed=0
 for test in "${tests[@]}"; do
 	if timeout 400 "$node" --test --test-reporter=tap "$test" >/run/out; then
 		echo "$test: $(grep -c '^ok' /run/out) passed"
-		grep 'walked by the verifier' /run/out
+		grep -E 'walked by the verifier|^# kernel: ' /run/out
 	else
 		failed=1
 		echo "$test: failed"

@@ -160,8 +160,13 @@ test("only a socket that has sent to a Service pays for looking up whom a datagr
   assert.equal(await receive(), 1);
 });
 
-test("a protocol that Services do not have is left alone", async () => {
+test("a protocol that Services do not have is left alone", async (t) => {
   const { vip } = await serving.serve("udp");
-  const sock = await node.pod.open("udplite", 4);
-  assert.equal(await serving.counted("sendmsg", () => node.pod.sendto(sock, vip, 80, "x")), 0);
+  const opened: number | Error = await node.pod.open("udplite", 4).catch((error: Error) => error);
+  if (opened instanceof Error) {
+    assert.ok("code" in opened && opened.code === "EPROTONOSUPPORT", String(opened));
+    t.diagnostic("kernel: has no UDP-Lite, so no protocol but UDP sends through the hooks");
+    return;
+  }
+  assert.equal(await serving.counted("sendmsg", () => node.pod.sendto(opened, vip, 80, "x")), 0);
 });
