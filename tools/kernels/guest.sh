@@ -1,6 +1,8 @@
 #!/bin/bash
 # Process 1 of a guest: mounts what the tests need, runs them, turns the machine off.
 #   guest.sh MODULES NODE
+# On one processor no program runs beside another or beside its writer, so the tests of races and of the grace period, which
+# wait until that happens, are not among them.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 modules=$1 node=$2
 cd "$(dirname "$0")/../.." || exit
