@@ -37,19 +37,25 @@ test("over budget is named by part, figure, limit and option; at the limit it is
 const at = { now: 0, wallMicros: 0 };
 const STORE = Buffer.alloc(16, 1);
 
+const head = (records: readonly HashedRecord[], state: HeadState, exported: boolean) => {
+  const table = createRecordTable();
+  for (const record of records) table.set(record);
+  const sums = table.sums(STORE_KINDS).map((sum) => ({ ...sum, exported }));
+  return Head.encode(Head.create({ state, sums })).finish();
+};
+
 /** A reader in the state after a listing of `records`. */
 function listed(records: readonly HashedRecord[], budget: Budget) {
   const east = peer("east", 1);
   const admission = createAdmission(limitsOf(east, OWN, [east]), createAddressClaims());
   const state = createReaderState({ cluster: "east", clusterId: 1, admission, budget });
-  const table = createRecordTable();
-  for (const record of records) table.set(record);
-  const head = Head.encode(Head.create({ state: HeadState.HEAD_STATE_LIVE, sums: table.sums(STORE_KINDS) })).finish();
-  const metas = [
-    { key: STORE_KEY, value: STORE, modRevision: 1n },
-    { key: HEAD_KEY, value: head, modRevision: 99n },
-  ];
-  const list = () => step(state, { ...at, type: "ranged", records, metas, claim: undefined, revision: 99n });
+  const list = (now = records, says = HeadState.HEAD_STATE_LIVE, exported = true) => {
+    const metas = [
+      { key: STORE_KEY, value: STORE, modRevision: 1n },
+      { key: HEAD_KEY, value: head(now, says, exported), modRevision: 99n },
+    ];
+    return step(state, { ...at, type: "ranged", records: now, metas, claim: undefined, revision: 99n });
+  };
   step(state, { ...at, type: "start" });
   list();
   step(state, { ...at, type: "opened", open: 1 });
@@ -88,6 +94,52 @@ test("what comes by the watch is counted; above the budget the watch ends, ever 
   step(state, { ...at, type: "tick" });
   assert.ok(list().some(({ type }) => type === "watch"));
   assert.deepEqual([state.phase.status, state.overBudget], ["Following", 0]);
+});
+
+test("what waits for proof that it is gone counts too: a peer that puts others in its place again and again is over budget", () => {
+  const { state, list } = listed(slices(1, 6), { records: 10, bytes: 1 << 20 });
+  const others = Array.from({ length: 6 }, (_, i) => slice(1, 100 + i));
+  step(state, { ...at, type: "watch-over", sentence: "compacted" });
+  const refused = list(others, HeadState.HEAD_STATE_SYNCING);
+  assert.deepEqual(
+    refused.map(({ type }) => type),
+    ["unwatch", "wake"],
+  );
+  assert.match(sourceReport(state, 0).message, /has 12 records .*not proved to be gone.*, 10 are taken/);
+  assert.deepEqual([state.received.size, state.unproved.size], [6, 0], "what was taken stays as it was");
+  step(state, { ...at, now: 10_000, type: "tick" });
+  const taken = list(others).flatMap((effect) => (effect.type === "emit" ? [effect.change] : []));
+  assert.deepEqual(
+    taken.map(({ upserts, deletes }) => [upserts.length, deletes.length]),
+    [[6, 6]],
+    "a head that says so is the proof",
+  );
+});
+
+test("a head that is LIVE and speaks of no kind proves nothing, and spares nothing", () => {
+  const { state, list } = listed(slices(1, 6), { records: 10, bytes: 1 << 20 });
+  const others = Array.from({ length: 6 }, (_, i) => slice(1, 100 + i));
+  step(state, { ...at, type: "watch-over", sentence: "compacted" });
+  list(others, HeadState.HEAD_STATE_LIVE, false);
+  assert.deepEqual([sourceReport(state, 0).state, state.received.size, state.unproved.size], ["Refused", 6, 0]);
+});
+
+test("by the watch as well: what waits and what comes are in one budget", () => {
+  const { state, list } = listed(slices(1, 4), { records: 10, bytes: 1 << 20 });
+  step(state, { ...at, type: "watch-over", sentence: "compacted" });
+  list(
+    Array.from({ length: 5 }, (_, i) => slice(1, 100 + i)),
+    HeadState.HEAD_STATE_SYNCING,
+  );
+  assert.deepEqual([state.phase.status, state.unproved.size], ["Following", 4]);
+  step(state, { ...at, type: "opened", open: 2 });
+  step(state, { ...at, type: "store-checked", open: 2, storeId: STORE, revision: 99n });
+  const events = [slice(1, 200), slice(1, 201)].map((record) => ({
+    ...{ key: record.key, value: record.value, record },
+    ...{ modRevision: 100n, deleted: false },
+  }));
+  step(state, { ...at, type: "seen", events, revision: 100n });
+  assert.equal(sourceReport(state, 0).state, "Refused");
 });
 
 test("what is refused for good keeps its key and its hash: the sums fit, and no value is held", () => {

@@ -15,12 +15,17 @@ export const DEFAULT_BUDGET: Budget = { records: 250_000, bytes: 64 << 20 };
 /** The options of clustermesh-apiserver that set it. */
 export const BUDGET_FLAGS = { records: "--peer-max-records", bytes: "--peer-max-bytes" } as const;
 
-/** The first part of the budget that is used up; undefined: none is. */
-export function overBudget(used: Budget, most: Budget, cluster: string): string | undefined {
+/** The first part of the budget that is used up; undefined: none is. `where` it is: what was counted. */
+export function overBudget(
+  used: Budget,
+  most: Budget,
+  cluster: string,
+  where = "or more in the store",
+): string | undefined {
   for (const part of ["records", "bytes"] as const) {
     if (used[part] <= most[part]) continue;
     const { [part]: flag } = BUDGET_FLAGS;
-    return `over budget: cluster "${cluster}" has ${used[part]} ${part} or more in the store, ${most[part]} are taken; let it export less, or raise ${flag}`;
+    return `over budget: cluster "${cluster}" has ${used[part]} ${part} ${where}, ${most[part]} are taken; let it export less, or raise ${flag}`;
   }
   return undefined;
 }

@@ -8,9 +8,10 @@ import { type HashedRecord, readHead } from "@isthmus/records";
 import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
+import { isOverBudget } from "./over-budget.js";
 import { isBelow, sameStore } from "./past.js";
 import { bar, barOverBudget, range, refusePeer } from "./ranging.js";
-import { applyRecord, compareSums, differs, type Gone, isOverBudget, prove, takeHead } from "./received.js";
+import { applyRecord, compareSums, differs, type Gone, prove, takeHead } from "./received.js";
 import type { ReaderState } from "./state.js";
 
 export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {

@@ -5,6 +5,7 @@ import { emit } from "./hand-on.js";
 import { range } from "./ranging.js";
 import { type Gone, handedOn } from "./received.js";
 import type { ReaderState } from "./state.js";
+import { createUnproved } from "./unproved.js";
 
 /** Takes what fits now, lets go of what does not any more; of what is in doubt, what was handed on is judged. */
 export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">): ReaderEffect[] {
@@ -43,6 +44,6 @@ export function onRemoved(state: ReaderState): ReaderEffect[] {
   for (const { key } of deletes) admission.forget(key);
   state.phase = { status: "Removed" };
   state.received = createRecordTable();
-  state.unproved.clear();
+  state.unproved = createUnproved();
   return [{ type: "unwatch" }, ...(state.position === undefined ? [] : [emit(state, [], deletes, 0)])];
 }

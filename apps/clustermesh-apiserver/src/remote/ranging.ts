@@ -12,8 +12,9 @@ import type { EventOf, ReaderEffect } from "./events.js";
 import { backoffMs, wakeMs } from "./freshness.js";
 import { emit } from "./hand-on.js";
 import { createHeld } from "./held.js";
+import { isOverBudgetWith } from "./over-budget.js";
 import { believableInMs, enterStore, isPast, sameStore } from "./past.js";
-import { compareSums, prove, replaceReceived, takeHead } from "./received.js";
+import { compareSums, prove, replacementOf, replaceReceived, takeHead } from "./received.js";
 import { BARRED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
 
 /** * -> Ranging: at once, or when it is this peer's turn. */
@@ -62,6 +63,10 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
     return [{ type: "wake", ms: believable > 0 ? Math.min(ms, believable) : ms }];
   }
   const changed = !sameStore(state.storeId, storeId);
+  // Without a store there is no position to hand anything on under; what was received stays what was handed on.
+  const next = storeId && replacementOf(state, event.records, changed ? state.position !== undefined : state.doubting);
+  const over = next && isOverBudgetWith(state, next, head);
+  if (over !== undefined) return barOverBudget(state, over);
   if (changed) enterStore(state, storeId);
   else if (state.past !== undefined && storeId !== undefined) state.lineage = lineageOf(storeId, head);
   if (storeId !== undefined && (changed || state.past !== undefined)) state.newest = NOTHING_SEEN;
@@ -72,9 +77,8 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   state.revision = event.revision;
   takeHead(state, headMeta, event.now);
   const effects: ReaderEffect[] = [{ type: "watch", from: event.revision + 1n }];
-  // Without a store there is no position to hand anything on under; what was received stays what was handed on.
-  if (storeId !== undefined) {
-    const content = replaceReceived(state, event.records);
+  if (next !== undefined) {
+    const content = replaceReceived(state, next);
     compareSums(state);
     const proved = prove(state);
     const [upserts, deletes] = [content.upserts.concat(proved.upserts), content.deletes.concat(proved.deletes)];

@@ -5,20 +5,21 @@
  * did not hold any more waits in `unproved` until a LIVE head equals what was received; so does what differs in a store that
  * came with another id: while its publisher loads it, it may hold a backup.
  */
-import { HeadState, Kind } from "@isthmus/proto";
+import { type Head, HeadState, Kind } from "@isthmus/proto";
 import {
   createRecordTable,
   differingKinds,
   exportedKinds,
   type HashedRecord,
   keptOf,
+  type RecordTable,
   readHead,
   STORE_KINDS,
   sameBytes,
 } from "@isthmus/records";
-import { DEFAULT_BUDGET, overBudget } from "./budget.js";
 import type { Meta, Seen } from "./events.js";
 import type { ReaderState } from "./state.js";
+import { createUnproved, type Unproved } from "./unproved.js";
 
 export type Gone = { readonly kind: Kind; readonly key: string };
 
@@ -28,29 +29,48 @@ export interface Content {
   readonly deletes: Gone[];
 }
 
-/** The range is what the store holds now. What it does not hold waits for its proof; in a store in doubt, what differs as well. */
-export function replaceReceived(state: ReaderState, records: readonly HashedRecord[]): Content {
+/** What a range makes of what was received, not taken yet: a peer may be over budget with it. */
+export interface Replacement {
+  readonly received: RecordTable;
+  readonly unproved: Unproved;
+  readonly changed: readonly HashedRecord[];
+  readonly forgotten: readonly string[];
+}
+
+/**
+ * The range is what the store holds now. What it does not hold waits for its proof; in a store in doubt, what differs as well.
+ */
+export function replacementOf(state: ReaderState, records: readonly HashedRecord[], doubting: boolean): Replacement {
   const { admission } = state.options;
-  const before = state.received;
   const received = createRecordTable();
-  const changed: HashedRecord[] = [];
+  const unproved = createUnproved(state.unproved);
+  const [changed, forgotten]: [HashedRecord[], string[]] = [[], []];
   for (const record of records) {
     const held = handedOn(state, record.key);
     const same = held !== undefined && sameBytes(held.hash, record.hash);
     received.set(same ? held : record);
     // An identity that nobody knows hurts nobody, and the watch may bring the endpoints that need it.
-    const doubted = state.doubting && !(held === undefined && record.kind === Kind.KIND_IDENTITY);
-    if (!same && doubted) state.unproved.set(record.key, held);
-    else state.unproved.delete(record.key);
+    const doubted = doubting && !(held === undefined && record.kind === Kind.KIND_IDENTITY);
+    if (!same && doubted) unproved.set(record.key, held);
+    else unproved.delete(record.key);
     if (!same && !doubted) changed.push(record);
   }
-  for (const { key } of before.records()) {
+  for (const { key } of state.received.records()) {
     if (received.get(key) !== undefined) continue;
     const held = handedOn(state, key);
-    if (held !== undefined && admission.isTaken(key)) state.unproved.set(key, held);
-    else forget(state, key);
+    if (held !== undefined && admission.isTaken(key)) unproved.set(key, held);
+    else {
+      unproved.delete(key);
+      forgotten.push(key);
+    }
   }
+  return { received, unproved, changed, forgotten };
+}
+
+export function replaceReceived(state: ReaderState, { received, unproved, changed, forgotten }: Replacement): Content {
   state.received = received;
+  state.unproved = unproved;
+  for (const key of forgotten) state.options.admission.forget(key);
   return judged(state, changed);
 }
 
@@ -79,12 +99,6 @@ function judge({ options, received }: ReaderState, record: HashedRecord): boolea
   const kept = keptOf(record, verdict);
   if (kept !== record) received.set(kept);
   return verdict.ok;
-}
-
-/** Why no more is taken of the peer than was received. */
-export function isOverBudget({ options, received }: ReaderState): string | undefined {
-  const used = { records: received.size, bytes: received.bytes };
-  return overBudget(used, options.budget ?? DEFAULT_BUDGET, options.cluster);
 }
 
 export function applyRecord(
@@ -118,7 +132,13 @@ export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevi
 }
 
 export function compareSums(state: ReaderState): void {
-  state.equal = isLive(state) && differingKinds(state.head?.sums ?? [], state.received.sums(STORE_KINDS)).length === 0;
+  state.equal = state.storeId !== undefined && isWhole(state.head, state.received);
+}
+
+/** The head is LIVE, and what it says is what was received. */
+export function isWhole(head: Head | undefined, received: RecordTable): boolean {
+  if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;
+  return differingKinds(head.sums, received.sums(STORE_KINDS)).length === 0;
 }
 
 /** A LIVE head does not say what was received: an event was lost, or another hand wrote. */
@@ -141,8 +161,7 @@ export function prove(state: ReaderState): Content {
   const absent: Gone[] = [];
   for (const [key, held] of state.unproved) {
     const record = state.received.get(key);
-    const kind = (record ?? held)?.kind;
-    if (kind !== undefined && !exported.has(kind)) continue;
+    if (!isSpokenOf(exported, record ?? held)) continue;
     state.unproved.delete(key);
     if (record !== undefined) present.push(record);
     else {
@@ -153,4 +172,9 @@ export function prove(state: ReaderState): Content {
   state.doubting = false;
   const { upserts, deletes } = judged(state, present);
   return { upserts, deletes: [...absent, ...deletes] };
+}
+
+/** The head says how many records of this kind there are. */
+export function isSpokenOf(exported: ReadonlySet<Kind>, record: HashedRecord | undefined): boolean {
+  return record === undefined || exported.has(record.kind);
 }

@@ -12,6 +12,7 @@ import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records
 import type { Admission } from "./admission.js";
 import type { Budget } from "./budget.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
+import { usedBy } from "./over-budget.js";
 import { createPeerStore, type PeerStoreOptions } from "./peer-store.js";
 import { beatAgeMs, isProved, provesAbsence, sourceReport, sourceStatus } from "./report.js";
 import { createReaderState, step } from "./step.js";
@@ -226,7 +227,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     proved: () => isProved(state),
     proves: (kind) => provesAbsence(state, kind),
     report: () => sourceReport(state, clock.now()),
-    usage: () => ({ records: state.received.size, bytes: state.received.bytes }),
+    usage: () => usedBy(state),
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),
     confirmStore() {
       confirming ??= confirmStore().finally(() => {

@@ -1,11 +1,12 @@
 /** The reader's state for one peer. */
 import type { Pace } from "@isthmus/observe";
 import type { Head, Position } from "@isthmus/proto";
-import type { HashedRecord, RecordTable } from "@isthmus/records";
+import type { RecordTable } from "@isthmus/records";
 import type { Admission } from "./admission.js";
 import type { Budget } from "./budget.js";
 import type { Held, HeldLimits } from "./held.js";
 import type { Skew } from "./skew.js";
+import type { Unproved } from "./unproved.js";
 
 export const BEAT_MS = 5_000;
 /** Three missed beats. */
@@ -50,11 +51,8 @@ export interface ReaderState {
   uid: string;
   /** What stands in the store, as far as we know: the refused included. */
   received: RecordTable;
-  /**
-   * Keys of which a range says something that is not proved: that they are gone, or what they are in a store that may be of
-   * the past. The value is what was handed on of them, and stays until it is proved; undefined: nothing was.
-   */
-  readonly unproved: Map<string, HashedRecord | undefined>;
+  /** What a range said and nothing proved yet; counts in the budget as well. */
+  unproved: Unproved;
   storeId: Uint8Array | undefined;
   /** What positions name in the place of the id, in a store that was restored and goes on under it. */
   lineage: Uint8Array | undefined;

@@ -19,6 +19,7 @@ import { barOverBudget, onRanged, range, rangeNow } from "./ranging.js";
 import { differs } from "./received.js";
 import { createSkew } from "./skew.js";
 import { NOTHING_SEEN, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
+import { createUnproved } from "./unproved.js";
 
 export function createReaderState(options: ReaderOptions): ReaderState {
   return {
@@ -26,7 +27,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     phase: { status: "Idle" },
     uid: "",
     received: createRecordTable(),
-    unproved: new Map(),
+    unproved: createUnproved(),
     storeId: undefined,
     leftStores: new Set(),
     lineage: undefined,

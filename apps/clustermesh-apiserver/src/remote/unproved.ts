@@ -1,0 +1,56 @@
+/**
+ * Keys of which a range says something that is not proved: that they are gone, or what they are in a store that may be of the
+ * past. With each what was handed on of it, which stays until it is proved; undefined: nothing was.
+ */
+import type { HashedRecord } from "@isthmus/records";
+
+export interface Unproved extends Iterable<readonly [string, HashedRecord | undefined]> {
+  readonly size: number;
+  /** Of those that were handed on. */
+  readonly records: number;
+  /** Of their keys and values. */
+  readonly bytes: number;
+  has(key: string): boolean;
+  get(key: string): HashedRecord | undefined;
+  set(key: string, held: HashedRecord | undefined): void;
+  delete(key: string): void;
+  values(): Iterable<HashedRecord | undefined>;
+}
+
+export function createUnproved(initial: Iterable<readonly [string, HashedRecord | undefined]> = []): Unproved {
+  const held = new Map<string, HashedRecord | undefined>();
+  let [records, bytes] = [0, 0];
+
+  function count(record: HashedRecord | undefined, sign: 1 | -1): void {
+    if (record === undefined) return;
+    records += sign;
+    bytes += sign * (record.key.length + record.value.length);
+  }
+
+  function set(key: string, record: HashedRecord | undefined): void {
+    count(held.get(key), -1);
+    count(record, 1);
+    held.set(key, record);
+  }
+  for (const [key, record] of initial) set(key, record);
+  return {
+    get size() {
+      return held.size;
+    },
+    get records() {
+      return records;
+    },
+    get bytes() {
+      return bytes;
+    },
+    has: (key) => held.has(key),
+    get: (key) => held.get(key),
+    set,
+    delete(key) {
+      count(held.get(key), -1);
+      held.delete(key);
+    },
+    values: () => held.values(),
+    [Symbol.iterator]: () => held[Symbol.iterator](),
+  };
+}
