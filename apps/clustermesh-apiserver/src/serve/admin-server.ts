@@ -4,6 +4,7 @@ import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import {
   AdminService,
+  type CheckStoreResponse,
   type FrontendReport,
   type ListServicesRequest,
   type ListServicesResponse,
@@ -13,13 +14,14 @@ import type { AdminAuth, AdminRight } from "./admin-auth.js";
 import { isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
 import type { AppliedServices } from "./applied-services.js";
-import { createStoreChecker, type StoreChecker } from "./check-store.js";
+import { createStoreChecker } from "./check-store.js";
 import { createGrpcServer, listen, type RunningServer, serverCredentials } from "./grpc-server.js";
 import { createRefusedCalls } from "./refused-calls.js";
 import type { StreamSources } from "./stream-source.js";
 import type { TlsFiles } from "./tls-files.js";
+import { undecoded } from "./undecoded.js";
 
-/** A list of endpoints and a CA bundle: the longest request. It is decoded before its caller is known. */
+/** A list of endpoints and a CA bundle: the longest request. It is decoded once its caller is known. */
 const MAX_REQUEST_BYTES = 512 << 10;
 
 export interface AdminServerModules {
@@ -53,12 +55,13 @@ export function startAdminServer(
   const answer =
     <Request, Response>(
       right: AdminRight,
+      decode: (bytes: Buffer) => Request,
       work: (request: Request) => Promise<Response>,
-    ): handleUnaryCall<Request, Response> =>
-    (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => {
+    ): handleUnaryCall<Buffer, Response> =>
+    (call: ServerUnaryCall<Buffer, Response>, done: sendUnaryData<Response>) => {
       auth
         .check(call.metadata, right, call.getPeer())
-        .then(() => work(call.request))
+        .then(() => work(decode(call.request)))
         .then(
           (response) => done(null, response),
           (thrown: unknown) => done(failure(thrown, call.getPath())),
@@ -66,20 +69,16 @@ export function startAdminServer(
     };
   const stores = createStoreChecker();
   const server = createGrpcServer(MAX_REQUEST_BYTES);
-  server.addService(AdminService, {
-    status: answer("read", async (): Promise<StatusResponse> => modules.status()),
-    listServices: answer(
-      "read",
-      async (request: Parameters<typeof listServices>[2]): Promise<ListServicesResponse> => ({
-        frontends: [
-          ...(await listServices(sources, options.clusterId, request, modules.applied?.())),
-          ...(modules.frontless?.(request) ?? []),
-        ],
-      }),
-    ),
-    checkStore: answer("dial", async (request: Parameters<StoreChecker["check"]>[0]) => ({
-      endpoints: await stores.check(request),
-    })),
+  const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
+  server.addService(undecoded(AdminService), {
+    status: answer("read", ofStatus.requestDeserialize, async (): Promise<StatusResponse> => modules.status()),
+    listServices: answer("read", ofServices.requestDeserialize, async (request): Promise<ListServicesResponse> => {
+      const merged = await listServices(sources, options.clusterId, request, modules.applied?.());
+      return { frontends: [...merged, ...(modules.frontless?.(request) ?? [])] };
+    }),
+    checkStore: answer("dial", ofCheck.requestDeserialize, async (request): Promise<CheckStoreResponse> => {
+      return { endpoints: await stores.check(request) };
+    }),
   });
   return listen(server, options.address, serverCredentials(modules.tls, { mutual: false }));
 }

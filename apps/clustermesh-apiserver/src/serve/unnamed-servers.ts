@@ -11,6 +11,7 @@ import { isAdminError } from "./admin-error.js";
 import { createGrpcServer, listen, serverCredentials } from "./grpc-server.js";
 import { MAX_MESSAGE_BYTES } from "./message-bounds.js";
 import type { TlsFiles } from "./tls-files.js";
+import { undecoded } from "./undecoded.js";
 
 export interface UnnamedServersModules {
   readonly tls: TlsFiles;
@@ -60,6 +61,6 @@ function serving(
 ): Server {
   const server = createGrpcServer(MAX_MESSAGE_BYTES);
   const methods = Object.keys(definition).map((name) => [name, handle as unknown as UntypedHandleCall]);
-  server.addService(definition, Object.fromEntries(methods));
+  server.addService(undecoded(definition), Object.fromEntries(methods));
   return server;
 }
