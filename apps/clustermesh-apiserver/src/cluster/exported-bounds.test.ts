@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
-import { parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
-import { Backend, Service, Slice } from "@isthmus/proto";
+import { addressFromBytes, formatAddress, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
+import { Backend, Node, Service, Slice } from "@isthmus/proto";
 import { BOUNDS, validateRecord } from "@isthmus/records";
 import { createLastGood } from "./last-good.js";
 import { nodeFacts } from "./node-facts.js";
@@ -22,6 +22,9 @@ interface Extremes {
   readonly endpoints?: number;
   readonly text?: number;
   readonly addresses?: number;
+  /** Instead of those many. */
+  readonly nodeAddresses?: readonly string[];
+  readonly nodeCidrs?: readonly string[];
 }
 
 function serviceOf({ ports = 1 }: Extremes): KubeObject {
@@ -64,16 +67,15 @@ function sliceOf({ slicePorts = 1, endpoints = 1, text = 63 }: Extremes): KubeOb
   return object as KubeObject;
 }
 
-function nodeOf({ addresses = 1 }: Extremes): KubeObject {
+function nodeOf({ addresses = 1, nodeAddresses, nodeCidrs = ["10.1.0.0/24"] }: Extremes): KubeObject {
+  const many = Array.from({ length: addresses }, (_, i) => `192.168.1.${i & 255}`);
   const object = {
     metadata: {
       name: long(253),
       labels: { "topology.kubernetes.io/zone": label, "topology.kubernetes.io/region": label },
     },
-    spec: { podCIDRs: ["10.1.0.0/24"] },
-    status: {
-      addresses: Array.from({ length: addresses }, (_, i) => ({ type: "InternalIP", address: `192.168.1.${i & 255}` })),
-    },
+    spec: { podCIDRs: nodeCidrs },
+    status: { addresses: (nodeAddresses ?? many).map((address) => ({ type: "InternalIP", address })) },
   };
   return object as KubeObject;
 }
@@ -137,4 +139,27 @@ test("a Service of more ports than a record may have is not exported, and says s
 
 test("of a node with more addresses than a record may have the first ones go out", () => {
   assert.ok(exportOf({ addresses: 200 }).node !== undefined);
+});
+
+test("a node's addresses that nobody may claim, and ranges that are not the cluster's, stay; the node goes out", () => {
+  const nodeAddresses = ["fe80::1", "169.254.1.1", "192.168.1.7", "0.0.0.0"];
+  const { node, own } = exportOf({ nodeAddresses, nodeCidrs: ["10.1.0.0/24", "fd00:10::/64", "0.0.0.0/0"] });
+  const { addresses, podCidrs } = Node.decode(node?.value ?? Buffer.alloc(0));
+  assert.deepEqual(
+    [addresses.map((bytes) => formatAddress(addressFromBytes(bytes))), podCidrs.map(({ length }) => length)],
+    [["192.168.1.7"], [120]],
+  );
+  const mine = Node.decode(own.upserts.find(({ key }) => key.startsWith("nodes/"))?.value ?? Buffer.alloc(0));
+  assert.deepEqual([mine.addresses.length, mine.podCidrs.length], [4, 3], "its own cluster has all of them");
+});
+
+test("ranges that change are another export of the nodes in them", () => {
+  const records = createOwnRecords(createLastGood(), POD_CIDRS);
+  records.nodes({ sets: [{ key: "n", uid: "u", version: 1n, value: nodeFacts(nodeOf({})) }], deletes: [] });
+  records.flush();
+  records.podCidrs([parsePrefix("10.2.0.0/16")]);
+  const ranges = records.flush().exported.upserts.map(({ value }) => Node.decode(value).podCidrs);
+  assert.deepEqual(ranges, [[]]);
+  records.podCidrs([parsePrefix("10.2.0.0/16")]);
+  assert.deepEqual(records.flush().exported.upserts, []);
 });

@@ -6,6 +6,7 @@
  */
 import type { Change } from "@isthmus/kube";
 import type { Prefix, ServiceName } from "@isthmus/model";
+import { exportedNode } from "./exported-node.js";
 import type { LastGood } from "./last-good.js";
 import { type NodeFacts, nodeConfigRecord, nodeRecord } from "./node-facts.js";
 import { createRecordDiff, type RecordChange } from "./record-diff.js";
@@ -18,7 +19,7 @@ export interface OwnRecords {
   slices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
   nodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
   serviceCidrs(cidrs: readonly Prefix[]): void;
-  /** The ranges of this cluster's pods: backends outside them are not exported. */
+  /** The ranges of this cluster's pods: backends and nodes' ranges outside them are not exported. */
   podCidrs(cidrs: readonly Prefix[]): void;
   /** As of the last flush. */
   service(name: ServiceName): KnownService | undefined;
@@ -26,17 +27,18 @@ export interface OwnRecords {
   flush(): ServiceTableFlush;
 }
 
-export function createOwnRecords(lastGood: LastGood, podCidrs: readonly Prefix[] | undefined): OwnRecords {
-  const table = createServiceTable(lastGood, podCidrs);
+export function createOwnRecords(lastGood: LastGood, initial: readonly Prefix[] | undefined): OwnRecords {
+  const table = createServiceTable(lastGood, initial);
   const nodes = new Map<string, NodeFacts>();
   const ownNodes = createRecordDiff();
   const exportedNodes = createRecordDiff();
-  let cidrs: readonly Prefix[] = [];
+  let serviceCidrs: readonly Prefix[] = [];
+  let podCidrs = initial;
 
   function place(facts: NodeFacts): void {
-    const node = nodeRecord(facts);
-    ownNodes.set(facts.name, [node, nodeConfigRecord(facts, cidrs)]);
-    exportedNodes.set(facts.name, [node]);
+    const [node, exported] = [nodeRecord(facts), exportedNode(facts, podCidrs)];
+    ownNodes.set(facts.name, [node, nodeConfigRecord(facts, serviceCidrs)]);
+    exportedNodes.set(facts.name, [exported === facts ? node : nodeRecord(exported)]);
   }
 
   return {
@@ -60,10 +62,14 @@ export function createOwnRecords(lastGood: LastGood, podCidrs: readonly Prefix[]
       }
     },
     serviceCidrs(now) {
-      cidrs = now;
+      serviceCidrs = now;
       for (const facts of nodes.values()) place(facts);
     },
-    podCidrs: table.setPodCidrs,
+    podCidrs(now) {
+      podCidrs = now;
+      table.setPodCidrs(now);
+      for (const facts of nodes.values()) place(facts);
+    },
     service: table.get,
     allServices: table.all,
     flush() {
