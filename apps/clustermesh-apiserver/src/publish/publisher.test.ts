@@ -237,6 +237,21 @@ test("an id that another cluster has claimed is refused, with a sentence", async
   await Promise.all([first.stop(), second.stop()]);
 });
 
+test("a claim that cannot be read, or is longer than one, is no free id: said, and not decoded", async () => {
+  const key = claimKey(parseClusterId(12));
+  for (const value of [Buffer.alloc(10, 0xff), ClusterClaim.encode({ name: "n".repeat(100_000), uid: "" }).finish()]) {
+    await store.txn([], [{ type: "put", key, value }]);
+    const running = runPublisher(store, createMemoryExport(many(1)), { config: clusterConfig("claimed", 12) });
+    await until("it is said", () => running.publisher.status().message !== "");
+    assert.match(
+      running.publisher.status().message,
+      /^Cannot read who has claimed id 12: what stands in the store is no claim; .*etcdctl del \/mesh\/v1\/ids\/12$/,
+    );
+    assert.equal((await readStanding(store, "claimed")).head, undefined);
+    await running.stop();
+  }
+});
+
 test("nothing is written to a store that checks nobody", async () => {
   const running = runPublisher(store, createMemoryExport(many(1)), {
     config: clusterConfig("open", 9),

@@ -17,6 +17,7 @@ import { type Clock, parseClusterId, parseClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { ClusterClaim, type ClusterConfig, type PublisherStatus } from "@isthmus/proto";
 import { encodeClusterConfig } from "@isthmus/records";
+import { readIdClaim } from "../id-claim.js";
 import type { NewPublisherEvent, PublisherEffect, PublisherEvent, Standing } from "./events.js";
 import type { ExportSource } from "./export-source.js";
 import { publisherStatus } from "./status.js";
@@ -59,7 +60,8 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   const { config, instance } = settings;
   const { store, clock, log } = modules;
   const prefix = clusterPrefix(parseClusterName(config.name));
-  const claim = claimKey(parseClusterId(config.id));
+  const id = parseClusterId(config.id);
+  const claim = claimKey(id);
   const state = createPublisherState({
     clusterId: config.id,
     claim: { name: config.name, uid: config.uid },
@@ -139,15 +141,14 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   }
 
   async function inspect(): Promise<NewPublisherEvent> {
-    const [authOn, claimed] = await Promise.all([authEnabled(store), store.get(claim)]);
+    const [authOn, claimed] = await Promise.all([authEnabled(store), readIdClaim(store, id)]);
     const entries: Standing[] = [];
     let revision = claimed.revision;
     for await (const page of store.list(prefix, { signal })) {
       for (const entry of page.entries) entries.push(relative(entry));
       revision = page.revision;
     }
-    const value = claimed.entry?.value;
-    return { type: "inspected", authOn, claim: value && ClusterClaim.decode(value), entries, revision };
+    return { type: "inspected", authOn, claim: claimed.claim, entries, revision };
   }
 
   async function takeClaim(): Promise<NewPublisherEvent> {

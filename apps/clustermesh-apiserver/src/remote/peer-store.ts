@@ -1,18 +1,16 @@
 /** One peer's part of the store, read: everything at one revision, the store's id, the head, and what its watch tells. */
 import {
   authEnabled,
-  claimKey,
   clusterPrefix,
   HEAD_KEY,
   STORE_KEY,
   type Store,
   type StoreEntry,
-  StoreError,
   type StoreEvent,
 } from "@isthmus/kvstore";
 import { type ClusterId, type ClusterName, parseClusterId, parseClusterName } from "@isthmus/model";
-import type { ClusterClaim } from "@isthmus/proto";
-import { type HashedRecord, kindOfKey, peerKey, peerRecord, readClaim } from "@isthmus/records";
+import { type HashedRecord, kindOfKey, peerKey, peerRecord } from "@isthmus/records";
+import { readIdClaim } from "../id-claim.js";
 import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
 import type { EventOf, Meta, NewReaderEvent, Seen } from "./events.js";
 
@@ -51,14 +49,6 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
     return options.allowOpenStore !== true && !(await authEnabled(store));
   }
 
-  async function readIdClaim(): Promise<ClusterClaim | undefined> {
-    const { entry } = await store.get(claimKey(parseClusterId(options.id)));
-    const claim = entry && readClaim(entry.value);
-    if (entry === undefined || claim !== undefined) return claim;
-    const action = `read who has claimed id ${options.id}`;
-    throw new StoreError({ code: "STORE_ERROR", action }, `Cannot ${action}: what stands in the store is no claim`);
-  }
-
   /** Returns why the listing was given up. */
   async function fill(listing: Listing, signal: AbortSignal | undefined): Promise<string | undefined> {
     for await (const page of store.list(prefix, signal && { signal })) {
@@ -74,7 +64,7 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
     prefix,
     isUnchecked,
     async range(signal) {
-      const claim = await readIdClaim();
+      const { claim } = await readIdClaim(store, parseClusterId(options.id));
       const keys = await store.count(prefix);
       const listing: Listing = { records: [], metas: [], used: { records: 0, bytes: 0 }, revision: 0n };
       const tooMany = overBudget({ records: keys, bytes: 0 }, budget, options.cluster);

@@ -127,6 +127,14 @@ test("a claim by the cluster itself is no finding; by another life of it, it is"
   );
 });
 
+test("a claim of its id that cannot be read is a finding; another id's is not", () => {
+  const pair = [cluster("east", 1), cluster("west", 2)];
+  assert.deepEqual(problems(pair, { claims: new Map([[1, undefined]]) }), [
+    "fail east: what claims id 1 in the store cannot be read",
+  ]);
+  assert.deepEqual(problems(pair, { claims: new Map([[9, undefined]]) }), []);
+});
+
 test("a member that nobody named counts: its id and ranges are taken", () => {
   const peer: MeshPeer = {
     metadata: { name: "north" },

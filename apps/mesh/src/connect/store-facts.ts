@@ -1,7 +1,7 @@
 /** What the owner's credential sees of the store. Gathering never throws: what fails is a fact. */
 import { authEnabled, createStore, type Store } from "@isthmus/kvstore";
 import { MeshError } from "@isthmus/model";
-import { ClusterClaim } from "@isthmus/proto";
+import { readClaim } from "@isthmus/records";
 import { plainWords } from "../access/plain-words.js";
 import type { Unknown } from "./cluster-facts.js";
 import type { StoreFile } from "./store-file.js";
@@ -13,8 +13,13 @@ export interface StoreFacts {
   readonly auth: { readonly enabled: boolean } | Unknown;
   /** Names of raised alarms, as in `Nospace`. */
   readonly alarms: readonly string[] | Unknown;
-  /** Cluster id → who claimed it. */
-  readonly claims: ReadonlyMap<number, { readonly name: string; readonly uid: string }> | Unknown;
+  /** Cluster id → who claimed it; undefined: what claims it cannot be read. */
+  readonly claims: ReadonlyMap<number, Claim | undefined> | Unknown;
+}
+
+export interface Claim {
+  readonly name: string;
+  readonly uid: string;
 }
 
 const CLAIMS = "/mesh/v1/ids/";
@@ -50,13 +55,11 @@ async function readAlarms(store: Store): Promise<string[]> {
   return (answer.alarms ?? []).map(({ alarm }) => alarm);
 }
 
-async function readClaims(store: Store): Promise<Map<number, { name: string; uid: string }>> {
-  const claims = new Map<number, { name: string; uid: string }>();
+/** Each member writes its own claim, as it likes. */
+export async function readClaims(store: Store): Promise<Map<number, Claim | undefined>> {
+  const claims = new Map<number, Claim | undefined>();
   for await (const page of store.list(CLAIMS))
-    for (const { key, value } of page.entries) {
-      const { name, uid } = ClusterClaim.decode(value);
-      claims.set(Number(key.slice(CLAIMS.length)), { name, uid });
-    }
+    for (const { key, value } of page.entries) claims.set(Number(key.slice(CLAIMS.length)), readClaim(value));
   return claims;
 }
 

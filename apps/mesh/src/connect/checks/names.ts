@@ -57,6 +57,8 @@ function claimed({ name, id, uid }: Member, { claims }: StoreFacts): Finding[] {
     return [{ group: GROUP, status: "unknown", subject: name, message: `claims in the store: ${claims.unknown}` }];
   const fix = `if that cluster is gone, remove its claim: etcdctl del /mesh/v1/ids/${id}; otherwise give this one another id`;
   const holder = claims.get(id);
+  if (claims.has(id) && holder === undefined)
+    return [fail(name, `what claims id ${id} in the store cannot be read`, fix)];
   if (holder !== undefined && holder.name !== name)
     return [fail(name, `id ${id} is claimed in the store by cluster "${holder.name}"`, fix)];
   if (holder !== undefined && uid !== undefined && holder.uid !== uid)
@@ -67,7 +69,7 @@ function claimed({ name, id, uid }: Member, { claims }: StoreFacts): Finding[] {
         fix,
       ),
     ];
-  const other = [...claims].find(([number, claim]) => claim.name === name && number !== id);
+  const other = [...claims].find(([number, claim]) => claim?.name === name && number !== id);
   if (other === undefined) return [];
   return [
     fail(

@@ -1,0 +1,21 @@
+/** Who has claimed an id in the store. What cannot be read is no free id: the call rejects with what to do about it. */
+import { claimKey, type Store, StoreError } from "@isthmus/kvstore";
+import type { ClusterId } from "@isthmus/model";
+import type { ClusterClaim } from "@isthmus/proto";
+import { readClaim } from "@isthmus/records";
+
+/** `claim` undefined: nobody has. */
+export async function readIdClaim(
+  store: Store,
+  id: ClusterId,
+): Promise<{ readonly claim: ClusterClaim | undefined; readonly revision: bigint }> {
+  const { entry, revision } = await store.get(claimKey(id));
+  const claim = entry && readClaim(entry.value);
+  if (entry === undefined || claim !== undefined) return { claim, revision };
+  const action = `read who has claimed id ${id}`;
+  const fix = `remove it, and its cluster claims it again: etcdctl del ${claimKey(id)}`;
+  throw new StoreError(
+    { code: "STORE_ERROR", action },
+    `Cannot ${action}: what stands in the store is no claim; ${fix}`,
+  );
+}
