@@ -106,7 +106,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     }
   }
 
-  const changed = createChangedSources((sources, states) => {
+  const changed = createChangedSources(clock, (sources, states) => {
     const shared = feeds.states(states);
     each((session) => {
       if (states.size > 0) session.tellStates(shared);
