@@ -30,8 +30,9 @@ export const BOUNDS = {
   /** What a publisher calls itself, its epoch, what it can do. */
   word: 253,
 
-  /** Addresses and pod CIDRs of a node; of frontends of a Service: Kubernetes has at most two, one for each family. */
-  nodeAddresses: 32,
+  /** Of a node, internal and external: each is claimed for its cluster, and nobody else may have it. */
+  nodeAddresses: 8,
+  /** Pod CIDRs of a node; frontends of a Service: Kubernetes has at most two, one for each family. */
   nodeCidrs: 32,
   frontends: 16,
   /** Ports of a Service, a slice or an endpoint. Kubernetes sets no limit to a Service's; hundreds are seen. */

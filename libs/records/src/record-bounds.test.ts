@@ -8,7 +8,7 @@ import { BOUNDS } from "./bounds.js";
 import { asBuffer, hashRecord } from "./hash.js";
 import { kindOfKey } from "./kinds.js";
 import type { PeerLimits } from "./types.js";
-import { validateRecord } from "./validate.js";
+import { refusalSentence, validateRecord } from "./validate.js";
 
 const limits: PeerLimits = {
   cluster: parseClusterName("west"),
@@ -37,7 +37,7 @@ const labels = (list: { key: string; value: string }[]) =>
 
 function judge([key, value]: readonly [string, Uint8Array]): string {
   const found = validateRecord(hashRecord(kindOfKey(key) ?? Kind.KIND_UNSPECIFIED, key, value), limits);
-  return found.ok ? "ok" : `${found.reason}: ${found.sentence.replace(/^.*?": /, "").replace(/^.*?": /, "")}`;
+  return found.ok ? "ok" : `${found.reason}: ${found.what}`;
 }
 
 /** What a record is with a value at the bound, and one above it; and what is said then. */
@@ -59,7 +59,7 @@ const cases: readonly (readonly [(n: number) => readonly [string, Uint8Array], n
   [(n) => service({ created: BigInt(n) }), BOUNDS.created, "created 253402300800 is not from 0 to 253402300799"],
   [(n) => service({ frontends: many(n, pod) }), BOUNDS.frontends, "17 frontends are more than 16"],
   [(n) => service({ ports: many(n, { name: "", port: 1, protocol: 6 }) }), BOUNDS.ports, "1001 ports are more than"],
-  [(n) => node({ addresses: many(n, pod) }), BOUNDS.nodeAddresses, "33 addresses are more than 32"],
+  [(n) => node({ addresses: many(n, pod) }), BOUNDS.nodeAddresses, "9 addresses are more than 8"],
   [(n) => node({ podCidrs: many(n, cidr) }), BOUNDS.nodeCidrs, "33 pod CIDRs are more than 32"],
   [(length) => node({ podCidrs: [{ ...cidr, length }] }), BOUNDS.prefix, "prefix length 129 is not from 0 to 128"],
   [(n) => node({ zone: long(n) }), BOUNDS.labelValue, "zone of 64 characters is more than 63"],
@@ -110,7 +110,7 @@ test("keys and values are measured before they are decoded, and a flood of empty
 test("what a key or a value says is printed without control characters, and short", () => {
   const found = (key: string, value: Uint8Array) => {
     const verdict = validateRecord(hashRecord(Kind.KIND_NODE, key, value), limits);
-    return verdict.ok ? "" : verdict.sentence;
+    return verdict.ok ? "" : refusalSentence(key, limits.cluster, verdict.what);
   };
   assert.match(found("nodes/\u001b[2J", Buffer.alloc(0)), /record "nodes\/\\u\{1b\}\[2J" of cluster/);
   assert.match(found("nodes/w1", Node.encode(Node.fromPartial({ name: "\u0007x" })).finish()), /node "\\u\{7\}x"/);

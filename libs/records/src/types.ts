@@ -63,6 +63,6 @@ export type RefusalReason =
   | "too-large"
   | "out-of-bounds";
 
-export type Verdict = { readonly ok: true } | ({ readonly ok: false; readonly sentence: string } & Refusal);
+export type Verdict = { readonly ok: true } | ({ readonly ok: false } & Refusal);
 
 export type SumsOf = readonly KindSum[];

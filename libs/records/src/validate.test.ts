@@ -6,7 +6,7 @@ import { Endpoint, Family, Kind, Node, Service, Slice } from "@isthmus/proto";
 import { asBuffer, hashRecord } from "./hash.js";
 import { kindOfKey } from "./kinds.js";
 import type { PeerLimits } from "./types.js";
-import { MAX_VALUE_BYTES, validateRecord } from "./validate.js";
+import { MAX_VALUE_BYTES, refusalSentence, validateRecord } from "./validate.js";
 
 const limits: PeerLimits = {
   cluster: parseClusterName("west"),
@@ -98,7 +98,7 @@ test("each misfit has its reason", () => {
 test("the sentence names the record, the peer and what is wrong", () => {
   const found = validateRecord(hashRecord(5, "slices/a/b/c", slice("10.3.0.1")), limits);
   assert.equal(
-    found.ok ? "" : found.sentence,
+    found.ok ? "" : refusalSentence("slices/a/b/c", limits.cluster, found.what),
     'Cannot use record "slices/a/b/c" of cluster "west": address 10.3.0.1 is outside its pod CIDRs',
   );
 });

@@ -18,12 +18,7 @@ export const MAX_VALUE_BYTES = BOUNDS.value;
 const OK: Verdict = { ok: true };
 
 export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdict {
-  const refuse = (reason: RefusalReason, what: string): Verdict => ({
-    ok: false,
-    reason,
-    what,
-    sentence: `Cannot use record "${printable(record.key)}" of cluster "${limits.cluster}": ${what}`,
-  });
+  const refuse = (reason: RefusalReason, what: string): Verdict => ({ ok: false, reason, what });
   if (record.refused !== undefined) return refuse(record.refused.reason, record.refused.what);
   const large = tooLarge(record);
   if (large !== undefined) return refuse("too-large", large);
@@ -35,6 +30,10 @@ export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdic
   } catch {
     return refuse("malformed-value", "its value cannot be read");
   }
+}
+
+export function refusalSentence(key: string, cluster: string, what: string): string {
+  return `Cannot use record "${printable(key)}" of cluster "${cluster}": ${what}`;
 }
 
 /** The addresses by which a record claims to be reached: what only one cluster may own. */

@@ -90,7 +90,7 @@ function exportOf(extremes: Extremes) {
   const { exported, notes, own } = records.flush();
   for (const record of exported.upserts) {
     const verdict = validateRecord(record, limits);
-    assert.ok(verdict.ok, verdict.ok ? "" : verdict.sentence);
+    assert.ok(verdict.ok, verdict.ok ? "" : verdict.what);
   }
   const of = (kind: string) => exported.upserts.find(({ key }) => key.startsWith(kind));
   const slice = Slice.decode(of("slices/")?.value ?? Buffer.alloc(0));

@@ -5,9 +5,17 @@
  * owners of its addresses change. A record that does not fit claims nothing; one that fits claims all of its addresses,
  * also while another cluster owns one of them.
  */
-import { formatAddress, printable } from "@isthmus/model";
+import { formatAddress } from "@isthmus/model";
 import type { RefusedCount } from "@isthmus/proto";
-import { claimedAddresses, type HashedRecord, type PeerLimits, type Verdict, validateRecord } from "@isthmus/records";
+import {
+  claimedAddresses,
+  type HashedRecord,
+  type PeerLimits,
+  type Refusal,
+  refusalSentence,
+  type Verdict,
+  validateRecord,
+} from "@isthmus/records";
 import type { AddressClaims } from "./address-claims.js";
 
 export interface Admission {
@@ -23,14 +31,14 @@ export interface Admission {
 export function createAdmission(initial: PeerLimits, claims: AddressClaims): Admission {
   let limits = initial;
   const taken = new Set<string>();
-  const refusals = new Map<string, Exclude<Verdict, { ok: true }>>();
+  /** No sentence each: there may be as many as there are records. */
+  const refusals = new Map<string, Refusal>();
 
-  const conflict = (record: HashedRecord, addresses: readonly Uint8Array[]): Verdict => {
+  const conflict = (addresses: readonly Uint8Array[]): Verdict => {
     const lost = addresses.find((address) => claims.owner(address) !== limits.id);
     if (lost === undefined) return { ok: true };
     const what = `address ${formatAddress(lost)} belongs to another member`;
-    const sentence = `Cannot use record "${printable(record.key)}" of cluster "${limits.cluster}": ${what}`;
-    return { ok: false, reason: "address-of-another-member", what, sentence };
+    return { ok: false, reason: "address-of-another-member", what };
   };
   return {
     judge(record) {
@@ -38,13 +46,13 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
       const valid = validateRecord(record, limits);
       const addresses = valid.ok ? claimedAddresses(record) : [];
       claims.set(limits.id, key, addresses);
-      const verdict = valid.ok ? conflict(record, addresses) : valid;
+      const verdict = valid.ok ? conflict(addresses) : valid;
       if (verdict.ok) {
         taken.add(key);
         refusals.delete(key);
       } else {
         taken.delete(key);
-        refusals.set(key, verdict);
+        refusals.set(key, { reason: verdict.reason, what: verdict.what });
       }
       return verdict;
     },
@@ -60,8 +68,8 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
     },
     refused() {
       const counts = new Map<string, RefusedCount>();
-      for (const { reason, sentence } of refusals.values()) {
-        const count = counts.get(reason) ?? { reason, count: 0, example: sentence };
+      for (const [key, { reason, what }] of refusals) {
+        const count = counts.get(reason) ?? { reason, count: 0, example: refusalSentence(key, limits.cluster, what) };
         count.count++;
         counts.set(reason, count);
       }

@@ -12,7 +12,7 @@ import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
 import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
 import { watchBudgets } from "./budget-metrics.js";
-import { OWN, peer, runSources, slice, slices, untilSame } from "./fixture.js";
+import { node, OWN, peer, runSources, slice, slices, untilSame } from "./fixture.js";
 import { limitsOf } from "./peer.js";
 import { sourceReport } from "./report.js";
 import { createReaderState, step } from "./step.js";
@@ -122,6 +122,22 @@ test("a head that is LIVE and speaks of no kind proves nothing, and spares nothi
   step(state, { ...at, type: "watch-over", sentence: "compacted" });
   list(others, HeadState.HEAD_STATE_LIVE, false);
   assert.deepEqual([sourceReport(state, 0).state, state.received.size, state.unproved.size], ["Refused", 6, 0]);
+});
+
+test("of its records a tenth may be nodes, which claim addresses: those that wait for proof included", () => {
+  const nodes = (from: number) =>
+    Array.from({ length: 5 }, (_, i) => node(1, `n${from + i}`, [`192.168.${from}.${i}`]));
+  const { state, list } = listed(nodes(0), { records: 50, bytes: 1 << 20 });
+  assert.equal(sourceReport(state, 0).state, "InSync");
+  step(state, { ...at, type: "watch-over", sentence: "compacted" });
+  list([...nodes(0), node(1, "one-more", "192.168.7.7")]);
+  assert.equal(
+    sourceReport(state, 0).message,
+    'over budget: cluster "east" has 6 nodes, 5 are taken, a tenth of its records; let it export less, or raise --peer-max-records',
+  );
+  list(nodes(100), HeadState.HEAD_STATE_SYNCING);
+  assert.equal(sourceReport(state, 0).state, "Refused");
+  assert.equal(state.received.size, 5, "nothing of it was taken");
 });
 
 test("by the watch as well: what waits and what comes are in one budget", () => {

@@ -29,3 +29,13 @@ export function overBudget(
   }
   return undefined;
 }
+
+/** Nodes claim addresses, each of which costs a reader more than its bytes: a tenth of the records may be nodes. */
+export function nodesOf({ records }: Budget): number {
+  return Math.floor(records / 10);
+}
+
+export function tooManyNodes(nodes: number, budget: Budget, cluster: string): string {
+  const most = `${nodesOf(budget)} are taken, a tenth of its records`;
+  return `over budget: cluster "${cluster}" has ${nodes} nodes, ${most}; let it export less, or raise ${BUDGET_FLAGS.records}`;
+}

@@ -2,9 +2,9 @@
  * Whether a peer is over its budget with what is held of it, or would be with what a range brought: what was received, and what
  * was handed on and waits for proof that it is gone. A peer that is never LIVE could make that grow with every listing.
  */
-import type { Head } from "@isthmus/proto";
+import { type Head, Kind } from "@isthmus/proto";
 import { exportedKinds } from "@isthmus/records";
-import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
+import { type Budget, DEFAULT_BUDGET, nodesOf, overBudget, tooManyNodes } from "./budget.js";
 import { isSpokenOf, isWhole, type Replacement } from "./received.js";
 import type { ReaderOptions, ReaderState } from "./state.js";
 import { createUnproved } from "./unproved.js";
@@ -15,6 +15,8 @@ export function isOverBudget(state: ReaderState): string | undefined {
 }
 
 function overBudgetOf({ budget = DEFAULT_BUDGET, cluster }: ReaderOptions, held: Held): string | undefined {
+  const nodes = held.received.digest(Kind.KIND_NODE).count + held.unproved.nodes;
+  if (nodes > nodesOf(budget)) return tooManyNodes(nodes, budget, cluster);
   return overBudget(usedBy(held), budget, cluster, held.unproved.records > 0 ? OR_WAITING : undefined);
 }
 

@@ -2,12 +2,15 @@
  * Keys of which a range says something that is not proved: that they are gone, or what they are in a store that may be of the
  * past. With each what was handed on of it, which stays until it is proved; undefined: nothing was.
  */
+import { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 
 export interface Unproved extends Iterable<readonly [string, HashedRecord | undefined]> {
   readonly size: number;
   /** Of those that were handed on. */
   readonly records: number;
+  /** Of these the nodes. */
+  readonly nodes: number;
   /** Of their keys and values. */
   readonly bytes: number;
   has(key: string): boolean;
@@ -19,11 +22,12 @@ export interface Unproved extends Iterable<readonly [string, HashedRecord | unde
 
 export function createUnproved(initial: Iterable<readonly [string, HashedRecord | undefined]> = []): Unproved {
   const held = new Map<string, HashedRecord | undefined>();
-  let [records, bytes] = [0, 0];
+  let [records, nodes, bytes] = [0, 0, 0];
 
   function count(record: HashedRecord | undefined, sign: 1 | -1): void {
     if (record === undefined) return;
     records += sign;
+    if (record.kind === Kind.KIND_NODE) nodes += sign;
     bytes += sign * (record.key.length + record.value.length);
   }
 
@@ -39,6 +43,9 @@ export function createUnproved(initial: Iterable<readonly [string, HashedRecord 
     },
     get records() {
       return records;
+    },
+    get nodes() {
+      return nodes;
     },
     get bytes() {
       return bytes;
