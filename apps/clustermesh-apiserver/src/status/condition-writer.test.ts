@@ -311,6 +311,21 @@ test("refused writes keep no other back, and are made when they are permitted", 
   await until("and then the other", async () => (await ours("refused")) !== undefined);
 });
 
+test("what changes without end, as a peer's ports can, is written ever more rarely; the last word is written", async (t) => {
+  const name = await service("flapping");
+  const one = await replica(t, [MISMATCH]);
+  const end = performance.now() + 3000;
+  for (let turn = 0; performance.now() < end; turn++) {
+    one.state.wanted = turn % 2 === 0 ? [MISMATCH] : [];
+    one.look(name);
+    await systemClock.delay(20);
+  }
+  assert.ok(one.state.writes > 0 && one.state.writes <= 8, `${one.state.writes} writes in three seconds`);
+  one.state.wanted = [MISMATCH];
+  one.look(name);
+  await until("the last one stands", async () => (await ours("flapping")) !== undefined);
+});
+
 test("Services whose write a webhook breaks keep no other back", async (t) => {
   const broken = await Promise.all(Array.from({ length: 12 }, (_, i) => service(`broken-${i}`)));
   const one = await replica(t, [MISMATCH], { broken: (name) => name.startsWith("broken-") });

@@ -7,7 +7,7 @@
  */
 import { hasStatus, type KubeClient, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
-import type { Logger } from "@isthmus/observe";
+import { createPace, type Logger, type Pace } from "@isthmus/observe";
 import type { OwnServices } from "../cluster/own-services.js";
 import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/service-facts.js";
 import type { KnownService } from "../cluster/service-table.js";
@@ -35,6 +35,8 @@ const SPACING_MS = 50;
 const EVERY_MS = 60_000;
 const DEADLINE_MS = 5000;
 const AT_ONCE = 4;
+/** Of one Service: a peer's ports can change what is said of it as often as they are written. */
+const CHANGES = { minMs: 200, maxMs: 30_000, quietMs: 60_000 };
 
 /** Our last write to a Service, and what stood there after it. */
 interface Answer {
@@ -43,6 +45,8 @@ interface Answer {
   readonly at: number;
   readonly asked: string;
   readonly conditions: readonly MeshCondition[];
+  /** When other words may be written. */
+  readonly pace: Pace;
 }
 
 export function createConditionWriter(modules: ConditionWriterModules): ConditionWriter {
@@ -72,7 +76,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     const conditions = mergeConditions(before, modules.wanted(known), facts.generation, time);
     const held = text(facts.conditions);
     if (text(conditions) === held) return undefined;
-    if (answer?.asked !== text(conditions)) return { facts, conditions, waitMs: 0 };
+    if (answer?.asked !== text(conditions)) return { facts, conditions, waitMs: answer?.pace.waitMs(clock.now()) ?? 0 };
     // Another field manager keeps what we gave up: it is not ours to fight for.
     if (held === text(answer.conditions)) return undefined;
     return { facts, conditions, waitMs: Math.max(0, answer.at + EVERY_MS - clock.now()) };
@@ -91,7 +95,10 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     } as const;
     const stands = (await client.apply<KubeService>(SERVICES, object, target)).status?.conditions ?? [];
     const ours = stands.filter(({ type }) => type.startsWith(CONDITION_PREFIX));
-    answers.set(facts.service, { uid: facts.uid, at: clock.now(), asked: text(conditions), conditions: ours });
+    const known = answers.get(facts.service);
+    const pace = known?.uid === facts.uid ? known.pace : createPace(CHANGES);
+    pace.done(clock.now());
+    answers.set(facts.service, { uid: facts.uid, at: clock.now(), asked: text(conditions), conditions: ours, pace });
   }
 
   async function keep(service: ServiceName, signal: AbortSignal): Promise<number | undefined> {
