@@ -43,7 +43,7 @@ static __always_inline void store6(struct bpf_sock_addr *ctx, const struct peer 
 	ctx->user_port = peer->port;
 }
 
-/* What the system call fails with; 0 = it goes on. */
+/* The errno that the system call fails with; 0 = it goes on. */
 static __always_inline int refusal_errno(int verdict)
 {
 	switch (verdict) {

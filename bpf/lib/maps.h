@@ -21,7 +21,7 @@ struct {
 	__type(value, struct frontend_row);
 } mesh_frontends_v1 SEC(".maps");
 
-/* range of ClusterIPs -> nothing: being in one is the answer */
+/* range of ClusterIPs -> 0: only the presence of a key counts */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, LIMIT_SERVICE_RANGES);

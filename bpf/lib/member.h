@@ -3,12 +3,12 @@
  * This file contains the question whether a service still has a backend that was chosen before. It reads
  * mesh_services_v1 and mesh_tables_v1.
  *
- * Who keeps a backend keeps its tier and its place in the table (place.h). While the table stays, that gives the slot
- * again and one load answers. When a table changes, slots move; then the backend is looked for in LIMIT_SEARCH_SLOTS
- * slots around the place, in each of the service's tables: that is all of a table of up to so many, which is edited in
- * place and in any order, and where it is almost certainly in one of some thousands, which is written anew in the order
- * of a hash. A backend that shifted further is taken for gone. Slots behind the last may hold it after it moved; the
- * slots before them are searched first.
+ * A kept backend is stored with its tier and its place in the table (place.h). While the table does not change, the place
+ * gives the slot again and one load answers. After a change the backend is searched in LIMIT_SEARCH_SLOTS slots around
+ * the place, in each of the service's tables. That is all of a short table, which is edited in place and has no order. In
+ * a longer table, which is written anew in the order of a hash, the backend is almost certainly among them; one that
+ * shifted further counts as gone. Slots behind the last may hold the backend after it moved; the slots before them are
+ * searched first.
  *
  * Between two stores of an agent that moves a backend from one tier to another, neither may have it.
  */

@@ -76,7 +76,7 @@ static __always_inline void *sock_mptcp(struct bpf_sock_addr *ctx)
 	return bpf_skc_to_mptcp_sock(ctx->sk);
 }
 
-/* Most sockets have nothing kept: finding that out costs less than the two atomic operations of a deletion. */
+/* Most sockets have no entry: a look-up costs less than the two atomic operations of a deletion. */
 static __always_inline void sock_forget(struct bpf_sock_addr *ctx)
 {
 	if (bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0))

@@ -31,7 +31,7 @@ struct {
 	__type(value, struct udp_reverse_row);
 } mesh_udp_reverse_v2 SEC(".maps");
 
-/* unconnected UDP socket -> it has sent to a Service; the value says nothing, being there does */
+/* unconnected UDP socket -> it has sent to a Service; only the presence of an entry counts */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * A program that runs for a long time: what a grace period has to wait for. It counts when it begins and when it ends.
- * The verifier looks at each global function once, so that their loops multiply without its work doing so.
+ * A program that runs for a long time, which a grace period has to wait for. It counts its begin and its end. The verifier
+ * checks each global function once, so nested calls multiply the run time and not the verifier's work.
  */
 #include "tests/race.h"
 

@@ -84,7 +84,7 @@ def peer(sock):
 
 
 def cookie(sock):
-    """The number by which the kernel knows the socket, as text: JSON numbers end at 2^53."""
+    """The number by which the kernel knows the socket, as text: JSON numbers are exact up to 2^53 only."""
     return str(int.from_bytes(SOCKETS[sock].getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder))
 
 

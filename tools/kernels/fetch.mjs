@@ -8,7 +8,7 @@ import { runStep, Unfit } from "../setup/step.mjs";
 
 /** Debian releases, oldest first, by the kernel that each has: 6.1 (the oldest that Isthmus supports), 6.12, the newest. */
 export const KERNELS = ["bookworm", "trixie", "sid"];
-/** Below the floor: run by name only. 5.10. */
+/** Kernels below the supported floor (5.10), run only when named. */
 export const OLDER_KERNELS = ["bullseye"];
 const META_PACKAGE = "linux-image-cloud-amd64";
 
@@ -54,7 +54,7 @@ async function download(suite, work) {
   }
 }
 
-/** What the meta-package leads to: one package of image and modules, or (from 7.x on) one of each. */
+/** Packages that the meta-package depends on: one of image and modules, or (from 7.x on) one of each. */
 function kernelPackages(own) {
   const found = new Set();
   const queue = [META_PACKAGE];

@@ -1,4 +1,4 @@
-/** How many instructions a verifier walked per program, read from the tests' output and held against what was recorded. */
+/** Reads from the tests' output how many instructions a verifier walked per program, and compares them with a baseline. */
 
 /** "# sock_connect4: 932 instructions, 4904 walked by the verifier" -> {program, walked}; undefined for other lines. */
 export function parseCount(line) {

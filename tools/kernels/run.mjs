@@ -4,9 +4,9 @@
  *
  *   node tools/kernels/run.mjs [--write] [suite …]        default: every suite of Debian in KERNELS
  *
- * A verifier that takes a program on one kernel may refuse it on another, so what is not run is not known. How many
+ * A verifier that takes a program on one kernel may refuse it on another, so every supported kernel is run. How many
  * instructions each verifier walked is compared with instructions.json; more than a tenth above it is a failure, and
- * --write records what was seen. Not part of `make test`: emulation takes minutes, and its timings mean nothing. Exit code
+ * --write records the new counts. Not part of `make test`: emulation takes minutes, and its timings mean nothing. Exit code
  * 1 when a test fails on any kernel.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -39,7 +39,7 @@ try {
   process.exit(error instanceof Unfit ? 2 : 1);
 }
 
-/** True when the guest said that every test passed, and no verifier had to walk much more than before. */
+/** True when every test passed in the guest and no verifier walked much more than the baseline. */
 async function testOn(kernel) {
   console.log(`\n${kernel.suite}: kernel ${kernel.version}`);
   let passed = false;

@@ -10,10 +10,10 @@ export interface Arguments {
   readonly listen: string;
   readonly admin: string;
   readonly health: string;
-  /** For scrapers off the node; undefined = none. */
+  /** Address that serves metrics off the node; undefined: none. */
   readonly metricsAddress: string | undefined;
   readonly tlsDir: string;
-  /** How much is taken of each peer. */
+  /** Records and bytes that are accepted from each peer. */
   readonly budget: Budget;
 }
 
@@ -28,8 +28,8 @@ export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
   --metrics-address IP:PORT  /metrics for scrapers off the node, without authentication (not served)
   --tls-dir DIR       ca.crt tls.crt tls.key
   --peer-max-records N
-                      most records taken of one peer (${DEFAULT_BUDGET.records})
-  --peer-max-bytes N  most bytes of keys and values taken of one peer (${DEFAULT_BUDGET.bytes})
+                      most records accepted from one peer (${DEFAULT_BUDGET.records})
+  --peer-max-bytes N  most bytes of keys and values accepted from one peer (${DEFAULT_BUDGET.bytes})
 `;
 
 const NAMES = [

@@ -1,10 +1,10 @@
-/** Who has claimed an id in the store. What cannot be read is no free id: the call rejects with what to do about it. */
+/** Reads which cluster has claimed an id in the store. An unreadable claim does not make the id free: the call rejects with the fix. */
 import { claimKey, type Store, StoreError } from "@isthmus/kvstore";
 import type { ClusterId } from "@isthmus/model";
 import type { ClusterClaim } from "@isthmus/proto";
 import { readClaim } from "@isthmus/records";
 
-/** `claim` undefined: nobody has. */
+/** `claim` undefined: the id is free. */
 export async function readIdClaim(
   store: Store,
   id: ClusterId,

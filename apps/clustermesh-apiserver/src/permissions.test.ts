@@ -93,7 +93,7 @@ test("its MeshCluster, what it tells the user of a Service, and what it keeps fo
   );
 });
 
-/** What whoever holds the apiserver's token tries at the status of a Service; returns why it is refused, "" when it is not. */
+/** Patches the status of a Service with the apiserver's token; returns why that is refused, "" when it is not. */
 async function patchStatus(name: string, patch: object): Promise<string> {
   const client = kubeClient(own);
   const path = `/api/v1/namespaces/${namespace}/services/${name}/status`;
@@ -108,7 +108,7 @@ async function patchStatus(name: string, patch: object): Promise<string> {
   }
 }
 
-test("a stolen token writes conditions of ours on a Service, and nothing else that a status or its metadata has", async () => {
+test("a stolen token can write the mesh's conditions on a Service, and nothing else of its status or metadata", async () => {
   const spec = { type: "LoadBalancer", ports: [{ port: 80 }] };
   await admin.create(SERVICES, { metadata: { namespace, name: "lb" }, spec } as unknown as KubeObject);
   const condition = (type: string) => ({
@@ -131,7 +131,7 @@ test("a stolen token writes conditions of ours on a Service, and nothing else th
   assert.equal(await patchStatus("lb", condition("mesh.isthmus.io/PortsMatched")), "");
 });
 
-test("metrics are served where they were asked for", async () => {
+test("metrics are served on --metrics-address", async () => {
   const response = await fetch(`http://${metricsAddress}/metrics`);
   assert.match(await response.text(), /^mesh_stream_agents 0$/m);
   assert.equal((await fetch(`http://${metricsAddress}/readyz`)).status, 404);

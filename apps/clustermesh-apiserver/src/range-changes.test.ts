@@ -27,7 +27,7 @@ before(async () => {
   await provisionStore(owner);
   [east, west] = await Promise.all([startMember("east", 1), startMember("west", 2)]);
   await east.client.create(NODES, { metadata: { name: "n1" } });
-  // What east lets west claim overlaps its own range: its own wins.
+  // The range that east lets west claim overlaps east's own, which wins.
   await connectMember(etcd, east, west, ["10.12.0.0/16", "10.11.128.0/17"]);
   await connectMember(etcd, west, east, ["10.11.0.0/17", "10.21.0.0/16"]);
   [eastern, western] = await Promise.all([agentOf(east, "n1"), agentOf(west, "w1")]);
@@ -56,7 +56,7 @@ const condition = async (service: string) =>
     ({ type }) => type === "mesh.isthmus.io/BackendsExported",
   )?.message;
 
-test("a pod range that is added counts at once: for exports, in the store, in the object", async () => {
+test("an added pod range applies at once: to exports, the store and the object", async () => {
   await applyService(east, "cart", "10.21.1.5", global);
   await until("cart's slice is there without the backend", () => exportsOf("cart") === 0);
   await until("why", async () => /outside this cluster's pod ranges/.test((await condition("cart")) ?? ""));
@@ -68,10 +68,10 @@ test("a pod range that is added counts at once: for exports, in the store, in th
   await until("the object", async () => (await spec()) === "10.11.0.0/16,10.21.0.0/16");
 });
 
-test("a range that is given up may be claimed by the peer that was allowed to", async () => {
+test("a removed range may be claimed by the peer whose MeshPeer allows it", async () => {
   await applyService(west, "shop", "10.11.200.7", global);
   const key = "slices/shop/shop/shop-1";
-  // West itself leaves it out: its own ranges do not hold it.
+  // West does not export the address: it is outside west's ranges.
   await until("west's slice", () => eastern.value(2, key) !== undefined);
   await patchConfig(west, { "pod-cidrs": "10.12.0.0/16,10.11.128.0/17" });
   const refused = async () => (await east.client.get<MeshPeer>(MESH_PEERS, "west"))?.status?.state;
@@ -82,7 +82,7 @@ test("a range that is given up may be claimed by the peer that was allowed to", 
   assert.equal(Slice.decode(eastern.value(2, key) ?? new Uint8Array()).backends.length, 1);
 });
 
-test("a range that is given up while in use takes its backends out of the exports, and the Service says so", async () => {
+test("removing a range in use removes its backends from the exports, and the Service says so", async () => {
   await patchConfig(east, { "pod-cidrs": "10.11.0.0/17" });
   await until("withdrawn", () => exportsOf("cart") === 0);
   await until("why", async () =>

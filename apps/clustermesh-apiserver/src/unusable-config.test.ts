@@ -76,7 +76,7 @@ describe("in a cluster that has taken part in a mesh", () => {
     ["no ConfigMap", remove, /"mesh-system\/mesh-config" does not exist: create it/, "MeshCluster"],
   ] as const;
   for (const [what, change, sentence, eventOn] of rows) {
-    test(`${what}: the last good values stay in force, also after a restart, and it is told`, async (t) => {
+    test(`${what}: the last good values stay in force, also after a restart, and it is reported`, async (t) => {
       await change();
       const told = async () => {
         const text = (await accepted()) ?? "";
@@ -97,7 +97,7 @@ describe("in a cluster that has taken part in a mesh", () => {
     });
   }
 
-  test("a range that its peer gives up is taken without another word", async () => {
+  test("a range that its peer gives up is accepted without another change", async () => {
     await patchConfig(east, { "pod-cidrs": "10.11.0.0/16,10.12.0.0/16" });
     await until("refused", async () => /of MeshPeer "west"/.test((await accepted()) ?? ""));
     await east.client.delete(MESH_PEERS, "west");
@@ -106,7 +106,7 @@ describe("in a cluster that has taken part in a mesh", () => {
   });
 });
 
-test("a cluster that never had a usable one: both ports say so; named, agents are served; mended, all is", async (t) => {
+test("without any usable mesh-config both ports say so; with name and id agents are served; with a usable one everything is", async (t) => {
   const [{ kube, client }, tls] = await Promise.all([startBareCluster(), createMeshTls()]);
   const running = await launchApiserver(kube, tls);
   t.after(async () => {
@@ -129,7 +129,7 @@ test("a cluster that never had a usable one: both ports say so; named, agents ar
       () => "",
       (error: ServiceError) => error.message,
     );
-  // The account's right may take a moment to count.
+  // The account's right may take a moment to apply.
   await until("the operator is told", async () => missing.test(await refusal()) && /^9 /.test(await refusal()));
   await assert.rejects(status(adminPort, tls, "nonsense"), { code: 16 });
 

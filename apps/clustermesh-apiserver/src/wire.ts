@@ -85,10 +85,10 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   const settings = createConfigSource({ namespace }, { client, clock, log: log.child("config") });
   let problem: () => string | undefined = () => "Starting";
   const ready = [
-    // What is in force serves agents, whatever mesh-config says now.
+    // Ready with any settings in force, also when the newest mesh-config is unusable.
     { name: "settings", check: () => (settings.current === undefined ? settings.problem : undefined) },
     { name: "kubernetes", check: () => problem() },
-    // Every instance serves; who does not publish says why.
+    // Every instance is ready; one that does not publish says why.
     { name: "leader", check: () => undefined, detail: () => leadership.explanation },
   ];
   const health = await startHealth({ address: args.health }, { metrics, ready });
@@ -100,7 +100,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   run(settings);
   const auth = createAdminAuth({ client, clock });
   later(() => auth.close());
-  const { cluster, id } = await named(args, { settings, tls, auth }, signal);
+  const { cluster, id } = await awaitCluster(args, { settings, tls, auth }, signal);
 
   run(leadership);
   const recorder = createEventRecorder(
@@ -158,7 +158,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   later(() => hub.close());
   const servers = () => settings.current?.servers ?? [];
   const streaming = { address: args.listen, instance, cluster, clusterId: id };
-  // What an agent reports, this instance alone hears, with the Lease or without.
+  // An agent reports to one instance only, so that one writes the Events, with the Lease or without.
   const onReport = createHostPortEvents({ events: recorder, clock });
   const serving = { hub, tls, clock, log: log.child("serve"), servers, onReport };
   const stream = await startStreamServer(streaming, serving);
@@ -194,7 +194,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
 }
 
 /** The first settings that say which cluster this is; until then both ports say what is missing. */
-async function named(
+async function awaitCluster(
   args: Arguments,
   { settings, tls, auth }: { readonly settings: ConfigSource; readonly tls: TlsFiles; readonly auth: AdminAuth },
   signal: AbortSignal,

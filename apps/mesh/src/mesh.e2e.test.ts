@@ -140,7 +140,7 @@ test("a node whose agent is down is named, and stays so when the apiserver start
   assert.match(listed.out, /^default\/kubernetes .* Applying: 1\/2 nodes/m);
   for (const action of ["stop", "start"] as const)
     await controlProcess(name, action, { role: "clustermesh-apiserver", cluster: "east" });
-  await finding(/east east-2: no agent heard of for /, 90_000);
+  await finding(/east east-2: no agent has connected for /, 90_000);
   await controlProcess(name, "start", { role: "node-agent", node });
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
   assert.match((await mesh("service", "list", "--context", "east")).out, /^default\/kubernetes .* Done/m);

@@ -1,4 +1,4 @@
-/** Whatever hangs, a command ends: within its time and a second, or at the first Ctrl-C. Each as a process of its own. */
+/** A command ends within its time-out and a second, or at the first Ctrl-C, whatever hangs. Each runs as a process of its own. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ import { type SilentPeer, startSilentPeer, writeKubeconfig } from "./testing/sil
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-silence-"));
 const TIME = ["--timeout", "3s"];
-/** To see that it ends at all, on however busy a machine; that its own time ended it is in its words. */
+/** Generous bound for a busy machine: the command must end at all. Its output shows that the time-out ended it. */
 const BOUND_MS = 25_000;
 const storeFile = join(folder, "store.json");
 let silent: SilentPeer;
@@ -103,7 +103,7 @@ test("connect: a suspended etcd is a finding, and the process ends with its repo
   }
 });
 
-/** A network of its own, in which every question to DNS is lost on the way. */
+/** A network namespace in which every DNS query is lost. */
 function withoutDns(): string[] {
   writeFileSync(join(folder, "resolv.conf"), "nameserver 192.0.2.53\noptions timeout:20 attempts:2\n");
   const script = [

@@ -30,7 +30,7 @@ test("a cgroup within another, twice, none, or outside of the node's is refused 
   }
 });
 
-test("what unknown ClusterIPs get is one of two words", () => {
+test("--unknown-cluster-ip takes refuse or pass", () => {
   const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).refuseUnknownClusterIps;
   assert.deepEqual(
     [parse(), parse("--unknown-cluster-ip=refuse"), parse("--unknown-cluster-ip=pass")],

@@ -16,7 +16,7 @@ export interface Arguments {
   readonly tlsDir: string;
   readonly stateDir: string;
   readonly health: string;
-  /** For scrapers off the node; undefined = none. */
+  /** Address that serves metrics off the node; undefined = none. */
   readonly metricsAddress: string | undefined;
   readonly cniPlugin: string;
   /** As the node sees them. */

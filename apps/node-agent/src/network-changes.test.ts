@@ -6,7 +6,7 @@ import { followNetwork } from "./network-changes.js";
 
 const EVENT: RouteEvent = { kind: "address" };
 
-/** A socket that always has something to say; counts looks. */
+/** A socket that always has events; counts reads. */
 function rig(acts: () => boolean) {
   const clock = createFakeClock();
   const stop = new AbortController();
@@ -36,7 +36,7 @@ function rig(acts: () => boolean) {
     heard.push(...events);
     return acts();
   });
-  /** So many milliseconds in which the socket has something to say all the time. */
+  /** Runs for so many milliseconds in which the socket always has events. */
   async function storm(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += 10) {
       if (!state.resting) wake();
@@ -46,14 +46,14 @@ function rig(acts: () => boolean) {
   return { state, heard, stop, storm, clock };
 }
 
-test("a storm that concerns nobody costs ten looks a second", async () => {
+test("a storm of unrelated changes costs ten reads a second", async () => {
   const { state, heard, storm } = rig(() => false);
   await storm(10_000);
   assert.ok(state.looks >= 50 && state.looks <= 100, String(state.looks));
   assert.equal(heard.length, state.looks);
 });
 
-test("who keeps undoing what is put right is answered about once a second, and after some quiet at once", async () => {
+test("repairs that another program keeps undoing happen about once a second, and after some quiet at once", async () => {
   const { state, storm, clock } = rig(() => true);
   await storm(30_000);
   assert.ok(state.looks >= 30 && state.looks <= 70, String(state.looks));

@@ -1,15 +1,15 @@
 /**
- * Tells whoever keeps something in the node's network namespace what changed there.
+ * Notifies listeners of changes in the node's network namespace.
  *
- * The kernel is not polled. After each look the socket rests, for longer while somebody keeps undoing what was put right,
- * and never for more than a second: a storm of changes costs a look now and then, and what does not fit into the socket
- * meanwhile is one event, `lost`.
+ * The kernel is not polled. After each read the socket pauses, for longer while other programs keep undoing repairs, and never
+ * for more than a second: a storm of changes costs few reads, and notifications that do not fit into the socket meanwhile are
+ * one event, `lost`.
  */
 import type { RouteEvent, RouteEventSocket } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
 
-/** True when it acts on one of them. */
+/** Returns true when it acts on one of the events. */
 export type NetworkListener = (events: readonly RouteEvent[]) => boolean;
 
 export interface NetworkChanges {
@@ -25,7 +25,7 @@ export interface NetworkChangesModules {
 
 const REST_MS = 100;
 const LONGEST_REST_MS = 1000;
-/** After so long without a change that concerned anybody, rests are short again. */
+/** After this time without a change that a listener acted on, pauses are short again. */
 const QUIET_MS = 10_000;
 
 export function followNetwork({ socket, clock, signal }: NetworkChangesModules): NetworkChanges {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createNodeConditions } from "./node-conditions.js";
 
-test("a condition is told when it changes, and to each new stream for as long as it holds", () => {
+test("a condition is sent when it changes, and on each new stream while it is set", () => {
   const told: string[][] = [];
   const conditions = createNodeConditions(() => {
     told.push(conditions.list().map(({ type, message }) => `${type}: ${message}`));

@@ -1,27 +1,27 @@
-/** What of this node is not as it should be: told to the apiserver when it changes, and with every new stream. */
+/** Conditions of this node that need attention, sent to the apiserver when they change and on every new stream. */
 import type { NodeCondition } from "@isthmus/proto";
 
 export interface NodeConditions {
-  /** `message` undefined: all is well with this. */
+  /** `message` undefined: removes the condition. */
   set(type: string, message: string | undefined): void;
   /** A stream was opened. */
   connected(): void;
-  /** All that hold now. */
+  /** The current conditions. */
   list(): NodeCondition[];
 }
 
-/** `tell`: sends what `list` has, if a stream is open. */
-export function createNodeConditions(tell: () => void): NodeConditions {
+/** `report`: sends the conditions of `list`, if a stream is open. */
+export function createNodeConditions(report: () => void): NodeConditions {
   const messages = new Map<string, string>();
   return {
     set(type, message) {
       if (messages.get(type) === message) return;
       if (message === undefined) messages.delete(type);
       else messages.set(type, message);
-      tell();
+      report();
     },
     connected() {
-      if (messages.size > 0) tell();
+      if (messages.size > 0) report();
     },
     list: () => [...messages].map(([type, message]) => ({ type, message })),
   };

@@ -1,4 +1,4 @@
-/** What a restarted agent leaves as it was in the kernel while a cluster is not in sync: rows whole, tables, words. */
+/** Rows, tables and tier words that a restarted agent leaves unchanged in the kernel while a cluster is not in sync. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendFlag, BackendRow, NodeRow, Rank, rankBit } from "@isthmus/bpf";

@@ -111,7 +111,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
 
   let refusing = false;
   let sharedBefore = "";
-  /** Only who knows all Services of its cluster may say that an address belongs to none. */
+  /** True when all Services of the local cluster are known: only then may an address be said to belong to none. */
   function knowsServices(): boolean {
     const own = core.sources.get(0);
     return options.refuseUnknownClusterIps && own?.proven === true && own.phase === "InSync" && !own.behind;
@@ -124,7 +124,10 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     const names = [...shared].join();
     if (names !== sharedBefore && shared.size > 0) {
       const [[range, node] = []] = shared;
-      log.warn("Unknown addresses of a service range are left alone: a node or its pods live in it", { range, node });
+      log.warn("Unknown addresses in a Service range are not refused: a node or its pods have addresses in it", {
+        range,
+        node,
+      });
     }
     sharedBefore = names;
     return exclusive;

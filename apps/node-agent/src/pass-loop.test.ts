@@ -28,7 +28,7 @@ test("triggers while a pass runs are one more pass", async () => {
   assert.equal(state.passes, 2);
 });
 
-test("a problem is told once and tried again with back-off, however many triggers came; then all is well", async () => {
+test("a problem is reported once and retried with back-off, however many triggers came, until it is solved", async () => {
   const { clock, state, loop } = rig();
   state.problem = "no gateway";
   for (let i = 0; i < 20; i++) {

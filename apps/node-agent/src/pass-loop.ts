@@ -1,6 +1,6 @@
 /**
- * Runs a pass one at a time: again when it was triggered meanwhile, and with back-off while it says that something is
- * wrong. Triggers are cheap: many are one pass.
+ * Runs passes one at a time: again when one was triggered meanwhile, and with back-off while the pass reports a problem.
+ * Triggers are cheap: many of them are one pass.
  */
 import { type Clock, MeshError } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
@@ -8,16 +8,16 @@ import { createBackoff } from "@isthmus/observe";
 export interface PassLoopModules {
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Resolves with what is wrong, or undefined. A pass that rejects has its message as what is wrong. */
+  /** Resolves with the problem, or undefined. The message of a pass that rejects is its problem. */
   readonly pass: () => Promise<string | undefined>;
-  /** Something is wrong that was not before. */
+  /** Called with a problem that the previous pass did not have. */
   readonly failed: (problem: string) => void;
 }
 
 export interface PassLoop {
   /** Resolves when no pass is left to do for now. Never rejects. */
   trigger(): Promise<void>;
-  /** What was wrong with the last pass. */
+  /** The problem of the last pass. */
   readonly problem: string | undefined;
 }
 
@@ -50,7 +50,7 @@ export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules)
     running = undefined;
   }
 
-  /** One timer: a pass that comes before it makes it needless. */
+  /** Sets the one retry timer; a pass that runs earlier cancels it. */
   function retryLater(): void {
     if (signal.aborted) return;
     retry = new AbortController();

@@ -54,7 +54,7 @@ test("of very many pods that went the latest are told", () => {
   assert.deepEqual([said.length, said[0], said.at(-1)], [1000, "down p200", "down p1199"]);
 });
 
-test("ports of the host are told once, with the first report that reaches somebody", () => {
+test("host ports are reported once, in the first report that reaches an apiserver", () => {
   const { state, said, reports } = rig();
   reports.up(pod("a"), [
     { port: 8080, protocol: 6 },

@@ -1,7 +1,7 @@
 /**
  * Tells the apiserver which pods this node has: each as it comes and goes, and all living ones again with every new
  * stream, since nobody remembers for us. A pod that went while no stream was open is told of first; of those at most
- * `MOST_GONE`, the latest ones. The ports of the host that a pod asks for are told once: its user reads them in an Event.
+ * `MOST_GONE`, the latest ones. The host ports that a pod asks for are reported once: an Event shows them to its user.
  */
 import type { ToServer } from "@isthmus/proto";
 import type { HostPort, PodAttachment, PodReport } from "./pods/index.js";
@@ -16,11 +16,11 @@ const MOST_GONE = 1000;
 /** `send`: false when no stream is open; the next one is told then. */
 export function createPodReports(send: (message: ToServer) => boolean): PodReports {
   const living = new Map<string, PodAttachment>();
-  /** By host device; not told yet. */
+  /** Host ports by host device that are not reported yet. */
   const asked = new Map<string, readonly HostPort[]>();
   let gone: readonly PodAttachment[] = [];
 
-  function tellUp(pod: PodAttachment): void {
+  function reportUp(pod: PodAttachment): void {
     if (send(reportOf(pod, true, asked.get(pod.hostDevice)))) asked.delete(pod.hostDevice);
   }
 
@@ -28,7 +28,7 @@ export function createPodReports(send: (message: ToServer) => boolean): PodRepor
     up(pod, hostPorts = []) {
       living.set(pod.hostDevice, pod);
       if (hostPorts.length > 0) asked.set(pod.hostDevice, hostPorts);
-      tellUp(pod);
+      reportUp(pod);
     },
     down(pod) {
       living.delete(pod.hostDevice);
@@ -37,7 +37,7 @@ export function createPodReports(send: (message: ToServer) => boolean): PodRepor
     },
     connected() {
       gone = gone.filter((pod) => !send(reportOf(pod, false)));
-      for (const pod of living.values()) tellUp(pod);
+      for (const pod of living.values()) reportUp(pod);
     },
   };
 }

@@ -1,4 +1,4 @@
-/** When an address of the service ranges that no Service has is refused: who may say so, and in which order it is written. */
+/** When an address in the Service ranges without a Service is refused, and in which order the ranges are written. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ServiceRangeKey } from "@isthmus/bpf";
@@ -40,7 +40,7 @@ function behind(isBehind: boolean): ToAgent {
   };
 }
 
-test("the ranges are refused once the own cluster is in sync, not before and not for another's word", async () => {
+test("the ranges are refused once the local cluster is in sync, not before and not because another cluster is", async () => {
   const node = await startTestNode({ kernel: createMemoryKernel() });
   await synced(node, west());
   assert.deepEqual(await refused(node), []);
@@ -57,7 +57,7 @@ test("a setting turns it off, and takes away what an agent before refused", asyn
   assert.deepEqual(await refused(node), []);
 });
 
-test("whoever misses news of its own cluster refuses nothing, and a lost stream is no missed news yet", async () => {
+test("an agent that missed changes of its own cluster refuses nothing; a lost stream alone is no missed change", async () => {
   const own = eastWithRange();
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
   await node.receive(behind(true));

@@ -38,7 +38,7 @@ import { type Membership, openStateFiles } from "./sync/state-files.js";
 
 export const VERSION = "0.1.0";
 
-/** More that end with the agent would be a leak, and Node warns. */
+/** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;
 
 export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal): Promise<void> {
@@ -181,7 +181,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   });
   await enableForwarding(log);
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
-  changes.subscribe(routes.heard);
+  changes.subscribe(routes.onEvents);
   routes.kick();
   const pods = await startPods(
     {

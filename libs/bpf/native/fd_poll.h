@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A callback for an fd that can be read. Zeroed memory is one that was never started.
+// Calls back when an fd can be read. A zeroed struct is a poll that was never started.
 #pragma once
 #include <uv.h>
 
@@ -16,6 +16,6 @@ struct fd_poll {
 // stopped. Returns NULL, with an exception pending when it failed.
 napi_value fd_poll_start(struct fd_poll *poll, napi_env env, int fd, napi_value self, napi_value callback,
                          const char *what);
-// While it rests nothing is called; what can be read by then is said afterwards.
+// While it rests there are no callbacks; readiness from that time is reported afterwards.
 void fd_poll_rest(struct fd_poll *poll, bool rests);
 void fd_poll_stop(struct fd_poll *poll);

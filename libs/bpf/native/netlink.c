@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RouteSocket: hears what the kernel says of links, addresses, routes and neighbours in the network namespace that the
-// process was in when it was opened. It hands bytes on; libs/bpf/src/route-events.ts reads them.
+// RouteSocket: receives the kernel's notifications of links, addresses, routes and neighbours in the network namespace that
+// the process was in when it was opened. It returns bytes; libs/bpf/src/route-events.ts reads them.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -156,7 +156,7 @@ test("programs are on each cgroup that is named and on no other, also for the ne
   assert.deepEqual(attachedTo(node, [...all, node.options.cgroup]), [basename(node.options.cgroup)]);
 });
 
-/** Counts calls into the addon, which are made all the same. */
+/** Counts calls into the addon and passes them on. */
 function countCalls(t: TestContext): () => Partial<Record<keyof Native, number>> {
   const addon = native();
   let counts: Partial<Record<keyof Native, number>> = {};
@@ -176,7 +176,7 @@ function countCalls(t: TestContext): () => Partial<Record<keyof Native, number>>
   };
 }
 
-test("looking again changes no link where the programs run already, and brings back what was taken away", async (t) => {
+test("attaching again changes no link that runs the program already, and restores removed ones", async (t) => {
   const node = await setUp(t);
   const count = node.datapath.programs.size;
   const take = countCalls(t);

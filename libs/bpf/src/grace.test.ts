@@ -10,7 +10,7 @@ import { loadTestObject } from "./testing/objects.js";
 const BEGUN = 0;
 const ENDED = 4;
 
-/** True when a program that had begun had ended when the wait was over, in every run. */
+/** True when in every run a program that had begun before the wait had ended after it. */
 async function waitsFor(t: TestContext, wait: () => Promise<void>, runs: number): Promise<boolean> {
   const loaded = loadTestObject(t, "hold_test");
   const counts = loaded.array("mesh_test_counts");
@@ -30,7 +30,7 @@ test("a grace period ends after the programs that ran when it began", async (t) 
   assert.equal(await waitsFor(t, createGracePeriod(), 5), true);
 });
 
-test("the program outlasts a wait that is none", async (t) => {
+test("the program outlasts a call that does not wait", async (t) => {
   // On a busy machine this thread may not run before the program has ended: it gets more runs until they met.
   assert.equal(await waitsFor(t, async () => undefined, 100), false);
 });

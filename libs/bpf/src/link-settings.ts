@@ -1,6 +1,6 @@
 /**
- * Sets an IPv4 setting of a device by rtnetlink, which needs CAP_NET_ADMIN and no /proc/sys that can be written: in a
- * container without privileges it cannot.
+ * Sets an IPv4 setting of a device by rtnetlink, which needs CAP_NET_ADMIN and no writable /proc/sys: in a container without
+ * privileges /proc/sys is read-only.
  */
 import { native } from "./native.js";
 

@@ -11,7 +11,7 @@ import { type Fd, native, type ProgramInfo } from "./native.js";
 
 const PREFIX = "link_";
 
-/** A loaded program and where it belongs. */
+/** A loaded program and its attach type. */
 export interface Attachable {
   readonly name: string;
   readonly fd: Fd;

@@ -128,7 +128,7 @@ test("no handle, and no copy that a worker holds, is inherited by a child", asyn
   assert.deepEqual(ours, []);
 });
 
-test("work that finds no file descriptor free says so", () => {
+test("work without a free file descriptor fails with that error", () => {
   const module = new URL("./native.js", import.meta.url).href;
   const code = `import { closeSync, openSync, readdirSync } from "node:fs";
     import { native } from ${JSON.stringify(module)};

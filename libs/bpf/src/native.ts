@@ -72,7 +72,7 @@ export interface Ring {
   close(): void;
 }
 
-/** Hears rtnetlink in the network namespace that the process was in when it was opened. */
+/** Receives rtnetlink notifications of the network namespace that the process was in when it was opened. */
 export interface RouteSocket {
   /** The messages of one datagram; empty when none waits. Throws ENOBUFS, once, when some were lost. */
   receive(): Uint8Array;

@@ -100,13 +100,13 @@ test("slots of a table in use move, fill and fall behind the last under readers,
     slots[slot] = id;
     segment.storeWord32(slot >> 4, 4 * (slot & 15), id);
   };
-  /** One probe only: a slot without a living backend is a reader without one. */
+  /** With one probe a reader that hits a slot without a living backend finds none. */
   const setCount = () => {
     const word = TierWord.toWord({ line: 0, slots: slots.length, tries: 0, maglev: 0, cluster: 0 });
     services.storeWord64(1, ServiceRow.offsets.tier, word);
   };
 
-  /** A backend in a row that nobody knows any more; undefined when there is none. */
+  /** A backend in a row that no program can reach any more; undefined when there is none. */
   function born(): number | undefined {
     const index = free.shift();
     if (index === undefined) return undefined;
@@ -159,7 +159,7 @@ test("slots of a table in use move, fill and fall behind the last under readers,
     await grace;
   }
 
-  /** What was gone before a grace period began loses its id after it, and its row is used again after a second. */
+  /** A backend that left before a grace period loses its id after it, and its row is used again after a second one. */
   async function collect(): Promise<void> {
     const round = gone.splice(0).map((id) => id & 0xffffff);
     await graceUnderFire();

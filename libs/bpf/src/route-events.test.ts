@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseRouteEvents } from "./route-events.js";
 
-/** What a process in a network namespace of its own hears of each batch, and of a link that comes and goes. */
+/** Events that a process in a network namespace of its own gets of each batch, and of a link that is added and deleted. */
 function hear(...batches: readonly (readonly string[])[]): readonly (readonly string[])[] {
   const main = fileURLToPath(new URL("./testing/route-events-main.js", import.meta.url));
   const input = JSON.stringify(batches);
@@ -17,7 +17,7 @@ function hear(...batches: readonly (readonly string[])[]): readonly (readonly st
     .map((line) => JSON.parse(line) as string[]);
 }
 
-test("links, addresses, routes and neighbours are heard as they change", () => {
+test("changes of links, addresses, routes and neighbours are events", () => {
   const [links = [], routes = [], gone = [], down = [], added = [], deleted = []] = hear(
     ["link add one type veth peer name two", "link set two up", "link set one up", "addr add 10.1.0.1/24 dev one"],
     [
@@ -55,14 +55,14 @@ test("links, addresses, routes and neighbours are heard as they change", () => {
   );
 });
 
-test("more than the socket holds is heard as lost, and what comes after is heard", () => {
+test("an overflow of the socket is the event lost, and later changes are events again", () => {
   const many = Array.from({ length: 4000 }, (_, i) => `route add unreachable 10.${i >> 8}.${i & 255}.0/24 proto 77`);
   const [flood = [], after = []] = hear(many, ["route del unreachable 10.0.7.0/24"]);
   assert.ok(flood.length < many.length && flood.filter((event) => event === "lost").length === 1);
   assert.deepEqual(after, ["-route 10.0.7.0/24 proto 77"]);
 });
 
-test("bytes that are no message are lost changes, never an error", () => {
+test("bytes that are no message are the event lost, never an error", () => {
   const message = (type: number, body: readonly number[]) => {
     const bytes = new Uint8Array(16 + body.length);
     const view = new DataView(bytes.buffer);

@@ -1,9 +1,8 @@
 /**
- * What the kernel says of links, addresses, routes and neighbours, as events.
+ * The kernel's notifications of links, addresses, routes and neighbours, as events.
  *
- * In: datagrams of rtnetlink. Out: one event a message that tells of a change; `lost` where the kernel had more to say
- * than the socket could hold, after which only a look at everything tells what is there. A message that does not parse
- * is `lost` as well.
+ * In: datagrams of rtnetlink. Out: one event for each message of a change; `lost` when the socket overflowed, after which only
+ * reading everything shows the state. A message that does not parse is `lost` as well.
  */
 import { type Address, addressFromBytes, type Prefix, parseAddress } from "@isthmus/model";
 import { native, type RouteSocket } from "./native.js";
@@ -26,14 +25,14 @@ export type RouteEvent =
   | { readonly kind: "lost" };
 
 export interface RouteEventSocket extends Pick<RouteSocket, "listen" | "rest" | "close"> {
-  /** Everything that waits; of very much a part, and the listener is called again. */
+  /** Returns all waiting events, or a part of very many; then the listener is called again. */
   receive(): readonly RouteEvent[];
 }
 
 /** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE, _IPV4_NETCONF as bits. */
 const GROUPS = [1, 3, 5, 7, 9, 11, 24].reduce((mask, group) => mask | (1 << (group - 1)), 0);
 
-/** Of one look: a socket's default buffer holds some three hundred. */
+/** Datagrams in one call of `receive`: a socket's default buffer holds some three hundred. */
 const MOST_DATAGRAMS = 1000;
 
 /** rtnetlink in the network namespace of this process. */

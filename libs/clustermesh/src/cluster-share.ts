@@ -26,7 +26,7 @@ const NOT_GLOBAL_THERE =
   'No global Service with a ClusterIP there: make it, or set "service.cilium.io/global" to "true"';
 const NOT_SHARED = 'Service is not shared there: "service.cilium.io/shared" is "false"';
 
-/** As of a workload that is scaled to 0. What its cluster does not export looks the same from here. */
+/** As of a workload that is scaled to 0. A Service that its cluster does not export looks the same from here. */
 const NO_PODS =
   "Service has no pods there, or none inside its pod ranges: see its endpoints and its Events in that cluster";
 
@@ -70,12 +70,12 @@ function isEmpty({ ports, backends }: SliceView): boolean {
 }
 
 /**
- * Most backends that a remote cluster gives to one frontend. A merge takes its Service whole, so what one cluster can put
- * into it is bounded; Kubernetes is not used with a tenth of this. Of more, the slices whose names come first are taken.
+ * Most backends that a remote cluster gives to one frontend. A merge takes its Service whole, so the part of one
+ * cluster is bounded; Services in use have not a tenth of this. Of more, the slices whose names come first are taken.
  */
 export const MAX_REMOTE_SHARE = 32_768;
 
-/** Of each slice that has the port, what it gives. */
+/** The backends of each slice that has the port. */
 function backendLists(slices: Iterable<SliceView>, wanted: WantedPort, family: Family): (readonly MergedBackend[])[] {
   const lists: (readonly MergedBackend[])[] = [];
   for (const slice of slices) {

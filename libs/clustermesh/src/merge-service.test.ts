@@ -113,7 +113,7 @@ test("a port without a name meets only a port without a name", () => {
   assert.match(reasons(frontends)["west"] ?? "", /^Service has no port \(no name\)\/TCP there: give/);
 });
 
-test("a cluster that gives no backends says why: no pods at all, none for the port, or nothing came", () => {
+test("the reason why a cluster gives no backends: no pods at all, none for the port, or nothing received", () => {
   const reason = (...west: ReturnType<typeof slice>[]) =>
     reasons(cart([...EAST, service("west"), ...west, globalWith()]))["west"] ?? "";
   assert.match(reason(slice("west", { backends: {} })), /^Service has no pods there, or none inside its pod ranges/);
@@ -169,7 +169,7 @@ test("notes of the config are on every frontend", () => {
   assert.deepEqual(cart([...EAST, config({ notes })])[0]?.notes, notes);
 });
 
-test("what one remote cluster gives a frontend is bounded, the same in any order of its slices; the own is not cut", () => {
+test("the backends of one remote cluster in a frontend are bounded, the same in any order of its slices; local ones are not cut", () => {
   const backends = (i: number, n: number) =>
     Object.fromEntries(
       Array.from({ length: n }, (_, j) => [`10.${2 + (i >> 5)}.${((i & 31) << 3) + (j >> 8)}.${j & 255}`, READY]),

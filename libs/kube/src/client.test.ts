@@ -177,7 +177,7 @@ test("an Event is written once and counted when its writer comes back; a long no
   assert.equal(Buffer.byteLength(found?.note ?? ""), 1024);
 });
 
-test("an Event takes any text, and one that is not answered holds no other back", async () => {
+test("an Event takes any text, and one without an answer delays no other", async () => {
   const recorder = createEventRecorder(
     { controller: "isthmus.io/test", instance: "i" },
     {

@@ -165,7 +165,7 @@ function tokenFileOf(kubeconfig: string, user: string | undefined): string | und
   return typeof file === "string" ? resolve(dirname(kubeconfig), file) : undefined;
 }
 
-/** Throws `KUBE_CONFIG` when the user has a field that changes who the API takes it for, and that no request would carry. */
+/** Throws `KUBE_CONFIG` when the user has a field that changes its identity for the API, and that no request would carry. */
 function checkUser(kubeconfig: string, user: string): void {
   const fields = userFields(kubeconfig, user);
   const field = ["as-groups", "as-uid", "as-user-extra"].find((name) => name in fields);

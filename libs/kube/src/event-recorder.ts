@@ -2,7 +2,7 @@
  * Events on objects (events.k8s.io/v1): a repeated one grows its count instead of making another object.
  *
  * In: a fact about an object. Nothing comes out: failures are logged and dropped, a queue over its limit drops the newest.
- * Several are written at once, so one that the API does not answer holds the others back no longer than its deadline.
+ * Several are written at once, so one that the API does not answer delays the others no longer than its deadline.
  */
 import { createHash } from "node:crypto";
 import { type Clock, printable, systemClock } from "@isthmus/model";
@@ -42,7 +42,7 @@ export interface EventRecorderOptions {
 const MAX_QUEUE = 1000;
 const AT_ONCE = 4;
 const DEADLINE_MS = 5000;
-/** As the API checks it. */
+/** The bound that the API checks. */
 const NOTE_BYTES = 1024;
 const MAX_REMEMBERED = 10_000;
 

@@ -8,7 +8,7 @@ export interface Place {
   readonly port: number;
 }
 
-/** Of a proxy's answer to CONNECT. */
+/** Bytes of a proxy's answer to CONNECT. */
 const MOST_HEAD_BYTES = 16_384;
 /** By the schemes that a proxy may have. */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {

@@ -56,7 +56,7 @@ export function createTransport(access: KubeAccess): Transport {
 
   async function ask(call: Bounded): Promise<HttpResponse> {
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    // A request whose name is being looked up hears of its signal only after that.
+    // A request whose name is being looked up notices its signal only after that.
     return unlessAborted(http1.request(await authorized(call, payload), payload, call.signal), call.signal);
   }
 

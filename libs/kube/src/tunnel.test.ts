@@ -1,4 +1,4 @@
-/** `proxy-url` of a kubeconfig: both transports go through it, and what the proxy does wrong is said. */
+/** `proxy-url` of a kubeconfig: both transports go through it, and errors name what the proxy does wrong. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import { ca, pair, startHttp2, text } from "./testing/http2-server.js";
 import { listen, startConnectProxy, startSocksProxy } from "./testing/tunnel-proxies.js";
 import { createTransport, type Transport } from "./transport.js";
 
-/** Nothing on this machine knows the name: who reaches it was sent by the proxy. */
+/** This machine cannot resolve the name: only a connection through the proxy reaches it. */
 const SERVER = "https://api.invalid:6443";
 
 function kubeconfig(t: TestContext, proxyUrl: string | undefined, server = SERVER, user = {}): string {
@@ -85,7 +85,7 @@ test("watches go through the same proxies over one HTTP/2 connection", async (t)
   assert.deepEqual([plain.asked.length, socks.asked.length, sessions.length], [1, 1, 2]);
 });
 
-test("a proxy over TLS has to prove itself like any server", async (t) => {
+test("a proxy over TLS needs a valid certificate like any server", async (t) => {
   const proxy = await startConnectProxy(t, await startHttp1(t), pair);
   const transport = open(t, `https://127.0.0.1:${proxy.port}`);
   await assert.rejects(transport.json({ method: "GET", path: "/api" }), /proxy https:\/\/127\.0\.0\.1:\d+: /);
@@ -115,7 +115,7 @@ test("a server without TLS is reached through the proxy, too", async (t) => {
   assert.deepEqual(proxy.asked, ["api.invalid:8080"]);
 });
 
-test("what a proxy answers, that it is not there, or no proxy at all, is said with its address and no password", async (t) => {
+test("errors about a refusing, absent or wrong proxy name its address and no password", async (t) => {
   const answering = (answer: string) =>
     listen(
       t,
@@ -140,7 +140,7 @@ test("what a proxy answers, that it is not there, or no proxy at all, is said wi
   }
 });
 
-test("a silent proxy holds nothing open once the transport is closed", async (t) => {
+test("a silent proxy keeps nothing open once the transport is closed", async (t) => {
   let [came, left] = [0, 0];
   const server = createServer((socket) => {
     came++;

@@ -31,7 +31,7 @@ export function createTunnel(proxy: URL, server: URL, dialMs = DIAL_MS): Tunnel 
     if (closed) throw withCode("ECONNRESET", "the connection was closed by its user");
     const secure = { ...at, servername: isIP(at.host) === 0 ? at.host : "" };
     const socket = proxy.protocol === "https:" ? connectTls(secure) : connectTcp(at);
-    socket.on("error", () => undefined); // whoever waits for it, or uses it, is told
+    socket.on("error", () => undefined); // the waiting promise, or the user of the socket, gets the error
     dials.add(socket);
     const late = setTimeout(() => {
       socket.destroy(withCode("ETIMEDOUT", `no connection through ${name} within ${dialMs} ms`));

@@ -1,4 +1,4 @@
-/** Work that knows no signal, until there is one: the work goes on, and nobody waits for it. */
+/** Stops waiting, when the signal is aborted, for work that takes no signal; the work goes on. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let stop = (): void => undefined;

@@ -1,4 +1,4 @@
-/** Calls that end when a signal is aborted. The client gives no hold of a call once it is made; an interceptor has one. */
+/** Cancels calls when a signal is aborted. The client does not expose its calls; an interceptor can reach them. */
 import { InterceptingCall, type Interceptor, status } from "@grpc/grpc-js";
 
 export function endedBy(signal: AbortSignal): Interceptor {

@@ -12,7 +12,7 @@ export type Connector = ReturnType<CreateConnector>;
 
 export interface Handshakes {
   guard(connector: Connector): Connector;
-  /** Cuts those that run, and whatever begins later. */
+  /** Cuts the running handshakes, and any that begins later. */
   end(): void;
 }
 
@@ -26,7 +26,7 @@ export function createHandshakes(): Handshakes {
     const timer = setTimeout(() => socket.destroy(), LIMIT_MS);
     running.add(socket);
     if (ended) socket.destroy();
-    // Not every connector hears that the socket under its TLS is gone.
+    // Not every connector notices that the socket under its TLS is gone.
     let over = (): void => undefined;
     const closed = new Promise<never>((_, reject) => {
       over = () => reject(new Error("the connection was closed before it was secure"));

@@ -1,4 +1,4 @@
-/** Listings of a real etcd: pages bounded in bytes, whatever stands in them. */
+/** Listings of a real etcd: pages bounded in bytes, whatever the sizes of entries. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { PAGE_BYTES } from "./page-size.js";
@@ -21,7 +21,7 @@ async function pagesOf(prefix: string): Promise<Page[]> {
 
 const bytesOf = ({ entries }: Page): number => entries.reduce((sum, { value }) => sum + value.length, 0);
 
-test("the first page is too large to be taken, then large and small ones: all of it comes, in bounded pages", async () => {
+test("a first page that is too large to be received, then large and small entries: all are listed in bounded pages", async () => {
   const keys: string[] = [];
   for (let i = 0; i < 30; i++) {
     const key = `/large/a${String(i).padStart(3, "0")}`;

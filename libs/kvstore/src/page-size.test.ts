@@ -25,7 +25,7 @@ test("an answer that is too large is asked for again with a quarter, down to one
   assert.deepEqual(asked, [100, 25, 6, 1]);
 });
 
-test("whatever comes, a page asks for 1 to the most", () => {
+test("a page always asks for 1 to the maximum of keys", () => {
   const page = fc.tuple(fc.nat(3000), fc.nat(2 ** 31));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5000 }), fc.array(page), (most, pages) => {

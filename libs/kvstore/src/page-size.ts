@@ -4,13 +4,13 @@
  * Begins small, follows the size of what came, grows by four at most; an answer that was too large to be taken is asked for
  * again with a quarter of the keys.
  */
-/** What a page should have. */
+/** Bytes that a page should have. */
 export const PAGE_BYTES = 2 << 20;
 const FIRST_KEYS = 100;
 
 export interface PageSize {
   readonly keys: number;
-  /** A page came: so many keys, with keys and values of so many bytes. */
+  /** Takes the size of a received page: its number of keys, and the bytes of keys and values. */
   came(keys: number, bytes: number): void;
   /** The answer was larger than a message may be; false: it cannot get smaller. */
   tooLarge(): boolean;

@@ -58,7 +58,7 @@ test("compaction and cancellation are told apart", () => {
   assert.deepEqual(denied, { type: "canceled", reason: "permission denied" });
 });
 
-test("a backlog in many fragments is not held whole: what is complete goes out", () => {
+test("a backlog in many fragments is not buffered whole: complete revisions are emitted", () => {
   const assembler = createAssembler(1n, 10);
   const news = [1, 2, 3, 4, 5].map((revision) => {
     const told = assembler.accept(response([revision, revision, revision], { fragment: revision < 5 }));

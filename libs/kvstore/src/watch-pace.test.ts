@@ -1,11 +1,11 @@
-/** How often a store is asked that breaks each stream after a word: what it brought does not make it a good one. */
+/** How often a store that breaks each stream after one event is watched: the event does not reset the back-off. */
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import type { ICallable } from "etcd3";
 import { runWatch, type WatchNews } from "./watch.js";
 
-/** Each stream answers, tells one event, and breaks. */
+/** Each stream answers, sends one event, and breaks. */
 class BreakingStream extends EventEmitter {
   constructor(revision: number) {
     super();

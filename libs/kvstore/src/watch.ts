@@ -39,7 +39,7 @@ export type WatchNews =
 
 const PROGRESS_MS = 5_000;
 const SILENCE_MS = 15_000;
-/** A stream that lived this long was a good one. */
+/** A stream that lasted this long resets the back-off. */
 const SETTLED_MS = 5_000;
 
 export async function runWatch(
@@ -57,7 +57,7 @@ export async function runWatch(
   while (!signal.aborted) {
     const opened = performance.now();
     const end = await followStream(calls, options, assembler, tell);
-    // What it brought does not count: a store that breaks each stream after a word is not asked in a tight loop.
+    // Received events do not reset the back-off: a store that breaks each stream after one event is not watched in a tight loop.
     if (performance.now() - opened > SETTLED_MS) backoff.reset();
     if (end.type !== "lost") return tell(end);
     tell(end);

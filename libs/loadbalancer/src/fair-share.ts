@@ -1,5 +1,5 @@
 /**
- * The backends of a table that cannot hold all of them: as many of each cluster as of any other that has more.
+ * Chooses the backends of a table that cannot hold all of them: each cluster gets an equal share, or all of its backends.
  *
  * A cluster with few backends keeps them all, so one that floods a Service displaces none but its own. Of a cluster those
  * stay that come first in the mesh-wide order: the same on every node.

@@ -122,7 +122,7 @@ test("weights are repeated slots, reduced to what they mean", () => {
   assert.equal(plan(some("east", 3, { weight: 100 })).tiers[0]?.slots.length, 3);
 });
 
-test("weights that differ by more than a table has slots are scaled: in proportion, and nobody loses its last slot", () => {
+test("weights that differ by more than a table has slots are scaled: in proportion, and no backend loses its last slot", () => {
   const share = (...weights: readonly number[]) => {
     const slots = plan(weights.map((weight, i) => backend("east", i + 1, { weight }))).tiers[0]?.slots ?? [];
     const counts = weights.map((_, i) => slots.filter((slot) => (slot.word3 & 255) === i + 1).length);
@@ -147,7 +147,7 @@ test("whatever the weights, a table is bounded and every backend is in it", () =
   );
 });
 
-test("a cluster that floods a Service displaces none but its own backends", () => {
+test("a cluster that floods a Service displaces only its own backends", () => {
   const flood = Array.from({ length: MAX_SLOTS + 1000 }, (_, i) => backend("west", i & 0xffff, { word2: i >> 16 }));
   const slots = plan([...some("east", 3), ...flood, ...some("north", 2)]).tiers[0]?.slots ?? [];
   assert.equal(slots.length, MAX_SLOTS);

@@ -33,7 +33,7 @@ export const MAX_SLOTS = 131_071;
 
 /**
  * Most slots that weights can make of a table: 1,024, or four for each backend where that is more. 1,024 slots are 64
- * lines, 4 KiB, and tell 1 from 1,000; a node's tables have 4,194,304 lines, so 60,000 Services' worth.
+ * lines, 4 KiB, and can express 1 to 1,000; a node's tables have 4,194,304 lines, so 60,000 Services' worth.
  */
 export const WEIGHTED_SLOTS = 1024;
 export const SLOTS_PER_WEIGHTED_BACKEND = 4;

@@ -2,7 +2,7 @@
  * How many slots each backend of a table gets for its weight, within what a table may have.
  *
  * Weights are reduced by their greatest common divisor, so equal weights are one slot each. What is still too much is scaled
- * down in proportion; no backend ever loses its last slot. So a weight, whoever wrote it, costs a bounded table.
+ * down in proportion; no backend ever loses its last slot. So the table is bounded for any weights.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import { MAX_SLOTS, SLOTS_PER_WEIGHTED_BACKEND, WEIGHTED_SLOTS } from "./types.js";

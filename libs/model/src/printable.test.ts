@@ -28,7 +28,7 @@ test("applied twice it changes nothing", () => {
   }
 });
 
-test("JSON keeps its meaning and steers no terminal", () => {
+test("JSON keeps its meaning and has no control characters", () => {
   const value = { text: "a\x1b[2J\x7f\x9b\u202e\u2028\u{e0001}b\ud800", "\u2066": [1] };
   const text = printableJson(JSON.stringify(value, null, 2));
   assert.deepEqual(JSON.parse(text), value);

@@ -26,7 +26,7 @@ export function printable(text: string, maxLength: number = PRINTABLE_LENGTH): s
   return `${dropHalfPair(escaped.slice(0, maxLength - 1))}…`;
 }
 
-/** The same JSON without a character that steers a terminal: what does not print becomes an escape of JSON. */
+/** The same JSON without characters that control a terminal: unprintable ones become escapes of JSON. */
 export function printableJson(json: string): string {
   return json.replace(RAW_IN_JSON, (character) =>
     character.replace(/./gs, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),

@@ -1,5 +1,5 @@
 /**
- * The fields of a log line, bounded before they become text: whoever sends a megabyte gets no megabyte of log.
+ * Bounds the fields of a log line before they become text: a peer that sends a megabyte does not cause a megabyte of log.
  *
  * In: any fields. Out: the same without what is beyond the bounds: long texts and lists are cut and marked by "…", deep objects
  * are left out. An error stays for the logger to describe.

@@ -14,7 +14,7 @@ export interface HealthCheck {
   readonly name: string;
   /** Undefined when fine; else one sentence. */
   check(): string | undefined;
-  /** What is worth knowing of one that is fine. */
+  /** Information about a check that passes. */
   detail?(): string | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface HealthModules {
 
 export type Health = HttpListener;
 
-/** One line, whatever others put into the sentence. */
+/** Makes the sentence one line: it may contain foreign text. */
 const PROBLEM_LENGTH = 1_024;
 
 /** Throws `ADDRESS_IN_USE` or `ADDRESS` when it cannot listen. */

@@ -74,7 +74,7 @@ test("what is no secret stays: certificates, requests, names of keys", () => {
   assert.equal(lines[0]?.["keys"], 3);
 });
 
-test("what another cluster made up neither floods the log nor steers the terminal that shows it", () => {
+test("foreign text neither floods the log nor controls the terminal that shows it", () => {
   const text: string[] = [];
   const log = createLogger({ app: "a", destination: { write: (line) => void text.push(line) } });
   const hostile = `\u001b[2J\u009b\u202e\u2028\n${"x".repeat(1 << 20)}`;

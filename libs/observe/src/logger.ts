@@ -3,7 +3,7 @@
  *
  * Levels: error = an operator must act; warn = something is refused or degraded; info = a change worth a line in a timeline;
  * debug = everything else. A quiet mesh has a quiet log. What may be a secret is replaced by "[secret]". Fields may hold what
- * other clusters, nodes and pods made up: long text and long lists are cut, and no character steers a terminal.
+ * other clusters, nodes and pods wrote: long texts and lists are cut, and control characters are escaped.
  */
 import { MeshError, printableJson } from "@isthmus/model";
 import { type DestinationStream, destination, pino } from "pino";

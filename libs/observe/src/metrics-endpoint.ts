@@ -1,4 +1,4 @@
-/** GET /metrics: on the health address for the node itself, and, where it is asked for, on an address of its own for others. */
+/** GET /metrics: on the health address, for the node itself, and optionally on another address, for scrapers off the node. */
 import type { ServerResponse } from "node:http";
 import { MeshError } from "@isthmus/model";
 import { answer, type HttpListener, listenHttp } from "./http-listener.js";

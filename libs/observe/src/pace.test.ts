@@ -22,7 +22,7 @@ test("the second time may follow at once, then the wait doubles up to its bound;
   assert.equal(pace.waitMs(now), 200);
 });
 
-test("whoever asks all the time gets two in each longest wait at most", () => {
+test("constant requests are granted at most twice in each longest wait", () => {
   const pace = createPace(OPTIONS);
   let done = 0;
   for (let now = 0; now < 3_600_000; now += 10) {

@@ -1,7 +1,7 @@
 /**
- * How soon something may be done again that others can ask for: at once after a quiet time, else ever more rarely.
+ * Limits how often an act is repeated that others can cause: at once after a quiet time, otherwise with growing waits.
  *
- * In: when it was done. Out: how long the next time has to wait. The first time after a quiet one lets the second follow at
+ * In: when the act was done. Out: how long the next one has to wait. The first time after a quiet one lets the second follow at
  * once; from then on the wait doubles from `minMs` to `maxMs`, jittered. Pure but for the jitter.
  */
 import { createBackoff } from "./backoff.js";
@@ -9,18 +9,18 @@ import { createBackoff } from "./backoff.js";
 export interface PaceOptions {
   readonly minMs: number;
   readonly maxMs: number;
-  /** Not done for so long: quiet. More than `maxMs`. */
+  /** After this time without the act it may be done at once again. More than `maxMs`. */
   readonly quietMs: number;
   /** In [0, 1); Math.random unless a test says otherwise. */
   readonly random?: () => number;
 }
 
 export interface Pace {
-  /** Until it may be done again; 0: now. */
+  /** Time until the act may be done again; 0: now. */
   waitMs(now: number): number;
-  /** It was done. */
+  /** Notes that the act was done. */
   done(now: number): void;
-  /** The next time does not wait. */
+  /** Lets the next act not wait. */
   reset(): void;
 }
 

@@ -1,7 +1,7 @@
 /**
- * How large each part of a record may be: one table for whoever writes records and whoever reads them.
+ * How large each part of a record may be: one table for exporters and readers.
  *
- * Kubernetes' own limits where it has them; else what no cluster comes near. A reader refuses a record above them, an exporter
+ * Kubernetes' own limits where it has them; otherwise limits that no cluster comes near. A reader refuses a record above them, an exporter
  * leaves out what would be refused. They bound sizes, not meanings: bits, enum values and protocols that this version does
  * not know pass, for a newer cluster may. A bound may grow in a later version and never shrinks.
  */
@@ -27,10 +27,10 @@ export const BOUNDS = {
   labelKey: 317,
   /** Kubernetes makes uids of 36. */
   uid: 128,
-  /** What a publisher calls itself, its epoch, what it can do. */
+  /** A publisher's instance name, epoch and capability names. */
   word: 253,
 
-  /** Of a node, internal and external: each is claimed for its cluster, and nobody else may have it. */
+  /** Addresses of a node, internal and external: each is claimed for its cluster alone. */
   nodeAddresses: 8,
   /** Pod CIDRs of a node; frontends of a Service: Kubernetes has at most two, one for each family. */
   nodeCidrs: 32,
@@ -61,7 +61,7 @@ export const BOUNDS = {
   created: 253_402_300_799,
 } as const;
 
-/** What is wrong and where: `port name of 400 characters is more than 63`. */
+/** The field, its value and the bound: `port name of 400 characters is more than 63`. */
 export type OutOfBounds = string | undefined;
 
 export function checkText(field: string, text: string, most: number): OutOfBounds {

@@ -38,12 +38,12 @@ test("of kinds that both know, count and sum must agree; each time that a kind i
   assert.deepEqual(differingKinds([{ ...node, kind: Kind.KIND_SLICE }], held), [Kind.KIND_SLICE]);
 });
 
-test("nothing of a kind is the same however its sum is written", () => {
+test("empty kinds are equal however their sum is written", () => {
   const none = { kind: Kind.KIND_SLICE, exported: true, count: 0, sum: Buffer.alloc(0) };
   assert.deepEqual(differingKinds([none], held), []);
 });
 
-test("exported are those that are named so, unknown ones included", () => {
+test("kinds named as exported are exported, unknown ones included", () => {
   const kinds = exportedKinds([unknown, node, { ...node, kind: Kind.KIND_SLICE, exported: false }]);
   assert.deepEqual([...kinds].sort(), [Kind.KIND_NODE, UNKNOWN]);
 });

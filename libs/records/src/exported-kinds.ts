@@ -1,8 +1,8 @@
 /**
- * What one side says of its kinds, read by another that may be a version older or newer (ADR 20).
+ * Compares the kinds of a head or a Mark with the records here; the sender may be a version older or newer (ADR 20).
  *
- * Of a kind that is not named as exported nothing follows: it is no difference, and what is absent of it is not gone. A kind
- * that only the other side knows is nobody's concern here.
+ * A kind that is not named as exported is not compared, and absence of its records does not mean deletion. Kinds that only the
+ * sender knows are ignored.
  */
 import type { Kind, KindSum } from "@isthmus/proto";
 import { sameBytes } from "./hash.js";

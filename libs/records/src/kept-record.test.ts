@@ -20,7 +20,7 @@ const kept = (value: Uint8Array, key = "slices/a/b/c") => {
   return keptOf(record, validateRecord(record, limits));
 };
 
-test("what is taken, or may be once the operator or another cluster lets it, is kept, in memory of its own", () => {
+test("a record that is accepted, or may be after a change by the operator or another cluster, is kept as a copy", () => {
   const message = Buffer.alloc(1 << 20);
   const value = slice("10.2.0.1");
   message.set(value, 1000);
@@ -32,7 +32,7 @@ test("what is taken, or may be once the operator or another cluster lets it, is 
   }
 });
 
-test("what is refused for good is its key and its hash, and is refused again in the same words", () => {
+test("of a record that is refused for good key and hash are kept, and it is refused again with the same sentence", () => {
   for (const value of [Buffer.alloc(BOUNDS.value + 1), slice("10.2.0.1", 70_000), slice("127.0.0.1"), Buffer.of(255)]) {
     const record = kept(value);
     assert.deepEqual([record.value.length, record.hash], [0, recordHash("slices/a/b/c", value)]);

@@ -1,7 +1,7 @@
 /**
- * What a reader keeps of a peer's records: bytes of its own of what may be taken, key and hash of what is refused for good.
+ * What a reader keeps of a peer's records: a copy of one that may be accepted, key and hash of one that is refused for good.
  *
- * The hash counts in the sums either way, so a peer that writes what nobody takes costs its readers keys, not values.
+ * The hash counts in the sums either way, so records that readers refuse cost them keys, not values.
  */
 import { createHash } from "node:crypto";
 import { Kind } from "@isthmus/proto";
@@ -11,7 +11,7 @@ import { kindOfKey, kindSegment } from "./kinds.js";
 import { tooLarge } from "./record-bounds.js";
 import type { HashedRecord, Refusal, RefusalReason, Verdict } from "./types.js";
 
-/** Refusals that a change of limits or of owners can end; the record is kept for that. All others are for good. */
+/** Reasons that a change of limits or owners can remove, for which the record is kept. All other refusals are for good. */
 const MAY_END: ReadonlySet<RefusalReason> = new Set(["address-outside-cidr", "address-of-another-member"]);
 
 /** The record without its value when it is refused for good. */
@@ -44,7 +44,7 @@ export function peerKey(key: string): string {
   return `${segment}/#${createHash("sha256").update(key, "latin1").digest("hex")}`;
 }
 
-/** Memory of its own: a view of a few bytes would keep a message of megabytes. */
+/** Copies the bytes: a view of a few bytes would keep a message of megabytes in memory. */
 function ownCopy(bytes: Uint8Array): Uint8Array {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);

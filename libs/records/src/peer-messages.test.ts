@@ -15,7 +15,7 @@ test("a head within bounds is read, also with what a newer version adds", () => 
   assert.equal(claim(long(32), long(BOUNDS.uid))?.name.length, 32);
 });
 
-test("a head or a claim beyond them is as good as none", () => {
+test("a head or a claim beyond its bounds is treated as absent", () => {
   const sum = { kind: Kind.KIND_NODE, exported: true, count: 1, sum: Buffer.alloc(16) };
   assert.equal(head({ clusterUid: long(33_000) }), undefined);
   assert.equal(head({ writer: long(BOUNDS.word + 1) }), undefined);

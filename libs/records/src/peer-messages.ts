@@ -1,5 +1,5 @@
 /**
- * The messages that a peer writes beside its records, read within BOUNDS. Undefined: they cannot be read, as good as none.
+ * Reads the messages that a peer writes besides its records, within BOUNDS. Undefined: unreadable, and treated as absent.
  * Its config is read by its own publisher only.
  */
 import { ClusterClaim, Head } from "@isthmus/proto";

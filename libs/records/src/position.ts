@@ -33,7 +33,7 @@ export function ownPosition(epochId: Uint8Array, versions: readonly bigint[]): P
 
 export const STORE_ID_BYTES = 16;
 
-/** Of exactly that length everywhere, and not the zeros that an empty row of `mesh_floors` holds. */
+/** True for exactly 16 bytes that are not all zero, as an empty row of `mesh_floors` is. */
 export function isStoreId(bytes: Uint8Array): boolean {
   return bytes.length === STORE_ID_BYTES && bytes.some((byte) => byte !== 0);
 }

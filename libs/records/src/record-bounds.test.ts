@@ -1,4 +1,4 @@
-/** Every number, text and list of a record has a bound; at it a record is taken, one above it is refused with a sentence. */
+/** Every number, text and list of a record has a bound; a record at the bound is accepted, one above it is refused with a sentence. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { identityNumber } from "@isthmus/identity";
@@ -40,7 +40,7 @@ function judge([key, value]: readonly [string, Uint8Array]): string {
   return found.ok ? "ok" : `${found.reason}: ${found.what}`;
 }
 
-/** What a record is with a value at the bound, and one above it; and what is said then. */
+/** A record with a value at the bound, one with a value above it, and the expected sentence. */
 const cases: readonly (readonly [(n: number) => readonly [string, Uint8Array], number, string])[] = [
   [(weight) => backend({ weight }), BOUNDS.weight, "weight 65536 is not from 0 to 65535"],
   [(n) => backend({ node: long(n) }), BOUNDS.objectName, "node of 254 characters is more than 253"],
@@ -74,7 +74,7 @@ const cases: readonly (readonly [(n: number) => readonly [string, Uint8Array], n
   [(n) => labels([{ key: "k", value: long(n) }]), BOUNDS.labelValue, "label value of 64 characters is more than 63"],
 ];
 
-test("each number, text and list is taken at its bound and refused above it, by name", () => {
+test("each number, text and list is accepted at its bound and refused above it, by name", () => {
   for (const [make, bound, sentence] of cases) {
     assert.equal(judge(make(bound)), "ok", sentence);
     assert.ok(
@@ -107,7 +107,7 @@ test("keys and values are measured before they are decoded, and a flood of empty
   assert.match(judge(["slices/a/b/c", flood]), /^too-large: its fields are more than 4096/);
 });
 
-test("what a key or a value says is printed without control characters, and short", () => {
+test("keys and values are printed without control characters, and shortened", () => {
   const found = (key: string, value: Uint8Array) => {
     const verdict = validateRecord(hashRecord(Kind.KIND_NODE, key, value), limits);
     return verdict.ok ? "" : refusalSentence(key, limits.cluster, verdict.what);

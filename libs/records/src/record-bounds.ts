@@ -1,4 +1,4 @@
-/** Whether a record keeps to BOUNDS, field by field; whom it comes from does not matter here. Pure. */
+/** Checks the fields of a record against BOUNDS, whichever cluster it comes from. Pure. */
 import {
   type Backend,
   Endpoint,
@@ -15,14 +15,14 @@ import { BOUNDS, checkList, checkNumber, checkText, type OutOfBounds } from "./b
 import type { HashedRecord } from "./types.js";
 import { WireCursor } from "./wire-cursor.js";
 
-/** What of a key or of an undecoded value is too large; undefined when it may be decoded. */
+/** The part of a key or an undecoded value that is too large; undefined when it may be decoded. */
 export function tooLarge({ key, value }: Pick<HashedRecord, "key" | "value">): OutOfBounds {
   if (key.length > BOUNDS.key) return `its key of ${key.length} bytes is more than ${BOUNDS.key}`;
   if (value.length > BOUNDS.value) return `${value.length} bytes are more than ${BOUNDS.value}`;
   return moreFieldsThan(BOUNDS.fields, value) ? `its fields are more than ${BOUNDS.fields}` : undefined;
 }
 
-/** What a reader would refuse a record for, were its addresses right: nothing that is exported may have it. */
+/** The bound for which a reader would refuse the record; an exporter must not write such a record. */
 export function outOfBounds(record: HashedRecord): OutOfBounds {
   return tooLarge(record) ?? fieldsOf(record);
 }
@@ -116,7 +116,7 @@ function backendBounds(backend: Backend): OutOfBounds {
   );
 }
 
-/** Bytes that are no message have none: decoding says so. */
+/** False for bytes that are no message: decoding reports that. */
 function moreFieldsThan(most: number, value: Uint8Array): boolean {
   const cursor = new WireCursor(value);
   try {

@@ -16,7 +16,7 @@ export interface RecordTable {
   /** Removes a record; returns it when it was there. */
   delete(key: string): HashedRecord | undefined;
   readonly size: number;
-  /** Of all keys and values. */
+  /** Bytes of all keys and values. */
   readonly bytes: number;
   /** Records of one kind, or of all kinds in apply order. */
   records(kind?: Kind): Iterable<HashedRecord>;

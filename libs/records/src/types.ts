@@ -14,7 +14,7 @@ export interface HashedRecord {
   readonly value: Uint8Array;
   /** First 16 bytes of SHA-256(u32be length of key, key, value), big-endian. */
   readonly hash: Uint8Array;
-  /** Why nobody will ever take it. Then `value` is empty: its hash still counts, its bytes are not kept. */
+  /** Why the record is refused for good. Then `value` is empty: its hash still counts, its bytes are not kept. */
   readonly refused?: Refusal;
 }
 

@@ -103,7 +103,7 @@ test("the sentence names the record, the peer and what is wrong", () => {
   );
 });
 
-test("ranges that overlap are told by address: the part that is another's stays another's", () => {
+test("in overlapping ranges an address belongs to the cluster that has it, and is refused to others", () => {
   const wide = { ...limits, podCidrs: [parsePrefix("10.0.0.0/8")], foreign: [parsePrefix("10.1.0.0/16")] };
   const judge = (text: string) => {
     const found = validateRecord(hashRecord(Kind.KIND_SLICE, "slices/a/b/c", slice(text)), wide);

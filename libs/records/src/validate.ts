@@ -126,7 +126,7 @@ function outside(address: Uint8Array, foreign: readonly Prefix[]): Finding {
 
 const known = new WeakMap<PeerLimits, readonly Prefix[]>();
 
-/** What of others' ranges overlaps with the peer's own: nearly always nothing, where others have hundreds of ranges. */
+/** The foreign ranges that overlap the peer's own: nearly always none of hundreds. */
 function contested(limits: PeerLimits): readonly Prefix[] {
   const found =
     known.get(limits) ??

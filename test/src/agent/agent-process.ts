@@ -23,7 +23,7 @@ export interface AgentNode {
   /** Takes the pins away, as a reboot does. */
   forgetMaps(): void;
   ip(...args: readonly string[]): string;
-  /** Sets what stands in this file under /proc/sys. */
+  /** Writes this file under /proc/sys. */
   setting(file: string, value: string): void;
   metrics(): string;
   /** What /readyz says. */

@@ -162,7 +162,7 @@ test("routes to other nodes appear, move, and go; what is not ours is left alone
   assert.match(node.ip("route"), /10\.50\.0\.0\/16 via 172\.18\.0\.9/);
 });
 
-test("a setting of the node that lets pods forge addresses is told to the server, to each new stream, and taken back", async (t) => {
+test("a setting of the node that lets pods forge addresses is sent to the server, on each new stream, until it is strict", async (t) => {
   const rig = await makeRig(t);
   const { node, server } = rig;
   node.setting("net/ipv4/conf/all/rp_filter", "2");

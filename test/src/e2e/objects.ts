@@ -46,7 +46,7 @@ export function prober(name: string, node: string): KubeObject {
   return pod(name, node, container(PROBE_TAG, ["idle"]));
 }
 
-/** One that a Service of its name selects. */
+/** A pod that a Service of its name selects. */
 export function idler(name: string, node: string): KubeObject {
   const { metadata, ...pod } = prober(name, node);
   return { ...pod, metadata: { ...metadata, labels: { app: name } } };

@@ -1,4 +1,4 @@
-/** A program of this machine inside the network of a pod: what the pod's own image cannot do, such as TLS. */
+/** Runs a program of this machine in the network of a pod, for what the pod's image cannot do, such as TLS. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
@@ -28,7 +28,7 @@ export async function startInPod(ofNode: number, address: string, argv: readonly
   };
 }
 
-/** The network namespace on that node in which the address is. */
+/** The network namespace on that node that has the address. */
 async function networkOf(ofNode: number, address: string): Promise<string> {
   const folder = `/proc/${ofNode}/root/run/netns`;
   for (const name of await readdir(folder)) {

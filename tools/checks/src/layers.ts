@@ -80,7 +80,7 @@ function checkSources(
   return findings;
 }
 
-/** What is declared is imported, by whomever it is; of our own packages, what is referred to is declared. */
+/** Every declared dependency is imported; every own package that is referred to is declared. */
 function checkDeclared(one: Package, folders: ReadonlyMap<string, string>): readonly string[] {
   const imported = new Set([...one.sources.values()].flatMap(importsOf).map(packageOf));
   const needed = (name: string) => imported.has(name.replace(/^@types\//, "")) || RESERVED.has(name);

@@ -29,7 +29,7 @@ test("a metric that cannot be read from its source is a finding", () => {
   assert.deepEqual(findings, ["apps/x/src/a.ts: a gauge whose name, help and labels are not literals"]);
 });
 
-test("the page keeps what is written by hand; one without the marks is refused", () => {
+test("the page keeps hand-written text; one without the markers is refused", () => {
   const begin = "<!-- metrics: begin, made by `node tools/checks/dist/main.js docs --write` -->";
   const found = findMetrics(new Map([["apps/x/src/a.ts", SOURCE]]));
   const page = withMetrics(`# M\n\n${begin}\nold\n<!-- metrics: end -->\nafter\n`, found) ?? "";

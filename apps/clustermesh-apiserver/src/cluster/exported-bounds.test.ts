@@ -1,4 +1,4 @@
-/** What the exporter makes of the largest objects that Kubernetes takes, and of ones it should not take: readers refuse none of it. */
+/** Records that the exporter makes of the largest objects that Kubernetes accepts, and of larger ones: readers refuse none. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
@@ -80,7 +80,7 @@ function nodeOf({ addresses = 1, nodeAddresses, nodeCidrs = ["10.1.0.0/24"] }: E
   return object as KubeObject;
 }
 
-/** What is exported of one Service with one slice and one node; each record is taken by a reader. */
+/** Exports one Service with one slice and one node, and checks that a reader accepts each record. */
 function exportOf(extremes: Extremes) {
   const records = createOwnRecords(createLastGood(), POD_CIDRS);
   const item = <T>(value: T) => ({ sets: [{ key: "a/b", uid: "u", version: 1n, value }], deletes: [] });
@@ -97,7 +97,7 @@ function exportOf(extremes: Extremes) {
   return { exported, own, slice, service: of("services/"), node: of("nodes/"), notes: notes.map(({ note }) => note) };
 }
 
-test("the largest that Kubernetes makes goes out whole", () => {
+test("the largest objects that Kubernetes makes are exported whole", () => {
   const { slice, service, notes } = exportOf({ ports: 500, slicePorts: 500, endpoints: 400, addresses: 32 });
   assert.deepEqual([slice.ports.length, slice.backends.length], [500, 400]);
   assert.equal(Service.decode(service?.value ?? Buffer.alloc(0)).ports.length, 500);
@@ -105,14 +105,14 @@ test("the largest that Kubernetes makes goes out whole", () => {
   assert.deepEqual(notes, []);
 });
 
-test("texts of an EndpointSlice that nobody bounds are left out, the backends stay", () => {
+test("over-long texts of an EndpointSlice are left out, its backends stay", () => {
   const { slice, notes } = exportOf({ text: 5000, endpoints: 3 });
   const { node, zone, hostname, podUid, forZones } = slice.backends[0] ?? Backend.create();
   assert.deepEqual([slice.backends.length, node, zone, hostname, podUid, forZones], [3, "", "", "", "", []]);
   assert.deepEqual([slice.ports.map(({ port }) => port), notes], [[65_535], []]);
 });
 
-test("a slice that is too large goes out empty and the Service says so; the own agents have all of it", () => {
+test("a slice that is too large is exported empty and the Service says so; local agents get all of it", () => {
   for (const [extremes, why] of [
     [{ slicePorts: BOUNDS.ports + 1 }, /EndpointSlices: 1001 ports are more than 1000\. Other clusters do without/],
     [{ endpoints: BOUNDS.backends, ports: 1 }, /\d+ bytes are more than 524288/],
@@ -141,7 +141,7 @@ test("of a node with more addresses than a record may have the first ones go out
   assert.ok(exportOf({ addresses: 200 }).node !== undefined);
 });
 
-test("a node's addresses that nobody may claim, and ranges that are not the cluster's, stay; the node goes out", () => {
+test("a node is exported without addresses that no cluster may claim and without ranges of other clusters", () => {
   const nodeAddresses = ["fe80::1", "169.254.1.1", "192.168.1.7", "0.0.0.0"];
   const { node, own } = exportOf({ nodeAddresses, nodeCidrs: ["10.1.0.0/24", "fd00:10::/64", "0.0.0.0/0"] });
   const { addresses, podCidrs } = Node.decode(node?.value ?? Buffer.alloc(0));

@@ -18,7 +18,7 @@ export interface ExportedSlice {
   readonly kept: number;
   /** Addresses of those that do not. */
   readonly leftOut: readonly Uint8Array[];
-  /** Why all of it stays: it is too large for a record. */
+  /** Why none of it is exported: it is too large for a record. Undefined: it fits. */
   readonly tooLarge: string | undefined;
 }
 
@@ -34,7 +34,7 @@ export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[] 
 }
 
 export interface SliceExports {
-  /** Worked out once per record and ranges. While the ranges are not known, nothing is left out: nothing is published either. */
+  /** Computed once per record and ranges. While the ranges are unknown nothing is left out, and nothing is published either. */
   of(record: HashedRecord): ExportedSlice;
   /** Undefined: not known. */
   readonly podCidrs: readonly Prefix[] | undefined;

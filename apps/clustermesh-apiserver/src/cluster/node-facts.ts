@@ -41,7 +41,7 @@ export function nodeFacts(object: KubeObject): NodeFacts {
   };
 }
 
-/** The kubelet sets the label for the operating system; a node that lacks it is taken for Linux, so that it is missed. */
+/** The kubelet sets the label for the operating system; a node without it counts as Linux, so that a missing agent is reported. */
 function platformOf(
   labels: Readonly<Record<string, string>>,
   taints: readonly { readonly key: string }[],

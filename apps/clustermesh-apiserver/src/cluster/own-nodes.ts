@@ -5,7 +5,7 @@ import type { NodeFacts, NodePlatform } from "./node-facts.js";
 
 export interface KnownNode {
   readonly platform: NodePlatform;
-  /** Monotonic: when this process first heard of it. */
+  /** Monotonic: when this process first read the Node. */
   readonly knownSince: number;
 }
 

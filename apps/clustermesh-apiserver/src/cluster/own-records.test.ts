@@ -165,7 +165,7 @@ test("what is not served as written is a note, once", () => {
   assert.equal(notes.length, 4, "a slice does not report the Service again");
 });
 
-test("ways to a Service beside its ClusterIP, and a preference, are notes that name them", () => {
+test("other addresses of a Service than its ClusterIP, and trafficDistribution, have notes that name them", () => {
   const { records, flush, config } = harness();
   const ports = Array.from({ length: 7 }, (_, i) => ({
     name: `p${i}`,
@@ -200,7 +200,7 @@ test("ways to a Service beside its ClusterIP, and a preference, are notes that n
   assert.deepEqual(config().notes, []);
 });
 
-test("what a condition on the Service says already is not told again by a new process; anything new is", () => {
+test("a new process writes no Event for what a condition on the Service says already, and one for anything new", () => {
   const nodePort = { type: "NodePort", ports: [{ port: 80, protocol: "TCP", nodePort: 30_080 }] };
   const first = harness();
   first.records.services(set(service({}, nodePort)));
@@ -217,7 +217,7 @@ test("what a condition on the Service says already is not told again by a new pr
   assert.deepEqual(second.notes, ["NotServedAsWritten"]);
 });
 
-test("a Service of another proxy has no frontend and is not exported, as long as the label stands", () => {
+test("a Service of another proxy has no frontend and is not exported, as long as it has the label", () => {
   const { records, own, exported, flush, config, notes } = harness();
   const labels = (value: string) => ({ labels: { "service.kubernetes.io/service-proxy-name": value } });
   const whole = ["service-configs/shop/cart", "services/shop/cart", "slices/shop/cart/cart-1"];
@@ -248,7 +248,7 @@ test("a Service of another proxy has no frontend and is not exported, as long as
   assert.deepEqual(config().notes, [], "what another proxy makes of its spec is not ours to say");
 });
 
-test("slices that are marked as a headless Service's are nobody's, as for kube-proxy", () => {
+test("slices with the label of headless Services belong to no Service, as for kube-proxy", () => {
   const { records, own, flush } = harness();
   const marked = {
     metadata: {

@@ -39,7 +39,7 @@ export interface ServiceFacts {
 /** Before the type of every condition of ours on an object that is not ours. */
 export const CONDITION_PREFIX = "mesh.isthmus.io/";
 const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
-/** Most Services: shared, since they are kept for each. */
+/** Shared by the many Services without node ports, since the list is kept for each Service. */
 const NO_CONDITIONS: readonly MeshCondition[] = [];
 const NO_PORTS: readonly string[] = [];
 

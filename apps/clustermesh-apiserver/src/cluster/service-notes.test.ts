@@ -23,7 +23,7 @@ function sentences(kept: number, leftOut: readonly string[], podCidrs = ["10.11.
   }).map(({ sentence }) => sentence);
 }
 
-test("an IPv6 backend is said to be that, not a pod on the host network", () => {
+test("the note on an IPv6 backend says so, not that it is a pod on the host network", () => {
   assert.deepEqual(sentences(2, ["fd00::1", "fd00::2"]), [
     'Cannot export 2 of its backends: "fd00::1" is an IPv6 address, and only IPv4 goes to other clusters yet. Other clusters use the IPv4 ones',
   ]);
@@ -31,7 +31,7 @@ test("an IPv6 backend is said to be that, not a pod on the host network", () => 
   assert.match(alone ?? "", /^Cannot export its only backend: "fd00::1" is an IPv6 .*"spec.ipFamilyPolicy"/);
 });
 
-test("an address outside the pod ranges of its family is said to be that; both have a sentence each", () => {
+test("an address outside the pod ranges of its family has a note of its own", () => {
   const [outside, family, ...more] = sentences(1, ["192.0.2.7", "fd00::1"]);
   assert.match(
     outside ?? "",

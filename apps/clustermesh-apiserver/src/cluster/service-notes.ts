@@ -45,7 +45,7 @@ function notServed(facts: ServiceFacts): readonly ServiceNote[] {
   return unservedSpec(facts).map((sentence) => ({ topic: "spec", reason: "NotServedAsWritten", sentence }));
 }
 
-/** That it is left is what its label asks for; annotations of the mesh beside it are not. */
+/** Leaving the Service alone is what its label asks for and no finding; mesh annotations beside the label are one. */
 function leftAlone({ annotations, otherProxy }: ServiceFacts): readonly ServiceNote[] {
   if (Object.keys(annotations).length === 0) return [];
   const sentence = `A Service that its label leaves to proxy "${otherProxy}" is not served here: its mesh annotations have no effect. Remove them, or the label`;
@@ -101,14 +101,14 @@ function leftOut(
   ];
 }
 
-/** What a record cannot hold is the same for every cluster: the sentence says what, and that it is all or nothing. */
+/** The bounds of a record are the same for every cluster, so what exceeds them is exported to none. */
 function tooLargeToExport({ exported, tooLarge }: NoteInput): readonly ServiceNote[] {
   const slices = exported.filter((slice) => slice.tooLarge !== undefined);
   const [example] = slices;
   if (tooLarge === undefined && example === undefined) return [];
   const sentence =
     tooLarge !== undefined
-      ? `Cannot export the Service: ${tooLarge}. Other clusters do without; make several Services of it`
+      ? `Cannot export the Service: ${tooLarge}. Other clusters do without; split it into several Services`
       : `Cannot export ${slices.length} of its ${exported.length} EndpointSlices: ${example?.tooLarge}. Other clusters do without their backends; make the slices smaller`;
   const lasting = tooLarge === undefined ? "Cannot export some of its EndpointSlices: they are too large" : sentence;
   return [{ topic: "export", reason: "TooLargeToExport", sentence, lasting }];

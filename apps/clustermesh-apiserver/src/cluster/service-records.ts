@@ -61,7 +61,7 @@ export function serviceRecords(
   };
 }
 
-/** No frontend of ours, and the word that it has one elsewhere. */
+/** The record of a Service that another proxy serves: no frontend, and the ClusterIPs that agents must leave alone. */
 function leftRecord({ service, otherProxy, frontends }: ServiceFacts, notes: readonly string[]): HashedRecord {
   return record.serviceConfig(serviceConfigKey(service), {
     ...ServiceConfig.fromPartial({}),

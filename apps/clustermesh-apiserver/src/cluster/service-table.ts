@@ -81,9 +81,9 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs, tooLarge });
     // Of the same object: one made again under its name has been told nothing.
     const before = told?.facts.uid === facts.uid ? told.notes : [];
-    const isTold = (note: ServiceNote) =>
-      before.some((old) => sameMatter(old, note)) || (told === undefined && stands(facts, note));
-    for (const note of notes) if (!isTold(note)) out.notes.push({ facts, note });
+    const isReported = (note: ServiceNote) =>
+      before.some((old) => sameMatter(old, note)) || (told === undefined && isInConditions(facts, note));
+    for (const note of notes) if (!isReported(note)) out.notes.push({ facts, note });
     if (told?.facts !== facts || !sameSentences(told.notes, notes)) out.changed.push(service);
     entry(service).told = { facts, inForce: values, notes };
     const records = serviceRecords(
@@ -139,8 +139,8 @@ function sameMatter(a: ServiceNote, b: ServiceNote): boolean {
   return a.topic === b.topic && (a.topic === "export" ? a.reason === b.reason : a.sentence === b.sentence);
 }
 
-/** A process before this one told it: a restart is no Event on each of thousands of Services. */
-function stands({ conditions }: ServiceFacts, { sentence, lasting = sentence }: ServiceNote): boolean {
+/** An earlier process reported it already: a restart must not write an Event on each of thousands of Services. */
+function isInConditions({ conditions }: ServiceFacts, { sentence, lasting = sentence }: ServiceNote): boolean {
   return conditions.some(({ message }) => message.includes(lasting));
 }
 

@@ -37,7 +37,7 @@ export function sliceFacts(object: KubeObject): SliceFacts | undefined {
   return { service, record: record.slice(sliceKey(service, slice.metadata.name ?? ""), value) };
 }
 
-/** A port without a number means all ports: nothing that a frontend could be matched with. Nor could a number out of range. */
+/** A port without a number means all ports, and one out of range is invalid: no frontend can be matched with either. */
 function servedPort(port: NonNullable<KubeEndpointSlice["ports"]>[number]): Port[] {
   const protocol = protocolNumber(port.protocol ?? "TCP");
   const number = port.port;
@@ -47,7 +47,7 @@ function servedPort(port: NonNullable<KubeEndpointSlice["ports"]>[number]): Port
 
 /**
  * All addresses of an endpoint are the same backend: the first counts, as for kube-proxy. Kubernetes does not bound every text
- * of an EndpointSlice that was written by hand; what is longer than a record may have is as good as not known.
+ * of an EndpointSlice that was written by hand; a text that is longer than a record may have counts as absent.
  */
 function backend(endpoint: KubeEndpoint): Backend[] {
   const address = readAddress(endpoint.addresses?.[0]);

@@ -23,7 +23,7 @@ function distribution({ trafficDistribution }: ServiceFacts): readonly string[] 
   return [`trafficDistribution "${trafficDistribution}" is not supported yet: served without a preference`];
 }
 
-/** Ways to the Service beside its ClusterIP. */
+/** Addresses of the Service other than its ClusterIP. */
 function outside({ nodePorts, loadBalancer, externalIps }: ServiceFacts): readonly string[] {
   const named = nodePorts.slice(0, NAMED).map((port) => `"${port}"`);
   const more = nodePorts.length > NAMED ? ` and ${nodePorts.length - NAMED} more` : "";

@@ -1,4 +1,4 @@
-/** The MeshCluster object on a real kube-apiserver: its parts are written each by itself. */
+/** The MeshCluster object on a real kube-apiserver: its parts are written independently. */
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import { type KubeClient, MESH_CLUSTERS, type MeshCluster } from "@isthmus/kube";
@@ -65,7 +65,7 @@ test("a spec that is refused does not keep the status from saying so", async (t)
   assert.deepEqual((await found("other"))?.spec.podCIDRs, ["10.12.0.0/16"]);
 });
 
-test("while ranges are not known no object is made; one that stands keeps what it has, and what is to be kept", async (t) => {
+test("while ranges are unknown no object is created; an existing one keeps its ranges and gets the last good config", async (t) => {
   let known = {};
   keep(t, "late", { spec: () => ({ name: "late", id: 1, ...known }) });
   keep(t, "beside");

@@ -2,7 +2,7 @@
  * This cluster's MeshCluster object: made when absent, its ranges kept as configured, its status kept true.
  *
  * `spec.store` is the operator's (`mesh connect` writes it); everything else of the spec is ours. The epoch of the own source
- * and the last good mesh-config are annotations, so that they are restored together with what they speak of.
+ * and the last good mesh-config are annotations, so that they are restored together with what they describe.
  */
 import {
   createListWatch,
@@ -22,7 +22,7 @@ import { LAST_GOOD_CONFIG } from "./kept-config.js";
 export interface ClusterSpec {
   readonly name: string;
   readonly id: number;
-  /** Undefined: not known yet; a new object waits for them, one that stands keeps what it has. */
+  /** Undefined: not known yet; a new object waits for them, an existing one keeps its own. */
   readonly podCidrs?: readonly Prefix[];
   readonly serviceCidrs?: readonly Prefix[];
 }
@@ -35,11 +35,11 @@ export interface ClusterObjectModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
-  /** False while another instance keeps the object. */
+  /** False while another instance writes the object. */
   readonly mayWrite: () => boolean;
   readonly spec: () => ClusterSpec;
   readonly status: () => ClusterStatus;
-  /** What the next start must find of mesh-config; undefined: what stands there stays. */
+  /** The fields of mesh-config that the next start reads, as text; undefined: the annotation stays as it is. */
   readonly lastGood: () => string | undefined;
   /** A fresh certificate request: asked for when the object holds none for our key. */
   readonly storeRequest: (held: string | undefined, signal: AbortSignal) => Promise<string>;
@@ -90,7 +90,7 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     const want = modules.spec();
     const held = watch.items.get(name)?.value ?? (await create(want, signal));
     if (held === undefined) return;
-    // Each by itself: a spec or a request that cannot be written is what the status is there to tell of.
+    // Independent of each other: the status must be written when the spec or the request cannot be.
     const kept = await Promise.allSettled([
       keepSpec(held, want, signal),
       keepStatus(held, signal),
@@ -191,7 +191,7 @@ function slim({ name, generation, annotations, uid, resourceVersion }: ObjectMet
   return { ...{ name, generation, annotations, uid, resourceVersion } } as ObjectMeta;
 }
 
-/** What is known of them. */
+/** The ranges that are known. */
 function rangesOf({
   podCidrs,
   serviceCidrs,

@@ -18,7 +18,7 @@ export interface ClusterRanges {
 export interface RangesSource {
   /** Each undefined until known. */
   readonly current: Partial<ClusterRanges>;
-  /** Told at once what is known, and then each change. */
+  /** Calls the listener at once with what is known, and again at each change. */
   follow(listener: (ranges: Partial<ClusterRanges>) => void): void;
   /** Resolves once both are known. Rejects when aborted. */
   whole(signal: AbortSignal): Promise<ClusterRanges>;
@@ -54,7 +54,8 @@ export function createRangesSource(modules: {
     const serviceCidrs = settings.current?.serviceCidrs ?? objects ?? current.serviceCidrs;
     const now = { ...(podCidrs && { podCidrs }), ...(serviceCidrs && { serviceCidrs }) };
     if (texts(now) === texts(current)) return;
-    if (isWhole(current)) log.info("Ranges changed", { podCidrs: list(podCidrs), serviceCidrs: list(serviceCidrs) });
+    if (isWhole(current))
+      log.info("Cluster ranges changed", { podCidrs: list(podCidrs), serviceCidrs: list(serviceCidrs) });
     current = now;
     for (const listener of [...listeners]) listener(now);
   }

@@ -1,8 +1,8 @@
 /**
  * Conditions of an object: a status that did not change keeps the time at which it last did.
  *
- * Whatever another cluster, a node or a pod put into a message comes out printable, and short enough for the API, which
- * takes 32,768 bytes.
+ * Text of other clusters, nodes and pods in a message is made printable and short enough for the API, which takes 32,768
+ * bytes.
  */
 import type { MeshCondition } from "@isthmus/kube";
 import { printable } from "@isthmus/model";

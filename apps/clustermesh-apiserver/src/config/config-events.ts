@@ -1,4 +1,4 @@
-/** Tells of a mesh-config that is not in force where people look: Events on the ConfigMap and on the MeshCluster object. */
+/** Reports a mesh-config that is not in force by Events on the ConfigMap and on the MeshCluster object. */
 import { CONFIG_MAPS, type EventRecorder, MESH_CLUSTERS, type MeshCluster } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -14,7 +14,7 @@ export interface ConfigEventsModules {
   readonly log: Logger;
 }
 
-/** The recorder writes the same Event seldom, and counts it. */
+/** The recorder counts a repeated Event and writes it rarely. */
 const EVERY_MS = 5_000;
 
 export function createConfigEvents(namespace: string, modules: ConfigEventsModules): Keeper {

@@ -1,5 +1,5 @@
 /**
- * Follows mesh-config: what is usable of it is in force, and what is not leaves the last good values in force, over restarts too.
+ * Follows mesh-config. A usable one comes into force; an unusable one leaves the last good values in force, also after a restart.
  *
  *   mesh-config ─► judge-config ─► current, problem
  *   MeshCluster's annotation, ranges of peers and Services ──┘
@@ -12,19 +12,19 @@ import { lastGoodConfig, readConfigStart } from "./kept-config.js";
 import { type ConfigData, keptText, type MeshConfig } from "./mesh-config.js";
 
 export interface ConfigSource {
-  /** In force; undefined before the first one that says at least which cluster this is. */
+  /** The settings in force; undefined before the first ones that have at least the cluster's name and id. */
   readonly current: MeshConfig | undefined;
-  /** Why the newest one is not in force; undefined when it is. */
+  /** Why the newest mesh-config is not in force; undefined when it is. */
   readonly problem: string | undefined;
-  /** The newest one was looked at. */
+  /** The newest mesh-config was checked. */
   readonly judged: boolean;
-  /** What is to be kept for the next start; undefined: what is kept stays. */
+  /** The text to store for the next start; undefined: the stored one stays. */
   readonly lastGood: string | undefined;
   /** Undefined while there is no ConfigMap. */
   readonly uid: string | undefined;
   /** Ranges that a change must not take. */
   setTaken(by: "peers" | "services", ranges: readonly TakenRanges[]): void;
-  /** Told when what is in force or the problem has changed. */
+  /** Calls the listener when the settings in force or the problem have changed. */
   onChange(listener: () => void): () => void;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -74,8 +74,9 @@ export function createConfigSource(
     if (data === undefined) return;
     const now = judgeConfig(data, current ?? before, [...taken.peers, ...taken.services]);
     if (now.problem === undefined && typeof data === "object") lastGood = keptText(data);
-    if (now.problem !== problem && now.problem !== undefined) log.warn("Settings not in use", { problem: now.problem });
-    if (now.problem === undefined && problem !== undefined) log.info("Settings in use");
+    if (now.problem !== problem && now.problem !== undefined)
+      log.warn("mesh-config is not in force", { problem: now.problem });
+    if (now.problem === undefined && problem !== undefined) log.info("mesh-config is in force");
     current = now.config;
     problem = now.problem;
     for (const listener of [...listeners]) listener();
@@ -123,7 +124,7 @@ export function createConfigSource(
   };
 }
 
-/** What `look` finds, as soon as it finds something. Rejects when aborted. */
+/** Resolves with the first value other than undefined that `look` returns. Rejects when aborted. */
 export function whenConfig<T>(settings: ConfigSource, look: () => T | undefined, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const take = (): void => {

@@ -42,7 +42,7 @@ test("what cannot be used leaves the last good values in force, with field, valu
   }
 });
 
-test("ranges that nobody has are taken; one in force stays whoever claims it later, and may be divided", () => {
+test("free ranges are accepted; one in force stays when a peer claims it later, and may be divided", () => {
   const more = { ...GOOD, "pod-cidrs": "10.11.0.0/16,10.13.0.0/16", "service-cidrs": "10.96.0.0/16" };
   assert.equal(judgeConfig(more, inForce, [...west, ...services]).problem, undefined);
   const claimed = takenByPeers([
@@ -54,7 +54,7 @@ test("ranges that nobody has are taken; one in force stays whoever claims it lat
   }
 });
 
-test("without last good values, name and id are enough to serve agents; without them nothing is", () => {
+test("without last good values, name and id are enough to serve agents; without those nothing is served", () => {
   const named = judgeConfig({ ...GOOD, "pod-cidrs": "junk" }, undefined, []);
   assert.deepEqual([named.config?.cluster, named.config?.podCidrs], ["east", undefined]);
   assert.match(
@@ -70,7 +70,7 @@ test("without last good values, name and id are enough to serve agents; without 
   }
 });
 
-test("what was kept is read back as strictly as mesh-config; without it the object's spec counts", () => {
+test("the annotation is read as strictly as mesh-config; without it the object's spec counts", () => {
   const object = (annotation: string | undefined, name = "east"): MeshCluster => ({
     metadata: { name, ...(annotation === undefined ? {} : { annotations: { [LAST_GOOD_CONFIG]: annotation } }) },
     spec: { id: 1, podCIDRs: ["10.77.0.0/16"], serviceCIDRs: ["10.91.0.0/16"] },

@@ -1,7 +1,7 @@
 /**
- * What is in force once mesh-config says something new (pure).
+ * Decides which settings are in force after a change of mesh-config (pure).
  *
- * In: its data, what was in force, and the ranges that are others'. Out: what is in force now, and, when that is not what
+ * In: its data, the settings in force, and the ranges of peers and Services. Out: what is in force now, and, when that is not what
  * mesh-config says, a sentence with the field, its value and the fix. What was in force stays until something usable comes.
  */
 import { formatPrefix, MeshError, type Prefix, prefixContains, prefixesOverlap } from "@isthmus/model";
@@ -18,7 +18,7 @@ export interface TakenRanges {
 
 type Field = "pod-cidrs" | "service-cidrs";
 
-export interface Judged {
+export interface Judgement {
   readonly config: MeshConfig | undefined;
   readonly problem: string | undefined;
 }
@@ -28,18 +28,18 @@ export function judgeConfig(
   data: ConfigData | string,
   inForce: MeshConfig | undefined,
   taken: readonly TakenRanges[],
-): Judged {
-  if (typeof data === "string") return kept(data, inForce);
+): Judgement {
+  if (typeof data === "string") return keepConfig(data, inForce);
   try {
     const config = parseMeshConfig(data);
     if (inForce !== undefined) refuseChange(config, inForce, taken);
     return { config, problem: undefined };
   } catch (thrown) {
-    return kept(MeshError.from(thrown).message, inForce ?? salvageMeshConfig(data));
+    return keepConfig(MeshError.from(thrown).message, inForce ?? salvageMeshConfig(data));
   }
 }
 
-function kept(sentence: string, config: MeshConfig | undefined): Judged {
+function keepConfig(sentence: string, config: MeshConfig | undefined): Judgement {
   if (config === undefined) return { config, problem: `${sentence}. Nothing is served until it is usable` };
   const stays =
     config.podCidrs === undefined
@@ -61,7 +61,7 @@ function refuseChange(next: MeshConfig, now: MeshConfig, taken: readonly TakenRa
   refuseTaken("service-cidrs", next.serviceCidrs, now.serviceCidrs, taken);
 }
 
-/** Only of ranges that are new: where one in force overlaps a peer's, the own cluster wins, and stays. */
+/** Checks new ranges only: one in force stays, since the local cluster wins over a peer's. */
 function refuseTaken(
   field: Field,
   next: readonly Prefix[] = [],
@@ -75,7 +75,7 @@ function refuseTaken(
       if (other === undefined) continue;
       const value = next.map(formatPrefix).join(",");
       const why = `"${formatPrefix(cidr)}" overlaps "${formatPrefix(other)}" of ${owner}`;
-      throw refused(field, `"${field}" is "${value}": ${why}; write ranges that overlap none of others`);
+      throw refused(field, `"${field}" is "${value}": ${why}; write ranges that do not overlap`);
     }
   }
 }

@@ -23,7 +23,7 @@ function keeper(
   return made;
 }
 
-test("each object is done once for many pokes, and again when poked while it runs", async (t) => {
+test("many pokes of an object are one run, and a poke during a run is another one", async (t) => {
   const runs: string[] = [];
   let release: () => void = () => undefined;
   const k = keeper(t, async (key) => {
@@ -44,7 +44,7 @@ test("each object is done once for many pokes, and again when poked while it run
   assert.equal(runs.length, 3);
 });
 
-test("objects that fail for ever are tried again, and those that do not are done at once", async (t) => {
+test("objects that keep failing are retried, and do not delay the others", async (t) => {
   const runs = new Map<string, number>();
   const k = keeper(t, async (key) => {
     runs.set(key, (runs.get(key) ?? 0) + 1);
@@ -61,7 +61,7 @@ test("objects that fail for ever are tried again, and those that do not are done
   assert.ok(after - before <= 20, `${after - before} attempts of the failing ones meanwhile`);
 });
 
-test("an object that is never answered holds one place only", async (t) => {
+test("an object whose task never ends occupies one slot only", async (t) => {
   const done = new Set<string>();
   const k = keeper(t, async (key, signal) => {
     if (key === "stuck") await new Promise((_, reject) => signal.addEventListener("abort", reject, { once: true }));

@@ -1,9 +1,9 @@
 /**
  * Repeats a task for each of many objects until it has succeeded since the object was last asked for.
  *
- * An object that fails is tried again after a back-off of its own, and neither stops nor delays the others; one that is never
- * answered holds one of `atOnce` places until its deadline. When attempts fail several times in a row, whatever the object,
- * it is not about the objects: retries then wait for a common back-off, while objects that have not failed go on.
+ * An object that fails is retried after a back-off of its own, and neither stops nor delays the others; one whose call gets no
+ * answer occupies one of `atOnce` slots until its deadline. Several failures in a row, of whatever objects, mean a cause that
+ * objects share: retries then wait for a common back-off, while objects that have not failed go on.
  */
 import type { Clock } from "@isthmus/model";
 import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
@@ -31,9 +31,9 @@ interface Later {
 }
 
 const BACKOFF = { minMs: 200, maxMs: 10_000 };
-/** So many failures in a row are not about the objects: a permission is missing, or the API is down. */
+/** This many failures in a row have a common cause: a permission is missing, or the API is down. */
 const IN_A_ROW = 5;
-/** Timers hold no more than 24 days. */
+/** A timer of Node waits 24 days at most. */
 const LONGEST_MS = 1 << 30;
 
 export function createEachKeeper<Key>(

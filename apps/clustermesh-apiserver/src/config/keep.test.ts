@@ -59,7 +59,7 @@ test("stopping does not wait for the next turn, whenever it comes", async () => 
   await stopped;
 });
 
-test("whoever goes on poking is answered ever more rarely, and at once again after a quiet time", async () => {
+test("repeated pokes run the task ever more rarely, and at once again after a quiet time", async () => {
   const clock = createFakeClock();
   const stop = new AbortController();
   let runs = 0;

@@ -21,7 +21,7 @@ export interface KeeperOptions {
   readonly task: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Pokes within this time are one run; who goes on poking is answered ever more rarely. */
+/** Pokes shortly after each other are one run; while they go on, the time between runs doubles up to `maxMs`. */
 const PACE = { minMs: 100, maxMs: 5_000, quietMs: 10_000 };
 const GATHER_MS = 50;
 
@@ -57,7 +57,7 @@ export function createKeeper(options: KeeperOptions, modules: { readonly clock: 
     signal.removeEventListener("abort", stop);
   }
 
-  /** Until somebody pokes, or for long; then until it may run again. */
+  /** Waits for a poke or the period, then until the pace allows a run. */
   async function waitForTurn(signal: AbortSignal): Promise<void> {
     if (asked) await wait(GATHER_MS, signal);
     else {

@@ -1,5 +1,5 @@
 /**
- * What a start finds beside mesh-config: the last good values, kept as an annotation of the MeshCluster object, and the ranges of
+ * What a start reads besides mesh-config: the last good values, kept as an annotation of the MeshCluster object, and the ranges of
  * others that a change must not take.
  *
  * The annotation is read as strictly as mesh-config; an object without a usable one (of a version before) still says name, id
@@ -33,7 +33,7 @@ export interface ConfigStart {
   readonly services: readonly TakenRanges[];
 }
 
-/** Waits for the Kubernetes API, telling why meanwhile; what it refuses to say is as if there were none. */
+/** Waits for the Kubernetes API and reports why through `onWait`. What the API refuses to list counts as empty. */
 export async function readConfigStart(
   { client, namespace, name }: { readonly client: KubeClient; readonly namespace: string; readonly name: string },
   clock: Clock,
@@ -95,7 +95,7 @@ function fromAnnotation({ metadata, spec }: MeshCluster): MeshConfig | undefined
   }
 }
 
-/** Where the servers are, it does not say: of mesh-config, as far as that can be read. */
+/** The spec has no servers: they come from mesh-config, as far as it can be read. */
 function fromSpec({ metadata, spec, status }: MeshCluster, data: ConfigData | string): MeshConfig | undefined {
   try {
     return {

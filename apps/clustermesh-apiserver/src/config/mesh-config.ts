@@ -59,7 +59,7 @@ export function parseMeshConfig(data: Data): MeshConfig & { readonly podCidrs: r
   };
 }
 
-/** Undefined unless it says at least which cluster this is. */
+/** The usable fields of an unusable mesh-config; undefined unless it has the cluster's name and id. */
 export function salvageMeshConfig(data: ConfigData): MeshConfig | undefined {
   const cluster = attempt(() => field(data, "cluster-name", parseClusterName, "east"));
   const id = attempt(() => field(data, "cluster-id", clusterId, "1"));

@@ -35,7 +35,7 @@ export interface MeshOptions {
   readonly id: ClusterId;
   readonly namespace: string;
   readonly instance: string;
-  /** How much is taken of each peer. */
+  /** Records and bytes that are accepted from each peer. */
   readonly budget?: Budget;
 }
 

@@ -1,4 +1,4 @@
-/** The statuses of MeshPeers on a real kube-apiserver, one of which it will not take. */
+/** The statuses of MeshPeers on a real kube-apiserver that refuses one of them. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, type TestContext, test } from "node:test";
@@ -45,7 +45,7 @@ async function peer(name: string, id: number): Promise<void> {
 
 const state = async (name: string) => (await admin.get<MeshPeer>(MESH_PEERS, name))?.status?.state;
 
-/** Peers whose status is `status(name)`; `patch` stands before every write. */
+/** Peers whose status is `status(name)`; `patch` is called before every write. */
 function follow(
   t: TestContext,
   status: (name: string) => PeerStatus,
@@ -101,7 +101,7 @@ for (const [how, patch] of [
   });
 }
 
-test("a peer whose uid is 33 KB has its status all the same, and none of it steers a terminal", async (t) => {
+test("a peer whose uid is 33 KB has its status all the same, in printable characters", async (t) => {
   await peer("west", 2);
   const uid = `\u001b[2J\u202e${"u".repeat(33_000)}`;
   follow(t, () => ({ state: "Refused", message: `Cannot follow cluster "west": its uid is "${uid}"` }));

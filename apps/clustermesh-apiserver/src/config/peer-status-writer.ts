@@ -1,4 +1,4 @@
-/** Keeps the status of each MeshPeer true, each by itself: one that cannot be written holds none of the others back. */
+/** Writes the status of each MeshPeer independently: one that cannot be written does not delay the others. */
 import { type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
 import { type Clock, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -20,11 +20,11 @@ export interface PeerStatusWriterModules {
 type Status = NonNullable<MeshPeer["status"]>;
 
 const EVERY_MS = 5_000;
-/** Revision and beat age move all the time: by themselves they are written this seldom. */
+/** Revision and beat age change all the time: a change of these alone is written at most this often. */
 const NUMBERS_EVERY_MS = 60_000;
 const DEADLINE_MS = 5_000;
 const AT_ONCE = 4;
-/** A sentence with what a peer wrote in it, and an id that a peer made up. */
+/** Bounds of the two texts that a peer has a part in: the message and the store id. */
 const MESSAGE_LENGTH = 2_048;
 const ID_LENGTH = 64;
 
@@ -69,7 +69,7 @@ function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
 
 function sameStatus(held: Status, status: Status, due: boolean): boolean {
   const fields = ["state", "storeId", "message", "conditions", ...(due ? ["revision", "headBeatAgeMs"] : [])] as const;
-  // A message that counts seconds is the same message.
+  // A message that differs only in its numbers, such as seconds, is the same message.
   const text = (of: Status, field: string) =>
     JSON.stringify(of[field as keyof Status] ?? "").replace(due ? /$^/ : /\d+/g, "0");
   return fields.every((field) => text(held, field) === text(status, field));

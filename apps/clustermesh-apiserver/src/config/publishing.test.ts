@@ -1,4 +1,4 @@
-/** Who publishes when the Lease comes and goes, on a real etcd that checks its users. */
+/** Publishing while the Lease is acquired and lost, on a real etcd that checks its users. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createStore, provisionStore, type Store } from "@isthmus/kvstore";

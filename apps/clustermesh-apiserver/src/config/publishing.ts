@@ -1,6 +1,6 @@
 /**
- * Publishes what this cluster exports, once it is known, there is a store, and as long as this instance holds the Lease; says
- * how it stands.
+ * Publishes what this cluster exports, once that and a store are known and while this instance holds the Lease; reports the
+ * state of publishing.
  *
  * Waits for the own cluster to be in sync: what is not in the export set would be removed from the store.
  */
@@ -43,13 +43,16 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
   const { store, exported, ranges, clock, log, metrics, leadership } = modules;
   const { cluster, id } = options;
   let publisher: Publisher | undefined;
-  /** Of those before. */
+  /** By earlier publishers of this process. */
   let restored = 0;
   metrics.gauge("mesh_publish_pending_records", "Records that wait to be written", [], (gauge) =>
     gauge.set(publisher?.status().pending ?? 0),
   );
-  metrics.gauge("mesh_publish_restored_keys", "Keys altered by another hand and restored", [], (gauge) =>
-    gauge.set(restored + (publisher?.restored ?? 0)),
+  metrics.gauge(
+    "mesh_publish_restored_keys",
+    "Published keys that were modified externally and restored",
+    [],
+    (gauge) => gauge.set(restored + (publisher?.restored ?? 0)),
   );
 
   ranges.follow((now) => publisher?.configure(configOf(now)));
@@ -91,7 +94,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     return isWhole(ranges.current) ? undefined : "Waiting for the cluster's ranges";
   }
 
-  /** From one acquisition of the Lease to its loss; the next one is another writer. */
+  /** Runs one publisher from an acquisition of the Lease to its loss; after the next acquisition it is another writer. */
   async function publishOnce(signal: AbortSignal): Promise<void> {
     const tenure = new AbortController();
     const end = () => tenure.abort();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { StatusResponse } from "@isthmus/proto";
 import { sayable } from "./sayable.js";
 
-test("what peers and nodes made up is printable and bounded before it is sent, and numbers fit the wire", () => {
+test("texts of peers and nodes are printable and bounded before they are sent, and numbers fit the wire", () => {
   const hostile = `\u001b[2J\u009b\u202e\n${"x".repeat(1 << 20)}`;
   const status = StatusResponse.fromPartial({
     cluster: "east",

@@ -6,7 +6,7 @@ import { printable, toSint32, toUint32 } from "@isthmus/model";
 import type { StatusResponse } from "@isthmus/proto";
 
 const TEXT_LENGTH = 1_024;
-/** More than there are clusters or the nodes that one apiserver serves. */
+/** More than the clusters of a mesh, and than the nodes that one apiserver serves. */
 const MAX_ITEMS = 16_384;
 const MAX_BYTES = 64;
 

@@ -30,7 +30,7 @@ export function createSwapStore(create: (options: StoreOptions) => Store = creat
     const now = era;
     const both = new AbortController();
     const stop = () => both.abort();
-    // Both live longer than the watch: what is not removed from them stays.
+    // Both signals outlive the watch, so its listeners are removed from them.
     for (const each of [signal, now.signal]) each.addEventListener("abort", stop, { once: true });
     try {
       await inner.watch({ ...options, signal: both.signal }, onNews);

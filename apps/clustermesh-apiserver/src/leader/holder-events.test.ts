@@ -23,7 +23,7 @@ function harness(holds: boolean) {
   return { clock, leadership, written, report };
 }
 
-test("the holder reports at once; what another one kept comes when it becomes the holder, and once", () => {
+test("the holder writes Events at once; another instance writes kept ones once, when it becomes the holder", () => {
   const { leadership, written, report } = harness(true);
   report("a");
   leadership.set(false);
@@ -35,7 +35,7 @@ test("the holder reports at once; what another one kept comes when it becomes th
   assert.deepEqual(written, ["a", "b"]);
 });
 
-test("what is old is the earlier holder's by then, and the newest thousand are kept", async () => {
+test("old Events are dropped, and the newest thousand are kept", async () => {
   const { clock, leadership, written, report } = harness(false);
   report("old");
   await clock.advance(40_000);

@@ -1,6 +1,6 @@
 /**
- * Events of the instance that holds the Lease. What another one would report it keeps for a while and reports when it becomes
- * the holder: the one before may have died before it came to it. A repeated Event only grows the count of the first.
+ * Writes Events only while this instance holds the Lease. Without the Lease it keeps them for a while and writes them when it
+ * becomes the holder: the previous holder may have died before it wrote them. A repeated Event only increases a count.
  */
 import type { EventRecorder, ReportedEvent } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";

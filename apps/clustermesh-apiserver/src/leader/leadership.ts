@@ -1,8 +1,8 @@
 /**
  * Which instance of this cluster's apiserver publishes and writes status: the shell of `lease.ts`.
  *
- * In: the Lease in Kubernetes. Out: `publishes` and `writes`, each asked for at the moment of the act. Everything else (agents,
- * the admin API, following the peers) is every instance's.
+ * In: the Lease in Kubernetes. Out: `publishes` and `writes`, each read at the moment of the act. Everything else (agents, the
+ * admin API, following the peers) is done by every instance.
  */
 import { hasStatus, type KubeClient, type KubeLease, LEASES } from "@isthmus/kube";
 import { type Clock, MeshError, printable } from "@isthmus/model";
@@ -20,13 +20,13 @@ import {
 } from "./lease.js";
 
 export interface Leadership {
-  /** Holds the Lease, or held it last and has read of no other holder: Kubernetes without an answer does not end it (ADR 22). */
+  /** This instance is the last known holder of the Lease; it stays so while Kubernetes does not answer (ADR 22). */
   readonly publishes: boolean;
-  /** Holds the Lease now: objects of this cluster may be written. */
+  /** This instance holds a valid Lease: objects of this cluster may be written. */
   readonly writes: boolean;
   /** Why it does not publish, or write status; undefined for a holder. */
   readonly explanation: string | undefined;
-  /** Called when `publishes` or `writes` has become another. Returns the way to stop. */
+  /** Calls the listener when `publishes` or `writes` has changed. Returns a function that removes it. */
   onChange(listener: () => void): () => void;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -39,7 +39,7 @@ export interface LeadershipModules {
 }
 
 export const LEASE_NAME = "clustermesh-apiserver";
-/** Of one call; a frozen API costs one renewal, not the Lease. */
+/** Deadline of one call: an API that does not answer costs one renewal, not the Lease. */
 const CALL_MS = 4_000;
 const RELEASE_MS = 2_000;
 
@@ -57,27 +57,28 @@ export function createLeadership(
   const time = () => ({ now: clock.now(), wallMicros: clock.wallMicros() });
   const writes = () => isValid(state, clock.now());
 
-  /** The holder has not heard that it is another's; all the same it may be. */
+  /** Why this instance may not write status; a holder that cannot renew the Lease may have lost it without knowing. */
   function explanation(): string | undefined {
     if (writes()) return undefined;
     const why = state.problem === "" ? "" : `: ${state.problem}`;
     if (state.holding)
-      return `Cannot renew the Lease ${lease} for ${RENEW_DEADLINE_MS / 1000} s${why}; it publishes and writes no status`;
-    if (state.seen === undefined) return `Cannot publish yet: the Lease ${lease} has not been read${why}`;
-    const holder = JSON.stringify(printable(holderOf(state.seen.lease)));
+      return `Cannot renew the Lease ${lease} for ${RENEW_DEADLINE_MS / 1000} s${why}; this instance publishes, and writes no status`;
+    if (state.observed === undefined) return `Cannot publish yet: the Lease ${lease} has not been read${why}`;
+    const holder = JSON.stringify(printable(holderOf(state.observed.lease)));
     return `Instance ${holder} holds the Lease ${lease}: this one serves agents, and neither publishes nor writes status${why}`;
   }
 
-  function tellChange(): void {
+  function reportChange(): void {
     if (state.problem !== problem && state.problem !== "")
-      log.warn("The Lease cannot be used", { lease: LEASE_NAME, problem: state.problem });
+      log.warn("Cannot read or write the Lease", { lease: LEASE_NAME, problem: state.problem });
     problem = state.problem;
-    const now = `${state.holding} ${writes()} ${holderOf(state.seen?.lease)}`;
+    const now = `${state.holding} ${writes()} ${holderOf(state.observed?.lease)}`;
     if (now === last) return;
     last = now;
     if (writes()) log.info("This instance publishes and writes status", { lease: LEASE_NAME, instance });
     else if (state.holding) log.warn("The Lease was not renewed in time", { why: explanation() });
-    else if (state.seen !== undefined) log.info("Another instance publishes and writes status", { why: explanation() });
+    else if (state.observed !== undefined)
+      log.info("Another instance publishes and writes status", { why: explanation() });
     for (const listener of [...listeners]) listener();
   }
 
@@ -93,9 +94,9 @@ export function createLeadership(
         return { type: "read", lease: await client.get<KubeLease>(LEASES, LEASE_NAME, target) };
       return { type: "written", lease: await put(effect.lease, target), sentAt };
     } catch (thrown) {
-      // 404: deleted meanwhile, or the namespace is missing: the next read and write will tell.
+      // 404: deleted meanwhile, or the namespace is missing: the next read and write will show which.
       if (hasStatus(thrown, 409)) return { type: "conflict" };
-      if (hasStatus(thrown, 404)) state.seen = undefined;
+      if (hasStatus(thrown, 404)) state.observed = undefined;
       return { type: "failed", sentence: MeshError.from(thrown).message };
     }
   }
@@ -105,13 +106,13 @@ export function createLeadership(
     return known ? client.replace(LEASES, object, target) : client.create(LEASES, object, target);
   }
 
-  /** So that the next one need not wait for its end. */
+  /** Gives the Lease back, so that the next holder need not wait until it expires. */
   async function release(): Promise<void> {
     const object = releasedLease(state, time());
     state.holding = false;
     if (object === undefined) return;
     await put(object, { namespace, timeoutMs: RELEASE_MS }).catch((error: unknown) => {
-      log.info("The Lease was not given back: another instance waits for its end", { error });
+      log.info("Lease not released: another instance waits until it expires", { error });
     });
   }
 
@@ -136,7 +137,7 @@ export function createLeadership(
       let event: LeaseEvent = { type: "tick" };
       while (!signal.aborted) {
         const effect = stepLease(state, event, time());
-        tellChange();
+        reportChange();
         event = await perform(effect, signal);
       }
       await release();

@@ -70,18 +70,18 @@ function pass(from: number, to: number, ...instances: readonly Instance[]) {
   for (let now = from; now <= to; now += 100) for (const each of instances) each.run(now);
 }
 
-test("the first one makes it and renews it; the second one stands by and names the first", () => {
+test("the first instance creates and renews the Lease; the second stands by and names the first", () => {
   const api = createApi();
   const [one, two] = [createInstance(api, "one"), createInstance(api, "two")];
   pass(0, 60_000, one, two);
   assert.deepEqual([one.valid(60_000), two.valid(60_000)], [true, false]);
   assert.deepEqual([one.state.holding, two.state.holding], [true, false]);
-  assert.equal(holderOf(two.state.seen?.lease), "one");
+  assert.equal(holderOf(two.state.observed?.lease), "one");
   assert.equal(api.lease?.spec?.leaseTransitions, 0);
   assert.match(api.lease?.spec?.renewTime ?? "", /^\d{4}-.*\.\d{6}Z$/);
 });
 
-test("a holder that is silent is followed after the Lease's duration, whatever its wall clock says", () => {
+test("the Lease of a silent holder is acquired after its duration, whatever its wall clock says", () => {
   for (const skew of [-3_600_000_000, 0, 3_600_000_000]) {
     const api = createApi();
     const one = createInstance(api, "one");
@@ -95,7 +95,7 @@ test("a holder that is silent is followed after the Lease's duration, whatever i
   }
 });
 
-test("one that was stopped and goes on has no right to write even before it asks, then stands by", () => {
+test("a holder that was suspended may not write even before its next call, then stands by", () => {
   const api = createApi();
   const [one, two] = [createInstance(api, "one"), createInstance(api, "two")];
   pass(0, 10_000, one, two);
@@ -104,10 +104,10 @@ test("one that was stopped and goes on has no right to write even before it asks
   assert.equal(one.valid(40_000), false);
   pass(40_100, 42_000, one, two);
   assert.deepEqual([one.state.holding, two.valid(42_000)], [false, true]);
-  assert.equal(holderOf(one.state.seen?.lease), "two");
+  assert.equal(holderOf(one.state.observed?.lease), "two");
 });
 
-test("never two that may write, whoever is stopped and for however long", () => {
+test("two instances never may write at once, whichever is suspended and for however long", () => {
   for (let seed = 1; seed < 200; seed++) {
     const api = createApi();
     const instances = ["a", "b", "c"].map((name) => createInstance(api, name));
@@ -130,7 +130,7 @@ test("never two that may write, whoever is stopped and for however long", () => 
   }
 });
 
-test("without an answer a holder writes no status after a while, and still is the one that publishes", () => {
+test("while Kubernetes does not answer a holder stops writing status and goes on publishing", () => {
   const api = createApi();
   const one = createInstance(api, "one");
   one.run(0);
@@ -142,7 +142,7 @@ test("without an answer a holder writes no status after a while, and still is th
   assert.deepEqual([one.valid(63_000), one.state.problem], [true, ""]);
 });
 
-test("a renewal whose answer was lost is recognised as our own", () => {
+test("a renewal whose answer was lost is recognised as the instance's own", () => {
   const api = createApi();
   const one = createInstance(api, "one");
   one.run(0);
@@ -154,7 +154,7 @@ test("a renewal whose answer was lost is recognised as our own", () => {
   assert.deepEqual([one.valid(12_000), api.lease?.spec?.leaseTransitions], [true, 0]);
 });
 
-test("given back, the next one need not wait", () => {
+test("after a release the next instance does not wait", () => {
   const api = createApi();
   const [one, two] = [createInstance(api, "one"), createInstance(api, "two")];
   pass(0, 10_000, one, two);
@@ -180,7 +180,7 @@ test("a restarted container takes the Lease of its predecessor at once; of two o
   assert.equal(api.lease?.spec?.leaseTransitions, 1, "no going to and fro");
 });
 
-test("deleted, it is made again; handed to another by hand, it is obeyed", () => {
+test("a deleted Lease is created again; a Lease edited to name another instance is obeyed", () => {
   const api = createApi();
   const one = createInstance(api, "one");
   pass(0, 4_000, one);

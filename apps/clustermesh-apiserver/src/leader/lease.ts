@@ -1,7 +1,7 @@
 /**
  * The Lease as a pure machine: `stepLease(state, event)` changes the state and returns the one thing to do next.
  *
- *   Standby ─► Holder    the Lease is absent, given back, of our own predecessor, or was not renewed for its whole duration
+ *   Standby ─► Holder    the Lease is absent, released, of this instance's previous process, or was not renewed for its duration
  *   Holder ─► Standby    another holder was read, and by nothing else: no answer is not a loss (ADR 22)
  *
  * As client-go does it: a Lease ends when it was seen unchanged for its duration by the observer's own monotonic clock, so
@@ -13,9 +13,9 @@ export const LEASE_MS = 15_000;
 /** A holder that could not renew for this long writes no status. */
 export const RENEW_DEADLINE_MS = 10_000;
 export const RETRY_MS = 2_000;
-/** After a refused write: whoever wrote in between is read. */
+/** Wait after a conflict, before the Lease is read again. */
 const CONFLICT_MS = 200;
-/** What a Lease says of its own duration is believed within this. */
+/** Upper bound of the duration that a Lease states. */
 const LONGEST_MS = 60_000;
 
 export interface LeaseOptions {
@@ -32,12 +32,12 @@ export interface LeaseOptions {
 export interface LeaseState {
   readonly options: LeaseOptions;
   /** What was read or written last, and since when it is unchanged (monotonic). */
-  seen: { readonly lease: KubeLease; readonly since: number } | undefined;
-  /** We wrote ourselves into it last, as far as we have seen. */
+  observed: { readonly lease: KubeLease; readonly since: number } | undefined;
+  /** The Lease that was read or written last names this process. */
   holding: boolean;
   /** When the last successful renewal was sent; before, the Lease cannot have ended. */
   renewedAt: number | undefined;
-  /** Nothing was read yet: a holder of our name is our predecessor. */
+  /** No Lease was read yet: a holder with this instance's name is its previous process. */
   first: boolean;
   /** Why the last call failed; "" when it did not. */
   problem: string;
@@ -63,25 +63,27 @@ export type LeaseEffect =
   | { readonly type: "wait"; readonly ms: number };
 
 export function createLeaseState(options: LeaseOptions): LeaseState {
-  return { options, seen: undefined, holding: false, renewedAt: undefined, first: true, problem: "" };
+  return { options, observed: undefined, holding: false, renewedAt: undefined, first: true, problem: "" };
 }
 
 export function stepLease(state: LeaseState, event: LeaseEvent, time: LeaseTime): LeaseEffect {
   switch (event.type) {
     case "tick":
-      return state.holding && state.seen !== undefined ? write(state, state.seen.lease, time) : { type: "read" };
+      return state.holding && state.observed !== undefined
+        ? write(state, state.observed.lease, time)
+        : { type: "read" };
     case "read":
       return onRead(state, event.lease, time);
     case "written":
-      see(state, event.lease, time.now);
+      observe(state, event.lease, time.now);
       state.holding = true;
       state.first = false;
       state.renewedAt = event.sentAt;
       state.problem = "";
       return wait(state, RETRY_MS);
     case "conflict":
-      // Not `holding`: who holds it is what is read next.
-      state.seen = undefined;
+      // Not `holding`: the next read says which instance holds it.
+      state.observed = undefined;
       return wait(state, CONFLICT_MS);
     case "failed":
       state.problem = event.sentence;
@@ -89,20 +91,20 @@ export function stepLease(state: LeaseState, event: LeaseEvent, time: LeaseTime)
   }
 }
 
-/** Status may be written: nobody else can have acquired the Lease yet. */
+/** Status may be written: no other instance can have acquired the Lease yet. */
 export function isValid(state: LeaseState, now: number): boolean {
   return state.holding && state.renewedAt !== undefined && now - state.renewedAt < RENEW_DEADLINE_MS;
 }
 
-/** Who holds it, as the replica is called; "" when nobody does. */
+/** Name of the instance that holds the Lease; "" when none does. */
 export function holderOf(lease: KubeLease | undefined): string {
   return (lease?.spec?.holderIdentity ?? "").replace(/_[^_]*$/, "");
 }
 
 /** Given back by its holder on an orderly stop. */
 export function releasedLease(state: LeaseState, { wallMicros }: LeaseTime): KubeLease | undefined {
-  if (!state.holding || state.seen === undefined) return undefined;
-  const { metadata, spec = {} } = state.seen.lease;
+  if (!state.holding || state.observed === undefined) return undefined;
+  const { metadata, spec = {} } = state.observed.lease;
   const { holderIdentity: _, ...rest } = spec;
   return { metadata, spec: { ...rest, leaseDurationSeconds: 1, renewTime: microTime(wallMicros) } };
 }
@@ -113,7 +115,7 @@ function onRead(state: LeaseState, lease: KubeLease | undefined, time: LeaseTime
   state.first = false;
   state.problem = "";
   if (lease === undefined) return write(state, undefined, time);
-  see(state, lease, time.now);
+  observe(state, lease, time.now);
   const holder = lease.spec?.holderIdentity ?? "";
   const ours = holder === options.identity || (first && holderOf(lease) === options.instance);
   if (ours || holder === "" || hasEnded(state, time.now)) return write(state, lease, time);
@@ -122,19 +124,19 @@ function onRead(state: LeaseState, lease: KubeLease | undefined, time: LeaseTime
   return wait(state, RETRY_MS);
 }
 
-/** The same writer and the same renewal are no sign of life, whatever else of the object changed. */
-function see(state: LeaseState, lease: KubeLease, now: number): void {
+/** Only another holder, renewal or transition restarts the duration; other changes of the object do not. */
+function observe(state: LeaseState, lease: KubeLease, now: number): void {
   const text = ({ spec }: KubeLease) => `${spec?.holderIdentity}\0${spec?.renewTime}\0${spec?.leaseTransitions}`;
-  const { seen } = state;
-  const since = seen !== undefined && text(seen.lease) === text(lease) ? seen.since : now;
-  state.seen = { lease, since };
+  const { observed } = state;
+  const since = observed !== undefined && text(observed.lease) === text(lease) ? observed.since : now;
+  state.observed = { lease, since };
 }
 
-function hasEnded({ seen }: LeaseState, now: number): boolean {
-  if (seen === undefined) return false;
-  const said = (seen.lease.spec?.leaseDurationSeconds ?? 0) * 1000;
+function hasEnded({ observed }: LeaseState, now: number): boolean {
+  if (observed === undefined) return false;
+  const said = (observed.lease.spec?.leaseDurationSeconds ?? 0) * 1000;
   const duration = said > 0 ? Math.min(said, LONGEST_MS) : LEASE_MS;
-  return now - seen.since >= duration;
+  return now - observed.since >= duration;
 }
 
 function write({ options }: LeaseState, held: KubeLease | undefined, { wallMicros }: LeaseTime): LeaseEffect {

@@ -1,6 +1,6 @@
 /**
  * Two instances of one cluster's apiserver, as processes, on a real Kubernetes API and a real etcd: both serve agents, one
- * publishes and writes status; the other goes on when that one is stopped.
+ * publishes and writes status; the other takes over when that one is suspended or stopped.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -109,7 +109,7 @@ test("both serve agents, one of them publishes and writes status, and the other 
   assert.ok(two.lines.some((line) => line.includes("Another instance")));
 });
 
-test("stopped in its tracks, the other goes on; back again, it stands down", async () => {
+test("while the holder is suspended the other instance takes over; resumed, the holder stands down", async () => {
   const [one, two] = running;
   assert.ok(one !== undefined && two !== undefined);
   one.child.kill("SIGSTOP");
@@ -128,13 +128,13 @@ test("stopped in its tracks, the other goes on; back again, it stands down", asy
   assert.equal(await writer(), "two");
 });
 
-test("one that is asked to stop gives the Lease back: the other goes on at once", async () => {
+test("an instance that is asked to stop releases the Lease: the other takes over at once", async () => {
   const [, two] = running;
   assert.ok(two !== undefined);
   const start = systemClock.now();
   await two.stop();
   await until("one publishes", async () => (await writer()) === "one", 10_000);
   await until("one writes status", async () => (await east.meshCluster())?.status?.instance === "one", 10_000);
-  // Waiting for the Lease to end would be 15 s and more.
+  // Waiting until the Lease expires would take 15 s and more.
   assert.ok(systemClock.now() - start < 12_000);
 });

@@ -1,6 +1,6 @@
 /**
- * For tests: the store as a publisher of another version sees and writes it. What is told to this version's publisher, and what
- * its txns become, is changed on the way.
+ * For tests: the store as a publisher of another version reads and writes it. What this version's publisher reads, and the
+ * txns that it writes, are changed in between.
  */
 import { HEAD_KEY } from "@isthmus/kvstore";
 import { Head, type Kind, type KindSum } from "@isthmus/proto";
@@ -16,7 +16,7 @@ export function isGadget(key: string): boolean {
   return key.startsWith(GADGETS);
 }
 
-/** What a head of the next version says of the gadgets that stand there. */
+/** The sum over these gadgets in a head of the next version. */
 export function gadgetSum(entries: Iterable<{ readonly key: string; readonly value: Uint8Array }>): KindSum {
   const sum = emptySum();
   let count = 0;
@@ -34,7 +34,7 @@ export function withSums(write: Write, change: (sums: readonly KindSum[]) => Kin
   return { ...write, value: Head.encode({ ...head, sums: change(head.sums) }).finish() };
 }
 
-/** The next version: its heads speak of gadgets, too. */
+/** The next version: its heads have a sum of gadgets. */
 export function newerEdition(store: ModelStore): ModelStore {
   return edited(store, {
     txn: (compares, writes) =>
@@ -45,7 +45,7 @@ export function newerEdition(store: ModelStore): ModelStore {
   });
 }
 
-/** The version before, which knows nothing of `kind`: it neither sees nor names it. */
+/** The version before, which knows nothing of `kind`: it neither reads its keys nor has its sum. */
 export function olderEdition(store: ModelStore, kind: Kind): ModelStore {
   const isKnown = ({ key }: { readonly key: string }): boolean => kindOfKey(key) !== kind;
   return edited(store, {
@@ -68,7 +68,7 @@ interface Changes {
   readonly after?: ModelStore["after"];
 }
 
-/** The same store, but for these. */
+/** The same store with some methods replaced. */
 function edited(store: ModelStore, { keys, txn, after }: Changes): ModelStore {
   return Object.create(store, {
     ...(keys && { keys: { get: keys } }),

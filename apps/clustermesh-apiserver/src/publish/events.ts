@@ -24,7 +24,7 @@ export type Write =
 export type PublisherEvent = { readonly now: number; readonly wallMicros: number } & (
   | { readonly type: "start" }
   | { readonly type: "changed"; readonly change: ExportChange }
-  /** What this cluster says of itself has changed: the bytes of its config record. */
+  /** The config record of this cluster has changed: its new bytes. */
   | { readonly type: "configured"; readonly config: Uint8Array }
   /** Answer to `inspect`: who checks writes, who holds our id, and what stands under our prefix at `revision`. */
   | {

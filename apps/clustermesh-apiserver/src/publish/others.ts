@@ -11,7 +11,7 @@ import { BEAT_MS, isWriting, larger, type PublisherState, SILENT_MS } from "./st
 import { random, stepDown, surprise } from "./transitions.js";
 import { compareKey } from "./wanted.js";
 
-/** Standby -> Connecting once the writer's head has stood still for long, or as soon as it is we who hold the Lease. */
+/** Standby -> Connecting once the writer's head has not changed for long, or as soon as this instance holds the Lease. */
 export function watchOther(state: PublisherState, head: Head | undefined, now: number): PublisherEffect[] {
   const { phase } = state;
   if (phase.status !== "Standby") return [];

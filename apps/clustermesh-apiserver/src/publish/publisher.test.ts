@@ -237,7 +237,7 @@ test("an id that another cluster has claimed is refused, with a sentence", async
   await Promise.all([first.stop(), second.stop()]);
 });
 
-test("a claim that cannot be read, or is longer than one, is no free id: said, and not decoded", async () => {
+test("an unreadable or over-long claim does not make the id free: it is reported, and not decoded", async () => {
   const key = claimKey(parseClusterId(12));
   for (const value of [Buffer.alloc(10, 0xff), ClusterClaim.encode({ name: "n".repeat(100_000), uid: "" }).finish()]) {
     await store.txn([], [{ type: "put", key, value }]);

@@ -42,7 +42,7 @@ export interface PublisherModules {
   readonly kubeAgeMs: () => number;
   /** Epoch of the own cluster, for the head: "" until Kubernetes was seen restored. */
   readonly epoch: () => string;
-  /** Holds the Lease now: another writer is not waited for. False when absent. */
+  /** True while this instance holds the Lease, and need not wait for another writer. Absent: false. */
   readonly hasLease?: () => boolean;
 }
 
@@ -52,7 +52,7 @@ export interface Publisher {
   /** Other CIDRs from now on; name, id and uid stay. */
   configure(config: ClusterConfig): void;
   status(): PublisherStatus;
-  /** Keys that another hand altered and that were restored. */
+  /** Keys that were modified externally and restored. */
   readonly restored: number;
 }
 

@@ -20,7 +20,7 @@ export interface PublisherOptions {
   readonly newStoreId: () => Uint8Array;
   /** Age of the last contact with Kubernetes, milliseconds. */
   readonly kubeAgeMs: () => number;
-  /** This instance holds the Lease now, so another one that writes must not; false when absent. */
+  /** True while this instance holds the Lease, so that no other may write; absent: false. */
   readonly hasLease?: () => boolean;
   /** Write although the store checks nobody; false when absent. */
   readonly allowOpenStore?: boolean;
@@ -35,7 +35,7 @@ export const REFUSED_RETRY_MS = 5_000;
 /** The longest wait before a failed call is repeated; longer where a store without room would be listed again. */
 export const RETRY_MS = 2_000;
 export const FULL_RETRY_MS = 10_000;
-/** Listings of our own prefix, when others alter it again and again. */
+/** Pace of listings of the own prefix when it is modified externally again and again. */
 export const RELIST = { minMs: 100, maxMs: 5_000, quietMs: 60_000 } as const;
 /** Bulk txns in flight while loading. */
 export const PIPELINE = 4;
@@ -85,7 +85,7 @@ export interface PublisherState {
   headAt: number | undefined;
   nextId: number;
   failures: number;
-  /** When our prefix may be listed again. */
+  /** When the own prefix may be listed again. */
   readonly pace: Pace;
   /** The store has no room: no head was written since it said so. */
   full: boolean;

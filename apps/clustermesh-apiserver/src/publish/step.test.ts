@@ -32,7 +32,7 @@ type Act =
   | { readonly type: "deliver" | "tick" | "late" | "restart" | "run"; readonly who: number }
   | { readonly type: "store"; readonly fault: "wipe" | "keep" | "setBack" | "full" | "space" }
   | { readonly type: "vandal"; readonly key: string }
-  /** Another hand writes a store id of so many bytes. */
+  /** Writes a store id of so many bytes past the publisher. */
   | { readonly type: "rename"; readonly length: number };
 
 const who = fc.nat(1);
@@ -309,7 +309,7 @@ test("two publishers fed the same changes in different order write the same byte
   );
 });
 
-test("who holds the Lease waits for no other writer; who does not waits until that one is silent", () => {
+test("the holder of the Lease waits for no other writer; another instance waits until the writer is silent", () => {
   const stage = set({ publishers: 2, initial: 1 });
   const [leased, other] = stage.publishers as [ModelPublisher, ModelPublisher];
   const run = (publisher: ModelPublisher) => settle(stage.clock, [publisher], 1);
@@ -352,7 +352,7 @@ test("a publisher that finds the backup of a store before the one that it wrote 
 });
 
 for (const length of [0, 7, 15, 17]) {
-  test(`a store id of ${length} bytes is none: whoever finds it writes another`, () => {
+  test(`a store id of ${length} bytes is invalid: the publisher writes another`, () => {
     const stage = set({ publishers: 1, initial: 3 });
     stage.store.txn([], [{ type: "put", key: "store", value: Buffer.alloc(length, 7) }]);
     const [publisher] = stage.publishers as [ModelPublisher];
@@ -363,7 +363,7 @@ for (const length of [0, 7, 15, 17]) {
   });
 }
 
-test("a hand that alters the store again and again makes the publisher list its records ever more rarely", () => {
+test("repeated external changes of the store make the publisher list its records ever more rarely", () => {
   const stage = set({ publishers: 1, initial: 3 });
   const { store, clock } = stage;
   const [publisher] = stage.publishers as [ModelPublisher];

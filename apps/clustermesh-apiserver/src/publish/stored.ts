@@ -2,7 +2,7 @@
  * What stands under the cluster's prefix, as far as the publisher knows: records with their sums, and the keys beside
  * them, each with the revision that wrote it. News older than what is known is ignored: a watch may lag behind our txns.
  *
- * A key that this version does not know is that of a newer one, which comes back: it is left alone and counts for nothing (ADR 20).
+ * A key that this version does not know belongs to a newer version, which may return: it is left alone and not counted (ADR 20).
  */
 import { HEAD_KEY } from "@isthmus/kvstore";
 import type { KindSum } from "@isthmus/proto";
@@ -24,7 +24,7 @@ export interface Stored {
   readonly records: RecordTable;
   /** head, fence, store, config. */
   meta(key: string): Standing | undefined;
-  /** Takes what the watch says of a key; false when something newer is known, or nothing is known of such a key. */
+  /** Takes an event of the watch; false when a newer one of the key is known, or this version does not know such keys. */
   see(entry: Standing, deleted: boolean): boolean;
   /** Takes what one of our txns wrote. */
   commit(writes: readonly Write[], revision: bigint): void;

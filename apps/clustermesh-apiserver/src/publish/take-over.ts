@@ -80,8 +80,9 @@ function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] 
 }
 
 /**
- * The head speaks of every kind that we export, and says what stands there: ours may be LIVE at once. An older version's does
- * not: with our first LIVE head absence of the other kinds becomes proof, so what is wanted of them must stand by then.
+ * The old head has a sum of every kind that this version exports, equal to what is stored: the new head may be LIVE at once.
+ * The head of an older version has not: with the first LIVE head absence of the other kinds becomes proof, so their records
+ * must be written before it.
  */
 function isWhole(head: Head | undefined, stored: Stored): boolean {
   if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;

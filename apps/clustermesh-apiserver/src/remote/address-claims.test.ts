@@ -1,4 +1,4 @@
-/** Who owns an address, in any order of claims, updates, releases and limits: against a model in a few lines. */
+/** Ownership of an address, in any order of claims, updates, releases and limits: against a model in a few lines. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
@@ -13,7 +13,7 @@ import { reviewOnChange } from "./review-queue.js";
 
 const [A, B] = [parseAddress("192.168.0.1"), parseAddress("192.168.0.2")];
 
-/** What listeners were told since the last call, as `cluster/key`. */
+/** Records that listeners got since the last call, as `cluster/key`. */
 function listen(claims: AddressClaims): () => readonly string[] {
   let told: Claimant[] = [];
   claims.onChange((concerned) => told.push(...concerned));
@@ -38,7 +38,7 @@ test("the first claimant keeps an address while one of its records claims it; th
   assert.deepEqual([claims.owner(A), told()], [undefined, []]);
 });
 
-test("the own cluster has an address as long as it claims it, whoever came first", () => {
+test("the local cluster owns an address as long as it claims it, whichever claim came first", () => {
   const claims = createAddressClaims();
   const told = listen(claims);
   claims.set(1, "nodes/a", [A]);
@@ -49,7 +49,7 @@ test("the own cluster has an address as long as it claims it, whoever came first
   assert.deepEqual([claims.owner(A), told()], [1, ["1/nodes/a"]]);
 });
 
-test("an update never lets go of what it still claims, and tells of the addresses that moved alone", () => {
+test("an update never releases what it still claims, and reports only addresses whose owner changed", () => {
   const claims = createAddressClaims();
   const told = listen(claims);
   claims.set(1, "nodes/a", [A, B]);

@@ -2,8 +2,8 @@
  * Who an address belongs to, across clusters: the own cluster always, else the first that claimed it.
  *
  * A cluster keeps an address for as long as one of its records claims it: a record that changes first claims what is new
- * and then lets go of what it names no more. A claim that is not the owner's waits; listeners are told which records an
- * address that changed hands concerns, so that those, and no others, are judged again.
+ * and then releases what it names no more. A claim that is not the owner's waits; listeners get the records concerned by an
+ * address that changed hands, so that only those are judged again.
  */
 import { bytesKey } from "@isthmus/model";
 
@@ -17,10 +17,10 @@ export interface Claimant {
 }
 
 export interface AddressClaims {
-  /** Replaces all that one record claims; without addresses it claims nothing any more. */
+  /** Replaces all claims of one record; an empty list removes them. */
   set(cluster: number, key: string, addresses: readonly Uint8Array[]): void;
   owner(address: Uint8Array): number | undefined;
-  /** Told of the records that gained or lost an address by the change of another record. */
+  /** Calls the listener with the records that gained or lost an address by the change of another record. */
   onChange(listener: (concerned: readonly Claimant[]) => void): () => void;
 }
 
@@ -55,7 +55,7 @@ export function createAddressClaims(): AddressClaims {
     if (claims?.size === 0) byAddress.delete(address);
   }
 
-  /** What the record claimed until now. */
+  /** Stores the claims of a record and returns its previous ones. */
   function replace(cluster: number, key: string, addresses: readonly string[]): readonly string[] {
     const records = byCluster.get(cluster) ?? new Map<string, readonly string[]>();
     const before = records.get(key) ?? NONE;
@@ -66,7 +66,7 @@ export function createAddressClaims(): AddressClaims {
     return before;
   }
 
-  /** Of the owner before and of the one after: whoever else claims the address waits as before. */
+  /** Records of the previous and of the new owner: other claims of the address wait as before. */
   function* concernedBy(address: string, before: number | undefined): Generator<Claimant> {
     const after = ownerOf(address);
     if (before === after) return;

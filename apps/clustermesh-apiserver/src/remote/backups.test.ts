@@ -232,7 +232,7 @@ function endpoint(address: string, identity: number): HashedRecord {
   return hashRecord(Kind.KIND_ENDPOINT, `endpoints/${address}`, Endpoint.encode(message).finish());
 }
 
-test("ids of stores that were left are few, whoever writes them", () => {
+test("the number of remembered former store ids is bounded, whatever a peer writes", () => {
   const { store, reader, look } = scene(slice(1, 1));
   for (let i = 0; i < 3000; i++) {
     store.txn([], [{ type: "put", key: "store", value: Buffer.from(`id-${i}`.padEnd(16)) }]);

@@ -1,4 +1,4 @@
-/** Gauges of what each peer has of its budget, and the budget: read at every scrape. */
+/** Gauges of each peer's records and bytes, computed at every scrape, and of the budget. */
 import type { GaugeMetric, Metrics } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
 import type { Budget } from "./budget.js";
@@ -14,6 +14,8 @@ export function watchBudgets(metrics: Metrics, budget: Budget, list: () => reado
   };
   metrics.gauge("mesh_source_records", "Records held of a peer", ["cluster"], show("records"));
   metrics.gauge("mesh_source_bytes", "Bytes of keys and values held of a peer", ["cluster"], show("bytes"));
-  metrics.gauge("mesh_source_records_limit", "Records that are taken of a peer").set(budget.records);
-  metrics.gauge("mesh_source_bytes_limit", "Bytes of keys and values that are taken of a peer").set(budget.bytes);
+  metrics.gauge("mesh_source_records_limit", "Most records that are accepted from a peer").set(budget.records);
+  metrics
+    .gauge("mesh_source_bytes_limit", "Most bytes of keys and values that are accepted from a peer")
+    .set(budget.bytes);
 }

@@ -1,4 +1,4 @@
-/** A peer that writes more than is taken of one: refused with the figures and the option, and back by itself. */
+/** A peer that exceeds its budget: refused with the figures and the option, and accepted again by itself. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
@@ -29,7 +29,7 @@ test("over budget is named by part, figure, limit and option; at the limit it is
   assert.equal(overBudget(budget, budget, "west"), undefined);
   assert.equal(
     overBudget({ records: 11, bytes: 2000 }, budget, "west"),
-    'over budget: cluster "west" has 11 records or more in the store, 10 are taken; let it export less, or raise --peer-max-records',
+    'over budget: cluster "west" has 11 records or more in the store, at most 10 are accepted; export less there, or raise --peer-max-records',
   );
   assert.match(overBudget({ records: 1, bytes: 1001 }, budget, "west") ?? "", /1001 bytes .* raise --peer-max-bytes/);
 });
@@ -96,7 +96,7 @@ test("what comes by the watch is counted; above the budget the watch ends, ever 
   assert.deepEqual([state.phase.status, state.overBudget], ["Following", 0]);
 });
 
-test("what waits for proof that it is gone counts too: a peer that puts others in its place again and again is over budget", () => {
+test("unverified deletions count too: a peer that keeps replacing its records without a LIVE head is over budget", () => {
   const { state, list } = listed(slices(1, 6), { records: 10, bytes: 1 << 20 });
   const others = Array.from({ length: 6 }, (_, i) => slice(1, 100 + i));
   step(state, { ...at, type: "watch-over", sentence: "compacted" });
@@ -105,7 +105,7 @@ test("what waits for proof that it is gone counts too: a peer that puts others i
     refused.map(({ type }) => type),
     ["unwatch", "wake"],
   );
-  assert.match(sourceReport(state, 0).message, /has 12 records .*not proved to be gone.*, 10 are taken/);
+  assert.match(sourceReport(state, 0).message, /has 12 records .*not verified as deleted.*, at most 10 are accepted/);
   assert.deepEqual([state.received.size, state.unproved.size], [6, 0], "what was taken stays as it was");
   step(state, { ...at, now: 10_000, type: "tick" });
   const taken = list(others).flatMap((effect) => (effect.type === "emit" ? [effect.change] : []));
@@ -116,7 +116,7 @@ test("what waits for proof that it is gone counts too: a peer that puts others i
   );
 });
 
-test("a head that is LIVE and speaks of no kind proves nothing, and spares nothing", () => {
+test("a LIVE head without exported kinds verifies nothing, so everything counts", () => {
   const { state, list } = listed(slices(1, 6), { records: 10, bytes: 1 << 20 });
   const others = Array.from({ length: 6 }, (_, i) => slice(1, 100 + i));
   step(state, { ...at, type: "watch-over", sentence: "compacted" });
@@ -124,7 +124,7 @@ test("a head that is LIVE and speaks of no kind proves nothing, and spares nothi
   assert.deepEqual([sourceReport(state, 0).state, state.received.size, state.unproved.size], ["Refused", 6, 0]);
 });
 
-test("of its records a tenth may be nodes, which claim addresses: those that wait for proof included", () => {
+test("a tenth of a peer's records may be nodes, unverified ones included", () => {
   const nodes = (from: number) =>
     Array.from({ length: 5 }, (_, i) => node(1, `n${from + i}`, [`192.168.${from}.${i}`]));
   const { state, list } = listed(nodes(0), { records: 50, bytes: 1 << 20 });
@@ -133,14 +133,14 @@ test("of its records a tenth may be nodes, which claim addresses: those that wai
   list([...nodes(0), node(1, "one-more", "192.168.7.7")]);
   assert.equal(
     sourceReport(state, 0).message,
-    'over budget: cluster "east" has 6 nodes, 5 are taken, a tenth of its records; let it export less, or raise --peer-max-records',
+    'over budget: cluster "east" has 6 nodes, at most 5 are accepted, a tenth of its records; export less there, or raise --peer-max-records',
   );
   list(nodes(100), HeadState.HEAD_STATE_SYNCING);
   assert.equal(sourceReport(state, 0).state, "Refused");
   assert.equal(state.received.size, 5, "nothing of it was taken");
 });
 
-test("by the watch as well: what waits and what comes are in one budget", () => {
+test("by the watch too: unverified and new records are in one budget", () => {
   const { state, list } = listed(slices(1, 4), { records: 10, bytes: 1 << 20 });
   step(state, { ...at, type: "watch-over", sentence: "compacted" });
   list(
@@ -158,7 +158,7 @@ test("by the watch as well: what waits and what comes are in one budget", () => 
   assert.equal(sourceReport(state, 0).state, "Refused");
 });
 
-test("what is refused for good keeps its key and its hash: the sums fit, and no value is held", () => {
+test("of a record that is refused for good key and hash are kept and the value is not: the sums fit", () => {
   const wrong = slice(1, 7, 70_000, 100_000);
   const { state } = listed([slice(1, 1), wrong], DEFAULT_BUDGET);
   assert.deepEqual([state.equal, state.received.size], [true, 2]);
@@ -201,7 +201,7 @@ test("a peer over budget is Refused with what it had, the others go on, and it c
   assert.equal(big.report().message, "");
 });
 
-test("more keys than are taken are counted by the store, and not listed", async (t) => {
+test("a peer with more keys than the budget is counted by the store, and not listed", async (t) => {
   const exported = createMemoryExport(slices(3, 200));
   const publisher = runPublisher(store, exported, { config: clusterConfig("budget-3", 3) });
   await untilPublished(store, "budget-3", exported);
@@ -217,6 +217,6 @@ test("more keys than are taken are counted by the store, and not listed", async 
   const running = runSources(counted, [peer("budget-3", 3)], undefined, { allowOpenStore: true, budget });
   t.after(() => Promise.all([running.stop(), publisher.stop()]));
   await until("it is refused", () => running.source(3).report().state === "Refused");
-  assert.match(running.source(3).report().message, /has 20\d records or more in the store, 100 are taken/);
+  assert.match(running.source(3).report().message, /has 20\d records or more in the store, at most 100 are accepted/);
   assert.deepEqual([pages, running.source(3).index.size], [0, 0]);
 });

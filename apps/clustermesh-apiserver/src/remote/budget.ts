@@ -1,8 +1,8 @@
 /**
- * How much of one peer a reader takes: records and bytes that stand in the store under its prefix, whatever they are.
+ * How many records and bytes a reader accepts from one peer: all keys in the store under the peer's prefix count.
  *
- * The defaults hold a cluster of Kubernetes' own limits (150,000 pods, 5,000 nodes, 10,000 Services: 175,000 records, 40 MiB).
- * A peer over its budget is not read any further. What was taken of it stays, the others go on.
+ * The defaults suffice for a cluster at Kubernetes' own limits (150,000 pods, 5,000 nodes, 10,000 Services: 175,000 records, 40 MiB).
+ * A peer over its budget is not read any further. Its accepted records stay; other peers are not affected.
  */
 export interface Budget {
   readonly records: number;
@@ -15,7 +15,7 @@ export const DEFAULT_BUDGET: Budget = { records: 250_000, bytes: 64 << 20 };
 /** The options of clustermesh-apiserver that set it. */
 export const BUDGET_FLAGS = { records: "--peer-max-records", bytes: "--peer-max-bytes" } as const;
 
-/** The first part of the budget that is used up; undefined: none is. `where` it is: what was counted. */
+/** A sentence about the first part of the budget that is exceeded, or undefined. `where`: what was counted. */
 export function overBudget(
   used: Budget,
   most: Budget,
@@ -25,17 +25,17 @@ export function overBudget(
   for (const part of ["records", "bytes"] as const) {
     if (used[part] <= most[part]) continue;
     const { [part]: flag } = BUDGET_FLAGS;
-    return `over budget: cluster "${cluster}" has ${used[part]} ${part} ${where}, ${most[part]} are taken; let it export less, or raise ${flag}`;
+    return `over budget: cluster "${cluster}" has ${used[part]} ${part} ${where}, at most ${most[part]} are accepted; export less there, or raise ${flag}`;
   }
   return undefined;
 }
 
-/** Nodes claim addresses, each of which costs a reader more than its bytes: a tenth of the records may be nodes. */
+/** Most nodes of a peer, a tenth of its records: nodes claim addresses, each of which costs a reader more than its bytes. */
 export function nodesOf({ records }: Budget): number {
   return Math.floor(records / 10);
 }
 
 export function tooManyNodes(nodes: number, budget: Budget, cluster: string): string {
-  const most = `${nodesOf(budget)} are taken, a tenth of its records`;
-  return `over budget: cluster "${cluster}" has ${nodes} nodes, ${most}; let it export less, or raise ${BUDGET_FLAGS.records}`;
+  const most = `at most ${nodesOf(budget)} are accepted, a tenth of its records`;
+  return `over budget: cluster "${cluster}" has ${nodes} nodes, ${most}; export less there, or raise ${BUDGET_FLAGS.records}`;
 }

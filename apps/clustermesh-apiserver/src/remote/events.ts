@@ -31,7 +31,7 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
       /** The store does not check who writes: nothing in it proves anything. */
       readonly unchecked?: boolean;
     }
-  /** Answer to `range`: there is more than is taken of a peer. */
+  /** Answer to `range`: the peer is over its budget. */
   | { readonly type: "over-budget"; readonly sentence: string }
   /** `range` got no answer (unreachable, compacted on the way, denied). */
   | { readonly type: "range-failed"; readonly sentence: string }

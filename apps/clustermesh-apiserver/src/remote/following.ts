@@ -55,7 +55,7 @@ export function onSeen(state: ReaderState, event: EventOf<"seen">): ReaderEffect
 function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at: ReaderEvent): ReaderEffect[] {
   // First what forbids to take any of it: nothing may be received and not handed on.
   if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state, at.now);
-  if (state.storeId === undefined) return []; // a position needs a store: its key is told by the watch
+  if (state.storeId === undefined) return []; // a position needs a store id, which the watch will report
   let { newest } = state;
   for (const { key, value, deleted } of events) {
     const head = key === HEAD_KEY && !deleted ? readHead(value) : undefined;
@@ -101,7 +101,7 @@ function setBack(state: ReaderState, now: number): ReaderEffect[] {
   return range(state, now);
 }
 
-/** The first difference is repaired at once; until it is the next one's turn, the watch goes on. */
+/** Repairs the first difference at once, and later ones when the pace allows; meanwhile the watch goes on. */
 export function repairWhenDue(state: ReaderState, now: number): ReaderEffect[] {
   const ms = state.pace.waitMs(now);
   if (ms > 0) return [{ type: "wake", ms }];

@@ -1,4 +1,4 @@
-/** What one peer, or many agents, can make the shell of a source do: bounded, whatever the store says. */
+/** The work that one peer, or many agents, can cause in the shell of a source is bounded, whatever is in the store. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchNews, type WatchOptions } from "@isthmus/kvstore";
@@ -77,7 +77,7 @@ test("a peer whose heads are wrong and right in turns changes its status in the 
   await until("what is so in the end is told", () => source.proved());
 });
 
-test("many agents that come with a store that is not known make one question of it", async (t) => {
+test("many agents that report an unknown store cause one query", async (t) => {
   const { source, reads } = await follow(t);
   const before = reads();
   const answers = await Promise.all(Array.from({ length: 200 }, () => source.confirmStore()));

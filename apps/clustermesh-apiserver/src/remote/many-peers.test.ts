@@ -1,4 +1,4 @@
-/** What it costs to add, change and remove one MeshPeer of many: that peer is listed, nobody else. */
+/** What it costs to add, change and remove one MeshPeer of many: that peer is listed and no other. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchOptions } from "@isthmus/kvstore";
@@ -11,7 +11,7 @@ import type { PeerSpec } from "./peer.js";
 
 const PEERS = 90;
 
-/** In it every cluster publishes nothing, LIVE. Counts the listings of each prefix. */
+/** A store in which every cluster is LIVE without records. Counts the listings of each prefix. */
 function countingStore(): { readonly store: Store; readonly listings: string[] } {
   const listings: string[] = [];
   const sums = createRecordTable().sums(STORE_KINDS);
@@ -48,7 +48,7 @@ const running: RunningSources = runSources(store, all);
 after(() => running.stop());
 const allProved = () => until("all are in sync", () => running.sources.list().every((source) => source.proved()));
 
-/** The prefixes that are listed for a change of what the operator wants. */
+/** The prefixes that are listed after a change of the MeshPeers. */
 async function listedFor(wanted: readonly PeerSpec[]): Promise<readonly string[]> {
   await allProved();
   listings.length = 0;
@@ -71,7 +71,7 @@ test("one more peer: only that one is listed, though its ranges are foreign to a
   assert.deepEqual(await listedFor([...all, peer("more", 98)]), [prefixOf("more")]);
 });
 
-test("ranges that change list nobody", async () => {
+test("a change of ranges lists no peer", async () => {
   const wider = { ...peer("more", 98), podCidrs: [parsePrefix("10.98.0.0/16"), parsePrefix("10.240.0.0/16")] };
   assert.deepEqual(await listedFor([...all, wider]), []);
 });
@@ -80,7 +80,7 @@ test("another uid lists that peer: it may be another cluster's store", async () 
   assert.deepEqual(await listedFor([...all, peer("more", 98, "uid")]), [prefixOf("more")]);
 });
 
-test("the same peers again, and one less, list nobody", async () => {
+test("the same peers again, and the removal of one, list no peer", async () => {
   assert.deepEqual(await listedFor([...all, peer("more", 98, "uid")]), []);
   assert.deepEqual(await listedFor(all), []);
 });

@@ -26,7 +26,7 @@ function allHandedOn({ received, unproved }: ReaderState): (HashedRecord | undef
   return [...[...received.records()].filter(({ key }) => !unproved.has(key)), ...unproved.values()];
 }
 
-/** What its objects say of the peer as such: it is listed at once when that changed, since whose store it is may have, too. */
+/** Takes uid and refusal of the peer. A change lists the peer at once: the store may now be another cluster's. */
 export function onPermitted(state: ReaderState, { uid, refusal, now }: EventOf<"permitted">): ReaderEffect[] {
   if (uid === state.uid && refusal === state.barred) return [];
   state.uid = uid;

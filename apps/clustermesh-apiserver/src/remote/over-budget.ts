@@ -1,6 +1,6 @@
 /**
- * Whether a peer is over its budget with what is held of it, or would be with what a range brought: what was received, and what
- * was handed on and waits for proof that it is gone. A peer that is never LIVE could make that grow with every listing.
+ * Whether a peer is over its budget, or would be with the records of a listing: received records count, and emitted ones whose
+ * deletion is unverified. A peer that is never LIVE could make the latter grow with every listing.
  */
 import { type Head, Kind } from "@isthmus/proto";
 import { exportedKinds } from "@isthmus/records";
@@ -9,7 +9,7 @@ import { isSpokenOf, isWhole, type Replacement } from "./received.js";
 import type { ReaderOptions, ReaderState } from "./state.js";
 import { createUnproved } from "./unproved.js";
 
-/** Why no more is taken of the peer than was received. */
+/** Why nothing more is accepted from the peer; undefined: it is within its budget. */
 export function isOverBudget(state: ReaderState): string | undefined {
   return overBudgetOf(state.options, state);
 }
@@ -21,14 +21,14 @@ function overBudgetOf({ budget = DEFAULT_BUDGET, cluster }: ReaderOptions, held:
 }
 
 type Held = Pick<ReaderState, "received" | "unproved">;
-const OR_WAITING = "in the store or not proved to be gone from it";
+const OR_WAITING = "in the store or not verified as deleted";
 
-/** What is held of a peer: also what was handed on of records that a range did not hold any more. */
+/** Records and bytes kept of a peer, with emitted records that a listing did not have any more. */
 export function usedBy({ received, unproved }: Held): Budget {
   return { records: received.size + unproved.records, bytes: received.bytes + unproved.bytes };
 }
 
-/** Why less than that is taken of the peer; what its head proves with it does not count. */
+/** Why the listing is not accepted; records that its head verifies as deleted do not count. */
 export function isOverBudgetWith(
   { options }: ReaderState,
   { received, unproved }: Replacement,

@@ -10,7 +10,7 @@ import { sameBytes } from "@isthmus/records";
 import type { Meta } from "./events.js";
 import { BEAT_MS, BEATS_TO_BELIEVE, LEFT_STORES, type ReaderState } from "./state.js";
 
-/** Beats come a little late. */
+/** Allowance for a late beat. */
 const LATE_MS = 500;
 
 export interface Found {
@@ -34,7 +34,7 @@ export function isPast(state: ReaderState, { storeId, head, headMeta, revision, 
   return head.beat < (state.past?.beat ?? 0n) + BEATS_TO_BELIEVE;
 }
 
-/** Until a store of the past can have beaten often enough, at the earliest; 0: by now, undefined: none is waited for. */
+/** Earliest time until the publisher of a restored store can have beaten often enough; undefined: no restored store is awaited. */
 export function believableInMs({ past }: Pick<ReaderState, "past">, now: number): number | undefined {
   return past === undefined ? undefined : Math.max(0, past.at + Number(BEATS_TO_BELIEVE) * BEAT_MS + LATE_MS - now);
 }

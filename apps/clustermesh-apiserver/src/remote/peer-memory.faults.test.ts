@@ -1,4 +1,4 @@
-/** A real etcd of 512 MiB that one peer fills to the quota: what a reader's memory grows by, while it happens and when it starts after. */
+/** A real etcd of 512 MiB that one peer fills to the quota: the growth of a reader's memory meanwhile, and of a reader that starts afterwards. */
 import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { slice, slices } from "./fixture.js";
 import type { ReaderMemory } from "./testing/reader-main.js";
 
 const QUOTA = 512 << 20;
-/** What one hostile peer may cost a reader at the default budget of 64 MiB: stated in docs/design/sync.md. */
+/** Memory that one hostile peer may cost a reader at the default budget of 64 MiB: stated in docs/design/sync.md. */
 const MOST_GROWTH = 256 << 20;
 
 const etcd = await startEtcd({ flags: ["--quota-backend-bytes", String(QUOTA)] });
@@ -63,11 +63,11 @@ async function stop({ child }: Reader): Promise<void> {
   await over;
 }
 
-/** Until the store takes no more; returns the bytes of values. */
+/** Writes until the store is full; returns the bytes of values. */
 async function fill(of: Store): Promise<number> {
   let bytes = 0;
   for (let i = 0; ; i++) {
-    // First what a reader takes, then what it refuses: values that are too large, and keys that are.
+    // First records that a reader accepts, then ones that it refuses: too large values and keys.
     const taken = Array.from({ length: 10 }, (_, n) => slice(2, 10 * i + n, 0, 100_000));
     const writes =
       i < 150

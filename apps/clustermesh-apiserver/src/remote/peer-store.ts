@@ -26,7 +26,7 @@ export interface PeerStoreOptions {
 /** Every call rejects with what the store said. Keys that come out are relative to `prefix`. */
 export interface PeerStore {
   readonly prefix: string;
-  /** Everything under the prefix at one revision, and who has claimed the peer's id; given up once it is over budget. */
+  /** Lists the prefix at one revision and reads the claim of the peer's id; the listing ends once it is over budget. */
   range(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"ranged" | "over-budget">>>;
   /** By quorum; undefined: it has none. */
   storeId(): Promise<{ readonly storeId: Uint8Array | undefined; readonly revision: bigint }>;
@@ -100,7 +100,7 @@ interface Listing {
   revision: bigint;
 }
 
-/** Records by kind, and the keys beside them that a reader reads; the rest counts and is not kept. */
+/** Keeps records of known kinds and the meta keys that a reader uses; other keys are counted and not kept. */
 function add(listing: Listing, entry: StoreEntry): void {
   const { key, value } = entry;
   const { records, bytes } = listing.used;

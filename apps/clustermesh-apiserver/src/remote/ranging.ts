@@ -37,7 +37,7 @@ export function bar(state: ReaderState, sentence: string): ReaderEffect[] {
   return [{ type: "unwatch" }, { type: "wake", ms: BARRED_RETRY_MS }];
 }
 
-/** * -> Barred: it holds more than is taken of a peer, and is looked at again ever more rarely. */
+/** * -> Barred: the peer is over its budget and is listed again with a growing back-off. */
 export function barOverBudget(state: ReaderState, sentence: string): ReaderEffect[] {
   state.phase = { status: "Barred", sentence };
   const ms = Math.min(OVER_BUDGET_RETRY_MS, BARRED_RETRY_MS * 2 ** Math.min(10, state.overBudget++));
@@ -63,7 +63,7 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
     return [{ type: "wake", ms: believable > 0 ? Math.min(ms, believable) : ms }];
   }
   const changed = !sameStore(state.storeId, storeId);
-  // Without a store there is no position to hand anything on under; what was received stays what was handed on.
+  // Without a store id there is no position to emit records under; the received records stay as emitted.
   const next = storeId && replacementOf(state, event.records, changed ? state.position !== undefined : state.doubting);
   const over = next && isOverBudgetWith(state, next, head);
   if (over !== undefined) return barOverBudget(state, over);

@@ -29,7 +29,7 @@ export interface Content {
   readonly deletes: Gone[];
 }
 
-/** What a range makes of what was received, not taken yet: a peer may be over budget with it. */
+/** The received records after a listing, before it is accepted: the peer may be over budget with it. */
 export interface Replacement {
   readonly received: RecordTable;
   readonly unproved: Unproved;
@@ -93,7 +93,7 @@ function judged(state: ReaderState, records: Iterable<HashedRecord>): Content {
   return { upserts, deletes };
 }
 
-/** True when it is taken. Of what never will be the key and the hash stay received, not the value. */
+/** True when the record is accepted. Of a record that is refused for good only key and hash are kept. */
 function judge({ options, received }: ReaderState, record: HashedRecord): boolean {
   const verdict = options.admission.judge(record);
   const kept = keptOf(record, verdict);
@@ -135,13 +135,13 @@ export function compareSums(state: ReaderState): void {
   state.equal = state.storeId !== undefined && isWhole(state.head, state.received);
 }
 
-/** The head is LIVE, and what it says is what was received. */
+/** True when the head is LIVE and its sums equal the received records. */
 export function isWhole(head: Head | undefined, received: RecordTable): boolean {
   if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;
   return differingKinds(head.sums, received.sums(STORE_KINDS)).length === 0;
 }
 
-/** A LIVE head does not say what was received: an event was lost, or another hand wrote. */
+/** A LIVE head differs from what was received: an event was lost, or keys were modified externally. */
 export function differs(state: ReaderState): boolean {
   return isLive(state) && !state.equal;
 }
@@ -151,8 +151,8 @@ export function isLive(state: ReaderState): boolean {
 }
 
 /**
- * With a LIVE head that equals what was received: what is absent is gone, and what was in doubt is so. Not of a kind that the
- * head does not export: a publisher of an older version says nothing of it, and it waits for one that does.
+ * Once a LIVE head equals what was received: deletes absent records and verifies present ones. A kind that the head does not
+ * export is left unverified: its publisher is of an older version, and a newer one may return.
  */
 export function prove(state: ReaderState): Content {
   if (!state.equal) return { upserts: [], deletes: [] };
@@ -174,7 +174,7 @@ export function prove(state: ReaderState): Content {
   return { upserts, deletes: [...absent, ...deletes] };
 }
 
-/** The head says how many records of this kind there are. */
+/** True when the head has a sum of the record's kind. */
 export function isSpokenOf(exported: ReadonlySet<Kind>, record: HashedRecord | undefined): boolean {
   return record === undefined || exported.has(record.kind);
 }

@@ -1,4 +1,4 @@
-/** How often a peer can make its readers list it: whatever it writes, ever more rarely; what helps is done at once. */
+/** How often a peer can make its readers list it: ever more rarely, whatever it writes; the first repair comes at once. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, type KindSum } from "@isthmus/proto";
@@ -31,7 +31,7 @@ function inSync() {
   return { store, clock, reader };
 }
 
-/** Everything that waits happens; the time is what it was. */
+/** Performs all waiting effects without advancing the time. */
 function answerAll(reader: ModelReader, clock: { now: number }): void {
   reader.deliver();
   while (reader.calls > 0) reader.decide(true);
@@ -122,7 +122,7 @@ test("the first difference is mended at once, and again after a quiet time", () 
 });
 
 for (const length of [0, 7, 15, 17, 1024]) {
-  test(`a store id of ${length} bytes is no id: refused with a sentence, and not followed as another store`, () => {
+  test(`a store id of ${length} bytes is refused with a sentence, and not followed as another store`, () => {
     const { store, clock, reader } = inSync();
     const before = reader.index.position;
     store.txn([], [{ type: "put", key: "store", value: Buffer.alloc(length, 1) }]);

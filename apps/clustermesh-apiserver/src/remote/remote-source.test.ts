@@ -325,7 +325,7 @@ test("two peers with a node of one address: an update of the first one's record 
   }
   exports[0]?.change([node(21, "west-1", "192.168.0.1", "zone-b")]);
   await until("the update is in", () => moved.includes("nodes/west-1"));
-  // Something that comes after it, through both: what the update set off has happened by then.
+  // A later change of both peers: the consequences of the update have happened by then.
   for (const [i, id] of [21, 22].entries()) exports[i]?.change([slice(id, 1)]);
   await until("both went on", () => moved.filter((key) => key.startsWith("slices/")).length === 2);
   assert.deepEqual(

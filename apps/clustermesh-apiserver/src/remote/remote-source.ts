@@ -24,10 +24,10 @@ export interface RemoteSource {
   status(): SourceStatus;
   /** True when the index is exactly what a LIVE head says: only then may a Mark be sent or absence mean deletion. */
   proved(): boolean;
-  /** While that is so: of this kind, too. A publisher of an older version says nothing of kinds that it does not know. */
+  /** True when `proved()` holds for this kind too: a publisher of an older version has no sums of kinds that it does not know. */
   proves(kind: Kind): boolean;
   report(): SourceReport;
-  /** What is held of the peer, the refused included. */
+  /** Records and bytes kept of the peer, refused ones included. */
   usage(): Budget;
   /** Milliseconds since the peer's head last changed, and what it said of its contact with its Kubernetes. */
   ages(): { readonly beatMs: number; readonly kubeMs: number };
@@ -59,7 +59,7 @@ export interface ControlledSource extends RemoteSource {
   remove(): void;
 }
 
-/** Of a change of status, to agents, to the MeshPeer's status and to the log. */
+/** Pace of reports of a changed status to agents, the MeshPeer and the log. */
 const TELLING = { minMs: 50, maxMs: 5_000, quietMs: 30_000 };
 
 export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSourceModules): ControlledSource {
@@ -88,7 +88,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   let [opens, ranges] = [0, 0];
   let said = "";
   let telling: NodeJS.Timeout | undefined;
-  /** One question at a time, however many agents come with a store that we do not know. */
+  /** One query at a time, however many agents report an unknown store id. */
   let confirming: Promise<"same" | "moved"> | undefined;
   const pace = createPace(TELLING);
 
@@ -102,7 +102,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     tellStatus();
   }
 
-  /** At once, then ever more rarely: a peer's heads can change its status as often as they are written. */
+  /** Reports at once, then ever more rarely: a peer's heads can change its status as often as they are written. */
   function tellStatus(): void {
     const now = clock.now();
     const saying = `${state.phase.status} ${sourceStatus(state, now)} ${isProved(state)}`;

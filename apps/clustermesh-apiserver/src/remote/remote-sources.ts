@@ -27,7 +27,7 @@ export interface RemoteSourcesModules {
 export interface RemoteSources {
   /** The peers wanted now, in the order of their objects' creation. Who is missing is removed. */
   update(peers: readonly PeerSpec[]): void;
-  /** What is this cluster's own, and so no peer's, from now on. */
+  /** Replaces the ranges of the local cluster, which no peer may claim. */
   setOwnRanges(ranges: Pick<OwnCluster, "podCidrs" | "serviceCidrs">): void;
   list(): readonly RemoteSource[];
   get(clusterId: number): RemoteSource | undefined;
@@ -49,7 +49,7 @@ interface Followed {
 export interface RemoteSourcesSettings {
   /** Read although the store checks nobody who writes (tests, a store of one's own). */
   readonly allowOpenStore?: boolean;
-  /** How much is taken of each peer; DEFAULT_BUDGET when absent. */
+  /** Records and bytes that are accepted from each peer; DEFAULT_BUDGET when absent. */
   readonly budget?: Budget;
 }
 
@@ -120,7 +120,7 @@ export function createRemoteSources(
       const now = wanted.find(({ cluster }) => cluster === each.peer.cluster);
       if (now === undefined || now.id !== each.peer.id) remove(each);
     }
-    // Who is followed claimed first.
+    // Peers already followed take precedence.
     const known = [...followed.keys()].flatMap((name) => wanted.find(({ cluster }) => cluster === name) ?? []);
     const peers = [...known, ...wanted.filter(({ cluster }) => !followed.has(cluster))];
     for (const peer of peers) {

@@ -18,7 +18,7 @@ export function isProved(state: ReaderState): boolean {
   return isLive(state) && state.equal;
 }
 
-/** Kinds of which absence proves something: those that the head exports, and those that never leave a cluster. */
+/** True when absence of a record of this kind means deletion: the head exports the kind, or it never leaves a cluster. */
 export function provesAbsence({ head }: ReaderState, kind: Kind): boolean {
   if (!STORE_KINDS.some((each) => each === kind)) return true;
   return head?.sums.some((sum) => sum.kind === kind && sum.exported) === true;

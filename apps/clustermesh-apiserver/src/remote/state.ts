@@ -16,10 +16,10 @@ export const BEATS_TO_BELIEVE = 2n;
 /** Ids of stores left before that are remembered. */
 export const LEFT_STORES = 64;
 export const NOTHING_SEEN = { seq: 0n, writer: "" } as const;
-/** Listings of one peer: whatever it writes, no more than this. */
+/** Pace of listings of one peer, whatever it writes. */
 export const RELIST = { minMs: 200, maxMs: 30_000, quietMs: 60_000 } as const;
 export const BARRED_RETRY_MS = 10_000;
-/** A peer over budget is listed again ever more rarely: up to this. */
+/** Longest interval between listings of a peer over budget. */
 export const OVER_BUDGET_RETRY_MS = 300_000;
 /** The newest version of records that this reader understands. */
 export const READER_VERSION = 1;
@@ -51,7 +51,7 @@ export interface ReaderState {
   uid: string;
   /** What stands in the store, as far as we know: the refused included. */
   received: RecordTable;
-  /** What a range said and nothing proved yet; counts in the budget as well. */
+  /** Keys whose state in a listing is unverified; they count in the budget. */
   unproved: Unproved;
   storeId: Uint8Array | undefined;
   /** What positions name in the place of the id, in a store that was restored and goes on under it. */
@@ -79,7 +79,7 @@ export interface ReaderState {
   /** How often more news came than may wait for a check. */
   overflows: number;
   failures: number;
-  /** How often in a row it was found over budget. */
+  /** Listings in a row that ended over budget. */
   overBudget: number;
   /** The stream is open. */
   connected: boolean;

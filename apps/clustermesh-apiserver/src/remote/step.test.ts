@@ -37,7 +37,7 @@ type Act =
         | "lose-id"
         | "lie";
     }
-  /** Another hand writes a store id of so many bytes. */
+  /** Writes a store id of so many bytes past the publisher. */
   | { readonly type: "rename"; readonly length: number }
   | { readonly type: "decide"; readonly answered: boolean }
   | { readonly type: "deliver"; readonly lose: number | undefined }
@@ -83,7 +83,7 @@ function runPublisher(publisher: ModelPublisher, calls: number): void {
   for (let i = 0; publisher.calls > 0 && i < calls; i++) publisher.decide("done");
 }
 
-/** The head says something else than what stands in the store. */
+/** Writes a head that differs from the records in the store. */
 function lie(store: ModelStore): void {
   const standing = store.keys.get("head");
   if (standing === undefined) return;

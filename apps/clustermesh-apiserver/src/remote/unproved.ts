@@ -1,17 +1,17 @@
 /**
- * Keys of which a range says something that is not proved: that they are gone, or what they are in a store that may be of the
- * past. With each what was handed on of it, which stays until it is proved; undefined: nothing was.
+ * Keys whose state in a listing is unverified: they are absent, or the store may be restored from a backup. Each has the record
+ * that was emitted, which stays until it is verified; undefined: none was.
  */
 import { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 
 export interface Unproved extends Iterable<readonly [string, HashedRecord | undefined]> {
   readonly size: number;
-  /** Of those that were handed on. */
+  /** Number of emitted records. */
   readonly records: number;
-  /** Of these the nodes. */
+  /** Number of nodes among them. */
   readonly nodes: number;
-  /** Of their keys and values. */
+  /** Bytes of their keys and values. */
   readonly bytes: number;
   has(key: string): boolean;
   get(key: string): HashedRecord | undefined;

@@ -150,7 +150,7 @@ test("an older publisher takes over, and fills a wiped store: what it does not k
   assert.equal(listings(), before);
   assert.deepEqual(deletes, [slice(2, 0).key]);
 
-  // The version that knows nodes is back, and has none: now that is proof.
+  // The version that knows nodes is back and has none: now absence means deletion.
   await second.stop();
   const third = runPublisher(store, part, { config: clusterConfig("older", 2) });
   await until("the node is gone", () => source.proved() && source.index.get("nodes/n") === undefined);

@@ -1,4 +1,4 @@
-/** Publisher and reader of which one is a version older (ADR 20), on the model of the store: nothing is lost, nothing lists for ever. */
+/** Publisher and reader of which one is a version older (ADR 20), on the model of the store: nothing is lost, and no reader lists without end. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, Kind } from "@isthmus/proto";
@@ -88,7 +88,7 @@ test("this reader follows a newer publisher: no difference, no listing, for as l
   assert.equal(heads(store).sums.find(({ kind }) => kind === GADGET)?.count, 8);
 });
 
-test("this publisher takes over from a newer one: its keys stay, and nothing is said of them", () => {
+test("this publisher takes over from a newer one: keys of unknown kinds stay, and its heads have no sums of them", () => {
   const { store, reader, begin, change, settle } = scene();
   begin("newer");
   change([slice(1, 1), slice(1, 2)], []);
@@ -133,7 +133,7 @@ test("this reader follows an older publisher that took over: what it does not kn
   assert.equal(reader.listings, before);
   const held = [...reader.index.records()].map(({ key }) => key).sort();
   assert.deepEqual(held, ["nodes/m", "nodes/n", "slices/shop/cart/s2", "slices/shop/cart/s3"]);
-  // The version that knows nodes is back, and one of them is gone: now that is proof.
+  // The version that knows nodes is back, and one of them is gone: now absence means deletion.
   change([], [other]);
   reader.deleted.clear();
   begin("this");
@@ -185,7 +185,7 @@ const record = (key: number, version: number): HashedRecord =>
 /** Exported by every edition that knows nodes, and proved once: no history may delete it. */
 const STABLE = node(1, "stable", "192.168.9.9");
 
-test("whoever publishes, this version, the one before or the next: nothing is lost, and the end is right", () => {
+test("publishers of this version, the previous and the next in any order: nothing is lost, and the end state is right", () => {
   fc.assert(
     fc.property(fc.array(act, { maxLength: 80 }), (acts) => {
       const { store, clock, wanted, reader, begin, change, settle, publisher } = scene();

@@ -53,7 +53,7 @@ const rejectsWith = (call: Promise<void>, code: status, words: RegExp) =>
     return true;
   });
 
-test("a yes is remembered for ten seconds, a no for three, each for its right alone", async (t) => {
+test("an accepted token is remembered for ten seconds, a refused one for three, each for its right alone", async (t) => {
   let allowed = false;
   const a = auth((path) => (path.endsWith("tokenreviews") ? yes : { status: { allowed } }));
   t.after(() => a.close());
@@ -153,7 +153,7 @@ test("a flood of unknown tokens is a bounded number of reviews; one token many t
   await Promise.all(hammer);
 });
 
-/** A Kubernetes API that knows one operator, and takes its time; calls stand in its queue one after the other. */
+/** A slow Kubernetes API that knows one operator and answers one call after the other. */
 function busyApi(): Answer {
   return async (path, body) => {
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -188,7 +188,7 @@ test("a pod that hammers with junk tokens takes nothing from an operator: each c
   assert.ok(a.calls.length <= 20 * 2 + 20, `${a.calls.length} reviews: the pod has twenty, and two a second`);
 });
 
-test("an operator who was let in goes on behind the address of one who hammers", async (t) => {
+test("an accepted token goes on working from an address whose limit others use up", async (t) => {
   const a = auth(busyApi());
   t.after(() => a.close());
   await a.check(bearer("operator"), "read", "10.0.0.66:1");
@@ -199,7 +199,7 @@ test("an operator who was let in goes on behind the address of one who hammers",
   assert.equal(a.calls.length, calls + 2, "reviewed again");
 });
 
-test("a yes does not outlive the token", async (t) => {
+test("an accepted token is not remembered beyond its expiry", async (t) => {
   const a = auth(good);
   t.after(() => a.close());
   const claims = { exp: Math.floor(systemClock.wallMicros() / 1e6) - 1 };

@@ -1,9 +1,9 @@
 /**
  * Who may ask the admin API: a bearer token that the Kubernetes API knows and that was made for this API, and a right.
  *
- * A yes is remembered for ten seconds, and no longer than the token lives; a no for three, each by the token's hash. No answer from
- * Kubernetes is UNAVAILABLE, never a yes, and not remembered. Nobody can make us review without bound, take the reviews of
- * others, nor open the breaker with tokens that are refused.
+ * An accepted token is remembered for ten seconds, and no longer than it is valid; a refused one for three, each by its hash. When
+ * Kubernetes does not answer, a call fails with UNAVAILABLE, which is not remembered. A client cannot cause unbounded reviews,
+ * use up the reviews of others, or open the breaker with tokens that are refused.
  */
 import { createHash } from "node:crypto";
 import { type Metadata, status } from "@grpc/grpc-js";
@@ -32,12 +32,12 @@ export interface AdminAuth {
 }
 
 const YES_MS = 10_000;
-/** A right that is granted is to take effect while its user still looks. */
+/** Short, so that a right that was just granted works at the next try. */
 const NO_MS = 3000;
 const MAX_REMEMBERED = 1000;
-/** Of everybody, those that were let in before included. */
+/** Reviews under way at once, those of trusted tokens included. */
 const MAX_REVIEWS = 64;
-/** A token that Kubernetes said yes to goes on past what others behind its address spend. */
+/** For so long an accepted token is exempt from the limits of its address, which other clients behind it may use up. */
 const TRUSTED_MS = 3_600_000;
 /** Two calls must end before the CLI gives up (5 s). */
 const REVIEW_MS = 2000;
@@ -52,7 +52,7 @@ export function createAdminAuth(modules: { readonly client: KubeClient; readonly
   const { client, clock } = modules;
   const breaker = createBreaker({ name: "the Kubernetes API for reviews", timeoutMs: REVIEW_MS, harmless: isRefusal });
   const limits = createReviewLimits(clock);
-  /** Apart from each other: junk does not push out what is good. */
+  /** Separate caches: refused tokens cannot evict accepted ones. */
   const allowed = createRecentAnswers<true>(MAX_REMEMBERED, clock);
   const refused = createRecentAnswers<AdminError>(MAX_REMEMBERED, clock);
   const trusted = createRecentAnswers<true>(MAX_REMEMBERED, clock);
@@ -85,7 +85,7 @@ export function createAdminAuth(modules: { readonly client: KubeClient; readonly
     if (end === undefined)
       throw adminError(
         status.RESOURCE_EXHAUSTED,
-        "too many tokens are being reviewed for you: try again in some seconds",
+        "too many token reviews from your address: try again in some seconds",
       );
     const started = review(token, right).finally(() => {
       reviews.delete(id);

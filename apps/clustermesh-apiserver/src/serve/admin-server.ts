@@ -32,7 +32,7 @@ export interface AdminServerModules {
   readonly metrics?: Metrics;
   readonly sources: StreamSources;
   readonly status: () => StatusResponse;
-  /** Where Services are as they are merged, as of now; undefined while the nodes are not known. */
+  /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: () => AppliedServices | undefined;
   /** Services of this cluster that have no frontend to be merged. */
   readonly frontless?: (request: ListServicesRequest) => readonly FrontendReport[];

@@ -61,7 +61,7 @@ test("what keeps a cluster out stands with it in its tier; of one that no tier n
   assert.match(notes.join(), /^west: Service is not global here/);
 });
 
-test("Done is what every node holds; what one of them lacks is Applying, of that Service alone", async () => {
+test("Done means applied on every node; a Service that one node lacks is Applying, and no other Service is", async () => {
   const east = cluster(0, "east", local, READY);
   const west = cluster(2, "west", {}, READY);
   const sources = createFakeSources(east, west);

@@ -63,7 +63,7 @@ export function report(frontend: MergedFrontend, affinity: Affinity, applied?: A
   };
 }
 
-/** Done is what the nodes' kernels hold; what is merged here is on its way to them. */
+/** "Done" when the kernels of all nodes have the Service as it is merged here. */
 function statusOf(service: string, applied: AppliedServices | undefined): string {
   if (applied === undefined) return "Merged";
   const on = applied.on(service);

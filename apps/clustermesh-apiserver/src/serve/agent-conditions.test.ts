@@ -1,4 +1,4 @@
-/** What a node says is wrong with it, from its stream to what the CLI is answered. */
+/** A node's conditions, from its stream to the answer of the admin API. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Ack, type NodeCondition } from "@isthmus/proto";

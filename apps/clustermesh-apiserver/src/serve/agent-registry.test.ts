@@ -46,7 +46,7 @@ test("an agent that a Mark took further is in sync, in the same store and in ano
   assert.equal(agent.inSync(), false);
 });
 
-test("what a node says is wrong with it is kept, bounded and printable, until it says otherwise or comes back", () => {
+test("a node's conditions are kept, bounded and printable, until its next Ack or stream", () => {
   const agents = createAgentRegistry(createFakeClock());
   const conditions = () => agents.reports()[0]?.conditions;
   const say = (...said: readonly NodeCondition[]) =>

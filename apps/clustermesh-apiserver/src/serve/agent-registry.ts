@@ -19,7 +19,7 @@ import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
   connected(node: string, version: string): void;
-  /** What its memory holds of a source when it begins counts as applied. */
+  /** The position of a source in an agent's Hello counts as applied. */
   holds(node: string, clusterId: number, have: Position): void;
   disconnected(node: string): void;
   /** Content was written to the node's stream. */
@@ -30,7 +30,7 @@ export interface AgentRegistry {
     ack: Pick<Ack, "maps" | "conditions"> & { readonly applied: readonly Applied[] },
   ): readonly { readonly clusterId: number; readonly seconds: number }[];
   removedSource(clusterId: number): void;
-  /** Up to where the node's kernel holds the source, as its agent said last. */
+  /** Position of the source in the node's kernel, by the agent's last message. */
   applied(node: string, clusterId: number): Position | undefined;
   reports(): readonly AgentReport[];
   readonly connectedCount: number;
@@ -60,7 +60,7 @@ const MAX_SECONDS = 3600;
 const MAX_MAPS = 256;
 const MAX_CONDITION_TYPE = 64;
 
-/** `isNode`: an agent of a node that there is is not forgotten, however long it is gone. */
+/** `isNode`: the agent of an existing node is never forgotten. */
 export function createAgentRegistry(clock: Clock, isNode: (node: string) => boolean = () => false): AgentRegistry {
   const rows = new Map<string, Row>();
   let lookedAt = clock.now();

@@ -32,7 +32,7 @@ function cluster() {
   };
 }
 
-test("after a restart a dead node is awaited for half a minute, then it is missed: it does not vanish", async () => {
+test("after a restart the agent of a dead node is awaited for half a minute, then reported as missing", async () => {
   const { agents, add, advance, said } = cluster();
   add("n1");
   add("n2");
@@ -46,7 +46,7 @@ test("after a restart a dead node is awaited for half a minute, then it is misse
   assert.deepEqual(said()[1], ["n2", "NEVER_SEEN", 30_000]);
 });
 
-test("an agent that left is missed for as long as its Node is there, and no longer", async () => {
+test("a disconnected agent is reported for as long as its Node exists, and no longer", async () => {
   const { agents, add, remove, advance, said } = cluster();
   add("n1");
   add("n2");
@@ -74,7 +74,7 @@ test("a node that joins is awaited from when it is known; a change of it begins 
   assert.deepEqual(said(), [["n1", "NEVER_SEEN", 35_000]]);
 });
 
-test("Windows and virtual nodes have no agent: counted apart, not missed", async () => {
+test("Windows and virtual nodes have no agent: counted apart, not reported as missing", async () => {
   const { add, advance, roll } = cluster();
   add("n1");
   add("w1", "windows");
@@ -89,7 +89,7 @@ test("Windows and virtual nodes have no agent: counted apart, not missed", async
   assert.deepEqual(nodes, { known: true, linux: 1, windows: 1, virtual: 2 });
 });
 
-test("before the Nodes were read only what was heard is said, and that it is so", () => {
+test("before the Nodes were read only agents that connected are reported, and the answer says so", () => {
   const clock = createFakeClock();
   const agents = createAgentRegistry(clock);
   agents.connected("n1", "0");

@@ -1,15 +1,15 @@
 /**
- * Every Linux node of this cluster with its agent, be it that the agent was never heard of (pure).
+ * Every Linux node of this cluster with its agent, also one whose agent never connected (pure).
  *
- * In: what the agents said, and the Nodes. Out: what a status says of both. An agent that is gone with its Node is not missed;
- * one that is connected is reported, whatever its Node says.
+ * In: the reports of agents, and the Nodes. Out: agents and node counts for a status. A disconnected agent without a Node is
+ * left out; a connected one is always reported.
  */
 import { AgentPresence, AgentReport, type NodeCounts } from "@isthmus/proto";
 import type { KnownNode } from "../cluster/own-nodes.js";
 
 /**
- * How long an agent has to come after this server started, or after its Node appeared, before its absence is a failure. An agent
- * notices within 13 s that its server is gone without a word, tries the next one within 3 s, waits 2 s at most between rounds,
+ * How long an agent may take to connect after this server started, or after its Node appeared, before its absence is a failure. An agent
+ * notices within 13 s that its server vanished silently, tries the next one within 3 s, waits 2 s at most between rounds,
  * and may be sent away for 2 s while many begin at once: 30 s is that with as much again.
  */
 export const AWAITED_MS = 30_000;

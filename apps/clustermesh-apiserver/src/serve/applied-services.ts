@@ -1,5 +1,5 @@
 /**
- * On how many nodes a Service is as it is merged here: what the agents acknowledged, compared with what changed since.
+ * On how many nodes a Service is applied as it is merged here: what the agents acknowledged, compared with what changed since.
  *
  * In: the sources, each node's agent, and the position up to which its kernel holds each source. A node counts for a Service when
  * no record of the Service changed after that; one whose agent is not connected counts for none. Work is in proportion to what
@@ -29,7 +29,7 @@ export interface AppliedServices {
   on(service: string): number;
 }
 
-/** Names of Services that a node lacks the latest of. */
+/** Services whose latest state a node does not have. */
 type Lacking = ReadonlySet<string> | "all";
 
 export function appliedServices(modules: AppliedServicesModules): AppliedServices | undefined {
@@ -62,7 +62,7 @@ function createChangedAfter(): (source: StreamSource, applied: Position | undefi
 
 function servicesAfter(index: SourceIndex, applied: Position | undefined): Lacking {
   if (index.announced === undefined) return NONE;
-  // It holds nothing of this source: what there is, it lacks.
+  // The node has nothing of this source, so it lacks all of it.
   if (applied === undefined) return servicesOf(index.records(Kind.KIND_SERVICE));
   const since = index.since(applied);
   return typeof since === "string" ? "all" : servicesOf([...since.upserts, ...since.deletes]);

@@ -36,12 +36,12 @@ export function* bucketMessages(
   }
 }
 
-/** The exchange ends, and nothing is replaced: the kind is a newer agent's, or nothing is proved of it. */
+/** Ends the exchange without replacing anything: this version does not know the kind, or it is unverified. */
 export function* noBuckets({ clusterId, kind }: Buckets, position: Position): Generator<Buffer, void, undefined> {
   yield encodeBucket({ clusterId, kind, index: NO_BUCKET, records: [], position, last: true });
 }
 
-/** There are 256. */
+/** One more than the last index of a bucket. */
 const NO_BUCKET = 256;
 
 function ourSums({ index, sums }: Held, kind: Kind, personalKey: string): readonly Uint8Array[] {

@@ -1,4 +1,4 @@
-/** When the certificates in use expire, for `mesh status`. One that cannot be read is left out: who uses it says so. */
+/** When the certificates in use expire, for `mesh status`. One that cannot be read is left out: the code that uses it reports that. */
 import { expiresAt } from "@isthmus/pki";
 import type { CertificateReport } from "@isthmus/proto";
 

@@ -1,4 +1,4 @@
-/** Who changes without end takes its share of the time and no more; what changes seldom, and the local cluster, wait for nobody. */
+/** A peer that changes without end uses its share of the time and no more; rare changes and the local cluster do not wait. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Clock, systemClock } from "@isthmus/model";
@@ -8,7 +8,7 @@ import type { StreamSource } from "./stream-source.js";
 
 const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
-/** Each hand-over takes `costMs` of a clock that the test moves. */
+/** Each flush takes `costMs` of a clock that the test advances. */
 function handedOver(costMs: number) {
   let now = 0;
   const timers: { at: number; run: () => void }[] = [];
@@ -69,7 +69,7 @@ test("a peer that changes without end has a quarter of the time; another one and
   assert.ok(flushed.flat().includes("hostile"), "and its last change is told in the end");
 });
 
-test("a change of status waits for nothing, and a source that is gone is not handed over", async () => {
+test("a change of status does not wait, and a removed source is not flushed", async () => {
   const { changed, flushed, pass } = handedOver(10);
   const peer = createFakeSource(1, "peer");
   changed.content(peer);

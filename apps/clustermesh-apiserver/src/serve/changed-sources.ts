@@ -1,9 +1,9 @@
 /**
- * The sources that changed in one turn of the event loop, handed on together, however many changes came.
+ * Collects the sources that change in one turn of the event loop and flushes them together.
  *
- * Handing on costs a message for each agent, whatever it says; so a peer that writes without end could take all of the time.
- * After its content was handed on, a peer waits three times as long as that took: it has a quarter of the time at most, and
- * what it writes meanwhile goes together. With few agents that is nothing. The local cluster waits for nobody.
+ * A flush costs a message for each agent, so a peer that writes without end could take all of the time. After a flush of its
+ * content a peer pauses for three times as long as the flush took: it uses a quarter of the time at most, and what it writes
+ * meanwhile is flushed together. With few agents the pause is negligible. The local cluster never pauses.
  */
 import type { Clock } from "@isthmus/model";
 import type { StreamSource } from "./stream-source.js";
@@ -14,12 +14,12 @@ export interface ChangedSources {
   forget(source: StreamSource): void;
 }
 
-/** Of the time that handing on took. */
+/** Pause after a flush, as a multiple of its time. */
 const REST = 3;
 /** The local cluster's id on the stream. */
 const LOCAL = 0;
 
-/** `flush`: all that changed, and of these the ones whose state did. */
+/** `flush` gets all changed sources, and those of them whose state changed. */
 export function createChangedSources(
   clock: Clock,
   flush: (changed: ReadonlySet<StreamSource>, states: ReadonlySet<StreamSource>) => void,
@@ -27,7 +27,7 @@ export function createChangedSources(
 ): ChangedSources {
   const changed = new Set<StreamSource>();
   const states = new Set<StreamSource>();
-  /** Until when a peer rests, and whether something of it waits for that. */
+  /** The end of each peer's pause, and whether content of it waits for that. */
   const resting = new Map<StreamSource, { readonly until: number; waits: boolean }>();
   let due = false;
 
@@ -35,17 +35,17 @@ export function createChangedSources(
     changed.add(source);
     if (due) return;
     due = true;
-    setImmediate(handOn);
+    setImmediate(flushAll);
   }
 
-  function handOn(): void {
-    const [all, told] = [new Set(changed), new Set(states)];
+  function flushAll(): void {
+    const [all, changedStates] = [new Set(changed), new Set(states)];
     due = false;
     changed.clear();
     states.clear();
     if (all.size === 0) return;
     const began = clock.now();
-    flush(all, told);
+    flush(all, changedStates);
     const now = clock.now();
     const until = now + (REST * (now - began)) / all.size;
     for (const source of all) if (source.clusterId !== LOCAL) resting.set(source, { until, waits: false });

@@ -1,5 +1,5 @@
 /**
- * What an agent's Hello says of its sources: per cluster one floor and one position, each in the shape of its source.
+ * The positions in an agent's Hello: per cluster one floor and one position, each in the shape of its source.
  *
  * Anything else is left out: a floor that no source can have would withhold the source for ever.
  */

@@ -87,7 +87,7 @@ export function createCursor(
       phase = { is: "Live", seq: since.fromSeq, position: have };
       return undefined;
     }
-    // Too long away, but not empty: the Mark says what differs, and only those buckets are asked for. It must speak of all.
+    // Too long away, but not empty: the Mark says what differs, and only those buckets are asked for. It must cover every kind.
     if (have !== undefined && proved() && KINDS.every(proves)) {
       phase = { is: "Live", seq: index.seq, position: index.announced };
       return undefined;
@@ -182,7 +182,7 @@ export function createCursor(
   };
 }
 
-/** Kinds that may be asked for at once: ours, and those of newer agents. */
+/** Kinds that may be asked for at once: the known ones, and those of newer agents. */
 const MAX_ASKED = 64;
 
 function isKnown(kind: Kind): boolean {

@@ -1,4 +1,4 @@
-/** 250 sources and 100 agents: what is written and looked at is in proportion to what changed. */
+/** 250 sources and 100 agents: writes and visited cursors are in proportion to what changed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "@isthmus/model";
@@ -39,7 +39,7 @@ function fanOut(t: { after(work: () => void): void }, capabilities: string[], ag
   }
   return {
     sources,
-    /** What `work` made the hub write and look at. */
+    /** Writes and visited cursors of the hub during `work`. */
     async cost(work: () => Promise<void> | void) {
       await turn();
       written = [];

@@ -36,7 +36,7 @@ const ack = (value: Parameters<typeof Ack.fromPartial>[0]): Message => ({
   value: Ack.fromPartial(value),
 });
 
-/** Each could be an agent's by its sizes. */
+/** Messages within the bounds of an agent's. */
 const ODD: readonly Message[] = [
   ack({ policyRevision: huge }),
   ack({
@@ -56,7 +56,7 @@ const ODD: readonly Message[] = [
   },
 ];
 
-/** No agent sends these, by their sizes. */
+/** Messages above a bound, which no agent sends. */
 const TOO_LARGE: readonly Message[] = [
   ack({ applied: [{ clusterId: 1, position: position(17) }] }),
   ack({ applied: [{ clusterId: 0, position: { ...position(16), versions: Array(81).fill(1n) } }] }),
@@ -80,7 +80,7 @@ const TOO_LARGE: readonly Message[] = [
   ack({ conditions: [{ type: "t", message: "m".repeat(1025) }] }),
 ];
 
-test("messages that make no sense, before and after Hello: nobody else notices, nothing grows", async (t) => {
+test("senseless messages, before and after Hello: no other agent is affected, nothing grows", async (t) => {
   const served = await serveStream(t, tls);
   const good = await served.agent("n1");
   const bad = await served.agent("n2", {
@@ -106,7 +106,7 @@ test("messages that make no sense, before and after Hello: nobody else notices, 
   assert.ok(kinds.size <= 4);
 });
 
-test("a message with more in it than an agent has ends its stream, and says which field; the others are served", async (t) => {
+test("a message above a bound ends its stream with the name of the field; the others are served", async (t) => {
   const served = await serveStream(t, tls);
   const good = await served.agent("n1");
   for (const message of TOO_LARGE) {
@@ -121,7 +121,7 @@ test("a message with more in it than an agent has ends its stream, and says whic
   await isServed(served, good);
 });
 
-test("kinds that nobody knows cost one empty message each, and replace nothing", async (t) => {
+test("unknown kinds cost one empty message each, and replace nothing", async (t) => {
   const served = await serveStream(t, tls);
   const one = await served.agent("n1");
   await until("in sync", () => one.source(0).inSync);

@@ -1,4 +1,4 @@
-/** What one compromised node can cost its apiserver, in bytes kept and in time that the event loop stands still. */
+/** The cost of one compromised node for its apiserver: bytes kept, and time for which the event loop is blocked. */
 import assert from "node:assert/strict";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { after, before, test } from "node:test";
@@ -40,7 +40,7 @@ const ack = (clusterIds: readonly number[], at: Position) =>
     }),
   });
 
-/** The longest time that the event loop stood still during `work`. */
+/** The longest time for which the event loop was blocked during `work`. */
 async function longestPause(work: () => Promise<void>): Promise<number> {
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();
@@ -111,7 +111,7 @@ test("a Hello of 5.7 MiB does not stop the event loop", async (t) => {
   assert.equal(bad.error?.code, status.RESOURCE_EXHAUSTED);
 });
 
-test("what fits in a message and is none of an agent's is refused before it is decoded", async (t) => {
+test("a message that fits and exceeds a field's bound is refused before it is decoded", async (t) => {
   const served = await serveStream(t, tls);
   const refused: [words: RegExp, message: Buffer][] = [
     [/hello\.sources\.have\.versions/, hello("n1", [{ clusterId: 1, floor: undefined, have: position(16, 200_000) }])],
@@ -134,7 +134,7 @@ test("what fits in a message and is none of an agent's is refused before it is d
   }
 });
 
-test("the largest Hello and Ack of an agent that follows every cluster that can be are taken", async (t) => {
+test("the largest Hello and Ack of an agent that follows every possible cluster are accepted", async (t) => {
   const served = await serveStream(t, tls);
   const most = { storeId: Buffer.alloc(16, 7), revision: 2n ** 64n - 1n, versions: [] };
   const own = { storeId: Buffer.alloc(16, 7), revision: 0n, versions: Array.from({ length: 8 }, () => 2n ** 64n - 1n) };
@@ -163,7 +163,7 @@ test("the largest Hello and Ack of an agent that follows every cluster that can 
   assert.equal(good.error, undefined);
 });
 
-test("messages without end: the stream ends with a word why, and its node waits before it is heard again", async (t) => {
+test("endless messages end the stream with the reason, and the node must wait before its next ones are accepted", async (t) => {
   const served = await serveStream(t, tls);
   const good = await served.agent("n2");
   await until("in sync", () => good.source(0).inSync);

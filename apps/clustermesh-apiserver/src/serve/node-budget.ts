@@ -14,7 +14,7 @@ import { createTokenBucket, type Rate, type TokenBucket } from "./token-bucket.j
 export interface NodeBudgets {
   /** A stream is opened. */
   stream(node: string): boolean;
-  /** Undefined: within the budget. Else a sentence for the one who sent it. */
+  /** Undefined: within the budget. Otherwise a sentence for the agent. */
   message(node: string, bytes: number): string | undefined;
   /** `sources`: how many are served. A kind that is not known costs nothing: it is not answered. */
   buckets(node: string, kind: Kind, sources: number): string | undefined;
@@ -56,7 +56,7 @@ export function createNodeBudgets(clock: Clock): NodeBudgets {
     return found;
   }
 
-  /** A node that has used nothing is as one that was never heard of. */
+  /** Removes nodes whose budgets are full again: they equal unknown ones. */
   function sweep(): void {
     if (clock.now() - sweptAt < SWEEP_MS) return;
     sweptAt = clock.now();

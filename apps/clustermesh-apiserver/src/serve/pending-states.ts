@@ -1,5 +1,5 @@
 /**
- * The states that one agent has still to be told: which sources, never what of them, so that a slow agent gets the latest.
+ * The sources whose state is still to be sent to one agent. The state is read when it is sent, so a slow agent gets the latest.
  *
  * One message takes all of them for an agent that knows the message, one each for an agent of the version before.
  */
@@ -12,7 +12,7 @@ export const SOURCE_STATES = "source-states";
 export interface PendingStates<Slot> {
   readonly empty: boolean;
   add(slot: Slot): void;
-  /** The source is gone from this server: its state is not told any more, that it was removed is. */
+  /** The source was removed from this server: its removal is sent instead of its state. */
   remove(slot: Slot | undefined, clusterId: number, cluster: string): void;
   /** The next message; undefined when there is none. A removal comes before the state of a source that comes again. */
   next(): Buffer | undefined;

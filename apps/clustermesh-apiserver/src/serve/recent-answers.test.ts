@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createFakeClock } from "@isthmus/testing";
 import { createRecentAnswers } from "./recent-answers.js";
 
-test("an answer counts for its time, and until it is taken back", async () => {
+test("an answer is kept until it expires or is deleted", async () => {
   const clock = createFakeClock();
   const answers = createRecentAnswers<string>(10, clock);
   answers.set("a", "yes", 1000);
@@ -15,7 +15,7 @@ test("an answer counts for its time, and until it is taken back", async () => {
   assert.equal(answers.get("b"), undefined);
 });
 
-test("of more than fit the oldest go, one by one", () => {
+test("a full cache evicts the oldest answers one by one", () => {
   const answers = createRecentAnswers<number>(3, createFakeClock());
   for (let i = 0; i < 5; i++) answers.set(`${i}`, i, 1000);
   assert.deepEqual(

@@ -1,4 +1,4 @@
-/** Answers that count for a while; when there are too many, those that were given longest ago go. */
+/** A cache of answers that expire; when it is full the oldest are evicted. */
 import type { Clock } from "@isthmus/model";
 
 export interface RecentAnswers<T> {

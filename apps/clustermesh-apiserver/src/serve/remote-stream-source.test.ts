@@ -10,7 +10,7 @@ import { remoteStreamSource } from "./remote-stream-source.js";
 const at = (revision: bigint) => remotePosition(Buffer.alloc(16, 1), revision);
 const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
-/** A peer's source at revision 5, a clock that nobody may wait by, and how often the index was asked for a floor. */
+/** A peer's source at revision 5, a clock that must not be used for waiting, and how often the index was asked for a floor. */
 function source() {
   const index = createSourceIndex();
   const move = (revision: bigint) =>

@@ -8,7 +8,7 @@ import type { StreamSource } from "./stream-source.js";
 export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSource {
   const { index } = source;
 
-  /** Looked at now, and with each position that the index moves to; once per turn of the event loop. */
+  /** Checks `done` now and after each move of the index, at most once per turn of the event loop. */
   function until(done: () => boolean, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       let due = false;

@@ -1,6 +1,6 @@
 /**
- * Who may have how many tokens reviewed: so much per client, so that one that hammers takes nothing from the others, and so many
- * at once in all, so that the Kubernetes API is not hammered through us.
+ * Limits token reviews: by a rate per client, so that one client cannot use up the reviews of others, and by a number at once
+ * in all, so that clients cannot overload the Kubernetes API through this server.
  *
  * A client is an address; of IPv6 its /64, which a single pod or host may have whole. Clients behind one address share its budget.
  */
@@ -9,7 +9,7 @@ import type { Clock } from "@isthmus/model";
 import { createTokenBucket, type Rate, type TokenBucket } from "./token-bucket.js";
 
 export interface ReviewLimits {
-  /** Undefined: not now. Else to be called when the review has ended. */
+  /** Undefined: over the limit. Otherwise a function to call when the review has ended. */
   begin(peer: string): (() => void) | undefined;
 }
 

@@ -24,7 +24,7 @@ export interface SessionModules {
   /** False when the stream is full; `drained` is called when it has room again. */
   readonly write: (bytes: Buffer) => boolean;
   readonly encoderOf: (source: StreamSource) => SourceEncoder;
-  /** Of a source that is not withheld: the same for everyone. */
+  /** State of a source that is not withheld: the same for every agent. */
   readonly stateOf: (source: StreamSource) => SourceState;
   readonly gate: SnapshotGate;
   readonly leave: (leaving: Leaving) => void;
@@ -38,19 +38,19 @@ export interface SessionModules {
 }
 
 export interface Session {
-  /** Returns what the agent's memory holds of it, by its Hello. */
+  /** Returns the agent's position of the source, by its Hello. */
   addSource(source: StreamSource): Position | undefined;
   removeSource(source: StreamSource): void;
   /** Clusters that the agent holds and that no source here is: they were removed. */
   removeUnknown(known: ReadonlyMap<number, unknown>): void;
   /** Something may be new at these sources: writes unless the stream is full. */
   wake(sources: ReadonlySet<StreamSource>): void;
-  /** Writes what is there already. */
+  /** Writes what is pending. */
   pump(): void;
   /** The stream has room again. */
   drained(): void;
   /** Status and ages of sources, with the next pump at the latest. */
-  tellStates(states: SharedStates): void;
+  sendStates(states: SharedStates): void;
   /** A Mark of each of these. */
   mark(sources: ReadonlySet<StreamSource>): void;
   buckets(asked: Buckets): void;
@@ -66,7 +66,7 @@ interface Slot {
 export function createSession(hello: Hello, modules: SessionModules): Session {
   const { node } = hello;
   const personalKey = nodeConfigKey(node);
-  /** Of clusters that the agent was told are removed, nothing: it has forgotten them, too. */
+  /** Without clusters whose removal was sent to the agent: it has forgotten them, too. */
   const client = clientPositions(hello.sources, modules.onIgnored);
   const batched = hello.capabilities.includes(SOURCE_STATES);
   const slots = new Map<number, Slot>();
@@ -225,7 +225,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       blocked = false;
       if (!closed) pump();
     },
-    tellStates(shared) {
+    sendStates(shared) {
       if (closed) return;
       if (batched && !blocked && withheld === 0 && states.empty) write(shared.bytes());
       else allOf(shared.sources, (slot) => states.add(slot));

@@ -13,9 +13,9 @@ export interface SourceFeeds {
   follow(source: StreamSource): void;
   forget(source: StreamSource): void;
   encoderOf(source: StreamSource): SourceEncoder;
-  /** Asked for once in a tenth of a second and source: ages are reported in such steps. */
+  /** Computed at most every 100 ms for each source: ages have that resolution. */
   stateOf(source: StreamSource): SourceState;
-  /** Encoded once, and only if somebody asks. */
+  /** Encoded once, at the first use. */
   states(sources: ReadonlySet<StreamSource>): SharedStates;
   /** Called now and then: lets go of snapshots that nobody begins at. */
   trim(): void;

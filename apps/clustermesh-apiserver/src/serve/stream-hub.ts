@@ -79,7 +79,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   // Every session follows this one signal.
   setMaxListeners(0, lifetime.signal);
   const served = new Map<number, StreamSource>(sources.all.map((source) => [source.clusterId, source]));
-  /** Had content since the last Marks. */
+  /** Sources with new content since their last Mark. */
   const unmarked = new Set<StreamSource>();
   let draining = false;
 
@@ -109,7 +109,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   const changed = createChangedSources(clock, (sources, states) => {
     const shared = feeds.states(states);
     each((session) => {
-      if (states.size > 0) session.tellStates(shared);
+      if (states.size > 0) session.sendStates(shared);
       session.wake(sources);
     });
   });
@@ -133,7 +133,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     propagation.observe(seconds, { stage, cluster: source.cluster });
   }
 
-  /** Of a cluster that is served, with a position as it has them: nothing else is kept of what an agent says. */
+  /** True for a cluster that is served and a position of its shape: other positions of an agent are not kept. */
   function isServed({ clusterId, position }: Applied): boolean {
     const reason = !served.has(clusterId)
       ? "unserved cluster"
@@ -168,7 +168,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   const stateTimer = setInterval(() => {
     const states = feeds.states(new Set(sources.all));
     each((session) => {
-      session.tellStates(states);
+      session.sendStates(states);
       session.pump();
     });
   }, STATE_EVERY_MS);

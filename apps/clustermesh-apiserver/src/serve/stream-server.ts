@@ -28,7 +28,7 @@ export interface StreamServerModules {
   readonly log: Logger;
   /** host:port of all replicas, told to agents. */
   readonly servers: () => readonly string[];
-  /** What an agent that is served says of a pod. */
+  /** Called with each pod report of a connected agent. */
   readonly onReport?: (node: string, report: Report) => void;
 }
 
@@ -37,10 +37,10 @@ const NODE_USER = "system:mesh-node:";
 const HELLO_MS = 10_000;
 
 /** A message of an agent; one out of bounds is not decoded. */
-type Received =
+type AgentMessage =
   | { readonly bytes: number; readonly message: ToServer["message"] }
   | { readonly bytes: number; readonly problem: string };
-type Call = ServerDuplexStream<Received, Buffer>;
+type Call = ServerDuplexStream<AgentMessage, Buffer>;
 
 export async function startStreamServer(
   options: StreamServerOptions,
@@ -48,11 +48,12 @@ export async function startStreamServer(
 ): Promise<RunningServer> {
   const server = createGrpcServer(MAX_MESSAGE_BYTES);
   const budgets = createNodeBudgets(modules.clock);
-  const subscribe: handleBidiStreamingCall<Received, Buffer> = (call) => serve(call, options, { ...modules, budgets });
+  const subscribe: handleBidiStreamingCall<AgentMessage, Buffer> = (call) =>
+    serve(call, options, { ...modules, budgets });
   const definition = {
     subscribe: {
       ...StateSyncService.subscribe,
-      requestDeserialize: received,
+      requestDeserialize: decodeMessage,
       responseSerialize: (bytes: Buffer) => bytes,
     },
   } as unknown as ServiceDefinition;
@@ -60,7 +61,7 @@ export async function startStreamServer(
   return listen(server, options.address, serverCredentials(modules.tls, { mutual: true }));
 }
 
-function received(bytes: Buffer): Received {
+function decodeMessage(bytes: Buffer): AgentMessage {
   const problem = messageProblem(bytes);
   if (problem !== undefined) return { bytes: bytes.length, problem };
   return { bytes: bytes.length, message: ToServer.decode(bytes).message };
@@ -107,7 +108,7 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
     if (handle !== undefined) log.info("Agent connected", { node, version: printable(hello.version, 64) });
   }
 
-  function take(received: Received): void {
+  function take(received: AgentMessage): void {
     if (refused) return;
     if ("problem" in received) {
       refuse(status.INVALID_ARGUMENT, `Message out of bounds: ${received.problem}`);
@@ -137,7 +138,7 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
     }
   }
 
-  call.on("data", (message: Received) => attempt(() => take(message)));
+  call.on("data", (message: AgentMessage) => attempt(() => take(message)));
   call.on("drain", () => attempt(() => handle?.drained()));
   const closed = () => {
     clearTimeout(late);

@@ -171,7 +171,7 @@ test("what is not proved is neither marked nor replaced bucket by bucket", async
   await until("the bucket", () => one.bucketsSeen > 0);
 });
 
-test("of a kind that the publisher does not know nothing is marked and no bucket replaced; all else is", async (t) => {
+test("a kind that the publisher does not know is not marked and its buckets are not replaced; other kinds are", async (t) => {
   const { east, agent } = await serve(t);
   east.change({ "nodes/n": "1" });
   east.leaveOut(Kind.KIND_NODE);

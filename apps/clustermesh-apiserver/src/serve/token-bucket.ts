@@ -7,9 +7,9 @@ export interface Rate {
 }
 
 export interface TokenBucket {
-  /** False when so much is not left; nothing is taken then. */
+  /** False when less than `amount` is left; nothing is taken then. */
   take(rate: Rate, amount?: number): boolean;
-  /** Nothing was taken that has not come back. */
+  /** Everything taken has been refilled. */
   isFull(rate: Rate): boolean;
 }
 

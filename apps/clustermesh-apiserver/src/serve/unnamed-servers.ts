@@ -1,6 +1,6 @@
 /**
- * Both ports while nobody knows which cluster this is: every call is answered with what is missing, so that agents and operators
- * read it where they look, instead of "connection refused".
+ * Serves both ports while the cluster's name and id are unknown: every call fails with what is missing, so that agents and
+ * operators read that instead of "connection refused".
  */
 import { type Server, type ServiceDefinition, status, type UntypedHandleCall } from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";

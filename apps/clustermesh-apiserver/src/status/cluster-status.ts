@@ -11,7 +11,7 @@ export function clusterConditions(
   return [ready(own), reachable(publisher, store), published(publisher), accepted(configProblem)];
 }
 
-/** Of mesh-config as it is now; what is in force is in the spec. */
+/** Verdict on the newest mesh-config; the values in force are in the spec. */
 function accepted(problem: string | undefined): Verdict {
   if (problem === undefined) return verdict("ConfigAccepted", "True", "InForce", "mesh-config is in force");
   return verdict("ConfigAccepted", "False", "Invalid", problem);

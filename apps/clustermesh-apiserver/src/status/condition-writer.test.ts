@@ -142,7 +142,7 @@ async function replica(
   };
 }
 
-test("without the Lease nothing is written; acquired, what waits is", async (t) => {
+test("without the Lease nothing is written; after its acquisition waiting conditions are", async (t) => {
   const name = await service("leased");
   const { state, leadership, follow } = await replica(t, [MISMATCH]);
   leadership.set(false);
@@ -311,7 +311,7 @@ test("refused writes keep no other back, and are made when they are permitted", 
   await until("and then the other", async () => (await ours("refused")) !== undefined);
 });
 
-test("what changes without end, as a peer's ports can, is written ever more rarely; the last word is written", async (t) => {
+test("conditions that change without end, as by a peer's ports, are written ever more rarely, and the last state is written", async (t) => {
   const name = await service("flapping");
   const one = await replica(t, [MISMATCH]);
   const end = performance.now() + 3000;
@@ -323,10 +323,10 @@ test("what changes without end, as a peer's ports can, is written ever more rare
   assert.ok(one.state.writes > 0 && one.state.writes <= 8, `${one.state.writes} writes in three seconds`);
   one.state.wanted = [MISMATCH];
   one.look(name);
-  await until("the last one stands", async () => (await ours("flapping")) !== undefined);
+  await until("the last state", async () => (await ours("flapping")) !== undefined);
 });
 
-test("Services whose write a webhook breaks keep no other back", async (t) => {
+test("Services whose write a webhook refuses delay no other", async (t) => {
   const broken = await Promise.all(Array.from({ length: 12 }, (_, i) => service(`broken-${i}`)));
   const one = await replica(t, [MISMATCH], { broken: (name) => name.startsWith("broken-") });
   for (const each of broken) one.follow(each);

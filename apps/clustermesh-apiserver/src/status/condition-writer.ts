@@ -1,9 +1,9 @@
 /**
  * Keeps our conditions on Services, by server-side apply under a field manager of our own: those of others stay.
  *
- * In: Services to look at. Nothing is written when what stands there says the same, or while another instance holds the Lease;
- * who takes ours away, such as a replica of another version with other words, is answered once a minute. At most twenty writes
- * a second; a Service that cannot be written is tried again and keeps none of the others back.
+ * In: Services to check. Nothing is written when the conditions are there already, or while another instance holds the Lease;
+ * conditions that another writer replaces, such as a replica of another version, are restored once a minute. At most twenty
+ * writes a second; a Service that cannot be written is retried and does not delay the others.
  */
 import { hasStatus, type KubeClient, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
@@ -35,7 +35,7 @@ const SPACING_MS = 50;
 const EVERY_MS = 60_000;
 const DEADLINE_MS = 5000;
 const AT_ONCE = 4;
-/** Of one Service: a peer's ports can change what is said of it as often as they are written. */
+/** Pace of changed conditions of one Service: a peer's ports can change them as often as the peer writes. */
 const CHANGES = { minMs: 200, maxMs: 30_000, quietMs: 60_000 };
 
 /** Our last write to a Service, and what stood there after it. */
@@ -45,13 +45,13 @@ interface Answer {
   readonly at: number;
   readonly asked: string;
   readonly conditions: readonly MeshCondition[];
-  /** When other words may be written. */
+  /** When changed conditions may be written. */
   readonly pace: Pace;
 }
 
 export function createConditionWriter(modules: ConditionWriterModules): ConditionWriter {
   const { client, clock, log, services, leadership } = modules;
-  /** To be looked at when this instance holds the Lease. */
+  /** Services to check once this instance holds the Lease. */
   const withheld = new Set<ServiceName>();
   const answers = new Map<ServiceName, Answer>();
   const keeper = createEachKeeper(
@@ -59,7 +59,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     { clock, log },
   );
 
-  /** The conditions to write, and in how many milliseconds: the same was written a moment ago. Undefined: nothing to do. */
+  /** The conditions to write, and after how many milliseconds when the same ones were written recently. Undefined: none. */
   function due(
     service: ServiceName,
   ): { facts: ServiceFacts; conditions: readonly MeshCondition[]; waitMs: number } | undefined {
@@ -112,7 +112,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     try {
       await write(found.facts, found.conditions, signal);
     } catch (thrown) {
-      // Gone, or another object by now: the watch will tell.
+      // Deleted, or another object by now: the watch will report it.
       if (!hasStatus(thrown, 404, 409, 422)) throw thrown;
     }
     return undefined;

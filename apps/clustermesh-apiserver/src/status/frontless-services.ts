@@ -1,5 +1,5 @@
 /**
- * What `mesh service list` says of Services that are not merged: those that have mesh annotations and no ClusterIP (headless
+ * Rows of `mesh service list` for Services that are not merged: those that have mesh annotations and no ClusterIP (headless
  * ones and ExternalNames), and those that are left to another proxy, one row for each port.
  *
  * They have no frontend in any node; without rows of their own they would just be missing.

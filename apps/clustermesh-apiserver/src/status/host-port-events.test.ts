@@ -41,7 +41,7 @@ test("a pod that asks for ports of its node has an Event that names them and wha
   );
 });
 
-test("a pod without such ports, one that goes, and names that no pod has are nothing to tell", () => {
+test("a pod without such ports, one that is removed, and invalid names cause no Event", () => {
   const { seen, report } = harness();
   report({ hostPorts: [] });
   report({ up: false });
@@ -54,7 +54,7 @@ test("a pod without such ports, one that goes, and names that no pod has are not
   assert.deepEqual(seen, []);
 });
 
-test("one node cannot flood: so many in a minute, and others are not kept back", async () => {
+test("the Events of one node are limited per minute, and those of others are not delayed", async () => {
   const { clock, seen, report } = harness();
   for (let i = 0; i < 1000; i++) report({ podUid: `${i}` });
   assert.equal(seen.length, 60);

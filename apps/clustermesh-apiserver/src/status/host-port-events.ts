@@ -1,14 +1,14 @@
 /**
- * Tells the users of pods that ask for a port of their node that nobody serves it: one Event on the pod.
+ * Reports by one Event on the pod that its `hostPort` is not served.
  *
- * In: reports of agents, which hear of it from the container runtime (the CNI's `portMappings`): no watch of all pods, and no
- * right to read them. A node is believed about names only as far as names go, and so often.
+ * In: reports of agents, which get the ports from the container runtime (the CNI's `portMappings`): this needs no watch of all
+ * pods and no right to read them. Names from a node are validated, and its Events are limited in number.
  */
 import { type EventRecorder, PODS } from "@isthmus/kube";
 import { type Clock, protocolName } from "@isthmus/model";
 import type { Report } from "@isthmus/proto";
 
-/** Of one node in a minute: more than it can start honestly, little enough for the API. */
+/** Events of one node in a minute: more than the pods that it can start, few enough for the API. */
 const PER_MINUTE = 60;
 const MINUTE_MS = 60_000;
 /** A pod with hundreds of ports gets one sentence. */
@@ -23,7 +23,7 @@ export function createHostPortEvents(modules: { readonly events: EventRecorder; 
   const counts = new Map<string, number>();
   let since = clock.now();
 
-  function mayTell(node: string): boolean {
+  function mayReport(node: string): boolean {
     if (clock.now() - since >= MINUTE_MS) {
       since = clock.now();
       counts.clear();
@@ -37,7 +37,7 @@ export function createHostPortEvents(modules: { readonly events: EventRecorder; 
     const { up, namespace, pod, podUid, hostPorts } = report;
     const ports = hostPorts.filter(({ port }) => port > 0 && port < 65_536);
     if (!up || ports.length === 0 || !NAMESPACE.test(namespace) || !POD.test(pod) || !UID.test(podUid)) return;
-    if (!mayTell(node)) return;
+    if (!mayReport(node)) return;
     const named = ports.slice(0, NAMED).map(({ port, protocol }) => `"${port}/${protocolName(protocol)}"`);
     const more = ports.length > NAMED ? ` and ${ports.length - NAMED} more` : "";
     events.report({

@@ -56,7 +56,7 @@ test("every cluster that cannot be used is named in one condition, and healed on
   assert.deepEqual(wantedConditions(knownService(), sources).verdicts, [], "no longer global");
 });
 
-test("annotations, exports and the spec have a condition each, without numbers that move", () => {
+test("annotations, exports and the spec have a condition each, without numbers that change", () => {
   const notes = [
     note("annotations", "Cannot use x"),
     note("annotations", "Cannot use y"),

@@ -1,4 +1,4 @@
-/** The apiserver as a process of its own: for tests that stop one in its tracks. */
+/** The apiserver as a process of its own: for tests that suspend one (SIGSTOP). */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -49,7 +49,7 @@ export async function spawnApiserver(
   await until(
     `${instance} is ready`,
     () => {
-      if (child.exitCode !== null) throw new Error(`It ended: ${lines.join("\n")}`);
+      if (child.exitCode !== null) throw new Error(`The apiserver ended: ${lines.join("\n")}`);
       return get("/readyz").then(
         ({ status }) => status === 200,
         () => false,

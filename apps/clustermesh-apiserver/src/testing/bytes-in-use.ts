@@ -1,4 +1,4 @@
-/** What this process keeps, after everything that nobody refers to is gone. */
+/** The bytes that this process keeps after a garbage collection. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

@@ -40,13 +40,13 @@ function report(args: LabArguments, io: LabIo, rows: readonly ProcessRow[], befo
     io.out(`${JSON.stringify(rows, null, 2)}\n`);
     return;
   }
-  for (const row of rows) io.out(`${told(args.command, row, before)}\n`);
+  for (const row of rows) io.out(`${resultLine(args.command, row, before)}\n`);
 }
 
 const PAST: Readonly<Record<string, string>> = { stop: "stopped", start: "started", kill: "killed", wipe: "wiped" };
 
-/** One line about one process; `before`: the rows before the command. What was so already is not said to be done. */
-export function told(command: string, row: ProcessRow, before: readonly ProcessRow[]): string {
+/** One line about one process; `before`: the rows before the command. A command that changed nothing is not reported as done. */
+export function resultLine(command: string, row: ProcessRow, before: readonly ProcessRow[]): string {
   const was = before.find(
     ({ role, cluster, node }) => role === row.role && cluster === row.cluster && node === row.node,
   );

@@ -30,7 +30,7 @@ const HANDLERS: Readonly<Record<Command, Handler>> = {
   logs: runLogs,
 };
 
-/** They end in order when their user ends them: `up` takes down what it started. The others only ask the supervisor. */
+/** Commands that handle Ctrl-C themselves: `up` takes down what it started. The others only send requests to the supervisor. */
 const END_THEMSELVES: ReadonlySet<Command> = new Set<Command>(["up", "down", "exec", "logs"]);
 
 /** `argv`: the words after `lab`. */

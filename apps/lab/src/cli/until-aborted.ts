@@ -1,4 +1,4 @@
-/** A command that only asks, until its user ends it: what was asked for goes on in the lab, and nobody waits for it. */
+/** Stops waiting for a command at Ctrl-C; the work that it requested goes on in the lab. */
 
 /** Rejects with the signal's reason as soon as it is aborted. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

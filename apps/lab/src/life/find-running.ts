@@ -20,7 +20,7 @@ export interface WantedShape {
 /** From the claim of a name to its record, and from there to the supervisor's first breath. */
 const CLAIM_GRACE_MS = 5_000;
 
-/** True: it is up, or on its way. Remains of one that is not are removed, said to `say`. Throws when it has another shape. */
+/** True when the lab is up or starting. Removes what is left of a dead one and reports that to `say`. Throws when its shape differs. */
 export async function findRunning(
   name: string,
   wanted: WantedShape,

@@ -38,7 +38,7 @@ export function createLabClient(name: string, socketPath: string): LabClient {
   };
 }
 
-/** Of a question that needs no work to be answered. */
+/** Time-out of a request that needs no work in the lab. */
 const ROWS_MS = 10_000;
 
 /** What runs without its supervisor is not restarted and cannot be taken over: say first what `up` does about it. */

@@ -60,13 +60,13 @@ async function asked(addresses: readonly string[]): Promise<string> {
   }
 }
 
-test("of two instances the one that holds the Lease is believed, wherever it stands in the list", async () => {
+test("of two instances the report of the Lease holder is used, whatever its place in the list", async () => {
   const [standby, leader] = [await serving("standby", { leader: false }), await serving("leader", { leader: true })];
   assert.equal(await asked([standby, leader]), "leader");
   assert.equal(await asked([leader, standby]), "leader");
 });
 
-test("an instance without the Lease is believed when nobody else answers", async () => {
+test("the report of an instance without the Lease is used when no other answers", async () => {
   const standby = await serving("standby", { leader: false });
   const refusing = await serving("other", { refuses: "no cluster-name" });
   const dead = `127.0.0.1:${await freePort()}`;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plainWords } from "./plain-words.js";
 
-test("what grpc-js says becomes what an operator can look at; what else was said stays", () => {
+test("words of grpc-js become words of the network; the rest of the sentence stays", () => {
   for (const [raw, plain] of [
     [
       "Deadline exceeded after 3.002s,name resolution: 0.004s,metadata filters: 0.003s,Waiting for LB pick",

@@ -1,4 +1,4 @@
-/** A sentence that ends in what grpc-js says of a call without an answer → the same in words of the network. */
+/** Replaces what grpc-js says of a failed call, at the end of a sentence, by words of the network. */
 
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, "connection refused"],
@@ -17,7 +17,7 @@ export function plainWords(sentence: string): string {
   return sentence.replace(BEGIN, (raw) => WORDS.find(([pattern]) => pattern.test(raw))?.[1] ?? bare(raw));
 }
 
-/** An error of another kind behind it, as of a certificate: that alone. */
+/** Only the underlying error, such as one of a certificate, where grpc-js wraps another. */
 function bare(raw: string): string {
   return raw
     .replace(/^No connection established\.\s*(Last error:\s*)?/i, "")

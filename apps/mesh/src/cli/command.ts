@@ -27,7 +27,7 @@ export interface Command {
   readonly detail?: string;
   readonly options: readonly Option[];
   readonly examples: readonly Example[];
-  /** How long it may take unless `--timeout` says so: `15s`. Absent: it asks nobody, or its user alone ends it. */
+  /** How long it may take unless `--timeout` says so: `15s`. Absent: it calls no server, or only its user ends it. */
   timeout?(input: Input): string;
   /** Loads the code that `run` needs, before its time begins: help needs none of it. */
   load?(): Promise<unknown>;

@@ -1,4 +1,4 @@
-/** What a command may touch of the process: answers go to stdout, talk goes to stderr; neither steers a terminal. */
+/** What a command may touch of the process: answers go to stdout, messages go to stderr; neither can control the terminal. */
 import { terminalText } from "../output/text.js";
 
 export interface Io {

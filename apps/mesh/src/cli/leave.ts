@@ -8,12 +8,12 @@ import { subscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
 
 export interface Connections {
-  /** Cuts all of them; the process ends by itself then. `signal`: what its user ended it by. */
+  /** Cuts all of them; the process ends by itself then. `signal`: the signal by which its user ended it. */
   leave(signal: NodeJS.Signals | undefined): void;
 }
 
 /**
- * Two things that nobody can cancel keep a process alive: a name look-up in the system's resolver (a thread that waits for
+ * Two things that cannot be cancelled keep a process alive: a name look-up in the system's resolver (a thread that waits for
  * DNS) and a kubeconfig's credential plugin (a child process of a library). They are not waited for. An exit joins the
  * thread, so it would wait for the resolver to give up: the process becomes a shell that ends with the exit code instead.
  * Node before 22.15 cannot do that; there only a death by signal ends the look-up.

@@ -43,7 +43,7 @@ function parse(options: readonly Option[], argv: readonly string[]): { values: V
   }
 }
 
-/** An option that takes one value and is given two: which one was meant? */
+/** Refuses an option that takes one value and is given twice. */
 function refuseRepeated(options: readonly Option[], tokens: readonly { kind: string; name?: string }[]): void {
   const given = tokens.filter(({ kind }) => kind === "option").map(({ name }) => name);
   const one = options.find(

@@ -33,7 +33,7 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   return runCommand(command, parseInput(command, rest), io);
 }
 
-/** Within its time; what it writes after its end is dropped. */
+/** Runs a command within its time-out; its output after the end is dropped. */
 async function runCommand(command: Command, input: Input, io: Io): Promise<number> {
   await command.load?.();
   if (command.timeout === undefined) return command.run(input, io);
@@ -70,7 +70,7 @@ async function general(argv: readonly string[], io: Io): Promise<number> {
   return 0;
 }
 
-/** As the command line says, also when it cannot be used otherwise. The lab answers for itself. */
+/** True when the command line asks for JSON, also one that is invalid otherwise. `lab` writes its own errors. */
 function wantsJson(argv: readonly string[]): boolean {
   const words = argv.slice(0, until(argv, "--"));
   const at = words.findIndex((word) => word === "-o" || word === "--output");

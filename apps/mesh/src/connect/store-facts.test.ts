@@ -1,4 +1,4 @@
-/** Claims of a real store, as the members wrote them: one that writes junk hides nobody else's. */
+/** Claims of a real store: an unreadable one does not hide the others. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createStore } from "@isthmus/kvstore";

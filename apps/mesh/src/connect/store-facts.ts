@@ -13,7 +13,7 @@ export interface StoreFacts {
   readonly auth: { readonly enabled: boolean } | Unknown;
   /** Names of raised alarms, as in `Nospace`. */
   readonly alarms: readonly string[] | Unknown;
-  /** Cluster id → who claimed it; undefined: what claims it cannot be read. */
+  /** Cluster id → the cluster that claimed it; undefined: the claim cannot be read. */
   readonly claims: ReadonlyMap<number, Claim | undefined> | Unknown;
 }
 

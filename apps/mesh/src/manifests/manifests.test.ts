@@ -44,7 +44,7 @@ test("base, workloads and kind overlay pass a server-side dry run", async () => 
   }
 });
 
-/** As much of a workload as the test below reads. */
+/** The fields of a workload that the test below reads. */
 interface Workload extends KubeObject {
   readonly spec?: {
     readonly replicas?: number;
@@ -60,7 +60,7 @@ interface Container {
   readonly volumeMounts?: readonly { readonly mountPropagation?: string }[];
 }
 
-test("one apiserver that blocks no drain, and whoever needs root asks for it: the image's user is another", async () => {
+test("one apiserver that blocks no drain, and containers that need root ask for it: the image's user is another", async () => {
   const args = ["apply", "--dry-run=client", "-o", "json", "-k", join(DEPLOY, "workloads")];
   const { items } = JSON.parse(await kubectl(server.kubeconfig, ...args)) as { items: readonly Workload[] };
   const apiserver = items.find(({ kind }) => kind === "Deployment");

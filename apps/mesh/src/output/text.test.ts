@@ -72,12 +72,12 @@ for (const [way, write] of Object.entries(WAYS)) {
   });
 }
 
-test("a word of the command line that steers a terminal comes back printable", async () => {
+test("an argument with control characters is printed with escapes", async () => {
   const { err } = await runForTest([ESCAPE]);
   assert.match(err, /^Cannot run "mesh \\u\{1b\}\[2J/);
 });
 
-test("under everything written there is a net that lets our colours pass and nothing else", () => {
+test("the last escape of all output lets the colours of findings pass and nothing else", () => {
   const text = `\u001b[31mfail\u001b[0m a\n\tb${ESCAPE}\u009b\u202e\u001b[8m`;
   const net = "a\n\tb\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{9b}\\u{202e}\\u{1b}[8m";
   assert.equal(terminalText(text, { color: true }), `\u001b[31mfail\u001b[0m ${net}`);

@@ -1,8 +1,8 @@
 /**
- * What reaches a terminal: foreign text as one printable line, and a net under everything that is written.
+ * What reaches a terminal: foreign text as one printable line, and a last escape of everything that is written.
  *
  * Names, versions, messages and map names come from other clusters, from nodes, from pods, and from a kubeconfig. Where they
- * become a cell or a sentence they are made one line; whatever was missed there still steers no terminal.
+ * become a cell or a sentence they are made one line; the last escape catches what was missed there.
  */
 import { printable } from "@isthmus/model";
 

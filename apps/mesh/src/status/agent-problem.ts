@@ -7,7 +7,7 @@ export function agentProblem(agent: AgentReport, inSync: boolean): string | unde
     case AgentPresence.AGENT_PRESENCE_AWAITED:
       return undefined;
     case AgentPresence.AGENT_PRESENCE_NEVER_SEEN:
-      return `no agent heard of for ${age(agent.silentMs)}`;
+      return `no agent has connected for ${age(agent.silentMs)}`;
     case AgentPresence.AGENT_PRESENCE_DISCONNECTED:
       return `not connected for ${age(agent.silentMs)}`;
     default:

@@ -1,4 +1,4 @@
-/** What is wrong with agents, a line for each: one that is not connected is behind on everything and named once. */
+/** One finding for each agent with a problem: an agent that is not connected lags in every hop and is named once. */
 import type { Finding } from "../output/findings.js";
 import type { Hop, NodeHop } from "./hops.js";
 

@@ -134,14 +134,14 @@ test("while an apiserver or a node is new its agent is awaited: a warning, and n
   golden("status-awaited", text([east, view("west")]));
 });
 
-test("an apiserver that has not read its Nodes is no green; one of an older version cannot tell, and that is said", () => {
+test("an apiserver that has not read its Nodes is a failure; one of an older version is a warning", () => {
   const nodes = { known: false, linux: 0, windows: 0, virtual: 0 };
   assert.equal(assess([view("east", (report) => Object.assign(report, { nodes })), view("west")]).ok, false);
   const older = assess([view("east", (report) => Object.assign(report, { nodes: undefined })), view("west")]);
   assert.equal(older.ok, true);
   assert.match(
     older.findings.map(({ message }) => message).join(),
-    /cannot be told: its apiserver \(0\.1\.0\) is older/,
+    /unknown whether every node has an agent: its apiserver \(0\.1\.0\) is older/,
   );
 });
 
@@ -192,7 +192,7 @@ test("a single cluster without peers is in good order when its agents are", () =
   );
 });
 
-test("what nodes say of themselves is a warning, each sentence once", () => {
+test("conditions of nodes are warnings, each sentence once", () => {
   const east = view("east", ({ agents }) => {
     for (const agent of agents) agent.conditions = [{ type: "PodSourcesChecked", message: "rp_filter is 2" }];
   });
@@ -222,7 +222,7 @@ test("bad agents have a line each: one that is gone once, one that is behind wit
   );
 });
 
-test("for programs, a lag is a number, and null where it cannot be told", () => {
+test("in JSON a lag is a number, and null where it is unknown", () => {
   const silent: ClusterView = { context: "east", cluster: "east", id: 1, peers: [{ name: "west", id: 2 }] };
   const lags = assess([silent, view("west", (report) => Object.assign(report.sources[0] ?? {}, { revision: 790n }))]);
   const known = assess([

@@ -30,7 +30,7 @@ export interface MeshStatus {
 }
 
 export interface AssessOptions {
-  /** The operator chose the contexts, and means each. */
+  /** The operator named the contexts: each must be a member. */
   readonly named?: boolean;
   /** Wall clock. */
   readonly nowMs?: number;
@@ -42,7 +42,7 @@ export function isSettled({ ok, hops }: MeshStatus): boolean {
 }
 
 export function assess(looks: readonly ClusterView[], options: AssessOptions = {}): MeshStatus {
-  const { views, strangers } = membersOf(looks, options.named ?? false);
+  const { views, ignored } = membersOf(looks, options.named ?? false);
   const hops = views.flatMap((view) => hopsOf(view, views));
   const certificates = expiries(views, options.nowMs ?? Date.now());
   const broke = [
@@ -54,7 +54,7 @@ export function assess(looks: readonly ClusterView[], options: AssessOptions = {
     ...badAgents(hops),
     ...certificates.filter(({ status }) => status === "fail"),
   ];
-  const seen = [...strangers, ...certificates.filter(({ status }) => status !== "fail"), ...warnings(views, hops)];
+  const seen = [...ignored, ...certificates.filter(({ status }) => status !== "fail"), ...warnings(views, hops)];
   return { ok: broke.length === 0, clusters: views.map(summary), hops, findings: [...broke, ...seen] };
 }
 
@@ -110,7 +110,7 @@ function unpaired(views: readonly ClusterView[]): Finding[] {
   );
 }
 
-/** Agents speak for themselves. */
+/** Agents have findings of their own. */
 function broken({ from, to, hop, problem, nodes = [] }: Hop, views: readonly ClusterView[]): Finding[] {
   if (problem === undefined || nodes.some((node) => node.problem !== undefined)) return [];
   const at = (cluster: string) => kubectl(views.find((view) => view.cluster === cluster)?.context ?? cluster);

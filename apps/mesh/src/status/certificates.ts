@@ -1,4 +1,4 @@
-/** When the certificates that an apiserver uses expire: said a month before, a failure in the last week. */
+/** When the certificates that an apiserver uses expire: a warning 30 days before, a failure in the last 7. */
 import type { CertificateReport } from "@isthmus/proto";
 import type { Finding } from "../output/findings.js";
 import { counted, kubectl, shellWord } from "../output/units.js";

@@ -14,25 +14,25 @@ export interface ClusterView {
   readonly cluster: string;
   /** Undefined when the MeshCluster could not be read. */
   readonly id?: number;
-  /** The same by whatever context it is seen. */
+  /** The same through every context of the cluster. */
   readonly uid?: string;
   readonly peers: readonly { readonly name: string; readonly id: number }[];
   /** Undefined when the apiserver could not be asked: `problem` says why. */
   readonly report?: StatusResponse;
   readonly problem?: Problem;
-  /** It was read, and is no member. */
+  /** True for a cluster that was read and has no MeshCluster. */
   readonly noMesh?: boolean;
-  /** It was read, and is a member that is not well installed. */
+  /** True for a member that is installed wrongly: it has several MeshClusters. */
   readonly ambiguous?: boolean;
   /** Why its mesh-config is not in force. */
   readonly configProblem?: string;
 }
 
-/** Of the first question: a context that is dead must not use up the time of the look. */
+/** Time-out of the first call: a dead context must not use up the time of the whole status. */
 const FIRST_MS = 5_000;
 
-/** Nothing could be asked. */
-export function darkView(context: string, error: MeshError): ClusterView {
+/** The view of a context that could not be opened. */
+export function unreadableView(context: string, error: MeshError): ClusterView {
   const problem = { message: error.message, fix: adviceFor(error, context) };
   return { context, cluster: context, peers: [], problem };
 }

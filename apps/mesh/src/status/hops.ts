@@ -31,7 +31,7 @@ export interface Hop {
   readonly position?: bigint;
   /** For people: `0 pending`, `3 revisions`, `0 ms`. */
   readonly lag: string;
-  /** The same for programs, by hop: of a publish `lagRecords`, of a read `lagRevisions`, of an apply `lagMs`; null: cannot tell. */
+  /** The lag as a number: `lagRecords` of a publish, `lagRevisions` of a read, `lagMs` of an apply; null: unknown. */
   readonly lagRecords?: number | null;
   readonly lagRevisions?: bigint | null;
   readonly lagMs?: number | null;
@@ -49,7 +49,7 @@ export interface NodeHop {
   readonly connected: boolean;
   /** What keeps the node from being in sync; absent when nothing does. */
   readonly problem?: string;
-  /** Not heard of yet, and too early for that to be a problem. */
+  /** The agent has not connected yet, and it is too early for that to be a problem. */
   readonly awaited: boolean;
   readonly inSync: boolean;
   readonly position: bigint;
@@ -170,7 +170,7 @@ function applyHop(from: string, to: string, report: StatusResponse, isSource: (s
   };
 }
 
-/** Nodes that have no agent may be all there are. */
+/** True when the cluster has no Linux node, and so no agent. */
 function hasNoLinuxNode({ nodes }: StatusResponse): boolean {
   return nodes?.known === true && nodes.linux === 0;
 }

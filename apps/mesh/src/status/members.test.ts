@@ -19,28 +19,28 @@ const dark = (context: string): ClusterView => ({
 });
 
 const outcome = (looks: readonly ClusterView[], named = false) => {
-  const { views, strangers } = membersOf(looks, named);
-  return [views.map(({ context }) => context).join(), strangers.map(({ subject }) => subject).join()];
+  const { views, ignored } = membersOf(looks, named);
+  return [views.map(({ context }) => context).join(), ignored.map(({ subject }) => subject).join()];
 };
 
-test("two contexts of one cluster are one, seen by the one whose apiserver answered", () => {
+test("two contexts of one cluster are one, with the view whose apiserver answered", () => {
   assert.deepEqual(outcome([shown("east", "east"), shown("east2", "east"), shown("west", "west")]), ["east,west", ""]);
   assert.deepEqual(outcome([shown("east", "east", [], false), shown("east2", "east")]), ["east2", ""]);
 });
 
-test("a context that cannot be read is no member when the others lack no peer", () => {
+test("a context that cannot be read is ignored when the others miss no peer", () => {
   const pair = [shown("a", "east", ["west"]), shown("b", "west", ["east"])];
   assert.deepEqual(outcome([...pair, dark("old")]), ["a,b", "old"]);
   assert.deepEqual(outcome([shown("a", "east"), dark("old")]), ["a", "old"]);
 });
 
-test("it may be a member when a peer is shown by nobody, or when nobody else can be read", () => {
+test("it may be a member when no context shows a peer, or when no other context can be read", () => {
   const east = shown("a", "east", ["west"]);
   assert.deepEqual(outcome([east, dark("arn:of:west"), dark("old")]), ["a,arn:of:west,old", ""]);
   assert.deepEqual(outcome([dark("a"), dark("b")]), ["a,b", ""]);
 });
 
-test("of several that cannot be read, the one with the name of the lacking peer is it", () => {
+test("of several that cannot be read, the one with the name of the missing peer is the member", () => {
   assert.deepEqual(outcome([shown("a", "east", ["west"]), dark("west"), dark("old")]), ["a,west", "old"]);
 });
 
@@ -57,6 +57,6 @@ test("a cluster without the mesh is left out, unless it was asked for by name: t
   assert.deepEqual([ok, about, hops.some(({ to }) => to === "bare")], [false, ["fail"], false]);
 });
 
-test("a cluster with several MeshClusters was read: it is no stranger", () => {
+test("a cluster with several MeshClusters was read: it is a member", () => {
   assert.deepEqual(outcome([shown("a", "east"), { ...dark("b"), ambiguous: true }]), ["a,b", ""]);
 });

@@ -24,13 +24,17 @@ function agents({ cluster, report }: ClusterView): Finding[] {
   const warning = (message: string): Finding => ({ group: "agents", status: "warning", subject: cluster, message });
   if (report.nodes === undefined)
     return [
-      warning(`whether every node has an agent cannot be told: its apiserver (${report.version}) is older than this`),
+      warning(
+        `it is unknown whether every node has an agent: its apiserver (${report.version}) is older than this command`,
+      ),
     ];
   const awaited = report.agents.filter(isAwaited);
   if (awaited.length === 0) return [];
   const since = age(Math.max(...awaited.map(({ silentMs }) => silentMs)));
   const names = awaited.map(({ node }) => node).join(", ");
-  return [warning(`not heard of yet, ${since} after its apiserver started or the node appeared: ${names}`)];
+  return [
+    warning(`agents have not connected yet, ${since} after the apiserver started or the node appeared: ${names}`),
+  ];
 }
 
 /** Each reason once, with one example. */
@@ -66,7 +70,7 @@ function fullMaps({ cluster, report }: ClusterView): Finding[] {
   );
 }
 
-/** What nodes say of themselves: each sentence once, with how many say so. */
+/** Conditions that nodes report: each sentence once, with the number of nodes. */
 function conditions({ cluster, report }: ClusterView): Finding[] {
   const nodes = new Map<string, string[]>();
   for (const { node, conditions: said } of report?.agents ?? []) {

@@ -1,4 +1,4 @@
-/** The CLI as a child process: for what a test in the same process cannot see, such as whether it ends. */
+/** Runs the CLI as a child process, to test what cannot be tested in one process, such as whether it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -10,10 +10,10 @@ export interface Child {
   /** What it has written to stderr so far. */
   readonly err: string;
   /** Resolves when it has ended by itself; kills it and rejects after `PATIENCE_MS`. */
-  readonly ended: Promise<Ended>;
+  readonly ended: Promise<CliExit>;
 }
 
-export interface Ended {
+export interface CliExit {
   /** Null when it died by a signal. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -41,7 +41,7 @@ export function startCli(
   child.stderr.on("data", (data: Buffer) => {
     text.err += data.toString();
   });
-  const ended = async (): Promise<Ended> => {
+  const ended = async (): Promise<CliExit> => {
     const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
     const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
     clearTimeout(timer);
@@ -59,6 +59,6 @@ export function startCli(
   };
 }
 
-export function runCli(...args: Parameters<typeof startCli>): Promise<Ended> {
+export function runCli(...args: Parameters<typeof startCli>): Promise<CliExit> {
   return startCli(...args).ended;
 }

@@ -1,4 +1,4 @@
-/** A peer that accepts connections and never says a word, and a kubeconfig that leads there. */
+/** A peer that accepts connections and never sends a byte, and a kubeconfig that points to it. */
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -31,7 +31,7 @@ export async function startSilentPeer(): Promise<SilentPeer> {
 
 export interface Place {
   readonly server: string;
-  /** Path of its CA; what it says is not verified without. */
+  /** Path of its CA; without it the certificate is not verified. */
   readonly ca?: string;
   readonly user?: object;
 }

@@ -27,7 +27,7 @@ export type NodeIndexOf = (name: NodeName | undefined) => number;
 export interface BackendStore {
   /** The id of a backend, counted once more; makes a row when there is none. Throws `MAP_FULL`. */
   acquire(backend: MergedBackend): number;
-  /** It has a row: `acquire` needs no room. */
+  /** The backend has a row, so `acquire` needs no room. */
   has(backend: MergedBackend): boolean;
   /** One user less. */
   release(id: number): void;
@@ -35,7 +35,7 @@ export interface BackendStore {
   adoptUse(id: number): void;
   /** Rows of these nodes take their (new) index. One pass over all rows: nodes move seldom. */
   moveNodes(names: readonly NodeName[]): void;
-  /** Rows that still name one of these indexes, since nobody has said their node by its name: from now on on no known node. */
+  /** Takes the node from rows with one of these indexes, whose node's name no record has given: from now on it is unknown. */
   leaveNodes(indexes: ReadonlySet<number>): void;
   /** Writes new rows, all bodies before the first id, then words that changed. */
   write(): void;
@@ -58,7 +58,7 @@ const FREE = 0;
 const NEW = 1;
 const LIVE = 2;
 
-/** `own`: the own cluster, for which a part of the rows is reserved. */
+/** `own`: id of the local cluster, for which a part of the rows is reserved. */
 export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, own?: number): BackendStore {
   const rows = createBackendRows(port.maxEntries);
   const found = adoptBackends(port, rows);

@@ -260,7 +260,7 @@ test("a peer that fills its part of the maps stops no Service from following the
   await bench.set([makePlan("shop/cart", VIP, [[...A, ...B]])]);
   await bench.set([makePlan("shop/flood", "10.96.0.11", [many(500)])]);
   assert.deepEqual([...bench.datapath.status.errors].length, 1, "the flood finds no room, and that is said");
-  // Own pods die and come, while the peer adds more of its own: those it had stay.
+  // Local pods are replaced while the peer adds more backends: its previous ones stay.
   await bench.set([makePlan("shop/cart", VIP, [["10.1.0.9", ...B, ...many(100, 1000)]])]);
   assert.deepEqual(await found(), ["1:10.1.0.9", ...B]);
   await bench.set([makePlan("shop/cart", VIP, [["10.1.0.8", "10.1.0.9", ...many(100, 1000)]])]);
@@ -285,7 +285,7 @@ test("a table that finds no lines leaves the own cluster's backends followed", a
   const heavy = Array.from({ length: 100 }, (_, i) => `2:10.2.0.${1 + (i & 1)}`);
   await bench.set([makePlan("shop/cart", VIP, [["10.1.0.9", ...heavy]])]);
   assert.deepEqual(names(await selectable(port, frontendOf(VIP))), ["1:10.1.0.9"]);
-  // Nothing of the own cluster is left: what stands is kept rather than nothing.
+  // No backend of the local cluster is left: the present table is kept rather than an empty one.
   await bench.set([makePlan("shop/cart", VIP, [heavy])]);
   assert.deepEqual(names(await selectable(port, frontendOf(VIP))), ["1:10.1.0.9"]);
 });

@@ -38,7 +38,7 @@ export interface DatapathModules {
   readonly desired: Pick<DesiredState, "get" | "has">;
   /** Name of the node that this is, once known. */
   readonly localNode?: () => NodeName | undefined;
-  /** Id of the own cluster: its backends and nodes find room when others have filled the maps. */
+  /** Id of the local cluster: rows are reserved for its backends and nodes. */
   readonly ownCluster?: number;
   /** Something was freed: what found no room may be tried again. */
   readonly onRoom?: () => void;
@@ -56,7 +56,7 @@ export interface Datapath {
   /** The desired state of these frontends may have changed. */
   touch(frontends: Iterable<FrontendName>): void;
   setNode(name: NodeName, node: DesiredNode | undefined): void;
-  /** In these ranges an address without a frontend is refused from the next apply on; what was found stays until then. */
+  /** From the next apply on an address in these ranges without a frontend is refused; until then the adopted ranges stay. */
   setServiceRanges(ranges: readonly Prefix[]): void;
   /** The next apply removes every frontend that is there and not desired. */
   sweepFrontends(): void;
@@ -89,7 +89,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf, modules.ownCluster);
   for (const table of found.tables) for (const id of table.ids) backends.adoptUse(id);
   const services = createServiceStore(port.services, found);
-  /** Rows of addresses that are left to another proxy, which could not be written. */
+  /** Missing rows of addresses that another proxy serves: they could not be written. */
   const unpassed = new Set<FrontendName>();
   const ranges = await createServiceRangeWriter(port.serviceRanges, status, unpassed);
   const tracker = createDeltaTracker();

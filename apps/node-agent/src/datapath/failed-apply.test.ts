@@ -1,4 +1,4 @@
-/** A write fails in the middle of an apply while a round of garbage waits: nothing that serves is freed or used again. */
+/** A write fails in the middle of an apply while a round of garbage waits: nothing that programs can reach is freed or used again. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -27,7 +27,7 @@ const one = (...tiers: readonly (readonly string[])[]) => [makePlan("a/one", IPS
 const two = (...tiers: readonly (readonly string[])[]) => [makePlan("a/two", IPS[1], tiers)];
 const three = (...tiers: readonly (readonly string[])[]) => [makePlan("a/three", IPS[2], tiers)];
 
-/** In a range that may be armed: left to another proxy from the first step on, or from the second. */
+/** Addresses in a range that may be armed, which another proxy serves from the first step on, or from the second. */
 const LEFT = ["10.97.0.1", "10.98.0.1"] as const;
 
 interface Step {
@@ -68,7 +68,7 @@ async function served(port: DatapathPort) {
   return Promise.all(IPS.map((ip) => selectable(port, frontendOf(ip))));
 }
 
-/** An address that another proxy serves before and after is in no armed range without its row. */
+/** Checks that an address that another proxy serves before and after a step is in no armed range without its row. */
 async function checkLeft(port: DatapathPort, left: readonly string[], when: string): Promise<void> {
   const rows = await port.frontends.load();
   const ranges = [...(await port.serviceRanges.load()).keys()].map(rangeOf);
@@ -145,7 +145,7 @@ for (const [name, change, least] of [
   ["a change", CHANGE, 90],
   ["a removal", REMOVAL, 60],
 ] as const) {
-  test(`whichever write of ${name} fails, what serves stays, and a fresh agent goes on`, async () => {
+  test(`whichever write of ${name} fails, reachable entries stay, and a fresh agent goes on`, async () => {
     const expected = await outcome(change);
     let n = 0;
     while (await failWrite(createMemoryKernel().open(), change, n, expected)) n++;

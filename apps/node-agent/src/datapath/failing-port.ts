@@ -1,5 +1,5 @@
 /**
- * For tests: a datapath port, of whatever kernel, whose n-th write fails and whose grace periods can be held.
+ * For tests: a datapath port over any kernel, whose n-th write fails and whose grace periods can be delayed.
  *
  * Calls of many writes are made write by write, so that a failure leaves the first part of a call in the kernel.
  */
@@ -17,7 +17,7 @@ export interface FailingPort {
   failAt(n: number): void;
   /** Writes that were asked for, failed ones included. */
   readonly writes: number;
-  /** Until the call that is returned, grace periods do not end. */
+  /** Grace periods do not end until the returned function is called. */
   holdGrace(): () => void;
 }
 

@@ -1,4 +1,4 @@
-/** Ids of a long tier's backends without a look-up each: a plan of 5,000 slots costs a third less. */
+/** Finds the ids of a long tier's backends without a row look-up for each: a plan of 5,000 slots costs a third less. */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { Tier } from "./service-store.js";
 

@@ -1,4 +1,4 @@
-/** Random histories in maps that are too small: what found no room, whole or in part, leaves no backend, row or line behind. */
+/** Random histories in maps that are too small: a Service that finds no room, or a part of it, leaves no unused backend, row or line. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/reconcile";
@@ -22,7 +22,7 @@ const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3", "10.96.0.4"] as const;
 const backend = fc
   .tuple(fc.constantFrom(1, 2, 3), fc.integer({ min: 1, max: 12 }), fc.constantFrom("", "@n1", "@n2"))
   .map(([cluster, host, node]): BackendText => `${cluster}:10.${cluster}.0.${host}${node}`);
-/** Once each, edited in place; with repeats, as weights have them; of more than one line. */
+/** Slots without repeats, which are edited in place; with repeats, as from weights; of more than one line. */
 const tier = fc.oneof(
   { weight: 3, arbitrary: fc.uniqueArray(backend, { selector: (text) => text.split("@")[0], maxLength: 14 }) },
   { weight: 1, arbitrary: fc.array(backend, { maxLength: 40 }) },
@@ -42,7 +42,7 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant("restart" as const) }) },
 );
 
-/** Ids that a program can come to, of all Services; each is of a living row. */
+/** Ids that a program can reach, of all Services; checks that each has a living row. */
 async function reachable(port: DatapathPort): Promise<ReadonlySet<number>> {
   const found = await Promise.all(IPS.map((ip) => selectable(port, frontendOf(ip))));
   const slots = found.flatMap((service) => service ?? []);
@@ -108,7 +108,7 @@ test("a full map leaves no backend that nothing can reach, whatever was planned,
   assert.ok(full > 0 && narrowed > 0, `${full} times no room, ${narrowed} times served in part`);
 });
 
-/** Does it serve a part of what is wanted? */
+/** True when it serves a part of the wanted backends. */
 async function isNarrowed(port: DatapathPort, ip: string, plan: ReturnType<typeof makePlan>): Promise<boolean> {
   const found = await selectable(port, frontendOf(ip));
   const slots = plan.tiers.reduce((sum, tier) => sum + tier.slots.length, 0);

@@ -5,8 +5,8 @@
  *   words flipped, frontends removed ──► take() ── grace period ──► free lines, rows; ids = 0 ── grace period ──► indexes
  * ```
  * One round at a time; a round frees only what was out of use before its grace period began. While an apply writes, no
- * round begins. A write that failed, in an apply or in a round, stops the collector for good: what this process believes
- * and what the kernel holds may differ, so nothing that programs can reach is freed until a fresh agent has read it back.
+ * round begins. A failed write, in an apply or in a round, stops the collector for good: the memory of this process and the
+ * kernel may differ, so nothing that programs can reach is freed until a fresh agent has read the kernel back.
  */
 export interface Round {
   /** Runs when the grace period has passed. */

@@ -1,4 +1,4 @@
-/** One endpoint of a Service changes: its table is edited in place, or written anew, and says what the plan says. */
+/** One endpoint of a Service changes: its table is edited in place or written anew, and equals the plan. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/reconcile";

@@ -82,7 +82,7 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant("die" as const), after: fc.nat(6) }) },
 );
 
-test("whoever holds an older word reads backends that live and that the Service had, after every write", async () => {
+test("programs with an older tier word read living backends of the Service after every write", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
       const kernel = createMemoryKernel(SIZES);

@@ -1,8 +1,8 @@
 /**
- * What is left of a Service when the maps have no room for all of it, best first: what finds room is served, the rest waits.
+ * Smaller versions of a Service for which the maps have no room, best first: the first that fits is served, the rest waits.
  *
- * Rows of other clusters' backends are limited (`reservedRows`), so a peer that fills its part stops nobody from following
- * the pods of the own cluster. What would leave nothing to serve is not offered: then what is in the maps stays. Pure.
+ * Rows of other clusters' backends are limited (`reservedRows`), so a peer that fills its part does not stop a Service
+ * from following the pods of the local cluster. An empty version is not yielded: then what is in the maps stays. Pure.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { DesiredFrontend } from "../desired/desired-state.js";
@@ -11,7 +11,7 @@ import type { DesiredTier } from "../desired/services.js";
 type Service = Extract<DesiredFrontend, { kind: "service" }>;
 type Test = (backend: MergedBackend) => boolean;
 
-/** Of rows that all clusters share, those that only the own cluster gets: one in four. */
+/** Rows that are reserved for the local cluster: one in four. */
 export function reservedRows(maxEntries: number): number {
   return Math.floor(maxEntries / 4);
 }

@@ -49,12 +49,12 @@ export function createNodeStore(
   ports: NodePorts,
   status: StatusTable,
   localNode?: () => NodeName | undefined,
-  /** The own cluster, for which a part of the rows is reserved. */
+  /** Id of the local cluster, for which a part of the rows is reserved. */
   own?: number,
 ): NodeStore {
   const byIdentity = new Map<string, Row>();
   const byName = new Map<NodeName, Row>();
-  /** By the name that stands for a row that was found. */
+  /** Adopted rows by their placeholder names. */
   const foundRows = new Map<NodeName, Row>();
   const nodes = new Map<NodeName, DesiredNode>();
   const dirty = new Set<NodeName>();

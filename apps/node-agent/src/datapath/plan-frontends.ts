@@ -1,8 +1,8 @@
 /**
  * Plans frontends one by one: whole where there is room, else as much of each as finds room (narrow.ts).
  *
- * In: names whose desired state changed. Out: those that were planned, each with the error that says why it is not all. What
- * was not planned at all stays as it is; both wait in `status` for room.
+ * In: names whose desired state changed. Out: the planned ones, each with the error when only a part found room. A frontend that
+ * could not be planned stays as it is in the kernel; both kinds wait in `status` for room.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import { MeshError } from "@isthmus/model";
@@ -22,7 +22,7 @@ export interface FrontendPlanningModules {
   readonly desired: Pick<DesiredState, "get">;
   readonly status: StatusTable;
   readonly now: () => number;
-  /** Id of the own cluster. */
+  /** Id of the local cluster. */
   readonly own: number | undefined;
 }
 
@@ -34,7 +34,7 @@ export function createFrontendPlanning(
   const { planner, tables, backends, desired, status, now } = modules;
   const isOwn = ({ clusterId }: MergedBackend): boolean => clusterId === modules.own;
 
-  /** Undefined when there was room. */
+  /** Plans the frontend; undefined when it found room. */
   async function plan(name: FrontendName, wanted: DesiredFrontend | undefined): Promise<MeshError | undefined> {
     try {
       for (;;) {

@@ -1,9 +1,9 @@
 /**
  * Plans one frontend: ids for its backends, lines for its tables, words for its tiers. Nothing is written here.
  *
- * A tier that says the same already keeps its table; one with other backends keeps its lines where they can be edited, and
- * gets a new table where not. What finds no room leaves everything as it was and throws `MAP_FULL`; a table without room
- * is reported, since only the caller can wait for a new segment.
+ * An unchanged tier keeps its table; one with other backends keeps its lines where they can be edited in place, and gets a new
+ * table otherwise. A plan without room leaves everything as it was and throws `MAP_FULL`; a table without room is reported,
+ * since only the caller can wait for a new segment.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { DeltaTracker } from "@isthmus/reconcile";
@@ -29,14 +29,14 @@ export interface Planner {
   plan(name: FrontendName, wanted: DesiredFrontend | undefined): number | undefined;
   /** Out of use once the frontend is removed from the kernel: its row and tables. */
   retire(name: FrontendName): void;
-  /** Frees what `takeDead` gave, once no program can reach it. */
+  /** Frees what `takeDead` returned, once no program can reach it. */
   free(dead: Dead): void;
   /** What went out of use since the last call. */
   takeDead(): Dead;
   readonly garbage: boolean;
 }
 
-/** Out of use since some apply. */
+/** Objects that are out of use since an apply. */
 export interface Dead {
   readonly tables: readonly Table[];
   readonly services: readonly ServiceEntry[];
@@ -86,7 +86,7 @@ export function createPlanner(modules: PlannerModules): Planner {
     }
   }
 
-  /** Edits of tables are kept in `edits` until all tiers have found room. */
+  /** Collects edits of tables in `edits`, which are applied once all tiers have found room. */
   function planTier(old: Tier | undefined, tier: DesiredTier, undo: Undo, edits: Edit[]): Tier {
     const ids = acquireAll(old, tier.slots);
     const held = old?.table;

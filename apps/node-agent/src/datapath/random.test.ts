@@ -22,7 +22,7 @@ const SIZES: KernelSizes = {
 const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3"] as const;
 
 const host = fc.integer({ min: 1, max: 30 });
-/** Of many endpoints or few, so that tables are edited and written anew; with repeats, as weights have them. */
+/** Slots of many or few endpoints, so that tables are edited and written anew; with repeats, as from weights. */
 const tier = fc.oneof(
   { weight: 4, arbitrary: fc.uniqueArray(host, { maxLength: 20 }) },
   { weight: 4, arbitrary: fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { minLength: 9, maxLength: 12 }) },
@@ -48,7 +48,7 @@ function planOf(which: number, tiers: readonly (readonly number[])[]): FrontendP
   return makePlan(`a/s${which}`, IPS[which] ?? "", backends);
 }
 
-/** What an agent finds in use that starts now: without the room that tables have for more. */
+/** Entries that an agent adopts when it starts now: without the spare lines of tables. */
 async function fillOf(port: DatapathPort, model: ReadonlyMap<number, FrontendPlan>) {
   const { datapath, set } = await startBench(port);
   await set(...[...model.values()].map((plan) => [plan]));

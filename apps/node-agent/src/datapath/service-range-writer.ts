@@ -1,10 +1,10 @@
 /**
  * mesh_service_ranges: the ranges in which an address without a frontend is refused.
  *
- * What is found at the start stays until the first `set`. `arm` inserts after the frontends are there, `disarm` deletes
- * before any of them goes; each range has a status of its own, and what failed is tried again with the next apply. A range
- * with an address that another proxy serves and whose row could not be written is left out until it is: a full map may
- * cost our own Services, not those of others.
+ * Adopted ranges stay until the first `set`. `arm` inserts ranges after the frontends were inserted, `disarm` deletes them
+ * before a frontend is removed; each range has a status, and a failed one is retried by the next apply. A range with an address
+ * that another proxy serves is left out until the address has its row: a full map may cost this mesh's Services, not those of
+ * another proxy.
  */
 import { ServiceRangeKey } from "@isthmus/bpf";
 import { addressFromBytes, bytesKey, formatPrefix, keyBytes, type Prefix, prefixContains } from "@isthmus/model";
@@ -29,7 +29,7 @@ export interface ServiceRangeWriter {
 export const SERVICE_RANGE = "service range ";
 const VALUE = "\0\0\0\0";
 
-/** `unpassed`: rows of addresses that are left to another proxy, which are missing; looked at by `arm` and `disarm`. */
+/** `unpassed`: the missing rows of addresses that another proxy serves, which `arm` and `disarm` read. */
 export async function createServiceRangeWriter(
   port: HashPort,
   status: StatusTable,

@@ -20,7 +20,7 @@ export interface Tier {
   readonly word: bigint;
   /** Undefined for an empty tier, and for a word whose table is not ours to free. */
   readonly table: Table | undefined;
-  /** What the slots were planned from, one by one; absent where that is not known or slots are in another order. */
+  /** The backend that each slot was planned from; absent where it is unknown or the slots are in another order. */
   readonly slots?: readonly MergedBackend[];
 }
 

@@ -20,7 +20,7 @@ test("an id that an interrupted move left twice stays once", () => {
   assert.deepEqual([ids, [...stores], removed, kept], [[1, 4, 3], [], [4], [1, 4, 3]]);
 });
 
-/** With repeats, as a table has them that was weighted, or whose writer died. */
+/** Ids with repeats, as in a table with weights or one whose writer died. */
 const heldIds = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 30 });
 const wantedIds = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 30 });
 
@@ -35,7 +35,7 @@ test("after each store every program finds each backend that stays, and none but
       const allowed = new Set([...held, ...wanted]);
       for (const [slot, id] of stores) {
         line[slot] = id;
-        // Who loaded the word before chooses from so many slots.
+        // A program that loaded the previous word chooses from so many slots.
         const seen = line.slice(0, held.length);
         for (const stay of kept) assert.ok(seen.includes(stay), `${stay} is missing`);
         for (const one of seen) assert.ok(allowed.has(one));

@@ -1,24 +1,24 @@
 /**
- * How a table comes to hold other backends in its place, word by word.
+ * Edits the slots of a table in place, word by word.
  *
  * ```
  *   held    a b c d e        wanted a c e f      f fills the slot of b; e, behind the last slot, that of d
  *   after   a f c e│e        stores: slot 1 = f, slot 3 = e; then the tier word says 4 slots
  * ```
- * In: the ids in the slots, and those wanted, each once. Out: the stores, and what they change. A store replaces an id that
- * is not wanted, or writes behind the last slot, so a program between two of them finds old and new backends and every one
- * that stays. What is behind the last slot afterwards keeps its id for programs that loaded the word before.
+ * In: the ids in the slots, and the wanted ones, each once. Out: the stores, and what they change. A store replaces an id that
+ * is not wanted, or writes behind the last slot, so a program between two stores finds old and new backends and every one
+ * that stays. A slot that ends up behind the last keeps its id for programs that loaded the previous tier word.
  */
 export interface SlotEdits {
   /** The slots afterwards. */
   readonly ids: readonly number[];
-  /** Slots to store, and what. */
+  /** Slot -> id to store. */
   readonly stores: ReadonlyMap<number, number>;
-  /** Ids that were not held. */
+  /** Ids that were in no slot. */
   readonly added: readonly number[];
   /** Ids that leave slots; twice when a slot repeated an id. */
   readonly removed: readonly number[];
-  /** Ids that were held and still are. */
+  /** Ids that stay. */
   readonly kept: readonly number[];
 }
 
@@ -44,7 +44,7 @@ export function editSlots(held: readonly number[], wanted: readonly number[]): S
   };
 }
 
-/** Do the slots hold the same ids, in whatever order? */
+/** True when the slots hold the same ids in any order. */
 export function sameMembers(a: readonly number[], b: readonly number[]): boolean {
   if (a.length !== b.length) return false;
   if (a.every((id, slot) => id === b[slot])) return true;

@@ -1,5 +1,5 @@
 /**
- * Whether a tier keeps its table, has it edited, or gets a new one, and of how many lines.
+ * Decides whether a tier keeps its table, has it edited in place, or gets a new one, and of how many lines.
  *
  * Programs search `LIMIT_SEARCH_SLOTS` slots for a backend that a socket kept (docs/adr/0012). Tables up to that size are
  * edited in place and in any order; longer ones stand in the order of their plan, and any change writes them anew.
@@ -10,12 +10,12 @@ import { linesOf, type Table } from "./table-store.js";
 
 const ANY_ORDER = Limit.SearchSlots;
 
-/** The order counts where programs search a part of the table only. */
+/** True for tables that are so long that programs search only a part of them, so their order matters. */
 export function isOrdered(slots: { readonly length: number }): boolean {
   return slots.length > ANY_ORDER;
 }
 
-/** Nothing to write. */
+/** True when the table needs no write. */
 export function sameSlots({ ids: held }: Table, ids: readonly number[]): boolean {
   if (!isOrdered(ids)) return sameMembers(held, ids);
   return held.length === ids.length && ids.every((id, slot) => id === held[slot]);

@@ -23,7 +23,7 @@ export interface TableStore {
   read(line: number, slots: number): Table | undefined;
   /** Takes lines for a table, more than it needs if asked to; written by `write`. Undefined when no segment has room. */
   take(ids: readonly number[], lines?: number): Table | undefined;
-  /** Slots of a table that `write` will store, each by one word. */
+  /** Notes slots of a table for `write` to store, each as one word. */
   edit(table: Run, stores: ReadonlyMap<number, number>): void;
   /** Adds a segment, for a table of so many slots that found no room. Rejects with `MAP_FULL`. */
   grow(slots: number): Promise<void>;

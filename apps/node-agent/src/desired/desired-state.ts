@@ -39,7 +39,7 @@ export function createDesiredState(): DesiredState {
   /** Frontends per reject row. */
   const ports = new Map<FrontendName, number>();
   const left = new Map<ServiceName, readonly FrontendName[]>();
-  /** Services per VIP that is left. */
+  /** Number of Services per VIP that another proxy serves. */
   const leftRows = new Map<FrontendName, number>();
 
   function count(counts: Map<FrontendName, number>, row: FrontendName, change: 1 | -1): void {

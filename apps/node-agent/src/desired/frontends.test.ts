@@ -25,7 +25,7 @@ test("the row of the unknown ports has port and protocol 0 and refuses", () => {
   assert.deepEqual([row.service, row.flags], [0, FrontendFlag.Reject]);
 });
 
-test("the row that leaves a VIP to another proxy stands where its refusing one would", () => {
+test("the row that leaves a VIP to another proxy has the key of the row that would refuse its unknown ports", () => {
   const name = leftName(VIP);
   assert.equal(name, rejectName(frontendName(VIP, 80, TCP)));
   const row = FrontendRow.decode(keyBytes(leftValue(name)));

@@ -3,11 +3,11 @@
  * source until it is in sync, merged like any other.
  *
  * In: what was read back, and the own cluster's Services (they name what a frontend belongs to). Out: per Service one
- * record and one slice for each backend port of each of its ports. Every backend is carried whole: its node by the index
- * of its row, its weight as the slots that it has, and since only what was in the tables is known, it is ready, or
- * terminating where its row says so. So what is planned from it is what the kernel holds, and nothing is written.
+ * record and one slice for each backend port of each of its ports. A backend keeps its node, as the index of the node's row,
+ * and its weight, as its number of slots; it is terminating where its row says so, otherwise ready. So a plan from these
+ * records equals the kernel, and nothing is written.
  *
- * Slots say weights up to a common factor: exact unless all weights of a tier share one, which no version writes.
+ * Slots give weights up to a common factor: exact unless all weights of a tier share one, which no version writes.
  */
 import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { bytesKey, isV4, type ServiceName } from "@isthmus/model";

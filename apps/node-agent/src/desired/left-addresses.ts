@@ -1,4 +1,4 @@
-/** The ClusterIPs that a Service's configuration leaves to another proxy (pure); whatever is no address is nobody's. */
+/** The ClusterIPs that a Service's configuration leaves to another proxy (pure); values that are no address are left out. */
 import type { ServiceConfig } from "@isthmus/proto";
 
 const ADDRESS_BYTES = 16;

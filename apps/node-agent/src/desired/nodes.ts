@@ -33,8 +33,8 @@ const MAX_INTERNED = 65_536;
 const interned = new Map<number, Map<string, NodeName>>();
 
 /**
- * In place of a node's Kubernetes name, which has no "#": the node of a row that was found at the start, of which only the
- * index is known until its cluster names it.
+ * Placeholder for the name of the node of an adopted row, whose index alone is known until its cluster's records name it. A
+ * Kubernetes name has no "#".
  */
 export function foundNode(index: number): string {
   return `#${index}`;

@@ -40,14 +40,14 @@ test("a range in which pods or nodes live is left alone, for as long as they do"
   assert.deepEqual(exclusive(), ["10.96.0.0/12", "10.32.0.0/16"]);
 });
 
-test("new ranges are held against the nodes that are known", () => {
+test("new ranges are compared with the known nodes", () => {
   const { setNode, setRanges, exclusive } = made(["10.96.0.0/16"]);
   setNode(ONE, node([], ["10.100.7.0/24"]));
   setRanges(["10.100.0.0/16", "10.97.0.0/16"].map(parsePrefix));
   assert.deepEqual(exclusive(), ["10.97.0.0/16"]);
 });
 
-test("what is no prefix is no range", () => {
+test("invalid prefixes are ignored", () => {
   const { setRanges, exclusive } = made(["10.96.0.0/16"]);
   setRanges([
     { address: new Uint8Array(4), length: 8 },

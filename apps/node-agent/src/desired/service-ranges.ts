@@ -1,6 +1,6 @@
 /**
- * In which ranges an address that no Service has may be refused: those of the cluster's ClusterIPs, without any in which
- * a node or its pods live as well.
+ * The ranges in which an address without a Service may be refused: the cluster's Service ranges, without those in which nodes
+ * or pods have addresses as well.
  *
  * Such an overlap works in a cluster until two addresses meet, so it must go on working: the range is left alone.
  * Work is proportional to what changed: one node against the ranges, or the ranges against all nodes.
@@ -9,14 +9,14 @@ import { addressFromBytes, formatPrefix, type Prefix, prefixContains, prefixesOv
 import type { Node } from "@isthmus/proto";
 import type { NodeName } from "./nodes.js";
 
-/** As a record has it: checked here. */
+/** A prefix as a record has it, not yet validated. */
 export interface WirePrefix {
   readonly address: Uint8Array;
   readonly length: number;
 }
 
 export interface ServiceRanges {
-  /** The cluster's ranges as its NodeConfig says them; what is no prefix is left out. */
+  /** Takes the cluster's Service ranges from its NodeConfig; invalid prefixes are left out. */
   setRanges(ranges: readonly WirePrefix[]): void;
   setNode(name: NodeName, node: Node | undefined): void;
   /** Ranges of nothing but ClusterIPs, in order. */

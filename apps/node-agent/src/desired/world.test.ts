@@ -225,7 +225,7 @@ test("a cluster counts as proven only with all its records", () => {
   assert.deepEqual([...world.proven], [2]);
 });
 
-test("a VIP that another proxy serves is left, known or not, until the Service is ours again", () => {
+test("a VIP that another proxy serves is left alone, with or without a frontend, until the label is removed", () => {
   const { world, desired } = makeWorld();
   const config = (left: readonly Uint8Array[]) =>
     record.serviceConfig(

@@ -63,7 +63,7 @@ export interface World {
   /** Frontends that cannot be planned, by Service. */
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
   readonly merger: ServiceMerger;
-  /** As the own cluster's NodeConfig and everybody's nodes say. */
+  /** From the NodeConfig of the local cluster and the nodes of all clusters. */
   readonly serviceRanges: Pick<ServiceRanges, "exclusive" | "shared">;
 }
 
@@ -74,7 +74,7 @@ const RECORDS_PER_SLICE = 1000;
 const SERVICES_PER_SLICE = 250;
 
 interface Scratch {
-  /** Own Services whose configuration changed: another proxy may serve them, or no more. */
+  /** Local Services whose configuration changed, and with it perhaps the proxy that serves them. */
   readonly configured: Set<ServiceName>;
   readonly nodes: Map<NodeName, DesiredNode | undefined>;
   readonly sweepNodes: number[];

@@ -14,17 +14,17 @@ import type { PodAttachment, PodReport } from "./types.js";
 
 /** What the node's kernel shows of us. */
 export interface Observed {
-  /** Named as ours are. */
+  /** Devices whose names match the agent's pattern. */
   readonly devices: ReadonlySet<string>;
-  /** With our mark, too. */
+  /** Those of them with the agent's MAC. */
   readonly marked: ReadonlySet<string>;
-  /** Of devices with a route of ours. */
+  /** Addresses of devices with a route of the agent. */
   readonly addresses: ReadonlyMap<string, Address>;
 }
 
 export interface Attachments {
   /**
-   * Reads the file and compares it with the kernel: pods whose device went are reported down. Returns devices of ours that
+   * Reads the file and compares it with the kernel: pods whose device is gone are reported down. Returns devices that
    * belong to nothing: half-made, to be deleted.
    */
   load(observed: Observed): Promise<readonly string[]>;

@@ -34,7 +34,7 @@ export async function writeConfiguration(options: PodsOptions): Promise<void> {
 
 export function configurationJson(socket: string): string {
   // What a runtime is asked to say at each call, where it can (containerd 1.7.1, CRI-O 1.28).
-  // Ports of the host are not served: they are asked for so that the pod's user can be told.
+  // Host ports are not served; the agent needs them for an Event that says so.
   const capabilities = { cgroupPath: true, portMappings: true };
   const plugins = [{ type: PLUGIN_TYPE, socket, capabilities }];
   return `${JSON.stringify({ cniVersion: "1.0.0", name: "isthmus", plugins }, null, 2)}\n`;

@@ -36,7 +36,7 @@ test("the pod's cgroup is known where the runtime names it", () => {
   }
 });
 
-test("ports of the host that the pod asks for are read, whatever else stands there", () => {
+test("host ports that the pod asks for are read, whatever else the mappings contain", () => {
   const of = (portMappings: unknown) =>
     parseRequest(request(GOOD, JSON.stringify({ cniVersion: "1.0.0", runtimeConfig: { portMappings } }))).hostPorts;
   const mapping = { hostPort: 8080, containerPort: 80, protocol: "tcp", hostIP: "" };

@@ -48,7 +48,7 @@ export function parseRequest(bytes: Buffer): CniRequest {
 }
 
 /**
- * What does not say which port is left out: nobody's network fails for a port that is not served anyway. containerd writes
+ * Mappings without a valid port are left out: a pod's network must not fail for a port that is not served anyway. containerd writes
  * `HostPort` where CNI's convention is `hostPort`; programs in Go read both.
  */
 function readHostPorts(mappings: unknown): readonly HostPort[] {

@@ -1,4 +1,4 @@
-/** Devices of others on the node, with names like ours, live through everything that the agent does. */
+/** Devices of other programs on the node, with names like the agent's, survive everything that the agent does. */
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { hostDeviceName } from "./device-name.js";
 import { readyAgent, readyNode } from "./testing/ready-node.js";
 import { createTestNode, type TestNode } from "./testing/test-node.js";
 
-/** An 802.11s interface is named mesh0; nobody knows what others are named. */
+/** Names that other programs' devices may have; an 802.11s interface is named mesh0. */
 const FOREIGN = ["mesh0", "mesh0123456789a", "mesh1", "meshcafe"];
 
 async function nodeWithForeign(t: Parameters<typeof createTestNode>[0]): Promise<TestNode> {
@@ -27,7 +27,7 @@ const names = (node: TestNode): string[] =>
     .filter((name) => name.startsWith("mesh"))
     .sort();
 
-test("devices of others survive the start, pods that come and go, and restarts with and without the state file", async (t) => {
+test("foreign devices survive the start, pods that come and go, and restarts with and without the state file", async (t) => {
   const node = await nodeWithForeign(t);
   const agent = await readyAgent(node);
   assert.deepEqual(names(node), FOREIGN);
@@ -42,7 +42,7 @@ test("devices of others survive the start, pods that come and go, and restarts w
   assert.deepEqual(names(node), [...FOREIGN, hostDeviceName("c1", "eth0")].sort());
 });
 
-test("a device of somebody else that has the very name of a pod's is neither used nor deleted", async (t) => {
+test("a foreign device with the very name of a pod's device is neither used nor deleted", async (t) => {
   const { node } = await readyNode(t);
   const name = hostDeviceName("c1", "eth0");
   node.ip("link", "add", name, "type", "veth", "peer", "name", "theirs");
@@ -53,7 +53,7 @@ test("a device of somebody else that has the very name of a pod's is neither use
   assert.deepEqual(names(node), [name]);
 });
 
-test("a pod's device whose MAC somebody changed is ours by the state file", async (t) => {
+test("a pod's device whose MAC was changed is recognised by the state file", async (t) => {
   const { node, agent } = await readyNode(t);
   const netns = node.addPod("p1");
   await node.cni("ADD", "c1", netns);
@@ -65,7 +65,7 @@ test("a pod's device whose MAC somebody changed is ours by the state file", asyn
   assert.deepEqual(names(node), []);
 });
 
-test("a device of ours that belongs to nothing goes at the start", async (t) => {
+test("a device of the agent that belongs to no pod is deleted at the start", async (t) => {
   const { node, agent } = await readyNode(t);
   await node.cni("ADD", "c1", node.addPod("p1"));
   node.ip("route", "flush", "proto", "78");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { failedLines } from "./ip.js";
 
-test("of a batch that went on, each failed line is told with what ip said of it", () => {
+test("each failed line of a batch is reported with the error of ip", () => {
   const lines = ["route add a", "route add b", "route add c", "route add d"];
   const stderr = [
     "RTNETLINK answers: Network is unreachable",

@@ -20,7 +20,7 @@ export async function ipBatch(lines: readonly string[]): Promise<void> {
 
 export interface FailedLine {
   readonly line: string;
-  /** What ip said. */
+  /** The error that ip printed. */
   readonly reason: string;
 }
 
@@ -32,7 +32,7 @@ export async function ipBatchAll(lines: readonly string[]): Promise<readonly Fai
   return failed;
 }
 
-/** ip says what is wrong, then `Command failed -:<number of the line>`. */
+/** ip prints the error, then `Command failed -:<number of the line>`. */
 export function failedLines(lines: readonly string[], stderr: string): readonly FailedLine[] {
   const failed: FailedLine[] = [];
   let said = "";
@@ -62,14 +62,14 @@ async function run(command: string, args: readonly string[], input: string): Pro
   return stdout;
 }
 
-interface Ended {
-  /** Or the signal that ended it. */
+interface Exit {
+  /** The exit code, or the signal that ended the process. */
   readonly code: number | string;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-function runToEnd(command: string, args: readonly string[], input: string): Promise<Ended> {
+function runToEnd(command: string, args: readonly string[], input: string): Promise<Exit> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: "pipe", timeout: TIMEOUT_MS });
     const out = collect(child.stdout);

@@ -1,4 +1,4 @@
-/** Keeps the pods' devices strict about source addresses, and says what is not: at the start, and when a setting changed. */
+/** Keeps rp_filter of the pods' devices strict and reports what is not: at the start, and when a setting changed. */
 import type { RouteEvent } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -11,17 +11,17 @@ export interface KeepFiltersModules {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly attachments: Pick<Attachments, "list">;
-  /** What is wrong now, after every look. */
-  readonly tell: (problem: string | undefined) => void;
+  /** Called with the problem, or undefined, after every pass. */
+  readonly report: (problem: string | undefined) => void;
 }
 
 export interface FilterKeeper {
   look(): Promise<void>;
   /** True when a setting may have changed. */
-  heard(events: readonly RouteEvent[]): boolean;
+  onEvents(events: readonly RouteEvent[]): boolean;
 }
 
-export function keepFilters({ log, clock, signal, attachments, tell }: KeepFiltersModules): FilterKeeper {
+export function keepFilters({ log, clock, signal, attachments, report }: KeepFiltersModules): FilterKeeper {
   let known: string | undefined;
   const loop = createPassLoop({
     clock,
@@ -30,14 +30,14 @@ export function keepFilters({ log, clock, signal, attachments, tell }: KeepFilte
       const problem = filterProblem(await keepStrict(attachments.list().map(({ hostDevice }) => hostDevice)));
       if (problem !== known && problem !== undefined) log.warn(problem);
       known = problem;
-      tell(problem);
+      report(problem);
       return undefined;
     },
-    failed: (reason) => log.warn("Source address filters not read, trying again", { reason }),
+    failed: (reason) => log.warn("Cannot read source address filters, retrying", { reason }),
   });
   return {
     look: loop.trigger,
-    heard(events) {
+    onEvents(events) {
       const concerned = events.some(({ kind }) => kind === "setting" || kind === "lost");
       if (concerned) void loop.trigger();
       return concerned;

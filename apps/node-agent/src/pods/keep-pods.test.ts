@@ -1,4 +1,4 @@
-/** The node's side of pods' networks, in a real kernel, while somebody takes it away. */
+/** The node's side of pods' networks, in a real kernel, while another program removes it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress } from "@isthmus/model";
@@ -69,7 +69,7 @@ test("route, neighbour and device of a pod come back under load, and of many pod
   }
 });
 
-test("what went while the agent was down is back after its start", async (t) => {
+test("what was removed while the agent was down is restored at its start", async (t) => {
   const { node, agent } = await readyNode(t);
   await node.cni("ADD", "c1", node.addPod("p1"));
   const before = node.ip(...ROUTES);
@@ -94,7 +94,7 @@ test("CHECK looks at the node's side, too", async (t) => {
   const netns = node.addPod("p1");
   const { address = "" } = await node.cni("ADD", "c1", netns);
   assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
-  // What is put back at once the first time is not when it is taken again and again.
+  // The first repair is immediate, later ones of repeated removals are not.
   let outcome = await node.cni("CHECK", "c1", netns);
   await until("a CHECK that comes before the agent", async () => {
     node.ip("route", "flush", "proto", "78");
@@ -106,7 +106,7 @@ test("CHECK looks at the node's side, too", async (t) => {
   await until("restored", async () => (await node.cni("CHECK", "c1", netns)).code === 0);
 });
 
-test("each thing that may be missing of the node's side is named", () => {
+test("everything that may be missing of the node's side is named", () => {
   const hostDevice = hostDeviceName("c1", "eth0");
   const mac = deviceMacs(hostDevice).pod;
   const named = { containerId: "c1", interfaceName: "eth0", namespace: "", name: "", uid: "" };

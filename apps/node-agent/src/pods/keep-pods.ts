@@ -1,8 +1,8 @@
 /**
- * Keeps the node's side of its pods' networks: what somebody took away (a route, a neighbour, a device that was set down)
- * is put back, all pods in one batch.
+ * Keeps the node's side of its pods' networks: what another program removed (a route, a neighbour, a device set down) is
+ * restored, for all pods in one batch.
  *
- * A pod that a call is working on is looked at when the call has ended; one whose device is gone is nobody's any more.
+ * A pod that a CNI call is working on is checked after the call; one whose device is gone is skipped.
  */
 import type { RouteEvent } from "@isthmus/bpf";
 import { type Clock, formatAddress } from "@isthmus/model";
@@ -19,19 +19,19 @@ export interface KeepPodsModules {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly attachments: Pick<Attachments, "get" | "list">;
-  /** That of the calls, by host device. */
+  /** The lock of CNI calls, by host device. */
   readonly lock: KeyLock;
 }
 
 export interface PodKeeper {
-  /** Looks at everything; resolves when it is as it should be, or will be tried again. */
+  /** Checks all pods; resolves when they are restored or a retry is scheduled. */
   look(): Promise<void>;
-  /** The kernel's network changed. True when that may concern a pod. */
-  heard(events: readonly RouteEvent[]): boolean;
+  /** Takes changes of the kernel's network. True when one may concern a pod. */
+  onEvents(events: readonly RouteEvent[]): boolean;
 }
 
 export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModules): PodKeeper {
-  /** Devices whose call is waited for. */
+  /** Devices that are checked after the call that works on them. */
   const awaited = new Set<string>();
 
   async function pass(): Promise<string | undefined> {
@@ -45,7 +45,7 @@ export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModu
     return resting.length === 0 ? undefined : restore(resting);
   }
 
-  /** Nothing runs between the look at `busy` and this: what these pods are is what is put back. */
+  /** Runs in the same turn as the check of `busy`, so the attachments are current. */
   async function restore(devices: readonly string[]): Promise<string | undefined> {
     const lines = devices.map((device) => attachments.get(device)).flatMap((pod) => (pod ? configureHost(pod) : []));
     let failed: readonly FailedLine[] = [];
@@ -70,7 +70,7 @@ export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModu
     clock,
     signal,
     pass,
-    failed: (reason) => log.warn("Network of pods not all restored, trying again", { reason }),
+    failed: (reason) => log.warn("Cannot restore the network of some pods, retrying", { reason }),
   });
 
   /** The device of the pod that an event may concern. */
@@ -86,7 +86,7 @@ export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModu
 
   return {
     look: loop.trigger,
-    heard(events) {
+    onEvents(events) {
       let known: ReadonlyMap<string, string> | undefined;
       const byAddress = () =>
         (known ??= new Map(attachments.list().map(({ address, hostDevice }) => [formatAddress(address), hostDevice])));

@@ -3,7 +3,7 @@ export interface KeyLock {
   /** Keys that are worked on or waited for. */
   readonly busy: ReadonlySet<string>;
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
-  /** Work on all of these keys, once none of them is worked on; keys that are busy hold it up. */
+  /** Runs work on all of these keys once no other work on any of them runs. */
   runAll(keys: readonly string[], work: () => Promise<void>): Promise<void>;
 }
 

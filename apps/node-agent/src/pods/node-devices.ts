@@ -10,7 +10,7 @@ import { POD_ROUTE_PROTOCOL } from "./ip-commands.js";
 const DEFAULT_MTU = 1500;
 
 /**
- * Devices that are named as ours are: where one of them is known to be ours, it is there. `/proc/self/net` is this
+ * Devices whose names match the agent's pattern; a name alone does not make a device the agent's. `/proc/self/net` is this
  * process's namespace, `/sys/class/net` need not be.
  */
 export async function listDevices(): Promise<ReadonlySet<string>> {
@@ -19,7 +19,7 @@ export async function listDevices(): Promise<ReadonlySet<string>> {
   return new Set(names.filter(isHostDeviceName));
 }
 
-/** Veths that bear our mark: the MAC that follows from the name. */
+/** Veths with the agent's mark: the MAC that is derived from the name. */
 export async function markedDevices(): Promise<ReadonlySet<string>> {
   const shown = JSON.parse((await ip(["-json", "link", "show", "type", "veth"])) || "[]") as readonly {
     readonly ifname?: string;

@@ -1,5 +1,5 @@
 /**
- * The node's side of its pods' networks as the kernel has it: device, route, neighbour. What is missing of one is named.
+ * The node's side of its pods' networks in the kernel: device, route, neighbour; and what is missing of one pod.
  */
 import { formatAddress } from "@isthmus/model";
 import { deviceMacs, isHostDeviceName } from "./device-name.js";
@@ -8,15 +8,15 @@ import { POD_ROUTE_PROTOCOL } from "./ip-commands.js";
 import type { PodAttachment } from "./types.js";
 
 export interface NodeSide {
-  /** Devices that are named as ours are; true = up. */
+  /** Devices whose names match the agent's pattern; true = up. */
   readonly devices: ReadonlyMap<string, boolean>;
-  /** `<address> <device>` of routes of ours. */
+  /** `<address> <device>` of the agent's routes. */
   readonly routes: ReadonlySet<string>;
   /** `<address> <device> <mac>` of permanent neighbours. */
   readonly neighbours: ReadonlySet<string>;
 }
 
-/** Of one device that is there, or of all. */
+/** Reads one existing device, or all. */
 export async function readNodeSide(device?: string): Promise<NodeSide> {
   const [links, routes, neighbours] = await Promise.all([
     rows(["link", "show", ...(device === undefined ? ["type", "veth"] : ["dev", device])]),
@@ -36,7 +36,7 @@ export async function readNodeSide(device?: string): Promise<NodeSide> {
   };
 }
 
-/** What of a pod's side of the node is not there, or undefined. Its device is. */
+/** The first thing that is missing of a pod's side of the node, or undefined. The device itself exists. */
 export function missingOf(pod: PodAttachment, side: NodeSide): string | undefined {
   const { hostDevice } = pod;
   const address = formatAddress(pod.address);

@@ -1,9 +1,9 @@
 /**
- * Whether a pod can send packets that do not come from its address: `rp_filter` of its device, as the kernel applies it.
+ * Whether a pod can forge its source address: `rp_filter` of its device, as the kernel applies it.
  *
  * The kernel takes the higher of the device's value and that of `all`, so what was written must be read back: 1 is strict,
- * 2 lets every source pass that any route leads to, 0 lets all pass. A value of ours that somebody changed (udev applies
- * the machine's own to new devices) is written again; what cannot be strict is said, and no pod fails for it.
+ * 2 lets every source pass that any route leads to, 0 lets all pass. A value that another program changed (udev applies
+ * the machine's own to new devices) is written again; what cannot be made strict is reported, and no pod fails for it.
  */
 import { readFile } from "node:fs/promises";
 import { setSourceFilter } from "@isthmus/bpf";
@@ -18,7 +18,7 @@ export interface FilterSettings {
 const STRICT = 1;
 const LOOSE = 2;
 
-/** What is wrong, with what to do; undefined = every pod is held to its address. */
+/** The problem and its fix; undefined = no pod can forge its address. */
 export function filterProblem({ all, devices }: FilterSettings): string | undefined {
   if (all === LOOSE) {
     return "Pods can send from addresses that are not theirs: set net.ipv4.conf.all.rp_filter to 0 or 1 (it is 2, loose)";
@@ -29,7 +29,7 @@ export function filterProblem({ all, devices }: FilterSettings): string | undefi
   return `Pods can send from addresses that are not theirs: ${fix} (rp_filter of a pod's device stays ${open})`;
 }
 
-/** Sets what is not strict; resolves with what the kernel has then. */
+/** Makes the devices strict; resolves with the settings that the kernel has then. */
 export async function keepStrict(devices: readonly string[]): Promise<FilterSettings> {
   const settings = await Promise.all(
     devices.map(async (device): Promise<readonly (readonly [string, number])[]> => {
@@ -43,7 +43,7 @@ export async function keepStrict(devices: readonly string[]): Promise<FilterSett
 /** The device's value then; undefined = it is gone. Never rejects. */
 export async function setStrict(device: string): Promise<number | undefined> {
   if ((await read(device)) === STRICT) return STRICT;
-  await setSourceFilter(device, STRICT).catch(() => undefined); // what is read back tells
+  await setSourceFilter(device, STRICT).catch(() => undefined); // the value that is read back shows it
   return read(device);
 }
 

@@ -64,13 +64,13 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   return { list: () => attachments.list(), closed: server.closed };
 }
 
-/** Keeps what pods have on the node as it was made, as changes are heard; returns a look at everything. */
+/** Keeps the pods' devices, routes and settings when the network changes; returns a function that checks everything. */
 function keepAll(modules: PodsModules, attachments: Attachments, lock: KeyLock): () => Promise<void> {
   const { log, signal, changes, condition } = modules;
   const pods = keepPods({ log, clock: systemClock, signal, attachments, lock });
-  const tell = (problem: string | undefined) => condition("PodSourcesChecked", problem);
-  const filters = keepFilters({ log, clock: systemClock, signal, attachments, tell });
-  for (const { heard } of [pods, filters]) changes.subscribe(heard);
+  const report = (problem: string | undefined) => condition("PodSourcesChecked", problem);
+  const filters = keepFilters({ log, clock: systemClock, signal, attachments, report });
+  for (const { onEvents } of [pods, filters]) changes.subscribe(onEvents);
   return async () => void (await Promise.all([pods.look(), filters.look()]));
 }
 

@@ -33,7 +33,7 @@ export interface PodsModules {
   readonly programs: RequirePrograms;
   /** What changes in the node's network namespace. */
   readonly changes: NetworkChanges;
-  /** Something of the node is not as it should be; undefined: it is. */
+  /** Sets a condition of the node; `message` undefined removes it. */
   readonly condition: (type: string, message: string | undefined) => void;
   /** Ends the server. Pods keep their network. */
   readonly signal: AbortSignal;
@@ -51,7 +51,7 @@ export interface NodeCidrSource {
 
 /** Pods of this node as they come and go. After a start every living one is reported up once. */
 export interface PodReport {
-  /** `hostPorts`: that the pod asks for, where it is known. */
+  /** `hostPorts`: the ports that the pod asks for, where known. */
   up(pod: PodAttachment, hostPorts?: readonly HostPort[]): void;
   down(pod: PodAttachment): void;
 }

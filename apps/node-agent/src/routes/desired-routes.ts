@@ -4,7 +4,7 @@
  *
  * Without the latter a packet to an address of no pod would leave by the default gateway, which sends it back. Of two
  * nodes that claim one CIDR this node has it, then that of the own cluster, then the first by name. Families are not mixed.
- * A CIDR that is wider than any cluster's is not routed: it would be everybody's.
+ * A CIDR that is wider than any cluster's is not routed: it would cover foreign addresses.
  */
 import { addressFromBytes, formatAddress, formatPrefix, isV4, type Prefix } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
@@ -16,11 +16,11 @@ export type Routes = ReadonlyMap<string, Route>;
 /** As ip(8) writes them. */
 export interface Route {
   readonly cidr: string;
-  /** The gateway; undefined: whoever sends there is told that nobody is there. */
+  /** The gateway; undefined: an unreachable route. */
   readonly via: string | undefined;
 }
 
-/** What ip(8) names the route by. One CIDR may have one of each kind. */
+/** What ip(8) names the route by. A CIDR may have one route of each kind. */
 export function routeKey({ cidr, via }: Route): string {
   return via === undefined ? `unreachable ${cidr}` : cidr;
 }

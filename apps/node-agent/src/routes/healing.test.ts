@@ -1,4 +1,4 @@
-/** Routes in a real kernel, between two nodes (network namespaces), while somebody takes them away. */
+/** Routes in a real kernel, between two nodes (network namespaces), while another program removes them. */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ interface Rig {
   ip(...args: readonly string[]): string;
   batch(lines: readonly string[]): void;
   set(nodes: readonly (readonly string[])[]): void;
-  /** Our routes, without the device. */
+  /** The agent's routes, without the device. */
   routes(): readonly string[];
   healed(what: string): Promise<number>;
 }
@@ -127,7 +127,7 @@ test("a flush, a link that goes down and up, an address that comes back: the loa
   }
 });
 
-test("a route of ours that somebody replaced is ours again, one of somebody else stays", async (t) => {
+test("a replaced route of the agent is restored, a foreign one stays", async (t) => {
   const { ip, routes } = await rig(t);
   ip("route", "add", "10.99.0.0/24", "via", "172.18.0.9");
   ip("route", "replace", "10.12.0.0/24", "via", "172.18.0.9", "proto", "static");
@@ -135,7 +135,7 @@ test("a route of ours that somebody replaced is ours again, one of somebody else
   assert.match(ip("route", "show", "10.99.0.0/24"), /via 172\.18\.0\.9/);
 });
 
-test("among thousands of changes of others, more than the kernel tells, a route of ours that went comes back", async (t) => {
+test("a removed route of the agent is restored among so many foreign changes that notifications are lost", async (t) => {
   const { batch, routes, healed } = await rig(t);
   const others = Array.from({ length: 3000 }, (_, i) => `unreachable 10.${100 + (i >> 8)}.${i & 255}.0/24`);
   batch([
@@ -175,7 +175,7 @@ function dial(netns: string, address: string): string {
   return execFileSync("nsenter", [`--net=${netns}`, process.execPath, "-e", script]).toString();
 }
 
-test("a client of an address that no pod has is told at once, from a pod of the node and from another node", async (t) => {
+test("a connect to an address that no pod has fails at once, from a pod of the node and from another node", async (t) => {
   const { here, there, ip } = await rig(t);
   execFileSync("nsenter", [`--net=${here}`, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
   const pod = `mrt${process.pid}-pod`;
@@ -185,7 +185,7 @@ test("a client of an address that no pod has is told at once, from a pod of the 
   ip("link", "set", "pod", "up");
   ip("addr", "add", "169.254.1.1/32", "dev", "pod");
   ip("route", "add", "10.11.0.5/32", "dev", "pod");
-  // As on a real node, where what has no route goes to the network and comes back.
+  // As on a real node, where a packet without a route goes to the network and comes back.
   ip("route", "add", "default", "via", "172.18.0.2");
   const inside =
     "ip addr add 10.11.0.5/32 dev eth0 && ip link set eth0 up && ip route add default via 169.254.1.1 dev eth0 onlink";

@@ -85,7 +85,7 @@ test("a route that the kernel refuses is said, holds up no other, and is tried a
   assert.equal(keeper.problem, undefined);
 });
 
-test("what waits for a gateway is tried when the network changes, not only when its back-off is over", async (t) => {
+test("a route that waits for a gateway is retried when the network changes, not only after its back-off", async (t) => {
   const { state, table, clock, keeper } = rig(t, []);
   state.desired = routes("10.11.1.0/24");
   state.refuse = "10.11.1.0/24";
@@ -93,12 +93,12 @@ test("what waits for a gateway is tried when the network changes, not only when 
   await settle();
   await clock.advance(60_000);
   state.refuse = "";
-  assert.equal(keeper.heard([{ kind: "link", gone: false, name: "eth0", up: true, turned: true }]), true);
+  assert.equal(keeper.onEvents([{ kind: "link", gone: false, name: "eth0", up: true, turned: true }]), true);
   await settle();
   assert.equal(table.size, 1);
 });
 
-test("the kernel is read for what concerns a route of ours, and for nothing else", async (t) => {
+test("the kernel is read after changes that concern a route of the agent, and after no others", async (t) => {
   const { state, table, keeper } = rig(t, []);
   state.desired = routes("10.11.1.0/24");
   keeper.kick();
@@ -123,12 +123,12 @@ test("the kernel is read for what concerns a route of ours, and for nothing else
     { kind: "link", gone: false, name: hostDeviceName("c1", "eth0"), up: true, turned: true },
     { kind: "setting" },
   ];
-  assert.equal(keeper.heard(foreign), false);
+  assert.equal(keeper.onEvents(foreign), false);
   await settle();
   assert.equal(lists, 0);
   for (const event of [route(true, 77, "10.11.1.0/24"), route(false, 3, "10.11.1.0/24"), { kind: "lost" } as const]) {
     table.clear();
-    assert.equal(keeper.heard([event]), true);
+    assert.equal(keeper.onEvents([event]), true);
     await settle();
     assert.deepEqual([...table], ["10.11.1.0/24"]);
   }

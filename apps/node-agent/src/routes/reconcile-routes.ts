@@ -9,7 +9,7 @@ import { type Route, type Routes, routeKey } from "./desired-routes.js";
 /** Marks the routes to other nodes as ours (routes to pods are 78). */
 export const ROUTE_PROTOCOL = 77;
 
-/** Of the unreachable ones: any other route for the same CIDR comes first, such as that of a network that is not ours. */
+/** Metric of unreachable routes: any other route of the same CIDR, such as one of another network, takes precedence. */
 const UNREACHABLE_METRIC = 1_000_000;
 
 export interface RoutePlan {
@@ -20,7 +20,7 @@ export interface RoutePlan {
 export interface RouteFacts {
   readonly desired: Routes;
   readonly found: readonly Route[];
-  /** Keys of what this process desired at some time. */
+  /** Keys of all routes that this process ever desired. */
   readonly before: ReadonlySet<string>;
   /** Every source known is in sync, so what nobody wants is nobody's. */
   readonly complete: boolean;

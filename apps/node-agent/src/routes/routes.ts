@@ -41,8 +41,8 @@ export interface RoutesModules {
 export interface RouteKeeper {
   /** Something may have changed. */
   kick(): void;
-  /** The kernel's network changed. True when that may concern a route of ours. */
-  heard(events: readonly RouteEvent[]): boolean;
+  /** Takes changes of the kernel's network. True when one may concern a route of the agent. */
+  onEvents(events: readonly RouteEvent[]): boolean;
   /** Routes that the kernel refused, with its words. */
   readonly problem: string | undefined;
   readonly written: number;
@@ -51,9 +51,9 @@ export interface RouteKeeper {
 export function keepRoutes(modules: RoutesModules): RouteKeeper {
   const { log, clock, signal, kernel = KERNEL } = modules;
   const before = new Set<string>();
-  /** Keys of what stood after the last pass. */
+  /** Keys of the routes that the last pass left in the kernel. */
   let stood: ReadonlySet<string> = new Set();
-  /** What the last pass wanted routes for. */
+  /** The CIDRs of the last pass. */
   let cidrs: ReadonlySet<string> = new Set();
   let written = 0;
 
@@ -74,7 +74,7 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
     const found: Route[] = [];
     for (const family of ["-4", "-6"] as const) found.push(...parseRoutes(await kernel.list(family)));
     const plan = planRoutes({ desired, found, before, complete });
-    tellLost(desired, found);
+    logRemoved(desired, found);
     for (const key of desired.keys()) before.add(key);
     cidrs = new Set([...desired.values()].map(({ cidr }) => cidr));
     const refused = [await apply(plan.add), await apply(plan.remove)];
@@ -83,8 +83,8 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
     return problem;
   }
 
-  /** What stood after the last pass, and somebody took away. */
-  function tellLost(desired: Routes, found: readonly Route[]): void {
+  /** Logs routes that another program removed after the last pass. */
+  function logRemoved(desired: Routes, found: readonly Route[]): void {
     const present = new Set(found.map(routeKey));
     const lost = [...stood].filter((key) => desired.has(key) && !present.has(key));
     if (lost.length > 0) log.info("Restoring routes that were removed", { routes: lost.length });
@@ -94,21 +94,21 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
     clock,
     signal,
     pass,
-    failed: (reason) => log.warn("Routes not all as desired, trying again", { reason }),
+    failed: (reason) => log.warn("Cannot write some routes, retrying", { reason }),
   });
 
   function concerns(event: RouteEvent): boolean {
     if (event.kind === "lost" || event.kind === "address") return true;
     if (event.kind === "link") return (event.turned || event.gone) && !isHostDeviceName(event.name);
     if (event.kind !== "route") return false;
-    // Ours that went, or one that may have taken the place of ours; or any, where one waits for its gateway.
+    // A route of the agent was removed or replaced; or any route changed while one waits for its gateway.
     const away = event.gone ? event.protocol === ROUTE_PROTOCOL : event.protocol !== ROUTE_PROTOCOL;
     return away && (loop.problem !== undefined || cidrs.has(formatPrefix(event.prefix)));
   }
 
   return {
     kick: () => void loop.trigger(),
-    heard(events) {
+    onEvents(events) {
       const concerned = events.some(concerns);
       if (concerned) void loop.trigger();
       return concerned;

@@ -19,7 +19,7 @@ export interface ApplierModules {
   readonly floors: Floors;
   readonly world: World;
   readonly datapath: Datapath;
-  /** In which ranges an address without a Service is refused now. */
+  /** The ranges in which an address without a Service is refused now. */
   readonly refusedRanges: () => readonly Prefix[];
   /** After the maps hold it. */
   readonly applied: (acks: readonly WireApplied[], tookMs: number) => void;

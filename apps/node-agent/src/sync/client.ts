@@ -37,7 +37,7 @@ export interface SyncClient {
 }
 
 const MAX_WAITING = 1000;
-/** What a GoAway may say at most: not the loss of a node for hours. At least, it is what our own back-off says. */
+/** Upper bound of a GoAway's time, so that a node is not lost for hours; the lower bound is the client's back-off. */
 const MAX_AWAY_MS = 60_000;
 /** A stream that lived this long was a good one. */
 const SETTLED_MS = 5000;

@@ -29,7 +29,7 @@ export interface HeldRecords {
   all(): HashedRecord[];
   /** A first sync begins: what it does not name is noted. */
   beginNaming(): void;
-  /** Removes what the first sync did not name of these kinds, and returns it. */
+  /** Removes and returns the records of these kinds that the first sync did not name. */
   takeUnnamed(kinds: ReadonlySet<Kind>): readonly HashedRecord[];
   /** Puts back what was taken. */
   putBack(records: readonly HashedRecord[]): void;

@@ -4,7 +4,7 @@ import { type Logger, silentLogger } from "@isthmus/observe";
 import { createFakeClock } from "@isthmus/testing";
 import { createRefusalLog } from "./refusal-log.js";
 
-test("an event is logged at once, a flood of it in few lines that say how many they stand for", async () => {
+test("an event is logged at once, a flood of it in few lines with the number of unlogged ones", async () => {
   const clock = createFakeClock();
   const lines: { readonly event: unknown; readonly unsaid: number }[] = [];
   const log: Logger = {

@@ -22,7 +22,7 @@ export function createRefusalLog({ clock, log }: { readonly clock: Clock; readon
       const now = clock.now();
       if (of.pace.waitMs(now) > 0) return void of.unsaid++;
       of.pace.done(now);
-      log.warn("Message of the apiserver refused or repaired", { clusterId, event, unsaid: of.unsaid });
+      log.warn("Refused or repaired a message of the apiserver", { clusterId, event, unsaid: of.unsaid });
       of.unsaid = 0;
     },
   };

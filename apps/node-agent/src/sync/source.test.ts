@@ -258,7 +258,7 @@ test("whatever is lost, reconnected or repaired: in sync means equal, and positi
   );
 });
 
-test("a server whose marks are wrong again and again is left, and on the next stream repairs begin anew", () => {
+test("a stream whose marks keep being wrong is closed, and the count of repairs begins anew on the next", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());

@@ -34,7 +34,7 @@ import { createHeldRecords, type HeldRecords, type Taken } from "./held-records.
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
 import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 
-/** A repair sums and may fetch everything; a good stream needs none. */
+/** A repair recomputes sums and may fetch everything; a stream without faults needs none. */
 const MAX_REPAIRS = 8;
 const NOTHING: SourceStep = {};
 const EMPTY: Taken = { upserts: [], deletes: [], events: [] };
@@ -59,7 +59,7 @@ class SourceMachine implements Source {
   /** Repairing. */
   readonly #exchange = createExchange((kind) => this.#held.sums(this.clusterId, kind));
   #mark: Mark | undefined;
-  /** Begun on this stream. */
+  /** Repairs that began on this stream. */
   #repairs = 0;
   /** `turn: "first"` was emitted. */
   #announced = false;
@@ -190,7 +190,7 @@ class SourceMachine implements Source {
     return differingKinds(mark.sums, this.table.sums(KINDS));
   }
 
-  /** any -> Repairing; a stream that must be repaired again and again is left, since coming back takes its time. */
+  /** any -> Repairing; a stream that needs more repairs is closed, and the client's back-off delays the next one. */
   #repair(kinds: readonly Kind[], events: readonly SourceEvent[]): SourceStep {
     this.phase = "Repairing";
     this.have = undefined;

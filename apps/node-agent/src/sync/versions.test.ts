@@ -1,4 +1,4 @@
-/** An agent and a server of which one is a version older: what one does not know is no difference, and is not deleted. */
+/** An agent and a server of which one is a version older: kinds that one does not know are no difference and are not deleted. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Buckets, Kind, type Mark, type ToAgent } from "@isthmus/proto";
@@ -6,7 +6,7 @@ import { createRecordSource, makeNode, makeService, type RecordSource } from "@i
 import { createSource } from "./source.js";
 import type { Source, SourceStep } from "./source-types.js";
 
-/** What an older server does not know: here, nodes. */
+/** The kind that an older server does not know: here, nodes. */
 const YOUNG = Kind.KIND_NODE;
 
 function feed(source: Source, messages: readonly ToAgent[]): SourceStep[] {
@@ -69,7 +69,7 @@ for (const [name, mark] of [
     assert.equal(source.phase, "InSync");
   });
 
-  test(`a first sync of a server that ${name} a kind deletes what is gone of the others only`, () => {
+  test(`a first sync of a server that ${name} a kind deletes absent records of the other kinds only`, () => {
     const { source, from } = synced();
     from.change([makeService("a/b")], [makeService("a/a")]);
     source.reconnect();

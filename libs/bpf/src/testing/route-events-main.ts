@@ -1,6 +1,6 @@
 /**
  * A process in a network namespace of its own: runs the batches of ip(8) that stdin holds as JSON, one after the other, and
- * prints what it hears of each, as text, one JSON list a batch.
+ * prints the events of each as text, one JSON list per batch.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -23,7 +23,7 @@ import type { Change, Item, ListWatch, ListWatchOptions } from "./types.js";
 import { createWaiters, type Moment, type Outcome } from "./waiters.js";
 import { type WatchEvent, watch } from "./watch.js";
 
-/** An attempt that lived this long was a good one: an answer alone is not, when an error follows it each time. */
+/** An attempt that lasted this long resets the back-off: an answer alone does not, as an error may follow it each time. */
 const SETTLED_MS = 5_000;
 
 export interface ListWatchModules<T> {

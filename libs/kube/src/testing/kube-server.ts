@@ -30,7 +30,7 @@ export interface KubeServer {
   killApi(): Promise<void>;
   /** Starts it again on the same data and port; resolves when ready. */
   startApi(): Promise<void>;
-  /** To the API server: SIGSTOP makes one that is there and says nothing. */
+  /** Sends a signal to the API server: a SIGSTOP makes one that accepts connections and does not answer. */
   signal(name: NodeJS.Signals): void;
   /** Keeps the data of its etcd as it is now, with a stop and a start of both: a backup. */
   keep(): Promise<void>;

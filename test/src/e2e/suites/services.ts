@@ -64,7 +64,7 @@ export function serviceTests(at: () => World): void {
       assert.match(listed.out, new RegExp(`^${NAMESPACE}/plain .*${note}`, "m"));
     });
 
-    test("a pod that asks for a port of its node is told that nobody serves it", async () => {
+    test("a pod that asks for a port of its node has an Event that it is not served", async () => {
       const { east } = at();
       await east.client.apply(PODS, withHostPort("ported", east.plan.nodes[0]?.name ?? "", 18_080), MANAGER);
       await eventually(

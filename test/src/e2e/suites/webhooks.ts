@@ -1,4 +1,4 @@
-/** Admission webhooks that name a Service: the kube-apiserver itself is no pod, so it dials the Service's endpoints. */
+/** Admission webhooks that name a Service. The lab's kube-apiserver is no pod, so it dials the Service's endpoints. */
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const SERVER = fileURLToPath(new URL("../webhook-server.js", import.meta.url));
 
 export function webhookTests(at: () => World): void {
   describe("Webhooks", () => {
-    test("a webhook that names a Service is called, and what it says counts", async (t) => {
+    test("a webhook that names a Service is called, and its answer counts", async (t) => {
       const { east, lab } = at();
       const authority = await createAuthority("hook");
       const folder = await mkdtemp(join(tmpdir(), "isthmus-hook-"));
@@ -105,7 +105,7 @@ function configuration(ca: string): KubeObject {
   return { metadata: { name: NAME }, webhooks: [webhook] } as KubeObject;
 }
 
-/** "made", or what the API said instead. */
+/** "made", or the API's error. */
 async function create({ client }: Cluster, name: string, annotations: Record<string, string>): Promise<string> {
   const object = { metadata: { namespace: NAMESPACE, name, labels: { hook: "asked" }, annotations } };
   return client.create(CONFIG_MAPS, object).then(

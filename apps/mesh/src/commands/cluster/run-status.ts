@@ -10,7 +10,7 @@ import { json } from "../../output/json.js";
 import { lineText } from "../../output/text.js";
 import { shellWord } from "../../output/units.js";
 import { assess, isSettled, type MeshStatus } from "../../status/assess.js";
-import { darkView, viewCluster } from "../../status/collect.js";
+import { unreadableView, viewCluster } from "../../status/collect.js";
 import { hopsTable } from "../../status/render.js";
 
 const POLL_MS = 500;
@@ -23,12 +23,12 @@ export async function run(input: Input, io: Io): Promise<number> {
   const named = input.values("context");
   const names = named.length > 0 ? named : [...config.contexts.keys()];
   const unusable = unusableContexts(config, names);
-  const dark = [...unusable].map(([name, error]) => darkView(name, error));
+  const unreadable = [...unusable].map(([name, error]) => unreadableView(name, error));
   const usable = names.filter((name) => !unusable.has(name));
   return withContexts(config, usable, io.signal, async (contexts) => {
     const look = async (signal: AbortSignal): Promise<MeshStatus> => {
       const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
-      return assess([...views, ...dark], { named: named.length > 0, nowMs: Date.now() });
+      return assess([...views, ...unreadable], { named: named.length > 0, nowMs: Date.now() });
     };
     const waiting = input.flag("wait");
     const found = waiting ? await untilOk(look, io) : await look(io.signal);
@@ -46,12 +46,12 @@ export async function run(input: Input, io: Io): Promise<number> {
   });
 }
 
-/** Several clusters, each by itself: waiting connects nothing. */
+/** True for several clusters without any MeshPeer: waiting would not connect them. */
 function isUnconnected({ clusters }: MeshStatus): boolean {
   return clusters.length > 1 && clusters.every(({ id, peers }) => id !== null && peers === 0);
 }
 
-/** The first look that is ok, or the last whole one before time is up. Tells what it waits for, once each. */
+/** The first look that is ok, or the last whole one before time is up. Prints what it waits for, once each. */
 async function untilOk(look: (signal: AbortSignal) => Promise<MeshStatus>, io: Io): Promise<MeshStatus> {
   let last: MeshStatus | undefined;
   let told = "";

@@ -13,7 +13,7 @@ import { kubectl } from "../../output/units.js";
 import { frontendJson } from "../../service/json.js";
 import { servicesTable } from "../../service/render.js";
 
-/** Of a Service without endpoints: that is as its cluster wants it. */
+/** Status of a Service without ready endpoints, which is no error of the mesh. */
 const NO_BACKEND = "Error: no ready backend";
 
 export async function run(input: Input, io: Io): Promise<number> {
@@ -48,7 +48,7 @@ async function whyNone({ name, client }: Context, namespace: string, globalOnly:
   if (namespace === "") return `${what} in context "${name}"\n`;
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
   await client.transport.json({ method: "GET", path }).catch((thrown: unknown) => {
-    // Who may not look at it is told less.
+    // Without the right to read the namespace the answer is less specific.
     if (!hasStatus(thrown, 404)) return;
     throw new MeshError(
       { code: "NO_NAMESPACE", namespace },

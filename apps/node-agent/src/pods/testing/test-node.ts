@@ -22,7 +22,7 @@ export interface Told {
 export interface TestAgent {
   /** Pods. */
   readonly events: readonly { readonly up?: Told; readonly down?: Told }[];
-  /** The last that was told, as `type: message`. */
+  /** The last reported condition, as `type: message`. */
   readonly condition: string;
   setCidrs(...cidrs: readonly string[]): void;
   kill(signal?: NodeJS.Signals): Promise<void>;

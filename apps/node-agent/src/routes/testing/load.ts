@@ -1,4 +1,4 @@
-/** Starts `ping-pong.js` between two network namespaces, and counts what is answered. */
+/** Starts `ping-pong.js` between two network namespaces and counts its answers. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";

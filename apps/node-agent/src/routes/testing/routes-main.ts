@@ -1,7 +1,7 @@
 /**
  * The routes' part of the agent as a process of its own, to be started in a test's network namespace.
  *
- * argv[2] = this node's name; stdin = one JSON list of nodes (name, address, pod CIDR) per line, each the whole truth.
+ * argv[2] = this node's name; stdin = one JSON list of nodes (name, address, pod CIDR) per line, each the complete list.
  */
 import { createInterface } from "node:readline";
 import { openRouteEvents } from "@isthmus/bpf";
@@ -26,7 +26,7 @@ const keeper = keepRoutes({
   desired: () => desiredRoutes(nodes, self),
   complete: () => complete,
 });
-followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(keeper.heard);
+followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(keeper.onEvents);
 keeper.kick();
 createInterface({ input: process.stdin })
   .on("line", (line) => {

@@ -26,7 +26,7 @@ export enum AgentPresence {
   /** AGENT_PRESENCE_UNSPECIFIED - by a server of an older version: see connected */
   AGENT_PRESENCE_UNSPECIFIED = 0,
   AGENT_PRESENCE_CONNECTED = 1,
-  /** AGENT_PRESENCE_AWAITED - not heard of, and the server or the node is so new that this is no failure yet */
+  /** AGENT_PRESENCE_AWAITED - never connected, but the server or the node is so new that this is no failure yet */
   AGENT_PRESENCE_AWAITED = 2,
   AGENT_PRESENCE_DISCONNECTED = 3,
   /** AGENT_PRESENCE_NEVER_SEEN - by this server since it started */
@@ -60,7 +60,7 @@ export interface StatusResponse {
 
 /** The Nodes of this cluster by what runs on them. Every Linux node has an entry in agents; the others have no agent. */
 export interface NodeCounts {
-  /** false: Nodes were not read yet, and agents are only those that this server heard of */
+  /** false: Nodes were not read yet, and agents are only those that connected to this server */
   known: boolean;
   linux: number;
   /** by label kubernetes.io/os: whatever is not linux */
@@ -119,9 +119,9 @@ export interface AgentReport {
   sources: AgentSource[];
   maps: MapUse[];
   presence: AgentPresence;
-  /** since its stream ended; of one that was not heard of, since this server knows the node */
+  /** since its stream ended; for an agent that never connected, since this server knows the node */
   silentMs: number;
-  /** what of the node is not as it should be */
+  /** problems of the node */
   conditions: AgentCondition[];
 }
 

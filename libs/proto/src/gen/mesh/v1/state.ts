@@ -231,7 +231,7 @@ export interface ServiceConfig {
   notes: string[];
   /**
    * Value of the label service.kubernetes.io/service-proxy-name, "" without it: another proxy serves this Service. There is no
-   * Service record then, hence no frontend, and `left_frontends` are its ClusterIPs, which nobody here may answer for.
+   * Service record then, hence no frontend, and `left_frontends` are its ClusterIPs, which no program here may answer for.
    */
   otherProxy: string;
   /** sorted */

@@ -96,7 +96,7 @@ export interface Ack {
   conditions: NodeCondition[];
 }
 
-/** What of the node is not as it should be; absent means well. The type is one word, the message says what to do. */
+/** A problem of the node; absent when there is none. The type is one word, the message says what to do. */
 export interface NodeCondition {
   type: string;
   message: string;
@@ -132,7 +132,7 @@ export interface Report {
   pod: string;
   podUid: string;
   address: Buffer;
-  /** What the pod asks for and no one serves yet: hostPort with its protocol. In the first report of a pod alone. */
+  /** Host ports that the pod asks for, which are not served yet, with their protocols. Only in a pod's first report. */
   hostPorts: Port[];
 }
 
@@ -219,8 +219,8 @@ export interface Batch {
 }
 
 /**
- * Replaces one bucket of one kind. Index 256 is none: it ends the exchange of a kind that this server does not know, or of
- * which it cannot prove what is absent.
+ * Replaces one bucket of one kind. Index 256 is no bucket: it ends the exchange of a kind that this server does not know, or
+ * cannot verify.
  */
 export interface Bucket {
   clusterId: number;
@@ -235,8 +235,8 @@ export interface Bucket {
 }
 
 /**
- * What the agent must hold at `position`; a mismatch asks for buckets. Of a kind that is not named, or not exported, nothing
- * follows: it is not compared, and nothing of it is deleted.
+ * What the agent must hold at `position`; a mismatch asks for buckets. A kind that is not named, or not
+ * exported, is not compared, and its records are not deleted.
  */
 export interface Mark {
   clusterId: number;
