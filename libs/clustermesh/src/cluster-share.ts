@@ -111,8 +111,9 @@ function findPort(ports: readonly Port[], { name, protocol }: WantedPort): numbe
 /** One list of many. Most Services have one slice in one cluster: its list as it is. */
 export function join(parts: readonly (readonly MergedBackend[])[]): readonly MergedBackend[] {
   if (parts.length === 1 && parts[0] !== undefined) return parts[0];
-  const all: MergedBackend[] = [];
-  for (const part of parts) for (const backend of part) all.push(backend); // flat() takes ten times as long
+  const all = new Array<MergedBackend>(total(parts)); // one that grows costs three times as much, flat() ten times
+  let count = 0;
+  for (const part of parts) for (const backend of part) all[count++] = backend;
   return all;
 }
 

@@ -17,7 +17,8 @@ export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTie
 /** Most Services: nothing to weigh between tiers, and one order does for both. */
 function uniqueTier(tier: MergedTier): MergedTier {
   if (isAscending(tier.backends)) return tier;
-  const sorted = [...tier.backends].sort((a, b) => comparePlace(a, b) || compareUse(a, b));
+  const sorted = tier.backends.slice().sort((a, b) => comparePlace(a, b) || compareUse(a, b));
+  if (isAscending(sorted)) return { ...tier, backends: sorted };
   return { ...tier, backends: sorted.filter((backend, i) => !isSamePlace(sorted[i - 1], backend)) };
 }
 

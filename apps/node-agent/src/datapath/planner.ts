@@ -72,16 +72,17 @@ export function createPlanner(modules: PlannerModules): Planner {
   /** The ids of a tier's slots, each with one more user. Throws `MAP_FULL`. */
   function acquireAll(old: Tier | undefined, slots: readonly MergedBackend[]): number[] {
     const idOf = followSlots(old);
-    const ids: number[] = [];
+    const ids = new Array<number>(slots.length);
+    let acquired = 0;
     try {
-      slots.forEach((backend, slot) => {
-        const known = idOf(backend, slot);
+      for (const backend of slots) {
+        const known = idOf(backend, acquired);
         if (known !== undefined) backends.adoptUse(known);
-        ids.push(known ?? backends.acquire(backend));
-      });
+        ids[acquired++] = known ?? backends.acquire(backend);
+      }
       return ids;
     } catch (thrown) {
-      releaseAll(ids);
+      releaseAll(ids.slice(0, acquired));
       throw thrown;
     }
   }
