@@ -12,7 +12,7 @@ export async function readIdClaim(
   const { entry, revision } = await store.get(claimKey(id));
   const claim = entry && readClaim(entry.value);
   if (entry === undefined || claim !== undefined) return { claim, revision };
-  const action = `read who has claimed id ${id}`;
+  const action = `read the claim of id ${id}`;
   const fix = `remove it, and its cluster claims it again: etcdctl del ${claimKey(id)}`;
   throw new StoreError(
     { code: "STORE_ERROR", action },

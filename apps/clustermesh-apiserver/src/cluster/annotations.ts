@@ -47,7 +47,7 @@ const AFFINITIES: ReadonlyMap<string, Affinity> = new Map([
   ["remote", Affinity.AFFINITY_REMOTE],
 ]);
 
-/** The names that are read; every other one under the same prefixes is told of (unserved-annotations.ts). */
+/** The names that are read; every other one under the same prefixes is reported (unserved-annotations.ts). */
 export const READ_ANNOTATIONS: ReadonlySet<string> = new Set(Object.values(NAMES).flat());
 const PREFIXES = ["mesh.isthmus.io/", "service.cilium.io/"];
 

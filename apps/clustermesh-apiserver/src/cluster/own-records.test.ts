@@ -311,7 +311,7 @@ test("a backend outside the pod ranges serves here and is not exported; the pods
   assert.match(config().notes.join(), /^Cannot export 2 of its backends: "172.18.0.2" is outside .*"10.11.0.0\/16"/);
 });
 
-test("what is not exported is told when it begins, not at each number, and not at all when nothing would go out", () => {
+test("what is not exported is reported when it begins, not at each number, and not at all when nothing would go out", () => {
   const { records, flush, notes, config } = harness();
   records.services(set(service(GLOBAL)));
   records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.2")));
@@ -349,7 +349,7 @@ test("without such backends the exported bytes are the own ones; other pod range
   assert.deepEqual(addresses(exported, "slices/shop/cart/cart-2"), ["10.12.0.5"]);
 });
 
-test("an object made again under its name is told again; who changed in what matters to its user is named", () => {
+test("an object made again under its name is reported again, and only a change that matters to its user counts", () => {
   const { records, flush, notes } = harness();
   const bad = { "service.cilium.io/global": "yes" };
   records.services(set(service(bad)));

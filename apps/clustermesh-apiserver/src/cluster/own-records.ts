@@ -73,8 +73,8 @@ export function createOwnRecords(lastGood: LastGood, initial: readonly Prefix[] 
     service: table.get,
     allServices: table.all,
     flush() {
-      const { own, exported, ...told } = table.flush();
-      return { own: joined(ownNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...told };
+      const { own, exported, ...reports } = table.flush();
+      return { own: joined(ownNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...reports };
     },
   };
 }

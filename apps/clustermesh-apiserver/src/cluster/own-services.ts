@@ -1,4 +1,4 @@
-/** The own cluster's Services as their users wrote them, and what of that must be told. */
+/** The own cluster's Services as their users wrote them, and what of that must be reported. */
 import type { ServiceName } from "@isthmus/model";
 import type { KnownService } from "./service-table.js";
 

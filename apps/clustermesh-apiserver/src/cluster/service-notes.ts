@@ -1,4 +1,4 @@
-/** What the user of a Service must be told of it: what is not served or not exported as written (pure). */
+/** What is reported to the user of a Service: what is not served or not exported as written (pure). */
 import { formatAddress, formatPrefix, type Prefix } from "@isthmus/model";
 import type { AnnotationFinding, MeshAnnotations } from "./annotations.js";
 import type { ExportedSlice } from "./exported-slice.js";

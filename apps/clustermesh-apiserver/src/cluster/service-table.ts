@@ -15,7 +15,7 @@ import { type ServiceNote, serviceNotes } from "./service-notes.js";
 import { exportsSlices, serviceRecord, serviceRecords } from "./service-records.js";
 import type { SliceFacts } from "./slice-facts.js";
 
-/** A Service that exists, and what its user must be told. */
+/** A Service that exists, and what is reported to its user. */
 export interface KnownService {
   readonly facts: ServiceFacts;
   /** What its annotations mean now. */
@@ -35,7 +35,7 @@ interface Entry {
   facts: ServiceFacts | undefined;
   readonly slices: Map<string, HashedRecord>;
   /** As of the last flush. */
-  told: KnownService | undefined;
+  reported: KnownService | undefined;
 }
 
 export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix[] | undefined) {
@@ -47,7 +47,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
   const exports = createSliceExports(podCidrs);
 
   function entry(service: ServiceName): Entry {
-    const found = entries.get(service) ?? { facts: undefined, slices: new Map(), told: undefined };
+    const found = entries.get(service) ?? { facts: undefined, slices: new Map(), reported: undefined };
     entries.set(service, found);
     dirty.add(service);
     return found;
@@ -64,12 +64,12 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     service: ServiceName,
     out: { notes: ServiceTableFlush["notes"][number][]; changed: ServiceName[] },
   ) {
-    const { facts, slices, told } = entry(service);
+    const { facts, slices, reported } = entry(service);
     if (facts === undefined) {
       own.set(service, []);
       exported.set(service, []);
-      if (told !== undefined) out.changed.push(service);
-      entry(service).told = undefined;
+      if (reported !== undefined) out.changed.push(service);
+      entry(service).reported = undefined;
       if (slices.size === 0) entries.delete(service);
       return;
     }
@@ -79,13 +79,13 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     const { podCidrs = [] } = exports;
     const tooLarge = values.global ? outOfBounds(serviceRecord(facts, values)) : undefined;
     const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs, tooLarge });
-    // Of the same object: one made again under its name has been told nothing.
-    const before = told?.facts.uid === facts.uid ? told.notes : [];
+    // Of the same object: one made again under its name has nothing reported.
+    const before = reported?.facts.uid === facts.uid ? reported.notes : [];
     const isReported = (note: ServiceNote) =>
-      before.some((old) => sameMatter(old, note)) || (told === undefined && isInConditions(facts, note));
+      before.some((old) => sameMatter(old, note)) || (reported === undefined && isInConditions(facts, note));
     for (const note of notes) if (!isReported(note)) out.notes.push({ facts, note });
-    if (told?.facts !== facts || !sameSentences(told.notes, notes)) out.changed.push(service);
-    entry(service).told = { facts, inForce: values, notes };
+    if (reported?.facts !== facts || !sameSentences(reported.notes, notes)) out.changed.push(service);
+    entry(service).reported = { facts, inForce: values, notes };
     const records = serviceRecords(
       facts,
       slices.values(),
@@ -121,9 +121,9 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
       for (const service of entries.keys()) dirty.add(service);
     },
     /** As of the last flush; undefined when there is no such Service. */
-    get: (service: ServiceName): KnownService | undefined => entries.get(service)?.told,
+    get: (service: ServiceName): KnownService | undefined => entries.get(service)?.reported,
     *all(): Iterable<KnownService> {
-      for (const { told } of entries.values()) if (told !== undefined) yield told;
+      for (const { reported } of entries.values()) if (reported !== undefined) yield reported;
     },
     flush(): ServiceTableFlush {
       const out = { notes: [], changed: [] };

@@ -1,5 +1,5 @@
 /**
- * Annotations under the prefixes of the mesh that this version does not act on (pure): each is told, with what stays in
+ * Annotations under the prefixes of the mesh that this version does not act on (pure): each is reported, with what stays in
  * force. One that nobody knows is most often a slip of the pen, and silence would hide it.
  */
 import { affinityText, type MeshAnnotations, READ_ANNOTATIONS } from "./annotations.js";

@@ -19,6 +19,7 @@ import type { StreamSource } from "../serve/stream-source.js";
 import { clusterConditions } from "../status/cluster-status.js";
 import { peerStatus } from "../status/peer-status.js";
 import { VERSION } from "../version.js";
+import { clampStatus } from "./clamp-status.js";
 import { createClusterObject } from "./cluster-object.js";
 import type { RangesSource } from "./cluster-ranges.js";
 import { createConfigEvents } from "./config-events.js";
@@ -26,7 +27,6 @@ import type { ConfigSource } from "./config-source.js";
 import { takenByPeers } from "./kept-config.js";
 import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
-import { sayable } from "./sayable.js";
 import { createStoreDoctor } from "./store-doctor.js";
 import { createStoreLink } from "./store-link.js";
 
@@ -180,7 +180,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
       return link.spec?.ca;
     },
     report: () =>
-      sayable({
+      clampStatus({
         cluster,
         clusterId: id,
         clusterUid: own.exported.clusterUid,

@@ -245,7 +245,7 @@ test("an unreadable or over-long claim does not make the id free: it is reported
     await until("it is said", () => running.publisher.status().message !== "");
     assert.match(
       running.publisher.status().message,
-      /^Cannot read who has claimed id 12: what stands in the store is no claim; .*etcdctl del \/mesh\/v1\/ids\/12$/,
+      /^Cannot read the claim of id 12: what stands in the store is no claim; .*etcdctl del \/mesh\/v1\/ids\/12$/,
     );
     assert.equal((await readStanding(store, "claimed")).head, undefined);
     await running.stop();

@@ -10,7 +10,7 @@ const TEXT_LENGTH = 1_024;
 const MAX_ITEMS = 16_384;
 const MAX_BYTES = 64;
 
-export function sayable(status: StatusResponse): StatusResponse {
+export function clampStatus(status: StatusResponse): StatusResponse {
   return clamp(inRange(status)) as StatusResponse;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StatusResponse } from "@isthmus/proto";
-import { sayable } from "./sayable.js";
+import { clampStatus } from "./clamp-status.js";
 
 test("texts of peers and nodes are printable and bounded before they are sent, and numbers fit the wire", () => {
   const hostile = `\u001b[2J\u009b\u202e\n${"x".repeat(1 << 20)}`;
@@ -17,7 +17,7 @@ test("texts of peers and nodes are printable and bounded before they are sent, a
     ],
     agents: [{ node: hostile, version: hostile, maps: [{ map: hostile, used: 1, capacity: 2 }] }],
   });
-  const sent = sayable(status);
+  const sent = clampStatus(status);
   const wire = StatusResponse.encode(sent).finish();
   assert.ok(wire.length < 16_384, `${wire.length} bytes`);
   const texts = JSON.stringify(sent, (_, value) => (typeof value === "bigint" ? String(value) : value));
