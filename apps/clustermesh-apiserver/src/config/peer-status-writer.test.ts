@@ -112,3 +112,14 @@ test("a peer whose uid is 33 KB has its status all the same, in printable charac
     assert.ok(text.length < 10_000);
   }
 });
+
+test("a store id that differs only in its digits is another store id", async (t) => {
+  await peer("west", 2);
+  let storeId = "07".repeat(16);
+  const peers = follow(t, () => ({ state: "InSync", storeId }));
+  const held = async () => (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status?.storeId;
+  await until("the first id", async () => (await held()) === storeId);
+  storeId = "08".repeat(16);
+  peers.poke();
+  await until("the second id", async () => (await held()) === storeId, 15_000);
+});

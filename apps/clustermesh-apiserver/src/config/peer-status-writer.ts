@@ -68,9 +68,17 @@ function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
 }
 
 function sameStatus(held: Status, status: Status, due: boolean): boolean {
-  const fields = ["state", "storeId", "message", "conditions", ...(due ? ["revision", "headBeatAgeMs"] : [])] as const;
-  // A message that differs only in its numbers, such as seconds, is the same message.
-  const text = (of: Status, field: string) =>
-    JSON.stringify(of[field as keyof Status] ?? "").replace(due ? /$^/ : /\d+/g, "0");
-  return fields.every((field) => text(held, field) === text(status, field));
+  const texts = ["message", "conditions"] as const;
+  const values: (keyof Status)[] = [
+    "state",
+    "storeId",
+    ...(due ? (["revision", "headBeatAgeMs", ...texts] as const) : []),
+  ];
+  const text = (of: Status, field: keyof Status) => JSON.stringify(of[field] ?? "");
+  // A message that differs only in its numbers, such as seconds, is the same message until numbers are due.
+  const words = (of: Status, field: keyof Status) => text(of, field).replace(/\d+/g, "0");
+  return (
+    values.every((field) => text(held, field) === text(status, field)) &&
+    texts.every((field) => words(held, field) === words(status, field))
+  );
 }
