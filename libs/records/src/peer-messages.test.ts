@@ -15,17 +15,29 @@ test("a head within bounds is read, also with what a newer version adds", () => 
   assert.equal(claim(long(32), long(BOUNDS.uid))?.name.length, 32);
 });
 
+test("bytes that decode and name no cluster are no head and no claim", () => {
+  for (const bytes of [Buffer.alloc(0), Buffer.alloc(9), Buffer.from([0x18, 0x01])]) {
+    assert.equal(readHead(bytes), undefined);
+    assert.equal(readClaim(bytes), undefined);
+  }
+  assert.equal(claim("west", ""), undefined);
+  assert.equal(claim("", "u"), undefined);
+});
+
 test("a head or a claim beyond its bounds is treated as absent", () => {
   const sum = { kind: Kind.KIND_NODE, exported: true, count: 1, sum: Buffer.alloc(16) };
   assert.equal(head({ clusterUid: long(33_000) }), undefined);
-  assert.equal(head({ writer: long(BOUNDS.word + 1) }), undefined);
-  assert.equal(head({ epoch: long(BOUNDS.word + 1) }), undefined);
-  assert.equal(head({ sums: Array.from({ length: BOUNDS.kinds + 1 }, () => sum) }), undefined);
-  assert.equal(head({ sums: [{ ...sum, sum: Buffer.alloc(17) }] }), undefined);
-  assert.equal(head({ capabilities: Array.from({ length: BOUNDS.capabilities + 1 }, () => "c") }), undefined);
+  assert.equal(head({ clusterUid: "u", writer: long(BOUNDS.word + 1) }), undefined);
+  assert.equal(head({ clusterUid: "u", epoch: long(BOUNDS.word + 1) }), undefined);
+  assert.equal(head({ clusterUid: "u", sums: Array.from({ length: BOUNDS.kinds + 1 }, () => sum) }), undefined);
+  assert.equal(head({ clusterUid: "u", sums: [{ ...sum, sum: Buffer.alloc(17) }] }), undefined);
+  assert.equal(
+    head({ clusterUid: "u", capabilities: Array.from({ length: BOUNDS.capabilities + 1 }, () => "c") }),
+    undefined,
+  );
   assert.equal(readHead(Buffer.alloc(BOUNDS.meta + 1)), undefined);
   assert.equal(readHead(Buffer.from([0xff])), undefined);
-  assert.equal(claim(long(33), ""), undefined);
+  assert.equal(claim(long(33), "u"), undefined);
   assert.equal(claim("west", long(BOUNDS.uid + 1)), undefined);
   assert.equal(readClaim(Buffer.from([0xff])), undefined);
 });

@@ -8,6 +8,7 @@ import { BOUNDS, checkList, checkText, type OutOfBounds } from "./bounds.js";
 export function readHead(value: Uint8Array): Head | undefined {
   return read(value, Head.decode, (head) =>
     first(
+      present("cluster uid", head.clusterUid),
       checkText("cluster uid", head.clusterUid, BOUNDS.uid),
       checkText("epoch", head.epoch, BOUNDS.word),
       checkText("writer", head.writer, BOUNDS.word),
@@ -23,7 +24,12 @@ export function readHead(value: Uint8Array): Head | undefined {
 
 export function readClaim(value: Uint8Array): ClusterClaim | undefined {
   return read(value, ClusterClaim.decode, ({ name, uid }) =>
-    first(checkText("name", name, BOUNDS.clusterName), checkText("uid", uid, BOUNDS.uid)),
+    first(
+      present("name", name),
+      present("uid", uid),
+      checkText("name", name, BOUNDS.clusterName),
+      checkText("uid", uid, BOUNDS.uid),
+    ),
   );
 }
 
@@ -39,6 +45,11 @@ function read<T>(
   } catch {
     return undefined;
   }
+}
+
+/** Every publisher writes it: bytes that decode without it are none of this message, such as no bytes or zeros. */
+function present(field: string, text: string): OutOfBounds {
+  return text === "" ? `no ${field}` : undefined;
 }
 
 function first(...findings: readonly OutOfBounds[]): OutOfBounds {

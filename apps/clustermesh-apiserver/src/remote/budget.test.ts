@@ -41,7 +41,7 @@ const head = (records: readonly HashedRecord[], state: HeadState, exported: bool
   const table = createRecordTable();
   for (const record of records) table.set(record);
   const sums = table.sums(STORE_KINDS).map((sum) => ({ ...sum, exported }));
-  return Head.encode(Head.create({ state, sums })).finish();
+  return Head.encode(Head.create({ clusterUid: "u", state, sums })).finish();
 };
 
 /** A reader in the state after a listing of `records`. */

@@ -28,7 +28,7 @@ function following(held: { events: number; bytes: number }): ReaderState {
   const state = createReaderState({ cluster: "east", clusterId: 1, admission, held });
   step(state, { ...at, type: "start" });
   const head = Head.encode(
-    Head.create({ state: HeadState.HEAD_STATE_LIVE, sums: createRecordTable().sums(STORE_KINDS) }),
+    Head.create({ clusterUid: "u", state: HeadState.HEAD_STATE_LIVE, sums: createRecordTable().sums(STORE_KINDS) }),
   ).finish();
   const metas = [
     { key: STORE_KEY, value: STORE, modRevision: 1n },

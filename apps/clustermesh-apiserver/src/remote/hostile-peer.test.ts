@@ -16,7 +16,9 @@ function headValue(seq: number, count: number): Buffer {
     .sums(STORE_KINDS)
     .map((sum) => ({ ...sum, count }));
   const state = HeadState.HEAD_STATE_LIVE;
-  return Buffer.from(Head.encode(Head.create({ state, writer: "w", seq: BigInt(seq), sums })).finish());
+  return Buffer.from(
+    Head.encode(Head.create({ clusterUid: "u", state, writer: "w", seq: BigInt(seq), sums })).finish(),
+  );
 }
 
 /** An empty cluster "west" whose heads the test writes. */

@@ -16,7 +16,9 @@ function countingStore(): { readonly store: Store; readonly listings: string[] }
   const listings: string[] = [];
   const sums = createRecordTable().sums(STORE_KINDS);
   const head = Buffer.from(
-    Head.encode(Head.create({ state: HeadState.HEAD_STATE_LIVE, writer: "w", seq: 1n, sums })).finish(),
+    Head.encode(
+      Head.create({ clusterUid: "u", state: HeadState.HEAD_STATE_LIVE, writer: "w", seq: 1n, sums }),
+    ).finish(),
   );
   const id = Buffer.alloc(16, 1);
   const store: Partial<Store> = {

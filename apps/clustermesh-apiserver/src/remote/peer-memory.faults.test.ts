@@ -32,7 +32,13 @@ const put = (name: string, key: string, value: Uint8Array): Write => {
 async function publish(name: string, records: readonly HashedRecord[]): Promise<void> {
   const table = createRecordTable();
   for (const record of records) table.set(record);
-  const head = Head.create({ state: HeadState.HEAD_STATE_LIVE, seq: 1n, sums: table.sums(STORE_KINDS), minReader: 1 });
+  const head = Head.create({
+    clusterUid: "u",
+    state: HeadState.HEAD_STATE_LIVE,
+    seq: 1n,
+    sums: table.sums(STORE_KINDS),
+    minReader: 1,
+  });
   const writes = records.map(({ key, value }) => put(name, key, value));
   await store.txn(
     [],
