@@ -17,7 +17,7 @@ enum metric metric;
 
 struct frontend_key frontend_key;
 struct frontend_row frontend_row;
-struct service_range_key service_range_key;
+struct service_range_row service_range_row;
 struct tier_word tier_word;
 struct service_row service_row;
 struct table_line table_line;

@@ -47,13 +47,33 @@ static __always_inline bool frontend_lookup(const struct frontend_key *key, stru
 	return true;
 }
 
+static __always_inline bool range_contains(const struct service_range_row *range, const struct peer *dest)
+{
+	const __be32 *addr = (const void *)range->addr, *mask = (const void *)range->mask;
+
+	return !(((dest->addr[3] ^ addr[3]) & mask[3]) | ((dest->addr[2] ^ addr[2]) & mask[2]) |
+		 ((dest->addr[1] ^ addr[1]) & mask[1]) | ((dest->addr[0] ^ addr[0]) & mask[0]));
+}
+
 /* Is this an address that only a Service can have? */
 static __always_inline bool in_service_range(const struct peer *dest)
 {
-	struct service_range_key key = {.length = 8 * sizeof(key.addr)};
+	__u32 zero = 0;
+	void *list = bpf_map_lookup_elem(&mesh_service_ranges_v1, &zero);
 
-	__builtin_memcpy(key.addr, dest->addr, sizeof(key.addr));
-	return bpf_map_lookup_elem(&mesh_service_ranges_v1, &key);
+	if (!list)
+		return false;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < LIMIT_SERVICE_RANGES; i++) {
+		__u32 at = i; /* a copy: whose address is taken is reloaded, and its bounds are lost */
+		const struct service_range_row *range = bpf_map_lookup_elem(list, &at);
+
+		if (!range || !*(const __be32 *)range->mask)
+			return false;
+		if (range_contains(range, dest))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -21,13 +21,20 @@ struct {
 	__type(value, struct frontend_row);
 } mesh_frontends_v1 SEC(".maps");
 
-/* range of ClusterIPs -> 0: only the presence of a key counts */
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+/* ranges of ClusterIPs, one a row (sizes, not types: as for table_segment) */
+struct service_range_list {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LIMIT_SERVICE_RANGES);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct service_range_key);
-	__type(value, __u32);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct service_range_row));
+};
+
+/* 0 -> the list in force */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct service_range_list);
 } mesh_service_ranges_v1 SEC(".maps");
 
 /* service index -> tier words */

@@ -26,7 +26,7 @@ enum limit {
 	LIMIT_METRICS = 64,		/* counters */
 	LIMIT_SEARCH_SLOTS = 256,	/* slots in which a kept backend is searched: tables up to this size have no order */
 	LIMIT_RECENT = 65536,		/* TCP sockets whose VIP is known without socket storage */
-	LIMIT_SERVICE_RANGES = 64,	/* ranges of ClusterIPs */
+	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs: each connect to no Service compares them one by one */
 };
 
 /** IP protocol numbers that Services can have. */
@@ -69,12 +69,13 @@ struct frontend_row {
 };
 
 /**
- * Key of mesh_service_ranges_v1 (longest prefix match): a range in which every address is a ClusterIP. An address in it
- * that has no frontend belongs to no Service, and connecting to it fails at once. Empty = such an address is left alone.
+ * Row of the list that mesh_service_ranges_v1 holds: a range in which every address is a ClusterIP. An address in it that
+ * has no frontend belongs to no Service, and connecting to it fails at once. A list is written before programs see it,
+ * and never changed: another one takes its place. No list or an empty one = such an address is left alone.
  */
-struct service_range_key {
-	__u32 length;  /* bits of addr that count; an IPv4 /16 has 112 */
+struct service_range_row {
 	__u8 addr[16]; /* first address of the range, IPv4 as v4-mapped */
+	__u8 mask[16]; /* the bits of addr that count; all zero = the list ends before this row */
 };
 
 /**

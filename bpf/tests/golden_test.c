@@ -70,7 +70,8 @@ static void frontends(void)
 {
 	struct frontend_key key = {.port = htons(80), .proto = PROTO_TCP, .scope = FRONTEND_SCOPE_LOCAL};
 	struct frontend_row row = {.service = 0x11223344, .flags = FRONTEND_REJECT, .check = 0xcafe};
-	struct service_range_key range = {.length = 116};
+	struct service_range_row range = {.mask = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+						   0xff, 0xff, 0xf0}};
 	__u16 of_key;
 
 	address(key.addr, "::ffff:10.96.0.1");
@@ -78,7 +79,7 @@ static void frontends(void)
 	CHECK("frontend_key", key);
 	CHECK("frontend_row", row);
 	address(range.addr, "::ffff:10.96.0.0");
-	CHECK("service_range_key", range);
+	CHECK("service_range_row", range);
 	CHECK("frontend_check", of_key);
 }
 

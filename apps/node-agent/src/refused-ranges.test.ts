@@ -1,8 +1,7 @@
 /** When an address in the Service ranges without a Service is refused, and in which order the ranges are written. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ServiceRangeKey } from "@isthmus/bpf";
-import { addressFromBytes, formatPrefix, keyBytes } from "@isthmus/model";
+import { formatPrefix } from "@isthmus/model";
 import { SourceStatus, type ToAgent } from "@isthmus/proto";
 import {
   createMemoryKernel,
@@ -27,10 +26,7 @@ function eastWithRange(...ranges: readonly string[]): RecordSource {
 }
 
 async function refused({ port }: Pick<TestNode, "port">): Promise<readonly string[]> {
-  return [...(await port.serviceRanges.load()).keys()].map((key) => {
-    const { addr, length } = ServiceRangeKey.decode(keyBytes(key));
-    return formatPrefix({ address: addressFromBytes(addr), length });
-  });
+  return (await port.serviceRanges.load()).map(formatPrefix);
 }
 
 function behind(isBehind: boolean): ToAgent {

@@ -70,7 +70,13 @@ export function countWrites(real: DatapathPort): CountedPort {
   return {
     port: {
       frontends: hash(real.frontends),
-      serviceRanges: hash(real.serviceRanges),
+      serviceRanges: {
+        ...real.serviceRanges,
+        replace(ranges) {
+          serve(1);
+          return real.serviceRanges.replace(ranges);
+        },
+      },
       services: array(real.services, serve),
       backends: array(real.backends, serve),
       clusterState: array(real.clusterState, serve),

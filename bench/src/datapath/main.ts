@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { type Datapath, openDatapath } from "@isthmus/bpf";
 import { OBJECTS } from "@isthmus/bpf/testing";
+import { parsePrefix } from "@isthmus/model";
 import { type ConnectFigures, measureConnect } from "./connect.js";
 import { type HookFigures, measureHooks } from "./hooks.js";
 import { checkMachine, makeRig, type Rig } from "./rig.js";
@@ -16,6 +17,8 @@ const SIZES = [10, 1_000, 10_000];
 const ROUNDS = 9;
 const PER_ROUND = 2_000;
 const CHANGES = 2_000;
+/** Of a cluster of both families; all VIPs of services.ts are in the first. */
+const SERVICE_RANGES = ["10.96.0.0/12", "fd00:96::/108"];
 
 export interface DatapathFigures {
   readonly connect: readonly ConnectFigures[];
@@ -55,6 +58,8 @@ async function measure(rig: Rig, name: string): Promise<DatapathFigures> {
       config: { clusterId: 1 },
     });
     try {
+      // As on a node in sync: what is no Service is compared with the ranges too.
+      await datapath.serviceRanges.replace(SERVICE_RANGES.map(parsePrefix));
       last = await measureWrites(datapath, services);
       connect.push(await measureConnect(rig, datapath, services, ROUNDS, PER_ROUND));
       hooks = await measureHooks(rig, datapath);

@@ -19,6 +19,7 @@ import { attachAll, detachAll } from "./links.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
 import { type LoadedPrograms, loadOnPins } from "./programs.js";
+import { createServiceRanges } from "./service-ranges.js";
 import { openTables } from "./tables.js";
 
 export interface DatapathOptions {
@@ -96,7 +97,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     ...arrays,
     tables,
     frontends: createHashMap(MAP_NAMES.frontends, maps.frontends),
-    serviceRanges: createHashMap(MAP_NAMES.serviceRanges, maps.serviceRanges),
+    serviceRanges: createServiceRanges(maps.serviceRanges),
     gracePeriod: createGracePeriod(),
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
     programs: new Map(loaded.map(({ name, info }) => [name, info])),

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { parseAddress } from "@isthmus/model";
+import { parseAddress, prefixMask } from "@isthmus/model";
 import {
   BackendFlag,
   BackendRow,
@@ -22,7 +22,7 @@ import {
   Rank,
   RecentRow,
   ServiceFlag,
-  ServiceRangeKey,
+  ServiceRangeRow,
   ServiceRow,
   SockRow,
   StateWord,
@@ -73,7 +73,7 @@ function rowCheck(row: Uint8Array): Uint8Array {
 /** The values of golden_test.c, built with the codecs. */
 const VALUES: Readonly<Record<string, Uint8Array>> = {
   frontend_key: KEY,
-  service_range_key: ServiceRangeKey.encode({ length: 116, addr: parseAddress("10.96.0.0") }),
+  service_range_row: ServiceRangeRow.encode({ addr: parseAddress("10.96.0.0"), mask: prefixMask(116) }),
   frontend_row: FrontendRow.encode({ service: 0x11223344, flags: FrontendFlag.Reject, check: 0xcafe }),
   frontend_check: Uint8Array.of(frontendCheck(KEY) & 0xff, frontendCheck(KEY) >> 8),
   tier_word: TierWord.encode({ line: 0x7654321, slots: 0x1389a, tries: 5, maglev: 1, cluster: 0x267 }),
@@ -126,7 +126,7 @@ const CODECS = {
   FrontendRow,
   NodeRow,
   RecentRow,
-  ServiceRangeKey,
+  ServiceRangeRow,
   ServiceRow,
   SockRow,
   StateWord,

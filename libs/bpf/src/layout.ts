@@ -12,7 +12,7 @@ import {
   Limit,
   NodeRow,
   RecentRow,
-  ServiceRangeKey,
+  ServiceRangeRow,
   ServiceRow,
   SockRow,
   TableLine,
@@ -82,18 +82,24 @@ function storage(valueSize: number): MapSpec {
 /** One segment of the tables: 65,536 lines of 16 backend ids. */
 export const SEGMENT: MapSpec = mapped(TableLine.size, Limit.SegmentLines);
 
+/** The list of ranges of ClusterIPs. */
+export const RANGE_LIST: MapSpec = {
+  ...mapped(ServiceRangeRow.size, Limit.ServiceRanges),
+  flags: MapFlag.None,
+};
+
+function mapOfMaps(maxEntries: number): MapSpec {
+  return { type: MapType.ArrayOfMaps, keySize: 4, valueSize: 4, maxEntries, flags: MapFlag.None };
+}
+
 /** What each pinned map must be. */
 export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
   const lru = (key: number, value: number) => ({ ...hash(key, value, sizes.udp), type: MapType.LruHash });
   return {
     frontends: hash(FrontendKey.size, FrontendRow.size, sizes.frontends),
-    serviceRanges: {
-      ...hash(ServiceRangeKey.size, 4, Limit.ServiceRanges),
-      type: MapType.LpmTrie,
-      flags: MapFlag.NoPrealloc,
-    },
+    serviceRanges: mapOfMaps(1),
     services: mapped(ServiceRow.size, sizes.services),
-    tables: { type: MapType.ArrayOfMaps, keySize: 4, valueSize: 4, maxEntries: Limit.Segments, flags: MapFlag.None },
+    tables: mapOfMaps(Limit.Segments),
     backends: mapped(BackendRow.size, sizes.backends),
     clusterState: mapped(4, Limit.Clusters),
     nodeState: mapped(4, sizes.nodes),

@@ -1,10 +1,11 @@
 /** Addresses in a range of ClusterIPs that no Service has (bpf/lib/frontend.h): real sockets, ranges on loopback. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { formatPrefix, parsePrefix } from "@isthmus/model";
 import { FrontendFlag, Proto } from "./index.js";
 import { startNode, type TestNode } from "./testing/node.js";
 import { createServing, type Serving } from "./testing/serving.js";
-import { frontend, insertFrontends, serviceRange } from "./testing/writer.js";
+import { frontend, insertFrontends } from "./testing/writer.js";
 
 const RANGE = "127.97.0.0/16";
 const RANGE6 = "fd00:97::/108";
@@ -20,13 +21,10 @@ before(async () => {
 after(() => node.remove());
 
 async function arm(...ranges: readonly string[]): Promise<void> {
-  const { failed } = await node.datapath.serviceRanges.insert(new Map(ranges.map(serviceRange)));
-  for (const error of failed.values()) throw error;
+  await node.datapath.serviceRanges.replace(ranges.map(parsePrefix));
 }
 
-async function disarm(): Promise<void> {
-  await node.datapath.serviceRanges.delete(new Set((await node.datapath.serviceRanges.load()).keys()));
-}
+const disarm = () => arm();
 
 async function connect(proto: "tcp" | "udp", family: 4 | 6, host: string, port = 80): Promise<void> {
   const sock = await node.pod.open(proto, family);
@@ -90,9 +88,34 @@ test("the ClusterIP of a Service that another proxy serves is left to it", async
 test("a restarted agent finds the ranges armed", async () => {
   await arm(RANGE, RANGE6);
   await node.reopen();
-  assert.deepEqual(
-    [...(await node.datapath.serviceRanges.load()).keys()].sort(),
-    [RANGE, RANGE6].map((range) => serviceRange(range)[0]).sort(),
-  );
+  assert.deepEqual((await node.datapath.serviceRanges.load()).map(formatPrefix), [RANGE, RANGE6]);
+  await assert.rejects(connect("tcp", 4, "127.97.3.4"), UNREACHABLE);
+  await disarm();
+});
+
+test("every range of a full list counts, also the last; one more is refused and the list stays", async () => {
+  const { serviceRanges } = node.datapath;
+  const full = Array.from({ length: serviceRanges.maxEntries }, (_, i) => `127.${100 + i}.0.0/16`);
+  await arm(...full);
+  for (const range of full) {
+    await assert.rejects(connect("tcp", 4, range.replace("0.0/16", "255.254")), UNREACHABLE);
+  }
+  await assert.rejects(connect("tcp", 4, `127.${100 + full.length}.0.1`), REFUSED);
+  await assert.rejects(arm(...full, RANGE), { code: "MAP_FULL" });
+  assert.deepEqual((await serviceRanges.load()).map(formatPrefix), full);
+  await disarm();
+});
+
+test("a prefix ends at its last bit, in both families", async () => {
+  await arm("127.97.64.0/18", "fd00:97::/108", "127.97.1.1/32");
+  for (const host of ["127.97.64.0", "127.97.127.255", "127.97.1.1"]) {
+    await assert.rejects(connect("tcp", 4, host), UNREACHABLE);
+  }
+  for (const host of ["127.97.63.255", "127.97.128.0", "127.97.1.0", "127.97.1.2"]) {
+    await assert.rejects(connect("tcp", 4, host), REFUSED);
+  }
+  await assert.rejects(connect("tcp", 6, "fd00:97::f:ffff"), UNREACHABLE);
+  const beyond = () => connect("udp", 6, "fd00:97::10:0").catch(() => undefined);
+  assert.equal(await serving.counted("unknown_service", beyond), 0);
   await disarm();
 });

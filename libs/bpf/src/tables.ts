@@ -8,6 +8,7 @@ import { createMappedArray, type MappedArray } from "./array-map.js";
 import { mapFull } from "./errors.js";
 import { Limit } from "./gen/index.js";
 import { MAP_NAMES, SEGMENT } from "./layout.js";
+import { innerMap, word } from "./map-of-maps.js";
 import { type Fd, native } from "./native.js";
 
 export interface Tables extends TablesPort {
@@ -19,9 +20,8 @@ export async function openTables(outer: Fd): Promise<Tables> {
   const segments: MappedArray[] = [];
   let last: Promise<unknown> = Promise.resolve();
   for (let i = 0; i < Limit.Segments; i++) {
-    const id = native().mapLookup(outer, word(i));
-    if (id === undefined) break;
-    const inner = native().mapById(new DataView(id.buffer).getUint32(0, true));
+    const inner = innerMap(outer, i);
+    if (inner === undefined) break;
     segments.push(mapSegment(i, inner));
   }
 
@@ -63,8 +63,4 @@ function mapSegment(index: number, inner: Fd): MappedArray {
   const segment = createMappedArray(`${MAP_NAMES.tables}[${index}]`, inner);
   inner.close();
   return segment;
-}
-
-function word(value: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(value).buffer);
 }

@@ -40,8 +40,14 @@ export function prefixesOverlap(a: Prefix, b: Prefix): boolean {
   return sameBits(a.address, b.address, Math.min(a.length, b.length));
 }
 
+/** 16 bytes with the first `length` bits set. */
+export function prefixMask(length: number): Uint8Array {
+  return Uint8Array.from({ length: 16 }, (_, i) => 0xff << (8 - Math.max(0, Math.min(8, length - 8 * i))));
+}
+
 function masked(address: Uint8Array, length: number): Uint8Array {
-  return address.map((byte, i) => byte & (0xff << (8 - Math.max(0, Math.min(8, length - 8 * i)))));
+  const mask = prefixMask(length);
+  return address.map((byte, i) => byte & (mask[i] ?? 0));
 }
 
 function sameBits(a: Uint8Array, b: Uint8Array, length: number): boolean {

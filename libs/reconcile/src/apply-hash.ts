@@ -1,17 +1,13 @@
 /**
- * Brings a kernel hash to what a tracker desires: load once, then two separate steps, so that a caller can put other
- * work between them. An entry is never rewritten: a changed value is removed and inserted.
+ * Brings a kernel hash to what a tracker desires, in two separate steps, so that a caller can put other work between
+ * them. An entry is never rewritten: a changed value is removed and inserted.
  */
-import { bytesKey, keyBytes } from "@isthmus/model";
+import { keyBytes } from "@isthmus/model";
 import type { DeltaTracker } from "./delta-tracker.js";
 import type { HashPort } from "./ports.js";
 
 /** Keys that could not be brought to their desired state, with the reason; they stay pending in the tracker. */
 export type Failures = ReadonlyMap<string, Error>;
-
-export async function loadHash(port: HashPort, tracker: DeltaTracker): Promise<void> {
-  for (const [key, value] of await port.load()) tracker.setActual(key, bytesKey(value));
-}
 
 /** Inserts what is missing among `keys`; what stands there with another value is removed first. */
 export async function insertMissing(

@@ -5,6 +5,7 @@
  * Keys and values are the encoded bytes; keys of JavaScript maps are latin1 strings of them (`bytesKey` in libs/model),
  * so "equal" means exactly what the kernel would see. All operations reject with `MeshError` (`MAP_FULL`, `MAP_IO`).
  */
+import type { Prefix } from "@isthmus/model";
 
 /** What one batched call did. An entry that failed stays pending; the others are in the kernel. */
 export interface Applied {
@@ -56,6 +57,16 @@ export interface ArrayPort {
   storeWords64(indexes: Uint32Array, offsets: Uint32Array, values: BigUint64Array): void;
 }
 
+/** A list of address ranges that programs walk: another list takes its place, none is changed. */
+export interface RangesPort {
+  readonly name: string;
+  readonly maxEntries: number;
+  /** In the list's order. */
+  load(): Promise<readonly Prefix[]>;
+  /** Programs walk the old list or the new one; when it rejects, the old one. */
+  replace(ranges: readonly Prefix[]): Promise<void>;
+}
+
 /** The lines of backend ids: at most 64 mapped arrays ("segments") of 65,536 lines of 64 bytes. */
 export interface TablesPort {
   readonly linesPerSegment: number;
@@ -70,8 +81,8 @@ export interface TablesPort {
 export interface DatapathPort {
   /** `struct frontend_key` to `struct frontend`. */
   readonly frontends: HashPort;
-  /** `struct service_range_key` to nothing (4 bytes of 0): ranges in which an address without a frontend is refused. */
-  readonly serviceRanges: HashPort;
+  /** Ranges in which an address without a frontend is refused. */
+  readonly serviceRanges: RangesPort;
   /** `struct service`, by service index. */
   readonly services: ArrayPort;
   /** `struct backend`, by backend index. */

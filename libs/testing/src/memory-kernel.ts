@@ -10,6 +10,7 @@ import { MeshError } from "@isthmus/model";
 import type { ArrayPort, DatapathPort } from "@isthmus/reconcile";
 import { createMemoryArray } from "./memory-array.js";
 import { createMemoryHash, type HashMemory } from "./memory-hash.js";
+import { createMemoryRanges, type RangesMemory } from "./memory-ranges.js";
 import { createWriteLog, type WriteLog, type Writer } from "./write-log.js";
 
 export interface KernelSizes {
@@ -50,7 +51,7 @@ const SIZE = { service: 64, backend: 32, node: 64, word: 4, floor: 192, line: 64
 export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKernel {
   const log = createWriteLog();
   const frontends: HashMemory = new Map();
-  const serviceRanges: HashMemory = new Map();
+  const serviceRanges: RangesMemory = { list: [] };
   const bytes = (entries: number, size: number) => new Uint8Array(entries * size);
   const arrays = {
     services: bytes(sizes.services, SIZE.service),
@@ -76,9 +77,10 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
       createMemoryArray({ name, entrySize, maxEntries }, memory, writer);
     const hash = (name: string, valueSize: number, maxEntries: number, memory: HashMemory) =>
       createMemoryHash({ name, keySize: 20, valueSize, maxEntries }, memory, writer);
+    const ranges = { name: "mesh_service_ranges_v1", maxEntries: sizes.serviceRanges };
     return {
       frontends: hash("mesh_frontends_v1", 8, sizes.frontends, frontends),
-      serviceRanges: hash("mesh_service_ranges_v1", 4, sizes.serviceRanges, serviceRanges),
+      serviceRanges: createMemoryRanges(ranges, serviceRanges, writer),
       services: array("mesh_services_v1", SIZE.service, sizes.services, arrays.services),
       backends: array("mesh_backends_v1", SIZE.backend, sizes.backends, arrays.backends),
       clusterState: array("mesh_cluster_state_v1", SIZE.word, sizes.clusters, arrays.clusterState),

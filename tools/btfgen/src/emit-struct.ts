@@ -42,14 +42,17 @@ function plainBody(type: StructType, fields: readonly Field[]): string {
   const name = pascal(type.name);
   const puts = fields.map((field) => `    ${putText(field)}\n`).join("");
   const takes = fields.map((field) => `      ${camel(field.name)}: ${takeText(field)},\n`).join("");
+  // Without numbers the view is made for its bounds check alone.
+  const view = (bytes: string, uses: string) =>
+    `    ${uses.includes("view.") ? "const view = " : ""}viewOf(${bytes}, at, ${type.size});\n`;
   return (
     `export const ${name} = {\n${headText(type, fields)}` +
     `  /** Writes the struct into \`out\` at \`at\`, padding as zeros. Arrays may be shorter than the field. */\n` +
     `  encode(value: ${name}, out: Uint8Array = new Uint8Array(${type.size}), at = 0): Uint8Array {\n` +
-    `    const view = viewOf(out, at, ${type.size});\n    out.fill(0, at, at + ${type.size});\n${puts}    return out;\n  },\n` +
+    `${view("out", puts)}    out.fill(0, at, at + ${type.size});\n${puts}    return out;\n  },\n` +
     `  /** Reads the struct from \`bytes\` at \`at\`; byte arrays are copies. */\n` +
     `  decode(bytes: Uint8Array, at = 0): ${name} {\n` +
-    `    const view = viewOf(bytes, at, ${type.size});\n    return {\n${takes}    };\n  },\n${plainWordText(type)}} as const;\n`
+    `${view("bytes", takes)}    return {\n${takes}    };\n  },\n${plainWordText(type)}} as const;\n`
   );
 }
 

@@ -2,19 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { openDatapath, ServiceRangeKey } from "@isthmus/bpf";
+import { openDatapath } from "@isthmus/bpf";
 import { makeCgroup, OBJECTS, uniqueName } from "@isthmus/bpf/testing";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
-import {
-  addressFromBytes,
-  bytesKey,
-  keyBytes,
-  type Prefix,
-  parseAddress,
-  parsePrefix,
-  prefixContains,
-  type ServiceName,
-} from "@isthmus/model";
+import { bytesKey, parseAddress, parsePrefix, prefixContains, type ServiceName } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
 import { leftName, leftValue } from "../desired/frontends.js";
@@ -71,17 +62,12 @@ async function served(port: DatapathPort) {
 /** Checks that an address that another proxy serves before and after a step is in no armed range without its row. */
 async function checkLeft(port: DatapathPort, left: readonly string[], when: string): Promise<void> {
   const rows = await port.frontends.load();
-  const ranges = [...(await port.serviceRanges.load()).keys()].map(rangeOf);
+  const ranges = await port.serviceRanges.load();
   for (const address of left.map(parseAddress)) {
     const armed = ranges.some((range) => prefixContains(range, address));
     const row = rows.get(leftName(address));
     assert.ok(!armed || (row !== undefined && bytesKey(row) === leftValue(leftName(address))), when);
   }
-}
-
-function rangeOf(key: string): Prefix {
-  const { addr, length } = ServiceRangeKey.decode(keyBytes(key));
-  return { address: addressFromBytes(addr), length };
 }
 
 /** Fails write `n` of the apply and the rounds after it; false when they have no such write. */

@@ -3,7 +3,8 @@
  *
  * Calls of many writes are made write by write, so that a failure leaves the first part of a call in the kernel.
  */
-import type { Applied, ArrayPort, DatapathPort, HashPort } from "@isthmus/reconcile";
+import { MeshError } from "@isthmus/model";
+import type { Applied, ArrayPort, DatapathPort, HashPort, RangesPort } from "@isthmus/reconcile";
 
 export class WriteFailed extends Error {
   constructor() {
@@ -50,6 +51,19 @@ export function createFailingPort(real: DatapathPort): FailingPort {
     }
   }
 
+  function ranges(port: RangesPort): RangesPort {
+    return {
+      ...port,
+      async replace(list) {
+        try {
+          await write(() => port.replace(list));
+        } catch (thrown) {
+          throw MeshError.from(thrown, "Cannot replace the list");
+        }
+      },
+    };
+  }
+
   function array(port: ArrayPort): ArrayPort {
     const { name, entrySize, maxEntries } = port;
     const offset = (offsets: Uint32Array, i: number): number => offsets[i] ?? 0;
@@ -82,7 +96,7 @@ export function createFailingPort(real: DatapathPort): FailingPort {
   return {
     port: {
       frontends: hash(real.frontends),
-      serviceRanges: hash(real.serviceRanges),
+      serviceRanges: ranges(real.serviceRanges),
       services: array(real.services),
       backends: array(real.backends),
       clusterState: array(real.clusterState),

@@ -1,23 +1,15 @@
 /**
  * mesh_service_ranges: the ranges in which an address without a frontend is refused.
  *
- * Adopted ranges stay until the first `set`. `arm` inserts ranges after the frontends were inserted, `disarm` deletes them
- * before a frontend is removed; each range has a status, and a failed one is retried by the next apply. A range with an address
+ * Adopted ranges stay until the first `set`. `arm` adds ranges after the frontends were inserted, `disarm` takes them out
+ * before a frontend is removed; each range has a status, and what failed is tried again by the next apply. A range with an address
  * that another proxy serves is left out until the address has its row: a full map may cost this mesh's Services, not those of
  * another proxy.
  */
-import { ServiceRangeKey } from "@isthmus/bpf";
-import { addressFromBytes, bytesKey, formatPrefix, keyBytes, type Prefix, prefixContains } from "@isthmus/model";
-import {
-  createDeltaTracker,
-  type Failures,
-  type HashPort,
-  insertMissing,
-  loadHash,
-  removeExtra,
-  type StatusTable,
-} from "@isthmus/reconcile";
+import { formatPrefix, MeshError, type Prefix, prefixContains } from "@isthmus/model";
+import type { RangesPort, StatusTable } from "@isthmus/reconcile";
 import { addressOf, type FrontendName } from "../desired/frontends.js";
+import { mapFull } from "./full.js";
 
 export interface ServiceRangeWriter {
   set(ranges: readonly Prefix[]): void;
@@ -27,58 +19,91 @@ export interface ServiceRangeWriter {
 }
 
 export const SERVICE_RANGE = "service range ";
-const VALUE = "\0\0\0\0";
+
+/** Status name of a range to the range. */
+type Ranges = ReadonlyMap<string, Prefix>;
 
 /** `unpassed`: the missing rows of addresses that another proxy serves, which `arm` and `disarm` read. */
 export async function createServiceRangeWriter(
-  port: HashPort,
+  port: RangesPort,
   status: StatusTable,
   unpassed: ReadonlySet<FrontendName>,
 ): Promise<ServiceRangeWriter> {
-  const tracker = createDeltaTracker();
-  await loadHash(port, tracker);
-  let wanted: ReadonlySet<string> = new Set(tracker.actual.keys());
+  /** What programs walk. */
+  let armed = named(await port.load());
+  let wanted = armed;
+  const failed = new Set<string>();
 
-  function desire(): void {
+  function desired(): Ranges {
     const addresses = [...unpassed].map(addressOf);
-    const isWanted = (key: string) => wanted.has(key) && !addresses.some((at) => prefixContains(rangeOf(key), at));
-    for (const key of [...tracker.desired.keys()]) if (!isWanted(key)) tracker.deleteDesired(key);
-    for (const key of wanted) if (isWanted(key)) tracker.setDesired(key, VALUE);
+    return filter(wanted, (_, range) => !addresses.some((address) => prefixContains(range, address)));
   }
 
-  function report(keys: readonly string[], failed: Failures, now: number): void {
-    for (const key of keys) {
-      const error = failed.get(key);
-      const name = SERVICE_RANGE + formatPrefix(rangeOf(key));
+  function settle(names: Iterable<string>, now: number, error?: Error): void {
+    for (const name of names) {
       if (error !== undefined) status.failed(name, error, now);
-      else if (tracker.desired.has(key)) status.done(name, now);
+      else if (armed.has(name)) status.done(name, now);
       else status.forget(name);
+      if (error !== undefined) failed.add(name);
+      else failed.delete(name);
     }
+  }
+
+  async function replace(next: Ranges, now: number): Promise<void> {
+    const changed = [...differences(armed, next)];
+    if (changed.length === 0) return;
+    try {
+      await port.replace([...next.values()]);
+    } catch (thrown) {
+      if (!(thrown instanceof MeshError)) throw thrown;
+      settle(changed, now, thrown);
+      return;
+    }
+    armed = next;
+    settle(changed, now);
   }
 
   return {
     set(ranges) {
-      wanted = new Set(
-        ranges.map(({ address, length }) => bytesKey(ServiceRangeKey.encode({ length, addr: address }))),
-      );
+      wanted = named(ranges);
     },
     async arm(now) {
-      desire();
-      const keys = [...tracker.toInsert];
-      if (keys.length > 0) report(keys, await insertMissing(port, tracker, keys), now);
+      const asked = desired();
+      const names = [...asked.keys()];
+      const fitting = new Set(names.slice(0, port.maxEntries));
+      settle(
+        [...failed].filter((name) => !asked.has(name)),
+        now,
+      );
+      await replace(
+        filter(asked, (name) => fitting.has(name)),
+        now,
+      );
+      settle(names.slice(port.maxEntries), now, mapFull(port.name, port.maxEntries));
     },
     async disarm(now) {
-      desire();
-      const keys = [...tracker.toRemove].filter((key) => !tracker.desired.has(key));
-      if (keys.length > 0) report(keys, await removeExtra(port, tracker, keys), now);
+      const asked = desired();
+      await replace(
+        filter(armed, (name) => asked.has(name)),
+        now,
+      );
     },
     get used() {
-      return tracker.actual.size;
+      return armed.size;
     },
   };
 }
 
-function rangeOf(key: string): Prefix {
-  const { addr, length } = ServiceRangeKey.decode(keyBytes(key));
-  return { address: addressFromBytes(addr), length };
+function named(ranges: readonly Prefix[]): Ranges {
+  return new Map(ranges.map((range) => [SERVICE_RANGE + formatPrefix(range), range]));
+}
+
+function filter(ranges: Ranges, wanted: (name: string, range: Prefix) => boolean): Ranges {
+  return new Map([...ranges].filter(([name, range]) => wanted(name, range)));
+}
+
+/** Names that one of the two has and the other has not. */
+function* differences(a: Ranges, b: Ranges): Generator<string> {
+  for (const name of a.keys()) if (!b.has(name)) yield name;
+  for (const name of b.keys()) if (!a.has(name)) yield name;
 }

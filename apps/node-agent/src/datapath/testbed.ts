@@ -11,6 +11,7 @@ import {
   type ClusterId,
   type ClusterName,
   formatAddress,
+  formatPrefix,
   keyBytes,
   parseAddress,
   type ServiceName,
@@ -142,8 +143,6 @@ export async function describeKernel(port: DatapathPort): Promise<string[]> {
   }
   const used = Array.from({ length: port.backends.maxEntries }, (_, i) => BackendRow.decode(port.backends.read(i)));
   const rows = used.filter((row) => row.id !== 0).map((row) => `backend ${row.cluster}:${formatAddress(row.addr)}`);
-  const ranges = [...(await port.serviceRanges.load()).keys()].map(
-    (key) => `range ${Buffer.from(keyBytes(key)).toString("hex")}`,
-  );
+  const ranges = (await port.serviceRanges.load()).map((range) => `range ${formatPrefix(range)}`);
   return [...lines.sort(), ...rows.sort(), ...ranges.sort()];
 }

@@ -22,8 +22,8 @@ export const Limit = {
   SearchSlots: 256,
   /** TCP sockets whose VIP is known without socket storage */
   Recent: 65536,
-  /** ranges of ClusterIPs */
-  ServiceRanges: 64,
+  /** ranges of ClusterIPs: each connect to no Service compares them one by one */
+  ServiceRanges: 16,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -38,7 +38,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [64, { name: "metrics", text: "counters" }],
   [256, { name: "search_slots", text: "slots in which a kept backend is searched: tables up to this size have no order" }],
   [65536, { name: "recent", text: "TCP sockets whose VIP is known without socket storage" }],
-  [64, { name: "service_ranges", text: "ranges of ClusterIPs" }],
+  [16, { name: "service_ranges", text: "ranges of ClusterIPs: each connect to no Service compares them one by one" }],
 ]);
 
 /** IP protocol numbers that Services can have. */

@@ -2,7 +2,7 @@
  * Puts services into maps by hand, in the order that the commit rule asks for. For tests and benchmarks; the agent has
  * its own, with allocation and adoption.
  */
-import { bytesKey, parseAddress, parsePrefix } from "@isthmus/model";
+import { bytesKey, parseAddress } from "@isthmus/model";
 import type { Applied, ArrayPort, HashPort, TablesPort } from "@isthmus/reconcile";
 import { backendId } from "../backend-id.js";
 import { frontendCheck } from "../check.js";
@@ -13,7 +13,6 @@ import {
   Limit,
   Proto,
   Rank,
-  ServiceRangeKey,
   ServiceRow,
   TableLine,
   TierWord,
@@ -117,12 +116,6 @@ export function frontend(
 ): [string, Uint8Array] {
   const key = FrontendKey.encode({ addr: parseAddress(address), port, proto, scope: 0 });
   return [bytesKey(key), FrontendRow.encode({ service, flags, check: frontendCheck(key) })];
-}
-
-/** Key and value of a range of ClusterIPs, as the port takes them. */
-export function serviceRange(prefix: string): [string, Uint8Array] {
-  const { address, length } = parsePrefix(prefix);
-  return [bytesKey(ServiceRangeKey.encode({ length, addr: address })), new Uint8Array(4)];
 }
 
 export async function insertFrontends(port: HashPort, rows: readonly [string, Uint8Array][]): Promise<Applied> {
