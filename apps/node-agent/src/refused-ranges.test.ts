@@ -117,3 +117,17 @@ test("a Service that goes leaves its address refused; a range is tried again whe
   assert.equal(node.state.datapath.status.errors.size, 0);
   assert.equal((await node.port.frontends.load()).has(frontendOf(VIP)), false);
 });
+
+test("of more ranges than the list holds the first are refused, and the others say so until they are gone", async () => {
+  const ranges = Array.from({ length: 9 }, (_, i) => `10.${96 + i}.0.0/16`);
+  const own = eastWithRange(...ranges);
+  const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
+  assert.deepEqual(await refused(node), ranges.slice(0, 8));
+  assert.deepEqual([...node.state.datapath.status.errors.keys()], ["service range 10.104.0.0/16"]);
+  await node.receive(own.change([makeNodeConfig("n1", "10.11.0.0/24", ranges.slice(1))]));
+  assert.deepEqual((await refused(node)).toSorted(), ranges.slice(1).toSorted());
+  assert.equal(node.state.datapath.status.errors.size, 0);
+  await node.receive(own.change([makeNodeConfig("n1", "10.11.0.0/24", ranges)]));
+  await node.receive(own.change([makeNodeConfig("n1", "10.11.0.0/24", ranges.slice(0, 8))]));
+  assert.equal(node.state.datapath.status.errors.size, 0);
+});
