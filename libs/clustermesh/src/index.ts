@@ -1,5 +1,6 @@
 export * from "./address-words.js";
 export * from "./affinity-tiers.js";
+export * from "./backend-hash.js";
 export * from "./cluster-state.js";
 export * from "./merge-service.js";
 export * from "./service-key.js";

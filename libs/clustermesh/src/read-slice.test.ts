@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { type ClusterId, type ClusterName, isV4 } from "@isthmus/model";
 import { Family, Slice } from "@isthmus/proto";
 import fc from "fast-check";
-import { wordsAddress } from "./address-words.js";
+import { addressWords, wordsAddress } from "./address-words.js";
+import { backendHash } from "./backend-hash.js";
 import { readSlice } from "./read-slice.js";
 import { createTextPool } from "./text-pool.js";
 
@@ -34,18 +35,25 @@ function expected(value: Uint8Array, i: number) {
   const { family, ports, backends } = Slice.decode(value);
   return backends
     .filter(({ address }) => address.length === 16 && family === (isV4(address) ? 4 : 6))
-    .map(({ address, conditions, weight, node }) => ({
+    .map(({ address, conditions, weight, node }) => ({ address, conditions, weight, node, ...portOf(ports[i]) }))
+    .map(({ address, conditions, weight, node, port, protocol }) => ({
       cluster: EAST.cluster,
       clusterId: EAST.id,
       address: address.toString("hex"),
-      port: ports[i]?.port ?? 0,
-      protocol: ports[i]?.protocol ?? 0,
+      port,
+      protocol,
+      hash: backendHash(EAST.id, addressWords(address), port, protocol),
       ready: (conditions & 1) !== 0,
       serving: (conditions & 6) === 6,
       node,
       weight: weight === 0 ? 1 : weight,
     }));
 }
+
+const portOf = ({ port, protocol }: { port: number; protocol: number } = { port: 0, protocol: 0 }) => ({
+  port,
+  protocol,
+});
 
 function read(value: Uint8Array) {
   const view = readSlice({ ...EAST, texts: createTextPool() }, value);

@@ -8,6 +8,7 @@ import type { ClusterId, ClusterName } from "@isthmus/model";
 import { Family, type Port } from "@isthmus/proto";
 import { WireCursor } from "@isthmus/records";
 import { type AddressWords, isV4Words, readWord } from "./address-words.js";
+import { backendHash } from "./backend-hash.js";
 import type { TextPool } from "./text-pool.js";
 import type { MergedBackend, SliceView } from "./types.js";
 
@@ -61,7 +62,9 @@ export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
       const known = byPort[port];
       if (known !== undefined) return known;
       const { port: number = 0, protocol = 0 } = ports[port] ?? {};
-      const made = first.map((backend) => ({ ...backend, port: number, protocol }));
+      const made = first.map((backend) => {
+        return { ...backend, port: number, protocol, hash: backendHash(owner.id, backend, number, protocol) };
+      });
       byPort[port] = made;
       return made;
     },
@@ -118,13 +121,17 @@ function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protoc
     } else cursor.skip(next);
   }
   if (address === -1) return undefined;
-  return {
-    cluster: owner.cluster,
-    clusterId: owner.id,
+  const words = {
     word0: readWord(bytes, address),
     word1: readWord(bytes, address + 4),
     word2: readWord(bytes, address + 8),
     word3: readWord(bytes, address + 12),
+  };
+  return {
+    cluster: owner.cluster,
+    clusterId: owner.id,
+    ...words,
+    hash: backendHash(owner.id, words, port, protocol),
     port,
     protocol,
     ready: (conditions & READY) !== 0,

@@ -41,6 +41,8 @@ export interface MergedBackend extends AddressWords {
   /** Kubernetes name of its node, "" when unknown. */
   readonly node: string;
   readonly weight: number;
+  /** `backendHash` of cluster, address, port and protocol. */
+  readonly hash: number;
 }
 
 /** Clusters that are tried together, before the next tier. */

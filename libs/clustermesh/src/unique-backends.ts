@@ -44,8 +44,8 @@ function uniqueAcross(tiers: readonly MergedTier[]): readonly MergedTier[] {
   return tiers.map(({ clusters }, i) => ({ clusters, backends: (kept[i] ?? []).sort(compareBackends) }));
 }
 
-function isOneCluster({ backends }: MergedTier): boolean {
-  return backends.every(({ clusterId }) => clusterId === backends[0]?.clusterId);
+function isOneCluster({ clusters, backends }: MergedTier): boolean {
+  return clusters.length === 1 || backends.every(({ clusterId }) => clusterId === backends[0]?.clusterId);
 }
 
 interface Candidate {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addressWords, type MergedBackend, type MergedFrontend, wordsAddress } from "@isthmus/clustermesh";
+import { addressWords, backendHash, type MergedBackend, type MergedFrontend, wordsAddress } from "@isthmus/clustermesh";
 import {
   type ClusterId,
   type ClusterName,
@@ -18,11 +18,14 @@ const IDS = { east: 1, west: 2, north: 3 } as const;
 type Cluster = keyof typeof IDS;
 
 function backend(cluster: Cluster, host: number, more: Partial<MergedBackend> = {}): MergedBackend {
+  const [clusterId, port] = [IDS[cluster] as ClusterId, more.port ?? 8080];
+  const words = addressWords(parseAddress(`10.${IDS[cluster]}.${host >> 8}.${host & 255}`));
   return {
     cluster: parseClusterName(cluster),
-    clusterId: IDS[cluster] as ClusterId,
-    ...addressWords(parseAddress(`10.${IDS[cluster]}.${host >> 8}.${host & 255}`)),
-    port: 8080,
+    clusterId,
+    ...words,
+    hash: backendHash(clusterId, words, port, more.protocol ?? TCP),
+    port,
     protocol: TCP,
     ready: true,
     serving: false,

@@ -4,30 +4,36 @@
 import { compareBackends, type MergedBackend } from "@isthmus/clustermesh";
 import { fairShare } from "./fair-share.js";
 import { slotHash } from "./slot-hash.js";
+import { sortSpread } from "./sort-spread.js";
 import { MAX_SLOTS } from "./types.js";
 import { slotCounts } from "./weights.js";
 
 /** More than any table has slots; a hash of 32 bits times this is still a whole number. */
 const PLACES = 2 ** 20;
+const KEYS_END = 2 ** 32 * PLACES;
 
 /** The slots, in table order. Equal for every order of `backends`. */
 export function fillSlots(backends: readonly MergedBackend[]): readonly MergedBackend[] {
   const kept = backends.length > MAX_SLOTS ? fairShare(backends, MAX_SLOTS) : backends;
+  const weight = kept[0]?.weight;
+  // Nearly always all weights are equal: one slot for each.
+  if (kept.every((backend) => backend.weight === weight)) return inOrder(kept, keysOf(kept));
   const counts = slotCounts(kept);
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  const slots =
-    total === kept.length ? kept : kept.flatMap((each, i) => new Array<MergedBackend>(counts[i] ?? 0).fill(each));
-  return inOrder(slots, keysOf(kept, counts, total));
+  const slots = kept.flatMap((each, i) => new Array<MergedBackend>(counts[i] ?? 0).fill(each));
+  return inOrder(slots, keysOf(slots));
 }
 
-/** Hash and place of each slot as one number: sorted five times as fast as by a function, and one array of the right size. */
-function keysOf(kept: readonly MergedBackend[], counts: readonly number[], total: number): Float64Array {
-  const keys = new Float64Array(total);
-  let place = 0;
-  kept.forEach((backend, i) => {
-    for (let copy = 0; copy < (counts[i] ?? 0); copy++) keys[place] = slotHash(backend, copy) * PLACES + place++;
-  });
-  return keys.sort();
+/** Hash and place of each slot as one number: one array of the right size, sorted without a function. */
+function keysOf(slots: readonly MergedBackend[]): Float64Array {
+  const keys = new Float64Array(slots.length);
+  let copy = 0;
+  for (let place = 0; place < slots.length; place++) {
+    const slot = slots[place];
+    if (slot === undefined) continue;
+    copy = slot === slots[place - 1] ? copy + 1 : 0; // those of one backend are together
+    keys[place] = slotHash(slot, copy) * PLACES + place;
+  }
+  return sortSpread(keys, KEYS_END);
 }
 
 function inOrder(slots: readonly MergedBackend[], keys: Float64Array): readonly MergedBackend[] {

@@ -5,7 +5,7 @@
  * this moment.
  */
 import { BackendRow, backendIndex, FrontendRow, frontendCheck, ServiceRow, TierWord } from "@isthmus/bpf";
-import { addressWords, type MergedBackend } from "@isthmus/clustermesh";
+import { addressWords, backendHash, type MergedBackend } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import {
   type ClusterId,
@@ -27,13 +27,16 @@ export type BackendText = string;
 
 export function makeBackend(text: BackendText): MergedBackend {
   const match = /^(?:(\d+):)?([^@]+)(?:@(.+))?$/.exec(text);
-  const id = Number(match?.[1] ?? 1);
+  const clusterId = Number(match?.[1] ?? 1) as ClusterId;
+  const words = addressWords(parseAddress(match?.[2] ?? ""));
+  const [port, protocol] = [8080, TCP];
   return {
-    cluster: `c${id}` as ClusterName,
-    clusterId: id as ClusterId,
-    ...addressWords(parseAddress(match?.[2] ?? "")),
-    port: 8080,
-    protocol: TCP,
+    cluster: `c${clusterId}` as ClusterName,
+    clusterId,
+    ...words,
+    hash: backendHash(clusterId, words, port, protocol),
+    port,
+    protocol,
     ready: true,
     serving: false,
     node: match?.[3] ?? "",
