@@ -8,7 +8,7 @@ BIN := node_modules/.bin
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
-	@echo 'make test      everything CI runs: make check node24 tests'
+	@echo 'make test      everything CI runs: make check tests, and make node24 beside the e2e tests'
 	@echo 'make tests     make unit faults e2e, with one total'
 	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
@@ -34,7 +34,8 @@ kernels: setup
 down:
 	@$(NODE) apps/lab/dist/main.js down --all
 
-test: setup check node24 tests
+test: setup check
+	$(NODE) tools/test/run.mjs base e2e --node24
 
 check: format lint shell types layers docs generated bpf c-programs
 

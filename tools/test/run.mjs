@@ -2,17 +2,19 @@
 /**
  * Runs the built tests of one or more groups and ends with the totals.
  *
- *   node tools/test/run.mjs [unit] [faults] [base] [e2e] [explore]        no group = base e2e
+ *   node tools/test/run.mjs [unit] [faults] [base] [e2e] [explore] [--node24]        no group = base e2e
  *
  * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, real servers broken on
  * purpose, three at once, since they wait more than they work. base: both, four at once, the long ones first. e2e: `*.e2e.test.js`, one after another, since they share a lab
  * (shared-lab.mjs). explore: units with random histories again, MESH_EXPLORE times as far (20 unless given). A failed test makes exit code 1; with CI set, so does a skipped one.
+ * --node24: the units on Node 24 too, beside e2e, which waits half of its time; printed when it has ended.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { unitsOnNode24 } from "./on-node24.mjs";
 import { withSharedLab } from "./shared-lab.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -51,7 +53,9 @@ const GROUPS = {
 };
 const ALL = ["base", "e2e"];
 
-const asked = process.argv.slice(2);
+const FLAG = "--node24";
+const asked = process.argv.slice(2).filter((name) => name !== FLAG);
+const alsoNode24 = process.argv.includes(FLAG);
 const unknown = asked.filter((name) => !(name in GROUPS));
 if (unknown.length > 0) {
   console.error(`Unknown group "${unknown[0]}": choose from ${Object.keys(GROUPS).join(", ")}`);
@@ -60,8 +64,18 @@ if (unknown.length > 0) {
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
-for (const name of asked.length > 0 ? asked : ALL) await runGroup(name);
+for (const name of asked.length > 0 ? asked : ALL) {
+  const beside = alsoNode24 && name === "e2e" ? unitsOnNode24() : undefined;
+  await runGroup(name);
+  if (beside !== undefined) add(await beside);
+}
 report();
+
+function add({ output, totals: more, failures: found }) {
+  process.stdout.write(output);
+  for (const name of Object.keys(totals)) totals[name] += more[name];
+  failures.push(...found);
+}
 
 async function runGroup(name) {
   const { pick, around } = GROUPS[name];
@@ -132,5 +146,7 @@ function report() {
   const forbidden = process.env.CI !== undefined && totals.skipped > 0;
   if (forbidden) console.log(`failed: ${totals.skipped} skipped; CI allows none`);
   console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
-  process.exit(failures.length > 0 || forbidden ? 1 : 0);
+  const code = failures.length > 0 || forbidden ? 1 : 0;
+  if (process.send === undefined) process.exit(code);
+  process.send({ totals, failures }, () => process.exit(code));
 }

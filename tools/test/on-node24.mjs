@@ -1,0 +1,34 @@
+/** The units on Node 24, the other line that users have, in a process of their own that yields to every other one. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import process from "node:process";
+
+const at = (path) => new URL(path, import.meta.url).pathname;
+
+/** Nothing that the end-to-end tests measure may wait for it. */
+const LOWEST = ["nice", "-n", "19"];
+
+/**
+ * Starts them. The result resolves once they have ended: what they printed, their totals and their failures; it never rejects.
+ */
+export async function unitsOnNode24() {
+  const stopped = { output: "", totals: { passed: 0, failed: 0, skipped: 0 }, failures: [] };
+  let node;
+  try {
+    node = execFileSync(process.execPath, [at("../setup/node24.mjs")], { encoding: "utf8" }).trim();
+    execFileSync(node, [at("../../libs/bpf/dist/smoke.js")]);
+  } catch (error) {
+    return { ...stopped, failures: [`Node 24: ${error.message}`] };
+  }
+  const [nice, ...rest] = [...LOWEST, node, at("run.mjs"), "unit"];
+  const child = spawn(nice, rest, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+  const kill = () => child.kill();
+  process.once("exit", kill);
+  let [output, report] = ["", undefined];
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+  child.on("message", (message) => (report = message));
+  const [code, signal] = await once(child, "close");
+  process.off("exit", kill);
+  const failures = report?.failures ?? [`Node 24: the units ended with ${signal ?? code} and without their totals`];
+  return { output, totals: report?.totals ?? stopped.totals, failures };
+}
