@@ -15,50 +15,50 @@ const [A, B] = [parseAddress("192.168.0.1"), parseAddress("192.168.0.2")];
 
 /** Records that listeners got since the last call, as `cluster/key`. */
 function listen(claims: AddressClaims): () => readonly string[] {
-  let told: Claimant[] = [];
-  claims.onChange((concerned) => told.push(...concerned));
+  let reported: Claimant[] = [];
+  claims.onChange((concerned) => reported.push(...concerned));
   return () => {
-    const texts = told.map(({ cluster, key }) => `${cluster}/${key}`).sort();
-    told = [];
+    const texts = reported.map(({ cluster, key }) => `${cluster}/${key}`).sort();
+    reported = [];
     return texts;
   };
 }
 
 test("the first claimant keeps an address while one of its records claims it; then it is the next one's", () => {
   const claims = createAddressClaims();
-  const told = listen(claims);
+  const reported = listen(claims);
   claims.set(1, "nodes/a", [A]);
   claims.set(2, "nodes/b", [A]);
   claims.set(1, "nodes/c", [A]);
   claims.set(1, "nodes/a", []);
-  assert.deepEqual([claims.owner(A), told()], [1, []], "it claims twice");
+  assert.deepEqual([claims.owner(A), reported()], [1, []], "it claims twice");
   claims.set(1, "nodes/c", []);
-  assert.deepEqual([claims.owner(A), told()], [2, ["2/nodes/b"]]);
+  assert.deepEqual([claims.owner(A), reported()], [2, ["2/nodes/b"]]);
   claims.set(2, "nodes/b", []);
-  assert.deepEqual([claims.owner(A), told()], [undefined, []]);
+  assert.deepEqual([claims.owner(A), reported()], [undefined, []]);
 });
 
 test("the local cluster owns an address as long as it claims it, whichever claim came first", () => {
   const claims = createAddressClaims();
-  const told = listen(claims);
+  const reported = listen(claims);
   claims.set(1, "nodes/a", [A]);
   claims.set(2, "nodes/b", [A]);
   claims.set(OWN, "nodes/mine", [A]);
-  assert.deepEqual([claims.owner(A), told()], [OWN, ["1/nodes/a"]]);
+  assert.deepEqual([claims.owner(A), reported()], [OWN, ["1/nodes/a"]]);
   claims.set(OWN, "nodes/mine", []);
-  assert.deepEqual([claims.owner(A), told()], [1, ["1/nodes/a"]]);
+  assert.deepEqual([claims.owner(A), reported()], [1, ["1/nodes/a"]]);
 });
 
 test("an update never releases what it still claims, and reports only addresses whose owner changed", () => {
   const claims = createAddressClaims();
-  const told = listen(claims);
+  const reported = listen(claims);
   claims.set(1, "nodes/a", [A, B]);
   claims.set(2, "nodes/b", [A]);
   claims.set(3, "nodes/c", [B]);
   claims.set(1, "nodes/a", [A, B]);
-  assert.deepEqual([claims.owner(A), claims.owner(B), told()], [1, 1, []]);
+  assert.deepEqual([claims.owner(A), claims.owner(B), reported()], [1, 1, []]);
   claims.set(1, "nodes/a", [A]);
-  assert.deepEqual([claims.owner(A), claims.owner(B), told()], [1, 3, ["3/nodes/c"]]);
+  assert.deepEqual([claims.owner(A), claims.owner(B), reported()], [1, 3, ["3/nodes/c"]]);
 });
 
 /** Admissions of three peers over one table of claims, with reviews that run when asked for; judgements are counted. */
