@@ -90,7 +90,12 @@ test("what comes by the watch is counted; above the budget the watch ends, ever 
     return wake?.type === "wake" ? wake.ms / 1000 : 0;
   });
   assert.deepEqual(waits, [20, 40, 80, 160, 300, 300, 300, 300]);
-  assert.equal(sourceReport(state, 0).message, "over budget: much");
+  const reported = () => [sourceReport(state, 0).state, sourceReport(state, 0).message];
+  assert.deepEqual(reported(), ["Refused", "over budget: much"]);
+  step(state, { ...at, type: "tick" });
+  assert.deepEqual(reported(), ["Refused", "over budget: much"], "also while it is listed again");
+  step(state, { ...at, type: "range-failed", sentence: "Cannot list" });
+  assert.deepEqual(reported(), ["Refused", "over budget: much"], "no listing has ended it");
   step(state, { ...at, type: "tick" });
   assert.ok(list().some(({ type }) => type === "watch"));
   assert.deepEqual([state.phase.status, state.overBudget], ["Following", 0]);

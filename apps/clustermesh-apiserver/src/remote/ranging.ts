@@ -21,14 +21,20 @@ import { BARRED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, ty
 export function range(state: ReaderState, now: number): ReaderEffect[] {
   const ms = state.pace.waitMs(now);
   if (ms === 0 || state.barred !== undefined) return rangeNow(state);
-  state.phase = { status: "Ranging", asked: false };
+  state.phase = { status: "Ranging", asked: false, refusal: refusalInForce(state) };
   return [{ type: "unwatch" }, { type: "wake", ms }];
 }
 
 export function rangeNow(state: ReaderState): ReaderEffect[] {
   if (state.barred !== undefined) return bar(state, state.barred);
-  state.phase = { status: "Ranging", asked: true };
+  state.phase = { status: "Ranging", asked: true, refusal: refusalInForce(state) };
   return [{ type: "unwatch" }, { type: "range" }];
+}
+
+/** Why the peer is barred, also while a listing is on its way that may end it: the status must not change with each try. */
+export function refusalInForce({ phase }: Pick<ReaderState, "phase">): string | undefined {
+  if (phase.status === "Barred") return phase.sentence;
+  return phase.status === "Ranging" ? phase.refusal : undefined;
 }
 
 /** * -> Barred: what we have stays, nothing new is taken. */

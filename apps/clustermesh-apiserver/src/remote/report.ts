@@ -2,6 +2,7 @@
 import { type Kind, type SourceReport, SourceStatus } from "@isthmus/proto";
 import { asBuffer, STORE_KINDS } from "@isthmus/records";
 import { isStale } from "./freshness.js";
+import { refusalInForce } from "./ranging.js";
 import { differs, isLive } from "./received.js";
 import type { ReaderState } from "./state.js";
 
@@ -9,7 +10,7 @@ import type { ReaderState } from "./state.js";
 export function sourceStatus(state: ReaderState, now: number): SourceStatus {
   if (state.phase.status === "Removed") return SourceStatus.SOURCE_STATUS_REMOVED;
   if (state.position === undefined) return SourceStatus.SOURCE_STATUS_CONNECTING;
-  if (state.phase.status === "Barred" || isStale(state, now)) return SourceStatus.SOURCE_STATUS_STALE;
+  if (refusalInForce(state) !== undefined || isStale(state, now)) return SourceStatus.SOURCE_STATUS_STALE;
   return isProved(state) ? SourceStatus.SOURCE_STATUS_LIVE : SourceStatus.SOURCE_STATUS_SYNCING;
 }
 
@@ -34,12 +35,12 @@ const NAMES: ReadonlyMap<SourceStatus, string> = new Map([
 
 export function sourceReport(state: ReaderState, now: number): SourceReport {
   const { options, head } = state;
-  const barred = state.phase.status === "Barred";
+  const refusal = refusalInForce(state);
   return {
     cluster: options.cluster,
     clusterId: options.clusterId,
-    state: barred ? "Refused" : (NAMES.get(sourceStatus(state, now)) ?? "Connecting"),
-    message: state.phase.status === "Barred" ? state.phase.sentence : explain(state, now),
+    state: refusal !== undefined ? "Refused" : (NAMES.get(sourceStatus(state, now)) ?? "Connecting"),
+    message: refusal ?? explain(state, now),
     storeId: asBuffer(state.storeId ?? new Uint8Array(0)),
     revision: state.revision,
     beatAgeMs: beatAgeMs(state, now),

@@ -37,8 +37,8 @@ export interface ReaderOptions {
 
 export type Phase =
   | { readonly status: "Idle" }
-  /** A range is on its way (`asked`), or waits for its turn. */
-  | { readonly status: "Ranging"; asked: boolean }
+  /** A range is on its way (`asked`), or waits for its turn. `refusal`: the sentence for which the peer was barred before. */
+  | { readonly status: "Ranging"; asked: boolean; readonly refusal?: string | undefined }
   /** The watch runs. Until the store of the newest stream is known, events are held. */
   | { readonly status: "Following"; open: number; checked: number; held: Held }
   | { readonly status: "Barred"; readonly sentence: string }
