@@ -11,30 +11,22 @@ import { until } from "@isthmus/testing";
 import { runCli, startCli } from "./testing/child.js";
 import { type Member, startMember } from "./testing/member.js";
 import { type SilentPeer, startSilentPeer, writeKubeconfig } from "./testing/silent.js";
+import { writeStoreFile } from "./testing/store-file.js";
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-silence-"));
 const TIME = ["--timeout", "3s"];
 /** Generous bound for a busy machine: the command must end at all. Its output shows that the time-out ended it. */
 const BOUND_MS = 25_000;
-const storeFile = join(folder, "store.json");
+let storeFile: string;
 let silent: SilentPeer;
 let etcd: EtcdServer;
 let east: Member;
 
 before(async () => {
   [silent, etcd, east] = await Promise.all([startSilentPeer(), startEtcd({ tls: true }), startMember("east", 1)]);
-  const root = await etcd.options("root");
-  const owner = createStore(root);
+  const owner = createStore(await etcd.options("root"));
   await provisionStore(owner).finally(() => owner.close());
-  for (const [name, text] of [
-    ["ca", root.ca],
-    ["root.crt", root.certificate],
-    ["root.key", root.key],
-    ["ca.key", etcd.authority?.key],
-  ])
-    writeFileSync(join(folder, String(name)), String(text));
-  const content = { endpoints: root.endpoints, ca: "ca", cert: "root.crt", key: "root.key", caKey: "ca.key" };
-  writeFileSync(storeFile, JSON.stringify(content));
+  storeFile = await writeStoreFile(folder, etcd);
 });
 
 after(async () => {

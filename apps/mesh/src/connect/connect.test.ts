@@ -9,9 +9,10 @@ import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { CheckStoreResponse, ClusterClaim, ListServicesResponse } from "@isthmus/proto";
 import { type Member, startMember, writeContexts } from "../testing/member.js";
 import { type Ran, runForTest } from "../testing/memory-io.js";
+import { writeStoreFile } from "../testing/store-file.js";
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-connect-"));
-const storeFile = join(folder, "store.json");
+let storeFile: string;
 let etcd: EtcdServer;
 let owner: Store;
 let [east, west]: Member[] = [];
@@ -22,15 +23,7 @@ before(async () => {
   const root = await etcd.options("root");
   owner = createStore(root);
   await provisionStore(owner);
-  for (const [name, text] of [
-    ["ca", root.ca],
-    ["root.crt", root.certificate],
-    ["root.key", root.key],
-    ["ca.key", etcd.authority?.key],
-  ])
-    writeFileSync(join(folder, String(name)), String(text));
-  const content = { endpoints: root.endpoints, ca: "ca", cert: "root.crt", key: "root.key", caKey: "ca.key" };
-  writeFileSync(storeFile, JSON.stringify(content));
+  storeFile = await writeStoreFile(folder, etcd);
   kubeconfig = writeContexts(members(), folder);
   for (const { answers } of members())
     answers.checkStore = CheckStoreResponse.fromPartial({
