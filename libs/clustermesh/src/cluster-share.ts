@@ -17,6 +17,8 @@ export interface ClusterShare {
   readonly backends: readonly MergedBackend[];
   /** One sentence, when there are no backends. */
   readonly reason: string | undefined;
+  /** One sentence, when not all backends are used. */
+  readonly note?: string;
 }
 
 /** Each says what to do: it is read when nothing else is at hand. */
@@ -54,10 +56,12 @@ export function clusterShare(view: ClusterView, service: ServiceName, wanted: Wa
   const bySlice = view.slices.get(service);
   const slices = [...(bySlice?.values() ?? [])];
   const family = v4 ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
-  let parts = backendLists(slices, wanted, family);
+  const parts = backendLists(slices, wanted, family);
   if (!view.local && bySlice !== undefined && total(parts) > MAX_REMOTE_SHARE) {
     const inOrder = [...bySlice].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, slice]) => slice);
-    parts = firstLists(backendLists(inOrder, wanted, family), MAX_REMOTE_SHARE);
+    const backends = join(firstLists(backendLists(inOrder, wanted, family), MAX_REMOTE_SHARE));
+    const note = `Cluster "${view.cluster}" has ${total(parts)} backends, of which ${backends.length} are used: split the Service`;
+    return { backends, reason: undefined, note };
   }
   const backends = join(parts);
   if (backends.length > 0) return { backends, reason: undefined };

@@ -184,6 +184,9 @@ test("the backends of one remote cluster in a frontend are bounded, the same in 
   );
   assert.equal(there?.length, 32_000, "whole slices of at most 32,768 backends");
   assert.deepEqual(there, back);
+  assert.deepEqual(merged(flood("west"))?.notes, [
+    'Cluster "west" has 40000 backends, of which 32000 are used: split the Service',
+  ]);
   const own = merged(flood("east"))?.tiers.flatMap((tier) => tier.backends);
   assert.equal(own?.length, 40_000);
 });

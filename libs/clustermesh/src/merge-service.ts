@@ -110,6 +110,7 @@ function mergeFrontends(name: ServiceName, record: Service, plan: Participants):
 function mergeFrontend(service: ServiceName, address: Address, port: Port, plan: Participants): MergedFrontend {
   const v4 = isV4(address);
   const keptOut = [...plan.keptOut];
+  const cut: string[] = [];
   const tiers: MergedTier[] = [];
   for (const clusters of plan.tiers) {
     const shares: (readonly MergedBackend[])[] = [];
@@ -118,6 +119,7 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
       if (view === undefined) continue;
       const share = clusterShare(view, service, port, v4);
       if (share.reason !== undefined && !view.local) keptOut.push({ cluster, reason: share.reason });
+      if (share.note !== undefined) cut.push(share.note);
       if (share.backends.length > 0) shares.push(share.backends);
     }
     tiers.push({ clusters, backends: join(shares) });
@@ -131,7 +133,7 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
     global: plan.global,
     tiers: uniqueBackends(tiers),
     keptOut: sorted(keptOut, (a, b) => (a.cluster < b.cluster ? -1 : 1)),
-    notes: plan.notes,
+    notes: cut.length === 0 ? plan.notes : [...plan.notes, ...cut.sort()],
   };
 }
 
