@@ -121,17 +121,14 @@ function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protoc
     } else cursor.skip(next);
   }
   if (address === -1) return undefined;
-  const words = {
+  const backend = {
+    cluster: owner.cluster,
+    clusterId: owner.id,
     word0: readWord(bytes, address),
     word1: readWord(bytes, address + 4),
     word2: readWord(bytes, address + 8),
     word3: readWord(bytes, address + 12),
-  };
-  return {
-    cluster: owner.cluster,
-    clusterId: owner.id,
-    ...words,
-    hash: backendHash(owner.id, words, port, protocol),
+    hash: 0,
     port,
     protocol,
     ready: (conditions & READY) !== 0,
@@ -139,6 +136,8 @@ function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protoc
     node,
     weight: weight === 0 ? 1 : weight,
   };
+  backend.hash = backendHash(owner.id, backend, port, protocol);
+  return backend;
 }
 
 function familyOf(address: AddressWords): Family {
