@@ -4,6 +4,7 @@
  * A backend is named by (cluster, address, port, protocol). The rows are their own keys: a table of indexes, hashed by
  * those words, open addressing. No object or string a backend: 100,000 of them cost a first load 40 % of its CPU time.
  */
+import { randomInt } from "node:crypto";
 import { BackendRow } from "@isthmus/bpf";
 import type { AddressWords } from "@isthmus/clustermesh";
 
@@ -14,6 +15,8 @@ export const Word = { id: 0, place: 1, node: 2, attributes: 3, address: 4 } as c
 const PLACE = 0xff_ffff;
 /** Of word `attributes`. */
 const CLUSTER = 0xffff;
+/** Peers choose addresses and ports: they must not choose who shares a slot with whom. */
+const SEED = randomInt(2 ** 32);
 
 export interface BackendRows {
   /** The row of this backend; 0 = none. `place`: as in the row, see `placeWord`. */
@@ -63,7 +66,7 @@ export function createBackendRows(maxEntries: number): BackendRows {
   const slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * maxEntries)));
 
   const nameHash = (cluster: number, place: number, a: number, b: number, c: number, d: number): number => {
-    let hash = Math.imul(d ^ Math.imul(cluster, 0x9e3779b1), 0x85ebca6b);
+    let hash = Math.imul(d ^ SEED ^ Math.imul(cluster, 0x9e3779b1), 0x85ebca6b);
     hash = Math.imul(hash ^ (hash >>> 15) ^ place, 0xc2b2ae35);
     hash = Math.imul(hash ^ (hash >>> 13) ^ c, 0x85ebca6b);
     hash = Math.imul(hash ^ (hash >>> 15) ^ b, 0xc2b2ae35);
