@@ -16,7 +16,7 @@ import { backendFlags, backendNode } from "../desired/backends.js";
 import type { NodeName } from "../desired/nodes.js";
 import { adoptBackends } from "./adopt-backends.js";
 import { attributesWord, clusterOfWord, createBackendRows, placeWord, Word } from "./backend-rows.js";
-import { mapFull } from "./full.js";
+import { mapFull, mapShareFull } from "./full.js";
 import { createIndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
 import { createWords32 } from "./word-batch.js";
@@ -91,8 +91,9 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
 
   function add(backend: MergedBackend, place: number): number {
     const { clusterId, node } = backend;
-    const index = own === undefined || clusterId === own || pool.used < shared ? pool.take() : undefined;
-    if (index === undefined) throw mapFull(port.name, port.maxEntries);
+    const bounded = own !== undefined && clusterId !== own && pool.used >= shared;
+    const index = bounded ? undefined : pool.take();
+    if (index === undefined) throw bounded ? mapShareFull(port.name, shared) : mapFull(port.name, port.maxEntries);
     states[index] = NEW;
     users[index] = 1;
     nodes[index] = node;

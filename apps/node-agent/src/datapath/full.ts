@@ -10,6 +10,14 @@ export function mapFull(map: string, maxEntries: number): MeshError<MapFull> {
   );
 }
 
+/** The entries that other clusters may use are used; the rest are for the own cluster. */
+export function mapShareFull(map: string, share: number): MeshError<MapFull> {
+  return new MeshError(
+    { code: "MAP_FULL", map, maxEntries: share },
+    `Cannot add to ${map}: all ${share} entries that other clusters may use are used; share fewer Services there`,
+  );
+}
+
 export function isMapFull(error: Error): boolean {
   return error instanceof MeshError && error.code === "MAP_FULL";
 }

@@ -7,7 +7,7 @@
 import { NodeFlag, NodeRow } from "@isthmus/bpf";
 import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
 import { type DesiredNode, foundNode, type NodeName, nodeIdentity, nodeName } from "../desired/nodes.js";
-import { mapFull } from "./full.js";
+import { mapFull, mapShareFull } from "./full.js";
 import { createIndexPool, type IndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
 
@@ -97,8 +97,10 @@ export function createNodeStore(
   }
 
   function insert(node: DesiredNode, identity: string): Row {
-    const index = own === undefined || node.cluster === own || pool.used < shared ? pool.take() : undefined;
-    if (index === undefined) throw mapFull(ports.nodes.name, ports.nodes.maxEntries);
+    const { name, maxEntries } = ports.nodes;
+    const bounded = own !== undefined && node.cluster !== own && pool.used >= shared;
+    const index = bounded ? undefined : pool.take();
+    if (index === undefined) throw bounded ? mapShareFull(name, shared) : mapFull(name, maxEntries);
     const flags = node.name === localNode?.() ? NodeFlag.Local : 0;
     const { cluster, tunnel, health } = node;
     const bytes = NodeRow.encode({ id: 0, cluster, zone: 0, key: 0, tunnel, health, flags });
