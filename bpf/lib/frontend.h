@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* This file contains the lookup of a frontend. It reads mesh_frontends_v1 and mesh_service_ranges_v1. */
+/* This file contains the lookup of a frontend. It reads mesh_frontends_v1 and mesh_service_ranges_v2. */
 #ifndef MESH_FRONTEND_H
 #define MESH_FRONTEND_H
 
@@ -59,13 +59,13 @@ static __always_inline bool range_contains(const struct service_range_row *range
 static __always_inline bool in_service_range(const struct peer *dest)
 {
 	__u32 zero = 0;
-	void *list = bpf_map_lookup_elem(&mesh_service_ranges_v1, &zero);
+	void *list = bpf_map_lookup_elem(&mesh_service_ranges_v2, &zero);
 
 	if (!list)
 		return false;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < LIMIT_SERVICE_RANGES; i++) {
-		__u32 at = i; /* a copy: whose address is taken is reloaded, and its bounds are lost */
+		__u32 at = i; /* clang reloads what a helper has the address of; the loop's bound would be lost */
 		const struct service_range_row *range = bpf_map_lookup_elem(list, &at);
 
 		if (!range || !*(const __be32 *)range->mask)

@@ -35,7 +35,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__array(values, struct service_range_list);
-} mesh_service_ranges_v1 SEC(".maps");
+} mesh_service_ranges_v2 SEC(".maps");
 
 /* service index -> tier words */
 struct {

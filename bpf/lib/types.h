@@ -69,7 +69,7 @@ struct frontend_row {
 };
 
 /**
- * Row of the list that mesh_service_ranges_v1 holds: a range in which every address is a ClusterIP. An address in it that
+ * Row of the list that mesh_service_ranges_v2 holds: a range in which every address is a ClusterIP. An address in it that
  * has no frontend belongs to no Service, and connecting to it fails at once. A list is written before programs see it,
  * and never changed: another one takes its place. No list or an empty one = such an address is left alone.
  */

@@ -1,4 +1,5 @@
 /** The numbers of this agent, named in one place. */
+import { MAX_CLUSTER_ID } from "@isthmus/model";
 import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 import type { Applied, MapFill } from "@isthmus/proto";
 import { SOURCE_STATES, type SourceReport } from "./source-report.js";
@@ -55,7 +56,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     watch(facts) {
       metrics.gauge(
         "mesh_map_entries",
-        "Entries in use; at mesh_map_capacity new ones are refused and counted in mesh_objects_failed",
+        "Entries in use; at mesh_map_capacity new ones are refused and counted in mesh_objects_failed, of backends and nodes of other clusters at three quarters of it",
         ["map"],
         (gauge) => {
           for (const { map, used } of facts.fill()) gauge.set(used, { map });
@@ -103,7 +104,9 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
         },
       );
     },
-    syncEvent: (clusterId, event) => events.add({ cluster_id: String(clusterId), event }),
+    // A server can send any number; each would be a series of its own.
+    syncEvent: (clusterId, event) =>
+      events.add({ cluster_id: clusterId > MAX_CLUSTER_ID ? "invalid" : String(clusterId), event }),
     refusedRecord: (clusterId) => records.add({ cluster_id: String(clusterId) }),
     refusedFile: (file) => files.add({ file }),
     applied(acks, tookMs) {

@@ -106,7 +106,7 @@ async function loadUntilKilled(kernel: MemoryKernel, write: number): Promise<voi
 test("a Service that goes leaves its address refused; a range is tried again when the map had no room", async () => {
   const own = eastWithRange();
   const kernel = createMemoryKernel();
-  kernel.log.failWhen(({ map }) => (map === "mesh_service_ranges_v1" ? new Error("no room") : undefined));
+  kernel.log.failWhen(({ map }) => (map === "mesh_service_ranges_v2" ? new Error("no room") : undefined));
   const node = await synced(await startTestNode({ kernel }), own);
   assert.deepEqual(await refused(node), []);
   assert.ok(node.state.datapath.status.errors.has(`service range ${RANGE}`));
@@ -130,4 +130,17 @@ test("of more ranges than the list holds the first are refused, and the others s
   await node.receive(own.change([makeNodeConfig("n1", "10.11.0.0/24", ranges)]));
   await node.receive(own.change([makeNodeConfig("n1", "10.11.0.0/24", ranges.slice(0, 8))]));
   assert.equal(node.state.datapath.status.errors.size, 0);
+});
+
+test("a range that could not be taken out and is wanted again is in no error", async () => {
+  const own = eastWithRange();
+  const kernel = createMemoryKernel();
+  const node = await synced(await startTestNode({ kernel }), own);
+  kernel.log.failWhen(({ map }) => (map === "mesh_service_ranges_v2" ? new Error("no memory") : undefined));
+  await node.receive(behind(true));
+  assert.deepEqual([...node.state.datapath.status.errors.keys()], [`service range ${RANGE}`]);
+  kernel.log.failWhen(undefined);
+  await node.receive(behind(false));
+  assert.equal(node.state.datapath.status.errors.size, 0);
+  assert.deepEqual(await refused(node), [RANGE]);
 });

@@ -157,13 +157,8 @@ static napi_value route_request(napi_env env, napi_callback_info info) {
   size_t length;
   if (!get_args(env, info, 1, args, NULL) || !get_bytes(env, args[0], &data, &length)) return napi_failed(env);
   struct work *work = make(env, "change the network", run_route_request);
-  if (!work) return NULL;
+  if (!work || !hold_memory(env, work, length, 0)) return NULL;
   work->in_size = length;
-  work->in = malloc(length + 1);
-  if (!work->in) {
-    release(work);
-    return throw_errno(env, ENOMEM, "change the network", NULL);
-  }
   memcpy(work->in, data, length);
   return start(env, work);
 }

@@ -46,7 +46,7 @@ export type MapSpec = Omit<MapInfo, "id" | "name">;
 
 export const MAP_NAMES = {
   frontends: "mesh_frontends_v1",
-  serviceRanges: "mesh_service_ranges_v1",
+  serviceRanges: "mesh_service_ranges_v2",
   services: "mesh_services_v1",
   tables: "mesh_tables_v1",
   backends: "mesh_backends_v1",
@@ -62,8 +62,16 @@ export const MAP_NAMES = {
   udpSenders: "mesh_udp_senders_v1",
 } as const;
 
-/** Pins of layouts that were replaced and had nothing to be copied: state that programs keep about sockets. */
-export const OLD_PINS: readonly string[] = ["mesh_tcp_recent_v1", "mesh_udp_sticky_v1", "mesh_udp_reverse_v1"];
+/**
+ * Pins of layouts that were replaced and had nothing to be copied: state that programs keep about sockets, and ranges, which
+ * the agent writes again once its records are in sync.
+ */
+export const OLD_PINS: readonly string[] = [
+  "mesh_tcp_recent_v1",
+  "mesh_udp_sticky_v1",
+  "mesh_udp_reverse_v1",
+  "mesh_service_ranges_v1",
+];
 
 export type MapNoun = keyof typeof MAP_NAMES;
 

@@ -17,14 +17,17 @@ export function createServiceRanges(outer: Fd): RangesPort {
 
   async function replace(ranges: readonly Prefix[]): Promise<void> {
     if (ranges.length > Limit.ServiceRanges) throw mapFull(name, Limit.ServiceRanges, ACTION);
-    const list = native().mapCreate({ ...RANGE_LIST, name: "mesh_ranges_v1" });
+    // Held until the update's grace period is over: kernels before the mend of CVE-2023-52447 (6.1.75, 6.6.14) free a replaced
+    // map while programs read it, unless somebody else has it too.
+    const replaced = innerMap(outer, 0);
+    let list: Fd | undefined;
     try {
-      ranges.forEach((range, i) => {
-        native().mapUpdate(list, word(i), encode(range), 0);
-      });
+      list = native().mapCreate({ ...RANGE_LIST, name: "mesh_ranges_v1" });
+      for (const [i, range] of ranges.entries()) native().mapUpdate(list, word(i), encode(range), 0);
       await native().mapUpdateSlow(outer, word(0), word(list.fd));
     } finally {
-      list.close();
+      list?.close();
+      replaced?.close();
     }
   }
 

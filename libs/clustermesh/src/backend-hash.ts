@@ -10,7 +10,7 @@ import type { AddressWords } from "./address-words.js";
 /** "mesh" in ASCII. Changing it moves every table of every node. */
 const SEED = 0x6d657368;
 
-/** A signed 32-bit number, of which all bits differ only after `mixHash` and a finish. */
+/** A signed 32-bit number that is not mixed to its end: `slotHash` adds the number of the copy and finishes it. */
 export function backendHash(clusterId: ClusterId, address: AddressWords, port: number, protocol: number): number {
   let hash = mixHash(SEED, clusterId);
   hash = mixWord(hash, address.word0);

@@ -77,7 +77,7 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
       createMemoryArray({ name, entrySize, maxEntries }, memory, writer);
     const hash = (name: string, valueSize: number, maxEntries: number, memory: HashMemory) =>
       createMemoryHash({ name, keySize: 20, valueSize, maxEntries }, memory, writer);
-    const ranges = { name: "mesh_service_ranges_v1", maxEntries: sizes.serviceRanges };
+    const ranges = { name: "mesh_service_ranges_v2", maxEntries: sizes.serviceRanges };
     return {
       frontends: hash("mesh_frontends_v1", 8, sizes.frontends, frontends),
       serviceRanges: createMemoryRanges(ranges, serviceRanges, writer),

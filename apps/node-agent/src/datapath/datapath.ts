@@ -188,7 +188,6 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
       await setImmediate();
       await make(batch.slice(i, i + CHUNK));
     }
-    if (unpassed.size > 0) await ranges.disarm(now());
     await ranges.arm(now());
     await breakOff(batch);
   }

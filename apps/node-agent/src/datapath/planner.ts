@@ -78,7 +78,8 @@ export function createPlanner(modules: PlannerModules): Planner {
       for (const backend of slots) {
         const known = idOf(backend, acquired);
         if (known !== undefined) backends.adoptUse(known);
-        ids[acquired++] = known ?? backends.acquire(backend);
+        const id = known ?? backends.acquire(backend);
+        ids[acquired++] = id;
       }
       return ids;
     } catch (thrown) {

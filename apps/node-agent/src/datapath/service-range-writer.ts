@@ -32,7 +32,6 @@ export async function createServiceRangeWriter(
   /** What programs walk. */
   let armed = named(await port.load());
   let wanted = armed;
-  const failed = new Set<string>();
 
   function desired(): Ranges {
     const addresses = [...unpassed].map(addressOf);
@@ -44,8 +43,6 @@ export async function createServiceRangeWriter(
       if (error !== undefined) status.failed(name, error, now);
       else if (armed.has(name)) status.done(name, now);
       else status.forget(name);
-      if (error !== undefined) failed.add(name);
-      else failed.delete(name);
     }
   }
 
@@ -71,10 +68,11 @@ export async function createServiceRangeWriter(
       const asked = desired();
       const names = [...asked.keys()];
       const fitting = new Set(names.slice(0, port.maxEntries));
+      const failed = [...status.errors.keys()].filter((name) => name.startsWith(SERVICE_RANGE));
       settle(
-        [...failed].filter((name) => !asked.has(name)),
+        failed.filter((name) => asked.has(name) === armed.has(name)),
         now,
-      );
+      ); // wanted again, or wanted no more
       await replace(
         filter(asked, (name) => fitting.has(name)),
         now,

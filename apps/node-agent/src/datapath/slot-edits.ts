@@ -2,8 +2,8 @@
  * Edits the slots of a table in place, word by word.
  *
  * ```
- *   held    a b c d e        wanted a c e f      f fills the slot of b; e, behind the last slot, that of d
- *   after   a f c e│e        stores: slot 1 = f, slot 3 = e; then the tier word says 4 slots
+ *   held    a b c d e        wanted a c e f      e, behind the last slot, fills the slot of b; f, new, that of d
+ *   after   a e c f│e        stores: slot 1 = e, slot 3 = f; then the tier word says 4 slots
  * ```
  * In: the ids in the slots, and the wanted ones, each once. Out: the stores, and what they change. A store replaces an id that
  * is not wanted, or writes behind the last slot, so a program between two stores finds old and new backends and every one

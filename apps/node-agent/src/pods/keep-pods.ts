@@ -52,8 +52,8 @@ export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModu
     await lock.runAll(devices, async () => {
       failed = await ipBatchAll(lines);
     });
-    log.info("Restored the network of pods", { pods: devices.length });
     const [first] = failed;
+    if (first === undefined) log.info("Restored the network of pods", { pods: devices.length });
     return first === undefined ? undefined : `"${first.line}": ${first.reason}`;
   }
 
