@@ -7,7 +7,7 @@ import { parsePrefix, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
 import { startBareCluster } from "../testing/mesh-member.js";
-import { type ClusterObjectModules, createClusterObject } from "./cluster-object.js";
+import { type ClusterObject, type ClusterObjectModules, createClusterObject } from "./cluster-object.js";
 import { LAST_GOOD_CONFIG } from "./kept-config.js";
 
 let kube: KubeServer;
@@ -29,7 +29,7 @@ after(async () => {
 const ranges = { podCidrs: [parsePrefix("10.11.0.0/16")], serviceCidrs: [parsePrefix("10.91.0.0/16")] };
 const verdict = { type: "Ready", status: "True", reason: "InSync", message: "" } as const;
 
-function keep(t: TestContext, name: string, changes: Partial<ClusterObjectModules> = {}): void {
+function keep(t: TestContext, name: string, changes: Partial<ClusterObjectModules> = {}): ClusterObject {
   const object = createClusterObject(name, {
     ...{ client, clock: systemClock, log: silentLogger },
     spec: () => ({ name, id: 1, ...ranges }),
@@ -46,6 +46,7 @@ function keep(t: TestContext, name: string, changes: Partial<ClusterObjectModule
     stop.abort();
     await running;
   });
+  return object;
 }
 
 const found = (name: string) => client.get<MeshCluster>(MESH_CLUSTERS, name);
@@ -54,6 +55,28 @@ const hasStatus = async (name: string) => (await found(name))?.status?.condition
 test("without a certificate request the conditions are written all the same", async (t) => {
   keep(t, "keyless", { storeRequest: () => Promise.reject(new Error("the Secret holds no key")) });
   await until("its conditions", () => hasStatus("keyless"), 5000);
+});
+
+test("an object that holds what it should is not written again, in whatever order its keys come back", async (t) => {
+  let patches = 0;
+  const counting: KubeClient = {
+    ...client,
+    mergePatch(...call) {
+      patches++;
+      return client.mergePatch(...call);
+    },
+  };
+  const object = keep(t, "calm", { client: counting });
+  await until("its conditions", () => hasStatus("calm"), 5000);
+  await until("its request", async () => (await found("calm"))?.status?.storeRequest === "PEM", 5000);
+  await until("the watch has it", () => object.current?.status?.storeRequest === "PEM", 5000);
+  await systemClock.delay(500);
+  const before = patches;
+  for (let i = 0; i < 4; i++) {
+    object.poke();
+    await systemClock.delay(300);
+  }
+  assert.equal(patches - before, 0);
 });
 
 test("a spec that is refused does not keep the status from saying so", async (t) => {

@@ -18,6 +18,7 @@ import type { Logger } from "@isthmus/observe";
 import { mergeConditions, type Verdict } from "./conditions.js";
 import { createKeeper } from "./keep.js";
 import { LAST_GOOD_CONFIG } from "./kept-config.js";
+import { sameJson } from "./same-json.js";
 
 export interface ClusterSpec {
   readonly name: string;
@@ -146,7 +147,8 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
   }
 
   async function patchStatus(held: MeshCluster, status: MeshCluster["status"], signal: AbortSignal): Promise<void> {
-    const differing = Object.entries(status ?? {}).filter(([field, value]) => !sameValue(held.status, field, value));
+    const there: Readonly<Record<string, unknown>> = { ...held.status };
+    const differing = Object.entries(status ?? {}).filter(([field, value]) => !sameJson(there[field], value));
     if (differing.length === 0 || !modules.mayWrite()) return;
     const patch = { status: Object.fromEntries(differing) };
     await client.mergePatch(MESH_CLUSTERS, name, patch, { subresource: "status", signal });
@@ -204,8 +206,4 @@ function rangesOf({
 
 function sameSet(a: readonly string[], b: readonly string[] = a): boolean {
   return [...a].sort().join() === [...b].sort().join();
-}
-
-function sameValue(status: object | undefined, field: string, value: unknown): boolean {
-  return JSON.stringify((status as Record<string, unknown> | undefined)?.[field]) === JSON.stringify(value);
 }

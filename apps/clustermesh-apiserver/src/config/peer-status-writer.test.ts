@@ -123,3 +123,29 @@ test("a store id that differs only in its digits is another store id", async (t)
   peers.poke();
   await until("the second id", async () => (await held()) === storeId, 15_000);
 });
+
+test("of a peer that is not read any longer store id, revision and age are removed, and then nothing is written", async (t) => {
+  await peer("west", 2);
+  let status: PeerStatus = { state: "InSync", storeId: "07".repeat(16), revision: "9", headBeatAgeMs: 0 };
+  let patches = 0;
+  const peers = follow(
+    t,
+    () => status,
+    async () => {
+      patches++;
+    },
+  );
+  const found = async () => (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status ?? {};
+  await until("its status", async () => (await found()).state === "InSync");
+  status = { state: "Refused", message: "refused" };
+  peers.poke();
+  await until("it is refused", async () => (await found()).state === "Refused", 15_000);
+  const { storeId, revision, headBeatAgeMs } = await found();
+  assert.deepEqual([storeId, revision, headBeatAgeMs], [undefined, undefined, undefined]);
+  const before = patches;
+  for (let i = 0; i < 3; i++) {
+    peers.poke();
+    await systemClock.delay(300);
+  }
+  assert.ok(patches - before <= 1, `${patches - before} writes`);
+});

@@ -5,6 +5,7 @@ import type { Logger } from "@isthmus/observe";
 import { mergeConditions } from "./conditions.js";
 import { createEachKeeper, type EachKeeper } from "./keep-each.js";
 import type { PeerStatus } from "./peers.js";
+import { sameJson, sameJsonBesidesNumbers } from "./same-json.js";
 
 export interface PeerStatusWriterModules {
   readonly client: KubeClient;
@@ -27,6 +28,8 @@ const AT_ONCE = 4;
 /** Bounds of the two texts that a peer has a part in: the message and the store id. */
 const MESSAGE_LENGTH = 2_048;
 const ID_LENGTH = 64;
+/** Known only while the peer is read. */
+const READ_FIELDS = ["storeId", "revision", "headBeatAgeMs"] as const satisfies readonly (keyof Status)[];
 
 export function createPeerStatusWriter(modules: PeerStatusWriterModules): EachKeeper<string> {
   const { client, clock, log } = modules;
@@ -42,7 +45,8 @@ export function createPeerStatusWriter(modules: PeerStatusWriterModules): EachKe
     const due = clock.now() - (written.get(name) ?? Number.NEGATIVE_INFINITY) > NUMBERS_EVERY_MS;
     if (modules.mayWrite() && !sameStatus(object.status ?? {}, status, due)) {
       const target = { subresource: "status", signal, timeoutMs: DEADLINE_MS } as const;
-      await client.mergePatch(MESH_PEERS, name, { status }, target);
+      const patch = { status: { ...removals(object.status, status), ...status } };
+      await client.mergePatch(MESH_PEERS, name, patch, target);
       written.set(name, clock.now());
     }
     return EVERY_MS;
@@ -67,6 +71,15 @@ function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
   };
 }
 
+/**
+ * Nulls for the fields that the status has no longer: a merge patch keeps what it does not name, and the store id or the revision
+ * of an earlier time beside "Refused" would say that the peer is read there.
+ */
+function removals(held: Status | undefined, status: Status): object {
+  const gone = READ_FIELDS.filter((field) => held?.[field] !== undefined && status[field] === undefined);
+  return Object.fromEntries(gone.map((field) => [field, null]));
+}
+
 function sameStatus(held: Status, status: Status, due: boolean): boolean {
   const texts = ["message", "conditions"] as const;
   const values: (keyof Status)[] = [
@@ -74,11 +87,9 @@ function sameStatus(held: Status, status: Status, due: boolean): boolean {
     "storeId",
     ...(due ? (["revision", "headBeatAgeMs", ...texts] as const) : []),
   ];
-  const text = (of: Status, field: keyof Status) => JSON.stringify(of[field] ?? "");
   // A message that differs only in its numbers, such as seconds, is the same message until numbers are due.
-  const words = (of: Status, field: keyof Status) => text(of, field).replace(/\d+/g, "0");
   return (
-    values.every((field) => text(held, field) === text(status, field)) &&
-    texts.every((field) => words(held, field) === words(status, field))
+    values.every((field) => sameJson(held[field] ?? "", status[field] ?? "")) &&
+    texts.every((field) => sameJsonBesidesNumbers(held[field] ?? "", status[field] ?? ""))
   );
 }
