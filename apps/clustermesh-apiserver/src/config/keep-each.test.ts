@@ -73,6 +73,30 @@ test("an object whose task never ends occupies one slot only", async (t) => {
   await until("the others are done", () => done.size === 20);
 });
 
+test("objects that are asked for all the time do not hold up a retry, and retries that hang leave them a slot", async (t) => {
+  const failed = new Set<string>();
+  let [good, hanging] = [0, 0];
+  const k = keeper(t, async (key, signal) => {
+    if (!key.startsWith("bad")) {
+      good++;
+      k.poke(key === "even" ? "odd" : "even");
+      await new Promise((resolve) => setImmediate(resolve));
+      return undefined;
+    }
+    if (!failed.has(key)) {
+      failed.add(key);
+      throw new Error("refused");
+    }
+    hanging++;
+    return new Promise((_, reject) => signal.addEventListener("abort", reject, { once: true }));
+  });
+  for (const key of ["bad-1", "bad-2", "even"]) k.poke(key);
+  await until("a retry", () => hanging > 0);
+  const before = good;
+  await until("the others go on", () => good > before + 1000);
+  assert.equal(hanging, 1);
+});
+
 test("a task may ask to be run again", async (t) => {
   let runs = 0;
   const k = keeper(t, async () => (++runs < 3 ? 10 : undefined));

@@ -3,7 +3,8 @@
  *
  * An object that fails is retried after a back-off of its own, and neither stops nor delays the others; one whose call gets no
  * answer occupies one of `atOnce` slots until its deadline. Several failures in a row, of whatever objects, mean a cause that
- * objects share: retries then wait for a common back-off, while objects that have not failed go on.
+ * objects share: retries then wait for a common back-off, while objects that have not failed go on. One retry at a time goes before
+ * objects that were asked for, so that neither those nor the retries can hold up the others for ever.
  */
 import type { Clock } from "@isthmus/model";
 import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
@@ -44,6 +45,8 @@ export function createEachKeeper<Key>(
   const asked = new Set<Key>();
   const later = new Map<Key, Later>();
   const running = new Set<Key>();
+  /** Those of `running` that failed before. */
+  const retrying = new Set<Key>();
   const waiting = new Set<() => void>();
   const common = createBackoff(BACKOFF);
   let inARow = 0;
@@ -51,16 +54,22 @@ export function createEachKeeper<Key>(
 
   /** The object whose turn it is, or for how long there is none. */
   function next(): { readonly key: Key } | { readonly waitMs: number } {
-    for (const key of asked) if (!running.has(key) && later.get(key)?.failure === undefined) return { key };
+    const first = firstAsked();
     const now = clock.now();
     let waitMs = LONGEST_MS;
     for (const [key, { at, failure }] of later) {
       if (running.has(key)) continue;
+      if (first !== undefined && (failure === undefined || retrying.size > 0)) continue;
       const due = failure === undefined ? at : Math.max(at, retriesAt);
       if (due <= now) return { key };
       waitMs = Math.min(waitMs, due - now);
     }
-    return { waitMs };
+    return first ?? { waitMs };
+  }
+
+  function firstAsked(): { readonly key: Key } | undefined {
+    for (const key of asked) if (!running.has(key) && later.get(key)?.failure === undefined) return { key };
+    return undefined;
   }
 
   async function attempt(key: Key, signal: AbortSignal): Promise<void> {
@@ -68,6 +77,7 @@ export function createEachKeeper<Key>(
     asked.delete(key);
     later.delete(key);
     running.add(key);
+    if (before !== undefined) retrying.add(key);
     try {
       const againMs = await options.task(key, signal);
       if (againMs !== undefined) later.set(key, { at: clock.now() + againMs });
@@ -78,6 +88,7 @@ export function createEachKeeper<Key>(
       if (!signal.aborted) failed(key, before, error);
     }
     running.delete(key);
+    retrying.delete(key);
     wake();
   }
 
