@@ -8,8 +8,8 @@ import { Kind } from "@isthmus/proto";
 import { BOUNDS } from "./bounds.js";
 import { recordHash } from "./hash.js";
 import { kindOfKey, kindSegment } from "./kinds.js";
-import { tooLarge } from "./record-bounds.js";
-import type { HashedRecord, Refusal, RefusalReason, Verdict } from "./types.js";
+import { refusalUndecoded } from "./record-bounds.js";
+import type { HashedRecord, RefusalReason, Verdict } from "./types.js";
 
 /** Reasons that a change of limits or owners can remove, for which the record is kept. All other refusals are for good. */
 const MAY_END: ReadonlySet<RefusalReason> = new Set(["address-outside-cidr", "address-of-another-member"]);
@@ -25,15 +25,14 @@ export function keptOf(record: HashedRecord, verdict: Verdict): HashedRecord {
 const NO_VALUE = new Uint8Array(0);
 
 /**
- * A record of a peer's entry, whose bytes are the caller's message: what may be taken is copied out of it, and of what is too
- * large only the hash stays. A key that is too long is named by its own hash, under which nothing else can be: parseKey
+ * A record of a peer's entry, whose bytes are the caller's message: what may be taken is copied out of it, and of what
+ * must not be decoded only the hash stays. A key that is too long is named by its own hash, under which nothing else can be: parseKey
  * knows no such key.
  */
 export function peerRecord(kind: Kind, key: string, value: Uint8Array): HashedRecord {
-  const large = tooLarge({ key, value });
+  const refused = refusalUndecoded({ key, value });
   const hash = recordHash(key, value);
-  if (large === undefined) return { kind, key, value: ownCopy(value), hash };
-  const refused: Refusal = { reason: "too-large", what: large };
+  if (refused === undefined) return { kind, key, value: ownCopy(value), hash };
   return { kind, key: peerKey(key), value: NO_VALUE, hash: ownCopy(hash), refused };
 }
 

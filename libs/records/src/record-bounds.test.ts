@@ -107,6 +107,28 @@ test("keys and values are measured before they are decoded, and a flood of empty
   assert.match(judge(["slices/a/b/c", flood]), /^too-large: its fields are more than 4096/);
 });
 
+test("a value whose fields cannot be counted is refused before it is decoded, whatever the generated decoder makes of it", (t) => {
+  const [, value] = backend({});
+  const flood = Buffer.alloc(400_000);
+  for (let i = 0; i < flood.length; i += 2) flood[i] = 0x1a;
+  // An empty group, a field number 0 of a length, a tag 0 at the end, the end of a group that never began.
+  for (const [before, after] of [
+    ["0b0c", ""],
+    ["0200", ""],
+    ["", "00"],
+    ["", "0c"],
+  ] as const) {
+    for (const between of [value, flood.subarray(0, 1000)]) {
+      const bytes = Buffer.concat([Buffer.from(before, "hex"), between, Buffer.from(after, "hex")]);
+      assert.equal(judge(["slices/a/b/c", bytes]), "malformed-value: its value cannot be read", before + after);
+    }
+  }
+  const hidden = Buffer.concat([Buffer.from("0b0c", "hex"), flood]);
+  const decode = t.mock.method(Slice, "decode");
+  assert.match(judge(["slices/a/b/c", hidden]), /^malformed-value: /);
+  assert.equal(decode.mock.callCount(), 0);
+});
+
 test("keys and values are printed without control characters, and shortened", () => {
   const found = (key: string, value: Uint8Array) => {
     const verdict = validateRecord(hashRecord(Kind.KIND_NODE, key, value), limits);

@@ -12,19 +12,24 @@ import {
   Slice,
 } from "@isthmus/proto";
 import { BOUNDS, checkList, checkNumber, checkText, type OutOfBounds } from "./bounds.js";
-import type { HashedRecord } from "./types.js";
+import type { HashedRecord, Refusal } from "./types.js";
 import { WireCursor } from "./wire-cursor.js";
 
-/** The part of a key or an undecoded value that is too large; undefined when it may be decoded. */
-export function tooLarge({ key, value }: Pick<HashedRecord, "key" | "value">): OutOfBounds {
-  if (key.length > BOUNDS.key) return `its key of ${key.length} bytes is more than ${BOUNDS.key}`;
-  if (value.length > BOUNDS.value) return `${value.length} bytes are more than ${BOUNDS.value}`;
-  return moreFieldsThan(BOUNDS.fields, value) ? `its fields are more than ${BOUNDS.fields}` : undefined;
+export const UNREADABLE = "its value cannot be read";
+
+/** Why the value must not be decoded: too large, or its fields cannot be counted; undefined when it may be. */
+export function refusalUndecoded({ key, value }: Pick<HashedRecord, "key" | "value">): Refusal | undefined {
+  const tooLarge = (what: string): Refusal => ({ reason: "too-large", what });
+  if (key.length > BOUNDS.key) return tooLarge(`its key of ${key.length} bytes is more than ${BOUNDS.key}`);
+  if (value.length > BOUNDS.value) return tooLarge(`${value.length} bytes are more than ${BOUNDS.value}`);
+  const fields = countFields(value, BOUNDS.fields);
+  if (fields === undefined) return { reason: "malformed-value", what: UNREADABLE };
+  return fields > BOUNDS.fields ? tooLarge(`its fields are more than ${BOUNDS.fields}`) : undefined;
 }
 
 /** The bound for which a reader would refuse the record; an exporter must not write such a record. */
 export function outOfBounds(record: HashedRecord): OutOfBounds {
-  return tooLarge(record) ?? fieldsOf(record);
+  return refusalUndecoded(record)?.what ?? fieldsOf(record);
 }
 
 function fieldsOf({ kind, value }: HashedRecord): OutOfBounds {
@@ -116,16 +121,17 @@ function backendBounds(backend: Backend): OutOfBounds {
   );
 }
 
-/** False for bytes that are no message: decoding reports that. */
-function moreFieldsThan(most: number, value: Uint8Array): boolean {
+/**
+ * Top-level fields of a value, counted up to one more than `most`. Undefined for bytes that are no message, also where the
+ * generated decoders read on or stop early (field number 0, groups): behind such bytes any number of fields could follow.
+ */
+function countFields(value: Uint8Array, most: number): number | undefined {
   const cursor = new WireCursor(value);
+  let fields = 0;
   try {
-    for (let fields = 0; cursor.at < value.length; fields++) {
-      if (fields === most) return true;
-      cursor.skip(cursor.tag());
-    }
+    for (; cursor.at < value.length && fields <= most; fields++) cursor.skip(cursor.tag());
   } catch {
-    return false;
+    return undefined;
   }
-  return false;
+  return fields;
 }

@@ -9,7 +9,15 @@ import { Endpoint, Identity, Kind, Node, Service, Slice } from "@isthmus/proto";
 import { BOUNDS, type OutOfBounds } from "./bounds.js";
 import { sameBytes } from "./hash.js";
 import { type ParsedKey, parseKey } from "./keys.js";
-import { endpointBounds, identityBounds, nodeBounds, serviceBounds, sliceBounds, tooLarge } from "./record-bounds.js";
+import {
+  endpointBounds,
+  identityBounds,
+  nodeBounds,
+  refusalUndecoded,
+  serviceBounds,
+  sliceBounds,
+  UNREADABLE,
+} from "./record-bounds.js";
 import type { HashedRecord, PeerLimits, RefusalReason, Verdict } from "./types.js";
 
 /** Above this a value is refused. */
@@ -19,16 +27,15 @@ const OK: Verdict = { ok: true };
 
 export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdict {
   const refuse = (reason: RefusalReason, what: string): Verdict => ({ ok: false, reason, what });
-  if (record.refused !== undefined) return refuse(record.refused.reason, record.refused.what);
-  const large = tooLarge(record);
-  if (large !== undefined) return refuse("too-large", large);
+  const refusal = record.refused ?? refusalUndecoded(record);
+  if (refusal !== undefined) return refuse(refusal.reason, refusal.what);
   const key = parseKey(record.key);
   if (key === undefined || key.kind !== record.kind) return refuse("malformed-key", "its key cannot be read");
   try {
     const finding = check(key, record.value, limits);
     return finding === undefined ? OK : refuse(...finding);
   } catch {
-    return refuse("malformed-value", "its value cannot be read");
+    return refuse("malformed-value", UNREADABLE);
   }
 }
 
