@@ -73,7 +73,7 @@ export function startAdminServer(
   server.addService(undecoded(AdminService), {
     status: answer("read", ofStatus.requestDeserialize, async (): Promise<StatusResponse> => modules.status()),
     listServices: answer("read", ofServices.requestDeserialize, async (request): Promise<ListServicesResponse> => {
-      const merged = await listServices(sources, options.clusterId, request, modules.applied?.());
+      const merged = await listServices({ sources, log, applied: modules.applied?.() }, options.clusterId, request);
       return { frontends: [...merged, ...(modules.frontless?.(request) ?? [])] };
     }),
     checkStore: answer("dial", ofCheck.requestDeserialize, async (request): Promise<CheckStoreResponse> => {

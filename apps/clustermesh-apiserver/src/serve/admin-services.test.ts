@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, serviceName } from "@isthmus/model";
-import { Affinity, Family, type FrontendReport, type Position, Service, ServiceConfig, Slice } from "@isthmus/proto";
-import { record, remotePosition, serviceConfigKey, serviceKey, sliceKey } from "@isthmus/records";
+import { createLogger, silentLogger } from "@isthmus/observe";
+import {
+  Affinity,
+  Family,
+  type FrontendReport,
+  Kind,
+  type Position,
+  Service,
+  ServiceConfig,
+  Slice,
+} from "@isthmus/proto";
+import { hashRecord, record, remotePosition, serviceConfigKey, serviceKey, sliceKey } from "@isthmus/records";
 import { createFakeSource, createFakeSources } from "../testing/fake-source.js";
 import { listServices } from "./admin-services.js";
 import { type AgentNode, appliedServices } from "./applied-services.js";
@@ -29,7 +39,8 @@ function cluster(id: number, name: string, config: Partial<ServiceConfig>, ...co
 }
 
 async function cart(...clusters: readonly ReturnType<typeof cluster>[]): Promise<FrontendReport> {
-  const [found, ...more] = await listServices(createFakeSources(...clusters), 1, { namespace: "", globalOnly: false });
+  const modules = { sources: createFakeSources(...clusters), log: silentLogger };
+  const [found, ...more] = await listServices(modules, 1, { namespace: "", globalOnly: false });
   assert.ok(found !== undefined && more.length === 0);
   return found;
 }
@@ -73,7 +84,8 @@ test("Done means applied on every node; a Service that one node lacks is Applyin
   };
   const status = async (agents: readonly AgentNode[] | undefined) => {
     const applied = appliedServices({ sources: sources.all, agents, applied: (node, id) => held.get(`${node} ${id}`) });
-    const [found] = await listServices(sources, 1, { namespace: "", globalOnly: false }, applied);
+    const modules = { sources, log: silentLogger, applied };
+    const [found] = await listServices(modules, 1, { namespace: "", globalOnly: false });
     return found?.status;
   };
   const [n1, n2] = [
@@ -102,4 +114,44 @@ test("Done means applied on every node; a Service that one node lacks is Applyin
   hold("n2");
   held.set("n2 2", remotePosition(Buffer.alloc(16, 77), 1n));
   assert.equal(await status([n1, n2]), "Applying: 1/2 nodes", "what is held of another store says nothing");
+});
+
+test("many nodes and Services: what nodes lack is counted once, not for each Service", async (t) => {
+  const [nodes, services] = [300, 50];
+  const names = Array.from({ length: services }, (_, i) => `s${i}`);
+  const source = createFakeSource(0, "east");
+  const before = source.change({});
+  const old = source.change(Object.fromEntries(names.map((name) => [`services/shop/${name}`, ""])));
+  const now = source.change({ "services/shop/s0": "changed" });
+  // A third has all, a third lacks s0, a sixth lacks all fifty, and a sixth is not connected.
+  const positions = [now, now, old, old, before, now];
+  const agents = Array.from({ length: nodes }, (_, i) => ({ node: `${i}`, connected: i % 6 !== 5 }));
+  const walked = t.mock.method(Set.prototype, "has");
+  const applied = appliedServices({ sources: [source], agents, applied: (node) => positions[Number(node) % 6] });
+  const counts = names.map((name) => applied?.on(`shop/${name}`));
+  walked.mock.restore();
+  assert.deepEqual(counts, [nodes / 3, ...names.slice(1).map(() => (nodes / 3) * 2)]);
+  assert.equal(applied?.on("shop/other"), (nodes / 6) * 5);
+  assert.ok(walked.mock.callCount() < nodes, `${walked.mock.callCount()} lookups for ${nodes} nodes`);
+});
+
+test("a record of a peer that cannot be read is left out with one line of the log, and the Services are listed", async () => {
+  const lines: string[] = [];
+  const log = createLogger({ app: "test", destination: { write: (line) => void lines.push(line) } });
+  const west = cluster(2, "west", {}, READY);
+  const slice = west.index.get(sliceKey(CART, "cart-1"));
+  assert.ok(slice !== undefined);
+  // The generated decoders stop at a byte 0, so they read these slices.
+  const cut = Buffer.concat([slice.value, Buffer.of(0)]);
+  const upserts = ["cart-2", "cart-3"].map((name) => hashRecord(Kind.KIND_SLICE, sliceKey(CART, name), cut));
+  west.index.apply({ upserts, deletes: [], position: west.change({}), observedMicros: 1 });
+  const sources = createFakeSources(cluster(0, "east", local, READY), west);
+  const [found] = await listServices({ sources, log }, 1, { namespace: "", globalOnly: false });
+  const counted = found?.tiers.flatMap(({ clusters }) => clusters.map((each) => `${each.cluster} ${each.ready}`));
+  assert.deepEqual(counted, ["east 1", "west 1"]);
+  assert.equal(lines.length, 1);
+  assert.match(
+    lines[0] ?? "",
+    /"records":2.*Cannot read record \\"slices\/shop\/cart\/cart-2\\" of cluster \\"west\\"/,
+  );
 });

@@ -1,10 +1,12 @@
 /**
  * What `mesh service list` shows: every frontend of this cluster with its tiers, counted per cluster.
  *
- * Merged when asked, from the same records that agents get; it yields now and then, so that streams go on meanwhile.
+ * Merged when asked, from the same records that agents get; it yields now and then, so that streams go on meanwhile. A record
+ * that cannot be read is left out, as agents leave it out.
  */
 import { createServiceMerger, type MergedFrontend, type MergedTier } from "@isthmus/clustermesh";
-import { parseClusterId } from "@isthmus/model";
+import { MeshError, parseClusterId, printable } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
 import { Affinity, type FrontendReport, Kind, type ListServicesRequest, type TierReport } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
 import type { AppliedServices } from "./applied-services.js";
@@ -13,23 +15,39 @@ import type { StreamSources } from "./stream-source.js";
 const KINDS = [Kind.KIND_NODE, Kind.KIND_SERVICE, Kind.KIND_SLICE, Kind.KIND_SERVICE_CONFIG];
 const YIELD_EVERY = 500;
 
+export interface ServiceListModules {
+  readonly sources: StreamSources;
+  readonly log: Logger;
+  /** On how many nodes each Service is applied; undefined while the nodes are not known. */
+  readonly applied?: AppliedServices | undefined;
+}
+
 export async function listServices(
-  sources: StreamSources,
+  { sources, log, applied }: ServiceListModules,
   ownId: number,
   request: ListServicesRequest,
-  applied?: AppliedServices,
 ): Promise<FrontendReport[]> {
   const merger = createServiceMerger();
-  let count = 0;
+  let [count, unreadable] = [0, 0];
+  let firstError: MeshError | undefined;
   for (const { clusterId, cluster, index } of sources.all) {
     merger.addCluster({ cluster, id: parseClusterId(clusterId === 0 ? ownId : clusterId), local: clusterId === 0 });
     for (const kind of KINDS) {
       for (const { key, value } of [...index.records(kind)]) {
         if (!inNamespace(key, request.namespace)) continue;
-        merger.upsert(cluster, kind, key, value);
+        try {
+          merger.upsert(cluster, kind, key, value);
+        } catch (thrown) {
+          unreadable++;
+          firstError ??= MeshError.from(thrown, `Cannot read record "${printable(key)}" of cluster "${cluster}"`);
+        }
         if (++count % YIELD_EVERY === 0) await new Promise((resolve) => setImmediate(resolve));
       }
     }
+  }
+  // One line a list, however many records of a peer cannot be read.
+  if (firstError !== undefined) {
+    log.warn("Listed Services without records that cannot be read", { records: unreadable, error: firstError });
   }
   merger.flush();
   return [...merger.table]
