@@ -32,3 +32,17 @@ test("more is refused, of that node alone, and comes back with time", async () =
   assert.ok(count(1000, () => budgets.stream("n1")) >= 20);
   assert.equal(budgets.message("n1", 1000), undefined);
 });
+
+test("a budget that is not full again outlives the sweeps, so that waiting for one gives a node nothing", async () => {
+  const clock = createFakeClock();
+  const budgets = createNodeBudgets(clock);
+  const take = () => count(1000, () => budgets.buckets("n1", Kind.KIND_NODE, 2) === undefined);
+  const all = take();
+  await clock.advance(61_000);
+  assert.equal(budgets.stream("n2"), true);
+  const half = take();
+  assert.ok(half >= all / 2 && half < all * 0.6, `${half} of ${all}`);
+  await clock.advance(200_000);
+  assert.equal(budgets.stream("n2"), true);
+  assert.equal(take(), all);
+});

@@ -16,7 +16,7 @@ export interface NodeBudgets {
   stream(node: string): boolean;
   /** Undefined: within the budget. Otherwise a sentence for the agent. */
   message(node: string, bytes: number): string | undefined;
-  /** `sources`: how many are served. A kind that is not known costs nothing: it is not answered. */
+  /** `sources`: how many are served. A kind that is not known costs nothing: its answer holds no records. */
   buckets(node: string, kind: Kind, sources: number): string | undefined;
   /** A refused node does not fill the log: three lines, then one a minute. */
   mayLog(node: string): boolean;
@@ -35,34 +35,34 @@ const bucketsRate = (sources: number): Rate => {
 const isKnown = (kind: Kind): boolean => KINDS.some((known) => known === kind);
 
 const SWEEP_MS = 60_000;
+/** The longest that any of the budgets takes to be full again: LINES need three minutes, buckets two. */
+const LONGEST_REFILL_MS = 180_000;
 
 type Kept = "streams" | "messages" | "bytes" | "buckets" | "lines";
 
 export function createNodeBudgets(clock: Clock): NodeBudgets {
-  const nodes = new Map<string, Record<Kept, TokenBucket>>();
+  const nodes = new Map<string, { readonly budgets: Record<Kept, TokenBucket>; readonly usedAt: number }>();
   let sweptAt = clock.now();
 
   function of(node: string): Record<Kept, TokenBucket> {
     sweep();
     const made = () => createTokenBucket(clock);
-    const found = nodes.get(node) ?? {
+    const budgets = nodes.get(node)?.budgets ?? {
       streams: made(),
       messages: made(),
       bytes: made(),
       buckets: made(),
       lines: made(),
     };
-    nodes.set(node, found);
-    return found;
+    nodes.set(node, { budgets, usedAt: clock.now() });
+    return budgets;
   }
 
-  /** Removes nodes whose budgets are full again: they equal unknown ones. */
+  /** Removes nodes that used none of their budgets until all of them were full again: they equal unknown ones. */
   function sweep(): void {
     if (clock.now() - sweptAt < SWEEP_MS) return;
     sweptAt = clock.now();
-    for (const [node, { streams, lines }] of nodes) {
-      if (streams.isFull(STREAMS) && lines.isFull(LINES)) nodes.delete(node);
-    }
+    for (const [node, { usedAt }] of nodes) if (sweptAt - usedAt >= LONGEST_REFILL_MS) nodes.delete(node);
   }
 
   return {

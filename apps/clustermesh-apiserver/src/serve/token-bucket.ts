@@ -9,8 +9,6 @@ export interface Rate {
 export interface TokenBucket {
   /** False when less than `amount` is left; nothing is taken then. */
   take(rate: Rate, amount?: number): boolean;
-  /** Everything taken has been refilled. */
-  isFull(rate: Rate): boolean;
 }
 
 /** The rate is given with each call: what bounds it may change, as the number of served clusters does. */
@@ -28,10 +26,6 @@ export function createTokenBucket(clock: Clock): TokenBucket {
       if (used + amount > rate.capacity) return false;
       used += amount;
       return true;
-    },
-    isFull(rate) {
-      refill(rate);
-      return used === 0;
     },
   };
 }
