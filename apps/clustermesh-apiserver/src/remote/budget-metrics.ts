@@ -1,21 +1,38 @@
-/** Gauges of each peer's records and bytes, computed at every scrape, and of the budget. */
+/** Gauges of each peer's records, bytes and nodes, computed at every scrape, and of the budget. */
 import type { GaugeMetric, Metrics } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
-import type { Budget } from "./budget.js";
+import { type Budget, nodesOf } from "./budget.js";
+import type { Usage } from "./over-budget.js";
 import type { RemoteSource } from "./remote-source.js";
 
 export function watchBudgets(metrics: Metrics, budget: Budget, list: () => readonly RemoteSource[]): void {
-  const show = (part: keyof Budget) => (gauge: GaugeMetric) => {
-    for (const source of list()) {
-      const { cluster } = source;
-      if (source.status() === SourceStatus.SOURCE_STATUS_REMOVED) gauge.remove({ cluster });
-      else gauge.set(source.usage()[part], { cluster });
-    }
+  const show = (part: keyof Usage) => {
+    /** Clusters of the last scrape: one may be gone, or its source replaced by one of another id. */
+    let shown = new Set<string>();
+    return (gauge: GaugeMetric) => {
+      const now = new Set<string>();
+      for (const source of list()) {
+        if (source.status() === SourceStatus.SOURCE_STATUS_REMOVED) continue;
+        gauge.set(source.usage()[part], { cluster: source.cluster });
+        now.add(source.cluster);
+      }
+      for (const cluster of shown) if (!now.has(cluster)) gauge.remove({ cluster });
+      shown = now;
+    };
   };
-  metrics.gauge("mesh_source_records", "Records held of a peer", ["cluster"], show("records"));
-  metrics.gauge("mesh_source_bytes", "Bytes of keys and values held of a peer", ["cluster"], show("bytes"));
+  metrics.gauge("mesh_source_records", "Records that count in the budget of a peer", ["cluster"], show("records"));
+  metrics.gauge(
+    "mesh_source_bytes",
+    "Bytes of keys and values that count in the budget of a peer",
+    ["cluster"],
+    show("bytes"),
+  );
+  metrics.gauge("mesh_source_nodes", "Nodes that count in the budget of a peer", ["cluster"], show("nodes"));
   metrics.gauge("mesh_source_records_limit", "Most records that are accepted from a peer").set(budget.records);
-  metrics
-    .gauge("mesh_source_bytes_limit", "Most bytes of keys and values that are accepted from a peer")
-    .set(budget.bytes);
+  const bytesLimit = metrics.gauge(
+    "mesh_source_bytes_limit",
+    "Most bytes of keys and values that are accepted from a peer",
+  );
+  bytesLimit.set(budget.bytes);
+  metrics.gauge("mesh_source_nodes_limit", "Most nodes that are accepted from a peer").set(nodesOf(budget));
 }

@@ -11,11 +11,10 @@ import { peer, runSources } from "./fixture.js";
 const PREFIX = clusterPrefix(parseClusterName("west"));
 const STORE_ID = Buffer.alloc(16, 1);
 
-function headValue(seq: number, count: number): Buffer {
+function headValue(seq: number, count: number, state = HeadState.HEAD_STATE_LIVE): Buffer {
   const sums = createRecordTable()
     .sums(STORE_KINDS)
     .map((sum) => ({ ...sum, count }));
-  const state = HeadState.HEAD_STATE_LIVE;
   return Buffer.from(
     Head.encode(Head.create({ clusterUid: "u", state, writer: "w", seq: BigInt(seq), sums })).finish(),
   );
@@ -50,12 +49,12 @@ async function follow(t: TestContext) {
   t.after(running.stop);
   const source = running.source(1);
   await until("in sync", () => source.proved());
-  const write = (count: number): void => {
+  const write = (count: number, state = HeadState.HEAD_STATE_LIVE): void => {
     seq++;
     const event = {
       type: "put",
       key: PREFIX + HEAD_KEY,
-      value: headValue(seq, count),
+      value: headValue(seq, count, state),
       modRevision: BigInt(seq),
     } as const;
     onNews({ type: "events", events: [event], revision: BigInt(seq) });
@@ -77,6 +76,28 @@ test("a peer whose heads are wrong and right in turns changes its status in the 
   assert.ok(told > 0 && told <= 12, `told ${told} times for ${written} heads`);
   write(0);
   await until("what is so in the end is told", () => source.proved());
+});
+
+test("a status that changes and changes back before it may be reported is reported all the same: a client looked in between", async (t) => {
+  const { source, write } = await follow(t);
+  let reports = 0;
+  source.onStatus(() => reports++);
+  /** Writes a head; true when the changed status is reported at once. */
+  const isReported = (state: HeadState): boolean => {
+    const before = reports;
+    write(0, state);
+    return reports > before;
+  };
+  const report = async (state: HeadState): Promise<void> => {
+    const before = reports;
+    if (!isReported(state)) await until("the status is reported", () => reports > before);
+  };
+  await report(HeadState.HEAD_STATE_SYNCING);
+  await report(HeadState.HEAD_STATE_LIVE);
+  while (isReported(HeadState.HEAD_STATE_SYNCING)) await report(HeadState.HEAD_STATE_LIVE);
+  assert.equal(source.proved(), false);
+  await report(HeadState.HEAD_STATE_LIVE);
+  assert.equal(source.proved(), true);
 });
 
 test("many agents that report an unknown store cause one query", async (t) => {

@@ -5,7 +5,7 @@
 import { type Head, Kind } from "@isthmus/proto";
 import { exportedKinds } from "@isthmus/records";
 import { type Budget, DEFAULT_BUDGET, nodesOf, overBudget, tooManyNodes } from "./budget.js";
-import { isSpokenOf, isWhole, type Replacement } from "./received.js";
+import { isKindExported, isWhole, type Replacement } from "./received.js";
 import type { ReaderOptions, ReaderState } from "./state.js";
 import { createUnproved } from "./unproved.js";
 
@@ -15,17 +15,30 @@ export function isOverBudget(state: ReaderState): string | undefined {
 }
 
 function overBudgetOf({ budget = DEFAULT_BUDGET, cluster }: ReaderOptions, held: Held): string | undefined {
-  const nodes = held.received.digest(Kind.KIND_NODE).count + held.unproved.nodes;
+  const nodes = nodesIn(held);
   if (nodes > nodesOf(budget)) return tooManyNodes(nodes, budget, cluster);
   return overBudget(usedBy(held), budget, cluster, held.unproved.records > 0 ? OR_WAITING : undefined);
+}
+
+function nodesIn({ received, unproved }: Held): number {
+  return received.digest(Kind.KIND_NODE).count + unproved.nodes;
 }
 
 type Held = Pick<ReaderState, "received" | "unproved">;
 const OR_WAITING = "in the store or not verified as deleted";
 
 /** Records and bytes kept of a peer, with emitted records that a listing did not have any more. */
-export function usedBy({ received, unproved }: Held): Budget {
+function usedBy({ received, unproved }: Held): Budget {
   return { records: received.size + unproved.records, bytes: received.bytes + unproved.bytes };
+}
+
+export interface Usage extends Budget {
+  readonly nodes: number;
+}
+
+/** What is kept of a peer and counts in its budget. */
+export function usageOf(state: ReaderState): Usage {
+  return { ...usedBy(state), nodes: nodesIn(state) };
 }
 
 /** Why the listing is not accepted; records that its head verifies as deleted do not count. */
@@ -36,6 +49,6 @@ export function isOverBudgetWith(
 ): string | undefined {
   if (head === undefined || !isWhole(head, received)) return overBudgetOf(options, { received, unproved });
   const exported = exportedKinds(head.sums);
-  const waiting = [...unproved].filter(([key, held]) => !isSpokenOf(exported, received.get(key) ?? held));
+  const waiting = [...unproved].filter(([key, held]) => !isKindExported(exported, received.get(key) ?? held));
   return overBudgetOf(options, { received, unproved: createUnproved(waiting) });
 }

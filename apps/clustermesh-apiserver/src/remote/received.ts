@@ -161,7 +161,7 @@ export function prove(state: ReaderState): Content {
   const absent: Gone[] = [];
   for (const [key, held] of state.unproved) {
     const record = state.received.get(key);
-    if (!isSpokenOf(exported, record ?? held)) continue;
+    if (!isKindExported(exported, record ?? held)) continue;
     state.unproved.delete(key);
     if (record !== undefined) present.push(record);
     else {
@@ -175,6 +175,6 @@ export function prove(state: ReaderState): Content {
 }
 
 /** True when the head has a sum of the record's kind. */
-export function isSpokenOf(exported: ReadonlySet<Kind>, record: HashedRecord | undefined): boolean {
+export function isKindExported(exported: ReadonlySet<Kind>, record: HashedRecord | undefined): boolean {
   return record === undefined || exported.has(record.kind);
 }

@@ -10,9 +10,8 @@ import { type Breaker, createPace, type Logger, type Metrics } from "@isthmus/ob
 import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
 import type { Admission } from "./admission.js";
-import type { Budget } from "./budget.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
-import { usedBy } from "./over-budget.js";
+import { type Usage, usageOf } from "./over-budget.js";
 import { createPeerStore, type PeerStoreOptions } from "./peer-store.js";
 import { beatAgeMs, isProved, provesAbsence, sourceReport, sourceStatus } from "./report.js";
 import { createReaderState, step } from "./step.js";
@@ -27,8 +26,8 @@ export interface RemoteSource {
   /** True when `proved()` holds for this kind too: a publisher of an older version has no sums of kinds that it does not know. */
   proves(kind: Kind): boolean;
   report(): SourceReport;
-  /** Records and bytes kept of the peer, refused ones included. */
-  usage(): Budget;
+  /** What is kept of the peer, refused records included. */
+  usage(): Usage;
   /** Milliseconds since the peer's head last changed, and what it said of its contact with its Kubernetes. */
   ages(): { readonly beatMs: number; readonly kubeMs: number };
   /**
@@ -60,7 +59,7 @@ export interface ControlledSource extends RemoteSource {
 }
 
 /** Pace of reports of a changed status to agents, the MeshPeer and the log. */
-const TELLING = { minMs: 50, maxMs: 5_000, quietMs: 30_000 };
+const STATUS_PACE = { minMs: 50, maxMs: 5_000, quietMs: 30_000 };
 
 export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSourceModules): ControlledSource {
   const { store, clock, admission } = modules;
@@ -86,11 +85,13 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   let wake: NodeJS.Timeout | undefined;
   /** Never the same number twice: a late answer must not pass for that of a newer stream, or of a newer range. */
   let [opens, ranges] = [0, 0];
-  let said = "";
-  let telling: NodeJS.Timeout | undefined;
+  /** The status that was last reported, as text. */
+  let reported = "";
+  /** Waits until the pace allows a report. */
+  let postponed: NodeJS.Timeout | undefined;
   /** One query at a time, however many agents report an unknown store id. */
   let confirming: Promise<"same" | "moved"> | undefined;
-  const pace = createPace(TELLING);
+  const pace = createPace(STATUS_PACE);
 
   function dispatch(event: NewReaderEvent): void {
     if (signal?.aborted === true) return;
@@ -99,24 +100,28 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     const effects = step(state, { ...event, now, wallMicros: clock.wallMicros() } as ReaderEvent);
     for (const effect of effects) perform(effect);
     if (state.overflows > overflows) dropped?.add({ cluster: options.cluster });
-    tellStatus();
+    reportStatus();
   }
 
-  /** Reports at once, then ever more rarely: a peer's heads can change its status as often as they are written. */
-  function tellStatus(): void {
+  /**
+   * Reports at once, then ever more rarely: a peer's heads can change its status as often as they are written. A change that was
+   * postponed is reported even when it is undone by then: a session that looked in between waits for the next report.
+   */
+  function reportStatus(): void {
     const now = clock.now();
-    const saying = `${state.phase.status} ${sourceStatus(state, now)} ${isProved(state)}`;
-    if (saying === said) return;
-    clearTimeout(telling);
+    const status = `${state.phase.status} ${sourceStatus(state, now)} ${isProved(state)}`;
+    if (status === reported && postponed === undefined) return;
+    clearTimeout(postponed);
+    postponed = undefined;
     const ms = pace.waitMs(now);
     if (ms > 0) {
-      telling = setTimeout(tellStatus, ms);
+      postponed = setTimeout(reportStatus, ms);
       return;
     }
     pace.done(now);
-    said = saying;
-    const { state: status, message } = sourceReport(state, now);
-    log.info("Source changed its status", { status, message });
+    reported = status;
+    const report = sourceReport(state, now);
+    log.info("Source changed its status", { status: report.state, message: report.message });
     for (const listener of listeners) listener();
   }
 
@@ -187,7 +192,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
 
   function stop(): void {
     clearTimeout(wake);
-    clearTimeout(telling);
+    clearTimeout(postponed);
     watch.abort();
   }
 
@@ -227,7 +232,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     proved: () => isProved(state),
     proves: (kind) => provesAbsence(state, kind),
     report: () => sourceReport(state, clock.now()),
-    usage: () => usedBy(state),
+    usage: () => usageOf(state),
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),
     confirmStore() {
       confirming ??= confirmStore().finally(() => {
