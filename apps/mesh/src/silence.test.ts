@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { MESH_CLUSTERS } from "@isthmus/kube";
 import { createStore, provisionStore } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
+import { AgentPresence, StatusResponse } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { runCli, startCli } from "./testing/child.js";
 import { type Member, startMember } from "./testing/member.js";
@@ -68,6 +69,24 @@ test("a frozen kube-apiserver", async () => {
     assert.equal(ran.code, 1);
   } finally {
     east.server.signal("SIGCONT");
+  }
+});
+
+test("status --wait does not end well while an agent is awaited", async () => {
+  const agent = { node: "east-1", presence: AgentPresence.AGENT_PRESENCE_AWAITED, silentMs: 4000 };
+  const before = east.answers.status;
+  const nodes = { known: true, linux: 1, windows: 0, virtual: 0 };
+  east.answers.status = StatusResponse.fromPartial({ ...before, nodes, agents: [agent] });
+  try {
+    const places = env({ east: place(east) });
+    const look = await runCli(["status"], places);
+    assert.match(look.err, /agents have not connected yet.*east-1\nIn sync: east\n$/);
+    assert.equal(look.code, 0);
+    const ran = await runCli(["status", "--wait", ...TIME], places);
+    assert.match(ran.err, /agents have not connected yet.*east-1\nNot in sync within 3s\n$/);
+    assert.equal(ran.code, 3);
+  } finally {
+    east.answers.status = before;
   }
 });
 

@@ -33,18 +33,78 @@ export interface KubeAccess {
   authorize(options: RequestOptions): Promise<void>;
 }
 
+/** A kubeconfig file, read and parsed once for all of its contexts. */
+export interface Kubeconfig {
+  /** Its contexts, in its order; none of a file that holds nothing. */
+  readonly names: readonly string[];
+  readonly current?: string;
+  /** Of this context, or of its current one. Throws `KUBE_CONFIG` with the file and what is missing. */
+  access(context?: string): KubeAccess;
+}
+
 /** Throws `KUBE_CONFIG` with the file and what is missing. */
-export function loadKubeAccess(options: KubeConfigOptions): KubeAccess {
-  const source = options.kubeconfig ?? "in-cluster configuration";
+export function loadKubeAccess({ kubeconfig, context }: KubeConfigOptions): KubeAccess {
+  return kubeconfig === undefined ? inClusterAccess() : openKubeconfig(kubeconfig).access(context);
+}
+
+/** Throws `KUBE_CONFIG`. */
+export function openKubeconfig(file: string): Kubeconfig {
+  const content = readContent(file);
+  let loaded: KubeConfig | undefined;
+  const whole = (): KubeConfig => {
+    loaded ??= load(file, (config) => config.loadFromFile(file));
+    return loaded;
+  };
+  const current = content.contexts === undefined ? undefined : whole().getCurrentContext();
+  return {
+    names:
+      content.contexts === undefined
+        ? []
+        : whole()
+            .getContexts()
+            .map(({ name }) => name),
+    ...(current === undefined || current === "" ? {} : { current }),
+    access(context) {
+      const { clusters, contexts, users, currentContext } = whole();
+      const config = new KubeConfig();
+      config.loadFromOptions({ clusters, contexts, users, currentContext: context ?? currentContext });
+      const name = config.getCurrentUser()?.name;
+      const listed = Array.isArray(content.users) ? content.users : [];
+      const fields = listed.find((user) => user.name === name)?.user ?? {};
+      const access = accessOf(config, file, tokenFileOf(file, fields));
+      checkUser(file, name ?? "", fields);
+      return access;
+    },
+  };
+}
+
+function inClusterAccess(): KubeAccess {
+  const source = "in-cluster configuration";
+  const config = load(source, (empty) => empty.loadFromCluster());
+  const provider = config.getCurrentUser()?.authProvider as { config?: { tokenFile?: string } } | undefined;
+  return accessOf(config, source, provider?.config?.tokenFile);
+}
+
+function load(source: string, from: (config: KubeConfig) => void): KubeConfig {
   const config = new KubeConfig();
-  const tokenFile = load(config, options, source);
+  try {
+    from(config);
+  } catch (cause) {
+    throw new KubeError({ code: "KUBE_CONFIG", source }, `Cannot use "${source}": ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  return config;
+}
+
+/** `tokenFile`: path of the file with the user's token, if it has one. */
+function accessOf(config: KubeConfig, source: string, tokenFile: string | undefined): KubeAccess {
   const [cluster, user] = [config.getCurrentCluster(), config.getCurrentUser()];
   if (cluster === null || user === null)
     throw new KubeError(
       { code: "KUBE_CONFIG", source },
       `Cannot use "${source}": context "${config.getCurrentContext()}" names a cluster or a user that it does not hold`,
     );
-  if (options.kubeconfig !== undefined) checkUser(options.kubeconfig, user.name);
   return {
     server: cluster.server.replace(/\/+$/, ""),
     proxy: proxyOf(cluster, source),
@@ -85,46 +145,16 @@ function credentialOf(config: KubeConfig, tokenFile: string | undefined, source:
   return user?.token ? `the token of user "${user.name}" in "${source}"` : `user "${user?.name}" in "${source}"`;
 }
 
-/** Contexts of a kubeconfig, in its order, and the current one; none of a file that holds nothing. Throws `KUBE_CONFIG`. */
-export function kubeContexts(kubeconfig: string): { readonly names: readonly string[]; readonly current?: string } {
-  const content = readKubeconfig(kubeconfig);
-  if (content.contexts === undefined) return { names: [] };
-  const config = new KubeConfig();
-  load(config, { kubeconfig }, kubeconfig);
-  const current = config.getCurrentContext();
-  return {
-    names: config.getContexts().map(({ name }) => name),
-    ...(current === undefined || current === "" ? {} : { current }),
-  };
-}
-
-/** Returns the path of the token file, if the user has one. */
-function load(config: KubeConfig, options: KubeConfigOptions, source: string): string | undefined {
-  try {
-    if (options.kubeconfig === undefined) {
-      config.loadFromCluster();
-      return (config.getCurrentUser()?.authProvider as { config?: { tokenFile?: string } } | undefined)?.config
-        ?.tokenFile;
-    }
-    readKubeconfig(options.kubeconfig);
-    config.loadFromFile(options.kubeconfig);
-    if (options.context !== undefined) config.setCurrentContext(options.context);
-    return tokenFileOf(options.kubeconfig, config.getCurrentUser()?.name);
-  } catch (cause) {
-    if (cause instanceof KubeError) throw cause;
-    throw new KubeError({ code: "KUBE_CONFIG", source }, `Cannot use "${source}": ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-}
-
-interface KubeconfigFile {
+/** What is read of a file beside what client-node reads. */
+interface Content {
   readonly contexts?: readonly unknown[];
-  readonly users?: readonly { readonly name?: string; readonly user?: Readonly<Record<string, unknown>> }[];
+  readonly users?: readonly { readonly name?: string; readonly user?: UserFields }[];
 }
+
+type UserFields = Readonly<Record<string, unknown>>;
 
 /** A kubeconfig as kubectl takes one: also an empty file, and one without contexts. */
-function readKubeconfig(file: string): KubeconfigFile {
+function readContent(file: string): Content {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -137,7 +167,7 @@ function readKubeconfig(file: string): KubeconfigFile {
   const { contexts = [] } = content as { contexts?: unknown };
   if (typeof content !== "object" || Array.isArray(content) || !Array.isArray(contexts ?? []))
     throw unusable(file, 'it is no kubeconfig, which is YAML with lists "clusters", "contexts" and "users"');
-  return content as KubeconfigFile;
+  return content as Content;
 }
 
 const READ_FAILURES: Readonly<Record<string, string>> = {
@@ -160,22 +190,17 @@ function unusable(source: string, why: string, cause?: unknown): KubeError {
 }
 
 /** client-node does not know `tokenFile` of a kubeconfig's user. */
-function tokenFileOf(kubeconfig: string, user: string | undefined): string | undefined {
-  const file = userFields(kubeconfig, user)["tokenFile"];
+function tokenFileOf(kubeconfig: string, fields: UserFields): string | undefined {
+  const file = fields["tokenFile"];
   return typeof file === "string" ? resolve(dirname(kubeconfig), file) : undefined;
 }
 
 /** Throws `KUBE_CONFIG` when the user has a field that changes its identity for the API, and that no request would carry. */
-function checkUser(kubeconfig: string, user: string): void {
-  const fields = userFields(kubeconfig, user);
+function checkUser(kubeconfig: string, user: string, fields: UserFields): void {
   const field = ["as-groups", "as-uid", "as-user-extra"].find((name) => name in fields);
   if (field === undefined) return;
   throw new KubeError(
     { code: "KUBE_CONFIG", source: kubeconfig },
     `Cannot use user "${user}" in "${kubeconfig}": its field "${field}" is not supported; use a user without it`,
   );
-}
-
-function userFields(kubeconfig: string, user: string | undefined): Readonly<Record<string, unknown>> {
-  return readKubeconfig(kubeconfig).users?.find(({ name }) => name === user)?.user ?? {};
 }

@@ -1,12 +1,5 @@
 /** An open context: a cluster by the name that the operator gives it. */
-import {
-  createKubeClient,
-  createTransport,
-  type KubeClient,
-  KubeError,
-  loadKubeAccess,
-  type Transport,
-} from "@isthmus/kube";
+import { createKubeClient, createTransport, type KubeClient, KubeError, type Transport } from "@isthmus/kube";
 import { usageError } from "../cli/exit.js";
 import type { Kubeconfig } from "./kubeconfig.js";
 
@@ -17,26 +10,12 @@ export interface Context {
 }
 
 /** Throws USAGE when there is no such context. */
-export function openContext(config: Kubeconfig, name: string): Context {
-  const kubeconfig = config.contexts.get(name);
-  if (kubeconfig === undefined)
+function openContext(config: Kubeconfig, name: string): Context {
+  const file = config.contexts.get(name);
+  if (file === undefined)
     throw usageError(`Cannot find context "${name}": the kubeconfig has ${[...config.contexts.keys()].join(", ")}`);
-  const transport = createTransport(loadKubeAccess({ kubeconfig, context: name }));
+  const transport = createTransport(file.access(name));
   return { name, client: createKubeClient(transport), close: () => transport.close() };
-}
-
-/** Of these contexts those that the kubeconfig alone rules out, such as one whose user was deleted, and why. */
-export function unusableContexts(config: Kubeconfig, names: readonly string[]): ReadonlyMap<string, KubeError> {
-  const unusable = new Map<string, KubeError>();
-  for (const name of names) {
-    try {
-      openContext(config, name).close();
-    } catch (thrown) {
-      if (!(thrown instanceof KubeError)) throw thrown;
-      unusable.set(name, thrown);
-    }
-  }
-  return unusable;
 }
 
 /** The same context; every call through it ends with `signal`. */
@@ -54,16 +33,40 @@ function bounded(transport: Transport, signal: AbortSignal): Transport {
 }
 
 /** Opens all, runs `work`, closes all; every call ends with `signal`. */
-export async function withContexts<T>(
+export function withContexts<T>(
   config: Kubeconfig,
   names: readonly string[],
   signal: AbortSignal,
   work: (contexts: readonly Context[]) => Promise<T>,
 ): Promise<T> {
+  return withUsableContexts(config, names, signal, (contexts, unusable) => {
+    for (const error of unusable.values()) throw error;
+    return work(contexts);
+  });
+}
+
+/** The same, but `work` gets those that the kubeconfig alone rules out, such as one whose user was deleted, with the reason. */
+export async function withUsableContexts<T>(
+  config: Kubeconfig,
+  names: readonly string[],
+  signal: AbortSignal,
+  work: (contexts: readonly Context[], unusable: ReadonlyMap<string, KubeError>) => Promise<T>,
+): Promise<T> {
   const contexts: Context[] = [];
+  const unusable = new Map<string, KubeError>();
   try {
-    for (const name of names) contexts.push(openContext(config, name));
-    return await work(contexts.map((context) => within(context, signal)));
+    for (const name of names) {
+      try {
+        contexts.push(openContext(config, name));
+      } catch (thrown) {
+        if (!(thrown instanceof KubeError)) throw thrown;
+        unusable.set(name, thrown);
+      }
+    }
+    return await work(
+      contexts.map((context) => within(context, signal)),
+      unusable,
+    );
   } finally {
     for (const context of contexts) context.close();
   }

@@ -2,13 +2,13 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
-import { kubeContexts } from "@isthmus/kube";
+import { type Kubeconfig as KubeconfigFile, openKubeconfig } from "@isthmus/kube";
 import { usageError } from "../cli/exit.js";
 import type { Io } from "../cli/io.js";
 
 export interface Kubeconfig {
   /** Context → file that holds it, in the order of the files. */
-  readonly contexts: ReadonlyMap<string, string>;
+  readonly contexts: ReadonlyMap<string, KubeconfigFile>;
   readonly current: string | undefined;
 }
 
@@ -19,9 +19,9 @@ export function readKubeconfig(option: string | undefined, env: Io["env"]): Kube
   const present = files.filter((file) => file !== "" && existsSync(file));
   if (present.length === 0)
     throw usageError(`Cannot find kubeconfig "${files.join(delimiter)}": use --kubeconfig or set KUBECONFIG`);
-  const contexts = new Map<string, string>();
-  const read = present.map((file) => ({ file, ...kubeContexts(file) }));
-  for (const { file, names } of read) for (const name of names) if (!contexts.has(name)) contexts.set(name, file);
+  const contexts = new Map<string, KubeconfigFile>();
+  const read = present.map(openKubeconfig);
+  for (const file of read) for (const name of file.names) if (!contexts.has(name)) contexts.set(name, file);
   if (contexts.size === 0)
     throw usageError(
       `Cannot use kubeconfig "${present.join(delimiter)}": it holds no context; use --kubeconfig or set KUBECONFIG`,

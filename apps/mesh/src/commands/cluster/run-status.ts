@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { unusableContexts, withContexts, within } from "../../access/context.js";
+import { within, withUsableContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import type { Input } from "../../cli/command.js";
 import { startDeadline } from "../../cli/deadline.js";
@@ -17,15 +17,14 @@ const POLL_MS = 500;
 /** One look of --wait: a cluster that is silent does not keep the others from being looked at again. */
 const LOOK = "15s";
 
-export async function run(input: Input, io: Io): Promise<number> {
+/** `limit`: the time-out of the command, as users write it. */
+export async function run(input: Input, io: Io, limit: string): Promise<number> {
   const format = outputFormat(input.value("output"), ["table", "json"]);
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
   const named = input.values("context");
   const names = named.length > 0 ? named : [...config.contexts.keys()];
-  const unusable = unusableContexts(config, names);
-  const unreadable = [...unusable].map(([name, error]) => unreadableView(name, error));
-  const usable = names.filter((name) => !unusable.has(name));
-  return withContexts(config, usable, io.signal, async (contexts) => {
+  return withUsableContexts(config, names, io.signal, async (contexts, unusable) => {
+    const unreadable = [...unusable].map(([name, error]) => unreadableView(name, error));
     const look = async (signal: AbortSignal): Promise<MeshStatus> => {
       const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
       return assess([...views, ...unreadable], { named: named.length > 0, nowMs: Date.now() });
@@ -34,14 +33,16 @@ export async function run(input: Input, io: Io): Promise<number> {
     const found = waiting ? await untilOk(look, io) : await look(io.signal);
     io.out(format === "json" ? json(found) : hopsTable(found.hops));
     io.err(findingsText(found.findings, io));
-    if (found.ok) io.err(`In sync: ${found.clusters.map(({ cluster }) => cluster).join(", ")}\n`);
-    if (found.ok || !waiting) return found.ok ? 0 : 1;
+    // An agent that is awaited is only a warning, but --wait waits for it.
+    const done = waiting ? isSettled(found) : found.ok;
+    if (done) io.err(`In sync: ${found.clusters.map(({ cluster }) => cluster).join(", ")}\n`);
+    if (done || !waiting) return done ? 0 : 1;
     if (!io.signal.aborted && isUnconnected(found)) {
       const names = found.clusters.map(({ context }) => shellWord(context)).join(" ");
       io.err(`Nothing to wait for: no cluster has a MeshPeer. Run: mesh connect ${names}\n`);
       return 1;
     }
-    io.err(`Not in sync within ${input.value("timeout") ?? "2m"}\n`);
+    io.err(`Not in sync within ${limit}\n`);
     return 3;
   });
 }
@@ -54,7 +55,7 @@ function isUnconnected({ clusters }: MeshStatus): boolean {
 /** The first look that is ok, or the last whole one before time is up. Prints what it waits for, once each. */
 async function untilOk(look: (signal: AbortSignal) => Promise<MeshStatus>, io: Io): Promise<MeshStatus> {
   let last: MeshStatus | undefined;
-  let told = "";
+  let lastLine = "";
   for (;;) {
     const limit = startDeadline(LOOK, io.signal);
     const found = await look(limit.signal).finally(() => limit.end());
@@ -62,9 +63,9 @@ async function untilOk(look: (signal: AbortSignal) => Promise<MeshStatus>, io: I
     if (isSettled(found) || isUnconnected(found)) return found;
     last = found;
     const { subject, message } = found.findings[0] ?? { subject: "mesh", message: "no member found" };
-    const telling = `Waiting: ${lineText(`${subject}: ${message}`).replace(/\d+(\.\d+)?(s|m|h)\b/g, "…")}\n`;
-    if (telling !== told) io.err(telling);
-    told = telling;
+    const line = `Waiting: ${lineText(`${subject}: ${message}`).replace(/\d+(\.\d+)?(s|m|h)\b/g, "…")}\n`;
+    if (line !== lastLine) io.err(line);
+    lastLine = line;
     await delay(POLL_MS, undefined, { signal: io.signal }).catch(() => undefined);
     if (io.signal.aborted) return last;
   }

@@ -1,4 +1,6 @@
-import { type Command, KUBECONFIG, timeoutOption } from "../../cli/command.js";
+import { type Command, type Input, KUBECONFIG, timeoutOption } from "../../cli/command.js";
+
+const limit = (input: Input) => input.value("timeout") ?? (input.flag("wait") ? "2m" : "15s");
 
 export const status: Command = {
   path: ["status"],
@@ -9,7 +11,7 @@ export const status: Command = {
     "done, LAG what is still to come. An apply position below the read one with a lag of 0 ms: nothing since then concerned that pair.",
     "Every Linux node must have an agent that is in sync. For 30 s after an apiserver started or a node appeared its agent is awaited:",
     "a warning, for which --wait waits. Windows and virtual nodes have no agent; -o json counts them.",
-    "Exit code 0: every hop is fresh and in sync; 1: not; 3: not within --timeout.",
+    "Exit code 0: every hop is fresh and in sync; 1: not; 3: with --wait, not within --timeout.",
   ].join("\n"),
   options: [
     {
@@ -23,12 +25,12 @@ export const status: Command = {
     { name: "output", short: "o", value: "FORMAT", summary: "table (default) or json" },
     KUBECONFIG,
   ],
-  timeout: (input) => (input.flag("wait") ? "2m" : "15s"),
+  timeout: limit,
   examples: [
     { says: "Is the mesh in sync?", command: "mesh status" },
     { says: "Wait for it in a script", command: "mesh status --wait --timeout 60s" },
     { says: "What is wrong, for a program", command: "mesh status -o json | jq .findings" },
   ],
   load: () => import("./run-status.js"),
-  run: async (input, io) => (await import("./run-status.js")).run(input, io),
+  run: async (input, io) => (await import("./run-status.js")).run(input, io, limit(input)),
 };
