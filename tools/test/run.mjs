@@ -62,6 +62,11 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+if (alsoNode24 && asked.length > 0 && !asked.includes("e2e")) {
+  console.error(`${FLAG} runs beside the group e2e: add it, or run make node24`);
+  process.exit(2);
+}
+
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 for (const name of asked.length > 0 ? asked : ALL) {

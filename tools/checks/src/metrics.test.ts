@@ -12,6 +12,9 @@ const SOURCE = `
     BUCKETS,
   );
   metrics.gauge("mesh_c", "Now", [], (gauge) => gauge.set(1));
+  metrics
+    .gauge("mesh_d", "Most")
+    .set(1);
 `;
 
 test("metrics are found with their help and labels, by program, also over lines", () => {
@@ -21,6 +24,7 @@ test("metrics are found with their help and labels, by program, also over lines"
     { name: "mesh_a_total", type: "counter", help: "What is | counted", labels: ["reason"] },
     { name: "mesh_b_seconds", type: "histogram", help: "How long: …", labels: ["stage", "cluster"] },
     { name: "mesh_c", type: "gauge", help: "Now", labels: [] },
+    { name: "mesh_d", type: "gauge", help: "Most", labels: [] },
   ]);
 });
 

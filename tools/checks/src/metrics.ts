@@ -16,7 +16,7 @@ export interface MetricsFound {
   readonly findings: readonly string[];
 }
 
-const CALL = /\bmetrics\??\.(counter|gauge|histogram)\(/g;
+const CALL = /\bmetrics\??\s*\.(counter|gauge|histogram)\(/g;
 const LITERALS = /^\s*"(mesh_[a-z0-9_]+)",\s*(?:"([^"]*)"|`([^`]*)`)(?:,\s*\[([^\]]*)\])?/;
 
 export function findMetrics(sources: ReadonlyMap<string, string>): MetricsFound {

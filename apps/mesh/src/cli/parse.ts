@@ -63,13 +63,18 @@ function input(values: Values, args: readonly string[]): Input {
   };
 }
 
-/** Milliseconds of `90s`, `2m`, `1h`, `500ms`. */
+/** Timers of Node fire at once above 24.8 days; nothing here takes a day. */
+const LONGEST_MS = 24 * 3_600_000;
+
+/** Milliseconds of `90s`, `2m`, `1h`, `500ms`. Throws USAGE outside of 1ms to 24h. */
 export function parseDuration(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? ""];
   if (match === null || unit === undefined)
     throw usageError(`Cannot use "${text}" for --${option}: write a duration such as 90s or 2m`);
-  return Number(match[1]) * unit;
+  const ms = Number(match[1]) * unit;
+  if (ms >= 1 && ms <= LONGEST_MS) return ms;
+  throw usageError(`Cannot use "${text}" for --${option}: write a duration from 1ms to 24h`);
 }
 
 /** The value of `-o`, one of `formats`; the first one when absent. */

@@ -29,6 +29,8 @@ test("what cannot be used is named, with exit code 2", async () => {
     [["status", "--contxt", "a"], /Unknown option "--contxt"/],
     [["status", "extra"], /Cannot use "extra": mesh status takes no arguments/],
     [["status", "--timeout", "soon"], /Cannot use "soon" for --timeout/],
+    [["status", "--timeout", "1000h"], /Cannot use "1000h" for --timeout: write a duration from 1ms to 24h/],
+    [["status", "--timeout", "0s"], /Cannot use "0s" for --timeout: write a duration from 1ms to 24h/],
     [["status", "-o", "xml"], /Cannot write output as "xml": choose from table, json/],
     [["status", "--kubeconfig", "/nonexistent/config"], /Cannot find kubeconfig "\/nonexistent\/config"/],
     [["connect", "east"], /fewer than two clusters/],
