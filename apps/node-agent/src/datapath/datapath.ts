@@ -74,7 +74,7 @@ export interface Datapath {
   fill(): MapFill[];
 }
 
-const CHUNK = 512;
+const CHUNK = 256;
 const NODE = "node ";
 
 export async function createDatapath(modules: DatapathModules): Promise<Datapath> {
