@@ -20,14 +20,9 @@ export function watchBudgets(metrics: Metrics, budget: Budget, list: () => reado
       shown = now;
     };
   };
-  metrics.gauge("mesh_source_records", "Records that count in the budget of a peer", ["cluster"], show("records"));
-  metrics.gauge(
-    "mesh_source_bytes",
-    "Bytes of keys and values that count in the budget of a peer",
-    ["cluster"],
-    show("bytes"),
-  );
-  metrics.gauge("mesh_source_nodes", "Nodes that count in the budget of a peer", ["cluster"], show("nodes"));
+  metrics.gauge("mesh_source_records", "Records kept of a peer", ["cluster"], show("records"));
+  metrics.gauge("mesh_source_bytes", "Bytes of keys and values kept of a peer", ["cluster"], show("bytes"));
+  metrics.gauge("mesh_source_nodes", "Nodes kept of a peer", ["cluster"], show("nodes"));
   metrics.gauge("mesh_source_records_limit", "Most records that are accepted from a peer").set(budget.records);
   const bytesLimit = metrics.gauge(
     "mesh_source_bytes_limit",
