@@ -50,6 +50,8 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   /** A list from a cache lay below that: a quorum list must tell why. */
   let doubted = false;
   let inSync = false;
+  /** Lists taken since the start. */
+  let adopted = 0;
   let lastContact: number | undefined;
   let problem: string | undefined;
   /** Where the next watch begins; undefined: list first. */
@@ -92,6 +94,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     doubted = false;
     position = newest = resume = version;
     inSync = true;
+    adopted++;
     emit(cache.replace(items), true);
     waiters.settle(position, quorum);
     return true;
@@ -219,13 +222,13 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
         attempt = new AbortController();
         following = false;
         const started = clock.now();
-        const from = resume;
+        const before = adopted;
         let wait = false;
         try {
           await once(attempt.signal);
-          // A server that ends lists or watches at once must not be asked in a tight loop; a list that came is followed at once.
-          const listed = from === undefined && resume !== undefined;
-          wait = clock.now() - started < 100 && !listed && waiters.size === 0;
+          // A server, or a proxy before it, that ends lists or watches within seconds must not be asked in a tight loop; a list
+          // that came is followed at once.
+          wait = clock.now() - started < SETTLED_MS && adopted === before && waiters.size === 0;
         } catch (thrown) {
           if (signal.aborted) break;
           if (!attempt.signal.aborted) {

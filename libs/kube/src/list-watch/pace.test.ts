@@ -8,16 +8,59 @@ import { CONFIG_MAPS } from "../resources.js";
 import { createScriptedApi } from "../testing/scripted-api.js";
 import { createListWatch } from "./list-watch.js";
 
-test("a streamed list that ends before it is whole is asked for again after a pause, each time", async (t) => {
-  const api = createScriptedApi(() => 1);
-  let pauses = 0;
+/** A clock whose pauses are noted and short, and whose time a test may move on. */
+function pausingClock() {
+  const pauses: number[] = [];
+  let ahead = 0;
   const clock = {
     ...systemClock,
-    delay(_: number, signal?: AbortSignal) {
-      pauses++;
+    now: () => systemClock.now() + ahead,
+    delay(ms: number, signal?: AbortSignal) {
+      pauses.push(ms);
       return systemClock.delay(1, signal);
     },
   };
+  const advance = (ms: number): void => {
+    ahead += ms;
+  };
+  return { clock, pauses, advance };
+}
+
+test("watches that a proxy ends within seconds are opened ever more rarely; one that lasted is opened again at once", async (t) => {
+  const api = createScriptedApi(() => 1);
+  const { clock, pauses, advance } = pausingClock();
+  const modules = { transport: api.transport, log: silentLogger, clock, onChange: () => undefined };
+  const watch = createListWatch<string>(
+    { resource: CONFIG_MAPS, namespace: "n", read: "pages", project: () => "" },
+    modules,
+  );
+  const stop = new AbortController();
+  const running = watch.run(stop.signal);
+  t.after(() => {
+    stop.abort();
+    return running;
+  });
+  const watched = async (lastedMs: number) => {
+    await until("it is watched", () => api.streams.length === 1);
+    const [stream] = api.streams;
+    assert.ok(stream !== undefined);
+    advance(lastedMs);
+    stream.end();
+    await until("and that is over", () => !api.streams.includes(stream));
+  };
+  await until("it is listed", () => api.lists.length === 1);
+  api.lists[0]?.answer(1, []);
+  for (let i = 0; i < 7; i++) await watched(200);
+  await until("a pause after each", () => pauses.length === 7);
+  assert.ok((pauses[6] ?? 0) > 8 * (pauses[0] ?? 0), pauses.map(Math.round).join(" "));
+  await watched(60_000);
+  await until("it is watched again", () => api.streams.length === 1);
+  assert.equal(pauses.length, 7);
+});
+
+test("a streamed list that ends before it is whole is asked for again after a pause, each time", async (t) => {
+  const api = createScriptedApi(() => 1);
+  const { clock, pauses } = pausingClock();
   const modules = { transport: api.transport, log: silentLogger, clock, onChange: () => undefined };
   const watch = createListWatch<string>({ resource: CONFIG_MAPS, namespace: "n", project: () => "" }, modules);
   const stop = new AbortController();
@@ -29,22 +72,15 @@ test("a streamed list that ends before it is whole is asked for again after a pa
   for (let i = 0; i < 5; i++) {
     await until("it is asked for", () => api.streams.length === 1);
     api.streams[0]?.end();
-    await until("and is over", () => api.streams.length === 0 || pauses > i);
+    await until("and is over", () => api.streams.length === 0 || pauses.length > i);
   }
-  await until("a pause before each", () => pauses >= 5);
+  await until("a pause before each", () => pauses.length >= 5);
   assert.equal(watch.inSync, false);
 });
 
 test("a server that answers each watch and then refuses it is listed ever more rarely", async (t) => {
   const api = createScriptedApi(() => 1);
-  const pauses: number[] = [];
-  const clock = {
-    ...systemClock,
-    delay(ms: number, signal?: AbortSignal) {
-      pauses.push(ms);
-      return systemClock.delay(1, signal);
-    },
-  };
+  const { clock, pauses } = pausingClock();
   const modules = { transport: api.transport, log: silentLogger, clock, onChange: () => undefined };
   const watch = createListWatch<string>(
     { resource: CONFIG_MAPS, namespace: "n", read: "pages", project: () => "" },
