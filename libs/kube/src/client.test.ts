@@ -7,7 +7,7 @@ import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
 import { createKubeClient, type KubeClient } from "./client.js";
 import { loadKubeAccess, openKubeconfig } from "./config.js";
-import { KubeError } from "./errors.js";
+import { KubeError, statusError } from "./errors.js";
 import { createEventRecorder } from "./event-recorder.js";
 import type { KubeConfigMap, KubeObject } from "./objects.js";
 import { CONFIG_MAPS, EVENTS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES } from "./resources.js";
@@ -201,4 +201,12 @@ test("an Event takes any text, and one without an answer delays no other", async
   const note = (await find())?.note ?? "";
   assert.match(note, /^\\u\{1b\}\[2J\\u\{202e\}\\u\{a\}\u9375+…$/);
   assert.ok(Buffer.byteLength(note) <= 1024);
+});
+
+test("what an API answers is bounded in the sentence; fields that are no text are left out", () => {
+  const body = JSON.stringify({ reason: "r".repeat(1 << 20), message: "m".repeat(50 << 20) });
+  assert.ok(statusError("GET", "/version", 403, body).message.length < 3_000);
+  const odd = statusError("GET", "/version", 403, JSON.stringify({ reason: { a: 1 }, message: ["x"] }));
+  assert.match(odd.message, /answers 403$/);
+  assert.match(statusError("GET", "/version", 403, "null").message, /answers 403$/);
 });

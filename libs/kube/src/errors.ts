@@ -47,11 +47,17 @@ export function isRefusal(thrown: unknown): thrown is KubeError {
   return ![401, 408, 429].includes(thrown.status);
 }
 
+/** A reason is a word, a message a sentence with a name or two; what answers need not be a Kubernetes API. */
+const REASON_LENGTH = 100;
+const MESSAGE_LENGTH = 2_048;
+const PAGE_LENGTH = 200;
+
 function readStatus(body: string): { reason: string; message: string } {
+  const text = (value: unknown, most: number) => (typeof value === "string" ? value.slice(0, most) : "");
   try {
-    const status = JSON.parse(body) as { reason?: string; message?: string };
-    return { reason: status.reason ?? "", message: status.message ?? "" };
+    const status = JSON.parse(body) as { reason?: unknown; message?: unknown } | null;
+    return { reason: text(status?.reason, REASON_LENGTH), message: text(status?.message, MESSAGE_LENGTH) };
   } catch {
-    return { reason: "", message: body.trim().slice(0, 200) };
+    return { reason: "", message: text(body.trim(), PAGE_LENGTH) };
   }
 }
