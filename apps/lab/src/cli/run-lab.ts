@@ -30,8 +30,11 @@ const HANDLERS: Readonly<Record<Command, Handler>> = {
   logs: runLogs,
 };
 
-/** Commands that handle Ctrl-C themselves: `up` takes down what it started. The others only send requests to the supervisor. */
-const END_THEMSELVES: ReadonlySet<Command> = new Set<Command>(["up", "down", "exec", "logs"]);
+/**
+ * Commands that handle Ctrl-C themselves: `up` takes down what it started. `down` run again goes on with what is left, and the
+ * others only send requests to the supervisor.
+ */
+const END_THEMSELVES: ReadonlySet<Command> = new Set<Command>(["up", "exec", "logs"]);
 
 /** `argv`: the words after `lab`. */
 export async function runLab(argv: readonly string[], io: LabIo): Promise<number> {
@@ -46,10 +49,16 @@ export async function runLab(argv: readonly string[], io: LabIo): Promise<number
   } catch (thrown) {
     if (io.signal?.aborted === true) {
       io.err("Interrupted\n");
-      return 130;
+      return interruptedExit(io.signal.reason);
     }
     const error = MeshError.from(thrown);
     io.err(`${error.message}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** 128 and the signal's number, as a shell has it: the reason names it; 130 for a reason without one. */
+function interruptedExit(reason: unknown): number {
+  const exit = reason instanceof MeshError && "exit" in reason.data ? reason.data.exit : undefined;
+  return typeof exit === "number" ? exit : 130;
 }
