@@ -1,3 +1,4 @@
+import { MeshError } from "@isthmus/model";
 import { withContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import { plainWords } from "../../access/plain-words.js";
@@ -52,6 +53,10 @@ function answer({ result, steps, failure }: Connected, format: "table" | "json" 
 
 function talk({ result, failure }: Connected, names: readonly string[], io: Io): ExitCode {
   const failed = result.findings.filter(({ status }) => status === "fail").length;
+  if (failed > 0 && io.signal.aborted) {
+    io.err(`Nothing was written: ${lineText(MeshError.from(io.signal.reason).message)}\n`);
+    return 3;
+  }
   if (failed > 0) {
     io.err(`Nothing was written: ${counted(failed, "finding")} must be resolved first\n`);
     return 1;
