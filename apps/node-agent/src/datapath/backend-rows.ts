@@ -15,7 +15,7 @@ export const Word = { id: 0, place: 1, node: 2, attributes: 3, address: 4 } as c
 const PLACE = 0xff_ffff;
 /** Of word `attributes`. */
 const CLUSTER = 0xffff;
-/** Peers choose addresses and ports: they must not choose who shares a slot with whom. */
+/** Peers choose addresses and ports: without a secret they could choose them so that all hash to one slot. */
 const SEED = randomInt(2 ** 32);
 
 export interface BackendRows {
