@@ -87,11 +87,12 @@ export function createLeadership(
       await clock.delay(effect.ms, signal).catch(() => undefined);
       return { type: "tick" };
     }
-    const target = { namespace, signal, timeoutMs: CALL_MS };
+    const target = { namespace, timeoutMs: CALL_MS };
     const sentAt = clock.now();
     try {
       if (effect.type === "read")
-        return { type: "read", lease: await client.get<KubeLease>(LEASES, LEASE_NAME, target) };
+        return { type: "read", lease: await client.get<KubeLease>(LEASES, LEASE_NAME, { ...target, signal }) };
+      // Not aborted: the API may have taken it all the same, and only its answer has the version that releases the Lease.
       return { type: "written", lease: await put(effect.lease, target), sentAt };
     } catch (thrown) {
       // 404: deleted meanwhile, or the namespace is missing: the next read and write will show which.
@@ -135,8 +136,9 @@ export function createLeadership(
     },
     async run(signal) {
       let event: LeaseEvent = { type: "tick" };
-      while (!signal.aborted) {
+      for (;;) {
         const effect = stepLease(state, event, time());
+        if (signal.aborted) break;
         reportChange();
         event = await perform(effect, signal);
       }
