@@ -11,7 +11,7 @@
  * that means a restore is not ours to say. A list from the API's cache that is below what we saw is not taken at all.
  */
 import { type Clock, systemClock } from "@isthmus/model";
-import { createBackoff, type Logger } from "@isthmus/observe";
+import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
 import { hasStatus, KubeError } from "../errors.js";
 import type { KubeObject } from "../objects.js";
 import { resourcePath } from "../resources.js";
@@ -25,6 +25,8 @@ import { type WatchEvent, watch } from "./watch.js";
 
 /** An attempt that lasted this long resets the back-off: an answer alone does not, as an error may follow it each time. */
 const SETTLED_MS = 5_000;
+/** After an attempt that found the server set back: only a loop is stopped. */
+const DOUBTED_MS = 100;
 
 export interface ListWatchModules<T> {
   readonly transport: Transport;
@@ -41,7 +43,9 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   const clock = modules.clock ?? systemClock;
   const path = resourcePath(options.resource, options.namespace);
   const cache = createCache(options.project);
-  const backoff = createBackoff({ minMs: 100, maxMs: 5000, ...options.retry });
+  const retry = { minMs: 100, maxMs: 5000, ...options.retry };
+  /** Attempts that failed, and ones that the server ended: a server that restarts does both, and is asked again no later for it. */
+  const [failures, endings] = [createBackoff(retry), createBackoff(retry)];
   let streaming = options.read !== "pages";
   const waiters = createWaiters();
   let position = 0n;
@@ -223,21 +227,24 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
         following = false;
         const started = clock.now();
         const before = adopted;
-        let wait = false;
+        let pause: Backoff | undefined;
         try {
           await once(attempt.signal);
           // A server, or a proxy before it, that ends lists or watches within seconds must not be asked in a tight loop; a list
-          // that came is followed at once.
-          wait = clock.now() - started < SETTLED_MS && adopted === before && waiters.size === 0;
+          // that came is followed at once, and a watch that was given up for a quorum list has that list at once.
+          const least = doubted ? DOUBTED_MS : SETTLED_MS;
+          if (clock.now() - started < least && adopted === before && waiters.size === 0) pause = endings;
         } catch (thrown) {
           if (signal.aborted) break;
           if (!attempt.signal.aborted) {
             failed(thrown);
-            wait = true;
+            pause = failures;
           }
         }
-        if (clock.now() - started > SETTLED_MS) backoff.reset();
-        if (wait && !attempt.signal.aborted) await clock.delay(backoff.nextMs(), attempt.signal).catch(() => undefined);
+        if (clock.now() - started > SETTLED_MS) for (const backoff of [failures, endings]) backoff.reset();
+        if (pause !== undefined && !attempt.signal.aborted) {
+          await clock.delay(pause.nextMs(), attempt.signal).catch(() => undefined);
+        }
       }
       signal.removeEventListener("abort", stop);
     },
