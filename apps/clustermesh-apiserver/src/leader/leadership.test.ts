@@ -42,6 +42,28 @@ function createApi() {
   };
 }
 
+test("a renewal that comes after the deadline is told as a change: what was withheld meanwhile is written", async () => {
+  const [api, clock, stop] = [createApi(), createFakeClock(), new AbortController()];
+  const leadership = createLeadership(
+    { namespace: "ns", instance: "one", identity: "one_1" },
+    { client: api.client, clock, log: silentLogger },
+  );
+  const changes: boolean[] = [];
+  leadership.onChange(() => changes.push(leadership.writes));
+  const running = leadership.run(stop.signal);
+  await until("it acquires the Lease", () => leadership.writes);
+  api.hold();
+  const before = api.renewed;
+  while (leadership.writes) await clock.advance(1000);
+  assert.notEqual(api.renewed, before, "its renewal is on its way");
+  assert.deepEqual(changes, [false, true], "no step was made while it lasted");
+  api.answer();
+  await until("it writes again", () => changes.length > 2);
+  assert.deepEqual(changes, [false, true, true]);
+  stop.abort();
+  await running;
+});
+
 for (const { name, renewals } of [
   { name: "the first write", renewals: 0 },
   { name: "a renewal", renewals: 1 },

@@ -26,7 +26,7 @@ export interface Leadership {
   readonly writes: boolean;
   /** Why it does not publish, or write status; undefined for a holder. */
   readonly explanation: string | undefined;
-  /** Calls the listener when `publishes` or `writes` has changed. Returns a function that removes it. */
+  /** Calls the listener when `publishes` or `writes` has changed, also when `writes` was false for a moment. Returns a function that removes it. */
   onChange(listener: () => void): () => void;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -72,7 +72,7 @@ export function createLeadership(
     if (state.problem !== problem && state.problem !== "")
       log.warn("Cannot read or write the Lease", { lease: LEASE_NAME, problem: state.problem });
     problem = state.problem;
-    const now = `${state.holding} ${writes()} ${holderOf(state.observed?.lease)}`;
+    const now = `${state.holding} ${writes()} ${state.lapses} ${holderOf(state.observed?.lease)}`;
     if (now === last) return;
     last = now;
     if (writes()) log.info("This instance publishes and writes status", { lease: LEASE_NAME, instance });

@@ -37,6 +37,8 @@ export interface LeaseState {
   holding: boolean;
   /** When the last successful renewal was sent; before, the Lease cannot have ended. */
   renewedAt: number | undefined;
+  /** How often a renewal came after status could no longer be written: what was withheld meanwhile is due. */
+  lapses: number;
   /** No Lease was read yet: a holder with this instance's name is its previous process. */
   first: boolean;
   /** Why the last call failed; "" when it did not. */
@@ -63,7 +65,7 @@ export type LeaseEffect =
   | { readonly type: "wait"; readonly ms: number };
 
 export function createLeaseState(options: LeaseOptions): LeaseState {
-  return { options, observed: undefined, holding: false, renewedAt: undefined, first: true, problem: "" };
+  return { options, observed: undefined, holding: false, renewedAt: undefined, lapses: 0, first: true, problem: "" };
 }
 
 export function stepLease(state: LeaseState, event: LeaseEvent, time: LeaseTime): LeaseEffect {
@@ -75,6 +77,7 @@ export function stepLease(state: LeaseState, event: LeaseEvent, time: LeaseTime)
     case "read":
       return onRead(state, event.lease, time);
     case "written":
+      if (state.holding && !isValid(state, time.now)) state.lapses++;
       observe(state, event.lease, time.now);
       state.holding = true;
       state.first = false;
