@@ -128,9 +128,16 @@ test("a peer that the operator removes is no cluster that could not be used", as
 });
 
 test("node ports that are not served are a condition and one Event, also over a restart; left to another proxy, neither", async () => {
-  type Event = KubeObject & { readonly regarding?: { readonly name?: string }; readonly series?: object };
+  type Event = KubeObject & {
+    readonly regarding?: { readonly name?: string };
+    readonly reason?: string;
+    readonly series?: object;
+  };
+  // The API server writes Events of its own on Services, as when it repairs an allocation.
   const eventsOn = async (name: string) =>
-    (await east.client.list<Event>(EVENTS, { namespace })).filter(({ regarding }) => regarding?.name === name);
+    (await east.client.list<Event>(EVENTS, { namespace })).filter(
+      ({ regarding, reason }) => regarding?.name === name && reason === "NotServedAsWritten",
+    );
   const ported = async (name: string) => {
     const object = { metadata: { namespace, name }, spec: { type: "NodePort", ports: [{ name: "http", port: 80 }] } };
     await east.client.apply(SERVICES, object as KubeObject, { manager: "user", force: true });

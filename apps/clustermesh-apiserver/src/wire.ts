@@ -105,7 +105,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   run(leadership);
   const recorder = createEventRecorder(
     { controller: "isthmus.io/clustermesh-apiserver", instance },
-    { client, log: log.child("events") },
+    { client, clock, log: log.child("events"), signal },
   );
   const events = createHolderEvents(recorder, { leadership, clock });
   const ranges = createRangesSource({ transport, clock, log: log.child("config"), settings });

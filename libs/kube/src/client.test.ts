@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
-import { until } from "@isthmus/testing";
+import { createFakeClock, until } from "@isthmus/testing";
 import { createKubeClient, type KubeClient } from "./client.js";
 import { loadKubeAccess, openKubeconfig } from "./config.js";
 import { KubeError, statusError } from "./errors.js";
@@ -201,6 +201,52 @@ test("an Event takes any text, and one without an answer delays no other", async
   const note = (await find())?.note ?? "";
   assert.match(note, /^\\u\{1b\}\[2J\\u\{202e\}\\u\{a\}\u9375+…$/);
   assert.ok(Buffer.byteLength(note) <= 1024);
+});
+
+test("an Event is tried again while the API does not answer, and not when it was refused", async () => {
+  const outcomes: (Error | undefined)[] = [];
+  const created: string[] = [];
+  const clock = createFakeClock();
+  const create = async (_: unknown, object: KubeObject) => {
+    created.push(object.metadata.name ?? "");
+    const error = outcomes.shift();
+    if (error !== undefined) throw error;
+    return object;
+  };
+  const stop = new AbortController();
+  const recorder = createEventRecorder(
+    { controller: "isthmus.io/test", instance: "i" },
+    { client: { ...client, create } as KubeClient, log: silentLogger, clock, signal: stop.signal },
+  );
+  const report = (note: string) =>
+    recorder.report({
+      ...{ resource: SERVICES, namespace, name: "web", uid: "u", type: "Warning" },
+      ...{ action: "Validate", reason: "Test", note },
+    } as const);
+  const noAnswer = new KubeError({ code: "KUBE_UNREACHABLE", server: "s" }, "no answer");
+  const refused = statusError("POST", "/events", 403, "{}");
+  const busy = statusError("POST", "/events", 429, "{}");
+  const after = async (tries: number) => {
+    await until(`${tries} tries`, async () => {
+      await clock.advance(1000);
+      return created.length >= tries;
+    });
+    for (let i = 0; i < 60; i++) await clock.advance(1000);
+    assert.equal(created.length, tries);
+  };
+  outcomes.push(noAnswer, busy, undefined);
+  report("a");
+  await after(3);
+  outcomes.push(refused);
+  report("b");
+  await after(4);
+  outcomes.push(...Array.from({ length: 20 }, () => noAnswer));
+  report("c");
+  await after(11);
+  report("c");
+  await until("it is tried when it is reported again", () => created.length === 12);
+  stop.abort();
+  await recorder.settled();
 });
 
 test("what an API answers is bounded in the sentence; fields that are no text are left out", () => {

@@ -1,14 +1,15 @@
 /**
  * Events on objects (events.k8s.io/v1): a repeated one grows its count instead of making another object.
  *
- * In: a fact about an object. Nothing comes out: failures are logged and dropped, a queue over its limit drops the newest.
- * Several are written at once, so one that the API does not answer delays the others no longer than its deadline.
+ * In: a fact about an object. Nothing comes out: one that the API refuses is logged and dropped, one without an answer is tried
+ * again a few times, a queue over its limit drops the newest. Several are written at once, so one that the API does not answer
+ * delays the others no longer than its deadline.
  */
 import { createHash } from "node:crypto";
 import { type Clock, printable, systemClock } from "@isthmus/model";
-import type { Logger } from "@isthmus/observe";
+import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
 import type { KubeClient } from "./client.js";
-import { hasStatus } from "./errors.js";
+import { hasStatus, KubeError } from "./errors.js";
 import { apiVersion, EVENTS, type Resource } from "./resources.js";
 
 export interface ReportedEvent {
@@ -45,17 +46,32 @@ const DEADLINE_MS = 5000;
 /** The bound that the API checks. */
 const NOTE_BYTES = 1024;
 const MAX_REMEMBERED = 10_000;
+/** Together about half a minute: longer than an API server takes to restart. */
+const TRIES = 7;
+const RETRY = { minMs: 500, maxMs: 10_000 };
 
-export function createEventRecorder(
-  options: EventRecorderOptions,
-  modules: { readonly client: KubeClient; readonly log: Logger; readonly clock?: Clock },
-): EventRecorder {
+interface Pending {
+  readonly event: ReportedEvent;
+  readonly backoff: Backoff;
+  failures: number;
+}
+
+export interface EventRecorderModules {
+  readonly client: KubeClient;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** What waits to be tried again is given up when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+export function createEventRecorder(options: EventRecorderOptions, modules: EventRecorderModules): EventRecorder {
   const clock = modules.clock ?? systemClock;
   const written = new Map<string, number>();
   /** Of this process: after a restart the count begins again. */
   const counts = new Map<string, number>();
-  const queue: ReportedEvent[] = [];
+  const queue: Pending[] = [];
   const writing = new Set<Promise<void>>();
+  const waiting = new Set<Promise<void>>();
 
   async function write(event: ReportedEvent, name: string): Promise<void> {
     const namespace = event.namespace ?? "default";
@@ -73,21 +89,35 @@ export function createEventRecorder(
     }
   }
 
-  async function attempt(event: ReportedEvent): Promise<void> {
+  async function attempt(pending: Pending): Promise<void> {
+    const { event } = pending;
     const name = eventName(event);
     try {
       await write(event, name);
     } catch (error) {
+      if (!isRefusal(error) && ++pending.failures < TRIES && modules.signal?.aborted !== true) return tryLater(pending);
       written.delete(name);
       modules.log.warn("Event not written", { reason: event.reason, object: event.name, error });
     }
   }
 
+  function tryLater(pending: Pending): void {
+    const work: Promise<void> = clock
+      .delay(pending.backoff.nextMs(), modules.signal)
+      .then(() => {
+        queue.push(pending);
+        writeNext();
+      })
+      .catch(() => undefined)
+      .finally(() => waiting.delete(work));
+    waiting.add(work);
+  }
+
   function writeNext(): void {
     if (writing.size >= AT_ONCE) return;
-    const event = queue.shift();
-    if (event === undefined) return;
-    const work: Promise<void> = attempt(event).then(() => {
+    const pending = queue.shift();
+    if (pending === undefined) return;
+    const work: Promise<void> = attempt(pending).then(() => {
       writing.delete(work);
       writeNext();
     });
@@ -98,20 +128,25 @@ export function createEventRecorder(
     report(event) {
       const name = eventName(event);
       const last = written.get(name);
-      if (queue.length >= MAX_QUEUE || (last !== undefined && clock.now() - last < (options.quietMs ?? 600_000)))
-        return;
+      if (queue.length + waiting.size >= MAX_QUEUE) return;
+      if (last !== undefined && clock.now() - last < (options.quietMs ?? 600_000)) return;
       if (written.size >= MAX_REMEMBERED) {
         written.clear();
         counts.clear();
       }
       written.set(name, clock.now());
-      queue.push(event);
+      queue.push({ event, backoff: createBackoff(RETRY), failures: 0 });
       writeNext();
     },
     async settled() {
-      while (writing.size > 0) await Promise.all(writing);
+      while (writing.size + waiting.size > 0) await Promise.all([...writing, ...waiting]);
     },
   };
+}
+
+/** The API's last word on it; no answer, an error of its own and "too many requests" are not. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof KubeError && error.status >= 400 && error.status < 500 && error.status !== 429;
 }
 
 /** The same fact about the same object has the same name. */
