@@ -63,11 +63,18 @@ export function answeredWithin(
 /** Every request of the window was answered, and at least `share` of them by this cluster. */
 export function servedBy(traffic: Traffic, cluster: string, window: Window | null, share: number, when: string): Check {
   const samples = window === null ? [] : within(traffic, window);
-  const mine = samples.filter((sample) => sample.outcome === "ok" && sample.cluster === cluster).length;
+  const others = samples.filter((sample) => sample.outcome !== "ok" || sample.cluster !== cluster);
+  const mine = samples.length - others.length;
+  const passed = samples.length > 0 && mine >= samples.length * share;
+  const [other] = others;
+  const why =
+    passed || window === null || other === undefined
+      ? ""
+      : `; the first other, due ${round(other.due - window.from, 0)} ms after its begin: ${other.outcome === "ok" ? other.cluster : other.outcome}`;
   return {
     text: share === 1 ? `${cluster} serves all ${when}` : `${cluster} serves ${share * 100} % or more ${when}`,
-    passed: samples.length > 0 && mine >= samples.length * share,
-    detail: window === null ? "never" : `${mine} of ${samples.length}`,
+    passed,
+    detail: window === null ? "never" : `${mine} of ${samples.length}${why}`,
   };
 }
 

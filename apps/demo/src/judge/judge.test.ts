@@ -209,6 +209,16 @@ describe("judge", () => {
   test("an east answer just before the demo's own watch is no fault", () => {
     assert.equal(judge(kill, withSample(killTraffic, 595, "east")).passed, true);
   });
+
+  test("of requests on their way together, one due later may have connected before the first west answer's", () => {
+    const slow = (traffic: Traffic) => ({
+      ...traffic,
+      samples: traffic.samples.map((sample) => (sample.number === 205 ? { ...sample, end: 2065 } : sample)),
+    });
+    assert.equal(judge(kill, slow(withSample(killTraffic, 206, "refused"))).passed, true);
+    const check = judge(kill, slow(withSample(killTraffic, 207, "refused"))).checks.find(({ passed }) => !passed);
+    assert.equal(check?.detail, "382 of 383; the first other, due 8 ms after its begin: refused");
+  });
 });
 
 describe("report", () => {

@@ -106,7 +106,8 @@ function wiped(run: WipeRun): readonly Check[] {
 function killed(run: KillRun, traffic: Traffic): readonly Check[] {
   const first = firstAnswer(traffic, FAR, run.injected);
   const { noneReady, firstReady, window } = run;
-  const away = first && firstReady !== null ? { from: first.due, to: firstReady - WATCH_SLACK_MS } : null;
+  // From its end: of requests that were on their way together, the one due later may have connected earlier.
+  const away = first && firstReady !== null ? { from: first.end, to: firstReady - WATCH_SLACK_MS } : null;
   const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
   return [
     proof(
