@@ -40,6 +40,7 @@ test("pending always equals the difference, for any sequence of calls", () => {
       const insert = [...desired.keys()].filter((key) => desired.get(key) !== actual.get(key));
       const remove = [...actual.keys()].filter((key) => desired.get(key) !== actual.get(key));
       assert.deepEqual([...tracker.toInsert].sort(), insert.sort());
+      assert.deepEqual([...tracker.absent].sort(), insert.filter((key) => !actual.has(key)).sort());
       assert.deepEqual([...tracker.toRemove].sort(), remove.sort());
     }),
   );

@@ -15,6 +15,8 @@ export interface DeltaTracker {
   readonly actual: ReadonlyMap<string, string>;
   /** Keys whose desired value is not in the kernel. */
   readonly toInsert: ReadonlySet<string>;
+  /** Those of `toInsert` that the kernel has with no value at all: each takes another entry. */
+  readonly absent: ReadonlySet<string>;
   /** Keys whose actual value is not desired. */
   readonly toRemove: ReadonlySet<string>;
   setDesired(key: string, value: string): void;
@@ -28,12 +30,15 @@ export function createDeltaTracker(): DeltaTracker {
   const desired = new Map<string, string>();
   const actual = new Map<string, string>();
   const toInsert = new Set<string>();
+  const absent = new Set<string>();
   const toRemove = new Set<string>();
 
   function compare(key: string, wanted: string | undefined, found: string | undefined): void {
     const differs = wanted !== found;
     if (differs && wanted !== undefined) toInsert.add(key);
     else toInsert.delete(key);
+    if (wanted !== undefined && found === undefined) absent.add(key);
+    else absent.delete(key);
     if (differs && found !== undefined) toRemove.add(key);
     else toRemove.delete(key);
   }
@@ -42,6 +47,7 @@ export function createDeltaTracker(): DeltaTracker {
     desired,
     actual,
     toInsert,
+    absent,
     toRemove,
     setDesired(key, value) {
       desired.set(key, value);

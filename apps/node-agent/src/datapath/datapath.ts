@@ -97,7 +97,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     tracker.setActual(name, value);
     tracker.setDesired(name, value);
   }
-  const planner = createPlanner({ backends, tables, services, frontends: tracker });
+  const planner = createPlanner({ backends, tables, services, frontends: tracker, frontendMap: port.frontends });
   const own = modules.ownCluster;
   const planFrontends = createFrontendPlanning({ planner, tables, backends, desired, status, now, own });
   const dirty = new Set<FrontendName>();

@@ -24,7 +24,11 @@ async function inOrder(
   names: readonly FrontendName[],
   write: (part: readonly FrontendName[]) => Promise<Failures>,
 ): Promise<Failures> {
-  const ports = names.filter((name) => !isRejectName(name));
-  const rejects = names.filter(isRejectName);
+  const { ports, rejects } = portsAndRejects(names);
   return new Map([...(await write(ports)), ...(await write(rejects))]);
+}
+
+/** Of a full map, too, the rows that serve come first. */
+export function portsAndRejects(names: readonly FrontendName[]) {
+  return { ports: names.filter((name) => !isRejectName(name)), rejects: names.filter(isRejectName) };
 }

@@ -108,6 +108,30 @@ test("a full map leaves no backend that nothing can reach, whatever was planned,
   assert.ok(full > 0 && narrowed > 0, `${full} times no room, ${narrowed} times served in part`);
 });
 
+test("a Service whose frontend finds no room takes no backend, line or row", async () => {
+  const kernel = createMemoryKernel(SIZES);
+  let time = 0;
+  const bench = await startBench(kernel.open(), () => time);
+  const set = (which: number, ...tiers: (readonly BackendText[])[]) =>
+    bench.set([makePlan(`a/s${which}`, IPS[which] ?? "", tiers)]);
+  await set(3);
+  await set(1);
+  // A row of a Service is freed after the grace period: until then neither of the next two finds one.
+  kernel.holdGrace();
+  await bench.set("a/s1");
+  await set(1);
+  await set(2, ["1:10.1.0.1"]);
+  await set(0);
+  kernel.releaseGrace();
+  for (let i = 0; i < 4; i++) {
+    await bench.datapath.settled();
+    time += 60_000;
+    await bench.datapath.apply();
+  }
+  assert.equal(used(bench, "mesh_frontends_v1"), SIZES.frontends, "all rows are taken");
+  assert.deepEqual([used(bench, "mesh_backends_v1"), used(bench, "mesh_tables_v1")], [0, 0]);
+});
+
 /** True when it serves a part of the wanted backends. */
 async function isNarrowed(port: DatapathPort, ip: string, plan: ReturnType<typeof makePlan>): Promise<boolean> {
   const found = await selectable(port, frontendOf(ip));

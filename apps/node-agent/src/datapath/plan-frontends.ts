@@ -10,6 +10,7 @@ import type { StatusTable } from "@isthmus/reconcile";
 import type { DesiredFrontend, DesiredState } from "../desired/desired-state.js";
 import type { FrontendName } from "../desired/frontends.js";
 import type { BackendStore } from "./backend-store.js";
+import { portsAndRejects } from "./frontend-writer.js";
 import { isMapFull } from "./full.js";
 import { narrower } from "./narrow.js";
 import type { Planner } from "./planner.js";
@@ -58,7 +59,8 @@ export function createFrontendPlanning(
 
   return async (names) => {
     const planned = new Map<FrontendName, Error | undefined>();
-    for (const name of names) {
+    const { ports, rejects } = portsAndRejects(names);
+    for (const name of [...ports, ...rejects]) {
       const wanted = desired.get(name);
       const error = await plan(name, wanted);
       if (error !== undefined) status.failed(name, error, now());

@@ -6,12 +6,13 @@
  * since only the caller can wait for a new segment.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
-import type { DeltaTracker } from "@isthmus/reconcile";
+import type { DeltaTracker, HashPort } from "@isthmus/reconcile";
 import type { DesiredFrontend } from "../desired/desired-state.js";
 import { type FrontendName, frontendValue, leftValue } from "../desired/frontends.js";
 import type { DesiredService, DesiredTier } from "../desired/services.js";
 import type { BackendStore } from "./backend-store.js";
 import { followSlots } from "./follow-slots.js";
+import { mapFull } from "./full.js";
 import { EMPTY_TIER, type ServiceEntry, type ServiceStore, TIERS, type Tier, tierWord } from "./service-store.js";
 import { editSlots, type SlotEdits } from "./slot-edits.js";
 import { isEditable, isOrdered, linesToTake, sameSlots } from "./table-fit.js";
@@ -22,6 +23,7 @@ export interface PlannerModules {
   readonly tables: TableStore;
   readonly services: ServiceStore;
   readonly frontends: DeltaTracker;
+  readonly frontendMap: Pick<HashPort, "name" | "maxEntries">;
 }
 
 export interface Planner {
@@ -55,7 +57,7 @@ class NoLines extends Error {
 }
 
 export function createPlanner(modules: PlannerModules): Planner {
-  const { backends, tables, services, frontends } = modules;
+  const { backends, tables, services, frontends, frontendMap } = modules;
   let deadTables: Table[] = [];
   let deadServices: ServiceEntry[] = [];
   let deadIds: number[] = [];
@@ -146,8 +148,16 @@ export function createPlanner(modules: PlannerModules): Planner {
     }
   }
 
+  /** Nothing is taken for a frontend whose own row would find no room: no program could reach it. Throws `MAP_FULL`. */
+  function checkRoom(name: FrontendName): void {
+    if (frontends.actual.has(name) || frontends.absent.has(name)) return;
+    const { maxEntries } = frontendMap;
+    if (frontends.actual.size + frontends.absent.size >= maxEntries) throw mapFull(frontendMap.name, maxEntries);
+  }
+
   return {
     plan(name, wanted) {
+      if (wanted !== undefined) checkRoom(name);
       try {
         if (wanted === undefined) frontends.deleteDesired(name);
         else if (wanted.kind === "reject") frontends.setDesired(name, frontendValue(name, 0));
