@@ -66,6 +66,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     const known = services.get(service);
     if (known === undefined) {
       answers.delete(service);
+      withheld.delete(service);
       return undefined;
     }
     const { facts } = known;
