@@ -76,6 +76,8 @@ test("a repeated ADD that fails at any step leaves the pod its network", async (
     node.inPod("p1", "ip", "-4", "addr", "show", "dev", "eth0"),
     node.inPod("p1", "ip", "route"),
   ];
+  // The kernel reports a carrier a moment after both ends are up.
+  await until("carrier", () => network()[0]?.includes("state UP") === true);
   const before = network();
   let steps = 0;
   for (let struck = true; struck; ) {
