@@ -38,7 +38,7 @@ test("with all dead every call asks; who comes back is found at once", async (t)
   assert.equal(await failures(Array.from({ length: 6 }, () => () => store.get("/a"))), 6);
   await etcd.start();
   // The channel dials again after half a second at most, and until then answers each call itself.
-  await until("who came back answers", async () => (await failures([() => store.get("/a")])) === 0, 5000);
+  await until("the restarted endpoint answers", async () => (await failures([() => store.get("/a")])) === 0, 5000);
   const calls = Array.from({ length: 40 }, () => () => store.get("/a"));
   assert.ok((await failures(calls)) <= 1, "the other is met once");
 });

@@ -42,7 +42,7 @@ function createApi() {
   };
 }
 
-test("a renewal that comes after the deadline is told as a change: what was withheld meanwhile is written", async () => {
+test("a renewal after its deadline is reported as a change, so that what was withheld is written", async () => {
   const [api, clock, stop] = [createApi(), createFakeClock(), new AbortController()];
   const leadership = createLeadership(
     { namespace: "ns", instance: "one", identity: "one_1" },
