@@ -1,7 +1,7 @@
 /** How often a server is asked that ends everything at once. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { systemClock } from "@isthmus/model";
+import { type TestContext, test } from "node:test";
+import { type Clock, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
 import { CONFIG_MAPS } from "../resources.js";
@@ -26,13 +26,11 @@ function pausingClock() {
   return { clock, pauses, advance };
 }
 
-test("watches that a proxy ends within seconds are opened ever more rarely; one that lasted is opened again at once", async (t) => {
-  const api = createScriptedApi(() => 1);
-  const { clock, pauses, advance } = pausingClock();
-  const modules = { transport: api.transport, log: silentLogger, clock, onChange: () => undefined };
+/** Lists by pages and watches, until the test ends. */
+function runWatch(t: TestContext, { transport }: ReturnType<typeof createScriptedApi>, clock: Clock): void {
   const watch = createListWatch<string>(
     { resource: CONFIG_MAPS, namespace: "n", read: "pages", project: () => "" },
-    modules,
+    { transport, log: silentLogger, clock, onChange: () => undefined },
   );
   const stop = new AbortController();
   const running = watch.run(stop.signal);
@@ -40,6 +38,12 @@ test("watches that a proxy ends within seconds are opened ever more rarely; one 
     stop.abort();
     return running;
   });
+}
+
+test("watches that a proxy ends within seconds are opened ever more rarely; one that lasted is opened again at once", async (t) => {
+  const api = createScriptedApi(() => 1);
+  const { clock, pauses, advance } = pausingClock();
+  runWatch(t, api, clock);
   const watched = async (lastedMs: number) => {
     await until("it is watched", () => api.streams.length === 1);
     const [stream] = api.streams;
@@ -81,17 +85,7 @@ test("a streamed list that ends before it is whole is asked for again after a pa
 test("a server that answers each watch and then refuses it is listed ever more rarely", async (t) => {
   const api = createScriptedApi(() => 1);
   const { clock, pauses } = pausingClock();
-  const modules = { transport: api.transport, log: silentLogger, clock, onChange: () => undefined };
-  const watch = createListWatch<string>(
-    { resource: CONFIG_MAPS, namespace: "n", read: "pages", project: () => "" },
-    modules,
-  );
-  const stop = new AbortController();
-  const running = watch.run(stop.signal);
-  t.after(() => {
-    stop.abort();
-    return running;
-  });
+  runWatch(t, api, clock);
   for (let i = 0; i < 8; i++) {
     await until("it is listed", () => api.lists.length === 1);
     api.lists[0]?.answer(1, []);
