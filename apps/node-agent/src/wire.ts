@@ -27,7 +27,8 @@ import { createNodeState } from "./node-state.js";
 import { createPodReports } from "./pod-reports.js";
 import { startPods } from "./pods/index.js";
 import { desiredRoutes } from "./routes/desired-routes.js";
-import { enableForwarding, keepRoutes } from "./routes/routes.js";
+import { enableForwarding } from "./routes/forwarding.js";
+import { keepRoutes } from "./routes/routes.js";
 import { reportSource } from "./source-report.js";
 import { createSyncClient } from "./sync/client.js";
 import { createConnect } from "./sync/connection.js";
@@ -179,7 +180,9 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     failedObjects: () => state.datapath.status.errors.size + state.world.planErrors.size,
     datapath: () => port.metrics(),
   });
-  await enableForwarding(log);
+  await enableForwarding().catch((error: unknown) =>
+    log.warn("Cannot turn on forwarding: no pod reaches another node", { error }),
+  );
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
   routes.kick();

@@ -4,10 +4,10 @@
  * Order: adopt what the kernel and the state file know, install the plugin, listen, and only with the node's pod CIDR in
  * hand write the configuration that makes the node ready. Runs in the node's network namespace.
  */
-import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
+import { enableForwarding } from "../routes/forwarding.js";
 import { podCidrOf } from "./address-pool.js";
 import { type Attachments, createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
@@ -86,10 +86,4 @@ async function announce(options: PodsOptions, { log, signal }: PodsModules): Pro
     }
     await systemClock.delay(backoff.nextMs(), signal).catch(() => undefined);
   }
-}
-
-/** Not written when it is on: in a container without privileges /proc/sys is read-only, and an init container did it. */
-async function enableForwarding(): Promise<void> {
-  const file = "/proc/sys/net/ipv4/ip_forward";
-  if ((await readFile(file, "utf8")).trim() !== "1") await writeFile(file, "1");
 }

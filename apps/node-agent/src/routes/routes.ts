@@ -4,7 +4,6 @@
  * One route that the kernel refuses (its gateway is not reachable) does not hold up the others; it is tried again with
  * back-off, and when an address, a link or a route changed.
  */
-import { writeFile } from "node:fs/promises";
 import type { RouteEvent } from "@isthmus/bpf";
 import { type Clock, formatPrefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -120,10 +119,4 @@ export function keepRoutes(modules: RoutesModules): RouteKeeper {
       return written;
     },
   };
-}
-
-/** Forwarding is the node's business; without it no pod reaches another node, so it is set, and said where it cannot be. */
-export async function enableForwarding(log: Logger): Promise<void> {
-  const path = "/proc/sys/net/ipv4/ip_forward";
-  await writeFile(path, "1").catch((error: unknown) => log.warn("Forwarding not set", { path, error }));
 }

@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { enableForwarding } from "./forwarding.js";
+
+test("forwarding that is off is turned on; one that is on is not written, since it may be read-only", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "magent-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "ip_forward");
+  writeFileSync(file, "0\n");
+  await enableForwarding(file);
+  assert.equal(readFileSync(file, "utf8"), "1");
+  writeFileSync(file, "1\n");
+  await enableForwarding(file);
+  assert.equal(readFileSync(file, "utf8"), "1\n");
+});
