@@ -42,7 +42,7 @@ Stopping it takes nothing away: programs, maps, routes and pods' interfaces stay
 
   --node-root DIR      where the node's files are, as this process sees them (/)
   --state-dir DIR      what is kept between starts (NODE_ROOT/var/lib/isthmus/agent)
-  --cgroup DIR         the node's cgroup2 folder: /sys/fs/cgroup, beside cgroup v1 /sys/fs/cgroup/unified
+  --cgroup DIR         the node's cgroup2 folder, or the one that has it as "unified" beside cgroup v1: /sys/fs/cgroup
   --pods-cgroup LIST   where in it the pods are, or auto: kubepods, kubepods.slice, kubelet/kubepods and
                        kubelet.slice/kubelet-kubepods.slice, whichever there are (auto)
   --unknown-cluster-ip refuse|pass

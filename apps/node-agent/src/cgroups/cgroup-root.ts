@@ -11,12 +11,12 @@ export interface CgroupRoot {
 
 const CGROUP2_MAGIC = 0x63677270;
 
-/** Throws `CGROUP` when it is not a cgroup2 directory, and says where that is if it is near. */
-export function openCgroupRoot(path: string): CgroupRoot {
-  if (typeOf(path) !== CGROUP2_MAGIC) {
-    const unified = join(path, "unified");
-    const hint = typeOf(unified) === CGROUP2_MAGIC ? `; on this node it is "${unified}"` : "";
-    throw new MeshError({ code: "CGROUP", path }, `Cannot use --cgroup "${path}": it is not cgroup2${hint}`);
+/** `given`: a cgroup2 folder, or the one that has cgroup2 as "unified" beside cgroup v1: nodes of one cluster may differ. Throws `CGROUP`. */
+export function openCgroupRoot(given: string): CgroupRoot {
+  const path = [given, join(given, "unified")].find((each) => typeOf(each) === CGROUP2_MAGIC);
+  if (path === undefined) {
+    const code = { code: "CGROUP", path: given } as const;
+    throw new MeshError(code, `Cannot use --cgroup "${given}": neither it nor "unified" in it is cgroup2`);
   }
   // A kubelet needs the memory controller: where cgroup2 does not have it, cgroup v1 does.
   const controllers = readFileSync(join(path, "cgroup.controllers"), "utf8").trim().split(/\s+/);

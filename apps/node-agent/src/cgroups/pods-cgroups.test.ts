@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -144,6 +144,16 @@ test("a folder that is no cgroup2 is refused", (t) => {
   t.after(() => rmSync(root, { recursive: true }));
   assert.throws(() => openCgroupRoot(root), {
     code: "CGROUP",
-    message: `Cannot use --cgroup "${root}": it is not cgroup2`,
+    message: `Cannot use --cgroup "${root}": neither it nor "unified" in it is cgroup2`,
   });
+});
+
+test("beside cgroup v1 it is the folder's unified", (t) => {
+  const root = mkdtempSync(join(tmpdir(), "magent-"));
+  t.after(() => rmSync(root, { recursive: true }));
+  const { path } = makeCgroup(`mesh-test-pods-${process.pid}-${counter++}`);
+  t.after(() => removeTree(path));
+  symlinkSync(path, join(root, "unified"));
+  assert.equal(openCgroupRoot(root).path, join(root, "unified"));
+  assert.equal(openCgroupRoot(path).path, path);
 });
