@@ -1,6 +1,6 @@
 /** The program as a process: exit codes and signals. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -24,6 +24,11 @@ test("wrong arguments: usage on stderr, exit 2", async () => {
   const { exit, stderr } = start("--nonsense");
   assert.deepEqual(await exit, [2, null]);
   assert.match(stderr(), /Cannot start: .*nonsense.*\n\nUsage: clustermesh-apiserver/s);
+});
+
+test("asked for its version, it says that of its package", () => {
+  const text = execFileSync(process.execPath, [MAIN, "--version"], { encoding: "utf8" });
+  assert.match(text, /^clustermesh-apiserver \d+\.\d+\.\d+\n$/);
 });
 
 test("no certificates: one sentence, exit 1", async () => {

@@ -1,10 +1,12 @@
 /** clustermesh-apiserver. The parts are put together in wire.ts. */
 import { runProcess } from "@isthmus/observe";
 import { parseArguments, USAGE } from "./arguments.js";
+import { VERSION } from "./version.js";
 import { runApiserver } from "./wire.js";
 
 await runProcess({
   app: "clustermesh-apiserver",
+  version: VERSION,
   usage: USAGE,
   run: (argv, log, signal) => runApiserver(parseArguments(argv), log, signal),
 });

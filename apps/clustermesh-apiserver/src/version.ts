@@ -1,5 +1,4 @@
 /** The version of this program: that of its package. */
-import { readFileSync } from "node:fs";
+import { packageVersion } from "@isthmus/observe";
 
-const file = new URL("../package.json", import.meta.url);
-export const VERSION: string = (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+export const VERSION = packageVersion(new URL("../package.json", import.meta.url));

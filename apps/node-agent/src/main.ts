@@ -1,10 +1,12 @@
 /** node-agent. The parts are put together in wire.ts. */
 import { runProcess } from "@isthmus/observe";
 import { parseArguments, USAGE } from "./arguments.js";
+import { VERSION } from "./version.js";
 import { runAgent } from "./wire.js";
 
 await runProcess({
   app: "node-agent",
+  version: VERSION,
   usage: USAGE,
   run: (argv, log, signal) => runAgent(parseArguments(argv), log, signal),
 });

@@ -36,8 +36,7 @@ import { firstWelcome } from "./sync/first-welcome.js";
 import { keepSnapshots } from "./sync/keep-snapshots.js";
 import { createServerList } from "./sync/server-list.js";
 import { type Membership, openStateFiles } from "./sync/state-files.js";
-
-export const VERSION = "0.1.0";
+import { VERSION } from "./version.js";
 
 /** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;

@@ -7,4 +7,5 @@ export * from "./logger.js";
 export * from "./metrics.js";
 export { startMetrics } from "./metrics-endpoint.js";
 export * from "./pace.js";
+export * from "./package-version.js";
 export * from "./run-process.js";

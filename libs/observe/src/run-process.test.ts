@@ -9,12 +9,15 @@ const MODULE = new URL("./run-process.js", import.meta.url).href;
 /** Runs `body` as the `run` of a process (`log`, `signal` are in scope); its exit code and the lines of its stderr. */
 async function processOf(
   body: string,
+  ...args: readonly string[]
 ): Promise<{ code: number | null; lines: Record<string, unknown>[]; text: string }> {
   const script = `import { runProcess } from ${JSON.stringify(MODULE)};
-    await runProcess({ app: "test", usage: "", run: async (argv, log, signal) => { ${body} } });`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "ignore", "pipe"] });
+    await runProcess({ app: "test", version: "1.2.3", usage: "", run: async (argv, log, signal) => { ${body} } });`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script, "--", "test", ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let text = "";
-  child.stderr.on("data", (data: Buffer) => (text += data.toString()));
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (text += data.toString()));
   const [code] = (await once(child, "close")) as [number | null];
   const lines = text.split("\n").flatMap((line) => {
     try {
@@ -46,6 +49,14 @@ for (const [what, body] of [
 test("the place of a bug is in the line", async () => {
   const { lines } = await processOf(`function faulty() { throw new Error("no"); } setImmediate(faulty); ${FOREVER}`);
   assert.match(JSON.stringify(lines[0] ?? {}), /at .*faulty/);
+});
+
+test("asked for its version, it answers and does not run", async () => {
+  assert.deepEqual(await processOf("throw new Error('ran');", "--version"), {
+    code: 0,
+    lines: [],
+    text: "test 1.2.3\n",
+  });
 });
 
 test("a run that fails, and one that ends", async () => {

@@ -1,0 +1,4 @@
+/** The version of this program: that of its package. */
+import { packageVersion } from "@isthmus/observe";
+
+export const VERSION = packageVersion(new URL("../package.json", import.meta.url));
