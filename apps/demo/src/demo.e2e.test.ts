@@ -6,6 +6,7 @@ import { removeNamespace, type TestLab, testLab } from "@isthmus/lab/testing";
 import { type DemoModules, demoOn } from "./demo.js";
 import { FAULT_NAMES } from "./judge/runs.js";
 import { reportText } from "./report/table.js";
+import { labRig } from "./rigs/lab-rig.js";
 import { NAMESPACE } from "./setup/objects.js";
 
 const said: string[] = [];
@@ -35,14 +36,14 @@ async function signalAgents(signal: "SIGSTOP" | "SIGCONT"): Promise<readonly Pro
 
 describe("the demo on real clusters", () => {
   test("all six faults pass", async () => {
-    const report = await demoOn(lab, { faults: FAULT_NAMES, rate: 100 }, modules);
+    const report = await demoOn(labRig(lab), { faults: FAULT_NAMES, rate: 100 }, modules);
     assert.ok(report.passed, `${reportText(report)}\n${said.join("\n")}`);
   });
 
   test("a frozen agent makes it fail, and the lost requests are counted", async (t) => {
     t.after(() => signalAgents("SIGCONT"));
     const beforeFaults = async () => assert.equal((await signalAgents("SIGSTOP")).length, 2);
-    const report = await demoOn(lab, { faults: ["scale-down"], rate: 100 }, { ...modules, beforeFaults });
+    const report = await demoOn(labRig(lab), { faults: ["scale-down"], rate: 100 }, { ...modules, beforeFaults });
     const [fault] = report.faults;
     assert.equal(report.problem, null);
     assert.equal(report.passed, false);

@@ -1,24 +1,27 @@
 /**
- * The demo from nothing to a report: lab up, mesh connected, load running, faults one after another, lab down.
+ * The demo from nothing to a report: a rig, mesh connected, load running, faults one after another.
  *
  * Out: the report, whatever happened; a demo that ended early says why in `problem` and has not passed.
- * Invariant: a lab that was up before the demo is up after it.
+ * Invariant: a lab or kind clusters that were up before the demo are up after it.
  */
-import { cp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { downLab, type LabHandle, labStatus, upLab } from "@isthmus/lab";
+import { downLab, labStatus, upLab } from "@isthmus/lab";
 import { MeshError } from "@isthmus/model";
 import { delay } from "./drive/delay.js";
-import { createLabWorld, openClusters } from "./drive/lab-world.js";
+import { openClusters, openMeshWorld } from "./drive/mesh-world.js";
 import { type Driven, driveFaults } from "./faults/faults.js";
 import { makeReport, type Report } from "./judge/report.js";
 import type { Mark } from "./judge/runs.js";
 import type { DemoOptions } from "./options.js";
+import { useExclusively } from "./rigs/exclusive-use.js";
+import { kindRig } from "./rigs/kind-rig.js";
+import { labRig } from "./rigs/lab-rig.js";
+import type { Rig } from "./rigs/rig.js";
 import type { SampleLog } from "./samples/log.js";
 import { monoNow } from "./samples/sample.js";
 import { runMeshCommand } from "./setup/mesh-command.js";
 import { setUp } from "./setup/setup.js";
-import { useLab } from "./setup/use-lab.js";
 
 export interface DemoModules {
   readonly say: (sentence: string) => void;
@@ -33,7 +36,11 @@ export interface DemoModules {
 /** The deadline of a request, and time for its sample to arrive. */
 const TAIL_MS = 2500;
 
-export async function runDemo(options: DemoOptions, modules: DemoModules): Promise<Report> {
+export function runDemo(options: DemoOptions, modules: DemoModules): Promise<Report> {
+  return options.kind ? demoAlone(kindRig(process.env), options, modules) : demoInLab(options, modules);
+}
+
+async function demoInLab(options: DemoOptions, modules: DemoModules): Promise<Report> {
   const { say, signal } = modules;
   const name = options.lab;
   const wasUp = await labStatus(name).then(
@@ -43,17 +50,15 @@ export async function runDemo(options: DemoOptions, modules: DemoModules): Promi
   say(wasUp ? `Lab "${name}" is up already` : `$ mesh lab up --name ${name}`);
   const onProgress = wasUp ? () => undefined : say;
   const lab = await upLab({ name, clusters: ["east", "west"], nodes: 2, onProgress, signal });
-  // Refused: the lab is another demo's, and is left alone.
-  const using = await useLab(lab);
-  let passed = false;
+  let inUse = false;
   try {
-    const report = await demoOn(lab, options, modules);
-    passed = report.passed;
-    return report;
+    return await demoAlone(labRig(lab), options, modules);
+  } catch (error) {
+    // Refused: the lab is another demo's, and is left alone.
+    inUse = MeshError.from(error).code === "RIG_IN_USE";
+    throw error;
   } finally {
-    await using.end();
-    if (!passed) await keepLogs(lab, options.out, say);
-    if (options.keep || wasUp) {
+    if (inUse || options.keep || wasUp) {
       say(`Lab "${name}" stays up: eval "$(npx mesh lab env --name ${name})"; npx mesh lab down --name ${name}`);
     } else {
       say("Taking the lab down");
@@ -62,12 +67,26 @@ export async function runDemo(options: DemoOptions, modules: DemoModules): Promi
   }
 }
 
-/** What every process of the lab has written, for the person who looks for the reason: the lab takes its own away. */
-async function keepLogs(lab: LabHandle, out: string, say: (sentence: string) => void): Promise<void> {
+/** Throws `RIG_IN_USE` when another demo runs there. */
+async function demoAlone(rig: Rig, options: DemoOptions, modules: DemoModules): Promise<Report> {
+  const using = await useExclusively(rig);
+  let passed = false;
+  try {
+    const report = await demoOn(rig, options, modules);
+    passed = report.passed;
+    return report;
+  } finally {
+    await using.end();
+    if (!passed) await keepLogs(rig, options.out, modules.say);
+  }
+}
+
+/** What every process has written, for the person who looks for the reason: a lab takes its own away. */
+async function keepLogs(rig: Rig, out: string, say: (sentence: string) => void): Promise<void> {
   const folder = logsFolder(out);
   try {
     await rm(folder, { recursive: true, force: true });
-    await cp(lab.paths.logs, folder, { recursive: true });
+    await rig.saveLogs(folder);
     say(`The logs of every process: ${folder}`);
   } catch (error) {
     say(`Cannot keep the logs: ${MeshError.from(error).message}`);
@@ -78,22 +97,22 @@ export function logsFolder(out: string): string {
   return join(out, "logs");
 }
 
-/** On a lab that is up: two clusters, east and west, of two nodes. What the demo makes in it stays. */
+/** On a rig that is up: two clusters, east and west, of two nodes. What the demo makes in it stays. */
 export async function demoOn(
-  lab: LabHandle,
+  rig: Rig,
   options: Pick<DemoOptions, "faults" | "rate">,
   modules: DemoModules,
 ): Promise<Report> {
   const { say, signal } = modules;
   const watches = new AbortController();
-  const clusters = openClusters(lab);
+  const clusters = openClusters(rig);
   for (const { slices } of clusters.values()) void slices.run(watches.signal);
   try {
     const own = AbortSignal.any([signal, watches.signal]);
-    const mesh = (...args: readonly string[]) => runMeshCommand(lab, args, say, own);
+    const mesh = (...args: readonly string[]) => runMeshCommand(rig, args, say, own);
     const { log, clientNode, following } = await setUp({ mesh, clusters, rate: options.rate, say, signal: own });
     modules.onLog(log);
-    const world = await createLabWorld({ lab, clusters, clientNode, progress: modules.onMark, signal });
+    const world = await openMeshWorld(rig, clientNode, { clusters, progress: modules.onMark, signal });
     await modules.beforeFaults?.();
     const driven = await driveFaults(world, options.faults);
     world.close();

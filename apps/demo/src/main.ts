@@ -23,7 +23,7 @@ async function main(options: DemoOptions): Promise<number> {
   await writeFile(join(options.out, "demo.json"), reportJson(report));
   await writeFile(join(options.out, "demo.html"), reportHtml(report));
   process.stdout.write(reportText(report));
-  for (const hint of hints(report.faults, logsFolder(options.out))) process.stdout.write(`${hint}\n`);
+  for (const hint of hints(report.faults, logsFolder(options.out), options.kind)) process.stdout.write(`${hint}\n`);
   process.stderr.write(`The report: ${join(options.out, "demo.html")}, ${join(options.out, "demo.json")}\n`);
   return report.passed ? 0 : 1;
 }

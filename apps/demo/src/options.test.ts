@@ -15,6 +15,12 @@ test("some faults, lab kept", () => {
   assert.equal(options.keep, true);
 });
 
+test("kind clusters are taken as they are", () => {
+  assert.equal(parseOptions(["--kind"]).kind, true);
+  assert.throws(() => parseOptions(["--kind", "--keep"]), /stay up until down\.sh/);
+  assert.throws(() => parseOptions(["--kind", "--lab", "demo"]), /stay up until down\.sh/);
+});
+
 test("nonsense is refused with a sentence", () => {
   assert.throws(() => parseOptions(["--faults", "fire"]), /No fault "fire"/);
   assert.throws(() => parseOptions(["--faults", ","]), /at least one/);

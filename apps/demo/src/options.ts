@@ -4,6 +4,8 @@ import { FAULT_NAMES, type FaultName } from "./judge/runs.js";
 
 export interface DemoOptions {
   readonly lab: string;
+  /** On the clusters of deploy/kind instead of a lab. */
+  readonly kind: boolean;
   readonly faults: readonly FaultName[];
   readonly keep: boolean;
   /** Folder for demo.json and demo.html. */
@@ -12,11 +14,12 @@ export interface DemoOptions {
   readonly help: boolean;
 }
 
-export const USAGE = `usage: demo [--faults NAME,NAME…] [--keep] [--lab NAME] [--out DIR]
+export const USAGE = `usage: demo [--faults NAME,NAME…] [--keep] [--lab NAME | --kind] [--out DIR]
 
   --faults   some of ${FAULT_NAMES.join(", ")} (default: all)
   --keep     leave the lab up; "mesh lab down --name NAME" ends it
   --lab      the lab's name (default: demo); one that is up is used, and stays up
+  --kind     on the clusters that deploy/kind/up.sh made; deploy/kind/demo.sh starts it so
   --out      where demo.json and demo.html go (default: out)
 `;
 
@@ -27,7 +30,8 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
     options: {
       faults: { type: "string", default: FAULT_NAMES.join(",") },
       keep: { type: "boolean", default: false },
-      lab: { type: "string", default: "demo" },
+      lab: { type: "string" },
+      kind: { type: "boolean", default: false },
       out: { type: "string", default: "out" },
       help: { type: "boolean", default: false, short: "h" },
     },
@@ -37,5 +41,8 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
   const unknown = faults.find((word) => !(FAULT_NAMES as readonly string[]).includes(word));
   if (unknown !== undefined) throw new Error(`No fault "${unknown}": choose from ${FAULT_NAMES.join(", ")}`);
   if (known.length === 0) throw new Error("Name at least one fault");
-  return { lab: values.lab, faults: known, keep: values.keep, out: values.out, rate: 100, help: values.help };
+  const { kind, keep, out, help, lab } = values;
+  if (kind && (keep || lab !== undefined))
+    throw new Error("--keep and --lab are for labs: kind clusters stay up until down.sh");
+  return { lab: lab ?? "demo", kind, faults: known, keep, out, rate: 100, help };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
-import { ask, longestRefused } from "./port-probe.js";
+import { ask, longestRefused, together } from "./port-probe.js";
 import { readyAddresses } from "./slice-watch.js";
 
 test("the longest row of refusals counts, silence ends it", () => {
@@ -11,6 +11,12 @@ test("the longest row of refusals counts, silence ends it", () => {
   assert.equal(longestRefused(row("refused", "silent", "refused", "refused")), 100);
   assert.equal(longestRefused(row("open", "refused", "open")), 0);
   assert.equal(longestRefused([]), 0);
+});
+
+test("a part with several addresses is open when one is, refused when all are", () => {
+  assert.equal(together(["refused", "silent", "open"]), "open");
+  assert.equal(together(["refused", "silent"]), "silent");
+  assert.equal(together(["refused", "refused"]), "refused");
 });
 
 test("a port is open or refused", async () => {

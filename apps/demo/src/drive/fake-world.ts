@@ -7,7 +7,7 @@
 import { madeSample } from "../judge/made-traffic.js";
 import type { Mark } from "../judge/runs.js";
 import type { Mono, Sample } from "../samples/sample.js";
-import type { PortProbe, Role, World } from "./world.js";
+import type { Part, PortProbe, World } from "./world.js";
 
 export interface FakeWays {
   /** From a slice to the kernel; Infinity: a frozen agent. */
@@ -19,7 +19,7 @@ export interface FakeWays {
   readonly holdsNothing?: boolean;
   readonly storeIdStays?: boolean;
   /** A part whose loss stops all traffic. */
-  readonly fatal?: Role;
+  readonly fatal?: Part | "node-agent";
 }
 
 interface Pod {
@@ -36,7 +36,7 @@ export class FakeWorld implements World {
   readonly #pods = new Map<string, Pod[]>();
   #seen: { at: Mono; cluster: string; ready: number }[] = [];
   readonly #kernel = new Map<string, readonly string[]>();
-  readonly #down = new Set<Role>();
+  readonly #down = new Set<Part | "node-agent">();
   #events: { at: Mono; run: () => void }[] = [];
   #now = 0;
   #pid = 100;
@@ -113,40 +113,40 @@ export class FakeWorld implements World {
     return pods.length;
   }
 
-  async pid(): Promise<number | null> {
+  async agentPid(): Promise<number | null> {
     return this.#pid === 0 ? null : this.#pid;
   }
 
-  async kill(role: Role): Promise<void> {
+  async killAgent(): Promise<void> {
     const next = this.#pid + 1;
     this.#pid = 0;
-    this.#down.add(role);
+    this.#down.add("node-agent");
     if (this.#ways.agentStaysDead === true) return;
     this.#after(500, () => {
       this.#pid = next;
-      this.#down.delete(role);
+      this.#down.delete("node-agent");
     });
   }
 
-  async holdDown(role: Role): Promise<void> {
-    if (this.#ways.holdsNothing !== true) this.#down.add(role);
+  async holdDown(part: Part): Promise<void> {
+    if (this.#ways.holdsNothing !== true) this.#down.add(part);
   }
 
-  async start(role: Role): Promise<void> {
-    this.#after(300, () => this.#down.delete(role));
+  async start(part: Part): Promise<void> {
+    this.#after(300, () => this.#down.delete(part));
   }
 
-  async probe(role: Role): Promise<PortProbe> {
+  async probe(part: Part): Promise<PortProbe> {
     let since: Mono | null = null;
     let longest = 0;
     const look = (): void => {
-      if (!this.#down.has(role)) since = null;
+      if (!this.#down.has(part)) since = null;
       else since ??= this.#now;
       if (since !== null) longest = Math.max(longest, this.#now - since);
       this.#after(100, look);
     };
     look();
-    return { refusedMs: () => longest, open: () => !this.#down.has(role), stop: async () => {} };
+    return { refusedMs: () => longest, open: () => !this.#down.has(part), stop: async () => {} };
   }
 
   async wipeStore(): Promise<void> {

@@ -1,5 +1,6 @@
-/** Connects to a port ten times a second and remembers how long it was refused. */
+/** Connects to ports ten times a second and remembers how long all of them refused. */
 import { connect } from "node:net";
+import type { Address } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
 import type { PortProbe } from "./world.js";
 
@@ -32,13 +33,20 @@ export function ask(host: string, port: number): Promise<PortAnswer> {
   });
 }
 
-export function createPortProbe(host: string, port: number): PortProbe {
+/** Of a part that may listen at any of several addresses: open when one is, refused when all are. */
+export function together(answers: readonly PortAnswer[]): PortAnswer {
+  if (answers.includes("open")) return "open";
+  return answers.includes("silent") ? "silent" : "refused";
+}
+
+export function createPortProbe(addresses: readonly Address[]): PortProbe {
   const answers: { at: Mono; answer: PortAnswer }[] = [];
   let running = true;
   async function loop(): Promise<void> {
     while (running) {
       const at = monoNow();
-      answers.push({ at, answer: await ask(host, port) });
+      const all = await Promise.all(addresses.map(({ host, port }) => ask(host, port)));
+      answers.push({ at, answer: together(all) });
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, at + EVERY_MS - monoNow())));
     }
   }

@@ -1,5 +1,6 @@
 /** What the demo reads from the shared store, as its owner: the store's id and the heads. */
 import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { clusterPrefix, createStore, HEAD_KEY, STORE_KEY, type Store } from "@isthmus/kvstore";
 import { parseClusterName } from "@isthmus/model";
 import { Head, HeadState } from "@isthmus/proto";
@@ -44,7 +45,9 @@ async function openStore(file: string): Promise<Store> {
   > & {
     endpoints: string[];
   };
-  const [caText, certificate, keyText] = await Promise.all([ca, cert, key].map((path) => readFile(path, "utf8")));
+  const [caText, certificate, keyText] = await Promise.all(
+    [ca, cert, key].map((path) => readFile(resolve(dirname(file), path), "utf8")),
+  );
   if (caText === undefined || certificate === undefined || keyText === undefined)
     throw new Error(`Cannot read "${file}"`);
   return createStore({ endpoints, ca: caText, certificate, key: keyText, deadlineMs: 1000 });

@@ -7,13 +7,14 @@
 import type { Mark } from "../judge/runs.js";
 import type { Mono } from "../samples/sample.js";
 
-export type Role = "node-agent" | "mesh-etcd" | "clustermesh-apiserver";
+/** What a fault holds down; the apiserver is east's. */
+export type Part = "mesh-etcd" | "clustermesh-apiserver";
 
-/** Watches a port by connecting to it ten times a second. */
+/** Watches a part's ports by connecting to them ten times a second. */
 export interface PortProbe {
-  /** Longest stretch so far in which every connection was refused, in ms. */
+  /** Longest stretch so far in which every connection to every port was refused, in ms. */
   refusedMs(): number;
-  /** True when the last connection was accepted. */
+  /** True when one of the last connections was accepted. */
   open(): boolean;
   stop(): Promise<void>;
 }
@@ -31,14 +32,14 @@ export interface World {
   /** Sends SIGKILL to the server in each of the cluster's pods at once; returns how many got it. */
   killServers(cluster: string): Promise<number>;
 
-  /** The agent is the one on the client's node, the apiserver is east's. */
-  pid(role: Role): Promise<number | null>;
-  /** SIGKILL; its supervisor starts it again. */
-  kill(role: Role): Promise<void>;
+  /** Of the agent on the client's node; null while it does not run. */
+  agentPid(): Promise<number | null>;
+  /** SIGKILL to that agent; its supervisor starts it again. */
+  killAgent(): Promise<void>;
   /** SIGKILL, and held down until `start`. */
-  holdDown(role: Role): Promise<void>;
-  start(role: Role): Promise<void>;
-  probe(role: Role): Promise<PortProbe>;
+  holdDown(part: Part): Promise<void>;
+  start(part: Part): Promise<void>;
+  probe(part: Part): Promise<PortProbe>;
 
   /** The store comes back empty. */
   wipeStore(): Promise<void>;

@@ -8,15 +8,15 @@ import type { AgentRun } from "../judge/runs.js";
 export async function agent(world: World): Promise<AgentRun> {
   await settle(world, NEAR, 0);
   const marks = createMarks(world, "agent");
-  const oldPid = (await world.pid("node-agent")) ?? 0;
+  const oldPid = (await world.agentPid()) ?? 0;
   const from = world.now();
   await world.until(from + 1000);
   const injected = marks.add("fault", `SIGKILL of the agent on the client's node (pid ${oldPid})`);
-  await world.kill("node-agent");
+  await world.killAgent();
   const newPid = await poll(
     world,
     async () => {
-      const pid = await world.pid("node-agent");
+      const pid = await world.agentPid();
       return pid === oldPid ? null : pid;
     },
     15_000,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { judge } from "../judge/judge.js";
 import { madeTraffic, withSample } from "../judge/made-traffic.js";
-import type { AgentRun, ApiserverRun } from "../judge/runs.js";
+import type { AgentRun, ApiserverRun, WipeRun } from "../judge/runs.js";
 import { hints } from "./hints.js";
 
 const base = { window: { from: 0, to: 12_000 }, injected: 1000, marks: [] };
@@ -11,19 +11,35 @@ const apiserver: ApiserverRun = { ...base, name: "apiserver", refusedMs: 0 };
 const west = madeTraffic({ until: 12_000, gets: "west" });
 
 test("what passed needs no hint", () => {
-  assert.deepEqual(hints([judge(agent, west)], "out/logs"), []);
+  assert.deepEqual(hints([judge(agent, west)], "out/logs", false), []);
 });
 
 test("what failed is named with the logs of those who take part, each once", () => {
-  assert.deepEqual(hints([judge({ ...agent, newPid: 1 }, west), judge(apiserver, west)], "out/logs"), [
+  assert.deepEqual(hints([judge({ ...agent, newPid: 1 }, west), judge(apiserver, west)], "out/logs", false), [
     "Look at out/logs/node-agent.*, out/logs/lab.*, out/logs/clustermesh-apiserver.*",
     "Alone, with the lab left up: node apps/demo/dist/main.js --faults agent,apiserver --keep",
   ]);
 });
 
+test("kind has its logs by cluster and node, and the store's beside them", () => {
+  const wipe: WipeRun = {
+    ...base,
+    name: "wipe",
+    storeBefore: "1",
+    storeAfter: null,
+    liveAt: null,
+    sliceAt: null,
+    mapsAt: null,
+  };
+  assert.deepEqual(hints([judge({ ...agent, newPid: 1 }, west), judge(wipe, west)], "out/logs", true), [
+    "Look at out/logs/*/*/containers/node-agent*, out/logs/*/*/containers/clustermesh-apiserver*, out/logs/mesh-etcd.log",
+    "Alone: deploy/kind/demo.sh --faults agent,wipe",
+  ]);
+});
+
 test("a client that did not run in time says so first", () => {
   const starved = judge(agent, withSample(west, 700, "starved"));
-  assert.match(hints([starved], "out/logs")[0] ?? "", /too busy/);
+  assert.match(hints([starved], "out/logs", false)[0] ?? "", /too busy/);
   const thin = judge(agent, { ...west, samples: west.samples.filter(({ number }) => number % 20 !== 0) });
-  assert.match(hints([thin], "out/logs")[0] ?? "", /too busy/);
+  assert.match(hints([thin], "out/logs", false)[0] ?? "", /too busy/);
 });

@@ -12,17 +12,25 @@ const ROLES: Readonly<Record<FaultName, readonly string[]>> = {
   kill: ["node-agent", "clustermesh-apiserver"],
 };
 
-/** `logs`: the folder that they were kept in. Empty when all passed. */
-export function hints(faults: readonly FaultResult[], logs: string): readonly string[] {
+/** `logs`: the folder that they were kept in, `kind`: of kind clusters. Empty when all passed. */
+export function hints(faults: readonly FaultResult[], logs: string, kind: boolean): readonly string[] {
   const failed = faults.filter((fault) => !fault.passed);
   if (failed.length === 0) return [];
   const roles = [...new Set(failed.flatMap(({ name }) => ROLES[name]))];
   const names = failed.map(({ name }) => name).join(",");
   return [
     ...(failed.some(isBusy) ? ["The client was starved: this machine is too busy to judge the mesh on it"] : []),
-    `Look at ${roles.map((role) => `${logs}/${role}.*`).join(", ")}`,
-    `Alone, with the lab left up: node apps/demo/dist/main.js --faults ${names} --keep`,
+    `Look at ${roles.flatMap((role) => (kind ? kindLogs(logs, role) : `${logs}/${role}.*`)).join(", ")}`,
+    kind
+      ? `Alone: deploy/kind/demo.sh --faults ${names}`
+      : `Alone, with the lab left up: node apps/demo/dist/main.js --faults ${names} --keep`,
   ];
+}
+
+/** As `kind export logs` lays them out; a container that was killed has a log of its own. */
+function kindLogs(logs: string, role: string): readonly string[] {
+  if (role === "lab") return [];
+  return [role === "mesh-etcd" ? `${logs}/mesh-etcd.log` : `${logs}/*/*/containers/${role}*`];
 }
 
 /** The client itself did not run when it should have: the figures say nothing about the mesh. */

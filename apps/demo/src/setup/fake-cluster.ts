@@ -5,8 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { KubeClient, KubeObject, Resource, Transport } from "@isthmus/kube";
-import type { ClusterPlan } from "@isthmus/lab";
-import type { ClusterAccess } from "../drive/lab-world.js";
+import type { ClusterAccess } from "../drive/mesh-world.js";
 import { CLIENT } from "./objects.js";
 
 export interface FakeCluster {
@@ -43,7 +42,7 @@ export function fakeCluster(name: string, note: (call: string) => void, output: 
   };
   const transport = { stream: async () => Readable.from(output) as unknown as IncomingMessage };
   const access: ClusterAccess = {
-    plan: { name } as ClusterPlan,
+    name,
     client: client as unknown as KubeClient,
     transport: transport as unknown as Transport,
     slices: {

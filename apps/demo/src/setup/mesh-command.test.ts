@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LabHandle } from "@isthmus/lab";
 import { runMeshCommand } from "./mesh-command.js";
 
-const lab = { kubeconfig: "/nowhere/kubeconfig", storeFile: "/nowhere/store.json", bin: "/nowhere" } as LabHandle;
+const rig = { kubeconfig: "/nowhere/kubeconfig", storeFile: "/nowhere/store.json", env: {} };
 const { signal } = new AbortController();
 
 test("what the CLI says is passed on line by line", async () => {
   const said: string[] = [];
-  await runMeshCommand(lab, ["--help"], (text) => void said.push(text), signal);
+  await runMeshCommand(rig, ["--help"], (text) => void said.push(text), signal);
   assert.ok(
     said.some((text) => /^ {2}.*mesh connect/.test(text)),
     said.join("\n"),
@@ -16,6 +15,6 @@ test("what the CLI says is passed on line by line", async () => {
 });
 
 test("another exit code than 0 rejects with the command and its last words", async () => {
-  const run = runMeshCommand(lab, ["connect", "east", "west"], () => undefined, signal);
+  const run = runMeshCommand(rig, ["connect", "east", "west"], () => undefined, signal);
   await assert.rejects(run, /^Error: Cannot go on: "mesh connect east west" ended with \d: .*nowhere/);
 });

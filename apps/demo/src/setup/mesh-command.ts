@@ -1,25 +1,20 @@
-/** Runs the CLI as a user would, with the environment that `mesh lab env` prints. */
+/** Runs the CLI as a user would, with the environment that the rig gives. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { LabHandle } from "@isthmus/lab";
+import type { Rig } from "../rigs/rig.js";
 
 const MESH = fileURLToPath(new URL("../../../mesh/bin/mesh.js", import.meta.url));
 
 /** Rejects with its last words when it ends with another status than 0. */
 export async function runMeshCommand(
-  lab: LabHandle,
+  rig: Pick<Rig, "kubeconfig" | "storeFile" | "env">,
   args: readonly string[],
   say: (sentence: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const own = {
-    KUBECONFIG: lab.kubeconfig,
-    MESH_STORE: lab.storeFile,
-    PATH: `${lab.bin}:${process.env["PATH"] ?? ""}`,
-  };
   const child = spawn(process.execPath, [MESH, ...args], {
-    env: { ...process.env, ...own },
+    env: { ...process.env, ...rig.env, KUBECONFIG: rig.kubeconfig, MESH_STORE: rig.storeFile },
     stdio: ["ignore", "pipe", "pipe"],
     signal,
   });

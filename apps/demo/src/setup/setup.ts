@@ -1,12 +1,12 @@
 /**
- * From a lab that is up to a client whose every request is answered: connect, deploy, annotate, warm up.
+ * From a rig that is up to a client whose every request is answered: connect, deploy, annotate, warm up.
  *
  * Invariant: the client starts only when the mesh is in sync, and the faults only after three seconds without a loss.
  */
 import { DEPLOYMENTS, type KubeObject, type KubeService, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
 import { DEMO_TAG } from "@isthmus/lab";
 import { followClient } from "../drive/follow-client.js";
-import type { ClusterAccess } from "../drive/lab-world.js";
+import type { ClusterAccess } from "../drive/mesh-world.js";
 import { NEAR } from "../judge/judge.js";
 import { createSampleLog, type SampleLog } from "../samples/log.js";
 import { CLIENT, clientPod, deployment, meshAnnotations, NAMESPACE, namespace, SERVICE, service } from "./objects.js";
@@ -50,19 +50,19 @@ export async function setUp(options: SetupOptions): Promise<Running> {
   return startClient(options);
 }
 
-async function deploy({ signal, say }: SetupOptions, { client, plan, slices }: ClusterAccess): Promise<void> {
+async function deploy({ signal, say }: SetupOptions, { client, name, slices }: ClusterAccess): Promise<void> {
   const manager = { manager: "demo", force: true };
   await client.apply(NAMESPACES, namespace, manager);
   await client.apply(SERVICES, service, manager);
-  await client.apply(DEPLOYMENTS, deployment(plan.name, DEMO_TAG), manager);
-  await until(() => slices.current().length === 3, `three ready pods in "${plan.name}"`, 90_000, signal);
-  say(`${plan.name}: three replicas are Ready`);
+  await client.apply(DEPLOYMENTS, deployment(name, DEMO_TAG), manager);
+  await until(() => slices.current().length === 3, `three ready pods in "${name}"`, 90_000, signal);
+  say(`${name}: three replicas are Ready`);
 }
 
 async function startClient(options: SetupOptions): Promise<Running> {
   const { clusters, signal, rate, say } = options;
   const near = clusters.get(NEAR);
-  if (near === undefined) throw new Error(`Cannot find cluster "${NEAR}" in the lab`);
+  if (near === undefined) throw new Error(`Cannot find cluster "${NEAR}"`);
   const { client, transport } = near;
   const web = await client.get<KubeService>(SERVICES, SERVICE, { namespace: NAMESPACE });
   const target = `${web?.spec?.clusterIP}:80`;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { LabHandle } from "@isthmus/lab";
+import type { RigControls } from "../rigs/rig.js";
 import { monoNow } from "../samples/sample.js";
 import { fakeCluster } from "../setup/fake-cluster.js";
-import { type ClusterAccess, makeWorld } from "./lab-world.js";
+import { type ClusterAccess, createMeshWorld } from "./mesh-world.js";
 import type { ReadyChange } from "./slice-watch.js";
 
 const store = { id: async () => "a", live: async () => true, close: () => undefined };
@@ -13,18 +13,14 @@ function world(history: readonly ReadyChange[] = []) {
   const calls: string[] = [];
   const stop = new AbortController();
   const { access } = fakeCluster("east", (call) => void calls.push(call), []);
-  const at = (): ClusterAccess => ({ ...access, slices: { ...access.slices, history } });
-  const options = {
-    lab: { plan: { name: "x" } } as LabHandle,
-    clusters: new Map(),
-    clientNode: "east-1",
-    progress: () => undefined,
-    signal: stop.signal,
-  };
-  return { world: makeWorld(options, store, maps, at), calls, stop };
+  const east: ClusterAccess = { ...access, slices: { ...access.slices, history } };
+  const clusters = new Map([["east", east]]);
+  const controls = { maps } as unknown as RigControls;
+  const options = { clusters, controls, store, progress: () => undefined, signal: stop.signal };
+  return { world: createMeshWorld(options), calls, stop };
 }
 
-describe("the world of a lab", () => {
+describe("the world of a rig", () => {
   test("the first change that fits counts, at or after the time that is asked for", async () => {
     const change = (at: number, ready: number) => ({
       at,

@@ -1,0 +1,112 @@
+/** The world as it is: clusters through their APIs, parts of the mesh through the rig that runs them. */
+import {
+  createKubeClient,
+  createTransport,
+  DEPLOYMENTS,
+  type KubeClient,
+  loadKubeAccess,
+  PODS,
+  type Transport,
+} from "@isthmus/kube";
+import type { Mark } from "../judge/runs.js";
+import type { Rig, RigControls } from "../rigs/rig.js";
+import { type Mono, monoNow } from "../samples/sample.js";
+import { NAMESPACE, SERVICE } from "../setup/objects.js";
+import { delay } from "./delay.js";
+import { createPortProbe } from "./port-probe.js";
+import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
+import { openStoreView, type StoreView } from "./store-view.js";
+import type { World } from "./world.js";
+
+export interface ClusterAccess {
+  readonly name: string;
+  readonly client: KubeClient;
+  readonly transport: Transport;
+  readonly slices: SliceWatch;
+}
+
+export function openClusters({ kubeconfig, clusters }: Rig): ReadonlyMap<string, ClusterAccess> {
+  return new Map(
+    clusters.map((name) => {
+      const transport = createTransport(loadKubeAccess({ kubeconfig, context: name }));
+      const slices = createSliceWatch(transport, NAMESPACE, SERVICE);
+      return [name, { name, transport, client: createKubeClient(transport), slices }];
+    }),
+  );
+}
+
+export interface MeshWorldOptions {
+  readonly clusters: ReadonlyMap<string, ClusterAccess>;
+  readonly controls: RigControls;
+  readonly store: Pick<StoreView, "id" | "live" | "close">;
+  readonly progress: (fault: string, mark: Mark) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface MeshWorld extends World {
+  close(): void;
+}
+
+/** `clientNode`: the node that the client's pod runs on. */
+export async function openMeshWorld(
+  rig: Rig,
+  clientNode: string,
+  options: Omit<MeshWorldOptions, "controls" | "store">,
+): Promise<MeshWorld> {
+  const store = await openStoreView(rig.storeFile, rig.clusters);
+  const controls = await rig.controls(clientNode, (cluster) => accessTo(options.clusters, cluster).client);
+  return createMeshWorld({ ...options, store, controls });
+}
+
+function accessTo(clusters: ReadonlyMap<string, ClusterAccess>, name: string): ClusterAccess {
+  const cluster = clusters.get(name);
+  if (cluster === undefined) throw new Error(`Cannot find cluster "${name}"`);
+  return cluster;
+}
+
+export function createMeshWorld({ clusters, controls, store, progress, signal }: MeshWorldOptions): MeshWorld {
+  const until = (time: Mono) => delay(time - monoNow(), signal);
+  const at = (name: string): ClusterAccess => {
+    signal.throwIfAborted();
+    return accessTo(clusters, name);
+  };
+  return {
+    now: monoNow,
+    until,
+    async scale(cluster, replicas) {
+      const patch = { spec: { replicas } };
+      await at(cluster).client.mergePatch(DEPLOYMENTS, SERVICE, patch, { namespace: NAMESPACE });
+    },
+    ready: (cluster) => at(cluster).slices.current(),
+    async readyWhen(cluster, fits, since, withinMs) {
+      const end = monoNow() + withinMs;
+      for (;;) {
+        const seen = at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));
+        if (seen !== undefined || monoNow() >= end) return seen?.at ?? null;
+        await until(monoNow() + 10);
+      }
+    },
+    async killServers(cluster) {
+      const pods = await at(cluster).client.list(PODS, { namespace: NAMESPACE, labelSelector: `app=${SERVICE}` });
+      const live = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
+      return controls.killServers(
+        cluster,
+        live.flatMap((pod) => pod.metadata.uid ?? []),
+      );
+    },
+    agentPid: () => controls.agentPid(),
+    killAgent: () => controls.killAgent(),
+    holdDown: (part) => controls.holdDown(part),
+    start: (part) => controls.start(part),
+    probe: async (part) => createPortProbe(await controls.addresses(part)),
+    wipeStore: () => controls.wipeStore(),
+    storeId: () => store.id(),
+    live: () => store.live(),
+    inMaps: async (address) => controls.maps.holds(address),
+    progress,
+    close() {
+      store.close();
+      controls.maps.close();
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KubeClient } from "@isthmus/kube";
+import { createKindControls, kindRig } from "./kind-rig.js";
+
+const NODES: Readonly<Record<string, readonly object[]>> = {
+  east: [
+    { metadata: { name: "e-1" }, status: { addresses: [{ type: "InternalIP", address: "10.89.0.4" }] } },
+    {
+      metadata: { name: "e-2" },
+      status: {
+        addresses: [
+          { type: "InternalIP", address: "fc00::5" },
+          { type: "InternalIP", address: "10.89.0.5" },
+        ],
+      },
+    },
+  ],
+  west: [{ metadata: { name: "w-1" }, status: { addresses: [{ type: "InternalIP", address: "10.89.0.6" }] } }],
+};
+
+/** `answers`: what the engine prints for a command that has all the words. */
+async function controls(answers: Readonly<Record<string, string>> = {}) {
+  const calls: string[] = [];
+  const run = async (...args: readonly string[]) => {
+    const text = args.join(" ");
+    calls.push(text);
+    return Object.entries(answers).find(([words]) => words.split(" ").every((word) => text.includes(word)))?.[1] ?? "";
+  };
+  const clientOf = (cluster: string) =>
+    ({
+      list: async () => NODES[cluster] ?? [],
+      mergePatch: async (_: unknown, name: string, patch: object) =>
+        void calls.push(`${cluster}: ${name} ${JSON.stringify(patch)}`),
+    }) as unknown as KubeClient;
+  const maps = { holds: () => false, close: () => undefined };
+  const connect = async () => void calls.push("mesh connect");
+  const made = await createKindControls({ etcd: "store", run, clientNode: "e-2", clientOf, connect, maps });
+  return { controls: made, calls };
+}
+
+test("settings come from demo.sh: a missing one is named", () => {
+  const env = { CONTAINER_CLI: "podman", KUBECONFIG: "/k", MESH_STORE: "/s" };
+  assert.throws(() => kindRig(env), {
+    code: "UNFIT",
+    message: /^Cannot go on without MESH_ETCD: run deploy\/kind\/demo\.sh/,
+  });
+});
+
+test("the agent is a process on the client's node", async () => {
+  const { controls: of, calls } = await controls({ "exec e-2 pgrep node-agent": "535" });
+  assert.equal(await of.agentPid(), 535);
+  await of.killAgent();
+  assert.match(calls.at(-1) ?? "", /^exec e-2 pkill -KILL -f .*node-agent/);
+  assert.equal(await (await controls()).controls.agentPid(), null);
+});
+
+test("the apiserver's pod is to go before its process is killed, wherever in the near cluster it runs", async () => {
+  const { controls: of, calls } = await controls();
+  await of.holdDown("clustermesh-apiserver");
+  assert.equal(calls[0], 'east: clustermesh-apiserver {"spec":{"replicas":0}}');
+  assert.deepEqual(
+    calls
+      .slice(1)
+      .map((call) => call.split(" ")[1])
+      .sort(),
+    ["e-1", "e-2"],
+  );
+  await of.start("clustermesh-apiserver");
+  assert.equal(calls.at(-1), 'east: clustermesh-apiserver {"spec":{"replicas":1}}');
+  const everywhere = [
+    { host: "10.89.0.4", port: 7443 },
+    { host: "10.89.0.5", port: 7443 },
+  ];
+  assert.deepEqual(await of.addresses("clustermesh-apiserver"), everywhere);
+});
+
+test("the store is held and started in its container", async () => {
+  const { controls: of, calls } = await controls({ "inspect store": "10.89.0.8" });
+  await of.holdDown("mesh-etcd");
+  await of.start("mesh-etcd");
+  assert.deepEqual(calls, ["exec store store hold", "exec store store start"]);
+  assert.deepEqual(await of.addresses("mesh-etcd"), [{ host: "10.89.0.8", port: 2379 }]);
+});
+
+test("servers are killed by their pods' uids on every node of the cluster, in the names of either cgroup driver", async () => {
+  const { controls: of, calls } = await controls({ "exec e-1": "1", "exec e-2": "2" });
+  assert.equal(await of.killServers("east", ["a-b"]), 3);
+  assert.ok(calls.every((call) => call.endsWith(" a[-_]b")));
+  assert.equal(await of.killServers("east", []), 0);
+});

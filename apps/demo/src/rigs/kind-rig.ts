@@ -1,0 +1,171 @@
+/**
+ * The demo on the clusters of deploy/kind: parts are processes in node containers, reached through the container engine
+ * and the clusters' APIs, as an operator would. deploy/kind/demo.sh sets the environment.
+ */
+import { execFile } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { DEPLOYMENTS, type KubeClient, type KubeObject, NODES } from "@isthmus/kube";
+import { MeshError } from "@isthmus/model";
+import { type MapView, openMapView } from "../drive/map-view.js";
+import type { Part } from "../drive/world.js";
+import { FAR, NEAR } from "../judge/judge.js";
+import { runMeshCommand } from "../setup/mesh-command.js";
+import type { Rig, RigControls } from "./rig.js";
+
+const SCRIPTS = fileURLToPath(new URL("../../../../deploy/kind/", import.meta.url));
+const MESH_NAMESPACE = "mesh-system";
+/** Of one command. */
+const MAX_OUTPUT = 16 * 1024 * 1024;
+const APISERVER = "clustermesh-apiserver";
+/** As the manifests start them. */
+const COMMANDS = {
+  agent: "^node apps/node-agent/dist/main.js",
+  apiserver: "^node apps/clustermesh-apiserver/dist/main.js",
+};
+/** $0…: patterns of pods' uids. Sends SIGKILL to the demo's programs in their control groups, prints how many. */
+const KILL_SERVERS = `n=0
+for pid in $(pgrep -f ^/demo); do
+  for uid in "$0" "$@"; do
+    if grep -q "$uid" "/proc/$pid/cgroup" && kill -KILL "$pid"; then n=$((n + 1)); fi
+  done
+done
+echo "$n"`;
+
+/** `env`: CONTAINER_CLI, KUBECONFIG, MESH_STORE, MESH_ETCD (the store's container). Throws `UNFIT` for one that is missing, and without root. */
+export function kindRig(env: Readonly<Record<string, string | undefined>>): Rig {
+  const of = (name: string) => {
+    const value = env[name];
+    if (value) return value;
+    throw new MeshError({ code: "UNFIT" }, `Cannot go on without ${name}: run deploy/kind/demo.sh, which sets it`);
+  };
+  if (process.getuid?.() !== 0) {
+    throw new MeshError({ code: "UNFIT" }, "Cannot read the BPF maps of kind's nodes: run this as root (sudo -E)");
+  }
+  const cli = of("CONTAINER_CLI");
+  const engine: Engine = {
+    etcd: of("MESH_ETCD"),
+    run: async (...args) => (await promisify(execFile)(cli, args, { maxBuffer: MAX_OUTPUT })).stdout.trim(),
+  };
+  const [kubeconfig, storeFile] = [of("KUBECONFIG"), of("MESH_STORE")];
+  const rig = {
+    name: "the clusters of deploy/kind",
+    clusters: [NEAR, FAR],
+    kubeconfig,
+    storeFile,
+    env: {},
+    alternative: "",
+    useFile: join(dirname(kubeconfig), "demo.json"),
+    saveLogs: (folder: string) => saveLogs(engine, folder),
+  };
+  const connect = () => runMeshCommand(rig, ["connect", NEAR, FAR], () => undefined, AbortSignal.timeout(60_000));
+  return {
+    ...rig,
+    controls: async (clientNode, clientOf) =>
+      createKindControls({
+        ...engine,
+        clientOf,
+        connect,
+        clientNode,
+        maps: openMapView(await pinsOf(engine.run, clientNode)),
+      }),
+  };
+}
+
+export interface Engine {
+  /** The store's container. */
+  readonly etcd: string;
+  /** A command of the container engine's; returns what it printed. */
+  readonly run: (...args: readonly string[]) => Promise<string>;
+}
+
+export interface KindControlsOptions extends Engine {
+  readonly clientNode: string;
+  readonly clientOf: (cluster: string) => KubeClient;
+  /** `mesh connect` of all clusters. */
+  readonly connect: () => Promise<void>;
+  readonly maps: MapView;
+}
+
+export async function createKindControls(options: KindControlsOptions): Promise<RigControls> {
+  const { etcd, run, clientNode, clientOf, connect, maps } = options;
+  const inStore = (verb: string) => run("exec", etcd, "store", verb);
+  const pids = async (node: string, command: string) => {
+    const text = await run("exec", node, "sh", "-c", 'pgrep -f "$0" || true', command);
+    return text.split("\n").filter(Boolean).map(Number);
+  };
+  const near = clientOf(NEAR);
+  const nodes = new Map(
+    await Promise.all([NEAR, FAR].map(async (name) => [name, await clientOf(name).list<KubeNode>(NODES)] as const)),
+  );
+  const namesOf = (cluster: string) => (nodes.get(cluster) ?? []).map((node) => node.metadata.name ?? "");
+  const scaleApiserver = (replicas: number) =>
+    near.mergePatch(DEPLOYMENTS, APISERVER, { spec: { replicas } }, { namespace: MESH_NAMESPACE });
+  return {
+    agentPid: async () => (await pids(clientNode, COMMANDS.agent))[0] ?? null,
+    killAgent: async () => void (await run("exec", clientNode, "pkill", "-KILL", "-f", COMMANDS.agent)),
+    async holdDown(part) {
+      if (part === "mesh-etcd") return void (await inStore("hold"));
+      // The kubelet starts a container that died again, but none of a pod that is to go; SIGKILL is faster than its SIGTERM.
+      await scaleApiserver(0);
+      await Promise.all(
+        namesOf(NEAR).map((node) => run("exec", node, "sh", "-c", 'pkill -KILL -f "$0" || true', COMMANDS.apiserver)),
+      );
+    },
+    start: async (part) => void (await (part === "mesh-etcd" ? inStore("start") : scaleApiserver(1))),
+    async addresses(part: Part) {
+      if (part === "mesh-etcd") return [{ host: await addressOf(run, etcd), port: 2379 }];
+      // Its next pod may run on another node.
+      return (nodes.get(NEAR) ?? []).map((node) => ({ host: internalAddress(node), port: 7443 }));
+    },
+    async wipeStore() {
+      await inStore("wipe");
+      // What an operator does about it: the store's own users first, then those of the clusters.
+      await promisify(execFile)(join(SCRIPTS, "start-store.sh"));
+      await connect();
+    },
+    async killServers(cluster, podUids) {
+      // A systemd slice has "_" where a uid has "-".
+      const patterns = podUids.map((uid) => uid.replaceAll("-", "[-_]"));
+      if (patterns.length === 0) return 0;
+      const counts = await Promise.all(
+        namesOf(cluster).map((node) => run("exec", node, "sh", "-c", KILL_SERVERS, ...patterns)),
+      );
+      return counts.reduce((sum, count) => sum + Number(count), 0);
+    },
+    maps,
+  };
+}
+
+interface KubeNode extends KubeObject {
+  readonly status?: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
+}
+
+function internalAddress({ metadata, status }: KubeNode): string {
+  const found = status?.addresses?.find(({ type, address }) => type === "InternalIP" && !address.includes(":"));
+  if (found === undefined) throw new Error(`Cannot find the address of node "${metadata.name}"`);
+  return found.address;
+}
+
+function addressOf(run: Engine["run"], container: string): Promise<string> {
+  return run("inspect", "--format", '{{with index .NetworkSettings.Networks "kind"}}{{.IPAddress}}{{end}}', container);
+}
+
+/** The node's folder in bpffs, as this process sees it. */
+async function pinsOf(run: Engine["run"], node: string): Promise<string> {
+  const pid = await run("inspect", "--format", "{{.State.Pid}}", node);
+  return `/proc/${pid}/root/sys/fs/bpf/isthmus`;
+}
+
+async function saveLogs({ etcd, run }: Engine, folder: string): Promise<void> {
+  for (const cluster of [NEAR, FAR]) {
+    await mkdir(join(folder, cluster), { recursive: true });
+    // It writes what it can and fails for one part that it cannot, such as the list of images of a node without crictl.
+    await promisify(execFile)("kind", ["export", "logs", "--name", `isthmus-${cluster}`, join(folder, cluster)]).catch(
+      () => undefined,
+    );
+  }
+  await writeFile(join(folder, "mesh-etcd.log"), await run("logs", etcd));
+}
