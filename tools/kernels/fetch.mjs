@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync }
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { debianMirror } from "../setup/mirror.mjs";
 import { runStep, Unfit } from "../setup/step.mjs";
 
 /** Debian releases, oldest first, by the kernel that each has: 6.1 (the oldest that Isthmus supports), 6.12, the newest. */
@@ -36,7 +37,7 @@ export async function fetchKernel(suite) {
 
 /** With lists of its own: the machine's stay as they are. */
 async function download(suite, work) {
-  writeFileSync(join(work, "sources.list"), `deb ${mirror()} ${suite} main\n`);
+  writeFileSync(join(work, "sources.list"), `deb ${debianMirror()} ${suite} main\n`);
   const own = [
     `Dir::Etc::sourcelist=${work}/sources.list`,
     "Dir::Etc::sourceparts=-",
@@ -67,13 +68,4 @@ function kernelPackages(own) {
     }
   }
   return [...found];
-}
-
-/** The machine's own mirror of Debian. */
-function mirror() {
-  const format = "$(REPO_URI)";
-  const targets = execFileSync("apt-get", ["indextargets", "--format", format, "Origin: Debian"], { encoding: "utf8" });
-  const found = targets.split("\n").find((uri) => /\/debian\/?$/.test(uri));
-  if (found === undefined) throw new Unfit("This machine knows no mirror of Debian: add one to the sources of apt");
-  return found;
 }

@@ -48,6 +48,15 @@ export async function installPackages() {
   await runStep(`install Debian packages: ${chosen.join(" ")}`, install, { env });
 }
 
+/** `needs`: [package, what it brings]... Installs those whose file is missing. */
+export async function installMissing(needs) {
+  const names = needs.filter(([, path]) => !existsSync(path)).map(([name]) => name);
+  if (names.length === 0) return;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const argv = ["apt-get", "install", "-q", "-y", "--no-install-recommends", ...names];
+  await runStep(`install Debian packages: ${names.join(" ")}`, argv, { env });
+}
+
 function isKnown(name) {
   const policy = spawnSync("apt-cache", ["policy", name], { encoding: "utf8" }).stdout ?? "";
   return /Candidate: (?!\(none\))/.test(policy);
