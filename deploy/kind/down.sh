@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
-# Removes what up.sh made: clusters, the shared etcd, certificates. Images stay.
+# Removes what up.sh made, also half of it: clusters, the shared etcd, certificates. Images stay.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
-need docker kind
+need kind
+find_engine
 
 for cluster in "${CLUSTERS[@]}"; do
-  kind delete cluster --name "$(kind_name "$cluster")" --kubeconfig "$KUBECONFIG"
+  name=$(kind_name "$cluster")
+  mapfile -t nodes < <(nodes_of "$cluster")
+  [ "${#nodes[@]}" -gt 0 ] || continue
+  say "Removing cluster $cluster"
+  # podman would wait ten seconds for each to end by itself.
+  "$CLI" kill "${nodes[@]}" >/dev/null 2>&1 || true
+  kind delete cluster --quiet --name "$name" --kubeconfig "$KUBECONFIG"
 done
-docker rm --force --volumes "$ETCD" >/dev/null 2>&1 || true
+"$CLI" rm --force --volumes "$MESH_ETCD" >/dev/null 2>&1 || true
 rm -rf -- "$STATE"
+say "Removed. Images stay"

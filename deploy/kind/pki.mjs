@@ -4,10 +4,12 @@
  *   node pki.mjs store DIR ADDRESS…               the store's CA, etcd's server certificate, the owner's (CN=root), store.json
  *   node pki.mjs cluster DIR NODE=ADDRESS…        a cluster's CA, its apiservers' certificate, one per node's agent
  *
- * What exists is kept, so that running it again changes nothing.
+ * What exists is kept, so that running it again changes nothing; a server has a new certificate when it has another address.
  */
-import { existsSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import { createAuthority, issue, readPair, writePair } from "../../libs/pki/dist/index.js";
 
@@ -22,7 +24,7 @@ else {
 async function store(dir, addresses) {
   const authority = await kept(dir, "ca", () => createAuthority("isthmus-store"));
   const sans = ["localhost", "127.0.0.1", ...addresses];
-  await writePair(dir, "server", await issue(authority, { cn: "mesh-etcd", sans, usages: ["server", "client"] }));
+  await keptFor(dir, "server", authority, { cn: "mesh-etcd", sans, usages: ["server", "client"] });
   await kept(dir, "root", () => issue(authority, { cn: "root", usages: ["client"] }));
   const endpoints = addresses.map((address) => `https://${address}:2379`);
   const file = { endpoints, ca: "ca.crt", cert: "root.crt", key: "root.key", caKey: "ca.key" };
@@ -33,10 +35,21 @@ async function cluster(dir, pairs) {
   const nodes = pairs.map((pair) => pair.split("="));
   const authority = await kept(dir, "ca", () => createAuthority("isthmus-mesh"));
   const sans = ["clustermesh-apiserver.mesh-system.svc", ...nodes.map(([, address]) => address)];
-  await writePair(dir, "apiserver", await issue(authority, { cn: "clustermesh-apiserver", sans, usages: ["server"] }));
+  await keptFor(dir, "apiserver", authority, { cn: "clustermesh-apiserver", sans, usages: ["server"] });
   for (const [node] of nodes) {
     await kept(dir, node, () => issue(authority, { cn: `system:mesh-node:${node}`, usages: ["client"] }));
   }
+}
+
+/** Kept while it is for all of the names and addresses that the leaf is to have. */
+async function keptFor(dir, name, authority, leaf) {
+  const file = join(dir, `${name}.crt`);
+  if (existsSync(file)) {
+    const certificate = new X509Certificate(readFileSync(file));
+    const serves = (san) => (isIP(san) ? certificate.checkIP(san) : certificate.checkHost(san)) !== undefined;
+    if (leaf.sans.every(serves)) return;
+  }
+  await writePair(dir, name, await issue(authority, leaf));
 }
 
 async function kept(dir, name, make) {

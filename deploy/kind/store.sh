@@ -1,23 +1,61 @@
 #!/bin/sh
-# The container of the shared etcd. An empty store lets anyone write, so it serves only itself until up.sh has made its users:
+# The container of the shared etcd: without a word its first process, and in it "store open|hold|start|wipe".
 #
-#   file "ready" in the folder of certificates ──► on 127.0.0.1 ──► file "open" ──► on every address
+# An empty store lets anyone write, so it serves only itself until start-store.sh has made its users:
 #
-# From then on a restart of the container serves at once.
+#   file "ready" in the folder of certificates ──► on 127.0.0.1 ──► "store open" ──► on every address
+#
+# From then on a restart of the container, or of etcd, serves at once. `hold` ends etcd with SIGKILL and keeps it down until `start`;
+# `wipe` ends it and takes its data, users included: it serves only itself again.
 set -eu
-pki=${PKI:-/pki} data=${DATA:-/var/lib/etcd}
+pki=${PKI:-/pki} data=${DATA:-/var/lib/etcd} run=${RUN:-/run/store}
 
 serve() {
-	exec etcd --name mesh --data-dir "$data" --listen-client-urls "$1" --advertise-client-urls https://localhost:2379 \
-		--client-cert-auth --trusted-ca-file "$pki/ca.crt" --cert-file "$pki/server.crt" --key-file "$pki/server.key"
+	url=https://127.0.0.1:2379
+	[ ! -f "$pki/open" ] || url=https://0.0.0.0:2379
+	etcd --name mesh --data-dir "$data" --listen-client-urls "$url" --advertise-client-urls https://localhost:2379 \
+		--client-cert-auth --trusted-ca-file "$pki/ca.crt" --cert-file "$pki/server.crt" --key-file "$pki/server.key" &
+	echo $! >"$run/pid"
+	# Held since the look before it: whoever holds it may have seen the one before.
+	[ ! -f "$run/held" ] || end KILL
+	wait $! || true
 }
 
-until [ -f "$pki/ready" ]; do sleep 0.2; done
-if [ ! -f "$pki/open" ]; then
-	serve https://127.0.0.1:2379 &
-	closed=$!
-	until [ -f "$pki/open" ]; do sleep 0.2; done
-	kill "$closed"
-	wait "$closed" || true
-fi
-serve https://0.0.0.0:2379
+# end SIGNAL: returns when etcd is gone.
+end() {
+	pid=$(cat "$run/pid" 2>/dev/null || true)
+	[ -n "$pid" ] || return 0
+	kill -s "$1" "$pid" 2>/dev/null || return 0
+	while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do sleep 0.05; done
+}
+
+case ${1:-} in
+"")
+	mkdir -p "$run"
+	rm -f "$run/pid"
+	trap 'end TERM; exit 0' TERM INT
+	while :; do
+		if [ -f "$pki/ready" ] && [ ! -f "$run/held" ]; then serve; fi
+		sleep 0.2
+	done
+	;;
+open)
+	touch "$pki/open"
+	end TERM
+	;;
+hold)
+	touch "$run/held"
+	end KILL
+	;;
+start) rm -f "$run/held" ;;
+wipe)
+	touch "$run/held"
+	end KILL
+	rm -rf "$data" "$pki/open"
+	rm -f "$run/held"
+	;;
+*)
+	echo "usage: store [open|hold|start|wipe]" >&2
+	exit 2
+	;;
+esac

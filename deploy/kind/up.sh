@@ -1,72 +1,83 @@
 #!/usr/bin/env bash
-# Two kind clusters with the mesh in them, and one shared etcd, not yet connected. Running it again goes on where it stopped.
+# Two kind clusters with the mesh in them, and one shared etcd, not yet connected. Running it again goes on where it stopped; after a
+# restart of the machine or of the container engine it starts what stands still, and gives what has another address now certificates
+# and settings for that one.
+#
+#   CONTAINER_CLI     docker or podman; the first of the two that answers
+#   KIND_NODE_IMAGE   the nodes' image; kind's own for its version
+#   IMAGES_READY      1: the mesh's images that exist are taken as they are
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
-need docker kind kubectl node
+need kind kubectl node tar
+find_engine
 
-[ -f "$ROOT/apps/mesh/dist/main.js" ] || { say "Cannot go on: the checkout is not built. Run: npm ci && npm run build"; exit 2; }
-mkdir -p "$STATE"
-chmod 700 "$STATE"
+# What kind and two clusters take, with what they run.
+MEMORY_MIB=4096
 
-say "Building images"
-# kind cannot load an image that comes with attestations from Docker's containerd store.
-export BUILDX_NO_DEFAULT_ATTESTATIONS=1
-for target in runtime:"$IMAGE" demo:"$DEMO_IMAGE" etcd:"$ETCD_IMAGE"; do
-  docker build --quiet --file "$HERE/Dockerfile" --target "${target%%:*}" --tag "${target#*:}" "$ROOT" >/dev/null
-done
+fit() {
+  local free
+  [ -f "$ROOT/apps/mesh/dist/main.js" ] || refuse "the checkout is not built. Run: npm ci && npm run build"
+  [ -r /sys/kernel/btf/vmlinux ] || refuse "this kernel has no BTF (/sys/kernel/btf/vmlinux), which BPF programs need. Use a kernel with CONFIG_DEBUG_INFO_BTF"
+  free=$(($(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo) / 1024))
+  [ "$free" -ge "$MEMORY_MIB" ] || running || refuse "$free MiB of memory are free, and two clusters take $MEMORY_MIB. Free some, or take other clusters down"
+}
 
-for cluster in "${CLUSTERS[@]}"; do
+# running: the clusters have their memory already.
+running() { [ "$(kind get clusters 2>/dev/null | grep -cx 'isthmus-east\|isthmus-west')" = 2 ]; }
+
+make_images() {
+  local target
+  # kind cannot load an image that comes with attestations from Docker's containerd store.
+  export BUILDX_NO_DEFAULT_ATTESTATIONS=1
+  for target in runtime:"$IMAGE" demo:"$DEMO_IMAGE" etcd:"$ETCD_IMAGE"; do
+    if [ -n "${IMAGES_READY:-}" ] && "$CLI" image inspect "${target#*:}" >/dev/null 2>&1; then continue; fi
+    say "Building ${target#*:}"
+    build_image "${target%%:*}" "${target#*:}"
+  done
+}
+
+# make_cluster CLUSTER: and its context in the kubeconfig, by the short name.
+make_cluster() {
+  local cluster=$1 name node
   name=$(kind_name "$cluster")
-  if ! kind get clusters 2>/dev/null | grep -qx "$name"; then
+  if kind get clusters 2>/dev/null | grep -qx "$name"; then
+    kubectl config get-contexts --output=name 2>/dev/null | grep -qx "$cluster\|kind-$name" ||
+      refuse "there is a kind cluster \"$name\" that $KUBECONFIG does not know: half made, or somebody else's. $HERE/down.sh removes it"
+    for node in $(nodes_of "$cluster"); do "$CLI" start "$node" >/dev/null; done
+    await_api "$cluster"
+  else
     say "Creating cluster $cluster"
-    kind create cluster --config "$HERE/cluster-$cluster.yaml" --kubeconfig "$KUBECONFIG"
+    kind create cluster --quiet --config "$HERE/cluster-$cluster.yaml" --kubeconfig "$KUBECONFIG" ${KIND_NODE_IMAGE:+--image "$KIND_NODE_IMAGE"}
   fi
   if ! kubectl config get-contexts --output=name | grep -qx "$cluster"; then
     kubectl config rename-context "kind-$name" "$cluster" >/dev/null
   fi
-  kind load docker-image --name "$name" "$IMAGE" "$DEMO_IMAGE"
-done
-
-# The store's address is Docker's choice: a fixed one can be had only in a network with a subnet of one's own. So it runs first,
-# gets its certificate for the address it has, and its users while it serves nobody but itself (store.sh).
-start_store() {
-  docker inspect "$ETCD" >/dev/null 2>&1 ||
-    docker run --detach --name "$ETCD" --network kind --restart unless-stopped "$ETCD_IMAGE" >/dev/null
-  docker start "$ETCD" >/dev/null
-  if docker exec "$ETCD" test -f /pki/open; then return; fi
-  node "$HERE/pki.mjs" store "$STATE/store" "$(address_of "$ETCD")"
-  # The CA's key stays here.
-  tar -C "$STATE/store" -c ca.crt server.crt server.key root.crt root.key --transform 's,^,pki/,' | docker cp --quiet - "$ETCD:/"
-  docker exec "$ETCD" touch /pki/ready
-  await_store
-  store_ctl user list | grep -qx root || store_ctl user add root --no-password >/dev/null
-  store_ctl user grant-role root root >/dev/null
-  store_ctl auth enable >/dev/null
-  docker exec "$ETCD" touch /pki/open
-  await_store
 }
 
-# store_ctl ARGUMENTS...: etcdctl in the container, as the store's owner; the certificate is for 127.0.0.1 as well.
-store_ctl() {
-  docker exec "$ETCD" etcdctl --endpoints https://127.0.0.1:2379 --cacert /pki/ca.crt --cert /pki/root.crt --key /pki/root.key "$@"
-}
-
-await_store() {
+# await_api CLUSTER: which has just been started again.
+await_api() {
   local tries=0
-  until store_ctl endpoint health >/dev/null 2>&1; do
+  until kubectl --context "$1" get --raw /readyz >/dev/null 2>&1 || kubectl --context "kind-$(kind_name "$1")" get --raw /readyz >/dev/null 2>&1; do
     tries=$((tries + 1))
-    [ "$tries" -lt 60 ] || { say "Cannot start the store; its log: docker logs $ETCD"; exit 1; }
-    sleep 0.5
+    if [ "$tries" -ge 120 ]; then
+      say "Cannot reach the API of $1, which was started again two minutes ago; its log: $CLI logs $(kind_name "$1")-control-plane"
+      exit 1
+    fi
+    sleep 1
   done
 }
 
-say "Starting the shared etcd"
-start_store
+# load_images CLUSTER FOLDER: archives, since kind asks only Docker for images.
+load_images() {
+  local archive
+  say "Loading the images into $1"
+  for archive in "$2"/*; do kind load image-archive --quiet --name "$(kind_name "$1")" "$archive"; done
+}
 
-# install CLUSTER ID POD_CIDR SERVICE_CIDR
+# install_mesh CLUSTER ID POD_CIDR SERVICE_CIDR
 install_mesh() {
   local cluster=$1 id=$2 pods=$3 services=$4 dir=$STATE/$1 node pairs=() servers=() admins=()
-  local control_plane kubectl=(kubectl --context "$cluster")
+  local control_plane kubectl=(kubectl --context "$cluster") CHANGED=
   control_plane=$(kind_name "$cluster")-control-plane
   for node in $(nodes_of "$cluster"); do
     pairs+=("$node=$(address_of "$node")")
@@ -76,11 +87,7 @@ install_mesh() {
   say "Installing the mesh in $cluster"
   node "$HERE/pki.mjs" cluster "$dir" "${pairs[@]}"
   for node in $(nodes_of "$cluster"); do
-    docker exec "$node" mkdir -p -m 0700 /etc/isthmus/tls
-    docker cp --quiet "$dir/ca.crt" "$node:/etc/isthmus/tls/ca.crt"
-    docker cp --quiet "$dir/$node.crt" "$node:/etc/isthmus/tls/tls.crt"
-    docker cp --quiet "$dir/$node.key" "$node:/etc/isthmus/tls/tls.key"
-    docker exec "$node" chown -R 0:0 /etc/isthmus/tls
+    copy_files "$dir" "$node" /etc/isthmus/tls --transform "s,^$node\\.,tls.," ca.crt "$node.crt" "$node.key"
   done
   "${kubectl[@]}" apply -k "$ROOT/deploy/base" >/dev/null
   local join_by=','
@@ -95,22 +102,42 @@ install_mesh() {
   apply_generated "$cluster" secret generic mesh-apiserver-tls \
     --from-file=ca.crt="$dir/ca.crt" --from-file=tls.crt="$dir/apiserver.crt" --from-file=tls.key="$dir/apiserver.key"
   "${kubectl[@]}" apply -k "$HERE" >/dev/null
+  # Settings and certificates are read at the start, and addresses may have changed.
+  [ -z "$CHANGED" ] || "${kubectl[@]}" -n mesh-system rollout restart daemonset/node-agent deployment/clustermesh-apiserver >/dev/null
 }
 
-# apply_generated CLUSTER KIND... : what `kubectl create` would make, made or changed.
+# apply_generated CLUSTER KIND... : what `kubectl create` would make, made or changed; CHANGED when it was there and is another now.
 apply_generated() {
-  local cluster=$1
+  local cluster=$1 outcome
   shift
-  kubectl --context "$cluster" -n mesh-system create "$@" --dry-run=client -o yaml | kubectl --context "$cluster" apply -f - >/dev/null
+  outcome=$(kubectl --context "$cluster" -n mesh-system create "$@" --dry-run=client -o yaml | kubectl --context "$cluster" apply -f -)
+  case $outcome in *configured) CHANGED=1 ;; esac
 }
 
+await_cluster() {
+  local kubectl=(kubectl --context "$1")
+  say "Waiting for $1"
+  "${kubectl[@]}" -n mesh-system rollout status daemonset/node-agent --timeout=180s >/dev/null
+  "${kubectl[@]}" wait --for=condition=Ready node --all --timeout=180s >/dev/null
+  "${kubectl[@]}" -n mesh-system rollout status deployment/clustermesh-apiserver --timeout=180s >/dev/null
+}
+
+fit
+mkdir -p "$STATE"
+chmod 700 "$STATE"
+make_images
+archives=$(mktemp -d "$STATE/images.XXXXXX")
+trap 'rm -rf -- "$archives"' EXIT
+"$CLI" save --output "$archives/mesh.tar" "$IMAGE" >/dev/null 2>&1
+"$CLI" save --output "$archives/demo.tar" "$DEMO_IMAGE" >/dev/null 2>&1
+for cluster in "${CLUSTERS[@]}"; do
+  make_cluster "$cluster"
+  load_images "$cluster" "$archives"
+done
+say "Starting the shared etcd"
+ELAPSED=$SECONDS "$HERE/start-store.sh"
 install_mesh east 1 10.11.0.0/16 10.96.0.0/16
 install_mesh west 2 10.12.0.0/16 10.97.0.0/16
-
-for cluster in "${CLUSTERS[@]}"; do
-  say "Waiting for $cluster"
-  kubectl --context "$cluster" wait --for=condition=Ready node --all --timeout=180s >/dev/null
-  kubectl --context "$cluster" -n mesh-system rollout status deployment/clustermesh-apiserver --timeout=180s >/dev/null
-done
+for cluster in "${CLUSTERS[@]}"; do await_cluster "$cluster"; done
 say "Ready. Next: $HERE/demo.sh"
 printf 'export KUBECONFIG=%q MESH_STORE=%q\n' "$KUBECONFIG" "$MESH_STORE"

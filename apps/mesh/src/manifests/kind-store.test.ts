@@ -14,7 +14,7 @@ const KIND = join(DEPLOY_BASE, "../kind");
 const OUTSIDE = "10.9.9.9";
 const SET_UP = `ip link set lo up && ip addr add ${OUTSIDE}/32 dev lo && exec "$@"`;
 
-test("the store serves only itself until it has its users, then everybody with a certificate", async (t) => {
+test("the store serves only itself until it has its users, then everybody with a certificate; it can be held and wiped", async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "isthmus-store-"));
   const pki = join(dir, "store");
   assert.equal(spawnSync(process.execPath, [join(KIND, "pki.mjs"), "store", pki, OUTSIDE]).status, 0);
@@ -23,8 +23,10 @@ test("the store serves only itself until it has its users, then everybody with a
     PATH: `${dirname(kubeBinary("etcd"))}:${process.env["PATH"]}`,
     PKI: pki,
     DATA: join(dir, "data"),
+    RUN: join(dir, "run"),
   };
-  const argv = ["--net", "--", "sh", "-c", SET_UP, "sh", join(KIND, "store.sh")];
+  const script = join(KIND, "store.sh");
+  const argv = ["--net", "--", "sh", "-c", SET_UP, "sh", script];
   const store = spawn("unshare", argv, { env, stdio: "ignore", detached: true });
   t.after(() => {
     process.kill(-(store.pid ?? 0), "SIGKILL");
@@ -58,8 +60,21 @@ test("the store serves only itself until it has its users, then everybody with a
   await etcdctl("127.0.0.1", ...owner, "user", "grant-role", "root", "root");
   await etcdctl("127.0.0.1", ...owner, "auth", "enable");
 
-  writeFileSync(join(pki, "open"), "");
+  const verb = (word: string) => promisify(execFile)(script, [word], { env });
+  await verb("open");
   await until(OUTSIDE);
   assert.equal((await etcdctl(OUTSIDE, ...owner, "user", "list")).trim(), "root");
   await assert.rejects(etcdctl(OUTSIDE, "get", "x"), /certificate required|bad certificate|deadline/);
+
+  await etcdctl(OUTSIDE, ...owner, "put", "x", "kept");
+  await verb("hold");
+  await assert.rejects(etcdctl(OUTSIDE, ...owner, "get", "x"), /refused/);
+  await verb("start");
+  await until(OUTSIDE);
+  assert.match(await etcdctl(OUTSIDE, ...owner, "get", "x"), /kept/);
+
+  await verb("wipe");
+  await until("127.0.0.1");
+  assert.equal(await etcdctl("127.0.0.1", ...owner, "get", "x"), "");
+  await assert.rejects(etcdctl(OUTSIDE, ...owner, "get", "x"), /refused/);
 });

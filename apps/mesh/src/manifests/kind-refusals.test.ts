@@ -1,0 +1,125 @@
+/** What deploy/kind's scripts refuse: one sentence with the way out, exit code 2. Programs of the test stand for docker, podman and kind. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { DEPLOY_BASE } from "../testing/member.js";
+
+const KIND = join(DEPLOY_BASE, "../kind");
+/** Of the machine, all that the scripts need before they refuse. */
+const TOOLS = [
+  "bash",
+  "dirname",
+  "basename",
+  "grep",
+  "awk",
+  "cat",
+  "id",
+  "sort",
+  "mkdir",
+  "chmod",
+  "mktemp",
+  "rm",
+  "tar",
+  "env",
+  "node",
+];
+const PODMAN = 'case "$1" in --version) echo "podman version 4.3.1" ;; info) echo "$ROOTLESS" ;; esac';
+const DOCKER = 'case "$1" in --version) echo "Docker version 28.0.0" ;; esac';
+
+interface Outcome {
+  readonly status: number | null;
+  readonly text: string;
+  readonly home: string;
+}
+
+/** `programs`: names with their shell code. The machine's own docker, podman and kind are not seen. */
+function run(t: TestContext, script: string, programs: Readonly<Record<string, string>>, env = {}): Outcome {
+  const home = mkdtempSync(join(tmpdir(), "isthmus-kind-"));
+  t.after(() => rmSync(home, { recursive: true }));
+  const bin = join(home, "bin");
+  mkdirSync(bin);
+  for (const tool of TOOLS.filter((name) => !(name in programs))) {
+    const found = tool === "node" ? process.execPath : spawnSync("which", [tool], { encoding: "utf8" }).stdout.trim();
+    symlinkSync(found, join(bin, tool));
+  }
+  for (const [name, code] of Object.entries(programs)) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${code}\n`);
+    chmodSync(join(bin, name), 0o755);
+  }
+  const all = { PATH: bin, HOME: home, ...env };
+  const { status, stderr } = spawnSync(join(KIND, script), { env: all, encoding: "utf8" });
+  return { status, text: stderr, home };
+}
+
+const memory = (mib: number) => `echo ${mib * 1024}`;
+const ALL = { kind: "true", kubectl: "true", docker: DOCKER, awk: memory(8192) };
+
+for (const [what, script, programs, env, sentence] of [
+  ["a missing tool", "up.sh", { docker: DOCKER, kubectl: "true" }, {}, /^Cannot go on: "kind" is not installed\n$/],
+  [
+    "no engine",
+    "up.sh",
+    { kind: "true", kubectl: "true" },
+    {},
+    /^Cannot go on: "docker" is not installed\. Install Docker or podman, or name one in CONTAINER_CLI\n$/,
+  ],
+  [
+    "an engine that was named and is not there",
+    "down.sh",
+    ALL,
+    { CONTAINER_CLI: "nerdctl" },
+    /^Cannot go on: "nerdctl" is not installed\. /,
+  ],
+  [
+    "an engine that does not answer",
+    "up.sh",
+    { ...ALL, docker: "exit 1" },
+    {},
+    /^Cannot go on: no answer from docker\. Start it, and run this as a user who may use it \("docker info" says why\)\n$/,
+  ],
+  [
+    "podman without root",
+    "up.sh",
+    { kind: "true", kubectl: "true", podman: PODMAN },
+    { ROOTLESS: "true" },
+    /^Cannot go on: podman without root .* Run this as root: sudo -E /,
+  ],
+  ["a demo without clusters", "demo.sh", ALL, {}, /^Cannot go on: there are no clusters\. Run .*\/up\.sh first\n$/],
+  [
+    "upkeep without a demo",
+    "upkeep.sh",
+    { ...ALL, kubectl: "exit 1" },
+    {},
+    /^Cannot go on: there is no demo in east\. Run .*\/demo\.sh first\n$/,
+  ],
+  [
+    "too little memory",
+    "up.sh",
+    { ...ALL, awk: memory(1000) },
+    {},
+    /^Cannot go on: 1000 MiB of memory are free, and two clusters take 4096\. Free some/,
+  ],
+  [
+    "somebody else's cluster of that name",
+    "up.sh",
+    { ...ALL, kind: 'test "$1 $2" != "get clusters" || echo isthmus-east' },
+    { IMAGES_READY: "1" },
+    /^Cannot go on: there is a kind cluster "isthmus-east" that .*kubeconfig does not know: half made, or somebody else's\. .*\/down\.sh removes it\n$/,
+  ],
+] as const) {
+  test(`${what} is refused with the way out`, (t) => {
+    const { status, text } = run(t, script, programs, env);
+    assert.match(text, sentence);
+    assert.equal(status, 2);
+  });
+}
+
+test("podman by the name of docker is podman for kind as well", (t) => {
+  const kind = 'echo "$KIND_EXPERIMENTAL_PROVIDER" >>"$HOME/asked"';
+  const { status, text, home } = run(t, "down.sh", { ...ALL, docker: PODMAN, kind }, { ROOTLESS: "false" });
+  assert.equal(status, 0, text);
+  assert.deepEqual([...new Set(readFileSync(join(home, "asked"), "utf8").trim().split("\n"))], ["podman"]);
+});

@@ -1,0 +1,33 @@
+#!/bin/sh
+# The smallest root file system that runs the given programs and /opt/isthmus: rootfs.sh TARGET PROGRAM...
+set -eu
+target=$1
+shift
+for folder in bin sbin lib lib64; do
+	mkdir -p "$target/usr/$folder"
+	ln -s "usr/$folder" "$target/$folder"
+done
+mkdir -p "$target/opt" "$target/etc" "$target/proc" "$target/sys" "$target/dev" "$target/run"
+mkdir -m 1777 "$target/tmp"
+
+# copy FILE: and what it is a link to.
+copy() {
+	mkdir -p "$target$(dirname "$1")"
+	cp -L "$1" "$target$1"
+}
+
+# libraries FILE...: the paths of what they are linked with, the loader included.
+libraries() { ldd "$@" | grep -o '/[^ :]*\.so[^ :]*' | sort -u; }
+
+for program; do
+	found=$(command -v "$program")
+	cp -L "$found" "$target/usr/bin/$program"
+	libraries "$found" | while read -r library; do copy "$library"; done
+done
+find /opt/isthmus -name '*.node' | while read -r addon; do
+	libraries "$addon" | while read -r library; do copy "$library"; done
+done
+cp -R /opt/isthmus "$target/opt/isthmus"
+printf 'root:x:0:0::/:/bin/sh\nnonroot:x:65532:65532::/:/bin/sh\n' >"$target/etc/passwd"
+printf 'root:x:0:\nnonroot:x:65532:\n' >"$target/etc/group"
+printf 'hosts: files dns\n' >"$target/etc/nsswitch.conf"

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The shared etcd's container, with its certificates and its owner: made, or what is missing of it. up.sh and demo.sh use it.
+# shellcheck source-path=SCRIPTDIR source=env.sh
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+find_engine
+
+# ctl ARGUMENTS...: etcdctl in the container, as the store's owner; the certificate is for 127.0.0.1 as well.
+ctl() {
+  "$CLI" exec "$MESH_ETCD" etcdctl --endpoints https://127.0.0.1:2379 --cacert /pki/ca.crt --cert /pki/root.crt --key /pki/root.key "$@"
+}
+
+await_store() {
+  local tries=0
+  until ctl endpoint health >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    if [ "$tries" -ge 60 ]; then
+      say "Cannot start the store; its log: $CLI logs $MESH_ETCD"
+      exit 1
+    fi
+    sleep 0.5
+  done
+}
+
+# certify: its address is the engine's choice, and may be another one after a restart: a fixed one can be had only in a network with a
+# subnet of one's own. So it runs first and gets its certificate for the address that it has.
+certify() {
+  node "$HERE/pki.mjs" store "$STATE/store" "$(address_of "$MESH_ETCD")"
+  ! "$CLI" exec "$MESH_ETCD" cat /pki/server.crt 2>/dev/null | cmp -s - "$STATE/store/server.crt" || return 0
+  # The CA's key stays here.
+  copy_files "$STATE/store" "$MESH_ETCD" /pki ca.crt server.crt server.key root.crt root.key
+  if "$CLI" exec "$MESH_ETCD" test -f /pki/ready; then
+    say "The store has another address now: clusters that are connected have to be connected again (mesh connect ${CLUSTERS[*]})"
+    "$CLI" exec "$MESH_ETCD" store hold
+    "$CLI" exec "$MESH_ETCD" store start
+  fi
+  "$CLI" exec "$MESH_ETCD" touch /pki/ready
+}
+
+"$CLI" inspect "$MESH_ETCD" >/dev/null 2>&1 ||
+  "$CLI" run --detach --name "$MESH_ETCD" --network kind --restart unless-stopped "$ETCD_IMAGE" >/dev/null
+"$CLI" start "$MESH_ETCD" >/dev/null
+"$CLI" exec "$MESH_ETCD" store start
+certify
+await_store
+if ! "$CLI" exec "$MESH_ETCD" test -f /pki/open; then
+  ctl user list | grep -qx root || ctl user add root --no-password >/dev/null
+  ctl user grant-role root root >/dev/null
+  ctl auth enable >/dev/null
+  "$CLI" exec "$MESH_ETCD" store open
+  await_store
+fi
