@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit faults e2e tests node24 explore down kernels
+.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-images kind-down
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
@@ -13,6 +13,7 @@ help:
 	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
 	@echo 'make bench     the figures'
 	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
+	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
@@ -31,6 +32,15 @@ bench: setup
 kernels: setup
 	@$(NODE) tools/kernels/run.mjs
 
+kind: setup
+	@$(NODE) tools/kind/run.mjs
+
+kind-images: setup
+	@$(NODE) tools/kind/run.mjs images
+
+kind-down:
+	@$(NODE) tools/kind/run.mjs down
+
 down:
 	@$(NODE) apps/lab/dist/main.js down --all
 
@@ -46,7 +56,7 @@ lint:
 	$(BIN)/biome lint --error-on-warnings .
 
 shell:
-	shellcheck $(wildcard apps/lab/native/*.sh deploy/kind/*.sh tools/kernels/*.sh)
+	shellcheck $(wildcard apps/lab/native/*.sh deploy/kind/*.sh tools/kernels/*.sh tools/kind/*.sh)
 
 types:
 	$(BIN)/tsc -b

@@ -1,0 +1,80 @@
+/** The images as they are: small, without tools to build, each entry point starts, says its version and refuses bad settings. */
+import { spawnSync } from "node:child_process";
+import { StepFailed } from "../setup/step.mjs";
+import { engineEnv } from "./engine.mjs";
+
+const MESH = "lab.isthmus.io/mesh:dev";
+const DEMO = "lab.isthmus.io/demo:1";
+const ETCD = "lab.isthmus.io/etcd:dev";
+const MOST_MB = 200;
+const agent = "apps/node-agent/dist/main.js";
+const apiserver = "apps/clustermesh-apiserver/dist/main.js";
+
+const RUNS = [
+  { image: MESH, argv: ["node", agent, "--version"], status: 0, says: /^node-agent \d+\.\d+\.\d+\n$/ },
+  { image: MESH, argv: ["node", agent, "--nope"], status: 2, says: /^Cannot start: .*--nope/ },
+  {
+    image: MESH,
+    argv: ["node", agent, "--servers=here"],
+    status: 2,
+    says: /^Cannot start: --servers is "here", write /,
+  },
+  { image: MESH, argv: ["node", apiserver, "--version"], status: 0, says: /^clustermesh-apiserver \d+\.\d+\.\d+\n$/ },
+  { image: MESH, argv: ["node", apiserver], status: 2, says: /^Cannot start: --tls-dir is missing/ },
+  { image: MESH, argv: ["node", apiserver, "--tls-dir=/nowhere"], status: 1, says: /Cannot use the certificates in/ },
+  {
+    image: MESH,
+    argv: ["apps/cni/build/isthmus-cni"],
+    env: ["CNI_COMMAND=VERSION"],
+    status: 0,
+    says: /"supportedVersions"/,
+  },
+  // The addon with its libraries; the init container's programs.
+  { image: MESH, argv: ["node", "-e", 'require("./libs/bpf/native/build/Release/bpf.node")'], status: 0, says: /^$/ },
+  {
+    image: MESH,
+    argv: ["sh", "-c", "stat -f -c %T / && mount --version && ip -V && nsenter --version"],
+    status: 0,
+    says: /iproute2/,
+  },
+  {
+    image: MESH,
+    argv: [
+      "sh",
+      "-c",
+      "for each in gcc cc clang-19 make npm apt-get dpkg; do command -v $each; done; test ! -e apps/lab",
+    ],
+    status: 0,
+    says: /^$/,
+  },
+  { image: DEMO, argv: [], status: 2, says: /^demo httpd / },
+  { image: ETCD, argv: ["etcd", "--version"], status: 0, says: /^etcd Version: 3\.[56]/ },
+  { image: ETCD, argv: ["store", "nope"], status: 2, says: /^usage: store / },
+];
+
+/** Throws `StepFailed` with what is not as it should be. */
+export function checkImages() {
+  const problems = [...RUNS.flatMap(problemOf), ...inspect()];
+  if (problems.length > 0) throw new StepFailed(`The images are not as they should be:\n${problems.join("\n")}`);
+}
+
+function problemOf({ image, argv, env = [], status, says }) {
+  const settings = env.flatMap((each) => ["--env", each]);
+  const ended = podman("run", "--rm", "--network", "none", ...settings, image, ...argv);
+  const text = ended.stdout + ended.stderr;
+  if (ended.status === status && says.test(text)) return [];
+  const words = text.split("\n").slice(0, 3).join("\n");
+  return [`${image} ${argv.join(" ")}: exit ${ended.status}, not ${status} with ${says}:\n${words}`];
+}
+
+function inspect() {
+  const [user, size] = podman("image", "inspect", "--format", "{{.User}} {{.Size}}", MESH).stdout.trim().split(" ");
+  return [
+    ...(user === "65532:65532" ? [] : [`${MESH} runs as "${user}", not as 65532:65532`]),
+    ...(Number(size) <= MOST_MB * 1e6 ? [] : [`${MESH} has ${Math.round(size / 1e6)} MB, more than ${MOST_MB}`]),
+  ];
+}
+
+function podman(...args) {
+  return spawnSync("podman", args, { env: engineEnv(), encoding: "utf8" });
+}

@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+/**
+ * deploy/kind on a machine without an image registry: real kind through podman, in a network namespace of its own.
+ *
+ *   node tools/kind/run.mjs            images, up.sh, demo.sh, upkeep.sh, down.sh
+ *   node tools/kind/run.mjs images     the images alone
+ *   node tools/kind/run.mjs up|demo|upkeep|down [ARGUMENT...]
+ *   node tools/kind/run.mjs exec COMMAND...      in the rig's network, with its tools and settings
+ *
+ * Exit codes: that of what failed; 2 unfit machine. Interrupted, the whole run takes everything down.
+ */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+import { preflight } from "../setup/preflight.mjs";
+import { ROOT, StepFailed, Unfit } from "../setup/step.mjs";
+import {
+  engineEnv,
+  inside,
+  networkIsOpen,
+  openNetwork,
+  rememberMachine,
+  restoreMachine,
+  writeSettings,
+} from "./engine.mjs";
+import { makeImages } from "./images.mjs";
+import { installEngine } from "./packages.mjs";
+import { getPrograms } from "./programs.mjs";
+
+const [task = "all", ...rest] = process.argv.slice(2);
+const TASKS = ["all", "images", "up", "demo", "upkeep", "down", "exec"];
+if (!TASKS.includes(task)) {
+  console.error(`Unknown task "${task}": choose from ${TASKS.join(", ")}`);
+  process.exit(2);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof StepFailed || error instanceof Unfit)) throw error;
+  console.error(error.message);
+  process.exitCode = error instanceof Unfit ? 2 : 1;
+}
+
+async function main() {
+  preflight();
+  await installEngine();
+  writeSettings();
+  const wasUp = networkIsOpen();
+  rememberMachine();
+  // It reaches the command that runs as well. When that has ended, what is left is taken away.
+  for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => console.error("Interrupted"));
+  try {
+    return await runTask();
+  } finally {
+    if (task === "all" || task === "down") await takeDown();
+    else if (!wasUp && task !== "up" && task !== "exec") restoreMachine();
+  }
+}
+
+async function runTask() {
+  if (task === "down") return 0;
+  const programs = await getPrograms();
+  const image = ["all", "images", "up"].includes(task) ? await makeImages(programs) : "";
+  if (task === "images") return 0;
+  openNetwork();
+  const env = settings(programs, image);
+  if (task === "exec") return await run(rest, env);
+  for (const name of task === "all" ? ["up", "demo", "upkeep"] : [task]) {
+    const code = await run([join(ROOT, "deploy/kind", `${name}.sh`), ...rest], env);
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+/** Without the network there were no clusters. */
+async function takeDown() {
+  if (networkIsOpen()) await run([join(ROOT, "deploy/kind/down.sh")], settings(await getPrograms(), ""));
+  restoreMachine();
+}
+
+function settings({ bin }, image) {
+  return engineEnv({
+    PATH: `${bin}:${process.env.PATH}`,
+    IMAGES_READY: "1",
+    ...(image === "" ? {} : { KIND_NODE_IMAGE: image }),
+  });
+}
+
+function run(argv, env) {
+  const [program, ...args] = inside(argv);
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: ROOT, env, stdio: "inherit" });
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(signal === null ? code : 130));
+  });
+}
