@@ -65,7 +65,7 @@ build_image() {
   "$CLI" build --quiet "${options[@]}" --file "$HERE/Dockerfile" --target "$1" --tag "$2" "$ROOT" >/dev/null
 }
 
-# copy_files FOLDER CONTAINER TARGET FILE...: root's, in a folder that only root may enter.
+# copy_files FOLDER CONTAINER TARGET FILE...: in a folder that only the container's user may enter.
 copy_files() {
   local folder=$1 container=$2 target=$3
   shift 3

@@ -8,7 +8,7 @@
 # From then on a restart of the container, or of etcd, serves at once. `hold` ends etcd with SIGKILL and keeps it down until `start`;
 # `wipe` ends it and takes its data, users included: it serves only itself again.
 set -eu
-pki=${PKI:-/pki} data=${DATA:-/var/lib/etcd} run=${RUN:-/run/store}
+pki=${PKI:-/pki} data=${DATA:-/var/lib/store/data} run=${RUN:-/run/store}
 
 serve() {
 	url=https://127.0.0.1:2379

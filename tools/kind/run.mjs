@@ -2,9 +2,9 @@
 /**
  * deploy/kind on a machine without an image registry: real kind through podman, in a network namespace of its own.
  *
- *   node tools/kind/run.mjs            images, up.sh, demo.sh, upkeep.sh, down.sh
+ *   node tools/kind/run.mjs            images, up.sh, demo.sh, upkeep.sh, restart.sh, down.sh
  *   node tools/kind/run.mjs images     the images alone
- *   node tools/kind/run.mjs up|demo|upkeep|down [ARGUMENT...]
+ *   node tools/kind/run.mjs up|demo|upkeep|restart|down [ARGUMENT...]
  *   node tools/kind/run.mjs exec COMMAND...      in the rig's network, with its tools and settings
  *
  * Exit codes: that of what failed; 2 unfit machine. Interrupted, the whole run takes everything down.
@@ -28,7 +28,7 @@ import { installEngine } from "./packages.mjs";
 import { getPrograms } from "./programs.mjs";
 
 const [task = "all", ...rest] = process.argv.slice(2);
-const TASKS = ["all", "images", "up", "demo", "upkeep", "down", "exec"];
+const TASKS = ["all", "images", "up", "demo", "upkeep", "restart", "down", "exec"];
 if (!TASKS.includes(task)) {
   console.error(`Unknown task "${task}": choose from ${TASKS.join(", ")}`);
   process.exit(2);
@@ -61,12 +61,12 @@ async function main() {
 async function runTask() {
   if (task === "down") return 0;
   const programs = await getPrograms();
-  const image = ["all", "images", "up"].includes(task) ? await makeImages(programs) : "";
+  const image = ["all", "images", "up", "restart"].includes(task) ? await makeImages(programs) : "";
   if (task === "images") return 0;
   openNetwork();
   const env = settings(programs, image);
   if (task === "exec") return await run(rest, env);
-  for (const name of task === "all" ? ["up", "demo", "upkeep"] : [task]) {
+  for (const name of task === "all" ? ["up", "demo", "upkeep", "restart"] : [task]) {
     const code = await run([join(ROOT, "deploy/kind", `${name}.sh`), ...rest], env);
     if (code !== 0) return code;
   }
