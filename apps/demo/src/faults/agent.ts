@@ -19,7 +19,8 @@ export async function agent(world: World): Promise<AgentRun> {
       const pid = await world.agentPid();
       return pid === oldPid ? null : pid;
     },
-    15_000,
+    // A kubelet starts a container that crashes again within ten minutes later each time, as in the second demo on kind clusters.
+    60_000,
   );
   if (newPid !== null) marks.add("heal", `a new agent, pid ${newPid}`);
   const to = Math.max(from + 11_000, world.now() + 1000);
