@@ -49,7 +49,7 @@ find_engine() {
 }
 
 # is_podman: also by the name of docker, as Debian's podman-docker has it.
-is_podman() { "$CLI" --version | grep -qi podman; }
+is_podman() { "$CLI" --version | grep -i podman >/dev/null; }
 
 # use_podman: kind asks for Docker unless told otherwise.
 use_podman() {

@@ -43,7 +43,7 @@ certify() {
 certify
 await_store
 if ! "$CLI" exec "$MESH_ETCD" test -f /pki/open; then
-  ctl user list | grep -qx root || ctl user add root --no-password >/dev/null
+  ctl user list | grep -x root >/dev/null || ctl user add root --no-password >/dev/null
   ctl user grant-role root root >/dev/null
   ctl auth enable >/dev/null
   "$CLI" exec "$MESH_ETCD" store open

@@ -40,8 +40,8 @@ make_images() {
 make_cluster() {
   local cluster=$1 name node
   name=$(kind_name "$cluster")
-  if kind get clusters 2>/dev/null | grep -qx "$name"; then
-    kubectl config get-contexts --output=name 2>/dev/null | grep -qx "$cluster\|kind-$name" ||
+  if kind get clusters 2>/dev/null | grep -x "$name" >/dev/null; then
+    kubectl config get-contexts --output=name 2>/dev/null | grep -x "$cluster\|kind-$name" >/dev/null ||
       refuse "there is a kind cluster \"$name\" that $KUBECONFIG does not know: half made, or somebody else's. $HERE/down.sh removes it"
     for node in $(nodes_of "$cluster"); do "$CLI" start "$node" >/dev/null; done
     await_api "$cluster"
@@ -49,7 +49,7 @@ make_cluster() {
     say "Creating cluster $cluster"
     kind create cluster --quiet --config "$HERE/cluster-$cluster.yaml" --kubeconfig "$KUBECONFIG" ${KIND_NODE_IMAGE:+--image "$KIND_NODE_IMAGE"}
   fi
-  if ! kubectl config get-contexts --output=name | grep -qx "$cluster"; then
+  if ! kubectl config get-contexts --output=name | grep -x "$cluster" >/dev/null; then
     kubectl config rename-context "kind-$name" "$cluster" >/dev/null
   fi
 }

@@ -16,6 +16,12 @@ test("the scripts are clean", () => {
   execFileSync("shellcheck", ["-x", ...scripts], { cwd: KIND, stdio: "pipe", encoding: "utf8" });
 });
 
+test("no script takes a program that it stopped listening to for one that failed", () => {
+  // `grep -q` ends at its first match; what writes to it then gets SIGPIPE, and by pipefail nothing was found.
+  const listening = readdirSync(KIND).filter((name) => /\| *grep -\w*q/.test(readFileSync(join(KIND, name), "utf8")));
+  assert.deepEqual(listening, []);
+});
+
 test("images stand on named, pinned bases: the Node that the tests run on, and the datapath's one compiler", () => {
   const repository = join(KIND, "../..");
   const text = (path: string) => readFileSync(join(repository, path), "utf8");
