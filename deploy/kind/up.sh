@@ -38,7 +38,7 @@ make_images() {
 
 # make_cluster CLUSTER: and its context in the kubeconfig, by the short name.
 make_cluster() {
-  local cluster=$1 name node
+  local cluster=$1 name node log
   name=$(kind_name "$cluster")
   if kind get clusters 2>/dev/null | grep -x "$name" >/dev/null; then
     kubectl config get-contexts --output=name 2>/dev/null | grep -x "$cluster\|kind-$name" >/dev/null ||
@@ -47,7 +47,12 @@ make_cluster() {
     await_api "$cluster"
   else
     say "Creating cluster $cluster"
-    kind create cluster --quiet --config "$HERE/cluster-$cluster.yaml" --kubeconfig "$KUBECONFIG" ${KIND_NODE_IMAGE:+--image "$KIND_NODE_IMAGE"}
+    log=$STATE/kind-$cluster.log
+    if ! kind create cluster --config "$HERE/cluster-$cluster.yaml" --kubeconfig "$KUBECONFIG" ${KIND_NODE_IMAGE:+--image "$KIND_NODE_IMAGE"} >"$log" 2>&1; then
+      tail -n 30 "$log" >&2
+      say "Cannot create cluster $cluster; all of what kind said: $log"
+      exit 1
+    fi
   fi
   if ! kubectl config get-contexts --output=name | grep -x "$cluster" >/dev/null; then
     kubectl config rename-context "kind-$name" "$cluster" >/dev/null
