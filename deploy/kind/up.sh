@@ -13,6 +13,7 @@ find_engine
 
 # What kind and two clusters take, with what they run.
 MEMORY_MIB=4096
+INOTIFY=80
 
 fit() {
   local free
@@ -20,6 +21,16 @@ fit() {
   [ -r /sys/kernel/btf/vmlinux ] || refuse "this kernel has no BTF (/sys/kernel/btf/vmlinux), which BPF programs need. Use a kernel with CONFIG_DEBUG_INFO_BTF"
   free=$(($(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo) / 1024))
   [ "$free" -ge "$MEMORY_MIB" ] || running || refuse "$free MiB of memory are free, and two clusters take $MEMORY_MIB. Free some, or take other clusters down"
+  # A kubelet without one does not start, and kind waits for it in vain.
+  free=$(inotify_free)
+  [ "$free" -ge "$INOTIFY" ] || running || refuse "$free inotify instances are free, and two clusters take $INOTIFY. Take other clusters down, or run: sysctl fs.inotify.max_user_instances=512"
+}
+
+# inotify_free: instances that this user may still have, of the processes that it may look at.
+inotify_free() {
+  local taken
+  taken=$(find /proc -maxdepth 3 -path '/proc/[0-9]*/fd/*' -lname anon_inode:inotify 2>/dev/null | wc -l)
+  echo $(($(cat /proc/sys/fs/inotify/max_user_instances) - taken))
 }
 
 # running: the clusters have their memory already.

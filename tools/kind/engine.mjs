@@ -19,7 +19,7 @@ const SAVED = join(RUN, "sysctls.json");
 const MODULES = "/lib/modules";
 /** Folders that podman and runc leave. */
 const TRACES = ["/run/containers", "/run/runc", "/run/crun"];
-/** What a node's kubelet and systemd set for the whole machine, since its containers are privileged. */
+/** What a node's kubelet and systemd set for the whole machine, since its containers are privileged; and what `openNetwork` does. */
 const SYSCTLS = [
   "vm/overcommit_memory",
   "vm/panic_on_oom",
@@ -27,6 +27,7 @@ const SYSCTLS = [
   "kernel/panic_on_oops",
   "kernel/keys/root_maxkeys",
   "kernel/keys/root_maxbytes",
+  "fs/inotify/max_user_instances",
   "fs/protected_fifos",
   "fs/protected_hardlinks",
   "fs/protected_regular",
@@ -104,6 +105,9 @@ export function openNetwork() {
   // kind binds it into every node; a kernel without modules may have none.
   mkdirSync(MODULES, { recursive: true });
   if (networkIsOpen()) return;
+  // Labs and two kind clusters have more than the usual 128 together.
+  const inotify = "/proc/sys/fs/inotify/max_user_instances";
+  if (Number(readFileSync(inotify, "utf8")) < 512) writeFileSync(inotify, "512");
   execFileSync("ip", ["netns", "add", NETNS]);
   execFileSync("ip", ["-n", NETNS, "link", "set", "lo", "up"]);
 }

@@ -10,9 +10,11 @@ const FIT: Machine = {
   hasCgroups: true,
   missingPrograms: [],
   freeBytes: 2 ** 40,
+  freeInotifyInstances: 128,
 };
+const SIZE = { clusters: ["east", "west"], nodesPerCluster: 2 };
 
-test("a fit machine has no reason against it", () => assert.equal(findUnfit(FIT), undefined));
+test("a fit machine has no reason against it", () => assert.equal(findUnfit(FIT, SIZE), undefined));
 
 test("each unfitness is one sentence", () => {
   const cases: [Partial<Machine>, RegExp][] = [
@@ -23,12 +25,21 @@ test("each unfitness is one sentence", () => {
     [{ hasCgroups: false }, /cgroup2/],
     [{ missingPrograms: ["runc"] }, /runc/],
     [{ freeBytes: 300 * 2 ** 20 }, /^Only 300 MiB are free for "\/var\/lib\/isthmus\/labs": a lab needs 1024$/],
+    [
+      { freeInotifyInstances: 20 },
+      /^Only 20 inotify instances are free, and this lab takes 36: take another lab down, or run "sysctl /,
+    ],
   ];
   for (const [change, sentence] of cases) {
-    const found = findUnfit({ ...FIT, ...change }) ?? "";
+    const found = findUnfit({ ...FIT, ...change }, SIZE) ?? "";
     assert.match(found, sentence);
     assert.ok(!found.includes("\n") && !found.endsWith("."));
   }
+});
+
+test("a smaller lab takes fewer inotify instances", () => {
+  const machine = { ...FIT, freeInotifyInstances: 20 };
+  assert.equal(findUnfit(machine, { clusters: ["solo"], nodesPerCluster: 1 }), undefined);
 });
 
 test("kernel versions compare by number", () => {

@@ -1,7 +1,7 @@
 /**
  * Says in one sentence why this machine cannot run a lab; nothing is changed but the mount of bpffs when it is missing.
  */
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
 import { release } from "node:os";
 import { dirname } from "node:path";
 import { labError } from "../plan/errors.js";
@@ -18,16 +18,25 @@ export interface Machine {
   readonly missingPrograms: readonly string[];
   /** Bytes that root can still write where labs keep their state. */
   readonly freeBytes: number;
+  /** inotify instances that root may still have: kubelets and control planes take several each, and do not start without. */
+  readonly freeInotifyInstances: number;
 }
 
 /** A lab of two clusters of two nodes writes a third of this before anybody uses it. */
 const NEEDED_BYTES = 1024 ** 3;
+/** inotify instances: of a control plane; of a node's kubelet and containerd with their pods. */
+const INOTIFY = { cluster: 4, node: 7 };
+
+export interface LabSize {
+  readonly clusters: readonly string[];
+  readonly nodesPerCluster: number;
+}
 
 const PROGRAMS = ["containerd", "ctr", "runc", "ip", "nsenter", "unshare", "mount", "setsid"];
 const PROGRAM_DIRS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /** First reason against, or undefined. Pure. */
-export function findUnfit(machine: Machine): string | undefined {
+export function findUnfit(machine: Machine, { clusters, nodesPerCluster }: LabSize): string | undefined {
   if (machine.platform !== "linux") return `The lab needs Linux, this is "${machine.platform}"`;
   if (machine.uid !== 0) return "The lab makes namespaces, mounts and control groups: run it as root";
   if (!kernelAtLeast(machine.kernelRelease, 6, 1))
@@ -41,6 +50,9 @@ export function findUnfit(machine: Machine): string | undefined {
   }
   if (machine.freeBytes < NEEDED_BYTES)
     return `Only ${Math.floor(machine.freeBytes / 1024 ** 2)} MiB are free for "${LABS_ROOT}": a lab needs 1024`;
+  const inotify = clusters.length * (INOTIFY.cluster + nodesPerCluster * INOTIFY.node);
+  if (machine.freeInotifyInstances < inotify)
+    return `Only ${machine.freeInotifyInstances} inotify instances are free, and this lab takes ${inotify}: take another lab down, or run "sysctl fs.inotify.max_user_instances=512"`;
   return undefined;
 }
 
@@ -62,7 +74,35 @@ export function inspectMachine(): Machine {
     hasCgroups: process.platform === "linux" && readMounts().some((mount) => mount.type === "cgroup2"),
     missingPrograms: PROGRAMS.filter((name) => findProgram(name) === undefined),
     freeBytes: freeBytesAt(LABS_ROOT),
+    freeInotifyInstances: freeInotifyInstances(),
   };
+}
+
+/** The limit is per user; what processes of root have is counted, which root alone can see. */
+function freeInotifyInstances(): number {
+  const file = "/proc/sys/fs/inotify/max_user_instances";
+  if (!existsSync(file)) return Number.POSITIVE_INFINITY;
+  const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const taken = processes.reduce((sum, pid) => sum + inotifyInstancesOf(`/proc/${pid}`), 0);
+  return Number(readFileSync(file, "utf8")) - taken;
+}
+
+function inotifyInstancesOf(process: string): number {
+  try {
+    if (statSync(process).uid !== 0) return 0;
+    const targets = readdirSync(`${process}/fd`).map((fd) => readLink(`${process}/fd/${fd}`));
+    return targets.filter((target) => target === "anon_inode:inotify").length;
+  } catch {
+    return 0; // ended meanwhile
+  }
+}
+
+function readLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return ""; // closed meanwhile
+  }
 }
 
 /** Of the file system that the path is on, or will be. */
@@ -73,8 +113,8 @@ function freeBytesAt(path: string): number {
 }
 
 /** Throws `UNFIT` with one sentence. Returns whether bpffs had to be mounted. */
-export async function preflight(): Promise<{ readonly mountedBpffs: boolean }> {
-  const unfit = findUnfit(inspectMachine());
+export async function preflight(size: LabSize): Promise<{ readonly mountedBpffs: boolean }> {
+  const unfit = findUnfit(inspectMachine(), size);
   if (unfit !== undefined) throw labError("UNFIT", unfit);
   if (readMounts().some((mount) => mount.type === "bpf" && mount.target === "/sys/fs/bpf"))
     return { mountedBpffs: false };

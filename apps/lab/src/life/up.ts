@@ -41,15 +41,15 @@ export async function upLab(options: UpOptions = {}): Promise<LabHandle> {
     await followUntilReady(name, say, options.signal);
     return await openLab(name);
   }
-  const { mountedBpffs } = await preflight();
-  const inputs = await findInputs(options, say);
-  options.signal?.throwIfAborted();
   const shape = {
     name,
     clusters: options.clusters ?? ["east", "west"],
     nodesPerCluster: options.nodes ?? 2,
     bare: options.bare ?? false,
   };
+  const { mountedBpffs } = await preflight(shape);
+  const inputs = await findInputs(options, say);
+  options.signal?.throwIfAborted();
   const record = await claimLab(shape, inputs, mountedBpffs);
   try {
     await startSupervisor(record, labPaths(name));

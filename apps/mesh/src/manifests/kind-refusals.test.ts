@@ -21,6 +21,8 @@ const TOOLS = [
   "mkdir",
   "chmod",
   "mktemp",
+  "find",
+  "wc",
   "rm",
   "tar",
   "env",
@@ -55,7 +57,8 @@ function run(t: TestContext, script: string, programs: Readonly<Record<string, s
 }
 
 const memory = (mib: number) => `echo ${mib * 1024}`;
-const ALL = { kind: "true", kubectl: "true", docker: DOCKER, awk: memory(8192) };
+/** Of a machine with enough of all. */
+const ALL = { wc: "echo 0", kind: "true", kubectl: "true", docker: DOCKER, awk: memory(8192) };
 
 for (const [what, script, programs, env, sentence] of [
   ["a missing tool", "up.sh", { docker: DOCKER, kubectl: "true" }, {}, /^Cannot go on: "kind" is not installed\n$/],
@@ -101,6 +104,13 @@ for (const [what, script, programs, env, sentence] of [
     { ...ALL, awk: memory(1000) },
     {},
     /^Cannot go on: 1000 MiB of memory are free, and two clusters take 4096\. Free some/,
+  ],
+  [
+    "too few inotify instances",
+    "up.sh",
+    { ...ALL, wc: "echo 100000" },
+    {},
+    /^Cannot go on: -\d+ inotify instances are free, and two clusters take 80\. .*sysctl fs\.inotify\.max_user_instances=512\n$/,
   ],
   [
     "somebody else's cluster of that name",
