@@ -24,6 +24,8 @@ const namespace = "client";
 before(async () => {
   server = await startKubeServer();
   client = createKubeClient(createTransport(loadKubeAccess({ kubeconfig: server.kubeconfig })));
+  // Every test that starts a server creates objects at once.
+  (await client.transport.stream({ method: "GET", path: "/readyz" })).destroy();
   proxy = await startProxy({ host: "127.0.0.1", port: server.port });
   await client.create(NAMESPACES, { metadata: { name: namespace } });
 });

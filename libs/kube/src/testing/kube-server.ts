@@ -138,19 +138,27 @@ async function untilReady(api: ChildProcess, kubeconfig: string, folder: string)
   const deadline = Date.now() + 60_000;
   while (Date.now() < deadline) {
     if (api.exitCode !== null || api.signalCode !== null) break;
-    if (existsSync(join(folder, "apiserver.crt"))) {
-      const transport = createTransport(loadKubeAccess({ kubeconfig }));
-      const ready = await transport.json({ method: "GET", path: "/api/v1/namespaces/default" }).then(
-        () => true,
-        () => false,
-      );
-      transport.close();
-      if (ready) return;
-    }
+    if (existsSync(join(folder, "apiserver.crt")) && (await isReady(kubeconfig))) return;
     await delay(100);
   }
   const log = readFileSync(join(folder, "kube-apiserver.log"), "utf8").split("\n").slice(-15).join("\n");
   throw new Error(`Cannot start kube-apiserver:\n${log}`);
+}
+
+/** Every start hook has ended and a Service gets a ClusterIP: `/readyz` alone does not wait for the allocator's informers. */
+async function isReady(kubeconfig: string): Promise<boolean> {
+  const transport = createTransport(loadKubeAccess({ kubeconfig }));
+  const body = { apiVersion: "v1", kind: "Service", metadata: { name: "ready" }, spec: { ports: [{ port: 80 }] } };
+  const [path, query] = ["/api/v1/namespaces/default/services", { dryRun: "All" }];
+  try {
+    (await transport.stream({ method: "GET", path: "/readyz" })).destroy();
+    await transport.json({ method: "POST", path, query, body });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    transport.close();
+  }
 }
 
 function writeCredentials(folder: string): void {
