@@ -11,7 +11,7 @@ import {
 import { createAuthority, issue } from "@isthmus/pki";
 import { AdminService, StatusResponse } from "@isthmus/proto";
 import { freePort } from "@isthmus/testing";
-import { createAdminApi } from "./admin.js";
+import { adminServers, createAdminApi } from "./admin.js";
 
 let ca: string;
 let tls: ServerCredentials;
@@ -80,4 +80,12 @@ test("a refusal is an answer, and what is silent is named", async () => {
   assert.match(await asked([refusing]), /it answers FAILED_PRECONDITION, "Cannot use mesh-config: /);
   const dead = `127.0.0.1:${await freePort()}`;
   assert.match(await asked([dead]), /no server answers: 127\.0\.0\.1:\d+ \(connection refused\)/);
+});
+
+test("servers are those of the ConfigMap, then those of the status, each once", () => {
+  const spec = { id: 1, podCIDRs: [], serviceCIDRs: [] };
+  const cluster = { metadata: { name: "east" }, spec, status: { adminServers: ["a:1", "b:1"] } };
+  assert.deepEqual(adminServers({ "admin-servers": "c:1, b:1" }, cluster), ["c:1", "b:1", "a:1"]);
+  assert.deepEqual(adminServers({}, cluster), ["a:1", "b:1"]);
+  assert.deepEqual(adminServers(undefined, { ...cluster, status: {} }), []);
 });

@@ -1,8 +1,8 @@
 /**
  * The admin API of one cluster's clustermesh-apiserver.
  *
- * Way in: a short-lived token for mesh-system/mesh-cli by the kubeconfig's own credential; addresses from the MeshCluster's
- * status; the server's CA from the ConfigMap mesh-config. Every failure is an ADMIN error whose sentence says what to look at.
+ * Way in: a short-lived token for mesh-system/mesh-cli by the kubeconfig's own credential; addresses from the ConfigMap
+ * mesh-config and from the MeshCluster's status; the server's CA from the ConfigMap. Every failure is an ADMIN error whose sentence says what to look at.
  */
 import { type ClientUnaryCall, credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ADMIN_AUDIENCE, type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
@@ -36,12 +36,14 @@ const CHECK_DEADLINE_MS = 15_000;
 export async function openAdmin(client: KubeClient, cluster: MeshCluster, signal: AbortSignal): Promise<AdminApi> {
   const name = cluster.metadata.name ?? "";
   const config = await readMeshConfig(client);
-  const addresses = cluster.status?.adminServers ?? list(config?.["admin-servers"]);
+  const addresses = adminServers(config, cluster);
   const ca = config?.["admin-ca"];
   if (addresses.length === 0 || ca === undefined) {
-    const missing =
-      ca === undefined ? `"admin-ca" in ConfigMap ${MESH_NAMESPACE}/mesh-config` : "admin servers in its status";
-    throw adminError(name, `MeshCluster "${name}" has no ${missing}; is clustermesh-apiserver running?`);
+    const missing = ca === undefined ? "admin-ca" : "admin-servers";
+    throw adminError(
+      name,
+      `there is no "${missing}" in ConfigMap ${MESH_NAMESPACE}/mesh-config; is the mesh installed?`,
+    );
   }
   const { token } = await requestToken(client, MESH_NAMESPACE, CLI_ACCOUNT, TOKEN_SECONDS, [ADMIN_AUDIENCE]).catch(
     (cause: unknown) => {
@@ -49,6 +51,17 @@ export async function openAdmin(client: KubeClient, cluster: MeshCluster, signal
     },
   );
   return createAdminApi({ name, addresses, ca, token, signal });
+}
+
+/**
+ * Addresses of the admin API, host:port. The ConfigMap and the status differ after addresses have changed, until
+ * clustermesh-apiserver has written its status again, and after an edit of the ConfigMap that it has not read or cannot use.
+ */
+export function adminServers(
+  config: Readonly<Record<string, string>> | undefined,
+  cluster: MeshCluster,
+): readonly string[] {
+  return [...new Set([...list(config?.["admin-servers"]), ...(cluster.status?.adminServers ?? [])])];
 }
 
 /** The name in every server's certificate, wherever it listens: addresses come and go, and are no names for TLS. */
