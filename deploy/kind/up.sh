@@ -83,6 +83,16 @@ await_api() {
   done
 }
 
+# check_capabilities CLUSTER: an engine that is older than them gives them to no container, and the agent's cannot start then.
+check_capabilities() {
+  local node bounding
+  node=$(kind_name "$1")-control-plane
+  bounding=$("$CLI" exec "$node" grep CapBnd /proc/1/status)
+  # CAP_PERFMON is 38, CAP_BPF is 39.
+  [ $((0x${bounding##*[[:space:]]} >> 38 & 3)) = 3 ] ||
+    refuse "$CLI gives its containers no CAP_BPF or no CAP_PERFMON, which the agent needs. Take Docker 23 or later, or podman; $HERE/down.sh removes what was made"
+}
+
 # load_images CLUSTER FOLDER: archives, since kind asks only Docker for images.
 load_images() {
   local archive
@@ -148,6 +158,7 @@ trap 'rm -rf -- "$archives"' EXIT
 "$CLI" save --output "$archives/demo.tar" "$DEMO_IMAGE" >/dev/null 2>&1
 for cluster in "${CLUSTERS[@]}"; do
   make_cluster "$cluster"
+  check_capabilities "$cluster"
   load_images "$cluster" "$archives"
 done
 say "Starting the shared etcd"

@@ -56,6 +56,9 @@ function run(t: TestContext, script: string, programs: Readonly<Record<string, s
   return { status, text: stderr, home };
 }
 
+/** An engine whose nodes have what this mask says. */
+const capable = (mask: string) => `${DOCKER.slice(0, -4)} exec) printf 'CapBnd:\\t${mask}\\n' ;; esac`;
+
 const memory = (mib: number) => `echo ${mib * 1024}`;
 /** Of a machine with enough of all. */
 const ALL = { wc: "echo 0", kind: "true", kubectl: "true", docker: DOCKER, awk: memory(8192) };
@@ -119,6 +122,16 @@ for (const [what, script, programs, env, sentence] of [
     { IMAGES_READY: "1" },
     /^Cannot go on: there is a kind cluster "isthmus-east" that .*kubeconfig does not know: half made, or somebody else's\. .*\/down\.sh removes it\n$/,
   ],
+  ...["0000003fffffffff", "0000007fffffffff", "000000bfffffffff"].map(
+    (mask) =>
+      [
+        `an engine that gives a node the capabilities ${mask}`,
+        "up.sh",
+        { ...ALL, docker: capable(mask) },
+        { IMAGES_READY: "1" },
+        /Creating cluster east\nCannot go on: docker gives its containers no CAP_BPF or no CAP_PERFMON, .*Docker 23 or later, or podman; .*\/down\.sh removes/,
+      ] as const,
+  ),
 ] as const) {
   test(`${what} is refused with the way out`, (t) => {
     const { status, text } = run(t, script, programs, env);
@@ -126,6 +139,18 @@ for (const [what, script, programs, env, sentence] of [
     assert.equal(status, 2);
   });
 }
+
+test("capabilities that are enough are not refused", (t) => {
+  const kind = 'test "$1" != load || exit 7';
+  const { status, text } = run(
+    t,
+    "up.sh",
+    { ...ALL, kind, docker: capable("000001ffffffffff") },
+    { IMAGES_READY: "1" },
+  );
+  assert.match(text, /Loading the images into east\n$/);
+  assert.equal(status, 7);
+});
 
 test("podman by the name of docker is podman for kind as well", (t) => {
   const kind = 'echo "$KIND_EXPERIMENTAL_PROVIDER" >>"$HOME/asked"';
