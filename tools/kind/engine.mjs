@@ -9,7 +9,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 
 export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "isthmus/kind");
@@ -93,8 +93,8 @@ export function inside(argv) {
 export function rememberMachine() {
   mkdirSync(RUN, { recursive: true, mode: 0o700 });
   if (existsSync(SAVED)) return;
-  const absent = [MODULES, ...TRACES, ...cgroupsOfPodman()].filter((path) => !existsSync(path));
-  writeFileSync(SAVED, JSON.stringify({ sysctls: readSysctls(), absent }));
+  const absent = [MODULES, ...TRACES].filter((path) => !existsSync(path));
+  writeFileSync(SAVED, JSON.stringify({ sysctls: readSysctls(), absent, cgroups: cgroupsOfPodman() }));
 }
 
 export function networkIsOpen() {
@@ -128,12 +128,13 @@ export function restoreMachine() {
     execFileSync("umount", ["--recursive", mounted]);
   }
   if (!existsSync(SAVED)) return;
-  const { sysctls, absent } = JSON.parse(readFileSync(SAVED, "utf8"));
+  const { sysctls, absent, cgroups } = JSON.parse(readFileSync(SAVED, "utf8"));
   for (const [path, value] of Object.entries(sysctls)) writeSysctl(path, value);
   for (const path of absent) {
     if (TRACES.includes(path)) rmSync(path, { recursive: true, force: true });
     else removeFolders(path);
   }
+  for (const path of cgroupsOfPodman()) if (!cgroups.includes(path)) removeUnusedCgroup(path);
   rmSync(RUN, { recursive: true, force: true });
 }
 
@@ -161,13 +162,26 @@ function writeSysctl(path, value) {
   if (readFileSync(path, "utf8").trim() !== value) writeFileSync(path, value);
 }
 
-/** In each hierarchy, of cgroup v1 or v2. */
+/** Those that there are, in each hierarchy of cgroup v1 or v2: of containers, and of builds, which an interrupted one leaves. */
 function cgroupsOfPodman() {
   const root = "/sys/fs/cgroup";
-  const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return [root, ...folders.map(({ name }) => join(root, name))]
-    .filter((folder) => existsSync(join(folder, "cgroup.procs")))
-    .map((folder) => join(folder, "libpod_parent"));
+  const folders = (parent) =>
+    readdirSync(parent, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(parent, name));
+  return [root, ...folders(root)]
+    .filter((hierarchy) => existsSync(join(hierarchy, "cgroup.procs")))
+    .flatMap(folders)
+    .filter((path) => /^(libpod_parent|buildah-.+)$/.test(basename(path)));
+}
+
+/** Somebody else's podman may have come since, and be using it. */
+function removeUnusedCgroup(path) {
+  try {
+    removeFolders(path);
+  } catch (error) {
+    if (error.code !== "EBUSY") throw error;
+  }
 }
 
 /** Folders alone, which must be empty, as those of cgroups are. */
