@@ -1,5 +1,5 @@
 #!/bin/sh
-# The smallest root file system that runs the given programs and /opt/isthmus: rootfs.sh TARGET PROGRAM...
+# The smallest root file system that runs the given programs, and /opt/isthmus where that exists: rootfs.sh TARGET PROGRAM...
 set -eu
 target=$1
 shift
@@ -20,14 +20,17 @@ copy() {
 libraries() { ldd "$@" | grep -o '/[^ :]*\.so[^ :]*' | sort -u; }
 
 for program; do
-	found=$(command -v "$program")
+	# The shell's own "test" is no file.
+	found=$(which "$program")
 	cp -L "$found" "$target/usr/bin/$program"
 	libraries "$found" | while read -r library; do copy "$library"; done
 done
-find /opt/isthmus -name '*.node' | while read -r addon; do
-	libraries "$addon" | while read -r library; do copy "$library"; done
-done
-cp -R /opt/isthmus "$target/opt/isthmus"
+if [ -d /opt/isthmus ]; then
+	find /opt/isthmus -name '*.node' | while read -r addon; do
+		libraries "$addon" | while read -r library; do copy "$library"; done
+	done
+	cp -R /opt/isthmus "$target/opt/isthmus"
+fi
 printf 'root:x:0:0::/:/bin/sh\nnonroot:x:65532:65532::/:/bin/sh\n' >"$target/etc/passwd"
 printf 'root:x:0:\nnonroot:x:65532:\n' >"$target/etc/group"
 printf 'hosts: files dns\n' >"$target/etc/nsswitch.conf"

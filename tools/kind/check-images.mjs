@@ -6,7 +6,7 @@ import { engineEnv } from "./engine.mjs";
 const MESH = "lab.isthmus.io/mesh:dev";
 const DEMO = "lab.isthmus.io/demo:1";
 const ETCD = "lab.isthmus.io/etcd:dev";
-const MOST_MB = 200;
+const MOST_MB = { [MESH]: 200, [DEMO]: 2, [ETCD]: 80 };
 const agent = "apps/node-agent/dist/main.js";
 const apiserver = "apps/clustermesh-apiserver/dist/main.js";
 
@@ -49,12 +49,23 @@ const RUNS = [
   },
   { image: DEMO, argv: [], status: 2, says: /^demo httpd / },
   { image: ETCD, argv: ["etcd", "--version"], status: 0, says: /^etcd Version: 3\.[56]/ },
+  { image: ETCD, argv: ["etcdctl", "version"], status: 0, says: /^etcdctl version: 3\.[56]/ },
+  {
+    image: ETCD,
+    argv: [
+      "sh",
+      "-c",
+      "mkdir /pki/new && touch /pki/new/file && test -f /pki/new/file && tar -C /pki -c new | tar -C /var/lib/store -x && rm -r /var/lib/store/new && sleep 0 && cat /etc/passwd | grep nonroot && ! test -w /usr/bin",
+    ],
+    status: 0,
+    says: /^nonroot:/,
+  },
   { image: ETCD, argv: ["store", "nope"], status: 2, says: /^usage: store / },
 ];
 
 /** Throws `StepFailed` with what is not as it should be. */
 export function checkImages() {
-  const problems = [...RUNS.flatMap(problemOf), ...inspect()];
+  const problems = [...RUNS.flatMap(problemOf), ...Object.keys(MOST_MB).flatMap(inspect)];
   if (problems.length > 0) throw new StepFailed(`The images are not as they should be:\n${problems.join("\n")}`);
 }
 
@@ -67,11 +78,13 @@ function problemOf({ image, argv, env = [], status, says }) {
   return [`${image} ${argv.join(" ")}: exit ${ended.status}, not ${status} with ${says}:\n${words}`];
 }
 
-function inspect() {
-  const [user, size] = podman("image", "inspect", "--format", "{{.User}} {{.Size}}", MESH).stdout.trim().split(" ");
+function inspect(image) {
+  const [user, size] = podman("image", "inspect", "--format", "{{.User}} {{.Size}}", image).stdout.trim().split(" ");
   return [
-    ...(user === "65532:65532" ? [] : [`${MESH} runs as "${user}", not as 65532:65532`]),
-    ...(Number(size) <= MOST_MB * 1e6 ? [] : [`${MESH} has ${Math.round(size / 1e6)} MB, more than ${MOST_MB}`]),
+    ...(user === "65532:65532" ? [] : [`${image} runs as "${user}", not as 65532:65532`]),
+    ...(Number(size) <= MOST_MB[image] * 1e6
+      ? []
+      : [`${image} has ${Math.round(size / 1e6)} MB, more than ${MOST_MB[image]}`]),
   ];
 }
 
