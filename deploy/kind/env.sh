@@ -60,9 +60,9 @@ use_podman() {
 # build_image TARGET TAG: of the Dockerfile beside this.
 build_image() {
   local options=()
-  # Docker finds it by its name.
+  # BuildKit finds it by its name, and is not the default before Docker 23.
   ! is_podman || options=(--ignorefile "$HERE/Dockerfile.dockerignore")
-  "$CLI" build --quiet "${options[@]}" --file "$HERE/Dockerfile" --target "$1" --tag "$2" "$ROOT" >/dev/null
+  DOCKER_BUILDKIT=1 "$CLI" build --quiet "${options[@]}" --file "$HERE/Dockerfile" --target "$1" --tag "$2" "$ROOT" >/dev/null
 }
 
 # copy_files FOLDER CONTAINER TARGET FILE...: in a folder that only the container's user may enter.

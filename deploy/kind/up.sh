@@ -156,11 +156,14 @@ archives=$(mktemp -d "$STATE/images.XXXXXX")
 trap 'rm -rf -- "$archives"' EXIT
 "$CLI" save --output "$archives/mesh.tar" "$IMAGE" >/dev/null 2>&1
 "$CLI" save --output "$archives/demo.tar" "$DEMO_IMAGE" >/dev/null 2>&1
+loads=()
 for cluster in "${CLUSTERS[@]}"; do
   make_cluster "$cluster"
   check_capabilities "$cluster"
-  load_images "$cluster" "$archives"
+  load_images "$cluster" "$archives" &
+  loads+=($!)
 done
+for each in "${loads[@]}"; do wait "$each"; done
 say "Starting the shared etcd"
 ELAPSED=$SECONDS "$HERE/start-store.sh"
 install_mesh east 1 10.11.0.0/16 10.96.0.0/16

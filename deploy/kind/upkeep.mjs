@@ -17,6 +17,8 @@ const STAYS = "isthmus-east-control-plane";
 const LEAVES = "isthmus-east-worker";
 const IMAGE = "lab.isthmus.io/demo:1";
 const RATE = 100;
+/** Longer than the backends of the demo answer after their SIGTERM (5 s): as where an image must be pulled. */
+const SLOW_START_MS = 6000;
 const MESH = fileURLToPath(new URL("../../apps/mesh/bin/mesh.js", import.meta.url));
 
 const run = async (program, ...args) => (await promisify(execFile)(program, args)).stdout.trim();
@@ -24,11 +26,12 @@ const kubectl = (cluster, ...args) => run("kubectl", "--context", cluster, ...ar
 const inShop = (...args) => kubectl(NEAR, "-n", "shop", ...args);
 
 const STEPS = [
-  { text: "agents and apiservers of both clusters rolled out again", act: rollOut },
+  { text: "agents, apiservers and the demo's backends rolled out again", act: rollOut },
   { text: "none left in east, all served by west", act: () => scale(0), after: "west" },
   { text: "three in east again", act: () => scale(3), after: "east" },
+  { text: `the apiserver of ${NEAR} moved to ${LEAVES}`, act: moveApiserver },
   {
-    text: `${LEAVES} drained`,
+    text: `the apiserver and backends evicted: ${LEAVES} drained`,
     act: () => kubectl(NEAR, "drain", LEAVES, "--ignore-daemonsets", "--delete-emptydir-data", "--force"),
   },
   { text: `${LEAVES} deleted`, act: () => kubectl(NEAR, "delete", "node", LEAVES) },
@@ -59,17 +62,57 @@ async function main() {
     lost += bad.length;
   }
   await client.stop();
+  await startSlowly([]);
   return lost === 0 ? 0 : 1;
 }
 
+/** Of both clusters; from then on an apiserver of east starts slowly, and has to be missed by nobody meanwhile. */
 async function rollOut() {
   const workloads = ["daemonset/node-agent", "deployment/clustermesh-apiserver"];
   const each = (act) => Promise.all(CLUSTERS.map(act));
+  await startSlowly([
+    {
+      name: "slow",
+      image: "lab.isthmus.io/mesh:dev",
+      command: ["node", "-e", `setTimeout(() => {}, ${SLOW_START_MS})`],
+    },
+  ]);
+  await inShop("rollout", "restart", "deployment/web");
   await each((cluster) => kubectl(cluster, "-n", "mesh-system", "rollout", "restart", ...workloads));
   for (const workload of workloads) {
     await each((cluster) => kubectl(cluster, "-n", "mesh-system", "rollout", "status", workload, "--timeout=120s"));
   }
+  await inShop("rollout", "status", "deployment/web", "--timeout=120s");
   await run(process.execPath, MESH, "status", "--wait", "--timeout", "60s");
+}
+
+/** `initContainers`: those of east's apiserver from now on. */
+async function startSlowly(initContainers) {
+  const patch = JSON.stringify([{ op: "add", path: "/spec/template/spec/initContainers", value: initContainers }]);
+  await kubectl(
+    NEAR,
+    "-n",
+    "mesh-system",
+    "patch",
+    "deployment/clustermesh-apiserver",
+    "--type=json",
+    "--patch",
+    patch,
+  );
+}
+
+/** So that the drain evicts it together with backends. */
+async function moveApiserver() {
+  const label = "app.kubernetes.io/name=clustermesh-apiserver";
+  const inMesh = (...args) => kubectl(NEAR, "-n", "mesh-system", ...args);
+  await kubectl(NEAR, "cordon", STAYS);
+  await inMesh("delete", "pod", "-l", label, "--field-selector", `spec.nodeName=${STAYS}`, "--wait=false");
+  await inMesh("rollout", "status", "deployment/clustermesh-apiserver", "--timeout=120s");
+  await kubectl(NEAR, "uncordon", STAYS);
+  await run(process.execPath, MESH, "status", "--wait", "--timeout", "60s");
+  const { items } = JSON.parse(await inMesh("get", "pods", "-l", label, "-o", "json"));
+  const nodes = items.filter(({ metadata }) => !metadata.deletionTimestamp).map(({ spec }) => spec.nodeName);
+  if (nodes.join() !== LEAVES) throw new Error(`Cannot judge: the apiserver runs on ${nodes.join(", ") || "no node"}`);
 }
 
 async function scale(replicas) {

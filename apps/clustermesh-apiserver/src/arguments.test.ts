@@ -26,6 +26,9 @@ test("what cannot be meant is refused with what to write", () => {
     ["--tls-dir", "/tls", "--nonsense"],
     ["--tls-dir", "/tls", "--peer-max-records", "0"],
     ["--tls-dir", "/tls", "--peer-max-bytes", "64Mi"],
+    ["--tls-dir", "/tls", "--shutdown-delay-seconds", "10s"],
+    ["--tls-dir", "/tls", "--shutdown-delay-seconds", "-1"],
+    ["--tls-dir", "/tls", "--shutdown-delay-seconds", "3601"],
   ])
     assert.throws(() => parseArguments(argv), { code: "USAGE" }, argv.join(" "));
 });
@@ -34,4 +37,9 @@ test("the budget of a peer has defaults, and options that set it", () => {
   assert.deepEqual(parseArguments(["--tls-dir", "/tls"]).budget, { records: 250_000, bytes: 64 << 20 });
   const options = ["--tls-dir", "/tls", "--peer-max-records", "10", "--peer-max-bytes=4096"];
   assert.deepEqual(parseArguments(options).budget, { records: 10, bytes: 4096 });
+});
+
+test("it stops at once unless it has to serve on for some seconds", () => {
+  assert.equal(parseArguments(["--tls-dir", "/tls"]).shutdownDelayMs, 0);
+  assert.equal(parseArguments(["--tls-dir", "/tls", "--shutdown-delay-seconds", "10"]).shutdownDelayMs, 10_000);
 });

@@ -15,6 +15,8 @@ export interface Arguments {
   readonly tlsDir: string;
   /** Records and bytes that are accepted from each peer. */
   readonly budget: Budget;
+  /** Between the signal that asks it to stop and the moment at which it stops serving, ms. */
+  readonly shutdownDelayMs: number;
 }
 
 export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
@@ -30,6 +32,8 @@ export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
   --peer-max-records N
                       most records accepted from one peer (${DEFAULT_BUDGET.records})
   --peer-max-bytes N  most bytes of keys and values accepted from one peer (${DEFAULT_BUDGET.bytes})
+  --shutdown-delay-seconds N
+                      serve on for so long after SIGTERM, while a replacement starts (0)
 `;
 
 const NAMES = [
@@ -42,7 +46,9 @@ const NAMES = [
   "metrics-address",
   "tls-dir",
 ] as const;
-const COUNTS = ["peer-max-records", "peer-max-bytes"] as const;
+const COUNTS = ["peer-max-records", "peer-max-bytes", "shutdown-delay-seconds"] as const;
+/** Longer than any grace period that makes sense. */
+const MOST_DELAY_S = 3600;
 
 export function parseArguments(argv: readonly string[]): Arguments {
   const values = readOptions(argv, [...NAMES, ...COUNTS]);
@@ -61,10 +67,16 @@ export function parseArguments(argv: readonly string[]): Arguments {
       records: count("peer-max-records", values["peer-max-records"], DEFAULT_BUDGET.records),
       bytes: count("peer-max-bytes", values["peer-max-bytes"], DEFAULT_BUDGET.bytes),
     },
+    shutdownDelayMs: 1000 * delaySeconds(values["shutdown-delay-seconds"] ?? "0"),
   };
   for (const name of ["listen", "admin", "health"] as const) checkAddressOption(name, given[name]);
   if (given.metricsAddress !== undefined) checkAddressOption("metrics-address", given.metricsAddress);
   return given;
+}
+
+function delaySeconds(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) <= MOST_DELAY_S) return Number(text);
+  throw usageError(`--shutdown-delay-seconds is "${text}", write whole seconds from 0 to ${MOST_DELAY_S}, like "10"`);
 }
 
 function count(name: string, text: string | undefined, otherwise: number): number {

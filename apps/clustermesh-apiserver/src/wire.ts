@@ -1,5 +1,6 @@
 /**
- * The parts of clustermesh-apiserver, built in order; returns when the signal aborts and everything has ended.
+ * The parts of clustermesh-apiserver, built in order; returns when everything has ended. That begins when the signal aborts, or
+ * later: one that serves goes on for `shutdownDelayMs`, so that agents miss nothing while its replacement starts.
  *
  *   settings ─► own cluster ─► stream to agents            all that a local change needs
  *            ─► MeshCluster, store ─► publisher, peers     may be missing or broken: nothing above waits for it
@@ -47,12 +48,25 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
   const life = new AbortController();
   // Every part of the process follows this one signal.
   setMaxListeners(0, life.signal);
-  const stop = () => life.abort(signal.reason);
-  if (signal.aborted) stop();
-  signal.addEventListener("abort", stop, { once: true });
+  let serving = false;
+  const stop = async () => {
+    if (serving && args.shutdownDelayMs > 0) {
+      log.info("Asked to stop, serving on while a replacement starts", { ms: args.shutdownDelayMs });
+      await systemClock.delay(args.shutdownDelayMs, life.signal).catch(() => undefined);
+    }
+    life.abort(signal.reason);
+  };
+  if (signal.aborted) life.abort(signal.reason);
+  signal.addEventListener("abort", () => void stop(), { once: true });
   const closing: Close[] = [];
+  const parts = {
+    later: (close: Close) => closing.unshift(close),
+    onServing: () => {
+      serving = true;
+    },
+  };
   try {
-    await start(args, log, life.signal, (close) => closing.unshift(close));
+    await start(args, log, life.signal, parts);
   } catch (thrown) {
     if (!signal.aborted) throw thrown;
   } finally {
@@ -61,8 +75,14 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
   }
 }
 
-/** `later`: what is to be closed at the end, the newest first. */
-async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (close: Close) => void): Promise<void> {
+interface Parts {
+  /** What is to be closed at the end, the newest first. */
+  later(close: Close): void;
+  /** Agents and the admin API are served from now on. */
+  onServing(): void;
+}
+
+async function start(args: Arguments, log: Logger, signal: AbortSignal, { later, onServing }: Parts): Promise<void> {
   const { instance, namespace } = args;
   const clock = systemClock;
   const metrics = createMetrics({ process: true });
@@ -186,6 +206,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, later: (
   );
   later(() => admin.close(DRAIN_MS));
   log.info("Serving", { agents: args.listen, admin: args.admin, cluster, id });
+  onServing();
 
   await ended(signal, failed.signal);
   failed.signal.throwIfAborted();

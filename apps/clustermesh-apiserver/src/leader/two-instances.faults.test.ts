@@ -3,6 +3,7 @@
  * publishes and writes status; the other takes over when that one is suspended or stopped.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { createListWatch, MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer, SERVICES } from "@isthmus/kube";
 import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
@@ -42,8 +43,8 @@ after(async () => {
   await etcd?.close();
 });
 
-async function start(instance: string): Promise<ApiserverProcess> {
-  const started = await spawnApiserver(east.kube, east.tls, instance);
+async function start(instance: string, more: Readonly<Record<string, string>> = {}): Promise<ApiserverProcess> {
+  const started = await spawnApiserver(east.kube, east.tls, instance, more);
   running.push(started);
   return started;
 }
@@ -137,4 +138,26 @@ test("an instance that is asked to stop releases the Lease: the other takes over
   await until("one writes status", async () => (await east.meshCluster())?.status?.instance === "one", 10_000);
   // Waiting until the Lease expires would take 15 s and more.
   assert.ok(systemClock.now() - start < 12_000);
+});
+
+test("with a shutdown delay an instance serves on after SIGTERM, and a second SIGTERM ends it", async (t) => {
+  const three = await start("three", { "shutdown-delay-seconds": "3600" });
+  const agent = connectAgent({ port: three.port, node: "drained", tls: await east.tls.node("drained") });
+  t.after(() => agent.close());
+  await until("the agent is served", () => agent.keys(0).includes("services/shop/cart"));
+  three.child.kill("SIGTERM");
+  await until("it has the signal", () => three.lines.some((line) => line.includes("serving on")));
+  await applyService(east, "later", "10.11.1.6", { "service.cilium.io/global": "yes" });
+  await until("a change after the signal", () => agent.keys(0).includes("services/shop/later"));
+  const ended = once(three.child, "exit");
+  three.child.kill("SIGTERM");
+  assert.deepEqual(await ended, [1, null]);
+});
+
+test("when the shutdown delay is over an instance ends as without one", async () => {
+  const four = await start("four", { "shutdown-delay-seconds": "1" });
+  const ended = once(four.child, "exit");
+  four.child.kill("SIGTERM");
+  assert.deepEqual(await ended, [0, null]);
+  assert.ok(four.lines.some((line) => line.includes("serving on")));
 });

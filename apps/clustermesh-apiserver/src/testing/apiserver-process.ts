@@ -20,11 +20,12 @@ export interface ApiserverProcess {
 
 const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
 
-/** Resolves when it is ready. */
+/** Resolves when it is ready. `more`: further options and their values. */
 export async function spawnApiserver(
   server: Pick<KubeServer, "kubeconfig">,
   tls: MeshTls,
   instance: string,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<ApiserverProcess> {
   const port = await freePort();
   const adminPort = await freePort();
@@ -36,6 +37,7 @@ export async function spawnApiserver(
     admin: `127.0.0.1:${adminPort}`,
     health: `127.0.0.1:${healthPort}`,
     "tls-dir": tls.folder,
+    ...more,
   };
   const argv = Object.entries(args).flatMap(([name, value]) => [`--${name}`, value]);
   const child = spawn(process.execPath, [MAIN, ...argv], { stdio: ["ignore", "pipe", "pipe"] });

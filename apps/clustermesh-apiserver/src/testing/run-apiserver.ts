@@ -93,6 +93,7 @@ export async function launchApiserver(
       metricsAddress: options.metricsAddress,
       tlsDir: tls.folder,
       budget: DEFAULT_BUDGET,
+      shutdownDelayMs: 0,
     },
     options.log ?? silentLogger,
     controller.signal,
