@@ -45,7 +45,7 @@ static __always_inline __u32 state_rank(const __u32 *state)
 	return word & 0xff ? RANK_DRAINING : RANK_UP;
 }
 
-/* The own cluster is always up. */
+/* The local cluster is always up. */
 static __always_inline __u32 cluster_rank(__u32 cluster)
 {
 	if (cluster == CONFIG(cluster_id) || cluster == 0)

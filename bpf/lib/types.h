@@ -169,13 +169,13 @@ struct node_row {
 
 /** One copy of a floor. */
 struct floor_copy {
-	__u8 store[16];	    /* store id; own cluster: epoch */
-	__u64 position[8];  /* remote source: [0] = etcd revision; own cluster: a resource version per type */
+	__u8 store[16];	    /* store id; local cluster: epoch */
+	__u64 position[8];  /* remote source: [0] = etcd revision; local cluster: a resource version per type */
 	__u64 checksum;	    /* over store and position (floorChecksum()) */
 };
 
 /**
- * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = own cluster: nothing older than this is applied.
+ * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
  * The copy that is not valid is written, then valid is stored.
  */
 struct floor_row {
@@ -239,7 +239,7 @@ struct udp_reverse_row {
 
 /** Settings, read-only data of every program, set when it is loaded. */
 struct datapath_config {
-	__u32 cluster_id;   /* id of the own cluster: always up */
+	__u32 cluster_id;   /* id of the local cluster: always up */
 	__u32 flags;	    /* reserved, 0 */
 	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
 };

@@ -1,6 +1,6 @@
 export type * from "./cluster/export-source.js";
+export { createLocalRecords, type LocalRecords } from "./cluster/local-records.js";
 export { nodeFacts } from "./cluster/node-facts.js";
-export { createOwnRecords, type OwnRecords } from "./cluster/own-records.js";
 export { serviceFacts } from "./cluster/service-facts.js";
 export { sliceFacts } from "./cluster/slice-facts.js";
 export { createFedCluster, type FedCluster, type FedClusterOptions } from "./measure.js";

@@ -1,7 +1,7 @@
 /**
  * This apiserver's path without Kubernetes, for `make bench`: a feeder stands where the list-watches deliver.
  *
- *   objects ─► facts ─► own records ─► index ─► publisher ─► store                 `publish`
+ *   objects ─► facts ─► local records ─► index ─► publisher ─► store                 `publish`
  *                                        └────► stream to agents ◄── peers ◄── store    `serve`
  */
 import { randomBytes } from "node:crypto";
@@ -10,10 +10,10 @@ import type { Store } from "@isthmus/kvstore";
 import { type ClusterId, type ClusterName, type Prefix, systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
-import { createSourceIndex, ownPosition, VERSION_TYPES } from "@isthmus/records";
+import { createSourceIndex, localPosition, VERSION_TYPES } from "@isthmus/records";
 import { createLastGood } from "./cluster/last-good.js";
+import { createLocalRecords } from "./cluster/local-records.js";
 import { wirePrefix } from "./cluster/node-facts.js";
-import { createOwnRecords } from "./cluster/own-records.js";
 import { serviceFacts } from "./cluster/service-facts.js";
 import { sliceFacts } from "./cluster/slice-facts.js";
 import { createPublisher } from "./publish/index.js";
@@ -49,14 +49,14 @@ export function createFedCluster(options: FedClusterOptions): FedCluster {
   const clock = systemClock;
   const index = createSourceIndex();
   const exported = createSourceIndex();
-  const records = createOwnRecords(createLastGood(), podCidrs);
+  const records = createLocalRecords(createLastGood(), podCidrs);
   const storeId = randomBytes(16);
   let version = 0n;
 
-  /** As the own source tells: into both indexes under one position. */
+  /** As the local source tells: into both indexes under one position. */
   function tell(): void {
     version++;
-    const position = ownPosition(
+    const position = localPosition(
       storeId,
       VERSION_TYPES.map(() => version),
     );

@@ -2,7 +2,7 @@
  * The parts of clustermesh-apiserver, built in order; returns when everything has ended. That begins when the signal aborts, or
  * later: one that serves goes on for `shutdownDelayMs`, so that agents miss nothing while its replacement starts.
  *
- *   settings ─► own cluster ─► stream to agents            all that a local change needs
+ *   settings ─► local cluster ─► stream to agents            all that a local change needs
  *            ─► MeshCluster, store ─► publisher, peers     may be missing or broken: nothing above waits for it
  *            ─► admin
  */
@@ -14,7 +14,7 @@ import { createMetrics, type Logger, startHealth, startMetrics } from "@isthmus/
 import type { Arguments } from "./arguments.js";
 import { type Close, closeParts } from "./close-parts.js";
 import { createLastGood } from "./cluster/last-good.js";
-import { createOwnSource } from "./cluster/own-source.js";
+import { createLocalSource } from "./cluster/local-source.js";
 import { createRangesSource } from "./config/cluster-ranges.js";
 import { type ConfigSource, createConfigSource, whenConfig } from "./config/config-source.js";
 import { firstEpoch } from "./config/first-epoch.js";
@@ -37,7 +37,7 @@ import { type TlsFiles, watchTlsFiles } from "./serve/tls-files.js";
 import { startUnnamedServers } from "./serve/unnamed-servers.js";
 import { frontlessServices } from "./status/frontless-services.js";
 import { createHostPortEvents } from "./status/host-port-events.js";
-import { watchOwnCluster } from "./status/own-metrics.js";
+import { watchLocalCluster } from "./status/local-metrics.js";
 import { createServiceStatus } from "./status/service-status.js";
 
 const MAX_SNAPSHOTS = 32;
@@ -130,7 +130,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   const events = createHolderEvents(recorder, { leadership, clock });
   const ranges = createRangesSource({ transport, clock, log: log.child("config"), settings });
   const lastGood = createLastGood(await readLastGood(client, namespace, clock, signal));
-  const own = createOwnSource(
+  const own = createLocalSource(
     { cluster, podCidrs: ranges.current.podCidrs, epoch: await firstEpoch(client, cluster, clock, signal) },
     {
       client,
@@ -154,7 +154,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
     ...{ client, clock, leadership },
     log: log.child("config"),
   });
-  watchOwnCluster(metrics, own);
+  watchLocalCluster(metrics, own);
   const certificates = () => ({
     ...{ server: tls.certificate, ca: tls.ca },
     ...{ store: mesh.storeCertificate, "store-ca": mesh.storeCa },

@@ -34,7 +34,7 @@ export interface MeasuredNode {
   stop(): void;
 }
 
-/** Starts an agent on a kernel and loads the own cluster's records. `messages`: its first sync, encoded. */
+/** Starts an agent on a kernel and loads the local cluster's records. `messages`: its first sync, encoded. */
 export async function measureNode(port: DatapathPort, messages: readonly Uint8Array[]): Promise<MeasuredNode> {
   const stop = new AbortController();
   const started = performance.now();

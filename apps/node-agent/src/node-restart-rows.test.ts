@@ -85,7 +85,7 @@ test("restarted with west out of sync: no row, line or word of it is written, an
   assert.deepEqual(places(node), PLACES);
 });
 
-test("restarted with the own source out of sync: nothing of it is written either", async () => {
+test("restarted with the local source out of sync: nothing of it is written either", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), weightedWest()];
   own.change([weighted(makeSlice("shop/cart", { ready: ["10.11.0.1", "10.11.0.2"], node: "n1" }), [2, 5])]);

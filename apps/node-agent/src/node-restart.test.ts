@@ -16,7 +16,7 @@ test("a restarted agent with no server serves what the kernel served", async () 
   assert.equal(kernel.log.count, before);
 });
 
-test("restarted, the own source alone: a local change is applied, the remote share stays as it was", async () => {
+test("restarted, the local source alone: a local change is applied, the remote share stays as it was", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own, other);
@@ -73,7 +73,7 @@ test("names on disk that are older than the floor are not used", async () => {
   assert.deepEqual(await next.backends(VIP), ALL.slice(0, 2));
 });
 
-test("a pod deleted while its agent was down leaves the maps when the own source is in sync, and only it", async () => {
+test("a pod deleted while its agent was down leaves the maps when the local source is in sync, and only it", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own, other);
@@ -101,7 +101,7 @@ test("a peer removed while the agent was down is removed when the server says so
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
-test("a peer removed while the agent was down is removed also when that is said before the own source is there", async () => {
+test("a peer removed while the agent was down is removed also when that is said before the local source is there", async () => {
   for (const together of [false, true]) {
     const kernel = createMemoryKernel();
     const own = east();

@@ -77,7 +77,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       node: options.node,
       version: options.version,
       floors: new Map(floors.all),
-      ownClusterId: options.clusterId,
+      localClusterId: options.clusterId,
     }),
     () => {
       if (knowsServices() !== refusing) applier.kick();
@@ -198,7 +198,7 @@ function afterEachStep(core: SyncCore, look: () => void): SyncCore {
   };
 }
 
-/** The own cluster's Services on disk, where the snapshot is of exactly the floor: never older than what the maps hold. */
+/** The local cluster's Services on disk, where the snapshot is of exactly the floor: never older than what the maps hold. */
 function namesAt(floor: Position | undefined, snapshots: readonly Snapshot[]): readonly HashedRecord[] {
   const own = snapshots.find(({ clusterId }) => clusterId === 0);
   if (floor === undefined || own === undefined || comparePositions(own.position, floor) !== "equal") return [];

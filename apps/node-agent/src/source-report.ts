@@ -11,15 +11,15 @@ export const SOURCE_STATES = ["waiting", "kernel", "disk", "syncing", "live", "s
 export type SourceState = (typeof SOURCE_STATES)[number];
 
 export interface SourceReport {
-  /** The real one, also of the own cluster. */
+  /** The real one, also of the local cluster. */
   readonly clusterId: number;
   readonly proven: boolean;
   readonly state: SourceState;
 }
 
-export function reportSource(source: Source, ownClusterId: number): SourceReport {
+export function reportSource(source: Source, localClusterId: number): SourceReport {
   const { clusterId, proven } = source;
-  return { clusterId: clusterId === 0 ? ownClusterId : clusterId, proven, state: stateOf(source) };
+  return { clusterId: clusterId === 0 ? localClusterId : clusterId, proven, state: stateOf(source) };
 }
 
 function stateOf({ behind, phase, proven, live, floor, status }: Source): SourceState {

@@ -1,5 +1,5 @@
 /**
- * East as a process of its own: a paced feeder, the own records, the publisher. Started by run.ts.
+ * East as a process of its own: a paced feeder, the local records, the publisher. Started by run.ts.
  *
  * Changes go round over all Services, so many a second by the clock; what is due at once comes as one chunk, as from a
  * watch. Says at the end when each was handed over.

@@ -161,7 +161,7 @@ test("a mixed tier probes past the backends of a cluster that is down", async (t
   );
 });
 
-test("the own cluster is always up", async (t) => {
+test("the local cluster is always up", async (t) => {
   const k = await setUp(t);
   k.service(1, [
     { ids: k.many(1, 2), cluster: 1 },

@@ -42,7 +42,7 @@ test("affinity none puts all clusters into one tier", () => {
   assert.deepEqual(frontend?.tiers[0]?.clusters, ["east", "west"]);
 });
 
-test("affinity local tries the own cluster first, then all others", () => {
+test("affinity local tries the local cluster first, then all others", () => {
   const north = [service("north"), slice("north", { backends: { "10.13.0.1": READY } })];
   const [frontend] = cart([...EAST, ...WEST, ...north, globalWith(Affinity.AFFINITY_LOCAL)], ["east", "west", "north"]);
   assert.deepEqual(tiers(frontend), [
@@ -68,7 +68,7 @@ test("shared false withdraws the exporter's backends and says so", () => {
   assert.match(reasons(frontends)["west"] ?? "", /^Service is not shared there/);
 });
 
-test("shared governs the export only: the own cluster still uses its own backends", () => {
+test("shared governs the export only: the local cluster still uses its own backends", () => {
   const frontends = cart([service("east", { shared: false }), ...EAST.slice(1), ...WEST, globalWith()]);
   assert.equal(tiers(frontends[0])[0]?.length, 2);
 });

@@ -46,7 +46,7 @@ export function createServiceMerger(): ServiceMerger {
     return [name];
   }
 
-  /** Tiers and reasons name every cluster, so all Services of the own cluster change with their number. */
+  /** Tiers and reasons name every cluster, so all Services of the local cluster change with their number. */
   function markAll(): void {
     for (const view of views.values()) if (view.local) for (const name of view.services.keys()) dirty.add(name);
     for (const name of table.keys()) dirty.add(name);

@@ -15,7 +15,7 @@ export interface TierPlan {
   readonly slots: readonly MergedBackend[];
   /** Further probes after the first, 0..7. 0 spills in proportion. */
   readonly tries: number;
-  /** The one cluster of all slots, or 0 = mixed. The own cluster keeps its id here. */
+  /** The one cluster of all slots, or 0 = mixed. The local cluster keeps its id here. */
   readonly cluster: ClusterId | 0;
 }
 

@@ -4,7 +4,7 @@ import { MeshError } from "./errors.js";
 /** DNS label, at most 32 characters. */
 export type ClusterName = string & { readonly __brand: "ClusterName" };
 
-/** 1..4094; 0 in records and maps means "own cluster" or "mixed", 4095 is node-local. */
+/** 1..4094; 0 in records and maps means "local cluster" or "mixed", 4095 is node-local. */
 export type ClusterId = number & { readonly __brand: "ClusterId" };
 
 /** `namespace/name` of a Kubernetes Service. */

@@ -93,7 +93,7 @@ export interface DatapathPort {
   readonly nodeState: ArrayPort;
   /** `struct node`, by node index. */
   readonly nodes: ArrayPort;
-  /** `struct floor`, by cluster id; 0 = own cluster. */
+  /** `struct floor`, by cluster id; 0 = local cluster. */
   readonly floors: ArrayPort;
   readonly tables: TablesPort;
   /** Resolves when no program that began before the call still runs: freed slots may be reused after it. */

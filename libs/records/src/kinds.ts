@@ -12,7 +12,7 @@ export const KINDS = [
   Kind.KIND_NODE_CONFIG,
 ] as const;
 
-/** The kinds that may stand in a store; the others travel on the own cluster's stream only. */
+/** The kinds that may stand in a store; the others travel on the local cluster's stream only. */
 export const STORE_KINDS = [
   Kind.KIND_IDENTITY,
   Kind.KIND_NODE,

@@ -1,7 +1,7 @@
 /**
  * Positions: where a reader is in a source.
  *
- * Remote source: {store id, revision}. Own cluster: {epoch id, 8 resource versions}, ordered componentwise, so two of
+ * Remote source: {store id, revision}. Local cluster: {epoch id, 8 resource versions}, ordered componentwise, so two of
  * them may be unordered. Positions with different store ids are never comparable.
  */
 import type { Position } from "@isthmus/proto";
@@ -9,7 +9,7 @@ import { asBuffer, sameBytes } from "./hash.js";
 
 export type PositionOrder = "equal" | "older" | "newer" | "unordered" | "other-store";
 
-/** Resource types of the own cluster's vector, by index. */
+/** Resource types of the local cluster's vector, by index. */
 export const VERSION_TYPES = [
   "services",
   "endpointslices",
@@ -27,7 +27,7 @@ export function remotePosition(storeId: Uint8Array, revision: bigint): Position 
 }
 
 /** `versions` may be shorter than 8: what is missing is 0. */
-export function ownPosition(epochId: Uint8Array, versions: readonly bigint[]): Position {
+export function localPosition(epochId: Uint8Array, versions: readonly bigint[]): Position {
   return { storeId: asBuffer(epochId), revision: 0n, versions: VERSION_TYPES.map((_, i) => versions[i] ?? 0n) };
 }
 
@@ -69,7 +69,7 @@ function larger(a: bigint, b: bigint): bigint {
 }
 
 /**
- * A position as the source of this cluster has them (0 = own cluster): a store that has an id, and numbers in the shape of
+ * A position as the source of this cluster has them (0 = local cluster): a store that has an id, and numbers in the shape of
  * the source. Anything else is neither kept nor compared.
  */
 export function isPositionOf(clusterId: number, position: Position | undefined): position is Position {

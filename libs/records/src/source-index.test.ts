@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Kind, type Position } from "@isthmus/proto";
 import fc from "fast-check";
 import { hashRecord } from "./hash.js";
-import { ownPosition, remotePosition } from "./position.js";
+import { localPosition, remotePosition } from "./position.js";
 import { createRecordTable, sameSums } from "./record-table.js";
 import { createSourceIndex, type IndexDelta, type SourceIndex } from "./source-index.js";
 
@@ -106,7 +106,7 @@ test("tombstones are bounded, and a position below the bound is refused", () => 
 
 test("own positions are vectors: a client above in one component is ahead", () => {
   const index = createSourceIndex();
-  const own = (...versions: bigint[]) => ownPosition(STORE_A, versions);
+  const own = (...versions: bigint[]) => localPosition(STORE_A, versions);
   index.apply(change(own(5n, 5n)));
   index.apply(change(own(6n, 5n), [node("y")]));
   assert.equal(index.since(own(5n, 6n)), "behind");

@@ -47,7 +47,7 @@ export interface PeerLimits {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
   readonly podCidrs: readonly Prefix[];
-  /** Pod and service CIDRs of the own cluster and of every other peer: never this one's. */
+  /** Pod and service CIDRs of the local cluster and of every other peer: never this one's. */
   readonly foreign: readonly Prefix[];
 }
 

@@ -20,7 +20,7 @@ export interface RecordSource {
 }
 
 export interface RecordSourceOptions {
-  /** 0 = own cluster, whose positions are vectors. */
+  /** 0 = local cluster, whose positions are vectors. */
   readonly clusterId: number;
   readonly storeId?: Uint8Array;
 }

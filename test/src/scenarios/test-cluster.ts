@@ -4,7 +4,7 @@
  * `own` is what its agents get, `exported` what stands in the store for the others. Pods of cluster 1 are in 10.11.0.0/16,
  * those of 2 in 10.12.0.0/16, and so on.
  */
-import { createOwnRecords, nodeFacts, serviceFacts, sliceFacts } from "@isthmus/apiserver";
+import { createLocalRecords, nodeFacts, serviceFacts, sliceFacts } from "@isthmus/apiserver";
 import type { KubeObject } from "@isthmus/kube";
 import {
   type ClusterId,
@@ -40,7 +40,7 @@ export interface TestCluster {
 
 export function createTestCluster(nameText: string, idText: string): TestCluster {
   const lastGood = new Map<string, Parameters<LastGood["set"]>[1]>();
-  const records = createOwnRecords(lastGoodOf(lastGood), [parsePrefix(`10.1${idText}.0.0/16`)]);
+  const records = createLocalRecords(lastGoodOf(lastGood), [parsePrefix(`10.1${idText}.0.0/16`)]);
   const objects = new Map<string, KubeObject>();
   const own = new Map<string, HashedRecord>();
   const exported = new Map<string, HashedRecord>();
@@ -83,7 +83,7 @@ export function createTestCluster(nameText: string, idText: string): TestCluster
   };
 }
 
-type LastGood = Parameters<typeof createOwnRecords>[0];
+type LastGood = Parameters<typeof createLocalRecords>[0];
 
 function lastGoodOf(map: Map<string, Parameters<LastGood["set"]>[1]>): LastGood {
   return {

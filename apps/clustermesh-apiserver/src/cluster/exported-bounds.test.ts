@@ -6,8 +6,8 @@ import { addressFromBytes, formatAddress, parseClusterId, parseClusterName, pars
 import { Backend, Node, Service, Slice } from "@isthmus/proto";
 import { BOUNDS, validateRecord } from "@isthmus/records";
 import { createLastGood } from "./last-good.js";
+import { createLocalRecords } from "./local-records.js";
 import { nodeFacts } from "./node-facts.js";
-import { createOwnRecords } from "./own-records.js";
 import { serviceFacts } from "./service-facts.js";
 import { sliceFacts } from "./slice-facts.js";
 
@@ -82,7 +82,7 @@ function nodeOf({ addresses = 1, nodeAddresses, nodeCidrs = ["10.1.0.0/24"] }: E
 
 /** Exports one Service with one slice and one node, and checks that a reader accepts each record. */
 function exportOf(extremes: Extremes) {
-  const records = createOwnRecords(createLastGood(), POD_CIDRS);
+  const records = createLocalRecords(createLastGood(), POD_CIDRS);
   const item = <T>(value: T) => ({ sets: [{ key: "a/b", uid: "u", version: 1n, value }], deletes: [] });
   records.services(item(serviceFacts(serviceOf(extremes))));
   records.slices(item(sliceFacts(sliceOf(extremes))));
@@ -154,7 +154,7 @@ test("a node is exported without addresses that no cluster may claim and without
 });
 
 test("ranges that change are another export of the nodes in them", () => {
-  const records = createOwnRecords(createLastGood(), POD_CIDRS);
+  const records = createLocalRecords(createLastGood(), POD_CIDRS);
   records.nodes({ sets: [{ key: "n", uid: "u", version: 1n, value: nodeFacts(nodeOf({})) }], deletes: [] });
   records.flush();
   records.podCidrs([parsePrefix("10.2.0.0/16")]);

@@ -1,7 +1,7 @@
 /**
  * Whose word on the past of Kubernetes counts (pure; see ADR 10).
  *
- * In: an agent's floor of our own epoch that a quorum list did not reach. Out: whether it proves a restore.
+ * In: an agent's floor of our local epoch that a quorum list did not reach. Out: whether it proves a restore.
  *
  * What happened while this process ran, its list-watches saw themselves. A floor beyond Kubernetes can only tell of a time
  * before, so a node's word counts once, as the first thing that it brings to this process. What it brings after it was

@@ -1,5 +1,5 @@
 /**
- * A Service with its slices → the records of the own stream and what of them is exported (pure).
+ * A Service with its slices → the records of the local stream and what of them is exported (pure).
  *
  *   ClusterIP Service ──► SERVICE, SERVICE_CONFIG, its SLICEs        headless, ExternalName ──► nothing
  *   left to another proxy ──► SERVICE_CONFIG alone, which says so and with which ClusterIPs

@@ -2,7 +2,7 @@
  * Joins Services with their slices and keeps what each Service's records are (pure; work proportional to the change).
  *
  * In: Services and slices that came, changed or went, in any order. Out of `flush`: the records that differ since the last
- * one, for the own stream and for export, the notes that are new, and the Services whose object or notes changed.
+ * one, for the local stream and for export, the notes that are new, and the Services whose object or notes changed.
  */
 import type { Prefix, ServiceName } from "@isthmus/model";
 import { type HashedRecord, outOfBounds } from "@isthmus/records";

@@ -1,7 +1,7 @@
 /**
  * This cluster's MeshCluster object: made when absent, its ranges kept as configured, its status kept true.
  *
- * `spec.store` is the operator's (`mesh connect` writes it); everything else of the spec is ours. The epoch of the own source
+ * `spec.store` is the operator's (`mesh connect` writes it); everything else of the spec is ours. The epoch of the local source
  * and the last good mesh-config are annotations, so that they are restored together with what they describe.
  */
 import {

@@ -7,8 +7,8 @@ import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { SourceStatus, type StatusResponse } from "@isthmus/proto";
+import type { LocalSource } from "../cluster/local-source.js";
 import { wirePrefix } from "../cluster/node-facts.js";
-import type { OwnSource } from "../cluster/own-source.js";
 import type { Leadership } from "../leader/leadership.js";
 import { type Budget, createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
 import type { AgentRegistry } from "../serve/agent-registry.js";
@@ -44,7 +44,7 @@ export interface MeshModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly own: OwnSource;
+  readonly own: LocalSource;
   readonly sources: SourceSet;
   readonly agents: AgentRegistry;
   readonly ranges: RangesSource;
@@ -166,7 +166,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
       options.budget && { budget: options.budget },
     );
     remotes = following;
-    ranges.follow((now) => following.setOwnRanges({ ...first, ...now }));
+    ranges.follow((now) => following.setLocalRanges({ ...first, ...now }));
     remotes.onStatus(follow);
     updatePeers();
     await Promise.all([publishing.run(signal), remotes.run(signal)]);

@@ -6,7 +6,7 @@ import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
 import { HeadState } from "@isthmus/proto";
-import { createSourceIndex, ownPosition } from "@isthmus/records";
+import { createSourceIndex, localPosition } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import { anyRecord, readStanding } from "../publish/fixture.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
@@ -37,7 +37,7 @@ after(async () => {
 
 test("it publishes with the Lease alone, and every time as another writer", async (t) => {
   const index = createSourceIndex();
-  const position = (version: bigint) => ownPosition(Buffer.alloc(16, 1), [version]);
+  const position = (version: bigint) => localPosition(Buffer.alloc(16, 1), [version]);
   const write = (version: bigint) =>
     index.apply({
       ...{ upserts: [anyRecord("slices/shop/cart/c", `${version}`)], deletes: [] },

@@ -2,7 +2,7 @@
  * Publishes what this cluster exports, once that and a store are known and while this instance holds the Lease; reports the
  * state of publishing.
  *
- * Waits for the own cluster to be in sync: what is not in the export set would be removed from the store.
+ * Waits for the local cluster to be in sync: what is not in the export set would be removed from the store.
  */
 import { randomBytes } from "node:crypto";
 import type { Clock } from "@isthmus/model";

@@ -40,7 +40,7 @@ export interface PublisherModules {
   readonly metrics?: Metrics;
   /** Age of the last contact with Kubernetes in milliseconds. */
   readonly kubeAgeMs: () => number;
-  /** Epoch of the own cluster, for the head: "" until Kubernetes was seen restored. */
+  /** Epoch of the local cluster, for the head: "" until Kubernetes was seen restored. */
   readonly epoch: () => string;
   /** True while this instance holds the Lease, and need not wait for another writer. Absent: false. */
   readonly hasLease?: () => boolean;
@@ -195,7 +195,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
       const events = news.events.map((event) => ({ ...relative(event), deleted: event.type === "delete" }));
       dispatch({ type: "seen", events });
     } else if (news.type === "compacted" || news.type === "set-back" || news.type === "refused") {
-      dispatch({ type: "watch-over", sentence: `The watch of our own records ended: ${news.type}` });
+      dispatch({ type: "watch-over", sentence: `The watch of our local records ended: ${news.type}` });
     }
   }
 

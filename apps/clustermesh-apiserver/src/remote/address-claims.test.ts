@@ -5,9 +5,9 @@ import { parseAddress, parsePrefix } from "@isthmus/model";
 import type { HashedRecord } from "@isthmus/records";
 import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
-import { type AddressClaims, type Claimant, createAddressClaims, OWN } from "./address-claims.js";
+import { type AddressClaims, type Claimant, createAddressClaims, LOCAL } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
-import { node, OWN as OWN_CLUSTER, peer } from "./fixture.js";
+import { node, LOCAL as OWN_CLUSTER, peer } from "./fixture.js";
 import { limitsOf, type PeerSpec } from "./peer.js";
 import { reviewOnChange } from "./review-queue.js";
 
@@ -43,9 +43,9 @@ test("the local cluster owns an address as long as it claims it, whichever claim
   const reported = listen(claims);
   claims.set(1, "nodes/a", [A]);
   claims.set(2, "nodes/b", [A]);
-  claims.set(OWN, "nodes/mine", [A]);
-  assert.deepEqual([claims.owner(A), reported()], [OWN, ["1/nodes/a"]]);
-  claims.set(OWN, "nodes/mine", []);
+  claims.set(LOCAL, "nodes/mine", [A]);
+  assert.deepEqual([claims.owner(A), reported()], [LOCAL, ["1/nodes/a"]]);
+  claims.set(LOCAL, "nodes/mine", []);
   assert.deepEqual([claims.owner(A), reported()], [1, ["1/nodes/a"]]);
 });
 
@@ -133,7 +133,7 @@ test("any order of claims, updates, releases and limits ends as a fresh start do
   fc.assert(
     fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
       const mesh = createModel();
-      /** Claims by record, `id/name`; the own cluster's too. */
+      /** Claims by record, `id/name`; the local cluster's too. */
       const named = new Map<string, readonly string[]>();
       /** Per address the clusters that claim it, in the order of their first claim that still stands. */
       const order = new Map<string, number[]>(ADDRESSES.map((address) => [address, []]));
@@ -149,7 +149,7 @@ test("any order of claims, updates, releases and limits ends as a fresh start do
       const fits = (key: string): boolean => !mesh.narrow.has(+(key[0] ?? ""));
       const ownerOf = (address: string): number | undefined => {
         const clusters = order.get(address) ?? [];
-        return clusters.includes(OWN) ? OWN : clusters[0];
+        return clusters.includes(LOCAL) ? LOCAL : clusters[0];
       };
       const check = (): void => {
         for (const address of ADDRESSES)
@@ -157,7 +157,7 @@ test("any order of claims, updates, releases and limits ends as a fresh start do
         for (const [key, all] of named) {
           const [cluster, record] = [+(key[0] ?? ""), `nodes/${key.slice(2)}`];
           const taken = fits(key) && all.every((address) => ownerOf(address) === cluster);
-          if (cluster !== OWN) assert.equal(mesh.admissions.get(cluster)?.isTaken(record), taken, key);
+          if (cluster !== LOCAL) assert.equal(mesh.admissions.get(cluster)?.isTaken(record), taken, key);
         }
       };
       for (const each of acts) {
@@ -173,11 +173,11 @@ test("any order of claims, updates, releases and limits ends as a fresh start do
         } else if (each.type === "limits") mesh.setNarrow(each.id, each.narrow);
         else if (each.type === "own") {
           mesh.claims.set(
-            OWN,
+            LOCAL,
             `nodes/${each.name}`,
             each.addresses.map((text) => parseAddress(text)),
           );
-          named.set(`${OWN}/${each.name}`, each.addresses);
+          named.set(`${LOCAL}/${each.name}`, each.addresses);
         } else {
           mesh.review();
           assert.ok(mesh.judgements - before <= waiting, "each record at most once");

@@ -1,5 +1,5 @@
 /**
- * Who an address belongs to, across clusters: the own cluster always, else the first that claimed it.
+ * Who an address belongs to, across clusters: the local cluster always, else the first that claimed it.
  *
  * A cluster keeps an address for as long as one of its records claims it: a record that changes first claims what is new
  * and then releases what it names no more. A claim that is not the owner's waits; listeners get the records concerned by an
@@ -7,8 +7,8 @@
  */
 import { bytesKey } from "@isthmus/model";
 
-/** The own cluster's place among claimants. */
-export const OWN = 0;
+/** The local cluster's place among claimants. */
+export const LOCAL = 0;
 
 /** A record that claims an address. */
 export interface Claimant {
@@ -36,7 +36,7 @@ export function createAddressClaims(): AddressClaims {
 
   function ownerOf(address: string): number | undefined {
     const claims = byAddress.get(address);
-    return claims?.has(OWN) ? OWN : claims?.keys().next().value;
+    return claims?.has(LOCAL) ? LOCAL : claims?.keys().next().value;
   }
 
   function claim(address: string, cluster: number, key: string): void {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parsePrefix } from "@isthmus/model";
 import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
-import { node, OWN, peer, slice } from "./fixture.js";
+import { LOCAL, node, peer, slice } from "./fixture.js";
 import { limitsOf, refusalOf } from "./peer.js";
 import { createSkew } from "./skew.js";
 
@@ -11,7 +11,7 @@ const [east, west] = [peer("east", 1), peer("west", 2)];
 const both = [east, west];
 
 test("refusals that stand are counted by reason, and go with their record", () => {
-  const admission = createAdmission(limitsOf(east, OWN, both), createAddressClaims());
+  const admission = createAdmission(limitsOf(east, LOCAL, both), createAddressClaims());
   assert.ok(admission.judge(slice(1, 1)).ok);
   for (const i of [2, 3]) assert.ok(!admission.judge(slice(7, i)).ok);
   assert.ok(!admission.judge({ ...slice(2, 4) }).ok);
@@ -31,7 +31,7 @@ test("refusals that stand are counted by reason, and go with their record", () =
 
 test("two peers that claim one node address: the second is refused until the first lets go", () => {
   const claims = createAddressClaims();
-  const [first, second] = both.map((each) => createAdmission(limitsOf(each, OWN, both), claims));
+  const [first, second] = both.map((each) => createAdmission(limitsOf(each, LOCAL, both), claims));
   assert.ok(first?.judge(node(1, "a", "192.168.0.1")).ok);
   assert.ok(!second?.judge(node(2, "b", "192.168.0.1")).ok);
   first?.forget("nodes/a");
@@ -42,7 +42,7 @@ test("of peers whose CIDRs overlap the first claimant stays; ours are never a pe
   const wide = { ...west, podCidrs: [parsePrefix("10.0.0.0/8")] };
   const peers = [east, wide];
   const take = (who: typeof east, of: number) =>
-    createAdmission(limitsOf(who, OWN, peers), createAddressClaims()).judge(slice(of, 1)).ok;
+    createAdmission(limitsOf(who, LOCAL, peers), createAddressClaims()).judge(slice(of, 1)).ok;
   assert.ok(take(east, 1));
   assert.ok(!take(wide, 1));
   assert.ok(take(wide, 2));
@@ -50,11 +50,11 @@ test("of peers whose CIDRs overlap the first claimant stays; ours are never a pe
 });
 
 test("who has our name, our id or an earlier peer's id is not followed", () => {
-  assert.equal(refusalOf(east, OWN, both), undefined);
-  assert.match(refusalOf({ ...east, id: OWN.id }, OWN, both) ?? "", /its id 99 is this cluster's own/);
-  assert.match(refusalOf({ ...east, cluster: OWN.cluster }, OWN, both) ?? "", /this cluster's own name/);
+  assert.equal(refusalOf(east, LOCAL, both), undefined);
+  assert.match(refusalOf({ ...east, id: LOCAL.id }, LOCAL, both) ?? "", /its id 99 is this cluster's own/);
+  assert.match(refusalOf({ ...east, cluster: LOCAL.cluster }, LOCAL, both) ?? "", /this cluster's own name/);
   const twin = { ...west, id: east.id };
-  assert.match(refusalOf(twin, OWN, [east, twin]) ?? "", /already that of cluster "east"/);
+  assert.match(refusalOf(twin, LOCAL, [east, twin]) ?? "", /already that of cluster "east"/);
 });
 
 test("skew is the least difference seen; within the store's delay it is none", () => {

@@ -5,7 +5,7 @@ import { parseAddress, parsePrefix } from "@isthmus/model";
 import { Endpoint, Identity, Kind } from "@isthmus/proto";
 import { asBuffer, createRecordTable, type HashedRecord, hashRecord, STORE_KINDS, sameSums } from "@isthmus/records";
 import { createModelPublisher, createModelStore, type ModelPublisher } from "../publish/model-store.js";
-import { OWN, peer, slice } from "./fixture.js";
+import { LOCAL, peer, slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { limitsOf } from "./peer.js";
 import { isProved } from "./report.js";
@@ -196,7 +196,7 @@ test("what the operator forbids while the store has no id goes at once", () => {
   look();
   assert.equal(reader.state.storeId, undefined);
   const narrow = { ...peer("east", 1), podCidrs: [parsePrefix("10.1.0.2/31")] };
-  reader.admission.setLimits(limitsOf(narrow, OWN, [narrow]));
+  reader.admission.setLimits(limitsOf(narrow, LOCAL, [narrow]));
   reader.feed({ type: "judge-again" });
   assert.equal(reader.index.get(slice(1, 1).key), undefined);
   assert.ok(reader.index.get(slice(1, 3).key) !== undefined);

@@ -12,7 +12,7 @@ import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
 import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
 import { watchBudgets } from "./budget-metrics.js";
-import { node, OWN, peer, runSources, slice, slices, untilSame } from "./fixture.js";
+import { LOCAL, node, peer, runSources, slice, slices, untilSame } from "./fixture.js";
 import { limitsOf } from "./peer.js";
 import { sourceReport } from "./report.js";
 import { createReaderState, step } from "./step.js";
@@ -47,7 +47,7 @@ const head = (records: readonly HashedRecord[], state: HeadState, exported: bool
 /** A reader in the state after a listing of `records`. */
 function listed(records: readonly HashedRecord[], budget: Budget) {
   const east = peer("east", 1);
-  const admission = createAdmission(limitsOf(east, OWN, [east]), createAddressClaims());
+  const admission = createAdmission(limitsOf(east, LOCAL, [east]), createAddressClaims());
   const state = createReaderState({ cluster: "east", clusterId: 1, admission, budget });
   const list = (now = records, says = HeadState.HEAD_STATE_LIVE, exported = true) => {
     const metas = [

@@ -30,7 +30,7 @@ export function peer(name: string, id: number, uid = ""): PeerSpec {
   };
 }
 
-export const OWN = peer("own", 99);
+export const LOCAL = peer("own", 99);
 
 /** Slice number `i` with one backend of cluster `id`; `version` changes its bytes, `size` pads them as a newer version would. */
 export function slice(id: number, i: number, version = 0, size = 0): HashedRecord {
@@ -78,7 +78,7 @@ export function runSources(
 ): RunningSources {
   const controller = new AbortController();
   const own = createSourceIndex();
-  const sources = createRemoteSources(OWN, { store, clock, log: silentLogger, own }, settings);
+  const sources = createRemoteSources(LOCAL, { store, clock, log: silentLogger, own }, settings);
   sources.update(peers);
   const over = sources.run(controller.signal);
   return {

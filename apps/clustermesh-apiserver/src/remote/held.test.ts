@@ -7,7 +7,7 @@ import { createRecordTable, STORE_KINDS } from "@isthmus/records";
 import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
 import type { ReaderEvent, Seen } from "./events.js";
-import { OWN, peer, slice } from "./fixture.js";
+import { LOCAL, peer, slice } from "./fixture.js";
 import { createHeld } from "./held.js";
 import { limitsOf } from "./peer.js";
 import type { ReaderState } from "./state.js";
@@ -24,7 +24,7 @@ function seen(i: number, size = 0): Seen {
 /** A reader that follows an empty store at revision 99; its first stream is open and not checked yet. */
 function following(held: { events: number; bytes: number }): ReaderState {
   const east = peer("east", 1);
-  const admission = createAdmission(limitsOf(east, OWN, [east]), createAddressClaims());
+  const admission = createAdmission(limitsOf(east, LOCAL, [east]), createAddressClaims());
   const state = createReaderState({ cluster: "east", clusterId: 1, admission, held });
   step(state, { ...at, type: "start" });
   const head = Head.encode(

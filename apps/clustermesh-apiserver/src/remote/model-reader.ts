@@ -4,7 +4,7 @@ import { type ModelPublisher, type ModelStore, settle } from "../publish/model-s
 import { createAddressClaims } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
 import type { Meta, NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
-import { OWN, peer } from "./fixture.js";
+import { LOCAL, peer } from "./fixture.js";
 import { limitsOf } from "./peer.js";
 import { isProved } from "./report.js";
 import type { ReaderState } from "./state.js";
@@ -35,7 +35,7 @@ export interface ModelReader {
 
 export function createModelReader(store: ModelStore, clock: { now: number }): ModelReader {
   const east = peer("east", 1);
-  const admission = createAdmission(limitsOf(east, OWN, [east]), createAddressClaims());
+  const admission = createAdmission(limitsOf(east, LOCAL, [east]), createAddressClaims());
   const state = createReaderState({ cluster: "east", clusterId: 1, admission, random: () => 0.5, held: HELD });
   const index = createSourceIndex();
   const deleted = new Set<string>();

@@ -12,7 +12,7 @@ export interface PeerSpec {
   readonly uid: string;
 }
 
-export interface OwnCluster {
+export interface LocalCluster {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
   readonly podCidrs: readonly Prefix[];
@@ -21,9 +21,9 @@ export interface OwnCluster {
 
 /**
  * The limits of `peer` among all peers, given in the order in which they were claimed. What is another's is foreign;
- * where two peers overlap, the first claimant stays. The own cluster always wins.
+ * where two peers overlap, the first claimant stays. The local cluster always wins.
  */
-export function limitsOf(peer: PeerSpec, own: OwnCluster, peers: readonly PeerSpec[]): PeerLimits {
+export function limitsOf(peer: PeerSpec, own: LocalCluster, peers: readonly PeerSpec[]): PeerLimits {
   const rank = peers.findIndex(({ cluster }) => cluster === peer.cluster);
   const mine = cidrs(peer);
   const others = peers.flatMap((other, i) =>
@@ -35,7 +35,7 @@ export function limitsOf(peer: PeerSpec, own: OwnCluster, peers: readonly PeerSp
 }
 
 /** Why a peer cannot be followed at all; undefined when it can. */
-export function refusalOf(peer: PeerSpec, own: OwnCluster, peers: readonly PeerSpec[]): string | undefined {
+export function refusalOf(peer: PeerSpec, own: LocalCluster, peers: readonly PeerSpec[]): string | undefined {
   const cannot = `Cannot follow cluster "${peer.cluster}"`;
   if (peer.cluster === own.cluster) return `${cannot}: it has this cluster's own name`;
   if (peer.id === own.id) return `${cannot}: its id ${peer.id} is this cluster's own`;

@@ -7,11 +7,11 @@ import { type Clock, type ClusterName, formatPrefix } from "@isthmus/model";
 import { createBreaker, type Logger, type Metrics } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type SourceIndex } from "@isthmus/records";
-import { type AddressClaims, createAddressClaims, OWN } from "./address-claims.js";
+import { type AddressClaims, createAddressClaims, LOCAL } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
 import { type Budget, DEFAULT_BUDGET } from "./budget.js";
 import { watchBudgets } from "./budget-metrics.js";
-import { limitsOf, type OwnCluster, type PeerSpec, refusalOf } from "./peer.js";
+import { type LocalCluster, limitsOf, type PeerSpec, refusalOf } from "./peer.js";
 import { type ControlledSource, createRemoteSource, type RemoteSource } from "./remote-source.js";
 import { reviewOnChange } from "./review-queue.js";
 
@@ -20,7 +20,7 @@ export interface RemoteSourcesModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics?: Metrics;
-  /** The own cluster's records: its addresses win every conflict. */
+  /** The local cluster's records: its addresses win every conflict. */
   readonly own: SourceIndex;
 }
 
@@ -28,7 +28,7 @@ export interface RemoteSources {
   /** The peers wanted now, in the order of their objects' creation. Who is missing is removed. */
   update(peers: readonly PeerSpec[]): void;
   /** Replaces the ranges of the local cluster, which no peer may claim. */
-  setOwnRanges(ranges: Pick<OwnCluster, "podCidrs" | "serviceCidrs">): void;
+  setLocalRanges(ranges: Pick<LocalCluster, "podCidrs" | "serviceCidrs">): void;
   list(): readonly RemoteSource[];
   get(clusterId: number): RemoteSource | undefined;
   /** Told when a source was added or removed, or changed its status. */
@@ -54,7 +54,7 @@ export interface RemoteSourcesSettings {
 }
 
 export function createRemoteSources(
-  initial: OwnCluster,
+  initial: LocalCluster,
   modules: RemoteSourcesModules,
   settings: RemoteSourcesSettings = {},
 ): RemoteSources {
@@ -74,7 +74,7 @@ export function createRemoteSources(
   reviewOnChange(claims, (id, keys) => {
     for (const { peer, source } of followed.values()) if (peer.id === id) source.judgeAgain(keys);
   });
-  followOwn(modules.own, claims);
+  followLocal(modules.own, claims);
 
   function add(peer: PeerSpec, peers: readonly PeerSpec[]): void {
     const [limits, refusal] = [limitsOf(peer, own, peers), refusalOf(peer, own, peers)];
@@ -133,7 +133,7 @@ export function createRemoteSources(
 
   return {
     update,
-    setOwnRanges({ podCidrs, serviceCidrs }) {
+    setLocalRanges({ podCidrs, serviceCidrs }) {
       own = { ...own, podCidrs, serviceCidrs };
       update(wantedPeers);
     },
@@ -166,12 +166,12 @@ function describe({ podCidrs, foreign }: PeerLimits): string {
   return JSON.stringify([podCidrs.map(formatPrefix), foreign.map(formatPrefix)]);
 }
 
-/** Keeps the own cluster's claims: nodes' and endpoints' addresses. */
-function followOwn(own: SourceIndex, claims: AddressClaims): void {
-  const claim = (record: HashedRecord): void => claims.set(OWN, record.key, claimedAddresses(record));
+/** Keeps the local cluster's claims: nodes' and endpoints' addresses. */
+function followLocal(own: SourceIndex, claims: AddressClaims): void {
+  const claim = (record: HashedRecord): void => claims.set(LOCAL, record.key, claimedAddresses(record));
   for (const record of own.records()) claim(record);
   own.onChange(({ upserts, deletes }) => {
     for (const record of upserts) claim(record);
-    for (const { key } of deletes) claims.set(OWN, key, []);
+    for (const { key } of deletes) claims.set(LOCAL, key, []);
   });
 }

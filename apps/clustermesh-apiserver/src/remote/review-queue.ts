@@ -4,7 +4,7 @@
  * Addresses change hands while a record is judged, so the others are judged once that is done: each record once, however
  * many of its addresses moved. Judging claims nothing new, so no review causes another.
  */
-import { type AddressClaims, OWN } from "./address-claims.js";
+import { type AddressClaims, LOCAL } from "./address-claims.js";
 
 /** `later` runs its callback once the current judgement is done. */
 export function reviewOnChange(
@@ -23,7 +23,7 @@ export function reviewOnChange(
   claims.onChange((concerned) => {
     if (waiting.size === 0) later(reviewAll);
     for (const { cluster, key } of concerned) {
-      if (cluster === OWN) continue;
+      if (cluster === LOCAL) continue;
       const keys = waiting.get(cluster);
       if (keys === undefined) waiting.set(cluster, new Set([key]));
       else keys.add(key);

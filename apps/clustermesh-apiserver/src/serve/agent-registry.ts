@@ -172,7 +172,7 @@ function contains(applied: Position | undefined, sent: Position | undefined): bo
   return applied !== undefined && sent !== undefined && isAtMost(sent, applied);
 }
 
-/** The revision, or of the own cluster the newest resource version. */
+/** The revision, or of the local cluster the newest resource version. */
 function newest(position: Position | undefined): bigint {
   if (position === undefined) return 0n;
   let max = position.revision;

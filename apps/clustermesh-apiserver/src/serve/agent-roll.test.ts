@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AgentPresence } from "@isthmus/proto";
 import { createFakeClock } from "@isthmus/testing";
+import { createLocalNodes } from "../cluster/local-nodes.js";
 import type { NodeFacts, NodePlatform } from "../cluster/node-facts.js";
-import { createOwnNodes } from "../cluster/own-nodes.js";
 import { createAgentRegistry } from "./agent-registry.js";
 import { agentRoll } from "./agent-roll.js";
 
@@ -11,7 +11,7 @@ const MINUTE = 60_000;
 
 function cluster() {
   const clock = createFakeClock();
-  const nodes = createOwnNodes(clock);
+  const nodes = createLocalNodes(clock);
   const agents = createAgentRegistry(clock, (node) => nodes.has(node));
   const item = (name: string, platform: NodePlatform) => {
     const value = { name, platform } as NodeFacts;

@@ -5,7 +5,7 @@
  * left out; a connected one is always reported.
  */
 import { AgentPresence, AgentReport, type NodeCounts } from "@isthmus/proto";
-import type { KnownNode } from "../cluster/own-nodes.js";
+import type { KnownNode } from "../cluster/local-nodes.js";
 
 /**
  * How long an agent may take to connect after this server started, or after its Node appeared, before its absence is a failure. An agent

@@ -21,7 +21,7 @@ after(() => tls.remove());
 
 type Message = NonNullable<ToServer["message"]>;
 
-/** A change of the own cluster reaches the agent. */
+/** A change of the local cluster reaches the agent. */
 let changes = 0;
 async function isServed({ own }: ServedStream, agent: TestAgent): Promise<void> {
   const value = `change ${++changes}`;

@@ -1,5 +1,5 @@
 /**
- * One agent's stream: a cursor per source, the own cluster first, and what the agent asks.
+ * One agent's stream: a cursor per source, the local cluster first, and what the agent asks.
  *
  * Driven from outside: `pump` writes until there is nothing or the stream is full. It never queues content: a slow agent
  * gets the latest state when it has room. Only cursors for which something may be there are looked at.

@@ -1,5 +1,5 @@
 /**
- * A source as the stream server serves it to agents: the own cluster, or one remote cluster.
+ * A source as the stream server serves it to agents: the local cluster, or one remote cluster.
  *
  * The index holds the bytes; the source says how fresh they are and catches up when an agent knows more.
  */
@@ -8,7 +8,7 @@ import type { HopAge, Kind, Position, SourceStatus } from "@isthmus/proto";
 import type { SourceIndex } from "@isthmus/records";
 
 export interface StreamSource {
-  /** 0 = own cluster. */
+  /** 0 = local cluster. */
   readonly clusterId: number;
   readonly cluster: ClusterName;
   readonly index: SourceIndex;

@@ -26,7 +26,7 @@ const positions = (agent: TestAgent, clusterId: number) => {
   return { clusterId, floor: position, have: position };
 };
 
-test("Welcome, then the own source first, each with a Mark that agrees; only the own node's configuration", async (t) => {
+test("Welcome, then the local source first, each with a Mark that agrees; only the own node's configuration", async (t) => {
   const { agent } = await serve(t);
   const one = await agent("n1");
   await inSync(one, 0, 1);

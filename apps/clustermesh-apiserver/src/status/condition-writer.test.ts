@@ -16,7 +16,7 @@ import { type Clock, type ServiceName, serviceName, systemClock } from "@isthmus
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
 import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
-import type { OwnServices } from "../cluster/own-services.js";
+import type { LocalServices } from "../cluster/local-services.js";
 import { type ServiceFacts, serviceFacts } from "../cluster/service-facts.js";
 import type { Verdict } from "../config/conditions.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
@@ -77,7 +77,7 @@ async function replica(
   const modules = { transport: admin.transport, clock, log: silentLogger };
   const watch = createListWatch({ resource: SERVICES, namespace, project: serviceFacts }, { ...modules, onChange });
   let frozen: ReadonlyMap<string, { readonly value: ServiceFacts }> | undefined;
-  const services: OwnServices = {
+  const services: LocalServices = {
     get(name) {
       const facts = (frozen?.get(name) ?? watch.items.get(name))?.value;
       return facts === undefined ? undefined : { facts, inForce: DEFAULT_ANNOTATIONS, notes: [] };

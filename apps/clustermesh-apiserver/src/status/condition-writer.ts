@@ -8,7 +8,7 @@
 import { hasStatus, type KubeClient, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
 import { createPace, type Logger, type Pace } from "@isthmus/observe";
-import type { OwnServices } from "../cluster/own-services.js";
+import type { LocalServices } from "../cluster/local-services.js";
 import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/service-facts.js";
 import type { KnownService } from "../cluster/service-table.js";
 import { mergeConditions, type Verdict } from "../config/conditions.js";
@@ -19,7 +19,7 @@ export interface ConditionWriterModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly services: OwnServices;
+  readonly services: LocalServices;
   readonly leadership: Leadership;
   readonly wanted: (service: KnownService) => readonly Verdict[];
 }

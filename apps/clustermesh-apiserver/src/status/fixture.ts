@@ -4,7 +4,7 @@ import { type ServiceName, serviceName } from "@isthmus/model";
 import { Service, ServiceConfig } from "@isthmus/proto";
 import { record, serviceConfigKey, serviceKey } from "@isthmus/records";
 import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
-import type { OwnServices } from "../cluster/own-services.js";
+import type { LocalServices } from "../cluster/local-services.js";
 import { serviceFacts } from "../cluster/service-facts.js";
 import type { ServiceNote } from "../cluster/service-notes.js";
 import type { KnownService } from "../cluster/service-table.js";
@@ -43,7 +43,7 @@ export function knownService(
   return { facts: { ...serviceFacts({ metadata }), conditions }, inForce: DEFAULT_ANNOTATIONS, notes };
 }
 
-export interface FakeServices extends OwnServices {
+export interface FakeServices extends LocalServices {
   set(service: KnownService | undefined): void;
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
 import { formatAddress, parsePrefix } from "@isthmus/model";
 import { createLastGood } from "../cluster/last-good.js";
-import { createOwnRecords } from "../cluster/own-records.js";
+import { createLocalRecords } from "../cluster/local-records.js";
 import { serviceFacts } from "../cluster/service-facts.js";
 import { frontlessServices } from "./frontless-services.js";
 
@@ -15,7 +15,7 @@ function cluster(
     labels?: Record<string, string>,
   ])[]
 ) {
-  const records = createOwnRecords(createLastGood(), [parsePrefix("10.11.0.0/16")]);
+  const records = createLocalRecords(createLastGood(), [parsePrefix("10.11.0.0/16")]);
   const sets = objects.map(([key, annotations, spec, labels = {}]) => {
     const [namespace, name] = key.split("/");
     const object = { metadata: { namespace, name, uid: key, annotations, labels }, spec } as KubeObject;

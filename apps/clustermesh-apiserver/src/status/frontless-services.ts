@@ -7,10 +7,10 @@
 
 import { printable } from "@isthmus/model";
 import { Affinity, type FrontendReport, type ListServicesRequest } from "@isthmus/proto";
-import type { OwnServices } from "../cluster/own-services.js";
+import type { LocalServices } from "../cluster/local-services.js";
 import type { ServiceFacts } from "../cluster/service-facts.js";
 
-export function frontlessServices(services: OwnServices, request: ListServicesRequest): FrontendReport[] {
+export function frontlessServices(services: LocalServices, request: ListServicesRequest): FrontendReport[] {
   const reports: FrontendReport[] = [];
   for (const { facts, inForce, notes } of services.all()) {
     if (request.namespace !== "" && !facts.service.startsWith(`${request.namespace}/`)) continue;

@@ -2,7 +2,7 @@
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import type { OwnServices } from "../cluster/own-services.js";
+import type { LocalServices } from "../cluster/local-services.js";
 import type { Leadership } from "../leader/leadership.js";
 import type { StreamSources } from "../serve/stream-source.js";
 import { createConditionWriter } from "./condition-writer.js";
@@ -11,7 +11,7 @@ import { createServiceWatch } from "./service-watch.js";
 
 export interface ServiceStatusModules {
   readonly sources: StreamSources;
-  readonly services: OwnServices;
+  readonly services: LocalServices;
   readonly events: EventRecorder;
   readonly client: KubeClient;
   readonly clock: Clock;

@@ -8,13 +8,13 @@ import { type EventRecorder, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
-import type { OwnServices } from "../cluster/own-services.js";
+import type { LocalServices } from "../cluster/local-services.js";
 import type { StreamSource, StreamSources } from "../serve/stream-source.js";
 import { portMismatches } from "./port-mismatch.js";
 
 export interface ServiceWatchModules {
   readonly sources: StreamSources;
-  readonly services: OwnServices;
+  readonly services: LocalServices;
   readonly events: EventRecorder;
   readonly clock: Clock;
   /** True when the Service must be looked at again once more is known of other clusters. */

@@ -1,7 +1,7 @@
 /** A source for tests: an index that the test fills, and what it says of itself. */
 import { parseClusterName } from "@isthmus/model";
 import { Kind, type Position, SourceStatus } from "@isthmus/proto";
-import { createSourceIndex, hashRecord, ownPosition, remotePosition, type SourceIndex } from "@isthmus/records";
+import { createSourceIndex, hashRecord, localPosition, remotePosition, type SourceIndex } from "@isthmus/records";
 import type { SourcesChange, StreamSource, StreamSources } from "../serve/stream-source.js";
 
 export interface FakeSource extends StreamSource {
@@ -61,7 +61,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     catchUp: (floor) => new Promise((resolve) => asked.push({ floor, resolve })),
     change(sets, deletes = []) {
       version++;
-      const position = clusterId === 0 ? ownPosition(store, [version]) : remotePosition(store, version);
+      const position = clusterId === 0 ? localPosition(store, [version]) : remotePosition(store, version);
       index.apply({
         upserts: Object.entries(sets).map(([key, value]) => hashRecord(kindOf(key), key, Buffer.from(value))),
         deletes: deletes.map((key) => ({ kind: kindOf(key), key })),

@@ -252,7 +252,7 @@ test("killed before any write, a fresh agent reaches the same state, and every r
 const many = (count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => `2:10.2.${(from + i) >> 8}.${(from + i) & 255}`);
 
-test("a peer that fills its part of the maps stops no Service from following the own cluster's pods", async () => {
+test("a peer that fills its part of the maps stops no Service from following the local cluster's pods", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, backends: 64 }).open();
   let now = 0;
   const bench = await startBench(port, () => now);
@@ -277,7 +277,7 @@ test("a peer that fills its part of the maps stops no Service from following the
   assert.deepEqual([...bench.datapath.status.errors], []);
 });
 
-test("a table that finds no lines leaves the own cluster's backends followed", async () => {
+test("a table that finds no lines leaves the local cluster's backends followed", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, linesPerSegment: 4, maxSegments: 1 }).open();
   const bench = await startBench(port);
   await bench.set([makePlan("shop/cart", VIP, [[...A, ...B]])]);
@@ -290,7 +290,7 @@ test("a table that finds no lines leaves the own cluster's backends followed", a
   assert.deepEqual(names(await selectable(port, frontendOf(VIP))), ["1:10.1.0.9"]);
 });
 
-test("nodes of a peer leave room for the own cluster's", async () => {
+test("nodes of a peer leave room for the local cluster's", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, nodes: 16 }).open();
   const bench = await startBench(port);
   const add = (cluster: number, i: number) =>

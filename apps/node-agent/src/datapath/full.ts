@@ -10,7 +10,7 @@ export function mapFull(map: string, maxEntries: number): MeshError<MapFull> {
   );
 }
 
-/** The entries that other clusters may use are used; the rest are for the own cluster. */
+/** The entries that other clusters may use are used; the rest are for the local cluster. */
 export function mapShareFull(map: string, share: number): MeshError<MapFull> {
   return new MeshError(
     { code: "MAP_FULL", map, maxEntries: share },

@@ -16,12 +16,12 @@ export function reservedRows(maxEntries: number): number {
   return Math.floor(maxEntries / 4);
 }
 
-export function* narrower(wanted: Service, isOwn: Test, hasRow: Test): Generator<Service> {
+export function* narrower(wanted: Service, isLocal: Test, hasRow: Test): Generator<Service> {
   const tests: readonly Test[] = [
-    (backend) => isOwn(backend) || hasRow(backend),
+    (backend) => isLocal(backend) || hasRow(backend),
     hasRow,
-    isOwn,
-    (backend) => isOwn(backend) && hasRow(backend),
+    isLocal,
+    (backend) => isLocal(backend) && hasRow(backend),
   ];
   for (const test of tests) {
     const tiers = wanted.tiers.flatMap((tier) => narrowTier(tier, test));

@@ -33,7 +33,7 @@ export function createFrontendPlanning(
   modules: FrontendPlanningModules,
 ): (names: readonly FrontendName[]) => Promise<PlannedFrontends> {
   const { planner, tables, backends, desired, status, now } = modules;
-  const isOwn = ({ clusterId }: MergedBackend): boolean => clusterId === modules.own;
+  const isLocal = ({ clusterId }: MergedBackend): boolean => clusterId === modules.own;
 
   /** Plans the frontend; undefined when it found room. */
   async function plan(name: FrontendName, wanted: DesiredFrontend | undefined): Promise<MeshError | undefined> {
@@ -51,7 +51,7 @@ export function createFrontendPlanning(
 
   async function planLess(name: FrontendName, wanted: DesiredFrontend | undefined): Promise<boolean> {
     if (wanted?.kind !== "service") return false;
-    for (const less of narrower(wanted, isOwn, backends.has)) {
+    for (const less of narrower(wanted, isLocal, backends.has)) {
       if ((await plan(name, less)) === undefined) return true;
     }
     return false;

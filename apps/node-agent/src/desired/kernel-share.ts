@@ -2,7 +2,7 @@
  * A cluster's share of each Service as the kernel serves it, written as that cluster's records: what stands in for a
  * source until it is in sync, merged like any other.
  *
- * In: what was read back, and the own cluster's Services (they name what a frontend belongs to). Out: per Service one
+ * In: what was read back, and the local cluster's Services (they name what a frontend belongs to). Out: per Service one
  * record and one slice for each backend port of each of its ports. A backend keeps its node, as the index of the node's row,
  * and its weight, as its number of slots; it is terminating where its row says so, otherwise ready. So a plan from these
  * records equals the kernel, and nothing is written.

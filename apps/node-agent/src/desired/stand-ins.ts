@@ -17,7 +17,7 @@ export interface KernelFacts {
   /** What the kernel served; asked for at most once, and only if some source is not in sync yet. */
   readonly served: () => ServedFrontends;
   /**
-   * Services and ServiceConfigs of the own cluster as of exactly its floor, from disk: with them a remote source that is
+   * Services and ServiceConfigs of the local cluster as of exactly its floor, from disk: with them a remote source that is
    * in sync before the own one can be applied. They name what the kernel serves; they never say who serves it.
    */
   readonly ownNames: readonly HashedRecord[];
@@ -25,17 +25,17 @@ export interface KernelFacts {
 
 export interface StandInModules extends KernelFacts {
   readonly merger: ServiceMerger;
-  /** Real id of the own cluster. */
+  /** Real id of the local cluster. */
   readonly own: number;
   /** Makes a cluster known to the merge. */
   readonly clusterOf: (id: number) => ClusterName;
 }
 
 export interface StandIns {
-  /** For the clusters that are not in sync; the own Services must be known. */
+  /** For the clusters that are not in sync; the local Services must be known. */
   putRemote(inSync: ReadonlySet<number>): void;
-  /** For the own cluster: its Services by the names on disk, its backends as the kernel serves them. */
-  putOwn(): void;
+  /** For the local cluster: its Services by the names on disk, its backends as the kernel serves them. */
+  putLocal(): void;
   /** The source is in sync: what it does not name goes. */
   replace(id: number, records: readonly HashedRecord[]): void;
   /** The operator took the cluster away: nothing stands in for it, unless it comes back and speaks for itself. */
@@ -68,7 +68,7 @@ export function createStandIns(modules: StandInModules): StandIns {
         if ((merger.views.get(clusterOf(id))?.services.size ?? 0) === 0) put(id, sharesOf(id));
       }
     },
-    putOwn() {
+    putLocal() {
       put(own, modules.ownNames);
       put(
         own,

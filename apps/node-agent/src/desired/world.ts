@@ -40,7 +40,7 @@ export interface WorldModules extends KernelFacts {
 export interface Changes {
   readonly frontends: ReadonlySet<FrontendName>;
   readonly nodes: ReadonlyMap<NodeName, DesiredNode | undefined>;
-  /** The own cluster is in sync for the first time: what it does not have is gone. */
+  /** The local cluster is in sync for the first time: what it does not have is gone. */
   readonly sweepFrontends: boolean;
   readonly sweepNodes: readonly number[];
   readonly nodeConfig: NodeConfig | undefined;
@@ -58,8 +58,8 @@ export interface World {
   readonly nodes: ReadonlyMap<NodeName, Node>;
   /** Clusters (by their real id) that were in sync since the start. */
   readonly proven: ReadonlySet<number>;
-  /** The own cluster is among them: what the maps hold is what was said since, and no longer what was found. */
-  readonly ownProven: boolean;
+  /** The local cluster is among them: what the maps hold is what was said since, and no longer what was found. */
+  readonly localVerified: boolean;
   /** Frontends that cannot be planned, by Service. */
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
   readonly merger: ServiceMerger;
@@ -142,13 +142,13 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     serviceRanges.setRanges(config.serviceCidrs);
   }
 
-  /** Once, when the first source speaks that the own Services' names suffice for. */
+  /** Once, when the first source speaks that the local Services' names suffice for. */
   function begin(deltas: readonly SourceDelta[]): void {
     if (begun || deltas.length === 0) return;
     const own = deltas.some(({ clusterId }) => clusterId === 0);
     if (!own && modules.ownNames.length === 0) return;
     begun = true;
-    if (!own) standIns.putOwn();
+    if (!own) standIns.putLocal();
     standIns.putRemote(proven);
   }
 
@@ -209,7 +209,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
     nodes,
     serviceRanges,
     proven,
-    get ownProven() {
+    get localVerified() {
       return proven.has(options.clusterId);
     },
     planErrors,

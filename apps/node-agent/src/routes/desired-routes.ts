@@ -3,7 +3,7 @@
  * routes, an unreachable one for its own CIDRs. Pure.
  *
  * Without the latter a packet to an address of no pod would leave by the default gateway, which sends it back. Of two
- * nodes that claim one CIDR this node has it, then that of the own cluster, then the first by name. Families are not mixed.
+ * nodes that claim one CIDR this node has it, then that of the local cluster, then the first by name. Families are not mixed.
  * A CIDR that is wider than any cluster's is not routed: it would cover foreign addresses.
  */
 import { addressFromBytes, formatAddress, formatPrefix, isV4, type Prefix } from "@isthmus/model";

@@ -36,7 +36,7 @@ test("of two nodes with one CIDR the first by name has it, whatever came first",
   assert.equal(desiredRoutes(twice, nodeName(1, "n1")).get("10.11.5.0/24")?.via, "172.18.0.8");
 });
 
-test("the own cluster's nodes have what they claim, whatever number another cluster has", () => {
+test("the local cluster's nodes have what they claim, whatever number another cluster has", () => {
   const twice = nodes([10, "a", "172.19.0.9", "10.11.5.0/24"], [9, "b", "172.18.0.8", "10.11.5.0/24"]);
   assert.equal(desiredRoutes(twice, nodeName(9, "n1")).get("10.11.5.0/24")?.via, "172.18.0.8");
   assert.equal(desiredRoutes(twice, nodeName(10, "n1")).get("10.11.5.0/24")?.via, "172.19.0.9");

@@ -61,9 +61,9 @@ export function createApplier(modules: ApplierModules): Applier {
     }
   }
 
-  /** Without the own source nothing is known to have left the maps. */
+  /** Without the local source nothing is known to have left the maps. */
   function clearFloors(): void {
-    if (!world.ownProven) return;
+    if (!world.localVerified) return;
     for (const clusterId of leaving) floors.write(clusterId, undefined);
     leaving.clear();
   }

@@ -37,7 +37,7 @@ test("Hello names every source with a floor, and `have` only for what is in memo
 });
 
 test("the states of several sources in one message are each taken, or each refused", () => {
-  const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]), ownClusterId: 7 });
+  const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]), localClusterId: 7 });
   assert.ok(hello(core.step({ is: "opened" })).capabilities.includes("source-states"));
   const state = (clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE) => {
     return { clusterId, cluster, status, behind: clusterId === 3, hops: [] };

@@ -26,7 +26,7 @@ export type SyncEffect =
 
 export interface SyncCore {
   step(event: SyncEvent): readonly SyncEffect[];
-  /** By cluster id as on the wire; 0 = own cluster. */
+  /** By cluster id as on the wire; 0 = local cluster. */
   readonly sources: ReadonlyMap<number, Source>;
   /** For a disk snapshot, before the first stream. */
   source(clusterId: number): Source;
@@ -36,8 +36,8 @@ export interface SyncOptions {
   readonly node: string;
   readonly version: string;
   readonly floors: ReadonlyMap<number, Position>;
-  /** The own cluster's number, under which no source comes: on the wire it is 0. Undefined before the first Welcome. */
-  readonly ownClusterId?: number;
+  /** The local cluster's number, under which no source comes: on the wire it is 0. Undefined before the first Welcome. */
+  readonly localClusterId?: number;
 }
 
 export const PROTOCOL = 1;
@@ -89,7 +89,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     const removed = status === SourceStatus.SOURCE_STATUS_REMOVED;
     // Its own cluster's records end with the operator's word only, which is not a message.
     const named = removed ? clusterId !== 0 : isClusterName(cluster);
-    if (!named || clusterId === options.ownClusterId) return [{ is: "count", clusterId, event: "bad-cluster" }];
+    if (!named || clusterId === options.localClusterId) return [{ is: "count", clusterId, event: "bad-cluster" }];
     return [...effectsOf(clusterId, source(clusterId).state(message))];
   }
 

@@ -1,7 +1,7 @@
 /**
  * Asks who this node belongs to: the first start of an agent that has never been welcomed.
  *
- * The programs are loaded with the own cluster's number, so nothing else can begin before.
+ * The programs are loaded with the local cluster's number, so nothing else can begin before.
  */
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";

@@ -1,13 +1,13 @@
 /**
  * Floors in the pinned map mesh_floors: nothing older than a source's floor is ever applied, whoever serves it.
  *
- * Row = cluster id, 0 = own cluster. Two copies with a checksum; the one that is not valid is written, then one word
+ * Row = cluster id, 0 = local cluster. Two copies with a checksum; the one that is not valid is written, then one word
  * names it. A row that was half written keeps its other copy; one whose copies are both broken is no floor, and counted.
  */
 import { FloorCopy, FloorRow, floorChecksum } from "@isthmus/bpf";
 import type { Position } from "@isthmus/proto";
 import type { ArrayPort } from "@isthmus/reconcile";
-import { ownPosition, remotePosition } from "@isthmus/records";
+import { localPosition, remotePosition } from "@isthmus/records";
 
 export interface Floors {
   /** By cluster id. */
@@ -70,5 +70,5 @@ function copyOf(position: Position): FloorCopy {
 
 function positionOf(clusterId: number, copy: FloorCopy): Position {
   const store = Buffer.from(copy.store);
-  return clusterId === 0 ? ownPosition(store, copy.position) : remotePosition(store, copy.position[0] ?? 0n);
+  return clusterId === 0 ? localPosition(store, copy.position) : remotePosition(store, copy.position[0] ?? 0n);
 }

@@ -18,7 +18,7 @@ import type { SourceDelta } from "./source-types.js";
 const OWN = 1;
 
 function makeCore(): SyncCore {
-  return createSyncCore({ node: "n1", version: "v", floors: new Map(), ownClusterId: OWN });
+  return createSyncCore({ node: "n1", version: "v", floors: new Map(), localClusterId: OWN });
 }
 
 function stateOf(clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
@@ -87,7 +87,7 @@ test("records of a source that nobody announced are not taken; once it has a nam
   assert.deepEqual([late.counted, late.deltas.length], [[], 1]);
 });
 
-test("a name that is none, and the own cluster under its real number, are refused", () => {
+test("a name that is none, and the local cluster under its real number, are refused", () => {
   const core = makeCore();
   const from = west();
   for (const state of [stateOf(2, ""), stateOf(2, "West!"), stateOf(OWN, "east"), stateOf(4095, "west")]) {
@@ -96,7 +96,7 @@ test("a name that is none, and the own cluster under its real number, are refuse
   assert.equal(core.sources.size, 0);
 });
 
-test("the own cluster cannot be removed by a message", () => {
+test("the local cluster cannot be removed by a message", () => {
   const core = makeCore();
   const own = createRecordSource({ clusterId: 0 });
   own.change([makeService("a/a")]);

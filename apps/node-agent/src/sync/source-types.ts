@@ -11,7 +11,7 @@ export interface RecordName {
 
 /** What one message changes downstream. */
 export interface SourceDelta {
-  /** As on the wire: 0 = own cluster. */
+  /** As on the wire: 0 = local cluster. */
   readonly clusterId: number;
   readonly upserts: readonly HashedRecord[];
   readonly deletes: readonly RecordName[];

@@ -3,9 +3,9 @@ import { putBytes, putEach, takeEach, viewOf } from "../codec.js";
 
 /** One copy of a floor. */
 export interface FloorCopy {
-  /** store id; own cluster: epoch */
+  /** store id; local cluster: epoch */
   readonly store: Uint8Array;
-  /** remote source: [0] = etcd revision; own cluster: a resource version per type */
+  /** remote source: [0] = etcd revision; local cluster: a resource version per type */
   readonly position: readonly bigint[];
   /** over store and position (floorChecksum()) */
   readonly checksum: bigint;

@@ -3,7 +3,7 @@ import { putEach, takeEach, viewOf } from "../codec.js";
 import { FloorCopy } from "./floor-copy.js";
 
 /**
- * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = own cluster: nothing older than this is applied.
+ * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
  * The copy that is not valid is written, then valid is stored.
  */
 export interface FloorRow {

@@ -23,7 +23,7 @@ export enum Kind {
   KIND_ENDPOINT = 3,
   KIND_SERVICE = 4,
   KIND_SLICE = 5,
-  /** KIND_SERVICE_CONFIG - Local-only kinds: on the stream of the own cluster, never in the store. */
+  /** KIND_SERVICE_CONFIG - Local-only kinds: on the stream of the local cluster, never in the store. */
   KIND_SERVICE_CONFIG = 16,
   KIND_NODE_CONFIG = 17,
   UNRECOGNIZED = -1,
@@ -214,7 +214,7 @@ export interface Backend {
   podUid: string;
 }
 
-/** Key service-configs/<ns>/<service>, own cluster only: what governs consumption, parsed and validated once. */
+/** Key service-configs/<ns>/<service>, local cluster only: what governs consumption, parsed and validated once. */
 export interface ServiceConfig {
   global: boolean;
   affinity: Affinity;
@@ -252,7 +252,7 @@ export interface MinHealthy {
   count: number;
 }
 
-/** Key node-configs/<node>, own cluster only, sent to that node alone. */
+/** Key node-configs/<node>, local cluster only, sent to that node alone. */
 export interface NodeConfig {
   name: string;
   podCidrs: Prefix[];

@@ -47,7 +47,7 @@ export enum SourceStatus {
 }
 
 /**
- * Of a remote source: {store id, etcd revision}. Of the own cluster: {epoch id, one resourceVersion per resource type}.
+ * Of a remote source: {store id, etcd revision}. Of the local cluster: {epoch id, one resourceVersion per resource type}.
  * Positions with different store ids are not comparable.
  */
 export interface Position {
@@ -55,7 +55,7 @@ export interface Position {
   storeId: Buffer;
   /** remote sources */
   revision: bigint;
-  /** own cluster: [services, endpointslices, nodes, pods, identities, policies, namespaces, reserved] */
+  /** local cluster: [services, endpointslices, nodes, pods, identities, policies, namespaces, reserved] */
   versions: bigint[];
 }
 
@@ -77,7 +77,7 @@ export interface Hello {
 }
 
 export interface SourcePosition {
-  /** 0 = own cluster */
+  /** 0 = local cluster */
   clusterId: number;
   /** apply nothing older */
   floor:
@@ -166,7 +166,7 @@ export interface Welcome {
 }
 
 export interface SourceState {
-  /** 0 = own cluster */
+  /** 0 = local cluster */
   clusterId: number;
   cluster: string;
   status: SourceStatus;

@@ -1,7 +1,7 @@
 /**
- * The own cluster as a source: Services, EndpointSlices and Nodes of its Kubernetes API → records with a position.
+ * The local cluster as a source: Services, EndpointSlices and Nodes of its Kubernetes API → records with a position.
  *
- *   list-watches ──► facts ──► own records ──► index (own agents) and export index (publisher)
+ *   list-watches ──► facts ──► local records ──► index (own agents) and export index (publisher)
  *
  * Nothing is told before all three types are in sync. The position is one resource version per type; a restore of
  * Kubernetes is a new store id, after everything was read again by quorum.
@@ -11,20 +11,20 @@ import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterName, Prefix, ServiceName } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
-import { createSourceIndex, ownPosition, sameBytes } from "@isthmus/records";
+import { createSourceIndex, localPosition, sameBytes } from "@isthmus/records";
 import type { StreamSource } from "../serve/stream-source.js";
 import type { ExportSource } from "./export-source.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 import type { LastGood } from "./last-good.js";
-import { createOwnNodes, type KnownNode } from "./own-nodes.js";
-import { createOwnRecords } from "./own-records.js";
-import type { OwnServices } from "./own-services.js";
-import { createOwnWatches } from "./own-watches.js";
+import { createLocalNodes, type KnownNode } from "./local-nodes.js";
+import { createLocalRecords } from "./local-records.js";
+import type { LocalServices } from "./local-services.js";
+import { createLocalWatches } from "./local-watches.js";
 import { createPulse } from "./pulse.js";
 import { reportNotes } from "./report-notes.js";
-import { ownStoreId } from "./store-id.js";
+import { localStoreId } from "./store-id.js";
 
-export interface OwnSourceOptions {
+export interface LocalSourceOptions {
   readonly cluster: ClusterName;
   /** Backends outside these are not exported. Undefined: not known yet. */
   readonly podCidrs: readonly Prefix[] | undefined;
@@ -32,7 +32,7 @@ export interface OwnSourceOptions {
   readonly epoch: string;
 }
 
-export interface OwnSourceModules {
+export interface LocalSourceModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
@@ -44,10 +44,10 @@ export interface OwnSourceModules {
   readonly keepEpoch: (epoch: string) => void;
 }
 
-export interface OwnSource {
+export interface LocalSource {
   readonly stream: StreamSource;
   readonly exported: ExportSource;
-  readonly services: OwnServices;
+  readonly services: LocalServices;
   /** Undefined before they were read. */
   readonly nodes: ReadonlyMap<string, KnownNode> | undefined;
   readonly inSync: boolean;
@@ -65,21 +65,21 @@ const STALE_MS = 15_000;
 /** A floor that was refused is looked for again: Kubernetes may get there. */
 const REFUSED_RETRY_MS = 30_000;
 
-export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceModules): OwnSource {
+export function createLocalSource(options: LocalSourceOptions, modules: LocalSourceModules): LocalSource {
   const { client, clock, log } = modules;
   const index = createSourceIndex();
   const exportIndex = createSourceIndex();
-  const records = createOwnRecords(modules.lastGood, options.podCidrs);
+  const records = createLocalRecords(modules.lastGood, options.podCidrs);
   const stateListeners = new Set<() => void>();
   const serviceListeners = new Set<(services: readonly ServiceName[]) => void>();
   let { epoch } = options;
   let status = SourceStatus.SOURCE_STATUS_SYNCING;
   let restoring: Promise<void> | undefined;
 
-  const nodes = createOwnNodes(clock);
+  const nodes = createLocalNodes(clock);
   const claims = createFloorClaims(clock);
   const pulse = createPulse({ client, clock, log, onUid: changedUid });
-  const watches = createOwnWatches({
+  const watches = createLocalWatches({
     transport: client.transport,
     clock,
     log,
@@ -92,7 +92,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
   /** Everything that is new goes into both indexes under one position. */
   function tell(observedMicros: number): void {
     if (pulse.uid === undefined || !watches.inSync || restoring !== undefined) return;
-    const position = ownPosition(ownStoreId(pulse.uid, epoch), watches.versions());
+    const position = localPosition(localStoreId(pulse.uid, epoch), watches.versions());
     const { own, exported, notes, changed } = records.flush();
     index.apply({ ...own, position, observedMicros });
     exportIndex.apply({ ...exported, position, observedMicros });
@@ -122,7 +122,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
 
   function changedUid(uid: string): void {
     if (index.announced === undefined) tell(clock.wallMicros());
-    else if (!sameBytes(index.announced.storeId, ownStoreId(uid, epoch))) void restored();
+    else if (!sameBytes(index.announced.storeId, localStoreId(uid, epoch))) void restored();
   }
 
   /** One new epoch for all types, once each of them was read again. */
@@ -131,7 +131,7 @@ export function createOwnSource(options: OwnSourceOptions, modules: OwnSourceMod
       restoring = undefined;
       epoch = randomBytes(8).toString("hex");
       modules.keepEpoch(epoch);
-      log.warn("New epoch of the own cluster", { epoch });
+      log.warn("New epoch of the local cluster", { epoch });
       tell(clock.wallMicros());
       for (const listener of [...stateListeners]) listener();
     });

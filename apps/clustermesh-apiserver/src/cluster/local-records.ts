@@ -1,7 +1,7 @@
 /**
- * Everything the own cluster's records are made of, and what of them changed (pure).
+ * Everything the local cluster's records are made of, and what of them changed (pure).
  *
- * In: changes of Services, EndpointSlices and Nodes, in any order. Out of `flush`: record changes for the own stream and for
+ * In: changes of Services, EndpointSlices and Nodes, in any order. Out of `flush`: record changes for the local stream and for
  * export, and notes on Services that are new.
  */
 import type { Change } from "@isthmus/kube";
@@ -14,7 +14,7 @@ import type { ServiceFacts } from "./service-facts.js";
 import { createServiceTable, type KnownService, type ServiceTableFlush } from "./service-table.js";
 import type { SliceFacts } from "./slice-facts.js";
 
-export interface OwnRecords {
+export interface LocalRecords {
   services(change: Pick<Change<ServiceFacts>, "deletes" | "sets">): void;
   slices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
   nodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
@@ -27,17 +27,17 @@ export interface OwnRecords {
   flush(): ServiceTableFlush;
 }
 
-export function createOwnRecords(lastGood: LastGood, initial: readonly Prefix[] | undefined): OwnRecords {
+export function createLocalRecords(lastGood: LastGood, initial: readonly Prefix[] | undefined): LocalRecords {
   const table = createServiceTable(lastGood, initial);
   const nodes = new Map<string, NodeFacts>();
-  const ownNodes = createRecordDiff();
+  const localNodes = createRecordDiff();
   const exportedNodes = createRecordDiff();
   let serviceCidrs: readonly Prefix[] = [];
   let podCidrs = initial;
 
   function place(facts: NodeFacts): void {
     const [node, exported] = [nodeRecord(facts), exportedNode(facts, podCidrs)];
-    ownNodes.set(facts.name, [node, nodeConfigRecord(facts, serviceCidrs)]);
+    localNodes.set(facts.name, [node, nodeConfigRecord(facts, serviceCidrs)]);
     exportedNodes.set(facts.name, [exported === facts ? node : nodeRecord(exported)]);
   }
 
@@ -53,7 +53,7 @@ export function createOwnRecords(lastGood: LastGood, initial: readonly Prefix[] 
     nodes({ deletes, sets }) {
       for (const { value } of deletes) {
         nodes.delete(value.name);
-        ownNodes.set(value.name, []);
+        localNodes.set(value.name, []);
         exportedNodes.set(value.name, []);
       }
       for (const { value } of sets) {
@@ -74,7 +74,7 @@ export function createOwnRecords(lastGood: LastGood, initial: readonly Prefix[] 
     allServices: table.all,
     flush() {
       const { own, exported, ...reports } = table.flush();
-      return { own: joined(ownNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...reports };
+      return { own: joined(localNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...reports };
     },
   };
 }

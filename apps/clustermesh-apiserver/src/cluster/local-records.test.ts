@@ -6,8 +6,8 @@ import { formatAddress, parsePrefix, serviceName } from "@isthmus/model";
 import { Affinity, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 import { createLastGood } from "./last-good.js";
+import { createLocalRecords, type LocalRecords } from "./local-records.js";
 import { nodeFacts } from "./node-facts.js";
-import { createOwnRecords, type OwnRecords } from "./own-records.js";
 import { serviceFacts } from "./service-facts.js";
 import { sliceFacts } from "./slice-facts.js";
 
@@ -51,7 +51,7 @@ const node = (name: string) => item({ metadata: { name } }, nodeFacts);
 
 /** Keeps what was flushed, as an index would. */
 function harness() {
-  const records = createOwnRecords(createLastGood(), POD_CIDRS);
+  const records = createLocalRecords(createLastGood(), POD_CIDRS);
   const own = new Map<string, HashedRecord>();
   const exported = new Map<string, HashedRecord>();
   const notes: string[] = [];
@@ -366,7 +366,7 @@ test("an object made again under its name is reported again, and only a change t
 });
 
 test("any order of events ends in the same bytes", () => {
-  const steps: ((records: OwnRecords) => void)[] = [
+  const steps: ((records: LocalRecords) => void)[] = [
     (records) => records.services(set(service(GLOBAL))),
     (records) => records.slices(set(slice("cart-1", "10.11.0.5"))),
     (records) => records.slices(set(slice("cart-2", "10.11.0.6", "172.18.0.2"))),

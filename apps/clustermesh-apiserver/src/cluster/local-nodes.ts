@@ -9,11 +9,11 @@ export interface KnownNode {
   readonly knownSince: number;
 }
 
-export interface OwnNodes extends ReadonlyMap<string, KnownNode> {
+export interface LocalNodes extends ReadonlyMap<string, KnownNode> {
   take(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
 }
 
-export function createOwnNodes(clock: Clock): OwnNodes {
+export function createLocalNodes(clock: Clock): LocalNodes {
   const nodes = new Map<string, KnownNode>();
   return Object.assign(nodes, {
     take({ deletes, sets }: Pick<Change<NodeFacts>, "deletes" | "sets">) {

@@ -1,24 +1,24 @@
-/** Gauges of the own cluster, read at every scrape. */
+/** Gauges of the local cluster, read at every scrape. */
 import type { Metrics } from "@isthmus/observe";
 import { KINDS, kindSegment } from "@isthmus/records";
-import type { OwnSource } from "../cluster/own-source.js";
+import type { LocalSource } from "../cluster/local-source.js";
 import { CONDITION_TYPES } from "./service-conditions.js";
 
-function conditionCounts(own: OwnSource): ReadonlyMap<string, number> {
+function conditionCounts(own: LocalSource): ReadonlyMap<string, number> {
   const counts = new Map<string, number>(CONDITION_TYPES.map((type) => [type, 0]));
   for (const { facts } of own.services.all())
     for (const { type } of facts.conditions) if (counts.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1);
   return counts;
 }
 
-export function watchOwnCluster(metrics: Metrics, own: OwnSource): void {
+export function watchLocalCluster(metrics: Metrics, own: LocalSource): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),
   );
   metrics.gauge("mesh_own_floors_refused", "Floors of agents that were refused since the start", [], (gauge) =>
     gauge.set(own.refusedFloors),
   );
-  metrics.gauge("mesh_own_records", "Records of the own cluster, by kind", ["kind"], (gauge) => {
+  metrics.gauge("mesh_local_records", "Records of the local cluster, by kind", ["kind"], (gauge) => {
     for (const kind of KINDS) gauge.set(own.stream.index.digest(kind).count, { kind: kindSegment(kind) });
   });
   metrics.gauge("mesh_exported_records", "Records that this cluster exports, by kind", ["kind"], (gauge) => {

@@ -1,7 +1,7 @@
 /**
- * The list-watches of the own cluster, and their resource versions as one vector.
+ * The list-watches of the local cluster, and their resource versions as one vector.
  *
- * In: the Kubernetes API. Out: facts into the own records, then `onChange` once per change.
+ * In: the Kubernetes API. Out: facts into the local records, then `onChange` once per change.
  */
 import {
   type Change,
@@ -16,23 +16,23 @@ import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION_TYPES } from "@isthmus/records";
 import type { Beyond } from "./floor-claims.js";
+import type { LocalNodes } from "./local-nodes.js";
+import type { LocalRecords } from "./local-records.js";
 import { type NodeFacts, nodeFacts } from "./node-facts.js";
-import type { OwnNodes } from "./own-nodes.js";
-import type { OwnRecords } from "./own-records.js";
 import { serviceFacts } from "./service-facts.js";
 import { sliceFacts } from "./slice-facts.js";
 
-export interface OwnWatchesModules {
+export interface LocalWatchesModules {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly records: OwnRecords;
-  readonly nodes: OwnNodes;
+  readonly records: LocalRecords;
+  readonly nodes: LocalNodes;
   readonly onChange: (observedMicros: number) => void;
   readonly onRestored: () => void;
 }
 
-export interface OwnWatches {
+export interface LocalWatches {
   readonly inSync: boolean;
   /** By index of VERSION_TYPES; 0 for types that are not followed. */
   versions(): readonly bigint[];
@@ -45,7 +45,7 @@ export interface OwnWatches {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export function createOwnWatches(modules: OwnWatchesModules): OwnWatches {
+export function createLocalWatches(modules: LocalWatchesModules): LocalWatches {
   const { records } = modules;
   const watches = {
     services: createListWatch({ resource: SERVICES, project: serviceFacts }, following(records.services)),
