@@ -196,7 +196,7 @@ describe("positions", () => {
       agent.close();
       other.close();
     });
-    await until("refused", async () => /mesh_own_floors_refused 1\b/.test((await apiserver.get("/metrics")).body));
+    await until("refused", async () => /mesh_local_floors_refused 1\b/.test((await apiserver.get("/metrics")).body));
     assert.ok(agent.states.some(({ clusterId, behind }) => clusterId === 0 && behind));
     await apply(ENDPOINT_SLICES, slice("cart-9", ["10.11.1.99"]));
     await until("the others are served", () => backends(other, "slices/shop/cart/cart-9").length === 1);

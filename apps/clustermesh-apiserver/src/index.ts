@@ -1,4 +1,4 @@
-export type * from "./cluster/export-source.js";
+export type * from "./cluster/local-exports.js";
 export { createLocalRecords, type LocalRecords } from "./cluster/local-records.js";
 export { nodeFacts } from "./cluster/node-facts.js";
 export { serviceFacts } from "./cluster/service-facts.js";

@@ -18,7 +18,7 @@ import { createLocalSource } from "./cluster/local-source.js";
 import { createRangesSource } from "./config/cluster-ranges.js";
 import { type ConfigSource, createConfigSource, whenConfig } from "./config/config-source.js";
 import { firstEpoch } from "./config/first-epoch.js";
-import { createLastGoodKeeper, readLastGood } from "./config/last-good-store.js";
+import { createLastGoodWriter, readLastGood } from "./config/last-good-store.js";
 import { createMesh } from "./config/mesh.js";
 import type { MeshConfig } from "./config/mesh-config.js";
 import { createHolderEvents } from "./leader/holder-events.js";
@@ -35,10 +35,10 @@ import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
 import { type TlsFiles, watchTlsFiles } from "./serve/tls-files.js";
 import { startUnnamedServers } from "./serve/unnamed-servers.js";
-import { frontlessServices } from "./status/frontless-services.js";
 import { createHostPortEvents } from "./status/host-port-events.js";
 import { watchLocalCluster } from "./status/local-metrics.js";
 import { createServiceStatus } from "./status/service-status.js";
+import { servicesWithoutClusterIp } from "./status/services-without-cluster-ip.js";
 
 const MAX_SNAPSHOTS = 32;
 const MAX_AGENTS = 10_000;
@@ -150,7 +150,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
     { cluster, id, namespace, instance, budget: args.budget },
     { client, clock, log, metrics, own, sources, agents, ranges, settings, events, leadership },
   );
-  const keepLastGood = createLastGoodKeeper(namespace, lastGood, {
+  const keepLastGood = createLastGoodWriter(namespace, lastGood, {
     ...{ client, clock, leadership },
     log: log.child("config"),
   });
@@ -201,7 +201,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
           applied: agents.applied,
         });
       },
-      frontless: (request) => frontlessServices(own.services, request),
+      frontless: (request) => servicesWithoutClusterIp(own.services, request),
     },
   );
   later(() => admin.close(DRAIN_MS));

@@ -13,13 +13,13 @@ export interface LastGood {
   delete(uid: string): void;
 }
 
-export interface KeptLastGood extends LastGood {
+export interface SavedLastGood extends LastGood {
   /** What must survive, by uid. */
   needed(): Readonly<Record<string, Partial<MeshAnnotations>>>;
   onChange(listener: () => void): void;
 }
 
-export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotations>>> = {}): KeptLastGood {
+export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotations>>> = {}): SavedLastGood {
   const values = new Map(Object.entries(kept));
   const needed = new Set(Object.keys(kept));
   const listeners = new Set<() => void>();

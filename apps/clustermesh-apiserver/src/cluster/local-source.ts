@@ -13,14 +13,14 @@ import { createBackoff, type Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, localPosition, sameBytes } from "@isthmus/records";
 import type { StreamSource } from "../serve/stream-source.js";
-import type { ExportSource } from "./export-source.js";
+import { createApiHeartbeat } from "./api-heartbeat.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 import type { LastGood } from "./last-good.js";
+import type { LocalExports } from "./local-exports.js";
 import { createLocalNodes, type KnownNode } from "./local-nodes.js";
 import { createLocalRecords } from "./local-records.js";
 import type { LocalServices } from "./local-services.js";
 import { createLocalWatches } from "./local-watches.js";
-import { createPulse } from "./pulse.js";
 import { reportNotes } from "./report-notes.js";
 import { localStoreId } from "./store-id.js";
 
@@ -46,7 +46,7 @@ export interface LocalSourceModules {
 
 export interface LocalSource {
   readonly stream: StreamSource;
-  readonly exported: ExportSource;
+  readonly exported: LocalExports;
   readonly services: LocalServices;
   /** Undefined before they were read. */
   readonly nodes: ReadonlyMap<string, KnownNode> | undefined;
@@ -78,7 +78,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
 
   const nodes = createLocalNodes(clock);
   const claims = createFloorClaims(clock);
-  const pulse = createPulse({ client, clock, log, onUid: changedUid });
+  const pulse = createApiHeartbeat({ client, clock, log, onUid: changedUid });
   const watches = createLocalWatches({
     transport: client.transport,
     clock,
@@ -179,7 +179,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     }
   }
 
-  const exported: ExportSource = {
+  const exported: LocalExports = {
     index: exportIndex,
     get clusterUid() {
       return pulse.uid ?? "";

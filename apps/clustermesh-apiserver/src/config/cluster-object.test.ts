@@ -8,7 +8,7 @@ import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
 import { startBareCluster } from "../testing/mesh-member.js";
 import { type ClusterObject, type ClusterObjectModules, createClusterObject } from "./cluster-object.js";
-import { LAST_GOOD_CONFIG } from "./kept-config.js";
+import { LAST_GOOD_CONFIG } from "./saved-config.js";
 
 let kube: KubeServer;
 let client: KubeClient;
@@ -73,7 +73,7 @@ test("an object that holds what it should is not written again, in whatever orde
   await systemClock.delay(500);
   const before = patches;
   for (let i = 0; i < 4; i++) {
-    object.poke();
+    object.trigger();
     await systemClock.delay(300);
   }
   assert.equal(patches - before, 0);

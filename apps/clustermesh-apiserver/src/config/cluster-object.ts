@@ -16,9 +16,9 @@ import {
 import { type Clock, formatPrefix, MeshError, type Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { mergeConditions, type Verdict } from "./conditions.js";
-import { createKeeper } from "./keep.js";
-import { LAST_GOOD_CONFIG } from "./kept-config.js";
+import { createPeriodicTask } from "./periodic-task.js";
 import { sameJson } from "./same-json.js";
+import { LAST_GOOD_CONFIG } from "./saved-config.js";
 
 export interface ClusterSpec {
   readonly name: string;
@@ -51,7 +51,7 @@ export interface ClusterObject {
   readonly current: MeshCluster | undefined;
   readonly problem: string | undefined;
   /** The spec or the status may have changed. */
-  poke(): void;
+  trigger(): void;
   readEpoch(signal: AbortSignal): Promise<string>;
   keepEpoch(epoch: string): void;
   run(signal: AbortSignal): Promise<void>;
@@ -74,7 +74,10 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     },
     { transport: client.transport, clock, log, onChange: changed },
   );
-  const keeper = createKeeper({ name: `MeshCluster ${name}`, everyMs: EVERY_MS, task: reconcile }, { clock, log });
+  const keeper = createPeriodicTask(
+    { name: `MeshCluster ${name}`, everyMs: EVERY_MS, task: reconcile },
+    { clock, log },
+  );
 
   function changed(): void {
     const spec = watch.items.get(name)?.value.spec.store;
@@ -83,7 +86,7 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
       store = text;
       modules.onStore(spec);
     }
-    keeper.poke();
+    keeper.trigger();
   }
 
   async function reconcile(signal: AbortSignal): Promise<void> {
@@ -161,14 +164,14 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     get problem() {
       return keeper.problem ?? watch.problem;
     },
-    poke: () => keeper.poke(),
+    trigger: () => keeper.trigger(),
     async readEpoch(signal) {
       const held = await client.get<MeshCluster>(MESH_CLUSTERS, name, { signal });
       return epochToKeep ?? epochOf(held);
     },
     keepEpoch(epoch) {
       epochToKeep = epoch;
-      keeper.poke();
+      keeper.trigger();
     },
     async run(signal) {
       await Promise.all([watch.run(signal), keeper.run(signal)]);

@@ -8,7 +8,7 @@ import { createListWatch, type KubeServiceCidr, SERVICE_CIDRS, type Transport } 
 import { type Clock, formatPrefix, type Prefix, parsePrefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { ConfigSource } from "./config-source.js";
-import { takenByServices } from "./kept-config.js";
+import { takenByServices } from "./saved-config.js";
 
 export interface ClusterRanges {
   readonly podCidrs: readonly Prefix[];

@@ -3,7 +3,7 @@ import { CONFIG_MAPS, type EventRecorder, MESH_CLUSTERS, type MeshCluster } from
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { CONFIG_NAME, type ConfigSource } from "./config-source.js";
-import { createKeeper, type Keeper } from "./keep.js";
+import { createPeriodicTask, type PeriodicTask } from "./periodic-task.js";
 
 export interface ConfigEventsModules {
   readonly events: EventRecorder;
@@ -17,7 +17,7 @@ export interface ConfigEventsModules {
 /** The recorder counts a repeated Event and writes it rarely. */
 const EVERY_MS = 5_000;
 
-export function createConfigEvents(namespace: string, modules: ConfigEventsModules): Keeper {
+export function createConfigEvents(namespace: string, modules: ConfigEventsModules): PeriodicTask {
   const { events, settings, object } = modules;
 
   async function report(): Promise<void> {
@@ -30,7 +30,7 @@ export function createConfigEvents(namespace: string, modules: ConfigEventsModul
       events.report({ ...event, resource: MESH_CLUSTERS, name: metadata.name ?? "", uid: metadata.uid ?? "" });
   }
 
-  const keeper = createKeeper({ name: "Events of mesh-config", everyMs: EVERY_MS, task: report }, modules);
-  settings.onChange(() => keeper.poke());
+  const keeper = createPeriodicTask({ name: "Events of mesh-config", everyMs: EVERY_MS, task: report }, modules);
+  settings.onChange(() => keeper.trigger());
   return keeper;
 }

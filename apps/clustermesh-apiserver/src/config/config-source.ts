@@ -8,8 +8,8 @@ import { CONFIG_MAPS, createListWatch, type KubeClient, type KubeConfigMap } fro
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { judgeConfig, type TakenRanges } from "./judge-config.js";
-import { lastGoodConfig, readConfigStart } from "./kept-config.js";
-import { type ConfigData, keptText, type MeshConfig } from "./mesh-config.js";
+import { type ConfigData, type MeshConfig, savedText } from "./mesh-config.js";
+import { lastGoodConfig, readConfigStart } from "./saved-config.js";
 
 export interface ConfigSource {
   /** The settings in force; undefined before the first ones that have at least the cluster's name and id. */
@@ -73,7 +73,7 @@ export function createConfigSource(
   function judge(): void {
     if (data === undefined) return;
     const now = judgeConfig(data, current ?? before, [...taken.peers, ...taken.services]);
-    if (now.problem === undefined && typeof data === "object") lastGood = keptText(data);
+    if (now.problem === undefined && typeof data === "object") lastGood = savedText(data);
     if (now.problem !== problem && now.problem !== undefined)
       log.warn("mesh-config is not in force", { problem: now.problem });
     if (now.problem === undefined && problem !== undefined) log.info("mesh-config is in force");

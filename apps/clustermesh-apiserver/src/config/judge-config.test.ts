@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { MeshCluster } from "@isthmus/kube";
 import { formatPrefix, parsePrefix } from "@isthmus/model";
 import { judgeConfig } from "./judge-config.js";
-import { LAST_GOOD_CONFIG, lastGoodConfig, takenByPeers, takenByServices } from "./kept-config.js";
-import { type ConfigData, keptText } from "./mesh-config.js";
+import { type ConfigData, savedText } from "./mesh-config.js";
+import { LAST_GOOD_CONFIG, lastGoodConfig, takenByPeers, takenByServices } from "./saved-config.js";
 
 const GOOD: ConfigData = {
   "cluster-name": "east",
@@ -75,7 +75,7 @@ test("the annotation is read as strictly as mesh-config; without it the object's
     metadata: { name, ...(annotation === undefined ? {} : { annotations: { [LAST_GOOD_CONFIG]: annotation } }) },
     spec: { id: 1, podCIDRs: ["10.77.0.0/16"], serviceCIDRs: ["10.91.0.0/16"] },
   });
-  const kept = keptText(GOOD);
+  const kept = savedText(GOOD);
   assert.doesNotMatch(kept, /PEM/);
   assert.equal(pods(lastGoodConfig("gone", [object(kept)])), "10.11.0.0/16");
   assert.equal(pods(lastGoodConfig({ ...GOOD, "cluster-name": "East!" }, [object(kept)])), "10.11.0.0/16");

@@ -7,9 +7,9 @@ import { CONFIG_MAPS, hasStatus, isRefusal, type KubeClient, type KubeConfigMap 
 import type { Clock } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
 import type { MeshAnnotations } from "../cluster/annotations.js";
-import type { KeptLastGood } from "../cluster/last-good.js";
+import type { SavedLastGood } from "../cluster/last-good.js";
 import type { Leadership } from "../leader/leadership.js";
-import { createKeeper, type Keeper } from "./keep.js";
+import { createPeriodicTask, type PeriodicTask } from "./periodic-task.js";
 
 const NAME = "mesh-last-good";
 
@@ -26,7 +26,7 @@ export async function readLastGood(
   for (;;) {
     try {
       const map = await client.get<KubeConfigMap>(CONFIG_MAPS, NAME, { namespace, signal, timeoutMs: 5000 });
-      return parseKept(map?.data ?? {});
+      return parseSaved(map?.data ?? {});
     } catch (thrown) {
       if (isRefusal(thrown)) return {};
       await clock.delay(backoff.nextMs(), signal);
@@ -34,16 +34,16 @@ export async function readLastGood(
   }
 }
 
-export function createLastGoodKeeper(
+export function createLastGoodWriter(
   namespace: string,
-  lastGood: KeptLastGood,
+  lastGood: SavedLastGood,
   modules: {
     readonly client: KubeClient;
     readonly clock: Clock;
     readonly log: Logger;
     readonly leadership: Leadership;
   },
-): Keeper {
+): PeriodicTask {
   const { leadership } = modules;
   /** Undefined: another instance may have written since. */
   let written: string | undefined = JSON.stringify(lastGood.needed());
@@ -64,16 +64,16 @@ export function createLastGoodKeeper(
     written = text;
   }
 
-  const keeper = createKeeper({ name: NAME, everyMs: 60_000, task: write }, modules);
-  lastGood.onChange(() => keeper.poke());
+  const keeper = createPeriodicTask({ name: NAME, everyMs: 60_000, task: write }, modules);
+  lastGood.onChange(() => keeper.trigger());
   leadership.onChange(() => {
     if (!leadership.publishes) written = undefined;
-    keeper.poke();
+    keeper.trigger();
   });
   return keeper;
 }
 
-export function parseKept(data: Readonly<Record<string, string>>): Kept {
+export function parseSaved(data: Readonly<Record<string, string>>): Kept {
   const kept: Kept = {};
   for (const [uid, text] of Object.entries(data)) {
     try {

@@ -72,7 +72,7 @@ export function salvageMeshConfig(data: ConfigData): MeshConfig | undefined {
 }
 
 /** The fields that a start needs, as text; `parseMeshConfig` reads it back. */
-export function keptText(data: ConfigData): string {
+export function savedText(data: ConfigData): string {
   return JSON.stringify(
     Object.fromEntries(KEPT.flatMap((name) => (data[name] === undefined ? [] : [[name, data[name]]]))),
   );

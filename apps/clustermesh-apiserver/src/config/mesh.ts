@@ -24,10 +24,10 @@ import { createClusterObject } from "./cluster-object.js";
 import type { RangesSource } from "./cluster-ranges.js";
 import { createConfigEvents } from "./config-events.js";
 import type { ConfigSource } from "./config-source.js";
-import { takenByPeers } from "./kept-config.js";
 import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
-import { createStoreDoctor } from "./store-doctor.js";
+import { takenByPeers } from "./saved-config.js";
+import { createStoreDiagnostics } from "./store-diagnostics.js";
 import { createStoreLink } from "./store-link.js";
 
 export interface MeshOptions {
@@ -70,7 +70,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
   const streams = new Map<RemoteSource, StreamSource>();
-  const doctor = createStoreDoctor(cluster, {
+  const doctor = createStoreDiagnostics(cluster, {
     clock,
     log: log.child("store"),
     store: () => link.spec,
@@ -149,7 +149,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
       streams.set(source, stream);
       sources.add(stream);
     }
-    peers.poke();
+    peers.trigger();
   }
 
   async function joinMesh(signal: AbortSignal): Promise<void> {
@@ -198,11 +198,11 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     readEpoch: (signal) => object.readEpoch(signal),
     keepEpoch: (epoch) => object.keepEpoch(epoch),
     async run(signal) {
-      ranges.follow(() => object.poke());
-      settings.onChange(() => object.poke());
+      ranges.follow(() => object.trigger());
+      settings.onChange(() => object.trigger());
       leadership.onChange(() => {
-        object.poke();
-        peers.poke();
+        object.trigger();
+        peers.trigger();
       });
       const parts = [object, link, peers, doctor, configEvents];
       await Promise.all([...parts.map((part) => part.run(signal)), joinMesh(signal)]);

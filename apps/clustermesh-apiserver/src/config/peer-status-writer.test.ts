@@ -92,7 +92,7 @@ for (const [how, patch] of [
       },
     );
     for (now of ["Syncing", "InSync"] as const) {
-      peers.poke();
+      peers.trigger();
       for (const name of ["b", "c", "d"])
         await until(`${name} is ${now}`, async () => (await state(name)) === now, 4000);
     }
@@ -120,7 +120,7 @@ test("a store id that differs only in its digits is another store id", async (t)
   const held = async () => (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status?.storeId;
   await until("the first id", async () => (await held()) === storeId);
   storeId = "08".repeat(16);
-  peers.poke();
+  peers.trigger();
   await until("the second id", async () => (await held()) === storeId, 15_000);
 });
 
@@ -138,13 +138,13 @@ test("of a peer that is not read any longer store id, revision and age are remov
   const found = async () => (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status ?? {};
   await until("its status", async () => (await found()).state === "InSync");
   status = { state: "Refused", message: "refused" };
-  peers.poke();
+  peers.trigger();
   await until("it is refused", async () => (await found()).state === "Refused", 15_000);
   const { storeId, revision, headBeatAgeMs } = await found();
   assert.deepEqual([storeId, revision, headBeatAgeMs], [undefined, undefined, undefined]);
   const before = patches;
   for (let i = 0; i < 3; i++) {
-    peers.poke();
+    peers.trigger();
     await systemClock.delay(300);
   }
   assert.ok(patches - before <= 1, `${patches - before} writes`);

@@ -3,8 +3,8 @@ import { type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
 import { type Clock, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { mergeConditions } from "./conditions.js";
-import { createEachKeeper, type EachKeeper } from "./keep-each.js";
 import type { PeerStatus } from "./peers.js";
+import { createPeriodicTasks, type PeriodicTasks } from "./periodic-tasks.js";
 import { sameJson, sameJsonBesidesNumbers } from "./same-json.js";
 
 export interface PeerStatusWriterModules {
@@ -31,7 +31,7 @@ const ID_LENGTH = 64;
 /** Known only while the peer is read. */
 const READ_FIELDS = ["storeId", "revision", "headBeatAgeMs"] as const satisfies readonly (keyof Status)[];
 
-export function createPeerStatusWriter(modules: PeerStatusWriterModules): EachKeeper<string> {
+export function createPeerStatusWriter(modules: PeerStatusWriterModules): PeriodicTasks<string> {
   const { client, clock, log } = modules;
   const written = new Map<string, number>();
 
@@ -52,7 +52,7 @@ export function createPeerStatusWriter(modules: PeerStatusWriterModules): EachKe
     return EVERY_MS;
   }
 
-  return createEachKeeper({ name: "MeshPeer status", task: write, atOnce: AT_ONCE }, { clock, log });
+  return createPeriodicTasks({ name: "MeshPeer status", task: write, atOnce: AT_ONCE }, { clock, log });
 }
 
 function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {

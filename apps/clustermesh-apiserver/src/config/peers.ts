@@ -46,7 +46,7 @@ export interface Peers {
   readonly current: ReadonlyMap<ClusterName, Peer>;
   /** Sentences by name of the peers that cannot be used. */
   readonly refused: ReadonlyMap<string, string>;
-  poke(): void;
+  trigger(): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -79,11 +79,11 @@ export function createPeers(modules: PeersModules): Peers {
     specs = now;
     ({ usable: current, refused } = readPeers(objects, current));
     modules.onPeers(current);
-    poke();
+    trigger();
   }
 
-  function poke(): void {
-    for (const name of watch.items.keys()) writer.poke(name);
+  function trigger(): void {
+    for (const name of watch.items.keys()) writer.trigger(name);
   }
 
   return {
@@ -96,7 +96,7 @@ export function createPeers(modules: PeersModules): Peers {
     get refused() {
       return refused;
     },
-    poke,
+    trigger,
     async run(signal) {
       await Promise.all([watch.run(signal), writer.run(signal)]);
     },

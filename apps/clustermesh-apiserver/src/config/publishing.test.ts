@@ -12,7 +12,7 @@ import { anyRecord, readStanding } from "../publish/fixture.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
 import type { RangesSource } from "./cluster-ranges.js";
 import { createPublishing } from "./publishing.js";
-import { createSwapStore } from "./swap-store.js";
+import { createReloadableStore } from "./reloadable-store.js";
 
 const none = { podCidrs: [], serviceCidrs: [] };
 const RANGES: RangesSource = {
@@ -45,7 +45,7 @@ test("it publishes with the Lease alone, and every time as another writer", asyn
     });
   write(1n);
   const leadership = createFakeLeadership(false);
-  const store = createSwapStore();
+  const store = createReloadableStore();
   store.swap(await etcd.options("root"));
   const metrics = createMetrics();
   const publishing = createPublishing(

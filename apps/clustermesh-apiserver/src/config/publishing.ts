@@ -8,13 +8,13 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import type { ClusterConfig, PublisherStatus } from "@isthmus/proto";
-import type { ExportSource } from "../cluster/export-source.js";
+import type { LocalExports } from "../cluster/local-exports.js";
 import { wirePrefix } from "../cluster/node-facts.js";
 import type { Leadership } from "../leader/leadership.js";
 import { createPublisher, type Publisher } from "../publish/index.js";
 import { VERSION } from "../version.js";
 import { type ClusterRanges, isWhole, type RangesSource } from "./cluster-ranges.js";
-import type { SwapStore } from "./swap-store.js";
+import type { ReloadableStore } from "./reloadable-store.js";
 
 export interface PublishingOptions {
   readonly cluster: string;
@@ -23,8 +23,8 @@ export interface PublishingOptions {
 }
 
 export interface PublishingModules {
-  readonly store: SwapStore;
-  readonly exported: ExportSource;
+  readonly store: ReloadableStore;
+  readonly exported: LocalExports;
   readonly ranges: RangesSource;
   readonly clock: Clock;
   readonly log: Logger;

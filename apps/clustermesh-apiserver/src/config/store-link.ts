@@ -8,12 +8,12 @@ import type { KubeClient, StoreSpec } from "@isthmus/kube";
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { createRequest, requestName, requestPublicKey } from "@isthmus/pki";
-import { createKeeper } from "./keep.js";
+import { createPeriodicTask } from "./periodic-task.js";
+import { createReloadableStore, type ReloadableStore } from "./reloadable-store.js";
 import { storeKey } from "./store-key.js";
-import { createSwapStore, type SwapStore } from "./swap-store.js";
 
 export interface StoreLink {
-  readonly store: SwapStore;
+  readonly store: ReloadableStore;
   /** What is in use; undefined without a store. */
   readonly spec: StoreSpec | undefined;
   /** Undefined when there is nothing to complain about. */
@@ -35,13 +35,13 @@ export function createStoreLink(
   modules: StoreLinkModules,
 ): StoreLink {
   const { clock, log } = modules;
-  const store = createSwapStore();
+  const store = createReloadableStore();
   let wanted: StoreSpec | undefined;
   let open = "";
   let used: StoreSpec | undefined;
   let key: string | undefined;
   let mine: { readonly request: string; readonly publicKey: Uint8Array } | undefined;
-  const keeper = createKeeper({ name: "store", everyMs: 60_000, task: connect }, { clock, log });
+  const keeper = createPeriodicTask({ name: "store", everyMs: 60_000, task: connect }, { clock, log });
 
   async function ourKey(signal: AbortSignal): Promise<string> {
     key ??= await storeKey(modules.client, options.namespace, signal);
@@ -69,7 +69,7 @@ export function createStoreLink(
     },
     setSpec(spec) {
       wanted = spec;
-      keeper.poke();
+      keeper.trigger();
     },
     async request(held, signal) {
       mine ??= await ownRequest(await ourKey(signal), options.cluster);

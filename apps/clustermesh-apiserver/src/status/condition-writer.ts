@@ -12,7 +12,7 @@ import type { LocalServices } from "../cluster/local-services.js";
 import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/service-facts.js";
 import type { KnownService } from "../cluster/service-table.js";
 import { mergeConditions, type Verdict } from "../config/conditions.js";
-import { createEachKeeper } from "../config/keep-each.js";
+import { createPeriodicTasks } from "../config/periodic-tasks.js";
 import type { Leadership } from "../leader/leadership.js";
 
 export interface ConditionWriterModules {
@@ -54,7 +54,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
   /** Services to check once this instance holds the Lease. */
   const withheld = new Set<ServiceName>();
   const answers = new Map<ServiceName, Answer>();
-  const keeper = createEachKeeper(
+  const keeper = createPeriodicTasks(
     { name: "Service conditions", task: keep, atOnce: AT_ONCE, spacingMs: SPACING_MS },
     { clock, log },
   );
@@ -121,12 +121,12 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
 
   return {
     look(service) {
-      if (due(service) !== undefined) keeper.poke(service);
+      if (due(service) !== undefined) keeper.trigger(service);
     },
     async run(signal) {
       const stop = leadership.onChange(() => {
         if (!leadership.writes) return;
-        for (const service of withheld) keeper.poke(service);
+        for (const service of withheld) keeper.trigger(service);
         withheld.clear();
       });
       await keeper.run(signal);

@@ -15,7 +15,7 @@ export function watchLocalCluster(metrics: Metrics, own: LocalSource): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),
   );
-  metrics.gauge("mesh_own_floors_refused", "Floors of agents that were refused since the start", [], (gauge) =>
+  metrics.gauge("mesh_local_floors_refused", "Floors of agents that were refused since the start", [], (gauge) =>
     gauge.set(own.refusedFloors),
   );
   metrics.gauge("mesh_local_records", "Records of the local cluster, by kind", ["kind"], (gauge) => {

@@ -6,7 +6,7 @@
  */
 import type { SourceIndex } from "@isthmus/records";
 
-export interface ExportSource {
+export interface LocalExports {
   readonly index: SourceIndex;
   /** uid of the kube-system namespace. */
   readonly clusterUid: string;

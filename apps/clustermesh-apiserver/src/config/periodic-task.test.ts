@@ -3,15 +3,15 @@ import { test } from "node:test";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { createFakeClock, until } from "@isthmus/testing";
-import { createKeeper } from "./keep.js";
+import { createPeriodicTask } from "./periodic-task.js";
 
 function keeper(task: () => Promise<void>, everyMs = 60_000) {
   const controller = new AbortController();
-  const made = createKeeper({ name: "test", everyMs, task }, { clock: systemClock, log: silentLogger });
+  const made = createPeriodicTask({ name: "test", everyMs, task }, { clock: systemClock, log: silentLogger });
   const running = made.run(controller.signal);
   return {
     ...made,
-    poke: made.poke,
+    trigger: made.trigger,
     get problem() {
       return made.problem;
     },
@@ -22,13 +22,13 @@ function keeper(task: () => Promise<void>, everyMs = 60_000) {
   };
 }
 
-test("it runs at the start and when poked; many pokes are few runs", async () => {
+test("it runs at the start and when triggered; many triggers are few runs", async () => {
   let runs = 0;
   const k = keeper(async () => {
     runs++;
   });
   await until("the first run", () => runs === 1);
-  for (let i = 0; i < 100; i++) k.poke();
+  for (let i = 0; i < 100; i++) k.trigger();
   await until("another run", () => runs >= 2);
   await k.stop();
   assert.ok(runs <= 3, String(runs));
@@ -59,21 +59,21 @@ test("stopping does not wait for the next turn, whenever it comes", async () => 
   await stopped;
 });
 
-test("repeated pokes run the task ever more rarely, and at once again after a quiet time", async () => {
+test("repeated triggers run the task ever more rarely, and at once again after a quiet time", async () => {
   const clock = createFakeClock();
   const stop = new AbortController();
   let runs = 0;
   const task = async () => void runs++;
-  const made = createKeeper({ name: "test", everyMs: 60_000, task }, { clock, log: silentLogger });
+  const made = createPeriodicTask({ name: "test", everyMs: 60_000, task }, { clock, log: silentLogger });
   const running = made.run(stop.signal);
   for (let i = 0; i < 3000; i++) {
-    made.poke();
+    made.trigger();
     await clock.advance(20);
   }
   assert.ok(runs >= 10 && runs <= 40, `${runs} runs in a minute`);
   await clock.advance(30_000);
   const before = runs;
-  made.poke();
+  made.trigger();
   await clock.advance(0);
   assert.equal(runs, before + 1);
   stop.abort();

@@ -12,7 +12,7 @@ import { expiresAt } from "@isthmus/pki";
 import type { PublisherStatus } from "@isthmus/proto";
 import { type DialFailure, dialStore, trusting } from "../serve/dial-store.js";
 
-export interface StoreDoctor {
+export interface StoreDiagnostics {
   /** The status with the finding as its message. */
   explain(status: PublisherStatus): PublisherStatus;
   /** Set while the store does not let us work. */
@@ -20,7 +20,7 @@ export interface StoreDoctor {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export interface StoreDoctorModules {
+export interface StoreDiagnosticsModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly store: () => StoreSpec | undefined;
@@ -33,7 +33,7 @@ const NEWS_MS = 2000;
 const DIAL_MS = 3000;
 const MAX_DIALLED = 16;
 
-export function createStoreDoctor(cluster: string, modules: StoreDoctorModules): StoreDoctor {
+export function createStoreDiagnostics(cluster: string, modules: StoreDiagnosticsModules): StoreDiagnostics {
   const { clock, log } = modules;
   const backoff = createBackoff({ minMs: 2000, maxMs: 30_000 });
   let finding: string | undefined;

@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import type { Store, WatchNews, WatchOptions } from "@isthmus/kvstore";
 import { until } from "@isthmus/testing";
-import { createSwapStore } from "./swap-store.js";
+import { createReloadableStore } from "./reloadable-store.js";
 
 /** A store that only knows its name; its watch runs until it is aborted. */
 function fake(name: string): Store {
@@ -19,7 +19,7 @@ function fake(name: string): Store {
   return store as Store;
 }
 
-const swap = () => createSwapStore(({ endpoints }) => fake(endpoints[0] ?? ""));
+const swap = () => createReloadableStore(({ endpoints }) => fake(endpoints[0] ?? ""));
 
 test("without a store every call says what to do", async () => {
   const store = swap();
@@ -71,7 +71,7 @@ test("10,000 watches one after the other leave no listener behind, on their own 
     }
   };
   try {
-    const store = createSwapStore(() => ({ ...fake("one"), watch: async () => undefined }));
+    const store = createReloadableStore(() => ({ ...fake("one"), watch: async () => undefined }));
     store.swap({ endpoints: ["one"] });
     const stop = new AbortController();
     for (let i = 0; i < 10_000; i++) {

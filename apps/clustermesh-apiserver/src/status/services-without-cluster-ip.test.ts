@@ -5,7 +5,7 @@ import { formatAddress, parsePrefix } from "@isthmus/model";
 import { createLastGood } from "../cluster/last-good.js";
 import { createLocalRecords } from "../cluster/local-records.js";
 import { serviceFacts } from "../cluster/service-facts.js";
-import { frontlessServices } from "./frontless-services.js";
+import { servicesWithoutClusterIp } from "./services-without-cluster-ip.js";
 
 function cluster(
   ...objects: readonly (readonly [
@@ -38,7 +38,7 @@ const SERVICES = cluster(
 );
 
 test("headless Services and ExternalNames with mesh annotations have a row that says why nothing comes of them", () => {
-  const found = frontlessServices(SERVICES, { namespace: "", globalOnly: false });
+  const found = servicesWithoutClusterIp(SERVICES, { namespace: "", globalOnly: false });
   assert.deepEqual(
     found.map(({ service, status, global }) => [service, status, global]),
     [
@@ -52,7 +52,7 @@ test("headless Services and ExternalNames with mesh annotations have a row that 
 
 test("of one namespace, or only global ones", () => {
   const names = (namespace: string, globalOnly: boolean) =>
-    frontlessServices(SERVICES, { namespace, globalOnly }).map(({ service }) => service);
+    servicesWithoutClusterIp(SERVICES, { namespace, globalOnly }).map(({ service }) => service);
   assert.deepEqual(names("pay", false), ["pay/headless"]);
   assert.deepEqual(names("shop", true), ["shop/headless"]);
 });
@@ -64,7 +64,7 @@ test("a Service of another proxy has a row for each port, with its address and w
   ];
   const spec = { clusterIP: "10.96.0.8", clusterIPs: ["10.96.0.8"], ports, sessionAffinity: "ClientIP" };
   const services = cluster(["shop/left", {}, spec, { "service.kubernetes.io/service-proxy-name": "other" }]);
-  const rows = frontlessServices(services, { namespace: "shop", globalOnly: false });
+  const rows = servicesWithoutClusterIp(services, { namespace: "shop", globalOnly: false });
   assert.deepEqual(
     rows.map(({ address, port, protocol, status, notes }) => [formatAddress(address), port, protocol, status, notes]),
     [
@@ -72,5 +72,5 @@ test("a Service of another proxy has a row for each port, with its address and w
       ["10.96.0.8", 53, 17, "Left to another proxy", ['proxy "other" serves it, as its label says']],
     ],
   );
-  assert.deepEqual(frontlessServices(services, { namespace: "", globalOnly: true }), []);
+  assert.deepEqual(servicesWithoutClusterIp(services, { namespace: "", globalOnly: true }), []);
 });

@@ -3,14 +3,14 @@ import { type TestContext, test } from "node:test";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
-import { createEachKeeper, type EachKeeperOptions } from "./keep-each.js";
+import { createPeriodicTasks, type PeriodicTasksOptions } from "./periodic-tasks.js";
 
 function keeper(
   t: TestContext,
-  task: EachKeeperOptions<string>["task"],
-  options: Partial<EachKeeperOptions<string>> = {},
+  task: PeriodicTasksOptions<string>["task"],
+  options: Partial<PeriodicTasksOptions<string>> = {},
 ) {
-  const made = createEachKeeper(
+  const made = createPeriodicTasks(
     { name: "test", atOnce: 2, ...options, task },
     { clock: systemClock, log: silentLogger },
   );
@@ -23,7 +23,7 @@ function keeper(
   return made;
 }
 
-test("many pokes of an object are one run, and a poke during a run is another one", async (t) => {
+test("many triggers of an object are one run, and one during a run is another one", async (t) => {
   const runs: string[] = [];
   let release: () => void = () => undefined;
   const k = keeper(t, async (key) => {
@@ -34,10 +34,10 @@ test("many pokes of an object are one run, and a poke during a run is another on
       });
     return undefined;
   });
-  for (let i = 0; i < 10; i++) k.poke("a");
+  for (let i = 0; i < 10; i++) k.trigger("a");
   await until("it runs", () => runs.length === 1);
-  k.poke("a");
-  k.poke("b");
+  k.trigger("a");
+  k.trigger("b");
   await until("another one runs beside it", () => runs.includes("b"));
   release();
   await until("it runs again", () => runs.filter((key) => key === "a").length === 2);
@@ -51,11 +51,11 @@ test("objects that keep failing are retried, and do not delay the others", async
     if (key.startsWith("bad")) throw new Error("refused");
     return undefined;
   });
-  for (let i = 0; i < 20; i++) k.poke(`bad-${i}`);
+  for (let i = 0; i < 20; i++) k.trigger(`bad-${i}`);
   await until("all have failed, and some twice", () => [...runs.values()].some((count) => count > 1));
   assert.equal(runs.size, 20);
   const before = [...runs.values()].reduce((sum, count) => sum + count, 0);
-  for (let i = 0; i < 50; i++) k.poke(`good-${i}`);
+  for (let i = 0; i < 50; i++) k.trigger(`good-${i}`);
   await until("the good ones are done", () => [...runs.keys()].filter((key) => key.startsWith("good")).length === 50);
   const after = [...runs].reduce((sum, [key, count]) => (key.startsWith("bad") ? sum + count : sum), 0);
   assert.ok(after - before <= 20, `${after - before} attempts of the failing ones meanwhile`);
@@ -68,8 +68,8 @@ test("an object whose task never ends occupies one slot only", async (t) => {
     done.add(key);
     return undefined;
   });
-  k.poke("stuck");
-  for (let i = 0; i < 20; i++) k.poke(`${i}`);
+  k.trigger("stuck");
+  for (let i = 0; i < 20; i++) k.trigger(`${i}`);
   await until("the others are done", () => done.size === 20);
 });
 
@@ -79,7 +79,7 @@ test("objects that are asked for all the time do not hold up a retry, and retrie
   const k = keeper(t, async (key, signal) => {
     if (!key.startsWith("bad")) {
       good++;
-      k.poke(key === "even" ? "odd" : "even");
+      k.trigger(key === "even" ? "odd" : "even");
       await new Promise((resolve) => setImmediate(resolve));
       return undefined;
     }
@@ -90,7 +90,7 @@ test("objects that are asked for all the time do not hold up a retry, and retrie
     hanging++;
     return new Promise((_, reject) => signal.addEventListener("abort", reject, { once: true }));
   });
-  for (const key of ["bad-1", "bad-2", "even"]) k.poke(key);
+  for (const key of ["bad-1", "bad-2", "even"]) k.trigger(key);
   await until("a retry", () => hanging > 0);
   const before = good;
   await until("the others go on", () => good > before + 1000);
@@ -100,6 +100,6 @@ test("objects that are asked for all the time do not hold up a retry, and retrie
 test("a task may ask to be run again", async (t) => {
   let runs = 0;
   const k = keeper(t, async () => (++runs < 3 ? 10 : undefined));
-  k.poke("a");
+  k.trigger("a");
   await until("three runs", () => runs === 3);
 });

@@ -5,15 +5,15 @@
  */
 import { createStore, type Store, StoreError, type StoreOptions, type WatchNews } from "@isthmus/kvstore";
 
-export interface SwapStore extends Store {
+export interface ReloadableStore extends Store {
   readonly configured: boolean;
   /** Undefined: no store. */
   swap(options: StoreOptions | undefined): void;
 }
 
-export function createSwapStore(create: (options: StoreOptions) => Store = createStore): SwapStore {
+export function createReloadableStore(create: (options: StoreOptions) => Store = createStore): ReloadableStore {
   let inner: Store | undefined;
-  let era = new AbortController();
+  let generation = new AbortController();
   /** Watches that wait for a store. */
   const waiting = new Set<() => void>();
 
@@ -27,7 +27,7 @@ export function createSwapStore(create: (options: StoreOptions) => Store = creat
     const { signal } = options;
     while (inner === undefined && !signal.aborted) await arrival(signal);
     if (signal.aborted || inner === undefined) return;
-    const now = era;
+    const now = generation;
     const both = new AbortController();
     const stop = () => both.abort();
     // Both signals outlive the watch, so its listeners are removed from them.
@@ -57,10 +57,10 @@ export function createSwapStore(create: (options: StoreOptions) => Store = creat
       return inner !== undefined;
     },
     swap(options) {
-      const [old, oldEra] = [inner, era];
+      const [old, oldGeneration] = [inner, generation];
       inner = options === undefined ? undefined : create(options);
-      era = new AbortController();
-      oldEra.abort();
+      generation = new AbortController();
+      oldGeneration.abort();
       old?.close();
       for (const done of [...waiting]) done();
     },
@@ -73,7 +73,7 @@ export function createSwapStore(create: (options: StoreOptions) => Store = creat
       return store().transport;
     },
     close() {
-      era.abort();
+      generation.abort();
       inner?.close();
       inner = undefined;
     },

@@ -9,13 +9,13 @@
 import type { Clock } from "@isthmus/model";
 import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
 
-export interface EachKeeper<Key> {
+export interface PeriodicTasks<Key> {
   /** Something about the object changed: run its task soon. One that failed waits for its time. */
-  poke(key: Key): void;
+  trigger(key: Key): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
-export interface EachKeeperOptions<Key> {
+export interface PeriodicTasksOptions<Key> {
   readonly name: string;
   /** Must end by a deadline. Returns after how many milliseconds it is to be run again; undefined: when asked for. */
   readonly task: (key: Key, signal: AbortSignal) => Promise<number | undefined>;
@@ -37,10 +37,10 @@ const IN_A_ROW = 5;
 /** A timer of Node waits 24 days at most. */
 const LONGEST_MS = 1 << 30;
 
-export function createEachKeeper<Key>(
-  options: EachKeeperOptions<Key>,
+export function createPeriodicTasks<Key>(
+  options: PeriodicTasksOptions<Key>,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
-): EachKeeper<Key> {
+): PeriodicTasks<Key> {
   const { atOnce, spacingMs = 0 } = options;
   const asked = new Set<Key>();
   const later = new Map<Key, Later>();
@@ -128,7 +128,7 @@ export function createEachKeeper<Key>(
   }
 
   return {
-    poke(key) {
+    trigger(key) {
       asked.add(key);
       wake();
     },

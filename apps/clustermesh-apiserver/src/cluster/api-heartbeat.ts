@@ -9,7 +9,7 @@ import { NAMESPACES } from "@isthmus/kube";
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 
-export interface Pulse {
+export interface ApiHeartbeat {
   /** undefined before the first answer. */
   readonly uid: string | undefined;
   /** Milliseconds since the last answer; since the start before the first. */
@@ -19,7 +19,7 @@ export interface Pulse {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export interface PulseModules {
+export interface ApiHeartbeatModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
@@ -31,7 +31,7 @@ const EVERY_MS = 2000;
 const FIRST_MS = 250;
 const DEADLINE_MS = 5000;
 
-export function createPulse(modules: PulseModules): Pulse {
+export function createApiHeartbeat(modules: ApiHeartbeatModules): ApiHeartbeat {
   const { client, clock } = modules;
   let last = clock.now();
   let uid: string | undefined;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { steady } from "./store-doctor.js";
+import { steady } from "./store-diagnostics.js";
 
 const words = (last: string) => `Cannot read "/a" from the store: No connection established. Last error: ${last}`;
 

@@ -10,7 +10,7 @@ import { Affinity, type FrontendReport, type ListServicesRequest } from "@isthmu
 import type { LocalServices } from "../cluster/local-services.js";
 import type { ServiceFacts } from "../cluster/service-facts.js";
 
-export function frontlessServices(services: LocalServices, request: ListServicesRequest): FrontendReport[] {
+export function servicesWithoutClusterIp(services: LocalServices, request: ListServicesRequest): FrontendReport[] {
   const reports: FrontendReport[] = [];
   for (const { facts, inForce, notes } of services.all()) {
     if (request.namespace !== "" && !facts.service.startsWith(`${request.namespace}/`)) continue;

@@ -6,26 +6,29 @@
 import type { Clock } from "@isthmus/model";
 import { createBackoff, createPace, type Logger } from "@isthmus/observe";
 
-export interface Keeper {
+export interface PeriodicTask {
   /** Something changed: run soon. */
-  poke(): void;
+  trigger(): void;
   /** The last run's failure; undefined when it succeeded. */
   readonly problem: string | undefined;
   run(signal: AbortSignal): Promise<void>;
 }
 
-export interface KeeperOptions {
+export interface PeriodicTaskOptions {
   readonly name: string;
   /** Runs also when nobody asked. */
   readonly everyMs: number;
   readonly task: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Pokes shortly after each other are one run; while they go on, the time between runs doubles up to `maxMs`. */
+/** Triggers shortly after each other are one run; while they go on, the time between runs doubles up to `maxMs`. */
 const PACE = { minMs: 100, maxMs: 5_000, quietMs: 10_000 };
 const GATHER_MS = 50;
 
-export function createKeeper(options: KeeperOptions, modules: { readonly clock: Clock; readonly log: Logger }): Keeper {
+export function createPeriodicTask(
+  options: PeriodicTaskOptions,
+  modules: { readonly clock: Clock; readonly log: Logger },
+): PeriodicTask {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
   const pace = createPace(PACE);
   let asked = true;
@@ -57,7 +60,7 @@ export function createKeeper(options: KeeperOptions, modules: { readonly clock: 
     signal.removeEventListener("abort", stop);
   }
 
-  /** Waits for a poke or the period, then until the pace allows a run. */
+  /** Waits for a trigger or the period, then until the pace allows a run. */
   async function waitForTurn(signal: AbortSignal): Promise<void> {
     if (asked) await wait(GATHER_MS, signal);
     else {
@@ -73,9 +76,9 @@ export function createKeeper(options: KeeperOptions, modules: { readonly clock: 
     get problem() {
       return problem;
     },
-    poke() {
+    trigger() {
       asked = true;
-      // A failure waits for its time: whoever pokes does not make the API answer.
+      // A failure waits for its time: whoever triggers does not make the API answer.
       if (resting) waiting.abort();
     },
     async run(signal) {
