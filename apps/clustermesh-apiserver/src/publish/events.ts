@@ -5,7 +5,7 @@ import type { ClusterClaim } from "@isthmus/proto";
 import type { ExportChange } from "./export-source.js";
 
 /** A key as it stands in the store. */
-export interface Standing {
+export interface StoredKey {
   readonly key: string;
   readonly value: Uint8Array;
   readonly modRevision: bigint;
@@ -31,7 +31,7 @@ export type PublisherEvent = { readonly now: number; readonly wallMicros: number
       readonly type: "inspected";
       readonly authOn: boolean;
       readonly claim: ClusterClaim | undefined;
-      readonly entries: readonly Standing[];
+      readonly entries: readonly StoredKey[];
       readonly revision: bigint;
     }
   /** Answer to `claim`: tried; inspect again. */
@@ -50,9 +50,9 @@ export type PublisherEvent = { readonly now: number; readonly wallMicros: number
   /** `inspect`, `claim` or `read-head` did not get an answer. */
   | { readonly type: "unanswered"; readonly sentence: string }
   /** Answer to `read-head`. */
-  | { readonly type: "head-read"; readonly head: Standing | undefined; readonly fence: Standing | undefined }
+  | { readonly type: "head-read"; readonly head: StoredKey | undefined; readonly fence: StoredKey | undefined }
   /** Our prefix changed, by us or by another; complete revisions. */
-  | { readonly type: "seen"; readonly events: readonly (Standing & { readonly deleted: boolean })[] }
+  | { readonly type: "seen"; readonly events: readonly (StoredKey & { readonly deleted: boolean })[] }
   /** The watch of our prefix cannot go on: compacted, set back, refused. */
   | { readonly type: "watch-over"; readonly sentence: string }
   /** The time asked for by `wake` has come. */

@@ -2,7 +2,7 @@
 import { CONFIG_KEY, HEAD_KEY } from "@isthmus/kvstore";
 import { Fence, Head } from "@isthmus/proto";
 import { sameBytes } from "@isthmus/records";
-import type { Compare, Standing } from "./events.js";
+import type { Compare, StoredKey } from "./events.js";
 import type { PublisherState } from "./state.js";
 
 export function configDirty(state: PublisherState): boolean {
@@ -19,15 +19,15 @@ export function headOf(state: PublisherState): Head | undefined {
 }
 
 /** Undefined when there is none or it cannot be read: both are replaced by taking over. */
-export function readHead(standing: Standing | undefined): Head | undefined {
+export function readHead(standing: StoredKey | undefined): Head | undefined {
   return decode(standing, Head.decode);
 }
 
-export function readFence(standing: Standing | undefined): string | undefined {
+export function readFence(standing: StoredKey | undefined): string | undefined {
   return decode(standing, Fence.decode)?.instance;
 }
 
-function decode<T>(standing: Standing | undefined, read: (value: Uint8Array) => T): T | undefined {
+function decode<T>(standing: StoredKey | undefined, read: (value: Uint8Array) => T): T | undefined {
   try {
     return standing === undefined ? undefined : read(standing.value);
   } catch {

@@ -6,14 +6,14 @@
  */
 import { HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
-import type { Compare, NewPublisherEvent, PublisherEffect, PublisherEvent, Standing, Write } from "./events.js";
+import type { Compare, NewPublisherEvent, PublisherEffect, PublisherEvent, StoredKey, Write } from "./events.js";
 import { anyRecord } from "./fixture.js";
 import { readHead } from "./meta-keys.js";
 import type { PublisherState } from "./state.js";
 import { createPublisherState, step } from "./step.js";
 
 export interface ModelStore {
-  readonly keys: ReadonlyMap<string, Standing>;
+  readonly keys: ReadonlyMap<string, StoredKey>;
   readonly revision: bigint;
   /** Grows with every wipe: streams of an older life break. */
   readonly life: number;
@@ -34,10 +34,10 @@ export interface ModelStore {
   readonly violations: string[];
 }
 
-export type ModelEvent = Standing & { readonly deleted: boolean };
+export type ModelEvent = StoredKey & { readonly deleted: boolean };
 
 interface Backup {
-  readonly keys: ReadonlyMap<string, Standing>;
+  readonly keys: ReadonlyMap<string, StoredKey>;
   readonly events: readonly ModelEvent[];
   readonly revision: bigint;
   readonly compacted: bigint;
@@ -45,7 +45,7 @@ interface Backup {
 
 /** `start`: the revision of an empty store. */
 export function createModelStore(start = 1n): ModelStore {
-  let keys = new Map<string, Standing>();
+  let keys = new Map<string, StoredKey>();
   let table = createRecordTable();
   let events: ModelEvent[] = [];
   let revision = start;

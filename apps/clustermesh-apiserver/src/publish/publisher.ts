@@ -18,7 +18,7 @@ import type { Logger, Metrics } from "@isthmus/observe";
 import { ClusterClaim, type ClusterConfig, type PublisherStatus } from "@isthmus/proto";
 import { encodeClusterConfig } from "@isthmus/records";
 import { readIdClaim } from "../id-claim.js";
-import type { NewPublisherEvent, PublisherEffect, PublisherEvent, Standing } from "./events.js";
+import type { NewPublisherEvent, PublisherEffect, PublisherEvent, StoredKey } from "./events.js";
 import type { ExportSource } from "./export-source.js";
 import { publisherStatus } from "./status.js";
 import { createPublisherState, step } from "./step.js";
@@ -142,7 +142,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
 
   async function inspect(): Promise<NewPublisherEvent> {
     const [authOn, claimed] = await Promise.all([authEnabled(store), readIdClaim(store, id)]);
-    const entries: Standing[] = [];
+    const entries: StoredKey[] = [];
     let revision = claimed.revision;
     for await (const page of store.list(prefix, { signal })) {
       for (const entry of page.entries) entries.push(relative(entry));
@@ -199,7 +199,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     }
   }
 
-  function relative(entry: Standing): Standing {
+  function relative(entry: StoredKey): StoredKey {
     return { key: entry.key.slice(prefix.length), value: entry.value, modRevision: entry.modRevision };
   }
 

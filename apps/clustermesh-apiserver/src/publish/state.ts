@@ -4,7 +4,7 @@ import type { ClusterClaim } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
 import type { DirtySet } from "./dirty-set.js";
 import type { Write } from "./events.js";
-import type { Stored } from "./stored.js";
+import type { StoreView } from "./store-view.js";
 
 export interface PublisherOptions {
   readonly clusterId: number;
@@ -71,7 +71,7 @@ export interface PublisherState {
   config: Uint8Array;
   readonly wanted: RecordTable;
   readonly dirty: DirtySet;
-  stored: Stored;
+  stored: StoreView;
   /** Of our newest head, written or tried: every try has its own. */
   seq: bigint;
   beat: bigint;

@@ -4,22 +4,22 @@
  *   Off ─► Connecting ─► TakingOver ─┬► Live ◄──── Loading
  *              ▲  │           ▲      └► Connecting (lists again: nobody else writes now) ─► Loading
  *              │  └► Refused  └ Standby (another instance writes; when it is silent, take over)
- *              └──────── every surprise: list again, take over again
+ *              └──────── every resync: list again, take over again
  *
  * Live: one txn in flight; it compares the head's revision and rewrites the head last, so a paused old writer cannot write
  * and the sums are exact at every revision. Loading: SYNCING, txns compare the fence alone.
  */
 import { createPace } from "@isthmus/observe";
 import { createRecordTable } from "@isthmus/records";
-import { onCommitted, onFailed, onHeadRead, onRejected } from "./answers.js";
 import { createDirtySet } from "./dirty-set.js";
 import type { EventOf, PublisherEffect, PublisherEvent } from "./events.js";
-import { pump } from "./flights.js";
-import { onSeen } from "./others.js";
+import { pump } from "./inflight.js";
+import { onSeen } from "./rival-writer.js";
 import { isWriting, type PublisherOptions, type PublisherState, RELIST } from "./state.js";
-import { createStored } from "./stored.js";
+import { createStoreView } from "./store-view.js";
 import { onInspected } from "./take-over.js";
-import { connect, connectWhenDue, retry, surprise } from "./transitions.js";
+import { connect, connectWhenDue, resync, retry } from "./transitions.js";
+import { onCommitted, onFailed, onHeadRead, onRejected } from "./txn-results.js";
 import { compareKey, fits } from "./wanted.js";
 
 export function createPublisherState(options: PublisherOptions): PublisherState {
@@ -29,7 +29,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
     config: options.config,
     wanted: createRecordTable(),
     dirty: createDirtySet(),
-    stored: createStored([]),
+    stored: createStoreView([]),
     seq: 0n,
     beat: 0n,
     landedSeq: 0n,
@@ -78,7 +78,7 @@ export function step(state: PublisherState, event: PublisherEvent): PublisherEff
     case "seen":
       return onSeen(state, event);
     case "watch-over":
-      return isWriting(state) ? surprise(state, event.sentence) : [];
+      return isWriting(state) ? resync(state, event.sentence) : [];
     case "tick":
       return onTick(state, event);
   }

@@ -8,10 +8,10 @@ import { printable } from "@isthmus/model";
 import { Fence, type Head, HeadState } from "@isthmus/proto";
 import { differingKinds, exportedKinds, isStoreId, STORE_KINDS, sameBytes } from "@isthmus/records";
 import type { EventOf, PublisherEffect, PublisherEvent, Write } from "./events.js";
-import { pump, withHead } from "./flights.js";
+import { pump, withHead } from "./inflight.js";
 import { compares, configDirty, headOf, readFence } from "./meta-keys.js";
 import { larger, type PublisherState } from "./state.js";
-import { createStored, type Stored } from "./stored.js";
+import { createStoreView, type StoreView } from "./store-view.js";
 import { refuse, stepDown } from "./transitions.js";
 import { compareAll } from "./wanted.js";
 
@@ -29,7 +29,7 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
   }
   if (event.revision < state.revision) state.renewStoreId = true; // restored: the id it has is that of a later past
   state.revision = event.revision;
-  state.stored = createStored(event.entries);
+  state.stored = createStoreView(event.entries);
   state.listedAt = event.revision;
   // Another id than the one under which we wrote: a backup of a store before, or another hand.
   const storeId = state.stored.meta(STORE_KEY)?.value;
@@ -84,7 +84,7 @@ function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] 
  * The head of an older version has not: with the first LIVE head absence of the other kinds becomes proof, so their records
  * must be written before it.
  */
-function isWhole(head: Head | undefined, stored: Stored): boolean {
+function isWhole(head: Head | undefined, stored: StoreView): boolean {
   if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;
   const exported = exportedKinds(head.sums);
   return (

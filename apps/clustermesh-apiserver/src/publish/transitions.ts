@@ -15,7 +15,7 @@ export function connectWhenDue(state: PublisherState, now: number): PublisherEff
 }
 
 /** Live, Loading, … -> Connecting, after a moment: what we believed of the store is not so. */
-export function surprise(state: PublisherState, sentence: string): PublisherEffect[] {
+export function resync(state: PublisherState, sentence: string): PublisherEffect[] {
   state.message = sentence;
   state.phase = { status: "Connecting" };
   return [retry(state)];

@@ -8,7 +8,7 @@ import { createModelPublisher, createModelStore, type ModelPublisher } from "../
 import { LOCAL, peer, slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { limitsOf } from "./peer.js";
-import { isProved } from "./report.js";
+import { isVerified } from "./report.js";
 import { LEFT_STORES } from "./state.js";
 
 /** A store, a publisher and a reader that are in sync. */
@@ -54,7 +54,7 @@ function scene(...records: readonly HashedRecord[]) {
     for (let i = 0; i < 20; i++) look();
     reader.deleted.clear();
     assertOfToday();
-    assert.ok(isProved(reader.state), reader.state.message);
+    assert.ok(isVerified(reader.state), reader.state.message);
   }
   function assertOfToday(): void {
     assert.deepEqual([...reader.deleted], [], "nothing newer was deleted");
@@ -155,7 +155,7 @@ test("a backup from before a wipe, a reader from after it: a head that counts le
   const reader = createModelReader(store, clock);
   reader.feed({ type: "start" });
   settleBoth(clock, store, publisher, reader);
-  assert.ok(isProved(reader.state));
+  assert.ok(isVerified(reader.state));
   reader.deleted.clear();
   store.setBack();
   for (let i = 0; i < 3; i++) {
@@ -186,7 +186,7 @@ test("a restored store that goes on under its id is another one to who has a pos
     work(next);
     look(5000);
   }
-  assert.ok(isProved(reader.state));
+  assert.ok(isVerified(reader.state));
   assert.notEqual(reader.index.since(floor), "behind");
 });
 

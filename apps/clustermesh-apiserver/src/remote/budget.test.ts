@@ -54,7 +54,7 @@ function listed(records: readonly HashedRecord[], budget: Budget) {
       { key: STORE_KEY, value: STORE, modRevision: 1n },
       { key: HEAD_KEY, value: head(now, says, exported), modRevision: 99n },
     ];
-    return step(state, { ...at, type: "ranged", records: now, metas, claim: undefined, revision: 99n });
+    return step(state, { ...at, type: "listed", records: now, metas, claim: undefined, revision: 99n });
   };
   step(state, { ...at, type: "start" });
   list();
@@ -84,7 +84,7 @@ test("what comes by the watch is counted; above the budget the watch ends, ever 
   const waits = Array.from({ length: 8 }, () => {
     assert.deepEqual(
       step(state, { ...at, type: "tick" }).map(({ type }) => type),
-      ["unwatch", "range"],
+      ["unwatch", "list"],
     );
     const wake = step(state, { ...at, type: "over-budget", sentence: "over budget: much" }).at(-1);
     return wake?.type === "wake" ? wake.ms / 1000 : 0;
@@ -94,7 +94,7 @@ test("what comes by the watch is counted; above the budget the watch ends, ever 
   assert.deepEqual(reported(), ["Refused", "over budget: much"]);
   step(state, { ...at, type: "tick" });
   assert.deepEqual(reported(), ["Refused", "over budget: much"], "also while it is listed again");
-  step(state, { ...at, type: "range-failed", sentence: "Cannot list" });
+  step(state, { ...at, type: "list-failed", sentence: "Cannot list" });
   assert.deepEqual(reported(), ["Refused", "over budget: much"], "no listing has ended it");
   step(state, { ...at, type: "tick" });
   assert.ok(list().some(({ type }) => type === "watch"));
@@ -111,7 +111,7 @@ test("unverified deletions count too: a peer that keeps replacing its records wi
     ["unwatch", "wake"],
   );
   assert.match(sourceReport(state, 0).message, /has 12 records .*not verified as deleted.*, at most 10 are accepted/);
-  assert.deepEqual([state.received.size, state.unproved.size], [6, 0], "what was taken stays as it was");
+  assert.deepEqual([state.received.size, state.unverified.size], [6, 0], "what was taken stays as it was");
   step(state, { ...at, now: 10_000, type: "tick" });
   const taken = list(others).flatMap((effect) => (effect.type === "emit" ? [effect.change] : []));
   assert.deepEqual(
@@ -126,7 +126,7 @@ test("a LIVE head without exported kinds verifies nothing, so everything counts"
   const others = Array.from({ length: 6 }, (_, i) => slice(1, 100 + i));
   step(state, { ...at, type: "watch-over", sentence: "compacted" });
   list(others, HeadState.HEAD_STATE_LIVE, false);
-  assert.deepEqual([sourceReport(state, 0).state, state.received.size, state.unproved.size], ["Refused", 6, 0]);
+  assert.deepEqual([sourceReport(state, 0).state, state.received.size, state.unverified.size], ["Refused", 6, 0]);
 });
 
 test("a tenth of a peer's records may be nodes, unverified ones included", () => {
@@ -152,7 +152,7 @@ test("by the watch too: unverified and new records are in one budget", () => {
     Array.from({ length: 5 }, (_, i) => slice(1, 100 + i)),
     HeadState.HEAD_STATE_SYNCING,
   );
-  assert.deepEqual([state.phase.status, state.unproved.size], ["Following", 4]);
+  assert.deepEqual([state.phase.status, state.unverified.size], ["Following", 4]);
   step(state, { ...at, type: "opened", open: 2 });
   step(state, { ...at, type: "store-checked", open: 2, storeId: STORE, revision: 99n });
   const events = [slice(1, 200), slice(1, 201)].map((record) => ({

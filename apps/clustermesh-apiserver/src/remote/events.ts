@@ -10,7 +10,7 @@ export interface Meta {
 }
 
 /** One key's change in the watch. */
-export interface Seen {
+export interface WatchedChange {
   readonly key: string;
   readonly modRevision: bigint;
   readonly deleted: boolean;
@@ -21,9 +21,9 @@ export interface Seen {
 
 export type ReaderEvent = { readonly now: number; readonly wallMicros: number } & (
   | { readonly type: "start" }
-  /** Answer to `range`: everything under the prefix at one revision. */
+  /** Answer to `list`: everything under the prefix at one revision. */
   | {
-      readonly type: "ranged";
+      readonly type: "listed";
       readonly records: readonly HashedRecord[];
       readonly metas: readonly Meta[];
       readonly claim: ClusterClaim | undefined;
@@ -31,10 +31,10 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
       /** The store does not check who writes: nothing in it proves anything. */
       readonly unchecked?: boolean;
     }
-  /** Answer to `range`: the peer is over its budget. */
+  /** Answer to `list`: the peer is over its budget. */
   | { readonly type: "over-budget"; readonly sentence: string }
-  /** `range` got no answer (unreachable, compacted on the way, denied). */
-  | { readonly type: "range-failed"; readonly sentence: string }
+  /** `list` got no answer (unreachable, compacted on the way, denied). */
+  | { readonly type: "list-failed"; readonly sentence: string }
   /** The watch's stream is open, the `open`-th. */
   | { readonly type: "opened"; readonly open: number }
   | { readonly type: "lost"; readonly sentence: string }
@@ -48,7 +48,7 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
     }
   | { readonly type: "check-failed"; readonly open: number; readonly sentence: string }
   /** Complete revisions. */
-  | { readonly type: "seen"; readonly events: readonly Seen[]; readonly revision: bigint }
+  | { readonly type: "seen"; readonly events: readonly WatchedChange[]; readonly revision: bigint }
   /** The watch cannot go on: compacted, set back, refused. */
   | { readonly type: "watch-over"; readonly sentence: string }
   /** Answer to `probe`: the head's revision by quorum. */
@@ -68,7 +68,7 @@ export type NewReaderEvent<E = ReaderEvent> = E extends ReaderEvent ? Omit<E, "n
 export type EventOf<T extends ReaderEvent["type"]> = Extract<ReaderEvent, { type: T }>;
 
 export type ReaderEffect =
-  | { readonly type: "range" }
+  | { readonly type: "list" }
   | { readonly type: "watch"; readonly from: bigint }
   | { readonly type: "unwatch" }
   | { readonly type: "check-store"; readonly open: number }

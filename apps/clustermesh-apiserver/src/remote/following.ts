@@ -1,17 +1,17 @@
 /**
  * The watch: streams whose store is checked, complete revisions, each compared where it touches the head.
  *
- *   Following ─► Ranging        another store, set back, sums that differ, a watch that stands still
+ *   Following ─► Listing        another store, set back, sums that differ, a watch that stands still
  */
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { type HashedRecord, readHead } from "@isthmus/records";
-import type { EventOf, ReaderEffect, ReaderEvent, Seen } from "./events.js";
-import { emit } from "./hand-on.js";
-import { createHeld } from "./held.js";
+import { emit } from "./emit.js";
+import type { EventOf, ReaderEffect, ReaderEvent, WatchedChange } from "./events.js";
+import { block, blockOverBudget, list, refusePeer } from "./listing.js";
 import { isOverBudget } from "./over-budget.js";
-import { isBelow, sameStore } from "./past.js";
-import { bar, barOverBudget, range, refusePeer } from "./ranging.js";
-import { applyRecord, compareSums, differs, type Gone, prove, takeHead } from "./received.js";
+import { createPendingEvents } from "./pending-events.js";
+import { applyRecord, compareSums, differs, type Gone, takeHead, verify } from "./received-records.js";
+import { isBelow, sameStore } from "./restore-detection.js";
 import type { ReaderState } from "./state.js";
 
 export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {
@@ -25,17 +25,17 @@ export function onOpened(state: ReaderState, { open }: EventOf<"opened">): Reade
 export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked">): ReaderEffect[] {
   const { phase } = state;
   if (phase.status !== "Following" || !isFollowing(state, event.open)) return [];
-  if (event.unchecked === true) return range(state, event.now);
+  if (event.unchecked === true) return list(state, event.now);
   if (!sameStore(state.storeId, event.storeId) || event.revision < state.revision) {
     state.message = "The store was wiped or restored: reading it again";
-    return range(state, event.now);
+    return list(state, event.now);
   }
   phase.checked = event.open;
   state.message = "";
   state.failures = 0;
   const { held } = phase;
-  if (held.dropped) return range(state, event.now);
-  phase.held = createHeld(state.options.held);
+  if (held.dropped) return list(state, event.now);
+  phase.held = createPendingEvents(state.options.held);
   return held.events.length === 0 ? [] : apply(state, held.events, held.revision, event);
 }
 
@@ -52,7 +52,12 @@ export function onSeen(state: ReaderState, event: EventOf<"seen">): ReaderEffect
 }
 
 /** Complete revisions, each compared where it touches the head. */
-function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at: ReaderEvent): ReaderEffect[] {
+function apply(
+  state: ReaderState,
+  events: readonly WatchedChange[],
+  revision: bigint,
+  at: ReaderEvent,
+): ReaderEffect[] {
   // First what forbids to take any of it: nothing may be received and not handed on.
   if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state, at.now);
   if (state.storeId === undefined) return []; // a position needs a store id, which the watch will report
@@ -60,7 +65,7 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   for (const { key, value, deleted } of events) {
     const head = key === HEAD_KEY && !deleted ? readHead(value) : undefined;
     const refusal = refusePeer(state, undefined, head);
-    if (refusal !== undefined) return bar(state, refusal);
+    if (refusal !== undefined) return block(state, refusal);
     if (head !== undefined && isBelow({ newest }, head)) return setBack(state, at.now);
     newest = head ?? newest;
   }
@@ -80,25 +85,25 @@ function apply(state: ReaderState, events: readonly Seen[], revision: bigint, at
   }
   state.revision = revision;
   if (heads === 1 && state.head !== undefined) state.skew.add(Number(state.head.writtenUs), at.wallMicros);
-  const proved = prove(state);
+  const proved = verify(state);
   for (const record of proved.upserts) upserts.set(record.key, record);
   for (const gone of proved.deletes) deletes.set(gone.key, gone);
   const corrected = observed === 0 ? 0 : observed + state.skew.micros;
   const effects: ReaderEffect[] = [emit(state, [...upserts.values()], [...deletes.values()], corrected)];
   const over = isOverBudget(state);
-  if (over !== undefined) return [...effects, ...barOverBudget(state, over)];
+  if (over !== undefined) return [...effects, ...blockOverBudget(state, over)];
   return differs(state) ? [...effects, ...repairWhenDue(state, at.now)] : effects;
 }
 
 function storeChanged(state: ReaderState, now: number): ReaderEffect[] {
   state.message = "The store's id changed: reading it again";
-  return range(state, now);
+  return list(state, now);
 }
 
 /** Heads only count on: who counts less goes on from a backup, though the revision may be higher by others' writes. */
 function setBack(state: ReaderState, now: number): ReaderEffect[] {
   state.message = "The store was set back to an older state: reading it again";
-  return range(state, now);
+  return list(state, now);
 }
 
 /** Repairs the first difference at once, and later ones when the pace allows; meanwhile the watch goes on. */
@@ -106,14 +111,14 @@ export function repairWhenDue(state: ReaderState, now: number): ReaderEffect[] {
   const ms = state.pace.waitMs(now);
   if (ms > 0) return [{ type: "wake", ms }];
   state.repairs++;
-  return range(state, now);
+  return list(state, now);
 }
 
 /** Stale, yet the store has a newer head: the watch stands still. */
 export function onProbed(state: ReaderState, { headRevision, now }: EventOf<"probed">): ReaderEffect[] {
   if (state.phase.status !== "Following" || headRevision <= state.revision) return [];
   state.message = "The watch stands still while the store moves on: reading it again";
-  return range(state, now);
+  return list(state, now);
 }
 
 export function isFollowing({ phase }: ReaderState, open: number): boolean {

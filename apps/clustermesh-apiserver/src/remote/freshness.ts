@@ -1,5 +1,5 @@
 /** Time in the reader: when a source is stale, and when to look again. */
-import { differs } from "./received.js";
+import { differs } from "./received-records.js";
 import { BEAT_MS, type ReaderState, STALE_MS } from "./state.js";
 
 export function isStale(state: ReaderState, now: number): boolean {

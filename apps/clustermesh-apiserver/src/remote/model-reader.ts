@@ -6,14 +6,14 @@ import { type Admission, createAdmission } from "./admission.js";
 import type { Meta, NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { LOCAL, peer } from "./fixture.js";
 import { limitsOf } from "./peer.js";
-import { isProved } from "./report.js";
+import { isVerified } from "./report.js";
 import type { ReaderState } from "./state.js";
 import { createReaderState, step } from "./step.js";
 
 /** Small, so that it is met. */
 const HELD = { events: 8, bytes: 1 << 20 };
 
-type Call = Extract<ReaderEffect, { type: "range" | "check-store" | "probe" }>;
+type Call = Extract<ReaderEffect, { type: "list" | "check-store" | "probe" }>;
 
 export interface ModelReader {
   readonly state: ReaderState;
@@ -57,7 +57,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
         opens = 0;
         open();
       } else {
-        if (effect.type === "range") listings++;
+        if (effect.type === "list") listings++;
         calls.push(effect);
       }
     }
@@ -92,7 +92,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
       if (kind === undefined) metas.push(entry);
       else records.push(hashRecord(kind, entry.key, entry.value));
     }
-    return { type: "ranged", records, metas, claim: undefined, revision: store.revision };
+    return { type: "listed", records, metas, claim: undefined, revision: store.revision };
   }
 
   return {
@@ -114,7 +114,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
       const call = calls.shift();
       if (call === undefined) return;
       if (answered) feed(answer(call));
-      else if (call.type === "range") feed({ type: "range-failed", sentence: "lost" });
+      else if (call.type === "list") feed({ type: "list-failed", sentence: "lost" });
       else if (call.type === "check-store") feed({ type: "check-failed", open: call.open, sentence: "lost" });
     },
     deliver(lose) {
@@ -162,7 +162,7 @@ export function settleBoth(
       while (reader.calls > 0) reader.decide(true);
     }
     // While it waits for the publisher of a store that was set back, what it proved before is still what it holds.
-    if (isProved(reader.state) && reader.state.phase.status === "Following" && round > 3) break;
+    if (isVerified(reader.state) && reader.state.phase.status === "Following" && round > 3) break;
     clock.now = Math.max(clock.now + 5_000, Math.min(reader.wakeAt, clock.now + 60_000));
     if (publisher.wakeAt <= clock.now) publisher.tick();
     if (reader.wakeAt <= clock.now) reader.tick();

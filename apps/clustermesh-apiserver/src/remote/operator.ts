@@ -1,11 +1,11 @@
 /** What changes without the store: limits, the owners of addresses, a peer that was removed. */
 import { createRecordTable, type HashedRecord } from "@isthmus/records";
+import { emit } from "./emit.js";
 import type { EventOf, ReaderEffect } from "./events.js";
-import { emit } from "./hand-on.js";
-import { range } from "./ranging.js";
-import { type Gone, handedOn } from "./received.js";
+import { list } from "./listing.js";
+import { type Gone, handedOn } from "./received-records.js";
 import type { ReaderState } from "./state.js";
-import { createUnproved } from "./unproved.js";
+import { createUnverified } from "./unverified.js";
 
 /** Takes what fits now, lets go of what does not any more; of what is in doubt, what was handed on is judged. */
 export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">): ReaderEffect[] {
@@ -22,28 +22,28 @@ export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">)
   return [emit(state, upserts, deletes, 0)];
 }
 
-function allHandedOn({ received, unproved }: ReaderState): (HashedRecord | undefined)[] {
-  return [...[...received.records()].filter(({ key }) => !unproved.has(key)), ...unproved.values()];
+function allHandedOn({ received, unverified }: ReaderState): (HashedRecord | undefined)[] {
+  return [...[...received.records()].filter(({ key }) => !unverified.has(key)), ...unverified.values()];
 }
 
 /** Takes uid and refusal of the peer. A change lists the peer at once: the store may now be another cluster's. */
 export function onPermitted(state: ReaderState, { uid, refusal, now }: EventOf<"permitted">): ReaderEffect[] {
-  if (uid === state.uid && refusal === state.barred) return [];
+  if (uid === state.uid && refusal === state.blocked) return [];
   state.uid = uid;
-  state.barred = refusal;
+  state.blocked = refusal;
   if (state.phase.status === "Idle") return [];
   state.pace.reset();
-  return range(state, now);
+  return list(state, now);
 }
 
 /** * -> Removed: the only way in which all records of a source go at once. */
 export function onRemoved(state: ReaderState): ReaderEffect[] {
   const { admission } = state.options;
-  const held = [...state.received.records(), ...state.unproved.values()];
+  const held = [...state.received.records(), ...state.unverified.values()];
   const deletes = held.flatMap((record) => (record === undefined ? [] : [{ kind: record.kind, key: record.key }]));
   for (const { key } of deletes) admission.forget(key);
   state.phase = { status: "Removed" };
   state.received = createRecordTable();
-  state.unproved = createUnproved();
+  state.unverified = createUnverified();
   return [{ type: "unwatch" }, ...(state.position === undefined ? [] : [emit(state, [], deletes, 0)])];
 }

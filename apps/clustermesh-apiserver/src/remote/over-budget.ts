@@ -5,9 +5,9 @@
 import { type Head, Kind } from "@isthmus/proto";
 import { exportedKinds } from "@isthmus/records";
 import { type Budget, DEFAULT_BUDGET, nodesOf, overBudget, tooManyNodes } from "./budget.js";
-import { isKindExported, isWhole, type Replacement } from "./received.js";
+import { isKindExported, isWhole, type Replacement } from "./received-records.js";
 import type { ReaderOptions, ReaderState } from "./state.js";
-import { createUnproved } from "./unproved.js";
+import { createUnverified } from "./unverified.js";
 
 /** Why nothing more is accepted from the peer; undefined: it is within its budget. */
 export function isOverBudget(state: ReaderState): string | undefined {
@@ -17,19 +17,19 @@ export function isOverBudget(state: ReaderState): string | undefined {
 function overBudgetOf({ budget = DEFAULT_BUDGET, cluster }: ReaderOptions, held: Held): string | undefined {
   const nodes = nodesIn(held);
   if (nodes > nodesOf(budget)) return tooManyNodes(nodes, budget, cluster);
-  return overBudget(usedBy(held), budget, cluster, held.unproved.records > 0 ? OR_WAITING : undefined);
+  return overBudget(usedBy(held), budget, cluster, held.unverified.records > 0 ? OR_WAITING : undefined);
 }
 
-function nodesIn({ received, unproved }: Held): number {
-  return received.digest(Kind.KIND_NODE).count + unproved.nodes;
+function nodesIn({ received, unverified }: Held): number {
+  return received.digest(Kind.KIND_NODE).count + unverified.nodes;
 }
 
-type Held = Pick<ReaderState, "received" | "unproved">;
+type Held = Pick<ReaderState, "received" | "unverified">;
 const OR_WAITING = "in the store or not verified as deleted";
 
 /** Records and bytes kept of a peer, with emitted records that a listing did not have any more. */
-function usedBy({ received, unproved }: Held): Budget {
-  return { records: received.size + unproved.records, bytes: received.bytes + unproved.bytes };
+function usedBy({ received, unverified }: Held): Budget {
+  return { records: received.size + unverified.records, bytes: received.bytes + unverified.bytes };
 }
 
 export interface Usage extends Budget {
@@ -44,11 +44,11 @@ export function usageOf(state: ReaderState): Usage {
 /** Why the listing is not accepted; records that its head verifies as deleted do not count. */
 export function isOverBudgetWith(
   { options }: ReaderState,
-  { received, unproved }: Replacement,
+  { received, unverified }: Replacement,
   head: Head | undefined,
 ): string | undefined {
-  if (head === undefined || !isWhole(head, received)) return overBudgetOf(options, { received, unproved });
+  if (head === undefined || !isWhole(head, received)) return overBudgetOf(options, { received, unverified });
   const exported = exportedKinds(head.sums);
-  const waiting = [...unproved].filter(([key, held]) => !isKindExported(exported, received.get(key) ?? held));
-  return overBudgetOf(options, { received, unproved: createUnproved(waiting) });
+  const waiting = [...unverified].filter(([key, held]) => !isKindExported(exported, received.get(key) ?? held));
+  return overBudgetOf(options, { received, unverified: createUnverified(waiting) });
 }

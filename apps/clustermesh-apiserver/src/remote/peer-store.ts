@@ -12,7 +12,7 @@ import { type ClusterId, type ClusterName, parseClusterId, parseClusterName } fr
 import { type HashedRecord, kindOfKey, peerKey, peerRecord } from "@isthmus/records";
 import { readIdClaim } from "../id-claim.js";
 import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
-import type { EventOf, Meta, NewReaderEvent, Seen } from "./events.js";
+import type { EventOf, Meta, NewReaderEvent, WatchedChange } from "./events.js";
 
 export interface PeerStoreOptions {
   readonly cluster: ClusterName;
@@ -27,14 +27,14 @@ export interface PeerStoreOptions {
 export interface PeerStore {
   readonly prefix: string;
   /** Lists the prefix at one revision and reads the claim of the peer's id; the listing ends once it is over budget. */
-  range(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"ranged" | "over-budget">>>;
+  list(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"listed" | "over-budget">>>;
   /** By quorum; undefined: it has none. */
   storeId(): Promise<{ readonly storeId: Uint8Array | undefined; readonly revision: bigint }>;
   /** The store does not check who writes, and that is not allowed. */
   isUnchecked(): Promise<boolean>;
   /** Of the newest head, by quorum; 0n: it has none. */
   headRevision(): Promise<bigint>;
-  seen(event: StoreEvent): Seen;
+  seen(event: StoreEvent): WatchedChange;
 }
 
 export function createPeerStore(options: PeerStoreOptions, store: Store): PeerStore {
@@ -63,7 +63,7 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
   return {
     prefix,
     isUnchecked,
-    async range(signal) {
+    async list(signal) {
       const { claim } = await readIdClaim(store, parseClusterId(options.id));
       const keys = await store.count(prefix);
       const listing: Listing = { records: [], metas: [], used: { records: 0, bytes: 0 }, revision: 0n };
@@ -71,7 +71,7 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
       const sentence = tooMany ?? (await fill(listing, signal));
       if (sentence !== undefined) return { type: "over-budget", sentence };
       const { records, metas, revision } = listing;
-      return { type: "ranged", records, metas, claim, revision, unchecked: await isUnchecked() };
+      return { type: "listed", records, metas, claim, revision, unchecked: await isUnchecked() };
     },
     async storeId() {
       const { entry, revision } = await store.get(prefix + STORE_KEY);

@@ -5,7 +5,7 @@ import { Head, type KindSum } from "@isthmus/proto";
 import { createModelPublisher, createModelStore, type ModelStore } from "../publish/model-store.js";
 import { slice } from "./fixture.js";
 import { createModelReader, type ModelReader, settleBoth } from "./model-reader.js";
-import { isProved, sourceReport } from "./report.js";
+import { isVerified, sourceReport } from "./report.js";
 import { RELIST } from "./state.js";
 
 const STEP_MS = 500;
@@ -26,7 +26,7 @@ function inSync() {
   const reader = createModelReader(store, clock);
   reader.feed({ type: "start" });
   settleBoth(clock, store, publisher, reader);
-  assert.ok(isProved(reader.state));
+  assert.ok(isVerified(reader.state));
   clock.now += 2 * RELIST.quietMs;
   return { store, clock, reader };
 }
@@ -116,7 +116,7 @@ test("the first difference is mended at once, and again after a quiet time", () 
       clock.now += STEP_MS;
       answerAll(reader, clock);
     }
-    assert.ok(isProved(reader.state));
+    assert.ok(isVerified(reader.state));
     clock.now += 2 * RELIST.quietMs;
   }
 });

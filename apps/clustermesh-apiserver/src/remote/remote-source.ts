@@ -13,7 +13,7 @@ import type { Admission } from "./admission.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { type Usage, usageOf } from "./over-budget.js";
 import { createPeerStore, type PeerStoreOptions } from "./peer-store.js";
-import { beatAgeMs, isProved, provesAbsence, sourceReport, sourceStatus } from "./report.js";
+import { beatAgeMs, isVerified, sourceReport, sourceStatus, verifiesAbsence } from "./report.js";
 import { createReaderState, step } from "./step.js";
 
 export interface RemoteSource {
@@ -109,7 +109,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
    */
   function reportStatus(): void {
     const now = clock.now();
-    const status = `${state.phase.status} ${sourceStatus(state, now)} ${isProved(state)}`;
+    const status = `${state.phase.status} ${sourceStatus(state, now)} ${isVerified(state)}`;
     if (status === reported && postponed === undefined) return;
     clearTimeout(postponed);
     postponed = undefined;
@@ -127,7 +127,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
 
   function perform(effect: ReaderEffect): void {
     switch (effect.type) {
-      case "range":
+      case "list":
         void answerRange(++ranges);
         break;
       case "watch":
@@ -165,8 +165,8 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
 
   /** The newest range counts: an older one may have read an older store. */
   async function answerRange(number: number): Promise<void> {
-    const answer = await peer.range(signal).catch((thrown: unknown): NewReaderEvent => {
-      return { type: "range-failed", sentence: storeError(thrown, `list "${peer.prefix}" in the store`).message };
+    const answer = await peer.list(signal).catch((thrown: unknown): NewReaderEvent => {
+      return { type: "list-failed", sentence: storeError(thrown, `list "${peer.prefix}" in the store`).message };
     });
     if (number === ranges) dispatch(answer);
   }
@@ -229,8 +229,8 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     id: options.id,
     index,
     status: () => sourceStatus(state, clock.now()),
-    proved: () => isProved(state),
-    proves: (kind) => provesAbsence(state, kind),
+    proved: () => isVerified(state),
+    proves: (kind) => verifiesAbsence(state, kind),
     report: () => sourceReport(state, clock.now()),
     usage: () => usageOf(state),
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),

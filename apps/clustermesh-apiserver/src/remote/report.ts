@@ -2,8 +2,8 @@
 import { type Kind, type SourceReport, SourceStatus } from "@isthmus/proto";
 import { asBuffer, STORE_KINDS } from "@isthmus/records";
 import { isStale } from "./freshness.js";
-import { refusalInForce } from "./ranging.js";
-import { differs, isLive } from "./received.js";
+import { refusalInForce } from "./listing.js";
+import { differs, isLive } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
 /** Stale keeps everything: nothing fails over on it by itself. */
@@ -11,16 +11,16 @@ export function sourceStatus(state: ReaderState, now: number): SourceStatus {
   if (state.phase.status === "Removed") return SourceStatus.SOURCE_STATUS_REMOVED;
   if (state.position === undefined) return SourceStatus.SOURCE_STATUS_CONNECTING;
   if (refusalInForce(state) !== undefined || isStale(state, now)) return SourceStatus.SOURCE_STATUS_STALE;
-  return isProved(state) ? SourceStatus.SOURCE_STATUS_LIVE : SourceStatus.SOURCE_STATUS_SYNCING;
+  return isVerified(state) ? SourceStatus.SOURCE_STATUS_LIVE : SourceStatus.SOURCE_STATUS_SYNCING;
 }
 
 /** True when what was handed on is exactly what a LIVE head says: only then does absence prove anything. */
-export function isProved(state: ReaderState): boolean {
+export function isVerified(state: ReaderState): boolean {
   return isLive(state) && state.equal;
 }
 
 /** True when absence of a record of this kind means deletion: the head exports the kind, or it never leaves a cluster. */
-export function provesAbsence({ head }: ReaderState, kind: Kind): boolean {
+export function verifiesAbsence({ head }: ReaderState, kind: Kind): boolean {
   if (!STORE_KINDS.some((each) => each === kind)) return true;
   return head?.sums.some((sum) => sum.kind === kind && sum.exported) === true;
 }

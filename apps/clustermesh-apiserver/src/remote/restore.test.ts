@@ -5,7 +5,7 @@ import type { HashedRecord } from "@isthmus/records";
 import { createModelPublisher, createModelStore, type ModelStore } from "../publish/model-store.js";
 import { slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
-import { isProved } from "./report.js";
+import { isVerified } from "./report.js";
 
 /** A publisher and a reader that are in sync; then a backup is restored that does not know the newest changes. */
 function setBack(between: (store: ModelStore) => void = () => undefined) {
@@ -51,14 +51,14 @@ test("a LIVE head of the past proves nothing: what is newer stays until its publ
   assert.deepEqual(reader.index.position, position, "nothing older is handed on");
   assert.match(reader.state.message, /was set back/);
   settleBoth(clock, store, publisher, reader);
-  assert.ok(isProved(reader.state));
+  assert.ok(isVerified(reader.state));
   assertOfToday();
   assert.notDeepEqual(reader.index.position?.storeId, position?.storeId, "the publisher saw it, too: another id");
 });
 
 test("a restored store whose publisher is loading is of the past: only what it writes is taken, until it is LIVE", () => {
   const { publisher, store, reader, clock, look, assertOfToday } = setBack();
-  for (let step = 0; !isProved(reader.state) || step < 3; step++) {
+  for (let step = 0; !isVerified(reader.state) || step < 3; step++) {
     assert.ok(step < 100, reader.state.message);
     publisher.deliver();
     if (publisher.wakeAt <= clock.now) publisher.tick();
@@ -75,7 +75,7 @@ test("a backup of a store that was wiped since: its id was left before, and its 
   assertOfToday();
   assert.match(reader.state.message, /was set back/);
   settleBoth(clock, store, publisher, reader);
-  assert.ok(isProved(reader.state), reader.state.message);
+  assert.ok(isVerified(reader.state), reader.state.message);
   assertOfToday();
 });
 
@@ -88,7 +88,7 @@ test("a publisher that started after the restore does not know of it: its word c
   for (let i = 0; i < 3; i++) next.decide("done"); // it has taken over, and its head is LIVE with the content of the backup
   look();
   settleBoth(clock, store, next, reader);
-  assert.ok(isProved(reader.state) && reader.state.phase.status === "Following", reader.state.message);
+  assert.ok(isVerified(reader.state) && reader.state.phase.status === "Following", reader.state.message);
   assertOfToday();
 });
 
@@ -96,6 +96,6 @@ test("a restore that others overtook is no step back in revisions: the heads tel
   const { store, clock, publisher, reader, assertOfToday } = setBack();
   for (let i = 0; i < 50; i++) store.txn([], [{ type: "put", key: `others/${i}`, value: Buffer.from("x") }]);
   settleBoth(clock, store, publisher, reader);
-  assert.ok(isProved(reader.state), reader.state.message);
+  assert.ok(isVerified(reader.state), reader.state.message);
   assertOfToday();
 });

@@ -4,9 +4,9 @@ import type { Head, Position } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
 import type { Admission } from "./admission.js";
 import type { Budget } from "./budget.js";
-import type { Held, HeldLimits } from "./held.js";
+import type { PendingEvents, PendingLimits } from "./pending-events.js";
 import type { Skew } from "./skew.js";
-import type { Unproved } from "./unproved.js";
+import type { Unverified } from "./unverified.js";
 
 export const BEAT_MS = 5_000;
 /** Three missed beats. */
@@ -18,7 +18,7 @@ export const LEFT_STORES = 64;
 export const NOTHING_SEEN = { seq: 0n, writer: "" } as const;
 /** Pace of listings of one peer, whatever it writes. */
 export const RELIST = { minMs: 200, maxMs: 30_000, quietMs: 60_000 } as const;
-export const BARRED_RETRY_MS = 10_000;
+export const BLOCKED_RETRY_MS = 10_000;
 /** Longest interval between listings of a peer over budget. */
 export const OVER_BUDGET_RETRY_MS = 300_000;
 /** The newest version of records that this reader understands. */
@@ -32,16 +32,16 @@ export interface ReaderOptions {
   /** DEFAULT_BUDGET when absent. */
   readonly budget?: Budget;
   /** What may wait for a check of the store; HELD_LIMITS when absent. */
-  readonly held?: HeldLimits;
+  readonly held?: PendingLimits;
 }
 
 export type Phase =
   | { readonly status: "Idle" }
-  /** A range is on its way (`asked`), or waits for its turn. `refusal`: the sentence for which the peer was barred before. */
-  | { readonly status: "Ranging"; asked: boolean; readonly refusal?: string | undefined }
+  /** A range is on its way (`asked`), or waits for its turn. `refusal`: the sentence for which the peer was blocked before. */
+  | { readonly status: "Listing"; asked: boolean; readonly refusal?: string | undefined }
   /** The watch runs. Until the store of the newest stream is known, events are held. */
-  | { readonly status: "Following"; open: number; checked: number; held: Held }
-  | { readonly status: "Barred"; readonly sentence: string }
+  | { readonly status: "Following"; open: number; checked: number; held: PendingEvents }
+  | { readonly status: "Blocked"; readonly sentence: string }
   | { readonly status: "Removed" };
 
 export interface ReaderState {
@@ -52,7 +52,7 @@ export interface ReaderState {
   /** What stands in the store, as far as we know: the refused included. */
   received: RecordTable;
   /** Keys whose state in a listing is unverified; they count in the budget. */
-  unproved: Unproved;
+  unverified: Unverified;
   storeId: Uint8Array | undefined;
   /** What positions name in the place of the id, in a store that was restored and goes on under it. */
   lineage: Uint8Array | undefined;
@@ -85,6 +85,6 @@ export interface ReaderState {
   connected: boolean;
   message: string;
   /** Why the peer as such may not be followed, by the operator's objects. */
-  barred: string | undefined;
+  blocked: string | undefined;
   readonly skew: Skew;
 }

@@ -13,7 +13,7 @@ import {
 } from "../publish/model-store.js";
 import { slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
-import { isProved } from "./report.js";
+import { isVerified } from "./report.js";
 
 /** The keys that change are 0 to this one. */
 const KEYS = 12;
@@ -161,7 +161,7 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
       }
       settleBoth(clock, store, publisher, reader);
       timeRunsForwards();
-      assert.ok(isProved(reader.state), `in the end ${reader.state.phase.status}: ${reader.state.message}`);
+      assert.ok(isVerified(reader.state), `in the end ${reader.state.phase.status}: ${reader.state.message}`);
       assert.ok(sameSums(reader.index.sums(), wanted.sums([5])), "the index holds what is exported");
       assert.deepEqual(reader.index.position?.storeId, Buffer.from(store.keys.get("store")?.value ?? ""));
     }),

@@ -1,9 +1,9 @@
 /**
  * The reader as a pure machine, one per peer: `step(state, event)` changes the state and returns what the shell must do.
  *
- *   Idle ──start──► Ranging; then
- *   Ranging ──ranged──► Following ──(compacted, set back, other store id, sums differ)──► Ranging
- *      ▲ └── wrong uid, id of another, newer version ──► Barred (looked at again by itself)
+ *   Idle ──start──► Listing; then
+ *   Listing ──listed──► Following ──(compacted, set back, other store id, sums differ)──► Listing
+ *      ▲ └── wrong uid, id of another, newer version ──► Blocked (looked at again by itself)
  *
  * Three things delete: an explicit event; absence from a range once a LIVE head's sums equal what was received; the
  * operator. Everything else keeps what it has.
@@ -13,13 +13,13 @@ import { createRecordTable } from "@isthmus/records";
 import type { EventOf, ReaderEffect, ReaderEvent } from "./events.js";
 import { isFollowing, onOpened, onProbed, onSeen, onStoreChecked, repairWhenDue } from "./following.js";
 import { backoffMs, isStale, wakeMs } from "./freshness.js";
+import { blockOverBudget, list, listNow, onListed } from "./listing.js";
 import { judgeAgain, onPermitted, onRemoved } from "./operator.js";
-import { believableInMs } from "./past.js";
-import { barOverBudget, onRanged, range, rangeNow } from "./ranging.js";
-import { differs } from "./received.js";
+import { differs } from "./received-records.js";
+import { believableInMs } from "./restore-detection.js";
 import { createSkew } from "./skew.js";
 import { NOTHING_SEEN, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
-import { createUnproved } from "./unproved.js";
+import { createUnverified } from "./unverified.js";
 
 export function createReaderState(options: ReaderOptions): ReaderState {
   return {
@@ -27,7 +27,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     phase: { status: "Idle" },
     uid: "",
     received: createRecordTable(),
-    unproved: createUnproved(),
+    unverified: createUnverified(),
     storeId: undefined,
     leftStores: new Set(),
     lineage: undefined,
@@ -47,7 +47,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     overBudget: 0,
     connected: false,
     message: "",
-    barred: undefined,
+    blocked: undefined,
     skew: createSkew(),
   };
 }
@@ -56,12 +56,12 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
   if (state.phase.status === "Removed") return [];
   switch (event.type) {
     case "start":
-      return range(state, event.now);
-    case "ranged":
-      return state.phase.status === "Ranging" ? onRanged(state, event) : [];
+      return list(state, event.now);
+    case "listed":
+      return state.phase.status === "Listing" ? onListed(state, event) : [];
     case "over-budget":
-      return state.phase.status === "Ranging" ? barOverBudget(state, event.sentence) : [];
-    case "range-failed":
+      return state.phase.status === "Listing" ? blockOverBudget(state, event.sentence) : [];
+    case "list-failed":
       return onRangeFailed(state, event);
     case "opened":
       return onOpened(state, event);
@@ -77,7 +77,7 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
       return onSeen(state, event);
     case "watch-over":
       state.message = event.sentence;
-      return state.phase.status === "Following" ? range(state, event.now) : [];
+      return state.phase.status === "Following" ? list(state, event.now) : [];
     case "probed":
       return onProbed(state, event);
     case "judge-again":
@@ -93,7 +93,7 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
 
 function onTick(state: ReaderState, { now }: EventOf<"tick">): ReaderEffect[] {
   const { phase } = state;
-  if (phase.status === "Ranging" || phase.status === "Barred") return rangeWhenDue(state, now);
+  if (phase.status === "Listing" || phase.status === "Blocked") return listWhenDue(state, now);
   if (phase.status !== "Following") return [];
   const wake: ReaderEffect = { type: "wake", ms: wakeMs(state, now) };
   if (phase.open > 0 && phase.checked !== phase.open) return [{ type: "check-store", open: phase.open }, wake];
@@ -101,17 +101,17 @@ function onTick(state: ReaderState, { now }: EventOf<"tick">): ReaderEffect[] {
   return isStale(state, now) || state.storeId === undefined ? [{ type: "probe" }, wake] : [wake];
 }
 
-function onRangeFailed(state: ReaderState, { sentence }: EventOf<"range-failed">): ReaderEffect[] {
+function onRangeFailed(state: ReaderState, { sentence }: EventOf<"list-failed">): ReaderEffect[] {
   state.connected = false;
   state.message = sentence;
-  if (state.phase.status !== "Ranging") return [];
+  if (state.phase.status !== "Listing") return [];
   state.phase.asked = false;
   return [{ type: "wake", ms: backoffMs(state) }];
 }
 
-/** Ranging and waiting, or Barred: the next try when it is its turn. */
-function rangeWhenDue(state: ReaderState, now: number): ReaderEffect[] {
-  if (state.phase.status === "Ranging" && state.phase.asked) return [];
+/** Listing and waiting, or Blocked: the next try when it is its turn. */
+function listWhenDue(state: ReaderState, now: number): ReaderEffect[] {
+  if (state.phase.status === "Listing" && state.phase.asked) return [];
   const ms = Math.min(state.pace.waitMs(now), believableInMs(state, now) ?? Number.POSITIVE_INFINITY);
-  return ms > 0 ? [{ type: "wake", ms }] : rangeNow(state);
+  return ms > 0 ? [{ type: "wake", ms }] : listNow(state);
 }

@@ -14,7 +14,7 @@ import {
 } from "../publish/model-store.js";
 import { node, slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
-import { isProved } from "./report.js";
+import { isVerified } from "./report.js";
 
 /** Edition of the publisher that starts next. */
 type Edition = "older" | "this" | "newer";
@@ -75,14 +75,14 @@ test("this reader follows a newer publisher: no difference, no listing, for as l
   settle();
   putGadget(store, "a", "1");
   settle();
-  assert.ok(isProved(reader.state));
+  assert.ok(isVerified(reader.state));
   const before = reader.listings;
   for (let i = 0; i < 50; i++) {
     putGadget(store, `g${i % 7}`, `${i}`);
     change([slice(1, 2, i)], []);
     settle();
     clock.now += 10_000;
-    assert.ok(isProved(reader.state), reader.state.message);
+    assert.ok(isVerified(reader.state), reader.state.message);
   }
   assert.deepEqual([reader.listings - before, reader.state.repairs], [0, 0]);
   assert.equal(heads(store).sums.find(({ kind }) => kind === GADGET)?.count, 8);
@@ -107,7 +107,7 @@ test("this publisher takes over from a newer one: keys of unknown kinds stay, an
     heads(store).sums.some(({ kind }) => kind === GADGET),
     false,
   );
-  assert.ok(isProved(reader.state), reader.state.message);
+  assert.ok(isVerified(reader.state), reader.state.message);
 });
 
 test("this reader follows an older publisher that took over: what it does not know stays, also when the store is wiped", () => {
@@ -120,10 +120,10 @@ test("this reader follows an older publisher that took over: what it does not kn
   begin("older");
   change([slice(1, 2)], [slice(1, 1)]);
   settle();
-  assert.ok(isProved(reader.state), reader.state.message);
+  assert.ok(isVerified(reader.state), reader.state.message);
   store.wipe();
   settle();
-  assert.ok(isProved(reader.state), reader.state.message);
+  assert.ok(isVerified(reader.state), reader.state.message);
   const before = reader.listings;
   for (let i = 0; i < 20; i++) {
     change([slice(1, 3, i)], []);
@@ -138,7 +138,7 @@ test("this reader follows an older publisher that took over: what it does not kn
   reader.deleted.clear();
   begin("this");
   settle();
-  assert.ok(isProved(reader.state), reader.state.message);
+  assert.ok(isVerified(reader.state), reader.state.message);
   assert.deepEqual([...reader.deleted], [other.key]);
 });
 
@@ -217,11 +217,11 @@ test("publishers of this version, the previous and the next in any order: nothin
         assert.ok(!reader.deleted.has(STABLE.key), "deleted without proof");
       }
       settle();
-      assert.ok(isProved(reader.state), reader.state.message);
+      assert.ok(isVerified(reader.state), reader.state.message);
       assert.ok(!reader.deleted.has(STABLE.key));
       begin("this");
       settle();
-      assert.ok(isProved(reader.state), reader.state.message);
+      assert.ok(isVerified(reader.state), reader.state.message);
       const kinds = [Kind.KIND_NODE, Kind.KIND_SLICE];
       assert.ok(sameSums(reader.index.sums(kinds), wanted.sums(kinds)), "the index holds what is exported");
       assert.ok([...reader.index.records()].every(({ key }) => kindOfKey(key) !== undefined));

@@ -1,70 +1,70 @@
 /**
  * Everything under the peer's prefix at one revision, and whether the peer may be followed at all.
  *
- *   * ─► Ranging ─► Following | Barred
+ *   * ─► Listing ─► Following | Blocked
  */
 import { createHash } from "node:crypto";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { printable } from "@isthmus/model";
 import type { ClusterClaim, Head } from "@isthmus/proto";
 import { isStoreId, readHead, STORE_ID_BYTES } from "@isthmus/records";
+import { emit } from "./emit.js";
 import type { EventOf, ReaderEffect } from "./events.js";
 import { backoffMs, wakeMs } from "./freshness.js";
-import { emit } from "./hand-on.js";
-import { createHeld } from "./held.js";
 import { isOverBudgetWith } from "./over-budget.js";
-import { believableInMs, enterStore, isPast, sameStore } from "./past.js";
-import { compareSums, prove, replacementOf, replaceReceived, takeHead } from "./received.js";
-import { BARRED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
+import { createPendingEvents } from "./pending-events.js";
+import { compareSums, replacementOf, replaceReceived, takeHead, verify } from "./received-records.js";
+import { believableInMs, enterStore, isPast, sameStore } from "./restore-detection.js";
+import { BLOCKED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
 
-/** * -> Ranging: at once, or when it is this peer's turn. */
-export function range(state: ReaderState, now: number): ReaderEffect[] {
+/** * -> Listing: at once, or when it is this peer's turn. */
+export function list(state: ReaderState, now: number): ReaderEffect[] {
   const ms = state.pace.waitMs(now);
-  if (ms === 0 || state.barred !== undefined) return rangeNow(state);
-  state.phase = { status: "Ranging", asked: false, refusal: refusalInForce(state) };
+  if (ms === 0 || state.blocked !== undefined) return listNow(state);
+  state.phase = { status: "Listing", asked: false, refusal: refusalInForce(state) };
   return [{ type: "unwatch" }, { type: "wake", ms }];
 }
 
-export function rangeNow(state: ReaderState): ReaderEffect[] {
-  if (state.barred !== undefined) return bar(state, state.barred);
-  state.phase = { status: "Ranging", asked: true, refusal: refusalInForce(state) };
-  return [{ type: "unwatch" }, { type: "range" }];
+export function listNow(state: ReaderState): ReaderEffect[] {
+  if (state.blocked !== undefined) return block(state, state.blocked);
+  state.phase = { status: "Listing", asked: true, refusal: refusalInForce(state) };
+  return [{ type: "unwatch" }, { type: "list" }];
 }
 
-/** Why the peer is barred, also while a listing is on its way that may end it: the status must not change with each try. */
+/** Why the peer is blocked, also while a listing is on its way that may end it: the status must not change with each try. */
 export function refusalInForce({ phase }: Pick<ReaderState, "phase">): string | undefined {
-  if (phase.status === "Barred") return phase.sentence;
-  return phase.status === "Ranging" ? phase.refusal : undefined;
+  if (phase.status === "Blocked") return phase.sentence;
+  return phase.status === "Listing" ? phase.refusal : undefined;
 }
 
-/** * -> Barred: what we have stays, nothing new is taken. */
-export function bar(state: ReaderState, sentence: string): ReaderEffect[] {
-  state.phase = { status: "Barred", sentence };
-  return [{ type: "unwatch" }, { type: "wake", ms: BARRED_RETRY_MS }];
+/** * -> Blocked: what we have stays, nothing new is taken. */
+export function block(state: ReaderState, sentence: string): ReaderEffect[] {
+  state.phase = { status: "Blocked", sentence };
+  return [{ type: "unwatch" }, { type: "wake", ms: BLOCKED_RETRY_MS }];
 }
 
-/** * -> Barred: the peer is over its budget and is listed again with a growing back-off. */
-export function barOverBudget(state: ReaderState, sentence: string): ReaderEffect[] {
-  state.phase = { status: "Barred", sentence };
-  const ms = Math.min(OVER_BUDGET_RETRY_MS, BARRED_RETRY_MS * 2 ** Math.min(10, state.overBudget++));
+/** * -> Blocked: the peer is over its budget and is listed again with a growing back-off. */
+export function blockOverBudget(state: ReaderState, sentence: string): ReaderEffect[] {
+  state.phase = { status: "Blocked", sentence };
+  const ms = Math.min(OVER_BUDGET_RETRY_MS, BLOCKED_RETRY_MS * 2 ** Math.min(10, state.overBudget++));
   return [{ type: "unwatch" }, { type: "wake", ms }];
 }
 
-/** Ranging -> Following or Barred */
-export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEffect[] {
+/** Listing -> Following or Blocked */
+export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEffect[] {
   state.pace.done(event.now);
-  if (event.unchecked === true) return bar(state, unchecked(state));
+  if (event.unchecked === true) return block(state, unchecked(state));
   const metas = new Map(event.metas.map((meta) => [meta.key, meta]));
   const headMeta = metas.get(HEAD_KEY);
   const head = headMeta === undefined ? undefined : readHead(headMeta.value);
   const storeId = metas.get(STORE_KEY)?.value;
   const refusal = refusePeer(state, event.claim, head) ?? refuseStoreId(state, storeId);
-  if (refusal !== undefined) return bar(state, refusal);
+  if (refusal !== undefined) return block(state, refusal);
   state.connected = true;
   const { revision, now } = event;
   if (isPast(state, { storeId, head, headMeta, revision, now })) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
-    state.phase = { status: "Ranging", asked: false };
+    state.phase = { status: "Listing", asked: false };
     const [ms, believable = 0] = [Math.max(backoffMs(state), state.pace.waitMs(now)), believableInMs(state, now)];
     return [{ type: "wake", ms: believable > 0 ? Math.min(ms, believable) : ms }];
   }
@@ -72,7 +72,7 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   // Without a store id there is no position to emit records under; the received records stay as emitted.
   const next = storeId && replacementOf(state, event.records, changed ? state.position !== undefined : state.doubting);
   const over = next && isOverBudgetWith(state, next, head);
-  if (over !== undefined) return barOverBudget(state, over);
+  if (over !== undefined) return blockOverBudget(state, over);
   if (changed) enterStore(state, storeId);
   else if (state.past !== undefined && storeId !== undefined) state.lineage = lineageOf(storeId, head);
   if (storeId !== undefined && (changed || state.past !== undefined)) state.newest = NOTHING_SEEN;
@@ -86,11 +86,11 @@ export function onRanged(state: ReaderState, event: EventOf<"ranged">): ReaderEf
   if (next !== undefined) {
     const content = replaceReceived(state, next);
     compareSums(state);
-    const proved = prove(state);
+    const proved = verify(state);
     const [upserts, deletes] = [content.upserts.concat(proved.upserts), content.deletes.concat(proved.deletes)];
     effects.push(emit(state, upserts, deletes, 0));
   }
-  state.phase = { status: "Following", open: 0, checked: 0, held: createHeld(state.options.held) };
+  state.phase = { status: "Following", open: 0, checked: 0, held: createPendingEvents(state.options.held) };
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
 }
 

@@ -6,17 +6,17 @@ import { Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
 import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
-import type { ReaderEvent, Seen } from "./events.js";
+import type { ReaderEvent, WatchedChange } from "./events.js";
 import { LOCAL, peer, slice } from "./fixture.js";
-import { createHeld } from "./held.js";
 import { limitsOf } from "./peer.js";
+import { createPendingEvents } from "./pending-events.js";
 import type { ReaderState } from "./state.js";
 import { createReaderState, step } from "./step.js";
 
 const STORE = Buffer.alloc(16, 1);
 const at = { now: 0, wallMicros: 0 };
 
-function seen(i: number, size = 0): Seen {
+function seen(i: number, size = 0): WatchedChange {
   const record = slice(1, i, 0, size);
   return { key: record.key, value: record.value, modRevision: BigInt(100 + i), deleted: false, record };
 }
@@ -34,7 +34,7 @@ function following(held: { events: number; bytes: number }): ReaderState {
     { key: STORE_KEY, value: STORE, modRevision: 1n },
     { key: HEAD_KEY, value: head, modRevision: 99n },
   ];
-  step(state, { ...at, type: "ranged", records: [], metas, claim: undefined, revision: 99n });
+  step(state, { ...at, type: "listed", records: [], metas, claim: undefined, revision: 99n });
   step(state, { ...at, type: "opened", open: 1 });
   return state;
 }
@@ -69,14 +69,14 @@ for (const [what, limits, size] of [
     assert.deepEqual(effects(state, { ...at, type: "tick" }), ["check-store", "wake"]);
     assert.deepEqual(effects(state, { ...at, type: "store-checked", open: 1, storeId: STORE, revision: 300n }), [
       "unwatch",
-      "range",
+      "list",
     ]);
     assert.equal(state.revision, 99n, "nothing of it was taken");
   });
 }
 
 test("what is held is bounded, however much comes", () => {
-  const held = createHeld({ events: 10, bytes: 1000 });
+  const held = createPendingEvents({ events: 10, bytes: 1000 });
   for (let i = 0; i < 1000; i++) held.add([seen(i)], BigInt(i));
   assert.deepEqual([held.events.length, held.dropped], [0, true]);
 });

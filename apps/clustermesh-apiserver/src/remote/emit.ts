@@ -1,7 +1,7 @@
 /** What the reader hands on to the index: content under the position at which it is complete. */
 import { type HashedRecord, remotePosition, type SourceChange } from "@isthmus/records";
 import type { ReaderEffect } from "./events.js";
-import type { Gone } from "./received.js";
+import type { Gone } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
 export function emit(

@@ -17,15 +17,15 @@ import {
   STORE_KINDS,
   sumBytes,
 } from "@isthmus/records";
-import type { Standing, Write } from "./events.js";
+import type { StoredKey, Write } from "./events.js";
 
-export interface Stored {
+export interface StoreView {
   /** Keys and hashes; values are not kept. */
   readonly records: RecordTable;
   /** head, fence, store, config. */
-  meta(key: string): Standing | undefined;
+  meta(key: string): StoredKey | undefined;
   /** Takes an event of the watch; false when a newer one of the key is known, or this version does not know such keys. */
-  see(entry: Standing, deleted: boolean): boolean;
+  see(entry: StoredKey, deleted: boolean): boolean;
   /** Takes what one of our txns wrote. */
   commit(writes: readonly Write[], revision: bigint): void;
   /** The sums of every kind once `writes` are done. */
@@ -35,13 +35,13 @@ export interface Stored {
 const NO_VALUE = new Uint8Array(0);
 const META = new Set<string>([HEAD_KEY, "fence", "store", "config"]);
 
-export function createStored(entries: readonly Standing[]): Stored {
+export function createStoreView(entries: readonly StoredKey[]): StoreView {
   const records = createRecordTable();
-  const meta = new Map<string, Standing>();
+  const meta = new Map<string, StoredKey>();
   const revisions = new Map<string, bigint>();
   let seen = 0n;
 
-  const take = ({ key, value, modRevision }: Standing, deleted: boolean): boolean => {
+  const take = ({ key, value, modRevision }: StoredKey, deleted: boolean): boolean => {
     const kind = kindOfKey(key);
     if (kind === undefined && !META.has(key)) return false;
     if (modRevision < (revisions.get(key) ?? 0n)) return false;

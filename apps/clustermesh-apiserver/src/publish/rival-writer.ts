@@ -4,24 +4,23 @@
 import { FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { Head } from "@isthmus/proto";
 import { sameBytes } from "@isthmus/records";
-import type { EventOf, PublisherEffect, Standing } from "./events.js";
-import { pump } from "./flights.js";
+import type { EventOf, PublisherEffect, StoredKey } from "./events.js";
+import { pump } from "./inflight.js";
 import { readFence, readHead } from "./meta-keys.js";
 import { BEAT_MS, isWriting, larger, type PublisherState, SILENT_MS } from "./state.js";
-import { random, stepDown, surprise } from "./transitions.js";
+import { random, resync, stepDown } from "./transitions.js";
 import { compareKey } from "./wanted.js";
 
 /** Standby -> Connecting once the writer's head has not changed for long, or as soon as this instance holds the Lease. */
 export function watchOther(state: PublisherState, head: Head | undefined, now: number): PublisherEffect[] {
   const { phase } = state;
   if (phase.status !== "Standby") return [];
-  if (head === undefined) return surprise(state, "The store has no head: taking over");
+  if (head === undefined) return resync(state, "The store has no head: taking over");
   if (state.options.hasLease?.() === true)
-    return surprise(state, `Instance "${phase.writer}" publishes without the Lease: taking over`);
+    return resync(state, `Instance "${phase.writer}" publishes without the Lease: taking over`);
   if (head.seq !== phase.seq) return stepDown(state, head.writer, head.seq, now);
   const jitter = 1 + 0.2 * random(state);
-  if (now - phase.since > SILENT_MS * jitter)
-    return surprise(state, `Instance "${phase.writer}" is silent: taking over`);
+  if (now - phase.since > SILENT_MS * jitter) return resync(state, `Instance "${phase.writer}" is silent: taking over`);
   return [{ type: "wake", ms: BEAT_MS }];
 }
 
@@ -33,7 +32,7 @@ export function onSeen(state: PublisherState, event: EventOf<"seen">): Publisher
     if (!state.stored.see(each, each.deleted)) continue;
     const trouble = metaTrouble(state, each);
     if (trouble === "fenced") fenced = true;
-    else if (trouble !== undefined) return surprise(state, trouble);
+    else if (trouble !== undefined) return resync(state, trouble);
     const known = state.dirty.has(each.key);
     compareKey(state, each.key, 0);
     // What we wrote ourselves is as it is wanted, or was dirty already.
@@ -45,7 +44,7 @@ export function onSeen(state: PublisherState, event: EventOf<"seen">): Publisher
 
 function metaTrouble(
   state: PublisherState,
-  { key, value, modRevision, deleted }: Standing & { deleted: boolean },
+  { key, value, modRevision, deleted }: StoredKey & { deleted: boolean },
 ): string | undefined {
   if (key === FENCE_KEY || key === HEAD_KEY) {
     if (deleted) return `The store lost its ${key}: taking over again`;

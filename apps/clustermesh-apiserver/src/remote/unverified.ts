@@ -5,7 +5,7 @@
 import { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 
-export interface Unproved extends Iterable<readonly [string, HashedRecord | undefined]> {
+export interface Unverified extends Iterable<readonly [string, HashedRecord | undefined]> {
   readonly size: number;
   /** Number of emitted records. */
   readonly records: number;
@@ -20,7 +20,7 @@ export interface Unproved extends Iterable<readonly [string, HashedRecord | unde
   values(): Iterable<HashedRecord | undefined>;
 }
 
-export function createUnproved(initial: Iterable<readonly [string, HashedRecord | undefined]> = []): Unproved {
+export function createUnverified(initial: Iterable<readonly [string, HashedRecord | undefined]> = []): Unverified {
   const held = new Map<string, HashedRecord | undefined>();
   let [records, nodes, bytes] = [0, 0, 0];
 

@@ -3,28 +3,28 @@
  *
  * Beyond the bounds nothing is kept: the watch is given up, and once the store is known everything is read again.
  */
-import type { Seen } from "./events.js";
+import type { WatchedChange } from "./events.js";
 
-export interface HeldLimits {
+export interface PendingLimits {
   readonly events: number;
   /** Of keys and values. */
   readonly bytes: number;
 }
 
 /** A check takes one call of the store; what comes meanwhile is seldom more than one response of the watch. */
-export const HELD_LIMITS: HeldLimits = { events: 20_000, bytes: 16 << 20 };
+export const PENDING_LIMITS: PendingLimits = { events: 20_000, bytes: 16 << 20 };
 
-export interface Held {
-  readonly events: readonly Seen[];
+export interface PendingEvents {
+  readonly events: readonly WatchedChange[];
   /** Of the last event. */
   readonly revision: bigint;
   /** The bounds were met: what is held is not all. */
   readonly dropped: boolean;
-  add(events: readonly Seen[], revision: bigint): void;
+  add(events: readonly WatchedChange[], revision: bigint): void;
 }
 
-export function createHeld(limits: HeldLimits = HELD_LIMITS): Held {
-  let held: Seen[] = [];
+export function createPendingEvents(limits: PendingLimits = PENDING_LIMITS): PendingEvents {
+  let held: WatchedChange[] = [];
   let [bytes, revision, dropped] = [0, 0n, false];
   return {
     get events() {

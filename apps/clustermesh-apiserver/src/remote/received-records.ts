@@ -2,7 +2,7 @@
  * What was received of a peer, and what its head says of it.
  *
  * Received is everything that stands in the store, the refused included: its sums are compared with the head's. What a range
- * did not hold any more waits in `unproved` until a LIVE head equals what was received; so does what differs in a store that
+ * did not hold any more waits in `unverified` until a LIVE head equals what was received; so does what differs in a store that
  * came with another id: while its publisher loads it, it may hold a backup.
  */
 import { type Head, HeadState, Kind } from "@isthmus/proto";
@@ -17,9 +17,9 @@ import {
   STORE_KINDS,
   sameBytes,
 } from "@isthmus/records";
-import type { Meta, Seen } from "./events.js";
+import type { Meta, WatchedChange } from "./events.js";
 import type { ReaderState } from "./state.js";
-import { createUnproved, type Unproved } from "./unproved.js";
+import { createUnverified, type Unverified } from "./unverified.js";
 
 export type Gone = { readonly kind: Kind; readonly key: string };
 
@@ -32,7 +32,7 @@ export interface Content {
 /** The received records after a listing, before it is accepted: the peer may be over budget with it. */
 export interface Replacement {
   readonly received: RecordTable;
-  readonly unproved: Unproved;
+  readonly unverified: Unverified;
   readonly changed: readonly HashedRecord[];
   readonly forgotten: readonly string[];
 }
@@ -43,7 +43,7 @@ export interface Replacement {
 export function replacementOf(state: ReaderState, records: readonly HashedRecord[], doubting: boolean): Replacement {
   const { admission } = state.options;
   const received = createRecordTable();
-  const unproved = createUnproved(state.unproved);
+  const unverified = createUnverified(state.unverified);
   const [changed, forgotten]: [HashedRecord[], string[]] = [[], []];
   for (const record of records) {
     const held = handedOn(state, record.key);
@@ -51,36 +51,36 @@ export function replacementOf(state: ReaderState, records: readonly HashedRecord
     received.set(same ? held : record);
     // An identity that nobody knows hurts nobody, and the watch may bring the endpoints that need it.
     const doubted = doubting && !(held === undefined && record.kind === Kind.KIND_IDENTITY);
-    if (!same && doubted) unproved.set(record.key, held);
-    else unproved.delete(record.key);
+    if (!same && doubted) unverified.set(record.key, held);
+    else unverified.delete(record.key);
     if (!same && !doubted) changed.push(record);
   }
   for (const { key } of state.received.records()) {
     if (received.get(key) !== undefined) continue;
     const held = handedOn(state, key);
-    if (held !== undefined && admission.isTaken(key)) unproved.set(key, held);
+    if (held !== undefined && admission.isTaken(key)) unverified.set(key, held);
     else {
-      unproved.delete(key);
+      unverified.delete(key);
       forgotten.push(key);
     }
   }
-  return { received, unproved, changed, forgotten };
+  return { received, unverified, changed, forgotten };
 }
 
-export function replaceReceived(state: ReaderState, { received, unproved, changed, forgotten }: Replacement): Content {
+export function replaceReceived(state: ReaderState, { received, unverified, changed, forgotten }: Replacement): Content {
   state.received = received;
-  state.unproved = unproved;
+  state.unverified = unverified;
   for (const key of forgotten) state.options.admission.forget(key);
   return judged(state, changed);
 }
 
 /** What we last handed on of a key, or judged and refused; not what is in doubt. */
-export function handedOn({ received, unproved }: ReaderState, key: string): HashedRecord | undefined {
-  return unproved.has(key) ? unproved.get(key) : received.get(key);
+export function handedOn({ received, unverified }: ReaderState, key: string): HashedRecord | undefined {
+  return unverified.has(key) ? unverified.get(key) : received.get(key);
 }
 
-function forget({ options, unproved }: ReaderState, key: string): void {
-  unproved.delete(key);
+function forget({ options, unverified }: ReaderState, key: string): void {
+  unverified.delete(key);
   options.admission.forget(key);
 }
 
@@ -103,7 +103,7 @@ function judge({ options, received }: ReaderState, record: HashedRecord): boolea
 
 export function applyRecord(
   state: ReaderState,
-  { key, record }: Seen,
+  { key, record }: WatchedChange,
   upserts: Map<string, HashedRecord>,
   deletes: Map<string, Gone>,
 ): void {
@@ -115,7 +115,7 @@ export function applyRecord(
     if (held !== undefined) deletes.set(key, { kind: held.kind, key });
     return;
   }
-  state.unproved.delete(key);
+  state.unverified.delete(key);
   state.received.set(record);
   if (judge(state, record)) {
     deletes.delete(key);
@@ -154,15 +154,15 @@ export function isLive(state: ReaderState): boolean {
  * Once a LIVE head equals what was received: deletes absent records and verifies present ones. A kind that the head does not
  * export is left unverified: its publisher is of an older version, and a newer one may return.
  */
-export function prove(state: ReaderState): Content {
+export function verify(state: ReaderState): Content {
   if (!state.equal) return { upserts: [], deletes: [] };
   const exported = exportedKinds(state.head?.sums ?? []);
   const present: HashedRecord[] = [];
   const absent: Gone[] = [];
-  for (const [key, held] of state.unproved) {
+  for (const [key, held] of state.unverified) {
     const record = state.received.get(key);
     if (!isKindExported(exported, record ?? held)) continue;
-    state.unproved.delete(key);
+    state.unverified.delete(key);
     if (record !== undefined) present.push(record);
     else {
       state.options.admission.forget(key);

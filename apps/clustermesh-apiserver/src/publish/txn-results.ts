@@ -5,11 +5,11 @@
  */
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { EventOf, PublisherEffect, PublisherEvent } from "./events.js";
-import { flightOf, pump } from "./flights.js";
+import { flightOf, pump } from "./inflight.js";
 import { readFence, readHead } from "./meta-keys.js";
-import { watchOther } from "./others.js";
+import { watchOther } from "./rival-writer.js";
 import { BEAT_MS, type Flight, isWriting, larger, type PublisherState } from "./state.js";
-import { connect, retry, stepDown, surprise } from "./transitions.js";
+import { connect, resync, retry, stepDown } from "./transitions.js";
 import { compareAll, compareKey } from "./wanted.js";
 
 const CHANGED = "The store is not as this publisher left it: reading it again";
@@ -57,7 +57,7 @@ function landed(state: PublisherState, flight: Flight, revision: bigint): void {
 export function onRejected(state: PublisherState, event: EventOf<"rejected">): PublisherEffect[] {
   const flight = flightOf(state, event.id);
   if (flight === undefined) return [];
-  if (state.phase.status !== "Live") return surprise(state, CHANGED);
+  if (state.phase.status !== "Live") return resync(state, CHANGED);
   state.phase = { status: "Resolving", flight };
   return [{ type: "read-head" }];
 }
@@ -71,7 +71,7 @@ export function onFailed(state: PublisherState, event: EventOf<"failed">): Publi
   // What may still happen is fenced off by a new fence: list and take over again.
   if (phase.status !== "Live") {
     state.suspect ||= event.mayHaveHappened;
-    return surprise(state, event.sentence);
+    return resync(state, event.sentence);
   }
   state.phase = { status: "Resolving", flight };
   return [retry(state)];
@@ -88,7 +88,7 @@ export function onHeadRead(state: PublisherState, event: EventOf<"head-read">): 
   }
   const flight = phase.status === "Resolving" ? phase.flight : undefined;
   if (flight === undefined || head === undefined || event.head === undefined) {
-    return surprise(state, CHANGED);
+    return resync(state, CHANGED);
   }
   if (head.writer === state.options.instance && head.seq === flight.seq) {
     state.failures = 0;
@@ -96,7 +96,7 @@ export function onHeadRead(state: PublisherState, event: EventOf<"head-read">): 
     return headLanded(state, event);
   }
   if (event.head.modRevision !== state.stored.meta(HEAD_KEY)?.modRevision) {
-    return surprise(state, CHANGED);
+    return resync(state, CHANGED);
   }
   state.phase = { status: "Live", flight: undefined, beatAt: event.now };
   return pump(state, event.now, event.wallMicros);
