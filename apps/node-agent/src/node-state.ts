@@ -11,14 +11,14 @@ import { comparePositions, type HashedRecord } from "@isthmus/records";
 import { createDatapath, type Datapath } from "./datapath/datapath.js";
 import { readServices } from "./datapath/read-services.js";
 import { createDesiredState, type DesiredState } from "./desired/desired-state.js";
+import { createMeshState, type MeshState } from "./desired/mesh-state.js";
 import { nodeName } from "./desired/nodes.js";
-import { createWorld, type World } from "./desired/world.js";
+import { createFailureReporter } from "./failure-reporter.js";
 import { type Applier, createApplier } from "./sync/applier.js";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./sync/core.js";
 import { openFloors } from "./sync/floors.js";
 import { createRefusalLog } from "./sync/refusal-log.js";
 import type { Snapshot } from "./sync/snapshot.js";
-import { createFailureTeller } from "./tell-failures.js";
 
 export interface NodeStateOptions {
   readonly node: string;
@@ -47,7 +47,7 @@ export interface NodeStateModules {
 export interface NodeState {
   readonly core: SyncCore;
   readonly desired: DesiredState;
-  readonly world: World;
+  readonly world: MeshState;
   readonly datapath: Datapath;
   readonly applier: Applier;
   /** Performs what the core says, but for sending. */
@@ -83,7 +83,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       if (knowsServices() !== refusing) applier.kick();
     },
   );
-  const world = createWorld(options, {
+  const world = createMeshState(options, {
     desired,
     servedClusters: datapath.foundClusters,
     // Nothing of it has been written by then: only Services with a name are.
@@ -94,7 +94,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       log.warn("Record refused", { clusterId, record: key, error });
     },
   });
-  const tellFailures = createFailureTeller(log);
+  const tellFailures = createFailureReporter(log);
   const refusals = createRefusalLog({ clock, log });
   const applier = createApplier({
     ...modules,

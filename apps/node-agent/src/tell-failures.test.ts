@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseAddress, TCP } from "@isthmus/model";
 import { type Logger, silentLogger } from "@isthmus/observe";
 import { frontendName, rejectName } from "./desired/frontends.js";
-import { createFailureTeller, nameObject } from "./tell-failures.js";
+import { createFailureReporter, nameObject } from "./failure-reporter.js";
 
 function makeLog(): { log: Logger; lines: string[] } {
   const lines: string[] = [];
@@ -15,7 +15,7 @@ const NAME = frontendName(parseAddress("10.96.0.1"), 80, TCP);
 
 test("a failure is said once, and its end once", () => {
   const { log, lines } = makeLog();
-  const tell = createFailureTeller(log);
+  const tell = createFailureReporter(log);
   const full: [string, Error][] = [[NAME, new Error("Cannot add to mesh_backends_v1")]];
   tell({ errors: full });
   tell({ errors: full });
@@ -28,7 +28,7 @@ test("a failure is said once, and its end once", () => {
 
 test("a thousand failures are ten sentences and a number", () => {
   const { log, lines } = makeLog();
-  createFailureTeller(log)({ errors: Array.from({ length: 1000 }, (_, i) => [`shop/s${i}`, new Error("no room")]) });
+  createFailureReporter(log)({ errors: Array.from({ length: 1000 }, (_, i) => [`shop/s${i}`, new Error("no room")]) });
   assert.equal(lines.length, 11);
   assert.match(lines[10] ?? "", /"count":990/);
 });

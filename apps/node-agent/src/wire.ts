@@ -18,7 +18,7 @@ import { createMetrics, type Health, type Logger, startHealth, startMetrics } fr
 import type { Applied, Welcome } from "@isthmus/proto";
 import { createAgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
-import { keepPodsCgroups, openCgroupRoot, openPodsCgroups, type PodsCgroups } from "./cgroups/index.js";
+import { openCgroupRoot, openPodsCgroups, type PodsCgroups, reconcilePodsCgroups } from "./cgroups/index.js";
 import { nodeName } from "./desired/nodes.js";
 import { followNetwork } from "./network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
@@ -28,13 +28,13 @@ import { createPodReports } from "./pod-reports.js";
 import { startPods } from "./pods/index.js";
 import { desiredRoutes } from "./routes/desired-routes.js";
 import { enableForwarding } from "./routes/forwarding.js";
-import { keepRoutes } from "./routes/routes.js";
+import { createRouteReconciler } from "./routes/route-reconciler.js";
 import { reportSource } from "./source-report.js";
 import { createSyncClient } from "./sync/client.js";
 import { createConnect } from "./sync/connection.js";
-import { firstWelcome } from "./sync/first-welcome.js";
-import { keepSnapshots } from "./sync/keep-snapshots.js";
+import { discoverCluster } from "./sync/discover-cluster.js";
 import { createServerList } from "./sync/server-list.js";
+import { createSnapshotWriter } from "./sync/snapshot-writer.js";
 import { type Membership, openStateFiles } from "./sync/state-files.js";
 import { VERSION } from "./version.js";
 
@@ -78,7 +78,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   const own = { cluster, clusterId };
 
   async function firstJoin(): Promise<Membership> {
-    const welcome = await firstWelcome({ node, version: VERSION }, { connect, servers, clock, log, signal });
+    const welcome = await discoverCluster({ node, version: VERSION }, { connect, servers, clock, log, signal });
     return remember(welcome);
   }
 
@@ -126,7 +126,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       failed: (error) => failure.abort(error),
     },
   );
-  const routes = keepRoutes({
+  const routes = createRouteReconciler({
     log,
     clock,
     signal,
@@ -152,7 +152,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
 
   function welcomed(welcome: Welcome): void {
     const same = welcome.cluster === own.cluster && welcome.clusterId === own.clusterId;
-    if (!same) failure.abort(strangers(own, welcome));
+    if (!same) failure.abort(wrongCluster(own, welcome));
     else {
       remember(welcome).catch((error: unknown) => log.warn("List of servers not kept", { error }));
       reports.connected();
@@ -204,8 +204,8 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   try {
     await Promise.all([
       client.run(),
-      keepSnapshots({ core: state.core, files, clock, log, signal }),
-      keepPodsCgroups(cgroups, clock, signal),
+      createSnapshotWriter({ core: state.core, files, clock, log, signal }),
+      reconcilePodsCgroups(cgroups, clock, signal),
       pods.closed,
     ]);
     await state.applier.idle();
@@ -216,7 +216,10 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   if (failure.signal.aborted) throw failure.signal.reason;
 }
 
-function strangers(own: { readonly cluster: ClusterName; readonly clusterId: ClusterId }, welcome: Welcome): MeshError {
+function wrongCluster(
+  own: { readonly cluster: ClusterName; readonly clusterId: ClusterId },
+  welcome: Welcome,
+): MeshError {
   return new MeshError(
     { code: "OTHER_CLUSTER", cluster: welcome.cluster },
     `Cannot follow cluster "${welcome.cluster}" (${welcome.clusterId}): this node belongs to "${own.cluster}" (${own.clusterId}); remove its pins and state folder to move it`,

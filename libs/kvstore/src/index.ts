@@ -12,5 +12,5 @@ export {
 } from "./layout.js";
 export * from "./store.js";
 export { DEFAULT_DEADLINE_MS, type StoreOptions } from "./transport.js";
-export type { WatchNews, WatchOptions } from "./watch.js";
+export type { WatchMessage, WatchOptions } from "./watch.js";
 export type { StoreEvent } from "./watch-assembler.js";

@@ -9,7 +9,7 @@ import { isTooLargeAnswer, type StoreError, storeError } from "./errors.js";
 import { keyBytes, keyText, prefixEnd } from "./layout.js";
 import { createPageSize } from "./page-size.js";
 import { type StoreOptions, Transport } from "./transport.js";
-import { runWatch, type WatchNews, type WatchOptions } from "./watch.js";
+import { runWatch, type WatchMessage, type WatchOptions } from "./watch.js";
 
 export interface StoreEntry {
   readonly key: string;
@@ -53,7 +53,7 @@ export interface Store {
   /** All writes or none; a key at most once, at most 128 operations. */
   txn(compares: readonly Compare[], writes: readonly Write[]): Promise<TxnResult>;
   /** Follows `prefix` until the signal aborts or the watch cannot go on; never rejects. */
-  watch(options: WatchOptions, onNews: (news: WatchNews) => void): Promise<void>;
+  watch(options: WatchOptions, onNews: (news: WatchMessage) => void): Promise<void>;
   readonly transport: Transport;
   close(): void;
 }

@@ -9,7 +9,7 @@ import { createSecureContext } from "node:tls";
 import { Channel, type ClientOptions } from "@grpc/grpc-js";
 import { Etcd3, type ICallable, type IOptions } from "etcd3";
 import { addressCredentials } from "./address-credentials.js";
-import { endedBy } from "./ended-by.js";
+import { cancelWith } from "./cancel-with.js";
 import { createHandshakes, type Handshakes } from "./handshakes.js";
 import { createHostPolicies, PASS } from "./host-policy.js";
 
@@ -69,7 +69,7 @@ function etcdOptions(options: StoreOptions, handshakes: Handshakes): IOptions {
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 500,
-      ...(options.signal === undefined ? {} : { interceptors: [endedBy(options.signal)] }),
+      ...(options.signal === undefined ? {} : { interceptors: [cancelWith(options.signal)] }),
       ...(isSecure(options) ? { channelFactoryOverride: secureChannels(options, handshakes) } : {}),
     },
     defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + deadlineMs }),

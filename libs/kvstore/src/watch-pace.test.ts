@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import type { ICallable } from "etcd3";
-import { runWatch, type WatchNews } from "./watch.js";
+import { runWatch, type WatchMessage } from "./watch.js";
 
 /** Each stream answers, sends one event, and breaks. */
 class BreakingStream extends EventEmitter {
@@ -30,7 +30,7 @@ test("a stream that brings an event and breaks is opened again ever more rarely"
       use({ client: { watch: () => new BreakingStream(++opened) } }),
   };
   const stop = new AbortController();
-  const news: WatchNews[] = [];
+  const news: WatchMessage[] = [];
   const timer = setTimeout(() => stop.abort(), 2000);
   const options = { prefix: "/p/", from: 1n, signal: stop.signal };
   await runWatch(calls as unknown as ICallable<unknown>, options, (each) => void news.push(each));

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { until } from "@isthmus/testing";
 import { createStore, type Store, type Write } from "./store.js";
 import { type CutProxy, type EtcdServer, startCutProxy, startEtcd } from "./testing/index.js";
-import type { WatchNews } from "./watch.js";
+import type { WatchMessage } from "./watch.js";
 
 let etcd: EtcdServer;
 let writer: Store;
@@ -33,14 +33,14 @@ async function fill(prefix: string, count: number, size = 100): Promise<bigint> 
 
 interface Followed {
   readonly keys: string[];
-  readonly news: WatchNews[];
+  readonly news: WatchMessage[];
   readonly over: Promise<void>;
   readonly stop: () => void;
 }
 
 function follow(store: Store, prefix: string, from: bigint): Followed {
   const controller = new AbortController();
-  const [keys, news]: [string[], WatchNews[]] = [[], []];
+  const [keys, news]: [string[], WatchMessage[]] = [[], []];
   const over = store.watch({ prefix, from, signal: controller.signal }, (each) => {
     news.push(each);
     if (each.type === "events") for (const event of each.events) keys.push(`${event.key}@${event.modRevision}`);

@@ -23,7 +23,7 @@ export interface WatchOptions {
   readonly maxBackoffMs?: number;
 }
 
-export type WatchNews =
+export type WatchMessage =
   /** A stream is open. Which store answers is not known yet: read its id before trusting what follows. */
   | { readonly type: "opened"; readonly storeRevision: bigint }
   | { readonly type: "events"; readonly events: readonly StoreEvent[]; readonly revision: bigint }
@@ -45,12 +45,12 @@ const SETTLED_MS = 5_000;
 export async function runWatch(
   calls: ICallable<unknown>,
   options: WatchOptions,
-  onNews: (news: WatchNews) => void,
+  onNews: (news: WatchMessage) => void,
 ): Promise<void> {
   const { signal } = options;
   const backoff = createBackoff({ minMs: options.minBackoffMs ?? 50, maxMs: options.maxBackoffMs ?? 500 });
   const assembler = createAssembler(options.from);
-  const tell = (news: WatchNews): void => {
+  const tell = (news: WatchMessage): void => {
     if (signal.aborted) return;
     onNews(news);
   };
@@ -65,14 +65,14 @@ export async function runWatch(
   }
 }
 
-type End = Extract<WatchNews, { type: "lost" | "compacted" | "set-back" | "refused" }>;
+type End = Extract<WatchMessage, { type: "lost" | "compacted" | "set-back" | "refused" }>;
 
 /** One stream from its opening to its end. */
 async function followStream(
   calls: ICallable<unknown>,
   { prefix, signal }: WatchOptions,
   assembler: Assembler,
-  tell: (news: WatchNews) => void,
+  tell: (news: WatchMessage) => void,
 ): Promise<End> {
   const action = `watch "${prefix}" in the store`;
   assembler.reset();
@@ -114,7 +114,7 @@ async function followStream(
   });
 }
 
-function interpret(assembler: Assembler, response: IWatchResponse, action: string): WatchNews {
+function interpret(assembler: Assembler, response: IWatchResponse, action: string): WatchMessage {
   const news = assembler.accept(response);
   switch (news.type) {
     case "created":

@@ -2,7 +2,7 @@
  * One node's agent of a scenario, from records to maps: the real merge, plan, desired state and datapath, on a kernel in
  * memory. `restart` is a new process on the same kernel, which knows nothing but what it reads there and is told again.
  */
-import { createDatapath, createDesiredState, desiredNode, leftAddresses, nodeName } from "@isthmus/agent";
+import { createDatapath, createDesiredState, desiredNode, nodeName, otherProxyAddresses } from "@isthmus/agent";
 import { createServiceMerger, type ServiceTable } from "@isthmus/clustermesh";
 import { planService } from "@isthmus/loadbalancer";
 import type { ClusterId, ClusterName, ServiceName } from "@isthmus/model";
@@ -91,7 +91,8 @@ async function startProcess(port: DatapathPort, local: Member) {
         const plans = planService(frontends).flatMap((result) => (result.ok ? [result.plan] : []));
         datapath.touch(desired.setService(name, plans));
       }
-      for (const name of configured) datapath.touch(desired.setLeft(name, leftAddresses(merger.configs.get(name))));
+      for (const name of configured)
+        datapath.touch(desired.setLeft(name, otherProxyAddresses(merger.configs.get(name))));
       configured.clear();
       await datapath.apply();
       await datapath.settled();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
-import type { Store, WatchNews, WatchOptions } from "@isthmus/kvstore";
+import type { Store, WatchMessage, WatchOptions } from "@isthmus/kvstore";
 import { until } from "@isthmus/testing";
 import { createReloadableStore } from "./reloadable-store.js";
 
@@ -31,7 +31,7 @@ test("without a store every call says what to do", async () => {
 
 test("a watch waits for a store, ends with the one it ran on, and its user hears that it must list again", async () => {
   const store = swap();
-  const news: WatchNews[] = [];
+  const news: WatchMessage[] = [];
   const stop = new AbortController();
   const first = store.watch({ prefix: "/", from: 1n, signal: stop.signal }, (each) => news.push(each));
   assert.equal(news.length, 0);
@@ -50,7 +50,7 @@ test("a watch waits for a store, ends with the one it ran on, and its user hears
 test("a watch that its user ends says nothing more", async () => {
   const store = swap();
   store.swap({ endpoints: ["one"] });
-  const news: WatchNews[] = [];
+  const news: WatchMessage[] = [];
   const stop = new AbortController();
   const running = store.watch({ prefix: "/", from: 1n, signal: stop.signal }, (each) => news.push(each));
   stop.abort();

@@ -3,7 +3,7 @@
  *
  * Without a store every call is STORE_UNAVAILABLE. A watch that ran on the old one ends as "set-back": its user lists again.
  */
-import { createStore, type Store, StoreError, type StoreOptions, type WatchNews } from "@isthmus/kvstore";
+import { createStore, type Store, StoreError, type StoreOptions, type WatchMessage } from "@isthmus/kvstore";
 
 export interface ReloadableStore extends Store {
   readonly configured: boolean;
@@ -23,7 +23,7 @@ export function createReloadableStore(create: (options: StoreOptions) => Store =
     throw new StoreError({ code: "STORE_UNAVAILABLE", action: "reach the store" }, sentence);
   }
 
-  async function watch(options: Parameters<Store["watch"]>[0], onNews: (news: WatchNews) => void): Promise<void> {
+  async function watch(options: Parameters<Store["watch"]>[0], onNews: (news: WatchMessage) => void): Promise<void> {
     const { signal } = options;
     while (inner === undefined && !signal.aborted) await arrival(signal);
     if (signal.aborted || inner === undefined) return;

@@ -11,7 +11,7 @@ import {
   mayHaveHappened,
   type Store,
   storeError,
-  type WatchNews,
+  type WatchMessage,
 } from "@isthmus/kvstore";
 import { type Clock, parseClusterId, parseClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
@@ -190,7 +190,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     void store.watch({ prefix, from, signal: watch.signal }, (news) => onNews(news));
   }
 
-  function onNews(news: WatchNews): void {
+  function onNews(news: WatchMessage): void {
     if (news.type === "events") {
       const events = news.events.map((event) => ({ ...relative(event), deleted: event.type === "delete" }));
       dispatch({ type: "seen", events });

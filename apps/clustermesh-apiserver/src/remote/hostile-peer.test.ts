@@ -1,7 +1,7 @@
 /** The work that one peer, or many agents, can cause in the shell of a source is bounded, whatever is in the store. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchNews, type WatchOptions } from "@isthmus/kvstore";
+import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchMessage, type WatchOptions } from "@isthmus/kvstore";
 import { parseClusterName } from "@isthmus/model";
 import { Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
@@ -22,7 +22,7 @@ function headValue(seq: number, count: number, state = HeadState.HEAD_STATE_LIVE
 
 /** An empty cluster "west" whose heads the test writes. */
 async function follow(t: TestContext) {
-  let [onNews, seq] = [(_: WatchNews): void => undefined, 1];
+  let [onNews, seq] = [(_: WatchMessage): void => undefined, 1];
   let reads = 0;
   const store: Partial<Store> = {
     async get(key) {

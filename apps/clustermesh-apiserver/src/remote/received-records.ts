@@ -67,7 +67,10 @@ export function replacementOf(state: ReaderState, records: readonly HashedRecord
   return { received, unverified, changed, forgotten };
 }
 
-export function replaceReceived(state: ReaderState, { received, unverified, changed, forgotten }: Replacement): Content {
+export function replaceReceived(
+  state: ReaderState,
+  { received, unverified, changed, forgotten }: Replacement,
+): Content {
   state.received = received;
   state.unverified = unverified;
   for (const key of forgotten) state.options.admission.forget(key);

@@ -1,7 +1,7 @@
 /** Against a real etcd, fed by the real publisher. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { clusterPrefix, type Store, type WatchNews } from "@isthmus/kvstore";
+import { clusterPrefix, type Store, type WatchMessage } from "@isthmus/kvstore";
 import { startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterName, systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
@@ -156,7 +156,7 @@ test("an event that the watch loses is seen by the sums, counted, and repaired",
   const losing: Store = {
     ...store,
     watch: (options, onNews) =>
-      store.watch(options, (news: WatchNews) => {
+      store.watch(options, (news: WatchMessage) => {
         if (news.type !== "events") return onNews(news);
         const events = news.events.filter(({ key }) => !key.endsWith("/s7") || dropped++ > 0);
         onNews({ ...news, events });

@@ -4,7 +4,7 @@
  * Ranges, watches and probes are not behind a breaker (the core backs off by itself); `confirmStore`, asked for by a
  * client, is.
  */
-import { type Store, storeError, type WatchNews } from "@isthmus/kvstore";
+import { type Store, storeError, type WatchMessage } from "@isthmus/kvstore";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import { type Breaker, createPace, type Logger, type Metrics } from "@isthmus/observe";
 import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
@@ -202,7 +202,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     void store.watch({ prefix: peer.prefix, from, signal: watch.signal }, onNews);
   }
 
-  function onNews(news: WatchNews): void {
+  function onNews(news: WatchMessage): void {
     switch (news.type) {
       case "opened":
         dispatch({ type: "opened", open: ++opens });

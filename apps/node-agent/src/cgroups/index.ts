@@ -1,2 +1,2 @@
 export { openCgroupRoot } from "./cgroup-root.js";
-export { keepPodsCgroups, openPodsCgroups, type PodsCgroups } from "./pods-cgroups.js";
+export { openPodsCgroups, type PodsCgroups, reconcilePodsCgroups } from "./pods-cgroups.js";

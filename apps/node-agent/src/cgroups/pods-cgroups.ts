@@ -130,7 +130,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
 }
 
 /** Looks until aborted. */
-export async function keepPodsCgroups(cgroups: PodsCgroups, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function reconcilePodsCgroups(cgroups: PodsCgroups, clock: Clock, signal: AbortSignal): Promise<void> {
   for (let round = 1; !signal.aborted; round++) {
     await clock.delay(LOOK_EVERY_MS, signal).catch(() => undefined);
     if (!signal.aborted) cgroups.look(round % LOOKS_PER_ATTACH === 0);

@@ -3,7 +3,7 @@ import { BackendRow, backendIndex } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
 import type { BackendRows } from "./backend-rows.js";
 
-export interface FoundBackends {
+export interface AdoptedBackends {
   readonly taken: ReadonlySet<number>;
   /** Last generation of free rows that ever had one. */
   readonly generations: Map<number, number>;
@@ -14,7 +14,7 @@ const AT = BackendRow.offsets;
 const CHUNK = 4096;
 
 /** Copies living rows into `rows`. */
-export function adoptBackends(port: ArrayPort, rows: BackendRows): FoundBackends {
+export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBackends {
   const taken = new Set<number>();
   const clusters = new Set<number>();
   const generations = new Map<number, number>();

@@ -4,7 +4,7 @@ import { BackendRow } from "@isthmus/bpf";
 import { addressWords } from "@isthmus/clustermesh";
 import { exploring } from "@isthmus/testing";
 import fc from "fast-check";
-import { attributesWord, createBackendRows, placeWord, Word } from "./backend-rows.js";
+import { attributesWord, createBackendRows, portWord, Word } from "./backend-rows.js";
 
 const ROWS = 32;
 
@@ -29,7 +29,7 @@ const name: fc.Arbitrary<Name> = fc.record({
 
 function newRow(id: number, { cluster, address, port, protocol }: Name) {
   const attributes = attributesWord(cluster, 1);
-  return { id, place: placeWord(port, protocol), node: 9, attributes, address: addressWords(address) };
+  return { id, place: portWord(port, protocol), node: 9, attributes, address: addressWords(address) };
 }
 
 test("rows are found by every part of their name, whatever came and went before", () => {
@@ -40,7 +40,7 @@ test("rows are found by every part of their name, whatever came and went before"
       const rows = createBackendRows(ROWS);
       const model = new Map<string, number>();
       const held = new Map<number, Name>();
-      const find = (one: Name) => rows.find(one.cluster, addressWords(one.address), placeWord(one.port, one.protocol));
+      const find = (one: Name) => rows.find(one.cluster, addressWords(one.address), portWord(one.port, one.protocol));
       for (const { name, index } of steps) {
         const before = held.get(index);
         if (before !== undefined) {
@@ -67,7 +67,7 @@ test("a row is written as the codec writes it, and of two with one name the firs
     rows.fill(index, newRow(0xff000000 + index, one));
     rows.link(index);
   }
-  const find = () => rows.find(one.cluster, addressWords(one.address), placeWord(one.port, one.protocol));
+  const find = () => rows.find(one.cluster, addressWords(one.address), portWord(one.port, one.protocol));
   assert.equal(find(), 3);
   rows.unlink(5);
   assert.equal(find(), 3);
@@ -79,5 +79,5 @@ test("a row is written as the codec writes it, and of two with one name the firs
   const other = createBackendRows(ROWS);
   other.take(4, BackendRow.encode({ ...row, id: 7 }));
   other.link(4);
-  assert.equal(other.find(one.cluster, addressWords(one.address), placeWord(one.port, one.protocol)), 4);
+  assert.equal(other.find(one.cluster, addressWords(one.address), portWord(one.port, one.protocol)), 4);
 });

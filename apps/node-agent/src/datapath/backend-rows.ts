@@ -19,7 +19,7 @@ const CLUSTER = 0xffff;
 const SEED = randomInt(2 ** 32);
 
 export interface BackendRows {
-  /** The row of this backend; 0 = none. `place`: as in the row, see `placeWord`. */
+  /** The row of this backend; 0 = none. `place`: as in the row, see `portWord`. */
   find(cluster: number, address: AddressWords, place: number): number;
   /** Sets all of a row; it can be found from `link` on. */
   fill(index: number, row: NewRow): void;
@@ -45,7 +45,7 @@ export interface NewRow {
 }
 
 /** Bytes 4..7 of a row: port (big endian), protocol, and no state. */
-export function placeWord(port: number, protocol: number): number {
+export function portWord(port: number, protocol: number): number {
   return ((port & 0xff) << 8) | ((port >>> 8) & 0xff) | ((protocol & 0xff) << 16);
 }
 

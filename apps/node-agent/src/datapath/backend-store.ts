@@ -15,7 +15,7 @@ import type { ArrayPort } from "@isthmus/reconcile";
 import { backendFlags, backendNode } from "../desired/backends.js";
 import type { NodeName } from "../desired/nodes.js";
 import { adoptBackends } from "./adopt-backends.js";
-import { attributesWord, clusterOfWord, createBackendRows, placeWord, Word } from "./backend-rows.js";
+import { attributesWord, clusterOfWord, createBackendRows, portWord, Word } from "./backend-rows.js";
 import { mapFull, mapShareFull } from "./full.js";
 import { createIndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
@@ -156,13 +156,13 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
 
   return {
     acquire(backend) {
-      const place = placeWord(backend.port, backend.protocol);
+      const place = portWord(backend.port, backend.protocol);
       let index = rows.find(backend.clusterId, backend, place);
       if (index === 0) index = add(backend, place);
       else use(index, backend);
       return rows.get(index, Word.id);
     },
-    has: (backend) => rows.find(backend.clusterId, backend, placeWord(backend.port, backend.protocol)) !== 0,
+    has: (backend) => rows.find(backend.clusterId, backend, portWord(backend.port, backend.protocol)) !== 0,
     release(id) {
       const index = rowOf(id);
       if (index === 0) return;

@@ -8,7 +8,7 @@ import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { bytesKey, parseAddress, parsePrefix, prefixContains, type ServiceName } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
-import { leftName, leftValue } from "../desired/frontends.js";
+import { otherProxyName, otherProxyValue } from "../desired/frontends.js";
 import { createFailingPort, type FailingPort, WriteFailed } from "./failing-port.js";
 import { type Bench, describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
 
@@ -65,8 +65,8 @@ async function checkLeft(port: DatapathPort, left: readonly string[], when: stri
   const ranges = await port.serviceRanges.load();
   for (const address of left.map(parseAddress)) {
     const armed = ranges.some((range) => prefixContains(range, address));
-    const row = rows.get(leftName(address));
-    assert.ok(!armed || (row !== undefined && bytesKey(row) === leftValue(leftName(address))), when);
+    const row = rows.get(otherProxyName(address));
+    assert.ok(!armed || (row !== undefined && bytesKey(row) === otherProxyValue(otherProxyName(address))), when);
   }
 }
 

@@ -6,13 +6,13 @@
  */
 import { NodeFlag, NodeRow } from "@isthmus/bpf";
 import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
-import { type DesiredNode, foundNode, type NodeName, nodeIdentity, nodeName } from "../desired/nodes.js";
+import { adoptedNode, type DesiredNode, type NodeName, nodeIdentity, nodeName } from "../desired/nodes.js";
 import { mapFull, mapShareFull } from "./full.js";
 import { createIndexPool, type IndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
 
 export interface NodeStore {
-  /** 0 = not known. A row found at the start is also known by `foundNode`, for as long as it is there. */
+  /** 0 = not known. A row found at the start is also known by `adoptedNode`, for as long as it is there. */
   indexOf(name: NodeName | undefined): number;
   set(name: NodeName, node: DesiredNode | undefined): void;
   /** Frees rows of a cluster that no known node has: what is missing there is really gone. */
@@ -78,7 +78,7 @@ export function createNodeStore(
         if (byIdentity.has(row.identity)) doubles.push(row);
         else {
           byIdentity.set(row.identity, row);
-          foundRows.set(nodeName(cluster, foundNode(index)), row);
+          foundRows.set(nodeName(cluster, adoptedNode(index)), row);
         }
         taken.add(index);
       }
@@ -113,7 +113,7 @@ export function createNodeStore(
 
   function leave(row: Row): void {
     byIdentity.delete(row.identity);
-    foundRows.delete(nodeName(row.cluster, foundNode(row.index)));
+    foundRows.delete(nodeName(row.cluster, adoptedNode(row.index)));
     leaving.push(row);
   }
 

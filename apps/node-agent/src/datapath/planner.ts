@@ -8,7 +8,7 @@
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { DeltaTracker, HashPort } from "@isthmus/reconcile";
 import type { DesiredFrontend } from "../desired/desired-state.js";
-import { type FrontendName, frontendValue, leftValue } from "../desired/frontends.js";
+import { type FrontendName, frontendValue, otherProxyValue } from "../desired/frontends.js";
 import type { DesiredService, DesiredTier } from "../desired/services.js";
 import type { BackendStore } from "./backend-store.js";
 import { followSlots } from "./follow-slots.js";
@@ -161,7 +161,7 @@ export function createPlanner(modules: PlannerModules): Planner {
       try {
         if (wanted === undefined) frontends.deleteDesired(name);
         else if (wanted.kind === "reject") frontends.setDesired(name, frontendValue(name, 0));
-        else if (wanted.kind === "left") frontends.setDesired(name, leftValue(name));
+        else if (wanted.kind === "left") frontends.setDesired(name, otherProxyValue(name));
         else planService(name, wanted.tiers);
         return undefined;
       } catch (thrown) {

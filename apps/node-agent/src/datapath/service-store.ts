@@ -50,12 +50,12 @@ export interface ServiceStore {
 }
 
 /** What was found: rows that a frontend names, and how often each row was used. */
-export interface FoundServices {
+export interface AdoptedServices {
   readonly services: ReadonlyMap<FrontendName, ServiceEntry>;
   readonly generations: ReadonlyMap<number, number>;
 }
 
-export function createServiceStore(port: ArrayPort, found: FoundServices): ServiceStore {
+export function createServiceStore(port: ArrayPort, found: AdoptedServices): ServiceStore {
   const entries = new Map(found.services);
   const generations = new Map(found.generations);
   const fresh = new Set<ServiceEntry>();

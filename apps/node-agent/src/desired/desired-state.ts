@@ -9,7 +9,7 @@
  */
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import type { ServiceName } from "@isthmus/model";
-import { type FrontendName, frontendName, leftName, rejectName } from "./frontends.js";
+import { type FrontendName, frontendName, otherProxyName, rejectName } from "./frontends.js";
 import type { DesiredService } from "./services.js";
 
 /** A row of mesh_frontends that must be there. */
@@ -92,7 +92,7 @@ export function createDesiredState(): DesiredState {
       return touched;
     },
     setLeft(name, addresses) {
-      const [before, now] = [left.get(name) ?? [], addresses.map(leftName)];
+      const [before, now] = [left.get(name) ?? [], addresses.map(otherProxyName)];
       for (const row of before) count(leftRows, row, -1);
       for (const row of now) count(leftRows, row, 1);
       if (now.length === 0) left.delete(name);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FrontendFlag, FrontendKey, FrontendRow, frontendCheck } from "@isthmus/bpf";
 import { bytesKey, keyBytes, parseAddress, TCP } from "@isthmus/model";
-import { frontendName, frontendValue, isRejectName, leftName, leftValue, rejectName } from "./frontends.js";
+import { frontendName, frontendValue, isRejectName, otherProxyName, otherProxyValue, rejectName } from "./frontends.js";
 
 const VIP = parseAddress("10.96.255.200");
 
@@ -26,8 +26,8 @@ test("the row of the unknown ports has port and protocol 0 and refuses", () => {
 });
 
 test("the row that leaves a VIP to another proxy has the key of the row that would refuse its unknown ports", () => {
-  const name = leftName(VIP);
+  const name = otherProxyName(VIP);
   assert.equal(name, rejectName(frontendName(VIP, 80, TCP)));
-  const row = FrontendRow.decode(keyBytes(leftValue(name)));
+  const row = FrontendRow.decode(keyBytes(otherProxyValue(name)));
   assert.deepEqual([row.service, row.flags, row.check], [0, FrontendFlag.Pass, frontendCheck(keyBytes(name))]);
 });

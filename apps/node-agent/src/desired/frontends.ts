@@ -32,7 +32,7 @@ export function isRejectName(name: FrontendName): boolean {
 }
 
 /** The row that answers for a VIP that another proxy serves. */
-export function leftName(address: Uint8Array): FrontendName {
+export function otherProxyName(address: Uint8Array): FrontendName {
   return bytesKey(address) + ANY_PORT;
 }
 
@@ -41,7 +41,7 @@ export function frontendValue(name: FrontendName, service: number): string {
   return encodeRow(name, service, service === 0 ? FrontendFlag.Reject : 0);
 }
 
-export function leftValue(name: FrontendName): string {
+export function otherProxyValue(name: FrontendName): string {
   return encodeRow(name, 0, FrontendFlag.Pass);
 }
 

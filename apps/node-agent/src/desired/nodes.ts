@@ -36,7 +36,7 @@ const interned = new Map<number, Map<string, NodeName>>();
  * Placeholder for the name of the node of an adopted row, whose index alone is known until its cluster's records name it. A
  * Kubernetes name has no "#".
  */
-export function foundNode(index: number): string {
+export function adoptedNode(index: number): string {
   return `#${index}`;
 }
 

@@ -9,9 +9,9 @@ import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/tes
 import type { ServedFrontends } from "../datapath/read-services.js";
 import type { SourceDelta } from "../sync/source-types.js";
 import { createDesiredState } from "./desired-state.js";
-import { frontendName, leftName } from "./frontends.js";
-import { kernelShare } from "./kernel-share.js";
-import { createWorld, type Slices, type World } from "./world.js";
+import { frontendName, otherProxyName } from "./frontends.js";
+import { createMeshState, type MeshState, type Slices } from "./mesh-state.js";
+import { recordsFromKernel } from "./records-from-kernel.js";
 
 const VIP = parseAddress("10.96.0.10");
 const FRONTEND = frontendName(VIP, 80, TCP);
@@ -26,7 +26,7 @@ function makeWorld(served: ServedFrontends = new Map()) {
   const refused: string[] = [];
   const own = { node: "n1", cluster: "east" as ClusterName, clusterId: 1 as ClusterId };
   const refuse = (_: number, key: string) => void refused.push(key);
-  const world: World = createWorld(own, {
+  const world: MeshState = createMeshState(own, {
     desired,
     served: () => served,
     servedClusters: new Set([1, 2]),
@@ -159,7 +159,10 @@ test("a kernel share becomes records: each address once with its slots and node,
     ],
     [frontendName(VIP, 53, UDP), [{ tries: 0, cluster: 2, slots: [row(2, "10.12.0.1", 5353)] }]],
   ]);
-  const records = kernelShare(served, 2, "shop/cart" as never, { ports: [HTTP, dns], frontends: [Buffer.from(VIP)] });
+  const records = recordsFromKernel(served, 2, "shop/cart" as never, {
+    ports: [HTTP, dns],
+    frontends: [Buffer.from(VIP)],
+  });
   const [service, ...slices] = records;
   assert.deepEqual(
     Service.decode(service?.value ?? Buffer.alloc(0)).ports.map(({ name }) => name),
@@ -178,7 +181,10 @@ test("a kernel share becomes records: each address once with its slots and node,
     ],
   );
   assert.ok(read.every(({ backends }) => backends.length === 1));
-  assert.deepEqual(kernelShare(served, 3, "shop/cart" as never, { ports: [HTTP], frontends: [Buffer.from(VIP)] }), []);
+  assert.deepEqual(
+    recordsFromKernel(served, 3, "shop/cart" as never, { ports: [HTTP], frontends: [Buffer.from(VIP)] }),
+    [],
+  );
 });
 
 test("a source that speaks for itself replaces its share; records it does not have go", () => {
@@ -232,7 +238,7 @@ test("a VIP that another proxy serves is left alone, with or without a frontend,
       "service-configs/shop/cart",
       ServiceConfig.fromPartial({ otherProxy: "other", leftFrontends: left.map((address) => Buffer.from(address)) }),
     );
-  const row = leftName(VIP);
+  const row = otherProxyName(VIP);
   whole(world.take([delta(0, [config([VIP, Buffer.alloc(3)])], "first")]));
   const first = whole(world.flush());
   assert.deepEqual([[...first.frontends], desired.get(row)], [[row], { kind: "left" }]);

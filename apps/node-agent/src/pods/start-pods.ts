@@ -12,13 +12,13 @@ import { podCidrOf } from "./address-pool.js";
 import { type Attachments, createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
-import { keepFilters } from "./keep-filters.js";
-import { keepPods } from "./keep-pods.js";
+import { createDeferred } from "./deferred.js";
+import { createFilterReconciler } from "./filter-reconciler.js";
 import { createKeyLock, type KeyLock } from "./key-lock.js";
-import { createLateValue } from "./late-value.js";
 import { addressesByDevice, listDevices, markedDevices, uplinkMtu } from "./node-devices.js";
 import { createPodCalls } from "./pod-calls.js";
 import { deleteDevice } from "./pod-network.js";
+import { createPodReconciler } from "./pod-reconciler.js";
 import type { Pods, PodsModules, PodsOptions } from "./types.js";
 
 /** How long an ADD waits for the pod CIDR: after a restart it comes within moments, a runtime's next try is 10 s away. */
@@ -40,7 +40,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
 
   const lock = createKeyLock();
   const lookAtAll = keepAll(modules, attachments, lock);
-  const cidr = createLateValue<Prefix>();
+  const cidr = createDeferred<Prefix>();
   const calls = createPodCalls(
     { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
     { log, attachments, lock, report, programs: modules.programs, cidr: () => cidr.get(CIDR_WAIT_MS) },
@@ -67,9 +67,9 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
 /** Keeps the pods' devices, routes and settings when the network changes; returns a function that checks everything. */
 function keepAll(modules: PodsModules, attachments: Attachments, lock: KeyLock): () => Promise<void> {
   const { log, signal, changes, condition } = modules;
-  const pods = keepPods({ log, clock: systemClock, signal, attachments, lock });
+  const pods = createPodReconciler({ log, clock: systemClock, signal, attachments, lock });
   const report = (problem: string | undefined) => condition("PodSourcesChecked", problem);
-  const filters = keepFilters({ log, clock: systemClock, signal, attachments, report });
+  const filters = createFilterReconciler({ log, clock: systemClock, signal, attachments, report });
   for (const { onEvents } of [pods, filters]) changes.subscribe(onEvents);
   return async () => void (await Promise.all([pods.look(), filters.look()]));
 }

@@ -10,14 +10,14 @@
 import type { Clock, Prefix } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
 import type { Datapath } from "../datapath/datapath.js";
-import type { Slices, World } from "../desired/world.js";
+import type { MeshState, Slices } from "../desired/mesh-state.js";
 import type { Floors } from "./floors.js";
 import type { SourceDelta } from "./source-types.js";
 
 export interface ApplierModules {
   readonly clock: Clock;
   readonly floors: Floors;
-  readonly world: World;
+  readonly world: MeshState;
   readonly datapath: Datapath;
   /** The ranges in which an address without a Service is refused now. */
   readonly refusedRanges: () => readonly Prefix[];

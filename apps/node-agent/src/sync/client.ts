@@ -9,8 +9,8 @@ import { createBackoff, type Logger } from "@isthmus/observe";
 import type { ToAgent, ToServer } from "@isthmus/proto";
 import type { Connect, SyncStream } from "./connection.js";
 import type { SyncCore, SyncEffect } from "./core.js";
+import { IDLE_MS, type IdleTimeout, startIdleTimeout, WELCOME_MS } from "./idle-timeout.js";
 import type { ServerList } from "./server-list.js";
-import { SILENCE_MS, type Silence, WELCOME_MS, watchSilence } from "./silence.js";
 
 export interface ClientModules {
   readonly connect: Connect;
@@ -89,9 +89,9 @@ export function createSyncClient(modules: ClientModules): SyncClient {
         }
         if (modules.waiting() > MAX_WAITING) pauseUntilCaughtUp(stream, silence);
       };
-      const silence = watchSilence({
+      const silence = startIdleTimeout({
         clock,
-        limitMs: () => (server === undefined ? WELCOME_MS : SILENCE_MS),
+        limitMs: () => (server === undefined ? WELCOME_MS : IDLE_MS),
         deaf: () => stream.isPaused(),
         onSilent: (error) => end(() => reject(error)),
       });
@@ -123,7 +123,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     log.info("Connected to an apiserver", { server: address });
   }
 
-  function pauseUntilCaughtUp(stream: SyncStream, silence: Silence): void {
+  function pauseUntilCaughtUp(stream: SyncStream, silence: IdleTimeout): void {
     if (stream.isPaused()) return;
     stream.pause();
     void modules.caughtUp().then(() => {

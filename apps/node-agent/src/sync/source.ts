@@ -30,7 +30,7 @@ import {
   sameBytes,
 } from "@isthmus/records";
 import { createExchange } from "./exchange.js";
-import { createHeldRecords, type HeldRecords, type Taken } from "./held-records.js";
+import { createReceivedRecords, type ReceivedRecords, type Taken } from "./received-records.js";
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
 import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 
@@ -53,7 +53,7 @@ class SourceMachine implements Source {
   proven = false;
   floor: Position | undefined;
   have: Position | undefined;
-  #held: HeldRecords = createHeldRecords();
+  #held: ReceivedRecords = createReceivedRecords();
   /** The position that the records will be at when what is under way has ended. */
   #at: Position | undefined;
   /** Repairing. */
@@ -232,7 +232,7 @@ class SourceMachine implements Source {
   #remove(): SourceStep {
     const deletes = this.#held.namesOf(this.table.records()).reverse();
     Object.assign(this, { phase: "Empty", live: false, proven: false, floor: undefined, have: undefined });
-    this.#held = createHeldRecords();
+    this.#held = createReceivedRecords();
     this.#announced = false;
     this.status = SourceStatus.SOURCE_STATUS_REMOVED;
     const { clusterId } = this;

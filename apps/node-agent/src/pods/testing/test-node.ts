@@ -12,7 +12,7 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { PodsOptions } from "../types.js";
 import { buildPlugin } from "./build-plugin.js";
-import { createSaboteur, type Saboteur } from "./saboteur.js";
+import { createSaboteur, type Saboteur } from "./fault-injector.js";
 
 export interface Told {
   readonly address: string;

@@ -12,14 +12,14 @@ import { makeNode } from "@isthmus/testing";
 import { type NodeName, nodeName } from "../../desired/nodes.js";
 import { followNetwork } from "../../network-changes.js";
 import { desiredRoutes } from "../desired-routes.js";
-import { keepRoutes } from "../routes.js";
+import { createRouteReconciler } from "../route-reconciler.js";
 
 const self = nodeName(1, process.argv[2] ?? "");
 const signal = new AbortController().signal;
 const clock = systemClock;
 let nodes = new Map<NodeName, Node>();
 let complete = false;
-const keeper = keepRoutes({
+const keeper = createRouteReconciler({
   log: createLogger({ app: "agent" }),
   clock,
   signal,

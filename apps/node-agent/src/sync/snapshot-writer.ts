@@ -24,7 +24,7 @@ const INTERVAL_MS = 2000;
 const SHARE = 50;
 
 /** Resolves when aborted. */
-export async function keepSnapshots(modules: SnapshotModules): Promise<void> {
+export async function createSnapshotWriter(modules: SnapshotModules): Promise<void> {
   const { core, files, clock, log, signal } = modules;
   const saved = new Map<number, Position>();
   while (!signal.aborted) {

@@ -6,7 +6,7 @@ import { silentLogger } from "@isthmus/observe";
 import { createFakeClock, settle } from "@isthmus/testing";
 import { hostDeviceName } from "../pods/device-name.js";
 import type { Routes } from "./desired-routes.js";
-import { keepRoutes, type RouteKernel } from "./routes.js";
+import { createRouteReconciler, type RouteKernel } from "./route-reconciler.js";
 
 const routes = (...cidrs: readonly string[]): Routes =>
   new Map(cidrs.map((cidr) => [cidr, { cidr, via: "172.18.0.2" }]));
@@ -33,7 +33,7 @@ function rig(t: TestContext, present: readonly string[]) {
     batch: async (lines) => lines.flatMap(run),
   };
   const clock = createFakeClock();
-  const keeper = keepRoutes({
+  const keeper = createRouteReconciler({
     log: silentLogger,
     clock,
     signal: stop.signal,

@@ -18,7 +18,7 @@ export interface Taken {
   readonly events: readonly SourceEvent[];
 }
 
-export interface HeldRecords {
+export interface ReceivedRecords {
   readonly table: RecordTable;
   batch(message: Pick<Batch, "upserts" | "deletes">): Taken;
   /** Puts one bucket in the place of what was there. */
@@ -43,7 +43,7 @@ export interface HeldRecords {
 
 const KNOWN_KINDS: ReadonlySet<Kind> = new Set(KINDS);
 
-export function createHeldRecords(): HeldRecords {
+export function createReceivedRecords(): ReceivedRecords {
   const table = createRecordTable();
   /** Keys of records that are held for the digest only. */
   const bad = new Set<string>();

@@ -8,7 +8,7 @@ import type { ClusterName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 import type { ServedFrontends } from "../datapath/read-services.js";
-import { kernelShare } from "./kernel-share.js";
+import { recordsFromKernel } from "./records-from-kernel.js";
 
 /** What is known at the start without any source. */
 export interface KernelFacts {
@@ -23,7 +23,7 @@ export interface KernelFacts {
   readonly ownNames: readonly HashedRecord[];
 }
 
-export interface StandInModules extends KernelFacts {
+export interface PlaceholderModules extends KernelFacts {
   readonly merger: ServiceMerger;
   /** Real id of the local cluster. */
   readonly own: number;
@@ -31,7 +31,7 @@ export interface StandInModules extends KernelFacts {
   readonly clusterOf: (id: number) => ClusterName;
 }
 
-export interface StandIns {
+export interface PlaceholderRecords {
   /** For the clusters that are not in sync; the local Services must be known. */
   putRemote(inSync: ReadonlySet<number>): void;
   /** For the local cluster: its Services by the names on disk, its backends as the kernel serves them. */
@@ -42,7 +42,7 @@ export interface StandIns {
   forget(id: number): void;
 }
 
-export function createStandIns(modules: StandInModules): StandIns {
+export function createPlaceholderRecords(modules: PlaceholderModules): PlaceholderRecords {
   const { merger, own, clusterOf } = modules;
   const placed = new Map<number, readonly HashedRecord[]>();
   const removed = new Set<number>();
@@ -52,7 +52,7 @@ export function createStandIns(modules: StandInModules): StandIns {
     read ??= modules.served();
     const served = read;
     const services = [...(merger.views.get(clusterOf(own))?.services ?? [])];
-    return services.flatMap(([name, service]) => kernelShare(served, id, name, service));
+    return services.flatMap(([name, service]) => recordsFromKernel(served, id, name, service));
   }
 
   function put(id: number, records: readonly HashedRecord[]): void {

@@ -3,6 +3,6 @@ import type { ServiceConfig } from "@isthmus/proto";
 
 const ADDRESS_BYTES = 16;
 
-export function leftAddresses(config: Pick<ServiceConfig, "leftFrontends"> | undefined): readonly Uint8Array[] {
+export function otherProxyAddresses(config: Pick<ServiceConfig, "leftFrontends"> | undefined): readonly Uint8Array[] {
   return (config?.leftFrontends ?? []).filter(({ length }) => length === ADDRESS_BYTES);
 }

@@ -14,7 +14,7 @@ export interface Failures {
   readonly errors: Iterable<readonly [string, Error]>;
 }
 
-export function createFailureTeller(log: Logger): (failures: Failures) => void {
+export function createFailureReporter(log: Logger): (failures: Failures) => void {
   let told = new Map<string, string>();
   return ({ errors }) => {
     const now = new Map<string, string>();

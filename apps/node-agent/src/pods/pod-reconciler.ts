@@ -14,7 +14,7 @@ import { configureHost, POD_ROUTE_PROTOCOL } from "./ip-commands.js";
 import type { KeyLock } from "./key-lock.js";
 import { missingOf, readNodeSide } from "./node-side.js";
 
-export interface KeepPodsModules {
+export interface PodReconcilerModules {
   readonly log: Logger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -23,14 +23,14 @@ export interface KeepPodsModules {
   readonly lock: KeyLock;
 }
 
-export interface PodKeeper {
+export interface PodReconciler {
   /** Checks all pods; resolves when they are restored or a retry is scheduled. */
   look(): Promise<void>;
   /** Takes changes of the kernel's network. True when one may concern a pod. */
   onEvents(events: readonly RouteEvent[]): boolean;
 }
 
-export function keepPods({ log, clock, signal, attachments, lock }: KeepPodsModules): PodKeeper {
+export function createPodReconciler({ log, clock, signal, attachments, lock }: PodReconcilerModules): PodReconciler {
   /** Devices that are checked after the call that works on them. */
   const awaited = new Set<string>();
 

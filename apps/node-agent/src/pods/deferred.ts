@@ -1,12 +1,12 @@
 /** A value that is not known at first: who needs it waits for it, but not for long. */
-export interface LateValue<T> {
+export interface Deferred<T> {
   readonly current: T | undefined;
   set(value: T): void;
   /** Resolves as soon as there is a value, or with undefined after `waitMs`. */
   get(waitMs: number): Promise<T | undefined>;
 }
 
-export function createLateValue<T>(): LateValue<T> {
+export function createDeferred<T>(): Deferred<T> {
   const waiting = new Set<() => void>();
   let current: T | undefined;
   return {

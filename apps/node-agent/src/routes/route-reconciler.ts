@@ -37,7 +37,7 @@ export interface RoutesModules {
   readonly kernel?: RouteKernel;
 }
 
-export interface RouteKeeper {
+export interface RouteReconciler {
   /** Something may have changed. */
   kick(): void;
   /** Takes changes of the kernel's network. True when one may concern a route of the agent. */
@@ -47,7 +47,7 @@ export interface RouteKeeper {
   readonly written: number;
 }
 
-export function keepRoutes(modules: RoutesModules): RouteKeeper {
+export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
   const { log, clock, signal, kernel = KERNEL } = modules;
   const before = new Set<string>();
   /** Keys of the routes that the last pass left in the kernel. */

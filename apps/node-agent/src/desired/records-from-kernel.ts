@@ -15,13 +15,13 @@ import { Family, Kind, type Port, Service, Slice } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, serviceKey, sliceKey } from "@isthmus/records";
 import type { ServedFrontends } from "../datapath/read-services.js";
 import { frontendName } from "./frontends.js";
-import { foundNode } from "./nodes.js";
+import { adoptedNode } from "./nodes.js";
 
 const READY = 1;
 const SERVING_TERMINATING = 6;
 
 /** Empty when the kernel serves none of the cluster's backends for this Service. */
-export function kernelShare(
+export function recordsFromKernel(
   served: ServedFrontends,
   cluster: number,
   name: ServiceName,
@@ -75,7 +75,7 @@ function sliceOf(name: ServiceName, address: Uint8Array, port: Port, shares: rea
     address: Buffer.from(row.addr),
     conditions: row.flags & BackendFlag.Terminating ? SERVING_TERMINATING : READY,
     weight: slots,
-    node: row.node === 0 ? "" : foundNode(row.node),
+    node: row.node === 0 ? "" : adoptedNode(row.node),
   }));
   const family = isV4(address) ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
   const value = Slice.encode(Slice.fromPartial({ family, ports: [port], backends })).finish();

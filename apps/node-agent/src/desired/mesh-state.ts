@@ -19,18 +19,18 @@ import type { RecordName, SourceDelta } from "../sync/source-types.js";
 import { inApplyOrder, isRecord } from "./apply-order.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
-import { leftAddresses } from "./left-addresses.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
+import { otherProxyAddresses } from "./other-proxy-addresses.js";
+import { createPlaceholderRecords, type KernelFacts } from "./placeholder-records.js";
 import { createServiceRanges, type ServiceRanges } from "./service-ranges.js";
-import { createStandIns, type KernelFacts } from "./stand-ins.js";
 
-export interface WorldOptions {
+export interface MeshStateOptions {
   readonly node: string;
   readonly cluster: ClusterName;
   readonly clusterId: ClusterId;
 }
 
-export interface WorldModules extends KernelFacts {
+export interface MeshStateModules extends KernelFacts {
   readonly desired: DesiredState;
   /** A record that cannot be read. */
   readonly refuse: (clusterId: number, key: string, error: Error) => void;
@@ -48,7 +48,7 @@ export interface Changes {
   readonly routes: boolean;
 }
 
-export interface World {
+export interface MeshState {
   /** The name of a cluster as the servers say it; wire id. */
   name(clusterId: number, cluster: string): void;
   take(deltas: readonly SourceDelta[]): Slices<void>;
@@ -83,7 +83,7 @@ interface Scratch {
   routes: boolean;
 }
 
-export function createWorld(options: WorldOptions, modules: WorldModules): World {
+export function createMeshState(options: MeshStateOptions, modules: MeshStateModules): MeshState {
   const { desired } = modules;
   const merger = createServiceMerger();
   const nodes = new Map<NodeName, Node>();
@@ -91,7 +91,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
   const proven = new Set<number>();
   const planErrors = new Map<ServiceName, Error>();
   const clusterNames = new Map<number, ClusterName>([[options.clusterId, options.cluster]]);
-  const standIns = createStandIns({ ...modules, merger, own: options.clusterId, clusterOf });
+  const standIns = createPlaceholderRecords({ ...modules, merger, own: options.clusterId, clusterOf });
   let scratch = emptyScratch();
   let begun = false;
 
@@ -243,7 +243,7 @@ export function createWorld(options: WorldOptions, modules: WorldModules): World
         yield;
       }
       for (const name of scratch.configured) {
-        for (const row of desired.setLeft(name, leftAddresses(merger.configs.get(name)))) frontends.add(row);
+        for (const row of desired.setLeft(name, otherProxyAddresses(merger.configs.get(name)))) frontends.add(row);
       }
       const { configured: _, ...rest } = scratch;
       const changes = { ...rest, frontends };

@@ -11,12 +11,12 @@ import type { Connect } from "./connection.js";
 import { createSyncCore } from "./core.js";
 import type { ServerList } from "./server-list.js";
 
-export interface FirstWelcomeOptions {
+export interface DiscoverClusterOptions {
   readonly node: string;
   readonly version: string;
 }
 
-export interface FirstWelcomeModules {
+export interface DiscoverClusterModules {
   readonly connect: Connect;
   readonly servers: ServerList;
   readonly clock: Clock;
@@ -25,7 +25,10 @@ export interface FirstWelcomeModules {
 }
 
 /** Resolves with the first Welcome; rejects with the signal's reason. */
-export async function firstWelcome(options: FirstWelcomeOptions, modules: FirstWelcomeModules): Promise<Welcome> {
+export async function discoverCluster(
+  options: DiscoverClusterOptions,
+  modules: DiscoverClusterModules,
+): Promise<Welcome> {
   const done = new AbortController();
   const core = createSyncCore({ node: options.node, version: options.version, floors: new Map() });
   let welcome: Welcome | undefined;

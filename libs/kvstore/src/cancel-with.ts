@@ -1,7 +1,7 @@
 /** Cancels calls when a signal is aborted. The client does not expose its calls; an interceptor can reach them. */
 import { InterceptingCall, type Interceptor, status } from "@grpc/grpc-js";
 
-export function endedBy(signal: AbortSignal): Interceptor {
+export function cancelWith(signal: AbortSignal): Interceptor {
   return (options, next) => {
     const end = () => call.cancelWithStatus(status.DEADLINE_EXCEEDED, reasonOf(signal));
     const call = new InterceptingCall(next(options), {

@@ -7,15 +7,15 @@ import { type Clock, MeshError } from "@isthmus/model";
 /** From Hello to Welcome, which a server gives at once. */
 export const WELCOME_MS = 10_000;
 /** A server tells the state of its sources every 5 s. */
-export const SILENCE_MS = 30_000;
+export const IDLE_MS = 30_000;
 
-export interface Silence {
+export interface IdleTimeout {
   /** Something was heard, or is not listened to for now. */
   heard(): void;
   stop(): void;
 }
 
-export interface SilenceModules {
+export interface IdleTimeoutModules {
   readonly clock: Clock;
   /** How long it may be silent now. */
   readonly limitMs: () => number;
@@ -24,7 +24,7 @@ export interface SilenceModules {
   readonly onSilent: (error: Error) => void;
 }
 
-export function watchSilence({ clock, limitMs, deaf, onSilent }: SilenceModules): Silence {
+export function startIdleTimeout({ clock, limitMs, deaf, onSilent }: IdleTimeoutModules): IdleTimeout {
   const stopped = new AbortController();
   let since = clock.now();
 

@@ -6,7 +6,7 @@ import { createPassLoop } from "../pass-loop.js";
 import type { Attachments } from "./attachments.js";
 import { filterProblem, keepStrict } from "./source-filter.js";
 
-export interface KeepFiltersModules {
+export interface FilterReconcilerModules {
   readonly log: Logger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -15,13 +15,19 @@ export interface KeepFiltersModules {
   readonly report: (problem: string | undefined) => void;
 }
 
-export interface FilterKeeper {
+export interface FilterReconciler {
   look(): Promise<void>;
   /** True when a setting may have changed. */
   onEvents(events: readonly RouteEvent[]): boolean;
 }
 
-export function keepFilters({ log, clock, signal, attachments, report }: KeepFiltersModules): FilterKeeper {
+export function createFilterReconciler({
+  log,
+  clock,
+  signal,
+  attachments,
+  report,
+}: FilterReconcilerModules): FilterReconciler {
   let known: string | undefined;
   const loop = createPassLoop({
     clock,
