@@ -3,6 +3,6 @@ export { createLocalRecords, type LocalRecords } from "./cluster/local-records.j
 export { nodeFacts } from "./cluster/node-facts.js";
 export { serviceFacts } from "./cluster/service-facts.js";
 export { sliceFacts } from "./cluster/slice-facts.js";
-export { createFedCluster, type FedCluster, type FedClusterOptions } from "./measure.js";
+export { createSyntheticCluster, type SyntheticCluster, type SyntheticClusterOptions } from "./measure.js";
 export type { PeerSpec } from "./remote/peer.js";
 export type * from "./serve/stream-source.js";

@@ -28,14 +28,14 @@ import type { StreamSource } from "./serve/stream-source.js";
 import { watchTlsFiles } from "./serve/tls-files.js";
 import { VERSION } from "./version.js";
 
-export interface FedClusterOptions {
+export interface SyntheticClusterOptions {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
   readonly podCidrs: readonly Prefix[];
   readonly serviceCidrs: readonly Prefix[];
 }
 
-export interface FedCluster {
+export interface SyntheticCluster {
   /** What a chunk of watch events brings. */
   feed(objects: { readonly services?: readonly KubeObject[]; readonly slices?: readonly KubeObject[] }): void;
   /** Until the signal aborts. */
@@ -44,7 +44,7 @@ export interface FedCluster {
   serve(store: Store, peers: readonly PeerSpec[], tlsDir: string, address: string, signal: AbortSignal): Promise<void>;
 }
 
-export function createFedCluster(options: FedClusterOptions): FedCluster {
+export function createSyntheticCluster(options: SyntheticClusterOptions): SyntheticCluster {
   const { cluster, id, podCidrs, serviceCidrs } = options;
   const clock = systemClock;
   const index = createSourceIndex();

@@ -5,7 +5,7 @@
  * watch. Says at the end when each was handed over.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { createFedCluster } from "@isthmus/apiserver";
+import { createSyntheticCluster } from "@isthmus/apiserver";
 import { createStore, type StoreOptions } from "@isthmus/kvstore";
 import { type Moment, monotonicMs } from "./moment.js";
 import { EAST, serviceObject, sliceObject } from "./objects.js";
@@ -15,7 +15,7 @@ export type EastOrder =
   | { readonly is: "feed"; readonly perSecond: number; readonly changes: number };
 export type EastNotice = { readonly is: "started" } | { readonly is: "fed"; readonly moments: readonly Moment[] };
 
-const east = createFedCluster(EAST);
+const east = createSyntheticCluster(EAST);
 const endpoints: number[] = [];
 let next = 0;
 

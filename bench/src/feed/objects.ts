@@ -1,5 +1,5 @@
 /** Global Services of both clusters, and east's one slice of each: what the API would have. */
-import type { FedClusterOptions, PeerSpec } from "@isthmus/apiserver";
+import type { PeerSpec, SyntheticClusterOptions } from "@isthmus/apiserver";
 import type { KubeEndpointSlice, KubeService } from "@isthmus/kube";
 import { parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
 
@@ -8,7 +8,7 @@ export const PORT = 80;
 export const EAST = cluster("east", 1);
 export const WEST = cluster("west", 2);
 
-function cluster(name: string, id: number): FedClusterOptions {
+function cluster(name: string, id: number): SyntheticClusterOptions {
   return {
     cluster: parseClusterName(name),
     id: parseClusterId(id),
@@ -17,16 +17,16 @@ function cluster(name: string, id: number): FedClusterOptions {
   };
 }
 
-export function peerOf({ cluster, id, podCidrs, serviceCidrs }: FedClusterOptions): PeerSpec {
+export function peerOf({ cluster, id, podCidrs, serviceCidrs }: SyntheticClusterOptions): PeerSpec {
   return { cluster, id, podCidrs, serviceCidrs, uid: `uid-${cluster}` };
 }
 
 /** Its frontend in a cluster. */
-export function clusterIp({ id }: FedClusterOptions, i: number): string {
+export function clusterIp({ id }: SyntheticClusterOptions, i: number): string {
   return `10.${100 + id}.${i >> 8}.${i & 255}`;
 }
 
-export function serviceObject(of: FedClusterOptions, i: number): KubeService {
+export function serviceObject(of: SyntheticClusterOptions, i: number): KubeService {
   const annotations = { "service.cilium.io/global": "true" };
   const ip = clusterIp(of, i);
   return {

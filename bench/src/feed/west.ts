@@ -1,5 +1,5 @@
 /** West's apiserver as a process of its own: follows east in the store and serves the agent. Started by run.ts. */
-import { createFedCluster } from "@isthmus/apiserver";
+import { createSyntheticCluster } from "@isthmus/apiserver";
 import { createStore, type StoreOptions } from "@isthmus/kvstore";
 import { EAST, peerOf, serviceObject, WEST } from "./objects.js";
 
@@ -12,7 +12,7 @@ export interface WestOrder {
 }
 
 process.on("message", ({ store, services, address, tlsDir }: WestOrder) => {
-  const west = createFedCluster(WEST);
+  const west = createSyntheticCluster(WEST);
   west.feed({ services: Array.from({ length: services }, (_, i) => serviceObject(WEST, i)) });
   void west.serve(createStore(store), [peerOf(EAST)], tlsDir, address, new AbortController().signal);
 });

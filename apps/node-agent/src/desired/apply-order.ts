@@ -11,16 +11,16 @@ const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind
 const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
 
 /** What was said of one record: itself, or only its name where it is to be deleted. */
-type Word = HashedRecord | RecordName;
+type RecordUpdate = HashedRecord | RecordName;
 
-export function isRecord(word: Word): word is HashedRecord {
+export function isRecord(word: RecordUpdate): word is HashedRecord {
   return "value" in word;
 }
 
 /** Words of one kind about one cluster. */
 export interface Group {
   readonly id: number;
-  readonly words: Word[];
+  readonly words: RecordUpdate[];
 }
 
 /** In the apply order of kinds; within a kind the order has no meaning. */
@@ -38,11 +38,11 @@ export function inApplyOrder(clusters: ReadonlyMap<number, readonly SourceDelta[
 }
 
 /** The last word about each record of a cluster. */
-function lastWords(deltas: readonly SourceDelta[]): Iterable<Word> {
+function lastWords(deltas: readonly SourceDelta[]): Iterable<RecordUpdate> {
   const [only] = deltas;
   // A first load: every record once.
   if (only?.turn === "first" && deltas.length === 1 && only.deletes.length === 0) return only.upserts;
-  const words = new Map<string, Word>();
+  const words = new Map<string, RecordUpdate>();
   for (const { upserts, deletes } of deltas) {
     for (const record of upserts) words.set(record.key, record);
     for (const name of deletes) words.set(name.key, name);

@@ -83,11 +83,11 @@ test("an agent killed at each step of ADD leaks no address, whether a DEL comes 
   for (const [round, { call, killAfterLines }] of cuts.entries()) {
     const name = `k${round}`;
     const netns = node.addPod(name);
-    await node.saboteur.plan(call, { killAfterLines });
+    await node.faults.plan(call, { killAfterLines });
     const plugin = node.startCni("ADD", name, netns);
     await running.ended;
     plugin.kill("SIGKILL");
-    await node.saboteur.off();
+    await node.faults.off();
     running = await readyAgent(node, "10.77.1.0/29");
     if (round % 2 === 0) assert.equal((await node.cni("DEL", name, netns)).code, 0);
     node.deletePod(name);

@@ -81,9 +81,9 @@ test("a repeated ADD that fails at any step leaves the pod its network", async (
   const before = network();
   let steps = 0;
   for (let struck = true; struck; ) {
-    await node.saboteur.plan(steps + 1, "fail");
+    await node.faults.plan(steps + 1, "fail");
     const again = await node.cni("ADD", "c1", netns);
-    struck = await node.saboteur.off();
+    struck = await node.faults.off();
     assert.equal(again.code, struck ? 1 : 0, again.text);
     assert.deepEqual(network(), before);
     assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
@@ -98,9 +98,9 @@ test("a first ADD that fails at any step leaves nothing", async (t) => {
   const { node, agent } = await readyNode(t, "10.77.1.0/30");
   const netns = node.addPod("p1");
   for (let call = 1, struck = true; struck; call++) {
-    await node.saboteur.plan(call, "fail");
+    await node.faults.plan(call, "fail");
     const outcome = await node.cni("ADD", `c${call}`, netns);
-    struck = await node.saboteur.off();
+    struck = await node.faults.off();
     assert.equal(outcome.code, struck ? 1 : 0, outcome.text);
     if (struck) assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
     if (struck) assert.deepEqual(agent.events, []);

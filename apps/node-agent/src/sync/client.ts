@@ -92,7 +92,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
       const silence = startIdleTimeout({
         clock,
         limitMs: () => (server === undefined ? WELCOME_MS : IDLE_MS),
-        deaf: () => stream.isPaused(),
+        paused: () => stream.isPaused(),
         onSilent: (error) => end(() => reject(error)),
       });
       signal.addEventListener("abort", stop, { once: true });

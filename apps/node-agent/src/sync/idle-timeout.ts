@@ -20,17 +20,17 @@ export interface IdleTimeoutModules {
   /** How long it may be silent now. */
   readonly limitMs: () => number;
   /** Not listening: the kernel is behind. */
-  readonly deaf: () => boolean;
+  readonly paused: () => boolean;
   readonly onSilent: (error: Error) => void;
 }
 
-export function startIdleTimeout({ clock, limitMs, deaf, onSilent }: IdleTimeoutModules): IdleTimeout {
+export function startIdleTimeout({ clock, limitMs, paused, onSilent }: IdleTimeoutModules): IdleTimeout {
   const stopped = new AbortController();
   let since = clock.now();
 
   async function watch(): Promise<void> {
     while (!stopped.signal.aborted) {
-      if (deaf()) since = clock.now();
+      if (paused()) since = clock.now();
       const limit = limitMs();
       const left = since + limit - clock.now();
       if (left <= 0)

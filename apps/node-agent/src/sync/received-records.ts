@@ -12,7 +12,7 @@ import { hasKeyOf } from "./key-shape.js";
 import type { RecordName, SourceEvent } from "./source-types.js";
 
 /** What a message changes downstream, and what was refused of it. */
-export interface Taken {
+export interface AcceptedRecords {
   readonly upserts: readonly HashedRecord[];
   readonly deletes: readonly RecordName[];
   readonly events: readonly SourceEvent[];
@@ -20,9 +20,9 @@ export interface Taken {
 
 export interface ReceivedRecords {
   readonly table: RecordTable;
-  batch(message: Pick<Batch, "upserts" | "deletes">): Taken;
+  batch(message: Pick<Batch, "upserts" | "deletes">): AcceptedRecords;
   /** Puts one bucket in the place of what was there. */
-  bucket(message: Bucket): Taken;
+  bucket(message: Bucket): AcceptedRecords;
   /** Records from elsewhere. */
   restore(records: Iterable<HashedRecord>): void;
   /** All that goes downstream, in apply order. */
@@ -74,7 +74,7 @@ export function createReceivedRecords(): ReceivedRecords {
       if (old !== undefined && !bad.delete(key)) this.deletes.push({ kind: old.kind, key });
     }
 
-    get taken(): Taken {
+    get taken(): AcceptedRecords {
       return { upserts: this.upserts, deletes: this.deletes, events: [...this.refused] };
     }
   }

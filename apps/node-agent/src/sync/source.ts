@@ -30,14 +30,14 @@ import {
   sameBytes,
 } from "@isthmus/records";
 import { createExchange } from "./exchange.js";
-import { createReceivedRecords, type ReceivedRecords, type Taken } from "./received-records.js";
+import { type AcceptedRecords, createReceivedRecords, type ReceivedRecords } from "./received-records.js";
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
 import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 
 /** A repair recomputes sums and may fetch everything; a stream without faults needs none. */
 const MAX_REPAIRS = 8;
 const NOTHING: SourceStep = {};
-const EMPTY: Taken = { upserts: [], deletes: [], events: [] };
+const EMPTY: AcceptedRecords = { upserts: [], deletes: [], events: [] };
 
 export function createSource(options: SourceOptions): Source {
   return new SourceMachine(options);
@@ -242,7 +242,7 @@ class SourceMachine implements Source {
   }
 
   /** Nothing goes downstream before the source is live. */
-  #emit({ upserts, deletes, events }: Taken, position: Position, observedUs: bigint): SourceStep {
+  #emit({ upserts, deletes, events }: AcceptedRecords, position: Position, observedUs: bigint): SourceStep {
     if (!this.live) return { events };
     this.floor = position;
     const whole = this.phase === "InSync";

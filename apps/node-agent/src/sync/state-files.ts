@@ -18,7 +18,7 @@ export interface Membership {
   readonly servers: readonly string[];
 }
 
-export interface Refused {
+export interface UnreadableState {
   readonly file: string;
   readonly error: MeshError;
 }
@@ -27,7 +27,7 @@ export interface StateFiles {
   membership(): Promise<Membership | undefined>;
   saveMembership(membership: Membership): Promise<void>;
   /** Readable snapshots, and the files that were refused. */
-  snapshots(): Promise<{ readonly good: readonly Snapshot[]; readonly refused: readonly Refused[] }>;
+  snapshots(): Promise<{ readonly good: readonly Snapshot[]; readonly refused: readonly UnreadableState[] }>;
   saveSnapshot(clusterId: number, bytes: Uint8Array): Promise<void>;
   deleteSnapshot(clusterId: number): Promise<void>;
 }
@@ -39,7 +39,7 @@ export function openStateFiles(folder: string): StateFiles {
   const snapshotPath = (clusterId: number) => join(folder, `source-${clusterId}.snap`);
 
   /** What became of each file; a folder that cannot be read is refused as a whole. */
-  async function readSnapshots(): Promise<(Snapshot | Refused)[]> {
+  async function readSnapshots(): Promise<(Snapshot | UnreadableState)[]> {
     try {
       const names = await readdir(folder);
       return await Promise.all(names.filter((name) => SNAPSHOT.test(name)).map(readSnapshot));
@@ -49,7 +49,7 @@ export function openStateFiles(folder: string): StateFiles {
     }
   }
 
-  async function readSnapshot(file: string): Promise<Snapshot | Refused> {
+  async function readSnapshot(file: string): Promise<Snapshot | UnreadableState> {
     try {
       const bytes = await readIfThere(join(folder, file));
       return decodeSnapshot(bytes ?? new Uint8Array());
@@ -66,7 +66,7 @@ export function openStateFiles(folder: string): StateFiles {
     saveMembership: (membership) => writeAtomic(join(folder, MEMBERSHIP), `${JSON.stringify(membership)}\n`),
     async snapshots() {
       const read = await readSnapshots();
-      const refused = read.filter((each): each is Refused => "error" in each);
+      const refused = read.filter((each): each is UnreadableState => "error" in each);
       return { good: read.filter((each): each is Snapshot => "records" in each), refused };
     },
     saveSnapshot: (clusterId, bytes) => writeAtomic(snapshotPath(clusterId), bytes),

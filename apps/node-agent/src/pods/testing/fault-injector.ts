@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 
-export interface Saboteur {
+export interface FaultInjector {
   /** To be put before PATH. */
   readonly folder: string;
   /** The `call`-th call from now on, 1 = the next one. */
@@ -16,7 +16,7 @@ export interface Saboteur {
   off(): Promise<boolean>;
 }
 
-export async function createSaboteur(folder: string): Promise<Saboteur> {
+export async function createFaultInjector(folder: string): Promise<FaultInjector> {
   await mkdir(folder);
   const calls = join(folder, "calls");
   const plan = join(folder, "plan");

@@ -12,7 +12,7 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { PodsOptions } from "../types.js";
 import { buildPlugin } from "./build-plugin.js";
-import { createSaboteur, type Saboteur } from "./fault-injector.js";
+import { createFaultInjector, type FaultInjector } from "./fault-injector.js";
 
 export interface Told {
   readonly address: string;
@@ -43,7 +43,7 @@ export interface TestNode {
   /** `setup`: a shell command for it to run first, in a mount namespace of its own. */
   startAgent(setup?: string): Promise<TestAgent>;
   /** Stands between the agents of this node and ip(8). */
-  readonly saboteur: Saboteur;
+  readonly faults: FaultInjector;
   /** A namespace for a pod; the path as the node's runtime would write it. */
   addPod(name: string): string;
   deletePod(name: string): void;
@@ -82,7 +82,7 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
     pluginPath: await buildPlugin(),
     stateDir: join(root, "var/lib/isthmus/agent"),
   };
-  const saboteur = await createSaboteur(join(root, "saboteur"));
+  const faults = await createFaultInjector(join(root, "faults"));
   const podNamespace = (name: string) => `${id}-${name}`;
 
   function startCni(command: string, container: string, path: string): ChildProcess {
@@ -104,14 +104,14 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
   return {
     root,
     netns,
-    saboteur,
+    faults,
     async startAgent(setup) {
       const main = fileURLToPath(new URL("./agent-main.js", import.meta.url));
       const mounts = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", `${setup} && exec "$@"`, "sh"];
       const own = setup === undefined ? [] : mounts;
       const child = spawn("nsenter", [`--net=${netns}`, ...own, process.execPath, main, JSON.stringify(options)], {
         stdio: ["pipe", "pipe", "ignore"],
-        env: { ...process.env, SABOTEUR: saboteur.folder },
+        env: { ...process.env, SABOTEUR: faults.folder },
       });
       children.add(child);
       return follow(child);
