@@ -26,7 +26,7 @@ struct state_word state_word;
 struct node_row node_row;
 struct floor_row floor_row;
 struct sock_row sock_row;
-struct recent_row recent_row;
+struct tcp_orig_dst_row tcp_orig_dst_row;
 struct udp_sticky_key udp_sticky_key;
 struct udp_sticky_row udp_sticky_row;
 struct udp_reverse_key udp_reverse_key;

@@ -10,7 +10,7 @@
 #define ALLOW 1
 #define REFUSE 0
 
-static __always_inline void load4(const struct bpf_sock_addr *ctx, struct peer *peer)
+static __always_inline void load4(const struct bpf_sock_addr *ctx, struct endpoint_addr *peer)
 {
 	peer->addr[0] = 0;
 	peer->addr[1] = 0;
@@ -19,13 +19,13 @@ static __always_inline void load4(const struct bpf_sock_addr *ctx, struct peer *
 	peer->port = ctx->user_port;
 }
 
-static __always_inline void store4(struct bpf_sock_addr *ctx, const struct peer *peer)
+static __always_inline void store4(struct bpf_sock_addr *ctx, const struct endpoint_addr *peer)
 {
 	ctx->user_ip4 = peer->addr[3];
 	ctx->user_port = peer->port;
 }
 
-static __always_inline void load6(const struct bpf_sock_addr *ctx, struct peer *peer)
+static __always_inline void load6(const struct bpf_sock_addr *ctx, struct endpoint_addr *peer)
 {
 	peer->addr[0] = ctx->user_ip6[0];
 	peer->addr[1] = ctx->user_ip6[1];
@@ -34,7 +34,7 @@ static __always_inline void load6(const struct bpf_sock_addr *ctx, struct peer *
 	peer->port = ctx->user_port;
 }
 
-static __always_inline void store6(struct bpf_sock_addr *ctx, const struct peer *peer)
+static __always_inline void store6(struct bpf_sock_addr *ctx, const struct endpoint_addr *peer)
 {
 	ctx->user_ip6[0] = peer->addr[0];
 	ctx->user_ip6[1] = peer->addr[1];
@@ -74,7 +74,7 @@ static __always_inline int leave(int verdict)
 SEC("cgroup/connect4")
 int sock_connect4(struct bpf_sock_addr *ctx)
 {
-	struct peer dest;
+	struct endpoint_addr dest;
 	int verdict;
 
 	load4(ctx, &dest);
@@ -87,7 +87,7 @@ int sock_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int sock_connect6(struct bpf_sock_addr *ctx)
 {
-	struct peer dest;
+	struct endpoint_addr dest;
 	int verdict;
 
 	load6(ctx, &dest);
@@ -100,7 +100,7 @@ int sock_connect6(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg4")
 int sock_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	struct peer dest;
+	struct endpoint_addr dest;
 	int verdict;
 
 	load4(ctx, &dest);
@@ -113,7 +113,7 @@ int sock_sendmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg6")
 int sock_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	struct peer dest;
+	struct endpoint_addr dest;
 	int verdict;
 
 	load6(ctx, &dest);
@@ -126,7 +126,7 @@ int sock_sendmsg6(struct bpf_sock_addr *ctx)
 SEC("cgroup/recvmsg4")
 int sock_recvmsg4(struct bpf_sock_addr *ctx)
 {
-	struct peer source;
+	struct endpoint_addr source;
 
 	load4(ctx, &source);
 	if (sock_recvmsg(ctx, &source)) {
@@ -139,7 +139,7 @@ int sock_recvmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/recvmsg6")
 int sock_recvmsg6(struct bpf_sock_addr *ctx)
 {
-	struct peer source;
+	struct endpoint_addr source;
 
 	load6(ctx, &source);
 	if (sock_recvmsg(ctx, &source)) {
@@ -152,7 +152,7 @@ int sock_recvmsg6(struct bpf_sock_addr *ctx)
 SEC("cgroup/getpeername4")
 int sock_getpeername4(struct bpf_sock_addr *ctx)
 {
-	struct peer peer;
+	struct endpoint_addr peer;
 
 	load4(ctx, &peer);
 	if (sock_getpeername(ctx, &peer))
@@ -163,7 +163,7 @@ int sock_getpeername4(struct bpf_sock_addr *ctx)
 SEC("cgroup/getpeername6")
 int sock_getpeername6(struct bpf_sock_addr *ctx)
 {
-	struct peer peer;
+	struct endpoint_addr peer;
 
 	load6(ctx, &peer);
 	if (sock_getpeername(ctx, &peer))

@@ -8,12 +8,12 @@
 #include "metrics.h"
 
 /* An address and port as the programs carry them; IPv4 as v4-mapped. */
-struct peer {
+struct endpoint_addr {
 	__be32 addr[4];
 	__be16 port;
 };
 
-static __always_inline bool same_peer(const struct peer *peer, const void *addr, __be16 port)
+static __always_inline bool same_endpoint(const struct endpoint_addr *peer, const void *addr, __be16 port)
 {
 	const __be32 *word = addr;
 
@@ -21,7 +21,7 @@ static __always_inline bool same_peer(const struct peer *peer, const void *addr,
 	       peer->addr[1] == word[1] && peer->addr[0] == word[0];
 }
 
-static __always_inline void set_peer(struct peer *peer, const void *addr, __be16 port)
+static __always_inline void set_endpoint(struct endpoint_addr *peer, const void *addr, __be16 port)
 {
 	__builtin_memcpy(peer->addr, addr, sizeof(peer->addr));
 	peer->port = port;
@@ -47,7 +47,7 @@ static __always_inline bool frontend_lookup(const struct frontend_key *key, stru
 	return true;
 }
 
-static __always_inline bool range_contains(const struct service_range_row *range, const struct peer *dest)
+static __always_inline bool range_contains(const struct service_range_row *range, const struct endpoint_addr *dest)
 {
 	const __be32 *addr = (const void *)range->addr, *mask = (const void *)range->mask;
 
@@ -56,7 +56,7 @@ static __always_inline bool range_contains(const struct service_range_row *range
 }
 
 /* Is this an address that only a Service can have? */
-static __always_inline bool in_service_range(const struct peer *dest)
+static __always_inline bool in_service_range(const struct endpoint_addr *dest)
 {
 	__u32 zero = 0;
 	void *list = bpf_map_lookup_elem(&mesh_service_ranges_v2, &zero);
@@ -80,7 +80,7 @@ static __always_inline bool in_service_range(const struct peer *dest)
  * The frontend that answers for this destination: its own row, else the one that answers for the rest of its VIP, else
  * FRONTEND_UNKNOWN in the ranges of ClusterIPs. False: the destination is no Service of ours.
  */
-static __always_inline bool frontend_find(const struct peer *dest, __u8 proto, struct frontend_row *row)
+static __always_inline bool frontend_find(const struct endpoint_addr *dest, __u8 proto, struct frontend_row *row)
 {
 	struct frontend_key key = {.port = dest->port, .proto = proto, .scope = FRONTEND_SCOPE_ALL};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * This file contains the choice of a backend (design/datapath.md section 4). It reads mesh_services_v1,
- * mesh_tables_v1, mesh_backends_v1, mesh_cluster_state_v1 and mesh_node_state_v1. member.h finds a backend again.
+ * mesh_tables_v1, mesh_backends_v1, mesh_cluster_state_v1 and mesh_node_state_v1. backend_find.h finds a backend again.
  *
  * Tiers in order; in each one slot is probed and `tries` more. The first backend that is up wins, else the one with
  * the lowest rank that was seen: doubt never empties a service. A tier whose one cluster is down is not probed; if
@@ -23,16 +23,16 @@
 #define TIER_CLUSTER(word) ((__u32)((word) >> 49) & ((1U << 12) - 1))
 
 /*
- * A backend that was found, and where: rank:13 | tier:2 | slot:17 | id:32.
+ * A backend that was picked, and where: rank:13 | tier:2 | slot:17 | id:32.
  * The functions that are not inlined are global and take and give numbers only: the verifier walks each of them once,
  * not once per way to get there (measured: 4,000 steps instead of 430,000).
  */
-#define FOUND(rank, tier, slot, id) ((__u64)(rank) << 51 | (__u64)(tier) << 49 | (__u64)(slot) << 32 | (id))
-#define FOUND_NONE FOUND(RANK_NONE, 0, 0, 0)
-#define FOUND_RANK(found) ((__u32)((found) >> 51))
-#define FOUND_TIER(found) ((__u32)((found) >> 49) & (LIMIT_TIERS - 1))
-#define FOUND_SLOT(found) ((__u32)((found) >> 32) & ((1U << 17) - 1))
-#define FOUND_ID(found) ((__u32)(found))
+#define PICK(rank, tier, slot, id) ((__u64)(rank) << 51 | (__u64)(tier) << 49 | (__u64)(slot) << 32 | (id))
+#define PICK_NONE PICK(RANK_NONE, 0, 0, 0)
+#define PICK_RANK(pick) ((__u32)((pick) >> 51))
+#define PICK_TIER(pick) ((__u32)((pick) >> 49) & (LIMIT_TIERS - 1))
+#define PICK_SLOT(pick) ((__u32)((pick) >> 32) & ((1U << 17) - 1))
+#define PICK_ID(pick) ((__u32)(pick))
 
 static __always_inline __u32 state_rank(const __u32 *state)
 {
@@ -95,20 +95,20 @@ static __always_inline __u32 slot_id(__u32 line, __u32 slot)
 	return ids ? READ_ONCE(ids->id[slot % LIMIT_LINE_SLOTS]) : 0;
 }
 
-/* The backend in this slot of the table that begins at this line; FOUND_NONE when the slot's backend is gone. */
+/* The backend in this slot of the table that begins at this line; PICK_NONE when the slot's backend is gone. */
 __noinline __u64 slot_probe(__u32 line, __u32 slot)
 {
 	__u32 id = slot_id(line, slot);
 	const struct backend_row *row = backend_lookup(id);
 
 	if (row)
-		return FOUND(backend_rank(row), 0, slot, id);
+		return PICK(backend_rank(row), 0, slot, id);
 	count(METRIC_STALE_ID);
-	return FOUND_NONE;
+	return PICK_NONE;
 }
 
-/* The best of `found` and of the slots that this tier has probed; stops at the first that is up. */
-__noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 found)
+/* The best of `pick` and of the slots that this tier has probed; stops at the first that is up. */
+__noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick)
 {
 	__u32 slots = TIER_SLOTS(word), tries = TIER_TRIES(word), line = TIER_LINE(word);
 	__u32 slot = ((__u64)hash * slots) >> 32, step = tier_step(slots, hash);
@@ -116,22 +116,22 @@ __noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 found)
 	for (__u32 i = 0; i < LIMIT_PROBES && i <= tries; i++) {
 		__u64 other = slot_probe(line, slot);
 
-		if (FOUND_RANK(other) < FOUND_RANK(found)) /* among equals the first */
-			found = other | FOUND(0, tier, 0, 0);
-		if (FOUND_RANK(other) == RANK_UP)
+		if (PICK_RANK(other) < PICK_RANK(pick)) /* among equals the first */
+			pick = other | PICK(0, tier, 0, 0);
+		if (PICK_RANK(other) == RANK_UP)
 			break;
 		barrier_var(i); /* else clang counts in a way that Linux 6.1 cannot follow to an end */
 		slot += step;
 		if (slot >= slots)
 			slot -= slots;
 	}
-	return found;
+	return pick;
 }
 
 /* A backend of this service for a connection with this hash (any 32 random bits at a socket); id 0 = none. */
 static __always_inline __u64 service_choose(const struct service_row *service, __u32 hash)
 {
-	__u64 found = FOUND_NONE, skipped = 0;
+	__u64 pick = PICK_NONE, skipped = 0;
 	bool first = true;
 	__u32 skipped_tier = 0;
 
@@ -149,19 +149,19 @@ static __always_inline __u64 service_choose(const struct service_row *service, _
 			}
 			continue;
 		}
-		found = tier_probe(word, i, hash, found);
-		if (FOUND_RANK(found) == RANK_UP) {
+		pick = tier_probe(word, i, hash, pick);
+		if (PICK_RANK(pick) == RANK_UP) {
 			if (!first || skipped)
 				count(METRIC_SPILLED);
-			return found;
+			return pick;
 		}
 		first = false;
 	}
-	if (FOUND_RANK(found) == RANK_NONE && skipped)
-		found = tier_probe(skipped, skipped_tier, hash, found);
-	if (FOUND_ID(found))
+	if (PICK_RANK(pick) == RANK_NONE && skipped)
+		pick = tier_probe(skipped, skipped_tier, hash, pick);
+	if (PICK_ID(pick))
 		count(METRIC_DEGRADED);
-	return found;
+	return pick;
 }
 
 #endif

@@ -5,7 +5,7 @@
  *
  * State: a connected UDP socket keeps what it dialled in socket storage (mesh_sock_v1), cleared when it connects to what
  * is no Service. Few TCP sockets are ever asked for their peer, and storage costs them 6 % of a connect: theirs waits in
- * a ring (recent.h), and the first getpeername() moves it to storage. An unconnected UDP socket keeps a backend per VIP
+ * a ring (tcp_orig_dst.h), and the first getpeername() moves it to storage. An unconnected UDP socket keeps a backend per VIP
  * and a VIP per backend (udp.h). An AF_INET6 socket that talks to v4-mapped addresses runs hooks of both families on one
  * datagram, so all of them share this state.
  */
@@ -13,7 +13,7 @@
 #define MESH_SOCK_H
 
 #include "frontend.h"
-#include "recent.h"
+#include "tcp_orig_dst.h"
 #include "udp.h"
 
 /* socket -> what it dialled */
@@ -49,17 +49,17 @@ static __always_inline const struct backend_row *sock_choose(__u32 service, __u3
 
 	if (!row)
 		return NULL;
-	*id = FOUND_ID(service_choose(row, bpf_get_prandom_u32()));
+	*id = PICK_ID(service_choose(row, bpf_get_prandom_u32()));
 	return backend_lookup(*id);
 }
 
 /* Keeps what a socket dialled for as long as it lives. */
-static __always_inline void sock_keep(void *sk, struct sock_row *dialled)
+static __always_inline void sock_keep(void *sk, struct sock_row *orig_dst)
 {
-	struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, sk, dialled, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, sk, orig_dst, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (kept)
-		*kept = *dialled;
+		*kept = *orig_dst;
 	else
 		count(METRIC_STATE_FULL);
 }
@@ -87,25 +87,25 @@ static __always_inline void sock_forget(struct bpf_sock_addr *ctx)
  * A TCP socket that dials a Service, fails, and then dials the pod that it had been sent to by that pod's own address
  * still shows the Service; looking here in every connect to a pod would cost each of them 1.5 %.
  */
-static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto, struct sock_row *dialled)
+static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto, struct sock_row *orig_dst)
 {
 	void *whole;
 
 	if (proto == PROTO_UDP) {
-		sock_keep(ctx->sk, dialled);
+		sock_keep(ctx->sk, orig_dst);
 		return;
 	}
 	whole = sock_mptcp(ctx);
 	if (whole)
-		sock_keep(whole, dialled);
+		sock_keep(whole, orig_dst);
 	sock_forget(ctx);
-	recent_write(bpf_get_socket_cookie(ctx), dialled);
+	tcp_orig_dst_write(bpf_get_socket_cookie(ctx), orig_dst);
 }
 
 /* connect(): METRIC_NONE = not a Service, METRIC_CONNECT = dest is the backend now, else why it is refused. */
-static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *dest)
+static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
-	struct sock_row dialled = {.vip_port = dest->port};
+	struct sock_row orig_dst = {.vip_port = dest->port};
 	const struct backend_row *backend;
 	struct frontend_row frontend;
 	__u8 proto = service_proto(ctx->protocol);
@@ -120,15 +120,15 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
 	refusal = frontend_refusal(&frontend);
 	if (refusal)
 		return refusal;
-	backend = sock_choose(frontend.service, &dialled.backend);
+	backend = sock_choose(frontend.service, &orig_dst.backend);
 	if (!backend)
 		return METRIC_NO_BACKEND;
-	__builtin_memcpy(dialled.vip, dest->addr, sizeof(dialled.vip));
-	set_peer(dest, backend->addr, backend->port);
-	__builtin_memcpy(dialled.addr, dest->addr, sizeof(dialled.addr));
-	dialled.port = dest->port;
-	dialled.service = frontend.service;
-	sock_remember(ctx, proto, &dialled);
+	__builtin_memcpy(orig_dst.vip, dest->addr, sizeof(orig_dst.vip));
+	set_endpoint(dest, backend->addr, backend->port);
+	__builtin_memcpy(orig_dst.addr, dest->addr, sizeof(orig_dst.addr));
+	orig_dst.port = dest->port;
+	orig_dst.service = frontend.service;
+	sock_remember(ctx, proto, &orig_dst);
 	return METRIC_CONNECT;
 }
 
@@ -137,10 +137,10 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct peer *
  * socket with a v4-mapped peer has it as IPv4 too. All is loaded before anything is compared, or the compiler loads
  * from a place that it computes, which the verifier refuses.
  */
-static __always_inline bool sock_connected(struct bpf_sock_addr *ctx, const struct peer *peer)
+static __always_inline bool sock_connected(struct bpf_sock_addr *ctx, const struct endpoint_addr *peer)
 {
 	const struct bpf_sock *sk = ctx->sk;
-	struct peer v6 = {
+	struct endpoint_addr v6 = {
 		.addr = {READ_ONCE(sk->dst_ip6[0]), READ_ONCE(sk->dst_ip6[1]), READ_ONCE(sk->dst_ip6[2]),
 			 READ_ONCE(sk->dst_ip6[3])},
 		.port = READ_ONCE(sk->dst_port),
@@ -149,25 +149,25 @@ static __always_inline bool sock_connected(struct bpf_sock_addr *ctx, const stru
 
 	if (!peer->addr[0] && !peer->addr[1] && peer->addr[2] == bpf_htonl(0xffff))
 		return peer->port == v6.port && peer->addr[3] == v4;
-	return same_peer(peer, v6.addr, v6.port);
+	return same_endpoint(peer, v6.addr, v6.port);
 }
 
 /* What a connected UDP socket dialled, and its backend; NULL when it dialled no Service or is not connected. */
-static __always_inline const struct sock_row *sock_dialled(struct bpf_sock_addr *ctx, struct peer *backend)
+static __always_inline const struct sock_row *sock_orig_dst(struct bpf_sock_addr *ctx, struct endpoint_addr *backend)
 {
 	const struct sock_row *kept = ctx->sk->dst_port ? bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0) : NULL;
 
 	if (!kept)
 		return NULL;
-	set_peer(backend, kept->addr, kept->port);
+	set_endpoint(backend, kept->addr, kept->port);
 	return sock_connected(ctx, backend) ? kept : NULL;
 }
 
 /* sendmsg() with an address: as sock_connect(). */
-static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *dest)
+static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
 	struct udp_sticky_key key = {.port = dest->port};
-	struct peer vip = *dest, connected;
+	struct endpoint_addr vip = *dest, connected;
 	const struct backend_row *backend;
 	struct frontend_row frontend;
 	const struct sock_row *kept;
@@ -175,12 +175,12 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *
 
 	if (ctx->protocol != PROTO_UDP)
 		return METRIC_NONE;
-	kept = sock_dialled(ctx, &connected);
+	kept = sock_orig_dst(ctx, &connected);
 	/* A connected AF_INET6 socket sends to v4-mapped addresses through here, already translated. */
-	if (kept && same_peer(dest, kept->addr, kept->port))
+	if (kept && same_endpoint(dest, kept->addr, kept->port))
 		return METRIC_NONE;
 	/* The VIP that it is connected to, once more: only that backend's answers reach it. */
-	if (kept && same_peer(dest, kept->vip, kept->vip_port)) {
+	if (kept && same_endpoint(dest, kept->vip, kept->vip_port)) {
 		*dest = connected;
 		return METRIC_SENDMSG;
 	}
@@ -194,32 +194,32 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct peer *
 	backend = sticky_backend(&key, frontend.service);
 	if (!backend)
 		return METRIC_NO_BACKEND;
-	set_peer(dest, backend->addr, backend->port);
+	set_endpoint(dest, backend->addr, backend->port);
 	sender_mark(ctx);
 	reverse_write(key.cookie, dest, &vip);
 	return METRIC_SENDMSG;
 }
 
 /* Shows the VIP when the peer is the backend of what was dialled. */
-static __always_inline bool show_vip(const struct sock_row *dialled, struct peer *peer)
+static __always_inline bool show_vip(const struct sock_row *orig_dst, struct endpoint_addr *peer)
 {
-	if (!same_peer(peer, dialled->addr, dialled->port))
+	if (!same_endpoint(peer, orig_dst->addr, orig_dst->port))
 		return false;
-	set_peer(peer, dialled->vip, dialled->vip_port);
+	set_endpoint(peer, orig_dst->vip, orig_dst->vip_port);
 	return true;
 }
 
 /* getpeername(): true when the peer is the backend of what was dialled; then it is the VIP now. */
-static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct peer *peer)
+static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct endpoint_addr *peer)
 {
 	const struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
-	struct sock_row dialled;
+	struct sock_row orig_dst;
 
 	if (kept)
 		return show_vip(kept, peer);
-	if (!recent_read(bpf_get_socket_cookie(ctx), &dialled) || !show_vip(&dialled, peer))
+	if (!tcp_orig_dst_read(bpf_get_socket_cookie(ctx), &orig_dst) || !show_vip(&orig_dst, peer))
 		return false;
-	sock_keep(ctx->sk, &dialled);
+	sock_keep(ctx->sk, &orig_dst);
 	return true;
 }
 
@@ -227,7 +227,7 @@ static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct p
  * recvmsg(): true when the source is a backend that this socket reached through a VIP; then it is the VIP now. What the
  * socket is connected to shows as what was dialled; other sources are of datagrams that came before it was.
  */
-static __always_inline bool sock_recvmsg(struct bpf_sock_addr *ctx, struct peer *source)
+static __always_inline bool sock_recvmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *source)
 {
 	const struct sock_row *kept;
 

@@ -25,7 +25,7 @@ enum limit {
 	LIMIT_BACKEND_INDEX = 16777215, /* mask of the index in a backend id; the generation is in the 8 bits above */
 	LIMIT_METRICS = 64,		/* counters */
 	LIMIT_SEARCH_SLOTS = 256,	/* slots in which a kept backend is searched: tables up to this size have no order */
-	LIMIT_RECENT = 65536,		/* TCP sockets whose VIP is known without socket storage */
+	LIMIT_TCP_ORIG_DST = 65536,		/* TCP sockets whose VIP is known without socket storage */
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs: each connect to no Service compares them one by one */
 };
 
@@ -199,10 +199,10 @@ struct sock_row {
  * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): what the latest TCP sockets dialled.
  * Written by programs only.
  */
-struct recent_row {
+struct tcp_orig_dst_row {
 	__u64 cookie;		 /* socket cookie */
-	struct sock_row dialled; /* what it dialled */
-	__u64 check;		 /* of cookie and dialled (row_check()); another value is a miss */
+	struct sock_row orig_dst; /* what it dialled */
+	__u64 check;		 /* of cookie and orig_dst (row_check()); another value is a miss */
 };
 
 /** Key of mesh_udp_sticky_v2 (LRU): an unconnected socket and the frontend it sends to. */
@@ -216,7 +216,7 @@ struct udp_sticky_key {
 /** Value of mesh_udp_sticky_v2: the backend that this socket keeps, and where it was found. One u64, read by one load. */
 struct udp_sticky_row {
 	__u64 backend : 32; /* backend id */
-	__u64 place : 17;   /* its slot, as a part of the slots of its table, in 2^-17 */
+	__u64 fraction : 17; /* its slot, as a fraction of the slots of its table, in 2^-17 */
 	__u64 tier : 2;	    /* which tier word of the service has that table */
 	__u64 check : 13;   /* hash of the key (row_check()); another value is a miss */
 };

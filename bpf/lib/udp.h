@@ -13,7 +13,7 @@
 #define MESH_UDP_H
 
 #include "frontend.h"
-#include "member.h"
+#include "backend_find.h"
 
 /* unconnected UDP socket and VIP -> the backend it keeps */
 struct {
@@ -64,13 +64,13 @@ static __always_inline union sticky sticky_read(const struct udp_sticky_key *key
 }
 
 static __always_inline void sticky_write(const struct udp_sticky_key *key, const struct service_row *service,
-					 __u64 found)
+					 __u64 pick)
 {
 	union sticky chosen = {};
 
-	chosen.row.backend = FOUND_ID(found);
-	chosen.row.tier = FOUND_TIER(found);
-	chosen.row.place = slot_place(FOUND_SLOT(found), TIER_SLOTS(READ_ONCE(service->tier[FOUND_TIER(found)])));
+	chosen.row.backend = PICK_ID(pick);
+	chosen.row.tier = PICK_TIER(pick);
+	chosen.row.fraction = slot_fraction(PICK_SLOT(pick), TIER_SLOTS(READ_ONCE(service->tier[PICK_TIER(pick)])));
 	chosen.row.check = sticky_check(key);
 	if (bpf_map_update_elem(&mesh_udp_sticky_v2, key, &chosen, BPF_ANY))
 		count(METRIC_STATE_FULL);
@@ -81,7 +81,7 @@ __noinline __u64 sticky_choose(__u32 service)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
 
-	return row ? service_choose(row, bpf_get_prandom_u32()) : FOUND_NONE;
+	return row ? service_choose(row, bpf_get_prandom_u32()) : PICK_NONE;
 }
 
 /* The backend that this socket keeps for the VIP, chosen anew when it is gone, down, or not of this service any more. */
@@ -90,20 +90,20 @@ static __always_inline const struct backend_row *sticky_backend(const struct udp
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
 	union sticky kept = sticky_read(key);
 	const struct backend_row *backend = backend_lookup(kept.row.backend);
-	__u64 found = FOUND_NONE;
+	__u64 pick = PICK_NONE;
 
 	if (!row)
 		return NULL;
 	if (backend && backend_rank(backend) < RANK_DOWN) {
-		if (service_holds(row, kept.row.tier, kept.row.place, kept.row.backend))
+		if (service_has_backend(row, kept.row.tier, kept.row.fraction, kept.row.backend))
 			return backend;
-		found = service_find(service, kept.row.place, kept.row.backend);
+		pick = service_find(service, kept.row.fraction, kept.row.backend);
 	}
-	if (!FOUND_ID(found))
-		found = sticky_choose(service);
-	backend = backend_lookup(FOUND_ID(found));
+	if (!PICK_ID(pick))
+		pick = sticky_choose(service);
+	backend = backend_lookup(PICK_ID(pick));
 	if (backend)
-		sticky_write(key, row, found);
+		sticky_write(key, row, pick);
 	return backend;
 }
 
@@ -135,7 +135,7 @@ static __always_inline bool reverse_take(const struct udp_reverse_key *key, cons
  * Remembers what to show as the source of the answers. A backend that a socket reaches through two VIPs answers both
  * from one address, so its answers show the VIP that was sent to last.
  */
-static __always_inline void reverse_write(__u64 cookie, const struct peer *backend, const struct peer *vip)
+static __always_inline void reverse_write(__u64 cookie, const struct endpoint_addr *backend, const struct endpoint_addr *vip)
 {
 	struct udp_reverse_key key = {.cookie = cookie, .port = backend->port};
 	struct udp_reverse_row row = {.port = vip->port}, have;
@@ -143,7 +143,7 @@ static __always_inline void reverse_write(__u64 cookie, const struct peer *backe
 
 	__builtin_memcpy(key.addr, backend->addr, sizeof(key.addr));
 	found = bpf_map_lookup_elem(&mesh_udp_reverse_v2, &key);
-	if (found && reverse_take(&key, found, &have) && same_peer(vip, have.vip, have.port))
+	if (found && reverse_take(&key, found, &have) && same_endpoint(vip, have.vip, have.port))
 		return;
 	__builtin_memcpy(row.vip, vip->addr, sizeof(row.vip));
 	row.check = reverse_check(&key, &row);
@@ -152,7 +152,7 @@ static __always_inline void reverse_write(__u64 cookie, const struct peer *backe
 }
 
 /* True when the socket reached this source through a VIP; then it is the VIP now. */
-static __always_inline bool reverse_read(__u64 cookie, struct peer *source)
+static __always_inline bool reverse_read(__u64 cookie, struct endpoint_addr *source)
 {
 	struct udp_reverse_key key = {.cookie = cookie, .port = source->port};
 	const struct udp_reverse_row *found;
@@ -166,7 +166,7 @@ static __always_inline bool reverse_read(__u64 cookie, struct peer *source)
 		count(METRIC_CHECK_MISMATCH);
 		return false;
 	}
-	set_peer(source, row.vip, row.port);
+	set_endpoint(source, row.vip, row.port);
 	return true;
 }
 

@@ -128,9 +128,9 @@ static void floors(void)
 static void sockets(void)
 {
 	struct sock_row sock = {.vip_port = htons(80), .port = htons(8080), .backend = 1 << 24 | 1, .service = 2};
-	struct recent_row recent = {.cookie = 0x1122334455667788, .check = 0x0123456789abcdef};
+	struct tcp_orig_dst_row recent = {.cookie = 0x1122334455667788, .check = 0x0123456789abcdef};
 	struct udp_sticky_key sticky_key = {.cookie = 0x1122334455667788, .port = htons(53)};
-	struct udp_sticky_row sticky = {.backend = 1 << 24 | 1, .place = 0x12345, .tier = 2, .check = 0x1abc};
+	struct udp_sticky_row sticky = {.backend = 1 << 24 | 1, .fraction = 0x12345, .tier = 2, .check = 0x1abc};
 	struct udp_reverse_key reverse_key = {.cookie = 0x1122334455667788, .port = htons(53)};
 	struct udp_reverse_row reverse = {.port = htons(53), .check = 0x0123456789abcdef};
 	struct datapath_config config = {.cluster_id = 7, .netns_cookie = 0x1122334455667788};
@@ -141,10 +141,10 @@ static void sockets(void)
 	address(sticky_key.vip, "::ffff:10.96.0.1");
 	address(reverse_key.addr, "::ffff:10.1.2.3");
 	address(reverse.vip, "::ffff:10.96.0.1");
-	recent.dialled = sock;
+	recent.orig_dst = sock;
 	of_row = row_check(ROW_CHECK, &recent, sizeof(recent) / 8 - 1);
 	CHECK("sock_row", sock);
-	CHECK("recent_row", recent);
+	CHECK("tcp_orig_dst_row", recent);
 	CHECK("row_check", of_row);
 	CHECK("udp_sticky_key", sticky_key);
 	CHECK("udp_sticky_row", sticky);

@@ -3,7 +3,7 @@
  * Rows of more than one word that programs write and read while others take their memory: run it on two CPUs at once.
  * Every run writes the row of one cookie and reads that of another. All words of a row follow from its cookie.
  */
-#include "lib/recent.h"
+#include "lib/tcp_orig_dst.h"
 #include "lib/udp.h"
 #include "tests/race.h"
 
@@ -11,16 +11,16 @@
 #define SENDERS 200
 
 /* As a pod's backend or VIP: every word tells the cookie. */
-static __always_inline struct peer peer_of(__u32 cookie, __u32 salt)
+static __always_inline struct endpoint_addr peer_of(__u32 cookie, __u32 salt)
 {
-	struct peer peer = {.addr = {cookie ^ salt, cookie + salt, cookie * salt, ~cookie}, .port = cookie};
+	struct endpoint_addr peer = {.addr = {cookie ^ salt, cookie + salt, cookie * salt, ~cookie}, .port = cookie};
 
 	return peer;
 }
 
-static __always_inline void dialled_of(__u32 cookie, struct sock_row *row)
+static __always_inline void orig_dst_of(__u32 cookie, struct sock_row *row)
 {
-	struct peer vip = peer_of(cookie, 7), backend = peer_of(cookie, 9);
+	struct endpoint_addr vip = peer_of(cookie, 7), backend = peer_of(cookie, 9);
 
 	__builtin_memcpy(row->vip, vip.addr, sizeof(row->vip));
 	__builtin_memcpy(row->addr, backend.addr, sizeof(row->addr));
@@ -45,31 +45,31 @@ SEC("tc")
 int race_recent(struct __sk_buff *skb)
 {
 	__u32 random = bpf_get_prandom_u32();
-	__u64 writer = 5 + (random & 3) * LIMIT_RECENT, reader = 5 + (random >> 2 & 3) * LIMIT_RECENT;
+	__u64 writer = 5 + (random & 3) * LIMIT_TCP_ORIG_DST, reader = 5 + (random >> 2 & 3) * LIMIT_TCP_ORIG_DST;
 	struct sock_row written = {}, wanted = {}, found;
-	const struct recent_row *place = recent_slot(reader);
-	struct recent_row raw;
+	const struct tcp_orig_dst_row *place = tcp_orig_dst_slot(reader);
+	struct tcp_orig_dst_row raw;
 
 	tally(RACE_READS);
-	dialled_of(writer, &written);
-	recent_write(writer, &written);
-	dialled_of(reader, &wanted);
+	orig_dst_of(writer, &written);
+	tcp_orig_dst_write(writer, &written);
+	orig_dst_of(reader, &wanted);
 	if (place) {
-		copy_once(&raw, place, RECENT_WORDS);
-		if (raw.cookie == reader && !same_words(&raw.dialled, &wanted, RECENT_WORDS - 2))
+		copy_once(&raw, place, TCP_ORIG_DST_WORDS);
+		if (raw.cookie == reader && !same_words(&raw.orig_dst, &wanted, TCP_ORIG_DST_WORDS - 2))
 			tally(RACE_TORN);
 	}
-	if (!recent_read(reader, &found))
+	if (!tcp_orig_dst_read(reader, &found))
 		return 0;
 	tally(RACE_CHURNED);
-	if (!same_words(&found, &wanted, RECENT_WORDS - 2))
+	if (!same_words(&found, &wanted, TCP_ORIG_DST_WORDS - 2))
 		tally(RACE_MIXED);
 	return 0;
 }
 
 __noinline int send_one(__u32 cookie)
 {
-	struct peer backend = peer_of(cookie, 9), vip = peer_of(cookie, 7);
+	struct endpoint_addr backend = peer_of(cookie, 9), vip = peer_of(cookie, 7);
 
 	reverse_write(cookie, &backend, &vip);
 	return 0;
@@ -80,7 +80,7 @@ SEC("tc")
 int race_reverse(struct __sk_buff *skb)
 {
 	__u32 cookie = bpf_get_prandom_u32() % COOKIES;
-	struct peer source = peer_of(cookie, 9), wanted = peer_of(cookie, 7);
+	struct endpoint_addr source = peer_of(cookie, 9), wanted = peer_of(cookie, 7);
 	struct udp_reverse_key key = {.cookie = cookie, .port = source.port};
 	const struct udp_reverse_row *found;
 	struct udp_reverse_row row;
@@ -98,7 +98,7 @@ int race_reverse(struct __sk_buff *skb)
 		return 0;
 	}
 	tally(RACE_CHURNED);
-	if (!same_peer(&wanted, row.vip, row.port))
+	if (!same_endpoint(&wanted, row.vip, row.port))
 		tally(RACE_MIXED);
 	return 0;
 }

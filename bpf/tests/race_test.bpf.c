@@ -39,7 +39,7 @@ int race_choose(struct __sk_buff *skb)
 	if (!service)
 		return -1;
 	tally(RACE_READS);
-	id = FOUND_ID(service_choose(service, bpf_get_prandom_u32()));
+	id = PICK_ID(service_choose(service, bpf_get_prandom_u32()));
 	row = backend_lookup(id);
 	if (!row) {
 		tally(RACE_NONE);
@@ -69,7 +69,7 @@ int race_held(struct __sk_buff *skb)
 SEC("tc")
 int race_frontend(struct __sk_buff *skb)
 {
-	struct peer dest = {.addr = {0, 0, bpf_htonl(0xffff), bpf_htonl(0x0a600001)}};
+	struct endpoint_addr dest = {.addr = {0, 0, bpf_htonl(0xffff), bpf_htonl(0x0a600001)}};
 	__u32 port = bpf_get_prandom_u32() & 1023;
 	struct frontend_row row;
 

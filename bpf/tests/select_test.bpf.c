@@ -35,7 +35,7 @@ int select_backend(struct __sk_buff *skb)
 	service = bpf_map_lookup_elem(&mesh_services_v1, &number);
 	if (!service)
 		return -1;
-	id = FOUND_ID(service_choose(service, request->hash ? request->hash : bpf_get_prandom_u32()));
+	id = PICK_ID(service_choose(service, request->hash ? request->hash : bpf_get_prandom_u32()));
 	index = id & LIMIT_BACKEND_INDEX;
 	chosen = bpf_map_lookup_elem(&mesh_test_counts, &index);
 	if (chosen)

@@ -20,13 +20,13 @@ import {
   NodeRow,
   Proto,
   Rank,
-  RecentRow,
   ServiceFlag,
   ServiceRangeRow,
   ServiceRow,
   SockRow,
   StateWord,
   TableLine,
+  TcpOrigDstRow,
   TierWord,
   UdpReverseKey,
   UdpReverseRow,
@@ -46,9 +46,9 @@ const FLOOR = {
 };
 const NO_FLOOR = { store: new Uint8Array(16), position: [], checksum: 0n };
 
-const RECENT = RecentRow.encode({
+const RECENT = TcpOrigDstRow.encode({
   cookie: 0x1122334455667788n,
-  dialled: { vip: VIP, addr: POD, vipPort: 80, port: 8080, backend: backendId(1, 1), service: 2 },
+  origDst: { vip: VIP, addr: POD, vipPort: 80, port: 8080, backend: backendId(1, 1), service: 2 },
   check: 0x0123456789abcdefn,
 });
 
@@ -108,10 +108,10 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
   floor_copy: FloorCopy.encode(FLOOR),
   floor_row: FloorRow.encode({ valid: 2, copy: [NO_FLOOR, FLOOR] }),
   sock_row: SockRow.encode({ vip: VIP, addr: POD, vipPort: 80, port: 8080, backend: backendId(1, 1), service: 2 }),
-  recent_row: RECENT,
-  row_check: rowCheck(RECENT.subarray(0, RecentRow.offsets.check)),
+  tcp_orig_dst_row: RECENT,
+  row_check: rowCheck(RECENT.subarray(0, TcpOrigDstRow.offsets.check)),
   udp_sticky_key: UdpStickyKey.encode({ cookie: 0x1122334455667788n, vip: VIP, port: 53 }),
-  udp_sticky_row: UdpStickyRow.encode({ backend: backendId(1, 1), place: 0x12345, tier: 2, check: 0x1abc }),
+  udp_sticky_row: UdpStickyRow.encode({ backend: backendId(1, 1), fraction: 0x12345, tier: 2, check: 0x1abc }),
   udp_reverse_key: UdpReverseKey.encode({ cookie: 0x1122334455667788n, addr: POD, port: 53 }),
   udp_reverse_row: UdpReverseRow.encode({ vip: VIP, port: 53, check: 0x0123456789abcdefn }),
   datapath_config: DatapathConfig.encode({ clusterId: 7, flags: 0, netnsCookie: 0x1122334455667788n }),
@@ -125,7 +125,7 @@ const CODECS = {
   FrontendKey,
   FrontendRow,
   NodeRow,
-  RecentRow,
+  TcpOrigDstRow,
   ServiceRangeRow,
   ServiceRow,
   SockRow,
@@ -173,6 +173,6 @@ test("a value that does not fit its bits is refused, not cut", () => {
 test("C lays the same values out the same way; the C tests pass", () => {
   assert.equal(
     execFileSync("make", ["-s", "-C", BPF, "check"], { encoding: "utf8" }),
-    "ok golden vectors\nok places\n",
+    "ok golden vectors\nok slot fractions\n",
   );
 });

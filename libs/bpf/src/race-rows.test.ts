@@ -1,4 +1,4 @@
-/** Rows that programs write (bpf/lib/recent.h, bpf/lib/udp.h) while other CPUs read them, or take their memory. */
+/** Rows that programs write (bpf/lib/tcp_orig_dst.h, bpf/lib/udp.h) while other CPUs read them, or take their memory. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";

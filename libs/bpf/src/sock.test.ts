@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { BackendRow, Limit, MAP_NAMES, Proto, Rank, RecentRow } from "./index.js";
+import { BackendRow, Limit, MAP_NAMES, Proto, Rank, TcpOrigDstRow } from "./index.js";
 import { UpdateFlag } from "./kernel-constants.js";
 import { native } from "./native.js";
 import { startNode, type TestNode } from "./testing/node.js";
@@ -249,8 +249,13 @@ test("a TCP socket whose peer was asked for once keeps its VIP; one that was not
   assert.deepEqual(await node.pod.peer(asked), [vip, 80]);
   // As after 65,536 more connects: every place of the ring is taken by others.
   const ring = native().openPin(join(node.options.bpffs, MAP_NAMES.tcpRecent));
-  for (let i = 0; i < Limit.Recent; i++) {
-    native().mapUpdate(ring, new Uint8Array(Uint32Array.of(i).buffer), new Uint8Array(RecentRow.size), UpdateFlag.Any);
+  for (let i = 0; i < Limit.TcpOrigDst; i++) {
+    native().mapUpdate(
+      ring,
+      new Uint8Array(Uint32Array.of(i).buffer),
+      new Uint8Array(TcpOrigDstRow.size),
+      UpdateFlag.Any,
+    );
   }
   ring.close();
   assert.deepEqual(await node.pod.peer(asked), [vip, 80]);

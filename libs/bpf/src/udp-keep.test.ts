@@ -1,4 +1,4 @@
-/** Which backend an unconnected UDP socket keeps (bpf/lib/udp.h, member.h), by test runs of bpf/tests/udp_test.bpf.c. */
+/** Which backend an unconnected UDP socket keeps (bpf/lib/udp.h, backend_find.h), by test runs of bpf/tests/udp_test.bpf.c. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { MAP_NAMES, Rank, rankBit } from "./index.js";

@@ -21,7 +21,7 @@ export const Limit = {
   /** slots in which a kept backend is searched: tables up to this size have no order */
   SearchSlots: 256,
   /** TCP sockets whose VIP is known without socket storage */
-  Recent: 65536,
+  TcpOrigDst: 65536,
   /** ranges of ClusterIPs: each connect to no Service compares them one by one */
   ServiceRanges: 16,
 } as const;
@@ -37,7 +37,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [16777215, { name: "backend_index", text: "mask of the index in a backend id; the generation is in the 8 bits above" }],
   [64, { name: "metrics", text: "counters" }],
   [256, { name: "search_slots", text: "slots in which a kept backend is searched: tables up to this size have no order" }],
-  [65536, { name: "recent", text: "TCP sockets whose VIP is known without socket storage" }],
+  [65536, { name: "tcp_orig_dst", text: "TCP sockets whose VIP is known without socket storage" }],
   [16, { name: "service_ranges", text: "ranges of ClusterIPs: each connect to no Service compares them one by one" }],
 ]);
 

@@ -13,7 +13,7 @@ export * from "./node-row.js";
 export * from "./floor-copy.js";
 export * from "./floor-row.js";
 export * from "./sock-row.js";
-export * from "./recent-row.js";
+export * from "./tcp-orig-dst-row.js";
 export * from "./udp-sticky-key.js";
 export * from "./udp-sticky-row.js";
 export * from "./udp-reverse-key.js";

@@ -5,8 +5,8 @@ import { bits, viewOf } from "../codec.js";
 export interface UdpStickyRow {
   /** backend id */
   readonly backend: number;
-  /** its slot, as a part of the slots of its table, in 2^-17 */
-  readonly place: number;
+  /** its slot, as a fraction of the slots of its table, in 2^-17 */
+  readonly fraction: number;
   /** which tier word of the service has that table */
   readonly tier: number;
   /** hash of the key (row_check()); another value is a miss */
@@ -20,7 +20,7 @@ export const UdpStickyRow = {
   toWord(value: UdpStickyRow): bigint {
     return (
       bits("backend", value.backend, 32, 0n) |
-      bits("place", value.place, 17, 32n) |
+      bits("fraction", value.fraction, 17, 32n) |
       bits("tier", value.tier, 2, 49n) |
       bits("check", value.check, 13, 51n)
     );
@@ -28,7 +28,7 @@ export const UdpStickyRow = {
   fromWord(word: bigint): UdpStickyRow {
     return {
       backend: Number((word >> 0n) & 4294967295n),
-      place: Number((word >> 32n) & 131071n),
+      fraction: Number((word >> 32n) & 131071n),
       tier: Number((word >> 49n) & 3n),
       check: Number((word >> 51n) & 8191n),
     };

@@ -3,19 +3,19 @@
  * This file contains the question whether a service still has a backend that was chosen before. It reads
  * mesh_services_v1 and mesh_tables_v1.
  *
- * A kept backend is stored with its tier and its place in the table (place.h). While the table does not change, the place
+ * A kept backend is stored with its tier and its slot fraction (slot_fraction.h). While the table does not change, that
  * gives the slot again and one load answers. After a change the backend is searched in LIMIT_SEARCH_SLOTS slots around
- * the place, in each of the service's tables. That is all of a short table, which is edited in place and has no order. In
+ * it, in each of the service's tables. That is all of a short table, which is edited in place and has no order. In
  * a longer table, which is written anew in the order of a hash, the backend is almost certainly among them; one that
  * shifted further counts as gone. Slots behind the last may hold the backend after it moved; the slots before them are
  * searched first.
  *
  * Between two stores of an agent that moves a backend from one tier to another, neither may have it.
  */
-#ifndef MESH_MEMBER_H
-#define MESH_MEMBER_H
+#ifndef MESH_BACKEND_FIND_H
+#define MESH_BACKEND_FIND_H
 
-#include "place.h"
+#include "slot_fraction.h"
 #include "service.h"
 
 /* The slot of this line that holds the id; LIMIT_LINE_SLOTS = none. */
@@ -33,10 +33,10 @@ __noinline __u32 line_find(__u32 line, __u32 id)
 	return slot;
 }
 
-/* The slot of this table that holds the id, or `slots` when none in the window around the place does. */
-__noinline __u32 tier_find(__u64 word, __u32 id, __u32 place)
+/* The slot of this table that holds the id, or `slots` when none in the window around the fraction does. */
+__noinline __u32 tier_find(__u64 word, __u32 id, __u32 fraction)
 {
-	__u32 slots = TIER_SLOTS(word), line = window_begin(place, slots);
+	__u32 slots = TIER_SLOTS(word), line = window_begin(fraction, slots);
 
 	for (__u32 i = 0; i < WINDOW_LINES; i++, line++) {
 		__u32 slot = line_find(TIER_LINE(word) + line, id);
@@ -49,27 +49,27 @@ __noinline __u32 tier_find(__u64 word, __u32 id, __u32 place)
 	return slots;
 }
 
-/* Does the slot at this place still hold the backend? */
-static __always_inline bool service_holds(const struct service_row *service, __u32 tier, __u32 place, __u32 id)
+/* Does the slot at this fraction still hold the backend? */
+static __always_inline bool service_has_backend(const struct service_row *service, __u32 tier, __u32 fraction, __u32 id)
 {
 	__u64 word = READ_ONCE(service->tier[tier & (LIMIT_TIERS - 1)]);
 
-	return TIER_SLOTS(word) && slot_id(TIER_LINE(word), place_slot(place, TIER_SLOTS(word))) == id;
+	return TIER_SLOTS(word) && slot_id(TIER_LINE(word), fraction_slot(fraction, TIER_SLOTS(word))) == id;
 }
 
-/* The backend where it is now; FOUND_NONE when the service does not have it any more. Its rank is not looked at. */
-__noinline __u64 service_find(__u32 service, __u32 place, __u32 id)
+/* The backend where it is now; PICK_NONE when the service does not have it any more. Its rank is not looked at. */
+__noinline __u64 service_find(__u32 service, __u32 fraction, __u32 id)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
 
 	for (__u32 i = 0; row && i < LIMIT_TIERS; i++) {
 		__u64 word = READ_ONCE(row->tier[i]);
-		__u32 slot = TIER_SLOTS(word) ? tier_find(word, id, place) : 0;
+		__u32 slot = TIER_SLOTS(word) ? tier_find(word, id, fraction) : 0;
 
 		if (slot < TIER_SLOTS(word))
-			return FOUND(RANK_UP, i, slot, id);
+			return PICK(RANK_UP, i, slot, id);
 	}
-	return FOUND_NONE;
+	return PICK_NONE;
 }
 
 #endif

@@ -7,8 +7,8 @@
  * reads it, and on some CPUs stores are seen in any order. Nothing orders or locks: a row that is not whole, or is
  * another socket's, does not carry the check of its content and is a miss.
  */
-#ifndef MESH_RECENT_H
-#define MESH_RECENT_H
+#ifndef MESH_TCP_ORIG_DST_H
+#define MESH_TCP_ORIG_DST_H
 
 #include "common.h"
 #include "hash.h"
@@ -16,42 +16,42 @@
 /* low bits of a socket's cookie -> what it dialled, until another socket takes the place */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LIMIT_RECENT);
+	__uint(max_entries, LIMIT_TCP_ORIG_DST);
 	__type(key, __u32);
-	__type(value, struct recent_row);
+	__type(value, struct tcp_orig_dst_row);
 } mesh_tcp_recent_v2 SEC(".maps");
 
-#define RECENT_WORDS ((int)(sizeof(struct recent_row) / 8))
+#define TCP_ORIG_DST_WORDS ((int)(sizeof(struct tcp_orig_dst_row) / 8))
 
-static __always_inline struct recent_row *recent_slot(__u64 cookie)
+static __always_inline struct tcp_orig_dst_row *tcp_orig_dst_slot(__u64 cookie)
 {
-	__u32 slot = cookie & (LIMIT_RECENT - 1);
+	__u32 slot = cookie & (LIMIT_TCP_ORIG_DST - 1);
 
 	return bpf_map_lookup_elem(&mesh_tcp_recent_v2, &slot);
 }
 
-static __always_inline void recent_write(__u64 cookie, const struct sock_row *dialled)
+static __always_inline void tcp_orig_dst_write(__u64 cookie, const struct sock_row *orig_dst)
 {
-	struct recent_row row = {.cookie = cookie, .dialled = *dialled}, *recent = recent_slot(cookie);
+	struct tcp_orig_dst_row row = {.cookie = cookie, .orig_dst = *orig_dst}, *recent = tcp_orig_dst_slot(cookie);
 
 	if (!recent)
 		return;
-	row.check = row_check(ROW_CHECK, &row, RECENT_WORDS - 1);
+	row.check = row_check(ROW_CHECK, &row, TCP_ORIG_DST_WORDS - 1);
 	*recent = row;
 }
 
 /* False when the place is another's. */
-static __always_inline bool recent_read(__u64 cookie, struct sock_row *dialled)
+static __always_inline bool tcp_orig_dst_read(__u64 cookie, struct sock_row *orig_dst)
 {
-	const struct recent_row *recent = recent_slot(cookie);
-	struct recent_row row;
+	const struct tcp_orig_dst_row *recent = tcp_orig_dst_slot(cookie);
+	struct tcp_orig_dst_row row;
 
 	if (!recent)
 		return false;
-	copy_once(&row, recent, RECENT_WORDS);
-	if (row.cookie != cookie || row.check != row_check(ROW_CHECK, &row, RECENT_WORDS - 1))
+	copy_once(&row, recent, TCP_ORIG_DST_WORDS);
+	if (row.cookie != cookie || row.check != row_check(ROW_CHECK, &row, TCP_ORIG_DST_WORDS - 1))
 		return false;
-	*dialled = row.dialled;
+	*orig_dst = row.orig_dst;
 	return true;
 }
 

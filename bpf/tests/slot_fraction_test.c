@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Every slot of tables of many sizes: its place gives it back, and lies in its window. Run by `make check`. */
+/* Every slot of tables of many sizes: its fraction gives it back, and lies in its window. Run by `make check`. */
 #include <stdio.h>
 
-#include "lib/place.h"
+#include "lib/slot_fraction.h"
 
 static const __u32 SIZES[] = {1, 2, 3, 15, 16, 17, 255, 256, 257, 272, 1000, 4093, 65535, 65537, 99991, 131070, 131071};
 
 static int wrong(__u32 slot, __u32 slots)
 {
-	__u32 place = slot_place(slot, slots), begin = window_begin(place, slots) * LIMIT_LINE_SLOTS;
+	__u32 fraction = slot_fraction(slot, slots), begin = window_begin(fraction, slots) * LIMIT_LINE_SLOTS;
 	__u32 end = begin + WINDOW_LINES * LIMIT_LINE_SLOTS;
 
-	if (place >> PLACE_BITS || place_slot(place, slots) != slot || slot < begin || slot >= end)
+	if (fraction >> FRACTION_BITS || fraction_slot(fraction, slots) != slot || slot < begin || slot >= end)
 		return 1;
 	/* As much of the table on both sides as there is, up to seven lines. */
 	if (begin && slot - begin < 7 * LIMIT_LINE_SLOTS)
@@ -29,6 +29,6 @@ int main(void)
 			return 1;
 		}
 	}
-	printf("ok places\n");
+	printf("ok slot fractions\n");
 	return 0;
 }

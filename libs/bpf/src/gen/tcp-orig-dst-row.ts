@@ -6,35 +6,35 @@ import { SockRow } from "./sock-row.js";
  * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): what the latest TCP sockets dialled.
  * Written by programs only.
  */
-export interface RecentRow {
+export interface TcpOrigDstRow {
   /** socket cookie */
   readonly cookie: bigint;
   /** what it dialled */
-  readonly dialled: SockRow;
-  /** of cookie and dialled (row_check()); another value is a miss */
+  readonly origDst: SockRow;
+  /** of cookie and orig_dst (row_check()); another value is a miss */
   readonly check: bigint;
 }
 
-export const RecentRow = {
+export const TcpOrigDstRow = {
   /** Bytes. */
   size: 64,
   /** Byte offset of each field. */
-  offsets: { cookie: 0, dialled: 8, check: 56 },
+  offsets: { cookie: 0, origDst: 8, check: 56 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
-  encode(value: RecentRow, out: Uint8Array = new Uint8Array(64), at = 0): Uint8Array {
+  encode(value: TcpOrigDstRow, out: Uint8Array = new Uint8Array(64), at = 0): Uint8Array {
     const view = viewOf(out, at, 64);
     out.fill(0, at, at + 64);
     view.setBigUint64(0, value.cookie, true);
-    SockRow.encode(value.dialled, out, at + 8);
+    SockRow.encode(value.origDst, out, at + 8);
     view.setBigUint64(56, value.check, true);
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
-  decode(bytes: Uint8Array, at = 0): RecentRow {
+  decode(bytes: Uint8Array, at = 0): TcpOrigDstRow {
     const view = viewOf(bytes, at, 64);
     return {
       cookie: view.getBigUint64(0, true),
-      dialled: SockRow.decode(bytes, at + 8),
+      origDst: SockRow.decode(bytes, at + 8),
       check: view.getBigUint64(56, true),
     };
   },
