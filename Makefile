@@ -4,13 +4,13 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-images kind-down
+.PHONY: help setup demo test check bench generate format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-images kind-down
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
 	@echo 'make test      everything CI runs: make check tests, and make node24 beside the e2e tests'
 	@echo 'make tests     make unit faults e2e, with one total'
-	@echo 'make check     format lint shell types layers docs generated bpf c-programs'
+	@echo 'make check     format lint shell types layers docs words generated bpf c-programs'
 	@echo 'make bench     the figures'
 	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
 	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
@@ -47,7 +47,7 @@ down:
 test: setup check
 	$(NODE) tools/test/run.mjs base e2e --node24
 
-check: format lint shell types layers docs generated bpf c-programs
+check: format lint shell types layers docs words generated bpf c-programs
 
 format:
 	$(BIN)/biome format .
@@ -66,6 +66,9 @@ layers: types
 
 docs: types
 	$(NODE) tools/checks/dist/main.js docs
+
+words: types
+	$(NODE) tools/checks/dist/main.js words
 
 generate:
 	npm run -s -w @isthmus/proto generate

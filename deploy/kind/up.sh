@@ -21,7 +21,7 @@ fit() {
   [ -r /sys/kernel/btf/vmlinux ] || refuse "this kernel has no BTF (/sys/kernel/btf/vmlinux), which BPF programs need. Use a kernel with CONFIG_DEBUG_INFO_BTF"
   free=$(($(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo) / 1024))
   [ "$free" -ge "$MEMORY_MIB" ] || running || refuse "$free MiB of memory are free, and two clusters take $MEMORY_MIB. Free some, or take other clusters down"
-  # A kubelet without one does not start, and kind waits for it in vain.
+  # A kubelet without one does not start, and kind waits for it until it gives up.
   free=$(inotify_free)
   [ "$free" -ge "$INOTIFY" ] || running || refuse "$free inotify instances are free, and two clusters take $INOTIFY. Take other clusters down, or run: sysctl fs.inotify.max_user_instances=512"
 }

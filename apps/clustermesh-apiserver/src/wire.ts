@@ -201,7 +201,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
           applied: agents.applied,
         });
       },
-      frontless: (request) => servicesWithoutClusterIp(own.services, request),
+      withoutClusterIp: (request) => servicesWithoutClusterIp(own.services, request),
     },
   );
   later(() => admin.close(DRAIN_MS));

@@ -65,7 +65,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     desired,
     now: () => clock.now(),
     localNode: () => nodeName(options.clusterId, options.node),
-    ownCluster: options.clusterId,
+    localCluster: options.clusterId,
     onRoom: () => applier.kick(),
     onBroken: modules.failed,
     onError: (error) => log.warn("Nothing freed for now", { error }),

@@ -1,5 +1,5 @@
 /**
- * Waits for a condition by asking every few milliseconds; a test that waits in vain says for what.
+ * Waits for a condition by asking every few milliseconds; one that does not come true in time names it.
  *
  * The limit is there to end a test that would hang, not to measure: it is far above what a slow machine needs.
  */
@@ -10,7 +10,7 @@ export async function until(
 ): Promise<void> {
   const end = performance.now() + limitMs;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`Waited ${limitMs} ms in vain: ${what}`);
+    if (performance.now() > end) throw new Error(`Timed out after ${limitMs} ms waiting until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

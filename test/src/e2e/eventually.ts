@@ -19,7 +19,7 @@ export async function eventually<T>(
       seen = String(error);
     }
     if (systemClock.now() > deadline)
-      throw new Error(`Waited ${timeoutMs / 1000} s in vain for ${what}; last seen: ${seen.slice(0, 2000)}`);
+      throw new Error(`Timed out after ${timeoutMs / 1000} s waiting for ${what}; last seen: ${seen.slice(0, 2000)}`);
     await systemClock.delay(100);
   }
 }

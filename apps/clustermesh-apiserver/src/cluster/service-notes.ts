@@ -37,7 +37,7 @@ export function serviceNotes(input: NoteInput): readonly ServiceNote[] {
   const about = { topic: "annotations" } as const;
   const invalid = findings.map(({ sentence }): ServiceNote => ({ ...about, reason: "InvalidAnnotation", sentence }));
   const unserved = unservedAnnotations(Object.keys(facts.annotations), inForce).map((each) => ({ ...about, ...each }));
-  const served = facts.frontends.length === 0 ? frontless(facts) : notServed(facts);
+  const served = facts.frontends.length === 0 ? withoutFrontend(facts) : notServed(facts);
   return [...invalid, ...unserved, ...served, ...notExported(input), ...tooLargeToExport(input)];
 }
 
@@ -52,7 +52,7 @@ function leftAlone({ annotations, otherProxy }: ServiceFacts): readonly ServiceN
   return [{ topic: "annotations", reason: "NotServedAsWritten", sentence }];
 }
 
-function frontless({ annotations }: ServiceFacts): readonly ServiceNote[] {
+function withoutFrontend({ annotations }: ServiceFacts): readonly ServiceNote[] {
   if (Object.keys(annotations).length === 0) return [];
   const sentence =
     "A Service without a ClusterIP has no frontend: its mesh annotations have no effect. Give it one, or remove them";

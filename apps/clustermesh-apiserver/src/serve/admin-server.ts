@@ -35,7 +35,7 @@ export interface AdminServerModules {
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: () => AppliedServices | undefined;
   /** Services of this cluster that have no frontend to be merged. */
-  readonly frontless?: (request: ListServicesRequest) => readonly FrontendReport[];
+  readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
 
 export function startAdminServer(
@@ -74,7 +74,7 @@ export function startAdminServer(
     status: answer("read", ofStatus.requestDeserialize, async (): Promise<StatusResponse> => modules.status()),
     listServices: answer("read", ofServices.requestDeserialize, async (request): Promise<ListServicesResponse> => {
       const merged = await listServices({ sources, log, applied: modules.applied?.() }, options.clusterId, request);
-      return { frontends: [...merged, ...(modules.frontless?.(request) ?? [])] };
+      return { frontends: [...merged, ...(modules.withoutClusterIp?.(request) ?? [])] };
     }),
     checkStore: answer("dial", ofCheck.requestDeserialize, async (request): Promise<CheckStoreResponse> => {
       return { endpoints: await stores.check(request) };

@@ -29,7 +29,10 @@ export async function waitFor<T>(
     if (systemClock.now() > deadline) {
       const reason = options.reason?.() ?? "";
       const seconds = Math.round(timeoutMs / 1000);
-      throw labError("TIMEOUT", `Waited ${seconds} s in vain for ${what}${reason === "" ? "" : `: ${reason}`}`);
+      throw labError(
+        "TIMEOUT",
+        `Timed out after ${seconds} s waiting for ${what}${reason === "" ? "" : `: ${reason}`}`,
+      );
     }
     await systemClock.delay(options.everyMs ?? 50, options.signal);
   }

@@ -309,7 +309,7 @@ test("what to do about a cluster that cannot be asked depends on what failed", a
   assert.doesNotMatch(ran.err, /get pods/);
 });
 
-test("status shows what is missing with exit code 1, and 3 when waiting was in vain", async () => {
+test("status shows what is missing with exit code 1, and 3 when waiting timed out", async () => {
   const once = await mesh("status");
   assert.equal(once.code, 1);
   assert.match(once.err, /its apiserver does not know this peer yet/);

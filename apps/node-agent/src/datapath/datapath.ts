@@ -39,7 +39,7 @@ export interface DatapathModules {
   /** Name of the node that this is, once known. */
   readonly localNode?: () => NodeName | undefined;
   /** Id of the local cluster: rows are reserved for its backends and nodes. */
-  readonly ownCluster?: number;
+  readonly localCluster?: number;
   /** Something was freed: what found no room may be tried again. */
   readonly onRoom?: () => void;
   /** A grace period failed; it is tried again with the next apply. */
@@ -85,8 +85,8 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   // A dead agent may have freed what programs still read: nothing is used again before they are done.
   await port.gracePeriod();
   for (const index of found.orphans) for (let i = 0; i < TIERS; i++) port.services.storeWord64(index, 8 * i, 0n);
-  const nodes: NodeStore = createNodeStore(port, status, modules.localNode, modules.ownCluster);
-  const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf, modules.ownCluster);
+  const nodes: NodeStore = createNodeStore(port, status, modules.localNode, modules.localCluster);
+  const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf, modules.localCluster);
   for (const table of found.tables) for (const id of table.ids) backends.adoptUse(id);
   const services = createServiceStore(port.services, found);
   /** Missing rows of addresses that another proxy serves: they could not be written. */
@@ -98,7 +98,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     tracker.setDesired(name, value);
   }
   const planner = createPlanner({ backends, tables, services, frontends: tracker, frontendMap: port.frontends });
-  const own = modules.ownCluster;
+  const own = modules.localCluster;
   const planFrontends = createFrontendPlanning({ planner, tables, backends, desired, status, now, own });
   const dirty = new Set<FrontendName>();
   const sweeps = new Set<number>();

@@ -85,7 +85,7 @@ export interface Bench {
 /** A fresh agent of cluster 1 on a kernel. A Service is set by its plans, or removed by its name. */
 export async function startBench(port: DatapathPort, now: () => number = () => 0): Promise<Bench> {
   const desired = createDesiredState();
-  const datapath = await createDatapath({ port, now, desired, ownCluster: 1 });
+  const datapath = await createDatapath({ port, now, desired, localCluster: 1 });
   return {
     desired,
     datapath,

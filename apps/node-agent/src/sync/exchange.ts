@@ -1,4 +1,4 @@
-/** An exchange of buckets: which kinds are awaited, and how often it was tried in vain. */
+/** An exchange of buckets: which kinds are awaited, and how often it was tried without an end. */
 import type { Buckets, Kind } from "@isthmus/proto";
 
 export interface Exchange {
