@@ -10,7 +10,8 @@ const files = [
   "libs/kube/src/list.ts",
   "libs/kube/src/list.test.ts",
 ];
-const check = (path: string, text: string) => checkDocs(files, new Map([[path, text]]));
+const INDEX = ["docs/design/README.md", "[sync](sync.md)"] as const;
+const check = (path: string, text: string) => checkDocs(files, new Map([INDEX, [path, text]]));
 
 describe("documents", () => {
   test("links to files and folders are followed", () => {
@@ -29,6 +30,13 @@ describe("documents", () => {
     assert.deepEqual(appliesTo(page("README.md")), ["libs/kube/**", "README.md"]);
     assert.deepEqual(check("docs/design/sync.md", page("libs/*/src/*.ts")), []);
     assert.match(check("docs/design/sync.md", page("libs/none/**"))[0] ?? "", /matches no file/);
+  });
+
+  test("the index of the design pages has every one", () => {
+    const page = "---\napplies-to:\n  - README.md\n---\n# x\n";
+    assert.deepEqual(check("docs/design/other.md", page), [
+      'docs/design/README.md: has no link to "docs/design/other.md"',
+    ]);
   });
 
   test("a decision names a test that exists", () => {

@@ -9,19 +9,30 @@ import { globToRegExp } from "./glob.js";
 
 export type Pages = ReadonlyMap<string, string>;
 
+const DESIGN_INDEX = "docs/design/README.md";
+
 export function checkDocs(files: readonly string[], pages: Pages): readonly string[] {
   const known = new Set(files);
   for (const file of files) for (let dir = posix.dirname(file); dir !== "."; dir = posix.dirname(dir)) known.add(dir);
   return [
     ...[...pages].flatMap(([path, text]) => deadLinks(path, text, known)),
     ...[...pages]
-      .filter(([path]) => path.startsWith("docs/design/"))
+      .filter(([path]) => path.startsWith("docs/design/") && path !== DESIGN_INDEX)
       .flatMap(([path, text]) => checkGlobs(path, text, files)),
     ...[...pages]
       .filter(([path]) => path.startsWith("docs/adr/0"))
       .flatMap(([path, text]) => checkRecord(path, text, known)),
     ...checkNumbers([...pages.keys()]),
+    ...checkIndex(pages),
   ];
+}
+
+function checkIndex(pages: Pages): readonly string[] {
+  const index = pages.get(DESIGN_INDEX) ?? "";
+  return [...pages.keys()]
+    .filter((path) => path.startsWith("docs/design/") && path !== DESIGN_INDEX)
+    .filter((path) => !index.includes(`](${posix.basename(path)})`))
+    .map((path) => `${DESIGN_INDEX}: has no link to "${path}"`);
 }
 
 function deadLinks(path: string, text: string, known: ReadonlySet<string>): readonly string[] {
