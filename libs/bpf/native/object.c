@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects: open, set up, load; programs and maps as handles. What libbpf and the verifier say goes into the error.
+// Opens, configures and loads BPF objects; returns programs and maps as handles.
+// Errors include the output of libbpf and the verifier.
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,32 +14,45 @@
 
 #include "native.h"
 
-// The last 256 KiB of what libbpf said. Loading happens on the main thread only.
+// The last 256 KiB of libbpf's output: the verifier's log ends with its error. Objects are loaded on the main thread only.
 static struct {
   char text[256 << 10];
   size_t length;
-} saying;
+} libbpf_output;
 
-static int say(enum libbpf_print_level level, const char *format, va_list args) {
+static void append_output(const char *text, size_t length) {
+  size_t most = sizeof(libbpf_output.text) - 1;
+  if (length > most) text += length - most, length = most;
+  size_t kept = libbpf_output.length + length > most ? most - length : libbpf_output.length;
+  memmove(libbpf_output.text, libbpf_output.text + libbpf_output.length - kept, kept);
+  memcpy(libbpf_output.text + kept, text, length);
+  libbpf_output.length = kept + length;
+  libbpf_output.text[libbpf_output.length] = 0;
+}
+
+static int print_output(enum libbpf_print_level level, const char *format, va_list args) {
   if (level == LIBBPF_DEBUG) return 0;
-  size_t room = sizeof(saying.text) - saying.length;
-  int written = vsnprintf(saying.text + saying.length, room, format, args);
-  if (written > 0) saying.length += (size_t)written < room ? (size_t)written : room - 1;
+  char *text = NULL;
+  int length = vasprintf(&text, format, args);
+  if (length < 0) return 0;
+  append_output(text, (size_t)length);
+  free(text);
   return 0;
 }
 
-// The verifier gives up with EAGAIN when a signal is pending. libbpf tries a program five times, which a profiler or a
-// child that ends too often outlasts: signals wait for the few milliseconds of a load. Other threads still take them.
-static sigset_t hold_signals(void) {
+// The verifier fails with EAGAIN when a signal is pending. libbpf tries five times, which is not enough if signals keep
+// coming (a profiler, children that exit). So signals are blocked for the few milliseconds of a load; other threads
+// still receive them.
+static sigset_t block_signals(void) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   return before;
 }
 
-static void release_signals(sigset_t before) { pthread_sigmask(SIG_SETMASK, &before, NULL); }
+static void restore_signals(sigset_t before) { pthread_sigmask(SIG_SETMASK, &before, NULL); }
 
-// Sets the read-only variable `name` (all of it) before the object is loaded.
+// Sets the read-only variable `name`, as a whole, before the object is loaded.
 static int set_rodata(struct bpf_object *object, const char *name, const void *data, size_t length) {
   struct btf *btf = bpf_object__btf(object);
   struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
@@ -131,11 +145,11 @@ static napi_value load_object(napi_env env, napi_callback_info info) {
   napi_value args[2], result = NULL;
   char path[4096], bad[128] = "";
   if (!get_args(env, info, 2, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
-  saying.length = 0;
-  saying.text[0] = 0;
-  libbpf_set_print(say);
+  libbpf_output.length = 0;
+  libbpf_output.text[0] = 0;
+  libbpf_set_print(print_output);
   struct bpf_object *object = bpf_object__open_file(path, NULL);
-  if (!object) return throw_errno(env, errno, "open a BPF object", *saying.text ? saying.text : path);
+  if (!object) return throw_errno(env, errno, "open a BPF object", *libbpf_output.text ? libbpf_output.text : path);
   int error = for_each(env, object, args[1], "rodata", apply_rodata, bad);
   if (!error) error = for_each(env, object, args[1], "maxEntries", apply_max_entries, bad);
   if (!error) error = for_each(env, object, args[1], "reuse", apply_reuse, bad);
@@ -143,14 +157,14 @@ static napi_value load_object(napi_env env, napi_callback_info info) {
   napi_is_exception_pending(env, &pending);
   if (pending) goto out;
   if (error) {
-    throw_errno(env, error, "set up a BPF object", bad);
+    throw_errno(env, error, "configure a BPF object", bad);
     goto out;
   }
-  sigset_t signals = hold_signals();
+  sigset_t signals = block_signals();
   error = bpf_object__load(object);
-  release_signals(signals);
+  restore_signals(signals);
   if (error)
-    throw_errno(env, error, "load a BPF object", saying.text);
+    throw_errno(env, error, "load a BPF object", libbpf_output.text);
   else
     result = handles(env, object);
 out:
@@ -177,17 +191,17 @@ static napi_value program_info(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// probeHelper(programType, helper) -> does this kernel allow it
+// probeHelper(programType, helper) -> true when this kernel supports the helper for this program type
 static napi_value probe_helper(napi_env env, napi_callback_info info) {
   napi_value args[2], result;
   uint32_t type, helper;
   if (!get_args(env, info, 2, args, NULL) || !get_u32(env, args[0], &type) || !get_u32(env, args[1], &helper))
     return napi_failed(env);
-  saying.length = 0;
-  libbpf_set_print(say);
-  sigset_t signals = hold_signals();
+  libbpf_output.length = 0;
+  libbpf_set_print(print_output);
+  sigset_t signals = block_signals();
   int known = libbpf_probe_bpf_helper(type, helper, NULL);
-  release_signals(signals);
+  restore_signals(signals);
   if (known < 0) return throw_errno(env, known, "probe a BPF helper", NULL);
   NAPI(napi_get_boolean(env, known == 1, &result));
   return result;
