@@ -24,7 +24,7 @@ const namespace = "client";
 before(async () => {
   server = await startKubeServer();
   client = createKubeClient(createTransport(loadKubeAccess({ kubeconfig: server.kubeconfig })));
-  // Every test that starts a server creates objects at once.
+  // The tests create objects at once, so the server must be ready.
   (await client.transport.stream({ method: "GET", path: "/readyz" })).destroy();
   proxy = await startProxy({ host: "127.0.0.1", port: server.port });
   await client.create(NAMESPACES, { metadata: { name: namespace } });
@@ -38,7 +38,7 @@ after(async () => {
 
 const map = (name: string, data: Record<string, string>): KubeConfigMap => ({ metadata: { namespace, name }, data });
 
-test("create, get, apply, patch, replace, list, delete; what is missing is undefined", async () => {
+test("create, get, apply, patch, replace, list and delete work; a missing object is undefined", async () => {
   assert.equal(await client.get(CONFIG_MAPS, "none", { namespace }), undefined);
   assert.equal(await client.delete(CONFIG_MAPS, "none", { namespace }), false);
   await client.create(CONFIG_MAPS, map("a", { x: "1" }));
@@ -59,20 +59,20 @@ test("create, get, apply, patch, replace, list, delete; what is missing is undef
   assert.equal(await client.get(CONFIG_MAPS, "dry", { namespace }), undefined);
 });
 
-test("a list goes over all pages", async () => {
+test("a list of more objects than a page has (500) is complete", async () => {
   await client.create(NAMESPACES, { metadata: { name: "pages" } });
   await Promise.all(
-    Array.from({ length: 60 }, (_, i) =>
+    Array.from({ length: 510 }, (_, i) =>
       client.create(CONFIG_MAPS, { metadata: { namespace: "pages", name: `m${i}` } }),
     ),
   );
   const names = (await client.list(CONFIG_MAPS, { namespace: "pages" })).filter(({ metadata }) =>
     metadata.name?.startsWith("m"),
   );
-  assert.equal(names.length, 60);
+  assert.equal(names.length, 510);
 });
 
-test("a refusal is a status with a sentence; no server is another error", async () => {
+test("a refusal is a KubeError with its status; an unreachable server has another code", async () => {
   const nobody = createTransport(
     loadKubeAccess({ kubeconfig: server.writeKubeconfig("nobody", { token: "nobody-token" }) }),
   );
@@ -87,7 +87,7 @@ test("a refusal is a status with a sentence; no server is another error", async 
   await assert.rejects(dead.json({ method: "GET", path: "/version" }), { code: "KUBE_UNREACHABLE" });
 });
 
-test("a deadline and a signal end a call; a connection that the server closed meanwhile is not an error", async () => {
+test("a deadline and a signal end a call; a pooled connection that the server closed is not an error", async () => {
   const transport = createTransport(
     loadKubeAccess({ kubeconfig: server.writeKubeconfig("slow", { port: proxy.port }) }),
   );
@@ -104,7 +104,7 @@ test("a deadline and a signal end a call; a connection that the server closed me
   transport.close();
 });
 
-test("a credential plugin that does not end does not outlast the call", async (t) => {
+test("a credential plugin that does not end does not delay the deadline of the call", async (t) => {
   const content = JSON.parse(readFileSync(server.kubeconfig, "utf8")) as { users: { user: object }[] };
   for (const each of content.users)
     each.user = { exec: { apiVersion: "client.authentication.k8s.io/v1", command: "sleep", args: ["2"] } };
@@ -129,14 +129,14 @@ test("a token file of the kubeconfig is read for every request", async () => {
   transport.close();
 });
 
-test("contexts are listed; a kubeconfig that cannot be used is one sentence", () => {
+test("contexts are listed; an unusable kubeconfig is a KUBE_CONFIG error", () => {
   const { names, current } = openKubeconfig(server.kubeconfig);
   assert.deepEqual({ names, current }, { names: ["test"], current: "test" });
   assert.throws(() => loadKubeAccess({ kubeconfig: "/nowhere" }), { code: "KUBE_CONFIG" });
   assert.throws(() => loadKubeAccess({ kubeconfig: server.kubeconfig, context: "other" }), { code: "KUBE_CONFIG" });
 });
 
-test("a token stands for its ServiceAccount, and may what RBAC says", async () => {
+test("a token has the identity of its ServiceAccount and the permissions that RBAC grants", async () => {
   await client.create(SERVICE_ACCOUNTS, { metadata: { namespace, name: "asker" } });
   const { token, expires } = await requestToken(client, namespace, "asker", 600);
   assert.ok(expires > Date.now());
@@ -147,7 +147,7 @@ test("a token stands for its ServiceAccount, and may what RBAC says", async () =
   assert.equal(await reviewToken(client, "nonsense"), undefined);
 });
 
-test("an Event is written once and counted when its writer comes back; a long note is cut", async () => {
+test("an Event is written once and counted after a restart of its writer; a long note is cut", async () => {
   const service = await client.create(SERVICES, {
     metadata: { namespace, name: "cart" },
     spec: { ports: [{ port: 80 }] },
@@ -175,12 +175,12 @@ test("an Event is written once and counted when its writer comes back; a long no
   const events = async () =>
     (await client.list<Event>(EVENTS, { namespace })).filter(({ note }) => note?.startsWith("Cannot use it"));
   await until("one Event", async () => (await events()).length === 1);
-  const [found] = await events();
-  assert.equal(found?.series?.count, 2);
-  assert.equal(Buffer.byteLength(found?.note ?? ""), 1024);
+  const [written] = await events();
+  assert.equal(written?.series?.count, 2);
+  assert.equal(Buffer.byteLength(written?.note ?? ""), 1024);
 });
 
-test("an Event takes any text, and one without an answer delays no other", async () => {
+test("an Event accepts any text, and one without an answer does not delay another", async () => {
   const recorder = createEventRecorder(
     { controller: "isthmus.io/test", instance: "i" },
     {
@@ -205,7 +205,7 @@ test("an Event takes any text, and one without an answer delays no other", async
   assert.ok(Buffer.byteLength(note) <= 1024);
 });
 
-test("an Event is tried again while the API does not answer, and not when it was refused", async () => {
+test("an Event is retried while the API does not answer, and not after a refusal", async () => {
   const outcomes: (Error | undefined)[] = [];
   const created: string[] = [];
   const clock = createFakeClock();
@@ -236,22 +236,24 @@ test("an Event is tried again while the API does not answer, and not when it was
     for (let i = 0; i < 60; i++) await clock.advance(1000);
     assert.equal(created.length, tries);
   };
-  outcomes.push(noAnswer, busy, undefined);
+  // An expired token is read again for the next call.
+  const expired = statusError("POST", "/events", 401, "{}");
+  outcomes.push(noAnswer, busy, expired, undefined);
   report("a");
-  await after(3);
+  await after(4);
   outcomes.push(refused);
   report("b");
-  await after(4);
+  await after(5);
   outcomes.push(...Array.from({ length: 20 }, () => noAnswer));
   report("c");
-  await after(11);
+  await after(12);
   report("c");
-  await until("it is tried when it is reported again", () => created.length === 12);
+  await until("it is written when it is reported again", () => created.length === 13);
   stop.abort();
   await recorder.settled();
 });
 
-test("what an API answers is bounded in the sentence; fields that are no text are left out", () => {
+test("errors bound the text of an API's answer and ignore fields that are not text", () => {
   const body = JSON.stringify({ reason: "r".repeat(1 << 20), message: "m".repeat(50 << 20) });
   assert.ok(statusError("GET", "/version", 403, body).message.length < 3_000);
   const odd = statusError("GET", "/version", 403, JSON.stringify({ reason: { a: 1 }, message: ["x"] }));

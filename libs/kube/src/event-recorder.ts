@@ -1,15 +1,15 @@
 /**
- * Events on objects (events.k8s.io/v1): a repeated one grows its count instead of making another object.
+ * Writes Events on objects (events.k8s.io/v1): a repeated Event increases a count instead of creating another object.
  *
- * In: a fact about an object. Nothing comes out: one that the API refuses is logged and dropped, one without an answer is tried
- * again a few times, a queue over its limit drops the newest. Several are written at once, so one that the API does not answer
- * delays the others no longer than its deadline.
+ * Reporting returns nothing and never fails: an Event that the API refuses is logged and dropped, one without an answer
+ * is retried a few times, and a full queue drops the newest. Several are written concurrently, so that one without an
+ * answer delays the others by its deadline at most.
  */
 import { createHash } from "node:crypto";
 import { type Clock, printable, systemClock } from "@isthmus/model";
 import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
 import type { KubeClient } from "./client.js";
-import { hasStatus, KubeError } from "./errors.js";
+import { hasStatus, isRefusal } from "./errors.js";
 import { apiVersion, EVENTS, type Resource } from "./resources.js";
 
 export interface ReportedEvent {
@@ -22,13 +22,13 @@ export interface ReportedEvent {
   readonly reason: string;
   /** What was done: `Validate`. */
   readonly action: string;
-  /** One or two sentences for people; what is foreign in them is made printable here, and what is beyond 1,024 bytes is cut. */
+  /** One or two sentences for people. The recorder makes them printable and cuts them to 1,024 bytes. */
   readonly note: string;
 }
 
 export interface EventRecorder {
   report(event: ReportedEvent): void;
-  /** Resolves when what was reported so far is written or given up. */
+  /** Resolves when every reported Event is written or dropped. */
   settled(): Promise<void>;
 }
 
@@ -43,7 +43,7 @@ export interface EventRecorderOptions {
 const MAX_QUEUE = 1000;
 const AT_ONCE = 4;
 const DEADLINE_MS = 5000;
-/** The bound that the API checks. */
+/** The limit that the API enforces. */
 const NOTE_BYTES = 1024;
 const MAX_REMEMBERED = 10_000;
 /** Together about half a minute: longer than an API server takes to restart. */
@@ -60,14 +60,14 @@ export interface EventRecorderModules {
   readonly client: KubeClient;
   readonly log: Logger;
   readonly clock?: Clock;
-  /** What waits to be tried again is given up when it aborts. */
+  /** Drops the Events that wait for a retry when it aborts. */
   readonly signal?: AbortSignal;
 }
 
 export function createEventRecorder(options: EventRecorderOptions, modules: EventRecorderModules): EventRecorder {
   const clock = modules.clock ?? systemClock;
   const written = new Map<string, number>();
-  /** Of this process: after a restart the count begins again. */
+  /** Counts of this process: they begin again after a restart. */
   const counts = new Map<string, number>();
   const queue: Pending[] = [];
   const writing = new Set<Promise<void>>();
@@ -95,13 +95,14 @@ export function createEventRecorder(options: EventRecorderOptions, modules: Even
     try {
       await write(event, name);
     } catch (error) {
-      if (!isRefusal(error) && ++pending.failures < TRIES && modules.signal?.aborted !== true) return tryLater(pending);
+      if (!isRefusal(error) && ++pending.failures < TRIES && modules.signal?.aborted !== true)
+        return retryLater(pending);
       written.delete(name);
       modules.log.warn("Event not written", { reason: event.reason, object: event.name, error });
     }
   }
 
-  function tryLater(pending: Pending): void {
+  function retryLater(pending: Pending): void {
     const work: Promise<void> = clock
       .delay(pending.backoff.nextMs(), modules.signal)
       .then(() => {
@@ -144,12 +145,7 @@ export function createEventRecorder(options: EventRecorderOptions, modules: Even
   };
 }
 
-/** The API's last word on it; no answer, an error of its own and "too many requests" are not. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof KubeError && error.status >= 400 && error.status < 500 && error.status !== 429;
-}
-
-/** The same fact about the same object has the same name. */
+/** The same reason and note on the same object give the same name. */
 function eventName(event: ReportedEvent): string {
   const digest = createHash("sha256").update(`${event.uid}\0${event.reason}\0${event.note}`).digest("hex").slice(0, 16);
   return `${event.name.slice(0, 200)}.${digest}`;
