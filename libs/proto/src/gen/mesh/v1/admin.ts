@@ -20,7 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import { Affinity, KindSum, Prefix } from "./state.js";
 
-/** What the CLI asks a clustermesh-apiserver: bearer token of mesh-system/mesh-cli, TokenReview, SubjectAccessReview. */
+/** The API of clustermesh-apiserver for the CLI. Authorized by: bearer token of mesh-system/mesh-cli, TokenReview, SubjectAccessReview. */
 
 export enum AgentPresence {
   /** AGENT_PRESENCE_UNSPECIFIED - by a server of an older version: see connected */
@@ -95,14 +95,14 @@ export interface SourceReport {
   message: string;
   storeId: Buffer;
   revision: bigint;
-  /** by our own monotonic clock */
+  /** by the monotonic clock of the reader */
   beatAgeMs: number;
   /** the peer's publisher to its Kubernetes */
   kubeAgeMs: number;
   sums: KindSum[];
   refused: RefusedCount[];
   repairs: number;
-  /** our wall clock minus the peer's, at least; 0 when it is within the delay of the store */
+  /** lower bound of the reader's wall clock minus the peer's; 0 within the delay of the store */
   skewMs: number;
 }
 
@@ -185,7 +185,7 @@ export interface ClusterBackends {
   /** terminating, still serving */
   serving: number;
   total: number;
-  /** why none of this cluster's backends count; empty = they do */
+  /** why none of this cluster's backends are used; empty = they are */
   keptOut: string;
 }
 

@@ -10,7 +10,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 /**
  * The records of one cluster: what it publishes in the store under /mesh/v1/c/<cluster>/, and what streams to agents.
  *
- * Value bytes are a pure function of Kubernetes objects: repeated fields sorted, no maps, no times, no counters of ours.
+ * Value bytes are a pure function of Kubernetes objects: repeated fields sorted, no maps, no times, no counters of the publisher.
  * Readers relay the bytes they received and never encode them again, so unknown fields of a newer cluster pass through.
  * Addresses are 16 bytes (IPv4 as v4-mapped). A field of a record never changes its meaning.
  */
@@ -61,7 +61,7 @@ export enum Affinity {
 /** Key "head": rewritten as the last operation of every live txn. */
 export interface Head {
   clusterUid: string;
-  /** of the identity allocator */
+  /** "" until a restore of this cluster's Kubernetes was detected; another one after each */
   epoch: string;
   seq: bigint;
   /** instance of the publisher */
@@ -69,7 +69,7 @@ export interface Head {
   state: HeadState;
   /** sorted by kind */
   sums: KindSum[];
-  /** grows with every beat */
+  /** increases when a head is written and nothing else is due */
   beat: bigint;
   /** age of the publisher's last contact with Kubernetes */
   kubeAgeMs: number;
@@ -77,7 +77,7 @@ export interface Head {
   /** sorted */
   capabilities: string[];
   /**
-   * Origin times live here and not in record values: when the writer's apiserver saw the newest content of this txn
+   * Origin times are here and not in record values: when the writer's apiserver saw the newest content of this txn
    * (microseconds, 0 = nothing new), and when it wrote, both by its own wall clock.
    */
   observedUs: bigint;
@@ -86,7 +86,7 @@ export interface Head {
 
 export interface KindSum {
   kind: Kind;
-  /** false: this cluster does not export the kind; absence proves nothing */
+  /** false: this cluster does not export the kind; absence is no deletion */
   exported: boolean;
   count: number;
   /** 16 bytes, big-endian */

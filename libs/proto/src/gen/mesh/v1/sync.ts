@@ -109,7 +109,7 @@ export interface Applied {
     | undefined;
   /** of the batch that brought it, echoed */
   observedUs: bigint;
-  /** agent's wall clock when the maps held it */
+  /** agent's wall clock when the maps were written */
   appliedUs: bigint;
 }
 
@@ -125,7 +125,7 @@ export interface MapFill {
   capacity: number;
 }
 
-/** A pod's address went up or down on this node, told at CNI time. */
+/** A pod's address was added to this node or removed from it; sent at CNI ADD and DEL. */
 export interface Report {
   up: boolean;
   namespace: string;
