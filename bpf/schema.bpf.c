@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * This file names every shared shape once, so that the object's BTF has it. Never loaded.
- * Built with -Wpadded -Werror: padding that has no name does not compile.
+ * This file declares a variable of every shared type, so that the object's BTF contains the type. It is never loaded.
+ * It is built with -Wpadded -Werror: padding without a name does not compile.
  */
 #include "lib/types.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Services at the socket: connect, sendmsg, recvmsg and getpeername of every socket in the cgroup that holds a node's
- * pods. No per-packet cost: the packets carry the backend's address.
+ * Services at the socket: hooks on connect, sendmsg, recvmsg and getpeername of every socket in the cgroups of a node's
+ * pods. No cost per packet: packets carry the backend's address.
  */
 #include <linux/errno.h>
 
@@ -43,7 +43,7 @@ static __always_inline void store6(struct bpf_sock_addr *ctx, const struct endpo
 	ctx->user_port = peer->port;
 }
 
-/* The errno that the system call fails with; 0 = it goes on. */
+/* The errno that the system call fails with; 0 = it continues. */
 static __always_inline int refusal_errno(int verdict)
 {
 	switch (verdict) {
@@ -57,7 +57,7 @@ static __always_inline int refusal_errno(int verdict)
 	}
 }
 
-/* The one way out of connect and sendmsg: counts, and refuses with an errno of its own (before Linux 5.18: EPERM). */
+/* Ends connect and sendmsg hooks: counts the verdict; a refusal sets the errno (before Linux 5.18 it is EPERM). */
 static __always_inline int leave(int verdict)
 {
 	int error = refusal_errno(verdict);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the question whether a service still has a backend that was chosen before. It reads
- * mesh_services_v1 and mesh_tables_v1.
+ * This file checks whether a service still has a backend that was chosen before. It reads mesh_services_v1 and
+ * mesh_tables_v1.
  *
- * A kept backend is stored with its tier and its slot fraction (slot_fraction.h). While the table does not change, that
- * gives the slot again and one load answers. After a change the backend is searched in LIMIT_SEARCH_SLOTS slots around
- * it, in each of the service's tables. That is all of a short table, which is edited in place and has no order. In
- * a longer table, which is written anew in the order of a hash, the backend is almost certainly among them; one that
- * shifted further counts as gone. Slots behind the last may hold the backend after it moved; the slots before them are
- * searched first.
+ * A kept backend is stored with its tier and its slot fraction (slot_fraction.h). While the table does not change, the
+ * fraction gives the same slot, and one load checks it. After a change the backend is searched for in each of the
+ * service's tables, in LIMIT_SEARCH_SLOTS slots around the fraction. These are all slots of a short table, which is
+ * edited in place and has no order. A longer table is rewritten in the order of a hash: the backend is almost certainly
+ * among them, and one that moved further counts as gone. Slots behind the last one of a table may still contain a
+ * backend that was moved to an earlier slot; the earlier slots are searched first.
  *
- * Between two stores of an agent that moves a backend from one tier to another, neither may have it.
+ * While an agent moves a backend from one tier to another, by two stores, a search may find it in neither.
  */
 #ifndef MESH_BACKEND_FIND_H
 #define MESH_BACKEND_FIND_H
@@ -18,7 +18,7 @@
 #include "slot_fraction.h"
 #include "service.h"
 
-/* The slot of this line that holds the id; LIMIT_LINE_SLOTS = none. */
+/* The slot of this line that contains the id; LIMIT_LINE_SLOTS = none. */
 __noinline __u32 line_find(__u32 line, __u32 id)
 {
 	__u32 segment = line >> 16, at = line & (LIMIT_SEGMENT_LINES - 1), slot = LIMIT_LINE_SLOTS;
@@ -33,7 +33,7 @@ __noinline __u32 line_find(__u32 line, __u32 id)
 	return slot;
 }
 
-/* The slot of this table that holds the id, or `slots` when none in the window around the fraction does. */
+/* The slot of this table that contains the id; `slots` or higher when none in the window around the fraction does. */
 __noinline __u32 tier_find(__u64 word, __u32 id, __u32 fraction)
 {
 	__u32 slots = TIER_SLOTS(word), line = window_begin(fraction, slots);
@@ -42,14 +42,14 @@ __noinline __u32 tier_find(__u64 word, __u32 id, __u32 fraction)
 		__u32 slot = line_find(TIER_LINE(word) + line, id);
 
 		if (slot < LIMIT_LINE_SLOTS)
-			return line * LIMIT_LINE_SLOTS + slot; /* behind the last: no slot either */
+			return line * LIMIT_LINE_SLOTS + slot; /* behind the last slot: not found */
 		if ((line + 1) * LIMIT_LINE_SLOTS >= slots)
 			break;
 	}
 	return slots;
 }
 
-/* Does the slot at this fraction still hold the backend? */
+/* Does the slot at this fraction still contain the backend? */
 static __always_inline bool service_has_backend(const struct service_row *service, __u32 tier, __u32 fraction, __u32 id)
 {
 	__u64 word = READ_ONCE(service->tier[tier & (LIMIT_TIERS - 1)]);
@@ -57,7 +57,7 @@ static __always_inline bool service_has_backend(const struct service_row *servic
 	return TIER_SLOTS(word) && slot_id(TIER_LINE(word), fraction_slot(fraction, TIER_SLOTS(word))) == id;
 }
 
-/* The backend where it is now; PICK_NONE when the service does not have it any more. Its rank is not looked at. */
+/* The backend with its present tier and slot; PICK_NONE when the service no longer has it. Its rank is not read. */
 __noinline __u64 service_find(__u32 service, __u32 fraction, __u32 id)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* This file contains what every program needs: kernel and libbpf headers, and one word read or written once. */
+/* This file contains what every program needs: kernel and libbpf headers, and reads that happen exactly once. */
 #ifndef MESH_COMMON_H
 #define MESH_COMMON_H
 
@@ -14,7 +14,7 @@
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 
-/* Copies what may change meanwhile: every word is read once, so that what was checked is what is used. */
+/* Copies memory that may change meanwhile: each word is read once, so the values that are checked are those used. */
 static __always_inline void copy_once(void *to, const void *from, int words)
 {
 	const __u64 *source = from;

@@ -27,7 +27,7 @@ static __always_inline void set_endpoint(struct endpoint_addr *peer, const void 
 	peer->port = port;
 }
 
-/* The row is read as one word, so that it is one row's even while its memory is reused. */
+/* Reads the row as one word, so that it is never a mix of two rows, even while its memory is reused. */
 static __always_inline bool frontend_lookup(const struct frontend_key *key, struct frontend_row *row)
 {
 	union {
@@ -65,7 +65,7 @@ static __always_inline bool in_service_range(const struct endpoint_addr *dest)
 		return false;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < LIMIT_SERVICE_RANGES; i++) {
-		__u32 at = i; /* clang reloads what a helper has the address of; the loop's bound would be lost */
+		__u32 at = i; /* with &i, clang reloads i after the call, and the verifier loses the bound of the loop */
 		const struct service_range_row *range = bpf_map_lookup_elem(list, &at);
 
 		if (!range || !*(const __be32 *)range->mask)
@@ -77,8 +77,8 @@ static __always_inline bool in_service_range(const struct endpoint_addr *dest)
 }
 
 /*
- * The frontend that answers for this destination: its own row, else the one that answers for the rest of its VIP, else
- * FRONTEND_UNKNOWN in the ranges of ClusterIPs. False: the destination is no Service of ours.
+ * The frontend of this destination: the row of its address, port and protocol, else the row for the rest of its VIP,
+ * else FRONTEND_UNKNOWN in the ranges of ClusterIPs. False: the destination is no Service that this node translates.
  */
 static __always_inline bool frontend_find(const struct endpoint_addr *dest, __u8 proto, struct frontend_row *row)
 {
@@ -87,7 +87,7 @@ static __always_inline bool frontend_find(const struct endpoint_addr *dest, __u8
 	__builtin_memcpy(key.addr, dest->addr, sizeof(key.addr));
 	if (frontend_lookup(&key, row))
 		return true;
-	if (!dest->port) /* a probe for the source address (getaddrinfo), not a destination */
+	if (!dest->port) /* getaddrinfo() connects to port 0 to learn the source address */
 		return false;
 	key.port = 0;
 	key.proto = PROTO_ANY;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the checks that map values carry of their key, and of themselves. It touches no maps.
+ * This file contains the hashes that map values carry as checks, of their key or of key and value. It uses no maps.
  *
- * A lookup in a BPF hash that races with a deletion may return the value of another key, whose memory was reused at
- * once. A value that does not carry the check of the key that was asked for is a miss. A value of more than one word
- * may also be read while it is written: its check covers key and value.
- * libs/bpf/src/check.ts computes the same as key_check(); bpf/tests/golden.txt proves it.
+ * A lookup in a BPF hash that races with a deletion may return the value of another key, because the memory of a
+ * deleted entry is reused at once. A value without the check of the requested key is a miss. A value of more than one
+ * word may also be read while it is written; its check covers key and value.
+ * libs/bpf/src/check.ts computes the same as key_check(); both are tested with bpf/tests/golden.txt.
  */
 #ifndef MESH_HASH_H
 #define MESH_HASH_H
 
 #include <linux/types.h>
 
-/* 16 bits over `words` 32-bit words of the key. */
+/* A 16-bit hash of `words` 32-bit words of the key. */
 static inline __attribute__((always_inline)) __u16 key_check(const void *key, int words)
 {
 	const __u32 *word = key;
@@ -29,9 +29,9 @@ static inline __attribute__((always_inline)) __u16 key_check(const void *key, in
 #define ROW_WORDS 7
 
 /*
- * 64 bits over at most ROW_WORDS 64-bit words, continued from `hash`; begun with ROW_CHECK, so that zeros do not pass.
- * Rows that differ in one word never have the same check: multiplying by an odd number is one to one. The products do
- * not wait for each other: connect() pays for this.
+ * A 64-bit hash of at most ROW_WORDS 64-bit words, continued from `hash`. The first call passes ROW_CHECK, so that a
+ * row of zeros is a miss. Rows that differ in one word never have the same check, because multiplication by an odd
+ * number is one to one. No product depends on another one, which keeps connect() fast.
  */
 static inline __attribute__((always_inline)) __u64 row_check(__u64 hash, const void *row, int words)
 {

@@ -2,11 +2,11 @@
 /*
  * This file contains the maps that the agent writes and the programs read.
  *
- * How does a fresh agent know that they are ours? By name and folder: each is pinned as mesh_<noun>_v<layout> in the
- * agent's bpffs folder. Sizes are defaults; the agent may set others when it makes a map.
+ * Each map is pinned as mesh_<noun>_v<layout> in the agent's bpffs folder; a new agent finds it by this path. Sizes are
+ * defaults; the agent may set others when it creates a map.
  *
- * Hash entries are inserted and deleted, never rewritten. What changes while traffic runs is one aligned word in a
- * mapped array, written by one store.
+ * Hash entries are inserted and deleted, never rewritten. Under traffic, each change is one aligned word in a mapped
+ * array, written by one store.
  */
 #ifndef MESH_MAPS_H
 #define MESH_MAPS_H
@@ -21,7 +21,7 @@ struct {
 	__type(value, struct frontend_row);
 } mesh_frontends_v1 SEC(".maps");
 
-/* ranges of ClusterIPs, one a row (sizes, not types: as for table_segment) */
+/* ranges of ClusterIPs, one per row (sizes instead of types, as in table_segment) */
 struct service_range_list {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LIMIT_SERVICE_RANGES);
@@ -46,7 +46,7 @@ struct {
 	__type(value, struct service_row);
 } mesh_services_v1 SEC(".maps");
 
-/* one segment of the tables: lines of backend ids (sizes, not types: BTF of inner maps has no bodies of structs) */
+/* one segment of the tables: lines of backend ids (sizes instead of types: BTF of inner maps omits struct bodies) */
 struct table_segment {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LIMIT_SEGMENT_LINES);
@@ -99,7 +99,7 @@ struct {
 	__type(value, struct node_row);
 } mesh_nodes_v1 SEC(".maps");
 
-/* cluster id -> what the agent must not fall behind; kept here to survive it, read by no program */
+/* cluster id -> position below which the agent applies nothing; here to survive the agent, read by no program */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LIMIT_CLUSTERS);

@@ -3,9 +3,10 @@
  * This file contains the choice of a backend (design/datapath.md section 4). It reads mesh_services_v1,
  * mesh_tables_v1, mesh_backends_v1, mesh_cluster_state_v1 and mesh_node_state_v1. backend_find.h finds a backend again.
  *
- * Tiers in order; in each one slot is probed and `tries` more. The first backend that is up wins, else the one with
- * the lowest rank that was seen: doubt never empties a service. A tier whose one cluster is down is not probed; if
- * that leaves none, the first tier with slots is probed after all.
+ * Tiers are probed in order: one slot of each, and `tries` more. The first backend that is up is chosen, else the
+ * probed one with the lowest rank, so a service whose backends are all suspect or down still has one. A tier whose
+ * backends are all in one cluster is skipped when that cluster is down; if the other tiers give no backend, the first
+ * skipped tier is probed after all.
  */
 #ifndef MESH_SERVICE_H
 #define MESH_SERVICE_H
@@ -23,9 +24,9 @@
 #define TIER_CLUSTER(word) ((__u32)((word) >> 49) & ((1U << 12) - 1))
 
 /*
- * A backend that was picked, and where: rank:13 | tier:2 | slot:17 | id:32.
- * The functions that are not inlined are global and take and give numbers only: the verifier walks each of them once,
- * not once per way to get there (measured: 4,000 steps instead of 430,000).
+ * A backend that was picked, with its rank, tier and slot: rank:13 | tier:2 | slot:17 | id:32.
+ * The functions that are not inlined are global, and their parameters and results are numbers: the verifier checks each
+ * of them once, not once per path that reaches it (measured: 4,000 instructions instead of 430,000).
  */
 #define PICK(rank, tier, slot, id) ((__u64)(rank) << 51 | (__u64)(tier) << 49 | (__u64)(slot) << 32 | (id))
 #define PICK_NONE PICK(RANK_NONE, 0, 0, 0)
@@ -75,8 +76,9 @@ static __always_inline __u32 backend_rank(const struct backend_row *row)
 	return other > rank ? other : rank;
 }
 
-/* Slots between two probes. At most 8 slots: 1, so that enough tries see them all. Else from the hash, and so small
- * that 8 probes never meet the same slot twice.
+/*
+ * The distance between two probed slots. In a table of at most LIMIT_PROBES slots it is 1, so that enough tries probe
+ * all of them. In a longer table the hash gives it, and it is so small that LIMIT_PROBES probes never repeat a slot.
  */
 static __always_inline __u32 tier_step(__u32 slots, __u32 hash)
 {
@@ -95,7 +97,7 @@ static __always_inline __u32 slot_id(__u32 line, __u32 slot)
 	return ids ? READ_ONCE(ids->id[slot % LIMIT_LINE_SLOTS]) : 0;
 }
 
-/* The backend in this slot of the table that begins at this line; PICK_NONE when the slot's backend is gone. */
+/* The backend in this slot of the table that begins at this line; PICK_NONE when that backend is gone. */
 __noinline __u64 slot_probe(__u32 line, __u32 slot)
 {
 	__u32 id = slot_id(line, slot);
@@ -107,7 +109,7 @@ __noinline __u64 slot_probe(__u32 line, __u32 slot)
 	return PICK_NONE;
 }
 
-/* The best of `pick` and of the slots that this tier has probed; stops at the first that is up. */
+/* The best of `pick` and of the backends that are probed in this tier; stops at the first that is up. */
 __noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick)
 {
 	__u32 slots = TIER_SLOTS(word), tries = TIER_TRIES(word), line = TIER_LINE(word);
@@ -116,11 +118,11 @@ __noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick)
 	for (__u32 i = 0; i < LIMIT_PROBES && i <= tries; i++) {
 		__u64 other = slot_probe(line, slot);
 
-		if (PICK_RANK(other) < PICK_RANK(pick)) /* among equals the first */
+		if (PICK_RANK(other) < PICK_RANK(pick)) /* of equal ranks, the first */
 			pick = other | PICK(0, tier, 0, 0);
 		if (PICK_RANK(other) == RANK_UP)
 			break;
-		barrier_var(i); /* else clang counts in a way that Linux 6.1 cannot follow to an end */
+		barrier_var(i); /* else clang rewrites the counter, and Linux 6.1 cannot verify that the loop ends */
 		slot += step;
 		if (slot >= slots)
 			slot -= slots;
@@ -128,7 +130,7 @@ __noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick)
 	return pick;
 }
 
-/* A backend of this service for a connection with this hash (any 32 random bits at a socket); id 0 = none. */
+/* A backend of this service for a connection with this hash (at a socket: 32 random bits); id 0 = none. */
 static __always_inline __u64 service_choose(const struct service_row *service, __u32 hash)
 {
 	__u64 pick = PICK_NONE, skipped = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains slot fractions: a slot as a part of its table, slot / slots in 2^-17. It touches no maps.
+ * This file contains slot fractions: a slot divided by the slots of its table, in units of 2^-17. It uses no maps.
  *
- * Slots of tables longer than LIMIT_SEARCH_SLOTS are in the order of a hash of the backend. So in one that grew or
- * shrank a backend is near the same part, though not near the same slot. Shorter ones have no order.
+ * Tables longer than LIMIT_SEARCH_SLOTS are in the order of a hash of the backend. When such a table grows or shrinks,
+ * a backend stays near the same fraction, though not near the same slot. Shorter tables have no order.
  */
 #ifndef MESH_SLOT_FRACTION_H
 #define MESH_SLOT_FRACTION_H
@@ -13,7 +13,7 @@
 #define FRACTION_BITS 17
 #define WINDOW_LINES (LIMIT_SEARCH_SLOTS / LIMIT_LINE_SLOTS)
 
-/* Of a slot in a table of so many; rounded up, so that fraction_slot() gives it back. */
+/* The fraction of a slot in a table of `slots`; rounded up, so that fraction_slot() returns the same slot. */
 static inline __attribute__((always_inline)) __u32 slot_fraction(__u32 slot, __u32 slots)
 {
 	return slots ? (((__u64)slot << FRACTION_BITS) + slots - 1) / slots : 0;
@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) __u32 fraction_slot(__u32 fraction,
 	return ((__u64)fraction * slots) >> FRACTION_BITS;
 }
 
-/* The first of the WINDOW_LINES lines around a fraction: the fraction is in their middle, or the table's end is theirs. */
+/* The first of the WINDOW_LINES lines around a fraction, which is in their middle except near an end of the table. */
 static inline __attribute__((always_inline)) __u32 window_begin(__u32 fraction, __u32 slots)
 {
 	__u32 lines = (slots + LIMIT_LINE_SLOTS - 1) / LIMIT_LINE_SLOTS;

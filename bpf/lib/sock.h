@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains Services at the socket, for both address families: destinations are translated when a socket
- * connects or sends, and shown back as the VIP when it asks or receives.
+ * This file contains Services at the socket, for both address families: connect() and sendmsg() translate a VIP to a
+ * backend, getpeername() and recvmsg() translate the backend back to the VIP.
  *
- * State: a connected UDP socket keeps what it dialled in socket storage (mesh_sock_v1), cleared when it connects to what
- * is no Service. Few TCP sockets are ever asked for their peer, and storage costs them 6 % of a connect: theirs waits in
- * a ring (tcp_orig_dst.h), and the first getpeername() moves it to storage. An unconnected UDP socket keeps a backend per VIP
- * and a VIP per backend (udp.h). An AF_INET6 socket that talks to v4-mapped addresses runs hooks of both families on one
- * datagram, so all of them share this state.
+ * State: a connected UDP socket keeps its original destination in socket storage (mesh_sock_v1), which is deleted when
+ * the socket connects to an address that is no Service. For few TCP sockets getpeername() is ever called, and storage
+ * costs 6 % of a connect: their original destination is in a ring (tcp_orig_dst.h), and the first getpeername() copies
+ * it to storage. An unconnected UDP socket keeps one backend per VIP and one VIP per backend (udp.h). An AF_INET6
+ * socket that uses v4-mapped addresses runs hooks of both families on one datagram, so the hooks share this state.
  */
 #ifndef MESH_SOCK_H
 #define MESH_SOCK_H
@@ -16,7 +16,7 @@
 #include "tcp_orig_dst.h"
 #include "udp.h"
 
-/* socket -> what it dialled */
+/* socket -> its original destination */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -26,15 +26,15 @@ struct {
 
 #define IPPROTO_MPTCP 262
 
-/* The protocol of the Services that a socket can dial; PROTO_ANY = none. */
+/* The protocol of the Services that a socket can connect to; PROTO_ANY = none. */
 static __always_inline __u8 service_proto(__u32 proto)
 {
-	if (proto == IPPROTO_MPTCP) /* TCP to everybody who does not speak it */
+	if (proto == IPPROTO_MPTCP) /* a peer without MPTCP sees plain TCP */
 		return PROTO_TCP;
 	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP ? proto : PROTO_ANY;
 }
 
-/* Why nothing is sent to this frontend; METRIC_NONE = it has a service. */
+/* Why connects and datagrams to this frontend are refused; METRIC_NONE = it has a service. */
 static __always_inline int frontend_refusal(const struct frontend_row *frontend)
 {
 	if (frontend->flags & FRONTEND_UNKNOWN)
@@ -53,7 +53,7 @@ static __always_inline const struct backend_row *sock_choose(__u32 service, __u3
 	return backend_lookup(*id);
 }
 
-/* Keeps what a socket dialled for as long as it lives. */
+/* Stores the original destination of a socket until the socket is closed. */
 static __always_inline void sock_keep(void *sk, struct sock_row *orig_dst)
 {
 	struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, sk, orig_dst, BPF_SK_STORAGE_GET_F_CREATE);
@@ -67,7 +67,7 @@ static __always_inline void sock_keep(void *sk, struct sock_row *orig_dst)
 struct mptcp_sock {
 };
 
-/* The MPTCP socket whose first subflow connects, or NULL: getpeername() runs on it, and knows nothing of subflows. */
+/* The MPTCP socket whose first subflow connects, or NULL. getpeername() runs on it, not on the subflow. */
 static __always_inline void *sock_mptcp(struct bpf_sock_addr *ctx)
 {
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_skc_to_mptcp_sock) ||
@@ -76,7 +76,7 @@ static __always_inline void *sock_mptcp(struct bpf_sock_addr *ctx)
 	return bpf_skc_to_mptcp_sock(ctx->sk);
 }
 
-/* Most sockets have no entry: a look-up costs less than the two atomic operations of a deletion. */
+/* Looks up first: most sockets have no entry, and a lookup costs less than the two atomic operations of a deletion. */
 static __always_inline void sock_forget(struct bpf_sock_addr *ctx)
 {
 	if (bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0))
@@ -84,8 +84,8 @@ static __always_inline void sock_forget(struct bpf_sock_addr *ctx)
 }
 
 /*
- * A TCP socket that dials a Service, fails, and then dials the pod that it had been sent to by that pod's own address
- * still shows the Service; looking here in every connect to a pod would cost each of them 1.5 %.
+ * Known limit: when a TCP connect to a Service fails and the same socket then connects to the same backend by its pod
+ * address, getpeername() still shows the VIP. A lookup here in every connect to a pod would cost each of them 1.5 %.
  */
 static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto, struct sock_row *orig_dst)
 {
@@ -102,7 +102,7 @@ static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto,
 	tcp_orig_dst_write(bpf_get_socket_cookie(ctx), orig_dst);
 }
 
-/* connect(): METRIC_NONE = not a Service, METRIC_CONNECT = dest is the backend now, else why it is refused. */
+/* connect(): METRIC_NONE = not a Service, METRIC_CONNECT = dest was set to a backend, else why it is refused. */
 static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
 	struct sock_row orig_dst = {.vip_port = dest->port};
@@ -133,9 +133,9 @@ static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct endpoi
 }
 
 /*
- * Is the socket connected to this peer now? Storage alone does not say: connect(AF_UNSPEC) runs no hook. An AF_INET6
- * socket with a v4-mapped peer has it as IPv4 too. All is loaded before anything is compared, or the compiler loads
- * from a place that it computes, which the verifier refuses.
+ * Is the socket connected to this peer now? Storage may be outdated, because connect(AF_UNSPEC) runs no hook. An
+ * AF_INET6 socket with a v4-mapped peer also has it in dst_ip4. All fields are loaded before the comparison; else the
+ * compiler loads from a computed offset, which the verifier rejects.
  */
 static __always_inline bool sock_connected(struct bpf_sock_addr *ctx, const struct endpoint_addr *peer)
 {
@@ -152,7 +152,7 @@ static __always_inline bool sock_connected(struct bpf_sock_addr *ctx, const stru
 	return same_endpoint(peer, v6.addr, v6.port);
 }
 
-/* What a connected UDP socket dialled, and its backend; NULL when it dialled no Service or is not connected. */
+/* The original destination of a connected UDP socket, and its backend; NULL = not connected, or not to a Service. */
 static __always_inline const struct sock_row *sock_orig_dst(struct bpf_sock_addr *ctx, struct endpoint_addr *backend)
 {
 	const struct sock_row *kept = ctx->sk->dst_port ? bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0) : NULL;
@@ -163,7 +163,7 @@ static __always_inline const struct sock_row *sock_orig_dst(struct bpf_sock_addr
 	return sock_connected(ctx, backend) ? kept : NULL;
 }
 
-/* sendmsg() with an address: as sock_connect(). */
+/* sendmsg() with an address: as sock_connect(), with METRIC_SENDMSG = dest was set to a backend. */
 static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
 	struct udp_sticky_key key = {.port = dest->port};
@@ -176,10 +176,10 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoi
 	if (ctx->protocol != PROTO_UDP)
 		return METRIC_NONE;
 	kept = sock_orig_dst(ctx, &connected);
-	/* A connected AF_INET6 socket sends to v4-mapped addresses through here, already translated. */
+	/* A connected AF_INET6 socket that sends to a v4-mapped peer runs this hook with the translated address. */
 	if (kept && same_endpoint(dest, kept->addr, kept->port))
 		return METRIC_NONE;
-	/* The VIP that it is connected to, once more: only that backend's answers reach it. */
+	/* The VIP that the socket is connected to: the same backend, since it receives from no other. */
 	if (kept && same_endpoint(dest, kept->vip, kept->vip_port)) {
 		*dest = connected;
 		return METRIC_SENDMSG;
@@ -200,7 +200,7 @@ static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoi
 	return METRIC_SENDMSG;
 }
 
-/* Shows the VIP when the peer is the backend of what was dialled. */
+/* Sets the peer to the VIP when it is the backend of the original destination. */
 static __always_inline bool show_vip(const struct sock_row *orig_dst, struct endpoint_addr *peer)
 {
 	if (!same_endpoint(peer, orig_dst->addr, orig_dst->port))
@@ -209,7 +209,7 @@ static __always_inline bool show_vip(const struct sock_row *orig_dst, struct end
 	return true;
 }
 
-/* getpeername(): true when the peer is the backend of what was dialled; then it is the VIP now. */
+/* getpeername(): true when the peer was the backend of the original destination and was set to the VIP. */
 static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct endpoint_addr *peer)
 {
 	const struct sock_row *kept = bpf_sk_storage_get(&mesh_sock_v1, ctx->sk, 0, 0);
@@ -224,8 +224,9 @@ static __always_inline bool sock_getpeername(struct bpf_sock_addr *ctx, struct e
 }
 
 /*
- * recvmsg(): true when the source is a backend that this socket reached through a VIP; then it is the VIP now. What the
- * socket is connected to shows as what was dialled; other sources are of datagrams that came before it was.
+ * recvmsg(): true when the source was a backend that this socket reached through a VIP, and was set to that VIP. For
+ * the peer of a connected socket it is the VIP of the connect; a connected socket receives from other sources only
+ * datagrams that arrived before it connected.
  */
 static __always_inline bool sock_recvmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *source)
 {

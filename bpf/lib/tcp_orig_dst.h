@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the ring of the latest TCP connects: what a socket dialled, by its cookie. It reads and writes
- * mesh_tcp_recent_v2.
+ * This file contains the ring of the latest TCP connects: original destinations by the cookie of the socket. It reads
+ * and writes mesh_tcp_recent_v2.
  *
- * A place is taken by whoever connects next with the same low bits of the cookie, also while another CPU writes or
- * reads it, and on some CPUs stores are seen in any order. Nothing orders or locks: a row that is not whole, or is
- * another socket's, does not carry the check of its content and is a miss.
+ * The next socket whose cookie has the same low bits overwrites a row, even while another CPU writes or reads it, and
+ * on some CPUs stores become visible in any order. There is no lock and no barrier: a row with the cookie of another
+ * socket is a miss, and so is a torn row, because its check does not match its content.
  */
 #ifndef MESH_TCP_ORIG_DST_H
 #define MESH_TCP_ORIG_DST_H
@@ -13,7 +13,7 @@
 #include "common.h"
 #include "hash.h"
 
-/* low bits of a socket's cookie -> what it dialled, until another socket takes the place */
+/* low bits of a socket's cookie -> its original destination, until another socket overwrites the row */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LIMIT_TCP_ORIG_DST);
@@ -40,7 +40,7 @@ static __always_inline void tcp_orig_dst_write(__u64 cookie, const struct sock_r
 	*recent = row;
 }
 
-/* False when the place is another's. */
+/* False when the row is torn or belongs to another socket. */
 static __always_inline bool tcp_orig_dst_read(__u64 cookie, struct sock_row *orig_dst)
 {
 	const struct tcp_orig_dst_row *recent = tcp_orig_dst_slot(cookie);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains every shape that the programs share with TypeScript. No code.
+ * This file contains every type that the programs share with TypeScript. No code.
  *
- * It is the only schema: tools/btfgen makes libs/bpf/src/gen from its BTF (layout, byte order from __be16/__be32)
- * and from its comments (documentation). Padding is named, schema.bpf.c refuses any other. Addresses are 16 bytes,
- * IPv4 as ::ffff:a.b.c.d. Numbers are little endian unless the type says __be.
+ * It is the only schema: tools/btfgen generates libs/bpf/src/gen from its BTF (layout, byte order from __be16/__be32)
+ * and from its comments (documentation). Padding has a name, else schema.bpf.c does not compile. Addresses are 16
+ * bytes, IPv4 as ::ffff:a.b.c.d. Numbers are little endian unless their type is __be16 or __be32.
  *
  * Map names are mesh_<noun>_v<layout>. Within one layout meanings never change, because two versions of the agent
  * share the maps during an upgrade.
@@ -24,9 +24,9 @@ enum limit {
 	LIMIT_CLUSTERS = 4096,		/* cluster ids, 0 included */
 	LIMIT_BACKEND_INDEX = 16777215, /* mask of the index in a backend id; the generation is in the 8 bits above */
 	LIMIT_METRICS = 64,		/* counters */
-	LIMIT_SEARCH_SLOTS = 256,	/* slots in which a kept backend is searched: tables up to this size have no order */
-	LIMIT_TCP_ORIG_DST = 65536,		/* TCP sockets whose VIP is known without socket storage */
-	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs: each connect to no Service compares them one by one */
+	LIMIT_SEARCH_SLOTS = 256,	/* slots in which a kept backend is searched; tables up to this size have no order */
+	LIMIT_TCP_ORIG_DST = 65536,	/* TCP sockets whose VIP is known without socket storage */
+	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
 };
 
 /** IP protocol numbers that Services can have. */
@@ -39,24 +39,24 @@ enum proto {
 
 /** Which clients a frontend row is for. */
 enum frontend_scope {
-	FRONTEND_SCOPE_ALL = 0,	  /* everyone */
+	FRONTEND_SCOPE_ALL = 0,	  /* all clients */
 	FRONTEND_SCOPE_LOCAL = 1, /* reserved: the row of a Local traffic policy */
 };
 
 /** Bits of frontend_row.flags. */
 enum frontend_flag {
-	FRONTEND_REJECT = 1,	/* no service: refuse. Set in (VIP, port 0) rows, which answer for unknown ports */
-	FRONTEND_PASS = 2,	/* another proxy serves this VIP: leave it alone. Set in (VIP, port 0) rows */
-	FRONTEND_UNKNOWN = 4,	/* never stored: the answer for an address in a service range that no row knows */
+	FRONTEND_REJECT = 1,	/* refuse: no service. Set in (VIP, port 0) rows, which apply to ports without a row */
+	FRONTEND_PASS = 2,	/* do not translate: another proxy serves this VIP. Set in (VIP, port 0) rows */
+	FRONTEND_UNKNOWN = 4,	/* never stored: the result for an address in a service range that has no row */
 };
 
 /**
- * Key of mesh_frontends_v1: the address that clients dial.
- * A row with port 0 and protocol 0 says what happens to the ports and protocols of a VIP that have no row.
+ * Key of mesh_frontends_v1: the address that clients connect to.
+ * A row with port 0 and protocol 0 applies to the ports and protocols of a VIP that have no row.
  */
 struct frontend_key {
 	__u8 addr[16]; /* VIP, IPv4 as v4-mapped */
-	__be16 port;   /* port, 0 = every port without a row of its own */
+	__be16 port;   /* port, 0 = every port without a row */
 	__u8 proto;    /* enum proto */
 	__u8 scope;    /* enum frontend_scope */
 };
@@ -69,13 +69,13 @@ struct frontend_row {
 };
 
 /**
- * Row of the list that mesh_service_ranges_v2 holds: a range in which every address is a ClusterIP. An address in it that
- * has no frontend belongs to no Service, and connecting to it fails at once. A list is written before programs see it,
- * and never changed: another one takes its place. No list or an empty one = such an address is left alone.
+ * Row of the list in mesh_service_ranges_v2: a range in which every address is a ClusterIP. An address in it without a
+ * frontend belongs to no Service, and a connect to it fails at once. A list is written before programs can read it and
+ * never changes: a new list replaces it. Without a list, or with an empty one, programs ignore such an address.
  */
 struct service_range_row {
 	__u8 addr[16]; /* first address of the range, IPv4 as v4-mapped */
-	__u8 mask[16]; /* the bits of addr that count; all zero = the list ends before this row */
+	__u8 mask[16]; /* the significant bits of addr; all zero = the list ends before this row */
 };
 
 /**
@@ -110,25 +110,25 @@ struct table_line {
 	__u32 id[16]; /* backend ids; 0 = unused slot */
 };
 
-/** How much a backend, a node or a cluster is to be avoided; the higher of the three counts. */
+/** How strongly a backend, a node or a cluster is avoided; the highest of the three applies. */
 enum rank {
-	RANK_UP = 0,	   /* first choice */
-	RANK_DRAINING = 1, /* leaving on purpose */
-	RANK_SUSPECT = 2,  /* there is doubt */
-	RANK_DOWN = 3,	   /* known not to answer */
+	RANK_UP = 0,	   /* preferred */
+	RANK_DRAINING = 1, /* shuts down as planned */
+	RANK_SUSPECT = 2,  /* may not answer */
+	RANK_DOWN = 3,	   /* does not answer */
 };
 
 /** Bits of backend_row.flags. */
 enum backend_flag {
-	BACKEND_TERMINATING = 1, /* serving, but on its way out */
+	BACKEND_TERMINATING = 1, /* serving and terminating, as in an EndpointSlice */
 };
 
 /**
  * Row of mesh_backends_v1 (mapped array). Row 0 stays empty.
- * Body first, then id by one store; freed by id = 0 first.
+ * The body is written first, then id by one store; to free the row, id = 0 is stored first.
  */
 struct backend_row {
-	__u32 id;      /* generation << 24 | own index, generation >= 1; 0 = free */
+	__u32 id;      /* generation << 24 | index of this row, generation >= 1; 0 = free */
 	__be16 port;   /* port */
 	__u8 proto;    /* enum proto */
 	__u8 state;    /* enum rank of this backend alone; stored together with port and proto, as one word */
@@ -141,27 +141,27 @@ struct backend_row {
 
 /**
  * Word of mesh_cluster_state_v1 (index = cluster id) and mesh_node_state_v1 (index = node index), one u32 store.
- * Byte r-1 holds, one bit per source of news, who gives rank r; the rank is the highest byte that is not empty.
+ * Byte r-1 has one bit for each reporter that reports rank r; the rank is that of the highest byte that is not 0.
  */
 struct state_word {
-	__u8 draining; /* who says draining */
-	__u8 suspect;  /* who says suspect */
-	__u8 down;     /* who says down */
+	__u8 draining; /* reporters of draining */
+	__u8 suspect;  /* reporters of suspect */
+	__u8 down;     /* reporters of down */
 	__u8 spare;    /* 0 */
 };
 
 /** Bits of node_row.flags. */
 enum node_flag {
-	NODE_LOCAL = 1, /* the node that this map is on */
+	NODE_LOCAL = 1, /* the node that has this map */
 };
 
-/** Row of mesh_nodes_v1 (mapped array). Row 0 stays empty. Body first, then id. */
+/** Row of mesh_nodes_v1 (mapped array). Row 0 stays empty. The body is written first, then id. */
 struct node_row {
-	__u32 id;	 /* own index; 0 = free */
+	__u32 id;	 /* index of this row; 0 = free */
 	__u16 cluster;	 /* cluster id */
 	__u8 zone;	 /* reserved: number of the zone; 0 = not known */
 	__u8 key;	 /* reserved: id of the encryption key */
-	__u8 tunnel[16]; /* tunnel address; with the cluster it names the node */
+	__u8 tunnel[16]; /* tunnel address; identifies the node, together with the cluster */
 	__u8 health[16]; /* health address */
 	__u32 flags;	 /* enum node_flag */
 	__u32 pad[5];	 /* 0 */
@@ -171,12 +171,12 @@ struct node_row {
 struct floor_copy {
 	__u8 store[16];	    /* store id; local cluster: epoch */
 	__u64 position[8];  /* remote source: [0] = etcd revision; local cluster: a resource version per type */
-	__u64 checksum;	    /* over store and position (floorChecksum()) */
+	__u64 checksum;	    /* of store and position (floorChecksum()) */
 };
 
 /**
  * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
- * The copy that is not valid is written, then valid is stored.
+ * An update writes the copy that is not valid, then stores valid.
  */
 struct floor_row {
 	__u32 valid;		   /* 0 = no floor, 1 = copy[0], 2 = copy[1] */
@@ -184,11 +184,14 @@ struct floor_row {
 	struct floor_copy copy[2]; /* the two copies */
 };
 
-/** Socket storage (mesh_sock_v1): what a connected socket dialled, for as long as it lives. Written by programs only. */
+/**
+ * Socket storage (mesh_sock_v1): original destination and backend of a connected socket, until the socket is closed.
+ * Written by programs only.
+ */
 struct sock_row {
-	__u8 vip[16];	    /* what the application dialled */
+	__u8 vip[16];	    /* address of the original destination */
 	__u8 addr[16];	    /* the backend's address */
-	__be16 vip_port;    /* port that the application dialled */
+	__be16 vip_port;    /* port of the original destination */
 	__be16 port;	    /* the backend's port */
 	__u32 backend;	    /* backend id */
 	__u32 service;	    /* index into mesh_services_v1 */
@@ -196,13 +199,13 @@ struct sock_row {
 };
 
 /**
- * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): what the latest TCP sockets dialled.
+ * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): original destinations of the latest TCP sockets.
  * Written by programs only.
  */
 struct tcp_orig_dst_row {
 	__u64 cookie;		 /* socket cookie */
-	struct sock_row orig_dst; /* what it dialled */
-	__u64 check;		 /* of cookie and orig_dst (row_check()); another value is a miss */
+	struct sock_row orig_dst; /* original destination and backend */
+	__u64 check;		 /* hash of cookie and orig_dst (row_check()); another value is a miss */
 };
 
 /** Key of mesh_udp_sticky_v2 (LRU): an unconnected socket and the frontend it sends to. */
@@ -213,11 +216,11 @@ struct udp_sticky_key {
 	__u8 pad[6];   /* 0 */
 };
 
-/** Value of mesh_udp_sticky_v2: the backend that this socket keeps, and where it was found. One u64, read by one load. */
+/** Value of mesh_udp_sticky_v2: the backend that this socket keeps, its tier and slot. One u64, read by one load. */
 struct udp_sticky_row {
 	__u64 backend : 32; /* backend id */
 	__u64 fraction : 17; /* its slot, as a fraction of the slots of its table, in 2^-17 */
-	__u64 tier : 2;	    /* which tier word of the service has that table */
+	__u64 tier : 2;	    /* index of the tier word of that table */
 	__u64 check : 13;   /* hash of the key (row_check()); another value is a miss */
 };
 
@@ -229,17 +232,17 @@ struct udp_reverse_key {
 	__u8 pad[6];   /* 0 */
 };
 
-/** Value of mesh_udp_reverse_v2: what the application shall see as the source. */
+/** Value of mesh_udp_reverse_v2: the source address that the application sees. */
 struct udp_reverse_row {
 	__u8 vip[16]; /* VIP */
 	__be16 port;  /* its port */
 	__u8 pad[6];  /* 0 */
-	__u64 check;  /* of the key and of the fields above (row_check()); another value is a miss */
+	__u64 check;  /* hash of the key and of the fields above (row_check()); another value is a miss */
 };
 
 /** Settings, read-only data of every program, set when it is loaded. */
 struct datapath_config {
-	__u32 cluster_id;   /* id of the local cluster: always up */
+	__u32 cluster_id;   /* id of the local cluster, whose rank is always up */
 	__u32 flags;	    /* reserved, 0 */
 	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
 };
@@ -247,17 +250,17 @@ struct datapath_config {
 /** Counters of mesh_metrics_v1 (per CPU, u64): index and meaning. */
 enum metric {
 	METRIC_NONE = 0,		/* not counted */
-	METRIC_CONNECT = 1,		/* connect() sent to a backend */
-	METRIC_SENDMSG = 2,		/* datagram of an unconnected socket sent to a backend */
-	METRIC_REPLY = 3,		/* source of a received datagram shown as its VIP */
+	METRIC_CONNECT = 1,		/* connect() translated to a backend */
+	METRIC_SENDMSG = 2,		/* sendmsg() to a Service translated to a backend */
+	METRIC_REPLY = 3,		/* source of a received datagram translated to the VIP */
 	METRIC_NO_BACKEND = 4,		/* refused: the service has no backend */
 	METRIC_UNKNOWN_PORT = 5,	/* refused: the VIP has no such port */
 	METRIC_SPILLED = 6,		/* chosen from a tier that is not the first */
-	METRIC_DEGRADED = 7,		/* chosen although it is not up: nothing better was seen */
+	METRIC_DEGRADED = 7,		/* chosen although it is not up: no probed backend was up */
 	METRIC_SKIPPED_TIER = 8,	/* a tier was not probed because its cluster is down */
-	METRIC_STALE_ID = 9,		/* a slot named a backend that is gone */
-	METRIC_STATE_FULL = 10,		/* state of a socket could not be kept: no memory or map full */
-	METRIC_CHECK_MISMATCH = 11,	/* a map answered with the value of another key; treated as a miss */
+	METRIC_STALE_ID = 9,		/* a probed slot contained the id of a backend that is gone */
+	METRIC_STATE_FULL = 10,		/* state of a socket could not be stored: no memory or map full */
+	METRIC_CHECK_MISMATCH = 11,	/* a lookup returned the value of another key; treated as a miss */
 	METRIC_UNKNOWN_SERVICE = 12,	/* refused: a ClusterIP that belongs to no Service */
 };
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains what an unconnected UDP socket is remembered by: the backend that it sends to per VIP
- * (mesh_udp_sticky_v2), the VIP per backend that answers it (mesh_udp_reverse_v2), and a mark on a socket that has
- * sent to a Service (mesh_udp_senders_v1): a server that never did is spared the look-up for each datagram it receives.
+ * This file contains the state of unconnected UDP sockets: the backend that a socket sends to, per VIP
+ * (mesh_udp_sticky_v2), the VIP per backend that answers it (mesh_udp_reverse_v2), and a mark on sockets that have sent
+ * to a Service (mesh_udp_senders_v1). A server without this mark skips the lookup for each datagram that it receives.
  *
- * Keys begin with the socket's cookie and hooks run under the socket's lock, so nobody else reads or writes the entry
- * of a key meanwhile, and replacing it is no race. But the map is everybody's, and its memory is used again at once
- * when room is needed: what a lookup found may turn into another key's entry, or half of one, while it is read. So an
- * entry is read once, counts only with the check of its key, and is never written in place.
+ * Keys begin with the socket's cookie, and hooks run under the socket's lock, so no other CPU reads or writes the entry
+ * of a key meanwhile, and replacing it is no race. But all sockets share the LRU map, which reuses the memory of an
+ * entry as soon as it needs room: while an entry is read, it may become the entry of another key, or half of one. So an
+ * entry is read once, is valid only with the check of its key, and is never written in place.
  */
 #ifndef MESH_UDP_H
 #define MESH_UDP_H
@@ -52,7 +52,7 @@ static __always_inline __u64 sticky_check(const struct udp_sticky_key *key)
 	return row_check(ROW_CHECK, key, KEY_WORDS(*key)) >> 51;
 }
 
-/* What this socket kept for the VIP; backend 0 = nothing. */
+/* The stored backend of this socket for the VIP; backend 0 = none. */
 static __always_inline union sticky sticky_read(const struct udp_sticky_key *key)
 {
 	const __u64 *found = bpf_map_lookup_elem(&mesh_udp_sticky_v2, key);
@@ -76,7 +76,7 @@ static __always_inline void sticky_write(const struct udp_sticky_key *key, const
 		count(METRIC_STATE_FULL);
 }
 
-/* Global, as in service.h: walked once by the verifier. Only datagrams without a backend yet come here. */
+/* A global function, as in service.h: the verifier checks it once. Called when the socket has no usable backend. */
 __noinline __u64 sticky_choose(__u32 service)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
@@ -84,7 +84,7 @@ __noinline __u64 sticky_choose(__u32 service)
 	return row ? service_choose(row, bpf_get_prandom_u32()) : PICK_NONE;
 }
 
-/* The backend that this socket keeps for the VIP, chosen anew when it is gone, down, or not of this service any more. */
+/* The stored backend of this socket for the VIP; another one when it is gone, down, or no longer of this service. */
 static __always_inline const struct backend_row *sticky_backend(const struct udp_sticky_key *key, __u32 service)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
@@ -123,7 +123,7 @@ static __always_inline __u64 reverse_check(const struct udp_reverse_key *key, co
 	return row_check(row_check(ROW_CHECK, key, KEY_WORDS(*key)), row, REVERSE_WORDS - 1);
 }
 
-/* The row that a lookup found, if it is this key's and whole. */
+/* Copies the row that a lookup found; false when it is torn or belongs to another key. */
 static __always_inline bool reverse_take(const struct udp_reverse_key *key, const struct udp_reverse_row *found,
 					 struct udp_reverse_row *row)
 {
@@ -132,10 +132,11 @@ static __always_inline bool reverse_take(const struct udp_reverse_key *key, cons
 }
 
 /*
- * Remembers what to show as the source of the answers. A backend that a socket reaches through two VIPs answers both
- * from one address, so its answers show the VIP that was sent to last.
+ * Stores the VIP to show as the source of the answers. A backend that a socket reaches through two VIPs answers both
+ * from one address, so its answers show the VIP that the socket sent to last.
  */
-static __always_inline void reverse_write(__u64 cookie, const struct endpoint_addr *backend, const struct endpoint_addr *vip)
+static __always_inline void reverse_write(__u64 cookie, const struct endpoint_addr *backend,
+					  const struct endpoint_addr *vip)
 {
 	struct udp_reverse_key key = {.cookie = cookie, .port = backend->port};
 	struct udp_reverse_row row = {.port = vip->port}, have;
@@ -151,7 +152,7 @@ static __always_inline void reverse_write(__u64 cookie, const struct endpoint_ad
 		count(METRIC_STATE_FULL);
 }
 
-/* True when the socket reached this source through a VIP; then it is the VIP now. */
+/* True when the socket reached this source through a VIP; the source is then set to the VIP. */
 static __always_inline bool reverse_read(__u64 cookie, struct endpoint_addr *source)
 {
 	struct udp_reverse_key key = {.cookie = cookie, .port = source->port};

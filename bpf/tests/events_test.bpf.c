@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Fills a ring buffer: every run writes one numbered event, and before each tenth one that it discards. */
+/* Fills a ring buffer: every run writes one numbered event; before every tenth one it also discards an event. */
 #include "lib/common.h"
 
 struct event {

@@ -15,7 +15,7 @@
 static unsigned char golden[512];
 static int failures;
 
-/* Bytes of the vector of this name into golden; their number. */
+/* Reads the bytes of the vector of this name into golden; returns their number. */
 static size_t read_golden(const char *name)
 {
 	FILE *file = fopen("tests/golden.txt", "r");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * A program that runs for a long time, which a grace period has to wait for. It counts its begin and its end. The verifier
- * checks each global function once, so nested calls multiply the run time and not the verifier's work.
+ * A program that runs for a long time, so that a grace period must wait for it. It counts its begin and its end. The
+ * verifier checks each global function once, so nested calls multiply the run time but not the verifier's work.
  */
 #include "tests/race.h"
 

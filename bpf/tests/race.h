@@ -7,11 +7,11 @@
 
 enum race_count {
 	RACE_READS = 0,	 /* choices made and frontends looked up */
-	RACE_MIXED = 1,	 /* a value put together from two states */
+	RACE_MIXED = 1,	 /* a value mixed from two states */
 	RACE_LOST = 2,	 /* a frontend that is always there was missed */
 	RACE_NONE = 3,	 /* no backend although one is always there */
-	RACE_CHURNED = 4, /* something that comes and goes was found */
-	RACE_TORN = 5,	 /* memory held what a reader must not take: the race was met */
+	RACE_CHURNED = 4, /* an entry that is added and deleted all the time was found */
+	RACE_TORN = 5,	 /* a row that a reader must reject was read: the race happened */
 	RACE_COUNTS = 8,
 };
 

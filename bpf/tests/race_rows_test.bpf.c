@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Rows of more than one word that programs write and read while others take their memory: run it on two CPUs at once.
+ * Writes and reads rows of more than one word while other runs reuse their memory: run it on two CPUs at once.
  * Every run writes the row of one cookie and reads that of another. All words of a row follow from its cookie.
  */
 #include "lib/tcp_orig_dst.h"
@@ -10,7 +10,7 @@
 #define COOKIES 4096
 #define SENDERS 200
 
-/* As a pod's backend or VIP: every word tells the cookie. */
+/* The address of a backend or a VIP: every word follows from the cookie. */
 static __always_inline struct endpoint_addr peer_of(__u32 cookie, __u32 salt)
 {
 	struct endpoint_addr peer = {.addr = {cookie ^ salt, cookie + salt, cookie * salt, ~cookie}, .port = cookie};
@@ -40,7 +40,7 @@ static __always_inline bool same_words(const void *one, const void *other, int w
 	return !differ;
 }
 
-/* Four sockets whose cookies share a place of the ring. */
+/* Four sockets whose cookies share a row of the ring. */
 SEC("tc")
 int race_recent(struct __sk_buff *skb)
 {
@@ -75,7 +75,7 @@ __noinline int send_one(__u32 cookie)
 	return 0;
 }
 
-/* The memory that a lookup found is somebody else's before it is read: more sockets send than the map has room for. */
+/* Other sockets reuse the memory of a found row before it is read: more of them send than the map has room for. */
 SEC("tc")
 int race_reverse(struct __sk_buff *skb)
 {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Reads what a writer changes meanwhile by the commit rule, and counts what must never be seen.
+ * Reads maps while a writer changes them by the commit rule, and counts states that must never be read.
  *
- * Every number can be checked against another: a backend's address holds its id, its port is the id's low bits; a
- * frontend's service is its port + 1; tables of the two sides of a flip hold backends of one side only.
+ * Every value can be checked against another one: a backend's address contains its id, its port is the low bits of the
+ * id; a frontend's service is its port + 1; each of the two tables of a flip contains backends of its side only.
  */
 #include "lib/frontend.h"
 #include "lib/service.h"
 #include "tests/race.h"
 
-/* ids that somebody still holds, as sockets do */
+/* backend ids that are still used, as sockets do */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 64);
@@ -18,7 +18,7 @@ struct {
 	__type(value, __u32);
 } mesh_test_held SEC(".maps");
 
-/* A backend's body says which id it was written for. */
+/* The body of a backend row contains the id that it was written for. */
 static __always_inline void check_body(const struct backend_row *row, __u32 id)
 {
 	__u32 word;
@@ -28,7 +28,7 @@ static __always_inline void check_body(const struct backend_row *row, __u32 id)
 		tally(RACE_MIXED);
 }
 
-/* Service 1 flips between two tables; its backends come and go under other generations. */
+/* Service 1 flips between two tables; its backends are deleted and added again with other generations. */
 SEC("tc")
 int race_choose(struct __sk_buff *skb)
 {
@@ -49,7 +49,7 @@ int race_choose(struct __sk_buff *skb)
 	return 0;
 }
 
-/* An old id finds its own backend or none, also while its index is used again. */
+/* The lookup of an old id returns its backend or none, also while its index is reused. */
 SEC("tc")
 int race_held(struct __sk_buff *skb)
 {
@@ -65,7 +65,7 @@ int race_held(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Ports 1..511 are always there, 512..1023 come and go. */
+/* Ports 1..511 always have a frontend; those of 512..1023 are added and deleted all the time. */
 SEC("tc")
 int race_frontend(struct __sk_buff *skb)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Runs the choice of a backend without sockets. In: a packet of 14 bytes of nothing and struct select_request.
- * Out: the return value is the backend id, and mesh_test_counts counts what was chosen, by index.
+ * Chooses a backend without sockets. In: a packet that is a struct select_request, with an empty Ethernet header.
+ * Out: the return value is the backend id, and mesh_test_counts counts the chosen backends by index.
  */
 #include "lib/service.h"
 
@@ -43,7 +43,7 @@ int select_backend(struct __sk_buff *skb)
 	return id;
 }
 
-/* The same without the choice, to subtract. */
+/* The same without the choice, to subtract its run time. */
 SEC("tc")
 int select_nothing(struct __sk_buff *skb)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Every slot of tables of many sizes: its fraction gives it back, and lies in its window. Run by `make check`. */
+/* Every slot of tables of many sizes converts to a fraction and back, and lies in its window. Run by `make check`. */
 #include <stdio.h>
 
 #include "lib/slot_fraction.h"
@@ -13,7 +13,7 @@ static int wrong(__u32 slot, __u32 slots)
 
 	if (fraction >> FRACTION_BITS || fraction_slot(fraction, slots) != slot || slot < begin || slot >= end)
 		return 1;
-	/* As much of the table on both sides as there is, up to seven lines. */
+	/* The window has at least seven lines on both sides of the slot, unless the table ends there. */
 	if (begin && slot - begin < 7 * LIMIT_LINE_SLOTS)
 		return 1;
 	return end < slots && end - slot <= 7 * LIMIT_LINE_SLOTS;

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """Opens and uses sockets on request, in a cgroup of choice: `sockets.py [CGROUP]`.
 
-One JSON object a line on stdin, one on stdout: {"op": ..., ...} -> {"ok": value} or {"error": "ECONNREFUSED"}.
-Sockets are numbered. Servers answer with their own name: TCP on accept, UDP as "name:data".
+One JSON object per line on stdin, one on stdout: {"op": ..., ...} -> {"ok": value} or {"error": "ECONNREFUSED"}.
+Sockets are numbered. Servers answer with their name: TCP on accept, UDP as "name:data".
 """
 import ctypes
 import errno
@@ -84,7 +84,7 @@ def peer(sock):
 
 
 def cookie(sock):
-    """The number by which the kernel knows the socket, as text: JSON numbers are exact up to 2^53 only."""
+    """The kernel's cookie of the socket, as text: JSON numbers are exact only up to 2^53."""
     return str(int.from_bytes(SOCKETS[sock].getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder))
 
 
@@ -102,7 +102,7 @@ def close(sock):
 
 
 def dial(host, port, count, family):
-    """Connects `count` times, one after another; who answered how often."""
+    """Connects `count` times, one after another; returns how often each server answered."""
     answers = {}
     for _ in range(count):
         with socket.socket(FAMILIES[family], socket.SOCK_STREAM) as client:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * A datagram of an unconnected socket without the socket. In: a packet of 14 bytes of nothing and struct udp_request.
- * Out: the return value is the backend id that it goes to; 0 = none.
+ * Sends as an unconnected UDP socket, without a socket. In: a packet that is a struct udp_request, with an empty
+ * Ethernet header. Out: the return value is the id of the backend that the datagram goes to; 0 = none.
  */
 #include "lib/udp.h"
 

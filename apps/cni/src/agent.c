@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * This file contains the conversation with the agent over its unix socket.
+ * This file contains the protocol with the agent over its unix socket.
  *
  *   -> "isthmus-cni 1\n"  NAME=value\0 ... for each CNI_* variable, \0, the configuration as it came; then end of stream
  *   <- "ok <length>\n" or "error <length>\n", and that many bytes of JSON
  *
- * An answer that does not arrive whole is no answer. Every call may be repeated, so an agent that is not there, or dies
- * over a call, is asked again for some seconds; then code 11, the runtime tries again.
+ * An incomplete answer counts as none. Every call may be repeated: if the agent is absent, or dies during a call, the
+ * plugin repeats the call for RESTART_MS. Then it fails with code 11, and the runtime tries again.
  */
 #include "plugin.h"
 
@@ -55,7 +55,7 @@ static int send_request(int fd, struct bytes config, long long deadline)
 	       shutdown(fd, SHUT_WR);
 }
 
-/* Prints the answer; the exit code, or -1 when it is not whole. */
+/* Prints the answer. Returns the exit code, or -1 when the answer is incomplete. */
 static int print_answer(struct bytes answer)
 {
 	char word[8];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This file contains the one question this plugin has for its configuration: the string under a top-level key. */
+/* This file reads a string under a top-level key, which is all that the plugin needs of its configuration. */
 #include "plugin.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ static int peek(struct cursor *c)
 	return c->at < c->end ? *c->at : -1;
 }
 
-/* Moves over a string; `text` is what is between the quotes, escapes as they are. */
+/* Skips a string and sets `text` to its content between the quotes; escapes are not decoded. */
 static int take_string(struct cursor *c, struct cursor *text)
 {
 	if (peek(c) != '"')
@@ -29,7 +29,7 @@ static int take_string(struct cursor *c, struct cursor *text)
 	return 0;
 }
 
-/* Moves over any value: strings as a whole, the rest by counting brackets. */
+/* Skips any value: strings as a whole, the rest by counting brackets. */
 static int skip_value(struct cursor *c)
 {
 	struct cursor ignored;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This file contains the `loopback` plugin: the interface lo of a network namespace, up. */
+/* This file contains the `loopback` plugin: it sets the interface lo of a network namespace up. */
 #define _GNU_SOURCE
 #include "plugin.h"
 

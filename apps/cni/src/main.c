@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * This file contains the CNI plugin: it hands a call to the agent of this node and prints what the agent answers.
+ * This file contains the CNI plugin: it forwards a call to the agent of this node and prints the agent's answer.
  *
  * In: CNI_* variables, the network configuration on stdin; its "socket" is the path of the agent's unix socket.
- * Out: result or error as JSON on stdout; exit code 0 or 1. No agent: error 11, the runtime tries again later.
+ * Out: result or error as JSON on stdout; exit code 0 or 1. Without an agent: error 11, and the runtime retries later.
  */
 #include "plugin.h"
 
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 	if (!strcmp(command, "VERSION"))
 		return version(is_loopback);
 	if (read_all(STDIN_FILENO, &config, CONFIG_MAX, now_ms() + STDIN_MS))
-		return fail(CNI_IO, errno == EFBIG ? "Cannot take a configuration of more than 256 KiB" :
+		return fail(CNI_IO, errno == EFBIG ? "Cannot read a configuration of more than 256 KiB from stdin" :
 						     "Cannot read the configuration from stdin");
 	if (is_loopback)
 		return loopback(config);

@@ -1,8 +1,8 @@
 /**
  * Builds the addon with node-gyp into native/build/Release/bpf.node. `npm run -w @isthmus/bpf build:native`.
  *
- * Headers come from beside the running node where it has them (a tarball, a NodeSource package, libnode-dev), so that
- * no download is needed; else node-gyp fetches them. Node-API is stable: the result loads in later Node versions.
+ * It uses the headers that are installed with the running node (tarball, NodeSource package, libnode-dev), so that no
+ * download is needed; otherwise node-gyp downloads them. Node-API is stable: later Node versions can load the result.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -20,8 +20,8 @@ if (result.status !== 0) {
   console.error("Cannot build the addon: it needs a C compiler, make, python3 and libbpf-dev >= 1.1");
   if (prefix === undefined) {
     console.error(
-      `Node's headers were not found (include/node/node_api.h in ${[...new Set(prefixes)].join(", ")}), so they had to be ` +
-        "downloaded: take a Node that brings them, such as the official tarball, or install libnode-dev",
+      `Node's headers were not found (include/node/node_api.h in ${[...new Set(prefixes)].join(", ")}), so node-gyp tried ` +
+        "to download them: use a Node that includes them, such as the official tarball, or install libnode-dev",
     );
   }
 }

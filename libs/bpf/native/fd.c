@@ -21,8 +21,8 @@ static void fd_finalize(napi_env env, void *data, void *hint) {
 
 static struct handle *unwrap(napi_env env, napi_value value) {
   struct handle *handle = NULL;
-  bool ours = false;
-  if (napi_check_object_type_tag(env, value, &FD_TAG, &ours) != napi_ok || !ours) return NULL;
+  bool is_tagged = false;
+  if (napi_check_object_type_tag(env, value, &FD_TAG, &is_tagged) != napi_ok || !is_tagged) return NULL;
   return napi_unwrap(env, value, (void **)&handle) == napi_ok ? handle : NULL;
 }
 
@@ -56,7 +56,7 @@ static napi_value fd_number(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// Takes over the fd; closes it when there is no memory for the object.
+// Takes ownership of the fd; closes it when the object cannot be created.
 napi_value fd_make(napi_env env, int fd) {
   static const napi_property_descriptor properties[] = {
       {.utf8name = "close", .method = fd_close},
@@ -66,7 +66,7 @@ napi_value fd_make(napi_env env, int fd) {
   napi_value object;
   if (!handle) {
     close(fd);
-    return throw_errno(env, ENOMEM, "keep a handle", NULL);
+    return throw_errno(env, ENOMEM, "allocate a handle", NULL);
   }
   handle->fd = fd;
   if (napi_create_object(env, &object) != napi_ok ||

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls back into JavaScript, on libuv's loop, while an fd can be read.
+// Calls a JavaScript function, on libuv's loop, while an fd is readable.
 #include <stdlib.h>
 #include <uv.h>
 
@@ -21,7 +21,7 @@ static void on_readable(uv_poll_t *handle, int status, int events) {
   if (napi_make_callback(env, poll->context, global, callback, 0, NULL, NULL) == napi_pending_exception) {
     napi_value thrown;
     napi_get_and_clear_last_exception(env, &thrown);
-    napi_fatal_exception(env, thrown);  // as any other uncaught one
+    napi_fatal_exception(env, thrown);  // like any uncaught exception
   }
   napi_close_handle_scope(env, scope);
 }

@@ -37,14 +37,14 @@ static napi_value link_create(napi_env env, napi_callback_info info) {
   return fd < 0 ? throw_errno(env, fd, "attach a program", NULL) : fd_make(env, fd);
 }
 
-// linkUpdate(link, program): every run from now on is of the new program, none is of no program
+// linkUpdate(link, program): replaces the program atomically: every later run is of the new one
 static napi_value link_update(napi_env env, napi_callback_info info) {
   napi_value args[2];
   int link, program;
   if (!get_args(env, info, 2, args, NULL) || !fd_get(env, args[0], &link) || !fd_get(env, args[1], &program))
     return napi_failed(env);
   int error = bpf_link_update(link, program, NULL);
-  return error ? throw_errno(env, error, "change the program of a link", NULL) : NULL;
+  return error ? throw_errno(env, error, "replace the program of a link", NULL) : NULL;
 }
 
 // linkDetach(link)
@@ -56,7 +56,7 @@ static napi_value link_detach(napi_env env, napi_callback_info info) {
   return error ? throw_errno(env, error, "detach a link", NULL) : NULL;
 }
 
-// linkInfo(link) -> {id, type, programId, cgroupId: bigint, attachType}; cgroupId is 0 when the cgroup is gone
+// linkInfo(link) -> {id, type, programId, cgroupId: bigint, attachType}; cgroupId is 0 when the cgroup was removed
 static napi_value link_info(napi_env env, napi_callback_info info) {
   napi_value args[1], result, cgroup;
   struct bpf_link_info link = {};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Map operations, single and many at once. Lengths are checked against bpf_map_info: a wrong one throws, never reads over.
+// Map operations on one or many entries. Lengths are checked against bpf_map_info:
+// a wrong one throws, so that the kernel never reads beyond a buffer.
 #include <stdlib.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -26,7 +27,7 @@ static bool is_per_cpu(uint32_t type) {
          type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
 }
 
-// Bytes of one value as user space sees it: per-CPU maps have one value a CPU, each rounded up to 8.
+// Bytes of one value as user space sees it: per-CPU maps have one value per CPU, each rounded up to 8.
 static size_t value_size(const struct map *map) {
   if (!is_per_cpu(map->info.type)) return map->info.value_size;
   static int cpus;
@@ -118,7 +119,7 @@ static napi_value map_update(napi_env env, napi_callback_info info) {
   return error ? throw_errno(env, error, "update a map entry", map.info.name) : NULL;
 }
 
-// mapDelete(map, key) -> was it there
+// mapDelete(map, key) -> true when the key existed
 static napi_value map_delete(napi_env env, napi_callback_info info) {
   napi_value args[2], result;
   struct map map;
@@ -149,8 +150,8 @@ static napi_value make_errors(napi_env env, size_t count, int32_t **errors) {
   return array;
 }
 
-// mapUpdateEach(map, keys, values, flags) -> Int32Array: 0 or errno of each. One system call an entry, so that
-// BPF_NOEXIST holds and one bad entry stops no other.
+// mapUpdateEach(map, keys, values, flags) -> Int32Array: 0 or errno of each entry. It makes one system call per entry,
+// so that BPF_NOEXIST works and an error of one entry does not stop the others.
 static napi_value map_update_each(napi_env env, napi_callback_info info) {
   napi_value args[4];
   struct map map;
@@ -161,7 +162,7 @@ static napi_value map_update_each(napi_env env, napi_callback_info info) {
   if (!get_args(env, info, 4, args, NULL) || !map_get(env, args[0], &map)) return napi_failed(env);
   if (!counted(env, args[1], map.info.key_size, &count, &keys, BAD_KEY)) return NULL;
   if (!counted(env, args[2], value_size(&map), &other, &values, BAD_VALUE)) return NULL;
-  if (count != other) return throw_range(env, "Cannot use as many keys with another number of values");
+  if (count != other) return throw_range(env, "Cannot use keys and values of different counts");
   if (!get_u32(env, args[3], &flags)) return napi_failed(env);
   napi_value result = make_errors(env, count, &errors);
   if (!result) return NULL;
@@ -171,7 +172,7 @@ static napi_value map_update_each(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// mapDeleteEach(map, keys) -> Int32Array: 0 or errno of each.
+// mapDeleteEach(map, keys) -> Int32Array: 0 or errno of each entry.
 static napi_value map_delete_each(napi_env env, napi_callback_info info) {
   napi_value args[2];
   struct map map;
@@ -186,7 +187,7 @@ static napi_value map_delete_each(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// mapUpdateBatch(map, keys, values) -> entries written; one system call for all.
+// mapUpdateBatch(map, keys, values) -> number of entries written, by one system call.
 static napi_value map_update_batch(napi_env env, napi_callback_info info) {
   napi_value args[3], result;
   struct map map;
@@ -195,7 +196,7 @@ static napi_value map_update_batch(napi_env env, napi_callback_info info) {
   if (!get_args(env, info, 3, args, NULL) || !map_get(env, args[0], &map)) return napi_failed(env);
   if (!counted(env, args[1], map.info.key_size, &count, &keys, BAD_KEY)) return NULL;
   if (!counted(env, args[2], value_size(&map), &other, &values, BAD_VALUE)) return NULL;
-  if (count != other) return throw_range(env, "Cannot use as many keys with another number of values");
+  if (count != other) return throw_range(env, "Cannot use keys and values of different counts");
   uint32_t done = count;
   LIBBPF_OPTS(bpf_map_batch_opts, opts);
   int error = count ? bpf_map_update_batch(map.fd, keys, values, &done, &opts) : 0;
@@ -204,8 +205,8 @@ static napi_value map_update_batch(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// mapDump(map, cursor or undefined, most) -> {keys, values, count, cursor, end}: one batch of all entries.
-// Give back `cursor` to go on; its 64 bytes are the kernel's.
+// mapDump(map, cursor or undefined, most) -> {keys, values, count, cursor, end}: one batch of the entries.
+// Pass `cursor` to the next call to continue; its 64 bytes are opaque.
 static napi_value map_dump(napi_env env, napi_callback_info info) {
   napi_value args[3], result, keys_array, values_array, cursor_array, end;
   struct map map;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mapping: an array map (BPF_F_MMAPABLE) in this process's memory. Copies in and out, and words by one release store.
-// All offsets are bytes from the start; entries are value_size rounded up to 8 apart (`stride`).
+// Mapping: an array map (BPF_F_MMAPABLE) that is mapped into this process. Copies
+// bytes in and out, and stores words by one release store. Offsets are bytes from the start; the distance of entries
+// (`stride`) is value_size rounded up to 8.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,8 +27,8 @@ static void finalize(napi_env env, void *data, void *hint) {
 
 static struct mapping *unwrap(napi_env env, napi_value self) {
   struct mapping *mapping = NULL;
-  bool ours = false;
-  if (napi_check_object_type_tag(env, self, &MAPPING_TAG, &ours) != napi_ok || !ours) return NULL;
+  bool is_tagged = false;
+  if (napi_check_object_type_tag(env, self, &MAPPING_TAG, &is_tagged) != napi_ok || !is_tagged) return NULL;
   return napi_unwrap(env, self, (void **)&mapping) == napi_ok ? mapping : NULL;
 }
 
@@ -39,7 +40,7 @@ struct mapping *mapping_open(napi_env env, napi_value self) {
   return NULL;
 }
 
-// The mapping behind `this`, when it is open and [args[0], + length) lies in it.
+// The mapping of `self`, when it is open and [at, at + length) is inside it and aligned; else NULL with an exception.
 static struct mapping *span(napi_env env, napi_value self, napi_value at, size_t length, size_t align, size_t *offset) {
   struct mapping *mapping = mapping_open(env, self);
   double number;
@@ -134,7 +135,7 @@ static napi_value mapping_make(napi_env env, napi_callback_info info) {
   int error = bpf_obj_get_info_by_fd(fd, &map, &size);
   if (error) return throw_errno(env, error, "read the map's information", NULL);
   if (map.type != BPF_MAP_TYPE_ARRAY || !(map.map_flags & BPF_F_MMAPABLE))
-    return throw_errno(env, EINVAL, "map a map that is no mappable array", map.name);
+    return throw_errno(env, EINVAL, "map a map that is not a mappable array", map.name);
   size_t stride = (map.value_size + 7) & ~7U, page = sysconf(_SC_PAGESIZE);
   size_t bytes = (stride * map.max_entries + page - 1) / page * page;
   void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -142,7 +143,7 @@ static napi_value mapping_make(napi_env env, napi_callback_info info) {
   struct mapping *mapping = malloc(sizeof(*mapping));
   if (!mapping) {
     munmap(base, bytes);
-    return throw_errno(env, ENOMEM, "keep a mapping", NULL);
+    return throw_errno(env, ENOMEM, "allocate a mapping", NULL);
   }
   *mapping = (struct mapping){base, bytes, stride, map.value_size, map.max_entries};
   if (napi_create_object(env, &object) != napi_ok ||

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mapping behind a Mapping object: shared by mapping.c (one store a call) and mapping_each.c (many).
+// The state of a Mapping object, shared by mapping.c (one store per call) and mapping_each.c (many stores).
 #pragma once
 #include "native.h"
 
@@ -11,7 +11,7 @@ struct mapping {
   uint32_t max_entries;
 };
 
-// The open mapping of `self`; NULL with an exception pending when it is another object, or closed.
+// The open mapping of `self`; NULL with an exception pending when `self` is another object or is closed.
 struct mapping *mapping_open(napi_env env, napi_value self);
 
 // mapping_each.c

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many stores in one call: a call costs ten times a store. All places are checked before the first store, and stores
-// happen in the order given, so that what may be seen after the death of the process is the same as store by store.
+// Many stores in one call, because a call costs ten times as much as a store. All offsets are checked before the first
+// store, and stores are made in the order given, so that if the process dies the result is as with single stores.
 #include <string.h>
 
 #include "mapping.h"
@@ -20,19 +20,19 @@ static bool get_numbers(napi_env env, napi_value value, napi_typedarray_type wan
   return false;
 }
 
-// True when [offset, + length) lies in an entry of the map, and begins aligned.
+// True when [offset, offset + length) is inside an entry of the map, and aligned.
 static bool fits(const struct mapping *mapping, uint32_t index, uint32_t offset, size_t length, size_t align) {
   return index < mapping->max_entries && offset + length <= mapping->value_size && offset % align == 0;
 }
 
-static char *place(const struct mapping *mapping, uint32_t index, uint32_t offset) {
+static char *address(const struct mapping *mapping, uint32_t index, uint32_t offset) {
   return mapping->base + (size_t)index * mapping->stride + offset;
 }
 
-#define BAD_PLACE "Cannot use a place outside the map's entries, or one that is not aligned"
-#define BAD_COUNT "Cannot use as many places with another number of values"
+#define BAD_OFFSET "Cannot use an index or offset outside the map, or an offset that is not aligned"
+#define BAD_COUNT "Cannot use indexes, offsets and values of different counts"
 
-// writeEach(indexes, bytes, offset): plain stores; the bytes are cut into as many equal parts as there are indexes
+// writeEach(indexes, bytes, offset): plain stores; `bytes` is split into as many equal parts as there are indexes
 napi_value mapping_write_each(napi_env env, napi_callback_info info) {
   napi_value args[3], self;
   struct numbers indexes;
@@ -48,9 +48,9 @@ napi_value mapping_write_each(napi_env env, napi_callback_info info) {
   size_t each = length / indexes.count;
   const uint32_t *index = indexes.data;
   for (size_t i = 0; i < indexes.count; i++)
-    if (!fits(mapping, index[i], offset, each, 1)) return throw_range(env, BAD_PLACE);
+    if (!fits(mapping, index[i], offset, each, 1)) return throw_range(env, BAD_OFFSET);
   for (size_t i = 0; i < indexes.count; i++)
-    memcpy(place(mapping, index[i], offset), (const char *)bytes + i * each, each);
+    memcpy(address(mapping, index[i], offset), (const char *)bytes + i * each, each);
   return NULL;
 }
 
@@ -61,7 +61,8 @@ struct words {
   size_t count;
 };
 
-// Arguments (indexes, offsets, values) of words of `size` bytes, checked; false with an exception pending.
+// Reads and checks the arguments (indexes, offsets, values) for words of `size` bytes; on failure returns false with an
+// exception pending.
 static bool get_words(napi_env env, napi_callback_info info, size_t size, napi_typedarray_type type, struct words *out) {
   napi_value args[3], self;
   struct numbers indexes, offsets, values;
@@ -80,7 +81,7 @@ static bool get_words(napi_env env, napi_callback_info info, size_t size, napi_t
   *out = (struct words){out->mapping, indexes.data, offsets.data, values.data, indexes.count};
   for (size_t i = 0; i < out->count; i++) {
     if (fits(out->mapping, out->index[i], out->offset[i], size, size)) continue;
-    throw_range(env, BAD_PLACE);
+    throw_range(env, BAD_OFFSET);
     return false;
   }
   return true;
@@ -91,7 +92,7 @@ napi_value mapping_store32_each(napi_env env, napi_callback_info info) {
   struct words words;
   if (!get_words(env, info, sizeof(uint32_t), napi_uint32_array, &words)) return NULL;
   for (size_t i = 0; i < words.count; i++)
-    __atomic_store_n((uint32_t *)place(words.mapping, words.index[i], words.offset[i]),
+    __atomic_store_n((uint32_t *)address(words.mapping, words.index[i], words.offset[i]),
                      ((const uint32_t *)words.value)[i], __ATOMIC_RELEASE);
   return NULL;
 }
@@ -101,7 +102,7 @@ napi_value mapping_store64_each(napi_env env, napi_callback_info info) {
   struct words words;
   if (!get_words(env, info, sizeof(uint64_t), napi_biguint64_array, &words)) return NULL;
   for (size_t i = 0; i < words.count; i++)
-    __atomic_store_n((uint64_t *)place(words.mapping, words.index[i], words.offset[i]),
+    __atomic_store_n((uint64_t *)address(words.mapping, words.index[i], words.offset[i]),
                      ((const uint64_t *)words.value)[i], __ATOMIC_RELEASE);
   return NULL;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The module: everything that libs/bpf/src/native.ts declares.
+// The module: exports the functions that libs/bpf/src/native.ts declares.
 #include "native.h"
 
 NAPI_MODULE_INIT() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the addon share. The addon is a table of system calls: it takes and returns buffers, checks
-// sizes against what the kernel says about a map, and turns -errno into errors with a code. It decides nothing.
+// Declarations that the files of the addon share. The addon exposes system calls: it takes and returns buffers, checks
+// sizes against the kernel's information about a map, and turns -errno into errors with a code. It has no policy.
 //
 // Every function returns NULL with an exception pending when it fails. `libs/bpf/src/native.ts` has the types.
 #pragma once
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <node_api.h>
 
-// Checks one Node-API call; leaves the function with the exception that is pending (or a new one).
+// Checks one Node-API call; on failure returns with the pending exception, or with a new one.
 #define NAPI(call)                                 \
   do {                                             \
     if ((call) != napi_ok) return napi_failed(env); \
@@ -36,7 +36,7 @@ bool set_function(napi_env env, napi_value object, const char *name, napi_callba
 napi_value fd_make(napi_env env, int fd);
 bool fd_get(napi_env env, napi_value value, int *fd);
 
-// One init function a file: adds its functions to exports.
+// Each file has one init function, which adds its functions to exports.
 bool map_init(napi_env env, napi_value exports);
 bool mapping_init(napi_env env, napi_value exports);
 bool object_init(napi_env env, napi_value exports);

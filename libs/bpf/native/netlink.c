@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// RouteSocket: receives the kernel's notifications of links, addresses, routes and neighbours in the network namespace that
-// the process was in when it was opened. It returns bytes; libs/bpf/src/route-events.ts reads them.
+// RouteSocket: receives the kernel's notifications of links, addresses, routes and
+// neighbours in the network namespace that the process was in when it was opened. It returns bytes;
+// libs/bpf/src/route-events.ts reads them.
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,9 +37,9 @@ static void finalize(napi_env env, void *data, void *hint) {
 static struct route_socket *unwrap(napi_env env, napi_callback_info info, size_t count, napi_value *args,
                                    napi_value *self) {
   struct route_socket *sock = NULL;
-  bool ours = false;
+  bool is_tagged = false;
   if (!get_args(env, info, count, args, self) ||
-      napi_check_object_type_tag(env, *self, &ROUTE_SOCKET_TAG, &ours) != napi_ok || !ours ||
+      napi_check_object_type_tag(env, *self, &ROUTE_SOCKET_TAG, &is_tagged) != napi_ok || !is_tagged ||
       napi_unwrap(env, *self, (void **)&sock) != napi_ok) {
     napi_failed(env);
     return NULL;
@@ -47,7 +48,7 @@ static struct route_socket *unwrap(napi_env env, napi_callback_info info, size_t
   return sock->fd < 0 ? NULL : sock;
 }
 
-// receive() -> the messages of one datagram; empty when none waits. Throws ENOBUFS, once, when some were lost.
+// receive() -> the messages of one datagram; empty when there is none. Throws ENOBUFS, once, when messages were lost.
 static napi_value socket_receive(napi_env env, napi_callback_info info) {
   char buffer[DATAGRAM];
   napi_value self, result;
@@ -59,7 +60,7 @@ static napi_value socket_receive(napi_env env, napi_callback_info info) {
   ssize_t length;
   do {
     length = recvmsg(sock->fd, &message, MSG_DONTWAIT);
-  } while ((length < 0 && errno == EINTR) || (length >= 0 && from.nl_pid != 0));  // only the kernel's
+  } while ((length < 0 && errno == EINTR) || (length >= 0 && from.nl_pid != 0));  // not from the kernel
   if (length < 0 && errno != EAGAIN) return throw_errno(env, errno, "receive from a route socket", NULL);
   if (message.msg_flags & MSG_TRUNC) return throw_errno(env, ENOBUFS, "receive from a route socket", NULL);
   void *out;

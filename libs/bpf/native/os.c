@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The few other system calls that Node has not: locks, directories as handles, mounts, the cookie of the netns.
+// Other system calls that Node lacks: locks, directories as handles, mounts, the cookie of the network namespace.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -13,13 +13,13 @@
 #endif
 
 // lock(path) -> Fd that holds the lock of a file or directory until it is closed or the process ends; EAGAIN when
-// another one has it
+// another process or handle holds it
 static napi_value lock_path(napi_env env, napi_callback_info info) {
   napi_value args[1];
   char path[4096];
   if (!get_args(env, info, 1, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return throw_errno(env, errno, "open what is to be locked", path);
+  if (fd < 0) return throw_errno(env, errno, "open a file to lock", path);
   if (flock(fd, LOCK_EX | LOCK_NB)) {
     int error = errno;
     close(fd);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arguments in, values and errors out.
+// Reads arguments of functions; makes values and errors.
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
@@ -13,7 +13,7 @@ napi_value napi_failed(napi_env env) {
   return NULL;
 }
 
-// An Error "what: reason (detail)" with code, errno and, where there is one, detail.
+// An Error "Cannot <what>: <reason>" with the properties code, errno and, if given, detail.
 napi_value make_error(napi_env env, int error, const char *what, const char *detail) {
   char code[64], sentence[512];
   napi_value text, code_text, result, number;
@@ -59,7 +59,7 @@ bool get_u32(napi_env env, napi_value value, uint32_t *out) {
   return napi_get_value_uint32(env, value, out) == napi_ok;
 }
 
-// Uint8Array or Buffer.
+// Accepts a Uint8Array or Buffer.
 bool get_bytes(napi_env env, napi_value value, void **data, size_t *length) {
   napi_typedarray_type type;
   bool typed = false;
@@ -73,7 +73,7 @@ bool is_absent(napi_env env, napi_value value) {
   return napi_typeof(env, value, &type) != napi_ok || type == napi_undefined || type == napi_null;
 }
 
-// False when the field is absent.
+// Returns false when the field is absent.
 bool get_field(napi_env env, napi_value object, const char *name, napi_value *out) {
   return napi_get_named_property(env, object, name, out) == napi_ok && !is_absent(env, *out);
 }

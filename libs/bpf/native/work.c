@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What may take milliseconds: done on a worker thread, answered by a promise.
+// Operations that may take milliseconds: they run on a worker thread and return a promise.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ struct work {
   const char *what;
   int (*run)(struct work *);
   int error;
-  int fd;                       // a copy of its own: the caller may close theirs meanwhile
+  int fd;                       // a duplicate, because the caller may close its fd meanwhile
   char *in, *out;               // test run: packet; update: key followed by value
   size_t in_size, out_size, key_size;
   uint32_t repeat, retval, duration;
@@ -75,7 +75,7 @@ static struct work *make(napi_env env, const char *what, int (*call)(struct work
   return work;
 }
 
-// Takes over the work, also when it cannot be started.
+// Takes ownership of the work, also when it cannot be started.
 static napi_value start(napi_env env, struct work *work) {
   napi_value promise, name;
   if (napi_create_string_utf8(env, work->what, NAPI_AUTO_LENGTH, &name) == napi_ok &&
@@ -88,8 +88,8 @@ static napi_value start(napi_env env, struct work *work) {
   return napi_failed(env);
 }
 
-// The work's own copy of a file descriptor; false with an exception when there is none, and the work is released.
-static bool hold_fd(napi_env env, struct work *work, int fd) {
+// Duplicates the fd for the work; on failure releases the work and returns false with an exception.
+static bool duplicate_fd(napi_env env, struct work *work, int fd) {
   work->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (work->fd >= 0) return true;
   throw_errno(env, errno, work->what, NULL);
@@ -97,8 +97,8 @@ static bool hold_fd(napi_env env, struct work *work, int fd) {
   return false;
 }
 
-// Memory for the work; false with an exception when there is none, and the work is released.
-static bool hold_memory(napi_env env, struct work *work, size_t in, size_t out) {
+// Allocates memory for the work; on failure releases the work and returns false with an exception.
+static bool allocate_buffers(napi_env env, struct work *work, size_t in, size_t out) {
   work->in = malloc(in + 1);
   work->out = malloc(out + 1);
   if (work->in && work->out) return true;
@@ -127,7 +127,7 @@ static napi_value map_update_slow(napi_env env, napi_callback_info info) {
   if (key_size != map.key_size || value_size != map.value_size)
     return throw_range(env, "Cannot use a key or value that is not as long as the map's");
   struct work *work = make(env, "update a map entry", run_update);
-  if (!work || !hold_fd(env, work, fd) || !hold_memory(env, work, key_size + value_size, 0)) return NULL;
+  if (!work || !duplicate_fd(env, work, fd) || !allocate_buffers(env, work, key_size + value_size, 0)) return NULL;
   work->key_size = key_size;
   memcpy(work->in, key, key_size);
   memcpy(work->in + key_size, value, value_size);
@@ -150,14 +150,14 @@ static int run_route_request(struct work *work) {
   return -answer.body.error;
 }
 
-// routeRequest(message) -> promise: one message of rtnetlink that asks for an acknowledgement (NLM_F_ACK)
+// routeRequest(message) -> promise: sends one rtnetlink message that requests an acknowledgement (NLM_F_ACK)
 static napi_value route_request(napi_env env, napi_callback_info info) {
   napi_value args[1];
   void *data;
   size_t length;
   if (!get_args(env, info, 1, args, NULL) || !get_bytes(env, args[0], &data, &length)) return napi_failed(env);
   struct work *work = make(env, "change the network", run_route_request);
-  if (!work || !hold_memory(env, work, length, 0)) return NULL;
+  if (!work || !allocate_buffers(env, work, length, 0)) return NULL;
   work->in_size = length;
   memcpy(work->in, data, length);
   return start(env, work);
@@ -187,7 +187,7 @@ static napi_value test_run(napi_env env, napi_callback_info info) {
       !get_u32(env, args[2], &repeat))
     return napi_failed(env);
   struct work *work = make(env, "run a program", run_test);
-  if (!work || !hold_fd(env, work, fd) || !hold_memory(env, work, length, length + 256)) return NULL;
+  if (!work || !duplicate_fd(env, work, fd) || !allocate_buffers(env, work, length, length + 256)) return NULL;
   work->repeat = repeat ? repeat : 1;
   work->in_size = length;
   work->out_size = length + 256;

@@ -1,4 +1,4 @@
-/** Many stores in one call: they land where single ones do, and one wrong place refuses them all. */
+/** Many stores in one call write the same bytes as single stores; one wrong index or offset rejects all of them. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { createMappedArray, type MappedArray } from "./array-map.js";
@@ -6,7 +6,7 @@ import { MapFlag, MapType } from "./kernel-constants.js";
 import { native } from "./native.js";
 
 const ENTRIES = 10;
-/** In the kernel's memory 16 apart. */
+/** Entries of 12 bytes are 16 bytes apart in the kernel's memory. */
 const SIZE = 12;
 
 function openArray(t: TestContext): MappedArray {
@@ -22,7 +22,7 @@ function openArray(t: TestContext): MappedArray {
 
 const at = (...places: number[]) => Uint32Array.from(places);
 
-test("bodies go to the entries named, in equal parts", (t) => {
+test("writeBodies splits the bytes equally over the entries", (t) => {
   const array = openArray(t);
   array.writeBodies(at(7, 2), Uint8Array.of(1, 2, 3, 4, 5, 6), 5);
   assert.deepEqual([...array.read(7)], [0, 0, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0]);
@@ -30,7 +30,7 @@ test("bodies go to the entries named, in equal parts", (t) => {
   array.writeBodies(at(), new Uint8Array(0));
 });
 
-test("words go to their places in order: the last one to a place stays", (t) => {
+test("words are stored in order: of several to one offset the last one stays", (t) => {
   const array = openArray(t);
   array.storeWords32(at(9, 0, 9), at(8, 4, 8), at(1, 0xfffffffe, 3));
   assert.deepEqual([...array.read(9)], [0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0]);
@@ -40,7 +40,7 @@ test("words go to their places in order: the last one to a place stays", (t) => 
   assert.equal(array.read(3)[0], 5);
 });
 
-test("one place outside, beyond the entry or not aligned, and nothing is stored", (t) => {
+test("one index or offset outside the map or entry, or not aligned, rejects the call before any store", (t) => {
   const array = openArray(t);
   const one = at(1, 1);
   assert.throws(() => array.storeWords32(at(1, ENTRIES), at(0, 0), one), RangeError);
@@ -53,7 +53,7 @@ test("one place outside, beyond the entry or not aligned, and nothing is stored"
   assert.ok(array.read(0, ENTRIES).every((byte) => byte === 0));
 });
 
-test("another number of places, another type and a closed mapping are refused", (t) => {
+test("different counts, a wrong array type and a closed mapping are rejected", (t) => {
   const array = openArray(t);
   assert.throws(() => array.storeWords32(at(1), at(0, 0), at(1)), RangeError);
   assert.throws(() => array.writeBodies(at(1, 2), Uint8Array.of(1, 2, 3)), RangeError);

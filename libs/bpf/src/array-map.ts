@@ -1,12 +1,12 @@
 /**
- * A mapped BPF array behind the port of libs/reconcile. Entries are as long as the struct; in the kernel's memory they
- * are a multiple of 8 apart, which stays hidden here.
+ * Implements ArrayPort of libs/reconcile on a mapped BPF array. Entries have the size of their struct; this file hides
+ * that in the kernel's memory they are padded to a multiple of 8.
  */
 import type { ArrayPort } from "@isthmus/reconcile";
 import { type Fd, native } from "./native.js";
 
 export interface MappedArray extends ArrayPort {
-  /** Unmaps it; the map stays. */
+  /** Unmaps the array; the BPF map stays. */
   close(): void;
 }
 
@@ -15,7 +15,7 @@ export function createMappedArray(name: string, map: Fd): MappedArray {
   const mapping = native().mapMapping(map);
   const { stride } = mapping;
 
-  /** Byte offset in the mapping; throws RangeError outside of the entry or the map. */
+  /** Byte offset in the mapping; throws RangeError when the range is outside the entry or the map. */
   function at(index: number, offset: number, length: number): number {
     if (index < 0 || index >= maxEntries || offset < 0 || offset + length > entrySize) {
       throw new RangeError(

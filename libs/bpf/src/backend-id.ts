@@ -13,7 +13,7 @@ export function backendGeneration(id: number): number {
   return id >>> 24;
 }
 
-/** The generation that follows: 1 after 255, never 0. */
+/** The next generation: 1 after 255, never 0. */
 export function nextGeneration(generation: number): number {
   return (generation % 255) + 1;
 }

@@ -1,4 +1,4 @@
-/** The folder of pins: in bpffs, made and locked here. */
+/** Creates and locks the folder of pins in bpffs. */
 import { existsSync, mkdirSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { MeshError } from "@isthmus/model";
@@ -6,11 +6,11 @@ import { errnoOf } from "./errors.js";
 import { BPFFS_MAGIC } from "./kernel-constants.js";
 import { type Fd, native } from "./native.js";
 
-const USUAL = "/sys/fs/bpf";
+const MOUNT_POINT = "/sys/fs/bpf";
 
-/** Makes the folder; mounts bpffs at its usual place when the folder shall be there and it is not mounted. */
+/** Creates the folder. Mounts bpffs at /sys/fs/bpf first when the folder is below it and bpffs is not mounted. */
 export function preparePinFolder(path: string): void {
-  if (!inBpffs(path) && `${path}/`.startsWith(`${USUAL}/`)) native().mountBpffs(USUAL);
+  if (!inBpffs(path) && `${path}/`.startsWith(`${MOUNT_POINT}/`)) native().mountBpffs(MOUNT_POINT);
   if (!inBpffs(path)) {
     throw new MeshError(
       { code: "BPFFS", path },
@@ -26,7 +26,7 @@ function inBpffs(path: string): boolean {
   return statfsSync(existing).type === BPFFS_MAGIC;
 }
 
-/** Keeps a second agent out for as long as the handle is open. Throws `DATAPATH_LOCKED`. */
+/** Locks the folder against a second agent until the handle is closed. Throws `DATAPATH_LOCKED`. */
 export function lockPinFolder(path: string): Fd {
   try {
     return native().lock(path);

@@ -1,5 +1,5 @@
 /**
- * Values computed from other bytes of an entry, as the programs (bpf/lib/hash.h) and every agent must compute them.
+ * Check values over other bytes of an entry. Programs (bpf/lib/hash.h) and all agents must compute them identically.
  */
 import { createHash } from "node:crypto";
 import { viewOf } from "./codec.js";

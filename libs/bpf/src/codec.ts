@@ -1,8 +1,9 @@
 /**
- * What the generated codecs share. Struct layouts are those of bpf/lib/types.h, little endian unless the type is __be.
+ * Functions that the generated codecs share. Struct layouts are those of bpf/lib/types.h, little endian unless the type
+ * is __be.
  */
 
-/** A view of the struct at `at`; throws RangeError when `bytes` ends before it does. */
+/** A view of the struct at `at`; throws RangeError when `bytes` is too short. */
 export function viewOf(bytes: Uint8Array, at: number, size: number): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset + at, size);
 }
@@ -23,7 +24,7 @@ export function takeEach<T>(count: number, take: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => take(i));
 }
 
-/** A bit field at `shift`, refused when it does not fit: it would change its neighbour. */
+/** A bit field at `shift`. Throws when the value does not fit, because it would change the neighbouring field. */
 export function bits(name: string, value: number, size: number, shift: bigint): bigint {
   if (!Number.isInteger(value) || value < 0 || value >= 2 ** size) {
     throw new RangeError(`Cannot encode ${value} as "${name}": it has ${size} bits`);

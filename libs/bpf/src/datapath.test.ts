@@ -1,4 +1,4 @@
-/** Opening, adopting, refusing and removing a node's datapath. */
+/** Opening, adopting, rejecting and removing a node's datapath. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +20,7 @@ async function setUp(t: TestContext) {
   return node;
 }
 
-test("maps, tables and links survive the agent and are adopted, not made anew", async (t) => {
+test("maps, tables and links survive the agent and are adopted, not recreated", async (t) => {
   const node = await setUp(t);
   await node.datapath.frontends.insert(new Map([frontend("10.96.0.1", 80, 6, 7)]));
   node.datapath.floors.storeWord32(4095, 0, 2);
@@ -39,7 +39,7 @@ test("maps, tables and links survive the agent and are adopted, not made anew", 
   );
 });
 
-test("a second agent on the node is refused, and may start when the first has gone", async (t) => {
+test("a second agent on the node is rejected, and can start after the first has stopped", async (t) => {
   const node = await setUp(t);
   await assert.rejects(openDatapath(node.options), {
     code: "DATAPATH_LOCKED",
@@ -48,7 +48,7 @@ test("a second agent on the node is refused, and may start when the first has go
   await node.reopen();
 });
 
-test("a pin of a foreign layout is refused by name, and with what to do", async (t) => {
+test("a pin with another layout is rejected; the error has its path and what to do", async (t) => {
   const node = await setUp(t);
   node.datapath.close();
   const path = join(node.options.bpffs, MAP_NAMES.backends);
@@ -66,7 +66,7 @@ test("a pin of a foreign layout is refused by name, and with what to do", async 
   await node.reopen();
 });
 
-test("a map of another size is adopted with its own size", async (t) => {
+test("a map of another size is adopted and keeps its size", async (t) => {
   const node = await setUp(t);
   node.datapath.close();
   const other = await openDatapath({ ...node.options, sizes: { frontends: 9999 } });
@@ -75,7 +75,7 @@ test("a map of another size is adopted with its own size", async (t) => {
   await node.reopen();
 });
 
-test("maps of an older layout that nothing uses any more are let go", async (t) => {
+test("unused pins of older layouts are removed", async (t) => {
   const node = await setUp(t);
   const path = join(node.options.bpffs, "mesh_udp_sticky_v1");
   const old = native().mapCreate({
@@ -92,7 +92,7 @@ test("maps of an older layout that nothing uses any more are let go", async (t) 
   assert.equal(existsSync(path), false);
 });
 
-test("a full map says so and keeps what it has", async (t) => {
+test("inserting into a full map fails with MAP_FULL and keeps its entries", async (t) => {
   const node = await setUp(t);
   const rows = Array.from({ length: 300 }, (_, i) => frontend("10.96.0.1", i + 1, 6, 1));
   const { done, failed } = await node.datapath.frontends.insert(new Map(rows));
@@ -102,7 +102,7 @@ test("a full map says so and keeps what it has", async (t) => {
   assert.equal(error?.message, 'Cannot add an entry to map "mesh_frontends_v1": all 256 entries are in use');
 });
 
-test("a cgroup that was made anew gets its programs back", async (t) => {
+test("programs are attached again to a cgroup that was recreated", async (t) => {
   const node = await setUp(t);
   await node.pod.end();
   rmdirSync(node.options.cgroup);
@@ -111,7 +111,7 @@ test("a cgroup that was made anew gets its programs back", async (t) => {
   assert.deepEqual(attachedTo(node, [node.options.cgroup]), [basename(node.options.cgroup)]);
 });
 
-/** Which of these cgroups run the connect4 program, by the last part of their path. */
+/** Those of the cgroups that run the connect4 program, by the last part of their path. */
 function attachedTo(node: TestNode, cgroups: readonly string[]): string[] {
   const ids = readdirSync(node.options.bpffs)
     .filter((pin) => pin.split("@")[0] === "link_sock_connect4")
@@ -124,7 +124,7 @@ function attachedTo(node: TestNode, cgroups: readonly string[]): string[] {
   return cgroups.filter((path) => ids.includes(statSync(path, { bigint: true }).ino)).map((path) => basename(path));
 }
 
-test("programs are on each cgroup that is named and on no other, also for the next agent", async (t) => {
+test("programs are attached to exactly the given cgroups, also by the next agent", async (t) => {
   const node = await startNode("datapath");
   const all = ["a", "b", "c"].map((name) => join(node.options.cgroup, name));
   for (const path of all) mkdirSync(path);
@@ -156,7 +156,7 @@ test("programs are on each cgroup that is named and on no other, also for the ne
   assert.deepEqual(attachedTo(node, [...all, node.options.cgroup]), [basename(node.options.cgroup)]);
 });
 
-/** Counts calls into the addon and passes them on. */
+/** Counts and forwards calls of the addon. */
 function countCalls(t: TestContext): () => Partial<Record<keyof Native, number>> {
   const addon = native();
   let counts: Partial<Record<keyof Native, number>> = {};
@@ -176,7 +176,7 @@ function countCalls(t: TestContext): () => Partial<Record<keyof Native, number>>
   };
 }
 
-test("attaching again changes no link that runs the program already, and restores removed ones", async (t) => {
+test("attaching again restores removed links and does not change links that run the program already", async (t) => {
   const node = await setUp(t);
   const count = node.datapath.programs.size;
   const take = countCalls(t);
@@ -207,7 +207,7 @@ test("attaching again changes no link that runs the program already, and restore
   assert.equal(take().linkUpdate, undefined);
 });
 
-test("a folder outside of bpffs, and a directory that is no cgroup, are refused", async (t) => {
+test("a folder outside bpffs and a directory that is not a cgroup are rejected", async (t) => {
   const node = await setUp(t);
   const bpffs = join(tmpdir(), "mesh-test-pins");
   await assert.rejects(openDatapath({ ...node.options, bpffs }), { code: "BPFFS" });
@@ -216,7 +216,7 @@ test("a folder outside of bpffs, and a directory that is no cgroup, are refused"
   await node.reopen();
 });
 
-test("an object that is missing is one clear error", async (t) => {
+test("a missing object is reported as PROGRAM_LOAD with its path", async (t) => {
   const node = await setUp(t);
   node.datapath.close();
   await assert.rejects(openDatapath({ ...node.options, objectDir: "/nowhere" }), {
@@ -226,7 +226,7 @@ test("an object that is missing is one clear error", async (t) => {
   await node.reopen();
 });
 
-test("an agent killed at any moment of its start leaves what the next one can use", async (t) => {
+test("the next agent can use what an agent leaves that is killed at any moment of its start", async (t) => {
   const node = await setUp(t);
   node.datapath.close();
   removePins(node.options.bpffs);
@@ -246,7 +246,7 @@ test("an agent killed at any moment of its start leaves what the next one can us
   assert.equal((await node.datapath.frontends.insert(new Map([frontend("10.96.0.1", 80, 6, 1)]))).done.size, 1);
 });
 
-test("removal leaves no pin and no program", async () => {
+test("destroy leaves no pin and no program", async () => {
   const node = await startNode("datapath");
   const ids = [...node.datapath.programs.values()].map(({ id }) => id);
   const pins = readdirSync(node.options.bpffs);

@@ -1,9 +1,9 @@
 /**
- * One node's datapath: programs attached, maps pinned and open.
+ * One node's datapath: attached programs, and pinned maps.
  *
- * Everything lives in the pin folder and the kernel; this object only holds it open. Stopped or killed at any point,
- * the next `openDatapath` on the same folder adopts what is there: maps by name after a check of their layout, links
- * by name and cgroup. How does a fresh agent know what is its own? By the folder, which it locks.
+ * All state is in the kernel and in the pin folder; this object only holds handles. If the agent is stopped or killed
+ * at any point, the next `openDatapath` on the same folder adopts what exists: maps by name after a check of their
+ * layout, links by name and cgroup. An agent owns everything in its pin folder, which it locks.
  */
 import { readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -23,9 +23,11 @@ import { createServiceRanges } from "./service-ranges.js";
 import { openTables } from "./tables.js";
 
 export interface DatapathOptions {
-  /** Folder in bpffs for this node's pins; made when it is missing. */
+  /** Folder in bpffs for this node's pins; created when it is missing. */
   readonly bpffs: string;
-  /** cgroup2 directory that holds this node's pods and nothing else; made when it is missing. Absent: `attach` names it. */
+  /**
+   * cgroup2 directory with this node's pods and nothing else; created when missing. If absent, `attach` must be called.
+   */
   readonly cgroup?: string;
   /** Folder with the built objects (`bpf/build`). */
   readonly objectDir: string;
@@ -34,26 +36,28 @@ export interface DatapathOptions {
 }
 
 export interface Datapath extends DatapathPort {
-  /** What a client gets whose Service has no backend: EPERM before Linux 5.18. */
+  /** The errno of a connect to a Service without backends: EPERM before Linux 5.18. */
   readonly refusal: "ECONNREFUSED" | "EPERM";
   /** The programs as the kernel loaded them, by name. */
   readonly programs: ReadonlyMap<string, ProgramInfo>;
   /** Counters by name, summed over the CPUs. */
   metrics(): ReadonlyMap<string, number>;
   /**
-   * Attaches where a link is missing or its cgroup was made anew: to the cgroup of the options, or from now on to these,
-   * none of which may lie in another, and to no other. Without any nothing is changed. Throws as opening does.
+   * Attaches the programs where a link is missing or its cgroup was recreated: to the cgroup of the options, or from
+   * now on to exactly these cgroups, none of which may be inside another. An empty list changes nothing. Throws as
+   * `openDatapath`.
    */
   attach(cgroups?: readonly string[]): void;
-  /** Lets go of it; programs, maps and pins stay. */
+  /** Closes all handles; programs, maps and pins stay. */
   close(): void;
   /** Detaches the programs, removes the pins, and closes. */
   destroy(): void;
 }
 
 /**
- * Opens, adopts or makes the datapath. Rejects with `DATAPATH_LOCKED`, `MAP_LAYOUT`, `PROGRAM_LOAD` (with the
- * verifier's log), `PROGRAM_ATTACH`, `BPFFS` or `CGROUP`; what was pinned by then stays for the next try.
+ * Creates the datapath, or adopts an existing one. Rejects with `DATAPATH_LOCKED`, `MAP_LAYOUT`, `PROGRAM_LOAD` (with
+ * the verifier's log), `PROGRAM_ATTACH`, `BPFFS` or `CGROUP`; pins that were made before the error stay for the next
+ * attempt.
  */
 export async function openDatapath(options: DatapathOptions): Promise<Datapath> {
   preparePinFolder(options.bpffs);
@@ -122,7 +126,9 @@ function mapArrays(maps: LoadedPrograms["maps"]) {
   };
 }
 
-/** Detaches what a pin folder's links hold and removes the folder, whoever made it: for uninstalling and clean-up. */
+/**
+ * Detaches the programs of a pin folder's links and removes the folder, whichever process made it. For uninstalling.
+ */
 export function removePins(pinFolder: string): void {
   detachAll(pinFolder);
   for (const name of readdirSync(pinFolder)) rmSync(join(pinFolder, name));

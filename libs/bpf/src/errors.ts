@@ -1,4 +1,4 @@
-/** What can go wrong with maps, programs and pins, as codes with their data. */
+/** Errors of maps, programs and pins, as codes with data. */
 import { getSystemErrorName } from "node:util";
 import { MeshError } from "@isthmus/model";
 import { Errno } from "./kernel-constants.js";
@@ -16,19 +16,19 @@ export type DatapathErrorData =
 
 export type DatapathError = MeshError<DatapathErrorData>;
 
-/** The errno's name that the addon put on an error; "UNKNOWN" on any other error. */
+/** The name of the errno of an addon's error; "UNKNOWN" for any other error. */
 export function errnoOf(thrown: unknown): string {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
   return typeof code === "string" ? code : "UNKNOWN";
 }
 
-/** What libbpf or the verifier said, else "". */
+/** The output of libbpf or the verifier; "" when there is none. */
 export function detailOf(thrown: unknown): string {
   const detail = thrown instanceof Error && "detail" in thrown ? thrown.detail : undefined;
   return typeof detail === "string" ? detail : "";
 }
 
-/** `action` reads like `add an entry to`; an errno that means "full" is `MAP_FULL`. */
+/** `action` is, for example, `add an entry to`. E2BIG and ENOSPC mean that the map is full: `MAP_FULL`. */
 export function mapError(map: string, maxEntries: number, errno: number, action: string): DatapathError {
   if (errno === Errno.E2BIG || errno === Errno.ENOSPC) return mapFull(map, maxEntries, action);
   const name = getSystemErrorName(-errno);

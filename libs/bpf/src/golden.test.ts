@@ -62,7 +62,7 @@ const ODD = [
   0x81bb7836d53cb581n,
 ];
 
-/** As row_check() of bpf/lib/hash.h: only programs need it, and those of two versions must agree. */
+/** Same as row_check() of bpf/lib/hash.h. Only programs use it, and programs of two versions must agree on it. */
 function rowCheck(row: Uint8Array): Uint8Array {
   const begin = 0x9e3779b97f4a7c15n;
   const words = [...new BigUint64Array(row.slice().buffer)];
@@ -164,13 +164,13 @@ test("codecs read back what they wrote", () => {
   }
 });
 
-test("a value that does not fit its bits is refused, not cut", () => {
+test("a value that does not fit its bit field is rejected, not truncated", () => {
   assert.throws(() => TierWord.toWord({ line: 0, slots: 0, tries: 8, maglev: 0, cluster: 0 }), RangeError);
   assert.throws(() => FrontendKey.encode({ addr: new Uint8Array(4), port: 1, proto: 6, scope: 0 }), RangeError);
   assert.throws(() => TableLine.encode({ id: Array(17).fill(0) }), RangeError);
 });
 
-test("C lays the same values out the same way; the C tests pass", () => {
+test("C has the same layout for the same values; the C tests pass", () => {
   assert.equal(
     execFileSync("make", ["-s", "-C", BPF, "check"], { encoding: "utf8" }),
     "ok golden vectors\nok slot fractions\n",

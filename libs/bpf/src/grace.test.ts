@@ -10,7 +10,7 @@ import { loadTestObject } from "./testing/objects.js";
 const BEGUN = 0;
 const ENDED = 4;
 
-/** True when in every run a program that had begun before the wait had ended after it. */
+/** True when in every run the program that had begun before the wait ended before the wait did. */
 async function waitsFor(t: TestContext, wait: () => Promise<void>, runs: number): Promise<boolean> {
   const loaded = loadTestObject(t, "hold_test");
   const counts = loaded.array("mesh_test_counts");
@@ -31,11 +31,11 @@ test("a grace period ends after the programs that ran when it began", async (t) 
 });
 
 test("the program outlasts a call that does not wait", async (t) => {
-  // On a busy machine this thread may not run before the program has ended: it gets more runs until they met.
+  // On a busy machine this thread may only run after the program has ended, so the test repeats until both overlap.
   assert.equal(await waitsFor(t, async () => undefined, 100), false);
 });
 
-test("callers share a grace period that has not begun; one that fails is not the end of the next", async () => {
+test("calls share a grace period that has not begun; a failed one does not affect the next", async () => {
   let calls = 0;
   const counted = createGracePeriod(async () => {
     calls++;

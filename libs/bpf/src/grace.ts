@@ -1,9 +1,9 @@
 /**
- * The grace period: resolves when no program that began before still runs, so that freed slots may be reused.
+ * The grace period: resolves when no program that began before the call still runs, so that freed slots may be reused.
  *
- * It is an update of a map of maps, which the kernel ends with synchronize_rcu(). membarrier(GLOBAL) costs the same and
- * does not wait where one CPU is online, nor works at all with nohz_full. The update runs on a worker thread. Callers
- * that come while one is about to start share it.
+ * It updates a map of maps, an operation that the kernel completes with synchronize_rcu(). membarrier(GLOBAL) costs the
+ * same but does not wait when only one CPU is online, and does not work with nohz_full. The update runs on a worker
+ * thread. Calls share a grace period that has not started yet.
  */
 import { MapFlag, MapType } from "./kernel-constants.js";
 import { native } from "./native.js";
@@ -32,6 +32,6 @@ function unreadMapUpdate(): () => Promise<void> {
   const first = native().mapCreate(inner);
   const outer = native().mapCreate({ ...inner, type: MapType.ArrayOfMaps, inner: first });
   const key = new Uint8Array(4);
-  // Both handles are used at each call: one that nothing holds is closed by the garbage collector.
+  // The function references both handles, because the garbage collector closes unreferenced ones.
   return () => native().mapUpdateSlow(outer, key, new Uint8Array(Uint32Array.of(first.fd).buffer));
 }

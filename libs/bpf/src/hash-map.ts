@@ -1,6 +1,6 @@
 /**
- * A pinned BPF hash behind the port of libs/reconcile. Work is cut into chunks of about a millisecond, and the event
- * loop runs between them.
+ * Implements HashPort of libs/reconcile on a pinned BPF hash. Work is split into chunks of about a millisecond, and the
+ * event loop runs between them.
  */
 import { setImmediate } from "node:timers/promises";
 import { bytesKey, keyBytes } from "@isthmus/model";
@@ -28,7 +28,9 @@ export function createHashMap(name: string, map: Fd): HashPort {
     return entries;
   }
 
-  /** Calls `call` with the packed keys of each chunk and sorts what it answers (0 or errno of each). */
+  /**
+   * Calls `call` with the packed keys of each chunk; its result (0 or errno per key) decides what is done or failed.
+   */
   async function each(
     keys: readonly string[],
     action: string,

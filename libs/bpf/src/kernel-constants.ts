@@ -14,7 +14,9 @@ export const MapFlag = { None: 0, NoPrealloc: 1, Mappable: 1 << 10 } as const;
 
 export const UpdateFlag = { Any: 0, NoExist: 1, Exist: 2 } as const;
 
-/** BPF_PROG_TYPE_CGROUP_SOCK_ADDR and BPF_FUNC_set_retval: can a refused connect say ECONNREFUSED. */
+/**
+ * BPF_PROG_TYPE_CGROUP_SOCK_ADDR and BPF_FUNC_set_retval; with that helper a refused connect fails with ECONNREFUSED.
+ */
 export const PROGRAM_TYPE_SOCK_ADDR = 18;
 export const HELPER_SET_RETVAL = 187;
 

@@ -1,6 +1,6 @@
 /**
- * The pinned maps: name, kind and sizes, as bpf/lib/*.h declares them. A pin that differs is somebody else's, or of
- * another layout, and is refused: nothing of it can be understood.
+ * Names, types and sizes of the pinned maps, as declared in bpf/lib/*.h. A pinned map that differs belongs to other
+ * software or has another layout, and is refused, because its content cannot be read.
  */
 import { MeshError } from "@isthmus/model";
 import type { DatapathError } from "./errors.js";
@@ -24,13 +24,13 @@ import {
 import { MapFlag, MapType } from "./kernel-constants.js";
 import type { MapInfo } from "./native.js";
 
-/** Entries of the maps whose size can be chosen when they are first made; a map that exists keeps its own. */
+/** Number of entries of maps with a configurable size. Used when a map is created; an existing map keeps its size. */
 export interface MapSizes {
   readonly frontends: number;
   readonly services: number;
   readonly backends: number;
   readonly nodes: number;
-  /** Unconnected UDP sockets remembered, per (socket, VIP) and (socket, backend). */
+  /** Rows for unconnected UDP sockets, per (socket, VIP) and per (socket, backend). */
   readonly udp: number;
 }
 
@@ -63,8 +63,8 @@ export const MAP_NAMES = {
 } as const;
 
 /**
- * Pins of layouts that were replaced and had nothing to be copied: state that programs keep about sockets, and ranges, which
- * the agent writes again once its records are in sync.
+ * Pins of replaced layouts, which are removed without copying their content: state that programs keep about sockets,
+ * and ranges, which the agent writes again once its records are in sync.
  */
 export const OLD_PINS: readonly string[] = [
   "mesh_tcp_recent_v1",
@@ -100,7 +100,7 @@ function mapOfMaps(maxEntries: number): MapSpec {
   return { type: MapType.ArrayOfMaps, keySize: 4, valueSize: 4, maxEntries, flags: MapFlag.None };
 }
 
-/** What each pinned map must be. */
+/** The required properties of each pinned map. */
 export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
   const lru = (key: number, value: number) => ({ ...hash(key, value, sizes.udp), type: MapType.LruHash });
   return {
@@ -122,7 +122,7 @@ export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
   };
 }
 
-/** Nouns whose number of entries is a choice, not part of the layout. */
+/** Maps whose number of entries is configurable, so not part of the layout. */
 const SIZED: ReadonlySet<MapNoun> = new Set([
   "frontends",
   "services",
@@ -133,7 +133,7 @@ const SIZED: ReadonlySet<MapNoun> = new Set([
   "udpReverse",
 ]);
 
-/** Throws `MAP_LAYOUT` when a pinned map is not what this version would have made. */
+/** Throws `MAP_LAYOUT` when a pinned map differs from what this version would create. */
 export function checkLayout(noun: MapNoun, path: string, want: MapSpec, have: MapInfo): void {
   const same =
     have.type === want.type &&

@@ -1,10 +1,10 @@
 /**
- * Sets an IPv4 setting of a device by rtnetlink, which needs CAP_NET_ADMIN and no writable /proc/sys: in a container without
- * privileges /proc/sys is read-only.
+ * Changes an IPv4 setting of a device by rtnetlink. That needs only CAP_NET_ADMIN, while /proc/sys is read-only in an
+ * unprivileged container.
  */
 import { native } from "./native.js";
 
-/** Of `enum` in linux/ip.h: the index of /proc/sys/net/ipv4/conf/<device>/rp_filter. */
+/** IPV4_DEVCONF_RP_FILTER in linux/ip.h: /proc/sys/net/ipv4/conf/<device>/rp_filter. */
 const RP_FILTER = 8;
 
 const RTM_SETLINK = 19;
@@ -15,12 +15,12 @@ const IFLA_AF_SPEC = 26;
 const AF_INET = 2;
 const IFLA_INET_CONF = 1;
 
-/** Rejects with ENODEV when there is no such device. */
+/** Sets rp_filter, the source validation of a device. Rejects with ENODEV when the device does not exist. */
 export function setSourceFilter(device: string, value: 0 | 1 | 2): Promise<void> {
   const setting = attribute(RP_FILTER, Buffer.from(Uint32Array.of(value).buffer));
   const ofIpv4 = attribute(AF_INET | NESTED, attribute(IFLA_INET_CONF | NESTED, setting));
   const attributes = [attribute(IFLA_IFNAME, Buffer.from(`${device}\0`)), attribute(IFLA_AF_SPEC | NESTED, ofIpv4)];
-  // struct nlmsghdr, and a struct ifinfomsg that says nothing: the device is named.
+  // struct nlmsghdr, and an empty struct ifinfomsg, because IFLA_IFNAME names the device.
   const head = Buffer.alloc(16 + 16);
   const message = Buffer.concat([head, ...attributes]);
   message.writeUInt32LE(message.length, 0);
@@ -29,7 +29,7 @@ export function setSourceFilter(device: string, value: 0 | 1 | 2): Promise<void>
   return native().routeRequest(message);
 }
 
-/** Its length without the padding, its type, its bytes, padded to 4. */
+/** A netlink attribute: length without padding, type, bytes, padding to 4. */
 function attribute(type: number, bytes: Buffer): Buffer {
   const whole = Buffer.alloc((4 + bytes.length + 3) & ~3);
   whole.writeUInt16LE(4 + bytes.length, 0);

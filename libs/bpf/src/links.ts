@@ -1,6 +1,6 @@
 /**
- * Programs attached to the cgroups that hold a node's pods (one as a rule), by pinned links: they stay when the agent
- * goes. A new version of a program takes a link over in one step; at no time does a socket run without one.
+ * Attaches programs by pinned links to the cgroups of a node's pods (usually one). The links stay when the agent stops.
+ * A new version of a program replaces the old one in its link atomically, so that sockets are never without a program.
  */
 import { mkdirSync, readdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -20,8 +20,8 @@ export interface Attachable {
 }
 
 /**
- * Attaches every program to each of the cgroups, which are made when they are missing; then takes off what is attached
- * elsewhere. Without a cgroup nothing is changed, and a link that runs the program already is only looked at.
+ * Attaches every program to each of the cgroups, which are created when missing; then detaches programs from all other
+ * cgroups. An empty list changes nothing, and a link that runs the program already is not changed.
  */
 export function attachAll(programs: readonly Attachable[], pinFolder: string, cgroups: readonly string[]): void {
   if (cgroups.length === 0) return;
@@ -30,7 +30,7 @@ export function attachAll(programs: readonly Attachable[], pinFolder: string, cg
   for (const pin of linkPins(pinFolder)) if (!kept.has(pin)) release(join(pinFolder, pin));
 }
 
-/** Returns the names of the pins that hold the programs there. */
+/** Attaches the programs to one cgroup; returns the names of their links' pins. */
 function attachTo(programs: readonly Attachable[], pinFolder: string, cgroup: string): readonly string[] {
   const directory = openCgroup(cgroup);
   const id = statSync(cgroup, { bigint: true }).ino;
@@ -60,7 +60,7 @@ function openCgroup(path: string): Fd {
   return native().openDirectory(path);
 }
 
-/** Makes the link to this cgroup run the program; the name of its pin, or undefined when there is none. */
+/** Makes the existing link to this cgroup run the program; returns its pin, or undefined when there is no such link. */
 function takeOver(pinFolder: string, { name, fd, info }: Attachable, cgroup: bigint): string | undefined {
   for (const pin of linkPins(pinFolder, name)) {
     const link = openIfThere(join(pinFolder, pin));
@@ -81,7 +81,7 @@ function attach(folder: string, { name, fd, attachType }: Attachable, id: bigint
   const pin = `${PREFIX}${name}@${id}`;
   const link = native().linkCreate(fd, cgroup, attachType);
   try {
-    // Of a link to this cgroup that was detached, or takeOver() would have found it.
+    // A pin of this name is of a link that was detached; takeOver() uses all others.
     rmSync(join(folder, pin), { force: true });
     native().pin(link, join(folder, pin));
     return pin;
@@ -90,13 +90,13 @@ function attach(folder: string, { name, fd, attachType }: Attachable, id: bigint
   }
 }
 
-/** Names of the pinned links, `link_<program>@<cgroup id>`: all, or those of one program. */
+/** Names of the pinned links, `link_<program>@<cgroup id>`, of all programs or of one. */
 function linkPins(pinFolder: string, program?: string): readonly string[] {
   const pins = readdirSync(pinFolder).filter((file) => file.startsWith(PREFIX));
   return program === undefined ? pins : pins.filter((pin) => pin.split("@")[0] === PREFIX + program);
 }
 
-/** Takes the programs off every cgroup and removes the links' pins. */
+/** Detaches the programs from every cgroup and removes the links' pins. */
 export function detachAll(pinFolder: string): void {
   for (const pin of linkPins(pinFolder)) release(join(pinFolder, pin));
 }

@@ -2,7 +2,7 @@
 import { Limit, MetricHelp } from "./gen/index.js";
 import { type Fd, native } from "./native.js";
 
-/** Counter name (`connect`, `no_backend`, …) to its value since the map was made. */
+/** Maps each counter's name (`connect`, `no_backend`, …) to its value since the map was created. */
 export function readMetrics(map: Fd): ReadonlyMap<string, number> {
   const totals = new Map<string, number>();
   for (const [index, { name }] of MetricHelp) {

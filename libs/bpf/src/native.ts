@@ -1,8 +1,8 @@
 /**
- * The addon (native/*.c) as TypeScript sees it: a table of system calls on bytes. It checks sizes and decides nothing.
+ * Types of the addon (native/*.c), which exposes system calls on bytes. It checks sizes and has no policy.
  *
- * Every function throws (or its promise rejects with) an Error whose `code` is the name of the errno, and whose
- * `detail` has what libbpf or the verifier said, where they said something.
+ * Every function throws (or its promise rejects with) an Error whose `code` is the name of the errno. Its `detail` is
+ * the output of libbpf or the verifier, if there is any.
  */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -31,7 +31,7 @@ export interface ProgramInfo {
   /** Instructions of the loaded program. */
   readonly instructions: number;
   readonly jitedBytes: number;
-  /** Instructions that the verifier walked through. */
+  /** Instructions that the verifier processed. */
   readonly verifiedInstructions: number;
 }
 
@@ -40,11 +40,11 @@ export interface LinkInfo {
   readonly type: number;
   readonly programId: number;
   readonly attachType: number;
-  /** 0n when the cgroup is gone, which detached the link. */
+  /** 0n when the cgroup was removed, which detached the link. */
   readonly cgroupId: bigint;
 }
 
-/** An array map in memory. Offsets are bytes from its start; entries are `stride` apart. */
+/** An array map that is mapped into memory. Offsets are bytes from its start; entries are `stride` bytes apart. */
 export interface Mapping {
   readonly stride: number;
   read(offset: number, length: number): Uint8Array;
@@ -54,31 +54,36 @@ export interface Mapping {
   store32(offset: number, value: number): void;
   /** One release store. */
   store64(offset: number, value: bigint): void;
-  /** Plain stores: `bytes` in as many equal parts as there are entries, each at `offset` of its entry. */
+  /**
+   * Plain stores: splits `bytes` into as many equal parts as there are indexes and writes each at `offset` of its
+   * entry.
+   */
   writeEach(indexes: Uint32Array, bytes: Uint8Array, offset: number): void;
   /** One release store each, in order, at `offsets[i]` of entry `indexes[i]`. */
   store32Each(indexes: Uint32Array, offsets: Uint32Array, values: Uint32Array): void;
-  /** The same of 64 bits. */
+  /** `store32Each` for 64-bit words. */
   store64Each(indexes: Uint32Array, offsets: Uint32Array, values: BigUint64Array): void;
   close(): void;
 }
 
 /** A consumer of a ring buffer. */
 export interface Ring {
-  /** At most `most` bytes of records: u32 length, u32 0, the record padded to 8; at least one if there is any. */
+  /**
+   * At most `most` bytes of records, each as u32 length, u32 0 and the data padded to 8; at least one record if any.
+   */
   drain(most: number): Uint8Array;
-  /** Calls back whenever there is something to drain. Keeps the process alive until `close()`. */
+  /** Calls back while there are records to drain. Keeps the process alive until `close()`. */
   listen(callback: () => void): void;
   close(): void;
 }
 
 /** Receives rtnetlink notifications of the network namespace that the process was in when it was opened. */
 export interface RouteSocket {
-  /** The messages of one datagram; empty when none waits. Throws ENOBUFS, once, when some were lost. */
+  /** The messages of one datagram; empty when there is none. Throws ENOBUFS, once, when messages were lost. */
   receive(): Uint8Array;
-  /** Calls back while there is something to receive. Keeps the process alive until `close()`. */
+  /** Calls back while there are datagrams. Keeps the process alive until `close()`. */
   listen(callback: () => void): void;
-  /** While it rests it does not call back; what comes meanwhile waits. */
+  /** Pauses (true) or resumes callbacks; datagrams that arrive during a pause stay queued. */
   rest(rests: boolean): void;
   close(): void;
 }
@@ -87,7 +92,7 @@ export interface LoadOptions {
   /** Read-only variables, each as a whole. */
   readonly rodata?: Readonly<Record<string, Uint8Array>>;
   readonly maxEntries?: Readonly<Record<string, number>>;
-  /** Maps that exist already. */
+  /** Existing maps to use instead of new ones, by name. */
   readonly reuse?: Readonly<Record<string, Fd>>;
 }
 
@@ -106,7 +111,7 @@ export interface MapDump {
 
 export interface TestRun {
   readonly retval: number;
-  /** Mean of one run. */
+  /** Mean duration of one run. */
   readonly durationNs: number;
   readonly data: Uint8Array;
 }
@@ -121,12 +126,12 @@ export interface Native {
   mapById(id: number): Fd;
   mapLookup(map: Fd, key: Uint8Array): Uint8Array | undefined;
   mapUpdate(map: Fd, key: Uint8Array, value: Uint8Array, flags: number): void;
-  /** False when it was not there. */
+  /** Returns false when the key did not exist. */
   mapDelete(map: Fd, key: Uint8Array): boolean;
   /** 0 or errno of each entry. */
   mapUpdateEach(map: Fd, keys: Uint8Array, values: Uint8Array, flags: number): Int32Array;
   mapDeleteEach(map: Fd, keys: Uint8Array): Int32Array;
-  /** One system call; the number of entries written. */
+  /** Makes one system call; returns the number of entries written. */
   mapUpdateBatch(map: Fd, keys: Uint8Array, values: Uint8Array): number;
   mapDump(map: Fd, cursor: Uint8Array | undefined, most: number): MapDump;
   mapMapping(map: Fd): Mapping;
@@ -139,14 +144,16 @@ export interface Native {
   linkDetach(link: Fd): void;
   linkInfo(link: Fd): LinkInfo;
 
-  /** On a worker thread: for maps of maps, whose updates end after every program that ran when they began. */
+  /** On a worker thread: for maps of maps, whose updates wait for all programs that run when they begin. */
   mapUpdateSlow(map: Fd, key: Uint8Array, value: Uint8Array): Promise<void>;
-  /** On a worker thread: one message of rtnetlink that asks for an acknowledgement; rejects with what the kernel says. */
+  /**
+   * On a worker thread: sends an rtnetlink message that requests an acknowledgement; rejects with the kernel's error.
+   */
   routeRequest(message: Uint8Array): Promise<void>;
   /** On a worker thread. */
   testRun(program: Fd, packet: Uint8Array, repeat: number): Promise<TestRun>;
 
-  /** Holds until closed or the process ends; EAGAIN when another one has it. */
+  /** The lock is held until the handle is closed or the process ends; EAGAIN when it is held already. */
   lock(path: string): Fd;
   openDirectory(path: string): Fd;
   mountBpffs(path: string): void;
@@ -160,7 +167,7 @@ export const ADDON = fileURLToPath(new URL("../native/build/Release/bpf.node", i
 
 let loaded: Native | undefined;
 
-/** The addon, loaded at the first call: what only encodes needs no libbpf. */
+/** The addon, loaded by the first call, so that processes that only use codecs need no libbpf. */
 export function native(): Native {
   loaded ??= createRequire(import.meta.url)(ADDON) as Native;
   return loaded;

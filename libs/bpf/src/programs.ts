@@ -1,4 +1,4 @@
-/** Loading an object with the maps that exist already, and pinning those that it made. */
+/** Loads a BPF object with the existing pinned maps, and pins the maps that it creates. */
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { detailOf, errnoOf } from "./errors.js";
@@ -12,7 +12,7 @@ export interface LoadedPrograms {
   readonly maps: Readonly<Record<MapNoun, Fd>>;
 }
 
-/** Loads the programs of `object` onto the pinned maps; maps without a pin are made and pinned. */
+/** Loads the programs of `object` with the pinned maps; maps without a pin are created and pinned. */
 export function loadOnPins(object: string, pinFolder: string, sizes: MapSizes, config: DatapathConfig): LoadedPrograms {
   const specs = Object.entries(mapSpecs(sizes)) as [MapNoun, ReturnType<typeof mapSpecs>[MapNoun]][];
   const reuse: Record<string, Fd> = {};

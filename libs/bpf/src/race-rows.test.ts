@@ -1,4 +1,4 @@
-/** Rows that programs write (bpf/lib/tcp_orig_dst.h, bpf/lib/udp.h) while other CPUs read them, or take their memory. */
+/** Programs write rows (bpf/lib/tcp_orig_dst.h, bpf/lib/udp.h) while other CPUs read them or reuse their memory. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -6,8 +6,8 @@ import { MAP_NAMES } from "./index.js";
 import { loadTestObject } from "./testing/objects.js";
 import { READERS, RUNS, race } from "./testing/race.js";
 
-/** Until the race was met: rows were seen in memory that are not whole, and others were read. */
-async function meet(t: TestContext, program: string, runs: number) {
+/** Repeats until the race happened: some rows in memory were torn, and others were read. */
+async function runUntilRace(t: TestContext, program: string, runs: number) {
   const loaded = loadTestObject(t, "race_rows_test", { [MAP_NAMES.udpReverse]: 64 });
   const round = (rounds: number) => race(t, loaded, [program], rounds, () => setImmediate(undefined), runs);
   let counts = await round(2);
@@ -18,10 +18,10 @@ async function meet(t: TestContext, program: string, runs: number) {
   return counts;
 }
 
-test("sockets that share a place of the ring never show each other's VIP, or half of it", async (t) => {
-  assert.equal((await meet(t, "race_recent", RUNS)).mixed, 0);
+test("sockets that share a slot of the ring never show each other's VIP or a torn one", async (t) => {
+  assert.equal((await runUntilRace(t, "race_recent", RUNS)).mixed, 0);
 });
 
-test("the VIP to show as the source is the socket's own or none, while memory goes from one to another", async (t) => {
-  assert.equal((await meet(t, "race_reverse", 3_000)).mixed, 0);
+test("the source of a datagram is the socket's own VIP or none while rows are reused for other sockets", async (t) => {
+  assert.equal((await runUntilRace(t, "race_reverse", 3_000)).mixed, 0);
 });

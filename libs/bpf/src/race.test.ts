@@ -1,6 +1,6 @@
 /**
- * The commit rule under fire: programs read by test runs on other threads while this thread writes. Millions of reads,
- * and nothing is ever seen that is half of one state and half of another.
+ * The commit rule under load: programs read in test runs on other threads while this thread writes. In millions of
+ * reads, no program may see a mix of two states.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { loadTestObject, openSelection } from "./testing/objects.js";
 import { READERS, RUNS, race } from "./testing/race.js";
 import { frontend, insertFrontends } from "./testing/writer.js";
 
-/** The part after the id of a backend row that can be checked against its id. */
+/** The part of a backend row after its id; readers can check it against the id. */
 function checkedBody(id: number): Uint8Array {
   const addr = new Uint8Array(16);
   new DataView(addr.buffer).setUint32(12, id, true);
@@ -22,7 +22,7 @@ function checkedBody(id: number): Uint8Array {
 
 const SIDE = 10;
 
-test("tier words, lines and backends change under readers and nothing is mixed", async (t) => {
+test("readers never see a mix of states while tier words, lines and backends change", async (t) => {
   const loaded = loadTestObject(t, "race_test");
   const { services, backends, tables } = await openSelection(loaded);
   const held = loaded.array("mesh_test_held");
@@ -42,7 +42,7 @@ test("tier words, lines and backends change under readers and nothing is mixed",
       BigUint64Array.of(word(side, slots)),
     );
 
-  /** While a grace period passes, the word of the living side keeps changing. */
+  /** Waits for a grace period while the tier words of the live side keep changing. */
   async function graceUnderFire(side: number): Promise<void> {
     let over = false;
     const grace = gracePeriod().finally(() => {
@@ -55,7 +55,7 @@ test("tier words, lines and backends change under readers and nothing is mixed",
     await grace;
   }
 
-  /** Gives the side that nobody uses new backends in the same slots, by the commit rule. */
+  /** Gives the unused side new backends in the same slots, by the commit rule. */
   async function renew(side: number): Promise<void> {
     generations[side] = nextGeneration(generations[side] ?? 1);
     await graceUnderFire(1 - side);
@@ -84,15 +84,17 @@ test("tier words, lines and backends change under readers and nothing is mixed",
   assert.equal(counts.none, 0);
 });
 
-/** Endpoints of one Service come and go in place; every reader with any word since the last grace period finds one. */
-test("slots of a table in use move, fill and fall behind the last under readers, and none finds nothing", async (t) => {
+/**
+ * Endpoints of one Service change in place; every reader with a word since the last grace period must find a backend.
+ */
+test("every reader finds a backend while slots of the table move, are filled and are cut off", async (t) => {
   const loaded = loadTestObject(t, "race_test");
   const { services, backends, tables } = await openSelection(loaded);
   const segment = tables.segments[0];
   assert.ok(segment);
   const gracePeriod = createGracePeriod();
   const slots: number[] = [];
-  const [free, gone]: [number[], number[]] = [Array.from({ length: 200 }, (_, i) => i + 1), []];
+  const [free, freed]: [number[], number[]] = [Array.from({ length: 200 }, (_, i) => i + 1), []];
   const generations = new Map<number, number>();
   let turn = 0;
 
@@ -100,14 +102,14 @@ test("slots of a table in use move, fill and fall behind the last under readers,
     slots[slot] = id;
     segment.storeWord32(slot >> 4, 4 * (slot & 15), id);
   };
-  /** With one probe a reader that hits a slot without a living backend finds none. */
+  /** With one probe, a reader that hits a slot without a live backend finds none. */
   const setCount = () => {
     const word = TierWord.toWord({ line: 0, slots: slots.length, tries: 0, maglev: 0, cluster: 0 });
     services.storeWord64(1, ServiceRow.offsets.tier, word);
   };
 
-  /** A backend in a row that no program can reach any more; undefined when there is none. */
-  function born(): number | undefined {
+  /** Creates a backend in a row that no program can reach any more; undefined when there is none. */
+  function createBackend(): number | undefined {
     const index = free.shift();
     if (index === undefined) return undefined;
     const generation = nextGeneration(generations.get(index) ?? 0);
@@ -119,7 +121,7 @@ test("slots of a table in use move, fill and fall behind the last under readers,
   }
 
   function more(): void {
-    const id = slots.length < 40 ? born() : undefined;
+    const id = slots.length < 40 ? createBackend() : undefined;
     if (id === undefined) return;
     setSlot(slots.length, id);
     setCount();
@@ -132,18 +134,18 @@ test("slots of a table in use move, fill and fall behind the last under readers,
     setSlot(at, last);
     slots.pop();
     setCount();
-    gone.push(id);
+    freed.push(id);
   }
 
   function exchange(): void {
-    const id = born();
+    const id = createBackend();
     if (id === undefined) return;
     const at = (turn * 11) % slots.length;
-    gone.push(slots[at] ?? 0);
+    freed.push(slots[at] ?? 0);
     setSlot(at, id);
   }
 
-  /** Changes go on while a grace period passes. */
+  /** Waits for a grace period while changes continue. */
   async function graceUnderFire(): Promise<void> {
     let over = false;
     const grace = gracePeriod().finally(() => {
@@ -159,9 +161,9 @@ test("slots of a table in use move, fill and fall behind the last under readers,
     await grace;
   }
 
-  /** A backend that left before a grace period loses its id after it, and its row is used again after a second one. */
+  /** Clears the ids of backends that left before a grace period; their rows are reused after a second one. */
   async function collect(): Promise<void> {
-    const round = gone.splice(0).map((id) => id & 0xffffff);
+    const round = freed.splice(0).map((id) => id & 0xffffff);
     await graceUnderFire();
     for (const index of round) backends.storeWord32(index, BackendRow.offsets.id, 0);
     await graceUnderFire();
@@ -175,7 +177,7 @@ test("slots of a table in use move, fill and fall behind the last under readers,
   assert.deepEqual([counts.mixed, counts.none], [0, 0]);
 });
 
-test("the same readers see a writer that breaks the rule", async (t) => {
+test("the same readers detect a writer that breaks the commit rule", async (t) => {
   const loaded = loadTestObject(t, "race_test");
   const { services, backends, tables } = await openSelection(loaded);
   const ids = [backendId(1, 1), backendId(2, 1)];
@@ -189,13 +191,13 @@ test("the same readers see a writer that breaks the rule", async (t) => {
     }
     await setImmediate();
   }
-  // On a busy machine the readers may run while the writer does not: they get more rounds until they met.
+  // On a busy machine readers may run while the writer does not, so the test repeats until they overlap.
   let mixed = 0;
   for (let i = 0; i < 100 && mixed === 0; i++) mixed = (await race(t, loaded, ["race_choose"], 1, breakTheRule)).mixed;
-  assert.ok(mixed > 0, "no mixture was seen");
+  assert.ok(mixed > 0, "the readers detected no mix of states");
 });
 
-test("frontends come and go under readers: none of another key, none missed that is there", async (t) => {
+test("while frontends are inserted and deleted, readers never get another key's and never miss an existing one", async (t) => {
   const loaded = loadTestObject(t, "race_test");
   const frontends = (await openSelection(loaded)).frontends();
   const rows = Array.from({ length: 1023 }, (_, i) => frontend("10.96.0.1", i + 1, 6, i + 2));
@@ -210,7 +212,7 @@ test("frontends come and go under readers: none of another key, none missed that
   let counts = await race(t, loaded, ["race_frontend"], 4, churn);
   for (let i = 0; i < 100 && counts.churned === 0; i++) counts = await race(t, loaded, ["race_frontend"], 1, churn);
   assert.ok(counts.reads > 3 * READERS * RUNS, `${counts.reads} reads`);
-  assert.ok(counts.churned > 0, "none of the churned frontends was ever seen");
+  assert.ok(counts.churned > 0, "no reader found a churned frontend");
   assert.equal(counts.mixed, 0);
   assert.equal(counts.lost, 0);
 });

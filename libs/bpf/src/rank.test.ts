@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backendGeneration, backendId, backendIndex, nextGeneration, Rank, rankBit, rankOf } from "./index.js";
 
-test("the rank of a word is the highest byte that anybody has set", () => {
+test("the rank of a word is that of its highest byte that is not zero", () => {
   const word = rankBit(Rank.Draining, 0) | rankBit(Rank.Suspect, 7);
   assert.equal(rankOf(0), Rank.Up);
   assert.equal(rankOf(word), Rank.Suspect);
@@ -11,7 +11,7 @@ test("the rank of a word is the highest byte that anybody has set", () => {
   assert.equal(rankBit(Rank.Up, 3), 0);
 });
 
-test("backend ids hold generation and index, and generations wrap past 0", () => {
+test("backend ids encode generation and index, and generations wrap from 255 to 1", () => {
   const id = backendId(255, 0xffffff);
   assert.equal(id, 0xffffffff);
   assert.equal(backendGeneration(id), 255);

@@ -4,8 +4,10 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseRouteEvents } from "./route-events.js";
 
-/** Events that a process in a network namespace of its own gets of each batch, and of a link that is added and deleted. */
-function hear(...batches: readonly (readonly string[])[]): readonly (readonly string[])[] {
+/**
+ * Events that a process in a new network namespace receives for each batch, and for a link that is added and deleted.
+ */
+function collectEvents(...batches: readonly (readonly string[])[]): readonly (readonly string[])[] {
   const main = fileURLToPath(new URL("./testing/route-events-main.js", import.meta.url));
   const input = JSON.stringify(batches);
   const ran = spawnSync("unshare", ["--net", process.execPath, main], { input, maxBuffer: 64 * 1024 * 1024 });
@@ -17,8 +19,8 @@ function hear(...batches: readonly (readonly string[])[]): readonly (readonly st
     .map((line) => JSON.parse(line) as string[]);
 }
 
-test("changes of links, addresses, routes and neighbours are events", () => {
-  const [links = [], routes = [], gone = [], down = [], added = [], deleted = []] = hear(
+test("changes of links, addresses, routes and neighbours are reported", () => {
+  const [links = [], routes = [], removed = [], down = [], added = [], deleted = []] = collectEvents(
     ["link add one type veth peer name two", "link set two up", "link set one up", "addr add 10.1.0.1/24 dev one"],
     [
       "route add 10.2.0.0/16 via 10.1.0.2 proto 77",
@@ -39,10 +41,10 @@ test("changes of links, addresses, routes and neighbours are events", () => {
       "+neighbour 10.1.0.9 permanent",
     ],
   );
-  assert.ok(gone.includes("-route 10.2.0.0/16 proto 99") && gone.includes("address"), gone.join());
+  assert.ok(removed.includes("-route 10.2.0.0/16 proto 99") && removed.includes("address"), removed.join());
   assert.ok(
-    gone.some((event) => event.startsWith("-neighbour 10.1.0.9")),
-    gone.join(),
+    removed.some((event) => event.startsWith("-neighbour 10.1.0.9")),
+    removed.join(),
   );
   assert.ok(down.includes("+link one down turned"), down.join());
   assert.ok(
@@ -55,14 +57,14 @@ test("changes of links, addresses, routes and neighbours are events", () => {
   );
 });
 
-test("an overflow of the socket is the event lost, and later changes are events again", () => {
+test("an overflow of the socket is reported as lost, and later changes are reported again", () => {
   const many = Array.from({ length: 4000 }, (_, i) => `route add unreachable 10.${i >> 8}.${i & 255}.0/24 proto 77`);
-  const [flood = [], after = []] = hear(many, ["route del unreachable 10.0.7.0/24"]);
+  const [flood = [], after = []] = collectEvents(many, ["route del unreachable 10.0.7.0/24"]);
   assert.ok(flood.length < many.length && flood.filter((event) => event === "lost").length === 1);
   assert.deepEqual(after, ["-route 10.0.7.0/24 proto 77"]);
 });
 
-test("bytes that are no message are the event lost, never an error", () => {
+test("bytes that are not a message are reported as lost, without an error", () => {
   const message = (type: number, body: readonly number[]) => {
     const bytes = new Uint8Array(16 + body.length);
     const view = new DataView(bytes.buffer);

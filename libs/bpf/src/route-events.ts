@@ -1,17 +1,17 @@
 /**
- * The kernel's notifications of links, addresses, routes and neighbours, as events.
+ * Parses the kernel's notifications about links, addresses, routes and neighbours.
  *
- * In: datagrams of rtnetlink. Out: one event for each message of a change; `lost` when the socket overflowed, after which only
- * reading everything shows the state. A message that does not parse is `lost` as well.
+ * In: rtnetlink datagrams. Out: one event per change. The event `lost` means that the socket overflowed, so that the
+ * state must be read again. A message that does not parse is reported as `lost` too.
  */
 import { type Address, addressFromBytes, type Prefix, parseAddress } from "@isthmus/model";
 import { native, type RouteSocket } from "./native.js";
 
 export type RouteEvent =
-  /** Of any table. `gone`: deleted; else made, or put in the place of another one. */
+  /** A route of any table. `gone`: it was deleted; otherwise it was added, or replaced another one. */
   | { readonly kind: "route"; readonly gone: boolean; readonly protocol: number; readonly prefix: Prefix }
   | { readonly kind: "neighbour"; readonly gone: boolean; readonly permanent: boolean; readonly address: Address }
-  /** `turned`: it went up or down just now; a link that was made is down. */
+  /** `turned`: this event reports that the link went up or down; a new link is down. */
   | {
       readonly kind: "link";
       readonly gone: boolean;
@@ -20,22 +20,22 @@ export type RouteEvent =
       readonly turned: boolean;
     }
   | { readonly kind: "address" }
-  /** A setting such as forwarding or the filter of source addresses. */
+  /** A setting changed, such as forwarding or rp_filter. */
   | { readonly kind: "setting" }
   | { readonly kind: "lost" };
 
 export interface RouteEventSocket extends Pick<RouteSocket, "listen" | "rest" | "close"> {
-  /** Returns all waiting events, or a part of very many; then the listener is called again. */
+  /** Returns all queued events, or a part if there are very many; the listener is then called again for the rest. */
   receive(): readonly RouteEvent[];
 }
 
 /** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE, _IPV4_NETCONF as bits. */
 const GROUPS = [1, 3, 5, 7, 9, 11, 24].reduce((mask, group) => mask | (1 << (group - 1)), 0);
 
-/** Datagrams in one call of `receive`: a socket's default buffer holds some three hundred. */
+/** Most datagrams per call of `receive`; a socket's default buffer holds about three hundred. */
 const MOST_DATAGRAMS = 1000;
 
-/** rtnetlink in the network namespace of this process. */
+/** Subscribes to rtnetlink in the network namespace of this process. */
 export function openRouteEvents(): RouteEventSocket {
   const socket = native().openRouteSocket(GROUPS);
   return {
@@ -55,7 +55,7 @@ export function openRouteEvents(): RouteEventSocket {
   };
 }
 
-/** Undefined when some were lost. */
+/** Returns undefined when notifications were lost. */
 function receiveOne(socket: RouteSocket): Uint8Array | undefined {
   try {
     return socket.receive();
@@ -69,10 +69,10 @@ const LOST: RouteEvent = { kind: "lost" };
 const Type = { link: 16, address: 20, route: 24, neighbour: 28, setting: 80 } as const;
 const HEADER = 16;
 const IFF_UP = 1;
-/** "Everything changed", of a link that was made. */
+/** `ifi_change` of a new link: everything changed. */
 const MADE = 0xffff_ffff;
 const NUD_PERMANENT = 0x80;
-/** The same number for what a link, a route and a neighbour are about. */
+/** RTA_DST of a route and NDA_DST of a neighbour have the same number. */
 const ATTRIBUTE_DST = 1;
 const ATTRIBUTE_IFNAME = 3;
 const AF_INET = 2;
@@ -86,7 +86,7 @@ export function parseRouteEvents(bytes: Uint8Array): readonly RouteEvent[] {
     if (length < HEADER || at + length > bytes.length) return [...events, LOST];
     const type = view.getUint16(at + 4, true);
     const body = bytes.subarray(at + HEADER, at + length);
-    // Each object has two types: made or changed, and deleted.
+    // Each kind of object has two message types: added or changed (even), and deleted (odd).
     const event = parseBody(type & ~1, (type & 1) === 1, body);
     if (event !== undefined) events.push(event);
     at += (length + 3) & ~3;
@@ -122,7 +122,7 @@ function parseBody(type: number, gone: boolean, body: Uint8Array): RouteEvent | 
   return { kind: "route", gone, protocol: view.getUint8(5), prefix: { address, length } };
 }
 
-/** The bytes of the first attribute of this type. */
+/** The bytes of the first attribute of type `wanted`. */
 function attribute(body: Uint8Array, first: number, wanted: number): Uint8Array | undefined {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   for (let at = first; at + 4 <= body.length; ) {
@@ -134,7 +134,7 @@ function attribute(body: Uint8Array, first: number, wanted: number): Uint8Array 
   return undefined;
 }
 
-/** A default route has no destination. */
+/** Without a destination it is a default route. */
 function addressOf(family: number, bytes: Uint8Array | undefined): Address | undefined {
   if (bytes === undefined) return parseAddress(family === AF_INET ? "0.0.0.0" : "::");
   if (bytes.length === 16) return addressFromBytes(bytes);

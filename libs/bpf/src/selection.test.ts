@@ -1,4 +1,4 @@
-/** The choice of a backend (bpf/lib/service.h), by test runs of bpf/tests/select_test.bpf.c. */
+/** Backend selection (bpf/lib/service.h), in test runs of bpf/tests/select_test.bpf.c. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { createGracePeriod } from "./grace.js";
@@ -30,12 +30,12 @@ async function setUp(t: TestContext) {
     return new Map([...counts].flatMap((count, i) => (count > 0n ? [[i, Number(count)] as const] : [])));
   }
 
-  /** The backend id for one hash. */
+  /** The backend id that is chosen for a hash. */
   async function choose(service: number, hash: number): Promise<number> {
     return (await native().testRun(program, request(service, hash), 1)).retval;
   }
 
-  /** Backends `from`..`from + count - 1`, all alike; answers their ids. */
+  /** Creates equal backends `from`..`from + count - 1`; returns their ids. */
   function many(from: number, count: number, given: Partial<TestBackend> = {}): number[] {
     return Array.from({ length: count }, (_, i) => writer.backend({ ...given, index: from + i }));
   }
@@ -54,36 +54,36 @@ test("equal backends get equal shares", async (t) => {
   for (let i = 1; i <= 10; i++) assert.ok(Math.abs((counts.get(i) ?? 0) - RUNS / 10) < RUNS / 50, `backend ${i}`);
 });
 
-test("a service without backends gives none", async (t) => {
+test("for a service without backends none is chosen", async (t) => {
   const k = await setUp(t);
   k.service(1, []);
   assert.deepEqual(await k.share(1, 10), new Map([[0, 10]]));
 });
 
-test("one living backend of eight is always found with seven tries", async (t) => {
+test("the only live backend of eight is always found with seven tries", async (t) => {
   const k = await setUp(t);
   const dead = k.many(1, 7, { state: Rank.Down });
   k.service(1, [{ ids: [...dead, ...k.many(8, 1)], tries: 7 }]);
   assert.deepEqual(await k.share(1), new Map([[8, RUNS]]));
 });
 
-test("with 90 % of the backends down, eight probes find a living one as often as chance allows", async (t) => {
+test("with 90 % of the backends down, eight probes find a live one with the expected probability", async (t) => {
   const k = await setUp(t);
   const ids = [...Array(100).keys()].map((i) => k.backend({ index: i + 1, state: i % 10 === 0 ? Rank.Up : Rank.Down }));
-  // Scattered as the agent does it, by a hash: here by a fixed shuffle.
+  // The agent orders slots by a hash; here a fixed shuffle replaces it.
   const scattered = ids.map((_, i) => ids[(i * 37) % 100] ?? 0);
   k.service(1, [{ ids: scattered, tries: 7 }]);
   const counts = await k.share(1);
-  const living = total(counts, (index) => index % 10 === 1);
+  const live = total(counts, (index) => index % 10 === 1);
   assert.equal(
     total(counts, () => true),
     RUNS,
   );
   // 1 - 0.9^8 = 57 %; probing distinct slots can only be better.
-  assert.ok(living / RUNS > 0.55, `${living} of ${RUNS} reached a living backend`);
+  assert.ok(live / RUNS > 0.55, `${live} of ${RUNS} reached a live backend`);
 });
 
-test("with 90 % down and a second tier, all reach a living backend", async (t) => {
+test("with 90 % down and a second tier, all runs reach a live backend", async (t) => {
   const k = await setUp(t);
   const first = [...k.many(1, 9, { state: Rank.Down }), ...k.many(10, 1)];
   k.service(1, [
@@ -97,7 +97,7 @@ test("with 90 % down and a second tier, all reach a living backend", async (t) =
   );
 });
 
-test("tries = 0 spills in proportion: 30 % of dead slots send 30 % on", async (t) => {
+test("with tries = 0, 30 % dead slots send 30 % of the runs to the next tier", async (t) => {
   const k = await setUp(t);
   const first = [...k.many(1, 3, { state: Rank.Down }), ...k.many(4, 7)];
   k.service(1, [{ ids: first }, { ids: k.many(20, 2, { cluster: 2 }), cluster: 2 }]);
@@ -105,7 +105,7 @@ test("tries = 0 spills in proportion: 30 % of dead slots send 30 % on", async (t
   assert.ok(Math.abs(spilled / RUNS - 0.3) < 0.02, `${spilled} of ${RUNS} spilled`);
 });
 
-test("when all are suspect, all are used", async (t) => {
+test("when all backends are suspect, all are used", async (t) => {
   const k = await setUp(t);
   k.service(1, [{ ids: k.many(1, 5, { state: Rank.Suspect }), tries: 7 }]);
   const counts = await k.share(1);
@@ -116,14 +116,14 @@ test("when all are suspect, all are used", async (t) => {
   assert.equal(counts.size, 5);
 });
 
-test("of the bad, the least bad: draining before suspect before down", async (t) => {
+test("when no backend is up, the best rank is used: draining before suspect before down", async (t) => {
   const k = await setUp(t);
   const ids = [Rank.Down, Rank.Suspect, Rank.Draining, Rank.Down].map((state, i) => k.backend({ index: i + 1, state }));
   k.service(1, [{ ids, tries: 3 }]);
   assert.deepEqual(await k.share(1, 1000), new Map([[3, 1000]]));
 });
 
-test("a local tier all dead, with the most tries, hands over to the next tier", async (t) => {
+test("when a local tier with the most tries has no live backend, the next tier is used", async (t) => {
   const k = await setUp(t);
   const local = k.many(1, 6, { state: Rank.Down });
   k.service(1, [
@@ -133,7 +133,7 @@ test("a local tier all dead, with the most tries, hands over to the next tier", 
   assert.deepEqual(await k.share(1), new Map([[20, RUNS]]));
 });
 
-test("one word of cluster state moves a tier that is wholly of that cluster, and back", async (t) => {
+test("one cluster state word disables a tier of only that cluster, and enables it again", async (t) => {
   const k = await setUp(t);
   k.service(1, [
     { ids: k.many(1, 4, { cluster: 2 }), cluster: 2 },
@@ -161,7 +161,7 @@ test("a mixed tier probes past the backends of a cluster that is down", async (t
   );
 });
 
-test("the local cluster is always up", async (t) => {
+test("a down state of the local cluster has no effect", async (t) => {
   const k = await setUp(t);
   k.service(1, [
     { ids: k.many(1, 2), cluster: 1 },
@@ -187,7 +187,7 @@ test("when every tier's cluster is down, the first tier is used", async (t) => {
   );
 });
 
-test("a skipped tier does not hide suspects of a later one", async (t) => {
+test("suspects of a later tier are used when an earlier tier is skipped", async (t) => {
   const k = await setUp(t);
   k.service(1, [
     { ids: k.many(1, 3, { cluster: 2 }), cluster: 2 },
@@ -210,7 +210,7 @@ test("four tiers are used in order", async (t) => {
   }
 });
 
-test("an id of another generation is not the backend, also where generations wrap", async (t) => {
+test("an id of another generation does not match the backend, also where generations wrap", async (t) => {
   const k = await setUp(t);
   const old = k.backend({ index: 7, generation: 255 });
   k.service(1, [{ ids: [old, ...k.many(1, 1)], tries: 1 }]);
@@ -229,14 +229,14 @@ test("a freed backend is not chosen, and a service of freed backends has none", 
   assert.deepEqual(await k.share(1, 100), new Map([[0, 100]]));
 });
 
-test("a node that is down takes its backends out, and a node that reuses its index does not inherit that", async (t) => {
+test("backends of a node that is down are not chosen, and a node that reuses its index does not inherit that state", async (t) => {
   const k = await setUp(t);
-  const [gone = 0] = k.many(1, 1, { node: 5 });
+  const [onDownNode = 0] = k.many(1, 1, { node: 5 });
   const [other = 0] = k.many(2, 1, { node: 6 });
-  k.service(1, [{ ids: [gone, other], tries: 1 }]);
+  k.service(1, [{ ids: [onDownNode, other], tries: 1 }]);
   k.nodeState.storeWord32(5, 0, rankBit(Rank.Down, 0));
   assert.deepEqual(await k.share(1), new Map([[2, RUNS]]));
-  // The node leaves: tables first, then its backends, then (after a grace period) its word and index.
+  // The node is removed: first from the tables, then its backends, then (after a grace period) its word and index.
   k.service(1, [{ ids: [other] }]);
   k.backends.storeWord32(1, 0, 0);
   await createGracePeriod()();
@@ -246,24 +246,24 @@ test("a node that is down takes its backends out, and a node that reuses its ind
   assert.equal((await k.share(1)).size, 2);
 });
 
-test("the hash alone decides, and eight probes of a large table meet eight different slots", async (t) => {
+test("only the hash decides, and eight probes of a large table use eight different slots", async (t) => {
   const k = await setUp(t);
   const ids = k.many(1, 200, { state: Rank.Suspect });
   k.service(1, [{ ids, tries: 7 }]);
   for (const hash of [1, 0x12345678, 0x80000000, 0xffffffff]) {
     assert.equal(await k.choose(1, hash), await k.choose(1, hash));
   }
-  // All are suspect, so the first of the eight probed wins: take it out and the next one does, eight times.
+  // All are suspect, so the first probed one is chosen. Removing it makes the next one the choice, eight times.
   for (const hash of [0xdeadbeef, 0xffffffff, 7]) {
-    const seen = new Set<number>();
+    const chosen = new Set<number>();
     for (let i = 0; i < 8; i++) {
       const id = await k.choose(1, hash);
-      assert.ok(!seen.has(id) && id !== 0, `probe ${i} of hash ${hash}`);
-      seen.add(id);
+      assert.ok(!chosen.has(id) && id !== 0, `probe ${i} of hash ${hash}`);
+      chosen.add(id);
       k.backends.storeWord32(id & 0xffffff, 0, 0);
     }
     assert.equal(await k.choose(1, hash), 0);
-    for (const id of seen) k.backend({ index: id & 0xffffff, state: Rank.Suspect });
+    for (const id of chosen) k.backend({ index: id & 0xffffff, state: Rank.Suspect });
   }
 });
 

@@ -1,4 +1,4 @@
-/** Addresses in a range of ClusterIPs that no Service has (bpf/lib/frontend.h): real sockets, ranges on loopback. */
+/** Addresses in a ClusterIP range that belong to no Service (bpf/lib/frontend.h): real sockets, ranges on loopback. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { formatPrefix, parsePrefix } from "@isthmus/model";
@@ -39,7 +39,7 @@ async function send(family: 4 | 6, host: string): Promise<void> {
   await node.pod.sendto(await node.pod.open("udp", family), host, 80, "x");
 }
 
-test("an address in a range that no Service has is unreachable at once, for every way of dialling it", async () => {
+test("an address of a range that no Service has is unreachable at once for TCP and UDP, connected or not", async () => {
   await arm(RANGE, RANGE6);
   const ways = [
     () => connect("tcp", 4, "127.97.3.4"),
@@ -56,7 +56,7 @@ test("an address in a range that no Service has is unreachable at once, for ever
   await disarm();
 });
 
-test("what is not in a range, a probe to port 0 and a disarmed range are left to the kernel", async () => {
+test("addresses outside ranges, probes to port 0 and disarmed ranges are left to the kernel", async () => {
   await arm(RANGE);
   const before = node.datapath.metrics();
   await assert.rejects(connect("tcp", 4, "127.98.0.1"), REFUSED);
@@ -67,7 +67,7 @@ test("what is not in a range, a probe to port 0 and a disarmed range are left to
   assert.deepEqual(node.datapath.metrics(), before);
 });
 
-test("a Service in the range is served, and its unknown ports are refused as ever", async () => {
+test("a Service in the range is served, and its unknown ports are refused", async () => {
   await arm(RANGE);
   const { vip, first } = await serving.serve("tcp", 1, { vip: "127.97.0.1" });
   assert.deepEqual(await node.pod.dial(vip, 80, 1, 4), { [first.name]: 1 });
@@ -75,7 +75,7 @@ test("a Service in the range is served, and its unknown ports are refused as eve
   await disarm();
 });
 
-test("the ClusterIP of a Service that another proxy serves is left to it", async () => {
+test("the ClusterIP of a Service that another proxy serves is passed to that proxy", async () => {
   await arm(RANGE);
   const vip = "127.97.0.2";
   const port = await node.host.server("tcp", 4, vip, "other proxy");
@@ -85,7 +85,7 @@ test("the ClusterIP of a Service that another proxy serves is left to it", async
   await disarm();
 });
 
-test("a restarted agent finds the ranges armed", async () => {
+test("ranges stay armed when the agent restarts", async () => {
   await arm(RANGE, RANGE6);
   await node.reopen();
   assert.deepEqual((await node.datapath.serviceRanges.load()).map(formatPrefix), [RANGE, RANGE6]);
@@ -93,7 +93,7 @@ test("a restarted agent finds the ranges armed", async () => {
   await disarm();
 });
 
-test("every range of a full list counts, also the last; one more is refused and the list stays", async () => {
+test("every range of a full list is in force; one more is rejected and the list stays", async () => {
   const { serviceRanges } = node.datapath;
   const full = Array.from({ length: serviceRanges.maxEntries }, (_, i) => `127.${100 + i}.0.0/16`);
   await arm(...full);
@@ -106,7 +106,7 @@ test("every range of a full list counts, also the last; one more is refused and 
   await disarm();
 });
 
-test("a prefix ends at its last bit, in both families", async () => {
+test("prefixes are matched exactly to the last bit, in both families", async () => {
   await arm("127.97.64.0/18", "fd00:97::/108", "127.97.1.1/32");
   for (const host of ["127.97.64.0", "127.97.127.255", "127.97.1.1"]) {
     await assert.rejects(connect("tcp", 4, host), UNREACHABLE);

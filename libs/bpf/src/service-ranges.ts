@@ -1,6 +1,6 @@
 /**
- * mesh_service_ranges: a map of maps whose one place holds the list of ranges in force. The outer map keeps the list, as
- * with the segments of the tables.
+ * Implements RangesPort on mesh_service_ranges, a map of maps with one entry: the list of ranges in force. The list has
+ * no pin; the outer map keeps it alive, as with the segments of the tables.
  */
 import { type Address, MeshError, type Prefix, prefixMask } from "@isthmus/model";
 import type { RangesPort } from "@isthmus/reconcile";
@@ -17,8 +17,8 @@ export function createServiceRanges(outer: Fd): RangesPort {
 
   async function replace(ranges: readonly Prefix[]): Promise<void> {
     if (ranges.length > Limit.ServiceRanges) throw mapFull(name, Limit.ServiceRanges, ACTION);
-    // Held until the update's grace period is over: kernels before the mend of CVE-2023-52447 (6.1.75, 6.6.14) free a replaced
-    // map while programs read it, unless somebody else has it too.
+    // This handle is held until the update's grace period is over: kernels without the fix of CVE-2023-52447 (6.1.75,
+    // 6.6.14) free a replaced map while programs still read it, unless another reference exists.
     const replaced = innerMap(outer, 0);
     let list: Fd | undefined;
     try {

@@ -1,4 +1,4 @@
-/** The verifier gives up with EAGAIN when a signal is pending; libbpf tries five times, then the object is not loaded. */
+/** The verifier fails with EAGAIN when a signal is pending; after five attempts of libbpf the load fails. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { OBJECTS } from "./testing/objects.js";
 
 const LOADS = 10;
 
-/** A process that is signalled without end by a child, which ends with it. */
+/** A process that receives signals from a child continuously; the child ends with it. */
 const CODE = `
 import { spawn } from "node:child_process";
 import { native } from ${JSON.stringify(new URL("./native.js", import.meta.url).href)};
@@ -26,7 +26,7 @@ console.log("loaded");
 process.exit(0);
 `;
 
-test("an object is loaded while signals arrive all the time", async () => {
+test("an object loads while signals arrive continuously", async () => {
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", CODE], {
     timeout: 120_000,
   });

@@ -1,6 +1,6 @@
 /**
- * `npm run -w @isthmus/bpf smoke`: loads the addon and the programs with this Node, attaches them to a cgroup of its
- * own, makes one entry, and takes everything away again. Exit code 0 when all of that worked.
+ * `npm run -w @isthmus/bpf smoke`: loads the addon and the programs with this Node, attaches them to a new cgroup,
+ * writes entries, and removes everything again. Exit code 0 when all of that worked.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ try {
   assert.equal(datapath.services.read(1)[0], 7);
   await datapath.gracePeriod();
   console.log(
-    `Node ${process.version}: addon and ${datapath.programs.size} programs work; a refused connect says ${datapath.refusal}`,
+    `Node ${process.version}: addon and ${datapath.programs.size} programs work; a refused connect fails with ${datapath.refusal}`,
   );
 } finally {
   datapath.destroy();

@@ -1,4 +1,4 @@
-/** Services at the socket (bpf/sock.bpf.c): real sockets in a cgroup of the test's own, servers on loopback. */
+/** Services at the socket (bpf/sock.bpf.c): real sockets in a new cgroup, servers on loopback. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -64,7 +64,7 @@ test("an MPTCP socket reaches a backend, and the peer is the VIP", async () => {
   }
 });
 
-test("a connected UDP socket: answers come from the VIP", async () => {
+test("answers to a connected UDP socket come from the VIP", async () => {
   const { vip, first } = await serve("udp");
   const { sock, data, from } = await askUdp(4, vip, 80, true);
   assert.equal(data, `${first.name}:x`);
@@ -72,21 +72,21 @@ test("a connected UDP socket: answers come from the VIP", async () => {
   assert.deepEqual(await node.pod.peer(sock), [vip, 80]);
 });
 
-test("an unconnected UDP socket: answers come from the VIP", async () => {
+test("answers to an unconnected UDP socket come from the VIP", async () => {
   const { vip, first } = await serve("udp");
   const { data, from } = await askUdp(4, vip, 80, false);
   assert.equal(data, `${first.name}:x`);
   assert.deepEqual(from, [vip, 80]);
 });
 
-test("an unconnected AF_INET6 UDP socket that sends to a v4-mapped VIP: answers come from it", async () => {
+test("answers to an unconnected AF_INET6 UDP socket come from the v4-mapped VIP that it sent to", async () => {
   const { vip, first } = await serve("udp");
   const { data, from } = await askUdp(6, `::ffff:${vip}`, 80, false);
   assert.equal(data, `${first.name}:x`);
   assert.deepEqual(from, [`::ffff:${vip}`, 80]);
 });
 
-test("a connected AF_INET6 UDP socket to a v4-mapped VIP: answers come from it, every time", async () => {
+test("answers to an AF_INET6 UDP socket that is connected to a v4-mapped VIP always come from it", async () => {
   const { vip, servers } = await serve("udp", 3);
   const { sock, data, from } = await askUdp(6, `::ffff:${vip}`, 80, true);
   assert.deepEqual(from, [`::ffff:${vip}`, 80]);
@@ -100,7 +100,7 @@ test("a connected AF_INET6 UDP socket to a v4-mapped VIP: answers come from it, 
   assert.ok(servers.some(({ name }) => data === `${name}:x`));
 });
 
-test("a connected AF_INET6 UDP socket is not translated twice, even if its backend is a frontend too", async () => {
+test("a connected AF_INET6 UDP socket is not translated twice, even if its backend's address is a frontend", async () => {
   const { vip, first } = await serve("udp");
   const other = await serve("udp");
   await insertFrontends(node.datapath.frontends, [frontend(first.address, first.port, Proto.Udp, other.service)]);
@@ -109,7 +109,7 @@ test("a connected AF_INET6 UDP socket is not translated twice, even if its backe
   assert.deepEqual(from, [`::ffff:${vip}`, 80]);
 });
 
-test("UDP over IPv6, connected and not", async () => {
+test("answers over IPv6 come from the VIP, for connected and unconnected UDP sockets", async () => {
   const { vip, first } = await serve("udp", 1, { family: 6, vip: "fd00:96::2" });
   for (const connected of [true, false]) {
     const { data, from } = await askUdp(6, vip, 80, connected);
@@ -118,7 +118,7 @@ test("UDP over IPv6, connected and not", async () => {
   }
 });
 
-test("an unconnected UDP socket keeps its backend; others get theirs", async () => {
+test("each unconnected UDP socket keeps its backend", async () => {
   const { vip } = await serve("udp", 5);
   const all = new Set<string>();
   for (let i = 0; i < 20; i++) {
@@ -133,7 +133,7 @@ test("an unconnected UDP socket keeps its backend; others get theirs", async () 
   assert.ok(all.size > 1, "all sockets got the same backend");
 });
 
-test("one UDP socket talks to two Services and tells the answers apart", async () => {
+test("answers of two Services to one UDP socket come from their own VIPs", async () => {
   const [one, two] = [await serve("udp"), await serve("udp", 1, { port: 53 })];
   const sock = await node.pod.open("udp", 4);
   for (const { vip, port, first } of [one, two, one]) {
@@ -142,22 +142,22 @@ test("one UDP socket talks to two Services and tells the answers apart", async (
   }
 });
 
-test("a UDP socket whose backend went away gets another, not who uses the index now", async () => {
+test("a UDP socket whose backend was removed gets another one, not the backend that reuses the index", async () => {
   const { vip, service, servers, ids } = await serve("udp", 2);
   const stranger = await serve("udp");
   const { sock, data } = await askUdp(4, vip, 80, false);
   const kept = servers.findIndex(({ name }) => data === `${name}:x`);
-  const [gone, other] = [servers[kept], servers[1 - kept]];
-  assert.ok(gone && other);
+  const [removed, other] = [servers[kept], servers[1 - kept]];
+  assert.ok(removed && other);
   node.write.service(service, [{ ids: [ids[1 - kept] ?? 0] }]);
-  node.datapath.backends.storeWord32(gone.index, BackendRow.offsets.id, 0);
+  node.datapath.backends.storeWord32(removed.index, BackendRow.offsets.id, 0);
   await node.datapath.gracePeriod();
-  node.write.backend({ ...stranger.first, index: gone.index, generation: 2, proto: Proto.Udp });
+  node.write.backend({ ...stranger.first, index: removed.index, generation: 2, proto: Proto.Udp });
   await node.pod.sendto(sock, vip, 80, "x");
   assert.deepEqual(await node.pod.receive(sock), { data: `${other.name}:x`, from: [vip, 80] });
 });
 
-test("a UDP socket leaves a backend that is down, not one that is in doubt", async () => {
+test("a UDP socket leaves a backend that is down, but not one that is suspect", async () => {
   const { vip, servers } = await serve("udp", 2);
   const { sock, data } = await askUdp(4, vip, 80, false);
   const kept = servers.find(({ name }) => data === `${name}:x`);
@@ -172,7 +172,7 @@ test("a UDP socket leaves a backend that is down, not one that is in doubt", asy
   }
 });
 
-test("a Service without backends refuses at once: TCP and UDP, connected and not, both families", async () => {
+test("a Service without backends refuses at once, for TCP and UDP, connected and not, in both families", async () => {
   const [tcp, udp] = [await serveNothing("tcp"), await serveNothing("udp")];
   const refused = { code: "ECONNREFUSED" };
   const count = await counted("no_backend", async () => {
@@ -201,7 +201,7 @@ test("an unknown port of a VIP refuses at once, also of the other protocol; a pr
   assert.equal(await counted("unknown_port", async () => node.pod.connect(await node.pod.open("udp", 4), vip, 0)), 0);
 });
 
-test("what is no Service is left alone", async () => {
+test("addresses that are not a Service are left alone", async () => {
   const port = await node.host.server("tcp", 4, "127.0.2.1", "plain");
   const udpPort = await node.host.server("udp", 4, "127.0.2.1", "plain");
   const before = node.datapath.metrics();
@@ -217,13 +217,13 @@ test("what is no Service is left alone", async () => {
   assert.deepEqual(node.datapath.metrics(), before);
 });
 
-test("a backend dialled by its own address shows its own address", async () => {
+test("a backend that is dialled directly shows its own address", async () => {
   const { first } = await serve("udp");
   const { from } = await askUdp(4, first.address, first.port, true);
   assert.deepEqual(from, [first.address, first.port]);
 });
 
-test("a connect to what is no Service clears what the socket remembered", async () => {
+test("a connect to an address that is not a Service clears the socket's original destination", async () => {
   const { vip, first } = await serve("udp");
   const { sock } = await askUdp(4, vip, 80, true);
   await node.pod.connect(sock, first.address, first.port);
@@ -232,7 +232,7 @@ test("a connect to what is no Service clears what the socket remembered", async 
   assert.deepEqual(await node.pod.receive(sock), { data: `${first.name}:y`, from: [first.address, first.port] });
 });
 
-test("a socket that connects again shows the Service that it dialled last", async () => {
+test("a socket that connects again shows its last original destination", async () => {
   const [one, two] = [await serve("udp"), await serve("udp")];
   const { sock } = await askUdp(4, one.vip, 80, true);
   await node.pod.connect(sock, two.vip, 80);
@@ -241,13 +241,13 @@ test("a socket that connects again shows the Service that it dialled last", asyn
   assert.deepEqual(await node.pod.peer(sock), [two.vip, 80]);
 });
 
-test("a TCP socket whose peer was asked for once keeps its VIP; one that was not shows its backend in the end", async () => {
+test("after getpeername a TCP socket keeps its VIP; without it, it shows its backend once its ring slot is reused", async () => {
   const { vip, first } = await serve("tcp");
   const [asked, other] = [await node.pod.open("tcp", 4), await node.pod.open("tcp", 6)];
   await node.pod.connect(asked, vip, 80);
   await node.pod.connect(other, `::ffff:${vip}`, 80);
   assert.deepEqual(await node.pod.peer(asked), [vip, 80]);
-  // As after 65,536 more connects: every place of the ring is taken by others.
+  // As after 65,536 more connects: every slot of the ring has another socket's row.
   const ring = native().openPin(join(node.options.bpffs, MAP_NAMES.tcpRecent));
   for (let i = 0; i < Limit.TcpOrigDst; i++) {
     native().mapUpdate(
@@ -262,14 +262,14 @@ test("a TCP socket whose peer was asked for once keeps its VIP; one that was not
   assert.deepEqual(await node.pod.peer(other), [`::ffff:${first.address}`, first.port]);
 });
 
-test("processes outside of the cgroup see nothing of it", async () => {
+test("processes outside the cgroup are not translated", async () => {
   const { vip, first } = await serve("tcp", 1, { vip: "127.96.0.1" });
   assert.deepEqual(await node.pod.dial(vip, 80, 1, 4), { [first.name]: 1 });
   const count = await counted("connect", () => assert.rejects(node.host.dial(vip, 80, 1, 4), { code: "ECONNREFUSED" }));
   assert.equal(count, 0);
 });
 
-test("without the agent the kernel goes on, and open sockets stay what they were through its restart", async () => {
+test("Services work without the agent, and open sockets keep their backend when it restarts", async () => {
   const { vip, first } = await serve("udp");
   const tcp = await serve("tcp");
   const { sock } = await askUdp(4, vip, 80, true);
@@ -286,7 +286,7 @@ test("without the agent the kernel goes on, and open sockets stay what they were
   assert.equal((await node.datapath.frontends.load()).size > 0, true);
 });
 
-test("programs are exchanged under load and no connect misses them", async () => {
+test("programs are replaced under load without a connect that bypasses them", async () => {
   const { vip, first } = await serve("tcp");
   const load = node.pod.dial(vip, 80, 3000, 4);
   let running = true;

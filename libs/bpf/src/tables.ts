@@ -1,6 +1,6 @@
 /**
- * The tables: an array of at most 64 mapped arrays of lines, added while programs run. Segments have no pins: the outer
- * map keeps them, and a fresh agent finds them there by their ids.
+ * Implements TablesPort: an array of at most 64 mapped arrays of lines (segments), which can be added while programs
+ * run. Segments have no pins; the outer map keeps them alive, and a new agent opens them by their ids.
  */
 import { MeshError } from "@isthmus/model";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
@@ -15,7 +15,7 @@ export interface Tables extends TablesPort {
   close(): void;
 }
 
-/** Maps the segments that exist and makes the first when there is none. */
+/** Maps the existing segments into memory; creates the first one when there is none. */
 export async function openTables(outer: Fd): Promise<Tables> {
   const segments: MappedArray[] = [];
   let last: Promise<unknown> = Promise.resolve();
@@ -40,7 +40,7 @@ export async function openTables(outer: Fd): Promise<Tables> {
     return segment;
   }
 
-  /** One after another, whoever asks. */
+  /** Adds segments one after another, also for concurrent calls. */
   function addSegment(): Promise<ArrayPort> {
     const next = last.then(grow, grow);
     last = next;

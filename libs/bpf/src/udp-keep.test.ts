@@ -1,4 +1,7 @@
-/** Which backend an unconnected UDP socket keeps (bpf/lib/udp.h, backend_find.h), by test runs of bpf/tests/udp_test.bpf.c. */
+/**
+ * Which backend an unconnected UDP socket keeps (bpf/lib/udp.h, backend_find.h), in test runs of
+ * bpf/tests/udp_test.bpf.c.
+ */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { MAP_NAMES, Rank, rankBit } from "./index.js";
@@ -29,20 +32,20 @@ async function setUp(t: TestContext) {
     return (await native().testRun(loaded.program("udp_send"), packet, 1)).retval;
   }
 
-  /** Backends of new sockets, by cookie. */
+  /** Sends from new sockets; returns their backends by cookie. */
   async function open(count: number): Promise<Map<number, number>> {
     const kept = new Map<number, number>();
     for (let cookie = 1; cookie <= count; cookie++) kept.set(cookie, await send(cookie));
     return kept;
   }
 
-  /** How many of the sockets that could keep their backend did; all others must get a member. */
+  /** Counts the sockets that could keep their backend, and those that did; all must get a backend of the service. */
   async function staying(kept: ReadonlyMap<number, number>, members: readonly number[]) {
     const set = new Set(members);
     const counts = { could: 0, did: 0 };
     for (const [cookie, before] of kept) {
       const now = await send(cookie);
-      assert.ok(set.has(now), `socket ${cookie} went to ${now}, which is no backend of the service`);
+      assert.ok(set.has(now), `socket ${cookie} went to ${now}, which is not a backend of the service`);
       if (!set.has(before)) continue;
       counts.could++;
       if (now === before) counts.did++;
@@ -53,7 +56,7 @@ async function setUp(t: TestContext) {
   return { ...maps, ...writer, many, send, open, staying };
 }
 
-/** Numbers 0..1 that are the same in every run. */
+/** Pseudo-random numbers in [0, 1), the same in every run. */
 function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -62,7 +65,7 @@ function createRandom(seed: number): () => number {
   };
 }
 
-/** Tables up to 256 slots are edited in place, which leaves them in any order. */
+/** Tables up to 256 slots are edited in place, so their slots may be in any order. */
 function shuffle<T>(list: readonly T[], random: () => number): T[] {
   return list
     .map((item) => ({ item, at: random() }))
@@ -70,14 +73,14 @@ function shuffle<T>(list: readonly T[], random: () => number): T[] {
     .map(({ item }) => item);
 }
 
-/** The order of slots does not change: who leaves makes room, who comes goes somewhere in between. */
+/** The order of slots does not change: removed items close up, new ones are inserted anywhere. */
 function insertAnywhere<T>(list: readonly T[], items: readonly T[], random: () => number): T[] {
   const out = [...list];
   for (const item of items) out.splice(Math.floor(random() * (out.length + 1)), 0, item);
   return out;
 }
 
-test("a backend that left the service is left, also while another service has it", async (t) => {
+test("a socket leaves a backend that left the service, even while another service has it", async (t) => {
   const k = await setUp(t);
   const ids = k.many(1, 4);
   k.service(OTHER, [{ ids }]);
@@ -90,7 +93,7 @@ test("a backend that left the service is left, also while another service has it
   assert.equal(did, could);
 });
 
-test("a service's row that is another service's now has none of the old backends", async (t) => {
+test("when a service row is reused for another service, sockets leave the old backends", async (t) => {
   const k = await setUp(t);
   k.service(OTHER, [{ ids: k.many(1, 4) }]);
   k.service(SERVICE, [{ ids: k.many(1, 4) }]);
@@ -102,7 +105,7 @@ test("a service's row that is another service's now has none of the old backends
   for (const cookie of kept.keys()) assert.equal(await k.send(cookie), 0);
 });
 
-test("up to 256 slots in any order, a socket keeps its backend through every change, exactly", async (t) => {
+test("with up to 256 slots, in any order, every socket keeps its backend through all changes", async (t) => {
   const k = await setUp(t);
   const random = createRandom(7);
   let members = k.many(1, 200);
@@ -112,7 +115,7 @@ test("up to 256 slots in any order, a socket keeps its backend through every cha
     const stay = members.filter(() => random() > 0.2);
     const fresh = k.many(1000 + 100 * round, Math.floor(random() * Math.min(100, 256 - stay.length)));
     members = shuffle([...stay, ...fresh], random);
-    // Tiers come, go and change their order.
+    // Tiers are added, removed and reordered.
     const cut = Math.floor(random() * members.length);
     const tiers = [members.slice(cut), members.slice(0, cut)].filter((ids) => ids.length > 0);
     k.service(
@@ -125,7 +128,7 @@ test("up to 256 slots in any order, a socket keeps its backend through every cha
   }
 });
 
-test("in thousands of slots it is found near its part of the table, after half of them changed", async (t) => {
+test("in tables of thousands of slots a backend is found near its slot fraction, after half of the slots changed", async (t) => {
   const k = await setUp(t);
   const random = createRandom(11);
   for (const [grow, shrink] of [
@@ -145,7 +148,7 @@ test("in thousands of slots it is found near its part of the table, after half o
   }
 });
 
-test("a backend that is down is left, one in doubt is not; when all are down one is used all the same", async (t) => {
+test("a socket leaves a backend that is down, not a suspect one; when all are down, one is still used", async (t) => {
   const k = await setUp(t);
   const ids = k.many(1, 2);
   k.service(SERVICE, [{ ids, tries: 1 }]);
@@ -166,7 +169,7 @@ test("a backend that is down is left, one in doubt is not; when all are down one
   assert.equal(await k.send(2), second);
 });
 
-test("two VIPs of one socket, and two sockets, keep apart", async (t) => {
+test("backends are kept separately per socket and per service", async (t) => {
   const k = await setUp(t);
   k.service(SERVICE, [{ ids: k.many(1, 200) }]);
   const kept = await k.open(100);

@@ -1,4 +1,4 @@
-/** UDP sockets that change their mind: connected and not, to VIPs and to pods, by turns (bpf/lib/sock.h, udp.h). */
+/** UDP sockets that are connected and disconnected, to VIPs and to pods in turn (bpf/lib/sock.h, udp.h). */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -22,7 +22,7 @@ const FAMILIES = [
   [6, "::ffff:"],
 ] as const;
 
-test("a socket leaves a backend that left its Service, though another Service still has it", async () => {
+test("a socket leaves a backend that left its Service, even if another Service still has it", async () => {
   const { vip, service, ids } = await serving.serve("udp", 2);
   const other = await serving.serve("udp");
   node.write.service(other.service, [{ ids: [...other.ids, ...ids] }]);
@@ -34,7 +34,7 @@ test("a socket leaves a backend that left its Service, though another Service st
   assert.deepEqual(now, { data: `${other.first.name}:x`, from: [vip, 80] });
 });
 
-test("a socket keeps its backend when the tables around it are written anew", async () => {
+test("a socket keeps its backend when tables are rewritten", async () => {
   const { vip, service, ids } = await serving.serve("udp", 5);
   const { sock, data } = await serving.askUdp(4, vip, 80, false);
   for (const tiers of [[ids.toReversed()], [ids.slice(3), ids.slice(0, 3)], [ids.slice(0, 1), ids.slice(1)], [ids]]) {
@@ -47,7 +47,7 @@ test("a socket keeps its backend when the tables around it are written anew", as
   }
 });
 
-test("a connected socket that names its VIP again is answered by its backend", async () => {
+test("a connected socket that sends to its VIP explicitly is answered by its backend", async () => {
   const { vip } = await serving.serve("udp", 5);
   for (const [family, prefix] of FAMILIES) {
     const { sock, data, from } = await serving.askUdp(family, prefix + vip, 80, true);
@@ -58,7 +58,7 @@ test("a connected socket that names its VIP again is answered by its backend", a
   }
 });
 
-test("a socket that gave up its connection shows pods as pods, and VIPs as VIPs", async () => {
+test("a socket that was disconnected shows pods as pods, and VIPs as VIPs", async () => {
   const { vip, first } = await serving.serve("udp");
   for (const [family, prefix] of FAMILIES) {
     const { sock } = await serving.askUdp(family, prefix + vip, 80, true);
@@ -82,7 +82,7 @@ test("a socket that sent to a VIP and then connects to the pod shows the pod", a
   }
 });
 
-test("an answer that came before the socket was connected elsewhere still comes from its VIP", async () => {
+test("an answer that arrived before the socket was connected elsewhere still shows its VIP", async () => {
   const [one, two] = [await serving.serve("udp"), await serving.serve("udp")];
   const sock = await node.pod.open("udp", 4);
   await node.pod.sendto(sock, one.vip, 80, "x");
@@ -91,7 +91,7 @@ test("an answer that came before the socket was connected elsewhere still comes 
   assert.deepEqual(await node.pod.receive(sock), { data: `${one.first.name}:x`, from: [one.vip, 80] });
 });
 
-test("VIP, pod, nothing, another VIP: each answer comes from whom the socket spoke to", async () => {
+test("connected to a VIP, a pod, nothing and another VIP in turn, a socket sees each answer from the address that it used", async () => {
   const [one, two] = [await serving.serve("udp", 3), await serving.serve("udp", 3)];
   const { sock } = await serving.askUdp(6, `::ffff:${one.vip}`, 80, true);
   const [pod] = two.servers;
@@ -106,7 +106,7 @@ test("VIP, pod, nothing, another VIP: each answer comes from whom the socket spo
   }
 });
 
-test("one backend through two VIPs: answers come from the one that was sent to last", async () => {
+test("with one backend behind two VIPs, answers come from the VIP that was used last", async () => {
   const served = await serving.serve("udp");
   const other = await serving.alias("udp", served);
   const sock = await node.pod.open("udp", 4);
@@ -116,7 +116,7 @@ test("one backend through two VIPs: answers come from the one that was sent to l
   }
 });
 
-test("a row of the right key whose VIP is not whole is not shown, and is written anew", async () => {
+test("a reverse row with a torn VIP is not used, and is rewritten", async () => {
   const { vip, first } = await serving.serve("udp");
   const { sock } = await serving.askUdp(4, vip, 80, false);
   const map = native().openPin(join(node.options.bpffs, MAP_NAMES.udpReverse));
@@ -138,14 +138,14 @@ test("a row of the right key whose VIP is not whole is not shown, and is written
   map.close();
 });
 
-test("only a socket that has sent to a Service pays for looking up whom a datagram is from", async () => {
+test("the source of a datagram is only looked up for sockets that have sent to a Service", async () => {
   const { vip } = await serving.serve("udp");
   const [server, client] = [await node.pod.open("udp", 4), await node.host.open("udp", 4)];
   const serverPort = await node.pod.bind(server, "127.0.0.1");
   const port = await node.host.bind(client, "127.0.0.1");
   const key = { cookie: await node.pod.cookie(server), addr: parseAddress("127.0.0.1"), port };
   const map = native().openPin(join(node.options.bpffs, MAP_NAMES.udpReverse));
-  // A row whose check is wrong is counted by every look-up that finds it.
+  // Every look-up of a row with a wrong check increments a counter.
   const row = UdpReverseRow.encode({ vip: parseAddress(vip), port: 80, check: 1n });
   native().mapUpdate(map, UdpReverseKey.encode(key), row, UpdateFlag.Any);
   map.close();
@@ -160,7 +160,7 @@ test("only a socket that has sent to a Service pays for looking up whom a datagr
   assert.equal(await receive(), 1);
 });
 
-test("a protocol that Services do not have is left alone", async (t) => {
+test("a protocol that Services do not support is left alone", async (t) => {
   const { vip } = await serving.serve("udp");
   const opened: number | Error = await node.pod.open("udplite", 4).catch((error: Error) => error);
   if (opened instanceof Error) {

@@ -1,4 +1,4 @@
-/** Every object goes through the verifier; how many instructions that took is recorded and bounded. */
+/** Every object must pass the verifier; the number of processed instructions is reported and limited. */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";

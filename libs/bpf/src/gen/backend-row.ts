@@ -3,10 +3,10 @@ import { putBytes, viewOf } from "../codec.js";
 
 /**
  * Row of mesh_backends_v1 (mapped array). Row 0 stays empty.
- * Body first, then id by one store; freed by id = 0 first.
+ * The body is written first, then id by one store; to free the row, id = 0 is stored first.
  */
 export interface BackendRow {
-  /** generation << 24 | own index, generation >= 1; 0 = free */
+  /** generation << 24 | index of this row, generation >= 1; 0 = free */
   readonly id: number;
   /** port */
   readonly port: number;

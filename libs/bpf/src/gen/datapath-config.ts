@@ -3,7 +3,7 @@ import { viewOf } from "../codec.js";
 
 /** Settings, read-only data of every program, set when it is loaded. */
 export interface DatapathConfig {
-  /** id of the local cluster: always up */
+  /** id of the local cluster, whose rank is always up */
   readonly clusterId: number;
   /** reserved, 0 */
   readonly flags: number;

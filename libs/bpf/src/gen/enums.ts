@@ -18,11 +18,11 @@ export const Limit = {
   BackendIndex: 16777215,
   /** counters */
   Metrics: 64,
-  /** slots in which a kept backend is searched: tables up to this size have no order */
+  /** slots in which a kept backend is searched; tables up to this size have no order */
   SearchSlots: 256,
   /** TCP sockets whose VIP is known without socket storage */
   TcpOrigDst: 65536,
-  /** ranges of ClusterIPs: each connect to no Service compares them one by one */
+  /** ranges of ClusterIPs; a connect that matches no Service compares all of them */
   ServiceRanges: 16,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
@@ -36,9 +36,9 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [4096, { name: "clusters", text: "cluster ids, 0 included" }],
   [16777215, { name: "backend_index", text: "mask of the index in a backend id; the generation is in the 8 bits above" }],
   [64, { name: "metrics", text: "counters" }],
-  [256, { name: "search_slots", text: "slots in which a kept backend is searched: tables up to this size have no order" }],
+  [256, { name: "search_slots", text: "slots in which a kept backend is searched; tables up to this size have no order" }],
   [65536, { name: "tcp_orig_dst", text: "TCP sockets whose VIP is known without socket storage" }],
-  [16, { name: "service_ranges", text: "ranges of ClusterIPs: each connect to no Service compares them one by one" }],
+  [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
 ]);
 
 /** IP protocol numbers that Services can have. */
@@ -63,7 +63,7 @@ export const ProtoHelp: ReadonlyMap<number, { readonly name: string; readonly te
 
 /** Which clients a frontend row is for. */
 export const FrontendScope = {
-  /** everyone */
+  /** all clients */
   All: 0,
   /** reserved: the row of a Local traffic policy */
   Local: 1,
@@ -71,25 +71,25 @@ export const FrontendScope = {
 export type FrontendScope = (typeof FrontendScope)[keyof typeof FrontendScope];
 /** Name and meaning of each value, for tables and metrics. */
 export const FrontendScopeHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
-  [0, { name: "all", text: "everyone" }],
+  [0, { name: "all", text: "all clients" }],
   [1, { name: "local", text: "reserved: the row of a Local traffic policy" }],
 ]);
 
 /** Bits of frontend_row.flags. */
 export const FrontendFlag = {
-  /** no service: refuse. Set in (VIP, port 0) rows, which answer for unknown ports */
+  /** refuse: no service. Set in (VIP, port 0) rows, which apply to ports without a row */
   Reject: 1,
-  /** another proxy serves this VIP: leave it alone. Set in (VIP, port 0) rows */
+  /** do not translate: another proxy serves this VIP. Set in (VIP, port 0) rows */
   Pass: 2,
-  /** never stored: the answer for an address in a service range that no row knows */
+  /** never stored: the result for an address in a service range that has no row */
   Unknown: 4,
 } as const;
 export type FrontendFlag = (typeof FrontendFlag)[keyof typeof FrontendFlag];
 /** Name and meaning of each value, for tables and metrics. */
 export const FrontendFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
-  [1, { name: "reject", text: "no service: refuse. Set in (VIP, port 0) rows, which answer for unknown ports" }],
-  [2, { name: "pass", text: "another proxy serves this VIP: leave it alone. Set in (VIP, port 0) rows" }],
-  [4, { name: "unknown", text: "never stored: the answer for an address in a service range that no row knows" }],
+  [1, { name: "reject", text: "refuse: no service. Set in (VIP, port 0) rows, which apply to ports without a row" }],
+  [2, { name: "pass", text: "do not translate: another proxy serves this VIP. Set in (VIP, port 0) rows" }],
+  [4, { name: "unknown", text: "never stored: the result for an address in a service range that has no row" }],
 ]);
 
 /** Bits of service_row.flags. */
@@ -103,57 +103,57 @@ export const ServiceFlagHelp: ReadonlyMap<number, { readonly name: string; reado
   [1, { name: "affinity", text: "reserved: sessionAffinity ClientIP" }],
 ]);
 
-/** How much a backend, a node or a cluster is to be avoided; the higher of the three counts. */
+/** How strongly a backend, a node or a cluster is avoided; the highest of the three applies. */
 export const Rank = {
-  /** first choice */
+  /** preferred */
   Up: 0,
-  /** leaving on purpose */
+  /** shuts down as planned */
   Draining: 1,
-  /** there is doubt */
+  /** may not answer */
   Suspect: 2,
-  /** known not to answer */
+  /** does not answer */
   Down: 3,
 } as const;
 export type Rank = (typeof Rank)[keyof typeof Rank];
 /** Name and meaning of each value, for tables and metrics. */
 export const RankHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
-  [0, { name: "up", text: "first choice" }],
-  [1, { name: "draining", text: "leaving on purpose" }],
-  [2, { name: "suspect", text: "there is doubt" }],
-  [3, { name: "down", text: "known not to answer" }],
+  [0, { name: "up", text: "preferred" }],
+  [1, { name: "draining", text: "shuts down as planned" }],
+  [2, { name: "suspect", text: "may not answer" }],
+  [3, { name: "down", text: "does not answer" }],
 ]);
 
 /** Bits of backend_row.flags. */
 export const BackendFlag = {
-  /** serving, but on its way out */
+  /** serving and terminating, as in an EndpointSlice */
   Terminating: 1,
 } as const;
 export type BackendFlag = (typeof BackendFlag)[keyof typeof BackendFlag];
 /** Name and meaning of each value, for tables and metrics. */
 export const BackendFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
-  [1, { name: "terminating", text: "serving, but on its way out" }],
+  [1, { name: "terminating", text: "serving and terminating, as in an EndpointSlice" }],
 ]);
 
 /** Bits of node_row.flags. */
 export const NodeFlag = {
-  /** the node that this map is on */
+  /** the node that has this map */
   Local: 1,
 } as const;
 export type NodeFlag = (typeof NodeFlag)[keyof typeof NodeFlag];
 /** Name and meaning of each value, for tables and metrics. */
 export const NodeFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
-  [1, { name: "local", text: "the node that this map is on" }],
+  [1, { name: "local", text: "the node that has this map" }],
 ]);
 
 /** Counters of mesh_metrics_v1 (per CPU, u64): index and meaning. */
 export const Metric = {
   /** not counted */
   None: 0,
-  /** connect() sent to a backend */
+  /** connect() translated to a backend */
   Connect: 1,
-  /** datagram of an unconnected socket sent to a backend */
+  /** sendmsg() to a Service translated to a backend */
   Sendmsg: 2,
-  /** source of a received datagram shown as its VIP */
+  /** source of a received datagram translated to the VIP */
   Reply: 3,
   /** refused: the service has no backend */
   NoBackend: 4,
@@ -161,15 +161,15 @@ export const Metric = {
   UnknownPort: 5,
   /** chosen from a tier that is not the first */
   Spilled: 6,
-  /** chosen although it is not up: nothing better was seen */
+  /** chosen although it is not up: no probed backend was up */
   Degraded: 7,
   /** a tier was not probed because its cluster is down */
   SkippedTier: 8,
-  /** a slot named a backend that is gone */
+  /** a probed slot contained the id of a backend that is gone */
   StaleId: 9,
-  /** state of a socket could not be kept: no memory or map full */
+  /** state of a socket could not be stored: no memory or map full */
   StateFull: 10,
-  /** a map answered with the value of another key; treated as a miss */
+  /** a lookup returned the value of another key; treated as a miss */
   CheckMismatch: 11,
   /** refused: a ClusterIP that belongs to no Service */
   UnknownService: 12,
@@ -178,16 +178,16 @@ export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
 export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
   [0, { name: "none", text: "not counted" }],
-  [1, { name: "connect", text: "connect() sent to a backend" }],
-  [2, { name: "sendmsg", text: "datagram of an unconnected socket sent to a backend" }],
-  [3, { name: "reply", text: "source of a received datagram shown as its VIP" }],
+  [1, { name: "connect", text: "connect() translated to a backend" }],
+  [2, { name: "sendmsg", text: "sendmsg() to a Service translated to a backend" }],
+  [3, { name: "reply", text: "source of a received datagram translated to the VIP" }],
   [4, { name: "no_backend", text: "refused: the service has no backend" }],
   [5, { name: "unknown_port", text: "refused: the VIP has no such port" }],
   [6, { name: "spilled", text: "chosen from a tier that is not the first" }],
-  [7, { name: "degraded", text: "chosen although it is not up: nothing better was seen" }],
+  [7, { name: "degraded", text: "chosen although it is not up: no probed backend was up" }],
   [8, { name: "skipped_tier", text: "a tier was not probed because its cluster is down" }],
-  [9, { name: "stale_id", text: "a slot named a backend that is gone" }],
-  [10, { name: "state_full", text: "state of a socket could not be kept: no memory or map full" }],
-  [11, { name: "check_mismatch", text: "a map answered with the value of another key; treated as a miss" }],
+  [9, { name: "stale_id", text: "a probed slot contained the id of a backend that is gone" }],
+  [10, { name: "state_full", text: "state of a socket could not be stored: no memory or map full" }],
+  [11, { name: "check_mismatch", text: "a lookup returned the value of another key; treated as a miss" }],
   [12, { name: "unknown_service", text: "refused: a ClusterIP that belongs to no Service" }],
 ]);

@@ -7,7 +7,7 @@ export interface FloorCopy {
   readonly store: Uint8Array;
   /** remote source: [0] = etcd revision; local cluster: a resource version per type */
   readonly position: readonly bigint[];
-  /** over store and position (floorChecksum()) */
+  /** of store and position (floorChecksum()) */
   readonly checksum: bigint;
 }
 

@@ -4,7 +4,7 @@ import { FloorCopy } from "./floor-copy.js";
 
 /**
  * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
- * The copy that is not valid is written, then valid is stored.
+ * An update writes the copy that is not valid, then stores valid.
  */
 export interface FloorRow {
   /** 0 = no floor, 1 = copy[0], 2 = copy[1] */

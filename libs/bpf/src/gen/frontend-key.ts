@@ -2,13 +2,13 @@
 import { putBytes, viewOf } from "../codec.js";
 
 /**
- * Key of mesh_frontends_v1: the address that clients dial.
- * A row with port 0 and protocol 0 says what happens to the ports and protocols of a VIP that have no row.
+ * Key of mesh_frontends_v1: the address that clients connect to.
+ * A row with port 0 and protocol 0 applies to the ports and protocols of a VIP that have no row.
  */
 export interface FrontendKey {
   /** VIP, IPv4 as v4-mapped */
   readonly addr: Uint8Array;
-  /** port, 0 = every port without a row of its own */
+  /** port, 0 = every port without a row */
   readonly port: number;
   /** enum proto */
   readonly proto: number;

@@ -2,14 +2,14 @@
 import { putBytes, viewOf } from "../codec.js";
 
 /**
- * Row of the list that mesh_service_ranges_v2 holds: a range in which every address is a ClusterIP. An address in it that
- * has no frontend belongs to no Service, and connecting to it fails at once. A list is written before programs see it,
- * and never changed: another one takes its place. No list or an empty one = such an address is left alone.
+ * Row of the list in mesh_service_ranges_v2: a range in which every address is a ClusterIP. An address in it without a
+ * frontend belongs to no Service, and a connect to it fails at once. A list is written before programs can read it and
+ * never changes: a new list replaces it. Without a list, or with an empty one, programs ignore such an address.
  */
 export interface ServiceRangeRow {
   /** first address of the range, IPv4 as v4-mapped */
   readonly addr: Uint8Array;
-  /** the bits of addr that count; all zero = the list ends before this row */
+  /** the significant bits of addr; all zero = the list ends before this row */
   readonly mask: Uint8Array;
 }
 

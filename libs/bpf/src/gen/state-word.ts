@@ -3,14 +3,14 @@ import { viewOf } from "../codec.js";
 
 /**
  * Word of mesh_cluster_state_v1 (index = cluster id) and mesh_node_state_v1 (index = node index), one u32 store.
- * Byte r-1 holds, one bit per source of news, who gives rank r; the rank is the highest byte that is not empty.
+ * Byte r-1 has one bit for each reporter that reports rank r; the rank is that of the highest byte that is not 0.
  */
 export interface StateWord {
-  /** who says draining */
+  /** reporters of draining */
   readonly draining: number;
-  /** who says suspect */
+  /** reporters of suspect */
   readonly suspect: number;
-  /** who says down */
+  /** reporters of down */
   readonly down: number;
 }
 

@@ -3,15 +3,15 @@ import { viewOf } from "../codec.js";
 import { SockRow } from "./sock-row.js";
 
 /**
- * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): what the latest TCP sockets dialled.
+ * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): original destinations of the latest TCP sockets.
  * Written by programs only.
  */
 export interface TcpOrigDstRow {
   /** socket cookie */
   readonly cookie: bigint;
-  /** what it dialled */
+  /** original destination and backend */
   readonly origDst: SockRow;
-  /** of cookie and orig_dst (row_check()); another value is a miss */
+  /** hash of cookie and orig_dst (row_check()); another value is a miss */
   readonly check: bigint;
 }
 

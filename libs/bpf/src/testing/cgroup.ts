@@ -1,8 +1,8 @@
-/** A cgroup and a pin folder of the test's own. */
+/** Creates cgroups for tests, and unique names for cgroups and pin folders. */
 import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where this machine has cgroup2: alone, or beside cgroup v1. */
+/** The mount point of cgroup2 on this machine, with or without cgroup v1. */
 export function findCgroup2(): string {
   for (const line of readFileSync("/proc/mounts", "utf8").split("\n")) {
     const [, path, type] = line.split(" ");
@@ -16,7 +16,7 @@ export function uniqueName(part: string): string {
   return `mesh-test-${part}-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
 }
 
-/** Makes it; `remove` succeeds once its processes are gone. */
+/** Creates a cgroup; `remove` succeeds once its processes have exited. */
 export function makeCgroup(name: string): { readonly path: string; remove(): void } {
   const path = join(findCgroup2(), name);
   mkdirSync(path);

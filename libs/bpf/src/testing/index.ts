@@ -1,4 +1,4 @@
-/** For tests and benchmarks of other packages: cgroups of one's own, services written by hand, test programs. */
+/** For tests and benchmarks of other packages: new cgroups, services written directly into maps, test programs. */
 export * from "./cgroup.js";
 export * from "./objects.js";
 export * from "./writer.js";

@@ -1,4 +1,4 @@
-/** A node without Kubernetes: a cgroup, a pin folder, the datapath, and processes inside and outside of the cgroup. */
+/** A node without Kubernetes: a cgroup, a pin folder, the datapath, and processes inside and outside the cgroup. */
 import { join } from "node:path";
 import { type Datapath, type DatapathOptions, openDatapath } from "../datapath.js";
 import { makeCgroup, uniqueName } from "./cgroup.js";
@@ -10,11 +10,11 @@ export interface TestNode {
   readonly options: DatapathOptions & { readonly cgroup: string };
   readonly datapath: Datapath;
   readonly write: Writer;
-  /** In the node's cgroup. */
+  /** A process in the node's cgroup. */
   readonly pod: Sockets;
-  /** Not in it. Has the servers. */
+  /** A process outside the cgroup, which runs the servers. */
   readonly host: Sockets;
-  /** Closes the datapath and opens it again, as an agent that restarts. */
+  /** Closes the datapath and opens it again, like an agent that restarts. */
   reopen(): Promise<void>;
   remove(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Test objects (bpf/tests/*.bpf.c) loaded with maps of their own, closed when the test ends. */
+/** Loads test objects (bpf/tests/*.bpf.c) with new maps, and closes them when the test ends. */
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
@@ -11,7 +11,7 @@ import { openTables } from "../tables.js";
 
 export const OBJECTS = fileURLToPath(new URL("../../../../bpf/build", import.meta.url));
 
-/** Objects whose programs read no configuration. */
+/** Objects without the configuration variable. */
 const WITHOUT_CONFIG: ReadonlySet<string> = new Set(["events_test", "refused_test", "hold_test"]);
 
 export interface TestObject {
@@ -35,18 +35,18 @@ export function loadTestObject(t: TestContext, name: string, maxEntries: Record<
   });
 
   function map(mapName: string): Fd {
-    const found = object.maps[mapName];
-    if (found === undefined) throw new Error(`Cannot find map "${mapName}" in object "${name}"`);
-    return found;
+    const fd = object.maps[mapName];
+    if (fd === undefined) throw new Error(`Cannot find map "${mapName}" in object "${name}"`);
+    return fd;
   }
 
   return {
     object,
     map,
     program: (programName) => {
-      const found = object.programs[programName];
-      if (found === undefined) throw new Error(`Cannot find program "${programName}" in object "${name}"`);
-      return found.fd;
+      const program = object.programs[programName];
+      if (program === undefined) throw new Error(`Cannot find program "${programName}" in object "${name}"`);
+      return program.fd;
     },
     array: (mapName) => {
       const array = createMappedArray(mapName, map(mapName));
@@ -61,7 +61,7 @@ export function loadTestObject(t: TestContext, name: string, maxEntries: Record<
   };
 }
 
-/** The maps that a choice reads, and a hash of frontends where the object has one. */
+/** The maps that backend selection reads, and the frontends where the object has that map. */
 export async function openSelection(loaded: TestObject) {
   return {
     services: loaded.array(MAP_NAMES.services),

@@ -1,9 +1,12 @@
-/** Programs read by test runs on worker threads while this thread writes; they count what they see (bpf/tests/race.h). */
+/**
+ * Runs programs that read maps on worker threads while this thread writes; the programs count errors
+ * (bpf/tests/race.h).
+ */
 import type { TestContext } from "node:test";
 import { native } from "../native.js";
 import type { TestObject } from "./objects.js";
 
-/** Of one program in one round. */
+/** Runs of one program in one round. */
 export const RUNS = 500_000;
 export const READERS = 2;
 
@@ -17,7 +20,7 @@ export interface Counts {
   readonly torn: number;
 }
 
-/** Runs the programs, `rounds` times each on every thread, until all are done; meanwhile `write` runs here, over and over. */
+/** Runs each program `rounds` times on every thread, and calls `write` repeatedly on this thread until all are done. */
 export async function race(
   t: TestContext,
   loaded: TestObject,

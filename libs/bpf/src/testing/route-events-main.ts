@@ -1,6 +1,6 @@
 /**
- * A process in a network namespace of its own: runs the batches of ip(8) that stdin holds as JSON, one after the other, and
- * prints the events of each as text, one JSON list per batch.
+ * Runs in a separate network namespace: executes batches of ip(8), which it reads as JSON from stdin, one after
+ * another, and prints the events of each batch as a JSON list of texts.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ for (const lines of batches) {
   process.stdout.write(`${JSON.stringify(socket.receive().map(describe))}\n`);
 }
 
-// The listener is called for what came while it rested.
+// While paused the listener is not called: the event of the second command is still queued.
 execFileSync("ip", ["link", "add", "late", "type", "bridge"]);
 socket.listen(() => {
   process.stdout.write(`${JSON.stringify(socket.receive().map(describe))}\n`);

@@ -1,4 +1,4 @@
-/** Services of a test node with real servers on loopback, and what tests do to them all the time. */
+/** Services of a test node with real servers on loopback, and common test steps. */
 import { FrontendFlag, Proto } from "../index.js";
 import type { TestNode } from "./node.js";
 import type { Received } from "./sockets.js";
@@ -7,10 +7,10 @@ import { frontend, insertFrontends, type TestTier } from "./writer.js";
 const NUMBER = { tcp: Proto.Tcp, udp: Proto.Udp };
 
 export interface Server {
-  /** Of its backend row. */
+  /** Index of its backend row. */
   readonly index: number;
   readonly id: number;
-  /** What it answers with. */
+  /** The text that it answers with. */
   readonly name: string;
   readonly address: string;
   readonly port: number;
@@ -33,17 +33,17 @@ export interface ServeOptions {
 }
 
 export interface Serving {
-  /** A VIP that no other test has. */
+  /** A VIP that no other test uses. */
   newVip(): string;
-  /** Starts servers and gives them a Service. */
+  /** Starts servers and creates a Service with them as backends. */
   serve(proto: "tcp" | "udp", count?: number, given?: ServeOptions): Promise<Served>;
-  /** One more VIP of a Service; its address. */
+  /** Adds a VIP to a Service; returns its address. */
   alias(proto: "tcp" | "udp", served: Served): Promise<string>;
-  /** A Service that has a frontend and no backend; its VIP. */
+  /** Creates a Service with a frontend and no backend; returns its VIP. */
   serveNothing(proto: "tcp" | "udp"): Promise<string>;
-  /** By how much the counter grew meanwhile. */
+  /** Returns by how much the counter increased during the action. */
   counted(metric: string, action: () => Promise<unknown>): Promise<number>;
-  /** Sends and receives once on a new UDP socket: what came and from whom. */
+  /** Sends and receives once on a new UDP socket; returns the answer and its source address. */
   askUdp(family: 4 | 6, host: string, port: number, connected: boolean): Promise<Received & { readonly sock: number }>;
 }
 

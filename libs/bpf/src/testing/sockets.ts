@@ -1,4 +1,4 @@
-/** Sockets in another process (bpf/tests/sockets.py), in a cgroup of choice. */
+/** Sockets in another process (bpf/tests/sockets.py), which runs in a given cgroup. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -13,7 +13,7 @@ export interface Received {
 
 export interface Sockets {
   readonly pid: number;
-  /** Answers with `name`; resolves to the port. */
+  /** Starts a server that answers with `name`; resolves to its port. */
   server(proto: "tcp" | "udp", family: 4 | 6, host: string, name: string): Promise<number>;
   open(proto: "tcp" | "udp" | "mptcp" | "udplite", family: 4 | 6): Promise<number>;
   connect(sock: number, host: string, port: number): Promise<null>;
@@ -22,23 +22,26 @@ export interface Sockets {
   sendto(sock: number, host: string, port: number, data: string): Promise<number>;
   send(sock: number, data: string): Promise<number>;
   receive(sock: number): Promise<Received>;
-  /** Waits until there is something to receive. */
+  /** Waits until there is data to receive. */
   peek(sock: number): Promise<null>;
   peer(sock: number): Promise<readonly [string, number]>;
-  /** The kernel's number of the socket. */
+  /** The socket cookie. */
   cookie(sock: number): Promise<bigint>;
-  /** Takes a free port of this address; resolves to it. */
+  /** Binds to a free port of this address; resolves to the port. */
   bind(sock: number, host: string): Promise<number>;
-  /** Says that nothing more will be sent. */
+  /** Shuts the sending side down. */
   shutdown(sock: number): Promise<null>;
   close(sock: number): Promise<null>;
-  /** Connects one after another; how often who answered. */
+  /** Connects `count` times, one after another; resolves to the number of answers by server name. */
   dial(host: string, port: number, count: number, family: 4 | 6): Promise<Readonly<Record<string, number>>>;
   /** Ends the process and waits for it. */
   end(): Promise<void>;
 }
 
-/** Starts the process, in the cgroup when one is given. A failed call rejects with an Error whose `code` is the errno's name. */
+/**
+ * Starts the process, in the cgroup when one is given. A failed call rejects with an Error whose `code` is the errno's
+ * name.
+ */
 export function startSockets(cgroup?: string): Sockets {
   const child = spawn("python3", [SCRIPT, ...(cgroup === undefined ? [] : [cgroup])], {
     stdio: ["pipe", "pipe", "inherit"],
@@ -69,9 +72,9 @@ export function startSockets(cgroup?: string): Sockets {
   };
 }
 
-/** Requests are answered in order. */
+/** Sends requests one after another. */
 function caller(child: ChildProcess): <T>(request: object) => Promise<T> {
-  if (child.stdin === null || child.stdout === null) throw new Error("Cannot talk to sockets.py");
+  if (child.stdin === null || child.stdout === null) throw new Error("Cannot open stdin and stdout of sockets.py");
   const { stdin } = child;
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let last: Promise<unknown> = Promise.resolve();
@@ -79,7 +82,7 @@ function caller(child: ChildProcess): <T>(request: object) => Promise<T> {
     const answer = last.then(async () => {
       stdin.write(`${JSON.stringify(request)}\n`);
       const line = await lines.next();
-      if (line.done === true) throw new Error("Cannot read an answer of sockets.py: it ended");
+      if (line.done === true) throw new Error("Cannot read an answer of sockets.py: the process ended");
       const { ok, error } = JSON.parse(line.value) as { ok?: T; error?: string };
       if (error !== undefined) throw Object.assign(new Error(`${JSON.stringify(request)}: ${error}`), { code: error });
       return ok as T;

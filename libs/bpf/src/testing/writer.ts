@@ -1,6 +1,6 @@
 /**
- * Puts services into maps by hand, in the order that the commit rule asks for. For tests and benchmarks; the agent has
- * its own, with allocation and adoption.
+ * Writes services directly into maps, in the order that the commit rule requires. For tests and benchmarks; the agent
+ * has its own writer with allocation and adoption.
  */
 import { bytesKey, parseAddress } from "@isthmus/model";
 import type { Applied, ArrayPort, HashPort, TablesPort } from "@isthmus/reconcile";
@@ -32,10 +32,10 @@ export interface TestBackend {
 }
 
 export interface TestTier {
-  /** Backend ids, one a slot. */
+  /** Backend ids, one per slot. */
   readonly ids: readonly number[];
   readonly tries?: number;
-  /** 0 = mixed. */
+  /** 0 = backends of several clusters. */
   readonly cluster?: number;
 }
 
@@ -46,11 +46,11 @@ export interface WriterPorts {
 }
 
 export interface Writer {
-  /** Body first, then the id by one store; answers the id. */
+  /** Writes the body, then the id by one store; returns the id. */
   backend(backend: TestBackend): number;
-  /** A new table for the ids; answers its first line. */
+  /** Writes a new table with the ids; returns its first line. */
   table(ids: readonly number[]): number;
-  /** New tables, then the tier words. */
+  /** Writes new tables, then the tier words. */
   service(index: number, tiers: readonly TestTier[]): void;
 }
 
