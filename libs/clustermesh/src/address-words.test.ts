@@ -6,7 +6,7 @@ import { addressWords, compareWords, isV4Words, wordsAddress } from "./address-w
 
 const address = fc.oneof(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.ipV4().map(parseAddress));
 
-test("words are the address, its order and its family", () => {
+test("words keep the address, its order and its family", () => {
   fc.assert(
     fc.property(address, address, fc.nat(16), (a, other, same) => {
       const b = Uint8Array.from([...a.subarray(0, same), ...other.subarray(same)]);

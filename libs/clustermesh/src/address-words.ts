@@ -1,8 +1,8 @@
 /**
- * An address as four numbers inside the object that has it.
+ * An IP address as four 32-bit numbers, stored directly in the object that has the address.
  *
- * A view of a record's bytes is larger than the rest of a backend, and looking into it later is a miss of the CPU's
- * cache: at 100,000 backends a tenth of a first load.
+ * A view of a record's bytes would be larger than the rest of a backend, and each access would miss the CPU's cache: at
+ * 100,000 backends that is a tenth of the time of a first load.
  */
 import type { Address } from "@isthmus/model";
 
@@ -19,13 +19,13 @@ export function addressWords(address: Uint8Array): AddressWords {
   return { word0: word0 ?? 0, word1: word1 ?? 0, word2: word2 ?? 0, word3: word3 ?? 0 };
 }
 
-/** Four bytes from `at`. */
+/** Reads four bytes at `at`, big endian. */
 export function readWord(bytes: Uint8Array, at: number): number {
   const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16);
   return high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 }
 
-/** The 16 bytes, made anew at each call. */
+/** The 16 bytes of the address, in a new array. */
 export function wordsAddress({ word0, word1, word2, word3 }: AddressWords): Address {
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
@@ -35,7 +35,7 @@ export function wordsAddress({ word0, word1, word2, word3 }: AddressWords): Addr
   return bytes as Address;
 }
 
-/** As `Buffer.compare` of the bytes. */
+/** Orders addresses as `Buffer.compare` orders their bytes. */
 export function compareWords(a: AddressWords, b: AddressWords): number {
   return (
     (a.word0 >>> 0) - (b.word0 >>> 0) ||
@@ -45,7 +45,7 @@ export function compareWords(a: AddressWords, b: AddressWords): number {
   );
 }
 
-/** IPv4 in its v4-mapped form. */
+/** True for a v4-mapped address, that is IPv4. */
 export function isV4Words({ word0, word1, word2 }: AddressWords): boolean {
   return word0 === 0 && word1 === 0 && word2 === 0xffff;
 }

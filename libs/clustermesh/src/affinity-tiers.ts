@@ -1,8 +1,8 @@
 /**
- * Which clusters are tried together, and in what order.
+ * Groups clusters into tiers by a Service's affinity.
  *
- * Affinity is short for tiers: `local` = `local > *`, `remote` = `* > local`, `none` = `*`, where `*` is every cluster
- * that no other tier names. A tier without a cluster is left out; names inside a tier are sorted.
+ * Each affinity stands for a list of tiers: `local` = `local > *`, `remote` = `* > local`, `none` = `*`, where `*` is
+ * every cluster that no other tier names. Tiers without a cluster are omitted; names inside a tier are sorted.
  */
 import type { ClusterName } from "@isthmus/model";
 import { Affinity } from "@isthmus/proto";
@@ -18,7 +18,7 @@ function specOf(affinity: Affinity): readonly TierSpec[] {
   return [REST];
 }
 
-/** Partitions all clusters of the mesh (the own one included) into tiers. */
+/** Partitions all clusters of the mesh, including the local one, into tiers. */
 export function affinityTiers(
   affinity: Affinity,
   local: ClusterName,

@@ -1,16 +1,16 @@
 /**
- * Where a backend stands in the order of tables: a hash of cluster, address, port and protocol with one seed for the whole
- * mesh, computed once for each backend.
+ * The hash that orders backends in tables: over cluster, address, port and protocol, with one seed for the whole mesh.
+ * It is computed once per backend.
  *
- * Never of node-local ids: a table that is written anew has the same order on every node.
+ * It does not include node-local ids, so that a newly written table has the same order on every node.
  */
 import type { ClusterId } from "@isthmus/model";
 import type { AddressWords } from "./address-words.js";
 
-/** "mesh" in ASCII. Changing it moves every table of every node. */
+/** "mesh" in ASCII. Another seed would reorder every table on every node. */
 const SEED = 0x6d657368;
 
-/** A signed 32-bit number that is not mixed to its end: `slotHash` adds the number of the copy and finishes it. */
+/** A signed 32-bit hash before the final mixing: `slotHash` adds the copy number and finishes it. */
 export function backendHash(clusterId: ClusterId, address: AddressWords, port: number, protocol: number): number {
   let hash = mixHash(SEED, clusterId);
   hash = mixWord(hash, address.word0);
@@ -20,12 +20,12 @@ export function backendHash(clusterId: ClusterId, address: AddressWords, port: n
   return mixHash(mixHash(hash, port), protocol);
 }
 
-/** The hash with one more value. */
+/** Adds one value to the hash. */
 export function mixHash(hash: number, value: number): number {
   return Math.imul(hash ^ value, 0x01000193) ^ (hash >>> 15);
 }
 
-/** Byte by byte, in the order of the address. */
+/** Adds four bytes of the address, the highest first. */
 function mixWord(hash: number, word: number): number {
   const high = mixHash(mixHash(hash, word >>> 24), (word >>> 16) & 0xff);
   return mixHash(mixHash(high, (word >>> 8) & 0xff), word & 0xff);

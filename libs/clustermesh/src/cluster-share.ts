@@ -1,13 +1,13 @@
 /**
- * What one cluster gives to one frontend: backends with their port resolved, or the reason why it gives none.
+ * Finds the backends that one cluster contributes to one frontend, with their ports, or the reason why there are none.
  *
- * Ports are matched by (name, protocol), never by number: first against the cluster's Service, then against each slice.
+ * Ports are matched by (name, protocol), never by number: first in the cluster's Service, then in each slice.
  */
 import { protocolName, type ServiceName } from "@isthmus/model";
 import { Family, type Port } from "@isthmus/proto";
 import type { ClusterView, MergedBackend, SliceView } from "./types.js";
 
-/** The port that clients dial, by what identifies it in every cluster. */
+/** The port that clients dial, identified by name and protocol because numbers may differ between clusters. */
 export interface WantedPort {
   readonly name: string;
   readonly protocol: number;
@@ -15,20 +15,22 @@ export interface WantedPort {
 
 export interface ClusterShare {
   readonly backends: readonly MergedBackend[];
-  /** One sentence, when there are no backends. */
+  /** One sentence; set when there are no backends. */
   readonly reason: string | undefined;
-  /** One sentence, when not all backends are used. */
+  /** One sentence; set when not all backends are used. */
   readonly note?: string;
 }
 
-/** Each says what to do: it is read when nothing else is at hand. */
+/** Each reason also says what to do, because users may see nothing else. */
 const NOT_GLOBAL_HERE =
   'Service is not global here: to use it, set "service.cilium.io/global" to "true" in this cluster';
 const NOT_GLOBAL_THERE =
   'No global Service with a ClusterIP there: make it, or set "service.cilium.io/global" to "true"';
 const NOT_SHARED = 'Service is not shared there: "service.cilium.io/shared" is "false"';
 
-/** As of a workload that is scaled to 0. A Service that its cluster does not export looks the same from here. */
+/**
+ * For example a workload that is scaled to 0. A Service that its cluster cannot export looks the same in its records.
+ */
 const NO_PODS =
   "Service has no pods there, or none inside its pod ranges: see its endpoints and its Events in that cluster";
 
@@ -40,7 +42,7 @@ function noBackends(wanted: WantedPort): string {
   return `No backends for port ${describe(wanted)} come from there: see "mesh service list" there, and "mesh status" here`;
 }
 
-/** Reasons of a remote cluster to stay out of every frontend of a Service; undefined when it takes part. */
+/** Why a remote cluster contributes to no frontend of a Service; undefined when it may contribute. */
 export function keptOutEntirely(view: ClusterView, service: ServiceName, global: boolean): string | undefined {
   const record = view.services.get(service);
   if (!global) return record === undefined ? undefined : NOT_GLOBAL_HERE;
@@ -48,7 +50,7 @@ export function keptOutEntirely(view: ClusterView, service: ServiceName, global:
   return record.shared ? undefined : NOT_SHARED;
 }
 
-/** Backends of `view` for one port and address family. Conditions are kept, also of what cannot serve now. */
+/** Backends of `view` for one port and address family, including those that are not ready. */
 export function clusterShare(view: ClusterView, service: ServiceName, wanted: WantedPort, v4: boolean): ClusterShare {
   if (findPort(view.services.get(service)?.ports ?? [], wanted) === -1) {
     return { backends: [], reason: noPort(wanted) };
@@ -68,18 +70,19 @@ export function clusterShare(view: ClusterView, service: ServiceName, wanted: Wa
   return { backends, reason: slices.length > 0 && slices.every(isEmpty) ? NO_PODS : noBackends(wanted) };
 }
 
-/** Kubernetes keeps a slice without ports for a Service without pods. */
+/** For a Service without pods Kubernetes keeps a slice that has no ports. */
 function isEmpty({ ports, backends }: SliceView): boolean {
   return ports.every((_, port) => backends(port).length === 0);
 }
 
 /**
- * Most backends that a remote cluster gives to one frontend. A merge takes its Service whole, so the part of one
- * cluster is bounded; Services in use have not a tenth of this. Of more, the slices whose names come first are taken.
+ * Most backends that a remote cluster contributes to one frontend. A Service is merged as a whole, so this bounds the
+ * work; Services in practice have less than a tenth of this. If there are more, the slices that come first by name are
+ * used.
  */
 export const MAX_REMOTE_SHARE = 32_768;
 
-/** The backends of each slice that has the port. */
+/** Lists the backends of each slice that has the port. */
 function backendLists(slices: Iterable<SliceView>, wanted: WantedPort, family: Family): (readonly MergedBackend[])[] {
   const lists: (readonly MergedBackend[])[] = [];
   for (const slice of slices) {
@@ -95,12 +98,12 @@ function total(lists: readonly (readonly MergedBackend[])[]): number {
   return count;
 }
 
-/** Whole lists from the first on, for as long as they fit. */
+/** The lists, from the first on, that fit as a whole into `most` backends. */
 function firstLists(lists: readonly (readonly MergedBackend[])[], most: number): (readonly MergedBackend[])[] {
-  let left = most;
+  let room = most;
   return lists.filter((list) => {
-    left -= list.length;
-    return left >= 0;
+    room -= list.length;
+    return room >= 0;
   });
 }
 
@@ -112,10 +115,10 @@ function findPort(ports: readonly Port[], { name, protocol }: WantedPort): numbe
   return -1;
 }
 
-/** One list of many. Most Services have one slice in one cluster: its list as it is. */
+/** Concatenates lists. Most Services have one slice in one cluster; its list is then returned without a copy. */
 export function join(parts: readonly (readonly MergedBackend[])[]): readonly MergedBackend[] {
   if (parts.length === 1 && parts[0] !== undefined) return parts[0];
-  const all = new Array<MergedBackend>(total(parts)); // one that grows costs three times as much, flat() ten times
+  const all = new Array<MergedBackend>(total(parts)); // a growing array takes three times as long, flat() ten times
   let count = 0;
   for (const part of parts) for (const backend of part) all[count++] = backend;
   return all;

@@ -1,7 +1,7 @@
 /**
- * One cluster's records as they arrive, decoded: the mutable side of a `ClusterView`.
+ * The decoded records of one cluster: a `ClusterView` that is updated record by record.
  *
- * `upsert` and `remove` say which Service the record is about. Bytes that do not decode leave the state as it was.
+ * `upsert` and `remove` return the Service that the record belongs to. A value that does not decode changes nothing.
  */
 import type { ClusterId, ClusterName, ServiceName } from "@isthmus/model";
 import { Kind, Node, Service } from "@isthmus/proto";
@@ -11,7 +11,7 @@ import { createTextPool } from "./text-pool.js";
 import type { ClusterView, SliceView } from "./types.js";
 
 export interface ClusterState extends ClusterView {
-  /** Takes a record. Throws what the decoder throws; kinds without a Service give undefined. */
+  /** Stores a record. Rethrows errors of the decoder. Returns undefined for kinds that belong to no Service. */
   upsert(kind: Kind, key: string, value: Uint8Array): ServiceName | undefined;
   remove(kind: Kind, key: string): ServiceName | undefined;
 }
@@ -29,15 +29,15 @@ export function createClusterState(options: ClusterOptions): ClusterState {
   const owner = { ...options, texts: createTextPool() };
 
   function setSlice(service: ServiceName, name: string, slice: SliceView): void {
-    const known = slices.get(service);
-    if (known === undefined) slices.set(service, new Map([[name, slice]]));
-    else known.set(name, slice);
+    const byName = slices.get(service);
+    if (byName === undefined) slices.set(service, new Map([[name, slice]]));
+    else byName.set(name, slice);
   }
 
   function deleteSlice(service: ServiceName, name: string): void {
-    const known = slices.get(service);
-    known?.delete(name);
-    if (known?.size === 0) slices.delete(service);
+    const byName = slices.get(service);
+    byName?.delete(name);
+    if (byName?.size === 0) slices.delete(service);
   }
 
   return {

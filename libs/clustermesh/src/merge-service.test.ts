@@ -21,14 +21,14 @@ import {
 const EAST = [service("east"), slice("east", { backends: { "10.11.0.1": READY } })];
 const WEST = [service("west"), slice("west", { backends: { "10.12.0.1": READY } })];
 
-test("a Service that is not global uses only its own slices, whatever others export", () => {
+test("a Service that is not global uses only local slices", () => {
   const frontends = cart([...EAST, ...WEST]);
   assert.deepEqual(tiers(frontends[0]), [["east 10.11.0.1:8080 ready"]]);
   assert.match(reasons(frontends)["west"] ?? "", /^Service is not global here: .*"service.cilium.io\/global"/);
   assert.deepEqual(tiers(cart([...EAST, ...WEST, config({ global: false })])[0]), [["east 10.11.0.1:8080 ready"]]);
 });
 
-test("no local Service, no frontend: nothing is imported", () => {
+test("without a local Service there is no frontend", () => {
   assert.deepEqual(cart([...WEST, globalWith()]), []);
 });
 
@@ -51,35 +51,35 @@ test("affinity local tries the local cluster first, then all others", () => {
   ]);
 });
 
-test("affinity remote tries the others first", () => {
+test("affinity remote tries all other clusters first", () => {
   const [frontend] = cart([...EAST, ...WEST, globalWith(Affinity.AFFINITY_REMOTE)]);
   assert.deepEqual(tiers(frontend), [["west 10.12.0.1:8080 ready"], ["east 10.11.0.1:8080 ready"]]);
 });
 
-test("affinity local in a mesh of one has one tier", () => {
+test("with affinity local a single cluster has one tier", () => {
   assert.deepEqual(tiers(cart([...EAST, globalWith(Affinity.AFFINITY_LOCAL)], ["east"])[0]), [
     ["east 10.11.0.1:8080 ready"],
   ]);
 });
 
-test("shared false withdraws the exporter's backends and says so", () => {
+test("shared false withdraws the exporter's backends and gives the reason", () => {
   const frontends = cart([...EAST, service("west", { shared: false }), ...WEST.slice(1), globalWith()]);
   assert.deepEqual(tiers(frontends[0]), [["east 10.11.0.1:8080 ready"]]);
   assert.match(reasons(frontends)["west"] ?? "", /^Service is not shared there/);
 });
 
-test("shared governs the export only: the local cluster still uses its own backends", () => {
+test("shared only affects the export: the local cluster still uses its local backends", () => {
   const frontends = cart([service("east", { shared: false }), ...EAST.slice(1), ...WEST, globalWith()]);
   assert.equal(tiers(frontends[0])[0]?.length, 2);
 });
 
-test("slices without an exported Service give nothing", () => {
+test("slices without an exported Service contribute nothing", () => {
   const frontends = cart([...EAST, ...WEST.slice(1), globalWith()]);
   assert.deepEqual(tiers(frontends[0]), [["east 10.11.0.1:8080 ready"]]);
   assert.match(reasons(frontends)["west"] ?? "", /^No global Service with a ClusterIP there/);
 });
 
-test("ports meet by name and protocol, and their numbers may differ", () => {
+test("ports are matched by name and protocol, and their numbers may differ", () => {
   const west = [
     service("west", { ports: ["http:8000", "dns:53/17"] }),
     slice("west", { ports: ["http:3000", "dns:5353/17"], backends: { "10.12.0.1": READY } }),
@@ -89,7 +89,7 @@ test("ports meet by name and protocol, and their numbers may differ", () => {
   assert.deepEqual(tiers(frontend)[0]?.[1], "west 10.12.0.1:3000 ready");
 });
 
-test("a cluster without that port is kept out of that port alone", () => {
+test("a cluster without a port is only kept out of frontends of that port", () => {
   const east = [
     service("east", { ports: ["dns:53/17", "http:80"] }),
     slice("east", { ports: ["dns:5353/17", "http:8080"], backends: { "10.11.0.1": READY } }),
@@ -107,13 +107,13 @@ test("a cluster without that port is kept out of that port alone", () => {
   assert.deepEqual(tiers(http)[0]?.length, 2);
 });
 
-test("a port without a name meets only a port without a name", () => {
+test("a port without a name only matches a port without a name", () => {
   const east = [service("east", { ports: [":80"] }), slice("east", { ports: [":8080"], backends: {} })];
   const frontends = cart([...east, ...WEST, globalWith()]);
   assert.match(reasons(frontends)["west"] ?? "", /^Service has no port \(no name\)\/TCP there: give/);
 });
 
-test("the reason why a cluster gives no backends: no pods at all, none for the port, or nothing received", () => {
+test("the reason distinguishes a cluster without pods, without backends for the port, and without slices", () => {
   const reason = (...west: ReturnType<typeof slice>[]) =>
     reasons(cart([...EAST, service("west"), ...west, globalWith()]))["west"] ?? "";
   assert.match(reason(slice("west", { backends: {} })), /^Service has no pods there, or none inside its pod ranges/);
@@ -151,7 +151,7 @@ test("the same address and port twice is one backend: ready wins, then the earli
   ]);
 });
 
-test("a frontend takes backends of its own family only", () => {
+test("a frontend only has backends of its address family", () => {
   const dual = [
     service("east", { frontends: ["10.96.0.10", "fd00::10"] }),
     slice("east", { backends: { "10.11.0.1": READY } }),
@@ -169,7 +169,7 @@ test("notes of the config are on every frontend", () => {
   assert.deepEqual(cart([...EAST, config({ notes })])[0]?.notes, notes);
 });
 
-test("the backends of one remote cluster in a frontend are bounded, the same in any order of its slices; local ones are not cut", () => {
+test("backends of a remote cluster in a frontend are limited independently of the order of its slices; local ones are not limited", () => {
   const backends = (i: number, n: number) =>
     Object.fromEntries(
       Array.from({ length: n }, (_, j) => [`10.${2 + (i >> 5)}.${((i & 31) << 3) + (j >> 8)}.${j & 255}`, READY]),
@@ -187,6 +187,6 @@ test("the backends of one remote cluster in a frontend are bounded, the same in 
   assert.deepEqual(merged(flood("west"))?.notes, [
     'Cluster "west" has 40000 backends, of which 32000 are used: split the Service',
   ]);
-  const own = merged(flood("east"))?.tiers.flatMap((tier) => tier.backends);
-  assert.equal(own?.length, 40_000);
+  const local = merged(flood("east"))?.tiers.flatMap((tier) => tier.backends);
+  assert.equal(local?.length, 40_000);
 });

@@ -1,9 +1,10 @@
 /**
- * Makes one Service out of many: what every cluster exports of it, seen from this cluster.
+ * Merges the Services of the same name in all clusters into one, from the view of the local cluster.
  *
- * In: one view per cluster and this cluster's ServiceConfigs. Out: the frontends of the local Service, in the order of
- * address, port, protocol; none when this cluster has no such Service. The local object governs global and affinity, the
- * exporter's object governs shared. Work is proportional to the Service; equal inputs give equal output in any order.
+ * In: one view per cluster and the local cluster's ServiceConfigs. Out: the frontends of the local Service, ordered by
+ * address, port, protocol; none when the local cluster has no such Service. The local object determines global and
+ * affinity, the exporter's object determines shared. The work is proportional to the size of the Service, and the
+ * result does not depend on the order of the input.
  */
 import { type Address, addressFromBytes, type ClusterName, isV4, type ServiceName } from "@isthmus/model";
 import { Affinity, type Port, type Service } from "@isthmus/proto";
@@ -31,7 +32,7 @@ export function mergeService(
   return mergeFrom(views, configs)(name);
 }
 
-/** Every Service of the local cluster. */
+/** Merges every Service of the local cluster. */
 export function mergeAll(views: ClusterViews, configs: ServiceConfigs): ServiceTable {
   const merge = mergeFrom(views, configs);
   const table = new Map<ServiceName, readonly MergedFrontend[]>();
@@ -39,7 +40,10 @@ export function mergeAll(views: ClusterViews, configs: ServiceConfigs): ServiceT
   return table;
 }
 
-/** A `mergeService` for many names: what depends on the clusters alone is found once. Valid until a cluster comes or goes. */
+/**
+ * `mergeService` for many names: computes once what depends only on the clusters. Valid until a cluster is added or
+ * removed.
+ */
 export function mergeFrom(
   views: ClusterViews,
   configs: ServiceConfigs,
@@ -51,7 +55,7 @@ export function mergeFrom(
   for (const affinity of [Affinity.AFFINITY_NONE, Affinity.AFFINITY_LOCAL, Affinity.AFFINITY_REMOTE]) {
     tiers.set(affinity, affinityTiers(affinity, local.cluster, views.keys()));
   }
-  const alone = [[local.cluster]];
+  const localOnly = [[local.cluster]];
   return (name) => {
     const record = local.services.get(name);
     if (record === undefined || record.frontends.length === 0) return NOTHING;
@@ -61,19 +65,19 @@ export function mergeFrom(
       views,
       keptOut: keptOutOf(name, remotes, global),
       global,
-      tiers: (global ? tiers.get(config?.affinity ?? 0) : undefined) ?? alone,
+      tiers: (global ? tiers.get(config?.affinity ?? 0) : undefined) ?? localOnly,
       notes: config?.notes ?? NOTHING,
     };
     return mergeFrontends(name, record, plan);
   };
 }
 
-/** What is the same for all frontends of a Service. */
+/** Values that all frontends of a Service share. */
 interface Participants {
   readonly global: boolean;
   readonly tiers: readonly (readonly ClusterName[])[];
   readonly views: ClusterViews;
-  /** The remote clusters that take no part in any frontend. */
+  /** The remote clusters that contribute to no frontend. */
   readonly keptOut: readonly KeptOut[];
   readonly notes: readonly string[];
 }
@@ -88,14 +92,14 @@ function keptOutOf(name: ServiceName, remotes: readonly ClusterView[], global: b
   return keptOut;
 }
 
-/** The view of a cluster that takes part. */
+/** The view of a cluster that may contribute; else undefined. */
 function participant(name: ServiceName, cluster: ClusterName, plan: Participants): ClusterView | undefined {
   const view = plan.views.get(cluster);
   if (view === undefined || view.local) return view;
   return keptOutEntirely(view, name, plan.global) === undefined ? view : undefined;
 }
 
-/** Frontend addresses × ports, sorted. */
+/** Makes a frontend of each address and port, sorted. */
 function mergeFrontends(name: ServiceName, record: Service, plan: Participants): readonly MergedFrontend[] {
   const merged: MergedFrontend[] = [];
   const ports = sorted(record.ports, (a, b) => a.port - b.port || a.protocol - b.protocol);
@@ -110,7 +114,7 @@ function mergeFrontends(name: ServiceName, record: Service, plan: Participants):
 function mergeFrontend(service: ServiceName, address: Address, port: Port, plan: Participants): MergedFrontend {
   const v4 = isV4(address);
   const keptOut = [...plan.keptOut];
-  const cut: string[] = [];
+  const limitNotes: string[] = [];
   const tiers: MergedTier[] = [];
   for (const clusters of plan.tiers) {
     const shares: (readonly MergedBackend[])[] = [];
@@ -119,7 +123,7 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
       if (view === undefined) continue;
       const share = clusterShare(view, service, port, v4);
       if (share.reason !== undefined && !view.local) keptOut.push({ cluster, reason: share.reason });
-      if (share.note !== undefined) cut.push(share.note);
+      if (share.note !== undefined) limitNotes.push(share.note);
       if (share.backends.length > 0) shares.push(share.backends);
     }
     tiers.push({ clusters, backends: join(shares) });
@@ -133,13 +137,13 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
     global: plan.global,
     tiers: uniqueBackends(tiers),
     keptOut: sorted(keptOut, (a, b) => (a.cluster < b.cluster ? -1 : 1)),
-    notes: cut.length === 0 ? plan.notes : [...plan.notes, ...cut.sort()],
+    notes: limitNotes.length === 0 ? plan.notes : [...plan.notes, ...limitNotes.sort()],
   };
 }
 
 const NOTHING: readonly never[] = [];
 
-/** Nearly always there is at most one item, and nothing to do. */
+/** Nearly always there is at most one item, which needs no sorting. */
 function sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): readonly T[] {
   return items.length < 2 ? items : [...items].sort(compare);
 }

@@ -30,7 +30,7 @@ const slice = fc.record({
   backends: fc.array(backend, { maxLength: 5 }),
 });
 
-/** What the merge takes from a slice, by the generated decoder. */
+/** The fields of a slice that the merge uses, by the generated decoder. */
 function expected(value: Uint8Array, i: number) {
   const { family, ports, backends } = Slice.decode(value);
   return backends
@@ -65,10 +65,10 @@ function read(value: Uint8Array) {
   return { ...view, backends };
 }
 
-test("every slice is read as the generated decoder reads it", () => {
+test("every slice is decoded as by the generated decoder", () => {
   fc.assert(
     fc.property(slice, (message) => {
-      // At an odd place of a larger buffer, as records lie in a message.
+      // At an odd offset of a larger buffer, like records in a message.
       const encoded = Slice.encode(Slice.fromPartial(message)).finish();
       const value = Buffer.concat([Buffer.alloc(3), encoded, Buffer.alloc(5)]).subarray(3, 3 + encoded.length);
       const view = read(value);
@@ -78,13 +78,13 @@ test("every slice is read as the generated decoder reads it", () => {
   );
 });
 
-test("fields that this version does not know are passed over", () => {
+test("unknown fields are skipped", () => {
   const known = Slice.encode(Slice.fromPartial({ family: 4, ports: [{ name: "a", protocol: 6, port: 1 }] })).finish();
   const unknown = Buffer.from([0x78, 0x80, 0x01, 0x7a, 0x02, 9, 9, 0x79, 1, 2, 3, 4, 5, 6, 7, 8, 0x7d, 1, 2, 3, 4]);
   assert.deepEqual(read(Buffer.concat([unknown, known])).ports, Slice.decode(known).ports);
 });
 
-test("bytes that are cut off are refused where the generated decoder refuses them, and never read beyond", () => {
+test("truncated bytes are rejected where the generated decoder rejects them, and never read beyond their end", () => {
   fc.assert(
     fc.property(slice, fc.nat(), (message, cut) => {
       const whole = Slice.encode(Slice.fromPartial(message)).finish();
@@ -101,13 +101,13 @@ test("bytes that are cut off are refused where the generated decoder refuses the
   );
 });
 
-test("what is no message is refused", () => {
+test("bytes that are not a message are rejected", () => {
   for (const hex of ["00", "07", "ff", "0b", "1a05", `08${"ff".repeat(11)}`, "1a030a0501"]) {
     assert.throws(() => read(Buffer.from(hex, "hex")), RangeError, hex);
   }
 });
 
-test("a text is one string however often it is read, and others at its place in the pool do not disturb", () => {
+test("a text is always the same string, and texts in the same slot of the pool do not change it", () => {
   const pool = createTextPool();
   const bytesOf = (text: string) => Buffer.from(text);
   const texts = Array.from({ length: 20_000 }, (_, i) => `node-${i}.example`);

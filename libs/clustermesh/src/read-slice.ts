@@ -1,8 +1,8 @@
 /**
- * Reads an encoded `Slice` straight into merged backends, one object each.
+ * Decodes an encoded `Slice` directly into merged backends, one object each.
  *
- * The generated decoder makes four objects a backend, most of them of what the merge never looks at. Throws RangeError
- * on bytes that are no slice.
+ * The generated decoder makes four objects per backend, mostly for fields that the merge does not use. Throws
+ * RangeError for bytes that are not a slice.
  */
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { Family, type Port } from "@isthmus/proto";
@@ -17,7 +17,7 @@ const READY = 1;
 const SERVING = 2;
 const TERMINATING = 4;
 
-/** Field numbers of state.proto with their wire types: 0 = varint, 2 = of a length. */
+/** Field numbers of state.proto with their wire types: 0 = varint, 2 = length-delimited. */
 const tag = (field: number, type: 0 | 2): number => (field << 3) | type;
 const FAMILY = tag(1, 0);
 const PORT = tag(2, 2);
@@ -33,14 +33,14 @@ const NODE = tag(4, 2);
 export interface SliceOwner {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
-  /** For names of nodes and ports. */
+  /** Deduplicates the names of nodes and ports. */
   readonly texts: TextPool;
 }
 
 export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
   const cursor = new WireCursor(value);
   const ports: Port[] = [];
-  /** Where each encoded backend begins and ends. */
+  /** Start and end of each encoded backend. */
   const spans: number[] = [];
   let family = Family.FAMILY_UNSPECIFIED;
   while (cursor.at < value.length) {
@@ -59,8 +59,8 @@ export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
     family,
     ports,
     backends(port) {
-      const known = byPort[port];
-      if (known !== undefined) return known;
+      const cached = byPort[port];
+      if (cached !== undefined) return cached;
       const { port: number = 0, protocol = 0 } = ports[port] ?? {};
       const made = first.map((backend) => {
         return { ...backend, port: number, protocol, hash: backendHash(owner.id, backend, number, protocol) };
@@ -105,7 +105,7 @@ function readBackends(
   return backends;
 }
 
-/** Undefined for one whose address is not 16 bytes long. */
+/** Returns undefined when the address does not have 16 bytes. */
 function readBackend(owner: SliceOwner, cursor: WireCursor, port: number, protocol: number): MergedBackend | undefined {
   const { bytes, end } = cursor;
   let [address, node, conditions, weight] = [-1, "", 0, 0];

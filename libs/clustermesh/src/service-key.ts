@@ -1,15 +1,17 @@
-/** Which Service a record is about, told by its key (libs/records/src/keys.ts); nodes and the like concern none. */
+/**
+ * Finds the Service that a record belongs to by its key (libs/records/src/keys.ts); nodes, for example, belong to none.
+ */
 import type { ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
 
-/** A record's place: its Service, and the slice's name where it is a slice. */
+/** The Service of a record, and the name of the slice if the record is one. */
 export interface ServiceKey {
   readonly service: ServiceName;
   readonly slice: string | undefined;
 }
 
-/** Undefined for kinds that concern no Service, and for keys that are not of that kind. */
+/** Undefined for kinds that belong to no Service, and for keys of another kind. */
 export function parseServiceKey(kind: Kind, key: string): ServiceKey | undefined {
   const parsed = parseKey(key);
   if (parsed === undefined || parsed.kind !== kind) return undefined;
@@ -20,7 +22,7 @@ export function parseServiceKey(kind: Kind, key: string): ServiceKey | undefined
   return undefined;
 }
 
-/** The Services whose merge a changed record touches: at most one. */
+/** The Services that must be merged again after a record changed: at most one. */
 export function dirtyServices(kind: Kind, key: string): readonly ServiceName[] {
   const parsed = parseServiceKey(kind, key);
   return parsed === undefined ? [] : [parsed.service];

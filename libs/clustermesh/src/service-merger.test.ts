@@ -9,7 +9,7 @@ import { CART, type Change, config, globalWith, gone, mesh, play, READY, service
 
 const CLUSTERS = ["east", "west", "north"];
 
-/** Final records of a random small mesh, few addresses and names so that they collide. */
+/** Final records of a small random mesh, with few addresses and names so that they collide. */
 const records = fc.uniqueArray(
   fc.record({
     cluster: fc.constantFrom(...CLUSTERS),
@@ -32,7 +32,7 @@ function change(spec: Spec): Change {
   return slice(cluster, { name, slice: `s-${spec.what}`, ports, backends });
 }
 
-test("any order of the same records, with withdrawals in between, gives the same table", () => {
+test("the same records in any order, with deletions in between, give the same table", () => {
   const shuffled = records.chain((specs) =>
     fc.record({
       specs: fc.constant(specs),
@@ -80,7 +80,7 @@ test("a change makes only its own Service dirty, and flush returns only what cha
   assert.equal(merger.flush().size, 0);
 });
 
-test("a Service that goes is returned once, with no frontends", () => {
+test("a deleted Service is returned once, without frontends", () => {
   const merger = mesh([service("east")]);
   merger.flush();
   play(merger, [gone(service("east"))]);
@@ -90,7 +90,7 @@ test("a Service that goes is returned once, with no frontends", () => {
   assert.equal(merger.flush().size, 0);
 });
 
-test("a cluster that the operator removes takes its backends with it", () => {
+test("removing a cluster removes its backends", () => {
   const west = [service("west"), slice("west", { backends: { "10.12.0.1": READY } })];
   const merger = mesh([service("east"), ...west, globalWith(Affinity.AFFINITY_LOCAL)]);
   merger.flush();
@@ -100,13 +100,13 @@ test("a cluster that the operator removes takes its backends with it", () => {
   assert.equal(merger.table.get(CART)?.[0]?.tiers.length, 1);
 });
 
-test("a ServiceConfig of another cluster governs nothing here", () => {
+test("a ServiceConfig of another cluster has no effect", () => {
   const merger = mesh([service("east"), service("west"), { ...globalWith(), cluster: "west" }]);
   merger.flush();
   assert.equal(merger.table.get(CART)?.[0]?.global, false);
 });
 
-test("bytes that do not decode and keys of another shape change nothing", () => {
+test("values that do not decode and malformed keys change nothing", () => {
   const merger = mesh([service("east")]);
   merger.flush();
   const broken = Uint8Array.of(0x0a, 0xff);
@@ -116,7 +116,7 @@ test("bytes that do not decode and keys of another shape change nothing", () => 
   assert.equal(merger.table.get(CART)?.length, 1);
 });
 
-test("10,000 global Services of two clusters merge at once, and a change dirties one", () => {
+test("10,000 global Services of two clusters are merged by one flush, and a change makes only one dirty", () => {
   const merger = mesh(
     Array.from({ length: 10_000 }, (_, i) => {
       const name = `load/s${i}`;

@@ -1,10 +1,10 @@
 /**
- * The table of all Services, kept up to date record by record.
+ * The table of all Services, updated record by record.
  *
  * ```
  *   upsert / remove (cluster, kind, key) ──► dirty names ──► flush() merges only those ──► table
  * ```
- * Changes are cheap; work happens in `flush`, proportional to the Services that changed since the last one.
+ * A change only marks its Service as dirty; `flush` does the work, proportional to the number of dirty Services.
  */
 import type { ClusterName, ServiceName } from "@isthmus/model";
 import { Kind, ServiceConfig } from "@isthmus/proto";
@@ -20,16 +20,18 @@ export interface ServiceMerger {
   readonly table: ServiceTable;
   /** Names that the next `flush` merges again. */
   readonly dirty: ReadonlySet<ServiceName>;
-  /** Makes a cluster known, without records; a known one keeps what it has. */
+  /** Adds a cluster without records. Does nothing when the cluster is known already. */
   addCluster(options: ClusterOptions): void;
-  /** Forgets a cluster with all its records: the operator's word, never a lost connection. */
+  /** Removes a cluster and all its records. For removal by the operator, never after a lost connection. */
   removeCluster(cluster: ClusterName): void;
-  /** Takes a record of a known cluster; returns the names it made dirty. Throws what the decoder throws, changing nothing. */
+  /**
+   * Stores a record of a known cluster; returns the names that became dirty. Rethrows decoder errors, changing nothing.
+   */
   upsert(cluster: ClusterName, kind: Kind, key: string, value: Uint8Array): readonly ServiceName[];
   remove(cluster: ClusterName, kind: Kind, key: string): readonly ServiceName[];
   /**
-   * Merges the dirty Services, at most `limit` of them; returns those that have or had frontends, with an empty list for
-   * what is gone.
+   * Merges the dirty Services, at most `limit` of them. Returns those that have or had frontends; the list of a Service
+   * that has none any more is empty.
    */
   flush(limit?: number): ServiceTable;
 }
@@ -46,7 +48,9 @@ export function createServiceMerger(): ServiceMerger {
     return [name];
   }
 
-  /** Tiers and reasons name every cluster, so all Services of the local cluster change with their number. */
+  /**
+   * Tiers and reasons list every cluster, so adding or removing a cluster changes all Services of the local cluster.
+   */
   function markAll(): void {
     for (const view of views.values()) if (view.local) for (const name of view.services.keys()) dirty.add(name);
     for (const name of table.keys()) dirty.add(name);

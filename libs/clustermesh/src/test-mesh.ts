@@ -1,4 +1,4 @@
-/** Makers for the tests of this package: a mesh of clusters, written as records are. */
+/** Builds meshes of clusters from encoded records, for the tests of this package. */
 import {
   type ClusterId,
   type ClusterName,
@@ -17,7 +17,7 @@ export const READY = 0b011;
 export const TERMINATING = 0b110;
 export const NOT_READY = 0b000;
 
-/** One record on its way, as the stream carries it; without a value it is a deletion. */
+/** A change of one record, as the stream carries it; a deletion has no value. */
 export interface Change {
   readonly cluster: string;
   readonly kind: Kind;
@@ -77,7 +77,7 @@ export function gone(change: Change): Change {
   return { ...change, value: undefined };
 }
 
-/** A merger in cluster east, with the clusters given; not flushed. */
+/** A merger in cluster east with these clusters and changes, not flushed. */
 export function mesh(changes: readonly Change[], clusters: readonly string[] = ["east", "west"]): ServiceMerger {
   const merger = createServiceMerger();
   for (const [i, name] of clusters.entries()) {

@@ -1,10 +1,10 @@
 /**
- * Texts out of records, each as one string however often it is read: ten thousand slices name the same hundred nodes.
+ * Returns the same string for each text in records, to save memory: ten thousand slices name the same hundred nodes.
  *
- * Keeps the latest text per hash; what is not ASCII is read anew each time.
+ * It keeps the latest text of each hash slot; texts that are not ASCII are decoded each time.
  */
 export interface TextPool {
-  /** The UTF-8 text in `bytes` from `from` to before `to`. */
+  /** The UTF-8 text in `bytes[from, to)`. */
   read(bytes: Uint8Array, from: number, to: number): string;
 }
 

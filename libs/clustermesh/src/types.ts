@@ -1,13 +1,13 @@
 /**
- * What goes into the merge and what comes out: plain data, no bytes, no kernel.
+ * Input and output of the merge, as plain data.
  *
- * In: one view per cluster (the own one and each remote). Out: a table of frontends, each with tiers of backends.
+ * In: one view per cluster, local and remote. Out: a table of frontends, each with tiers of backends.
  */
 import type { Address, ClusterId, ClusterName, ServiceName } from "@isthmus/model";
 import type { Family, Node, Port, Service, ServiceConfig } from "@isthmus/proto";
 import type { AddressWords } from "./address-words.js";
 
-/** Everything known of one cluster. Changes arrive record by record; maps are keyed as in the store. */
+/** All records of one cluster, decoded, by the names in their keys. */
 export interface ClusterView {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
@@ -18,18 +18,21 @@ export interface ClusterView {
   readonly nodes: ReadonlyMap<string, Node>;
 }
 
-/** One slice, read once; its backends are the same objects in every merge. */
+/** A slice, decoded once; every merge uses the same backend objects. */
 export interface SliceView {
   readonly family: Family;
   readonly ports: readonly Port[];
-  /** Backends of the slice's family under `ports[port]`; conditions are kept, also of what cannot serve now. */
+  /** Backends of the slice's family for `ports[port]`, including those that are not ready. */
   backends(port: number): readonly MergedBackend[];
 }
 
-/** How this cluster consumes its own Services; a Service without one is not global. */
+/** How the local cluster consumes its Services; a Service without a config is not global. */
 export type ServiceConfigs = ReadonlyMap<ServiceName, ServiceConfig>;
 
-/** One address that serves a port. Unique by (address, port, protocol) within a frontend: ready wins. */
+/**
+ * An address that serves a port. Unique by (address, port, protocol) within a frontend; of duplicates a ready one is
+ * kept.
+ */
 export interface MergedBackend extends AddressWords {
   readonly cluster: ClusterName;
   readonly clusterId: ClusterId;
@@ -45,16 +48,16 @@ export interface MergedBackend extends AddressWords {
   readonly hash: number;
 }
 
-/** Clusters that are tried together, before the next tier. */
+/** Backends of clusters that are used together, before those of the next tier. */
 export interface MergedTier {
   readonly clusters: readonly ClusterName[];
   readonly backends: readonly MergedBackend[];
 }
 
-/** Why a cluster gives nothing to a frontend. */
+/** Why a cluster contributes no backends to a frontend. */
 export interface KeptOut {
   readonly cluster: ClusterName;
-  /** One sentence without a full stop, for people. */
+  /** One sentence for users, without a full stop. */
   readonly reason: string;
 }
 
@@ -68,9 +71,9 @@ export interface MergedFrontend {
   readonly global: boolean;
   readonly tiers: readonly MergedTier[];
   readonly keptOut: readonly KeptOut[];
-  /** What of the object is not served as written. */
+  /** Sentences for users about settings of the Service that are not served as written. */
   readonly notes: readonly string[];
 }
 
-/** All frontends of one Service: the unit of change. */
+/** Frontends by Service. Changes replace all frontends of a Service at once. */
 export type ServiceTable = ReadonlyMap<ServiceName, readonly MergedFrontend[]>;

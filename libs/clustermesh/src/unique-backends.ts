@@ -1,8 +1,9 @@
 /**
- * The same (address, port, protocol) twice is one backend: ready wins, then serving, then the earlier tier.
+ * Removes backends with the same (address, port, protocol): it keeps a ready one, else a serving one, else the one of
+ * the earlier tier.
  *
- * In: tiers of backends in any order. Out: the same tiers without duplicates, each sorted by cluster, address, port;
- * equal for every order of the input.
+ * In: tiers of backends in any order. Out: the same tiers without duplicates, each sorted by cluster, address, port.
+ * The result does not depend on the order of the input.
  */
 import { compareWords } from "./address-words.js";
 import type { MergedBackend, MergedTier } from "./types.js";
@@ -14,19 +15,22 @@ export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTie
   return uniqueAcross(tiers);
 }
 
-/** Most Services: nothing to weigh between tiers, and one order does for both. */
+/**
+ * For most Services: with one cluster in one tier, tiers need no comparison and sorting by endpoint also gives the
+ * final order.
+ */
 function uniqueTier(tier: MergedTier): MergedTier {
   if (isAscending(tier.backends)) return tier;
-  const sorted = tier.backends.slice().sort((a, b) => comparePlace(a, b) || compareUse(a, b));
+  const sorted = tier.backends.slice().sort((a, b) => compareEndpoint(a, b) || compareUsefulness(a, b));
   if (isAscending(sorted)) return { ...tier, backends: sorted };
-  return { ...tier, backends: sorted.filter((backend, i) => !isSamePlace(sorted[i - 1], backend)) };
+  return { ...tier, backends: sorted.filter((backend, i) => !isSameEndpoint(sorted[i - 1], backend)) };
 }
 
-/** Sorted without duplicates, as a slice's record has them. */
+/** True when sorted without duplicates, as in the record of a slice. */
 function isAscending(backends: readonly MergedBackend[]): boolean {
   let last: MergedBackend | undefined;
   for (const backend of backends) {
-    if (last !== undefined && comparePlace(last, backend) >= 0) return false;
+    if (last !== undefined && compareEndpoint(last, backend) >= 0) return false;
     last = backend;
   }
   return true;
@@ -34,11 +38,11 @@ function isAscending(backends: readonly MergedBackend[]): boolean {
 
 function uniqueAcross(tiers: readonly MergedTier[]): readonly MergedTier[] {
   const candidates = tiers.flatMap(({ backends }, tier) => backends.map((backend) => ({ backend, tier })));
-  candidates.sort((a, b) => comparePlace(a.backend, b.backend) || preference(a, b));
+  candidates.sort((a, b) => compareEndpoint(a.backend, b.backend) || preference(a, b));
   const kept: MergedBackend[][] = tiers.map(() => []);
   let last: MergedBackend | undefined;
   for (const { backend, tier } of candidates) {
-    if (!isSamePlace(last, backend)) kept[tier]?.push(backend);
+    if (!isSameEndpoint(last, backend)) kept[tier]?.push(backend);
     last = backend;
   }
   return tiers.map(({ clusters }, i) => ({ clusters, backends: (kept[i] ?? []).sort(compareBackends) }));
@@ -53,13 +57,13 @@ interface Candidate {
   readonly tier: number;
 }
 
-/** Negative when `a` is kept. */
+/** Negative when `a` is kept rather than `b`. */
 function preference(a: Candidate, b: Candidate): number {
-  return usefulness(b.backend) - usefulness(a.backend) || a.tier - b.tier || compareUse(a.backend, b.backend);
+  return usefulness(b.backend) - usefulness(a.backend) || a.tier - b.tier || compareUsefulness(a.backend, b.backend);
 }
 
-/** Goes on to fields without meaning, so that the input's order has none either. */
-function compareUse(a: MergedBackend, b: MergedBackend): number {
+/** Also compares fields that do not matter, so that the order of the input does not matter either. */
+function compareUsefulness(a: MergedBackend, b: MergedBackend): number {
   return (
     usefulness(b) - usefulness(a) ||
     compareText(a.cluster, b.cluster) ||
@@ -73,16 +77,16 @@ function usefulness(backend: MergedBackend): number {
   return backend.serving ? 1 : 0;
 }
 
-/** The order of backends in a tier, and of whatever else people read. */
+/** The order of backends in a tier and in output for users. */
 export function compareBackends(a: MergedBackend, b: MergedBackend): number {
-  return compareText(a.cluster, b.cluster) || comparePlace(a, b);
+  return compareText(a.cluster, b.cluster) || compareEndpoint(a, b);
 }
 
-function isSamePlace(a: MergedBackend | undefined, b: MergedBackend): boolean {
-  return a !== undefined && comparePlace(a, b) === 0;
+function isSameEndpoint(a: MergedBackend | undefined, b: MergedBackend): boolean {
+  return a !== undefined && compareEndpoint(a, b) === 0;
 }
 
-function comparePlace(a: MergedBackend, b: MergedBackend): number {
+function compareEndpoint(a: MergedBackend, b: MergedBackend): number {
   return compareWords(a, b) || a.port - b.port || a.protocol - b.protocol;
 }
 

@@ -17,7 +17,7 @@ import { RESERVED, reservedIdentity, reservedLabel } from "./reserved.js";
 const cluster = fc.integer({ min: 1, max: MAX_CLUSTER_ID }).map(parseClusterId);
 const local = fc.integer({ min: MIN_LOCAL, max: MAX_LOCAL });
 
-test("a number is unsigned and gives back its parts and its text", () => {
+test("a number is unsigned and converts to its parts and its text and back", () => {
   fc.assert(
     fc.property(cluster, local, (c, n) => {
       const identity = identityNumber(c, n);
@@ -38,7 +38,7 @@ test("two different pairs never share a number", () => {
   );
 });
 
-test("the highest cluster's numbers are positive", () => {
+test("numbers of the highest cluster id are positive", () => {
   assert.equal(identityNumber(parseClusterId(4094), 256), 4292870400);
 });
 
@@ -46,12 +46,12 @@ test("local numbers outside their range are refused", () => {
   for (const n of [0, 255, MAX_LOCAL + 1, 1.5]) assert.throws(() => identityNumber(parseClusterId(1), n));
 });
 
-test("texts that no identity has are refused", () => {
+test("texts that are not identity numbers are refused", () => {
   for (const text of ["", "0", "01", "256", "+1", "1e3", "1048576", "4294967296", "99999999999", "-1"])
     assert.throws(() => parseIdentity(text), text);
 });
 
-test("reserved identities have the numbers of the field and are no cluster's", () => {
+test("reserved identities have Cilium's numbers and belong to no cluster", () => {
   assert.deepEqual(Object.values(RESERVED), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   assert.equal(reservedLabel(reservedIdentity("world")), "reserved:world");
   assert.equal(reservedLabel(300), undefined);

@@ -15,7 +15,7 @@ export const MAX_LOCAL = (1 << LOCAL_BITS) - 1;
 /** Cluster bits of identities that never leave a node (CIDR and FQDN). */
 export const NODE_LOCAL_CLUSTER = 4095;
 
-/** The number of a cluster's own identity. Throws `IDENTITY` when one of the parts is out of range. */
+/** The number of an identity that `cluster` allocates. Throws `IDENTITY` when one of the parts is out of range. */
 export function identityNumber(cluster: ClusterId, local: number): IdentityNumber {
   if (!Number.isInteger(local) || local < MIN_LOCAL || local > MAX_LOCAL) {
     throw new MeshError(
@@ -36,7 +36,7 @@ export function identityLocal(identity: number): number {
   return identity & MAX_LOCAL;
 }
 
-/** True when `identity` may be claimed by `cluster`: its bits, and not below the first local number. */
+/** True when `cluster` may allocate `identity`: the cluster bits match, and the local number is at least `MIN_LOCAL`. */
 export function isIdentityOf(identity: number, cluster: ClusterId): boolean {
   return identityCluster(identity) === cluster && identityLocal(identity) >= MIN_LOCAL;
 }

@@ -1,4 +1,4 @@
-/** The reserved identities, with the numbers the field uses; cluster bits 0. */
+/** The reserved identities, with the numbers that Cilium uses; their cluster bits are 0. */
 import type { IdentityNumber } from "./number.js";
 
 export const RESERVED = {

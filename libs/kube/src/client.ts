@@ -12,23 +12,23 @@ export interface Target {
   readonly namespace?: string;
   readonly subresource?: "status";
   readonly signal?: AbortSignal;
-  /** Of the whole call; 15 s unless given. */
+  /** Limit for each request; 15 s unless given. */
   readonly timeoutMs?: number;
 }
 
 export interface ApplyTarget extends Target {
   /** Name of the field manager. */
   readonly manager: string;
-  /** Takes fields that another manager owns. */
+  /** Takes over fields that another manager owns. */
   readonly force?: boolean;
-  /** Nothing is stored. */
+  /** Validates only; nothing is stored. */
   readonly dryRun?: boolean;
 }
 
 export interface KubeClient {
   readonly transport: Transport;
   get<T extends KubeObject>(resource: Resource, name: string, target?: Target): Promise<T | undefined>;
-  /** All pages; for collections known to be small. */
+  /** Reads all pages; for collections known to be small. */
   list<T extends KubeObject>(
     resource: Resource,
     target?: Target & { readonly labelSelector?: string },
@@ -74,10 +74,10 @@ export function createKubeClient(transport: Transport): KubeClient {
       return items;
     },
     create: <T extends KubeObject>(resource: Resource, object: T, target?: Target) =>
-      call<T>("POST", at(resource, within(object, target)), target, { body: typed(resource, object) }),
+      call<T>("POST", at(resource, inNamespace(object, target)), target, { body: withType(resource, object) }),
     apply: <T extends KubeObject>(resource: Resource, object: T, target: ApplyTarget) =>
-      call<T>("PATCH", at(resource, within(object, target), nameOf(object)), target, {
-        body: typed(resource, object),
+      call<T>("PATCH", at(resource, inNamespace(object, target), nameOf(object)), target, {
+        body: withType(resource, object),
         contentType: "application/apply-patch+yaml",
         query: {
           fieldManager: target.manager,
@@ -91,7 +91,9 @@ export function createKubeClient(transport: Transport): KubeClient {
         contentType: "application/merge-patch+json",
       }),
     replace: <T extends KubeObject>(resource: Resource, object: T, target?: Target) =>
-      call<T>("PUT", at(resource, within(object, target), nameOf(object)), target, { body: typed(resource, object) }),
+      call<T>("PUT", at(resource, inNamespace(object, target), nameOf(object)), target, {
+        body: withType(resource, object),
+      }),
     async delete(resource, name, target) {
       return (await unlessMissing(call("DELETE", at(resource, target, name), target))) !== undefined;
     },
@@ -111,12 +113,12 @@ async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function within(object: KubeObject, target: Target | undefined): Target {
+function inNamespace(object: KubeObject, target: Target | undefined): Target {
   const namespace = target?.namespace ?? object.metadata.namespace;
   return { ...target, ...(namespace === undefined ? {} : { namespace }) };
 }
 
-function typed<T extends KubeObject>(resource: Resource, object: T): T {
+function withType<T extends KubeObject>(resource: Resource, object: T): T {
   return { ...object, apiVersion: apiVersion(resource), kind: resource.kind };
 }
 

@@ -1,9 +1,9 @@
 /**
- * Where the Kubernetes API is and who we are: a kubeconfig file with a context, or the pod's ServiceAccount.
+ * Server and credentials of the Kubernetes API: from a kubeconfig file with a context, or the pod's ServiceAccount.
  *
- * A field that would change where or as whom we connect is followed or refused, never left out.
- * A token file is read again for every request, so a renewed token is used at once. Exec plugins and client certificates
- * work as in kubectl.
+ * A field that would change the server or the identity of a connection is applied or refused, never ignored. A token
+ * file is read again for every request, so a renewed token is used at once. Exec plugins and client certificates work
+ * as in kubectl.
  */
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -25,9 +25,9 @@ export interface KubeConfigOptions {
 export interface KubeAccess {
   /** `https://10.0.0.1:6443`, without a slash at the end. */
   readonly server: string;
-  /** Every connection goes through it, when there is one. */
+  /** Every connection goes through this proxy when one is set. */
   readonly proxy?: URL | undefined;
-  /** What we prove ourselves with and where it comes from: for whoever reads of a 401. */
+  /** Describes the credential and its source, for the error after a 401. */
   readonly credential: string;
   /** Adds certificates and the Authorization header. */
   authorize(options: RequestOptions): Promise<void>;
@@ -35,10 +35,10 @@ export interface KubeAccess {
 
 /** A kubeconfig file, read and parsed once for all of its contexts. */
 export interface Kubeconfig {
-  /** Its contexts, in its order; none of a file that holds nothing. */
+  /** The contexts in the order of the file; empty when it has none. */
   readonly names: readonly string[];
   readonly current?: string;
-  /** Of this context, or of its current one. Throws `KUBE_CONFIG` with the file and what is missing. */
+  /** Access by this context, or by the current one. Throws `KUBE_CONFIG` with the file and what is missing. */
   access(context?: string): KubeAccess;
 }
 
@@ -51,21 +51,21 @@ export function loadKubeAccess({ kubeconfig, context }: KubeConfigOptions): Kube
 export function openKubeconfig(file: string): Kubeconfig {
   const content = readContent(file);
   let loaded: KubeConfig | undefined;
-  const whole = (): KubeConfig => {
+  const parsedConfig = (): KubeConfig => {
     loaded ??= load(file, (config) => config.loadFromFile(file));
     return loaded;
   };
-  const current = content.contexts === undefined ? undefined : whole().getCurrentContext();
+  const current = content.contexts === undefined ? undefined : parsedConfig().getCurrentContext();
   return {
     names:
       content.contexts === undefined
         ? []
-        : whole()
+        : parsedConfig()
             .getContexts()
             .map(({ name }) => name),
     ...(current === undefined || current === "" ? {} : { current }),
     access(context) {
-      const { clusters, contexts, users, currentContext } = whole();
+      const { clusters, contexts, users, currentContext } = parsedConfig();
       const config = new KubeConfig();
       config.loadFromOptions({ clusters, contexts, users, currentContext: context ?? currentContext });
       const name = config.getCurrentUser()?.name;
@@ -103,7 +103,7 @@ function accessOf(config: KubeConfig, source: string, tokenFile: string | undefi
   if (cluster === null || user === null)
     throw new KubeError(
       { code: "KUBE_CONFIG", source },
-      `Cannot use "${source}": context "${config.getCurrentContext()}" names a cluster or a user that it does not hold`,
+      `Cannot use "${source}": context "${config.getCurrentContext()}" names a cluster or a user that it does not define`,
     );
   return {
     server: cluster.server.replace(/\/+$/, ""),
@@ -111,11 +111,11 @@ function accessOf(config: KubeConfig, source: string, tokenFile: string | undefi
     credential: credentialOf(config, tokenFile, source),
     async authorize(request) {
       await config.applyToHTTPSOptions(request);
-      // We bring our own agent: theirs pools by request.
+      // The transport uses its own agent: client-node makes one for each request.
       delete request.agent;
       if (tokenFile === undefined) return;
       const token = (await readFile(tokenFile, "utf8")).trim();
-      // Without one we would be anybody, and what anybody may not do looks like a refusal for good.
+      // Without a token the request would be anonymous, and its refusal (403) would look permanent.
       if (token === "")
         throw new KubeError(
           { code: "KUBE_CONFIG", source: tokenFile },
@@ -126,7 +126,7 @@ function accessOf(config: KubeConfig, source: string, tokenFile: string | undefi
   };
 }
 
-/** Throws `KUBE_CONFIG` without the URL itself: it may hold a password. */
+/** Throws `KUBE_CONFIG` without the URL, which may contain a password. */
 function proxyOf({ name, proxyUrl }: Pick<Cluster, "name" | "proxyUrl">, source: string): URL | undefined {
   if (!proxyUrl) return undefined;
   const url = URL.canParse(proxyUrl) ? new URL(proxyUrl) : undefined;
@@ -141,11 +141,11 @@ function credentialOf(config: KubeConfig, tokenFile: string | undefined, source:
   const user = config.getCurrentUser();
   if (tokenFile !== undefined) return `the token in "${tokenFile}"`;
   if (user?.certFile || user?.certData) return `the client certificate of user "${user.name}" in "${source}"`;
-  if (user?.exec || user?.authProvider) return `what the plugin of user "${user.name}" in "${source}" gives`;
+  if (user?.exec || user?.authProvider) return `the credential from the plugin of user "${user.name}" in "${source}"`;
   return user?.token ? `the token of user "${user.name}" in "${source}"` : `user "${user?.name}" in "${source}"`;
 }
 
-/** What is read of a file beside what client-node reads. */
+/** The fields of a kubeconfig that are read in addition to those that client-node reads. */
 interface Content {
   readonly contexts?: readonly unknown[];
   readonly users?: readonly { readonly name?: string; readonly user?: UserFields }[];
@@ -153,7 +153,7 @@ interface Content {
 
 type UserFields = Readonly<Record<string, unknown>>;
 
-/** A kubeconfig as kubectl takes one: also an empty file, and one without contexts. */
+/** Reads a kubeconfig; like kubectl, also an empty file and one without contexts. */
 function readContent(file: string): Content {
   let text: string;
   try {
@@ -166,7 +166,7 @@ function readContent(file: string): Content {
   if (content === null || content === undefined) return {};
   const { contexts = [] } = content as { contexts?: unknown };
   if (typeof content !== "object" || Array.isArray(content) || !Array.isArray(contexts ?? []))
-    throw unusable(file, 'it is no kubeconfig, which is YAML with lists "clusters", "contexts" and "users"');
+    throw unusable(file, 'it is not a kubeconfig, which is YAML with the lists "clusters", "contexts" and "users"');
   return content as Content;
 }
 
@@ -195,7 +195,7 @@ function tokenFileOf(kubeconfig: string, fields: UserFields): string | undefined
   return typeof file === "string" ? resolve(dirname(kubeconfig), file) : undefined;
 }
 
-/** Throws `KUBE_CONFIG` when the user has a field that changes its identity for the API, and that no request would carry. */
+/** Throws `KUBE_CONFIG` for a field that changes the user's identity at the API but that client-node does not send. */
 function checkUser(kubeconfig: string, user: string, fields: UserFields): void {
   const field = ["as-groups", "as-uid", "as-user-extra"].find((name) => name in fields);
   if (field === undefined) return;

@@ -1,4 +1,4 @@
-/** What goes wrong with a Kubernetes API: an answer that is a refusal, or no answer. */
+/** Errors of the Kubernetes API: a refusal, no answer, an unreadable answer, an unusable configuration. */
 import { MeshError } from "@isthmus/model";
 
 export type KubeErrorData =
@@ -14,7 +14,7 @@ export class KubeError extends MeshError<KubeErrorData> {
   }
 }
 
-/** A `Status` body, or any text, of an answer ≥ 400. `credential`: what was not accepted, when that is what it says. */
+/** The error of an answer ≥ 400 whose body is a `Status` or any text. `credential`: what a 401 did not accept. */
 export function statusError(
   method: string,
   path: string,
@@ -39,15 +39,15 @@ export function hasStatus(thrown: unknown, ...statuses: readonly number[]): thro
 }
 
 /**
- * The API understood us and refuses for good. Not: that it does not know us (401: a token is renewed), that it is too busy
- * (429) or too slow (408).
+ * True when the API refused the request permanently. False for 401 (the token may be renewed), 429 (too busy) and 408
+ * (too slow).
  */
 export function isRefusal(thrown: unknown): thrown is KubeError {
   if (!(thrown instanceof KubeError) || thrown.status < 400 || thrown.status >= 500) return false;
   return ![401, 408, 429].includes(thrown.status);
 }
 
-/** A reason is a word, a message a sentence with a name or two; what answers need not be a Kubernetes API. */
+/** Limits in characters, as the server need not be a Kubernetes API: a reason is a word, a message a sentence. */
 const REASON_LENGTH = 100;
 const MESSAGE_LENGTH = 2_048;
 const PAGE_LENGTH = 200;

@@ -1,7 +1,7 @@
 /**
  * HTTP/1.1 to one server over a pool of connections.
  *
- * A request on a pooled connection that the server had closed meanwhile is repeated once: it was never read.
+ * A request on a pooled connection that the server had already closed is repeated once: the server never read it.
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from "node:https";
@@ -23,7 +23,7 @@ export interface Http1Pool {
 const KEEPALIVE_MS = 10_000;
 const FREE = { maxFreeSockets: 4 };
 
-/** Through the tunnel, when there is one. */
+/** `tunnel`: opens the connections through a proxy. */
 export function createHttp1Pool(base: URL, tunnel?: Tunnel): Http1Pool {
   const secure = base.protocol === "https:";
   const agent =

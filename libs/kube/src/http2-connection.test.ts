@@ -1,4 +1,4 @@
-/** Against servers of the test's own: what they speak, how they end, how they die. */
+/** HTTP/2 connections to test servers: protocol versions, orderly ends, dead peers. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type RequestOptions } from "node:https";
@@ -10,7 +10,7 @@ import { ca, clientPairs, connectTo, pair, startHttp2, TIMES, text } from "./tes
 import { startProxy } from "./testing/proxy.js";
 import { createTransport } from "./transport.js";
 
-test("streams share one connection; each goes with its own headers", async (t) => {
+test("streams share one connection, each with its own headers", async (t) => {
   const { port, sessions } = await startHttp2(t);
   const { get } = connectTo(t, port);
   const answers = await Promise.all(
@@ -21,7 +21,7 @@ test("streams share one connection; each goes with its own headers", async (t) =
   assert.equal(sessions.length, 1);
 });
 
-test("a connection that nothing comes over any more ends its streams with an error, and the next one is another", async (t) => {
+test("a dead connection ends its streams with an error, and the next stream uses another", async (t) => {
   const { port, sessions } = await startHttp2(t);
   const proxy = await startProxy({ host: "127.0.0.1", port });
   t.after(() => proxy.close());
@@ -34,7 +34,7 @@ test("a connection that nothing comes over any more ends its streams with an err
   assert.equal(sessions.length, 2);
 });
 
-test("a connection that is well stays, however silent its streams are", async (t) => {
+test("a healthy connection stays, however silent its streams are", async (t) => {
   const { port, sessions } = await startHttp2(t);
   const { get } = connectTo(t, port);
   const open = await get("/open");
@@ -45,19 +45,19 @@ test("a connection that is well stays, however silent its streams are", async (t
   assert.equal(sessions.length, 1);
 });
 
-test("a server that goes away in order lets its streams end; new ones are on another connection", async (t) => {
+test("after GOAWAY open streams continue, and new ones use another connection", async (t) => {
   const { port, sessions } = await startHttp2(t);
   const { get } = connectTo(t, port);
   const open = await get("/open");
   sessions[0]?.goaway();
   await until(
-    "it is another",
+    "another connection is used",
     async () => (await text((await get("/again"))?.body)) === "/again undefined" && sessions.length === 2,
   );
   assert.equal(open?.body.destroyed, false);
 });
 
-test("another certificate of ours is another connection", async (t) => {
+test("another client certificate opens another connection", async (t) => {
   const { port, sessions } = await startHttp2(t);
   const { get } = connectTo(t, port);
   for (const { cert, key } of await clientPairs("old", "new")) {
@@ -65,11 +65,11 @@ test("another certificate of ours is another connection", async (t) => {
       assert.equal(await text((await get(path, { cert, key }))?.body), `${path} undefined`);
   }
   assert.equal(sessions.length, 2);
-  await until("the one before is gone, since nothing is left on it", () => sessions[0]?.destroyed === true);
+  await until("the previous connection is closed after its last stream", () => sessions[0]?.destroyed === true);
   assert.equal(sessions[1]?.destroyed, false);
 });
 
-test("an unknown authority is refused, and tried again the next time", async (t) => {
+test("a server of an unknown authority is refused, and the next call tries again", async (t) => {
   const { port } = await startHttp2(t);
   const { get } = connectTo(t, port);
   const { certificate } = await createAuthority("other");
@@ -77,7 +77,7 @@ test("an unknown authority is refused, and tried again the next time", async (t)
   assert.equal((await get("/"))?.status, 200);
 });
 
-test("a server that takes connections and says nothing is left after a while", async (t) => {
+test("a server that accepts connections and sends nothing fails after connectMs", async (t) => {
   const { port } = await startHttp2(t);
   const proxy = await startProxy({ host: "127.0.0.1", port });
   t.after(() => proxy.close());
@@ -85,7 +85,7 @@ test("a server that takes connections and says nothing is left after a while", a
   await assert.rejects(connectTo(t, proxy.port, { ...TIMES, connectMs: 50 }).get("/"), { code: "ETIMEDOUT" });
 });
 
-test("a server that closes before the connection is secure, in whichever way, is an error at once", async (t) => {
+test("a server that closes during the TLS handshake is an error at once", async (t) => {
   for (const close of ["end", "destroy", "resetAndDestroy"] as const) {
     const server = createTcpServer((socket) => {
       socket.on("error", () => undefined);
@@ -98,7 +98,7 @@ test("a server that closes before the connection is secure, in whichever way, is
   }
 });
 
-test("of a server that speaks HTTP/1.1 only, streams come over that", async (t) => {
+test("streams of a server that speaks only HTTP/1.1 use HTTP/1.1", async (t) => {
   const server = createServer(pair, (request, response) => response.end(`${request.httpVersion} ${request.url}`));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -113,7 +113,7 @@ test("of a server that speaks HTTP/1.1 only, streams come over that", async (t) 
     assert.equal(await text(await transport.stream({ method: "GET", path })), `1.1 ${path}`);
 });
 
-test("a server that was taken for HTTP/1.1 only is asked again after a while", async (t) => {
+test("a server that spoke only HTTP/1.1 is asked for HTTP/2 again after http1Ms", async (t) => {
   const old = createServer(pair).listen(0, "127.0.0.1");
   await once(old, "listening");
   const { port } = old.address() as AddressInfo;

@@ -1,9 +1,9 @@
 /**
- * One HTTP/2 connection to a Kubernetes API for all watches of a process, which knows within seconds when it is dead.
+ * One HTTP/2 connection to a Kubernetes API for all watches of a process. A dead connection is detected within seconds.
  *
- * A watch is silent for minutes and well, so nothing in it tells that its server lost power or that a middlebox forgot it.
- * HTTP/2 has a ping: no answer, and every stream on the connection ends with an error. Made at the first stream, made anew
- * after it ended and when our certificate changed.
+ * A healthy watch may be silent for minutes, so silence does not show that the server lost power or that a middlebox
+ * dropped the connection. HTTP/2 pings do: without an answer, every stream on the connection ends with an error. The
+ * connection is opened for the first stream, and again after it ended or when the client certificate changed.
  */
 import type { RequestOptions } from "node:https";
 import type { Socket } from "node:net";
@@ -21,21 +21,21 @@ import {
 import { unlessAborted } from "./unless-aborted.js";
 
 export interface ConnectionTimes extends Http2Times {
-  /** For so long a server that spoke HTTP/1.1 is taken to speak nothing else. */
+  /** A server that negotiated HTTP/1.1 is not asked for HTTP/2 again within this time. */
   readonly http1Ms: number;
 }
 
 export interface Http2Connection {
   /** `options`: path, TLS and headers of an authorized GET. undefined: the server speaks HTTP/1.1 only. */
   get(options: RequestOptions & { readonly path: string }, signal: AbortSignal): Promise<HttpResponse | undefined>;
-  /** For good: every stream ends with an error. */
+  /** Closes permanently; every stream ends with an error. */
   close(): void;
 }
 
 const TIMES: ConnectionTimes = { pingEveryMs: 3000, pingMs: 4000, connectMs: 5000, http1Ms: 60_000 };
 const TRIES = 3;
 
-/** `dial`: makes TCP connections to the server, where they are not made straight. */
+/** `dial`: opens TCP connections to the server through a proxy; absent: they are direct. */
 export function createHttp2Connection(
   base: URL,
   times: ConnectionTimes = TIMES,
@@ -79,7 +79,7 @@ export function createHttp2Connection(
 
   function leave(): void {
     current?.then(
-      // Who waits for it begins first.
+      // Callers that already wait for this connection begin their streams first.
       (opened) => opened && setImmediate(() => leaveLink(opened)),
       () => undefined,
     );
@@ -97,20 +97,20 @@ export function createHttp2Connection(
         const stream = beginStream(opened, headers, signal);
         const status = stream === undefined ? "refused" : await answerOf(stream);
         if (stream !== undefined && status !== "refused") return { status, body: stream };
-        // It is about to end, or is full, and the server did not look at the stream: another connection takes it.
+        // The connection is ending or full, and the server did not process the stream: try another connection.
         if (current === used) leave();
-        if (tries === TRIES) throw withCode("ECONNRESET", "the server takes no more streams");
+        if (tries === TRIES) throw withCode("ECONNRESET", "the server accepts no more streams");
       }
     },
     close() {
-      closed = withCode("ECONNRESET", "the connection was closed by its user");
+      closed = withCode("ECONNRESET", "the connection was closed by this process");
       for (const each of links) endLink(each, closed);
       current = undefined;
     },
   };
 }
 
-/** What the server knows us by on this connection; a token goes with each request. */
+/** The TLS identity of the client, fixed for a connection; a token is sent with each request. */
 function identityOf({ ca, cert, key, servername }: RequestOptions): string {
   return JSON.stringify([ca, cert, key, servername].map(String));
 }

@@ -1,4 +1,4 @@
-/** Connections that end, are left, or are full while they are in use. */
+/** Connections that end, are left or are full while they are in use. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -7,10 +7,10 @@ import { until } from "@isthmus/testing";
 import { clientPairs, connectTo, startHttp2, TIMES, text } from "./testing/http2-server.js";
 import { startProxy } from "./testing/proxy.js";
 
-/** A stream that never ends is what these tests are about. */
+/** These tests are about streams that do not end: without a limit a failure would hang. */
 const LIMIT = { timeout: 60_000 };
 
-/** So many bytes from the server at once, every few milliseconds. */
+/** A proxy that passes at most `bytes` from the server every `everyMs` milliseconds. */
 async function slowLine(t: TestContext, target: number, bytes: number, everyMs: number): Promise<number> {
   const server = createServer((client) => {
     const upstream = connect(target, "127.0.0.1");
@@ -32,7 +32,7 @@ async function slowLine(t: TestContext, target: number, bytes: number, everyMs: 
   return (server.address() as AddressInfo).port;
 }
 
-test("a connection that its server is leaving is watched to its end", LIMIT, async (t) => {
+test("a connection is pinged until its end after GOAWAY", LIMIT, async (t) => {
   const { port, sessions } = await startHttp2(t);
   const proxy = await startProxy({ host: "127.0.0.1", port });
   t.after(() => proxy.close());
@@ -41,19 +41,22 @@ test("a connection that its server is leaving is watched to its end", LIMIT, asy
   await until("it is open", () => sessions.length === 1);
   const settled = assert.rejects(end, { code: "ETIMEDOUT" });
   sessions[0]?.goaway();
-  await until("another is used", async () => (await text((await get("/next"))?.body)) !== "" && sessions.length === 2);
+  await until(
+    "another connection is used",
+    async () => (await text((await get("/next"))?.body)) !== "" && sessions.length === 2,
+  );
   proxy.stallOpen();
   await settled;
 });
 
-test("a slow line that brings something is not dead, however late the answer to a ping is", LIMIT, async (t) => {
+test("a slow connection that receives bytes is not dead, however late the answer to a ping is", LIMIT, async (t) => {
   const { port, sessions } = await startHttp2(t);
   const { get } = connectTo(t, await slowLine(t, port, 16_384, 25), { ...TIMES, pingMs: 400 });
   assert.equal((await text((await get("/big"))?.body)).length, 1 << 20);
   assert.equal(sessions.length, 1);
 });
 
-test("who closes while a connection is made, or left, leaves none behind, and its streams say so", LIMIT, async (t) => {
+test("close ends connections that are being opened or were left, and their streams with an error", LIMIT, async (t) => {
   const { port, sessions } = await startHttp2(t);
   const making = connectTo(t, port);
   const refused = assert.rejects(making.get("/"), { code: "ECONNRESET" });
@@ -65,7 +68,7 @@ test("who closes while a connection is made, or left, leaves none behind, and it
   const open = await get("/open");
   sessions.at(-1)?.goaway();
   await until(
-    "another is used",
+    "another connection is used",
     async () => (await get("/open/2")) !== undefined && sessions.filter((s) => !s.destroyed).length >= 2,
   );
   const settled = assert.rejects(text(open?.body), { code: "ECONNRESET" });
@@ -74,23 +77,19 @@ test("who closes while a connection is made, or left, leaves none behind, and it
   await until("no connection is left", () => sessions.every(({ destroyed }) => destroyed));
 });
 
-test(
-  "streams with the old and the new certificate at once: each is answered, on one connection each",
-  LIMIT,
-  async (t) => {
-    const { port, sessions } = await startHttp2(t);
-    const { get } = connectTo(t, port);
-    const [old, renewed] = await clientPairs("old", "new");
-    const answers = await Promise.all([get("/open/1", old), get("/open/2", renewed), get("/open/3", renewed)]);
-    assert.deepEqual(
-      answers.map((answer) => answer?.status),
-      [200, 200, 200],
-    );
-    assert.equal(sessions.length, 2);
-  },
-);
+test("concurrent streams with the old and the new certificate use one connection each", LIMIT, async (t) => {
+  const { port, sessions } = await startHttp2(t);
+  const { get } = connectTo(t, port);
+  const [old, renewed] = await clientPairs("old", "new");
+  const answers = await Promise.all([get("/open/1", old), get("/open/2", renewed), get("/open/3", renewed)]);
+  assert.deepEqual(
+    answers.map((answer) => answer?.status),
+    [200, 200, 200],
+  );
+  assert.equal(sessions.length, 2);
+});
 
-test("a connection that has as many streams as the server takes: the next is on another", LIMIT, async (t) => {
+test("when a connection has as many streams as the server allows, the next uses another", LIMIT, async (t) => {
   const { port, sessions } = await startHttp2(t, { settings: { maxConcurrentStreams: 2 } });
   const { get } = connectTo(t, port);
   const open = [await get("/open/1"), await get("/open/2"), await get("/open/3")];

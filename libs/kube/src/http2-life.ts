@@ -1,44 +1,45 @@
 /**
- * Whether the other side of an HTTP/2 connection still lives: it is asked a few seconds after each answer.
+ * Detects a dead peer of an HTTP/2 connection: a ping is sent a few seconds after each answer.
  *
- * Dead is who lets not a byte come for `pingMs` while an answer is due: an answer may queue behind a long list on a slow line.
+ * The peer is dead when no byte arrives for `pingMs` while an answer is due. Any byte counts, because an answer may
+ * queue behind a long list on a slow line.
  */
 import type { ClientHttp2Session } from "node:http2";
 import type { TLSSocket } from "node:tls";
 
 export interface LifeTimes {
-  /** Between an answer and the next question. */
+  /** Time from an answer to the next ping. */
   readonly pingEveryMs: number;
-  /** For a sign of life. */
+  /** Time without a byte after which the peer is dead. */
   readonly pingMs: number;
 }
 
-/** In so many parts a sign is waited for: a process that stood still loses one of them, not the connection. */
+/** `pingMs` is waited in this many parts: a process that was suspended loses one part, not the connection. */
 const PARTS = 4;
 
-/** Until the session ends; `onDead` is called at most once. */
+/** Runs until the session ends; `onDead` is called at most once. */
 export function watchLife(session: ClientHttp2Session, socket: TLSSocket, times: LifeTimes, onDead: () => void): void {
-  let timer = setTimeout(ask, times.pingEveryMs);
+  let timer = setTimeout(ping, times.pingEveryMs);
   session.once("close", () => clearTimeout(timer));
 
-  function ask(): void {
+  function ping(): void {
     if (session.destroyed) return;
     let [due, bytes, silent] = [true, socket.bytesRead, 0];
     wait();
-    // After GOAWAY Node sends no ping any more; settings are acknowledged all the same.
+    // After GOAWAY Node sends no pings; SETTINGS frames are still acknowledged.
     if (session.closed) session.settings({}, answered);
     else session.ping(answered);
 
     function answered(): void {
       due = false;
       clearTimeout(timer);
-      if (!session.destroyed) timer = setTimeout(ask, times.pingEveryMs);
+      if (!session.destroyed) timer = setTimeout(ping, times.pingEveryMs);
     }
     function wait(): void {
-      // One more turn: what came while the process stood still is read in it.
-      timer = setTimeout(() => setImmediate(look), times.pingMs / PARTS);
+      // One more turn of the event loop reads what arrived while the process was suspended.
+      timer = setTimeout(() => setImmediate(check), times.pingMs / PARTS);
     }
-    function look(): void {
+    function check(): void {
       if (!due || session.destroyed) return;
       silent = socket.bytesRead === bytes ? silent + 1 : 0;
       bytes = socket.bytesRead;

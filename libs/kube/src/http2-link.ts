@@ -1,4 +1,4 @@
-/** One HTTP/2 connection over TLS and its streams. When the other side is dead it ends, and every stream on it with an error. */
+/** One HTTP/2 connection over TLS and its streams. When the peer is dead, all of them end with an error. */
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -12,15 +12,15 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "n
 import { type LifeTimes, watchLife } from "./http2-life.js";
 
 export interface Http2Times extends LifeTimes {
-  /** For TCP, TLS, and the server's settings. */
+  /** Limit for TCP, TLS and the server's SETTINGS. */
   readonly connectMs: number;
 }
 
-/** What may be on its way in one stream and in all: more streams than we have watches fit beside each other. */
+/** Flow-control windows of a stream and of the connection: 32 full streams fit, more than a process has watches. */
 const STREAM_WINDOW = 1 << 20;
 const CONNECTION_WINDOW = 32 << 20;
 
-/** One connection. Left: no more streams begin on it, and it ends with its last one. */
+/** One connection. `left`: it takes no new streams and ends with its last one. */
 export interface Link {
   readonly session: ClientHttp2Session;
   readonly socket: TLSSocket;
@@ -28,7 +28,7 @@ export interface Link {
   left: boolean;
 }
 
-/** undefined: the server speaks HTTP/1.1 only. `dial`: makes the TCP connection, when it is not made straight. */
+/** undefined: the server speaks HTTP/1.1 only. `dial`: opens the TCP connection through a proxy. */
 export async function openLink(
   base: URL,
   options: RequestOptions,
@@ -40,7 +40,7 @@ export async function openLink(
   const slow = () => socket.destroy(withCode("ETIMEDOUT", `no connection within ${times.connectMs} ms`));
   const late = setTimeout(slow, times.connectMs);
   try {
-    await reached(socket, "secureConnect");
+    await waitFor(socket, "secureConnect");
     if (socket.alpnProtocol === "h2") return await begin(base, socket, times);
     socket.destroy();
     return undefined;
@@ -58,7 +58,7 @@ async function begin(base: URL, socket: TLSSocket, times: Http2Times): Promise<L
     settings: { initialWindowSize: STREAM_WINDOW, enablePush: false },
     maxSessionMemory: CONNECTION_WINDOW >> 20,
   });
-  await reached(session, "remoteSettings"); // how many streams it takes is in them
+  await waitFor(session, "remoteSettings"); // they contain the limit of streams
   session.setLocalWindowSize(CONNECTION_WINDOW);
   const link = { session, socket, streams: 0, left: false };
   watchLife(session, socket, times, () => {
@@ -67,8 +67,8 @@ async function begin(base: URL, socket: TLSSocket, times: Http2Times): Promise<L
   return link;
 }
 
-/** Rejects when it ends before, however it ends. Later errors are nobody's: each stream of the connection says so. */
-function reached(emitter: TLSSocket | ClientHttp2Session, event: "secureConnect" | "remoteSettings"): Promise<void> {
+/** Rejects when the connection ends before the event. Later errors are ignored here: each stream reports them. */
+function waitFor(emitter: TLSSocket | ClientHttp2Session, event: "secureConnect" | "remoteSettings"): Promise<void> {
   return new Promise((resolve, reject) => {
     emitter.on("error", reject);
     emitter.once("close", () => reject(withCode("ECONNRESET", "the connection was closed before it could be used")));
@@ -76,7 +76,7 @@ function reached(emitter: TLSSocket | ClientHttp2Session, event: "secureConnect"
   });
 }
 
-/** A stream, unless the connection is over or has as many as the server takes. */
+/** Opens a stream; undefined when the connection has ended or has as many streams as the server allows. */
 export function beginStream(
   link: Link,
   headers: OutgoingHttpHeaders,
@@ -84,7 +84,7 @@ export function beginStream(
 ): ClientHttp2Stream | undefined {
   const { session, streams } = link;
   if (session.closed || session.destroyed) return undefined;
-  // One more would wait for another to end, and watches do not.
+  // One more would wait until another ends, and watches do not end.
   if (streams >= (session.remoteSettings.maxConcurrentStreams ?? Number.POSITIVE_INFINITY)) return undefined;
   const stream = session.request(headers, { endStream: true, signal });
   link.streams++;
@@ -94,7 +94,7 @@ export function beginStream(
   return stream;
 }
 
-/** The status of the answer, or that the server did not look at it; rejects when the stream ends otherwise. */
+/** The status of the answer, or "refused" if the server did not process the stream; rejects when it ends otherwise. */
 export function answerOf(stream: ClientHttp2Stream): Promise<number | "refused"> {
   return new Promise((resolve, reject) => {
     stream.once("response", (headers) => resolve(headers[":status"] ?? 0));
@@ -106,13 +106,13 @@ export function answerOf(stream: ClientHttp2Stream): Promise<number | "refused">
   });
 }
 
-/** Its streams stay on it until they end, and then it ends. */
+/** Takes no new streams; the connection ends with its last one. */
 export function leaveLink(link: Link): void {
   link.left = true;
   if (link.streams === 0) endLink(link);
 }
 
-/** Now, with its streams: an orderly end would wait for the other side, which may be gone. */
+/** Ends it at once, with its streams: an orderly end would wait for the peer, which may be dead. */
 export function endLink({ session, socket }: Link, cause?: Error): void {
   session.destroy(cause);
   socket.destroy();

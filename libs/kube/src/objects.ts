@@ -1,4 +1,4 @@
-/** The fields of Kubernetes objects that we read or write; everything else of an object is ignored. */
+/** The fields of Kubernetes objects that Isthmus reads or writes; other fields are ignored. */
 
 export interface ObjectMeta {
   readonly name?: string;

@@ -1,4 +1,4 @@
-/** How a proxy is asked for a connection to a server: CONNECT over http and https, SOCKS 5. */
+/** Asks a proxy for a connection to a server: CONNECT over http and https, or SOCKS 5. */
 import type { Socket } from "node:net";
 import { SocksClient } from "socks";
 import { withCode } from "./http2-link.js";
@@ -8,9 +8,9 @@ export interface Place {
   readonly port: number;
 }
 
-/** Bytes of a proxy's answer to CONNECT. */
-const MOST_HEAD_BYTES = 16_384;
-/** By the schemes that a proxy may have. */
+/** Limit for the head of a proxy's answer to CONNECT. */
+const MAX_HEAD_BYTES = 16_384;
+/** Default port of each proxy scheme. */
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   "http:": 80,
   "https:": 443,
@@ -27,18 +27,18 @@ export function placeOf({ hostname, port, protocol }: URL): Place {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: number ?? 80 };
 }
 
-/** Resolves when what is sent on the socket from now on reaches the target. */
+/** Resolves when the socket is connected to the target: all further bytes reach it. */
 export function askProxy(socket: Socket, proxy: URL, target: Place): Promise<unknown> {
   return proxy.protocol.startsWith("socks") ? askSocks(socket, proxy, target) : askConnect(socket, proxy, target);
 }
 
 async function askSocks(socket: Socket, proxy: URL, target: Place): Promise<void> {
-  await opened(socket, "connect");
+  await waitFor(socket, "connect");
   const { host, port } = placeOf(proxy);
   const [userId, password] = [decodeURIComponent(proxy.username), decodeURIComponent(proxy.password)];
-  const known = userId === "" ? {} : { userId, password };
+  const login = userId === "" ? {} : { userId, password };
   await SocksClient.createConnection({
-    proxy: { host, port, type: 5, ...known },
+    proxy: { host, port, type: 5, ...login },
     command: "connect",
     destination: target,
     existing_socket: socket,
@@ -46,7 +46,7 @@ async function askSocks(socket: Socket, proxy: URL, target: Place): Promise<void
 }
 
 async function askConnect(socket: Socket, proxy: URL, { host, port }: Place): Promise<void> {
-  await opened(socket, proxy.protocol === "https:" ? "secureConnect" : "connect");
+  await waitFor(socket, proxy.protocol === "https:" ? "secureConnect" : "connect");
   const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
   const basic = `Proxy-Authorization: Basic ${Buffer.from(credentials).toString("base64")}\r\n`;
@@ -57,13 +57,13 @@ async function askConnect(socket: Socket, proxy: URL, { host, port }: Place): Pr
   if (!status.startsWith("2")) throw withCode("ECONNREFUSED", `it answers ${status} ${reason}`.trimEnd());
 }
 
-/** Up to the empty line; what follows stays in the socket. */
+/** Reads up to the empty line; the bytes after it stay in the socket. */
 async function readHead(socket: Socket): Promise<string> {
   let bytes = Buffer.alloc(0);
   for (;;) {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) {
-      await opened(socket, "readable");
+      await waitFor(socket, "readable");
       if (socket.readableEnded) throw withCode("ECONNRESET", "it closed the connection");
       continue;
     }
@@ -73,12 +73,13 @@ async function readHead(socket: Socket): Promise<string> {
       socket.unshift(bytes.subarray(end + 4));
       return bytes.toString("latin1", 0, end);
     }
-    if (bytes.length > MOST_HEAD_BYTES) throw withCode("EPROTO", "its answer does not end");
+    if (bytes.length > MAX_HEAD_BYTES)
+      throw withCode("EPROTO", `the head of its answer is over ${MAX_HEAD_BYTES} bytes`);
   }
 }
 
-/** Resolves at the event; rejects when the socket ends before. */
-function opened(socket: Socket, event: "connect" | "secureConnect" | "readable"): Promise<void> {
+/** Resolves at the event; rejects when the socket ends before it. */
+function waitFor(socket: Socket, event: "connect" | "secureConnect" | "readable"): Promise<void> {
   return new Promise((resolve, reject) => {
     const done = (act: () => void) => {
       socket.off(event, onEvent).off("error", reject).off("end", onEnd).off("close", onEnd);

@@ -1,4 +1,4 @@
-/** The resources we use, and where the API serves them. */
+/** The Kubernetes resources that Isthmus uses, and their API paths. */
 
 export interface Resource {
   /** "" is the core group. */

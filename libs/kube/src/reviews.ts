@@ -1,4 +1,4 @@
-/** Tokens and permissions: who is asking, and may they. */
+/** Token requests, token reviews and access reviews. */
 import type { KubeClient } from "./client.js";
 
 export interface TokenIdentity {
@@ -17,8 +17,8 @@ export interface AccessQuestion {
 }
 
 /**
- * Whom tokens for the admin API of clustermesh-apiserver are made for. Such a token opens no Kubernetes API, and a token for a
- * Kubernetes API does not open the admin API: whoever receives one cannot use it elsewhere.
+ * Audience of tokens for the admin API of clustermesh-apiserver. A Kubernetes API does not accept such a token, and the
+ * admin API does not accept a token for a Kubernetes API: a server that receives one cannot use it elsewhere.
  */
 export const ADMIN_AUDIENCE = "mesh.isthmus.io/admin";
 
@@ -42,7 +42,10 @@ export async function requestToken(
   return { token: answer.status.token, expires: Date.parse(answer.status.expirationTimestamp) };
 }
 
-/** Whom a token stands for; undefined when the API does not accept it, or it is for none of `audiences` (none: the API itself). */
+/**
+ * The identity of a token; undefined when the API does not accept it or when it is for none of `audiences` (empty: for
+ * the API itself).
+ */
 export async function reviewToken(
   client: KubeClient,
   token: string,
@@ -66,9 +69,9 @@ export async function reviewToken(
     signal,
   });
   const user = answer.status?.user;
-  // An API that does not know audiences says yes without naming one.
-  const meant = answer.status?.audiences ?? [];
-  if (audiences.length > 0 && !audiences.some((audience) => meant.includes(audience))) return undefined;
+  // An API without audience support accepts the token and returns no audiences.
+  const accepted = answer.status?.audiences ?? [];
+  if (audiences.length > 0 && !audiences.some((audience) => accepted.includes(audience))) return undefined;
   if (answer.status?.authenticated !== true || user?.username === undefined) return undefined;
   return { username: user.username, uid: user.uid ?? "", groups: user.groups ?? [] };
 }

@@ -23,7 +23,7 @@ export interface KubeRequest {
   /** `application/json` unless given. */
   readonly contentType?: string;
   readonly signal?: AbortSignal | undefined;
-  /** Until the whole answer is in (json) or its headers are (stream); 15 s unless given. */
+  /** Limit until the whole answer (json) or its headers (stream) arrived; 15 s unless given. */
   readonly timeoutMs?: number;
 }
 
@@ -49,14 +49,14 @@ export function createTransport(access: KubeAccess): Transport {
     const query = new URLSearchParams(call.query).toString();
     const path = `${base.pathname.replace(/\/$/, "")}${call.path}${query === "" ? "" : `?${query}`}`;
     const options = { method: call.method, path, headers: headersOf(call, payload) };
-    // A credential plugin knows no deadline.
+    // A credential plugin has no deadline.
     await unlessAborted(access.authorize(options), call.signal);
     return options;
   }
 
   async function ask(call: Bounded): Promise<HttpResponse> {
     const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
-    // A request whose name is being looked up notices its signal only after that.
+    // During a DNS lookup a request does not react to its signal.
     return unlessAborted(http1.request(await authorized(call, payload), payload, call.signal), call.signal);
   }
 
@@ -65,8 +65,8 @@ export function createTransport(access: KubeAccess): Transport {
     return (await http2?.get(options, call.signal)) ?? http1.request(options, undefined, call.signal);
   }
 
-  /** What is no answer is a KubeError, and so is a refusal. */
-  async function answered(call: Bounded, response: Promise<HttpResponse>): Promise<Readable> {
+  /** Returns the body; throws a KubeError for a refusal and when there is no answer. */
+  async function bodyOf(call: Bounded, response: Promise<HttpResponse>): Promise<Readable> {
     const { status, body } = await response.catch((cause) => {
       throw cause instanceof KubeError ? cause : unreachable(access.server, call, cause);
     });
@@ -83,15 +83,13 @@ export function createTransport(access: KubeAccess): Transport {
   return {
     server: access.server,
     async json<T>(call: KubeRequest): Promise<T> {
-      const answer = await withDeadline(call, async (bounded) =>
-        readAll(bounded, await answered(bounded, ask(bounded))),
-      );
+      const answer = await withDeadline(call, async (bounded) => readAll(bounded, await bodyOf(bounded, ask(bounded))));
       return parseAnswer<T>(call.path, answer);
     },
     async stream(call) {
-      return withDeadline(call, async (bounded, hold) => {
-        const body = await answered(bounded, openStream(bounded));
-        hold(body);
+      return withDeadline(call, async (bounded, keepBound) => {
+        const body = await bodyOf(bounded, openStream(bounded));
+        keepBound(body);
         return body;
       });
     },
@@ -104,12 +102,12 @@ export function createTransport(access: KubeAccess): Transport {
 }
 
 /**
- * Runs `work` with a signal that fires with the caller's, and at the deadline. The deadline ends with `work`; a body that is
- * held stays bound to the caller's signal until it closes.
+ * Runs `work` with a signal that aborts with the caller's and at the deadline. The deadline ends with `work`; a body
+ * passed to `keepBound` stays bound to the caller's signal until it closes.
  */
 async function withDeadline<T>(
   call: KubeRequest,
-  work: (bounded: Bounded, hold: (body: Readable) => void) => Promise<T>,
+  work: (bounded: Bounded, keepBound: (body: Readable) => void) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
   const timeoutMs = call.timeoutMs ?? DEADLINE_MS;
@@ -118,15 +116,15 @@ async function withDeadline<T>(
   const unlink = () => call.signal?.removeEventListener("abort", follow);
   if (call.signal?.aborted === true) follow();
   call.signal?.addEventListener("abort", follow, { once: true });
-  let held = false;
+  let bound = false;
   try {
     return await work({ ...call, signal: controller.signal }, (body) => {
-      held = true;
+      bound = true;
       body.once("close", unlink);
     });
   } finally {
     clearTimeout(timer);
-    if (!held) unlink();
+    if (!bound) unlink();
   }
 }
 

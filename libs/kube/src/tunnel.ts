@@ -1,8 +1,9 @@
 /**
  * TCP connections to one server through the proxy that a kubeconfig's `proxy-url` names, as kubectl makes them.
  *
- * `http` and `https` proxies are asked with CONNECT; `socks5` ones resolve the server's name themselves. A connection
- * that is not there within the time, or when the tunnel is closed, is destroyed: a silent proxy keeps nothing open.
+ * `http` and `https` proxies are asked with CONNECT, `socks5` ones by SOCKS 5; the proxy resolves the server's name. A
+ * connection that is not ready within the limit, or when the tunnel is closed, is destroyed: a silent proxy keeps no
+ * socket open.
  */
 import { type ClientRequestArgs, Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
@@ -13,9 +14,9 @@ import { withCode } from "./http2-link.js";
 import { askProxy, placeOf } from "./proxy-handshake.js";
 
 export interface Tunnel {
-  /** A TCP connection to the server; nothing was sent on it yet. */
+  /** Opens a TCP connection to the server; nothing has been sent on it. */
   dial(): Promise<Socket>;
-  /** Ends the dials that are under way. */
+  /** Ends the dials in progress. */
   close(): void;
 }
 
@@ -28,7 +29,7 @@ export function createTunnel(proxy: URL, server: URL, dialMs = DIAL_MS): Tunnel 
   let closed = false;
 
   async function dial(): Promise<Socket> {
-    if (closed) throw withCode("ECONNRESET", "the connection was closed by its user");
+    if (closed) throw withCode("ECONNRESET", "the connection was closed by this process");
     const secure = { ...at, servername: isIP(at.host) === 0 ? at.host : "" };
     const socket = proxy.protocol === "https:" ? connectTls(secure) : connectTcp(at);
     socket.on("error", () => undefined); // the waiting promise, or the user of the socket, gets the error
@@ -41,7 +42,7 @@ export function createTunnel(proxy: URL, server: URL, dialMs = DIAL_MS): Tunnel 
       return socket;
     } catch (thrown) {
       socket.destroy();
-      throw named(name, thrown);
+      throw withProxyName(name, thrown);
     } finally {
       clearTimeout(late);
       dials.delete(socket);
@@ -52,7 +53,7 @@ export function createTunnel(proxy: URL, server: URL, dialMs = DIAL_MS): Tunnel 
     dial,
     close() {
       closed = true;
-      for (const socket of dials) socket.destroy(withCode("ECONNRESET", "the connection was closed by its user"));
+      for (const socket of dials) socket.destroy(withCode("ECONNRESET", "the connection was closed by this process"));
     },
   };
 }
@@ -63,7 +64,7 @@ export function tunnelAgent(tunnel: Tunnel, secure: boolean, options: { readonly
   agent.createConnection = (request: ClientRequestArgs, done?: (error: Error | null, stream: Duplex) => void) => {
     tunnel.dial().then(
       (socket) => done?.(null, secure ? connectTls({ ...(request as object), socket }) : socket),
-      // Node looks at the error first; there is no stream then.
+      // Node checks the error first and then ignores the stream.
       (error: Error) => (done as ((error: Error) => void) | undefined)?.(error),
     );
     return undefined;
@@ -71,7 +72,7 @@ export function tunnelAgent(tunnel: Tunnel, secure: boolean, options: { readonly
   return agent;
 }
 
-function named(name: string, thrown: unknown): Error {
+function withProxyName(name: string, thrown: unknown): Error {
   const { message, code } = thrown as Error & { code?: string };
   return message.includes(name) ? (thrown as Error) : withCode(code ?? "ECONNRESET", `${name}: ${message || code}`);
 }

@@ -1,4 +1,4 @@
-/** Stops waiting, when the signal is aborted, for work that takes no signal; the work goes on. */
+/** Waits for work that takes no signal, until the signal is aborted; the work itself continues. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let stop = (): void => undefined;

@@ -1,4 +1,4 @@
-/** Endpoints by address: verified as strictly as by name, and no server name is sent. */
+/** Endpoints by address are verified as strictly as by name, and no server name is sent. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, test } from "node:test";
@@ -15,12 +15,12 @@ interface Front {
   readonly port: number;
   /** Server names that clients sent; "" = none. */
   readonly names: string[];
-  /** Clients that accepted the certificate and began to speak. */
+  /** Number of data chunks from clients, which send only after accepting the certificate. */
   readonly spoken: number;
   close(): void;
 }
 
-/** A TLS server that says nothing, with a certificate for `sans`. */
+/** A TLS server that never answers, with a certificate for `sans`. */
 async function front(authority: Authority, sans: readonly string[], host = "127.0.0.1"): Promise<Front> {
   const { certificate, key } = await issue(authority, { cn: "front", sans, usages: ["server"] });
   const names: string[] = [];
@@ -58,7 +58,7 @@ async function failure(store: Store): Promise<string> {
   return sentence;
 }
 
-test("etcd by its address: calls and watches work, and Node has nothing to say", async (t) => {
+test("calls and watches to an etcd by address work without a warning of Node", async (t) => {
   const etcd = await startEtcd({ tls: true });
   t.after(() => etcd.close());
   const options = await etcd.options("root");
@@ -67,16 +67,16 @@ test("etcd by its address: calls and watches work, and Node has nothing to say",
   await store.txn([], [{ type: "put", key: "/a", value: Buffer.from("1") }]);
   assert.equal((await store.get("/a")).entry?.value.toString(), "1");
   const controller = new AbortController();
-  const heard: string[] = [];
-  const over = store.watch({ prefix: "/", from: 1n, signal: controller.signal }, (news) => {
-    if (news.type === "events") heard.push(...news.events.map(({ key }) => key));
-    if (heard.length > 0) controller.abort();
+  const keys: string[] = [];
+  const over = store.watch({ prefix: "/", from: 1n, signal: controller.signal }, (message) => {
+    if (message.type === "events") keys.push(...message.events.map(({ key }) => key));
+    if (keys.length > 0) controller.abort();
   });
   await over;
-  assert.deepEqual(heard, ["/a"]);
+  assert.deepEqual(keys, ["/a"]);
 });
 
-test("by address no server name is sent, by name that name; both speak once the certificate is for what was dialled", async (t) => {
+test("a server name is sent for a name, none for an address; both connect when the certificate matches", async (t) => {
   const authority = await createAuthority("ca");
   const server = await front(authority, ["localhost", "127.0.0.1"]);
   t.after(() => server.close());
@@ -97,7 +97,7 @@ for (const [what, sans] of [
     t.after(() => server.close());
     const sentence = await failure(open(authority, `https://127.0.0.1:${server.port}`));
     assert.match(sentence, /IP: 127\.0\.0\.1 is not in the cert's list/);
-    assert.equal(server.spoken, 0, "not a word was said to it");
+    assert.equal(server.spoken, 0, "no byte was sent to it");
   });
 }
 

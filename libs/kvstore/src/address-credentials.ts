@@ -1,9 +1,9 @@
 /**
- * TLS to a server that is dialled by its address: verified against that very address, and no server name is sent.
+ * TLS to a server that is dialled by its address: verified against that address, and no server name is sent.
  *
- * A server name is for names: RFC 6066 permits no address there. grpc-js hands Node the address as one (Node warns, DEP0123,
- * and will ignore it one day). Names go the usual way. What is verified is the same in both: the CA, and that the
- * certificate is for what was dialled.
+ * RFC 6066 permits no address as a server name. grpc-js passes the address to Node as one (Node warns, DEP0123, and
+ * will ignore it in a later release). Servers dialled by name use the credentials of grpc-js. Both verify the same: the
+ * CA, and that the certificate is for the dialled address or name.
  */
 import { isIP } from "node:net";
 import { connect, type SecureContext } from "node:tls";

@@ -1,4 +1,4 @@
-/** What etcd lets whom do, pinned: also what it allows although one would rather not. */
+/** Documents the permissions that etcd enforces, and what it allows although it should not. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
@@ -15,18 +15,18 @@ const [one, two] = [parseClusterId(1), parseClusterId(2)];
 
 let etcd: EtcdServer;
 let owner: Store;
-let member: Store;
+let eastStore: Store;
 
 before(async () => {
   etcd = await startEtcd({ tls: true });
   owner = createStore(await etcd.options("root"));
-  member = createStore(await etcd.options("east"));
+  eastStore = createStore(await etcd.options("east"));
   await provisionStore(owner);
   await provisionCluster(owner, east, one);
   await provisionCluster(owner, west, two);
 });
 after(async () => {
-  for (const store of [owner, member]) store.close();
+  for (const store of [owner, eastStore]) store.close();
   await etcd.close();
 });
 
@@ -39,7 +39,7 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
   );
 }
 
-test("a member writes its own prefix and its own claim, and reads the mesh; nothing else", async () => {
+test("a cluster may write its own prefix and its own claim, read the mesh, and nothing else", async () => {
   const matrix: Record<string, string> = {};
   const keys = [
     clusterPrefix(east).concat("head"),
@@ -52,8 +52,8 @@ test("a member writes its own prefix and its own claim, and reads the mesh; noth
     "/elsewhere",
   ];
   for (const key of keys) {
-    const read = await codeOf(member.get(key));
-    matrix[key] = `read ${read}, write ${await codeOf(put(member, key))}`;
+    const read = await codeOf(eastStore.get(key));
+    matrix[key] = `read ${read}, write ${await codeOf(put(eastStore, key))}`;
   }
   assert.deepEqual(matrix, {
     "/mesh/v1/c/east/head": "read ok, write ok",
@@ -67,17 +67,17 @@ test("a member writes its own prefix and its own claim, and reads the mesh; noth
   });
 });
 
-test("a txn that touches one foreign key writes nothing at all", async () => {
-  const own = `${clusterPrefix(east)}nodes/n1`;
-  const foreign = `${clusterPrefix(west)}nodes/n1`;
-  const writes = [own, foreign].map((key) => ({ type: "put" as const, key, value: Buffer.from("v") }));
-  assert.equal(await codeOf(member.txn([], writes)), "STORE_DENIED");
-  assert.equal((await owner.get(own)).entry, undefined);
+test("a txn with one key of another cluster writes nothing", async () => {
+  const local = `${clusterPrefix(east)}nodes/n1`;
+  const other = `${clusterPrefix(west)}nodes/n1`;
+  const writes = [local, other].map((key) => ({ type: "put" as const, key, value: Buffer.from("v") }));
+  assert.equal(await codeOf(eastStore.txn([], writes)), "STORE_DENIED");
+  assert.equal((await owner.get(local)).entry, undefined);
 });
 
-test("known limits: any member may compact, and list leases; it may not manage users", async () => {
-  const { revision } = await member.get(claimKey(one));
-  const { kv, leaseClient, auth } = member.transport;
+test("known limits: any cluster may compact and list leases, but not manage users", async () => {
+  const { revision } = await eastStore.get(claimKey(one));
+  const { kv, leaseClient, auth } = eastStore.transport;
   assert.equal(await codeOf(kv.compact({ revision: String(revision) })), "ok");
   assert.equal(await codeOf(leaseClient.leaseLeases({})), "ok");
   const lease = await leaseClient.leaseGrant({ TTL: 60 });
@@ -85,22 +85,22 @@ test("known limits: any member may compact, and list leases; it may not manage u
   assert.match(String(await auth.userAdd({ name: "mallory" }).catch(String)), /permission denied/);
 });
 
-test("a certificate of another CA is not even connected", async () => {
+test("a client with a certificate of another CA cannot connect", async () => {
   const other = await createAuthority("someone-else");
   const leaf = await issue(other, { cn: "east", usages: ["client"] });
-  const stranger = createStore({ ...(await etcd.options("east")), certificate: leaf.certificate, key: leaf.key });
-  assert.equal(await codeOf(stranger.get(claimKey(one))), "STORE_UNAVAILABLE");
-  stranger.close();
+  const client = createStore({ ...(await etcd.options("east")), certificate: leaf.certificate, key: leaf.key });
+  assert.equal(await codeOf(client.get(claimKey(one))), "STORE_UNAVAILABLE");
+  client.close();
 });
 
-test("a certificate whose name has no user may do nothing", async () => {
+test("a client whose common name has no user may do nothing", async () => {
   const nobody = createStore(await etcd.options("nobody"));
   assert.match(await codeOf(nobody.get(claimKey(one))), /STORE_(DENIED|UNAUTHENTICATED)/);
   assert.match(await codeOf(put(nobody, `${clusterPrefix(east)}head`)), /STORE_(DENIED|UNAUTHENTICATED)/);
   nobody.close();
 });
 
-test("provisioning again makes it exact: what is too much goes away", async () => {
+test("provisioning again removes excess permissions", async () => {
   const { auth } = owner.transport;
   const perm = { permType: "Readwrite" as const, key: Buffer.from("/mesh/v1/c/west/"), range_end: Buffer.alloc(0) };
   await auth.roleGrantPermission({ name: "east", perm });
@@ -116,8 +116,8 @@ test("provisioning again makes it exact: what is too much goes away", async () =
   await provisionStore(owner);
 });
 
-test("whether the store checks its users is seen by a member, too", async () => {
-  assert.equal(await authEnabled(member), true);
+test("a cluster can detect whether authentication is enabled", async () => {
+  assert.equal(await authEnabled(eastStore), true);
   assert.equal(await authEnabled(owner), true);
   const open = await startEtcd();
   const anyone = createStore(await open.options("root"));
@@ -126,36 +126,42 @@ test("whether the store checks its users is seen by a member, too", async () => 
   await open.close();
 });
 
-test("a revoked user's open watch goes on receiving: revocation closes connections, too", async () => {
+test("an open watch of a removed user still receives: its connections must be closed too", async () => {
   const { revision } = await owner.get(claimKey(one));
   const controller = new AbortController();
   const west1 = createStore(await etcd.options("west"));
   const keys: string[] = [];
   let open = false;
-  const over = west1.watch({ prefix: clusterPrefix(east), from: revision + 1n, signal: controller.signal }, (news) => {
-    open ||= news.type === "opened";
-    if (news.type === "events") keys.push(...news.events.map(({ key }) => key));
-  });
+  const over = west1.watch(
+    { prefix: clusterPrefix(east), from: revision + 1n, signal: controller.signal },
+    (message) => {
+      open ||= message.type === "opened";
+      if (message.type === "events") keys.push(...message.events.map(({ key }) => key));
+    },
+  );
   await until("the watch is open", () => open);
   await removeCluster(owner, west);
   assert.match(await codeOf(west1.get(claimKey(one))), /STORE_(DENIED|UNAUTHENTICATED)/);
-  await put(member, `${clusterPrefix(east)}nodes/secret`);
-  await until("it still hears", () => keys.includes(`${clusterPrefix(east)}nodes/secret`));
+  await put(eastStore, `${clusterPrefix(east)}nodes/secret`);
+  await until("it still receives", () => keys.includes(`${clusterPrefix(east)}nodes/secret`));
   controller.abort();
   await over;
   west1.close();
   await provisionCluster(owner, west, two);
 });
 
-test("a wiped store has forgotten its users: it is provisioned before it is reachable", async () => {
+test("a wiped store has no users: it is provisioned before it is reachable", async () => {
   await etcd.wipe(async (store) => {
     await provisionStore(store);
     await provisionCluster(store, east, one);
   });
-  assert.equal(await codeOf(put(member, `${clusterPrefix(east)}head`)), "ok");
-  assert.equal(await codeOf(put(member, `${clusterPrefix(west)}head`)), "STORE_DENIED");
+  assert.equal(await codeOf(put(eastStore, `${clusterPrefix(east)}head`)), "ok");
+  assert.equal(await codeOf(put(eastStore, `${clusterPrefix(west)}head`)), "STORE_DENIED");
 });
 
-test("no cluster is called root", async () => {
-  await assert.rejects(provisionCluster(owner, parseClusterName("root"), one), /the store's owner has it/);
+test("a cluster must not be named root", async () => {
+  await assert.rejects(
+    provisionCluster(owner, parseClusterName("root"), one),
+    /it is the user name of the store's owner/,
+  );
 });

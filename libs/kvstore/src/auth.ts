@@ -1,9 +1,9 @@
 /**
- * Users, roles and permissions of a store: who may write what.
+ * Users, roles and permissions of a store.
  *
- * A user is the common name of a client certificate; there are no passwords. A member's role: read and write its own
- * prefix and exactly its own claim, read everything of the mesh. Each call may be repeated: it makes true what it names
- * and takes away what is too much.
+ * A user is the common name of a client certificate; there are no passwords. The role of a cluster: read and write its
+ * own prefix and exactly its own claim, read everything of the mesh. Each call may be repeated: it adds what is missing
+ * and removes excess permissions.
  */
 import { type ClusterId, type ClusterName, MeshError } from "@isthmus/model";
 import type { IPermission } from "etcd3";
@@ -18,7 +18,7 @@ export interface Grant {
   readonly end?: string;
 }
 
-/** What a member may do: nothing else. */
+/** All permissions of a cluster's role. */
 export function memberGrants(cluster: ClusterName, id: ClusterId): readonly Grant[] {
   return [
     { access: "Read", key: ROOT_PREFIX, end: prefixEnd(ROOT_PREFIX) },
@@ -27,43 +27,43 @@ export function memberGrants(cluster: ClusterName, id: ClusterId): readonly Gran
   ];
 }
 
-/** Creates the user "root" and turns authentication on. Needs a store that is still open, or root's certificate. */
+/** Creates the user "root" and enables authentication. Needs a store without authentication, or root's certificate. */
 export async function provisionStore(owner: Store): Promise<void> {
   await ensureUser(owner, "root", []);
   const { auth } = owner.transport;
-  await attempt("turn authentication on", async () => {
+  await attempt("enable authentication", async () => {
     if (!(await authEnabled(owner))) await auth.authEnable();
   });
 }
 
-/** Makes the etcd user of a cluster with exactly `memberGrants`. `owner`: the store with root's certificate. */
+/** Creates the etcd user of a cluster with exactly `memberGrants`. `owner`: the store with root's certificate. */
 export async function provisionCluster(owner: Store, cluster: ClusterName, id: ClusterId): Promise<void> {
   if ((cluster as string) === "root") {
     throw new MeshError(
       { code: "CLUSTER_NAME", value: cluster },
-      `Cannot use cluster name "root": the store's owner has it`,
+      `Cannot use cluster name "root": it is the user name of the store's owner`,
     );
   }
   await ensureUser(owner, cluster, memberGrants(cluster, id));
 }
 
-/** Takes a cluster's user and role away. Its open watches go on until its connections are closed. */
+/** Removes a cluster's user and role. Its open watches continue until its connections are closed. */
 export async function removeCluster(owner: Store, cluster: ClusterName): Promise<void> {
   const { auth } = owner.transport;
-  await attempt(`remove user "${cluster}"`, () => gone(auth.userDelete({ name: cluster })));
-  await attempt(`remove role "${cluster}"`, () => gone(auth.roleDelete({ role: cluster })));
+  await attempt(`remove user "${cluster}"`, () => unlessMissing(auth.userDelete({ name: cluster })));
+  await attempt(`remove role "${cluster}"`, () => unlessMissing(auth.roleDelete({ role: cluster })));
 }
 
 /**
- * True when the store checks who writes. Members may not ask: being refused is the answer "on".
- * Rejects when the store cannot be asked.
+ * True when authentication is enabled. Clusters may not read that status: a refusal means that it is enabled.
+ * Rejects when the store does not answer.
  */
 export async function authEnabled(store: Store): Promise<boolean> {
   try {
     const answer = await store.transport.calls.exec<{ enabled: boolean }>("Auth", "authStatus", {});
     return answer.enabled;
   } catch (thrown) {
-    const error = storeError(thrown, "ask the store whether it checks its users");
+    const error = storeError(thrown, "read the authentication status of the store");
     if (error.code === "STORE_DENIED" || error.code === "STORE_UNAUTHENTICATED") return true;
     throw error;
   }
@@ -71,10 +71,10 @@ export async function authEnabled(store: Store): Promise<boolean> {
 
 async function ensureUser(owner: Store, name: string, grants: readonly Grant[]): Promise<void> {
   const { auth } = owner.transport;
-  await attempt(`make role "${name}"`, () => present(auth.roleAdd({ name })));
+  await attempt(`create role "${name}"`, () => unlessExisting(auth.roleAdd({ name })));
   await attempt(`grant role "${name}"`, () => ensureGrants(owner, name, grants));
-  await attempt(`make user "${name}"`, () => present(auth.userAdd({ name, options: { no_password: true } })));
-  await attempt(`give user "${name}" its role`, async () => {
+  await attempt(`create user "${name}"`, () => unlessExisting(auth.userAdd({ name, options: { no_password: true } })));
+  await attempt(`grant user "${name}" its role`, async () => {
     const roles = (await auth.userGet({ name })).roles ?? [];
     if (!roles.includes(name)) await auth.userGrantRole({ user: name, role: name });
     for (const role of roles) if (role !== name) await auth.userRevokeRole({ name, role });
@@ -91,9 +91,9 @@ async function ensureGrants(owner: Store, role: string, grants: readonly Grant[]
     const range = { key: Buffer.from(grant.key), range_end: Buffer.from(grant.end ?? "") };
     await auth.roleRevokePermission({ role, ...range });
   }
-  const held = new Set(have.map(text));
+  const existing = new Set(have.map(text));
   for (const grant of grants) {
-    if (!held.has(text(grant))) await auth.roleGrantPermission({ name: role, perm: toPermission(grant) });
+    if (!existing.has(text(grant))) await auth.roleGrantPermission({ name: role, perm: toPermission(grant) });
   }
 }
 
@@ -115,13 +115,13 @@ async function attempt(action: string, work: () => Promise<unknown>): Promise<vo
   }
 }
 
-/** Creating what is there already is success. */
-async function present(call: Promise<unknown>): Promise<void> {
+/** Creating what already exists is success. */
+async function unlessExisting(call: Promise<unknown>): Promise<void> {
   await call.catch((thrown: unknown) => ignore(thrown, /already exists/));
 }
 
-/** Removing what is not there is success. */
-async function gone(call: Promise<unknown>): Promise<void> {
+/** Removing what does not exist is success. */
+async function unlessMissing(call: Promise<unknown>): Promise<void> {
   await call.catch((thrown: unknown) => ignore(thrown, /not found/));
 }
 

@@ -1,4 +1,4 @@
-/** Cancels calls when a signal is aborted. The client does not expose its calls; an interceptor can reach them. */
+/** Cancels calls when a signal is aborted. etcd3 does not expose its gRPC calls, but an interceptor can cancel them. */
 import { InterceptingCall, type Interceptor, status } from "@grpc/grpc-js";
 
 export function cancelWith(signal: AbortSignal): Interceptor {

@@ -1,4 +1,4 @@
-/** Of several endpoints some may be dead: calls find the others, and all are asked again when none is left. */
+/** Several endpoints of which some are dead: calls use the others, and all are tried when none is left. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { freePort, until } from "@isthmus/testing";
@@ -20,7 +20,7 @@ const failures = async (calls: readonly (() => Promise<unknown>)[]) => {
   return failed;
 };
 
-test("one of three answers: after each dead one was met once, no call fails", async (t) => {
+test("with one live endpoint of three, at most one call fails for each dead one", async (t) => {
   const dead = [await freePort(), await freePort()];
   const endpoints = [...dead, etcd.port].map((port) => `http://localhost:${port}`);
   const store = createStore({ endpoints, deadlineMs: 1000 });
@@ -29,7 +29,7 @@ test("one of three answers: after each dead one was met once, no call fails", as
   assert.ok((await failures(calls)) <= 2);
 });
 
-test("with all dead every call asks; who comes back is found at once", async (t) => {
+test("with all endpoints dead every call tries; one that comes back is used at once", async (t) => {
   const other = await freePort();
   const endpoints = [etcd.port, other].map((port) => `http://localhost:${port}`);
   const store = createStore({ endpoints, deadlineMs: 1000 });
@@ -37,8 +37,8 @@ test("with all dead every call asks; who comes back is found at once", async (t)
   await etcd.stop();
   assert.equal(await failures(Array.from({ length: 6 }, () => () => store.get("/a"))), 6);
   await etcd.start();
-  // The channel dials again after half a second at most, and until then answers each call itself.
+  // The channel dials again after half a second at most, and until then fails each call itself.
   await until("the restarted endpoint answers", async () => (await failures([() => store.get("/a")])) === 0, 5000);
   const calls = Array.from({ length: 40 }, () => () => store.get("/a"));
-  assert.ok((await failures(calls)) <= 1, "the other is met once");
+  assert.ok((await failures(calls)) <= 1, "the dead one fails once");
 });

@@ -1,12 +1,12 @@
-/** What etcd and the way to it answer, as codes that callers decide on. */
+/** Errors of etcd and of the connection to it, as codes for callers to act on. */
 import { MeshError } from "@isthmus/model";
 
 export type StoreErrorCode =
-  | "STORE_UNAVAILABLE" // nobody answered, or an answer got lost: a write may have happened
+  | "STORE_UNAVAILABLE" // no endpoint answered, or the answer was lost: a write may have happened
   | "STORE_TIMEOUT" // the deadline passed: a write may have happened
-  | "STORE_DENIED" // this user may not
-  | "STORE_UNAUTHENTICATED" // the store does not know who asks
-  | "STORE_COMPACTED" // that revision is gone
+  | "STORE_DENIED" // the user lacks the permission
+  | "STORE_UNAUTHENTICATED" // the store does not know the user
+  | "STORE_COMPACTED" // the revision is compacted
   | "STORE_FULL" // the quota is used up
   | "STORE_ERROR"; // anything else: the request itself was refused
 
@@ -33,12 +33,12 @@ export function storeError(thrown: unknown, action: string): StoreError {
   return new StoreError({ code, action }, `Cannot ${action}: ${short}`, { cause: thrown });
 }
 
-/** False when the store certainly did not do what was asked. */
+/** False when the store certainly did not execute the request. */
 export function mayHaveHappened(error: StoreError): boolean {
   return error.code === "STORE_UNAVAILABLE" || error.code === "STORE_TIMEOUT";
 }
 
-/** The answer was there, and larger than a message may be (transport.ts). */
+/** True when the answer arrived and was larger than a message may be (transport.ts). */
 export function isTooLargeAnswer(error: StoreError): boolean {
   return /received message larger than max/i.test(error.message);
 }

@@ -38,12 +38,12 @@ for (const host of ["127.0.0.1", "localhost"])
       stdio: ["ignore", "pipe", "inherit"],
     });
     const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
-    const [[code, signal], [said]] = await Promise.all([once(child, "close"), once(child.stdout, "data")]);
+    const [[code, signal], [output]] = await Promise.all([once(child, "close"), once(child.stdout, "data")]);
     clearTimeout(timer);
-    assert.deepEqual([code, signal, String(said)], [0, null, "STORE_TIMEOUT\n"]);
+    assert.deepEqual([code, signal, String(output)], [0, null, "STORE_TIMEOUT\n"]);
   });
 
-test("calls of a store end with its signal, with the signal's reason", async () => {
+test("aborting the signal of a store ends its calls with the signal's reason", async () => {
   const stop = new AbortController();
   const endpoints = [`https://127.0.0.1:${port}`];
   const store = createStore({ endpoints, deadlineMs: 60_000, signal: stop.signal });

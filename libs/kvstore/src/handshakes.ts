@@ -1,8 +1,8 @@
 /**
- * TLS handshakes under way, each with a limit, and none after the end.
+ * Bounds TLS handshakes: each has a time limit, and `end` stops all of them.
  *
- * grpc-js waits for a handshake without a limit and abandons it when its channel is closed: a peer that accepted and says
- * nothing would hold the socket, and with it the process, until TCP itself gives up.
+ * grpc-js waits for a handshake without a limit and abandons it when its channel is closed: a peer that accepts and
+ * sends nothing would keep the socket open, and with it the process alive, until TCP times out.
  */
 import type { Socket } from "node:net";
 import type { ChannelCredentials } from "@grpc/grpc-js";
@@ -12,7 +12,7 @@ export type Connector = ReturnType<CreateConnector>;
 
 export interface Handshakes {
   guard(connector: Connector): Connector;
-  /** Cuts the running handshakes, and any that begins later. */
+  /** Ends the running handshakes, and any that begins later. */
   end(): void;
 }
 
@@ -26,10 +26,10 @@ export function createHandshakes(): Handshakes {
     const timer = setTimeout(() => socket.destroy(), LIMIT_MS);
     running.add(socket);
     if (ended) socket.destroy();
-    // Not every connector notices that the socket under its TLS is gone.
+    // Not every connector notices that the socket below its TLS is closed.
     let over = (): void => undefined;
     const closed = new Promise<never>((_, reject) => {
-      over = () => reject(new Error("the connection was closed before it was secure"));
+      over = () => reject(new Error("the connection was closed during the TLS handshake"));
       socket.once("close", over);
     });
     try {

@@ -1,9 +1,10 @@
 /**
- * Which endpoint a call goes to, when a store has several: one that did not answer rests for a while, as long as there is
- * another that is not resting.
+ * Selects the endpoint of a call when a store has several: one that did not answer is skipped for a while, as long as
+ * at least one other is not skipped.
  *
- * Not a breaker: with one endpoint, or with all of them dead, every call goes through. The client tries hosts in random order
- * and goes on to the next only when a policy turns it away, so that without this one of three dead is every third call failed.
+ * This is not a breaker: with one endpoint, or with all of them dead, every call goes through. etcd3 tries hosts in
+ * random order and takes the next one only when a policy rejects: without this, one dead endpoint of three makes every
+ * third call fail.
  */
 import type { IOptions } from "etcd3";
 import { storeError } from "./errors.js";
@@ -12,7 +13,7 @@ export type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"
 
 const REST_MS = 10_000;
 
-/** `calls` decides whether a call may go through, and hears how it ended. */
+/** `execute` decides whether a call may go through, and sees its result. */
 function policy(execute: (work: () => unknown) => Promise<unknown>): Policy {
   return {
     onSuccess: () => ({ dispose: () => undefined }),
@@ -22,7 +23,7 @@ function policy(execute: (work: () => unknown) => Promise<unknown>): Policy {
   } as unknown as Policy;
 }
 
-/** A policy that only calls through. */
+/** A policy that lets every call through. */
 export const PASS = policy(async (work) => work());
 
 export function createHostPolicies(endpoints: number): (host: string) => Policy {
@@ -36,25 +37,25 @@ export function createHostPolicies(endpoints: number): (host: string) => Policy 
 
   return (host) =>
     policy(async (work) => {
-      // Thrown before the call: the client goes on to another host.
+      // Thrown before the call: etcd3 tries another host.
       if (isResting(host)) throw new Error(`"${host}" did not answer a moment ago`);
       try {
         const answer = await work();
         if (!isStream(answer)) resting.delete(host);
         return answer;
       } catch (thrown) {
-        if (isSilence(thrown)) resting.set(host, performance.now() + REST_MS);
+        if (isNoAnswer(thrown)) resting.set(host, performance.now() + REST_MS);
         throw thrown;
       }
     });
 }
 
-/** A stream that was opened has said nothing yet. */
+/** A stream that was opened has not answered yet. */
 function isStream(answer: unknown): boolean {
   return typeof (answer as { on?: unknown } | undefined)?.on === "function";
 }
 
-function isSilence(thrown: unknown): boolean {
+function isNoAnswer(thrown: unknown): boolean {
   const { code } = storeError(thrown, "call");
   return code === "STORE_UNAVAILABLE" || code === "STORE_TIMEOUT";
 }

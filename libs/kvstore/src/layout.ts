@@ -1,10 +1,10 @@
 /**
- * The key layout of a store. Everything of Isthmus stands under `/mesh/v1/`.
+ * The key layout of a store. All keys of Isthmus are below `/mesh/v1/`.
  *
  *   /mesh/v1/ids/<cluster id>                ClusterClaim {name, uid}: claimed by create-if-absent, never rewritten
  *   /mesh/v1/c/<cluster>/store               16 random bytes, written by the cluster's publisher when absent:
- *                                            another one, or none, means that the store was wiped or set back
- *   /mesh/v1/c/<cluster>/fence               Fence {instance}: who may write
+ *                                            a different id, or none, means that the store was wiped or restored
+ *   /mesh/v1/c/<cluster>/fence               Fence {instance}: the instance that may write
  *   /mesh/v1/c/<cluster>/head                Head {seq, state, sums, beat}: last operation of every live txn
  *   /mesh/v1/c/<cluster>/config              ClusterConfig {name, id, uid, CIDRs, version}
  *   /mesh/v1/c/<cluster>/identities/<number>
@@ -13,8 +13,8 @@
  *   /mesh/v1/c/<cluster>/services/<ns>/<service>
  *   /mesh/v1/c/<cluster>/slices/<ns>/<service>/<slice>
  *
- * Values are messages of proto/mesh/v1/state.proto, the store id excepted. What follows a cluster's prefix is the
- * record's relative key, the one that enters its hash. A cluster's etcd user may read all of `/mesh/v1/` and write its
+ * Values are messages of proto/mesh/v1/state.proto, except for the store id. The part of a key after a cluster's prefix
+ * is the record's relative key, which its hash covers. A cluster's etcd user may read all of `/mesh/v1/` and write its
  * own prefix and exactly its own `ids/<id>`.
  */
 import type { ClusterId, ClusterName } from "@isthmus/model";
@@ -40,7 +40,7 @@ export function prefixEnd(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
-/** Our keys are ASCII; another's may be any bytes, and must come back as they are: one character a byte. */
+/** Keys of Isthmus are ASCII; other keys may be any bytes and are kept unchanged, one character for each byte. */
 export function keyText(key: Buffer): string {
   return key.toString("latin1");
 }

@@ -1,4 +1,4 @@
-/** Listings of a real etcd: pages bounded in bytes, whatever the sizes of entries. */
+/** Listings of a real etcd: pages bounded in bytes, whatever the sizes of their entries. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { PAGE_BYTES } from "./page-size.js";
@@ -21,7 +21,7 @@ async function pagesOf(prefix: string): Promise<Page[]> {
 
 const bytesOf = ({ entries }: Page): number => entries.reduce((sum, { value }) => sum + value.length, 0);
 
-test("a first page that is too large to be received, then large and small entries: all are listed in bounded pages", async () => {
+test("all entries are listed in bounded pages, even after a first page too large to be received", async () => {
   const keys: string[] = [];
   for (let i = 0; i < 30; i++) {
     const key = `/large/a${String(i).padStart(3, "0")}`;

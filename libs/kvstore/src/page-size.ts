@@ -1,10 +1,11 @@
 /**
- * How many keys the next page of a listing asks for, so that a page stays near `PAGE_BYTES`: etcd bounds pages by keys alone.
+ * The number of keys to request in the next page of a listing, so that pages stay near `PAGE_BYTES`: etcd limits only
+ * the number of keys.
  *
- * Begins small, follows the size of what came, grows by four at most; an answer that was too large to be taken is asked for
- * again with a quarter of the keys.
+ * It begins small, follows the size of the received pages, and grows fourfold at most. A page that was too large to be
+ * received is requested again with a quarter of the keys.
  */
-/** Bytes that a page should have. */
+/** Target size of a page. */
 export const PAGE_BYTES = 2 << 20;
 const FIRST_KEYS = 100;
 
@@ -12,7 +13,7 @@ export interface PageSize {
   readonly keys: number;
   /** Takes the size of a received page: its number of keys, and the bytes of keys and values. */
   came(keys: number, bytes: number): void;
-  /** The answer was larger than a message may be; false: it cannot get smaller. */
+  /** Reduces the size after an answer larger than a message may be; false: it is already one key. */
   tooLarge(): boolean;
 }
 

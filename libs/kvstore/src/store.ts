@@ -1,8 +1,8 @@
 /**
- * A store by its few operations: read, list at one revision, compare-and-write, watch.
+ * The operations of a store: read, list at one revision, compare-and-write, watch.
  *
- * Keys are text (latin1: any bytes go through unchanged), values bytes, revisions bigint. Every failure is a `StoreError`. Nothing is retried here: whoever writes
- * knows whether a repeated write is harmless.
+ * Keys are text (latin1: any bytes pass unchanged), values bytes, revisions bigint. Every failure is a `StoreError`.
+ * Nothing is retried here: only the caller knows whether a repeated write is harmless.
  */
 import type { ICompare, IKeyValue, IRangeRequest, IRangeResponse, IRequestOp } from "etcd3";
 import { isTooLargeAnswer, type StoreError, storeError } from "./errors.js";
@@ -36,24 +36,25 @@ export type Write =
 
 export interface TxnResult {
   readonly committed: boolean;
-  /** Of the store after the txn: that of the writes when committed. */
+  /** Revision of the store after the txn: that of the writes when committed. */
   readonly revision: bigint;
 }
 
 export interface Store {
-  /** By quorum. */
+  /** Reads a key by quorum. */
   get(key: string): Promise<{ readonly entry: StoreEntry | undefined; readonly revision: bigint }>;
   /**
-   * All keys under `prefix` in pages at one revision, by quorum: the newest unless `revision` is given. A page has at most
-   * `pageSize` keys, fewer where they are large (page-size.ts), and never more bytes than a message may have.
+   * Lists all keys under `prefix` in pages at one revision, by quorum: the newest unless `revision` is given. A page
+   * has at most `pageSize` keys, fewer where they are large (page-size.ts), and never more bytes than a message may
+   * have.
    */
   list(prefix: string, options?: ListOptions): AsyncGenerator<Page, void, undefined>;
   /** How many keys there are under `prefix`, by quorum. */
   count(prefix: string): Promise<number>;
   /** All writes or none; a key at most once, at most 128 operations. */
   txn(compares: readonly Compare[], writes: readonly Write[]): Promise<TxnResult>;
-  /** Follows `prefix` until the signal aborts or the watch cannot go on; never rejects. */
-  watch(options: WatchOptions, onNews: (news: WatchMessage) => void): Promise<void>;
+  /** Follows `prefix` until the signal aborts or the watch cannot continue; never rejects. */
+  watch(options: WatchOptions, onMessage: (message: WatchMessage) => void): Promise<void>;
   readonly transport: Transport;
   close(): void;
 }
@@ -93,7 +94,7 @@ export function createStore(options: StoreOptions): Store {
         });
         if (page === undefined) continue;
         at ??= BigInt(page.header.revision);
-        // By the key's own bytes: a key that is no text must not send us back.
+        // By the bytes of the key: a key that is not text must not move the start back.
         start = Buffer.concat([page.kvs.at(-1)?.key ?? start, Buffer.of(0)]);
         more = page.more;
         size.came(page.kvs.length, bytesOf(page.kvs));
@@ -115,7 +116,7 @@ export function createStore(options: StoreOptions): Store {
       });
       return { committed: answer.succeeded, revision: BigInt(answer.header.revision) };
     },
-    watch: (watchOptions, onNews) => runWatch(transport.calls, watchOptions, onNews),
+    watch: (watchOptions, onMessage) => runWatch(transport.calls, watchOptions, onMessage),
     transport,
     close: () => transport.close(),
   };

@@ -1,9 +1,10 @@
 /**
  * The etcd3 client as a transport: connections, mTLS, protobuf; nothing else of it is used.
  *
- * Always set, each after a measured loss: a limit on received messages above any single entry that etcd takes, keepalive 10 s / 3 s, deadlines on unary calls,
- * and no fault handling of its own (its retries repeat writes, its breaker blocks every call for seconds).
- * Certificates are read once: to rotate, make a new one.
+ * These options are always set, each after a measured loss: a limit for received messages that is above any single
+ * entry that etcd accepts, keepalive 10 s / 3 s, deadlines for unary calls, and none of etcd3's fault handling (its
+ * retries repeat writes, its breaker blocks every call for seconds). Certificates are read once: to rotate them, create
+ * a new transport.
  */
 import { createSecureContext } from "node:tls";
 import { Channel, type ClientOptions } from "@grpc/grpc-js";
@@ -31,8 +32,9 @@ export interface StoreOptions {
 export const DEFAULT_DEADLINE_MS = 3000;
 
 /**
- * No message above it is buffered. etcd takes requests of 1.5 MiB unless told otherwise, cuts watch responses at that, and
- * pages are asked for smaller; so only a store with another `--max-request-bytes` can have an entry that does not pass.
+ * Larger messages are rejected, not buffered. By default etcd accepts requests of 1.5 MiB and splits watch responses at
+ * that size, and pages are smaller; so only a store with another `--max-request-bytes` can contain an entry that is too
+ * large.
  */
 export const MAX_RECEIVED_BYTES = 16 << 20;
 
@@ -45,13 +47,13 @@ export class Transport extends Etcd3 {
     this.#handshakes = handshakes;
   }
 
-  /** Also of what is still being connected. */
+  /** Also ends connections that are still being made. */
   override close(): void {
     super.close();
     this.#handshakes.end();
   }
 
-  /** The raw calls, for what the client does not offer: watches with metadata, auth status. */
+  /** The raw calls, for what etcd3 does not offer: watches with metadata, auth status. */
   get calls(): ICallable<unknown> {
     return this.pool;
   }
@@ -81,11 +83,11 @@ function isSecure({ ca, endpoints }: StoreOptions): boolean {
   return ca !== undefined || endpoints.some((endpoint) => endpoint.startsWith("https:"));
 }
 
-/** Our own credentials in the place of etcd3's: it cannot tell an address from a name. */
+/** Channels with `addressCredentials` instead of etcd3's, which do not distinguish an address from a name. */
 function secureChannels(
   { ca, certificate, key }: StoreOptions,
   handshakes: Handshakes,
 ): NonNullable<ClientOptions["channelFactoryOverride"]> {
-  const ours = addressCredentials(createSecureContext({ ca, cert: certificate, key }), handshakes);
-  return (address, _, options) => new Channel(address, ours, options);
+  const channelCredentials = addressCredentials(createSecureContext({ ca, cert: certificate, key }), handshakes);
+  return (address, _, options) => new Channel(address, channelCredentials, options);
 }

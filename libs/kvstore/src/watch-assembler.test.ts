@@ -23,11 +23,11 @@ function response(revisions: readonly number[], rest: Partial<IWatchResponse> = 
   return { ...NOTHING, header, events, ...rest } as unknown as IWatchResponse;
 }
 
-test("fragments are held until the last one; a stream that ends before resumes inside nothing", () => {
+test("fragments are kept until the last one; a stream that ends earlier resumes at the start of the revision", () => {
   const assembler = createAssembler(10n);
   assert.equal(assembler.accept(response([10, 10], { fragment: true })).type, "alive");
   assert.equal(assembler.resume, 10n);
-  assembler.reset(); // the link broke: last event + 1 would be 11, and lose the rest of revision 10
+  assembler.reset(); // the connection broke: last event + 1 would be 11 and lose the rest of revision 10
   assert.equal(assembler.resume, 10n);
   assert.equal(assembler.accept(response([10, 10], { fragment: true })).type, "alive");
   const last = assembler.accept(response([10, 11]));
@@ -35,22 +35,22 @@ test("fragments are held until the last one; a stream that ends before resumes i
   assert.equal(assembler.resume, 12n);
 });
 
-test("revisions of headers, of created and of progress responses move nothing", () => {
+test("revisions of headers, created and progress responses do not change the resume point", () => {
   const assembler = createAssembler(10n);
   assert.deepEqual(assembler.accept(response([], { created: true })), { type: "created", storeRevision: 9999n });
   assert.equal(assembler.accept(response([])).type, "alive");
   assert.equal(assembler.resume, 10n);
 });
 
-test("what was seen before is not told again", () => {
+test("events already emitted are not emitted again", () => {
   const assembler = createAssembler(10n);
   assembler.accept(response([10, 11]));
   assert.equal(assembler.accept(response([10, 11])).type, "alive");
-  const news = assembler.accept(response([11, 12]));
-  assert.ok(news.type === "events" && news.events.length === 1);
+  const message = assembler.accept(response([11, 12]));
+  assert.ok(message.type === "events" && message.events.length === 1);
 });
 
-test("compaction and cancellation are told apart", () => {
+test("compaction and cancellation are distinguished", () => {
   const assembler = createAssembler(10n);
   const compacted = assembler.accept(response([], { canceled: true, compact_revision: "42" }));
   assert.deepEqual(compacted, { type: "compacted", revision: 42n });
@@ -58,17 +58,17 @@ test("compaction and cancellation are told apart", () => {
   assert.deepEqual(denied, { type: "canceled", reason: "permission denied" });
 });
 
-test("a backlog in many fragments is not buffered whole: complete revisions are emitted", () => {
+test("a backlog in many fragments is not buffered whole: complete revisions are emitted early", () => {
   const assembler = createAssembler(1n, 10);
-  const news = [1, 2, 3, 4, 5].map((revision) => {
-    const told = assembler.accept(response([revision, revision, revision], { fragment: revision < 5 }));
-    return told.type === "events" ? told.events.map(({ modRevision }) => Number(modRevision)) : told.type;
+  const emitted = [1, 2, 3, 4, 5].map((revision) => {
+    const message = assembler.accept(response([revision, revision, revision], { fragment: revision < 5 }));
+    return message.type === "events" ? message.events.map(({ modRevision }) => Number(modRevision)) : message.type;
   });
-  assert.deepEqual(news, ["alive", [1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4, 5, 5, 5]]);
+  assert.deepEqual(emitted, ["alive", [1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4, 5, 5, 5]]);
   assert.equal(assembler.resume, 6n);
 });
 
-test("any fragments, any breaks: each event once, whole revisions, in order", () => {
+test("with any fragments and breaks each event is emitted once and in order", () => {
   const history = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 12 });
   fc.assert(
     fc.property(
@@ -76,9 +76,9 @@ test("any fragments, any breaks: each event once, whole revisions, in order", ()
       fc.infiniteStream(fc.nat(3)),
       fc.infiniteStream(fc.nat(4)),
       fc.nat(40),
-      (sizes, cuts, breaks, held) => {
+      (sizes, cuts, breaks, maxPendingBytes) => {
         const all = sizes.flatMap((size, i) => Array.from({ length: size }, () => i + 1));
-        const assembler = createAssembler(1n, held);
+        const assembler = createAssembler(1n, maxPendingBytes);
         const got: number[] = [];
         for (let tries = 0; tries < 10_000 && assembler.resume <= BigInt(sizes.length); tries++) {
           assembler.reset();
@@ -87,8 +87,8 @@ test("any fragments, any breaks: each event once, whole revisions, in order", ()
             if ((breaks.next().value ?? 1) === 0) break;
             const count = 1 + (cuts.next().value ?? 0);
             const [part, left] = [rest.slice(0, count), rest.slice(count)];
-            const news = assembler.accept(response(part, { fragment: left.length > 0 }));
-            if (news.type === "events") got.push(...news.events.map(({ modRevision }) => Number(modRevision)));
+            const message = assembler.accept(response(part, { fragment: left.length > 0 }));
+            if (message.type === "events") got.push(...message.events.map(({ modRevision }) => Number(modRevision)));
             rest = left;
           }
         }

@@ -1,12 +1,13 @@
 /**
- * From raw watch responses to complete revisions.
+ * Assembles raw watch responses into complete revisions.
  *
- * In: responses of one stream, in order. Out: events of complete revisions only. A response counts when its last fragment
- * is in (fragments cut inside a revision), and the point to resume from is the last complete revision + 1: never a
+ * In: responses of one stream, in order. Out: events of complete revisions only. A response is complete with its last
+ * fragment (etcd splits it also inside a revision). The watch resumes from the last complete revision + 1, never from a
  * revision of a header, of a `created` or of a progress response.
  *
- * A response may be a backlog of a thousand revisions in hundreds of fragments. What is held of one is bounded: above
- * `HELD_BYTES` the revisions that are complete go out; they are, once an event of a later one is there.
+ * A response may be a backlog of a thousand revisions in hundreds of fragments, so the pending events of one are
+ * bounded: above `MAX_PENDING_BYTES` its complete revisions are emitted. A revision is complete once an event of a
+ * later one arrived.
  */
 import type { IWatchResponse } from "etcd3";
 import { keyText } from "./layout.js";
@@ -27,26 +28,26 @@ export type Assembled =
   | { readonly type: "canceled"; readonly reason: string };
 
 export interface Assembler {
-  /** First revision that is still wanted. */
+  /** First revision that has not been emitted. */
   readonly resume: bigint;
   accept(response: IWatchResponse): Assembled;
-  /** The stream ended: what is held of an incomplete response is forgotten. */
+  /** The stream ended: drops the events of an incomplete response. */
   reset(): void;
 }
 
-/** Two transactions of etcd's largest size fit. */
-const HELD_BYTES = 4 << 20;
+/** Room for two transactions of etcd's maximum size. */
+const MAX_PENDING_BYTES = 4 << 20;
 
-export function createAssembler(from: bigint, heldBytes = HELD_BYTES): Assembler {
+export function createAssembler(from: bigint, maxPendingBytes = MAX_PENDING_BYTES): Assembler {
   let resume = from;
-  let held: StoreEvent[] = [];
+  let pending: StoreEvent[] = [];
   let bytes = 0;
 
   /** Events of revisions below `end`; the others stay. */
   function take(end: bigint): Assembled {
-    const events = held.filter(({ modRevision }) => modRevision >= resume && modRevision < end);
-    held = held.filter(({ modRevision }) => modRevision >= end);
-    bytes = held.reduce((sum, event) => sum + sizeOf(event), 0);
+    const events = pending.filter(({ modRevision }) => modRevision >= resume && modRevision < end);
+    pending = pending.filter(({ modRevision }) => modRevision >= end);
+    bytes = pending.reduce((sum, event) => sum + sizeOf(event), 0);
     const revision = events.at(-1)?.modRevision;
     if (revision === undefined) return { type: "alive" };
     resume = revision + 1n;
@@ -66,16 +67,16 @@ export function createAssembler(from: bigint, heldBytes = HELD_BYTES): Assembler
       if (response.created) return { type: "created", storeRevision: BigInt(response.header.revision) };
       for (const raw of response.events) {
         const event = toEvent(raw);
-        held.push(event);
+        pending.push(event);
         bytes += sizeOf(event);
       }
-      const newest = held.at(-1)?.modRevision;
+      const newest = pending.at(-1)?.modRevision;
       if (newest === undefined) return { type: "alive" };
       if (!response.fragment) return take(newest + 1n);
-      return bytes > heldBytes ? take(newest) : { type: "alive" };
+      return bytes > maxPendingBytes ? take(newest) : { type: "alive" };
     },
     reset() {
-      held = [];
+      pending = [];
       bytes = 0;
     },
   };

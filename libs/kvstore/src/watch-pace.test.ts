@@ -1,4 +1,4 @@
-/** How often a store that breaks each stream after one event is watched: the event does not reset the back-off. */
+/** The back-off of a watch whose streams each break after one event: an event does not reset it. */
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
@@ -23,18 +23,18 @@ class BreakingStream extends EventEmitter {
   cancel(): void {}
 }
 
-test("a stream that brings an event and breaks is opened again ever more rarely", async () => {
+test("streams that break after one event are reopened with growing pauses", async () => {
   let opened = 0;
   const calls = {
     withConnection: async (_: string, use: (on: { readonly client: unknown }) => unknown) =>
       use({ client: { watch: () => new BreakingStream(++opened) } }),
   };
   const stop = new AbortController();
-  const news: WatchMessage[] = [];
+  const messages: WatchMessage[] = [];
   const timer = setTimeout(() => stop.abort(), 2000);
   const options = { prefix: "/p/", from: 1n, signal: stop.signal };
-  await runWatch(calls as unknown as ICallable<unknown>, options, (each) => void news.push(each));
+  await runWatch(calls as unknown as ICallable<unknown>, options, (each) => void messages.push(each));
   clearTimeout(timer);
   assert.ok(opened >= 3 && opened <= 12, `${opened} streams in two seconds`);
-  assert.equal(news.filter(({ type }) => type === "events").length, opened, "and no event is lost");
+  assert.equal(messages.filter(({ type }) => type === "events").length, opened, "no event is lost");
 });

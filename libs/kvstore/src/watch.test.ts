@@ -33,26 +33,26 @@ async function fill(prefix: string, count: number, size = 100): Promise<bigint> 
 
 interface Followed {
   readonly keys: string[];
-  readonly news: WatchMessage[];
+  readonly messages: WatchMessage[];
   readonly over: Promise<void>;
   readonly stop: () => void;
 }
 
 function follow(store: Store, prefix: string, from: bigint): Followed {
   const controller = new AbortController();
-  const [keys, news]: [string[], WatchMessage[]] = [[], []];
+  const [keys, messages]: [string[], WatchMessage[]] = [[], []];
   const over = store.watch({ prefix, from, signal: controller.signal }, (each) => {
-    news.push(each);
+    messages.push(each);
     if (each.type === "events") for (const event of each.events) keys.push(`${event.key}@${event.modRevision}`);
   });
-  return { keys, news, over, stop: () => controller.abort() };
+  return { keys, messages, over, stop: () => controller.abort() };
 }
 
 async function through(proxy: CutProxy): Promise<Store> {
   return createStore(await etcd.options("root", proxy.port));
 }
 
-test("a link cut again and again inside a backlog over 4 MB loses nothing and repeats nothing", async () => {
+test("a connection cut repeatedly within a backlog over 4 MB loses and repeats no event", async () => {
   const { revision } = await writer.get("/");
   await fill("/big/", 20_000, 400); // 8 MB in 200 revisions: one response without fragments would be over 4 MB
   const proxy = await startCutProxy(etcd.port);
@@ -65,22 +65,22 @@ test("a link cut again and again inside a backlog over 4 MB loses nothing and re
       done++;
     }
   })();
-  const seen = follow(store, "/big/", revision + 1n);
-  await until("all 20,000 events", () => seen.keys.length >= 20_000, 30_000);
+  const followed = follow(store, "/big/", revision + 1n);
+  await until("all 20,000 events", () => followed.keys.length >= 20_000, 30_000);
   await cutting;
   assert.equal(done, cuts.length, "every cut happened during the backlog");
-  assert.equal(seen.keys.length, 20_000);
-  assert.equal(new Set(seen.keys).size, 20_000);
-  assert.ok(seen.news.filter(({ type }) => type === "lost").length >= cuts.length);
-  seen.stop();
-  await seen.over;
+  assert.equal(followed.keys.length, 20_000);
+  assert.equal(new Set(followed.keys).size, 20_000);
+  assert.ok(followed.messages.filter(({ type }) => type === "lost").length >= cuts.length);
+  followed.stop();
+  await followed.over;
   store.close();
   await proxy.close();
 });
 
-test("a link cut inside a revision that came in fragments gives the whole revision later", async () => {
+test("a connection cut inside a fragmented revision delivers the whole revision later", async () => {
   const { revision } = await writer.get("/");
-  // one txn of 100 × 60 KB = 6 MB: etcd cuts it into fragments of at most 1.5 MB (request limit lifted by parts)
+  // Six txns of 20 × 60 KB = 1.2 MB each, below the request limit: etcd sends them as fragments of about 1.5 MB.
   const proxy = await startCutProxy(etcd.port);
   const store = await through(proxy);
   for (let part = 0; part < 6; part++) {
@@ -92,59 +92,59 @@ test("a link cut inside a revision that came in fragments gives the whole revisi
     await writer.txn([], writes);
   }
   const cutting = proxy.cutAfter(2_000_000); // inside the second fragment of the one response
-  const seen = follow(store, "/fragment/", revision + 1n);
-  await until("120 keys", () => seen.keys.length >= 120);
+  const followed = follow(store, "/fragment/", revision + 1n);
+  await until("120 keys", () => followed.keys.length >= 120);
   await cutting;
-  assert.equal(new Set(seen.keys).size, 120);
-  assert.equal(seen.keys.length, 120);
-  seen.stop();
-  await seen.over;
+  assert.equal(new Set(followed.keys).size, 120);
+  assert.equal(followed.keys.length, 120);
+  followed.stop();
+  await followed.over;
   store.close();
   await proxy.close();
 });
 
-test("a compacted revision ends the watch and says so", async () => {
+test("a compacted revision ends the watch with a message", async () => {
   const from = await fill("/compact/", 300);
   await writer.transport.kv.compact({ revision: String(from), physical: true });
-  const seen = follow(writer, "/compact/", 1n);
-  await seen.over;
-  const last = seen.news.at(-1);
+  const followed = follow(writer, "/compact/", 1n);
+  await followed.over;
+  const last = followed.messages.at(-1);
   assert.ok(last?.type === "compacted" && last.revision === from);
 });
 
-test("a store that was set back ends the watch", async () => {
+test("a wiped store ends the watch", async () => {
   const revision = await fill("/young/", 500);
-  const seen = follow(writer, "/young/", revision + 1n);
-  await until("the stream is open", () => seen.news.some(({ type }) => type === "opened"));
+  const followed = follow(writer, "/young/", revision + 1n);
+  await until("the stream is open", () => followed.messages.some(({ type }) => type === "opened"));
   await etcd.wipe();
-  await seen.over;
-  assert.equal(seen.news.at(-1)?.type, "set-back");
+  await followed.over;
+  assert.equal(followed.messages.at(-1)?.type, "set-back");
 });
 
-test("aborting ends a watch at once, and nothing is told afterwards", async () => {
+test("aborting ends a watch at once, and no message follows", async () => {
   const { revision } = await writer.get("/");
-  const seen = follow(writer, "/quiet/", revision + 1n);
-  await until("the stream is open", () => seen.news.some(({ type }) => type === "opened"));
-  const told = seen.news.length;
-  seen.stop();
-  await seen.over;
+  const followed = follow(writer, "/quiet/", revision + 1n);
+  await until("the stream is open", () => followed.messages.some(({ type }) => type === "opened"));
+  const count = followed.messages.length;
+  followed.stop();
+  await followed.over;
   await fill("/quiet/", 1);
-  assert.equal(seen.news.length, told);
+  assert.equal(followed.messages.length, count);
 });
 
-test("a store that stands still is noticed by keepalive and followed again", async () => {
+test("a suspended store is detected by keepalive, and the watch continues afterwards", async () => {
   const { revision } = await writer.get("/");
   const store = createStore(await etcd.options("root"));
-  const seen = follow(store, "/still/", revision + 1n);
-  await until("the stream is open", () => seen.news.some(({ type }) => type === "opened"));
+  const followed = follow(store, "/still/", revision + 1n);
+  await until("the stream is open", () => followed.messages.some(({ type }) => type === "opened"));
   etcd.signal("SIGSTOP");
   const stopped = performance.now();
-  await until("the stand-still is noticed", () => seen.news.some(({ type }) => type === "lost"), 25_000);
+  await until("the suspension is detected", () => followed.messages.some(({ type }) => type === "lost"), 25_000);
   assert.ok(performance.now() - stopped < 20_000);
   etcd.signal("SIGCONT");
   await fill("/still/", 10);
-  await until("events go on", () => seen.keys.length === 10);
-  seen.stop();
-  await seen.over;
+  await until("events continue", () => followed.keys.length === 10);
+  followed.stop();
+  await followed.over;
   store.close();
 });

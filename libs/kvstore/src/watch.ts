@@ -1,10 +1,11 @@
 /**
- * A watch that loses nothing, over the raw stream.
+ * A watch that loses no event, over the raw stream.
  *
- * In: a prefix and the first revision wanted. Out: news, each event once, in revision order, complete revisions only.
- * A broken stream is opened again with jittered back-off, from the last complete revision + 1. It ends (and says why) when
- * the revision is compacted, when the store is younger than what was already seen, when it refuses, or by its signal.
- * Liveness: `hasleader` (a member without a leader cancels), a progress request every 5 s, an answer within 15 s.
+ * In: a prefix and the first revision wanted. Out: messages with each event once, in revision order, complete revisions
+ * only. A broken stream is reopened with jittered back-off, from the last complete revision + 1. The watch ends by its
+ * signal, or with a final message when the revision is compacted, when the store's revision is below one already
+ * received, or when it refuses. Liveness: `hasleader` (an etcd member without a leader cancels), a progress request
+ * every 5 s, an answer within 15 s.
  */
 import { type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
 import { createBackoff } from "@isthmus/observe";
@@ -18,21 +19,21 @@ export interface WatchOptions {
   /** First revision wanted: that of the listing + 1. */
   readonly from: bigint;
   readonly signal: AbortSignal;
-  /** Bounds of the wait before a stream is opened again; 50 and 500 when absent: one client a cluster can afford it. */
+  /** Bounds of the wait before a stream is opened again; 50 and 500 when absent: one client per cluster. */
   readonly minBackoffMs?: number;
   readonly maxBackoffMs?: number;
 }
 
 export type WatchMessage =
-  /** A stream is open. Which store answers is not known yet: read its id before trusting what follows. */
+  /** A stream is open. It may be another store: read its id before using the messages that follow. */
   | { readonly type: "opened"; readonly storeRevision: bigint }
   | { readonly type: "events"; readonly events: readonly StoreEvent[]; readonly revision: bigint }
   | { readonly type: "alive" }
-  /** The stream broke; another is opened. */
+  /** The stream broke; another one will be opened. */
   | { readonly type: "lost"; readonly error: StoreError }
   /** Over: list again. */
   | { readonly type: "compacted"; readonly revision: bigint }
-  /** Over: the store's revision is below what was already seen: wiped or restored. */
+  /** Over: the store's revision is below one already received: it was wiped or restored. */
   | { readonly type: "set-back"; readonly storeRevision: bigint }
   /** Over: the store canceled the watch, e.g. for lack of permission. */
   | { readonly type: "refused"; readonly error: StoreError };
@@ -45,22 +46,23 @@ const SETTLED_MS = 5_000;
 export async function runWatch(
   calls: ICallable<unknown>,
   options: WatchOptions,
-  onNews: (news: WatchMessage) => void,
+  onMessage: (message: WatchMessage) => void,
 ): Promise<void> {
   const { signal } = options;
   const backoff = createBackoff({ minMs: options.minBackoffMs ?? 50, maxMs: options.maxBackoffMs ?? 500 });
   const assembler = createAssembler(options.from);
-  const tell = (news: WatchMessage): void => {
+  const emit = (message: WatchMessage): void => {
     if (signal.aborted) return;
-    onNews(news);
+    onMessage(message);
   };
   while (!signal.aborted) {
     const opened = performance.now();
-    const end = await followStream(calls, options, assembler, tell);
-    // Received events do not reset the back-off: a store that breaks each stream after one event is not watched in a tight loop.
+    const end = await followStream(calls, options, assembler, emit);
+    // Received events do not reset the back-off: a store that breaks each stream after one event must not cause a
+    // tight loop.
     if (performance.now() - opened > SETTLED_MS) backoff.reset();
-    if (end.type !== "lost") return tell(end);
-    tell(end);
+    if (end.type !== "lost") return emit(end);
+    emit(end);
     await wait(backoff.nextMs(), signal);
   }
 }
@@ -72,7 +74,7 @@ async function followStream(
   calls: ICallable<unknown>,
   { prefix, signal }: WatchOptions,
   assembler: Assembler,
-  tell: (news: WatchMessage) => void,
+  emit: (message: WatchMessage) => void,
 ): Promise<End> {
   const action = `watch "${prefix}" in the store`;
   assembler.reset();
@@ -83,11 +85,11 @@ async function followStream(
     return { type: "lost", error: storeError(thrown, action) };
   }
   return new Promise<End>((resolve) => {
-    let heardAt = performance.now();
+    let lastMessageAt = performance.now();
     let ended = false;
     const timer = setInterval(() => {
-      if (performance.now() - heardAt > SILENCE_MS) {
-        finish({ type: "lost", error: storeError(new Error("the store is silent"), action) });
+      if (performance.now() - lastMessageAt > SILENCE_MS) {
+        finish({ type: "lost", error: storeError(new Error(`no message within ${SILENCE_MS} ms`), action) });
       } else stream.write({ progress_request: {} });
     }, PROGRESS_MS);
     const stop = (): void => finish({ type: "lost", error: storeError(new Error("aborted"), action) });
@@ -103,10 +105,10 @@ async function followStream(
     stream.on("end", () => finish({ type: "lost", error: storeError(new Error("the stream ended"), action) }));
     stream.on("data", (response) => {
       if (ended) return;
-      heardAt = performance.now();
-      const news = interpret(assembler, response, action);
-      if (news.type === "compacted" || news.type === "set-back" || news.type === "refused") finish(news);
-      else tell(news);
+      lastMessageAt = performance.now();
+      const message = interpret(assembler, response, action);
+      if (message.type === "compacted" || message.type === "set-back" || message.type === "refused") finish(message);
+      else emit(message);
     });
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) return stop();
@@ -115,15 +117,19 @@ async function followStream(
 }
 
 function interpret(assembler: Assembler, response: IWatchResponse, action: string): WatchMessage {
-  const news = assembler.accept(response);
-  switch (news.type) {
+  const message = assembler.accept(response);
+  switch (message.type) {
     case "created":
-      if (news.storeRevision < assembler.resume - 1n) return { type: "set-back", storeRevision: news.storeRevision };
-      return { type: "opened", storeRevision: news.storeRevision };
+      if (message.storeRevision < assembler.resume - 1n)
+        return { type: "set-back", storeRevision: message.storeRevision };
+      return { type: "opened", storeRevision: message.storeRevision };
     case "canceled":
-      return { type: "refused", error: storeError(new Error(news.reason || "the store canceled the watch"), action) };
+      return {
+        type: "refused",
+        error: storeError(new Error(message.reason || "the store canceled the watch"), action),
+      };
     default:
-      return news;
+      return message;
   }
 }
 

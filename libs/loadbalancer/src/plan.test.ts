@@ -81,17 +81,17 @@ test("terminating backends that serve are used only when no tier has a ready one
   );
 });
 
-test("nothing that serves is no tiers: refuse", () => {
+test("without ready or serving backends the plan has no tiers", () => {
   assert.deepEqual(plan(some("east", 2, { ready: false }), []).tiers, []);
   assert.deepEqual(plan().tiers, []);
 });
 
-test("a tier of one cluster says which, a mixed one says 0", () => {
+test("a tier of one cluster has its id, a mixed one has 0", () => {
   const [mixed, only] = plan([...some("east", 1), ...some("west", 1)], some("north", 1)).tiers;
   assert.deepEqual([mixed?.cluster, only?.cluster], [0, IDS.north]);
 });
 
-test("tries find the one living backend of up to 8 where the budget allows, earlier tiers first", () => {
+test("tries reach every slot of up to 8 where the budget allows, earlier tiers first", () => {
   const tries = (...counts: readonly number[]) =>
     plan(...counts.map((count, i) => some((["east", "west", "north", "east"] as const)[i] ?? "east", count))).tiers.map(
       (tier) => tier.tries,
@@ -106,7 +106,7 @@ test("tries find the one living backend of up to 8 where the budget allows, earl
   assert.deepEqual(tries(9, 9, 9, 9), [4, 0, 0, 0]);
 });
 
-test("more than four tiers is an error with a sentence", () => {
+test("more than four tiers are an error with a message", () => {
   const five = planFrontend(frontend(...[1, 2, 3, 4, 5].map((host) => [backend("east", host)])));
   assert.ok(!five.ok);
   assert.equal(five.error.code, "PLAN_TIERS");
@@ -117,7 +117,7 @@ test("more than four tiers is an error with a sentence", () => {
   );
 });
 
-test("weights are repeated slots, reduced to what they mean", () => {
+test("weights give repeated slots, reduced by the common divisor", () => {
   const light = backend("east", 1, { weight: 50 });
   const heavy = backend("east", 2, { weight: 150 });
   const slots = addresses(plan([light, heavy]).tiers[0]?.slots);
@@ -125,7 +125,7 @@ test("weights are repeated slots, reduced to what they mean", () => {
   assert.equal(plan(some("east", 3, { weight: 100 })).tiers[0]?.slots.length, 3);
 });
 
-test("weights that differ by more than a table has slots are scaled: in proportion, and no backend loses its last slot", () => {
+test("weights with too large a ratio for a table are scaled in proportion, and every backend keeps a slot", () => {
   const share = (...weights: readonly number[]) => {
     const slots = plan(weights.map((weight, i) => backend("east", i + 1, { weight }))).tiers[0]?.slots ?? [];
     const counts = weights.map((_, i) => slots.filter((slot) => (slot.word3 & 255) === i + 1).length);
@@ -139,7 +139,7 @@ test("weights that differ by more than a table has slots are scaled: in proporti
   assert.ok((counts[0] ?? 0) > 650 && (counts[2] ?? 0) > 325 && counts[1] === 1, `${counts}`);
 });
 
-test("whatever the weights, a table is bounded and every backend is in it", () => {
+test("for any weights the table is bounded and has every backend", () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 0xffff_ffff }), { minLength: 1, maxLength: 400 }), (weights) => {
       const slots = plan(weights.map((weight, i) => backend("west", i + 1, { weight }))).tiers[0]?.slots ?? [];
@@ -165,7 +165,7 @@ test("the order of a new table is the same on every node and mixes clusters", ()
   assert.deepEqual(golden, GOLDEN);
 });
 
-/** Changing this order moves the tables of a whole mesh while two versions run side by side. */
+/** If this order changes, the tables of nodes differ while two versions run in one mesh. */
 const GOLDEN = ["10.1.0.1", "10.2.0.1", "10.2.0.3", "10.2.0.4", "10.2.0.2", "10.1.0.4", "10.1.0.2", "10.1.0.3"];
 
 const backends = fc.uniqueArray(
@@ -180,7 +180,7 @@ const backends = fc.uniqueArray(
   { selector: ({ cluster, host }) => `${cluster} ${host}`, maxLength: 60 },
 );
 
-test("any order of the backends gives an equal plan within its limits", () => {
+test("any order of the backends gives the same plan, within the limits", () => {
   fc.assert(
     fc.property(
       backends.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),

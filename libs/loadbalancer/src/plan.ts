@@ -1,9 +1,9 @@
 /**
- * Plans frontends: merged tiers in, what the kernel chooses from out.
+ * Plans frontends. In: merged tiers. Out: the slots from which the programs choose.
  *
- * A tier holds its ready backends. Only when no tier has one do the tiers hold those that are terminating and still
- * serve; then nothing is left, and no tiers means that connects are refused. Tables are bounded (slots.ts), so that no
- * cluster's records can make a plan fail; only what this cluster's own object asks for can.
+ * A tier gets its ready backends. If no tier has a ready one, tiers get the backends that are terminating but still
+ * serve. If there are none either, the plan has no tiers, and connects are refused. Tables are bounded (slots.ts), so
+ * records of a remote cluster cannot make a plan fail; only settings of the local Service can.
  */
 import type { MergedBackend, MergedFrontend, MergedTier } from "@isthmus/clustermesh";
 import { type ClusterId, formatAddress, MeshError, protocolName } from "@isthmus/model";
@@ -11,7 +11,7 @@ import { fillSlots } from "./slots.js";
 import { spreadTries } from "./tries.js";
 import { type FrontendPlan, MAX_TIERS, type PlanErrorData, type PlanResult } from "./types.js";
 
-/** Plans all frontends of one Service; one that cannot be planned does not hinder the others. */
+/** Plans all frontends of one Service; an error of one does not affect the others. */
 export function planService(frontends: readonly MergedFrontend[]): readonly PlanResult[] {
   return frontends.map(planFrontend);
 }
@@ -32,7 +32,7 @@ function fillTiers(frontend: MergedFrontend, usable: readonly (readonly MergedBa
   };
 }
 
-/** Non-empty tiers: of ready backends, else of serving ones. */
+/** Non-empty tiers, of ready backends or else of serving ones. */
 function usableBackends(tiers: readonly MergedTier[]): readonly (readonly MergedBackend[])[] {
   const ready = filterTiers(tiers, (backend) => backend.ready);
   return ready.length > 0 ? ready : filterTiers(tiers, (backend) => backend.serving);
@@ -44,7 +44,7 @@ function filterTiers(
 ): readonly (readonly MergedBackend[])[] {
   const filtered: (readonly MergedBackend[])[] = [];
   for (const { backends } of tiers) {
-    // Nearly always all are ready: the list as it is.
+    // Nearly always all are ready, so the list needs no copy.
     const kept = backends.every(wanted) ? backends : backends.filter(wanted);
     if (kept.length > 0) filtered.push(kept);
   }

@@ -1,5 +1,6 @@
 /**
- * The slots of a table: each backend as often as its weight says, never more than `MAX_SLOTS`, in the order of a new table.
+ * Fills the slots of a new table: each backend as often as its weight requires, at most `MAX_SLOTS` slots, ordered by
+ * hash.
  */
 import { compareBackends, type MergedBackend } from "@isthmus/clustermesh";
 import { fairShare } from "./fair-share.js";
@@ -8,54 +9,54 @@ import { sortSpread } from "./sort-spread.js";
 import { MAX_SLOTS } from "./types.js";
 import { slotCounts } from "./weights.js";
 
-/** More than any table has slots; a hash of 32 bits times this is still a whole number. */
-const PLACES = 2 ** 20;
-const KEYS_END = 2 ** 32 * PLACES;
+/** More than any table has slots; a 32-bit hash times this is still an exact integer in a double. */
+const INDEX_END = 2 ** 20;
+const KEYS_END = 2 ** 32 * INDEX_END;
 
-/** The slots, in table order. Equal for every order of `backends`. */
+/** The slots, in table order, which does not depend on the order of `backends`. */
 export function fillSlots(backends: readonly MergedBackend[]): readonly MergedBackend[] {
   const kept = backends.length > MAX_SLOTS ? fairShare(backends, MAX_SLOTS) : backends;
   const weight = kept[0]?.weight;
-  // Nearly always all weights are equal: one slot for each.
+  // Nearly always all weights are equal: each backend gets one slot.
   if (kept.every((backend) => backend.weight === weight)) return inOrder(kept, keysOf(kept));
   const counts = slotCounts(kept);
   const slots = kept.flatMap((each, i) => new Array<MergedBackend>(counts[i] ?? 0).fill(each));
   return inOrder(slots, keysOf(slots));
 }
 
-/** Hash and place of each slot as one number: one array of the right size, sorted without a function. */
+/** Sort keys: hash and index of each slot in one number, so that sorting needs no comparison function. */
 function keysOf(slots: readonly MergedBackend[]): Float64Array {
   const keys = new Float64Array(slots.length);
   let copy = 0;
-  for (let place = 0; place < slots.length; place++) {
-    const slot = slots[place];
+  for (let index = 0; index < slots.length; index++) {
+    const slot = slots[index];
     if (slot === undefined) continue;
-    copy = slot === slots[place - 1] ? copy + 1 : 0; // those of one backend are together
-    keys[place] = slotHash(slot, copy) * PLACES + place;
+    copy = slot === slots[index - 1] ? copy + 1 : 0; // copies of a backend are adjacent
+    keys[index] = slotHash(slot, copy) * INDEX_END + index;
   }
   return sortSpread(keys, KEYS_END);
 }
 
 function inOrder(slots: readonly MergedBackend[], keys: Float64Array): readonly MergedBackend[] {
-  const sorted = slots.slice(); // in its size at once: growing one leaves three times its size to the garbage collector
-  let before = -1;
+  const sorted = slots.slice(); // a growing array would leave three times its size to the garbage collector
+  let previous = -1;
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i] ?? 0;
-    const hash = Math.floor(key / PLACES);
-    if (hash === before) return inFullOrder(slots, keys);
-    before = hash;
-    const slot = slots[key - hash * PLACES];
+    const hash = Math.floor(key / INDEX_END);
+    if (hash === previous) return inFullOrder(slots, keys);
+    previous = hash;
+    const slot = slots[key - hash * INDEX_END];
     if (slot !== undefined) sorted[i] = slot;
   }
   return sorted;
 }
 
-/** The same where hashes are equal: then the backends decide. */
+/** Orders slots when some hashes are equal: those by their backends. */
 function inFullOrder(slots: readonly MergedBackend[], keys: Float64Array): readonly MergedBackend[] {
   return [...keys]
     .flatMap((key) => {
-      const hash = Math.floor(key / PLACES);
-      const slot = slots[key - hash * PLACES];
+      const hash = Math.floor(key / INDEX_END);
+      const slot = slots[key - hash * INDEX_END];
       return slot === undefined ? [] : [{ slot, hash }];
     })
     .sort((a, b) => a.hash - b.hash || compareBackends(a.slot, b.slot))

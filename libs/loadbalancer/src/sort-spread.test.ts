@@ -9,7 +9,7 @@ function checkSorted(numbers: readonly number[]): void {
   assert.deepEqual(sortSpread(Float64Array.from(numbers), END), Float64Array.from(numbers).sort());
 }
 
-test("any numbers come out as sort has them: few or many, equal ones, the first and the last of the range", () => {
+test("numbers are sorted as by sort: few or many, equal ones, the first and the last of the range", () => {
   const number = fc.oneof(
     fc.integer({ min: 0, max: 2 ** 32 - 1 }).map((hash) => hash * 2 ** 20),
     fc.constant(END - 1),
@@ -17,7 +17,7 @@ test("any numbers come out as sort has them: few or many, equal ones, the first 
   fc.assert(fc.property(fc.array(number, { maxLength: 600 }), checkSorted));
 });
 
-test("numbers that were chosen to share a bucket come out in order, in bounded time", () => {
+test("numbers that were chosen to share a bucket are sorted in bounded time", () => {
   const many = 131_071;
   const started = performance.now();
   checkSorted(Array.from({ length: many }, (_, i) => many - i));

@@ -1,40 +1,40 @@
 /**
- * Sorts numbers that are spread evenly, such as hashes, in time proportional to their count: each goes into one of as many
- * buckets as there are numbers, and insertion puts right what shares one. 5,000 take a sixth of what `sort` takes.
+ * Sorts evenly spread numbers, such as hashes, in linear time: puts them into as many buckets as there are numbers,
+ * then orders the numbers inside a bucket by insertion. 5,000 numbers take a sixth of the time of `sort`.
  *
- * Where many share a bucket (numbers that somebody chose), `sort` does it, so the work stays bounded.
+ * If many numbers share a bucket (an attacker can choose hashes), it uses `sort`, so that the work stays bounded.
  */
 const FEW = 64;
 const MOST_IN_BUCKET = 32;
 
-/** `numbers` in ascending order, in a new array or in its own; each at least 0 and below `end`. */
+/** Sorts `numbers`, each in [0, end), in ascending order; returns the same array or a new one. */
 export function sortSpread(numbers: Float64Array, end: number): Float64Array {
   const count = numbers.length;
   if (count <= FEW) return numbers.sort();
   const scale = count / end;
   const ends = new Uint32Array(count + 1);
-  let crowd = 0;
+  let largest = 0;
   for (let i = 0; i < count; i++) {
     const bucket = Math.floor((numbers[i] ?? 0) * scale);
     const size = (ends[bucket] ?? 0) + 1;
     ends[bucket] = size;
-    if (size > crowd) crowd = size;
+    if (size > largest) largest = size;
   }
-  if (crowd > MOST_IN_BUCKET) return numbers.sort();
+  if (largest > MOST_IN_BUCKET) return numbers.sort();
   for (let i = 1; i <= count; i++) ends[i] = (ends[i] ?? 0) + (ends[i - 1] ?? 0);
   const sorted = new Float64Array(count);
   for (let i = 0; i < count; i++) {
     const number = numbers[i] ?? 0;
     const bucket = Math.floor(number * scale);
-    const place = (ends[bucket] ?? 0) - 1;
-    ends[bucket] = place;
-    sorted[place] = number;
+    const index = (ends[bucket] ?? 0) - 1;
+    ends[bucket] = index;
+    sorted[index] = number;
   }
   insertionSort(sorted);
   return sorted;
 }
 
-/** Work proportional to how far each number is from its place. */
+/** Takes time proportional to the distance of each number from its final index. */
 function insertionSort(numbers: Float64Array): void {
   for (let i = 1; i < numbers.length; i++) {
     const number = numbers[i] ?? 0;

@@ -1,8 +1,9 @@
 /**
- * How many further slots each tier is probed for: the sum of (1 + tries) over all tiers stays within `MAX_PROBES`.
+ * Distributes tries, the further slots that are probed in a tier: the sum of (1 + tries) over all tiers is at most
+ * `MAX_PROBES`.
  *
- * Earlier tiers are served first. A tier of n ≤ 8 slots needs n − 1 tries to find its one living backend; more would
- * look at the same slots again.
+ * Earlier tiers get tries first. A tier of n ≤ 8 slots needs n − 1 tries to find its only living backend; more would
+ * probe the same slots again.
  */
 import { MAX_PROBES } from "./types.js";
 

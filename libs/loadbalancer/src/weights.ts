@@ -1,20 +1,21 @@
 /**
- * How many slots each backend of a table gets for its weight, within what a table may have.
+ * Computes how many slots each backend of a table gets for its weight, within the size limit of a table.
  *
- * Weights are reduced by their greatest common divisor, so equal weights are one slot each. What is still too much is scaled
- * down in proportion; no backend ever loses its last slot. So the table is bounded for any weights.
+ * Weights are divided by their greatest common divisor, so equal weights give one slot each. If the sum is still too
+ * large, it is scaled down in proportion, but each backend keeps at least one slot. So the table is bounded for any
+ * weights.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import { MAX_SLOTS, SLOTS_PER_WEIGHTED_BACKEND, WEIGHTED_SLOTS } from "./types.js";
 
-/** Slots of each backend, in their order; at most `MAX_SLOTS` backends come in, as many slots come out. */
+/** Number of slots of each backend, in the order of `backends`, which are at most `MAX_SLOTS`; so is the sum. */
 export function slotCounts(backends: readonly MergedBackend[]): readonly number[] {
   const divisor = commonDivisor(backends);
   const counts = backends.map(({ weight }) => weight / divisor);
   const total = counts.reduce((sum, count) => sum + count, 0);
   const most = Math.min(MAX_SLOTS, Math.max(WEIGHTED_SLOTS, backends.length * SLOTS_PER_WEIGHTED_BACKEND));
   if (total <= most) return counts;
-  // One slot for each, and the rest by weight: rounded down, so the sum stays within bounds.
+  // One slot each, and the rest by weight, rounded down so that the sum stays within bounds.
   const rest = most - backends.length;
   return counts.map((count) => 1 + Math.floor((count * rest) / total));
 }

@@ -19,7 +19,7 @@ test("IPv6 texts in every form become the same bytes", () => {
   assert.equal(hex(parseAddress("::ffff:10.1.2.3")), hex(parseAddress("10.1.2.3")));
 });
 
-test("what is no address is refused with its text", () => {
+test("a text that is not an address is refused, and the error quotes it", () => {
   for (const text of ["", "10.1.2", "10.1.2.256", "fe80::1%eth0", "1:2:3", "localhost"]) {
     assert.throws(
       () => parseAddress(text),
@@ -28,7 +28,7 @@ test("what is no address is refused with its text", () => {
   }
 });
 
-test("bytes of a record are 4 or 16 long", () => {
+test("an address in a record has 4 or 16 bytes", () => {
   assert.equal(formatAddress(addressFromBytes(Uint8Array.of(10, 0, 0, 1))), "10.0.0.1");
   assert.throws(() => addressFromBytes(new Uint8Array(5)), { code: "ADDRESS" });
 });

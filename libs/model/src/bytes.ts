@@ -1,4 +1,4 @@
-/** Bytes as keys: a latin1 string of the bytes is equal exactly when the bytes are. */
+/** Bytes as a map key: a latin1 string, equal exactly when the bytes are equal. */
 export function bytesKey(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }

@@ -1,4 +1,4 @@
-/** Time as a part, so that tests own it. */
+/** A replaceable clock, so that tests control the time. */
 export interface Clock {
   /** Monotonic milliseconds. */
   now(): number;

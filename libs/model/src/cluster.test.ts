@@ -14,7 +14,7 @@ test("a cluster id is a whole number from 1 to 4094", () => {
   for (const bad of [0, 4095, 1.5, -1, Number.NaN]) assert.throws(() => parseClusterId(bad), { code: "CLUSTER_ID" });
 });
 
-test("MeshError.from keeps what it is given and names the action", () => {
+test("MeshError.from returns a MeshError unchanged and wraps other errors with the action", () => {
   const known = new MeshError({ code: "X" }, "Cannot x");
   assert.equal(MeshError.from(known), known);
   const wrapped = MeshError.from(new Error("ENOENT"), 'Cannot read "f"');

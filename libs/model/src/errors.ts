@@ -14,7 +14,7 @@ export class MeshError<Data extends { readonly code: string } = { readonly code:
     this.data = data;
   }
 
-  /** The only catch-all: keeps a MeshError as it is, wraps anything else as `UNKNOWN` with its cause. */
+  /** The only catch-all: returns a MeshError unchanged, wraps anything else as `UNKNOWN` with its cause. */
   static from(thrown: unknown, action?: string): MeshError {
     if (thrown instanceof MeshError) return thrown;
     const reason = thrown instanceof Error ? thrown.message : String(thrown);

@@ -1,19 +1,20 @@
 /**
  * Jittered exponential back-off: how long to wait before the n-th retry in a row.
  *
- * In: bounds. Out: a delay in [half, full] of `min * 2^n`, never above `max`, so that many clients do not retry together.
+ * In: bounds. Out: a delay in [half, full] of `min * 2^n`, never above `max`, so that many clients do not retry
+ * together.
  */
 export interface BackoffOptions {
   readonly minMs: number;
   readonly maxMs: number;
-  /** In [0, 1); Math.random unless a test says otherwise. */
+  /** In [0, 1); Math.random unless given. */
   readonly random?: () => number;
 }
 
 export interface Backoff {
   /** The next delay; each call doubles the one before. */
   nextMs(): number;
-  /** Something worked: start again at the minimum. */
+  /** Starts again at the minimum; for the caller to use after a success. */
   reset(): void;
 }
 

@@ -1,8 +1,9 @@
 /**
- * Bounds the fields of a log line before they become text: a peer that sends a megabyte does not cause a megabyte of log.
+ * Bounds the fields of a log line before they become text: a peer that sends a megabyte does not cause a megabyte of
+ * log.
  *
- * In: any fields. Out: the same without what is beyond the bounds: long texts and lists are cut and marked by "…", deep objects
- * are left out. An error stays for the logger to describe.
+ * In: any fields. Out: the same fields, with long texts and lists cut and marked by "…", and deeply nested objects
+ * replaced by "…". Errors are left to the logger's serializer.
  */
 const MAX_TEXT = 4_096;
 const MAX_ITEMS = 64;

@@ -5,7 +5,7 @@ import { createBreaker } from "./breaker.js";
 
 const fail = () => Promise.reject(new Error("refused"));
 
-test("it stays closed below five calls, opens at five failures, and closes after a success", async (t) => {
+test("a breaker stays closed below five calls, opens at five failures, and closes after a success", async (t) => {
   const breaker = createBreaker({ name: "store east", timeoutMs: 1000, resetMs: 20 });
   t.after(() => breaker.close());
   for (let i = 0; i < 4; i++) await assert.rejects(breaker.call(fail), /refused/);
@@ -13,7 +13,7 @@ test("it stays closed below five calls, opens at five failures, and closes after
   await assert.rejects(breaker.call(fail), /refused/);
   assert.equal(breaker.state, "open");
   await assert.rejects(breaker.call(fail), { code: "BREAKER_OPEN" });
-  // Its timers do not keep a process alive; this one does.
+  // The breaker's timers do not keep the process alive; this one does.
   const alive = setTimeout(() => undefined, 5000);
   await new Promise<void>((resolve) => breaker.onChange((state) => state === "half-open" && resolve()));
   clearTimeout(alive);
@@ -33,7 +33,7 @@ test("a call beyond its deadline is aborted and counts as a failure", async (t) 
   await aborted;
 });
 
-test("harmless failures never open it", async (t) => {
+test("harmless failures never open a breaker", async (t) => {
   const breaker = createBreaker({ name: "api", timeoutMs: 1000, harmless: () => true });
   t.after(() => breaker.close());
   for (let i = 0; i < 10; i++) await assert.rejects(breaker.call(fail), /refused/);

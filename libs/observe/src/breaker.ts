@@ -3,7 +3,7 @@
  * publisher's writes.
  *
  * In: an async call. Out: the same call; while open it fails at once with `BREAKER_OPEN`. It opens only after at least
- * `volumeThreshold` (≥ 5) calls in the window, and lets one through again after about a second, jittered.
+ * `volumeThreshold` (≥ 5) calls in the window, and lets one call through again after about a second, jittered.
  */
 import { MeshError } from "@isthmus/model";
 import CircuitBreaker from "opossum";
@@ -19,7 +19,7 @@ export interface BreakerOptions {
   readonly volumeThreshold?: number;
   /** Mean time until a call is let through again; 1000 unless given; jittered by ±20 %. */
   readonly resetMs?: number;
-  /** True for a thrown value that says nothing about the dependency's health ("not found"): passed on, not counted. */
+  /** True for an error that is no evidence about the dependency's health ("not found"): rethrown, not counted. */
   readonly harmless?: (thrown: unknown) => boolean;
 }
 
@@ -52,7 +52,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
         if (isOpenError(thrown))
           throw new MeshError(
             { code: "BREAKER_OPEN", name: options.name },
-            `Cannot call ${options.name}: it failed repeatedly, the next try is about ${resetMs} ms after the last`,
+            `Cannot call ${options.name}: it failed repeatedly, the next call is allowed about ${resetMs} ms after the last`,
             { cause: thrown },
           );
         throw thrown;

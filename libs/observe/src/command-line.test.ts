@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAddressOption, readOptions } from "./command-line.js";
 
-test("given options come back by name, absent ones are absent", () => {
+test("readOptions returns given options by name and omits absent ones", () => {
   assert.deepEqual(
     { ...readOptions(["--listen", "1.2.3.4:5", "--tls-dir=/x"], ["listen", "tls-dir", "node"]) },
     {

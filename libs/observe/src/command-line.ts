@@ -1,9 +1,9 @@
-/** Reading the command line of our processes. Every failure is `USAGE`, with the option's name and what to write. */
+/** Reads the command line of a process. Every error is `USAGE`, with the option's name and what to write. */
 import { parseArgs } from "node:util";
 import { MeshError } from "@isthmus/model";
 import { splitHostPort } from "./http-listener.js";
 
-/** The options that were given; each takes a text. Throws `USAGE` on an unknown one. */
+/** Returns the options that were given; each takes a value. Throws `USAGE` on an unknown one. */
 export function readOptions<Name extends string>(
   argv: readonly string[],
   names: readonly Name[],

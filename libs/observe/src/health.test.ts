@@ -5,7 +5,7 @@ import { splitHostPort } from "./http-listener.js";
 import { createMetrics } from "./metrics.js";
 import { startMetrics } from "./metrics-endpoint.js";
 
-test("livez speaks of the process, readyz of local dependencies, metrics of numbers", async (t) => {
+test("/livez reports the process, /readyz local dependencies, /metrics the metrics", async (t) => {
   let problem: string | undefined = "Cannot reach the Kubernetes API";
   let detail: string | undefined;
   const metrics = createMetrics();
@@ -29,7 +29,7 @@ test("livez speaks of the process, readyz of local dependencies, metrics of numb
   assert.equal((await get("/other"))[0], 404);
 });
 
-test("metrics on an address of their own are all that is served there", async (t) => {
+test("the metrics address serves nothing but metrics", async (t) => {
   const metrics = createMetrics();
   metrics.counter("mesh_x_total", "X").add();
   const listener = await startMetrics("127.0.0.1:0", metrics);
@@ -40,7 +40,7 @@ test("metrics on an address of their own are all that is served there", async (t
   assert.equal((await get("/metrics", "POST")).status, 405);
 });
 
-test("a check that throws is one that fails, and the process lives", async (t) => {
+test("a check that throws counts as failed and does not end the process", async (t) => {
   const check = () => {
     throw new TypeError("a bug");
   };
@@ -51,17 +51,20 @@ test("a check that throws is one that fails, and the process lives", async (t) =
   const health = await startHealth({ address: "127.0.0.1:0" }, { metrics: createMetrics(), ready });
   t.after(() => health.close());
   const response = await fetch(`http://127.0.0.1:${health.port}/readyz`);
-  assert.deepEqual([response.status, await response.text()], [503, "fail  faulty: Cannot tell: a bug\nok  other\n"]);
+  assert.deepEqual(
+    [response.status, await response.text()],
+    [503, "fail  faulty: Cannot run the check: a bug\nok  other\n"],
+  );
 });
 
-test("a port in use is one clear sentence", async (t) => {
+test("a port in use is reported as such", async (t) => {
   const modules = { metrics: createMetrics(), ready: [] };
   const first = await startHealth({ address: "127.0.0.1:0" }, modules);
   t.after(() => first.close());
   await assert.rejects(startHealth({ address: `127.0.0.1:${first.port}` }, modules), { code: "ADDRESS_IN_USE" });
 });
 
-test("host and port are read in both families, anything else is refused", () => {
+test("host and port are parsed for IPv4 and IPv6, anything else is refused", () => {
   assert.deepEqual(splitHostPort("127.0.0.1:80"), { host: "127.0.0.1", port: 80 });
   assert.deepEqual(splitHostPort("[::1]:443"), { host: "::1", port: 443 });
   for (const text of ["", "host", "host:", "host:70000", "::1:80"])

@@ -1,8 +1,8 @@
 /**
- * The health endpoint: GET /livez, /readyz, /metrics on a port of its own.
+ * The health endpoint: GET /livez, /readyz, /metrics on a separate port.
  *
- * /livez speaks of this process only; /readyz of local dependencies only, so that a remote failure never restarts or
- * removes us from service. Answers 200 or 503 with one line per check.
+ * /livez checks this process only, /readyz local dependencies only, so that a remote failure neither restarts the
+ * process nor takes it out of service. /readyz answers 200 or 503 with one line per check.
  */
 import type { ServerResponse } from "node:http";
 import { MeshError, printable } from "@isthmus/model";
@@ -30,7 +30,7 @@ export interface HealthModules {
 
 export type Health = HttpListener;
 
-/** Makes the sentence one line: it may contain foreign text. */
+/** Limit for the sentence of a check, which may contain text from outside this process. */
 const PROBLEM_LENGTH = 1_024;
 
 /** Throws `ADDRESS_IN_USE` or `ADDRESS` when it cannot listen. */
@@ -48,20 +48,20 @@ export function startHealth(options: HealthOptions, modules: HealthModules): Pro
 function readiness(response: ServerResponse, checks: readonly HealthCheck[]): void {
   const results = checks.map(({ name, check, detail }) => {
     const problem = attempt(check);
-    return { name, problem, said: problem ?? detail?.() };
+    return { name, problem, text: problem ?? detail?.() };
   });
   const lines = results.map(
-    ({ name, problem, said }) =>
-      `${problem === undefined ? "ok" : "fail"}  ${name}${said === undefined ? "" : `: ${printable(said, PROBLEM_LENGTH)}`}\n`,
+    ({ name, problem, text }) =>
+      `${problem === undefined ? "ok" : "fail"}  ${name}${text === undefined ? "" : `: ${printable(text, PROBLEM_LENGTH)}`}\n`,
   );
   answer(response, results.every(({ problem }) => problem === undefined) ? 200 : 503, lines.join("") || "ok\n");
 }
 
-/** A check that throws is a check that fails. */
+/** A check that throws counts as failed. */
 function attempt(check: HealthCheck["check"]): string | undefined {
   try {
     return check();
   } catch (thrown) {
-    return MeshError.from(thrown, "Cannot tell").message;
+    return MeshError.from(thrown, "Cannot run the check").message;
   }
 }

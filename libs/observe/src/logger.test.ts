@@ -8,7 +8,7 @@ function capture(): { lines: Record<string, unknown>[]; destination: { write(lin
   return { lines, destination: { write: (line) => void lines.push(JSON.parse(line)) } };
 }
 
-test("a line holds the message, its fields, the module and the level by name", () => {
+test("a line contains the message, its fields, the module and the level by name", () => {
   const { lines, destination } = capture();
   createLogger({ app: "apiserver", destination }).child("serve").info("Agent connected", { node: "n1" });
   const line = lines[0] ?? {};
@@ -18,7 +18,7 @@ test("a line holds the message, its fields, the module and the level by name", (
   );
 });
 
-test("secrets never reach a line", () => {
+test("fields named like a secret are replaced", () => {
   const { lines, destination } = capture();
   createLogger({ app: "a", destination }).warn("Request refused", {
     token: "t0p",
@@ -27,7 +27,7 @@ test("secrets never reach a line", () => {
   assert.equal(JSON.stringify(lines).includes("t0p"), false);
 });
 
-test("an error is its code, sentence and cause", () => {
+test("an error is logged as code, sentence and cause", () => {
   const { lines, destination } = capture();
   const error = new MeshError({ code: "MAP_FULL" }, "Cannot add a backend", { cause: new Error("E2BIG") });
   createLogger({ app: "a", destination }).error("Apply failed", { error });
@@ -38,7 +38,7 @@ test("an error is its code, sentence and cause", () => {
   });
 });
 
-test("a child of a child is one module, and a field named message is kept", () => {
+test("a nested child has one module field, and a field named message is kept", () => {
   const text: string[] = [];
   const log = createLogger({ app: "a", destination: { write: (line) => void text.push(line) } });
   log.child("mesh").child("remote", { cluster: "east" }).info("Source changed", { message: "silent" });
@@ -46,7 +46,7 @@ test("a child of a child is one module, and a field named message is kept", () =
   assert.match(text[0] ?? "", /"module":"mesh\.remote".*"message":"silent","msg":"Source changed"/);
 });
 
-test("keys and tokens never reach a line, however deep, in whatever words", () => {
+test("keys and tokens are removed at any depth and inside any text", () => {
   const text: string[] = [];
   const log = createLogger({ app: "a", level: "debug", destination: { write: (line) => void text.push(line) } });
   const pem =
@@ -66,7 +66,7 @@ test("keys and tokens never reach a line, however deep, in whatever words", () =
   assert.match(all, /x \[secret\]\\n y/);
 });
 
-test("what is no secret stays: certificates, requests, names of keys", () => {
+test("certificates, record keys and counts of keys are not secrets and stay", () => {
   const { lines, destination } = capture();
   const certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----";
   createLogger({ app: "a", destination }).info("Seen", { certificate, records: ["services/a/b"], keys: 3 });
@@ -74,7 +74,7 @@ test("what is no secret stays: certificates, requests, names of keys", () => {
   assert.equal(lines[0]?.["keys"], 3);
 });
 
-test("foreign text neither floods the log nor controls the terminal that shows it", () => {
+test("text from outside neither floods the log nor controls a terminal", () => {
   const text: string[] = [];
   const log = createLogger({ app: "a", destination: { write: (line) => void text.push(line) } });
   const hostile = `\u001b[2J\u009b\u202e\u2028\n${"x".repeat(1 << 20)}`;

@@ -1,9 +1,10 @@
 /**
- * Logs are facts: a fixed message plus fields, one JSON line each, on stderr.
+ * Writes log lines: a fixed message plus fields, one JSON object per line, on stderr.
  *
- * Levels: error = an operator must act; warn = something is refused or degraded; info = a change worth a line in a timeline;
- * debug = everything else. A quiet mesh has a quiet log. What may be a secret is replaced by "[secret]". Fields may hold what
- * other clusters, nodes and pods wrote: long texts and lists are cut, and control characters are escaped.
+ * Levels: error = an operator must act; warn = something is refused or degraded; info = a change worth a line in a
+ * timeline; debug = everything else. While nothing changes, nothing is logged. What may be a secret is replaced by
+ * "[secret]". Fields may contain text from other clusters, nodes and pods: long texts and lists are cut, and control
+ * characters are escaped.
  */
 import { MeshError, printableJson } from "@isthmus/model";
 import { type DestinationStream, destination, pino } from "pino";
@@ -25,13 +26,13 @@ export interface Logger {
 export interface LoggerOptions {
   /** Name of the program, in every line as `app`. */
   readonly app: string;
-  /** "info" unless given or MESH_LOG says otherwise. */
+  /** "info" unless given here or in MESH_LOG. */
   readonly level?: LogLevel;
   /** Where lines go: stderr unless given. */
   readonly destination?: DestinationStream;
 }
 
-/** Hidden whole where they stand near the top; what looks like a secret is taken out at any depth (scrub.ts). */
+/** Fields replaced whole in the two top levels; scrub.ts removes what looks like a secret at any depth. */
 const SECRETS = ["token", "authorization", "password", "key", "privateKey"];
 
 export function createLogger(options: LoggerOptions): Logger {
@@ -40,7 +41,7 @@ export function createLogger(options: LoggerOptions): Logger {
       base: { app: options.app },
       level: options.level ?? levelFromEnvironment(),
       timestamp: pino.stdTimeFunctions.isoTime,
-      // Not "message": that is a field of many statuses.
+      // Not "message", which is the name of a field of many statuses.
       messageKey: "msg",
       formatters: { level: (label) => ({ level: label }), log: boundFields },
       hooks: { streamWrite: (line) => printableJson(scrub(line)) },
@@ -61,7 +62,7 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 };
 
-/** `bound`: what every line of `inner` carries; a child's module is named under its parent's, once. */
+/** `bound`: the fields of every line of `inner`. A child's module is appended to its parent's, in one field. */
 function wrap(inner: pino.Logger, root: pino.Logger, bound: LogFields): Logger {
   return {
     debug: (message, fields = {}) => inner.debug(fields, message),
@@ -80,7 +81,7 @@ function wrap(inner: pino.Logger, root: pino.Logger, bound: LogFields): Logger {
   };
 }
 
-/** `error` fields: code, sentence and the chain of causes, without stacks except for bugs. */
+/** `error` fields: code, sentence and the chain of causes, without stacks except for programming errors. */
 function describeError(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const cause = thrown.cause === undefined ? {} : { cause: describeError(thrown.cause) };

@@ -13,13 +13,13 @@ test("counters, gauges read at scrape and histograms appear in the text", async 
   assert.match(text, /mesh_lag_seconds_bucket\{le="1"\} 1/);
 });
 
-test("asking twice for a name gives the same metric", async () => {
+test("requesting a name twice returns the same metric", async () => {
   const metrics = createMetrics();
   metrics.counter("mesh_twice_total", "Twice").add();
   metrics.counter("mesh_twice_total", "Twice").add();
   assert.match(await metrics.text(), /mesh_twice_total 2/);
 });
 
-test("a name without our prefix is refused", () => {
+test('a name without the prefix "mesh_" is refused', () => {
   assert.throws(() => createMetrics().counter("requests_total", "Requests"), { code: "METRIC_NAME" });
 });

@@ -1,7 +1,7 @@
 /**
  * Metrics with units: names begin with `mesh_` and end in their unit (`_seconds`, `_bytes`, `_total`, …).
  *
- * One registry per process, made once in wire.ts and passed on; asking twice for a name gives the same metric.
+ * One registry per process, made in wire.ts; requesting a name twice returns the same metric.
  */
 import { MeshError } from "@isthmus/model";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
@@ -21,7 +21,7 @@ export interface HistogramMetric {
 
 export interface Metrics {
   counter(name: string, help: string, labels?: readonly string[]): CounterMetric;
-  /** `read` is called at every scrape: for values that live elsewhere. */
+  /** `read` is called at every scrape: for values that are kept elsewhere. */
   gauge(name: string, help: string, labels?: readonly string[], read?: (gauge: GaugeMetric) => void): GaugeMetric;
   histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): HistogramMetric;
   /** The Prometheus text format. */
@@ -29,28 +29,28 @@ export interface Metrics {
   readonly contentType: string;
 }
 
-/** Upper bounds in seconds for how long news takes: from a millisecond to a minute. */
+/** Histogram bounds in seconds for the delay of a change: from a millisecond to a minute. */
 export const LATENCY_BUCKETS_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60,
 ] as const;
 
 export interface MetricsOptions {
-  /** CPU, memory and event loop of this process, too. */
+  /** Adds CPU, memory and event loop of this process. */
   readonly process?: boolean;
 }
 
 export function createMetrics(options: MetricsOptions = {}): Metrics {
   const registry = new Registry();
   if (options.process === true) collectDefaultMetrics({ register: registry });
-  const made = new Map<string, unknown>();
+  const created = new Map<string, unknown>();
   const once = <T>(name: string, make: () => T): T => {
     if (!/^mesh_[a-z0-9_]+$/.test(name))
       throw new MeshError(
         { code: "METRIC_NAME", name },
         `Cannot use metric name "${name}": it must begin with "mesh_"`,
       );
-    if (!made.has(name)) made.set(name, make());
-    return made.get(name) as T;
+    if (!created.has(name)) created.set(name, make());
+    return created.get(name) as T;
   };
   const registers = [registry];
   return {

@@ -4,7 +4,7 @@ import { createPace } from "./pace.js";
 
 const OPTIONS = { minMs: 200, maxMs: 30_000, quietMs: 60_000 };
 
-test("the second time may follow at once, then the wait doubles up to its bound; after a quiet time it begins anew", () => {
+test("the second run may follow at once, then the wait doubles up to its bound; a quiet period resets it", () => {
   const pace = createPace({ ...OPTIONS, random: () => 1 });
   const waits: number[] = [];
   let now = 0;
@@ -22,7 +22,7 @@ test("the second time may follow at once, then the wait doubles up to its bound;
   assert.equal(pace.waitMs(now), 200);
 });
 
-test("constant requests are granted at most twice in each longest wait", () => {
+test("constant requests run at most twice per maxMs", () => {
   const pace = createPace(OPTIONS);
   let done = 0;
   for (let now = 0; now < 3_600_000; now += 10) {
@@ -33,7 +33,7 @@ test("constant requests are granted at most twice in each longest wait", () => {
   assert.ok(done >= 120 && done <= 2 * 120 + 12, `${done} times in an hour`);
 });
 
-test("after a reset the next time does not wait", () => {
+test("after a reset the next run does not wait", () => {
   const pace = createPace(OPTIONS);
   for (let i = 0; i < 5; i++) pace.done(i);
   assert.ok(pace.waitMs(5) > 0);

@@ -1,26 +1,27 @@
 /**
- * Limits how often an act is repeated that others can cause: at once after a quiet time, otherwise with growing waits.
+ * Limits how often an action runs that something outside this process can trigger: at once after a quiet period,
+ * otherwise after growing waits.
  *
- * In: when the act was done. Out: how long the next one has to wait. The first time after a quiet one lets the second follow at
- * once; from then on the wait doubles from `minMs` to `maxMs`, jittered. Pure but for the jitter.
+ * In: when the action ran. Out: how long the next run must wait. The second run after a quiet period may follow at
+ * once; from the third on the wait doubles from `minMs` to `maxMs`, jittered. Pure except for the jitter.
  */
 import { createBackoff } from "./backoff.js";
 
 export interface PaceOptions {
   readonly minMs: number;
   readonly maxMs: number;
-  /** After this time without the act it may be done at once again. More than `maxMs`. */
+  /** After this time without a run the next one need not wait. More than `maxMs`. */
   readonly quietMs: number;
-  /** In [0, 1); Math.random unless a test says otherwise. */
+  /** In [0, 1); Math.random unless given. */
   readonly random?: () => number;
 }
 
 export interface Pace {
-  /** Time until the act may be done again; 0: now. */
+  /** Time until the next run is allowed; 0: now. */
   waitMs(now: number): number;
-  /** Notes that the act was done. */
+  /** Records a run. */
   done(now: number): void;
-  /** Lets the next act not wait. */
+  /** The next run need not wait. */
   reset(): void;
 }
 

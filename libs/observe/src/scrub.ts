@@ -1,12 +1,12 @@
 /**
- * Takes secrets out of a line of JSON, wherever they stand in it: private keys, bearer tokens, JWTs, fields by name.
+ * Removes secrets from a line of JSON, at any depth: private keys, bearer tokens, JWTs, fields by name.
  *
- * In: one line. Out: the same line, still JSON. Certificates and requests are no secrets and stay.
+ * In: one line. Out: the same line, still JSON. Certificates and requests are not secrets and stay.
  */
 const SECRET = "[secret]";
 
 const FIELDS = /"(token|authorization|password|privateKey|clientKey)":"(?:[^"\\]|\\.)*"/gi;
-/** In JSON a line end is `\n`; in JSON within JSON it has more backslashes. A key that was cut counts, too. */
+/** In JSON a line end is `\n`; in JSON within JSON it has more backslashes. A truncated key matches too. */
 const PEM_KEY =
   /-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s]|\\+[nrt])*(?:-----END [A-Z ]*PRIVATE KEY-----)?/g;
 /** The same in base64, as in a Secret: `-----BEGIN ` and then PRIVATE, EC PRIVATE or RSA PRIVATE. */

@@ -11,7 +11,7 @@ import { createAuthority, issue, type KeyPair } from "./authority.js";
 import { expiresAt, readCertificate, signedBy } from "./certificate.js";
 import { writeCertificate, writePair } from "./files.js";
 
-test("openssl verifies an issued chain for its purpose, and refuses another authority's", async (t) => {
+test("openssl verifies an issued certificate for its usages and refuses one of another authority", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), "isthmus-pki-"));
   t.after(() => rm(dir, { recursive: true }));
   const [ours, other] = [await createAuthority("ours"), await createAuthority("ours")];
@@ -30,7 +30,7 @@ test("openssl verifies an issued chain for its purpose, and refuses another auth
   assert.throws(() => verify("other.crt"));
 });
 
-test("organizations stand in the subject as Kubernetes reads them", async () => {
+test("organizations are in the subject as Kubernetes reads them", async () => {
   const authority = await createAuthority("kubernetes");
   const admin = await issue(authority, { cn: "admin", organizations: ["system:masters"], usages: ["client"] });
   const text = execFileSync("openssl", ["x509", "-noout", "-subject"], { input: admin.certificate, encoding: "utf8" });
@@ -38,7 +38,7 @@ test("organizations stand in the subject as Kubernetes reads them", async () => 
   assert.equal(readCertificate(admin.certificate).cn, "admin");
 });
 
-test("an authority outlives its leaves, and each certificate has a serial of its own", async () => {
+test("an authority expires after its leaves, and each certificate has a unique serial", async () => {
   const authority = await createAuthority("ca");
   const leaves = await Promise.all(["a", "b"].map((cn) => issue(authority, { cn, usages: ["client"], days: 1 })));
   assert.ok(leaves.every((leaf) => signedBy(leaf.certificate, authority.certificate)));
@@ -49,8 +49,8 @@ test("an authority outlives its leaves, and each certificate has a serial of its
   assert.equal(new Set(serials).size, 2);
 });
 
-test("both sides of a TLS connection are authenticated, and a stranger's certificate is refused", async (t) => {
-  const [ca, stranger] = [await createAuthority("mesh-ca"), await createAuthority("mesh-ca")];
+test("TLS authenticates both sides and refuses a certificate of another authority", async (t) => {
+  const [ca, otherCa] = [await createAuthority("mesh-ca"), await createAuthority("mesh-ca")];
   const server = await issue(ca, { cn: "apiserver", sans: ["127.0.0.1"], usages: ["server"] });
   const listener = createServer({
     ca: ca.certificate,
@@ -65,11 +65,11 @@ test("both sides of a TLS connection are authenticated, and a stranger's certifi
   t.after(() => listener.close());
   const greet = (client: KeyPair) => greeted(listener, ca.certificate, client);
   assert.equal(await greet(await issue(ca, { cn: "system:mesh-node:n1", usages: ["client"] })), "system:mesh-node:n1");
-  await assert.rejects(greet(await issue(stranger, { cn: "system:mesh-node:n1", usages: ["client"] })));
+  await assert.rejects(greet(await issue(otherCa, { cn: "system:mesh-node:n1", usages: ["client"] })));
   await assert.rejects(greet(await issue(ca, { cn: "apiserver", usages: ["server"] })));
 });
 
-/** Whom the server sees when this client connects; rejects when either side refuses the other. */
+/** The common name of this client as the server sees it; rejects when either side refuses the other. */
 async function greeted(listener: Server, ca: string, client: KeyPair): Promise<string> {
   const { port } = listener.address() as AddressInfo;
   const socket = connect({ host: "127.0.0.1", port, ca, cert: client.certificate, key: client.key });

@@ -22,7 +22,7 @@ import {
 const DAY_MS = 86_400_000;
 const BACKDATE_MS = 5 * 60_000;
 
-/** Both as PEM text; also the shape of a leaf with its own key. */
+/** A certificate and its key as PEM text: of an authority or of a leaf. */
 export interface KeyPair {
   readonly certificate: string;
   /** PKCS#8. */
@@ -63,7 +63,7 @@ export async function createAuthority(name: string, days = 3650): Promise<Author
   return { certificate: pem(certificate), key };
 }
 
-/** A new key and its certificate in one step, for those who run both sides. */
+/** A new key and its certificate in one step, for callers that own both sides. */
 export async function issue(authority: Authority, leaf: Leaf): Promise<KeyPair> {
   const key = await createKey();
   return { certificate: await signLeaf(authority, (await importKeyPair(key)).publicKey, leaf), key };

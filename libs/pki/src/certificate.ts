@@ -1,4 +1,4 @@
-/** What a certificate says, and whether it still serves. */
+/** Reads the fields of a certificate and checks its issuer. */
 import { X509Certificate } from "node:crypto";
 import { MeshError } from "@isthmus/model";
 
@@ -27,7 +27,7 @@ export function expiresAt(pem: string): Date {
   return readCertificate(pem).notAfter;
 }
 
-/** True when `authority` (PEM) issued and signed `certificate` (PEM). Dates are not looked at. */
+/** True when `authority` (PEM) issued and signed `certificate` (PEM). Dates are not checked. */
 export function signedBy(certificate: string, authority: string): boolean {
   const [leaf, issuer] = [parse(certificate), parse(authority)];
   return leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { createAuthority } from "./authority.js";
 import { readPair, readPem, writePair } from "./files.js";
 
-test("a pair is read back as written; the key is its owner's alone, and nothing else is left", async (t) => {
+test("a pair is read back as written, only the owner may read the key, and no temporary file is left", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), "isthmus-pki-"));
   t.after(() => rm(dir, { recursive: true }));
   const pair = await createAuthority("ca");
@@ -17,7 +17,7 @@ test("a pair is read back as written; the key is its owner's alone, and nothing 
   assert.deepEqual((await readdir(join(dir, "deep"))).sort(), ["ca.crt", "ca.key"]);
 });
 
-test("a missing file and a file without PEM are named", async (t) => {
+test("the error for a missing file or a file without PEM names the file", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), "isthmus-pki-"));
   t.after(() => rm(dir, { recursive: true }));
   await assert.rejects(readPem(join(dir, "none")), { message: `Cannot read PEM file "${join(dir, "none")}"` });

@@ -1,4 +1,4 @@
-/** PEM files: certificates are for everybody, keys for their owner alone. A reader never sees half a file. */
+/** PEM files: everyone may read certificates, only the owner may read keys. A file is replaced atomically. */
 import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -15,13 +15,13 @@ export function writeKey(path: string, pem: string): Promise<void> {
   return replace(path, pem, 0o600);
 }
 
-/** `<dir>/<name>.crt` and `<dir>/<name>.key`. The key first: whoever waits for the certificate finds both. */
+/** Writes `<dir>/<name>.key`, then `<dir>/<name>.crt`: a process that waits for the certificate finds both. */
 export async function writePair(dir: string, name: string, pair: KeyPair): Promise<void> {
   await writeKey(join(dir, `${name}.key`), pair.key);
   await writeCertificate(join(dir, `${name}.crt`), pair.certificate);
 }
 
-/** What `writePair` wrote. */
+/** Reads what `writePair` wrote. */
 export async function readPair(dir: string, name: string): Promise<KeyPair> {
   const [certificate, key] = await Promise.all([readPem(join(dir, `${name}.crt`)), readPem(join(dir, `${name}.key`))]);
   return { certificate, key };

@@ -22,7 +22,7 @@ test("a request becomes a certificate for the same key, with the name and dates 
   assert.ok(Math.abs(facts.notAfter.getTime() - (before + 30 * DAY_MS)) < 10_000);
 });
 
-test("a request for another name is refused and says both names", async () => {
+test("a request for another name is refused, and the error contains both names", async () => {
   const authority = await createAuthority("store-ca");
   const request = await createRequest({ key: await createKey(), cn: "root" });
   await assert.rejects(signRequest(authority, request, { cn: "west", usages: ["client"] }), {
@@ -31,7 +31,7 @@ test("a request for another name is refused and says both names", async () => {
   });
 });
 
-test("alternative names of the request are not taken over", async () => {
+test("alternative names in the request are ignored", async () => {
   const authority = await createAuthority("store-ca");
   const request = await createRequest({ key: await createKey(), cn: "east", sans: ["mesh-etcd", "10.0.0.1"] });
   const certificate = await signRequest(authority, request, { cn: "east", usages: ["client"] });
@@ -52,7 +52,7 @@ test("a request whose signature was altered is refused", async () => {
   await assert.rejects(signRequest(authority, altered, { cn: "east", usages: ["client"] }), { code: "PKI_REQUEST" });
 });
 
-test("two common names, another kind of key, and text that is no request are refused", async () => {
+test("two common names, a key that is not EC P-256, and text that is not a request are refused", async () => {
   const authority = await createAuthority("store-ca");
   for (const [args, why] of [
     [["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=east/CN=west"], /asks for ""/],

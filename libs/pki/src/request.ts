@@ -1,8 +1,8 @@
 /**
- * Certificate requests: the key stays where it was made, only the request travels.
+ * Certificate requests: the private key stays where it was made, only the request is sent.
  *
- * What a certificate says is decided by the signer. Of a request it takes the public key, after the proof that the
- * requester holds the private one, and only when the request names exactly whom the signer expects.
+ * The signer decides what a certificate contains. It takes only the public key from a request, after the proof that the
+ * requester holds the private key, and only when the request's common name is exactly the expected one.
  */
 import { MeshError } from "@isthmus/model";
 import { type Authority, type Leaf, signLeaf } from "./authority.js";

@@ -1,4 +1,4 @@
-/** The X.509 library. Its container wants the reflection polyfill in place before it is loaded. */
+/** The X.509 library. Its dependency injection needs the reflection polyfill, which must be imported first. */
 import "reflect-metadata";
 
 export * from "@peculiar/x509";

@@ -47,7 +47,7 @@ function trackerOf(memory: ReadonlyMap<string, string>): DeltaTracker {
   return tracker;
 }
 
-test("what is equal costs nothing; a changed value is removed, then inserted", async () => {
+test("equal entries cause no calls; a changed value is removed, then inserted", async () => {
   const { port, log, memory } = makeHash({ a: "1", b: "1", c: "1" });
   const tracker = trackerOf(memory);
   for (const [key, value] of [
@@ -70,7 +70,7 @@ test("what is equal costs nothing; a changed value is removed, then inserted", a
   assert.deepEqual([tracker.toInsert.size, tracker.toRemove.size], [0, 0]);
 });
 
-test("a key that fails stays pending, the others are done; only the keys named are touched", async () => {
+test("a failed key stays pending and the others are done; only the given keys are changed", async () => {
   const { port, log, memory } = makeHash({ "!x": "1" });
   const tracker = trackerOf(memory);
   for (const key of ["!x", "!y", "a", "b"]) tracker.setDesired(key, "2");

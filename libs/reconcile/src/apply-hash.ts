@@ -1,15 +1,15 @@
 /**
- * Brings a kernel hash to what a tracker desires, in two separate steps, so that a caller can put other work between
- * them. An entry is never rewritten: a changed value is removed and inserted.
+ * Applies a tracker's desired state to a kernel hash, in two separate steps so that a caller can do other work between
+ * them. Entries are never overwritten: a changed value is removed, then inserted.
  */
 import { keyBytes } from "@isthmus/model";
 import type { DeltaTracker } from "./delta-tracker.js";
 import type { HashPort } from "./ports.js";
 
-/** Keys that could not be brought to their desired state, with the reason; they stay pending in the tracker. */
+/** Keys that could not be changed, with the error; they stay pending in the tracker. */
 export type Failures = ReadonlyMap<string, Error>;
 
-/** Inserts what is missing among `keys`; what stands there with another value is removed first. */
+/** Inserts the entries of `keys` that are missing; an entry with another value is removed first. */
 export async function insertMissing(
   port: HashPort,
   tracker: DeltaTracker,
@@ -30,7 +30,7 @@ export async function insertMissing(
   return failed;
 }
 
-/** Removes what nobody desires among `keys`. */
+/** Removes the entries of `keys` that are not desired. */
 export async function removeExtra(
   port: HashPort,
   tracker: DeltaTracker,

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createDeltaTracker } from "./delta-tracker.js";
 
-test("what is equal is pending on neither side", () => {
+test("equal entries are not pending", () => {
   const tracker = createDeltaTracker();
   tracker.setActual("a", "1");
   tracker.setActual("gone", "1");
@@ -13,7 +13,7 @@ test("what is equal is pending on neither side", () => {
   assert.deepEqual([...tracker.toRemove], ["gone"]);
 });
 
-test("a changed value is removed and inserted, and settles when both are done", () => {
+test("a changed value is pending for removal and insertion until both are done", () => {
   const tracker = createDeltaTracker();
   tracker.setActual("a", "1");
   tracker.setDesired("a", "2");
@@ -23,7 +23,7 @@ test("a changed value is removed and inserted, and settles when both are done", 
   assert.deepEqual([[...tracker.toInsert], [...tracker.toRemove]], [[], []]);
 });
 
-test("pending always equals the difference, for any sequence of calls", () => {
+test("after any sequence of calls the pending sets equal the difference", () => {
   const call = fc.tuple(
     fc.constantFrom("setDesired", "deleteDesired", "setActual", "deleteActual"),
     fc.constantFrom("a", "b", "c"),

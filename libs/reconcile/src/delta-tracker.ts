@@ -1,5 +1,5 @@
 /**
- * Desired and actual state of one kernel object, side by side; no I/O.
+ * Keeps the desired and the actual entries of one kernel map, and their difference. No I/O.
  *
  * ```
  *        desired            actual
@@ -7,21 +7,21 @@
  *      │ insert  │ equal  │ remove  │      a key with two different values is in both: remove it, then insert it
  *      └─────────┴────────┴─────────┘
  * ```
- * Values are the encoded bytes as latin1 strings (`bytesKey`), so "equal" means what the kernel would see. Every call
- * is O(1); what is pending is kept, never searched for.
+ * Keys and values are encoded bytes as latin1 strings (`bytesKey`), so "equal" means equal for the kernel. Every call is
+ * O(1): it updates the sets of pending keys.
  */
 export interface DeltaTracker {
   readonly desired: ReadonlyMap<string, string>;
   readonly actual: ReadonlyMap<string, string>;
   /** Keys whose desired value is not in the kernel. */
   readonly toInsert: ReadonlySet<string>;
-  /** Those of `toInsert` that the kernel has with no value at all: each takes another entry. */
+  /** The keys of `toInsert` that the kernel does not have at all: each needs a further entry. */
   readonly absent: ReadonlySet<string>;
   /** Keys whose actual value is not desired. */
   readonly toRemove: ReadonlySet<string>;
   setDesired(key: string, value: string): void;
   deleteDesired(key: string): void;
-  /** What the kernel was found or made to hold. */
+  /** Records a value that was read from or written to the kernel. */
   setActual(key: string, value: string): void;
   deleteActual(key: string): void;
 }
@@ -33,13 +33,13 @@ export function createDeltaTracker(): DeltaTracker {
   const absent = new Set<string>();
   const toRemove = new Set<string>();
 
-  function compare(key: string, wanted: string | undefined, found: string | undefined): void {
-    const differs = wanted !== found;
+  function compare(key: string, wanted: string | undefined, current: string | undefined): void {
+    const differs = wanted !== current;
     if (differs && wanted !== undefined) toInsert.add(key);
     else toInsert.delete(key);
-    if (wanted !== undefined && found === undefined) absent.add(key);
+    if (wanted !== undefined && current === undefined) absent.add(key);
     else absent.delete(key);
-    if (differs && found !== undefined) toRemove.add(key);
+    if (differs && current !== undefined) toRemove.add(key);
     else toRemove.delete(key);
   }
 

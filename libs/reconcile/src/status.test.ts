@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createStatusTable } from "./status.js";
 
-test("a failed key is due after a wait that doubles, and a success ends it", () => {
+test("a failed key is due after a wait that doubles, and a success resets the wait", () => {
   const table = createStatusTable({ minMs: 100, maxMs: 300 });
   table.failed("a", new Error("full"), 0);
   assert.deepEqual([table.due(99), table.due(100)], [[], ["a"]]);
@@ -14,7 +14,7 @@ test("a failed key is due after a wait that doubles, and a success ends it", () 
   assert.deepEqual([table.nextDue, table.errors.size, table.get("a")], [undefined, 0, { state: "Done", since: 600 }]);
 });
 
-test("a failed key stays Error while it waits, whatever else is pending", () => {
+test("a failed key stays in state Error while it waits, also when it is marked as pending", () => {
   const table = createStatusTable();
   table.failed("a", new Error("full"), 0);
   table.pending("a", 1);
@@ -22,7 +22,7 @@ test("a failed key stays Error while it waits, whatever else is pending", () => 
   assert.deepEqual([table.get("a")?.state, table.get("b")?.state], ["Error", "Pending"]);
 });
 
-test("room makes what lacked it due at once, and nothing else", () => {
+test("hurry makes only keys with a wanted error due at once", () => {
   const table = createStatusTable();
   table.failed("full", new Error("full"), 0);
   table.failed("other", new Error("other"), 0);
@@ -30,7 +30,7 @@ test("room makes what lacked it due at once, and nothing else", () => {
   assert.deepEqual(table.due(1), ["full"]);
 });
 
-test("any number of failed keys has a next time", () => {
+test("nextDue works for any number of failed keys", () => {
   const table = createStatusTable({ minMs: 100, maxMs: 300 });
   for (let i = 0; i < 200_000; i++) table.failed(String(i), new Error("full"), 200_000 - i);
   assert.equal(table.nextDue, 101);

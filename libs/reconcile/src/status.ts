@@ -1,7 +1,8 @@
 /**
- * The status of every object that is reconciled: Pending, Done, or Error with its reason and the time of the next try.
+ * The status of every object that is reconciled: Pending, Done, or Error with its reason and the time of the next
+ * retry.
  *
- * A failed object is tried again with back-off while the others go on. Time enters as an argument (monotonic
+ * Failed objects are retried with back-off, independently of the others. Callers pass the time (monotonic
  * milliseconds).
  */
 export type Status =
@@ -13,7 +14,7 @@ export type Status =
       readonly error: Error;
       /** Failures in a row. */
       readonly failures: number;
-      /** When it is tried again. */
+      /** Time of the next retry. */
       readonly retryAt: number;
     };
 
@@ -21,18 +22,21 @@ type Settled = Exclude<Status, { state: "Error" }>;
 
 export interface StatusTable {
   get(key: string): Status | undefined;
-  /** * -> Pending */
+  /** Any state but Error -> Pending. */
   pending(key: string, now: number): void;
-  /** * -> Done */
+  /** Any state -> Done. */
   done(key: string, now: number): void;
-  /** * -> Error; the wait doubles with each failure in a row. */
+  /** Any state -> Error; the wait doubles with each failure in a row. */
   failed(key: string, error: Error, now: number): void;
   forget(key: string): void;
-  /** Failed keys whose time has come. */
+  /** Failed keys that must be retried now. */
   due(now: number): string[];
-  /** When the next failed key is due; undefined when none failed. */
+  /** Time of the next retry; undefined when no key failed. */
   readonly nextDue: number | undefined;
-  /** Makes failed keys due at once: what they lacked may be there now. */
+  /**
+   * Makes failed keys with a `wanted` error due at once, because its cause may be gone (for example, a full map has
+   * room).
+   */
   hurry(now: number, wanted: (error: Error) => boolean): void;
   /** Keys in state Error. */
   readonly errors: ReadonlyMap<string, Error>;
@@ -47,15 +51,15 @@ export interface StatusOptions {
 export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 30_000 }): StatusTable {
   const all = new Map<string, Status>();
   const errors = new Map<string, Error>();
-  /** The latest of each state, shared by all keys that came to it at the same time. */
+  /** The latest status object per state; keys that enter a state at the same time share it. */
   const latest: Record<Settled["state"], Settled> = {
     Pending: { state: "Pending", since: Number.NaN },
     Done: { state: "Done", since: Number.NaN },
   };
 
   function failuresOf(key: string): number {
-    const known = all.get(key);
-    return known?.state === "Error" ? known.failures : 0;
+    const status = all.get(key);
+    return status?.state === "Error" ? status.failures : 0;
   }
 
   function* failing(): Generator<[string, Extract<Status, { state: "Error" }>]> {

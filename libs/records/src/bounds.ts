@@ -1,18 +1,20 @@
 /**
- * How large each part of a record may be: one table for exporters and readers.
+ * Size limits of each part of a record, shared by exporters and readers.
  *
- * Kubernetes' own limits where it has them; otherwise limits that no cluster comes near. A reader refuses a record above them, an exporter
- * leaves out what would be refused. They bound sizes, not meanings: bits, enum values and protocols that this version does
- * not know pass, for a newer cluster may. A bound may grow in a later version and never shrinks.
+ * They are Kubernetes' limits where those exist, otherwise limits that no real cluster comes near. A reader refuses a
+ * record above them; an exporter leaves such a record out. They limit sizes only: unknown bits, enum values and
+ * protocols are accepted, because a newer cluster may send them. A later version may raise a bound, but never lower it.
  */
 export const BOUNDS = {
-  /** Bytes of a record's key; the longest that can be made has 768. */
+  /** Bytes of a record's key; the longest possible key has 768. */
   key: 1024,
   /** Bytes of a record's value; an EndpointSlice of 1,000 endpoints is about 120 KB. */
   value: 512 * 1024,
-  /** Bytes of a head, and of a claim of an id. */
+  /** Bytes of a head, and of a claim of a cluster id. */
   meta: 64 * 1024,
-  /** Top-level fields of a value, counted before it is decoded: objects take many times the bytes they are made of. */
+  /**
+   * Top-level fields of a value. Counted before decoding, because decoded objects take many times their encoded bytes.
+   */
   fields: 4096,
 
   /** Names of objects: a DNS subdomain. */
@@ -25,21 +27,21 @@ export const BOUNDS = {
   labelValue: 63,
   /** Keys of labels: a DNS subdomain, a slash, a name. */
   labelKey: 317,
-  /** Kubernetes makes uids of 36. */
+  /** Kubernetes uids have 36 characters. */
   uid: 128,
   /** A publisher's instance name, epoch and capability names. */
   word: 253,
 
-  /** Addresses of a node, internal and external: each is claimed for its cluster alone. */
+  /** Addresses of a node, internal and external: only one cluster may claim each. */
   nodeAddresses: 8,
   /** Pod CIDRs of a node; frontends of a Service: Kubernetes has at most two, one for each family. */
   nodeCidrs: 32,
   frontends: 16,
-  /** Ports of a Service, a slice or an endpoint. Kubernetes sets no limit to a Service's; hundreds are seen. */
+  /** Ports of a Service, a slice or an endpoint. Kubernetes does not limit those of a Service; some have hundreds. */
   ports: 1000,
   /** Backends of a slice: Kubernetes' limit of endpoints in an EndpointSlice. */
   backends: 1000,
-  /** Zones of a hint: Kubernetes' limit. */
+  /** Zones of a topology hint: Kubernetes' limit. */
   forZones: 8,
   /** Labels of an identity. */
   labels: 256,
@@ -55,13 +57,13 @@ export const BOUNDS = {
   port: 65_535,
   /** Bits of a prefix. */
   prefix: 128,
-  /** Replicas wanted of a Service: Kubernetes' int32. */
+  /** Expected replicas of a Service: an int32 in Kubernetes. */
   expected: 2_147_483_647,
   /** Seconds since the epoch: the end of the year 9999. */
   created: 253_402_300_799,
 } as const;
 
-/** The field, its value and the bound: `port name of 400 characters is more than 63`. */
+/** Names the field, its value and the bound: `port name of 400 characters is more than 63`. */
 export type OutOfBounds = string | undefined;
 
 export function checkText(field: string, text: string, most: number): OutOfBounds {
@@ -72,7 +74,7 @@ export function checkNumber(field: string, value: number | bigint, most: number,
   return value < least || value > most ? `${field} ${value} is not from ${least} to ${most}` : undefined;
 }
 
-/** The list's length, then each of its items. */
+/** Checks the list's length, then each of its items. */
 export function checkList<T>(
   field: string,
   items: readonly T[],

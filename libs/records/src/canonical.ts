@@ -1,6 +1,6 @@
 /**
- * The canonical bytes of records: repeated fields sorted, duplicates dropped, so that two replicas fed the same objects in
- * any order write the same bytes. Readers never encode again.
+ * Encodes records canonically: repeated fields are sorted and duplicates dropped, so that two replicas that read the
+ * same objects in any order write the same bytes. Readers never re-encode a record.
  */
 import {
   type Backend,
@@ -24,7 +24,7 @@ export function encodeIdentity(value: Identity): Uint8Array {
   return Identity.encode({ labels: sorted(value.labels, (label) => `${label.key}\0${label.value}`) }).finish();
 }
 
-/** Addresses keep their order: InternalIP first is a meaning. */
+/** Addresses keep their order, which is significant: InternalIP comes first. */
 export function encodeNode(value: Node): Uint8Array {
   return Node.encode({ ...value, podCidrs: sorted(value.podCidrs, prefixText) }).finish();
 }
@@ -53,7 +53,7 @@ export function encodeSlice(value: Slice): Uint8Array {
   }).finish();
 }
 
-/** Tiers keep their order: it is their meaning. */
+/** Tiers keep their order, which is significant. */
 export function encodeServiceConfig(value: ServiceConfig): Uint8Array {
   return ServiceConfig.encode({
     ...value,
@@ -70,7 +70,7 @@ export function encodeNodeConfig(value: NodeConfig): Uint8Array {
   }).finish();
 }
 
-/** The config key of a cluster. */
+/** The value of a cluster's config key. */
 export function encodeClusterConfig(value: ClusterConfig): Uint8Array {
   return ClusterConfig.encode({
     ...value,
@@ -79,7 +79,7 @@ export function encodeClusterConfig(value: ClusterConfig): Uint8Array {
   }).finish();
 }
 
-/** A record of canonical bytes. */
+/** Builds records with canonical bytes. */
 export const record = {
   identity: (key: string, value: Identity): HashedRecord => hashRecord(Kind.KIND_IDENTITY, key, encodeIdentity(value)),
   node: (key: string, value: Node): HashedRecord => hashRecord(Kind.KIND_NODE, key, encodeNode(value)),
@@ -92,7 +92,7 @@ export const record = {
     hashRecord(Kind.KIND_NODE_CONFIG, key, encodeNodeConfig(value)),
 } as const;
 
-/** Sorted by text, equal texts once. Comparison is by code unit: the same on every machine. */
+/** Sorts by text and drops duplicates. Texts are compared by code unit, so the order is the same on every machine. */
 function sorted<T>(values: readonly T[], text: (value: T) => string): T[] {
   const byText = new Map(values.map((value) => [text(value), value]));
   return [...byText.entries()].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, value]) => value);
@@ -103,6 +103,6 @@ const number = (value: number): string => String(value).padStart(10, "0");
 const prefixText = (prefix: Prefix): string => `${bytesText(prefix.address)}/${number(prefix.length)}`;
 const portText = (port: Port): string => `${port.name}\0${number(port.protocol)}\0${number(port.port)}`;
 const namedPortText = (port: NamedPort): string => `${port.name}\0${number(port.protocol)}\0${number(port.port)}`;
-/** The address leads; the rest only decides between two claims of one address, the same way everywhere. */
+/** Sorts by address; the other fields give backends with the same address a fixed order. */
 const backendText = (backend: Backend): string =>
   `${bytesText(backend.address)}\0${number(backend.conditions)}\0${backend.podUid}\0${backend.node}\0${backend.hostname}\0${backend.zone}\0${number(backend.weight)}\0${backend.forZones.join(",")}`;

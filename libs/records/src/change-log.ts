@@ -1,21 +1,21 @@
 /**
- * The order in which keys last changed, tombstones included.
+ * Keeps the order in which keys last changed, including deleted keys (tombstones).
  *
- *   | slice b @7 | ·stale· | node n1 @9 | tombstone slice a @10 |     every key counts once: its newest slot
+ *   | slice b @7 | ·stale· | node n1 @9 | tombstone slice a @10 |     only the newest slot of a key counts
  *
- * Appending is O(1); stale slots and the oldest tombstones are swept when they outgrow the rest.
+ * Appending is O(1) amortized: stale slots and the oldest tombstones are removed when there are too many of them.
  */
 import type { Kind } from "@isthmus/proto";
 import { byApplyOrder, byDeleteOrder } from "./kinds.js";
 import type { Point } from "./spans.js";
 import type { HashedRecord } from "./types.js";
 
-/** What was written at one seq. */
+/** One write: the record or tombstone with sequence number `seq`. */
 export interface LogEntry extends Point {
   readonly seq: number;
   readonly kind: Kind;
   readonly key: string;
-  /** Undefined: a tombstone. */
+  /** Undefined for a tombstone. */
   readonly record: HashedRecord | undefined;
   readonly observedMicros: number;
 }
@@ -28,12 +28,12 @@ export interface Collected {
 
 export interface ChangeLog {
   readonly seq: number;
-  /** The newest tombstone forgotten: deletions up to it are not known. */
+  /** The newest tombstone that was dropped: deletions up to it are unknown. */
   readonly floor: LogEntry | undefined;
   append(entry: Omit<LogEntry, "seq">): void;
   /** The first slot after `seq`. */
   slotAfter(seq: number): number;
-  /** Walks back from the tail while `unknown`; returns the first slot of what was walked. */
+  /** Walks back from the tail while `unknown` is true; returns the first slot for which it was. */
   slotWhile(unknown: (entry: LogEntry) => boolean): number;
   seqBefore(slot: number): number;
   /** Latest state of every key from `slot` on: upserts in apply order, deletes in reverse. */
@@ -91,18 +91,18 @@ export function createChangeLog(maxTombstones: number): ChangeLog {
     },
     seqBefore: (slot) => slots[slot - 1]?.seq ?? 0,
     collect(slot) {
-      const found: LogEntry[] = [];
+      const latest: LogEntry[] = [];
       for (let i = slot; i < slots.length; i++) {
         const entry = slots[i];
-        if (entry !== undefined && newest.get(entry.key) === entry) found.push(entry);
+        if (entry !== undefined && newest.get(entry.key) === entry) latest.push(entry);
       }
       return {
-        upserts: found.flatMap(({ record }) => (record === undefined ? [] : [record])).sort(byApplyOrder),
-        deletes: found
+        upserts: latest.flatMap(({ record }) => (record === undefined ? [] : [record])).sort(byApplyOrder),
+        deletes: latest
           .filter(({ record }) => record === undefined)
           .map(({ kind, key }) => ({ kind, key }))
           .sort(byDeleteOrder),
-        observedMicros: found.reduce((max, entry) => Math.max(max, entry.observedMicros), 0),
+        observedMicros: latest.reduce((max, entry) => Math.max(max, entry.observedMicros), 0),
       };
     },
   };

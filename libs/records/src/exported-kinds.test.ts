@@ -13,7 +13,7 @@ const held = table.sums(STORE_KINDS);
 const node = held.find(({ kind }) => kind === Kind.KIND_NODE) as KindSum;
 const unknown: KindSum = { kind: UNKNOWN, exported: true, count: 7, sum: Buffer.alloc(16, 7) };
 
-test("a kind that is known to one side only is no difference", () => {
+test("a kind that only one side has is not a difference", () => {
   assert.deepEqual(differingKinds([...held, unknown], held), []);
   assert.deepEqual(differingKinds([], held), []);
   assert.deepEqual(
@@ -25,11 +25,11 @@ test("a kind that is known to one side only is no difference", () => {
   );
 });
 
-test("a kind that is named and not exported is no difference, whatever its count", () => {
+test("a kind that is not marked as exported is not a difference, whatever its count", () => {
   assert.deepEqual(differingKinds([{ ...node, exported: false, count: 0 }], held), []);
 });
 
-test("of kinds that both know, count and sum must agree; each time that a kind is named", () => {
+test("count and sum of kinds that both have must agree, in every entry of a kind", () => {
   const other = { ...node, sum: Buffer.alloc(16, 1) };
   assert.deepEqual(differingKinds([{ ...node, count: 3 }], held), [Kind.KIND_NODE]);
   assert.deepEqual(differingKinds([{ ...node, count: 0 }], held), [Kind.KIND_NODE]);
@@ -43,7 +43,7 @@ test("empty kinds are equal however their sum is written", () => {
   assert.deepEqual(differingKinds([none], held), []);
 });
 
-test("kinds named as exported are exported, unknown ones included", () => {
+test("exportedKinds includes unknown kinds", () => {
   const kinds = exportedKinds([unknown, node, { ...node, kind: Kind.KIND_SLICE, exported: false }]);
   assert.deepEqual([...kinds].sort(), [Kind.KIND_NODE, UNKNOWN]);
 });

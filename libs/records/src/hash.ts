@@ -1,4 +1,6 @@
-/** The hash of a record: first 16 bytes of SHA-256(u32be length of key, key, value). 2 microseconds: kept with the record. */
+/**
+ * The hash of a record: the first 16 bytes of SHA-256(u32be key length, key, value). It takes 2 µs, so records keep it.
+ */
 import { createHash } from "node:crypto";
 import type { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "./types.js";
@@ -14,7 +16,7 @@ export function hashRecord(kind: Kind, key: string, value: Uint8Array): HashedRe
   return { kind, key, value, hash: recordHash(key, value) };
 }
 
-/** The bucket of a key: first byte of SHA-256 of the key. */
+/** The bucket of a key: the first byte of SHA-256(key). */
 export function bucketOf(key: string): number {
   return createHash("sha256").update(key).digest()[0] ?? 0;
 }
@@ -23,7 +25,7 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a === b || (a.length === b.length && Buffer.compare(a, b) === 0);
 }
 
-/** The same memory as the `Buffer` that generated messages ask for. */
+/** Wraps the bytes, without a copy, as the `Buffer` that generated messages expect. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

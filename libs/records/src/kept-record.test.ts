@@ -20,7 +20,7 @@ const kept = (value: Uint8Array, key = "slices/a/b/c") => {
   return keptOf(record, validateRecord(record, limits));
 };
 
-test("a record that is accepted, or may be after a change by the operator or another cluster, is kept as a copy", () => {
+test("a record is kept as a copy if it is accepted, or may be after a change by the operator or another cluster", () => {
   const message = Buffer.alloc(1 << 20);
   const value = slice("10.2.0.1");
   message.set(value, 1000);
@@ -32,7 +32,7 @@ test("a record that is accepted, or may be after a change by the operator or ano
   }
 });
 
-test("of a record that is refused for good key and hash are kept, and it is refused again with the same sentence", () => {
+test("only key and hash of a record that is refused for good are kept, and it is refused again with the same message", () => {
   for (const value of [Buffer.alloc(BOUNDS.value + 1), slice("10.2.0.1", 70_000), slice("127.0.0.1"), Buffer.of(255)]) {
     const record = kept(value);
     assert.deepEqual([record.value.length, record.hash], [0, recordHash("slices/a/b/c", value)]);
@@ -42,7 +42,7 @@ test("of a record that is refused for good key and hash are kept, and it is refu
   }
 });
 
-test("a key that is too long is kept as its digest; its hash is that of the whole", () => {
+test("a key that is too long is kept as its digest; the record's hash covers the whole key", () => {
   const key = `slices/a/b/${"c".repeat(1_000_000)}`;
   const record = kept(slice("10.2.0.1"), key);
   assert.equal(record.key, peerKey(key));

@@ -1,7 +1,9 @@
 /**
- * What a reader keeps of a peer's records: a copy of one that may be accepted, key and hash of one that is refused for good.
+ * Decides what a reader keeps of a peer's record: a copy if it may be accepted, only key and hash if it is refused for
+ * good.
  *
- * The hash counts in the sums either way, so records that readers refuse cost them keys, not values.
+ * The hash counts in the sums in both cases, so refused records cost a reader the memory of their keys, not of their
+ * values.
  */
 import { createHash } from "node:crypto";
 import { Kind } from "@isthmus/proto";
@@ -11,12 +13,12 @@ import { kindOfKey, kindSegment } from "./kinds.js";
 import { refusalUndecoded } from "./record-bounds.js";
 import type { HashedRecord, RefusalReason, Verdict } from "./types.js";
 
-/** Reasons that a change of limits or owners can remove, for which the record is kept. All other refusals are for good. */
-const MAY_END: ReadonlySet<RefusalReason> = new Set(["address-outside-cidr", "address-of-another-member"]);
+/** Refusals that end when limits or address owners change, so the value is kept. All other refusals are for good. */
+const RECOVERABLE: ReadonlySet<RefusalReason> = new Set(["address-outside-cidr", "address-of-another-member"]);
 
-/** The record without its value when it is refused for good. */
+/** Returns the record, without its value if it is refused for good. */
 export function keptOf(record: HashedRecord, verdict: Verdict): HashedRecord {
-  if (verdict.ok || MAY_END.has(verdict.reason) || record.refused !== undefined) return record;
+  if (verdict.ok || RECOVERABLE.has(verdict.reason) || record.refused !== undefined) return record;
   const { kind, key, hash } = record;
   const { reason, what } = verdict;
   return { kind, key, hash, value: NO_VALUE, refused: { reason, what } };
@@ -25,26 +27,26 @@ export function keptOf(record: HashedRecord, verdict: Verdict): HashedRecord {
 const NO_VALUE = new Uint8Array(0);
 
 /**
- * A record of a peer's entry, whose bytes are the caller's message: what may be taken is copied out of it, and of what
- * must not be decoded only the hash stays. A key that is too long is named by its own hash, under which nothing else can be: parseKey
- * knows no such key.
+ * Makes a record from a peer's entry, whose bytes belong to the received message. Values that may be accepted are
+ * copied; of values that must not be decoded only the hash is kept. A key that is too long is replaced by its own hash,
+ * which cannot clash with another record because parseKey accepts no such key.
  */
 export function peerRecord(kind: Kind, key: string, value: Uint8Array): HashedRecord {
   const refused = refusalUndecoded({ key, value });
   const hash = recordHash(key, value);
-  if (refused === undefined) return { kind, key, value: ownCopy(value), hash };
-  return { kind, key: peerKey(key), value: NO_VALUE, hash: ownCopy(hash), refused };
+  if (refused === undefined) return { kind, key, value: copyOf(value), hash };
+  return { kind, key: peerKey(key), value: NO_VALUE, hash: copyOf(hash), refused };
 }
 
-/** The name under which a peer's key is kept: itself, unless it is too long. */
+/** The key under which a peer's record is kept: its own key, or a hash of a key that is too long. */
 export function peerKey(key: string): string {
   if (key.length <= BOUNDS.key) return key;
   const segment = kindSegment(kindOfKey(key) ?? Kind.KIND_UNSPECIFIED);
   return `${segment}/#${createHash("sha256").update(key, "latin1").digest("hex")}`;
 }
 
-/** Copies the bytes: a view of a few bytes would keep a message of megabytes in memory. */
-function ownCopy(bytes: Uint8Array): Uint8Array {
+/** Copies the bytes, because a view of a few bytes would keep the whole message (megabytes) in memory. */
+function copyOf(bytes: Uint8Array): Uint8Array {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
   return copy;

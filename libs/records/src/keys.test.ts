@@ -17,7 +17,7 @@ import { byApplyOrder, kindOfKey } from "./kinds.js";
 
 const shop = serviceName("shop", "cart");
 
-test("every key is read back as what wrote it", () => {
+test("every key is parsed back to its parts", () => {
   const keys = [
     [identityKey(identityNumber(parseClusterId(1), 256)), Kind.KIND_IDENTITY],
     [nodeKey("east-1.example"), Kind.KIND_NODE],
@@ -34,7 +34,7 @@ test("every key is read back as what wrote it", () => {
   }
 });
 
-test("a key that is not written exactly so is refused", () => {
+test("a key that differs from its canonical text is rejected", () => {
   for (const key of [
     "",
     "head",
@@ -57,7 +57,7 @@ test("a key that is not written exactly so is refused", () => {
     assert.equal(parseKey(key), undefined, key);
 });
 
-test("identity goes before node, endpoint, service, slice", () => {
+test("kinds are sorted by apply order: identity, node, endpoint, service, slice", () => {
   const keys = ["slices/a/b/c", "services/a/b", "endpoints/10.0.0.1", "nodes/n", "identities/1048832"];
   const sorted = keys.map((key) => ({ key, kind: kindOfKey(key) ?? Kind.KIND_UNSPECIFIED })).sort(byApplyOrder);
   assert.deepEqual(

@@ -5,7 +5,7 @@
  *   services/<ns>/<name>               slices/<ns>/<service>/<slice>
  *   service-configs/<ns>/<name>        node-configs/<node>
  *
- * A key has exactly one text: addresses in canonical form, numbers without leading zeros.
+ * Each key has exactly one valid text: addresses are in canonical form, numbers have no leading zeros.
  */
 import { formatIdentity, type IdentityNumber, parseIdentity } from "@isthmus/identity";
 import { type Address, formatAddress, parseAddress, type ServiceName } from "@isthmus/model";
@@ -27,7 +27,7 @@ export const sliceKey = (service: ServiceName, slice: string): string => `slices
 export const serviceConfigKey = (service: ServiceName): string => `service-configs/${service}`;
 export const nodeConfigKey = (node: string): string => `node-configs/${node}`;
 
-/** Reads a relative key; undefined when it is not exactly what the functions above write. */
+/** Parses a relative key; undefined when it differs from what the functions above produce. */
 export function parseKey(key: string): ParsedKey | undefined {
   const kind = kindOfKey(key);
   if (kind === undefined) return undefined;
@@ -39,7 +39,8 @@ export function parseKey(key: string): ParsedKey | undefined {
   if (!isObjectName(key, first, names === 1 ? key.length : second - 1)) return undefined;
   if (names > 1 && !isObjectName(key, second, names === 2 ? key.length : third - 1)) return undefined;
   if (names > 2 && !isObjectName(key, third, key.length)) return undefined;
-  // Cut out of the key as they stand there, "namespace/name" at once: tens of thousands of keys come here.
+  // Names are sliced out of the key without splitting "namespace/name", for speed: tens of thousands of keys are
+  // parsed.
   switch (kind) {
     case Kind.KIND_IDENTITY:
       return attempt(() => ({ kind, identity: parseIdentity(key.slice(first)) }));
@@ -58,7 +59,7 @@ export function parseKey(key: string): ParsedKey | undefined {
   }
 }
 
-/** How many names follow the kind in a key. */
+/** Number of names after the kind segment of a key. */
 function namesOf(kind: Kind): number {
   if (kind === Kind.KIND_SLICE) return 3;
   return kind === Kind.KIND_SERVICE || kind === Kind.KIND_SERVICE_CONFIG ? 2 : 1;
@@ -69,7 +70,7 @@ function parseEndpoint(text: string): ParsedKey | undefined {
   return address !== undefined && formatAddress(address) === text ? { kind: Kind.KIND_ENDPOINT, address } : undefined;
 }
 
-/** A DNS subdomain, or an address (which also holds colons), from `from` to before `to`. */
+/** True when `key[from, to)` is a DNS subdomain, or an address (which may have colons). */
 function isObjectName(key: string, from: number, to: number): boolean {
   if (to <= from || to - from > 253) return false;
   for (let i = from; i < to; i++) {

@@ -12,7 +12,7 @@ export const KINDS = [
   Kind.KIND_NODE_CONFIG,
 ] as const;
 
-/** The kinds that may stand in a store; the others travel on the local cluster's stream only. */
+/** The kinds that may be in a store; the others are only sent on the local cluster's stream. */
 export const STORE_KINDS = [
   Kind.KIND_IDENTITY,
   Kind.KIND_NODE,
@@ -38,7 +38,7 @@ export function kindSegment(kind: Kind): string {
   return SEGMENTS.get(kind) ?? "";
 }
 
-/** The kind of a relative key by its first segment; undefined for head, fence, config, store and the unknown. */
+/** The kind of a relative key by its first segment; undefined for head, fence, config, store and unknown keys. */
 export function kindOfKey(key: string): Kind | undefined {
   const slash = key.indexOf("/");
   return slash < 0 ? undefined : BY_SEGMENT.get(key.slice(0, slash));

@@ -8,14 +8,14 @@ const head = (part: Parameters<typeof Head.fromPartial>[0]) => readHead(Head.enc
 const claim = (name: string, uid: string) => readClaim(ClusterClaim.encode({ name, uid }).finish());
 const long = (length: number) => "x".repeat(length);
 
-test("a head within bounds is read, also with what a newer version adds", () => {
+test("a head within bounds is read, also with additions of a newer version", () => {
   const sums = [Kind.KIND_NODE, 99 as Kind].map((kind) => ({ kind, exported: true, count: 1, sum: Buffer.alloc(16) }));
   const found = head({ clusterUid: long(BOUNDS.uid), writer: long(BOUNDS.word), sums, capabilities: ["later"] });
   assert.deepEqual([found?.sums.length, found?.capabilities], [2, ["later"]]);
   assert.equal(claim(long(32), long(BOUNDS.uid))?.name.length, 32);
 });
 
-test("bytes that decode and name no cluster are no head and no claim", () => {
+test("bytes that decode without a cluster are neither a head nor a claim", () => {
   for (const bytes of [Buffer.alloc(0), Buffer.alloc(9), Buffer.from([0x18, 0x01])]) {
     assert.equal(readHead(bytes), undefined);
     assert.equal(readClaim(bytes), undefined);

@@ -1,6 +1,6 @@
 /**
- * Reads the messages that a peer writes besides its records, within BOUNDS. Undefined: unreadable, and treated as absent.
- * Its config is read by its own publisher only.
+ * Decodes the messages that a peer writes besides its records, within BOUNDS. Undefined means unreadable and is treated
+ * as absent. The config of a cluster is not read here: only its own publisher reads it.
  */
 import { ClusterClaim, Head } from "@isthmus/proto";
 import { BOUNDS, checkList, checkText, type OutOfBounds } from "./bounds.js";
@@ -47,7 +47,7 @@ function read<T>(
   }
 }
 
-/** Every publisher writes it: bytes that decode without it are none of this message, such as no bytes or zeros. */
+/** Every publisher sets this field, so bytes that decode without it (no bytes, or zeros) are not this message. */
 function present(field: string, text: string): OutOfBounds {
   return text === "" ? `no ${field}` : undefined;
 }

@@ -1,8 +1,9 @@
 /**
  * Positions: where a reader is in a source.
  *
- * Remote source: {store id, revision}. Local cluster: {epoch id, 8 resource versions}, ordered componentwise, so two of
- * them may be unordered. Positions with different store ids are never comparable.
+ * A position of a remote source is {store id, revision}. One of the local cluster is {epoch id, 8 resource versions};
+ * those are ordered componentwise, so two of them may be unordered. Positions with different store ids cannot be
+ * compared.
  */
 import type { Position } from "@isthmus/proto";
 import { asBuffer, sameBytes } from "./hash.js";
@@ -26,19 +27,19 @@ export function remotePosition(storeId: Uint8Array, revision: bigint): Position 
   return { storeId: asBuffer(storeId), revision, versions: [] };
 }
 
-/** `versions` may be shorter than 8: what is missing is 0. */
+/** `versions` may have fewer than 8 items; missing ones are 0. */
 export function localPosition(epochId: Uint8Array, versions: readonly bigint[]): Position {
   return { storeId: asBuffer(epochId), revision: 0n, versions: VERSION_TYPES.map((_, i) => versions[i] ?? 0n) };
 }
 
 export const STORE_ID_BYTES = 16;
 
-/** True for exactly 16 bytes that are not all zero, as an empty row of `mesh_floors` is. */
+/** True for exactly 16 bytes that are not all zero; an empty row of `mesh_floors` has all zeros. */
 export function isStoreId(bytes: Uint8Array): boolean {
   return bytes.length === STORE_ID_BYTES && bytes.some((byte) => byte !== 0);
 }
 
-/** How `a` stands to `b`. */
+/** The order of `a` relative to `b`. */
 export function comparePositions(a: Position, b: Position): PositionOrder {
   if (!sameBytes(a.storeId, b.storeId)) return "other-store";
   let [older, newer] = [a.revision < b.revision, a.revision > b.revision];
@@ -50,7 +51,7 @@ export function comparePositions(a: Position, b: Position): PositionOrder {
   return older ? (newer ? "unordered" : "older") : newer ? "newer" : "equal";
 }
 
-/** True when everything of `a` is contained in `b`. */
+/** True when `a` is equal to or older than `b`. */
 export function isAtMost(a: Position, b: Position): boolean {
   const order = comparePositions(a, b);
   return order === "equal" || order === "older";
@@ -69,8 +70,8 @@ function larger(a: bigint, b: bigint): bigint {
 }
 
 /**
- * A position as the source of this cluster has them (0 = local cluster): a store that has an id, and numbers in the shape of
- * the source. Anything else is neither kept nor compared.
+ * True for a valid position of this cluster's source (0 = local cluster): it has a store id, and a revision or versions
+ * as that kind of source has them. Other positions are neither kept nor compared.
  */
 export function isPositionOf(clusterId: number, position: Position | undefined): position is Position {
   if (position === undefined) return false;

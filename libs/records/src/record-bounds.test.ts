@@ -1,4 +1,4 @@
-/** Every number, text and list of a record has a bound; a record at the bound is accepted, one above it is refused with a sentence. */
+/** Every number, text and list of a record has a bound; a record at the bound is accepted, one above it is refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { identityNumber } from "@isthmus/identity";
@@ -40,7 +40,7 @@ function judge([key, value]: readonly [string, Uint8Array]): string {
   return found.ok ? "ok" : `${found.reason}: ${found.what}`;
 }
 
-/** A record with a value at the bound, one with a value above it, and the expected sentence. */
+/** A function that makes a record of size n, the bound, and the expected sentence above it. */
 const cases: readonly (readonly [(n: number) => readonly [string, Uint8Array], number, string])[] = [
   [(weight) => backend({ weight }), BOUNDS.weight, "weight 65536 is not from 0 to 65535"],
   [(n) => backend({ node: long(n) }), BOUNDS.objectName, "node of 254 characters is more than 253"],
@@ -74,7 +74,7 @@ const cases: readonly (readonly [(n: number) => readonly [string, Uint8Array], n
   [(n) => labels([{ key: "k", value: long(n) }]), BOUNDS.labelValue, "label value of 64 characters is more than 63"],
 ];
 
-test("each number, text and list is accepted at its bound and refused above it, by name", () => {
+test("each number, text and list is accepted at its bound and refused above it with its name", () => {
   for (const [make, bound, sentence] of cases) {
     assert.equal(judge(make(bound)), "ok", sentence);
     assert.ok(
@@ -86,18 +86,18 @@ test("each number, text and list is accepted at its bound and refused above it, 
   assert.match(judge(service({ created: -1n })), /out-of-bounds: created -1 /);
 });
 
-test("what a newer version may say passes: bits, enum values, protocols, fields, the largest numbers they can have", () => {
+test("additions of a newer version pass: bits, enum values, protocols, fields, the largest numbers", () => {
   assert.equal(judge(backend({ conditions: 0xffff_ffff })), "ok");
   assert.equal(judge(node({ conditions: 0xffff_ffff })), "ok");
   assert.equal(judge(slice({ family: 77 as never })), "ok");
   assert.equal(judge(service({ session: 99 as never })), "ok");
   assert.equal(judge(port({ protocol: 132 })), "ok");
   const [key, value] = backend({});
-  // Field 99, a text.
+  // Field 99, a string.
   assert.equal(judge([key, Buffer.concat([value, Buffer.from([0x9a, 0x06, 2, 0x68, 0x69])])]), "ok");
 });
 
-test("keys and values are measured before they are decoded, and a flood of empty fields is not decoded at all", () => {
+test("sizes are checked before decoding, and a flood of empty fields is not decoded at all", () => {
   const [, value] = backend({});
   assert.match(judge([`slices/a/b/${long(BOUNDS.key)}`, value]), /^too-large: its key of 1035 bytes is more than 1024/);
   assert.match(judge(["slices/a/b/c", Buffer.alloc(BOUNDS.value + 1)]), /^too-large: 524289 bytes are more/);
@@ -107,11 +107,11 @@ test("keys and values are measured before they are decoded, and a flood of empty
   assert.match(judge(["slices/a/b/c", flood]), /^too-large: its fields are more than 4096/);
 });
 
-test("a value whose fields cannot be counted is refused before it is decoded, whatever the generated decoder makes of it", (t) => {
+test("a value whose fields cannot be counted is refused without decoding it", (t) => {
   const [, value] = backend({});
   const flood = Buffer.alloc(400_000);
   for (let i = 0; i < flood.length; i += 2) flood[i] = 0x1a;
-  // An empty group, a field number 0 of a length, a tag 0 at the end, the end of a group that never began.
+  // An empty group, a length-delimited field 0, a tag 0 at the end, the end of a group without a start.
   for (const [before, after] of [
     ["0b0c", ""],
     ["0200", ""],
@@ -129,7 +129,7 @@ test("a value whose fields cannot be counted is refused before it is decoded, wh
   assert.equal(decode.mock.callCount(), 0);
 });
 
-test("keys and values are printed without control characters, and shortened", () => {
+test("messages show keys and values shortened and without control characters", () => {
   const found = (key: string, value: Uint8Array) => {
     const verdict = validateRecord(hashRecord(Kind.KIND_NODE, key, value), limits);
     return verdict.ok ? "" : refusalSentence(key, limits.cluster, verdict.what);

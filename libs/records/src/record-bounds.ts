@@ -1,4 +1,4 @@
-/** Checks the fields of a record against BOUNDS, whichever cluster it comes from. Pure. */
+/** Checks the fields of a record against BOUNDS, regardless of its cluster. Pure. */
 import {
   type Backend,
   Endpoint,
@@ -17,7 +17,10 @@ import { WireCursor } from "./wire-cursor.js";
 
 export const UNREADABLE = "its value cannot be read";
 
-/** Why the value must not be decoded: too large, or its fields cannot be counted; undefined when it may be. */
+/**
+ * Why the value must not be decoded: it is too large, or its fields cannot be counted. Undefined when it may be
+ * decoded.
+ */
 export function refusalUndecoded({ key, value }: Pick<HashedRecord, "key" | "value">): Refusal | undefined {
   const tooLarge = (what: string): Refusal => ({ reason: "too-large", what });
   if (key.length > BOUNDS.key) return tooLarge(`its key of ${key.length} bytes is more than ${BOUNDS.key}`);
@@ -27,7 +30,7 @@ export function refusalUndecoded({ key, value }: Pick<HashedRecord, "key" | "val
   return fields > BOUNDS.fields ? tooLarge(`its fields are more than ${BOUNDS.fields}`) : undefined;
 }
 
-/** The bound for which a reader would refuse the record; an exporter must not write such a record. */
+/** The bound for which a reader would refuse the record, if any; an exporter must not write such a record. */
 export function outOfBounds(record: HashedRecord): OutOfBounds {
   return refusalUndecoded(record)?.what ?? fieldsOf(record);
 }
@@ -122,8 +125,8 @@ function backendBounds(backend: Backend): OutOfBounds {
 }
 
 /**
- * Top-level fields of a value, counted up to one more than `most`. Undefined for bytes that are no message, also where the
- * generated decoders read on or stop early (field number 0, groups): behind such bytes any number of fields could follow.
+ * Counts the top-level fields of a value, up to `most` + 1. Undefined for bytes that are not a message, including those
+ * that the generated decoders skip or stop at (field number 0, groups): any number of fields could follow such bytes.
  */
 function countFields(value: Uint8Array, most: number): number | undefined {
   const cursor = new WireCursor(value);

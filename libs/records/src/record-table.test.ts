@@ -11,7 +11,7 @@ const M = 1n << 128n;
 const big = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
 const bytes16 = fc.uint8Array({ minLength: 16, maxLength: 16 });
 
-test("the sum is the sum modulo 2^128, and taking away undoes adding", () => {
+test("sums are modulo 2^128, and a subtraction undoes an addition", () => {
   fc.assert(
     fc.property(fc.array(bytes16, { minLength: 1 }), (hashes) => {
       const sum = emptySum();
@@ -26,7 +26,7 @@ test("the sum is the sum modulo 2^128, and taking away undoes adding", () => {
   );
 });
 
-test("the hash is over the length of the key, the key and the value", () => {
+test("the hash covers the length of the key, the key and the value", () => {
   const key = "nodes/n1";
   const expected = createHash("sha256")
     .update(Buffer.from([0, 0, 0, 8]))
@@ -36,7 +36,7 @@ test("the hash is over the length of the key, the key and the value", () => {
   assert.deepEqual(hashRecord(Kind.KIND_NODE, key, Buffer.from("v")).hash, expected.subarray(0, 16));
 });
 
-test("a table's digest depends on what it holds, not on how it came there", () => {
+test("the digest of a table depends on its records, not on the order of changes", () => {
   const name = fc.stringMatching(/^[a-c]{1,2}$/);
   fc.assert(
     fc.property(fc.array(fc.tuple(name, fc.nat(2))), fc.array(name), (writes, deletes) => {

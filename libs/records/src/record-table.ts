@@ -1,8 +1,8 @@
 /**
- * Records by key with their digests per kind, kept up to date by every write: O(1) per change.
+ * Records by key, with a digest per kind that every write updates: O(1) per change.
  *
- * Used wherever a side must say what it holds: the publisher (what stands in the store), the reader (what it received,
- * the refused included), the index (what it hands on).
+ * Used wherever a component must report its content: the publisher (records in the store), the reader (records
+ * received, including refused ones), the index (records sent to agents).
  */
 import type { Kind, KindSum } from "@isthmus/proto";
 import { KINDS } from "./kinds.js";
@@ -13,7 +13,7 @@ export interface RecordTable {
   get(key: string): HashedRecord | undefined;
   /** Puts a record; returns the one it replaced. */
   set(record: HashedRecord): HashedRecord | undefined;
-  /** Removes a record; returns it when it was there. */
+  /** Removes a record; returns it, or undefined when there was none. */
   delete(key: string): HashedRecord | undefined;
   readonly size: number;
   /** Bytes of all keys and values. */
@@ -25,24 +25,24 @@ export interface RecordTable {
   sums(kinds: readonly Kind[]): KindSum[];
 }
 
-interface Shelf {
+interface KindTable {
   readonly records: Map<string, HashedRecord>;
   readonly sum: Sum;
 }
 
 export function createRecordTable(): RecordTable {
-  const shelves = new Map<Kind, Shelf>(KINDS.map((kind) => [kind, { records: new Map(), sum: emptySum() }]));
+  const kindTables = new Map<Kind, KindTable>(KINDS.map((kind) => [kind, { records: new Map(), sum: emptySum() }]));
   const kinds = new Map<string, Kind>();
   let bytes = 0;
-  const shelf = (kind: Kind): Shelf => {
-    const found = shelves.get(kind) ?? { records: new Map(), sum: emptySum() };
-    shelves.set(kind, found);
-    return found;
+  const kindTable = (kind: Kind): KindTable => {
+    const existing = kindTables.get(kind) ?? { records: new Map(), sum: emptySum() };
+    kindTables.set(kind, existing);
+    return existing;
   };
   const remove = (key: string): HashedRecord | undefined => {
     const kind = kinds.get(key);
     if (kind === undefined) return undefined;
-    const { records, sum } = shelf(kind);
+    const { records, sum } = kindTable(kind);
     const old = records.get(key);
     if (old !== undefined) {
       accumulate(sum, old.hash, -1);
@@ -53,17 +53,17 @@ export function createRecordTable(): RecordTable {
     return old;
   };
   const digest = (kind: Kind): KindDigest => {
-    const { records, sum } = shelf(kind);
+    const { records, sum } = kindTable(kind);
     return { count: records.size, sum: sumBytes(sum) };
   };
   return {
     get: (key) => {
       const kind = kinds.get(key);
-      return kind === undefined ? undefined : shelves.get(kind)?.records.get(key);
+      return kind === undefined ? undefined : kindTables.get(kind)?.records.get(key);
     },
     set: (record) => {
       const old = remove(record.key);
-      const { records, sum } = shelf(record.kind);
+      const { records, sum } = kindTable(record.kind);
       records.set(record.key, record);
       kinds.set(record.key, record.kind);
       accumulate(sum, record.hash, 1);
@@ -78,8 +78,8 @@ export function createRecordTable(): RecordTable {
       return bytes;
     },
     *records(kind) {
-      if (kind !== undefined) yield* shelf(kind).records.values();
-      else for (const each of shelves.values()) yield* each.records.values();
+      if (kind !== undefined) yield* kindTable(kind).records.values();
+      else for (const each of kindTables.values()) yield* each.records.values();
     },
     digest,
     sums: (wanted) =>
@@ -90,7 +90,7 @@ export function createRecordTable(): RecordTable {
   };
 }
 
-/** True when both name the same counts and sums; kinds that are missing or not exported count as empty. */
+/** True when both have the same counts and sums; kinds that are missing or not exported count as empty. */
 export function sameSums(a: readonly KindSum[], b: readonly KindSum[]): boolean {
   const text = (sums: readonly KindSum[]): string =>
     sums

@@ -12,23 +12,23 @@ const STORE_B = Buffer.alloc(16, 0xb);
 const at = (revision: number, store = STORE_A): Position => remotePosition(store, BigInt(revision));
 const node = (name: string, value = "v") => hashRecord(Kind.KIND_NODE, `nodes/${name}`, Buffer.from(value));
 const slice = (name: string, value = "v") => hashRecord(Kind.KIND_SLICE, `slices/a/b/${name}`, Buffer.from(value));
-const gone = (name: string) => ({ kind: Kind.KIND_NODE, key: `nodes/${name}` });
-const change = (position: Position, upserts = [node("x")], deletes: ReturnType<typeof gone>[] = []) => ({
+const deletion = (name: string) => ({ kind: Kind.KIND_NODE, key: `nodes/${name}` });
+const change = (position: Position, upserts = [node("x")], deletes: ReturnType<typeof deletion>[] = []) => ({
   upserts,
   deletes,
   position,
   observedMicros: Number(position.revision),
 });
 
-test("a change reaches listeners once, in apply order, with the position before", () => {
+test("listeners receive a change once, in apply order, with the previous position", () => {
   const index = createSourceIndex();
-  const seen: IndexDelta[] = [];
-  index.onChange((delta) => seen.push(delta));
+  const deltas: IndexDelta[] = [];
+  index.onChange((delta) => deltas.push(delta));
   index.apply(change(at(1), [slice("s"), node("n")]));
   index.apply(change(at(2), [node("n")], []));
   index.apply(change(at(3), [node("n", "w")], []));
   assert.deepEqual(
-    seen.map(({ from, position, upserts }) => [from?.revision, position.revision, upserts.map(({ key }) => key)]),
+    deltas.map(({ from, position, upserts }) => [from?.revision, position.revision, upserts.map(({ key }) => key)]),
     [
       [undefined, 1n, ["nodes/n", "slices/a/b/s"]],
       [1n, 3n, ["nodes/n"]],
@@ -36,11 +36,11 @@ test("a change reaches listeners once, in apply order, with the position before"
   );
 });
 
-test("since names upserts and deletes after a position, and nothing more", () => {
+test("since returns only upserts and deletes after a position", () => {
   const index = createSourceIndex();
   index.apply(change(at(10), [node("a"), node("b")]));
   index.apply(change(at(11), [node("c")]));
-  index.apply(change(at(12), [], [gone("a")]));
+  index.apply(change(at(12), [], [deletion("a")]));
   const delta = index.since(at(10));
   assert.ok(typeof delta !== "string");
   assert.deepEqual(
@@ -54,7 +54,7 @@ test("since names upserts and deletes after a position, and nothing more", () =>
   assert.equal(index.since(at(12, STORE_B)), "other-store");
 });
 
-test("a client that is ahead of the last content makes the position known to all", () => {
+test("a client that is ahead of the last content makes the index announce the current position", () => {
   const index = createSourceIndex();
   const positions: (readonly [bigint | undefined, bigint])[] = [];
   index.onChange(({ from, position }) => positions.push([from?.revision, position.revision]));
@@ -71,21 +71,21 @@ test("a client that is ahead of the last content makes the position known to all
   ]);
 });
 
-test("positions of a wiped store are understood up to where it was left", () => {
+test("positions of a wiped store can be used up to the last one that was followed", () => {
   const index = createSourceIndex();
   index.apply(change(at(1), [node("a"), node("b")]));
   index.apply(change(at(7), [node("c")]));
-  index.apply(change(at(2, STORE_B), [], [gone("a")]));
+  index.apply(change(at(2, STORE_B), [], [deletion("a")]));
   const old = index.since(at(1));
   assert.ok(typeof old !== "string");
   assert.deepEqual([old.upserts.length, old.deletes.length], [1, 1]);
-  assert.equal(index.since(at(8)), "other-store", "this index never saw what that client saw");
+  assert.equal(index.since(at(8)), "other-store", "the index has never deltas this position");
   assert.equal(index.since(at(1, STORE_B)), "too-old");
   const current = index.since(at(2, STORE_B));
   assert.ok(typeof current !== "string" && current.upserts.length + current.deletes.length === 0);
 });
 
-test("tombstones are bounded, and a position below the bound is refused", () => {
+test("tombstones are bounded, and a position before the dropped ones is too old", () => {
   const index = createSourceIndex({ maxTombstones: 8 });
   index.apply(
     change(
@@ -93,7 +93,7 @@ test("tombstones are bounded, and a position below the bound is refused", () => 
       Array.from({ length: 20 }, (_, i) => node(`n${i}`)),
     ),
   );
-  for (let i = 0; i < 20; i++) index.apply(change(at(2 + i), [], [gone(`n${i}`)]));
+  for (let i = 0; i < 20; i++) index.apply(change(at(2 + i), [], [deletion(`n${i}`)]));
   assert.equal(index.since(at(1)), "too-old");
   assert.equal(index.after(0), undefined);
   const delta = index.since(at(20));
@@ -104,13 +104,13 @@ test("tombstones are bounded, and a position below the bound is refused", () => 
   );
 });
 
-test("own positions are vectors: a client above in one component is ahead", () => {
+test("local positions are vectors: a client above in one component is ahead", () => {
   const index = createSourceIndex();
-  const own = (...versions: bigint[]) => localPosition(STORE_A, versions);
-  index.apply(change(own(5n, 5n)));
-  index.apply(change(own(6n, 5n), [node("y")]));
-  assert.equal(index.since(own(5n, 6n)), "behind");
-  const delta = index.since(own(5n, 5n));
+  const local = (...versions: bigint[]) => localPosition(STORE_A, versions);
+  index.apply(change(local(5n, 5n)));
+  index.apply(change(local(6n, 5n), [node("y")]));
+  assert.equal(index.since(local(5n, 6n)), "behind");
+  const delta = index.since(local(5n, 5n));
   assert.ok(typeof delta !== "string");
   assert.deepEqual(
     delta.upserts.map(({ key }) => key),
@@ -118,7 +118,7 @@ test("own positions are vectors: a client above in one component is ahead", () =
   );
 });
 
-/** A client: a table fed by deltas. */
+/** A client: a table that applies deltas. */
 function follow(index: SourceIndex, deltas: readonly Pick<IndexDelta, "upserts" | "deletes">[]): boolean {
   const table = createRecordTable();
   for (const { upserts, deletes } of deltas) {
@@ -128,7 +128,7 @@ function follow(index: SourceIndex, deltas: readonly Pick<IndexDelta, "upserts" 
   return table.size === index.size && sameSums(table.sums([Kind.KIND_NODE]), index.sums([Kind.KIND_NODE]));
 }
 
-test("a client that comes and goes at any revision ends with the same records", () => {
+test("a client that disconnects and resumes at any revision ends with the same records", () => {
   const step = fc.array(fc.tuple(fc.nat(30), fc.option(fc.nat(3), { nil: undefined })), { maxLength: 6 });
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), fc.nat(59), (steps, leave) => {
@@ -141,7 +141,7 @@ test("a client that comes and goes at any revision ends with the same records", 
         const upserts = [...latest].flatMap(([key, value]) =>
           value === undefined ? [] : [node(`n${key}`, `${value}`)],
         );
-        const deletes = [...latest].flatMap(([key, value]) => (value === undefined ? [gone(`n${key}`)] : []));
+        const deletes = [...latest].flatMap(([key, value]) => (value === undefined ? [deletion(`n${key}`)] : []));
         const delta = index.apply(change(at(i + 1), upserts, deletes));
         if (i <= leave && delta !== undefined) {
           deltas.push(delta);

@@ -1,11 +1,11 @@
 /**
  * One source in memory: its records and the order in which they last changed.
  *
- * In: `SourceChange`s. Out: what happened after a cursor or after a position, digests, buckets, notifications.
- * A change costs O(records changed). A client is a number (`seq`); a slow one gets latest state, never a queue.
- * Tombstones are bounded (`maxTombstones`, default 16,384): a position older than the oldest one dropped is "too-old".
- * Positions that bring no content are remembered silently; listeners hear of them with the next content, or when a client
- * comes that is already there (`since`), so that `from` of one change is always `position` of the one before.
+ * In: `SourceChange`s. Out: changes after a cursor or a position, digests, buckets, notifications. A change costs
+ * O(records changed). The index keeps one number (`seq`) per client and no queues: a slow client gets the latest state.
+ * Tombstones are bounded (`maxTombstones`, default 16,384): a position older than a dropped one is "too-old". A
+ * position without content is stored, but listeners are not called. It is announced with the next content, or when a
+ * client asks with a newer position (`since`), so that `from` of each change is always `position` of the change before.
  */
 import type { Kind, KindSum, Position } from "@isthmus/proto";
 import { createChangeLog } from "./change-log.js";
@@ -19,29 +19,30 @@ import type { HashedRecord, KindDigest, SourceChange } from "./types.js";
 
 export const MAX_TOMBSTONES = 16_384;
 
-/** What happened between two points of the index; upserts in apply order, deletes in reverse. */
+/** The changes between two points of the index; upserts in apply order, deletes in reverse. */
 export interface IndexDelta extends SourceChange {
-  /** The position before; undefined before the first change: what follows is a first sync. */
+  /** The position before the change; undefined for the first change, which is a first sync. */
   readonly from: Position | undefined;
   readonly fromSeq: number;
   readonly toSeq: number;
 }
 
 /**
- * `behind`: the position asked for is newer than this index. `too-old`: deletions since then are not known.
- * `other-store`: it belongs to a store that this index never followed, or left before.
+ * `behind`: the client's position is newer than this index. `too-old`: deletions since that position are unknown.
+ * `other-store`: the position belongs to a store that this index never followed, or is newer than the last one followed
+ * there.
  */
 export type Since = IndexDelta | "behind" | "too-old" | "other-store";
 
 export interface SourceIndex {
   /** Newest position known; undefined before the first change. */
   readonly position: Position | undefined;
-  /** The position that listeners and deltas are at; at most `position`. */
+  /** The position of the latest delta to listeners; at most `position`. */
   readonly announced: Position | undefined;
-  /** The tail: a cursor that has seen everything. */
+  /** The tail: the cursor of a client that has everything. */
   readonly seq: number;
   readonly size: number;
-  /** Applies a change; records that are equal already cost nothing. Returns what listeners were told. */
+  /** Applies a change, ignoring records that are equal. Returns the delta that listeners received, if any. */
   apply(change: SourceChange): IndexDelta | undefined;
   get(key: string): HashedRecord | undefined;
   /** Records of one kind, or all in apply order. */
@@ -51,15 +52,15 @@ export interface SourceIndex {
   sums(kinds?: readonly Kind[]): KindSum[];
   /** 256 sums of one kind. */
   buckets(kind: Kind): Buffer[];
-  /** Records of one kind in the buckets wanted. */
+  /** Records of one kind in the `wanted` buckets. */
   bucketRecords(kind: Kind, wanted: ReadonlySet<number>): Map<number, HashedRecord[]>;
-  /** Everything after a cursor; undefined when its deletions are forgotten (take a fresh snapshot). */
+  /** Changes after a cursor; undefined when deletions after it were dropped, so the client needs a new snapshot. */
   after(seq: number): IndexDelta | undefined;
-  /** Everything after a position that a client holds. */
+  /** Changes after a client's position. */
   since(have: Position): Since;
-  /** Called with each change, after it is in the index. Returns the way to stop. */
+  /** Calls the listener with each change, after it is in the index. Returns a function that removes the listener. */
   onChange(listener: (delta: IndexDelta) => void): () => void;
-  /** Called after each change, also after one that brings nothing but a position. Returns the way to stop. */
+  /** Calls the listener after each `apply`, even without new content. Returns a function that removes the listener. */
   onPosition(listener: () => void): () => void;
 }
 
@@ -124,9 +125,9 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
       return table.size;
     },
     apply(change) {
-      const told = apply(change);
+      const emitted = apply(change);
       for (const listener of [...positionListeners]) listener();
-      return told;
+      return emitted;
     },
     get: table.get,
     records: table.records,
@@ -141,9 +142,9 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
       return sums.map(sumBytes);
     },
     bucketRecords(kind, wanted) {
-      const found = new Map<number, HashedRecord[]>([...wanted].map((bucket) => [bucket, []]));
-      for (const record of table.records(kind)) found.get(bucketOf(record.key))?.push(record);
-      return found;
+      const buckets = new Map<number, HashedRecord[]>([...wanted].map((bucket) => [bucket, []]));
+      for (const record of table.records(kind)) buckets.get(bucketOf(record.key))?.push(record);
+      return buckets;
     },
     after(seq) {
       if (announced === undefined || seq < (log.floor?.seq ?? 0)) return undefined;

@@ -1,8 +1,8 @@
 /**
- * The stores an index has followed one after the other: what of a client's position is still understood.
+ * The stores that an index has followed, one after another; they decide which positions of clients it can still use.
  *
- * A span is what was seen of one store id, or of the same one after it was set back (a restore). Its `first` position is
- * where following began: what happened before is not known.
+ * A span covers one store id; a step back in the same store (a restore) begins another. Its `first` position is where
+ * the index began to follow: earlier changes are unknown.
  */
 import { bytesKey } from "@isthmus/model";
 import type { Position } from "@isthmus/proto";
@@ -23,12 +23,12 @@ export interface Point {
 
 export interface Spans {
   readonly current: Span | undefined;
-  /** Moves to a position; a new store id, or a step back within one, begins a new span. */
+  /** Moves to a position. A new store id, or an older position in the same store, begins a new span. */
   enter(position: Position): Span;
   find(storeId: Uint8Array): Span | undefined;
 }
 
-/** Stores whose positions are still understood after they were replaced. */
+/** Number of latest spans whose positions the index can use. */
 const MAX_SPANS = 8;
 
 export function createSpans(): Spans {
@@ -54,7 +54,7 @@ export function createSpans(): Spans {
   };
 }
 
-/** True when who holds `have` of `span` knows what happened at `point`. */
+/** True when a client at position `have` of `span` already has the change at `point`. */
 export function includes(span: Span, have: Position, point: Point | undefined): boolean {
   if (point === undefined || point.span.order < span.order) return true;
   return point.span === span && isAtMost(point.position, have);

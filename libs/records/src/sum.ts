@@ -1,5 +1,5 @@
 /**
- * Sums modulo 2^128 of 16-byte hashes, in four 32-bit lanes: adding and removing are 30 ns, no BigInt.
+ * Sums of 16-byte hashes modulo 2^128, in four 32-bit lanes: an addition takes 30 ns and needs no BigInt.
  */
 export type Sum = Uint32Array;
 
@@ -7,7 +7,7 @@ export function emptySum(): Sum {
   return new Uint32Array(4);
 }
 
-/** Adds a big-endian 16-byte number, or takes it away (`sign` -1). */
+/** Adds a big-endian 16-byte number, or subtracts it (`sign` -1). */
 export function accumulate(sum: Sum, hash: Uint8Array, sign: 1 | -1): void {
   let carry = 0;
   for (let lane = 3; lane >= 0; lane--) {

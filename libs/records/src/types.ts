@@ -1,8 +1,8 @@
 /**
- * The record core: what every hop (publisher, reader, stream server, agent) agrees on.
+ * The record types that publisher, reader, stream server and agent share.
  *
- * A record is `{kind, key, value}`; the key is relative to its source's prefix (`slices/shop/cart/cart-x7k2p`), the value
- * is bytes that are never encoded again. A source is one cluster as seen through one path.
+ * A record is `{kind, key, value}`. The key is relative to its source's prefix (`slices/shop/cart/cart-x7k2p`); the
+ * value's bytes are never re-encoded. A source is one cluster as a reader sees it.
  */
 import type { ClusterId, ClusterName, Prefix } from "@isthmus/model";
 import type { Kind, KindSum, Position } from "@isthmus/proto";
@@ -14,44 +14,44 @@ export interface HashedRecord {
   readonly value: Uint8Array;
   /** First 16 bytes of SHA-256(u32be length of key, key, value), big-endian. */
   readonly hash: Uint8Array;
-  /** Why the record is refused for good. Then `value` is empty: its hash still counts, its bytes are not kept. */
+  /** Why the record is refused for good. Its hash then still counts in the sums, but `value` is empty. */
   readonly refused?: Refusal;
 }
 
 export interface Refusal {
   readonly reason: RefusalReason;
-  /** What is wrong with it: the end of a sentence. */
+  /** What is wrong with the record, as the end of a sentence. */
   readonly what: string;
 }
 
-/** Count and sum (mod 2^128, big-endian, 16 bytes) per kind: what makes loss visible. */
+/** Count and sum (mod 2^128, big-endian, 16 bytes) of one kind's records; a lost record changes them. */
 export interface KindDigest {
   readonly count: number;
   readonly sum: Buffer;
 }
 
-/** Where a reader is in a source. `total` order only within one store id. */
+/** Where a reader is in a source. Only positions with the same store id are ordered. */
 export type SourcePosition = Position;
 
-/** One observable step of a source: everything of one or more complete revisions. */
+/** One observable step of a source: all changes of one or more complete revisions. */
 export interface SourceChange {
   readonly upserts: readonly HashedRecord[];
   readonly deletes: readonly { readonly kind: Kind; readonly key: string }[];
   readonly position: Position;
-  /** Wall clock, microseconds: when the apiserver of origin saw the newest content; 0 = unknown. */
+  /** Wall clock in microseconds at which the source cluster's apiserver saw the newest content; 0 = unknown. */
   readonly observedMicros: number;
 }
 
-/** What the operator of this cluster lets a peer claim (MeshPeer), and what no peer may. */
+/** What the operator of this cluster allows a peer to claim (MeshPeer), and what the peer may not claim. */
 export interface PeerLimits {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
   readonly podCidrs: readonly Prefix[];
-  /** Pod and service CIDRs of the local cluster and of every other peer: never this one's. */
+  /** Pod and service CIDRs of the local cluster and of all other peers, which this peer may not claim. */
   readonly foreign: readonly Prefix[];
 }
 
-/** A record that does not fit where it came from: dropped, counted by reason, still in the digest. */
+/** Why a record is refused: it is dropped and counted by reason, but still counts in the digest. */
 export type RefusalReason =
   | "malformed-key"
   | "malformed-value"

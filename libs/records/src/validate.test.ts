@@ -56,7 +56,7 @@ const verdict = (key: string, value: Uint8Array): string => {
   return found.ok ? "ok" : found.reason;
 };
 
-test("what fits is taken", () => {
+test("records within the limits are accepted", () => {
   assert.equal(verdict("slices/a/b/c", slice("10.2.0.1", "fd02::1")), "ok");
   assert.equal(verdict("endpoints/10.2.0.1", endpoint("10.2.0.1")), "ok");
   assert.equal(verdict("nodes/w1", node("w1", "10.2.1.0/24")), "ok");
@@ -67,7 +67,7 @@ test("what fits is taken", () => {
   );
 });
 
-test("each misfit has its reason", () => {
+test("each refusal has its reason", () => {
   const cases: readonly (readonly [string, Uint8Array, string])[] = [
     ["slices/a/b", slice("10.2.0.1"), "malformed-key"],
     ["service-configs/a/b", Buffer.alloc(0), "malformed-key"],
@@ -95,7 +95,7 @@ test("each misfit has its reason", () => {
   for (const [key, value, reason] of cases) assert.equal(verdict(key, value), reason, `${key} ${reason}`);
 });
 
-test("the sentence names the record, the peer and what is wrong", () => {
+test("the message has the record, the peer and what is wrong", () => {
   const found = validateRecord(hashRecord(5, "slices/a/b/c", slice("10.3.0.1")), limits);
   assert.equal(
     found.ok ? "" : refusalSentence("slices/a/b/c", limits.cluster, found.what),
@@ -103,7 +103,7 @@ test("the sentence names the record, the peer and what is wrong", () => {
   );
 });
 
-test("in overlapping ranges an address belongs to the cluster that has it, and is refused to others", () => {
+test("an address in an overlapping range is refused to the peer when it is in another cluster's range", () => {
   const wide = { ...limits, podCidrs: [parsePrefix("10.0.0.0/8")], foreign: [parsePrefix("10.1.0.0/16")] };
   const judge = (text: string) => {
     const found = validateRecord(hashRecord(Kind.KIND_SLICE, "slices/a/b/c", slice(text)), wide);

@@ -1,7 +1,7 @@
 /**
- * Does a record fit where it came from? Pure: the record and what the operator of this cluster lets its peer claim.
+ * Checks that a record claims only what the operator of this cluster allows its peer to claim. Pure.
  *
- * A refused record is dropped whole, counted by reason, and still enters the reader's digest.
+ * A refused record is dropped as a whole and counted by reason, but still counts in the reader's digest.
  */
 import { identityCluster, isIdentityOf } from "@isthmus/identity";
 import { formatAddress, isV4, type Prefix, prefixContains, prefixesOverlap, printable } from "@isthmus/model";
@@ -20,7 +20,7 @@ import {
 } from "./record-bounds.js";
 import type { HashedRecord, PeerLimits, RefusalReason, Verdict } from "./types.js";
 
-/** Above this a value is refused. */
+/** A longer value is refused. */
 export const MAX_VALUE_BYTES = BOUNDS.value;
 
 const OK: Verdict = { ok: true };
@@ -43,7 +43,7 @@ export function refusalSentence(key: string, cluster: string, what: string): str
   return `Cannot use record "${printable(key)}" of cluster "${cluster}": ${what}`;
 }
 
-/** The addresses by which a record claims to be reached: what only one cluster may own. */
+/** The addresses that a record claims for its cluster; only one cluster may own each. */
 export function claimedAddresses(record: HashedRecord): readonly Uint8Array[] {
   switch (record.kind) {
     case Kind.KIND_NODE:
@@ -60,7 +60,7 @@ type Finding = readonly [RefusalReason, string] | undefined;
 function check(key: ParsedKey, value: Uint8Array, limits: PeerLimits): Finding {
   switch (key.kind) {
     case Kind.KIND_IDENTITY:
-      return bounded(identityBounds(Identity.decode(value))) ?? ownIdentity(key.identity, limits);
+      return bounded(identityBounds(Identity.decode(value))) ?? checkIdentity(key.identity, limits);
     case Kind.KIND_NODE: {
       const node = Node.decode(value);
       return bounded(nodeBounds(node)) ?? checkNode(key.node, node, limits);
@@ -71,14 +71,14 @@ function check(key: ParsedKey, value: Uint8Array, limits: PeerLimits): Finding {
     }
     case Kind.KIND_SERVICE: {
       const service = Service.decode(value);
-      return bounded(serviceBounds(service)) ?? first(service.frontends, (address) => outsideOthers(address, limits));
+      return bounded(serviceBounds(service)) ?? first(service.frontends, (address) => checkUnclaimed(address, limits));
     }
     case Kind.KIND_SLICE: {
       const slice = Slice.decode(value);
-      return bounded(sliceBounds(slice)) ?? first(slice.backends, ({ address }) => podAddress(address, limits));
+      return bounded(sliceBounds(slice)) ?? first(slice.backends, ({ address }) => checkPodAddress(address, limits));
     }
     default:
-      return ["malformed-key", "its kind never leaves a cluster"];
+      return ["malformed-key", "records of its kind are not exported"];
   }
 }
 
@@ -97,52 +97,53 @@ function checkNode(name: string, node: Node, limits: PeerLimits): Finding {
     return ["address-outside-cidr", `pod CIDR ${formatBytes(wide.address)} is outside what the peer may claim`];
   }
   const others = [node.tunnel, node.health].filter((address) => address.length > 0);
-  return first([...node.addresses, ...others], (address) => outsideOthers(address, limits));
+  return first([...node.addresses, ...others], (address) => checkUnclaimed(address, limits));
 }
 
 function checkEndpoint(address: Uint8Array, endpoint: Endpoint, limits: PeerLimits): Finding {
   if (!sameBytes(endpoint.address, address)) {
     return ["key-mismatch", `its value names address ${formatBytes(endpoint.address)}`];
   }
-  return podAddress(address, limits) ?? ownIdentity(endpoint.identity, limits);
+  return checkPodAddress(address, limits) ?? checkIdentity(endpoint.identity, limits);
 }
 
-function ownIdentity(identity: number, limits: PeerLimits): Finding {
+function checkIdentity(identity: number, limits: PeerLimits): Finding {
   if (isIdentityOf(identity, limits.id)) return undefined;
   return ["foreign-identity", `identity ${identity} has cluster ${identityCluster(identity)}, not ${limits.id}`];
 }
 
-/** An address of a pod: well-formed, of no other member, inside the peer's pod CIDRs. */
-function podAddress(address: Uint8Array, limits: PeerLimits): Finding {
+/** Checks the address of a pod: well-formed, not in another cluster's ranges, inside the peer's pod CIDRs. */
+function checkPodAddress(address: Uint8Array, limits: PeerLimits): Finding {
   const inside = address.length === 16 && limits.podCidrs.some((cidr) => prefixContains(cidr, address));
-  const finding = outside(address, inside ? contested(limits) : limits.foreign);
+  const finding = checkAddress(address, inside ? overlappingRanges(limits) : limits.foreign);
   if (finding !== undefined || inside) return finding;
   return ["address-outside-cidr", `address ${formatBytes(address)} is outside its pod CIDRs`];
 }
 
-function outsideOthers(address: Uint8Array, limits: PeerLimits): Finding {
-  return outside(address, limits.foreign);
+function checkUnclaimed(address: Uint8Array, limits: PeerLimits): Finding {
+  return checkAddress(address, limits.foreign);
 }
 
-function outside(address: Uint8Array, foreign: readonly Prefix[]): Finding {
+function checkAddress(address: Uint8Array, foreign: readonly Prefix[]): Finding {
   if (address.length !== 16) return ["malformed-value", `an address has ${address.length} bytes`];
-  if (isForbidden(address)) return ["address-forbidden", `address ${formatBytes(address)} is no one's to claim`];
+  if (isForbidden(address))
+    return ["address-forbidden", `address ${formatBytes(address)} is reserved: no cluster may claim it`];
   if (!foreign.some((prefix) => prefixContains(prefix, address))) return undefined;
-  return ["address-of-another-member", `address ${formatBytes(address)} belongs to another member`];
+  return ["address-of-another-member", `address ${formatBytes(address)} belongs to another cluster`];
 }
 
-const known = new WeakMap<PeerLimits, readonly Prefix[]>();
+const overlapping = new WeakMap<PeerLimits, readonly Prefix[]>();
 
-/** The foreign ranges that overlap the peer's own: nearly always none of hundreds. */
-function contested(limits: PeerLimits): readonly Prefix[] {
-  const found =
-    known.get(limits) ??
+/** The ranges of `foreign` that overlap the peer's pod CIDRs: nearly always none of hundreds. */
+function overlappingRanges(limits: PeerLimits): readonly Prefix[] {
+  const ranges =
+    overlapping.get(limits) ??
     limits.foreign.filter((prefix) => limits.podCidrs.some((cidr) => prefixesOverlap(cidr, prefix)));
-  known.set(limits, found);
-  return found;
+  overlapping.set(limits, ranges);
+  return ranges;
 }
 
-/** Unspecified, loopback, link-local, multicast, broadcast: in either family. */
+/** True for unspecified, loopback, link-local, multicast and broadcast addresses of either family. */
 export function isForbidden(address: Uint8Array): boolean {
   const a = address[12] ?? 0;
   if (isV4(address)) {
@@ -150,7 +151,7 @@ export function isForbidden(address: Uint8Array): boolean {
   }
   const high = address[0] ?? 0;
   const linkLocal = high === 0xfe && ((address[1] ?? 0) & 0xc0) === 0x80;
-  const zeroes = address.subarray(0, 12).every((byte) => byte === 0); // ::, ::1, the old v4-compatible range
+  const zeroes = address.subarray(0, 12).every((byte) => byte === 0); // ::, ::1 and the deprecated IPv4-compatible range
   return high === 0xff || linkLocal || zeroes;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Walks over one encoded protobuf message, field by field, without making objects.
+ * Reads an encoded protobuf message field by field, without allocating objects.
  *
- * Throws RangeError where the bytes end too early or are no message.
+ * Throws RangeError when the bytes end too early or are not a message.
  */
 export class WireCursor {
   at = 0;
@@ -31,14 +31,14 @@ export class WireCursor {
     return tag;
   }
 
-  /** Reads a length: `at` is now where the contents begin; returns where they end. */
+  /** Reads a length, which leaves `at` at the start of the contents; returns their end. */
   enter(): number {
     const length = this.varint();
     if (length > this.end - this.at) throw tooShort();
     return this.at + length;
   }
 
-  /** Passes over a field that is of no interest. */
+  /** Skips a field. */
   skip(tag: number): void {
     const type = tag & 7;
     if (type === 0) this.varint();

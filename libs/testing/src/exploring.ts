@@ -1,6 +1,6 @@
 /**
- * How far a random exploration goes. A failure prints its seed and path; MESH_SEED=<seed> begins there again, and
- * MESH_EXPLORE=<factor> goes that many times further.
+ * Parameters of a fast-check run. A failure prints its seed and path: MESH_SEED=<seed> repeats it, and
+ * MESH_EXPLORE=<factor> multiplies the number of runs.
  */
 export function exploring(
   numRuns: number,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "./fake-clock.js";
 
-test("time moves only when it is moved, and wakes sleepers in their order", async () => {
+test("time only advances by advance, which resolves delays in order", async () => {
   const clock = createFakeClock(1_000_000);
   const woken: string[] = [];
   void clock.delay(20).then(() => woken.push(`late at ${clock.now()}`));
@@ -14,7 +14,7 @@ test("time moves only when it is moved, and wakes sleepers in their order", asyn
   assert.deepEqual([woken[1], clock.wallMicros()], ["late at 20", 1_020_000]);
 });
 
-test("an aborted delay rejects with the reason and wakes nobody", async () => {
+test("an aborted delay rejects with the reason and is removed", async () => {
   const clock = createFakeClock();
   const controller = new AbortController();
   const waiting = clock.delay(10, controller.signal);

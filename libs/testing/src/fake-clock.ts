@@ -1,10 +1,10 @@
-/** A clock that stands still until a test moves it. */
+/** A clock that only advances when a test calls `advance`. */
 import type { Clock } from "@isthmus/model";
 
 export interface FakeClock extends Clock {
-  /** Moves on by `ms` and ends the delays whose time has come, in their order. */
+  /** Advances by `ms` and resolves the delays that end until then, in order. */
   advance(ms: number): Promise<void>;
-  /** Delays that wait. */
+  /** Number of pending delays. */
   readonly waiting: number;
 }
 
@@ -13,7 +13,7 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** `startMicros`: the wall clock at the beginning. */
+/** `startMicros`: initial wall clock time. */
 export function createFakeClock(startMicros = 1_700_000_000_000_000): FakeClock {
   let now = 0;
   let sleepers: Sleeper[] = [];
@@ -54,7 +54,7 @@ export function createFakeClock(startMicros = 1_700_000_000_000_000): FakeClock 
   };
 }
 
-/** Lets every promise that can go on do so. */
+/** Lets the callbacks of all promises that can settle now run. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

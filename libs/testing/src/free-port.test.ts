@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 import { freePort } from "./free-port.js";
 
-test("ports are free, differ, and are none that a connection may get", async () => {
+test("ports are free, distinct and not ephemeral", async () => {
   const [lowest = 0] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s+/).map(Number);
   const ports = await Promise.all(Array.from({ length: 50 }, freePort));
   assert.equal(new Set(ports).size, 50);

@@ -1,27 +1,27 @@
 /**
  * A TCP port on loopback for a server that a test starts, stops and starts again.
  *
- * Never one of those that the kernel gives to connections: while the server is down, any process that dials could get its
- * port, and it could not come back.
+ * It is never an ephemeral port: while the server is down, the kernel could give that port to any outgoing connection,
+ * and the server could not start again.
  */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 
 const LOWEST = 10_000;
-const given = new Set<number>();
+const used = new Set<number>();
 
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 1000; tries++) {
     const port = LOWEST + Math.floor(Math.random() * (lowestEphemeral() - LOWEST));
-    if (given.has(port) || !(await isFree(port))) continue;
-    given.add(port);
+    if (used.has(port) || !(await isFree(port))) continue;
+    used.add(port);
     return port;
   }
-  throw new Error("Found no free port on loopback");
+  throw new Error("Cannot find a free port on loopback in 1000 tries");
 }
 
-/** Of this network namespace: net.ipv4.ip_local_port_range. */
+/** The lower end of net.ipv4.ip_local_port_range in this network namespace. */
 function lowestEphemeral(): number {
   return Number(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s+/)[0]);
 }

@@ -1,4 +1,4 @@
-/** Makers of records with the fewest words: everything not said has a value that works. */
+/** Makers of records for tests; options that are not given have working defaults. */
 import { parseAddress, parsePrefix, serviceName, TCP } from "@isthmus/model";
 import { Affinity, Family, Kind, Node, NodeConfig, type Port, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import {
@@ -14,7 +14,7 @@ import {
 const ADDRESS = (text: string): Buffer => Buffer.from(parseAddress(text));
 
 export interface ServiceSpec {
-  /** ClusterIP; absent = headless, as in a remote cluster's record of interest to nobody. */
+  /** ClusterIP; headless when absent. */
   readonly ip?: string;
   readonly ports?: readonly Port[];
   readonly shared?: boolean;
@@ -22,7 +22,7 @@ export interface ServiceSpec {
 
 export const HTTP: Port = { name: "http", protocol: TCP, port: 80 };
 
-/** `name`: namespace/name. */
+/** `name` is `<namespace>/<name>`. */
 export function makeService(name: string, spec: ServiceSpec = {}): HashedRecord {
   const value = Service.encode(
     Service.fromPartial({
@@ -36,7 +36,7 @@ export function makeService(name: string, spec: ServiceSpec = {}): HashedRecord 
 }
 
 export interface SliceSpec {
-  /** Addresses that are ready, and those that terminate but still serve. */
+  /** Addresses of ready backends, and of terminating ones that still serve. */
   readonly ready?: readonly string[];
   readonly terminating?: readonly string[];
   readonly node?: string;

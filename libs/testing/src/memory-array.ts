@@ -1,7 +1,8 @@
 /**
- * A mapped BPF array in memory: plain bodies, and words that are stored at once. Host byte order is little endian.
+ * A mapped BPF array in memory, with plain writes and atomic word stores. Host byte order is little endian.
  *
- * A call of many writes checks all places first; then each is a write of its own to the log, where a process can die.
+ * A call with many writes checks all offsets first. Then each write is logged separately, so that a test can end the
+ * process between any two.
  */
 import { MeshError } from "@isthmus/model";
 import type { ArrayPort } from "@isthmus/reconcile";
@@ -36,12 +37,12 @@ export function createMemoryArray(shape: ArrayShape, memory: Uint8Array, writer:
   }
 
   function storeEach<T>(
-    places: readonly [indexes: Uint32Array, offsets: Uint32Array],
+    locations: readonly [indexes: Uint32Array, offsets: Uint32Array],
     values: { readonly length: number; [i: number]: T },
     size: 4 | 8,
     set: (at: number, value: T) => void,
   ): void {
-    const [indexes, offsets] = places;
+    const [indexes, offsets] = locations;
     if (indexes.length !== values.length || offsets.length !== values.length) throw wrongCount(shape.name);
     const all = Array.from(indexes, (index, i) => locate(index, offsets[i] ?? 0, size, size));
     all.forEach((at, i) => {
@@ -83,5 +84,5 @@ export function createMemoryArray(shape: ArrayShape, memory: Uint8Array, writer:
 }
 
 function wrongCount(name: string): MeshError {
-  return new MeshError({ code: "MAP_IO", map: name }, `Cannot write ${name}: as many places as values are needed`);
+  return new MeshError({ code: "MAP_IO", map: name }, `Cannot write ${name}: numbers of offsets and values differ`);
 }

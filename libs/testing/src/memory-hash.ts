@@ -1,4 +1,4 @@
-/** A BPF hash in memory: inserts refuse keys that are there, deletes of absent keys are done, a full map refuses. */
+/** A BPF hash in memory: inserting an existing key or into a full map fails, deleting an absent key succeeds. */
 import { MeshError } from "@isthmus/model";
 import type { Applied, HashPort } from "@isthmus/reconcile";
 import { Killed, type Write, type Writer } from "./write-log.js";

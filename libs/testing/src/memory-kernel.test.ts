@@ -6,7 +6,7 @@ import { Killed } from "./write-log.js";
 const KEY = "k".repeat(20);
 const entry = (key: string, byte = 1) => new Map([[key, new Uint8Array(8).fill(byte)]]);
 
-test("a hash refuses a key that is there and a size that is not its own; absent keys are deleted with success", async () => {
+test("inserting an existing key or a wrong size fails; deleting an absent key succeeds", async () => {
   const { frontends } = createMemoryKernel().open();
   assert.deepEqual([...(await frontends.insert(entry(KEY))).done], [KEY]);
   assert.equal((await frontends.insert(entry(KEY, 2))).failed.size, 1);
@@ -15,7 +15,7 @@ test("a hash refuses a key that is there and a size that is not its own; absent 
   assert.deepEqual([...(await frontends.delete(new Set([KEY, "gone".padEnd(20)]))).done].length, 2);
 });
 
-test("a full hash and the last segment say MAP_FULL", async () => {
+test("a full hash and an extra segment fail with MAP_FULL", async () => {
   const { frontends, tables } = createMemoryKernel({ ...SMALL_KERNEL, frontends: 1, maxSegments: 1 }).open();
   await frontends.insert(entry(KEY));
   const { failed } = await frontends.insert(entry("x".repeat(20)));
@@ -24,7 +24,7 @@ test("a full hash and the last segment say MAP_FULL", async () => {
   await assert.rejects(tables.addSegment(), { code: "MAP_FULL" });
 });
 
-test("words are aligned, inside, and little endian; what was read is a copy", () => {
+test("words must be aligned and inside the map, and are little endian; read returns a copy", () => {
   const { services } = createMemoryKernel().open();
   services.storeWord64(1, 8, 0x0102030405060708n);
   const copy = services.read(1);
@@ -35,7 +35,7 @@ test("words are aligned, inside, and little endian; what was read is a copy", ()
   assert.throws(() => services.storeWord32(SMALL_KERNEL.services, 0, 1), { code: "MAP_IO" });
 });
 
-test("a process dies before the write asked for, and never writes again; the next one goes on with its memory", () => {
+test("a process dies before the given write and can write no more; the next one continues with its memory", () => {
   const kernel = createMemoryKernel();
   const first = kernel.open();
   first.nodeState.storeWord32(1, 0, 1);
@@ -48,18 +48,18 @@ test("a process dies before the write asked for, and never writes again; the nex
   assert.deepEqual([second.nodeState.read(1)[0], second.nodeState.read(2)[0], kernel.log.count], [2, 5, 3]);
 });
 
-test("a write can be made to fail, and every write is told", async () => {
+test("a write can be made to fail, and every write is reported", async () => {
   const kernel = createMemoryKernel();
   const { frontends, backends } = kernel.open();
-  const told: string[] = [];
-  kernel.log.onWrite(({ map, what }) => told.push(`${what} ${map}`));
+  const writes: string[] = [];
+  kernel.log.onWrite(({ map, what }) => writes.push(`${what} ${map}`));
   kernel.log.failWhen(({ what }) => (what === "insert" ? new Error("no memory") : undefined));
   assert.equal((await frontends.insert(entry(KEY))).failed.get(KEY)?.message, "no memory");
   backends.writeBody(1, new Uint8Array(28), 4);
-  assert.deepEqual(told, ["body mesh_backends_v1"]);
+  assert.deepEqual(writes, ["body mesh_backends_v1"]);
 });
 
-test("a grace period that is held ends when it is released", async () => {
+test("a held grace period ends when it is released", async () => {
   const kernel = createMemoryKernel();
   const port = kernel.open();
   kernel.holdGrace();
@@ -74,7 +74,7 @@ test("a grace period that is held ends when it is released", async () => {
   assert.equal(kernel.graces, 1);
 });
 
-test("a call of many writes is as many writes to die between, and all or none where a place is wrong", () => {
+test("a process can die between the writes of one call; a wrong offset rejects all of them", () => {
   const kernel = createMemoryKernel();
   const { services } = kernel.open();
   const [indexes, offsets, values] = [Uint32Array.of(1, 2, 3), Uint32Array.of(0, 8, 16), BigUint64Array.of(7n, 8n, 9n)];

@@ -1,9 +1,9 @@
 /**
- * One node's datapath maps in memory, faithful to the commit rule.
+ * One node's datapath maps in memory.
  *
  * ```
- *   kernel.open() ──► DatapathPort of one "process"      kernel.log.killBefore(n): it dies before its n-th write
- *   kernel.open() ──► the next process on the same memory; the one before can no longer write
+ *   kernel.open() ──► DatapathPort of one "process"      kernel.log.killBefore(n): dies before its n-th write
+ *   kernel.open() ──► the next process on the same memory; the previous one can no longer write
  * ```
  */
 import { MeshError } from "@isthmus/model";
@@ -37,15 +37,15 @@ export const SMALL_KERNEL: KernelSizes = {
 
 export interface MemoryKernel {
   readonly log: WriteLog;
-  /** A new process on this memory. */
+  /** Starts a new process on this memory. */
   open(): DatapathPort;
-  /** While held, grace periods do not end. */
+  /** Grace periods do not end until `releaseGrace`. */
   holdGrace(): void;
   releaseGrace(): void;
   readonly graces: number;
 }
 
-/** Bytes of an entry, as in bpf/lib/types.h. */
+/** Entry sizes in bytes, as in bpf/lib/types.h. */
 const SIZE = { service: 64, backend: 32, node: 64, word: 4, floor: 192, line: 64 } as const;
 
 export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKernel {
@@ -62,12 +62,12 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
     floors: bytes(sizes.clusters, SIZE.floor),
   };
   const segments: Uint8Array[] = [];
-  const held: (() => void)[] = [];
+  const waiting: (() => void)[] = [];
   let holding = false;
   let graces = 0;
 
   const grace = async (): Promise<void> => {
-    if (holding) await new Promise<void>((resolve) => held.push(resolve));
+    if (holding) await new Promise<void>((resolve) => waiting.push(resolve));
     graces++;
   };
 
@@ -100,7 +100,7 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
     },
     releaseGrace() {
       holding = false;
-      for (const resolve of held.splice(0)) resolve();
+      for (const resolve of waiting.splice(0)) resolve();
     },
     get graces() {
       return graces;

@@ -1,4 +1,4 @@
-/** A list of ranges in memory: replaced as a whole, by one write. */
+/** A list of ranges in memory; one write replaces all of it. */
 import { MeshError, type Prefix } from "@isthmus/model";
 import type { RangesPort } from "@isthmus/reconcile";
 import { Killed, type Write, type Writer } from "./write-log.js";

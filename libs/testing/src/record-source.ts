@@ -1,7 +1,6 @@
 /**
- * One source as a server would stream it: records with a position that grows, and the messages that tell of them.
- *
- * Not the server: no cursors, no tombstones; what an agent's test needs to play one.
+ * Plays the server's side of one source in an agent's test: records with an increasing position, and the messages that
+ * carry them. Unlike the server it has no cursors and no tombstones.
  */
 import type { Batch, Buckets, Mark, Position, RecordKey, ToAgent } from "@isthmus/proto";
 import { bucketOf, createRecordTable, type HashedRecord, KINDS, type RecordTable } from "@isthmus/records";
@@ -10,12 +9,12 @@ export interface RecordSource {
   readonly clusterId: number;
   readonly table: RecordTable;
   readonly position: Position;
-  /** Changes the source; returns the batch that tells of it. */
+  /** Changes the source; returns the batch with the change. */
   change(upserts: readonly HashedRecord[], deletes?: readonly HashedRecord[]): ToAgent;
   /** A first sync in batches of `size`, ended by `last` and a mark. */
   firstSync(size?: number): ToAgent[];
   mark(): ToAgent;
-  /** The buckets of one kind: all 256 of them, whatever the sums say. */
+  /** Returns all 256 buckets of one kind, also those whose sums are equal. */
   answer(asked: Buckets): ToAgent[];
 }
 
@@ -69,8 +68,8 @@ export function createRecordSource(options: RecordSourceOptions): RecordSource {
       at++;
       for (const record of upserts) table.set(record);
       for (const record of deletes) table.delete(record.key);
-      const gone: RecordKey[] = deletes.map(({ kind, key }) => ({ kind, key }));
-      return batch({ from, to: position(), upserts: upserts.map(wire), deletes: gone });
+      const deletedKeys: RecordKey[] = deletes.map(({ kind, key }) => ({ kind, key }));
+      return batch({ from, to: position(), upserts: upserts.map(wire), deletes: deletedKeys });
     },
     firstSync(size = 1000) {
       const all = [...table.records()].map(wire);
@@ -82,8 +81,8 @@ export function createRecordSource(options: RecordSourceOptions): RecordSource {
     answer({ kind }) {
       const records = Array.from({ length: 256 }, (): HashedRecord[] => []);
       for (const record of table.records(kind)) records[bucketOf(record.key)]?.push(record);
-      return records.map((found, index): ToAgent => {
-        const value = { clusterId: options.clusterId, kind, index, records: found.map(wire), position: position() };
+      return records.map((bucket, index): ToAgent => {
+        const value = { clusterId: options.clusterId, kind, index, records: bucket.map(wire), position: position() };
         return { message: { $case: "bucket", value: { ...value, last: index === 255 } } };
       });
     },

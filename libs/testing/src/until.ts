@@ -1,7 +1,7 @@
 /**
- * Waits for a condition by asking every few milliseconds; one that does not come true in time names it.
+ * Polls a condition every few milliseconds; throws an error that names it when it is still false after `limitMs`.
  *
- * The limit is there to end a test that would hang, not to measure: it is far above what a slow machine needs.
+ * The limit only ends tests that would hang: it is far above what a slow machine needs.
  */
 export async function until(
   what: string,

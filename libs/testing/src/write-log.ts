@@ -1,6 +1,6 @@
 /**
- * Every write to the in-memory kernel passes here, so that a test can look after each one, make one fail, or end the
- * writing process between two of them.
+ * Every write to the in-memory kernel is logged here, so that a test can check the state after each one, make one fail,
+ * or end the writing process between two of them.
  */
 export interface Write {
   readonly map: string;
@@ -9,31 +9,31 @@ export interface Write {
   readonly at: string | number;
 }
 
-/** Thrown at the write before which the process "died", and at every one after it. */
+/** Thrown by the write before which the process "died", and by all later ones. */
 export class Killed extends Error {
   constructor() {
     super("Killed between two writes");
   }
 }
 
-/** One process that writes. */
+/** The log as one process uses it. */
 export interface Writer {
-  /** Lets a write happen: throws `Killed`, or what the test asked for. */
+  /** Called before a write: throws `Killed`, or the error that the test set for it. */
   begin(write: Write): void;
-  /** Says that it has happened. */
+  /** Called after a write. */
   end(write: Write): void;
 }
 
 export interface WriteLog {
-  /** Writes that have happened, of all processes. */
+  /** Number of writes of all processes. */
   readonly count: number;
-  /** The current process dies before its write number `n` (0 = its first from now on). */
+  /** The current process dies before its write number `n`, counted from now (0 = the next one). */
   killBefore(n: number): void;
-  /** Asked before each write; an error returned is that write's failure. */
+  /** Sets a rule that is called before each write; the write fails with the error that it returns. */
   failWhen(rule: ((write: Write) => Error | undefined) | undefined): void;
-  /** Called after each write. */
+  /** Sets a listener that is called after each write. */
   onWrite(listener: ((write: Write) => void) | undefined): void;
-  /** A new process; the one before can no longer write. */
+  /** Starts a new process; the previous one can no longer write. */
   newWriter(): Writer;
 }
 
@@ -57,12 +57,12 @@ export function createWriteLog(): WriteLog {
       listener = next;
     },
     newWriter() {
-      const own = ++current;
+      const id = ++current;
       left = Number.POSITIVE_INFINITY;
       let dead = false;
       return {
         begin(write) {
-          dead ||= own !== current || left <= 0;
+          dead ||= id !== current || left <= 0;
           if (dead) throw new Killed();
           const error = fail?.(write);
           if (error !== undefined) throw error;

@@ -24,7 +24,7 @@ test("the same name with another uid is a deletion and a creation", () => {
   assert.deepEqual(keys(step), { deletes: ["a/1"], sets: ["a/2"] });
 });
 
-test("an older or equal version of the same object is nothing; a deletion counts for its own uid", () => {
+test("an older or equal version of an object is ignored; a deletion applies only to the same uid", () => {
   const cache = make();
   cache.event("set", item("a", "2", 6), fresh());
   const step = fresh();
@@ -35,7 +35,7 @@ test("an older or equal version of the same object is nothing; a deletion counts
   assert.equal(cache.items.size, 1);
 });
 
-test("a list says what is gone and what is new, and nothing of what is the same", () => {
+test("a list gives the deleted and the changed objects, not the unchanged ones", () => {
   const cache = make();
   for (const each of [item("a", "1", 1), item("b", "1", 1), item("c", "1", 1)]) cache.event("set", each, fresh());
   const list = new Map([item("b", "1", 1), item("c", "2", 2), item("d", "1", 3)].map((each) => [each.key, each]));
@@ -43,7 +43,7 @@ test("a list says what is gone and what is new, and nothing of what is the same"
   assert.deepEqual(keys(step), { deletes: ["a/1", "c/1"], sets: ["c/2", "d/1"] });
 });
 
-test("a list is taken as it is, although its versions are older", () => {
+test("a list is adopted although its versions are older", () => {
   const cache = make();
   cache.event("set", item("a", "1", 9), fresh());
   const older = new Map([["a", item("a", "1", 4)]]);
@@ -51,7 +51,7 @@ test("a list is taken as it is, although its versions are older", () => {
   assert.equal(cache.replace(older).sets.length, 0);
 });
 
-test("several events of one object in one step are its last state", () => {
+test("several events of one object in one step are merged to its last state", () => {
   const cache = make();
   const step = fresh();
   cache.event("set", item("a", "1", 1), step);

@@ -1,5 +1,5 @@
 /**
- * What a list-watch knows, and the difference that a list or an event makes to it (pure).
+ * The objects that a list-watch knows, and the difference that a list or an event makes to them (pure).
  *
  * Compares by uid, then by version: the same name with another uid is a deletion and a creation.
  */
@@ -31,7 +31,7 @@ export function createCache<T>(project: (object: KubeObject) => T) {
       return { key, uid, version: BigInt(resourceVersion), value: project(object) };
     },
 
-    /** One event; adds what changed to the step. A deletion counts for the uid that is known only. */
+    /** Applies one event and adds the difference to the step. A deletion applies only to the same uid. */
     event(type: "set" | "delete", item: Item<T>, step: Step<T>): void {
       if (type === "set") {
         put(item, step);
@@ -44,8 +44,8 @@ export function createCache<T>(project: (object: KubeObject) => T) {
     },
 
     /**
-     * A complete list, taken as it is: what it does not hold is gone, and an object whose version is lower than the known one
-     * was set back, also by a restore that raised the revision of the whole.
+     * Applies a complete list as it is: objects that it does not contain are deleted, and an object with a lower
+     * version than the known one replaces it. A restore lowers versions, also one that raises the revision of etcd.
      */
     replace(list: ReadonlyMap<string, Item<T>>): Step<T> {
       const step: Step<T> = { deletes: [], sets: [] };
@@ -67,7 +67,7 @@ export function createCache<T>(project: (object: KubeObject) => T) {
 
 export type Cache<T> = ReturnType<typeof createCache<T>>;
 
-/** Several events of one object in one step: only the last set counts, a deletion of something set in this step cancels it. */
+/** Merges an object's events in one step: only the last set counts, and a deletion cancels a set of the step. */
 export function coalesce<T>(step: Step<T>, items: ReadonlyMap<string, Item<T>>): Step<T> {
   const sets = new Map(step.sets.map((item) => [item.key, item]));
   return {

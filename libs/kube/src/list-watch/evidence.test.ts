@@ -1,4 +1,4 @@
-/** What proves that Kubernetes was restored, and what does not: on an API that answers when the test says. */
+/** What is evidence of a restore of Kubernetes, and what is not: on a scripted API. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
@@ -13,7 +13,7 @@ interface Scene extends ScriptedApi {
   readonly watch: ListWatch<string>;
   readonly changes: Change<string>[];
   readonly restored: bigint[];
-  /** What a quorum read of the version alone is told. */
+  /** The version that a quorum read of the version alone returns. */
   readonly now: { version: number };
   values(): Record<string, string>;
 }
@@ -78,14 +78,14 @@ async function stream({ streams }: Scene) {
 
 const isQuorum = (query: Readonly<Record<string, string>>) => query["resourceVersion"] === undefined;
 
-test("who comes while a list is on its way is not judged by it", async (t) => {
+test("a call during a list in progress is not answered from that list", async (t) => {
   const scene = begin(t);
   (await list(scene)).answer(100, [map("a", 50)]);
   await stream(scene);
   const early = scene.watch.refresh();
   const asked = await list(scene);
   asked.answer(110, [map("a", 50)]);
-  // The answer is given, nobody has read it yet.
+  // The answer is sent but not read yet.
   const outcome = scene.watch.reach(115n);
   await early;
   (await list(scene)).answer(120, [map("a", 50)]);
@@ -93,14 +93,14 @@ test("who comes while a list is on its way is not judged by it", async (t) => {
   assert.deepEqual([scene.restored, scene.watch.position], [[], 120n]);
 });
 
-test("a floor beyond a quorum read that began later is beyond Kubernetes; that alone is no restore", async (t) => {
+test("a floor above a later quorum list is beyond Kubernetes; that alone is no evidence of a restore", async (t) => {
   const scene = begin(t);
   (await list(scene)).answer(100, [map("a", 50)]);
   await stream(scene);
   const outcome = scene.watch.reach(200n);
   const cached = await list(scene);
   assert.equal(cached.query["resourceVersionMatch"], "NotOlderThan");
-  cached.answer(150, []); // a cache that breaks its word proves nothing
+  cached.answer(150, []); // a list from the cache that is below the requested version is no evidence
   const quorum = await list(scene);
   assert.ok(isQuorum(quorum.query));
   quorum.answer(150, [map("a", 50)]);
@@ -108,7 +108,7 @@ test("a floor beyond a quorum read that began later is beyond Kubernetes; that a
   assert.deepEqual([scene.restored, scene.watch.position, scene.values()], [[], 150n, { a: "" }]);
 });
 
-test("those who come while a list runs do not hold it up", async (t) => {
+test("calls during a list do not restart it", async (t) => {
   const scene = begin(t);
   (await list(scene)).answer(100, []);
   await stream(scene);
@@ -125,7 +125,7 @@ test("those who come while a list runs do not hold it up", async (t) => {
   assert.equal(await later[2], "beyond");
 });
 
-test("a quorum list below our own position is a restore; its content is taken as it is", async (t) => {
+test("a quorum list below the position shows a restore; its content is adopted", async (t) => {
   const scene = begin(t);
   (await list(scene)).answer(100, [map("a", 90, "new"), map("b", 80)]);
   await stream(scene);
@@ -135,7 +135,7 @@ test("a quorum list below our own position is a restore; its content is taken as
   assert.deepEqual([scene.restored, scene.watch.position, scene.values()], [[100n], 60n, { a: "old" }]);
 });
 
-test("a bookmark counts as what was seen: a quorum list below it is a restore", async (t) => {
+test("a quorum list below a received bookmark shows a restore", async (t) => {
   const scene = begin(t);
   (await list(scene)).answer(100, [map("a", 90)]);
   (await stream(scene)).send(bookmark(170), event("MODIFIED", map("a", 180, "x")), bookmark(200));
@@ -146,7 +146,7 @@ test("a bookmark counts as what was seen: a quorum list below it is a restore", 
   assert.deepEqual([scene.restored, scene.watch.position], [[180n], 190n]);
 });
 
-test("a streamed list below what was seen is not taken: a quorum list decides", async (t) => {
+test("a streamed list below the newest version is discarded, and a quorum list decides", async (t) => {
   for (const truth of [300, 60]) {
     const scene = begin(t, "stream");
     const first = await stream(scene);
@@ -159,12 +159,12 @@ test("a streamed list below what was seen is not taken: a quorum list decides", 
     assert.ok(isQuorum(asked.query));
     assert.deepEqual([scene.values(), scene.restored], [{ a: "seen" }, []]);
     asked.answer(truth, [map("a", 40, "listed")]);
-    await until("taken", () => scene.watch.position === BigInt(truth));
+    await until("adopted", () => scene.watch.position === BigInt(truth));
     assert.deepEqual([scene.values(), scene.restored.length], [{ a: "listed" }, truth === 60 ? 1 : 0]);
   }
 });
 
-test("changes among the initial events of a streamed list count, deletions too", async (t) => {
+test("modifications and deletions among the initial events of a streamed list are applied", async (t) => {
   const scene = begin(t, "stream");
   (await stream(scene)).send(
     event("ADDED", map("a", 10, "1")),
@@ -179,7 +179,7 @@ test("changes among the initial events of a streamed list count, deletions too",
   assert.deepEqual(scene.values(), { a: "again" });
 });
 
-test("a restore that raised the revisions: older objects in a newer list are taken as they are", async (t) => {
+test("after a restore that raised the revisions, older objects in a newer list are adopted", async (t) => {
   const scene = begin(t);
   (await list(scene)).answer(100, [map("a", 90, "new"), map("b", 50, "same")]);
   await stream(scene);
@@ -193,7 +193,7 @@ test("a restore that raised the revisions: older objects in a newer list are tak
   );
 });
 
-test("a stream that goes on is trusted once Kubernetes is known to be no younger: a restored one would be silent", async (t) => {
+test("a resumed stream is trusted only after a quorum read, because after a restore it would be silent", async (t) => {
   const scene = begin(t);
   (await list(scene)).answer(100, [map("a", 90, "new")]);
   const first = await stream(scene);

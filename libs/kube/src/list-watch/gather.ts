@@ -1,8 +1,8 @@
 /**
- * The initial events of a streaming list, put together until the bookmark that ends them.
+ * Collects the initial events of a streaming list, up to the bookmark that ends them.
  *
- * They are the collection as the API's cache has it, then what the cache learns while it catches up: changes and deletions
- * may be among them.
+ * They are the collection in the API's watch cache, then the events that the cache receives while it catches up:
+ * modifications and deletions may be among them.
  */
 import type { KubeObject } from "../objects.js";
 import type { Listed } from "./list.js";
@@ -10,7 +10,7 @@ import type { Item } from "./types.js";
 import { endsInitialEvents, type WatchEvent } from "./watch.js";
 
 export interface Gathering<T> {
-  /** Undefined until the end is there; then the collection, and the events that came after it. */
+  /** Undefined until the final bookmark; then the collection, and the events after it. */
   take(events: readonly WatchEvent[]): { readonly listed: Listed<T>; readonly rest: readonly WatchEvent[] } | undefined;
 }
 

@@ -1,7 +1,8 @@
 /**
- * Cuts a byte stream into JSON lines.
+ * Splits a byte stream into JSON lines.
  *
- * In: chunks as they arrive. Out: per chunk, the objects whose line ended in it. An unfinished line is kept, up to a limit.
+ * In: chunks as they arrive. Out: per chunk, the objects whose line ended in it. An unfinished line is kept, up to a
+ * limit.
  */
 import { KubeError } from "../errors.js";
 
@@ -28,14 +29,14 @@ export function createLineReader<T>(path: string): LineReader<T> {
 
   return {
     push(chunk) {
-      const found: T[] = [];
+      const objects: T[] = [];
       let start = 0;
       for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
         const piece = chunk.subarray(start, end);
         const line = rest.length === 0 ? piece : Buffer.concat([...rest, piece]);
         rest = [];
         restBytes = 0;
-        if (line.length > 0) found.push(parse(line));
+        if (line.length > 0) objects.push(parse(line));
         start = end + 1;
       }
       if (start < chunk.length) {
@@ -47,7 +48,7 @@ export function createLineReader<T>(path: string): LineReader<T> {
           { code: "KUBE_ANSWER", path },
           `Cannot read an event of "${path}": it is over ${MAX_LINE_BYTES} bytes`,
         );
-      return found;
+      return objects;
     },
   };
 }

@@ -1,4 +1,4 @@
-/** Against a real kube-apiserver, through a proxy that misbehaves. */
+/** The list-watch on a real kube-apiserver, through a proxy that injects network faults. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
@@ -38,7 +38,7 @@ interface Followed {
   stop(): Promise<void>;
 }
 
-/** A list-watch of the ConfigMaps of a namespace of its own, through the proxy. */
+/** Starts a list-watch of the ConfigMaps of a new namespace, through the proxy. */
 async function follow(namespace: string, options: Partial<ListWatchOptions<string>> = {}): Promise<Followed> {
   await client.create(NAMESPACES, { metadata: { name: namespace } });
   const transport: Transport = createTransport(
@@ -98,7 +98,7 @@ function has(followed: Followed, want: Record<string, string>): () => boolean {
 
 for (const read of ["stream", "pages"] as const) {
   describe(`read by ${read}`, () => {
-    test("the first change is the whole collection, later ones are what differs", async (t) => {
+    test("the first change is the whole collection, later ones are the difference", async (t) => {
       const f = await follow(`first-${read}`, { read, pageSize: 2 });
       t.after(f.stop);
       assert.equal(f.changes[0]?.relist, true);
@@ -114,7 +114,7 @@ for (const read of ["stream", "pages"] as const) {
       assert.equal(last?.position, f.watch.position);
     });
 
-    test("what was deleted, changed and made again while the API server was down is seen afterwards", async (t) => {
+    test("deletions, changes and re-creations while the API server was down are reported afterwards", async (t) => {
       const f = await follow(`away-${read}`, { read, pageSize: 2 });
       t.after(f.stop);
       for (const name of ["a", "b", "c", "d", "e"]) await put(f.namespace, name, "1");
@@ -131,11 +131,11 @@ for (const read of ["stream", "pages"] as const) {
       proxy.refuse(false);
       await until("the difference", has(f, { b: "2", c: "1", d: "1", e: "1" }));
       await until("the new c", () => f.watch.items.get(`${f.namespace}/c`)?.uid !== uid);
-      const gone = f.changes.flatMap(({ deletes }) => deletes.map(({ uid: u }) => u));
-      assert.ok(uid !== undefined && gone.includes(uid), "the old c is reported as deleted");
+      const deletedUids = f.changes.flatMap(({ deletes }) => deletes.map(({ uid: u }) => u));
+      assert.ok(uid !== undefined && deletedUids.includes(uid), "the old c is reported as deleted");
     });
 
-    test("a compacted position (410) is a list with a difference", async (t) => {
+    test("after a compacted position (410) a list gives the difference", async (t) => {
       const f = await follow(`gone-${read}`, { read, pageSize: 2 });
       t.after(f.stop);
       await put(f.namespace, "a", "1");
@@ -162,7 +162,7 @@ for (const read of ["stream", "pages"] as const) {
   });
 }
 
-test("a TCP reset in the middle of many events loses none", async (t) => {
+test("TCP resets in a series of events lose none of them", async (t) => {
   const f = await follow("reset");
   t.after(f.stop);
   const want: Record<string, string> = {};
@@ -174,38 +174,38 @@ test("a TCP reset in the middle of many events loses none", async (t) => {
   await until("sixty", has(f, want));
 });
 
-test("a server that answers nothing any more is left after the silence, and the collection stays meanwhile", async (t) => {
+test("a server that stops answering is left after the idle timeout, and the collection stays meanwhile", async (t) => {
   const f = await follow("silence", { silenceMs: 300 });
   t.after(f.stop);
   await put(f.namespace, "a", "1");
   await until("one", has(f, { a: "1" }));
   proxy.stall();
   await put(f.namespace, "b", "1");
-  await until("it noticed", () => f.watch.problem !== undefined);
+  await until("the problem is reported", () => f.watch.problem !== undefined);
   assert.deepEqual(has(f, { a: "1" })(), true);
   proxy.flow();
   await until("both", has(f, { a: "1", b: "1" }));
   await until("no problem", () => f.watch.problem === undefined);
 });
 
-test("a server that lost power leaves dead connections: the watch goes on over another within seconds", async (t) => {
+test("the watch moves from a dead connection to a new one within seconds", async (t) => {
   const f = await follow("dead");
   t.after(f.stop);
   await put(f.namespace, "a", "1");
   await until("one", has(f, { a: "1" }));
   proxy.stallOpen();
   await put(f.namespace, "b", "1");
-  // Far below the minute and a half after which a watch that says nothing is opened again.
+  // Far below the 100 s after which a silent watch is opened again.
   await until("both", has(f, { a: "1", b: "1" }), 40_000);
   await until("no problem", () => f.watch.problem === undefined);
 });
 
-test("a type that never changes is silent and well: opened again quietly, never a problem", async (t) => {
+test("a silent watch of a type that never changes is opened again without reporting a problem", async (t) => {
   const f = await follow("quiet", { silenceMs: 1000 });
   t.after(f.stop);
   const first = f.watch.lastContact ?? 0;
   let problems = 0;
-  await until("opened again and again", () => {
+  await until("it was opened several times", () => {
     if (f.watch.problem !== undefined) problems++;
     return (f.watch.lastContact ?? 0) > first + 2500;
   });
@@ -230,16 +230,16 @@ test("a floor from elsewhere is reached even when the last event of the type was
   assert.equal(f.restored.count, 0);
 });
 
-test("a floor above what a quorum read gives is beyond Kubernetes, and alone no restore", async (t) => {
+test("a floor above a quorum read is beyond Kubernetes, and alone no evidence of a restore", async (t) => {
   const f = await follow("restored");
   t.after(f.stop);
   assert.equal(await f.watch.reach(f.watch.position + 1_000_000n), "beyond");
   assert.equal(f.restored.count, 0);
   await put(f.namespace, "a", "1");
-  await until("it goes on", has(f, { a: "1" }));
+  await until("it continues", has(f, { a: "1" }));
 });
 
-test("Kubernetes restored from a backup is said by what we saw ourselves, and its content is taken as it is", async (t) => {
+test("a version below one already received shows a restore, and the restored content is adopted", async (t) => {
   const f = await follow("backup");
   t.after(f.stop);
   await put(f.namespace, "a", "1");
@@ -254,5 +254,5 @@ test("Kubernetes restored from a backup is said by what we saw ourselves, and it
   assert.ok(f.watch.position < before);
   assert.equal(f.restored.count, 1);
   await put(f.namespace, "c", "1");
-  await until("it goes on", has(f, { a: "1", c: "1" }));
+  await until("it continues", has(f, { a: "1", c: "1" }));
 });

@@ -1,14 +1,16 @@
 /**
- * Follows one collection of the Kubernetes API and loses nothing.
+ * Follows one collection of the Kubernetes API without losing a change.
  *
  *   list (stream or pages) ──► watch ──► watch … ──► 410, doubt, reach(floor) ──► list
  *
- * In: a resource and a projection. Out: the first change is the whole collection, each later one what differs. Broken
- * connections, refusals and silence are waited out with jittered back-off; the collection known so far stays.
+ * In: a resource and a projection. Out: the first change is the whole collection, each later one the difference. After
+ * broken connections, refusals and idle timeouts it retries with jittered back-off; the known collection stays
+ * meanwhile.
  *
- * Only a quorum list (pages without a version) judges, and only what was known before it was asked for (ADR 10): below what
- * the API itself ever told us, Kubernetes was restored; below another's floor, that floor is beyond Kubernetes, and whether
- * that means a restore is not ours to say. A list from the API's cache that is below what we saw is not taken at all.
+ * Only a quorum list (pages without a version) is evidence of a restore, and only against versions known before it was
+ * requested (ADR 10). If it is below the newest version that the API reported for this collection, Kubernetes was
+ * restored. If it is below a floor from elsewhere, that floor is beyond Kubernetes; the caller decides whether that
+ * means a restore. A list from the API's cache that is below the newest known version is discarded.
  */
 import { type Clock, systemClock } from "@isthmus/model";
 import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
@@ -23,18 +25,18 @@ import type { Change, Item, ListWatch, ListWatchOptions } from "./types.js";
 import { createWaiters, type Moment, type Outcome } from "./waiters.js";
 import { type WatchEvent, watch } from "./watch.js";
 
-/** An attempt that lasted this long resets the back-off: an answer alone does not, as an error may follow it each time. */
+/** An attempt that lasted this long resets the back-off. An answer alone does not: an error may follow each one. */
 const SETTLED_MS = 5_000;
-/** After an attempt that found the server set back: only a loop is stopped. */
+/** In doubt, an attempt that lasted this long is followed by the quorum list at once: only tight loops are slowed. */
 const DOUBTED_MS = 100;
 
 export interface ListWatchModules<T> {
   readonly transport: Transport;
   readonly log: Logger;
   readonly clock?: Clock;
-  /** Called in order; what it throws ends `run`. */
+  /** Called in order; an error that it throws ends `run`. */
   readonly onChange: (change: Change<T>) => void;
-  /** Kubernetes was restored from a backup, proved: the change that follows has an older position. */
+  /** Kubernetes was restored from a backup, as a quorum list shows: the change that follows has an older position. */
   readonly onRestored?: () => void;
 }
 
@@ -44,24 +46,24 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   const path = resourcePath(options.resource, options.namespace);
   const cache = createCache(options.project);
   const retry = { minMs: 100, maxMs: 5000, ...options.retry };
-  /** Attempts that failed, and ones that the server ended: a server that restarts does both, and is asked again no later for it. */
+  /** Back-offs of failed and of ended attempts: a restarting server causes both, and the waits must not add up. */
   const [failures, endings] = [createBackoff(retry), createBackoff(retry)];
   let streaming = options.read !== "pages";
   const waiters = createWaiters();
   let position = 0n;
-  /** The newest version that the API ever told of this collection: lists, events, bookmarks. */
+  /** The newest version that the API reported for this collection, in lists, events and bookmarks. */
   let newest = 0n;
-  /** A list from a cache lay below that: a quorum list must tell why. */
+  /** A list from the cache, or a read of the version, was below `newest`: a quorum list must show why. */
   let doubted = false;
   let inSync = false;
-  /** Lists taken since the start. */
+  /** Number of lists adopted since the start. */
   let adopted = 0;
   let lastContact: number | undefined;
   let problem: string | undefined;
-  /** Where the next watch begins; undefined: list first. */
+  /** The version after which the next watch begins; undefined: list first. */
   let resume: bigint | undefined;
   let attempt = new AbortController();
-  /** The attempt has its collection and only follows: who waits for a list may end it. */
+  /** The attempt has its collection and only watches: a request for a list may end it. */
   let following = false;
 
   function toItem(object: KubeObject): Item<T> | undefined {
@@ -84,7 +86,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     modules.onChange({ deletes, sets, position, relist, observedMicros: clock.wallMicros() });
   }
 
-  /** A whole collection. `quorum`: when its list was asked for. False: it proves nothing and is not taken. */
+  /** Adopts a collection. `quorum`: when its quorum list was requested. False: it is older, no evidence, and discarded. */
   function adopt({ items, version }: Listed<T>, quorum: Moment | undefined): boolean {
     const setBack = version < newest;
     if (setBack && quorum === undefined) {
@@ -128,20 +130,20 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
       }
       const whole = gathering.take(events);
       if (whole === undefined) continue;
-      // Whoever is not served by it needs a list that is.
+      // Waiters that this list does not satisfy need another one.
       if (!adopt(whole.listed, undefined) || waiters.size > 0) return;
       following = true;
       follow(whole.rest);
     }
   }
 
-  /** From the cache of the API when that is enough for those who wait, else by quorum. */
+  /** Lists from the API's cache when that satisfies all waiters, else by quorum. */
   async function pagedList(signal: AbortSignal): Promise<void> {
     const floor = doubted ? undefined : waiters.floor();
     const cached = floor === undefined ? undefined : await cachedList(floor, signal);
     if (cached === undefined || !adopt(cached, undefined)) {
-      const asked = waiters.now();
-      adopt(await listPages(options, transport, toItem, undefined, signal), asked);
+      const requestedAt = waiters.now();
+      adopt(await listPages(options, transport, toItem, undefined, signal), requestedAt);
     }
     contact();
   }
@@ -157,8 +159,8 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   }
 
   /**
-   * The API serves a watch from a version that it has not reached, as after a restore, and is silent until it gets there: each
-   * stream is trusted once a quorum read says that nothing was set back.
+   * The API accepts a watch from a version that it has not reached, as after a restore, and sends nothing until it gets
+   * there. So each stream is trusted only after a quorum read shows that the version is not older.
    */
   async function resumed(from: bigint, signal: AbortSignal): Promise<void> {
     for await (const events of watch(options, transport, from, signal)) {
@@ -187,17 +189,17 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
 
   function listAgain(floor: bigint | undefined): Promise<Outcome> {
     const outcome = waiters.wait(floor);
-    // A list that is on its way is not held up: many come, and each would begin it anew.
+    // A list in progress is not aborted: if there are many requests, each would restart it.
     if (following) attempt.abort(new Error("list again"));
     return outcome;
   }
 
   function failed(thrown: unknown): void {
     if (!(thrown instanceof KubeError)) throw thrown;
-    // 410: our position is compacted. 504: it is ahead of the server, as after a restore. Both: read everything again.
+    // 410: the position is compacted. 504: it is ahead of the server, as after a restore. Both need a new list.
     if (hasStatus(thrown, 410, 504)) resume = undefined;
-    if (hasStatus(thrown, 410)) log.info("Position is compacted: listing again", { path });
-    else if (problem === undefined) log.warn("Watch interrupted", { path, error: thrown });
+    if (hasStatus(thrown, 410)) log.info("Watch position compacted, relisting", { path });
+    else if (problem === undefined) log.warn("Watch failed, retrying", { path, error: thrown });
     problem = thrown.message;
   }
 
@@ -230,10 +232,10 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
         let pause: Backoff | undefined;
         try {
           await once(attempt.signal);
-          // A server, or a proxy before it, that ends lists or watches within seconds must not be asked in a tight loop; a list
-          // that came is followed at once, and a watch that was given up for a quorum list has that list at once.
-          const least = doubted ? DOUBTED_MS : SETTLED_MS;
-          if (clock.now() - started < least && adopted === before && waiters.size === 0) pause = endings;
+          // A server or proxy that ends lists or watches within seconds must not be retried in a tight loop. No pause
+          // precedes the watch that follows an adopted list, or a list that waiters requested.
+          const minMs = doubted ? DOUBTED_MS : SETTLED_MS;
+          if (clock.now() - started < minMs && adopted === before && waiters.size === 0) pause = endings;
         } catch (thrown) {
           if (signal.aborted) break;
           if (!attempt.signal.aborted) {

@@ -1,7 +1,7 @@
 /**
  * Reads a whole collection page by page, keeping only projections.
  *
- * At a floor (`NotOlderThan`) or, without one, as a quorum read.
+ * Not older than a floor (`NotOlderThan`) or, without one, by quorum.
  */
 import type { KubeObject } from "../objects.js";
 import { resourcePath } from "../resources.js";
@@ -14,7 +14,7 @@ export interface Listed<T> {
   readonly version: bigint;
 }
 
-/** The version at which Kubernetes is now, by quorum, without the collection. */
+/** The current version of Kubernetes, read by quorum, without the collection. */
 export async function quorumVersion<T>(
   options: ListWatchOptions<T>,
   transport: Transport,

@@ -1,4 +1,4 @@
-/** How often a server is asked that ends everything at once. */
+/** How often requests to a server that ends each of them at once are repeated. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type Clock, systemClock } from "@isthmus/model";
@@ -8,7 +8,7 @@ import { CONFIG_MAPS } from "../resources.js";
 import { createScriptedApi } from "../testing/scripted-api.js";
 import { createListWatch } from "./list-watch.js";
 
-/** A clock whose pauses are noted and short, and whose time a test may move on. */
+/** A clock that records pauses, shortens them to 1 ms, and can be advanced by the test. */
 function pausingClock() {
   const pauses: number[] = [];
   let ahead = 0;
@@ -40,7 +40,7 @@ function runWatch(t: TestContext, { transport }: ReturnType<typeof createScripte
   });
 }
 
-test("watches that a proxy ends within seconds are opened ever more rarely; one that lasted is opened again at once", async (t) => {
+test("watches that end within seconds are reopened with growing pauses; one that lasted at once", async (t) => {
   const api = createScriptedApi(() => 1);
   const { clock, pauses, advance } = pausingClock();
   runWatch(t, api, clock);
@@ -50,7 +50,7 @@ test("watches that a proxy ends within seconds are opened ever more rarely; one 
     assert.ok(stream !== undefined);
     advance(lastedMs);
     stream.end();
-    await until("and that is over", () => !api.streams.includes(stream));
+    await until("the watch is over", () => !api.streams.includes(stream));
   };
   await until("it is listed", () => api.lists.length === 1);
   api.lists[0]?.answer(1, []);
@@ -62,7 +62,7 @@ test("watches that a proxy ends within seconds are opened ever more rarely; one 
   assert.equal(pauses.length, 7);
 });
 
-test("a streamed list that ends before it is whole is asked for again after a pause, each time", async (t) => {
+test("a streamed list that ends before it is complete is requested again after a pause, each time", async (t) => {
   const api = createScriptedApi(() => 1);
   const { clock, pauses } = pausingClock();
   const modules = { transport: api.transport, log: silentLogger, clock, onChange: () => undefined };
@@ -74,15 +74,15 @@ test("a streamed list that ends before it is whole is asked for again after a pa
     return running;
   });
   for (let i = 0; i < 5; i++) {
-    await until("it is asked for", () => api.streams.length === 1);
+    await until("it is requested", () => api.streams.length === 1);
     api.streams[0]?.end();
-    await until("and is over", () => api.streams.length === 0 || pauses.length > i);
+    await until("it is over", () => api.streams.length === 0 || pauses.length > i);
   }
   await until("a pause before each", () => pauses.length >= 5);
   assert.equal(watch.inSync, false);
 });
 
-test("a server that answers each watch and then refuses it is listed ever more rarely", async (t) => {
+test("a server that answers each watch and then refuses it is listed with growing pauses", async (t) => {
   const api = createScriptedApi(() => 1);
   const { clock, pauses } = pausingClock();
   runWatch(t, api, clock);
@@ -91,7 +91,7 @@ test("a server that answers each watch and then refuses it is listed ever more r
     api.lists[0]?.answer(1, []);
     await until("it is watched", () => api.streams.length === 1);
     api.streams[0]?.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
-    await until("and that is over", () => api.streams.length === 0);
+    await until("the watch is over", () => api.streams.length === 0);
   }
   await until("a pause before each listing", () => pauses.length >= 7);
   assert.ok((pauses[6] ?? 0) > 8 * (pauses[0] ?? 0), pauses.map(Math.round).join(" "));

@@ -1,8 +1,8 @@
-/** What a list-watch gives: the objects it knows, and changes to them in order. */
+/** Types of a list-watch: the objects that it knows, and the changes to them in order. */
 import type { KubeObject } from "../objects.js";
 import type { Resource } from "../resources.js";
 
-/** One object as it is kept: only its projection. */
+/** One object; only its projection is kept. */
 export interface Item<T> {
   /** `namespace/name`, or `name` of a cluster-scoped object. */
   readonly key: string;
@@ -12,15 +12,15 @@ export interface Item<T> {
 }
 
 /**
- * One step: deletions first, then sets. An object deleted and created again under its name is in both. The first change
- * is the whole collection.
+ * One change: deletions first, then sets. An object deleted and created again under its name is in both. The first
+ * change is the whole collection.
  */
 export interface Change<T> {
   readonly deletes: readonly Item<T>[];
   readonly sets: readonly Item<T>[];
   /** max(version of the last list, versions of the events since). */
   readonly position: bigint;
-  /** A list, compared with what was known, not single events. */
+  /** The change comes from a list that was compared with the known objects, not from single events. */
   readonly relist: boolean;
   /** Wall clock in microseconds when the last of it arrived. */
   readonly observedMicros: number;
@@ -31,7 +31,7 @@ export interface ListWatchOptions<T> {
   readonly namespace?: string;
   readonly fieldSelector?: string;
   readonly labelSelector?: string;
-  /** Keeps what is needed of an object; must not keep the object itself. */
+  /** Returns the needed fields of an object; must not keep a reference to the object itself. */
   readonly project: (object: KubeObject) => T;
   /** How the collection is read: "stream" (falls back to pages where the API cannot) or "pages". */
   readonly read?: "stream" | "pages";
@@ -51,8 +51,8 @@ export interface ListWatch<T> {
   /** The last failure, cleared by the next success. */
   readonly problem: string | undefined;
   /**
-   * Gets to at least this version: lists again when below. "beyond": a quorum list that was asked for after this call is below
-   * it. Rejects never; without an answer from Kubernetes it waits.
+   * Waits for a position of at least `floor`, and lists again when it is below. "beyond": a quorum list that was
+   * requested after this call is below `floor`. Never rejects; it waits while Kubernetes does not answer.
    */
   reach(floor: bigint): Promise<"reached" | "beyond">;
   /** Lists again by quorum. */

@@ -1,22 +1,23 @@
 /**
- * Who waits for a list, and what a list says to whom (pure).
+ * Calls that wait for a list, and the outcome of a list for each of them (pure).
  *
- * A list is evidence only for those who came before it was asked for. A floor is *reached* whenever the position is there; it
- * is *beyond* Kubernetes when a quorum list that was asked for after its waiter came lies below it.
+ * A list is evidence only for waiters that were registered before it was requested. A floor is *reached* whenever the
+ * position is at or above it; it is *beyond* Kubernetes when a quorum list that was requested after its waiter was
+ * registered is below it.
  */
 export type Outcome = "reached" | "beyond";
 
-/** A moment in the order of arrivals. */
+/** A point in the order in which waiters are registered. */
 export type Moment = number;
 
 export interface Waiters {
   readonly size: number;
-  /** Resolves by `settle`. `floor` undefined: a quorum list, whatever it gives. */
+  /** Resolved by `settle`. `floor` undefined: waits for a quorum list, whatever its version. */
   wait(floor: bigint | undefined): Promise<Outcome>;
-  /** The floor that a list must reach to serve everyone; undefined when nobody waits or someone wants a quorum list. */
+  /** The version that satisfies every waiter; undefined when there is none or one of them wants a quorum list. */
   floor(): bigint | undefined;
   now(): Moment;
-  /** A collection is known at `position`. `quorum`: when its list was asked for; undefined when it was no quorum list. */
+  /** Reports a collection at `position`. `quorum`: when its quorum list was requested; undefined for any other list. */
   settle(position: bigint, quorum: Moment | undefined): void;
 }
 
@@ -51,15 +52,15 @@ export function createWaiters(): Waiters {
     },
     now: () => moment,
     settle(position, quorum) {
-      const left: Waiter[] = [];
-      const told: (() => void)[] = [];
+      const remaining: Waiter[] = [];
+      const resolved: (() => void)[] = [];
       for (const waiter of waiting) {
         const is = outcome(waiter, position, quorum);
-        if (is === undefined) left.push(waiter);
-        else told.push(() => waiter.done(is));
+        if (is === undefined) remaining.push(waiter);
+        else resolved.push(() => waiter.done(is));
       }
-      waiting = left;
-      for (const tell of told) tell();
+      waiting = remaining;
+      for (const resolve of resolved) resolve();
     },
   };
 }

@@ -1,9 +1,9 @@
 /**
- * One watch connection: opens it, cuts it into events, gives them in the groups in which they arrived.
+ * One watch connection: opens it, parses its events and yields them in the groups in which they arrived.
  *
- * The first group is empty: the API has answered. Ends when the API ends it, or after a long silence (types that never
- * change get no bookmarks: silence is no failure, but only a new connection proves that the old one lived). Throws a KubeError
- * on a refusal, an ERROR event or a broken connection.
+ * The first group is empty: the API has answered. The watch ends when the API ends it, or after an idle timeout: types
+ * that never change get no bookmarks, so silence is not a failure, but only a new connection shows that the API still
+ * answers. Throws a KubeError on a refusal, an ERROR event or a broken connection.
  */
 import { KubeError, statusError } from "../errors.js";
 import type { KubeObject } from "../objects.js";
@@ -22,13 +22,13 @@ interface ErrorEvent {
   readonly object: { readonly code?: number; readonly reason?: string; readonly message?: string };
 }
 
-/** The API closes a watch after this long; jittered so that many do not come back together. */
+/** The API closes a watch after this time, which is jittered so that many watches do not reconnect together. */
 const WATCH_SECONDS = 300;
 const SILENCE_MS = 100_000;
-/** Until the API has answered. */
+/** Limit until the API has answered. */
 const OPEN_MS = 15_000;
 
-/** Resume after `from`, or, when absent, begin with the whole collection as of now (a streaming list). */
+/** Resumes after `from`; without it, begins with the whole current collection (a streaming list). */
 export async function* watch<T>(
   options: ListWatchOptions<T>,
   transport: Transport,
@@ -40,9 +40,13 @@ export async function* watch<T>(
   const timeoutMs = Math.min(OPEN_MS, silenceMs);
   const response = await transport.stream({ method: "GET", path, query: watchQuery(options, from), signal, timeoutMs });
   const broken = (why: string, cause?: unknown) =>
-    new KubeError({ code: "KUBE_UNREACHABLE", server: transport.server }, `Cannot go on watching "${path}": ${why}`, {
-      cause,
-    });
+    new KubeError(
+      { code: "KUBE_UNREACHABLE", server: transport.server },
+      `Cannot continue watching "${path}": ${why}`,
+      {
+        cause,
+      },
+    );
   let silent = false;
   const silence = setTimeout(() => {
     silent = true;

@@ -1,4 +1,4 @@
-/** For tests: an HTTP/2 server of the test's own, and connections to it. */
+/** For tests: an HTTP/2 server, and connections to it. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createSecureServer, type SecureServerOptions, type ServerHttp2Session } from "node:http2";
@@ -22,7 +22,7 @@ export interface TestServer {
   readonly sessions: readonly ServerHttp2Session[];
 }
 
-/** Answers with what it was asked, /big with a megabyte; streams under /open stay open. */
+/** Answers with the path and the Authorization header, /big with a megabyte; streams under /open stay open. */
 export async function startHttp2(t: TestContext, options: SecureServerOptions = {}, port = 0): Promise<TestServer> {
   const sessions: ServerHttp2Session[] = [];
   const listener = createSecureServer({ ...pair, ...options }).listen(port, "127.0.0.1");

@@ -1,4 +1,4 @@
-/** For tests only: a real API server, and a proxy that misbehaves on demand. */
+/** For tests only: a real API server, a scripted one, and a proxy that injects network faults. */
 export * from "./kube-binary.js";
 export * from "./kube-server.js";
 export * from "./proxy.js";

@@ -1,7 +1,7 @@
 /**
  * A real kube-apiserver with its etcd, on loopback ports and a temporary folder: for tests.
  *
- * Binaries come from MESH_KUBE_BIN. Tokens: "admin-token" is a system:masters user, "nobody-token" may do nothing.
+ * Binaries: kube-binary.ts. Tokens: "admin-token" is a system:masters user, "nobody-token" may do nothing.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
@@ -26,17 +26,17 @@ export interface KubeServer {
     name: string,
     options: { readonly port?: number; readonly token?: string; readonly tokenFile?: string },
   ): string;
-  /** SIGKILL, and wait until it is gone. */
+  /** Sends SIGKILL and waits for the exit. */
   killApi(): Promise<void>;
   /** Starts it again on the same data and port; resolves when ready. */
   startApi(): Promise<void>;
-  /** Sends a signal to the API server: a SIGSTOP makes one that accepts connections and does not answer. */
+  /** Sends a signal to the API server. After SIGSTOP it accepts connections and does not answer. */
   signal(name: NodeJS.Signals): void;
-  /** Keeps the data of its etcd as it is now, with a stop and a start of both: a backup. */
+  /** Makes a backup of the data of its etcd, with both processes stopped meanwhile. */
   keep(): Promise<void>;
-  /** Restores what was kept, as the manual has it: with the API server down. */
+  /** Restores the backup as etcd's documentation describes it: with the API server stopped. */
   setBack(): Promise<void>;
-  /** etcdctl with our endpoint: its stdout. */
+  /** Runs etcdctl with the endpoint of this etcd; resolves with its stdout. */
   etcdctl(...args: string[]): Promise<string>;
   stop(): Promise<void>;
 }
@@ -66,12 +66,12 @@ export async function startKubeServer(): Promise<KubeServer> {
   const startEtcd = () => start("etcd", etcdArguments(folder, etcdPort, peerPort));
   let etcd = startEtcd();
   let api: ChildProcess | undefined;
-  /** While both are down. */
+  /** Runs `work` while both processes are stopped. */
   const offline = async (work: () => void): Promise<void> => {
     await server.killApi();
-    const gone = once(etcd, "exit");
+    const exited = once(etcd, "exit");
     etcd.kill("SIGKILL");
-    await gone;
+    await exited;
     work();
     etcd = startEtcd();
     await server.startApi();
@@ -88,9 +88,9 @@ export async function startKubeServer(): Promise<KubeServer> {
       return file;
     },
     async killApi() {
-      const gone = api === undefined ? Promise.resolve() : once(api, "exit");
+      const exited = api === undefined ? Promise.resolve() : once(api, "exit");
       api?.kill("SIGKILL");
-      await gone;
+      await exited;
     },
     async startApi() {
       api = start("kube-apiserver", apiArguments(folder, port, etcdPort));
@@ -114,16 +114,16 @@ export async function startKubeServer(): Promise<KubeServer> {
       return out;
     },
     async stop() {
-      const gone = Promise.all([...children].map((child) => once(child, "exit")));
+      const exited = Promise.all([...children].map((child) => once(child, "exit")));
       killAll();
-      await gone;
+      await exited;
       process.off("exit", killAll);
       rmSync(folder, { recursive: true, force: true });
     },
   };
   try {
     while (!existsSync(join(folder, "apiserver.crt"))) {
-      // The kubeconfig names the certificate that the API server writes at its start.
+      // The kubeconfig refers to the certificate that the API server writes at its start.
       writeFileSync(server.kubeconfig, kubeconfigText(folder, { port, token: "admin-token" }));
       await server.startApi();
     }

@@ -1,4 +1,4 @@
-/** A TCP proxy on loopback that can cut, reset, stall or refuse: a bad network for tests. */
+/** For tests: a TCP proxy on loopback that can cut, reset, stall or refuse connections. */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
@@ -8,9 +8,9 @@ export interface FaultyProxy {
   readonly open: number;
   /** TCP reset on every open connection. */
   reset(): void;
-  /** Nothing passes in either direction until `flow`; connections stay. */
+  /** Nothing passes in either direction until `flow`; connections stay open. */
   stall(): void;
-  /** The same for the connections open now: those that come later pass. */
+  /** The same for the current connections only; later ones pass. */
   stallOpen(): void;
   flow(): void;
   /** New connections are closed at once. */

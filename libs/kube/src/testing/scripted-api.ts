@@ -1,7 +1,7 @@
 /**
- * An API that answers when and what a test says: for what a real server does only in a rare moment.
+ * An API whose answers a test controls, for behaviour that a real server shows only rarely.
  *
- * Every request waits in `lists` or `streams` until the test answers it; an aborted one is given up at once.
+ * Every request waits in `lists` or `streams` until the test answers it; an aborted one ends at once.
  */
 import { PassThrough, type Readable } from "node:stream";
 import type { KubeObject } from "../objects.js";
@@ -27,7 +27,7 @@ export interface ScriptedApi {
   readonly streams: AskedStream[];
 }
 
-/** `probe`: the version that is told at once to who asks for nothing but the version (a list of one). */
+/** `probe`: the version that a request for the version alone (a list with limit 1) gets at once. */
 export function createScriptedApi(probe: () => number): ScriptedApi {
   const lists: AskedList[] = [];
   const streams: AskedStream[] = [];

@@ -1,4 +1,4 @@
-/** For tests: proxies as people run them before an API server, which send every tunnel to one port of this machine. */
+/** For tests: HTTP and SOCKS proxies that connect every tunnel to one port of this machine. */
 import { once } from "node:events";
 import { createServer as createHttp, type IncomingMessage } from "node:http";
 import { createServer as createHttps } from "node:https";
@@ -8,11 +8,11 @@ import type { TestContext } from "node:test";
 
 export interface TunnelProxy {
   readonly port: number;
-  /** `host:port` of each tunnel that was asked for, with the credentials that came along: `user:password@host:port`. */
+  /** `host:port` of each requested tunnel, with the credentials of the request: `user:password@host:port`. */
   readonly asked: readonly string[];
 }
 
-/** CONNECT; with `pair` over TLS. */
+/** A CONNECT proxy; over TLS when `pair` is given. */
 export async function startConnectProxy(
   t: TestContext,
   target: number,
@@ -29,7 +29,7 @@ export async function startConnectProxy(
   return { asked, port: await listen(t, server) };
 }
 
-/** SOCKS 5 with names and IPv4 addresses; takes any user and password. */
+/** A SOCKS 5 proxy for names and IPv4 addresses; accepts any user and password. */
 export async function startSocksProxy(t: TestContext, target: number): Promise<TunnelProxy> {
   const asked: string[] = [];
   const server = createServer(async (client) => {
@@ -53,7 +53,7 @@ export async function startSocksProxy(t: TestContext, target: number): Promise<T
   return { asked, port: await listen(t, server) };
 }
 
-/** Takes bytes off a socket, so many at a time. */
+/** Reads exactly `count` bytes from a socket. */
 function reader(socket: Socket): (count: number) => Promise<Buffer> {
   return async (count) => {
     for (;;) {

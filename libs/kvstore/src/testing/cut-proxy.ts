@@ -1,20 +1,21 @@
 /**
- * A TCP proxy that breaks links where a test says: after so many bytes from the server, at once, or not letting in.
+ * A TCP proxy that breaks connections on request: after a number of bytes from the server, at once, or when they are
+ * opened.
  */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
 export interface CutProxy {
   readonly port: number;
-  /** Bytes that came from the server since the start. */
+  /** Bytes received from the server since the start. */
   readonly received: number;
-  /** Cuts every link once `bytes` more came from the server; the last ones still get through. */
+  /** Cuts every connection after `bytes` more from the server, which are still passed on. */
   cutAfter(bytes: number): Promise<void>;
-  /** Cuts every link now. */
+  /** Cuts every connection now. */
   cut(): void;
-  /** While closed, new links are cut at once. */
+  /** While closed, new connections are cut at once. */
   setOpen(open: boolean): void;
-  /** While held, bytes of both directions wait: a peer that is there and says nothing. */
+  /** While held, bytes wait in both directions: like a peer that is connected and sends nothing. */
   setHeld(held: boolean): void;
   close(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 /**
- * A real etcd on loopback for tests: own folder, own ports, mTLS by a CA of its own, gone with the test.
+ * A real etcd on loopback for tests, with its own folder, ports and (for mTLS) CA; `close` removes everything.
  *
- * `wipe` stops it, empties it and starts it at the same address: what a lost store looks like from outside. `keep` and
- * `setBack` are a backup and its restore.
+ * `wipe` stops it, empties it and starts it at the same address, like a store that lost its data. `keep` and `setBack`
+ * are a backup and its restore.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,18 +19,18 @@ import { findEtcd } from "./find-etcd.js";
 
 export interface EtcdServer {
   readonly port: number;
-  /** The store's CA; "" certificates when the server runs without TLS. */
+  /** The store's CA; undefined when the server runs without TLS. */
   readonly authority: Authority | undefined;
   readonly pid: number;
-  /** How `user` connects; `port` says otherwise than straight, e.g. through a proxy. */
+  /** Options for a client with `user`'s certificate; `port`: of a proxy, when the client does not connect directly. */
   options(user: string, port?: number): Promise<StoreOptions>;
   stop(): Promise<void>;
   start(): Promise<void>;
   /** `prepare` runs on the empty store before it is reachable at its address. */
   wipe(prepare?: (owner: Store) => Promise<void>): Promise<void>;
-  /** Keeps the data as it is now, with a stop and a start: a backup. */
+  /** Makes a backup of the data, with a stop and a start. */
   keep(): Promise<void>;
-  /** Starts it on what was kept: the same store id and users, and a revision from before. */
+  /** Restores the backup: the same store id and users, and an earlier revision. */
   setBack(): Promise<void>;
   signal(name: NodeJS.Signals): void;
   close(): Promise<void>;
@@ -158,7 +158,7 @@ async function writeServerCertificate(dir: string): Promise<Authority> {
   return authority;
 }
 
-/** Returns once a quorum read is answered; a refusal is an answer. */
+/** Resolves once a quorum read is answered; a refusal counts as an answer. */
 async function ready(child: ChildProcess, options: StoreOptions, log: string): Promise<void> {
   const store = createStore({ ...options, deadlineMs: 1000 });
   const until = performance.now() + 20_000;
@@ -179,5 +179,5 @@ async function ready(child: ChildProcess, options: StoreOptions, log: string): P
 
 async function startError(log: string): Promise<MeshError> {
   const end = (await readFile(log, "utf8")).split("\n").slice(-6).join("\n");
-  return new MeshError({ code: "ETCD_START", log }, `Cannot start etcd for a test; its log ends: ${end}`);
+  return new MeshError({ code: "ETCD_START", log }, `Cannot start etcd for a test: its log ends with ${end}`);
 }

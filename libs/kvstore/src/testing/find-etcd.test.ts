@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { findEtcd } from "./find-etcd.js";
 
-test("etcd is found in MESH_KUBE_BIN or in our cache; nowhere is a failure with a sentence", async (t) => {
+test("etcd is found in MESH_KUBE_BIN or in the cache; a missing one is an error", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), "isthmus-find-"));
   t.after(() => rm(dir, { recursive: true }));
   const environment = { XDG_CACHE_HOME: dir };

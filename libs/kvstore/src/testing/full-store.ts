@@ -1,13 +1,13 @@
-/** A store that has used up its quota, and what an operator does about it. */
+/** Fills a store up to its quota, and frees it as an operator does. */
 import type { Store } from "../store.js";
 
 const JUNK = "/junk/";
-/** One above every key that begins with it. */
+/** End of the range of keys that begin with `JUNK`. */
 const JUNK_END = "/junk0";
-/** 1 MiB each; a store that takes all of them has no quota that a test should fill. */
+/** 1 MiB each; a store that accepts all of them has no quota that a test should fill. */
 const MOST = 40;
 
-/** Another member writes until nobody may any more. */
+/** Writes until the quota is used up. */
 export async function fillStore(store: Store): Promise<void> {
   const value = Buffer.alloc(1 << 20);
   for (let i = 0; i < MOST; i++) {
