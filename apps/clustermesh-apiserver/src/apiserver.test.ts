@@ -1,4 +1,4 @@
-/** From changes in a real Kubernetes API to batches at an agent. */
+/** The whole path: changes in a real Kubernetes API to batches at an agent. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import {
@@ -87,7 +87,7 @@ describe("the local path", () => {
     assert.equal(agent.source(0).firstSyncs, 1);
   });
 
-  test("a node's configuration goes to that node alone", async (t) => {
+  test("a node's configuration is sent to that node alone", async (t) => {
     for (const [name, cidr] of [
       ["n1", "10.11.1.0/24"],
       ["n2", "10.11.2.0/24"],
@@ -107,7 +107,7 @@ describe("the local path", () => {
     assert.ok(one.value(0, "nodes/n2") !== undefined, "but every node's record goes to all");
   });
 
-  test("a bad annotation is an Event with the fix, the last good value stays, and the note says so", async (t) => {
+  test("an invalid annotation leaves the last good value in force and is reported with the fix by an Event and a note", async (t) => {
     const agent = await agentOf("n1");
     t.after(() => agent.close());
     const config = () => ServiceConfig.decode(agent.value(0, "service-configs/shop/cart") ?? new Uint8Array());
@@ -141,7 +141,7 @@ describe("the local path", () => {
 });
 
 describe("positions", () => {
-  test("a client that comes back is given only what it missed", async (t) => {
+  test("a client that reconnects receives only what it missed", async (t) => {
     const first = await agentOf("n1");
     const { position } = first.source(0);
     first.close();
@@ -186,7 +186,7 @@ describe("positions", () => {
       sources: [{ clusterId: 0, floor, have: undefined }],
     });
 
-  test("one node's floor beyond Kubernetes is refused once it was served; the others do not notice", async (t) => {
+  test("a floor beyond Kubernetes of a node that was served is refused; other nodes are not affected", async (t) => {
     const other = await agentOf("n2");
     const before = await agentOf("n1");
     const { position } = before.source(0);
@@ -208,7 +208,7 @@ describe("positions", () => {
     await client.delete(ENDPOINT_SLICES, "cart-9", { namespace: "shop" });
   });
 
-  test("after a restart, a floor beyond Kubernetes tells of a restore while we were away: a new epoch", async (t) => {
+  test("after a restart, a floor beyond Kubernetes proves a restore during the downtime and starts a new epoch", async (t) => {
     const before = await agentOf("n1");
     const { position } = before.source(0);
     before.close();
@@ -222,7 +222,7 @@ describe("positions", () => {
   });
 });
 
-test("Kubernetes restored from a backup while agents are connected: a new epoch, and its content as it is now", async (t) => {
+test("when Kubernetes is restored from a backup, connected agents get a new epoch with the restored content", async (t) => {
   const agent = await agentOf("n1");
   t.after(() => agent.close());
   await apply(ENDPOINT_SLICES, slice("cart-7", ["10.11.1.7"]));
@@ -241,15 +241,15 @@ test("Kubernetes restored from a backup while agents are connected: a new epoch,
   assert.equal(agent.source(0).broken, undefined);
 });
 
-describe("who is served", () => {
-  test("the certificate's node must be the one that Hello names", async () => {
+describe("admission of agents", () => {
+  test("a Hello that names another node than the certificate is refused", async () => {
     const agent = await agentOf("n1", { tls: await tls.node("n2") });
     assert.equal(agent.error?.code, 7);
     const other = await agentOf("n1", { tls: await tls.client("n1") });
     assert.equal(other.error?.code, 7);
   });
 
-  test("a protocol that we do not speak is refused", async () => {
+  test("an unknown protocol version is refused", async () => {
     const agent = await agentOf("n1", { protocol: [2, 3] });
     assert.equal(agent.error?.code, 9);
   });
@@ -264,7 +264,7 @@ describe("who is served", () => {
   });
 });
 
-test("it says that it is ready, how it is, and leaves with a GoAway", async () => {
+test("/readyz and /metrics are served, and agents receive a GoAway at shutdown", async () => {
   assert.deepEqual((await apiserver.get("/readyz")).status, 200);
   const agent = await agentOf("n1");
   agent.ack(0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseArguments } from "./arguments.js";
 
-test("only the folder of certificates has no default", () => {
+test("only --tls-dir has no default", () => {
   const { listen, admin, health, namespace, kubeconfig } = parseArguments(["--tls-dir", "/tls"]);
   assert.deepEqual(
     [listen, admin, health, namespace],
@@ -11,13 +11,13 @@ test("only the folder of certificates has no default", () => {
   assert.equal(kubeconfig, undefined);
 });
 
-test("metrics are served off the node only where an address is given", () => {
+test("metrics are served off the node only when --metrics-address is given", () => {
   assert.equal(parseArguments(["--tls-dir", "/tls"]).metricsAddress, undefined);
   const { metricsAddress } = parseArguments(["--tls-dir", "/tls", "--metrics-address", "[fd00::1]:9445"]);
   assert.equal(metricsAddress, "[fd00::1]:9445");
 });
 
-test("what cannot be meant is refused with what to write", () => {
+test("invalid arguments are refused with a sentence that says what to write", () => {
   for (const argv of [
     [],
     ["--tls-dir"],
@@ -33,13 +33,13 @@ test("what cannot be meant is refused with what to write", () => {
     assert.throws(() => parseArguments(argv), { code: "USAGE" }, argv.join(" "));
 });
 
-test("the budget of a peer has defaults, and options that set it", () => {
+test("the peer budget has defaults, and options set it", () => {
   assert.deepEqual(parseArguments(["--tls-dir", "/tls"]).budget, { records: 250_000, bytes: 64 << 20 });
   const options = ["--tls-dir", "/tls", "--peer-max-records", "10", "--peer-max-bytes=4096"];
   assert.deepEqual(parseArguments(options).budget, { records: 10, bytes: 4096 });
 });
 
-test("it stops at once unless it has to serve on for some seconds", () => {
+test("the shutdown delay is 0 by default and bounded", () => {
   assert.equal(parseArguments(["--tls-dir", "/tls"]).shutdownDelayMs, 0);
   assert.equal(parseArguments(["--tls-dir", "/tls", "--shutdown-delay-seconds", "10"]).shutdownDelayMs, 10_000);
 });

@@ -1,4 +1,4 @@
-/** The command line of clustermesh-apiserver. Throws `USAGE` with what to write. */
+/** Parses the command line of clustermesh-apiserver. Throws `USAGE` with a sentence that says what to write instead. */
 import { hostname } from "node:os";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 import { type Budget, DEFAULT_BUDGET } from "./remote/index.js";
@@ -10,12 +10,12 @@ export interface Arguments {
   readonly listen: string;
   readonly admin: string;
   readonly health: string;
-  /** Address that serves metrics off the node; undefined: none. */
+  /** Address that serves metrics to scrapers off the node; undefined: not served. */
   readonly metricsAddress: string | undefined;
   readonly tlsDir: string;
   /** Records and bytes that are accepted from each peer. */
   readonly budget: Budget;
-  /** Between the signal that asks it to stop and the moment at which it stops serving, ms. */
+  /** How long the process keeps serving after the first termination signal, ms. */
   readonly shutdownDelayMs: number;
 }
 
@@ -33,7 +33,7 @@ export const USAGE = `Usage: clustermesh-apiserver --tls-dir DIR [options]
                       most records accepted from one peer (${DEFAULT_BUDGET.records})
   --peer-max-bytes N  most bytes of keys and values accepted from one peer (${DEFAULT_BUDGET.bytes})
   --shutdown-delay-seconds N
-                      serve on for so long after SIGTERM, while a replacement starts (0)
+                      keep serving for N seconds after SIGTERM, while a replacement starts (0)
 `;
 
 const NAMES = [

@@ -1,6 +1,6 @@
 /**
- * A cluster alone is whole: with every kind of broken store a local change reaches agents, the status says what is wrong and
- * what to do, nothing spins, and it is well again by itself when the store is.
+ * With every kind of broken store: a local change reaches agents, the status names the fault and the fix, no loop spins, and
+ * publishing resumes by itself once the store works.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -54,7 +54,7 @@ after(async () => {
 const isPublished = () =>
   until("published", async () => (await east.condition("Published"))?.status === "True", 60_000);
 
-/** A Service that comes now reaches the agent. */
+/** Creates a Service and waits until it reaches the agent. */
 let services = 0;
 async function localChange(): Promise<string> {
   const name = `s${++services}`;
@@ -70,9 +70,9 @@ const inStore = async (name: string) => (await owner.get(`/mesh/v1/c/east/servic
 interface Broken {
   readonly name: string;
   breaks(): Promise<void>;
-  /** What the two conditions say together. */
+  /** Matches the two conditions together. */
   readonly says: RegExp;
-  /** What an operator or the world does; the apiserver does the rest. */
+  /** Repairs the store from outside; the apiserver must recover by itself. */
   heals(): Promise<void>;
 }
 
@@ -142,12 +142,12 @@ const CASES: readonly Broken[] = [
 async function claim(name: string, uid: string): Promise<void> {
   const value = ClusterClaim.encode({ name, uid }).finish();
   await owner.txn([], [{ type: "put", key: claimKey(parseClusterId(1)), value }]);
-  // Looked at when it connects.
+  // The claim is read when the publisher connects.
   await front.set("pass");
   await owner.txn([], [{ type: "delete", key: "/mesh/v1/c/east/head" }]);
 }
 
-/** Fails when more than a third of a core is used while nothing happens, or the store is asked all the time. */
+/** Fails when the idle process uses more than a third of a core, or connects to the store 15 times a second or more. */
 async function isCalm(): Promise<void> {
   const [cpu, connections] = [process.cpuUsage(), front.connections];
   const seconds = 2;
@@ -187,7 +187,7 @@ describe("with a store that", () => {
   }
 });
 
-test("a store full of words that are no records: none of it stops us, and it is put right", async () => {
+test("undecodable values in every key of the cluster do not stop the publisher, which restores them", async () => {
   const junk = Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x0a, 0xff]);
   const name = await localChange();
   await until("published", () => inStore(name), 30_000);
@@ -205,7 +205,7 @@ test("a store full of words that are no records: none of it stops us, and it is 
   await isCalm();
 });
 
-test("a peer whose records are no records: they are refused and counted, we and the others go on", async () => {
+test("undecodable records of a peer are refused and counted; the local cluster and other peers are not affected", async () => {
   const put = (key: string, value: Buffer) => owner.txn([], [{ type: "put", key: `/mesh/v1/c/west/${key}`, value }]);
   await put("store", Buffer.alloc(16, 7));
   const junk = [
@@ -223,7 +223,7 @@ test("a peer whose records are no records: they are refused and counted, we and 
     "head",
   ];
   for (const value of junk) for (const key of keys) await put(key, value);
-  // Its first listing finds the last of them, the watch then each.
+  // The first listing returns the last of them, the watch then each one.
   await east.client.create<MeshPeer>(MESH_PEERS, {
     metadata: { name: "west" },
     spec: { id: 2, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: ["10.92.0.0/16"], uid: "w" },
@@ -237,7 +237,7 @@ test("a peer whose records are no records: they are refused and counted, we and 
   await isCalm();
 });
 
-test("a store a second away is used, slowly", async () => {
+test("a store with a latency of one second is usable", async () => {
   await front.set("slow");
   const name = await localChange();
   await until("published", () => inStore(name), 60_000);
@@ -246,7 +246,7 @@ test("a store a second away is used, slowly", async () => {
   await isPublished();
 });
 
-test("a store whose connections are dead and open: noticed by keepalive, for calls and for watches", async () => {
+test("keepalive detects dead but open connections to the store, for calls and for watches", async () => {
   const name = await localChange();
   await until("published", () => inStore(name), 30_000);
   await isPublished();
@@ -255,12 +255,12 @@ test("a store whose connections are dead and open: noticed by keepalive, for cal
   const later = await localChange();
   await until("published over another connection", () => inStore(later), 60_000);
   await isPublished();
-  // Only who watches anew sees that another hand took a record away.
+  // Only a new watch reports that the record was deleted externally.
   await owner.txn([], [{ type: "delete", key: `/mesh/v1/c/east/services/shop/${name}` }]);
   await until("put back", () => inStore(name), 60_000);
 });
 
-test("with one endpoint of two dead, the other one is used and nothing is complained of", async () => {
+test("with one of two endpoints dead the other one is used, and no problem is reported", async () => {
   const dead = `https://localhost:${await freePort()}`;
   await setStore(east, { ...good, endpoints: [dead, ...good.endpoints] });
   const name = await localChange();
@@ -273,7 +273,7 @@ test("with one endpoint of two dead, the other one is used and nothing is compla
 /** Every line of base64 of a key, and the key as one string. */
 const partsOf = (pem: string) => pem.split("\n").filter((line) => line.length > 20 && !line.startsWith("-----"));
 
-test("after all of that no secret is in a log line, a status or an Event", async () => {
+test("no log line, status or Event contains a secret", async () => {
   const token = "eyJhbGciOiJub25lIn0.c2VjcmV0LXRva2Vu.c2lnbmF0dXJl";
   const admin = new AdminClient(
     `127.0.0.1:${east.apiserver.adminPort}`,

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createLogger } from "@isthmus/observe";
 import { closeParts } from "./close-parts.js";
 
-test("what throws, rejects or never ends keeps nothing else open, and is named", async () => {
+test("a part that throws, rejects or hangs is logged and does not prevent the others from closing", async () => {
   const lines: string[] = [];
   const log = createLogger({ app: "test", destination: { write: (line) => void lines.push(line) } });
   const closed: number[] = [];

@@ -1,8 +1,8 @@
 /**
- * Closes the parts of the process, one after the other, the newest first.
+ * Closes the parts of the process one after the other, the newest first.
  *
- * One that throws, or does not end in time, keeps none of the others open: a process that must stop and cannot is neither gone
- * nor started again.
+ * A part that throws or does not close in time does not prevent the others from closing: a process that hangs while it stops
+ * would not be restarted.
  */
 import type { Logger } from "@isthmus/observe";
 

@@ -1,4 +1,4 @@
-/** Reads which cluster has claimed an id in the store. An unreadable claim does not make the id free: the call rejects with the fix. */
+/** Reads which cluster has claimed an id in the store. An unreadable claim does not free the id: it rejects with the fix. */
 import { claimKey, type Store, StoreError } from "@isthmus/kvstore";
 import type { ClusterId } from "@isthmus/model";
 import type { ClusterClaim } from "@isthmus/proto";
@@ -16,6 +16,6 @@ export async function readIdClaim(
   const fix = `remove it, and its cluster claims it again: etcdctl del ${claimKey(id)}`;
   throw new StoreError(
     { code: "STORE_ERROR", action },
-    `Cannot ${action}: what stands in the store is no claim; ${fix}`,
+    `Cannot ${action}: the stored value is not a valid claim; ${fix}`,
   );
 }

@@ -1,4 +1,4 @@
-/** When the way to Kubernetes is what is broken: what the process says, and that it goes on by itself. */
+/** A broken connection to Kubernetes: what /readyz reports, and recovery without a restart. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ after(async () => {
   await proxy?.close();
 });
 
-/** 503 with these words, and after `mend` 200 and a local change that arrives at the agent, which was never cut off. */
+/** Waits for 503 with this text; after `mend` for 200 and a local change at the agent, whose stream never broke. */
 let services = 0;
 async function saysAndHeals(words: RegExp, mend: () => void): Promise<void> {
   let said = "";
@@ -58,24 +58,24 @@ async function saysAndHeals(words: RegExp, mend: () => void): Promise<void> {
   assert.equal(agent.ended, false);
 }
 
-test("a token that is not accepted any more: the file is named; the next one in it is used", async () => {
+test("a token that is no longer accepted is reported with its file, and the next token in the file is used", async () => {
   writeFileSync(tokenFile, "expired-token");
   const words = new RegExp(`fail {2}kubernetes: .*401.* does not accept the token in "${tokenFile}"`);
   await saysAndHeals(words, () => writeFileSync(tokenFile, "admin-token"));
 });
 
-test("a token file that is empty for a while: we do not go on as nobody", async () => {
+test("a token file that is empty for a while causes no anonymous requests", async () => {
   writeFileSync(tokenFile, "");
   const words = /fail {2}kubernetes: .*Cannot use the token in ".*": the file is empty/;
   await saysAndHeals(words, () => writeFileSync(tokenFile, "admin-token"));
 });
 
-test("a Kubernetes API that goes silent, connections open: said within half a minute", async () => {
+test("a Kubernetes API that stops answering on open connections is reported within half a minute", async () => {
   proxy.stall();
   await saysAndHeals(/fail {2}kubernetes: No answer .* no answer within 5000 ms/, () => proxy.flow());
 });
 
-test("a Kubernetes API that cuts and refuses", async () => {
+test("a Kubernetes API that resets and refuses connections is reported", async () => {
   proxy.refuse(true);
   proxy.reset();
   await saysAndHeals(/fail {2}kubernetes: No answer .*(ECONNRESET|socket hang up|before secure)/, () =>
@@ -83,7 +83,7 @@ test("a Kubernetes API that cuts and refuses", async () => {
   );
 });
 
-test("at the start a credential that is refused is waited out: the epoch that was kept is not forgotten", async () => {
+test("at the start the process waits while its credential is refused, and then uses the saved epoch", async () => {
   const answers: unknown[] = [
     new KubeError({ code: "KUBE_UNREACHABLE", server: "x" }, "no answer"),
     statusError("GET", "/", 401, ""),

@@ -20,24 +20,24 @@ function start(...args: readonly string[]): { child: ChildProcess; stderr: () =>
   return { child, stderr: () => text, exit: once(child, "exit") };
 }
 
-test("wrong arguments: usage on stderr, exit 2", async () => {
+test("wrong arguments print the usage to stderr and exit with 2", async () => {
   const { exit, stderr } = start("--nonsense");
   assert.deepEqual(await exit, [2, null]);
   assert.match(stderr(), /Cannot start: .*nonsense.*\n\nUsage: clustermesh-apiserver/s);
 });
 
-test("asked for its version, it says that of its package", () => {
+test("--version prints the version of the package", () => {
   const text = execFileSync(process.execPath, [MAIN, "--version"], { encoding: "utf8" });
   assert.match(text, /^clustermesh-apiserver \d+\.\d+\.\d+\n$/);
 });
 
-test("no certificates: one sentence, exit 1", async () => {
+test("missing certificates print one sentence and exit with 1", async () => {
   const { exit, stderr } = start("--tls-dir", "/nowhere");
   assert.deepEqual(await exit, [1, null]);
   assert.match(stderr(), /Cannot use the certificates in \\"\/nowhere\\"/);
 });
 
-test("with no Kubernetes API it is alive and not ready, says why, and ends on SIGTERM with 0", async (t) => {
+test("without a Kubernetes API the process is alive, not ready with a reason, and ends on SIGTERM with 0", async (t) => {
   const tls = await createMeshTls();
   t.after(() => tls.remove());
   const [dead, health, listen, admin] = (await Promise.all([freePort(), freePort(), freePort(), freePort()])) as [
@@ -73,7 +73,9 @@ test("with no Kubernetes API it is alive and not ready, says why, and ends on SI
     const answer = await get("/readyz");
     return `${answer.status} ${await answer.text()}`;
   };
-  await until("it says why", async () => /^503 fail {2}settings: Cannot GET .*ECONNREFUSED/.test(await ready()));
+  await until("the reason in /readyz", async () =>
+    /^503 fail {2}settings: Cannot GET .*ECONNREFUSED/.test(await ready()),
+  );
   child.kill("SIGTERM");
   assert.deepEqual(await exit, [0, null], stderr());
 });

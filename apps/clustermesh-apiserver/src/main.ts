@@ -1,4 +1,4 @@
-/** clustermesh-apiserver. The parts are put together in wire.ts. */
+/** Entry point of clustermesh-apiserver. wire.ts builds and connects its parts. */
 import { runProcess } from "@isthmus/observe";
 import { parseArguments, USAGE } from "./arguments.js";
 import { VERSION } from "./version.js";

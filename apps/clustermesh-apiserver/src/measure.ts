@@ -1,5 +1,5 @@
 /**
- * This apiserver's path without Kubernetes, for `make bench`: a feeder stands where the list-watches deliver.
+ * The data path of this apiserver without Kubernetes, for `make bench`: `feed` replaces the list-watches.
  *
  *   objects ─► facts ─► local records ─► index ─► publisher ─► store                 `publish`
  *                                        └────► stream to agents ◄── peers ◄── store    `serve`
@@ -36,9 +36,9 @@ export interface SyntheticClusterOptions {
 }
 
 export interface SyntheticCluster {
-  /** What a chunk of watch events brings. */
+  /** Takes objects as one chunk of watch events would deliver them. */
   feed(objects: { readonly services?: readonly KubeObject[]; readonly slices?: readonly KubeObject[] }): void;
-  /** Until the signal aborts. */
+  /** Publishes until the signal aborts. */
   publish(store: Store, signal: AbortSignal): Promise<void>;
   /** Follows peers and serves agents until the signal aborts. `tlsDir`: ca.crt tls.crt tls.key. */
   serve(store: Store, peers: readonly PeerSpec[], tlsDir: string, address: string, signal: AbortSignal): Promise<void>;
@@ -53,8 +53,8 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
   const storeId = randomBytes(16);
   let version = 0n;
 
-  /** As the local source tells: into both indexes under one position. */
-  function tell(): void {
+  /** Applies the changes to both indexes under one position, as the local source does. */
+  function applyChanges(): void {
     version++;
     const position = localPosition(
       storeId,
@@ -87,7 +87,7 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
       });
       records.services({ deletes: [], sets: services.map((object) => item(object, serviceFacts(object))) });
       records.slices({ deletes: [], sets: slices.map((object) => item(object, sliceFacts(object))) });
-      tell();
+      applyChanges();
     },
     async publish(store, signal) {
       const config = {

@@ -55,7 +55,7 @@ async function agentOf(of: Member, node: string): Promise<TestAgent> {
 
 const global = { "service.cilium.io/global": "true" };
 
-test("the cluster makes its object with a request, and says that there is no store", async () => {
+test("the apiserver creates its MeshCluster with a certificate request, and reports that there is no store", async () => {
   await until("MeshCluster of east", async () => (await meshCluster(east))?.status?.uid !== undefined);
   const cluster = await meshCluster(east);
   assert.deepEqual(cluster?.spec, { id: 1, podCIDRs: ["10.11.0.0/16"], serviceCIDRs: ["10.91.0.0/16"] });
@@ -65,7 +65,7 @@ test("the cluster makes its object with a request, and says that there is no sto
   assert.deepEqual(cluster?.status?.adminServers, ["127.0.0.1:7444"]);
 });
 
-test("connected without a restart, west's agents hold what east exports, and only that", async (t) => {
+test("after a connect without a restart west's agents hold exactly what east exports", async (t) => {
   await connect(east, west);
   await connect(west, east);
   await service(east, "cart", "10.11.1.5", global);
@@ -87,7 +87,7 @@ test("connected without a restart, west's agents hold what east exports, and onl
   assert.equal(agent.source(1).broken, undefined);
 });
 
-test("the objects say how it stands", async () => {
+test("MeshCluster and MeshPeer report the state", async () => {
   const condition = async (type: string) =>
     (await meshCluster(east))?.status?.conditions?.find((each) => each.type === type)?.status === "True";
   await until("published", () => condition("Published"), 20_000);
@@ -114,7 +114,7 @@ async function admin<T>(
   }
 }
 
-test("the admin API answers who may get MeshClusters, and refuses the others", async () => {
+test("the admin API answers callers that may get MeshClusters, and refuses others", async () => {
   await west.client.create(SERVICE_ACCOUNTS, { metadata: { namespace: "mesh-system", name: "mesh-cli" } });
   const { token } = await requestToken(west.client, "mesh-system", "mesh-cli", 600, [ADMIN_AUDIENCE]);
   const status = (with_: string) =>
@@ -162,7 +162,7 @@ test("the admin API answers who may get MeshClusters, and refuses the others", a
   );
 });
 
-test("with the store gone a local change still reaches agents, and the other cluster's records stay", async (t) => {
+test("without the store a local change still reaches agents, and the remote cluster's records stay", async (t) => {
   const agent = await agentOf(west, "w2");
   t.after(() => agent.close());
   await until("both sources", () => agent.source(0).inSync && agent.source(1).inSync, 20_000);
@@ -179,7 +179,7 @@ test("with the store gone a local change still reaches agents, and the other clu
   );
 });
 
-test("a peer that the operator removes is removed at the agents", async (t) => {
+test("a peer that the operator removes is removed from the agents", async (t) => {
   const agent = await agentOf(west, "w3");
   t.after(() => agent.close());
   await until("east is there", () => agent.keys(1).length > 0, 20_000);

@@ -64,7 +64,7 @@ async function annotate(annotations: Record<string, string>): Promise<void> {
   await admin.apply(SERVICES, object, { manager: "user", force: true });
 }
 
-test("its MeshCluster, what it tells the user of a Service, and what it keeps for its next start: all are permitted", async () => {
+test("writing the MeshCluster, Events and conditions of Services, and the saved last good values is permitted", async () => {
   const cluster = () => admin.get<MeshCluster>(MESH_CLUSTERS, "east");
   await until("a status", async () => (await cluster())?.status?.storeRequest !== undefined);
   await annotate({ "service.cilium.io/global": "true" });
@@ -93,7 +93,7 @@ test("its MeshCluster, what it tells the user of a Service, and what it keeps fo
   );
 });
 
-/** Patches the status of a Service with the apiserver's token; returns why that is refused, "" when it is not. */
+/** Patches the status of a Service with the apiserver's token; returns why that is refused, "" when it is permitted. */
 async function patchStatus(name: string, patch: object): Promise<string> {
   const client = kubeClient(own);
   const path = `/api/v1/namespaces/${namespace}/services/${name}/status`;

@@ -1,4 +1,4 @@
-/** mesh-config's ranges changed while the apiserver runs: exports, claims of peers, nodes, the store and the object all follow. */
+/** Ranges of mesh-config change while the apiserver runs: exports, peers' claims, nodes, the store and MeshCluster follow. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type KubeService, MESH_PEERS, type MeshPeer, NODES, SERVICES } from "@isthmus/kube";
@@ -27,7 +27,7 @@ before(async () => {
   await provisionStore(owner);
   [east, west] = await Promise.all([startMember("east", 1), startMember("west", 2)]);
   await east.client.create(NODES, { metadata: { name: "n1" } });
-  // The range that east lets west claim overlaps east's own, which wins.
+  // The range that east lets west claim overlaps east's own range, which takes precedence.
   await connectMember(etcd, east, west, ["10.12.0.0/16", "10.11.128.0/17"]);
   await connectMember(etcd, west, east, ["10.11.0.0/17", "10.21.0.0/16"]);
   [eastern, western] = await Promise.all([agentOf(east, "n1"), agentOf(west, "w1")]);
@@ -56,7 +56,7 @@ const condition = async (service: string) =>
     ({ type }) => type === "mesh.isthmus.io/BackendsExported",
   )?.message;
 
-test("an added pod range applies at once: to exports, the store and the object", async () => {
+test("an added pod range applies at once to exports, the store and the MeshCluster", async () => {
   await applyService(east, "cart", "10.21.1.5", global);
   await until("cart's slice is there without the backend", () => exportsOf("cart") === 0);
   await until("why", async () => /outside this cluster's pod ranges/.test((await condition("cart")) ?? ""));
@@ -82,7 +82,7 @@ test("a removed range may be claimed by the peer whose MeshPeer allows it", asyn
   assert.equal(Slice.decode(eastern.value(2, key) ?? new Uint8Array()).backends.length, 1);
 });
 
-test("removing a range in use removes its backends from the exports, and the Service says so", async () => {
+test("removing a range in use removes its backends from the exports, which is reported on the Service", async () => {
   await patchConfig(east, { "pod-cidrs": "10.11.0.0/17" });
   await until("withdrawn", () => exportsOf("cart") === 0);
   await until("why", async () =>
@@ -92,7 +92,7 @@ test("removing a range in use removes its backends from the exports, and the Ser
   await until("the store", async () => (await published()) === "10.11.0.0/17 10.91.0.0/16");
 });
 
-test("Service ranges that change reach the nodes, the store and the object", async () => {
+test("changed Service ranges reach the nodes, the store and the MeshCluster", async () => {
   await patchConfig(east, { "service-cidrs": "10.91.0.0/17" });
   const node = () => texts(NodeConfig.decode(eastern.value(0, "node-configs/n1") ?? new Uint8Array()).serviceCidrs);
   await until("the node", () => node().join() === "10.91.0.0/17");

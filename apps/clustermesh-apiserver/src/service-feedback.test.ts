@@ -1,4 +1,4 @@
-/** What the user of a global Service is told in each of two real clusters, over one real etcd, restarts included. */
+/** Events and conditions on a global Service in each of two real clusters over one real etcd, also after restarts. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
@@ -74,11 +74,11 @@ async function events(of: Member, reason: string): Promise<readonly string[]> {
   return all.filter((event) => event.reason === reason).map(({ note = "" }) => note);
 }
 
-test("ports that do not match are a condition and an Event on both sides, until they do", async () => {
+test("ports that do not match are reported by a condition and an Event in both clusters, until they match", async () => {
   await service(east, "cart", "http", GLOBAL);
   await service(west, "cart", "web", GLOBAL);
-  await until("east says so", async () => (await condition(east, "cart", PORTS))?.status === "False", 30_000);
-  await until("west says so", async () => (await condition(west, "cart", PORTS))?.status === "False", 30_000);
+  await until("the condition in east", async () => (await condition(east, "cart", PORTS))?.status === "False", 30_000);
+  await until("the condition in west", async () => (await condition(west, "cart", PORTS))?.status === "False", 30_000);
   const { message = "" } = (await condition(east, "cart", PORTS)) ?? {};
   assert.match(message, /^Cannot use cluster "west" for port "http"\/TCP: its Service has "web"\/TCP/);
   await until("in an Event, too", async () => (await events(east, "PortMismatch")).join() === message);
@@ -93,16 +93,16 @@ test("ports that do not match are a condition and an Event on both sides, until 
   await until("healed in west", async () => (await condition(west, "cart", PORTS)) === undefined);
 });
 
-test("a Service that is no longer global has no condition of it", async () => {
+test("a Service that is no longer global has no such condition", async () => {
   await service(west, "cart", "web", GLOBAL);
-  await until("east says so", async () => (await condition(east, "cart", PORTS)) !== undefined);
+  await until("the condition in east", async () => (await condition(east, "cart", PORTS)) !== undefined);
   await service(east, "cart", "http", {});
   await until("east is silent", async () => (await condition(east, "cart", PORTS)) === undefined);
   await service(east, "cart", "http", GLOBAL);
-  await until("east says so again", async () => (await condition(east, "cart", PORTS)) !== undefined);
+  await until("the condition in east again", async () => (await condition(east, "cart", PORTS)) !== undefined);
 });
 
-test("healed while the apiserver was down: it stays until the other cluster is heard, then it goes", async () => {
+test("a condition whose cause ended during a downtime is removed once the remote cluster is in sync", async () => {
   await east.apiserver.stop();
   await service(west, "cart", "http", GLOBAL);
   await until("healed in west", async () => (await condition(west, "cart", PORTS)) === undefined);
@@ -116,9 +116,9 @@ test("healed while the apiserver was down: it stays until the other cluster is h
   await until("mended", async () => (await condition(east, "cart", PORTS)) === undefined, 30_000);
 });
 
-test("a peer that the operator removes is no cluster that could not be used", async () => {
+test("a peer that the operator removes is not reported as unusable", async () => {
   await service(west, "cart", "web", GLOBAL);
-  await until("east says so", async () => (await condition(east, "cart", PORTS)) !== undefined, 30_000);
+  await until("the condition in east", async () => (await condition(east, "cart", PORTS)) !== undefined, 30_000);
   const peer = await east.client.get<MeshPeer>(MESH_PEERS, "west");
   assert.ok(peer !== undefined);
   await east.client.delete(MESH_PEERS, "west");
@@ -127,13 +127,13 @@ test("a peer that the operator removes is no cluster that could not be used", as
   await until("followed again", async () => (await condition(east, "cart", PORTS)) !== undefined, 30_000);
 });
 
-test("node ports that are not served are a condition and one Event, also over a restart; left to another proxy, neither", async () => {
+test("unserved node ports are a condition and one Event, also over a restart; neither for a Service of another proxy", async () => {
   type Event = KubeObject & {
     readonly regarding?: { readonly name?: string };
     readonly reason?: string;
     readonly series?: object;
   };
-  // The API server writes Events of its own on Services, as when it repairs an allocation.
+  // The API server itself writes Events on Services, for example when it repairs an allocation.
   const eventsOn = async (name: string) =>
     (await east.client.list<Event>(EVENTS, { namespace })).filter(
       ({ regarding, reason }) => regarding?.name === name && reason === "NotServedAsWritten",
@@ -157,7 +157,7 @@ test("node ports that are not served are a condition and one Event, also over a 
   assert.match((await east.apiserver.get("/metrics")).body, /^mesh_services_left 1$/m);
 });
 
-test("of a slice with a host network backend the other cluster gets the pods, and the exporter's user is told", async (t) => {
+test("a slice with a host network backend is exported with its pods, and the exporter's user gets a report", async (t) => {
   const slice = (...addresses: readonly string[]) =>
     west.client.apply(
       ENDPOINT_SLICES,
@@ -183,7 +183,7 @@ test("of a slice with a host network backend the other cluster gets the pods, an
     );
   };
   await until("east has the pod alone", () => held() === "10.12.1.5", 30_000);
-  await until("west says so", async () => (await condition(west, "mixed", EXPORTED))?.status === "False");
+  await until("the condition in west", async () => (await condition(west, "mixed", EXPORTED))?.status === "False");
   await until("in an Event, too", async () => (await events(west, "BackendsNotExported")).length === 1);
   assert.match(
     (await events(west, "BackendsNotExported"))[0] ?? "",
@@ -193,5 +193,5 @@ test("of a slice with a host network backend the other cluster gets the pods, an
   await until("east has none", () => held() === "");
   await slice("10.12.1.5");
   await until("all is exported", () => held() === "10.12.1.5");
-  await until("and nothing is said any more", async () => (await condition(west, "mixed", EXPORTED)) === undefined);
+  await until("the condition is removed", async () => (await condition(west, "mixed", EXPORTED)) === undefined);
 });

@@ -78,11 +78,11 @@ describe("in a cluster that has taken part in a mesh", () => {
   for (const [what, change, sentence, eventOn] of rows) {
     test(`${what}: the last good values stay in force, also after a restart, and it is reported`, async (t) => {
       await change();
-      const told = async () => {
+      const isReported = async () => {
         const text = (await accepted()) ?? "";
         return text.startsWith("False ") && sentence.test(text) && /The last good values stay in force/.test(text);
       };
-      await until("the condition", told);
+      await until("the condition", isReported);
       for (const kind of ["MeshCluster", eventOn])
         await until(`an Event on ${kind}`, () => eventsOn(east.client, kind, sentence));
       assert.equal((await east.apiserver.get("/readyz")).status, 200);
@@ -90,23 +90,23 @@ describe("in a cluster that has taken part in a mesh", () => {
       east.apiserver = await startApiserver(east.kube, east.tls);
       const agent = await agentOf(t, { tls: east.tls, port: east.apiserver.port }, "n1");
       await until("agents are served", () => agent.value(0, "slices/shop/cart/cart-1") !== undefined);
-      await until("the condition stands", told);
+      await until("the condition after the restart", isReported);
       assert.deepEqual((await east.meshCluster())?.spec.podCIDRs, ["10.11.0.0/16"]);
       await restore();
       await until("all is well again", async () => (await accepted()) === "True mesh-config is in force");
     });
   }
 
-  test("a range that its peer gives up is accepted without another change", async () => {
+  test("a range that its peer gives up is accepted without a further change of mesh-config", async () => {
     await patchConfig(east, { "pod-cidrs": "10.11.0.0/16,10.12.0.0/16" });
     await until("refused", async () => /of MeshPeer "west"/.test((await accepted()) ?? ""));
     await east.client.delete(MESH_PEERS, "west");
     await until("in force", async () => (await east.meshCluster())?.spec.podCIDRs.length === 2);
-    await until("it is told", async () => (await accepted()) === "True mesh-config is in force");
+    await until("the condition True", async () => (await accepted()) === "True mesh-config is in force");
   });
 });
 
-test("without any usable mesh-config both ports say so; with name and id agents are served; with a usable one everything is", async (t) => {
+test("without a usable mesh-config both ports report it; name and id suffice to serve agents; a usable one enables all", async (t) => {
   const [{ kube, client }, tls] = await Promise.all([startBareCluster(), createMeshTls()]);
   const running = await launchApiserver(kube, tls);
   t.after(async () => {
@@ -119,18 +119,19 @@ test("without any usable mesh-config both ports say so; with name and id agents 
   const ready = () => running.get("/readyz").catch(() => ({ status: 0, body: "" }));
   const meshCluster = () => client.get<MeshCluster>(MESH_CLUSTERS, "east");
 
-  const missing = /"mesh-system\/mesh-config" does not exist: create it\. Nothing is served until it is usable/;
+  const missing =
+    /"mesh-system\/mesh-config" does not exist: create it\. Nothing is served until mesh-config is usable/;
   await until("not ready, and why", async () => missing.test((await ready()).body));
   const early = await agentOf(t, { tls, port }, "n1");
-  await until("the agent is told", () => missing.test(early.error?.details ?? ""));
+  await until("the agent gets the reason", () => missing.test(early.error?.details ?? ""));
   const token = await adminToken(client);
   const refusal = () =>
     status(adminPort, tls, token).then(
       () => "",
       (error: ServiceError) => error.message,
     );
-  // The account's right may take a moment to apply.
-  await until("the operator is told", async () => missing.test(await refusal()) && /^9 /.test(await refusal()));
+  // The account's permission may take a moment to apply.
+  await until("the operator gets the reason", async () => missing.test(await refusal()) && /^9 /.test(await refusal()));
   await assert.rejects(status(adminPort, tls, "nonsense"), { code: 16 });
 
   await installSettings(client, { "pod-cidrs": "junk" });
@@ -138,7 +139,7 @@ test("without any usable mesh-config both ports say so; with name and id agents 
   await applyService({ client }, "cart", "10.11.1.5", { "service.cilium.io/global": "true" });
   const agent = await agentOf(t, { tls, port }, "n1");
   await until("agents are served", () => agent.value(0, "slices/shop/cart/cart-1") !== undefined);
-  await until("an Event", () => eventsOn(client, "ConfigMap", /"pod-cidrs" is "junk".*it takes part in no mesh/));
+  await until("an Event", () => eventsOn(client, "ConfigMap", /"pod-cidrs" is "junk".*the cluster joins no mesh/));
   assert.match((await status(adminPort, tls, token)).publisher?.message ?? "", /pod and Service ranges/);
   assert.equal(await meshCluster(), undefined);
 
@@ -147,7 +148,7 @@ test("without any usable mesh-config both ports say so; with name and id agents 
   assert.equal(agent.source(0).broken, undefined);
 });
 
-/** Of an account that may do anything. */
+/** Token of an account that may do anything. */
 async function adminToken(client: KubeClient): Promise<string> {
   await client.create(SERVICE_ACCOUNTS, { metadata: { namespace: "mesh-system", name: "mesh-cli" } });
   const group = "rbac.authorization.k8s.io";

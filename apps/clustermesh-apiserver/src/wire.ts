@@ -1,9 +1,10 @@
 /**
- * The parts of clustermesh-apiserver, built in order; returns when everything has ended. That begins when the signal aborts, or
- * later: one that serves goes on for `shutdownDelayMs`, so that agents miss nothing while its replacement starts.
+ * Builds the parts of clustermesh-apiserver in order and returns when all of them have ended. Shutdown begins when the signal
+ * aborts. A process that already serves keeps serving for `shutdownDelayMs` first, so that agents miss nothing while its
+ * replacement starts.
  *
- *   settings ─► local cluster ─► stream to agents            all that a local change needs
- *            ─► MeshCluster, store ─► publisher, peers     may be missing or broken: nothing above waits for it
+ *   settings ─► local cluster ─► stream to agents            everything that a local change needs
+ *            ─► MeshCluster, store ─► publisher, peers     may be missing or broken: nothing above waits for them
  *            ─► admin
  */
 import { randomBytes } from "node:crypto";
@@ -46,12 +47,12 @@ const DRAIN_MS = 2000;
 
 export async function runApiserver(args: Arguments, log: Logger, signal: AbortSignal): Promise<void> {
   const life = new AbortController();
-  // Every part of the process follows this one signal.
+  // Every part of the process listens to this one signal, so the listener limit is off.
   setMaxListeners(0, life.signal);
   let serving = false;
   const stop = async () => {
     if (serving && args.shutdownDelayMs > 0) {
-      log.info("Asked to stop, serving on while a replacement starts", { ms: args.shutdownDelayMs });
+      log.info("Termination requested, serving until the shutdown delay ends", { ms: args.shutdownDelayMs });
       await systemClock.delay(args.shutdownDelayMs, life.signal).catch(() => undefined);
     }
     life.abort(signal.reason);
@@ -76,9 +77,9 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
 }
 
 interface Parts {
-  /** What is to be closed at the end, the newest first. */
+  /** Registers a part to close at shutdown; the newest is closed first. */
   later(close: Close): void;
-  /** Agents and the admin API are served from now on. */
+  /** Called once agents and the admin API are served. */
   onServing(): void;
 }
 
@@ -105,10 +106,10 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   const settings = createConfigSource({ namespace }, { client, clock, log: log.child("config") });
   let problem: () => string | undefined = () => "Starting";
   const ready = [
-    // Ready with any settings in force, also when the newest mesh-config is unusable.
+    // Any settings in force make the process ready, even when the newest mesh-config is unusable.
     { name: "settings", check: () => (settings.current === undefined ? settings.problem : undefined) },
     { name: "kubernetes", check: () => problem() },
-    // Every instance is ready; one that does not publish says why.
+    // Never fails: an instance that does not publish is ready, and shows the reason as detail.
     { name: "leader", check: () => undefined, detail: () => leadership.explanation },
   ];
   const health = await startHealth({ address: args.health }, { metrics, ready });
@@ -160,7 +161,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
     ...{ store: mesh.storeCertificate, "store-ca": mesh.storeCa },
   });
   watchCertificates(metrics, certificates);
-  const told = createServiceStatus({
+  const serviceStatus = createServiceStatus({
     sources,
     services: own.services,
     events,
@@ -169,7 +170,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
     log: log.child("status"),
     leadership,
   });
-  for (const part of [told, own, ranges, mesh, keepLastGood]) run(part);
+  for (const part of [serviceStatus, own, ranges, mesh, keepLastGood]) run(part);
 
   const hub = createStreamHub(
     { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS },
@@ -178,7 +179,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   later(() => hub.close());
   const servers = () => settings.current?.servers ?? [];
   const streaming = { address: args.listen, instance, cluster, clusterId: id };
-  // An agent reports to one instance only, so that one writes the Events, with the Lease or without.
+  // An agent reports to one instance only, so that instance writes the Events whether or not it holds the Lease.
   const onReport = createHostPortEvents({ events: recorder, clock });
   const serving = { hub, tls, clock, log: log.child("serve"), servers, onReport };
   const stream = await startStreamServer(streaming, serving);
@@ -214,7 +215,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   hub.drain(DRAIN_MS);
 }
 
-/** The first settings that say which cluster this is; until then both ports say what is missing. */
+/** Waits for the first settings with the cluster's name and id; until then both ports answer calls with what is missing. */
 async function awaitCluster(
   args: Arguments,
   { settings, tls, auth }: { readonly settings: ConfigSource; readonly tls: TlsFiles; readonly auth: AdminAuth },

@@ -7,13 +7,13 @@ const GLOBAL = "service.cilium.io/global";
 const SHARED = "service.cilium.io/shared";
 const AFFINITY = "service.cilium.io/affinity";
 
-test("no annotation is the default: not global, shared, no affinity", () => {
+test("without annotations the defaults apply: not global, shared, no affinity", () => {
   const { values, findings } = parseAnnotations({});
   assert.deepEqual(values, { global: false, shared: true, affinity: Affinity.AFFINITY_NONE });
   assert.deepEqual(findings, []);
 });
 
-test("every value that is meant to be understood is", () => {
+test("every documented value is understood", () => {
   for (const [text, global] of [
     ["true", true],
     ["false", false],
@@ -28,12 +28,12 @@ test("every value that is meant to be understood is", () => {
     assert.equal(parseAnnotations({ [AFFINITY]: text }).values.affinity, affinity);
 });
 
-test("the older names mean the same; where both stand, the newer counts", () => {
+test("the older names mean the same; the newer name takes precedence", () => {
   assert.equal(parseAnnotations({ "io.cilium/global-service": "true" }).values.global, true);
   assert.equal(parseAnnotations({ "io.cilium/global-service": "true", [GLOBAL]: "false" }).values.global, false);
 });
 
-test("a value that is not understood leaves the last good one, with a sentence that holds the fix", () => {
+test("an invalid value leaves the last good one in force and is reported with the fix", () => {
   const good = parseAnnotations({ [GLOBAL]: "true", [AFFINITY]: "local" }).good;
   const { values, findings } = parseAnnotations({ [GLOBAL]: "True", [AFFINITY]: "local" }, good);
   assert.equal(values.global, true);
@@ -44,7 +44,7 @@ test("a value that is not understood leaves the last good one, with a sentence t
   );
 });
 
-test("with no last good value the default is in force, and is not taken for good", () => {
+test("without a last good value the default is in force, and is not saved as a good value", () => {
   const first = parseAnnotations({ [AFFINITY]: "west", [GLOBAL]: "true" });
   assert.equal(first.values.affinity, Affinity.AFFINITY_NONE);
   assert.match(first.findings[0]?.sentence ?? "", /the default "none" stays in force/);
@@ -53,12 +53,12 @@ test("with no last good value the default is in force, and is not taken for good
   assert.equal(second.values.global, true, "another field of the same object keeps its own last good value");
 });
 
-test("a removed annotation is its default, not the last good value", () => {
+test("a removed annotation means its default, not the last good value", () => {
   const { good } = parseAnnotations({ [GLOBAL]: "true" });
   assert.deepEqual(parseAnnotations({}, good).values, DEFAULT_ANNOTATIONS);
 });
 
-test("empty, padded and very long values are not understood, and never flood a sentence", () => {
+test("empty, padded and very long values are invalid, and are cut in the sentence", () => {
   for (const value of ["", " true", "TRUE", "1", "x".repeat(10_000)]) {
     const [finding] = parseAnnotations({ [GLOBAL]: value }).findings;
     assert.ok(finding !== undefined && finding.sentence.length < 400, value.slice(0, 10));

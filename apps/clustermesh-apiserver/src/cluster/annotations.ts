@@ -1,9 +1,9 @@
 /**
- * What the annotations of a Service say of the mesh, read strictly.
+ * Parses the mesh annotations of a Service strictly.
  *
- * In: annotations, and the last good values of the same object (by uid). Out: the values in force, and one finding per value
- * that is not understood. Such a value leaves the last good one in force, or the default when none is known; it never
- * guesses. A removed annotation means its default.
+ * In: annotations, and the last good values of the same object (by uid). Out: the values in force, and one finding per invalid
+ * value. An invalid value leaves the last good one in force, or the default when none is known; the parser never guesses. A
+ * removed annotation means its default.
  */
 import { Affinity } from "@isthmus/proto";
 
@@ -21,16 +21,16 @@ export interface AnnotationFinding {
 }
 
 export interface ParsedAnnotations {
-  /** In force now. */
+  /** The values in force now. */
   readonly values: MeshAnnotations;
-  /** To be handed in as `lastGood` next time: a field whose value was never good is absent. */
+  /** The `lastGood` argument of the next call; a field that never had a valid value is absent. */
   readonly good: Partial<MeshAnnotations>;
   readonly findings: readonly AnnotationFinding[];
 }
 
 export const DEFAULT_ANNOTATIONS: MeshAnnotations = { global: false, shared: true, affinity: Affinity.AFFINITY_NONE };
 
-/** Names by field; the first that is present counts. */
+/** Annotation names by field; the first one that is present is used. */
 const NAMES = {
   global: ["service.cilium.io/global", "io.cilium/global-service"],
   shared: ["service.cilium.io/shared", "io.cilium/shared-service"],
@@ -47,17 +47,17 @@ const AFFINITIES: ReadonlyMap<string, Affinity> = new Map([
   ["remote", Affinity.AFFINITY_REMOTE],
 ]);
 
-/** The names that are read; every other one under the same prefixes is reported (unserved-annotations.ts). */
+/** The annotations that are read. Any other under the same prefixes is reported (unserved-annotations.ts). */
 export const READ_ANNOTATIONS: ReadonlySet<string> = new Set(Object.values(NAMES).flat());
 const PREFIXES = ["mesh.isthmus.io/", "service.cilium.io/"];
 
-/** Keeps the annotations that are ours to read or to answer for; of the latter the name alone. */
+/** Keeps the annotations that are read, with their values, and the names alone of the others under the mesh's prefixes. */
 export function meshAnnotationsOnly(all: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
-  const ours = Object.entries(all).flatMap(([name, value]) => {
+  const kept = Object.entries(all).flatMap(([name, value]) => {
     if (READ_ANNOTATIONS.has(name)) return [[name, value]];
     return PREFIXES.some((prefix) => name.startsWith(prefix)) ? [[name, ""]] : [];
   });
-  return Object.fromEntries(ours.sort());
+  return Object.fromEntries(kept.sort());
 }
 
 export function parseAnnotations(
@@ -84,7 +84,7 @@ export function parseAnnotations(
   return { values: { ...DEFAULT_ANNOTATIONS, ...good }, good, findings };
 }
 
-/** As it is written in an annotation. */
+/** The annotation value that means this affinity. */
 export function affinityText(affinity: Affinity): string {
   return textOf(AFFINITIES, affinity);
 }

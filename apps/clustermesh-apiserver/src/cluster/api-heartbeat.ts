@@ -1,8 +1,9 @@
 /**
- * The age of our contact with Kubernetes, and who it is: reads the kube-system namespace every two seconds.
+ * Measures the age of the last contact with Kubernetes, and identifies the cluster: reads the kube-system namespace every two
+ * seconds.
  *
- * A watch may be silent for a minute and be well; this says sooner when it is not, and notices another cluster behind the
- * same address by its uid.
+ * A healthy watch may deliver nothing for a minute; the heartbeat detects a lost connection sooner. The namespace's uid reveals
+ * another cluster behind the same address.
  */
 import type { KubeClient } from "@isthmus/kube";
 import { NAMESPACES } from "@isthmus/kube";
@@ -10,11 +11,11 @@ import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 
 export interface ApiHeartbeat {
-  /** undefined before the first answer. */
+  /** uid of the kube-system namespace; undefined before the first answer. */
   readonly uid: string | undefined;
-  /** Milliseconds since the last answer; since the start before the first. */
+  /** Milliseconds since the last answer; before the first answer, since the start. */
   ageMs(): number;
-  /** Why the last question had no answer; undefined when it had. */
+  /** Why the last request failed; undefined when it succeeded. */
   readonly problem: string | undefined;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -23,7 +24,7 @@ export interface ApiHeartbeatModules {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The first answer, and every one with another uid. */
+  /** Called with the first uid, and each time it changes. */
   readonly onUid: (uid: string) => void;
 }
 

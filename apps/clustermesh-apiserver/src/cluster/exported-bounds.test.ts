@@ -1,4 +1,4 @@
-/** Records that the exporter makes of the largest objects that Kubernetes accepts, and of larger ones: readers refuse none. */
+/** Readers refuse none of the records exported for the largest objects that Kubernetes accepts, and for larger ones. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
@@ -112,7 +112,7 @@ test("over-long texts of an EndpointSlice are left out, its backends stay", () =
   assert.deepEqual([slice.ports.map(({ port }) => port), notes], [[65_535], []]);
 });
 
-test("a slice that is too large is exported empty and the Service says so; local agents get all of it", () => {
+test("a slice that is too large is exported empty and reported on the Service; local agents get all of it", () => {
   for (const [extremes, why] of [
     [{ slicePorts: BOUNDS.ports + 1 }, /EndpointSlices: 1001 ports are more than 1000\. Other clusters do without/],
     [{ endpoints: BOUNDS.backends, ports: 1 }, /\d+ bytes are more than 524288/],
@@ -129,7 +129,7 @@ test("a slice that is too large is exported empty and the Service says so; local
   }
 });
 
-test("a Service of more ports than a record may have is not exported, and says so", () => {
+test("a Service with more ports than a record may have is not exported, and that is reported", () => {
   const { service, exported, own, notes } = exportOf({ ports: BOUNDS.ports + 1 });
   assert.equal(service, undefined);
   assert.ok(exported.upserts.every(({ key }) => key.startsWith("nodes/")));
@@ -137,7 +137,7 @@ test("a Service of more ports than a record may have is not exported, and says s
   assert.ok(own.upserts.some(({ key }) => key.startsWith("services/")));
 });
 
-test("of a node with more addresses than a record may have the first ones go out", () => {
+test("a node with more addresses than a record may have is exported with the first ones", () => {
   assert.ok(exportOf({ addresses: 200 }).node !== undefined);
 });
 
@@ -153,7 +153,7 @@ test("a node is exported without addresses that no cluster may claim and without
   assert.deepEqual([mine.addresses.length, mine.podCidrs.length], [4, 3], "its own cluster has all of them");
 });
 
-test("ranges that change are another export of the nodes in them", () => {
+test("changed pod ranges change the export of the nodes in them", () => {
   const records = createLocalRecords(createLastGood(), POD_CIDRS);
   records.nodes({ sets: [{ key: "n", uid: "u", version: 1n, value: nodeFacts(nodeOf({})) }], deletes: [] });
   records.flush();

@@ -1,14 +1,14 @@
 /**
- * The part of a node that is exported (pure): addresses that a cluster may claim, and pod ranges inside this cluster's.
+ * Selects the part of a node that is exported (pure): addresses that a cluster may claim, and pod ranges inside this cluster's.
  *
- * Readers refuse a Node record whole for one address or range that its cluster may not claim (records/validate). So a link-local
- * address, or a range of a family that mesh-config does not name, must not cost the node its routes.
+ * Readers refuse a whole Node record because of one address or range that its cluster may not claim (records/validate). Leaving
+ * out a link-local address, or a range of a family that mesh-config does not name, keeps the node's routes.
  */
 import { type Prefix, prefixContains } from "@isthmus/model";
 import { isForbidden } from "@isthmus/records";
 import type { NodeFacts } from "./node-facts.js";
 
-/** `podCidrs` undefined: not known yet, and nothing is published either. Returns `facts` itself when nothing is left out. */
+/** `podCidrs` undefined: not known yet, so nothing is published. Returns `facts` itself when nothing is left out. */
 export function exportedNode(facts: NodeFacts, podCidrs: readonly Prefix[] | undefined): NodeFacts {
   const inside = ({ address, length }: Prefix) =>
     podCidrs?.some((range) => range.length <= length && prefixContains(range, address)) ?? true;

@@ -1,24 +1,24 @@
 /**
- * What of a slice the other clusters get: the backends inside this cluster's pod ranges (pure).
+ * Selects the part of a slice that is exported: the backends inside this cluster's pod ranges (pure).
  *
- * Readers refuse a slice whole when one of its addresses is outside what its cluster may claim (records/validate), rightly;
- * so a pod on the host network, whose address is its node's, or an address written by hand must not take the pods beside it
- * along. The key stays even when no backend does: it comes and goes with the EndpointSlice, and an empty slice says the
- * same as one that Kubernetes has emptied. A slice beyond what a record may hold goes out empty, too: a reader would refuse
- * it.
+ * Readers refuse a whole slice when one of its addresses is outside what its cluster may claim (records/validate). So backends
+ * outside are left out: a pod on the host network, whose address is its node's, or an address written by hand must not cost the
+ * other pods of the slice their export. The key is exported even without any backend: it exists as long as the EndpointSlice,
+ * and an empty slice means the same as one that Kubernetes has emptied. A slice that exceeds the bounds of a record is exported
+ * empty as well, since a reader would refuse it.
  */
 import { formatPrefix, type Prefix, prefixContains } from "@isthmus/model";
 import { Slice } from "@isthmus/proto";
 import { type HashedRecord, outOfBounds, record as recordOf } from "@isthmus/records";
 
 export interface ExportedSlice {
-  /** The very record when nothing is left out. */
+  /** The given record itself when nothing is left out. */
   readonly record: HashedRecord;
-  /** Backends that go out. */
+  /** Number of backends that are exported. */
   readonly kept: number;
-  /** Addresses of those that do not. */
+  /** Addresses of the backends that are not exported. */
   readonly leftOut: readonly Uint8Array[];
-  /** Why none of it is exported: it is too large for a record. Undefined: it fits. */
+  /** Why the slice is exported empty: what is too large for a record. Undefined when it fits. */
   readonly tooLarge: string | undefined;
 }
 
@@ -34,22 +34,22 @@ export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[] 
 }
 
 export interface SliceExports {
-  /** Computed once per record and ranges. While the ranges are unknown nothing is left out, and nothing is published either. */
+  /** Computed once per record and ranges. While the ranges are unknown nothing is left out; nothing is published then. */
   of(record: HashedRecord): ExportedSlice;
   /** Undefined: not known. */
   readonly podCidrs: readonly Prefix[] | undefined;
-  /** False when they are the same as before. */
+  /** Returns false when the ranges have not changed. */
   setPodCidrs(podCidrs: readonly Prefix[]): boolean;
 }
 
 export function createSliceExports(initial: readonly Prefix[] | undefined): SliceExports {
   let podCidrs = initial;
-  let known = new WeakMap<HashedRecord, ExportedSlice>();
+  let cache = new WeakMap<HashedRecord, ExportedSlice>();
   return {
     of(record) {
-      const found = known.get(record) ?? exportedSlice(record, podCidrs);
-      known.set(record, found);
-      return found;
+      const result = cache.get(record) ?? exportedSlice(record, podCidrs);
+      cache.set(record, result);
+      return result;
     },
     get podCidrs() {
       return podCidrs;
@@ -57,7 +57,7 @@ export function createSliceExports(initial: readonly Prefix[] | undefined): Slic
     setPodCidrs(next) {
       if (next.map(formatPrefix).join() === podCidrs?.map(formatPrefix).join()) return false;
       podCidrs = next;
-      known = new WeakMap();
+      cache = new WeakMap();
       return true;
     },
   };

@@ -4,7 +4,7 @@ import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 
 const beyond = (floor: bigint, have = 100n) => [{ type: "services", floor, have }];
 
-test("a node's word on the past counts once, as the first that it says", () => {
+test("a node's floor proves a restore only once, as the node's first floor", () => {
   const claims = createFloorClaims({ now: () => 0 });
   assert.equal(claims.judge("a", beyond(200n)), "restored");
   assert.equal(claims.judge("a", beyond(300n)), "refused");
@@ -12,19 +12,19 @@ test("a node's word on the past counts once, as the first that it says", () => {
   assert.equal(claims.refused, 1);
 });
 
-test("who was served brings what servers of this Kubernetes gave: no proof of a restore", () => {
+test("a floor of a node that was served does not prove a restore", () => {
   const claims = createFloorClaims({ now: () => 0 });
   claims.served("a");
   assert.equal(claims.judge("a", beyond(200n)), "refused");
 });
 
-test("a floor further ahead than any backup is old is nobody's, not even the first", () => {
+test("a floor further ahead than any backup is old is refused, even as the first one", () => {
   const claims = createFloorClaims({ now: () => 0 });
   assert.equal(claims.judge("a", beyond(100n + MAX_LOST_REVISIONS + 1n)), "refused");
   assert.equal(claims.judge("b", beyond(100n + MAX_LOST_REVISIONS)), "restored");
 });
 
-test("a node makes Kubernetes be listed at most every five seconds, however often it comes", () => {
+test("one node causes at most one listing of Kubernetes every five seconds, however often it connects", () => {
   let now = 0;
   const claims = createFloorClaims({ now: () => now });
   assert.deepEqual([claims.turn("a"), claims.turn("b")], [0, 0]);

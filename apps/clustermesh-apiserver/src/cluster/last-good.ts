@@ -1,20 +1,20 @@
 /**
  * Last good annotation values by Service uid.
  *
- * What is needed, because the object's present value is not understood, is kept outside too and handed in at the next start:
- * a typo must not turn a global Service into a local one when this process restarts.
+ * The values of Services whose present value is invalid are also saved outside the process and passed in at the next start: a
+ * typo must not turn a global Service into a local one when this process restarts.
  */
 import type { MeshAnnotations } from "./annotations.js";
 
 export interface LastGood {
   get(uid: string): Partial<MeshAnnotations> | undefined;
-  /** `needed`: a value of the object is not understood now. */
+  /** `needed`: a present value of the object is invalid, so the last good ones are in force. */
   set(uid: string, good: Partial<MeshAnnotations>, needed: boolean): void;
   delete(uid: string): void;
 }
 
 export interface SavedLastGood extends LastGood {
-  /** What must survive, by uid. */
+  /** The values that must survive a restart, by uid. */
   needed(): Readonly<Record<string, Partial<MeshAnnotations>>>;
   onChange(listener: () => void): void;
 }
@@ -23,7 +23,7 @@ export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotat
   const values = new Map(Object.entries(kept));
   const needed = new Set(Object.keys(kept));
   const listeners = new Set<() => void>();
-  const tell = () => {
+  const notify = () => {
     for (const listener of listeners) listener();
   };
   return {
@@ -33,11 +33,11 @@ export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotat
       if (needed.has(uid) === isNeeded) return;
       if (isNeeded) needed.add(uid);
       else needed.delete(uid);
-      tell();
+      notify();
     },
     delete(uid) {
       values.delete(uid);
-      if (needed.delete(uid)) tell();
+      if (needed.delete(uid)) notify();
     },
     needed: () => Object.fromEntries([...needed].sort().map((uid) => [uid, values.get(uid) ?? {}])),
     onChange: (listener) => void listeners.add(listener),

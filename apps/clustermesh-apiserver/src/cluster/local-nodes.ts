@@ -1,4 +1,4 @@
-/** The Nodes of the local cluster: what runs on each, and since when this process knows it. */
+/** The Nodes of the local cluster: the platform of each, and since when this process has known it. */
 import type { Change } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { NodeFacts, NodePlatform } from "./node-facts.js";

@@ -1,4 +1,4 @@
-/** Rows of failover.md section 1 that are the exporter's, and what of a Service its own agents get. */
+/** The exporter's rows of failover.md section 1, and the records of a Service that local agents get. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Item, KubeObject } from "@isthmus/kube";
@@ -49,7 +49,7 @@ function slice(name = "cart-1", ...addresses: readonly string[]) {
 
 const node = (name: string) => item({ metadata: { name } }, nodeFacts);
 
-/** Keeps what was flushed, as an index would. */
+/** Keeps the flushed records, as an index does. */
 function harness() {
   const records = createLocalRecords(createLastGood(), POD_CIDRS);
   const own = new Map<string, HashedRecord>();
@@ -76,7 +76,7 @@ function harness() {
 const set = <T>(...sets: Item<T>[]) => ({ sets, deletes: [] });
 const gone = <T>(...deletes: Item<T>[]) => ({ sets: [], deletes });
 
-test("a Service that is not global goes to own agents and is not exported", () => {
+test("a Service that is not global is sent to local agents and not exported", () => {
   const { records, own, exported, flush } = harness();
   records.services(set(service()));
   records.slices(set(slice()));
@@ -89,7 +89,7 @@ test("a Service that is not global goes to own agents and is not exported", () =
   assert.deepEqual([...exported.keys()], []);
 });
 
-test("global exports the Service with its slices; taken back, everything is withdrawn", () => {
+test("a global Service is exported with its slices; without the annotation everything is withdrawn", () => {
   const { records, exported, flush } = harness();
   records.services(set(service(GLOBAL)));
   records.slices(set(slice()));
@@ -100,7 +100,7 @@ test("global exports the Service with its slices; taken back, everything is with
   assert.deepEqual([...exported.keys()], []);
 });
 
-test('shared "false" exports the Service without slices, and says so; own agents keep the slices', () => {
+test('shared "false" exports the Service without slices, with shared false in its record; local agents keep the slices', () => {
   const { records, own, exported, flush } = harness();
   records.services(set(service(GLOBAL)));
   records.slices(set(slice()));
@@ -116,7 +116,7 @@ test('shared "false" exports the Service without slices, and says so; own agents
   assert.ok(own.has("slices/shop/cart/cart-1"));
 });
 
-test("affinity governs consumption here and is not exported; without global it is none", () => {
+test("affinity applies in the local cluster and is not exported; without global it is none", () => {
   const { records, own, exported, flush, config } = harness();
   const affinity = { "service.cilium.io/affinity": "remote" };
   records.services(set(service({ ...GLOBAL, ...affinity })));
@@ -130,7 +130,7 @@ test("affinity governs consumption here and is not exported; without global it i
   assert.ok(own.has("services/shop/cart"));
 });
 
-test("headless and ExternalName have no frontend and no records, global or not", () => {
+test("headless and ExternalName Services have no frontend and no records, global or not", () => {
   for (const spec of [
     { clusterIP: "None", clusterIPs: ["None"] },
     { type: "ExternalName", externalName: "example.org" },
@@ -144,7 +144,7 @@ test("headless and ExternalName have no frontend and no records, global or not",
   }
 });
 
-test("what is not served as written is a note, once", () => {
+test("what is not served as written is reported once, as a note", () => {
   const { records, flush, config, notes } = harness();
   const spec = {
     sessionAffinity: "ClientIP",
@@ -200,7 +200,7 @@ test("other addresses of a Service than its ClusterIP, and trafficDistribution, 
   assert.deepEqual(config().notes, []);
 });
 
-test("a new process writes no Event for what a condition on the Service says already, and one for anything new", () => {
+test("a new process writes no Event for a problem in the Service's conditions, and one for a new problem", () => {
   const nodePort = { type: "NodePort", ports: [{ port: 80, protocol: "TCP", nodePort: 30_080 }] };
   const first = harness();
   first.records.services(set(service({}, nodePort)));
@@ -265,7 +265,7 @@ test("slices with the label of headless Services belong to no Service, as for ku
   assert.ok(!own.has("slices/shop/cart/cart-h"));
 });
 
-test("slices come before, after and without their Service; a deletion counts for its own uid", () => {
+test("slices may arrive before, after and without their Service; a deletion applies to its uid only", () => {
   const { records, own, flush } = harness();
   records.slices(set(slice()));
   flush();
@@ -273,7 +273,7 @@ test("slices come before, after and without their Service; a deletion counts for
   records.services(set(service()));
   flush();
   assert.equal(own.size, 3);
-  // Deleted and made again under the same name, in one step.
+  // Deleted and recreated under the same name, in one step.
   records.services({ deletes: [service()], sets: [service({}, {}, "u2")] });
   flush();
   assert.equal(own.size, 3);
@@ -287,7 +287,7 @@ test("slices come before, after and without their Service; a deletion counts for
   flush();
 });
 
-test("nothing changed is nothing to tell", () => {
+test("without a change flush returns nothing", () => {
   const { records, flush } = harness();
   records.services(set(service(GLOBAL)));
   records.nodes(set(node("n1")));
@@ -298,7 +298,7 @@ test("nothing changed is nothing to tell", () => {
   assert.deepEqual([...own.upserts, ...own.deletes, ...exported.upserts, ...exported.deletes], []);
 });
 
-test("a backend outside the pod ranges serves here and is not exported; the pods beside it are", () => {
+test("a backend outside the pod ranges is used locally and not exported; the other pods of its slice are", () => {
   const { records, own, exported, flush, notes, config, addresses } = harness();
   records.services(set(service(GLOBAL)));
   records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.3", "172.18.0.2"), slice("cart-2", "172.18.0.3")));
@@ -311,7 +311,7 @@ test("a backend outside the pod ranges serves here and is not exported; the pods
   assert.match(config().notes.join(), /^Cannot export 2 of its backends: "172.18.0.2" is outside .*"10.11.0.0\/16"/);
 });
 
-test("what is not exported is reported when it begins, not at each number, and not at all when nothing would go out", () => {
+test("backends that are not exported are reported once, not at each new number, and only on exported Services", () => {
   const { records, flush, notes, config } = harness();
   records.services(set(service(GLOBAL)));
   records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.2")));
@@ -333,7 +333,7 @@ test("what is not exported is reported when it begins, not at each number, and n
   assert.deepEqual(notes, ["BackendsNotExported", "BackendsNotExported"], "it begins again");
 });
 
-test("without such backends the exported bytes are the own ones; other pod ranges are another export", () => {
+test("without such backends the exported bytes equal the local ones; other pod ranges change the export", () => {
   const { records, own, exported, flush, addresses } = harness();
   records.services(set(service(GLOBAL)));
   records.slices(set(slice("cart-1", "10.11.0.5"), slice("cart-2", "10.12.0.5")));
@@ -349,13 +349,13 @@ test("without such backends the exported bytes are the own ones; other pod range
   assert.deepEqual(addresses(exported, "slices/shop/cart/cart-2"), ["10.12.0.5"]);
 });
 
-test("an object made again under its name is reported again, and only a change that matters to its user counts", () => {
+test("a recreated object is reported again, and `changed` lists a Service only when its object or notes changed", () => {
   const { records, flush, notes } = harness();
   const bad = { "service.cilium.io/global": "yes" };
   records.services(set(service(bad)));
   assert.deepEqual(flush().changed, ["shop/cart"]);
   records.slices(set(slice()));
-  assert.deepEqual(flush().changed, [], "endpoints are nothing that is said of the Service");
+  assert.deepEqual(flush().changed, [], "endpoints are not part of the Service or its notes");
   records.services({ deletes: [service(bad)], sets: [service(bad, {}, "u2")] });
   assert.deepEqual(flush().changed, ["shop/cart"]);
   assert.deepEqual(notes, ["InvalidAnnotation", "InvalidAnnotation"]);
@@ -365,7 +365,7 @@ test("an object made again under its name is reported again, and only a change t
   assert.equal(records.service(serviceName("shop", "cart")), undefined);
 });
 
-test("any order of events ends in the same bytes", () => {
+test("any order of events results in the same bytes", () => {
   const steps: ((records: LocalRecords) => void)[] = [
     (records) => records.services(set(service(GLOBAL))),
     (records) => records.slices(set(slice("cart-1", "10.11.0.5"))),

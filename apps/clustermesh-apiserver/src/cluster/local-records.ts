@@ -1,8 +1,8 @@
 /**
- * Everything the local cluster's records are made of, and what of them changed (pure).
+ * Turns changes of the local cluster's objects into changes of its records (pure).
  *
  * In: changes of Services, EndpointSlices and Nodes, in any order. Out of `flush`: record changes for the local stream and for
- * export, and notes on Services that are new.
+ * export, and new notes on Services.
  */
 import type { Change } from "@isthmus/kube";
 import type { Prefix, ServiceName } from "@isthmus/model";
@@ -19,7 +19,7 @@ export interface LocalRecords {
   slices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
   nodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
   serviceCidrs(cidrs: readonly Prefix[]): void;
-  /** The ranges of this cluster's pods: backends and nodes' ranges outside them are not exported. */
+  /** Sets this cluster's pod ranges: backends and node ranges outside them are not exported. */
   podCidrs(cidrs: readonly Prefix[]): void;
   /** As of the last flush. */
   service(name: ServiceName): KnownService | undefined;
@@ -35,7 +35,7 @@ export function createLocalRecords(lastGood: LastGood, initial: readonly Prefix[
   let serviceCidrs: readonly Prefix[] = [];
   let podCidrs = initial;
 
-  function place(facts: NodeFacts): void {
+  function setNode(facts: NodeFacts): void {
     const [node, exported] = [nodeRecord(facts), exportedNode(facts, podCidrs)];
     localNodes.set(facts.name, [node, nodeConfigRecord(facts, serviceCidrs)]);
     exportedNodes.set(facts.name, [exported === facts ? node : nodeRecord(exported)]);
@@ -58,17 +58,17 @@ export function createLocalRecords(lastGood: LastGood, initial: readonly Prefix[
       }
       for (const { value } of sets) {
         nodes.set(value.name, value);
-        place(value);
+        setNode(value);
       }
     },
     serviceCidrs(now) {
       serviceCidrs = now;
-      for (const facts of nodes.values()) place(facts);
+      for (const facts of nodes.values()) setNode(facts);
     },
     podCidrs(now) {
       podCidrs = now;
       table.setPodCidrs(now);
-      for (const facts of nodes.values()) place(facts);
+      for (const facts of nodes.values()) setNode(facts);
     },
     service: table.get,
     allServices: table.all,

@@ -1,10 +1,10 @@
 /**
  * The local cluster as a source: Services, EndpointSlices and Nodes of its Kubernetes API → records with a position.
  *
- *   list-watches ──► facts ──► local records ──► index (own agents) and export index (publisher)
+ *   list-watches ──► facts ──► local records ──► index (local agents) and export index (publisher)
  *
- * Nothing is told before all three types are in sync. The position is one resource version per type; a restore of
- * Kubernetes is a new store id, after everything was read again by quorum.
+ * Nothing is emitted before all three types are in sync. The position is one resource version per type. After a restore of
+ * Kubernetes everything is listed again by quorum, and the position gets a new store id.
  */
 import { randomBytes } from "node:crypto";
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
@@ -26,9 +26,9 @@ import { localStoreId } from "./store-id.js";
 
 export interface LocalSourceOptions {
   readonly cluster: ClusterName;
-  /** Backends outside these are not exported. Undefined: not known yet. */
+  /** Pod ranges; backends outside them are not exported. Undefined: not known yet. */
   readonly podCidrs: readonly Prefix[] | undefined;
-  /** The epoch that was kept; "" when none was. */
+  /** The epoch saved in Kubernetes; "" when there is none. */
   readonly epoch: string;
 }
 
@@ -38,9 +38,9 @@ export interface LocalSourceModules {
   readonly log: Logger;
   readonly events: EventRecorder;
   readonly lastGood: LastGood;
-  /** The kept epoch by a quorum read. */
+  /** Reads the saved epoch by quorum. */
   readonly readEpoch: (signal: AbortSignal) => Promise<string>;
-  /** Keeps a new epoch; retries by itself. */
+  /** Saves a new epoch; retries by itself. */
   readonly keepEpoch: (epoch: string) => void;
 }
 
@@ -48,21 +48,21 @@ export interface LocalSource {
   readonly stream: StreamSource;
   readonly exported: LocalExports;
   readonly services: LocalServices;
-  /** Undefined before they were read. */
+  /** Undefined until Nodes have been read. */
   readonly nodes: ReadonlyMap<string, KnownNode> | undefined;
   readonly inSync: boolean;
-  /** Floors of agents that Kubernetes does not reach and that were not believed, since the start. */
+  /** Number of agents' floors since the start that were beyond Kubernetes and refused as evidence of a restore. */
   readonly refusedFloors: number;
-  /** Sentence when Kubernetes cannot be followed; undefined when fine. */
+  /** Why Kubernetes cannot be followed; undefined when it can. */
   readonly problem: string | undefined;
-  /** What is not known stays as it is. */
+  /** A range that is undefined stays unchanged. */
   setRanges(ranges: { readonly podCidrs?: readonly Prefix[]; readonly serviceCidrs?: readonly Prefix[] }): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** Beyond this age of the last contact the source is stale: agents keep everything and know it. */
+/** When the last contact is older than this, the source is STALE: agents keep everything and see the status. */
 const STALE_MS = 15_000;
-/** A floor that was refused is looked for again: Kubernetes may get there. */
+/** A refused floor is compared again after this time: Kubernetes may reach it by then. */
 const REFUSED_RETRY_MS = 30_000;
 
 export function createLocalSource(options: LocalSourceOptions, modules: LocalSourceModules): LocalSource {
@@ -78,25 +78,25 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
 
   const nodes = createLocalNodes(clock);
   const claims = createFloorClaims(clock);
-  const pulse = createApiHeartbeat({ client, clock, log, onUid: changedUid });
+  const heartbeat = createApiHeartbeat({ client, clock, log, onUid: changedUid });
   const watches = createLocalWatches({
     transport: client.transport,
     clock,
     log,
     records,
     nodes,
-    onChange: tell,
+    onChange: applyChanges,
     onRestored: () => void restored(),
   });
 
-  /** Everything that is new goes into both indexes under one position. */
-  function tell(observedMicros: number): void {
-    if (pulse.uid === undefined || !watches.inSync || restoring !== undefined) return;
-    const position = localPosition(localStoreId(pulse.uid, epoch), watches.versions());
+  /** Applies all changes to both indexes under one position. */
+  function applyChanges(observedMicros: number): void {
+    if (heartbeat.uid === undefined || !watches.inSync || restoring !== undefined) return;
+    const position = localPosition(localStoreId(heartbeat.uid, epoch), watches.versions());
     const { own, exported, notes, changed } = records.flush();
     index.apply({ ...own, position, observedMicros });
     exportIndex.apply({ ...exported, position, observedMicros });
-    // A new store id counts at once, with or without content.
+    // A new store id is announced at once, even without changed records.
     if (index.announced !== undefined && !sameBytes(index.announced.storeId, position.storeId)) index.since(position);
     reportNotes(notes, modules.events);
     if (changed.length > 0) for (const listener of [...serviceListeners]) listener(changed);
@@ -117,35 +117,35 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
 
   function kubeAgeMs(): number {
     const broken = watches.brokenSince();
-    return Math.round(Math.max(pulse.ageMs(), broken === undefined ? 0 : clock.now() - broken));
+    return Math.round(Math.max(heartbeat.ageMs(), broken === undefined ? 0 : clock.now() - broken));
   }
 
   function changedUid(uid: string): void {
-    if (index.announced === undefined) tell(clock.wallMicros());
+    if (index.announced === undefined) applyChanges(clock.wallMicros());
     else if (!sameBytes(index.announced.storeId, localStoreId(uid, epoch))) void restored();
   }
 
-  /** One new epoch for all types, once each of them was read again. */
+  /** Starts one new epoch for all types, once each of them has been listed again. */
   function restored(): Promise<void> {
     restoring ??= watches.refresh().then(() => {
       restoring = undefined;
       epoch = randomBytes(8).toString("hex");
       modules.keepEpoch(epoch);
       log.warn("New epoch of the local cluster", { epoch });
-      tell(clock.wallMicros());
+      applyChanges(clock.wallMicros());
       for (const listener of [...stateListeners]) listener();
     });
     return restoring;
   }
 
-  /** Someone holds a store id that we do not know: what is kept decides, read by quorum. */
+  /** An agent has another store id than the current one: the saved epoch, read by quorum, decides which is valid. */
   async function confirm(signal: AbortSignal): Promise<void> {
-    const kept = await quorumEpoch(signal);
+    const saved = await quorumEpoch(signal);
     await watches.refresh();
     await restoring;
-    if (kept === epoch) return;
-    epoch = kept;
-    tell(clock.wallMicros());
+    if (saved === epoch) return;
+    epoch = saved;
+    applyChanges(clock.wallMicros());
   }
 
   async function quorumEpoch(signal: AbortSignal): Promise<string> {
@@ -154,7 +154,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       try {
         return await modules.readEpoch(signal);
       } catch {
-        // No answer: the source stays withheld from who knows more.
+        // No answer: the source stays withheld from the agent whose store id is unknown.
         await clock.delay(backoff.nextMs(), signal);
       }
     }
@@ -167,10 +167,10 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     for (;;) {
       const beyond = await watches.reach(floor.versions);
       await restoring;
-      // Restored by our own evidence meanwhile: the new epoch is what is to be served.
+      // This process detected a restore meanwhile: the new epoch is served.
       if (beyond.length === 0 || !sameBytes(index.announced?.storeId ?? floor.storeId, floor.storeId)) return;
       if (claims.judge(node, beyond) === "restored") return restored();
-      log.warn("Floor refused: Kubernetes does not reach it, and its node's word does not prove a restore", {
+      log.warn("Agent floor refused: it is beyond Kubernetes and does not prove a restore", {
         node,
         beyond,
         limit: MAX_LOST_REVISIONS,
@@ -182,7 +182,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
   const exported: LocalExports = {
     index: exportIndex,
     get clusterUid() {
-      return pulse.uid ?? "";
+      return heartbeat.uid ?? "";
     },
     get epoch() {
       return epoch;
@@ -195,7 +195,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       clusterId: 0,
       cluster: options.cluster,
       index,
-      // What is being read again after a restore proves nothing until it is in.
+      // While everything is listed again after a restore, the index is not verified.
       proved: () => index.announced !== undefined && restoring === undefined,
       proves: () => true,
       state: () => ({ status: currentStatus(), hops: [{ hop: "kubernetes", ageMs: kubeAgeMs() }] }),
@@ -225,7 +225,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     },
     get problem() {
       if (kubeAgeMs() > STALE_MS) {
-        const why = pulse.problem === undefined ? "" : `: ${pulse.problem}`;
+        const why = heartbeat.problem === undefined ? "" : `: ${heartbeat.problem}`;
         return `No answer from the Kubernetes API for ${Math.round(kubeAgeMs() / 1000)} s${why}`;
       }
       return index.announced === undefined ? "Reading Services, EndpointSlices and Nodes" : undefined;
@@ -233,12 +233,12 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     setRanges({ podCidrs, serviceCidrs }) {
       if (podCidrs !== undefined) records.podCidrs(podCidrs);
       if (serviceCidrs !== undefined) records.serviceCidrs(serviceCidrs);
-      tell(clock.wallMicros());
+      applyChanges(clock.wallMicros());
     },
     async run(signal) {
       const watchState = setInterval(updateStatus, 1000);
       try {
-        await Promise.all([pulse.run(signal), watches.run(signal)]);
+        await Promise.all([heartbeat.run(signal), watches.run(signal)]);
       } finally {
         clearInterval(watchState);
       }

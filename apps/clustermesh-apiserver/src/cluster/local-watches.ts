@@ -36,11 +36,11 @@ export interface LocalWatches {
   readonly inSync: boolean;
   /** By index of VERSION_TYPES; 0 for types that are not followed. */
   versions(): readonly bigint[];
-  /** Monotonic time of the oldest last contact among watches that fail now. */
+  /** Monotonic time of the oldest last contact among the watches that fail now; undefined when none fails. */
   brokenSince(): number | undefined;
-  /** Every type gets to its version at least; returns those whose version lies beyond Kubernetes. */
+  /** Waits until every type has reached its version; returns the types whose version is beyond Kubernetes. */
   reach(versions: readonly bigint[]): Promise<readonly Beyond[]>;
-  /** Every type is listed again by quorum. */
+  /** Lists every type again by quorum. */
   refresh(): Promise<void>;
   run(signal: AbortSignal): Promise<void>;
 }

@@ -20,18 +20,18 @@ const node = (changes: Partial<KubeNode> = {}) =>
     ...changes,
   } as KubeObject);
 
-test("the internal address leads, host names are no addresses", () => {
+test("the internal address comes first, and host names are left out", () => {
   assert.deepEqual(node().addresses.map(formatAddress), ["10.0.0.1", "203.0.113.1"]);
 });
 
-test("conditions: Ready and unschedulable, each its bit", () => {
+test("Ready and unschedulable are one bit each", () => {
   const conditions = (changes: Partial<KubeNode>) => Node.decode(nodeRecord(node(changes)).value).conditions;
   assert.equal(conditions({}), 1);
   assert.equal(conditions({ status: { conditions: [{ type: "Ready", status: "Unknown" }] } }), 0);
   assert.equal(conditions({ spec: { unschedulable: true } }), 3);
 });
 
-test("a node without a pod CIDR yet has records all the same", () => {
+test("a node without a pod CIDR has records", () => {
   const config = NodeConfig.decode(nodeConfigRecord(node({ spec: {} }), []).value);
   assert.deepEqual(config.podCidrs, []);
   assert.equal(config.name, "n1");
@@ -46,7 +46,7 @@ test("the configuration holds the cluster's Service CIDRs, sorted", () => {
   );
 });
 
-test("what runs on a node: by its operating system, and whether it has a kernel at all", () => {
+test("the platform of a node follows its operating system label and the marks of virtual nodes", () => {
   const platform = (labels: Record<string, string>, taints: { key: string }[] = []) =>
     node({ metadata: { name: "n1", labels }, spec: { taints } }).platform;
   assert.equal(platform({}), "linux", "a node without the label is missed, not passed over");

@@ -1,4 +1,4 @@
-/** A Node → what its records say (pure). */
+/** A Node → the facts that its records need (pure). */
 import type { KubeNode, KubeObject } from "@isthmus/kube";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/model";
 import { BOUNDS, type HashedRecord, nodeConfigKey, nodeKey, record } from "@isthmus/records";
@@ -67,7 +67,7 @@ export function nodeRecord(facts: NodeFacts): HashedRecord {
   });
 }
 
-/** What a node needs to know of itself; sent to it alone. */
+/** The configuration of a node; sent to that node alone. */
 export function nodeConfigRecord(facts: NodeFacts, serviceCidrs: readonly Prefix[]): HashedRecord {
   return record.nodeConfig(nodeConfigKey(facts.name), {
     name: facts.name,

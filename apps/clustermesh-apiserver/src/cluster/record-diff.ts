@@ -1,7 +1,7 @@
 /**
- * Keeps which records each owner has, and what differs since the last look.
+ * Keeps the records of each owner, and collects the differences since the last `take`.
  *
- * In: the whole set of an owner's records. Out of `take`: upserts and deletes; a record that is the same costs nothing.
+ * In: the whole set of an owner's records. Out of `take`: upserts and deletes; an unchanged record is not in it.
  */
 import type { HashedRecord, SourceChange } from "@isthmus/records";
 import { sameBytes } from "@isthmus/records";

@@ -1,4 +1,4 @@
-/** What is new to say of Services, as Events on them. */
+/** Writes new notes on Services as Events. */
 import { type EventRecorder, SERVICES } from "@isthmus/kube";
 import type { ServiceTableFlush } from "./service-table.js";
 

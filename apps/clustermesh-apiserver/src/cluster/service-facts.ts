@@ -1,4 +1,4 @@
-/** What we keep of a Service: enough to make its records again, nothing else. */
+/** The facts that are kept of a Service: those that its records and notes need, nothing else. */
 import type { KubeObject, KubeService, MeshCondition } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, SCTP, type ServiceName, serviceName } from "@isthmus/model";
 import type { Port } from "@isthmus/proto";
@@ -9,9 +9,9 @@ export interface ServiceFacts {
   readonly uid: string;
   /** Seconds since the epoch. */
   readonly created: number;
-  /** ClusterIPs; empty for headless and ExternalName: no frontend. */
+  /** ClusterIPs; empty for headless and ExternalName Services, which have no frontend. */
   readonly frontends: readonly Address[];
-  /** TCP and UDP. */
+  /** TCP and UDP ports. */
   readonly ports: readonly Port[];
   /** Ports that are not served, as `name/SCTP`. */
   readonly unserved: readonly string[];
@@ -30,13 +30,13 @@ export interface ServiceFacts {
    * included. Undefined without the label.
    */
   readonly otherProxy: string | undefined;
-  /** Of Kubernetes; Services have none up to 1.34. */
+  /** `metadata.generation`; Kubernetes sets none on Services up to 1.34. */
   readonly generation: number | undefined;
-  /** Those of our types that stand in its status. */
+  /** The conditions in its status whose type has CONDITION_PREFIX. */
   readonly conditions: readonly MeshCondition[];
 }
 
-/** Before the type of every condition of ours on an object that is not ours. */
+/** Prefix of the mesh's condition types on objects that the mesh does not own. */
 export const CONDITION_PREFIX = "mesh.isthmus.io/";
 const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
 /** Shared by the many Services without node ports, since the list is kept for each Service. */

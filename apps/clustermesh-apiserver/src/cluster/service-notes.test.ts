@@ -23,7 +23,7 @@ function sentences(kept: number, leftOut: readonly string[], podCidrs = ["10.11.
   }).map(({ sentence }) => sentence);
 }
 
-test("the note on an IPv6 backend says so, not that it is a pod on the host network", () => {
+test("the note on an IPv6 backend names the family, not the host network, as the reason", () => {
   assert.deepEqual(sentences(2, ["fd00::1", "fd00::2"]), [
     'Cannot export 2 of its backends: "fd00::1" is an IPv6 address, and only IPv4 goes to other clusters yet. Other clusters use the IPv4 ones',
   ]);
@@ -31,7 +31,7 @@ test("the note on an IPv6 backend says so, not that it is a pod on the host netw
   assert.match(alone ?? "", /^Cannot export its only backend: "fd00::1" is an IPv6 .*"spec.ipFamilyPolicy"/);
 });
 
-test("an address outside the pod ranges of its family has a note of its own", () => {
+test("an address outside the pod ranges of its family has a separate note", () => {
   const [outside, family, ...more] = sentences(1, ["192.0.2.7", "fd00::1"]);
   assert.match(
     outside ?? "",

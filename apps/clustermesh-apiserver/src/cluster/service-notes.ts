@@ -1,4 +1,4 @@
-/** What is reported to the user of a Service: what is not served or not exported as written (pure). */
+/** Derives the notes on a Service: what is not served or not exported as its user wrote it (pure). */
 import { formatAddress, formatPrefix, type Prefix } from "@isthmus/model";
 import type { AnnotationFinding, MeshAnnotations } from "./annotations.js";
 import type { ExportedSlice } from "./exported-slice.js";
@@ -16,7 +16,7 @@ export interface ServiceNote {
     | "TooLargeToExport";
   /** Without a full stop. */
   readonly sentence: string;
-  /** The same without numbers that move with every pod: for a condition, which is not written at each of them. */
+  /** The sentence without numbers that change with every pod, for the condition: it is not rewritten at each change. */
   readonly lasting?: string;
 }
 
@@ -27,7 +27,7 @@ export interface NoteInput {
   /** Empty when nothing of the Service's slices is exported. */
   readonly exported: readonly ExportedSlice[];
   readonly podCidrs: readonly Prefix[];
-  /** What of the Service is too large for a record, when it would be exported. */
+  /** What makes the Service too large for a record; only set when it would be exported. */
   readonly tooLarge: string | undefined;
 }
 
@@ -45,7 +45,7 @@ function notServed(facts: ServiceFacts): readonly ServiceNote[] {
   return unservedSpec(facts).map((sentence) => ({ topic: "spec", reason: "NotServedAsWritten", sentence }));
 }
 
-/** Leaving the Service alone is what its label asks for and no finding; mesh annotations beside the label are one. */
+/** The label asks that the Service be left alone, so that is not reported; mesh annotations next to the label are. */
 function leftAlone({ annotations, otherProxy }: ServiceFacts): readonly ServiceNote[] {
   if (Object.keys(annotations).length === 0) return [];
   const sentence = `A Service that its label leaves to proxy "${otherProxy}" is not served here: its mesh annotations have no effect. Remove them, or the label`;
@@ -75,7 +75,7 @@ function outsideRanges(addresses: readonly string[], podCidrs: readonly string[]
   return leftOut(addresses, all, { one: `is ${why}. ${fix}`, every: `addresses are ${why}. ${fix}` });
 }
 
-/** Of a cluster whose pod ranges are IPv4: dual-stack, or a Service that is IPv6 alone. */
+/** IPv6 backends in a cluster whose pod ranges are IPv4: a dual-stack or an IPv6-only Service. */
 function ipv6NotExported(addresses: readonly string[], all: boolean): ServiceNote[] {
   const why = "and only IPv4 goes to other clusters yet";
   const fix = all
@@ -101,7 +101,7 @@ function leftOut(
   ];
 }
 
-/** The bounds of a record are the same for every cluster, so what exceeds them is exported to none. */
+/** Every cluster has the same bounds of a record, so what exceeds them is exported to none. */
 function tooLargeToExport({ exported, tooLarge }: NoteInput): readonly ServiceNote[] {
   const slices = exported.filter((slice) => slice.tooLarge !== undefined);
   const [example] = slices;

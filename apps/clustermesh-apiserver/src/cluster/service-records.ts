@@ -1,9 +1,9 @@
 /**
- * A Service with its slices → the records of the local stream and what of them is exported (pure).
+ * A Service with its slices → its records for the local stream and for export (pure).
  *
  *   ClusterIP Service ──► SERVICE, SERVICE_CONFIG, its SLICEs        headless, ExternalName ──► nothing
- *   left to another proxy ──► SERVICE_CONFIG alone, which says so and with which ClusterIPs
- *   exported: SERVICE when global, SLICEs when global and shared, with their pod backends alone (exported-slice.ts)
+ *   left to another proxy ──► SERVICE_CONFIG alone, with the proxy's name and the ClusterIPs
+ *   exported: SERVICE when global, SLICEs when global and shared, with only their pod backends (exported-slice.ts)
  */
 import { Affinity, ServiceConfig, SessionAffinity } from "@isthmus/proto";
 import { type HashedRecord, outOfBounds, record, serviceConfigKey, serviceKey } from "@isthmus/records";
@@ -37,7 +37,7 @@ export function serviceRecord(facts: ServiceFacts, mesh: MeshAnnotations): Hashe
   });
 }
 
-/** `exportedSlices`: empty unless `exportsSlices`. A Service that is too large for a record is not exported at all. */
+/** `exportedSlices` is empty unless `exportsSlices` is true. A Service that is too large for a record is not exported at all. */
 export function serviceRecords(
   facts: ServiceFacts,
   slices: Iterable<HashedRecord>,
@@ -52,7 +52,7 @@ export function serviceRecords(
     ...ServiceConfig.fromPartial({}),
     global: mesh.global,
     affinity: mesh.global ? mesh.affinity : Affinity.AFFINITY_NONE,
-    // sessionAffinity and the traffic policies are served as the defaults for now; `notes` says so.
+    // sessionAffinity and the traffic policies are served as the defaults for now; `notes` reports it.
     notes: [...notes],
   });
   return {

@@ -1,8 +1,8 @@
 /**
- * Joins Services with their slices and keeps what each Service's records are (pure; work proportional to the change).
+ * Joins Services with their slices and keeps the records of each Service (pure; work proportional to the change).
  *
- * In: Services and slices that came, changed or went, in any order. Out of `flush`: the records that differ since the last
- * one, for the local stream and for export, the notes that are new, and the Services whose object or notes changed.
+ * In: Services and slices that were added, changed or deleted, in any order. Out of `flush`: the records that changed since the
+ * last flush, for the local stream and for export, new notes, and the Services whose object or notes changed.
  */
 import type { Prefix, ServiceName } from "@isthmus/model";
 import { type HashedRecord, outOfBounds } from "@isthmus/records";
@@ -18,7 +18,7 @@ import type { SliceFacts } from "./slice-facts.js";
 /** A Service that exists, and what is reported to its user. */
 export interface KnownService {
   readonly facts: ServiceFacts;
-  /** What its annotations mean now. */
+  /** The annotation values in force. */
   readonly inForce: MeshAnnotations;
   readonly notes: readonly ServiceNote[];
 }
@@ -27,7 +27,7 @@ export interface ServiceTableFlush {
   readonly own: RecordChange;
   readonly exported: RecordChange;
   readonly notes: readonly { readonly facts: ServiceFacts; readonly note: ServiceNote }[];
-  /** Gone ones, too. */
+  /** Deleted ones included. */
   readonly changed: readonly ServiceName[];
 }
 
@@ -75,11 +75,11 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     }
     const { values, good, findings } = parseAnnotations(facts.annotations, lastGood.get(facts.uid));
     lastGood.set(facts.uid, good, findings.length > 0);
-    const going = exportsSlices(facts, values) ? [...slices.values()].map(exports.of) : [];
+    const sliceExports = exportsSlices(facts, values) ? [...slices.values()].map(exports.of) : [];
     const { podCidrs = [] } = exports;
     const tooLarge = values.global ? outOfBounds(serviceRecord(facts, values)) : undefined;
-    const notes = serviceNotes({ facts, findings, inForce: values, exported: going, podCidrs, tooLarge });
-    // Of the same object: one made again under its name has nothing reported.
+    const notes = serviceNotes({ facts, findings, inForce: values, exported: sliceExports, podCidrs, tooLarge });
+    // Only of the same uid: nothing was reported yet on an object that was recreated under the name.
     const before = reported?.facts.uid === facts.uid ? reported.notes : [];
     const isReported = (note: ServiceNote) =>
       before.some((old) => sameMatter(old, note)) || (reported === undefined && isInConditions(facts, note));
@@ -89,7 +89,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     const records = serviceRecords(
       facts,
       slices.values(),
-      going.map(({ record }) => record),
+      sliceExports.map(({ record }) => record),
       values,
       notes.map(({ sentence }) => sentence),
     );
@@ -101,13 +101,13 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
     setService(facts: ServiceFacts): void {
       entry(facts.service).facts = facts;
     },
-    /** Only when the uid is the one known: the name may have been taken again. */
+    /** Only when the uid is the known one: the object may have been recreated under the name. */
     deleteService(facts: ServiceFacts): void {
       lastGood.delete(facts.uid);
       const known = entry(facts.service);
       if (known.facts?.uid === facts.uid) known.facts = undefined;
     },
-    /** `objectKey` is namespace/name of the EndpointSlice; `facts` is undefined when it is of no Service. */
+    /** `objectKey` is namespace/name of the EndpointSlice; `facts` is undefined when it belongs to no Service. */
     setSlice(objectKey: string, facts: SliceFacts | undefined): void {
       if (facts === undefined || sliceOwner.get(objectKey) !== facts.service) removeSlice(objectKey);
       if (facts === undefined) return;
@@ -115,7 +115,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
       entry(facts.service).slices.set(objectKey, facts.record);
     },
     deleteSlice: removeSlice,
-    /** What is exported is worked out again. */
+    /** Recomputes what is exported when the ranges changed. */
     setPodCidrs(podCidrs: readonly Prefix[]): void {
       if (!exports.setPodCidrs(podCidrs)) return;
       for (const service of entries.keys()) dirty.add(service);
@@ -134,7 +134,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
   };
 }
 
-/** Of what is not exported the numbers move: an Event is written when it begins, not at each number. */
+/** Export notes contain numbers that change: an Event is written when the reason first applies, not at each number. */
 function sameMatter(a: ServiceNote, b: ServiceNote): boolean {
   return a.topic === b.topic && (a.topic === "export" ? a.reason === b.reason : a.sentence === b.sentence);
 }

@@ -27,7 +27,7 @@ test("a slice is keyed under its Service, and its backends are sorted by address
   );
 });
 
-test("conditions as Kubernetes means them: unknown ready is ready, unknown serving is as ready", () => {
+test("an unknown ready condition counts as true, and an unknown serving condition as ready", () => {
   const rows = [
     [undefined, 3],
     [{}, 3],
@@ -42,12 +42,12 @@ test("conditions as Kubernetes means them: unknown ready is ready, unknown servi
   }
 });
 
-test("slices of no Service and of host names are nobody's", () => {
+test("slices without a Service and slices of host names are left out", () => {
   assert.equal(facts({ metadata: { namespace: "shop", name: "lone" } }), undefined);
   assert.equal(facts({ addressType: "FQDN" }), undefined);
 });
 
-test("what has no address, no port number or an unknown protocol is left out, the rest stays", () => {
+test("backends without an address and ports without a number or with an unknown protocol are left out", () => {
   const slice = decoded({
     ports: [
       { name: "all", port: null },
@@ -60,7 +60,7 @@ test("what has no address, no port number or an unknown protocol is left out, th
   assert.equal(slice.backends.length, 1, "the first address of an endpoint is the backend");
 });
 
-test("node, zone, hints, host name and pod uid come along; other targets have no pod uid", () => {
+test("node, zone, hints, host name and pod uid are in the record; other targets have no pod uid", () => {
   const [backend] = decoded({
     endpoints: [
       {

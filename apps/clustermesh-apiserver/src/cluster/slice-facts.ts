@@ -1,6 +1,6 @@
 /**
- * An EndpointSlice → its Service and its record (pure); slices of no Service, of host names, and those that are marked as of a
- * headless Service are left out: no proxy serves them (KEP-2447).
+ * An EndpointSlice → its Service and its record (pure). Slices without a Service, slices of host names, and slices labelled as
+ * those of a headless Service are left out: no proxy serves them (KEP-2447).
  */
 import type { KubeEndpoint, KubeEndpointSlice, KubeObject } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, type ServiceName, serviceName } from "@isthmus/model";
@@ -46,8 +46,8 @@ function servedPort(port: NonNullable<KubeEndpointSlice["ports"]>[number]): Port
 }
 
 /**
- * All addresses of an endpoint are the same backend: the first counts, as for kube-proxy. Kubernetes does not bound every text
- * of an EndpointSlice that was written by hand; a text that is longer than a record may have counts as absent.
+ * All addresses of an endpoint are the same backend: the first one is used, as in kube-proxy. Kubernetes does not bound every
+ * text of an EndpointSlice that was written by hand; a text longer than the bound of a record counts as absent.
  */
 function backend(endpoint: KubeEndpoint): Backend[] {
   const address = readAddress(endpoint.addresses?.[0]);
@@ -73,11 +73,11 @@ function atMost(length: number, text: string | null | undefined): string {
   return text === null || text === undefined || text.length > length ? "" : text;
 }
 
-/** Unknown ready is ready; unknown serving is as ready. */
-function conditions({ conditions: said }: KubeEndpoint): number {
-  const ready = said?.ready ?? true;
-  const serving = said?.serving ?? ready;
-  return (ready ? READY : 0) | (serving ? SERVING : 0) | (said?.terminating === true ? TERMINATING : 0);
+/** An unknown `ready` counts as true; an unknown `serving` is the same as `ready`. */
+function conditions({ conditions: reported }: KubeEndpoint): number {
+  const ready = reported?.ready ?? true;
+  const serving = reported?.serving ?? ready;
+  return (ready ? READY : 0) | (serving ? SERVING : 0) | (reported?.terminating === true ? TERMINATING : 0);
 }
 
 function readAddress(text: string | undefined): Address | undefined {

@@ -9,18 +9,18 @@ const sentences = (...names: string[]) =>
     ({ reason, sentence }) => `${reason}: ${sentence}`,
   );
 
-test("what is read, and what is of others, is not spoken of", () => {
+test("annotations that are read, and those of others, are not reported", () => {
   assert.deepEqual(sentences("service.cilium.io/global", "io.cilium/shared-service"), []);
   assert.deepEqual(meshAnnotationsOnly({ "kubectl.kubernetes.io/x": "1", "mesh.isthmus.io.example.org/y": "2" }), {});
 });
 
-test("failover beside affinity: told that it has no effect, and that the affinity stays", () => {
+test("failover next to affinity is reported as without effect, and the affinity stays in force", () => {
   assert.deepEqual(sentences("service.cilium.io/affinity", "mesh.isthmus.io/failover"), [
     'NotServedAsWritten: Annotation "mesh.isthmus.io/failover" has no effect in this version: affinity "local" stays in force. Set "service.cilium.io/affinity" instead',
   ]);
 });
 
-test("each annotation of the design that is not built says what holds instead", () => {
+test("each annotation that is not implemented is reported with what applies instead", () => {
   for (const name of ["failover", "weights", "min-healthy", "on-failover", "health"]) {
     const [said = ""] = sentences(`mesh.isthmus.io/${name}`);
     assert.match(
@@ -30,7 +30,7 @@ test("each annotation of the design that is not built says what holds instead", 
   }
 });
 
-test("names that nobody knows are one sentence, whatever their number", () => {
+test("unknown names are one sentence, whatever their number", () => {
   assert.deepEqual(sentences("mesh.isthmus.io/failovr", "service.cilium.io/afinity"), [
     'UnknownAnnotation: Cannot use annotation "mesh.isthmus.io/failovr", "service.cilium.io/afinity": the name is not known, it has no effect. Remove it, or write one of "service.cilium.io/global", "service.cilium.io/shared", "service.cilium.io/affinity"',
   ]);
@@ -40,7 +40,7 @@ test("names that nobody knows are one sentence, whatever their number", () => {
   assert.ok(flood.length < 500);
 });
 
-test("of an annotation that is not read the name is kept alone", () => {
+test("only the name is kept of an annotation that is not read", () => {
   const kept = meshAnnotationsOnly({
     "mesh.isthmus.io/failover": "x".repeat(10_000),
     "service.cilium.io/global": "true",

@@ -1,6 +1,6 @@
 /**
- * Annotations under the prefixes of the mesh that this version does not act on (pure): each is reported, with what stays in
- * force. One that nobody knows is most often a slip of the pen, and silence would hide it.
+ * Reports annotations under the mesh's prefixes that this version does not act on, with what stays in force (pure). Unknown
+ * names are reported too: most are typing errors.
  */
 import { affinityText, type MeshAnnotations, READ_ANNOTATIONS } from "./annotations.js";
 
@@ -10,7 +10,7 @@ export interface UnservedAnnotation {
   readonly sentence: string;
 }
 
-/** Part of the design, not built yet: what holds instead. */
+/** Annotations of the design that are not implemented yet → what applies instead. */
 const PLANNED: ReadonlyMap<string, (inForce: MeshAnnotations) => string> = new Map<
   string,
   (inForce: MeshAnnotations) => string
@@ -24,21 +24,21 @@ const PLANNED: ReadonlyMap<string, (inForce: MeshAnnotations) => string> = new M
   ["mesh.isthmus.io/on-failover", () => "established connections stay where they are. Remove it"],
   ["mesh.isthmus.io/health", () => "a backend is as healthy as Kubernetes says. Remove it"],
 ]);
-/** A Service with a thousand of them gets one sentence. */
+/** At most this many names in the sentence, whatever their number. */
 const NAMED = 5;
 
 export function unservedAnnotations(names: readonly string[], inForce: MeshAnnotations): readonly UnservedAnnotation[] {
-  const found: UnservedAnnotation[] = [];
+  const unserved: UnservedAnnotation[] = [];
   const unknown: string[] = [];
   for (const name of [...names].sort()) {
     const instead = PLANNED.get(name);
     if (instead !== undefined) {
       const sentence = `Annotation "${name}" has no effect in this version: ${instead(inForce)}`;
-      found.push({ reason: "NotServedAsWritten", sentence });
+      unserved.push({ reason: "NotServedAsWritten", sentence });
     } else if (!READ_ANNOTATIONS.has(name)) unknown.push(`"${name}"`);
   }
-  if (unknown.length > 0) found.push({ reason: "UnknownAnnotation", sentence: describe(unknown) });
-  return found;
+  if (unknown.length > 0) unserved.push({ reason: "UnknownAnnotation", sentence: describe(unknown) });
+  return unserved;
 }
 
 function describe(unknown: readonly string[]): string {

@@ -1,10 +1,10 @@
 /**
- * Fields of a Service's spec that this version does not serve as they are written (pure): one sentence each, with what holds
- * instead. Without numbers that move: the sentences stand in a condition.
+ * Reports fields of a Service's spec that this version does not serve as written (pure): one sentence each, with what applies
+ * instead. The sentences are used in a condition, so they contain no numbers that change.
  */
 import type { ServiceFacts } from "./service-facts.js";
 
-/** A Service with a thousand ports gets one sentence. */
+/** At most this many ports in the sentence, whatever their number. */
 const NAMED = 5;
 
 export function unservedSpec(facts: ServiceFacts): readonly string[] {

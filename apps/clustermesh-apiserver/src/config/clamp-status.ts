@@ -1,5 +1,5 @@
 /**
- * A status that the wire can carry and a person can read: some of its numbers come from clocks and clusters that may be wrong by
+ * Clamps a status to what protobuf can carry and a person can read: some of its numbers come from clocks that may be wrong by
  * years, some of its texts and lists from other clusters and nodes.
  */
 import { printable, toSint32, toUint32 } from "@isthmus/model";
@@ -14,7 +14,7 @@ export function clampStatus(status: StatusResponse): StatusResponse {
   return clamp(inRange(status)) as StatusResponse;
 }
 
-/** Ids and sums are shorter than the bound; texts come out printable. */
+/** Bounds texts, byte strings and lists, and makes texts printable. Ids and sums are shorter than MAX_BYTES. */
 function clamp(value: unknown): unknown {
   if (typeof value === "string") return printable(value, TEXT_LENGTH);
   if (value instanceof Uint8Array) return value.length > MAX_BYTES ? value.subarray(0, MAX_BYTES) : value;

@@ -1,4 +1,4 @@
-/** The MeshCluster object on a real kube-apiserver: its parts are written independently. */
+/** Writes of the MeshCluster object to a real kube-apiserver: its parts are written independently. */
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import { type KubeClient, MESH_CLUSTERS, type MeshCluster } from "@isthmus/kube";
@@ -52,12 +52,12 @@ function keep(t: TestContext, name: string, changes: Partial<ClusterObjectModule
 const found = (name: string) => client.get<MeshCluster>(MESH_CLUSTERS, name);
 const hasStatus = async (name: string) => (await found(name))?.status?.conditions?.length === 1;
 
-test("without a certificate request the conditions are written all the same", async (t) => {
+test("the conditions are written even without a certificate request", async (t) => {
   keep(t, "keyless", { storeRequest: () => Promise.reject(new Error("the Secret holds no key")) });
   await until("its conditions", () => hasStatus("keyless"), 5000);
 });
 
-test("an object that holds what it should is not written again, in whatever order its keys come back", async (t) => {
+test("an up-to-date object is not written again, whatever the order of its keys", async (t) => {
   let patches = 0;
   const counting: KubeClient = {
     ...client,
@@ -79,7 +79,7 @@ test("an object that holds what it should is not written again, in whatever orde
   assert.equal(patches - before, 0);
 });
 
-test("a spec that is refused does not keep the status from saying so", async (t) => {
+test("a refused spec is reported in the status", async (t) => {
   const spec = { id: 7, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: [] };
   await client.create<MeshCluster>(MESH_CLUSTERS, { metadata: { name: "other" }, spec });
   keep(t, "other");
@@ -104,7 +104,7 @@ test("while ranges are unknown no object is created; an existing one keeps its r
   assert.deepEqual((await found("late"))?.spec.podCIDRs, ["10.11.0.0/16"]);
 });
 
-test("while another instance holds the Lease nothing of it is written; acquired, everything is", async (t) => {
+test("the object is written only while this instance holds the Lease", async (t) => {
   const spec = { id: 1, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: ["10.91.0.0/16"] };
   await client.create<MeshCluster>(MESH_CLUSTERS, { metadata: { name: "shared" }, spec });
   let holds = false;

@@ -1,8 +1,8 @@
 /**
- * This cluster's MeshCluster object: made when absent, its ranges kept as configured, its status kept true.
+ * Reconciles this cluster's MeshCluster object: creates it when absent, and keeps its ranges and status up to date.
  *
- * `spec.store` is the operator's (`mesh connect` writes it); everything else of the spec is ours. The epoch of the local source
- * and the last good mesh-config are annotations, so that they are restored together with what they describe.
+ * The operator owns `spec.store` (`mesh connect` writes it); the apiserver owns the rest of the spec. The epoch of the local
+ * source and the last good mesh-config are annotations, so that a backup restores them together with the objects they describe.
  */
 import {
   createListWatch,
@@ -23,7 +23,7 @@ import { LAST_GOOD_CONFIG } from "./saved-config.js";
 export interface ClusterSpec {
   readonly name: string;
   readonly id: number;
-  /** Undefined: not known yet; a new object waits for them, an existing one keeps its own. */
+  /** Undefined: not known yet. A new object is created only once they are known; an existing one keeps its ranges. */
   readonly podCidrs?: readonly Prefix[];
   readonly serviceCidrs?: readonly Prefix[];
 }
@@ -40,17 +40,17 @@ export interface ClusterObjectModules {
   readonly mayWrite: () => boolean;
   readonly spec: () => ClusterSpec;
   readonly status: () => ClusterStatus;
-  /** The fields of mesh-config that the next start reads, as text; undefined: the annotation stays as it is. */
+  /** The fields of mesh-config that the next start reads, as text; undefined: the annotation is not changed. */
   readonly lastGood: () => string | undefined;
-  /** A fresh certificate request: asked for when the object holds none for our key. */
-  readonly storeRequest: (held: string | undefined, signal: AbortSignal) => Promise<string>;
+  /** Returns the existing certificate request when it is for this cluster's key, else a new one. */
+  readonly storeRequest: (existing: string | undefined, signal: AbortSignal) => Promise<string>;
   readonly onStore: (store: StoreSpec | undefined) => void;
 }
 
 export interface ClusterObject {
   readonly current: MeshCluster | undefined;
   readonly problem: string | undefined;
-  /** The spec or the status may have changed. */
+  /** Reconciles soon: the spec or the status may have changed. */
   trigger(): void;
   readEpoch(signal: AbortSignal): Promise<string>;
   keepEpoch(epoch: string): void;
@@ -58,7 +58,7 @@ export interface ClusterObject {
 }
 
 const EPOCH = "mesh.isthmus.io/epoch";
-/** Conditions are looked at this often; nothing is written when nothing changed. */
+/** Conditions are compared this often; nothing is written when nothing changed. */
 const EVERY_MS = 2000;
 
 export function createClusterObject(name: string, modules: ClusterObjectModules): ClusterObject {
@@ -74,7 +74,7 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     },
     { transport: client.transport, clock, log, onChange: changed },
   );
-  const keeper = createPeriodicTask(
+  const reconciler = createPeriodicTask(
     { name: `MeshCluster ${name}`, everyMs: EVERY_MS, task: reconcile },
     { clock, log },
   );
@@ -86,21 +86,21 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
       store = text;
       modules.onStore(spec);
     }
-    keeper.trigger();
+    reconciler.trigger();
   }
 
   async function reconcile(signal: AbortSignal): Promise<void> {
     if (!watch.inSync || !modules.mayWrite()) return;
     const want = modules.spec();
-    const held = watch.items.get(name)?.value ?? (await create(want, signal));
-    if (held === undefined) return;
-    // Independent of each other: the status must be written when the spec or the request cannot be.
-    const kept = await Promise.allSettled([
-      keepSpec(held, want, signal),
-      keepStatus(held, signal),
-      keepRequest(held, signal),
+    const existing = watch.items.get(name)?.value ?? (await create(want, signal));
+    if (existing === undefined) return;
+    // Independent writes: the status must be written even when the spec or the request cannot be.
+    const outcomes = await Promise.allSettled([
+      writeSpec(existing, want, signal),
+      writeStatus(existing, signal),
+      writeRequest(existing, signal),
     ]);
-    for (const outcome of kept) if (outcome.status === "rejected") throw outcome.reason;
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
   async function create(want: ClusterSpec, signal: AbortSignal): Promise<MeshCluster | undefined> {
@@ -110,7 +110,7 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     const lastGood = modules.lastGood();
     const metadata = { name, ...(lastGood === undefined ? {} : { annotations: { [LAST_GOOD_CONFIG]: lastGood } }) };
     try {
-      log.info("Making MeshCluster", { name, id: want.id });
+      log.info("Creating MeshCluster", { name, id: want.id });
       return await client.create<MeshCluster>(MESH_CLUSTERS, { metadata, spec }, { signal });
     } catch (thrown) {
       const there = hasStatus(thrown, 409) ? await client.get<MeshCluster>(MESH_CLUSTERS, name, { signal }) : undefined;
@@ -119,38 +119,39 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     }
   }
 
-  async function keepSpec(held: MeshCluster, want: ClusterSpec, signal: AbortSignal): Promise<void> {
-    refuseOtherId(held, want);
+  async function writeSpec(existing: MeshCluster, want: ClusterSpec, signal: AbortSignal): Promise<void> {
+    refuseOtherId(existing, want);
     const spec = rangesOf(want);
-    const same = sameSet(held.spec.podCIDRs, spec.podCIDRs) && sameSet(held.spec.serviceCIDRs, spec.serviceCIDRs);
+    const same =
+      sameSet(existing.spec.podCIDRs, spec.podCIDRs) && sameSet(existing.spec.serviceCIDRs, spec.serviceCIDRs);
     const epoch = epochToKeep;
     const lastGood = modules.lastGood();
-    const kept = lastGood === undefined || held.metadata.annotations?.[LAST_GOOD_CONFIG] === lastGood;
-    if (same && kept && epoch === undefined) return;
+    const sameLastGood = lastGood === undefined || existing.metadata.annotations?.[LAST_GOOD_CONFIG] === lastGood;
+    if (same && sameLastGood && epoch === undefined) return;
     const annotations = {
       ...(epoch === undefined ? {} : { [EPOCH]: epoch }),
-      ...(kept ? {} : { [LAST_GOOD_CONFIG]: lastGood }),
+      ...(sameLastGood ? {} : { [LAST_GOOD_CONFIG]: lastGood }),
     };
     const patch = { metadata: { annotations }, ...(same ? {} : { spec }) };
     await client.mergePatch(MESH_CLUSTERS, name, patch, { signal });
     if (epoch === epochToKeep) epochToKeep = undefined;
   }
 
-  async function keepStatus(held: MeshCluster, signal: AbortSignal): Promise<void> {
+  async function writeStatus(existing: MeshCluster, signal: AbortSignal): Promise<void> {
     const wanted = modules.status();
-    const { generation } = held.metadata;
+    const { generation } = existing.metadata;
     const time = new Date(clock.wallMicros() / 1000);
-    const conditions = mergeConditions(held.status?.conditions, wanted.conditions, generation, time);
-    await patchStatus(held, { ...wanted, conditions }, signal);
+    const conditions = mergeConditions(existing.status?.conditions, wanted.conditions, generation, time);
+    await patchStatus(existing, { ...wanted, conditions }, signal);
   }
 
-  async function keepRequest(held: MeshCluster, signal: AbortSignal): Promise<void> {
-    const storeRequest = await modules.storeRequest(held.status?.storeRequest, signal);
-    await patchStatus(held, { storeRequest }, signal);
+  async function writeRequest(existing: MeshCluster, signal: AbortSignal): Promise<void> {
+    const storeRequest = await modules.storeRequest(existing.status?.storeRequest, signal);
+    await patchStatus(existing, { storeRequest }, signal);
   }
 
-  async function patchStatus(held: MeshCluster, status: MeshCluster["status"], signal: AbortSignal): Promise<void> {
-    const there: Readonly<Record<string, unknown>> = { ...held.status };
+  async function patchStatus(existing: MeshCluster, status: MeshCluster["status"], signal: AbortSignal): Promise<void> {
+    const there: Readonly<Record<string, unknown>> = { ...existing.status };
     const differing = Object.entries(status ?? {}).filter(([field, value]) => !sameJson(there[field], value));
     if (differing.length === 0 || !modules.mayWrite()) return;
     const patch = { status: Object.fromEntries(differing) };
@@ -162,33 +163,33 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
       return watch.items.get(name)?.value;
     },
     get problem() {
-      return keeper.problem ?? watch.problem;
+      return reconciler.problem ?? watch.problem;
     },
-    trigger: () => keeper.trigger(),
+    trigger: () => reconciler.trigger(),
     async readEpoch(signal) {
-      const held = await client.get<MeshCluster>(MESH_CLUSTERS, name, { signal });
-      return epochToKeep ?? epochOf(held);
+      const existing = await client.get<MeshCluster>(MESH_CLUSTERS, name, { signal });
+      return epochToKeep ?? epochOf(existing);
     },
     keepEpoch(epoch) {
       epochToKeep = epoch;
-      keeper.trigger();
+      reconciler.trigger();
     },
     async run(signal) {
-      await Promise.all([watch.run(signal), keeper.run(signal)]);
+      await Promise.all([watch.run(signal), reconciler.run(signal)]);
     },
   };
 }
 
-/** "" when none was kept. */
-export function epochOf(held: { readonly metadata: ObjectMeta } | undefined): string {
-  return held?.metadata.annotations?.[EPOCH] ?? "";
+/** "" when the object has none. */
+export function epochOf(existing: { readonly metadata: ObjectMeta } | undefined): string {
+  return existing?.metadata.annotations?.[EPOCH] ?? "";
 }
 
-function refuseOtherId(held: MeshCluster, want: ClusterSpec): void {
-  if (held.spec.id === want.id) return;
+function refuseOtherId(existing: MeshCluster, want: ClusterSpec): void {
+  if (existing.spec.id === want.id) return;
   throw new MeshError(
-    { code: "CLUSTER_ID_CHANGED", have: held.spec.id, want: want.id },
-    `Cannot use cluster id "${want.id}": MeshCluster "${want.name}" has id "${held.spec.id}", set "cluster-id" in mesh-config to it`,
+    { code: "CLUSTER_ID_CHANGED", have: existing.spec.id, want: want.id },
+    `Cannot use cluster id "${want.id}": MeshCluster "${want.name}" has id "${existing.spec.id}", set "cluster-id" in mesh-config to it`,
   );
 }
 

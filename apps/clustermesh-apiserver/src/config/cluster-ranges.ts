@@ -1,8 +1,8 @@
 /**
- * The ranges of this cluster: one watched value that exports, nodes, claims of peers, the published config and the MeshCluster
- * object all follow.
+ * The ranges of this cluster as one watched value. Exports, nodes, the check of peers' claims, the published config and the
+ * MeshCluster object all follow it.
  *
- * Pod ranges are those of mesh-config; Service ranges are its own, else those of the ServiceCIDR objects.
+ * Pod ranges come from mesh-config; Service ranges from mesh-config if it has any, else from the ServiceCIDR objects.
  */
 import { createListWatch, type KubeServiceCidr, SERVICE_CIDRS, type Transport } from "@isthmus/kube";
 import { type Clock, formatPrefix, type Prefix, parsePrefix } from "@isthmus/model";
@@ -16,9 +16,9 @@ export interface ClusterRanges {
 }
 
 export interface RangesSource {
-  /** Each undefined until known. */
+  /** Each field is absent until it is known. */
   readonly current: Partial<ClusterRanges>;
-  /** Calls the listener at once with what is known, and again at each change. */
+  /** Calls the listener at once with the ranges known so far, and again at each change. */
   follow(listener: (ranges: Partial<ClusterRanges>) => void): void;
   /** Resolves once both are known. Rejects when aborted. */
   whole(signal: AbortSignal): Promise<ClusterRanges>;
@@ -45,10 +45,10 @@ export function createRangesSource(modules: {
   function serviceCidrsChanged(): void {
     if (watch.inSync)
       settings.setTaken("services", takenByServices([...watch.items.values()].flatMap(({ value }) => value)));
-    look();
+    update();
   }
 
-  function look(): void {
+  function update(): void {
     const objects = watch.inSync ? sorted([...watch.items.values()].flatMap(({ value }) => value)) : undefined;
     const podCidrs = settings.current?.podCidrs ?? current.podCidrs;
     const serviceCidrs = settings.current?.serviceCidrs ?? objects ?? current.serviceCidrs;
@@ -59,8 +59,8 @@ export function createRangesSource(modules: {
     current = now;
     for (const listener of [...listeners]) listener(now);
   }
-  settings.onChange(look);
-  look();
+  settings.onChange(update);
+  update();
 
   return {
     get current() {

@@ -4,7 +4,7 @@ import { mergeConditions } from "./conditions.js";
 
 const ready = (status: "True" | "False", message = "") => ({ type: "Ready", status, reason: "Because", message });
 
-test("the time is that of the last change of status, not of the words", () => {
+test("lastTransitionTime changes with the status, not with the message", () => {
   const first = mergeConditions(undefined, [ready("False")], 1, new Date("2026-11-20T10:00:00Z"));
   const second = mergeConditions(first, [ready("False", "more")], 2, new Date("2026-11-20T11:00:00Z"));
   const third = mergeConditions(second, [ready("True")], 2, new Date("2026-11-20T12:00:00Z"));

@@ -1,8 +1,8 @@
 /**
- * Conditions of an object: a status that did not change keeps the time at which it last did.
+ * Merges conditions into those of an object: a condition whose status did not change keeps its lastTransitionTime.
  *
- * Text of other clusters, nodes and pods in a message is made printable and short enough for the API, which takes 32,768
- * bytes.
+ * A message may contain text of other clusters, nodes and pods: it is made printable, and short enough for the API, which
+ * accepts 32,768 bytes.
  */
 import type { MeshCondition } from "@isthmus/kube";
 import { printable } from "@isthmus/model";

@@ -30,7 +30,7 @@ export function createConfigEvents(namespace: string, modules: ConfigEventsModul
       events.report({ ...event, resource: MESH_CLUSTERS, name: metadata.name ?? "", uid: metadata.uid ?? "" });
   }
 
-  const keeper = createPeriodicTask({ name: "Events of mesh-config", everyMs: EVERY_MS, task: report }, modules);
-  settings.onChange(() => keeper.trigger());
-  return keeper;
+  const task = createPeriodicTask({ name: "Events of mesh-config", everyMs: EVERY_MS, task: report }, modules);
+  settings.onChange(() => task.trigger());
+  return task;
 }

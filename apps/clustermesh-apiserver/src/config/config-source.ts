@@ -1,5 +1,5 @@
 /**
- * Follows mesh-config. A usable one comes into force; an unusable one leaves the last good values in force, also after a restart.
+ * Watches mesh-config. Usable values take effect; unusable ones leave the last good values in force, also after a restart.
  *
  *   mesh-config ─► judge-config ─► current, problem
  *   MeshCluster's annotation, ranges of peers and Services ──┘
@@ -18,11 +18,11 @@ export interface ConfigSource {
   readonly problem: string | undefined;
   /** The newest mesh-config was checked. */
   readonly judged: boolean;
-  /** The text to store for the next start; undefined: the stored one stays. */
+  /** The text to save for the next start; undefined: the saved one is not changed. */
   readonly lastGood: string | undefined;
   /** Undefined while there is no ConfigMap. */
   readonly uid: string | undefined;
-  /** Ranges that a change must not take. */
+  /** Sets the ranges that a changed mesh-config must not overlap. */
   setTaken(by: "peers" | "services", ranges: readonly TakenRanges[]): void;
   /** Calls the listener when the settings in force or the problem have changed. */
   onChange(listener: () => void): () => void;
@@ -57,9 +57,9 @@ export function createConfigSource(
     {
       ...{ transport: client.transport, clock, log },
       onChange({ sets, deletes, relist }) {
-        const gone = sets.length === 0 && (deletes.length > 0 || (relist && watch.items.size === 0));
+        const isDeleted = sets.length === 0 && (deletes.length > 0 || (relist && watch.items.size === 0));
         for (const { value } of sets) take(value);
-        if (gone) take(undefined);
+        if (isDeleted) take(undefined);
       },
     },
   );
@@ -116,8 +116,8 @@ export function createConfigSource(
       if (start === undefined) return;
       taken.peers = start.peers;
       taken.services = start.services;
-      const found = typeof start.map === "object" ? (start.map.data ?? {}) : (start.map ?? absent);
-      before = lastGoodConfig(found, start.clusters);
+      const initial = typeof start.map === "object" ? (start.map.data ?? {}) : (start.map ?? absent);
+      before = lastGoodConfig(initial, start.clusters);
       take(start.map);
       await watch.run(signal);
     },
@@ -128,10 +128,10 @@ export function createConfigSource(
 export function whenConfig<T>(settings: ConfigSource, look: () => T | undefined, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const take = (): void => {
-      const found = look();
-      if (found === undefined) return;
+      const value = look();
+      if (value === undefined) return;
       stop();
-      resolve(found);
+      resolve(value);
     };
     const stop = settings.onChange(take);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });

@@ -1,4 +1,4 @@
-/** The epoch that the MeshCluster object keeps, read before anything is served; "" when there is none. */
+/** Reads the epoch saved in the MeshCluster object, before anything is served; "" when there is none. */
 import { isRefusal, type KubeClient, MESH_CLUSTERS } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
@@ -15,9 +15,9 @@ export async function firstEpoch(
     try {
       return epochOf(await client.get(MESH_CLUSTERS, cluster, { signal, timeoutMs: 5000 }));
     } catch (thrown) {
-      // That we may not read it will not change by waiting, and the local path must not wait for the mesh.
+      // A missing permission or CRD is not cured by waiting, and the local path must not wait for the mesh.
       if (isRefusal(thrown)) return "";
-      // No answer, or not to us: nothing else can be read either, and /readyz says so.
+      // No answer, or the credentials are refused: nothing else can be read either, and /readyz reports it.
       await clock.delay(backoff.nextMs(), signal);
     }
   }

@@ -20,7 +20,7 @@ const west = takenByPeers([
 const services = takenByServices([parsePrefix("10.96.0.0/16")]);
 const pods = (config: typeof inForce) => config?.podCidrs?.map(formatPrefix).join();
 
-test("what cannot be used leaves the last good values in force, with field, value and fix", () => {
+test("an unusable mesh-config leaves the last good values in force and is reported with field, value and fix", () => {
   const rows: readonly (readonly [ConfigData | string, RegExp])[] = [
     [{ ...GOOD, "pod-cidrs": "junk" }, /"pod-cidrs" is "junk": .*write it like "10\.11\.0\.0\/16"/],
     [{ ...GOOD, "pod-cidrs": "" }, /"pod-cidrs" is missing, set it/],
@@ -42,7 +42,7 @@ test("what cannot be used leaves the last good values in force, with field, valu
   }
 });
 
-test("free ranges are accepted; one in force stays when a peer claims it later, and may be divided", () => {
+test("free ranges are accepted; a range in force stays when a peer claims it later, and may be divided", () => {
   const more = { ...GOOD, "pod-cidrs": "10.11.0.0/16,10.13.0.0/16", "service-cidrs": "10.96.0.0/16" };
   assert.equal(judgeConfig(more, inForce, [...west, ...services]).problem, undefined);
   const claimed = takenByPeers([
@@ -59,18 +59,18 @@ test("without last good values, name and id are enough to serve agents; without 
   assert.deepEqual([named.config?.cluster, named.config?.podCidrs], ["east", undefined]);
   assert.match(
     named.problem ?? "",
-    /Agents are served this cluster's state; it takes part in no mesh until it is usable$/,
+    /Agents are served this cluster's state; the cluster joins no mesh until mesh-config is usable$/,
   );
   const mended = judgeConfig(GOOD, named.config, west);
   assert.deepEqual([pods(mended.config), mended.problem], ["10.11.0.0/16", undefined]);
   for (const data of [{ ...GOOD, "cluster-name": "East!" }, "does not exist"]) {
     const { config, problem } = judgeConfig(data, undefined, []);
     assert.equal(config, undefined);
-    assert.match(problem ?? "", /Nothing is served until it is usable$/);
+    assert.match(problem ?? "", /Nothing is served until mesh-config is usable$/);
   }
 });
 
-test("the annotation is read as strictly as mesh-config; without it the object's spec counts", () => {
+test("the annotation is parsed as strictly as mesh-config; without a usable one the object's spec is used", () => {
   const object = (annotation: string | undefined, name = "east"): MeshCluster => ({
     metadata: { name, ...(annotation === undefined ? {} : { annotations: { [LAST_GOOD_CONFIG]: annotation } }) },
     spec: { id: 1, podCIDRs: ["10.77.0.0/16"], serviceCIDRs: ["10.91.0.0/16"] },

@@ -1,17 +1,17 @@
 /**
  * Decides which settings are in force after a change of mesh-config (pure).
  *
- * In: its data, the settings in force, and the ranges of peers and Services. Out: what is in force now, and, when that is not what
- * mesh-config says, a sentence with the field, its value and the fix. What was in force stays until something usable comes.
+ * In: its data, the settings in force, and the ranges of peers and Services. Out: the settings in force now, and a sentence with
+ * the field, its value and the fix when they differ from mesh-config. The previous settings stay until usable ones come.
  */
 import { formatPrefix, MeshError, type Prefix, prefixContains, prefixesOverlap } from "@isthmus/model";
 import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
 
-/** Ranges that cannot become this cluster's pod or Service ranges by a change. */
+/** Ranges in use by others: a change of mesh-config must not overlap them. */
 export interface TakenRanges {
-  /** As a sentence names it: `MeshPeer "west"`. */
+  /** The owner as written in an error sentence: `MeshPeer "west"`. */
   readonly owner: string;
-  /** Which fields must not overlap them. */
+  /** The fields of mesh-config that must not overlap them. */
   readonly fields: readonly Field[];
   readonly cidrs: readonly Prefix[];
 }
@@ -23,7 +23,7 @@ export interface Judgement {
   readonly problem: string | undefined;
 }
 
-/** `data`: undefined when there is no ConfigMap, or the sentence that says why it cannot be read. */
+/** `data`: the data of the ConfigMap, or a sentence that says why there is none. */
 export function judgeConfig(
   data: ConfigData | string,
   inForce: MeshConfig | undefined,
@@ -40,10 +40,10 @@ export function judgeConfig(
 }
 
 function keepConfig(sentence: string, config: MeshConfig | undefined): Judgement {
-  if (config === undefined) return { config, problem: `${sentence}. Nothing is served until it is usable` };
+  if (config === undefined) return { config, problem: `${sentence}. Nothing is served until mesh-config is usable` };
   const stays =
     config.podCidrs === undefined
-      ? "Agents are served this cluster's state; it takes part in no mesh until it is usable"
+      ? "Agents are served this cluster's state; the cluster joins no mesh until mesh-config is usable"
       : `The last good values stay in force, "pod-cidrs" "${config.podCidrs.map(formatPrefix).join(",")}" among them`;
   return { config, problem: `${sentence}. ${stays}` };
 }
@@ -54,14 +54,14 @@ function refuseChange(next: MeshConfig, now: MeshConfig, taken: readonly TakenRa
     throw refused("cluster-name", sentence);
   }
   if (next.id !== now.id) {
-    const sentence = `"cluster-id" is "${next.id}", which cannot change: the id stands in the maps of every node, set it back to "${now.id}"`;
+    const sentence = `"cluster-id" is "${next.id}", which cannot change: the maps of every node contain it, set it back to "${now.id}"`;
     throw refused("cluster-id", sentence);
   }
   refuseTaken("pod-cidrs", next.podCidrs, now.podCidrs, taken);
   refuseTaken("service-cidrs", next.serviceCidrs, now.serviceCidrs, taken);
 }
 
-/** Checks new ranges only: one in force stays, since the local cluster wins over a peer's. */
+/** Checks new ranges only: a range in force stays, since the local cluster takes precedence over a peer's claim. */
 function refuseTaken(
   field: Field,
   next: readonly Prefix[] = [],

@@ -1,7 +1,7 @@
 /**
- * Where last good annotation values survive us: ConfigMap mesh-system/mesh-last-good, one line of JSON per Service uid.
+ * Saves last good annotation values across restarts: ConfigMap mesh-system/mesh-last-good, one line of JSON per Service uid.
  *
- * Only what is needed stands there, so it is empty in a cluster whose annotations are all understood.
+ * It holds only the values of Services whose present ones are invalid, so it is empty when all annotations are understood.
  */
 import { CONFIG_MAPS, hasStatus, isRefusal, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
@@ -15,7 +15,7 @@ const NAME = "mesh-last-good";
 
 type Kept = Record<string, Partial<MeshAnnotations>>;
 
-/** Waits for the Kubernetes API; a refusal or bad content is the same as nothing kept. */
+/** Waits for the Kubernetes API; a refusal or unreadable content counts as nothing saved. */
 export async function readLastGood(
   client: KubeClient,
   namespace: string,
@@ -45,7 +45,7 @@ export function createLastGoodWriter(
   },
 ): PeriodicTask {
   const { leadership } = modules;
-  /** Undefined: another instance may have written since. */
+  /** The content written last; undefined: another instance may have written since. */
   let written: string | undefined = JSON.stringify(lastGood.needed());
 
   async function write(signal: AbortSignal): Promise<void> {
@@ -64,28 +64,28 @@ export function createLastGoodWriter(
     written = text;
   }
 
-  const keeper = createPeriodicTask({ name: NAME, everyMs: 60_000, task: write }, modules);
-  lastGood.onChange(() => keeper.trigger());
+  const task = createPeriodicTask({ name: NAME, everyMs: 60_000, task: write }, modules);
+  lastGood.onChange(() => task.trigger());
   leadership.onChange(() => {
     if (!leadership.publishes) written = undefined;
-    keeper.trigger();
+    task.trigger();
   });
-  return keeper;
+  return task;
 }
 
 export function parseSaved(data: Readonly<Record<string, string>>): Kept {
-  const kept: Kept = {};
+  const saved: Kept = {};
   for (const [uid, text] of Object.entries(data)) {
     try {
       const { global, shared, affinity } = JSON.parse(text) as Record<string, unknown>;
-      kept[uid] = {
+      saved[uid] = {
         ...(typeof global === "boolean" ? { global } : {}),
         ...(typeof shared === "boolean" ? { shared } : {}),
         ...(affinity === 0 || affinity === 1 || affinity === 2 ? { affinity } : {}),
       };
     } catch {
-      // Not ours: the default stays in force.
+      // Not written by this program: the default stays in force.
     }
   }
-  return kept;
+  return saved;
 }

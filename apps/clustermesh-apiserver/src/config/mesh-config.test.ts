@@ -5,7 +5,7 @@ import { parseMeshConfig } from "./mesh-config.js";
 
 const GOOD = { "cluster-name": "east", "cluster-id": "1", "pod-cidrs": "10.11.0.0/16", servers: "10.0.0.1:7443" };
 
-test("the least that is needed, and everything", () => {
+test("the required fields alone and all fields are parsed", () => {
   assert.equal(parseMeshConfig(GOOD).serviceCidrs, undefined);
   const full = parseMeshConfig({
     ...GOOD,
@@ -20,7 +20,7 @@ test("the least that is needed, and everything", () => {
   assert.deepEqual([full.cluster, full.id, full.adminServers, full.adminCa], ["east", 1, ["10.0.0.1:7444"], "PEM"]);
 });
 
-test("what is wrong is named with its field and with what to write", () => {
+test("an invalid field is reported with its name and what to write", () => {
   const rows: readonly (readonly [Record<string, string>, string, RegExp])[] = [
     [{ "cluster-name": "" }, "cluster-name", /"cluster-name" is missing, set it, for example to "east"/],
     [{ "cluster-name": "East" }, "cluster-name", /"cluster-name" is "East".*DNS label.*write it like "east"/],

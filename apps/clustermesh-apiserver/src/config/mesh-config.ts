@@ -1,8 +1,8 @@
 /**
  * The static settings of a cluster: ConfigMap mesh-system/mesh-config, parsed strictly.
  *
- * In: its data. Out: settings, or `MESH_CONFIG` with the field, what is wrong, and what to write; or, where nothing better is
- * known, what can be used of it.
+ * In: its data. Out: settings, or `MESH_CONFIG` with the field, what is wrong, and what to write. `salvageMeshConfig` returns
+ * the usable fields of an unusable one.
  */
 import {
   type ClusterId,
@@ -21,11 +21,11 @@ import { splitHostPort } from "@isthmus/observe";
 export interface MeshConfig {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
-  /** The whole cluster's, not a node's. Undefined: not usable, and no last good ones are known. */
+  /** Ranges of the whole cluster, not of a node. Undefined: not usable, and no last good ones are known. */
   readonly podCidrs: readonly Prefix[] | undefined;
-  /** Undefined: from ServiceCIDR objects. */
+  /** Undefined: the ServiceCIDR objects are used. */
   readonly serviceCidrs: readonly Prefix[] | undefined;
-  /** host:port of every replica, told to agents. */
+  /** host:port of every replica, sent to agents. */
   readonly servers: readonly string[];
   /** host:port for the CLI. */
   readonly adminServers: readonly string[];

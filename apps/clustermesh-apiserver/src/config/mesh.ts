@@ -1,7 +1,7 @@
 /**
- * This cluster in the mesh: its MeshCluster object, its way to the store, what it publishes and whom it follows.
+ * The cluster's part in the mesh: its MeshCluster object, its connection to the store, publishing, and following peers.
  *
- * Everything here follows its objects while the process runs, and nothing of it can stop the local path.
+ * Everything here follows changes of its objects without a restart, and a failure here never stops the local path.
  */
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
@@ -70,7 +70,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
   const streams = new Map<RemoteSource, StreamSource>();
-  const doctor = createStoreDiagnostics(cluster, {
+  const diagnostics = createStoreDiagnostics(cluster, {
     clock,
     log: log.child("store"),
     store: () => link.spec,
@@ -119,25 +119,25 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
           .find((source) => source.cluster === name)
           ?.report(),
       );
-      // Our own way to the store is at fault, not they.
-      const ours = status.state === "Connecting" || status.state === "Stale" ? doctor.finding : undefined;
-      return ours === undefined ? status : { ...status, message: ours };
+      // The connection of this cluster to the store is at fault, not the peer.
+      const localFinding = status.state === "Connecting" || status.state === "Stale" ? diagnostics.finding : undefined;
+      return localFinding === undefined ? status : { ...status, message: localFinding };
     },
   });
 
   function publisherStatus() {
-    return doctor.explain(publishing?.status() ?? OFF);
+    return diagnostics.explain(publishing?.status() ?? OFF);
   }
 
   function updatePeers(): void {
     if (peers.known) settings.setTaken("peers", takenByPeers(peers.current.values()));
     if (remotes === undefined || !peers.known) return;
     remotes.update([...peers.current.values()]);
-    // A peer that could not be read is not one that was removed.
+    // A peer whose object cannot be read does not count as removed.
     if (peers.refused.size === 0) sources.setComplete();
   }
 
-  /** A source appears, changes, or was removed by the operator. */
+  /** Adds or removes the stream of a source that appeared, changed, or was removed by the operator. */
   function follow(source: RemoteSource): void {
     const known = streams.get(source);
     const removed = source.status() === SourceStatus.SOURCE_STATUS_REMOVED;
@@ -204,7 +204,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         object.trigger();
         peers.trigger();
       });
-      const parts = [object, link, peers, doctor, configEvents];
+      const parts = [object, link, peers, diagnostics, configEvents];
       await Promise.all([...parts.map((part) => part.run(signal)), joinMesh(signal)]);
     },
   };

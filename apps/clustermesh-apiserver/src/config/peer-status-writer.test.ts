@@ -45,7 +45,7 @@ async function peer(name: string, id: number): Promise<void> {
 
 const state = async (name: string) => (await admin.get<MeshPeer>(MESH_PEERS, name))?.status?.state;
 
-/** Peers whose status is `status(name)`; `patch` is called before every write. */
+/** Creates peers whose status is `status(name)`; `patch` is called before every write. */
 function follow(
   t: TestContext,
   status: (name: string) => PeerStatus,
@@ -101,7 +101,7 @@ for (const [how, patch] of [
   });
 }
 
-test("a peer whose uid is 33 KB has its status all the same, in printable characters", async (t) => {
+test("the status of a peer with a uid of 33 KB is written in printable characters", async (t) => {
   await peer("west", 2);
   const uid = `\u001b[2J\u202e${"u".repeat(33_000)}`;
   follow(t, () => ({ state: "Refused", message: `Cannot follow cluster "west": its uid is "${uid}"` }));
@@ -113,7 +113,7 @@ test("a peer whose uid is 33 KB has its status all the same, in printable charac
   }
 });
 
-test("a store id that differs only in its digits is another store id", async (t) => {
+test("a store id that differs only in its digits is written", async (t) => {
   await peer("west", 2);
   let storeId = "07".repeat(16);
   const peers = follow(t, () => ({ state: "InSync", storeId }));
@@ -124,7 +124,7 @@ test("a store id that differs only in its digits is another store id", async (t)
   await until("the second id", async () => (await held()) === storeId, 15_000);
 });
 
-test("of a peer that is not read any longer store id, revision and age are removed, and then nothing is written", async (t) => {
+test("store id, revision and age of a peer that is no longer followed are removed once", async (t) => {
   await peer("west", 2);
   let status: PeerStatus = { state: "InSync", storeId: "07".repeat(16), revision: "9", headBeatAgeMs: 0 };
   let patches = 0;

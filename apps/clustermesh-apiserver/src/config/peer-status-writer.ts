@@ -21,14 +21,14 @@ export interface PeerStatusWriterModules {
 type Status = NonNullable<MeshPeer["status"]>;
 
 const EVERY_MS = 5_000;
-/** Revision and beat age change all the time: a change of these alone is written at most this often. */
+/** Revision and beat age change constantly: a change of these alone is written at most this often. */
 const NUMBERS_EVERY_MS = 60_000;
 const DEADLINE_MS = 5_000;
 const AT_ONCE = 4;
-/** Bounds of the two texts that a peer has a part in: the message and the store id. */
+/** Bounds of the two texts that a peer can influence: the message and the store id. */
 const MESSAGE_LENGTH = 2_048;
 const ID_LENGTH = 64;
-/** Known only while the peer is read. */
+/** Fields that are known only while the peer is followed. */
 const READ_FIELDS = ["storeId", "revision", "headBeatAgeMs"] as const satisfies readonly (keyof Status)[];
 
 export function createPeerStatusWriter(modules: PeerStatusWriterModules): PeriodicTasks<string> {
@@ -72,15 +72,15 @@ function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
 }
 
 /**
- * Nulls for the fields that the status has no longer: a merge patch keeps what it does not name, and the store id or the revision
- * of an earlier time beside "Refused" would say that the peer is read there.
+ * Returns null for the fields that the status no longer has. A merge patch keeps fields that it does not name, and an old store
+ * id or revision next to "Refused" would suggest that the peer is still followed.
  */
-function removals(held: Status | undefined, status: Status): object {
-  const gone = READ_FIELDS.filter((field) => held?.[field] !== undefined && status[field] === undefined);
-  return Object.fromEntries(gone.map((field) => [field, null]));
+function removals(existing: Status | undefined, status: Status): object {
+  const removed = READ_FIELDS.filter((field) => existing?.[field] !== undefined && status[field] === undefined);
+  return Object.fromEntries(removed.map((field) => [field, null]));
 }
 
-function sameStatus(held: Status, status: Status, due: boolean): boolean {
+function sameStatus(existing: Status, status: Status, due: boolean): boolean {
   const texts = ["message", "conditions"] as const;
   const values: (keyof Status)[] = [
     "state",
@@ -89,7 +89,7 @@ function sameStatus(held: Status, status: Status, due: boolean): boolean {
   ];
   // A message that differs only in its numbers, such as seconds, is the same message until numbers are due.
   return (
-    values.every((field) => sameJson(held[field] ?? "", status[field] ?? "")) &&
-    texts.every((field) => sameJsonBesidesNumbers(held[field] ?? "", status[field] ?? ""))
+    values.every((field) => sameJson(existing[field] ?? "", status[field] ?? "")) &&
+    texts.every((field) => sameJsonBesidesNumbers(existing[field] ?? "", status[field] ?? ""))
   );
 }

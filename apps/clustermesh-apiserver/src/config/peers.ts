@@ -1,8 +1,8 @@
 /**
- * Whom this cluster consumes: its MeshPeer objects, parsed, and their status written back.
+ * The peers of this cluster: parses its MeshPeer objects and writes their status.
  *
- * A peer that cannot be read is refused with a sentence in its status; the others go on.
- * Peers leave only by an object's deletion: never because the API did not answer.
+ * An object that cannot be parsed is refused with a sentence in its status; the others are not affected.
+ * A peer is removed only when its object is deleted, never because the API did not answer.
  */
 import { createListWatch, type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
 import {
@@ -34,17 +34,17 @@ export interface PeersModules {
   readonly log: Logger;
   /** False while another instance writes their status. */
   readonly mayWrite: () => boolean;
-  /** All peers that can be read, the oldest first, after each change; the first call says that all are known. */
+  /** Called after each change with all usable peers, the oldest first; from the first call on all are known. */
   readonly onPeers: (peers: ReadonlyMap<ClusterName, Peer>) => void;
-  /** Of a usable peer. */
+  /** The status of a usable peer. */
   readonly status: (cluster: ClusterName) => PeerStatus;
 }
 
 export interface Peers {
-  /** All objects have been seen. */
+  /** All objects have been listed. */
   readonly known: boolean;
   readonly current: ReadonlyMap<ClusterName, Peer>;
-  /** Sentences by name of the peers that cannot be used. */
+  /** Why each unusable peer is refused, by name. */
   readonly refused: ReadonlyMap<string, string>;
   trigger(): void;
   run(signal: AbortSignal): Promise<void>;
@@ -55,7 +55,7 @@ export function createPeers(modules: PeersModules): Peers {
   let current: ReadonlyMap<ClusterName, Peer> = new Map();
   let refused: ReadonlyMap<string, string> = new Map();
 
-  /** Names with what of their spec counts: an event that only brings back our own status wakes nobody. */
+  /** Names, uids and specs as text: an event that only returns the status written here changes nothing. */
   let specs: string | undefined;
 
   const watch = createListWatch<MeshPeer>(
@@ -104,8 +104,8 @@ export function createPeers(modules: PeersModules): Peers {
 }
 
 /**
- * The older object first: of two that claim the same, whoever follows them lets the first one stay, on every replica.
- * What cannot be read stays as it was last read, or is left out, with a sentence: a typo removes no peer.
+ * Older objects come first: of two peers that claim the same ids or ranges, every replica accepts the older one.
+ * A peer whose object became unreadable stays as last read and is refused with a sentence, so a typo removes no peer.
  */
 export function readPeers(
   objects: readonly MeshPeer[],

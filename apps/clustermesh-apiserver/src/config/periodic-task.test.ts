@@ -22,7 +22,7 @@ function keeper(task: () => Promise<void>, everyMs = 60_000) {
   };
 }
 
-test("it runs at the start and when triggered; many triggers are few runs", async () => {
+test("the task runs at the start and when triggered; many triggers are few runs", async () => {
   let runs = 0;
   const k = keeper(async () => {
     runs++;
@@ -34,7 +34,7 @@ test("it runs at the start and when triggered; many triggers are few runs", asyn
   assert.ok(runs <= 3, String(runs));
 });
 
-test("a failure is tried again by itself, and says why meanwhile", async () => {
+test("a failure is retried and reported as problem until it succeeds", async () => {
   let runs = 0;
   const k = keeper(async () => {
     if (++runs < 3) throw new Error("refused");
@@ -44,7 +44,7 @@ test("a failure is tried again by itself, and says why meanwhile", async () => {
   await k.stop();
 });
 
-test("stopping does not wait for the next turn, whenever it comes", async () => {
+test("stopping does not wait for the next run", async () => {
   let release: () => void = () => undefined;
   let runs = 0;
   const k = keeper(() => {
@@ -59,7 +59,7 @@ test("stopping does not wait for the next turn, whenever it comes", async () => 
   await stopped;
 });
 
-test("repeated triggers run the task ever more rarely, and at once again after a quiet time", async () => {
+test("repeated triggers run the task at growing intervals, and at once again after a quiet time", async () => {
   const clock = createFakeClock();
   const stop = new AbortController();
   let runs = 0;

@@ -1,13 +1,13 @@
 /**
- * Repeats a task until it has succeeded since it was last asked for, and once in a while all the same.
+ * Runs a task after each trigger, and periodically without one.
  *
- * One run at a time; a failure is tried again with jittered back-off and logged once.
+ * One run at a time. A failure is retried with jittered back-off; the same failure is logged once.
  */
 import type { Clock } from "@isthmus/model";
 import { createBackoff, createPace, type Logger } from "@isthmus/observe";
 
 export interface PeriodicTask {
-  /** Something changed: run soon. */
+  /** Runs the task soon: something changed. */
   trigger(): void;
   /** The last run's failure; undefined when it succeeded. */
   readonly problem: string | undefined;
@@ -16,12 +16,12 @@ export interface PeriodicTask {
 
 export interface PeriodicTaskOptions {
   readonly name: string;
-  /** Runs also when nobody asked. */
+  /** The task also runs after this time without a trigger. */
   readonly everyMs: number;
   readonly task: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Triggers shortly after each other are one run; while they go on, the time between runs doubles up to `maxMs`. */
+/** Triggers in quick succession are one run; while they continue, the time between runs doubles up to `maxMs`. */
 const PACE = { minMs: 100, maxMs: 5_000, quietMs: 10_000 };
 const GATHER_MS = 50;
 
@@ -31,14 +31,14 @@ export function createPeriodicTask(
 ): PeriodicTask {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
   const pace = createPace(PACE);
-  let asked = true;
+  let triggered = true;
   let resting = false;
   let problem: string | undefined;
   let waiting = new AbortController();
 
   async function once(signal: AbortSignal): Promise<void> {
-    if (asked) pace.done(modules.clock.now());
-    asked = false;
+    if (triggered) pace.done(modules.clock.now());
+    triggered = false;
     try {
       await options.task(signal);
       problem = undefined;
@@ -46,7 +46,7 @@ export function createPeriodicTask(
     } catch (thrown) {
       if (signal.aborted) return;
       const message = thrown instanceof Error ? thrown.message : String(thrown);
-      if (message !== problem) modules.log.warn("Not done, will be tried again", { task: options.name, error: thrown });
+      if (message !== problem) modules.log.warn("Task failed, retrying", { task: options.name, error: thrown });
       problem = message;
     }
   }
@@ -62,13 +62,13 @@ export function createPeriodicTask(
 
   /** Waits for a trigger or the period, then until the pace allows a run. */
   async function waitForTurn(signal: AbortSignal): Promise<void> {
-    if (asked) await wait(GATHER_MS, signal);
+    if (triggered) await wait(GATHER_MS, signal);
     else {
       resting = true;
       await wait(options.everyMs, signal);
       resting = false;
     }
-    const ms = asked ? pace.waitMs(modules.clock.now()) : 0;
+    const ms = triggered ? pace.waitMs(modules.clock.now()) : 0;
     if (ms > 0) await wait(ms, signal);
   }
 
@@ -77,8 +77,8 @@ export function createPeriodicTask(
       return problem;
     },
     trigger() {
-      asked = true;
-      // A failure waits for its time: whoever triggers does not make the API answer.
+      triggered = true;
+      // A retry keeps its back-off: a trigger does not make the API answer.
       if (resting) waiting.abort();
     },
     async run(signal) {

@@ -23,7 +23,7 @@ function keeper(
   return made;
 }
 
-test("many triggers of an object are one run, and one during a run is another one", async (t) => {
+test("many triggers of an object are one run, and a trigger during a run causes another run", async (t) => {
   const runs: string[] = [];
   let release: () => void = () => undefined;
   const k = keeper(t, async (key) => {
@@ -73,7 +73,7 @@ test("an object whose task never ends occupies one slot only", async (t) => {
   await until("the others are done", () => done.size === 20);
 });
 
-test("objects that are asked for all the time do not hold up a retry, and retries that hang leave them a slot", async (t) => {
+test("continuously triggered objects do not block a retry, and hanging retries leave them a slot", async (t) => {
   const failed = new Set<string>();
   let [good, hanging] = [0, 0];
   const k = keeper(t, async (key, signal) => {
@@ -97,7 +97,7 @@ test("objects that are asked for all the time do not hold up a retry, and retrie
   assert.equal(hanging, 1);
 });
 
-test("a task may ask to be run again", async (t) => {
+test("a task is run again after the time that it returns", async (t) => {
   let runs = 0;
   const k = keeper(t, async () => (++runs < 3 ? 10 : undefined));
   k.trigger("a");

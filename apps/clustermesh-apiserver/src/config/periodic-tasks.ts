@@ -1,40 +1,40 @@
 /**
- * Repeats a task for each of many objects until it has succeeded since the object was last asked for.
+ * Runs a task for each of many objects after the object is triggered, until it succeeds.
  *
- * An object that fails is retried after a back-off of its own, and neither stops nor delays the others; one whose call gets no
- * answer occupies one of `atOnce` slots until its deadline. Several failures in a row, of whatever objects, mean a cause that
- * objects share: retries then wait for a common back-off, while objects that have not failed go on. One retry at a time goes before
- * objects that were asked for, so that neither those nor the retries can hold up the others for ever.
+ * A failed object is retried after its own back-off, and neither stops nor delays the others; one whose call gets no answer
+ * occupies one of `atOnce` slots until its deadline. Several failures in a row, of any objects, mean a common cause: retries then
+ * wait for a common back-off, while objects that have not failed continue. At most one retry at a time takes precedence over
+ * triggered objects, so that neither retries nor triggered objects can starve the others.
  */
 import type { Clock } from "@isthmus/model";
 import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
 
 export interface PeriodicTasks<Key> {
-  /** Something about the object changed: run its task soon. One that failed waits for its time. */
+  /** Runs the object's task soon: something about it changed. An object that failed keeps its back-off. */
   trigger(key: Key): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface PeriodicTasksOptions<Key> {
   readonly name: string;
-  /** Must end by a deadline. Returns after how many milliseconds it is to be run again; undefined: when asked for. */
+  /** Must end by a deadline. Returns the milliseconds until the next run; undefined: at the next trigger. */
   readonly task: (key: Key, signal: AbortSignal) => Promise<number | undefined>;
   readonly atOnce: number;
-  /** Between two attempts, over all objects. */
+  /** Time between two attempts, over all objects. */
   readonly spacingMs?: number;
 }
 
 interface Later {
   /** By the monotonic clock. */
   readonly at: number;
-  /** Undefined: the task itself asked to be run again. */
+  /** Undefined: the task returned the time of this run. */
   readonly failure?: { readonly problem: string; readonly backoff: Backoff };
 }
 
 const BACKOFF = { minMs: 200, maxMs: 10_000 };
 /** This many failures in a row have a common cause: a permission is missing, or the API is down. */
 const IN_A_ROW = 5;
-/** A timer of Node waits 24 days at most. */
+/** A Node.js timer waits at most 24 days. */
 const LONGEST_MS = 1 << 30;
 
 export function createPeriodicTasks<Key>(
@@ -42,19 +42,19 @@ export function createPeriodicTasks<Key>(
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): PeriodicTasks<Key> {
   const { atOnce, spacingMs = 0 } = options;
-  const asked = new Set<Key>();
+  const triggered = new Set<Key>();
   const later = new Map<Key, Later>();
   const running = new Set<Key>();
-  /** Those of `running` that failed before. */
+  /** The objects in `running` whose previous attempt failed. */
   const retrying = new Set<Key>();
   const waiting = new Set<() => void>();
   const common = createBackoff(BACKOFF);
   let inARow = 0;
   let retriesAt = Number.NEGATIVE_INFINITY;
 
-  /** The object whose turn it is, or for how long there is none. */
+  /** The next object to run, or the time until there is one. */
   function next(): { readonly key: Key } | { readonly waitMs: number } {
-    const first = firstAsked();
+    const first = firstTriggered();
     const now = clock.now();
     let waitMs = LONGEST_MS;
     for (const [key, { at, failure }] of later) {
@@ -67,14 +67,14 @@ export function createPeriodicTasks<Key>(
     return first ?? { waitMs };
   }
 
-  function firstAsked(): { readonly key: Key } | undefined {
-    for (const key of asked) if (!running.has(key) && later.get(key)?.failure === undefined) return { key };
+  function firstTriggered(): { readonly key: Key } | undefined {
+    for (const key of triggered) if (!running.has(key) && later.get(key)?.failure === undefined) return { key };
     return undefined;
   }
 
   async function attempt(key: Key, signal: AbortSignal): Promise<void> {
     const before = later.get(key)?.failure;
-    asked.delete(key);
+    triggered.delete(key);
     later.delete(key);
     running.add(key);
     if (before !== undefined) retrying.add(key);
@@ -129,7 +129,7 @@ export function createPeriodicTasks<Key>(
 
   return {
     trigger(key) {
-      asked.add(key);
+      triggered.add(key);
       wake();
     },
     async run(signal) {

@@ -35,7 +35,7 @@ after(async () => {
   await etcd?.close();
 });
 
-test("it publishes with the Lease alone, and every time as another writer", async (t) => {
+test("publishing runs only with the Lease, and each time as another writer", async (t) => {
   const index = createSourceIndex();
   const position = (version: bigint) => localPosition(Buffer.alloc(16, 1), [version]);
   const write = (version: bigint) =>

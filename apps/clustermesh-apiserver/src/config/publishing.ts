@@ -1,8 +1,7 @@
 /**
- * Publishes what this cluster exports, once that and a store are known and while this instance holds the Lease; reports the
- * state of publishing.
+ * Publishes this cluster's exports while a store is configured and this instance holds the Lease; reports the publishing state.
  *
- * Waits for the local cluster to be in sync: what is not in the export set would be removed from the store.
+ * Waits until the local cluster is in sync: the publisher deletes from the store what is not in the export set.
  */
 import { randomBytes } from "node:crypto";
 import type { Clock } from "@isthmus/model";
@@ -43,7 +42,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
   const { store, exported, ranges, clock, log, metrics, leadership } = modules;
   const { cluster, id } = options;
   let publisher: Publisher | undefined;
-  /** By earlier publishers of this process. */
+  /** Keys restored by earlier publishers of this process. */
   let restored = 0;
   metrics.gauge("mesh_publish_pending_records", "Records that wait to be written", [], (gauge) =>
     gauge.set(publisher?.status().pending ?? 0),
@@ -73,7 +72,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     const config = configOf(ranges.current);
     const { index } = exported;
     const source = { records: () => index.records(), onChange: index.onChange };
-    // A process that comes back is another writer: what its predecessor had in flight must not count as its own.
+    // A restarted process is another writer: txns that its predecessor had in flight must not count as its own.
     const instance = `${options.instance}-${randomBytes(4).toString("hex")}`;
     return createPublisher(
       { config, instance },
@@ -86,7 +85,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     );
   }
 
-  /** Undefined: nothing stands in the way of publishing. */
+  /** Why publishing cannot start; undefined when it can. */
   function waitingFor(): string | undefined {
     if (!store.configured) return "No store is configured";
     if (!leadership.publishes) return leadership.explanation;
@@ -94,7 +93,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     return isWhole(ranges.current) ? undefined : "Waiting for the cluster's ranges";
   }
 
-  /** Runs one publisher from an acquisition of the Lease to its loss; after the next acquisition it is another writer. */
+  /** Runs one publisher from the acquisition of the Lease to its loss; the next acquisition starts another writer. */
   async function publishOnce(signal: AbortSignal): Promise<void> {
     const tenure = new AbortController();
     const end = () => tenure.abort();

@@ -5,7 +5,7 @@ import type { Store, WatchMessage, WatchOptions } from "@isthmus/kvstore";
 import { until } from "@isthmus/testing";
 import { createReloadableStore } from "./reloadable-store.js";
 
-/** A store that only knows its name; its watch runs until it is aborted. */
+/** A fake store whose watch runs until it is aborted. */
 function fake(name: string): Store {
   const store: Partial<Store> = {
     get: async (key) => ({ entry: { key, value: Buffer.from(name), modRevision: 1n }, revision: 1n }),
@@ -21,7 +21,7 @@ function fake(name: string): Store {
 
 const swap = () => createReloadableStore(({ endpoints }) => fake(endpoints[0] ?? ""));
 
-test("without a store every call says what to do", async () => {
+test("without a store every call fails with what to do", async () => {
   const store = swap();
   await assert.rejects(store.get("a"), /none is configured, run "mesh connect"/);
   await assert.rejects(store.txn([], []), { code: "STORE_UNAVAILABLE" });
@@ -29,7 +29,7 @@ test("without a store every call says what to do", async () => {
   assert.equal(store.configured, false);
 });
 
-test("a watch waits for a store, ends with the one it ran on, and its user hears that it must list again", async () => {
+test("a watch waits for a store, and ends as set-back when its store is replaced", async () => {
   const store = swap();
   const news: WatchMessage[] = [];
   const stop = new AbortController();
@@ -47,7 +47,7 @@ test("a watch waits for a store, ends with the one it ran on, and its user hears
   assert.equal((await store.get("a")).entry?.value.toString(), "two");
 });
 
-test("a watch that its user ends says nothing more", async () => {
+test("a watch that its user ends emits nothing more", async () => {
   const store = swap();
   store.swap({ endpoints: ["one"] });
   const news: WatchMessage[] = [];
@@ -61,7 +61,7 @@ test("a watch that its user ends says nothing more", async () => {
   );
 });
 
-test("10,000 watches one after the other leave no listener behind, on their own signal or the store's", async () => {
+test("10,000 watches in sequence leave no listener on their own signal or the store's", async () => {
   const made: AbortSignal[] = [];
   const Original = globalThis.AbortController;
   globalThis.AbortController = class extends Original {

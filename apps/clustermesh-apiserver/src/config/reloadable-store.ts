@@ -1,13 +1,14 @@
 /**
- * The store as its users see it, while what is behind it changes: none, one, another one with a new certificate.
+ * A store whose connection can be replaced while it is used: by none, or by one with other endpoints or a new certificate.
  *
- * Without a store every call is STORE_UNAVAILABLE. A watch that ran on the old one ends as "set-back": its user lists again.
+ * Without a store every call fails with STORE_UNAVAILABLE. A watch on the replaced store ends as "set-back", so its user lists
+ * again.
  */
 import { createStore, type Store, StoreError, type StoreOptions, type WatchMessage } from "@isthmus/kvstore";
 
 export interface ReloadableStore extends Store {
   readonly configured: boolean;
-  /** Undefined: no store. */
+  /** Replaces the store; undefined: by none. */
   swap(options: StoreOptions | undefined): void;
 }
 
@@ -23,7 +24,10 @@ export function createReloadableStore(create: (options: StoreOptions) => Store =
     throw new StoreError({ code: "STORE_UNAVAILABLE", action: "reach the store" }, sentence);
   }
 
-  async function watch(options: Parameters<Store["watch"]>[0], onNews: (news: WatchMessage) => void): Promise<void> {
+  async function watch(
+    options: Parameters<Store["watch"]>[0],
+    onMessage: (message: WatchMessage) => void,
+  ): Promise<void> {
     const { signal } = options;
     while (inner === undefined && !signal.aborted) await arrival(signal);
     if (signal.aborted || inner === undefined) return;
@@ -33,11 +37,11 @@ export function createReloadableStore(create: (options: StoreOptions) => Store =
     // Both signals outlive the watch, so its listeners are removed from them.
     for (const each of [signal, now.signal]) each.addEventListener("abort", stop, { once: true });
     try {
-      await inner.watch({ ...options, signal: both.signal }, onNews);
+      await inner.watch({ ...options, signal: both.signal }, onMessage);
     } finally {
       for (const each of [signal, now.signal]) each.removeEventListener("abort", stop);
     }
-    if (now.signal.aborted && !signal.aborted) onNews({ type: "set-back", storeRevision: 0n });
+    if (now.signal.aborted && !signal.aborted) onMessage({ type: "set-back", storeRevision: 0n });
   }
 
   function arrival(signal: AbortSignal): Promise<void> {

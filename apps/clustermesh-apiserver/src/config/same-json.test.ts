@@ -11,7 +11,7 @@ test("the order of keys and absent fields make no difference; the order of a lis
   assert.equal(sameJson(undefined, ""), false);
 });
 
-test("besides numbers, only words differ", () => {
+test("texts that differ only in numbers are the same besides numbers", () => {
   assert.ok(sameJsonBesidesNumbers({ text: "silent for 9 s", of: 1 }, { of: 22, text: "silent for 10 s" }));
   assert.equal(sameJsonBesidesNumbers({ text: "silent for 9 s" }, { text: "silent for 9 min" }), false);
 });

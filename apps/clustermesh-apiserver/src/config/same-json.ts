@@ -1,4 +1,4 @@
-/** Compares a value as written with the same value as the API server returns it, with the keys of objects in another order. */
+/** Compares JSON values regardless of key order: the API server may return the keys of an object in another order. */
 import { isDeepStrictEqual } from "node:util";
 
 /** True when both are the same JSON value; undefined fields are absent. */
@@ -6,7 +6,7 @@ export function sameJson(a: unknown, b: unknown): boolean {
   return isDeepStrictEqual(plain(a), plain(b));
 }
 
-/** The same with all runs of digits equal: in texts that count something, only the words matter. */
+/** The same, with all runs of digits considered equal: texts that differ only in a number are the same. */
 export function sameJsonBesidesNumbers(a: unknown, b: unknown): boolean {
   const words = (text: string) => text.replace(/\d+/g, "0");
   return isDeepStrictEqual(plain(a, words), plain(b, words));

@@ -1,9 +1,9 @@
 /**
- * What a start reads besides mesh-config: the last good values, kept as an annotation of the MeshCluster object, and the ranges of
- * others that a change must not take.
+ * Reads the inputs of a start: mesh-config, the last good values from an annotation of the MeshCluster object, and the ranges of
+ * peers and Services that a change must not overlap.
  *
- * The annotation is read as strictly as mesh-config; an object without a usable one (of a version before) still says name, id
- * and ranges in its spec.
+ * The annotation is parsed as strictly as mesh-config. For an object without a usable one (written by an earlier version), name,
+ * id and ranges are taken from its spec.
  */
 import {
   CONFIG_MAPS,
@@ -33,7 +33,7 @@ export interface ConfigStart {
   readonly services: readonly TakenRanges[];
 }
 
-/** Waits for the Kubernetes API and reports why through `onWait`. What the API refuses to list counts as empty. */
+/** Waits for the Kubernetes API and reports the reason through `onWait`. What the API refuses to list counts as empty. */
 export async function readConfigStart(
   { client, namespace, name }: { readonly client: KubeClient; readonly namespace: string; readonly name: string },
   clock: Clock,
@@ -60,12 +60,12 @@ export async function readConfigStart(
   }
 }
 
-/** The last good values of the cluster that `data` names; of the only one there is when it names none. */
+/** The last good values of the cluster that `data` names, or of the only MeshCluster when it names none. */
 export function lastGoodConfig(data: ConfigData | string, clusters: readonly MeshCluster[]): MeshConfig | undefined {
   const name = typeof data === "string" ? undefined : clusterName(data["cluster-name"]?.trim() ?? "");
-  const found =
+  const object =
     name === undefined && clusters.length === 1 ? clusters[0] : clusters.find((each) => each.metadata.name === name);
-  return found && (fromAnnotation(found) ?? fromSpec(found, data));
+  return object && (fromAnnotation(object) ?? fromSpec(object, data));
 }
 
 export function takenByPeers(
@@ -95,7 +95,7 @@ function fromAnnotation({ metadata, spec }: MeshCluster): MeshConfig | undefined
   }
 }
 
-/** The spec has no servers: they come from mesh-config, as far as it can be read. */
+/** The spec has no servers; they come from mesh-config if that field can be read. */
 function fromSpec({ metadata, spec, status }: MeshCluster, data: ConfigData | string): MeshConfig | undefined {
   try {
     return {

@@ -4,7 +4,7 @@ import { steady } from "./store-diagnostics.js";
 
 const words = (last: string) => `Cannot read "/a" from the store: No connection established. Last error: ${last}`;
 
-test("a sentence does not change with the time, a duration or an address in memory", () => {
+test("a sentence does not change with a time, a duration or a memory address", () => {
   const pairs = [
     [words("Protocol error (2026-11-21T14:55:59.280Z)"), words("Protocol error (2026-11-22T01:02:03.004Z)")],
     [

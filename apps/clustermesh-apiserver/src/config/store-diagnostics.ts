@@ -1,9 +1,9 @@
 /**
- * Why this cluster does not get on with its store: which field of the MeshCluster to look at, and what to do.
+ * Diagnoses why this cluster cannot use its store: which field of the MeshCluster to check, and what to do.
  *
- * In: the publisher's state and its last sentence; while it cannot work, the endpoints are dialled now and then, because the
- * client of the store does not say what is wrong with a connection. Out: one steady sentence: it changes when the cause does, so
- * that a status is not written again for a number in it.
+ * In: the publisher's state and its last error. While the publisher cannot work, the endpoints are dialled from time to time,
+ * because the store's client does not report what is wrong with a connection. Out: one stable sentence, which changes only when
+ * the cause does, so that no status is rewritten because of a number in it.
  */
 import type { StoreSpec } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
@@ -15,7 +15,7 @@ import { type DialFailure, dialStore, trusting } from "../serve/dial-store.js";
 export interface StoreDiagnostics {
   /** The status with the finding as its message. */
   explain(status: PublisherStatus): PublisherStatus;
-  /** Set while the store does not let us work. */
+  /** What is wrong; undefined while the store is usable. */
   readonly finding: string | undefined;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -28,8 +28,8 @@ export interface StoreDiagnosticsModules {
 }
 
 const LOOK_MS = 1000;
-/** Another sentence is looked at sooner than the same one again. */
-const NEWS_MS = 2000;
+/** A new error is examined after this time, the same one again after the back-off. */
+const NEW_ERROR_MS = 2000;
 const DIAL_MS = 3000;
 const MAX_DIALLED = 16;
 
@@ -41,27 +41,27 @@ export function createStoreDiagnostics(cluster: string, modules: StoreDiagnostic
   let examined = "";
   let examinedAt = Number.NEGATIVE_INFINITY;
 
-  function say(found: string | undefined): void {
-    if (found === finding) return;
-    if (found !== undefined) log.warn("Store not usable", { problem: found });
+  function setFinding(next: string | undefined): void {
+    if (next === finding) return;
+    if (next !== undefined) log.warn("Store not usable", { problem: next });
     else log.info("Store usable again");
-    finding = found;
+    finding = next;
   }
 
   async function look(): Promise<void> {
     const [{ state, message }, spec] = [modules.publisher(), modules.store()];
     if (!isTroubled(state) || spec === undefined) {
-      say(undefined);
+      setFinding(undefined);
       backoff.reset();
       dialAt = 0;
       return;
     }
     const now = clock.now();
-    const news = steady(message) !== examined && now >= examinedAt + NEWS_MS;
-    if (message !== "" && (news || now >= dialAt)) {
+    const isNew = steady(message) !== examined && now >= examinedAt + NEW_ERROR_MS;
+    if (message !== "" && (isNew || now >= dialAt)) {
       examined = steady(message);
       examinedAt = now;
-      say(await examine(cluster, spec, message, new Date(clock.wallMicros() / 1000)));
+      setFinding(await examine(cluster, spec, message, new Date(clock.wallMicros() / 1000)));
       dialAt = clock.now() + backoff.nextMs();
     }
   }
@@ -83,12 +83,12 @@ export function createStoreDiagnostics(cluster: string, modules: StoreDiagnostic
   };
 }
 
-/** Neither working, nor waiting for something else than the store, nor refused with a reason. */
+/** True unless the publisher works, waits for something other than the store, or was refused with a reason. */
 function isTroubled(state: string): boolean {
   return state !== "Live" && state !== "Loading" && state !== "Off" && state !== "Refused";
 }
 
-/** `message`: what the client of the store said last. */
+/** Returns the finding. `message`: the last error of the store's client. */
 export async function examine(cluster: string, spec: StoreSpec, message: string, now: Date): Promise<string> {
   const of = `of MeshCluster "${cluster}"`;
   const context = trusting(spec.ca);
@@ -107,7 +107,7 @@ export async function examine(cluster: string, spec: StoreSpec, message: string,
   return `Cannot use the store: ${names} can be reached but does not answer as etcd does (${steady(message)}); check that "spec.store.endpoints" ${of} name etcd's client port, and that etcd is well`;
 }
 
-/** Undefined when it cannot be read: who uses it says so. */
+/** Undefined when the certificate cannot be read: its user reports that. */
 function expiry(certificate: string): Date | undefined {
   try {
     return expiresAt(certificate);
@@ -123,7 +123,7 @@ function unreachable(of: string, endpoints: readonly string[], failures: readonl
   return `Cannot reach the store: ${list || "no endpoint is named"}; check that etcd runs there, and ${field} ${of}`;
 }
 
-/** What the store answered, and what to do about it; undefined when it is not that. */
+/** The store's answer with the advice for it; undefined when there is no advice for this message. */
 function advise(message: string): string | undefined {
   const advice = ADVICE.find(([text]) => text.test(message))?.[1];
   return advice === undefined ? undefined : `${steady(message)}: ${advice}`;
@@ -145,7 +145,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Without times, durations and addresses in memory. */
+/** The message without times, durations and memory addresses. */
 export function steady(message: string): string {
   return message
     .replace(/[0-9A-F]{8,}:error:[0-9A-F]+:[^:]*:[^:]*:([^:]*):.*$/s, "$1")

@@ -1,7 +1,8 @@
 /**
- * The key with which this cluster proves itself to the store: made here, kept in a Secret, never leaves the cluster.
+ * The private key with which this cluster authenticates to the store: created here, kept in a Secret, never leaves the cluster.
  *
- * Replicas share it: who comes second takes what the first one kept. What travels is a request, CN = cluster name.
+ * Replicas share it: the first one creates the Secret, the others read it. Only a certificate request (CN = cluster name) leaves
+ * the cluster.
  */
 import { hasStatus, type KubeClient, type KubeSecret, SECRETS } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
@@ -10,7 +11,7 @@ import { createKey } from "@isthmus/pki";
 const NAME = "mesh-store-key";
 const FIELD = "tls.key";
 
-/** PKCS#8 PEM. Throws `STORE_KEY` when the Secret holds none. */
+/** Returns the key as PKCS#8 PEM. Throws `STORE_KEY` when the Secret has none. */
 export async function storeKey(client: KubeClient, namespace: string, signal: AbortSignal): Promise<string> {
   const kept = await client.get<KubeSecret>(SECRETS, NAME, { namespace, signal });
   if (kept !== undefined) return keyOf(kept, namespace);

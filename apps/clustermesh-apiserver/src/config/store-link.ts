@@ -1,7 +1,7 @@
 /**
- * The way of this cluster to the store: from MeshCluster.spec.store and our own key to an open store, again when they change.
+ * Connects this cluster to the store with MeshCluster.spec.store and the cluster's key, again whenever the spec changes.
  *
- * The certificate comes from the operator, the key from our Secret; a pair that does not fit is a sentence, not a crash.
+ * The certificate comes from the operator, the key from the Secret; a pair that does not match is reported as a problem.
  */
 import { createSecureContext } from "node:tls";
 import type { KubeClient, StoreSpec } from "@isthmus/kube";
@@ -14,13 +14,13 @@ import { storeKey } from "./store-key.js";
 
 export interface StoreLink {
   readonly store: ReloadableStore;
-  /** What is in use; undefined without a store. */
+  /** The spec in use; undefined without a store. */
   readonly spec: StoreSpec | undefined;
-  /** Undefined when there is nothing to complain about. */
+  /** Why the spec cannot be used; undefined when it can. */
   readonly problem: string | undefined;
   setSpec(spec: StoreSpec | undefined): void;
-  /** The held request when it is for our key and name, else a new one. */
-  request(held: string | undefined, signal: AbortSignal): Promise<string>;
+  /** Returns the existing request when it is for this cluster's key and name, else a new one. */
+  request(existing: string | undefined, signal: AbortSignal): Promise<string>;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -40,10 +40,10 @@ export function createStoreLink(
   let open = "";
   let used: StoreSpec | undefined;
   let key: string | undefined;
-  let mine: { readonly request: string; readonly publicKey: Uint8Array } | undefined;
-  const keeper = createPeriodicTask({ name: "store", everyMs: 60_000, task: connect }, { clock, log });
+  let created: { readonly request: string; readonly publicKey: Uint8Array } | undefined;
+  const task = createPeriodicTask({ name: "store", everyMs: 60_000, task: connect }, { clock, log });
 
-  async function ourKey(signal: AbortSignal): Promise<string> {
+  async function clusterKey(signal: AbortSignal): Promise<string> {
     key ??= await storeKey(modules.client, options.namespace, signal);
     return key;
   }
@@ -53,7 +53,7 @@ export function createStoreLink(
     const text = JSON.stringify(spec ?? null);
     if (text === open || (spec === undefined && open === "")) return;
     if (spec === undefined) store.swap(undefined);
-    else store.swap(optionsOf(spec, await ourKey(signal)));
+    else store.swap(optionsOf(spec, await clusterKey(signal)));
     open = text;
     used = spec;
     log.info(spec === undefined ? "Store removed" : "Store configured", { endpoints: spec?.endpoints });
@@ -65,31 +65,31 @@ export function createStoreLink(
       return used;
     },
     get problem() {
-      return keeper.problem;
+      return task.problem;
     },
     setSpec(spec) {
       wanted = spec;
-      keeper.trigger();
+      task.trigger();
     },
-    async request(held, signal) {
-      mine ??= await ownRequest(await ourKey(signal), options.cluster);
-      return held !== undefined && isFor(held, options.cluster, mine.publicKey) ? held : mine.request;
+    async request(existing, signal) {
+      created ??= await createStoreRequest(await clusterKey(signal), options.cluster);
+      return existing !== undefined && isFor(existing, options.cluster, created.publicKey) ? existing : created.request;
     },
     async run(signal) {
-      await keeper.run(signal);
+      await task.run(signal);
       store.close();
     },
   };
 }
 
-async function ownRequest(key: string, cluster: string): Promise<{ request: string; publicKey: Uint8Array }> {
+async function createStoreRequest(key: string, cluster: string): Promise<{ request: string; publicKey: Uint8Array }> {
   const request = await createRequest({ key, cn: cluster });
   return { request, publicKey: requestPublicKey(request) };
 }
 
-function isFor(held: string, cluster: string, publicKey: Uint8Array): boolean {
+function isFor(existing: string, cluster: string, publicKey: Uint8Array): boolean {
   try {
-    return requestName(held) === cluster && Buffer.from(requestPublicKey(held)).equals(publicKey);
+    return requestName(existing) === cluster && Buffer.from(requestPublicKey(existing)).equals(publicKey);
   } catch {
     return false;
   }

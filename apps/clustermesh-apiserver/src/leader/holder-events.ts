@@ -7,7 +7,7 @@ import type { Clock } from "@isthmus/model";
 import type { Leadership } from "./leadership.js";
 import { LEASE_MS } from "./lease.js";
 
-/** Longer than it takes to acquire the Lease of one that died. */
+/** Longer than it takes to acquire the Lease of a holder that died. */
 const KEPT_MS = 2 * LEASE_MS;
 /** As many as the recorder's own queue holds. */
 const MAX_KEPT = 1000;

@@ -7,7 +7,7 @@ import { createLeadership } from "./leadership.js";
 
 type Target = { readonly signal?: AbortSignal } | undefined;
 
-/** Takes a write at once; `answer` lets it answer, and a caller that gives up earlier does not hear of it. */
+/** Applies a write at once and answers when `answer` is called; a caller that aborts earlier gets no answer. */
 function createApi() {
   let lease: KubeLease | undefined;
   let answers: (() => void)[] | undefined;
@@ -42,7 +42,7 @@ function createApi() {
   };
 }
 
-test("a renewal after its deadline is reported as a change, so that what was withheld is written", async () => {
+test("a renewal after its deadline is reported as a change, so that withheld status is written", async () => {
   const [api, clock, stop] = [createApi(), createFakeClock(), new AbortController()];
   const leadership = createLeadership(
     { namespace: "ns", instance: "one", identity: "one_1" },
@@ -68,7 +68,7 @@ for (const { name, renewals } of [
   { name: "the first write", renewals: 0 },
   { name: "a renewal", renewals: 1 },
 ])
-  test(`stopped while ${name} is on its way, an instance releases the Lease all the same`, async () => {
+  test(`stopped while ${name} is in flight, an instance still releases the Lease`, async () => {
     const [api, clock, stop] = [createApi(), createFakeClock(), new AbortController()];
     const leadership = createLeadership(
       { namespace: "ns", instance: "one", identity: "one_1" },

@@ -1,8 +1,8 @@
 /**
- * Which instance of this cluster's apiserver publishes and writes status: the shell of `lease.ts`.
+ * Decides which instance of this cluster's apiserver publishes and writes status: performs the effects of `lease.ts`.
  *
- * In: the Lease in Kubernetes. Out: `publishes` and `writes`, each read at the moment of the act. Everything else (agents, the
- * admin API, following the peers) is done by every instance.
+ * In: the Lease in Kubernetes. Out: `publishes` and `writes`, to be read immediately before each write. Everything else (serving
+ * agents and the admin API, following the peers) is done by every instance.
  */
 import { hasStatus, type KubeClient, type KubeLease, LEASES } from "@isthmus/kube";
 import { type Clock, MeshError, printable } from "@isthmus/model";
@@ -26,7 +26,10 @@ export interface Leadership {
   readonly writes: boolean;
   /** Why it does not publish, or write status; undefined for a holder. */
   readonly explanation: string | undefined;
-  /** Calls the listener when `publishes` or `writes` has changed, also when `writes` was false for a moment. Returns a function that removes it. */
+  /**
+   * Calls the listener when `publishes` or `writes` changed, or when `writes` was false meanwhile. Returns a function that
+   * removes it.
+   */
   onChange(listener: () => void): () => void;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -92,10 +95,10 @@ export function createLeadership(
     try {
       if (effect.type === "read")
         return { type: "read", lease: await client.get<KubeLease>(LEASES, LEASE_NAME, { ...target, signal }) };
-      // Not aborted: the API may have taken it all the same, and only its answer has the version that releases the Lease.
+      // No abort signal: the API may apply the write anyway, and only its answer has the resourceVersion that `release` needs.
       return { type: "written", lease: await put(effect.lease, target), sentAt };
     } catch (thrown) {
-      // 404: deleted meanwhile, or the namespace is missing: the next read and write will show which.
+      // 404: the Lease was deleted meanwhile, or the namespace is missing; the next read and write show which.
       if (hasStatus(thrown, 409)) return { type: "conflict" };
       if (hasStatus(thrown, 404)) state.observed = undefined;
       return { type: "failed", sentence: MeshError.from(thrown).message };
@@ -107,7 +110,7 @@ export function createLeadership(
     return known ? client.replace(LEASES, object, target) : client.create(LEASES, object, target);
   }
 
-  /** Gives the Lease back, so that the next holder need not wait until it expires. */
+  /** Releases the Lease, so that the next holder need not wait until it expires. */
   async function release(): Promise<void> {
     const object = releasedLease(state, time());
     state.holding = false;

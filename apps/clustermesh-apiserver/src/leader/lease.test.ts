@@ -13,7 +13,7 @@ import {
   stepLease,
 } from "./lease.js";
 
-/** Kubernetes with one Lease, and instances whose clocks are as far apart as the test wants. */
+/** A model of Kubernetes with one Lease, and instances with freely chosen clock offsets. */
 function createApi() {
   let lease: KubeLease | undefined;
   let version = 0;
@@ -52,7 +52,7 @@ function createInstance(api: Api, instance: string, options: { identity?: string
   return {
     state,
     valid: (now: number) => isValid(state, now),
-    /** Everything that is due at `now`. */
+    /** Performs everything that is due at `now`. */
     run(now: number, { answers = true } = {}) {
       if (now < due) return;
       let event: LeaseEvent | undefined = { type: "tick" };
@@ -95,7 +95,7 @@ test("the Lease of a silent holder is acquired after its duration, whatever its 
   }
 });
 
-test("a holder that was suspended may not write even before its next call, then stands by", () => {
+test("a resumed holder may not write, not even before its next call, and then stands by", () => {
   const api = createApi();
   const [one, two] = [createInstance(api, "one"), createInstance(api, "two")];
   pass(0, 10_000, one, two);
@@ -107,7 +107,7 @@ test("a holder that was suspended may not write even before its next call, then 
   assert.equal(holderOf(one.state.observed?.lease), "two");
 });
 
-test("two instances never may write at once, whichever is suspended and for however long", () => {
+test("two instances never may write at the same time, whichever is suspended and for however long", () => {
   for (let seed = 1; seed < 200; seed++) {
     const api = createApi();
     const instances = ["a", "b", "c"].map((name) => createInstance(api, name));
@@ -168,7 +168,7 @@ test("after a release the next instance does not wait", () => {
   assert.equal(one.released(13_000)?.metadata.resourceVersion, "6", "an old one's is refused by its version");
 });
 
-test("a restarted container takes the Lease of its predecessor at once; of two of the same name the older stands by", () => {
+test("a restarted container takes the Lease of its predecessor at once; of two instances with the same name the older stands by", () => {
   const api = createApi();
   const before = createInstance(api, "one", { identity: "one_1" });
   pass(0, 4_000, before);

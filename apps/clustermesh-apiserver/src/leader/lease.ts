@@ -1,11 +1,11 @@
 /**
- * The Lease as a pure machine: `stepLease(state, event)` changes the state and returns the one thing to do next.
+ * The Lease as a pure state machine: `stepLease(state, event)` changes the state and returns the next effect.
  *
  *   Standby ─► Holder    the Lease is absent, released, of this instance's previous process, or was not renewed for its duration
- *   Holder ─► Standby    another holder was read, and by nothing else: no answer is not a loss (ADR 22)
+ *   Holder ─► Standby    only when another holder was read: a missing answer is not a loss (ADR 22)
  *
- * As client-go does it: a Lease ends when it was seen unchanged for its duration by the observer's own monotonic clock, so
- * clocks of nodes may differ; writes carry the resourceVersion that was read, so of two that acquire it one is refused.
+ * As in client-go: a Lease expires when the observer has seen it unchanged for its duration by its own monotonic clock, so the
+ * clocks of nodes may differ. Writes carry the resourceVersion that was read, so of two instances that acquire it one is refused.
  */
 import type { KubeLease } from "@isthmus/kube";
 
@@ -31,15 +31,15 @@ export interface LeaseOptions {
 
 export interface LeaseState {
   readonly options: LeaseOptions;
-  /** What was read or written last, and since when it is unchanged (monotonic). */
+  /** The Lease as last read or written, and since when it is unchanged (monotonic). */
   observed: { readonly lease: KubeLease; readonly since: number } | undefined;
   /** The Lease that was read or written last names this process. */
   holding: boolean;
-  /** When the last successful renewal was sent; before, the Lease cannot have ended. */
+  /** When the last successful renewal was sent (monotonic): its duration cannot have begun earlier. */
   renewedAt: number | undefined;
-  /** How often a renewal came after status could no longer be written: what was withheld meanwhile is due. */
+  /** Number of renewals that came after `isValid` had become false: the status withheld meanwhile is due. */
   lapses: number;
-  /** No Lease was read yet: a holder with this instance's name is its previous process. */
+  /** No Lease has been read yet: a holder with this instance's name is its previous process. */
   first: boolean;
   /** Why the last call failed; "" when it did not. */
   problem: string;
@@ -47,7 +47,7 @@ export interface LeaseState {
 
 export type LeaseEvent =
   | { readonly type: "tick" }
-  /** Undefined: there is none. */
+  /** `lease` undefined: it does not exist. */
   | { readonly type: "read"; readonly lease: KubeLease | undefined }
   | { readonly type: "written"; readonly lease: KubeLease; readonly sentAt: number }
   | { readonly type: "conflict" }
@@ -85,7 +85,7 @@ export function stepLease(state: LeaseState, event: LeaseEvent, time: LeaseTime)
       state.problem = "";
       return wait(state, RETRY_MS);
     case "conflict":
-      // Not `holding`: the next read says which instance holds it.
+      // `holding` stays unchanged: the next read shows which instance holds the Lease.
       state.observed = undefined;
       return wait(state, CONFLICT_MS);
     case "failed":
@@ -94,7 +94,7 @@ export function stepLease(state: LeaseState, event: LeaseEvent, time: LeaseTime)
   }
 }
 
-/** Status may be written: no other instance can have acquired the Lease yet. */
+/** True while status may be written: no other instance can have acquired the Lease yet. */
 export function isValid(state: LeaseState, now: number): boolean {
   return state.holding && state.renewedAt !== undefined && now - state.renewedAt < RENEW_DEADLINE_MS;
 }
@@ -104,7 +104,7 @@ export function holderOf(lease: KubeLease | undefined): string {
   return (lease?.spec?.holderIdentity ?? "").replace(/_[^_]*$/, "");
 }
 
-/** Given back by its holder on an orderly stop. */
+/** The Lease as its holder releases it on an orderly stop; undefined when there is nothing to release. */
 export function releasedLease(state: LeaseState, { wallMicros }: LeaseTime): KubeLease | undefined {
   if (!state.holding || state.observed === undefined) return undefined;
   const { metadata, spec = {} } = state.observed.lease;
@@ -137,14 +137,14 @@ function observe(state: LeaseState, lease: KubeLease, now: number): void {
 
 function hasEnded({ observed }: LeaseState, now: number): boolean {
   if (observed === undefined) return false;
-  const said = (observed.lease.spec?.leaseDurationSeconds ?? 0) * 1000;
-  const duration = said > 0 ? Math.min(said, LONGEST_MS) : LEASE_MS;
+  const statedMs = (observed.lease.spec?.leaseDurationSeconds ?? 0) * 1000;
+  const duration = statedMs > 0 ? Math.min(statedMs, LONGEST_MS) : LEASE_MS;
   return now - observed.since >= duration;
 }
 
-function write({ options }: LeaseState, held: KubeLease | undefined, { wallMicros }: LeaseTime): LeaseEffect {
+function write({ options }: LeaseState, current: KubeLease | undefined, { wallMicros }: LeaseTime): LeaseEffect {
   const { namespace, name, identity } = options;
-  const { spec, metadata } = held ?? { metadata: { namespace, name } };
+  const { spec, metadata } = current ?? { metadata: { namespace, name } };
   const now = microTime(wallMicros);
   const renews = spec?.holderIdentity === identity;
   const transitions = spec?.leaseTransitions ?? 0;
@@ -157,7 +157,7 @@ function write({ options }: LeaseState, held: KubeLease | undefined, { wallMicro
         leaseDurationSeconds: LEASE_MS / 1000,
         acquireTime: renews ? (spec.acquireTime ?? now) : now,
         renewTime: now,
-        leaseTransitions: renews || held === undefined ? transitions : transitions + 1,
+        leaseTransitions: renews || current === undefined ? transitions : transitions + 1,
       },
     },
   };

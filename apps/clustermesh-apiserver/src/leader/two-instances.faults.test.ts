@@ -49,14 +49,14 @@ async function start(instance: string, more: Readonly<Record<string, string>> = 
   return started;
 }
 
-/** Name of the instance whose head stands in the store. */
+/** Name of the instance that wrote the head in the store. */
 async function writer(): Promise<string> {
   return (await readStanding(owner, "east")).head?.writer.replace(/-[0-9a-f]{8}$/, "") ?? "";
 }
 
 const published = async () => (await east.condition("Published"))?.status === "True";
 
-/** Every version of the objects whose status is written, while it runs. */
+/** Records every version of the objects whose status is written, while it runs. */
 function countWrites(): { stop(): Promise<void>; readonly seen: { writes: number; flaps: number } } {
   const seen = { writes: 0, flaps: 0 };
   const stop = new AbortController();
@@ -88,7 +88,7 @@ function countWrites(): { stop(): Promise<void>; readonly seen: { writes: number
   };
 }
 
-test("both serve agents, one of them publishes and writes status, and the other says why it does not", async (t) => {
+test("both instances serve agents; one publishes and writes status, and the other reports why it does not", async (t) => {
   const one = await start("one");
   await until("one publishes", async () => (await writer()) === "one" && (await published()), 30_000);
   const two = await start("two");
@@ -101,7 +101,7 @@ test("both serve agents, one of them publishes and writes status, and the other 
   const watching = countWrites();
   await systemClock.delay(5000);
   await watching.stop();
-  // The listings themselves are three objects; ages of beats are written once a minute.
+  // The first listing returns three objects; beat ages are written once a minute.
   assert.ok(watching.seen.writes < 10, `${watching.seen.writes} writes in 5 s`);
   assert.equal(watching.seen.flaps, 0);
   assert.equal((await east.meshCluster())?.status?.instance, "one");
@@ -110,16 +110,16 @@ test("both serve agents, one of them publishes and writes status, and the other 
   assert.ok(two.lines.some((line) => line.includes("Another instance")));
 });
 
-test("while the holder is suspended the other instance takes over; resumed, the holder stands down", async () => {
+test("the other instance takes over while the holder is suspended; the holder stands by when it is resumed", async () => {
   const [one, two] = running;
   assert.ok(one !== undefined && two !== undefined);
   one.child.kill("SIGSTOP");
   await until("two publishes", async () => (await writer()) === "two", 40_000);
   await until("two writes status", async () => (await east.meshCluster())?.status?.instance === "two", 10_000);
-  await until("and says that all is well", published);
+  await until("the status is published", published);
   const watching = countWrites();
   one.child.kill("SIGCONT");
-  await until("one says why it does not write", async () =>
+  await until("one reports why it does not write", async () =>
     /^ok {2}leader: .*"two"/m.test((await one.get("/readyz")).body),
   );
   await systemClock.delay(5000);
@@ -129,7 +129,7 @@ test("while the holder is suspended the other instance takes over; resumed, the 
   assert.equal(await writer(), "two");
 });
 
-test("an instance that is asked to stop releases the Lease: the other takes over at once", async () => {
+test("an instance that is stopped releases the Lease, and the other takes over at once", async () => {
   const [, two] = running;
   assert.ok(two !== undefined);
   const start = systemClock.now();
@@ -140,13 +140,15 @@ test("an instance that is asked to stop releases the Lease: the other takes over
   assert.ok(systemClock.now() - start < 12_000);
 });
 
-test("with a shutdown delay an instance serves on after SIGTERM, and a second SIGTERM ends it", async (t) => {
+test("with a shutdown delay an instance keeps serving after SIGTERM, and a second SIGTERM ends it", async (t) => {
   const three = await start("three", { "shutdown-delay-seconds": "3600" });
   const agent = connectAgent({ port: three.port, node: "drained", tls: await east.tls.node("drained") });
   t.after(() => agent.close());
   await until("the agent is served", () => agent.keys(0).includes("services/shop/cart"));
   three.child.kill("SIGTERM");
-  await until("it has the signal", () => three.lines.some((line) => line.includes("serving on")));
+  await until("the instance has received the signal", () =>
+    three.lines.some((line) => line.includes("Termination requested")),
+  );
   await applyService(east, "later", "10.11.1.6", { "service.cilium.io/global": "yes" });
   await until("a change after the signal", () => agent.keys(0).includes("services/shop/later"));
   const ended = once(three.child, "exit");
@@ -154,10 +156,10 @@ test("with a shutdown delay an instance serves on after SIGTERM, and a second SI
   assert.deepEqual(await ended, [1, null]);
 });
 
-test("when the shutdown delay is over an instance ends as without one", async () => {
+test("an instance ends with exit code 0 after its shutdown delay", async () => {
   const four = await start("four", { "shutdown-delay-seconds": "1" });
   const ended = once(four.child, "exit");
   four.child.kill("SIGTERM");
   assert.deepEqual(await ended, [0, null]);
-  assert.ok(four.lines.some((line) => line.includes("serving on")));
+  assert.ok(four.lines.some((line) => line.includes("Termination requested")));
 });

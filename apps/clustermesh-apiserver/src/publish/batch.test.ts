@@ -5,7 +5,7 @@ import { chooseWrites, MAX_BYTES, MAX_WRITES } from "./batch.js";
 import { createDirtySet } from "./dirty-set.js";
 import { anyRecord } from "./fixture.js";
 
-test("writes come in writing order, the newest observation with them", () => {
+test("writes are in writing order, with the newest time of observation", () => {
   const [dirty, wanted] = [createDirtySet(), createRecordTable()];
   for (const key of ["slices/a/b/c", "nodes/n", "identities/1048832"]) {
     wanted.set(anyRecord(key, "v"));
@@ -20,7 +20,7 @@ test("writes come in writing order, the newest observation with them", () => {
   assert.equal(observedMicros, "identities/1048832".length);
 });
 
-test("a key stands in the set once, with its latest state", () => {
+test("a key is in the set once, with its latest state", () => {
   const dirty = createDirtySet();
   dirty.add("nodes/n", "upsert", 5);
   dirty.add("nodes/n", "delete", 3);
@@ -29,7 +29,7 @@ test("a key stands in the set once, with its latest state", () => {
   assert.equal(dirty.size, 0);
 });
 
-test("a txn holds at most 127 writes and 1 MiB, and no key that another one carries", () => {
+test("a txn holds at most 127 writes and 1 MiB, and no key of another txn in flight", () => {
   const [dirty, wanted] = [createDirtySet(), createRecordTable()];
   for (let i = 0; i < 200; i++) {
     wanted.set(anyRecord(`nodes/n${i}`, Buffer.alloc(20_000)));

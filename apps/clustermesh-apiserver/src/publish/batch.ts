@@ -1,4 +1,4 @@
-/** Chooses the writes of one txn: in writing order, a key once, at most 127 and 1 MiB; the head comes on top. */
+/** Chooses the writes of one txn: in writing order, each key once, at most 127 writes and 1 MiB, the head not counted. */
 import type { RecordTable } from "@isthmus/records";
 import type { DirtySet } from "./dirty-set.js";
 import type { Write } from "./events.js";
@@ -8,11 +8,11 @@ export const MAX_BYTES = 1024 * 1024;
 
 export interface BatchOfWrites {
   readonly writes: readonly Write[];
-  /** When the newest of it was observed, microseconds; 0 = unknown. */
+  /** When the newest of the changes was observed, microseconds; 0 = unknown. */
   readonly observedMicros: number;
 }
 
-/** `busy`: keys that another txn in flight carries. */
+/** `busy`: keys in another txn that is in flight. */
 export function chooseWrites(
   dirty: DirtySet,
   wanted: RecordTable,

@@ -1,13 +1,13 @@
 /**
- * Keys whose wanted value differs from what stands in the store, in the order in which they must be written: upserts in
- * apply order, then deletions in reverse. Latest state wins: a key stands in it once.
+ * Keys whose wanted value differs from the stored one, in the order in which they must be written: upserts in apply order,
+ * then deletions in reverse. Each key is in the set once, with its latest state.
  */
 import type { Kind } from "@isthmus/proto";
 import { KINDS, kindOfKey } from "@isthmus/records";
 
 export interface DirtySet {
   readonly size: number;
-  /** `observedMicros` of several changes of a key: the newest. */
+  /** Of several changes of a key the newest `observedMicros` is kept. */
   add(key: string, what: "upsert" | "delete", observedMicros: number): void;
   remove(key: string): void;
   has(key: string): boolean;
@@ -17,9 +17,9 @@ export interface DirtySet {
 }
 
 export function createDirtySet(): DirtySet {
-  const shelves = (): Map<Kind, Map<string, number>> => new Map(KINDS.map((kind) => [kind, new Map()]));
-  const upserts = shelves();
-  const deletes = shelves();
+  const emptyGroups = (): Map<Kind, Map<string, number>> => new Map(KINDS.map((kind) => [kind, new Map()]));
+  const upserts = emptyGroups();
+  const deletes = emptyGroups();
   const where = new Map<string, Map<string, number>>();
   const remove = (key: string): void => {
     where.get(key)?.delete(key);
@@ -31,12 +31,12 @@ export function createDirtySet(): DirtySet {
     },
     add(key, what, observedMicros) {
       const kind = kindOfKey(key);
-      const shelf = kind === undefined ? undefined : (what === "upsert" ? upserts : deletes).get(kind);
-      if (shelf === undefined) return;
-      const seen = Math.max(observedMicros, where.get(key)?.get(key) ?? 0);
-      if (where.get(key) !== shelf) remove(key);
-      shelf.set(key, seen);
-      where.set(key, shelf);
+      const group = kind === undefined ? undefined : (what === "upsert" ? upserts : deletes).get(kind);
+      if (group === undefined) return;
+      const newest = Math.max(observedMicros, where.get(key)?.get(key) ?? 0);
+      if (where.get(key) !== group) remove(key);
+      group.set(key, newest);
+      where.set(key, group);
     },
     remove,
     has: (key) => where.has(key),

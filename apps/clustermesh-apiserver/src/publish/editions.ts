@@ -1,6 +1,6 @@
 /**
- * For tests: the store as a publisher of another version reads and writes it. What this version's publisher reads, and the
- * txns that it writes, are changed in between.
+ * For tests: makes this version's publisher behave like one of another version, by changing what it reads from the store and the
+ * txns that it writes.
  */
 import { HEAD_KEY } from "@isthmus/kvstore";
 import { Head, type Kind, type KindSum } from "@isthmus/proto";
@@ -8,7 +8,7 @@ import { accumulate, emptySum, kindOfKey, recordHash, sumBytes } from "@isthmus/
 import type { Write } from "./events.js";
 import type { ModelStore } from "./model-store.js";
 
-/** A kind of the next version, and the segment of its keys. */
+/** A kind that only the next version knows, and the prefix of its keys. */
 export const GADGET = 99 as Kind;
 const GADGETS = "gadgets/";
 
@@ -34,7 +34,7 @@ export function withSums(write: Write, change: (sums: readonly KindSum[]) => Kin
   return { ...write, value: Head.encode({ ...head, sums: change(head.sums) }).finish() };
 }
 
-/** The next version: its heads have a sum of gadgets. */
+/** The next version: its heads have a sum over gadgets. */
 export function newerEdition(store: ModelStore): ModelStore {
   return edited(store, {
     txn: (compares, writes) =>
@@ -45,7 +45,7 @@ export function newerEdition(store: ModelStore): ModelStore {
   });
 }
 
-/** The version before, which knows nothing of `kind`: it neither reads its keys nor has its sum. */
+/** The previous version, which does not know `kind`: it does not read its keys, and its heads have no sum of it. */
 export function olderEdition(store: ModelStore, kind: Kind): ModelStore {
   const isKnown = ({ key }: { readonly key: string }): boolean => kindOfKey(key) !== kind;
   return edited(store, {

@@ -1,10 +1,10 @@
 /**
- * What enters and leaves the publisher's core. Keys are relative to the cluster's prefix; times enter with the events.
+ * Events and effects of the publisher's core. Keys are relative to the cluster's prefix; times come with the events.
  */
 import type { ClusterClaim } from "@isthmus/proto";
 import type { ExportChange } from "./export-source.js";
 
-/** A key as it stands in the store. */
+/** A key as stored. */
 export interface StoredKey {
   readonly key: string;
   readonly value: Uint8Array;
@@ -24,9 +24,9 @@ export type Write =
 export type PublisherEvent = { readonly now: number; readonly wallMicros: number } & (
   | { readonly type: "start" }
   | { readonly type: "changed"; readonly change: ExportChange }
-  /** The config record of this cluster has changed: its new bytes. */
+  /** This cluster's config record has changed; `config` holds its new bytes. */
   | { readonly type: "configured"; readonly config: Uint8Array }
-  /** Answer to `inspect`: who checks writes, who holds our id, and what stands under our prefix at `revision`. */
+  /** Answer to `inspect`: whether authentication is on, the claim of this cluster's id, and its keys at `revision`. */
   | {
       readonly type: "inspected";
       readonly authOn: boolean;
@@ -34,12 +34,12 @@ export type PublisherEvent = { readonly now: number; readonly wallMicros: number
       readonly entries: readonly StoredKey[];
       readonly revision: bigint;
     }
-  /** Answer to `claim`: tried; inspect again. */
+  /** Answer to `claim`: it was attempted; inspect again for the outcome. */
   | { readonly type: "claimed" }
   | { readonly type: "committed"; readonly id: number; readonly revision: bigint }
   /** The comparison failed: nothing was written. */
   | { readonly type: "rejected"; readonly id: number }
-  /** `mayHaveHappened`: the answer got lost. `full`: the store has no room. */
+  /** `mayHaveHappened`: the answer was lost. `full`: the store has no space. */
   | {
       readonly type: "failed";
       readonly id: number;
@@ -47,15 +47,15 @@ export type PublisherEvent = { readonly now: number; readonly wallMicros: number
       readonly mayHaveHappened: boolean;
       readonly full?: boolean;
     }
-  /** `inspect`, `claim` or `read-head` did not get an answer. */
+  /** `inspect`, `claim` or `read-head` failed. */
   | { readonly type: "unanswered"; readonly sentence: string }
   /** Answer to `read-head`. */
   | { readonly type: "head-read"; readonly head: StoredKey | undefined; readonly fence: StoredKey | undefined }
-  /** Our prefix changed, by us or by another; complete revisions. */
+  /** Watch events of the cluster's prefix, from this or another writer; complete revisions. */
   | { readonly type: "seen"; readonly events: readonly (StoredKey & { readonly deleted: boolean })[] }
-  /** The watch of our prefix cannot go on: compacted, set back, refused. */
+  /** The watch of the cluster's prefix cannot continue: compacted, set back, or refused. */
   | { readonly type: "watch-over"; readonly sentence: string }
-  /** The time asked for by `wake` has come. */
+  /** The time of a `wake` effect has passed. */
   | { readonly type: "tick" }
 );
 
@@ -69,12 +69,12 @@ export type PublisherEffect =
       readonly compares: readonly Compare[];
       readonly writes: readonly Write[];
     }
-  /** Follow our prefix from this revision on; replaces an older watch. */
+  /** Watch the cluster's prefix from this revision on; replaces an older watch. */
   | { readonly type: "watch"; readonly from: bigint }
-  /** Come back in `ms` with `tick`; replaces an older wake. */
+  /** Send `tick` after `ms`; replaces an older wake. */
   | { readonly type: "wake"; readonly ms: number };
 
-/** Without the times, which the shell adds. */
+/** An event without the times, which the shell adds. */
 export type NewPublisherEvent<E = PublisherEvent> = E extends PublisherEvent ? Omit<E, "now" | "wallMicros"> : never;
 
 export type EventOf<T extends PublisherEvent["type"]> = Extract<PublisherEvent, { type: T }>;

@@ -1,19 +1,19 @@
 /**
- * What a cluster exports, as the publisher asks for it: all of it now, and every change from then on.
+ * A cluster's exports as the publisher reads them: all records now, then every change.
  *
- * Complete from the start: whoever makes one has listed Kubernetes first. What is not in it is removed from the store.
+ * It must be complete when it is created, after Kubernetes was listed: records that are not in it are deleted from the store.
  */
 import type { HashedRecord } from "@isthmus/records";
 
 export interface ExportChange {
   readonly upserts: readonly HashedRecord[];
   readonly deletes: readonly { readonly key: string }[];
-  /** Wall clock, microseconds: when this apiserver saw the newest of it. */
+  /** Wall clock, microseconds: when this apiserver observed the newest of the changes. */
   readonly observedMicros: number;
 }
 
 export interface ExportSource {
   records(): Iterable<HashedRecord>;
-  /** Told after the change is in `records()`. Returns the way to stop. */
+  /** Calls the listener after the change is in `records()`. Returns a function that removes it. */
   onChange(listener: (change: ExportChange) => void): () => void;
 }

@@ -76,7 +76,7 @@ export function anyRecord(key: string, value: string | Uint8Array): HashedRecord
   return hashRecord(kindOfKey(key) ?? Kind.KIND_UNSPECIFIED, key, Buffer.from(value));
 }
 
-/** What stands in the store: its head, and its records as a table. */
+/** Reads a cluster's head and records from the store. */
 export async function readStanding(store: Store, cluster: string): Promise<{ head?: Head; table: RecordTable }> {
   const prefix = clusterPrefix(parseClusterName(cluster));
   const table = createRecordTable();
@@ -91,7 +91,7 @@ export async function readStanding(store: Store, cluster: string): Promise<{ hea
   return head === undefined ? { table } : { head, table };
 }
 
-/** Waits until the store holds exactly what is exported, and its head says so. */
+/** Waits until the store holds exactly the exported records, with a LIVE head whose sums match them. */
 export async function untilPublished(
   store: Store,
   cluster: string,

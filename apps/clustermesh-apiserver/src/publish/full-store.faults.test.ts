@@ -1,4 +1,4 @@
-/** A real etcd that has used up its quota: what the publisher says, what readers keep, and that it heals by itself. */
+/** A real etcd that has used up its quota: the publisher's status, what readers keep, and recovery without a restart. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
@@ -27,7 +27,7 @@ const published = (publisher: Publisher) => {
     .map(({ type, status, reason }) => `${type} ${status} ${reason}`);
 };
 
-test("a full store: said, beats stop so that readers see it, nothing is deleted; with space it goes on by itself", async (t) => {
+test("a full store is reported, beats stop, nothing is deleted, and publishing resumes once there is space", async (t) => {
   let late = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + late };
   const exported = createMemoryExport(slices(1, 300));
@@ -42,19 +42,19 @@ test("a full store: said, beats stop so that readers see it, nothing is deleted;
   await fillStore(store);
   const { head } = await readStanding(store, "full");
   exported.change([slice(1, 2, 9)], [{ key: "slices/shop/cart/s3" }]);
-  await until("it says so", () => publisher.publisher.status().state === "Full");
+  await until("status Full", () => publisher.publisher.status().state === "Full");
   const { message, pending } = publisher.publisher.status();
   assert.match(message, /database space exceeded/);
   assert.equal(pending, 2);
   assert.deepEqual(published(publisher.publisher), ["StoreReachable True Answers", "Published False Full"]);
 
-  // Whoever starts now cannot even take over, and says the same.
+  // A publisher that starts now cannot even take over, and reports the same.
   const other = createMemoryExport(slices(2, 10));
   const beginner = runPublisher(store, other, { config: clusterConfig("beginner", 2) });
   t.after(() => beginner.stop());
-  await until("the beginner says so", () => /space exceeded/.test(beginner.publisher.status().message));
+  await until("the same status of the beginner", () => /space exceeded/.test(beginner.publisher.status().message));
 
-  late = 16_000; // three beats: none came
+  late = 16_000; // longer than three beats
   assert.equal(source.status(), SourceStatus.SOURCE_STATUS_STALE);
   assert.equal(source.index.size, 300);
   assert.deepEqual(deletes, []);

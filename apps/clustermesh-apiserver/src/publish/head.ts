@@ -1,4 +1,4 @@
-/** The head's bytes. Origin times stand here: record values hold no clocks. */
+/** Encodes the head. It holds the times of changes, since record values contain no clock. */
 import { toUint32 } from "@isthmus/model";
 import { Head, type HeadState, type KindSum } from "@isthmus/proto";
 import type { PublisherState } from "./state.js";
@@ -8,9 +8,9 @@ export interface HeadContent {
   readonly state: HeadState;
   readonly seq: bigint;
   readonly sums: KindSum[];
-  /** When the newest content of this txn was observed; 0 = nothing new. */
+  /** When the newest change in this txn was observed; 0 = no change. */
   readonly observedMicros: number;
-  /** Our wall clock now. */
+  /** The publisher's wall clock now. */
   readonly wallMicros: number;
 }
 

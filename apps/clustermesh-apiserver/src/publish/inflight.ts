@@ -1,7 +1,7 @@
 /**
- * What is sent, and when: one live txn at a time with the head on top, or bulk txns side by side while loading.
+ * Decides which txns are sent: one at a time with the head included while Live, or several bulk txns in parallel while Loading.
  *
- * Every try of a head has its own seq, so that a head that is read back says which try it was.
+ * Every attempt to write a head has its own seq, so that a head that is read back identifies the attempt that wrote it.
  */
 import { CONFIG_KEY, FENCE_KEY, HEAD_KEY } from "@isthmus/kvstore";
 import { HeadState } from "@isthmus/proto";
@@ -11,7 +11,7 @@ import { encodeHead } from "./head.js";
 import { compares, configDirty } from "./meta-keys.js";
 import { BEAT_MS, type Flight, PIPELINE, type PublisherState } from "./state.js";
 
-/** Everything that can be sent now. */
+/** Returns the txns that can be sent now. */
 export function pump(state: PublisherState, now: number, wallMicros: number): PublisherEffect[] {
   if (state.phase.status === "Loading") return pumpLoading(state, wallMicros);
   const { phase } = state;
@@ -34,7 +34,7 @@ function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect
   while (phase.flights.size < PIPELINE) {
     const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - 1, busy);
     if (phase.flights.size === 0 && writes.length === state.dirty.size) {
-      // All that is left: it goes with the head that says so.
+      // The last writes: they are sent with the head that says LIVE.
       phase.last = withHead(state, writes, HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
       const both = compares(state, FENCE_KEY, HEAD_KEY);
       return [...effects, { type: "txn", id: phase.last.id, compares: both, writes: phase.last.writes }];
@@ -48,11 +48,11 @@ function pumpLoading(state: PublisherState, wallMicros: number): PublisherEffect
   return effects;
 }
 
-/** The next writes with a LIVE head on top. */
+/** The next writes with a LIVE head. */
 function liveFlight(state: PublisherState, wallMicros: number, due: boolean): Flight {
   const extra: Write[] = configDirty(state) ? [{ type: "put", key: CONFIG_KEY, value: state.config }] : [];
   const { writes, observedMicros } = chooseWrites(state.dirty, state.wanted, MAX_WRITES - extra.length);
-  if (due && writes.length === state.dirty.size) state.beat++; // a beat says that nothing is missing
+  if (due && writes.length === state.dirty.size) state.beat++; // a beat means that no write is missing
   return withHead(state, [...writes, ...extra], HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
 }
 

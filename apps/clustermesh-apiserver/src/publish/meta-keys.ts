@@ -1,4 +1,4 @@
-/** The keys beside the records as they stand in the store: head, fence, config. */
+/** Reads the stored keys that are not records: head, fence, config. */
 import { CONFIG_KEY, HEAD_KEY } from "@isthmus/kvstore";
 import { Fence, Head } from "@isthmus/proto";
 import { sameBytes } from "@isthmus/records";
@@ -6,8 +6,8 @@ import type { Compare, StoredKey } from "./events.js";
 import type { PublisherState } from "./state.js";
 
 export function configDirty(state: PublisherState): boolean {
-  const standing = state.stored.meta(CONFIG_KEY);
-  return standing === undefined || !sameBytes(standing.value, state.config);
+  const stored = state.stored.meta(CONFIG_KEY);
+  return stored === undefined || !sameBytes(stored.value, state.config);
 }
 
 export function compares(state: PublisherState, ...keys: string[]): Compare[] {
@@ -18,18 +18,18 @@ export function headOf(state: PublisherState): Head | undefined {
   return readHead(state.stored.meta(HEAD_KEY));
 }
 
-/** Undefined when there is none or it cannot be read: both are replaced by taking over. */
-export function readHead(standing: StoredKey | undefined): Head | undefined {
-  return decode(standing, Head.decode);
+/** Undefined when there is none or it cannot be decoded: a takeover replaces it in both cases. */
+export function readHead(stored: StoredKey | undefined): Head | undefined {
+  return decode(stored, Head.decode);
 }
 
-export function readFence(standing: StoredKey | undefined): string | undefined {
-  return decode(standing, Fence.decode)?.instance;
+export function readFence(stored: StoredKey | undefined): string | undefined {
+  return decode(stored, Fence.decode)?.instance;
 }
 
-function decode<T>(standing: StoredKey | undefined, read: (value: Uint8Array) => T): T | undefined {
+function decode<T>(stored: StoredKey | undefined, read: (value: Uint8Array) => T): T | undefined {
   try {
-    return standing === undefined ? undefined : read(standing.value);
+    return stored === undefined ? undefined : read(stored.value);
   } catch {
     return undefined;
   }

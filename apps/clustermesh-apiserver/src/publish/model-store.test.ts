@@ -1,4 +1,4 @@
-/** One script on the model and on a real etcd: what the model says, etcd does. */
+/** Runs the same scripts on the model and on a real etcd: their answers must be equal. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { StoreEvent } from "@isthmus/kvstore";
@@ -16,11 +16,11 @@ after(async () => {
   await etcd.close();
 });
 
-/** What a script can do to a store; answers are text, so that two of them can be compared. */
+/** Operations of a script on a store; answers are text, so that they can be compared. */
 interface Scripted {
   txn(compares: readonly Compare[], writes: readonly Write[]): Promise<string>;
   state(): Promise<string>;
-  /** What a watch from there tells, up to now. */
+  /** The events of a watch from a revision, up to now. */
   watch(from: bigint): Promise<string>;
   compact(revision: bigint): Promise<void>;
   wipe(): Promise<void>;
@@ -69,7 +69,7 @@ function onEtcd(prefix: string): Scripted {
     }
   }
 
-  /** Ends once the newest key of the prefix was told, or when nothing is to come. */
+  /** Ends once the newest key of the prefix was reported, or when no event is due. */
   async function watch(from: bigint): Promise<string> {
     const { revision } = await store.get("/");
     let newest = 0n;
@@ -109,14 +109,14 @@ const put = (key: string, value = "v"): Write => ({ type: "put", key, value: Buf
 const remove = (key: string): Write => ({ type: "delete", key });
 const is = (key: string, modRevision: bigint): Compare => ({ key, modRevision });
 
-/** Every answer of the script, in order. */
+/** Returns every answer of the script, in order. */
 async function transcript(script: (on: Scripted, say: (text: string) => void) => Promise<void>, on: Scripted) {
   const said: string[] = [];
   await script(on, (text) => void said.push(text));
   return said;
 }
 
-/** On an empty store, so that revisions are the same. */
+/** Runs on an empty store, so that revisions are equal. */
 async function sameOnBoth(
   script: (on: Scripted, say: (text: string) => void) => Promise<void>,
 ): Promise<readonly string[]> {
@@ -129,7 +129,7 @@ async function sameOnBoth(
   return real;
 }
 
-test("a takeover, and what the old writer still sends", async () => {
+test("a takeover, and a late txn of the old writer", async () => {
   const said = await sameOnBoth(async (on, say) => {
     say(await on.txn([is("fence", 0n), is("head", 0n)], [put("fence", "a"), put("head", "1")]));
     say(await on.txn([is("head", 2n)], [put("slices/1"), put("head", "2")]));
@@ -143,7 +143,7 @@ test("a takeover, and what the old writer still sends", async () => {
   assert.deepEqual(said.slice(3, 5), ["rejected", "rejected"]);
 });
 
-test("deleting what is not there is neither an event nor a revision", async () => {
+test("deleting an absent key is neither an event nor a revision", async () => {
   await sameOnBoth(async (on, say) => {
     say(await on.txn([], [put("a")]));
     say(await on.txn([], [remove("b")]));
@@ -154,7 +154,7 @@ test("deleting what is not there is neither an event nor a revision", async () =
   });
 });
 
-test("watches from before, at and after a compaction, and from the future", async () => {
+test("watches from before, at and after a compaction, and from a future revision", async () => {
   const said = await sameOnBoth(async (on, say) => {
     for (const key of ["a", "b", "c", "a"]) await on.txn([], [put(key)]);
     await on.compact(4n);
@@ -165,7 +165,7 @@ test("watches from before, at and after a compaction, and from the future", asyn
   assert.equal(said.at(-1), "set-back");
 });
 
-test("a wipe, and another member that writes first", async () => {
+test("a wipe, and another cluster that writes first", async () => {
   await sameOnBoth(async (on, say) => {
     for (const key of ["store", "head", "slices/1", "slices/2"]) await on.txn([], [put(key)]);
     await on.wipe();
@@ -220,7 +220,7 @@ const step = fc.record({
   ),
 });
 
-test("any txns: the same answers, the same state, the same history", async () => {
+test("random txns give the same answers, state and history", async () => {
   let run = 0;
   const script = fc.array(step, { minLength: 1, maxLength: 25 });
   await fc.assert(
@@ -236,7 +236,7 @@ test("any txns: the same answers, the same state, the same history", async () =>
         assert.equal(await model.txn(asked, writes), await real.txn(asked, writes));
       }
       assert.equal(await model.state(), await real.state());
-      // A last one that is told, so that the end of the history is known.
+      // A last event, so that the end of the history is known.
       assert.equal(await model.txn([], [put("end")]), await real.txn([], [put("end")]));
       assert.equal(await model.watch(revision + 1n), await real.watch(revision + 1n));
     }),

@@ -1,8 +1,8 @@
 /**
- * For tests: etcd as far as publisher and reader see it (revisions, comparisons, history, compaction, wipes, backups, a full
- * store), and publishers that run on it step by step, with calls that get lost before, after, or come late.
+ * For tests: a model of etcd as publisher and reader see it (revisions, comparisons, history, compaction, wipes, backups, a full
+ * store), and publishers that run on it step by step, with calls that are lost before or after they are applied, or applied late.
  *
- * That etcd behaves like this is shown by `model-store.test.ts`: the same script on both.
+ * `model-store.test.ts` checks the model against etcd: it runs the same scripts on both.
  */
 import { HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
@@ -15,22 +15,22 @@ import { createPublisherState, step } from "./step.js";
 export interface ModelStore {
   readonly keys: ReadonlyMap<string, StoredKey>;
   readonly revision: bigint;
-  /** Grows with every wipe: streams of an older life break. */
+  /** Increases with every wipe or restore, which also ends the watches. */
   readonly life: number;
-  /** Revisions below are compacted: not even a watch begins there. */
+  /** Revisions below are compacted: a watch cannot begin there. */
   readonly compacted: bigint;
-  /** While true no txn with a value in it is even compared; deletions are done. */
+  /** While true every txn with a put is refused before its comparison; deletions are applied. */
   full: boolean;
-  /** The store's revision after it, or why nothing was written. */
+  /** Returns the store's revision after the txn, or why nothing was written. */
   txn(compares: readonly Compare[], writes: readonly Write[]): bigint | "rejected" | "full";
-  /** What a watch tells from a revision on. */
+  /** The events of a watch from a revision on, or why it cannot begin there. */
   after(from: bigint): readonly ModelEvent[] | "compacted" | "set-back";
   compact(revision: bigint): void;
   wipe(): void;
-  /** A backup, one of several, and its restore. */
+  /** Makes a backup under a name; `setBack` restores it. */
   keep(name?: string): void;
   setBack(name?: string): void;
-  /** Sentences of what no history may hold. */
+  /** Violated invariants, as sentences. */
   readonly violations: string[];
 }
 
@@ -93,7 +93,7 @@ export function createModelStore(start = 1n): ModelStore {
       if (full && writes.some(({ type }) => type === "put")) return "full";
       for (const { key, modRevision } of compares)
         if ((keys.get(key)?.modRevision ?? 0n) !== modRevision) return "rejected";
-      // Deleting what is not there is no revision.
+      // Deleting an absent key creates no revision.
       if (!writes.some(({ type, key }) => type === "put" || keys.has(key))) return revision;
       revision++;
       for (const write of writes) {
@@ -125,14 +125,14 @@ export function createModelStore(start = 1n): ModelStore {
   };
 }
 
-/** What happens to a call. `late`: it is told as lost, and done at some later time. */
+/** What happens to a call. `late`: it is reported as lost, and applied later. */
 export type Fate = "done" | "lost-before" | "lost-after" | "late";
 
 export interface ModelPublisher {
   readonly state: PublisherState;
   /** Calls that wait for their fate. */
   readonly calls: number;
-  /** Listings asked for since the start. */
+  /** Number of listings requested since the start. */
   readonly listings: number;
   readonly wakeAt: number;
   /** It holds the Lease. */
@@ -140,9 +140,9 @@ export interface ModelPublisher {
   feed(event: NewPublisherEvent): void;
   /** Decides the fate of the oldest call. */
   decide(fate: Fate): void;
-  /** Writes that were told as lost happen now. */
+  /** Applies the writes that were reported as lost (`late`). */
   runLate(): void;
-  /** Hands on what the watch has. */
+  /** Delivers the pending watch events. */
   deliver(): void;
   tick(): void;
 }
@@ -245,7 +245,7 @@ export function createModelPublisher(
   };
 }
 
-/** No more faults: everything that waits happens, in time. */
+/** Runs without faults: all pending calls, events and timers, in order. */
 export function settle(clock: { now: number }, publishers: readonly ModelPublisher[], rounds = 12): void {
   for (let round = 0; round < rounds; round++) {
     for (const publisher of publishers) publisher.runLate();

@@ -1,4 +1,4 @@
-/** Against a real etcd. */
+/** The publisher against a real etcd. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { claimKey, clusterPrefix, type StoreEvent } from "@isthmus/kvstore";
@@ -27,7 +27,7 @@ after(async () => {
 const many = (count: number, value = "v") =>
   Array.from({ length: count }, (_, i) => anyRecord(`slices/shop/cart/s${i}`, `${value}${i}`));
 
-/** Everything that happened under a prefix, in revisions. */
+/** All events under a prefix, by revision. */
 async function watchAll(cluster: string) {
   const prefix = clusterPrefix(parseClusterName(cluster));
   const controller = new AbortController();
@@ -46,7 +46,7 @@ async function watchAll(cluster: string) {
   };
 }
 
-test("a new cluster is loaded, turned live, followed; the sums are exact at every revision", async () => {
+test("a new cluster is loaded, becomes LIVE and follows changes; the sums are exact at every revision", async () => {
   const source = createMemoryExport(many(1000));
   const seen = await watchAll("east");
   const running = runPublisher(store, source, { config: clusterConfig("east", 1) });
@@ -87,7 +87,7 @@ test("a new cluster is loaded, turned live, followed; the sums are exact at ever
   assert.ok(live > 2);
 });
 
-test("identity goes before service before slice, deletions in reverse, in one txn or in several", async () => {
+test("identities are written before services before slices, deletions in reverse, in one txn or in several", async () => {
   const source = createMemoryExport();
   const running = runPublisher(store, source, { config: clusterConfig("order", 2) });
   await untilPublished(store, "order", source);
@@ -105,7 +105,7 @@ test("identity goes before service before slice, deletions in reverse, in one tx
   assert.deepEqual(keys, [...order, ...[...order].reverse()]);
 });
 
-test("what is lost or altered in the store is restored", async () => {
+test("keys that are deleted or modified externally are restored", async () => {
   const source = createMemoryExport(many(20));
   const running = runPublisher(store, source, { config: clusterConfig("heal", 3) });
   await untilPublished(store, "heal", source);
@@ -166,9 +166,7 @@ test("a restarted publisher stays live, writes only the difference, and keeps co
   const second = runPublisher(store, source, { config: clusterConfig("again", 5) });
   await untilPublished(store, "again", source);
   await second.stop();
-  await until("the watch has told it", () =>
-    seen.events.some((event) => seen.relative(event) === "slices/shop/cart/s7"),
-  );
+  await until("the watch event", () => seen.events.some((event) => seen.relative(event) === "slices/shop/cart/s7"));
   await seen.stop();
   const heads = seen.events.filter((event) => seen.relative(event) === "head").map((event) => Head.decode(event.value));
   assert.ok(heads.every(({ state }) => state === HeadState.HEAD_STATE_LIVE));
@@ -179,13 +177,13 @@ test("a restarted publisher stays live, writes only the difference, and keeps co
   );
 });
 
-test("of two publishers the fenced one writes nothing more, and comes back when the other is silent", async () => {
+test("of two publishers the fenced one writes nothing, and takes over when the other is silent", async () => {
   const proxy = await startCutProxy(etcd.port);
   const slow = await openStore(etcd, "root", proxy.port);
   const [oldSource, newSource] = [createMemoryExport(many(10, "old")), createMemoryExport(many(10, "new"))];
   const old = runPublisher(slow, oldSource, { config: clusterConfig("two", 6), instance: "old" });
   await untilPublished(store, "two", oldSource);
-  proxy.setHeld(true); // the old one is paused: its next txn is on the way
+  proxy.setHeld(true); // the old publisher is paused with its next txn in flight
   oldSource.change([anyRecord("slices/shop/cart/s1", "written by the old one")]);
   const young = runPublisher(store, newSource, { config: clusterConfig("two", 6), instance: "young" });
   await untilPublished(store, "two", newSource);
@@ -203,7 +201,7 @@ test("of two publishers the fenced one writes nothing more, and comes back when 
   await proxy.close();
 });
 
-test("a txn whose answer got lost is found by the head, and nothing is written twice or forgotten", async () => {
+test("a txn whose answer was lost is identified by the head, and nothing is written twice or missed", async () => {
   const proxy = await startCutProxy(etcd.port);
   const flaky = await openStore(etcd, "root", proxy.port);
   const source = createMemoryExport(many(50));
@@ -223,7 +221,7 @@ test("a txn whose answer got lost is found by the head, and nothing is written t
   await proxy.close();
 });
 
-test("an id that another cluster has claimed is refused, with a sentence", async () => {
+test("an id that another cluster has claimed is refused with a sentence", async () => {
   const source = createMemoryExport(many(1));
   const first = runPublisher(store, source, { config: clusterConfig("first", 8) });
   await untilPublished(store, "first", source);
@@ -242,17 +240,17 @@ test("an unreadable or over-long claim does not make the id free: it is reported
   for (const value of [Buffer.alloc(10, 0xff), ClusterClaim.encode({ name: "n".repeat(100_000), uid: "" }).finish()]) {
     await store.txn([], [{ type: "put", key, value }]);
     const running = runPublisher(store, createMemoryExport(many(1)), { config: clusterConfig("claimed", 12) });
-    await until("it is said", () => running.publisher.status().message !== "");
+    await until("a message in the status", () => running.publisher.status().message !== "");
     assert.match(
       running.publisher.status().message,
-      /^Cannot read the claim of id 12: what stands in the store is no claim; .*etcdctl del \/mesh\/v1\/ids\/12$/,
+      /^Cannot read the claim of id 12: the stored value is not a valid claim; .*etcdctl del \/mesh\/v1\/ids\/12$/,
     );
     assert.equal((await readStanding(store, "claimed")).head, undefined);
     await running.stop();
   }
 });
 
-test("nothing is written to a store that checks nobody", async () => {
+test("nothing is written to a store without authentication", async () => {
   const running = runPublisher(store, createMemoryExport(many(1)), {
     config: clusterConfig("open", 9),
     allowOpenStore: false,
@@ -263,7 +261,7 @@ test("nothing is written to a store that checks nobody", async () => {
   await running.stop();
 });
 
-test("a record that is too large is named, the others go on", async () => {
+test("a record that is too large is reported, and the others are published", async () => {
   const source = createMemoryExport(many(3));
   const running = runPublisher(store, source, { config: clusterConfig("large", 10) });
   await untilPublished(store, "large", source);

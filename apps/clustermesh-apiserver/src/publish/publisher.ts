@@ -1,7 +1,8 @@
 /**
- * The publisher's shell: performs what the core asks for, one store, one cluster.
+ * The publisher's shell: performs the effects of the core, for one store and one cluster.
  *
- * Calls have a deadline (of the store) and are never behind a breaker: one in flight, jittered back-off in the core.
+ * Calls have the store's deadline. There is no circuit breaker: the core bounds the calls in flight and retries them with
+ * jittered back-off.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -28,7 +29,7 @@ export interface PublisherSettings {
   readonly config: ClusterConfig;
   /** This process; a new one for every start. */
   readonly instance: string;
-  /** Write although the store checks nobody (tests, a store of one's own). */
+  /** Write although the store has no authentication (tests, a private store). */
   readonly allowOpenStore?: boolean;
 }
 
@@ -40,16 +41,16 @@ export interface PublisherModules {
   readonly metrics?: Metrics;
   /** Age of the last contact with Kubernetes in milliseconds. */
   readonly kubeAgeMs: () => number;
-  /** Epoch of the local cluster, for the head: "" until Kubernetes was seen restored. */
+  /** Epoch of the local cluster, for the head: "" until a restore of Kubernetes was detected. */
   readonly epoch: () => string;
   /** True while this instance holds the Lease, and need not wait for another writer. Absent: false. */
   readonly hasLease?: () => boolean;
 }
 
 export interface Publisher {
-  /** Publishes until the signal aborts. Start it when `source` is complete. */
+  /** Publishes until the signal aborts. `source` must be complete before. */
   run(signal: AbortSignal): Promise<void>;
-  /** Other CIDRs from now on; name, id and uid stay. */
+  /** Publishes other CIDRs from now on; name, id and uid must not change. */
   configure(config: ClusterConfig): void;
   status(): PublisherStatus;
   /** Keys that were modified externally and restored. */
@@ -83,21 +84,21 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   let signal = new AbortController().signal;
   let wake: NodeJS.Timeout | undefined;
   let watch = new AbortController();
-  /** Of the newest listing: an older one may have read an older store. */
+  /** Number of the newest listing; the result of an older one is ignored, since it may have read an older store. */
   let inspections = 0;
 
   function dispatch(event: NewPublisherEvent): void {
     if (signal.aborted) return;
     const [before, restored] = [state.phase.status, state.restored];
     const effects = step(state, { ...event, now: clock.now(), wallMicros: clock.wallMicros() } as PublisherEvent);
-    if (before !== state.phase.status) tellPhase(before);
+    if (before !== state.phase.status) logPhase(before);
     if (state.restored > restored) {
-      log.warn("Another hand altered what is published: restoring it", { keys: state.restored - restored });
+      log.warn("Published keys were modified externally, restoring them", { keys: state.restored - restored });
     }
     for (const effect of effects) perform(effect);
   }
 
-  function tellPhase(before: string): void {
+  function logPhase(before: string): void {
     const { status } = state.phase;
     const fields = { status, seq: state.seq, message: state.message };
     if (status === "Refused" || status === "Standby") log.warn("Publisher does not write", fields);
@@ -187,15 +188,15 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   function follow(from: bigint): void {
     watch.abort();
     watch = new AbortController();
-    void store.watch({ prefix, from, signal: watch.signal }, (news) => onNews(news));
+    void store.watch({ prefix, from, signal: watch.signal }, onMessage);
   }
 
-  function onNews(news: WatchMessage): void {
-    if (news.type === "events") {
-      const events = news.events.map((event) => ({ ...relative(event), deleted: event.type === "delete" }));
+  function onMessage(message: WatchMessage): void {
+    if (message.type === "events") {
+      const events = message.events.map((event) => ({ ...relative(event), deleted: event.type === "delete" }));
       dispatch({ type: "seen", events });
-    } else if (news.type === "compacted" || news.type === "set-back" || news.type === "refused") {
-      dispatch({ type: "watch-over", sentence: `The watch of our local records ended: ${news.type}` });
+    } else if (message.type === "compacted" || message.type === "set-back" || message.type === "refused") {
+      dispatch({ type: "watch-over", sentence: `The watch of this cluster's records ended: ${message.type}` });
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * What others do: another instance that writes for this cluster, and hands that alter what stands under our prefix.
+ * Handles other writers: another instance that publishes for this cluster, and external changes under the cluster's prefix.
  */
 import { FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { Head } from "@isthmus/proto";
@@ -11,7 +11,7 @@ import { BEAT_MS, isWriting, larger, type PublisherState, SILENT_MS } from "./st
 import { random, resync, stepDown } from "./transitions.js";
 import { compareKey } from "./wanted.js";
 
-/** Standby -> Connecting once the writer's head has not changed for long, or as soon as this instance holds the Lease. */
+/** Standby -> Connecting when the writer's head has not changed for SILENT_MS, or as soon as this instance holds the Lease. */
 export function watchOther(state: PublisherState, head: Head | undefined, now: number): PublisherEffect[] {
   const { phase } = state;
   if (phase.status !== "Standby") return [];
@@ -35,7 +35,7 @@ export function onSeen(state: PublisherState, event: EventOf<"seen">): Publisher
     else if (trouble !== undefined) return resync(state, trouble);
     const known = state.dirty.has(each.key);
     compareKey(state, each.key, 0);
-    // What we wrote ourselves is as it is wanted, or was dirty already.
+    // A key that this publisher wrote is as wanted, or was dirty already, so a newly dirty key was modified externally.
     if (!known && state.dirty.has(each.key)) state.restored++;
   }
   if (fenced) return [{ type: "read-head" }];
@@ -48,8 +48,8 @@ function metaTrouble(
 ): string | undefined {
   if (key === FENCE_KEY || key === HEAD_KEY) {
     if (deleted) return `The store lost its ${key}: taking over again`;
-    const standing = { key, value, modRevision };
-    const writer = key === FENCE_KEY ? readFence(standing) : readHead(standing)?.writer;
+    const stored = { key, value, modRevision };
+    const writer = key === FENCE_KEY ? readFence(stored) : readHead(stored)?.writer;
     if (writer === undefined) return `The store holds a ${key} that cannot be read: taking over again`;
     if (writer !== state.options.instance) return "fenced";
     return undefined;

@@ -1,4 +1,4 @@
-/** The publisher's state: one variant per status, with only what is valid there. */
+/** The publisher's state: one variant per status, with only the fields that are valid there. */
 import type { Pace } from "@isthmus/observe";
 import type { ClusterClaim } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
@@ -14,7 +14,7 @@ export interface PublisherOptions {
   readonly instance: string;
   /** The bytes of the config record at the start. */
   readonly config: Uint8Array;
-  /** Of the identity allocator; "" = none yet. */
+  /** Epoch of the local cluster and its identity allocator, for the head; "" = none yet. */
   readonly epoch: () => string;
   /** A random store id, 16 bytes, for a store that has none. */
   readonly newStoreId: () => Uint8Array;
@@ -22,45 +22,45 @@ export interface PublisherOptions {
   readonly kubeAgeMs: () => number;
   /** True while this instance holds the Lease, so that no other may write; absent: false. */
   readonly hasLease?: () => boolean;
-  /** Write although the store checks nobody; false when absent. */
+  /** Write although the store has no authentication; false when absent. */
   readonly allowOpenStore?: boolean;
   /** In [0, 1). */
   readonly random?: () => number;
 }
 
 export const BEAT_MS = 5_000;
-/** A writer whose head did not change for this long is gone. */
+/** A writer whose head did not change for this long has stopped. */
 export const SILENT_MS = 3 * BEAT_MS;
 export const REFUSED_RETRY_MS = 5_000;
-/** The longest wait before a failed call is repeated; longer where a store without room would be listed again. */
+/** The longest wait before a failed call is retried. FULL_RETRY_MS applies where a store without space would be listed again. */
 export const RETRY_MS = 2_000;
 export const FULL_RETRY_MS = 10_000;
-/** Pace of listings of the own prefix when it is modified externally again and again. */
+/** Pace of listings of the cluster's prefix while it is repeatedly modified externally. */
 export const RELIST = { minMs: 100, maxMs: 5_000, quietMs: 60_000 } as const;
 /** Bulk txns in flight while loading. */
 export const PIPELINE = 4;
 
-/** A txn on its way. */
+/** A txn in flight. */
 export interface Flight {
   readonly id: number;
-  /** Relative keys, the head's included. */
+  /** With relative keys; includes the head. */
   readonly writes: readonly Write[];
-  /** Of the head it writes; undefined for a bulk txn. */
+  /** seq of the head that it writes; undefined for a bulk txn. */
   readonly seq: bigint | undefined;
 }
 
 export type Phase =
   | { readonly status: "Off" }
-  /** Waiting for `inspected` or `claimed`, or for the next try. */
+  /** Waiting for `inspected` or `claimed`, or for the next attempt. */
   | { readonly status: "Connecting" }
-  /** The txn that puts fence and head is on its way. */
+  /** The txn that writes fence and head is in flight. */
   | { readonly status: "TakingOver"; readonly flight: Flight; readonly live: boolean }
-  /** Ours, SYNCING: bulk txns on their way; `last` is the one that makes it LIVE. */
+  /** This instance has the fence, the head is SYNCING: bulk txns in flight; `last` writes the LIVE head. */
   | { readonly status: "Loading"; readonly flights: Map<number, Flight>; last: Flight | undefined }
   | { readonly status: "Live"; flight: Flight | undefined; beatAt: number }
-  /** A live txn was rejected or its answer got lost: the head says whether it happened. */
+  /** A txn of Live was rejected or its answer was lost: the head shows whether it was applied. */
   | { readonly status: "Resolving"; readonly flight: Flight }
-  /** Another instance writes; since when its head stands still. */
+  /** Another instance writes; `since`: when its head last changed. */
   | { readonly status: "Standby"; readonly writer: string; readonly seq: bigint; readonly since: number }
   | { readonly status: "Refused" };
 
@@ -72,38 +72,38 @@ export interface PublisherState {
   readonly wanted: RecordTable;
   readonly dirty: DirtySet;
   stored: StoreView;
-  /** Of our newest head, written or tried: every try has its own. */
+  /** seq of the newest head that was attempted: every attempt has its own. */
   seq: bigint;
   beat: bigint;
-  /** Of our newest head that stood in the store. */
+  /** seq of the newest head that is known to have been stored. */
   landedSeq: bigint;
-  /** Newest revision heard of: below it, the store was set back. */
+  /** Newest known revision: a lower one later means that the store was set back. */
   revision: bigint;
   storeId: Uint8Array;
   message: string;
-  /** Of the last head written, by the monotonic clock. */
+  /** When the last head was written (monotonic). */
   headAt: number | undefined;
   nextId: number;
   failures: number;
-  /** When the own prefix may be listed again. */
+  /** Determines when the cluster's prefix may be listed again. */
   readonly pace: Pace;
-  /** The store has no room: no head was written since it said so. */
+  /** The store reported that it has no space, and no head was written since. */
   full: boolean;
-  /** Keys that another hand altered while we wrote. */
+  /** Keys that were modified externally and restored. */
   restored: number;
-  /** After a set back: the store needs a new id although it has one. */
+  /** The store was set back: it needs a new id although it has one. */
   renewStoreId: boolean;
   /** The revision of the last listing. */
   listedAt: bigint;
-  /** Our fence stood once: whoever replaced it goes first. */
+  /** This instance's fence was in the store: an instance that replaced it takes precedence. */
   heldFence: boolean;
-  /** A txn that compares only the fence may still happen: the next listing needs a new fence before it. */
+  /** A txn that compares only the fence may still be applied: a new fence must be written before the next listing. */
   suspect: boolean;
-  /** Records that are too large for a store, by key: never published. */
+  /** Sizes of records that are too large to publish, by key. */
   readonly tooLarge: Map<string, number>;
 }
 
-/** True while the watch of our prefix tells what stands in it. */
+/** True while the watch keeps `stored` up to date. */
 export function isWriting({ phase }: PublisherState): boolean {
   return phase.status === "Live" || phase.status === "Loading" || phase.status === "Resolving";
 }

@@ -1,9 +1,9 @@
-/** What the publisher says of itself, for `mesh status` and conditions. */
+/** The publisher's status, for `mesh status` and conditions. */
 import type { PublisherStatus } from "@isthmus/proto";
 import { asBuffer } from "@isthmus/records";
 import type { Phase, PublisherState } from "./state.js";
 
-/** Off, Connecting, Loading, Live, Full, Refused. Another instance publishing is Off, with the sentence. */
+/** Status names: Off, Connecting, Loading, Live, Full, Refused. Off with a message while another instance publishes. */
 const NAMES: Record<Phase["status"], string> = {
   Off: "Off",
   Connecting: "Connecting",

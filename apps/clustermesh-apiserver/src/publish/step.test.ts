@@ -77,7 +77,7 @@ function record(key: number, value: number): HashedRecord {
   return anyRecord(key % 2 === 0 ? `nodes/n${key}` : `slices/a/b/s${key}`, `${value}`);
 }
 
-/** Calls and news of one publisher until it is quiet. */
+/** Runs calls and watch events of one publisher until it is quiet. */
 function run(publisher: ModelPublisher): void {
   publisher.deliver();
   for (let i = 0; publisher.calls > 0 && i < 50; i++) publisher.decide("done");
@@ -90,7 +90,7 @@ function befall(store: ModelStore, fault: "wipe" | "keep" | "setBack" | "full" |
 
 interface Scene {
   readonly publishers: number;
-  /** Exported from the start; then the first publisher begins with the acts, else it is live before them. */
+  /** Exported from the start. When set, the first publisher starts with the acts, else it is live before them. */
   readonly initial?: number;
 }
 
@@ -176,7 +176,7 @@ function assertPublished({ store, publishers, wanted }: End): void {
   assert.equal(statuses.filter((status) => status === "Live").length, 1, statuses.join());
 }
 
-test("one publisher, calls lost before, after and late: sums exact at every revision, the end is right", () => {
+test("one publisher with lost and late calls keeps sums exact at every revision and ends with the right records", () => {
   fc.assert(
     fc.property(
       fc.array(fc.oneof({ weight: 30, arbitrary: moves }, { weight: 1, arbitrary: many }), { maxLength: 200 }),
@@ -190,7 +190,7 @@ test("one publisher, calls lost before, after and late: sums exact at every revi
   );
 });
 
-test("two publishers at once: the fence lets one write, sums stay exact, the end is right", () => {
+test("of two publishers the fence lets one write, sums stay exact, and the right records remain", () => {
   fc.assert(
     fc.property(fc.array(moves, { maxLength: 200 }), (acts) => {
       const end = play(acts, { publishers: 2 });
@@ -201,7 +201,7 @@ test("two publishers at once: the fence lets one write, sums stay exact, the end
   );
 });
 
-test("the head beats on though timers fire a little early", () => {
+test("beats continue when timers fire a little early", () => {
   const stage = set({ publishers: 1 });
   const [publisher] = stage.publishers as [ModelPublisher];
   publisher.feed({ type: "start" });
@@ -218,7 +218,7 @@ test("the head beats on though timers fire a little early", () => {
   }
 });
 
-test("a bulk txn that comes late, when the store is live, is kept out by the fence", () => {
+test("a bulk txn that arrives after the head became LIVE is rejected by the fence", () => {
   const stage = set({ publishers: 1, initial: 400 });
   const [publisher] = stage.publishers as [ModelPublisher];
   publisher.feed({ type: "start" });
@@ -269,7 +269,7 @@ const loading: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("restart" as const, "run" as const), who }) },
 );
 
-test("loading in bulk with rivals and late txns: once live, the sums are exact", () => {
+test("after a bulk load with rivals and late txns the sums are exact once the head is LIVE", () => {
   fc.assert(
     fc.property(fc.array(loading, { maxLength: 60 }), (acts) => {
       const end = play(acts, { publishers: 2, initial: 400 });
@@ -280,7 +280,7 @@ test("loading in bulk with rivals and late txns: once live, the sums are exact",
   );
 });
 
-test("wipes, restores, a full store and other hands: whatever happened, the store is healed", () => {
+test("after wipes, restores, a full store and external changes the right records are restored", () => {
   fc.assert(
     fc.property(fc.array(faults, { maxLength: 120 }), (acts) => {
       assertPublished(play(acts, { publishers: 1 }));
@@ -289,7 +289,7 @@ test("wipes, restores, a full store and other hands: whatever happened, the stor
   );
 });
 
-test("two publishers fed the same changes in different order write the same bytes and sums", () => {
+test("two publishers with the same changes in different order write the same bytes and sums", () => {
   const records = Array.from({ length: 40 }, (_, i) => record(i, i % 4));
   const whole = fc.shuffledSubarray(records, { minLength: records.length });
   const content = (order: readonly HashedRecord[]): string => {
@@ -329,7 +329,7 @@ test("the holder of the Lease waits for no other writer; another instance waits 
   assert.deepEqual(stage.store.violations, []);
 });
 
-test("a publisher that finds the backup of a store before the one that it wrote gives it another id", () => {
+test("a publisher that finds the backup of an earlier store gives it another id", () => {
   const { store, clock, publishers, ...stage } = set({ publishers: 2, initial: 1 });
   const [first, second] = publishers as [ModelPublisher, ModelPublisher];
   const storeId = (): string => Buffer.from(store.keys.get("store")?.value ?? "").toString("hex");
@@ -363,7 +363,7 @@ for (const length of [0, 7, 15, 17]) {
   });
 }
 
-test("repeated external changes of the store make the publisher list its records ever more rarely", () => {
+test("repeated external changes make the publisher list its records at growing intervals", () => {
   const stage = set({ publishers: 1, initial: 3 });
   const { store, clock } = stage;
   const [publisher] = stage.publishers as [ModelPublisher];

@@ -1,13 +1,13 @@
 /**
- * The publisher as a pure machine: `step(state, event)` changes the state and returns what the shell must do.
+ * The publisher as a pure state machine: `step(state, event)` changes the state and returns the effects for the shell.
  *
  *   Off ─► Connecting ─► TakingOver ─┬► Live ◄──── Loading
- *              ▲  │           ▲      └► Connecting (lists again: nobody else writes now) ─► Loading
- *              │  └► Refused  └ Standby (another instance writes; when it is silent, take over)
- *              └──────── every resync: list again, take over again
+ *              ▲  │           ▲      └► Connecting (lists again: no other instance writes now) ─► Loading
+ *              │  └► Refused  └ Standby (another instance writes; takes over when it is silent)
+ *              └──────── every resync: lists again, takes over again
  *
- * Live: one txn in flight; it compares the head's revision and rewrites the head last, so a paused old writer cannot write
- * and the sums are exact at every revision. Loading: SYNCING, txns compare the fence alone.
+ * Live: one txn in flight. It compares the head's revision and also rewrites the head, so a writer that was paused cannot write
+ * afterwards, and the sums are exact at every revision. Loading: the head is SYNCING, and txns compare the fence alone.
  */
 import { createPace } from "@isthmus/observe";
 import { createRecordTable } from "@isthmus/records";
@@ -112,7 +112,7 @@ function onTick(state: PublisherState, { now, wallMicros }: EventOf<"tick">): Pu
   }
 }
 
-/** A timer may fire a little early: the beat is then still to come, and somebody must wake us for it. */
+/** A timer may fire a little early: the beat is not due then, and needs another `wake`. */
 function pumpOrWait(state: PublisherState, now: number, wallMicros: number): PublisherEffect[] {
   const effects = pump(state, now, wallMicros);
   const { phase } = state;

@@ -1,8 +1,8 @@
 /**
- * What stands under the cluster's prefix, as far as the publisher knows: records with their sums, and the keys beside
- * them, each with the revision that wrote it. News older than what is known is ignored: a watch may lag behind our txns.
+ * The publisher's view of the cluster's prefix in the store: records with their sums, and the other keys, each with the revision
+ * that wrote it. Events older than the known state are ignored: the watch may lag behind this publisher's txns.
  *
- * A key that this version does not know belongs to a newer version, which may return: it is left alone and not counted (ADR 20).
+ * An unknown key belongs to a newer version, which may run again later: it is left alone and not counted (ADR 20).
  */
 import { HEAD_KEY } from "@isthmus/kvstore";
 import type { KindSum } from "@isthmus/proto";
@@ -22,13 +22,13 @@ import type { StoredKey, Write } from "./events.js";
 export interface StoreView {
   /** Keys and hashes; values are not kept. */
   readonly records: RecordTable;
-  /** head, fence, store, config. */
+  /** The stored head, fence, store or config key. */
   meta(key: string): StoredKey | undefined;
-  /** Takes an event of the watch; false when a newer one of the key is known, or this version does not know such keys. */
+  /** Applies a watch event; false when a newer state of the key is known, or this version does not know the key. */
   see(entry: StoredKey, deleted: boolean): boolean;
-  /** Takes what one of our txns wrote. */
+  /** Applies the writes of a committed txn of this publisher. */
   commit(writes: readonly Write[], revision: bigint): void;
-  /** The sums of every kind once `writes` are done. */
+  /** The sums of every kind after `writes`. */
   sumsAfter(writes: readonly Write[]): KindSum[];
 }
 
@@ -39,7 +39,7 @@ export function createStoreView(entries: readonly StoredKey[]): StoreView {
   const records = createRecordTable();
   const meta = new Map<string, StoredKey>();
   const revisions = new Map<string, bigint>();
-  let seen = 0n;
+  let watchedRevision = 0n;
 
   const take = ({ key, value, modRevision }: StoredKey, deleted: boolean): boolean => {
     const kind = kindOfKey(key);
@@ -56,13 +56,13 @@ export function createStoreView(entries: readonly StoredKey[]): StoreView {
     records,
     meta: (key) => meta.get(key),
     see(entry, deleted) {
-      if (entry.modRevision > seen) seen = entry.modRevision;
-      const news = take(entry, deleted);
-      if (news && deleted) revisions.delete(entry.key); // nothing older can come any more
-      return news;
+      if (entry.modRevision > watchedRevision) watchedRevision = entry.modRevision;
+      const isNewer = take(entry, deleted);
+      if (isNewer && deleted) revisions.delete(entry.key); // the watch delivers nothing older after it
+      return isNewer;
     },
     commit(writes, modRevision) {
-      if (modRevision <= seen) return; // the watch has told it, and perhaps what came after
+      if (modRevision <= watchedRevision) return; // the watch has reported it, and perhaps later changes
       for (const write of writes) {
         const value = write.type === "put" ? write.value : NO_VALUE;
         take({ key: write.key, value, modRevision }, write.type === "delete");

@@ -1,5 +1,5 @@
 /**
- * The way to writing: from what stands in the store to a head of ours, and to its bulk.
+ * Takes over publishing: inspects the store, writes this instance's fence and head, then loads the records.
  *
  *   Connecting ─► TakingOver | Loading | Standby | Refused
  */
@@ -27,23 +27,24 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
     const claimer = `cluster "${printable(name, 64)}" with uid "${printable(uid, 64)}"`;
     return refuse(state, `Cannot publish with cluster id ${options.clusterId}: ${claimer} has claimed it`);
   }
-  if (event.revision < state.revision) state.renewStoreId = true; // restored: the id it has is that of a later past
+  // Restored from a backup: the same store id would name two different histories.
+  if (event.revision < state.revision) state.renewStoreId = true;
   state.revision = event.revision;
   state.stored = createStoreView(event.entries);
   state.listedAt = event.revision;
-  // Another id than the one under which we wrote: a backup of a store before, or another hand.
+  // Not the id that this publisher last knew: an older store was restored, or the key was modified externally.
   const storeId = state.stored.meta(STORE_KEY)?.value;
   if (storeId !== undefined && state.storeId.length > 0 && !sameBytes(storeId, state.storeId))
     state.renewStoreId = true;
   const [fence, head] = [readFence(state.stored.meta(FENCE_KEY)), headOf(state)];
-  // Heads only count on; a restore may hide in revisions that others' writes have raised since.
+  // Head sequence numbers only increase; a lower one means a restored backup, even if other writers raised the revision since.
   if (head !== undefined && head.seq < state.landedSeq) state.renewStoreId = true;
   if (fence !== undefined && fence !== options.instance && state.heldFence) {
     return stepDown(state, fence, head?.seq ?? 0n, event.now);
   }
   const syncing = head?.writer === options.instance && head.state === HeadState.HEAD_STATE_SYNCING;
-  const ours = fence === options.instance && syncing && !state.suspect;
-  if (ours && !needsStoreId(state)) return startLoading(state, event);
+  const isOwner = fence === options.instance && syncing && !state.suspect;
+  if (isOwner && !needsStoreId(state)) return startLoading(state, event);
   return takeOver(state, event.wallMicros);
 }
 
@@ -52,7 +53,7 @@ function needsStoreId({ stored, renewStoreId }: PublisherState): boolean {
   return renewStoreId || storeId === undefined || !isStoreId(storeId);
 }
 
-/** Connecting -> TakingOver: fence and head in one txn that compares both. */
+/** Connecting -> TakingOver: writes fence and head in one txn that compares both. */
 function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] {
   const { stored, options } = state;
   const old = headOf(state);
@@ -80,9 +81,9 @@ function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] 
 }
 
 /**
- * The old head has a sum of every kind that this version exports, equal to what is stored: the new head may be LIVE at once.
- * The head of an older version has not: with the first LIVE head absence of the other kinds becomes proof, so their records
- * must be written before it.
+ * True when the old head has a sum of every kind that this version exports, equal to the stored records: the new head may be
+ * LIVE at once. The head of an older version lacks kinds. With the first LIVE head that has their sums, a missing record of these
+ * kinds counts as deleted, so their records must be written before it.
  */
 function isWhole(head: Head | undefined, stored: StoreView): boolean {
   if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;
@@ -92,7 +93,7 @@ function isWhole(head: Head | undefined, stored: StoreView): boolean {
   );
 }
 
-/** Connecting -> Loading: the store is ours alone and what stands in it is known. */
+/** Connecting -> Loading: only this instance writes, and the stored keys are known. */
 function startLoading(state: PublisherState, { now, wallMicros }: PublisherEvent): PublisherEffect[] {
   state.storeId = state.stored.meta(STORE_KEY)?.value ?? state.storeId;
   state.phase = { status: "Loading", flights: new Map(), last: undefined };

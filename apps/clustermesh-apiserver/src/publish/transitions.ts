@@ -1,4 +1,4 @@
-/** The publisher's transitions that need nothing but a sentence. */
+/** Transitions of the publisher that more than one handler uses. */
 import type { PublisherEffect } from "./events.js";
 import { BEAT_MS, FULL_RETRY_MS, type PublisherState, REFUSED_RETRY_MS, RETRY_MS } from "./state.js";
 
@@ -8,20 +8,20 @@ export function connect(state: PublisherState): PublisherEffect[] {
   return [{ type: "inspect" }];
 }
 
-/** Connecting -> Connecting: lists again when it is its turn. */
+/** Connecting -> Connecting: lists again as soon as the pace allows. */
 export function connectWhenDue(state: PublisherState, now: number): PublisherEffect[] {
   const ms = state.pace.waitMs(now);
   return ms > 0 ? [{ type: "wake", ms }] : connect(state);
 }
 
-/** Live, Loading, … -> Connecting, after a moment: what we believed of the store is not so. */
+/** Live, Loading, … -> Connecting, after a back-off: the known state of the store was wrong. */
 export function resync(state: PublisherState, sentence: string): PublisherEffect[] {
   state.message = sentence;
   state.phase = { status: "Connecting" };
   return [retry(state)];
 }
 
-/** * -> Refused: an operator must act; it is looked at again by itself. */
+/** * -> Refused: an operator must act; retried every REFUSED_RETRY_MS. */
 export function refuse(state: PublisherState, sentence: string): PublisherEffect[] {
   state.message = sentence;
   state.full = false;
@@ -29,7 +29,7 @@ export function refuse(state: PublisherState, sentence: string): PublisherEffect
   return [{ type: "wake", ms: REFUSED_RETRY_MS }];
 }
 
-/** Live, … -> Standby: another instance has put its fence. */
+/** Live, … -> Standby: another instance has written its fence. */
 export function stepDown(state: PublisherState, writer: string, seq: bigint, now: number): PublisherEffect[] {
   state.message = `Instance "${writer}" publishes for this cluster`;
   state.heldFence = false;

@@ -1,4 +1,4 @@
-/** Two publishers of one cluster as processes, on a real etcd: the writing one is stopped in its tracks and comes back. */
+/** Two publishers of one cluster as processes, on a real etcd: the writing one is suspended and later resumed. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -45,7 +45,7 @@ function startWriter(cluster: string, id: number, instance: string): Writer {
   return writer;
 }
 
-/** Who writes now, once its head is LIVE. */
+/** The instance that writes now, once its head is LIVE. */
 async function writerOf(cluster: string): Promise<string> {
   const { head } = await readStanding(store, cluster);
   return head?.state === HeadState.HEAD_STATE_LIVE ? head.writer : "";
@@ -114,9 +114,9 @@ async function play(
   await until("the first takes over from the silent one", async () => (await writerOf(cluster)) === "first", 40_000);
   first.tell("busy");
   second.child.kill("SIGCONT");
-  await until("the second knows and stands by", () => /"first" publishes/.test(second.said.message));
+  await until("the second stands by", () => /"first" publishes/.test(second.said.message));
   assert.equal(second.said.state, "Off");
-  // Quiet: nothing was on its way, so its beat was its next word, and it was refused.
+  // Quiet: no txn was in flight, so its next txn was a beat, and it was rejected.
   if (doing === "quiet") assert.ok(second.said.rejected > before, "its txn failed");
 
   const history = await replay(cluster);
@@ -128,11 +128,11 @@ async function play(
   assert.ok(late.length > 0 && late.every(({ head }) => head?.writer === "first"), "the old one wrote nothing more");
 }
 
-describe("the writer is stopped", { concurrency: true }, () => {
+describe("the writer is suspended", { concurrency: true }, () => {
   test("while it is quiet: its next txn fails, and it stands by", { timeout: 90_000 }, (t) =>
     play(t, "quiet", 1, "quiet"),
   );
-  test("with a txn on its way: it happened before or not at all", { timeout: 90_000 }, (t) =>
+  test("with a txn in flight, which was applied before or not at all", { timeout: 90_000 }, (t) =>
     play(t, "busy", 2, "busy"),
   );
 });

@@ -1,5 +1,5 @@
 /**
- * What became of a txn: committed, rejected, or nobody knows; and what the head says of the last.
+ * Handles the result of a txn: committed, rejected, or unknown; an unknown result is resolved by reading the head.
  *
  *   Live ─► Resolving ─► Live | Standby | Connecting        TakingOver, Loading ─► Live | Connecting
  */
@@ -12,7 +12,7 @@ import { BEAT_MS, type Flight, isWriting, larger, type PublisherState } from "./
 import { connect, resync, retry, stepDown } from "./transitions.js";
 import { compareAll, compareKey } from "./wanted.js";
 
-const CHANGED = "The store is not as this publisher left it: reading it again";
+const CHANGED = "The store changed since this publisher's last write: listing it again";
 
 export function onCommitted(state: PublisherState, event: EventOf<"committed">): PublisherEffect[] {
   const flight = flightOf(state, event.id);
@@ -25,7 +25,7 @@ export function onCommitted(state: PublisherState, event: EventOf<"committed">):
   return pump(state, event.now, event.wallMicros);
 }
 
-/** Our head stands in the store: TakingOver -> Live or Connecting, Loading -> Live, Resolving -> Live. */
+/** The head of this publisher is stored: TakingOver -> Live or Connecting, Loading -> Live, Resolving -> Live. */
 function headLanded(state: PublisherState, { now, wallMicros }: PublisherEvent): PublisherEffect[] {
   const { phase } = state;
   state.headAt = now;
@@ -53,7 +53,7 @@ function landed(state: PublisherState, flight: Flight, revision: bigint): void {
   for (const { key } of flight.writes) compareKey(state, key, 0);
 }
 
-/** The comparison failed. Live -> Resolving: another instance, or our own txn whose answer had got lost. */
+/** The comparison failed. Live -> Resolving: the head is another instance's, or of an own txn whose answer was lost. */
 export function onRejected(state: PublisherState, event: EventOf<"rejected">): PublisherEffect[] {
   const flight = flightOf(state, event.id);
   if (flight === undefined) return [];
@@ -68,7 +68,7 @@ export function onFailed(state: PublisherState, event: EventOf<"failed">): Publi
   state.message = event.sentence;
   state.full = event.full === true;
   const { phase } = state;
-  // What may still happen is fenced off by a new fence: list and take over again.
+  // The txn may still be applied. A new fence makes its comparison fail: list and take over again.
   if (phase.status !== "Live") {
     state.suspect ||= event.mayHaveHappened;
     return resync(state, event.sentence);
@@ -77,7 +77,7 @@ export function onFailed(state: PublisherState, event: EventOf<"failed">): Publi
   return [retry(state)];
 }
 
-/** After a rejection, a lost answer, or in Standby: who writes, and did ours happen? */
+/** After a rejection, after a lost answer, or in Standby: determines the writer, and whether this publisher's txn was applied. */
 export function onHeadRead(state: PublisherState, event: EventOf<"head-read">): PublisherEffect[] {
   const [head, fence] = [readHead(event.head), readFence(event.fence)];
   const { phase } = state;

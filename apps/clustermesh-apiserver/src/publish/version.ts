@@ -1,2 +1,2 @@
-/** The version of records that this publisher writes; a reader of an older one must be told by `min_reader`. */
+/** The version of the records that this publisher writes; the head's `min_reader` requires it of readers. */
 export const RECORD_VERSION = 1;

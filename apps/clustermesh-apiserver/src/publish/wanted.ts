@@ -1,4 +1,4 @@
-/** Wanted against standing: which keys are dirty. */
+/** Compares wanted with stored records to find dirty keys. */
 import { type HashedRecord, MAX_VALUE_BYTES, sameBytes } from "@isthmus/records";
 import type { PublisherState } from "./state.js";
 
@@ -8,18 +8,18 @@ export function compareAll(state: PublisherState): void {
   for (const record of state.stored.records.records()) compareKey(state, record.key, 0);
 }
 
-/** No store takes, and no reader accepts, a record above the bound. */
+/** False for a record above MAX_VALUE_BYTES, which no store and no reader accepts. Updates `tooLarge`. */
 export function fits(state: PublisherState, { key, value }: HashedRecord): boolean {
   if (value.length <= MAX_VALUE_BYTES) return state.tooLarge.delete(key) || true;
   state.tooLarge.set(key, value.length);
   return false;
 }
 
-/** Wanted against standing: equal, to put, or to delete. */
+/** Marks the key as equal, to put, or to delete. */
 export function compareKey(state: PublisherState, key: string, observedMicros: number): void {
-  const [wanted, standing] = [state.wanted.get(key), state.stored.records.get(key)];
+  const [wanted, stored] = [state.wanted.get(key), state.stored.records.get(key)];
   if (wanted === undefined)
-    standing === undefined ? state.dirty.remove(key) : state.dirty.add(key, "delete", observedMicros);
-  else if (standing !== undefined && sameBytes(wanted.hash, standing.hash)) state.dirty.remove(key);
+    stored === undefined ? state.dirty.remove(key) : state.dirty.add(key, "delete", observedMicros);
+  else if (stored !== undefined && sameBytes(wanted.hash, stored.hash)) state.dirty.remove(key);
   else state.dirty.add(key, "upsert", observedMicros);
 }

@@ -1,4 +1,4 @@
-/** Ownership of an address, in any order of claims, updates, releases and limits: against a model in a few lines. */
+/** Ownership of addresses in any order of claims, updates, releases and limits, compared with a simple model. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
@@ -13,7 +13,7 @@ import { reviewOnChange } from "./review-queue.js";
 
 const [A, B] = [parseAddress("192.168.0.1"), parseAddress("192.168.0.2")];
 
-/** Records that listeners got since the last call, as `cluster/key`. */
+/** Returns a function that lists the records reported since its last call, as `cluster/key`. */
 function listen(claims: AddressClaims): () => readonly string[] {
   let reported: Claimant[] = [];
   claims.onChange((concerned) => reported.push(...concerned));
@@ -24,21 +24,21 @@ function listen(claims: AddressClaims): () => readonly string[] {
   };
 }
 
-test("the first claimant keeps an address while one of its records claims it; then it is the next one's", () => {
+test("the first claimant owns an address while one of its records claims it; then the next claimant does", () => {
   const claims = createAddressClaims();
   const reported = listen(claims);
   claims.set(1, "nodes/a", [A]);
   claims.set(2, "nodes/b", [A]);
   claims.set(1, "nodes/c", [A]);
   claims.set(1, "nodes/a", []);
-  assert.deepEqual([claims.owner(A), reported()], [1, []], "it claims twice");
+  assert.deepEqual([claims.owner(A), reported()], [1, []], "a second record of the owner claims it");
   claims.set(1, "nodes/c", []);
   assert.deepEqual([claims.owner(A), reported()], [2, ["2/nodes/b"]]);
   claims.set(2, "nodes/b", []);
   assert.deepEqual([claims.owner(A), reported()], [undefined, []]);
 });
 
-test("the local cluster owns an address as long as it claims it, whichever claim came first", () => {
+test("the local cluster owns an address while it claims it, whichever claim came first", () => {
   const claims = createAddressClaims();
   const reported = listen(claims);
   claims.set(1, "nodes/a", [A]);
@@ -61,7 +61,7 @@ test("an update never releases what it still claims, and reports only addresses 
   assert.deepEqual([claims.owner(A), claims.owner(B), reported()], [1, 3, ["3/nodes/c"]]);
 });
 
-/** Admissions of three peers over one table of claims, with reviews that run when asked for; judgements are counted. */
+/** Admissions of three peers that share one table of claims. The test runs the reviews; judgements are counted. */
 function createModel() {
   const peers = [peer("west", 1), peer("north", 2), peer("south", 3)];
   const claims = createAddressClaims();
@@ -129,13 +129,13 @@ const act = fc.oneof(
   { weight: 4, arbitrary: fc.record({ type: fc.constant("review" as const) }) },
 );
 
-test("any order of claims, updates, releases and limits ends as a fresh start does, but for who was first", () => {
+test("any order of claims, updates, releases and limits ends as a fresh start with the same order of claimants", () => {
   fc.assert(
     fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
       const mesh = createModel();
       /** Claims by record, `id/name`; the local cluster's too. */
       const named = new Map<string, readonly string[]>();
-      /** Per address the clusters that claim it, in the order of their first claim that still stands. */
+      /** By address the clusters that claim it, in the order of their first claim that is still valid. */
       const order = new Map<string, number[]>(ADDRESSES.map((address) => [address, []]));
       const settle = (): void => {
         for (const [address, clusters] of order) {
@@ -181,7 +181,7 @@ test("any order of claims, updates, releases and limits ends as a fresh start do
         } else {
           mesh.review();
           assert.ok(mesh.judgements - before <= waiting, "each record at most once");
-          assert.deepEqual(mesh.reviews, [], "a review causes no other");
+          assert.deepEqual(mesh.reviews, [], "a review causes no further review");
           check();
         }
         settle();
@@ -190,14 +190,14 @@ test("any order of claims, updates, releases and limits ends as a fresh start do
       assert.deepEqual(mesh.reviews, []);
       check();
       for (const [cluster, all] of mesh.records) for (const record of all.values()) mesh.put(cluster, record);
-      assert.deepEqual(mesh.reviews, [], "judged once more, nothing moves");
+      assert.deepEqual(mesh.reviews, [], "another judgement changes nothing");
       check();
     }),
     exploring(300),
   );
 });
 
-test("work is that of the records that claim the address, however many there are", () => {
+test("a change of owner judges only the records that claim the address, however many records there are", () => {
   const mesh = createModel();
   for (let i = 0; i < 500; i++) {
     mesh.put(1, node(1, `w${i}`, `192.168.${4 + (i >> 8)}.${i & 255}`));
@@ -211,6 +211,6 @@ test("work is that of the records that claim the address, however many there are
   assert.equal(mesh.judgements - before, 1, "the update itself");
   mesh.remove(1, "nodes/west-1");
   mesh.review();
-  assert.equal(mesh.judgements - before, 2, "and the one record that waited");
+  assert.equal(mesh.judgements - before, 2, "and the one record whose claim waited");
   assert.ok(mesh.admissions.get(2)?.isTaken("nodes/north-1"));
 });

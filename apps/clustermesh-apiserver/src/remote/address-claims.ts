@@ -1,13 +1,13 @@
 /**
- * Who an address belongs to, across clusters: the local cluster always, else the first that claimed it.
+ * The owner of each address among all clusters: the local cluster if it claims the address, else the first claimant.
  *
- * A cluster keeps an address for as long as one of its records claims it: a record that changes first claims what is new
- * and then releases what it names no more. A claim that is not the owner's waits; listeners get the records concerned by an
- * address that changed hands, so that only those are judged again.
+ * A cluster keeps an address while one of its records claims it: a changed record first claims its new addresses, then
+ * releases those that it no longer names. Claims of other clusters wait. When an address changes its owner, listeners get
+ * the affected records, so that only those are judged again.
  */
 import { bytesKey } from "@isthmus/model";
 
-/** The local cluster's place among claimants. */
+/** The local cluster's id among claimants. */
 export const LOCAL = 0;
 
 /** A record that claims an address. */
@@ -24,7 +24,7 @@ export interface AddressClaims {
   onChange(listener: (concerned: readonly Claimant[]) => void): () => void;
 }
 
-/** Clusters in the order in which they came, each with its records that claim the address. */
+/** Clusters in the order of their claims, each with its records that claim the address. */
 type Claims = Map<number, Set<string>>;
 
 const NONE: readonly string[] = [];
@@ -66,7 +66,7 @@ export function createAddressClaims(): AddressClaims {
     return before;
   }
 
-  /** Records of the previous and of the new owner: other claims of the address wait as before. */
+  /** Records of the previous and of the new owner; other claims of the address still wait. */
   function* concernedBy(address: string, before: number | undefined): Generator<Claimant> {
     const after = ownerOf(address);
     if (before === after) return;

@@ -10,7 +10,7 @@ import { createSkew } from "./skew.js";
 const [east, west] = [peer("east", 1), peer("west", 2)];
 const both = [east, west];
 
-test("refusals that stand are counted by reason, and go with their record", () => {
+test("current refusals are counted by reason, and end with their record", () => {
   const admission = createAdmission(limitsOf(east, LOCAL, both), createAddressClaims());
   assert.ok(admission.judge(slice(1, 1)).ok);
   for (const i of [2, 3]) assert.ok(!admission.judge(slice(7, i)).ok);
@@ -29,7 +29,7 @@ test("refusals that stand are counted by reason, and go with their record", () =
   assert.ok(admission.isTaken(slice(1, 2).key));
 });
 
-test("two peers that claim one node address: the second is refused until the first lets go", () => {
+test("two peers claim one node address: the second is refused until the first releases it", () => {
   const claims = createAddressClaims();
   const [first, second] = both.map((each) => createAdmission(limitsOf(each, LOCAL, both), claims));
   assert.ok(first?.judge(node(1, "a", "192.168.0.1")).ok);
@@ -38,7 +38,7 @@ test("two peers that claim one node address: the second is refused until the fir
   assert.ok(second?.judge(node(2, "b", "192.168.0.1")).ok);
 });
 
-test("of peers whose CIDRs overlap the first claimant stays; ours are never a peer's", () => {
+test("where CIDRs of peers overlap the first claimant keeps them; the local cluster's are never a peer's", () => {
   const wide = { ...west, podCidrs: [parsePrefix("10.0.0.0/8")] };
   const peers = [east, wide];
   const take = (who: typeof east, of: number) =>
@@ -49,7 +49,7 @@ test("of peers whose CIDRs overlap the first claimant stays; ours are never a pe
   assert.ok(!take(wide, 99));
 });
 
-test("who has our name, our id or an earlier peer's id is not followed", () => {
+test("a peer with the local cluster's name or id or an earlier peer's id is not followed", () => {
   assert.equal(refusalOf(east, LOCAL, both), undefined);
   assert.match(refusalOf({ ...east, id: LOCAL.id }, LOCAL, both) ?? "", /its id 99 is this cluster's own/);
   assert.match(refusalOf({ ...east, cluster: LOCAL.cluster }, LOCAL, both) ?? "", /this cluster's own name/);
@@ -57,7 +57,7 @@ test("who has our name, our id or an earlier peer's id is not followed", () => {
   assert.match(refusalOf(twin, LOCAL, [east, twin]) ?? "", /already that of cluster "east"/);
 });
 
-test("skew is the least difference seen; within the store's delay it is none", () => {
+test("skew is the smallest difference; within the store's delay it is 0", () => {
   const skew = createSkew();
   assert.equal(skew.micros, 0);
   for (const delay of [3_000, 900_000, 1_500]) skew.add(1_000_000, 1_000_000 + delay);

@@ -1,9 +1,9 @@
 /**
- * Which records of one peer are taken: by its limits and by who owns an address. Refusals are counted by reason.
+ * Decides which records of one peer are accepted, by the peer's limits and the owners of addresses. Counts refusals by reason.
  *
- * Every record received is known here, taken or not, until it is forgotten; so it can be judged again when limits or the
- * owners of its addresses change. A record that does not fit claims nothing; one that fits claims all of its addresses,
- * also while another cluster owns one of them.
+ * Every received record, accepted or refused, is kept here until `forget`, so that it can be judged again when the limits or
+ * the owners of its addresses change. An invalid record claims nothing. A valid one claims all of its addresses, even while
+ * another cluster owns one of them.
  */
 import { formatAddress } from "@isthmus/model";
 import type { RefusedCount } from "@isthmus/proto";
@@ -19,19 +19,19 @@ import {
 import type { AddressClaims } from "./address-claims.js";
 
 export interface Admission {
-  /** Judges a record; the verdict stands until `judge` or `forget` of its key. */
+  /** Judges a record; the verdict is valid until `judge` or `forget` of its key. */
   judge(record: HashedRecord): Verdict;
   forget(key: string): void;
   isTaken(key: string): boolean;
   setLimits(limits: PeerLimits): void;
-  /** Refusals that stand, by reason, each with one sentence. */
+  /** Current refusals by reason, each with one example sentence. */
   refused(): RefusedCount[];
 }
 
 export function createAdmission(initial: PeerLimits, claims: AddressClaims): Admission {
   let limits = initial;
   const taken = new Set<string>();
-  /** No sentence each: there may be as many as there are records. */
+  /** Sentences are not stored: there may be as many refusals as records. */
   const refusals = new Map<string, Refusal>();
 
   const conflict = (addresses: readonly Uint8Array[]): Verdict => {

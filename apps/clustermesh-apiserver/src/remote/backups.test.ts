@@ -1,4 +1,4 @@
-/** Backups of several ages and of other lives of the store; operators and identities in the middle of it. */
+/** Restores of backups of several ages and store ids, also with configuration changes and identities meanwhile. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
@@ -34,12 +34,12 @@ function scene(...records: readonly HashedRecord[]) {
     for (const { key } of deletes) wanted.delete(key);
     publisher.feed({ type: "changed", change: { upserts, deletes, observedMicros: 1 } });
   }
-  function work(who: ModelPublisher): void {
-    if (who.wakeAt <= clock.now) who.tick();
+  function work(target: ModelPublisher): void {
+    if (target.wakeAt <= clock.now) target.tick();
     for (let i = 0; i < 50; i++) {
-      who.deliver();
-      if (who.calls === 0) break;
-      who.decide("done");
+      target.deliver();
+      if (target.calls === 0) break;
+      target.decide("done");
     }
   }
   function look(ms = 0): void {
@@ -48,23 +48,23 @@ function scene(...records: readonly HashedRecord[]) {
     if (reader.wakeAt <= clock.now) reader.tick();
     for (let i = 0; reader.calls > 0 && i < 10; i++) reader.decide(true);
   }
-  /** What is published now is known and proved. */
+  /** Runs both until the reader has received and verified what is published. */
   function know(): void {
     work(publisher);
     for (let i = 0; i < 20; i++) look();
     reader.deleted.clear();
-    assertOfToday();
+    assertCurrent();
     assert.ok(isVerified(reader.state), reader.state.message);
   }
-  function assertOfToday(): void {
+  function assertCurrent(): void {
     assert.deepEqual([...reader.deleted], [], "nothing newer was deleted");
-    assert.ok(sameSums(reader.index.sums(STORE_KINDS), wanted.sums(STORE_KINDS)), "nothing came back or turned older");
+    assert.ok(sameSums(reader.index.sums(STORE_KINDS), wanted.sums(STORE_KINDS)), "no record returned or became older");
   }
-  return { store, clock, publisher, reader, wanted, started, publish, work, look, know, assertOfToday };
+  return { store, clock, publisher, reader, wanted, started, publish, work, look, know, assertCurrent };
 }
 
-test("a backup that lacks one txn, overtaken by others: the same number of a head of another writer is of the past", () => {
-  const { store, publisher, started, publish, work, look, know, assertOfToday } = scene(slice(1, 1), slice(1, 3));
+test("a backup that lacks one txn is detected: its head has the last sequence number but another writer", () => {
+  const { store, publisher, started, publish, work, look, know, assertCurrent } = scene(slice(1, 1), slice(1, 3));
   work(publisher);
   store.keep();
   publish([slice(1, 2)], [slice(1, 3)]);
@@ -75,12 +75,12 @@ test("a backup that lacks one txn, overtaken by others: the same number of a hea
   for (const _ of ["list", "take over"]) next.decide("done");
   for (let i = 0; i < 4; i++) {
     look();
-    assertOfToday();
+    assertCurrent();
   }
 });
 
-test("two restores while the publisher is away, the second backup newer: a jump is no beat", () => {
-  const { store, clock, publisher, publish, work, look, know, assertOfToday, reader } = scene(slice(1, 1), slice(1, 3));
+test("two restores while no publisher runs, the second one newer: a jump of the beat counter does not count as beats", () => {
+  const { store, clock, publisher, publish, work, look, know, assertCurrent, reader } = scene(slice(1, 1), slice(1, 3));
   store.keep("old");
   for (let i = 0; i < 5; i++) {
     clock.now += 5000;
@@ -97,11 +97,11 @@ test("two restores while the publisher is away, the second backup newer: a jump 
     store.setBack(name);
     for (let i = 0; i < 2; i++) look(5000);
     assert.match(reader.state.message, /set back/);
-    assertOfToday();
+    assertCurrent();
   }
 });
 
-test("two restores, the second backup an hour older: its publisher is believed after two beats all the same", () => {
+test("two restores, the second one an hour older: the head counts after two beats of its publisher", () => {
   const { store, clock, publisher, publish, started, work, look, know, reader } = scene(slice(1, 1));
   store.keep("old");
   for (let i = 0; i < 720; i++) {
@@ -115,7 +115,7 @@ test("two restores, the second backup an hour older: its publisher is believed a
   for (let i = 0; i < 2; i++) look(5000);
   store.setBack("old");
   look(5000);
-  publish([slice(1, 40)]); // and goes away
+  publish([slice(1, 40)]); // and stops
   const next = started("q");
   for (let i = 0; i < 12 && reader.index.get(slice(1, 40).key) === undefined; i++) {
     work(next);
@@ -124,9 +124,9 @@ test("two restores, the second backup an hour older: its publisher is believed a
   assert.ok(reader.index.get(slice(1, 40).key) !== undefined, reader.state.message);
 });
 
-test("a publisher that beats while it still writes what was missing is not believed before it has", () => {
+test("the head of a publisher that still writes missing records does not count before they are written", () => {
   const missing = Array.from({ length: 1000 }, (_, i) => slice(1, i));
-  const { store, clock, publisher, started, publish, work, look, know, assertOfToday } = scene(slice(1, 2000));
+  const { store, clock, publisher, started, publish, work, look, know, assertCurrent } = scene(slice(1, 2000));
   work(publisher);
   store.keep();
   publish(missing);
@@ -139,11 +139,11 @@ test("a publisher that beats while it still writes what was missing is not belie
     clock.now += 2500;
     next.decide("done");
     look();
-    assertOfToday();
+    assertCurrent();
   }
 });
 
-test("a backup from before a wipe, a reader from after it: a head that counts less is of the past under any id", () => {
+test("a reader that started after a wipe detects a backup from before it by the lower sequence number, under any store id", () => {
   const { store, clock, publisher, publish, work, wanted } = scene(slice(1, 1), slice(1, 3));
   for (let i = 0; i < 3; i++) {
     clock.now += 5000;
@@ -168,7 +168,7 @@ test("a backup from before a wipe, a reader from after it: a head that counts le
   assert.ok(sameSums(reader.index.sums(STORE_KINDS), wanted.sums(STORE_KINDS)));
 });
 
-test("a restored store that goes on under its id is another one to who has a position: nobody waits for its revision", () => {
+test("a restored store that keeps its id gets another id in positions, so that no client waits for an old revision", () => {
   const { store, publisher, started, publish, work, look, know, reader } = scene(slice(1, 1));
   work(publisher);
   store.keep();
@@ -190,7 +190,7 @@ test("a restored store that goes on under its id is another one to who has a pos
   assert.notEqual(reader.index.since(floor), "behind");
 });
 
-test("what the operator forbids while the store has no id goes at once", () => {
+test("records that the operator's limits exclude are deleted at once, even while the store has no id", () => {
   const { store, reader, look } = scene(slice(1, 1), slice(1, 3));
   store.txn([], [{ type: "delete", key: "store" }]);
   look();
@@ -202,7 +202,7 @@ test("what the operator forbids while the store has no id goes at once", () => {
   assert.ok(reader.index.get(slice(1, 3).key) !== undefined);
 });
 
-test("no endpoint is handed on before its identity, also when the reader lists in the middle of a load", () => {
+test("no endpoint is emitted before its identity, even when the reader lists during a load", () => {
   const { store, clock, publisher, publish, look, reader } = scene(slice(1, 1));
   const numbers = Array.from({ length: 130 }, (_, i) => (1 << 20) | (300 + i));
   store.wipe();

@@ -7,7 +7,7 @@ import type { RemoteSource } from "./remote-source.js";
 
 export function watchBudgets(metrics: Metrics, budget: Budget, list: () => readonly RemoteSource[]): void {
   const show = (part: keyof Usage) => {
-    /** Clusters of the last scrape: one may be gone, or its source replaced by one of another id. */
+    /** Clusters of the last scrape: one may have been removed, or its source replaced by one with another id. */
     let shown = new Set<string>();
     return (gauge: GaugeMetric) => {
       const now = new Set<string>();

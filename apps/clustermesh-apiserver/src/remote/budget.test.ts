@@ -1,4 +1,4 @@
-/** A peer that exceeds its budget: refused with the figures and the option, and accepted again by itself. */
+/** A peer over its budget is refused with the figures and the option, and accepted again automatically. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
@@ -24,7 +24,7 @@ after(async () => {
   await etcd.close();
 });
 
-test("over budget is named by part, figure, limit and option; at the limit it is not", () => {
+test("the over-budget sentence names part, figure, limit and option; at the limit there is none", () => {
   const budget = { records: 10, bytes: 1000 };
   assert.equal(overBudget(budget, budget, "west"), undefined);
   assert.equal(
@@ -63,7 +63,7 @@ function listed(records: readonly HashedRecord[], budget: Budget) {
   return { state, list };
 }
 
-test("what comes by the watch is counted; above the budget the watch ends, ever longer waits, and nothing is deleted", () => {
+test("watch events count towards the budget; over it the watch ends, the back-off grows, and nothing is deleted", () => {
   const { state, list } = listed(slices(1, 3), { records: 4, bytes: 1 << 20 });
   const come = (i: number) => {
     const record = slice(1, i);
@@ -95,7 +95,7 @@ test("what comes by the watch is counted; above the budget the watch ends, ever 
   step(state, { ...at, type: "tick" });
   assert.deepEqual(reported(), ["Refused", "over budget: much"], "also while it is listed again");
   step(state, { ...at, type: "list-failed", sentence: "Cannot list" });
-  assert.deepEqual(reported(), ["Refused", "over budget: much"], "no listing has ended it");
+  assert.deepEqual(reported(), ["Refused", "over budget: much"], "no listing has succeeded");
   step(state, { ...at, type: "tick" });
   assert.ok(list().some(({ type }) => type === "watch"));
   assert.deepEqual([state.phase.status, state.overBudget], ["Following", 0]);
@@ -111,7 +111,7 @@ test("unverified deletions count too: a peer that keeps replacing its records wi
     ["unwatch", "wake"],
   );
   assert.match(sourceReport(state, 0).message, /has 12 records .*not verified as deleted.*, at most 10 are accepted/);
-  assert.deepEqual([state.received.size, state.unverified.size], [6, 0], "what was taken stays as it was");
+  assert.deepEqual([state.received.size, state.unverified.size], [6, 0], "accepted records are unchanged");
   step(state, { ...at, now: 10_000, type: "tick" });
   const taken = list(others).flatMap((effect) => (effect.type === "emit" ? [effect.change] : []));
   assert.deepEqual(
@@ -121,7 +121,7 @@ test("unverified deletions count too: a peer that keeps replacing its records wi
   );
 });
 
-test("a LIVE head without exported kinds verifies nothing, so everything counts", () => {
+test("a LIVE head without exported kinds verifies nothing, so unverified records count", () => {
   const { state, list } = listed(slices(1, 6), { records: 10, bytes: 1 << 20 });
   const others = Array.from({ length: 6 }, (_, i) => slice(1, 100 + i));
   step(state, { ...at, type: "watch-over", sentence: "compacted" });
@@ -142,10 +142,10 @@ test("a tenth of a peer's records may be nodes, unverified ones included", () =>
   );
   list(nodes(100), HeadState.HEAD_STATE_SYNCING);
   assert.equal(sourceReport(state, 0).state, "Refused");
-  assert.equal(state.received.size, 5, "nothing of it was taken");
+  assert.equal(state.received.size, 5, "no record of the listing was accepted");
 });
 
-test("by the watch too: unverified and new records are in one budget", () => {
+test("unverified records and new ones from the watch share one budget", () => {
   const { state, list } = listed(slices(1, 4), { records: 10, bytes: 1 << 20 });
   step(state, { ...at, type: "watch-over", sentence: "compacted" });
   list(
@@ -163,7 +163,7 @@ test("by the watch too: unverified and new records are in one budget", () => {
   assert.equal(sourceReport(state, 0).state, "Refused");
 });
 
-test("of a record that is refused for good key and hash are kept and the value is not: the sums fit", () => {
+test("of a permanently refused record only key and hash are kept, and the sums match", () => {
   const wrong = slice(1, 7, 70_000, 100_000);
   const { state } = listed([slice(1, 1), wrong], DEFAULT_BUDGET);
   assert.deepEqual([state.equal, state.received.size], [true, 2]);
@@ -174,7 +174,7 @@ test("of a record that is refused for good key and hash are kept and the value i
   );
 });
 
-test("a peer over budget is Refused with what it had, the others go on, and it comes back when it has shrunk", async (t) => {
+test("a peer over budget is Refused and keeps its records, other peers are not affected, and it is accepted when it shrinks", async (t) => {
   const budget = { records: 50, bytes: 20_000 };
   const exports = [createMemoryExport(slices(1, 10)), createMemoryExport(slices(2, 10))];
   const publishers = exports.map((each, i) =>
@@ -201,7 +201,7 @@ test("a peer over budget is Refused with what it had, the others go on, and it c
   await untilSame(small, second.table);
   first.change([], [{ key: "slices/shop/cart/s1" }, ...Array.from({ length: 20 }, (_, i) => slice(1, 100 + i))]);
   await untilPublished(store, "budget-1", first);
-  assert.deepEqual(deleted, [], "nothing goes while it is refused");
+  assert.deepEqual(deleted, [], "nothing is deleted while it is refused");
   await untilSame(big, first.table, 60_000);
   assert.equal(big.report().message, "");
 });

@@ -12,10 +12,10 @@ export interface Budget {
 
 export const DEFAULT_BUDGET: Budget = { records: 250_000, bytes: 64 << 20 };
 
-/** The options of clustermesh-apiserver that set it. */
+/** The options of clustermesh-apiserver that set the budget. */
 export const BUDGET_FLAGS = { records: "--peer-max-records", bytes: "--peer-max-bytes" } as const;
 
-/** A sentence about the first part of the budget that is exceeded, or undefined. `where`: what was counted. */
+/** A sentence about the first part of the budget that is exceeded, or undefined. `where` describes what was counted. */
 export function overBudget(
   used: Budget,
   most: Budget,
@@ -30,7 +30,7 @@ export function overBudget(
   return undefined;
 }
 
-/** Most nodes of a peer, a tenth of its records: nodes claim addresses, each of which costs a reader more than its bytes. */
+/** Maximum number of a peer's nodes: a tenth of its records. Nodes claim addresses, and a claim costs more than its bytes. */
 export function nodesOf({ records }: Budget): number {
   return Math.floor(records / 10);
 }

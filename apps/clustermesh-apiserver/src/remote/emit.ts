@@ -1,4 +1,4 @@
-/** What the reader hands on to the index: content under the position at which it is complete. */
+/** The change that the reader emits to the index: content with the position at which it is complete. */
 import { type HashedRecord, remotePosition, type SourceChange } from "@isthmus/records";
 import type { ReaderEffect } from "./events.js";
 import type { Gone } from "./received-records.js";
@@ -12,7 +12,7 @@ export function emit(
 ): ReaderEffect {
   const { storeId, lineage = storeId, revision } = state;
   const position = lineage === undefined ? state.position : remotePosition(lineage, revision);
-  if (position === undefined) throw new Error("Nothing is handed on before the store is known");
+  if (position === undefined) throw new Error("Cannot emit a change before the store id is known");
   state.position = position;
   const change: SourceChange = { upserts, deletes: [...deletes], position, observedMicros };
   return { type: "emit", change };

@@ -1,8 +1,8 @@
-/** What enters and leaves the reader's core. Keys are relative to the peer's prefix; times enter with the events. */
+/** Inputs and outputs of the reader's state machine. Keys are relative to the peer's prefix; events carry the time. */
 import type { ClusterClaim } from "@isthmus/proto";
 import type { HashedRecord, SourceChange } from "@isthmus/records";
 
-/** A key beside the records: head, store, config, fence. */
+/** A key that is not a record: head, store, config, fence. */
 export interface Meta {
   readonly key: string;
   readonly value: Uint8Array;
@@ -21,24 +21,24 @@ export interface WatchedChange {
 
 export type ReaderEvent = { readonly now: number; readonly wallMicros: number } & (
   | { readonly type: "start" }
-  /** Answer to `list`: everything under the prefix at one revision. */
+  /** Result of `list`: all keys under the prefix at one revision. */
   | {
       readonly type: "listed";
       readonly records: readonly HashedRecord[];
       readonly metas: readonly Meta[];
       readonly claim: ClusterClaim | undefined;
       readonly revision: bigint;
-      /** The store does not check who writes: nothing in it proves anything. */
+      /** The store does not authenticate its writers: nothing in it can be trusted. */
       readonly unchecked?: boolean;
     }
-  /** Answer to `list`: the peer is over its budget. */
+  /** Result of `list`: the peer is over its budget. */
   | { readonly type: "over-budget"; readonly sentence: string }
-  /** `list` got no answer (unreachable, compacted on the way, denied). */
+  /** `list` failed (store unreachable, revision compacted meanwhile, access denied). */
   | { readonly type: "list-failed"; readonly sentence: string }
-  /** The watch's stream is open, the `open`-th. */
+  /** The watch's stream was opened; `open` numbers the streams. */
   | { readonly type: "opened"; readonly open: number }
   | { readonly type: "lost"; readonly sentence: string }
-  /** Answer to `check-store` for that opening; `storeId` undefined: the store has none. */
+  /** Result of `check-store` for that stream; `storeId` undefined: the store has none. */
   | {
       readonly type: "store-checked";
       readonly open: number;
@@ -47,22 +47,22 @@ export type ReaderEvent = { readonly now: number; readonly wallMicros: number } 
       readonly unchecked?: boolean;
     }
   | { readonly type: "check-failed"; readonly open: number; readonly sentence: string }
-  /** Complete revisions. */
+  /** Events of the watch, in complete revisions. */
   | { readonly type: "seen"; readonly events: readonly WatchedChange[]; readonly revision: bigint }
-  /** The watch cannot go on: compacted, set back, refused. */
+  /** The watch ended: its revision was compacted, the store was restored, or access was refused. */
   | { readonly type: "watch-over"; readonly sentence: string }
-  /** Answer to `probe`: the head's revision by quorum. */
+  /** Result of `probe`: the head's revision, read by quorum. */
   | { readonly type: "probed"; readonly headRevision: bigint }
-  /** Limits changed: judge every record again. `keys`: addresses changed hands that these records claim. */
+  /** Limits changed: judge every record again. `keys`: judge only these, because addresses that they claim changed their owner. */
   | { readonly type: "judge-again"; readonly keys?: ReadonlySet<string> }
-  /** The operator's word on the peer as such: its uid ("" = any), and why it may not be followed. */
+  /** The operator's configuration of the peer: its uid ("" = any), and why it may not be followed. */
   | { readonly type: "permitted"; readonly uid: string; readonly refusal: string | undefined }
   /** The operator removed the peer. */
   | { readonly type: "removed" }
   | { readonly type: "tick" }
 );
 
-/** Without the times, which the shell adds. */
+/** An event without its times, which `RemoteSource` adds. */
 export type NewReaderEvent<E = ReaderEvent> = E extends ReaderEvent ? Omit<E, "now" | "wallMicros"> : never;
 
 export type EventOf<T extends ReaderEvent["type"]> = Extract<ReaderEvent, { type: T }>;
@@ -74,5 +74,5 @@ export type ReaderEffect =
   | { readonly type: "check-store"; readonly open: number }
   | { readonly type: "probe" }
   | { readonly type: "emit"; readonly change: SourceChange }
-  /** Come back in `ms` with `tick`; replaces an older wake. */
+  /** Send `tick` in `ms`; replaces an earlier wake. */
   | { readonly type: "wake"; readonly ms: number };

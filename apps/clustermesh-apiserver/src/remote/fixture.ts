@@ -1,4 +1,4 @@
-/** For tests: peers' records that fit, and sources over a real store. */
+/** For tests: valid records of peers, and sources that read a real store. */
 import type { Store } from "@isthmus/kvstore";
 import { type Clock, parseAddress, parseClusterId, parseClusterName, parsePrefix, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
@@ -44,7 +44,7 @@ export function slice(id: number, i: number, version = 0, size = 0): HashedRecor
   );
 }
 
-/** Field 999, which no version has yet, with `size` bytes. */
+/** Field 999, which no version uses yet, with `size` bytes. */
 function padding(size: number): Uint8Array {
   const length: number[] = [];
   for (let rest = size; rest > 0; rest >>>= 7) length.push((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
@@ -85,9 +85,9 @@ export function runSources(
     sources,
     own,
     source(id) {
-      const found = sources.get(id);
-      if (found === undefined) throw new Error(`No source with id ${id}`);
-      return found;
+      const source = sources.get(id);
+      if (source === undefined) throw new Error(`No source with id ${id}`);
+      return source;
     },
     stop: async () => {
       controller.abort();
@@ -99,7 +99,7 @@ export function runSources(
 /** Waits until a source is in sync and holds exactly these records. */
 export function untilSame(source: RemoteSource, table: RecordTable, limitMs?: number): Promise<void> {
   return until(
-    `${source.cluster} holds what is published`,
+    `source ${source.cluster} matches the published records`,
     () => source.proved() && sameSums(source.index.sums(STORE_KINDS), table.sums(STORE_KINDS)),
     limitMs,
   );

@@ -1,7 +1,8 @@
 /**
- * The watch: streams whose store is checked, complete revisions, each compared where it touches the head.
+ * The Following state: checks the store of each watch stream, applies complete revisions, and compares the sums after each
+ * revision that changes the head.
  *
- *   Following ─► Listing        another store, set back, sums that differ, a watch that stands still
+ *   Following ─► Listing        other store id, restored store, sums that differ, stalled watch
  */
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { type HashedRecord, readHead } from "@isthmus/records";
@@ -21,7 +22,7 @@ export function onOpened(state: ReaderState, { open }: EventOf<"opened">): Reade
   return [{ type: "check-store", open }];
 }
 
-/** The stream is trusted once its store is known to be ours: a wiped one may be at any revision. */
+/** Events of a stream are applied only once its store has the expected id: a wiped store may be at any revision. */
 export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked">): ReaderEffect[] {
   const { phase } = state;
   if (phase.status !== "Following" || !isFollowing(state, event.open)) return [];
@@ -47,18 +48,18 @@ export function onSeen(state: ReaderState, event: EventOf<"seen">): ReaderEffect
   phase.held.add(event.events, event.revision);
   if (!phase.held.dropped) return [];
   state.overflows++;
-  state.message = "More news came than can wait until it is known which store tells it: reading it again then";
+  state.message = "Too many events arrived before the store's id was checked: reading the store again after the check";
   return [{ type: "unwatch" }];
 }
 
-/** Complete revisions, each compared where it touches the head. */
+/** Applies complete revisions and compares the sums after each one that changes the head. */
 function apply(
   state: ReaderState,
   events: readonly WatchedChange[],
   revision: bigint,
   at: ReaderEvent,
 ): ReaderEffect[] {
-  // First what forbids to take any of it: nothing may be received and not handed on.
+  // All reasons to refuse the batch are checked before anything is applied: what is received must also be emitted.
   if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state, at.now);
   if (state.storeId === undefined) return []; // a position needs a store id, which the watch will report
   let { newest } = state;
@@ -85,9 +86,9 @@ function apply(
   }
   state.revision = revision;
   if (heads === 1 && state.head !== undefined) state.skew.add(Number(state.head.writtenUs), at.wallMicros);
-  const proved = verify(state);
-  for (const record of proved.upserts) upserts.set(record.key, record);
-  for (const gone of proved.deletes) deletes.set(gone.key, gone);
+  const verified = verify(state);
+  for (const record of verified.upserts) upserts.set(record.key, record);
+  for (const deleted of verified.deletes) deletes.set(deleted.key, deleted);
   const corrected = observed === 0 ? 0 : observed + state.skew.micros;
   const effects: ReaderEffect[] = [emit(state, [...upserts.values()], [...deletes.values()], corrected)];
   const over = isOverBudget(state);
@@ -100,13 +101,16 @@ function storeChanged(state: ReaderState, now: number): ReaderEffect[] {
   return list(state, now);
 }
 
-/** Heads only count on: who counts less goes on from a backup, though the revision may be higher by others' writes. */
+/**
+ * Head sequence numbers only increase: a lower one means a restored backup, even if the revision is higher, because other
+ * clusters write to the same store.
+ */
 function setBack(state: ReaderState, now: number): ReaderEffect[] {
   state.message = "The store was set back to an older state: reading it again";
   return list(state, now);
 }
 
-/** Repairs the first difference at once, and later ones when the pace allows; meanwhile the watch goes on. */
+/** Lists again to repair a difference: the first time at once, later when the pace allows. The watch continues meanwhile. */
 export function repairWhenDue(state: ReaderState, now: number): ReaderEffect[] {
   const ms = state.pace.waitMs(now);
   if (ms > 0) return [{ type: "wake", ms }];
@@ -114,10 +118,10 @@ export function repairWhenDue(state: ReaderState, now: number): ReaderEffect[] {
   return list(state, now);
 }
 
-/** Stale, yet the store has a newer head: the watch stands still. */
+/** The source is stale although the store has a newer head: the watch is stalled. */
 export function onProbed(state: ReaderState, { headRevision, now }: EventOf<"probed">): ReaderEffect[] {
   if (state.phase.status !== "Following" || headRevision <= state.revision) return [];
-  state.message = "The watch stands still while the store moves on: reading it again";
+  state.message = "The watch is stalled although the store has newer revisions: reading the store again";
   return list(state, now);
 }
 

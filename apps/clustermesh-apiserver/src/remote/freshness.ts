@@ -1,4 +1,4 @@
-/** Time in the reader: when a source is stale, and when to look again. */
+/** Timing of the reader: when a source is stale, and when the next `tick` is due. */
 import { differs } from "./received-records.js";
 import { BEAT_MS, type ReaderState, STALE_MS } from "./state.js";
 
@@ -13,7 +13,7 @@ export function wakeMs(state: ReaderState, now: number): number {
   return left > 0 ? left : BEAT_MS;
 }
 
-/** Doubles from 100 ms to 5 s, jittered. */
+/** Exponential from 100 ms to 5 s, with jitter. */
 export function backoffMs(state: ReaderState): number {
   const full = Math.min(5_000, 100 * 2 ** Math.min(state.failures++, 10));
   return Math.round(full * (0.5 + (state.options.random ?? Math.random)() / 2));

@@ -1,4 +1,4 @@
-/** The work that one peer, or many agents, can cause in the shell of a source is bounded, whatever is in the store. */
+/** Bounds on the work that one peer or many agents can cause in a `RemoteSource`, whatever is in the store. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchMessage, type WatchOptions } from "@isthmus/kvstore";
@@ -62,7 +62,7 @@ async function follow(t: TestContext) {
   return { source, write, reads: () => reads };
 }
 
-test("a peer whose heads are wrong and right in turns changes its status in the log and at agents a few times only", async (t) => {
+test("a peer whose heads alternate between wrong and right causes only a few status reports", async (t) => {
   const { source, write } = await follow(t);
   let told = 0;
   source.onStatus(() => told++);
@@ -75,10 +75,10 @@ test("a peer whose heads are wrong and right in turns changes its status in the 
   assert.ok(written > 200, `${written} heads`);
   assert.ok(told > 0 && told <= 12, `told ${told} times for ${written} heads`);
   write(0);
-  await until("what is so in the end is told", () => source.proved());
+  await until("the final status is reported", () => source.proved());
 });
 
-test("a status that changes and changes back before it may be reported is reported all the same: a client looked in between", async (t) => {
+test("a status change that is reverted before its postponed report is still reported: a client may have read it meanwhile", async (t) => {
   const { source, write } = await follow(t);
   let reports = 0;
   source.onStatus(() => reports++);
@@ -107,5 +107,5 @@ test("many agents that report an unknown store cause one query", async (t) => {
   assert.ok(answers.every((answer) => answer === "same"));
   assert.equal(reads() - before, 1);
   assert.equal(await source.confirmStore(), "same");
-  assert.equal(reads() - before, 2, "asked anew later");
+  assert.equal(reads() - before, 2, "a later request causes another query");
 });

@@ -1,5 +1,6 @@
 /**
- * Everything under the peer's prefix at one revision, and whether the peer may be followed at all.
+ * The Listing and Blocked states: reads all keys under the peer's prefix at one revision, and decides whether the peer may
+ * be followed.
  *
  *   * ─► Listing ─► Following | Blocked
  */
@@ -17,7 +18,7 @@ import { compareSums, replacementOf, replaceReceived, takeHead, verify } from ".
 import { believableInMs, enterStore, isPast, sameStore } from "./restore-detection.js";
 import { BLOCKED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
 
-/** * -> Listing: at once, or when it is this peer's turn. */
+/** * -> Listing: at once, or when the peer's pace allows. */
 export function list(state: ReaderState, now: number): ReaderEffect[] {
   const ms = state.pace.waitMs(now);
   if (ms === 0 || state.blocked !== undefined) return listNow(state);
@@ -31,13 +32,13 @@ export function listNow(state: ReaderState): ReaderEffect[] {
   return [{ type: "unwatch" }, { type: "list" }];
 }
 
-/** Why the peer is blocked, also while a listing is on its way that may end it: the status must not change with each try. */
+/** Why the peer is blocked. Kept during a listing that may unblock it, so that the status does not change with each attempt. */
 export function refusalInForce({ phase }: Pick<ReaderState, "phase">): string | undefined {
   if (phase.status === "Blocked") return phase.sentence;
   return phase.status === "Listing" ? phase.refusal : undefined;
 }
 
-/** * -> Blocked: what we have stays, nothing new is taken. */
+/** * -> Blocked: received records stay, no new ones are accepted. */
 export function block(state: ReaderState, sentence: string): ReaderEffect[] {
   state.phase = { status: "Blocked", sentence };
   return [{ type: "unwatch" }, { type: "wake", ms: BLOCKED_RETRY_MS }];
@@ -86,15 +87,15 @@ export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEf
   if (next !== undefined) {
     const content = replaceReceived(state, next);
     compareSums(state);
-    const proved = verify(state);
-    const [upserts, deletes] = [content.upserts.concat(proved.upserts), content.deletes.concat(proved.deletes)];
+    const verified = verify(state);
+    const [upserts, deletes] = [content.upserts.concat(verified.upserts), content.deletes.concat(verified.deletes)];
     effects.push(emit(state, upserts, deletes, 0));
   }
   state.phase = { status: "Following", open: 0, checked: 0, held: createPendingEvents(state.options.held) };
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
 }
 
-/** A restored store goes on under its id with revisions that were there before: to whoever has a position, it is another one. */
+/** A restored store keeps its id and reuses revisions: positions name it by another id, so that older positions do not match. */
 function lineageOf(storeId: Uint8Array, head: Head | undefined): Uint8Array {
   const hash = createHash("sha256").update(storeId);
   return hash.update(`${head?.writer} ${head?.seq}`).digest().subarray(0, 16);
@@ -120,7 +121,7 @@ export function refusePeer(
   return undefined;
 }
 
-/** Positions and floors hold 16 bytes: of another length, two ids could pass for one. */
+/** Positions and floors hold 16 bytes: with another length, two ids could be equal in them. */
 function refuseStoreId({ options }: ReaderState, storeId: Uint8Array | undefined): string | undefined {
   if (storeId === undefined || isStoreId(storeId)) return undefined;
   const { cluster } = options;
@@ -129,7 +130,7 @@ function refuseStoreId({ options }: ReaderState, storeId: Uint8Array | undefined
   return `Cannot follow cluster "${cluster}": ${holds}; delete the key, and the publisher of "${cluster}" writes another`;
 }
 
-/** A wiped store that nobody provisioned: whoever comes first may write as anyone. */
+/** A wiped store that was not provisioned again: any client may write in the name of any cluster. */
 function unchecked({ options }: ReaderState): string {
   return `Cannot follow cluster "${options.cluster}": the store does not check who writes; turn its authentication on`;
 }

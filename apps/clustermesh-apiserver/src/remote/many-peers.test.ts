@@ -1,4 +1,4 @@
-/** What it costs to add, change and remove one MeshPeer of many: that peer is listed and no other. */
+/** Adding, changing and removing one MeshPeer of many lists that peer at most, and no other. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchOptions } from "@isthmus/kvstore";
@@ -55,7 +55,7 @@ async function listedFor(wanted: readonly PeerSpec[]): Promise<readonly string[]
   await allProved();
   listings.length = 0;
   running.sources.update(wanted);
-  await until("those that are wanted are in sync", () =>
+  await until("the wanted peers are in sync", () =>
     wanted.every(({ id }) => running.sources.get(id)?.proved() === true),
   );
   await new Promise((resolve) => setImmediate(resolve)); // records are judged a turn later
@@ -69,7 +69,7 @@ test("every peer is listed once", async () => {
   assert.equal(listings.length, PEERS);
 });
 
-test("one more peer: only that one is listed, though its ranges are foreign to all others now", async () => {
+test("an added peer is the only one listed, although its ranges are now foreign to all others", async () => {
   assert.deepEqual(await listedFor([...all, peer("more", 98)]), [prefixOf("more")]);
 });
 
@@ -78,7 +78,7 @@ test("a change of ranges lists no peer", async () => {
   assert.deepEqual(await listedFor([...all, wider]), []);
 });
 
-test("another uid lists that peer: it may be another cluster's store", async () => {
+test("a changed uid lists that peer, since the store may be another cluster's", async () => {
   assert.deepEqual(await listedFor([...all, peer("more", 98, "uid")]), [prefixOf("more")]);
 });
 

@@ -1,4 +1,4 @@
-/** For tests: the reader's core on the model of the store, its calls and its watch driven step by step. */
+/** For tests: the reader's state machine on the model of the store; the test controls each call and each watch event. */
 import { createSourceIndex, type HashedRecord, hashRecord, kindOfKey } from "@isthmus/records";
 import { type ModelPublisher, type ModelStore, settle } from "../publish/model-store.js";
 import { createAddressClaims } from "./address-claims.js";
@@ -10,7 +10,7 @@ import { isVerified } from "./report.js";
 import type { ReaderState } from "./state.js";
 import { createReaderState, step } from "./step.js";
 
-/** Small, so that it is met. */
+/** Small, so that tests exceed it. */
 const HELD = { events: 8, bytes: 1 << 20 };
 
 type Call = Extract<ReaderEffect, { type: "list" | "check-store" | "probe" }>;
@@ -21,14 +21,14 @@ export interface ModelReader {
   readonly index: ReturnType<typeof createSourceIndex>;
   readonly deleted: Set<string>;
   readonly calls: number;
-  /** Listings asked for since the start. */
+  /** Listings requested since the start. */
   readonly listings: number;
   readonly wakeAt: number;
   feed(event: NewReaderEvent): void;
   decide(answered: boolean): void;
-  /** The watch hands on what it has; `lose` drops its n-th event: what a broken watch would do. */
+  /** Delivers the pending events of the watch; `lose` drops the n-th of them, as a broken watch would. */
   deliver(lose?: number): void;
-  /** The stream breaks, and another opens. */
+  /** Breaks the stream and opens another. */
   cut(): void;
   tick(): void;
 }
@@ -63,7 +63,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
     }
   }
 
-  /** A stream opens: below what was seen, the watch knows by itself that the store was set back. */
+  /** Opens a stream. The watch itself notices a restored store whose revision is below the last one. */
   function open(): void {
     if (watch === undefined) return;
     const ahead = store.after(watch.next);
@@ -147,7 +147,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
   };
 }
 
-/** No more faults: until the reader has proved what the publisher exports. */
+/** Runs both without faults until the reader has verified what the publisher exports. */
 export function settleBoth(
   clock: { now: number },
   store: ModelStore,
@@ -161,7 +161,7 @@ export function settleBoth(
       reader.deliver();
       while (reader.calls > 0) reader.decide(true);
     }
-    // While it waits for the publisher of a store that was set back, what it proved before is still what it holds.
+    // While it waits for the publisher of a restored store, it still has what it verified before.
     if (isVerified(reader.state) && reader.state.phase.status === "Following" && round > 3) break;
     clock.now = Math.max(clock.now + 5_000, Math.min(reader.wakeAt, clock.now + 60_000));
     if (publisher.wakeAt <= clock.now) publisher.tick();

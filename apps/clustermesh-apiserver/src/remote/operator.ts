@@ -1,4 +1,4 @@
-/** What changes without the store: limits, the owners of addresses, a peer that was removed. */
+/** Changes that do not come from the store: limits, owners of addresses, uid and removal of a peer. */
 import { createRecordTable, type HashedRecord } from "@isthmus/records";
 import { emit } from "./emit.js";
 import type { EventOf, ReaderEffect } from "./events.js";
@@ -7,7 +7,7 @@ import { type Gone, handedOn } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 import { createUnverified } from "./unverified.js";
 
-/** Takes what fits now, lets go of what does not any more; of what is in doubt, what was handed on is judged. */
+/** Emits records that are accepted now and deletes those that are refused now. Of an unverified key, the emitted record is judged. */
 export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">): ReaderEffect[] {
   const { admission } = state.options;
   const [upserts, deletes]: [HashedRecord[], Gone[]] = [[], []];
@@ -26,7 +26,7 @@ function allHandedOn({ received, unverified }: ReaderState): (HashedRecord | und
   return [...[...received.records()].filter(({ key }) => !unverified.has(key)), ...unverified.values()];
 }
 
-/** Takes uid and refusal of the peer. A change lists the peer at once: the store may now be another cluster's. */
+/** Sets uid and refusal of the peer. A change lists the peer at once: the store may now be that of another cluster. */
 export function onPermitted(state: ReaderState, { uid, refusal, now }: EventOf<"permitted">): ReaderEffect[] {
   if (uid === state.uid && refusal === state.blocked) return [];
   state.uid = uid;
@@ -36,11 +36,11 @@ export function onPermitted(state: ReaderState, { uid, refusal, now }: EventOf<"
   return list(state, now);
 }
 
-/** * -> Removed: the only way in which all records of a source go at once. */
+/** * -> Removed: the only transition that deletes all records of a source at once. */
 export function onRemoved(state: ReaderState): ReaderEffect[] {
   const { admission } = state.options;
-  const held = [...state.received.records(), ...state.unverified.values()];
-  const deletes = held.flatMap((record) => (record === undefined ? [] : [{ kind: record.kind, key: record.key }]));
+  const records = [...state.received.records(), ...state.unverified.values()];
+  const deletes = records.flatMap((record) => (record === undefined ? [] : [{ kind: record.kind, key: record.key }]));
   for (const { key } of deletes) admission.forget(key);
   state.phase = { status: "Removed" };
   state.received = createRecordTable();

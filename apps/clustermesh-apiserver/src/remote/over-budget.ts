@@ -1,6 +1,6 @@
 /**
- * Whether a peer is over its budget, or would be with the records of a listing: received records count, and emitted ones whose
- * deletion is unverified. A peer that is never LIVE could make the latter grow with every listing.
+ * Decides whether a peer is over its budget, or would be with the records of a listing. Received records count, and also
+ * emitted records whose deletion is unverified: a peer that is never LIVE could make those grow with every listing.
  */
 import { type Head, Kind } from "@isthmus/proto";
 import { exportedKinds } from "@isthmus/records";
@@ -27,7 +27,7 @@ function nodesIn({ received, unverified }: Held): number {
 type Held = Pick<ReaderState, "received" | "unverified">;
 const OR_WAITING = "in the store or not verified as deleted";
 
-/** Records and bytes kept of a peer, with emitted records that a listing did not have any more. */
+/** Records and bytes kept of a peer, including emitted records that were absent from a listing. */
 function usedBy({ received, unverified }: Held): Budget {
   return { records: received.size + unverified.records, bytes: received.bytes + unverified.bytes };
 }
@@ -36,12 +36,12 @@ export interface Usage extends Budget {
   readonly nodes: number;
 }
 
-/** What is kept of a peer and counts in its budget. */
+/** What is kept of a peer and counts towards its budget. */
 export function usageOf(state: ReaderState): Usage {
   return { ...usedBy(state), nodes: nodesIn(state) };
 }
 
-/** Why the listing is not accepted; records that its head verifies as deleted do not count. */
+/** Why the listing is not accepted. Records that its head verifies as deleted do not count. */
 export function isOverBudgetWith(
   { options }: ReaderState,
   { received, unverified }: Replacement,

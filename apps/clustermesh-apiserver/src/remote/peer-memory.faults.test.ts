@@ -1,4 +1,4 @@
-/** A real etcd of 512 MiB that one peer fills to the quota: the growth of a reader's memory meanwhile, and of a reader that starts afterwards. */
+/** One peer fills a real etcd to its quota of 512 MiB: memory growth of a reader meanwhile, and of one that starts afterwards. */
 import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -28,7 +28,7 @@ const put = (name: string, key: string, value: Uint8Array): Write => {
   return { type: "put", key: clusterPrefix(parseClusterName(name)) + key, value };
 };
 
-/** What a publisher that is LIVE leaves in the store. */
+/** Writes the keys of a LIVE publisher. */
 async function publish(name: string, records: readonly HashedRecord[]): Promise<void> {
   const table = createRecordTable();
   for (const record of records) table.set(record);
@@ -73,7 +73,7 @@ async function stop({ child }: Reader): Promise<void> {
 async function fill(of: Store): Promise<number> {
   let bytes = 0;
   for (let i = 0; ; i++) {
-    // First records that a reader accepts, then ones that it refuses: too large values and keys.
+    // First records that a reader accepts, then ones that it refuses because values or keys are too large.
     const taken = Array.from({ length: 10 }, (_, n) => slice(2, 10 * i + n, 0, 100_000));
     const writes =
       i < 150
@@ -94,7 +94,7 @@ const { endpoints } = await etcd.options("root");
 const endpoint = endpoints[0] ?? "";
 const mib = (bytes: number): string => `${Math.round(bytes / (1 << 20))} MiB`;
 
-test("one peer fills the store to its quota: a reader stays small, and goes on with the others", async (t) => {
+test("one peer fills the store to its quota: a reader's memory is bounded, and other peers are not affected", async (t) => {
   await publish("good", slices(1, 100));
   await publish("hostile", []);
   const during = startReader();
@@ -110,8 +110,8 @@ test("one peer fills the store to its quota: a reader stays small, and goes on w
   await until("the peer is refused", () => refused(during), 60_000);
   const fresh = startReader();
   t.after(() => stop(fresh));
-  await until("a fresh reader refuses it, too", () => refused(fresh), 60_000);
-  await until("and has the other peer", () => fresh.now()?.peers["good"]?.taken === 100, 30_000);
+  await until("a fresh reader refuses it", () => refused(fresh), 60_000);
+  await until("the fresh reader has the other peer", () => fresh.now()?.peers["good"]?.taken === 100, 30_000);
 
   for (const [what, reader] of [
     ["while it was filled", during],

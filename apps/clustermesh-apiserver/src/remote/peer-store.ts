@@ -1,4 +1,4 @@
-/** One peer's part of the store, read: everything at one revision, the store's id, the head, and what its watch tells. */
+/** Reads one peer's part of the store: all keys at one revision, the store's id, the head, and the events of its watch. */
 import {
   authEnabled,
   clusterPrefix,
@@ -17,22 +17,22 @@ import type { EventOf, Meta, NewReaderEvent, WatchedChange } from "./events.js";
 export interface PeerStoreOptions {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
-  /** Read although the store checks nobody who writes (tests, a store of one's own). */
+  /** Allows a store that does not authenticate its writers (tests, a private store). */
   readonly allowOpenStore?: boolean;
   /** DEFAULT_BUDGET when absent. */
   readonly budget?: Budget;
 }
 
-/** Every call rejects with what the store said. Keys that come out are relative to `prefix`. */
+/** Every call rejects with the store's error. Returned keys are relative to `prefix`. */
 export interface PeerStore {
   readonly prefix: string;
   /** Lists the prefix at one revision and reads the claim of the peer's id; the listing ends once it is over budget. */
   list(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"listed" | "over-budget">>>;
-  /** By quorum; undefined: it has none. */
+  /** Reads the store's id by quorum; undefined: the store has none. */
   storeId(): Promise<{ readonly storeId: Uint8Array | undefined; readonly revision: bigint }>;
-  /** The store does not check who writes, and that is not allowed. */
+  /** True when the store does not authenticate its writers and `allowOpenStore` is not set. */
   isUnchecked(): Promise<boolean>;
-  /** Of the newest head, by quorum; 0n: it has none. */
+  /** Reads the revision of the newest head by quorum; 0n: there is no head. */
   headRevision(): Promise<bigint>;
   seen(event: StoreEvent): WatchedChange;
 }
@@ -49,7 +49,7 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
     return options.allowOpenStore !== true && !(await authEnabled(store));
   }
 
-  /** Returns why the listing was given up. */
+  /** Returns why the listing was stopped; undefined: it is complete. */
   async function fill(listing: Listing, signal: AbortSignal | undefined): Promise<string | undefined> {
     for await (const page of store.list(prefix, signal && { signal })) {
       listing.revision = page.revision;
@@ -100,7 +100,7 @@ interface Listing {
   revision: bigint;
 }
 
-/** Keeps records of known kinds and the meta keys that a reader uses; other keys are counted and not kept. */
+/** Keeps records of known kinds and the meta keys that a reader uses; other keys are only counted. */
 function add(listing: Listing, entry: StoreEntry): void {
   const { key, value } = entry;
   const { records, bytes } = listing.used;

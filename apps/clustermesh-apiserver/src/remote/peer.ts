@@ -1,4 +1,4 @@
-/** Whom this cluster consumes, and what they may claim: the operator's word (MeshPeer), never the store's. */
+/** The peers that this cluster follows, and what they may claim. Both come from the operator (MeshPeer), never from the store. */
 import type { ClusterId, ClusterName, Prefix } from "@isthmus/model";
 import { prefixesOverlap } from "@isthmus/model";
 import type { PeerLimits } from "@isthmus/records";
@@ -8,7 +8,7 @@ export interface PeerSpec {
   readonly id: ClusterId;
   readonly podCidrs: readonly Prefix[];
   readonly serviceCidrs: readonly Prefix[];
-  /** Of its kube-system namespace, as seen at connect; "" = not known. */
+  /** Uid of its kube-system namespace, as read by `mesh connect`; "" = not known. */
   readonly uid: string;
 }
 
@@ -20,8 +20,8 @@ export interface LocalCluster {
 }
 
 /**
- * The limits of `peer` among all peers, given in the order in which they were claimed. What is another's is foreign;
- * where two peers overlap, the first claimant stays. The local cluster always wins.
+ * The limits of `peer` among all peers, given in the order in which they were claimed. Ranges of other clusters are foreign;
+ * where two peers overlap, the first claimant keeps its range. The local cluster always takes precedence.
  */
 export function limitsOf(peer: PeerSpec, own: LocalCluster, peers: readonly PeerSpec[]): PeerLimits {
   const rank = peers.findIndex(({ cluster }) => cluster === peer.cluster);

@@ -1,4 +1,4 @@
-/** The reader while nobody says which store it hears: bounded memory, and nothing lost by it. */
+/** The reader while the store of its watch stream is not checked: memory is bounded, and no event is lost. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
@@ -41,7 +41,7 @@ function following(held: { events: number; bytes: number }): ReaderState {
 
 const effects = (state: ReaderState, event: ReaderEvent) => step(state, event).map(({ type }) => type);
 
-test("news within the bounds wait for the check and are applied with it", () => {
+test("events within the bounds wait for the check and are applied after it", () => {
   const state = following({ events: 3, bytes: 10_000 });
   for (let i = 0; i < 3; i++) {
     assert.deepEqual(effects(state, { ...at, type: "seen", events: [seen(i)], revision: BigInt(100 + i) }), []);
@@ -55,7 +55,7 @@ for (const [what, limits, size] of [
   ["events", { events: 3, bytes: 1_000_000 }, 0],
   ["bytes", { events: 1000, bytes: 5000 }, 2000],
 ] as const) {
-  test(`more ${what} than that are not kept: the watch is given up, counted, and all is read again after the check`, () => {
+  test(`with more ${what} than allowed the watch is stopped, counted, and the store is listed again after the check`, () => {
     const state = following(limits);
     for (let i = 0; i < 50 && state.overflows === 0; i++) {
       const given = effects(state, { ...at, type: "seen", events: [seen(i, size)], revision: BigInt(100 + i) });
@@ -63,19 +63,19 @@ for (const [what, limits, size] of [
     }
     assert.equal(state.overflows, 1);
     assert.ok(state.phase.status === "Following" && state.phase.held.events.length === 0);
-    assert.match(state.message, /more news/i);
-    // The check is asked for until it is answered; only then does the store bear another range.
+    assert.match(state.message, /too many events/i);
+    // The check is repeated until it succeeds; only then is the store listed again.
     effects(state, { ...at, type: "check-failed", open: 1, sentence: "late" });
     assert.deepEqual(effects(state, { ...at, type: "tick" }), ["check-store", "wake"]);
     assert.deepEqual(effects(state, { ...at, type: "store-checked", open: 1, storeId: STORE, revision: 300n }), [
       "unwatch",
       "list",
     ]);
-    assert.equal(state.revision, 99n, "nothing of it was taken");
+    assert.equal(state.revision, 99n, "no event was applied");
   });
 }
 
-test("what is held is bounded, however much comes", () => {
+test("the waiting events are bounded, however many arrive", () => {
   const held = createPendingEvents({ events: 10, bytes: 1000 });
   for (let i = 0; i < 1000; i++) held.add([seen(i)], BigInt(i));
   assert.deepEqual([held.events.length, held.dropped], [0, true]);

@@ -1,7 +1,7 @@
 /**
- * News of a stream whose store is not known yet, kept within bounds.
+ * Events of a watch stream whose store is not checked yet, within bounds.
  *
- * Beyond the bounds nothing is kept: the watch is given up, and once the store is known everything is read again.
+ * Beyond the bounds all events are dropped: the watch is stopped, and the store is listed again once it is checked.
  */
 import type { WatchedChange } from "./events.js";
 
@@ -11,24 +11,24 @@ export interface PendingLimits {
   readonly bytes: number;
 }
 
-/** A check takes one call of the store; what comes meanwhile is seldom more than one response of the watch. */
+/** A check is one call to the store; seldom more than one response of the watch arrives meanwhile. */
 export const PENDING_LIMITS: PendingLimits = { events: 20_000, bytes: 16 << 20 };
 
 export interface PendingEvents {
   readonly events: readonly WatchedChange[];
-  /** Of the last event. */
+  /** Revision of the last event. */
   readonly revision: bigint;
-  /** The bounds were met: what is held is not all. */
+  /** True when the bounds were exceeded and the events were dropped. */
   readonly dropped: boolean;
   add(events: readonly WatchedChange[], revision: bigint): void;
 }
 
 export function createPendingEvents(limits: PendingLimits = PENDING_LIMITS): PendingEvents {
-  let held: WatchedChange[] = [];
+  let pending: WatchedChange[] = [];
   let [bytes, revision, dropped] = [0, 0n, false];
   return {
     get events() {
-      return held;
+      return pending;
     },
     get revision() {
       return revision;
@@ -39,13 +39,13 @@ export function createPendingEvents(limits: PendingLimits = PENDING_LIMITS): Pen
     add(events, at) {
       if (dropped) return;
       for (const event of events) {
-        held.push(event);
+        pending.push(event);
         bytes += event.key.length + event.value.length;
       }
       revision = at;
-      if (held.length <= limits.events && bytes <= limits.bytes) return;
+      if (pending.length <= limits.events && bytes <= limits.bytes) return;
       dropped = true;
-      held = [];
+      pending = [];
     },
   };
 }

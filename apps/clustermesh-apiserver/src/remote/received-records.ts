@@ -1,9 +1,9 @@
 /**
- * What was received of a peer, and what its head says of it.
+ * The records received of a peer, and their comparison with the sums in its head.
  *
- * Received is everything that stands in the store, the refused included: its sums are compared with the head's. What a range
- * did not hold any more waits in `unverified` until a LIVE head equals what was received; so does what differs in a store that
- * came with another id: while its publisher loads it, it may hold a backup.
+ * `received` has all records in the store, refused ones included, and its sums are compared with the head's. A record that is
+ * absent from a listing stays in `unverified` until a LIVE head has the sums of `received`. So does a record that differs in a
+ * store with another id: while the publisher loads such a store, it may hold a backup.
  */
 import { type Head, HeadState, Kind } from "@isthmus/proto";
 import {
@@ -23,7 +23,7 @@ import { createUnverified, type Unverified } from "./unverified.js";
 
 export type Gone = { readonly kind: Kind; readonly key: string };
 
-/** What is handed on of a change. */
+/** What is emitted of a change. */
 export interface Content {
   readonly upserts: HashedRecord[];
   readonly deletes: Gone[];
@@ -38,7 +38,7 @@ export interface Replacement {
 }
 
 /**
- * The range is what the store holds now. What it does not hold waits for its proof; in a store in doubt, what differs as well.
+ * Computes the received records from a listing. Absent records become unverified; with `doubting` also records that differ.
  */
 export function replacementOf(state: ReaderState, records: readonly HashedRecord[], doubting: boolean): Replacement {
   const { admission } = state.options;
@@ -49,7 +49,7 @@ export function replacementOf(state: ReaderState, records: readonly HashedRecord
     const held = handedOn(state, record.key);
     const same = held !== undefined && sameBytes(held.hash, record.hash);
     received.set(same ? held : record);
-    // An identity that nobody knows hurts nobody, and the watch may bring the endpoints that need it.
+    // A new identity does no harm, and endpoints from the watch may need it.
     const doubted = doubting && !(held === undefined && record.kind === Kind.KIND_IDENTITY);
     if (!same && doubted) unverified.set(record.key, held);
     else unverified.delete(record.key);
@@ -77,7 +77,7 @@ export function replaceReceived(
   return judged(state, changed);
 }
 
-/** What we last handed on of a key, or judged and refused; not what is in doubt. */
+/** The record of a key that was last emitted, or judged and refused; never an unverified one. */
 export function handedOn({ received, unverified }: ReaderState, key: string): HashedRecord | undefined {
   return unverified.has(key) ? unverified.get(key) : received.get(key);
 }
@@ -96,7 +96,7 @@ function judged(state: ReaderState, records: Iterable<HashedRecord>): Content {
   return { upserts, deletes };
 }
 
-/** True when the record is accepted. Of a record that is refused for good only key and hash are kept. */
+/** True when the record is accepted. Of a record that is refused permanently only key and hash are kept. */
 function judge({ options, received }: ReaderState, record: HashedRecord): boolean {
   const verdict = options.admission.judge(record);
   const kept = keptOf(record, verdict);

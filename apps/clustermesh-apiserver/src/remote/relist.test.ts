@@ -1,4 +1,4 @@
-/** How often a peer can make its readers list it: ever more rarely, whatever it writes; the first repair comes at once. */
+/** The rate at which a peer can cause listings: the first repair is immediate, later ones back off, whatever the peer writes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, type KindSum } from "@isthmus/proto";
@@ -10,10 +10,10 @@ import { RELIST } from "./state.js";
 
 const STEP_MS = 500;
 const TEN_MINUTES = 600_000;
-/** Doubling from a fifth of a second takes nine listings; then, with jitter, two for each longest wait. */
+/** Doubling from 200 ms takes nine listings; then, with jitter, at most two per longest interval. */
 const MOST_LISTINGS = 10 + (2 * TEN_MINUTES) / RELIST.maxMs;
 
-/** A reader in sync with a publisher that falls silent after it. */
+/** A reader in sync with a publisher that is silent afterwards. */
 function inSync() {
   const store = createModelStore();
   const clock = { now: 0 };
@@ -39,7 +39,7 @@ function answerAll(reader: ModelReader, clock: { now: number }): void {
   while (reader.calls > 0) reader.decide(true);
 }
 
-/** Writes the head anew, its sums as `change` makes them. */
+/** Writes the next head with the sums that `change` returns. */
 function rewriteHead(store: ModelStore, change: (sums: KindSum[]) => KindSum[]): void {
   const head = Head.decode(store.keys.get("head")?.value ?? Buffer.alloc(0));
   const value = Head.encode({ ...head, seq: head.seq + 1n, beat: head.beat + 1n, sums: change(head.sums) }).finish();
@@ -61,18 +61,18 @@ function listingsWhile(act: (store: ModelStore, turn: number) => void): ReturnTy
   return { ...scene, asked: reader.listings - before };
 }
 
-test("sums that are wrong and right in turns cost a listing for each back-off interval, not for each head", () => {
+test("sums that alternate between wrong and right cost a listing per back-off interval, not per head", () => {
   const { asked, reader, clock } = listingsWhile((store, turn) => rewriteHead(store, turn % 2 === 0 ? wrong : right));
   assert.ok(asked >= 5 && asked <= MOST_LISTINGS, `${asked} listings`);
   assert.match(sourceReport(reader.state, clock.now).message, /^$|differs/);
 });
 
-test("sums that stay wrong, too", () => {
+test("sums that stay wrong cost a listing per back-off interval", () => {
   const { asked } = listingsWhile((store, turn) => rewriteHead(store, turn === 0 ? wrong : (sums) => sums));
   assert.ok(asked >= 5 && asked <= MOST_LISTINGS, `${asked} listings`);
 });
 
-test("a store id that is another one each time costs no more; nothing is deleted", () => {
+test("a store id that keeps changing costs a listing per back-off interval and deletes nothing", () => {
   const { asked, reader } = listingsWhile((store, turn) => {
     const value = Buffer.alloc(16);
     value.writeUInt32BE(turn + 1);
@@ -82,7 +82,7 @@ test("a store id that is another one each time costs no more; nothing is deleted
   assert.equal(reader.index.size, 2);
 });
 
-test("a head that comes and goes back, a store without an id, a watch that is refused: no more either", () => {
+test("a head that goes back and forth, a store without an id and a refused watch cost a listing per back-off interval", () => {
   for (const act of [
     (store: ModelStore, turn: number) => {
       const head = Head.decode(store.keys.get("head")?.value ?? Buffer.alloc(0));
@@ -98,13 +98,13 @@ test("a head that comes and goes back, a store without an id, a watch that is re
     },
   ]) {
     const { asked, reader } = listingsWhile(act);
-    // A store that was set back is also looked at once it can have beaten twice.
+    // A restored store is also listed once its publisher can have beaten twice.
     assert.ok(asked <= MOST_LISTINGS + TEN_MINUTES / 10_000, `${asked} listings`);
     assert.equal(reader.index.size, 2);
   }
 });
 
-test("the first difference is mended at once, and again after a quiet time", () => {
+test("the first difference is repaired at once, and again after a quiet time", () => {
   const { store, clock, reader } = inSync();
   for (let i = 0; i < 3; i++) {
     const before = reader.listings;
@@ -122,7 +122,7 @@ test("the first difference is mended at once, and again after a quiet time", () 
 });
 
 for (const length of [0, 7, 15, 17, 1024]) {
-  test(`a store id of ${length} bytes is refused with a sentence, and not followed as another store`, () => {
+  test(`a store id of ${length} bytes is refused with a sentence and not treated as another store`, () => {
     const { store, clock, reader } = inSync();
     const before = reader.index.position;
     store.txn([], [{ type: "put", key: "store", value: Buffer.alloc(length, 1) }]);

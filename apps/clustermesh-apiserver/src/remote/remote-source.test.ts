@@ -1,4 +1,4 @@
-/** Against a real etcd, fed by the real publisher. */
+/** A `RemoteSource` with a real etcd and the real publisher. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clusterPrefix, type Store, type WatchMessage } from "@isthmus/kvstore";
@@ -18,7 +18,7 @@ after(async () => {
   await etcd.close();
 });
 
-/** Counts what a source's clients were told to delete. */
+/** Collects the keys that a source deleted. */
 function watchDeletes(source: RemoteSource): { deletes: string[]; deltas: IndexDelta[] } {
   const seen = { deletes: [] as string[], deltas: [] as IndexDelta[] };
   source.index.onChange((delta) => {
@@ -28,7 +28,7 @@ function watchDeletes(source: RemoteSource): { deletes: string[]; deltas: IndexD
   return seen;
 }
 
-test("what one cluster publishes another one holds, change by change, with origin times", async () => {
+test("a source receives every published change with its origin time", async () => {
   const exported = createMemoryExport(slices(1, 500));
   const publisher = runPublisher(store, exported, { config: clusterConfig("one", 1) });
   const running = runSources(store, [peer("one", 1, "uid-one")]);
@@ -50,7 +50,7 @@ test("what one cluster publishes another one holds, change by change, with origi
   await publisher.stop();
 });
 
-test("a wrong record is refused with a count and a sentence; it enters the digest, all else goes on", async () => {
+test("an invalid record is refused with a count and a sentence, counts in the sums, and does not affect other records", async () => {
   const exported = createMemoryExport(slices(2, 10));
   const publisher = runPublisher(store, exported, { config: clusterConfig("two", 2) });
   const running = runSources(store, [peer("two", 2)]);
@@ -58,8 +58,8 @@ test("a wrong record is refused with a count and a sentence; it enters the diges
   await untilSame(source, exported.table);
   const wrong = { ...slice(3, 3), key: "slices/shop/cart/wrong" };
   exported.change([wrong, slice(2, 11)]);
-  await until("the good one is in", () => source.index.get("slices/shop/cart/s11") !== undefined);
-  await until("the source is in sync with what was refused", () => source.proved());
+  await until("the valid record is received", () => source.index.get("slices/shop/cart/s11") !== undefined);
+  await until("the source is in sync, the refused record included", () => source.proved());
   assert.equal(source.index.get("slices/shop/cart/wrong"), undefined);
   assert.deepEqual(source.report().refused, [
     {
@@ -70,7 +70,10 @@ test("a wrong record is refused with a count and a sentence; it enters the diges
   ]);
   assert.equal(source.report().repairs, 0);
   running.sources.update([{ ...peer("two", 2), podCidrs: [...peer("two", 2).podCidrs, ...peer("x", 3).podCidrs] }]);
-  await until("the operator allowed it", () => source.index.get("slices/shop/cart/wrong") !== undefined);
+  await until(
+    "the record is accepted after the operator allowed it",
+    () => source.index.get("slices/shop/cart/wrong") !== undefined,
+  );
   assert.deepEqual(source.report().refused, []);
   exported.change([], [wrong]);
   await untilSame(source, exported.table);
@@ -78,7 +81,7 @@ test("a wrong record is refused with a count and a sentence; it enters the diges
   await publisher.stop();
 });
 
-test("a link cut inside a backlog of fragments over 4 MB loses nothing", async () => {
+test("a connection cut within a fragmented backlog of over 4 MB loses no event", async () => {
   const exported = createMemoryExport(slices(4, 100));
   const publisher = runPublisher(store, exported, { config: clusterConfig("four", 4) });
   const proxy = await startCutProxy(etcd.port);
@@ -94,14 +97,14 @@ test("a link cut inside a backlog of fragments over 4 MB loses nothing", async (
   proxy.setOpen(true);
   for (const bytes of [60_000, 1_900_000, 2_500_000]) await proxy.cutAfter(bytes);
   await untilSame(source, exported.table, 30_000);
-  assert.equal(source.report().repairs, 0, "found by the watch alone");
+  assert.equal(source.report().repairs, 0, "received by the watch only");
   await running.stop();
   await publisher.stop();
   far.close();
   await proxy.close();
 });
 
-test("a compaction during the range is met by another range", async () => {
+test("a compaction during a listing causes another listing", async () => {
   const exported = createMemoryExport(slices(5, 5000));
   const publisher = runPublisher(store, exported, { config: clusterConfig("five", 5) });
   await untilPublished(store, "five", exported);
@@ -121,7 +124,7 @@ test("a compaction during the range is met by another range", async () => {
   };
   const running = runSources(disturbed, [peer("five", 5)]);
   await untilSame(running.source(5), exported.table);
-  assert.ok(compacted > 3, "the first range was given up after its first page");
+  assert.ok(compacted > 3, "the first listing was stopped after its first page");
   await running.stop();
   await publisher.stop();
 });
@@ -136,10 +139,10 @@ test("a wiped store with the same names deletes nothing until its publisher is l
   await publisher.stop();
   const { deletes } = watchDeletes(source);
   await etcd.wipe();
-  await until("the wipe is seen", () => source.report().message.includes("not published anything"));
+  await until("the wipe is noticed", () => source.report().message.includes("not published anything"));
   assert.equal(source.index.size, 800);
   assert.equal(source.status(), SourceStatus.SOURCE_STATUS_SYNCING);
-  exported.change([slice(6, 5, 1)], [{ key: "slices/shop/cart/s0" }]); // changed while nobody published
+  exported.change([slice(6, 5, 1)], [{ key: "slices/shop/cart/s0" }]); // changed while no publisher ran
   const next = runPublisher(store, exported, { config: clusterConfig("six", 6) });
   await untilSame(source, exported.table);
   assert.deepEqual(deletes, ["slices/shop/cart/s0"]);
@@ -148,7 +151,7 @@ test("a wiped store with the same names deletes nothing until its publisher is l
   await next.stop();
 });
 
-test("an event that the watch loses is seen by the sums, counted, and repaired", async () => {
+test("a lost watch event is detected by the sums, counted, and repaired", async () => {
   const exported = createMemoryExport(slices(7, 50));
   const publisher = runPublisher(store, exported, { config: clusterConfig("seven", 7) });
   await untilPublished(store, "seven", exported);
@@ -173,7 +176,7 @@ test("an event that the watch loses is seen by the sums, counted, and repaired",
   await publisher.stop();
 });
 
-test("a cluster that is another one than its MeshPeer says is refused, and followed once that is corrected", async () => {
+test("a cluster with another uid than in its MeshPeer is refused, and followed once the MeshPeer is corrected", async () => {
   const exported = createMemoryExport(slices(8, 3));
   const publisher = runPublisher(store, exported, { config: clusterConfig("eight", 8) });
   await untilPublished(store, "eight", exported);
@@ -188,7 +191,7 @@ test("a cluster that is another one than its MeshPeer says is refused, and follo
   await publisher.stop();
 });
 
-test("duplicate ids are refused: our own, and that of a peer that came first", async () => {
+test("a peer with the id of the local cluster or of an earlier peer is refused", async () => {
   const running = runSources(store, [peer("east", 20), peer("west", 20), peer("self", 99)]);
   const reports = running.sources.list().map((source) => source.report());
   assert.deepEqual(reports.map(({ state }) => state).slice(1), ["Refused", "Refused"]);
@@ -197,7 +200,7 @@ test("duplicate ids are refused: our own, and that of a peer that came first", a
   await running.stop();
 });
 
-test("the operator's removal deletes, and says so; an unreachable store does not", async () => {
+test("removal by the operator deletes records and sets status REMOVED; an unreachable store deletes nothing", async () => {
   const exported = createMemoryExport(slices(9, 10));
   const publisher = runPublisher(store, exported, { config: clusterConfig("nine", 9) });
   const proxy = await startCutProxy(etcd.port);
@@ -207,20 +210,20 @@ test("the operator's removal deletes, and says so; an unreachable store does not
   await untilSame(source, exported.table);
   const { deletes } = watchDeletes(source);
   proxy.setOpen(false);
-  await until("it is noticed", () => source.report().message !== "");
+  await until("the unreachable store is noticed", () => source.report().message !== "");
   assert.equal(source.index.size, 10);
   running.sources.update([]);
   assert.equal(source.status(), SourceStatus.SOURCE_STATUS_REMOVED);
   assert.equal(source.index.size, 0);
   assert.equal(deletes.length, 10);
-  assert.equal(running.sources.get(9), source, "it stays listed, so that agents are told");
+  assert.equal(running.sources.get(9), source, "it stays in the list, so that agents learn of the removal");
   await running.stop();
   await publisher.stop();
   far.close();
   await proxy.close();
 });
 
-test("an address belongs to us first, then to the first that claimed it", async () => {
+test("an address belongs to the local cluster if it claims it, otherwise to the first claimant", async () => {
   const [ten, eleven] = [createMemoryExport([node(10, "a", "192.168.0.1")]), createMemoryExport()];
   const publishers = [
     runPublisher(store, ten, { config: clusterConfig("ten", 10) }),
@@ -233,17 +236,17 @@ test("an address belongs to us first, then to the first that claimed it", async 
   await until("the second claim is refused", () => second.report().refused.length === 1);
   assert.ok(second.index.get("nodes/c") !== undefined && second.index.get("nodes/b") === undefined);
   ten.change([], [{ key: "nodes/a" }]);
-  await until("the first let go", () => second.index.get("nodes/b") !== undefined);
+  await until("the first peer released the address", () => second.index.get("nodes/b") !== undefined);
   const position = first.index.position;
   assert.ok(position !== undefined);
   running.own.apply({ upserts: [node(99, "mine", "192.168.0.1")], deletes: [], position, observedMicros: 0 });
-  await until("ours goes first", () => second.index.get("nodes/b") === undefined);
+  await until("the local cluster takes precedence", () => second.index.get("nodes/b") === undefined);
   assert.match(second.report().refused[0]?.example ?? "", /address 192.168.0.1 belongs to another member/);
   await running.stop();
   for (const publisher of publishers) await publisher.stop();
 });
 
-test("garbage under a peer's prefix stops nobody: keys, values and heads that cannot be read", async () => {
+test("unreadable keys, values and heads under a peer's prefix do not stop the reader", async () => {
   const exported = createMemoryExport(slices(15, 3));
   const publisher = runPublisher(store, exported, { config: clusterConfig("fifteen", 15) });
   await untilPublished(store, "fifteen", exported);
@@ -269,7 +272,7 @@ test("garbage under a peer's prefix stops nobody: keys, values and heads that ca
   await again.stop();
 });
 
-test("a client of an unknown store is answered after a quorum read", async () => {
+test("a client with a position of an unknown store is answered after a quorum read", async () => {
   const exported = createMemoryExport(slices(12, 3));
   const publisher = runPublisher(store, exported, { config: clusterConfig("twelve", 12) });
   const running = runSources(store, [peer("twelve", 12)]);
@@ -284,7 +287,7 @@ test("a client of an unknown store is answered after a quorum read", async () =>
   await running.stop();
 });
 
-test("a silent publisher makes its source stale and deletes nothing; all at once is our own problem", async () => {
+test("a silent publisher makes its source stale and deletes nothing; when all are stale the local connection is reported", async () => {
   let late = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + late };
   const exported = createMemoryExport(slices(13, 5));
@@ -299,12 +302,12 @@ test("a silent publisher makes its source stale and deletes nothing; all at once
     assert.equal(running.source(id).status(), SourceStatus.SOURCE_STATUS_STALE);
     assert.match(running.source(id).report().message, /has been silent for 16 s/);
   }
-  assert.match(running.sources.allStale() ?? "", /All 2 peers are stale at once: the way from this cluster/);
+  assert.match(running.sources.allStale() ?? "", /All 2 peers are stale at once: the connection of this cluster/);
   assert.equal(running.source(13).index.size, 5);
   await running.stop();
 });
 
-test("two peers with a node of one address: an update of the first one's record moves nothing", async () => {
+test("two peers have a node with the same address: an update of the first peer's record does not change the owner", async () => {
   const names = [
     ["west", 21],
     ["north", 22],
@@ -324,17 +327,20 @@ test("two peers with a node of one address: an update of the first one's record 
     index.onChange(({ upserts, deletes }) => moved.push(...[...upserts, ...deletes].map(({ key }) => key)));
   }
   exports[0]?.change([node(21, "west-1", "192.168.0.1", "zone-b")]);
-  await until("the update is in", () => moved.includes("nodes/west-1"));
-  // A later change of both peers: the consequences of the update have happened by then.
+  await until("the update is received", () => moved.includes("nodes/west-1"));
+  // After a later change of both peers, any consequences of the update have happened.
   for (const [i, id] of [21, 22].entries()) exports[i]?.change([slice(id, 1)]);
-  await until("both went on", () => moved.filter((key) => key.startsWith("slices/")).length === 2);
+  await until(
+    "the later change of both is received",
+    () => moved.filter((key) => key.startsWith("slices/")).length === 2,
+  );
   assert.deepEqual(
     moved.filter((key) => key.startsWith("nodes/")),
     ["nodes/west-1"],
   );
   assert.deepEqual([west.report().refused.length, north.report().refused.length], [0, 1]);
   exports[0]?.change([], [{ key: "nodes/west-1" }]);
-  await until("north has it now", () => north.index.get("nodes/north-1") !== undefined);
+  await until("north has the address", () => north.index.get("nodes/north-1") !== undefined);
   await running.stop();
   for (const publisher of publishers) await publisher.stop();
 });

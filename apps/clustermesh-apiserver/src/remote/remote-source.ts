@@ -1,8 +1,8 @@
 /**
- * One peer as a source: the shell that performs what the reader's core asks for, and the index that it feeds.
+ * One peer as a source: performs the effects of the reader's state machine and applies its changes to an index.
  *
- * Ranges, watches and probes are not behind a breaker (the core backs off by itself); `confirmStore`, asked for by a
- * client, is.
+ * Listings, watches and probes do not use the circuit breaker, since the state machine backs off by itself. `confirmStore`,
+ * which a client triggers, does.
  */
 import { type Store, storeError, type WatchMessage } from "@isthmus/kvstore";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
@@ -21,21 +21,21 @@ export interface RemoteSource {
   readonly id: ClusterId;
   readonly index: SourceIndex;
   status(): SourceStatus;
-  /** True when the index is exactly what a LIVE head says: only then may a Mark be sent or absence mean deletion. */
+  /** True when the index matches the sums of a LIVE head: only then may a Mark be sent or absence mean deletion. */
   proved(): boolean;
-  /** True when `proved()` holds for this kind too: a publisher of an older version has no sums of kinds that it does not know. */
+  /** True when `proved()` covers this kind: a publisher of an older version has no sums of kinds that it does not know. */
   proves(kind: Kind): boolean;
   report(): SourceReport;
   /** What is kept of the peer, refused records included. */
   usage(): Usage;
-  /** Milliseconds since the peer's head last changed, and what it said of its contact with its Kubernetes. */
+  /** Milliseconds since the peer's head last changed, and the age of its contact with its Kubernetes API as the head reports it. */
   ages(): { readonly beatMs: number; readonly kubeMs: number };
   /**
-   * For a client that holds a position of a store this source does not know: reads the store's id by quorum.
-   * "same": the store is the one served. "moved": it is another one; it is being read, serve the source later.
+   * For a client whose position is of a store that this source does not know: reads the store's id by quorum.
+   * "same": the store is the one that is served. "moved": it is another one and is being read; serve the source later.
    */
   confirmStore(): Promise<"same" | "moved">;
-  /** Told after the status or what is proved may have changed. */
+  /** Called after the status or `proved()` may have changed. */
   onStatus(listener: () => void): () => void;
 }
 
@@ -48,12 +48,12 @@ export interface RemoteSourceModules {
   readonly metrics?: Metrics;
 }
 
-/** What the set of sources may do to one of them. */
+/** A source as `RemoteSources` controls it. */
 export interface ControlledSource extends RemoteSource {
   start(signal: AbortSignal): void;
-  /** Every record, or those with these keys. */
+  /** Judges every record again, or only those with these keys. */
   judgeAgain(keys?: ReadonlySet<string>): void;
-  /** What its objects say: its uid, and why it may not be followed (undefined: it may). */
+  /** Sets the peer's uid, and why it may not be followed (undefined: it may). */
   permit(uid: string, refusal: string | undefined): void;
   remove(): void;
 }
@@ -83,11 +83,11 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   let signal: AbortSignal | undefined;
   let watch = new AbortController();
   let wake: NodeJS.Timeout | undefined;
-  /** Never the same number twice: a late answer must not pass for that of a newer stream, or of a newer range. */
-  let [opens, ranges] = [0, 0];
+  /** Numbers are never reused: a late result must not be taken for that of a newer stream or listing. */
+  let [opens, listings] = [0, 0];
   /** The status that was last reported, as text. */
   let reported = "";
-  /** Waits until the pace allows a report. */
+  /** Timer of a report that waits until the pace allows it. */
   let postponed: NodeJS.Timeout | undefined;
   /** One query at a time, however many agents report an unknown store id. */
   let confirming: Promise<"same" | "moved"> | undefined;
@@ -104,8 +104,9 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   }
 
   /**
-   * Reports at once, then ever more rarely: a peer's heads can change its status as often as they are written. A change that was
-   * postponed is reported even when it is undone by then: a session that looked in between waits for the next report.
+   * Reports the first change at once and later ones at a growing interval, since a peer can change its status with every head
+   * that it writes. A postponed change is reported even if it was reverted: a session that read the status in between waits
+   * for the next report.
    */
   function reportStatus(): void {
     const now = clock.now();
@@ -121,14 +122,14 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     pace.done(now);
     reported = status;
     const report = sourceReport(state, now);
-    log.info("Source changed its status", { status: report.state, message: report.message });
+    log.info("Source status changed", { status: report.state, message: report.message });
     for (const listener of listeners) listener();
   }
 
   function perform(effect: ReaderEffect): void {
     switch (effect.type) {
       case "list":
-        void answerRange(++ranges);
+        void readListing(++listings);
         break;
       case "watch":
         follow(effect.from);
@@ -142,7 +143,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
       case "probe":
         void peer.headRevision().then(
           (headRevision) => dispatch({ type: "probed", headRevision }),
-          () => undefined, // unreachable: stale already says so
+          () => undefined, // unreachable: the source is already reported as stale
         );
         break;
       case "emit":
@@ -163,12 +164,12 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     index.apply(change);
   }
 
-  /** The newest range counts: an older one may have read an older store. */
-  async function answerRange(number: number): Promise<void> {
+  /** Only the newest listing counts: an earlier one may have read an earlier store. */
+  async function readListing(number: number): Promise<void> {
     const answer = await peer.list(signal).catch((thrown: unknown): NewReaderEvent => {
       return { type: "list-failed", sentence: storeError(thrown, `list "${peer.prefix}" in the store`).message };
     });
-    if (number === ranges) dispatch(answer);
+    if (number === listings) dispatch(answer);
   }
 
   async function checkStore(open: number): Promise<NewReaderEvent> {
@@ -199,26 +200,26 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   function follow(from: bigint): void {
     watch.abort();
     watch = new AbortController();
-    void store.watch({ prefix: peer.prefix, from, signal: watch.signal }, onNews);
+    void store.watch({ prefix: peer.prefix, from, signal: watch.signal }, onWatchMessage);
   }
 
-  function onNews(news: WatchMessage): void {
-    switch (news.type) {
+  function onWatchMessage(message: WatchMessage): void {
+    switch (message.type) {
       case "opened":
         dispatch({ type: "opened", open: ++opens });
         break;
       case "events":
-        dispatch({ type: "seen", events: news.events.map(peer.seen), revision: news.revision });
+        dispatch({ type: "seen", events: message.events.map(peer.seen), revision: message.revision });
         break;
       case "lost":
-        dispatch({ type: "lost", sentence: news.error.message });
+        dispatch({ type: "lost", sentence: message.error.message });
         break;
       case "refused":
-        dispatch({ type: "watch-over", sentence: news.error.message });
+        dispatch({ type: "watch-over", sentence: message.error.message });
         break;
       case "compacted":
       case "set-back":
-        dispatch({ type: "watch-over", sentence: `The watch ended (${news.type}): reading the store again` });
+        dispatch({ type: "watch-over", sentence: `The watch ended (${message.type}): reading the store again` });
         break;
       case "alive":
     }

@@ -1,6 +1,6 @@
 /**
- * All peers of this cluster as sources. In: what the operator wants (MeshPeers). Out: one `RemoteSource` each, kept as long
- * as the process lives; a removed one stays with status REMOVED so that agents are told.
+ * All peers of this cluster as sources. In: the operator's MeshPeers. Out: one `RemoteSource` for each, kept until the process
+ * ends; a removed one stays with status REMOVED, so that agents learn of the removal.
  */
 import type { Store } from "@isthmus/kvstore";
 import { type Clock, type ClusterName, formatPrefix } from "@isthmus/model";
@@ -20,20 +20,20 @@ export interface RemoteSourcesModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics?: Metrics;
-  /** The local cluster's records: its addresses win every conflict. */
+  /** The local cluster's records: it takes precedence in every conflict about an address. */
   readonly own: SourceIndex;
 }
 
 export interface RemoteSources {
-  /** The peers wanted now, in the order of their objects' creation. Who is missing is removed. */
+  /** Sets the wanted peers, in the order of creation of their objects. Peers that are absent are removed. */
   update(peers: readonly PeerSpec[]): void;
   /** Replaces the ranges of the local cluster, which no peer may claim. */
   setLocalRanges(ranges: Pick<LocalCluster, "podCidrs" | "serviceCidrs">): void;
   list(): readonly RemoteSource[];
   get(clusterId: number): RemoteSource | undefined;
-  /** Told when a source was added or removed, or changed its status. */
+  /** Called when a source was added or removed, or its status changed. */
   onStatus(listener: (source: RemoteSource) => void): () => void;
-  /** One sentence when every source is stale at once: then it is our way to the store, not they. */
+  /** A sentence when every source is stale: then the connection to the store is at fault, not the peers. */
   allStale(): string | undefined;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -42,12 +42,12 @@ interface Followed {
   readonly peer: PeerSpec;
   readonly admission: Admission;
   readonly source: ControlledSource;
-  /** What it may claim, to see when that changes. */
+  /** What it may claim, as text, to notice a change. */
   readonly limits: string;
 }
 
 export interface RemoteSourcesSettings {
-  /** Read although the store checks nobody who writes (tests, a store of one's own). */
+  /** Allows a store that does not authenticate its writers (tests, a private store). */
   readonly allowOpenStore?: boolean;
   /** Records and bytes that are accepted from each peer; DEFAULT_BUDGET when absent. */
   readonly budget?: Budget;
@@ -68,7 +68,7 @@ export function createRemoteSources(
   let wantedPeers: readonly PeerSpec[] = [];
   let started = false;
 
-  const tell = (source: RemoteSource): void => {
+  const notify = (source: RemoteSource): void => {
     for (const listener of listeners) listener(source);
   };
   reviewOnChange(claims, (id, keys) => {
@@ -85,12 +85,12 @@ export function createRemoteSources(
       { cluster, id, ...settings },
       { store, admission, breaker, clock, log, ...(metrics && { metrics }) },
     );
-    source.onStatus(() => tell(source));
+    source.onStatus(() => notify(source));
     followed.set(peer.cluster, { peer, admission, source, limits: describe(limits) });
     removed.delete(peer.id);
     source.permit(peer.uid, refusal);
     if (started) source.start(controller.signal);
-    tell(source);
+    notify(source);
   }
 
   function change(each: Followed, peer: PeerSpec, peers: readonly PeerSpec[]): void {
@@ -107,7 +107,7 @@ export function createRemoteSources(
     followed.delete(peer.cluster);
     removed.set(peer.id, source);
     source.remove();
-    tell(source);
+    notify(source);
   }
 
   function list(): RemoteSource[] {
@@ -147,7 +147,7 @@ export function createRemoteSources(
       const sources = [...followed.values()].map(({ source }) => source);
       if (sources.length < 2) return undefined;
       if (sources.some((source) => source.status() !== SourceStatus.SOURCE_STATUS_STALE)) return undefined;
-      return `All ${sources.length} peers are stale at once: the way from this cluster to the store is at fault, not they`;
+      return `All ${sources.length} peers are stale at once: the connection of this cluster to the store is at fault, not the peers`;
     },
     async run(signal) {
       started = true;
@@ -166,7 +166,7 @@ function describe({ podCidrs, foreign }: PeerLimits): string {
   return JSON.stringify([podCidrs.map(formatPrefix), foreign.map(formatPrefix)]);
 }
 
-/** Keeps the local cluster's claims: nodes' and endpoints' addresses. */
+/** Keeps the local cluster's claims: addresses of its nodes and endpoints. */
 function followLocal(own: SourceIndex, claims: AddressClaims): void {
   const claim = (record: HashedRecord): void => claims.set(LOCAL, record.key, claimedAddresses(record));
   for (const record of own.records()) claim(record);

@@ -1,4 +1,4 @@
-/** What is said of a source: to agents on the stream, to `mesh status`. */
+/** Status and report of a source: for agents on the stream and for `mesh status`. */
 import { type Kind, type SourceReport, SourceStatus } from "@isthmus/proto";
 import { asBuffer, STORE_KINDS } from "@isthmus/records";
 import { isStale } from "./freshness.js";
@@ -6,7 +6,7 @@ import { refusalInForce } from "./listing.js";
 import { differs, isLive } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
-/** Stale keeps everything: nothing fails over on it by itself. */
+/** A stale source keeps all records: staleness alone causes no failover. */
 export function sourceStatus(state: ReaderState, now: number): SourceStatus {
   if (state.phase.status === "Removed") return SourceStatus.SOURCE_STATUS_REMOVED;
   if (state.position === undefined) return SourceStatus.SOURCE_STATUS_CONNECTING;
@@ -14,7 +14,7 @@ export function sourceStatus(state: ReaderState, now: number): SourceStatus {
   return isVerified(state) ? SourceStatus.SOURCE_STATUS_LIVE : SourceStatus.SOURCE_STATUS_SYNCING;
 }
 
-/** True when what was handed on is exactly what a LIVE head says: only then does absence prove anything. */
+/** True when the received records match the sums of a LIVE head: only then does absence mean deletion. */
 export function isVerified(state: ReaderState): boolean {
   return isLive(state) && state.equal;
 }
@@ -60,7 +60,7 @@ function explain(state: ReaderState, now: number): string {
   if (state.message !== "") return state.message;
   const { cluster } = state.options;
   if (differs(state))
-    return `What was received of cluster "${cluster}" differs from what its head says: reading it again`;
+    return `Received records of cluster "${cluster}" differ from the sums in its head: reading the store again`;
   if (state.phase.status === "Following" && state.storeId === undefined) {
     return `Cluster "${cluster}" has not published anything into the store yet`;
   }

@@ -1,9 +1,9 @@
 /**
- * Whether what a store holds is of the past: a backup that was restored.
+ * Decides whether a store's content is old because a backup was restored.
  *
- * A restored store holds a LIVE head whose sums fit, and both are of the past: nothing newer may go by their word. A publisher
- * that knows gives the store another id at once. One that started later goes on from that head, and writes what is missing
- * after it: its head is of today once it has beaten, since a beat says that nothing is missing.
+ * A restored store holds a LIVE head with matching sums, but both are old, so they must not delete newer records. A publisher
+ * that notices the restore gives the store another id at once. A publisher that started later continues from the old head and
+ * writes what is missing. Its head is current once it has beaten, since a beat means that no write is due.
  */
 import type { Head } from "@isthmus/proto";
 import { sameBytes } from "@isthmus/records";
@@ -21,30 +21,30 @@ export interface Found {
   readonly now: number;
 }
 
-/** Remembers since when it is waited for beats. */
+/** True when the listed content is from a restored backup. Remembers in `state.past` since when it waits for beats. */
 export function isPast(state: ReaderState, { storeId, head, headMeta, revision, now }: Found): boolean {
   const [same, left] = [sameStore(state.storeId, storeId), hasLeft(state, storeId)];
   if (head === undefined || headMeta === undefined) return left || (same && revision < state.revision);
   const onward = !isBelow(state, head) && (!same || headMeta.modRevision >= state.headRevision);
   if (onward && !left && state.past === undefined) return false;
   const { past } = state;
-  // Beats that went back, or that came faster than time: another backup.
+  // Beats that decreased, or increased faster than one per BEAT_MS, mean another backup.
   const jumped = past !== undefined && Number(head.beat - past.beat) > (now - past.at) / BEAT_MS + 1;
   if (past === undefined || jumped || head.beat < past.beat) state.past = { beat: head.beat, at: now };
   return head.beat < (state.past?.beat ?? 0n) + BEATS_TO_BELIEVE;
 }
 
-/** Earliest time until the publisher of a restored store can have beaten often enough; undefined: no restored store is awaited. */
+/** Milliseconds until the publisher of a restored store can have beaten often enough; undefined: no backup was detected. */
 export function believableInMs({ past }: Pick<ReaderState, "past">, now: number): number | undefined {
   return past === undefined ? undefined : Math.max(0, past.at + Number(BEATS_TO_BELIEVE) * BEAT_MS + LATE_MS - now);
 }
 
-/** Heads only count on, and every try has its own number: the same number of another writer is that of a backup. */
+/** Head sequence numbers only increase and are never reused: a lower one, or the same from another writer, means a backup. */
 export function isBelow({ newest }: Pick<ReaderState, "newest">, { seq, writer }: Head): boolean {
   return seq < newest.seq || (seq === newest.seq && newest.writer !== "" && writer !== newest.writer);
 }
 
-/** Into another store, or one that lost its id. What was handed on is of the store before. */
+/** Switches to another store, or to one that lost its id. Emitted records are of the previous store. */
 export function enterStore(state: ReaderState, storeId: Uint8Array | undefined): void {
   const { leftStores } = state;
   if (state.storeId !== undefined) leftStores.add(idOf(state.storeId));

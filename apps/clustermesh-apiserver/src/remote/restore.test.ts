@@ -1,4 +1,4 @@
-/** What a restored backup of the store must not do: take anything back that is newer. */
+/** A restored backup of the store must not revert newer records. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HashedRecord } from "@isthmus/records";
@@ -7,15 +7,15 @@ import { slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { isVerified } from "./report.js";
 
-/** A publisher and a reader that are in sync; then a backup is restored that does not know the newest changes. */
+/** A publisher and a reader in sync; then a backup without the newest changes is restored. */
 function setBack(between: (store: ModelStore) => void = () => undefined) {
   const store = createModelStore();
   const clock = { now: 0 };
   const publisher = createModelPublisher(store, clock, "p", () => 0.5);
-  const [young, renewed, gone] = [slice(1, 2), slice(1, 1, 3), slice(1, 3)];
+  const [added, updated, removed] = [slice(1, 2), slice(1, 1, 3), slice(1, 3)];
   const change = (upserts: readonly HashedRecord[], deletes: readonly HashedRecord[] = []) =>
     publisher.feed({ type: "changed", change: { upserts, deletes, observedMicros: 1 } });
-  change([slice(1, 1), gone]);
+  change([slice(1, 1), removed]);
   publisher.feed({ type: "start" });
   const reader = createModelReader(store, clock);
   reader.feed({ type: "start" });
@@ -23,7 +23,7 @@ function setBack(between: (store: ModelStore) => void = () => undefined) {
   store.keep();
   between(store);
   settleBoth(clock, store, publisher, reader);
-  change([young, renewed], [gone]);
+  change([added, updated], [removed]);
   settleBoth(clock, store, publisher, reader);
   reader.deleted.clear();
   store.setBack();
@@ -33,69 +33,73 @@ function setBack(between: (store: ModelStore) => void = () => undefined) {
     if (reader.wakeAt <= clock.now) reader.tick();
     while (reader.calls > 0) reader.decide(true);
   };
-  /** Nothing newer went, and nothing of the past came back. */
-  const assertOfToday = () => {
+  /** No newer record was deleted, and no old one returned. */
+  const assertCurrent = () => {
     const held = [...reader.index.records()].map(({ key }) => key).sort();
-    assert.deepEqual(held, [renewed.key, young.key]);
-    assert.deepEqual(reader.index.get(renewed.key)?.hash, renewed.hash);
+    assert.deepEqual(held, [updated.key, added.key]);
+    assert.deepEqual(reader.index.get(updated.key)?.hash, updated.hash);
     assert.deepEqual([...reader.deleted], []);
   };
-  return { store, clock, publisher, reader, young, renewed, look, assertOfToday };
+  return { store, clock, publisher, reader, added, updated, look, assertCurrent };
 }
 
-test("a LIVE head of the past proves nothing: what is newer stays until its publisher has spoken", () => {
-  const { store, clock, publisher, reader, look, assertOfToday } = setBack();
+test("a LIVE head from a backup verifies nothing: newer records stay until the publisher has written", () => {
+  const { store, clock, publisher, reader, look, assertCurrent } = setBack();
   const { position } = reader.index;
   for (let i = 0; i < 5; i++) look();
-  assertOfToday();
-  assert.deepEqual(reader.index.position, position, "nothing older is handed on");
+  assertCurrent();
+  assert.deepEqual(reader.index.position, position, "nothing older is emitted");
   assert.match(reader.state.message, /was set back/);
   settleBoth(clock, store, publisher, reader);
   assert.ok(isVerified(reader.state));
-  assertOfToday();
-  assert.notDeepEqual(reader.index.position?.storeId, position?.storeId, "the publisher saw it, too: another id");
+  assertCurrent();
+  assert.notDeepEqual(
+    reader.index.position?.storeId,
+    position?.storeId,
+    "the publisher noticed the restore and set another id",
+  );
 });
 
-test("a restored store whose publisher is loading is of the past: only what it writes is taken, until it is LIVE", () => {
-  const { publisher, store, reader, clock, look, assertOfToday } = setBack();
+test("while the publisher loads a restored store, only records that it writes are accepted", () => {
+  const { publisher, store, reader, clock, look, assertCurrent } = setBack();
   for (let step = 0; !isVerified(reader.state) || step < 3; step++) {
     assert.ok(step < 100, reader.state.message);
     publisher.deliver();
     if (publisher.wakeAt <= clock.now) publisher.tick();
     if (publisher.calls > 0) publisher.decide("done");
     look(); // between any two calls of the publisher
-    assertOfToday();
+    assertCurrent();
   }
   assert.equal(store.violations.length, 0);
 });
 
-test("a backup of a store that was wiped since: its id was left before, and its LIVE head is of the past", () => {
-  const { store, clock, publisher, reader, look, assertOfToday } = setBack((store) => store.wipe());
+test("a backup from before a wipe is detected by its previous store id", () => {
+  const { store, clock, publisher, reader, look, assertCurrent } = setBack((store) => store.wipe());
   for (let i = 0; i < 5; i++) look();
-  assertOfToday();
+  assertCurrent();
   assert.match(reader.state.message, /was set back/);
   settleBoth(clock, store, publisher, reader);
   assert.ok(isVerified(reader.state), reader.state.message);
-  assertOfToday();
+  assertCurrent();
 });
 
-test("a publisher that started after the restore does not know of it: its word counts once it has beaten", () => {
-  const { store, clock, reader, look, young, renewed, assertOfToday } = setBack();
+test("the head of a publisher that started after the restore counts once it has beaten", () => {
+  const { store, clock, reader, look, added, updated, assertCurrent } = setBack();
   look();
   const next = createModelPublisher(store, clock, "q", () => 0.5);
-  next.feed({ type: "changed", change: { upserts: [renewed, young], deletes: [], observedMicros: 1 } });
+  next.feed({ type: "changed", change: { upserts: [updated, added], deletes: [], observedMicros: 1 } });
   next.feed({ type: "start" });
-  for (let i = 0; i < 3; i++) next.decide("done"); // it has taken over, and its head is LIVE with the content of the backup
+  for (let i = 0; i < 3; i++) next.decide("done"); // it took over, and its head is LIVE with the content of the backup
   look();
   settleBoth(clock, store, next, reader);
   assert.ok(isVerified(reader.state) && reader.state.phase.status === "Following", reader.state.message);
-  assertOfToday();
+  assertCurrent();
 });
 
-test("a restore that others overtook is no step back in revisions: the heads tell", () => {
-  const { store, clock, publisher, reader, assertOfToday } = setBack();
+test("a restore is detected by the head's sequence number when other clusters' writes have raised the revision", () => {
+  const { store, clock, publisher, reader, assertCurrent } = setBack();
   for (let i = 0; i < 50; i++) store.txn([], [{ type: "put", key: `others/${i}`, value: Buffer.from("x") }]);
   settleBoth(clock, store, publisher, reader);
   assert.ok(isVerified(reader.state), reader.state.message);
-  assertOfToday();
+  assertCurrent();
 });

@@ -1,8 +1,8 @@
 /**
- * Records whose address changed hands, waiting to be judged again.
+ * Records that must be judged again because an address that they claim changed its owner.
  *
- * Addresses change hands while a record is judged, so the others are judged once that is done: each record once, however
- * many of its addresses moved. Judging claims nothing new, so no review causes another.
+ * Owners change while a record is judged, so affected records are judged after that: each once, however many of its addresses
+ * are affected. A review claims no new addresses, so it causes no further review.
  */
 import { type AddressClaims, LOCAL } from "./address-claims.js";
 

@@ -1,11 +1,12 @@
 /**
- * How far the peer's wall clock is from ours, at least: the smallest difference between when a head was written (its
- * clock) and when it came (ours), over the last heads. Differences within the store's usual delay count as none.
+ * Minimum offset between the peer's wall clock and the local one: the smallest difference between the time at which a head
+ * was written (peer's clock) and received (local clock), over the last heads. Differences of up to 250 ms count as none: the
+ * store's usual delay is within them.
  */
 export interface Skew {
-  /** A head that came alone on a stream that was up to date. */
-  add(writtenMicros: number, cameMicros: number): void;
-  /** Add it to the peer's times to read them by our clock; 0 when they agree. */
+  /** Adds a head that arrived alone on a stream that was up to date. */
+  add(writtenMicros: number, receivedMicros: number): void;
+  /** Added to a time of the peer it gives local time; 0 when the clocks agree. */
   readonly micros: number;
 }
 
@@ -15,9 +16,9 @@ const TOLERATED_MICROS = 250_000;
 export function createSkew(): Skew {
   const differences: number[] = [];
   return {
-    add(writtenMicros, cameMicros) {
+    add(writtenMicros, receivedMicros) {
       if (writtenMicros === 0) return;
-      differences.push(cameMicros - writtenMicros);
+      differences.push(receivedMicros - writtenMicros);
       if (differences.length > HEADS) differences.shift();
     },
     get micros() {

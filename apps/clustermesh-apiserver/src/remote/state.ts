@@ -11,12 +11,12 @@ import type { Unverified } from "./unverified.js";
 export const BEAT_MS = 5_000;
 /** Three missed beats. */
 export const STALE_MS = 3 * BEAT_MS;
-/** After so many beats a publisher that found its store set back has written what was missing. */
+/** After this many beats the publisher of a restored store has written what was missing. */
 export const BEATS_TO_BELIEVE = 2n;
-/** Ids of stores left before that are remembered. */
+/** How many ids of previous stores are remembered. */
 export const LEFT_STORES = 64;
 export const NOTHING_SEEN = { seq: 0n, writer: "" } as const;
-/** Pace of listings of one peer, whatever it writes. */
+/** Pace of listings of one peer, independent of what it writes. */
 export const RELIST = { minMs: 200, maxMs: 30_000, quietMs: 60_000 } as const;
 export const BLOCKED_RETRY_MS = 10_000;
 /** Longest interval between listings of a peer over budget. */
@@ -31,15 +31,15 @@ export interface ReaderOptions {
   readonly random?: () => number;
   /** DEFAULT_BUDGET when absent. */
   readonly budget?: Budget;
-  /** What may wait for a check of the store; HELD_LIMITS when absent. */
+  /** Bounds of events that wait for a check of the store; PENDING_LIMITS when absent. */
   readonly held?: PendingLimits;
 }
 
 export type Phase =
   | { readonly status: "Idle" }
-  /** A range is on its way (`asked`), or waits for its turn. `refusal`: the sentence for which the peer was blocked before. */
+  /** A listing runs (`asked`) or waits until it is due. `refusal`: why the peer was blocked before. */
   | { readonly status: "Listing"; asked: boolean; readonly refusal?: string | undefined }
-  /** The watch runs. Until the store of the newest stream is known, events are held. */
+  /** The watch runs. Events wait in `held` until the store of the newest stream is checked. */
   | { readonly status: "Following"; open: number; checked: number; held: PendingEvents }
   | { readonly status: "Blocked"; readonly sentence: string }
   | { readonly status: "Removed" };
@@ -49,42 +49,42 @@ export interface ReaderState {
   phase: Phase;
   /** Expected uid of the peer; "" = any. */
   uid: string;
-  /** What stands in the store, as far as we know: the refused included. */
+  /** Records in the store as far as received, refused ones included. */
   received: RecordTable;
-  /** Keys whose state in a listing is unverified; they count in the budget. */
+  /** Keys whose state in a listing is unverified; they count towards the budget. */
   unverified: Unverified;
   storeId: Uint8Array | undefined;
-  /** What positions name in the place of the id, in a store that was restored and goes on under it. */
+  /** Replaces the store id in positions after a restored store kept its id. */
   lineage: Uint8Array | undefined;
-  /** Ids that this peer's store had before, in hexadecimal, the newest last: who has one of them again is a backup. */
+  /** Previous ids of this peer's store, in hexadecimal, newest last: a store that has one of them again is a backup. */
   readonly leftStores: Set<string>;
-  /** The store has another id than what was handed on, and no LIVE head was proved in it: it may be a backup that is loaded. */
+  /** The store has another id than the emitted records, and no LIVE head was verified in it: it may be a backup. */
   doubting: boolean;
-  /** Of what was last handed on. */
+  /** Position of the last emitted change. */
   position: Position | undefined;
   revision: bigint;
   head: Head | undefined;
   headRevision: bigint;
-  /** The highest seq of a head seen of this store, and whose: a head below it is one of the past. */
+  /** The highest sequence number of a head of this store, and its writer: a head below it is from a backup. */
   newest: Pick<Head, "seq" | "writer">;
-  /** The beat of a head of the past, and when it was first seen, by our monotonic clock. */
+  /** Beat of a head from a backup, and when it was first received, by the monotonic clock. */
   past: { readonly beat: bigint; readonly at: number } | undefined;
-  /** When the head last changed, by our monotonic clock. */
+  /** When the head last changed, by the monotonic clock. */
   beatAt: number | undefined;
   /** The head is LIVE and its sums are those of `received`. */
   equal: boolean;
   /** When the peer may be listed again. */
   readonly pace: Pace;
   repairs: number;
-  /** How often more news came than may wait for a check. */
+  /** How often more events arrived than may wait for a check. */
   overflows: number;
   failures: number;
-  /** Listings in a row that ended over budget. */
+  /** Consecutive listings that ended over budget. */
   overBudget: number;
   /** The stream is open. */
   connected: boolean;
   message: string;
-  /** Why the peer as such may not be followed, by the operator's objects. */
+  /** Why the peer may not be followed according to the operator's objects. */
   blocked: string | undefined;
   readonly skew: Skew;
 }

@@ -1,4 +1,4 @@
-/** The reader's core on a model of the store, fed by the real publisher's core: any order of what can happen. */
+/** The reader's state machine with the publisher's state machine on a model of the store: random sequences of events and faults. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head } from "@isthmus/proto";
@@ -15,7 +15,7 @@ import { slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { isVerified } from "./report.js";
 
-/** The keys that change are 0 to this one. */
+/** Highest number of a key that changes. */
 const KEYS = 12;
 
 type Act =
@@ -37,7 +37,7 @@ type Act =
         | "lose-id"
         | "lie";
     }
-  /** Writes a store id of so many bytes past the publisher. */
+  /** Writes a store id of this length without the publisher. */
   | { readonly type: "rename"; readonly length: number }
   | { readonly type: "decide"; readonly answered: boolean }
   | { readonly type: "deliver"; readonly lose: number | undefined }
@@ -75,7 +75,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant("vandal" as const), key: fc.nat(KEYS) }) },
 );
 
-/** Keys that are exported all the time: no history may delete them. */
+/** Records that are always exported: no sequence may delete them. */
 const STABLE = Array.from({ length: 5 }, (_, i) => slice(1, 100 + i));
 
 function runPublisher(publisher: ModelPublisher, calls: number): void {
@@ -85,14 +85,14 @@ function runPublisher(publisher: ModelPublisher, calls: number): void {
 
 /** Writes a head that differs from the records in the store. */
 function lie(store: ModelStore): void {
-  const standing = store.keys.get("head");
-  if (standing === undefined) return;
-  const head = Head.decode(standing.value);
+  const entry = store.keys.get("head");
+  if (entry === undefined) return;
+  const head = Head.decode(entry.value);
   const sums = head.sums.map((sum) => ({ ...sum, count: sum.count + 1 }));
   store.txn([], [{ type: "put", key: "head", value: Head.encode({ ...head, sums }).finish() }]);
 }
 
-test("nothing is lost, nothing is deleted without proof, and the end is the same as a fresh start's", () => {
+test("nothing is lost, nothing is deleted unverified, and the final state equals that of a fresh start", () => {
   fc.assert(
     fc.property(fc.array(act, { maxLength: 150 }), (acts) => {
       const store = createModelStore();
@@ -100,7 +100,7 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
       const wanted = createRecordTable();
       let publisher = createModelPublisher(store, clock, "p", () => 0.5);
       let processes = 1;
-      /** A new process, which knows nothing of what the one before saw of the store. */
+      /** A new process without the previous one's knowledge of the store. */
       const replace = (): void => {
         publisher = createModelPublisher(store, clock, `p${++processes}`, () => 0.5);
         change([...wanted.records()], []);
@@ -115,14 +115,14 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
       publisher.feed({ type: "start" });
       const reader = createModelReader(store, clock);
       reader.feed({ type: "start" });
-      /** Exported (or not) and proved once, and not touched since: what is known of them is newer than any backup. */
+      /** Keys that were verified as exported or deleted and not changed since: the reader's state is newer than any backup. */
       const known = new Set(STABLE.map(({ key }) => key));
       const gone = new Set<string>();
       const timeRunsForwards = (): void => {
         for (const key of known) {
           assert.ok(!reader.deleted.has(key), `${key} was deleted`);
           const held = reader.index.get(key)?.hash;
-          if (held !== undefined) assert.deepEqual(held, wanted.get(key)?.hash, `${key} is what it was before`);
+          if (held !== undefined) assert.deepEqual(held, wanted.get(key)?.hash, `${key} has an old value`);
         }
         for (const key of gone) assert.equal(reader.index.get(key), undefined, `${key} came back`);
       };
@@ -162,7 +162,7 @@ test("nothing is lost, nothing is deleted without proof, and the end is the same
       settleBoth(clock, store, publisher, reader);
       timeRunsForwards();
       assert.ok(isVerified(reader.state), `in the end ${reader.state.phase.status}: ${reader.state.message}`);
-      assert.ok(sameSums(reader.index.sums(), wanted.sums([5])), "the index holds what is exported");
+      assert.ok(sameSums(reader.index.sums(), wanted.sums([5])), "the index equals the exported records");
       assert.deepEqual(reader.index.position?.storeId, Buffer.from(store.keys.get("store")?.value ?? ""));
     }),
     exploring(500),

@@ -1,12 +1,13 @@
 /**
- * The reader as a pure machine, one per peer: `step(state, event)` changes the state and returns what the shell must do.
+ * The reader's state machine, one per peer: `step(state, event)` changes the state and returns effects, which
+ * remote-source.ts performs. It does no I/O.
  *
  *   Idle ──start──► Listing; then
- *   Listing ──listed──► Following ──(compacted, set back, other store id, sums differ)──► Listing
- *      ▲ └── wrong uid, id of another, newer version ──► Blocked (looked at again by itself)
+ *   Listing ──listed──► Following ──(compacted, restored, other store id, sums differ)──► Listing
+ *      ▲ └── wrong uid, id of another cluster, newer version ──► Blocked (retried periodically)
  *
- * Three things delete: an explicit event; absence from a range once a LIVE head's sums equal what was received; the
- * operator. Everything else keeps what it has.
+ * Records are deleted for three reasons only: a delete event; absence from a listing once the sums of a LIVE head match the
+ * received records; the operator's removal of the peer.
  */
 import { createPace } from "@isthmus/observe";
 import { createRecordTable } from "@isthmus/records";
@@ -62,7 +63,7 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
     case "over-budget":
       return state.phase.status === "Listing" ? blockOverBudget(state, event.sentence) : [];
     case "list-failed":
-      return onRangeFailed(state, event);
+      return onListFailed(state, event);
     case "opened":
       return onOpened(state, event);
     case "lost":
@@ -101,7 +102,7 @@ function onTick(state: ReaderState, { now }: EventOf<"tick">): ReaderEffect[] {
   return isStale(state, now) || state.storeId === undefined ? [{ type: "probe" }, wake] : [wake];
 }
 
-function onRangeFailed(state: ReaderState, { sentence }: EventOf<"list-failed">): ReaderEffect[] {
+function onListFailed(state: ReaderState, { sentence }: EventOf<"list-failed">): ReaderEffect[] {
   state.connected = false;
   state.message = sentence;
   if (state.phase.status !== "Listing") return [];
@@ -109,7 +110,7 @@ function onRangeFailed(state: ReaderState, { sentence }: EventOf<"list-failed">)
   return [{ type: "wake", ms: backoffMs(state) }];
 }
 
-/** Listing and waiting, or Blocked: the next try when it is its turn. */
+/** Lists when the next attempt is due, while Listing waits or in Blocked. */
 function listWhenDue(state: ReaderState, now: number): ReaderEffect[] {
   if (state.phase.status === "Listing" && state.phase.asked) return [];
   const ms = Math.min(state.pace.waitMs(now), believableInMs(state, now) ?? Number.POSITIVE_INFINITY);

@@ -1,4 +1,4 @@
-/** What befalls a store and is not its publisher's doing, on a real etcd: backups, late answers, other hands. */
+/** Faults of a real etcd that the publisher does not cause: restored backups, late responses, writes by others. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import {
@@ -32,7 +32,7 @@ function watchDeletes(source: RemoteSource): string[] {
   return deletes;
 }
 
-test("a backup restored under the same store id: nothing newer goes, its publisher renews the id", async (t) => {
+test("after a backup is restored under the same store id nothing newer is deleted, and the publisher sets another id", async (t) => {
   const exported = createMemoryExport(slices(1, 200));
   const publisher = runPublisher(store, exported, { config: clusterConfig("one", 1) });
   const running = runSources(store, [peer("one", 1)]);
@@ -54,7 +54,7 @@ test("a backup restored under the same store id: nothing newer goes, its publish
   assert.deepEqual(deletes, []);
 });
 
-test("a backup restored while its publisher is away: all stays as it is until one comes and has written", async (t) => {
+test("after a backup is restored while no publisher runs, all records stay until a publisher has written", async (t) => {
   const exported = createMemoryExport(slices(2, 200));
   const publisher = runPublisher(store, exported, { config: clusterConfig("two", 2) });
   const running = runSources(store, [peer("two", 2)]);
@@ -69,7 +69,7 @@ test("a backup restored while its publisher is away: all stays as it is until on
   const deletes = watchDeletes(source);
   const before = source.index.position;
   await etcd.setBack();
-  await until("it is seen", () => source.report().message.includes("was set back"));
+  await until("the restore is noticed", () => source.report().message.includes("was set back"));
   assert.deepEqual(source.index.position, before);
   const next = runPublisher(store, exported, { config: clusterConfig("two", 2) });
   t.after(() => next.stop());
@@ -82,7 +82,7 @@ test("a backup restored while its publisher is away: all stays as it is until on
   assert.deepEqual([deletes, source.index.size], [[], 200]);
 });
 
-test("a range that is answered after a newer one was asked for is not taken", async (t) => {
+test("the result of a listing is ignored when a newer listing was started", async (t) => {
   const exported = createMemoryExport(slices(3, 20));
   const publisher = runPublisher(store, exported, { config: clusterConfig("three", 3) });
   await untilPublished(store, "three", exported);
@@ -100,20 +100,20 @@ test("a range that is answered after a newer one was asked for is not taken", as
   const running = runSources(slow, [peer("three", 3, "uid-three")]);
   t.after(() => Promise.all([running.stop(), publisher.stop()]));
   const source = running.source(3);
-  await until("the first range waits", () => held.length === 1);
+  await until("the first listing waits", () => held.length === 1);
   exported.change([slice(3, 1, 5)], [{ key: "slices/shop/cart/s2" }]);
   await untilPublished(store, "three", exported);
-  running.sources.update([peer("three", 3, "")]); // looked at anew
-  await until("the second range waits", () => held.length === 2);
+  running.sources.update([peer("three", 3, "")]); // causes another listing
+  await until("the second listing waits", () => held.length === 2);
   held[0]?.();
-  for (let i = 0; i < 5; i++) await store.get("/"); // time for it to be taken
-  assert.equal(source.index.size, 0, "the late answer is not taken");
+  for (let i = 0; i < 5; i++) await store.get("/"); // time to apply it
+  assert.equal(source.index.size, 0, "the late result is ignored");
   holding = false;
   held[1]?.();
   await untilSame(source, exported.table);
 });
 
-/** What another hand could write to pass for a cluster: a claim, a store id and a LIVE head that fits. */
+/** The keys with which another writer could impersonate a cluster: a claim, a store id and a matching LIVE head. */
 function forgery(name: string, id: number, storeId: Uint8Array): Write[] {
   const table = createRecordTable();
   const records = [slice(id, 7, 99), slice(id, 900)];
@@ -136,7 +136,7 @@ function forgery(name: string, id: number, storeId: Uint8Array): Write[] {
   ];
 }
 
-test("a wiped store that nobody provisioned, and another member writes first, in all our names: nobody believes it", async (t) => {
+test("a wiped store that is not provisioned again is refused, even if another cluster first writes in the names of all", async (t) => {
   const secured = await startEtcd({ tls: true });
   const owner = createStore(await secured.options("root"));
   t.after(async () => {
@@ -163,12 +163,12 @@ test("a wiped store that nobody provisioned, and another member writes first, in
   const known = Buffer.from(source.index.position?.storeId ?? "");
 
   await secured.wipe();
-  // West may write now as anyone, and knows the id that everybody knew; then it outruns the revisions of before.
+  // West can now write as any cluster, and knows the previous store id; then it exceeds the previous revisions.
   await west.txn([], forgery("east", 1, known));
   for (let i = 0; i < 300; i++) await west.txn([], [{ type: "put", key: "/x", value: Buffer.of(i & 255) }]);
   await until("the reader refuses the store", () => source.report().state === "Refused", 30_000);
   assert.match(source.report().message, /does not check who writes/);
-  await until("so does the publisher", () => publisher.publisher.status().state === "Refused");
+  await until("the publisher refuses the store", () => publisher.publisher.status().state === "Refused");
   assert.deepEqual([source.index.size, deletes], [300, []]);
   assert.equal(source.index.get("slices/shop/cart/s900"), undefined);
 

@@ -1,4 +1,4 @@
-/** Two clusters over one store with mTLS and users, as in production: both publish, each follows the other. */
+/** Two clusters on one store with mTLS and users, as in production: both publish, each follows the other. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clusterPrefix, createStore, provisionCluster, provisionStore, type Store, StoreError } from "@isthmus/kvstore";
@@ -45,7 +45,7 @@ async function runCluster(name: string, id: number, other: ReturnType<typeof pee
   };
 }
 
-test("each holds what the other exports; the store wiped and provisioned again changes nothing; foreign writes are refused", async () => {
+test("each cluster has what the other exports, also after the store is wiped and provisioned again; writes as another cluster are refused", async () => {
   const east = await runCluster("east", 1, peer("west", 2, "uid-west"));
   const west = await runCluster("west", 2, peer("east", 1, "uid-east"));
   await untilSame(east.source, west.exported.table);
@@ -68,7 +68,7 @@ test("each holds what the other exports; the store wiped and provisioned again c
   await Promise.all([east.stop(), west.stop()]);
 });
 
-test("a wiped store that nobody provisioned is not written to, and nothing is deleted", async () => {
+test("a wiped store that is not provisioned again is not written, and nothing is deleted", async () => {
   const east = await runCluster("east", 1, peer("west", 2));
   const west = await runCluster("west", 2, peer("east", 1));
   await untilSame(east.source, west.exported.table);
@@ -80,7 +80,7 @@ test("a wiped store that nobody provisioned is not written to, and nothing is de
   await Promise.all([east.stop(), west.stop()]);
 });
 
-test("a txn that times out is settled by the head: nothing twice, nothing forgotten", async () => {
+test("the result of a txn that timed out is read from the head: nothing is written twice or lost", async () => {
   const proxy = await startCutProxy(etcd.port);
   const east = await runCluster("east", 1, peer("west", 2), proxy.port);
   await untilPublished(owner, "east", east.exported);

@@ -1,6 +1,6 @@
 /**
- * Keys whose state in a listing is unverified: they are absent, or the store may be restored from a backup. Each has the record
- * that was emitted, which stays until it is verified; undefined: none was.
+ * Keys whose state in a listing is unverified: they are absent, or the store may be restored from a backup. Each key has the
+ * emitted record, which stays until the state is verified; undefined: none was emitted.
  */
 import { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";

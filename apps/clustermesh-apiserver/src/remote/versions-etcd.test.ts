@@ -1,4 +1,4 @@
-/** Publisher and reader of which one is a version older (ADR 20), on a real etcd. */
+/** Publisher and reader of adjacent versions (ADR 20) with a real etcd. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { clusterPrefix, type Store } from "@isthmus/kvstore";
@@ -20,7 +20,7 @@ after(async () => {
 
 const prefixOf = (name: string): string => clusterPrefix(parseClusterName(name));
 
-/** Counts the listings of a reader. */
+/** A store that counts the listings of a reader. */
 function counting(): { readonly store: Store; readonly listings: () => number } {
   let listings = 0;
   return {
@@ -39,7 +39,7 @@ async function headOf(prefix: string): Promise<Head> {
   return Head.decode((await store.get(`${prefix}head`)).entry?.value ?? Buffer.alloc(0));
 }
 
-test("a newer publisher's kind 99 is no difference; this publisher takes over and leaves its keys where they are", async () => {
+test("a newer publisher's kind 99 causes no difference; this publisher takes over and keeps its keys", async () => {
   const prefix = prefixOf("newer");
   const gadgets = new Map<string, { readonly key: string; readonly value: Buffer }>();
   const newer: Store = {
@@ -87,7 +87,7 @@ test("a newer publisher's kind 99 is no difference; this publisher takes over an
   await second.stop();
 });
 
-/** The store as a publisher sees it that knows nothing of nodes. */
+/** The store as a publisher without the kind of nodes reads it. */
 const older: Store = {
   ...store,
   async *list(prefix, options) {
@@ -112,7 +112,7 @@ const older: Store = {
     }),
 };
 
-test("an older publisher takes over, and fills a wiped store: what it does not know stays, and nothing is listed for it", async () => {
+test("an older publisher takes over and fills a wiped store: records of kinds unknown to it stay, and cause no listing", async () => {
   const prefix = prefixOf("older");
   const known = slices(2, 20);
   const whole = createMemoryExport([...known, node(2, "n", "192.168.2.1")]);
@@ -135,9 +135,9 @@ test("an older publisher takes over, and fills a wiped store: what it does not k
   await etcd.wipe();
   part.change([slice(2, 31)], [{ key: slice(2, 0).key }]);
   await until("filled again, and in sync", () => source.proved() && source.index.get(slice(2, 31).key) !== undefined);
-  await until("what left is gone", () => source.index.get(slice(2, 0).key) === undefined);
-  assert.equal((await store.get(`${prefix}nodes/n`)).entry, undefined, "the wipe took it");
-  assert.ok(source.index.get("nodes/n") !== undefined, "and nobody said that it is gone");
+  await until("the deleted record is removed", () => source.index.get(slice(2, 0).key) === undefined);
+  assert.equal((await store.get(`${prefix}nodes/n`)).entry, undefined, "the wipe deleted it");
+  assert.ok(source.index.get("nodes/n") !== undefined, "the reader keeps it, since its absence is unverified");
   assert.equal(source.proves(Kind.KIND_NODE), false);
   const before = listings();
   for (let i = 1; i < 10; i++) {

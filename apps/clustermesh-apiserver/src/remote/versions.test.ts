@@ -1,4 +1,4 @@
-/** Publisher and reader of which one is a version older (ADR 20), on the model of the store: nothing is lost, and no reader lists without end. */
+/** Publisher and reader of adjacent versions (ADR 20) on the model of the store: nothing is lost, and no reader keeps listing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, Kind } from "@isthmus/proto";
@@ -16,7 +16,7 @@ import { node, slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { isVerified } from "./report.js";
 
-/** Edition of the publisher that starts next. */
+/** Version of the publisher that starts next. */
 type Edition = "older" | "this" | "newer";
 
 const EDITIONS: Readonly<Record<Edition, (store: ModelStore) => ModelStore>> = {
@@ -54,7 +54,7 @@ function scene() {
   return { store, clock, wanted, reader, begin, change, settle, publisher: () => publisher };
 }
 
-/** The next version's own txn: a gadget, and a head that counts it. */
+/** A txn of a newer publisher: a gadget, and a head that counts it. */
 function putGadget(store: ModelStore, name: string, value: string): void {
   const head = store.keys.get("head");
   const gadget = { key: `gadgets/${name}`, value: Buffer.from(value) };
@@ -67,7 +67,7 @@ function putGadget(store: ModelStore, name: string, value: string): void {
 
 const heads = (store: ModelStore): Head => Head.decode(store.keys.get("head")?.value ?? Buffer.alloc(0));
 
-test("this reader follows a newer publisher: no difference, no listing, for as long as it goes on", () => {
+test("this reader follows a newer publisher without differences and listings", () => {
   const { store, clock, reader, begin, change, settle } = scene();
   begin("newer");
   change([slice(1, 1), node(1, "n", "192.168.1.1")], []);
@@ -110,7 +110,7 @@ test("this publisher takes over from a newer one: keys of unknown kinds stay, an
   assert.ok(isVerified(reader.state), reader.state.message);
 });
 
-test("this reader follows an older publisher that took over: what it does not know stays, also when the store is wiped", () => {
+test("this reader follows an older publisher that took over: records of kinds unknown to it stay, even when the store is wiped", () => {
   const { store, clock, reader, begin, change, settle } = scene();
   begin("this");
   const [young, other] = [node(1, "n", "192.168.1.1"), node(1, "m", "192.168.1.2")];
@@ -133,7 +133,7 @@ test("this reader follows an older publisher that took over: what it does not kn
   assert.equal(reader.listings, before);
   const held = [...reader.index.records()].map(({ key }) => key).sort();
   assert.deepEqual(held, ["nodes/m", "nodes/n", "slices/shop/cart/s2", "slices/shop/cart/s3"]);
-  // The version that knows nodes is back, and one of them is gone: now absence means deletion.
+  // The version that knows nodes is back, and one node was deleted: now absence means deletion.
   change([], [other]);
   reader.deleted.clear();
   begin("this");
@@ -178,11 +178,11 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
 );
 
-/** Even ones are nodes, which the older edition does not know. */
+/** Even numbers are nodes, which the older version does not know. */
 const record = (key: number, version: number): HashedRecord =>
   key % 2 === 0 ? node(1, `n${key}`, `192.168.1.${1 + key + 20 * version}`) : slice(1, key, version);
 
-/** Exported by every edition that knows nodes, and proved once: no history may delete it. */
+/** Exported by every version that knows nodes, and verified once: no sequence may delete it. */
 const STABLE = node(1, "stable", "192.168.9.9");
 
 test("publishers of this version, the previous and the next in any order: nothing is lost, and the end state is right", () => {
@@ -212,9 +212,9 @@ test("publishers of this version, the previous and the next in any order: nothin
         else if (each.type === "decide") reader.decide(each.answered);
         else reader[each.type]();
         const now = [...store.keys.keys()].filter((key) => key.startsWith("gadgets/")).length;
-        if (each.type !== "wipe") assert.ok(now >= gadgets, "a publisher deleted what it does not know");
+        if (each.type !== "wipe") assert.ok(now >= gadgets, "a publisher deleted records of an unknown kind");
         gadgets = now;
-        assert.ok(!reader.deleted.has(STABLE.key), "deleted without proof");
+        assert.ok(!reader.deleted.has(STABLE.key), "deleted unverified");
       }
       settle();
       assert.ok(isVerified(reader.state), reader.state.message);
@@ -223,7 +223,7 @@ test("publishers of this version, the previous and the next in any order: nothin
       settle();
       assert.ok(isVerified(reader.state), reader.state.message);
       const kinds = [Kind.KIND_NODE, Kind.KIND_SLICE];
-      assert.ok(sameSums(reader.index.sums(kinds), wanted.sums(kinds)), "the index holds what is exported");
+      assert.ok(sameSums(reader.index.sums(kinds), wanted.sums(kinds)), "the index equals the exported records");
       assert.ok([...reader.index.records()].every(({ key }) => kindOfKey(key) !== undefined));
     }),
     exploring(200),

@@ -1,4 +1,4 @@
-/** The admin API over real gRPC, its callers reviewed by a real kube-apiserver under deploy/base's RBAC. */
+/** The admin API over real gRPC; a real kube-apiserver with the RBAC of deploy/base reviews its callers. */
 import assert from "node:assert/strict";
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -113,7 +113,7 @@ async function ask(token: string, call: "status" | "checkStore", endpoint = "htt
 const tokenOf = async (account: string, audiences: readonly string[] = [ADMIN_AUDIENCE]) =>
   (await requestToken(client, "mesh-system", account, 600, audiences)).token;
 
-test("who may read the mesh's objects is answered, but makes us dial nothing; mesh-cli may both", async () => {
+test("a caller who may read the mesh's objects gets the status but cannot dial a store; mesh-cli may do both", async () => {
   const [cli, viewer, nobody] = [await tokenOf("mesh-cli"), await tokenOf("viewer"), await tokenOf("nobody")];
   assert.equal(await ask(nobody, "status"), status.PERMISSION_DENIED);
   assert.equal(await ask(nobody, "checkStore"), status.PERMISSION_DENIED);
@@ -123,7 +123,7 @@ test("who may read the mesh's objects is answered, but makes us dial nothing; me
   assert.equal(await ask(cli, "checkStore"), status.OK);
 });
 
-test("a token for the Kubernetes API is none for the admin API, and the other way round", async () => {
+test("a token for the Kubernetes API is refused by the admin API, and the other way round", async () => {
   assert.equal(await ask(await tokenOf("mesh-cli", []), "status"), status.UNAUTHENTICATED);
   const stolen = kube.writeKubeconfig("stolen", { token: await tokenOf("mesh-cli") });
   const other = kubeClient(stolen);
@@ -140,11 +140,15 @@ function forge(genuine: string, key: KeyObject, change: object): string {
   return `${header}.${body}.${signature.toString("base64url")}`;
 }
 
-test("expired, of another cluster, altered, or no token at all: refused", async () => {
+test("tokens that are expired, altered, of another cluster or absent are refused", async () => {
   const genuine = await tokenOf("mesh-cli");
   const ours = createPrivateKey(readFileSync(join(kube.folder, "sa.key")));
   const { privateKey: theirs } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  assert.equal(await ask(forge(genuine, ours, {}), "status"), status.OK, "the forge works");
+  assert.equal(
+    await ask(forge(genuine, ours, {}), "status"),
+    status.OK,
+    "a token signed with the cluster's key is accepted",
+  );
   const past = Math.floor(Date.now() / 1000) - 600;
   const bad = [
     forge(genuine, ours, { exp: past, iat: past - 600, nbf: past - 600 }),
@@ -155,6 +159,6 @@ test("expired, of another cluster, altered, or no token at all: refused", async 
   for (const token of bad) assert.equal(await ask(token, "status"), status.UNAUTHENTICATED);
 });
 
-test("nothing listens where it was told to dial: the caller learns that, and no more", async () => {
+test("when nothing listens at the address to dial, the caller learns only that", async () => {
   assert.equal(await ask(await tokenOf("mesh-cli"), "checkStore", `https://127.0.0.1:${await freePort()}`), status.OK);
 });

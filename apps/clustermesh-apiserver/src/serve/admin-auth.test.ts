@@ -1,4 +1,4 @@
-/** Who gets in, with a Kubernetes API that the test plays. */
+/** Authorization of admin calls, with a fake Kubernetes API. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
@@ -53,14 +53,14 @@ const rejectsWith = (call: Promise<void>, code: status, words: RegExp) =>
     return true;
   });
 
-test("an accepted token is remembered for ten seconds, a refused one for three, each for its right alone", async (t) => {
+test("an accepted token is cached for ten seconds, a refused one for three, each for its right only", async (t) => {
   let allowed = false;
   const a = auth((path) => (path.endsWith("tokenreviews") ? yes : { status: { allowed } }));
   t.after(() => a.close());
   await rejectsWith(a.check(bearer("t"), "read"), status.PERMISSION_DENIED, /"get" on meshclusters\.mesh\.isthmus\.io/);
   allowed = true;
   await rejectsWith(a.check(bearer("t"), "read"), status.PERMISSION_DENIED, /lacks the right/);
-  assert.equal(a.calls.length, 2, "a no of just now is not asked again");
+  assert.equal(a.calls.length, 2, "a recent refusal causes no other review");
   a.sleep(3001);
   await a.check(bearer("t"), "read");
   allowed = false;
@@ -70,7 +70,7 @@ test("an accepted token is remembered for ten seconds, a refused one for three, 
   await rejectsWith(a.check(bearer("t"), "read"), status.PERMISSION_DENIED, /lacks the right/);
 });
 
-test("the review asks for our audience, and an API that does not speak of audiences is no yes", async (t) => {
+test("the review requests the admin API's audience, and an answer without audiences is a refusal", async (t) => {
   const asked: unknown[] = [];
   const a = auth((path, body) => {
     if (path.endsWith("tokenreviews")) asked.push(body.spec.audiences);
@@ -83,7 +83,7 @@ test("the review asks for our audience, and an API that does not speak of audien
   assert.deepEqual(asked, [[ADMIN_AUDIENCE]]);
 });
 
-test("with the Kubernetes API down or silent: UNAVAILABLE before the CLI gives up, no address told, good again by itself", async (t) => {
+test("while the Kubernetes API is down or silent calls fail with UNAVAILABLE within the CLI's deadline, without its address, and recover", async (t) => {
   const down = new KubeError({ code: "KUBE_UNREACHABLE", server: "https://10.0.0.1" }, "Cannot POST at 10.0.0.1");
   let answer: Answer = () => Promise.reject(down);
   const a = auth((path, body) => answer(path, body));
@@ -119,13 +119,13 @@ test("tokens that Kubernetes refuses do not open the breaker for others", async 
   await a.check(bearer("good"), "read");
 });
 
-test("what our own account lacks is named", async (t) => {
+test("the error names the right that the server's own ServiceAccount lacks", async (t) => {
   const a = auth((path) => Promise.reject(statusError("POST", path, 403, "")));
   t.after(() => a.close());
   await rejectsWith(a.check(bearer("t"), "read"), status.UNAVAILABLE, /needs "create" on tokenreviews/);
 });
 
-test("a flood of unknown tokens is a bounded number of reviews; one token many times is one", async (t) => {
+test("a flood of unknown tokens causes a bounded number of reviews; one token many times causes one", async (t) => {
   let release: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => {
     release = resolve;
@@ -163,7 +163,7 @@ function busyApi(): Answer {
   };
 }
 
-test("a pod that hammers with junk tokens takes nothing from an operator: each call is answered, reviews stay few", async (t) => {
+test("a pod that floods with invalid tokens does not delay an operator: each call is answered, and reviews stay few", async (t) => {
   const a = auth(busyApi());
   t.after(() => a.close());
   let hammering = true;
@@ -188,7 +188,7 @@ test("a pod that hammers with junk tokens takes nothing from an operator: each c
   assert.ok(a.calls.length <= 20 * 2 + 20, `${a.calls.length} reviews: the pod has twenty, and two a second`);
 });
 
-test("an accepted token goes on working from an address whose limit others use up", async (t) => {
+test("an accepted token keeps working from an address whose limit other clients use up", async (t) => {
   const a = auth(busyApi());
   t.after(() => a.close());
   await a.check(bearer("operator"), "read", "10.0.0.66:1");
@@ -199,7 +199,7 @@ test("an accepted token goes on working from an address whose limit others use u
   assert.equal(a.calls.length, calls + 2, "reviewed again");
 });
 
-test("an accepted token is not remembered beyond its expiry", async (t) => {
+test("an accepted token is not cached beyond its expiry", async (t) => {
   const a = auth(good);
   t.after(() => a.close());
   const claims = { exp: Math.floor(systemClock.wallMicros() / 1e6) - 1 };

@@ -1,9 +1,10 @@
 /**
- * Who may ask the admin API: a bearer token that the Kubernetes API knows and that was made for this API, and a right.
+ * Authorizes calls of the admin API: the Kubernetes API must know the bearer token, it must be for this API's audience, and
+ * its user must have the right.
  *
- * An accepted token is remembered for ten seconds, and no longer than it is valid; a refused one for three, each by its hash. When
- * Kubernetes does not answer, a call fails with UNAVAILABLE, which is not remembered. A client cannot cause unbounded reviews,
- * use up the reviews of others, or open the breaker with tokens that are refused.
+ * An accepted token is cached for 10 s and no longer than it is valid, a refused one for 3 s, each by its hash. When the
+ * Kubernetes API does not answer, a call fails with UNAVAILABLE, which is not cached. A client cannot cause unbounded
+ * reviews, use up the reviews of others, or open the breaker with tokens that are refused.
  */
 import { createHash } from "node:crypto";
 import { type Metadata, status } from "@grpc/grpc-js";
@@ -22,29 +23,29 @@ import { type AdminError, adminError, isAdminError } from "./admin-error.js";
 import { createRecentAnswers } from "./recent-answers.js";
 import { createReviewLimits } from "./review-limits.js";
 
-/** Rights of the admin API: `dial` makes this process connect to an address of the caller's. */
+/** Rights of the admin API: `dial` lets the caller make this process connect to an address. */
 export type AdminRight = "read" | "dial";
 
 export interface AdminAuth {
-  /** `peer`: whose call it is, by its address. Rejects with an `ADMIN` error that carries the gRPC status. */
+  /** `peer`: the caller's address. Rejects with an `ADMIN` error that carries the gRPC status. */
   check(metadata: Metadata, right: AdminRight, peer: string): Promise<void>;
   close(): void;
 }
 
 const YES_MS = 10_000;
-/** Short, so that a right that was just granted works at the next try. */
+/** Short, so that a right that was just granted works at the next attempt. */
 const NO_MS = 3000;
 const MAX_REMEMBERED = 1000;
-/** Reviews under way at once, those of trusted tokens included. */
+/** Concurrent reviews above which trusted tokens are limited like others. */
 const MAX_REVIEWS = 64;
-/** For so long an accepted token is exempt from the limits of its address, which other clients behind it may use up. */
+/** How long an accepted token is exempt from the limits of its address, which other clients at the address may use up. */
 const TRUSTED_MS = 3_600_000;
 /** Two calls must end before the CLI gives up (5 s). */
 const REVIEW_MS = 2000;
 
 const QUESTIONS: Readonly<Record<AdminRight, AccessQuestion>> = {
   read: { verb: "get", group: "mesh.isthmus.io", resource: "meshclusters" },
-  // A verb of its own: who may read the mesh's objects may not therefore make us dial.
+  // A separate verb: the right to read the mesh's objects must not include the right to make this process dial.
   dial: { verb: "check-store", group: "mesh.isthmus.io", resource: "meshclusters" },
 };
 
@@ -60,24 +61,24 @@ export function createAdminAuth(modules: { readonly client: KubeClient; readonly
 
   async function review(token: string, right: AdminRight): Promise<void> {
     const question = QUESTIONS[right];
-    const who = await breaker
+    const user = await breaker
       .call((signal) => reviewToken(client, token, signal, [ADMIN_AUDIENCE]))
       .catch(unavailable("tokenreviews"));
-    if (who === undefined)
+    if (user === undefined)
       throw adminError(
         status.UNAUTHENTICATED,
         `the Kubernetes API does not know the token, or it is not for audience "${ADMIN_AUDIENCE}"`,
       );
-    const may = await breaker
-      .call((signal) => isAllowed(client, who, question, signal))
+    const permitted = await breaker
+      .call((signal) => isAllowed(client, user, question, signal))
       .catch(unavailable("subjectaccessreviews"));
-    if (!may) {
+    if (!permitted) {
       const right = `"${question.verb}" on ${question.resource}.${question.group}`;
-      throw adminError(status.PERMISSION_DENIED, `"${who.username}" lacks the right ${right}`);
+      throw adminError(status.PERMISSION_DENIED, `"${user.username}" lacks the right ${right}`);
     }
   }
 
-  /** The same question asked twice at once is one review. */
+  /** Concurrent calls with the same token and right share one review. */
   function reviewOnce(id: string, token: string, right: AdminRight, peer: string): Promise<void> {
     const running = reviews.get(id);
     if (running !== undefined) return running;
@@ -107,8 +108,8 @@ export function createAdminAuth(modules: { readonly client: KubeClient; readonly
       if (token === undefined) throw adminError(status.UNAUTHENTICATED, "no bearer token in the metadata");
       const id = `${right} ${createHash("sha256").update(token).digest("base64")}`;
       if (allowed.get(id) === true) return;
-      const no = refused.get(id);
-      if (no !== undefined) throw no;
+      const refusal = refused.get(id);
+      if (refusal !== undefined) throw refusal;
       try {
         await reviewOnce(id, token, right, peer);
       } catch (thrown) {
@@ -131,7 +132,7 @@ function isNo(thrown: unknown): thrown is AdminError {
   );
 }
 
-/** How long a token that was said yes to is still valid, by its own word; for one that does not say, without end. */
+/** Remaining validity of an accepted token by its `exp` claim; infinite without one. */
 function lifeMs(token: string, clock: Clock): number {
   try {
     const claims: unknown = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
@@ -144,16 +145,16 @@ function lifeMs(token: string, clock: Clock): number {
   }
 }
 
-/** An answer, be it a refusal, says that the Kubernetes API is well; that it is too busy does not. */
+/** True for a refusal: it shows that the Kubernetes API works. Status 429 does not count: the API is overloaded. */
 function isRefusal(thrown: unknown): boolean {
   return thrown instanceof KubeError && thrown.status >= 400 && thrown.status < 500 && thrown.status !== 429;
 }
 
-/** What exactly went wrong is in the log: who asks is not known yet. */
+/** Details are only logged, since the caller is not authenticated yet. */
 function unavailable(resource: string): (cause: unknown) => never {
   return (cause) => {
     const why = hasStatus(cause, 401, 403)
-      ? `the Kubernetes API refuses us (${cause.status}): clustermesh-apiserver's ServiceAccount needs "create" on ${resource}, and a valid token`
+      ? `the Kubernetes API refuses this server (${cause.status}): clustermesh-apiserver's ServiceAccount needs "create" on ${resource}, and a valid token`
       : "the Kubernetes API does not answer, so the token cannot be reviewed; the log of clustermesh-apiserver says why";
     throw adminError(status.UNAVAILABLE, why, cause);
   };

@@ -1,4 +1,4 @@
-/** gRPC `mesh.v1.Admin` for the CLI: server TLS, every call behind the bearer token's review. */
+/** gRPC `mesh.v1.Admin` for the CLI: server TLS; the bearer token of every call is reviewed. */
 import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
@@ -21,7 +21,7 @@ import type { StreamSources } from "./stream-source.js";
 import type { TlsFiles } from "./tls-files.js";
 import { undecoded } from "./undecoded.js";
 
-/** A list of endpoints and a CA bundle: the longest request. It is decoded once its caller is known. */
+/** The longest request is a list of endpoints with a CA bundle. Requests are decoded after their caller is authorized. */
 const MAX_REQUEST_BYTES = 512 << 10;
 
 export interface AdminServerModules {
@@ -43,10 +43,10 @@ export function startAdminServer(
   modules: AdminServerModules,
 ): Promise<RunningServer> {
   const { auth, log, sources } = modules;
-  const tellRefused = createRefusedCalls(modules);
+  const reportRefusal = createRefusedCalls(modules);
   const failure = (thrown: unknown, method: string): { code: status; details: string } => {
     if (isAdminError(thrown)) {
-      tellRefused(method, thrown);
+      reportRefusal(method, thrown);
       return { code: thrown.data.status, details: thrown.message };
     }
     log.error("Admin call failed", { method, error: thrown });

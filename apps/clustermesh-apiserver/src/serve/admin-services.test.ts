@@ -47,7 +47,7 @@ async function cart(...clusters: readonly ReturnType<typeof cluster>[]): Promise
 
 const local = { affinity: Affinity.AFFINITY_LOCAL };
 
-test("the first tier with a ready backend is active, else the first that still serves, else it is an error", async () => {
+test("the first tier with a ready backend is active, else the first with a serving one; otherwise the status is an error", async () => {
   const active = async (east: readonly number[], west: readonly number[]) => {
     const { tiers, status } = await cart(cluster(0, "east", local, ...east), cluster(2, "west", {}, ...west));
     return [...tiers.map((tier) => tier.active), status];
@@ -57,7 +57,7 @@ test("the first tier with a ready backend is active, else the first that still s
   assert.deepEqual(await active([GONE], []), [false, false, "Error: no ready backend"]);
 });
 
-test("what keeps a cluster out stands with it in its tier; of one that no tier names it is a note", async () => {
+test("the reason that excludes a cluster is shown in its tier, or as a note if no tier names the cluster", async () => {
   const west = cluster(2, "west", {});
   const said = await cart(cluster(0, "east", { notes: ["a note"] }, READY), west);
   const [east, other] = said.tiers.flatMap(({ clusters }) => clusters);
@@ -92,7 +92,7 @@ test("Done means applied on every node; a Service that one node lacks is Applyin
     { node: "n1", connected: true },
     { node: "n2", connected: true },
   ];
-  assert.equal(await status(undefined), "Merged", "which nodes there are is not known");
+  assert.equal(await status(undefined), "Merged", "the nodes are not known");
   assert.equal(await status([n1, n2]), "Applying: 0/2 nodes");
   for (const { node } of [n1, n2]) hold(node);
   assert.equal(await status([n1, n2]), "Done");
@@ -109,39 +109,39 @@ test("Done means applied on every node; a Service that one node lacks is Applyin
   assert.equal(
     await status([n1]),
     "Done",
-    "what a source that no node holds yet has of another Service is nothing to this one",
+    "another Service of a source that no node has yet does not count for this one",
   );
   hold("n2");
   held.set("n2 2", remotePosition(Buffer.alloc(16, 77), 1n));
-  assert.equal(await status([n1, n2]), "Applying: 1/2 nodes", "what is held of another store says nothing");
+  assert.equal(await status([n1, n2]), "Applying: 1/2 nodes", "a position of another store does not count");
 });
 
-test("many nodes and Services: what nodes lack is counted once, not for each Service", async (t) => {
+test("with many nodes and Services, missing Services are computed once and not for each Service", async (t) => {
   const [nodes, services] = [300, 50];
   const names = Array.from({ length: services }, (_, i) => `s${i}`);
   const source = createFakeSource(0, "east");
   const before = source.change({});
   const old = source.change(Object.fromEntries(names.map((name) => [`services/shop/${name}`, ""])));
   const now = source.change({ "services/shop/s0": "changed" });
-  // A third has all, a third lacks s0, a sixth lacks all fifty, and a sixth is not connected.
+  // A third of the nodes has all Services, a third lacks s0, a sixth lacks all fifty, and a sixth is not connected.
   const positions = [now, now, old, old, before, now];
   const agents = Array.from({ length: nodes }, (_, i) => ({ node: `${i}`, connected: i % 6 !== 5 }));
-  const walked = t.mock.method(Set.prototype, "has");
+  const lookups = t.mock.method(Set.prototype, "has");
   const applied = appliedServices({ sources: [source], agents, applied: (node) => positions[Number(node) % 6] });
   const counts = names.map((name) => applied?.on(`shop/${name}`));
-  walked.mock.restore();
+  lookups.mock.restore();
   assert.deepEqual(counts, [nodes / 3, ...names.slice(1).map(() => (nodes / 3) * 2)]);
   assert.equal(applied?.on("shop/other"), (nodes / 6) * 5);
-  assert.ok(walked.mock.callCount() < nodes, `${walked.mock.callCount()} lookups for ${nodes} nodes`);
+  assert.ok(lookups.mock.callCount() < nodes, `${lookups.mock.callCount()} lookups for ${nodes} nodes`);
 });
 
-test("a record of a peer that cannot be read is left out with one line of the log, and the Services are listed", async () => {
+test("unreadable records of a peer are skipped with one log line, and the Services are listed", async () => {
   const lines: string[] = [];
   const log = createLogger({ app: "test", destination: { write: (line) => void lines.push(line) } });
   const west = cluster(2, "west", {}, READY);
   const slice = west.index.get(sliceKey(CART, "cart-1"));
   assert.ok(slice !== undefined);
-  // The generated decoders stop at a byte 0, so they read these slices.
+  // The generated decoders stop at a byte 0, so they would decode these slices without an error.
   const cut = Buffer.concat([slice.value, Buffer.of(0)]);
   const upserts = ["cart-2", "cart-3"].map((name) => hashRecord(Kind.KIND_SLICE, sliceKey(CART, name), cut));
   west.index.apply({ upserts, deletes: [], position: west.change({}), observedMicros: 1 });

@@ -1,8 +1,8 @@
 /**
- * What `mesh service list` shows: every frontend of this cluster with its tiers, counted per cluster.
+ * The rows of `mesh service list`: every frontend of this cluster with its tiers, counted per cluster.
  *
- * Merged when asked, from the same records that agents get; it yields now and then, so that streams go on meanwhile. A record
- * that cannot be read is left out, as agents leave it out.
+ * Each request merges the same records that agents get. It yields every 500 records, so that streams continue meanwhile. A
+ * record that cannot be read is skipped, as agents skip it.
  */
 import { createServiceMerger, type MergedFrontend, type MergedTier } from "@isthmus/clustermesh";
 import { MeshError, parseClusterId, printable } from "@isthmus/model";
@@ -45,7 +45,7 @@ export async function listServices(
       }
     }
   }
-  // One line a list, however many records of a peer cannot be read.
+  // One log line per request, however many records cannot be read.
   if (firstError !== undefined) {
     log.warn("Listed Services without records that cannot be read", { records: unreadable, error: firstError });
   }
@@ -81,20 +81,20 @@ export function report(frontend: MergedFrontend, affinity: Affinity, applied?: A
   };
 }
 
-/** "Done" when the kernels of all nodes have the Service as it is merged here. */
+/** "Done" when all nodes have applied the Service as it is merged here. */
 function statusOf(service: string, applied: AppliedServices | undefined): string {
   if (applied === undefined) return "Merged";
   const on = applied.on(service);
   return on === applied.nodes ? "Done" : `Applying: ${on}/${applied.nodes} nodes`;
 }
 
-/** Clusters that no tier names, since the Service is not global here: their users may wonder. */
+/** Notes about clusters that are in no tier because the Service is not global here: users may expect them. */
 function outsideTiers({ tiers, keptOut }: MergedFrontend): readonly string[] {
   const named = new Set(tiers.flatMap(({ clusters }) => clusters));
   return keptOut.filter(({ cluster }) => !named.has(cluster)).map(({ cluster, reason }) => `${cluster}: ${reason}`);
 }
 
-/** The first tier with a ready backend; else the first with one that still serves. */
+/** Index of the first tier with a ready backend, else of the first with a serving one. */
 function activeTier(tiers: readonly MergedTier[]): number | undefined {
   for (const counts of ["ready", "serving"] as const) {
     const at = tiers.findIndex(({ backends }) => backends.some((backend) => backend[counts]));

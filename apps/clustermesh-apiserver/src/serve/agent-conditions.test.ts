@@ -1,4 +1,4 @@
-/** A node's conditions, from its stream to the answer of the admin API. */
+/** Conditions of a node, from its stream to the agent registry. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Ack, type NodeCondition } from "@isthmus/proto";
@@ -12,14 +12,15 @@ before(async () => {
 });
 after(() => tls.remove());
 
-test("a condition in an Ack that applies nothing is reported, and gone with the next Ack that has none", async (t) => {
+test("a condition in an Ack without positions is reported, and ends with the next Ack without it", async (t) => {
   const served = await serveStream(t, tls);
   const agent = await served.agent("n1");
-  const said = () => served.agents.reports()[0]?.conditions.map(({ type, message }) => `${type}: ${message}`);
-  const say = (...conditions: NodeCondition[]) => agent.send({ $case: "ack", value: Ack.fromPartial({ conditions }) });
-  say({ type: "PodSourcesChecked", message: "rp_filter is 2" });
-  await until("said", () => said()?.length === 1);
-  assert.deepEqual(said(), ["PodSourcesChecked: rp_filter is 2"]);
-  say();
-  await until("taken back", () => said()?.length === 0);
+  const reported = () => served.agents.reports()[0]?.conditions.map(({ type, message }) => `${type}: ${message}`);
+  const sendAck = (...conditions: NodeCondition[]) =>
+    agent.send({ $case: "ack", value: Ack.fromPartial({ conditions }) });
+  sendAck({ type: "PodSourcesChecked", message: "rp_filter is 2" });
+  await until("the condition is reported", () => reported()?.length === 1);
+  assert.deepEqual(reported(), ["PodSourcesChecked: rp_filter is 2"]);
+  sendAck();
+  await until("the condition ended", () => reported()?.length === 0);
 });

@@ -22,11 +22,11 @@ function registry(have: Position) {
   };
 }
 
-test("what its memory holds when it connects counts as applied", () => {
+test("an agent's position in its Hello counts as applied", () => {
   assert.equal(registry(at(5n)).inSync(), true);
 });
 
-test("content that was sent is waited for", () => {
+test("sent content counts as lag until it is applied", () => {
   const agent = registry(at(5n));
   agent.sent(at(6n));
   agent.sent(at(7n));
@@ -36,7 +36,7 @@ test("content that was sent is waited for", () => {
   assert.equal(agent.inSync(), true);
 });
 
-test("an agent that a Mark took further is in sync, in the same store and in another", () => {
+test("an agent whose position advanced by a Mark is in sync, in the same store and in another", () => {
   const agent = registry(at(5n));
   agent.acked(at(9n));
   assert.equal(agent.inSync(), true);

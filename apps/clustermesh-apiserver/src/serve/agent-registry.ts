@@ -1,8 +1,8 @@
 /**
- * What the agents said last: for status, lag and metrics.
+ * The last reports of all agents: for status, lag and metrics.
  *
- * In: Hellos and Acks, of which the hub lets through only clusters that are served, with positions of their shape. Out: one
- * report per node, also of nodes that went away, until they are forgotten.
+ * In: Hellos and Acks; the hub passes only served clusters with well-formed positions. Out: one report per node, also of
+ * disconnected ones until they are forgotten.
  */
 import { type Clock, printable } from "@isthmus/model";
 import {
@@ -24,13 +24,13 @@ export interface AgentRegistry {
   disconnected(node: string): void;
   /** Content was written to the node's stream. */
   sent(node: string, clusterId: number, to: Position): void;
-  /** Returns how long each source's newest applied content took, in seconds. */
+  /** Returns the propagation time of each source's newest applied content, in seconds; -1: unknown. */
   acked(
     node: string,
     ack: Pick<Ack, "maps" | "conditions"> & { readonly applied: readonly Applied[] },
   ): readonly { readonly clusterId: number; readonly seconds: number }[];
   removedSource(clusterId: number): void;
-  /** Position of the source in the node's kernel, by the agent's last message. */
+  /** Position of the source that the node has applied, by its agent's last message. */
   applied(node: string, clusterId: number): Position | undefined;
   reports(): readonly AgentReport[];
   readonly connectedCount: number;
@@ -54,25 +54,25 @@ interface Row {
 }
 
 const FORGET_MS = 600_000;
-/** Longer is a clock that is wrong, and would be all that a sum over agents says. */
+/** A longer time means a wrong clock, and would dominate a sum over agents. */
 const MAX_SECONDS = 3600;
-/** Of one node: an agent has about twenty. */
+/** Maps of one node: an agent has about twenty. */
 const MAX_MAPS = 256;
 const MAX_CONDITION_TYPE = 64;
 
-/** `isNode`: the agent of an existing node is never forgotten. */
+/** `isNode`: the agent of an existing Node is never forgotten. */
 export function createAgentRegistry(clock: Clock, isNode: (node: string) => boolean = () => false): AgentRegistry {
   const rows = new Map<string, Row>();
   let lookedAt = clock.now();
 
   function row(node: string): Row {
-    const found: Row = rows.get(node) ?? emptyRow();
-    rows.set(node, found);
-    found.lastSeen = clock.now();
-    return found;
+    const known: Row = rows.get(node) ?? emptyRow();
+    rows.set(node, known);
+    known.lastSeen = clock.now();
+    return known;
   }
 
-  /** Now and then: a thousand agents that come back together must not each look at a thousand rows. */
+  /** At most once a minute: when a thousand agents reconnect together, not each may cause a scan of a thousand rows. */
   function forget(): void {
     if (clock.now() - lookedAt < FORGET_MS / 10) return;
     lookedAt = clock.now();
@@ -82,14 +82,14 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
   }
 
   function source(of: Row, clusterId: number): SourceRow {
-    const found = of.sources.get(clusterId) ?? {
+    const known = of.sources.get(clusterId) ?? {
       applied: undefined,
       sent: undefined,
       waitingSince: undefined,
       propagationMs: 0,
     };
-    of.sources.set(clusterId, found);
-    return found;
+    of.sources.set(clusterId, known);
+    return known;
   }
 
   return {
@@ -119,7 +119,7 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
       }));
       return ack.applied.map(({ clusterId, position, observedUs, appliedUs }) => {
         const of = source(known, clusterId);
-        // A Mark and its buckets take an agent further without content being sent: nothing waits, so nothing is missing.
+        // A Mark and its buckets can advance an agent without sent content: nothing is waiting then, so nothing is missing.
         const complete = of.waitingSince === undefined || contains(position, of.sent);
         of.applied = position;
         if (complete) of.sent = position;
@@ -167,12 +167,12 @@ function emptyRow(): Row {
   return { connected: false, version: "", lastSeen: 0, sources: new Map(), maps: [], conditions: [] };
 }
 
-/** Everything that was sent is among what was applied. */
+/** True when everything that was sent is applied. */
 function contains(applied: Position | undefined, sent: Position | undefined): boolean {
   return applied !== undefined && sent !== undefined && isAtMost(sent, applied);
 }
 
-/** The revision, or of the local cluster the newest resource version. */
+/** The revision, or for the local cluster the newest resource version. */
 function newest(position: Position | undefined): bigint {
   if (position === undefined) return 0n;
   let max = position.revision;

@@ -64,7 +64,7 @@ test("a disconnected agent is reported for as long as its Node exists, and no lo
   assert.deepEqual(said(), [["n1", "CONNECTED", 0]]);
 });
 
-test("a node that joins is awaited from when it is known; a change of it begins nothing anew", async () => {
+test("a new Node is awaited from when it is known; a change of the Node does not restart that time", async () => {
   const { add, advance, said } = cluster();
   await advance(MINUTE);
   add("n1");
@@ -74,7 +74,7 @@ test("a node that joins is awaited from when it is known; a change of it begins 
   assert.deepEqual(said(), [["n1", "NEVER_SEEN", 35_000]]);
 });
 
-test("Windows and virtual nodes have no agent: counted apart, not reported as missing", async () => {
+test("Windows and virtual nodes have no agent: they are counted separately and not reported as missing", async () => {
   const { add, advance, roll } = cluster();
   add("n1");
   add("w1", "windows");
@@ -89,10 +89,10 @@ test("Windows and virtual nodes have no agent: counted apart, not reported as mi
   assert.deepEqual(nodes, { known: true, linux: 1, windows: 1, virtual: 2 });
 });
 
-test("before the Nodes were read only agents that connected are reported, and the answer says so", () => {
+test("before the Nodes are read, only connected agents are reported and the node counts are marked as unknown", () => {
   const clock = createFakeClock();
   const agents = createAgentRegistry(clock);
   agents.connected("n1", "0");
-  const { agents: said, nodes } = agentRoll(agents.reports(), undefined, clock.now());
-  assert.deepEqual([said.length, nodes.known], [1, false]);
+  const { agents: reported, nodes } = agentRoll(agents.reports(), undefined, clock.now());
+  assert.deepEqual([reported.length, nodes.known], [1, false]);
 });

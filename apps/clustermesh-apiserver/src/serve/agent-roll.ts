@@ -1,5 +1,5 @@
 /**
- * Every Linux node of this cluster with its agent, also one whose agent never connected (pure).
+ * Lists every Linux node of this cluster with its agent, including nodes whose agent never connected (pure).
  *
  * In: the reports of agents, and the Nodes. Out: agents and node counts for a status. A disconnected agent without a Node is
  * left out; a connected one is always reported.
@@ -8,9 +8,9 @@ import { AgentPresence, AgentReport, type NodeCounts } from "@isthmus/proto";
 import type { KnownNode } from "../cluster/local-nodes.js";
 
 /**
- * How long an agent may take to connect after this server started, or after its Node appeared, before its absence is a failure. An agent
- * notices within 13 s that its server vanished silently, tries the next one within 3 s, waits 2 s at most between rounds,
- * and may be sent away for 2 s while many begin at once: 30 s is that with as much again.
+ * How long an agent may take to connect after this server started, or after its Node appeared, before its absence is a
+ * failure. An agent notices within 13 s that its server is unreachable, tries the next one within 3 s, waits at most 2 s
+ * between rounds, and may be sent away for 2 s while many agents start. 30 s is half as much again.
  */
 export const AWAITED_MS = 30_000;
 
@@ -20,17 +20,17 @@ export interface AgentRoll {
 }
 
 export function agentRoll(
-  heard: readonly AgentReport[],
+  reports: readonly AgentReport[],
   nodes: ReadonlyMap<string, KnownNode> | undefined,
   now: number,
 ): AgentRoll {
-  if (nodes === undefined) return { agents: [...heard], nodes: { known: false, linux: 0, windows: 0, virtual: 0 } };
+  if (nodes === undefined) return { agents: [...reports], nodes: { known: false, linux: 0, windows: 0, virtual: 0 } };
   const count = (platform: KnownNode["platform"]) =>
     [...nodes.values()].filter((node) => node.platform === platform).length;
-  const agents = heard.filter(({ node, connected }) => connected || nodes.get(node)?.platform === "linux");
+  const agents = reports.filter(({ node, connected }) => connected || nodes.get(node)?.platform === "linux");
   const known = new Set(agents.map(({ node }) => node));
   for (const [node, { platform, knownSince }] of nodes) {
-    if (platform === "linux" && !known.has(node)) agents.push(unheard(node, now - knownSince));
+    if (platform === "linux" && !known.has(node)) agents.push(neverConnected(node, now - knownSince));
   }
   return {
     agents: agents.sort((a, b) => (a.node < b.node ? -1 : 1)),
@@ -38,7 +38,7 @@ export function agentRoll(
   };
 }
 
-function unheard(node: string, silentMs: number): AgentReport {
+function neverConnected(node: string, silentMs: number): AgentReport {
   const presence =
     silentMs < AWAITED_MS ? AgentPresence.AGENT_PRESENCE_AWAITED : AgentPresence.AGENT_PRESENCE_NEVER_SEEN;
   return AgentReport.fromPartial({ node, presence, silentMs: Math.round(silentMs) });

@@ -1,9 +1,9 @@
 /**
- * On how many nodes a Service is applied as it is merged here: what the agents acknowledged, compared with what changed since.
+ * Counts on how many nodes a Service is applied as it is merged here, from the agents' acknowledged positions.
  *
- * In: the sources, each node's agent, and the position up to which its kernel holds each source. A node counts for a Service when
- * no record of the Service changed after that; one whose agent is not connected counts for none. What the nodes lack is counted
- * once, for nodes at the same positions together; a question about a Service is one lookup.
+ * In: the sources, each node's agent, and the position of each source up to which the node has applied it. A node counts for a
+ * Service when no record of the Service changed after that position; a node whose agent is not connected counts for none.
+ * Missing Services are computed once per group of nodes at the same positions; a query for one Service is one lookup.
  */
 import { Kind, type Position } from "@isthmus/proto";
 import { parseKey, type SourceIndex } from "@isthmus/records";
@@ -17,15 +17,15 @@ export interface AgentNode {
 
 export interface AppliedServicesModules {
   readonly sources: readonly StreamSource[];
-  /** Undefined: which nodes there are is not known. */
+  /** Undefined: the cluster's nodes are not known. */
   readonly agents: readonly AgentNode[] | undefined;
   readonly applied: (node: string, clusterId: number) => Position | undefined;
 }
 
 export interface AppliedServices {
-  /** Nodes that there are. */
+  /** Number of nodes of the cluster. */
   readonly nodes: number;
-  /** Nodes that hold the Service as it is. */
+  /** Number of nodes that have applied the Service's latest state. */
   on(service: string): number;
 }
 
@@ -38,7 +38,7 @@ export function appliedServices(modules: AppliedServicesModules): AppliedService
   const connected = agents.filter((agent) => agent.connected);
   const changedAfter = createChangedAfter();
   let lackingAll = agents.length - connected.length;
-  /** Nodes that lack the Service and not all of them. */
+  /** By Service: number of nodes that lack it, without the nodes that lack all Services. */
   const lacking = new Map<string, number>();
   for (const { positions, nodes } of byPositions(sources, connected, applied)) {
     const services = union(sources.map((source, i) => changedAfter(source, positions[i])));
@@ -85,16 +85,16 @@ function union(parts: readonly Lacking[]): Lacking {
 
 const NONE: Lacking = new Set();
 
-/** Groups may share the position of a source: what changed after it is looked up once. */
+/** Looks up the changes after a position once, since groups may share the position of a source. */
 function createChangedAfter(): (source: StreamSource, applied: Position | undefined) => Lacking {
   const known = new Map<SourceIndex, Map<string, Lacking>>();
   return ({ index }, applied) => {
     const ofIndex = known.get(index) ?? new Map<string, Lacking>();
     known.set(index, ofIndex);
     const at = positionText(applied);
-    const found = ofIndex.get(at) ?? servicesAfter(index, applied);
-    ofIndex.set(at, found);
-    return found;
+    const services = ofIndex.get(at) ?? servicesAfter(index, applied);
+    ofIndex.set(at, services);
+    return services;
   };
 }
 

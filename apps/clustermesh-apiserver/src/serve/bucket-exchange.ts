@@ -1,15 +1,15 @@
 /**
- * What differs between a client's records of one kind and ours, as whole buckets.
+ * Answers a client's bucket sums of one kind with the whole buckets that differ from this server's.
  *
- * In: the client's 256 sums. Out: one message per bucket that differs, encoded when it is asked for, so that a client that does
- * not read costs references and no bytes; the last one says so. With no difference, one bucket goes all the same, so that
+ * In: the client's 256 sums. Out: one message per differing bucket, the last one marked `last`. Each is encoded when the stream
+ * takes it, so that a client that does not read costs references and no bytes. If no bucket differs, bucket 0 is sent so that
  * the exchange ends.
  */
 import type { Buckets, Kind, Position } from "@isthmus/proto";
 import { bucketOf, type HashedRecord, type SourceIndex, sameBytes } from "@isthmus/records";
 import { encodeBucket, isPersonal, wireRecord } from "./messages.js";
 
-/** What we hold: the index, and its 256 sums of the kind asked for. */
+/** The server's side: the index, and its 256 sums of the requested kind. */
 export interface Held {
   readonly index: SourceIndex;
   readonly sums: readonly Uint8Array[];
@@ -24,11 +24,11 @@ export function* bucketMessages(
   const { kind, clusterId } = asked;
   const { index } = held;
   const differing = new Set<number>();
-  ourSums(held, kind, personalKey).forEach((sum, i) => {
+  serverSums(held, kind, personalKey).forEach((sum, i) => {
     if (!sameBytes(sum, asked.sums[i] ?? new Uint8Array(0))) differing.add(i);
   });
   if (differing.size === 0) differing.add(0);
-  const records = ourRecords(index, kind, differing, personalKey);
+  const records = serverRecords(index, kind, differing, personalKey);
   const wanted = [...differing].sort((a, b) => a - b);
   for (const [i, bucket] of wanted.entries()) {
     const content = (records.get(bucket) ?? []).map(wireRecord);
@@ -44,14 +44,14 @@ export function* noBuckets({ clusterId, kind }: Buckets, position: Position): Ge
 /** One more than the last index of a bucket. */
 const NO_BUCKET = 256;
 
-function ourSums({ index, sums }: Held, kind: Kind, personalKey: string): readonly Uint8Array[] {
+function serverSums({ index, sums }: Held, kind: Kind, personalKey: string): readonly Uint8Array[] {
   if (!isPersonal({ kind })) return sums;
   const own = index.get(personalKey);
   const empty = new Uint8Array(16);
   return Array.from({ length: 256 }, (_, i) => (own !== undefined && bucketOf(own.key) === i ? own.hash : empty));
 }
 
-function ourRecords(
+function serverRecords(
   index: SourceIndex,
   kind: Kind,
   wanted: ReadonlySet<number>,

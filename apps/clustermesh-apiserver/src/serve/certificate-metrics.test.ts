@@ -4,7 +4,7 @@ import { createMetrics } from "@isthmus/observe";
 import { createAuthority, expiresAt } from "@isthmus/pki";
 import { watchCertificates } from "./certificate-metrics.js";
 
-test("a line per certificate in use, read anew; none for what is not there or cannot be read", async () => {
+test("each certificate in use has a line, read at every scrape; absent and unreadable ones have none", async () => {
   const metrics = createMetrics();
   const { certificate } = await createAuthority("a", 30);
   let store: string | undefined = certificate;

@@ -1,8 +1,8 @@
-/** When the certificates in use expire: an alarm long before is better than a sentence after. */
+/** A gauge of when the certificates in use expire, for alerts long before. */
 import type { GaugeMetric, Metrics } from "@isthmus/observe";
 import { expiresAt } from "@isthmus/pki";
 
-/** `read`: PEM by name, at every scrape; undefined when there is none. */
+/** `read` is called at every scrape and returns PEM by name; undefined when there is no such certificate. */
 export function watchCertificates(metrics: Metrics, read: () => Readonly<Record<string, string | undefined>>): void {
   metrics.gauge(
     "mesh_certificate_expiry_timestamp_seconds",
@@ -19,7 +19,7 @@ function set(gauge: GaugeMetric, certificate: string, pem: string | undefined): 
     if (pem === undefined) gauge.remove({ certificate });
     else gauge.set(expiresAt(pem).getTime() / 1000, { certificate });
   } catch {
-    // Who uses it says that it cannot be read.
+    // The code that uses the certificate reports that it cannot be read.
     gauge.remove({ certificate });
   }
 }

@@ -1,4 +1,4 @@
-/** A peer that changes without end uses its share of the time and no more; rare changes and the local cluster do not wait. */
+/** A peer that changes continuously uses at most its share of the time; rare changes and the local cluster do not wait. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Clock, systemClock } from "@isthmus/model";
@@ -26,7 +26,7 @@ function handedOver(costMs: number) {
     changed,
     flushed,
     now: () => now,
-    /** The time passes, with what is due in it. */
+    /** Advances the time and runs the callbacks that are due. */
     async pass(ms: number) {
       const end = now + ms;
       for (;;) {
@@ -42,7 +42,7 @@ function handedOver(costMs: number) {
   };
 }
 
-test("a peer that changes without end has a quarter of the time; another one and the local cluster go at once", async () => {
+test("a peer that changes continuously has a quarter of the time; another one and the local cluster are flushed at once", async () => {
   const { changed, flushed, now, pass } = handedOver(10);
   const [local, hostile, quiet] = [
     createFakeSource(0, "local"),
@@ -66,7 +66,7 @@ test("a peer that changes without end has a quarter of the time; another one and
     ["quiet", "local", "local"],
   );
   await pass(1000);
-  assert.ok(flushed.flat().includes("hostile"), "and its last change is told in the end");
+  assert.ok(flushed.flat().includes("hostile"), "its last change is flushed");
 });
 
 test("a change of status does not wait, and a removed source is not flushed", async () => {

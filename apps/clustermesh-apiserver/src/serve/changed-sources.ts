@@ -1,9 +1,9 @@
 /**
  * Collects the sources that change in one turn of the event loop and flushes them together.
  *
- * A flush costs a message for each agent, so a peer that writes without end could take all of the time. After a flush of its
- * content a peer pauses for three times as long as the flush took: it uses a quarter of the time at most, and what it writes
- * meanwhile is flushed together. With few agents the pause is negligible. The local cluster never pauses.
+ * A flush costs a message for each agent, so a peer that writes continuously could use all CPU time. After a flush a peer
+ * pauses for three times its share of the flush's duration: it uses at most a quarter of the time, and its changes in the
+ * pause are flushed together. With few agents the pause is negligible. The local cluster never pauses.
  */
 import type { Clock } from "@isthmus/model";
 import type { StreamSource } from "./stream-source.js";
@@ -14,7 +14,7 @@ export interface ChangedSources {
   forget(source: StreamSource): void;
 }
 
-/** Pause after a flush, as a multiple of its time. */
+/** Pause after a flush, as a multiple of its duration. */
 const REST = 3;
 /** The local cluster's id on the stream. */
 const LOCAL = 0;
@@ -27,7 +27,7 @@ export function createChangedSources(
 ): ChangedSources {
   const changed = new Set<StreamSource>();
   const states = new Set<StreamSource>();
-  /** The end of each peer's pause, and whether content of it waits for that. */
+  /** The end of each peer's pause, and whether content waits for it. */
   const resting = new Map<StreamSource, { readonly until: number; waits: boolean }>();
   let due = false;
 

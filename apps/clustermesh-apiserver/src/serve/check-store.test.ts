@@ -1,4 +1,4 @@
-/** What the check says of other sides of every kind, and what it refuses to dial. */
+/** Results of the check for servers of every kind, and the requests that it refuses. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -32,7 +32,7 @@ async function listening(t: { after(work: () => void): void }, server: Server): 
 
 const secret = "220 internal-mail.corp ESMTP secret banner\r\n";
 
-test("what each kind of other side is told to the caller: our sentence, nothing of what it answered", async (t) => {
+test("for each kind of server the caller gets a fixed sentence and nothing of the server's answer", async (t) => {
   const pair = { cert: readFileSync(join(tls.folder, "tls.crt")), key: readFileSync(join(tls.folder, "tls.key")) };
   const good = await listening(t, createTlsServer(pair));
   const banner = await listening(

@@ -1,8 +1,8 @@
 /**
- * Dials the endpoints of a store from this cluster's side: reachable or why not, and the round trip.
+ * Dials the endpoints of a store from this cluster: reports whether each is reachable or why not, and the round-trip time.
  *
- * Whoever calls this makes the process connect somewhere. So: https alone, a CA that the other side must prove, few endpoints
- * and calls at once. What the store thinks of our certificate is not asked.
+ * A caller makes this process connect to an address. Therefore only https is allowed, the server's certificate must be of the
+ * given CA, and the numbers of endpoints and concurrent calls are limited. The client certificate is not tested.
  */
 import type { SecureContext } from "node:tls";
 import { status } from "@grpc/grpc-js";
@@ -11,7 +11,7 @@ import { adminError } from "./admin-error.js";
 import { dialStore, trusting } from "./dial-store.js";
 
 export interface StoreChecker {
-  /** Rejects with an `ADMIN` error when the request is not one that is served. */
+  /** Rejects with an `ADMIN` error when the request is invalid, or too many checks run. */
   check(request: CheckStoreRequest): Promise<StoreEndpointReport[]>;
 }
 
@@ -25,7 +25,7 @@ export function createStoreChecker(options: { readonly deadlineMs?: number } = {
     async check({ endpoints, ca }) {
       if (endpoints.length > MAX_ENDPOINTS)
         throw refused(`${endpoints.length} endpoints are too many, name at most ${MAX_ENDPOINTS}`);
-      if (ca === "") throw refused("no CA is given, the store must prove itself");
+      if (ca === "") throw refused("the request has no CA, which must verify the store's certificate");
       const context = trusting(ca);
       if (context === undefined) throw refused("the CA is not a certificate in PEM");
       if (calls >= MAX_CALLS) throw adminError(status.RESOURCE_EXHAUSTED, "other checks of a store run, try again");

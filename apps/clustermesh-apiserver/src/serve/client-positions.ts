@@ -1,7 +1,7 @@
 /**
- * The positions in an agent's Hello: per cluster one floor and one position, each in the shape of its source.
+ * The valid positions in an agent's Hello: per cluster one floor and one position, each well-formed for its source.
  *
- * Anything else is left out: a floor that no source can have would withhold the source for ever.
+ * Others are ignored: a floor that no source can reach would withhold the source forever.
  */
 import { MAX_CLUSTER_ID } from "@isthmus/model";
 import type { SourcePosition } from "@isthmus/proto";

@@ -1,11 +1,11 @@
 /**
- * One client at one source: what it must be sent next.
+ * The position of one client in one source, and the next message to send it.
  *
- *   Waiting ──► Snapshot ──► Live        nothing in memory, or too long away
- *   Waiting ──► Live                     resumed by `have`, or by Mark and buckets where that is too old
- *   any     ──► Behind ──► Waiting       the client knows more than this server: the source is withheld
+ *   Waiting ──► Snapshot ──► Live        the client has no records, or was away too long
+ *   Waiting ──► Live                     resumed at `have`, or by Mark and buckets if `have` is too old
+ *   Waiting ──► Behind ──► Waiting       the client's position is newer than this server's: the source is withheld
  *
- * `next` gives one message at a time, so that a slow client costs a number, never a queue.
+ * `next` returns one message at a time, so a slow client costs one number and no queue.
  */
 import type { Buckets, Kind, Position, SourcePosition } from "@isthmus/proto";
 import { KINDS, type SourceIndex, sameBytes } from "@isthmus/records";
@@ -23,24 +23,24 @@ export interface CursorOptions {
   readonly clusterId: number;
   /** Key of the client's own node configuration. */
   readonly personalKey: string;
-  /** As said in Hello; absent for a source that the client did not name. */
+  /** The client's position in its Hello; undefined for a source that it did not name. */
   readonly client: SourcePosition | undefined;
 }
 
 export interface CursorModules {
   readonly index: SourceIndex;
   readonly encoder: SourceEncoder;
-  /** A first sync may begin: false when too many run at once. */
+  /** True when a first sync may begin; false when too many run. */
   readonly mayBegin: () => boolean;
-  /** Absence in the index proves something: Marks and buckets wait for it. */
+  /** True when absence from the index means deletion: Marks and buckets wait for that. */
   readonly proved: () => boolean;
-  /** While that is so: of this kind, too. */
+  /** True when `proved()` covers this kind. */
   readonly proves: (kind: Kind) => boolean;
 }
 
 export interface Message {
   readonly bytes: Buffer;
-  /** Set for content: when it was observed, 0 = unknown. */
+  /** Set for content: when the change was observed, 0 = unknown. */
   readonly observedMicros?: number;
   readonly to?: Position;
 }
@@ -49,11 +49,11 @@ export interface Cursor {
   readonly phase: CursorPhase;
   /** "refused": a first sync may not begin now. Undefined: nothing to send. */
   next(): Message | "refused" | undefined;
-  /** The source was read again for a client that knew more, or another store. */
+  /** The source has caught up with a newer client, or was verified to be another store. */
   caughtUp(): void;
-  /** A Mark with the next chance. */
+  /** Schedules a Mark. */
   mark(): void;
-  /** Answers with the buckets that differ: the latest question about each kind. */
+  /** Schedules an answer with the buckets that differ. A newer request for the same kind replaces an older one. */
   buckets(asked: Buckets): void;
 }
 
@@ -63,8 +63,8 @@ export function createCursor(
 ): Cursor {
   const { clusterId, personalKey } = options;
   let phase: CursorPhase = { is: "Waiting" };
-  /** The store of the floor was looked for and not found: the floor no longer counts. */
-  let forgotten: Position | undefined;
+  /** A floor that no longer counts: the source was verified to be of another store. */
+  let ignoredFloor: Position | undefined;
   let mustMark = false;
   const asked = new Map<Kind, Buckets>();
   let exchange: Iterator<Buffer, void> | undefined;
@@ -73,7 +73,7 @@ export function createCursor(
   function begin(): "refused" | undefined {
     if (index.announced === undefined) return undefined;
     const floor = options.client?.floor;
-    if (floor !== undefined && floor !== forgotten) {
+    if (floor !== undefined && floor !== ignoredFloor) {
       const known = index.since(floor);
       if (known === "behind" || known === "other-store") {
         phase = { is: "Behind", floor };
@@ -87,7 +87,8 @@ export function createCursor(
       phase = { is: "Live", seq: since.fromSeq, position: have };
       return undefined;
     }
-    // Too long away, but not empty: the Mark says what differs, and only those buckets are asked for. It must cover every kind.
+    // The client was away too long but has records: it compares them with the Mark and requests only the buckets that differ.
+    // The Mark must cover every kind.
     if (have !== undefined && proved() && KINDS.every(proves)) {
       phase = { is: "Live", seq: index.seq, position: index.announced };
       return undefined;
@@ -104,7 +105,7 @@ export function createCursor(
     return undefined;
   }
 
-  /** Snapshot -> Live, with the last chunk. */
+  /** The next chunk of a first sync. Snapshot -> Live with the last one. */
   function snapshotChunk({ snapshot, sent }: CursorPhase & { is: "Snapshot" }): Message {
     const chunk = snapshot.chunks[sent];
     if (chunk !== undefined) {
@@ -117,8 +118,8 @@ export function createCursor(
   }
 
   function live({ seq, position }: CursorPhase & { is: "Live" }): Message | "refused" | undefined {
-    const waiting = exchange?.next();
-    if (waiting?.done === false) return { bytes: waiting.value };
+    const bucket = exchange?.next();
+    if (bucket?.done === false) return { bytes: bucket.value };
     exchange = undefined;
     if (seq !== index.seq) return delta(seq, position);
     if (!proved()) return undefined;
@@ -148,7 +149,7 @@ export function createCursor(
     }
     const personal = shared.personal.has(personalKey);
     const bytes = personal ? encoder.personalDelta(shared, position, personalKey) : shared.bytes;
-    // Content that is for others only moves the cursor, not the client's position.
+    // Content for other clients only moves the cursor, not this client's position.
     phase = { is: "Live", seq: shared.toSeq, position: bytes === undefined ? position : shared.to };
     if (bytes === undefined) return live(phase);
     return { bytes, observedMicros: shared.observedMicros, to: shared.to };
@@ -170,7 +171,7 @@ export function createCursor(
       if (phase.is !== "Behind") return;
       const { floor } = phase;
       const now = index.position;
-      if (now !== undefined && !sameBytes(now.storeId, floor.storeId)) forgotten = floor;
+      if (now !== undefined && !sameBytes(now.storeId, floor.storeId)) ignoredFloor = floor;
       phase = { is: "Waiting" };
     },
     mark() {
@@ -182,7 +183,7 @@ export function createCursor(
   };
 }
 
-/** Kinds that may be asked for at once: the known ones, and those of newer agents. */
+/** Maximum number of pending kinds: the known ones, and those of newer agents. */
 const MAX_ASKED = 64;
 
 function isKnown(kind: Kind): boolean {

@@ -4,7 +4,7 @@ import { explainFailure } from "./dial-store.js";
 
 const failed = (code: string) => Object.assign(new Error(code), { code });
 
-test("of a name's several addresses, the one where somebody was says why", () => {
+test("of a name's several addresses, the reason is that of an address that answered", () => {
   const both = new AggregateError([failed("ECONNREFUSED"), failed("ECONNRESET")]);
   assert.deepEqual(explainFailure(both), { kind: "protocol", why: "no TLS handshake" });
   const neither = new AggregateError([failed("ECONNREFUSED"), failed("ENETUNREACH")]);

@@ -1,7 +1,8 @@
 /**
- * One TLS handshake with an endpoint of a store: undefined when the CA proves the other side, else why not.
+ * Makes one TLS handshake with an endpoint of a store. Returns undefined when its certificate is of the CA, else the reason.
  *
- * The reason is a sentence of ours, never what the other side said. One deadline covers name, connection and handshake.
+ * The reason is one of the sentences below and never contains data from the endpoint. One deadline covers name resolution,
+ * connection and handshake.
  */
 import { X509Certificate } from "node:crypto";
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
@@ -10,7 +11,7 @@ export type DialFailure = { readonly kind: "address" | "network" | "certificate"
 
 const MAX_CA_BYTES = 64 << 10;
 
-/** What trusts this CA alone; undefined when it is not a certificate in PEM. */
+/** A TLS context that trusts only this CA; undefined when it is not a certificate in PEM. */
 export function trusting(ca: string): SecureContext | undefined {
   try {
     if (ca.length > MAX_CA_BYTES) return undefined;
@@ -41,7 +42,7 @@ export function dialStore(
   });
 }
 
-/** Https to a host and a port, and nothing else. */
+/** Accepts only an https URL with a host and optionally a port. */
 function hostAndPort(endpoint: string): { host: string; port: number } | undefined {
   if (!URL.canParse(endpoint)) return undefined;
   const { protocol, hostname, port, username, password, pathname, search } = new URL(endpoint);
@@ -59,7 +60,7 @@ const FAILURES: readonly (readonly [RegExp, DialFailure["kind"], string])[] = [
   [/SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|^CERT_/, "certificate", "its certificate is not of the store's CA"],
 ];
 
-/** A name with several addresses fails with one error for each: where somebody was says more than where nobody listens. */
+/** A name with several addresses has one error for each: that of an address that answered is preferred to a network error. */
 export function explainFailure(error: Error): DialFailure {
   const errors: Error[] = error instanceof AggregateError ? error.errors : [error];
   const failures = errors.map((each) => failure((each as NodeJS.ErrnoException).code ?? ""));

@@ -1,4 +1,4 @@
-/** 250 sources and 100 agents: writes and visited cursors are in proportion to what changed. */
+/** 250 sources and 100 agents: writes and polled cursors are proportional to the changes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "@isthmus/model";
@@ -39,7 +39,7 @@ function fanOut(t: { after(work: () => void): void }, capabilities: string[], ag
   }
   return {
     sources,
-    /** Writes and visited cursors of the hub during `work`. */
+    /** Writes and polled cursors of the hub during `work`. */
     async cost(work: () => Promise<void> | void) {
       await turn();
       written = [];
@@ -54,7 +54,7 @@ function fanOut(t: { after(work: () => void): void }, capabilities: string[], ag
 
 const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
-test("the states of all sources are one message for an agent, and look at no cursor", async (t) => {
+test("the states of all sources are one message per agent and poll no cursor", async (t) => {
   const made = fanOut(t, ["source-states"], AGENTS);
   const started = process.cpuUsage();
   const { messages, visits, written } = await made.cost(() =>
@@ -73,14 +73,14 @@ test("the states of all sources are one message for an agent, and look at no cur
   assert.equal(message?.$case === "sourceStates" && message.value.states.length, SOURCES);
 });
 
-test("a change of one source is one message for an agent, and looks at one cursor of it", async (t) => {
+test("a change of one source is one message per agent and polls one of its cursors", async (t) => {
   const made = fanOut(t, ["source-states"], AGENTS);
   const { messages, visits } = await made.cost(() => void made.sources[7]?.change({ "services/a/x": "2" }));
   t.diagnostic(`one change: ${messages} messages, ${visits} cursors`);
   assert.deepEqual({ messages, visits }, { messages: AGENTS, visits: AGENTS });
 });
 
-test("all sources that change their state at once are one message for an agent", async (t) => {
+test("states of all sources that change at once are one message per agent", async (t) => {
   const made = fanOut(t, ["source-states"], AGENTS);
   const { messages, visits } = await made.cost(() => {
     for (const source of made.sources) source.tell(SourceStatus.SOURCE_STATUS_STALE);
@@ -89,7 +89,7 @@ test("all sources that change their state at once are one message for an agent",
   assert.equal(messages, AGENTS);
 });
 
-test("an agent of the version before gets each state as a message", async (t) => {
+test("an agent of the previous version gets each state as a message", async (t) => {
   const made = fanOut(t, [], 1);
   const { messages, written } = await made.cost(() => {
     for (const source of made.sources.slice(0, 3)) source.tell(SourceStatus.SOURCE_STATUS_STALE);

@@ -1,4 +1,4 @@
-/** Many agents at once, agents that ask without end, agents that do not read or are not there any more: bounded, all of it. */
+/** The cost of many agents at once, of agents that send continuously, and of agents that do not read or vanished is bounded. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { status } from "@grpc/grpc-js";
@@ -23,7 +23,7 @@ after(() => tls.remove());
 const many = (count: number, bytes: number): Record<string, string> =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`services/big/s${i}`, "x".repeat(bytes)]));
 
-/** A hub alone, with an own source of about 3 MB in some fifty chunks. */
+/** A hub without a server, with a local source of about 3 MB in about fifty chunks. */
 function hubOf(t: { after(work: () => void): void }, maxSnapshots: number) {
   const own = createFakeSource(0, "west");
   own.change(many(1500, 2000));
@@ -51,7 +51,7 @@ const hello = (node: string): Hello => ({
   version: "",
 });
 
-/** An agent's stream without a network: full after `room` writes, until `drain`. */
+/** An agent's stream without a network; it is full after `room` writes until `drain`. */
 function stream(room: number) {
   const made = {
     written: [] as Buffer[],
@@ -72,7 +72,7 @@ function stream(room: number) {
   return made;
 }
 
-test("2,000 agents at once: some begin, the others come back spread in time, all are served in the end", async (t) => {
+test("of 2,000 agents at once some begin, the others retry at different times, and finally all are served", async (t) => {
   const { hub } = hubOf(t, 128);
   let waiting = Array.from({ length: 2000 }, (_, i) => `n${i}`);
   const served = new Set<string>();
@@ -107,11 +107,11 @@ test("2,000 agents at once: some begin, the others come back spread in time, all
   assert.ok(buffers.size < 60, `${buffers.size} chunks in memory: they are shared`);
 });
 
-test("an agent that does not read costs a cursor: nothing is written or encoded for it, whatever happens", async (t) => {
+test("an agent that does not read costs a cursor only: nothing is written or encoded for it", async (t) => {
   const { own, hub } = hubOf(t, 10);
   const to = stream(1);
   const handle = hub.open(hello("n1"), to) as AgentHandle;
-  assert.equal(to.written.length, 1, "the first message found room, and no more");
+  assert.equal(to.written.length, 1, "only the first message was written");
   for (let i = 0; i < 500; i++) {
     own.change({ "services/a/hot": `${i}${"x".repeat(20_000)}` });
     handle.buckets({ clusterId: 0, kind: Kind.KIND_SERVICE, sums: [] });
@@ -124,7 +124,7 @@ test("an agent that does not read costs a cursor: nothing is written or encoded 
   assert.ok(to.written.length < 50 + 256 + 20, `${to.written.length} messages`);
 });
 
-test("a bucket is encoded when there is room for it", async (t) => {
+test("a bucket is encoded only when the stream has room for it", async (t) => {
   const { own, hub } = hubOf(t, 10);
   const to = stream(1_000_000);
   const handle = hub.open(hello("n1"), to) as AgentHandle;
@@ -135,10 +135,10 @@ test("a bucket is encoded when there is room for it", async (t) => {
   own.change({}, ["services/big/s1"]);
   to.left = 1_000_000;
   handle.drained();
-  assert.ok(to.written.length >= before + 256 + 1, "and after the exchange, what changed meanwhile");
+  assert.ok(to.written.length >= before + 256 + 1, "after the exchange the changes that came meanwhile follow");
 });
 
-test("10,000 Acks and Buckets a second from one agent: the others are served promptly, memory stays", async (t) => {
+test("10,000 Acks and Buckets a second from one agent: others are served promptly, and memory is bounded", async (t) => {
   const served = await serveStream(t, tls);
   served.own.change(many(2000, 500));
   const [good, bad] = [await served.agent("n1"), await served.agent("n2")];
@@ -166,11 +166,11 @@ test("10,000 Acks and Buckets a second from one agent: the others are served pro
   const grown = (process.memoryUsage().rss - rss) >> 20;
   assert.ok(grown < 500, `${grown} MB more`);
   assert.equal(good.ended, false);
-  await until("the one who floods is sent off", () => bad.error !== undefined);
+  await until("the flooding agent's stream is ended", () => bad.error !== undefined);
   assert.equal(bad.error?.code, status.RESOURCE_EXHAUSTED);
 });
 
-test("an agent that is gone without a word is forgotten", async (t) => {
+test("an agent that vanished without closing its connection is removed", async (t) => {
   const served = await serveStream(t, tls);
   const proxy = await startProxy({ host: "127.0.0.1", port: served.port });
   t.after(() => proxy.close());

@@ -1,17 +1,17 @@
-/** What the servers of agents and of the CLI have in common: limits, certificates, and how they begin and end. */
+/** Common parts of the gRPC servers for agents and for the CLI: limits, certificates, start and shutdown. */
 import { experimental, Server, type ServerCredentials } from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";
 import type { TlsFiles } from "./tls-files.js";
 
 export interface RunningServer {
   readonly port: number;
-  /** Waits for open calls up to `graceMs`, then cuts them. */
+  /** Waits up to `graceMs` for open calls, then ends them. */
   close(graceMs: number): Promise<void>;
 }
 
 /**
- * Dead peers are noticed after 13 s. An agent has one stream, the CLI one call at a time. A longer message is refused by the
- * length that stands before it.
+ * Keepalive notices dead connections after 13 s. An agent has one stream, the CLI one call at a time. A message longer than
+ * `maxMessageBytes` is refused by its length prefix.
  */
 export function createGrpcServer(maxMessageBytes: number): Server {
   return new Server({
@@ -37,7 +37,7 @@ export async function listen(server: Server, address: string, credentials: Serve
       new Promise((resolve) => {
         const cut = setTimeout(() => {
           server.forceShutdown();
-          // A connection whose peer is gone may never say that it is closed.
+          // A connection whose peer vanished may never report its close.
           resolve();
         }, graceMs);
         server.tryShutdown(() => {
@@ -48,8 +48,8 @@ export async function listen(server: Server, address: string, credentials: Serve
   };
 }
 
-/** `mutual`: clients must have a certificate, too. */
+/** `mutual`: clients must have a certificate. */
 export function serverCredentials(tls: TlsFiles, { mutual }: { readonly mutual: boolean }): ServerCredentials {
-  // The types name the two providers in the other order; the code takes identity first.
+  // The type declaration has the two providers in the other order; the implementation takes the identity provider first.
   return experimental.createCertificateProviderServerCredentials(tls, mutual ? tls : null, mutual);
 }

@@ -1,4 +1,4 @@
-/** Agents that do what they should not, and our own mistakes at one of them: the others are served all the same. */
+/** Misbehaving agents, and internal errors of the server at one agent: other agents are not affected. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "node:tls";
@@ -21,7 +21,7 @@ after(() => tls.remove());
 
 type Message = NonNullable<ToServer["message"]>;
 
-/** A change of the local cluster reaches the agent. */
+/** Makes a change of the local cluster and waits until the agent has it. */
 let changes = 0;
 async function isServed({ own }: ServedStream, agent: TestAgent): Promise<void> {
   const value = `change ${++changes}`;
@@ -36,7 +36,7 @@ const ack = (value: Parameters<typeof Ack.fromPartial>[0]): Message => ({
   value: Ack.fromPartial(value),
 });
 
-/** Messages within the bounds of an agent's. */
+/** Senseless messages within the bounds. */
 const ODD: readonly Message[] = [
   ack({ policyRevision: huge }),
   ack({
@@ -56,7 +56,7 @@ const ODD: readonly Message[] = [
   },
 ];
 
-/** Messages above a bound, which no agent sends. */
+/** Messages above a bound; no correct agent sends them. */
 const TOO_LARGE: readonly Message[] = [
   ack({ applied: [{ clusterId: 1, position: position(17) }] }),
   ack({ applied: [{ clusterId: 0, position: { ...position(16), versions: Array(81).fill(1n) } }] }),
@@ -80,7 +80,7 @@ const TOO_LARGE: readonly Message[] = [
   ack({ conditions: [{ type: "t", message: "m".repeat(1025) }] }),
 ];
 
-test("senseless messages, before and after Hello: no other agent is affected, nothing grows", async (t) => {
+test("senseless messages before and after Hello do not affect other agents, and no memory grows", async (t) => {
   const served = await serveStream(t, tls);
   const good = await served.agent("n1");
   const bad = await served.agent("n2", {
@@ -106,7 +106,7 @@ test("senseless messages, before and after Hello: no other agent is affected, no
   assert.ok(kinds.size <= 4);
 });
 
-test("a message above a bound ends its stream with the name of the field; the others are served", async (t) => {
+test("a message above a bound ends its stream with the name of the field; other agents are served", async (t) => {
   const served = await serveStream(t, tls);
   const good = await served.agent("n1");
   for (const message of TOO_LARGE) {
@@ -121,7 +121,7 @@ test("a message above a bound ends its stream with the name of the field; the ot
   await isServed(served, good);
 });
 
-test("unknown kinds cost one empty message each, and replace nothing", async (t) => {
+test("requests for unknown kinds get one empty message each and replace nothing", async (t) => {
   const served = await serveStream(t, tls);
   const one = await served.agent("n1");
   await until("in sync", () => one.source(0).inSync);
@@ -133,7 +133,7 @@ test("unknown kinds cost one empty message each, and replace nothing", async (t)
   await isServed(served, one);
 });
 
-test("a peer, or a node, whose clock is wrong by years takes nobody's stream, and the status can still be told", async (t) => {
+test("a peer or node whose clock is wrong by years ends no stream, and the status can still be reported", async (t) => {
   const served = await serveStream(t, tls);
   const one = await served.agent("n1");
   await until("in sync", () => one.source(0).inSync && one.source(1).inSync);
@@ -143,7 +143,7 @@ test("a peer, or a node, whose clock is wrong by years takes nobody's stream, an
     Object.assign(east, { state: () => ({ status: SourceStatus.SOURCE_STATUS_STALE, hops }) });
     const before = one.states.length;
     east.tell(SourceStatus.SOURCE_STATUS_STALE);
-    await until("told", () => one.states.length > before);
+    await until("the states are sent", () => one.states.length > before);
   }
   for (const observedMicros of [-9e18, 9e30, Number.NaN, 0.5]) {
     const key = `services/a/at${observedMicros}`;
@@ -174,11 +174,11 @@ test("a message of 100 MB ends its stream, not the server", async (t) => {
   assert.equal(bad.error?.code, status.RESOURCE_EXHAUSTED);
   await until("forgotten", () => served.hub.size === 1);
   await isServed(served, good);
-  // Client and server are one process here: the message itself and its encodings are the client's.
+  // Client and server are one process here: the message itself and its encodings belong to the client.
   assert.ok(process.memoryUsage().rss - before < 700 << 20);
 });
 
-test("our own mistake at one agent ends its stream with INTERNAL, is counted and logged; the others go on", async (t) => {
+test("an internal error at one agent ends its stream with INTERNAL, is counted and logged; other agents are not affected", async (t) => {
   const lines: string[] = [];
   const log = createLogger({ app: "test", destination: { write: (line) => void lines.push(line) } });
   const served = await serveStream(t, tls, { log });
@@ -203,7 +203,7 @@ test("our own mistake at one agent ends its stream with INTERNAL, is counted and
   assert.match(lines.join(""), /"level":"error".*"node":"n2".*a bug/);
 });
 
-test("a mistake that comes with a change, or later with an answer, ends the stream, not the process", async (t) => {
+test("an internal error during a change, or later in a catch-up, ends the stream and not the process", async (t) => {
   const served = await serveStream(t, tls);
   const one = await served.agent("n1");
   await until("in sync", () => one.source(0).inSync && one.source(1).inSync);
@@ -222,7 +222,7 @@ test("a mistake that comes with a change, or later with an answer, ends the stre
   await until("asked", () => served.east.asked.length === 1);
   Object.assign(index, { since: throws });
   served.east.asked[0]?.resolve();
-  await until("ended, too", () => two.error?.code === status.INTERNAL);
+  await until("the second one ended", () => two.error?.code === status.INTERNAL);
   await until("forgotten", () => served.hub.size === 0);
 });
 
@@ -231,7 +231,7 @@ async function handshake({ port }: ServedStream, pair: Partial<AgentTls>): Promi
   const { certificate, key } = pair;
   const proof = certificate === undefined || key === undefined ? {} : { cert: certificate, key };
   const socket = connect({ host: "127.0.0.1", port, ca: tls.ca, ALPNProtocols: ["h2"], ...proof });
-  // The server looks at the certificate after the client believes to be connected: it takes a byte to know.
+  // The server checks the certificate after the client's handshake has succeeded: only a received byte shows the result.
   socket.once("secureConnect", () => socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"));
   return new Promise((resolve) => {
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
@@ -243,7 +243,7 @@ async function handshake({ port }: ServedStream, pair: Partial<AgentTls>): Promi
   });
 }
 
-test("no certificate of this cluster's CA for clients, no connection", async (t) => {
+test("a client without a client certificate of this cluster's CA cannot connect", async (t) => {
   const served = await serveStream(t, tls);
   const foreign = await issue(await createAuthority("mesh ca of test"), {
     cn: "system:mesh-node:n1",
@@ -253,7 +253,7 @@ test("no certificate of this cluster's CA for clients, no connection", async (t)
   for (const pair of [{}, foreign, await tls.server()]) assert.notEqual(await handshake(served, pair), "served");
 });
 
-test("a node is served as the one that its certificate names", async (t) => {
+test("a stream is refused unless its certificate names the node in Hello", async (t) => {
   const served = await serveStream(t, tls);
   const refused = async (cn: string, node: string) => {
     const agent = await served.agent(node, { tls: await tls.client(cn) });

@@ -55,7 +55,7 @@ async function raw(t: { after(work: () => void): void }, port: number, node: str
   return agent;
 }
 
-test("60 Acks of 4 MiB, each of another cluster: none is kept, the stream ends", async (t) => {
+test("of 60 Acks of 4 MiB, each for another cluster, none is kept, and the stream ends", async (t) => {
   const served = await serveStream(t, tls);
   const messages = Array.from({ length: 60 }, (_, i) => ack([i + 2], position(4 * MB, 0)));
   const before = bytesInUse();
@@ -71,7 +71,7 @@ test("60 Acks of 4 MiB, each of another cluster: none is kept, the stream ends",
   assert.equal(bad.error?.code, status.RESOURCE_EXHAUSTED);
 });
 
-test("as many Acks as a stream may send, of clusters that are not served: nothing of them is kept", async (t) => {
+test("Acks for clusters that are not served are not kept, however many a stream sends", async (t) => {
   const served = await serveStream(t, tls);
   const bad = await raw(t, served.port, "n1");
   bad.send(hello("n1", []));
@@ -111,7 +111,7 @@ test("a Hello of 5.7 MiB does not stop the event loop", async (t) => {
   assert.equal(bad.error?.code, status.RESOURCE_EXHAUSTED);
 });
 
-test("a message that fits and exceeds a field's bound is refused before it is decoded", async (t) => {
+test("a message within the size limit that exceeds a field's bound is refused before it is decoded", async (t) => {
   const served = await serveStream(t, tls);
   const refused: [words: RegExp, message: Buffer][] = [
     [/hello\.sources\.have\.versions/, hello("n1", [{ clusterId: 1, floor: undefined, have: position(16, 200_000) }])],
@@ -163,7 +163,7 @@ test("the largest Hello and Ack of an agent that follows every possible cluster 
   assert.equal(good.error, undefined);
 });
 
-test("endless messages end the stream with the reason, and the node must wait before its next ones are accepted", async (t) => {
+test("continuous messages end the stream with the reason, and the node must wait before the next ones are accepted", async (t) => {
   const served = await serveStream(t, tls);
   const good = await served.agent("n2");
   await until("in sync", () => good.source(0).inSync);

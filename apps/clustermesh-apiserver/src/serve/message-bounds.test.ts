@@ -17,7 +17,7 @@ const hello = encode({
   }),
 });
 
-test("what an agent sends is within bounds", () => {
+test("messages of a correct agent are within bounds", () => {
   const applied = [{ clusterId: 0, position: { storeId: Buffer.alloc(16), versions: Array(8).fill(2n ** 64n - 1n) } }];
   const maps = [{ map: "mesh_backends_v1", used: 1, capacity: 2 }];
   const sums = Array.from({ length: 256 }, () => Buffer.alloc(16, 255));
@@ -30,12 +30,12 @@ test("what an agent sends is within bounds", () => {
   assert.equal(messageProblem(new Uint8Array(0)), undefined);
 });
 
-test("a field of a newer agent passes, as the decoder skips it", () => {
+test("an unknown field of a newer agent is accepted, as the decoder skips it", () => {
   const unknown = [0x7a, 3, 1, 2, 3, 0x80, 1, 5, 0x8d, 1, 0, 0, 0, 0, 0x91, 1, 0, 0, 0, 0, 0, 0, 0, 0];
   assert.equal(messageProblem(Uint8Array.from([...hello, ...unknown])), undefined);
 });
 
-test("every message that is cut off, and every byte that is no message, is malformed or still within bounds", () => {
+test("truncated messages, endless varints and group wire types are malformed", () => {
   for (let end = 0; end < hello.length; end++) {
     if (messageProblem(hello.subarray(0, end)) !== undefined) continue;
     assert.ok(end === 0, `cut at ${end}`);
@@ -46,12 +46,12 @@ test("every message that is cut off, and every byte that is no message, is malfo
     assert.match(messageProblem(Uint8Array.from([group])) ?? "", /malformed/);
 });
 
-test("a tag of more than 32 bits, which a decoder would take for another field, is malformed", () => {
+test("a tag of more than 32 bits is malformed, since a decoder would read it as another field", () => {
   // 0x0a with bit 32 set: as 32 bits it is field 1, Hello.
   assert.match(messageProblem(Uint8Array.from([0x8a, 0x80, 0x80, 0x80, 0x10, 0])) ?? "", /malformed/);
 });
 
-test("versions one by one are counted as packed ones are", () => {
+test("unpacked versions are counted like packed ones", () => {
   const version = [0x18, 1];
   const position = Array(9).fill(version).flat();
   const applied = [0x12, position.length, ...position];

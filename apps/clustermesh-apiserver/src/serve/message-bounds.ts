@@ -1,27 +1,27 @@
 /**
- * Bounds of what an agent may send, checked on the bytes of a message before anything of it is decoded.
+ * Bounds of an agent's messages, checked on the bytes of a message before it is decoded.
  *
- * In: one encoded `ToServer`. Out: the first field that has more entries or bytes than an agent's message can have.
- * Fields that this version does not know are skipped here as they are by the decoder; all together they fit in
- * `MAX_MESSAGE_BYTES`, above which gRPC refuses a message by the length that stands before it.
+ * In: one encoded `ToServer`. Out: the first field that has more entries or bytes than an agent's message can have. Unknown
+ * fields are skipped here as by the decoder. The whole message is at most `MAX_MESSAGE_BYTES`: gRPC refuses a longer one by
+ * its length prefix.
  */
 import { MAX_CLUSTER_ID } from "@isthmus/model";
 import { VERSION_TYPES } from "@isthmus/records";
 
-/** Every cluster that can be, the local one (0) among them. */
+/** Maximum number of clusters, the local one (0) included. */
 const CLUSTERS = MAX_CLUSTER_ID + 1;
 /**
- * A remote position takes 2 + 16 and 1 + 10 bytes, 31 with its own tag. In Hello a source has two of them, its number and
- * a tag: 67 bytes. In Ack it has one, its number, two times and a tag: 58 bytes.
+ * A remote position takes 2 + 16 and 1 + 10 bytes, 31 with its own tag. In Hello a source has two positions, its number and
+ * a tag: 67 bytes. In Ack it has one position, its number, two times and a tag: 58 bytes.
  */
 const SOURCE_BYTES = 72;
 /** Names, the local cluster's eight versions, the fill of 256 maps of at most 83 bytes each, and eight conditions. */
 const OTHER_BYTES = 32 << 10;
 export const MAX_MESSAGE_BYTES = CLUSTERS * SOURCE_BYTES + OTHER_BYTES;
 
-/** Of one node: an agent has about twenty. */
+/** Maps of one node: an agent has about twenty. */
 const MAX_MAPS = 256;
-/** What is wrong with one node at one time. */
+/** Conditions of one node at one time. */
 export const MAX_CONDITIONS = 8;
 const VARINT_BYTES = 10;
 
@@ -72,7 +72,7 @@ const TO_SERVER = bounds({
   4: message("buckets", 1, BUCKETS),
 });
 
-/** Undefined: within bounds. Else what is not, with the name of the field. */
+/** Undefined: the message is within bounds. Otherwise a sentence that names the field. */
 export function messageProblem(bytes: Uint8Array): string | undefined {
   return problemIn({ bytes, at: 0 }, bytes.length, TO_SERVER, "");
 }
@@ -83,19 +83,19 @@ interface Cursor {
 }
 
 function problemIn(cursor: Cursor, end: number, fields: Bounds, path: string): string | undefined {
-  const seen = new Map<number, number>();
+  const counts = new Map<number, number>();
   while (cursor.at < end) {
     const tag = varint(cursor);
     const length = lengthOf(tag % 8, cursor);
-    // A decoder drops what a tag has above 32 bits: such a field would pass as unknown and be decoded as another.
+    // A decoder ignores the bits of a tag above 32: such a field would be unknown here and decoded as another one.
     if (tag >= 2 ** 32 || length === undefined || cursor.at + length > end)
       return `${path || "the message"} is malformed`;
     const number = Math.floor(tag / 8);
     const bound = fields.get(number);
     if (bound !== undefined) {
       const name = path === "" ? bound.name : `${path}.${bound.name}`;
-      const count = (seen.get(number) ?? 0) + 1;
-      seen.set(number, count);
+      const count = (counts.get(number) ?? 0) + 1;
+      counts.set(number, count);
       if (count > bound.most) return `${name} has more than ${bound.most} entries`;
       if (tag % 8 === 2 && bound.bytes !== undefined && length > bound.bytes)
         return `${name} has ${length} bytes, more than ${bound.bytes}`;
@@ -110,7 +110,7 @@ function problemIn(cursor: Cursor, end: number, fields: Bounds, path: string): s
   return undefined;
 }
 
-/** Bytes of the value that begins at the cursor; a varint is read over. Undefined: no value that a message can have. */
+/** Length of the value at the cursor; a varint is skipped and has length 0. Undefined: the value is malformed. */
 function lengthOf(wireType: number, cursor: Cursor): number | undefined {
   if (wireType === 0) return Number.isNaN(varint(cursor)) ? undefined : 0;
   if (wireType === 1) return 8;
@@ -120,7 +120,7 @@ function lengthOf(wireType: number, cursor: Cursor): number | undefined {
   return Number.isNaN(length) ? undefined : length;
 }
 
-/** NaN: none within ten bytes, or the message ends in it. Exact up to 2^53, which is more than any length or tag. */
+/** NaN: longer than ten bytes, or truncated. Exact up to 2^53, which is more than any valid length or tag. */
 function varint(cursor: Cursor): number {
   let [value, factor] = [0, 1];
   for (let i = 0; i < VARINT_BYTES; i++, factor *= 128) {

@@ -1,4 +1,4 @@
-/** Messages to agents as bytes: encoded once, written to many. */
+/** Encodes messages to agents: once for all agents that get them. */
 import { toUint32 } from "@isthmus/model";
 import {
   type Batch,
@@ -40,7 +40,7 @@ export interface StateOf {
 }
 
 export function sourceState({ clusterId, cluster, status, behind = false, hops = [] }: StateOf): SourceState {
-  // Ages come from other clusters' words and other clocks.
+  // Ages come from other clusters and their clocks, so they may be out of range.
   return { clusterId, cluster, status, behind, hops: hops.map(({ hop, ageMs }) => ({ hop, ageMs: toUint32(ageMs) })) };
 }
 
@@ -48,14 +48,14 @@ export const encodeState = (value: SourceState): Buffer => encode({ $case: "sour
 export const encodeStates = (states: readonly SourceState[]): Buffer =>
   encode({ $case: "sourceStates", value: { states: [...states] } });
 
-/** The operator took the peer away. */
+/** The state of a peer that the operator removed. */
 export const removedState = (clusterId: number, cluster: string): SourceState =>
   sourceState({ clusterId, cluster, status: SourceStatus.SOURCE_STATUS_REMOVED });
 
-/** The bytes as they were received: never encoded again. */
+/** A record for the wire with its bytes as received, without encoding them again. */
 export function wireRecord({ kind, key, value }: HashedRecord): Record {
   return { kind, key, value: Buffer.from(value.buffer, value.byteOffset, value.byteLength) };
 }
 
-/** Only its own node gets a node's configuration. */
+/** True for records that only one node gets: a node's configuration. */
 export const isPersonal = ({ kind }: { readonly kind: Kind }): boolean => kind === Kind.KIND_NODE_CONFIG;

@@ -9,7 +9,7 @@ const count = (most: number, take: () => boolean): number => {
   return most;
 };
 
-test("what an agent does when it connects after a long absence is within its budget, three times over", () => {
+test("the messages of an agent that connects after a long absence are within its budget, even three times", () => {
   const budgets = createNodeBudgets(createFakeClock());
   const sources = 250;
   for (let again = 0; again < 3; again++) {
@@ -19,12 +19,12 @@ test("what an agent does when it connects after a long absence is within its bud
   }
 });
 
-test("more is refused, of that node alone, and comes back with time", async () => {
+test("a node over its budget is refused, other nodes are not, and the budget refills with time", async () => {
   const clock = createFakeClock();
   const budgets = createNodeBudgets(clock);
   assert.ok(count(1000, () => budgets.stream("n1")) < 100);
   assert.ok(count(100_000, () => budgets.message("n1", 1) === undefined) < 10_000);
-  assert.ok(count(1000, () => budgets.message("n2", 300_000) === undefined) < 20, "bytes count, too");
+  assert.ok(count(1000, () => budgets.message("n2", 300_000) === undefined) < 20, "bytes are limited");
   assert.ok(count(1000, () => budgets.buckets("n1", Kind.KIND_NODE, 2) === undefined) < 100);
   assert.equal(budgets.buckets("n1", 99 as Kind, 2), undefined, "an unknown kind costs nothing");
   assert.equal(budgets.stream("n2"), true);
@@ -33,7 +33,7 @@ test("more is refused, of that node alone, and comes back with time", async () =
   assert.equal(budgets.message("n1", 1000), undefined);
 });
 
-test("a budget that is not full again outlives the sweeps, so that waiting for one gives a node nothing", async () => {
+test("a sweep keeps budgets that are not full again, so that a node gains nothing by waiting for a sweep", async () => {
   const clock = createFakeClock();
   const budgets = createNodeBudgets(clock);
   const take = () => count(1000, () => budgets.buckets("n1", Kind.KIND_NODE, 2) === undefined);

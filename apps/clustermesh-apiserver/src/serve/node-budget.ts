@@ -1,10 +1,10 @@
 /**
- * How much one node may ask of its apiserver, whatever holds its certificate: streams, messages, bytes, and exchanges of buckets,
- * each as a rate with a burst. A budget belongs to the node, not to the stream, so that a new stream begins no new one.
+ * Limits the load that a node's certificate can cause: streams, messages, bytes and bucket exchanges, each as a rate with a
+ * burst. A budget belongs to the node and not to the stream, so that a new stream does not get a new budget.
  *
- * The bursts are what an honest agent needs at most. It reports every living pod and up to 1,000 gone ones when it connects;
- * after a long absence it asks for every kind of every source once, and thrice where a repair fails; it acknowledges each round
- * of its kernel's updates. It opens a stream again after 100 ms to 2 s.
+ * The bursts are the most that a correct agent needs. When it connects it reports every running pod and up to 1,000 deleted
+ * ones. After a long absence it requests every kind of every source once, and three times where a repair fails. It
+ * acknowledges each round of updates of its kernel maps. It opens a stream again after 100 ms to 2 s.
  */
 import type { Clock } from "@isthmus/model";
 import type { Kind } from "@isthmus/proto";
@@ -12,13 +12,13 @@ import { KINDS } from "@isthmus/records";
 import { createTokenBucket, type Rate, type TokenBucket } from "./token-bucket.js";
 
 export interface NodeBudgets {
-  /** A stream is opened. */
+  /** True when the node may open a stream. */
   stream(node: string): boolean;
   /** Undefined: within the budget. Otherwise a sentence for the agent. */
   message(node: string, bytes: number): string | undefined;
-  /** `sources`: how many are served. A kind that is not known costs nothing: its answer holds no records. */
+  /** `sources`: number of served ones. An unknown kind costs nothing: its answer has no records. */
   buckets(node: string, kind: Kind, sources: number): string | undefined;
-  /** A refused node does not fill the log: three lines, then one a minute. */
+  /** Limits log lines about a refused node: three, then one a minute. */
   mayLog(node: string): boolean;
 }
 
@@ -35,7 +35,7 @@ const bucketsRate = (sources: number): Rate => {
 const isKnown = (kind: Kind): boolean => KINDS.some((known) => known === kind);
 
 const SWEEP_MS = 60_000;
-/** The longest that any of the budgets takes to be full again: LINES need three minutes, buckets two. */
+/** The longest time in which a budget becomes full again: LINES need three minutes, buckets two. */
 const LONGEST_REFILL_MS = 180_000;
 
 type Kept = "streams" | "messages" | "bytes" | "buckets" | "lines";
@@ -58,7 +58,7 @@ export function createNodeBudgets(clock: Clock): NodeBudgets {
     return budgets;
   }
 
-  /** Removes nodes that used none of their budgets until all of them were full again: they equal unknown ones. */
+  /** Removes nodes whose budgets must be full again: they equal those of unknown nodes. */
   function sweep(): void {
     if (clock.now() - sweptAt < SWEEP_MS) return;
     sweptAt = clock.now();

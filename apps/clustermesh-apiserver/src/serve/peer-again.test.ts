@@ -1,4 +1,4 @@
-/** A peer that is removed and comes again while a stream is open. */
+/** A peer is removed and added again while a stream is open. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { until } from "@isthmus/testing";
@@ -6,7 +6,7 @@ import { createFakeSource } from "../testing/fake-source.js";
 import { createMeshTls } from "../testing/mesh-tls.js";
 import { serveStream } from "../testing/serve-stream.js";
 
-test("a peer that comes again is sent from its beginning: what Hello said of the one before it is forgotten", async (t) => {
+test("a peer that is added again starts with a first sync: the position in Hello belonged to the removed one", async (t) => {
   const tls = await createMeshTls();
   t.after(() => tls.remove());
   const { east, sources, agent } = await serveStream(t, tls);
@@ -21,7 +21,7 @@ test("a peer that comes again is sent from its beginning: what Hello said of the
   again.restore();
   again.change({ "services/a/y": "another store" });
   sources.add(again);
-  await until("a first sync of the peer that came again", () => one.source(1).firstSyncs === 1);
+  await until("a first sync of the peer that was added again", () => one.source(1).firstSyncs === 1);
   assert.deepEqual(one.keys(1), ["services/a/y"]);
-  assert.deepEqual(again.asked, [], "no floor of the one before was looked for");
+  assert.deepEqual(again.asked, [], "no catch-up to the floor of the removed peer");
 });

@@ -1,12 +1,12 @@
 /**
- * The sources whose state is still to be sent to one agent. The state is read when it is sent, so a slow agent gets the latest.
+ * The sources whose state must still be sent to one agent. A state is read when it is sent, so a slow agent gets the latest.
  *
- * One message takes all of them for an agent that knows the message, one each for an agent of the version before.
+ * An agent that supports `SourceStates` gets all states in one message, an agent of the previous version one message each.
  */
 import type { SourceState } from "@isthmus/proto";
 import { encodeState, encodeStates, removedState } from "./messages.js";
 
-/** In Hello: the agent takes `SourceStates`. */
+/** Capability in Hello: the agent supports `SourceStates`. */
 export const SOURCE_STATES = "source-states";
 
 export interface PendingStates<Slot> {
@@ -14,7 +14,7 @@ export interface PendingStates<Slot> {
   add(slot: Slot): void;
   /** The source was removed from this server: its removal is sent instead of its state. */
   remove(slot: Slot | undefined, clusterId: number, cluster: string): void;
-  /** The next message; undefined when there is none. A removal comes before the state of a source that comes again. */
+  /** The next message; undefined when there is none. Removals come before states, so that a source can be added again. */
   next(): Buffer | undefined;
 }
 

@@ -11,8 +11,8 @@ export function createRecentAnswers<T>(most: number, clock: Clock): RecentAnswer
   const answers = new Map<string, { readonly answer: T; readonly until: number }>();
   return {
     get(id) {
-      const found = answers.get(id);
-      if (found === undefined || found.until > clock.now()) return found?.answer;
+      const entry = answers.get(id);
+      if (entry === undefined || entry.until > clock.now()) return entry?.answer;
       answers.delete(id);
       return undefined;
     },

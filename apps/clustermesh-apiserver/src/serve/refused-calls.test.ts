@@ -6,7 +6,7 @@ import { createFakeClock } from "@isthmus/testing";
 import { adminError } from "./admin-error.js";
 import { createRefusedCalls } from "./refused-calls.js";
 
-test("a flood of refused calls is a line a minute for each kind, and a counter of all", async () => {
+test("a flood of refused calls logs one line a minute per method and status, and the counter has all", async () => {
   const lines: LogFields[] = [];
   const log: Logger = { ...silentLogger, warn: (_, fields = {}) => void lines.push(fields) };
   const [clock, metrics] = [createFakeClock(), createMetrics()];

@@ -1,6 +1,6 @@
 /**
- * Says which admin calls were refused. Whoever is refused must not fill the log: of one kind (method and status) it says one
- * line a minute, with how many there were since the last; the counter has them all.
+ * Logs and counts refused admin calls. Clients must not fill the log: each pair of method and status has one line a minute,
+ * with the number of calls (`untold`) that were not logged since the previous line. The counter has all of them.
  */
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "@isthmus/model";
@@ -15,9 +15,10 @@ export interface RefusedCallsModules {
   readonly metrics?: Metrics | undefined;
 }
 
-interface Told {
-  readonly at: number;
-  readonly untold: number;
+interface LogState {
+  readonly loggedAt: number;
+  /** Calls since then, which were not logged. */
+  readonly unlogged: number;
 }
 
 export function createRefusedCalls({
@@ -26,18 +27,18 @@ export function createRefusedCalls({
   metrics,
 }: RefusedCallsModules): (method: string, error: AdminError) => void {
   const refused = metrics?.counter("mesh_admin_refused_total", "Calls of the admin API that were refused", ["status"]);
-  /** Methods are ours and statuses few: it stays small. */
-  const told = new Map<string, Told>();
+  /** By method and status. Methods are those of this API and statuses are few, so it stays small. */
+  const states = new Map<string, LogState>();
   return (method, error) => {
     const name = status[error.data.status];
     refused?.add({ status: name });
     const kind = `${method} ${name}`;
-    const last = told.get(kind);
-    if (last !== undefined && clock.now() - last.at < EVERY_MS) {
-      told.set(kind, { ...last, untold: last.untold + 1 });
+    const last = states.get(kind);
+    if (last !== undefined && clock.now() - last.loggedAt < EVERY_MS) {
+      states.set(kind, { ...last, unlogged: last.unlogged + 1 });
       return;
     }
-    told.set(kind, { at: clock.now(), untold: 0 });
-    log.warn("Admin call refused", { method, error, untold: last?.untold ?? 0 });
+    states.set(kind, { loggedAt: clock.now(), unlogged: 0 });
+    log.warn("Admin call refused", { method, error, untold: last?.unlogged ?? 0 });
   };
 }

@@ -10,7 +10,7 @@ import { remoteStreamSource } from "./remote-stream-source.js";
 const at = (revision: bigint) => remotePosition(Buffer.alloc(16, 1), revision);
 const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
-/** A peer's source at revision 5, a clock that must not be used for waiting, and how often the index was asked for a floor. */
+/** A peer's source at revision 5, a clock whose delay must not be used, and the number of times that a floor was checked. */
 function source() {
   const index = createSourceIndex();
   const move = (revision: bigint) =>
@@ -34,7 +34,7 @@ function source() {
   return { index, move, stream: remoteStreamSource(remote as RemoteSource, clock), looked: () => looked };
 }
 
-test("a withheld source wakes with the position that reaches the floor, and looks only when a position came", async () => {
+test("catchUp resolves when a position reaches the floor, and checks only after new positions", async () => {
   const { stream, move, looked } = source();
   const life = new AbortController();
   let served = false;
@@ -45,16 +45,16 @@ test("a withheld source wakes with the position that reaches the floor, and look
   assert.equal(looked(), 1);
   for (let i = 0; i < 100; i++) move(6n);
   await turn();
-  assert.deepEqual([looked(), served], [2, false], "a hundred positions of one turn are one look");
+  assert.deepEqual([looked(), served], [2, false], "a hundred positions in one turn cause one check");
   move(7n);
   await caughtUp;
   assert.equal(looked(), 3);
   move(8n);
   await turn();
-  assert.equal(looked(), 3, "nothing listens any more");
+  assert.equal(looked(), 3, "no listener is left");
 });
 
-test("a look that throws, and an agent that leaves, end the wait", async () => {
+test("an error in a check, or an abort, ends the wait", async () => {
   const { stream, index, move } = source();
   const gone = new AbortController();
   const left = stream.catchUp(at(9n), gone.signal);

@@ -1,4 +1,4 @@
-/** A peer's reader as a source of the stream. */
+/** Adapts a peer's `RemoteSource` to a source of the stream. */
 import type { Clock } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
 import { sameBytes } from "@isthmus/records";
@@ -8,7 +8,7 @@ import type { StreamSource } from "./stream-source.js";
 export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSource {
   const { index } = source;
 
-  /** Checks `done` now and after each move of the index, at most once per turn of the event loop. */
+  /** Checks `done` now and after each new position of the index, at most once per turn of the event loop. */
   function until(done: () => boolean, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       let due = false;
@@ -37,20 +37,20 @@ export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSo
     });
   }
 
-  /** The floor is of a store that we do not know: who answers by quorum is right. */
+  /** For a floor of an unknown store: the store id that a quorum read returns decides. */
   async function otherStore(signal: AbortSignal): Promise<void> {
     const before = index.position?.storeId ?? new Uint8Array(0);
-    const answer = await asked(signal);
+    const answer = await confirmStore(signal);
     if (answer === "moved") await until(() => !sameBytes(index.position?.storeId ?? before, before), signal);
   }
 
-  async function asked(signal: AbortSignal): Promise<"same" | "moved"> {
+  async function confirmStore(signal: AbortSignal): Promise<"same" | "moved"> {
     const backoff = createBackoff({ minMs: 200, maxMs: 5000 });
     for (;;) {
       try {
         return await source.confirmStore();
       } catch {
-        // The store does not answer: the source stays withheld from who knows more.
+        // The store does not answer: the source stays withheld from clients with newer positions.
         await clock.delay(backoff.nextMs(), signal);
       }
     }

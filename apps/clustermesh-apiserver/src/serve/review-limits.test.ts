@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createFakeClock } from "@isthmus/testing";
 import { addressOf, createReviewLimits } from "./review-limits.js";
 
-test("a client is an address without its port, of IPv6 a /64", () => {
+test("a client is an IPv4 address without its port, or an IPv6 /64", () => {
   const same = ["[fd00:1:2:3::1]:80", "[fd00:1:2:3:ffff::9]:443", "fd00:1:2:3::5", "[fd00:1:2:3::1%eth0]:80"];
   for (const peer of same) assert.equal(addressOf(peer), "fd00:1:2:3::/64", peer);
   assert.equal(addressOf("[::1]:80"), "0:0:0:0::/64");
@@ -13,7 +13,7 @@ test("a client is an address without its port, of IPv6 a /64", () => {
   assert.equal(addressOf("unknown"), "unknown");
 });
 
-test("one client has its share at once and in time; the others have theirs", async () => {
+test("each client has its own limits of concurrent reviews and of their rate", async () => {
   const clock = createFakeClock();
   const limits = createReviewLimits(clock);
   const begun = Array.from({ length: 10 }, () => limits.begin("10.0.0.1:1")).filter((end) => end !== undefined);

@@ -1,8 +1,8 @@
 /**
- * Limits token reviews: by a rate per client, so that one client cannot use up the reviews of others, and by a number at once
- * in all, so that clients cannot overload the Kubernetes API through this server.
+ * Limits token reviews: a rate per client, so that one client cannot use up the reviews of others, and a total number of
+ * concurrent reviews, so that clients cannot overload the Kubernetes API through this server.
  *
- * A client is an address; of IPv6 its /64, which a single pod or host may have whole. Clients behind one address share its budget.
+ * A client is an IPv4 address or an IPv6 /64, which a single pod or host may have. Clients behind one address share its budget.
  */
 import { isIPv6 } from "node:net";
 import type { Clock } from "@isthmus/model";
@@ -13,7 +13,7 @@ export interface ReviewLimits {
   begin(peer: string): (() => void) | undefined;
 }
 
-/** `mesh status --wait` has two tokens' rights reviewed every ten seconds. */
+/** `mesh status --wait` causes reviews of two tokens every ten seconds. */
 const PER_CLIENT: Rate = { capacity: 20, perSecond: 2 };
 const AT_ONCE_PER_CLIENT = 4;
 const AT_ONCE = 32;
@@ -56,7 +56,7 @@ export function createReviewLimits(clock: Clock): ReviewLimits {
   };
 }
 
-/** Of `10.0.0.1:4711` or `[fd00::1]:4711`, as gRPC names a peer. */
+/** The client of a gRPC peer such as `10.0.0.1:4711` or `[fd00::1]:4711`. */
 export function addressOf(peer: string): string {
   const host = /^\[?(.*?)\]?(?::\d+)?$/.exec(isIPv6(peer) ? `[${peer}]` : peer)?.[1] ?? peer;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1];
@@ -64,7 +64,7 @@ export function addressOf(peer: string): string {
   return isIPv6(host) ? networkOf(host) : host;
 }
 
-/** The first four groups. */
+/** The /64 of an IPv6 address: its first four groups. */
 function networkOf(address: string): string {
   const [head = "", tail] = address.split("%")[0]?.split("::") ?? [];
   const groups = (text: string) => (text === "" ? [] : text.split(":"));

@@ -1,8 +1,8 @@
 /**
- * One agent's stream: a cursor per source, the local cluster first, and what the agent asks.
+ * One agent's stream: a cursor per source, the local cluster first, and the agent's requests.
  *
- * Driven from outside: `pump` writes until there is nothing or the stream is full. It never queues content: a slow agent
- * gets the latest state when it has room. Only cursors for which something may be there are looked at.
+ * `pump` writes until nothing is pending or the stream is full. Content is never queued: a slow agent gets the latest state
+ * once its stream has room. Only cursors that may have something to send are polled.
  */
 import type { Buckets, Hello, Position, SourceState } from "@isthmus/proto";
 import { nodeConfigKey } from "@isthmus/records";
@@ -14,7 +14,7 @@ import type { SourceEncoder } from "./source-encoder.js";
 import type { SharedStates } from "./source-feeds.js";
 import type { StreamSource } from "./stream-source.js";
 
-/** Why a session ends itself: with a time to come back. */
+/** Why a session ends, and when the agent may connect again. */
 export interface Leaving {
   readonly retryAfterMs: number;
   readonly reason: string;
@@ -28,11 +28,11 @@ export interface SessionModules {
   readonly stateOf: (source: StreamSource) => SourceState;
   readonly gate: SnapshotGate;
   readonly leave: (leaving: Leaving) => void;
-  /** Something threw that nobody was waiting for. */
+  /** Called for an error in a task that is not awaited. */
   readonly fail: (thrown: unknown) => void;
   readonly onSent: (source: StreamSource, message: { readonly observedMicros?: number; readonly to?: unknown }) => void;
   readonly onBehind: (source: StreamSource) => void;
-  /** Part of the Hello was left out. */
+  /** Called when a part of the Hello was ignored. */
   readonly onIgnored: (reason: string) => void;
   readonly signal: AbortSignal;
 }
@@ -41,17 +41,17 @@ export interface Session {
   /** Returns the agent's position of the source, by its Hello. */
   addSource(source: StreamSource): Position | undefined;
   removeSource(source: StreamSource): void;
-  /** Clusters that the agent holds and that no source here is: they were removed. */
+  /** Reports clusters that the agent has and this server does not as removed. */
   removeUnknown(known: ReadonlyMap<number, unknown>): void;
-  /** Something may be new at these sources: writes unless the stream is full. */
+  /** These sources may have changed: writes unless the stream is full. */
   wake(sources: ReadonlySet<StreamSource>): void;
   /** Writes what is pending. */
   pump(): void;
   /** The stream has room again. */
   drained(): void;
-  /** Status and ages of sources, with the next pump at the latest. */
+  /** Sends status and ages of sources, with the next pump at the latest. */
   sendStates(states: SharedStates): void;
-  /** A Mark of each of these. */
+  /** Schedules a Mark of each of these sources. */
   mark(sources: ReadonlySet<StreamSource>): void;
   buckets(asked: Buckets): void;
   close(): void;
@@ -66,19 +66,19 @@ interface Slot {
 export function createSession(hello: Hello, modules: SessionModules): Session {
   const { node } = hello;
   const personalKey = nodeConfigKey(node);
-  /** Without clusters whose removal was sent to the agent: it has forgotten them, too. */
+  /** The agent's positions, without clusters whose removal was sent to it: the agent has dropped those. */
   const client = clientPositions(hello.sources, modules.onIgnored);
   const batched = hello.capabilities.includes(SOURCE_STATES);
   const slots = new Map<number, Slot>();
   const states = createPendingStates(batched, stateOf);
-  /** Their cursors may have something to send. */
+  /** Slots whose cursors may have something to send. */
   const ready = new Set<Slot>();
   let withheld = 0;
   let blocked = false;
-  /** Holds a slot for first syncs. */
+  /** True while this session has a slot of the gate for first syncs. */
   let syncing = false;
   let closed = false;
-  /** What is looked for on this agent's behalf ends with it, or with the server. */
+  /** Aborts reads on behalf of this agent when its stream or the server ends. */
   const life = new AbortController();
   modules.signal.addEventListener("abort", () => life.abort(), { once: true, signal: life.signal });
 
@@ -102,7 +102,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     withheld += behind ? 1 : -1;
   }
 
-  /** The client knows more than we do: say so, read the source again, then look again. */
+  /** The client's position is newer than this server's: reports the source as behind until it has caught up, then retries. */
   function withhold(slot: Slot): void {
     const phase = slot.cursor.phase;
     if (phase.is !== "Behind" || slot.behind) return;
@@ -119,11 +119,11 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
         ready.add(slot);
         pump();
       })
-      // Withheld for good would be silent: the agent comes back and asks anew.
+      // Without this the source would stay withheld silently. The agent connects again and starts over.
       .catch((thrown: unknown) => life.signal.aborted || modules.fail(thrown));
   }
 
-  /** Until it has nothing to send; false when the stream is full or ends. */
+  /** Writes until the slot has nothing to send; false when the stream is full or ends. */
   function pumpSlot(slot: Slot): boolean {
     while (!blocked && !closed) {
       const message = slot.cursor.next();
@@ -141,7 +141,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     return !blocked && !closed;
   }
 
-  /** The local cluster before all others. */
+  /** The next ready slot, the local cluster first. */
   function nextReady(): Slot | undefined {
     const local = slots.get(0);
     if (local !== undefined && ready.has(local)) return local;
@@ -158,7 +158,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   }
 
   function pump(): void {
-    // Before its content: a source is announced by its state.
+    // States come first: a source's state must arrive before its content.
     pumpStates();
     for (let slot = nextReady(); slot !== undefined && !blocked && !closed; slot = nextReady()) {
       if (!pumpSlot(slot)) break;

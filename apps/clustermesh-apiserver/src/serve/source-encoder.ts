@@ -1,15 +1,15 @@
 /**
- * The bytes of one source for all its clients: snapshots and deltas are encoded once and shared.
+ * Encodes one source for all its clients: snapshots and deltas are encoded once and shared.
  *
- * A client differs from the others only in its node's configuration, which no shared chunk holds. The snapshot is kept
- * while clients begin at it and the index can still say what came after; deltas only while they reach the tail.
+ * Clients differ only in their node's configuration, which no shared chunk contains. The snapshot is kept while clients begin
+ * with it and the index still has all changes since; deltas are kept until the index changes.
  */
 import { toUint64 } from "@isthmus/model";
 import type { Batch, Kind, KindSum, Position } from "@isthmus/proto";
 import { type HashedRecord, type IndexDelta, isAtMost, KINDS, type SourceIndex, sameBytes } from "@isthmus/records";
 import { encodeBatch, isPersonal, wireRecord } from "./messages.js";
 
-/** A first sync as of `seq`; the chunk with `last` is the client's own. */
+/** The shared chunks of a first sync at `seq`; the chunk with `last` is encoded for each client. */
 export interface Snapshot {
   readonly seq: number;
   readonly to: Position;
@@ -20,27 +20,27 @@ export interface SharedDelta {
   readonly toSeq: number;
   readonly to: Position;
   readonly observedMicros: number;
-  /** Undefined: nothing in it is for everyone. */
+  /** Undefined: it has only personal records. */
   readonly bytes: Buffer | undefined;
-  /** Personal records that it holds. */
+  /** Keys of its personal records. */
   readonly personal: ReadonlySet<string>;
   readonly delta: IndexDelta;
 }
 
 export interface SourceEncoder {
-  /** At least at `floor`. Undefined before the index knows anything. */
+  /** A snapshot at `floor` or later. Undefined while the index has no position. */
   snapshot(floor: Position | undefined): Snapshot | undefined;
-  /** What a client at `seq` and `from` must get; undefined when the index does not reach back. */
+  /** The changes for a client at `seq` and `from`; undefined when the index no longer has them. */
   delta(seq: number, from: Position): SharedDelta | undefined;
-  /** The same, with one client's personal records in it. */
+  /** The same with one client's personal records. */
   personalDelta(shared: SharedDelta, from: Position, key: string): Buffer;
   /** The last chunk of a first sync. */
   lastChunk(snapshot: Snapshot, key: string): Buffer;
-  /** Sums as one client must hold them. */
+  /** Sums that one client's records must have. */
   sums(key: string): KindSum[];
   /** 256 sums of a kind, computed once per state of the index. */
   buckets(kind: Kind): readonly Uint8Array[];
-  /** Called now and then: lets go of a snapshot that nobody began at since the last call. */
+  /** Called periodically: drops the snapshot if no client began with it since the last call. */
   trim(): void;
 }
 
@@ -74,7 +74,7 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
     return { seq: index.seq, to, chunks };
   }
 
-  /** Its position is of the store now followed, not below the floor, and what came since is still known. */
+  /** True when its position is of the current store and not below the floor, and the index still has all changes since. */
   function usable(snapshot: Snapshot, now: Position, floor: Position | undefined): boolean {
     if (!sameBytes(snapshot.to.storeId, now.storeId)) return false;
     if (floor !== undefined && sameBytes(floor.storeId, now.storeId) && !isAtMost(floor, snapshot.to)) return false;

@@ -1,7 +1,7 @@
 /**
- * What all agents share of each source: its encoder, the bytes of its state, and the news that it changed.
+ * The parts of each source that all agents share: its encoder, its encoded state, and notifications of its changes.
  *
- * In: the sources, as they come and go. Out: `onContent` and `onState` of a source, until it is removed.
+ * In: sources, which are added and removed. Out: calls of `onContent` and `onState` for a source until it is removed.
  */
 import type { Clock } from "@isthmus/model";
 import type { SourceState } from "@isthmus/proto";
@@ -13,11 +13,11 @@ export interface SourceFeeds {
   follow(source: StreamSource): void;
   forget(source: StreamSource): void;
   encoderOf(source: StreamSource): SourceEncoder;
-  /** Computed at most every 100 ms for each source: ages have that resolution. */
+  /** Recomputed when the status changed or after 100 ms, which is therefore the resolution of ages. */
   stateOf(source: StreamSource): SourceState;
   /** Encoded once, at the first use. */
   states(sources: ReadonlySet<StreamSource>): SharedStates;
-  /** Called now and then: lets go of snapshots that nobody begins at. */
+  /** Called periodically: drops snapshots that no client began with since the last call. */
   trim(): void;
   close(): void;
 }

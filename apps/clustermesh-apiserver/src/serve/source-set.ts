@@ -1,10 +1,10 @@
-/** The sources of this server: the own one from the start, peers as the operator says. */
+/** The sources of this server: the local cluster from the start, and the peers that the operator configured. */
 import type { SourcesChange, StreamSource, StreamSources } from "./stream-source.js";
 
 export interface SourceSet extends StreamSources {
   add(source: StreamSource): void;
   remove(source: StreamSource): void;
-  /** Every peer has been heard of. */
+  /** Every peer is known. */
   setComplete(): void;
 }
 
@@ -12,7 +12,7 @@ export function createSourceSet(own: StreamSource): SourceSet {
   const all: StreamSource[] = [own];
   const listeners = new Set<(change: SourcesChange) => void>();
   let complete = false;
-  const tell = (change: SourcesChange) => {
+  const notify = (change: SourcesChange) => {
     for (const listener of [...listeners]) listener(change);
   };
   return {
@@ -26,18 +26,18 @@ export function createSourceSet(own: StreamSource): SourceSet {
     },
     add(source) {
       all.push(source);
-      tell({ added: source });
+      notify({ added: source });
     },
     remove(source) {
       const at = all.indexOf(source);
       if (at < 1) return;
       all.splice(at, 1);
-      tell({ removed: source });
+      notify({ removed: source });
     },
     setComplete() {
       if (complete) return;
       complete = true;
-      tell({});
+      notify({});
     },
   };
 }

@@ -1,9 +1,9 @@
 /**
- * All agents' sessions and all sources: who must be woken by what.
+ * Connects all agents' sessions with all sources, and wakes sessions when sources change.
  *
- * Changes of indexes and of states wake every session once per turn of the event loop, however many came in it, and only at the
- * sources that changed. All states go out on a timer, so do Marks of the sources that had content since the last ones. A new
- * stream of a node replaces its old one.
+ * Changes of indexes and states wake every session once per turn of the event loop, however many there are, and only for the
+ * sources that changed. A timer sends all states; another one sends Marks of the sources that had content since their last
+ * Mark. A new stream of a node replaces its previous one.
  */
 import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";
@@ -19,7 +19,7 @@ import { createStreamMetrics } from "./stream-metrics.js";
 import type { StreamSource, StreamSources } from "./stream-source.js";
 
 export interface StreamHubOptions {
-  /** First syncs at once; more are sent away for a moment. */
+  /** Concurrent first syncs; agents beyond it are sent away for 0.5 s to 2 s. */
   readonly maxSnapshots: number;
   readonly maxAgents: number;
 }
@@ -32,7 +32,7 @@ export interface StreamHubModules {
   readonly metrics: Metrics;
 }
 
-/** The stream as the hub needs it. */
+/** An agent's stream as the hub uses it. */
 export interface AgentStream {
   write(bytes: Buffer): boolean;
   /** Ends it with a GoAway. */
@@ -46,22 +46,22 @@ export interface AgentHandle {
   ack(ack: Ack): void;
   buckets(asked: Buckets): void;
   readonly session: Session;
-  /** Our own mistake: ends the stream. */
+  /** For an internal error: ends the stream. */
   fail(thrown: unknown): void;
   closed(): void;
 }
 
 export interface StreamHub {
-  /** Undefined: no room, or leaving; a GoAway was sent. */
+  /** Undefined: too many agents, or this server is shutting down; a GoAway was sent. */
   open(hello: Hello, stream: AgentStream): AgentHandle | undefined;
-  /** Our own mistake at a stream that has no handle. */
+  /** For an internal error on a stream that has no handle. */
   fail(stream: AgentStream, thrown: unknown): void;
-  /** A stream was ended for what the agent sent; `code`: of gRPC. */
+  /** Counts a stream that was ended because of what the agent sent; `code`: gRPC status. */
   refused(code: string): void;
   /** Sends every agent away, spread over `spreadMs`. */
   drain(spreadMs: number): void;
   readonly size: number;
-  /** How many sources are served. */
+  /** Number of served sources. */
   readonly sourceCount: number;
   close(): void;
 }
@@ -76,7 +76,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
   const gate = createSnapshotGate(options.maxSnapshots);
   const handles = new Map<string, Handle>();
   const lifetime = new AbortController();
-  // Every session follows this one signal.
+  // Every session listens to this signal.
   setMaxListeners(0, lifetime.signal);
   const served = new Map<number, StreamSource>(sources.all.map((source) => [source.clusterId, source]));
   /** Sources with new content since their last Mark. */
@@ -88,7 +88,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     snapshots: () => gate.running,
   });
 
-  /** What throws at one agent ends that agent's stream: it comes back, and the others never knew. */
+  /** Runs `work` for each session. An error ends the stream of that agent only, which connects again. */
   function each(work: (session: Session, handle: Handle) => void): void {
     for (const handle of [...handles.values()]) attempt(handle, () => work(handle.session, handle));
   }
@@ -133,7 +133,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     propagation.observe(seconds, { stage, cluster: source.cluster });
   }
 
-  /** True for a cluster that is served and a position of its shape: other positions of an agent are not kept. */
+  /** True when the cluster is served and the position is well-formed for it; other positions of an agent are ignored. */
   function isServed({ clusterId, position }: Applied): boolean {
     const reason = !served.has(clusterId)
       ? "unserved cluster"

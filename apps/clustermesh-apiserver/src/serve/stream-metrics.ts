@@ -1,4 +1,4 @@
-/** What is counted of the streams to agents. */
+/** Metrics of the streams to agents. */
 import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 
 export function createStreamMetrics(metrics: Metrics, now: { agents(): number; snapshots(): number }) {

@@ -1,7 +1,7 @@
 /**
  * gRPC `mesh.v1.StateSync` for agents: mutual TLS, the node's name is in its certificate.
  *
- * Messages out are bytes already. The first message in is Hello; its node must be the certificate's.
+ * Outgoing messages are already encoded. The first incoming message is Hello; its node must be that of the certificate.
  */
 import { type handleBidiStreamingCall, type ServerDuplexStream, type ServiceDefinition, status } from "@grpc/grpc-js";
 import { type Clock, printable } from "@isthmus/model";
@@ -26,7 +26,7 @@ export interface StreamServerModules {
   readonly tls: TlsFiles;
   readonly clock: Clock;
   readonly log: Logger;
-  /** host:port of all replicas, told to agents. */
+  /** host:port of all replicas, sent to agents. */
   readonly servers: () => readonly string[];
   /** Called with each pod report of a connected agent. */
   readonly onReport?: (node: string, report: Report) => void;
@@ -85,8 +85,8 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
   const stream: AgentStream = {
     write: (bytes) => call.write(bytes),
     fail(error) {
-      log.error("Agent's stream ended by a mistake of ours", { node, error });
-      call.emit("error", { code: status.INTERNAL, details: "A mistake of clustermesh-apiserver: its log says which" });
+      log.error("Internal error on agent stream", { node, error });
+      call.emit("error", { code: status.INTERNAL, details: "Internal error of clustermesh-apiserver: see its log" });
     },
     goAway({ retryAfterMs, reason }) {
       call.write(encodeGoAway({ retryAfterMs: Math.round(retryAfterMs), reason }));
@@ -128,7 +128,7 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
     if (message?.$case === "report" && handle !== undefined) modules.onReport?.(node ?? "", message.value);
   }
 
-  /** What throws here would end the process, and with it every other agent's stream. */
+  /** Runs a handler of this stream. Without the catch an error would end the process and the streams of all agents. */
   function attempt(work: () => void): void {
     try {
       work();

@@ -1,7 +1,7 @@
 /**
  * A source as the stream server serves it to agents: the local cluster, or one remote cluster.
  *
- * The index holds the bytes; the source says how fresh they are and catches up when an agent knows more.
+ * The index holds the records; the source reports their age and catches up when an agent has a newer position.
  */
 import type { ClusterName } from "@isthmus/model";
 import type { HopAge, Kind, Position, SourceStatus } from "@isthmus/proto";
@@ -13,34 +13,34 @@ export interface StreamSource {
   readonly cluster: ClusterName;
   readonly index: SourceIndex;
   state(): StreamSourceState;
-  /** The index is exactly what the source holds: only then is a Mark sent and a bucket replaced, for both may delete. */
+  /** True when the index is verified to equal the source: only then are Marks and buckets sent, since both may delete records. */
   proved(): boolean;
-  /** While that is so: of this kind, too. Of another one nothing is marked as held, and no bucket replaced. */
+  /** True when `proved()` covers this kind. Marks do not cover other kinds, and their buckets are not replaced. */
   proves(kind: Kind): boolean;
-  /** Called when `state()` changed in status or in what is proved; returns the way to stop. Index changes are heard of from the index. */
+  /** Calls the listener when the status or `proved()` changed; returns the unsubscribe function. The index reports its own changes. */
   onState(listener: () => void): () => void;
   /**
-   * An agent's floor is above us, or of a store id that we do not know. Resolves when the source was read again such
-   * that its position is at least the floor, or by quorum proved to be of another store id or restored. Rejects only when
-   * aborted. `node`: whose floor it is, by its certificate; one that is not believed stays withheld.
+   * For an agent whose floor is above this source's position, or of an unknown store id. Resolves when the source has reached
+   * the floor, or when a quorum read verified that the source has another store id or was restored. Rejects only when aborted.
+   * `node`: the agent's node by its certificate; the source stays withheld from an agent whose floor is not believed.
    */
   catchUp(floor: Position, signal: AbortSignal, node?: string): Promise<void>;
-  /** An agent was begun with: what it brings later, it has from servers of this source. */
+  /** Called when content is being sent to a node: positions that its agent reports later are from servers of this source. */
   served?(node: string): void;
 }
 
 export interface StreamSourceState {
   readonly status: SourceStatus;
-  /** kubernetes, store, publisher, …: how old each hop's last sign of life is. */
+  /** Age of the last contact with each hop: kubernetes, store, publisher, … */
   readonly hops: readonly HopAge[];
 }
 
-/** All sources of this server; the own one first. Peers come and go while it runs. */
+/** All sources of this server, the local cluster first. Peers are added and removed while it runs. */
 export interface StreamSources {
-  /** Every peer is known: a cluster that is not here was removed by the operator. */
+  /** True when every peer is known: a cluster that is absent was removed by the operator. */
   readonly complete: boolean;
   readonly all: readonly StreamSource[];
-  /** `removed`: the operator removed the peer; agents are told to delete its records. */
+  /** `removed`: the operator removed the peer; agents must delete its records. */
   onChange(listener: (change: SourcesChange) => void): () => void;
 }
 

@@ -1,4 +1,4 @@
-/** The stream over real gRPC on loopback, with sources that the test drives. */
+/** The stream over real gRPC on loopback, with fake sources. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Kind, type Position, SourceStatus } from "@isthmus/proto";
@@ -26,7 +26,7 @@ const positions = (agent: TestAgent, clusterId: number) => {
   return { clusterId, floor: position, have: position };
 };
 
-test("Welcome, then the local source first, each with a Mark that agrees; only the own node's configuration", async (t) => {
+test("after Welcome the local source comes first, each source has a matching Mark, and only the own node's configuration is sent", async (t) => {
   const { agent } = await serve(t);
   const one = await agent("n1");
   await inSync(one, 0, 1);
@@ -41,7 +41,7 @@ test("Welcome, then the local source first, each with a Mark that agrees; only t
   assert.deepEqual(one.keys(0).sort(), ["node-configs/n1", "services/a/x", "slices/a/x/x-1"]);
 });
 
-test("a change reaches every agent as one batch from its position; another node's configuration is not told", async (t) => {
+test("a change reaches every agent as one batch from its position; another node's configuration is not sent", async (t) => {
   const { own, agent } = await serve(t);
   const agents = [await agent("n1"), await agent("n2")];
   for (const each of agents) await inSync(each, 0, 1);
@@ -63,7 +63,7 @@ test("a change reaches every agent as one batch from its position; another node'
   for (const each of agents) assert.equal(each.source(0).broken, undefined, "each batch begins where the last ended");
 });
 
-test("resume by position moves only what was missed", async (t) => {
+test("resuming at a position sends only the missed changes", async (t) => {
   const { own, agent } = await serve(t);
   const first = await agent();
   await inSync(first, 0);
@@ -79,7 +79,7 @@ test("resume by position moves only what was missed", async (t) => {
   );
 });
 
-test("too long away: the Mark tells what differs, and only those buckets come", async (t) => {
+test("an agent that was away too long compares with the Mark and gets only the buckets that differ", async (t) => {
   const { own, agent } = await serve(t);
   const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`services/a/s${i}`, "1"]));
   own.change(many);
@@ -113,15 +113,15 @@ function askForBuckets(agent: TestAgent, kinds: readonly Kind[]): void {
   }
 }
 
-test("an agent that knows more than this server is told so and served once it has caught up", async (t) => {
+test("an agent ahead of this server is notified, and served once the server has caught up", async (t) => {
   const { east, agent } = await serve(t);
   const announced = east.index.announced as Position;
   const floor = { ...announced, revision: announced.revision + 1n };
   const one = await agent("n1", { sources: [{ clusterId: 1, floor, have: undefined }] });
   await inSync(one, 0);
   await until("asked", () => east.asked.length === 1);
-  // The question to the source is asked in our process; the word of it still travels.
-  await until("told so", () => one.states.some(({ clusterId, behind }) => clusterId === 1 && behind));
+  // catchUp is called in this process, while the state message is still in transit.
+  await until("the state behind", () => one.states.some(({ clusterId, behind }) => clusterId === 1 && behind));
   assert.equal(
     one.batches.some(({ clusterId }) => clusterId === 1),
     false,
@@ -134,7 +134,7 @@ test("an agent that knows more than this server is told so and served once it ha
   assert.ok((one.source(1).position?.revision ?? 0n) >= floor.revision);
 });
 
-test("a floor of a store that nobody knows is served after a quorum read, not before", async (t) => {
+test("an agent whose floor is of an unknown store is served after a quorum read, not before", async (t) => {
   const { east, agent } = await serve(t);
   const floor = { storeId: Buffer.alloc(16, 9), revision: 1n, versions: [] };
   const one = await agent("n1", { sources: [{ clusterId: 1, floor, have: undefined }] });
@@ -147,7 +147,7 @@ test("a floor of a store that nobody knows is served after a quorum read, not be
   await inSync(one, 1);
 });
 
-test("a snapshot that is kept for others never lies below an agent's floor", async (t) => {
+test("a shared snapshot below an agent's floor is not used for it", async (t) => {
   const { east, agent } = await serve(t);
   await inSync(await agent("n1"), 1);
   const floor = east.change({ "services/a/z": "1" });
@@ -157,7 +157,7 @@ test("a snapshot that is kept for others never lies below an agent's floor", asy
     assert.ok((to?.revision ?? 0n) >= floor.revision);
 });
 
-test("what is not proved is neither marked nor replaced bucket by bucket", async (t) => {
+test("an unverified source gets no Marks and no bucket exchange", async (t) => {
   const { east, agent } = await serve(t);
   east.prove(false);
   const one = await agent();
@@ -189,7 +189,7 @@ test("a kind that the publisher does not know is not marked and its buckets are 
   assert.ok(one.keys(1).includes("nodes/n"));
 });
 
-test("too long away from a source that does not prove every kind: a first sync, since a Mark would not tell all", async (t) => {
+test("an agent that was away too long gets a first sync if the source is not verified for every kind", async (t) => {
   const { east, agent } = await serve(t);
   const many = Array.from({ length: 60 }, (_, i) => `services/a/s${i}`);
   east.change(Object.fromEntries(many.map((key) => [key, "1"])));
@@ -203,17 +203,17 @@ test("too long away from a source that does not prove every kind: a first sync, 
   await until("one more first sync", () => again.source(1).firstSyncs === 2);
 });
 
-test("a restored source: the new store id goes on from the old position", async (t) => {
+test("after a restore the source continues with the new store id from the old position", async (t) => {
   const { own, agent } = await serve(t);
   const one = await agent();
   await inSync(one, 0);
   own.restore();
   const position = own.change({ "services/a/y": "2" });
-  await until("moved on", () => one.source(0).position?.storeId.equals(position.storeId) === true);
+  await until("the new store id", () => one.source(0).position?.storeId.equals(position.storeId) === true);
   assert.equal(one.source(0).broken, undefined);
 });
 
-test("peers come and go while agents are connected; who was removed meanwhile is told, too", async (t) => {
+test("peers are added and removed while agents are connected; earlier removals are also reported", async (t) => {
   const { sources, east, agent } = await serve(t);
   const one = await agent("n1", { sources: [{ clusterId: 7, floor: undefined, have: undefined }] });
   await inSync(one, 1);
@@ -229,7 +229,7 @@ test("peers come and go while agents are connected; who was removed meanwhile is
   assert.equal(removed(3), false);
 });
 
-test("a source that goes stale is told at once and keeps its records", async (t) => {
+test("a source that becomes stale is reported at once and keeps its records", async (t) => {
   const { east, agent } = await serve(t);
   const one = await agent();
   await inSync(one, 1);
@@ -240,7 +240,7 @@ test("a source that goes stale is told at once and keeps its records", async (t)
   assert.ok(one.value(1, "services/a/x") !== undefined);
 });
 
-test("first syncs beyond the limit are sent away with a time to come back; a slow one blocks nobody who resumes", async (t) => {
+test("first syncs beyond the limit are sent away with a retry time; a slow one does not block agents that resume", async (t) => {
   const { own, hub, agent } = await serve(t, { maxSnapshots: 1 });
   const filler = "x".repeat(20_000);
   own.change(Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`services/big/s${i}`, filler])));
@@ -286,7 +286,7 @@ test("a slow client gets the latest state, not every change", async (t) => {
   assert.equal(slow.source(0).broken, undefined);
 });
 
-test("Acks say what is applied and how long it took; a resumed position counts as applied", async (t) => {
+test("Acks update applied positions and propagation times; a resumed position counts as applied", async (t) => {
   const { own, agents, agent } = await serve(t);
   const one = await agent();
   await inSync(one, 0);
@@ -303,10 +303,10 @@ test("Acks say what is applied and how long it took; a resumed position counts a
   await until("replaced", () => one.goAway !== undefined);
   assert.equal(source()?.inSync, true);
   again.close();
-  await until("gone", () => report()?.connected === false);
+  await until("the agent is disconnected", () => report()?.connected === false);
 });
 
-test("a renewed certificate is used for the next connection", async (t) => {
+test("a renewed server certificate is used for the next connection", async (t) => {
   const { port } = await serve(t);
   const { connect } = await import("node:tls");
   const serial = () =>

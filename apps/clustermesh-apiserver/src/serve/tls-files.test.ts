@@ -1,4 +1,4 @@
-/** The server's certificates follow their files: renewed, of another CA, or spoiled. */
+/** The server's certificates follow their files: renewed, of another CA, or unusable. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,10 +17,10 @@ before(async () => {
 });
 after(() => tls.remove());
 
-/** True when a client with this pair, who trusts this CA, is let in. */
+/** True when a client with this pair that trusts this CA can connect. */
 function letIn(port: number, ca: string, pair: KeyPair): Promise<boolean> {
   const socket = connect({ host: "127.0.0.1", port, ca, cert: pair.certificate, key: pair.key, ALPNProtocols: ["h2"] });
-  // The first bytes of the server's HTTP/2 come only after it has looked at the certificate.
+  // The server sends its first HTTP/2 bytes only after it has checked the certificate.
   socket.once("secureConnect", () => socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"));
   return new Promise((resolve) => {
     const end = (result: boolean) => {
@@ -32,14 +32,14 @@ function letIn(port: number, ca: string, pair: KeyPair): Promise<boolean> {
   });
 }
 
-test("a new CA and certificate in the folder: nodes of the new CA are let in, those of the old are not; no restart", async (t) => {
+test("after a new CA and certificate nodes of the new CA can connect and those of the old one cannot, without a restart", async (t) => {
   const { port } = await serveStream(t, tls);
   const old = await tls.node("n1");
   assert.equal(await letIn(port, tls.ca, old), true);
   const authority = await createAuthority("the next mesh ca");
   const node = await issue(authority, { cn: "system:mesh-node:n1", usages: ["client"] });
   const server = await issue(authority, { cn: "apiserver", sans: ["127.0.0.1"], usages: ["server"] });
-  // Both CAs first, as a rotation goes: nobody is locked out.
+  // Both CAs first, as in a rotation: no node is locked out.
   await writeCertificate(join(tls.folder, "ca.crt"), tls.ca + authority.certificate);
   await until("nodes of both", () => letIn(port, tls.ca, node));
   assert.equal(await letIn(port, tls.ca, old), true);
@@ -50,7 +50,7 @@ test("a new CA and certificate in the folder: nodes of the new CA are let in, th
   assert.equal(await letIn(port, authority.certificate, node), true);
 });
 
-test("spoiled files: the pair in use stays, one line says what is wrong and where, and the next good ones are taken", async (t) => {
+test("unusable files leave the current pair in use and log one line with reason and folder; the next usable ones are loaded", async (t) => {
   const made = await createMeshTls();
   t.after(() => made.remove());
   const lines: string[] = [];
@@ -62,19 +62,19 @@ test("spoiled files: the pair in use stays, one line says what is wrong and wher
   await until("the first", () => seen.length === 1);
   const key = join(made.folder, "tls.key");
   writeFileSync(key, "-----BEGIN PRIVATE KEY-----\nhalf of a");
-  await until("the complaint", () => lines.length === 1);
+  await until("the log line", () => lines.length === 1);
   assert.match(lines[0] ?? "", /"level":"warn".*Cannot use the certificates in .*isthmus-tls-/);
   assert.doesNotMatch(lines[0] ?? "", /half of a/);
   const other = await issue(await createAuthority("x"), { cn: "x", usages: ["server"] });
   writeFileSync(key, other.key);
-  await until("another complaint", () => lines.length === 2);
+  await until("another log line", () => lines.length === 2);
   assert.equal(seen.length, 1);
   await made.renew();
   await until("the new one", () => seen.length === 2);
   assert.notEqual(seen[0], seen[1]);
 });
 
-test("no certificates at the start: one sentence with the folder", () => {
+test("without certificates at the start the error names the folder", () => {
   const log = createLogger({ app: "test", level: "silent" });
   assert.throws(() => watchTlsFiles("/nowhere", log), { code: "TLS_FILES", message: /"\/nowhere".*ca\.crt/ });
 });

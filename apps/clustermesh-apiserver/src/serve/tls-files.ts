@@ -1,7 +1,7 @@
 /**
  * The server's certificate, key and CA from a folder, read again when they change.
  *
- * A pair that does not fit together, or cannot be read, leaves the one in use and is logged.
+ * A pair that does not match or cannot be read is logged and not used; the current one stays in use.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 
 export interface TlsFiles extends experimental.CertificateProvider {
-  /** In use, as PEM. */
+  /** The certificate in use, as PEM. */
   readonly certificate: string;
   readonly ca: string;
   close(): void;
@@ -30,12 +30,12 @@ export function watchTlsFiles(folder: string, log: Logger): TlsFiles {
   const caListeners = new Set<experimental.CaCertificateUpdateListener>();
   const identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
   let current = load(folder);
-  let complaint = "";
+  let lastProblem = "";
 
   const timer = setInterval(() => {
     try {
       const next = load(folder);
-      complaint = "";
+      lastProblem = "";
       if (same(current, next)) return;
       current = next;
       log.info("Certificates changed", { folder });
@@ -43,8 +43,9 @@ export function watchTlsFiles(folder: string, log: Logger): TlsFiles {
       for (const listener of identityListeners) listener(next);
     } catch (error) {
       const { message } = MeshError.from(error);
-      if (message !== complaint) log.warn("Certificates not taken", { folder, error });
-      complaint = message;
+      if (message !== lastProblem)
+        log.warn("New certificates are unusable, keeping the current ones", { folder, error });
+      lastProblem = message;
     }
   }, EVERY_MS);
   timer.unref();
@@ -70,7 +71,7 @@ export function watchTlsFiles(folder: string, log: Logger): TlsFiles {
   };
 }
 
-/** grpc-js begins to listen to its credentials after it has asked for the first ones: answer when it does. */
+/** grpc-js accepts an update only after it has added its listener: the first one is delivered in the next tick. */
 function later<T>(listeners: ReadonlySet<(update: T) => void>, listener: (update: T) => void, now: () => T): void {
   process.nextTick(() => {
     if (listeners.has(listener)) listener(now());

@@ -11,7 +11,7 @@ export interface TokenBucket {
   take(rate: Rate, amount?: number): boolean;
 }
 
-/** The rate is given with each call: what bounds it may change, as the number of served clusters does. */
+/** The rate is passed with each call because it may change, for example with the number of served clusters. */
 export function createTokenBucket(clock: Clock): TokenBucket {
   let used = 0;
   let at = clock.now();

@@ -1,6 +1,6 @@
 /**
- * Two replicas that disagree while a store is wiped: one reads it before, the other after. An agent that moves between them
- * never goes back and never mixes. Real etcd, real streams.
+ * Two replicas disagree while a store is wiped: one has read it before the wipe, the other after. An agent that moves between
+ * them never returns to an older position and never mixes stores. With a real etcd and real streams.
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -48,7 +48,7 @@ interface After {
   after(work: () => unknown): void;
 }
 
-/** A server that follows east through a store of its own. */
+/** A server that follows east with its own store client. */
 async function startReplica(t: After, way: Store) {
   const running = runSources(way, [peer("east", EAST)]);
   const east = running.source(EAST);
@@ -74,7 +74,7 @@ async function startReplica(t: After, way: Store) {
 
 type Replica = Awaited<ReturnType<typeof startReplica>>;
 
-/** An agent with its floor: what it has applied is the floor of its next stream. */
+/** An agent whose applied position is the floor of its next stream. */
 function createMover(t: After, node: string) {
   const held = new Map<number, HeldSource>();
   const [path, marks]: [Position[], Position[]] = [[], []];
@@ -103,10 +103,10 @@ function createMover(t: After, node: string) {
       agent = connectAgent({ port, node, tls: await tls.node(node), held, sources });
     },
     isWithheld: () => now().states.some(({ clusterId, behind }) => clusterId === EAST && behind),
-    /** Asks for what differs, as an agent does whose Mark does not agree, until it holds what is exported. */
+    /** Requests buckets after each Mark, as an agent does when sums differ, until it has the exported records. */
     async holds(wanted: RecordTable): Promise<void> {
       let asked = 0;
-      await until(`${node} holds what is exported`, () => {
+      await until(`${node} has the exported records`, () => {
         const { table } = now().source(EAST);
         if (sameSums(table.sums(STORE_KINDS), wanted.sums(STORE_KINDS))) return true;
         const marks = now().marks.filter(({ clusterId }) => clusterId === EAST).length;
@@ -115,7 +115,7 @@ function createMover(t: After, node: string) {
         return false;
       });
     },
-    /** Every position that content came under, over all streams; and those of Marks. */
+    /** The positions of all content over all streams, and those of all Marks. */
     paths(): readonly (readonly Position[])[] {
       leave();
       return [path, marks];
@@ -134,7 +134,7 @@ function askForBuckets(agent: TestAgent): void {
   }
 }
 
-/** A store that was left is never come back to, and within one no revision is below one before. */
+/** Asserts that positions never return to a previous store, and that revisions do not decrease within a store. */
 function assertForward(path: readonly Position[], stores: readonly Buffer[]): void {
   let [at, revision] = [0, 0n];
   for (const { storeId, revision: next } of path) {
@@ -146,7 +146,7 @@ function assertForward(path: readonly Position[], stores: readonly Buffer[]): vo
   }
 }
 
-test("agents that move between replicas of which one has seen the wipe and the other has not", async (t) => {
+test("agents that move between replicas never go back while only one replica has noticed a wipe", async (t) => {
   const exported = createMemoryExport(slices(EAST, 100));
   const publisher = runPublisher(store, exported, { config: clusterConfig("east", EAST) });
   t.after(() => publisher.stop());
@@ -158,16 +158,16 @@ test("agents that move between replicas of which one has seen the wipe and the o
   await late.moveTo(blind);
   for (const each of [mover, ahead, late]) await each.holds(exported.table);
 
-  // The far replica goes blind; the store goes on, and who followed it is ahead of that replica in the same store.
+  // The far replica loses the store; the store gets new revisions, so an agent of the near replica is ahead of the far one.
   proxy.setOpen(false);
   late.leave();
   exported.change([slice(EAST, 1, 2)], [{ key: "slices/shop/cart/s2" }]);
   await untilPublished(store, "east", exported);
   for (const each of [mover, ahead]) await each.holds(exported.table);
   await ahead.moveTo(blind);
-  await until("the one ahead is withheld", ahead.isWithheld);
+  await until("the source is withheld from the agent ahead", ahead.isWithheld);
 
-  // The store is wiped and healed; the near replica and its agent go over to the new one.
+  // The store is wiped and filled again; the near replica and its agent switch to the new store.
   await etcd.wipe();
   exported.change([slice(EAST, 1, 3), slice(EAST, 200)], [{ key: "slices/shop/cart/s3" }]);
   await untilSame(near.east, exported.table);
@@ -175,24 +175,24 @@ test("agents that move between replicas of which one has seen the wipe and the o
   assert.notDeepEqual(second, first);
   await mover.holds(exported.table);
 
-  // It moves to the replica that still holds the old store: nothing of it is served, whatever it knows.
+  // The agent moves to the replica that still has the old store: that replica serves nothing of it.
   await mover.moveTo(blind);
-  await until("it is withheld there", mover.isWithheld);
-  assert.ok(blind.east.index.position?.storeId.equals(first), "that replica still holds the old store");
+  await until("the source is withheld there", mover.isWithheld);
+  assert.ok(blind.east.index.position?.storeId.equals(first), "that replica still has the old store");
   for (const each of [mover, ahead]) {
     askForBuckets(each.now());
     const heard = each.now().states.length;
-    await until("the server has turned to it since", () => each.now().states.length > heard);
+    await until("the server has sent it a state since", () => each.now().states.length > heard);
     const { batches, marks, bucketsSeen } = each.now();
     const ofEast = [...batches, ...marks].filter(({ clusterId }) => clusterId === EAST);
     assert.deepEqual([ofEast, bucketsSeen], [[], 0]);
   }
 
-  // It sees again: both are served the new store.
+  // The far replica reaches the store again: both agents are served the new store.
   proxy.setOpen(true);
   await untilSame(blind.east, exported.table, 30_000);
   for (const each of [mover, ahead]) await each.holds(exported.table);
-  // Who was away all the time comes with a position of the old store, to the replica that has left it.
+  // An agent that was away meanwhile connects with a position of the old store to the replica that has the new one.
   await late.moveTo(near);
   await late.holds(exported.table);
   exported.change([slice(EAST, 1, 4)]);

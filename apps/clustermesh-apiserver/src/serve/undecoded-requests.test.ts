@@ -1,4 +1,4 @@
-/** The caller is checked first: nothing is decoded of a request without a valid token. */
+/** The caller is checked first: a request without a valid token is not decoded. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { Client, credentials, status } from "@grpc/grpc-js";
@@ -14,7 +14,7 @@ import { startAdminServer } from "./admin-server.js";
 import { watchTlsFiles } from "./tls-files.js";
 import { startUnnamedServers } from "./unnamed-servers.js";
 
-/** No message: a field of length 5 in 2 bytes. A server that decodes it fails before it can refuse the caller. */
+/** A malformed message: a field of length 5 in 2 bytes. A server that decodes it fails before it can refuse the caller. */
 const NO_MESSAGE = Buffer.from([0x0a, 5]);
 
 async function parts(t: TestContext) {
@@ -55,7 +55,7 @@ test("a call of the admin API without a token is UNAUTHENTICATED, whatever its m
     assert.equal(await ask(address, ca, path), status.UNAUTHENTICATED);
 });
 
-test("also while the cluster's name and id are unknown", async (t) => {
+test("a call without a token is also UNAUTHENTICATED while the cluster's name and id are unknown", async (t) => {
   const { tls, auth, ca } = await parts(t);
   const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   const close = await startUnnamedServers({ listen, admin }, { tls, auth, problem: () => "no mesh-config" });

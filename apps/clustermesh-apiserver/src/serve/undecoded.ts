@@ -1,4 +1,4 @@
-/** A service whose requests come as bytes, so that caller and bounds are checked before a request is decoded. */
+/** Makes a service deliver its requests as bytes, so that caller and bounds are checked before a request is decoded. */
 import type { ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 
 export function undecoded(definition: ServiceDefinition): ServiceDefinition<UntypedServiceImplementation> {

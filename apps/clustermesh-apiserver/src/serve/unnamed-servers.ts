@@ -1,6 +1,6 @@
 /**
- * Serves both ports while the cluster's name and id are unknown: every call fails with what is missing, so that agents and
- * operators read that instead of "connection refused".
+ * Serves both ports while the cluster's name and id are unknown. Every call fails with a sentence about what is missing, so
+ * that agents and operators get that instead of "connection refused".
  */
 import { type Server, type ServiceDefinition, status, type UntypedHandleCall } from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";
@@ -16,7 +16,7 @@ import { undecoded } from "./undecoded.js";
 export interface UnnamedServersModules {
   readonly tls: TlsFiles;
   readonly auth: AdminAuth;
-  /** A sentence with the fix. */
+  /** Returns a sentence about what is missing and how to fix it. */
   readonly problem: () => string;
 }
 

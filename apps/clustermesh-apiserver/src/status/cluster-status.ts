@@ -1,4 +1,4 @@
-/** How this cluster stands: its MeshCluster status, and the answer to `mesh status`. */
+/** Conditions of the local cluster: for the status of its MeshCluster and for `mesh status`. */
 import type { PublisherStatus } from "@isthmus/proto";
 import type { Verdict } from "../config/conditions.js";
 
@@ -37,7 +37,7 @@ function published({ state, message }: PublisherStatus): Verdict {
   return verdict("Published", state === "Live" ? "True" : "False", state, message);
 }
 
-/** Numbers in messages move; a condition that only counts on would be written all the time. */
+/** Replaces durations in the message: otherwise each change of a number would cause a write of the condition. */
 function verdict(type: string, status: Verdict["status"], reason: string, message: string): Verdict {
   return { type, status, reason, message: message.replace(/\b\d+(\.\d+)? (ms|s)\b/g, "a while") };
 }

@@ -45,14 +45,14 @@ async function service(name: string): Promise<ServiceName> {
   return serviceName(namespace, name);
 }
 
-async function stands(name: string): Promise<KubeService> {
+async function currentService(name: string): Promise<KubeService> {
   const found = await admin.get<KubeService>(SERVICES, name, { namespace });
   assert.ok(found !== undefined);
   return found;
 }
 
-const conditions = async (name: string) => (await stands(name)).status?.conditions ?? [];
-const ours = async (name: string) => (await conditions(name)).find(({ type }) => type === TYPE);
+const conditions = async (name: string) => (await currentService(name)).status?.conditions ?? [];
+const meshCondition = async (name: string) => (await conditions(name)).find(({ type }) => type === TYPE);
 
 function condition(type: string): MeshCondition {
   return { type, status: "True", reason: "Test", message: "", lastTransitionTime: "2026-01-01T00:00:00Z" };
@@ -63,7 +63,7 @@ async function applyStatus(name: string, manager: string, status: object): Promi
   await admin.apply(SERVICES, object, { manager, force: true, subresource: "status" });
 }
 
-/** One replica: sees Services through a watch of its own and wants the same of each, or of `only` some; counts its writes. */
+/** One replica with its own watch. It wants the same conditions on all Services, or on those in `only`; writes are counted. */
 async function replica(
   t: TestContext,
   wanted: readonly Verdict[],
@@ -118,31 +118,31 @@ async function replica(
   return {
     state,
     leadership,
-    /** From now on it looks at this Service at every change. */
+    /** Checks this Service now and at every change. */
     follow(name: ServiceName) {
       watched.add(name);
       writer.look(name);
     },
     look: writer.look,
-    /** What is known now goes on being known until `thaw`. */
+    /** Makes `services` return the current state until `thaw`. */
     freeze() {
       frozen = new Map(watch.items);
     },
     thaw() {
       frozen = undefined;
     },
-    /** The watch has told what stands there. */
+    /** Waits until the watch has reported the current version of the Service. */
     async sawAll(name: string) {
-      const { resourceVersion = "" } = (await stands(name)).metadata;
+      const { resourceVersion = "" } = (await currentService(name)).metadata;
       await until(
-        "the watch is there",
+        "the watch has the current version",
         () => watch.items.get(`${namespace}/${name}`)?.version === BigInt(resourceVersion),
       );
     },
   };
 }
 
-test("without the Lease nothing is written; after its acquisition waiting conditions are", async (t) => {
+test("without the Lease nothing is written; after its acquisition the waiting conditions are written", async (t) => {
   const name = await service("leased");
   const { state, leadership, follow } = await replica(t, [MISMATCH]);
   leadership.set(false);
@@ -151,59 +151,59 @@ test("without the Lease nothing is written; after its acquisition waiting condit
   const other = await replica(t, [MISMATCH]);
   const control = await service("control");
   other.follow(control);
-  await until("another instance writes meanwhile", async () => (await ours("control")) !== undefined);
+  await until("another instance writes meanwhile", async () => (await meshCondition("control")) !== undefined);
   assert.equal(state.writes, 0);
   leadership.set(true);
-  await until("now", async () => (await ours("leased")) !== undefined);
+  await until("the waiting condition is written", async () => (await meshCondition("leased")) !== undefined);
 });
 
-test("ours stands beside another controller's, says all that a condition says, and leaves alone", async (t) => {
+test("a condition is complete, and is written and removed without changing those of another controller", async (t) => {
   const name = await service("beside");
   await applyStatus("beside", "cloud", { conditions: [condition("cloud.example.org/Ready")] });
   const one = await replica(t, [MISMATCH]);
   one.follow(name);
-  await until("written", async () => (await ours("beside")) !== undefined);
-  const { lastTransitionTime, ...rest } = (await ours("beside")) ?? condition("");
+  await until("written", async () => (await meshCondition("beside")) !== undefined);
+  const { lastTransitionTime, ...rest } = (await meshCondition("beside")) ?? condition("");
   assert.deepEqual(rest, MISMATCH);
   assert.ok(Math.abs(Date.parse(lastTransitionTime) - Date.now()) < 60_000);
-  const managers = (await stands("beside")).metadata as { managedFields?: readonly { manager: string }[] };
+  const managers = (await currentService("beside")).metadata as { managedFields?: readonly { manager: string }[] };
   assert.deepEqual(managers.managedFields?.map(({ manager }) => manager).includes(FIELD_MANAGER), true);
   await applyStatus("beside", "cloud", { conditions: [{ ...condition("cloud.example.org/Ready"), reason: "Other" }] });
   one.state.wanted = [];
   one.look(name);
-  await until("taken back", async () => (await ours("beside")) === undefined);
+  await until("the condition is removed", async () => (await meshCondition("beside")) === undefined);
   assert.deepEqual(
     (await conditions("beside")).map(({ type, reason }) => [type, reason]),
     [["cloud.example.org/Ready", "Other"]],
   );
 });
 
-test("another message is another write, at the time at which it became so; the same is none", async (t) => {
+test("another message causes a write with the time of the transition; the same message causes none", async (t) => {
   const name = await service("quiet");
   const one = await replica(t, [MISMATCH]);
   one.follow(name);
-  await until("written", async () => (await ours("quiet")) !== undefined);
-  const since = (await ours("quiet"))?.lastTransitionTime;
+  await until("written", async () => (await meshCondition("quiet")) !== undefined);
+  const since = (await meshCondition("quiet"))?.lastTransitionTime;
   await one.sawAll("quiet");
   for (let i = 0; i < 10; i++) one.look(name);
   one.state.wanted = [{ ...MISMATCH, message: "two clusters" }];
   one.look(name);
-  await until("the new message", async () => (await ours("quiet"))?.message === "two clusters");
-  assert.equal((await ours("quiet"))?.lastTransitionTime, since);
+  await until("the new message", async () => (await meshCondition("quiet"))?.message === "two clusters");
+  assert.equal((await meshCondition("quiet"))?.lastTransitionTime, since);
   assert.equal(one.state.writes, 2);
 });
 
-test("two replicas say it together and come to rest", async (t) => {
+test("two replicas write the same condition and then stop writing", async (t) => {
   const name = await service("two");
   const replicas = [await replica(t, [MISMATCH]), await replica(t, [MISMATCH])] as const;
   for (const each of replicas) each.follow(name);
-  await until("written", async () => (await ours("two")) !== undefined);
-  // Whatever was under way at that moment has ended when a later change has gone through both.
+  await until("written", async () => (await meshCondition("two")) !== undefined);
+  // Writes in progress at that moment have ended once both replicas have processed a later change.
   for (const each of replicas) each.state.wanted = [];
   for (const each of replicas) each.look(name);
-  await until("taken back", async () => (await ours("two")) === undefined);
+  await until("the condition is removed", async () => (await meshCondition("two")) === undefined);
   for (const each of replicas) await each.sawAll("two");
-  const { resourceVersion } = (await stands("two")).metadata;
+  const { resourceVersion } = (await currentService("two")).metadata;
   const writes = replicas.map(({ state }) => state.writes);
   for (const each of replicas) for (let i = 0; i < 10; i++) each.look(name);
   const other = await service("after-two");
@@ -212,31 +212,31 @@ test("two replicas say it together and come to rest", async (t) => {
     each.state.wanted = [MISMATCH];
     each.follow(other);
   }
-  await until("something later is written", async () => (await ours("after-two")) !== undefined);
-  assert.equal((await stands("two")).metadata.resourceVersion, resourceVersion);
+  await until("something later is written", async () => (await meshCondition("after-two")) !== undefined);
+  assert.equal((await currentService("two")).metadata.resourceVersion, resourceVersion);
   assert.ok(
     writes.every((count) => count <= 3),
     `${writes}`,
   );
 });
 
-test("what a process before this one left standing is found and mended", async (t) => {
+test("an outdated condition of a previous process is removed", async (t) => {
   const name = await service("left");
   await applyStatus("left", FIELD_MANAGER, { conditions: [{ ...condition(TYPE), status: "False" }] });
   const one = await replica(t, []);
   one.follow(name);
-  await until("mended", async () => (await ours("left")) === undefined);
+  await until("the condition is removed", async () => (await meshCondition("left")) === undefined);
 });
 
-test("what somebody else keeps of ours is not fought for", async (t) => {
+test("a condition that another field manager keeps is left to it", async (t) => {
   const name = await service("kept");
   for (const manager of [FIELD_MANAGER, "somebody"])
     await applyStatus("kept", manager, { conditions: [condition(TYPE)] });
   const one = await replica(t, []);
   one.follow(name);
-  await until("given up", () => one.state.writes === 1);
-  await until("ours is gone from its managers", async () => {
-    const { managedFields = [] } = (await stands("kept")).metadata as {
+  await until("the removal is written", () => one.state.writes === 1);
+  await until("the field manager is removed", async () => {
+    const { managedFields = [] } = (await currentService("kept")).metadata as {
       managedFields?: readonly { manager: string }[];
     };
     return !managedFields.some(({ manager }) => manager === FIELD_MANAGER);
@@ -247,15 +247,15 @@ test("what somebody else keeps of ours is not fought for", async (t) => {
   one.state.only.add(other);
   one.state.wanted = [MISMATCH];
   one.follow(other);
-  await until("something later is written", async () => (await ours("after-kept")) !== undefined);
+  await until("something later is written", async () => (await meshCondition("after-kept")) !== undefined);
   assert.equal(one.state.writes, 2);
 });
 
-test("two that disagree, as versions do in an upgrade, do not wear out the API", async (t) => {
+test("two replicas that disagree, as in an upgrade, write rarely", async (t) => {
   const name = await service("skew");
   let minutes = 0;
   let rounds = 0;
-  // What would run once a minute runs all the time; whether a minute is over is the test's to say.
+  // Periodic work runs continuously; the test decides when a minute is over.
   const clock: Clock = {
     ...systemClock,
     now: () => minutes * 60_000,
@@ -268,7 +268,7 @@ test("two that disagree, as versions do in an upgrade, do not wear out the API",
   const young = await replica(t, [MISMATCH], { clock });
   const replicas = [old, young];
   for (const each of replicas) each.follow(name);
-  await until("each has spoken", () => replicas.every(({ state }) => state.writes > 0));
+  await until("each has written", () => replicas.every(({ state }) => state.writes > 0));
   const pause = async () => {
     const then = rounds + 20;
     await until("many rounds later", () => rounds > then);
@@ -278,26 +278,26 @@ test("two that disagree, as versions do in an upgrade, do not wear out the API",
   assert.equal(await pause(), before);
   assert.ok(before <= 3, `${before} writes`);
   minutes = 2;
-  await until("after its time one speaks again", () => old.state.writes + young.state.writes > before);
+  await until("after a minute one writes again", () => old.state.writes + young.state.writes > before);
 });
 
-test("an object made again under the name, before the watch says so, is not the one that was meant", async (t) => {
+test("an object that was created again under the same name is not written before the watch reports it", async (t) => {
   const name = await service("again");
   const one = await replica(t, [MISMATCH]);
   one.freeze();
   await admin.delete(SERVICES, "again", { namespace });
   await service("again");
   one.look(name);
-  await until("it has tried", () => one.state.writes === 1);
+  await until("it has attempted a write", () => one.state.writes === 1);
   const other = await service("after-again");
   one.thaw();
   one.follow(other);
-  await until("something later is written", async () => (await ours("after-again")) !== undefined);
+  await until("something later is written", async () => (await meshCondition("after-again")) !== undefined);
   assert.equal(one.state.writes, 2);
-  assert.equal(await ours("again"), undefined);
+  assert.equal(await meshCondition("again"), undefined);
 });
 
-test("refused writes keep no other back, and are made when they are permitted", async (t) => {
+test("refused writes do not delay others, and succeed once they are permitted", async (t) => {
   const [first, second] = [await service("refused"), await service("permitted")];
   const refused = await Promise.all(Array.from({ length: 12 }, (_, i) => service(`refused-${i}`)));
   await permit("permitted");
@@ -305,13 +305,13 @@ test("refused writes keep no other back, and are made when they are permitted", 
     kubeconfig: kube.writeKubeconfig("nobody", { token: "nobody-token" }),
   });
   for (const each of [first, ...refused, second]) one.follow(each);
-  await until("the permitted one is written", async () => (await ours("permitted")) !== undefined);
-  assert.equal(await ours("refused"), undefined);
+  await until("the permitted one is written", async () => (await meshCondition("permitted")) !== undefined);
+  assert.equal(await meshCondition("refused"), undefined);
   await permit("refused");
-  await until("and then the other", async () => (await ours("refused")) !== undefined);
+  await until("and then the other", async () => (await meshCondition("refused")) !== undefined);
 });
 
-test("conditions that change without end, as by a peer's ports, are written ever more rarely, and the last state is written", async (t) => {
+test("conditions that change continuously, as by a peer's ports, are written at growing intervals, and the last state is written", async (t) => {
   const name = await service("flapping");
   const one = await replica(t, [MISMATCH]);
   const end = performance.now() + 3000;
@@ -323,22 +323,23 @@ test("conditions that change without end, as by a peer's ports, are written ever
   assert.ok(one.state.writes > 0 && one.state.writes <= 8, `${one.state.writes} writes in three seconds`);
   one.state.wanted = [MISMATCH];
   one.look(name);
-  await until("the last state", async () => (await ours("flapping")) !== undefined);
+  await until("the last state", async () => (await meshCondition("flapping")) !== undefined);
 });
 
-test("Services whose write a webhook refuses delay no other", async (t) => {
+test("Services whose write a webhook refuses do not delay others", async (t) => {
   const broken = await Promise.all(Array.from({ length: 12 }, (_, i) => service(`broken-${i}`)));
   const one = await replica(t, [MISMATCH], { broken: (name) => name.startsWith("broken-") });
   for (const each of broken) one.follow(each);
-  await until("they were tried", () => one.state.writes >= 12);
+  await until("their writes were attempted", () => one.state.writes >= 12);
   const fine = await Promise.all(Array.from({ length: 5 }, (_, i) => service(`whole-${i}`)));
   for (const each of fine) one.follow(each);
-  for (const i of fine.keys()) await until("it is written", async () => (await ours(`whole-${i}`)) !== undefined, 4000);
+  for (const i of fine.keys())
+    await until("it is written", async () => (await meshCondition(`whole-${i}`)) !== undefined, 4000);
   const tries = one.state.writes;
-  await until("the broken ones are tried again", () => one.state.writes > tries);
+  await until("the refused writes are retried", () => one.state.writes > tries);
 });
 
-/** nobody may patch the status of this Service. */
+/** Allows user "nobody" to patch the status of this Service. */
 async function permit(name: string): Promise<void> {
   const group = "rbac.authorization.k8s.io";
   const role = { group, version: "v1", plural: "roles", kind: "Role", namespaced: true };

@@ -1,9 +1,10 @@
 /**
- * Keeps our conditions on Services, by server-side apply under a field manager of our own: those of others stay.
+ * Keeps this program's conditions on Services, by server-side apply with its own field manager: conditions of other writers
+ * are not changed.
  *
- * In: Services to check. Nothing is written when the conditions are there already, or while another instance holds the Lease;
- * conditions that another writer replaces, such as a replica of another version, are restored once a minute. At most twenty
- * writes a second; a Service that cannot be written is retried and does not delay the others.
+ * In: Services to check. Nothing is written when the conditions are already there, or while another instance holds the Lease.
+ * Conditions that another writer replaces, such as a replica of another version, are restored once a minute. At most twenty
+ * writes a second; a Service whose write fails is retried and does not delay others.
  */
 import { hasStatus, type KubeClient, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
@@ -25,7 +26,7 @@ export interface ConditionWriterModules {
 }
 
 export interface ConditionWriter {
-  /** What the Service should say may have changed, or what stands there has. */
+  /** Call when the wanted conditions of the Service may have changed, or its conditions have. */
   look(service: ServiceName): void;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -38,7 +39,7 @@ const AT_ONCE = 4;
 /** Pace of changed conditions of one Service: a peer's ports can change them as often as the peer writes. */
 const CHANGES = { minMs: 200, maxMs: 30_000, quietMs: 60_000 };
 
-/** Our last write to a Service, and what stood there after it. */
+/** The last write to a Service, and the conditions that it had afterwards. */
 interface Answer {
   readonly uid: string;
   /** By the monotonic clock. */
@@ -54,12 +55,12 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
   /** Services to check once this instance holds the Lease. */
   const withheld = new Set<ServiceName>();
   const answers = new Map<ServiceName, Answer>();
-  const keeper = createPeriodicTasks(
-    { name: "Service conditions", task: keep, atOnce: AT_ONCE, spacingMs: SPACING_MS },
+  const tasks = createPeriodicTasks(
+    { name: "Service conditions", task: writeIfDue, atOnce: AT_ONCE, spacingMs: SPACING_MS },
     { clock, log },
   );
 
-  /** The conditions to write, and after how many milliseconds when the same ones were written recently. Undefined: none. */
+  /** The conditions to write, and the delay when the Service was written recently. Undefined: nothing to write. */
   function due(
     service: ServiceName,
   ): { facts: ServiceFacts; conditions: readonly MeshCondition[]; waitMs: number } | undefined {
@@ -71,21 +72,21 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     }
     const { facts } = known;
     const answer = answers.get(service)?.uid === facts.uid ? answers.get(service) : undefined;
-    // The watch may be behind our own write: the time of a transition is not made up twice.
+    // The watch may lag behind the last write: a transition must not get a second time.
     const before = [...facts.conditions, ...(answer?.conditions ?? [])];
     const time = new Date(clock.wallMicros() / 1000);
     const conditions = mergeConditions(before, modules.wanted(known), facts.generation, time);
-    const held = text(facts.conditions);
-    if (text(conditions) === held) return undefined;
+    const current = text(facts.conditions);
+    if (text(conditions) === current) return undefined;
     if (answer?.asked !== text(conditions)) return { facts, conditions, waitMs: answer?.pace.waitMs(clock.now()) ?? 0 };
-    // Another field manager keeps what we gave up: it is not ours to fight for.
-    if (held === text(answer.conditions)) return undefined;
+    // Nothing changed since the last write: what still differs is kept by another field manager, and is left to it.
+    if (current === text(answer.conditions)) return undefined;
     return { facts, conditions, waitMs: Math.max(0, answer.at + EVERY_MS - clock.now()) };
   }
 
   async function write(facts: ServiceFacts, conditions: readonly MeshCondition[], signal: AbortSignal): Promise<void> {
     const [namespace = "", name = ""] = facts.service.split("/");
-    // With its uid: not the object that was made again under this name.
+    // The uid excludes another object that was created with the same name.
     const object: KubeService = { metadata: { namespace, name, uid: facts.uid }, status: { conditions } };
     const target = {
       manager: FIELD_MANAGER,
@@ -94,26 +95,32 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
       signal,
       timeoutMs: DEADLINE_MS,
     } as const;
-    const stands = (await client.apply<KubeService>(SERVICES, object, target)).status?.conditions ?? [];
-    const ours = stands.filter(({ type }) => type.startsWith(CONDITION_PREFIX));
+    const applied = (await client.apply<KubeService>(SERVICES, object, target)).status?.conditions ?? [];
+    const meshConditions = applied.filter(({ type }) => type.startsWith(CONDITION_PREFIX));
     const known = answers.get(facts.service);
     const pace = known?.uid === facts.uid ? known.pace : createPace(CHANGES);
     pace.done(clock.now());
-    answers.set(facts.service, { uid: facts.uid, at: clock.now(), asked: text(conditions), conditions: ours, pace });
+    answers.set(facts.service, {
+      uid: facts.uid,
+      at: clock.now(),
+      asked: text(conditions),
+      conditions: meshConditions,
+      pace,
+    });
   }
 
-  async function keep(service: ServiceName, signal: AbortSignal): Promise<number | undefined> {
+  async function writeIfDue(service: ServiceName, signal: AbortSignal): Promise<number | undefined> {
     if (!leadership.writes) {
       withheld.add(service);
       return undefined;
     }
-    const found = due(service);
-    if (found === undefined) return undefined;
-    if (found.waitMs > 0) return found.waitMs;
+    const task = due(service);
+    if (task === undefined) return undefined;
+    if (task.waitMs > 0) return task.waitMs;
     try {
-      await write(found.facts, found.conditions, signal);
+      await write(task.facts, task.conditions, signal);
     } catch (thrown) {
-      // Deleted, or another object by now: the watch will report it.
+      // The Service was deleted or replaced: the watch will report it.
       if (!hasStatus(thrown, 404, 409, 422)) throw thrown;
     }
     return undefined;
@@ -121,21 +128,21 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
 
   return {
     look(service) {
-      if (due(service) !== undefined) keeper.trigger(service);
+      if (due(service) !== undefined) tasks.trigger(service);
     },
     async run(signal) {
       const stop = leadership.onChange(() => {
         if (!leadership.writes) return;
-        for (const service of withheld) keeper.trigger(service);
+        for (const service of withheld) tasks.trigger(service);
         withheld.clear();
       });
-      await keeper.run(signal);
+      await tasks.run(signal);
       stop();
     },
   };
 }
 
-/** What they say, whenever they came to say it. */
+/** The conditions as comparable text, without their transition times. */
 function text(conditions: readonly MeshCondition[]): string {
   return JSON.stringify(
     conditions

@@ -1,4 +1,4 @@
-/** Sources that hold one Service, and that Service as its user wrote it: for tests of what its user is told. */
+/** For tests of Events and conditions on Services: sources that hold one Service, and the Service as its user wrote it. */
 import type { MeshCondition } from "@isthmus/kube";
 import { type ServiceName, serviceName } from "@isthmus/model";
 import { Service, ServiceConfig } from "@isthmus/proto";
@@ -13,7 +13,7 @@ import { createFakeSource, type FakeSource } from "../testing/fake-source.js";
 export const CART = serviceName("shop", "cart");
 
 export interface ServiceSource extends FakeSource {
-  /** Ports by name, all TCP; undefined: the Service goes. */
+  /** Ports by name, all TCP; undefined: the Service is deleted. */
   put(ports: readonly string[] | undefined, options?: { readonly shared?: boolean; readonly global?: boolean }): void;
 }
 

@@ -1,17 +1,17 @@
 /**
- * Reports by one Event on the pod that its `hostPort` is not served.
+ * Reports with one Event on a pod that its `hostPort` is not served.
  *
- * In: reports of agents, which get the ports from the container runtime (the CNI's `portMappings`): this needs no watch of all
- * pods and no right to read them. Names from a node are validated, and its Events are limited in number.
+ * In: reports of agents, which get the ports from the container runtime (the CNI's `portMappings`), so this needs neither a
+ * watch of all pods nor the right to read them. Names from a node are validated, and the number of its Events is limited.
  */
 import { type EventRecorder, PODS } from "@isthmus/kube";
 import { type Clock, protocolName } from "@isthmus/model";
 import type { Report } from "@isthmus/proto";
 
-/** Events of one node in a minute: more than the pods that it can start, few enough for the API. */
+/** Events of one node per minute: more than it can start pods, few enough for the Kubernetes API. */
 const PER_MINUTE = 60;
 const MINUTE_MS = 60_000;
-/** A pod with hundreds of ports gets one sentence. */
+/** Ports that the Event names, so that a pod with hundreds of ports gets one sentence. */
 const NAMED = 5;
 
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;

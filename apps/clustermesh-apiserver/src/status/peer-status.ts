@@ -1,4 +1,4 @@
-/** How a peer stands, for its MeshPeer object. */
+/** Status of a peer for its MeshPeer object. */
 import type { MeshPeerState } from "@isthmus/kube";
 import type { SourceReport } from "@isthmus/proto";
 import type { PeerStatus } from "../config/peers.js";

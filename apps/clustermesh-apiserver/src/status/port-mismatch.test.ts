@@ -6,7 +6,7 @@ import { mismatch } from "./port-mismatch.js";
 const service = (name: string, protocol = 6, shared = true): Service =>
   Service.fromPartial({ uid: "u1", shared, ports: [{ name, protocol, port: 80 }] });
 
-test("ports are matched by name and protocol, numbers may differ; what is not shared is not missed", () => {
+test("ports are matched by name and protocol, numbers may differ; a Service that is not shared is no mismatch", () => {
   const local = service("http");
   const elsewhere = { ...service("http"), ports: [{ name: "http", protocol: 6, port: 8080 }] };
   assert.equal(mismatch("east", local, elsewhere), undefined);
@@ -18,7 +18,7 @@ test("ports are matched by name and protocol, numbers may differ; what is not sh
   assert.match(mismatch("east", local, service("http", 17)) ?? "", /for port "http"\/TCP: its Service has "http"\/UDP/);
 });
 
-test("a port without a name meets only a port without a name, and is called that", () => {
+test("a port without a name matches only a port without a name, and is shown as such", () => {
   assert.equal(mismatch("east", service(""), service("")), undefined);
   assert.match(
     mismatch("east", service(""), service("http")) ?? "",

@@ -1,16 +1,16 @@
 /**
- * Which clusters cannot be used for a port of the local Service (pure).
+ * Finds the clusters that cannot be used for a port of the local Service (pure).
  *
- * Ports are matched by name and protocol; numbers may differ. A Service that is not shared there is not missed.
+ * Ports are matched by name and protocol; numbers may differ. A remote Service that is not shared is no mismatch.
  */
 import { printable, protocolName, type ServiceName } from "@isthmus/model";
 import { type Port, Service, ServiceConfig } from "@isthmus/proto";
 import { type SourceIndex, serviceConfigKey, serviceKey } from "@isthmus/records";
 import type { StreamSources } from "../serve/stream-source.js";
 
-/** A peer may write any ports into its record; the sentence must fit an Event all the same. */
+/** Ports that a sentence names: a peer may have any number of them, and the sentence must fit in an Event. */
 const NAMED = 5;
-/** Of a Service's port, as Kubernetes bounds it. */
+/** Maximum length of a Service port's name in Kubernetes. */
 const NAME_LENGTH = 63;
 
 export interface PortMismatch {
@@ -19,7 +19,7 @@ export interface PortMismatch {
   readonly sentence: string;
 }
 
-/** Undefined when the local Service takes no part in the mesh: there is nothing to match. */
+/** Undefined when the local Service is not global: there is nothing to match. */
 export function portMismatches(sources: StreamSources, service: ServiceName): readonly PortMismatch[] | undefined {
   const [own, ...remotes] = sources.all;
   const local = own === undefined ? undefined : globalService(own.index, service);
@@ -31,7 +31,7 @@ export function portMismatches(sources: StreamSources, service: ServiceName): re
   });
 }
 
-/** A sentence when a port of the local Service has no counterpart there; undefined when all have. */
+/** A sentence when a port of the local Service has no counterpart in the remote one; undefined when all have. */
 export function mismatch(cluster: string, local: Pick<Service, "ports">, remote: Service): string | undefined {
   if (!remote.shared) return undefined;
   const missing = local.ports.filter((port) => !remote.ports.some((other) => samePort(port, other)));
@@ -40,7 +40,7 @@ export function mismatch(cluster: string, local: Pick<Service, "ports">, remote:
   return `Cannot use cluster "${cluster}" for port ${wanted}: its Service has ${there}. Give the ports the same names and protocols in both clusters`;
 }
 
-/** The own Service when it takes part in the mesh. */
+/** The local Service when it is global. */
 function globalService(index: SourceIndex, service: ServiceName): Service | undefined {
   const record = index.get(serviceKey(service));
   const config = index.get(serviceConfigKey(service));

@@ -36,13 +36,13 @@ const note = (topic: ServiceNote["topic"], sentence: string, lasting?: string): 
   ...(lasting === undefined ? {} : { lasting }),
 });
 
-test("nothing wrong, nothing said", () => {
+test("a Service without a problem has no conditions", () => {
   const { sources, west } = mesh();
   west.put(["http"]);
   assert.deepEqual(wantedConditions(knownService(), sources), { verdicts: [], waiting: false });
 });
 
-test("every cluster that cannot be used is named in one condition, and healed ones leave it", () => {
+test("one condition names all clusters that cannot be used, and no longer those that match again", () => {
   const { sources, own, west, north } = mesh();
   west.put(["web"]);
   north.put(["grpc"]);
@@ -56,7 +56,7 @@ test("every cluster that cannot be used is named in one condition, and healed on
   assert.deepEqual(wantedConditions(knownService(), sources).verdicts, [], "no longer global");
 });
 
-test("annotations, exports and the spec have a condition each, without numbers that change", () => {
+test("annotations, exports and the spec have one condition each, without numbers that change", () => {
   const notes = [
     note("annotations", "Cannot use x"),
     note("annotations", "Cannot use y"),
@@ -85,7 +85,7 @@ test("annotations, exports and the spec have a condition each, without numbers t
   ]);
 });
 
-test("what was said of a cluster stays until that cluster was heard", () => {
+test("a condition about a cluster stays until that cluster was received", () => {
   const { sources, west, north } = mesh();
   const before = held('Cannot use cluster "west" for port "http"/TCP: …');
   west.prove(false);
@@ -96,14 +96,14 @@ test("what was said of a cluster stays until that cluster was heard", () => {
   assert.deepEqual(wantedConditions(knownService([], [before]), sources), { verdicts: [], waiting: false });
 });
 
-test("of a cluster that the operator removed nothing stays, once all peers are known", () => {
+test("a condition about a removed cluster ends once all peers are known", () => {
   const { sources } = mesh();
   const before = knownService([], [held('Cannot use cluster "south" for port "http"/TCP: …')]);
   assert.equal(wantedConditions(before, { ...sources, complete: false }).waiting, true);
   assert.deepEqual(wantedConditions(before, sources), { verdicts: [], waiting: false });
 });
 
-test("hundreds of clusters do not flood a condition", () => {
+test("the number of clusters in a condition is limited", () => {
   const remotes = Array.from({ length: 300 }, (_, i) => createServiceSource(i + 2, `c${i}`));
   const { own } = mesh();
   for (const each of remotes) each.put(["web"]);

@@ -1,14 +1,14 @@
 /**
- * The conditions that a Service should have from us (pure): one for each thing that is wrong with it, none when all is well.
+ * The conditions that a Service should have from this program (pure): one for each kind of problem, none without a problem.
  *
  *   mesh.isthmus.io/PortsMatched         another cluster cannot be used for a port
  *   mesh.isthmus.io/AnnotationsAccepted  an annotation is not understood, not known, or without effect
- *   mesh.isthmus.io/BackendsExported     backends outside the pod ranges stay here
+ *   mesh.isthmus.io/BackendsExported     backends outside the pod ranges are not exported
  *   mesh.isthmus.io/ServedAsWritten      a field of its spec has no effect yet: node ports, sessionAffinity, …
  *
- * Absent means well, so that a Service without a finding is never written to: every kube-proxy hears of each write, and what
- * stands on an object is what a fresh start would write. What was said of a cluster that has not been heard since this
- * process began stays as it stands.
+ * A Service without a problem is never written, because every kube-proxy gets an event for each write. The conditions are
+ * those that a restarted process would write. A condition about a cluster that has not been received since this process
+ * started is kept unchanged.
  */
 import { CONDITION_PREFIX } from "../cluster/service-facts.js";
 import type { ServiceNote } from "../cluster/service-notes.js";
@@ -20,7 +20,7 @@ import { portMismatches } from "./port-mismatch.js";
 export interface WantedConditions {
   /** Sorted by type. */
   readonly verdicts: readonly Verdict[];
-  /** Something stays only because a cluster was not heard yet: look again when one was. */
+  /** True when a condition is kept only because a cluster was not received yet: check again when one was. */
   readonly waiting: boolean;
 }
 
@@ -32,15 +32,16 @@ export const CONDITION_TYPES: readonly string[] = [PORTS, ANNOTATIONS, EXPORTS, 
 const NAMED = 20;
 
 export function wantedConditions({ facts, notes }: KnownService, sources: StreamSources): WantedConditions {
-  const held = facts.conditions.find(({ type }) => type === PORTS);
+  const current = facts.conditions.find(({ type }) => type === PORTS);
   const mismatches = portMismatches(sources, facts.service);
-  const waiting = mismatches !== undefined && held !== undefined && namedClusters(held.message).some(unheard(sources));
+  const waiting =
+    mismatches !== undefined && current !== undefined && namedClusters(current.message).some(notReceived(sources));
   const sentences = (mismatches ?? []).map(({ sentence }) => sentence);
   const verdicts = [
-    ...said(notes, "annotations", ANNOTATIONS),
-    ...said(notes, "export", EXPORTS),
-    ...(waiting ? [held] : finding(PORTS, "PortMismatch", sentences)),
-    ...said(notes, "spec", SPEC),
+    ...fromNotes(notes, "annotations", ANNOTATIONS),
+    ...fromNotes(notes, "export", EXPORTS),
+    ...(waiting ? [current] : finding(PORTS, "PortMismatch", sentences)),
+    ...fromNotes(notes, "spec", SPEC),
   ];
   return {
     verdicts: verdicts.map(({ type, status, reason, message }) => ({ type, status, reason, message })),
@@ -48,12 +49,12 @@ export function wantedConditions({ facts, notes }: KnownService, sources: Stream
   };
 }
 
-function said(notes: readonly ServiceNote[], topic: ServiceNote["topic"], type: string): readonly Verdict[] {
-  const found = notes.filter((note) => note.topic === topic);
+function fromNotes(notes: readonly ServiceNote[], topic: ServiceNote["topic"], type: string): readonly Verdict[] {
+  const matching = notes.filter((note) => note.topic === topic);
   return finding(
     type,
-    found[0]?.reason ?? "",
-    found.map(({ sentence, lasting }) => lasting ?? sentence),
+    matching[0]?.reason ?? "",
+    matching.map(({ sentence, lasting }) => lasting ?? sentence),
   );
 }
 
@@ -64,14 +65,15 @@ function finding(type: string, reason: string, sentences: readonly string[]): re
   return [{ type, status: "False", reason, message }];
 }
 
-function unheard(sources: StreamSources): (cluster: string) => boolean {
+/** True for a cluster that is not verified yet, or not known while peers are still being added. */
+function notReceived(sources: StreamSources): (cluster: string) => boolean {
   return (name) => {
     const source = sources.all.find(({ cluster }) => cluster === name);
     return source === undefined ? !sources.complete : !source.proved();
   };
 }
 
-/** As `mismatch` writes them. */
+/** The clusters in a message of `mismatch`. */
 function namedClusters(message: string): readonly string[] {
   return [...message.matchAll(/\bcluster "([^"]+)"/g)].map(([, name = ""]) => name);
 }

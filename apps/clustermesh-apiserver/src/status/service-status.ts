@@ -1,4 +1,4 @@
-/** What the users of Services are told on the objects themselves: Events and conditions. */
+/** Events and conditions on Services for their users. */
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";

@@ -7,7 +7,7 @@ import { createFakeSources } from "../testing/fake-source.js";
 import { CART, createFakeServices, createServiceSource, knownService } from "./fixture.js";
 import { createServiceWatch } from "./service-watch.js";
 
-/** East's watch with west as its peer; `looks` counts the looks at cart's conditions. */
+/** East's watch with west as its peer; `looks` counts the checks of cart's conditions. */
 function running(t: { after(work: () => Promise<void>): void }) {
   const [own, west] = [createServiceSource(0, "east"), createServiceSource(2, "west")];
   const sources = createFakeSources(own, west);
@@ -31,7 +31,7 @@ function running(t: { after(work: () => Promise<void>): void }) {
   return { own, west, sources, services, seen, state };
 }
 
-test("the local Service hears of it once, again when it changes, and not when it is not global", async (t) => {
+test("a mismatch causes one Event, another one when it changes, and none while the Service is not global", async (t) => {
   const { own, west, seen } = running(t);
   own.put(["http"]);
   west.put(["web"]);
@@ -50,19 +50,19 @@ test("the local Service hears of it once, again when it changes, and not when it
   await until("a third", () => seen.length === 3);
 });
 
-test("healed and broken again is told again", async (t) => {
+test("a mismatch that ended and returned causes another Event", async (t) => {
   const { own, west, seen, state } = running(t);
   own.put(["http"]);
   west.put(["web"]);
   await until("one Event", () => seen.length === 1);
   const { looks } = state;
   west.put(["http"]);
-  await until("seen healed", () => state.looks > looks);
+  await until("the end of the mismatch is noticed", () => state.looks > looks);
   west.put(["web"]);
   await until("another", () => seen.length === 2);
 });
 
-test("conditions are looked at when the Service or its status changes, a peer goes, or one that was waited for is heard", async (t) => {
+test("conditions are checked when the Service or its status changes, a peer is removed, or an awaited one is received", async (t) => {
   const { own, west, sources, services, state } = running(t);
   const looked = async (sentence: string, work: () => void) => {
     const { looks } = state;
@@ -72,7 +72,7 @@ test("conditions are looked at when the Service or its status changes, a peer go
   await looked("at a record", () => own.put(["http"]));
   state.waiting = true;
   await looked("at the Service", () => services.set(knownService()));
-  await looked("when the peer is heard", () => west.prove(true));
+  await looked("when the peer is received", () => west.prove(true));
   state.waiting = false;
   await looked("at the peer's record", () => west.put(["http"]));
   await looked("when the peer goes", () => sources.remove(west));

@@ -1,8 +1,8 @@
 /**
- * Looks at Services whose user may have something to be told: a second after a change, at what changed only.
+ * Checks changed Services once a second for Events and conditions that they need.
  *
- * In: changes of any source and of the Services themselves. Out: one Event per Service and cluster whose ports do not match,
- * when that becomes so; and a look at the Service's conditions.
+ * In: changes of any source and of the Services themselves. Out: one Event per Service and cluster when their ports stop
+ * matching, and a check of the Service's conditions.
  */
 import { type EventRecorder, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
@@ -17,7 +17,7 @@ export interface ServiceWatchModules {
   readonly services: LocalServices;
   readonly events: EventRecorder;
   readonly clock: Clock;
-  /** True when the Service must be looked at again once more is known of other clusters. */
+  /** True when the Service must be checked again once more is known of other clusters. */
   readonly lookAtConditions: (service: ServiceName) => boolean;
 }
 
@@ -28,8 +28,8 @@ export function createServiceWatch(modules: ServiceWatchModules): { run(signal: 
   const { sources, services, events, clock } = modules;
   const dirty = new Set<ServiceName>();
   const waiting = new Set<ServiceName>();
-  /** What was said last, by service and cluster. */
-  const said = new Map<ServiceName, Map<string, string>>();
+  /** Current mismatches, for which an Event was sent, by Service and cluster. */
+  const reported = new Map<ServiceName, Map<string, string>>();
   const stops = new Map<StreamSource, () => void>();
 
   function mark(keys: Iterable<{ readonly key: string }>): void {
@@ -63,11 +63,11 @@ export function createServiceWatch(modules: ServiceWatchModules): { run(signal: 
   }
 
   function look(service: ServiceName): void {
-    const before = said.get(service);
+    const before = reported.get(service);
     const now = new Map((portMismatches(sources, service) ?? []).map(({ cluster, sentence }) => [cluster, sentence]));
     for (const [cluster, sentence] of now) if (before?.get(cluster) !== sentence) report(service, sentence);
-    if (now.size === 0) said.delete(service);
-    else said.set(service, now);
+    if (now.size === 0) reported.delete(service);
+    else reported.set(service, now);
     if (modules.lookAtConditions(service)) waiting.add(service);
     else waiting.delete(service);
   }
@@ -77,7 +77,7 @@ export function createServiceWatch(modules: ServiceWatchModules): { run(signal: 
     dirty.clear();
     for (const [i, service] of now.entries()) {
       look(service);
-      // All of them are dirty when a peer comes: streams go on meanwhile.
+      // A new peer makes all its Services dirty: streams continue meanwhile.
       if (i % YIELD_EVERY === YIELD_EVERY - 1) await new Promise((resolve) => setImmediate(resolve));
     }
   }

@@ -37,7 +37,7 @@ const SERVICES = cluster(
   ["pay/headless", GLOBAL, HEADLESS],
 );
 
-test("headless Services and ExternalNames with mesh annotations have a row that says why nothing comes of them", () => {
+test("headless and ExternalName Services with mesh annotations have a row with the reason that they have no frontend", () => {
   const found = servicesWithoutClusterIp(SERVICES, { namespace: "", globalOnly: false });
   assert.deepEqual(
     found.map(({ service, status, global }) => [service, status, global]),
@@ -50,14 +50,14 @@ test("headless Services and ExternalNames with mesh annotations have a row that 
   assert.match(found[0]?.notes.join() ?? "", /without a ClusterIP has no frontend/);
 });
 
-test("of one namespace, or only global ones", () => {
+test("rows are filtered by namespace and by global", () => {
   const names = (namespace: string, globalOnly: boolean) =>
     servicesWithoutClusterIp(SERVICES, { namespace, globalOnly }).map(({ service }) => service);
   assert.deepEqual(names("pay", false), ["pay/headless"]);
   assert.deepEqual(names("shop", true), ["shop/headless"]);
 });
 
-test("a Service of another proxy has a row for each port, with its address and whose it is", () => {
+test("a Service of another proxy has a row for each port with its address and the proxy's name", () => {
   const ports = [
     { name: "http", port: 80 },
     { name: "dns", port: 53, protocol: "UDP" },

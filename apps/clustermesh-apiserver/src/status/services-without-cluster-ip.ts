@@ -1,8 +1,8 @@
 /**
- * Rows of `mesh service list` for Services that are not merged: those that have mesh annotations and no ClusterIP (headless
- * ones and ExternalNames), and those that are left to another proxy, one row for each port.
+ * Rows of `mesh service list` for Services that are not merged: one for each Service with mesh annotations and no ClusterIP
+ * (headless or ExternalName), and one per port for each Service that is left to another proxy.
  *
- * They have no frontend in any node; without rows of their own they would just be missing.
+ * They have no frontend on any node, so without these rows they would be missing.
  */
 
 import { printable } from "@isthmus/model";
@@ -21,7 +21,7 @@ export function servicesWithoutClusterIp(services: LocalServices, request: ListS
     };
     if (facts.frontends.length > 0 && facts.otherProxy !== undefined) reports.push(...leftRows(row, facts));
     else if (facts.frontends.length === 0 && Object.keys(facts.annotations).length > 0)
-      // No address: no frontend.
+      // A Service without an address has no frontend.
       reports.push({ ...row, address: Buffer.alloc(0), port: 0, protocol: 0, portName: "", status: "No frontend" });
   }
   return reports;

@@ -1,4 +1,4 @@
-/** The apiserver as a process of its own: for tests that suspend one (SIGSTOP). */
+/** The apiserver as a separate process: for tests that suspend it (SIGSTOP). */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -14,13 +14,13 @@ export interface ApiserverProcess {
   /** Log lines so far. */
   readonly lines: readonly string[];
   get(path: string): Promise<{ readonly status: number; readonly body: string }>;
-  /** SIGTERM, and its end. */
+  /** Sends SIGTERM and waits until the process ended. */
   stop(): Promise<void>;
 }
 
 const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
 
-/** Resolves when it is ready. `more`: further options and their values. */
+/** Resolves when the apiserver is ready. `more`: further options and their values. */
 export async function spawnApiserver(
   server: Pick<KubeServer, "kubeconfig">,
   tls: MeshTls,

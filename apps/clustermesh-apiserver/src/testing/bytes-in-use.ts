@@ -1,4 +1,4 @@
-/** The bytes that this process keeps after a garbage collection. */
+/** Bytes in use by this process after a garbage collection. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

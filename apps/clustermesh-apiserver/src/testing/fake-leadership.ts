@@ -1,4 +1,4 @@
-/** A Lease that a test gives and takes. */
+/** For tests: a Lease that the test acquires and releases. */
 import type { Leadership } from "../leader/leadership.js";
 
 export interface FakeLeadership extends Leadership {

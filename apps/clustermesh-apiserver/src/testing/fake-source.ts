@@ -1,4 +1,4 @@
-/** A source for tests: an index that the test fills, and what it says of itself. */
+/** A source for tests: the test fills its index and sets its status. */
 import { parseClusterName } from "@isthmus/model";
 import { Kind, type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, hashRecord, localPosition, remotePosition, type SourceIndex } from "@isthmus/records";
@@ -9,11 +9,11 @@ export interface FakeSource extends StreamSource {
   /** Sets and deletes records by key at the next version; returns the position. */
   change(sets: Readonly<Record<string, string>>, deletes?: readonly string[]): Position;
   prove(on: boolean): void;
-  /** Proves nothing of this kind: its publisher does not know it. */
+  /** Makes `proves` false for this kind, as with a publisher that does not know the kind. */
   leaveOut(kind: Kind): void;
-  /** Floors that agents asked for, each with the way to answer. */
+  /** Floors passed to `catchUp`; `resolve` ends the call. */
   readonly asked: { readonly floor: Position; resolve(): void }[];
-  /** A new store id at the next change. */
+  /** Sets another store id for the next change. */
   restore(): void;
   tell(status: SourceStatus): void;
 }
@@ -35,7 +35,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
   let proved = true;
   let leftOut: Kind | undefined;
   const kindOf = (key: string): Kind => KINDS[key.split("/")[0] ?? ""] ?? Kind.KIND_SERVICE;
-  const told = () => {
+  const notify = () => {
     for (const listener of listeners) listener();
   };
   return {
@@ -48,11 +48,11 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     proves: (kind) => kind !== leftOut,
     leaveOut(kind) {
       leftOut = kind;
-      told();
+      notify();
     },
     prove(on) {
       proved = on;
-      told();
+      notify();
     },
     onState(listener) {
       listeners.add(listener);
@@ -75,7 +75,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     },
     tell(now) {
       status = now;
-      told();
+      notify();
     },
   };
 }
@@ -88,7 +88,7 @@ export interface FakeSources extends StreamSources {
 export function createFakeSources(...initial: readonly StreamSource[]): FakeSources {
   const all = [...initial];
   const listeners = new Set<(change: SourcesChange) => void>();
-  const tell = (change: SourcesChange) => {
+  const notify = (change: SourcesChange) => {
     for (const listener of listeners) listener(change);
   };
   return {
@@ -100,11 +100,11 @@ export function createFakeSources(...initial: readonly StreamSource[]): FakeSour
     },
     add(source) {
       all.push(source);
-      tell({ added: source });
+      notify({ added: source });
     },
     remove(source) {
       all.splice(all.indexOf(source), 1);
-      tell({ removed: source });
+      notify({ removed: source });
     },
   };
 }

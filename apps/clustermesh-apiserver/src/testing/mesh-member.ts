@@ -1,4 +1,4 @@
-/** A cluster of a mesh for tests: a real Kubernetes API with our CRDs and settings, and a way to join it to a store by hand. */
+/** A cluster of a mesh for tests: a real Kubernetes API with the CRDs and settings of Isthmus, and functions that join it to a store. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -42,7 +42,7 @@ export interface Member {
 
 const CRDS = fileURLToPath(new URL("../../../../deploy/base/crds/", import.meta.url));
 
-/** A Kubernetes API with our CRDs and namespace "shop", without settings. */
+/** A Kubernetes API with the CRDs of Isthmus and namespace "shop", without settings. */
 export async function startBareCluster(): Promise<{ readonly kube: KubeServer; readonly client: KubeClient }> {
   const kube = await startKubeServer();
   const client = kubeClient(kube.kubeconfig);
@@ -53,7 +53,7 @@ export async function startBareCluster(): Promise<{ readonly kube: KubeServer; r
   return { kube, client };
 }
 
-/** Pod CIDR 10.1<id>.0.0/16, Service CIDR 10.9<id>.0.0/16; namespace "shop" is there. */
+/** Pod CIDR 10.1<id>.0.0/16, Service CIDR 10.9<id>.0.0/16; namespace "shop" exists. */
 export async function startMember(name: string, id: number, log?: Logger): Promise<Member> {
   const { kube, client } = await startBareCluster();
   await installSettings(client, {
@@ -84,9 +84,12 @@ export async function startMember(name: string, id: number, log?: Logger): Promi
   return made;
 }
 
-/** What `mesh connect` signs for a cluster: its own request, by the store's CA, for so many days. */
+/** Signs a cluster's certificate request with the store's CA, as `mesh connect` does. */
 export async function storeSpec(member: Member, etcd: EtcdServer, days = 365): Promise<StoreSpec> {
-  await until("a request for the store", async () => (await member.meshCluster())?.status?.storeRequest !== undefined);
+  await until(
+    "the cluster has a storeRequest",
+    async () => (await member.meshCluster())?.status?.storeRequest !== undefined,
+  );
   const request = (await member.meshCluster())?.status?.storeRequest ?? "";
   assert.ok(etcd.authority !== undefined);
   const certificate = await signRequest(etcd.authority, request, {
@@ -97,7 +100,7 @@ export async function storeSpec(member: Member, etcd: EtcdServer, days = 365): P
   return { endpoints: [`https://localhost:${etcd.port}`], ca: etcd.authority.certificate, certificate };
 }
 
-/** Makes the store's user of a cluster, as `mesh connect` does. */
+/** Creates the store's user of a cluster, as `mesh connect` does. */
 export async function makeStoreUser(etcd: EtcdServer, { name, id }: Pick<Member, "name" | "id">): Promise<void> {
   const owner = createStore(await etcd.options("root"));
   await provisionCluster(owner, parseClusterName(name), parseClusterId(id)).finally(() => owner.close());
@@ -107,7 +110,7 @@ export async function setStore({ client, name }: Member, store: StoreSpec): Prom
   await client.mergePatch(MESH_CLUSTERS, name, { spec: { store } });
 }
 
-/** What `mesh connect` does, by hand: sign the request, make the user, write store and peer. `podCidrs`: what it may claim. */
+/** Connects clusters as `mesh connect` does: signs the request, creates the user, writes store and peer. `podCidrs`: what the peer may claim. */
 export async function connectMember(
   etcd: EtcdServer,
   to: Member,
@@ -115,7 +118,7 @@ export async function connectMember(
   podCidrs?: readonly string[],
 ): Promise<void> {
   const store = await storeSpec(to, etcd);
-  await until("the other's uid", async () => (await other.meshCluster())?.status?.uid !== undefined);
+  await until("the other cluster has a uid", async () => (await other.meshCluster())?.status?.uid !== undefined);
   const peer = await other.meshCluster();
   assert.ok(peer !== undefined);
   await makeStoreUser(etcd, to);

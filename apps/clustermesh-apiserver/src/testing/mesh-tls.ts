@@ -1,4 +1,4 @@
-/** A cluster's mesh CA with a server certificate in a folder, and client certificates for nodes: for tests. */
+/** For tests: a cluster's mesh CA with a server certificate in a folder, and client certificates for nodes. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,11 +10,11 @@ export interface MeshTls {
   readonly folder: string;
   readonly ca: string;
   node(name: string): Promise<AgentTls>;
-  /** Any common name. */
+  /** A client certificate with any common name. */
   client(cn: string): Promise<AgentTls>;
-  /** A certificate for servers alone. */
+  /** A certificate that is valid for servers only. */
   server(): Promise<AgentTls>;
-  /** A new server certificate in the folder. */
+  /** Writes a new server certificate into the folder. */
   renew(): Promise<void>;
   remove(): void;
 }

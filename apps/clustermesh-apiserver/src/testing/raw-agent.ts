@@ -1,4 +1,4 @@
-/** A client of the stream that sends bytes as they are: what encodes them is no part of what is measured. */
+/** A client of the stream that sends encoded bytes, so that encoding is not part of a measurement. */
 import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 import { StateSyncService } from "@isthmus/proto";
 import type { AgentTls } from "./test-agent.js";

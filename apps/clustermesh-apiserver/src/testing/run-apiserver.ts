@@ -1,4 +1,4 @@
-/** The whole apiserver inside a test, against a real Kubernetes API: starts on free ports, stops by its signal. */
+/** Runs the whole apiserver inside a test, with a real Kubernetes API, on free ports. */
 import {
   CONFIG_MAPS,
   createKubeClient,
@@ -26,7 +26,7 @@ export function kubeClient(kubeconfig: string): KubeClient {
   return createKubeClient(createTransport(loadKubeAccess({ kubeconfig })));
 }
 
-/** Namespace and mesh-config, as the lab or a user would make them. */
+/** Creates namespace and mesh-config, as the lab or a user would. */
 export async function installSettings(client: KubeClient, data: Readonly<Record<string, string>> = {}): Promise<void> {
   await client.apply(NAMESPACES, { metadata: { name: "mesh-system" } }, { manager: "test" });
   await client.apply(
@@ -49,7 +49,7 @@ export interface ApiserverOptions {
   readonly metricsAddress?: string;
   readonly instance?: string;
   readonly log?: Logger;
-  /** Free ones unless given. */
+  /** Free ports when absent. */
   readonly port?: number;
   readonly adminPort?: number;
   readonly healthPort?: number;
@@ -71,7 +71,7 @@ export async function startApiserver(
   return launched;
 }
 
-/** Does not wait until it is ready. */
+/** Starts the apiserver and does not wait until it is ready. */
 export async function launchApiserver(
   server: Pick<KubeServer, "kubeconfig">,
   tls: MeshTls,

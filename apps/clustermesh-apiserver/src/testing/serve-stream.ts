@@ -1,4 +1,4 @@
-/** The stream server over real gRPC on loopback, with sources that the test drives. Gone with the test. */
+/** The stream server over real gRPC on loopback, with fake sources. It is closed at the end of the test. */
 import { systemClock } from "@isthmus/model";
 import { createMetrics, type Logger, type Metrics, silentLogger } from "@isthmus/observe";
 import { type AgentRegistry, createAgentRegistry } from "../serve/agent-registry.js";
@@ -23,7 +23,7 @@ export interface ServedStream {
   ): Promise<TestAgent & { readonly held: Map<number, HeldSource> }>;
 }
 
-/** A server with an own source (three records) and east (cluster 1). */
+/** A server with a local source (two records and two node configurations) and the source of east (cluster 1, one record). */
 export async function serveStream(
   t: { after(work: () => Promise<void>): void },
   tls: MeshTls,

@@ -1,22 +1,22 @@
-/** A TCP front before a store that behaves as told: a bad way to it, or something else in its place. For tests. */
+/** For tests: a TCP proxy before a store that simulates network faults, or another server at its address. */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { freePort } from "@isthmus/testing";
 
 /**
- * closed: nothing listens. reset: cut at once. silent: accepts, then nothing. slow: every answer takes a second.
- * garbage: words that are no TLS. http: TLS of the store's CA, and words that are no gRPC.
+ * closed: does not listen. reset: resets each connection at once. silent: accepts and never answers. slow: delays every answer
+ * by a second. garbage: answers with text that is no TLS. http: TLS with the store's certificate, but no gRPC.
  */
 export type FrontMode = "pass" | "closed" | "reset" | "silent" | "slow" | "garbage" | "http";
 
 export interface StoreFront {
   readonly port: number;
-  /** Connections that came since the start. */
+  /** Number of connections since the start. */
   readonly connections: number;
-  /** Cuts what is open; what comes is treated so. */
+  /** Cuts open connections; new ones are handled by this mode. */
   set(mode: FrontMode): Promise<void>;
-  /** What is open now stays open and passes nothing more, for good: a peer that vanished. What comes is treated as before. */
+  /** Open connections stay open and forward nothing any more, like a peer that vanished. New ones are handled as before. */
   freeze(): void;
   close(): Promise<void>;
 }
@@ -30,7 +30,7 @@ export async function startStoreFront(
   const sockets = new Set<Socket>();
   let connections = 0;
   let mode: FrontMode = "pass";
-  let era = 0;
+  let generation = 0;
   const web = createTlsServer({ cert: pair.certificate, key: pair.key, ALPNProtocols: ["h2"] }, (socket) => {
     socket.on("error", () => undefined).end("HTTP/1.1 400 Bad Request\r\n\r\nthis is no etcd\r\n");
   });
@@ -46,11 +46,11 @@ export async function startStoreFront(
 
   function relay(client: Socket, delayMs: number): void {
     const upstream = track(connect(target, "127.0.0.1"));
-    const born = era;
-    client.on("data", (bytes) => born === era && upstream.write(bytes)).on("close", () => upstream.destroy());
-    upstream.on("close", () => born === era && client.destroy());
+    const opened = generation;
+    client.on("data", (bytes) => opened === generation && upstream.write(bytes)).on("close", () => upstream.destroy());
+    upstream.on("close", () => opened === generation && client.destroy());
     upstream.on("data", (bytes) => {
-      if (born !== era) return;
+      if (opened !== generation) return;
       if (delayMs === 0) client.write(bytes);
       else setTimeout(() => client.destroyed || client.write(bytes), delayMs);
     });
@@ -88,7 +88,7 @@ export async function startStoreFront(
       if (next !== "closed") server = await listen(port);
     },
     freeze() {
-      era++;
+      generation++;
     },
     close: shut,
   };

@@ -1,4 +1,4 @@
-/** An agent for tests: keeps the records of every source by the rules of the stream, and says what it heard. */
+/** An agent for tests: keeps the records of every source by the rules of the stream, and exposes the messages that it received. */
 import { type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
 import {
   type Batch,
@@ -24,7 +24,7 @@ export interface HeldSource {
   readonly table: RecordTable;
   position: Batch["to"];
   inSync: boolean;
-  /** Marks at our position that agreed, and that did not. */
+  /** Number of Marks at the agent's position whose sums matched, and whose did not. */
   marks: { good: number; bad: number };
   firstSyncs: number;
   broken: string | undefined;
@@ -34,7 +34,7 @@ export interface TestAgent {
   readonly welcome: Welcome | undefined;
   readonly states: readonly SourceState[];
   readonly batches: readonly Batch[];
-  /** All, also those of other positions than ours. */
+  /** All Marks, including those at other positions than the agent's. */
   readonly marks: readonly Mark[];
   readonly bucketsSeen: number;
   /** Kinds whose exchange ended with no bucket. */
@@ -60,9 +60,9 @@ export interface TestAgentOptions {
   readonly sources?: readonly SourcePosition[];
   readonly protocol?: readonly [number, number];
   readonly role?: Role;
-  /** Those of an agent of this version when absent. */
+  /** Those of the current agent version when absent. */
   readonly capabilities?: readonly string[];
-  /** Takes over what an agent held before. */
+  /** Records and positions that the agent starts with. */
   readonly held?: Map<number, HeldSource>;
 }
 

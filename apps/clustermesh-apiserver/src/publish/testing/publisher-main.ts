@@ -1,8 +1,8 @@
 /**
- * A publisher as a process of its own, for tests that stop one: `node publisher-main.js PORT CLUSTER ID INSTANCE`.
+ * A publisher as a separate process, for tests that suspend one: `node publisher-main.js PORT CLUSTER ID INSTANCE`.
  *
- * Exports 200 records that are the same in every instance, and one that says who exports. Lines in: "busy" (changes that one
- * record all the time) and "quiet". Lines out: its status with every change, as JSON.
+ * Exports 200 records that are the same in every instance, and one that names the instance. Lines in: "busy" (changes that
+ * record continuously) and "quiet". Lines out: its status as JSON, whenever it changes.
  */
 import { createInterface } from "node:readline";
 import { createStore, type Store } from "@isthmus/kvstore";
@@ -13,7 +13,7 @@ export interface Said {
   readonly message: string;
   /** Txns whose comparison failed. */
   readonly rejected: number;
-  /** Its last head stands, and the next beat is not due yet. */
+  /** Its last head was committed, and the next beat is not due yet. */
   readonly settled: boolean;
 }
 
@@ -34,13 +34,13 @@ function main([port = "", cluster = "", id = "", instance = ""]: readonly string
   const exported = createMemoryExport([...records, anyRecord(WHO, instance)]);
   const { publisher } = runPublisher(store, exported, { config: clusterConfig(cluster, Number(id)), instance });
 
-  let said = "";
+  let lastLine = "";
   setInterval(() => {
     const { state, message, beatAgeMs } = publisher.status();
     const settled = state === "Live" && beatAgeMs > 200 && beatAgeMs < 3000;
     const line = JSON.stringify({ state, message, rejected, settled } satisfies Said);
-    if (line !== said) console.log(line);
-    said = line;
+    if (line !== lastLine) console.log(line);
+    lastLine = line;
   }, 10);
   let count = 0;
   let work: NodeJS.Timeout | undefined;

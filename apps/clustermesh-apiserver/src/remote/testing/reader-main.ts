@@ -1,15 +1,15 @@
-/** For tests: a reader of peers as a process of its own, so that its memory is its own. Reports to its parent every 100 ms. */
+/** For tests: a reader of peers in a separate process, so that its memory can be measured. Reports to its parent every 100 ms. */
 import { createStore } from "@isthmus/kvstore";
 import { peer, runSources } from "../fixture.js";
 
 export interface ReaderMemory {
-  /** By peer: its state, message, and how many records are taken. */
+  /** By peer: its state, message, and the number of accepted records. */
   readonly peers: Readonly<
     Record<string, { readonly state: string; readonly message: string; readonly taken: number }>
   >;
-  /** The most memory that the process ever had, in bytes. */
+  /** Peak memory of the process, in bytes. */
   readonly maxRss: number;
-  /** On the heap and beside it after a collection, in bytes. */
+  /** On the heap and outside it after a garbage collection, in bytes. */
   readonly live: number;
 }
 
