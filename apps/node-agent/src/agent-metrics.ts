@@ -1,22 +1,22 @@
-/** The numbers of this agent, named in one place. */
+/** All metrics of this agent. */
 import { MAX_CLUSTER_ID } from "@isthmus/model";
 import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 import type { Applied, MapFill } from "@isthmus/proto";
 import { SOURCE_STATES, type SourceReport } from "./source-report.js";
 
-/** What is read at every scrape. */
+/** Values that are read at every scrape. */
 export interface AgentFacts {
   readonly fill: () => readonly MapFill[];
   readonly connected: () => boolean;
   readonly sources: () => Iterable<SourceReport>;
-  /** Cgroups of pods that the Service programs are on. */
+  /** Number of pod cgroups with Service programs attached. */
   readonly cgroups: () => number;
   readonly failedObjects: () => number;
   readonly datapath: () => ReadonlyMap<string, number>;
 }
 
 export interface AgentMetrics {
-  /** Gauges of what lives elsewhere. */
+  /** Adds the gauges that are read from `facts` at every scrape. */
   watch(facts: AgentFacts): void;
   syncEvent(clusterId: number, event: string): void;
   refusedRecord(clusterId: number): void;
@@ -104,7 +104,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
         },
       );
     },
-    // A server can send any number; each would be a series of its own.
+    // A server can send any cluster id, and each would make another series.
     syncEvent: (clusterId, event) =>
       events.add({ cluster_id: clusterId > MAX_CLUSTER_ID ? "invalid" : String(clusterId), event }),
     refusedRecord: (clusterId) => records.add({ cluster_id: String(clusterId) }),

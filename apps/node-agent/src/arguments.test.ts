@@ -6,7 +6,7 @@ import { parseArguments, USAGE } from "./arguments.js";
 
 const NEEDED = ["--node=n1", "--cgroup=/cg", "--servers=10.0.0.1:7443", "--tls-dir=/tls", "--cni-plugin=/plugin"];
 
-test("the pods' cgroups are found by themselves unless they are named, in whatever way kubelets and runtimes write them", () => {
+test("--pods-cgroup auto uses the known layouts; other values are parsed as kubelets and runtimes write them", () => {
   const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).podsCgroups;
   assert.equal(parse(), undefined);
   assert.equal(parse("--pods-cgroup=auto"), undefined);
@@ -17,7 +17,7 @@ test("the pods' cgroups are found by themselves unless they are named, in whatev
   ]);
 });
 
-test("a cgroup within another, twice, none, or outside of the node's is refused with what to write", () => {
+test("--pods-cgroup refuses nested, repeated, empty and outside cgroups, and says what to write", () => {
   for (const [value, sentence] of [
     ["kubepods,kubepods/burstable", /of which one is in another: name only the outer one$/],
     ["kubepods,kubepods", /of which one is in another/],
@@ -52,7 +52,7 @@ test("the usage names every option, and --help prints it and nothing else", () =
   for (const option of [...named, ...cni, ...more]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
 });
 
-test("metrics are served off the node only where an address is given", () => {
+test("metrics are served to other hosts only if an address is given", () => {
   assert.equal(parseArguments(NEEDED).metricsAddress, undefined);
   assert.equal(parseArguments([...NEEDED, "--metrics-address=10.0.0.1:9446"]).metricsAddress, "10.0.0.1:9446");
   assert.throws(() => parseArguments([...NEEDED, "--metrics-address=9446"]), { code: "USAGE" });

@@ -1,25 +1,25 @@
-/** The command line of node-agent. Throws `USAGE` with what to write. */
+/** The command line of node-agent. Throws a `USAGE` error that says what to write. */
 import { join } from "node:path";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 import { covers, pathOf } from "./cgroups/layouts.js";
 
 export interface Arguments {
   readonly node: string;
-  /** The node's files as this process sees them. */
+  /** The node's root folder as this process sees it. */
   readonly nodeRoot: string;
   /** The node's cgroup2 folder. */
   readonly cgroup: string;
-  /** Where in it the pods are, without outer slashes; undefined = the known layouts (cgroups/layouts.ts). */
+  /** Cgroups of pods, relative to `cgroup`, no outer slashes; undefined = the known layouts (cgroups/layouts.ts). */
   readonly podsCgroups: readonly string[] | undefined;
   readonly bpffs: string;
   readonly servers: readonly string[];
   readonly tlsDir: string;
   readonly stateDir: string;
   readonly health: string;
-  /** Address that serves metrics off the node; undefined = none. */
+  /** Address on which metrics are served to other hosts; undefined = not served. */
   readonly metricsAddress: string | undefined;
   readonly cniPlugin: string;
-  /** As the node sees them. */
+  /** This path and the next two are as the node sees them. */
   readonly cniBinDir: string;
   readonly cniConfDir: string;
   readonly cniSocket: string;
@@ -31,23 +31,23 @@ export interface Arguments {
 export const USAGE = `Usage: node-agent --node NAME --cgroup DIR --servers HOST:PORT[,HOST:PORT] --tls-dir DIR --cni-plugin FILE [options]
 
 Programs this node's kernel with the Services of its cluster and of connected ones, and gives its pods their network.
-Stopping it takes nothing away: programs, maps, routes and pods' interfaces stay, and the next start adopts them.
+Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, and the next start adopts them.
 
   --node NAME          name of the Kubernetes node
-  --servers LIST       apiservers to begin with; what they tell of each other is kept on disk
+  --servers LIST       apiservers to try first; those that a Welcome lists are kept on disk
   --tls-dir DIR        ca.crt tls.crt tls.key; the certificate's name is system:mesh-node:NAME
   --health IP:PORT     /livez /readyz /metrics (127.0.0.1:9444)
   --metrics-address IP:PORT
-                       /metrics for scrapers off the node, without authentication (not served)
+                       /metrics for scrapers on other hosts, without authentication (not served)
 
-  --node-root DIR      where the node's files are, as this process sees them (/)
-  --state-dir DIR      what is kept between starts (NODE_ROOT/var/lib/isthmus/agent)
+  --node-root DIR      the node's root folder, as this process sees it (/)
+  --state-dir DIR      files that are kept between starts (NODE_ROOT/var/lib/isthmus/agent)
   --cgroup DIR         the node's cgroup2 folder, or the one that has it as "unified" beside cgroup v1: /sys/fs/cgroup
-  --pods-cgroup LIST   where in it the pods are, or auto: kubepods, kubepods.slice, kubelet/kubepods and
-                       kubelet.slice/kubelet-kubepods.slice, whichever there are (auto)
+  --pods-cgroup LIST   the cgroups of pods in it, or auto: those that exist of kubepods, kubepods.slice,
+                       kubelet/kubepods and kubelet.slice/kubelet-kubepods.slice (auto)
   --unknown-cluster-ip refuse|pass
-                       what a connect to an address of the service ranges gets that no Service has: EHOSTUNREACH at
-                       once, or what the network makes of it (refuse)
+                       a connect to an address of the Service ranges that belongs to no Service: fails at once with
+                       EHOSTUNREACH, or is passed to the network (refuse)
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
   --bpf-dir DIR        the built BPF objects (beside this program)
 
@@ -117,7 +117,7 @@ function parseUnknownClusterIp(text: string): boolean {
   throw usageError(`--unknown-cluster-ip is "${text}", write "refuse" or "pass"`);
 }
 
-/** None may lie in another: a program would run twice for one connect. */
+/** No cgroup of the list may be inside another one: a program would run twice for one connect. */
 function parsePodsCgroups(text: string): readonly string[] | undefined {
   if (text === "auto") return undefined;
   const wrong = (what: string) => usageError(`--pods-cgroup is "${text}", ${what}`);

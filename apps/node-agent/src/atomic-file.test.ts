@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { readIfThere, writeAtomic } from "./atomic-file.js";
 
-test("what agents that were killed while they wrote left behind goes, and nothing else", async (t) => {
+test("temporary files of killed agents are removed, and nothing else", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "magent-"));
   t.after(() => rm(folder, { recursive: true }));
   const left = [".source-0.snap.01ab23cd.tmp", ".source-0.snap.ffffffff-3.tmp"];
@@ -17,7 +17,7 @@ test("what agents that were killed while they wrote left behind goes, and nothin
   assert.deepEqual((await readdir(folder)).sort(), [...others, "source-0.snap"].sort());
 });
 
-test("a file is replaced whole, with its mode, in folders made as open as it is", async (t) => {
+test("a file is replaced atomically with its mode, and missing folders get a matching mode", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "magent-"));
   t.after(() => rm(folder, { recursive: true }));
   const [secret, open] = [join(folder, "a/secret"), join(folder, "b/open")];

@@ -1,9 +1,10 @@
 /**
- * Replaces a file in one step: readers see the old or the new one, never a part. Not synced to disk: after a crash of the
- * machine itself a file may be short, and whoever reads it checks it. Missing folders are made as open as the file.
+ * Replaces a file atomically: readers see the old or the new file, never a part. The file is not synced to disk: after
+ * a crash of the machine it may be truncated, so its reader must check it. Missing folders are created with mode 755,
+ * or 700 if only the owner may read the file.
  *
- * `.<name>.<process>-<number>.tmp` beside the file is one in the making. A process that is killed leaves its own behind:
- * the next one removes it before it writes that file for the first time.
+ * The new content is first written to `.<name>.<process>-<number>.tmp` in the same folder. A killed process leaves this
+ * file behind; the next process removes it before its first write of the file.
  */
 import { randomBytes } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -27,9 +28,9 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** This process, by a name that no other has. */
+/** Random id of this process. */
 const PROCESS = randomBytes(4).toString("hex");
-const swept = new Map<string, Promise<void>>();
+const sweeps = new Map<string, Promise<void>>();
 let count = 0;
 
 async function replace(path: string, mode: number, write: (temporary: string) => Promise<void>): Promise<void> {
@@ -46,13 +47,13 @@ async function replace(path: string, mode: number, write: (temporary: string) =>
 }
 
 function sweepOnce(path: string): Promise<void> {
-  // What cannot be swept is no reason not to write.
-  const sweeping = swept.get(path) ?? sweep(dirname(path), `.${basename(path)}.`).catch(() => undefined);
-  swept.set(path, sweeping);
+  // A failed sweep does not prevent the write.
+  const sweeping = sweeps.get(path) ?? sweep(dirname(path), `.${basename(path)}.`).catch(() => undefined);
+  sweeps.set(path, sweeping);
   return sweeping;
 }
 
-/** Removes what other processes left of a file. */
+/** Removes the temporary files that other processes left of a file. */
 async function sweep(folder: string, prefix: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const middle = name.startsWith(prefix) && name.endsWith(".tmp") ? name.slice(prefix.length, -".tmp".length) : "";

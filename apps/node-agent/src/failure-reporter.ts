@@ -1,7 +1,7 @@
 /**
- * Says which objects are not in the maps as desired, once when it begins and once when it is over.
+ * Logs which objects are not in the maps as desired: once when the error begins or changes, and once when it ends.
  *
- * Bounded: at most `MOST` sentences at a time; the rest is one number. The gauge has them all.
+ * At most `MOST` objects per call are logged by name, the rest as a count; the gauge `mesh_objects_failed` counts all.
  */
 import { FrontendKey } from "@isthmus/bpf";
 import { type Address, formatAddress, keyBytes, protocolName } from "@isthmus/model";
@@ -15,20 +15,20 @@ export interface Failures {
 }
 
 export function createFailureReporter(log: Logger): (failures: Failures) => void {
-  let told = new Map<string, string>();
+  let before = new Map<string, string>();
   return ({ errors }) => {
     const now = new Map<string, string>();
     let fresh = 0;
     for (const [key, error] of errors) {
       now.set(key, error.message);
-      if (told.get(key) === error.message) continue;
-      if (++fresh <= MOST) log.warn("Not in the maps as desired", { object: nameObject(key), error });
+      if (before.get(key) === error.message) continue;
+      if (++fresh <= MOST) log.warn("Object is not in the maps as desired", { object: nameObject(key), error });
     }
-    if (fresh > MOST) log.warn("More objects not in the maps as desired", { count: fresh - MOST });
-    const over = [...told.keys()].filter((key) => !now.has(key));
+    if (fresh > MOST) log.warn("More objects are not in the maps as desired", { count: fresh - MOST });
+    const over = [...before.keys()].filter((key) => !now.has(key));
     if (over.length > 0)
-      log.info("In the maps as desired again", { count: over.length, first: nameObject(over[0] ?? "") });
-    told = now;
+      log.info("Objects are in the maps as desired again", { count: over.length, first: nameObject(over[0] ?? "") });
+    before = now;
   };
 }
 

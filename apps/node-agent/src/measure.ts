@@ -1,7 +1,7 @@
 /**
- * How fast this agent is, measured through its own path: encoded message, core, merge, plan, maps.
+ * Measures this agent on its real path: encoded message, core, merge, plan, maps.
  *
- * In: any kernel port (bench/ brings real maps). Out: milliseconds. Used by `make bench`; asserts nothing.
+ * In: any kernel port (bench/ passes real maps). Out: milliseconds. Used by `make bench`; asserts nothing.
  */
 import { readFileSync } from "node:fs";
 import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
@@ -17,12 +17,12 @@ export interface FirstLoad {
   readonly adoptMs: number;
   /** From all records in memory to all maps written: decode, merge, plan, write. */
   readonly wholeMs: number;
-  /** Of which: from the merged table to all maps written. */
+  /** The part of `wholeMs` from the merged table to all maps written. */
   readonly mapsMs: number;
-  /** `wholeMs` and `mapsMs` as CPU time of the thread that does it: hardly moved by what else the machine does. */
+  /** `wholeMs` and `mapsMs` as CPU time of the main thread, which other load on the machine hardly changes. */
   readonly wholeCpuMs: number;
   readonly mapsCpuMs: number;
-  /** The longest that the event loop did not turn. */
+  /** The longest turn of the event loop. */
   readonly blockMs: number;
 }
 
@@ -100,7 +100,7 @@ function threadMs(): number {
   return Number(ns) / 1e6;
 }
 
-/** Looks at every turn of the event loop; the result ends it and gives the longest time between two, in milliseconds. */
+/** Times every turn of the event loop; the returned function stops this and returns the longest one in milliseconds. */
 function watchLoop(): () => number {
   let [last, longest, watching] = [performance.now(), 0, true];
   const look = (): void => {
@@ -120,11 +120,11 @@ function watchLoop(): () => number {
 interface Spent {
   readonly ms: number;
   readonly cpuMs: number;
-  /** Looking at the clocks costs a tenth of a change of one endpoint. */
+  /** Stops the timing: reading the clocks takes a tenth of the time of a one-endpoint change. */
   stop(): void;
 }
 
-/** Time spent in the world (records to planned frontends). */
+/** Times the work of the mesh state (records to planned frontends). */
 function timeMerge({ world }: NodeState): Spent {
   const { take, flush } = world;
   const spent = { ms: 0, cpuMs: 0, stop: () => void Object.assign(world, { take, flush }) };

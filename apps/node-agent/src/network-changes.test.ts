@@ -46,14 +46,14 @@ function rig(acts: () => boolean) {
   return { state, heard, stop, storm, clock };
 }
 
-test("a storm of unrelated changes costs ten reads a second", async () => {
+test("a storm of unrelated changes causes ten reads per second", async () => {
   const { state, heard, storm } = rig(() => false);
   await storm(10_000);
   assert.ok(state.looks >= 50 && state.looks <= 100, String(state.looks));
   assert.equal(heard.length, state.looks);
 });
 
-test("repairs that another program keeps undoing happen about once a second, and after some quiet at once", async () => {
+test("repairs that another program keeps undoing happen about once per second, and at once after a quiet time", async () => {
   const { state, storm, clock } = rig(() => true);
   await storm(30_000);
   assert.ok(state.looks >= 30 && state.looks <= 70, String(state.looks));
@@ -63,7 +63,7 @@ test("repairs that another program keeps undoing happen about once a second, and
   assert.ok(state.looks - before >= 2, String(state.looks - before));
 });
 
-test("the socket is closed at the end", async () => {
+test("abort closes the socket", async () => {
   const { state, stop } = rig(() => false);
   stop.abort();
   assert.equal(state.closed, true);

@@ -1,4 +1,4 @@
-/** The pod CIDRs of this node as the stream says them: kept, and told to whoever subscribes later. */
+/** The pod CIDRs of this node from its last NodeConfig; a later subscriber gets them at once. */
 import { addressFromBytes, formatPrefix, type Prefix } from "@isthmus/model";
 import type { NodeConfig } from "@isthmus/proto";
 import type { NodeCidrSource } from "./pods/index.js";

@@ -3,17 +3,17 @@ import { test } from "node:test";
 import { createNodeConditions } from "./node-conditions.js";
 
 test("a condition is sent when it changes, and on each new stream while it is set", () => {
-  const told: string[][] = [];
+  const reports: string[][] = [];
   const conditions = createNodeConditions(() => {
-    told.push(conditions.list().map(({ type, message }) => `${type}: ${message}`));
+    reports.push(conditions.list().map(({ type, message }) => `${type}: ${message}`));
   });
   conditions.connected();
   conditions.set("A", undefined);
-  assert.deepEqual(told, []);
+  assert.deepEqual(reports, []);
   conditions.set("A", "wrong");
   conditions.set("A", "wrong");
   conditions.connected();
   conditions.set("A", undefined);
   conditions.connected();
-  assert.deepEqual(told, [["A: wrong"], ["A: wrong"], []]);
+  assert.deepEqual(reports, [["A: wrong"], ["A: wrong"], []]);
 });

@@ -1,4 +1,4 @@
-/** Rows, tables and tier words that a restarted agent leaves unchanged in the kernel while a cluster is not in sync. */
+/** A restarted agent leaves rows, tables and tier words of a cluster unchanged in the kernel until it is in sync. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendFlag, BackendRow, NodeRow, Rank, rankBit } from "@isthmus/bpf";
@@ -31,7 +31,7 @@ function weightedWest(): RecordSource {
   return source;
 }
 
-/** Writes from now on, but for floors and what is freed: `map` of each. */
+/** The maps of all writes from now on, except floors. */
 function writesOf(kernel: MemoryKernel): readonly string[] {
   const writes: string[] = [];
   kernel.log.failWhen(({ map }) => void (map.includes("floors") || writes.push(map)));
@@ -64,7 +64,7 @@ function markNode(node: TestNode, tunnel: string): number {
 const markOf = (node: TestNode, index: number) =>
   new DataView(node.port.nodeState.read(index).buffer).getUint32(0, true);
 
-test("restarted with west out of sync: no row, line or word of it is written, and a mark on its node applies", async () => {
+test("a restart with west out of sync writes none of its rows, lines or words, and keeps its node's rank", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), weightedWest()];
   const before = await synced(await startTestNode({ kernel }), own, other);
@@ -85,7 +85,7 @@ test("restarted with west out of sync: no row, line or word of it is written, an
   assert.deepEqual(places(node), PLACES);
 });
 
-test("restarted with the local source out of sync: nothing of it is written either", async () => {
+test("a restart with the local source out of sync writes nothing of it", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), weightedWest()];
   own.change([weighted(makeSlice("shop/cart", { ready: ["10.11.0.1", "10.11.0.2"], node: "n1" }), [2, 5])]);
@@ -99,7 +99,7 @@ test("restarted with the local source out of sync: nothing of it is written eith
   assert.deepEqual(await node.describe(), described);
 });
 
-test("a backend that leaves a table and comes back while its cluster is out of sync is on its node", async () => {
+test("a backend that leaves a table and returns while its cluster is out of sync keeps its node", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east("local"), weightedWest()];
   await synced(await startTestNode({ kernel }), own, other);
@@ -113,7 +113,7 @@ test("a backend that leaves a table and comes back while its cluster is out of s
   assert.deepEqual(places(node), PLACES);
 });
 
-test("a node that went while the agent was down leaves its row; backends that stay do not inherit the next one's", async () => {
+test("the row of a node removed while the agent was down is freed, and its backends do not get the next node", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), weightedWest()];
   await synced(await startTestNode({ kernel }), own, other);

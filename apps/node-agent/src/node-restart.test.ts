@@ -16,7 +16,7 @@ test("a restarted agent with no server serves what the kernel served", async () 
   assert.equal(kernel.log.count, before);
 });
 
-test("restarted, the local source alone: a local change is applied, the remote share stays as it was", async () => {
+test("after a restart with only the local source in sync, local changes are applied and remote backends stay", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own, other);
@@ -33,7 +33,7 @@ test("restarted, the local source alone: a local change is applied, the remote s
   assert.deepEqual(await node.backends(VIP), ["2:10.12.0.9"]);
 });
 
-test("restarted, the remote source first: nothing moves until the own one names the Services", async () => {
+test("after a restart with the remote source first, nothing changes until the local source is in sync", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own, other);
@@ -45,7 +45,7 @@ test("restarted, the remote source first: nothing moves until the own one names 
   assert.deepEqual(await node.backends(VIP), ALL);
 });
 
-test("restarted, the remote source alone: with the names on disk at the floor, its change is applied", async () => {
+test("after a restart with only the remote source in sync, its changes are applied if the disk snapshot is at the floor", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own, other);
@@ -60,7 +60,7 @@ test("restarted, the remote source alone: with the names on disk at the floor, i
   assert.deepEqual(await node.backends(VIP), ["1:10.11.0.3", "2:10.12.0.8"]);
 });
 
-test("names on disk that are older than the floor are not used", async () => {
+test("Services of a disk snapshot that is older than the floor are not used", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   const node = await synced(await startTestNode({ kernel }), own, other);
@@ -73,7 +73,7 @@ test("names on disk that are older than the floor are not used", async () => {
   assert.deepEqual(await next.backends(VIP), ALL.slice(0, 2));
 });
 
-test("a pod deleted while its agent was down leaves the maps when the local source is in sync, and only it", async () => {
+test("a pod deleted while the agent was down leaves the maps only when the local source is in sync", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own, other);
@@ -88,7 +88,7 @@ test("a pod deleted while its agent was down leaves the maps when the local sour
   assert.equal(node.state.datapath.fill().find(({ map }) => map.startsWith("mesh_backends"))?.used, 2);
 });
 
-test("a peer removed while the agent was down is removed when the server says so", async () => {
+test("a peer removed while the agent was down is removed when the server reports it", async () => {
   const kernel = createMemoryKernel();
   const own = east();
   await synced(await startTestNode({ kernel }), own, west());
@@ -101,7 +101,7 @@ test("a peer removed while the agent was down is removed when the server says so
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
-test("a peer removed while the agent was down is removed also when that is said before the local source is there", async () => {
+test("a peer removed while the agent was down is removed also if reported before the local source is in sync", async () => {
   for (const together of [false, true]) {
     const kernel = createMemoryKernel();
     const own = east();
@@ -118,7 +118,7 @@ test("a peer removed while the agent was down is removed also when that is said 
   }
 });
 
-test("killed before any write while a peer is removed, the next agent still asks about it or is done with it", async () => {
+test("an agent killed before any write of a peer's removal: the next one asks for the peer or has removed it", async () => {
   for (let cut = 0, killed = true; killed; cut++) {
     const kernel = createMemoryKernel();
     const own = east();
@@ -154,7 +154,7 @@ test("a replica that lags behind the floor is not followed", async () => {
   assert.ok(next.counted.every((event) => event === "2:below-floor") && next.counted.length > 0);
 });
 
-test("moved to a server that is behind, nothing moves; once it has caught up its mark is enough", async () => {
+test("on a server that is behind nothing changes; once it has caught up its mark is enough", async () => {
   const other = west();
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), east(), other);
   await node.receive(other.change([makeSlice("shop/cart", { ready: ["10.12.0.2"] })]));
@@ -174,7 +174,7 @@ test("moved to a server that is behind, nothing moves; once it has caught up its
   assert.deepEqual([node.counted, node.sent], [[], []]);
 });
 
-test("after a reboot the disk snapshot is served, stale, until the source is in sync", async () => {
+test("after a reboot the disk snapshot is served until the source is in sync", async () => {
   const own = east();
   const file = encodeSnapshot(0, own.position, own.table.records());
   const node = await startTestNode({ kernel: createMemoryKernel(), snapshots: [decodeSnapshot(file)] });
@@ -186,7 +186,7 @@ test("after a reboot the disk snapshot is served, stale, until the source is in 
   assert.equal(node.state.world.proven.has(1), true);
 });
 
-test("started with no server: from the kernel what has a floor, from disk only what has none, and none of it in sync", async () => {
+test("without a server, sources with a floor start from the kernel, others from disk, and none is in sync", async () => {
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own);
@@ -232,7 +232,7 @@ test("a disk snapshot is not used where the kernel has a floor", async () => {
   assert.deepEqual(await next.backends(VIP), []);
 });
 
-test("killed before any write on the way, the next agent ends where a fresh one would", async () => {
+test("after an agent was killed before any write, the next one reaches the state of a fresh start", async () => {
   const expected = await (async () => {
     const [own, other] = [east("local"), west()];
     own.change([makeSlice("shop/cart", { ready: ["10.11.0.2", "10.11.0.3"] })]);

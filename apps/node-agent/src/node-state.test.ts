@@ -13,7 +13,7 @@ import { reportSource } from "./source-report.js";
 import { startTestNode, stateOf } from "./testing-node.js";
 import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
 
-test("two sources become one Service, and a change follows", async () => {
+test("two sources are merged into one Service, and a change is applied", async () => {
   const [own, other] = [east(), west()];
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own, other);
   assert.deepEqual(await node.backends(VIP), ALL);
@@ -24,7 +24,7 @@ test("two sources become one Service, and a change follows", async () => {
   assert.deepEqual(node.counted, []);
 });
 
-test("a source that syncs again from scratch is acknowledged when all of it is applied, not before", async () => {
+test("a source that repeats its first sync is acknowledged only when all of it is applied", async () => {
   const [own, other] = [east(), west()];
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own, other);
   const before = other.position;
@@ -43,7 +43,7 @@ test("a source that syncs again from scratch is acknowledged when all of it is a
   assert.notDeepEqual(before, other.position);
 });
 
-test("what a source in sync does not have is removed; what nobody could say stays", async () => {
+test("a source in sync removes what it does not have; backends of a cluster not in sync stay", async () => {
   const kernel = createMemoryKernel();
   const own = east();
   own.change([makeService("shop/old", { ip: "10.96.0.11" }), makeSlice("shop/old", { ready: ["10.11.0.8"] })]);
@@ -56,7 +56,7 @@ test("what a source in sync does not have is removed; what nobody could say stay
   assert.deepEqual(await node.backends(VIP), ALL);
 });
 
-test("a stale source keeps everything, a removed one takes its backends along", async () => {
+test("a stale source keeps its backends, a removed source loses them", async () => {
   const kernel = createMemoryKernel();
   const node = await synced(await startTestNode({ kernel }), east(), west());
   await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_STALE));
@@ -65,7 +65,7 @@ test("a stale source keeps everything, a removed one takes its backends along", 
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
-test("a record that cannot be read is refused and counted; the others go on", async () => {
+test("a record that cannot be read is refused and counted; the others are applied", async () => {
   const own = east();
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
   const broken = { ...makeSlice("shop/cart", { slice: "b" }), value: Buffer.from([0xff, 0xff]) };
@@ -77,7 +77,7 @@ test("a record that cannot be read is refused and counted; the others go on", as
   );
 });
 
-test("a delete and a re-creation that arrive together end in the last word", async () => {
+test("of a delete and a re-creation that arrive together the last one counts", async () => {
   const own = east();
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
   const slice = makeSlice("shop/cart", { ready: ["10.11.0.5"] });
@@ -87,7 +87,7 @@ test("a delete and a re-creation that arrive together end in the last word", asy
   assert.deepEqual(await node.backends(VIP), []);
 });
 
-test("any order of messages of different sources reaches one state", async () => {
+test("any order of messages of different sources reaches the same state", async () => {
   const script = (): ToAgent[][] => {
     const [own, other] = [east("local"), west()];
     const first = [
@@ -124,7 +124,7 @@ test("any order of messages of different sources reaches one state", async () =>
   assert.ok(expected?.some((line) => line.includes("2:10.12.0.2")));
 });
 
-test("what is said of a source goes with it: stale, behind, repairing, syncing", async () => {
+test("the reported state of a source follows its messages: stale, behind, repairing, syncing", async () => {
   const other = west();
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), east(), other);
   const state = () => reportSource(node.state.core.source(2), 1).state;
@@ -167,7 +167,7 @@ test("floors are written before any record of their batch", async () => {
   );
 });
 
-test("what found no room is tried again when its time comes", async () => {
+test("an object that found no room is retried when it is due", async () => {
   const kernel = createMemoryKernel({ ...SMALL_KERNEL, backends: 3 });
   const own = createRecordSource({ clusterId: 0 });
   own.change([makeService("a/one", { ip: "10.96.0.1" }), makeSlice("a/one", { ready: ["10.11.0.1", "10.11.0.2"] })]);
@@ -180,7 +180,7 @@ test("what found no room is tried again when its time comes", async () => {
   assert.deepEqual([node.state.datapath.status.errors.size, await node.backends("10.96.0.2")], [0, ["1:10.11.0.3"]]);
 });
 
-test("after a write that failed half way nothing more is written", async () => {
+test("after a failed write nothing more is written", async () => {
   const kernel = createMemoryKernel();
   const own = east();
   const node = await startTestNode({ kernel });

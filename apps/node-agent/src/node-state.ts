@@ -1,7 +1,8 @@
 /**
- * One node's state from sources to kernel: everything between the stream and the maps, put together.
+ * Connects everything between the stream and the maps of one node.
  *
- * In: a kernel (real or in memory), floors in it, snapshots from disk. Out: the core to feed, the datapath that follows.
+ * In: a kernel (real or in memory) with its floors, and snapshots from disk. Out: the core, which takes messages, and
+ * the datapath, which follows them.
  */
 import type { Clock, ClusterId, ClusterName, Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -25,7 +26,7 @@ export interface NodeStateOptions {
   readonly version: string;
   readonly cluster: ClusterName;
   readonly clusterId: ClusterId;
-  /** Connects to ClusterIPs that belong to no Service fail at once; false = they are left alone. */
+  /** True: connects to ClusterIPs that belong to no Service fail at once. False: the programs do not touch them. */
   readonly refuseUnknownClusterIps: boolean;
 }
 
@@ -50,9 +51,9 @@ export interface NodeState {
   readonly world: MeshState;
   readonly datapath: Datapath;
   readonly applier: Applier;
-  /** Performs what the core says, but for sending. */
+  /** Performs the core's effects `count`, `behind` and `apply`; ignores the others. */
   perform(effect: SyncEffect): void;
-  /** Every source that is known is in sync. */
+  /** True when every known source has been in sync since the start. */
   complete(): boolean;
 }
 
@@ -68,7 +69,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     localCluster: options.clusterId,
     onRoom: () => applier.kick(),
     onBroken: modules.failed,
-    onError: (error) => log.warn("Nothing freed for now", { error }),
+    onError: (error) => log.warn("Grace period failed, freeing deferred", { error }),
   });
   const floors = openFloors(port.floors);
   for (const clusterId of floors.broken) log.warn("Floor not readable, its source starts without one", { clusterId });
@@ -86,7 +87,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   const world = createMeshState(options, {
     desired,
     servedClusters: datapath.foundClusters,
-    // Nothing of it has been written by then: only Services with a name are.
+    // At that time the maps still hold what was found: no Service is written before its name is known.
     served: () => readServices(port.backends, datapath.found),
     ownNames: namesAt(floors.all.get(0), modules.snapshots),
     refuse(clusterId, key, error) {
@@ -94,7 +95,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       log.warn("Record refused", { clusterId, record: key, error });
     },
   });
-  const tellFailures = createFailureReporter(log);
+  const reportFailures = createFailureReporter(log);
   const refusals = createRefusalLog({ clock, log });
   const applier = createApplier({
     ...modules,
@@ -104,14 +105,14 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     refusedRanges,
     applied(acks, tookMs) {
       modules.applied(acks, tookMs);
-      tellFailures({ errors: [...datapath.status.errors, ...world.planErrors] });
+      reportFailures({ errors: [...datapath.status.errors, ...world.planErrors] });
       retryWhenDue();
     },
   });
 
   let refusing = false;
   let sharedBefore = "";
-  /** True when all Services of the local cluster are known: only then may an address be said to belong to none. */
+  /** True when all Services of the local cluster are known: only then is it certain that an address belongs to none. */
   function knowsServices(): boolean {
     const own = core.sources.get(0);
     return options.refuseUnknownClusterIps && own?.proven === true && own.phase === "InSync" && !own.behind;
@@ -135,7 +136,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
 
   let retry = new AbortController();
   modules.signal.addEventListener("abort", () => retry.abort(), { once: true });
-  /** One timer for whatever failed and is due next. */
+  /** Sets the one timer for the failed object that is due next. */
   function retryWhenDue(): void {
     const due = datapath.status.nextDue;
     retry.abort();
@@ -149,7 +150,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       modules.count(effect.clusterId, effect.event);
       refusals.refused(effect.clusterId, effect.event);
     }
-    if (effect.is === "behind") tellBehind(effect.clusterId, effect.behind);
+    if (effect.is === "behind") reportBehind(effect.clusterId, effect.behind);
     if (effect.is !== "apply") return;
     const { clusterId, turn, upserts, deletes } = effect.delta;
     const cluster = core.sources.get(clusterId)?.name ?? "";
@@ -160,7 +161,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     applier.enqueue(effect.delta);
   }
 
-  function tellBehind(clusterId: number, behind: boolean): void {
+  function reportBehind(clusterId: number, behind: boolean): void {
     const cluster = core.sources.get(clusterId)?.name;
     if (!behind) log.info("The server has caught up with what this node applied", { cluster });
     else
@@ -172,7 +173,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   for (const { clusterId, position, records } of modules.snapshots) {
     const { delta } = core.source(clusterId).restore(records, position);
     if (delta === undefined) continue;
-    log.info("Starting from disk, stale until in sync", { clusterId, records: records.length });
+    log.info("Source restored from its disk snapshot, stale until in sync", { clusterId, records: records.length });
     perform({ is: "apply", delta });
   }
 
@@ -198,7 +199,10 @@ function afterEachStep(core: SyncCore, look: () => void): SyncCore {
   };
 }
 
-/** The local cluster's Services on disk, where the snapshot is of exactly the floor: never older than what the maps hold. */
+/**
+ * The local cluster's Services from its disk snapshot; none unless the snapshot's position is exactly the floor, since
+ * it may be older than what the maps hold.
+ */
 function namesAt(floor: Position | undefined, snapshots: readonly Snapshot[]): readonly HashedRecord[] {
   const own = snapshots.find(({ clusterId }) => clusterId === 0);
   if (floor === undefined || own === undefined || comparePositions(own.position, floor) !== "equal") return [];

@@ -6,7 +6,7 @@ import { createPassLoop } from "./pass-loop.js";
 function rig() {
   const clock = createFakeClock();
   const stop = new AbortController();
-  const state = { passes: 0, problem: undefined as string | undefined, told: [] as string[] };
+  const state = { passes: 0, problem: undefined as string | undefined, reported: [] as string[] };
   const loop = createPassLoop({
     clock,
     signal: stop.signal,
@@ -16,19 +16,19 @@ function rig() {
       if (state.problem === "thrown") throw new Error("thrown");
       return state.problem;
     },
-    failed: (problem) => void state.told.push(problem),
+    failed: (problem) => void state.reported.push(problem),
   });
   return { clock, stop, state, loop };
 }
 
-test("triggers while a pass runs are one more pass", async () => {
+test("triggers during a pass cause one more pass", async () => {
   const { state, loop } = rig();
   for (let i = 0; i < 10; i++) loop.trigger();
   for (let i = 0; i < 10; i++) await settle();
   assert.equal(state.passes, 2);
 });
 
-test("a problem is reported once and retried with back-off, however many triggers came, until it is solved", async () => {
+test("a problem is reported once and retried with back-off until it is solved, whatever the number of triggers", async () => {
   const { clock, state, loop } = rig();
   state.problem = "no gateway";
   for (let i = 0; i < 20; i++) {
@@ -39,10 +39,10 @@ test("a problem is reported once and retried with back-off, however many trigger
   for (let i = 0; i < 120; i++) await clock.advance(1000);
   assert.ok(state.passes - before <= 10, `${state.passes - before} tries in two minutes`);
   assert.ok(state.passes - before >= 2);
-  assert.deepEqual([state.told, loop.problem], [["no gateway"], "no gateway"]);
+  assert.deepEqual([state.reported, loop.problem], [["no gateway"], "no gateway"]);
   state.problem = "thrown";
   for (let i = 0; i < 60; i++) await clock.advance(1000);
-  assert.deepEqual(state.told, ["no gateway", "thrown"]);
+  assert.deepEqual(state.reported, ["no gateway", "thrown"]);
   state.problem = undefined;
   for (let i = 0; i < 60; i++) await clock.advance(1000);
   assert.equal(loop.problem, undefined);
@@ -51,7 +51,7 @@ test("a problem is reported once and retried with back-off, however many trigger
   assert.equal(state.passes, healed);
 });
 
-test("nothing runs after the end", async () => {
+test("no pass runs after abort", async () => {
   const { clock, stop, state, loop } = rig();
   state.problem = "no gateway";
   loop.trigger();

@@ -1,6 +1,6 @@
 /**
  * Runs passes one at a time: again when one was triggered meanwhile, and with back-off while the pass reports a problem.
- * Triggers are cheap: many of them are one pass.
+ * Triggers are cheap: those that come during a pass cause one more pass.
  */
 import { type Clock, MeshError } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
@@ -15,7 +15,7 @@ export interface PassLoopModules {
 }
 
 export interface PassLoop {
-  /** Resolves when no pass is left to do for now. Never rejects. */
+  /** Resolves when no pass runs or is wanted; a later retry is not awaited. Never rejects. */
   trigger(): Promise<void>;
   /** The problem of the last pass. */
   readonly problem: string | undefined;
@@ -41,9 +41,9 @@ export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules)
     while (wanted && !signal.aborted) {
       wanted = false;
       retry.abort();
-      const found = await runOnce();
-      if (found !== undefined && found !== problem) failed(found);
-      problem = found;
+      const result = await runOnce();
+      if (result !== undefined && result !== problem) failed(result);
+      problem = result;
       if (problem === undefined) backoff.reset();
       else retryLater();
     }

@@ -17,10 +17,10 @@ const pod = (name: string): PodAttachment => ({
 
 function rig() {
   const state = { open: false };
-  const said: string[] = [];
+  const reported: string[] = [];
   const reports = createPodReports(({ message }: ToServer) => {
     if (state.open && message?.$case === "report")
-      said.push(
+      reported.push(
         [
           message.value.up ? "up" : "down",
           message.value.pod,
@@ -29,33 +29,33 @@ function rig() {
       );
     return state.open;
   });
-  return { state, said, reports };
+  return { state, reported, reports };
 }
 
-test("each stream hears of every living pod, and once of those that went while there was none", () => {
-  const { state, said, reports } = rig();
+test("each stream gets a report of every present pod, and one of each pod removed while no stream was open", () => {
+  const { state, reported, reports } = rig();
   for (const name of ["a", "b"]) reports.up(pod(name));
   reports.down(pod("a"));
   state.open = true;
   reports.connected();
-  assert.deepEqual(said.splice(0), ["down a", "up b"]);
+  assert.deepEqual(reported.splice(0), ["down a", "up b"]);
   reports.down(pod("b"));
   reports.up(pod("c"));
-  assert.deepEqual(said.splice(0), ["down b", "up c"]);
+  assert.deepEqual(reported.splice(0), ["down b", "up c"]);
   reports.connected();
-  assert.deepEqual(said, ["up c"]);
+  assert.deepEqual(reported, ["up c"]);
 });
 
-test("of very many pods that went the latest are told", () => {
-  const { state, said, reports } = rig();
+test("of very many removed pods the latest 1000 are reported", () => {
+  const { state, reported, reports } = rig();
   for (let i = 0; i < 1200; i++) reports.down(pod(`p${i}`));
   state.open = true;
   reports.connected();
-  assert.deepEqual([said.length, said[0], said.at(-1)], [1000, "down p200", "down p1199"]);
+  assert.deepEqual([reported.length, reported[0], reported.at(-1)], [1000, "down p200", "down p1199"]);
 });
 
 test("host ports are reported once, in the first report that reaches an apiserver", () => {
-  const { state, said, reports } = rig();
+  const { state, reported, reports } = rig();
   reports.up(pod("a"), [
     { port: 8080, protocol: 6 },
     { port: 53, protocol: 17 },
@@ -65,5 +65,5 @@ test("host ports are reported once, in the first report that reaches an apiserve
   state.open = true;
   reports.connected();
   reports.connected();
-  assert.deepEqual(said, ["down b", "up a 8080/6 53/17", "up a"]);
+  assert.deepEqual(reported, ["down b", "up a 8080/6 53/17", "up a"]);
 });

@@ -1,7 +1,8 @@
 /**
- * Tells the apiserver which pods this node has: each as it comes and goes, and all living ones again with every new
- * stream, since nobody remembers for us. A pod that went while no stream was open is told of first; of those at most
- * `MOST_GONE`, the latest ones. The host ports that a pod asks for are reported once: an Event shows them to its user.
+ * Reports the pods of this node to the apiserver: each one when it is added or removed, and all present ones again on
+ * every new stream, since no apiserver keeps them between streams. Pods that were removed while no stream was open are
+ * reported first: the latest `MAX_REMOVED` of them. The host ports that a pod asks for are reported once: an Event
+ * shows them to its user.
  */
 import type { ToServer } from "@isthmus/proto";
 import type { HostPort, PodAttachment, PodReport } from "./pods/index.js";
@@ -11,14 +12,15 @@ export interface PodReports extends PodReport {
   connected(): void;
 }
 
-const MOST_GONE = 1000;
+const MAX_REMOVED = 1000;
 
-/** `send`: false when no stream is open; the next one is told then. */
+/** `send`: returns false when no stream is open; the report is then sent on the next one. */
 export function createPodReports(send: (message: ToServer) => boolean): PodReports {
-  const living = new Map<string, PodAttachment>();
+  const present = new Map<string, PodAttachment>();
   /** Host ports by host device that are not reported yet. */
   const asked = new Map<string, readonly HostPort[]>();
-  let gone: readonly PodAttachment[] = [];
+  /** Removed pods whose removal is not reported yet, oldest first. */
+  let unreported: readonly PodAttachment[] = [];
 
   function reportUp(pod: PodAttachment): void {
     if (send(reportOf(pod, true, asked.get(pod.hostDevice)))) asked.delete(pod.hostDevice);
@@ -26,18 +28,18 @@ export function createPodReports(send: (message: ToServer) => boolean): PodRepor
 
   return {
     up(pod, hostPorts = []) {
-      living.set(pod.hostDevice, pod);
+      present.set(pod.hostDevice, pod);
       if (hostPorts.length > 0) asked.set(pod.hostDevice, hostPorts);
       reportUp(pod);
     },
     down(pod) {
-      living.delete(pod.hostDevice);
+      present.delete(pod.hostDevice);
       asked.delete(pod.hostDevice);
-      if (!send(reportOf(pod, false))) gone = [...gone, pod].slice(-MOST_GONE);
+      if (!send(reportOf(pod, false))) unreported = [...unreported, pod].slice(-MAX_REMOVED);
     },
     connected() {
-      gone = gone.filter((pod) => !send(reportOf(pod, false)));
-      for (const pod of living.values()) reportUp(pod);
+      unreported = unreported.filter((pod) => !send(reportOf(pod, false)));
+      for (const pod of present.values()) reportUp(pod);
     },
   };
 }

@@ -1,4 +1,4 @@
-/** When an address in the Service ranges without a Service is refused, and in which order the ranges are written. */
+/** When addresses in the Service ranges without a Service are refused, and in which order the ranges are written. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatPrefix } from "@isthmus/model";
@@ -36,7 +36,7 @@ function behind(isBehind: boolean): ToAgent {
   };
 }
 
-test("the ranges are refused once the local cluster is in sync, not before and not because another cluster is", async () => {
+test("the ranges are refused once the local cluster is in sync; another cluster in sync does not suffice", async () => {
   const node = await startTestNode({ kernel: createMemoryKernel() });
   await synced(node, west());
   assert.deepEqual(await refused(node), []);
@@ -44,7 +44,7 @@ test("the ranges are refused once the local cluster is in sync, not before and n
   assert.deepEqual(await refused(node), [RANGE]);
 });
 
-test("a setting turns it off, and takes away what an agent before refused", async () => {
+test("a setting turns it off, and removes the ranges that a previous agent refused", async () => {
   const kernel = createMemoryKernel();
   await synced(await startTestNode({ kernel }), eastWithRange());
   const node = await startTestNode({ kernel, refuseUnknownClusterIps: false });
@@ -53,7 +53,7 @@ test("a setting turns it off, and takes away what an agent before refused", asyn
   assert.deepEqual(await refused(node), []);
 });
 
-test("an agent that missed changes of its own cluster refuses nothing; a lost stream alone is no missed change", async () => {
+test("an agent that missed changes of the local cluster refuses nothing; a lost stream alone changes nothing", async () => {
   const own = eastWithRange();
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
   await node.receive(behind(true));
@@ -71,7 +71,7 @@ test("an agent that missed changes of its own cluster refuses nothing; a lost st
   assert.deepEqual(await refused(node), [RANGE]);
 });
 
-test("ranges follow the node's configuration; one that holds pods or nodes is left alone", async () => {
+test("ranges follow the node's configuration; a range with pods or nodes is not refused", async () => {
   const own = eastWithRange("10.96.0.0/16", "10.97.0.0/16");
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
   assert.deepEqual((await refused(node)).toSorted(), ["10.96.0.0/16", "10.97.0.0/16"]);
@@ -83,7 +83,7 @@ test("ranges follow the node's configuration; one that holds pods or nodes is le
   assert.deepEqual(await refused(node), []);
 });
 
-test("killed before any write, an agent never leaves a range refused without the frontends in it", async () => {
+test("an agent killed before any write leaves no range refused without its frontends", async () => {
   const whole = createMemoryKernel();
   await synced(await startTestNode({ kernel: whole }), eastWithRange());
   for (let n = 0; n <= whole.log.count; n++) {
@@ -103,7 +103,7 @@ async function loadUntilKilled(kernel: MemoryKernel, write: number): Promise<voi
   });
 }
 
-test("a Service that goes leaves its address refused; a range is tried again when the map had no room", async () => {
+test("the address of a removed Service is refused; a range that found no room is retried", async () => {
   const own = eastWithRange();
   const kernel = createMemoryKernel();
   kernel.log.failWhen(({ map }) => (map === "mesh_service_ranges_v2" ? new Error("no room") : undefined));
@@ -118,7 +118,7 @@ test("a Service that goes leaves its address refused; a range is tried again whe
   assert.equal((await node.port.frontends.load()).has(frontendOf(VIP)), false);
 });
 
-test("of more ranges than the list holds the first are refused, and the others say so until they are gone", async () => {
+test("of more ranges than the list holds the first are refused; the others have an error until they are removed", async () => {
   const ranges = Array.from({ length: 9 }, (_, i) => `10.${96 + i}.0.0/16`);
   const own = eastWithRange(...ranges);
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), own);
@@ -132,7 +132,7 @@ test("of more ranges than the list holds the first are refused, and the others s
   assert.equal(node.state.datapath.status.errors.size, 0);
 });
 
-test("a range that could not be taken out and is wanted again is in no error", async () => {
+test("a range whose removal failed has no error once it is wanted again", async () => {
   const own = eastWithRange();
   const kernel = createMemoryKernel();
   const node = await synced(await startTestNode({ kernel }), own);

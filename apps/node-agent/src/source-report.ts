@@ -1,17 +1,18 @@
-/** The state of each source in one word, for metrics: what an operator asks first. Pure. */
+/** The state of each source as one label value, for metrics. Pure. */
 import { SourceStatus } from "@isthmus/proto";
 import type { Source } from "./sync/source-types.js";
 
 /**
- * `waiting`: nothing known of it yet. Not in sync since the start: `kernel`, served as the maps had it; `disk`, served from
- * its snapshot; `syncing`. In sync before: `live`; `stale`, its control plane is not fresh and everything is kept;
- * `repairing`, records were found missing. `behind`: the server knows less than was applied here and withholds it.
+ * Never in sync since the start: `waiting`, it has neither records nor a floor; `kernel`, served as found in the maps;
+ * `disk`, served from its snapshot. In sync before: `live`; `stale`, its control plane is not live and all records are
+ * kept. Either: `syncing`, a first sync is under way; `repairing`, records are missing or differ; `behind`, the
+ * server's position is older than what was applied here, so it withholds the source.
  */
 export const SOURCE_STATES = ["waiting", "kernel", "disk", "syncing", "live", "stale", "repairing", "behind"] as const;
 export type SourceState = (typeof SOURCE_STATES)[number];
 
 export interface SourceReport {
-  /** The real one, also of the local cluster. */
+  /** The real id, also for the local cluster (not 0). */
   readonly clusterId: number;
   readonly proven: boolean;
   readonly state: SourceState;

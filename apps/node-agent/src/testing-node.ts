@@ -1,6 +1,6 @@
 /**
- * For tests: a whole node's state on a kernel in memory, fed with messages as a server would send them, looked at as a
- * program would.
+ * For tests: the state of a whole node on an in-memory kernel. A test sends it the messages of a server and reads the
+ * maps as a program does.
  */
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
@@ -20,13 +20,13 @@ export interface TestNode {
   readonly counted: readonly string[];
   readonly nodeConfigs: readonly NodeConfig[];
   readonly failures: readonly unknown[];
-  /** Opens a stream; returns what Hello said. */
+  /** Opens a stream; returns its Hello. */
   connect(): ToServer | undefined;
-  /** Takes messages and waits until the maps hold them. */
+  /** Processes messages and waits until they are applied to the maps. */
   receive(...messages: readonly ToAgent[]): Promise<void>;
-  /** A source's whole first sync. */
+  /** Processes the whole first sync of each source. */
   sync(...sources: readonly RecordSource[]): Promise<void>;
-  /** Backends that a connect to `ip:80` can come to; undefined = no such frontend. */
+  /** Backends that a connect to `ip:80` can reach; undefined = no such frontend. */
   backends(ip: string): Promise<readonly string[] | undefined>;
   describe(): Promise<string[]>;
 }
@@ -34,7 +34,7 @@ export interface TestNode {
 export interface TestNodeOptions {
   readonly kernel: MemoryKernel;
   readonly node?: string;
-  /** True unless given. */
+  /** Default: true. */
   readonly refuseUnknownClusterIps?: boolean;
   readonly snapshots?: readonly Snapshot[];
 }
@@ -108,8 +108,8 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
       for (const source of sources) await receive(stateOf(source.clusterId), ...source.firstSync());
     },
     async backends(ip) {
-      const found = await selectable(port, frontendOf(ip));
-      return found?.map(({ backend }) => backend).sort();
+      const reachable = await selectable(port, frontendOf(ip));
+      return reachable?.map(({ backend }) => backend).sort();
     },
     describe: () => describeKernel(port),
   };

@@ -1,7 +1,7 @@
 /**
- * Puts the agent together: kernel, state, stream, routes, pods, health; and runs it until it is told to stop.
+ * Builds the agent from its parts (kernel, state, stream, routes, pods, health) and runs it until its signal aborts.
  *
- * Everything that matters is pinned or on disk: stopping closes descriptors and takes nothing away.
+ * All lasting state is pinned or on disk: stopping closes descriptors and removes nothing.
  */
 import { setMaxListeners } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -49,9 +49,10 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   const cgroupRoot = openCgroupRoot(args.cgroup);
   const files = openStateFiles(args.stateDir);
   const metrics = createMetrics({ process: true });
-  const numbers = createAgentMetrics(metrics);
-  /** What is being waited for at the start. */
-  let waiting: string | undefined = "waiting for an apiserver to say which cluster this node belongs to (--servers)";
+  const agentMetrics = createAgentMetrics(metrics);
+  /** What the start is waiting for; undefined once the agent has started. */
+  let waiting: string | undefined =
+    "waiting for the Welcome of an apiserver, which names the node's cluster (--servers)";
   let cgroups: PodsCgroups | undefined;
   const ready = [
     { name: "started", check: () => waiting },
@@ -59,7 +60,8 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   ];
   const serveHealth = (): Promise<Health> => startHealth({ address: args.health }, { metrics, ready });
 
-  const scraped = args.metricsAddress === undefined ? undefined : await startMetrics(args.metricsAddress, metrics);
+  const metricsServer =
+    args.metricsAddress === undefined ? undefined : await startMetrics(args.metricsAddress, metrics);
 
   const before = await files.membership();
   log.info("Starting", {
@@ -72,7 +74,8 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   const servers = createServerList(args.servers, before?.servers ?? []);
   const { node } = args;
   const connect = createConnect(args.tlsDir);
-  // Where the maps are known they come first: of two agents on a node the second is told so.
+  // With a known membership the maps are opened before the health server: a second agent on this node then fails with
+  // the error about the maps in use, not about the port.
   let health = before === undefined ? await serveHealth() : undefined;
   const { cluster, clusterId } = before ?? (await firstJoin());
   const own = { cluster, clusterId };
@@ -82,7 +85,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     return remember(welcome);
   }
 
-  /** Throws for a cluster that cannot be: nothing of it is kept. */
+  /** Throws for an invalid cluster name or id; nothing is saved then. */
   async function remember(welcome: Welcome): Promise<Membership> {
     const names = { cluster: parseClusterName(welcome.cluster), clusterId: parseClusterId(welcome.clusterId) };
     servers.learn(welcome.servers);
@@ -91,7 +94,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     return membership;
   }
 
-  waiting = "reading what the maps hold";
+  waiting = "reading the pinned maps";
   const port = await openDatapath({
     bpffs: args.bpffs,
     objectDir: args.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
@@ -105,7 +108,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   health ??= await serveHealth();
   const { good, refused } = await files.snapshots();
   for (const { file, error } of refused) {
-    numbers.refusedFile(file);
+    agentMetrics.refusedFile(file);
     log.warn("Snapshot refused", { file, error });
   }
 
@@ -121,8 +124,8 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       applied: acknowledge,
       nodeConfig: cidrs.set,
       routes: () => routes.kick(),
-      count: numbers.syncEvent,
-      refusedRecord: numbers.refusedRecord,
+      count: agentMetrics.syncEvent,
+      refusedRecord: agentMetrics.refusedRecord,
       failed: (error) => failure.abort(error),
     },
   );
@@ -154,14 +157,14 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     const same = welcome.cluster === own.cluster && welcome.clusterId === own.clusterId;
     if (!same) failure.abort(wrongCluster(own, welcome));
     else {
-      remember(welcome).catch((error: unknown) => log.warn("List of servers not kept", { error }));
+      remember(welcome).catch((error: unknown) => log.warn("Cannot save the list of servers", { error }));
       reports.connected();
       conditions.connected();
     }
   }
 
   function acknowledge(applied: readonly Applied[], tookMs: number): void {
-    numbers.applied(applied, tookMs);
+    agentMetrics.applied(applied, tookMs);
     if (applied.length > 0) sendAck(applied);
   }
 
@@ -171,7 +174,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     client.send({ message: { $case: "ack", value } });
   }
 
-  numbers.watch({
+  agentMetrics.watch({
     fill: () => state.datapath.fill(),
     connected: () => client.server !== undefined,
     sources: () => [...state.core.sources.values()].map((source) => reportSource(source, own.clusterId)),
@@ -210,7 +213,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     ]);
     await state.applier.idle();
   } finally {
-    await Promise.all([health?.close(), scraped?.close()]);
+    await Promise.all([health?.close(), metricsServer?.close()]);
     port.close();
   }
   if (failure.signal.aborted) throw failure.signal.reason;

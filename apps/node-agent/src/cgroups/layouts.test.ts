@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { covers, KNOWN_CGROUPS, pathOf } from "./layouts.js";
 
-test("what runtimes call a pod's cgroup is found in its layout", () => {
+test("a pod's cgroup, as runtimes name it, is found in its layout", () => {
   for (const [named, cgroup] of [
     ["/kubepods/besteffort/pod1-2", "kubepods"],
     ["/kubepods/pod1-2", "kubepods"],
@@ -23,6 +23,6 @@ test("what runtimes call a pod's cgroup is found in its layout", () => {
   assert.equal(pathOf("a-b-c.slice"), "a.slice/a-b.slice/a-b-c.slice");
 });
 
-test("no layout lies in another", () => {
+test("no layout is inside another one", () => {
   for (const a of KNOWN_CGROUPS) for (const b of KNOWN_CGROUPS) assert.equal(covers(a, b), a === b, `${a} ${b}`);
 });

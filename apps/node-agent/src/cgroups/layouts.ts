@@ -1,12 +1,13 @@
 /**
- * Where a node's pods are among its cgroups. Paths relative to the node's cgroup2 folder, without a slash at either end.
+ * The cgroups that a node's pods may be in. Paths are relative to the node's cgroup2 folder, without a slash at either
+ * end.
  *
  * ```
  *   kubelet, cgroup driver   cgroupfs              systemd
  *   as installed             kubepods              kubepods.slice
  *   kind (--cgroup-root)     kubelet/kubepods      kubelet.slice/kubelet-kubepods.slice
  * ```
- * None of them lies in another: a program attached to both would run twice for one connect. Pure.
+ * None of them is inside another one: a program attached to both would run twice for one connect. Pure.
  */
 export const KNOWN_CGROUPS: readonly string[] = [
   "kubepods",
@@ -15,10 +16,12 @@ export const KNOWN_CGROUPS: readonly string[] = [
   "kubelet.slice/kubelet-kubepods.slice",
 ];
 
-/** The one to make where nobody does before the first pod: what the cgroupfs driver means. */
+/** The cgroup to create where nothing else creates one before the first pod: that of the cgroupfs driver. */
 export const USUAL_CGROUP = "kubepods";
 
-/** The path of a cgroup as a runtime names it: a path, or a systemd slice, whose name holds those of its parents. */
+/**
+ * The path of a cgroup that a runtime names by path, or as a systemd slice, whose name contains those of its parents.
+ */
 export function pathOf(named: string): string {
   const path = named.split("/").filter((part) => part !== "");
   const [only = ""] = path;
@@ -31,7 +34,7 @@ function expandSlice(slice: string): string {
   return names.map((_, i) => `${names.slice(0, i + 1).join("-")}.slice`).join("/");
 }
 
-/** `path` is `cgroup` or lies in it. */
+/** `path` is `cgroup` or inside it. */
 export function covers(cgroup: string, path: string): boolean {
   return path === cgroup || path.startsWith(`${cgroup}/`);
 }

@@ -21,7 +21,7 @@ interface Rig {
 
 let counter = 0;
 
-/** A cgroup2 folder of the test's own. */
+/** A new cgroup2 folder for this test. */
 function rig(t: TestContext): Rig {
   const { path: root } = makeCgroup(`mesh-test-pods-${process.pid}-${counter++}`);
   t.after(() => removeTree(root));
@@ -56,7 +56,7 @@ function removeTree(path: string): void {
 }
 
 for (const cgroup of KNOWN_CGROUPS) {
-  test(`pods in ${cgroup} are found, and nothing else is made or attached`, (t) => {
+  test(`the cgroup ${cgroup} is found and attached, and no other is created or attached`, (t) => {
     const { make, open, calls, made } = rig(t);
     make(cgroup);
     const cgroups = open();
@@ -69,7 +69,7 @@ for (const cgroup of KNOWN_CGROUPS) {
   });
 }
 
-test("two layouts at once are both served, what appears later joins, what is made anew is attached again", (t) => {
+test("cgroups of two layouts are both attached, also one that appears later or is created again", (t) => {
   const { make, remove, open, calls } = rig(t);
   make("kubepods");
   const cgroups = open();
@@ -85,7 +85,7 @@ test("two layouts at once are both served, what appears later joins, what is mad
   assert.deepEqual(calls, [["kubepods"], both, both, ["kubepods.slice"]]);
 });
 
-test("where the kubelet makes none in cgroup v2, it is made; what the runtime names is made too", (t) => {
+test("a cgroup that the kubelet does not create in cgroup v2 is created, and so is the one that the runtime names", (t) => {
   const { open, calls, made } = rig(t);
   const cgroups = open(undefined, true);
   cgroups.look();
@@ -95,7 +95,7 @@ test("where the kubelet makes none in cgroup v2, it is made; what the runtime na
   assert.deepEqual(made().sort(), ["kubepods", "kubepods.slice"]);
 });
 
-test("what the operator names is taken, and only that", (t) => {
+test("only the cgroups that the operator names are attached", (t) => {
   const { make, open, calls } = rig(t);
   make("kubepods");
   const cgroups = open(["custom/kubepods"], true);
@@ -104,7 +104,7 @@ test("what the operator names is taken, and only that", (t) => {
   assert.throws(() => cgroups.ensure("/kubepods/pod1"), { code: "CNI", message: /name it with --pods-cgroup$/ });
 });
 
-test("a node without a cgroup of pods says so, makes none, and waits for it", (t) => {
+test("without a cgroup of pods the problem is reported, none is created, and the programs are attached once it exists", (t) => {
   const { make, open, calls, made } = rig(t);
   const cgroups = open();
   cgroups.look();
@@ -118,11 +118,11 @@ test("a node without a cgroup of pods says so, makes none, and waits for it", (t
   assert.deepEqual([calls, cgroups.problem], [[["kubepods.slice"]], undefined]);
 });
 
-test("without programs no pod starts: the reason is one sentence, and it passes", (t) => {
+test("while the programs cannot be attached, ADD fails with the kernel's error", (t) => {
   const { make, open, kernel, calls } = rig(t);
   make("kubepods");
   const cgroups = open();
-  assert.match(cgroups.problem ?? "", /not looked for yet/);
+  assert.match(cgroups.problem ?? "", /^Service programs are not attached yet$/);
   kernel.refuse = "Operation not permitted";
   assert.throws(() => cgroups.ensure(undefined), { code: "CNI", message: "Operation not permitted" });
   assert.deepEqual([cgroups.attached, cgroups.problem], [[], "Operation not permitted"]);
@@ -131,7 +131,7 @@ test("without programs no pod starts: the reason is one sentence, and it passes"
   assert.deepEqual([calls.length, cgroups.problem], [1, undefined]);
 });
 
-test("looking again attaches again, for links that somebody took away", (t) => {
+test("a check with `again` attaches again, to restore links that were removed", (t) => {
   const { make, open, calls } = rig(t);
   make("kubepods");
   const cgroups = open();
@@ -144,11 +144,11 @@ test("a folder that is no cgroup2 is refused", (t) => {
   t.after(() => rmSync(root, { recursive: true }));
   assert.throws(() => openCgroupRoot(root), {
     code: "CGROUP",
-    message: `Cannot use --cgroup "${root}": neither it nor "unified" in it is cgroup2`,
+    message: `Cannot use --cgroup "${root}": neither it nor its subfolder "unified" is cgroup2`,
   });
 });
 
-test("beside cgroup v1 it is the folder's unified", (t) => {
+test("in a cgroup v1 folder, its subfolder unified is used", (t) => {
   const root = mkdtempSync(join(tmpdir(), "magent-"));
   t.after(() => rmSync(root, { recursive: true }));
   const { path } = makeCgroup(`mesh-test-pods-${process.pid}-${counter++}`);

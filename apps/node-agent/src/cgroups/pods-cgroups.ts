@@ -1,10 +1,11 @@
 /**
  * Keeps the Service programs on the cgroups of this node's pods, whichever layout its kubelet has (layouts.ts).
  *
- * Looked for at the start, every second, and at each CNI ADD, so that no pod starts without programs. Looking costs four
- * stats, 20 microseconds. On a pure cgroup v2 node the kubelet makes them before the first pod, and what is not there is
- * waited for. On a hybrid node (v1 beside v2) it manages v1; whether it makes the v2 side depends on its version, and the
- * runtime makes it too late, with the first process of a pod: there what is missing is made here.
+ * The cgroups are checked at the start, every second, and at each CNI ADD, so that no pod starts without programs. A
+ * check costs four stats, 20 microseconds. On a pure cgroup v2 node the kubelet creates the cgroups before the first
+ * pod, and the agent waits for them. On a hybrid node (v1 beside v2) the kubelet manages v1. Whether it also creates
+ * the v2 cgroups depends on its version, and the runtime creates them too late, with the first process of a pod: so the
+ * agent creates them.
  */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -17,28 +18,28 @@ import { covers, KNOWN_CGROUPS, pathOf, USUAL_CGROUP } from "./layouts.js";
 
 export interface PodsCgroupsOptions {
   readonly root: CgroupRoot;
-  /** Named by the operator, relative to the root; undefined = the known layouts. */
+  /** Configured by the operator, relative to the root; undefined = the known layouts. */
   readonly named: readonly string[] | undefined;
 }
 
 export interface PodsCgroupsModules {
   readonly log: Logger;
-  /** Attaches to these folders and to no others; throws with what the kernel said. */
+  /** Attaches to these folders and to no others; throws the kernel's error. */
   readonly attach: (folders: readonly string[]) => void;
 }
 
 export interface PodsCgroups {
   /** Relative to the root. */
   readonly attached: readonly string[];
-  /** Why pods would run without programs, in one sentence; undefined = they do not. */
+  /** Why pods would run without programs, in one sentence; undefined = pods have programs. */
   readonly problem: string | undefined;
-  /** Attaches where cgroups appeared or were made anew; `again` = also where nothing seems to have changed. */
+  /** Attaches when cgroups appeared or were created again; `again` = also when nothing seems to have changed. */
   look(again?: boolean): void;
   readonly ensure: RequirePrograms;
 }
 
 const LOOK_EVERY_MS = 1000;
-/** A link that somebody took away comes back after so many looks. */
+/** After this many checks the programs are attached again, in case another program removed a link. */
 const LOOKS_PER_ATTACH = 5;
 
 /** Nothing is attached before the first `look`. */
@@ -47,58 +48,60 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
   const { path: root, hybrid } = options.root;
   const candidates = named ?? KNOWN_CGROUPS;
   let attached: readonly string[] = [];
-  let problem: string | undefined = "not looked for yet";
-  /** What the last attach saw: paths with their inodes, which a cgroup that was made anew does not keep. */
-  let seen = "";
+  let problem: string | undefined = "Service programs are not attached yet";
+  /** Paths and inodes at the last attach; a cgroup that was created again has another inode. */
+  let attachedInodes = "";
 
   const inodeOf = (cgroup: string) => statSync(join(root, cgroup), { throwIfNoEntry: false })?.ino;
 
   function make(cgroup: string): void {
     mkdirSync(join(root, cgroup), { recursive: true });
-    log.info("Cgroup made for pods: beside cgroup v1 the kubelet may not", { cgroup });
+    log.info("Cgroup created for pods, the kubelet had not created it", { cgroup });
   }
 
+  /** The cgroups of pods with their inodes. */
   function find(): ReadonlyMap<string, number> {
-    const found = () =>
+    const existing = () =>
       candidates.flatMap((cgroup) => {
         const inode = inodeOf(cgroup);
         return inode === undefined ? [] : [[cgroup, inode] as const];
       });
-    const before = found();
+    const before = existing();
     if (!hybrid || (named === undefined && before.length > 0)) return new Map(before);
     const missing = (named ?? [USUAL_CGROUP]).filter((cgroup) => inodeOf(cgroup) === undefined);
     for (const cgroup of missing) make(cgroup);
-    return new Map(missing.length > 0 ? found() : before);
+    return new Map(missing.length > 0 ? existing() : before);
   }
 
   function look(again = false): void {
     try {
-      const found = find();
-      const now = [...found].map(([cgroup, inode]) => `${cgroup}:${inode}`).join(" ");
-      if (found.size > 0 && (now !== seen || again)) attach([...found.keys()].map((cgroup) => join(root, cgroup)));
-      if (found.size === 0) fail(nothingFound());
-      else stand([...found.keys()], now);
+      const cgroups = find();
+      const inodes = [...cgroups].map(([cgroup, inode]) => `${cgroup}:${inode}`).join(" ");
+      const changed = inodes !== attachedInodes;
+      if (cgroups.size > 0 && (changed || again)) attach([...cgroups.keys()].map((cgroup) => join(root, cgroup)));
+      if (cgroups.size === 0) setProblem(noCgroup());
+      else setAttached([...cgroups.keys()], inodes);
     } catch (thrown) {
-      fail(MeshError.from(thrown).message);
+      setProblem(MeshError.from(thrown).message);
     }
   }
 
-  function stand(cgroups: readonly string[], now: string): void {
-    if (now !== seen || problem !== undefined)
+  function setAttached(cgroups: readonly string[], inodes: string): void {
+    if (inodes !== attachedInodes || problem !== undefined)
       log.info("Service programs attached to the cgroups of pods", { cgroups });
     attached = cgroups;
     problem = undefined;
-    seen = now;
+    attachedInodes = inodes;
   }
 
-  function fail(sentence: string): void {
+  function setProblem(sentence: string): void {
     if (sentence !== problem) log.warn("Service programs not attached, pods have no Services", { reason: sentence });
     attached = [];
     problem = sentence;
-    seen = "";
+    attachedInodes = "";
   }
 
-  function nothingFound(): string {
+  function noCgroup(): string {
     const hint = named === undefined ? "; name the cgroup of this node's pods with --pods-cgroup" : "";
     return `Cannot find a cgroup of pods in "${root}": there is no ${candidates.join(", no ")}${hint}`;
   }
@@ -129,7 +132,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
   };
 }
 
-/** Looks until aborted. */
+/** Checks the cgroups every second until aborted. */
 export async function reconcilePodsCgroups(cgroups: PodsCgroups, clock: Clock, signal: AbortSignal): Promise<void> {
   for (let round = 1; !signal.aborted; round++) {
     await clock.delay(LOOK_EVERY_MS, signal).catch(() => undefined);

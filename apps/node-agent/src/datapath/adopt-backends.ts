@@ -1,11 +1,11 @@
-/** What mesh_backends holds at the start: living rows, and how far the generations of free ones have come. */
+/** Reads mesh_backends at the start: the live rows, and the last generation of each free row. */
 import { BackendRow, backendIndex } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
 import type { BackendRows } from "./backend-rows.js";
 
 export interface AdoptedBackends {
   readonly taken: ReadonlySet<number>;
-  /** Last generation of free rows that ever had one. */
+  /** The last generation of each free row that had one, by index. */
   readonly generations: Map<number, number>;
   readonly clusters: ReadonlySet<number>;
 }
@@ -13,13 +13,13 @@ export interface AdoptedBackends {
 const AT = BackendRow.offsets;
 const CHUNK = 4096;
 
-/** Copies living rows into `rows`. */
+/** Copies live rows into `rows`. */
 export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBackends {
   const taken = new Set<number>();
   const clusters = new Set<number>();
   const generations = new Map<number, number>();
 
-  function look(view: DataView, at: number, index: number): void {
+  function readRow(view: DataView, at: number, index: number): void {
     const id = view.getUint32(at + AT.id, true);
     const cluster = view.getUint16(at + AT.cluster, true);
     if (id !== 0 && backendIndex(id) === index) {
@@ -29,7 +29,7 @@ export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBacken
     }
     const node = view.getUint32(at + AT.node, true);
     if (node === 0 && cluster === 0) return;
-    // A crash came before the tombstone: the generation is lost, and any other than the likely small ones will do.
+    // A crash came before the tombstone, so the generation is lost: take one that differs from the likely, small ones.
     generations.set(index, cluster === 0 ? node & 0xff : 128 + (index % 100));
   }
 
@@ -38,7 +38,7 @@ export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBacken
     const bytes = port.read(first, count);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const before = taken.size;
-    for (let i = first === 0 ? 1 : 0; i < count; i++) look(view, i * BackendRow.size, first + i);
+    for (let i = first === 0 ? 1 : 0; i < count; i++) readRow(view, i * BackendRow.size, first + i);
     if (taken.size > before) rows.take(first, bytes);
   }
   return { taken, generations, clusters };

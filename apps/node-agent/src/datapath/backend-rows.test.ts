@@ -15,7 +15,7 @@ interface Name {
   readonly protocol: number;
 }
 
-/** Few of each, so that names differ in any one part. */
+/** Few values of each part, so that many names differ in one part only. */
 const name: fc.Arbitrary<Name> = fc.record({
   cluster: fc.constantFrom(1, 2, 511),
   address: fc.tuple(fc.nat(15), fc.constantFrom(0, 1, 0x80, 0xff)).map(([at, byte]) => {
@@ -32,7 +32,7 @@ function newRow(id: number, { cluster, address, port, protocol }: Name) {
   return { id, place: portWord(port, protocol), node: 9, attributes, address: addressWords(address) };
 }
 
-test("rows are found by every part of their name, whatever came and went before", () => {
+test("rows are found by every part of their name, after any additions and removals", () => {
   const keyOf = ({ cluster, address, port, protocol }: Name) => [cluster, address.join("."), port, protocol].join("/");
   const step = fc.record({ name, index: fc.integer({ min: 1, max: ROWS - 1 }) });
   fc.assert(
@@ -60,7 +60,7 @@ test("rows are found by every part of their name, whatever came and went before"
   );
 });
 
-test("a row is written as the codec writes it, and of two with one name the first is found", () => {
+test("a row equals that of the codec, and of two with one name the first is found", () => {
   const rows = createBackendRows(ROWS);
   const one = { cluster: 300, address: Uint8Array.from({ length: 16 }, (_, i) => 200 + i), port: 8080, protocol: 6 };
   for (const index of [3, 5]) {

@@ -1,19 +1,20 @@
 /**
- * The agent's copy of mesh_backends as the map holds it, 32 bytes a row, and where each backend stands in it.
+ * The agent's copy of mesh_backends, 32 bytes per row as in the map, and a hash table that finds the row of a backend.
  *
- * A backend is named by (cluster, address, port, protocol). The rows are their own keys: a table of indexes, hashed by
- * those words, open addressing. No object or string a backend: 100,000 of them cost a first load 40 % of its CPU time.
+ * A backend is identified by (cluster, address, port, protocol), its name. The hash table holds row indexes (open
+ * addressing) and compares with the rows themselves. There is no object or string per backend: 100,000 of them cost a
+ * first load 40 % of its CPU time.
  */
 import { randomInt } from "node:crypto";
 import { BackendRow } from "@isthmus/bpf";
 import type { AddressWords } from "@isthmus/clustermesh";
 
-/** Words of a row, little endian as in the map. */
+/** Number of words of a row; they are little endian, as in the map. */
 const WORDS = BackendRow.size / 4;
 export const Word = { id: 0, place: 1, node: 2, attributes: 3, address: 4 } as const;
-/** Of word `place`: port and protocol, not the state. */
+/** Mask of word `place`: port and protocol, not the state. */
 const PLACE = 0xff_ffff;
-/** Of word `attributes`. */
+/** Mask of word `attributes`: the cluster. */
 const CLUSTER = 0xffff;
 /** Peers choose addresses and ports: without a secret they could choose them so that all hash to one slot. */
 const SEED = randomInt(2 ** 32);
@@ -21,15 +22,15 @@ const SEED = randomInt(2 ** 32);
 export interface BackendRows {
   /** The row of this backend; 0 = none. `place`: as in the row, see `portWord`. */
   find(cluster: number, address: AddressWords, place: number): number;
-  /** Sets all of a row; it can be found from `link` on. */
+  /** Sets all words of a row; `find` returns it only after `link`. */
   fill(index: number, row: NewRow): void;
-  /** Can be found by its name, unless another row has the same. */
+  /** Adds the row to the hash table, unless a row with the same name is there. */
   link(index: number): void;
   unlink(index: number): void;
   /** Unsigned. */
   get(index: number, word: number): number;
   set(index: number, word: number, value: number): void;
-  /** Takes rows as the map has them. */
+  /** Copies rows from bytes of the map. */
   take(first: number, bytes: Uint8Array): void;
   /** The rows without their ids, one after the other. */
   bodies(indexes: readonly number[]): Uint8Array;
@@ -58,9 +59,9 @@ export function clusterOfWord(attributes: number): number {
   return attributes & CLUSTER;
 }
 
-/** Room for all entries at once, of which the kernel gives what is touched: nothing has to grow and be hashed again. */
+/** Has room for all entries from the start, so that nothing grows or is rehashed; untouched pages take no memory. */
 export function createBackendRows(maxEntries: number): BackendRows {
-  /** Signed, so that no word is ever a number on the heap. */
+  /** Signed, so that V8 never allocates a heap number for a word. */
   const rows = new Int32Array(maxEntries * WORDS);
   /** At most half full. */
   const slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * maxEntries)));
@@ -109,7 +110,7 @@ export function createBackendRows(maxEntries: number): BackendRows {
     return slotOf(clusterOf(index), placeOf(index), a, b, c, d);
   }
 
-  /** Empties a slot and moves up what stood behind it because it was taken. */
+  /** Empties a slot, and moves up the rows behind it that were put there because it was taken. */
   function emptySlot(empty: number): void {
     const mask = slots.length - 1;
     let hole = empty;

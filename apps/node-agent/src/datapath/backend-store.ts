@@ -1,13 +1,13 @@
 /**
- * The rows of mesh_backends: who has which index, who uses it, what is still to be written.
+ * The rows of mesh_backends: the index of each backend, its number of users, and the writes that are pending.
  *
  * ```
  *   free ──acquire──► new ──write──► live ──release, grace──► retired (id = 0) ──grace──► free
  *                                     ▲──────── acquire ───────┘ only before it is retired
  * ```
- * Body first, then the id by one store; freed by id = 0 first, and the index is used again only a grace period later,
- * because programs keep ids for longer than one run (UDP sockets). A free row keeps its last generation in `node`, with
- * cluster 0: how a fresh agent goes on counting.
+ * A row is written body first, then the id by one store. It is freed by id = 0, and its index is used again only after
+ * one more grace period, because programs keep ids for longer than one run (UDP sockets). A free row keeps its last
+ * generation in `node`, with cluster 0, from which a restarted agent continues.
  */
 import { BackendRow, backendGeneration, backendId, backendIndex, nextGeneration } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
@@ -25,17 +25,19 @@ import { createWords32 } from "./word-batch.js";
 export type NodeIndexOf = (name: NodeName | undefined) => number;
 
 export interface BackendStore {
-  /** The id of a backend, counted once more; makes a row when there is none. Throws `MAP_FULL`. */
+  /** Returns the id of a backend and counts one more user; creates a row when there is none. Throws `MAP_FULL`. */
   acquire(backend: MergedBackend): number;
   /** The backend has a row, so `acquire` needs no room. */
   has(backend: MergedBackend): boolean;
-  /** One user less. */
+  /** Counts one user less. */
   release(id: number): void;
-  /** Counts a user of an id found in a table; ids of no living row are ignored. */
+  /** Counts one more user of an id in a table; an id without a live row is ignored. */
   adoptUse(id: number): void;
-  /** Rows of these nodes take their (new) index. One pass over all rows: nodes move seldom. */
+  /**
+   * Writes the new index of these nodes to the rows of their backends. Reads all rows: indexes of nodes change seldom.
+   */
   moveNodes(names: readonly NodeName[]): void;
-  /** Takes the node from rows with one of these indexes, whose node's name no record has given: from now on it is unknown. */
+  /** Sets the node to 0 (not known) in rows that still have one of these indexes: no record has named the node yet. */
   leaveNodes(indexes: ReadonlySet<number>): void;
   /** Writes new rows, all bodies before the first id, then words that changed. */
   write(): void;
@@ -43,7 +45,7 @@ export interface BackendStore {
   readonly garbage: boolean;
   /** After a grace period: id = 0 for rows without users. */
   retire(): void;
-  /** What `retire` has freed before the last grace period began. */
+  /** Indexes that `retire` has freed and `recycle` has not. */
   readonly cooling: readonly number[];
   /** After a further grace period: these indexes may be used again. */
   recycle(indexes: readonly number[]): void;
@@ -61,22 +63,22 @@ const LIVE = 2;
 /** `own`: id of the local cluster, for which a part of the rows is reserved. */
 export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, own?: number): BackendStore {
   const rows = createBackendRows(port.maxEntries);
-  const found = adoptBackends(port, rows);
-  const pool = createIndexPool(port.maxEntries, found.taken);
+  const adopted = adoptBackends(port, rows);
+  const pool = createIndexPool(port.maxEntries, adopted.taken);
   const shared = port.maxEntries - reservedRows(port.maxEntries);
   /** By index. */
   const states: number[] = [FREE];
   const users: number[] = [0];
-  /** By index: the node's short name, "" = not known; null: adopted, and nobody has said yet. */
+  /** By index: the node's short name, "" = not known; null: adopted, and no record has named it yet. */
   const nodes: (string | null)[] = [null];
   const words = createWords32(port);
   const changed = new Set<number>();
   const unused = new Set<number>();
   let fresh: number[] = [];
   let cooling: number[] = [];
-  for (const index of found.taken) adopt(index);
+  for (const index of adopted.taken) adopt(index);
 
-  /** Of two rows with one name the first can be found; the other goes when its users do. */
+  /** Of two rows with one name only the first can be found; the other is freed when it has no users. */
   function adopt(index: number): void {
     rows.link(index);
     states[index] = LIVE;
@@ -98,7 +100,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     users[index] = 1;
     nodes[index] = node;
     rows.fill(index, {
-      id: backendId(nextGeneration(found.generations.get(index) ?? 0), index),
+      id: backendId(nextGeneration(adopted.generations.get(index) ?? 0), index),
       place,
       node: nodeIndexOf(backendNode(clusterId, node)),
       attributes: attributesWord(clusterId, backendFlags(backend)),
@@ -109,7 +111,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     return index;
   }
 
-  /** One more user of a row that is there, which may say something new about it. */
+  /** Counts one more user of an existing row, and updates the row from the backend. */
   function use(index: number, backend: MergedBackend): void {
     const attributes = attributesWord(backend.clusterId, backendFlags(backend));
     if (nodes[index] !== backend.node) {
@@ -127,7 +129,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     if (states[index] === LIVE) changed.add(index);
   }
 
-  /** The living row of an id; 0 = none. */
+  /** The row of an id, new or live; 0 = none. */
   function rowOf(id: number): number {
     const index = backendIndex(id);
     return (states[index] ?? FREE) !== FREE && rows.get(index, Word.id) === id ? index : 0;
@@ -143,7 +145,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
   function writeNew(): void {
     const indexes: number[] = [];
     for (const index of fresh) {
-      // Given back meanwhile; or taken again after that, and so twice in the list.
+      // Released meanwhile; or acquired again after that, and so twice in the list.
       if (states[index] !== NEW) continue;
       states[index] = LIVE;
       indexes.push(index);
@@ -211,7 +213,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     retire() {
       for (const index of unused) {
         forget(index);
-        found.generations.set(index, backendGeneration(rows.get(index, Word.id)));
+        adopted.generations.set(index, backendGeneration(rows.get(index, Word.id)));
         words.add(index, 4 * Word.id, 0);
         cooling.push(index);
       }
@@ -223,13 +225,13 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     },
     recycle(indexes) {
       for (const index of indexes) {
-        port.writeBody(index, tombstone(found.generations.get(index) ?? 0), 4);
+        port.writeBody(index, tombstone(adopted.generations.get(index) ?? 0), 4);
         pool.give(index);
       }
       const done = new Set(indexes);
       cooling = cooling.filter((index) => !done.has(index));
     },
-    foundClusters: found.clusters,
+    foundClusters: adopted.clusters,
     get used() {
       return pool.used;
     },

@@ -15,7 +15,7 @@ const B = ["2:10.2.0.1", "2:10.2.0.2"];
 
 const names = (found: readonly { backend: string }[] | undefined) => found?.map(({ backend }) => backend);
 
-test("a Service is answered, follows its endpoints, and is removed", async () => {
+test("a Service is served, follows its endpoints, and is removed", async () => {
   const kernel = createMemoryKernel();
   const port = kernel.open();
   const bench = await startBench(port);
@@ -32,7 +32,7 @@ test("a Service is answered, follows its endpoints, and is removed", async () =>
   );
 });
 
-test("unknown ports of a VIP are refused for as long as it has a port", async () => {
+test("unknown ports of a VIP are refused while it has a port", async () => {
   const port = createMemoryKernel().open();
   const bench = await startBench(port);
   const reject = rejectName(frontendName(parseAddress(VIP), 80, 6));
@@ -44,7 +44,7 @@ test("unknown ports of a VIP are refused for as long as it has a port", async ()
   assert.equal((await port.frontends.load()).size, 0);
 });
 
-test("one endpoint more is a handful of writes, whatever the number of Services", async () => {
+test("adding an endpoint takes four writes, whatever the number of Services", async () => {
   const kernel = createMemoryKernel();
   const bench = await startBench(kernel.open());
   await bench.set(...Array.from({ length: 50 }, (_, i) => [makePlan(`a/s${i}`, `10.96.1.${i}`, [[`10.1.1.${i}`]])]));
@@ -57,7 +57,7 @@ test("one endpoint more is a handful of writes, whatever the number of Services"
   assert.equal(kernel.log.count, freed); // a line needs no write to be free
 });
 
-test("a table beyond one line is a run of lines, also where lines were freed one by one", async () => {
+test("a table of several lines is a run of lines, also if the lines were freed one by one", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, linesPerSegment: 8, maxSegments: 2 }).open();
   const bench = await startBench(port);
   await bench.set(...Array.from({ length: 8 }, (_, i) => [makePlan(`a/s${i}`, `10.96.1.${i}`, [[`10.1.1.${i}`]])]));
@@ -72,7 +72,7 @@ test("a table beyond one line is a run of lines, also where lines were freed one
   assert.equal((await selectable(port, frontendOf("10.96.0.11")))?.length, 90);
 });
 
-test("a full map fails that Service, not the others, and is tried again when there is room", async () => {
+test("a full map fails only the Service without room, which is retried when there is room", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, backends: 5 }).open();
   const bench = await startBench(port);
   await bench.set(
@@ -91,7 +91,7 @@ test("a full map fails that Service, not the others, and is tried again when the
   assert.equal((await selectable(port, frontendOf("10.96.0.2")))?.length, 3);
 });
 
-test("full frontends, services and tables are errors of their own Service", async () => {
+test("full maps of frontends, services and tables fail only the Service without room", async () => {
   for (const small of [{ frontends: 2 }, { services: 3 }, { linesPerSegment: 2, maxSegments: 1 }]) {
     const port = createMemoryKernel({ ...SMALL_KERNEL, ...small }).open();
     const bench = await startBench(port);
@@ -106,7 +106,7 @@ test("full frontends, services and tables are errors of their own Service", asyn
   }
 });
 
-test("what is freed is written again only a grace period later", async () => {
+test("freed objects are written again only after a grace period", async () => {
   const kernel = createMemoryKernel({ ...SMALL_KERNEL, backends: 3, linesPerSegment: 2, maxSegments: 1 });
   const port = kernel.open();
   const bench = await startBench(port);
@@ -123,7 +123,7 @@ test("what is freed is written again only a grace period later", async () => {
   assert.deepEqual(names(await selectable(port, frontendOf("10.96.0.1"))), ["1:10.1.0.3"]);
 });
 
-test("an index used again has another generation, also after a restart", async () => {
+test("a reused index has another generation, also after a restart", async () => {
   const kernel = createMemoryKernel({ ...SMALL_KERNEL, backends: 2 });
   let bench = await startBench(kernel.open());
   const seen = new Set<number>();
@@ -159,7 +159,7 @@ test("a fresh agent adopts ids, rows and lines, and writes nothing", async () =>
   assert.equal(kernel.log.count, before);
 });
 
-test("nothing that was found is removed before the sweep", async () => {
+test("adopted frontends are not removed before the sweep", async () => {
   const kernel = createMemoryKernel();
   await (await startBench(kernel.open())).set([makePlan("a/one", "10.96.0.1", [A])]);
   const port = kernel.open();
@@ -194,7 +194,7 @@ async function freshState(step: readonly FrontendPlan[]): Promise<string[]> {
   return describeKernel(port);
 }
 
-/** At most what the two states allow; never a slot that names another backend than it should. */
+/** Checks that every slot names a backend that one of the two states allows for its frontend. */
 async function checkReaders(port: Parameters<typeof selectable>[0], allowed: ReadonlyMap<string, Set<string>>) {
   for (const [ip, backends] of allowed) {
     for (const { backend } of (await selectable(port, frontendOf(ip))) ?? []) {
@@ -213,7 +213,7 @@ function allowedIn(...steps: readonly (readonly FrontendPlan[])[]): Map<string, 
   return allowed;
 }
 
-test("killed before any write, a fresh agent reaches the same state, and every reader on the way a right backend", async () => {
+test("after a kill before any write, a fresh agent reaches the same state, and readers only reach right backends", async () => {
   let cuts = 0;
   for (let step = 0; step < STEPS.length; step++) {
     const from = STEPS[step - 1] ?? [];
@@ -252,14 +252,14 @@ test("killed before any write, a fresh agent reaches the same state, and every r
 const many = (count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => `2:10.2.${(from + i) >> 8}.${(from + i) & 255}`);
 
-test("a peer that fills its part of the maps stops no Service from following the local cluster's pods", async () => {
+test("a peer that fills its part of the maps does not stop Services from following local pods", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, backends: 64 }).open();
   let now = 0;
   const bench = await startBench(port, () => now);
   const found = async () => (names(await selectable(port, frontendOf(VIP))) ?? []).toSorted();
   await bench.set([makePlan("shop/cart", VIP, [[...A, ...B]])]);
   await bench.set([makePlan("shop/flood", "10.96.0.11", [many(500)])]);
-  assert.deepEqual([...bench.datapath.status.errors].length, 1, "the flood finds no room, and that is said");
+  assert.deepEqual([...bench.datapath.status.errors].length, 1, "the flood finds no room and has an error");
   // Local pods are replaced while the peer adds more backends: its previous ones stay.
   await bench.set([makePlan("shop/cart", VIP, [["10.1.0.9", ...B, ...many(100, 1000)]])]);
   assert.deepEqual(await found(), ["1:10.1.0.9", ...B]);
@@ -273,11 +273,11 @@ test("a peer that fills its part of the maps stops no Service from following the
   await bench.datapath.settled();
   now = 1_000_000;
   await bench.datapath.apply();
-  assert.equal((await found()).length, 21, "all of it, once there is room");
+  assert.equal((await found()).length, 21, "all backends, once there is room");
   assert.deepEqual([...bench.datapath.status.errors], []);
 });
 
-test("a table that finds no lines leaves the local cluster's backends followed", async () => {
+test("a Service whose table finds no lines still follows the local cluster's backends", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, linesPerSegment: 4, maxSegments: 1 }).open();
   const bench = await startBench(port);
   await bench.set([makePlan("shop/cart", VIP, [[...A, ...B]])]);
@@ -290,7 +290,7 @@ test("a table that finds no lines leaves the local cluster's backends followed",
   assert.deepEqual(names(await selectable(port, frontendOf(VIP))), ["1:10.1.0.9"]);
 });
 
-test("nodes of a peer leave room for the local cluster's", async () => {
+test("nodes of a peer leave room for nodes of the local cluster", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, nodes: 16 }).open();
   const bench = await startBench(port);
   const add = (cluster: number, i: number) =>

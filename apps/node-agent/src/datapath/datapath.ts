@@ -8,9 +8,9 @@
  *             frontends out                                               (break)
  *             grace period ─► lines, service rows, backend ids            (free, in the background)
  * ```
- * Work is proportional to the frontends and nodes that changed. One that finds no room gets status Error and is tried
- * again when something was freed; the others go on. Until `sweepFrontends` nothing that was found is removed for not
- * being desired: only who is in sync may say that it is gone.
+ * Work is proportional to the frontends and nodes that changed. One that finds no room gets status Error and is retried
+ * when something was freed; the others are written. Until `sweepFrontends` adopted frontends that are not desired stay:
+ * only a source in sync shows that they are gone.
  */
 import { setImmediate } from "node:timers/promises";
 import type { Prefix } from "@isthmus/model";
@@ -36,35 +36,36 @@ export interface DatapathModules {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly desired: Pick<DesiredState, "get" | "has">;
-  /** Name of the node that this is, once known. */
+  /** Name of this node, once known. */
   readonly localNode?: () => NodeName | undefined;
   /** Id of the local cluster: rows are reserved for its backends and nodes. */
   readonly localCluster?: number;
-  /** Something was freed: what found no room may be tried again. */
+  /** Something was freed: what found no room may be retried. */
   readonly onRoom?: () => void;
-  /** A grace period failed; it is tried again with the next apply. */
+  /** A grace period failed; it is retried with the next apply. */
   readonly onError?: (error: unknown) => void;
-  /** Freeing failed half way: only a fresh agent can tell what is in use. */
+  /** Freeing failed half way: only a restarted agent can read back what is in use. */
   readonly onBroken?: (error: unknown) => void;
 }
 
 export interface Datapath {
-  /** What was found at the start. */
+  /** What the kernel held at the start. */
   readonly found: Loaded;
-  /** Clusters that had a backend then. */
+  /** Clusters that had a backend at the start. */
   readonly foundClusters: ReadonlySet<number>;
   /** The desired state of these frontends may have changed. */
   touch(frontends: Iterable<FrontendName>): void;
   setNode(name: NodeName, node: DesiredNode | undefined): void;
   /** From the next apply on an address in these ranges without a frontend is refused; until then the adopted ranges stay. */
   setServiceRanges(ranges: readonly Prefix[]): void;
-  /** The next apply removes every frontend that is there and not desired. */
+  /** The next apply removes every existing frontend that is not desired. */
   sweepFrontends(): void;
   /** The next apply frees nodes of this cluster that were not set. */
   sweepNodes(cluster: number): void;
   /**
-   * Resolves when the kernel answers as desired; freeing goes on in the background. One at a time. Once a write failed it
-   * rejects for good, and nothing is written any more: only a fresh datapath, which reads back what serves, can go on.
+   * Resolves when the kernel has the desired state; freeing continues in the background. One call at a time. After a
+   * failed write every call rejects and nothing is written any more: only a new datapath, which reads the kernel back,
+   * can continue.
    */
   apply(): Promise<void>;
   /** Resolves when nothing is left to free. */
@@ -82,16 +83,16 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   const status = createStatusTable();
   const tables = createTableStore(port.tables, () => found.tables);
   const found = await loadKernel(port, tables);
-  // A dead agent may have freed what programs still read: nothing is used again before they are done.
+  // The previous agent may have freed what programs still read: nothing is used again before a grace period.
   await port.gracePeriod();
   for (const index of found.orphans) for (let i = 0; i < TIERS; i++) port.services.storeWord64(index, 8 * i, 0n);
   const nodes: NodeStore = createNodeStore(port, status, modules.localNode, modules.localCluster);
   const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf, modules.localCluster);
   for (const table of found.tables) for (const id of table.ids) backends.adoptUse(id);
   const services = createServiceStore(port.services, found);
-  /** Missing rows of addresses that another proxy serves: they could not be written. */
-  const unpassed = new Set<FrontendName>();
-  const ranges = await createServiceRangeWriter(port.serviceRanges, status, unpassed);
+  /** Names of rows that could not be written, of addresses that another proxy serves. */
+  const missingPassRows = new Set<FrontendName>();
+  const ranges = await createServiceRangeWriter(port.serviceRanges, status, missingPassRows);
   const tracker = createDeltaTracker();
   for (const [name, value] of found.frontends) {
     tracker.setActual(name, value);
@@ -132,7 +133,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   function takeDue(): void {
     for (const key of status.due(now())) {
       const node = key.slice(NODE.length) as NodeName;
-      if (key.startsWith(SERVICE_RANGE)) continue; // the writer keeps what failed pending
+      if (key.startsWith(SERVICE_RANGE)) continue; // `arm` and `disarm` retry failed ranges
       if (key.startsWith(NODE)) nodes.set(node, nodes.nodes.get(node));
       else dirty.add(key);
     }
@@ -145,7 +146,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     if (nodes.garbage) backends.leaveNodes(new Set(nodes.leaving));
   }
 
-  /** Nodes are written before backends that name them; each later map names what is already there. */
+  /** Writes each map after the map that its rows refer to; the nodes are already written. */
   async function make(names: readonly FrontendName[]): Promise<void> {
     const planned = await planFrontends(names);
     collector.check();
@@ -155,8 +156,8 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     const failed = await insertFrontends(port.frontends, tracker, [...planned.keys()]);
     const at = now();
     for (const [name, full] of planned) {
-      if (tracker.toInsert.has(name) && desired.get(name)?.kind === "left") unpassed.add(name);
-      else unpassed.delete(name);
+      if (tracker.toInsert.has(name) && desired.get(name)?.kind === "left") missingPassRows.add(name);
+      else missingPassRows.delete(name);
       const error = failed.get(name);
       if (error !== undefined) status.failed(name, error, at);
       else if (full === undefined && tracker.desired.has(name)) status.done(name, at);
@@ -164,9 +165,9 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   }
 
   async function breakOff(names: readonly FrontendName[]): Promise<void> {
-    const gone = names.filter((name) => !tracker.desired.has(name) && !desired.has(name));
-    const failed = await removeFrontends(port.frontends, tracker, gone);
-    for (const name of gone) {
+    const undesired = names.filter((name) => !tracker.desired.has(name) && !desired.has(name));
+    const failed = await removeFrontends(port.frontends, tracker, undesired);
+    for (const name of undesired) {
       const error = failed.get(name);
       if (error !== undefined) {
         status.failed(name, error, now());

@@ -1,4 +1,4 @@
-/** A write fails in the middle of an apply while a round of garbage waits: nothing that programs can reach is freed or used again. */
+/** A write of an apply fails while a round of garbage waits: nothing that programs can reach is freed or used again. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -18,7 +18,7 @@ const one = (...tiers: readonly (readonly string[])[]) => [makePlan("a/one", IPS
 const two = (...tiers: readonly (readonly string[])[]) => [makePlan("a/two", IPS[1], tiers)];
 const three = (...tiers: readonly (readonly string[])[]) => [makePlan("a/three", IPS[2], tiers)];
 
-/** Addresses in a range that may be armed, which another proxy serves from the first step on, or from the second. */
+/** Addresses in the Service ranges that another proxy serves: the first from the first step on, both in the second. */
 const LEFT = ["10.97.0.1", "10.98.0.1"] as const;
 
 interface Step {
@@ -32,12 +32,12 @@ const BEFORE: Step = {
   left: LEFT.slice(0, 1),
   ranges: ["10.96.0.0/16", "10.97.0.0/16"],
 };
-/** Leaves tables and backends that wait for a grace period. */
+/** A change that leaves tables and backends waiting for a grace period. */
 const GARBAGE: Step = {
   ...BEFORE,
   services: [one(["10.1.1.0", "10.1.9.1"], ["2:10.2.0.1"]), two(hosts(2, 17))],
 };
-/** The apply in which each write fails once: grows, shrinks, loses a tier, comes anew; a proxy and a range more, one less. */
+/** The apply whose writes fail in turn: tables grow, shrink, are new, lose a tier; proxy rows and ranges change. */
 const CHANGE: Step = {
   services: [one(["10.1.1.0", "10.1.9.2", "10.1.9.3"]), two(hosts(2, 18)), three(hosts(3, 40))],
   left: LEFT,
@@ -111,7 +111,7 @@ async function checkStopped(failing: FailingPort, { datapath }: Bench, thrown: u
   assert.equal(failing.writes, count, "wrote after a failed apply");
 }
 
-/** A fresh agent on what the failed one left. */
+/** A fresh agent on the maps that the failed one left. */
 async function goOn(kernel: DatapathPort, change: Step): Promise<void> {
   const next = await startBench(kernel);
   await take(next, change);
@@ -131,7 +131,7 @@ for (const [name, change, least] of [
   ["a change", CHANGE, 90],
   ["a removal", REMOVAL, 60],
 ] as const) {
-  test(`whichever write of ${name} fails, reachable entries stay, and a fresh agent goes on`, async () => {
+  test(`after any failed write of ${name}, reachable entries stay, and a fresh agent continues`, async () => {
     const expected = await outcome(change);
     let n = 0;
     while (await failWrite(createMemoryKernel().open(), change, n, expected)) n++;

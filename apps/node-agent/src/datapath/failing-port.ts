@@ -16,7 +16,7 @@ export interface FailingPort {
   readonly port: DatapathPort;
   /** The n-th write from now on fails (0 = the next one), and only that one. */
   failAt(n: number): void;
-  /** Writes that were asked for, failed ones included. */
+  /** Number of writes, failed ones included. */
   readonly writes: number;
   /** Grace periods do not end until the returned function is called. */
   holdGrace(): () => void;
@@ -25,7 +25,7 @@ export interface FailingPort {
 export function createFailingPort(real: DatapathPort): FailingPort {
   let writes = 0;
   let failing = -1;
-  let held: Promise<void> = Promise.resolve();
+  let graceGate: Promise<void> = Promise.resolve();
 
   function write<T>(act: () => T): T {
     if (writes++ === failing) throw new WriteFailed();
@@ -41,7 +41,7 @@ export function createFailingPort(real: DatapathPort): FailingPort {
     };
   }
 
-  /** As libs/bpf has it: the failure of a hash write is each key's own. */
+  /** As in libs/bpf, a failed write of a hash map is reported for each key. */
   async function reported(keys: Iterable<string>, act: () => Promise<Applied>): Promise<Applied> {
     try {
       return await write(act);
@@ -115,7 +115,7 @@ export function createFailingPort(real: DatapathPort): FailingPort {
         },
       },
       async gracePeriod() {
-        await held;
+        await graceGate;
         await real.gracePeriod();
       },
     },
@@ -127,7 +127,7 @@ export function createFailingPort(real: DatapathPort): FailingPort {
     },
     holdGrace() {
       let release = (): void => undefined;
-      held = new Promise((resolve) => {
+      graceGate = new Promise((resolve) => {
         release = resolve;
       });
       return release;

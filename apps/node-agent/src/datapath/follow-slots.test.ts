@@ -15,7 +15,7 @@ function find(before: readonly number[], now: readonly number[]): (number | unde
   return now.map((i, slot) => idOf(BACKENDS[i] ?? makeBackend("::"), slot));
 }
 
-test("an id is the backend's own or is not found, whatever came and went", () => {
+test("the id of a backend is right or undefined, after any additions and removals", () => {
   fc.assert(
     fc.property(some, some, (before, now) => {
       for (const [slot, id] of find(before, now).entries())
@@ -25,7 +25,7 @@ test("an id is the backend's own or is not found, whatever came and went", () =>
   );
 });
 
-test("all that stayed are found where one left, came, or was made anew", () => {
+test("all unchanged backends are found after one was removed, added or replaced", () => {
   const all = Array.from({ length: 40 }, (_, i) => i);
   for (const [before, now, unknown] of [
     [all, all.toSpliced(7, 1), 0],

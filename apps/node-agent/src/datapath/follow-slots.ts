@@ -3,8 +3,8 @@ import type { MergedBackend } from "@isthmus/clustermesh";
 import type { Tier } from "./service-store.js";
 
 /**
- * Finds the id of a backend in the table that a tier has now, without looking for its row. In a long table nearly all
- * slots hold the very objects of the plan before, shifted by the few that came or went so far.
+ * Finds the id of a backend in the present table of a tier, without a row look-up. In a long table nearly all slots
+ * hold the same objects as in the plan before, shifted by the few that were added or removed up to there.
  */
 export function followSlots({
   slots,

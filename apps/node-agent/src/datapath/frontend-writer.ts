@@ -1,5 +1,6 @@
 /**
- * Writes rows of mesh_frontends: port rows stand before the row that refuses the rest of their VIP, and go before it.
+ * Writes rows of mesh_frontends: port rows are inserted, and removed, before the row that refuses the rest of their
+ * VIP.
  */
 import { type DeltaTracker, type Failures, type HashPort, insertMissing, removeExtra } from "@isthmus/reconcile";
 import { type FrontendName, isRejectName } from "../desired/frontends.js";
@@ -28,7 +29,7 @@ async function inOrder(
   return new Map([...(await write(ports)), ...(await write(rejects))]);
 }
 
-/** Of a full map, too, the rows that serve come first. */
+/** Port rows also come first because they should get the last free entries of the map. */
 export function portsAndRejects(names: readonly FrontendName[]) {
   return { ports: names.filter((name) => !isRejectName(name)), rejects: names.filter(isRejectName) };
 }

@@ -1,4 +1,4 @@
-/** Random histories in maps that are too small: a Service that finds no room, or a part of it, leaves no unused backend, row or line. */
+/** Random histories in maps that are too small: a Service without room, for all or a part, leaves no unused entries. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/reconcile";
@@ -6,7 +6,7 @@ import { createMemoryKernel, exploring, type KernelSizes } from "@isthmus/testin
 import fc from "fast-check";
 import { type BackendText, type Bench, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
 
-/** Room for a third of what the Services may want; 12 of the backends' rows for all clusters, 4 for the own one. */
+/** Room for a third of what the Services may want; 12 backend rows for all clusters, 4 for the local one. */
 const SIZES: KernelSizes = {
   frontends: 6,
   serviceRanges: 8,
@@ -22,7 +22,7 @@ const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3", "10.96.0.4"] as const;
 const backend = fc
   .tuple(fc.constantFrom(1, 2, 3), fc.integer({ min: 1, max: 12 }), fc.constantFrom("", "@n1", "@n2"))
   .map(([cluster, host, node]): BackendText => `${cluster}:10.${cluster}.0.${host}${node}`);
-/** Slots without repeats, which are edited in place; with repeats, as from weights; of more than one line. */
+/** Slots without repeats, which are edited in place; with repeats, as weights cause them; and of more than one line. */
 const tier = fc.oneof(
   { weight: 3, arbitrary: fc.uniqueArray(backend, { selector: (text) => text.split("@")[0], maxLength: 14 }) },
   { weight: 1, arbitrary: fc.array(backend, { maxLength: 40 }) },
@@ -42,7 +42,7 @@ const action = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant("restart" as const) }) },
 );
 
-/** Ids that a program can reach, of all Services; checks that each has a living row. */
+/** Ids of all Services that a program can reach; checks that each has a live row. */
 async function reachable(port: DatapathPort): Promise<ReadonlySet<number>> {
   const found = await Promise.all(IPS.map((ip) => selectable(port, frontendOf(ip))));
   const slots = found.flatMap((service) => service ?? []);
@@ -54,7 +54,7 @@ function used({ datapath }: Bench, map: string): number | undefined {
   return datapath.fill().find((fill) => fill.map === map)?.used;
 }
 
-test("a full map leaves no backend that nothing can reach, whatever was planned, narrowed and undone", async () => {
+test("a full map leaves no unreachable backend, whatever was planned, narrowed and undone", async () => {
   let full = 0;
   let narrowed = 0;
   await fc.assert(
@@ -116,7 +116,7 @@ test("a Service whose frontend finds no room takes no backend, line or row", asy
     bench.set([makePlan(`a/s${which}`, IPS[which] ?? "", tiers)]);
   await set(3);
   await set(1);
-  // A row of a Service is freed after the grace period: until then neither of the next two finds one.
+  // The row of a Service is freed after the grace period: until then neither of the next two Services finds one.
   kernel.holdGrace();
   await bench.set("a/s1");
   await set(1);
@@ -132,7 +132,7 @@ test("a Service whose frontend finds no room takes no backend, line or row", asy
   assert.deepEqual([used(bench, "mesh_backends_v1"), used(bench, "mesh_tables_v1")], [0, 0]);
 });
 
-/** True when it serves a part of the wanted backends. */
+/** True when the frontend serves only a part of the wanted backends. */
 async function isNarrowed(port: DatapathPort, ip: string, plan: ReturnType<typeof makePlan>): Promise<boolean> {
   const found = await selectable(port, frontendOf(ip));
   const slots = plan.tiers.reduce((sum, tier) => sum + tier.slots.length, 0);

@@ -1,4 +1,4 @@
-/** The error of a map without room: that object waits, everything else goes on. */
+/** The error of a map without room: the object waits for room, all others are written. */
 import { MeshError } from "@isthmus/model";
 
 export type MapFull = { readonly code: "MAP_FULL"; readonly map: string; readonly maxEntries: number };
@@ -10,7 +10,7 @@ export function mapFull(map: string, maxEntries: number): MeshError<MapFull> {
   );
 }
 
-/** The entries that other clusters may use are used; the rest are for the local cluster. */
+/** All entries that other clusters may use are used; the rest are reserved for the local cluster. */
 export function mapShareFull(map: string, share: number): MeshError<MapFull> {
   return new MeshError(
     { code: "MAP_FULL", map, maxEntries: share },

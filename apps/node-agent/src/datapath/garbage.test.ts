@@ -28,14 +28,14 @@ function bench() {
   return { log, waiting, state, collector };
 }
 
-test("each round waits for a grace period of its own", async () => {
+test("each round waits for its own grace period", async () => {
   const { log, waiting, collector } = bench();
   waiting.push("a", "b");
   await collector.settled();
   assert.deepEqual(log, ["grace", "free a", "freed", "grace", "free b", "freed"]);
 });
 
-test("a grace period that fails keeps its round for the next time", async () => {
+test("a round whose grace period failed is kept and retried", async () => {
   const { log, waiting, state, collector } = bench();
   state.graceFails = true;
   waiting.push("a");
@@ -45,7 +45,7 @@ test("a grace period that fails keeps its round for the next time", async () => 
   assert.deepEqual(log, ["failed", "grace", "free a", "freed"]);
 });
 
-test("no round begins while an apply writes, and none is forgotten after it", async () => {
+test("no round begins while an apply writes, and waiting rounds run after it", async () => {
   const { log, waiting, collector } = bench();
   collector.pause();
   waiting.push("a");
@@ -63,7 +63,7 @@ test("no round begins while an apply writes, and none is forgotten after it", as
   );
 });
 
-test("a round that fails half way is never run again, nor is any after it", async () => {
+test("after a round failed half way, neither it nor a later round runs", async () => {
   const { log, waiting, state, collector } = bench();
   state.freeFails = true;
   waiting.push("a", "b");

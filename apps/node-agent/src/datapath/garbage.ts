@@ -1,5 +1,5 @@
 /**
- * What was taken out of use and waits for a grace period, and the loop that frees it in the background.
+ * Objects that are out of use and wait for a grace period, and the loop that frees them in the background.
  *
  * ```
  *   words flipped, frontends removed ──► take() ── grace period ──► free lines, rows; ids = 0 ── grace period ──► indexes
@@ -19,11 +19,11 @@ export interface Collector {
   /** No round begins between these two. */
   pause(): void;
   resume(): void;
-  /** A write failed: nothing is freed any more, nor is the round whose grace period is running. */
+  /** A write failed: nothing is freed any more, not even the round whose grace period is running. */
   stop(cause: unknown): void;
-  /** Throws what stopped it. */
+  /** Throws the cause if the collector was stopped. */
   check(): void;
-  /** Resolves when nothing is left to free; rejects with what a round threw, or what stopped it. */
+  /** Resolves when nothing is left to free; rejects with the error of a round, or the cause of the stop. */
   settled(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export interface CollectorModules {
   readonly take: () => Round | undefined;
   /** Called after something was freed. */
   readonly freed: () => void;
-  /** The grace period failed: the round stays, and is tried again with the next kick. */
+  /** The grace period failed: the round is kept, and retried with the next kick. */
   readonly failed: (error: unknown) => void;
   /** A round failed half way, which stops the collector: what it had freed must not be freed twice. */
   readonly broken: (error: unknown) => void;

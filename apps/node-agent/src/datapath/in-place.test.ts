@@ -1,4 +1,4 @@
-/** One endpoint of a Service changes: its table is edited in place or written anew, and equals the plan. */
+/** One endpoint of a Service changes: its table is edited in place or rewritten, and equals the plan. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/reconcile";
@@ -17,7 +17,7 @@ async function slotsOf(port: DatapathPort): Promise<readonly string[]> {
   return (await selectable(port, frontendOf(VIP)))?.map(({ backend }) => backend) ?? [];
 }
 
-test("up to 256 endpoints, one less, more or other is at most four writes, and a restart writes nothing", async () => {
+test("up to 256 endpoints, a one-endpoint change is at most four writes, and a restart writes nothing", async () => {
   for (const count of [1, 2, 10, 15, 100, 255, 256]) {
     const kernel = createMemoryKernel();
     const port = kernel.open();
@@ -54,7 +54,7 @@ test("up to 256 endpoints, one less, more or other is at most four writes, and a
   }
 });
 
-test("a table that outgrows its lines is written anew a few times on its way to 256 slots, and shrinks again", async () => {
+test("a table that grows to 256 slots is rewritten four times, and shrinks again", async () => {
   const kernel = createMemoryKernel();
   const port = kernel.open();
   const bench = await startBench(port);
@@ -80,7 +80,7 @@ test("a table that outgrows its lines is written anew a few times on its way to 
   assert.deepEqual(await slotsOf(port), ["1:10.1.0.0"]);
 });
 
-test("beyond 256 slots, and with weights, the order in the kernel is that of the plan", async () => {
+test("tables beyond 256 slots, and weighted ones, have the order of their plan", async () => {
   const port = createMemoryKernel().open();
   const bench = await startBench(port);
   for (const to of [hosts(256), hosts(257), hosts(300).toReversed(), hosts(299), hosts(250), hosts(260).toReversed()]) {
@@ -103,7 +103,7 @@ test("beyond 256 slots, and with weights, the order in the kernel is that of the
   assert.deepEqual((await slotsOf(port)).toSorted(), named([host(1), host(2), host(3)]));
 });
 
-test("a tier without room keeps no other from following, and a plan that failed leaves nothing behind", async () => {
+test("a tier without room does not stop other tiers, and a failed plan leaves nothing behind", async () => {
   const kernel = createMemoryKernel({ ...SMALL_KERNEL, backends: 6 });
   const port = kernel.open();
   const bench = await startBench(port);

@@ -1,4 +1,4 @@
-/** Programs that loaded a tier word and then stand still, while the table changes and grace periods pass. */
+/** Programs that loaded a tier word and then pause, while the table changes and grace periods pass. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
@@ -8,8 +8,8 @@ import fc from "fast-check";
 import { frontendOf, makePlan, readSlot, startBench } from "./testbed.js";
 
 /**
- * They may read the slots of their word until a grace period ends that began after the word was replaced. After every
- * write, whatever they would reach must live and be the Service's own.
+ * Watches such programs. They may read the slots of their word until the end of a grace period that began after the
+ * word was replaced. After every write, each backend that they reach must be live and belong to the Service.
  */
 function watchLateReaders(kernel: ReturnType<typeof createMemoryKernel>) {
   const held = new Map<string, { readonly which: number; readonly word: bigint; lastCurrent: number }>();

@@ -1,8 +1,8 @@
 /**
  * Free lines of the table segments. A table is a run of lines and never crosses a segment.
  *
- * Most tables are one line: those are a stack. Longer runs are cut first-fit from what lies free; neighbours are joined
- * only when no run is long enough.
+ * Most tables have one line: free single lines are kept in a stack. Longer runs are cut first-fit from the free runs;
+ * adjacent ones are joined only when no run is long enough.
  */
 export interface Run {
   /** First line: segment * linesPerSegment + index in it. */
@@ -14,7 +14,7 @@ export interface LinePool {
   /** First line of a run; undefined when no segment has one that long. */
   take(lines: number): number | undefined;
   give(run: Run): void;
-  /** One more segment is there. */
+  /** Adds the lines of one more segment. */
   grow(): void;
   readonly used: number;
   /** Lines of the segments that exist. */
@@ -62,8 +62,8 @@ export function createLinePool(linesPerSegment: number, segments: number, taken:
     if (open !== undefined) free(open.line, open.lines);
   }
 
-  /** The gaps between adopted runs of a segment. */
-  function gaps(segment: number): void {
+  /** Frees the gaps between adopted runs of a segment. */
+  function freeGaps(segment: number): void {
     let at = segment * linesPerSegment;
     const end = at + linesPerSegment;
     const own = taken.filter((run) => run.line >= at && run.line < end).sort((a, b) => a.line - b.line);
@@ -75,7 +75,7 @@ export function createLinePool(linesPerSegment: number, segments: number, taken:
     capacity += linesPerSegment;
   }
 
-  for (let segment = 0; segment < segments; segment++) gaps(segment);
+  for (let segment = 0; segment < segments; segment++) freeGaps(segment);
 
   return {
     take(lines) {
@@ -91,7 +91,7 @@ export function createLinePool(linesPerSegment: number, segments: number, taken:
       used -= run.lines;
       free(run.line, run.lines);
     },
-    grow: () => gaps(capacity / linesPerSegment),
+    grow: () => freeGaps(capacity / linesPerSegment),
     get used() {
       return used;
     },

@@ -1,8 +1,8 @@
 /**
- * What the kernel holds at the start: frontends, their tiers with their tables, and rows that nobody names.
+ * Reads what the kernel holds at the start: frontends, their tiers with their tables, and service rows of no frontend.
  *
- * Reading is all it does. A service row named by two frontends belongs to the first; a table that overlaps another, or
- * lies outside the segments, is not adopted: its tier is read, replaced when desired, and never freed.
+ * It writes nothing. A service row named by two frontends belongs to the first; a table that overlaps another, or lies
+ * outside the segments, is not adopted: its tier is read, replaced when desired, and never freed.
  */
 import { FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
 import { keyBytes } from "@isthmus/model";
@@ -12,7 +12,7 @@ import { EMPTY_TIER, type ServiceEntry, TIERS, type Tier, wordsOf } from "./serv
 import type { Table, TableStore } from "./table-store.js";
 
 export interface Loaded {
-  /** Every row of mesh_frontends as found, value as latin1. */
+  /** Every row of mesh_frontends, value as latin1. */
   readonly frontends: ReadonlyMap<FrontendName, string>;
   readonly services: ReadonlyMap<FrontendName, ServiceEntry>;
   /** Tables in use. */
@@ -28,9 +28,9 @@ export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "r
   const services = new Map<FrontendName, ServiceEntry>();
   const owned: Table[] = [];
   const lines = new Set<number>();
-  const seen = new Set<number>();
+  const namedRows = new Set<number>();
 
-  function own(table: Table | undefined): Table | undefined {
+  function adoptTable(table: Table | undefined): Table | undefined {
     if (table === undefined) return undefined;
     const span = Array.from({ length: table.lines }, (_, i) => table.line + i);
     if (span.some((line) => lines.has(line))) return undefined;
@@ -42,23 +42,23 @@ export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "r
   function readTier(word: bigint): Tier {
     if (word === 0n) return EMPTY_TIER;
     const { line, slots } = TierWord.fromWord(word);
-    return { word, table: slots === 0 ? undefined : own(tables.read(line, slots)) };
+    return { word, table: slots === 0 ? undefined : adoptTable(tables.read(line, slots)) };
   }
 
   for (const [key, bytes] of await port.frontends.load()) {
     frontends.set(key, Buffer.from(bytes).toString("latin1"));
     const { service } = FrontendRow.decode(bytes);
-    const usable = service > 0 && service < port.services.maxEntries && !seen.has(service);
+    const usable = service > 0 && service < port.services.maxEntries && !namedRows.has(service);
     if (!usable || frontends.get(key) !== frontendValue(key, service) || keyBytes(key).length !== 20) continue;
-    seen.add(service);
+    namedRows.add(service);
     const { tier } = ServiceRow.decode(port.services.read(service));
     const tiers = Array.from({ length: TIERS }, (_, i) => readTier(tier[i] ?? 0n));
     services.set(key, { index: service, tiers, stored: wordsOf(tiers) });
   }
-  return { frontends, services, tables: owned, ...scanServices(port, seen) };
+  return { frontends, services, tables: owned, ...scanServices(port, namedRows) };
 }
 
-function scanServices(port: DatapathPort, seen: ReadonlySet<number>): Pick<Loaded, "orphans" | "generations"> {
+function scanServices(port: DatapathPort, namedRows: ReadonlySet<number>): Pick<Loaded, "orphans" | "generations"> {
   const CHUNK = 4096;
   const orphans: number[] = [];
   const generations = new Map<number, number>();
@@ -72,7 +72,7 @@ function scanServices(port: DatapathPort, seen: ReadonlySet<number>): Pick<Loade
       if (generation !== 0) generations.set(first + i, generation);
       let words = 0;
       for (let half = 0; half < 2 * TIERS; half++) words |= view.getUint32(at + 4 * half, true);
-      if (words !== 0 && !seen.has(first + i)) orphans.push(first + i);
+      if (words !== 0 && !namedRows.has(first + i)) orphans.push(first + i);
     }
   }
   return { orphans, generations };

@@ -1,8 +1,10 @@
 /**
- * Smaller versions of a Service for which the maps have no room, best first: the first that fits is served, the rest waits.
+ * Smaller versions of a Service for which the maps have no room, best first: the first that fits is served, until there
+ * is room.
  *
  * Rows of other clusters' backends are limited (`reservedRows`), so a peer that fills its part does not stop a Service
- * from following the pods of the local cluster. An empty version is not yielded: then what is in the maps stays. Pure.
+ * from following the pods of the local cluster. An empty version is not yielded: the maps then keep what they hold.
+ * Pure.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { DesiredFrontend } from "../desired/desired-state.js";

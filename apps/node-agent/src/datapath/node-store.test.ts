@@ -24,7 +24,7 @@ async function withNode(kernel = createMemoryKernel()) {
   return { kernel, port, bench, rowOf, ...bench };
 }
 
-test("a backend takes its node's index, whichever of the two comes first", async () => {
+test("a backend gets its node's index, whichever of the two comes first", async () => {
   const { port, datapath, set, rowOf } = await withNode();
   await set([makePlan("a/a", "10.96.0.1", [["10.1.0.1@n1"]])]);
   assert.equal((await rowOf()).node, 0);
@@ -71,7 +71,7 @@ test("a fresh agent adopts rows and ranks, and frees nodes of a cluster only whe
   assert.deepEqual(ids(), [1, 0]);
 });
 
-test("a backend that was found, and not spoken of yet, does not pass to the next owner of its node's index", async () => {
+test("an adopted backend that no record names yet is not assigned to the next node with its node's index", async () => {
   const { kernel, datapath, set } = await withNode();
   datapath.setNode("2/w1", node("w1", "172.19.0.1", 2));
   await set([makePlan("a/a", "10.96.0.1", [["2:10.1.0.1@w1"]])]);
@@ -87,7 +87,7 @@ test("a backend that was found, and not spoken of yet, does not pass to the next
   assert.equal((await next.rowOf()).node, 0);
 });
 
-test("a rank left at an index without a node does not wait for its next owner", async () => {
+test("a rank left at an index without a node is not inherited by the next node", async () => {
   const kernel = createMemoryKernel();
   kernel.open().nodeState.storeWord32(1, 0, DOWN);
   const { port, datapath } = await withNode(kernel);
@@ -96,7 +96,7 @@ test("a rank left at an index without a node does not wait for its next owner", 
   assert.equal(new DataView(port.nodeState.read(1).buffer).getUint32(0, true), 0);
 });
 
-test("more nodes than rows: the rest have no index, are said, and follow when there is room", async () => {
+test("nodes without a row have no index and an error, and get a row when there is room", async () => {
   const { datapath, rowOf, set } = await withNode(createMemoryKernel({ ...SMALL_KERNEL, nodes: 2 }));
   datapath.setNode("1/n1", node("n1", "172.18.0.1"));
   datapath.setNode("1/n2", node("n2", "172.18.0.2"));

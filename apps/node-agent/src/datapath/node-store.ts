@@ -1,8 +1,9 @@
 /**
  * The rows of mesh_nodes: an index per (cluster, tunnel address, health address), adopted from what the map holds.
  *
- * Body first, then id. A node that is gone, or has another address, leaves its row: the backends' words are moved first,
- * and after a grace period id = 0 and its state word = 0, so that the next owner of the index inherits no rank.
+ * A row is written body first, then id. The row of a node that was removed, or has another address, is freed: first its
+ * backends get another node index, and after a grace period its id and its state word are set to 0, so that the next
+ * node with this index inherits no rank.
  */
 import { NodeFlag, NodeRow } from "@isthmus/bpf";
 import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
@@ -12,20 +13,22 @@ import { createIndexPool, type IndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
 
 export interface NodeStore {
-  /** 0 = not known. A row found at the start is also known by `adoptedNode`, for as long as it is there. */
+  /** 0 = not known. An adopted row is also found by its name of `adoptedNode`, for as long as it exists. */
   indexOf(name: NodeName | undefined): number;
   set(name: NodeName, node: DesiredNode | undefined): void;
-  /** Frees rows of a cluster that no known node has: what is missing there is really gone. */
+  /** Frees the rows of a cluster that no known node has; called when all its nodes are known. */
   sweep(cluster: number): void;
-  /** Brings rows to what was set, in order; returns the names whose index is another one now. Failures go to `status`. */
+  /**
+   * Writes the rows of nodes that were set, in order; returns the names whose index changed. Failures go to `status`.
+   */
   write(now: number): readonly NodeName[];
   readonly garbage: boolean;
-  /** Indexes that nothing may name any more when `take` is called. */
+  /** Indexes to be freed: no other row may refer to them when `take` is called. */
   readonly leaving: readonly number[];
-  /** What can be freed after a grace period that begins now. */
+  /** Returns the indexes that can be freed after a grace period that begins now. */
   take(): readonly number[];
   free(indexes: readonly number[]): void;
-  /** Names of nodes as set, with their rows. */
+  /** The nodes that were set, by name. */
   readonly nodes: ReadonlyMap<NodeName, DesiredNode>;
   readonly used: number;
   readonly capacity: number;
@@ -55,14 +58,14 @@ export function createNodeStore(
   const byIdentity = new Map<string, Row>();
   const byName = new Map<NodeName, Row>();
   /** Adopted rows by their placeholder names. */
-  const foundRows = new Map<NodeName, Row>();
+  const adoptedRows = new Map<NodeName, Row>();
   const nodes = new Map<NodeName, DesiredNode>();
   const dirty = new Set<NodeName>();
   const shared = ports.nodes.maxEntries - reservedRows(ports.nodes.maxEntries);
   let leaving: Row[] = [];
-  const doubles: Row[] = [];
+  const duplicates: Row[] = [];
   const pool = load();
-  leaving.push(...doubles);
+  leaving.push(...duplicates);
 
   function load(): IndexPool {
     const taken = new Set<number>();
@@ -75,20 +78,20 @@ export function createNodeStore(
         if (index === 0 || view.getUint32(i * NodeRow.size, true) !== index) continue;
         const { cluster, tunnel, health } = NodeRow.decode(bytes, i * NodeRow.size);
         const row: Row = { identity: nodeIdentity(cluster, tunnel, health), index, cluster, users: new Set() };
-        if (byIdentity.has(row.identity)) doubles.push(row);
+        if (byIdentity.has(row.identity)) duplicates.push(row);
         else {
           byIdentity.set(row.identity, row);
-          foundRows.set(nodeName(cluster, adoptedNode(index)), row);
+          adoptedRows.set(nodeName(cluster, adoptedNode(index)), row);
         }
         taken.add(index);
       }
     }
-    clearMarks(taken);
+    clearStaleRanks(taken);
     return createIndexPool(ports.nodes.maxEntries, taken);
   }
 
-  /** Ranks of indexes without a node: left by an agent that died between the two stores. Others stay as they are. */
-  function clearMarks(taken: ReadonlySet<number>): void {
+  /** Clears ranks of indexes without a node, left by an agent that died between the two stores. Other ranks stay. */
+  function clearStaleRanks(taken: ReadonlySet<number>): void {
     const words = ports.nodeState.read(0, ports.nodeState.maxEntries);
     const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
     for (let index = 1; index < ports.nodeState.maxEntries; index++) {
@@ -113,11 +116,11 @@ export function createNodeStore(
 
   function leave(row: Row): void {
     byIdentity.delete(row.identity);
-    foundRows.delete(nodeName(row.cluster, adoptedNode(row.index)));
+    adoptedRows.delete(nodeName(row.cluster, adoptedNode(row.index)));
     leaving.push(row);
   }
 
-  function bring(name: NodeName): boolean {
+  function updateRow(name: NodeName): boolean {
     const node = nodes.get(name);
     const before = byName.get(name);
     const identity = node === undefined ? undefined : nodeIdentity(node.cluster, node.tunnel, node.health);
@@ -134,7 +137,7 @@ export function createNodeStore(
 
   return {
     nodes,
-    indexOf: (name) => (name === undefined ? 0 : ((byName.get(name) ?? foundRows.get(name))?.index ?? 0)),
+    indexOf: (name) => (name === undefined ? 0 : ((byName.get(name) ?? adoptedRows.get(name))?.index ?? 0)),
     set(name, node) {
       if (node === undefined) nodes.delete(name);
       else nodes.set(name, node);
@@ -147,7 +150,7 @@ export function createNodeStore(
       const moved: NodeName[] = [];
       for (const name of dirty) {
         try {
-          if (bring(name)) moved.push(name);
+          if (updateRow(name)) moved.push(name);
           if (nodes.has(name)) status.done(`node ${name}`, now);
           else status.forget(`node ${name}`);
         } catch (thrown) {

@@ -1,8 +1,8 @@
 /**
- * Plans frontends one by one: whole where there is room, else as much of each as finds room (narrow.ts).
+ * Plans frontends one by one: in full if there is room, else as much of each as finds room (narrow.ts).
  *
  * In: names whose desired state changed. Out: the planned ones, each with the error when only a part found room. A frontend that
- * could not be planned stays as it is in the kernel; both kinds wait in `status` for room.
+ * could not be planned stays as it is in the kernel; `status` retries both kinds when there is room.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import { MeshError } from "@isthmus/model";

@@ -27,9 +27,9 @@ export interface PlannerModules {
 }
 
 export interface Planner {
-  /** Undefined when it is planned; else the slots of a table for which no segment has room: plan again with one more. */
+  /** Undefined when planned; else the slots of a table for which no segment has room: add a segment and plan again. */
   plan(name: FrontendName, wanted: DesiredFrontend | undefined): number | undefined;
-  /** Out of use once the frontend is removed from the kernel: its row and tables. */
+  /** Takes the row and tables of a frontend out of use; call it once the frontend is removed from the kernel. */
   retire(name: FrontendName): void;
   /** Frees what `takeDead` returned, once no program can reach it. */
   free(dead: Dead): void;
@@ -93,13 +93,13 @@ export function createPlanner(modules: PlannerModules): Planner {
   /** Collects edits of tables in `edits`, which are applied once all tiers have found room. */
   function planTier(old: Tier | undefined, tier: DesiredTier, undo: Undo, edits: Edit[]): Tier {
     const ids = acquireAll(old, tier.slots);
-    const held = old?.table;
-    if (held !== undefined && sameSlots(held, ids)) {
+    const current = old?.table;
+    if (current !== undefined && sameSlots(current, ids)) {
       releaseAll(ids);
-      return tierOf(held, tier);
+      return tierOf(current, tier);
     }
-    if (held !== undefined && isEditable(held, ids)) return tierOf(planEdit(held, ids, undo, edits), tier);
-    const table = tables.take(ids, linesToTake(held, ids)) ?? tables.take(ids);
+    if (current !== undefined && isEditable(current, ids)) return tierOf(planEdit(current, ids, undo, edits), tier);
+    const table = tables.take(ids, linesToTake(current, ids)) ?? tables.take(ids);
     if (table === undefined) {
       releaseAll(ids);
       throw new NoLines(ids.length);
@@ -108,11 +108,11 @@ export function createPlanner(modules: PlannerModules): Planner {
     return tierOf(table, tier);
   }
 
-  function planEdit(held: Table, wanted: readonly number[], undo: Undo, edits: Edit[]): Table {
-    const edit = editSlots(held.ids, wanted);
+  function planEdit(current: Table, wanted: readonly number[], undo: Undo, edits: Edit[]): Table {
+    const edit = editSlots(current.ids, wanted);
     releaseAll(edit.kept); // the table has them already
     undo.push(() => releaseAll(edit.added));
-    const table = { line: held.line, lines: held.lines, ids: edit.ids };
+    const table = { line: current.line, lines: current.lines, ids: edit.ids };
     edits.push({ table, ...edit });
     return table;
   }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { createIndexPool } from "./index-pool.js";
 import { createLinePool, type Run } from "./line-pool.js";
 
-test("index 0 is never given out, adopted ones are not either, and the last is", () => {
+test("index 0 and adopted indexes are never given out, and the last index is", () => {
   const pool = createIndexPool(5, new Set([2]));
   const taken = [pool.take(), pool.take(), pool.take(), pool.take()];
   assert.deepEqual([new Set(taken.slice(0, 3)), taken[3]], [new Set([1, 3, 4]), undefined]);
@@ -12,7 +12,7 @@ test("index 0 is never given out, adopted ones are not either, and the last is",
   assert.deepEqual([pool.used, pool.take()], [3, 3]);
 });
 
-test("runs never overlap, never cross a segment, and all lines come back", () => {
+test("runs never overlap or cross a segment, and all lines can be given back", () => {
   const action = fc.record({ take: fc.boolean(), lines: fc.integer({ min: 1, max: 6 }), which: fc.nat() });
   fc.assert(
     fc.property(fc.array(action, { maxLength: 120 }), (actions) => {
@@ -43,7 +43,7 @@ test("runs never overlap, never cross a segment, and all lines come back", () =>
   );
 });
 
-test("a new segment gives room for the longest run", () => {
+test("a new segment has room for the longest run", () => {
   const pool = createLinePool(8, 1, []);
   assert.equal(pool.take(8), 0);
   assert.equal(pool.take(3), undefined);

@@ -1,4 +1,4 @@
-/** Random histories against a fresh start: whatever happened on the way, the maps end the same. */
+/** Random histories compared with a fresh start: the maps end in the same state. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { wordsAddress } from "@isthmus/clustermesh";
@@ -22,7 +22,7 @@ const SIZES: KernelSizes = {
 const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3"] as const;
 
 const host = fc.integer({ min: 1, max: 30 });
-/** Slots of many or few endpoints, so that tables are edited and written anew; with repeats, as from weights. */
+/** Slots of many or few endpoints, so that tables are edited and rewritten; with repeats, as weights cause them. */
 const tier = fc.oneof(
   { weight: 4, arbitrary: fc.uniqueArray(host, { maxLength: 20 }) },
   { weight: 4, arbitrary: fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { minLength: 9, maxLength: 12 }) },
@@ -48,7 +48,7 @@ function planOf(which: number, tiers: readonly (readonly number[])[]): FrontendP
   return makePlan(`a/s${which}`, IPS[which] ?? "", backends);
 }
 
-/** Entries that an agent adopts when it starts now: without the spare lines of tables. */
+/** Number of entries that an agent adopts when it starts now: without the spare lines of tables. */
 async function fillOf(port: DatapathPort, model: ReadonlyMap<number, FrontendPlan>) {
   const { datapath, set } = await startBench(port);
   await set(...[...model.values()].map((plan) => [plan]));
@@ -73,7 +73,7 @@ test("random changes, kills and held grace periods end in the state of a fresh s
       let port = kernel.open();
       let bench = await startBench(port);
 
-      /** A new process: told everything again, and who is not there any more. */
+      /** Starts a new process, which sets all Services again and sweeps the others. */
       async function restart(): Promise<void> {
         kernel.releaseGrace();
         port = kernel.open();
@@ -108,7 +108,7 @@ test("random changes, kills and held grace periods end in the state of a fresh s
         if (!(thrown instanceof Killed)) throw thrown;
       });
       await restart();
-      // What found no room while grace periods were held is tried again when they ended.
+      // Objects that found no room while grace periods were held are retried when these ended.
       for (let i = 0; i < 4; i++) {
         await bench.datapath.settled();
         await bench.datapath.apply();

@@ -1,8 +1,8 @@
 /**
- * What the kernel serves, decoded: frontends, their tiers, the backends in their slots.
+ * Decodes what the kernel serves: frontends, their tiers, the backends in their slots.
  *
- * In: what `loadKernel` found. Out: what a program would choose from, without numbers of this node. Slots whose backend
- * is gone are left out, as the programs pass over them.
+ * In: the result of `loadKernel`. Out: the backend rows that a program can choose from. Slots without a live backend
+ * are left out, since programs skip them.
  */
 import { BackendRow, backendIndex, TierWord } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
@@ -12,7 +12,7 @@ import type { Loaded } from "./load.js";
 export interface ServedTier {
   readonly tries: number;
   readonly cluster: number;
-  /** In slot order; a weighted backend stands in it more than once. */
+  /** In slot order; a weighted backend has more than one slot. */
   readonly slots: readonly BackendRow[];
 }
 

@@ -20,21 +20,21 @@ export interface ServiceRangeWriter {
 
 export const SERVICE_RANGE = "service range ";
 
-/** Status name of a range to the range. */
+/** Ranges by their names in `status`. */
 type Ranges = ReadonlyMap<string, Prefix>;
 
-/** `unpassed`: the missing rows of addresses that another proxy serves, which `arm` and `disarm` read. */
+/** `missingPassRows`: names of the missing rows of addresses that another proxy serves; `arm` and `disarm` read it. */
 export async function createServiceRangeWriter(
   port: RangesPort,
   status: StatusTable,
-  unpassed: ReadonlySet<FrontendName>,
+  missingPassRows: ReadonlySet<FrontendName>,
 ): Promise<ServiceRangeWriter> {
-  /** What programs walk. */
+  /** The ranges in the kernel. */
   let armed = named(await port.load());
   let wanted = armed;
 
   function desired(): Ranges {
-    const addresses = [...unpassed].map(addressOf);
+    const addresses = [...missingPassRows].map(addressOf);
     return filter(wanted, (_, range) => !addresses.some((address) => prefixContains(range, address)));
   }
 
@@ -100,7 +100,7 @@ function filter(ranges: Ranges, wanted: (name: string, range: Prefix) => boolean
   return new Map([...ranges].filter(([name, range]) => wanted(name, range)));
 }
 
-/** Names that one of the two has and the other has not. */
+/** Names that only one of the two has. */
 function* differences(a: Ranges, b: Ranges): Generator<string> {
   for (const name of a.keys()) if (!b.has(name)) yield name;
   for (const name of b.keys()) if (!a.has(name)) yield name;

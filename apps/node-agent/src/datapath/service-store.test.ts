@@ -5,7 +5,7 @@ import { MAX_SLOTS } from "@isthmus/loadbalancer";
 import fc from "fast-check";
 import { tierWord } from "./service-store.js";
 
-test("a tier word is what the codec makes of it", () => {
+test("a tier word equals that of the codec", () => {
   const upTo = (max: number) => fc.integer({ min: 0, max });
   fc.assert(
     fc.property(upTo(2 ** 28 - 1), upTo(MAX_SLOTS), upTo(7), upTo(4095), (line, slots, tries, cluster) => {

@@ -1,8 +1,8 @@
 /**
  * The rows of mesh_services: one per frontend, adopted by frontend.
  *
- * A tier is one 64-bit word; it is flipped only when its new table stands. While the number of tiers grows the later
- * words go first, while it shrinks the earlier ones, so that a reader between two stores always finds a tier.
+ * A tier is one 64-bit word; it is replaced only after its new table is written. If the number of tiers grows, the
+ * later words are stored first, otherwise the earlier ones, so that a reader between two stores always finds a tier.
  */
 import { ServiceRow } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
@@ -18,7 +18,7 @@ export const TIERS = 4;
 /** One word of a service with the table it names. */
 export interface Tier {
   readonly word: bigint;
-  /** Undefined for an empty tier, and for a word whose table is not ours to free. */
+  /** Undefined for an empty tier, and for a word whose table was not adopted and must not be freed. */
   readonly table: Table | undefined;
   /** The backend that each slot was planned from; absent where it is unknown or the slots are in another order. */
   readonly slots?: readonly MergedBackend[];
@@ -29,7 +29,7 @@ export const EMPTY_TIER: Tier = { word: 0n, table: undefined };
 export interface ServiceEntry {
   readonly index: number;
   tiers: readonly Tier[];
-  /** The words that stand in the map. */
+  /** The words in the map. */
   stored: readonly bigint[];
 }
 
@@ -37,7 +37,7 @@ const NO_WORDS: readonly bigint[] = [0n, 0n, 0n, 0n];
 
 export interface ServiceStore {
   readonly entries: ReadonlyMap<FrontendName, ServiceEntry>;
-  /** The row of a frontend; makes one when there is none. Throws `MAP_FULL`. */
+  /** The row of a frontend; creates one when there is none. Throws `MAP_FULL`. */
   ensure(frontend: FrontendName): ServiceEntry;
   /** Sets the words that `write` will store. */
   set(entry: ServiceEntry, tiers: readonly Tier[]): void;
@@ -49,15 +49,15 @@ export interface ServiceStore {
   readonly capacity: number;
 }
 
-/** What was found: rows that a frontend names, and how often each row was used. */
+/** What was read at the start: rows that a frontend names, and the generation of each row. */
 export interface AdoptedServices {
   readonly services: ReadonlyMap<FrontendName, ServiceEntry>;
   readonly generations: ReadonlyMap<number, number>;
 }
 
-export function createServiceStore(port: ArrayPort, found: AdoptedServices): ServiceStore {
-  const entries = new Map(found.services);
-  const generations = new Map(found.generations);
+export function createServiceStore(port: ArrayPort, adopted: AdoptedServices): ServiceStore {
+  const entries = new Map(adopted.services);
+  const generations = new Map(adopted.generations);
   const fresh = new Set<ServiceEntry>();
   const flips = new Set<ServiceEntry>();
   const taken = new Set([...entries.values()].map((entry) => entry.index));
@@ -139,8 +139,8 @@ const halves = new Uint32Array(2);
 const whole = new BigUint64Array(halves.buffer);
 
 /**
- * `line:28 | slots:17 | tries:3 | maglev:1 | cluster:12`, put together here without the codec, which makes a dozen big
- * numbers of it; the test beside holds it against the codec.
+ * `line:28 | slots:17 | tries:3 | maglev:1 | cluster:12`, built here without the codec, which makes a dozen bigints for
+ * it; service-store.test.ts compares it with the codec.
  */
 export function tierWord({ line, ids }: Pick<Table, "line" | "ids">, tries: number, cluster: number): bigint {
   halves[0] = line | (ids.length << 28);

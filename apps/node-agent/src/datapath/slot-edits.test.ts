@@ -6,7 +6,7 @@ import { editSlots, sameMembers } from "./slot-edits.js";
 
 const stores = (held: readonly number[], wanted: readonly number[]) => [...editSlots(held, wanted).stores];
 
-test("one endpoint is one store: the last slot moves into the gap, a new one goes behind the last or into the gap", () => {
+test("a one-endpoint change takes at most one store: the last slot fills a gap, a new id fills a gap or is appended", () => {
   assert.deepEqual(stores([1, 2, 3, 4], [1, 3, 4]), [[1, 4]]);
   assert.deepEqual(stores([1, 2, 3, 4], [1, 2, 3]), []);
   assert.deepEqual(stores([1, 2, 3], [1, 2, 3, 4]), [[3, 4]]);
@@ -15,7 +15,7 @@ test("one endpoint is one store: the last slot moves into the gap, a new one goe
   assert.deepEqual(stores([3, 2, 1], [1, 2, 3]), []);
 });
 
-test("an id that an interrupted move left twice stays once", () => {
+test("of an id that an interrupted move left twice one remains", () => {
   const { ids, stores, removed, kept } = editSlots([1, 4, 3, 4], [1, 3, 4]);
   assert.deepEqual([ids, [...stores], removed, kept], [[1, 4, 3], [], [4], [1, 4, 3]]);
 });
@@ -24,7 +24,7 @@ test("an id that an interrupted move left twice stays once", () => {
 const heldIds = fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 30 });
 const wantedIds = fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 30 });
 
-test("after each store every program finds each backend that stays, and none but old and new ones", () => {
+test("after each store programs find every backend that stays, and only old and new ones", () => {
   fc.assert(
     fc.property(heldIds, wantedIds, (held, wanted) => {
       const { ids, stores, added, removed, kept } = editSlots(held, wanted);
@@ -35,7 +35,7 @@ test("after each store every program finds each backend that stays, and none but
       const allowed = new Set([...held, ...wanted]);
       for (const [slot, id] of stores) {
         line[slot] = id;
-        // A program that loaded the previous word chooses from so many slots.
+        // A program that loaded the previous word chooses from this number of slots.
         const seen = line.slice(0, held.length);
         for (const stay of kept) assert.ok(seen.includes(stay), `${stay} is missing`);
         for (const one of seen) assert.ok(allowed.has(one));
@@ -47,7 +47,7 @@ test("after each store every program finds each backend that stays, and none but
   );
 });
 
-test("members are the same in any order, repeats counted", () => {
+test("members are compared in any order, with repeats counted", () => {
   assert.equal(sameMembers([1, 2, 3], [3, 1, 2]), true);
   assert.equal(sameMembers([1, 1, 2], [1, 2, 2]), false);
   assert.equal(sameMembers([1, 2], [1, 2, 3]), false);

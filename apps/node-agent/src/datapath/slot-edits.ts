@@ -2,8 +2,8 @@
  * Edits the slots of a table in place, word by word.
  *
  * ```
- *   held    a b c d e        wanted a c e f      e, behind the last slot, fills the slot of b; f, new, that of d
- *   after   a e c f│e        stores: slot 1 = e, slot 3 = f; then the tier word says 4 slots
+ *   current a b c d e        wanted a c e f      e, behind the last slot, fills the slot of b; f, new, that of d
+ *   after   a e c f│e        stores: slot 1 = e, slot 3 = f; then the tier word has 4 slots
  * ```
  * In: the ids in the slots, and the wanted ones, each once. Out: the stores, and what they change. A store replaces an id that
  * is not wanted, or writes behind the last slot, so a program between two stores finds old and new backends and every one
@@ -22,14 +22,14 @@ export interface SlotEdits {
   readonly kept: readonly number[];
 }
 
-export function editSlots(held: readonly number[], wanted: readonly number[]): SlotEdits {
+export function editSlots(current: readonly number[], wanted: readonly number[]): SlotEdits {
   const missing = new Set(wanted);
-  const stays = held.map((id) => missing.delete(id));
+  const stays = current.map((id) => missing.delete(id));
   const last = wanted.length;
-  const fill = [...held.filter((_, slot) => slot >= last && stays[slot]), ...missing];
+  const fill = [...current.filter((_, slot) => slot >= last && stays[slot]), ...missing];
   const stores = new Map<number, number>();
   const ids = Array.from({ length: last }, (_, slot) => {
-    const id = held[slot];
+    const id = current[slot];
     if (id !== undefined && stays[slot]) return id;
     const next = fill[stores.size] ?? 0;
     stores.set(slot, next);
@@ -39,8 +39,8 @@ export function editSlots(held: readonly number[], wanted: readonly number[]): S
     ids,
     stores,
     added: [...missing],
-    removed: held.filter((_, slot) => !stays[slot]),
-    kept: held.filter((_, slot) => stays[slot]),
+    removed: current.filter((_, slot) => !stays[slot]),
+    kept: current.filter((_, slot) => stays[slot]),
   };
 }
 

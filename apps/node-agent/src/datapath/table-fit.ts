@@ -2,7 +2,7 @@
  * Decides whether a tier keeps its table, has it edited in place, or gets a new one, and of how many lines.
  *
  * Programs search `LIMIT_SEARCH_SLOTS` slots for a backend that a socket kept (docs/adr/0012). Tables up to that size are
- * edited in place and in any order; longer ones stand in the order of their plan, and any change writes them anew.
+ * edited in place and in any order; longer ones have the order of their plan, and any change rewrites them.
  */
 import { Limit } from "@isthmus/bpf";
 import { sameMembers } from "./slot-edits.js";
@@ -16,21 +16,25 @@ export function isOrdered(slots: { readonly length: number }): boolean {
 }
 
 /** True when the table needs no write. */
-export function sameSlots({ ids: held }: Table, ids: readonly number[]): boolean {
-  if (!isOrdered(ids)) return sameMembers(held, ids);
-  return held.length === ids.length && ids.every((id, slot) => id === held[slot]);
+export function sameSlots({ ids: current }: Table, ids: readonly number[]): boolean {
+  if (!isOrdered(ids)) return sameMembers(current, ids);
+  return current.length === ids.length && ids.every((id, slot) => id === current[slot]);
 }
 
-/** Slots of both are in any order, no backend has two, and the lines have room without being four times too many. */
-export function isEditable({ ids: held, lines }: Table, ids: readonly number[]): boolean {
-  if (isOrdered(held) || isOrdered(ids)) return false;
+/**
+ * True if both may be in any order, no backend has two slots, and the lines suffice but are at most four times as many.
+ */
+export function isEditable({ ids: current, lines }: Table, ids: readonly number[]): boolean {
+  if (isOrdered(current) || isOrdered(ids)) return false;
   const needed = linesOf(ids.length);
   return needed <= lines && lines <= 4 * needed && new Set(ids).size === ids.length;
 }
 
-/** A table that outgrew its lines gets twice as many, so that it is written anew a few times on its way to `ANY_ORDER`. */
-export function linesToTake(held: Table | undefined, ids: readonly number[]): number {
+/**
+ * A table that outgrows its lines gets twice as many, so that it is rewritten only a few times until `ANY_ORDER` slots.
+ */
+export function linesToTake(current: Table | undefined, ids: readonly number[]): number {
   const needed = linesOf(ids.length);
-  if (held === undefined || needed <= held.lines || isOrdered(ids)) return needed;
-  return Math.max(needed, Math.min(2 * held.lines, linesOf(ANY_ORDER)));
+  if (current === undefined || needed <= current.lines || isOrdered(ids)) return needed;
+  return Math.max(needed, Math.min(2 * current.lines, linesOf(ANY_ORDER)));
 }

@@ -1,6 +1,6 @@
 /**
- * The tables of backend ids: lines taken, filled while no program can reach them, and given back after a grace period.
- * Slots of a table that programs use change one by one (slot-edits.ts).
+ * The tables of backend ids. Lines are taken, filled while no program can reach them, and given back after a grace
+ * period. Slots of a table that programs use change one by one (slot-edits.ts).
  */
 import { Limit } from "@isthmus/bpf";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
@@ -13,7 +13,7 @@ export interface Table extends Run {
   readonly ids: readonly number[];
 }
 
-/** Lines that so many slots fill. */
+/** Number of lines that this number of slots fills. */
 export function linesOf(slots: number): number {
   return Math.ceil(slots / Limit.LineSlots);
 }
@@ -23,9 +23,9 @@ export interface TableStore {
   read(line: number, slots: number): Table | undefined;
   /** Takes lines for a table, more than it needs if asked to; written by `write`. Undefined when no segment has room. */
   take(ids: readonly number[], lines?: number): Table | undefined;
-  /** Notes slots of a table for `write` to store, each as one word. */
+  /** Queues slots of a table; `write` stores each as one word. */
   edit(table: Run, stores: ReadonlyMap<number, number>): void;
-  /** Adds a segment, for a table of so many slots that found no room. Rejects with `MAP_FULL`. */
+  /** Adds a segment, for a table with this number of slots that found no room. Rejects with `MAP_FULL`. */
   grow(slots: number): Promise<void>;
   /** Writes tables that were taken, then slots that were edited. */
   write(): void;
@@ -34,7 +34,7 @@ export interface TableStore {
   readonly capacity: number;
 }
 
-/** `adopted`: runs of the tables found in use, asked for once, at the first need. */
+/** `adopted`: returns the runs of the adopted tables; called once, when a line is first needed. */
 export function createTableStore(port: TablesPort, adopted: () => readonly Run[]): TableStore {
   let lines: ReturnType<typeof createLinePool> | undefined;
   const pool = () => (lines ??= createLinePool(port.linesPerSegment, port.segments.length, adopted()));

@@ -1,8 +1,9 @@
 /**
- * For tests: desired Services in few words, an agent's datapath on a kernel in memory, and what a program would choose.
+ * For tests: short notations for desired Services, an agent's datapath on an in-memory kernel, and the backends that a
+ * program can choose.
  *
- * `selectable` does what `service_choose` of bpf/lib/service.h can come to: every slot of every tier, as the maps are at
- * this moment.
+ * `selectable` returns all that `service_choose` of bpf/lib/service.h can choose: every slot of every tier, as the maps
+ * are at this moment.
  */
 import { BackendRow, backendIndex, FrontendRow, frontendCheck, ServiceRow, TierWord } from "@isthmus/bpf";
 import { addressWords, backendHash, type MergedBackend } from "@isthmus/clustermesh";
@@ -78,7 +79,7 @@ export function frontendOf(ip: string, port = 80): FrontendName {
 export interface Bench {
   readonly desired: DesiredState;
   readonly datapath: Datapath;
-  /** Sets Services, applies, without waiting for what is freed in the background. */
+  /** Sets Services and applies; does not wait for freeing in the background. */
   set(...services: readonly (readonly FrontendPlan[] | string)[]): Promise<void>;
 }
 
@@ -107,7 +108,7 @@ export interface Reachable {
   readonly backend: string;
 }
 
-/** What a connect to the frontend can come to; undefined = no such frontend; empty = refused. */
+/** The backends that a connect to the frontend can reach; undefined = no such frontend; empty = refused. */
 export async function selectable(port: DatapathPort, name: FrontendName): Promise<readonly Reachable[] | undefined> {
   const bytes = (await port.frontends.load()).get(name);
   if (bytes === undefined) return undefined;
@@ -129,8 +130,8 @@ export function readSlot(port: DatapathPort, line: number, slot: number): Reacha
 }
 
 /**
- * Everything programs can reach, without numbers of this node and without the order of slots, which depends on what
- * happened: equal for equal desired states.
+ * Describes everything that programs can reach, without node-local indexes and without the order of slots, which
+ * depends on past changes: equal for equal desired states.
  */
 export async function describeKernel(port: DatapathPort): Promise<string[]> {
   const lines: string[] = [];

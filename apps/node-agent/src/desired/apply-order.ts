@@ -1,5 +1,5 @@
 /**
- * What deltas say of each record in the end, in the order in which kinds are applied.
+ * Reduces deltas to the last update of each record, in the order in which kinds are applied.
  *
  * In: the deltas of each cluster, oldest first. Out: groups of one kind and cluster; deletions are applied in reverse.
  */
@@ -10,14 +10,14 @@ import type { RecordName, SourceDelta } from "../sync/source-types.js";
 const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
 const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
 
-/** What was said of one record: itself, or only its name where it is to be deleted. */
+/** The update of one record: the record, or only its name where it is deleted. */
 type RecordUpdate = HashedRecord | RecordName;
 
-export function isRecord(word: RecordUpdate): word is HashedRecord {
-  return "value" in word;
+export function isRecord(update: RecordUpdate): update is HashedRecord {
+  return "value" in update;
 }
 
-/** Words of one kind about one cluster. */
+/** The updates of one kind in one cluster. */
 export interface Group {
   readonly id: number;
   readonly words: RecordUpdate[];
@@ -32,20 +32,20 @@ export function inApplyOrder(clusters: ReadonlyMap<number, readonly SourceDelta[
       groups.push(group);
       return group;
     });
-    for (const word of lastWords(deltas)) own[rankOf(word.kind)]?.words.push(word);
+    for (const update of lastUpdates(deltas)) own[rankOf(update.kind)]?.words.push(update);
   }
   return byRank.flat();
 }
 
-/** The last word about each record of a cluster. */
-function lastWords(deltas: readonly SourceDelta[]): Iterable<RecordUpdate> {
+/** The last update of each record of a cluster. */
+function lastUpdates(deltas: readonly SourceDelta[]): Iterable<RecordUpdate> {
   const [only] = deltas;
-  // A first load: every record once.
+  // In a first load each record occurs once.
   if (only?.turn === "first" && deltas.length === 1 && only.deletes.length === 0) return only.upserts;
-  const words = new Map<string, RecordUpdate>();
+  const updates = new Map<string, RecordUpdate>();
   for (const { upserts, deletes } of deltas) {
-    for (const record of upserts) words.set(record.key, record);
-    for (const name of deletes) words.set(name.key, name);
+    for (const record of upserts) updates.set(record.key, record);
+    for (const name of deletes) updates.set(name.key, name);
   }
-  return words.values();
+  return updates.values();
 }

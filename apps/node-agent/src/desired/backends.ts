@@ -1,7 +1,7 @@
 /**
- * mesh_backends: what a backend's row must say, without its node-local number.
+ * The content of a backend's row in mesh_backends, without node-local indexes.
  *
- * A backend is named by (cluster, address, port, protocol); everything else about it may change in place.
+ * A backend is identified by (cluster, address, port, protocol); everything else in its row may change in place.
  */
 import { BackendFlag } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";

@@ -1,18 +1,18 @@
 /**
- * What the node's maps must hold, Service by Service, without node-local numbers.
+ * What the node's maps must hold, per Service and without node-local indexes.
  *
  * ```
- *   setService(name, plans) ──► frontend ──► who claims it, with its tiers ──► changed frontends
+ *   setService(name, plans) ──► frontend ──► the Service that has it, with its tiers ──► changed frontends
  * ```
- * Two Services may claim one frontend for a moment (an address given away and taken again); the first by name has it,
- * whatever the order of events. Work is proportional to the Service.
+ * Two Services may claim one frontend for a moment (an address that was released and assigned again); the first by name
+ * gets it, whatever the order of events. Work is proportional to the Service.
  */
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import type { ServiceName } from "@isthmus/model";
 import { type FrontendName, frontendName, otherProxyName, rejectName } from "./frontends.js";
 import type { DesiredService } from "./services.js";
 
-/** A row of mesh_frontends that must be there. */
+/** A row that mesh_frontends must have. */
 export type DesiredFrontend =
   | { readonly kind: "service"; readonly service: ServiceName; readonly tiers: DesiredService }
   /** Refuses the ports of a VIP that have no row. */
@@ -23,20 +23,20 @@ export type DesiredFrontend =
 export interface DesiredState {
   get(frontend: FrontendName): DesiredFrontend | undefined;
   has(frontend: FrontendName): boolean;
-  /** What this Service wants of a frontend now. */
+  /** The present plan of this Service for a frontend. */
   planOf(frontend: FrontendName, service: ServiceName): FrontendPlan | undefined;
   readonly frontends: Iterable<FrontendName>;
   readonly size: number;
-  /** Replaces what a Service wants; returns the frontends that may have changed, some perhaps twice. */
+  /** Replaces the plans of a Service; returns the frontends that may have changed, some perhaps twice. */
   setService(name: ServiceName, plans: readonly FrontendPlan[]): readonly FrontendName[];
-  /** Replaces the VIPs of a Service that another proxy serves; a Service that has a frontend at one of them goes first. */
+  /** Replaces the VIPs of a Service that another proxy serves; a Service with a frontend at one has precedence. */
   setLeft(name: ServiceName, addresses: readonly Uint8Array[]): readonly FrontendName[];
 }
 
 export function createDesiredState(): DesiredState {
   const claims = new Map<FrontendName, readonly FrontendPlan[]>();
   const owned = new Map<ServiceName, readonly FrontendName[]>();
-  /** Frontends per reject row. */
+  /** Number of frontends per reject row. */
   const ports = new Map<FrontendName, number>();
   const left = new Map<ServiceName, readonly FrontendName[]>();
   /** Number of Services per VIP that another proxy serves. */

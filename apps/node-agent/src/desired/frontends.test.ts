@@ -6,7 +6,7 @@ import { frontendName, frontendValue, isRejectName, otherProxyName, otherProxyVa
 
 const VIP = parseAddress("10.96.255.200");
 
-test("names and values are the bytes of the codecs", () => {
+test("names and values equal the bytes of the codecs", () => {
   const name = frontendName(VIP, 50443, TCP);
   const key = FrontendKey.encode({ addr: VIP, port: 50443, proto: TCP, scope: 0 });
   assert.equal(name, bytesKey(key));
@@ -16,7 +16,7 @@ test("names and values are the bytes of the codecs", () => {
   }
 });
 
-test("the row of the unknown ports has port and protocol 0 and refuses", () => {
+test("the row for unknown ports has port and protocol 0 and refuses", () => {
   const name = rejectName(frontendName(VIP, 80, TCP));
   const { addr, ...rest } = FrontendKey.decode(keyBytes(name));
   assert.deepEqual([Buffer.compare(addr, VIP), rest], [0, { port: 0, proto: 0, scope: 0 }]);

@@ -1,9 +1,9 @@
 /**
- * mesh_frontends: the keys that clients dial, the rows that refuse the unknown ports of a VIP, and those that leave a whole VIP to
- * another proxy.
+ * Keys and rows of mesh_frontends: frontends of Services, rows that refuse the unknown ports of a VIP, and rows that
+ * leave a whole VIP to another proxy.
  *
- * Names and values are latin1 strings of the encoded `frontend_key` and `frontend_row`, put together here without the
- * codecs (ten thousands of them at a first load); the test beside holds them against the codecs.
+ * Names and values are latin1 strings of the encoded `frontend_key` and `frontend_row`, built here without the codecs
+ * (a first load needs tens of thousands of them); frontends.test.ts compares them with the codecs.
  */
 import { FrontendFlag, FrontendKey, frontendCheck } from "@isthmus/bpf";
 import { type Address, addressFromBytes, bytesKey, keyBytes } from "@isthmus/model";
@@ -22,7 +22,7 @@ export function addressOf(frontend: FrontendName): Address {
   return addressFromBytes(keyBytes(frontend.slice(0, 16)));
 }
 
-/** The row that answers for all ports of the frontend's VIP that have none of their own. */
+/** The row for all ports of the frontend's VIP that have no row. */
 export function rejectName(frontend: FrontendName): FrontendName {
   return frontend.slice(0, 16) + ANY_PORT;
 }
@@ -31,7 +31,7 @@ export function isRejectName(name: FrontendName): boolean {
   return name.endsWith(ANY_PORT);
 }
 
-/** The row that answers for a VIP that another proxy serves. */
+/** The row for a VIP that another proxy serves. */
 export function otherProxyName(address: Uint8Array): FrontendName {
   return bytesKey(address) + ANY_PORT;
 }

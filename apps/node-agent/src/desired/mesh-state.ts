@@ -1,14 +1,14 @@
 /**
- * Everything the sources said, as what the node's maps and routes must hold. Memory only; no kernel.
+ * Turns the records of all sources into what the node's maps and routes must hold. Memory only; no kernel.
  *
  * ```
  *   take(deltas) ──► records in kind order, deletions in reverse ──► flush() ──► frontends, nodes that changed
  * ```
- * Both work in slices, so that a first load does not hold the event loop; a Service is merged whole, and nothing is
- * deleted before everything was taken.
+ * Both run in slices, so that a first load does not block the event loop. A Service is merged in one slice, and all
+ * upserts are taken before the first deletion.
  *
- * A cluster that is not in sync is stood in for by its share as the kernel serves it. A record that cannot be read is
- * refused and counted; the others go on. A frontend that cannot be planned keeps its last plan.
+ * Until a cluster is in sync, placeholder records hold what the kernel serves of it. A record that cannot be read is
+ * refused and counted; the others are applied. A frontend that cannot be planned keeps its last plan.
  */
 import { createServiceMerger, type MergedFrontend, type ServiceMerger } from "@isthmus/clustermesh";
 import { type FrontendPlan, planFrontend } from "@isthmus/loadbalancer";
@@ -32,7 +32,7 @@ export interface MeshStateOptions {
 
 export interface MeshStateModules extends KernelFacts {
   readonly desired: DesiredState;
-  /** A record that cannot be read. */
+  /** Called for a record that cannot be read. */
   readonly refuse: (clusterId: number, key: string, error: Error) => void;
 }
 
@@ -40,25 +40,25 @@ export interface MeshStateModules extends KernelFacts {
 export interface Changes {
   readonly frontends: ReadonlySet<FrontendName>;
   readonly nodes: ReadonlyMap<NodeName, DesiredNode | undefined>;
-  /** The local cluster is in sync for the first time: what it does not have is gone. */
+  /** The local cluster is in sync for the first time: frontends that are not desired can be removed. */
   readonly sweepFrontends: boolean;
   readonly sweepNodes: readonly number[];
   readonly nodeConfig: NodeConfig | undefined;
-  /** Records of nodes changed: routes may have. */
+  /** Routes may have changed: node records changed, or a cluster is in sync for the first time or was removed. */
   readonly routes: boolean;
 }
 
 export interface MeshState {
-  /** The name of a cluster as the servers say it; wire id. */
+  /** Sets the name of a cluster, as the servers send it; `clusterId` as on the wire. */
   name(clusterId: number, cluster: string): void;
   take(deltas: readonly SourceDelta[]): Slices<void>;
-  /** The changes of everything taken. */
+  /** Returns the changes of everything that was taken since the last flush. */
   flush(): Slices<Changes>;
   /** Nodes of every cluster by record. */
   readonly nodes: ReadonlyMap<NodeName, Node>;
   /** Clusters (by their real id) that were in sync since the start. */
   readonly proven: ReadonlySet<number>;
-  /** The local cluster is among them: what the maps hold is what was said since, and no longer what was found. */
+  /** The local cluster is among them: the maps no longer hold adopted frontends that no record asks for. */
   readonly localVerified: boolean;
   /** Frontends that cannot be planned, by Service. */
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
@@ -67,7 +67,7 @@ export interface MeshState {
   readonly serviceRanges: Pick<ServiceRanges, "exclusive" | "shared">;
 }
 
-/** Work in slices: yields where other work may go between; run to its end, in order, one at a time. */
+/** Work in slices: yields where other work may run. Each must be run to its end before the next one begins. */
 export type Slices<T> = Generator<void, T>;
 
 const RECORDS_PER_SLICE = 1000;
@@ -91,13 +91,13 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
   const proven = new Set<number>();
   const planErrors = new Map<ServiceName, Error>();
   const clusterNames = new Map<number, ClusterName>([[options.clusterId, options.cluster]]);
-  const standIns = createPlaceholderRecords({ ...modules, merger, own: options.clusterId, clusterOf });
+  const placeholders = createPlaceholderRecords({ ...modules, merger, own: options.clusterId, clusterOf });
   let scratch = emptyScratch();
   let begun = false;
 
   const realId = (wireId: number): number => (wireId === 0 ? options.clusterId : wireId);
 
-  /** The name under which the merge knows a cluster; it keeps the one it was added with. */
+  /** Adds the cluster to the merger if needed; returns its name there, which is the one it was added with. */
   function clusterOf(id: number): ClusterName {
     const cluster = clusterNames.get(id) ?? (`cluster-${id}` as ClusterName);
     clusterNames.set(id, cluster);
@@ -142,18 +142,18 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     serviceRanges.setRanges(config.serviceCidrs);
   }
 
-  /** Once, when the first source speaks that the local Services' names suffice for. */
+  /** Adds the placeholder records, once: when the local Services are known, from the local source or from disk. */
   function begin(deltas: readonly SourceDelta[]): void {
     if (begun || deltas.length === 0) return;
     const own = deltas.some(({ clusterId }) => clusterId === 0);
     if (!own && modules.ownNames.length === 0) return;
     begun = true;
-    if (!own) standIns.putLocal();
-    standIns.putRemote(proven);
+    if (!own) placeholders.putLocal();
+    placeholders.putRemote(proven);
   }
 
   function removeCluster(id: number): void {
-    standIns.forget(id);
+    placeholders.forget(id);
     proven.delete(id);
     const cluster = clusterNames.get(id);
     if (cluster !== undefined) merger.removeCluster(cluster);
@@ -168,16 +168,16 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     scratch.routes = true;
   }
 
-  /** In sync for the first time; proven once its records are taken. */
+  /** The cluster is in sync for the first time; it is in `proven` once its records are taken. */
   function turnFirst(id: number, delta: SourceDelta): void {
-    standIns.replace(id, delta.upserts);
+    placeholders.replace(id, delta.upserts);
     scratch.sweepNodes.push(id);
     scratch.routes = true;
     if (id === options.clusterId) scratch.sweepFrontends = true;
   }
 
-  /** What counts of each cluster: not what a removed one said before. */
-  function deltasThatCount(deltas: readonly SourceDelta[]): ReadonlyMap<number, readonly SourceDelta[]> {
+  /** The deltas of each cluster, without those before its removal. */
+  function deltasByCluster(deltas: readonly SourceDelta[]): ReadonlyMap<number, readonly SourceDelta[]> {
     const byCluster = new Map<number, SourceDelta[]>();
     for (const delta of deltas) {
       const id = realId(delta.clusterId);
@@ -219,19 +219,19 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
       if (cluster !== "" && !clusterNames.has(id)) clusterNames.set(id, cluster as ClusterName);
     },
     *take(deltas) {
-      const byCluster = deltasThatCount(deltas);
+      const byCluster = deltasByCluster(deltas);
       const groups = inApplyOrder(byCluster);
       let taken = 0;
       for (const { id, words: ofKind } of groups) {
-        for (const word of ofKind) {
+        for (const update of ofKind) {
           if (++taken % RECORDS_PER_SLICE === 0) yield;
-          if (isRecord(word)) upsert(id, word);
+          if (isRecord(update)) upsert(id, update);
         }
       }
       for (const [id, own] of byCluster) if (own.some(({ turn }) => turn === "first")) proven.add(id);
       begin(deltas);
       for (const { id, words: ofKind } of groups.reverse())
-        for (const word of ofKind) if (!isRecord(word)) remove(id, word);
+        for (const update of ofKind) if (!isRecord(update)) remove(id, update);
     },
     *flush() {
       const frontends = new Set<FrontendName>();

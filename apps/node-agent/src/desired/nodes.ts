@@ -1,5 +1,5 @@
 /**
- * mesh_nodes: what a node's row must say, without its node-local number.
+ * The content of a node's row in mesh_nodes, without its node-local index.
  *
  * A row belongs to (cluster, tunnel address, health address): a node that changes one of them gets a new row. The tunnel
  * address is the first InternalIP where the record names none.
@@ -17,7 +17,7 @@ export interface DesiredNode {
   readonly health: Uint8Array;
 }
 
-/** One string object per name, so that the maps it is looked up in hash it once. */
+/** Interns names: with one string object per name, its hash is computed once for all maps. */
 export function nodeName(cluster: number, name: string): NodeName {
   const names = interned.get(cluster) ?? new Map<string, NodeName>();
   interned.set(cluster, names);
@@ -33,14 +33,14 @@ const MAX_INTERNED = 65_536;
 const interned = new Map<number, Map<string, NodeName>>();
 
 /**
- * Placeholder for the name of the node of an adopted row, whose index alone is known until its cluster's records name it. A
+ * Placeholder name for the node of an adopted row: only its index is known until the cluster's records name the node. A
  * Kubernetes name has no "#".
  */
 export function adoptedNode(index: number): string {
   return `#${index}`;
 }
 
-/** What names the row. */
+/** The identity of a row. */
 export function nodeIdentity(cluster: number, tunnel: Uint8Array, health: Uint8Array): string {
   return `${cluster}/${bytesKey(tunnel)}${bytesKey(health)}`;
 }

@@ -1,4 +1,4 @@
-/** The ClusterIPs that a Service's configuration leaves to another proxy (pure); values that are no address are left out. */
+/** The ClusterIPs that a Service's configuration leaves to another proxy; ignores values that are no address. Pure. */
 import type { ServiceConfig } from "@isthmus/proto";
 
 const ADDRESS_BYTES = 16;

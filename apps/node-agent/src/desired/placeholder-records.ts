@@ -1,7 +1,7 @@
 /**
- * Records that stand in for a cluster until its source is in sync: its share of each Service as the kernel serves it.
+ * Placeholder records of a cluster until its source is in sync: its backends of each Service as the kernel serves them.
  *
- * They go into the merge like any other record, and leave it when the source speaks for itself.
+ * They are merged like other records, and removed when the source is in sync.
  */
 import type { ServiceMerger } from "@isthmus/clustermesh";
 import type { ClusterName } from "@isthmus/model";
@@ -14,11 +14,12 @@ import { recordsFromKernel } from "./records-from-kernel.js";
 export interface KernelFacts {
   /** Clusters that had a backend in the kernel. */
   readonly servedClusters: ReadonlySet<number>;
-  /** What the kernel served; asked for at most once, and only if some source is not in sync yet. */
+  /** What the kernel served; called at most once, and only if some source is not in sync yet. */
   readonly served: () => ServedFrontends;
   /**
-   * Services and ServiceConfigs of the local cluster as of exactly its floor, from disk: with them a remote source that is
-   * in sync before the own one can be applied. They name what the kernel serves; they never say who serves it.
+   * Services and ServiceConfigs of the local cluster as of exactly its floor, from disk: with them a remote source that
+   * is in sync before the local one can be applied. They name the Services of frontends; the backends come from the
+   * kernel.
    */
   readonly ownNames: readonly HashedRecord[];
 }
@@ -27,24 +28,27 @@ export interface PlaceholderModules extends KernelFacts {
   readonly merger: ServiceMerger;
   /** Real id of the local cluster. */
   readonly own: number;
-  /** Makes a cluster known to the merge. */
+  /** Adds a cluster to the merger if needed; returns its name there. */
   readonly clusterOf: (id: number) => ClusterName;
 }
 
 export interface PlaceholderRecords {
-  /** For the clusters that are not in sync; the local Services must be known. */
+  /** Adds placeholders for the remote clusters that are not in sync; the local Services must be known. */
   putRemote(inSync: ReadonlySet<number>): void;
-  /** For the local cluster: its Services by the names on disk, its backends as the kernel serves them. */
+  /** Adds placeholders for the local cluster: its Services from disk, its backends as the kernel serves them. */
   putLocal(): void;
-  /** The source is in sync: what it does not name goes. */
+  /** The source is in sync: removes the placeholders that its records do not replace. */
   replace(id: number, records: readonly HashedRecord[]): void;
-  /** The operator took the cluster away: nothing stands in for it, unless it comes back and speaks for itself. */
+  /**
+   * The operator removed the cluster: it gets no placeholders any more; if it is added again, only its own records
+   * count.
+   */
   forget(id: number): void;
 }
 
 export function createPlaceholderRecords(modules: PlaceholderModules): PlaceholderRecords {
   const { merger, own, clusterOf } = modules;
-  const placed = new Map<number, readonly HashedRecord[]>();
+  const byCluster = new Map<number, readonly HashedRecord[]>();
   const removed = new Set<number>();
   let read: ServedFrontends | undefined;
 
@@ -57,14 +61,14 @@ export function createPlaceholderRecords(modules: PlaceholderModules): Placehold
 
   function put(id: number, records: readonly HashedRecord[]): void {
     for (const { kind, key, value } of records) merger.upsert(clusterOf(id), kind, key, value);
-    placed.set(id, [...(placed.get(id) ?? []), ...records]);
+    byCluster.set(id, [...(byCluster.get(id) ?? []), ...records]);
   }
 
   return {
     putRemote(inSync) {
       for (const id of modules.servedClusters) {
         if (id === own || inSync.has(id) || removed.has(id)) continue;
-        // Records from disk: then there was no floor, so what the kernel has is not this source's.
+        // A cluster with records was restored from disk, so it had no floor: the kernel holds nothing from this source.
         if ((merger.views.get(clusterOf(id))?.services.size ?? 0) === 0) put(id, sharesOf(id));
       }
     },
@@ -76,14 +80,14 @@ export function createPlaceholderRecords(modules: PlaceholderModules): Placehold
       );
     },
     replace(id, records) {
-      const standing = placed.get(id);
-      if (standing === undefined) return;
+      const placeholders = byCluster.get(id);
+      if (placeholders === undefined) return;
       const named = new Set(records.map(({ key }) => key));
-      for (const { kind, key } of standing) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
-      placed.delete(id);
+      for (const { kind, key } of placeholders) if (!named.has(key)) merger.remove(clusterOf(id), kind, key);
+      byCluster.delete(id);
     },
     forget(id) {
-      placed.delete(id);
+      byCluster.delete(id);
       removed.add(id);
     },
   };

@@ -1,11 +1,11 @@
 /**
- * A cluster's share of each Service as the kernel serves it, written as that cluster's records: what stands in for a
- * source until it is in sync, merged like any other.
+ * Builds placeholder records: a cluster's backends of each Service as the kernel serves them, as records of that
+ * cluster.
  *
- * In: what was read back, and the local cluster's Services (they name what a frontend belongs to). Out: per Service one
- * record and one slice for each backend port of each of its ports. A backend keeps its node, as the index of the node's row,
- * and its weight, as its number of slots; it is terminating where its row says so, otherwise ready. So a plan from these
- * records equals the kernel, and nothing is written.
+ * In: the frontends that were read back, and the local cluster's Services (which name the Service of a frontend). Out:
+ * per Service one record, and one slice for each backend port of each of its ports. A backend keeps its node, as the
+ * index of the node's row, and its weight, as its number of slots; it is terminating if its row has that flag,
+ * otherwise ready. So a plan from these records equals the kernel, and nothing is written.
  *
  * Slots give weights up to a common factor: exact unless all weights of a tier share one, which no version writes.
  */
@@ -42,32 +42,32 @@ export function recordsFromKernel(
   return [hashRecord(Kind.KIND_SERVICE, serviceKey(name), Service.encode(service).finish()), ...slices];
 }
 
-/** A backend and the slots that it has in its tier. */
+/** A backend and the number of its slots in its tier. */
 interface Share {
   readonly row: BackendRow;
   slots: number;
 }
 
-/** By backend port; each address once. A backend stands in one tier only. */
+/** By backend port; each address once. A backend is in one tier only. */
 function backendsOf(
   served: ServedFrontends,
   cluster: number,
   address: Uint8Array,
   port: Port,
 ): ReadonlyMap<number, readonly Share[]> {
-  const found = new Map<number, Map<string, Share>>();
+  const byPort = new Map<number, Map<string, Share>>();
   for (const { slots } of served.get(frontendName(address, port.port, port.protocol)) ?? []) {
     for (const row of slots) {
       if (row.cluster !== cluster) continue;
-      const ofPort = found.get(row.port) ?? new Map<string, Share>();
-      found.set(row.port, ofPort);
+      const ofPort = byPort.get(row.port) ?? new Map<string, Share>();
+      byPort.set(row.port, ofPort);
       const key = bytesKey(row.addr);
       const known = ofPort.get(key);
       if (known === undefined) ofPort.set(key, { row, slots: 1 });
       else known.slots++;
     }
   }
-  return new Map([...found].map(([number, shares]) => [number, [...shares.values()]]));
+  return new Map([...byPort].map(([number, shares]) => [number, [...shares.values()]]));
 }
 
 function sliceOf(name: ServiceName, address: Uint8Array, port: Port, shares: readonly Share[]): HashedRecord {

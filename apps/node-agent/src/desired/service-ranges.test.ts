@@ -21,14 +21,14 @@ function made(ranges: readonly string[]) {
   return { ...made, exclusive: () => made.exclusive.map(formatPrefix), shared: () => [...made.shared] };
 }
 
-test("a range of nothing but ClusterIPs may be refused", () => {
+test("a range without addresses of nodes or pods may be refused", () => {
   const { setNode, exclusive, shared } = made(["10.96.0.0/16", "fd00:96::/108"]);
   setNode(ONE, node(["10.0.0.1"], ["10.11.0.0/24"]));
   assert.deepEqual(exclusive(), ["10.96.0.0/16", "fd00:96::/108"]);
   assert.deepEqual(shared(), []);
 });
 
-test("a range in which pods or nodes live is left alone, for as long as they do", () => {
+test("a range is not refused while pods or nodes have addresses in it", () => {
   const { setNode, exclusive, shared } = made(["10.96.0.0/12", "10.32.0.0/16"]);
   setNode(ONE, node(["10.0.0.1"], ["10.100.7.0/24"]));
   setNode(WEST, node(["10.96.0.200"], []));

@@ -2,7 +2,7 @@
  * The ranges in which an address without a Service may be refused: the cluster's Service ranges, without those in which nodes
  * or pods have addresses as well.
  *
- * Such an overlap works in a cluster until two addresses meet, so it must go on working: the range is left alone.
+ * Such an overlap works in a cluster until two addresses are equal, so it must keep working: the range is not refused.
  * Work is proportional to what changed: one node against the ranges, or the ranges against all nodes.
  */
 import { addressFromBytes, formatPrefix, type Prefix, prefixContains, prefixesOverlap } from "@isthmus/model";
@@ -19,21 +19,21 @@ export interface ServiceRanges {
   /** Takes the cluster's Service ranges from its NodeConfig; invalid prefixes are left out. */
   setRanges(ranges: readonly WirePrefix[]): void;
   setNode(name: NodeName, node: Node | undefined): void;
-  /** Ranges of nothing but ClusterIPs, in order. */
+  /** Ranges without addresses of nodes or pods, in order. */
   readonly exclusive: readonly Prefix[];
-  /** Range (text) to one of the nodes that live in it. */
+  /** Range as text -> one of the nodes with addresses in it. */
   readonly shared: ReadonlyMap<string, NodeName>;
 }
 
 export function createServiceRanges(): ServiceRanges {
   const nodes = new Map<NodeName, Node>();
   let ranges: readonly Prefix[] = [];
-  /** By range as text: the nodes in it. */
+  /** Range as text -> the nodes with addresses in it. */
   const inside = new Map<string, Set<NodeName>>();
 
-  function look(range: Prefix, name: NodeName, node: Node | undefined): void {
+  function compareNode(range: Prefix, name: NodeName, node: Node | undefined): void {
     const names = inside.get(formatPrefix(range)) ?? new Set<NodeName>();
-    if (node !== undefined && livesIn(node, range)) names.add(name);
+    if (node !== undefined && hasAddressIn(node, range)) names.add(name);
     else names.delete(name);
     inside.set(formatPrefix(range), names);
   }
@@ -44,12 +44,12 @@ export function createServiceRanges(): ServiceRanges {
       if (texts(parsed) === texts(ranges)) return;
       ranges = parsed;
       inside.clear();
-      for (const range of ranges) for (const [name, node] of nodes) look(range, name, node);
+      for (const range of ranges) for (const [name, node] of nodes) compareNode(range, name, node);
     },
     setNode(name, node) {
       if (node === undefined) nodes.delete(name);
       else nodes.set(name, node);
-      for (const range of ranges) look(range, name, node);
+      for (const range of ranges) compareNode(range, name, node);
     },
     get exclusive() {
       return ranges.filter((range) => (inside.get(formatPrefix(range))?.size ?? 0) === 0);
@@ -60,7 +60,7 @@ export function createServiceRanges(): ServiceRanges {
   };
 }
 
-function livesIn({ addresses, podCidrs }: Node, range: Prefix): boolean {
+function hasAddressIn({ addresses, podCidrs }: Node, range: Prefix): boolean {
   return (
     addresses.some((address) => address.length === 16 && prefixContains(range, address)) ||
     parsePrefixes(podCidrs).some((cidr) => prefixesOverlap(range, cidr))

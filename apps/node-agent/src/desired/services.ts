@@ -1,4 +1,4 @@
-/** mesh_services: the tiers of one frontend; each becomes one 64-bit word once its table has a place. */
+/** The tiers of one frontend; each becomes one 64-bit word of mesh_services once its table has lines. */
 import type { TierPlan } from "@isthmus/loadbalancer";
 
 export type DesiredTier = TierPlan;

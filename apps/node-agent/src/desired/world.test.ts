@@ -51,7 +51,7 @@ const OWN = [
   makeSlice("shop/cart", { ready: ["10.11.0.1"] }),
 ];
 
-/** Every slice of it. */
+/** Runs all slices. */
 function whole<T>(work: Slices<T>): T {
   for (;;) {
     const step = work.next();
@@ -59,7 +59,7 @@ function whole<T>(work: Slices<T>): T {
   }
 }
 
-test("one apply over several sources: the last word about a record counts, in kind order", () => {
+test("an apply of several sources uses the last update of each record, in the order of kinds", () => {
   const { world, tiers } = makeWorld();
   whole(
     world.take([
@@ -76,7 +76,7 @@ test("one apply over several sources: the last word about a record counts, in ki
   );
 });
 
-test("a cluster removed and added again in one apply has only what it said after", () => {
+test("a cluster removed and added again in one apply has only its records after that", () => {
   const { world, tiers } = makeWorld();
   const before = [makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.1"] })];
   const after = [makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.2"], slice: "z" })];
@@ -93,7 +93,7 @@ test("a cluster removed and added again in one apply has only what it said after
   assert.deepEqual([...world.proven].sort(), [1, 2]);
 });
 
-test("whatever weights and numbers of backends a peer gives a Service, it follows its own pods", () => {
+test("a Service follows local pods, whatever weights and numbers of backends a peer has", () => {
   const { world, tiers } = makeWorld();
   const hostile = [
     ["10.12.0.1", 4_294_967_295],
@@ -125,7 +125,7 @@ test("whatever weights and numbers of backends a peer gives a Service, it follow
   }
 });
 
-test("nodes of every cluster are told by name, and taken away with their cluster", () => {
+test("nodes of all clusters are reported by name, and removed with their cluster", () => {
   const { world } = makeWorld();
   whole(
     world.take([
@@ -139,7 +139,7 @@ test("nodes of every cluster are told by name, and taken away with their cluster
   assert.deepEqual([[...nodes], routes], [[["2/n1", undefined]], true]);
 });
 
-test("a kernel share becomes records: each address once with its slots and node, ports apart, terminating kept", () => {
+test("records from the kernel have each address once, with slots, node and terminating flag, and one slice per port", () => {
   const dns = { name: "dns", protocol: UDP, port: 53 };
   const served: ServedFrontends = new Map([
     [
@@ -187,7 +187,7 @@ test("a kernel share becomes records: each address once with its slots and node,
   );
 });
 
-test("a source that speaks for itself replaces its share; records it does not have go", () => {
+test("a source in sync replaces its placeholder records, and removes those that it does not have", () => {
   const served: ServedFrontends = new Map([
     [FRONTEND, [{ tries: 0, cluster: 0, slots: [row(2, "10.12.0.1"), row(1, "10.11.0.1")] }]],
   ]);
@@ -200,7 +200,7 @@ test("a source that speaks for itself replaces its share; records it does not ha
   assert.deepEqual(tiers()?.flat(), ["10.11.0.1"]);
 });
 
-test("a large apply is cut in slices, and nothing is deleted before all was taken", () => {
+test("a large apply runs in slices, with all upserts before the first deletion", () => {
   const { world } = makeWorld();
   const services = Array.from({ length: 2500 }, (_, i) =>
     makeService(`shop/s${i}`, { ip: `10.96.${i >> 8}.${i & 255}` }),
@@ -219,7 +219,7 @@ test("a large apply is cut in slices, and nothing is deleted before all was take
   assert.deepEqual([slices, step.value.frontends.size], [10, 5000]);
 });
 
-test("a cluster counts as proven only with all its records", () => {
+test("a cluster counts as in sync only after all its records are taken", () => {
   const { world } = makeWorld();
   const nodes = Array.from({ length: 2500 }, (_, i) =>
     makeNode(`n${i}`, `172.18.${i >> 8}.${i & 255}`, "10.11.0.0/24"),

@@ -16,14 +16,14 @@ const all = (cidr: string): string[] => {
   }
 };
 
-test("every address of a CIDR is given once, the first and the last never", () => {
+test("every address of a CIDR is assigned once, but never the first and the last", () => {
   assert.deepEqual(all("10.0.0.8/29"), ["10.0.0.9", "10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14"]);
   assert.deepEqual(all("10.0.0.8/31"), ["10.0.0.8", "10.0.0.9"]);
   assert.deepEqual(all("10.0.0.8/32"), ["10.0.0.8"]);
   assert.equal(all("192.168.255.0/24").length, poolSize(parsePrefix("192.168.255.0/24")));
 });
 
-test("the search goes on after the last one and turns around at the end", () => {
+test("the search for a free address starts after the last assigned one and wraps around at the end", () => {
   const cidr = parsePrefix("10.0.0.0/29");
   const base = toNumber(cidr.address);
   fc.assert(
@@ -36,7 +36,7 @@ test("the search goes on after the last one and turns around at the end", () => 
   );
 });
 
-test("pods get addresses of the node's first CIDR of IPv4", () => {
+test("pods get addresses from the node's first IPv4 CIDR", () => {
   assert.equal(podCidrOf([parsePrefix("fd00::/64")]), undefined);
   assert.deepEqual(podCidrOf(["fd00::/64", "10.1.0.0/24"].map(parsePrefix)), parsePrefix("10.1.0.0/24"));
 });

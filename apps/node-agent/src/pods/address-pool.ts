@@ -1,12 +1,12 @@
 /**
- * Which address a new pod gets: the next free one after the last that was given (next fit), so an address that has just
- * been freed rests until all others had their turn.
+ * Chooses the address of a new pod: the next free one after the last that was assigned (next fit), so that a freed
+ * address is reused only after all others.
  *
- * IPv4. The first and the last address of a CIDR of more than two are never given. Pure.
+ * IPv4. The first and the last address of a CIDR with more than two are never assigned. Pure.
  */
 import { type Address, isV4, type Prefix, parseAddress } from "@isthmus/model";
 
-/** Undefined when all are used. `after` may lie outside the CIDR. */
+/** Undefined when all are used. `after` may be outside the CIDR. */
 export function nextAddress(cidr: Prefix, used: ReadonlySet<number>, after: number): number | undefined {
   const { first, count } = usableRange(cidr);
   const start = after >= first && after < first + count ? after - first + 1 : 0;
@@ -17,12 +17,12 @@ export function nextAddress(cidr: Prefix, used: ReadonlySet<number>, after: numb
   return undefined;
 }
 
-/** How many pods a CIDR holds. */
+/** How many pods a CIDR has addresses for. */
 export function poolSize(cidr: Prefix): number {
   return usableRange(cidr).count;
 }
 
-/** The CIDR that pods of this node get addresses from: its first of IPv4. */
+/** The CIDR that pods of this node get addresses from: the first one of IPv4. */
 export function podCidrOf(cidrs: readonly Prefix[]): Prefix | undefined {
   return cidrs.find((cidr) => isV4(cidr.address) && cidr.length >= 96);
 }

@@ -1,8 +1,8 @@
 /**
- * The attachments on disk: `<stateDir>/pods.json`, written whole and in one step after every change.
+ * The attachments on disk: `<stateDir>/pods.json`, replaced as a whole and atomically after every change.
  *
- * Writes that are asked for while one is under way become one write. A file that cannot be read is no file: the kernel's
- * routes tell the addresses in use.
+ * Saves that are requested during a write become one write. A file that cannot be read is ignored: the addresses in use
+ * are then read from the kernel's routes.
  */
 import { formatAddress, MeshError, parseAddress } from "@isthmus/model";
 import { readIfThere, writeAtomic } from "../atomic-file.js";
@@ -10,14 +10,14 @@ import type { PodAttachment } from "./types.js";
 
 export interface AttachmentState {
   readonly attachments: readonly PodAttachment[];
-  /** The address given last, as a number; 0 = none yet. */
+  /** The address that was assigned last, as a number; 0 = none yet. */
   readonly last: number;
 }
 
 export interface AttachmentFile {
   /** Undefined when there is none. Rejects with `STATE_FILE` when it cannot be read. */
   read(): Promise<AttachmentState | undefined>;
-  /** Resolves when what `state()` gives after this call is in the file. */
+  /** Resolves when the file contains a state that `state()` returned after this call. */
   save(): Promise<void>;
 }
 
@@ -53,7 +53,7 @@ function print({ attachments, last }: AttachmentState): string {
 function parse(text: string, path: string): AttachmentState {
   try {
     const file = JSON.parse(text) as { layout: unknown; last: unknown; attachments: unknown };
-    if (file.layout !== LAYOUT || !Array.isArray(file.attachments)) throw new Error("another layout");
+    if (file.layout !== LAYOUT || !Array.isArray(file.attachments)) throw new Error(`not of layout ${LAYOUT}`);
     const attachments = file.attachments.map((entry: Record<keyof PodAttachment, unknown>) => ({
       hostDevice: String(entry.hostDevice),
       address: parseAddress(String(entry.address)),

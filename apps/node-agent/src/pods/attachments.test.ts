@@ -43,7 +43,7 @@ const observed = (addresses: Readonly<Record<string, string>>, more: readonly st
   addresses: new Map(Object.entries(addresses).map(([device, address]) => [device, parseAddress(address)])),
 });
 
-test("what was saved is there again, as far as its device is, and the search goes on where it was", async (t) => {
+test("saved attachments whose device exists are loaded, and the next address follows the last assigned one", async (t) => {
   const { open } = await fixture(t);
   const before = open();
   for (const device of ["mesha", "meshb"]) before.add(pod(device), CIDR);
@@ -54,7 +54,7 @@ test("what was saved is there again, as far as its device is, and the search goe
   assert.equal(formatAddress(after.add(pod("meshc"), CIDR).address), "10.0.0.3");
 });
 
-test("a file that is cut, of another layout, or not there: addresses come from the kernel", async (t) => {
+test("without a file, or with a truncated one or one of another layout, addresses are read from the kernel", async (t) => {
   const { open, folder } = await fixture(t);
   for (const content of [undefined, "", '{"layout":1,"atta', '{"layout":9,"attachments":[]}', "null"]) {
     if (content !== undefined) await writeFile(join(folder, "pods.json"), content);
@@ -64,7 +64,7 @@ test("a file that is cut, of another layout, or not there: addresses come from t
   }
 });
 
-test("an address without a device is reclaimed, unless a call put it anew meanwhile", async (t) => {
+test("an address without a device is reclaimed, unless a call has replaced its entry meanwhile", async (t) => {
   const { open, down } = await fixture(t);
   const table = open();
   const [, b, c] = ["mesha", "meshb", "meshc"].map((device) => table.add(pod(device), CIDR));
@@ -78,7 +78,7 @@ test("an address without a device is reclaimed, unless a call put it anew meanwh
   assert.deepEqual(down, ["meshc"]);
 });
 
-test("many saves at once end with the newest state in the file", async (t) => {
+test("after many concurrent saves the file contains the newest state", async (t) => {
   const { open, folder } = await fixture(t);
   const table = open();
   const saves: Promise<void>[] = [];

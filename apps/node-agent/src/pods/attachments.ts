@@ -1,8 +1,8 @@
 /**
- * Which pod has which address: in memory, and after every change on disk.
+ * Which pod has which address: in memory, and saved on disk after every change.
  *
- * An attachment lives as long as its device on the node. One whose device is gone, and that no call is working on, is
- * reclaimed; a device with a route of ours but without an entry keeps its address until its DEL.
+ * An attachment exists as long as its device on the node. One whose device is gone, and that no call is working on, is
+ * reclaimed; a device with a route of the agent but without an entry keeps its address until its DEL.
  */
 import { join } from "node:path";
 import { type Address, formatPrefix, type Prefix } from "@isthmus/model";
@@ -12,7 +12,7 @@ import { type AttachmentState, createAttachmentFile } from "./attachment-file.js
 import { CNI_ADDRESSES_EXHAUSTED, CniError } from "./cni-error.js";
 import type { PodAttachment, PodReport } from "./types.js";
 
-/** What the node's kernel shows of us. */
+/** What the node's kernel contains of the agent. */
 export interface Observed {
   /** Devices whose names match the agent's pattern. */
   readonly devices: ReadonlySet<string>;
@@ -24,23 +24,23 @@ export interface Observed {
 
 export interface Attachments {
   /**
-   * Reads the file and compares it with the kernel: pods whose device is gone are reported down. Returns devices that
-   * belong to nothing: half-made, to be deleted.
+   * Reads the file and compares it with the kernel: pods whose device is gone are reported down. Returns devices of the
+   * agent without an attachment, which an interrupted ADD left and the caller must delete.
    */
   load(observed: Observed): Promise<readonly string[]>;
   list(): readonly PodAttachment[];
   get(hostDevice: string): PodAttachment | undefined;
-  /** Gives a new pod an address. Throws `CniError` when none is free. */
+  /** Assigns an address to a new pod. Throws `CniError` when none is free. */
   add(pod: Omit<PodAttachment, "address">, cidr: Prefix): PodAttachment;
-  /** Replaces what is known of a pod that has an address. */
+  /** Replaces the entry of a pod that has an address. */
   put(pod: PodAttachment): void;
-  /** A pod that went: reported down. */
+  /** Removes a pod and reports it down. */
   remove(hostDevice: string): void;
-  /** A pod that never was: nobody was told of it. */
+  /** Removes a pod that was never reported up, without a report. */
   forget(hostDevice: string): void;
-  /** Drops pods that have no device any more; one that was replaced meanwhile stays. */
+  /** Removes these pods, whose devices are gone, and reports them down; an entry that was replaced meanwhile stays. */
   reclaim(gone: readonly PodAttachment[]): void;
-  /** Resolves when the file holds what this table holds now. */
+  /** Resolves when the file contains the present attachments. */
   save(): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
     try {
       return (await file.read()) ?? { attachments: [], last: 0 };
     } catch (error) {
-      log.warn("Pods' state file refused, addresses taken from the kernel", { error });
+      log.warn("Cannot read the pods' state file, reading addresses from the kernel", { error });
       return { attachments: [], last: 0 };
     }
   }
@@ -77,7 +77,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
         else report.down(pod);
       }
       for (const [hostDevice, address] of addresses) {
-        if (!table.has(hostDevice)) table.set(hostDevice, adopted(hostDevice, address));
+        if (!table.has(hostDevice)) table.set(hostDevice, attachmentFromKernel(hostDevice, address));
       }
       return [...marked].filter((device) => !table.has(device));
     },
@@ -108,13 +108,13 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
 
 function freeAddress(cidr: Prefix, pods: Iterable<PodAttachment>, last: number): Address {
   const used = new Set([...pods].map((pod) => toNumber(pod.address)));
-  const found = nextAddress(cidr, used, last);
-  if (found !== undefined) return fromNumber(found);
+  const free = nextAddress(cidr, used, last);
+  if (free !== undefined) return fromNumber(free);
   const sentence = `Cannot give the pod an address: all ${poolSize(cidr)} of pod CIDR "${formatPrefix(cidr)}" are in use`;
   throw new CniError(CNI_ADDRESSES_EXHAUSTED, sentence);
 }
 
-/** A pod of which the kernel alone tells. */
-function adopted(hostDevice: string, address: Address): PodAttachment {
+/** A pod that is missing in the file: only its device and address are known. */
+function attachmentFromKernel(hostDevice: string, address: Address): PodAttachment {
   return { hostDevice, address, containerId: "", interfaceName: "", namespace: "", name: "", uid: "" };
 }

@@ -1,5 +1,6 @@
 /**
- * Errors as CNI wants them: a code, a sentence. Codes under 100 are those of the specification, the others ours.
+ * Errors as CNI defines them: a code and a sentence. Codes below 100 are those of the specification, the others are
+ * Isthmus codes.
  */
 import { MeshError } from "@isthmus/model";
 
@@ -10,9 +11,9 @@ export const CNI_INCOMPATIBLE_VERSION = 1;
 export const CNI_TRY_AGAIN = 11;
 /** No address of the node's pod CIDR is free. */
 export const CNI_ADDRESSES_EXHAUSTED = 101;
-/** CHECK found the pod's network other than it was made. */
+/** CHECK found that the pod's network differs from what ADD made. */
 export const CNI_CHECK_FAILED = 102;
-/** ADD of a container that has its network in another namespace. */
+/** ADD for a container whose network is in another namespace. */
 export const CNI_OTHER_NAMESPACE = 103;
 
 export class CniError extends MeshError<{ readonly code: "CNI"; readonly cniCode: number }> {
@@ -21,7 +22,7 @@ export class CniError extends MeshError<{ readonly code: "CNI"; readonly cniCode
   }
 }
 
-/** The JSON that a runtime reads. What is no CniError is an I/O error with its sentence. */
+/** The JSON that a runtime reads. An error that is no CniError gets the code of an I/O error. */
 export function errorJson(thrown: unknown): string {
   const error = MeshError.from(thrown, "Cannot set up the network of the pod");
   const code = thrown instanceof CniError ? thrown.data.cniCode : CNI_IO;

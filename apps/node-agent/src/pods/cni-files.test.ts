@@ -35,7 +35,7 @@ test("the plugin and its loopback are installed, executable, and replaced togeth
   assert.deepEqual((await readdir(join(options.nodeRoot, options.cniBinDir))).sort(), ["isthmus-cni", "loopback"]);
 });
 
-test("a loopback of somebody else stays", async (t) => {
+test("a loopback of another program is not replaced", async (t) => {
   const options = await node(t);
   await writeFile(options.pluginPath, "one");
   await installPlugin(options);
@@ -46,7 +46,7 @@ test("a loopback of somebody else stays", async (t) => {
   assert.equal(await readFile(binary(options, "isthmus-cni"), "utf8"), "two");
 });
 
-test("the configuration is not written again when it says the same: runtimes reload at each write", async (t) => {
+test("an unchanged configuration is not written again, because runtimes reload at each write", async (t) => {
   const options = await node(t);
   await writeConfiguration(options);
   const path = join(options.nodeRoot, options.cniConfDir, "05-isthmus.conflist");

@@ -25,7 +25,7 @@ interface Outcome {
 
 async function plugin(config: string | object, env: Readonly<Record<string, string>>, file?: string): Promise<Outcome> {
   const child = spawn(file ?? (await buildPlugin()), { env: { ...env }, stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.on("error", () => undefined); // it need not read all of what is too long
+  child.stdin.on("error", () => undefined); // the plugin does not read all of an input that is too long
   child.stdin.end(typeof config === "string" ? config : JSON.stringify(config));
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => {
@@ -35,11 +35,14 @@ async function plugin(config: string | object, env: Readonly<Record<string, stri
   return { code, text, json: text.startsWith("{") ? (JSON.parse(text) as Outcome["json"]) : {} };
 }
 
-/** An agent that answers every request with `answer`, and the requests that it saw. */
-async function fakeAgent(t: TestContext, answer: (socket: Socket) => void): Promise<{ path: string; seen: Buffer[] }> {
+/** An agent that answers every request with `answer`, and the requests that it received. */
+async function fakeAgent(
+  t: TestContext,
+  answer: (socket: Socket) => void,
+): Promise<{ path: string; requests: Buffer[] }> {
   const folder = await mkdtemp(join(tmpdir(), "mcni-"));
   const path = join(folder, "s.sock");
-  const seen: Buffer[] = [];
+  const requests: Buffer[] = [];
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const chunks: Buffer[] = [];
@@ -47,7 +50,7 @@ async function fakeAgent(t: TestContext, answer: (socket: Socket) => void): Prom
     socket.on("error", () => undefined);
     socket.on("data", (chunk: Buffer) => chunks.push(chunk));
     socket.on("end", () => {
-      seen.push(Buffer.concat(chunks));
+      requests.push(Buffer.concat(chunks));
       answer(socket);
     });
   });
@@ -58,16 +61,16 @@ async function fakeAgent(t: TestContext, answer: (socket: Socket) => void): Prom
     server.close();
     await rm(folder, { recursive: true });
   });
-  return { path, seen };
+  return { path, requests };
 }
 
 const config = (socket: string) => ({ cniVersion: "1.0.0", name: "isthmus", nested: { socket: "no" }, socket });
 
-test("the request reaches the agent whole, and its result is printed", async (t) => {
+test("the agent receives the complete request, and its result is printed", async (t) => {
   const agent = await fakeAgent(t, (socket) => socket.end('ok 22\n{"cniVersion":"1.0.0"}'));
   const outcome = await plugin(config(agent.path), ADD);
   assert.deepEqual([outcome.code, outcome.text], [0, '{"cniVersion":"1.0.0"}']);
-  assert.deepEqual(parseRequest(agent.seen[0] ?? Buffer.alloc(0)), {
+  assert.deepEqual(parseRequest(agent.requests[0] ?? Buffer.alloc(0)), {
     command: "ADD",
     containerId: "c1",
     netns: "/var/run/netns/x",
@@ -88,7 +91,7 @@ test("a call without a result prints nothing", async (t) => {
   assert.deepEqual(await plugin(config(agent.path), { ...ADD, CNI_COMMAND: "DEL" }), { code: 0, text: "", json: {} });
 });
 
-test("no agent, or none that answers whole, is error 11 after some seconds: try again later", async (t) => {
+test("without an agent, and after only incomplete or invalid answers, the result is error 11 (try again later) after 3 s", async (t) => {
   const broken = ["", 'ok 22\n{"cni', 'ok 2\n{"cni', "fine 2\n{}", "{}", `ok 70000\n${" ".repeat(70_000)}`];
   const agents = await Promise.all(broken.map((answer) => fakeAgent(t, (socket) => socket.end(answer))));
   const started = performance.now();
@@ -101,11 +104,11 @@ test("no agent, or none that answers whole, is error 11 after some seconds: try 
   assert.ok(performance.now() - started > 2900);
 });
 
-test("an agent that dies over a call is asked again", async (t) => {
+test("the call is repeated when the agent dies during it", async (t) => {
   let calls = 0;
   const agent = await fakeAgent(t, (socket) => (++calls < 3 ? socket.destroy() : socket.end("ok 2\n{}")));
   assert.deepEqual(await plugin(config(agent.path), ADD), { code: 0, text: "{}", json: {} });
-  assert.deepEqual(agent.seen[2], agent.seen[0]);
+  assert.deepEqual(agent.requests[2], agent.requests[0]);
 });
 
 test("a configuration without a usable socket is error 7", async () => {
@@ -125,7 +128,7 @@ test("a configuration without a usable socket is error 7", async () => {
   assert.equal(long.json["code"], 7);
 });
 
-test("what is too long is refused", async () => {
+test("a configuration or variable that is too long is refused, and so is a call without variables", async () => {
   assert.equal((await plugin(" ".repeat(300 * 1024), ADD)).json["code"], 5);
   assert.equal((await plugin(config("/x"), { ...ADD, CNI_ARGS: "x".repeat(5000) })).json["code"], 4);
   assert.equal((await plugin(config("/x"), {})).json["code"], 4);
@@ -136,7 +139,7 @@ test("VERSION is answered without an agent", async () => {
   assert.deepEqual([code, json["supportedVersions"]], [0, ["1.0.0"]]);
 });
 
-test("under the name loopback it sets lo up, for every version that runtimes use", async (t) => {
+test("under the name loopback the plugin sets lo up, also for CNI version 0.3.1", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "mcni-"));
   const name = `mcni-lo-${process.pid}`;
   execFileSync("ip", ["netns", "add", name]);

@@ -23,11 +23,11 @@ function refused(bytes: Buffer, cniCode: number, about: RegExp): void {
   );
 }
 
-test("a request without pod arguments is whole", () => {
+test("a request without pod arguments is valid", () => {
   assert.deepEqual(parseRequest(request(GOOD)).pod, { namespace: "", name: "", uid: "" });
 });
 
-test("the pod's cgroup is known where the runtime names it", () => {
+test("the pod's cgroup is read when the runtime names it", () => {
   const config = (runtimeConfig: unknown) => JSON.stringify({ cniVersion: "1.0.0", runtimeConfig });
   const slice = "kubepods-burstable-pod1.slice";
   assert.equal(parseRequest(request(GOOD, config({ cgroupPath: slice }))).podCgroup, slice);
@@ -36,7 +36,7 @@ test("the pod's cgroup is known where the runtime names it", () => {
   }
 });
 
-test("host ports that the pod asks for are read, whatever else the mappings contain", () => {
+test("host ports that the pod requests are read, and invalid mappings are skipped", () => {
   const of = (portMappings: unknown) =>
     parseRequest(request(GOOD, JSON.stringify({ cniVersion: "1.0.0", runtimeConfig: { portMappings } }))).hostPorts;
   const mapping = { hostPort: 8080, containerPort: 80, protocol: "tcp", hostIP: "" };
@@ -51,12 +51,12 @@ test("host ports that the pod asks for are read, whatever else the mappings cont
   assert.equal(of(Array.from({ length: 1000 }, () => mapping)).length, 64);
 });
 
-test("DEL may come without a namespace, ADD may not", () => {
+test("DEL is valid without a namespace, ADD is not", () => {
   assert.equal(parseRequest(request({ ...GOOD, CNI_COMMAND: "DEL", CNI_NETNS: "" })).netns, "");
   refused(request({ ...GOOD, CNI_NETNS: "" }), 4, /CNI_NETNS/);
 });
 
-test("values that could mean something to ip or leave the node's folders are refused", () => {
+test("values that ip could misread or that point outside the node's folders are refused", () => {
   refused(request({ ...GOOD, CNI_COMMAND: "FLY" }), 4, /CNI_COMMAND "FLY"/);
   refused(request({ ...GOOD, CNI_CONTAINERID: "-x" }), 4, /CNI_CONTAINERID/);
   for (const name of ["", "a b", "eth0\nlink del lo", "..", "x".repeat(16)]) {
@@ -67,14 +67,14 @@ test("values that could mean something to ip or leave the node's folders are ref
   }
 });
 
-test("another version, and what is no JSON, is refused", () => {
+test("another CNI version and invalid JSON are refused", () => {
   refused(request(GOOD, '{"cniVersion":"0.2.0"}'), 1, /"0.2.0"/);
   refused(request(GOOD, "null"), 1, /undefined/);
   refused(request(GOOD, "{"), 6, /JSON/);
-  refused(Buffer.from("GET / HTTP/1.1\0\0"), 6, /not one of this version's plugin/);
+  refused(Buffer.from("GET / HTTP/1.1\0\0"), 6, /not sent by this version's plugin/);
 });
 
-test("any bytes are a request or a CniError", () => {
+test("any bytes give a request or a CniError", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (bytes, greeted) => {
       try {

@@ -1,5 +1,5 @@
 /**
- * One call of the plugin, from the bytes on the socket (apps/cni/src/agent.c writes them) to checked values.
+ * Parses and validates one call of the plugin, as apps/cni/src/agent.c writes it to the socket:
  *
  * `isthmus-cni 1\n`, `NAME=value\0` for each variable, `\0`, the network configuration as JSON.
  */
@@ -15,24 +15,26 @@ export type CniCommand = "ADD" | "DEL" | "CHECK";
 export interface CniRequest {
   readonly command: CniCommand;
   readonly containerId: string;
-  /** Path of the pod's network namespace as the node sees it; "" in a DEL of a namespace that is gone. */
+  /** Path of the pod's network namespace on the node; "" in a DEL of a namespace that is gone. */
   readonly netns: string;
   readonly interfaceName: string;
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
-  /** The pod's cgroup in the runtime's words (capability `cgroupPath`): a path, or with systemd the name of a slice. */
+  /**
+   * The pod's cgroup as the runtime names it (capability `cgroupPath`): a path, or with systemd the name of a slice.
+   */
   readonly podCgroup: string | undefined;
-  /** Ports of the host that the pod asks for (capability `portMappings`). */
+  /** Host ports that the pod requests (capability `portMappings`). */
   readonly hostPorts: readonly HostPort[];
 }
 
 const GREETING = "isthmus-cni 1\n";
 const COMMANDS: ReadonlySet<string> = new Set(["ADD", "DEL", "CHECK"]);
 
-/** Throws `CniError` with what is wrong. */
+/** Throws `CniError` when the request is invalid. */
 export function parseRequest(bytes: Buffer): CniRequest {
   const end = bytes.indexOf("\0\0", 0, "latin1");
   if (bytes.subarray(0, GREETING.length).toString("latin1") !== GREETING || end < 0) {
-    throw new CniError(CNI_DECODE, "Cannot read the request: it is not one of this version's plugin");
+    throw new CniError(CNI_DECODE, "Cannot read the request: it was not sent by this version's plugin");
   }
   const config = readConfig(bytes.subarray(end + 2).toString());
   const variables = new Map<string, string>();
@@ -48,8 +50,8 @@ export function parseRequest(bytes: Buffer): CniRequest {
 }
 
 /**
- * Mappings without a valid port are left out: a pod's network must not fail for a port that is not served anyway. containerd writes
- * `HostPort` where CNI's convention is `hostPort`; programs in Go read both.
+ * Mappings without a valid port are skipped: a pod's network must not fail because of a port that is not served anyway.
+ * containerd writes `HostPort` where CNI's convention is `hostPort`; programs in Go accept both.
  */
 function readHostPorts(mappings: unknown): readonly HostPort[] {
   if (!Array.isArray(mappings)) return [];
@@ -74,7 +76,7 @@ function readConfig(json: string): Config {
     throw new CniError(CNI_DECODE, "Cannot read the network configuration as JSON", { cause });
   }
   if (config?.cniVersion === "1.0.0") return config;
-  const sentence = `Cannot answer CNI version "${String(config?.cniVersion)}": only "1.0.0"`;
+  const sentence = `Cannot use CNI version "${String(config?.cniVersion)}": only "1.0.0" is supported`;
   throw new CniError(CNI_INCOMPATIBLE_VERSION, sentence);
 }
 
@@ -102,7 +104,7 @@ function checkVariables(variables: ReadonlyMap<string, string>): Omit<CniRequest
   };
 }
 
-/** What the kernel takes, minus what `ip` would take as two words. */
+/** Names that the kernel accepts, except those that `ip` would parse as two words. */
 function isInterfaceName(text: string): boolean {
   return /^[\w.-]{1,15}$/.test(text) && text !== "." && text !== "..";
 }

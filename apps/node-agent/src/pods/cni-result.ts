@@ -1,4 +1,4 @@
-/** What a runtime is told of an attached pod: a CNI 1.0.0 result. A pure function of the attachment. */
+/** The CNI 1.0.0 result for an attached pod: a pure function of the attachment. */
 import { formatAddress } from "@isthmus/model";
 import { deviceMacs } from "./device-name.js";
 import { GATEWAY } from "./ip-commands.js";

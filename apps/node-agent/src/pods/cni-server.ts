@@ -1,7 +1,8 @@
 /**
- * The socket that the plugin calls: one request and one answer per connection (apps/cni/src/agent.c is the other side).
+ * The socket that the plugin calls: one request and one answer per connection (apps/cni/src/agent.c is the client).
  *
- * A call whose plugin has gone is finished all the same, so that its repetition finds what it made. At most 256 at once.
+ * A call whose plugin disconnected is completed nevertheless, so that the repeated call finds its result. At most 256
+ * connections at once.
  */
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
@@ -14,7 +15,7 @@ import type { PodCalls } from "./pod-calls.js";
 
 const MAX_CONNECTIONS = 256;
 const REQUEST_TIMEOUT_MS = 10_000;
-/** What the kernel keeps of a unix socket's path, without the closing zero. */
+/** Most bytes of a unix socket's path, without the terminating zero. */
 const PATH_MAX = 107;
 
 export interface CniServerModules {
@@ -23,13 +24,16 @@ export interface CniServerModules {
   readonly signal: AbortSignal;
 }
 
-/** Listens; resolves to a promise of having closed, with every call answered. Rejects when it cannot listen. */
+/**
+ * Resolves once it listens; `closed` resolves when the server is closed and every call is answered. Rejects when it
+ * cannot listen.
+ */
 export async function startCniServer(path: string, modules: CniServerModules): Promise<{ closed: Promise<void> }> {
   const { log, signal } = modules;
   if (Buffer.byteLength(path) > PATH_MAX) {
     throw new MeshError(
       { code: "CNI_SOCKET", path },
-      `Cannot listen on "${path}": a socket's path has at most 107 bytes`,
+      `Cannot listen on "${path}": the path of a unix socket has at most 107 bytes`,
     );
   }
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -65,8 +69,8 @@ async function answerTo(bytes: Buffer, calls: PodCalls, log: Logger): Promise<st
   }
 }
 
-function frame(word: "ok" | "error", json: string): string {
-  return `${word} ${Buffer.byteLength(json)}\n${json}`;
+function frame(status: "ok" | "error", json: string): string {
+  return `${status} ${Buffer.byteLength(json)}\n${json}`;
 }
 
 /** The request, up to the end of the stream; rejects when it is too long or does not end in time. */
@@ -74,10 +78,12 @@ function receive(socket: Socket): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    socket.setTimeout(REQUEST_TIMEOUT_MS, () => reject(new Error("no whole request in time")));
+    socket.setTimeout(REQUEST_TIMEOUT_MS, () =>
+      reject(new Error(`request not complete after ${REQUEST_TIMEOUT_MS} ms`)),
+    );
     socket.on("data", (chunk) => {
       size += chunk.length;
-      if (size > REQUEST_MAX) reject(new Error("request too long"));
+      if (size > REQUEST_MAX) reject(new Error(`request longer than ${REQUEST_MAX} bytes`));
       else chunks.push(chunk);
     });
     socket.on("end", () => {

@@ -1,4 +1,4 @@
-/** A value that is not known at first: who needs it waits for it, but not for long. */
+/** A value that is not known at first; `get` waits a limited time for it. */
 export interface Deferred<T> {
   readonly current: T | undefined;
   set(value: T): void;

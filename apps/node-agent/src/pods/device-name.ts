@@ -1,8 +1,9 @@
 /**
- * The node's side of a pod's veth is named after the container and its interface: `mesh` and 11 hex digits.
+ * The name of the node's side of a pod's veth: `mesh` and 11 hex digits of a hash of the container and its interface.
  *
- * A repeated ADD finds it again by its name. A name alone does not make a device ours (an 802.11s interface is `mesh0`):
- * its MAC, which follows from the name and is set in the step that makes the device, or the attachments file must say so.
+ * A repeated ADD finds the device by this name. The name alone does not identify a device of the agent (an 802.11s
+ * interface is `mesh0`): it must have the MAC that is derived from the name and set in the step that creates the
+ * device, or an entry in the attachments file.
  */
 import { createHash } from "node:crypto";
 
@@ -17,7 +18,7 @@ export function isHostDeviceName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** MACs of both sides: locally administered, known before the devices exist. */
+/** MACs of both sides: locally administered, and derived from the name, so they are known before the devices exist. */
 export function deviceMacs(hostDevice: string): { readonly host: string; readonly pod: string } {
   const bytes = digest(hostDevice);
   const mac = (from: number) =>

@@ -1,4 +1,4 @@
-/** Keeps rp_filter of the pods' devices strict and reports what is not: at the start, and when a setting changed. */
+/** Keeps rp_filter of the pods' devices strict and reports when it cannot: at the start, and when a setting changed. */
 import type { RouteEvent } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -28,14 +28,14 @@ export function createFilterReconciler({
   attachments,
   report,
 }: FilterReconcilerModules): FilterReconciler {
-  let known: string | undefined;
+  let reported: string | undefined;
   const loop = createPassLoop({
     clock,
     signal,
     async pass() {
       const problem = filterProblem(await keepStrict(attachments.list().map(({ hostDevice }) => hostDevice)));
-      if (problem !== known && problem !== undefined) log.warn(problem);
-      known = problem;
+      if (problem !== reported && problem !== undefined) log.warn(problem);
+      reported = problem;
       report(problem);
       return undefined;
     },

@@ -1,4 +1,4 @@
-/** Devices of other programs on the node, with names like the agent's, survive everything that the agent does. */
+/** The agent never deletes or uses devices of other programs on the node whose names resemble those of its devices. */
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ const names = (node: TestNode): string[] =>
     .filter((name) => name.startsWith("mesh"))
     .sort();
 
-test("foreign devices survive the start, pods that come and go, and restarts with and without the state file", async (t) => {
+test("foreign devices survive the start, ADD and DEL, and restarts with and without the state file", async (t) => {
   const node = await nodeWithForeign(t);
   const agent = await readyAgent(node);
   assert.deepEqual(names(node), FOREIGN);
@@ -42,7 +42,7 @@ test("foreign devices survive the start, pods that come and go, and restarts wit
   assert.deepEqual(names(node), [...FOREIGN, hostDeviceName("c1", "eth0")].sort());
 });
 
-test("a foreign device with the very name of a pod's device is neither used nor deleted", async (t) => {
+test("a foreign device with the name of a pod's device is neither used nor deleted", async (t) => {
   const { node } = await readyNode(t);
   const name = hostDeviceName("c1", "eth0");
   node.ip("link", "add", name, "type", "veth", "peer", "name", "theirs");

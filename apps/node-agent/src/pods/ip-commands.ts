@@ -1,5 +1,6 @@
 /**
- * A pod's network as lines for `ip -batch`: one batch in the node's network namespace, one in the pod's. Pure.
+ * The commands for a pod's network, as lines for `ip -batch`: one batch in the node's network namespace, one in the
+ * pod's. Pure.
  *
  * ```
  *   pod: eth0 10.11.0.5/32 ── veth ── mesh…: node      10.11.0.5 dev mesh… proto 78
@@ -11,11 +12,13 @@ import { formatAddress } from "@isthmus/model";
 import { deviceMacs } from "./device-name.js";
 import type { PodAttachment } from "./types.js";
 
-/** Marks the routes to pods as ours (the agent's routes to other nodes are 77). */
+/** Marks the agent's routes to pods (its routes to other nodes have 77). */
 export const POD_ROUTE_PROTOCOL = 78;
 export const GATEWAY = "169.254.1.1";
 
-/** Makes the pair, the pod's end already under its name in the pod's namespace (`netns` as this process sees it). */
+/**
+ * Creates the pair, with the pod's end at once under its name in the pod's namespace (`netns` as this process sees it).
+ */
 export function createPair(pod: PodAttachment, netns: string, mtu: number): readonly string[] {
   const mac = deviceMacs(pod.hostDevice);
   return [

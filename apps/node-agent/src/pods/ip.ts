@@ -1,7 +1,7 @@
 /**
  * Runs ip(8): in this process's network namespace (the node's) or, through nsenter(1), in a pod's.
  *
- * A pod is attached with two processes; batches go in on stdin. Each run is bounded by a time-out.
+ * To attach a pod takes two processes; batches are passed on stdin. Each run has a time-out.
  */
 import { spawn } from "node:child_process";
 import { MeshError } from "@isthmus/model";
@@ -9,7 +9,7 @@ import { MeshError } from "@isthmus/model";
 const TIMEOUT_MS = 10_000;
 const OUTPUT_MAX = 4 * 1024 * 1024;
 
-/** Resolves with stdout. Rejects with `IP` and what ip said. */
+/** Resolves with stdout. Rejects with `IP` and the error of ip. */
 export function ip(args: readonly string[]): Promise<string> {
   return run("ip", args, "");
 }
@@ -35,13 +35,13 @@ export async function ipBatchAll(lines: readonly string[]): Promise<readonly Fai
 /** ip prints the error, then `Command failed -:<number of the line>`. */
 export function failedLines(lines: readonly string[], stderr: string): readonly FailedLine[] {
   const failed: FailedLine[] = [];
-  let said = "";
+  let reason = "";
   for (const text of stderr.split("\n")) {
     const number = /^Command failed .*:(\d+)$/.exec(text)?.[1];
-    if (number === undefined) said ||= text.trim();
+    if (number === undefined) reason ||= text.trim();
     else {
-      failed.push({ line: lines[Number(number) - 1] ?? "", reason: said });
-      said = "";
+      failed.push({ line: lines[Number(number) - 1] ?? "", reason });
+      reason = "";
     }
   }
   return failed;
@@ -74,7 +74,7 @@ function runToEnd(command: string, args: readonly string[], input: string): Prom
     const child = spawn(command, args, { stdio: "pipe", timeout: TIMEOUT_MS });
     const out = collect(child.stdout);
     const err = collect(child.stderr);
-    child.stdin.on("error", () => undefined); // the exit code tells
+    child.stdin.on("error", () => undefined); // the exit code shows it
     child.stdin.end(input);
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ code: code ?? `${signal}`, stdout: out(), stderr: err() }));
@@ -90,6 +90,6 @@ function collect(stream: NodeJS.ReadableStream): () => string {
 }
 
 function failure(command: string, code: number | string, stderr: string): MeshError {
-  const said = stderr.trim().split("\n")[0] ?? "";
-  return new MeshError({ code: "IP" }, `Cannot run "${command}": ${said === "" ? `exit ${code}` : said}`);
+  const [reason = ""] = stderr.trim().split("\n");
+  return new MeshError({ code: "IP" }, `Cannot run "${command}": ${reason === "" ? `exit ${code}` : reason}`);
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { settle } from "@isthmus/testing";
 import { createKeyLock } from "./key-lock.js";
 
-test("one key: in order, also after a failure; two keys: side by side", async () => {
+test("work on one key runs in order, also after a failure; work on two keys runs concurrently", async () => {
   const lock = createKeyLock();
   const order: string[] = [];
   let release = () => {};
@@ -28,7 +28,7 @@ test("one key: in order, also after a failure; two keys: side by side", async ()
   assert.equal(lock.busy.size, 0);
 });
 
-test("work on several keys waits for each of them, and holds up what comes on any; its failure holds up nothing", async () => {
+test("work on several keys waits for each of them and blocks later work on any, which runs also after a failure", async () => {
   const lock = createKeyLock();
   const done: string[] = [];
   let end = (): void => undefined;

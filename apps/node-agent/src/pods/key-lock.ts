@@ -1,9 +1,9 @@
-/** Work on one key happens one after the other, on different keys at the same time. */
+/** A lock per key: work on the same key runs one after the other, work on different keys at the same time. */
 export interface KeyLock {
-  /** Keys that are worked on or waited for. */
+  /** Keys with running or waiting work. */
   readonly busy: ReadonlySet<string>;
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
-  /** Runs work on all of these keys once no other work on any of them runs. */
+  /** Runs the work while no other work on any of these keys runs. */
   runAll(keys: readonly string[], work: () => Promise<void>): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export function createKeyLock(): KeyLock {
     const done = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const held = keys.map(
+    const locks = keys.map(
       (key) =>
         new Promise<void>((granted) => {
           void run(key, () => {
@@ -40,7 +40,7 @@ export function createKeyLock(): KeyLock {
         }),
     );
     try {
-      await Promise.all(held);
+      await Promise.all(locks);
       await work();
     } finally {
       release();

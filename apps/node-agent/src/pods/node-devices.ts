@@ -1,5 +1,6 @@
 /**
- * What the node's network namespace holds of ours, read without starting a process where it matters.
+ * Reads the agent's devices and routes in the node's network namespace. `listDevices`, which each ADD calls, starts no
+ * process.
  */
 import { readFile } from "node:fs/promises";
 import { type Address, parseAddress } from "@isthmus/model";
@@ -10,8 +11,8 @@ import { POD_ROUTE_PROTOCOL } from "./ip-commands.js";
 const DEFAULT_MTU = 1500;
 
 /**
- * Devices whose names match the agent's pattern; a name alone does not make a device the agent's. `/proc/self/net` is this
- * process's namespace, `/sys/class/net` need not be.
+ * Devices whose names match the agent's pattern; the name alone does not identify a device of the agent.
+ * `/proc/self/net` is of this process's namespace, `/sys/class/net` may be of another one.
  */
 export async function listDevices(): Promise<ReadonlySet<string>> {
   const lines = (await readFile("/proc/self/net/dev", "latin1")).split("\n");
@@ -19,32 +20,32 @@ export async function listDevices(): Promise<ReadonlySet<string>> {
   return new Set(names.filter(isHostDeviceName));
 }
 
-/** Veths with the agent's mark: the MAC that is derived from the name. */
+/** Veths of the agent, recognised by the MAC that is derived from the name. */
 export async function markedDevices(): Promise<ReadonlySet<string>> {
-  const shown = JSON.parse((await ip(["-json", "link", "show", "type", "veth"])) || "[]") as readonly {
+  const links = JSON.parse((await ip(["-json", "link", "show", "type", "veth"])) || "[]") as readonly {
     readonly ifname?: string;
     readonly address?: string;
   }[];
-  const names = shown.flatMap(({ ifname = "", address }) =>
+  const names = links.flatMap(({ ifname = "", address }) =>
     isHostDeviceName(ifname) && address === deviceMacs(ifname).host ? [ifname] : [],
   );
   return new Set(names);
 }
 
-/** Addresses of pods by host device, from our routes: what remains when the state file is lost. */
+/** Addresses of pods by host device, from the agent's routes, for the case that the state file is lost. */
 export async function addressesByDevice(): Promise<ReadonlyMap<string, Address>> {
   const routes: unknown = JSON.parse(
     (await ip(["-4", "-json", "route", "show", "proto", `${POD_ROUTE_PROTOCOL}`])) || "[]",
   );
-  const found = new Map<string, Address>();
+  const addresses = new Map<string, Address>();
   for (const route of Array.isArray(routes) ? (routes as { dst?: unknown; dev?: unknown }[]) : []) {
     if (typeof route.dst !== "string" || typeof route.dev !== "string" || !isHostDeviceName(route.dev)) continue;
-    found.set(route.dev, parseAddress(route.dst.replace(/\/32$/, "")));
+    addresses.set(route.dev, parseAddress(route.dst.replace(/\/32$/, "")));
   }
-  return found;
+  return addresses;
 }
 
-/** MTU of the way out; of a node without one, 1500. */
+/** MTU of the device of the default route; 1500 on a node without a default route. */
 export async function uplinkMtu(): Promise<number> {
   const [route] = JSON.parse((await ip(["-4", "-json", "route", "show", "default"])) || "[]") as { dev?: string }[];
   if (route?.dev === undefined) return DEFAULT_MTU;

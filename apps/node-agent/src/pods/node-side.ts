@@ -1,5 +1,5 @@
 /**
- * The node's side of its pods' networks in the kernel: device, route, neighbour; and what is missing of one pod.
+ * Reads the node's side of pod networks in the kernel (device, route, neighbour) and finds what is missing of one pod.
  */
 import { formatAddress } from "@isthmus/model";
 import { deviceMacs, isHostDeviceName } from "./device-name.js";
@@ -16,14 +16,14 @@ export interface NodeSide {
   readonly neighbours: ReadonlySet<string>;
 }
 
-/** Reads one existing device, or all. */
+/** Reads one device, which must exist, or all. */
 export async function readNodeSide(device?: string): Promise<NodeSide> {
   const [links, routes, neighbours] = await Promise.all([
     rows(["link", "show", ...(device === undefined ? ["type", "veth"] : ["dev", device])]),
     rows(["-4", "route", "show", "proto", `${POD_ROUTE_PROTOCOL}`, ...of(device)]),
     rows(["-4", "neigh", "show", ...of(device), "nud", "permanent"]),
   ]);
-  // Asked of one device, ip leaves it out of the answer.
+  // In a query for one device, ip omits the device from its output.
   const on = (row: Row) => row.dev ?? device ?? "";
   return {
     devices: new Map(
@@ -36,7 +36,7 @@ export async function readNodeSide(device?: string): Promise<NodeSide> {
   };
 }
 
-/** The first thing that is missing of a pod's side of the node, or undefined. The device itself exists. */
+/** The first thing that is missing of a pod on the node's side, or undefined. The device must exist. */
 export function missingOf(pod: PodAttachment, side: NodeSide): string | undefined {
   const { hostDevice } = pod;
   const address = formatAddress(pod.address);

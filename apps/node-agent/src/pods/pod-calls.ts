@@ -1,9 +1,9 @@
 /**
- * ADD, DEL and CHECK, each of which may be repeated at any time.
+ * Runs ADD, DEL and CHECK, each of which may be repeated at any time.
  *
- * One call at a time per device, others beside it. A repeated ADD completes what stands and answers the same. One that
- * fails takes back what it made itself, and nothing of an earlier one; an agent that dies in between leaves a device
- * whose DEL comes, since its runtime got no answer.
+ * Calls for one device run one after the other, those for different devices concurrently. A repeated ADD completes what
+ * exists and returns the same result. An ADD that fails removes what it made, and nothing that an earlier ADD made. If
+ * the agent dies during an ADD, a device may remain; the runtime, which got no answer, sends DEL for it.
  */
 import { formatAddress, type Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -37,18 +37,18 @@ export interface PodCallsModules {
   /** By host device. */
   readonly lock: KeyLock;
   readonly report: PodReport;
-  /** The node's pod CIDR, waiting some seconds for it; undefined when it is still not known then. */
+  /** Waits some seconds for the node's pod CIDR; undefined when it is still unknown then. */
   readonly cidr: () => Promise<Prefix | undefined>;
   readonly programs: RequirePrograms;
 }
 
-/** Answers a request with JSON ("" where CNI wants none). Rejects with `CniError`, or with what `ip` said. */
+/** Resolves with the result as JSON ("" where CNI has none). Rejects with `CniError`, or with the error of `ip`. */
 export type PodCalls = (request: CniRequest) => Promise<string>;
 
 export function createPodCalls(options: PodCallsOptions, modules: PodCallsModules): PodCalls {
   const { attachments, lock, log, report } = modules;
 
-  /** The known address, which needs no CIDR, or a new one. */
+  /** The pod with its existing address, which needs no CIDR, or with a new one. */
   async function allocate(request: CniRequest, hostDevice: string): Promise<PodAttachment> {
     const { containerId, interfaceName, pod } = request;
     const named = { hostDevice, containerId, interfaceName, ...pod };
@@ -60,28 +60,30 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     return attachments.add(named, cidr);
   }
 
-  /** Only what was at rest before the devices were listed: one that is in the making may come after the list. */
+  /**
+   * Only attachments without a call before the list of devices was read: a running ADD may create its device after it.
+   */
   async function reclaim(): Promise<void> {
-    const resting = attachments.list().filter(({ hostDevice }) => !lock.busy.has(hostDevice));
+    const idle = attachments.list().filter(({ hostDevice }) => !lock.busy.has(hostDevice));
     const devices = await listDevices();
-    attachments.reclaim(resting.filter(({ hostDevice }) => !devices.has(hostDevice) && !lock.busy.has(hostDevice)));
+    attachments.reclaim(idle.filter(({ hostDevice }) => !devices.has(hostDevice) && !lock.busy.has(hostDevice)));
   }
 
   async function add(request: CniRequest, hostDevice: string): Promise<string> {
     const netns = resolveNetns(options.nodeRoot, request.netns);
     await requireNetns(netns, request.netns);
     modules.programs(request.podCgroup);
-    const stands = (await listDevices()).has(hostDevice);
-    if (stands) await requireSamePod(request, hostDevice, netns);
+    const exists = (await listDevices()).has(hostDevice);
+    if (exists) await requireSamePod(request, hostDevice, netns);
     const before = attachments.get(hostDevice);
     const pod = await allocate(request, hostDevice);
     try {
       attachments.put(pod);
-      const mtu = stands ? undefined : options.mtu;
+      const mtu = exists ? undefined : options.mtu;
       await allDone([attachments.save(), configureNode(pod, { netns, mtu })]);
       await configureInside(pod, netns);
     } catch (error) {
-      await takeBack(hostDevice, before, stands);
+      await rollBack(hostDevice, before, exists);
       throw error;
     }
     if (before?.uid !== pod.uid) report.up(pod, request.hostPorts);
@@ -99,22 +101,22 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     );
   }
 
-  /** After a failed ADD: everything is as it was before it. */
-  async function takeBack(hostDevice: string, before: PodAttachment | undefined, stood: boolean): Promise<void> {
+  /** Restores the state before a failed ADD. */
+  async function rollBack(hostDevice: string, before: PodAttachment | undefined, existed: boolean): Promise<void> {
     try {
-      if (!stood && (await markedDevices()).has(hostDevice)) await deleteDevice(hostDevice);
+      if (!existed && (await markedDevices()).has(hostDevice)) await deleteDevice(hostDevice);
       if (before === undefined) attachments.forget(hostDevice);
       else attachments.put(before);
       await attachments.save();
     } catch (cause) {
-      log.warn("Half-made pod network not removed", { device: hostDevice, cause });
+      log.warn("Cannot undo a failed ADD", { device: hostDevice, cause });
     }
   }
 
   async function remove(hostDevice: string): Promise<void> {
     const known = attachments.get(hostDevice) !== undefined;
-    const ours = known ? await listDevices() : await markedDevices();
-    if (ours.has(hostDevice)) await deleteDevice(hostDevice);
+    const deletable = known ? await listDevices() : await markedDevices();
+    if (deletable.has(hostDevice)) await deleteDevice(hostDevice);
     if (!known) return;
     attachments.remove(hostDevice);
     await attachments.save();
@@ -144,7 +146,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   };
 }
 
-/** Waits for every part, then rejects with the first failure: what is taken back must not still be in the making. */
+/** Waits for every part, then rejects with the first failure, so that nothing is still running when ADD is undone. */
 async function allDone(parts: readonly Promise<void>[]): Promise<void> {
   await Promise.allSettled(parts);
   await Promise.all(parts);

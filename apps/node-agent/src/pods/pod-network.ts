@@ -1,5 +1,5 @@
 /**
- * One pod's network in the kernel: the veth pair, its addresses and routes. Every step may be repeated.
+ * Makes one pod's network in the kernel: the veth pair, its addresses and routes. Every step may be repeated.
  */
 import { access } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { listDevices } from "./node-devices.js";
 import { setStrict } from "./source-filter.js";
 import type { PodAttachment } from "./types.js";
 
-/** `/var/run` is an absolute symbolic link, which through `/proc/<pid>/root` would lead into this process's own root. */
+/** Replaces `/var/run`, an absolute symbolic link, which below `/proc/<pid>/root` leads into this process's root. */
 export function resolveNetns(nodeRoot: string, netns: string): string {
   return join(nodeRoot, netns.replace(/^\/var\/run\//, "/run/"));
 }
@@ -27,11 +27,11 @@ export async function requireNetns(path: string, asGiven: string): Promise<void>
 export interface Pair {
   /** Namespace of the pod's end, as this process sees it. */
   readonly netns: string;
-  /** Make the pair, of this MTU; absent where it stands. */
+  /** MTU of the pair to create; undefined = the pair exists. */
   readonly mtu: number | undefined;
 }
 
-/** Makes or completes the node's side, with the pair where there is none. */
+/** Creates the pair if there is none, and creates or completes the node's side. */
 export function configureNode(pod: PodAttachment, { netns, mtu }: Pair): Promise<void> {
   return ipBatch([...(mtu === undefined ? [] : createPair(pod, netns, mtu)), ...configureHost(pod)]);
 }
@@ -40,7 +40,7 @@ export async function configureInside(pod: PodAttachment, netns: string): Promis
   await Promise.all([ipBatchIn(netns, configurePod(pod)), setStrict(pod.hostDevice)]);
 }
 
-/** The pair's other end is the interface of that name in that namespace. */
+/** Is the other end of the pair the interface of this name in this namespace? */
 export async function isPairedWith(hostDevice: string, interfaceName: string, netns: string): Promise<boolean> {
   const [outside] = linksOf(await ip(["-json", "link", "show", "dev", hostDevice]));
   const inside = linksOf(await ipIn(netns, ["-json", "link", "show"]));
@@ -48,11 +48,11 @@ export async function isPairedWith(hostDevice: string, interfaceName: string, ne
 }
 
 export async function hasAddress(address: Address, interfaceName: string, netns: string): Promise<boolean> {
-  const shown = await ipIn(netns, ["-4", "-oneline", "addr", "show", "dev", interfaceName]);
-  return shown.includes(` ${formatAddress(address)}/32 `);
+  const addresses = await ipIn(netns, ["-4", "-oneline", "addr", "show", "dev", interfaceName]);
+  return addresses.includes(` ${formatAddress(address)}/32 `);
 }
 
-/** Deletes a device of ours; one that is gone meanwhile (its pod's namespace ended) is as good. */
+/** Deletes a device of the agent; it is no error if the device is already gone (with the pod's namespace). */
 export async function deleteDevice(hostDevice: string): Promise<void> {
   try {
     await ip(["link", "del", hostDevice]);
@@ -64,7 +64,7 @@ export async function deleteDevice(hostDevice: string): Promise<void> {
 interface Link {
   readonly ifname?: string;
   readonly ifindex?: number;
-  /** Of the other end, in its own namespace. */
+  /** The ifindex of the other end, in the namespace of that end. */
   readonly link_index?: number;
 }
 

@@ -1,4 +1,4 @@
-/** The node's side of pods' networks, in a real kernel, while another program removes it. */
+/** The node's side of pod networks in a real kernel is restored when another program removes parts of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress } from "@isthmus/model";
@@ -12,7 +12,7 @@ import type { TestNode } from "./testing/test-node.js";
 const ROUTES = ["route", "show", "proto", "78"];
 const count = (node: TestNode) => node.ip(...ROUTES).split("\n").length - 1;
 
-test("route, neighbour and device of a pod come back under load, and of many pods at once", async (t) => {
+test("route, neighbour and device of a pod are restored under load, and those of many pods at once", async (t) => {
   const { node } = await readyNode(t);
   const names = Array.from({ length: 20 }, (_, i) => `p${i}`);
   await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));
@@ -89,14 +89,14 @@ test("a pod that is deleted while others are restored is not restored", async (t
   await until("the others' routes", () => count(node) === 4);
 });
 
-test("CHECK looks at the node's side, too", async (t) => {
+test("CHECK fails when a part of the node's side is missing", async (t) => {
   const { node } = await readyNode(t);
   const netns = node.addPod("p1");
   const { address = "" } = await node.cni("ADD", "c1", netns);
   assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
   // The first repair is immediate, later ones of repeated removals are not.
   let outcome = await node.cni("CHECK", "c1", netns);
-  await until("a CHECK that comes before the agent", async () => {
+  await until("a CHECK before the repair", async () => {
     node.ip("route", "flush", "proto", "78");
     outcome = await node.cni("CHECK", "c1", netns);
     return outcome.code !== 0;
@@ -106,7 +106,7 @@ test("CHECK looks at the node's side, too", async (t) => {
   await until("restored", async () => (await node.cni("CHECK", "c1", netns)).code === 0);
 });
 
-test("everything that may be missing of the node's side is named", () => {
+test("each part of the node's side that is missing is named", () => {
   const hostDevice = hostDeviceName("c1", "eth0");
   const mac = deviceMacs(hostDevice).pod;
   const named = { containerId: "c1", interfaceName: "eth0", namespace: "", name: "", uid: "" };

@@ -1,6 +1,6 @@
 /**
- * Keeps the node's side of its pods' networks: what another program removed (a route, a neighbour, a device set down) is
- * restored, for all pods in one batch.
+ * Keeps the node's side of pod networks: restores what another program removed (a route, a neighbour, a device that was
+ * set down), for all pods in one batch.
  *
  * A pod that a CNI call is working on is checked after the call; one whose device is gone is skipped.
  */
@@ -26,12 +26,12 @@ export interface PodReconcilerModules {
 export interface PodReconciler {
   /** Checks all pods; resolves when they are restored or a retry is scheduled. */
   look(): Promise<void>;
-  /** Takes changes of the kernel's network. True when one may concern a pod. */
+  /** Handles changes of the kernel's network. True when one may concern a pod. */
   onEvents(events: readonly RouteEvent[]): boolean;
 }
 
 export function createPodReconciler({ log, clock, signal, attachments, lock }: PodReconcilerModules): PodReconciler {
-  /** Devices that are checked after the call that works on them. */
+  /** Devices that will be checked when the CNI call that works on them has ended. */
   const awaited = new Set<string>();
 
   async function pass(): Promise<string | undefined> {
@@ -41,8 +41,8 @@ export function createPodReconciler({ log, clock, signal, attachments, lock }: P
       .filter((pod) => side.devices.has(pod.hostDevice) && missingOf(pod, side) !== undefined)
       .map(({ hostDevice }) => hostDevice);
     for (const device of broken) if (lock.busy.has(device)) lookAfterCall(device);
-    const resting = broken.filter((device) => !lock.busy.has(device));
-    return resting.length === 0 ? undefined : restore(resting);
+    const idle = broken.filter((device) => !lock.busy.has(device));
+    return idle.length === 0 ? undefined : restore(idle);
   }
 
   /** Runs in the same turn as the check of `busy`, so the attachments are current. */
@@ -53,7 +53,7 @@ export function createPodReconciler({ log, clock, signal, attachments, lock }: P
       failed = await ipBatchAll(lines);
     });
     const [first] = failed;
-    if (first === undefined) log.info("Restored the network of pods", { pods: devices.length });
+    if (first === undefined) log.info("Network of pods restored", { pods: devices.length });
     return first === undefined ? undefined : `"${first.line}": ${first.reason}`;
   }
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { until } from "@isthmus/testing";
 import { readyAgent, readyNode } from "./testing/ready-node.js";
 
-test("without its agent the plugin says try again; the next agent goes on where it was", async (t) => {
+test("without an agent the plugin fails with try again; the next agent continues with the saved state", async (t) => {
   const { node, agent } = await readyNode(t);
   const first = await node.cni("ADD", "c1", node.addPod("p1"));
   const second = node.addPod("p2");
@@ -30,7 +30,7 @@ test("without its agent the plugin says try again; the next agent goes on where 
   assert.equal(first.address, "10.77.1.1");
 });
 
-test("a broken state file is refused: the kernel tells which addresses are in use", async (t) => {
+test("with a corrupt state file, the addresses in use are read from the kernel", async (t) => {
   const { node, agent } = await readyNode(t);
   const netns = node.addPod("p1");
   await node.cni("ADD", "c1", netns);
@@ -44,7 +44,7 @@ test("a broken state file is refused: the kernel tells which addresses are in us
   assert.doesNotMatch(node.ip("route", "show", "proto", "78"), /10\.77\.1\.1 /);
 });
 
-test("a plugin killed in between leaves a call that its repetition finds", async (t) => {
+test("after the plugin is killed during ADD, a repeated ADD succeeds", async (t) => {
   const { node } = await readyNode(t);
   const netns = node.addPod("p1");
   const plugin = node.startCni("ADD", "c1", netns);
@@ -55,14 +55,14 @@ test("a plugin killed in between leaves a call that its repetition finds", async
   assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
 });
 
-test("an agent killed at any moment of ADD leaves what its successor cleans or completes", async (t) => {
+test("after the agent is killed at any moment of ADD, the next agent removes or completes the pod's network", async (t) => {
   const { node, agent } = await readyNode(t);
   let running = agent;
   for (const [round, delayMs] of [0, 2, 4, 6, 8, 12, 20].entries()) {
     const name = `k${round}`;
     const netns = node.addPod(name);
     const answer = node.cni("ADD", name, netns);
-    await new Promise((resolve) => setTimeout(resolve, delayMs)); // where in ADD the kill strikes
+    await new Promise((resolve) => setTimeout(resolve, delayMs)); // varies the moment of the kill in ADD
     await running.kill();
     running = await readyAgent(node);
     const first = await answer;
@@ -76,7 +76,7 @@ test("an agent killed at any moment of ADD leaves what its successor cleans or c
   assert.deepEqual([devices.length, routes.length], [3, 3]);
 });
 
-test("an agent killed at each step of ADD leaks no address, whether a DEL comes or not", async (t) => {
+test("an agent that is killed at each step of ADD leaks no address, with or without a DEL", async (t) => {
   const { node, agent } = await readyNode(t, "10.77.1.0/29");
   const cuts = [1, 2].flatMap((call) => [0, 1, 2, 3, 4, 5].map((killAfterLines) => ({ call, killAfterLines })));
   let running = agent;
@@ -98,7 +98,7 @@ test("an agent killed at each step of ADD leaks no address, whether a DEL comes 
   assert.equal(new Set(outcomes.map(({ address }) => address)).size, 6);
 });
 
-test("a pod that went while its agent was down is reported, and its address is free", async (t) => {
+test("a pod that was removed while the agent was down is reported down, and its address is free", async (t) => {
   const { node, agent } = await readyNode(t, "10.77.1.0/30");
   await node.cni("ADD", "c1", node.addPod("p1"));
   await node.cni("ADD", "c2", node.addPod("p2"));

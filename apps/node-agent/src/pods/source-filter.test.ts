@@ -17,7 +17,7 @@ function sysctl(node: TestNode, device: string, value?: number): number {
   return Number(shell(`cat ${path}`));
 }
 
-test("the kernel applies the higher of two values; the sentence says which to change", () => {
+test("the kernel applies the higher of two values; the problem names the one to change", () => {
   const problem = (all: number, ...devices: readonly number[]) =>
     filterProblem({ all, devices: new Map(devices.map((value, i) => [`mesh${i}`, value])) });
   for (const well of [problem(0), problem(1), problem(0, 1), problem(1, 0), problem(1, 1, 1)])
@@ -27,7 +27,7 @@ test("the kernel applies the higher of two values; the sentence says which to ch
   assert.match(problem(1, 2) ?? "", /stays 2\)$/);
 });
 
-test("a loose setting of the node is a condition until it is strict; pods are attached all the same", async (t) => {
+test("a loose setting of the node is reported in a condition until it is strict; pods are attached nevertheless", async (t) => {
   const { node, agent } = await readyNode(t);
   sysctl(node, "all", 0);
   assert.equal((await node.cni("ADD", "c1", node.addPod("p1"))).code, 0);
@@ -51,7 +51,7 @@ test("a device's setting that another program changes is set to strict again", a
   await until("well", () => agent.condition === WELL);
 });
 
-test("where /proc/sys is read-only, as in a container, pods cannot forge their addresses either", async (t) => {
+test("the filter is strict also when /proc/sys is read-only, as in a container", async (t) => {
   const node = await createTestNode(t);
   sysctl(node, "all", 0);
   sysctl(node, "default", 0);

@@ -1,9 +1,9 @@
 /**
- * Whether a pod can forge its source address: `rp_filter` of its device, as the kernel applies it.
+ * Prevents pods from forging their source address: sets `rp_filter` of their devices to strict and reads it back.
  *
- * The kernel takes the higher of the device's value and that of `all`, so what was written must be read back: 1 is strict,
- * 2 lets every source pass that any route leads to, 0 lets all pass. A value that another program changed (udev applies
- * the machine's own to new devices) is written again; what cannot be made strict is reported, and no pod fails for it.
+ * The kernel applies the higher of the device's value and that of `all`: 1 is strict, 2 accepts every source that any
+ * route leads to, 0 accepts all. A value that another program changed (udev applies the machine's settings to new
+ * devices) is set again. A device that cannot be made strict is reported, but its pod is attached nevertheless.
  */
 import { readFile } from "node:fs/promises";
 import { setSourceFilter } from "@isthmus/bpf";
@@ -11,7 +11,7 @@ import { setSourceFilter } from "@isthmus/bpf";
 /** Settings by device name, and that of `all`. */
 export interface FilterSettings {
   readonly all: number;
-  /** Devices that are there. */
+  /** Existing devices. */
   readonly devices: ReadonlyMap<string, number>;
 }
 
@@ -23,13 +23,13 @@ export function filterProblem({ all, devices }: FilterSettings): string | undefi
   if (all === LOOSE) {
     return "Pods can send from addresses that are not theirs: set net.ipv4.conf.all.rp_filter to 0 or 1 (it is 2, loose)";
   }
-  const open = [...devices.values()].find((own) => Math.max(all, own) !== STRICT);
+  const open = [...devices.values()].find((value) => Math.max(all, value) !== STRICT);
   if (open === undefined) return undefined;
   const fix = "give the node-agent CAP_NET_ADMIN on the node's network";
   return `Pods can send from addresses that are not theirs: ${fix} (rp_filter of a pod's device stays ${open})`;
 }
 
-/** Makes the devices strict; resolves with the settings that the kernel has then. */
+/** Sets the devices to strict; resolves with the settings that the kernel has afterwards. */
 export async function keepStrict(devices: readonly string[]): Promise<FilterSettings> {
   const settings = await Promise.all(
     devices.map(async (device): Promise<readonly (readonly [string, number])[]> => {
@@ -40,10 +40,10 @@ export async function keepStrict(devices: readonly string[]): Promise<FilterSett
   return { all: (await read("all")) ?? 0, devices: new Map(settings.flat()) };
 }
 
-/** The device's value then; undefined = it is gone. Never rejects. */
+/** Sets a device to strict; resolves with its value afterwards, undefined = it is gone. Never rejects. */
 export async function setStrict(device: string): Promise<number | undefined> {
   if ((await read(device)) === STRICT) return STRICT;
-  await setSourceFilter(device, STRICT).catch(() => undefined); // the value that is read back shows it
+  await setSourceFilter(device, STRICT).catch(() => undefined); // the value that is read back shows the failure
   return read(device);
 }
 

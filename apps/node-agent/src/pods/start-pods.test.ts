@@ -6,11 +6,11 @@ import { until } from "@isthmus/testing";
 import { CONF, readyNode } from "./testing/ready-node.js";
 import { createTestNode } from "./testing/test-node.js";
 
-/** Prints how a connect to a closed port ended: refused is an answer of the other pod's kernel. */
+/** Prints the error of a connect to a closed port; ECONNREFUSED shows that the other pod answered. */
 const DIAL = `require("net").connect({ host: process.argv[1], port: 9, timeout: 2000 })
   .on("error", (error) => process.stdout.write(error.code)).on("timeout", () => process.exit(0))`;
 
-test("the configuration is written only once the pod CIDR is known; before, ADD says try again", async (t) => {
+test("the configuration is written only once the pod CIDR is known; before, ADD fails with try again", async (t) => {
   const node = await createTestNode(t);
   const agent = await node.startAgent();
   assert.equal(existsSync(join(node.root, CONF)), false);
@@ -28,7 +28,7 @@ test("the configuration is written only once the pod CIDR is known; before, ADD 
   assert.ok(existsSync(join(node.root, "opt/cni/bin/loopback")));
 });
 
-test("a configuration that cannot be written is written once it can be", async (t) => {
+test("the write of the configuration is retried until it succeeds", async (t) => {
   const node = await createTestNode(t);
   const blocked = join(node.root, "etc/cni");
   mkdirSync(dirname(blocked));
@@ -53,7 +53,7 @@ test("ADD gives a pod an address, and pods reach each other through the node", a
   assert.deepEqual(agent.events[0], { up: { address: "10.77.1.1", uid: "uid-c1" } });
 });
 
-test("a repeated ADD answers the same, CHECK agrees, and CHECK of a broken pod does not", async (t) => {
+test("a repeated ADD returns the same result, and CHECK fails only when the pod's network is broken", async (t) => {
   const { node } = await readyNode(t);
   const netns = node.addPod("p1");
   const first = await node.cni("ADD", "c1", netns);
@@ -66,7 +66,7 @@ test("a repeated ADD answers the same, CHECK agrees, and CHECK of a broken pod d
   assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
 });
 
-test("a repeated ADD that fails at any step leaves the pod its network", async (t) => {
+test("a repeated ADD that fails at any step does not change the pod's network", async (t) => {
   const { node, agent } = await readyNode(t);
   const netns = node.addPod("p1");
   const first = await node.cni("ADD", "c1", netns);
@@ -107,7 +107,7 @@ test("a first ADD that fails at any step leaves nothing", async (t) => {
   }
 });
 
-test("an ADD under a known name in another namespace is refused, and the pod keeps its network", async (t) => {
+test("an ADD for an attached container in another namespace is refused, and the pod keeps its network", async (t) => {
   const { node } = await readyNode(t);
   const netns = node.addPod("p1");
   const first = await node.cni("ADD", "c1", netns);
@@ -124,7 +124,7 @@ test("an ADD under a known name in another namespace is refused, and the pod kee
   assert.equal((await node.cni("ADD", "c1", other)).address, "10.77.1.2");
 });
 
-test("a sandbox whose namespace was made anew under its name gets its network again, with its address", async (t) => {
+test("a sandbox whose namespace was recreated under the same name gets the same network and address again", async (t) => {
   const { node } = await readyNode(t);
   const first = await node.cni("ADD", "c1", node.addPod("p1"));
   node.deletePod("p1");
@@ -134,7 +134,7 @@ test("a sandbox whose namespace was made anew under its name gets its network ag
   assert.equal((await node.cni("CHECK", "c1", `/var/run/netns/${node.podNamespace("p1")}`)).code, 0);
 });
 
-test("DEL in the midst of ADD waits for it; an ADD after DEL of a namespace that is gone leaves nothing", async (t) => {
+test("a DEL during ADD waits for it; an ADD for a namespace that is gone leaves nothing", async (t) => {
   const { node } = await readyNode(t);
   const netns = node.addPod("p1");
   for (let round = 0; round < 5; round++) {
@@ -148,14 +148,14 @@ test("DEL in the midst of ADD waits for it; an ADD after DEL of a namespace that
   assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
 });
 
-test("what later versions of CNI ask is neither claimed nor answered", async (t) => {
+test("STATUS and GC of later CNI versions are refused", async (t) => {
   const { node } = await readyNode(t);
   for (const command of ["STATUS", "GC"]) {
     assert.deepEqual((await node.cni(command, "c1", "/var/run/netns/x")).error.code, 4);
   }
 });
 
-test("DEL takes everything away, works again, and works when the namespace is gone", async (t) => {
+test("DEL removes everything, can be repeated, and works when the namespace is gone", async (t) => {
   const { node, agent } = await readyNode(t);
   const netns = node.addPod("p1");
   await node.cni("ADD", "c1", netns);
@@ -173,7 +173,7 @@ test("DEL takes everything away, works again, and works when the namespace is go
   );
 });
 
-test("a freed address rests until the others had their turn", async (t) => {
+test("a freed address is assigned again only after all others", async (t) => {
   const { node } = await readyNode(t, "10.77.1.0/29");
   const given: (string | undefined)[] = [];
   const netns = node.addPod("p1");
@@ -187,7 +187,7 @@ test("a freed address rests until the others had their turn", async (t) => {
   );
 });
 
-test("no free address is an error with a sentence; a pod that went without DEL gives its address back", async (t) => {
+test("without a free address ADD fails with error 101; the address of a pod removed without DEL is reclaimed", async (t) => {
   const { node } = await readyNode(t, "10.77.1.0/30");
   await node.cni("ADD", "c1", node.addPod("p1"));
   await node.cni("ADD", "c2", node.addPod("p2"));
@@ -200,7 +200,7 @@ test("no free address is an error with a sentence; a pod that went without DEL g
   assert.equal((await node.cni("ADD", "c3", third)).address, "10.77.1.1");
 });
 
-test("twenty pods at once get twenty addresses", async (t) => {
+test("twenty concurrent pods get twenty addresses", async (t) => {
   const { node } = await readyNode(t);
   const names = Array.from({ length: 20 }, (_, i) => `p${i}`);
   const outcomes = await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));

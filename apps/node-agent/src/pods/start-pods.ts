@@ -1,8 +1,8 @@
 /**
- * Gives the node's pods their network, from the first start on and through every restart of this process.
+ * Starts the pod network of this node, at the first start and after every restart of this process.
  *
- * Order: adopt what the kernel and the state file know, install the plugin, listen, and only with the node's pod CIDR in
- * hand write the configuration that makes the node ready. Runs in the node's network namespace.
+ * Order: adopt the attachments in the kernel and the state file, install the plugin, listen, and only once the node's
+ * pod CIDR is known write the configuration that makes the node ready. Runs in the node's network namespace.
  */
 import { join } from "node:path";
 import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
@@ -21,10 +21,10 @@ import { deleteDevice } from "./pod-network.js";
 import { createPodReconciler } from "./pod-reconciler.js";
 import type { Pods, PodsModules, PodsOptions } from "./types.js";
 
-/** How long an ADD waits for the pod CIDR: after a restart it comes within moments, a runtime's next try is 10 s away. */
+/** How long an ADD waits for the pod CIDR: after a restart it is soon known, and a runtime's next try is 10 s later. */
 const CIDR_WAIT_MS = 3000;
 
-/** Resolves when calls are answered. Rejects when the plugin cannot be installed or the socket not be opened. */
+/** Resolves when calls are answered. Rejects when the plugin cannot be installed or the socket cannot be opened. */
 export async function startPods(options: PodsOptions, modules: PodsModules): Promise<Pods> {
   const { log, report, signal } = modules;
   const attachments = createAttachments(options.stateDir, { log, report });
@@ -51,12 +51,12 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
     const known = podCidrOf(podCidrs);
     if (known === undefined) return;
     cidr.set(known);
-    log.info("Pods get addresses", { podCidr: formatPrefix(known) });
+    log.info("Pod CIDR known, pods get addresses", { podCidr: formatPrefix(known) });
     void announce(options, modules);
   }, signal);
   await lookAtAll();
   const socket = options.socketPath;
-  log.info("CNI calls are answered", {
+  log.info("CNI server started", {
     socket,
     podsAdopted: attachments.list().length,
     halfMadeRemoved: halfMade.length,
@@ -74,7 +74,7 @@ function keepAll(modules: PodsModules, attachments: Attachments, lock: KeyLock):
   return async () => void (await Promise.all([pods.look(), filters.look()]));
 }
 
-/** Until it is written the node is not ready, so it is tried for as long as this process lives. */
+/** Writes the CNI configuration. The node is not ready without it, so failures are retried until this process ends. */
 async function announce(options: PodsOptions, { log, signal }: PodsModules): Promise<void> {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
   while (!signal.aborted) {
@@ -82,7 +82,10 @@ async function announce(options: PodsOptions, { log, signal }: PodsModules): Pro
       await writeConfiguration(options);
       return;
     } catch (error) {
-      log.error("CNI configuration not written: the node stays not ready", { directory: options.cniConfDir, error });
+      log.error("Cannot write the CNI configuration, node stays NotReady, retrying", {
+        directory: options.cniConfDir,
+        error,
+      });
     }
     await systemClock.delay(backoff.nextMs(), signal).catch(() => undefined);
   }

@@ -1,5 +1,5 @@
 /**
- * The node's pods as the rest of the agent sees them: what `startPods` needs and what it tells.
+ * The pod network's interface to the rest of the agent: what `startPods` needs and what it reports.
  *
  * ```
  *  kubelet ─► runtime ─► isthmus-cni ─► socket ─► ADD / DEL / CHECK ─► veth, address, routes (ip)
@@ -13,9 +13,9 @@ import type { NetworkChanges } from "../network-changes.js";
 
 export interface PodsOptions {
   readonly nodeName: string;
-  /** Where the node's files are as this process sees them: `/`, or `/proc/<pid>/root` in the lab. */
+  /** The node's root directory as this process sees it: `/`, or `/proc/<pid>/root` in the lab. */
   readonly nodeRoot: string;
-  /** As the node sees it; this process adds `nodeRoot`. So are the two folders. */
+  /** This path and the next two are those on the node; this process puts `nodeRoot` before them. */
   readonly socketPath: string;
   readonly cniBinDir: string;
   readonly cniConfDir: string;
@@ -27,11 +27,13 @@ export interface PodsOptions {
 
 export interface PodsModules {
   readonly log: Logger;
-  /** Calls `listener` with the node's pod CIDRs as soon as they are known, and at each change, until `signal` aborts. */
+  /**
+   * Calls `listener` with the node's pod CIDRs as soon as they are known, and at each change, until `signal` aborts.
+   */
   readonly nodeConfig: NodeCidrSource;
   readonly report: PodReport;
   readonly programs: RequirePrograms;
-  /** What changes in the node's network namespace. */
+  /** Changes in the node's network namespace. */
   readonly changes: NetworkChanges;
   /** Sets a condition of the node; `message` undefined removes it. */
   readonly condition: (type: string, message: string | undefined) => void;
@@ -40,8 +42,8 @@ export interface PodsModules {
 }
 
 /**
- * Makes sure, at each ADD, that the Service programs run for the pod. `podCgroup`: as the runtime named it, or undefined
- * where it named none. Throws `CniError` (try again) when they do not.
+ * Ensures, at each ADD, that the Service programs run for the pod. `podCgroup`: as the runtime named it, or undefined
+ * when it named none. Throws `CniError` (try again) when they do not run.
  */
 export type RequirePrograms = (podCgroup: string | undefined) => void;
 
@@ -49,9 +51,9 @@ export interface NodeCidrSource {
   subscribe(listener: (podCidrs: readonly Prefix[]) => void, signal: AbortSignal): void;
 }
 
-/** Pods of this node as they come and go. After a start every living one is reported up once. */
+/** Reports pods of this node that were attached or removed. After a start every existing pod is reported up once. */
 export interface PodReport {
-  /** `hostPorts`: the ports that the pod asks for, where known. */
+  /** `hostPorts`: the host ports that the pod requests, if known. */
   up(pod: PodAttachment, hostPorts?: readonly HostPort[]): void;
   down(pod: PodAttachment): void;
 }
@@ -63,12 +65,12 @@ export interface HostPort {
 
 /** One interface of one pod. */
 export interface PodAttachment {
-  /** Name of the node's side of the veth: made from container and interface, so it is the key everywhere. */
+  /** Name of the node's side of the veth. It is derived from container and interface, and is the key everywhere. */
   readonly hostDevice: string;
   readonly address: Address;
   readonly containerId: string;
   readonly interfaceName: string;
-  /** From CNI_ARGS; "" where the runtime gave none. */
+  /** From CNI_ARGS; "" when the runtime passed none. */
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
@@ -77,6 +79,6 @@ export interface PodAttachment {
 export interface Pods {
   /** Attached interfaces, by host device. */
   list(): readonly PodAttachment[];
-  /** Resolves when the socket is closed and no call is in work any more. */
+  /** Resolves when the socket is closed and no call is running any more. */
   readonly closed: Promise<void>;
 }

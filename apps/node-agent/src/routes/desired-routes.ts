@@ -1,10 +1,11 @@
 /**
- * The routes of this node: every other node's pod CIDRs, of every cluster, through its InternalIP; and under its own pods'
- * routes, an unreachable one for its own CIDRs. Pure.
+ * The desired routes of this node: one through the InternalIP of every other node, in every cluster, for each of its
+ * pod CIDRs; and an unreachable route for each pod CIDR of this node, which the routes to its pods override. Pure.
  *
- * Without the latter a packet to an address of no pod would leave by the default gateway, which sends it back. Of two
- * nodes that claim one CIDR this node has it, then that of the local cluster, then the first by name. Families are not mixed.
- * A CIDR that is wider than any cluster's is not routed: it would cover foreign addresses.
+ * Without the unreachable route, a packet to an address that no pod has would leave by the default gateway, which sends
+ * it back. If nodes claim the same CIDR, this node has precedence, then the local cluster's nodes, then the first by
+ * name. CIDR and gateway are of the same family. A CIDR that is wider than any cluster's would cover addresses outside
+ * of the mesh and is not routed.
  */
 import { addressFromBytes, formatAddress, formatPrefix, isV4, type Prefix } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
@@ -16,31 +17,31 @@ export type Routes = ReadonlyMap<string, Route>;
 /** As ip(8) writes them. */
 export interface Route {
   readonly cidr: string;
-  /** The gateway; undefined: an unreachable route. */
+  /** The gateway; undefined = an unreachable route. */
   readonly via: string | undefined;
 }
 
-/** What ip(8) names the route by. A CIDR may have one route of each kind. */
+/** The route's selector in ip(8). A CIDR may have one route of each type. */
 export function routeKey({ cidr, via }: Route): string {
   return via === undefined ? `unreachable ${cidr}` : cidr;
 }
 
-/** Of v4-mapped addresses: a /8. */
+/** A /8 of v4-mapped addresses. */
 const MIN_LENGTH_V4 = 96 + 8;
 const MIN_LENGTH_V6 = 16;
 
 export function desiredRoutes(nodes: ReadonlyMap<NodeName, Node>, self: NodeName): Routes {
   const routes = new Map<string, Route>();
   const taken = new Set<string>();
-  const own = self.slice(0, self.indexOf("/") + 1);
-  const [ours, others]: [NodeName[], NodeName[]] = [[], []];
+  const localPrefix = self.slice(0, self.indexOf("/") + 1);
+  const [local, remote]: [NodeName[], NodeName[]] = [[], []];
   for (const name of [...nodes.keys()].sort()) {
-    if (name !== self) (name.startsWith(own) ? ours : others).push(name);
+    if (name !== self) (name.startsWith(localPrefix) ? local : remote).push(name);
   }
-  for (const name of [self, ...ours, ...others]) {
+  for (const name of [self, ...local, ...remote]) {
     const node = nodes.get(name);
     if (node === undefined) continue;
-    for (const route of name === self ? ownRoutes(node) : routesTo(node)) {
+    for (const route of name === self ? unreachableRoutes(node) : routesTo(node)) {
       if (taken.has(route.cidr)) continue;
       taken.add(route.cidr);
       routes.set(routeKey(route), route);
@@ -49,7 +50,7 @@ export function desiredRoutes(nodes: ReadonlyMap<NodeName, Node>, self: NodeName
   return routes;
 }
 
-function ownRoutes(node: Node): readonly Route[] {
+function unreachableRoutes(node: Node): readonly Route[] {
   return cidrsOf(node).map((cidr) => ({ cidr: formatPrefix(cidr), via: undefined }));
 }
 

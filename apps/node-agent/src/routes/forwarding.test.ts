@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { enableForwarding } from "./forwarding.js";
 
-test("forwarding that is off is turned on; one that is on is not written, since it may be read-only", async (t) => {
+test("forwarding is turned on if it is off; if it is on, the file is not written, since it may be read-only", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "magent-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "ip_forward");

@@ -1,4 +1,4 @@
-/** Routes in a real kernel, between two nodes (network namespaces), while another program removes them. */
+/** Routes in a real kernel, between two nodes (network namespaces), are restored when another program removes them. */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -89,12 +89,12 @@ function startAgent(t: TestContext, namespace: string): ChildProcess {
 
 const ALL = ["unreachable 10.11.0.0/24 metric 1000000", "10.12.0.0/24 via 172.18.0.2", "10.13.0.0/24 via 172.18.0.3"];
 
-test("a flush, a link that goes down and up, an address that comes back: the load goes on", async (t) => {
+test("traffic continues after a flush of routes, a link that goes down and up, and an address that is set again", async (t) => {
   const { here, there, ip, routes, healed } = await rig(t);
   const load = await startLoad(t, here, there, POD);
   await load.goesOn("load");
   const faults: readonly [string, () => void][] = [
-    ["flush of ours", () => ip("route", "flush", "proto", "77")],
+    ["flush of the agent's routes", () => ip("route", "flush", "proto", "77")],
     [
       "link down and up",
       () => {
@@ -131,11 +131,11 @@ test("a replaced route of the agent is restored, a foreign one stays", async (t)
   const { ip, routes } = await rig(t);
   ip("route", "add", "10.99.0.0/24", "via", "172.18.0.9");
   ip("route", "replace", "10.12.0.0/24", "via", "172.18.0.9", "proto", "static");
-  await until("ours", () => routes().includes("10.12.0.0/24 via 172.18.0.2"));
+  await until("route restored", () => routes().includes("10.12.0.0/24 via 172.18.0.2"));
   assert.match(ip("route", "show", "10.99.0.0/24"), /via 172\.18\.0\.9/);
 });
 
-test("a removed route of the agent is restored among so many foreign changes that notifications are lost", async (t) => {
+test("a removed route of the agent is restored even if so many other routes change that notifications are lost", async (t) => {
   const { batch, routes, healed } = await rig(t);
   const others = Array.from({ length: 3000 }, (_, i) => `unreachable 10.${100 + (i >> 8)}.${i & 255}.0/24`);
   batch([
@@ -147,7 +147,7 @@ test("a removed route of the agent is restored among so many foreign changes tha
   assert.equal(routes().length, 3);
 });
 
-test("the own range is refused at once but for its pods, moves with the node's, and goes with it", async (t) => {
+test("the node's pod CIDR is unreachable except for its pods, and the route changes and disappears with the CIDR", async (t) => {
   const { ip, set, routes } = await rig(t);
   const answer = (address: string): string => {
     try {
@@ -168,7 +168,7 @@ test("the own range is refused at once but for its pods, moves with the node's, 
   await until("range gone", () => routes().length === 2);
 });
 
-/** How a connect from this namespace to a port of an address ends. */
+/** The error of a connect from this namespace to a closed port of this address. */
 function dial(netns: string, address: string): string {
   const script = `require("net").connect({ host: "${address}", port: 9 }).setTimeout(20000)
     .on("error", (error) => process.stdout.write(error.code)).on("timeout", () => process.exit(0))`;
@@ -185,7 +185,7 @@ test("a connect to an address that no pod has fails at once, from a pod of the n
   ip("link", "set", "pod", "up");
   ip("addr", "add", "169.254.1.1/32", "dev", "pod");
   ip("route", "add", "10.11.0.5/32", "dev", "pod");
-  // As on a real node, where a packet without a route goes to the network and comes back.
+  // As on a real node, where a packet without a route is sent to the network, which sends it back.
   ip("route", "add", "default", "via", "172.18.0.2");
   const inside =
     "ip addr add 10.11.0.5/32 dev eth0 && ip link set eth0 up && ip route add default via 169.254.1.1 dev eth0 onlink";

@@ -1,12 +1,13 @@
 /**
- * Routes found against routes desired: lines for `ip -batch`, additions before deletions. Pure.
+ * Compares the kernel's routes with the desired ones: lines for `ip -batch`, additions before deletions. Pure.
  *
- * Ours are those of protocol 77; the kernel's table is the only state. A route that is not desired goes when it was
- * desired before and its node went away, or, where nobody knows whose it was, when every source known is in sync.
+ * The agent's routes have protocol 77; the kernel's table is the only state. A route that is not desired is removed if
+ * this process desired it before; if not, its node may not be known yet, so it is removed once every known source is in
+ * sync.
  */
 import { type Route, type Routes, routeKey } from "./desired-routes.js";
 
-/** Marks the routes to other nodes as ours (routes to pods are 78). */
+/** Marks the agent's routes to other nodes (its routes to pods have 78). */
 export const ROUTE_PROTOCOL = 77;
 
 /** Metric of unreachable routes: any other route of the same CIDR, such as one of another network, takes precedence. */
@@ -20,9 +21,9 @@ export interface RoutePlan {
 export interface RouteFacts {
   readonly desired: Routes;
   readonly found: readonly Route[];
-  /** Keys of all routes that this process ever desired. */
+  /** Keys of all routes that this process has desired so far. */
   readonly before: ReadonlySet<string>;
-  /** Every source known is in sync, so what nobody wants is nobody's. */
+  /** Every known source is in sync, so a route that is not desired belongs to no node. */
   readonly complete: boolean;
 }
 
@@ -34,8 +35,8 @@ export function planRoutes({ desired, found, before, complete }: RouteFacts): Ro
     if (!present.has(key) || present.get(key) !== via)
       add.push(`route replace ${key} ${target} proto ${ROUTE_PROTOCOL}`);
   }
-  const gone = [...present.keys()].filter((key) => !desired.has(key) && (complete || before.has(key)));
-  return { add, remove: gone.map((key) => `route del ${key} proto ${ROUTE_PROTOCOL}`) };
+  const obsolete = [...present.keys()].filter((key) => !desired.has(key) && (complete || before.has(key)));
+  return { add, remove: obsolete.map((key) => `route del ${key} proto ${ROUTE_PROTOCOL}`) };
 }
 
 /** The output of `ip -j route show proto 77`. */

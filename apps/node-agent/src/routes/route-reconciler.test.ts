@@ -11,7 +11,7 @@ import { createRouteReconciler, type RouteKernel } from "./route-reconciler.js";
 const routes = (...cidrs: readonly string[]): Routes =>
   new Map(cidrs.map((cidr) => [cidr, { cidr, via: "172.18.0.2" }]));
 
-/** A kernel with these routes; `atList` runs when it is read, before its answer is heard. */
+/** A kernel with these routes; `atList` runs during a read, before its result is returned. */
 function rig(t: TestContext, present: readonly string[]) {
   const state = { desired: routes(), complete: false, atList: () => {}, refuse: "" };
   const table = new Set(present);
@@ -33,7 +33,7 @@ function rig(t: TestContext, present: readonly string[]) {
     batch: async (lines) => lines.flatMap(run),
   };
   const clock = createFakeClock();
-  const keeper = createRouteReconciler({
+  const reconciler = createRouteReconciler({
     log: silentLogger,
     clock,
     signal: stop.signal,
@@ -41,67 +41,67 @@ function rig(t: TestContext, present: readonly string[]) {
     complete: () => state.complete,
     kernel,
   });
-  return { state, table, clock, keeper };
+  return { state, table, clock, reconciler };
 }
 
-test("what becomes known while the kernel is read removes no route: wishes and their completeness are of one moment", async (t) => {
-  const { state, table, keeper } = rig(t, ["10.11.1.0/24", "10.12.0.0/24"]);
+test("a change of the desired routes while the kernel is read removes no route", async (t) => {
+  const { state, table, reconciler } = rig(t, ["10.11.1.0/24", "10.12.0.0/24"]);
   state.desired = routes("10.11.1.0/24");
   state.atList = () => {
     state.desired = routes("10.11.1.0/24", "10.12.0.0/24");
     state.complete = true;
   };
-  keeper.kick();
+  reconciler.kick();
   await settle();
   assert.deepEqual([...table], ["10.11.1.0/24", "10.12.0.0/24"]);
-  assert.equal(keeper.written, 0);
+  assert.equal(reconciler.written, 0);
 });
 
-test("once everything is known, what nobody wants goes", async (t) => {
-  const { state, table, keeper } = rig(t, ["10.11.1.0/24", "10.99.0.0/24"]);
+test("once all sources are in sync, a route that is not desired is removed", async (t) => {
+  const { state, table, reconciler } = rig(t, ["10.11.1.0/24", "10.99.0.0/24"]);
   state.desired = routes("10.11.1.0/24");
-  keeper.kick();
+  reconciler.kick();
   await settle();
   assert.equal(table.size, 2);
   state.complete = true;
-  keeper.kick();
+  reconciler.kick();
   await settle();
   assert.deepEqual([...table], ["10.11.1.0/24"]);
 });
 
-test("a route that the kernel refuses is said, holds up no other, and is tried again", async (t) => {
-  const { state, table, clock, keeper } = rig(t, ["10.99.0.0/24"]);
+test("a route that the kernel refuses is reported, does not block others, and is retried", async (t) => {
+  const { state, table, clock, reconciler } = rig(t, ["10.99.0.0/24"]);
   state.desired = routes("10.11.1.0/24", "10.12.0.0/24");
   state.complete = true;
   state.refuse = "10.11.1.0/24";
-  keeper.kick();
+  reconciler.kick();
   await settle();
   assert.deepEqual([...table], ["10.12.0.0/24"]);
-  assert.match(keeper.problem ?? "", /10\.11\.1\.0/);
+  assert.match(reconciler.problem ?? "", /10\.11\.1\.0/);
   state.refuse = "";
   await clock.advance(1000);
   await settle();
   assert.equal(table.size, 2);
-  assert.equal(keeper.problem, undefined);
+  assert.equal(reconciler.problem, undefined);
 });
 
 test("a route that waits for a gateway is retried when the network changes, not only after its back-off", async (t) => {
-  const { state, table, clock, keeper } = rig(t, []);
+  const { state, table, clock, reconciler } = rig(t, []);
   state.desired = routes("10.11.1.0/24");
   state.refuse = "10.11.1.0/24";
-  keeper.kick();
+  reconciler.kick();
   await settle();
   await clock.advance(60_000);
   state.refuse = "";
-  assert.equal(keeper.onEvents([{ kind: "link", gone: false, name: "eth0", up: true, turned: true }]), true);
+  assert.equal(reconciler.onEvents([{ kind: "link", gone: false, name: "eth0", up: true, turned: true }]), true);
   await settle();
   assert.equal(table.size, 1);
 });
 
 test("the kernel is read after changes that concern a route of the agent, and after no others", async (t) => {
-  const { state, table, keeper } = rig(t, []);
+  const { state, table, reconciler } = rig(t, []);
   state.desired = routes("10.11.1.0/24");
-  keeper.kick();
+  reconciler.kick();
   await settle();
   let lists = 0;
   state.atList = () => {
@@ -123,23 +123,23 @@ test("the kernel is read after changes that concern a route of the agent, and af
     { kind: "link", gone: false, name: hostDeviceName("c1", "eth0"), up: true, turned: true },
     { kind: "setting" },
   ];
-  assert.equal(keeper.onEvents(foreign), false);
+  assert.equal(reconciler.onEvents(foreign), false);
   await settle();
   assert.equal(lists, 0);
   for (const event of [route(true, 77, "10.11.1.0/24"), route(false, 3, "10.11.1.0/24"), { kind: "lost" } as const]) {
     table.clear();
-    assert.equal(keeper.onEvents([event]), true);
+    assert.equal(reconciler.onEvents([event]), true);
     await settle();
     assert.deepEqual([...table], ["10.11.1.0/24"]);
   }
 });
 
-test("while a route is refused, many changes leave one timer, not one each", async (t) => {
-  const { state, clock, keeper } = rig(t, []);
+test("while a route is refused, many changes leave only one timer", async (t) => {
+  const { state, clock, reconciler } = rig(t, []);
   state.desired = routes("10.11.1.0/24");
   state.refuse = "10.11.1.0/24";
   for (let i = 0; i < 100; i++) {
-    keeper.kick();
+    reconciler.kick();
     await settle();
   }
   assert.equal(clock.waiting, 1);

@@ -1,7 +1,8 @@
 /**
- * Keeps the node's routes as desired: reads the kernel's, writes the difference, when a record or the kernel's changed.
+ * Keeps the node's routes as desired: when a record or the kernel's network changed, reads the kernel's routes and
+ * writes the difference.
  *
- * One route that the kernel refuses (its gateway is not reachable) does not hold up the others; it is tried again with
+ * A route that the kernel refuses (its gateway is not reachable) does not block the others; it is retried with
  * back-off, and when an address, a link or a route changed.
  */
 import type { RouteEvent } from "@isthmus/bpf";
@@ -13,9 +14,9 @@ import { type FailedLine, ip, ipBatchAll } from "../pods/ip.js";
 import { type Route, type Routes, routeKey } from "./desired-routes.js";
 import { parseRoutes, planRoutes, ROUTE_PROTOCOL } from "./reconcile-routes.js";
 
-/** ip(8) in the node's namespace. Each rejects with what it said. */
+/** ip(8) in the node's namespace. Each function rejects with its error. */
 export interface RouteKernel {
-  /** Our routes of one family, as JSON. */
+  /** The agent's routes of one family, as JSON. */
   list(family: "-4" | "-6"): Promise<string>;
   /** Runs every line; resolves with those that failed. */
   batch(lines: readonly string[]): Promise<readonly FailedLine[]>;
@@ -33,16 +34,16 @@ export interface RoutesModules {
   readonly desired: () => Routes;
   /** Every known source is in sync. */
   readonly complete: () => boolean;
-  /** Another one for tests. */
+  /** For tests; ip(8) by default. */
   readonly kernel?: RouteKernel;
 }
 
 export interface RouteReconciler {
-  /** Something may have changed. */
+  /** Runs a pass, because something may have changed. */
   kick(): void;
-  /** Takes changes of the kernel's network. True when one may concern a route of the agent. */
+  /** Handles changes of the kernel's network. True when one may concern a route of the agent. */
   onEvents(events: readonly RouteEvent[]): boolean;
-  /** Routes that the kernel refused, with its words. */
+  /** Routes that the kernel refused, with its error. */
   readonly problem: string | undefined;
   readonly written: number;
 }
@@ -51,7 +52,7 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
   const { log, clock, signal, kernel = KERNEL } = modules;
   const before = new Set<string>();
   /** Keys of the routes that the last pass left in the kernel. */
-  let stood: ReadonlySet<string> = new Set();
+  let lastKeys: ReadonlySet<string> = new Set();
   /** The CIDRs of the last pass. */
   let cidrs: ReadonlySet<string> = new Set();
   let written = 0;
@@ -67,7 +68,8 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
   }
 
   async function pass(): Promise<string | undefined> {
-    // Both of one moment: what became known while the kernel was read must not make older wishes complete.
+    // Both are read at the same moment: otherwise, when a source becomes in sync while the kernel is read, the older
+    // `desired` would count as complete.
     const complete = modules.complete();
     const desired = modules.desired();
     const found: Route[] = [];
@@ -78,15 +80,15 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     cidrs = new Set([...desired.values()].map(({ cidr }) => cidr));
     const refused = [await apply(plan.add), await apply(plan.remove)];
     const problem = refused.find((reason) => reason !== undefined);
-    stood = problem === undefined ? new Set(desired.keys()) : new Set();
+    lastKeys = problem === undefined ? new Set(desired.keys()) : new Set();
     return problem;
   }
 
   /** Logs routes that another program removed after the last pass. */
   function logRemoved(desired: Routes, found: readonly Route[]): void {
     const present = new Set(found.map(routeKey));
-    const lost = [...stood].filter((key) => desired.has(key) && !present.has(key));
-    if (lost.length > 0) log.info("Restoring routes that were removed", { routes: lost.length });
+    const lost = [...lastKeys].filter((key) => desired.has(key) && !present.has(key));
+    if (lost.length > 0) log.info("Routes were removed externally, restoring them", { routes: lost.length });
   }
 
   const loop = createPassLoop({
@@ -101,8 +103,8 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     if (event.kind === "link") return (event.turned || event.gone) && !isHostDeviceName(event.name);
     if (event.kind !== "route") return false;
     // A route of the agent was removed or replaced; or any route changed while one waits for its gateway.
-    const away = event.gone ? event.protocol === ROUTE_PROTOCOL : event.protocol !== ROUTE_PROTOCOL;
-    return away && (loop.problem !== undefined || cidrs.has(formatPrefix(event.prefix)));
+    const isLoss = event.gone ? event.protocol === ROUTE_PROTOCOL : event.protocol !== ROUTE_PROTOCOL;
+    return isLoss && (loop.problem !== undefined || cidrs.has(formatPrefix(event.prefix)));
   }
 
   return {

@@ -1,11 +1,11 @@
 /**
- * From deltas to the kernel: many messages become one apply.
+ * Applies deltas to the kernel; deltas that arrive during an apply are applied together by the next one.
  *
  * ```
  *   enqueue(delta) … ──► floors of all sources ──► world.take, flush ──► datapath.apply ──► done(acks)
  * ```
- * The floors are written before anything of a batch is applied, so that whoever comes after us never applies less. The
- * floor of a removed source goes last: as long as the maps hold its backends, the next agent must ask about it.
+ * The floors are written before the records of their batch, so that a restarted agent never applies an older position.
+ * The floor of a removed source is cleared last: while the maps hold its backends, a restarted agent must ask about it.
  */
 import type { Clock, Prefix } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
@@ -21,21 +21,21 @@ export interface ApplierModules {
   readonly datapath: Datapath;
   /** The ranges in which an address without a Service is refused now. */
   readonly refusedRanges: () => readonly Prefix[];
-  /** After the maps hold it. */
+  /** Called after the maps hold the batch. */
   readonly applied: (acks: readonly WireApplied[], tookMs: number) => void;
   readonly nodeConfig: (config: NodeConfig) => void;
-  /** Node records changed, or who is in sync. */
+  /** Called when node records or the set of sources in sync changed. */
   readonly routes: () => void;
   readonly failed: (error: unknown) => void;
 }
 
 export interface Applier {
   enqueue(delta: SourceDelta): void;
-  /** Applies again although nothing came: something failed is due. */
+  /** Applies without a new delta: a retry is due, something was freed, or the refused ranges change. */
   kick(): void;
-  /** Deltas that wait. */
+  /** Number of queued deltas. */
   readonly waiting: number;
-  /** Resolves when nothing waits and nothing is being applied. */
+  /** Resolves when no delta is queued and no apply runs. */
   idle(): Promise<void>;
 }
 
@@ -44,10 +44,10 @@ export function createApplier(modules: ApplierModules): Applier {
   let queue: SourceDelta[] = [];
   let wanted = false;
   let running: Promise<void> | undefined;
-  /** After a failure half way nothing is written any more: a fresh agent reads what there is. */
+  /** An apply failed: nothing is written any more, and a restarted agent reads the maps back. */
   let broken = false;
 
-  /** Sources that were removed, whose floors stand. */
+  /** Removed sources whose floors are not cleared yet. */
   const leaving = new Set<number>();
 
   function writeFloors(deltas: readonly SourceDelta[]): void {
@@ -61,7 +61,7 @@ export function createApplier(modules: ApplierModules): Applier {
     }
   }
 
-  /** Without the local source nothing is known to have left the maps. */
+  /** Until the local source is in sync, the maps may still hold adopted backends of a removed source. */
   function clearFloors(): void {
     if (!world.localVerified) return;
     for (const clusterId of leaving) floors.write(clusterId, undefined);
@@ -96,7 +96,7 @@ export function createApplier(modules: ApplierModules): Applier {
 
   function start(): void {
     if (running !== undefined || broken) return;
-    // One turn of the event loop later: what arrived together is applied together.
+    // Wait one turn of the event loop, so that deltas that arrive together are applied together.
     running = new Promise<void>((resolve) => setImmediate(resolve))
       .then(loop)
       .catch((error: unknown) => {
@@ -127,7 +127,7 @@ export function createApplier(modules: ApplierModules): Applier {
   };
 }
 
-/** Runs work slice by slice, with a turn of the event loop between them. */
+/** Runs work slice by slice, with a turn of the event loop between slices. */
 async function inTurns<T>(work: Slices<T>): Promise<T> {
   for (;;) {
     const step = work.next();
@@ -136,7 +136,7 @@ async function inTurns<T>(work: Slices<T>): Promise<T> {
   }
 }
 
-/** One per source that is whole at some position: the last such, and the oldest observation that came with it. */
+/** One per source with a whole delta: the position of its last one, and the oldest observation time of all of them. */
 function acksOf(deltas: readonly SourceDelta[], appliedMicros: number): readonly WireApplied[] {
   const acks = new Map<number, WireApplied>();
   for (const { clusterId, floor, observedUs, whole } of deltas) {

@@ -1,6 +1,7 @@
 /**
- * The keys of some kinds by bucket, while buckets are exchanged: so that a bucket that arrives is compared with its own
- * keys only. Made with the sums that are sent, kept up by every record that arrives meanwhile.
+ * Indexes the keys of some kinds by bucket while buckets are exchanged, so that a received bucket is compared with its
+ * own keys only. The index is made with the sums that are sent, and gets the key of every record that arrives
+ * meanwhile.
  */
 import type { Buckets, Kind } from "@isthmus/proto";
 import { accumulate, bucketOf, emptySum, type RecordTable, sumBytes } from "@isthmus/records";
@@ -8,7 +9,7 @@ import { accumulate, bucketOf, emptySum, type RecordTable, sumBytes } from "@ist
 export const BUCKETS = 256;
 
 export interface BucketKeys {
-  /** The sums of one kind, to be sent; its keys are followed from now on. */
+  /** Returns the sums of one kind, to be sent; indexes its keys from now on. */
   begin(clusterId: number, table: RecordTable, kind: Kind): Buckets;
   /** A record was put. */
   put(kind: Kind, key: string): void;
@@ -18,7 +19,7 @@ export interface BucketKeys {
 }
 
 export function createBucketKeys(): BucketKeys {
-  const followed = new Map<Kind, Set<string>[]>();
+  const indexes = new Map<Kind, Set<string>[]>();
   return {
     begin(clusterId, table, kind) {
       const sums = Array.from({ length: BUCKETS }, emptySum);
@@ -29,14 +30,14 @@ export function createBucketKeys(): BucketKeys {
         if (sum !== undefined) accumulate(sum, record.hash, 1);
         keys[index]?.add(record.key);
       }
-      followed.set(kind, keys);
+      indexes.set(kind, keys);
       return { clusterId, kind, sums: sums.map((sum) => Buffer.from(sumBytes(sum))) };
     },
     put(kind, key) {
-      const keys = followed.get(kind);
+      const keys = indexes.get(kind);
       if (keys !== undefined) keys[bucketOf(key)]?.add(key);
     },
-    of: (kind, index) => followed.get(kind)?.[index] ?? [],
-    clear: () => followed.clear(),
+    of: (kind, index) => indexes.get(kind)?.[index] ?? [],
+    clear: () => indexes.clear(),
   };
 }

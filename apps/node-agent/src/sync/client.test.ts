@@ -28,7 +28,7 @@ class FakeStream extends EventEmitter implements SyncStream {
   cancel(): void {
     this.cancelled = true;
   }
-  say(message: ToAgent): void {
+  deliver(message: ToAgent): void {
     this.emit("data", message);
   }
 }
@@ -75,22 +75,22 @@ function makeRig(servers = ["a:1", "b:1"]) {
   return { clock, stop, dialled, streams, stream, performed, state, client, running, catchUp: () => catchUp() };
 }
 
-test("Hello goes first; nothing else is sent before the Welcome", async () => {
+test("Hello is sent first, and nothing else before the Welcome", async () => {
   const { client, stream, stop, running } = makeRig();
   await settle();
   assert.equal(stream().written[0]?.message?.$case, "hello");
   assert.equal(client.send({ message: undefined }), false);
-  stream().say(WELCOME);
+  stream().deliver(WELCOME);
   assert.deepEqual([client.send({ message: undefined }), client.server], [true, "a:1"]);
   stop.abort();
   await running;
   assert.deepEqual([stream().cancelled, client.server], [true, undefined]);
 });
 
-test("a lost stream is opened on the next server; two refusals wait, and never more than two seconds", async () => {
+test("a lost stream is reopened on the next server, with a back-off of at most two seconds after a full round", async () => {
   const { clock, dialled, stream, state, stop, running } = makeRig();
   await settle();
-  stream().say(WELCOME);
+  stream().deliver(WELCOME);
   state.refuse = true;
   stream().emit("error", new Error("reset"));
   await settle();
@@ -104,10 +104,10 @@ test("a lost stream is opened on the next server; two refusals wait, and never m
   await running;
 });
 
-test("GoAway is obeyed with its time", async () => {
+test("the client reconnects after the retry time of a GoAway", async () => {
   const { clock, dialled, stream, stop, running } = makeRig(["a:1"]);
   await settle();
-  stream().say({ message: { $case: "goAway", value: { retryAfterMs: 700, reason: "busy" } } });
+  stream().deliver({ message: { $case: "goAway", value: { retryAfterMs: 700, reason: "busy" } } });
   await settle();
   await clock.advance(699);
   assert.equal(dialled.length, 1);
@@ -117,12 +117,12 @@ test("GoAway is obeyed with its time", async () => {
   await running;
 });
 
-test("a server that welcomes and hangs up is not asked in a tight loop", async () => {
+test("a server that sends Welcome and ends the stream is not asked in a tight loop", async () => {
   const { clock, dialled, streams, stop, running } = makeRig(["a:1"]);
   for (let i = 0; i < 20; i++) {
     await settle();
     const stream = streams.at(-1);
-    stream?.say(WELCOME);
+    stream?.deliver(WELCOME);
     stream?.emit("end");
     await clock.advance(50);
   }
@@ -131,14 +131,14 @@ test("a server that welcomes and hangs up is not asked in a tight loop", async (
   await running;
 });
 
-test("a GoAway with no time, or with weeks, is obeyed within reason", async () => {
+test("the retry time of a GoAway is bounded in both directions", async () => {
   for (const [retryAfterMs, atLeast, atMost] of [
     [0, 50, 1000],
     [4_294_967_295, 30_000, 60_000],
   ] as const) {
     const { clock, dialled, stream, stop, running } = makeRig(["a:1"]);
     await settle();
-    stream().say({ message: { $case: "goAway", value: { retryAfterMs, reason: "busy" } } });
+    stream().deliver({ message: { $case: "goAway", value: { retryAfterMs, reason: "busy" } } });
     await settle();
     await clock.advance(atLeast);
     assert.equal(dialled.length, 1);
@@ -149,15 +149,15 @@ test("a GoAway with no time, or with weeks, is obeyed within reason", async () =
   }
 });
 
-test("a server that does not welcome, or falls silent later, is left for the next", async () => {
+test("a server that sends no Welcome, or later no messages, is left for the next one", async () => {
   const { clock, dialled, stream, streams, stop, running } = makeRig();
   await settle();
   await clock.advance(10_000);
   assert.deepEqual([dialled, streams[0]?.cancelled], [["a:1", "b:1"], true]);
-  stream().say(WELCOME);
+  stream().deliver(WELCOME);
   for (let i = 0; i < 10; i++) {
     await clock.advance(20_000);
-    stream().say(WEST);
+    stream().deliver(WEST);
   }
   assert.equal(dialled.length, 2);
   await clock.advance(32_000);
@@ -166,12 +166,12 @@ test("a server that does not welcome, or falls silent later, is left for the nex
   await running;
 });
 
-test("while the kernel is behind, silence is ours and not the server's", async () => {
+test("time in which the kernel is behind does not count as idle time of the server", async () => {
   const { clock, dialled, stream, state, catchUp, stop, running } = makeRig();
   await settle();
-  stream().say(WELCOME);
+  stream().deliver(WELCOME);
   state.waiting = 1001;
-  stream().say(WEST);
+  stream().deliver(WEST);
   await clock.advance(119_000);
   state.waiting = 0;
   catchUp();
@@ -184,16 +184,16 @@ test("while the kernel is behind, silence is ours and not the server's", async (
   await running;
 });
 
-test("a message that makes us throw ends its stream, and the next server is asked", async () => {
+test("an exception while a message is processed ends the stream, and the next server is asked", async () => {
   const { clock, dialled, stream, state, stop, running } = makeRig();
   await settle();
-  stream().say(WELCOME);
+  stream().deliver(WELCOME);
   state.perform = () => {
     throw new Error("cannot be");
   };
   const source = createRecordSource({ clusterId: 2 });
-  stream().say(WEST);
-  for (const message of source.firstSync()) stream().say(message);
+  stream().deliver(WEST);
+  for (const message of source.firstSync()) stream().deliver(message);
   await settle();
   await clock.advance(2000);
   assert.deepEqual(dialled.slice(0, 2), ["a:1", "b:1"]);
@@ -201,15 +201,15 @@ test("a message that makes us throw ends its stream, and the next server is aske
   await running;
 });
 
-test("while the kernel is behind, the stream the stream is not read", async () => {
+test("while the kernel is behind, the stream is not read", async () => {
   const { stream, state, catchUp, performed, stop, running } = makeRig();
   await settle();
-  stream().say(WELCOME);
+  stream().deliver(WELCOME);
   const source = createRecordSource({ clusterId: 2 });
   source.change([makeService("a/a")]);
-  stream().say(WEST);
+  stream().deliver(WEST);
   state.waiting = 1001;
-  for (const message of source.firstSync()) stream().say(message);
+  for (const message of source.firstSync()) stream().deliver(message);
   assert.equal(stream().paused, true);
   state.waiting = 0;
   catchUp();
@@ -223,7 +223,7 @@ test("while the kernel is behind, the stream the stream is not read", async () =
   await running;
 });
 
-test("a stop while connecting ends it, and no stream is left behind", async () => {
+test("a stop while connecting leaves no stream open", async () => {
   const { stream, stop, running, dialled } = makeRig();
   stop.abort();
   await running;

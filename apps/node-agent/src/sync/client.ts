@@ -1,8 +1,9 @@
 /**
- * The stream to the apiservers: opens it, feeds the core, performs what the core says, comes back when it ends.
+ * Keeps one stream to the apiservers: opens it, passes its messages to the core, performs the core's effects, and
+ * reconnects when it ends.
  *
- * One stream at a time. A lost one is opened anew on the next server; after a whole round without success with jittered
- * back-off of at most 2 s. When the kernel is behind, reading pauses: the server then holds a cursor, we hold no queue.
+ * A lost stream is reopened on the next server; after a round of all servers without success, with a jittered back-off
+ * of at most 2 s. When the kernel is behind, reading pauses: the server keeps a cursor, and the agent no long queue.
  */
 import { type Clock, MeshError } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
@@ -19,16 +20,16 @@ export interface ClientModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  /** Everything but `send` and `leave`. */
+  /** Performs the effects other than `send` and `leave`. */
   readonly perform: (effect: Exclude<SyncEffect, { readonly is: "send" | "leave" }>) => void;
-  /** Deltas that wait for the kernel. */
+  /** Number of deltas that wait for the kernel. */
   readonly waiting: () => number;
   /** Resolves when the kernel has caught up. */
   readonly caughtUp: () => Promise<void>;
 }
 
 export interface SyncClient {
-  /** Sends when a stream is open; false otherwise. */
+  /** Sends if a stream is open and had its Welcome; returns false otherwise. */
   send(message: ToServer): boolean;
   /** Server of the open stream, after its Welcome. */
   readonly server: string | undefined;
@@ -37,9 +38,9 @@ export interface SyncClient {
 }
 
 const MAX_WAITING = 1000;
-/** Upper bound of a GoAway's time, so that a node is not lost for hours; the lower bound is the client's back-off. */
+/** Longest retry time of a GoAway, so that it cannot disconnect a node for hours; the shortest is the back-off. */
 const MAX_AWAY_MS = 60_000;
-/** A stream that lived this long was a good one. */
+/** A stream that lasted longer than this resets the back-off. */
 const SETTLED_MS = 5000;
 
 export function createSyncClient(modules: ClientModules): SyncClient {
@@ -50,7 +51,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
   let problem: string | undefined;
   let welcome = false;
 
-  /** One stream from its opening to its end; resolves with how long to wait before the next, if it said so. */
+  /** Runs one stream until it ends; resolves with the time to wait before the next one if the core left this one. */
   async function serve(address: string): Promise<number | undefined> {
     const connection = await modules.connect(address, signal);
     try {
@@ -70,7 +71,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
       const end = (finish: () => void) => {
         if (over) return;
         over = true;
-        silence.stop();
+        idleTimeout.stop();
         signal.removeEventListener("abort", stop);
         stream.cancel();
         finish();
@@ -80,16 +81,16 @@ export function createSyncClient(modules: ClientModules): SyncClient {
         for (const effect of effects) {
           if (effect.is === "send") stream.write(effect.message);
           else if (effect.is === "leave") {
-            log.info("Stream ended, another follows", { server: address, reason: effect.reason });
+            log.info("Stream ended, reconnecting", { server: address, reason: effect.reason });
             end(() => resolve(awayMs(effect.afterMs)));
           } else {
             if (effect.is === "welcome") welcomed(address);
             modules.perform(effect);
           }
         }
-        if (modules.waiting() > MAX_WAITING) pauseUntilCaughtUp(stream, silence);
+        if (modules.waiting() > MAX_WAITING) pauseUntilCaughtUp(stream, idleTimeout);
       };
-      const silence = startIdleTimeout({
+      const idleTimeout = startIdleTimeout({
         clock,
         limitMs: () => (server === undefined ? WELCOME_MS : IDLE_MS),
         paused: () => stream.isPaused(),
@@ -97,8 +98,8 @@ export function createSyncClient(modules: ClientModules): SyncClient {
       });
       signal.addEventListener("abort", stop, { once: true });
       stream.on("data", (message: ToAgent) => {
-        silence.heard();
-        // What a message makes throw costs this stream, not the agent.
+        idleTimeout.heard();
+        // An exception while a message is processed ends this stream, not the agent.
         try {
           if (!over) handle(core.step({ is: "message", message }));
         } catch (thrown) {
@@ -111,8 +112,8 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     });
   }
 
-  function awayMs(told: number | undefined): number {
-    return Math.min(Math.max(told ?? 0, backoff.nextMs()), MAX_AWAY_MS);
+  function awayMs(retryAfterMs: number | undefined): number {
+    return Math.min(Math.max(retryAfterMs ?? 0, backoff.nextMs()), MAX_AWAY_MS);
   }
 
   function welcomed(address: string): void {
@@ -123,21 +124,25 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     log.info("Connected to an apiserver", { server: address });
   }
 
-  function pauseUntilCaughtUp(stream: SyncStream, silence: IdleTimeout): void {
+  function pauseUntilCaughtUp(stream: SyncStream, idleTimeout: IdleTimeout): void {
     if (stream.isPaused()) return;
     stream.pause();
     void modules.caughtUp().then(() => {
-      silence.heard();
+      idleTimeout.heard();
       stream.resume();
     });
   }
 
-  /** Said once per reason, not once per try. */
+  /** Logs a failure once per reason, not once per try. */
   function failed(address: string, thrown: unknown): void {
     const reason = MeshError.from(thrown).message;
     if (reason !== problem && !signal.aborted) {
-      if (welcome) log.info("Stream lost, the node goes on with what it has", { server: address, reason });
-      else log.warn("No stream to this apiserver, the node goes on with what it has", { server: address, reason });
+      if (welcome) log.info("Stream lost, the node keeps its present state", { server: address, reason });
+      else
+        log.warn("Cannot open a stream to this apiserver, the node keeps its present state", {
+          server: address,
+          reason,
+        });
     }
     problem = reason;
   }
@@ -154,7 +159,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
         failed(address, thrown);
       }
       if (clock.now() - started > SETTLED_MS) backoff.reset();
-      // A server that welcomes and hangs up at once is not asked in a tight loop either.
+      // Also back off from a server that sends Welcome and then ends the stream: no tight loop.
       if (waitMs === undefined && (servers.exhausted || welcome)) waitMs = backoff.nextMs();
       if (waitMs !== undefined) await clock.delay(waitMs, signal).catch(() => undefined);
     }

@@ -11,7 +11,7 @@ import { type StateSyncServer, StateSyncService } from "@isthmus/proto";
 import { createRecordSource, makeService } from "@isthmus/testing";
 import { createConnect } from "./connection.js";
 
-/** A folder as an agent has it; its one certificate, for `san`, is its own authority and serves too. */
+/** A TLS folder of an agent. Its one certificate, for `san`, is self-signed and is also the server's. */
 function makeTls(t: TestContext, san: string): string {
   const folder = mkdtempSync(join(tmpdir(), "isthmus-connection-"));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -41,7 +41,7 @@ async function serve(t: TestContext, folder: string, subscribe: Subscribe = () =
   return `127.0.0.1:${port}`;
 }
 
-test("a server is known by its name, wherever it listens", async (t) => {
+test("a server is verified by its name, whatever its address", async (t) => {
   const warnings: string[] = [];
   const note = (warning: Error & { readonly code?: string }) => void warnings.push(warning.code ?? warning.message);
   process.on("warning", note);
@@ -53,7 +53,7 @@ test("a server is known by its name, wherever it listens", async (t) => {
   assert.deepEqual(warnings, []);
 });
 
-/** A link to a server that can be cut without either side hearing of it. */
+/** A proxy to a server that can stop forwarding without closing a connection. */
 async function link(t: TestContext, target: string): Promise<{ address: string; freeze(): void }> {
   const sockets = new Set<Socket>();
   const proxy = createServer((near) => {
@@ -80,7 +80,7 @@ async function link(t: TestContext, target: string): Promise<{ address: string; 
   return { address: `127.0.0.1:${port}`, freeze };
 }
 
-test("a server that is gone without a word, in the midst of a first sync, is noticed by its pings", async (t) => {
+test("a server that disappears silently during a first sync is detected by pings", async (t) => {
   const folder = makeTls(t, "DNS:clustermesh-apiserver.mesh-system.svc");
   const from = createRecordSource({ clusterId: 2 });
   from.change([makeService("a/a"), makeService("a/b")]);

@@ -1,6 +1,6 @@
 /**
- * One gRPC connection with its one stream: mutual TLS from a folder, read again each time, so that renewed certificates
- * need no restart.
+ * A gRPC connection with one stream. The files for mutual TLS are read again for each connection, so that renewed
+ * certificates need no restart.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -24,10 +24,10 @@ export interface Connection {
   close(): void;
 }
 
-/** Opens a connection; rejects when it cannot within a few seconds or when aborted. */
+/** Opens a connection; rejects when this takes longer than a few seconds, and when aborted. */
 export type Connect = (address: string, signal: AbortSignal) => Promise<Connection>;
 
-/** The name in every server's certificate, wherever it listens: addresses come and go, and are no names for TLS. */
+/** The name in the certificate of every server, whatever its address: addresses change, so TLS does not verify them. */
 const SERVER_NAME = "clustermesh-apiserver.mesh-system.svc";
 
 const CHANNEL = {
@@ -41,13 +41,13 @@ const CHANNEL = {
 
 const CONNECT_MS = 3000;
 
-/** How long a peer may leave a ping without an answer, and how often it is pinged. */
+/** How often the server is pinged, and how long its answer may take. */
 export interface Keepalive {
   readonly everyMs: number;
   readonly timeoutMs: number;
 }
 
-/** A dead peer is noticed after 13 s. */
+/** A dead server is detected after 13 s. */
 const KEEPALIVE: Keepalive = { everyMs: 10_000, timeoutMs: 3000 };
 
 /** `tlsDir`: ca.crt, tls.crt, tls.key. */
@@ -73,11 +73,11 @@ async function loadCredentials(folder: string): Promise<ChannelCredentials> {
 
 function ready(client: StateSyncClient, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const give = () => reject(signal.reason);
-    if (signal.aborted) return give();
-    signal.addEventListener("abort", give, { once: true });
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
     client.waitForReady(Date.now() + CONNECT_MS, (error) => {
-      signal.removeEventListener("abort", give);
+      signal.removeEventListener("abort", onAbort);
       if (error === undefined) resolve();
       else reject(error);
     });

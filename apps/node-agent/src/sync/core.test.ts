@@ -25,10 +25,10 @@ test("Hello names every source with a floor, and `have` only for what is in memo
   from.change([makeService("a/a")]);
   announce(core, 3, "north");
   for (const message of from.firstSync()) core.step({ is: "message", message });
-  const said = hello(core.step({ is: "opened" }));
-  assert.equal(said.node, "n1");
+  const sent = hello(core.step({ is: "opened" }));
+  assert.equal(sent.node, "n1");
   assert.deepEqual(
-    said.sources.map(({ clusterId, floor: low, have }) => [clusterId, low?.revision, have?.revision]),
+    sent.sources.map(({ clusterId, floor: low, have }) => [clusterId, low?.revision, have?.revision]),
     [
       [2, 9n, undefined],
       [3, from.position.revision, from.position.revision],
@@ -36,7 +36,7 @@ test("Hello names every source with a floor, and `have` only for what is in memo
   );
 });
 
-test("the states of several sources in one message are each taken, or each refused", () => {
+test("each source state of a message with several is applied or refused separately", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]), localClusterId: 7 });
   assert.ok(hello(core.step({ is: "opened" })).capabilities.includes("source-states"));
   const state = (clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE) => {
@@ -64,7 +64,7 @@ test("the states of several sources in one message are each taken, or each refus
   );
 });
 
-test("a stream that ended in the middle of a first sync begins it again", () => {
+test("a first sync that a stream's end interrupted starts again on the next stream", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
   const from = createRecordSource({ clusterId: 2 });
   from.change([makeService("a/a"), makeService("a/b")]);
@@ -79,7 +79,7 @@ test("a stream that ended in the middle of a first sync begins it again", () => 
   );
 });
 
-test("a removed peer takes its floor along: its number may come back as another one", () => {
+test("a removed peer loses its floor, since its id may be used for another cluster", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
   const value = { clusterId: 2, cluster: "", status: SourceStatus.SOURCE_STATUS_REMOVED, behind: false, hops: [] };
   const effects = core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
@@ -90,7 +90,7 @@ test("a removed peer takes its floor along: its number may come back as another 
   assert.deepEqual(hello(core.step({ is: "opened" })).sources, []);
 });
 
-test("GoAway ends the stream with its time; an empty message changes nothing", () => {
+test("GoAway ends the stream and passes its retry time on; an empty message changes nothing", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
   const value = { retryAfterMs: 700, reason: "too many first syncs at once" };
   assert.deepEqual(core.step({ is: "message", message: { message: { $case: "goAway", value } } }), [
@@ -99,31 +99,31 @@ test("GoAway ends the stream with its time; an empty message changes nothing", (
   assert.deepEqual(core.step({ is: "message", message: { message: undefined } }), []);
 });
 
-test("a server that is behind is said once when it begins and once when it ends, and asked anew after a reconnect", () => {
+test("`behind` is emitted once when it begins and once when it ends, and is reset by a reconnect", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
-  const say = (behind: boolean) => {
+  const sendState = (behind: boolean) => {
     const value = { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind, hops: [] };
     return core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
   };
-  const told = [true, true, false, false].map((behind) =>
-    say(behind).map((each) => each.is === "behind" && each.behind),
+  const emitted = [true, true, false, false].map((behind) =>
+    sendState(behind).map((each) => each.is === "behind" && each.behind),
   );
-  assert.deepEqual(told, [[true], [], [false], []]);
-  say(true);
+  assert.deepEqual(emitted, [[true], [], [false], []]);
+  sendState(true);
   assert.equal(core.sources.get(2)?.behind, true);
   core.step({ is: "closed" });
   assert.equal(core.sources.get(2)?.behind, false);
 });
 
-test("a server that speaks another protocol than was offered is left", () => {
+test("the stream of a server that speaks another protocol than offered is ended", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
   const value = { instance: "a", servers: [], protocol: 2, cluster: "east", clusterId: 1 };
   assert.deepEqual(core.step({ is: "message", message: { message: { $case: "welcome", value } } }), [
-    { is: "leave", reason: "it speaks protocol 2, this agent 1" },
+    { is: "leave", reason: "the server speaks protocol 2, this agent 1" },
   ]);
 });
 
-test("a cluster id that has no row anywhere is refused and counted", () => {
+test("a cluster id above the maximum is refused and counted", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map() });
   const from = createRecordSource({ clusterId: 4095, storeId: STORE });
   const effects = from.firstSync().flatMap((message) => core.step({ is: "message", message }));

@@ -1,7 +1,8 @@
 /**
- * The stream's core: what each message changes, and what is answered. Pure: `step(event) -> effects`.
+ * The state machine of the stream: what each message changes, and what is sent in reply. Pure.
  *
- * One `Source` per cluster, made when the server (or a floor) first names it. The shell sends, applies, counts.
+ * `step(event)` returns effects, which the caller performs: it sends, applies, counts. There is one `Source` per
+ * cluster, created when the server or a floor first names it.
  */
 import { MAX_CLUSTER_ID, parseClusterName } from "@isthmus/model";
 import type { Position, SourcePosition, SourceState, ToAgent, ToServer, Welcome } from "@isthmus/proto";
@@ -18,17 +19,17 @@ export type SyncEffect =
   | { readonly is: "send"; readonly message: ToServer }
   | { readonly is: "apply"; readonly delta: SourceDelta }
   | { readonly is: "welcome"; readonly welcome: Welcome }
-  /** Close this stream and come back; absent time = with the usual back-off. */
+  /** Close this stream and reconnect after `afterMs`; absent = after the usual back-off. */
   | { readonly is: "leave"; readonly reason: string; readonly afterMs?: number }
   | { readonly is: "count"; readonly clusterId: number; readonly event: SourceEvent }
-  /** The server is below this agent's floor and withholds the source, or has caught up. */
+  /** The server's position is below this agent's floor, so it withholds the source; or it has caught up. */
   | { readonly is: "behind"; readonly clusterId: number; readonly behind: boolean };
 
 export interface SyncCore {
   step(event: SyncEvent): readonly SyncEffect[];
   /** By cluster id as on the wire; 0 = local cluster. */
   readonly sources: ReadonlyMap<number, Source>;
-  /** For a disk snapshot, before the first stream. */
+  /** Returns the source, and creates it if needed; used to restore a disk snapshot before the first stream. */
   source(clusterId: number): Source;
 }
 
@@ -36,7 +37,7 @@ export interface SyncOptions {
   readonly node: string;
   readonly version: string;
   readonly floors: ReadonlyMap<number, Position>;
-  /** The local cluster's number, under which no source comes: on the wire it is 0. Undefined before the first Welcome. */
+  /** Real id of the local cluster, refused as a source's id (on the wire it is 0). Undefined before the first Welcome. */
   readonly localClusterId?: number;
 }
 
@@ -78,7 +79,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     for (const value of step.buckets ?? []) yield { is: "send", message: { message: { $case: "buckets", value } } };
     if (step.restart === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
     if (sources.get(clusterId)?.status !== SourceStatus.SOURCE_STATUS_REMOVED) return;
-    // A peer of this number that comes later is another one.
+    // A later peer with this id is another cluster.
     sources.delete(clusterId);
     floors.delete(clusterId);
   }
@@ -87,13 +88,13 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     const { clusterId, cluster, status } = message;
     if (clusterId > MAX_CLUSTER_ID) return [{ is: "count", clusterId, event: "bad-cluster" }];
     const removed = status === SourceStatus.SOURCE_STATUS_REMOVED;
-    // Its own cluster's records end with the operator's word only, which is not a message.
+    // No message can remove the local cluster; only the operator can.
     const named = removed ? clusterId !== 0 : isClusterName(cluster);
     if (!named || clusterId === options.localClusterId) return [{ is: "count", clusterId, event: "bad-cluster" }];
     return [...effectsOf(clusterId, source(clusterId).state(message))];
   }
 
-  /** A message about records: their source has been announced before. */
+  /** Passes a message about records to its source, which must have been announced by a SourceState. */
   function about(clusterId: number, step: (of: Source) => SourceStep): readonly SyncEffect[] {
     const of = sources.get(clusterId);
     if (of === undefined || of.name === "") return [{ is: "count", clusterId, event: "unknown-source" }];
@@ -146,7 +147,7 @@ function positionsOf({ clusterId, floor, have }: Source): SourcePosition {
 
 function welcomeOf(welcome: Welcome): SyncEffect {
   if (welcome.protocol === PROTOCOL) return { is: "welcome", welcome };
-  return { is: "leave", reason: `it speaks protocol ${welcome.protocol}, this agent ${PROTOCOL}` };
+  return { is: "leave", reason: `the server speaks protocol ${welcome.protocol}, this agent ${PROTOCOL}` };
 }
 
 function isClusterName(text: string): boolean {

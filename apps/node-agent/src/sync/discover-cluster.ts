@@ -1,7 +1,7 @@
 /**
- * Asks who this node belongs to: the first start of an agent that has never been welcomed.
+ * Asks the servers which cluster this node belongs to, at the first start of an agent that never received a Welcome.
  *
- * The programs are loaded with the local cluster's number, so nothing else can begin before.
+ * The programs are loaded with the local cluster's id, so nothing else can start before.
  */
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";

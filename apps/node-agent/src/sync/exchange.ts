@@ -1,21 +1,21 @@
-/** An exchange of buckets: which kinds are awaited, and how often it was tried without an end. */
+/** The state of an exchange of buckets: the kinds that are awaited, and the number of tries. */
 import type { Buckets, Kind } from "@isthmus/proto";
 
 export interface Exchange {
   /** Asks for the buckets of these kinds, and forgets what was awaited before. */
   begin(kinds: readonly Kind[]): readonly Buckets[];
-  /** Asks for these again; undefined when that was done often enough. */
+  /** Asks for these kinds again; undefined after `MAX_TRIES` tries. */
   again(kinds: readonly Kind[]): readonly Buckets[] | undefined;
   awaits(kind: Kind): boolean;
-  /** The last bucket of a kind is there; true when none is awaited any more. */
+  /** The last bucket of a kind was received; returns true when no kind is awaited any more. */
   got(kind: Kind): boolean;
-  /** Nothing is awaited, nothing was tried. */
+  /** Ends the exchange: no kind is awaited, no try is counted. */
   end(): void;
 }
 
 const MAX_TRIES = 3;
 
-/** `sums`: what is asked with. */
+/** `sums`: makes the message that asks for the buckets of a kind. */
 export function createExchange(sums: (kind: Kind) => Buckets): Exchange {
   const awaited = new Set<Kind>();
   let tries = 0;

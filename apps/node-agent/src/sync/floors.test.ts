@@ -8,7 +8,7 @@ import { openFloors } from "./floors.js";
 const STORE = Buffer.alloc(16, 7);
 const at = (revision: bigint): Position => ({ storeId: STORE, revision, versions: [] });
 
-test("floors survive the process, the own one with all its versions", () => {
+test("floors survive the process; that of the local cluster with all its versions", () => {
   const kernel = createMemoryKernel();
   const floors = openFloors(kernel.open().floors);
   const own: Position = { storeId: STORE, revision: 0n, versions: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n] };
@@ -21,7 +21,7 @@ test("floors survive the process, the own one with all its versions", () => {
   assert.deepEqual([...openFloors(kernel.open().floors).all.keys()], [0]);
 });
 
-test("killed between any two writes, one of the two floors is there, whole", () => {
+test("after a kill between any two writes, one of the two floors is readable", () => {
   for (let cut = 0; cut < 5; cut++) {
     const kernel = createMemoryKernel();
     openFloors(kernel.open().floors).write(2, at(10n));
@@ -39,7 +39,7 @@ test("killed between any two writes, one of the two floors is there, whole", () 
   }
 });
 
-test("a copy that was half written is passed over, a row with two of them is no floor and is said", () => {
+test("a half-written copy is ignored; a row with two of them has no floor and is listed as broken", () => {
   const kernel = createMemoryKernel();
   const port = kernel.open().floors;
   const floors = openFloors(port);

@@ -1,8 +1,9 @@
 /**
- * Floors in the pinned map mesh_floors: nothing older than a source's floor is ever applied, whoever serves it.
+ * Floors in the pinned map mesh_floors: no position older than a source's floor is applied, whichever server sends it.
  *
- * Row = cluster id, 0 = local cluster. Two copies with a checksum; the one that is not valid is written, then one word
- * names it. A row that was half written keeps its other copy; one whose copies are both broken is no floor, and counted.
+ * A row's index is the cluster id, 0 = local cluster. It has two copies with a checksum: a write replaces the copy that
+ * is not valid, then stores the word that names it. A half-written row keeps its other copy; a row with two broken
+ * copies is no floor, and is listed in `broken`.
  */
 import { FloorCopy, FloorRow, floorChecksum } from "@isthmus/bpf";
 import type { Position } from "@isthmus/proto";
@@ -12,9 +13,9 @@ import { localPosition, remotePosition } from "@isthmus/records";
 export interface Floors {
   /** By cluster id. */
   readonly all: ReadonlyMap<number, Position>;
-  /** Rows that name a copy, and none of whose copies can be read. */
+  /** Rows that name a copy although neither of their copies can be read. */
   readonly broken: readonly number[];
-  /** Undefined: no floor any more. Throws RangeError for a cluster id that has no row. */
+  /** Undefined clears the floor. Throws RangeError for a cluster id that has no row. */
   write(clusterId: number, position: Position | undefined): void;
 }
 

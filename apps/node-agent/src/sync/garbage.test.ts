@@ -1,4 +1,4 @@
-/** What a server sends that no server of ours would: refused, counted, and everything else goes on. */
+/** Messages that no correct server sends are refused and counted, and all others are processed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -37,7 +37,7 @@ interface Took {
   readonly effects: readonly SyncEffect[];
 }
 
-/** Feeds messages, answers what buckets are asked for. */
+/** Feeds messages, and answers requests for buckets. */
 function feed(core: SyncCore, from: RecordSource, messages: readonly ToAgent[]): Took {
   const effects: SyncEffect[] = [];
   const queue = [...messages];
@@ -63,7 +63,7 @@ function synced(): { core: SyncCore; from: RecordSource } {
   return { core, from };
 }
 
-/** A change of the source that also says something of its own. */
+/** A change of the source with additional upserts and deletes. */
 function changeWith(from: RecordSource, more: { upserts?: RecordMessage[]; deletes?: { kind: Kind; key: string }[] }) {
   const { message } = from.change([makeService("a/c")]);
   assert.ok(message?.$case === "batch");
@@ -78,7 +78,7 @@ function changeWith(from: RecordSource, more: { upserts?: RecordMessage[]; delet
 
 const downstream = ({ deltas }: Took) => deltas.flatMap(({ upserts, deletes }) => [...upserts, ...deletes]);
 
-test("records of a source that nobody announced are not taken; once it has a name they are", () => {
+test("records of a source are refused until a SourceState announced it", () => {
   const core = makeCore();
   const from = west();
   const { counted, deltas } = feed(core, from, from.firstSync());
@@ -87,7 +87,7 @@ test("records of a source that nobody announced are not taken; once it has a nam
   assert.deepEqual([late.counted, late.deltas.length], [[], 1]);
 });
 
-test("a name that is none, and the local cluster under its real number, are refused", () => {
+test("an invalid cluster name, and the local cluster under its real id, are refused", () => {
   const core = makeCore();
   const from = west();
   for (const state of [stateOf(2, ""), stateOf(2, "West!"), stateOf(OWN, "east"), stateOf(4095, "west")]) {
@@ -106,7 +106,7 @@ test("the local cluster cannot be removed by a message", () => {
   assert.equal(core.sources.get(0)?.table.size, 1);
 });
 
-test("a kind of a newer version is left alone, and digests agree without it", () => {
+test("records of an unknown kind are ignored, and digests agree without them", () => {
   const { core, from } = synced();
   const strange = { kind: 99 as Kind, key: "rockets/r1", value: Buffer.from("x") };
   const took = feed(core, from, [changeWith(from, { upserts: [strange] }), from.mark()]);
@@ -118,7 +118,7 @@ test("a kind of a newer version is left alone, and digests agree without it", ()
   assert.equal(core.sources.get(2)?.phase, "InSync");
 });
 
-test("a record whose key is not one of its kind is held for the digest, and goes no further", () => {
+test("a record whose key does not fit its kind is stored for the digest only", () => {
   const { core, from } = synced();
   const bad = [
     hashRecord(Kind.KIND_SERVICE, "services/only-one", Buffer.from("x")),
@@ -128,17 +128,17 @@ test("a record whose key is not one of its kind is held for the digest, and goes
   ];
   const took = feed(core, from, [from.change(bad), from.mark()]);
   assert.deepEqual(took.counted, ["bad-record"]);
-  // "services/a/b" was a Service: under its key there is none any more.
+  // The Service "services/a/b" is deleted: the record under its key is no longer one.
   assert.deepEqual(
     downstream(took).map(({ kind, key }) => [kind, key]),
     [[Kind.KIND_SERVICE, "services/a/b"]],
   );
-  const gone = feed(core, from, [from.change([], bad), from.mark()]);
-  assert.deepEqual([gone.counted, downstream(gone)], [[], []]);
+  const removal = feed(core, from, [from.change([], bad), from.mark()]);
+  assert.deepEqual([removal.counted, downstream(removal)], [[], []]);
   assert.ok(sameSums(core.sources.get(2)?.table.sums(KINDS) ?? [], from.table.sums(KINDS)));
 });
 
-test("deletes of what was never seen change nothing; a delete under another kind is of the record that is there", () => {
+test("a delete of an unknown key changes nothing; a delete with another kind deletes the record with its key", () => {
   const { core, from } = synced();
   const never = { kind: Kind.KIND_SERVICE, key: "services/never/seen" };
   const took = feed(core, from, [changeWith(from, { deletes: [never] }), from.mark()]);
@@ -150,11 +150,11 @@ test("deletes of what was never seen change nothing; a delete under another kind
   const { message } = from.change([], [makeService("a/b")]);
   assert.ok(message?.$case === "batch");
   const deletes = [{ kind: Kind.KIND_NODE, key: "services/a/b" }];
-  const gone = feed(core, from, [{ message: { ...message, value: { ...message.value, deletes } } }]);
-  assert.deepEqual(downstream(gone), [{ kind: Kind.KIND_SERVICE, key: "services/a/b" }]);
+  const removal = feed(core, from, [{ message: { ...message, value: { ...message.value, deletes } } }]);
+  assert.deepEqual(downstream(removal), [{ kind: Kind.KIND_SERVICE, key: "services/a/b" }]);
 });
 
-test("a position that no source has is refused, and no floor becomes of it", () => {
+test("an impossible position is refused, and does not become a floor", () => {
   const { core, from } = synced();
   const before = core.sources.get(2)?.floor;
   const storeId = Buffer.alloc(16, 3);
@@ -185,7 +185,7 @@ test("a position that no source has is refused, and no floor becomes of it", () 
   }
 });
 
-test("a bucket that was not asked for, or holds what is not its own, is refused", () => {
+test("a bucket that was not asked for, or has records of another bucket, is refused", () => {
   const { core, from } = synced();
   const source = core.sources.get(2);
   const service = Kind.KIND_SERVICE;
@@ -204,7 +204,7 @@ test("a bucket that was not asked for, or holds what is not its own, is refused"
   assert.equal(source?.table.get("services/a/a")?.kind, service);
 });
 
-test("buckets below the floor are asked for again, and a server that stays there is left", () => {
+test("buckets below the floor are requested again; the stream ends if the server stays below", () => {
   const { core, from } = synced();
   const stale = from.position;
   from.change([makeService("a/lost")]);
@@ -225,7 +225,7 @@ test("buckets below the floor are asked for again, and a server that stays there
   assert.equal(left, true);
 });
 
-test("whatever arrives, nothing throws, and a healthy server afterwards repairs all of it", () => {
+test("no message throws, and a healthy server afterwards repairs everything", () => {
   const kind = fc.constantFrom<Kind>(...KINDS, 0 as Kind, 99 as Kind, -1 as Kind);
   const key = fc.constantFrom("services/a/a", "services/a/b", "slices/a/a/a", "nodes/n", "", "/", "services/", "x/y/z");
   const bytes = fc.uint8Array({ maxLength: 8 }).map((array) => Buffer.from(array));

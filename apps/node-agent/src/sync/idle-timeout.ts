@@ -1,25 +1,25 @@
 /**
- * Ends a stream on which nothing is heard. HTTP/2's keepalive sees a dead peer, but not a server that is stuck behind a
- * living connection, nor one behind a proxy that answers for it.
+ * Ends a stream on which no message arrives. The keepalive of HTTP/2 detects a dead peer, but not a server that hangs
+ * while its connection is alive, nor one behind a proxy that answers the pings.
  */
 import { type Clock, MeshError } from "@isthmus/model";
 
-/** From Hello to Welcome, which a server gives at once. */
+/** From Hello to Welcome, which a server sends at once. */
 export const WELCOME_MS = 10_000;
-/** A server tells the state of its sources every 5 s. */
+/** After the Welcome a server sends the state of its sources every 5 s. */
 export const IDLE_MS = 30_000;
 
 export interface IdleTimeout {
-  /** Something was heard, or is not listened to for now. */
+  /** A message arrived, or reading resumes after a pause: restarts the timeout. */
   heard(): void;
   stop(): void;
 }
 
 export interface IdleTimeoutModules {
   readonly clock: Clock;
-  /** How long it may be silent now. */
+  /** The present timeout. */
   readonly limitMs: () => number;
-  /** Not listening: the kernel is behind. */
+  /** True while the stream is not read, because the kernel is behind. */
   readonly paused: () => boolean;
   readonly onSilent: (error: Error) => void;
 }
@@ -34,7 +34,9 @@ export function startIdleTimeout({ clock, limitMs, paused, onSilent }: IdleTimeo
       const limit = limitMs();
       const left = since + limit - clock.now();
       if (left <= 0)
-        return onSilent(new MeshError({ code: "STREAM_SILENT" }, `Nothing was heard for ${limit / 1000} s`));
+        return onSilent(
+          new MeshError({ code: "STREAM_SILENT" }, `Timed out after ${limit / 1000} s waiting for a message`),
+        );
       await clock.delay(left, stopped.signal).catch(() => undefined);
     }
   }

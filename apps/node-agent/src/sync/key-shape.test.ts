@@ -18,7 +18,7 @@ import { hasKeyOf } from "./key-shape.js";
 
 const NAME = serviceName("shop", "cart");
 
-test("every key that we write is one of its kind and of no other; what is no key is of none", () => {
+test("every key that publishers write fits its kind and no other; an invalid key fits none", () => {
   const identity = parseKey("identities/1048832");
   assert.ok(identity?.kind === Kind.KIND_IDENTITY);
   const keys = [

@@ -1,8 +1,8 @@
 /**
- * The records of a source as they arrive, and what of each message goes downstream.
+ * Stores the records of a source as they arrive, and returns what each message changes downstream.
  *
- * Every record of a known kind is held, since the digests count it; only one whose key has the shape of its kind goes
- * downstream. A kind of a newer version is left alone. Pure.
+ * Every record of a known kind is stored, since the digests count it; only one whose key has the shape of its kind goes
+ * downstream. Records of an unknown kind (of a newer version) are ignored. Pure.
  */
 import type { Batch, Bucket, Buckets, Kind } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
@@ -11,7 +11,7 @@ import { createBucketKeys } from "./bucket-keys.js";
 import { hasKeyOf } from "./key-shape.js";
 import type { RecordName, SourceEvent } from "./source-types.js";
 
-/** What a message changes downstream, and what was refused of it. */
+/** What a message changes downstream, and the events of what was refused. */
 export interface AcceptedRecords {
   readonly upserts: readonly HashedRecord[];
   readonly deletes: readonly RecordName[];
@@ -21,23 +21,23 @@ export interface AcceptedRecords {
 export interface ReceivedRecords {
   readonly table: RecordTable;
   batch(message: Pick<Batch, "upserts" | "deletes">): AcceptedRecords;
-  /** Puts one bucket in the place of what was there. */
+  /** Replaces the records of one bucket. */
   bucket(message: Bucket): AcceptedRecords;
-  /** Records from elsewhere. */
+  /** Adds the records of a disk snapshot. */
   restore(records: Iterable<HashedRecord>): void;
-  /** All that goes downstream, in apply order. */
+  /** All records that go downstream, in apply order. */
   all(): HashedRecord[];
-  /** A first sync begins: what it does not name is noted. */
+  /** A first sync begins: from now on the records that it has not named are known. */
   beginNaming(): void;
   /** Removes and returns the records of these kinds that the first sync did not name. */
   takeUnnamed(kinds: ReadonlySet<Kind>): readonly HashedRecord[];
-  /** Puts back what was taken. */
+  /** Puts back what `takeUnnamed` removed. */
   putBack(records: readonly HashedRecord[]): void;
-  /** What is to be deleted downstream for records that were removed. */
+  /** The deletions downstream for records that were removed. */
   namesOf(records: Iterable<HashedRecord>): RecordName[];
-  /** The sums of a kind, to be sent; its buckets are awaited from now on. */
+  /** Returns the sums of a kind, to be sent; its buckets can be received from now on. */
   sums(clusterId: number, kind: Kind): Buckets;
-  /** Nothing is under way any more: no first sync, no exchange of buckets. */
+  /** Ends a first sync and an exchange of buckets. */
   settle(): void;
 }
 
@@ -45,7 +45,7 @@ const KNOWN_KINDS: ReadonlySet<Kind> = new Set(KINDS);
 
 export function createReceivedRecords(): ReceivedRecords {
   const table = createRecordTable();
-  /** Keys of records that are held for the digest only. */
+  /** Keys of records that are stored for the digest only. */
   const bad = new Set<string>();
   const unnamed = new Set<string>();
   const bucketKeys = createBucketKeys();
@@ -74,7 +74,7 @@ export function createReceivedRecords(): ReceivedRecords {
       if (old !== undefined && !bad.delete(key)) this.deletes.push({ kind: old.kind, key });
     }
 
-    get taken(): AcceptedRecords {
+    get accepted(): AcceptedRecords {
       return { upserts: this.upserts, deletes: this.deletes, events: [...this.refused] };
     }
   }
@@ -93,7 +93,7 @@ export function createReceivedRecords(): ReceivedRecords {
       const change = new Change();
       for (const record of upserts) change.put(record);
       for (const { key } of deletes) change.drop(key);
-      return change.taken;
+      return change.accepted;
     },
     bucket({ kind, index, records }) {
       const change = new Change();
@@ -104,7 +104,7 @@ export function createReceivedRecords(): ReceivedRecords {
         if (!named.has(key) && table.get(key)?.kind === kind) change.drop(key);
       }
       for (const record of fitting) change.put(record);
-      return change.taken;
+      return change.accepted;
     },
     restore(records) {
       for (const record of records) if (KNOWN_KINDS.has(record.kind)) set(record);
@@ -116,9 +116,9 @@ export function createReceivedRecords(): ReceivedRecords {
       for (const { key } of table.records()) unnamed.add(key);
     },
     takeUnnamed(kinds) {
-      const gone = [...unnamed].flatMap((key) => table.get(key) ?? []).filter(({ kind }) => kinds.has(kind));
-      for (const { key } of gone) table.delete(key);
-      return gone;
+      const records = [...unnamed].flatMap((key) => table.get(key) ?? []).filter(({ kind }) => kinds.has(kind));
+      for (const { key } of records) table.delete(key);
+      return records;
     },
     putBack(records) {
       for (const record of records) table.set(record);

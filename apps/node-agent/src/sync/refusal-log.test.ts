@@ -4,12 +4,12 @@ import { type Logger, silentLogger } from "@isthmus/observe";
 import { createFakeClock } from "@isthmus/testing";
 import { createRefusalLog } from "./refusal-log.js";
 
-test("an event is logged at once, a flood of it in few lines with the number of unlogged ones", async () => {
+test("the first event is logged at once, a flood in few lines with the number of unlogged events", async () => {
   const clock = createFakeClock();
-  const lines: { readonly event: unknown; readonly unsaid: number }[] = [];
+  const lines: { readonly event: unknown; readonly unlogged: number }[] = [];
   const log: Logger = {
     ...silentLogger,
-    warn: (_, { event, unsaid } = {}) => void lines.push({ event, unsaid: Number(unsaid) }),
+    warn: (_, { event, unlogged } = {}) => void lines.push({ event, unlogged: Number(unlogged) }),
   };
   const { refused } = createRefusalLog({ clock, log });
   refused(2, "unknown-kind");
@@ -23,6 +23,8 @@ test("an event is logged at once, a flood of it in few lines with the number of 
     await clock.advance(60);
   }
   assert.ok(lines.length < 40, `${lines.length} lines in ten minutes`);
-  const said = lines.filter(({ event }) => event === "unknown-kind").reduce((sum, { unsaid }) => sum + 1 + unsaid, 0);
-  assert.ok(said > 8000 && said <= 10_001, `${said} of 10,001`);
+  const total = lines
+    .filter(({ event }) => event === "unknown-kind")
+    .reduce((sum, { unlogged }) => sum + 1 + unlogged, 0);
+  assert.ok(total > 8000 && total <= 10_001, `${total} of 10,001`);
 });

@@ -1,7 +1,8 @@
 /**
- * Logs what a server sends that is refused or repaired: each kind of event at once, then ever more rarely while it goes on.
+ * Logs messages of a server that were refused or repaired: the first event of a kind at once, later ones less and less
+ * often.
  *
- * The metric counts every one of them. Nothing is kept for each cluster: ids come from the server.
+ * The metric counts every event. No state is kept per cluster, since a server can send any cluster id.
  */
 import type { Clock } from "@isthmus/model";
 import { createPace, type Logger, type Pace } from "@isthmus/observe";
@@ -14,16 +15,16 @@ export interface RefusalLog {
 const PACE = { minMs: 1000, maxMs: 60_000, quietMs: 120_000 };
 
 export function createRefusalLog({ clock, log }: { readonly clock: Clock; readonly log: Logger }): RefusalLog {
-  const paces = new Map<SourceEvent, { readonly pace: Pace; unsaid: number }>();
+  const paces = new Map<SourceEvent, { readonly pace: Pace; unlogged: number }>();
   return {
     refused(clusterId, event) {
-      const of = paces.get(event) ?? { pace: createPace(PACE), unsaid: 0 };
-      paces.set(event, of);
+      const entry = paces.get(event) ?? { pace: createPace(PACE), unlogged: 0 };
+      paces.set(event, entry);
       const now = clock.now();
-      if (of.pace.waitMs(now) > 0) return void of.unsaid++;
-      of.pace.done(now);
-      log.warn("Refused or repaired a message of the apiserver", { clusterId, event, unsaid: of.unsaid });
-      of.unsaid = 0;
+      if (entry.pace.waitMs(now) > 0) return void entry.unlogged++;
+      entry.pace.done(now);
+      log.warn("Message of the apiserver refused or repaired", { clusterId, event, unlogged: entry.unlogged });
+      entry.unlogged = 0;
     },
   };
 }

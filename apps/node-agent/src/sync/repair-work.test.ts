@@ -4,7 +4,7 @@ import type { ToAgent } from "@isthmus/proto";
 import { createRecordSource, makeService } from "@isthmus/testing";
 import { createSource } from "./source.js";
 
-test("repairing everything takes work in proportion to the records, not to their number times the buckets", () => {
+test("the work of a full repair is proportional to the records, not to records times buckets", () => {
   const from = createRecordSource({ clusterId: 2 });
   from.change(Array.from({ length: 30_000 }, (_, i) => makeService(`a/s${i}`)));
   const source = createSource({ clusterId: 2, floor: undefined });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createServerList } from "./server-list.js";
 
-test("the static list goes first, then what was told; a round ends when all were tried", () => {
+test("configured servers come first, then learned ones; a round ends when all were tried", () => {
   const list = createServerList(["a:1"], ["b:1", "c:1"], () => 0);
   assert.equal(list.next(), "a:1");
   assert.equal(list.exhausted, false);
@@ -11,7 +11,7 @@ test("the static list goes first, then what was told; a round ends when all were
   assert.equal(list.next(), "a:1");
 });
 
-test("after a success the round begins behind the server that worked", () => {
+test("after a success a new round begins after the server that worked", () => {
   const list = createServerList(["a:1", "b:1"], [], () => 0);
   const first = list.next();
   list.worked();
@@ -19,7 +19,7 @@ test("after a success the round begins behind the server that worked", () => {
   assert.equal(list.exhausted, false);
 });
 
-test("a server told twice is one, and learning keeps the place", () => {
+test("a server that is listed twice is tried once, and learning keeps the position in the round", () => {
   const list = createServerList(["a:1"], []);
   list.next();
   list.learn(["a:1", "b:1"]);
@@ -34,7 +34,7 @@ test("agents spread over the same list", () => {
   assert.equal(firsts.size, 3);
 });
 
-test("what is told and is no address is not tried; of very many the first ones are", () => {
+test("learned entries that are no addresses are ignored, and so are those after the first 64", () => {
   const list = createServerList(["a:1"], [], () => 0);
   list.learn(["b:1", "", "c", "d:0", "e:99999", "http://f:1", "g:1"]);
   assert.deepEqual(list.learned, ["b:1", "g:1"]);

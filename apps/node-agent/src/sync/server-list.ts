@@ -1,19 +1,19 @@
 import { splitHostPort } from "@isthmus/observe";
 
 /**
- * Which server is tried next: the static list first, then what the servers themselves told, each in an order of this
- * agent's own, so that many agents spread.
+ * Chooses the server to try next: first the configured ones, then those that a Welcome listed, both in an order that is
+ * random per agent, so that many agents spread over the servers.
  */
 export interface ServerList {
-  /** The next to try; goes round. */
+  /** The next server to try; the first one follows the last. */
   next(): string;
-  /** A whole round was tried since the last success. */
+  /** Every server was tried since the last success. */
   readonly exhausted: boolean;
-  /** What a Welcome told; what is no `host:port` is left out, and of very many the rest. */
+  /** Takes the list of a Welcome; ignores what is no `host:port`, and everything after `MOST_LEARNED` servers. */
   learn(servers: readonly string[]): void;
-  /** What was learned last. */
+  /** The list that was learned last. */
   readonly learned: readonly string[];
-  /** The server in use works: after a loss the round begins after it. */
+  /** The server in use works: a new round begins after it. */
   worked(): void;
 }
 

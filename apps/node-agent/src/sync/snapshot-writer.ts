@@ -1,8 +1,8 @@
 /**
  * Writes the records of each source to disk, in the background, after they changed.
  *
- * Never part of what is applied: an old snapshot is only an older start after a reboot. The more there is to encode the
- * more seldom it is done, so that it never costs more than a few percent.
+ * An apply never waits for it: an old snapshot only means an older state after a reboot. The more there is to encode,
+ * the longer is the interval, so that this never takes more than a few percent of the time.
  */
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -20,10 +20,10 @@ export interface SnapshotModules {
 }
 
 const INTERVAL_MS = 2000;
-/** Encoding may take one part in so many of the time. */
+/** The wait is at least this many times as long as the last encoding and writing took. */
 const SHARE = 50;
 
-/** Resolves when aborted. */
+/** Resolves when the signal aborts. */
 export async function createSnapshotWriter(modules: SnapshotModules): Promise<void> {
   const { core, files, clock, log, signal } = modules;
   const saved = new Map<number, Position>();
@@ -36,7 +36,7 @@ export async function createSnapshotWriter(modules: SnapshotModules): Promise<vo
         await files.saveSnapshot(clusterId, encodeSnapshot(clusterId, have, source.table.records()));
         saved.set(clusterId, have);
       } catch (error) {
-        log.warn("Snapshot not written", { clusterId, error });
+        log.warn("Cannot write snapshot", { clusterId, error });
       }
     }
     for (const clusterId of [...saved.keys()]) {

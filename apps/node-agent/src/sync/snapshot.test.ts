@@ -11,7 +11,7 @@ import { openStateFiles } from "./state-files.js";
 const POSITION: Position = { storeId: Buffer.alloc(16, 3), revision: 42n, versions: [] };
 const RECORDS = [makeService("a/a"), makeSlice("a/a", { ready: ["10.0.0.1"] })];
 
-test("what is written is read back, bytes and position", () => {
+test("a snapshot is read back with the records and position that were written", () => {
   const read = decodeSnapshot(encodeSnapshot(2, POSITION, RECORDS));
   assert.deepEqual([read.clusterId, read.position], [2, POSITION]);
   assert.deepEqual(
@@ -20,7 +20,7 @@ test("what is written is read back, bytes and position", () => {
   );
 });
 
-test("a file cut off anywhere, or with any byte altered, is refused with a sentence", () => {
+test("a file truncated anywhere, or with any byte altered, is refused with an error", () => {
   const whole = encodeSnapshot(2, POSITION, RECORDS);
   for (let length = 0; length < whole.length; length++) {
     assert.throws(() => decodeSnapshot(whole.subarray(0, length)), {

@@ -5,7 +5,7 @@
  *   "MESHSNAP" | u32be layout | u32be cluster id | u32be length + Position | u32be count | records … | SHA-256 of all before
  *   record = u32be kind | u32be length + key | u32be length + value
  * ```
- * Pure bytes. A file that is cut off, altered, or of another layout is refused as a whole, with a sentence.
+ * Pure. A file that is truncated, altered, or of another layout is refused as a whole, with an error that says why.
  */
 import { createHash } from "node:crypto";
 import { MeshError } from "@isthmus/model";
@@ -34,7 +34,7 @@ export function encodeSnapshot(clusterId: number, position: Position, records: I
   return Buffer.concat([body, createHash("sha256").update(body).digest()]);
 }
 
-/** Throws `SNAPSHOT` saying what is wrong with the file. */
+/** Throws a `SNAPSHOT` error that says what is wrong with the file. */
 export function decodeSnapshot(file: Uint8Array): Snapshot {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   const body = bytes.subarray(0, Math.max(0, bytes.length - DIGEST));

@@ -1,4 +1,4 @@
-/** A source as the rest of the agent sees it: what messages change, what is handed on, what is counted. */
+/** The interface of a source: its state, what a message changes downstream, and the events that are counted. */
 import type { Batch, Bucket, Buckets, Kind, Mark, Position, SourceState, SourceStatus } from "@isthmus/proto";
 import type { HashedRecord, RecordTable } from "@isthmus/records";
 
@@ -18,13 +18,15 @@ export interface SourceDelta {
   /** Written before anything of this is applied; undefined clears it (the source was removed). */
   readonly floor: Position | undefined;
   readonly observedUs: bigint;
-  /** With this all of `floor` is applied: it may be acknowledged. False while a live source loads or repairs. */
+  /**
+   * With this, everything up to `floor` is applied and may be acknowledged. False while a live source loads or repairs.
+   */
   readonly whole: boolean;
-  /** `first`: all its records, in sync for the first time. `removed`: the operator took it away. */
+  /** `first`: all its records, in sync for the first time. `removed`: the operator removed the cluster. */
   readonly turn: "first" | "none" | "removed";
 }
 
-/** Things worth counting, by name of the metric's label. */
+/** Events that are counted: values of the metric's label `event`. */
 export type SourceEvent =
   | "below-floor"
   | "gap"
@@ -45,7 +47,7 @@ export interface SourceStep {
   readonly events?: readonly SourceEvent[];
   /** The server fell behind what this agent has applied, or has caught up. */
   readonly behind?: boolean;
-  /** The stream must be opened anew: the records cannot be repaired on this one. */
+  /** The stream must be reopened: the records cannot be repaired on this one. */
   readonly restart?: boolean;
 }
 
@@ -55,9 +57,9 @@ export interface Source {
   readonly phase: SourcePhase;
   readonly status: SourceStatus;
   readonly behind: boolean;
-  /** Downstream has its records. */
+  /** Its records were emitted downstream. */
   readonly live: boolean;
-  /** In sync at least once since the start: its deletions count. */
+  /** In sync at least once since the start: what it does not have may be deleted. */
   readonly proven: boolean;
   readonly floor: Position | undefined;
   /** The position of the records in memory; undefined when they cannot be resumed from. */
@@ -67,9 +69,11 @@ export interface Source {
   batch(message: Batch): SourceStep;
   mark(message: Mark): SourceStep;
   bucket(message: Bucket): SourceStep;
-  /** A new stream: what was under way on the old one is forgotten. */
+  /** A new stream: ends the first sync or repair that was under way on the old one. */
   reconnect(): void;
-  /** Records of a disk snapshot, for a source without a floor: served, and stale until in sync. */
+  /**
+   * Takes the records of a disk snapshot, if the source has no floor: they are served, and stale until it is in sync.
+   */
   restore(records: Iterable<HashedRecord>, position: Position): SourceStep;
 }
 

@@ -14,7 +14,7 @@ function feed(source: Source, { message }: ToAgent): SourceStep {
   return {};
 }
 
-/** Feeds all; returns the deltas and events. */
+/** Feeds all messages; returns the deltas and events. */
 function feedAll(source: Source, messages: readonly ToAgent[]): { deltas: SourceDelta[]; events: string[] } {
   const steps = messages.map((message) => feed(source, message));
   return {
@@ -32,7 +32,7 @@ function server(clusterId = 2): RecordSource {
 const keysOf = (source: Source) => [...source.table.records()].map(({ key }) => key).sort();
 const inSync = (source: Source, of: RecordSource) => sameSums(source.table.sums(KINDS), of.table.sums(KINDS));
 
-test("a first sync is handed on at once when the mark agrees, and not before", () => {
+test("a first sync is emitted as a whole when the mark agrees, and not before", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   const messages = from.firstSync(1);
@@ -43,7 +43,7 @@ test("a first sync is handed on at once when the mark agrees, and not before", (
   assert.deepEqual(source.have, from.position);
 });
 
-test("what a second first sync does not name is deleted only when its mark agrees", () => {
+test("records that a second first sync does not name are deleted only when its mark agrees", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());
@@ -77,7 +77,7 @@ test("what a second first sync does not name is deleted only when its mark agree
   );
 });
 
-test("changes between the last chunk and the mark are taken in", () => {
+test("changes between the last chunk and the mark are applied", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   const first = from.firstSync().slice(0, -1);
@@ -90,7 +90,7 @@ test("changes between the last chunk and the mark are taken in", () => {
   assert.deepEqual(keysOf(source), ["services/a/a", "services/a/c", "slices/a/a/a"]);
 });
 
-test("a batch that does not continue is dropped, and buckets repair what was missed", () => {
+test("a batch after a gap is dropped, and buckets repair the missed changes", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());
@@ -105,7 +105,7 @@ test("a batch that does not continue is dropped, and buckets repair what was mis
   assert.deepEqual(source.have, from.position);
 });
 
-test("a mark that differs at our position is counted and repaired", () => {
+test("a mark that differs at the source's position is counted and repaired", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());
@@ -119,7 +119,7 @@ test("a mark that differs at our position is counted and repaired", () => {
   assert.equal(inSync(source, from), true);
 });
 
-test("records that buckets cannot repair end the stream", () => {
+test("the stream ends if buckets cannot repair the records", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());
@@ -140,7 +140,7 @@ test("records that buckets cannot repair end the stream", () => {
   assert.equal(restarted, true);
 });
 
-test("a mark of a later position says what to fetch, and advances us where nothing differs", () => {
+test("a mark of a later position shows which kinds to fetch, and advances the source if none differs", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());
@@ -152,7 +152,7 @@ test("a mark of a later position says what to fetch, and advances us where nothi
   assert.deepEqual([step.events, step.buckets?.length], [[], 1]);
 });
 
-test("nothing below the floor is taken, nor what cannot be compared with it in the own vector", () => {
+test("a position below the floor is refused, and so is a local one that cannot be compared with it", () => {
   const remote = server();
   const old = remote.firstSync();
   remote.change([makeService("a/c")]);
@@ -176,7 +176,7 @@ test("nothing below the floor is taken, nor what cannot be compared with it in t
   assert.deepEqual(batch([5n, 6n]).events, []);
 });
 
-test("another store id is not below: the server answers for it", () => {
+test("a position with another store id is not below the floor", () => {
   const before = server();
   const source = createSource({ clusterId: 2, floor: before.position });
   const wiped = createRecordSource({ clusterId: 2, storeId: Buffer.alloc(16, 9) });
@@ -185,7 +185,7 @@ test("another store id is not below: the server answers for it", () => {
   assert.deepEqual(source.floor?.storeId, Buffer.alloc(16, 9));
 });
 
-test("an unreachable, stale or connecting source deletes nothing; a removed one everything", () => {
+test("a stale, connecting or syncing source deletes nothing; a removed source deletes everything", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());
@@ -204,7 +204,7 @@ test("an unreachable, stale or connecting source deletes nothing; a removed one 
   assert.deepEqual([removed?.turn, removed?.deletes.length, removed?.floor], ["removed", 3, undefined]);
 });
 
-test("whatever is lost, reconnected or repaired: in sync means equal, and positions never go back", () => {
+test("after any losses, reconnects and repairs, a source in sync equals the server, and positions never decrease", () => {
   const POOL: readonly HashedRecord[] = Array.from({ length: 6 }, (_, i) =>
     i % 2 === 0 ? makeService(`a/s${i}`) : makeNode(`n${i}`, `172.18.0.${i}`, `10.1.${i}.0/24`),
   );
@@ -258,7 +258,7 @@ test("whatever is lost, reconnected or repaired: in sync means equal, and positi
   );
 });
 
-test("a stream whose marks keep being wrong is closed, and the count of repairs begins anew on the next", () => {
+test("a stream that needs too many repairs is closed, and the next stream counts from zero", () => {
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());

@@ -1,14 +1,15 @@
 /**
- * One source as this agent holds it: a state machine over the stream's messages. Pure: no clock, no I/O.
+ * The state machine of one source over the stream's messages. Pure: no clock, no I/O.
  *
  * ```
  *   Empty ──first sync──► Loading ──last──► Proving ──mark agrees──► InSync ◄──────────────┐
  *     ▲                     ▲                  │ differs               │ gap, mark differs  │ buckets
  *   removed               snapshot again       └──────────────────► Repairing ──────────────┘
  * ```
- * What it emits is a `SourceDelta`: what shall be applied, and the floor that is written before. Until it is in sync for
- * the first time it emits nothing (the kernel's own share stands in for it); then everything at once. Nothing is
- * deleted for not being named except after a mark, or a bucket, that proves it.
+ * It emits `SourceDelta`s: the changes to apply, and the floor to write before them. Unless it was restored from disk,
+ * it emits nothing until it is in sync for the first time (placeholder records from the kernel are served meanwhile);
+ * then it emits everything at once. A record that the server does not name is deleted only after a mark or a bucket
+ * verified that.
  */
 import {
   type Batch,
@@ -34,7 +35,7 @@ import { type AcceptedRecords, createReceivedRecords, type ReceivedRecords } fro
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
 import type { Source, SourceEvent, SourceOptions, SourcePhase, SourceStep } from "./source-types.js";
 
-/** A repair recomputes sums and may fetch everything; a stream without faults needs none. */
+/** Most repairs per stream. A repair recomputes sums and may fetch everything; a stream without faults needs none. */
 const MAX_REPAIRS = 8;
 const NOTHING: SourceStep = {};
 const EMPTY: AcceptedRecords = { upserts: [], deletes: [], events: [] };
@@ -53,13 +54,13 @@ class SourceMachine implements Source {
   proven = false;
   floor: Position | undefined;
   have: Position | undefined;
-  #held: ReceivedRecords = createReceivedRecords();
-  /** The position that the records will be at when what is under way has ended. */
+  #received: ReceivedRecords = createReceivedRecords();
+  /** The position that the records have once the first sync or repair under way is complete. */
   #at: Position | undefined;
-  /** Repairing. */
-  readonly #exchange = createExchange((kind) => this.#held.sums(this.clusterId, kind));
+  /** Used in phase Repairing. */
+  readonly #exchange = createExchange((kind) => this.#received.sums(this.clusterId, kind));
   #mark: Mark | undefined;
-  /** Repairs that began on this stream. */
+  /** Number of repairs that began on this stream. */
   #repairs = 0;
   /** `turn: "first"` was emitted. */
   #announced = false;
@@ -70,7 +71,7 @@ class SourceMachine implements Source {
   }
 
   get table() {
-    return this.#held.table;
+    return this.#received.table;
   }
 
   state(message: SourceState): SourceStep {
@@ -112,7 +113,7 @@ class SourceMachine implements Source {
     if (!this.#exchange.awaits(kind)) return { events: ["bad-bucket"] };
     if (this.#isOld(position))
       return message.last ? this.#askAgain([kind], "below-floor") : { events: ["below-floor"] };
-    const taken = this.#held.bucket(message);
+    const taken = this.#received.bucket(message);
     this.#at = position;
     const step = this.#emit(taken, position, 0n);
     return message.last && this.#exchange.got(kind) ? this.#repaired(step, position) : step;
@@ -123,7 +124,7 @@ class SourceMachine implements Source {
       this.phase = this.table.size === 0 ? "Empty" : "InSync";
       this.have = undefined;
     }
-    this.#held.settle();
+    this.#received.settle();
     this.#exchange.end();
     this.#repairs = 0;
     this.#mark = undefined;
@@ -132,12 +133,12 @@ class SourceMachine implements Source {
 
   restore(records: Iterable<HashedRecord>, position: Position): SourceStep {
     if (this.floor !== undefined || this.table.size > 0 || !isPositionOf(this.clusterId, position)) return NOTHING;
-    this.#held.restore(records);
+    this.#received.restore(records);
     this.have = position;
     this.live = true;
     this.phase = "InSync";
     this.floor = position;
-    return { delta: { ...deltaTo(this.clusterId, position, 0n), upserts: this.#held.all() } };
+    return { delta: { ...deltaTo(this.clusterId, position, 0n), upserts: this.#received.all() } };
   }
 
   #isOld(position: Position): boolean {
@@ -151,33 +152,33 @@ class SourceMachine implements Source {
       this.phase = "Loading";
       this.have = undefined;
       this.#exchange.end();
-      this.#held.beginNaming();
+      this.#received.beginNaming();
     }
     if (message.last) this.phase = "Proving";
     return this.#take(message, to);
   }
 
-  /** Records of a batch, in whatever phase. */
+  /** Takes the records of a batch, in any phase. */
   #take(message: Batch, to: Position): SourceStep {
     this.#at = to;
-    return this.#emit(this.#held.batch(message), to, message.observedUs);
+    return this.#emit(this.#received.batch(message), to, message.observedUs);
   }
 
   /** Proving -> InSync | Repairing */
   #prove(mark: Mark, position: Position): SourceStep {
     if (this.#at === undefined || comparePositions(this.#at, position) !== "equal") return NOTHING;
-    const gone = this.#held.takeUnnamed(exportedKinds(mark.sums));
+    const unnamed = this.#received.takeUnnamed(exportedKinds(mark.sums));
     const wrong = this.#differing(mark);
     if (wrong.length > 0) {
-      this.#held.putBack(gone);
+      this.#received.putBack(unnamed);
       return this.#repair(wrong, ["mark-mismatch"]);
     }
-    const deletes = this.#held.namesOf(gone).reverse();
-    const events: SourceEvent[] = gone.length > 0 ? ["unnamed-deleted"] : [];
+    const deletes = this.#received.namesOf(unnamed).reverse();
+    const events: SourceEvent[] = unnamed.length > 0 ? ["unnamed-deleted"] : [];
     return this.#inSync(position, this.#emit({ ...EMPTY, deletes, events }, position, 0n));
   }
 
-  /** A mark where we are must agree; one of a later position says what to fetch. */
+  /** A mark at this source's position must agree; a mark of a later position shows which kinds to fetch. */
   #compare(mark: Mark, position: Position): SourceStep {
     const order = this.have === undefined ? "newer" : comparePositions(position, this.have);
     if (order !== "equal" && order !== "newer") return NOTHING;
@@ -190,16 +191,16 @@ class SourceMachine implements Source {
     return differingKinds(mark.sums, this.table.sums(KINDS));
   }
 
-  /** any -> Repairing; a stream that needs more repairs is closed, and the client's back-off delays the next one. */
+  /** any -> Repairing; after `MAX_REPAIRS` the stream is closed, and the client's back-off delays the next one. */
   #repair(kinds: readonly Kind[], events: readonly SourceEvent[]): SourceStep {
     this.phase = "Repairing";
     this.have = undefined;
-    this.#held.settle();
+    this.#received.settle();
     if (++this.#repairs > MAX_REPAIRS) return { events, restart: true };
     return { buckets: this.#exchange.begin(kinds), events };
   }
 
-  /** Repairing -> InSync, unless the last mark spoke of this very position and still differs. */
+  /** Repairing -> InSync, unless the last mark has this same position and still differs. */
   #repaired(step: SourceStep, position: Position): SourceStep {
     const mark = this.#mark;
     const comparable = mark?.position !== undefined && comparePositions(mark.position, position) === "equal";
@@ -208,7 +209,7 @@ class SourceMachine implements Source {
     return this.#inSync(position, step);
   }
 
-  /** Repairing -> Repairing, or the end of the stream when it was tried often enough. */
+  /** Repairing -> Repairing; ends the stream when the exchange has used all its tries. */
   #askAgain(kinds: readonly Kind[], event: SourceEvent): SourceStep {
     const buckets = this.#exchange.again(kinds);
     return buckets === undefined ? { events: [event], restart: true } : { events: [event], buckets };
@@ -219,20 +220,20 @@ class SourceMachine implements Source {
     this.phase = "InSync";
     this.have = position;
     this.proven = true;
-    this.#held.settle();
+    this.#received.settle();
     this.#exchange.end();
     if (this.live && this.#announced) return asWhole(step);
     this.#announced = true;
     this.live = true;
     this.floor = position;
-    const all = { ...deltaTo(this.clusterId, position, step.delta?.observedUs ?? 0n), upserts: this.#held.all() };
+    const all = { ...deltaTo(this.clusterId, position, step.delta?.observedUs ?? 0n), upserts: this.#received.all() };
     return { ...step, delta: { ...all, deletes: step.delta?.deletes ?? [], turn: "first" } };
   }
 
   #remove(): SourceStep {
-    const deletes = this.#held.namesOf(this.table.records()).reverse();
+    const deletes = this.#received.namesOf(this.table.records()).reverse();
     Object.assign(this, { phase: "Empty", live: false, proven: false, floor: undefined, have: undefined });
-    this.#held = createReceivedRecords();
+    this.#received = createReceivedRecords();
     this.#announced = false;
     this.status = SourceStatus.SOURCE_STATUS_REMOVED;
     const { clusterId } = this;

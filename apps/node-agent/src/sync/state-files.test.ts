@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { openStateFiles } from "./state-files.js";
 
-test("who this node belongs to is read back; what we did not write is as if it were not there", async (t) => {
+test("the membership is read back; invalid content counts as a missing file", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "magent-"));
   t.after(() => rm(folder, { recursive: true }));
   const later = join(folder, "made", "later");

@@ -1,8 +1,8 @@
 /**
- * What the agent keeps on disk: who it belongs to and where its servers are, and one snapshot per source.
+ * The files that the agent keeps on disk: its cluster and servers in one, and one snapshot per source.
  *
- * Files are replaced in one step. What cannot be read is refused with a sentence, counted by the caller, and the start
- * goes on without it.
+ * Files are replaced atomically. A snapshot that cannot be read is returned as an error, which the caller logs and
+ * counts; the agent starts without it.
  */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { decodeSnapshot, type Snapshot } from "./snapshot.js";
 export interface Membership {
   readonly cluster: ClusterName;
   readonly clusterId: ClusterId;
-  /** `host:port`, as the servers told them. */
+  /** `host:port`, from the last Welcome. */
   readonly servers: readonly string[];
 }
 
@@ -38,7 +38,7 @@ const SNAPSHOT = /^source-\d+\.snap$/;
 export function openStateFiles(folder: string): StateFiles {
   const snapshotPath = (clusterId: number) => join(folder, `source-${clusterId}.snap`);
 
-  /** What became of each file; a folder that cannot be read is refused as a whole. */
+  /** The snapshot or the error of each file; a folder that cannot be read is one error. */
   async function readSnapshots(): Promise<(Snapshot | UnreadableState)[]> {
     try {
       const names = await readdir(folder);
@@ -74,7 +74,7 @@ export function openStateFiles(folder: string): StateFiles {
   };
 }
 
-/** Undefined for anything that we did not write: the next Welcome replaces it. */
+/** Undefined for content that no agent writes: the next Welcome replaces it. */
 function parseMembership(text: string): Membership | undefined {
   try {
     const { cluster, clusterId, servers } = JSON.parse(text) as { [Key in keyof Membership]: unknown };

@@ -1,4 +1,4 @@
-/** An agent and a server of which one is a version older: kinds that one does not know are no difference and are not deleted. */
+/** Agent and server of different versions: kinds that one does not know are no difference and are not deleted. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Buckets, Kind, type Mark, type ToAgent } from "@isthmus/proto";
@@ -45,7 +45,7 @@ const notExported = (message: ToAgent): ToAgent =>
     sums: mark.sums.map((sum) => (sum.kind === YOUNG ? { ...sum, exported: false, count: 0 } : sum)),
   }));
 
-/** The first sync of a server that knows nothing of nodes. */
+/** The first sync of a server that does not know nodes. */
 function olderFirstSync(from: RecordSource, mark: (message: ToAgent) => ToAgent): ToAgent[] {
   return from.firstSync().map((message) => {
     const inner = message.message;
@@ -59,7 +59,7 @@ for (const [name, mark] of [
   ["does not name", unnamed],
   ["does not export", notExported],
 ] as const) {
-  test(`a mark that ${name} a kind is no difference, and deletes nothing of it`, () => {
+  test(`a mark that ${name} a kind is no difference, and deletes none of its records`, () => {
     const { source, from } = synced();
     const steps = feed(source, [mark(from.mark())]);
     assert.deepEqual(
@@ -83,7 +83,7 @@ for (const [name, mark] of [
   });
 }
 
-test("a mark of a newer server, with a kind 99: no difference, no question about it", () => {
+test("an unknown kind in the mark of a newer server is no difference, and is not requested", () => {
   const { source, from } = synced();
   const rockets = { kind: 99 as Kind, exported: true, count: 3, sum: Buffer.alloc(16, 9) };
   const steps = feed(source, [withMark(from.mark(), (mark) => ({ ...mark, sums: [...mark.sums, rockets] }))]);

@@ -1,5 +1,5 @@
 /**
- * The pods' part of the agent as a process of its own, to be started in a test's network namespace and killed there.
+ * The pod network of the agent as a separate process, which tests start in a network namespace and kill.
  *
  * argv[2] = PodsOptions as JSON; stdin = one JSON list of CIDRs per line; stdout = one JSON event per line.
  */
@@ -11,15 +11,16 @@ import { followNetwork } from "../../network-changes.js";
 import { startPods } from "../start-pods.js";
 import type { PodAttachment, PodsOptions } from "../types.js";
 
-process.env["PATH"] = `${process.env["SABOTEUR"]}:${process.env["PATH"]}`;
+process.env["PATH"] = `${process.env["FAULTS"]}:${process.env["PATH"]}`;
 const options = JSON.parse(process.argv[2] ?? "") as PodsOptions;
 const controller = new AbortController();
-const tell = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
-const told = (pod: PodAttachment) => ({ address: formatAddress(pod.address), uid: pod.uid });
+const emit = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
+const describe = (pod: PodAttachment) => ({ address: formatAddress(pod.address), uid: pod.uid });
 
-const said: Prefix[][] = [];
+/** CIDRs that were read before the subscription. */
+const pending: Prefix[][] = [];
 let listen = (cidrs: readonly Prefix[]): void => {
-  said.push([...cidrs]);
+  pending.push([...cidrs]);
 };
 createInterface({ input: process.stdin }).on("line", (line) => listen((JSON.parse(line) as string[]).map(parsePrefix)));
 
@@ -28,16 +29,16 @@ const pods = await startPods(options, {
   nodeConfig: {
     subscribe(listener) {
       listen = listener;
-      for (const cidrs of said) listener(cidrs);
+      for (const cidrs of pending) listener(cidrs);
     },
   },
-  report: { up: (pod) => tell({ up: told(pod) }), down: (pod) => tell({ down: told(pod) }) },
+  report: { up: (pod) => emit({ up: describe(pod) }), down: (pod) => emit({ down: describe(pod) }) },
   programs: () => undefined,
-  condition: (type, message) => tell({ condition: `${type}: ${message ?? "well"}` }),
+  condition: (type, message) => emit({ condition: `${type}: ${message ?? "well"}` }),
   changes: followNetwork({ socket: openRouteEvents(), clock: systemClock, signal: controller.signal }),
   signal: controller.signal,
 });
-tell({ ready: true });
+emit({ ready: true });
 process.on("SIGTERM", () => controller.abort());
 await pods.closed;
 process.exit(0);

@@ -1,18 +1,18 @@
 /**
- * An `ip` and an `nsenter` that come first on an agent's PATH: they do what the real ones do, but for one call, which
- * fails, or ends the agent (SIGKILL) after so many lines of its batch. So an ADD is cut at exactly one step. Without a plan
- * they are not there.
+ * Scripts `ip` and `nsenter` at the front of an agent's PATH. They run the real programs, except for one call, which
+ * fails, or kills the agent (SIGKILL) after some lines of its batch. So an ADD is interrupted at exactly one step.
+ * Without a plan the scripts do not exist.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 
 export interface FaultInjector {
-  /** To be put before PATH. */
+  /** The folder to put at the front of PATH. */
   readonly folder: string;
-  /** The `call`-th call from now on, 1 = the next one. */
+  /** Plans a fault in the `call`-th call from now on, 1 = the next one. */
   plan(call: number, what: "fail" | { readonly killAfterLines: number }): Promise<void>;
-  /** Nothing happens any more; true when the plan was carried out. */
+  /** Removes the plan; true when the fault happened. */
   off(): Promise<boolean>;
 }
 
@@ -42,7 +42,7 @@ export async function createFaultInjector(folder: string): Promise<FaultInjector
   };
 }
 
-/** What the real nsenter starts is the real ip again, so that a call counts once. Calls at the same time have two numbers. */
+/** The real nsenter starts the real ip, so that a call counts once. Concurrent calls get different numbers. */
 function script(folder: string, real: string): string {
   return `#!/bin/sh
 PATH=$(echo "$PATH" | sed "s|^${folder}:||")
@@ -50,7 +50,7 @@ made=1
 while [ -d ${folder}/calls ] && ! mkdir ${folder}/calls/$made 2>/dev/null; do made=$((made + 1)); done
 read call what lines < ${folder}/plan
 [ "$made" = "$call" ] || exec ${real} "$@"
-[ $what = kill ] || { echo "Sabotage" >&2; exit 1; }
+[ $what = kill ] || { echo "Injected fault" >&2; exit 1; }
 head -n $lines | ${real} "$@"
 kill -9 $PPID
 `;

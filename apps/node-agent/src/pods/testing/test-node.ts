@@ -1,6 +1,6 @@
 /**
- * A node for tests: a network namespace with a folder as its root, an agent process that can be killed, and pods as further
- * namespaces. Everything is named `mcni…` and goes away with the test.
+ * A node for tests: a network namespace with a folder as its root, an agent process that can be killed, and pods as
+ * further namespaces. All names begin with `mcni`; everything is removed at the end of the test.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,13 +20,13 @@ export interface Told {
 }
 
 export interface TestAgent {
-  /** Pods. */
+  /** Reports of pods. */
   readonly events: readonly { readonly up?: Told; readonly down?: Told }[];
   /** The last reported condition, as `type: message`. */
   readonly condition: string;
   setCidrs(...cidrs: readonly string[]): void;
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Resolves when it has ended, whoever did it. */
+  /** Resolves when the process has ended for any reason. */
   readonly ended: Promise<void>;
 }
 
@@ -40,17 +40,17 @@ export interface CniOutcome {
 export interface TestNode {
   readonly root: string;
   readonly netns: string;
-  /** `setup`: a shell command for it to run first, in a mount namespace of its own. */
+  /** `setup`: a shell command to run before the agent, in a new mount namespace. */
   startAgent(setup?: string): Promise<TestAgent>;
-  /** Stands between the agents of this node and ip(8). */
+  /** Injects faults into the calls of ip(8) by the agents of this node. */
   readonly faults: FaultInjector;
-  /** A namespace for a pod; the path as the node's runtime would write it. */
+  /** Creates a namespace for a pod; returns its path as the node's runtime would pass it. */
   addPod(name: string): string;
   deletePod(name: string): void;
   podNamespace(name: string): string;
   /** Calls the installed plugin as a runtime does. */
   cni(command: string, container: string, netns: string): Promise<CniOutcome>;
-  /** The same, to be killed in between. */
+  /** The same, but returns the process, so that a test can kill it. */
   startCni(command: string, container: string, netns: string): ChildProcess;
   /** `ip` in the node's namespace. */
   ip(...args: readonly string[]): string;
@@ -96,7 +96,7 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
         CNI_ARGS: `K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${container};K8S_POD_UID=uid-${container}`,
       },
     });
-    // The socket's path is the node's; here the node has no root of its own, so the plugin is told ours.
+    // The plugin runs in this process's root, not in the node's, so the path of the socket includes the node's root.
     child.stdin.end(JSON.stringify({ cniVersion: "1.0.0", name: "isthmus", socket: join(root, options.socketPath) }));
     return child;
   }
@@ -108,10 +108,10 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
     async startAgent(setup) {
       const main = fileURLToPath(new URL("./agent-main.js", import.meta.url));
       const mounts = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", `${setup} && exec "$@"`, "sh"];
-      const own = setup === undefined ? [] : mounts;
-      const child = spawn("nsenter", [`--net=${netns}`, ...own, process.execPath, main, JSON.stringify(options)], {
+      const wrapper = setup === undefined ? [] : mounts;
+      const child = spawn("nsenter", [`--net=${netns}`, ...wrapper, process.execPath, main, JSON.stringify(options)], {
         stdio: ["pipe", "pipe", "ignore"],
-        env: { ...process.env, SABOTEUR: faults.folder },
+        env: { ...process.env, FAULTS: faults.folder },
       });
       children.add(child);
       return follow(child);

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { until } from "@isthmus/testing";
 
 export interface Load {
-  /** Resolves once more was answered, on the connection and on the socket, than when it was called. */
+  /** Resolves when the TCP connection and the UDP socket each got 20 more answers than at the call. */
   goesOn(what: string): Promise<void>;
 }
 

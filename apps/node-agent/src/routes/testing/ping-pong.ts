@@ -1,5 +1,6 @@
 /**
- * A load for tests, as a process in a network namespace: a TCP connection and a UDP socket that are answered all the time.
+ * A load for tests, as a process in a network namespace: a TCP connection and a UDP socket that are answered
+ * constantly.
  *
  *   ping-pong.js serve           prints "ready"
  *   ping-pong.js ask ADDRESS     prints "tcp" or "udp" at each answer
@@ -10,7 +11,7 @@ import { connect, createServer } from "node:net";
 const PORT = 7777;
 const EVERY_MS = 10;
 const [mode, host = ""] = process.argv.slice(2);
-// Ends with the test that started it.
+// Exits when the test that started it ends.
 process.stdin.on("end", () => process.exit(0)).resume();
 
 if (mode === "serve") {

@@ -1,7 +1,8 @@
 /**
- * The routes' part of the agent as a process of its own, to be started in a test's network namespace.
+ * The route reconciler of the agent as a separate process, which tests start in a network namespace.
  *
- * argv[2] = this node's name; stdin = one JSON list of nodes (name, address, pod CIDR) per line, each the complete list.
+ * argv[2] = this node's name; stdin = one JSON list of nodes (name, address, pod CIDR) per line, each the complete
+ * list.
  */
 import { createInterface } from "node:readline";
 import { openRouteEvents } from "@isthmus/bpf";
@@ -19,20 +20,20 @@ const signal = new AbortController().signal;
 const clock = systemClock;
 let nodes = new Map<NodeName, Node>();
 let complete = false;
-const keeper = createRouteReconciler({
+const reconciler = createRouteReconciler({
   log: createLogger({ app: "agent" }),
   clock,
   signal,
   desired: () => desiredRoutes(nodes, self),
   complete: () => complete,
 });
-followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(keeper.onEvents);
-keeper.kick();
+followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(reconciler.onEvents);
+reconciler.kick();
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     const specs = JSON.parse(line) as [name: string, ip: string, cidr: string][];
     nodes = new Map(specs.map(([name, ip, cidr]) => [nodeName(1, name), Node.decode(makeNode(name, ip, cidr).value)]));
     complete = true;
-    keeper.kick();
+    reconciler.kick();
   })
   .on("close", () => process.exit(0));
