@@ -1,5 +1,5 @@
 /**
- * `make bench`: prints the figures, each beside its aim, and writes them to out/bench.json.
+ * `make bench`: prints the figures, each beside its target, and writes them to out/bench.json.
  *
  *   node bench/dist/main.js [datapath] [agent] [endpoints] [feed] [mesh]     no name = all, in this order
  */

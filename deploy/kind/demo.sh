@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo on the clusters of up.sh: connects them, makes one Service global, and breaks six things under load, as `make demo` does
+# The demo on the clusters of up.sh: connects them, makes one Service global, and injects six faults under load, as `make demo` does
 # in the lab: demo.sh [--faults NAME,NAME...] [--out DIR]. Exit code 0 only when every request was answered as it should be.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -8,7 +8,7 @@ find_engine
 
 [ -f "$MESH_STORE" ] || refuse "there are no clusters. Run $HERE/up.sh first"
 [ "$(id -u)" = 0 ] || refuse "the demo reads the BPF maps of nodes. Run it as root: sudo -E $0"
-# What a demo that was interrupted held down.
+# Starts the parts that an interrupted demo left down.
 "$HERE/start-store.sh"
 kubectl --context "${CLUSTERS[0]}" -n mesh-system scale deployment/clustermesh-apiserver --replicas 1 >/dev/null
 exec node "$ROOT/apps/demo/dist/main.js" --kind "$@"

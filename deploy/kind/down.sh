@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Removes what up.sh made, also half of it: clusters, the shared etcd, certificates. Images stay.
+# Removes what up.sh created, also if incomplete: clusters, the shared etcd, certificates. Images stay.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 need kind
@@ -10,7 +10,7 @@ for cluster in "${CLUSTERS[@]}"; do
   mapfile -t nodes < <(nodes_of "$cluster")
   [ "${#nodes[@]}" -gt 0 ] || continue
   say "Removing cluster $cluster"
-  # podman would wait ten seconds for each to end by itself.
+  # podman would wait ten seconds for each to exit.
   "$CLI" kill "${nodes[@]}" >/dev/null 2>&1 || true
   kind delete cluster --quiet --name "$name" --kubeconfig "$KUBECONFIG"
 done

@@ -1,23 +1,23 @@
 # shellcheck shell=bash disable=SC2034
-# (Names are used by those who source this.)
-# Sourced by the scripts beside it: names, folders, and what all of them need.
+# (The variables are used by the scripts that source this file.)
+# Sourced by the scripts in this folder: names, paths, and common functions.
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 STATE=${XDG_STATE_HOME:-$HOME/.local/state}/isthmus/kind
 CLUSTERS=(east west)
-# With a registry's name each, which nobody asks: a short one means other things to Docker and to podman.
+# Each has a registry's name, which is never contacted: Docker and podman expand short names differently.
 IMAGE=lab.isthmus.io/mesh:dev
 ETCD_IMAGE=lab.isthmus.io/etcd:dev
 DEMO_IMAGE=lab.isthmus.io/demo:1
 export KUBECONFIG=$STATE/kubeconfig MESH_STORE=$STATE/store/store.json MESH_ETCD=isthmus-mesh-etcd
 
-# One script of these may start another.
+# A script may start another one, whose clock continues.
 SECONDS=${ELAPSED:-0}
 say() { printf '%4d s  %s\n' "$SECONDS" "$*" >&2; }
 
-# refuse SENTENCE: what is missing and the way out; exit code 2.
+# refuse SENTENCE: prints what is missing and what to do; exit code 2.
 refuse() {
   printf 'Cannot go on: %s\n' "$*" >&2
   exit 2
@@ -31,7 +31,7 @@ need() {
   done
 }
 
-# find_engine: CLI is the container engine's program, $CONTAINER_CLI or the first of docker and podman that answers.
+# find_engine: sets CLI to the container engine's program: $CONTAINER_CLI, or the first of docker and podman that answers.
 find_engine() {
   local each tried=()
   for each in ${CONTAINER_CLI:-docker podman}; do
@@ -48,24 +48,24 @@ find_engine() {
   refuse "no answer from ${tried[*]}. Start it, and run this as a user who may use it (\"${tried[0]} info\" says why)"
 }
 
-# is_podman: also by the name of docker, as Debian's podman-docker has it.
+# is_podman: true also for podman with the name docker, as in Debian's podman-docker.
 is_podman() { "$CLI" --version | grep -i podman >/dev/null; }
 
-# use_podman: kind asks for Docker unless told otherwise.
+# use_podman: makes kind use podman instead of Docker, its default.
 use_podman() {
   [ "$("$CLI" info --format '{{.Host.Security.Rootless}}')" = false ] || refuse "podman without root cannot run nodes that load BPF programs. Run this as root: sudo -E $0"
   export KIND_EXPERIMENTAL_PROVIDER=podman
 }
 
-# build_image TARGET TAG: of the Dockerfile beside this.
+# build_image TARGET TAG: builds a target of the Dockerfile in this folder.
 build_image() {
   local options=()
-  # BuildKit finds it by its name, and is not the default before Docker 23.
+  # BuildKit finds Dockerfile.dockerignore by its name; it is not the default before Docker 23.
   ! is_podman || options=(--ignorefile "$HERE/Dockerfile.dockerignore")
   DOCKER_BUILDKIT=1 "$CLI" build --quiet "${options[@]}" --file "$HERE/Dockerfile" --target "$1" --tag "$2" "$ROOT" >/dev/null
 }
 
-# copy_files FOLDER CONTAINER TARGET FILE...: in a folder that only the container's user may enter.
+# copy_files FOLDER CONTAINER TARGET FILE...: copies files into a folder that only the container's user may enter.
 copy_files() {
   local folder=$1 container=$2 target=$3
   shift 3
@@ -73,16 +73,16 @@ copy_files() {
   tar -C "$folder" --owner 0 --group 0 -c "$@" | "$CLI" exec -i "$container" tar -C "$target" -x
 }
 
-# mesh ARGUMENTS...: the CLI of this checkout.
+# mesh ARGUMENTS...: runs the CLI of this checkout.
 mesh() { node "$ROOT/apps/mesh/bin/mesh.js" "$@"; }
 
-# kind_name CLUSTER: what kind calls it; contexts have the short name. Somebody's own kind cluster "east" is not ours.
+# kind_name CLUSTER: prints its name in kind, which differs from a cluster "east" of the user; contexts have the short name.
 kind_name() { printf 'isthmus-%s' "$1"; }
 
-# nodes_of CLUSTER: names of its containers, the control plane first.
+# nodes_of CLUSTER: prints the names of its containers, the control plane first.
 nodes_of() { kind get nodes --name "$(kind_name "$1")" 2>/dev/null | sort; }
 
-# address_of CONTAINER: its IPv4 address in the network "kind".
+# address_of CONTAINER: prints its IPv4 address in the network "kind".
 address_of() {
   "$CLI" inspect --format '{{with index .NetworkSettings.Networks "kind"}}{{.IPAddress}}{{end}}' "$1"
 }

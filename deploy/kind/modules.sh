@@ -1,10 +1,10 @@
 #!/bin/sh
-# Copies what runs of a built checkout that has the modules of the two processes alone: modules.sh TARGET
+# Copies the files that are needed at run time from a built checkout with only the modules of the two processes: modules.sh TARGET
 set -eu
 target=$1
 mkdir -p "$target/bpf"
 cp -R package.json node_modules "$target/"
-# Linked in node_modules: the workspaces that were installed, each with what it was built to.
+# The installed workspaces are links in node_modules; each is copied with its build output.
 for link in node_modules/@isthmus/*; do
 	folder=$(cd "$link" && pwd -P)
 	path=${folder#"$PWD"/}

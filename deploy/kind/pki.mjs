@@ -1,10 +1,10 @@
 /**
- * Certificates of the kind clusters. Private keys go into files with mode 0600 and nowhere else.
+ * Creates the certificates of the kind clusters. Private keys are written only to files with mode 0600.
  *
  *   node pki.mjs store DIR ADDRESS…               the store's CA, etcd's server certificate, the owner's (CN=root), store.json
  *   node pki.mjs cluster DIR NODE=ADDRESS…        a cluster's CA, its apiservers' certificate, one per node's agent
  *
- * What exists is kept, so that running it again changes nothing; a server has a new certificate when it has another address.
+ * Existing files are kept, so that running it again changes nothing; a server whose address changed gets a new certificate.
  */
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -41,7 +41,7 @@ async function cluster(dir, pairs) {
   }
 }
 
-/** Kept while it is for all of the names and addresses that the leaf is to have. */
+/** Keeps an existing certificate that is valid for all names and addresses of the leaf; otherwise issues a new one. */
 async function keptFor(dir, name, authority, leaf) {
   const file = join(dir, `${name}.crt`);
   if (existsSync(file)) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a restart of the container engine does to the clusters of up.sh: every container ends at once and starts again in another order,
-# so that addresses change. up.sh mends it, and the demo's first fault shows that it did.
+# Simulates a restart of the container engine for the clusters of up.sh: every container ends at once and starts again in another
+# order, so that addresses change. Then up.sh repairs them, and the demo's first fault verifies that.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 need kind kubectl node

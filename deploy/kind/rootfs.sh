@@ -1,5 +1,5 @@
 #!/bin/sh
-# The smallest root file system that runs the given programs, and /opt/isthmus where that exists: rootfs.sh TARGET PROGRAM...
+# Creates a minimal root file system with the given programs, and with /opt/isthmus if it exists: rootfs.sh TARGET PROGRAM...
 set -eu
 target=$1
 shift
@@ -10,17 +10,17 @@ done
 mkdir -p "$target/opt" "$target/etc" "$target/proc" "$target/sys" "$target/dev" "$target/run"
 mkdir -m 1777 "$target/tmp"
 
-# copy FILE: and what it is a link to.
+# copy FILE: copies a file and follows links.
 copy() {
 	mkdir -p "$target$(dirname "$1")"
 	cp -L "$1" "$target$1"
 }
 
-# libraries FILE...: the paths of what they are linked with, the loader included.
+# libraries FILE...: prints the paths of the shared libraries that they are linked with, including the loader.
 libraries() { ldd "$@" | grep -o '/[^ :]*\.so[^ :]*' | sort -u; }
 
 for program; do
-	# The shell's own "test" is no file.
+	# "which" finds the file also for shell built-ins such as "test".
 	found=$(which "$program")
 	cp -L "$found" "$target/usr/bin/$program"
 	libraries "$found" | while read -r library; do copy "$library"; done

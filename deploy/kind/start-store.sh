@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The shared etcd's container, with its certificates and its owner: made, or what is missing of it. up.sh and demo.sh use it.
+# Creates the shared etcd's container with its certificates and its owner, or adds what is missing. Used by up.sh and demo.sh.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 find_engine
 
-# ctl ARGUMENTS...: etcdctl in the container, as the store's owner; the certificate is for 127.0.0.1 as well.
+# ctl ARGUMENTS...: runs etcdctl in the container as the store's owner; the certificate is valid for 127.0.0.1 too.
 ctl() {
   "$CLI" exec "$MESH_ETCD" etcdctl --endpoints https://127.0.0.1:2379 --cacert /pki/ca.crt --cert /pki/root.crt --key /pki/root.key "$@"
 }
@@ -21,12 +21,12 @@ await_store() {
   done
 }
 
-# certify: its address is the engine's choice, and may be another one after a restart: a fixed one can be had only in a network with a
-# subnet of one's own. So it runs first and gets its certificate for the address that it has.
+# certify: installs the store's certificate. The engine chooses the container's address, which may change at a restart; a fixed one
+# would need a network with a configured subnet. So the container starts first and gets a certificate for its current address.
 certify() {
   node "$HERE/pki.mjs" store "$STATE/store" "$(address_of "$MESH_ETCD")"
   ! "$CLI" exec "$MESH_ETCD" cat /pki/server.crt 2>/dev/null | cmp -s - "$STATE/store/server.crt" || return 0
-  # The CA's key stays here.
+  # The CA's key is not copied into the container.
   copy_files "$STATE/store" "$MESH_ETCD" /pki ca.crt server.crt server.key root.crt root.key
   if "$CLI" exec "$MESH_ETCD" test -f /pki/ready; then
     say "The store has another address now: clusters that are connected have to be connected again (mesh connect ${CLUSTERS[*]})"

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The container of the shared etcd: without a word its first process, and in it "store open|hold|start|wipe".
+# Runs in the container of the shared etcd: without an argument as its first process, and by exec as "store open|hold|start|wipe".
 #
-# An empty store lets anyone write, so it serves only itself until start-store.sh has made its users:
+# An empty store lets anyone write, so it listens only on loopback until start-store.sh has created its users:
 #
 #   file "ready" in the folder of certificates ──► on 127.0.0.1 ──► "store open" ──► on every address
 #
-# From then on a restart of the container, or of etcd, serves at once. `hold` ends etcd with SIGKILL and keeps it down until `start`;
-# `wipe` ends it and takes its data, users included: it serves only itself again.
+# From then on etcd serves at once after a restart of the container or of etcd. `hold` ends etcd with SIGKILL and keeps it down until
+# `start`; `wipe` ends it and deletes its data, including users: it listens only on loopback again.
 set -eu
 pki=${PKI:-/pki} data=${DATA:-/var/lib/store/data} run=${RUN:-/run/store}
 
@@ -16,12 +16,12 @@ serve() {
 	etcd --name mesh --data-dir "$data" --listen-client-urls "$url" --advertise-client-urls https://localhost:2379 \
 		--client-cert-auth --trusted-ca-file "$pki/ca.crt" --cert-file "$pki/server.crt" --key-file "$pki/server.key" &
 	echo $! >"$run/pid"
-	# Held since the look before it: whoever holds it may have seen the one before.
+	# `hold` may have run since the check before "serve", and may have killed the previous process only.
 	[ ! -f "$run/held" ] || end KILL
 	wait $! || true
 }
 
-# end SIGNAL: returns when etcd is gone.
+# end SIGNAL: signals etcd and returns when it has exited.
 end() {
 	pid=$(cat "$run/pid" 2>/dev/null || true)
 	[ -n "$pid" ] || return 0

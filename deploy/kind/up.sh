@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Two kind clusters with the mesh in them, and one shared etcd, not yet connected. Running it again goes on where it stopped; after a
-# restart of the machine or of the container engine it starts what stands still, and gives what has another address now certificates
-# and settings for that one.
+# Creates two kind clusters with the mesh, and one shared etcd; the clusters are not connected yet. Running it again continues where it
+# stopped; after a restart of the machine or of the container engine it starts what is stopped, and updates certificates and settings
+# of parts whose address changed.
 #
 #   CONTAINER_CLI     docker or podman; the first of the two that answers
 #   KIND_NODE_IMAGE   the nodes' image; kind's own for its version
-#   IMAGES_READY      1: the mesh's images that exist are taken as they are
+#   IMAGES_READY      1: existing images of the mesh are not rebuilt
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 need kind kubectl node tar
 find_engine
 
-# What kind and two clusters take, with what they run.
+# What kind and two clusters with their workloads need.
 MEMORY_MIB=4096
 INOTIFY=80
 
@@ -21,24 +21,24 @@ fit() {
   [ -r /sys/kernel/btf/vmlinux ] || refuse "this kernel has no BTF (/sys/kernel/btf/vmlinux), which BPF programs need. Use a kernel with CONFIG_DEBUG_INFO_BTF"
   free=$(($(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo) / 1024))
   [ "$free" -ge "$MEMORY_MIB" ] || running || refuse "$free MiB of memory are free, and two clusters take $MEMORY_MIB. Free some, or take other clusters down"
-  # A kubelet without one does not start, and kind waits for it until it gives up.
+  # A kubelet does not start without one, and kind waits for it until its time-out.
   free=$(inotify_free)
   [ "$free" -ge "$INOTIFY" ] || running || refuse "$free inotify instances are free, and two clusters take $INOTIFY. Take other clusters down, or run: sysctl fs.inotify.max_user_instances=512"
 }
 
-# inotify_free: instances that this user may still have, of the processes that it may look at.
+# inotify_free: prints how many instances this user can still create, as far as it may inspect the processes.
 inotify_free() {
   local taken
   taken=$(find /proc -maxdepth 3 -path '/proc/[0-9]*/fd/*' -lname anon_inode:inotify 2>/dev/null | wc -l)
   echo $(($(cat /proc/sys/fs/inotify/max_user_instances) - taken))
 }
 
-# running: the clusters have their memory already.
+# running: true if both clusters exist, so that their memory is allocated already.
 running() { [ "$(kind get clusters 2>/dev/null | grep -cx 'isthmus-east\|isthmus-west')" = 2 ]; }
 
 make_images() {
   local target
-  # kind cannot load an image that comes with attestations from Docker's containerd store.
+  # kind cannot load an image with attestations from Docker's containerd store.
   export BUILDX_NO_DEFAULT_ATTESTATIONS=1
   for target in runtime:"$IMAGE" demo:"$DEMO_IMAGE" etcd:"$ETCD_IMAGE"; do
     if [ -n "${IMAGES_READY:-}" ] && "$CLI" image inspect "${target#*:}" >/dev/null 2>&1; then continue; fi
@@ -47,7 +47,7 @@ make_images() {
   done
 }
 
-# make_cluster CLUSTER: and its context in the kubeconfig, by the short name.
+# make_cluster CLUSTER: creates or starts it, with a context of the short name in the kubeconfig.
 make_cluster() {
   local cluster=$1 name node log
   name=$(kind_name "$cluster")
@@ -70,7 +70,7 @@ make_cluster() {
   fi
 }
 
-# await_api CLUSTER: which has just been started again.
+# await_api CLUSTER: waits for the API of a cluster that was started again.
 await_api() {
   local tries=0
   until kubectl --context "$1" get --raw /readyz >/dev/null 2>&1 || kubectl --context "kind-$(kind_name "$1")" get --raw /readyz >/dev/null 2>&1; do
@@ -83,7 +83,7 @@ await_api() {
   done
 }
 
-# check_capabilities CLUSTER: an engine that is older than them gives them to no container, and the agent's cannot start then.
+# check_capabilities CLUSTER: an engine older than these capabilities does not grant them to containers, so the agent could not start.
 check_capabilities() {
   local node bounding
   node=$(kind_name "$1")-control-plane
@@ -93,7 +93,7 @@ check_capabilities() {
     refuse "$CLI gives its containers no CAP_BPF or no CAP_PERFMON, which the agent needs. Take Docker 23 or later, or podman; $HERE/down.sh removes what was made"
 }
 
-# load_images CLUSTER FOLDER: archives, since kind asks only Docker for images.
+# load_images CLUSTER FOLDER: loads archives, since kind can load images only from Docker directly.
 load_images() {
   local archive
   say "Loading the images into $1"
@@ -128,11 +128,11 @@ install_mesh() {
   apply_generated "$cluster" secret generic mesh-apiserver-tls \
     --from-file=ca.crt="$dir/ca.crt" --from-file=tls.crt="$dir/apiserver.crt" --from-file=tls.key="$dir/apiserver.key"
   "${kubectl[@]}" apply -k "$HERE" >/dev/null
-  # Settings and certificates are read at the start, and addresses may have changed.
+  # The processes read settings and certificates only at their start, and addresses may have changed.
   [ -z "$CHANGED" ] || "${kubectl[@]}" -n mesh-system rollout restart daemonset/node-agent deployment/clustermesh-apiserver >/dev/null
 }
 
-# apply_generated CLUSTER KIND... : what `kubectl create` would make, made or changed; CHANGED when it was there and is another now.
+# apply_generated CLUSTER KIND... : applies what `kubectl create` would create; sets CHANGED if it existed and was changed.
 apply_generated() {
   local cluster=$1 outcome
   shift

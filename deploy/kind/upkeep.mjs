@@ -1,5 +1,5 @@
 /**
- * What an operator does to the mesh's workloads and to nodes, each under 100 new connections a second from a client in east.
+ * Runs maintenance of the mesh's workloads and of nodes, under 100 new connections a second from a client in east.
  *
  * Environment: KUBECONFIG, MESH_STORE, CONTAINER_CLI (upkeep.sh). Exit code 0 when no request was lost, 1 otherwise.
  */
@@ -17,7 +17,7 @@ const STAYS = "isthmus-east-control-plane";
 const LEAVES = "isthmus-east-worker";
 const IMAGE = "lab.isthmus.io/demo:1";
 const RATE = 100;
-/** Longer than the backends of the demo answer after their SIGTERM (5 s): as where an image must be pulled. */
+/** Longer than the demo's backends answer after SIGTERM (5 s), as when an image must be pulled. */
 const SLOW_START_MS = 6000;
 const MESH = fileURLToPath(new URL("../../apps/mesh/bin/mesh.js", import.meta.url));
 
@@ -66,7 +66,7 @@ async function main() {
   return lost === 0 ? 0 : 1;
 }
 
-/** Of both clusters; from then on an apiserver of east starts slowly, and has to be missed by nobody meanwhile. */
+/** Restarts the workloads of both clusters. An apiserver of east starts slowly from then on; no request may be lost meanwhile. */
 async function rollOut() {
   const workloads = ["daemonset/node-agent", "deployment/clustermesh-apiserver"];
   const each = (act) => Promise.all(CLUSTERS.map(act));
@@ -86,7 +86,7 @@ async function rollOut() {
   await run(process.execPath, MESH, "status", "--wait", "--timeout", "60s");
 }
 
-/** `initContainers`: those of east's apiserver from now on. */
+/** Replaces the init containers of east's apiserver. */
 async function startSlowly(initContainers) {
   const patch = JSON.stringify([{ op: "add", path: "/spec/template/spec/initContainers", value: initContainers }]);
   await kubectl(
@@ -101,7 +101,7 @@ async function startSlowly(initContainers) {
   );
 }
 
-/** So that the drain evicts it together with backends. */
+/** Moves east's apiserver to the node that is drained, so that the drain evicts it together with backends. */
 async function moveApiserver() {
   const label = "app.kubernetes.io/name=clustermesh-apiserver";
   const inMesh = (...args) => kubectl(NEAR, "-n", "mesh-system", ...args);
@@ -120,7 +120,7 @@ async function scale(replicas) {
   await inShop("rollout", "status", "deployment/web", "--timeout=120s");
 }
 
-/** A kubelet registers its node when it starts. */
+/** Restarts the kubelet of the deleted node, which registers the node again. */
 async function comeBack() {
   await run(process.env.CONTAINER_CLI, "exec", LEAVES, "systemctl", "restart", "kubelet");
   await kubectl(NEAR, "wait", "--for=create", `node/${LEAVES}`, "--timeout=60s");
@@ -131,12 +131,12 @@ async function comeBack() {
   if (!nodes.split(" ").includes(LEAVES)) throw new Error(`Cannot judge: no backend runs on ${LEAVES}`);
 }
 
-/** On the node that stays, so that its own end is not counted as a loss. */
+/** Starts the client on the node that is not drained, so that its own end is not counted as a loss. */
 async function startClient() {
   const target = `${await inShop("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")}:80`;
   const pod = clientPod(IMAGE, target, RATE);
   pod.spec.nodeName = STAYS;
-  // All of east fits on this node while the other one is away.
+  // All pods of east must fit on this node while the other one is drained.
   delete pod.spec.containers[0].resources;
   await inShop("delete", "pod", pod.metadata.name, "--ignore-not-found");
   execFileSync("kubectl", ["--context", NEAR, "create", "-f", "-"], {
@@ -149,7 +149,7 @@ async function startClient() {
   createInterface({ input: follow.stdout }).on("line", (line) => line.startsWith("{") && log.line(line));
   return {
     samples: () => log.samples(),
-    /** Two seconds of requests that began from now on are answered, by `cluster` alone if it is named; 30 s at most. */
+    /** Waits up to 30 s until two seconds of requests sent from now on are answered, only by `cluster` if given. */
     async quiet(cluster) {
       const from = log.samples().length + RATE;
       for (let tries = 0; tries < 300; tries += 1) {

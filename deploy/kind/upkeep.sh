@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Upkeep of the clusters of up.sh under load, after demo.sh: the mesh's workloads are rolled out again, a node is drained, deleted and
-# comes back. Exit code 0 only when no request was lost.
+# Maintenance of the clusters of up.sh under load, after demo.sh: restarts the mesh's workloads, drains and deletes a node, and adds it
+# again. Exit code 0 only when no request was lost.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 need kubectl node

@@ -1,4 +1,4 @@
-/** One virtual machine: this machine's files, another kernel, no network, ended after a time limit whatever it does. */
+/** Runs one virtual machine with this machine's files, another kernel and no network; always ended after a time limit. */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,10 +13,10 @@ import { fileServer } from "./packages.mjs";
 
 const GUEST = fileURLToPath(new URL("guest.sh", import.meta.url));
 const LIMIT_S = 1800;
-/** What the firmware and the kernel say before our script does. */
+/** The first line of the guest's script; the firmware and the kernel print before it. */
 const START = "kernels: guest is up";
 
-/** Resolves when the machine is off. `onLine` gets what the guest's script prints. */
+/** Resolves when the machine is off. `onLine` gets the output of the guest's script. */
 export async function boot(kernel, onLine) {
   const work = mkdtempSync(join(tmpdir(), "isthmus-kernel-"));
   const socket = join(work, "files");
@@ -35,8 +35,8 @@ export async function boot(kernel, onLine) {
 }
 
 /**
- * One processor: the emulator's compare-and-exchange of 16 bytes is not safe between two (seen as a double fault). Without
- * the instruction Linux from 6.19 on has no socket storage: what its allocator needs is missing.
+ * One processor, since the emulator's compare-and-exchange of 16 bytes is not atomic between two (observed as a double fault).
+ * The instruction is needed: without it, Linux 6.19 and newer has no socket storage, whose allocator uses it.
  */
 function qemu({ image }, initramfs, socket) {
   return [

@@ -1,4 +1,4 @@
-/** Kernels of other Debian releases, from the mirror that this machine uses, kept in the cache. */
+/** Fetches kernels of other Debian releases from this machine's mirror into the cache. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -35,7 +35,7 @@ export async function fetchKernel(suite) {
   return { suite, version, image, modules };
 }
 
-/** With lists of its own: the machine's stay as they are. */
+/** Downloads with separate package lists, so that those of the machine stay unchanged. */
 async function download(suite, work) {
   writeFileSync(join(work, "sources.list"), `deb ${debianMirror()} ${suite} main\n`);
   const own = [

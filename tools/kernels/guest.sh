@@ -1,8 +1,8 @@
 #!/bin/bash
 # Process 1 of a guest: mounts what the tests need, runs them, turns the machine off.
 #   guest.sh MODULES NODE
-# On one processor no program runs beside another or beside its writer, so the tests of races and of the grace period, which
-# wait until that happens, are not among them.
+# On one processor no program runs concurrently with another or with its writer. The tests of races and of the grace period wait for
+# that, so they are not run.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 modules=$1 node=$2
 cd "$(dirname "$0")/../.." || exit
@@ -16,7 +16,7 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mount --bind "$modules" /lib/modules
 ip link set lo up
-ip route add default dev lo # what is no Service must have a way out
+ip route add default dev lo # addresses that are not Services need a route
 echo "kernels: guest is up"
 
 failed=0

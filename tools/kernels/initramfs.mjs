@@ -1,11 +1,11 @@
-/** The first file system of a guest: busybox, the modules that lead to the real root, and an init that goes there. */
+/** The initramfs of a guest: busybox, the modules that the real root needs, and an init that switches to it. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 const MODULES = ["virtio_pci", "virtiofs", "overlay"];
 
-/** This machine's root, read only, under a tmpfs: what the guest writes is gone with it. */
+/** The guest's root: this machine's root, read-only, under a tmpfs for the guest's writes. */
 const init = (script) => `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -21,7 +21,7 @@ for each in proc sys dev; do mount --move /$each /new/$each; done
 exec switch_root /new /bin/bash ${script}
 `;
 
-/** Writes the archive and returns its path. \`script\` is what becomes process 1 of the guest. */
+/** Writes the archive and returns its path. `script` becomes process 1 of the guest. */
 export function makeInitramfs(work, kernel, script) {
   const root = join(work, "initramfs");
   for (const name of ["bin", "modules", "proc", "sys", "dev", "lower", "upper", "new"]) {
@@ -40,7 +40,7 @@ export function makeInitramfs(work, kernel, script) {
   return archive;
 }
 
-/** In the order in which they must be loaded; what is built in needs none. */
+/** Module files in load order; built-in modules have none. */
 function moduleFiles({ modules, version }) {
   execFileSync("depmod", ["-b", modules, version]);
   const files = MODULES.flatMap((name) => {

@@ -1,4 +1,4 @@
-/** Reads from the tests' output how many instructions a verifier walked per program, and compares them with a baseline. */
+/** Parses the number of instructions that a verifier processed per program from the tests' output; compares it with a baseline. */
 
 /** "# sock_connect4: 932 instructions, 4904 walked by the verifier" -> {program, walked}; undefined for other lines. */
 export function parseCount(line) {
@@ -6,7 +6,7 @@ export function parseCount(line) {
   return match === null ? undefined : { program: match[1], walked: Number(match[2]) };
 }
 
-/** One sentence per program that walks more than a tenth above the baseline, is not in it, or was not seen. */
+/** One sentence per program that is more than a tenth above the baseline, is not in it, or has no count. */
 export function compareCounts(counts, baseline) {
   const findings = [];
   for (const [program, walked] of Object.entries(counts)) {

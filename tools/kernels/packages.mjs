@@ -1,8 +1,8 @@
-/** The emulator and what builds its first file system, from Debian, when missing. */
+/** Installs the emulator and the programs that build the initramfs, from Debian, when missing. */
 import { existsSync } from "node:fs";
 import { installMissing } from "../setup/packages.mjs";
 
-/** Debian 12 has it in qemu-system-common, later ones in a package of its own. */
+/** Debian 12 has virtiofsd in qemu-system-common, later releases have a separate package. */
 const SERVERS = ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd"];
 const NEEDS = [
   ["qemu-system-x86", "/usr/bin/qemu-system-x86_64"],
@@ -17,7 +17,7 @@ export async function installEmulator() {
   if (fileServer() === undefined) await installMissing([["virtiofsd", SERVERS[0]]]);
 }
 
-/** The program that gives the guest this machine's files; undefined when there is none. */
+/** The program that shares this machine's files with the guest; undefined when it is not installed. */
 export function fileServer() {
   return SERVERS.find((path) => existsSync(path));
 }

@@ -4,10 +4,10 @@
  *
  *   node tools/kernels/run.mjs [--write] [suite …]        default: every suite of Debian in KERNELS
  *
- * A verifier that takes a program on one kernel may refuse it on another, so every supported kernel is run. How many
- * instructions each verifier walked is compared with instructions.json; more than a tenth above it is a failure, and
- * --write records the new counts. Not part of `make test`: emulation takes minutes, and its timings mean nothing. Exit code
- * 1 when a test fails on any kernel.
+ * A verifier may refuse a program that that of another kernel accepts, so every supported kernel is tested. The number of
+ * instructions that each verifier processed is compared with instructions.json; more than a tenth above it is a failure, and
+ * --write records the new counts. Not part of `make test`: emulation takes minutes, and its timings are not meaningful. Exit
+ * code 1 when a test fails on any kernel.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
@@ -39,7 +39,7 @@ try {
   process.exit(error instanceof Unfit ? 2 : 1);
 }
 
-/** True when every test passed in the guest and no verifier walked much more than the baseline. */
+/** True when every test passed in the guest and no count is much above the baseline. */
 async function testOn(kernel) {
   console.log(`\n${kernel.suite}: kernel ${kernel.version}`);
   let passed = false;
@@ -48,7 +48,7 @@ async function testOn(kernel) {
     const count = parseCount(line);
     if (line === "kernels: passed") passed = true;
     else if (count !== undefined) counts[count.program] = count.walked;
-    else if (!/^\[ *\d+\.\d+\] /.test(line)) console.log(line); // what the kernel says when it powers off
+    else if (!/^\[ *\d+\.\d+\] /.test(line)) console.log(line); // messages of the kernel at power-off
   });
   const baseline = JSON.parse(readFileSync(BASELINE, "utf8"));
   const findings = compareCounts(counts, baseline[kernel.suite] ?? {});

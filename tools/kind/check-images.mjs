@@ -1,4 +1,4 @@
-/** The images as they are: small, without tools to build, each entry point starts, says its version and refuses bad settings. */
+/** Checks the images: small, without build tools; each entry point starts, prints its version and refuses invalid settings. */
 import { spawnSync } from "node:child_process";
 import { StepFailed } from "../setup/step.mjs";
 import { engineEnv } from "./engine.mjs";
@@ -29,7 +29,7 @@ const RUNS = [
     status: 0,
     says: /"supportedVersions"/,
   },
-  // The addon with its libraries; the init container's programs.
+  // The addon with its libraries, and the programs of the init container.
   { image: MESH, argv: ["node", "-e", 'require("./libs/bpf/native/build/Release/bpf.node")'], status: 0, says: /^$/ },
   {
     image: MESH,
@@ -63,7 +63,7 @@ const RUNS = [
   { image: ETCD, argv: ["store", "nope"], status: 2, says: /^usage: store / },
 ];
 
-/** Throws `StepFailed` with what is not as it should be. */
+/** Throws `StepFailed` with the findings. */
 export function checkImages() {
   const problems = [...RUNS.flatMap(problemOf), ...Object.keys(MOST_MB).flatMap(inspect)];
   if (problems.length > 0) throw new StepFailed(`The images are not as they should be:\n${problems.join("\n")}`);

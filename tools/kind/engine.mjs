@@ -1,10 +1,10 @@
 /**
- * A container engine of this rig's own: podman with its own storage, settings and network namespace.
+ * A separate container engine for this rig: podman with its own storage, settings and network namespace.
  *
- *   the machine ── storage and images below the cache, no network of theirs
+ *   the machine ── storage and images below the cache, without a network
  *      └─ network namespace "isthmus-kind" ── podman's networks, rules and published ports, nodes, CLI
  *
- * Invariant: after `restoreMachine` nothing is left but the cache, also of a run that was killed.
+ * Invariant: after `restoreMachine` only the cache is left, even after a run that was killed.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
@@ -17,9 +17,9 @@ const NETNS = "isthmus-kind";
 const RUN = "/run/isthmus-kind";
 const SAVED = join(RUN, "sysctls.json");
 const MODULES = "/lib/modules";
-/** Folders that podman and runc leave. */
+/** Folders that podman and runc leave behind. */
 const TRACES = ["/run/containers", "/run/runc", "/run/crun"];
-/** What a node's kubelet and systemd set for the whole machine, since its containers are privileged; and what `openNetwork` does. */
+/** Settings of the whole machine that a node's kubelet and systemd (privileged containers) and `openNetwork` change. */
 const SYSCTLS = [
   "vm/overcommit_memory",
   "vm/panic_on_oom",
@@ -42,7 +42,7 @@ export function engineEnv(more = {}) {
     CONTAINERS_STORAGE_CONF: join(CACHE, "storage.conf"),
     CONTAINER_CLI: "podman",
     KIND_EXPERIMENTAL_PROVIDER: "podman",
-    // The rig's network namespace leads nowhere: a proxy of the machine's is not for its nodes.
+    // The rig's network namespace has no route out, so its nodes cannot use the machine's proxy.
     ...Object.fromEntries(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map((name) => [name, ""])),
     ...more,
   };
@@ -51,7 +51,7 @@ export function engineEnv(more = {}) {
 
 export function writeSettings() {
   mkdirSync(CACHE, { recursive: true });
-  // runc and cgroupfs: what works beside cgroup v1, and without systemd on the machine.
+  // runc and cgroupfs work with cgroup v1, and without systemd on the machine.
   const containers = `[containers]
 pids_limit = 0
 default_ulimits = [${ulimits()
@@ -76,7 +76,7 @@ runroot = "${RUN}/storage"
   writeFileSync(join(CACHE, "storage.conf"), storage);
 }
 
-/** Those of this process: podman's own defaults are more, and raising a limit takes CAP_SYS_RESOURCE. It lowers nproc to pid_max. */
+/** This process's limits: podman's defaults are higher, and raising a limit needs CAP_SYS_RESOURCE. Podman lowers nproc to pid_max. */
 function ulimits() {
   const limits = readFileSync("/proc/self/limits", "utf8");
   const hard = (title) => Number(new RegExp(`^${title} +\\S+ +(\\d+)`, "m").exec(limits)?.[1] ?? 1_048_576);
@@ -84,12 +84,12 @@ function ulimits() {
   return [`nofile=${hard("Max open files")}:${hard("Max open files")}`, `nproc=${processes}:${processes}`];
 }
 
-/** A command's argv, as it runs in the rig's network namespace. */
+/** Returns the argv that runs a command in the rig's network namespace. */
 export function inside(argv) {
   return ["nsenter", `--net=/run/netns/${NETNS}`, "--", ...argv];
 }
 
-/** Before the first podman: what the machine is like without. */
+/** Saves the state of the machine before podman runs for the first time. */
 export function rememberMachine() {
   mkdirSync(RUN, { recursive: true, mode: 0o700 });
   if (existsSync(SAVED)) return;
@@ -102,17 +102,17 @@ export function networkIsOpen() {
 }
 
 export function openNetwork() {
-  // kind binds it into every node; a kernel without modules may have none.
+  // kind binds this folder into every node; a machine whose kernel has no modules may lack it.
   mkdirSync(MODULES, { recursive: true });
   if (networkIsOpen()) return;
-  // Labs and two kind clusters have more than the usual 128 together.
+  // Labs and two kind clusters together need more than the usual 128.
   const inotify = "/proc/sys/fs/inotify/max_user_instances";
   if (Number(readFileSync(inotify, "utf8")) < 512) writeFileSync(inotify, "512");
   execFileSync("ip", ["netns", "add", NETNS]);
   execFileSync("ip", ["-n", NETNS, "link", "set", "lo", "up"]);
 }
 
-/** Containers, networks, the namespace and what podman and nodes changed on the machine; images stay. */
+/** Removes containers, networks and the namespace, and reverts what podman and nodes changed on the machine; images stay. */
 export function restoreMachine() {
   removeBuilds();
   if (networkIsOpen()) {
@@ -138,7 +138,7 @@ export function restoreMachine() {
   rmSync(RUN, { recursive: true, force: true });
 }
 
-/** Containers of builds that were interrupted, which podman knows as somebody else's. */
+/** Removes containers of interrupted builds, which podman lists as external. */
 function removeBuilds() {
   const podman = (...args) => spawnSync("podman", args, { env: engineEnv(), encoding: "utf8" });
   const listed = podman("ps", "--all", "--external", "--format", "{{.ID}} {{.Command}}").stdout ?? "";
@@ -162,7 +162,7 @@ function writeSysctl(path, value) {
   if (readFileSync(path, "utf8").trim() !== value) writeFileSync(path, value);
 }
 
-/** Those that there are, in each hierarchy of cgroup v1 or v2: of containers, and of builds, which an interrupted one leaves. */
+/** Existing cgroups in each hierarchy of cgroup v1 or v2: those of containers, and those that interrupted builds leave. */
 function cgroupsOfPodman() {
   const root = "/sys/fs/cgroup";
   const folders = (parent) =>
@@ -175,7 +175,7 @@ function cgroupsOfPodman() {
     .filter((path) => /^(libpod_parent|buildah-.+)$/.test(basename(path)));
 }
 
-/** Somebody else's podman may have come since, and be using it. */
+/** Removes the cgroup unless it is in use by another podman that was started since. */
 function removeUnusedCgroup(path) {
   try {
     removeFolders(path);
@@ -184,7 +184,7 @@ function removeUnusedCgroup(path) {
   }
 }
 
-/** Folders alone, which must be empty, as those of cgroups are. */
+/** Removes a tree of folders without files, such as cgroups. */
 function removeFolders(path) {
   if (!existsSync(path)) return;
   for (const entry of readdirSync(path, { withFileTypes: true })) {

@@ -1,10 +1,10 @@
 /**
- * Images without a registry: Debian root file systems made on the spot, a node of kind's on one, and the mesh's by their Dockerfile.
+ * Builds images without a registry: Debian root file systems, a kind node on one of them, and the mesh's images by their Dockerfile.
  *
  *   debootstrap ──► kind's node (bookworm)
  *              └──► debian (trixie) ──► node (Node and npm) ──► Dockerfile: mesh, demo, etcd
  *
- * Each is made once for what it is made of, and kept in the engine's storage.
+ * Each is built once for its inputs, and kept in the engine's storage.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -28,9 +28,9 @@ import { ROOT, runStep } from "../setup/step.mjs";
 import { checkImages } from "./check-images.mjs";
 import { CACHE, engineEnv } from "./engine.mjs";
 
-/** Of the mesh's images: Debian 13's etcd is new enough. */
+/** Debian release of the mesh's images: the etcd of Debian 13 is new enough. */
 const SUITE = "trixie";
-/** Of kind's nodes, as kind's own. */
+/** Debian release of the nodes, that of kind's own images. */
 const NODE_SUITE = "bookworm";
 const NODE_PACKAGES = [
   ...["systemd", "containerd", "runc", "containernetworking-plugins", "conntrack", "iptables", "nftables", "iproute2"],
@@ -42,7 +42,7 @@ const MESH_IMAGES = [
   { target: "etcd", tag: "lab.isthmus.io/etcd:dev" },
 ];
 
-/** Returns the tag of the node image. `programs`: of getPrograms. */
+/** Returns the tag of the node image. `programs`: the result of getPrograms. */
 export async function makeImages(programs) {
   const node = await makeNodeImage(programs);
   await makeMeshImages();
@@ -73,7 +73,7 @@ async function makeNodeImage({ kind, kubernetes, kubeBinaries, kubeadm, nodeFile
   return tag;
 }
 
-/** As kubeadm names them; each is its one program. */
+/** Images of the control plane with kubeadm's names; each contains only its program. */
 function controlPlane(kubeadm, kubernetes, kubeBinaries) {
   const argv = ["config", "images", "list", "--kubernetes-version", kubernetes];
   const tags = execFileSync(kubeadm, argv, { encoding: "utf8" }).trim().split("\n");
@@ -110,7 +110,7 @@ async function makeMeshImages() {
   console.error("setup: check the images");
   checkImages();
   writeFileSync(stamp, content);
-  // Stages of builds of days gone by.
+  // Removes stages of builds that are older than two days.
   podman("image", "prune", "--force", "--filter", "until=48h");
 }
 
@@ -128,14 +128,14 @@ async function makeBases(bases) {
   });
 }
 
-/** The registry and the certificates that npm uses on this machine; for the build alone, in none of the images. */
+/** The registry and the certificates that npm uses on this machine; only for the build, not in the images. */
 function npmSettings() {
   const files = [join(homedir(), ".npmrc"), "/etc/npmrc"].filter((path) => existsSync(path));
   const lines = files.flatMap((path) => readFileSync(path, "utf8").split("\n"));
   const registry = execFileSync("npm", ["config", "get", "registry"], { encoding: "utf8" }).trim();
   const extra = process.env.NODE_EXTRA_CA_CERTS;
   const settings = [
-    // Not what is of this machine alone, such as where Node's headers are.
+    // Excludes settings of this machine only, such as the path of Node's headers.
     ...lines.filter((line) => /^@[^=]*:registry *=|_auth|_password|username|email/.test(line)),
     `registry=${registry}`,
     ...(extra ? ["cafile=/run/npm/ca.crt"] : []),
@@ -160,7 +160,7 @@ async function importRoot(root, tag, changes) {
   });
 }
 
-/** Images of `repository` with other tags, of other versions. */
+/** Removes images of `repository` with other tags, which are of other versions. */
 function removeOthers(repository, tag) {
   const tags = podman("images", "--format", "{{.Repository}}:{{.Tag}}", repository).stdout.trim().split("\n");
   for (const other of tags.filter((each) => each !== "" && each !== tag)) podman("rmi", other);
@@ -174,7 +174,7 @@ function podman(...args) {
   return spawnSync("podman", args, { env: engineEnv(), encoding: "utf8" });
 }
 
-/** What a build of the mesh's images sees. */
+/** Digest of the files that a build of the mesh's images sees. */
 function checkout() {
   const git = (...args) => execFileSync("git", ["-C", ROOT, ...args], { maxBuffer: 1 << 28 });
   const others = git("ls-files", "--others", "--exclude-standard", "-z").toString().split("\0").filter(Boolean);

@@ -15,7 +15,7 @@ mkdir -p "$root/etc/kubernetes/manifests" "$root/kind/images" "$root/etc/systemd
 install -m 0644 "$archives"/*.tar "$root/kind/images/"
 printf '%s' "$version" >"$root/kind/version"
 
-# As kind's Dockerfile does: no unit but its own.
+# As kind's Dockerfile does: only kind's own units are enabled.
 units=$root/lib/systemd/system
 find "$units/sysinit.target.wants/" -name systemd-tmpfiles-setup.service -delete
 rm -f "$units"/{multi-user,local-fs,basic}.target.wants/* "$units"/sockets.target.wants/*{udev,initctl}* "$root"/etc/systemd/system/*.wants/*
@@ -36,7 +36,7 @@ sed -i -e 's|sandbox_image = .*|sandbox_image = "lab.isthmus.io/pause:1"|' -e 's
 
 cat >"$root/usr/local/bin/import-images" <<'SCRIPT'
 #!/bin/sh
-# What kubeadm would pull. kind tells a control plane by its KUBECONFIG.
+# The images that kubeadm would pull. kind recognizes a control plane by its KUBECONFIG.
 set -eu
 archives=/kind/images/pause.tar
 if tr '\0' '\n' </proc/1/environ | grep -q ^KUBECONFIG=; then archives="$archives /kind/images/control-plane.tar"; fi
@@ -44,7 +44,7 @@ for archive in $archives; do ctr -n k8s.io images import "$archive"; done
 SCRIPT
 chmod 0755 "$root/usr/local/bin/import-images"
 printf '[Service]\nExecStartPost=/usr/local/bin/import-images\n' >"$root/etc/systemd/system/containerd.service.d/10-images.conf"
-# Else the kubelet asks a registry for what is not imported yet, which takes it two minutes to give up.
+# Otherwise the kubelet pulls images that are not imported yet from a registry, and gives up only after two minutes.
 mkdir -p "$root/etc/systemd/system/kubelet.service.d"
 printf '[Unit]\nAfter=containerd.service\n' >"$root/etc/systemd/system/kubelet.service.d/20-images.conf"
 

@@ -1,7 +1,7 @@
-/** The container engine, and what makes images without a registry, from Debian, when missing. */
+/** Installs the container engine and the programs that build images without a registry, from Debian, when missing. */
 import { installMissing } from "../setup/packages.mjs";
 
-/** netavark and aardvark-dns: with podman's other back end nodes find no names, and a worker never joins. */
+/** netavark and aardvark-dns: with podman's other network back end, nodes cannot resolve names, and a worker never joins. */
 export const NEEDS = [
   ["podman", "/usr/bin/podman"],
   ["netavark", "/usr/lib/podman/netavark"],

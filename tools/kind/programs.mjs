@@ -1,4 +1,4 @@
-/** kind and kubeadm through Go modules, and the lab's kubectl, in one folder. */
+/** Builds kind and kubeadm through Go modules, and puts them with the lab's kubectl into one folder. */
 import {
   copyFileSync,
   existsSync,
@@ -55,7 +55,7 @@ export async function getPrograms() {
   };
 }
 
-/** The lab has no use for it, so its module does not name what kubeadm alone needs: a copy of it may. */
+/** Builds kubeadm in a copy of the lab's Go module, which lacks the dependencies of kubeadm because the lab does not use it. */
 async function buildKubeadm(version, into) {
   const work = mkdtempSync(join(tmpdir(), "isthmus-kubeadm-"));
   try {

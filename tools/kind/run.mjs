@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
- * deploy/kind on a machine without an image registry: real kind through podman, in a network namespace of its own.
+ * Runs deploy/kind on a machine without an image registry: real kind through podman, in a separate network namespace.
  *
  *   node tools/kind/run.mjs            images, up.sh, demo.sh, upkeep.sh, restart.sh, down.sh
- *   node tools/kind/run.mjs images     the images alone
+ *   node tools/kind/run.mjs images     only the images
  *   node tools/kind/run.mjs up|demo|upkeep|restart|down [ARGUMENT...]
  *   node tools/kind/run.mjs exec COMMAND...      in the rig's network, with its tools and settings
  *
- * Exit codes: that of what failed; 2 unfit machine. Interrupted, the whole run takes everything down.
+ * Exit codes: that of the failed command; 2 unfit machine. A whole run takes everything down when interrupted.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -48,7 +48,7 @@ async function main() {
   writeSettings();
   const wasUp = networkIsOpen();
   rememberMachine();
-  // It reaches the command that runs as well. When that has ended, what is left is taken away.
+  // The signal also reaches the running command. When that has ended, the run takes the rest down.
   for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => console.error("Interrupted"));
   try {
     return await runTask();
@@ -73,7 +73,7 @@ async function runTask() {
   return 0;
 }
 
-/** Without the network there were no clusters. */
+/** Takes the clusters down. Without the rig's network there are none. */
 async function takeDown() {
   if (networkIsOpen()) await run([join(ROOT, "deploy/kind/down.sh")], settings(await getPrograms(), ""));
   restoreMachine();

@@ -1,4 +1,4 @@
-/** The parts that are built in the checkout, and Kubernetes, which is kept outside of it. */
+/** Builds the parts of the checkout, and Kubernetes, which is stored outside of it. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -12,7 +12,7 @@ export async function installModules() {
   await runStep("npm ci", ["npm", "ci", "--no-audit", "--no-fund"]);
 }
 
-/** What npm wrote down about node_modules says the same as the lock file; packages for other platforms may be absent. */
+/** True when npm's record of node_modules matches the lock file; packages for other platforms may be absent. */
 function modulesMatch() {
   const hidden = at("node_modules/.package-lock.json");
   if (!existsSync(hidden) || !existsSync(TSC)) return false;
@@ -24,7 +24,7 @@ function modulesMatch() {
   });
 }
 
-/** Incremental: the compiler knows what is up to date. */
+/** Incremental: the compiler skips what is up to date. */
 export async function buildTypeScript() {
   await runStep("build TypeScript", [process.execPath, TSC, "-b"]);
 }

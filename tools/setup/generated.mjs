@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Generated files are committed: generates them again and expects no difference. Exit 1 names the files that differ. */
+/** Checks the committed generated files: generates them again and compares. Exit code 1 with the names of files that differ. */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { Unfit } from "./step.mjs";
 
-/** The machine's own mirror of Debian. */
+/** Returns the Debian mirror that the machine uses. */
 export function debianMirror() {
   const format = "$(REPO_URI)";
   const targets = execFileSync("apt-get", ["indextargets", "--format", format, "Origin: Debian"], { encoding: "utf8" });

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Prints the path of a Node 24, the other line that users have. npm carries it; kept in the cache, got once. */
+/** Prints the path of a Node 24, the other supported release line. Fetched once from npm and kept in the cache. */
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Debian packages by name. A package is asked for only when what it brings is missing: a machine may have containerd
- * from elsewhere. Each line: what must be there, and the packages that bring it, the first known set wins.
+ * Installs Debian packages. A package is installed only when what it provides is missing, since a machine may have containerd
+ * from another source. Each line: what must exist, and the sets of packages that provide it; the first known set is used.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -48,7 +48,7 @@ export async function installPackages() {
   await runStep(`install Debian packages: ${chosen.join(" ")}`, install, { env });
 }
 
-/** `needs`: [package, what it brings]... Installs those whose file is missing. */
+/** `needs`: [package, file that it provides]... Installs those whose file is missing. */
 export async function installMissing(needs) {
   const names = needs.filter(([, path]) => !existsSync(path)).map(([name]) => name);
   if (names.length === 0) return;

@@ -1,4 +1,4 @@
-/** Says in one sentence why this machine cannot run the mesh. Changes nothing but the mount of bpffs when it is missing. */
+/** Reports in one sentence why this machine cannot run the mesh. Changes nothing, but mounts bpffs to check it when missing. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
@@ -22,7 +22,7 @@ export function preflight() {
   mountBpffs();
 }
 
-/** A mount for the check alone is undone: the lab makes its own. */
+/** Checks that bpffs can be mounted, and unmounts it again: the lab mounts its own. */
 function mountBpffs() {
   if (/ \/sys\/fs\/bpf bpf /.test(readFileSync("/proc/mounts", "utf8"))) return;
   if (spawnSync("mount", ["-t", "bpf", "bpf", "/sys/fs/bpf"]).status !== 0) {

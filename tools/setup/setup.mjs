@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Everything between a fresh Debian 12/13 or Ubuntu 24.04 machine and `make demo`; skips what is done.
+ * Prepares a fresh Debian 12/13 or Ubuntu 24.04 machine for `make demo`; skips steps that are done.
  *
  *   preflight ──► Debian packages ──► npm ci ──► TypeScript ──► BPF objects ──► addon ──► C programs ──► Kubernetes
  *

@@ -1,4 +1,4 @@
-/** One step of the set-up: what it says, how long it took, and the end of its output when it fails. */
+/** Runs one step of the set-up: prints its title, its duration, and the end of its output when it fails. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,13 +10,13 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const STAMPS = join(ROOT, ".cache/setup");
 const HEARTBEAT_MS = 15_000;
 
-/** This machine cannot do it: exit 2. */
+/** This machine does not meet a requirement: exit code 2. */
 export class Unfit extends Error {}
 
-/** A step ended badly: exit 1. */
+/** A step failed: exit code 1. */
 export class StepFailed extends Error {}
 
-/** Runs a command; its output is shown only when it fails, a sign of life now and then. `show`: pass stderr through. */
+/** Runs a command; shows its output only when it fails, and prints a heartbeat line. `show`: passes stderr through. */
 export function runStep(title, argv, { env = process.env, show = false } = {}) {
   const startMs = Date.now();
   const seconds = () => Math.round((Date.now() - startMs) / 1000);
@@ -44,7 +44,7 @@ export function runStep(title, argv, { env = process.env, show = false } = {}) {
   });
 }
 
-/** Skips the work when the inputs are what they were and the outputs are there. */
+/** Runs the work unless the inputs are unchanged and the outputs exist. */
 export async function once(name, { inputs, extra = "", outputs }, work) {
   const stamp = join(STAMPS, name);
   const hash = createHash("sha256").update(extra);

@@ -1,15 +1,15 @@
-/** The units on Node 24, the other line that users have, in a process of their own that yields to every other one. */
+/** Runs the units on Node 24, the other supported release line, in a separate process with the lowest priority. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
 
 const at = (path) => new URL(path, import.meta.url).pathname;
 
-/** Nothing that the end-to-end tests measure may wait for it. */
+/** Lowest priority, so that it does not delay what the end-to-end tests measure. */
 const LOWEST = ["nice", "-n", "19"];
 
 /**
- * Starts them. The result resolves once they have ended: what they printed, their totals and their failures; it never rejects.
+ * Starts the units. Resolves when they have ended, with their output, totals and failures; never rejects.
  */
 export async function unitsOnNode24() {
   const stopped = { output: "", totals: { passed: 0, failed: 0, skipped: 0 }, failures: [] };

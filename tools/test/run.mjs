@@ -4,10 +4,11 @@
  *
  *   node tools/test/run.mjs [unit] [faults] [base] [e2e] [explore] [--node24]        no group = base e2e
  *
- * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, real servers broken on
- * purpose, three at once, since they wait more than they work. base: both, four at once, the long ones first. e2e: `*.e2e.test.js`, one after another, since they share a lab
- * (shared-lab.mjs). explore: units with random histories again, MESH_EXPLORE times as far (20 unless given). A failed test makes exit code 1; with CI set, so does a skipped one.
- * --node24: the units on Node 24 too, beside e2e, which waits half of its time; printed when it has ended.
+ * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, with real servers that the
+ * tests break, three at once, since they mostly wait. base: both, four at once, the long ones first. e2e: `*.e2e.test.js`, one
+ * after another, since they share a lab (shared-lab.mjs). explore: units with random histories, MESH_EXPLORE times as many steps
+ * (default 20). Exit code 1 for a failed test; with CI set, also for a skipped one. --node24: the units on Node 24 too, in parallel
+ * with e2e, which waits half of its time; their output is printed at the end.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -141,7 +142,7 @@ function walk(folder) {
   });
 }
 
-/** A test that was renamed leaves its old output behind. */
+/** False for the old output of a test that was renamed. */
 function hasSource(path) {
   return existsSync(join(ROOT, path.slice(ROOT.length).replace("/dist/", "/src/").replace(/\.js$/, ".ts")));
 }

@@ -1,14 +1,14 @@
 /**
- * The lab that the end-to-end tests of one run share: up before the first, gone after the last, whatever ends the run. A keeper
- * in a session of its own holds it and notices the end of this process by a pipe, a SIGKILL included.
+ * The lab that the end-to-end tests of one run share: brought up before the first test and taken down after the last, however the
+ * run ends. A keeper process in its own session detects the end of this process by a pipe, even after SIGKILL.
  *
- * MESH_TEST_LAB set by hand names a lab that is up: it is used and stays (`mesh lab up --name x && MESH_TEST_LAB=x make e2e`).
+ * MESH_TEST_LAB, if set, names a running lab, which is used and stays up (`mesh lab up --name x && MESH_TEST_LAB=x make e2e`).
  */
 import process from "node:process";
 
 /**
- * Runs the work with a lab; rejects when it does not come up, or when something of it is left at the end. The work gets a signal:
- * after Ctrl-C nothing more is started.
+ * Runs the work with a lab; rejects when the lab does not come up, or when something of it is left at the end. The work gets a
+ * signal that is aborted at Ctrl-C, after which it must start nothing more.
  */
 export async function withSharedLab(work) {
   const interrupted = new AbortController();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This file contains what both halves of the program share: the clock, flags, numeric addresses. */
+/* This file contains what client and server share: the clock, flags, numeric addresses. */
 #ifndef DEMO_COMMON_H
 #define DEMO_COMMON_H
 
@@ -15,15 +15,16 @@ int64_t wall_us(void);
 /* Arms a timerfd for an absolute time; a time in the past fires at once. */
 void arm(int timer, int64_t at_us);
 
-/* The value after `--name`, or `otherwise`. Ends the program with status 2 on a flag nobody asked for. */
+/* Returns the value after `--name`, or `otherwise`. */
 const char *flag(int argc, char **argv, const char *name, const char *otherwise);
 int64_t flag_number(int argc, char **argv, const char *name, int64_t otherwise);
+/* Ends the program with status 2 on a flag that is not in `known`. */
 void only_flags(int argc, char **argv, const char *const *known);
 
-/* "10.0.0.1:80" or "[fd00::1]:80"; numbers only, there is no resolver in here. False: not an address. */
+/* Parses "10.0.0.1:80" or "[fd00::1]:80"; numeric only, since the program has no resolver. False: not an address. */
 bool parse_target(const char *text, struct sockaddr_storage *out, socklen_t *length);
 
-/* Says why, and ends the program with status 1. */
+/* Prints the error and ends the program with status 1. */
 _Noreturn void die(const char *what);
 
 int httpd_main(int argc, char **argv);

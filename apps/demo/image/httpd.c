@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * This file contains the server. It begins to listen some time after its start and goes on answering for some time
- * after SIGTERM, then exits with status 0: what a well-behaved server does while the news of its end travels.
+ * This file contains the server. It begins to listen some time after its start, and continues to answer for some time
+ * after SIGTERM, then exits with status 0: a graceful shutdown, while its removal from the EndpointSlice propagates.
  *
  * Every GET is answered by "<cluster>/<name>\n". The connection is closed after the answer unless the request asks
  * for keep-alive. One thread, one epoll; a connection idle for 10 s is closed.
@@ -40,7 +40,7 @@ static struct {
 	uint16_t port;
 	int64_t linger_us;
 	char body[320];
-	struct conn list; /* ring, oldest activity anywhere: it is short */
+	struct conn list; /* ring, not sorted by activity: it is short */
 } srv;
 
 static void watch(int fd, uint32_t events, void *tag, int op)
@@ -77,7 +77,7 @@ static void answer(struct conn *c, const char *status, const char *body)
 				      status, strlen(body), c->keep ? "keep-alive" : "close", body);
 }
 
-/* Takes one whole request out of the input. False: not all of it is here yet. */
+/* Removes one whole request from the input. False: the request is not complete yet. */
 static bool take_request(struct conn *c)
 {
 	char *end;
@@ -100,7 +100,7 @@ static bool take_request(struct conn *c)
 	return true;
 }
 
-/* Moves a connection on as far as it goes. False: it is over. */
+/* Advances a connection until it would block. False: the connection has ended. */
 static bool conn_step(struct conn *c)
 {
 	for (;;) {
@@ -255,7 +255,7 @@ int httpd_main(int argc, char **argv)
 		on_time(now_us());
 		arm(srv.timer, next_time());
 		n = epoll_wait(srv.epoll, events, 64, -1);
-		/* One event per descriptor and round, so no connection freed here is named again in this round. */
+		/* There is one event per descriptor and round, so no later event of this round refers to a connection freed here. */
 		for (int i = 0; i < n; i++) {
 			void *tag = events[i].data.ptr;
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * This file contains the client: an open loop. Request n is due at t0 + n / rate whatever happened to those before;
- * each is a new connection, none is repeated, and its deadline counts from the time it was due. A client that was
- * not scheduled in time catches up, and the delay counts as latency.
+ * This file contains the client: an open loop. Request n is due at t0 + n / rate whatever the results of earlier ones
+ * are; each is a new connection, none is retried, and its deadline counts from the time at which it was due. A client
+ * that was not scheduled in time catches up, and the delay counts as latency.
  *
  * stdout, one JSON object per line, times in microseconds:
  *   {"start":{"mono":…,"wall":…,"rate":100,"deadline":1000000,"target":"10.0.0.1:80"}}   mono = when request 0 is due
  *   {"responder":0,"name":"east/web-x"}                               the first time a responder answers
- *   {"s":[[n,"o",latency,0],[n,"t",latency,-1], …]}                   requests that came to an end, in that order
+ *   {"s":[[n,"o",latency,0],[n,"t",latency,-1], …]}                   requests that completed, in that order
  *   {"end":{"sent":…}}
  * Results: o answered, r refused, x reset or closed early, t deadline passed, s deadline passed while this program
  * itself was not running, e anything else.
  *
- * stdout never blocks the loop: what a full pipe does not take waits in memory.
+ * stdout never blocks the loop: output that a full pipe does not accept is buffered in memory.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -31,7 +31,7 @@
 #define FLUSH_US 100000
 #define STALL_US 50000
 
-/* In flight, in the order they were due; finished ones leave at once, so the head has the next deadline. */
+/* Requests in flight, by due time; finished ones are removed at once, so the head has the next deadline. */
 struct request {
 	struct request *next, *prev;
 	uint64_t number;
@@ -48,7 +48,7 @@ static struct {
 	socklen_t target_len;
 	const char *target_text;
 	int64_t t0, deadline_us, flush_at, rate;
-	int64_t stall_from, stall_to; /* when this program last overslept */
+	int64_t stall_from, stall_to; /* when this program was last not scheduled in time */
 	uint64_t next, limit;	      /* limit: requests in all */
 	struct request list;
 	char get[160];
@@ -81,7 +81,7 @@ static void finish(struct request *q, char result, int responder)
 	}
 	out_sample(q->number, result, end - q->due_us, responder);
 	if (q->fd >= 0) {
-		/* An answered connection was closed by the server first; anything else is cut, not left in TIME_WAIT. */
+		/* The server closes an answered connection first; any other is reset, so that it is not left in TIME_WAIT. */
 		struct linger cut = {.l_onoff = 1, .l_linger = 0};
 
 		if (result != 'o')
@@ -127,7 +127,7 @@ static void start(uint64_t n)
 	watch(q->fd, EPOLLOUT, q, EPOLL_CTL_ADD);
 }
 
-/* The answer is complete: 'o' and its responder, or 'e' when it is not an answer of our server. */
+/* Classifies a complete answer: 'o' and its responder, or 'e' when it is not from the demo's server. */
 static void judge(struct request *q)
 {
 	char *body;
@@ -255,7 +255,7 @@ static void on_signal(void)
 	struct signalfd_siginfo info;
 
 	if (read(ld.signals, &info, sizeof(info)) == sizeof(info) && ld.next < ld.limit)
-		ld.limit = ld.next; /* nothing new; what is on its way still comes to its end */
+		ld.limit = ld.next; /* send no new requests; those in flight still complete */
 }
 
 int load_main(int argc, char **argv)
@@ -273,7 +273,7 @@ int load_main(int argc, char **argv)
 			ld.stall_from = wake_at;
 			ld.stall_to = now;
 		}
-		/* Answers first, deadlines after: what has come is not lost. */
+		/* Process answers before deadlines, so that an answer that has arrived is not counted as lost. */
 		for (int i = 0; i < n; i++) {
 			void *tag = events[i].data.ptr;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This file contains the entry: one static program, a server and an open-loop client. */
+/* This file contains the entry point: one static program, a server and an open-loop client. */
 #include "common.h"
 
 #include <signal.h>

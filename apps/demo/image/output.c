@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define RESPONDERS 256
-#define WAITING_MAX (64u << 20) /* a reader that is away for hours: end rather than grow without bound */
+#define WAITING_MAX (64u << 20) /* if the reader is away for hours, exit instead of growing without bound */
 
 static char *data;
 static size_t used, size;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This file contains the client's way out: lines on stdout that never block it (format: load.c). */
+/* This file contains the client's output: lines on stdout that never block it (format: load.c). */
 #ifndef DEMO_OUTPUT_H
 #define DEMO_OUTPUT_H
 
@@ -9,10 +9,10 @@ void out_open(void);
 void out_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void out_sample(uint64_t number, char result, int64_t latency_us, int responder);
 
-/* The number of a responder's name (up to its first line end), announced when it is new; -1 when there are too many. */
+/* Returns the number of a responder's name (up to its first line end), printed when new; -1 when there are too many. */
 int out_responder(const char *name);
 
-/* Closes the open line of samples and writes what stdout takes now. */
+/* Closes the open line of samples and writes as much as stdout accepts now. */
 void out_flush(void);
 
 /* Writes everything, however long that takes. */

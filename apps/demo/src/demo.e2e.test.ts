@@ -1,4 +1,4 @@
-/** The demo on the lab that suites share, in its own namespace; agents that it froze go on at the end. */
+/** The demo on the shared lab, in its own namespace; agents that the test suspends are resumed at the end. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { labStatus, type ProcessRow } from "@isthmus/lab";
@@ -26,7 +26,7 @@ after(async () => {
   await lab.release();
 });
 
-/** SIGSTOP: alive for its supervisor, deaf for the mesh. */
+/** SIGSTOP: the supervisor sees the agent running, but it processes nothing. */
 async function signalAgents(signal: "SIGSTOP" | "SIGCONT"): Promise<readonly ProcessRow[]> {
   const rows = await labStatus(lab.plan.name);
   const agents = rows.filter((row) => row.role === "node-agent" && row.cluster === "east");
@@ -40,7 +40,7 @@ describe("the demo on real clusters", () => {
     assert.ok(report.passed, `${reportText(report)}\n${said.join("\n")}`);
   });
 
-  test("a frozen agent makes it fail, and the lost requests are counted", async (t) => {
+  test("a suspended agent makes the demo fail, and the lost requests are counted", async (t) => {
     t.after(() => signalAgents("SIGCONT"));
     const beforeFaults = async () => assert.equal((await signalAgents("SIGSTOP")).length, 2);
     const report = await demoOn(labRig(lab), { faults: ["scale-down"], rate: 100 }, { ...modules, beforeFaults });

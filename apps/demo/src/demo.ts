@@ -1,7 +1,7 @@
 /**
- * The demo from nothing to a report: a rig, mesh connected, load running, faults one after another.
+ * Runs the demo: brings a rig up, connects the mesh, starts the load, injects the faults one after another.
  *
- * Out: the report, whatever happened; a demo that ended early says why in `problem` and has not passed.
+ * Out: the report, also when the demo ended early; then `problem` has the reason and the demo has not passed.
  * Invariant: a lab or kind clusters that were up before the demo are up after it.
  */
 import { rm } from "node:fs/promises";
@@ -26,14 +26,14 @@ import { setUp } from "./setup/setup.js";
 export interface DemoModules {
   readonly say: (sentence: string) => void;
   readonly onMark: (fault: string, mark: Mark) => void;
-  /** Called with the client's samples once there are some. */
+  /** Called once with the log of the client's samples. */
   readonly onLog: (log: SampleLog) => void;
-  /** Awaited when everything runs, before the first fault. */
+  /** Awaited after everything runs and before the first fault. */
   readonly beforeFaults?: () => Promise<void>;
   readonly signal: AbortSignal;
 }
 
-/** The deadline of a request, and time for its sample to arrive. */
+/** The deadline of a request, plus time for its sample to arrive. */
 const TAIL_MS = 2500;
 
 export function runDemo(options: DemoOptions, modules: DemoModules): Promise<Report> {
@@ -54,7 +54,7 @@ async function demoInLab(options: DemoOptions, modules: DemoModules): Promise<Re
   try {
     return await demoAlone(labRig(lab), options, modules);
   } catch (error) {
-    // Refused: the lab is another demo's, and is left alone.
+    // Another demo uses the lab, so it is not taken down.
     inUse = MeshError.from(error).code === "RIG_IN_USE";
     throw error;
   } finally {
@@ -81,7 +81,7 @@ async function demoAlone(rig: Rig, options: DemoOptions, modules: DemoModules): 
   }
 }
 
-/** What every process has written, for the person who looks for the reason: a lab takes its own away. */
+/** Saves the logs of every process for the analysis of a failure; a lab deletes its logs when it is taken down. */
 async function keepLogs(rig: Rig, out: string, say: (sentence: string) => void): Promise<void> {
   const folder = logsFolder(out);
   try {
@@ -97,7 +97,7 @@ export function logsFolder(out: string): string {
   return join(out, "logs");
 }
 
-/** On a rig that is up: two clusters, east and west, of two nodes. What the demo makes in it stays. */
+/** Runs the demo on a rig that is up: two clusters, east and west, of two nodes. Does not delete what it creates there. */
 export async function demoOn(
   rig: Rig,
   options: Pick<DemoOptions, "faults" | "rate">,
@@ -126,7 +126,7 @@ export async function demoOn(
   }
 }
 
-/** Waits until every sample due before `end` is in. */
+/** Waits until every sample due before `end` has arrived. */
 async function tail(log: SampleLog, end: number, signal: AbortSignal): Promise<void> {
   const limit = monoNow() + 15_000;
   await delay(TAIL_MS, signal).catch(() => undefined);

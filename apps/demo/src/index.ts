@@ -1,4 +1,4 @@
-/** The demo for programs: `runDemo` with its options, and what it found. */
+/** The demo for programs: `runDemo` with its options and its report. */
 export { type DemoModules, runDemo } from "./demo.js";
 export { buildProgram } from "./image/program.js";
 export type { FaultResult } from "./judge/judge.js";

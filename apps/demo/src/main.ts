@@ -1,4 +1,4 @@
-/** `make demo`: arguments, signals, files, exit code. 0 all passed, 1 not, 2 usage or a machine that cannot run it. */
+/** `make demo`: arguments, signals, files, exit code: 0 all faults passed, 1 not, 2 usage or an unfit machine. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";

@@ -23,7 +23,7 @@ export const USAGE = `usage: demo [--faults NAME,NAME…] [--keep] [--lab NAME |
   --out      where demo.json and demo.html go (default: out)
 `;
 
-/** Throws a sentence for a person when the words make no sense. */
+/** Throws an error with a sentence when an argument is invalid. */
 export function parseOptions(argv: readonly string[]): DemoOptions {
   const { values } = parseArgs({
     args: [...argv],

@@ -1,5 +1,5 @@
 /**
- * Live progress on stderr: a line for everything that happens, and on a terminal one more that shows the last second.
+ * Live progress on stderr: a line for every event, and on a terminal one more that shows the last second.
  */
 import type { Mark } from "./judge/runs.js";
 import type { SampleLog } from "./samples/log.js";

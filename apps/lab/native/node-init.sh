@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Pid 1 of a node, inside its new mount, pid, uts, ipc, cgroup and network namespaces: gives the node its own /proc, /sys, control groups,
-# /run, /var/lib and /var/log, then becomes the reaper. Arguments: NAME NODE_DIR BIN_DIR REAPER, then one "MOUNT|VERSION|OPTIONS" for each hierarchy.
+# Pid 1 of a node, inside its new mount, pid, uts, ipc, cgroup and network namespaces: mounts the node's own /proc, /sys, control groups,
+# /run, /var/lib and /var/log, then executes the reaper. Arguments: NAME NODE_DIR BIN_DIR REAPER, then one "MOUNT|VERSION|OPTIONS" for
+# each hierarchy.
 set -eu
 name=$1 dir=$2 bin=$3 reaper=$4
 shift 4
 
 hostname "$name"
-# Pins of the root's network namespaces were copied into this mount namespace and would keep them alive.
+# Mounts of the root's named network namespaces were copied into this mount namespace and would keep those namespaces alive.
 umount -l -R /run/netns 2>/dev/null || true
 mount -t proc proc /proc
 
-# bpffs belongs to the machine: keep a handle on it while /sys is covered.
+# All nodes share the machine's bpffs: keep a handle on it while /sys is covered.
 mkdir -p "$dir/keep" "$dir/keep-bin" "$dir/keep-reaper"
 mount --bind /sys/fs/bpf "$dir/keep"
 mount --bind "$bin" "$dir/keep-bin"
@@ -43,6 +44,6 @@ ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
 echo 0 >/proc/sys/net/ipv4/conf/default/rp_filter
-# The end of the set-up, for the supervisor to see.
+# The supervisor waits for this file: the set-up is complete.
 : >/run/lab/ready
 exec "/run/lab/reaper/$(basename "$reaper")"

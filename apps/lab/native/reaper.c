@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The smallest pid 1: waits for orphans, ends on SIGTERM or SIGINT, and with it, as the kernel has it, everything in its pid namespace.
- * Serves as the sandbox's `pause` and as the first process of a node.
+ * A minimal pid 1: reaps orphans and exits on SIGTERM or SIGINT; the kernel then kills everything in its pid namespace.
+ * Used as the sandbox's `pause` and as the first process of a node.
  */
 #include <signal.h>
 #include <sys/wait.h>

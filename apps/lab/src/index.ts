@@ -1,7 +1,8 @@
 /**
  * Real Kubernetes clusters on one machine, without Docker.
  *
- * `upLab`, `downLab`, `labStatus`, `controlProcess` for programs; `runLab` for the CLI; `buildImage` for images without a registry.
+ * `upLab`, `downLab`, `labStatus`, `controlProcess` are for programs; `runLab` is for the CLI; `buildImage` builds images without
+ * a registry.
  */
 export type { LabIo } from "./cli/io.js";
 export { runLab } from "./cli/run-lab.js";

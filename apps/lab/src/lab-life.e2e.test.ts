@@ -1,6 +1,6 @@
 /**
- * What would spoil a lab for everybody: it is killed, wiped, rebooted, and goes without a trace. Hence one of its own, of one
- * cluster and one node.
+ * Tests that would disturb the users of a shared lab: the lab is killed, wiped, rebooted and removed. They use their own lab of
+ * one cluster and one node.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -47,7 +47,7 @@ const etcdctl = (...args: string[]) => {
   return run([join(lab.bin, "etcdctl"), "--command-timeout=2s", "--endpoints", endpoint, ...tls, ...args]);
 };
 
-test("a wiped store is empty, asks for certificates, and knows the users again", async () => {
+test("a wiped store is empty, requires certificates, and has its users again", async () => {
   await writeFile(lab.paths.store.users, JSON.stringify({ users: [{ name: "solo", id: 1 }] }));
   await etcdctl("put", "/mesh/v1/x", "1");
   await wipe(NAME);
@@ -58,7 +58,7 @@ test("a wiped store is empty, asks for certificates, and knows the users again",
   await assert.rejects(etcdctl("--cert", "", "--key", "", "get", "x"));
 });
 
-test("a node whose pid 1 is killed reboots: everything in it runs again, under new pids; nobody else notices", async () => {
+test("a node whose pid 1 is killed reboots: everything in it runs again under new pids, and the bridge keeps its hardware address", async () => {
   const underlay = await rowOf(lab, "underlay");
   const bridge = async () => text(await ipJson(underlay, ["link", "show", "br0"]), 0, "address");
   const before = await Promise.all([rowOf(lab, "containerd"), rowOf(lab, "kubelet")]);
@@ -71,7 +71,7 @@ test("a node whose pid 1 is killed reboots: everything in it runs again, under n
   await waitFor("the kubelet's port", () => accepts(lab.plan.clusters[0]?.nodes[0]?.address ?? "", 10_250), {
     timeoutMs: 20_000,
   });
-  // What everybody knows the control planes by, whatever the addresses of the ports.
+  // Every neighbour has this hardware address for the control planes, whatever the addresses of the bridge's ports are.
   assert.equal(await bridge(), macOf(lab.plan.underlay.storeAddress));
 });
 
@@ -83,7 +83,7 @@ async function accepts(host: string, port: number): Promise<boolean> {
     .finally(() => socket.destroy());
 }
 
-test("two labs live side by side; Ctrl-C during up leaves nothing of the second", async () => {
+test("two labs run side by side; Ctrl-C during up leaves nothing of the second", async () => {
   const up = spawn("node", [LAB_MAIN, "up", "--name", OTHER, ...SMALL, "--bare"], { stdio: "ignore" });
   const record = await waitFor("the second lab to begin", () => openLab(OTHER).catch(() => undefined), {
     timeoutMs: 30_000,
@@ -100,7 +100,7 @@ test("two labs live side by side; Ctrl-C during up leaves nothing of the second"
   assert.equal((await rowOf(lab, "kube-apiserver")).status, "Running");
 });
 
-test("down while it comes up: up says what happened to it", async () => {
+test("up reports that the lab was taken down while it came up", async () => {
   const up = labCommand("up", "--name", OTHER, ...SMALL, "--bare");
   const rows = () => labStatus(OTHER).catch(() => []);
   await waitFor("its first process", async () => (await rows()).length > 1, { timeoutMs: 30_000 });
@@ -110,7 +110,7 @@ test("down while it comes up: up says what happened to it", async () => {
   assert.match(err, /^The lab was taken down before it was ready, or its supervisor was killed$/m);
 });
 
-test("a step that fails is named, with the end of its log, and what was started is taken down", async (t) => {
+test("up names a failed step with the end of its log, and takes down what it started", async (t) => {
   const bin = await mkdtemp(join(tmpdir(), "isthmus-bin-"));
   t.after(() => rm(bin, { recursive: true }));
   for (const program of await readdir(lab.bin)) await symlink(join(lab.bin, program), join(bin, program));
@@ -123,7 +123,7 @@ test("a step that fails is named, with the end of its log, and what was started 
   assert.equal((await labCommand("ps", "--name", OTHER)).code, 1);
 });
 
-test("up goes on from what a crash of the machine leaves: a folder, half a record, nobody there", async () => {
+test("up succeeds after a crash of the machine, which leaves a folder with a partial record and no process", async () => {
   const paths = (await openLab(NAME)).paths;
   const folder = paths.root.replace(NAME, OTHER);
   await run(["mkdir", "-p", join(folder, "log")]);
@@ -132,13 +132,13 @@ test("up goes on from what a crash of the machine leaves: a folder, half a recor
   const { code, err } = await labCommand("up", "--name", OTHER, ...SMALL, "--bare");
   assert.equal(code, 0, err);
   const { plan } = await openLab(OTHER);
-  // A supervisor that is suspended does not hold `down` up for long.
+  // A suspended supervisor does not delay `down` for long.
   process.kill((await labStatus(OTHER))[0]?.pid ?? 0, "SIGSTOP");
   assert.equal((await labCommand("down", "--name", OTHER)).code, 0);
   assert.deepEqual(await remainsOf(plan), []);
 });
 
-test("a test's lab goes when the test is killed", async () => {
+test("the lab of a test is taken down when the test is killed", async () => {
   const keep = fileURLToPath(new URL("./testing/keep-lab.js", import.meta.url));
   const shape = JSON.stringify({ name: OTHER, clusters: ["solo"], nodes: 1, bare: true });
   const script = `const { keepLab } = await import(${JSON.stringify(keep)}); await keepLab(${shape}); console.log("up"); setInterval(() => {}, 1e6);`;
@@ -149,7 +149,7 @@ test("a test's lab goes when the test is killed", async () => {
   await waitFor("the lab to go", async () => (await remainsOf(plan)).length === 0, { timeoutMs: 30_000 });
 });
 
-test("after SIGKILL of the supervisor, down under a running pod leaves nothing", async () => {
+test("after SIGKILL of the supervisor, down leaves nothing, with a pod still running", async () => {
   const mounts = async () =>
     (await readFile("/proc/mounts", "utf8")).split("\n").filter((line) => line.includes(`/${NAME}/`));
   await kubectl(lab, "solo", "run", "web", `--image=${DEMO_TAG}`, "--image-pull-policy=Never", "--", "httpd");

@@ -1,4 +1,4 @@
-/** What a user expects of pods, with our agent and CNI plugin: on the lab that suites share, in a namespace of its own. */
+/** What a user expects of pods, with the mesh's agent and CNI plugin: on the shared lab, in a namespace of its own. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -62,7 +62,7 @@ const WEB = {
   },
 };
 
-test("a Deployment runs, and get -w sees it scale", { timeout: 60_000 }, async () => {
+test("a Deployment runs, and kubectl get -w shows it scale", { timeout: 60_000 }, async () => {
   await apply(WEB);
   await kubectl("rollout", "status", "deploy/web", "--timeout=30s");
   const watch = spawn(join(lab.bin, "kubectl"), [...base(), "get", "deploy", "web", "--watch-only", "-o", "json"]);
@@ -97,7 +97,7 @@ test("logs, exec and port-forward reach a pod", { timeout: 60_000 }, async () =>
   forward.kill();
 });
 
-test("an image that was loaded runs", { timeout: 60_000 }, async () => {
+test("a loaded image runs", { timeout: 60_000 }, async () => {
   const source = await nativeBinary("reaper");
   const tag = "lab.isthmus.io/loaded:1";
   const archive = await buildImage({ tag, files: [{ path: "/run-me", source }], entrypoint: ["/run-me"] });
@@ -106,7 +106,7 @@ test("an image that was loaded runs", { timeout: 60_000 }, async () => {
   await kubectl("wait", "pod/loaded", "--for=condition=Ready", "--timeout=30s");
 });
 
-test("a deleted pod is gone", { timeout: 60_000 }, async () => {
+test("a deleted pod is removed", { timeout: 60_000 }, async () => {
   await kubectl("delete", "pod", "loaded", "--timeout=30s", "--grace-period=1");
   assert.equal(await kubectl("get", "pod", "loaded", "--ignore-not-found"), "");
 });

@@ -1,4 +1,4 @@
-/** A lab as its users steer it, on the one that suites share: every process runs again at the end of each test. */
+/** The lab's commands, on the shared lab: every process runs again at the end of each test. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
@@ -17,7 +17,7 @@ before(async () => {
 });
 after(() => lab.release());
 
-test("each cluster has its nodes, with ranges for pods from the cluster's own", async () => {
+test("each cluster has its nodes, whose pod ranges are from the cluster's range", async () => {
   for (const cluster of lab.plan.clusters) {
     const nodes = JSON.parse(await kubectl(lab, cluster.name, "get", "nodes", "-o", "json"));
     assert.deepEqual(
@@ -29,16 +29,16 @@ test("each cluster has its nodes, with ranges for pods from the cluster's own", 
   }
 });
 
-test("up of a lab that is up answers at once with the same lab", async () => {
+test("up of a running lab returns the same lab at once", async () => {
   const again = await upLab({ name });
   assert.deepEqual(again.plan, lab.plan);
 });
 
-test("up with another shape says how to get there", async () => {
+test("up with another shape is an error that says what to do", async () => {
   await assert.rejects(upLab({ name, clusters: ["north"] }), /is up with clusters east,west of 2 nodes/);
 });
 
-test("ps names every process with its pid; list names the lab", async () => {
+test("ps lists every process with its pid; list shows the lab", async () => {
   const rows: { role: string; pid: number }[] = JSON.parse((await labCommand("ps", "--name", name, "-o", "json")).out);
   const count = (role: string) => rows.filter((each) => each.role === role).length;
   const once = ["lab", "mesh-etcd"];
@@ -53,7 +53,7 @@ test("ps names every process with its pid; list names the lab", async () => {
   );
 });
 
-test("a killed process comes back as another one, every time", async () => {
+test("a killed process is restarted with another pid, every time", async () => {
   for (let times = 0; times < 2; times++) {
     const before = await rowOf(lab, "kube-scheduler", "east");
     await controlProcess(name, "kill", { role: "kube-scheduler", cluster: "east" });
@@ -66,7 +66,7 @@ test("a killed process comes back as another one, every time", async () => {
   }
 });
 
-test("a stopped process stays down until it is started, also one that is suspended", async () => {
+test("a stopped process stays down until it is started, even if it was suspended", async () => {
   const before = await rowOf(lab, "kubelet", "west-1");
   process.kill(before.pid, "SIGSTOP");
   await controlProcess(name, "stop", { role: "kubelet", node: "west-1" });
@@ -76,7 +76,7 @@ test("a stopped process stays down until it is started, also one that is suspend
   assert.equal((await rowOf(lab, "kubelet", "west-1")).status, "Running");
 });
 
-test("a word that the lab does not know is a usage error with the choices", async () => {
+test("an unknown role, cluster or node is a usage error with the choices", async () => {
   const cases: [words: string[], sentence: RegExp][] = [
     [["fly"], /Unknown command "lab fly": use one of up, down, /],
     [["kill", "nobody"], /Unknown role "nobody": use one of lab, kube-apiserver, /],
@@ -96,13 +96,13 @@ test("a word that the lab does not know is a usage error with the choices", asyn
   }
 });
 
-test("a lab that is not there is told with those that are, exit 1", async () => {
+test("for a lab that does not exist the error lists those that do, exit 1", async () => {
   const { code, err } = await labCommand("ps", "--name", "not-there");
   assert.equal(code, 1);
   assert.match(err, new RegExp(`^Lab "not-there" does not exist \\(there are: .*${name}`));
 });
 
-test("logs -f goes on with what a process writes", async () => {
+test("logs -f prints what a process writes", async () => {
   const follow = spawn("node", [LAB_MAIN, "logs", "kubelet", "--node", "west-2", "--tail", "1", "-f", "--name", name]);
   const ended = new Promise((resolve) => follow.once("close", resolve));
   let seen = "";

@@ -1,4 +1,7 @@
-/** The detached process that keeps a lab alive. Started by `up` with the lab's name; SIGTERM, from `down`, ends it and all of its children at once. */
+/**
+ * The detached supervisor of a lab. `up` starts it with the lab's name; SIGTERM, from `down`, ends it and all of its children at
+ * once.
+ */
 import { readFile, rm } from "node:fs/promises";
 import { createBackoff } from "@isthmus/observe";
 import { hostHierarchies } from "./host/mounts.js";
@@ -35,7 +38,7 @@ await rm(paths.socket, { force: true });
 createLabServer(createLabService(context), progress).listen(paths.socket);
 process.on("SIGTERM", () => void end());
 process.on("SIGHUP", () => undefined);
-// A failed step is in the progress, which the waiting `up` reads before it takes everything down.
+// The progress has the failed step, which the waiting `up` reads before it takes everything down.
 await bringUp(context, progress).catch((error: unknown) => console.error(error));
 
 async function end(): Promise<void> {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Starts the built CLI. Plain JavaScript, so that the link to it exists before anything is compiled.
+// Starts the built CLI. Plain JavaScript, so that npm can link to it before anything is compiled.
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,10 +1,10 @@
-/** The process around `runMesh`: its arguments, streams, signals and exit code. */
+/** The process of `runMesh`: arguments, streams, signals and exit code. */
 import { interrupted } from "./cli/deadline.js";
 import { processIo } from "./cli/io.js";
 import { trackConnections } from "./cli/leave.js";
 import { runMesh } from "./cli/run.js";
 
-// Deprecations inside our dependencies are nothing that a user of the CLI can act on.
+// A user of the CLI can do nothing about deprecations in its dependencies.
 process.noDeprecation = true;
 const stop = new AbortController();
 let stoppedBy: NodeJS.Signals | undefined;
@@ -14,7 +14,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const)
     stop.abort(interrupted(name));
   });
 const connections = trackConnections();
-// `mesh … | head` closes our stdout early; that is no failure.
+// `mesh … | head` closes stdout early, which is not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);

@@ -1,4 +1,4 @@
-/** The CLI as a user runs it, against the two real clusters of the lab that suites share; begins unconnected, ends connected. */
+/** The CLI as a user runs it, against the two real clusters of the shared lab. The clusters are unconnected first, connected last. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -49,7 +49,7 @@ async function status(...argv: string[]): Promise<StatusJson & { code: number }>
   return { ...(JSON.parse(ran.out) as StatusJson), code: ran.code };
 }
 
-/** Status once both clusters' apiservers have said who they are: nodes may be ready before. */
+/** Status once the apiservers of both clusters have written their MeshCluster; nodes may be ready before that. */
 async function statusOfBoth(): Promise<{ code: number; err: string }> {
   for (let tries = 0; tries < 60; tries++) {
     const ran = await mesh("status");
@@ -58,13 +58,13 @@ async function statusOfBoth(): Promise<{ code: number; err: string }> {
   throw new Error("One of the clusters has no MeshCluster");
 }
 
-test("before connect, status names the missing peers", async () => {
+test("before connect, status reports the missing peers", async () => {
   const ran = await statusOfBoth();
   assert.equal(ran.code, 1);
   assert.match(ran.err, /"west" has no MeshPeer "east"\n.*run: mesh connect west east/);
 });
 
-test("connect makes one mesh; again, it changes nothing", async () => {
+test("connect connects the clusters; a second run changes nothing", async () => {
   const first = await mesh("connect", "east", "west");
   assert.equal(first.code, 0, first.err);
   assert.equal(first.out.match(/created/g)?.length, 6);
@@ -73,7 +73,7 @@ test("connect makes one mesh; again, it changes nothing", async () => {
   assert.match(again.err, /Nothing to change/);
 });
 
-test("status waits until each cluster follows the other, and says so per hop", async () => {
+test("status --wait waits until each cluster follows the other, and prints a row per hop", async () => {
   const waited = await mesh("status", "--wait", "--timeout", "60s");
   assert.equal(waited.code, 0, waited.err);
   const { ok, hops } = await status();
@@ -83,13 +83,13 @@ test("status waits until each cluster follows the other, and says so per hop", a
     assert.ok(names.includes(name), name);
 });
 
-test("services are listed with their tiers, and local ones with their cluster", async () => {
+test("service list shows Services with their tiers, and local ones with their cluster", async () => {
   const listed = await mesh("service", "list", "--context", "west");
   assert.equal(listed.code, 0, listed.err);
   assert.match(listed.out, /^default\/kubernetes +10\.97\.0\.1:443\/TCP +1 +\[west 1\] +Done/m);
 });
 
-test("an apiserver that is down is a finding, and its rows say that they cannot tell", async () => {
+test("an apiserver that is down is a finding, and its rows are unknown", async () => {
   await controlProcess(name, "stop", { role: "clustermesh-apiserver", cluster: "east" });
   const ran = await mesh("status");
   assert.equal(ran.code, 1);
@@ -99,7 +99,7 @@ test("an apiserver that is down is a finding, and its rows say that they cannot 
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
 });
 
-test("a mesh-config that cannot be used is a finding of status and connect; the last good one outlives a restart", async (t) => {
+test("an invalid mesh-config is a finding of status and connect; the last good one survives a restart", async (t) => {
   const transport = createTransport(loadKubeAccess({ kubeconfig: lab.kubeconfig, context: "east" }));
   const client = createKubeClient(transport);
   const at = { namespace: "mesh-system" };
@@ -124,7 +124,7 @@ test("a mesh-config that cannot be used is a finding of status and connect; the 
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
 });
 
-test("a node whose agent is down is named, and stays so when the apiserver starts anew; its Services are no longer Done", async () => {
+test("a node whose agent is down is named, also after a restart of the apiserver; its Services are no longer Done", async () => {
   const node = "east-2";
   const finding = async (words: RegExp, timeoutMs: number) => {
     const deadline = Date.now() + timeoutMs;
@@ -146,7 +146,7 @@ test("a node whose agent is down is named, and stays so when the apiserver start
   assert.match((await mesh("service", "list", "--context", "east")).out, /^default\/kubernetes .* Done/m);
 });
 
-test("a wiped store comes back with its users: connect has nothing to do, and the mesh follows the new store", async () => {
+test("a wiped store returns with its users: connect has nothing to do, and the mesh follows the new store", async () => {
   const storeOf = async () => (await status()).hops.find(({ hop }) => hop === "publish")?.storeId;
   const old = await storeOf();
   await wipe(name);

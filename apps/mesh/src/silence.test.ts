@@ -1,4 +1,4 @@
-/** A command ends within its time-out and a second, or at the first Ctrl-C, whatever hangs. Each runs as a process of its own. */
+/** A command ends within its time-out plus a second, or at the first Ctrl-C, whatever hangs. Each runs as a separate process. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,7 +48,7 @@ const env = (places: Parameters<typeof writeKubeconfig>[1]) => ({
 const adminAt = (address: string) =>
   east.client.mergePatch(MESH_CLUSTERS, "east", { status: { adminServers: [address] } }, { subresource: "status" });
 
-test("a Kubernetes API that accepts and stays silent", async () => {
+test("status ends when a Kubernetes API accepts the connection and never answers", async () => {
   const places = env({ east: silentPlace(), west: silentPlace() });
   const codes = { status: 1, "status --wait": 3, "service list": 3, "connect east west": 3 };
   for (const [line, code] of Object.entries(codes)) {
@@ -59,7 +59,7 @@ test("a Kubernetes API that accepts and stays silent", async () => {
   }
 });
 
-test("a frozen kube-apiserver", async () => {
+test("status ends when a kube-apiserver is suspended", async () => {
   const places = env({ east: place(east) });
   east.server.signal("SIGSTOP");
   try {
@@ -72,7 +72,7 @@ test("a frozen kube-apiserver", async () => {
   }
 });
 
-test("status --wait does not end well while an agent is awaited", async () => {
+test("status --wait does not succeed while an agent has not connected", async () => {
   const agent = { node: "east-1", presence: AgentPresence.AGENT_PRESENCE_AWAITED, silentMs: 4000 };
   const before = east.answers.status;
   const nodes = { known: true, linux: 1, windows: 0, virtual: 0 };
@@ -90,7 +90,7 @@ test("status --wait does not end well while an agent is awaited", async () => {
   }
 });
 
-test("an admin API whose TLS handshake never ends", async () => {
+test("status ends when the TLS handshake of an admin API never completes", async () => {
   await adminAt(`127.0.0.1:${silent.port}`);
   const places = env({ east: place(east) });
   for (const [line, code] of Object.entries({ status: 1, "service list": 3 })) {
@@ -101,7 +101,7 @@ test("an admin API whose TLS handshake never ends", async () => {
   }
 });
 
-test("connect: a suspended etcd is a finding, and the process ends with its report", async () => {
+test("connect reports a suspended etcd as a finding and exits", async () => {
   const places = env({ east: place(east), west: silentPlace() });
   etcd.signal("SIGSTOP");
   try {
@@ -130,11 +130,11 @@ function withoutDns(): string[] {
   return ["unshare", "--map-root-user", "--net", "--mount", "sh", "-c", script];
 }
 
-test("a name that no DNS server answers for: the report comes in time, and so does the end where Node can leave a thread", async () => {
+test("without an answer from DNS, the report comes in time, and the process exits in time where Node has execve", async () => {
   const places = env({ east: { server: "https://api.example.test:6443" } });
   const reported = startCli(["status", ...TIME], places, withoutDns());
   await until("the report", () => /no answer within 3s/.test(reported.err), BOUND_MS);
-  // Again and again: a signal that comes just when the command stops listening is lost.
+  // Repeated: a signal that arrives while the command removes its listeners is lost.
   if (!("execve" in process)) await until("the end by a signal", () => !reported.process.kill("SIGTERM"), BOUND_MS);
   const { code, signal } = await reported.ended;
   assert.deepEqual([code, signal], "execve" in process ? [1, null] : [null, "SIGTERM"]);
@@ -146,13 +146,13 @@ test("a name that no DNS server answers for: the report comes in time, and so do
   assert.equal(ended.err, "Interrupted\n");
 });
 
-/** True when a socket of its network namespace asks DNS; until it is in one of its own, others' do. */
+/** True when its network namespace has a socket to port 53. Until it has its own namespace, the sockets are those of others. */
 function asksDns(pid: number): boolean {
   if (readlinkSync(`/proc/${pid}/ns/net`) === readlinkSync("/proc/self/ns/net")) return false;
   return /:0035 /.test(readFileSync(`/proc/${pid}/net/udp`, "utf8"));
 }
 
-test("a credential plugin that never ends", async () => {
+test("status ends when a credential plugin never exits", async () => {
   const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "sleep", args: ["60"] };
   const ran = await runCli(["status", ...TIME], env({ east: { ...silentPlace(), user: { exec } } }));
   assert.ok(ran.ms < BOUND_MS, `${ran.ms} ms`);

@@ -1,7 +1,7 @@
 /**
- * The agent on real maps: 10,000 Services of 10 backends loaded, then one endpoint changed at a time.
+ * Measures the agent on real maps: loads 10,000 Services of 10 backends, then changes one endpoint at a time.
  *
- * Prints one JSON line. Maps are pinned in a folder of its own and taken away; programs are attached to an empty cgroup.
+ * Prints one JSON line. Maps are pinned in a separate folder and removed afterwards; programs are attached to an empty cgroup.
  */
 import { join } from "node:path";
 import { measureNode } from "@isthmus/agent";
@@ -14,16 +14,16 @@ export interface AgentFigures {
   readonly services: number;
   readonly backends: number;
   readonly adoptMs: number;
-  /** Records in memory to all maps written. */
+  /** From records in memory until all maps are written. */
   readonly firstLoadMs: number;
-  /** Of which: merged table to all maps written. */
+  /** The part from the merged table until all maps are written. */
   readonly mapsMs: number;
-  /** Both as CPU time of the main thread. */
+  /** The same two as CPU time of the main thread. */
   readonly firstLoadCpuMs: number;
   readonly mapsCpuMs: number;
-  /** The longest that the event loop did not turn in the first load. */
+  /** The longest time for which the event loop was blocked in the first load. */
   readonly firstLoadBlockMs: number;
-  /** Message to map, one endpoint changed. */
+  /** From the message to the map, for one changed endpoint. */
   readonly changeMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly adoptFullMs: number;
 }
@@ -34,7 +34,7 @@ export interface AgentBenchOptions {
   readonly changes: number;
 }
 
-/** Changes before those that are measured, as in endpoints.ts: until V8 has compiled the functions of an agent that runs. */
+/** Unmeasured changes before the measured ones, as in endpoints.ts, until V8 has compiled the agent's functions. */
 const WARM_UP = 2_000;
 
 export async function benchAgent(options: AgentBenchOptions): Promise<AgentFigures> {

@@ -1,4 +1,4 @@
-/** Global Services without selectors, whose one slice in east the benchmark writes itself. */
+/** Creates global Services without selectors; the benchmark writes their only slice in east itself. */
 import { ENDPOINT_SLICES, type KubeEndpointSlice, type KubeService, NAMESPACES, SERVICES } from "@isthmus/kube";
 import type { BenchCluster, BenchLab } from "./lab.js";
 
@@ -6,7 +6,7 @@ const NAMESPACE = "bench";
 const AT_ONCE = 16;
 const MANAGER = { manager: "bench", force: true };
 
-/** Makes `count` Services in both clusters, a slice of one endpoint in east; returns west's frontends in order. */
+/** Creates `count` Services in both clusters, each with a slice of one endpoint in east; returns west's frontends in order. */
 export async function makeServices({ east, west }: BenchLab, count: number): Promise<readonly string[]> {
   for (const { client } of [east, west]) await client.apply(NAMESPACES, { metadata: { name: NAMESPACE } }, MANAGER);
   const numbers = Array.from({ length: count }, (_, i) => i);
@@ -18,7 +18,7 @@ export async function makeServices({ east, west }: BenchLab, count: number): Pro
   });
 }
 
-/** One change in east's API: Service `i` has now so many endpoints. Resolves when the API server has it. */
+/** Sets the number of endpoints of Service `i` in east's API. Resolves when the API server has stored it. */
 export async function setEndpoints({ east }: BenchLab, i: number, endpoints: number): Promise<void> {
   const { endpoints: wanted } = slice(east, i, endpoints);
   await east.client.mergePatch(ENDPOINT_SLICES, name(i), { endpoints: wanted }, { namespace: NAMESPACE });
@@ -38,7 +38,7 @@ function serviceObject(i: number): KubeService {
   };
 }
 
-/** Addresses of the cluster's pod range that no pod has. */
+/** A slice with addresses of the cluster's pod range that no pod has. */
 function slice({ plan }: BenchCluster, i: number, endpoints: number): Omit<KubeEndpointSlice, "metadata"> {
   const base = plan.podCidr.split(".").slice(0, 2).join(".");
   return {

@@ -1,4 +1,4 @@
-/** A datapath port that counts what is written through it: one for each place of a call of many. */
+/** A datapath port that counts writes through it; a batch call counts each of its entries. */
 import type { measureNode } from "@isthmus/agent";
 
 type DatapathPort = Parameters<typeof measureNode>[0];
@@ -8,7 +8,7 @@ type TablesPort = DatapathPort["tables"];
 
 export interface CountedPort {
   readonly port: DatapathPort;
-  /** Writes since the last call; `served`: to maps that programs choose from. */
+  /** Returns the writes since the last call; `served`: those to maps from which programs choose backends. */
   take(): { readonly served: number; readonly all: number };
 }
 

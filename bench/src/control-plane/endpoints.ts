@@ -1,6 +1,6 @@
 /**
- * What one endpoint of a Service costs the agent, by the size of the Service: writes to real maps, and milliseconds from
- * the message to the maps that serve it. One Service at a time, in slices of 100 endpoints as Kubernetes cuts them.
+ * Measures the cost of one changed endpoint for the agent, by the size of the Service: writes to real maps, and milliseconds from
+ * the message until the maps serve it. One Service at a time, in slices of 100 endpoints as in Kubernetes.
  */
 import { join } from "node:path";
 import { type MeasuredNode, measureNode } from "@isthmus/agent";
@@ -12,7 +12,7 @@ import { median, percentile } from "../datapath/stats.js";
 import { countWrites } from "./count-writes.js";
 
 const SLICE = 100;
-/** Changes before those that are measured: V8 still compiles the agent's functions, on threads that take turns with it. */
+/** Unmeasured changes before the measured ones: V8 still compiles the agent's functions, on threads that compete with it. */
 const WARM_UP = 2_000;
 const CHANGES = ["exchanged", "less", "exchanged", "more"] as const;
 
@@ -22,12 +22,12 @@ export interface EndpointFigures {
   readonly endpoints: number;
   /** Median writes until the maps serve the change. */
   readonly writes: Readonly<Record<Change, number>>;
-  /** Median of an exchange with what is written around it: the floor before, freeing afterwards. */
+  /** Median of all writes of an exchange, including the floor before it and freeing after it. */
   readonly allWrites: number;
   readonly ms: Times;
-  /** p99 of the changes before: of an agent that has just started. */
+  /** p99 of the unmeasured changes, which is that of an agent that has just started. */
   readonly coldP99Ms: number;
-  /** CPU time of the process for the same: hardly moved by what else the machine does. */
+  /** CPU time of the process for the same; other load of the machine hardly affects it. */
   readonly cpuMs: Times;
 }
 
@@ -107,7 +107,7 @@ function timesOf(values: readonly number[]): Times {
   return { p50: median(values), p99: percentile(values, 99), max: Math.max(...values) };
 }
 
-/** A Service whose endpoints go and come one at a time. */
+/** A Service whose endpoints are removed and added one at a time. */
 function createService(endpoints: number) {
   const source = createRecordSource({ clusterId: 0 });
   const first = (i: number) =>

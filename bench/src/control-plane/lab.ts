@@ -1,4 +1,4 @@
-/** The lab of the benchmark: two clusters of two nodes, connected by the CLI; taken down whatever happens. */
+/** The lab of the benchmark: two clusters of two nodes, connected by the CLI; always taken down at the end. */
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -38,7 +38,7 @@ export async function withLab<T>(measure: (lab: BenchLab) => Promise<T>): Promis
   }
 }
 
-/** Rejects with what the command wrote when it ends with another status than 0. */
+/** Rejects with the command's output when its exit code is not 0. */
 export async function mesh(lab: LabHandle, ...args: readonly string[]): Promise<void> {
   const env = { ...process.env, KUBECONFIG: lab.kubeconfig, MESH_STORE: lab.storeFile };
   await promisify(execFile)(process.execPath, [MESH, ...args], { env });

@@ -1,6 +1,6 @@
 /**
- * The control plane's figures: the agent on real maps, a change's way from cluster to cluster, processes at rest. Each
- * stands beside what docs and design want to reach.
+ * The control plane's figures: the agent on real maps, the propagation of a change from cluster to cluster, idle processes. Each
+ * is printed beside the target of the design.
  */
 import { availableParallelism } from "node:os";
 import { table } from "../datapath/stats.js";
@@ -21,7 +21,7 @@ export interface MeshFigures {
   readonly propagation: PropagationFigures;
 }
 
-/** CPU time over wall time: below about 1 the machine had other things to do, and every figure is too high. */
+/** CPU time over wall time: well below 1, the machine was busy with other work, and every figure is too high. */
 export type Shared<T> = T & { readonly cpuShare: number };
 
 export async function agentMain(): Promise<Shared<AgentFigures>> {

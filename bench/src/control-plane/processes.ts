@@ -9,13 +9,13 @@ export interface ProcessFigures {
   readonly processes: number;
   /** Mean of the role's processes. */
   readonly rssMiB: number;
-  /** Shared pages counted in shares. */
+  /** Shared pages are divided among the processes that share them. */
   readonly pssMiB: number;
   /** Percent of one core, mean of the role's processes. */
   readonly cpuPercent: number;
 }
 
-/** Ticks of /proc/PID/stat a second; fixed by the kernel's interface. */
+/** Ticks per second in /proc/PID/stat; fixed by the kernel's interface. */
 const TICKS = 100;
 
 export async function measureProcesses(seconds: number): Promise<readonly ProcessFigures[]> {
@@ -58,7 +58,7 @@ function byRole(role: string, samples: readonly Sample[]): ProcessFigures {
 
 async function cpuTicks(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-  // Behind the name in parentheses, field 3 is the first; 14 and 15 are user and system time.
+  // The first field after the name in parentheses is field 3; 14 and 15 are user and system time.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return Number(fields[11]) + Number(fields[12]);
 }

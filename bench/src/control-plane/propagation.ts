@@ -1,8 +1,8 @@
 /**
- * From a change in east's Kubernetes API to the map of a node in west.
+ * Measures propagation from a change in east's Kubernetes API to the map of a node in west.
  *
- * The clock starts when the request is sent, so the API server's own work is in it, and stops when the node's pinned map,
- * looked at every millisecond, holds another row. Each Service has at most one change under way.
+ * The time starts when the request is sent, so it includes the API server's work, and ends when the row in the node's pinned map,
+ * which is read every millisecond, has changed. Each Service has at most one change in flight.
  */
 import { pinDirectory } from "@isthmus/lab";
 import { systemClock } from "@isthmus/model";
@@ -12,16 +12,16 @@ import type { BenchLab } from "./lab.js";
 import { openServiceRows, type ServiceRows } from "./service-rows.js";
 
 export interface Series {
-  /** Changes under way at once. */
+  /** Number of concurrent changes. */
   readonly writers: number;
-  /** Changes a second that came of it. */
+  /** Resulting changes per second. */
   readonly ratePerSecond: number;
   readonly changes: number;
-  /** Of `changes`, not in the map within 10 s. */
+  /** The number of `changes` that were not in the map within 10 s. */
   readonly lost: number;
-  /** Milliseconds from the request sent. */
+  /** Milliseconds from sending the request. */
   readonly fromRequestMs: Spread;
-  /** Milliseconds from the API server's answer; the map may be first. */
+  /** Milliseconds from the API server's response; 0 when the map changed before it. */
   readonly fromAnswerMs: Spread;
 }
 
@@ -42,7 +42,7 @@ const GIVE_UP_MS = 10_000;
 interface Change {
   readonly sent: number;
   answered: number;
-  /** NaN: never seen. */
+  /** When the map changed; NaN if it did not. */
   seen: number;
 }
 
@@ -70,7 +70,7 @@ export async function measurePropagation(lab: BenchLab, changes: number, writers
   }
 }
 
-/** Until every frontend is in the map and its Service has a backend. */
+/** Waits until every frontend is in the map and its Service has a backend. */
 async function arrived(rows: ServiceRows, frontends: readonly string[]): Promise<readonly number[]> {
   const deadline = systemClock.now() + 60_000;
   for (;;) {
@@ -96,7 +96,7 @@ async function follow(lab: BenchLab, rows: ServiceRows, i: number, index: number
   return change;
 }
 
-/** `writers` at once, each with its next change as soon as its last one has arrived. A Service has at most one under way. */
+/** Runs `writers` concurrent loops, each of which starts its next change when its last one has arrived. */
 async function byWriters(count: number, writers: number, change: (i: number) => Promise<Change>): Promise<Change[]> {
   const changes: Change[] = [];
   let next = 0;

@@ -1,11 +1,11 @@
-/** Rows of a node's services map, read where it is pinned: a change has arrived when the row's words have changed. */
+/** Reads rows of a node's pinned services map: a change has arrived when the words of the row have changed. */
 import { createHashMap, createMappedArray, FrontendKey, FrontendRow, MAP_NAMES, native } from "@isthmus/bpf";
 import { bytesKey, formatAddress } from "@isthmus/model";
 
 export interface ServiceRows {
-  /** Index of each `10.97.0.5:80/6` in the map, as it is now. */
+  /** Current index of each frontend (`10.97.0.5:80/6`) in the map. */
   frontends(): Promise<ReadonlyMap<string, number>>;
-  /** The row's bytes as a key. */
+  /** The row's bytes as a string, to compare them. */
   read(index: number): string;
   close(): void;
 }

@@ -1,9 +1,9 @@
 /**
- * TCP connect to a ClusterIP against connect to the pod's address, in turns of 50 connections in one run.
+ * Compares TCP connect to a ClusterIP with connect to the pod's address, alternating every 50 connections in one run.
  *
- * Sides: `direct` dials the pod from outside of the cgroup (no program runs), `pass` dials it from inside (the programs
- * look and let it pass), `service` dials one ClusterIP from inside, `any` dials them all in random order, so that
- * nothing about them is in a cache.
+ * Sides: `direct` dials the pod from outside of the cgroup (no program runs), `pass` dials it from inside (the programs run and
+ * let it pass), `service` dials one ClusterIP from inside, `any` dials all of them in random order, so that their map entries
+ * are not in the CPU cache.
  */
 import type { Datapath } from "@isthmus/bpf";
 import { PORT, PORTS, type Rig, SERVER } from "./rig.js";
@@ -21,11 +21,11 @@ export interface ConnectFigures {
   readonly pass: Side;
   readonly service: Side;
   readonly any: Side;
-  /** Medians of the rounds' ratios, service to direct. */
+  /** Median of the rounds' ratios of service to direct. */
   readonly p50Ratio: number;
   readonly rateRatio: number;
   readonly anyP50Ratio: number;
-  /** Connects that the programs sent to a backend, by their own count. */
+  /** Connects that the programs translated to a backend, by their own counter. */
   readonly translated: number;
 }
 

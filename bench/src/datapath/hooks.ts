@@ -1,4 +1,4 @@
-/** Nanoseconds that the hooks add to connect(), getpeername() and recvfrom() of a UDP socket: no program, let pass, a Service. */
+/** Nanoseconds of connect(), getpeername() and recvfrom() of a UDP socket: without programs, passed by programs, to a Service. */
 import { type Datapath, Proto } from "@isthmus/bpf";
 import { frontend, insertFrontends } from "@isthmus/bpf/testing";
 import { type Rig, SERVER } from "./rig.js";
@@ -7,14 +7,14 @@ import { FIRST_VIP } from "./services.js";
 const COUNT = 50_000;
 
 export interface HookFigures {
-  /** `none`, `pass`, `service` to mean nanoseconds of the best round: a busy machine only adds. */
+  /** `none`, `pass`, `service` → mean nanoseconds of the best round, since other load only adds time. */
   readonly connectNs: Readonly<Record<string, number>>;
   readonly getpeernameNs: Readonly<Record<string, number>>;
-  /** Of a socket that is not connected; in `service` it has sent to one. */
+  /** For an unconnected socket; in `service` it has sent to a Service before. */
   readonly recvfromNs: Readonly<Record<string, number>>;
 }
 
-/** Service row 1 also answers on UDP for this. */
+/** Measures with service row 1 as a UDP Service too. */
 export async function measureHooks(rig: Rig, datapath: Datapath): Promise<HookFigures> {
   await insertFrontends(datapath.frontends, [frontend(FIRST_VIP, 80, Proto.Udp, 1)]);
   const lines = (await rig.run(["hooks", rig.cgroup, SERVER, FIRST_VIP, String(COUNT)])).trim().split("\n");

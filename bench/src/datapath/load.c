@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connects and measures, one connection at a time, on several sides in turns, so that what disturbs the machine disturbs
-// all of them alike.
+// Connects and measures, one connection at a time, alternating between several sides, so that other load of the machine affects
+// all sides equally.
 //
 //   load serve PORT COUNT              accepts and closes on COUNT ports
-//   load hooks CGROUP POD VIP COUNT    ns of connect() again, getpeername() and recvfrom() on UDP sockets, port 80, outside of and in the cgroup
+//   load hooks CGROUP POD VIP COUNT    ns of repeated connect(), of getpeername() and of recvfrom() on UDP sockets, port 80, outside of and
+//                                      in the cgroup
 //   load run SPEC ROUNDS PER_ROUND     a SPEC is sides joined by ",": NAME;CGROUP or -;FIRST_ADDRESS;ADDRESSES;FIRST_PORT;PORTS
 //
-// Each side is a process (in its cgroup); a token goes round, for BLOCK connections at a time. Prints a line a round and
-// side: NAME p50_ns mean_ns per_second.
+// Each side is a process (in its cgroup); the sides pass a token round, for BLOCK connections at a time. Prints a line per round
+// and side: NAME p50_ns mean_ns per_second.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -71,7 +72,7 @@ static int compare(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-// One connection, closed with a reset so that no port waits. Adds to *total, stores the connect alone in *connected.
+// Makes one connection and resets it, so that no port is left in TIME_WAIT. Adds to *total, stores the time of connect() in *connected.
 static void connect_once(const struct side *side, uint32_t n, uint64_t *connected, uint64_t *total) {
   struct linger reset = {.l_onoff = 1};
   struct sockaddr_in to = {.sin_family = AF_INET,
@@ -147,7 +148,7 @@ static int run(char *spec, int rounds, int per_round) {
   return failed;
 }
 
-// Mean nanoseconds of recvfrom() on a UDP server: a socket that is not connected. It has sent to `address` when `sender`.
+// Mean nanoseconds of recvfrom() on an unconnected UDP socket, which has sent to `address` before if `sender`.
 static double receive_time(const struct sockaddr_in *address, int sender, int count) {
   struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from;
   socklen_t size = sizeof(self);
@@ -172,7 +173,7 @@ static double receive_time(const struct sockaddr_in *address, int sender, int co
   return (double)total / count;
 }
 
-// Mean nanoseconds of connect() again and of getpeername() on one UDP socket, and of recvfrom() on another.
+// Mean nanoseconds of repeated connect() and of getpeername() on one UDP socket, and of recvfrom() on another.
 static void hook_times(const char *name, const char *address, int sender, int count) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(address), .sin_port = htons(80)}, from;
   int fd = socket(AF_INET, SOCK_DGRAM, 0);

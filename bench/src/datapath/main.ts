@@ -1,6 +1,6 @@
 /**
  * The datapath's figures, both sides of each ratio from one run: connects, the choice of a backend, writing maps.
- * Root, network namespaces and a cgroup of its own; takes everything away again.
+ * Needs root; uses its own network namespaces and cgroup and removes them at the end.
  */
 import { join } from "node:path";
 import { type Datapath, openDatapath } from "@isthmus/bpf";
@@ -17,18 +17,18 @@ const SIZES = [10, 1_000, 10_000];
 const ROUNDS = 9;
 const PER_ROUND = 2_000;
 const CHANGES = 2_000;
-/** Of a cluster of both families; all VIPs of services.ts are in the first. */
+/** Service ranges of a dual-stack cluster; all VIPs of services.ts are in the first. */
 const SERVICE_RANGES = ["10.96.0.0/12", "fd00:96::/108"];
 
 export interface DatapathFigures {
   readonly connect: readonly ConnectFigures[];
-  /** p50 with 10,000 services over p50 with 10, each relative to direct. */
+  /** p50 with 10,000 services divided by p50 with 10, each relative to direct. */
   readonly growth: number;
   readonly hooks: HookFigures;
   readonly select: SelectFigures;
   readonly writes: WriteTimes;
   readonly change: { readonly p50Us: number; readonly p99Us: number };
-  /** Counted by the verifier, by program. */
+  /** Instructions that the verifier processed, by program. */
   readonly verified: Readonly<Record<string, number>>;
 }
 
@@ -58,7 +58,7 @@ async function measure(rig: Rig, name: string): Promise<DatapathFigures> {
       config: { clusterId: 1 },
     });
     try {
-      // As on a node in sync: what is no Service is compared with the ranges too.
+      // As on a node in sync: addresses that are not Services are also compared with the ranges.
       await datapath.serviceRanges.replace(SERVICE_RANGES.map(parsePrefix));
       last = await measureWrites(datapath, services);
       connect.push(await measureConnect(rig, datapath, services, ROUNDS, PER_ROUND));

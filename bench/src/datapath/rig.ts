@@ -1,6 +1,6 @@
 /**
- * Two pods on a node, as network namespaces: client and server, each with a veth to the node, which routes between
- * them. Plain kernel forwarding, no netfilter. And a cgroup for the client.
+ * Two pods on a node as network namespaces: client and server, each with a veth to the node, which routes between
+ * them with plain kernel forwarding, without netfilter; and a cgroup for the client.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -24,7 +24,7 @@ export interface Rig {
   remove(): Promise<void>;
 }
 
-/** `name` is a prefix of all that is made; at most 8 characters. */
+/** `name`: the prefix of all names, at most 8 characters. */
 export async function makeRig(name: string): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), `${name}-`));
   const load = join(folder, "load");
@@ -86,7 +86,7 @@ async function startServer(load: string, namespace: string): Promise<ChildProces
   return server;
 }
 
-/** Client and server keep to a CPU each: moving about is most of the noise. */
+/** Pins client and server to one CPU each, since migration causes most of the noise. */
 function inNamespace(namespace: string, cpu: number, program: string, args: readonly string[]): ChildProcess {
   const command = [`--net=/run/netns/${namespace}`, "taskset", "-c", String(cpu), program, ...args];
   return spawn("nsenter", command, { stdio: ["ignore", "pipe", "inherit"] });
@@ -106,7 +106,7 @@ function ip(...args: string[]): void {
   execFileSync("ip", args, { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** Throws one clear sentence when this machine cannot carry the benchmark. */
+/** Throws an error with one sentence when this machine cannot run the benchmark. */
 export function checkMachine(): void {
   if (process.getuid?.() !== 0) throw new Error("Cannot make network namespaces: run as root");
   findCgroup2();

@@ -1,11 +1,11 @@
-/** Nanoseconds of one choice of a backend, by test runs, net of a program that does all but the choice. */
+/** Nanoseconds of one choice of a backend, by BPF test runs, minus those of a program that does everything but the choice. */
 import type { TestContext } from "node:test";
 import { native, Rank } from "@isthmus/bpf";
 import { createWriter, loadTestObject, openSelection } from "@isthmus/bpf/testing";
 import { median } from "./stats.js";
 
 export interface SelectFigures {
-  /** Case to nanoseconds. */
+  /** Case → nanoseconds. */
   readonly netNs: Readonly<Record<string, number>>;
 }
 

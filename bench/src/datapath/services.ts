@@ -1,11 +1,11 @@
-/** N services of ten backends each, written straight through the port: 10.96.0.0 and up, port 80. */
+/** Writes N services of ten backends each directly through the port: 10.96.0.0 and up, port 80. */
 import { BackendRow, backendId, type Datapath, Limit, Proto, ServiceRow, TableLine, TierWord } from "@isthmus/bpf";
 import { frontend } from "@isthmus/bpf/testing";
 import { parseAddress } from "@isthmus/model";
 import { PORT, PORTS, SERVER } from "./rig.js";
 
 export const BACKENDS = 10;
-/** Rows of one call, as the agent has them for 512 frontends. */
+/** Rows per call, as the agent writes them for 512 frontends. */
 const CHUNK = 512 * BACKENDS;
 export const FIRST_VIP = "10.96.0.0";
 
@@ -22,7 +22,7 @@ export interface WriteTimes {
   readonly total: number;
 }
 
-/** Writes services 0..count-1 (rows 1..count) in the order of the commit rule. Every backend really answers. */
+/** Writes services 0..count-1 (rows 1..count) in the order of the commit rule. Every backend has a real server. */
 export async function writeServices(datapath: Datapath, count: number): Promise<WriteTimes> {
   const addr = parseAddress(SERVER);
   const start = performance.now();
@@ -59,7 +59,7 @@ export async function writeServices(datapath: Datapath, count: number): Promise<
   };
 }
 
-/** The service's line; its first slot's backend has this generation. */
+/** Writes the service's line; the backend in its first slot has this generation. */
 function writeLine(datapath: Datapath, service: number, generation: number): void {
   const segment = datapath.tables.segments[service >> 16];
   if (segment === undefined) throw new Error(`Cannot write line ${service}: there is no such segment`);
@@ -73,7 +73,7 @@ function word(line: number): bigint {
   return TierWord.toWord({ line, slots: BACKENDS, tries: 3, maglev: 0, cluster: 1 });
 }
 
-/** One endpoint exchanged in one service: a backend, a line, a word. `spare` is a line and backend index nobody uses. */
+/** Exchanges one endpoint of one service: writes a backend, a line, a word. `spare`: an unused line and backend index. */
 export function changeEndpoint(datapath: Datapath, service: number, spare: number): void {
   const addr = parseAddress(SERVER);
   const id = backendId(1, spare);

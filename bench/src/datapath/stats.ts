@@ -14,7 +14,7 @@ export function micros(ns: number): string {
   return `${(ns / 1000).toFixed(1)} us`;
 }
 
-/** Rows of cells as a table with columns that line up. */
+/** Formats rows of cells as a table with aligned columns. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows

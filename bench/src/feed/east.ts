@@ -1,8 +1,8 @@
 /**
- * East as a process of its own: a paced feeder, the local records, the publisher. Started by run.ts.
+ * East as a separate process: a paced feeder, the local records, the publisher. Started by run.ts.
  *
- * Changes go round over all Services, so many a second by the clock; what is due at once comes as one chunk, as from a
- * watch. Says at the end when each was handed over.
+ * It changes all Services in turn at a fixed rate; changes that are due at the same time are one chunk, as from a
+ * watch. At the end it sends the time at which each change was fed.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { createSyntheticCluster } from "@isthmus/apiserver";
@@ -26,7 +26,7 @@ function start({ store, services }: EastOrder & { is: "start" }): void {
     slices: endpoints.map((count, i) => sliceObject(i, count)),
   });
   void east.publish(createStore(store), new AbortController().signal);
-  tell({ is: "started" });
+  notify({ is: "started" });
 }
 
 async function feed({ perSecond, changes }: EastOrder & { is: "feed" }): Promise<void> {
@@ -45,10 +45,10 @@ async function feed({ perSecond, changes }: EastOrder & { is: "feed" }): Promise
     if (slices.length > 0) east.feed({ slices });
     await delay(1);
   }
-  tell({ is: "fed", moments });
+  notify({ is: "fed", moments });
 }
 
-function tell(notice: EastNotice): void {
+function notify(notice: EastNotice): void {
   process.send?.(notice);
 }
 

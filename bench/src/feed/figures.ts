@@ -1,13 +1,13 @@
-/** The n-th change of a Service with the n-th change of its row. */
+/** Computes latencies: pairs the n-th change of a Service with the n-th change of its row. */
 import { percentile } from "../datapath/stats.js";
 import type { Moment } from "./moment.js";
 
 export interface FeedSeries {
   readonly perSecond: number;
   readonly changes: number;
-  /** Of `changes`: rows that did not change as often as they should. */
+  /** The number of `changes` without a change of the row. */
   readonly lost: number;
-  /** Milliseconds from the feeder's hand to the map. */
+  /** Milliseconds from the feeder to the map. */
   readonly p50: number;
   readonly p99: number;
   readonly max: number;

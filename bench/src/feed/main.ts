@@ -1,6 +1,6 @@
 /**
- * A change where east's list-watch delivers it until west's map holds it, at 1,000 changes a second. Leaves Kubernetes
- * out: on two CPUs its API server takes less than 200 changes a second, which is what `mesh` measures.
+ * Measures the time from east's list-watch to west's map, at 1,000 changes a second. Leaves Kubernetes out: on two CPUs its API
+ * server accepts less than 200 changes a second, which `mesh` measures.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import type { FeedSeries } from "./figures.js";
 
 export interface FeedFigures {
   readonly slow: FeedSeries;
-  /** The first seconds at full rate: code not yet compiled. */
+  /** The first seconds at full rate, with code that V8 has not compiled yet. */
   readonly warm: FeedSeries;
   readonly fast: FeedSeries;
 }

@@ -1,4 +1,4 @@
-/** Moments on the clock that all processes of a machine share. */
+/** Times of the clock that all processes of a machine share. */
 export interface Moment {
   readonly service: number;
   /** Milliseconds of CLOCK_MONOTONIC. */

@@ -1,4 +1,4 @@
-/** Global Services of both clusters, and east's one slice of each: what the API would have. */
+/** The Kubernetes objects: global Services of both clusters, and one slice for each in east. */
 import type { PeerSpec, SyntheticClusterOptions } from "@isthmus/apiserver";
 import type { KubeEndpointSlice, KubeService } from "@isthmus/kube";
 import { parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
@@ -21,7 +21,7 @@ export function peerOf({ cluster, id, podCidrs, serviceCidrs }: SyntheticCluster
   return { cluster, id, podCidrs, serviceCidrs, uid: `uid-${cluster}` };
 }
 
-/** Its frontend in a cluster. */
+/** ClusterIP of Service `i` in a cluster. */
 export function clusterIp({ id }: SyntheticClusterOptions, i: number): string {
   return `10.${100 + id}.${i >> 8}.${i & 255}`;
 }
@@ -35,7 +35,7 @@ export function serviceObject(of: SyntheticClusterOptions, i: number): KubeServi
   };
 }
 
-/** One endpoint, or two. */
+/** The slice of Service `i`, with one or two endpoints. */
 export function sliceObject(i: number, endpoints: number): KubeEndpointSlice {
   return {
     metadata: { name: `s${i}-a`, namespace: "bench", labels: { "kubernetes.io/service-name": `s${i}` } },

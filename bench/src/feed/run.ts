@@ -1,6 +1,6 @@
 /**
- * Everything between a feeder and a map, inside one network namespace: a real etcd with mutual TLS and fsync, east's
- * publisher, west's reader and stream server, the real agent, each a process. Started by main.ts; prints one JSON line.
+ * Runs everything between a feeder and a map inside one network namespace: a real etcd with mutual TLS and fsync, east's
+ * publisher, west's reader and stream server, the real agent, each as a process. Started by main.ts; prints one JSON line.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,7 +29,7 @@ const ARRIVE_MS = 60_000;
 const undo: (() => unknown)[] = [];
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
-/** Steps of the way back, the newest first; promises are awaited. */
+/** Registers a clean-up step; the newest runs first, and promises are awaited. */
 function later(step: () => unknown): void {
   undo.unshift(step);
 }
@@ -112,7 +112,7 @@ function answer<Is extends EastNotice["is"]>(east: ChildProcess, is: Is): Promis
   });
 }
 
-/** Rows of all Services once each has a backend. */
+/** Waits until each Service has a backend; returns their rows. */
 async function rowsOf(pins: string): Promise<readonly number[]> {
   const deadline = performance.now() + ARRIVE_MS;
   while (performance.now() < deadline) {
@@ -123,7 +123,7 @@ async function rowsOf(pins: string): Promise<readonly number[]> {
   throw new Error(`Cannot measure: the Services did not arrive within ${ARRIVE_MS / 1000} s`);
 }
 
-/** Of the Services that are there and have a backend. */
+/** Rows of the Services that exist and have a backend. */
 async function readRows(pins: string): Promise<readonly number[]> {
   const open = openServiceRows(pins);
   try {
@@ -135,7 +135,7 @@ async function readRows(pins: string): Promise<readonly number[]> {
   }
 }
 
-/** With what the agent made in it; its processes are gone. */
+/** Removes the cgroup and those that the agent created in it, after its processes have exited. */
 function removeCgroups(path: string): void {
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     if (entry.isDirectory()) removeCgroups(join(path, entry.name));

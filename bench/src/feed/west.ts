@@ -1,4 +1,4 @@
-/** West's apiserver as a process of its own: follows east in the store and serves the agent. Started by run.ts. */
+/** West's apiserver as a separate process: follows east in the store and serves the agent. Started by run.ts. */
 import { createSyntheticCluster } from "@isthmus/apiserver";
 import { createStore, type StoreOptions } from "@isthmus/kvstore";
 import { EAST, peerOf, serviceObject, WEST } from "./objects.js";
@@ -6,7 +6,7 @@ import { EAST, peerOf, serviceObject, WEST } from "./objects.js";
 export interface WestOrder {
   readonly store: StoreOptions;
   readonly services: number;
-  /** Where agents connect; certificates in `tlsDir`. */
+  /** Address for agents; the certificates are in `tlsDir`. */
   readonly address: string;
   readonly tlsDir: string;
 }

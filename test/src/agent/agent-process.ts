@@ -1,5 +1,5 @@
 /**
- * The real agent as a process, on a node of the test's own: a network namespace, a folder as its root, a cgroup, pins.
+ * The real agent as a process, on a test node: a network namespace, a folder as its root, a cgroup, pins.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -18,27 +18,27 @@ export interface AgentNode {
   readonly tlsDir: string;
   readonly stateDir: string;
   start(): AgentProcess;
-  /** Opens the maps, looks, and closes them; only while no agent runs. */
+  /** Opens the maps, runs `work`, and closes them; only while no agent runs. */
   look<T>(work: (maps: Datapath) => Promise<T>): Promise<T>;
-  /** Takes the pins away, as a reboot does. */
+  /** Removes the pins, as a reboot does. */
   forgetMaps(): void;
   ip(...args: readonly string[]): string;
   /** Writes this file under /proc/sys. */
   setting(file: string, value: string): void;
   metrics(): string;
-  /** What /readyz says. */
+  /** The response of /readyz. */
   readyz(): string;
-  /** How a connect to port 80 ends from a process in a cgroup (relative to the node's, made when it is missing). */
+  /** The result of a connect to port 80 from a process in a cgroup (relative to the node's, created if missing). */
   dialFrom(cgroup: string, address: string): string;
-  /** Calls the installed plugin, for a namespace of the pod's own, as a runtime that names its cgroup does; its answer. */
+  /** Calls the installed CNI plugin for a new network namespace, as a runtime that passes the pod's cgroup; returns its result. */
   cniAdd(pod: string, podCgroup: string): { readonly code?: number; readonly msg?: string; readonly ips?: unknown };
-  /** The CNI configuration is written. */
+  /** Whether the CNI configuration is written. */
   readonly configured: boolean;
 }
 
 export interface AgentProcess {
   readonly log: readonly string[];
-  /** Resolves with the exit code, null after a signal. */
+  /** Resolves with the exit code, or null after a signal. */
   readonly ended: Promise<number | null>;
   kill(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -51,7 +51,7 @@ const GET = `fetch(process.argv[1], { signal: AbortSignal.timeout(5000) })
 let counter = 0;
 
 export interface AgentNodeOptions {
-  /** Where the pods' cgroup is among the node's; there before the agent. */
+  /** Path of the pods' cgroup below the node's; it exists before the agent starts. */
   readonly podsCgroup?: string;
   readonly arguments?: readonly string[];
 }
@@ -148,11 +148,11 @@ export async function createAgentNode(
   };
 }
 
-/** Says how a connect ended that a process inside of that cgroup made. */
+/** Prints the result of a connect; runs inside the given cgroup. */
 const DIAL = `require("net").connect({ host: process.argv[1], port: 80, timeout: 5000 })
   .on("error", (error) => process.stdout.write(error.code)).on("connect", () => process.exit(0))`;
 
-/** Of cgroups without processes. */
+/** Removes a tree of cgroups without processes. */
 async function removeTree(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await removeTree(join(path, entry.name));

@@ -26,7 +26,7 @@ interface Rig {
   readonly server: StreamServer;
 }
 
-/** A node with a server that has one global Service; no agent yet. */
+/** A node with a stream server that has one global Service; no agent yet. */
 async function makeRig(t: TestContext): Promise<Rig> {
   const own = createRecordSource({ clusterId: 0 });
   own.change([
@@ -55,7 +55,7 @@ function backends(node: AgentNode, ip = VIP): Promise<readonly string[] | undefi
   return node.look(async (maps) => (await selectable(maps, frontendOf(ip)))?.map(({ backend }) => backend).sort());
 }
 
-/** Both sources are acknowledged at their position. */
+/** True when both sources are acknowledged at their position. */
 function caughtUp({ server, own, west }: Rig): boolean {
   const last = new Map(server.acks.flatMap(({ applied }) => applied.map((each) => [each.clusterId, each.position])));
   return last.get(0)?.versions[0] === own.position.versions[0] && last.get(2)?.revision === west.position.revision;
@@ -68,7 +68,7 @@ async function started(rig: Rig): Promise<AgentProcess> {
   return agent;
 }
 
-test("from the stream to maps and CNI; stopped, everything stays; started without a server, it still stands", async (t) => {
+test("the agent writes maps and CNI from the stream; they stay after it is stopped, and after a start without a server", async (t) => {
   const rig = await makeRig(t);
   const { node, server } = rig;
   const agent = await started(rig);
@@ -92,7 +92,7 @@ test("a second agent on the node is refused in one sentence", async (t) => {
   assert.match(second.log.join("\n"), /another agent on this node has them; stop it first/);
 });
 
-test("killed again and again while everything changes, it ends where the sources are", async (t) => {
+test("an agent that is killed repeatedly while everything changes reaches the state of the sources", async (t) => {
   const rig = await makeRig(t);
   const { own, west, node, server } = rig;
   const names = Array.from({ length: 200 }, (_, i) => `load/s${i}`);
@@ -104,7 +104,7 @@ test("killed again and again while everything changes, it ends where the sources
       server.send(own.change(names.map((name, i) => makeSlice(name, { ready: [`10.11.${3 + (round % 7)}.${i}`] }))));
       server.send(west.change([makeSlice("shop/cart", { ready: [`10.12.0.${round + 1}`] })]));
     }
-    await new Promise((resolve) => setTimeout(resolve, delayMs)); // where in the work the kill strikes
+    await new Promise((resolve) => setTimeout(resolve, delayMs)); // a random point in the agent's work
     await agent.kill();
     assert.ok(((await backends(node)) ?? []).every((backend) => backend !== "stale"));
   }
@@ -116,7 +116,7 @@ test("killed again and again while everything changes, it ends where the sources
   for (const i of [0, 99, 199]) assert.deepEqual(await backends(node, `10.97.0.${i}`), [`${last}.${i}`]);
 });
 
-test("after a reboot with no server it serves from disk; a truncated snapshot is refused, counted, and only its own", async (t) => {
+test("after a reboot without a server the agent serves from disk; a truncated snapshot is refused and counted, others are used", async (t) => {
   const rig = await makeRig(t);
   const { node, server } = rig;
   const agent = await started(rig);
@@ -141,7 +141,7 @@ test("after a reboot with no server it serves from disk; a truncated snapshot is
   assert.ok((await readdir(node.stateDir)).includes("mesh.json"));
 });
 
-test("routes to other nodes appear, move, and go; what is not ours is left alone", async (t) => {
+test("routes to other nodes are added, moved and removed; other routes stay untouched", async (t) => {
   const rig = await makeRig(t);
   const { own, node, server } = rig;
   node.ip("link", "add", "uplink", "type", "veth", "peer", "name", "wire");
@@ -169,11 +169,11 @@ test("a setting of the node that lets pods forge addresses is sent to the server
   const agent = await started(rig);
   const said = () => server.acks.at(-1)?.conditions.map(({ type, message }) => `${type}: ${message}`) ?? [];
   const loose = /^PodSourcesChecked: .*set net\.ipv4\.conf\.all\.rp_filter to 0 or 1/;
-  await until("told", () => loose.test(said().join()));
+  await until("reported", () => loose.test(said().join()));
   const before = server.hellos.length;
   server.stop();
   await server.start();
-  await until("told again", () => server.hellos.length > before && loose.test(said().join()));
+  await until("reported again", () => server.hellos.length > before && loose.test(said().join()));
   node.setting("net/ipv4/conf/all/rp_filter", "1");
   await until("taken back", () => server.acks.length > 0 && said().length === 0);
   assert.doesNotMatch(agent.log.join("\n"), /MaxListenersExceeded/);

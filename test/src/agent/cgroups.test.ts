@@ -1,11 +1,11 @@
-/** The real agent with each layout of a kubelet's cgroups: whoever runs where the pods are has Services, nobody else. */
+/** The real agent with each layout of a kubelet's cgroups: processes in the pods' cgroup have Services, others do not. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { createRecordSource, makeConfig, makeNode, makeNodeConfig, makeService, until } from "@isthmus/testing";
 import { type AgentNode, type AgentNodeOptions, type AgentProcess, createAgentNode } from "./agent-process.js";
 import { startStreamServer } from "./stream-server.js";
 
-/** A Service without a backend: where the programs run a connect is refused at once; elsewhere there is no route to it. */
+/** A Service without a backend: where the programs run, a connect is refused at once; elsewhere there is no route to it. */
 const VIP = "10.96.0.99";
 
 interface Rig {
@@ -63,7 +63,7 @@ for (const { podsCgroup, pod, named } of LAYOUTS) {
   });
 }
 
-test("a cgroup that the operator names is the only one", async (t) => {
+test("a cgroup that the operator configures is the only one with Services", async (t) => {
   const named = { podsCgroup: "kubepods", arguments: ["--pods-cgroup", "/custom.slice/custom-kubepods.slice"] };
   const { node } = await startRig(t, named);
   assert.equal(node.dialFrom("custom.slice/custom-kubepods.slice/x", VIP), "ECONNREFUSED");

@@ -1,6 +1,6 @@
 /**
- * A gRPC server in a network namespace that decides nothing: what agents send goes to the parent process, what the
- * parent says goes to all agents. Started by stream-server.ts.
+ * A gRPC server in a network namespace, without logic: it forwards messages of agents to the parent process, and messages of the
+ * parent to all agents. Started by stream-server.ts.
  */
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
 import { StateSyncService, ToAgent, ToServer } from "@isthmus/proto";

@@ -1,6 +1,6 @@
 /**
- * An apiserver's stream for tests of the agent: real gRPC with mutual TLS inside the node's namespace, records from the
- * test's hand. An agent that connects gets a whole first sync of each source, then every change.
+ * An apiserver's stream for tests of the agent: real gRPC with mutual TLS inside the node's namespace, with records from the
+ * test. An agent that connects gets a complete first sync of each source, then every change.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,9 +15,9 @@ export const SERVER = "127.0.0.1:7443";
 
 export interface StreamServer {
   readonly hellos: readonly Hello[];
-  /** Since the last Hello. */
+  /** Acks since the last Hello. */
   readonly acks: readonly Ack[];
-  /** To all agents connected. */
+  /** Sends a message to all connected agents. */
   send(message: ToAgent): void;
   /** Ends all streams and refuses new ones. */
   stop(): void;
@@ -29,7 +29,7 @@ export interface StreamServer {
 export interface StreamServerOptions {
   readonly netns: string;
   readonly node: string;
-  /** Gets an agent's ca.crt, tls.crt, tls.key. */
+  /** The folder to which an agent's ca.crt, tls.crt and tls.key are written. */
   readonly tlsDir: string;
   readonly sources: readonly { readonly name: string; readonly source: RecordSource }[];
 }

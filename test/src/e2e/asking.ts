@@ -1,4 +1,4 @@
-/** What clients in a pod see of a Service. */
+/** Connects to a Service from a pod and returns the results. */
 import type { Cluster } from "./cluster.js";
 import { eventually } from "./eventually.js";
 
@@ -13,7 +13,7 @@ export interface Connects {
   readonly answers: readonly string[];
 }
 
-/** `count` new connections from the cluster's prober pod, one after another. */
+/** Makes `count` new connections from the cluster's prober pod, one after another. */
 export async function connects(from: Cluster, target: string, count = 20): Promise<Connects> {
   const lines = (await from.probe("tcp", target, String(count))).map((line) => line.split(" "));
   const outcomes: Record<string, number> = {};
@@ -23,7 +23,7 @@ export async function connects(from: Cluster, target: string, count = 20): Promi
   return { outcomes, slowestMs: Math.max(...lines.map(([, us]) => Number(us) / 1000)), clusters, answers };
 }
 
-/** Until each of 20 connections is answered, and by exactly these clusters together. */
+/** Waits until all of 20 connections are answered, by exactly these clusters together. */
 export function answeredBy(from: Cluster, target: string, ...clusters: readonly string[]): Promise<Connects> {
   return eventually(
     `${target} in ${from.plan.name} to be answered by ${clusters.join(" and ")}`,
@@ -32,7 +32,7 @@ export function answeredBy(from: Cluster, target: string, ...clusters: readonly 
   );
 }
 
-/** Until each of 5 connections is refused. */
+/** Waits until all of 5 connections are refused. */
 export function refused(from: Cluster, target: string): Promise<Connects> {
   return eventually(
     `${target} in ${from.plan.name} to be refused`,

@@ -1,4 +1,4 @@
-/** One cluster of the tests' lab: its API, and pods that are asked to connect to things. */
+/** One cluster of the tests' lab: its API, and pods from which the tests connect. */
 import {
   createKubeClient,
   createTransport,
@@ -17,10 +17,10 @@ export interface Cluster {
   readonly plan: ClusterPlan;
   readonly client: KubeClient;
   kubectl(...args: readonly string[]): Promise<Ran>;
-  /** `10.96.3.4:80` of the Service's first port. */
+  /** The frontend of the Service's first port: `10.96.3.4:80`. */
   frontend(service: string): Promise<string>;
   annotate(service: string, annotations: Readonly<Record<string, string | null>>): Promise<void>;
-  /** Sets a Deployment's replicas; returns when exactly so many are ready. */
+  /** Sets a Deployment's replicas; resolves when exactly that many are ready. */
   scale(deployment: string, replicas: number): Promise<void>;
   /** Output lines of `probe …` in the cluster's prober pod. */
   probe(...args: readonly string[]): Promise<readonly string[]>;

@@ -1,4 +1,4 @@
-/** Waiting for a condition: asked again and again until it holds, with a deadline and what was seen last. */
+/** Waits for a condition by polling, with a deadline; the error contains the last answer. */
 import { systemClock } from "@isthmus/model";
 
 /** Resolves with the first answer for which `holds` is true; rejects with `what` and the last answer, or its error, after `timeoutMs`. */

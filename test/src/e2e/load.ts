@@ -1,4 +1,4 @@
-/** An open-loop client in a pod, and the account of its requests. */
+/** An open-loop client in a pod, and the counts of its requests. */
 import { PODS } from "@isthmus/kube";
 import type { Cluster } from "./cluster.js";
 import { eventually } from "./eventually.js";
@@ -6,23 +6,23 @@ import { loader, NAMESPACE } from "./objects.js";
 
 export interface Tally {
   readonly sent: number;
-  /** By outcome, `o` = answered; the demo's load.c lists the others. */
+  /** Count by outcome; `o` = answered, see the demo's load.c for the others. */
   readonly outcomes: Readonly<Record<string, number>>;
 }
 
 export interface Load {
-  /** Waits for the pod's end. */
+  /** Waits until the pod has completed. */
   finished(): Promise<Tally>;
 }
 
 export interface LoadOptions {
-  /** Node that the pod runs on. */
+  /** The node on which the pod runs. */
   readonly node: string;
   readonly target: string;
   readonly durationMs: number;
 }
 
-/** 100 new connections a second; resolves when the first ones are on their way. */
+/** Starts 100 new connections a second; resolves when the first ones have been made. */
 export async function startLoad(cluster: Cluster, { node, target, durationMs }: LoadOptions): Promise<Load> {
   const name = `load-${crypto.randomUUID().slice(0, 8)}`;
   await cluster.client.create(PODS, loader(name, node, target, 100, durationMs));

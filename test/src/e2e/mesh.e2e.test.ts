@@ -1,5 +1,6 @@
 /**
- * Isthmus end to end on real clusters, in the order in which a mesh comes to be; each suite goes on from what the one before left.
+ * Isthmus end to end on real clusters, in the order in which a mesh is set up; each suite continues in the state that the previous
+ * one left.
  */
 import { after, before } from "node:test";
 import { agentTests } from "./suites/agent.js";

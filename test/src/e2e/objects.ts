@@ -1,4 +1,4 @@
-/** The objects of the tests, with the fewest words. All are in namespace `e2e`. */
+/** Minimal Kubernetes objects for the tests. All are in namespace `e2e`. */
 import type { KubeObject } from "@isthmus/kube";
 import { DEMO_TAG } from "@isthmus/lab";
 import { PROBE_TAG } from "./probe-image.js";
@@ -14,7 +14,7 @@ export interface ServiceSpec {
   readonly targetPort?: number;
   readonly protocol?: "TCP" | "UDP";
   readonly annotations?: Readonly<Record<string, string>>;
-  /** False: no selector; the slices are the test's. */
+  /** False: no selector; the test writes the slices. */
   readonly selects?: boolean;
 }
 
@@ -30,7 +30,7 @@ export function service(name: string, spec: ServiceSpec = {}): KubeObject & { re
   };
 }
 
-/** HTTP servers that answer `<cluster>/<pod>`, and go on for two seconds after SIGTERM. */
+/** HTTP servers that answer `<cluster>/<pod>`, and continue for two seconds after SIGTERM. */
 export function servers(name: string, cluster: string, replicas: number): KubeObject & { readonly spec: object } {
   const args = ["httpd", "--port", String(HTTP_PORT), "--linger-ms", "2000", "--cluster", cluster];
   const readinessProbe = { httpGet: { path: "/", port: HTTP_PORT }, periodSeconds: 1 };
@@ -41,7 +41,7 @@ export function udpServer(name: string): KubeObject & { readonly spec: object } 
   return deployment(name, 1, container(PROBE_TAG, ["udp-echo", String(UDP_PORT)]));
 }
 
-/** A pod that waits to be told what to do through exec. */
+/** A pod that idles, so that tests can run commands in it by exec. */
 export function prober(name: string, node: string): KubeObject {
   return pod(name, node, container(PROBE_TAG, ["idle"]));
 }
@@ -57,7 +57,7 @@ export function withHostPort(name: string, node: string, hostPort: number): Kube
   return pod(name, node, { ...container(PROBE_TAG, ["idle"]), ports });
 }
 
-/** An open-loop client: `rate` new connections a second for so long. */
+/** An open-loop client: `rate` new connections a second for `durationMs`. */
 export function loader(name: string, node: string, target: string, rate: number, durationMs: number): KubeObject {
   const args = ["load", "--target", target, "--rate", String(rate), "--duration-ms", String(durationMs)];
   return pod(name, node, container(DEMO_TAG, args));

@@ -1,4 +1,4 @@
-/** Runs a program of this machine in the network of a pod, for what the pod's image cannot do, such as TLS. */
+/** Runs a program of this machine in the network namespace of a pod, for what the pod's image cannot do, such as TLS. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { run } from "./run.js";
 
 export interface PodProcess {
-  /** Lines that it wrote so far. */
+  /** Lines of output so far. */
   readonly lines: readonly string[];
   stop(): Promise<void>;
 }
@@ -28,7 +28,7 @@ export async function startInPod(ofNode: number, address: string, argv: readonly
   };
 }
 
-/** The network namespace on that node that has the address. */
+/** Finds the network namespace on that node that has the address. */
 async function networkOf(ofNode: number, address: string): Promise<string> {
   const folder = `/proc/${ofNode}/root/run/netns`;
   for (const name of await readdir(folder)) {

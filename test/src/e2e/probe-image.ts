@@ -1,4 +1,4 @@
-/** The image of the tests' own pods: `image/probe.c`, compiled statically on this machine. */
+/** Builds the image of the tests' pods: `image/probe.c`, compiled statically on this machine. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,8 +1,8 @@
-/** The lab's processes, for tests that end them. */
+/** Finds and kills the lab's processes. */
 import { controlProcess, labStatus, type ProcessRow, type Selector } from "@isthmus/lab";
 import { eventually } from "./eventually.js";
 
-/** The one process of the lab that the selector names. */
+/** The only process of the lab that matches the selector. */
 export async function processOf(lab: string, { role, cluster, node }: Selector): Promise<ProcessRow> {
   const rows = await labStatus(lab);
   const found = rows.filter(
@@ -13,7 +13,7 @@ export async function processOf(lab: string, { role, cluster, node }: Selector):
   return first;
 }
 
-/** SIGKILL; resolves when its supervisor runs another one. */
+/** Sends SIGKILL; resolves when the supervisor has started another process. */
 export async function killAndWait(lab: string, selector: Selector): Promise<void> {
   const { pid } = await processOf(lab, selector);
   await controlProcess(lab, "kill", selector);

@@ -1,4 +1,4 @@
-/** A program run to its end: exit code and what it wrote. Never rejects because of an exit code. */
+/** Runs a program to its end and returns its exit code and output. Never rejects because of an exit code. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 

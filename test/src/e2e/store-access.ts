@@ -1,4 +1,4 @@
-/** The shared store as its owner, and as one of its members. */
+/** Opens the shared store as its owner, or as one of its members. */
 import { readFile } from "node:fs/promises";
 import { type KubeSecret, MESH_CLUSTERS, type MeshCluster, SECRETS } from "@isthmus/kube";
 import { createStore, type Store, type StoreOptions } from "@isthmus/kvstore";
@@ -12,14 +12,14 @@ interface StoreFile {
   readonly key: string;
 }
 
-/** Through the owner's credential: what no cluster may do. */
+/** With the owner's credential, which permits what no cluster may do. */
 export async function withOwner<T>(lab: LabHandle, use: (store: Store) => Promise<T>): Promise<T> {
   const { endpoints, ca, cert, key } = JSON.parse(await readFile(lab.storeFile, "utf8")) as StoreFile;
   const text = (path: string) => readFile(path, "utf8");
   return withStore({ endpoints, ca: await text(ca), certificate: await text(cert), key: await text(key) }, use);
 }
 
-/** Through a cluster's own certificate and key, as its apiserver has them. */
+/** With the certificate and key of a cluster's apiserver. */
 export async function withMember<T>({ client, plan }: Cluster, use: (store: Store) => Promise<T>): Promise<T> {
   const secret = await client.get<KubeSecret>(SECRETS, "mesh-store-key", { namespace: "mesh-system" });
   const key = Buffer.from(secret?.data?.["tls.key"] ?? "", "base64").toString("utf8");

@@ -1,6 +1,6 @@
 /**
- * A validating webhook: `node webhook-server.js PORT CERTIFICATE KEY` answers AdmissionReviews over TLS, refuses objects with the
- * annotation "refuse" and says why. Lines out: "listening", then the name of each object that it was asked about.
+ * A validating webhook: `node webhook-server.js PORT CERTIFICATE KEY` answers AdmissionReviews over TLS, and refuses objects with
+ * the annotation "refuse", with a reason. Output: the line "listening", then the name of each reviewed object.
  */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";

@@ -1,5 +1,6 @@
 /**
- * Two clusters of two nodes as the tests of this package find them: not connected, a prober pod on the first node of each.
+ * The environment of the tests in this package: two clusters of two nodes, not connected, with a prober pod on the first node of
+ * each.
  */
 import { fileURLToPath } from "node:url";
 import { NAMESPACES, PODS } from "@isthmus/kube";
@@ -40,7 +41,7 @@ async function prepare(cluster: Cluster): Promise<void> {
   if (waited.code !== 0) throw new Error(`Cannot start the prober in ${cluster.plan.name}: ${waited.err}`);
 }
 
-/** Leaves the lab without anything of ours in it. */
+/** Removes everything that the tests created in the lab. */
 export async function closeWorld({ lab, east, west }: World): Promise<void> {
   east.close();
   west.close();

@@ -1,4 +1,4 @@
-/** A table for people: columns as wide as their widest cell, no blanks at line ends. */
+/** Formats a table: columns as wide as their widest cell, no trailing blanks. */
 export function columns(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));

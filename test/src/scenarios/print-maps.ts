@@ -1,7 +1,7 @@
 /**
- * The maps of a node as text, through the codecs that the programs' headers gave: what a program would find, without
- * numbers that are this node's alone. Equal text means equal behaviour: slots of short tables, whose order no choice depends
- * on, are sorted.
+ * Prints the maps of a node, decoded with the codecs generated from the programs' headers: what a program would find, without
+ * numbers that differ from node to node. Equal text means equal behaviour: slots of short tables are sorted, since no choice
+ * depends on their order.
  */
 import {
   BackendFlag,

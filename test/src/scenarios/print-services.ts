@@ -1,4 +1,4 @@
-/** The merged table as text: per frontend its tiers with ready/known backends per cluster, and what is left out and why. */
+/** Prints the merged table: the tiers of each frontend with ready/known backends per cluster, and what is left out and why. */
 import type { MergedFrontend, MergedTier, ServiceTable } from "@isthmus/clustermesh";
 import { planFrontend } from "@isthmus/loadbalancer";
 import { formatAddress, protocolName } from "@isthmus/model";

@@ -1,8 +1,8 @@
 /**
- * Plays a scenario: events in the order of the file, outputs printed where the file asks for them.
+ * Runs a scenario: applies events in the order of the file and prints the outputs that the file contains.
  *
- * `runScenario` gives the transcript as it comes out; equal to the file means passed. `runShuffled` plays the same events
- * in another order, with links cut and agents restarted in between, and gives the end state, which must be the same.
+ * `runScenario` returns the resulting transcript; the test passes when it equals the file. `runToEnd` applies the same events
+ * in another order, with links cut and agents restarted in between, and returns the end state, which must be the same.
  */
 import type { KubeObject } from "@isthmus/kube";
 import { parseAllDocuments } from "yaml";
@@ -13,7 +13,7 @@ import { objectKey } from "./test-cluster.js";
 import { createTestMesh, type TestMesh } from "./test-mesh.js";
 import { type Block, OUTPUTS, parseTranscript, printTranscript } from "./transcript.js";
 
-/** One thing that happens. `about`: events about the same thing keep their order. */
+/** One event. `about`: its object; events about the same object keep their order. */
 export interface ScenarioEvent {
   readonly about: string;
   play(mesh: TestMesh): void | Promise<void>;
@@ -35,8 +35,8 @@ export async function runScenario(text: string): Promise<string> {
 }
 
 /**
- * Services and maps of every cluster at the end, all links healed. Order undefined = that of the file; "fresh" = the same,
- * on nodes that are new at the end; a number = shuffled by this seed.
+ * Returns Services and maps of every cluster at the end, with all links healed. `order`: undefined for that of the file; "fresh"
+ * for the same with nodes that are replaced at the end; a number for a shuffle with this seed.
  */
 export async function runToEnd(text: string, order: number | "fresh" | undefined): Promise<string> {
   const { blocks } = parseTranscript(text);

@@ -1,6 +1,6 @@
 /**
- * The same events in another order: those about one object keep theirs, everything else is mixed, and in between agents
- * apply, links break and heal, agents restart. The same seed gives the same order.
+ * Shuffles events: those about one object keep their order, and in between agents apply, links break and heal, and agents
+ * restart. The same seed gives the same order.
  */
 import type { ScenarioEvent } from "./run-scenario.js";
 
@@ -33,7 +33,7 @@ function disturbance(cluster: string, dice: number): ScenarioEvent {
   return { about, play: (mesh) => mesh.restart(cluster) };
 }
 
-/** Numbers from 0 to 1 by a 32-bit linear congruence, high bits used. */
+/** Random numbers from 0 to 1: the high bits of a 32-bit linear congruential generator. */
 function randomSource(seed: number): () => number {
   let state = Math.imul(seed + 1, 0x9e3779b1) >>> 0;
   return () => {

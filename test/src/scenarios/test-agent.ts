@@ -1,6 +1,6 @@
 /**
- * One node's agent of a scenario, from records to maps: the real merge, plan, desired state and datapath, on a kernel in
- * memory. `restart` is a new process on the same kernel, which knows nothing but what it reads there and is told again.
+ * The agent of one node in a scenario, from records to maps: the real merge, plan, desired state and datapath, on an in-memory
+ * kernel. `restart` is a new process on the same kernel, which only has what it reads there and what it is sent again.
  */
 import { createDatapath, createDesiredState, desiredNode, nodeName, otherProxyAddresses } from "@isthmus/agent";
 import { createServiceMerger, type ServiceTable } from "@isthmus/clustermesh";
@@ -22,11 +22,11 @@ export interface TestAgent {
   addCluster(member: Member): void;
   removeCluster(member: Member): void;
   receive(member: Member, change: RecordChange): void;
-  /** Resolves when the maps are as wanted and nothing is left to free. */
+  /** Resolves when the maps have the desired state and nothing is left to free. */
   apply(): Promise<void>;
-  /** Everything that is not wanted now goes: all clusters are in sync. */
+  /** Removes everything that is not desired; called when all clusters are in sync. */
   sweep(): void;
-  /** A new process; it must be told of clusters and records again. */
+  /** Starts a new process; clusters and records must be sent to it again. */
   restart(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * One cluster of a scenario: Kubernetes objects in, through the apiserver's own projection, records out.
+ * One cluster of a scenario. In: Kubernetes objects. Out: records, by the apiserver's own projection.
  *
- * `own` is what its agents get, `exported` what stands in the store for the others. Pods of cluster 1 are in 10.11.0.0/16,
+ * `own` are the records for its agents, `exported` those in the store for other clusters. Pods of cluster 1 are in 10.11.0.0/16,
  * those of 2 in 10.12.0.0/16, and so on.
  */
 import { createLocalRecords, nodeFacts, serviceFacts, sliceFacts } from "@isthmus/apiserver";
@@ -32,7 +32,7 @@ export interface TestCluster {
   readonly id: ClusterId;
   readonly own: ReadonlyMap<string, HashedRecord>;
   readonly exported: ReadonlyMap<string, HashedRecord>;
-  /** Sentences of the Events it would write, with the Service. */
+  /** Sentences of the Events that it would write, with the Service. */
   readonly events: readonly string[];
   apply(object: KubeObject): ClusterChange;
   remove(kind: string, key: string): ClusterChange;

@@ -1,6 +1,6 @@
 /**
- * The clusters of a scenario and what connects them: each has one agent, and gets what the others export unless their link
- * is cut. A link that heals delivers the difference, deletions by absence included.
+ * The clusters of a scenario and their links: each cluster has one agent, and gets what the others export unless their link
+ * is cut. A link that heals delivers the difference, including deletions.
  */
 import { MeshError } from "@isthmus/model";
 import type { HashedRecord } from "@isthmus/records";
@@ -12,15 +12,15 @@ export interface TestMesh {
   cluster(name: string): TestCluster;
   agent(name: string): TestAgent;
   addCluster(name: string, id: string): Promise<void>;
-  /** Hands a cluster's change to the agents that it reaches. */
+  /** Delivers a cluster's change to the agents that it reaches. */
   deliver(name: string, change: ClusterChange): void;
   disconnect(name: string): void;
   connect(name: string): void;
   restart(name: string): Promise<void>;
-  /** A new node: an agent on empty maps. */
+  /** Replaces the node: an agent on empty maps. */
   reinstall(name: string): Promise<void>;
   forget(name: string, other: string): void;
-  /** Agents bring their maps to what they know. */
+  /** Agents apply their records to their maps. */
   apply(name?: string): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export function createTestMesh(): TestMesh {
   const agents = new Map<string, TestAgent>();
   const cut = new Set<string>();
   const forgotten = new Set<string>();
-  /** What of each cluster has passed its link. */
+  /** The records of each cluster that its link has delivered. */
   const passed = new Map<string, Map<string, HashedRecord>>();
 
   const cluster = (name: string) => clusters.get(name) ?? missing(name);

@@ -5,12 +5,12 @@
  *   == cluster east 1              declares a cluster and its id
  *   == apply east                  Kubernetes objects as YAML
  *   == delete east Service shop/cart
- *   == disconnect west             nothing of west reaches the other clusters, until == connect west
+ *   == disconnect west             no records of west reach the other clusters, until == connect west
  *   == restart east                the agent of east is killed and started on the same maps
  *   == forget east west            the operator of east removes west
  *   == services east | maps east | events east      expected output, as it is printed
  * ```
- * Lines before the first block are a comment. The expected text of an output block may be written anew.
+ * Lines before the first block are a comment. The expected text of an output block can be rewritten (MESH_REWRITE).
  */
 import { MeshError } from "@isthmus/model";
 
@@ -28,7 +28,7 @@ export interface Transcript {
 
 export const OUTPUTS: ReadonlySet<string> = new Set(["services", "maps", "events"]);
 
-/** Words that each verb takes. */
+/** Number of words that each verb takes. */
 const VERBS: ReadonlyMap<string, number> = new Map([
   ["cluster", 2],
   ["apply", 1],
@@ -40,7 +40,7 @@ const VERBS: ReadonlyMap<string, number> = new Map([
   ...[...OUTPUTS].map((verb): [string, number] => [verb, 1]),
 ]);
 
-/** Throws `SCENARIO` with the line of a block that is not one of the above. */
+/** Throws `SCENARIO` with the line of an unknown block. */
 export function parseTranscript(text: string): Transcript {
   const [comment = "", ...parts] = `\n${text}`.split(/\n== /);
   return { comment: comment.trim(), blocks: parts.map(parseBlock) };
@@ -63,7 +63,7 @@ export function printTranscript({ comment, blocks }: Transcript): string {
   return `${[comment, ...joinBare(parts)].join("\n\n")}\n`;
 }
 
-/** Blocks without a body that follow each other stand together. */
+/** Joins consecutive blocks without a body, without blank lines between them. */
 function joinBare(parts: readonly string[]): readonly string[] {
   const joined: string[] = [];
   for (const part of parts) {

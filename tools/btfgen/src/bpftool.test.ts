@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { findBpftool } from "./bpftool.js";
 
-test("the first that runs; a script that wants the running kernel's own gives way to the newest kernel's", (t) => {
+test("the first bpftool that runs is used; a script that needs the running kernel's tools is skipped for the newest kernel's", (t) => {
   const root = mkdtempSync(join(tmpdir(), "isthmus-bpftool-"));
   t.after(() => rmSync(root, { recursive: true }));
   const make = (folder: string, status: number): string => {

@@ -55,7 +55,7 @@ interface RawType {
   readonly values?: readonly { readonly name: string; readonly val: number }[];
 }
 
-/** Parses the dump. Throws on a shape that has no codec (unions, pointers, signed numbers are not used). */
+/** Parses the dump. Throws on a type without a codec (unions, pointers and signed numbers are not used). */
 export function parseBtf(json: string): Schema {
   const { types } = JSON.parse(json) as { types: readonly RawType[] };
   const byId = new Map(types.map((type) => [type.id, type]));

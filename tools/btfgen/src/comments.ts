@@ -1,5 +1,5 @@
 /**
- * Finds the documentation of types in the C header: BTF has the layout but no words.
+ * Finds the documentation of types in the C header: BTF has the layout but no comments.
  *
  * In: the header's text. Out: one text per type and per member, keyed `struct.member` or `enum.VALUE`.
  * A type's text is the block comment before it, a member's the comment on its line.

@@ -1,5 +1,5 @@
 /**
- * Writes the enums: constants by name without the prefix that all share, and the comments as texts for people.
+ * Writes the enums: constants by name without their common prefix, and the comments as texts for users.
  */
 import type { EnumType } from "./btf.js";
 import type { Comments } from "./comments.js";

@@ -2,7 +2,7 @@
  * Writes the codec of one struct: an interface, its size, the offset of each field, encode and decode.
  *
  * Structs made of bit fields are one word of 4 or 8 bytes; they and other `*_word` structs also get toWord/fromWord,
- * for the one store that the commit rule asks for.
+ * for the single store that the commit rule requires.
  */
 import type { Field, StructType } from "./btf.js";
 import type { Comments } from "./comments.js";
@@ -42,7 +42,7 @@ function plainBody(type: StructType, fields: readonly Field[]): string {
   const name = pascal(type.name);
   const puts = fields.map((field) => `    ${putText(field)}\n`).join("");
   const takes = fields.map((field) => `      ${camel(field.name)}: ${takeText(field)},\n`).join("");
-  // Without numbers the view is made for its bounds check alone.
+  // Without numbers, the view is created only for its bounds check.
   const view = (bytes: string, uses: string) =>
     `    ${uses.includes("view.") ? "const view = " : ""}viewOf(${bytes}, at, ${type.size});\n`;
   return (

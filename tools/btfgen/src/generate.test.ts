@@ -64,7 +64,7 @@ test("a struct gets an interface with its comments, and a codec with the byte or
   assert.doesNotMatch(text, /pad\b.*:/);
 });
 
-test("an enum gets constants without the shared prefix, and texts for people", () => {
+test("an enum gets constants without the shared prefix, and texts for users", () => {
   const text = generate(BTF, HEADER).get("enums.ts") ?? "";
   assert.match(text, /\/\*\* like blood \*\/\n {2}Red: 1,\n {2}DeepBlue: 2,/);
   assert.match(text, /\[1, \{ name: "red", text: "like blood" \}\]/);
@@ -76,7 +76,7 @@ test("the same schema gives the same bytes, and the index names every file", () 
   assert.match(files.get("index.ts") ?? "", /export \* from "\.\/enums\.js";\nexport \* from "\.\/thing\.js";/);
 });
 
-test("what has no codec is refused by name", () => {
+test("a type without a codec is refused by name", () => {
   const union = BTF.replace('"kind":"INT","name":"unsigned int"', '"kind":"UNION","name":"either"');
   assert.throws(() => generate(union, HEADER), /Cannot make a codec for "thing.ids": UNION is not supported/);
 });

@@ -1,6 +1,6 @@
 /**
- * All generated files of a schema, as name -> text. Same input, same bytes: order is that of the header, which no
- * compiler version changes.
+ * Generates all files of a schema, as name -> text. The same input gives the same bytes: the order is that of the header,
+ * which does not depend on the compiler version.
  */
 import { parseBtf } from "./btf.js";
 import { readComments } from "./comments.js";

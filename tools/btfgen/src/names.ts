@@ -1,4 +1,4 @@
-/** C names to TypeScript names, and doc comments as the generated files write them. */
+/** Converts C names to TypeScript names, and formats doc comments for the generated files. */
 
 /** `frontend_key` -> `FrontendKey`. */
 export function pascal(name: string): string {
@@ -19,7 +19,7 @@ export function kebab(name: string): string {
   return name.replaceAll("_", "-");
 }
 
-/** Padding is no part of a value: it is written as zeros and not read. */
+/** Padding is not part of a value: it is written as zeros and not read. */
 export function isPadding(name: string): boolean {
   return /^(pad|spare)\d*$/.test(name);
 }

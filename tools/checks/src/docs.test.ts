@@ -14,7 +14,7 @@ const INDEX = ["docs/design/README.md", "[sync](sync.md)"] as const;
 const check = (path: string, text: string) => checkDocs(files, new Map([INDEX, [path, text]]));
 
 describe("documents", () => {
-  test("links to files and folders are followed", () => {
+  test("links to files and folders are checked", () => {
     assert.deepEqual(check("README.md", "[a](docs/design/sync.md#x) [b](libs/kube/) [c](https://x.y) [d](#here)"), []);
     assert.deepEqual(check("docs/design/x.md", "[a](../../README.md)").slice(0, 1), [
       "docs/design/x.md: says nowhere what it applies to",

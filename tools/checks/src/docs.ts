@@ -1,5 +1,5 @@
 /**
- * Documents must not point into nothing.
+ * Checks that references in documents have a target.
  *
  * In: the repository's paths and the text of its Markdown pages. Out: sentences, one per finding; none = fine. Checked:
  * relative links everywhere; `applies-to:` globs of design pages; the tests that decision records name; their numbers.
@@ -45,7 +45,7 @@ function deadLinks(path: string, text: string, known: ReadonlySet<string>): read
     .map((target) => `${path}: links to "${target}", which does not exist`);
 }
 
-/** Front matter: `applies-to:` and a list of globs, one per line. */
+/** Parses the front matter: `applies-to:` and a list of globs, one per line. */
 export function appliesTo(text: string): readonly string[] {
   const front = /^---\n([\s\S]*?)\n---\n/.exec(text)?.[1] ?? "";
   const list = /^applies-to:\n((?: {2}- .+\n?)+)/m.exec(front)?.[1] ?? "";

@@ -1,4 +1,4 @@
-/** Files of the repository, without what is built, fetched or ignored. */
+/** Lists the files of the repository, without those that are built, fetched or ignored. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

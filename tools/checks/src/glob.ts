@@ -1,4 +1,4 @@
-/** Globs over paths: `*` within a name, `**` over folders, `{a,b}` either. */
+/** Matches paths with globs: `*` within a name, `**` over folders, `{a,b}` for alternatives. */
 export function globToRegExp(glob: string): RegExp {
   let source = "";
   for (let i = 0; i < glob.length; i += 1) {

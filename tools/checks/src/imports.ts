@@ -1,4 +1,4 @@
-/** What a TypeScript or JavaScript source imports. */
+/** Finds the imports of a TypeScript or JavaScript source. */
 import { isBuiltin } from "node:module";
 
 const PATTERNS = [
@@ -13,7 +13,7 @@ export function importsOf(source: string): readonly string[] {
   return [...new Set(found)];
 }
 
-/** `@scope/name/file` → `@scope/name`; undefined for relative paths and for what Node itself brings. */
+/** `@scope/name/file` → `@scope/name`; undefined for relative paths and Node's built-in modules. */
 export function packageOf(specifier: string): string | undefined {
   if (specifier.startsWith(".") || specifier.startsWith("/") || isBuiltin(specifier)) return undefined;
   const [first = "", second = ""] = specifier.split("/");

@@ -30,31 +30,31 @@ function findings(kube: Package, model = made("libs/model", "")): readonly strin
 }
 
 describe("layers", () => {
-  test("what the table allows is fine", () => {
+  test("an import that the table allows is no finding", () => {
     const source =
       'import type { A } from "@isthmus/model";\nimport "./c.js";\nimport { K } from "@kubernetes/client-node";';
     assert.deepEqual(findings(made("libs/kube", source)), []);
   });
 
-  test("what it does not allow is found", () => {
+  test("an import that the table does not allow is a finding", () => {
     const model = made("libs/model", 'export {\n  a,\n  b,\n} from "@isthmus/kube";');
     assert.deepEqual(findings(made("libs/kube", ""), model), [
       'libs/model/src/a/b.ts: imports "@isthmus/kube", which the table does not allow',
     ]);
   });
 
-  test("a keeper alone loads what it keeps", () => {
+  test("a restricted module may be loaded only by its package", () => {
     const sources = ['await import("etcd3");', 'const f = new URL("../build/Release/bpf.node", import.meta.url);'];
     assert.match(findings(made("libs/kube", sources[0] ?? ""))[0] ?? "", /only libs\/kvstore may import "etcd3"/);
     assert.match(findings(made("libs/kube", sources[1] ?? ""))[0] ?? "", /only libs\/bpf loads the addon/);
   });
 
-  test("a path out of the package, and a package nobody declared", () => {
+  test("a path out of the package and an undeclared package are findings", () => {
     assert.match(findings(made("libs/kube", 'import "../../../model/src/x.js"'))[0] ?? "", /leaves the package/);
     assert.match(findings(made("libs/kube", 'import pino from "pino"'))[0] ?? "", /does not declare/);
   });
 
-  test("table, references and repository agree", () => {
+  test("differences between table, references and repository are findings", () => {
     assert.match(findings(made("libs/kube", "", { references: [] }))[0] ?? "", /does not refer to it/);
     assert.match(
       findings(made("libs/kube", "", { references: ["libs/model", "libs/x"] }))[0] ?? "",
@@ -64,7 +64,7 @@ describe("layers", () => {
     assert.ok(findings(made("libs/new", "")).includes("libs/kube: in the table, not in the repository"));
   });
 
-  test("what is declared is imported, and what is referred to is declared", () => {
+  test("a package that is declared but not imported, or referred to but not declared, is a finding", () => {
     assert.deepEqual(findings(made("libs/kube", "", { sources: new Map() })), [
       'libs/kube/package.json: declares "@isthmus/model" and never imports it',
     ]);
@@ -74,7 +74,7 @@ describe("layers", () => {
     ]);
   });
 
-  test("a library that is declared is imported, types with what they describe; what is reserved may wait", () => {
+  test("an unused library is a finding, types count with their library, and reserved ones are exempt", () => {
     const declared = new Set(["@isthmus/model", "pino", "@types/opossum", "nats"]);
     const named = (source: string) => findings(made("libs/kube", source, { declared, dependencies: declared }));
     assert.deepEqual(named('import "pino"; \nimport "opossum";').length, 1); // opossum itself is not declared
@@ -84,7 +84,7 @@ describe("layers", () => {
     ]);
   });
 
-  test("the table is written as it is read", () => {
+  test("a written table is parsed as the same table", () => {
     const table = new Map([
       ["libs/a", []],
       ["libs/b", ["libs/a"]],
@@ -96,7 +96,7 @@ describe("layers", () => {
     assert.throws(() => parseTable("no table"));
   });
 
-  test("imports are read in every form", () => {
+  test("all forms of imports are found", () => {
     const source = 'import a, { b } from "one";\nexport * from "two/x";\nconst c = require("three");\n// from "four"\n';
     assert.deepEqual(importsOf(source), ["one", "two/x", "three"]);
     assert.equal(packageOf("@a/b/c.js"), "@a/b");

@@ -1,5 +1,5 @@
 /**
- * Compares what every package imports with what it may.
+ * Compares the imports of every package with those that it may have.
  *
  * In: packages with their sources, and the table of docs/architecture.md. Out: sentences, one per finding; none = fine.
  */
@@ -12,9 +12,9 @@ export interface Package {
   readonly folder: string;
   /** "@isthmus/kube" */
   readonly name: string;
-  /** Declared in its package.json, of any kind. */
+  /** Dependencies of any kind in its package.json. */
   readonly declared: ReadonlySet<string>;
-  /** What it may import: declared, or a tool that the root package.json declares for all. */
+  /** Packages that it may import: its declared ones, and tools that the root package.json declares for all. */
   readonly dependencies: ReadonlySet<string>;
   /** Folders of the tsconfig references. */
   readonly references: readonly string[];
@@ -25,14 +25,14 @@ export interface Package {
 const ADDON = "Release/bpf.node";
 const OWN_NAME = "@isthmus/checks";
 
-/** Who alone may load what. The addon is loaded by path, so its file name stands for it. */
+/** Modules that only one package may load. The addon is loaded by path, so it is identified by its file name. */
 export const KEEPERS: ReadonlyMap<string, string> = new Map([
   ["@kubernetes/client-node", "libs/kube"],
   ["etcd3", "libs/kvstore"],
   [ADDON, "libs/bpf"],
 ]);
 
-/** Declared before it is imported: health claims travel over it. */
+/** May be declared before it is imported: health claims will use it. */
 const RESERVED: ReadonlySet<string> = new Set(["nats"]);
 
 export function checkLayers(packages: readonly Package[], table: LayerTable): readonly string[] {
@@ -80,7 +80,7 @@ function checkSources(
   return findings;
 }
 
-/** Every declared dependency is imported; every own package that is referred to is declared. */
+/** Checks that every declared dependency is imported, and that every package in the tsconfig references is declared. */
 function checkDeclared(one: Package, folders: ReadonlyMap<string, string>): readonly string[] {
   const imported = new Set([...one.sources.values()].flatMap(importsOf).map(packageOf));
   const needed = (name: string) => imported.has(name.replace(/^@types\//, "")) || RESERVED.has(name);

@@ -17,7 +17,7 @@ const SOURCE = `
     .set(1);
 `;
 
-test("metrics are found with their help and labels, by program, also over lines", () => {
+test("metrics are found with their help and labels, by program, also over several lines", () => {
   const { programs, findings } = findMetrics(new Map([["apps/x/src/a.ts", SOURCE]]));
   assert.deepEqual(findings, []);
   assert.deepEqual(programs.get("x"), [

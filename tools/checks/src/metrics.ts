@@ -47,7 +47,7 @@ function readMetric(type: string, after: string): Metric | undefined {
 const BEGIN = "<!-- metrics: begin, made by `node tools/checks/dist/main.js docs --write` -->";
 const END = "<!-- metrics: end -->";
 
-/** The page with the tables of these metrics; undefined when it has no place for them. */
+/** Returns the page with the tables of these metrics; undefined when it lacks the markers. */
 export function withMetrics(page: string, { programs }: MetricsFound): string | undefined {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin === -1 || end < begin) return undefined;

@@ -1,4 +1,4 @@
-/** The workspaces of the repository, with the sources that `tsc -b` compiles. */
+/** Reads the workspaces of the repository, with the sources that `tsc -b` compiles. */
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { ROOT, repositoryFiles } from "./files.js";
@@ -14,7 +14,7 @@ interface Config {
   readonly references?: readonly { readonly path: string }[];
 }
 
-/** Every folder that the root tsconfig.json refers to. */
+/** Reads every folder that the root tsconfig.json refers to. */
 export function readPackages(root: string = ROOT): readonly Package[] {
   const read = <T>(path: string): T => JSON.parse(readFileSync(join(root, path), "utf8")) as T;
   const files = repositoryFiles(root).filter((path) => /\/src\/.*\.[cm]?[jt]s$/.test(path));
@@ -22,7 +22,7 @@ export function readPackages(root: string = ROOT): readonly Package[] {
   return (read<Config>("tsconfig.json").references ?? []).map(({ path }) => {
     const folder = posix.normalize(path);
     const { name = folder, dependencies, devDependencies } = read<Manifest>(`${folder}/package.json`);
-    // The checks' own tests hold imports as text.
+    // The tests of the checks contain imports as text.
     const own = files.filter(
       (file) => file.startsWith(`${folder}/src/`) && !/^tools\/checks\/.*\.test\.ts$/.test(file),
     );

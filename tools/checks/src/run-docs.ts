@@ -1,4 +1,4 @@
-/** All Markdown pages of the repository, as `checkDocs` wants them. */
+/** Reads all Markdown pages of the repository for `checkDocs`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkDocs } from "./docs.js";

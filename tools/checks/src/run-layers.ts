@@ -1,4 +1,4 @@
-/** Imports against the table of docs/architecture.md. `write`: the table is made anew from the project references. */
+/** Checks imports against the table of docs/architecture.md. `write`: regenerates the table from the project references. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./files.js";

@@ -1,4 +1,4 @@
-/** The metrics of the programs against docs/reference/metrics.md. `write`: its tables are made anew. */
+/** Checks the metrics of the programs against docs/reference/metrics.md. `write`: regenerates its tables. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, repositoryFiles } from "./files.js";

@@ -1,4 +1,4 @@
-/** Code, schemas, manifests and pages of the repository, as `checkWords` wants them. */
+/** Reads code, schemas, manifests and pages of the repository for `checkWords`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, repositoryFiles } from "./files.js";

@@ -22,7 +22,7 @@ export function parseTable(page: string): LayerTable {
   return rows;
 }
 
-/** The page with its table written anew. */
+/** Returns the page with its table replaced. */
 export function writeTable(page: string, table: LayerTable): string {
   const lines = ["| Package | May import |", "|---|---|"];
   for (const [folder, imports] of table) {

@@ -1,4 +1,4 @@
-/** Sleeps on the machine's clock; rejects with the signal's reason at once when told to stop. */
+/** Sleeps in real time; rejects at once with the signal's reason when aborted. */
 export function delay(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.reject(signal.reason);
   if (ms <= 0) return Promise.resolve();

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { ask, longestRefused, together } from "./port-probe.js";
 import { readyAddresses } from "./slice-watch.js";
 
-test("the longest row of refusals counts, silence ends it", () => {
+test("the longest run of refusals counts; a connection without an answer ends a run", () => {
   const row = (...answers: ("open" | "refused" | "silent")[]) => answers.map((answer, n) => ({ at: n * 100, answer }));
   assert.equal(longestRefused(row("open", "refused", "refused", "refused", "open")), 200);
   assert.equal(longestRefused(row("refused", "silent", "refused", "refused")), 100);
@@ -13,7 +13,7 @@ test("the longest row of refusals counts, silence ends it", () => {
   assert.equal(longestRefused([]), 0);
 });
 
-test("a part with several addresses is open when one is, refused when all are", () => {
+test("a part with several addresses is open if one is, and refused if all are", () => {
   assert.equal(together(["refused", "silent", "open"]), "open");
   assert.equal(together(["refused", "silent"]), "silent");
   assert.equal(together(["refused", "refused"]), "refused");

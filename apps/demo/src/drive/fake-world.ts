@@ -1,6 +1,6 @@
 /**
- * A world in memory for tests: virtual time, two clusters, a kernel that follows the slices after a while, and a client
- * that asks it 100 times a second.
+ * An in-memory `World` for tests: virtual time, two clusters, a kernel that follows the slices after a delay, and a client
+ * that sends 100 requests a second.
  *
  * Invariant: time passes only in `until`, so a run is the same every time.
  */
@@ -10,7 +10,7 @@ import type { Mono, Sample } from "../samples/sample.js";
 import type { Part, PortProbe, World } from "./world.js";
 
 export interface FakeWays {
-  /** From a slice to the kernel; Infinity: a frozen agent. */
+  /** Delay from a slice to the kernel; Infinity for a suspended agent. */
   readonly mapLagMs?: number;
   /** The server exits on SIGTERM at once. */
   readonly lingerMs?: number;

@@ -10,7 +10,7 @@ const START = '{"start":{"mono":1000000,"wall":1000000,"rate":100,"deadline":100
 const FIRST = '{"responder":0,"name":"east/web-1"}\n{"s":[[0,"o",900,0],[1,"o",900,0]]}\n';
 const REST = '{"s":[[2,"r",900,-1]]}\n{"end":{"sent":3}}\n';
 
-/** An API server that gives each answer in turn: pieces of the pod's output, or an error. */
+/** An API server that returns the given answers in order: chunks of the pod's output, or an error. */
 function serving(...answers: readonly (readonly string[] | Error)[]): Transport {
   let turn = 0;
   return {
@@ -26,7 +26,7 @@ function serving(...answers: readonly (readonly string[] | Error)[]): Transport 
   };
 }
 
-test("a stream that is cut, away and read again gives every sample once", async () => {
+test("a stream that is cut, fails and is read again gives every sample once", async () => {
   const log = createSampleLog();
   const cut = [START, FIRST.slice(0, 30), FIRST.slice(30), '{"s":[[2,"r"'];
   const transport = serving(new Error("not running yet"), cut, new Error("away"), [START, FIRST, REST]);
@@ -36,7 +36,7 @@ test("a stream that is cut, away and read again gives every sample once", async 
   assert.equal(log.ended(), 3);
 });
 
-test("an abort ends it", async () => {
+test("an abort ends following", async () => {
   const stop = new AbortController();
   stop.abort();
   await followClient(serving([START]), "/pod", createSampleLog(), stop.signal);

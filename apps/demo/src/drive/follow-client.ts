@@ -1,6 +1,6 @@
 /**
- * Follows the client pod's output through the API server. A cut is answered by reading all of it again: the samples
- * carry their own times and numbers, so late or repeated delivery changes nothing.
+ * Follows the client pod's output through the API server. After a cut it reads the output from the beginning: the samples
+ * have times and numbers, so late or repeated delivery changes nothing.
  */
 import type { Transport } from "@isthmus/kube";
 import type { SampleLog } from "../samples/log.js";
@@ -11,7 +11,7 @@ export async function followClient(transport: Transport, path: string, log: Samp
     try {
       await readOnce(transport, path, log, signal);
     } catch {
-      // The API server is away, or the pod is not running yet: asked again below.
+      // The API server does not answer, or the pod is not running yet: retried below.
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

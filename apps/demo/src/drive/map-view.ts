@@ -1,4 +1,4 @@
-/** Which addresses a node's kernel holds as backends: read from the pinned map, as the programs see it. */
+/** The backend addresses in a node's kernel, read from the pinned map that the programs use. */
 import { BackendRow, createMappedArray, MAP_NAMES, type MappedArray, native } from "@isthmus/bpf";
 import { parseAddress } from "@isthmus/model";
 

@@ -1,11 +1,11 @@
-/** Collects a fault's marks and tells them as they happen. */
+/** Collects a fault's marks and reports each one as it happens. */
 import type { Mark } from "../judge/runs.js";
 import type { Mono } from "../samples/sample.js";
 import type { World } from "./world.js";
 
 export interface Marks {
   readonly all: readonly Mark[];
-  /** Returns the time it marked: `at`, or now. */
+  /** Returns the time of the mark: `at`, or now. */
   add(kind: Mark["kind"], text: string, at?: Mono): Mono;
 }
 

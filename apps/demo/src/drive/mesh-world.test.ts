@@ -20,8 +20,8 @@ function world(history: readonly ReadyChange[] = []) {
   return { world: createMeshWorld(options), calls, stop };
 }
 
-describe("the world of a rig", () => {
-  test("the first change that fits counts, at or after the time that is asked for", async () => {
+describe("MeshWorld", () => {
+  test("readyWhen returns the first matching change at or after the given time", async () => {
     const change = (at: number, ready: number) => ({
       at,
       ready: Array.from({ length: ready }, (_, n) => `10.1.0.${n}`),
@@ -34,7 +34,7 @@ describe("the world of a rig", () => {
     assert.equal(await of.readyWhen("east", (ready) => ready > 3, 0, 0), null);
   });
 
-  test("a change that comes while it waits is seen", async () => {
+  test("readyWhen returns a change that happens while it waits", async () => {
     const history: ReadyChange[] = [];
     const { world: of } = world(history);
     const since = monoNow();
@@ -43,14 +43,14 @@ describe("the world of a rig", () => {
     assert.equal(await seen, since + 1);
   });
 
-  test("told to stop, what waits rejects with the reason", async () => {
+  test("after an abort, waiting functions reject with the reason", async () => {
     const { world: of, stop } = world();
     const waiting = of.readyWhen("east", () => false, 0, 60_000);
     stop.abort(new Error("interrupted"));
     await assert.rejects(waiting, /interrupted/);
   });
 
-  test("replicas are asked of the API, backends of the maps", async () => {
+  test("replicas are set through the API, backends are read from the maps", async () => {
     const { world: of, calls } = world();
     await of.scale("east", 0);
     assert.deepEqual(calls, ["east: patch Deployment web"]);

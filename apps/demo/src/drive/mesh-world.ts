@@ -1,4 +1,4 @@
-/** The world as it is: clusters through their APIs, parts of the mesh through the rig that runs them. */
+/** The real `World`: clusters through their APIs, parts of the mesh through the rig that runs them. */
 import {
   createKubeClient,
   createTransport,
@@ -81,8 +81,8 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
     async readyWhen(cluster, fits, since, withinMs) {
       const end = monoNow() + withinMs;
       for (;;) {
-        const seen = at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));
-        if (seen !== undefined || monoNow() >= end) return seen?.at ?? null;
+        const match = at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));
+        if (match !== undefined || monoNow() >= end) return match?.at ?? null;
         await until(monoNow() + 10);
       }
     },

@@ -1,4 +1,4 @@
-/** Connects to ports ten times a second and remembers how long all of them refused. */
+/** Connects to ports ten times a second and records how long all of them refused. */
 import { connect } from "node:net";
 import type { Address } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
@@ -8,7 +8,7 @@ const EVERY_MS = 100;
 
 export type PortAnswer = "open" | "refused" | "silent";
 
-/** From the first to the last of the refusals in a row, the longest row. */
+/** Time from the first to the last refusal of the longest uninterrupted run of refusals. */
 export function longestRefused(answers: readonly { readonly at: Mono; readonly answer: PortAnswer }[]): number {
   let first: Mono | null = null;
   let longest = 0;
@@ -33,7 +33,7 @@ export function ask(host: string, port: number): Promise<PortAnswer> {
   });
 }
 
-/** Of a part that may listen at any of several addresses: open when one is, refused when all are. */
+/** The answer of a part that may listen at any of several addresses: open if one is, refused if all are. */
 export function together(answers: readonly PortAnswer[]): PortAnswer {
   if (answers.includes("open")) return "open";
   return answers.includes("silent") ? "silent" : "refused";

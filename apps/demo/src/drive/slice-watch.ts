@@ -1,7 +1,7 @@
 /**
- * The demo's own EndpointSlice watch: the ready addresses of one Service in one cluster, and when each change was heard.
+ * The demo's own EndpointSlice watch: the ready addresses of one Service in one cluster, and when each change was received.
  *
- * In: the API of one cluster. Out: a history, stamped with the clock that the client's samples carry.
+ * In: the API of one cluster. Out: a history, with times of the same clock as the client's samples.
  */
 import {
   createListWatch,

@@ -1,4 +1,4 @@
-/** What the demo reads from the shared store, as its owner: the store's id and the heads. */
+/** Reads the store's id and the heads from the shared store, with the owner's credential. */
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { clusterPrefix, createStore, HEAD_KEY, STORE_KEY, type Store } from "@isthmus/kvstore";
@@ -12,7 +12,7 @@ export interface StoreView {
   close(): void;
 }
 
-/** `file`: what MESH_STORE names. */
+/** `file`: the store file (MESH_STORE). */
 export async function openStoreView(file: string, clusters: readonly string[]): Promise<StoreView> {
   const store = await openStore(file);
   const all = async (key: string) => {

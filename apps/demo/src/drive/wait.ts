@@ -1,8 +1,8 @@
-/** Waiting in a world. */
+/** Functions that wait for conditions of a `World`. */
 import type { Mono } from "../samples/sample.js";
 import type { World } from "./world.js";
 
-/** Asks again every `everyMs` until there is an answer; null when there is none in time. */
+/** Polls every `everyMs` until there is an answer; returns null when there is none in time. */
 export async function poll<T>(
   world: World,
   ask: () => Promise<T | null>,
@@ -17,12 +17,12 @@ export async function poll<T>(
   }
 }
 
-/** When the condition was first seen to hold. */
+/** Polls until the condition holds; returns the time of that poll. */
 export function pollTime(world: World, holds: () => Promise<boolean>, withinMs: number, everyMs = 50) {
   return poll<Mono>(world, async () => ((await holds()) ? world.now() : null), withinMs, everyMs);
 }
 
-/** Before a fault: the cluster has exactly so many ready pods, and the mesh has had two seconds to know. */
+/** Scales the cluster to so many ready pods, and then waits two seconds for the mesh. Called before a fault. */
 export async function settle(world: World, cluster: string, replicas: number): Promise<void> {
   if (world.ready(cluster).length === replicas) return;
   const since = world.now();

@@ -1,20 +1,20 @@
 /**
- * What a fault may see and do: two clusters with the Deployment `web` in each, and the parts of the mesh.
+ * What a fault can read and do: two clusters with the Deployment `web` in each, and the parts of the mesh.
  *
- * Time is the machine's monotonic clock. Waiting functions return null when the thing did not come about in time;
- * they throw only when the world itself is broken or the demo was told to stop.
+ * Time is the machine's monotonic clock. Waiting functions return null when the condition did not hold in time;
+ * they throw only when the rig itself fails or the demo is aborted.
  */
 import type { Mark } from "../judge/runs.js";
 import type { Mono } from "../samples/sample.js";
 
-/** What a fault holds down; the apiserver is east's. */
+/** A part that a fault keeps down; the apiserver is that of east. */
 export type Part = "mesh-etcd" | "clustermesh-apiserver";
 
 /** Watches a part's ports by connecting to them ten times a second. */
 export interface PortProbe {
-  /** Longest stretch so far in which every connection to every port was refused, in ms. */
+  /** Longest period so far in which every connection to every port was refused, in ms. */
   refusedMs(): number;
-  /** True when one of the last connections was accepted. */
+  /** True if one of the latest connections was accepted. */
   open(): boolean;
   stop(): Promise<void>;
 }
@@ -27,29 +27,29 @@ export interface World {
   scale(cluster: string, replicas: number): Promise<void>;
   /** Ready addresses of the cluster's EndpointSlices, as the demo's own watch has them. */
   ready(cluster: string): readonly string[];
-  /** When the watch first said, at or after `since`, that the number of ready addresses fits. */
+  /** When, at or after `since`, the watch first reported a number of ready addresses for which `fits` is true. */
   readyWhen(cluster: string, fits: (ready: number) => boolean, since: Mono, withinMs: number): Promise<Mono | null>;
-  /** Sends SIGKILL to the server in each of the cluster's pods at once; returns how many got it. */
+  /** Sends SIGKILL to the server in each of the cluster's pods at once; returns the number of processes. */
   killServers(cluster: string): Promise<number>;
 
-  /** Of the agent on the client's node; null while it does not run. */
+  /** Pid of the agent on the client's node; null while it does not run. */
   agentPid(): Promise<number | null>;
-  /** SIGKILL to that agent; its supervisor starts it again. */
+  /** Sends SIGKILL to that agent; its supervisor restarts it. */
   killAgent(): Promise<void>;
-  /** SIGKILL, and held down until `start`. */
+  /** Sends SIGKILL and keeps the part down until `start`. */
   holdDown(part: Part): Promise<void>;
   start(part: Part): Promise<void>;
   probe(part: Part): Promise<PortProbe>;
 
-  /** The store comes back empty. */
+  /** Empties the store; it restarts. */
   wipeStore(): Promise<void>;
-  /** What the publishers wrote as the store's id; null while there is none. */
+  /** The store id that the publishers wrote; null while there is none. */
   storeId(): Promise<string | null>;
-  /** The head of every cluster is LIVE in the store, and the clusters are in sync. */
+  /** True when the head of every cluster is LIVE in the store, and the clusters are in sync. */
   live(): Promise<boolean>;
-  /** The address is a backend of the Service in the maps of the client's node. */
+  /** True when the address is a backend of the Service in the maps of the client's node. */
   inMaps(address: string): Promise<boolean>;
 
-  /** Called as it happens, for people. */
+  /** Reports a mark to the user as it happens. */
   progress(fault: string, mark: Mark): void;
 }

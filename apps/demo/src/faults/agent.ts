@@ -1,4 +1,4 @@
-/** SIGKILL of the agent on the client's node, while east has no replicas. */
+/** Kills the agent on the client's node with SIGKILL, while east has no replicas. */
 import { createMarks } from "../drive/marks.js";
 import { poll, settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";
@@ -19,7 +19,7 @@ export async function agent(world: World): Promise<AgentRun> {
       const pid = await world.agentPid();
       return pid === oldPid ? null : pid;
     },
-    // A kubelet starts a container that crashes again within ten minutes later each time, as in the second demo on kind clusters.
+    // A kubelet restarts a container that crashes again within ten minutes with a growing back-off, as in a second demo on kind.
     60_000,
   );
   if (newPid !== null) marks.add("heal", `a new agent, pid ${newPid}`);

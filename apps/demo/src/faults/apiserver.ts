@@ -1,4 +1,4 @@
-/** SIGKILL of east's own clustermesh-apiserver, held down for 10 s, while east has no replicas. */
+/** Kills east's clustermesh-apiserver with SIGKILL and keeps it down for 10 s, while east has no replicas. */
 import { createMarks } from "../drive/marks.js";
 import { pollTime, settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";

@@ -1,4 +1,4 @@
-/** The shared etcd is held down for 10 s or more; meanwhile east's replicas go 0 → 3 → 0. */
+/** Keeps the shared etcd down for 10 s or more; meanwhile east's replicas change 0 → 3 → 0. */
 import { createMarks, type Marks } from "../drive/marks.js";
 import { pollTime, settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";

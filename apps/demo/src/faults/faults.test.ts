@@ -22,7 +22,7 @@ function broken(report: Report): readonly string[] {
 }
 
 describe("driving the faults", () => {
-  test("a mesh that works passes all six, in order", async () => {
+  test("a working mesh passes all six faults, in order", async () => {
     const report = await run({});
     assert.deepEqual(broken(report), []);
     assert.equal(report.problem, null);
@@ -38,13 +38,13 @@ describe("driving the faults", () => {
     for (const name of FAULT_NAMES) assert.deepEqual(broken(await run({}, [name])), []);
   });
 
-  test("a frozen agent fails the demo", async () => {
+  test("a suspended agent fails the demo", async () => {
     const report = await run({ mapLagMs: Number.POSITIVE_INFINITY });
     assert.equal(report.passed, false);
     for (const name of ["scale-down", "etcd", "wipe", "kill"]) assert.ok(failed(report).includes(name), name);
   });
 
-  test("a slow agent fails what has a limit", async () => {
+  test("a slow agent fails the faults with a time limit", async () => {
     assert.deepEqual(failed(await run({ mapLagMs: 1100 }, ["scale-down", "etcd"])), ["scale-down", "etcd"]);
     assert.deepEqual(failed(await run({ mapLagMs: 400 }, ["scale-down", "kill"])), ["kill"]);
   });
@@ -55,13 +55,13 @@ describe("driving the faults", () => {
     assert.ok((report.faults[0]?.lost.refused ?? 0) > 5);
   });
 
-  test("a part that takes traffic with it fails its fault", async () => {
+  test("a part whose loss stops traffic fails its fault", async () => {
     assert.deepEqual(failed(await run({ fatal: "node-agent" }, ["agent"])), ["agent"]);
     assert.deepEqual(failed(await run({ fatal: "mesh-etcd" }, ["etcd", "wipe"])), ["etcd", "wipe"]);
     assert.deepEqual(failed(await run({ fatal: "clustermesh-apiserver" }, ["apiserver"])), ["apiserver"]);
   });
 
-  test("a fault that did not happen is not passed", async () => {
+  test("a fault that was not injected does not pass", async () => {
     assert.deepEqual(broken(await run({ agentStaysDead: true }, ["agent"])), ["agent: proof: new pid"]);
     assert.deepEqual(broken(await run({ holdsNothing: true }, ["apiserver"])), [
       "apiserver: proof: port refused 9 s or more",
@@ -69,7 +69,7 @@ describe("driving the faults", () => {
     assert.deepEqual(broken(await run({ storeIdStays: true }, ["wipe"])), ["wipe: proof: store id changed"]);
   });
 
-  test("a world that breaks ends the demo with a reason", async () => {
+  test("a failing rig ends the demo with a reason", async () => {
     const world = new FakeWorld();
     world.scale = async () => {
       throw new Error("the API is away");

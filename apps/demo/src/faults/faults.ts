@@ -17,7 +17,7 @@ const DRIVERS: Readonly<Record<FaultName, (world: World) => Promise<FaultRun>>> 
   kill,
 };
 
-/** What ran, and why it ended early, if it did. */
+/** The faults that ran, and why the run ended early, if it did. */
 export interface Driven {
   readonly runs: readonly FaultRun[];
   readonly problem: string | null;

@@ -1,6 +1,6 @@
 /**
- * East is back at 3, with new pods (a second crash of a container would be held back by the kubelet), then all three
- * processes get SIGKILL at once. They listen again 3 s after their restart, so all are NotReady together for a while.
+ * Scales east back to 3, with new pods (the kubelet would delay the restart of a container that crashed before), then sends
+ * SIGKILL to all three processes at once. They listen again 3 s after their restart, so all are NotReady together for a while.
  */
 import { createMarks } from "../drive/marks.js";
 import { settle } from "../drive/wait.js";

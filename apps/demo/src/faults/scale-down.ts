@@ -1,4 +1,4 @@
-/** East's replicas go from 3 to 0, gracefully, under load. */
+/** Scales east from 3 replicas to 0, gracefully, under load. */
 import { createMarks } from "../drive/marks.js";
 import { settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";
@@ -14,7 +14,7 @@ export async function scaleDown(world: World): Promise<ScaleDownRun> {
   await world.scale(NEAR, 0);
   const seen = await world.readyWhen(NEAR, (ready) => ready === 0, asked, 10_000);
   if (seen !== null) marks.add("watch", `${NEAR} has no ready address`, seen);
-  // Long enough for the old pods to linger and end: a connection that still goes there would be lost.
+  // Long enough for the old pods to exit after their grace period, so that a connection that still goes there is lost.
   const to = Math.max(world.now(), asked) + 9000;
   await world.until(to);
   const move = { text: "no ready address", to: FAR, asked, seen, until: to };

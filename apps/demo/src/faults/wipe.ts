@@ -1,4 +1,4 @@
-/** The shared etcd comes back empty, while east has no replicas; then a change in west must travel again. */
+/** Wipes the shared etcd while east has no replicas; then a change in west must reach east's maps again. */
 import { createMarks, type Marks } from "../drive/marks.js";
 import { poll, pollTime, settle } from "../drive/wait.js";
 import type { World } from "../drive/world.js";
@@ -19,11 +19,20 @@ export async function wipe(world: World): Promise<WipeRun> {
   if (storeAfter !== null) marks.add("heal", "a new store id");
   const liveAt = await pollTime(world, () => world.live(), 20_000);
   if (liveAt !== null) marks.add("heal", "every head is LIVE", liveAt);
-  const news = await oneLess(world, marks);
+  const removal = await removeBackend(world, marks);
   const to = Math.max(from + 11_000, world.now() + 7000);
   await world.until(to);
   await world.scale(FAR, 3);
-  return { name: "wipe", window: { from, to }, injected, marks: marks.all, storeBefore, storeAfter, liveAt, ...news };
+  return {
+    name: "wipe",
+    window: { from, to },
+    injected,
+    marks: marks.all,
+    storeBefore,
+    storeAfter,
+    liveAt,
+    ...removal,
+  };
 }
 
 async function changed(world: World, before: string): Promise<string | null> {
@@ -31,7 +40,7 @@ async function changed(world: World, before: string): Promise<string | null> {
   return now === before ? null : now;
 }
 
-async function oneLess(world: World, marks: Marks): Promise<{ sliceAt: Mono | null; mapsAt: Mono | null }> {
+async function removeBackend(world: World, marks: Marks): Promise<{ sliceAt: Mono | null; mapsAt: Mono | null }> {
   const before = world.ready(FAR);
   const asked = marks.add("fault", `${FAR}: replicas 3 → 2`);
   await world.scale(FAR, 2);
@@ -39,9 +48,9 @@ async function oneLess(world: World, marks: Marks): Promise<{ sliceAt: Mono | nu
   if (sliceAt === null) return { sliceAt, mapsAt: null };
   marks.add("watch", `${FAR} has 2 ready addresses`, sliceAt);
   const after = new Set(world.ready(FAR));
-  const gone = before.filter((address) => !after.has(address));
-  const inNone = async () => !(await Promise.all(gone.map((address) => world.inMaps(address)))).includes(true);
-  const mapsAt = gone.length === 0 ? null : await pollTime(world, inNone, 10_000, 10);
+  const removed = before.filter((address) => !after.has(address));
+  const inNone = async () => !(await Promise.all(removed.map((address) => world.inMaps(address)))).includes(true);
+  const mapsAt = removed.length === 0 ? null : await pollTime(world, inNone, 10_000, 10);
   if (mapsAt !== null) marks.add("heal", `gone from ${NEAR}'s maps`, mapsAt);
   return { sliceAt, mapsAt };
 }

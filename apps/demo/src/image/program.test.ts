@@ -68,7 +68,7 @@ async function after(ms: number): Promise<void> {
 }
 
 describe("the demo's program", () => {
-  test("every request is due on time and names who answered", async (t) => {
+  test("every request is sent on time and its sample names the responder", async (t) => {
     const { port } = await httpd(t);
     const { samples, status } = await load(t, port, ["--rate", "200", "--duration-ms", "1000"]);
     assert.equal(status, 0);
@@ -78,7 +78,7 @@ describe("the demo's program", () => {
     assert.ok(samples.every((s, n) => n === 0 || Math.abs(s.due - (samples[n - 1]?.due ?? 0) - 5) < 0.01));
   });
 
-  test("a frozen server is time-outs at the deadline", async (t) => {
+  test("a suspended server causes time-outs at the deadline", async (t) => {
     const { child, port } = await httpd(t);
     child.kill("SIGSTOP");
     const { samples } = await load(t, port, ["--duration-ms", "300", "--deadline-ms", "200"]);
@@ -86,24 +86,24 @@ describe("the demo's program", () => {
     assert.ok(samples.every((s) => s.end - s.due >= 200 && s.pod === ""));
   });
 
-  test("nobody listening is refused, at once", async (t) => {
+  test("without a listener, requests are refused at once", async (t) => {
     const { samples } = await load(t, await freePort(), ["--duration-ms", "200"]);
     assert.equal(count(samples, "refused"), 20);
   });
 
-  test("a server that resets, and one that closes without an answer, are resets", async (t) => {
+  test("a server that resets, or closes without an answer, causes resets", async (t) => {
     const resets = await rawServer(t, (socket) => socket.on("data", () => socket.resetAndDestroy()));
     assert.equal(count((await load(t, resets, ["--duration-ms", "100"])).samples, "reset"), 10);
     const closes = await rawServer(t, (socket) => socket.on("data", () => socket.end()));
     assert.equal(count((await load(t, closes, ["--duration-ms", "100"])).samples, "reset"), 10);
   });
 
-  test("an answer that is not 200 is not an answer", async (t) => {
+  test("a status other than 200 does not count as answered", async (t) => {
     const port = await rawServer(t, (socket) => socket.on("data", () => socket.end("HTTP/1.1 503 x\r\n\r\nno\n")));
     assert.equal(count((await load(t, port, ["--duration-ms", "100"])).samples, "other"), 10);
   });
 
-  test("a client that was held up sends what is due, and the delay is latency", async (t) => {
+  test("a delayed client sends the requests that are due, and the delay counts as latency", async (t) => {
     const { port } = await httpd(t);
     const child = start(t, ["load", "--target", `127.0.0.1:${port}`, "--duration-ms", "1200"]);
     const log = createSampleLog();
@@ -122,7 +122,7 @@ describe("the demo's program", () => {
     assert.ok(Math.max(...log.samples().map((s) => s.end - s.due)) > 400);
   });
 
-  test("a client that slept past the deadline says that it was itself", async (t) => {
+  test("a client that was suspended past the deadline reports these requests as starved", async (t) => {
     const { port } = await httpd(t);
     const child = start(t, ["load", "--target", `127.0.0.1:${port}`, "--duration-ms", "800", "--deadline-ms", "100"]);
     const log = createSampleLog();
@@ -141,7 +141,7 @@ describe("the demo's program", () => {
     assert.equal(count(log.samples(), "timeout"), 0);
   });
 
-  test("a reader that is away loses nothing", async (t) => {
+  test("a reader that stops reading for a while loses no sample", async (t) => {
     const { port } = await httpd(t);
     const child = start(t, [
       "load",
@@ -163,7 +163,7 @@ describe("the demo's program", () => {
     assert.equal(count(log.samples(), "timeout"), 0);
   });
 
-  test("the server listens late, and lingers after SIGTERM", async (t) => {
+  test("the server listens after a delay, and continues to answer after SIGTERM", async (t) => {
     const begun = performance.now();
     const { child, port } = await httpd(t, "--listen-after-ms", "300", "--linger-ms", "400");
     assert.ok(performance.now() - begun >= 300);
@@ -176,7 +176,7 @@ describe("the demo's program", () => {
     assert.equal(count(samples, "ok") + count(samples, "refused") + count(samples, "reset"), 70);
   });
 
-  test("keep-alive, a split request, and other methods", async (t) => {
+  test("the server handles keep-alive, a split request, and other methods", async (t) => {
     const { port } = await httpd(t);
     const { connect } = await import("node:net");
     const socket = connect(port, "127.0.0.1").setEncoding("utf8");
@@ -194,7 +194,7 @@ describe("the demo's program", () => {
     assert.equal(text.match(/east\/web-1/g)?.length, 2);
   });
 
-  test("wrong flags are status 2 and a sentence", async (t) => {
+  test("invalid flags are exit status 2 and a sentence", async (t) => {
     const child = start(t, ["load", "--target", "example.org:80"]);
     const exit = once(child, "exit");
     await line(child, /Not an address/);

@@ -17,7 +17,7 @@ async function newest(files: readonly string[]): Promise<number> {
   return Math.max(...times);
 }
 
-/** Path of the folder with the executable `demo`; throws with the compiler's words when it does not compile. */
+/** Returns the folder with the executable `demo`; throws with the compiler's output when it does not compile. */
 export async function buildProgram(): Promise<string> {
   const folder = join(SOURCES, "build");
   const program = join(folder, "demo");

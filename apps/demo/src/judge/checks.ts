@@ -1,7 +1,7 @@
 /**
- * The sentences a fault is judged by. Each takes what was seen and returns whether it held, with the figure.
+ * The checks of a fault. Each takes what was observed and returns whether the check passed, with the figure.
  *
- * Invariant: what is unknown has not been shown, so it does not pass.
+ * Invariant: a check whose figure is unknown does not pass.
  */
 import type { Mono } from "../samples/sample.js";
 import type { Move } from "./runs.js";
@@ -13,7 +13,7 @@ export interface Check {
   readonly detail: string;
 }
 
-/** The news of a Ready pod reaches an agent and the demo's own watch at about the same time, in either order. */
+/** The event of a Ready pod reaches an agent and the demo's own watch at about the same time, in either order. */
 export const WATCH_SLACK_MS = 100;
 
 export function proof(text: string, shown: boolean, detail: string): Check {
@@ -60,7 +60,7 @@ export function answeredWithin(
   };
 }
 
-/** Every request of the window was answered, and at least `share` of them by this cluster. */
+/** Checks that this cluster answered at least `share` of the requests of the window. */
 export function servedBy(traffic: Traffic, cluster: string, window: Window | null, share: number, when: string): Check {
   const samples = window === null ? [] : within(traffic, window);
   const others = samples.filter((sample) => sample.outcome !== "ok" || sample.cluster !== cluster);
@@ -78,7 +78,7 @@ export function servedBy(traffic: Traffic, cluster: string, window: Window | nul
   };
 }
 
-/** The cluster that should serve does within a second of the watch, and from then on alone. */
+/** Checks that the target cluster answers within a second of the watch event, and alone from then on. */
 export function moved(traffic: Traffic, move: Move): readonly Check[] {
   const settled = move.seen === null ? null : { from: move.seen + 1000, to: move.until };
   return [

@@ -61,7 +61,7 @@ function failing(run: FaultRun, traffic: Traffic): readonly string[] {
 }
 
 describe("judge", () => {
-  test("a good run of every fault passes", () => {
+  test("a run without errors passes every fault", () => {
     for (const [run, traffic] of [
       [scaleDown, eastThenWest],
       [agent, west],
@@ -80,7 +80,7 @@ describe("judge", () => {
     }
   });
 
-  test("the figures are those of the samples", () => {
+  test("the figures are computed from the samples", () => {
     const result = judge(kill, killTraffic);
     assert.equal(result.sent, 1800);
     assert.equal(result.ok, 1695);
@@ -90,7 +90,7 @@ describe("judge", () => {
     assert.deepEqual(result.share, { east: 0.7658, west: 0.2342 });
   });
 
-  test("one loss of any kind fails what must lose nothing", () => {
+  test("one loss of any kind fails a fault that must lose nothing", () => {
     for (const loss of ["refused", "reset", "timeout", "starved", "other"]) {
       for (const run of [agent, apiserver, wipe])
         assert.deepEqual(failing(run, withSample(west, 700, loss)), ["nothing lost", "west serves all throughout"]);
@@ -111,25 +111,25 @@ describe("judge", () => {
     ]);
   });
 
-  test("an answer from east fails what must live on west alone", () => {
+  test("an answer from east fails a fault during which west must serve alone", () => {
     const mixed = withSample(west, 700, "east");
     for (const run of [agent, apiserver, wipe]) assert.deepEqual(failing(run, mixed), ["west serves all throughout"]);
   });
 
-  test("a gap in the samples fails and is the longest gap", () => {
+  test("a gap in the samples fails and is reported as the longest gap", () => {
     const gap = { ...west, samples: west.samples.filter((s) => s.due < 4000 || s.due >= 4500) };
     assert.deepEqual(failing(agent, gap), ["sent equals rate × duration within 1 %", "nothing lost"]);
     assert.equal(judge(agent, gap).longestGapMs, 510);
   });
 
-  test("a request whose fate is unknown is not one that was answered", () => {
+  test("a request without a sample does not count as answered", () => {
     for (const number of [0, 700, 1199]) {
       const torn = { ...west, samples: west.samples.filter((s) => s.number !== number) };
       assert.deepEqual(failing(agent, torn), ["nothing lost"]);
       const check = judge(agent, torn).checks.find(({ text }) => text === "nothing lost");
       assert.equal(check?.detail, "0 of 1199 lost, 1 without an account");
     }
-    // Outside the window it does not matter.
+    // A gap outside the window does not matter.
     const longer = madeTraffic({ until: 13_000, gets: "west" });
     const torn = { ...longer, samples: longer.samples.filter((s) => s.number !== 1200) };
     assert.equal(judge(agent, torn).passed, true);
@@ -139,7 +139,7 @@ describe("judge", () => {
     assert.deepEqual(failing({ ...agent, window: { from: 0, to: 9990 } }, west), ["window of 10 s or more"]);
   });
 
-  test("a proof that is missing fails", () => {
+  test("a missing proof fails", () => {
     assert.deepEqual(failing({ ...agent, newPid: null }, west), ["proof: new pid"]);
     assert.deepEqual(failing({ ...agent, newPid: 10 }, west), ["proof: new pid"]);
     assert.deepEqual(failing({ ...apiserver, refusedMs: 8999 }, west), ["proof: port refused 9 s or more"]);
@@ -155,7 +155,7 @@ describe("judge", () => {
     );
   });
 
-  test("traffic that moves late, or not all of it, fails", () => {
+  test("traffic that moves late or only partly fails", () => {
     const late = madeTraffic({ until: 2600, gets: "east" }, { until: 12_000, gets: "west" });
     assert.equal(failing(scaleDown, late).length, 2);
     assert.deepEqual(failing(scaleDown, withSample(eastThenWest, 900, "east")), [
@@ -167,14 +167,14 @@ describe("judge", () => {
     assert.ok(failing(etcd, west).some((text) => text.includes("first answer from east")));
   });
 
-  test("after a wipe, news must travel again", () => {
+  test("after a wipe, changes must propagate again", () => {
     assert.deepEqual(failing({ ...wipe, liveAt: null }, west), ["head is LIVE again"]);
     assert.equal(failing({ ...wipe, mapsAt: 6001 }, west).length, 1);
     assert.equal(failing({ ...wipe, mapsAt: null }, west).length, 1);
     assert.equal(failing({ ...wipe, sliceAt: null }, west).length, 1);
   });
 
-  test("kill: late, mixed, or not back", () => {
+  test("kill fails when traffic moves late, is mixed, or does not return", () => {
     const late = madeTraffic(
       { until: 1000, gets: "east" },
       { until: 2310, gets: "refused" },
@@ -206,11 +206,11 @@ describe("judge", () => {
     assert.ok(failing({ ...kill, firstReady: null }, killTraffic).includes(away));
   });
 
-  test("an east answer just before the demo's own watch is no fault", () => {
+  test("an answer from east just before the demo's own watch event does not fail", () => {
     assert.equal(judge(kill, withSample(killTraffic, 595, "east")).passed, true);
   });
 
-  test("of requests on their way together, one due later may have connected before the first west answer's", () => {
+  test("of concurrent requests, one due later may connect before the one that west answered first", () => {
     const slow = (traffic: Traffic) => ({
       ...traffic,
       samples: traffic.samples.map((sample) => (sample.number === 205 ? { ...sample, end: 2065 } : sample)),
@@ -223,14 +223,14 @@ describe("judge", () => {
 
 describe("report", () => {
   const input = { traffic: west, begun: 0, startedAt: "", problem: null };
-  test("passes only when every fault did and nothing ended early", () => {
+  test("the report passes only when every fault passed and the demo did not end early", () => {
     assert.equal(makeReport({ ...input, runs: [agent, apiserver] }).passed, true);
     assert.equal(makeReport({ ...input, runs: [agent, { ...apiserver, refusedMs: 0 }] }).passed, false);
     assert.equal(makeReport({ ...input, runs: [agent], problem: "lab" }).passed, false);
     assert.equal(makeReport({ ...input, runs: [] }).passed, false);
   });
 
-  test("counts each second", () => {
+  test("the report counts answers per second", () => {
     const { seconds } = makeReport({ ...input, traffic: killTraffic, runs: [kill] });
     assert.deepEqual(seconds.slice(0, 3), [
       { at: 0, east: 100, west: 0, lost: 0 },

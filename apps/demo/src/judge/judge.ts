@@ -1,8 +1,8 @@
 /**
- * Pass or not: one list of checks per fault.
+ * Decides whether a fault passed: one list of checks per fault.
  *
- * In: what driving the fault found out, and all samples. Out: the figures and every check with its own result. A fault
- * passes when all its checks do.
+ * In: the recorded run of the fault, and all samples. Out: the figures and every check with its result. A fault
+ * passes when all its checks pass.
  */
 import type { Mono, Outcome } from "../samples/sample.js";
 import {
@@ -24,13 +24,13 @@ export const FAR = "west";
 
 export interface FaultResult extends Counts {
   readonly name: FaultName;
-  /** First answer from west after what should bring it; null: never. */
+  /** Milliseconds from the cause to the first answer from west; null when there was none. */
   readonly firstRemoteMs: number | null;
   readonly passed: boolean;
   readonly checks: readonly Check[];
   readonly window: Window;
   readonly marks: readonly Mark[];
-  /** The lost requests, at most MAX_LOSSES: when each was due, and how it was lost. */
+  /** The lost requests, at most MAX_LOSSES: due time and outcome. */
   readonly losses: readonly { readonly due: Mono; readonly outcome: Outcome }[];
 }
 
@@ -55,7 +55,7 @@ export function judge(run: FaultRun, traffic: Traffic): FaultResult {
 
 function ownChecks(run: FaultRun, traffic: Traffic): readonly Check[] {
   const lost = nothingLost(traffic, run.window);
-  // What these faults could destroy is what every request must live on.
+  // During these faults east has no replicas, so west must answer every request.
   const aloneInFar = servedBy(traffic, FAR, run.window, 1, "throughout");
   switch (run.name) {
     case "scale-down":
@@ -106,7 +106,7 @@ function wiped(run: WipeRun): readonly Check[] {
 function killed(run: KillRun, traffic: Traffic): readonly Check[] {
   const first = firstAnswer(traffic, FAR, run.injected);
   const { noneReady, firstReady, window } = run;
-  // From its end: of requests that were on their way together, the one due later may have connected earlier.
+  // Begins at the end of that request: of concurrent requests, the one due later may have connected earlier.
   const away = first && firstReady !== null ? { from: first.end, to: firstReady - WATCH_SLACK_MS } : null;
   const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
   return [
@@ -126,7 +126,7 @@ function said(at: Mono | null, since: Mono): string {
   return at === null ? "never" : `after ${round(at - since, 0)} ms`;
 }
 
-/** Counted from the watch where traffic had to move, from the fault itself elsewhere. */
+/** Counted from the watch event if traffic had to move, otherwise from the fault itself. */
 function firstRemote(run: FaultRun, traffic: Traffic): number | null {
   const cause = causeOf(run);
   const first = cause.from === null ? undefined : firstAnswer(traffic, FAR, cause.asked);

@@ -1,17 +1,17 @@
-/** Makes sample streams by hand for tests: who answers, when, and what is lost. */
+/** Makes sample streams for tests: responders, times, and losses. */
 import type { Mono, Outcome, Sample } from "../samples/sample.js";
 import type { Traffic } from "./traffic.js";
 
 export interface Stretch {
   /** Milliseconds. */
   readonly until: Mono;
-  /** A cluster's name, or how requests are lost. */
+  /** The cluster that answers, or the outcome of a lost request. */
   readonly gets: string;
 }
 
 const LOSSES: ReadonlySet<string> = new Set(["refused", "reset", "timeout", "starved", "other"]);
 
-/** 100 requests a second from 0 on; each stretch goes on from where the one before ended. Answers take 2 ms. */
+/** 100 requests a second from time 0; each stretch begins where the previous one ends. Answers take 2 ms. */
 export function madeTraffic(...stretches: readonly Stretch[]): Traffic {
   const samples: Sample[] = [];
   for (const { until, gets } of stretches) {

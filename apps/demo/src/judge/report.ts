@@ -1,4 +1,4 @@
-/** The whole demo: its faults, and for each second who answered. Pure. */
+/** The report of the whole demo: its faults, and the answers per second and cluster. Pure. */
 import type { Mono } from "../samples/sample.js";
 import { FAR, type FaultResult, judge, NEAR } from "./judge.js";
 import type { FaultRun, Mark } from "./runs.js";

@@ -1,11 +1,11 @@
-/** What driving a fault found out. Times are null when the thing never came about in the time it was given. */
+/** The recorded run of each fault. A time is null when the event did not happen within its time limit. */
 import type { Mono } from "../samples/sample.js";
 import type { Window } from "./traffic.js";
 
 export const FAULT_NAMES = ["scale-down", "agent", "etcd", "apiserver", "wipe", "kill"] as const;
 export type FaultName = (typeof FAULT_NAMES)[number];
 
-/** A moment worth showing: "fault" what was done, "watch" what Kubernetes said, "heal" what came back. */
+/** A moment to show: "fault": what was done, "watch": what Kubernetes reported, "heal": what recovered. */
 export interface Mark {
   readonly at: Mono;
   readonly kind: "fault" | "watch" | "heal";
@@ -14,7 +14,7 @@ export interface Mark {
 
 interface Run {
   readonly window: Window;
-  /** When the fault was done. */
+  /** When the fault was injected. */
   readonly injected: Mono;
   readonly marks: readonly Mark[];
 }
@@ -23,9 +23,9 @@ interface Run {
 export interface Move {
   readonly text: string;
   readonly to: string;
-  /** When the change was asked for. */
+  /** When the change was requested. */
   readonly asked: Mono;
-  /** When the demo's own EndpointSlice watch said so. */
+  /** When the demo's own EndpointSlice watch reported it. */
   readonly seen: Mono | null;
   /** Until when nothing else changed. */
   readonly until: Mono;
@@ -44,7 +44,7 @@ export interface AgentRun extends Run {
 
 export interface EtcdRun extends Run {
   readonly name: "etcd";
-  /** Longest stretch in which every connection to the port was refused. */
+  /** Longest period in which every connection to the port was refused. */
   readonly refusedMs: number;
   readonly moves: readonly Move[];
 }
@@ -60,7 +60,7 @@ export interface WipeRun extends Run {
   readonly storeAfter: string | null;
   /** When the head of every cluster was LIVE in the new store. */
   readonly liveAt: Mono | null;
-  /** A backend taken away in west afterwards: told by west's slices, gone from east's maps. */
+  /** A backend removed in west afterwards: when west's slices reported it, and when it was not in east's maps any more. */
   readonly sliceAt: Mono | null;
   readonly mapsAt: Mono | null;
 }

@@ -1,14 +1,14 @@
-/** What the client saw in a stretch of time, counted. Pure. */
+/** Counts the client's samples in a window of time. Pure. */
 import { type Mono, OUTCOMES, type Outcome, type Sample } from "../samples/sample.js";
 
-/** From inclusive, to exclusive; a request belongs where it was due. */
+/** `from` inclusive, `to` exclusive; a request belongs to the window in which it was due. */
 export interface Window {
   readonly from: Mono;
   readonly to: Mono;
 }
 
 export interface Traffic {
-  /** Requests a second that the client was asked to make. */
+  /** Requests a second that the client was started with. */
   readonly rate: number;
   /** In the order they were due. */
   readonly samples: readonly Sample[];
@@ -22,9 +22,9 @@ export interface Counts {
   readonly expected: number;
   readonly ok: number;
   readonly lost: Readonly<Record<Loss, number>>;
-  /** Longest time without any answer, the window's edges included. */
+  /** Longest time without any answer, including the window's edges. */
   readonly longestGapMs: number;
-  /** Of the answered requests, the part answered by each cluster: 0 to 1. */
+  /** The fraction of the answered requests that each cluster answered: 0 to 1. */
   readonly share: Readonly<Record<string, number>>;
 }
 
@@ -68,13 +68,13 @@ function longestGap(answered: readonly Sample[], window: Window): number {
   return round(longest, 1);
 }
 
-/** Requests that were due in the window by their number, and of which no sample tells what became. */
+/** The number of requests that were due in the window but have no sample. */
 export function unaccounted(traffic: Traffic, window: Window): number {
   const [any] = traffic.samples;
   if (any === undefined) return 0;
   const everyMs = 1000 / traffic.rate;
   const origin = any.due - any.number * everyMs;
-  // The first number that is due at or after a time; times are sums of floats.
+  // The number of the first request that is due at or after a time; 1e-6 allows for rounding of floats.
   const numberAt = (time: Mono) => Math.max(0, Math.ceil((time - origin) / everyMs - 1e-6));
   const [from, to] = [numberAt(window.from), numberAt(window.to)];
   const known = traffic.samples.map(({ number }) => number).filter((number) => number >= from && number < to);

@@ -1,7 +1,7 @@
 /**
- * Requests per second by cluster as an SVG: stacked columns, one a second, faults marked above.
+ * Requests per second by cluster as an SVG: stacked columns, one per second, faults marked above.
  *
- * Colours are told apart by people with any kind of colour vision; lost requests are also hatched.
+ * The colours are distinguishable with any kind of colour vision; lost requests are also hatched.
  */
 import type { Report, Second } from "../judge/report.js";
 import { escapeHtml } from "./escape.js";

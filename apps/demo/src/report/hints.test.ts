@@ -10,18 +10,18 @@ const agent: AgentRun = { ...base, name: "agent", oldPid: 1, newPid: 2 };
 const apiserver: ApiserverRun = { ...base, name: "apiserver", refusedMs: 0 };
 const west = madeTraffic({ until: 12_000, gets: "west" });
 
-test("what passed needs no hint", () => {
+test("a demo that passed has no hint", () => {
   assert.deepEqual(hints([judge(agent, west)], "out/logs", false), []);
 });
 
-test("what failed is named with the logs of those who take part, each once", () => {
+test("failed faults are named with the logs of the processes involved, each once", () => {
   assert.deepEqual(hints([judge({ ...agent, newPid: 1 }, west), judge(apiserver, west)], "out/logs", false), [
     "Look at out/logs/node-agent.*, out/logs/lab.*, out/logs/clustermesh-apiserver.*",
     "Alone, with the lab left up: node apps/demo/dist/main.js --faults agent,apiserver --keep",
   ]);
 });
 
-test("kind has its logs by cluster and node, and the store's beside them", () => {
+test("on kind, logs are by cluster and node, and the store's log is beside them", () => {
   const wipe: WipeRun = {
     ...base,
     name: "wipe",
@@ -37,7 +37,7 @@ test("kind has its logs by cluster and node, and the store's beside them", () =>
   ]);
 });
 
-test("a client that did not run in time says so first", () => {
+test("the first hint reports a client that was not scheduled in time", () => {
   const starved = judge(agent, withSample(west, 700, "starved"));
   assert.match(hints([starved], "out/logs", false)[0] ?? "", /too busy/);
   const thin = judge(agent, { ...west, samples: west.samples.filter(({ number }) => number % 20 !== 0) });

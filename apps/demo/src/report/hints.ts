@@ -1,8 +1,8 @@
-/** For a fault that did not pass: where the person who reads the report looks next. Pure. */
+/** Hints for faults that did not pass: which logs to read. Pure. */
 import type { FaultResult } from "../judge/judge.js";
 import type { FaultName } from "../judge/runs.js";
 
-/** The logs of those who take part, as `mesh lab logs ROLE` calls them. */
+/** The roles whose logs are relevant for each fault, as in `mesh lab logs ROLE`. */
 const ROLES: Readonly<Record<FaultName, readonly string[]>> = {
   "scale-down": ["node-agent", "clustermesh-apiserver"],
   agent: ["node-agent", "lab"],
@@ -12,7 +12,7 @@ const ROLES: Readonly<Record<FaultName, readonly string[]>> = {
   kill: ["node-agent", "clustermesh-apiserver"],
 };
 
-/** `logs`: the folder that they were kept in, `kind`: of kind clusters. Empty when all passed. */
+/** `logs`: the folder of the saved logs; `kind`: they are of kind clusters. Empty when all faults passed. */
 export function hints(faults: readonly FaultResult[], logs: string, kind: boolean): readonly string[] {
   const failed = faults.filter((fault) => !fault.passed);
   if (failed.length === 0) return [];
@@ -27,13 +27,13 @@ export function hints(faults: readonly FaultResult[], logs: string, kind: boolea
   ];
 }
 
-/** As `kind export logs` lays them out; a container that was killed has a log of its own. */
+/** Paths as `kind export logs` writes them; a container that was killed has its own log. */
 function kindLogs(logs: string, role: string): readonly string[] {
   if (role === "lab") return [];
   return [role === "mesh-etcd" ? `${logs}/mesh-etcd.log` : `${logs}/*/*/containers/${role}*`];
 }
 
-/** The client itself did not run when it should have: the figures say nothing about the mesh. */
+/** True when the client itself was not scheduled in time, so that the figures are not about the mesh. */
 function isBusy({ lost, sent, expected }: FaultResult): boolean {
   return lost.starved > 0 || Math.abs(sent - expected) > expected * 0.01;
 }

@@ -1,4 +1,4 @@
-/** out/demo.html: one page that needs nothing else, and reads well on paper too. */
+/** Writes out/demo.html: one self-contained page, also for print. */
 import type { FaultResult } from "../judge/judge.js";
 import type { Report } from "../judge/report.js";
 import { chart } from "./chart.js";

@@ -1,4 +1,4 @@
-/** out/demo.json: what scripts read. Fields are only ever added. */
+/** Writes out/demo.json, for scripts. Fields are only added, never removed. */
 import type { FaultResult } from "../judge/judge.js";
 import type { Report } from "../judge/report.js";
 import { round } from "../judge/traffic.js";

@@ -53,7 +53,7 @@ describe("the report", () => {
     assert.equal(JSON.parse(reportJson(bad)).passed, false);
   });
 
-  test("text tells the timeline, a row per fault, and what failed", () => {
+  test("text shows the timeline, a row per fault, and what failed", () => {
     const text = reportText(bad);
     assert.match(text, /1\.00 {2}fault {2}SIGKILL of <all>/);
     assert.match(text, /1\.00 {2}lost {3}105 refused$/m);

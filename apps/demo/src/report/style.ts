@@ -1,4 +1,4 @@
-/** The page's style. East blue, west orange, lost dark red: told apart with any colour vision, 4.5:1 for all text. */
+/** The page's style. East blue, west orange, lost dark red: distinguishable with any colour vision, 4.5:1 for all text. */
 export const STYLE = `
 :root { --east: #0072b2; --west: #e69f00; --lost: #8b1a1a; --ink: #1a1a1a; --soft: #595959; --line: #d0d0d0; --good: #1b6e3c; }
 * { box-sizing: border-box; }

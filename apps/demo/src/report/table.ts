@@ -1,4 +1,4 @@
-/** The timeline and the table of results, for a terminal of 100 columns. Says the same without colour. */
+/** The timeline and the table of results, for a terminal of 100 columns. No meaning depends on colour. */
 import { type FaultResult, MAX_LOSSES } from "../judge/judge.js";
 import type { Report } from "../judge/report.js";
 
@@ -25,7 +25,7 @@ function timeline(fault: FaultResult, begun: number): readonly string[] {
   return [head, ...moments.map((moment) => `  ${clock(moment.at - begun)}  ${moment.kind.padEnd(6)} ${moment.text}`)];
 }
 
-/** One line for each row of losses that are less than 100 ms apart. */
+/** One line for each series of losses that are less than 100 ms apart. */
 function lossMoments(fault: FaultResult): readonly { at: number; kind: string; text: string }[] {
   const rows: { at: number; last: number; words: string[] }[] = [];
   for (const { due, outcome } of fault.losses) {
@@ -78,7 +78,7 @@ function lostWords(fault: FaultResult): string {
   return words.length === 0 ? "0" : words.join(", ");
 }
 
-/** The question that everybody asks about the one fault that passes with losses. */
+/** Explains the losses of `kill`, the only fault that passes with losses. */
 export function lossNote(faults: readonly FaultResult[]): readonly string[] {
   const kill = faults.find(({ name }) => name === "kill");
   return kill === undefined || !kill.passed || kill.ok === kill.sent

@@ -12,7 +12,7 @@ async function rig(t: TestContext) {
   return { name: 'lab "demo"', alternative: "use another", useFile: join(root, "demo.json") };
 }
 
-test("a second demo in the same rig is refused while the first lives", async (t) => {
+test("a second demo in the same rig is refused while the first runs", async (t) => {
   const lab = await rig(t);
   const first = await useExclusively(lab);
   await assert.rejects(useExclusively(lab), {
@@ -25,7 +25,7 @@ test("a second demo in the same rig is refused while the first lives", async (t)
   await second.end();
 });
 
-test("one that was killed, whose pid somebody else has now, holds nobody up", async (t) => {
+test("a demo that was killed, and whose pid is reused, does not block the next", async (t) => {
   const lab = await rig(t);
   const me = identify(process.pid);
   for (const text of ["", "{", JSON.stringify({ ...me, startTicks: (me?.startTicks ?? 0) - 1 })]) {

@@ -1,6 +1,6 @@
 /**
- * One demo at a time in a rig: two would take each other's replicas and clients away. A file of the rig's says who is
- * there; a process is its pid and start time, so that one which was killed holds nobody up.
+ * Allows one demo at a time in a rig, since two would change each other's replicas and clients. A file of the rig names the
+ * process by pid and start time, so that a demo that was killed does not block the next.
  */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { identify, isAlive, type ProcessIdentity } from "@isthmus/lab";

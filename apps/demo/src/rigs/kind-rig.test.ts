@@ -19,7 +19,7 @@ const NODES: Readonly<Record<string, readonly object[]>> = {
   west: [{ metadata: { name: "w-1" }, status: { addresses: [{ type: "InternalIP", address: "10.89.0.6" }] } }],
 };
 
-/** `answers`: what the engine prints for a command that has all the words. */
+/** `answers`: what the engine prints for a command that contains all the words of the key. */
 async function controls(answers: Readonly<Record<string, string>> = {}) {
   const calls: string[] = [];
   const run = async (...args: readonly string[]) => {
@@ -39,7 +39,7 @@ async function controls(answers: Readonly<Record<string, string>> = {}) {
   return { controls: made, calls };
 }
 
-test("settings come from demo.sh: a missing one is named", () => {
+test("a missing setting of demo.sh is named in the error", () => {
   const env = { CONTAINER_CLI: "podman", KUBECONFIG: "/k", MESH_STORE: "/s" };
   assert.throws(() => kindRig(env), {
     code: "UNFIT",
@@ -55,7 +55,7 @@ test("the agent is a process on the client's node", async () => {
   assert.equal(await (await controls()).controls.agentPid(), null);
 });
 
-test("the apiserver's pod is to go before its process is killed, wherever in the near cluster it runs", async () => {
+test("the apiserver is scaled to 0 before its process is killed, on whichever node of the near cluster it runs", async () => {
   const { controls: of, calls } = await controls();
   await of.holdDown("clustermesh-apiserver");
   assert.equal(calls[0], 'east: clustermesh-apiserver {"spec":{"replicas":0}}');
@@ -75,7 +75,7 @@ test("the apiserver's pod is to go before its process is killed, wherever in the
   assert.deepEqual(await of.addresses("clustermesh-apiserver"), everywhere);
 });
 
-test("the store is held and started in its container", async () => {
+test("the store is held down and started in its container", async () => {
   const { controls: of, calls } = await controls({ "inspect store": "10.89.0.8" });
   await of.holdDown("mesh-etcd");
   await of.start("mesh-etcd");
@@ -83,7 +83,7 @@ test("the store is held and started in its container", async () => {
   assert.deepEqual(await of.addresses("mesh-etcd"), [{ host: "10.89.0.8", port: 2379 }]);
 });
 
-test("servers are killed by their pods' uids on every node of the cluster, in the names of either cgroup driver", async () => {
+test("servers are killed by their pods' uids on every node of the cluster, with the cgroup names of either driver", async () => {
   const { controls: of, calls } = await controls({ "exec e-1": "1", "exec e-2": "2" });
   assert.equal(await of.killServers("east", ["a-b"]), 3);
   assert.ok(calls.every((call) => call.endsWith(" a[-_]b")));

@@ -1,6 +1,6 @@
 /**
- * The demo on the clusters of deploy/kind: parts are processes in node containers, reached through the container engine
- * and the clusters' APIs, as an operator would. deploy/kind/demo.sh sets the environment.
+ * The rig of deploy/kind: parts are processes in node containers, controlled through the container engine and the clusters' APIs,
+ * as an operator would. deploy/kind/demo.sh sets the environment.
  */
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -17,15 +17,15 @@ import type { Rig, RigControls } from "./rig.js";
 
 const SCRIPTS = fileURLToPath(new URL("../../../../deploy/kind/", import.meta.url));
 const MESH_NAMESPACE = "mesh-system";
-/** Of one command. */
+/** Maximum output of one command. */
 const MAX_OUTPUT = 16 * 1024 * 1024;
 const APISERVER = "clustermesh-apiserver";
-/** As the manifests start them. */
+/** Command lines of the processes as in the manifests. */
 const COMMANDS = {
   agent: "^node apps/node-agent/dist/main.js",
   apiserver: "^node apps/clustermesh-apiserver/dist/main.js",
 };
-/** $0…: patterns of pods' uids. Sends SIGKILL to the demo's programs in their control groups, prints how many. */
+/** Arguments: patterns of pods' uids. Sends SIGKILL to the demo's programs in their control groups and prints the number. */
 const KILL_SERVERS = `n=0
 for pid in $(pgrep -f ^/demo); do
   for uid in "$0" "$@"; do
@@ -34,7 +34,7 @@ for pid in $(pgrep -f ^/demo); do
 done
 echo "$n"`;
 
-/** `env`: CONTAINER_CLI, KUBECONFIG, MESH_STORE, MESH_ETCD (the store's container). Throws `UNFIT` for one that is missing, and without root. */
+/** `env`: CONTAINER_CLI, KUBECONFIG, MESH_STORE, MESH_ETCD (the container of the store). Throws `UNFIT` if one is missing or without root. */
 export function kindRig(env: Readonly<Record<string, string | undefined>>): Rig {
   const of = (name: string) => {
     const value = env[name];
@@ -77,14 +77,14 @@ export function kindRig(env: Readonly<Record<string, string | undefined>>): Rig 
 export interface Engine {
   /** The store's container. */
   readonly etcd: string;
-  /** A command of the container engine's; returns what it printed. */
+  /** Runs a command of the container engine and returns its output. */
   readonly run: (...args: readonly string[]) => Promise<string>;
 }
 
 export interface KindControlsOptions extends Engine {
   readonly clientNode: string;
   readonly clientOf: (cluster: string) => KubeClient;
-  /** `mesh connect` of all clusters. */
+  /** Runs `mesh connect` for all clusters. */
   readonly connect: () => Promise<void>;
   readonly maps: MapView;
 }
@@ -108,7 +108,7 @@ export async function createKindControls(options: KindControlsOptions): Promise<
     killAgent: async () => void (await run("exec", clientNode, "pkill", "-KILL", "-f", COMMANDS.agent)),
     async holdDown(part) {
       if (part === "mesh-etcd") return void (await inStore("hold"));
-      // The kubelet starts a container that died again, but none of a pod that is to go; SIGKILL is faster than its SIGTERM.
+      // The kubelet restarts a container that exited, but not in a pod that is being deleted; SIGKILL is faster than its SIGTERM.
       await scaleApiserver(0);
       await Promise.all(
         namesOf(NEAR).map((node) => run("exec", node, "sh", "-c", 'pkill -KILL -f "$0" || true', COMMANDS.apiserver)),
@@ -117,17 +117,17 @@ export async function createKindControls(options: KindControlsOptions): Promise<
     start: async (part) => void (await (part === "mesh-etcd" ? inStore("start") : scaleApiserver(1))),
     async addresses(part: Part) {
       if (part === "mesh-etcd") return [{ host: await addressOf(run, etcd), port: 2379 }];
-      // Its next pod may run on another node.
+      // The next pod may run on another node.
       return (nodes.get(NEAR) ?? []).map((node) => ({ host: internalAddress(node), port: 7443 }));
     },
     async wipeStore() {
       await inStore("wipe");
-      // What an operator does about it: the store's own users first, then those of the clusters.
+      // As an operator would: restore the store's own users first, then those of the clusters.
       await promisify(execFile)(join(SCRIPTS, "start-store.sh"));
       await connect();
     },
     async killServers(cluster, podUids) {
-      // A systemd slice has "_" where a uid has "-".
+      // The name of a systemd slice has "_" where a uid has "-".
       const patterns = podUids.map((uid) => uid.replaceAll("-", "[-_]"));
       if (patterns.length === 0) return 0;
       const counts = await Promise.all(
@@ -162,7 +162,7 @@ async function pinsOf(run: Engine["run"], node: string): Promise<string> {
 async function saveLogs({ etcd, run }: Engine, folder: string): Promise<void> {
   for (const cluster of [NEAR, FAR]) {
     await mkdir(join(folder, cluster), { recursive: true });
-    // It writes what it can and fails for one part that it cannot, such as the list of images of a node without crictl.
+    // It writes what it can, but fails if one part fails, such as the list of images of a node without crictl.
     await promisify(execFile)("kind", ["export", "logs", "--name", `isthmus-${cluster}`, join(folder, cluster)]).catch(
       () => undefined,
     );

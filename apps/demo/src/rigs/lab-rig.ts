@@ -1,4 +1,4 @@
-/** The demo in a lab: parts are processes of its supervisor. */
+/** The rig of a lab: parts are processes of its supervisor. */
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -38,7 +38,7 @@ function controlsOf({ plan }: LabHandle, clientNode: string): RigControls {
     agentPid: async () => pidIn(await labStatus(plan.name), agent),
     killAgent: async () => void (await controlProcess(plan.name, "kill", agent)),
     async holdDown(part) {
-      // SIGKILL first: `stop` alone would ask politely.
+      // SIGKILL first, since `stop` alone sends SIGTERM.
       await controlProcess(plan.name, "kill", selectorOf(part));
       await controlProcess(plan.name, "stop", selectorOf(part));
     },
@@ -66,7 +66,7 @@ export function addressOf(plan: LabPlan, part: Part): Address {
   return { host: near.apiAddress, port: 7443 };
 }
 
-/** Of all processes, the one that the selector names; null while it does not run. */
+/** Pid of the process that the selector names; null while it does not run. */
 export function pidIn(
   rows: readonly { readonly role: string; readonly cluster: string; readonly node: string; readonly pid: number }[],
   { role, cluster, node }: Selector,

@@ -1,4 +1,4 @@
-/** Where the demo runs: two clusters that exist, joined by one store, and what starts and stops the parts of the mesh there. */
+/** Where the demo runs: two existing clusters with one store, and functions that start and stop the parts of the mesh there. */
 import type { KubeClient } from "@isthmus/kube";
 import type { MapView } from "../drive/map-view.js";
 import type { Part } from "../drive/world.js";
@@ -9,40 +9,40 @@ export interface Address {
 }
 
 export interface Rig {
-  /** For people, after "in": `lab "demo"`. */
+  /** For messages, after "in": `lab "demo"`. */
   readonly name: string;
   /** Contexts of the kubeconfig, the near cluster first. */
   readonly clusters: readonly string[];
   readonly kubeconfig: string;
-  /** What MESH_STORE names. */
+  /** The value of MESH_STORE. */
   readonly storeFile: string;
-  /** The environment of the CLI, beside those two. */
+  /** Other environment variables of the CLI. */
   readonly env: Readonly<Record<string, string>>;
-  /** For people, where another demo runs here already: what to do instead of waiting. Empty when there is nothing. */
+  /** For the error that another demo runs here: what to do instead of waiting. Empty when there is no alternative. */
   readonly alternative: string;
-  /** A file that says which demo runs here. */
+  /** The file that names the demo that runs here. */
   readonly useFile: string;
-  /** `clientNode`: of the near cluster. `clientOf`: of a cluster's API. */
+  /** `clientNode`: a node of the near cluster. `clientOf`: returns the client of a cluster's API. */
   controls(clientNode: string, clientOf: (cluster: string) => KubeClient): Promise<RigControls>;
-  /** What every process has written, into a folder that does not exist yet. */
+  /** Saves the logs of every process into a folder that does not exist yet. */
   saveLogs(folder: string): Promise<void>;
 }
 
-/** The agent is the one on the client's node, the apiserver the near cluster's, the store everybody's. */
+/** Controls the agent on the client's node, the apiserver of the near cluster, and the shared store. */
 export interface RigControls {
-  /** Null while the agent does not run. */
+  /** Pid of the agent; null while it does not run. */
   agentPid(): Promise<number | null>;
-  /** SIGKILL; its supervisor starts it again. */
+  /** Sends SIGKILL; its supervisor restarts it. */
   killAgent(): Promise<void>;
-  /** SIGKILL, and held down until `start`. */
+  /** Sends SIGKILL and keeps the part down until `start`. */
   holdDown(part: Part): Promise<void>;
   start(part: Part): Promise<void>;
-  /** Where it may listen; a part that moves has several. */
+  /** The addresses at which it may listen; a part that can move has several. */
   addresses(part: Part): Promise<readonly Address[]>;
-  /** Returns when the store is empty; it serves again by itself, a moment later. */
+  /** Resolves when the store is empty; it serves again shortly after that. */
   wipeStore(): Promise<void>;
-  /** SIGKILL to the demo's program in these pods (by uid) of a cluster; returns how many processes got it. */
+  /** Sends SIGKILL to the demo's program in these pods (by uid) of a cluster; returns the number of processes. */
   killServers(cluster: string, podUids: readonly string[]): Promise<number>;
-  /** Of the client's node. */
+  /** The maps of the client's node. */
   readonly maps: MapView;
 }

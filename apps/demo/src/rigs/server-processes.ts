@@ -1,4 +1,4 @@
-/** The demo program's processes in given pods, found by their control groups as the root pid namespace sees them. */
+/** Finds the demo program's processes in given pods by their control groups, in the root pid namespace. */
 import { readdir, readFile } from "node:fs/promises";
 
 /** Pids of `/demo …` in any of the pods (by uid). */
@@ -15,6 +15,6 @@ async function isOurs(pid: string, podUids: readonly string[]): Promise<boolean>
     const groups = await readFile(`/proc/${pid}/cgroup`, "latin1");
     return podUids.some((uid) => groups.includes(`pod${uid}`));
   } catch {
-    return false; // ended meanwhile
+    return false; // the process exited meanwhile
   }
 }

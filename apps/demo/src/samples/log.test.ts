@@ -21,7 +21,7 @@ test("samples get their times, outcome and responder", () => {
   ]);
 });
 
-test("reading all of it again adds nothing; a hole shows", () => {
+test("reading the output again adds nothing; a gap counts as missing", () => {
   const log = createSampleLog();
   for (const line of [...lines, ...lines]) log.line(line);
   assert.equal(log.samples().length, 3);
@@ -32,7 +32,7 @@ test("reading all of it again adds nothing; a hole shows", () => {
   assert.equal(log.missing(), 3);
 });
 
-test("a line that is not the client's is refused", () => {
+test("a line in another format is refused", () => {
   const log = createSampleLog();
   assert.throws(() => log.line('{"s":[[0,"o",1,0]]}'), /Cannot place/);
   log.line(start);

@@ -1,9 +1,9 @@
 /**
- * The client's lines (format: image/load.c) become samples.
+ * Parses the client's lines (format: image/load.c) into samples.
  *
- * In: lines, from the beginning, in order; the whole stream may be read again after a cut, what is known is skipped.
- * Out: samples in the order they were due. Invariant: a sample is never counted twice, and one that never came shows
- * in `missing()`.
+ * In: lines, from the beginning, in order; after a cut the whole stream may be read again, and known samples are skipped.
+ * Out: samples in the order in which they were due. Invariant: a sample is never counted twice, and one that never arrived is
+ * counted in `missing()`.
  */
 import type { Mono, Outcome, Sample } from "./sample.js";
 
@@ -16,15 +16,15 @@ export interface ClientStart {
 }
 
 export interface SampleLog {
-  /** Throws on a line that is not the client's. */
+  /** Throws on a line in another format. */
   line(text: string): void;
   started(): ClientStart | null;
   samples(): readonly Sample[];
-  /** Samples that later ones prove to be absent. */
+  /** Number of samples that are absent although later ones arrived. */
   missing(): number;
-  /** Requests the client says it sent, once it has come to its end. */
+  /** Number of requests that the client reports at its end; null before. */
   ended(): number | null;
-  /** Everything due before this time has come to its end, or would have. */
+  /** Every request due before this time has completed or has passed its deadline. */
   completeUntil(): Mono;
 }
 

@@ -1,4 +1,4 @@
-/** One request of the load, as the client saw it. */
+/** One request of the load, as the client measured it. */
 
 /** Milliseconds on the machine's monotonic clock: the same for every process of the lab, and never set back. */
 export type Mono = number;
@@ -13,12 +13,12 @@ export interface Sample {
   readonly due: Mono;
   readonly end: Mono;
   readonly outcome: Outcome;
-  /** Who answered; both empty unless the outcome is "ok". */
+  /** The responder; both fields are empty unless the outcome is "ok". */
   readonly cluster: string;
   readonly pod: string;
 }
 
-/** This process's reading of the clock that samples and marks are stamped with. */
+/** Reads the clock of samples and marks in this process. */
 export function monoNow(): Mono {
   return Number(process.hrtime.bigint() / 1000n) / 1000;
 }

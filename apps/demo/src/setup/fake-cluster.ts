@@ -1,6 +1,6 @@
 /**
- * A cluster in memory for tests of the set-up: what was asked of its API, in order; a Deployment is ready at once, and the
- * client's pod writes what the test says.
+ * An in-memory cluster for tests of the set-up. It records its API calls in order; a Deployment is ready at once, and the
+ * client's pod writes the given output.
  */
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
@@ -13,7 +13,7 @@ export interface FakeCluster {
   readonly objects: Map<string, KubeObject>;
 }
 
-/** `note` hears "east: apply Service web" and the like; `output`: lines of the client. */
+/** `note` is called with text such as "east: apply Service web"; `output`: lines of the client. */
 export function fakeCluster(name: string, note: (call: string) => void, output: readonly string[]): FakeCluster {
   const objects = new Map<string, KubeObject>();
   const key = (resource: Resource, object: string) => `${resource.kind} ${object}`;

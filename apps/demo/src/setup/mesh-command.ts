@@ -1,4 +1,4 @@
-/** Runs the CLI as a user would, with the environment that the rig gives. */
+/** Runs the CLI as a user would, with the environment of the rig. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -6,7 +6,7 @@ import type { Rig } from "../rigs/rig.js";
 
 const MESH = fileURLToPath(new URL("../../../mesh/bin/mesh.js", import.meta.url));
 
-/** Rejects with its last words when it ends with another status than 0. */
+/** Rejects with the last output when the exit code is not 0. */
 export async function runMeshCommand(
   rig: Pick<Rig, "kubeconfig" | "storeFile" | "env">,
   args: readonly string[],

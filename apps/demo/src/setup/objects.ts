@@ -1,4 +1,4 @@
-/** The objects of the demo, as a user would write them. */
+/** The Kubernetes objects of the demo, as a user would write them. */
 import type { KubeObject } from "@isthmus/kube";
 
 export const NAMESPACE = "shop";
@@ -20,7 +20,7 @@ export const meshAnnotations = { "service.cilium.io/global": "true", "service.ci
 
 /**
  * Three replicas. The server begins to listen 3 s after its start, so that pods killed together are NotReady together,
- * and answers for 5 s after SIGTERM, because the news of its end travels no faster than the signal.
+ * and answers for 5 s after SIGTERM, because its removal from the EndpointSlice takes longer to propagate than the signal.
  */
 export function deployment(cluster: string, image: string): KubeObject & { readonly spec: object } {
   return {
@@ -56,7 +56,7 @@ export function deployment(cluster: string, image: string): KubeObject & { reado
   };
 }
 
-/** The open-loop client. It asks for a CPU, since a starved client would measure itself. */
+/** The open-loop client. It requests a CPU, since a starved client would measure its own delay. */
 export function clientPod(image: string, target: string, rate: number): KubeObject & { readonly spec: object } {
   return {
     metadata: { name: CLIENT, namespace: NAMESPACE },

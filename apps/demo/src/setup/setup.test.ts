@@ -25,7 +25,7 @@ function world(output: readonly string[] = GOOD) {
 }
 
 describe("the set-up of the demo", () => {
-  test("Services become global once all is deployed and connected; the client starts once all is in sync", async () => {
+  test("Services become global after everything is deployed and connected; the client starts when everything is in sync", async () => {
     const { calls, said, options, east } = world();
     const { log, clientNode, following } = await setUp(options);
     await following;
@@ -44,14 +44,14 @@ describe("the set-up of the demo", () => {
     assert.equal(said.at(-1), 'The client on "east-2" makes 10 new connections a second to 10.96.0.9:80');
   });
 
-  test("the client of a demo before is gone before the new one is made", async () => {
+  test("the client of an earlier demo is deleted before the new one is created", async () => {
     const { calls, options, east } = world();
     east.objects.set("Pod client", { metadata: { name: "client" } });
     await setUp(options);
     assert.ok(calls.indexOf("east: delete Pod client") < calls.indexOf("east: create Pod client"));
   });
 
-  test("a mesh that cannot be connected starts no client", async () => {
+  test("the client is not started when the mesh cannot be connected", async () => {
     const { calls, options } = world();
     const mesh = async () => {
       throw new Error("no store");
@@ -60,7 +60,7 @@ describe("the set-up of the demo", () => {
     assert.ok(!calls.some((call) => call.includes("Pod client")));
   });
 
-  test("a client that loses requests does not count as warm; told to stop, it says nothing more", async () => {
+  test("a client that loses requests does not count as warm; after an abort, no more progress is reported", async () => {
     const { said, options, stop } = world([START, samples(40, "r")]);
     const ending = setUp(options);
     setImmediate(() => stop.abort(new Error("interrupted")));

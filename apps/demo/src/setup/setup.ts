@@ -1,7 +1,8 @@
 /**
- * From a rig that is up to a client whose every request is answered: connect, deploy, annotate, warm up.
+ * Sets up the demo on a running rig: connects the clusters, deploys, annotates, and starts the client until every request is
+ * answered.
  *
- * Invariant: the client starts only when the mesh is in sync, and the faults only after three seconds without a loss.
+ * Invariant: the client starts only when the mesh is in sync, and the set-up ends only after three seconds without a loss.
  */
 import { DEPLOYMENTS, type KubeObject, type KubeService, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
 import { DEMO_TAG } from "@isthmus/lab";
@@ -14,7 +15,7 @@ import { until } from "./until.js";
 import { isQuiet, lastOutcomes } from "./warm-up.js";
 
 export interface SetupOptions {
-  /** The CLI: `mesh connect …`. Rejects unless it ends well. */
+  /** Runs the CLI: `mesh connect …`. Rejects when the exit code is not 0. */
   readonly mesh: (...args: readonly string[]) => Promise<void>;
   readonly clusters: ReadonlyMap<string, ClusterAccess>;
   /** Requests a second. */
@@ -26,7 +27,7 @@ export interface SetupOptions {
 export interface Running {
   readonly log: SampleLog;
   readonly clientNode: string;
-  /** Reads the client's output until this signal; rejects never. */
+  /** Settles when the client's output is no longer read; never rejects. */
   readonly following: Promise<void>;
 }
 

@@ -1,8 +1,8 @@
-/** Waits for a condition of the world, by asking. */
+/** Waits for a condition by polling. */
 import { delay } from "../drive/delay.js";
 import { monoNow } from "../samples/sample.js";
 
-/** Asks five times a second; throws with `what` when it does not come about in time. */
+/** Polls five times a second; throws an error with `what` when the condition does not hold in time. */
 export async function until(
   holds: () => boolean | Promise<boolean>,
   what: string,

@@ -9,14 +9,14 @@ const log = (...gets: readonly string[]) => ({
 });
 const times = (count: number, gets: string): string[] => Array.from({ length: count }, () => gets);
 
-test("quiet is three whole seconds without a loss, the last ones", () => {
+test("quiet means that the last three whole seconds are without a loss", () => {
   assert.equal(isQuiet(log(...times(299, "east"))), false);
   assert.equal(isQuiet(log(...times(300, "east"))), true);
   assert.equal(isQuiet(log("refused", ...times(300, "east"))), true);
   assert.equal(isQuiet(log(...times(300, "east"), "refused")), false);
 });
 
-test("what became of the last requests is counted for the sentence", () => {
+test("the outcomes of the last requests are counted for the error", () => {
   assert.equal(lastOutcomes(log()), "no request yet");
   assert.equal(lastOutcomes(log("refused", ...times(200, "east"), "timeout")), "1 refused, 200 ok, 1 timeout");
 });

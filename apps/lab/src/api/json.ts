@@ -1,4 +1,4 @@
-/** Reads into unknown JSON without trusting it. */
+/** Reads values from JSON of unknown shape. */
 
 /** The value at a path of keys; undefined when any step is missing. */
 export function at(value: unknown, ...keys: readonly (string | number)[]): unknown {

@@ -1,5 +1,5 @@
 /**
- * A few JSON requests to a cluster's API server, as its administrator: what bringing a lab up needs, and no more.
+ * A small JSON client for a cluster's API server, as its administrator; only what bringing a lab up needs.
  *
  * In: a kubeconfig context. Out: decoded JSON; a status other than 2xx is `undefined` for GET and an error otherwise.
  */
@@ -9,10 +9,10 @@ import type { KubeContext } from "../pki/kubeconfig.js";
 import { labError } from "../plan/errors.js";
 
 export interface KubeApi {
-  /** Body of a 2xx answer; undefined for any other status, and while nobody answers. */
+  /** Body of a 2xx answer; undefined for any other status, and while the server does not answer. */
   get(path: string): Promise<unknown>;
   post(path: string, body: unknown): Promise<unknown>;
-  /** Why a GET does not answer 2xx; undefined when it does. */
+  /** Why a GET does not return 2xx; undefined when it does. */
   refusal(path: string): Promise<string | undefined>;
   close(): void;
 }
@@ -48,7 +48,7 @@ export function createKubeApi(context: KubeContext): KubeApi {
   };
 }
 
-/** Of a health endpoint's list: what is not "[+]… ok". */
+/** The lines of a health endpoint's list that are not "[+]… ok". */
 function failingLines(body: unknown): string {
   const lines = (typeof body === "string" ? body : JSON.stringify(body)).split("\n");
   return lines

@@ -4,7 +4,7 @@ import { MeshError } from "@isthmus/model";
 import { COMMANDS, parseLabArguments } from "./arguments.js";
 import { HELP } from "./help.js";
 
-test("options and operands in any order; what follows -- is left alone", () => {
+test("options and operands come in any order; arguments after -- are not parsed", () => {
   const args = parseLabArguments([
     "exec",
     "--name",
@@ -30,11 +30,11 @@ test("defaults are two clusters of two nodes in a lab called lab", () => {
   assert.deepEqual([args?.name, args?.clusters, args?.nodes, args?.json], ["lab", ["east", "west"], 2, false]);
 });
 
-test("no words and --help ask for help", () => {
+test("no arguments and --help request the help", () => {
   for (const words of [[], ["--help"], ["up", "-h"]]) assert.equal(parseLabArguments(words), undefined);
 });
 
-test("mistakes are usage errors", () => {
+test("invalid arguments are usage errors", () => {
   const mistakes = [
     ["fly"],
     ["up", "--fly"],

@@ -1,4 +1,4 @@
-/** Splits the words of `mesh lab …` into a command, its operands and its options. Pure; a mistake is a `USAGE` error. */
+/** Parses the arguments of `mesh lab …` into command, operands and options. Pure; an invalid argument is a `USAGE` error. */
 import { parseArgs } from "node:util";
 import { MeshError } from "@isthmus/model";
 import { labError } from "../plan/errors.js";
@@ -22,7 +22,7 @@ export type Command = (typeof COMMANDS)[number];
 export interface LabArguments {
   readonly command: Command;
   readonly operands: readonly string[];
-  /** What follows `--`. */
+  /** The arguments after `--`. */
   readonly rest: readonly string[];
   readonly name: string;
   readonly json: boolean;
@@ -66,7 +66,7 @@ const OPERANDS: Readonly<Record<Command, number>> = {
   logs: 1,
 };
 
-/** Options that only some commands take; the rest take them all: --name, -o, --help. */
+/** Options that only some commands take. All commands take the others: --name, -o, --help. */
 const OWN_OPTIONS: Readonly<Record<string, readonly Command[]>> = {
   clusters: ["up"],
   nodes: ["up"],
@@ -79,7 +79,7 @@ const OWN_OPTIONS: Readonly<Record<string, readonly Command[]>> = {
   name: COMMANDS.filter((name) => name !== "list"),
 };
 
-/** undefined: help was asked for. */
+/** Returns undefined when help is requested. */
 export function parseLabArguments(argv: readonly string[]): LabArguments | undefined {
   const cut = argv.indexOf("--");
   const words = cut < 0 ? argv : argv.slice(0, cut);

@@ -8,7 +8,7 @@ const row = (pid: number, status: ProcessRow["status"] = "Running"): ProcessRow 
   holder: false,
 });
 
-test("start reports the started process, or that it runs already", () => {
+test("start reports the started process, or that it is running already", () => {
   assert.equal(resultLine("start", row(7), [row(0, "Held")]), "started etcd east (pid 7)");
   assert.equal(resultLine("start", row(7), [row(7)]), "etcd east (pid 7) runs already");
 });

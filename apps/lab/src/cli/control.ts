@@ -45,7 +45,7 @@ function report(args: LabArguments, io: LabIo, rows: readonly ProcessRow[], befo
 
 const PAST: Readonly<Record<string, string>> = { stop: "stopped", start: "started", kill: "killed", wipe: "wiped" };
 
-/** One line about one process; `before`: the rows before the command. A command that changed nothing is not reported as done. */
+/** One line about one process. `before`: the rows before the command, to report a command that changed nothing as such. */
 export function resultLine(command: string, row: ProcessRow, before: readonly ProcessRow[]): string {
   const was = before.find(
     ({ role, cluster, node }) => role === row.role && cluster === row.cluster && node === row.node,

@@ -1,4 +1,4 @@
-/** `lab exec CONTEXT NAMESPACE/POD -- COMMAND`: kubectl exec on this terminal; its exit code is ours. */
+/** `lab exec CONTEXT NAMESPACE/POD -- COMMAND`: runs kubectl exec on this terminal and returns its exit code. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { openLab } from "../life/handle.js";

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { waitFor } from "../host/wait.js";
 import { followFiles } from "./follow-files.js";
 
-test("whole lines as they come, a header when another file speaks, from the start again after a rotation", async (t) => {
+test("whole lines are printed as they are written, with a header when the file changes, and from the beginning after a rotation", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "isthmus-follow-"));
   t.after(() => rm(folder, { recursive: true }));
   const file = (name: string) => join(folder, name);
@@ -33,6 +33,6 @@ test("whole lines as they come, a header when another file speaks, from the star
   await following;
 });
 
-test("it ends when the lab is gone", async () => {
+test("following ends when the lab is removed", async () => {
   await followFiles("/nowhere", new Map([["a.log", 0]]), { out: () => assert.fail("nothing is there") });
 });

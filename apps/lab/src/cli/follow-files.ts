@@ -1,4 +1,4 @@
-/** What files get from now on, until Ctrl-C; a header whenever another file speaks. A file that was rotated goes on from its beginning. */
+/** Prints what is appended to files, until Ctrl-C, with a header at each change of file. Reads a rotated file from its beginning. */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "@isthmus/model";
@@ -6,7 +6,7 @@ import type { LabIo } from "./io.js";
 
 const EVERY_MS = 200;
 
-/** `seen`: file name to the bytes of it that were shown. Resolves when the signal is aborted, or when the folder is gone. */
+/** `seen`: file name → number of bytes shown. Resolves when the signal is aborted, or when the folder is removed. */
 export async function followFiles(folder: string, seen: Map<string, number>, io: Pick<LabIo, "out" | "signal">) {
   let last = seen.size === 1 ? [...seen.keys()][0] : undefined;
   while (io.signal?.aborted !== true) {
@@ -22,7 +22,7 @@ export async function followFiles(folder: string, seen: Map<string, number>, io:
   }
 }
 
-/** From that byte to the last whole line; undefined when the file is gone. */
+/** Reads from the offset to the end of the last whole line; undefined when the file does not exist. */
 async function readFrom(file: string, offset: number): Promise<{ text: string; size: number } | undefined> {
   const handle = await open(file).catch(() => undefined);
   if (handle === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** What a command needs from the program around it. Answers go to `out`, talk goes to `err`. */
+/** What a command needs from the program around it. Results go to `out`, messages go to `err`. */
 export interface LabIo {
   out(text: string): void;
   err(text: string): void;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeLabs } from "./list.js";
 
-test("a line for each lab, also for one of which only remains are there", () => {
+test("there is a line for each lab, also for one of which only remains exist", () => {
   const text = describeLabs([
     { name: "demo", status: "Running", clusters: ["east", "west"], nodes: 4 },
     { name: "old", status: "Remains", clusters: [], nodes: 0 },

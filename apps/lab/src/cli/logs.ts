@@ -1,4 +1,4 @@
-/** `lab logs ROLE`: the log files of the processes that the role, cluster and node name; a header when there are several. */
+/** `lab logs ROLE`: prints the log files of the processes selected by role, cluster and node; with headers when there are several. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lastLines } from "../host/run.js";
@@ -29,7 +29,7 @@ export async function runLogs(args: LabArguments, io: LabIo): Promise<number> {
   return 0;
 }
 
-/** File names that may exist for a role: of the lab, of its clusters, of its nodes. */
+/** File names that may exist for a role: one for the lab, for each cluster, or for each node. */
 export function logNames(plan: LabPlan, role: string, { cluster, node }: Place = {}): string[] {
   const clusters = plan.clusters.filter(({ name }) => cluster === undefined || name === cluster);
   const nodes = allNodes(plan).filter(

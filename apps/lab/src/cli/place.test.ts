@@ -5,13 +5,13 @@ import { checkPlace } from "./place.js";
 
 const plan = makePlan({ name: "lab", index: 0, clusters: ["east", "west"], nodesPerCluster: 2, bare: true });
 
-test("what the lab has is handed back, without what was not given", () => {
+test("a known cluster and node are returned, without those that were not given", () => {
   assert.deepEqual(checkPlace(plan, {}), {});
   assert.deepEqual(checkPlace(plan, { node: "west-2" }), { node: "west-2" });
   assert.deepEqual(checkPlace(plan, { cluster: "east", node: "east-1" }), { cluster: "east", node: "east-1" });
 });
 
-test("what it does not have is a usage error with the choices", () => {
+test("an unknown cluster or node is a usage error with the choices", () => {
   const refused = (place: Parameters<typeof checkPlace>[1], message: string) =>
     assert.throws(() => checkPlace(plan, place), { code: "USAGE", message });
   refused({ cluster: "north" }, 'Unknown cluster "north" in lab "lab": use one of east, west');

@@ -1,4 +1,4 @@
-/** The clusters and nodes that a command names: a word that the lab does not know is a usage error with the choices. Pure. */
+/** Checks the cluster and node that a command names: an unknown name is a usage error with the choices. Pure. */
 import { labError } from "../plan/errors.js";
 import { allNodes, type LabPlan } from "../plan/plan.js";
 
@@ -7,7 +7,7 @@ export interface Place {
   readonly node?: string;
 }
 
-/** Throws `USAGE`. Returns what was given, without more. */
+/** Returns only the given fields. Throws `USAGE`. */
 export function checkPlace(plan: LabPlan, { cluster, node }: Place): Place {
   const clusters = plan.clusters.map(({ name }) => name);
   if (cluster !== undefined) checkWord("cluster", cluster, clusters, plan);

@@ -1,4 +1,4 @@
-/** `lab ps`: the supervisor itself first, then what it looks after. */
+/** `lab ps`: lists the supervisor first, then the processes that it supervises. */
 import { systemClock } from "@isthmus/model";
 import { openLab } from "../life/handle.js";
 import type { LabArguments } from "./arguments.js";

@@ -1,9 +1,9 @@
-/** The role that a command names: a word that no process has is a usage error with the choices. */
+/** Checks the role that a command names: an unknown role is a usage error with the choices. */
 import { labError } from "../plan/errors.js";
 import { type HolderRole, ROLES } from "../supervise/spec.js";
 import type { LabArguments } from "./arguments.js";
 
-/** `more`: what this command takes besides. Throws `USAGE`. */
+/** `more`: additional roles that this command takes. Throws `USAGE`. */
 export function knownRole({ operands }: Pick<LabArguments, "operands">, more: readonly HolderRole[] = []): string {
   const role = operands[0] ?? "";
   if ([...ROLES, ...more].some((known) => known === role)) return role;

@@ -1,4 +1,4 @@
-/** `mesh lab …`: words in, exit code out. Every error ends here as one sentence on stderr. */
+/** Runs `mesh lab …`: arguments in, exit code out. Every error is printed here, as one sentence on stderr. */
 import { MeshError } from "@isthmus/model";
 import { exitCodeOf } from "../plan/errors.js";
 import { type Command, type LabArguments, parseLabArguments } from "./arguments.js";
@@ -31,12 +31,12 @@ const HANDLERS: Readonly<Record<Command, Handler>> = {
 };
 
 /**
- * Commands that handle Ctrl-C themselves: `up` takes down what it started. `down` run again goes on with what is left, and the
- * others only send requests to the supervisor.
+ * Commands that handle Ctrl-C themselves; `up` takes down what it started. The others are abandoned at once: `down` can be run
+ * again to remove the rest, and the remaining ones only send requests to the supervisor.
  */
 const END_THEMSELVES: ReadonlySet<Command> = new Set<Command>(["up", "exec", "logs"]);
 
-/** `argv`: the words after `lab`. */
+/** `argv`: the arguments after `lab`. */
 export async function runLab(argv: readonly string[], io: LabIo): Promise<number> {
   try {
     const args = parseLabArguments(argv);
@@ -57,7 +57,7 @@ export async function runLab(argv: readonly string[], io: LabIo): Promise<number
   }
 }
 
-/** 128 and the signal's number, as a shell has it: the reason names it; 130 for a reason without one. */
+/** 128 plus the signal's number, as in a shell. The abort reason carries it; 130 for a reason without one. */
 function interruptedExit(reason: unknown): number {
   const exit = reason instanceof MeshError && "exit" in reason.data ? reason.data.exit : undefined;
   return typeof exit === "number" ? exit : 130;

@@ -1,4 +1,4 @@
-/** Plain text tables: columns stay put, the same without colour. */
+/** Formats plain text tables with fixed columns. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));

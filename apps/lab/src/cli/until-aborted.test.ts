@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { untilAborted } from "./until-aborted.js";
 
-test("work that never ends is left at the signal; what ends before is its answer", async () => {
+test("rejects at the signal when the work does not end, and returns the result of work that ends before", async () => {
   const stop = new AbortController();
   const left = untilAborted(new Promise(() => undefined), stop.signal);
   assert.equal(await untilAborted(Promise.resolve(7), stop.signal), 7);

@@ -1,4 +1,4 @@
-/** Stops waiting for a command at Ctrl-C; the work that it requested goes on in the lab. */
+/** Stops waiting for a command at Ctrl-C; the work that it requested continues in the lab. */
 
 /** Rejects with the signal's reason as soon as it is aborted. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -9,7 +9,7 @@ function io() {
   return { text, io: { out: (t: string) => void lines.out.push(t), err: (t: string) => void lines.err.push(t) } };
 }
 
-test("a lab that cannot be removed keeps none of the others", async () => {
+test("a lab that cannot be removed does not stop the removal of the others", async () => {
   const down = async ({ name = "" } = {}) => {
     if (name === "b") throw labError("LEFT_OVER", "Cannot remove it");
     return true;
@@ -20,7 +20,7 @@ test("a lab that cannot be removed keeps none of the others", async () => {
   assert.equal(text().err, 'Lab "b": Cannot remove it\n');
 });
 
-test("nothing to remove is fine; JSON has a row for each", async () => {
+test("nothing to remove is a success; JSON has a row for each lab", async () => {
   const none = io();
   assert.equal(await downEach([], async () => true, false, none.io), 0);
   assert.equal(none.text().out, "There is no lab\n");
@@ -32,7 +32,7 @@ test("nothing to remove is fine; JSON has a row for each", async () => {
   );
 });
 
-test("a cluster of one node has one node", () => {
+test("one node is printed in the singular", () => {
   const nodes = (count: number) => Array.from({ length: count }, () => ({}) as never);
   assert.equal(sized({ name: "east", nodes: nodes(1) }), "east (1 node)");
   assert.equal(sized({ name: "east", nodes: nodes(2) }), "east (2 nodes)");

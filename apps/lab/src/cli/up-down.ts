@@ -43,7 +43,7 @@ interface Gone {
   readonly seconds: number;
 }
 
-/** One lab that cannot be removed keeps none of the others; exit code 1 then. */
+/** Removes each lab. One that cannot be removed does not stop the others; the exit code is then 1. */
 export async function downEach(
   names: readonly string[],
   down: typeof downLab,

@@ -1,9 +1,9 @@
-/** Command lines of one cluster's control plane. Pure: in the plan and folders, out argument lists. */
+/** Command lines of one cluster's control plane. Pure. In: the plan and folders. Out: argument lists. */
 import { join } from "node:path";
 import type { LabPaths } from "../plan/paths.js";
 import type { ClusterPlan } from "../plan/plan.js";
 
-/** Ports that repeat per cluster: all control planes share one network namespace and its loopback. */
+/** Ports that differ per cluster, since all control planes share one network namespace and its loopback. */
 export function etcdPorts(cluster: ClusterPlan): { readonly client: number; readonly peer: number } {
   return { client: 23_000 + cluster.id * 10, peer: 23_001 + cluster.id * 10 };
 }
@@ -51,7 +51,7 @@ export function apiServerCommand(bin: string, cluster: ClusterPlan, paths: LabPa
       "allow-privileged": "true",
       "authorization-mode": "Node,RBAC",
       "enable-admission-plugins": "NodeRestriction",
-      // No pod: it has no ClusterIPs. Webhooks and aggregated APIs that name a Service are dialled at its endpoints.
+      // The API server is not a pod, so it has no ClusterIPs: it dials the endpoints of the Services of webhooks and aggregated APIs.
       "enable-aggregator-routing": "true",
     }),
   ];
@@ -74,7 +74,7 @@ export function controllerManagerCommand(bin: string, cluster: ClusterPlan, path
       "service-cluster-ip-range": cluster.serviceCidr,
       "node-cidr-mask-size": "24",
       "node-monitor-period": "1s",
-      // A starved machine must not lose its nodes in the middle of a demo.
+      // Nodes must not become NotReady in a demo because the machine is overloaded.
       "node-monitor-grace-period": "20s",
     }),
   ];

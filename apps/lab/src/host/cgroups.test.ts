@@ -1,4 +1,4 @@
-/** Against the machine's own hierarchies, in a group of the test's own. Needs root. */
+/** Uses the machine's hierarchies, in a group of the test's own. Needs root. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import { cgroupDirectories, makeCgroup, pidsBelow, removeCgroup } from "./cgroup
 import { hostHierarchies } from "./mounts.js";
 import { waitFor } from "./wait.js";
 
-test("a process joins in every hierarchy before its first instruction, is found below, and the group goes", async (t) => {
+test("a process joins in every hierarchy before its first instruction and is found below; then the group is removed", async (t) => {
   const hierarchies = hostHierarchies();
   const group = `isthmus-unit-${process.pid}`;
   makeCgroup(hierarchies, `${group}/inner`);
@@ -39,7 +39,7 @@ test("a process joins in every hierarchy before its first instruction, is found 
   for (const directory of cgroupDirectories(hierarchies, group)) assert.ok(!existsSync(directory), directory);
 });
 
-test("a group that does not exist holds nobody and needs no removal", () => {
+test("a group that does not exist has no processes and needs no removal", () => {
   const hierarchies = hostHierarchies();
   assert.equal(pidsBelow(hierarchies, "isthmus-not-there").size, 0);
   assert.deepEqual(removeCgroup(hierarchies, "isthmus-not-there"), []);

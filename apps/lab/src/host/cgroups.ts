@@ -1,14 +1,14 @@
 /**
- * Control groups of a lab: one subtree `<mount>/<lab's group>` in every hierarchy, v1 and v2, one child per unit.
+ * Control groups of a lab: one subtree `<mount>/<lab's group>` in every hierarchy, v1 and v2, with one child per unit.
  *
- * The supervisor itself lives in that subtree, so whatever it starts can be found there, whoever killed whom.
- * On a host that has only v2, a group with children holds no process: units that get children keep theirs in `init`.
+ * The supervisor itself runs in that subtree, so everything that it starts can be found there, whichever process was killed.
+ * On a host that has only v2, a group with children has no process of its own: units that get children keep theirs in `init`.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CgroupHierarchy } from "./mounts.js";
 
-/** What a kubelet on v2 expects to find delegated. */
+/** The controllers that a kubelet on v2 expects to be delegated. */
 const DELEGATED = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids"];
 
 /** Makes one group in every hierarchy, ready to take processes. */
@@ -30,7 +30,7 @@ export function isUnified(hierarchies: readonly CgroupHierarchy[]): boolean {
   return hierarchies.every(({ version }) => version === 2);
 }
 
-/** Moves the group's own processes to its child `init`, then lets it hand controllers down to other children. */
+/** Moves the group's own processes to its child `init`, then delegates controllers to the other children. */
 export function makeInner(hierarchies: readonly CgroupHierarchy[], path: string): void {
   for (const directory of cgroupDirectories(hierarchies, path)) {
     const init = join(directory, "init");
@@ -40,12 +40,12 @@ export function makeInner(hierarchies: readonly CgroupHierarchy[], path: string)
   }
 }
 
-/** The folders whose `cgroup.procs` a process must be written to, to be in the group everywhere. */
+/** The group's folder in each hierarchy; a process joins by a write to `cgroup.procs` in each of them. */
 export function cgroupDirectories(hierarchies: readonly CgroupHierarchy[], path: string): string[] {
   return hierarchies.map((hierarchy) => join(hierarchy.mount, path));
 }
 
-/** Every pid in the group and below it, over all hierarchies. */
+/** Every pid in the group and below it, in all hierarchies. */
 export function pidsBelow(hierarchies: readonly CgroupHierarchy[], path: string): Set<number> {
   const pids = new Set<number>();
   for (const hierarchy of hierarchies) {
@@ -71,7 +71,7 @@ export function removeCgroup(hierarchies: readonly CgroupHierarchy[], path: stri
   return left;
 }
 
-/** The directory and all below it, parents first. */
+/** The directory and all directories below it, parents first. */
 function tree(directory: string): string[] {
   if (!existsSync(directory)) return [];
   const found = [directory];
@@ -82,13 +82,13 @@ function tree(directory: string): string[] {
         if (entry.isDirectory()) found.push(join(parent, entry.name));
       }
     } catch {
-      // Gone meanwhile: nothing below it either.
+      // The directory was removed meanwhile, so there is nothing below it.
     }
   }
   return found;
 }
 
-/** Until none is left: a process may start another, or end, between two looks. */
+/** Repeats until none is left: a process may start another, or exit, between two reads. */
 function moveProcesses(from: string, to: string): void {
   for (let tries = 0; tries < 100; tries++) {
     const pids = readLines(join(from, "cgroup.procs"));
@@ -97,7 +97,7 @@ function moveProcesses(from: string, to: string): void {
       try {
         writeFileSync(join(to, "cgroup.procs"), pid);
       } catch {
-        // It ended meanwhile.
+        // The process exited meanwhile.
       }
     }
   }
@@ -111,7 +111,7 @@ function delegateControllers(directory: string): void {
     try {
       writeFileSync(join(directory, "cgroup.subtree_control"), `+${controller}`);
     } catch {
-      // A controller that the host does not hand down; the kubelet says so if it needs it.
+      // The host does not delegate this controller; the kubelet reports an error if it needs it.
     }
   }
 }

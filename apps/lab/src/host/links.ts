@@ -1,7 +1,7 @@
-/** Network links and routes through `ip -batch`: one process for many changes, in any network namespace. */
+/** Changes network links and routes with `ip -batch`: one process for many changes, in any network namespace. */
 import { run } from "./run.js";
 
-/** A network namespace: the root's own, or that of a process. */
+/** A network namespace: the root namespace, or that of a process. */
 export type NetworkNamespace = "root" | { readonly pid: number };
 
 export async function ip(where: NetworkNamespace, lines: readonly string[]): Promise<void> {

@@ -4,7 +4,7 @@ import { cgroupHierarchies, parseControllers, parseMounts } from "./mounts.js";
 
 const CONTROLLERS = parseControllers("#subsys_name\thierarchy\nmemory\t4\ncpu\t1\ncpuacct\t1\ncpuset\t3\n");
 
-test("a hybrid host has its v1 hierarchies, a named one, and cgroup2", () => {
+test("a hybrid host has v1 hierarchies, a named one, and cgroup2", () => {
   const mounts = parseMounts(
     [
       "tmpfs /sys/fs/cgroup tmpfs rw 0 0",
@@ -28,6 +28,6 @@ test("a host with v2 only has one hierarchy", () => {
   assert.deepEqual(cgroupHierarchies(mounts, CONTROLLERS), [{ mount: "/sys/fs/cgroup", version: 2, mountOptions: "" }]);
 });
 
-test("spaces in a mount point are written in octal", () => {
+test("octal escapes of spaces in a mount point are decoded", () => {
   assert.equal(parseMounts("x /a\\040b ext4 rw 0 0")[0]?.target, "/a b");
 });

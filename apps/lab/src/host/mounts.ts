@@ -1,4 +1,4 @@
-/** Reads /proc/mounts. Out: where each control group hierarchy is mounted, and whether bpffs is there. */
+/** Reads /proc/mounts. Out: where each control group hierarchy is mounted, and whether bpffs is mounted. */
 import { readFileSync } from "node:fs";
 
 export interface Mount {
@@ -10,7 +10,7 @@ export interface Mount {
 export interface CgroupHierarchy {
   readonly mount: string;
   readonly version: 1 | 2;
-  /** What `mount -o` needs to see the same v1 hierarchy again ("cpu,cpuacct", "none,name=systemd"); "" for v2. */
+  /** The options of `mount -o` that mount the same v1 hierarchy again ("cpu,cpuacct", "none,name=systemd"); "" for v2. */
   readonly mountOptions: string;
 }
 
@@ -28,7 +28,7 @@ export function readMounts(): Mount[] {
   return parseMounts(readFileSync("/proc/mounts", "utf8"));
 }
 
-/** Every hierarchy once, at the mount point that appears first. `controllers`: the names in /proc/cgroups. */
+/** Every hierarchy once, at its first mount point. `controllers`: the names in /proc/cgroups. */
 export function cgroupHierarchies(mounts: readonly Mount[], controllers: ReadonlySet<string>): CgroupHierarchy[] {
   const found = new Map<string, CgroupHierarchy>();
   for (const mount of mounts) {

@@ -14,9 +14,9 @@ const FIT: Machine = {
 };
 const SIZE = { clusters: ["east", "west"], nodesPerCluster: 2 };
 
-test("a fit machine has no reason against it", () => assert.equal(findUnfit(FIT, SIZE), undefined));
+test("a fit machine has no finding", () => assert.equal(findUnfit(FIT, SIZE), undefined));
 
-test("each unfitness is one sentence", () => {
+test("each unmet requirement is one sentence", () => {
   const cases: [Partial<Machine>, RegExp][] = [
     [{ platform: "darwin" }, /needs Linux/],
     [{ uid: 1000 }, /as root/],
@@ -37,12 +37,12 @@ test("each unfitness is one sentence", () => {
   }
 });
 
-test("a smaller lab takes fewer inotify instances", () => {
+test("a smaller lab needs fewer inotify instances", () => {
   const machine = { ...FIT, freeInotifyInstances: 20 };
   assert.equal(findUnfit(machine, { clusters: ["solo"], nodesPerCluster: 1 }), undefined);
 });
 
-test("kernel versions compare by number", () => {
+test("kernel versions are compared as numbers", () => {
   assert.ok(kernelAtLeast("6.1.0", 6, 1));
   assert.ok(kernelAtLeast("10.0-rc1", 6, 1));
   assert.ok(!kernelAtLeast("5.15.0-generic", 6, 1));

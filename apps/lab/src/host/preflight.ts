@@ -1,5 +1,5 @@
 /**
- * Says in one sentence why this machine cannot run a lab; nothing is changed but the mount of bpffs when it is missing.
+ * Reports in one sentence why this machine cannot run a lab. Changes nothing, except that it mounts bpffs when it is missing.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync, statfsSync, statSync } from "node:fs";
 import { release } from "node:os";
@@ -16,15 +16,15 @@ export interface Machine {
   readonly hasBtf: boolean;
   readonly hasCgroups: boolean;
   readonly missingPrograms: readonly string[];
-  /** Bytes that root can still write where labs keep their state. */
+  /** Bytes that root can still write in the folder of the labs' state. */
   readonly freeBytes: number;
-  /** inotify instances that root may still have: kubelets and control planes take several each, and do not start without. */
+  /** inotify instances that root can still create: kubelets and control planes need several each, and do not start without them. */
   readonly freeInotifyInstances: number;
 }
 
-/** A lab of two clusters of two nodes writes a third of this before anybody uses it. */
+/** A lab of two clusters of two nodes writes a third of this before it is used. */
 const NEEDED_BYTES = 1024 ** 3;
-/** inotify instances: of a control plane; of a node's kubelet and containerd with their pods. */
+/** inotify instances of a control plane, and of a node's kubelet and containerd with their pods. */
 const INOTIFY = { cluster: 4, node: 7 };
 
 export interface LabSize {
@@ -35,7 +35,7 @@ export interface LabSize {
 const PROGRAMS = ["containerd", "ctr", "runc", "ip", "nsenter", "unshare", "mount", "setsid"];
 const PROGRAM_DIRS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
-/** First reason against, or undefined. Pure. */
+/** The first unmet requirement, or undefined. Pure. */
 export function findUnfit(machine: Machine, { clusters, nodesPerCluster }: LabSize): string | undefined {
   if (machine.platform !== "linux") return `The lab needs Linux, this is "${machine.platform}"`;
   if (machine.uid !== 0) return "The lab makes namespaces, mounts and control groups: run it as root";
@@ -78,7 +78,7 @@ export function inspectMachine(): Machine {
   };
 }
 
-/** The limit is per user; what processes of root have is counted, which root alone can see. */
+/** The limit is per user: counts the instances of root's processes, which only root can see. */
 function freeInotifyInstances(): number {
   const file = "/proc/sys/fs/inotify/max_user_instances";
   if (!existsSync(file)) return Number.POSITIVE_INFINITY;
@@ -93,7 +93,7 @@ function inotifyInstancesOf(process: string): number {
     const targets = readdirSync(`${process}/fd`).map((fd) => readLink(`${process}/fd/${fd}`));
     return targets.filter((target) => target === "anon_inode:inotify").length;
   } catch {
-    return 0; // ended meanwhile
+    return 0; // the process exited meanwhile
   }
 }
 
@@ -101,18 +101,18 @@ function readLink(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
-    return ""; // closed meanwhile
+    return ""; // the file was closed meanwhile
   }
 }
 
-/** Of the file system that the path is on, or will be. */
+/** Free bytes of the file system on which the path is, or will be created. */
 function freeBytesAt(path: string): number {
   if (!existsSync(path)) return freeBytesAt(dirname(path));
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
 }
 
-/** Throws `UNFIT` with one sentence. Returns whether bpffs had to be mounted. */
+/** Throws `UNFIT` with one sentence. Returns whether it had to mount bpffs. */
 export async function preflight(size: LabSize): Promise<{ readonly mountedBpffs: boolean }> {
   const unfit = findUnfit(inspectMachine(), size);
   if (unfit !== undefined) throw labError("UNFIT", unfit);

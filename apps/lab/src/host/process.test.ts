@@ -11,12 +11,12 @@ test("a command name with spaces and brackets does not shift the fields", () => 
   assert.equal(parseStartTicks(`12 (a) b (c) ${fields}`), 4711);
 });
 
-test("a zombie is gone", () => {
+test("a zombie does not count as running", () => {
   const fields = ["Z", ...Array.from({ length: 18 }, () => "0"), "4711"].join(" ");
   assert.equal(parseStartTicks(`12 (sh) ${fields}`), undefined);
 });
 
-test("a process is found, told from another with the same pid, and gone after its end", async () => {
+test("a process is identified, distinguished from another one with the same pid, and not found after its exit", async () => {
   const child = spawn("sleep", ["60"]);
   await once(child, "spawn");
   const identity = identify(child.pid ?? 0);
@@ -31,7 +31,7 @@ test("a process is found, told from another with the same pid, and gone after it
   assert.equal(signalProcess(identity, "SIGKILL"), false);
 });
 
-test("a namespace's pid 1 that only waits for others to be reaped is gone", async (t) => {
+test("a namespace's pid 1 that only waits until other processes are reaped does not count as running", async (t) => {
   const holder = spawn("unshare", ["--pid", "--fork", "--kill-child", "--", "sleep", "60"], { stdio: "ignore" });
   const init = await childOf(holder.pid ?? 0);
   const guest = spawn("nsenter", ["--target", String(init), "--pid", "--", "sleep", "60"], { stdio: "ignore" });
@@ -55,7 +55,7 @@ async function childOf(pid: number): Promise<number> {
   }
 }
 
-test("a process that does not end is described by name and state", async () => {
+test("a process that does not exit is described by name and state", async () => {
   const child = spawn("sleep", ["60"]);
   await once(child, "spawn");
   const pid = child.pid ?? 0;

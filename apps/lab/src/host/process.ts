@@ -1,7 +1,7 @@
 /**
- * A process is its pid and its start time: a pid alone may be somebody else by the time it is used.
+ * A process is identified by its pid and its start time, since a pid may be reused before it is used here.
  *
- * In: /proc. Out: identities, and signals that reach only the process that was meant.
+ * In: /proc. Out: identities, and signals that reach only the identified process.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
-/** Start time out of the text of /proc/PID/stat; the command name may hold spaces and brackets. Zombies count as gone. */
+/** Parses the start time from /proc/PID/stat; the command name may contain spaces and brackets. Undefined for a zombie. */
 export function parseStartTicks(stat: string): number | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const state = fields[0];
@@ -28,8 +28,8 @@ function isExiting(stat: string): boolean {
 }
 
 /**
- * Past the point where the kernel took files, memory and namespaces away: what is left is an entry. A namespace's pid 1 stays like
- * that until the last process in it was reaped, and pid 1 of the machine may take its time.
+ * True when the kernel has already released the process's files, memory and namespaces, so that only its entry is left. A
+ * namespace's pid 1 stays like that until the last process in it is reaped, and pid 1 of the machine may be slow to reap it.
  */
 function holdsNothing(pid: number): boolean {
   try {
@@ -40,7 +40,7 @@ function holdsNothing(pid: number): boolean {
   }
 }
 
-/** Identity of a running process; undefined when there is none. */
+/** Identity of a running process; undefined when it does not run. */
 export function identify(pid: number): ProcessIdentity | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
@@ -55,7 +55,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.startTicks === identity.startTicks;
 }
 
-/** Sends the signal if the process is still the same one; false when it is gone. */
+/** Sends the signal if the process is still the same; returns false when it has exited. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false;
   try {
@@ -66,7 +66,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-/** For a person who must find out why it does not end: "4711 kubelet, in the kernel at nfs_wait (D)". */
+/** Describes a process that does not exit, for an operator: "4711 kubelet, in the kernel at nfs_wait (D)". */
 export function describeProcess(pid: number): string {
   const read = (file: string) => {
     try {
@@ -90,7 +90,7 @@ export async function childrenOf(pid: number): Promise<number[]> {
   }
 }
 
-/** True once the process has become this program. */
+/** True once the process has executed this program. */
 export function runsProgram(pid: number, file: string): boolean {
   try {
     return readlinkSync(`/proc/${pid}/exe`) === file;

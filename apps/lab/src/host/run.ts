@@ -1,4 +1,4 @@
-/** Runs a short command to its end. Out: its output; a non-zero exit is an error whose sentence holds the end of stderr. */
+/** Runs a short command to its end and returns its output; a non-zero exit is an error whose sentence contains the end of stderr. */
 import { type SpawnOptions, spawn } from "node:child_process";
 import { labError } from "../plan/errors.js";
 
@@ -9,7 +9,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called with each piece of stderr, for progress. */
   readonly onStderr?: (text: string) => void;
-  /** File descriptor for stdin in place of `input`. */
+  /** File descriptor for stdin instead of `input`. */
   readonly stdinFd?: number;
 }
 
@@ -44,7 +44,7 @@ function collect(command: string, args: readonly string[], options: RunOptions):
       stderr = (stderr + text).slice(-65_536);
       options.onStderr?.(text);
     });
-    // Aborted: the reason says more than that it was.
+    // After an abort, the signal's reason is more specific than the error.
     child.on("error", (error) => reject(options.signal?.aborted === true ? options.signal.reason : error));
     child.on("close", (code, signal) => resolve({ code: code ?? signal ?? "unknown", stdout, stderr }));
     child.stdin?.on("error", () => undefined);

@@ -1,4 +1,4 @@
-/** Waits for a condition by looking again and again, with a deadline and a name for the error. */
+/** Waits for a condition by polling, with a deadline and a name for the error. */
 import { connect } from "node:net";
 import { systemClock } from "@isthmus/model";
 import { labError } from "../plan/errors.js";
@@ -7,11 +7,11 @@ export interface WaitOptions {
   readonly timeoutMs: number;
   readonly everyMs?: number;
   readonly signal?: AbortSignal;
-  /** What is still in the way, for the sentence when time is up. */
+  /** Why the condition does not hold yet, for the sentence of the time-out. */
   readonly reason?: () => string;
 }
 
-/** A machine that is ten times slower than usual (an emulated one) sets MESH_LAB_PATIENCE=10. */
+/** Factor for all time-outs: MESH_LAB_PATIENCE=10 for a machine that is ten times slower than usual, such as an emulated one. */
 const PATIENCE = Math.max(1, Number(process.env["MESH_LAB_PATIENCE"] ?? 1) || 1);
 
 /** Resolves with the first value that is neither undefined nor false. */
@@ -38,7 +38,7 @@ export async function waitFor<T>(
   }
 }
 
-/** Resolves when somebody accepts connections there. */
+/** Resolves when a server accepts connections on the port. */
 export async function waitForPort(host: string, port: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
   const options = { timeoutMs, everyMs: 20, ...(signal === undefined ? {} : { signal }) };
   await waitFor(`${host}:${port} to accept connections`, () => accepts(host, port), options);

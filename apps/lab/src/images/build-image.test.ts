@@ -32,7 +32,7 @@ test("the order of files does not change the bytes", async () => {
   assert.ok((await archiveBytes([SPEC])).equals(await archiveBytes([shuffled])));
 });
 
-test("times of source files do not change the bytes", async (t) => {
+test("modification times of source files do not change the bytes", async (t) => {
   const path = await folder(t);
   const source = join(path, "program");
   await writeFile(source, "bytes", { mode: 0o755 });
@@ -42,7 +42,7 @@ test("times of source files do not change the bytes", async (t) => {
   assert.ok(before.equals(await archiveBytes([spec])));
 });
 
-test("tar reads what was written, and the manifest names the parts", async (t) => {
+test("tar can read the archive, and the manifest names its parts", async (t) => {
   const path = await folder(t);
   const other: ImageSpec = { tag: "lab.isthmus.io/y:2", files: [{ path: "/y", content: "y" }] };
   const archive = await buildArchive([SPEC, other], path);
@@ -77,7 +77,7 @@ test("an unchanged image is not written again", async (t) => {
   assert.deepEqual([again.mtimeMs, again.ino], [mtimeMs, ino]);
 });
 
-test("a long path goes into the prefix, one that is too long is refused", async (t) => {
+test("a long path is split into the prefix, one that is too long is refused", async (t) => {
   const path = await folder(t);
   const long = `${"d".repeat(120)}/${"f".repeat(90)}`;
   const file = join(path, "a.tar");

@@ -9,10 +9,10 @@ import { join } from "node:path";
 import { cacheRoot } from "../plan/paths.js";
 import { type TarEntry, writeTar } from "./tar.js";
 
-/** One file of an image. `path` is absolute in the image; the folders above it are made. */
+/** One file of an image. `path` is absolute in the image; its parent folders are created. */
 export type ImageFile =
   | { readonly path: string; readonly content: Uint8Array | string; readonly mode?: number }
-  /** A file of this machine. */
+  /** `source`: a file on this machine. */
   | { readonly path: string; readonly source: string; readonly mode?: number }
   | { readonly path: string; readonly target: string };
 
@@ -31,7 +31,7 @@ export function buildImage(spec: ImageSpec, directory?: string): Promise<string>
   return buildArchive([spec], directory);
 }
 
-/** The same for several images in one archive. `directory`: where the file goes, our cache when absent. */
+/** The same for several images in one archive. `directory`: the folder of the file, the lab's cache when absent. */
 export async function buildArchive(
   specs: readonly ImageSpec[],
   directory = join(cacheRoot(), "images"),
@@ -46,7 +46,7 @@ export async function buildArchive(
   return file;
 }
 
-/** The archive's bytes: per image a configuration and a layer, then the manifest that names them. */
+/** The archive's bytes: a configuration and a layer for each image, then the manifest that names them. */
 export async function archiveBytes(specs: readonly ImageSpec[]): Promise<Buffer> {
   const entries = new Map<string, TarEntry>();
   const manifest = [];
@@ -75,7 +75,7 @@ function imageConfig(spec: ImageSpec, diffId: string): unknown {
   };
 }
 
-/** Files in path order, each after the folders above it. */
+/** Files in path order, each after its parent folders. */
 async function layerEntries(files: readonly ImageFile[]): Promise<TarEntry[]> {
   const entries = new Map<string, TarEntry>();
   for (const file of [...files].sort((a, b) => (a.path < b.path ? -1 : 1))) {

@@ -1,4 +1,4 @@
-/** The archive that every node of a lab imports: the sandbox's image, and the demo's program when the checkout has it. */
+/** Builds the archive that every node of a lab imports: the sandbox's image, and the demo's program when the checkout has it. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../host/run.js";
@@ -6,7 +6,7 @@ import { REPOSITORY_ROOT } from "../plan/paths.js";
 import { buildArchive, type ImageSpec } from "./build-image.js";
 import { pauseImage } from "./pause.js";
 
-/** A static C program: HTTP server and open-loop client. */
+/** Tag of the image of a static C program: HTTP server and open-loop client. */
 export const DEMO_TAG = "lab.isthmus.io/demo:1";
 
 export async function labImages(root: string = REPOSITORY_ROOT): Promise<string> {

@@ -1,4 +1,4 @@
-/** Compiles the lab's small C programs, statically, into the cache; keyed by their source, so once per change. */
+/** Compiles the lab's small C programs, statically, into the cache. The cache key is their source, so each change compiles once. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** The sandbox's image: the reaper alone. */
+/** The sandbox's image, which contains only the reaper. */
 import type { ImageSpec } from "./build-image.js";
 import { nativeBinary } from "./native.js";
 

@@ -1,5 +1,5 @@
 /**
- * Writes tar archives (ustar) whose bytes depend on their entries alone: no times, no owners, order as given.
+ * Writes tar archives (ustar) whose bytes depend only on their entries: no times, no owners, order as given.
  *
  * Limits: paths up to 100 bytes, or 255 when they split at a "/" into a prefix of at most 155.
  */

@@ -1,4 +1,4 @@
-/** Builds the binaries through Go modules, from the pinned module in tools/kube; 5 to 6 minutes once on two cores. */
+/** Builds the binaries through Go modules, from the pinned module in tools/kube. Takes 5 to 6 minutes on two cores, once. */
 import { join } from "node:path";
 import { systemClock } from "@isthmus/model";
 import { run } from "../host/run.js";
@@ -11,7 +11,7 @@ export interface BuildOptions {
   readonly onProgress?: (sentence: string) => void;
 }
 
-/** Path of a `go` that can fetch the toolchain it needs (1.21 or newer), or undefined. MESH_GO names the only one to look at. */
+/** Path of a `go` that can fetch the toolchain it needs (1.21 or newer), or undefined. If MESH_GO is set, only that one is tried. */
 export async function usableGo(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const places = ["go", "/usr/local/go/bin/go", "/usr/lib/go/bin/go"];
   for (const go of env["MESH_GO"] ? [env["MESH_GO"]] : places) {
@@ -75,7 +75,7 @@ async function build(
   );
 }
 
-/** What the binaries say about themselves; constant, so that two builds give the same bytes. */
+/** The version that the binaries report; constant, so that two builds give the same bytes. */
 export function kubernetesLdflags(version: string): string {
   const [major = "", minor = ""] = version.replace(/^v/, "").split(".");
   const values = {

@@ -15,7 +15,7 @@ const KUBERNETES_RELEASES = "https://dl.k8s.io";
 const ETCD_RELEASES = "https://github.com/etcd-io/etcd/releases/download";
 
 export interface DownloadOptions {
-  /** MESH_KUBE_DOWNLOAD and MESH_ETCD_DOWNLOAD replace the official addresses. */
+  /** MESH_KUBE_DOWNLOAD and MESH_ETCD_DOWNLOAD replace the official base URLs. */
   readonly env: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly onProgress?: (sentence: string) => void;
@@ -60,7 +60,7 @@ async function downloadEtcd(into: string, version: string, options: DownloadOpti
   await rm(folder, { recursive: true });
 }
 
-/** The line of a SHA256SUMS file for one name. */
+/** The checksum of one file name in a SHA256SUMS file. */
 export function checksumOf(sums: string, name: string): string {
   const line = sums.split("\n").find((each) => each.trim().split(/\s+\*?/)[1] === name);
   if (line === undefined) throw labError("STEP_FAILED", `Cannot find "${name}" in SHA256SUMS`);

@@ -21,7 +21,7 @@ async function folder(t: TestContext): Promise<string> {
   return path;
 }
 
-/** A mirror of the releases that holds small files; `spoil` changes an answer. */
+/** A mirror of the releases with small files; `spoil` changes a response body. */
 async function mirror(t: TestContext, spoil: (path: string, body: Buffer) => Buffer = (_, body) => body) {
   const work = await folder(t);
   const { kubernetes, etcd } = await readKubeVersions();
@@ -50,7 +50,7 @@ async function mirror(t: TestContext, spoil: (path: string, body: Buffer) => Buf
   return { MESH_KUBE_DOWNLOAD: base, MESH_ETCD_DOWNLOAD: base };
 }
 
-/** An environment without go, with a cache of its own. */
+/** An environment without go and with an empty cache. */
 async function without(t: TestContext, more: NodeJS.ProcessEnv = {}) {
   const cache = await folder(t);
   return { XDG_CACHE_HOME: cache, PATH: "/nonexistent", HOME: cache, MESH_GO: "/nonexistent/go", ...more };
@@ -58,7 +58,7 @@ async function without(t: TestContext, more: NodeJS.ProcessEnv = {}) {
 
 const sha256 = (body: Buffer) => createHash("sha256").update(body).digest("hex");
 
-test("MESH_KUBE_BIN comes first and must be complete", async (t) => {
+test("MESH_KUBE_BIN has precedence and must be complete", async (t) => {
   const given = await folder(t);
   const env = await without(t, { MESH_KUBE_BIN: given });
   await assert.rejects(resolveKubeBinaries({ env }), (error) => MeshError.from(error).code === "UNFIT");
@@ -76,7 +76,7 @@ test("without go the release is downloaded, then found in the cache", async (t) 
   assert.deepEqual(await resolveKubeBinaries({ env: offline }), { directory: first.directory, source: "cache" });
 });
 
-test("the cache belongs to one go.sum", async (t) => {
+test("the cache is valid for one go.sum", async (t) => {
   const env = await without(t, await mirror(t));
   const { directory } = await resolveKubeBinaries({ env });
   const module = await folder(t);
@@ -87,7 +87,7 @@ test("the cache belongs to one go.sum", async (t) => {
   assert.notEqual(second.directory, directory);
 });
 
-test("a spoiled download is refused and leaves no half cache", async (t) => {
+test("a corrupt download is refused and leaves no partial cache", async (t) => {
   const env = await without(
     t,
     await mirror(t, (path, body) => (path.endsWith("/kubelet") ? Buffer.from("evil") : body)),
@@ -97,7 +97,7 @@ test("a spoiled download is refused and leaves no half cache", async (t) => {
   assert.ok(!existsSync(join(env.XDG_CACHE_HOME, "isthmus", key)));
 });
 
-test("no way at all is one sentence with the ways out", async (t) => {
+test("without any way to get the binaries, the error names the ways", async (t) => {
   const env = await without(t, { MESH_KUBE_DOWNLOAD: "http://127.0.0.1:9", MESH_ETCD_DOWNLOAD: "http://127.0.0.1:9" });
   await assert.rejects(resolveKubeBinaries({ env }), (thrown) => {
     const error = MeshError.from(thrown);
@@ -108,7 +108,7 @@ test("no way at all is one sentence with the ways out", async (t) => {
   });
 });
 
-test("a checksum is the line of exactly that name", () => {
+test("the checksum is that of the line with exactly that name", () => {
   assert.equal(checksumOf("aa  x.tar.gz\nbb *y.tar.gz\n", "y.tar.gz"), "bb");
   assert.throws(() => checksumOf("aa  x.tar.gz.asc\n", "x.tar.gz"), /Cannot find/);
 });

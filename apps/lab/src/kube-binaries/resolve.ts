@@ -1,9 +1,9 @@
 /**
- * Finds the Kubernetes and etcd binaries, or gets them; the first way that works:
+ * Finds the Kubernetes and etcd binaries, or gets them, in the first way that works:
  *
- *   MESH_KUBE_BIN ──► our cache ──► a build through Go modules ──► the official release
+ *   MESH_KUBE_BIN ──► the lab's cache ──► a build through Go modules ──► the official release
  *
- * Out: a folder that holds every program of `KUBE_PROGRAMS`. What is built or downloaded goes to the cache.
+ * Out: a folder with every program of `KUBE_PROGRAMS`. Built or downloaded programs are stored in the cache.
  */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
@@ -79,7 +79,7 @@ async function make(target: string, versions: KubeVersions, options: MakeOptions
   );
 }
 
-/** Works in a folder beside the target and renames it at the end: half a cache is never seen. */
+/** Works in a folder beside the target and renames it at the end, so that a partial cache is never visible. */
 async function intoPlace(target: string, work: (into: string) => Promise<void>): Promise<void> {
   await mkdir(join(target, ".."), { recursive: true });
   const temporary = await mkdtemp(`${target}.`);

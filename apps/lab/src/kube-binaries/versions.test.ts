@@ -11,7 +11,7 @@ test("versions come from the requirements, not from the list of tools", () => {
   assert.deepEqual([versions.kubernetes, versions.etcd], ["v1.34.4", "v3.6.4"]);
 });
 
-test("the cache's key changes with go.sum", () => {
+test("the cache key changes with go.sum", () => {
   assert.notEqual(parseKubeVersions(MOD, "a").key, parseKubeVersions(MOD, "b").key);
 });
 

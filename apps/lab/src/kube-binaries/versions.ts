@@ -1,4 +1,4 @@
-/** Which binaries a lab needs, and of which version: read from tools/kube/go.mod, the only place that pins them. */
+/** The binaries that a lab needs and their versions, read from tools/kube/go.mod, the only place that pins them. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const kubernetes = (name: string): KubeProgram => ({
   from: "kubernetes",
 });
 
-/** In order of building: what takes longest first, so that the rest finds its packages compiled. */
+/** In build order: the longest build first, so that the others can reuse its compiled packages. */
 export const KUBE_PROGRAMS: readonly KubeProgram[] = [
   kubernetes("kube-apiserver"),
   kubernetes("kube-controller-manager"),
@@ -34,7 +34,7 @@ export interface KubeVersions {
   readonly kubernetes: string;
   /** "v3.6.4" */
   readonly etcd: string;
-  /** Names the cache's folder: version and digest of go.mod and go.sum. */
+  /** Name of the cache folder: version and digest of go.mod and go.sum. */
   readonly key: string;
 }
 

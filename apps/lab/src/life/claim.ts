@@ -1,7 +1,7 @@
 /**
  * Claims a lab's name and its index on this machine, by creating files that must not exist yet.
  *
- * Out: a plan written to `lab.json`; from then on `down` can undo whatever happens.
+ * Out: a plan written to `lab.json`; from then on `down` can undo everything.
  */
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -75,7 +75,7 @@ async function claimIndex(name: string): Promise<number> {
   }
 }
 
-/** After a crash of the machine: an old index whose lab has no folder is nobody's, and free from the next claim on. */
+/** Removes an old index file whose lab has no folder, as after a crash of the machine; the next claim can use the index. */
 async function releaseStale(file: string): Promise<void> {
   const writtenMs = (await stat(file).catch(() => undefined))?.mtimeMs ?? Number.POSITIVE_INFINITY;
   if (Date.now() - writtenMs < STALE_INDEX_MS) return;
@@ -83,7 +83,7 @@ async function releaseStale(file: string): Promise<void> {
   if (!(await labNames()).includes(holder)) await rm(file, { force: true });
 }
 
-/** Gives back the index of a lab; also one whose `lab.json` was never written. */
+/** Releases the index of a lab, also if its `lab.json` was never written. */
 export async function releaseIndexes(name: string): Promise<void> {
   for (const entry of await readdir(LABS_ROOT).catch(() => [])) {
     if (!entry.startsWith(".index-")) continue;

@@ -1,7 +1,7 @@
 /**
- * `down`: removes everything of a lab, whether its supervisor lives or not. One path for both.
+ * `down`: removes everything of a lab, with or without a running supervisor, in one code path.
  *
- * Found by what cannot be lost: processes by the lab's control group, the rest by names that follow from the lab's name.
+ * Needs no state: processes are found by the lab's control group, the rest by names derived from the lab's name.
  *
  *   supervisor, then everything in the control groups ──► groups ──► link ──► pins ──► files ──► index
  */
@@ -28,7 +28,7 @@ export interface DownOptions {
 
 const TIMEOUT_MS = 30_000;
 
-/** Returns false when there was nothing of that name. Throws `LEFT_OVER` with what could not be removed. */
+/** Returns false when no such lab exists. Throws `LEFT_OVER` with what could not be removed. */
 export async function downLab(options: DownOptions = {}): Promise<boolean> {
   const name = options.name ?? "lab";
   checkLabName(name);
@@ -60,7 +60,7 @@ async function removeGroups(hierarchies: readonly CgroupHierarchy[], group: stri
   );
 }
 
-/** The link goes with the underlay's namespace, once its last process is gone; this asks for it and waits. */
+/** The kernel removes the link with the underlay's namespace, after its last process has exited; this deletes it and waits. */
 async function removeLink(link: string): Promise<void> {
   const gone = async () => {
     if (!(await hasRootLink(link))) return true;
@@ -70,7 +70,7 @@ async function removeLink(link: string): Promise<void> {
   await waitFor(`link "${link}" to go`, gone, { timeoutMs: TIMEOUT_MS, everyMs: 20 });
 }
 
-/** Nothing of a lab is mounted in the root mount namespace; should that be otherwise, nothing is deleted through it. */
+/** Removes the folder. Nothing of a lab is mounted in the root mount namespace; if something is, nothing is deleted through it. */
 async function removeFolder(folder: string): Promise<void> {
   const mounted = readMounts().find(({ target }) => target.startsWith(`${folder}/`));
   if (mounted !== undefined)
@@ -78,7 +78,7 @@ async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 
-/** After the last lab: our folder of pins, and bpffs if `up` mounted it and nobody else uses it. */
+/** After the last lab, removes the folder of pins, and unmounts bpffs if `up` mounted it and nothing else uses it. */
 async function releaseBpffs(mounted: boolean): Promise<void> {
   await rmdir(PIN_ROOT).catch(() => undefined);
   const inUse = (await readdir("/sys/fs/bpf").catch(() => [])).some((entry) => !entry.endsWith(".debug"));

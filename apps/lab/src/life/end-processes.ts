@@ -8,18 +8,19 @@ const TIMEOUT_MS = 30_000;
 const GRACE_MS = 3_000;
 
 /**
- * A supervisor that lives (`<group>/supervisor`) ends its children itself, so that no dead process waits for pid 1 to notice it.
- * Then, and also without one: SIGKILL until nobody is left, since a killed process may have just started another. A process
- * leaves its group before it is gone: each that was ever seen is waited for. `TIMEOUT` names those that do not end.
+ * A running supervisor (`<group>/supervisor`) ends and reaps its own children, so that none of them waits to be reaped by pid 1.
+ * Then, or without a supervisor, SIGKILL is repeated until none is left, since a killed process may have just started another.
+ * A process leaves its group before it is reaped, so every process that was ever seen is waited for. `TIMEOUT` names those that
+ * do not exit.
  */
 export async function endProcesses(hierarchies: readonly CgroupHierarchy[], group: string): Promise<void> {
-  const seen = new Map<number, ProcessIdentity>();
+  const identities = new Map<number, ProcessIdentity>();
   const look = () => {
     const pids = pidsBelow(hierarchies, group);
-    for (const identity of [...pids].map(identify)) if (identity !== undefined) seen.set(identity.pid, identity);
+    for (const identity of [...pids].map(identify)) if (identity !== undefined) identities.set(identity.pid, identity);
     return pids;
   };
-  const alive = () => [...seen.values()].filter(isAlive);
+  const alive = () => [...identities.values()].filter(isAlive);
   const isEmpty = () => look().size === 0 && alive().length === 0;
   const supervisor = pidsBelow(hierarchies, `${group}/supervisor`);
   if (supervisor.size > 0) {
@@ -44,7 +45,7 @@ function signalAll(pids: ReadonlySet<number>, signal: NodeJS.Signals): void {
     try {
       process.kill(pid, signal);
     } catch {
-      // Gone meanwhile.
+      // The process exited meanwhile.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** What `up` does about a lab of that name that exists already. */
+/** What `up` does when a lab of that name exists already. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pidsBelow } from "../host/cgroups.js";
@@ -17,10 +17,10 @@ export interface WantedShape {
   readonly nodes?: number;
 }
 
-/** From the claim of a name to its record, and from there to the supervisor's first breath. */
+/** The most that may pass from the claim of a name to its record, and from there to the supervisor's first answer. */
 const CLAIM_GRACE_MS = 5_000;
 
-/** True when the lab is up or starting. Removes what is left of a dead one and reports that to `say`. Throws when its shape differs. */
+/** True when the lab is up or starting. Removes the remains of a dead one and reports that to `say`. Throws when the shape differs. */
 export async function findRunning(
   name: string,
   wanted: WantedShape,
@@ -38,7 +38,7 @@ export async function findRunning(
   return false;
 }
 
-/** Undefined: nobody is about to write one either, as after a crash of the machine. */
+/** The lab's record; undefined when there is none and no `up` is about to write one, as after a crash of the machine. */
 async function recordOf(paths: LabPaths): Promise<LabRecord | undefined> {
   const record = await readRecord(paths);
   if (record !== undefined || (await ageMs(paths.root)) > CLAIM_GRACE_MS) return record;
@@ -61,7 +61,7 @@ async function answers(plan: LabPlan, paths: LabPaths): Promise<boolean> {
   return await waitFor("the lab's supervisor", ask, { timeoutMs: CLAIM_GRACE_MS }).catch(() => false);
 }
 
-/** Since its last change; Infinity: it is not there. */
+/** Time since the file's last change; Infinity when it does not exist. */
 async function ageMs(path: string): Promise<number> {
   const found = await stat(path).catch(() => undefined);
   return found === undefined ? Number.POSITIVE_INFINITY : Date.now() - found.mtimeMs;

@@ -5,7 +5,7 @@ import { labPaths } from "../plan/paths.js";
 import { createLabClient } from "../supervise/client.js";
 import type { ProgressEvent } from "../supervise/progress.js";
 
-/** Throws `STEP_FAILED` or `TIMEOUT`: which step, why, and the end of the log that says more. */
+/** Throws `STEP_FAILED` or `TIMEOUT` with the step, the reason, and the end of the relevant log. */
 export async function followUntilReady(
   name: string,
   say: (sentence: string) => void,

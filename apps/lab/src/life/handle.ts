@@ -1,4 +1,4 @@
-/** A running lab as tests, the demo and other commands see it. */
+/** A running lab for tests, the demo and other commands. */
 import { labError } from "../plan/errors.js";
 import { type LabPaths, labPaths } from "../plan/paths.js";
 import type { LabPlan } from "../plan/plan.js";
@@ -17,7 +17,7 @@ export interface LabHandle {
   readonly client: LabClient;
 }
 
-/** The lab of that name, as it was planned; whether it runs is told by `client`. Throws `NOT_RUNNING`. */
+/** Opens the lab of that name from its plan; calls of `client` fail if it does not run. Throws `NOT_RUNNING`. */
 export async function openLab(name = "lab"): Promise<LabHandle> {
   const paths = labPaths(name);
   const record = await readRecord(paths);

@@ -1,4 +1,4 @@
-/** The labs of this machine, whoever made them: each has a folder from its first moment to its last. */
+/** Lists all labs of this machine: each has a folder as long as it exists. */
 import { existsSync } from "node:fs";
 import { labPaths } from "../plan/paths.js";
 import { createLabClient } from "../supervise/client.js";
@@ -6,10 +6,10 @@ import { labNames, readRecord } from "./claim.js";
 
 export interface LabRow {
   readonly name: string;
-  /** "Remains": nobody looks after it; `down` removes what is there. */
+  /** "Remains": it has no supervisor; `down` removes what is left. */
   readonly status: "Running" | "Remains";
   readonly clusters: readonly string[];
-  /** Nodes of all clusters. */
+  /** Number of nodes of all clusters. */
   readonly nodes: number;
 }
 

@@ -1,4 +1,4 @@
-/** What of a lab exists on this machine: for tests, and for anybody who doubts `down`. */
+/** Lists what of a lab exists on this machine: verifies `down` in tests. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostHierarchies, readMounts } from "../host/mounts.js";
@@ -8,7 +8,7 @@ import { LABS_ROOT, labPaths } from "../plan/paths.js";
 import { PIN_ROOT } from "../plan/pins.js";
 import type { LabPlan } from "../plan/plan.js";
 
-/** One line per thing that is still there: processes, control groups, mounts, link, pins, files. Empty after `down`. */
+/** One line per remaining process, control group, mount, link, pin and file. Empty after `down`. */
 export async function remainsOf(plan: LabPlan): Promise<string[]> {
   const folder = labPaths(plan.name).root;
   const paths = [folder, join(PIN_ROOT, plan.name), join(LABS_ROOT, `.index-${plan.index}`)];
@@ -22,7 +22,7 @@ export async function remainsOf(plan: LabPlan): Promise<string[]> {
   ];
 }
 
-/** Processes that mention the lab's folder on their command line or are in its control group; dead ones that wait for their parent do not count. */
+/** Processes with the lab's folder on their command line or in its control group; zombies do not count. */
 function processesOf(plan: LabPlan, folder: string): string[] {
   const found: string[] = [];
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {

@@ -1,4 +1,4 @@
-/** Starts the detached process that keeps a lab alive, inside the lab's control group from its first instruction. */
+/** Starts the detached supervisor of a lab, inside the lab's control group from its first instruction. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { cgroupOf } from "../supervise/context.js";
 import { joinCgroup } from "../supervise/wrap.js";
 import type { LabRecord } from "./claim.js";
 
-/** Resolves when it answers on its socket. */
+/** Resolves when the supervisor answers on its socket. */
 export async function startSupervisor(record: LabRecord, paths: LabPaths): Promise<void> {
   const hierarchies = hostHierarchies();
   const cgroup = cgroupOf(record.plan, "supervisor");
@@ -25,7 +25,7 @@ export async function startSupervisor(record: LabRecord, paths: LabPaths): Promi
     join(PACKAGE_ROOT, "dist/supervisor-main.js"),
     record.plan.name,
   ]);
-  // Programs of a node are found by the system's path, not by the caller's.
+  // Programs of a node are looked up in the system's PATH, not in the caller's.
   const env = { ...process.env, PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
   const child = spawn(argv[0] ?? "", argv.slice(1), { detached: true, stdio: ["ignore", log, log], cwd: "/", env });
   closeSync(log);

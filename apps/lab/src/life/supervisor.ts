@@ -1,4 +1,4 @@
-/** The supervisor as a process among the others: it can be killed, which leaves the lab running unattended until `down`. */
+/** Kills the supervisor like any other process of the lab; the lab then runs unsupervised until `down`. */
 import { isAlive, signalProcess } from "../host/process.js";
 import { waitFor } from "../host/wait.js";
 import { labError } from "../plan/errors.js";

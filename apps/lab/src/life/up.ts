@@ -1,5 +1,5 @@
 /**
- * `up`: finds everything that a lab needs, claims its name, starts the supervisor and follows it until all is ready.
+ * `up`: finds everything that a lab needs, claims its name, starts the supervisor and follows it until the lab is ready.
  *
  * Invariant: when this rejects, nothing that it started is left.
  */
@@ -24,13 +24,13 @@ export interface UpOptions {
   readonly clusters?: readonly string[];
   /** Nodes per cluster; 2 when absent. */
   readonly nodes?: number;
-  /** Kubernetes alone: no CNI, none of our processes; nodes register and stay NotReady. */
+  /** Kubernetes only: no CNI, no processes of the mesh; nodes register and stay NotReady. */
   readonly bare?: boolean;
-  /** Our own programs in place of those in this checkout. */
+  /** Programs of the mesh to use instead of those in this checkout. */
   readonly programs?: MeshPrograms;
-  /** Aborting takes down what was started. */
+  /** An abort takes down what was started. */
   readonly signal?: AbortSignal;
-  /** Sentences about what is being done. */
+  /** Called with a sentence for each step. */
   readonly onProgress?: (sentence: string) => void;
 }
 

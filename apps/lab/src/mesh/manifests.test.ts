@@ -4,7 +4,7 @@ import { at, text } from "../api/json.js";
 import { makePlan } from "../plan/plan.js";
 import { meshConfig, withoutWorkloads } from "./manifests.js";
 
-test("workloads and a foreign mesh-config are dropped, the rest keeps its order", () => {
+test("workloads and an existing mesh-config are dropped, the rest keeps its order", () => {
   const yaml = `kind: Namespace
 ---
 kind: Deployment
@@ -23,7 +23,7 @@ kind: ServiceAccount
   );
 });
 
-test("the static settings hold every key that the apiserver reads, as text", () => {
+test("the static settings contain every key that the apiserver reads, as text", () => {
   const [east] = makePlan({ name: "lab", index: 0, clusters: ["east"], nodesPerCluster: 1, bare: false }).clusters;
   assert.ok(east !== undefined);
   assert.deepEqual(at(meshConfig(east, "PEM"), "data"), {

@@ -1,6 +1,6 @@
 /**
- * What the lab applies to a cluster: the Kustomize base of deploy/ without its workloads, which the lab runs as processes,
- * and the ConfigMap with the cluster's static settings.
+ * The manifests that the lab applies to a cluster: the Kustomize base of deploy/ without its workloads, which the lab runs as
+ * processes, and the ConfigMap with the cluster's static settings.
  */
 import { join } from "node:path";
 import { readPem } from "@isthmus/pki";
@@ -31,7 +31,7 @@ export function meshConfig(cluster: ClusterPlan, adminCa: string): unknown {
   };
 }
 
-/** Drops workloads and other people's mesh-config; keeps the order. */
+/** Drops workloads and any mesh-config; keeps the order. */
 export function withoutWorkloads(yaml: string): unknown[] {
   return parseAllDocuments(yaml)
     .map((document): unknown => document.toJS())

@@ -9,7 +9,7 @@ const plan = makePlan({ name: "lab", index: 0, clusters: ["east"], nodesPerClust
 const [cluster] = plan.clusters;
 const node = cluster?.nodes[0];
 
-test("command lines of our own programs", () => {
+test("command lines of the mesh's programs", () => {
   assert.ok(cluster !== undefined && node !== undefined);
   const paths = labPaths("lab");
   assert.equal(

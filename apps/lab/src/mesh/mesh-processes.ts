@@ -1,4 +1,4 @@
-/** Our own processes: one clustermesh-apiserver per cluster, one agent per node. The table of their command lines. */
+/** The processes of the mesh: one clustermesh-apiserver per cluster, one agent per node, with their command lines. */
 import { join } from "node:path";
 import { flags } from "../cluster/control-plane.js";
 import { cgroupDirectories } from "../host/cgroups.js";
@@ -87,7 +87,7 @@ export function meshApiServer(
   };
 }
 
-/** `serving`: settles when the first start makes sense; a later one never waits for an apiserver. */
+/** `serving`: settles when the first start may begin; restarts do not wait for an apiserver. */
 export function nodeAgent(
   context: LabContext,
   programs: MeshPrograms,
@@ -116,7 +116,7 @@ export function nodeAgent(
   };
 }
 
-/** "--name value" pairs, as our own programs are documented. */
+/** "--name value" pairs, as the mesh's programs are documented. */
 function flagPairs(values: Readonly<Record<string, string>>): string[] {
   return flags(values).flatMap((flag) => {
     const cut = flag.indexOf("=");

@@ -1,4 +1,4 @@
-/** Finds our own programs in the checkout. They come from other packages; a bare lab runs without them. */
+/** Finds the mesh's programs in the checkout. They are built by other packages; a bare lab runs without them. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { labError } from "../plan/errors.js";

@@ -1,4 +1,4 @@
-/** Starts our own processes of one cluster: manifests and a token first, then the apiserver, then the agents. */
+/** Starts the mesh's processes of one cluster: manifests and a token first, then the apiserver, then the agents. */
 import { join } from "node:path";
 import type { KubeApi } from "../api/kube-api.js";
 import { waitForPort } from "../host/wait.js";
@@ -12,7 +12,7 @@ import { keepToken, type TokenOptions, writeToken } from "./token.js";
 
 const FIRST_STREAM_MS = 10_000;
 
-/** `answering`: resolves once the cluster's API server is ready. A bare lab has nothing to start. */
+/** `answering`: resolves once the cluster's API server is ready. In a bare lab there is nothing to start. */
 export async function startMesh(
   context: LabContext,
   cluster: ClusterPlan,
@@ -37,7 +37,7 @@ export async function startMesh(
       void keepToken(api, token, context.modules.signal);
     }),
   );
-  // An agent that starts before it can be served finds nobody, and finds out late that this has changed.
+  // An agent that starts before the apiserver listens fails to connect and retries only after a back-off.
   const serving = granted
     .then(() => waitForPort(cluster.apiAddress, AGENT_PORT, FIRST_STREAM_MS, signal))
     .catch(() => undefined);

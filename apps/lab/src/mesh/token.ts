@@ -1,5 +1,5 @@
 /**
- * The kubelet's part for a process that is not a pod: a ServiceAccount token in a file, renewed at half of its life.
+ * Does the kubelet's work for a process that is not a pod: a ServiceAccount token in a file, renewed at half of its life.
  */
 import { rename, writeFile } from "node:fs/promises";
 import { systemClock } from "@isthmus/model";
@@ -13,11 +13,11 @@ const RETRY_MS = 5_000;
 export interface TokenOptions {
   readonly namespace: string;
   readonly serviceAccount: string;
-  /** File that always holds a valid token. */
+  /** File that always contains a valid token. */
   readonly file: string;
 }
 
-/** Writes the first token, or throws. */
+/** Writes the first token. Throws when it cannot. */
 export async function writeToken(api: KubeApi, options: TokenOptions): Promise<void> {
   const path = `/api/v1/namespaces/${options.namespace}/serviceaccounts/${options.serviceAccount}/token`;
   const answer = await api.post(path, {
@@ -33,7 +33,7 @@ export async function writeToken(api: KubeApi, options: TokenOptions): Promise<v
   await rename(temporary, options.file);
 }
 
-/** Renews until aborted. A failed renewal is tried again soon: half of the life is left for that. */
+/** Renews the token until aborted. A failed renewal is retried soon; the token stays valid for half of its life meanwhile. */
 export async function keepToken(api: KubeApi, options: TokenOptions, signal: AbortSignal): Promise<void> {
   let waitMs = (LIFE_SECONDS / 2) * 1000;
   while (!signal.aborted) {

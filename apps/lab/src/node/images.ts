@@ -1,4 +1,4 @@
-/** Puts image archives into the containerd of a node. */
+/** Imports image archives into the containerd of a node. */
 import { closeSync, openSync } from "node:fs";
 import { findProgram } from "../host/preflight.js";
 import { run } from "../host/run.js";
@@ -7,7 +7,7 @@ import type { LabContext } from "../supervise/context.js";
 import { inNode, joinCgroup } from "../supervise/wrap.js";
 import { nodeId, nodeProcessCgroup } from "./node-processes.js";
 
-/** Imports one docker-archive; its tags are as in its manifest. The file is read through stdin: the node does not see it. */
+/** Imports one docker-archive with the tags of its manifest. The file is passed as stdin, since the node cannot see it. */
 export async function importImage(
   context: LabContext,
   node: NodePlan,

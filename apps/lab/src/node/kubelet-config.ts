@@ -28,7 +28,7 @@ export function kubeletConfig(cluster: ClusterPlan): string {
     podLogsDir: "/var/log/pods",
     containerLogMaxSize: "1Mi",
     containerLogMaxFiles: 2,
-    // The disk and memory are the host's: a lab never evicts.
+    // Disk and memory belong to the host, so a lab never evicts.
     evictionHard: {
       "memory.available": never,
       "nodefs.available": never,
@@ -44,7 +44,7 @@ export function kubeletConfig(cluster: ClusterPlan): string {
     eventRecordQPS: 0,
     registryPullQPS: 0,
     serializeImagePulls: false,
-    // No watch per ConfigMap and Secret: pods start faster under load.
+    // Without a watch per ConfigMap and Secret, pods start faster under load.
     configMapAndSecretChangeDetectionStrategy: "Get",
     nodeLeaseDurationSeconds: 8,
   };

@@ -1,3 +1,3 @@
-/** The lab's folders as a node sees them: bound there because its /var/lib is its own. */
+/** The lab's folders inside a node: bind mounts, because a node has its own /var/lib. */
 export const NODE_CONFIG_DIR = "/run/lab/config";
 export const NODE_BIN_DIR = "/run/lab/bin";

@@ -1,7 +1,7 @@
 /**
- * The processes of one node: its pid 1, which holds its namespaces, then containerd and the kubelet inside them.
+ * The processes of one node: its pid 1, which keeps its namespaces alive, then containerd and the kubelet inside them.
  *
- * A node whose pid 1 ends loses everything in it and comes back like a machine after a reboot: same disk, new kernel state.
+ * When pid 1 exits, everything in the node ends. The node restarts like a machine after a reboot: same disk, new kernel state.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ export function nodeId(node: NodePlan): string {
   return `node.${node.name}`;
 }
 
-/** On a host with cgroup v2 only, the node's own group hands controllers down and holds no process. */
+/** On a host with cgroup v2 only, the node's group delegates controllers and therefore has no process of its own. */
 export function nodeProcessCgroup(context: LabContext, node: NodePlan): string {
   const unit = cgroupOf(context.plan, `node-${node.name}`);
   return isUnified(context.hierarchies) ? `${unit}/init` : unit;

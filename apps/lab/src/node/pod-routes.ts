@@ -1,8 +1,8 @@
-/** Keeps the underlay's routes to pods in step with the ranges that the controller manager gave the nodes. */
+/** Keeps the underlay's routes to pods equal to the ranges that the controller manager assigned to the nodes. */
 import { list, text } from "../api/json.js";
 import type { KubeApi } from "../api/kube-api.js";
 
-/** Range of pods to node address, of every node that has both. */
+/** Pod range → node address, for every node that has both. */
 export async function readPodRoutes(api: KubeApi): Promise<Map<string, string>> {
   const nodes = await api.get("/api/v1/nodes");
   const routes = new Map<string, string>();

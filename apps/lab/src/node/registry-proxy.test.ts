@@ -13,7 +13,7 @@ async function listen(t: TestContext, server: Server | NetServer): Promise<numbe
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-/** Sends "ping" through CONNECT; the text that comes back, or the status that refused. */
+/** Sends "ping" through CONNECT; returns the response text, or the status of a refusal. */
 async function ping(proxyPort: number, target: string): Promise<string> {
   const asked = request({ host: "127.0.0.1", port: proxyPort, method: "CONNECT", path: target });
   asked.end();
@@ -31,7 +31,7 @@ async function ping(proxyPort: number, target: string): Promise<string> {
 const OPEN = { mayAsk: () => true, mayReach: () => true };
 const echo = () => createServer((socket) => void socket.on("error", () => undefined).pipe(socket));
 
-test("bytes go both ways, directly and through another proxy", async (t) => {
+test("bytes pass in both directions, directly and through another proxy", async (t) => {
   const registry = await listen(t, echo());
   const first = await listen(t, createRegistryProxy(OPEN));
   assert.equal(await ping(first, `127.0.0.1:${registry}`), "ping");
@@ -39,12 +39,12 @@ test("bytes go both ways, directly and through another proxy", async (t) => {
   assert.equal(await ping(second, `127.0.0.1:${registry}`), "ping");
 });
 
-test("a registry that cannot be reached is 502", async (t) => {
+test("an unreachable registry is 502", async (t) => {
   const proxy = await listen(t, createRegistryProxy(OPEN));
   assert.equal(await ping(proxy, "127.0.0.1:9"), "502");
 });
 
-test("strangers are refused, and so is the host's loopback", async (t) => {
+test("clients that are not nodes are refused, and so is the host's loopback as a target", async (t) => {
   const registry = await listen(t, echo());
   const strict = await listen(t, createRegistryProxy({ ...OPEN, mayAsk: (address) => address === "10.200.1.1" }));
   assert.equal(await ping(strict, `127.0.0.1:${registry}`), "403");

@@ -1,9 +1,9 @@
 /**
- * The way from a node's containerd to a registry: nodes have no route out of the underlay, and the host's packet filter is left alone.
- * So the supervisor, in the root namespace, answers `CONNECT host:port` on the underlay's root address.
+ * The proxy from a node's containerd to a registry. Nodes have no route out of the underlay, and the lab does not change the host's
+ * packet filter, so the supervisor, in the root namespace, serves `CONNECT host:port` on the underlay's root address.
  *
- * A proxy that the caller's own environment names (HTTPS_PROXY) is used in turn.
- * Only nodes may ask, not their pods; and nobody gets to what listens on the host's loopback.
+ * It connects through the proxy of the caller's environment (HTTPS_PROXY), if there is one.
+ * Only nodes may use it, not their pods; and no client reaches ports on the host's loopback.
  */
 import { lookup } from "node:dns/promises";
 import { createServer, request, type Server } from "node:http";
@@ -15,9 +15,9 @@ export const REGISTRY_PROXY_PORT = 3128;
 export interface RegistryProxyOptions {
   /** URL of the next proxy; "" or absent: none. */
   readonly upstream?: string | undefined;
-  /** By the client's address. */
+  /** Whether a client may use the proxy, by its address. */
   readonly mayAsk: (address: string) => boolean;
-  /** By the address that a registry's name resolves to; the next proxy decides for itself. */
+  /** Whether a target is allowed, by the address that its name resolves to. Not called with `upstream`: that proxy decides. */
   readonly mayReach: (address: string) => boolean;
 }
 
@@ -43,7 +43,7 @@ export function createRegistryProxy(options: RegistryProxyOptions): Server {
   return server;
 }
 
-/** Environment of containerd. The cluster's own addresses are never asked of the proxy. */
+/** Environment of containerd. It does not use the proxy for the cluster's own addresses. */
 export function proxyEnvironment(address: string): Record<string, string> {
   const proxy = `http://${address}:${REGISTRY_PROXY_PORT}`;
   return { HTTP_PROXY: "", HTTPS_PROXY: proxy, NO_PROXY: "localhost,127.0.0.0/8,10.0.0.0/8" };

@@ -1,4 +1,4 @@
-/** Starts the underlay: the process that holds its namespace, its network, and the nodes' way to registries. */
+/** Starts the underlay: the process that keeps its namespace alive, its network, and the registry proxy for the nodes. */
 import { join } from "node:path";
 import { runsProgram } from "../host/process.js";
 import { waitFor } from "../host/wait.js";
@@ -28,7 +28,7 @@ function underlay(context: LabContext): ProcessSpec {
     log: join(context.paths.logs, "underlay.log"),
     cgroup: cgroupOf(context.plan, "underlay"),
     command: () => ["unshare", "--net", "--", context.inputs.reaper],
-    // The namespace is there once the command became the reaper.
+    // The namespace exists once the command has executed the reaper.
     started: async (pid) => {
       await waitFor("the underlay's namespace", () => runsProgram(pid, context.inputs.reaper), {
         timeoutMs: 5_000,

@@ -1,6 +1,6 @@
 /**
- * The underlay: a network namespace with one bridge, where the control planes listen and every node's eth0 ends.
- * The root namespace has one link into it, and nothing else of a lab.
+ * The underlay: a network namespace with one bridge, on which the control planes listen and to which every node's eth0 connects.
+ * The root namespace has one link into it and nothing else of a lab.
  */
 import { at } from "../api/json.js";
 import { ip, ipJson, type NetworkNamespace } from "../host/links.js";
@@ -13,7 +13,8 @@ export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
   const addresses = [...plan.clusters.map((cluster) => cluster.apiAddress), plan.underlay.storeAddress];
   await ip({ pid }, [
     "link set lo up",
-    // An address of its own: else it takes one of its ports', and all must learn the control planes again when a node comes back.
+    // A fixed hardware address: without one the bridge takes that of a port, and it changes when a node comes back, so that all
+    // neighbours would have to resolve the control planes again.
     `link add br0 address ${macOf(plan.underlay.storeAddress)} type bridge forward_delay 0 stp_state 0`,
     "link set br0 up",
     ...addresses.map((address) => `addr add ${address}/${prefix} dev br0`),
@@ -26,7 +27,7 @@ export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
   await ip({ pid }, ["link set root master br0 up"]);
 }
 
-/** Gives a node its eth0. A node that comes back has the same addresses. */
+/** Creates a node's eth0. A node that restarts has the same addresses. */
 export async function connectNode(plan: LabPlan, node: NodePlan, initPid: number, underlayPid: number): Promise<void> {
   await ip({ pid: underlayPid }, [`link del ${node.port}`]).catch(() => undefined);
   await ip("root", [
@@ -40,7 +41,7 @@ export async function connectNode(plan: LabPlan, node: NodePlan, initPid: number
   ]);
 }
 
-/** So that control planes answer pods: the range of each node by way of the node. */
+/** Adds routes from the control planes to pods: each node's pod range via the node. */
 export async function routePods(where: NetworkNamespace, routes: ReadonlyMap<string, string>): Promise<void> {
   const lines = [...routes].map(([cidr, via]) => `route replace ${cidr} via ${via}`);
   if (lines.length > 0) await ip(where, lines);

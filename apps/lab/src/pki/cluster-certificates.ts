@@ -1,7 +1,7 @@
 /**
- * Certificates of one cluster: Kubernetes' own (one authority), and the mesh's (another one: agents and admin API).
+ * Certificates of one cluster: those of Kubernetes (one CA), and those of the mesh (another CA, for agents and the admin API).
  *
- * In: the plan. Out: files below the cluster's and its nodes' folders; names as Kubernetes expects them.
+ * In: the plan. Out: files below the folders of the cluster and its nodes; names as Kubernetes expects them.
  */
 import { createPublicKey } from "node:crypto";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ import {
 import type { LabPaths } from "../plan/paths.js";
 import type { ClusterPlan } from "../plan/plan.js";
 
-/** What the API server is called by. */
+/** The names and addresses in the API server's certificate. */
 export function apiServerNames(cluster: ClusterPlan): string[] {
   return [
     "localhost",
@@ -32,7 +32,7 @@ export function apiServerNames(cluster: ClusterPlan): string[] {
   ];
 }
 
-/** Credentials of the control plane, by file name. */
+/** Certificates of the control plane, by file name. */
 function controlPlaneLeaves(cluster: ClusterPlan): Record<string, Leaf> {
   const master = (cn: string): Leaf => ({ cn, organizations: ["system:masters"], usages: ["client"] });
   return {

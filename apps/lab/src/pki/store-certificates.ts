@@ -1,4 +1,4 @@
-/** Certificates of the shared etcd: one authority, the server's, and the owner's (CN=root). */
+/** Certificates of the shared etcd: one CA, the server's certificate, and the owner's (CN=root). */
 import { join } from "node:path";
 import { createAuthority, issue, writePair } from "@isthmus/pki";
 import type { LabPaths } from "../plan/paths.js";
@@ -13,7 +13,7 @@ export async function writeStoreCertificates(plan: LabPlan, paths: LabPaths): Pr
   await writePair(directory, "root", await issue(authority, { cn: "root", usages: ["client"] }));
 }
 
-/** What `MESH_STORE` points at: absolute paths. */
+/** The content of the file that `MESH_STORE` names, with absolute paths. */
 export function storeFile(plan: LabPlan, paths: LabPaths): string {
   const at = (name: string) => join(paths.store.root, name);
   const content = {

@@ -1,4 +1,4 @@
-/** Writes every certificate and kubeconfig of a lab. A lab that is started again gets new ones. */
+/** Writes every certificate and kubeconfig of a lab. A lab that is brought up again gets new ones. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readPair, readPem } from "@isthmus/pki";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterAddresses, labAddresses, MAX_LABS, macOf, nodeAddress } from "./addresses.js";
 
-test("no two addresses of all labs are the same", () => {
+test("all addresses of all labs are distinct", () => {
   const seen = new Set<string>();
   const add = (address: string) => {
     assert.ok(!seen.has(address), address);
@@ -32,6 +32,6 @@ test("pod and service ranges of a lab's clusters are disjoint", () => {
   });
 });
 
-test("a hardware address is local, unicast and holds the address", () => {
+test("a hardware address is local, unicast and contains the IPv4 address", () => {
   assert.equal(macOf("10.200.1.16"), "02:00:0a:c8:01:10");
 });

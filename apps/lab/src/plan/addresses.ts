@@ -30,7 +30,7 @@ export function nodeAddress(index: number, cluster: number, node: number): strin
   return `10.${200 + index}.${cluster}.${node}`;
 }
 
-/** A locally administered hardware address that holds the IPv4 address. */
+/** A locally administered hardware address that contains the IPv4 address. */
 export function macOf(address: string): string {
   const octets = address.split(".").map((octet) => Number(octet).toString(16).padStart(2, "0"));
   return ["02", "00", ...octets].join(":");

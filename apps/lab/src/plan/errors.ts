@@ -1,4 +1,4 @@
-/** Errors of the lab, each with the exit code it means: 1 finding, 2 usage or an unfit machine, 3 time is up. */
+/** Errors of the lab, each with its exit code: 1 finding, 2 usage or an unfit machine, 3 time-out. */
 import { MeshError } from "@isthmus/model";
 
 export type LabErrorCode = "USAGE" | "UNFIT" | "NOT_RUNNING" | "STEP_FAILED" | "NOT_FOUND" | "LEFT_OVER" | "TIMEOUT";

@@ -1,4 +1,4 @@
-/** Where a lab keeps its files: one folder per lab, nothing elsewhere but the cache. */
+/** The paths of a lab's files: one folder per lab, and the cache. */
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

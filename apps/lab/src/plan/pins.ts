@@ -1,4 +1,4 @@
-/** Where a lab's programs and maps are pinned: bpffs is the machine's, so every lab and node has a folder of its own in it. */
+/** The folders in which a lab's programs and maps are pinned: labs share the machine's bpffs, so every lab and node has its own. */
 import type { LabPlan, NodePlan } from "./plan.js";
 
 export const PIN_ROOT = "/sys/fs/bpf/isthmus";

@@ -21,7 +21,7 @@ test("link names fit into 15 characters, whatever the clusters are called", () =
   assert.ok(plan.rootLink.length <= 15);
 });
 
-test("bad options are usage errors", () => {
+test("invalid options are usage errors", () => {
   const bad = [
     { name: "Lab" },
     { name: "a/b" },

@@ -3,7 +3,7 @@
  *
  * In: the options of `up` and the lab's index on this machine. Out: names, addresses and folders, as plain data that is
  * written to `lab.json`; `down`, `ps` and the supervisor read it there.
- * Invariant: a plan is a pure function of its options, so that two readers never disagree about a name.
+ * Invariant: a plan is a pure function of its options, so that all readers compute the same names.
  */
 import { clusterAddresses, labAddresses, macOf, nodeAddress } from "./addresses.js";
 import { labError } from "./errors.js";
@@ -15,7 +15,7 @@ export interface NodePlan {
   readonly address: string;
   /** The underlay's end of the node's link. */
   readonly port: string;
-  /** Same address, same hardware address: neighbours need not learn a node again that comes back. */
+  /** Derived from the address, so that neighbours need not resolve a restarted node again. */
   readonly mac: string;
 }
 
@@ -34,9 +34,9 @@ export interface ClusterPlan {
 export interface LabPlan {
   readonly version: 1;
   readonly name: string;
-  /** Number of this lab on this machine, 0..31: chooses the underlay's range. */
+  /** Number of this lab on this machine, 0..31: selects the underlay's range. */
   readonly index: number;
-  /** Without our own processes and without CNI: nodes register and stay NotReady. */
+  /** Without the mesh's processes and without CNI: nodes register and stay NotReady. */
   readonly bare: boolean;
   readonly underlay: { readonly prefixLength: 16; readonly rootAddress: string; readonly storeAddress: string };
   /** Name of the one link in the root namespace. */

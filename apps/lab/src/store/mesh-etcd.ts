@@ -1,5 +1,6 @@
 /**
- * The shared etcd: an empty store is provisioned in a network namespace of its own, on a unix socket, before it is opened on its address.
+ * The shared etcd. An empty store is provisioned first, in a separate network namespace on a unix socket; only then does it listen
+ * on its address.
  */
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -33,7 +34,7 @@ function common(bin: string, paths: LabPaths): string[] {
   ];
 }
 
-/** Open for the clusters: TLS with client certificates, on the underlay. */
+/** The command that serves the clusters: TLS with client certificates, on the underlay. */
 export function openCommand(bin: string, plan: LabPlan, paths: LabPaths): string[] {
   const url = `https://${plan.underlay.storeAddress}:2379`;
   const at = (name: string) => join(paths.store.root, name);
@@ -51,7 +52,7 @@ export function openCommand(bin: string, plan: LabPlan, paths: LabPaths): string
   ];
 }
 
-/** Closed: nobody but root on this machine can reach the socket. */
+/** The command for provisioning: only root on this machine can reach the socket. */
 export function closedCommand(bin: string, paths: LabPaths): string[] {
   const listen = flags({
     "listen-client-urls": `unix://${paths.store.provisionSocket}`,
@@ -74,13 +75,13 @@ function marker(paths: LabPaths): string {
   return join(paths.store.root, "provisioned");
 }
 
-/** Forgets everything: the next start provisions again. The process must be stopped. */
+/** Deletes all data; the next start provisions again. The process must be stopped. */
 export async function wipeStore(paths: LabPaths): Promise<void> {
   await rm(marker(paths), { force: true });
   await rm(paths.store.data, { recursive: true, force: true });
 }
 
-/** Provisions the store unless that is done. A store that was left half way is started over. */
+/** Provisions the store unless that is done. A partly provisioned store is deleted and provisioned again. */
 async function prepareStore(
   open: ProcessSpec,
   bin: string,
@@ -105,7 +106,7 @@ async function prepareStore(
   await writeFile(marker(paths), `${systemClock.wallMicros()}\n`);
 }
 
-/** The process on its real address; every start makes sure first that the store is provisioned. */
+/** The process on its real address; every start first provisions the store if necessary. */
 export function meshEtcd(context: LabContext): ProcessSpec {
   const { plan, paths, inputs, modules } = context;
   const spec: ProcessSpec = {

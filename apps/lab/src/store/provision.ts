@@ -1,7 +1,7 @@
 /**
- * Gives an empty etcd its users and roles and turns authentication on, over a unix socket that only this machine's root reaches.
+ * Creates users and roles in an empty etcd and turns authentication on, over a unix socket that only this machine's root reaches.
  *
- * Without users of clusters: only root and its role. Order matters: `auth enable` is the last request.
+ * Without users of clusters, only root and its role are created. Order matters: `auth enable` is the last request.
  */
 import { request } from "node:http";
 import { labError } from "../plan/errors.js";

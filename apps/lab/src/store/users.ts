@@ -1,14 +1,14 @@
 /**
- * The users of the shared etcd that a wipe must not lose: `users.json` beside the store file.
+ * The users of the shared etcd, which must survive a wipe: `users.json` beside the store file.
  *
  *   {"users": [{"name": "east", "id": 1}]}
  *
- * `mesh connect` writes it when it makes a cluster's user in etcd; the lab makes them again in an empty store.
+ * `mesh connect` writes it when it creates a cluster's user in etcd; the lab recreates the users in an empty store.
  */
 import { readFile } from "node:fs/promises";
 import { at, list } from "../api/json.js";
 
-/** One cluster's user: its name is the certificate's common name, its id claims `/mesh/v1/ids/<id>`. */
+/** One cluster's user: the name is the certificate's common name, the id determines its key `/mesh/v1/ids/<id>`. */
 export interface StoreUser {
   readonly name: string;
   readonly id: number;
@@ -17,11 +17,11 @@ export interface StoreUser {
 export interface Permission {
   readonly access: "READ" | "READWRITE";
   readonly key: string;
-  /** End of the range, exclusive; absent: exactly this key. */
+  /** End of the range, exclusive; absent for exactly this key. */
   readonly rangeEnd?: string;
 }
 
-/** What a cluster's role allows. */
+/** The permissions of a cluster's role. */
 export function permissionsOf(user: StoreUser): Permission[] {
   const own = `/mesh/v1/c/${user.name}/`;
   return [
@@ -31,7 +31,7 @@ export function permissionsOf(user: StoreUser): Permission[] {
   ];
 }
 
-/** First key behind all keys that begin with the prefix (ASCII). */
+/** The first key after all keys that begin with the prefix (ASCII). */
 export function endOfPrefix(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }

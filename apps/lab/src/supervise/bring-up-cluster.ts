@@ -1,4 +1,4 @@
-/** Brings one cluster up: its control plane, our own processes, its nodes; all at once, then each is waited for. */
+/** Brings one cluster up: starts its control plane, the mesh's processes and its nodes at once, then waits for each. */
 import { list, text } from "../api/json.js";
 import { createKubeApi, type KubeApi } from "../api/kube-api.js";
 import { controlPlaneProcesses } from "../cluster/control-plane-processes.js";
@@ -68,7 +68,7 @@ async function waitForApi(api: KubeApi, cluster: ClusterPlan, progress: Progress
   await waitFor(what, look, { timeoutMs: READY_TIMEOUT_MS, everyMs: 100, signal, reason: () => reason ?? "" });
 }
 
-/** Ready and without taints; in a bare lab: registered, with a range for pods. */
+/** Waits until the node is Ready and without taints; in a bare lab, until it is registered and has a pod range. */
 async function waitForNode(api: KubeApi, node: NodePlan, ready: boolean, signal: AbortSignal): Promise<void> {
   const look = async () => {
     const object = await api.get(`/api/v1/nodes/${node.name}`);

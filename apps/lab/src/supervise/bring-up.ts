@@ -1,5 +1,5 @@
 /**
- * Brings a lab up: everything is started at once, then each part is waited for.
+ * Brings a lab up: starts everything at once, then waits for each part.
  *
  * In: the context with an empty process table. Out: a lab whose nodes are Ready (bare: registered).
  */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLabClient } from "./client.js";
 
-test("the error about a lab without its supervisor says that everything in it is lost before how to build another", async () => {
+test("the error for a lab without its supervisor says that its content is lost before it says how to build another", async () => {
   await assert.rejects(createLabClient("x", "/nowhere/lab.sock").rows(), {
     code: "NOT_RUNNING",
     message:

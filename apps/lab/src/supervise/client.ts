@@ -1,4 +1,4 @@
-/** Talks to a lab's supervisor over its socket. A lab that nobody answers for is `NOT_RUNNING`. */
+/** The client of a lab's supervisor, over its socket. A lab whose supervisor does not answer is `NOT_RUNNING`. */
 import { request } from "node:http";
 import { MeshError } from "@isthmus/model";
 import { text } from "../api/json.js";
@@ -12,7 +12,7 @@ export interface LabClient {
   control(action: Action, selector: Selector): Promise<ProcessRow[]>;
   wipe(role: string): Promise<ProcessRow[]>;
   loadImage(file: string, cluster?: string): Promise<string[]>;
-  /** Resolves at the last event: "ready" or "failed"; rejects when the supervisor goes away before. */
+  /** Resolves at the last event: "ready" or "failed"; rejects when the supervisor exits before. */
   follow(listener: (event: ProgressEvent) => void, signal?: AbortSignal): Promise<ProgressEvent>;
 }
 
@@ -41,7 +41,7 @@ export function createLabClient(name: string, socketPath: string): LabClient {
 /** Time-out of a request that needs no work in the lab. */
 const ROWS_MS = 10_000;
 
-/** What runs without its supervisor is not restarted and cannot be taken over: say first what `up` does about it. */
+/** Processes without their supervisor are not restarted and cannot be adopted: the sentence first says what `up` does. */
 export function unattended(name: string, cause?: unknown): MeshError {
   return labError(
     "NOT_RUNNING",

@@ -1,4 +1,4 @@
-/** What the parts of a running lab share. */
+/** State that the parts of a running lab share. */
 import type { CgroupHierarchy } from "../host/mounts.js";
 import type { LabPaths } from "../plan/paths.js";
 import type { LabPlan } from "../plan/plan.js";
@@ -9,11 +9,11 @@ import type { ProcessTable } from "./process-table.js";
 export interface LabInputs {
   /** Folder with the Kubernetes and etcd binaries. */
   readonly bin: string;
-  /** The static pid 1. */
+  /** Path of the static pid 1. */
   readonly reaper: string;
   /** docker-archives that every node imports before it is ready. */
   readonly imageArchives: readonly string[];
-  /** Programs of ours; absent in a bare lab. */
+  /** Programs of the mesh; absent in a bare lab. */
   readonly mesh?: MeshPrograms;
 }
 

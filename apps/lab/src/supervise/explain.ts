@@ -1,4 +1,4 @@
-/** Which process a failed step is about, and the end of its log. */
+/** Finds the process that caused a failed step, and the end of its log. */
 import { readFile } from "node:fs/promises";
 import type { MeshError } from "@isthmus/model";
 import { lastLines } from "../host/run.js";
@@ -7,7 +7,7 @@ import type { Explain } from "./progress.js";
 
 const LINES = 20;
 
-/** A process that the sentence quotes, else the step's own, else one that cannot stay alive. */
+/** Chooses the process that the sentence quotes, else the step's own, else one that keeps exiting. */
 export function createExplain(processes: ProcessTable): Explain {
   return async (error: MeshError, processId) => {
     const all = processes.all();

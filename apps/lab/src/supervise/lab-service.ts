@@ -1,4 +1,4 @@
-/** What a running lab does on request; the server in front of it only decodes and encodes. */
+/** The operations of a running lab; the server in front of it only decodes and encodes. */
 import { MeshError } from "@isthmus/model";
 import { identify } from "../host/process.js";
 import { importImage } from "../node/images.js";
@@ -15,7 +15,7 @@ export interface LabService {
   rows(): ProcessRow[];
   control(action: Action, selector: Selector): Promise<ProcessRow[]>;
   wipe(selector: Selector): Promise<ProcessRow[]>;
-  /** `file`: absolute path. Returns the nodes that have it now. */
+  /** `file`: absolute path. Returns the nodes that imported it. */
   loadImage(file: string, cluster: string | undefined): Promise<string[]>;
 }
 

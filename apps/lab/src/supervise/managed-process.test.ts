@@ -44,7 +44,7 @@ const running = (process: ManagedProcess, not?: ProcessIdentity): Promise<Proces
     { timeoutMs: 5_000, everyMs: 2 },
   );
 
-test("Held -> Running -> killed -> Running again, as another process", async (t) => {
+test("a process goes from Held to Running, and after a kill to Running again as another process", async (t) => {
   const process = await managed(t);
   assert.equal(process.state().status, "Held");
   assert.equal(process.kill(), false);
@@ -56,7 +56,7 @@ test("Held -> Running -> killed -> Running again, as another process", async (t)
   assert.equal(process.restarts, 1);
 });
 
-test("a stopped process is gone and stays so until it is started", async (t) => {
+test("a stopped process exits and stays down until it is started", async (t) => {
   const process = await managed(t);
   await process.start();
   const identity = await running(process);
@@ -67,7 +67,7 @@ test("a stopped process is gone and stays so until it is started", async (t) => 
   assert.ok(isAlive(await running(process)));
 });
 
-test("a process that ignores SIGTERM is killed after its grace", async (t) => {
+test("a process that ignores SIGTERM is killed after its grace period", async (t) => {
   const process = await managed(t, {
     graceMs: 50,
     command: () => ["sh", "-c", "trap '' TERM; exec sleep 60"],
@@ -78,13 +78,13 @@ test("a process that ignores SIGTERM is killed after its grace", async (t) => {
   assert.ok(!isAlive(identity));
 });
 
-test("a program that cannot start rejects, and is tried again", async (t) => {
+test("start rejects when a program cannot start, and the start is retried", async (t) => {
   const process = await managed(t, { command: () => ["/nonexistent/program"] });
   await assert.rejects(process.start());
   await waitFor("retries", () => process.restarts >= 3, { timeoutMs: 5_000, everyMs: 2 });
 });
 
-test("a failing preparation is a failed start; stop ends the retries", async (t) => {
+test("a rejection of prepare is a failed start; stop ends the retries", async (t) => {
   let tries = 0;
   const process = await managed(t, {
     prepare: () => Promise.reject(new Error(`not yet ${++tries}`)),
@@ -95,7 +95,7 @@ test("a failing preparation is a failed start; stop ends the retries", async (t)
   assert.equal(process.state().status, "Held");
 });
 
-test("the program of a command that forks is its child", async (t) => {
+test("for a command that forks, the program is its child", async (t) => {
   const process = await managed(t, {
     forks: true,
     command: () => ["unshare", "--fork", "--kill-child", "sleep", "60"],
@@ -105,7 +105,7 @@ test("the program of a command that forks is its child", async (t) => {
   await waitFor("sleep", async () => (await readFile(`/proc/${pid}/comm`, "utf8")) === "sleep\n", { timeoutMs: 2_000 });
 });
 
-test("what it writes is in the log, over restarts", async (t) => {
+test("the log contains the output of all restarts", async (t) => {
   const process = await managed(t, { command: () => ["sh", "-c", "echo line; exec sleep 60"] });
   const log = (want: string) =>
     waitFor("the log", async () => (await readFile(process.spec.log, "utf8")) === want, {
@@ -118,7 +118,7 @@ test("what it writes is in the log, over restarts", async (t) => {
   await log("line\nline\n");
 });
 
-test("a suspended program that nsenter waits for is stopped, and noticed when somebody else kills it", async (t) => {
+test("a suspended program under nsenter can be stopped, and its end is noticed when another process kills it", async (t) => {
   const inHere = ["nsenter", "--target", String(globalThis.process.pid), "--pid", "--"];
   const process = await managed(t, { command: () => [...inHere, "sleep", "60"], forks: true });
   const suspend = async ({ pid }: ProcessIdentity) => {

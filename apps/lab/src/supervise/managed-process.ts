@@ -5,7 +5,7 @@
  *     ▲                                                │
  *     └───────────────────stop (from any)──────────────┘
  *
- * Invariant: at most one instance runs; a held process is not started by anything but `start`.
+ * Invariant: at most one instance runs; only `start` starts a held process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
@@ -28,21 +28,21 @@ export interface ManagedProcess {
   readonly id: string;
   readonly spec: ProcessSpec;
   readonly restarts: number;
-  /** Starts in a row that failed or lasted only seconds. */
+  /** Consecutive starts that failed or ran for only seconds. */
   readonly earlyDeaths: number;
   state(): ProcessState;
-  /** Running, and its `started` hook is through. */
+  /** True when it runs and its `started` hook has completed. */
   ready(): boolean;
-  /** Held → Starting. Resolves when it first runs; rejects when the first try fails. Anything else: no effect. */
+  /** Held → Starting. Resolves when it first runs; rejects when the first try fails. No effect in other states. */
   start(): Promise<void>;
-  /** Any → Held. Resolves when the process is gone. */
+  /** Any → Held. Resolves when the process has exited. */
   stop(): Promise<void>;
-  /** Running → Waiting by SIGKILL; false when it does not run. */
+  /** Running → Waiting by SIGKILL; returns false when it does not run. */
   kill(): boolean;
 }
 
 export interface ManagedProcessModules {
-  /** One for each process. */
+  /** Creates the back-off of one process. */
   readonly newBackoff: () => Backoff;
   /** Wraps a command so that it joins the control group first. */
   readonly joinCgroup: (cgroup: string, argv: readonly string[]) => readonly string[];
@@ -50,7 +50,7 @@ export interface ManagedProcessModules {
   readonly signal: AbortSignal;
 }
 
-/** A process that ran this long has recovered: the next failure waits the shortest time again. */
+/** A process that ran this long has recovered: its back-off starts again at the minimum. */
 const STEADY_MS = 10_000;
 const EARLY_MS = 5_000;
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
@@ -156,7 +156,7 @@ class Managed implements ManagedProcess {
     if (signalProcess(identity, "SIGKILL")) await waitFor("its end", () => !isAlive(identity), { timeoutMs: 5_000 });
     const livedMs = systemClock.now() - startedMs;
     if (livedMs > STEADY_MS) this.#backoff.reset();
-    // The loop counts this end as well.
+    // The loop adds one for this exit.
     if (livedMs > EARLY_MS) this.earlyDeaths = -1;
     return reason;
   }

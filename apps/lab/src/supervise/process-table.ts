@@ -1,4 +1,4 @@
-/** All processes of a lab by id: look-ups for those that depend on each other, and selection by role for users. */
+/** All processes of a lab by id: look-ups for processes that depend on others, and selection by role for users. */
 import { waitFor } from "../host/wait.js";
 import { labError } from "../plan/errors.js";
 import type { ManagedProcess } from "./managed-process.js";
@@ -22,7 +22,7 @@ export interface ProcessRow {
   /** Milliseconds since the epoch; 0 when it does not run. */
   readonly sinceMs: number;
   readonly reason: string;
-  /** Holds a namespace; `ps` shows it with --all. */
+  /** Keeps a namespace alive; `ps` shows it only with --all. */
   readonly holder: boolean;
 }
 
@@ -30,11 +30,11 @@ export interface ProcessTable {
   add(process: ManagedProcess): void;
   all(): readonly ManagedProcess[];
   get(id: string): ManagedProcess;
-  /** Everything that the selector names; throws `NOT_FOUND` when that is nothing. */
+  /** Returns the processes that match; throws `NOT_FOUND` when none does. */
   select(selector: Selector): readonly ManagedProcess[];
-  /** Pid of the process, once it runs and its `started` hook is through. */
+  /** Resolves with the pid once the process runs and its `started` hook has completed. */
   whenReady(id: string, signal: AbortSignal): Promise<number>;
-  /** Pid of a process that runs; throws otherwise. */
+  /** Returns the pid of a running process; throws when it does not run. */
   pidOf(id: string): number;
   rows(): ProcessRow[];
 }
@@ -85,7 +85,7 @@ function select(all: readonly ManagedProcess[], selector: Selector): ManagedProc
   );
 }
 
-/** What the whole lab has, then cluster by cluster: its control plane, then its nodes. */
+/** Sort order: processes of the whole lab, then for each cluster its control plane and its nodes. */
 function byPlace(a: ManagedProcess, b: ManagedProcess): number {
   const place = ({ spec, id }: ManagedProcess) => [spec.cluster ?? "", spec.node ?? "", id].join("\0");
   return place(a) < place(b) ? -1 : 1;

@@ -15,7 +15,7 @@ const broken = async () => {
 };
 
 describe("progress", () => {
-  test("a late listener hears everything; the first failure is the last word", async () => {
+  test("a late listener gets all events; the first failure is the last event", async () => {
     const { progress, events } = recorded();
     await progress.step("one", async () => undefined);
     await assert.rejects(progress.step("two", broken), /It broke/);
@@ -28,7 +28,7 @@ describe("progress", () => {
     assert.deepEqual(last?.type === "failed" && [last.step, last.sentence, last.log], ["two", "It broke", "its log"]);
   });
 
-  test("what fails because the lab is taken down is not told, also when it failed just before", async () => {
+  test("failures caused by taking the lab down are not reported, also when they happen just before", async () => {
     const { progress, types } = recorded(async () => {
       progress.close();
       return "";

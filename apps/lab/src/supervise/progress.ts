@@ -1,12 +1,12 @@
-/** The steps of bringing a lab up, as events: for the person who waits, and for the sentence when one fails. */
+/** The steps of bringing a lab up, as events: for the output of `up`, and for the sentence of a failed step. */
 import { MeshError, systemClock } from "@isthmus/model";
 
 export type ProgressEvent =
   | { readonly type: "begin"; readonly step: string; readonly atMs: number }
   | { readonly type: "done"; readonly step: string; readonly atMs: number }
-  /** What a step still waits for; only in the supervisor's own log. */
+  /** "note": what a step still waits for; only in the supervisor's own log. */
   | { readonly type: "note"; readonly step: string; readonly atMs: number; readonly text: string }
-  /** `log`: end of the log of the process at fault; "" when there is none. */
+  /** `log`: end of the log of the process that failed; "" when there is none. */
   | {
       readonly type: "failed";
       readonly step: string;
@@ -18,17 +18,17 @@ export type ProgressEvent =
   | { readonly type: "ready"; readonly atMs: number };
 
 export interface Progress {
-  /** Runs one step; a failure is recorded once and thrown on. `processId`: whose log to show when it fails. */
+  /** Runs one step; a failure is recorded once and rethrown. `processId`: the process whose log is shown then. */
   step<T>(name: string, work: () => Promise<T>, processId?: string): Promise<T>;
   note(step: string, text: string): void;
   ready(): void;
-  /** The lab is being taken down: what fails from now on does so because of that, and is not told. */
+  /** Called when the lab is taken down, which makes steps fail: failures from now on are not reported. */
   close(): void;
-  /** All events so far, then each new one; returns how to stop. */
+  /** Calls `listener` with all events so far, then with each new one; returns the function that stops it. */
   follow(listener: (event: ProgressEvent) => void): () => void;
 }
 
-/** Finds the end of a log that says more about an error; "" when there is none. */
+/** Returns the end of the log that explains an error; "" when there is none. */
 export type Explain = (error: MeshError, processId: string | undefined) => Promise<string>;
 
 export function createProgress(explain: Explain): Progress {

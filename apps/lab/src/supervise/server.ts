@@ -1,5 +1,5 @@
 /**
- * The supervisor's socket: HTTP and JSON on a unix socket that only root reaches.
+ * The supervisor's server: HTTP and JSON on a unix socket that only root can open.
  *
  *   GET  /progress     events, one JSON line each, until ready or failed
  *   GET  /processes    rows

@@ -1,6 +1,6 @@
-/** What the supervisor knows about a process before it runs. */
+/** The specification of a process: what the supervisor knows before it runs. */
 
-/** The roles that users name. */
+/** The roles that users can name. */
 export const ROLES = [
   "lab",
   "kube-apiserver",
@@ -15,7 +15,7 @@ export const ROLES = [
 ] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Holders of namespaces: started and watched like the rest, listed only by `ps --all`. */
+/** Roles of processes that keep namespaces alive: supervised like the others, listed only by `ps --all`. */
 export type HolderRole = "underlay" | "node";
 
 export interface ProcessSpec {
@@ -27,9 +27,9 @@ export interface ProcessSpec {
   /** Control group (relative to the mounts) that it joins before its first instruction. */
   readonly cgroup: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Runs before every start: waits for what the process needs; a rejection counts as a failed start. */
+  /** Runs before every start and waits for what the process needs; a rejection counts as a failed start. */
   readonly prepare?: (signal: AbortSignal) => Promise<void>;
-  /** Command line, asked for at every start. */
+  /** Returns the command line; called at every start. */
   readonly command: () => readonly string[];
   /** The command forks and the program is its only child (`nsenter --pid`, `unshare --fork`). */
   readonly forks?: boolean;

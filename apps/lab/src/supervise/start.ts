@@ -1,4 +1,4 @@
-/** Puts a process into the lab's table and starts it. Rejects when its first try fails; it is tried again all the same. */
+/** Adds a process to the lab's table and starts it. Rejects when the first try fails, but the start is still retried. */
 import type { LabContext } from "./context.js";
 import { createManagedProcess } from "./managed-process.js";
 import type { ProcessSpec } from "./spec.js";

@@ -1,8 +1,8 @@
-/** While a lab comes up: a process that cannot stay alive is the reason, long before a time-out. */
+/** While a lab comes up, reports a process that keeps exiting as the reason of the failure, long before a time-out. */
 import { labError } from "../plan/errors.js";
 import type { ProcessTable } from "./process-table.js";
 
-/** What gives up after a while, as kube-controller-manager does without an API server, is no crash: the time-out decides. */
+/** Exits after a longer run do not count, such as those of kube-controller-manager without an API server: the time-out applies. */
 const MAX_EARLY_DEATHS = 5;
 
 export function watchForCrashes(processes: ProcessTable): { readonly signal: AbortSignal; stop(): void } {

@@ -1,6 +1,6 @@
 /**
- * A lab that lives as long as somebody holds it, whoever dies and how: a keeper (keeper-main.ts) in a session of its own reads
- * a pipe of ours, and takes the lab down when that ends.
+ * A lab that is taken down when the process that uses it ends, even by SIGKILL: a keeper process (keeper-main.ts) in its own session
+ * reads a pipe from this process, and takes the lab down at the end of the pipe.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -18,11 +18,11 @@ export interface LabShape {
 }
 
 export interface KeptLab {
-  /** Takes the lab down. Rejects when something of it was left; the keeper has said what. May be called twice. */
+  /** Takes the lab down. Rejects when something of it is left, which the keeper has printed. May be called twice. */
   release(): Promise<void>;
 }
 
-/** Resolves when the lab is ready; its progress and complaints go to our stderr. */
+/** Resolves when the lab is ready; its progress and errors go to this process's stderr. */
 export async function keepLab(shape: LabShape): Promise<KeptLab> {
   const { name, clusters, nodes, bare } = shape;
   const argv = [join(PACKAGE_ROOT, "dist/testing/keeper-main.js"), name, clusters.join(","), String(nodes)];
@@ -31,9 +31,9 @@ export async function keepLab(shape: LabShape): Promise<KeptLab> {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const ended = exitOf(child);
-  const said = await Promise.race([once(child.stdout, "data").then(String), ended]);
-  if (said !== "up\n") throw labError("STEP_FAILED", `Cannot test: lab "${name}" did not come up`);
-  // A test that crashes must end: the pipe goes with it.
+  const answer = await Promise.race([once(child.stdout, "data").then(String), ended]);
+  if (answer !== "up\n") throw labError("STEP_FAILED", `Cannot test: lab "${name}" did not come up`);
+  // The keeper must not keep a crashed test process alive; the pipe is closed when that process exits.
   for (const handle of [child, ...sockets(child)]) handle.unref();
   return {
     async release() {
@@ -45,7 +45,7 @@ export async function keepLab(shape: LabShape): Promise<KeptLab> {
   };
 }
 
-/** The pipes of a child, as what may be told not to keep us alive. */
+/** The pipes of a child as sockets, which have `unref`. */
 function sockets({ stdin, stdout }: ChildProcess): Socket[] {
   return [stdin, stdout].filter((stream) => stream instanceof Socket);
 }

@@ -3,7 +3,7 @@
  *
  *   node keeper-main.js NAME CLUSTERS NODES [bare]
  *
- * Out: the line "up" on stdout once it is ready. Exit code 0: it came up, and nothing of it was left.
+ * Out: the line "up" on stdout once it is ready. Exit code 0: the lab came up, and nothing of it is left.
  */
 import { MeshError } from "@isthmus/model";
 import { downLab } from "../life/down.js";
@@ -19,7 +19,7 @@ const released = new Promise<void>((resolve) =>
 for (const event of ["end", "close", "error"] as const) process.stdin.on(event, () => letGo.abort());
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => letGo.abort());
 process.stdin.resume();
-// Whoever held us took the other ends along.
+// When the parent exits, writes to its pipes fail; ignore that.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 
 try {

@@ -1,4 +1,4 @@
-/** What a person at a shell does with a lab: `mesh lab …` and kubectl. */
+/** Runs what a user runs with a lab: `mesh lab …` and kubectl. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -15,12 +15,12 @@ export interface Ran {
   readonly err: string;
 }
 
-/** The lab's program to its end; a code other than 0 is an answer. */
+/** Runs `mesh lab …` to its end; does not reject for an exit code other than 0. */
 export async function labCommand(...args: readonly string[]): Promise<Ran> {
   return await labCommandWith({}, ...args);
 }
 
-/** With these variables on top of ours. */
+/** The same with additional environment variables. */
 export async function labCommandWith(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Ran> {
   return await promisify(execFile)(process.execPath, [LAB_MAIN, ...args], { env: { ...process.env, ...env } }).then(
     ({ stdout, stderr }) => ({ code: 0, out: stdout, err: stderr }),
@@ -32,13 +32,13 @@ export async function labCommandWith(env: NodeJS.ProcessEnv, ...args: readonly s
   );
 }
 
-/** stdout of kubectl; rejects when it fails. */
+/** Runs kubectl and returns its stdout; rejects when it fails. */
 export async function kubectl(lab: LabHandle, context: string, ...args: readonly string[]): Promise<string> {
   const argv = ["--kubeconfig", lab.kubeconfig, "--context", context, ...args];
   return (await promisify(execFile)(join(lab.bin, "kubectl"), argv)).stdout;
 }
 
-/** The one process of that role in the cluster or on the node. */
+/** The only process of that role in the cluster or on the node. */
 export async function rowOf(lab: LabHandle, role: string, place = ""): Promise<ProcessRow> {
   const rows = await labStatus(lab.plan.name);
   const found = rows.filter(

@@ -1,10 +1,10 @@
-/** What a suite made in a lab that others use after it. */
+/** Removes what a suite created in the shared lab. */
 import { NAMESPACES, PODS } from "@isthmus/kube";
 import { waitFor } from "../host/wait.js";
 import type { LabHandle } from "../life/handle.js";
 import { withClient } from "./with-client.js";
 
-/** Resolves when the namespace is gone from every cluster, with its pods. */
+/** Resolves when the namespace and its pods are removed from every cluster. */
 export async function removeNamespace(lab: LabHandle, namespace: string): Promise<void> {
   await Promise.all(
     lab.plan.clusters.map(({ name }) =>

@@ -1,18 +1,18 @@
 /**
  * The lab that a suite of end-to-end tests runs on: two clusters of two nodes.
  *
- * MESH_TEST_LAB names one that is up and that suites share (`make e2e` starts one): it is used and stays up, so a suite
- * leaves it as it would like to find it. Without it the suite gets one of its own, which ends with the suite.
+ * MESH_TEST_LAB names a running lab that suites share (`make e2e` starts one): it stays up, so a suite must leave it as it found
+ * it. Without MESH_TEST_LAB the suite gets a lab of its own, which is taken down with the suite.
  */
 import { type LabHandle, openLab } from "../life/handle.js";
 import { keepLab, type LabShape } from "./keep-lab.js";
 
 export interface TestLab extends LabHandle {
-  /** The end of one's own; nothing for a shared one. */
+  /** Takes down the suite's own lab; does nothing for a shared one. */
   release(): Promise<void>;
 }
 
-/** Names are short and one's own: two runs on one machine do not meet. */
+/** The name is short and unique per process, so that two runs on one machine do not collide. */
 export function testLabShape(pid = process.pid): LabShape {
   return { name: `test-${pid}`, clusters: ["east", "west"], nodes: 2, bare: false };
 }

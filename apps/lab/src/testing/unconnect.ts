@@ -1,6 +1,6 @@
 /**
- * Undoes `mesh connect`: peers, ways to the store, users, everything in the store. Afterwards the clusters of a lab know nothing
- * of each other, as `up` made them, whatever ran on them before.
+ * Undoes `mesh connect`: removes MeshPeers, store settings, users, and everything in the store. Afterwards the clusters of a lab are
+ * unconnected, as after `up`, whatever ran on them before.
  */
 import { rm } from "node:fs/promises";
 import { type KubeClient, MESH_CLUSTERS, MESH_PEERS, type MeshCluster } from "@isthmus/kube";
@@ -17,7 +17,7 @@ export async function unconnect(lab: LabHandle): Promise<void> {
   await waitForPort(lab.plan.underlay.storeAddress, 2379, TIMEOUT_MS);
 }
 
-/** One cluster without peers and store, once its clustermesh-apiserver says so. */
+/** Removes peers and store from one cluster; resolves when its clustermesh-apiserver reports that. */
 async function leave(client: KubeClient, cluster: string): Promise<void> {
   await waitFor(`MeshCluster "${cluster}"`, () => client.get(MESH_CLUSTERS, cluster), { timeoutMs: TIMEOUT_MS });
   await client.mergePatch(MESH_CLUSTERS, cluster, { spec: { store: null } });

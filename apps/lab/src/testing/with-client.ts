@@ -1,4 +1,4 @@
-/** One cluster's API, for as long as a step of a test takes. */
+/** Opens a client of one cluster's API for one step of a test. */
 import { createKubeClient, createTransport, type KubeClient, loadKubeAccess } from "@isthmus/kube";
 import type { LabHandle } from "../life/handle.js";
 

@@ -1,4 +1,4 @@
-/** Which of several servers of the admin API is believed, over real gRPC. */
+/** Which of several admin API servers' answers is used, over real gRPC. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
@@ -60,7 +60,7 @@ async function asked(addresses: readonly string[]): Promise<string> {
   }
 }
 
-test("of two instances the report of the Lease holder is used, whatever its place in the list", async () => {
+test("of two instances, the report of the Lease holder is used, at any position in the list", async () => {
   const [standby, leader] = [await serving("standby", { leader: false }), await serving("leader", { leader: true })];
   assert.equal(await asked([standby, leader]), "leader");
   assert.equal(await asked([leader, standby]), "leader");
@@ -75,14 +75,14 @@ test("the report of an instance without the Lease is used when no other answers"
   assert.equal(await asked([standby, refusing]), "standby");
 });
 
-test("a refusal is an answer, and what is silent is named", async () => {
+test("a refusal counts as an answer, and the error names the servers that do not answer", async () => {
   const refusing = await serving("other", { refuses: 'Cannot use mesh-config: "cluster-name" is empty' });
   assert.match(await asked([refusing]), /it answers FAILED_PRECONDITION, "Cannot use mesh-config: /);
   const dead = `127.0.0.1:${await freePort()}`;
   assert.match(await asked([dead]), /no server answers: 127\.0\.0\.1:\d+ \(connection refused\)/);
 });
 
-test("servers are those of the ConfigMap, then those of the status, each once", () => {
+test("servers are those of the ConfigMap, then those of the status, without duplicates", () => {
   const spec = { id: 1, podCIDRs: [], serviceCIDRs: [] };
   const cluster = { metadata: { name: "east" }, spec, status: { adminServers: ["a:1", "b:1"] } };
   assert.deepEqual(adminServers({ "admin-servers": "c:1, b:1" }, cluster), ["c:1", "b:1", "a:1"]);

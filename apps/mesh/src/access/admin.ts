@@ -1,8 +1,9 @@
 /**
  * The admin API of one cluster's clustermesh-apiserver.
  *
- * Way in: a short-lived token for mesh-system/mesh-cli by the kubeconfig's own credential; addresses from the ConfigMap
- * mesh-config and from the MeshCluster's status; the server's CA from the ConfigMap. Every failure is an ADMIN error whose sentence says what to look at.
+ * Access: a short-lived token for mesh-system/mesh-cli, requested with the kubeconfig's credential; addresses from the ConfigMap
+ * mesh-config and from the MeshCluster's status; the server's CA from the ConfigMap. Every failure is an ADMIN error whose
+ * sentence says what to check.
  */
 import { type ClientUnaryCall, credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ADMIN_AUDIENCE, type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
@@ -30,8 +31,8 @@ const DEADLINE_MS = 5_000;
 const CHECK_DEADLINE_MS = 15_000;
 
 /**
- * Throws ADMIN when the cluster does not say where its API is or the token is refused; nothing is dialled yet.
- * `signal` ends every call; those to Kubernetes end with that of `client`.
+ * Throws ADMIN when the ConfigMap lacks the address or the CA, or when the token is refused. Does not connect yet.
+ * `signal` cancels every call to the admin API; calls to Kubernetes are cancelled by the signal of `client`.
  */
 export async function openAdmin(client: KubeClient, cluster: MeshCluster, signal: AbortSignal): Promise<AdminApi> {
   const name = cluster.metadata.name ?? "";
@@ -64,12 +65,12 @@ export function adminServers(
   return [...new Set([...list(config?.["admin-servers"]), ...(cluster.status?.adminServers ?? [])])];
 }
 
-/** The name in every server's certificate, wherever it listens: addresses come and go, and are no names for TLS. */
+/** The name in every server's certificate, at any address: addresses change, so TLS does not verify them. */
 const SERVER_NAME = "clustermesh-apiserver.mesh-system.svc";
 const CHANNEL = {
   "grpc.ssl_target_name_override": SERVER_NAME,
   "grpc.default_authority": SERVER_NAME,
-  "grpc.max_receive_message_length": 64 << 20, // the list of 10,000 Services is more than the 4 MiB that is the default
+  "grpc.max_receive_message_length": 64 << 20, // a list of 10,000 Services exceeds the default of 4 MiB
 } as const;
 
 export interface AdminOptions {
@@ -89,7 +90,7 @@ export function createAdminApi({ name, addresses, ca, token, signal }: AdminOpti
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
 
-  /** The first answer that will do, or else the first one. A refusal is an answer. */
+  /** Returns the first answer that `willDo` accepts, or else the first answer. A refusal counts as an answer. */
   async function ask<T>(call: UnaryCall<T>, ms: number, willDo: (answer: T) => boolean = () => true): Promise<T> {
     const failures: string[] = [];
     let first: T | undefined;
@@ -116,7 +117,7 @@ export function createAdminApi({ name, addresses, ca, token, signal }: AdminOpti
   }
 
   return {
-    // Of two instances the one that publishes: the other one's own state is not the cluster's.
+    // Prefer the instance that publishes: the state of the other one is not that of the cluster.
     status: () =>
       ask(
         (client, deadline, done) => client.status({}, metadata, { deadline }, done),
@@ -157,7 +158,7 @@ function refused(name: string, error: ServiceError): MeshError {
   return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error, hint !== "");
 }
 
-/** `refused`: it answered, and does not let us in. */
+/** `refused`: the server answered and denied access. */
 function adminError(cluster: string, why: string, cause?: unknown, refused = false): MeshError {
   return new MeshError(
     { code: "ADMIN", cluster, refused },

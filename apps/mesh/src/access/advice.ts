@@ -1,4 +1,4 @@
-/** What to do about a cluster that could not be asked, by what failed: the way to it, the login, a right, or our server. */
+/** What to do about a cluster that could not be queried, by cause: network, login, a missing right, or clustermesh-apiserver. */
 import { KubeError } from "@isthmus/kube";
 import type { MeshError } from "@isthmus/model";
 import { kubectl } from "../output/units.js";
@@ -12,7 +12,7 @@ export function adviceFor(error: MeshError, context: string): string {
   const command = kubectl(context);
   if (error instanceof KubeError) return kubernetes(error, command);
   if (error.code === "MESH_CLUSTERS") return `delete the objects of other clusters: ${command} delete meshcluster NAME`;
-  // The admin API is reached by way of Kubernetes: what failed may be that.
+  // Access to the admin API needs Kubernetes, which may be what failed.
   if (error.cause instanceof KubeError) return kubernetes(error.cause, command);
   if (error.code === "ADMIN" && (error.data as { refused?: boolean }).refused === true)
     return `write account and rights anew: ${command} apply -k deploy/base`;

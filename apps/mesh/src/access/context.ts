@@ -1,4 +1,4 @@
-/** An open context: a cluster by the name that the operator gives it. */
+/** Opens contexts of the kubeconfig: clients for clusters, by context name. */
 import { createKubeClient, createTransport, type KubeClient, KubeError, type Transport } from "@isthmus/kube";
 import { usageError } from "../cli/exit.js";
 import type { Kubeconfig } from "./kubeconfig.js";
@@ -18,7 +18,7 @@ function openContext(config: Kubeconfig, name: string): Context {
   return { name, client: createKubeClient(transport), close: () => transport.close() };
 }
 
-/** The same context; every call through it ends with `signal`. */
+/** The same context, whose calls are cancelled by `signal`. */
 export function within(context: Context, signal: AbortSignal): Context {
   return { ...context, client: createKubeClient(bounded(context.client.transport, signal)) };
 }
@@ -32,7 +32,7 @@ function bounded(transport: Transport, signal: AbortSignal): Transport {
   };
 }
 
-/** Opens all, runs `work`, closes all; every call ends with `signal`. */
+/** Opens all contexts, runs `work`, closes them. `signal` cancels every call. */
 export function withContexts<T>(
   config: Kubeconfig,
   names: readonly string[],
@@ -45,7 +45,7 @@ export function withContexts<T>(
   });
 }
 
-/** The same, but `work` gets those that the kubeconfig alone rules out, such as one whose user was deleted, with the reason. */
+/** The same, but contexts that the kubeconfig itself makes unusable (its user was deleted) are passed to `work` with the reason. */
 export async function withUsableContexts<T>(
   config: Kubeconfig,
   names: readonly string[],

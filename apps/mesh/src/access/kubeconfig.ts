@@ -1,4 +1,4 @@
-/** Which contexts there are, and in which file: `--kubeconfig`, `$KUBECONFIG` (a list), or `~/.kube/config`. */
+/** Finds the contexts and their files: `--kubeconfig`, `$KUBECONFIG` (a list), or `~/.kube/config`. */
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -7,7 +7,7 @@ import { usageError } from "../cli/exit.js";
 import type { Io } from "../cli/io.js";
 
 export interface Kubeconfig {
-  /** Context → file that holds it, in the order of the files. */
+  /** Context → file that contains it, in the order of the files. */
   readonly contexts: ReadonlyMap<string, KubeconfigFile>;
   readonly current: string | undefined;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plainWords } from "./plain-words.js";
 
-test("words of grpc-js become words of the network; the rest of the sentence stays", () => {
+test("messages of grpc-js are replaced by plain network terms; the rest of the sentence stays", () => {
   for (const [raw, plain] of [
     [
       "Deadline exceeded after 3.002s,name resolution: 0.004s,metadata filters: 0.003s,Waiting for LB pick",

@@ -1,4 +1,4 @@
-/** Replaces what grpc-js says of a failed call, at the end of a sentence, by words of the network. */
+/** Replaces the message of grpc-js at the end of a sentence by a plain network term, such as "connection refused". */
 
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, "connection refused"],
@@ -9,7 +9,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/Channel closed before call started|Cancelled on client|already closed/i, "the connection was closed"],
 ];
 
-/** Where grpc-js begins to speak, after our own sentence. */
+/** Matches from the beginning of the grpc-js message, which follows the CLI's own sentence. */
 const BEGIN =
   /(?:Deadline exceeded|No connection established|Channel closed|Name resolution failed|Failed to connect|Connection dropped|Connection closed|Waiting for LB pick|Cancelled on client|read E[A-Z]+|connect E[A-Z]+|write EPIPE|socket hang up)[\s\S]*$/i;
 
@@ -17,7 +17,7 @@ export function plainWords(sentence: string): string {
   return sentence.replace(BEGIN, (raw) => WORDS.find(([pattern]) => pattern.test(raw))?.[1] ?? bare(raw));
 }
 
-/** Only the underlying error, such as one of a certificate, where grpc-js wraps another. */
+/** Keeps only the underlying error, such as a certificate error, where grpc-js wraps one. */
 function bare(raw: string): string {
   return raw
     .replace(/^No connection established\.\s*(Last error:\s*)?/i, "")

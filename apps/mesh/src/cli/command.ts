@@ -1,11 +1,11 @@
-/** A command as data: help, parsing and dispatch are made from it. */
+/** A command as data: help, parsing and dispatch are derived from it. */
 import type { Io } from "./io.js";
 
 export interface Option {
   /** Long name without dashes. */
   readonly name: string;
   readonly short?: string;
-  /** Placeholder of its value; absent for a switch. */
+  /** Placeholder of its value in the help; absent for a switch. */
   readonly value?: string;
   /** May be given several times, or once with commas. */
   readonly multiple?: boolean;
@@ -27,19 +27,19 @@ export interface Command {
   readonly detail?: string;
   readonly options: readonly Option[];
   readonly examples: readonly Example[];
-  /** How long it may take unless `--timeout` says so: `15s`. Absent: it calls no server, or only its user ends it. */
+  /** Default of `--timeout`: `15s`. Absent: the command calls no server, or runs until its user ends it. */
   timeout?(input: Input): string;
-  /** Loads the code that `run` needs, before its time begins: help needs none of it. */
+  /** Loads the code that `run` needs, before the time-out begins to count. Help does not load it. */
   load?(): Promise<unknown>;
   /** Takes its arguments unparsed, `--help` included. */
   readonly raw?: boolean;
-  /** Exit code: those of `ExitCode`, or that of a program that a raw command ran. */
+  /** Returns one of `ExitCode`, or the exit code of the program that a raw command ran. */
   run(input: Input, io: Io): Promise<number>;
 }
 
 /** The parsed command line. */
 export interface Input {
-  /** Positional arguments; of a raw command everything. */
+  /** Positional arguments; for a raw command, all arguments. */
   readonly args: readonly string[];
   flag(name: string): boolean;
   value(name: string): string | undefined;
@@ -52,7 +52,7 @@ export const KUBECONFIG: Option = {
   summary: "kubeconfig to read; otherwise $KUBECONFIG, otherwise ~/.kube/config",
 };
 
-/** Of every command with a `timeout`. */
+/** The `--timeout` option, for every command with a `timeout`. */
 export function timeoutOption(summary: string): Option {
   return { name: "timeout", value: "DURATION", summary };
 }

@@ -1,8 +1,8 @@
 /**
- * The end of a command: its user's signal, or its time. One AbortSignal for every call that it makes.
+ * Ends a command at its user's signal or at its time-out: one AbortSignal for every call that it makes.
  *
- * A call that is cut by it fails with the signal's reason, "no answer within 15s", and the command reports that as it reports
- * any failure. A command that does not listen to its signal is left behind: `overrun`.
+ * An aborted call fails with the signal's reason, "no answer within 15s", which the command reports like any failure. A
+ * command that ignores the signal is abandoned: `overrun` rejects.
  */
 import { setMaxListeners } from "node:events";
 import { MeshError } from "@isthmus/model";
@@ -12,27 +12,27 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** Rejects at once when the user ends the command, and `GRACE_MS` after its time is up. */
   readonly overrun: Promise<never>;
-  /** What a command throws after its end is that end. */
+  /** Maps what a command throws after the abort to the user's signal or the time-out; returns other errors unchanged. */
   explain(thrown: unknown): unknown;
   /** Stops the clock and cancels what still runs. */
   end(): void;
 }
 
-/** For the report about what did answer. */
+/** Time after the time-out in which a command can still report the answers that it has. */
 const GRACE_MS = 750;
 
-/** The reason of the user's signal: exit codes as a shell has them, 128 and the signal's number. */
+/** The abort reason for the user's signal. Exit codes as in a shell: 128 plus the signal's number. */
 export function interrupted(signal: "SIGINT" | "SIGTERM"): MeshError<{ code: "INTERRUPTED"; exit: number }> {
   return new MeshError({ code: "INTERRUPTED", exit: signal === "SIGINT" ? 130 : 143 }, "Interrupted");
 }
 
-/** `limit`: a duration as users write it, `90s`. Throws USAGE when it is none. */
+/** `limit`: a duration as users write it, `90s`. Throws USAGE when it is invalid. */
 export function startDeadline(limit: string, user: AbortSignal): Deadline {
   const ms = parseDuration(limit, "timeout");
   const timeUp = new MeshError({ code: "TIMEOUT" }, `no answer within ${limit}`);
   const ended = new AbortController();
   const signal = AbortSignal.any([user, ended.signal]);
-  // One per call that is under way.
+  // There is one listener for each call in flight.
   setMaxListeners(0, signal);
   let timer: NodeJS.Timeout | undefined;
   const overrun = new Promise<never>((_, reject) => {

@@ -1,4 +1,4 @@
-/** Exit codes: 0 as asked, 1 a finding, 2 the command line or the machine, 3 time is up, 130 and 143 ended by its user. */
+/** Exit codes: 0 success, 1 a finding, 2 bad command line or machine, 3 time-out, 130 and 143 ended by its user. */
 import { MeshError } from "@isthmus/model";
 
 export type ExitCode = 0 | 1 | 2 | 3 | 130 | 143;

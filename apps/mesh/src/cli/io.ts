@@ -1,13 +1,13 @@
-/** What a command may touch of the process: answers go to stdout, messages go to stderr; neither can control the terminal. */
+/** What a command may use of the process: results go to stdout, messages to stderr; control characters are escaped in both. */
 import { terminalText } from "../output/text.js";
 
 export interface Io {
-  /** Answers: what a pipe receives. */
+  /** Writes results to stdout. */
   out(text: string): void;
-  /** Talk: progress, warnings, errors. */
+  /** Writes progress, warnings and errors to stderr. */
   err(text: string): void;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Words on stderr may be coloured; they mean the same without. */
+  /** Whether text on stderr may be coloured. No meaning depends on colour. */
   readonly color: boolean;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;

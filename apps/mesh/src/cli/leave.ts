@@ -1,22 +1,22 @@
 /**
- * Leaves the process once a command is done, whatever it left open.
+ * Ends the process once a command is done, whatever the command left open.
  *
- * Clients close what they opened, but grpc-js abandons a connection whose TCP or TLS handshake has not ended, and Node waits
- * for it. So every connection is known here from its first moment, and none outlives the command.
+ * Clients close their connections, but grpc-js abandons one whose TCP or TLS handshake has not ended, and Node waits for it.
+ * So this module tracks every connection from its creation and destroys those that are left.
  */
 import { subscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
 
 export interface Connections {
-  /** Cuts all of them; the process ends by itself then. `signal`: the signal by which its user ended it. */
+  /** Destroys all connections, so that the process exits. `signal`: the signal by which the user ended it. */
   leave(signal: NodeJS.Signals | undefined): void;
 }
 
 /**
  * Two things that cannot be cancelled keep a process alive: a name look-up in the system's resolver (a thread that waits for
- * DNS) and a kubeconfig's credential plugin (a child process of a library). They are not waited for. An exit joins the
- * thread, so it would wait for the resolver to give up: the process becomes a shell that ends with the exit code instead.
- * Node before 22.15 cannot do that; there only a death by signal ends the look-up.
+ * DNS) and a kubeconfig's credential plugin (a child process of a library). The process does not wait for them longer than
+ * this. An exit would join the thread and so wait until the resolver gives up: instead the process calls execve to become a
+ * shell that exits with the code. Node before 22.15 has no execve; there only a death by signal ends the look-up.
  */
 const UNCANCELLED_MS = 200;
 
@@ -32,7 +32,7 @@ export function trackConnections(): Connections {
   return {
     leave(signal) {
       for (const socket of open) socket.destroy();
-      // From here on a signal ends the process as if it had never been listened to.
+      // From here on the default action of a signal ends the process.
       for (const name of ["SIGINT", "SIGTERM"]) process.removeAllListeners(name);
       const end = () => {
         if (!isLookingUp()) process.exit();
@@ -40,13 +40,13 @@ export function trackConnections(): Connections {
         if (signal !== undefined) process.kill(process.pid, signal);
         else process.exit();
       };
-      // Answers first: where writes to stdout are asynchronous, this comes after them.
+      // Where writes to stdout are asynchronous, this callback runs after the pending ones.
       process.stdout.write("", () => setTimeout(end, UNCANCELLED_MS).unref());
     },
   };
 }
 
-/** A thread of this process waits for the system's resolver. */
+/** True while a thread of this process waits for the system's resolver. */
 function isLookingUp(): boolean {
   return process.getActiveResourcesInfo().includes("GetAddrInfoReqWrap");
 }

@@ -1,4 +1,4 @@
-/** A command's part of the command line → `Input`. Every refusal is a USAGE error that names the word. */
+/** Parses a command's part of the command line into `Input`. Every error is a USAGE error that names the argument. */
 import { parseArgs } from "node:util";
 import { MeshError } from "@isthmus/model";
 import type { Command, Input, Option } from "./command.js";
@@ -43,7 +43,7 @@ function parse(options: readonly Option[], argv: readonly string[]): { values: V
   }
 }
 
-/** Refuses an option that takes one value and is given twice. */
+/** Throws USAGE for an option that takes one value and is given twice. */
 function refuseRepeated(options: readonly Option[], tokens: readonly { kind: string; name?: string }[]): void {
   const given = tokens.filter(({ kind }) => kind === "option").map(({ name }) => name);
   const one = options.find(
@@ -63,10 +63,10 @@ function input(values: Values, args: readonly string[]): Input {
   };
 }
 
-/** Timers of Node fire at once above 24.8 days; nothing here takes a day. */
+/** Node's timers fire at once above 24.8 days; no command takes a day. */
 const LONGEST_MS = 24 * 3_600_000;
 
-/** Milliseconds of `90s`, `2m`, `1h`, `500ms`. Throws USAGE outside of 1ms to 24h. */
+/** Parses `90s`, `2m`, `1h`, `500ms` to milliseconds. Throws USAGE outside of 1ms to 24h. */
 export function parseDuration(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? ""];

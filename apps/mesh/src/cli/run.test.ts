@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { golden } from "../testing/golden.js";
 import { runForTest } from "../testing/memory-io.js";
 
-test("help is an answer, no command at all is a usage error, and both say the same", async () => {
+test("--help prints the help on stdout; no command is a usage error that prints the same help on stderr", async () => {
   const asked = await runForTest(["--help"]);
   assert.equal(asked.code, 0);
   golden("help", asked.out);
@@ -14,7 +14,7 @@ test("help is an answer, no command at all is a usage error, and both say the sa
   assert.deepEqual(bare, { code: 2, out: "", err: asked.out });
 });
 
-test("every command explains itself with examples", async () => {
+test("the help of every command has examples", async () => {
   for (const [name, ...words] of [["connect"], ["status"], ["service-list"], ["version"]] as const) {
     const path = name === undefined ? words : name.split("-");
     const help = await runForTest([...path, "--help"]);
@@ -23,7 +23,7 @@ test("every command explains itself with examples", async () => {
   }
 });
 
-test("what cannot be used is named, with exit code 2", async () => {
+test("an invalid argument is named in the error, with exit code 2", async () => {
   for (const [argv, sentence] of [
     [["frobnicate"], /Cannot run "mesh frobnicate": there is no such command; see mesh --help/],
     [["status", "--contxt", "a"], /Unknown option "--contxt"/],
@@ -53,19 +53,19 @@ test("what cannot be used is named, with exit code 2", async () => {
   }
 });
 
-test("a noun without its verb lists its verbs", async () => {
+test("a noun without a verb lists its verbs", async () => {
   const ran = await runForTest(["service"]);
   assert.equal(ran.code, 2);
   assert.match(ran.err, /mesh service list/);
   assert.doesNotMatch(ran.err, /mesh connect /);
 });
 
-test("the version is an answer in text and JSON", async () => {
+test("version prints text and JSON on stdout", async () => {
   assert.match((await runForTest(["--version"])).out, /^mesh \d+\.\d+\.\d+ /);
   assert.match((JSON.parse((await runForTest(["version", "-o", "json"])).out) as { version: string }).version, /^\d/);
 });
 
-test("a KUBECONFIG that is none is named with what it is instead", async (t) => {
+test("an invalid KUBECONFIG is named in the error with the reason", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "isthmus-kubeconfig-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = (name: string, text: string) => {
@@ -78,10 +78,13 @@ test("a KUBECONFIG that is none is named with what it is instead", async (t) => 
     [file("foreign", "apiVersion: v1\nkind: Pod\n"), /it holds no context/],
     [file("nulls", "contexts: null\n"), /it holds no context/],
     [folder, /it is a folder; name the file in it$/],
-    [file("list", "- a\n- b\n"), /it is no kubeconfig, which is YAML with lists "clusters", "contexts" and "users"$/],
-    [file("text", "just words"), /it is no kubeconfig/],
-    [file("number", "7"), /it is no kubeconfig/],
-    [file("contexts", "contexts: {a: b}"), /it is no kubeconfig/],
+    [
+      file("list", "- a\n- b\n"),
+      /it is not a kubeconfig, which is YAML with the lists "clusters", "contexts" and "users"$/,
+    ],
+    [file("text", "just words"), /it is not a kubeconfig/],
+    [file("number", "7"), /it is not a kubeconfig/],
+    [file("contexts", "contexts: {a: b}"), /it is not a kubeconfig/],
     [file("broken", "a: [b"), /it is neither YAML nor JSON \(.+\)$/],
   ] as const) {
     const ran = await runForTest(["status"], { KUBECONFIG: path });

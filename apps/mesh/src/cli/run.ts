@@ -1,4 +1,4 @@
-/** One command line → one exit code. Throws nothing: an error is a sentence on stderr, and JSON on stdout with `-o json`. */
+/** Runs one command line, returns its exit code. Never throws: an error is a sentence on stderr, and with `-o json` JSON on stdout. */
 import { MeshError } from "@isthmus/model";
 import { COMMANDS } from "../commands/index.js";
 import { errorOf, json } from "../output/json.js";
@@ -33,7 +33,7 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   return runCommand(command, parseInput(command, rest), io);
 }
 
-/** Runs a command within its time-out; its output after the end is dropped. */
+/** Runs a command within its time-out; output after that is dropped. */
 async function runCommand(command: Command, input: Input, io: Io): Promise<number> {
   await command.load?.();
   if (command.timeout === undefined) return command.run(input, io);
@@ -53,7 +53,7 @@ async function runCommand(command: Command, input: Input, io: Io): Promise<numbe
   }
 }
 
-/** No command: help when asked for, otherwise help as an error. */
+/** Handles a command line without a known command: prints help if requested, otherwise help as a usage error. */
 async function general(argv: readonly string[], io: Io): Promise<number> {
   const words = argv.filter((word) => !word.startsWith("-"));
   const nouns = COMMANDS.filter(({ path }) => words.length > 0 && words.every((word, i) => path[i] === word));
@@ -70,7 +70,7 @@ async function general(argv: readonly string[], io: Io): Promise<number> {
   return 0;
 }
 
-/** True when the command line asks for JSON, also one that is invalid otherwise. `lab` writes its own errors. */
+/** True when the command line has `-o json`, even if it is invalid otherwise. `lab` writes its own errors. */
 function wantsJson(argv: readonly string[]): boolean {
   const words = argv.slice(0, until(argv, "--"));
   const at = words.findIndex((word) => word === "-o" || word === "--output");

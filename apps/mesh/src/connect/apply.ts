@@ -1,4 +1,4 @@
-/** Does the steps of a plan, one after another, and tells of each when it is true. Stops at the first that fails. */
+/** Applies the steps of a plan in order and reports each one when it is done. Stops at the first failure. */
 import { type KubeClient, MESH_CLUSTERS, MESH_PEERS } from "@isthmus/kube";
 import type { Store } from "@isthmus/kvstore";
 import type { Step } from "./plan.js";
@@ -22,7 +22,7 @@ export async function applySteps(steps: readonly Step[], ports: ApplyPorts): Pro
   }
 }
 
-/** Server-side apply without force: a field that GitOps or a person holds is a refusal, not a tug of war. */
+/** Server-side apply without force: a field that GitOps or a person manages is an error and is not overwritten. */
 async function applyStep(step: Step, { client, store, storeFile }: ApplyPorts): Promise<void> {
   if (step.type === "user") return makeStoreUser(store, storeFile, step.cluster, step.id);
   const resource = step.type === "store" ? MESH_CLUSTERS : MESH_PEERS;

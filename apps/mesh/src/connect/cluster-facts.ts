@@ -1,4 +1,4 @@
-/** What `mesh connect` must know of one cluster before it decides anything. Gathering never throws: what fails is a fact. */
+/** Gathers what `mesh connect` must know of one cluster before it decides anything. Never throws: a failure is recorded as a fact. */
 import { setTimeout as delay } from "node:timers/promises";
 import { type KubeClient, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
@@ -11,21 +11,21 @@ import { missingPermissions } from "./permissions.js";
 
 export interface ClusterFacts {
   readonly context: string;
-  /** Why the Kubernetes API does not answer; then nothing else is known. */
+  /** Why the Kubernetes API does not answer; if set, nothing else is known. */
   readonly unreachable?: Problem;
   /** `v1.34.4` */
   readonly kubernetes: string;
-  /** `patch meshclusters.mesh.isthmus.io`, …; what this kubeconfig may not do. */
+  /** Permissions that this kubeconfig lacks: `patch meshclusters.mesh.isthmus.io`, … */
   readonly missing: readonly string[] | Unknown;
-  /** Undefined when there is none, or when several make it a guess (`clusterProblem`). */
+  /** Undefined when there is none, or when there are several (`clusterProblem`). */
   readonly cluster?: MeshCluster;
   readonly clusterProblem?: string;
   readonly peers: readonly MeshPeer[];
-  /** The store as this cluster's apiserver sees it. */
+  /** The store's endpoints as this cluster's apiserver reports them. */
   readonly store: readonly StoreEndpointReport[] | Unknown;
 }
 
-/** It could not be told, and why. */
+/** A fact that could not be determined, and why. */
 export interface Unknown {
   readonly unknown: string;
 }
@@ -40,7 +40,7 @@ export interface GatherOptions {
   readonly ca: string;
   /** How long to wait for a new apiserver's MeshCluster and certificate request. */
   readonly patienceMs: number;
-  /** Ends every call; those of a context end with its own. */
+  /** Cancels every call; those of a context are cancelled by its own signal. */
   readonly signal: AbortSignal;
   readonly admin?: typeof openAdmin;
 }
@@ -70,7 +70,7 @@ export async function gatherCluster(context: Context, options: GatherOptions): P
   }
 }
 
-/** The MeshCluster once it holds a certificate request; as it is when patience is over. */
+/** Waits up to `patienceMs` for a MeshCluster with a certificate request; then returns what there is. */
 async function settledCluster(
   client: KubeClient,
   { patienceMs, signal }: GatherOptions,

@@ -52,13 +52,13 @@ const meshCluster = async (member: Member) => {
   return found;
 };
 
-test("waiting for clusters without MeshPeers ends at once", async () => {
+test("status --wait ends at once when no cluster has a MeshPeer", async () => {
   const ran = await mesh("status", "--wait");
   assert.equal(ran.code, 1);
   assert.match(ran.err, /Nothing to wait for: no cluster has a MeshPeer\. Run: mesh connect east west\n$/);
 });
 
-test("a dry run says what it would write, prints it as manifests, and writes nothing", async () => {
+test("a dry run prints what it would write, also as manifests, and writes nothing", async () => {
   const table = await mesh("connect", "east", "west", "--dry-run");
   assert.equal(table.code, 0, table.err);
   assert.match(table.out, /^east +MeshPeer\/west +would create$/m);
@@ -71,7 +71,7 @@ test("a dry run says what it would write, prints it as manifests, and writes not
   for (const member of members()) assert.equal((await meshCluster(member)).spec.store, undefined);
 });
 
-test("what fails before anything is written is named, and nothing is written", async () => {
+test("a failure of the preflight is named, and nothing is written", async () => {
   await owner.txn(
     [],
     [{ type: "put", key: "/mesh/v1/ids/2", value: ClusterClaim.encode({ name: "old", uid: "u" }).finish() }],
@@ -85,7 +85,7 @@ test("what fails before anything is written is named, and nothing is written", a
   await owner.txn([], [{ type: "delete", key: "/mesh/v1/ids/2" }]);
 });
 
-test("a second phase that fails says what was done, and the next run continues", async () => {
+test("a failure of the second phase reports the steps that were done, and the next run continues", async () => {
   const [first, second] = members();
   const wrong = {
     spec: {
@@ -96,7 +96,7 @@ test("a second phase that fails says what was done, and the next run continues",
       },
     },
   };
-  // Another field manager holds west's spec.store: server-side apply without force refuses.
+  // Another field manager owns west's spec.store, so server-side apply without force fails.
   await second.client.apply(MESH_CLUSTERS, { metadata: { name: "west" }, ...wrong } as never, { manager: "gitops" });
   const ran = await mesh("connect", "east", "west", "-o", "json");
   assert.equal(ran.code, 1);
@@ -140,7 +140,7 @@ test("connect makes users, certificates and peers; each certificate opens its ow
   });
 });
 
-test("running it again changes nothing and says so", async () => {
+test("running it again changes nothing and reports that", async () => {
   const versions = () =>
     Promise.all(members().map(async (member) => (await meshCluster(member)).metadata.resourceVersion));
   const were = await versions();
@@ -151,7 +151,7 @@ test("running it again changes nothing and says so", async () => {
   assert.deepEqual(await versions(), were);
 });
 
-test("a new certificate request is signed again; nothing else is written", async () => {
+test("a new certificate request is signed; nothing else is written", async () => {
   const [first] = members();
   const { createKey, createRequest } = await import("@isthmus/pki");
   const storeRequest = await createRequest({ key: await createKey(), cn: "east" });
@@ -163,14 +163,14 @@ test("a new certificate request is signed again; nothing else is written", async
   assert.match(String(updated[0]), /MeshCluster\/east spec\.store/);
 });
 
-test("the wiped store's users come back by running it again", async () => {
+test("running it again restores the users of a wiped store", async () => {
   await etcd.wipe(provisionStore);
   const ran = await mesh("connect", "east", "west");
   assert.equal(ran.code, 0, ran.err);
   assert.equal(ran.out.match(/created/g)?.length, 2);
 });
 
-test("a store that is full is refused before anything is written", async () => {
+test("a full store is a failure before anything is written", async () => {
   const { maintenance } = owner.transport;
   const { member_id } = (await maintenance.status()).header;
   await maintenance.alarm({ action: "Activate", memberID: member_id, alarm: "Nospace" });
@@ -180,7 +180,7 @@ test("a store that is full is refused before anything is written", async () => {
   await maintenance.alarm({ action: "Deactivate", memberID: member_id, alarm: "Nospace" });
 });
 
-test("a store that lets anyone write is refused", async () => {
+test("a store without authentication is a failure", async () => {
   await etcd.wipe();
   const ran = await mesh("connect", "east", "west");
   assert.equal(ran.code, 1);
@@ -188,7 +188,7 @@ test("a store that lets anyone write is refused", async () => {
   await etcd.wipe(provisionStore);
 });
 
-test("the admin API is asked with a token of mesh-cli, and its answers are printed", async () => {
+test("the CLI calls the admin API with a token of mesh-cli and prints its answers", async () => {
   const [first] = members();
   const listed = await mesh("service", "list");
   assert.equal(listed.code, 0, listed.err);
@@ -205,7 +205,7 @@ test("the admin API is asked with a token of mesh-cli, and its answers are print
   assert.equal((await mesh("service", "list", "--context", "east", "-o", "json")).code, 1);
 });
 
-test("a namespace without Services has an answer of its own; one that does not exist is an error", async () => {
+test("a namespace without Services is reported as such; one that does not exist is an error", async () => {
   members()[0].answers.services = ListServicesResponse.fromPartial({});
   const none = await mesh("service", "list", "-n", "default");
   assert.equal(none.code, 0, none.err);
@@ -239,7 +239,7 @@ test("with -o json an error is JSON on stdout, and a sentence on stderr", async 
   }
 });
 
-/** The kubeconfig with contexts beside those of the members. */
+/** A kubeconfig with more contexts than those of the members. */
 function kubeconfigWith(name: string, change: (content: Contexts) => void): string {
   const content = JSON.parse(readFileSync(kubeconfig, "utf8")) as Contexts;
   change(content);
@@ -254,7 +254,7 @@ interface Contexts {
   readonly users: { name: string; user: object }[];
 }
 
-test("two contexts of one cluster are one cluster", async () => {
+test("two contexts of one cluster count as one cluster", async () => {
   const file = kubeconfigWith("twice", ({ contexts }) =>
     contexts.push({ name: "east2", context: { cluster: "east", user: "admin" } }),
   );
@@ -263,7 +263,7 @@ test("two contexts of one cluster are one cluster", async () => {
   assert.equal(ran.out.match(/^east +store +publish/gm)?.length, 1);
 });
 
-test("a dead context that is no member is a warning; asked for by name it is a failure", async () => {
+test("an unreachable context that is no member is a warning; named on the command line it is a failure", async () => {
   const file = kubeconfigWith("dead", ({ clusters, contexts }) => {
     clusters.push({ name: "old", cluster: { server: "https://127.0.0.1:1" } });
     contexts.push({ name: "old", context: { cluster: "old", user: "admin" } });
@@ -275,7 +275,7 @@ test("a dead context that is no member is a warning; asked for by name it is a f
   assert.match(named.err, /fail +old: Cannot GET/);
 });
 
-test("what to do about a cluster that cannot be asked depends on what failed", async () => {
+test("the fix for a cluster that cannot be queried depends on the cause", async () => {
   const file = kubeconfigWith("rights", ({ contexts, users }) => {
     users.push({ name: "nobody", user: { token: "nobody-token" } }, { name: "gone", user: { token: "old" } });
     contexts.push({ name: "east-gone", context: { cluster: "east", user: "gone" } });
@@ -286,14 +286,14 @@ test("what to do about a cluster that cannot be asked depends on what failed", a
     (await at("east-gone")).err,
     /401 .*\n.*log in to that cluster again, then: kubectl --context east-gone/,
   );
-  // One that kubectl left behind: its user was deleted.
+  // A context whose user was deleted, as kubectl leaves it.
   const left = kubeconfigWith("left", (config) => {
     config.contexts.push({ name: "old", context: { cluster: "east", user: "deleted" } });
   });
   const beside = await mesh("status", "--kubeconfig", left);
   assert.match(
     beside.err,
-    /warning +old: Cannot use .*: context "old" names a cluster or a user that it does not hold/,
+    /warning +old: Cannot use .*: context "old" names a cluster or a user that it does not define/,
   );
   assert.notEqual(beside.out, "");
   assert.match((await at("east-nobody")).err, /403 .*\n.*bind ClusterRole mesh-operator/);
@@ -309,7 +309,7 @@ test("what to do about a cluster that cannot be asked depends on what failed", a
   assert.doesNotMatch(ran.err, /get pods/);
 });
 
-test("status shows what is missing with exit code 1, and 3 when waiting timed out", async () => {
+test("status shows what is missing with exit code 1, and with 3 when --wait timed out", async () => {
   const once = await mesh("status");
   assert.equal(once.code, 1);
   assert.match(once.err, /its apiserver does not know this peer yet/);
@@ -318,7 +318,7 @@ test("status shows what is missing with exit code 1, and 3 when waiting timed ou
   assert.match(waited.err, /Not in sync within 2s/);
 });
 
-test("a context that cannot be reached is a finding with a way on", async () => {
+test("an unreachable context is a finding with a fix", async () => {
   const broken = JSON.parse(readFileSync(kubeconfig, "utf8")) as {
     clusters: { name: string; cluster: { server: string } }[];
   };

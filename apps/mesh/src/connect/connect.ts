@@ -1,4 +1,4 @@
-/** `mesh connect` from facts to steps done. Prints nothing; what it found and did is in its answer. */
+/** Runs `mesh connect`: facts, preflight, plan, steps. Prints nothing; findings and steps are in its result. */
 import type { KubeClient } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import type { Context } from "../access/context.js";
@@ -21,7 +21,7 @@ export interface ConnectOptions extends Pick<GatherOptions, "patienceMs" | "sign
 export interface Connected {
   readonly result: ConnectResult;
   readonly steps: readonly Step[];
-  /** Why it stopped half-way. */
+  /** Why it stopped before all steps were done. */
   readonly failure?: MeshError;
 }
 

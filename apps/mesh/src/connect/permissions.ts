@@ -1,4 +1,4 @@
-/** What the operator's own credential may do, as the Kubernetes API answers (SelfSubjectAccessReview). */
+/** What the operator's credential may do, according to the Kubernetes API (SelfSubjectAccessReview). */
 import type { KubeClient } from "@isthmus/kube";
 import { CLI_ACCOUNT, CONFIG_NAME, MESH_NAMESPACE } from "../access/mesh-objects.js";
 
@@ -30,7 +30,7 @@ const NEEDED: readonly Attributes[] = [
   },
 ];
 
-/** `patch meshclusters.mesh.isthmus.io`, …; empty when nothing is missing. Rejects when it cannot be asked. */
+/** Missing permissions: `patch meshclusters.mesh.isthmus.io`, …; empty when none is missing. Rejects when the review fails. */
 export async function missingPermissions(client: KubeClient): Promise<readonly string[]> {
   const allowed = await Promise.all(NEEDED.map((attributes) => mayI(client, attributes)));
   return NEEDED.filter((_, i) => allowed[i] !== true).map(sentence);

@@ -1,8 +1,8 @@
 /**
- * What `mesh connect` will write: facts in, steps out, in the order in which they are done.
+ * Plans what `mesh connect` will write. In: facts. Out: steps, in the order in which they are done.
  *
- * All users of the store come first, so that no publisher finds its certificate before its permissions; then each cluster's
- * certificate; then the peers. A step that finds its end already true says "keep" and writes nothing.
+ * All users of the store come first, so that no publisher gets its certificate before its permissions exist; then each cluster's
+ * certificate; then the peers. A step whose result exists already is a "keep" and writes nothing.
  */
 import { apiVersion, MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer, type StoreSpec } from "@isthmus/kube";
 import type { StoreFile } from "./store-file.js";
@@ -40,7 +40,7 @@ export interface Member {
   readonly context: string;
   readonly cluster: MeshCluster;
   readonly peers: readonly MeshPeer[];
-  /** The store has its user with the right permissions, and the users file says so. */
+  /** The store has its user with the right permissions, and the users file contains it. */
   readonly hasUser: boolean;
 }
 

@@ -57,13 +57,13 @@ const problems = (...args: Parameters<typeof check>) =>
     .filter(({ status, subject }) => status !== "ok" && subject !== "limits")
     .map(({ status, subject, message }) => `${status} ${subject}: ${message}`);
 
-test("two clusters that fit", () => {
+test("two compatible clusters have no failure", () => {
   const findings = check([cluster("east", 1), cluster("west", 2)]);
   assert.ok(findings.every(({ status, subject }) => status === "ok" || subject === "limits"));
   golden("connect-preflight-ok", findingsText(findings, { color: false }));
 });
 
-test("everything wrong at once: each finding says what to do, or that it cannot be told", () => {
+test("with everything wrong at once, each finding has a fix or is unknown", () => {
   const findings = check(
     [
       cluster("east", 1, {
@@ -99,12 +99,12 @@ test("everything wrong at once: each finding says what to do, or that it cannot 
     },
   );
   assert.ok(findings.filter(({ status }) => status === "fail").every(({ fix }) => fix !== undefined));
-  // The current context may be another cluster's.
+  // The current context may be that of another cluster.
   for (const { fix = "" } of findings) assert.doesNotMatch(fix, /kubectl (?!--context )/);
   golden("connect-preflight-bad", findingsText(findings, { color: false }));
 });
 
-test("a mesh-config that is not in force stops connect: peers would be given other ranges than it says", () => {
+test("a mesh-config that is not in force stops connect, since MeshPeers would get other ranges", () => {
   const message = 'Cannot use mesh-config: "pod-cidrs" is "junk": …; write it like "10.11.0.0/16"';
   const about = { type: "ConfigAccepted", reason: "Invalid", message, lastTransitionTime: "2026-01-01T00:00:00Z" };
   const east = cluster("east", 1);
@@ -118,7 +118,7 @@ test("a mesh-config that is not in force stops connect: peers would be given oth
   assert.deepEqual(problems([cluster("east", 1, { status: status("True") }), cluster("west", 2)]), []);
 });
 
-test("a claim by the cluster itself is no finding; by another life of it, it is", () => {
+test("a claim by the cluster itself is no finding; a claim by a cluster of the same name with another uid is one", () => {
   const pair = [cluster("east", 1), cluster("west", 2)];
   assert.deepEqual(problems(pair, { claims: new Map([[1, { name: "east", uid: "uid-east" }]]) }), []);
   assert.match(
@@ -127,7 +127,7 @@ test("a claim by the cluster itself is no finding; by another life of it, it is"
   );
 });
 
-test("a claim of its id that cannot be read is a finding; another id's is not", () => {
+test("an unreadable claim of the cluster's id is a finding; one of another id is not", () => {
   const pair = [cluster("east", 1), cluster("west", 2)];
   assert.deepEqual(problems(pair, { claims: new Map([[1, undefined]]) }), [
     "fail east: what claims id 1 in the store cannot be read",
@@ -135,7 +135,7 @@ test("a claim of its id that cannot be read is a finding; another id's is not", 
   assert.deepEqual(problems(pair, { claims: new Map([[9, undefined]]) }), []);
 });
 
-test("a member that nobody named counts: its id and ranges are taken", () => {
+test("a member that is not named on the command line counts: its id and ranges are in use", () => {
   const peer: MeshPeer = {
     metadata: { name: "north" },
     spec: { id: 2, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: [], uid: "n" },
@@ -145,7 +145,7 @@ test("a member that nobody named counts: its id and ranges are taken", () => {
   assert.match(found, /pod CIDR 10\.12\.0\.0\/16 of "north" overlaps pod CIDR 10\.12\.0\.0\/16 of "west"/);
 });
 
-test("the peers that connect itself wrote before are no clash", () => {
+test("MeshPeers that connect wrote before are no conflict", () => {
   const peer = (name: string, id: number): MeshPeer => ({
     metadata: { name },
     spec: { id, podCIDRs: [`10.${10 + id}.0.0/16`], serviceCIDRs: [`10.${95 + id}.0.0/16`], uid: `uid-${name}` },
@@ -157,24 +157,24 @@ test("the peers that connect itself wrote before are no clash", () => {
   assert.deepEqual(problems(pair), []);
 });
 
-test("two contexts of one cluster", () => {
+test("two contexts of one cluster are a failure", () => {
   const again = { ...cluster("east", 1), context: "east-admin" };
   assert.match(problems([cluster("east", 1), again]).join(), /are the same cluster/);
 });
 
-test("one of several store members down is told and does not stop", () => {
+test("one of several store members down is a warning and does not stop connect", () => {
   const found = problems([cluster("east", 1), cluster("west", 2)], {
     endpoints: [{ endpoint: "https://a:1", problem: "refused" }, { endpoint: ENDPOINT }],
   });
   assert.deepEqual(found, ["warning from here: https://a:1: refused"]);
 });
 
-test("a full store is refused before it refuses", () => {
+test("a full store is a failure", () => {
   const found = problems([cluster("east", 1), cluster("west", 2)], { alarms: ["Nospace"] });
   assert.deepEqual(found, ["fail space: the store is full and refuses writes (alarm NOSPACE)"]);
 });
 
-test("versions: one minor apart is fine, two are not, a missing one cannot be told", () => {
+test("versions: one minor apart is ok, two are a failure, a missing one is unknown", () => {
   const at = (east: string, west: string | undefined) =>
     problems([
       cluster("east", 1, { status: { version: east } }),
@@ -184,7 +184,7 @@ test("versions: one minor apart is fine, two are not, a missing one cannot be to
   assert.match(at("0.3.0", "0.1.0").join(), /fail east: version 0\.3\.0 is more than one minor version away/);
 });
 
-test("ranges are listed in the order of the clusters' names, however peers and arguments are ordered", () => {
+test("ranges are listed in the order of the clusters' names, in whatever order peers and arguments come", () => {
   const peer = (name: string, id: number): MeshPeer => ({
     metadata: { name },
     spec: { id, podCIDRs: [`10.${10 + id}.0.0/16`, `10.${50 + id}.0.0/16`], serviceCIDRs: [], uid: `uid-${name}` },

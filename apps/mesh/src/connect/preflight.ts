@@ -1,7 +1,7 @@
 /**
- * Everything that can be wrong before `mesh connect` writes: facts in, findings out, in a fixed order.
+ * Runs all checks before `mesh connect` writes. In: facts. Out: findings, in a fixed order.
  *
- * A "fail" stops connect; "cannot tell" does not, since the facts may be hidden from whoever asks and not from the mesh.
+ * A "fail" stops connect. "cannot tell" does not: the operator may lack access to facts that the mesh itself can read.
  */
 import type { Finding } from "../output/findings.js";
 import { checkClusters } from "./checks/clusters.js";

@@ -1,4 +1,4 @@
-/** What connect did or would do, for people and for scripts. */
+/** Reports what connect did or would do, as text and as JSON. */
 import { stringify } from "yaml";
 import type { Finding } from "../output/findings.js";
 import { table } from "../output/table.js";
@@ -7,7 +7,7 @@ import type { Step } from "./plan.js";
 
 export interface ConnectResult {
   readonly dryRun: boolean;
-  /** All steps are true now. */
+  /** All steps are done or were not needed. */
   readonly connected: boolean;
   readonly changed: boolean;
   readonly findings: readonly Finding[];
@@ -34,7 +34,7 @@ export function changesTable(changes: readonly Change[]): string {
   );
 }
 
-/** The declarative twin: what connect writes, one document per object, the context in a comment. */
+/** The manifests that connect would apply: one YAML document per object, the context in a comment. */
 export function manifests(steps: readonly Step[]): string {
   return steps
     .flatMap((step) =>

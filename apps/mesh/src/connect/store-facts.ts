@@ -1,4 +1,4 @@
-/** What the owner's credential sees of the store. Gathering never throws: what fails is a fact. */
+/** Gathers facts about the store with the owner's credential. Never throws: a failure is recorded as a fact. */
 import { authEnabled, createStore, type Store } from "@isthmus/kvstore";
 import { MeshError } from "@isthmus/model";
 import { readClaim } from "@isthmus/records";
@@ -7,13 +7,13 @@ import type { Unknown } from "./cluster-facts.js";
 import type { StoreFile } from "./store-file.js";
 
 export interface StoreFacts {
-  /** `problem`: why it does not answer from here. */
+  /** `problem`: why the endpoint does not answer from here. */
   readonly endpoints: readonly { readonly endpoint: string; readonly problem?: string }[];
-  /** Whether the store checks who writes. */
+  /** Whether the store authenticates writers. */
   readonly auth: { readonly enabled: boolean } | Unknown;
-  /** Names of raised alarms, as in `Nospace`. */
+  /** Names of raised alarms, such as `Nospace`. */
   readonly alarms: readonly string[] | Unknown;
-  /** Cluster id → the cluster that claimed it; undefined: the claim cannot be read. */
+  /** Cluster id → the cluster that claimed it; undefined when the claim is unreadable. */
   readonly claims: ReadonlyMap<number, Claim | undefined> | Unknown;
 }
 
@@ -24,7 +24,7 @@ export interface Claim {
 
 const CLAIMS = "/mesh/v1/ids/";
 
-/** The store with the owner's credential. */
+/** Opens the store with the owner's credential. */
 export function openStore(file: StoreFile, signal: AbortSignal, endpoints = file.endpoints): Store {
   const { certificate, key, authority } = file;
   return createStore({ endpoints, ca: authority.certificate, certificate, key, signal });
@@ -55,7 +55,7 @@ async function readAlarms(store: Store): Promise<string[]> {
   return (answer.alarms ?? []).map(({ alarm }) => alarm);
 }
 
-/** Each member writes its own claim, as it likes. */
+/** Reads the claims. They are untrusted: each member writes its own and can write anything. */
 export async function readClaims(store: Store): Promise<Map<number, Claim | undefined>> {
   const claims = new Map<number, Claim | undefined>();
   for await (const page of store.list(CLAIMS))

@@ -1,5 +1,5 @@
 /**
- * The store file: where the shared etcd is and the owner's credential for it.
+ * Reads the store file: the shared etcd's endpoints and the owner's credential for it.
  *
  * JSON `{"endpoints": ["https://…"], "ca": path, "cert": path, "key": path, "caKey": path}`; paths are relative to the file.
  * `cert` is the owner's (CN=root), `caKey` signs the clusters' requests.

@@ -1,4 +1,4 @@
-/** A cluster's way into the store: its certificate, signed from its request, and whether an existing one still serves. */
+/** A cluster's access to the store: signs its certificate request, and decides whether an existing certificate can stay. */
 import type { MeshCluster, StoreSpec } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import { readCertificate, requestPublicKey, signedBy, signRequest } from "@isthmus/pki";
@@ -6,7 +6,7 @@ import type { StoreFile } from "./store-file.js";
 
 const DAYS = 365;
 
-/** Signs the cluster's request; the common name is the cluster's name or the request is refused. */
+/** Signs the cluster's request; refuses one whose common name is not the cluster's name. */
 export async function signStore(cluster: MeshCluster, file: StoreFile): Promise<StoreSpec> {
   const cn = cluster.metadata.name ?? "";
   const certificate = await signRequest(file.authority, requestOf(cluster), { cn, usages: ["client"], days: DAYS });

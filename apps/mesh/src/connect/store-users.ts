@@ -1,4 +1,4 @@
-/** The etcd user of a cluster: whether it is as it should be, and making it so. */
+/** Checks and creates the etcd user of a cluster. */
 import { memberGrants, provisionCluster, type Store } from "@isthmus/kvstore";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { readUsers, rememberUser, usersFile } from "./users-file.js";
@@ -9,7 +9,7 @@ export async function hasStoreUser(store: Store, storeFile: string, name: string
   return remembered && (await isProvisioned(store, name, id));
 }
 
-/** The users file first: should etcd be wiped in between, its owner makes the user. */
+/** Writes the users file first: if etcd is wiped in between, its owner creates the user from it. */
 export async function makeStoreUser(store: Store, storeFile: string, name: string, id: number): Promise<void> {
   await rememberUser(usersFile(storeFile), { name, id });
   await provisionCluster(store, parseClusterName(name), parseClusterId(id));

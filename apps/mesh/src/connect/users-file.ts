@@ -1,6 +1,6 @@
 /**
- * `users.json` beside the store file: which users the store has. A wiped store has none and lets anyone write, so its owner
- * makes them again from this file before it opens the store.
+ * `users.json` beside the store file lists the users of the store. A wiped store has none and lets anyone write, so its owner
+ * recreates them from this file before it opens the store.
  *
  *   {"users": [{"name": "east", "id": 1}, …]}   sorted by name
  */
@@ -18,7 +18,7 @@ export function usersFile(storeFile: string): string {
   return join(dirname(storeFile), "users.json");
 }
 
-/** Empty without the file. Throws USERS_FILE when it holds something else. */
+/** Returns no users when the file is missing. Throws USERS_FILE when its content is invalid. */
 export async function readUsers(path: string): Promise<readonly StoreUser[]> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return '{"users": []}';
@@ -32,7 +32,7 @@ export async function readUsers(path: string): Promise<readonly StoreUser[]> {
   }
 }
 
-/** Adds or corrects one user; false when the file says so already. */
+/** Adds or corrects one user; returns false when the file contains it already. */
 export async function rememberUser(path: string, user: StoreUser): Promise<boolean> {
   const users = await readUsers(path);
   if (users.some(({ name, id }) => name === user.name && id === user.id)) return false;

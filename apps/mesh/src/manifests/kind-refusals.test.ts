@@ -1,4 +1,4 @@
-/** What deploy/kind's scripts refuse: one sentence with the way out, exit code 2. Programs of the test stand for docker, podman and kind. */
+/** The scripts of deploy/kind refuse an unfit machine with one sentence and a fix, exit code 2. Fake docker, podman and kind. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { type TestContext, test } from "node:test";
 import { DEPLOY_BASE } from "../testing/member.js";
 
 const KIND = join(DEPLOY_BASE, "../kind");
-/** Of the machine, all that the scripts need before they refuse. */
+/** The programs of the machine that the scripts need before they refuse. */
 const TOOLS = [
   "bash",
   "dirname",
@@ -37,7 +37,7 @@ interface Outcome {
   readonly home: string;
 }
 
-/** `programs`: names with their shell code. The machine's own docker, podman and kind are not seen. */
+/** `programs`: names with their shell code. The machine's docker, podman and kind are not in the PATH. */
 function run(t: TestContext, script: string, programs: Readonly<Record<string, string>>, env = {}): Outcome {
   const home = mkdtempSync(join(tmpdir(), "isthmus-kind-"));
   t.after(() => rmSync(home, { recursive: true }));
@@ -56,11 +56,11 @@ function run(t: TestContext, script: string, programs: Readonly<Record<string, s
   return { status, text: stderr, home };
 }
 
-/** An engine whose nodes have what this mask says. */
+/** An engine whose nodes have the capabilities of this mask. */
 const capable = (mask: string) => `${DOCKER.slice(0, -4)} exec) printf 'CapBnd:\\t${mask}\\n' ;; esac`;
 
 const memory = (mib: number) => `echo ${mib * 1024}`;
-/** Of a machine with enough of all. */
+/** The programs of a machine that has enough of everything. */
 const ALL = { wc: "echo 0", kind: "true", kubectl: "true", docker: DOCKER, awk: memory(8192) };
 
 for (const [what, script, programs, env, sentence] of [
@@ -133,14 +133,14 @@ for (const [what, script, programs, env, sentence] of [
       ] as const,
   ),
 ] as const) {
-  test(`${what} is refused with the way out`, (t) => {
+  test(`${what} is refused with a fix`, (t) => {
     const { status, text } = run(t, script, programs, env);
     assert.match(text, sentence);
     assert.equal(status, 2);
   });
 }
 
-test("capabilities that are enough are not refused", (t) => {
+test("sufficient capabilities are accepted", (t) => {
   const kind = 'test "$1" != load || exit 7';
   const { status, text } = run(
     t,
@@ -152,7 +152,7 @@ test("capabilities that are enough are not refused", (t) => {
   assert.equal(status, 7);
 });
 
-test("podman by the name of docker is podman for kind as well", (t) => {
+test("podman with the name docker is used as podman by kind too", (t) => {
   const kind = 'echo "$KIND_EXPERIMENTAL_PROVIDER" >>"$HOME/asked"';
   const { status, text, home } = run(t, "down.sh", { ...ALL, docker: PODMAN, kind }, { ROOTLESS: "false" });
   assert.equal(status, 0, text);

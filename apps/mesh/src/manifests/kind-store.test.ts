@@ -1,4 +1,4 @@
-/** deploy/kind/store.sh with a real etcd, in a network namespace in place of the container. */
+/** deploy/kind/store.sh with a real etcd, in a network namespace instead of the container. */
 import assert from "node:assert/strict";
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ const KIND = join(DEPLOY_BASE, "../kind");
 const OUTSIDE = "10.9.9.9";
 const SET_UP = `ip link set lo up && ip addr add ${OUTSIDE}/32 dev lo && exec "$@"`;
 
-test("the store serves only itself until it has its users, then everybody with a certificate; it can be held and wiped", async (t) => {
+test("the store listens on loopback until it has users, then on every address for clients with a certificate; it can be held and wiped", async (t) => {
   const dir = mkdtempSync(join(tmpdir(), "isthmus-store-"));
   const pki = join(dir, "store");
   assert.equal(spawnSync(process.execPath, [join(KIND, "pki.mjs"), "store", pki, OUTSIDE]).status, 0);

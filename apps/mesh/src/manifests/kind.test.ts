@@ -10,19 +10,19 @@ const KIND = join(DEPLOY_BASE, "../kind");
 const node = (script: string, args: readonly string[]) =>
   spawnSync(process.execPath, [join(KIND, script), ...args], { encoding: "utf8" });
 
-test("the scripts are clean", () => {
+test("shellcheck has no findings in the scripts", () => {
   const scripts = readdirSync(KIND).filter((name) => name.endsWith(".sh"));
   assert.ok(scripts.includes("up.sh"));
   execFileSync("shellcheck", ["-x", ...scripts], { cwd: KIND, stdio: "pipe", encoding: "utf8" });
 });
 
-test("no script takes a program that it stopped listening to for one that failed", () => {
-  // `grep -q` ends at its first match; what writes to it then gets SIGPIPE, and by pipefail nothing was found.
+test("no script pipes into grep -q, which makes the writer fail with SIGPIPE", () => {
+  // `grep -q` exits at its first match; the writer then gets SIGPIPE, and with pipefail the pipeline fails despite the match.
   const listening = readdirSync(KIND).filter((name) => /\| *grep -\w*q/.test(readFileSync(join(KIND, name), "utf8")));
   assert.deepEqual(listening, []);
 });
 
-test("images stand on named, pinned bases: the Node that the tests run on, and the datapath's one compiler", () => {
+test("images have named, pinned bases: the Node that the tests run on, and the one compiler of the datapath", () => {
   const repository = join(KIND, "../..");
   const text = (path: string) => readFileSync(join(repository, path), "utf8");
   const dockerfile = text("deploy/kind/Dockerfile");
@@ -42,7 +42,7 @@ test("images stand on named, pinned bases: the Node that the tests run on, and t
   assert.ok(dockerfile.includes(` ${compiler} `), `the image does not build with ${compiler}`);
 });
 
-test("certificates fit together, keys are private; a second run keeps them, but for a server with another address", (t) => {
+test("certificates match, keys are private; a second run keeps them, except for a server whose address changed", (t) => {
   const dir = mkdtempSync(join(tmpdir(), "isthmus-kind-"));
   t.after(() => rmSync(dir, { recursive: true }));
   const make = (store = "172.18.255.250", node1 = "172.18.0.2") => {

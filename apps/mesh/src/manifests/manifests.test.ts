@@ -63,12 +63,12 @@ interface Container {
   readonly volumeMounts?: readonly { readonly mountPropagation?: string }[];
 }
 
-test("one apiserver that blocks no drain, and containers that need root ask for it: the image's user is another", async () => {
+test("the apiserver has one replica that blocks no drain, and containers that need root request it, since the image's user is not root", async () => {
   const args = ["apply", "--dry-run=client", "-o", "json", "-k", join(DEPLOY, "workloads")];
   const { items } = JSON.parse(await kubectl(server.kubeconfig, ...args)) as { items: readonly Workload[] };
   const apiserver = items.find(({ kind }) => kind === "Deployment");
   assert.equal(apiserver?.spec?.replicas, 1);
-  // Beside the old one where there is another node; where there is none, the old one makes room.
+  // The new pod starts beside the old one where there is another node; on one node, the old one is deleted first.
   assert.deepEqual(apiserver?.spec?.strategy?.rollingUpdate, { maxSurge: 1, maxUnavailable: 1 });
   assert.deepEqual(items.map(({ kind }) => kind).sort(), ["DaemonSet", "Deployment"], "no PodDisruptionBudget");
   const spec = apiserver?.spec?.template?.spec;
@@ -103,7 +103,7 @@ async function refused(resource: Resource, name: string, spec: unknown, sentence
   });
 }
 
-test("bad clusters are refused by the API server itself, in words", async () => {
+test("the API server refuses invalid MeshClusters with a message", async () => {
   const good = { id: 1, ...CIDRS };
   await refused(MESH_CLUSTERS, "ea.st", good, /a DNS label of at most 32 characters/);
   await refused(MESH_CLUSTERS, "e".repeat(33), good, /a DNS label of at most 32 characters/);
@@ -119,7 +119,7 @@ test("bad clusters are refused by the API server itself, in words", async () => 
   await refused(MESH_CLUSTERS, "east", { ...good, store: {} }, /spec\.store\.endpoints: Required/);
 });
 
-test("bad peers and identities are refused", async () => {
+test("invalid MeshPeers and identities are refused", async () => {
   await refused(MESH_PEERS, "west", { id: 2, ...CIDRS, uid: "" }, /spec\.uid/);
   await refused(MESH_PEERS, "west", { id: 2, ...CIDRS }, /spec\.uid: Required/);
   await refused(
@@ -132,7 +132,7 @@ test("bad peers and identities are refused", async () => {
   await refused(IDENTITIES, "4294967296", { labels: {} }, /the name is the number/);
 });
 
-test("what must not change cannot; what may change can", async () => {
+test("immutable fields cannot be changed; others can", async () => {
   await client.create(MESH_CLUSTERS, { metadata: { name: "east" }, spec: { id: 1, ...CIDRS } } as KubeObject);
   await assert.rejects(client.mergePatch(MESH_CLUSTERS, "east", { spec: { id: 2 } }), /cannot be changed/);
   await client.mergePatch(MESH_CLUSTERS, "east", { spec: { podCIDRs: ["10.11.0.0/16", "fd00:11::/48"] } });
@@ -144,7 +144,7 @@ test("what must not change cannot; what may change can", async () => {
   await client.mergePatch(IDENTITIES, "1048832", { spec: { releasedAt: "2026-01-01T00:00:00Z" } });
 });
 
-test("conditions are a list by type: writers of different types do not overwrite each other", async () => {
+test("conditions are a list with key type: writers of different types do not overwrite each other", async () => {
   const condition = (type: string) => ({
     metadata: { name: "east" },
     status: {
@@ -160,7 +160,7 @@ test("conditions are a list by type: writers of different types do not overwrite
   assert.match(shown, /^NAME +ID +READY +STORE +PUBLISHED +AGE\neast +1 +True +True/m);
 });
 
-test("each account may do what it needs and nothing near it", async () => {
+test("each account has the permissions that it needs and no similar ones", async () => {
   const api = "clustermesh-apiserver";
   const yes: readonly Parameters<typeof allowed>[] = [
     [api, "watch", "services", "", "shop", ""],

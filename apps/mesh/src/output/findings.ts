@@ -1,16 +1,16 @@
-/** Findings of checks, and their text: grouped, each failed one with what to do. */
+/** Findings of checks, and their text: grouped, each failed one with its fix. */
 import type { Io } from "../cli/io.js";
 import { lineText } from "./text.js";
 
 export interface Finding {
   /** Group: "clusters", "store", … */
   readonly group: string;
-  /** warning: told, but nothing stands still for it. unknown: it cannot be told, and why is in the message. */
+  /** warning: reported, but not a failure. unknown: it could not be checked; the message has the reason. */
   readonly status: "ok" | "warning" | "fail" | "unknown";
-  /** What it is about: a cluster, an endpoint, a pair. */
+  /** What it is about: a cluster, an endpoint, a pair of clusters. */
   readonly subject: string;
   readonly message: string;
-  /** What to do; with every "fail", and where something can be done about "unknown". */
+  /** What to do. Present for every "fail", and for "unknown" where something can be done. */
   readonly fix?: string;
 }
 

@@ -1,8 +1,9 @@
 /**
- * JSON answers: `schemaVersion` first, two spaces, a newline; bytes as hexadecimal; what does not print as escapes of JSON.
+ * JSON output: `schemaVersion` first, indented by two spaces, with a final newline; bytes as hexadecimal; unprintable
+ * characters as JSON escapes.
  *
- * A field may be added within a schema version; one that goes or means something else makes a new one. 64-bit numbers are
- * numbers; above 2^53 - 1, which no store reaches and most readers of JSON would round, they are text.
+ * A field may be added within a schema version; removing one or changing its meaning makes a new version. 64-bit numbers are
+ * numbers; above 2^53 - 1, which no store reaches and most JSON parsers would round, they are strings.
  */
 import { type MeshError, printableJson } from "@isthmus/model";
 import { hex } from "./units.js";
@@ -14,7 +15,7 @@ export function json(value: object): string {
   return `${printableJson(JSON.stringify(whole, null, 2))}\n`;
 }
 
-/** As the field of an answer: why there is none, or why it is not whole. */
+/** The error as a field of the output: why there is no result, or why it is incomplete. */
 export function errorOf({ code, message }: MeshError): {
   readonly error: { readonly code: string; readonly message: string };
 } {

@@ -1,4 +1,4 @@
-/** Columns aligned with spaces, two between them; no trailing blanks. An empty cell is empty, also in the middle; every cell prints. */
+/** Aligns columns with spaces, two between them, without trailing blanks. Empty cells stay empty; cells are made printable. */
 import { lineText } from "./text.js";
 
 export function table(rows: readonly (readonly string[])[], header?: readonly string[]): string {

@@ -1,4 +1,4 @@
-/** One hostile text through every way that leads to a terminal. */
+/** One hostile text through every path to a terminal. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MeshError } from "@isthmus/model";
@@ -63,7 +63,7 @@ const WAYS: Readonly<Record<string, () => { readonly text: string; readonly line
 };
 
 for (const [way, write] of Object.entries(WAYS)) {
-  test(`${way} of hostile text prints, in as many lines as it has`, () => {
+  test(`${way} of hostile text is printable and has the expected number of lines`, () => {
     const { text, lines } = write();
     assert.doesNotMatch(text.replaceAll("\n", ""), /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u);
     const found = text.split("\n").length - 1;
@@ -77,7 +77,7 @@ test("an argument with control characters is printed with escapes", async () => 
   assert.match(err, /^Cannot run "mesh \\u\{1b\}\[2J/);
 });
 
-test("the last escape of all output lets the colours of findings pass and nothing else", () => {
+test("the final escape of all output passes the colours of findings and no other control characters", () => {
   const text = `\u001b[31mfail\u001b[0m a\n\tb${ESCAPE}\u009b\u202e\u001b[8m`;
   const net = "a\n\tb\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{9b}\\u{202e}\\u{1b}[8m";
   assert.equal(terminalText(text, { color: true }), `\u001b[31mfail\u001b[0m ${net}`);

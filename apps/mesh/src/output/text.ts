@@ -1,22 +1,22 @@
 /**
- * What reaches a terminal: foreign text as one printable line, and a last escape of everything that is written.
+ * Makes text safe for a terminal: untrusted text becomes one printable line, and a final escape covers all output.
  *
- * Names, versions, messages and map names come from other clusters, from nodes, from pods, and from a kubeconfig. Where they
- * become a cell or a sentence they are made one line; the last escape catches what was missed there.
+ * Names, versions, messages and map names come from other clusters, nodes, pods and a kubeconfig. `lineText` makes them one
+ * line where they become a cell or a sentence; `terminalText` escapes what was missed there.
  */
 import { printable } from "@isthmus/model";
 
-/** A sentence with its examples; longer than any that we write. */
+/** More than the longest sentence of the CLI with its examples. */
 const LINE_LENGTH = 4_096;
 
 export function lineText(text: string): string {
   return printable(text, LINE_LENGTH);
 }
 
-/** The colours of findings.ts, and everything that does not print but for line ends and tabs. */
+/** Matches the colours of findings.ts, and every unprintable character except line ends and tabs. */
 const COLOR_OR_UNPRINTABLE = /(?![\n\t])(?:\p{Cc}\[(?:0|3[123])m|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}])/gu;
 
-/** Of text in many lines, with or without our colours. */
+/** Escapes text of many lines; with `color`, the colours of findings.ts pass. */
 export function terminalText(text: string, { color }: { readonly color: boolean }): string {
   return text.replace(COLOR_OR_UNPRINTABLE, (found) =>
     color && found.startsWith("\u001b[") ? found : printable(found),

@@ -10,12 +10,12 @@ export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-/** For a command that a person copies into a shell. */
+/** Quotes a word for a command that a person copies into a shell. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The beginning of a command for one cluster: an operator of several has a current context that may be another. */
+/** The beginning of a kubectl command for one cluster; the operator's current context may be another cluster. */
 export function kubectl(context: string): string {
   return `kubectl --context ${shellWord(context)}`;
 }

@@ -55,10 +55,10 @@ const FRONTENDS = [
   }),
 ];
 
-test("frontends by name, their tiers, and what keeps a cluster out", () => {
+test("the table lists frontends by name, with tiers and the reason why a cluster is left out", () => {
   golden("service-list", servicesTable(FRONTENDS));
 });
 
-test("the same for programs", () => {
+test("JSON has the same content", () => {
   golden("service-list-json", json({ services: FRONTENDS.map(frontendJson) }));
 });

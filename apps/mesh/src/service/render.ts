@@ -1,4 +1,4 @@
-/** `mesh service list` as a table. */
+/** Prints `mesh service list` as a table. */
 import { formatAddress, isV4 } from "@isthmus/model";
 import type { ClusterBackends, FrontendReport, TierReport } from "@isthmus/proto";
 import { table } from "../output/table.js";
@@ -17,7 +17,7 @@ export function frontendText({ address, port, protocol }: FrontendReport): strin
   return `${isV4(address) ? ip : `[${ip}]`}:${port}/${PROTOCOLS[protocol] ?? protocol}`;
 }
 
-/** Tiers in order, best first; the one in brackets takes new connections: `[east 3] > west 1/2`. */
+/** Tiers, best first; the tier in brackets takes new connections: `[east 3] > west 1/2`. */
 export function tiersText(tiers: readonly TierReport[]): string {
   return tiers
     .filter(({ clusters }) => clusters.length > 0)
@@ -27,7 +27,7 @@ export function tiersText(tiers: readonly TierReport[]): string {
     .join(" > ");
 }
 
-/** What keeps a cluster's backends out, and what of the Service is not served as written. */
+/** Why a cluster's backends are left out, and what of the Service is not served as specified. */
 export function notesText({ tiers, notes }: FrontendReport): string {
   const out = tiers.flatMap(({ clusters }) => clusters).filter(({ keptOut }) => keptOut !== "");
   return [...out.map(({ cluster: name, keptOut }) => `${name}: ${keptOut}`), ...notes].join("; ");
@@ -50,7 +50,7 @@ function row(frontend: FrontendReport): readonly string[] {
   ];
 }
 
-/** `3`, `1/2` when not all are ready, `0+1/2` when one is terminating and still serves. */
+/** `3`; `1/2` when not all are ready; `0+1/2` when one is terminating and still serves. */
 function cluster({ cluster: name, ready, serving, total }: ClusterBackends): string {
   const parts = serving > 0 ? `${ready}+${serving}` : String(ready);
   return `${name} ${ready === total && serving === 0 ? parts : `${parts}/${total}`}`;

@@ -1,4 +1,4 @@
-/** What is wrong with a node's agent, in a few words. */
+/** Describes what is wrong with a node's agent, in a few words. */
 import { AgentPresence, type AgentReport } from "@isthmus/proto";
 import { age } from "../output/units.js";
 
@@ -16,7 +16,7 @@ export function agentProblem(agent: AgentReport, inSync: boolean): string | unde
   }
 }
 
-/** Too early to call its absence a problem. */
+/** The agent has not connected yet, and it is too early to call that a problem. */
 export function isAwaited({ presence }: AgentReport): boolean {
   return presence === AgentPresence.AGENT_PRESENCE_AWAITED;
 }

@@ -1,4 +1,4 @@
-/** One finding for each agent with a problem: an agent that is not connected lags in every hop and is named once. */
+/** Makes one finding for each agent with a problem: an agent that is not connected lags in every hop but is reported once. */
 import type { Finding } from "../output/findings.js";
 import type { Hop, NodeHop } from "./hops.js";
 

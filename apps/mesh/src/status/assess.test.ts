@@ -10,7 +10,7 @@ import { hopsTable } from "./render.js";
 
 const STORE = Buffer.from("00112233445566778899aabbccddeeff", "hex");
 
-/** A cluster in good order, its peer the other one of east (1) and west (2). */
+/** A healthy cluster, east (1) or west (2), with the other one as its peer. */
 function view(cluster: "east" | "west", change: (report: StatusResponse) => void = () => undefined): ClusterView {
   const [id, peer] = cluster === "east" ? [1, { name: "west", id: 2 }] : [2, { name: "east", id: 1 }];
   const agent = (node: string) => ({
@@ -47,14 +47,14 @@ const text = (views: readonly ClusterView[]) => {
   return `${hopsTable(found.hops)}\n${findingsText(found.findings, { color: false })}`;
 };
 
-test("two clusters in good order", () => {
+test("two healthy clusters have no finding", () => {
   const found = assess([view("east"), view("west")]);
   assert.equal(found.ok, true);
   golden("status-ok", text([view("east"), view("west")]));
   golden("status-ok-json", json(found));
 });
 
-test("a mesh-config that is not in force is a finding with the fix, though all hops are in sync", () => {
+test("a mesh-config that is not in force is a finding with a fix, although all hops are in sync", () => {
   const configProblem = 'Cannot use mesh-config: "pod-cidrs" is "junk"';
   const { ok, findings } = assess([{ ...view("east"), configProblem }, view("west")]);
   assert.equal(ok, false);
@@ -66,7 +66,7 @@ test("a mesh-config that is not in force is a finding with the fix, though all h
   ]);
 });
 
-test("connected is not enough: stale beats, agents behind and pending records are findings", () => {
+test("stale beats, agents behind and pending records are findings although everything is connected", () => {
   const east = view("east", (report) => {
     if (report.publisher !== undefined)
       Object.assign(report.publisher, { state: "Connecting", message: "no endpoint answers", beatAgeMs: 42_000 });
@@ -82,12 +82,12 @@ test("connected is not enough: stale beats, agents behind and pending records ar
   });
   const { ok, findings } = assess([east, west]);
   assert.equal(ok, false);
-  // The current context may be another cluster's.
+  // The current context may be that of another cluster.
   for (const { fix = "" } of findings) assert.doesNotMatch(fix, /kubectl (?!--context )/);
   golden("status-stale", text([east, west]));
 });
 
-test("an apiserver that cannot be asked, a missing peer object, and no agent are findings", () => {
+test("an unreachable apiserver, a missing MeshPeer, and no agent are findings", () => {
   const silent: ClusterView = {
     context: "east",
     cluster: "east",
@@ -110,7 +110,7 @@ test("an apiserver that cannot be asked, a missing peer object, and no agent are
 const unheard = (node: string, presence: AgentPresence, silentMs: number) =>
   AgentReport.fromPartial({ node, presence, silentMs });
 
-test("a Linux node without an agent fails, by name; Windows and virtual nodes are counted apart", () => {
+test("a Linux node without an agent is a failure that names it; Windows and virtual nodes are counted separately", () => {
   const east = view("east", (report) => {
     report.agents = [
       ...report.agents.slice(0, 1),
@@ -124,7 +124,7 @@ test("a Linux node without an agent fails, by name; Windows and virtual nodes ar
   golden("status-no-agent", text([east, view("west")]));
 });
 
-test("while an apiserver or a node is new its agent is awaited: a warning, and no end of --wait", () => {
+test("a missing agent is a warning while the apiserver or the node is new, and --wait continues", () => {
   const east = view("east", (report) => {
     report.agents = [...report.agents.slice(0, 1), unheard("east-2", AgentPresence.AGENT_PRESENCE_AWAITED, 4000)];
   });
@@ -145,14 +145,14 @@ test("an apiserver that has not read its Nodes is a failure; one of an older ver
   );
 });
 
-test("a cluster of Windows and virtual nodes alone has no agent to wait for", () => {
+test("a cluster with only Windows and virtual nodes has no agent to wait for", () => {
   const east = view("east", (report) => {
     Object.assign(report, { agents: [], nodes: { known: true, linux: 0, windows: 1, virtual: 1 } });
   });
   assert.equal(assess([east, view("west")]).ok, true);
 });
 
-test("refused records, clocks and full maps are warnings: seen, and no failure", () => {
+test("refused records, clock skew and full maps are warnings, not failures", () => {
   const west = view("west", (report) => {
     Object.assign(report.sources[0] ?? {}, {
       skewMs: -4300,
@@ -176,7 +176,7 @@ test("positions in different stores are not compared", () => {
   assert.equal(read?.lag, "cannot tell");
 });
 
-test("a single cluster without peers is in good order when its agents are", () => {
+test("a single cluster without peers is healthy when its agents are", () => {
   const alone = {
     ...view("east", (report) => {
       report.sources = [];
@@ -192,7 +192,7 @@ test("a single cluster without peers is in good order when its agents are", () =
   );
 });
 
-test("conditions of nodes are warnings, each sentence once", () => {
+test("conditions of nodes are warnings, each message once", () => {
   const east = view("east", ({ agents }) => {
     for (const agent of agents) agent.conditions = [{ type: "PodSourcesChecked", message: "rp_filter is 2" }];
   });
@@ -204,7 +204,7 @@ test("conditions of nodes are warnings, each sentence once", () => {
   );
 });
 
-test("bad agents have a line each: one that is gone once, one that is behind with what it lacks", () => {
+test("each bad agent has one line: a disconnected one, or one that is behind, with the clusters that it is behind", () => {
   const west = view("west", (report) => {
     const [first] = report.agents;
     report.agents = [1, 2, 3].map((i) => ({
@@ -222,7 +222,7 @@ test("bad agents have a line each: one that is gone once, one that is behind wit
   );
 });
 
-test("in JSON a lag is a number, and null where it is unknown", () => {
+test("in JSON a lag is a number, or null when unknown", () => {
   const silent: ClusterView = { context: "east", cluster: "east", id: 1, peers: [{ name: "west", id: 2 }] };
   const lags = assess([silent, view("west", (report) => Object.assign(report.sources[0] ?? {}, { revision: 790n }))]);
   const known = assess([
@@ -243,7 +243,7 @@ test("in JSON a lag is a number, and null where it is unknown", () => {
   assert.equal(lagOf(lags, "read", "west"), null);
 });
 
-test("a certificate is a warning a month before its end and a failure in its last week, with what renews it", () => {
+test("a certificate is a warning 30 days before it expires and a failure in its last week, with the fix", () => {
   const nowMs = Date.UTC(2026, 10, 1);
   const at = (days: number) => BigInt(nowMs / 1000 + days * 86_400 + 60);
   const east = view("east", (report) => {

@@ -1,4 +1,4 @@
-/** Looks at contexts → clusters, their hops, and what is wrong with what to do about it. */
+/** Assesses the views of all contexts. Out: the clusters, their hops, and findings with fixes. */
 import { configFix } from "../access/mesh-objects.js";
 import type { Finding } from "../output/findings.js";
 import { kubectl, shellWord } from "../output/units.js";
@@ -20,9 +20,9 @@ export interface MeshStatus {
     readonly version: string;
     readonly kubeAgeMs: number | null;
     readonly agents: number;
-    /** By what runs on them: only Linux nodes have an agent. Null when the apiserver does not say. */
+    /** Number of nodes by kind: only Linux nodes have an agent. Null when the apiserver does not report it. */
     readonly nodes: { readonly linux: number; readonly windows: number; readonly virtual: number } | null;
-    /** MeshPeers. */
+    /** Number of MeshPeers. */
     readonly peers: number;
   }[];
   readonly hops: readonly Hop[];
@@ -36,7 +36,7 @@ export interface AssessOptions {
   readonly nowMs?: number;
 }
 
-/** In order, and no agent is still awaited: what `--wait` waits for. */
+/** Ok, and no agent is still expected to connect: what `--wait` waits for. */
 export function isSettled({ ok, hops }: MeshStatus): boolean {
   return ok && hops.every(({ nodes = [] }) => nodes.every(({ awaited }) => !awaited));
 }
@@ -87,14 +87,14 @@ function unasked(views: readonly ClusterView[]): Finding[] {
   );
 }
 
-/** The last good one is in force: everything runs, and not as it was configured. */
+/** A mesh-config that is not in force. The last good one is: everything runs, but not as it is configured now. */
 function unusableConfig({ cluster, context, configProblem }: ClusterView): Finding[] {
   if (configProblem === undefined) return [];
   const about = { group: "clusters", status: "fail", subject: cluster } as const;
   return [{ ...about, message: configProblem, fix: configFix(context) }];
 }
 
-/** Members that do not consume each other. */
+/** Findings for members without a MeshPeer for each other. */
 function unpaired(views: readonly ClusterView[]): Finding[] {
   const members = views.filter(({ id }) => id !== undefined);
   return members.flatMap((view) =>
@@ -110,7 +110,7 @@ function unpaired(views: readonly ClusterView[]): Finding[] {
   );
 }
 
-/** Agents have findings of their own. */
+/** Finding for a hop with a problem. Problems of agents have their own findings (agents.ts). */
 function broken({ from, to, hop, problem, nodes = [] }: Hop, views: readonly ClusterView[]): Finding[] {
   if (problem === undefined || nodes.some((node) => node.problem !== undefined)) return [];
   const at = (cluster: string) => kubectl(views.find((view) => view.cluster === cluster)?.context ?? cluster);

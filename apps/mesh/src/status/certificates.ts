@@ -46,7 +46,7 @@ function when(leftMs: number): string {
   return `expires in ${counted(Math.floor(leftMs / DAY_MS), "day")}`;
 }
 
-/** To the minute, in UTC; whatever a server says. */
+/** Formats a time to the minute, in UTC. Accepts any number that a server sends. */
 function date(seconds: bigint): string {
   const at = new Date(Number(seconds) * 1000);
   return Number.isNaN(at.getTime()) ? `${seconds} s` : `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -1,4 +1,4 @@
-/** One look at every cluster: its peers as its own API holds them, and what its apiserver reports. Never throws for a cluster. */
+/** Reads the state of every cluster: MeshPeers from its Kubernetes API, and its apiserver's report. Never throws for a cluster. */
 import { MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import type { StatusResponse } from "@isthmus/proto";
@@ -10,17 +10,17 @@ import { kubectl } from "../output/units.js";
 
 export interface ClusterView {
   readonly context: string;
-  /** Cluster name; the context's name while nothing better is known. */
+  /** Cluster name; the context's name when the cluster's is unknown. */
   readonly cluster: string;
   /** Undefined when the MeshCluster could not be read. */
   readonly id?: number;
-  /** The same through every context of the cluster. */
+  /** Identical in every context of the cluster. */
   readonly uid?: string;
   readonly peers: readonly { readonly name: string; readonly id: number }[];
-  /** Undefined when the apiserver could not be asked: `problem` says why. */
+  /** Undefined when the apiserver did not answer: `problem` has the reason. */
   readonly report?: StatusResponse;
   readonly problem?: Problem;
-  /** True for a cluster that was read and has no MeshCluster. */
+  /** True when the cluster was read and has no MeshCluster. */
   readonly noMesh?: boolean;
   /** True for a member that is installed wrongly: it has several MeshClusters. */
   readonly ambiguous?: boolean;
@@ -28,7 +28,7 @@ export interface ClusterView {
   readonly configProblem?: string;
 }
 
-/** Time-out of the first call: a dead context must not use up the time of the whole status. */
+/** Time-out of the first call: an unreachable context must not use up the time-out of the whole status. */
 const FIRST_MS = 5_000;
 
 /** The view of a context that could not be opened. */

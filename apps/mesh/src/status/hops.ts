@@ -1,11 +1,11 @@
 /**
- * What the clusters report → one row per hop of a change's journey, each judged by itself.
+ * Turns the clusters' reports into one row per hop of a change's way, each assessed separately.
  *
  *   publish  a cluster's Kubernetes → its apiserver → the store
  *   read     the store → another cluster's apiserver
  *   apply    an apiserver → the agents of its nodes: their kernels hold it
  *
- * A hop is ok when it is fresh *and* in sync; "connected" alone is not asked.
+ * A hop is ok when it is fresh *and* in sync; "connected" alone is not enough.
  */
 import type { AgentReport, AgentSource, RefusedCount, SourceReport, StatusResponse } from "@isthmus/proto";
 import { age, counted, hex } from "../output/units.js";
@@ -23,11 +23,11 @@ export interface Hop {
   readonly hop: "publish" | "read" | "apply";
   readonly ok: boolean;
   readonly state: string;
-  /** Milliseconds since the last sign of life; absent where there is none to measure. */
+  /** Milliseconds since the last beat; absent where there is none. */
   readonly ageMs?: number;
   /** Hexadecimal; positions of different stores are not comparable. */
   readonly storeId?: string;
-  /** Revision up to which it is known to be done. */
+  /** Revision up to which this hop is done. */
   readonly position?: bigint;
   /** For people: `0 pending`, `3 revisions`, `0 ms`. */
   readonly lag: string;
@@ -35,10 +35,10 @@ export interface Hop {
   readonly lagRecords?: number | null;
   readonly lagRevisions?: bigint | null;
   readonly lagMs?: number | null;
-  /** What is wrong, one sentence; absent when ok. */
+  /** What is wrong, in one sentence; absent when ok. */
   readonly problem?: string;
   readonly nodes?: readonly NodeHop[];
-  /** Of a read: what was refused of the peer's records, repairs made, and how far its clock is from ours. */
+  /** For a read: refused records of the peer, repairs made, and the skew of its clock relative to the local cluster. */
   readonly refused?: readonly RefusedCount[];
   readonly repairs?: number;
   readonly skewMs?: number;
@@ -47,7 +47,7 @@ export interface Hop {
 export interface NodeHop {
   readonly node: string;
   readonly connected: boolean;
-  /** What keeps the node from being in sync; absent when nothing does. */
+  /** Why the node is not in sync; absent when it is. */
   readonly problem?: string;
   /** The agent has not connected yet, and it is too early for that to be a problem. */
   readonly awaited: boolean;
@@ -57,7 +57,7 @@ export interface NodeHop {
   readonly lastPropagationMs: number;
 }
 
-/** Hops of one cluster: what it publishes, what it reads of each peer, what its agents hold. */
+/** Hops of one cluster: what it publishes, what it reads from each peer, what its agents have applied. */
 export function hopsOf(view: ClusterView, all: readonly ClusterView[]): readonly Hop[] {
   const { report, cluster } = view;
   if (report === undefined) return view.noMesh === true ? [] : unknownHops(view);
@@ -69,7 +69,7 @@ export function hopsOf(view: ClusterView, all: readonly ClusterView[]): readonly
   return [...publishHop(view, report), ...reads, own, ...applies];
 }
 
-/** Its apiserver could not be asked; the rows stay, so that nobody takes their absence for an answer. */
+/** Rows for a cluster whose apiserver did not answer: shown as unknown, since missing rows would look like success. */
 function unknownHops({ cluster, peers }: ClusterView): Hop[] {
   const rows: [from: string, to: string, hop: Hop["hop"]][] = [
     [cluster, "store", "publish"],
@@ -82,7 +82,7 @@ function unknownHops({ cluster, peers }: ClusterView): Hop[] {
   return rows.map(([from, to, hop]) => ({ from, to, hop, ...unknown, ...lag[hop] }));
 }
 
-/** A cluster without peers publishes to nobody. */
+/** A cluster without peers that does not publish has no publish hop. */
 function publishHop({ cluster, peers }: ClusterView, report: StatusResponse): Hop[] {
   const { publisher } = report;
   if (peers.length === 0 && (publisher === undefined || publisher.state === "Off")) return [];
@@ -139,7 +139,7 @@ function readHop(
   };
 }
 
-/** Of the newest revision that the publisher itself reports; null when it cannot be asked or wrote to another store. */
+/** Revisions behind the publisher's own report; null when the publisher is unknown or wrote to another store. */
 function revisionsBehind(source: SourceReport, from: StatusResponse | undefined): bigint | null {
   const publisher = from?.publisher;
   if (publisher === undefined || hex(publisher.storeId) !== hex(source.storeId)) return null;

@@ -23,32 +23,32 @@ const outcome = (looks: readonly ClusterView[], named = false) => {
   return [views.map(({ context }) => context).join(), ignored.map(({ subject }) => subject).join()];
 };
 
-test("two contexts of one cluster are one, with the view whose apiserver answered", () => {
+test("two contexts of one cluster are merged, with the view whose apiserver answered", () => {
   assert.deepEqual(outcome([shown("east", "east"), shown("east2", "east"), shown("west", "west")]), ["east,west", ""]);
   assert.deepEqual(outcome([shown("east", "east", [], false), shown("east2", "east")]), ["east2", ""]);
 });
 
-test("a context that cannot be read is ignored when the others miss no peer", () => {
+test("an unreadable context is ignored when the others have no missing peer", () => {
   const pair = [shown("a", "east", ["west"]), shown("b", "west", ["east"])];
   assert.deepEqual(outcome([...pair, dark("old")]), ["a,b", "old"]);
   assert.deepEqual(outcome([shown("a", "east"), dark("old")]), ["a", "old"]);
 });
 
-test("it may be a member when no context shows a peer, or when no other context can be read", () => {
+test("an unreadable context counts as a member when no context has a peer, or when no other context is readable", () => {
   const east = shown("a", "east", ["west"]);
   assert.deepEqual(outcome([east, dark("arn:of:west"), dark("old")]), ["a,arn:of:west,old", ""]);
   assert.deepEqual(outcome([dark("a"), dark("b")]), ["a,b", ""]);
 });
 
-test("of several that cannot be read, the one with the name of the missing peer is the member", () => {
+test("of several unreadable contexts, the one with the name of the missing peer is the member", () => {
   assert.deepEqual(outcome([shown("a", "east", ["west"]), dark("west"), dark("old")]), ["a,west", "old"]);
 });
 
-test("a context that was asked for by name is a member", () => {
+test("a context that was named on the command line is a member", () => {
   assert.deepEqual(outcome([shown("a", "east"), dark("old")], true), ["a,old", ""]);
 });
 
-test("a cluster without the mesh is left out, unless it was asked for by name: then it fails", () => {
+test("a cluster without the mesh is left out, unless it was named on the command line: then it is a failure", () => {
   const bare: ClusterView = { ...dark("bare"), noMesh: true };
   assert.deepEqual(outcome([shown("a", "east"), bare]), ["a", ""]);
   assert.deepEqual(outcome([shown("a", "east"), bare], true), ["a,bare", ""]);
@@ -57,6 +57,6 @@ test("a cluster without the mesh is left out, unless it was asked for by name: t
   assert.deepEqual([ok, about, hops.some(({ to }) => to === "bare")], [false, ["fail"], false]);
 });
 
-test("a cluster with several MeshClusters was read: it is a member", () => {
+test("a cluster with several MeshClusters is a member", () => {
   assert.deepEqual(outcome([shown("a", "east"), { ...dark("b"), ambiguous: true }]), ["a,b", ""]);
 });

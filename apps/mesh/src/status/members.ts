@@ -1,9 +1,9 @@
 /**
- * Views of contexts → one view per cluster of the mesh, and a warning for each context that is ignored (pure).
+ * Reduces the views of contexts to one view per cluster of the mesh, with a warning for each ignored context (pure).
  *
- * Contexts of the same cluster are merged; a cluster without the mesh is left out, unless the operator named its context. A
- * context that cannot be read may be a member all the same; it is ignored only when every peer of the readable members is among
- * the readable ones, since a member is a peer of others.
+ * Contexts of the same cluster are merged; a cluster without the mesh is left out, unless the operator named its context. An
+ * unreadable context may be a member too; it is ignored only when every peer of the readable members is itself readable,
+ * since each member is a peer of others.
  */
 import type { Finding } from "../output/findings.js";
 import { shellWord } from "../output/units.js";
@@ -25,7 +25,7 @@ export function membersOf(looks: readonly ClusterView[], named: boolean): Member
   };
 }
 
-/** Of a cluster that several contexts show, the one whose apiserver answered. */
+/** Keeps one view per cluster, preferably one whose apiserver answered. */
 function mergeByCluster(looks: readonly ClusterView[]): readonly ClusterView[] {
   const clusters = new Map<string, ClusterView>();
   for (const look of looks) {
@@ -36,12 +36,12 @@ function mergeByCluster(looks: readonly ClusterView[]): readonly ClusterView[] {
   return [...clusters.values()];
 }
 
-/** The context could not be read: not even whether it has a MeshCluster is known. */
+/** True when the context could not be read, so that it is unknown whether it has a MeshCluster. */
 function isUnreadable({ id, ambiguous = false }: ClusterView): boolean {
   return id === undefined && !ambiguous;
 }
 
-/** Unreadable contexts that may be the missing peers: those with a missing peer's name, or all while one has no such context. */
+/** Unreadable contexts that may be missing peers: those with a missing peer's name, or all if a missing peer has no such context. */
 function missingMembers(views: readonly ClusterView[], unreadable: readonly ClusterView[]): readonly string[] {
   const shown = views.filter((view) => !isUnreadable(view));
   const names = new Set(shown.map(({ cluster }) => cluster));

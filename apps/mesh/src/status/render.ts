@@ -1,4 +1,4 @@
-/** `mesh status` as a table: one row per hop, columns that stay put. */
+/** Prints `mesh status` as a table: one row per hop, fixed columns. */
 import { table } from "../output/table.js";
 import { age } from "../output/units.js";
 import type { Hop } from "./hops.js";

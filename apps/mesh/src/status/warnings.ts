@@ -1,4 +1,4 @@
-/** What does not stand in the way of being in sync and still wants to be seen. */
+/** Warnings: problems that do not prevent the mesh from being in sync. */
 import type { Finding } from "../output/findings.js";
 import { age } from "../output/units.js";
 import { isAwaited } from "./agent-problem.js";
@@ -18,7 +18,7 @@ export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): F
   ];
 }
 
-/** Agents that are awaited, and a server that cannot say whether one is missing. */
+/** Agents that have not connected yet, and an apiserver too old to report missing ones. */
 function agents({ cluster, report }: ClusterView): Finding[] {
   if (report === undefined) return [];
   const warning = (message: string): Finding => ({ group: "agents", status: "warning", subject: cluster, message });
@@ -37,7 +37,7 @@ function agents({ cluster, report }: ClusterView): Finding[] {
   ];
 }
 
-/** Each reason once, with one example. */
+/** Refused records: each reason once, with one example. */
 function refusals({ from, to, refused = [] }: Hop): Finding[] {
   return refused.map(({ reason, count, example }) => ({
     group: "records",
@@ -56,7 +56,7 @@ function skew({ from, to, skewMs = 0 }: Hop): Finding[] {
   ];
 }
 
-/** A full map refuses new entries; told before it comes to that. */
+/** Maps that are 90 % full: a full map refuses new entries. */
 function fullMaps({ cluster, report }: ClusterView): Finding[] {
   return (report?.agents ?? []).flatMap(({ node, maps }) =>
     maps
@@ -70,11 +70,11 @@ function fullMaps({ cluster, report }: ClusterView): Finding[] {
   );
 }
 
-/** Conditions that nodes report: each sentence once, with the number of nodes. */
+/** Conditions that nodes report: each message once, with the number of nodes. */
 function conditions({ cluster, report }: ClusterView): Finding[] {
   const nodes = new Map<string, string[]>();
-  for (const { node, conditions: said } of report?.agents ?? []) {
-    for (const { message } of said) nodes.set(message, [...(nodes.get(message) ?? []), node]);
+  for (const { node, conditions } of report?.agents ?? []) {
+    for (const { message } of conditions) nodes.set(message, [...(nodes.get(message) ?? []), node]);
   }
   return [...nodes].map(([message, [first = "", ...more]]) => ({
     group: "nodes",

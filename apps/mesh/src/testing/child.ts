@@ -1,4 +1,4 @@
-/** Runs the CLI as a child process, to test what cannot be tested in one process, such as whether it ends. */
+/** Runs the CLI as a child process, to test what cannot be tested in one process, such as whether it exits. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ export interface Child {
   readonly process: ChildProcess;
   /** What it has written to stderr so far. */
   readonly err: string;
-  /** Resolves when it has ended by itself; kills it and rejects after `PATIENCE_MS`. */
+  /** Resolves when the process has exited; kills it and rejects after `PATIENCE_MS`. */
   readonly ended: Promise<CliExit>;
 }
 
@@ -19,13 +19,13 @@ export interface CliExit {
   readonly signal: NodeJS.Signals | null;
   readonly out: string;
   readonly err: string;
-  /** From its start. */
+  /** Milliseconds from start to exit. */
   readonly ms: number;
 }
 
 const PATIENCE_MS = 60_000;
 
-/** `through`: a command that runs it, such as `unshare`. */
+/** `through`: a command that runs the CLI, such as `unshare`. */
 export function startCli(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-/** Compares output with `testdata/<name>.txt`; `UPDATE_GOLDEN=1` writes the file instead, and the diff is what reviewers read. */
+/** Compares output with `testdata/<name>.txt`; `UPDATE_GOLDEN=1` writes the file instead, so that reviewers read the diff. */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 

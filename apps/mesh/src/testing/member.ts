@@ -1,6 +1,6 @@
 /**
- * A cluster as `mesh connect` meets it: a real kube-apiserver with deploy/base applied, and in clustermesh-apiserver's place a
- * stand-in that holds what the real one would write (ConfigMap, MeshCluster, certificate request) and answers the admin API.
+ * A cluster for tests of `mesh connect`: a real kube-apiserver with deploy/base applied, and a fake clustermesh-apiserver that
+ * writes what the real one would (ConfigMap, MeshCluster, certificate request) and serves the admin API.
  */
 import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -29,9 +29,9 @@ export interface Member {
   readonly name: string;
   readonly server: KubeServer;
   readonly client: KubeClient;
-  /** The key of its certificate request; in a cluster it never leaves the Secret. */
+  /** The key of its certificate request; in a real cluster it never leaves the Secret. */
   readonly storeKey: string;
-  /** What the admin API answers; change it to make trouble. */
+  /** The answers of the admin API; tests change them to inject errors. */
   readonly answers: { status: StatusResponse; services: ListServicesResponse; checkStore: CheckStoreResponse };
   stop(): Promise<void>;
 }
@@ -107,13 +107,13 @@ export function writeContexts(members: readonly Member[], folder: string): strin
   return path;
 }
 
-/** Its stdout; rejects with its stderr. */
+/** Runs kubectl and returns its stdout; rejects with its stderr. */
 export async function kubectl(kubeconfig: string, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(kubeBinary("kubectl"), ["--kubeconfig", kubeconfig, ...args]);
   return stdout;
 }
 
-/** Checks tokens as the real one does: TokenReview, then SubjectAccessReview. */
+/** Checks tokens as the real apiserver does: TokenReview, then SubjectAccessReview. */
 async function serveAdmin(
   client: KubeClient,
   pair: { readonly certificate: string; readonly key: string },

@@ -1,4 +1,4 @@
-/** An `Io` that keeps what was written. */
+/** An `Io` that stores its output in memory. */
 import type { Io } from "../cli/io.js";
 import { runMesh } from "../cli/run.js";
 

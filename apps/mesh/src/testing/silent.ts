@@ -1,4 +1,4 @@
-/** A peer that accepts connections and never sends a byte, and a kubeconfig that points to it. */
+/** A server that accepts connections and never sends a byte, and a kubeconfig that points to it. */
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -36,7 +36,7 @@ export interface Place {
   readonly user?: object;
 }
 
-/** A kubeconfig with a context per place; the first is the current one. */
+/** Writes a kubeconfig with a context per server; the first is the current one. */
 export function writeKubeconfig(path: string, places: Readonly<Record<string, Place>>): string {
   const entries = Object.entries(places);
   const content = {

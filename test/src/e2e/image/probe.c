@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One static program for the pods of the end-to-end tests.
 //
-//   probe idle                      waits to be asked through exec
+//   probe idle                      waits, so that other commands can be run by exec
 //   probe udp-echo PORT             answers each datagram with "<host name> <datagram>"
 //   probe tcp IP:PORT [COUNT]       COUNT new connections, one after another: a line each, OUTCOME MICROSECONDS [ANSWER]
 //   probe udp IP:PORT               one datagram from a connected socket, one from an unconnected one
 //
-// OUTCOME: open, refused, unreachable, reset, timeout (1 s), denied, other. A server that says nothing to a GET within the second is
-// still open.
+// OUTCOME: open, refused, unreachable, reset, timeout (1 s), denied, other. A server that accepts but does not answer a GET within
+// the second is still open.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -58,7 +58,7 @@ static int open_socket(int type) {
   return fd;
 }
 
-// The last line of what was answered; empty when nothing was.
+// Returns the last line of the answer; empty when there is none.
 static const char *ask(int fd) {
   static char buffer[4096];
   size_t have = 0;

@@ -1,4 +1,4 @@
-/** The agent killed, doubled, restarted: the kernel goes on. */
+/** The agent is killed, started twice, restarted: the kernel continues to serve. */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ const KILLS = 4;
 
 export function agentTests(at: () => World): void {
   describe("The agent", () => {
-    test(`SIGKILL ${KILLS} times at random moments, while backends come and go: nothing lost`, async () => {
+    test(`SIGKILL ${KILLS} times of the agent at random moments, while backends change, loses no request`, async () => {
       const { lab, east, west } = at();
       await east.scale("web", 0);
       const target = await east.frontend("web");
@@ -22,7 +22,7 @@ export function agentTests(at: () => World): void {
       const node = east.plan.nodes[0]?.name ?? "";
       const load = await startLoad(east, { node, target, durationMs: 14_000 });
       for (let i = 0; i < KILLS; i++) {
-        // Changes are on their way when it dies.
+        // The change propagates while the agent is killed.
         const change = (i % 2 === 0 ? west : east).scale("web", i % 2 === 0 ? 3 - i / 2 : i);
         await systemClock.delay(randomInt(1200));
         await killAndWait(lab.plan.name, { role: "node-agent", cluster: "east", node });
@@ -34,7 +34,7 @@ export function agentTests(at: () => World): void {
       await west.scale("web", 2);
     });
 
-    test("a second one on the node is refused, and the first goes on", async () => {
+    test("a second agent on the node is refused, and the first continues", async () => {
       const { lab, east } = at();
       const node = east.plan.nodes[0]?.name ?? "";
       const first = await processOf(lab.plan.name, { role: "node-agent", cluster: "east", node });

@@ -1,4 +1,4 @@
-/** Every clustermesh-apiserver is down, and agents restart: what is known stays, what changed meanwhile is applied after. */
+/** Every clustermesh-apiserver is down, and agents restart: known state stays, and changes are applied when they are back. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEPLOYMENTS, SERVICES } from "@isthmus/kube";
@@ -14,7 +14,7 @@ const ROLE = "clustermesh-apiserver";
 
 export function apiserverTests(at: () => World): void {
   describe("Without any clustermesh-apiserver", () => {
-    test("an agent that restarts goes on from the kernel; what changed meanwhile is applied when they are back", async (t) => {
+    test("a restarted agent continues from the kernel's state; changes are applied when the apiservers are back", async (t) => {
       const { lab, east, west, mesh } = at();
       const name = lab.plan.name;
       await east.scale("web", 0);

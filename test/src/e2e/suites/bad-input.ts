@@ -1,4 +1,4 @@
-/** Records that do not fit where they come from: refused and counted, everything else going on. */
+/** Records that their source may not publish are refused and counted; everything else continues. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ENDPOINT_SLICES, type KubeEndpointSlice, type KubeService, MESH_PEERS, SERVICES } from "@isthmus/kube";
@@ -30,7 +30,7 @@ interface Listed {
 
 export function badInputTests(at: () => World): void {
   describe("Bad input", () => {
-    test("a backend outside the pod ranges is not exported, the one beside it is, and the Service says so", async () => {
+    test("a backend outside the pod ranges is not exported, the other one is, and the Service has a condition", async () => {
       const { east, west, mesh } = at();
       await west.client.apply(SERVICES, service("stray", { selects: false, annotations: GLOBAL }), MANAGER);
       await west.client.apply(ENDPOINT_SLICES, straySlice("192.0.2.1", ownAddress(west.plan.podCidr)), MANAGER);
@@ -49,7 +49,7 @@ export function badInputTests(at: () => World): void {
       await refusals(mesh, 0);
     });
 
-    test("a slice outside what the peer object allows is refused with a count; other Services go on", async () => {
+    test("a slice outside the ranges of the MeshPeer is refused and counted; other Services continue", async () => {
       const { east, west, mesh } = at();
       const narrow = west.plan.podCidr.replace(/\/16$/, "/17");
       await east.client.mergePatch(MESH_PEERS, "west", { spec: { podCIDRs: [narrow] } });
@@ -60,7 +60,7 @@ export function badInputTests(at: () => World): void {
       await refusals(mesh, 0);
     });
 
-    test("what another hand writes under a cluster's prefix is never used, and its publisher takes it away", async () => {
+    test("a record that another writer puts under a cluster's prefix is never used, and the cluster's publisher deletes it", async () => {
       const { lab, east, west } = at();
       const key = `${clusterPrefix(parseClusterName("west"))}slices/e2e/web/forged`;
       const address = Buffer.from(parseAddress(ownAddress(east.plan.podCidr)));
@@ -81,7 +81,7 @@ export function badInputTests(at: () => World): void {
       await answeredBy(west, await west.frontend("web"), "west");
     });
 
-    test("a cluster's own credential writes under its own prefix and nowhere else", async () => {
+    test("the credential of a cluster permits writes under its own prefix only", async () => {
       const { east } = at();
       await withMember(east, async (store) => {
         const put = (key: string) => store.txn([], [{ type: "put", key, value: Buffer.from("x") }]);
@@ -107,13 +107,13 @@ function straySlice(...addresses: readonly string[]): KubeEndpointSlice {
   };
 }
 
-/** `type=status message` of each condition of ours on a Service. */
+/** `type=status message` of each condition mesh.isthmus.io/* on a Service. */
 async function conditions({ client }: World["west"], name: string): Promise<readonly string[]> {
   const { status } = (await client.get<KubeService>(SERVICES, name, { namespace: NAMESPACE })) ?? {};
   return (status?.conditions ?? []).map(({ type, status: is, message }) => `${type}=${is} ${message}`);
 }
 
-/** Ready backends of `cluster` for the Service, as `service list` of another one counts them. */
+/** Number of ready backends of `cluster` for the Service, as `service list` of another cluster reports it. */
 async function backendsOf(mesh: World["mesh"], asked: string, name: string, cluster: string): Promise<number> {
   const ran = await mesh("service", "list", "--context", asked, "-n", NAMESPACE, "-o", "json");
   const { services } = JSON.parse(ran.out) as Listed;
@@ -126,7 +126,7 @@ function ownAddress(podCidr: string): string {
   return podCidr.replace(/\.0\.0\/16$/, ".250.250");
 }
 
-/** Until east counts so many refused records of west. */
+/** Waits until east reports that many refused records of west. */
 async function refusals(mesh: World["mesh"], count: number) {
   const look = async () => {
     const ran = await mesh("status", "-o", "json");

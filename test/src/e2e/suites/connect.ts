@@ -15,7 +15,7 @@ interface Answer {
 }
 
 export function connectTests(at: () => World): void {
-  test("a dry run says what would be written and writes nothing", async () => {
+  test("a dry run prints what would be written and writes nothing", async () => {
     const { east, mesh } = at();
     const ran = await mesh("connect", "east", "west", "--dry-run", "-o", "json");
     assert.equal(ran.code, 0, ran.err);
@@ -25,7 +25,7 @@ export function connectTests(at: () => World): void {
     assert.deepEqual(await east.client.list(MESH_PEERS), []);
   });
 
-  test("an id that another cluster holds stops connect with a sentence and what to do", async () => {
+  test("an id that another cluster has claimed stops connect with a sentence and a fix", async () => {
     const { lab, west, mesh } = at();
     const key = claimKey(parseClusterId(west.plan.id));
     const claim = ClusterClaim.encode({ name: "north", uid: "another" }).finish();
@@ -44,7 +44,7 @@ export function connectTests(at: () => World): void {
     assert.deepEqual(await west.client.list(MESH_PEERS), []);
   });
 
-  test("connected, each cluster follows the other", async () => {
+  test("after connect, each cluster follows the other", async () => {
     const { mesh } = at();
     const connected = await mesh("connect", "east", "west");
     assert.equal(connected.code, 0, connected.err);

@@ -1,4 +1,4 @@
-/** Global Services: who answers, by the annotations of the local object and of the exporter's. */
+/** Global Services: which cluster answers, by the annotations of the local object and of the exporter's. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEPLOYMENTS, EVENTS, type KubeObject, SERVICES } from "@isthmus/kube";
@@ -26,7 +26,7 @@ interface Listed {
 
 export function globalServiceTests(at: () => World): void {
   describe("Global Services", () => {
-    test("no backend of its own: the other cluster answers, whose port has another number", async () => {
+    test("without local backends the remote cluster answers, whose port has another number", async () => {
       const { east, west } = at();
       await east.client.apply(SERVICES, service("web"), MANAGER);
       await east.client.apply(DEPLOYMENTS, servers("web", "east", 0), MANAGER);
@@ -40,7 +40,7 @@ export function globalServiceTests(at: () => World): void {
       assert.ok(answers.every((answer) => answer.startsWith("west/web-")));
     });
 
-    test("affinity: none takes both sides, local and remote keep to one", async () => {
+    test("affinity none uses both clusters, local and remote use one", async () => {
       const { east } = at();
       await east.scale("web", 2);
       const target = await east.frontend("web");
@@ -51,12 +51,12 @@ export function globalServiceTests(at: () => World): void {
       await answeredBy(east, target, "west");
     });
 
-    test("the local object governs: west's client is not bound by east's affinity", async () => {
+    test("the affinity of the local object applies: east's affinity does not affect a client in west", async () => {
       const { west } = at();
       await answeredBy(west, await west.frontend("web"), "east", "west");
     });
 
-    test("remote without a remote backend falls to the own ones", async () => {
+    test("affinity remote falls back to local backends when there is no remote one", async () => {
       const { east, west } = at();
       await west.annotate("web", { [SHARED]: "false" });
       await answeredBy(east, await east.frontend("web"), "east");
@@ -64,7 +64,7 @@ export function globalServiceTests(at: () => World): void {
       await answeredBy(east, await east.frontend("web"), "west");
     });
 
-    test("service list shows the tiers that clients see", async () => {
+    test("service list shows the tiers that clients use", async () => {
       const { mesh } = at();
       const { affinity, tiers } = await eventually(
         "every node holds it",
@@ -79,7 +79,7 @@ export function globalServiceTests(at: () => World): void {
       assert.deepEqual(shape.slice(1).flat().includes("east 2"), true, JSON.stringify(shape));
     });
 
-    test("an unknown value is an Event on the Service, and the last good value stays in force", async () => {
+    test("an unknown annotation value causes an Event on the Service, and the last good value stays in force", async () => {
       const { east, mesh } = at();
       const target = await east.frontend("web");
       await east.annotate("web", { [AFFINITY]: "sideways" });
@@ -96,7 +96,7 @@ export function globalServiceTests(at: () => World): void {
       assert.match(notes.join(), /sideways/);
     });
 
-    test("a Service that is no longer global has its own backends alone", async () => {
+    test("a Service that is no longer global has only local backends", async () => {
       const { east } = at();
       await east.annotate("web", { [AFFINITY]: null, [GLOBAL]: "false" });
       await answeredBy(east, await east.frontend("web"), "east");

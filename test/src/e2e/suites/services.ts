@@ -1,4 +1,4 @@
-/** Services of one cluster, dialled from a pod. */
+/** Connections from a pod to Services of its cluster. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEPLOYMENTS, PODS, SERVICES } from "@isthmus/kube";
@@ -15,7 +15,7 @@ export function serviceTests(at: () => World): void {
       assert.deepEqual(outcomes, { open: 3 });
     });
 
-    test("TCP: every ready pod answers, and after scaling to none connects are refused at once", async () => {
+    test("TCP: every ready pod answers; after scaling to zero, connects are refused at once", async () => {
       const { east } = at();
       await east.client.apply(SERVICES, service("plain"), MANAGER);
       await east.client.apply(DEPLOYMENTS, servers("plain", "east", 2), MANAGER);
@@ -31,7 +31,7 @@ export function serviceTests(at: () => World): void {
       assert.ok(slowestMs < 500, `the slowest refusal took ${slowestMs} ms`);
     });
 
-    test("UDP: answers come from the ClusterIP, on a connected socket and an unconnected one", async () => {
+    test("UDP: answers have the ClusterIP as source, on a connected and on an unconnected socket", async () => {
       const { east } = at();
       await east.client.apply(SERVICES, service("echo", { protocol: "UDP", port: 53, targetPort: UDP_PORT }), MANAGER);
       await east.client.apply(DEPLOYMENTS, udpServer("echo"), MANAGER);
@@ -46,7 +46,7 @@ export function serviceTests(at: () => World): void {
         assert.match(lines[index] ?? "", new RegExp(`^${name} open ${target} echo-\\S+ hello$`));
     });
 
-    test("what is not served as written says so, in an Event and in service list", async () => {
+    test("a Service that is not served as specified has an Event and a note in service list", async () => {
       const { east, mesh } = at();
       await east.client.mergePatch(
         SERVICES,
@@ -64,7 +64,7 @@ export function serviceTests(at: () => World): void {
       assert.match(listed.out, new RegExp(`^${NAMESPACE}/plain .*${note}`, "m"));
     });
 
-    test("a pod that asks for a port of its node has an Event that it is not served", async () => {
+    test("a pod with a hostPort has an Event that it is not served", async () => {
       const { east } = at();
       await east.client.apply(PODS, withHostPort("ported", east.plan.nodes[0]?.name ?? "", 18_080), MANAGER);
       await eventually(
@@ -75,7 +75,7 @@ export function serviceTests(at: () => World): void {
       );
     });
 
-    test("a Service that is deleted leaves its address unreachable at once; made again, it answers again", async () => {
+    test("the address of a deleted Service is unreachable at once; after the Service is created again, it answers", async () => {
       const { east } = at();
       await east.scale("plain", 1);
       await answeredBy(east, await east.frontend("plain"), "east");

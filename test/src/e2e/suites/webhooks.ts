@@ -1,4 +1,4 @@
-/** Admission webhooks that name a Service. The lab's kube-apiserver is no pod, so it dials the Service's endpoints. */
+/** Admission webhooks that name a Service. The lab's kube-apiserver is not a pod, so it dials the Service's endpoints. */
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const SERVER = fileURLToPath(new URL("../webhook-server.js", import.meta.url));
 
 export function webhookTests(at: () => World): void {
   describe("Webhooks", () => {
-    test("a webhook that names a Service is called, and its answer counts", async (t) => {
+    test("a webhook that names a Service is called, and its answer is applied", async (t) => {
       const { east, lab } = at();
       const authority = await createAuthority("hook");
       const folder = await mkdtemp(join(tmpdir(), "isthmus-hook-"));
@@ -63,7 +63,7 @@ export function webhookTests(at: () => World): void {
       );
       assert.match(refusal, /admission webhook "hook\.isthmus\.io" denied the request/);
       assert.equal(await create(east, "good", {}), "made");
-      // It prints before it answers; its pipe may be read after the answer.
+      // The webhook prints before it answers, but the test may read its pipe after the answer.
       await eventually(
         "the webhook to have been asked",
         async () => server.lines,
@@ -94,7 +94,7 @@ async function startServer(lab: string, east: Cluster, folder: string): Promise<
   return server;
 }
 
-/** Only for our namespace and for objects that ask for it. */
+/** Calls the webhook only for the tests' namespace and for objects that opt in. */
 function configuration(ca: string): KubeObject {
   const webhook = {
     name: "hook.isthmus.io",

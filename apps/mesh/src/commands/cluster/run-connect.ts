@@ -37,7 +37,7 @@ export async function run(input: Input, io: Io): Promise<ExitCode> {
   return talk(connected, names, io);
 }
 
-/** Throws USAGE: a cluster is not connected with itself. */
+/** Throws USAGE for fewer than two contexts, and for one that is given twice: a cluster cannot be connected with itself. */
 function contextsToConnect(args: readonly string[]): readonly string[] {
   const twice = args.find((name, i) => args.indexOf(name) !== i);
   if (twice !== undefined) throw usageError(`Cannot connect "${twice}" with itself: name each context once`);

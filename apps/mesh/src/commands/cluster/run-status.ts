@@ -14,10 +14,10 @@ import { unreadableView, viewCluster } from "../../status/collect.js";
 import { hopsTable } from "../../status/render.js";
 
 const POLL_MS = 500;
-/** One look of --wait: a cluster that is silent does not keep the others from being looked at again. */
+/** Time-out of one poll of --wait, so that a cluster that does not answer cannot stop the polling of the others. */
 const LOOK = "15s";
 
-/** `limit`: the time-out of the command, as users write it. */
+/** `limit`: the command's time-out, as users write it. */
 export async function run(input: Input, io: Io, limit: string): Promise<number> {
   const format = outputFormat(input.value("output"), ["table", "json"]);
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
@@ -33,7 +33,7 @@ export async function run(input: Input, io: Io, limit: string): Promise<number> 
     const found = waiting ? await untilOk(look, io) : await look(io.signal);
     io.out(format === "json" ? json(found) : hopsTable(found.hops));
     io.err(findingsText(found.findings, io));
-    // An agent that is awaited is only a warning, but --wait waits for it.
+    // An agent that has not connected yet is only a warning, but --wait waits for it.
     const done = waiting ? isSettled(found) : found.ok;
     if (done) io.err(`In sync: ${found.clusters.map(({ cluster }) => cluster).join(", ")}\n`);
     if (done || !waiting) return done ? 0 : 1;
@@ -52,7 +52,7 @@ function isUnconnected({ clusters }: MeshStatus): boolean {
   return clusters.length > 1 && clusters.every(({ id, peers }) => id !== null && peers === 0);
 }
 
-/** The first look that is ok, or the last whole one before time is up. Prints what it waits for, once each. */
+/** Polls until the status is ok or time is up; then returns the last complete status. Prints each reason for waiting once. */
 async function untilOk(look: (signal: AbortSignal) => Promise<MeshStatus>, io: Io): Promise<MeshStatus> {
   let last: MeshStatus | undefined;
   let lastLine = "";

@@ -8,7 +8,7 @@ export const lab: Command = {
   examples: [],
   raw: true,
   async run(input, io) {
-    // Loaded only when asked for: the lab needs root and Linux, the rest of the CLI does not.
+    // Loaded on demand: the lab needs root and Linux, the rest of the CLI does not.
     const { runLab } = await import("@isthmus/lab");
     return runLab(input.args, { ...io, env: { ...io.env } });
   },

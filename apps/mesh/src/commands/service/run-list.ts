@@ -13,7 +13,7 @@ import { kubectl } from "../../output/units.js";
 import { frontendJson } from "../../service/json.js";
 import { servicesTable } from "../../service/render.js";
 
-/** Status of a Service without ready endpoints, which is no error of the mesh. */
+/** Status of a Service without ready endpoints, which is not an error of the mesh. */
 const NO_BACKEND = "Error: no ready backend";
 
 export async function run(input: Input, io: Io): Promise<number> {

@@ -1,4 +1,4 @@
-/** Each context: reachable, permitted, and holding a MeshCluster whose certificate request names it. */
+/** Checks that each context is reachable and permitted, and has a MeshCluster whose certificate request has its name. */
 import { requestName } from "@isthmus/pki";
 import type { Problem } from "../../access/advice.js";
 import { configFix, configProblem } from "../../access/mesh-objects.js";
@@ -61,7 +61,7 @@ function membership(facts: ClusterFacts): Finding {
   return request(facts, cluster.metadata.name ?? "", cluster.status?.storeRequest);
 }
 
-/** Peers would be given ranges that are not those of mesh-config. */
+/** Fails while mesh-config is not in force: MeshPeers would get other ranges than those of mesh-config. */
 function config(facts: ClusterFacts): Finding {
   const problem = facts.cluster && configProblem(facts.cluster);
   if (problem === undefined) return finding(facts, { status: "ok", message: "mesh-config is in force" });

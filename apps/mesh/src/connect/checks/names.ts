@@ -1,4 +1,4 @@
-/** Names and ids: unique among the contexts and their peers, and claimed by nobody else in the store. */
+/** Checks that names and ids are unique among the contexts and their peers, and that no other cluster claims them in the store. */
 import type { Finding } from "../../output/findings.js";
 import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
 import type { StoreFacts } from "../store-facts.js";
@@ -7,7 +7,7 @@ interface Member {
   readonly name: string;
   readonly id: number;
   readonly uid: string | undefined;
-  /** Where this is said: `context "a"`, or a MeshPeer there. */
+  /** Where it is declared: `context "a"`, or a MeshPeer there. */
   readonly where: string;
 }
 
@@ -29,7 +29,7 @@ function memberOf({ context, cluster }: ClusterFacts): Member[] {
   return [{ name, id: cluster.spec.id, uid: cluster.status?.uid, where: `context "${context}"` }];
 }
 
-/** Clusters that are members already and not named on the command line count too. */
+/** Clusters that are members already but not named on the command line. */
 function peersOf({ context, peers }: ClusterFacts): Member[] {
   return peers.map(({ metadata, spec }) => ({
     name: metadata.name ?? "",

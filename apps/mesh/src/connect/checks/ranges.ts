@@ -1,4 +1,4 @@
-/** Pod and service CIDRs: disjoint between all members, known peers included, so that an address means one thing everywhere. */
+/** Checks that the pod and service CIDRs of all members, known peers included, are disjoint: an address is unique in the mesh. */
 import { MeshError, type Prefix, parsePrefix, prefixesOverlap } from "@isthmus/model";
 import type { Finding } from "../../output/findings.js";
 import type { ClusterFacts } from "../cluster-facts.js";
@@ -45,7 +45,7 @@ function overlap(a: Range, b: Range): boolean {
   return prefixesOverlap(a.prefix, b.prefix);
 }
 
-/** A cluster that is named itself speaks for itself; a peer that nobody named is known from the MeshPeer objects. */
+/** Ranges of a cluster named on the command line come from itself; those of any other peer come from the MeshPeer objects. */
 function collect(clusters: readonly ClusterFacts[]): { ranges: readonly Range[]; unreadable: readonly Finding[] } {
   const unreadable: Finding[] = [];
   const known = new Map<string, { podCIDRs: readonly string[]; serviceCIDRs: readonly string[] }>();
@@ -59,7 +59,7 @@ function collect(clusters: readonly ClusterFacts[]): { ranges: readonly Range[];
     ]);
   return { ranges, unreadable };
 
-  /** Kubernetes lists peers, and an operator names contexts, in any order. */
+  /** Sorts, since Kubernetes lists peers, and an operator names contexts, in any order. */
   function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
     return a < b ? -1 : 1;
   }

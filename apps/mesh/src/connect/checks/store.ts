@@ -1,4 +1,4 @@
-/** The store: reachable from here and from every cluster, and checking who writes. */
+/** Checks that the store is reachable from here and from every cluster, and that it authenticates writers. */
 import type { Finding } from "../../output/findings.js";
 import { counted } from "../../output/units.js";
 import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
@@ -15,7 +15,7 @@ function fromHere({ endpoints }: StoreFacts): Finding[] {
   const alive = endpoints.length - dead.length;
   if (dead.length === 0)
     return [{ group: GROUP, status: "ok", subject: "from here", message: reached(alive, endpoints.length) }];
-  // One of several members down is what a store is made for; it is still told.
+  // The store tolerates the loss of one of several members; it is still a warning.
   return dead.map(({ endpoint, problem }) => ({
     group: GROUP,
     status: alive === 0 ? "fail" : "warning",
@@ -55,7 +55,7 @@ function auth({ auth: state }: StoreFacts): Finding[] {
   ];
 }
 
-/** A full store refuses every write. How full it may get and how it is compacted, only its own flags say. */
+/** A full store refuses every write. Its quota and its compaction are flags of etcd that its API does not report. */
 function space({ alarms }: StoreFacts): Finding[] {
   if (isUnknown(alarms)) return [{ group: GROUP, status: "unknown", subject: "space", message: alarms.unknown }];
   if (alarms.some((alarm) => /nospace/i.test(alarm))) {

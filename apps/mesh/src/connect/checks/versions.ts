@@ -1,4 +1,4 @@
-/** Versions: members and CLI are of the same major version and at most one minor version apart. */
+/** Checks that members and CLI have the same major version and are at most one minor version apart. */
 import type { Finding } from "../../output/findings.js";
 import type { ClusterFacts } from "../cluster-facts.js";
 
