@@ -227,12 +227,12 @@ test("when Kubernetes is restored from a backup, connected agents get a new epoc
   t.after(() => agent.close());
   await apply(ENDPOINT_SLICES, slice("cart-7", ["10.11.1.7"]));
   await until("seven", () => backends(agent, "slices/shop/cart/cart-7").length === 1);
-  await kube.keep();
+  await kube.backUp();
   await apply(ENDPOINT_SLICES, slice("cart-7", ["10.11.1.7", "10.11.1.77"]));
   await apply(ENDPOINT_SLICES, slice("cart-8", ["10.11.1.8"]));
   await until("eight", () => agent.value(0, "slices/shop/cart/cart-8") !== undefined, 30_000);
   const before = agent.source(0).position;
-  await kube.setBack();
+  await kube.restoreBackup();
   await until("eight is gone", () => agent.value(0, "slices/shop/cart/cart-8") === undefined, 30_000);
   await until("seven as it was", () => backends(agent, "slices/shop/cart/cart-7").length === 1);
   assert.notDeepEqual(agent.source(0).position?.storeId, before?.storeId);

@@ -15,14 +15,21 @@ import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue } from "@isthmus/pki";
 import { AdminClient, ClusterClaim } from "@isthmus/proto";
 import { freePort, until } from "@isthmus/testing";
-import { applyService, type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
 import { type FrontMode, type StoreFront, startStoreFront } from "./testing/store-front.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
+import {
+  applyService,
+  makeStoreUser,
+  setStore,
+  startTestCluster,
+  storeSpec,
+  type TestCluster,
+} from "./testing/test-cluster.js";
 
 let etcd: EtcdServer;
 let owner: Store;
 let front: StoreFront;
-let east: Member;
+let east: TestCluster;
 let agent: TestAgent;
 let good: StoreSpec;
 const lines: string[] = [];
@@ -35,7 +42,7 @@ before(async () => {
   const pair = await issue(etcd.authority, { cn: "front", sans: ["localhost", "127.0.0.1"], usages: ["server"] });
   front = await startStoreFront(etcd.port, pair);
   const log = createLogger({ app: "test", level: "debug", destination: { write: (line) => void lines.push(line) } });
-  east = await startMember("east", 1, log);
+  east = await startTestCluster("east", 1, log);
   await makeStoreUser(etcd, east);
   good = { ...(await storeSpec(east, etcd)), endpoints: [`https://localhost:${front.port}`] };
   agent = connectAgent({ port: east.apiserver.port, node: "n1", tls: await east.tls.node("n1") });

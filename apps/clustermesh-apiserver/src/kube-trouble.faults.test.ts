@@ -8,18 +8,18 @@ import { type FaultyProxy, startProxy } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { until } from "@isthmus/testing";
 import { firstEpoch } from "./config/first-epoch.js";
-import { applyService, type Member, startMember } from "./testing/mesh-member.js";
 import { type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
+import { applyService, startTestCluster, type TestCluster } from "./testing/test-cluster.js";
 
-let east: Member;
+let east: TestCluster;
 let proxy: FaultyProxy;
 let apiserver: RunningApiserver;
 let agent: TestAgent;
 let tokenFile: string;
 
 before(async () => {
-  east = await startMember("east", 1);
+  east = await startTestCluster("east", 1);
   await east.apiserver.stop();
   proxy = await startProxy({ host: "127.0.0.1", port: east.kube.port });
   tokenFile = join(east.kube.folder, "projected-token");

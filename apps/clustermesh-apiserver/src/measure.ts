@@ -60,7 +60,7 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
       storeId,
       VERSION_TYPES.map(() => version),
     );
-    const { own, exported: out } = records.flush();
+    const { local: own, exported: out } = records.takeChanges();
     const observedMicros = clock.wallMicros();
     index.apply({ ...own, position, observedMicros });
     exported.apply({ ...out, position, observedMicros });
@@ -70,8 +70,8 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
     clusterId: 0,
     cluster,
     index,
-    proved: () => true,
-    proves: () => true,
+    isVerified: () => true,
+    verifiesAbsence: () => true,
     state: () => ({ status: SourceStatus.SOURCE_STATUS_LIVE, hops: [] }),
     onState: () => () => undefined,
     catchUp: (_floor, signal) => clock.delay(1000, signal),
@@ -85,8 +85,8 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
         version: version + 1n,
         value,
       });
-      records.services({ deletes: [], sets: services.map((object) => item(object, serviceFacts(object))) });
-      records.slices({ deletes: [], sets: slices.map((object) => item(object, sliceFacts(object))) });
+      records.takeServices({ deletes: [], sets: services.map((object) => item(object, serviceFacts(object))) });
+      records.takeSlices({ deletes: [], sets: slices.map((object) => item(object, sliceFacts(object))) });
       applyChanges();
     },
     async publish(store, signal) {

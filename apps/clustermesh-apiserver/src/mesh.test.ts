@@ -15,8 +15,8 @@ import { createStore, provisionStore } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { AdminClient, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
-import { applyService, connectMember, type Member, startMember } from "./testing/mesh-member.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
+import { applyService, connectTestCluster, startTestCluster, type TestCluster } from "./testing/test-cluster.js";
 
 const CLUSTER_ROLES: Resource = {
   group: "rbac.authorization.k8s.io",
@@ -27,15 +27,15 @@ const CLUSTER_ROLES: Resource = {
 };
 
 let etcd: EtcdServer;
-let east: Member;
-let west: Member;
+let east: TestCluster;
+let west: TestCluster;
 
 before(async () => {
   etcd = await startEtcd({ tls: true });
   const owner = createStore(await etcd.options("root"));
   await provisionStore(owner);
   owner.close();
-  [east, west] = await Promise.all([startMember("east", 1), startMember("west", 2)]);
+  [east, west] = await Promise.all([startTestCluster("east", 1), startTestCluster("west", 2)]);
 });
 
 after(async () => {
@@ -43,13 +43,13 @@ after(async () => {
   await etcd?.close();
 });
 
-const meshCluster = (of: Member) => of.meshCluster();
+const meshCluster = (of: TestCluster) => of.meshCluster();
 
-const connect = (to: Member, other: Member) => connectMember(etcd, to, other);
+const connect = (to: TestCluster, other: TestCluster) => connectTestCluster(etcd, to, other);
 
 const service = applyService;
 
-async function agentOf(of: Member, node: string): Promise<TestAgent> {
+async function agentOf(of: TestCluster, node: string): Promise<TestAgent> {
   return connectAgent({ port: of.apiserver.port, node, tls: await of.tls.node(node) });
 }
 
@@ -98,7 +98,7 @@ test("MeshCluster and MeshPeer report the state", async () => {
 });
 
 async function admin<T>(
-  of: Member,
+  of: TestCluster,
   token: string,
   call: (client: AdminClient, metadata: Metadata, done: (error: ServiceError | null, answer: T) => void) => unknown,
 ): Promise<T> {

@@ -7,29 +7,35 @@ import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { formatPrefix, type Prefix } from "@isthmus/model";
 import { ClusterConfig, NodeConfig, Slice } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
-import { applyService, connectMember, type Member, patchConfig, startMember } from "./testing/mesh-member.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
+import {
+  applyService,
+  connectTestCluster,
+  patchConfig,
+  startTestCluster,
+  type TestCluster,
+} from "./testing/test-cluster.js";
 
 let etcd: EtcdServer;
 let owner: Store;
-let east: Member;
-let west: Member;
+let east: TestCluster;
+let west: TestCluster;
 let eastern: TestAgent;
 let western: TestAgent;
 
 const global = { "service.cilium.io/global": "true" };
-const agentOf = async (of: Member, node: string) =>
+const agentOf = async (of: TestCluster, node: string) =>
   connectAgent({ port: of.apiserver.port, node, tls: await of.tls.node(node) });
 
 before(async () => {
   etcd = await startEtcd({ tls: true });
   owner = createStore(await etcd.options("root"));
   await provisionStore(owner);
-  [east, west] = await Promise.all([startMember("east", 1), startMember("west", 2)]);
+  [east, west] = await Promise.all([startTestCluster("east", 1), startTestCluster("west", 2)]);
   await east.client.create(NODES, { metadata: { name: "n1" } });
   // The range that east lets west claim overlaps east's own range, which takes precedence.
-  await connectMember(etcd, east, west, ["10.12.0.0/16", "10.11.128.0/17"]);
-  await connectMember(etcd, west, east, ["10.11.0.0/17", "10.21.0.0/16"]);
+  await connectTestCluster(etcd, east, west, ["10.12.0.0/16", "10.11.128.0/17"]);
+  await connectTestCluster(etcd, west, east, ["10.11.0.0/17", "10.21.0.0/16"]);
   [eastern, western] = await Promise.all([agentOf(east, "n1"), agentOf(west, "w1")]);
 });
 after(async () => {

@@ -16,9 +16,9 @@ import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { formatAddress } from "@isthmus/model";
 import { Slice } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
-import { type Member, makeStoreUser, setStore, startMember, storeSpec } from "./testing/mesh-member.js";
 import { startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent } from "./testing/test-agent.js";
+import { makeStoreUser, setStore, startTestCluster, storeSpec, type TestCluster } from "./testing/test-cluster.js";
 
 const namespace = "shop";
 const GLOBAL = { "service.cilium.io/global": "true" };
@@ -27,15 +27,15 @@ const SERVED = "mesh.isthmus.io/ServedAsWritten";
 const EXPORTED = "mesh.isthmus.io/BackendsExported";
 
 let etcd: EtcdServer;
-let east: Member;
-let west: Member;
+let east: TestCluster;
+let west: TestCluster;
 
 before(async () => {
   etcd = await startEtcd({ tls: true });
   const owner = createStore(await etcd.options("root"));
   await provisionStore(owner);
   owner.close();
-  [east, west] = await Promise.all([startMember("east", 1), startMember("west", 2)]);
+  [east, west] = await Promise.all([startTestCluster("east", 1), startTestCluster("west", 2)]);
   await join(east, west);
   await join(west, east);
 });
@@ -45,7 +45,7 @@ after(async () => {
   await etcd?.close();
 });
 
-async function join(member: Member, other: Member): Promise<void> {
+async function join(member: TestCluster, other: TestCluster): Promise<void> {
   const store = await storeSpec(member, etcd);
   await until("the other's uid", async () => (await other.meshCluster())?.status?.uid !== undefined);
   const peer = await other.meshCluster();
@@ -57,18 +57,23 @@ async function join(member: Member, other: Member): Promise<void> {
   await member.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: other.name }, spec });
 }
 
-async function service(of: Member, name: string, port: string, annotations: Record<string, string>): Promise<void> {
+async function service(
+  of: TestCluster,
+  name: string,
+  port: string,
+  annotations: Record<string, string>,
+): Promise<void> {
   const spec = { ports: [{ name: port, port: 80 }] };
   const object = { metadata: { namespace, name, annotations }, spec } as KubeObject;
   await of.client.apply(SERVICES, object, { manager: "user", force: true });
 }
 
-async function condition(of: Member, name: string, type: string): Promise<MeshCondition | undefined> {
+async function condition(of: TestCluster, name: string, type: string): Promise<MeshCondition | undefined> {
   const found = await of.client.get<KubeService>(SERVICES, name, { namespace });
   return found?.status?.conditions?.find((each) => each.type === type);
 }
 
-async function events(of: Member, reason: string): Promise<readonly string[]> {
+async function events(of: TestCluster, reason: string): Promise<readonly string[]> {
   type Event = KubeObject & { readonly reason?: string; readonly note?: string };
   const all = await of.client.list<Event>(EVENTS, { namespace });
   return all.filter((event) => event.reason === reason).map(({ note = "" }) => note);

@@ -17,10 +17,16 @@ import {
 } from "@isthmus/kube";
 import { AdminClient, type StatusResponse } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
-import { applyService, type Member, patchConfig, startBareCluster, startMember } from "./testing/mesh-member.js";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, launchApiserver, startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent } from "./testing/test-agent.js";
+import {
+  applyService,
+  patchConfig,
+  startBareCluster,
+  startTestCluster,
+  type TestCluster,
+} from "./testing/test-cluster.js";
 
 type Event = KubeObject & {
   readonly reason?: string;
@@ -40,13 +46,13 @@ async function agentOf(t: TestContext, of: { readonly tls: MeshTls; readonly por
 }
 
 describe("in a cluster that has taken part in a mesh", () => {
-  let east: Member;
+  let east: TestCluster;
   const accepted = async () => {
     const condition = await east.condition("ConfigAccepted");
     return condition && `${condition.status} ${condition.message}`;
   };
   before(async () => {
-    east = await startMember("east", 1);
+    east = await startTestCluster("east", 1);
     const spec = { id: 2, podCIDRs: ["10.12.0.0/16"], serviceCIDRs: ["10.92.0.0/16"], uid: "u" };
     await east.client.create<MeshPeer>(MESH_PEERS, { metadata: { name: "west" }, spec });
     await applyService(east, "cart", "10.11.1.5", {});

@@ -27,7 +27,7 @@ import { createLeadership } from "./leader/leadership.js";
 import { type AdminAuth, createAdminAuth } from "./serve/admin-auth.js";
 import { startAdminServer } from "./serve/admin-server.js";
 import { createAgentRegistry } from "./serve/agent-registry.js";
-import { agentRoll } from "./serve/agent-roll.js";
+import { listAgents } from "./serve/agent-roll.js";
 import { appliedServices } from "./serve/applied-services.js";
 import { watchCertificates } from "./serve/certificate-metrics.js";
 import { reportCertificates } from "./serve/certificate-report.js";
@@ -140,7 +140,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
       events,
       lastGood,
       readEpoch: (reading) => mesh.readEpoch(reading),
-      keepEpoch: (epoch) => mesh.keepEpoch(epoch),
+      saveEpoch: (epoch) => mesh.keepEpoch(epoch),
     },
   );
   problem = () => own.problem;
@@ -149,7 +149,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   const agents = createAgentRegistry(clock, (node) => own.nodes?.get(node) !== undefined);
   const mesh = createMesh(
     { cluster, id, namespace, instance, budget: args.budget },
-    { client, clock, log, metrics, own, sources, agents, ranges, settings, events, leadership },
+    { client, clock, log, metrics, local: own, sources, agents, ranges, settings, events, leadership },
   );
   const keepLastGood = createLastGoodWriter(namespace, lastGood, {
     ...{ client, clock, leadership },
@@ -195,7 +195,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
       sources,
       status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
       applied: () => {
-        const { agents: all, nodes } = agentRoll(agents.reports(), own.nodes, clock.now());
+        const { agents: all, nodes } = listAgents(agents.reports(), own.nodes, clock.now());
         return appliedServices({
           sources: sources.all,
           agents: nodes.known ? all : undefined,

@@ -20,4 +20,4 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 process.exitCode = await runMesh(process.argv.slice(2), processIo(stop.signal));
-connections.leave(stoppedBy);
+connections.exitProcess(stoppedBy);

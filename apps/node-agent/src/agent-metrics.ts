@@ -72,7 +72,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
         (gauge) => gauge.set(facts.connected() ? 1 : 0),
       );
       metrics.gauge("mesh_source_in_sync", "1 when in sync at least once since the start", ["cluster_id"], (gauge) => {
-        for (const { clusterId, proven } of facts.sources())
+        for (const { clusterId, wasInSync: proven } of facts.sources())
           gauge.set(proven ? 1 : 0, { cluster_id: String(clusterId) });
       });
       metrics.gauge(

@@ -125,7 +125,7 @@ interface Spent {
 }
 
 /** Times the work of the mesh state (records to planned frontends). */
-function timeMerge({ world }: NodeState): Spent {
+function timeMerge({ meshState: world }: NodeState): Spent {
   const { take, flush } = world;
   const spent = { ms: 0, cpuMs: 0, stop: () => void Object.assign(world, { take, flush }) };
   const timed = <A extends readonly unknown[], R>(work: (...args: A) => Slices<R>) =>

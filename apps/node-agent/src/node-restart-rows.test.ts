@@ -7,7 +7,7 @@ import { Slice, SourceStatus } from "@isthmus/proto";
 import { type HashedRecord, hashRecord } from "@isthmus/records";
 import { createMemoryKernel, type MemoryKernel, makeNode, makeSlice, type RecordSource } from "@isthmus/testing";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
-import { startTestNode, stateOf, type TestNode } from "./testing-node.js";
+import { sourceStateMessage, startTestNode, type TestNode } from "./testing-node.js";
 import { east, synced, west } from "./testing-two-clusters.js";
 
 const MARK = rankBit(Rank.Down, 0);
@@ -75,7 +75,7 @@ test("a restart with west out of sync writes none of its rows, lines or words, a
   const node = await startTestNode({ kernel });
   const writes = writesOf(kernel);
   node.connect();
-  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_CONNECTING));
+  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_CONNECTING));
   await node.sync(own);
   assert.deepEqual(writes, []);
   assert.deepEqual([places(node), await node.describe()], [PLACES, described]);

@@ -4,7 +4,7 @@ import { SourceStatus, type ToAgent } from "@isthmus/proto";
 import { createMemoryKernel, Killed, makeConfig, makeSlice } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
-import { startTestNode, stateOf } from "./testing-node.js";
+import { sourceStateMessage, startTestNode } from "./testing-node.js";
 import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
 
 test("a restarted agent with no server serves what the kernel served", async () => {
@@ -23,7 +23,7 @@ test("after a restart with only the local source in sync, local changes are appl
   own.change([makeSlice("shop/cart", { ready: ["10.11.0.7"] })]);
   const node = await startTestNode({ kernel });
   node.connect();
-  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_CONNECTING));
+  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_CONNECTING));
   await node.sync(own);
   assert.deepEqual(await node.backends(VIP), ["1:10.11.0.7", "2:10.12.0.1"]);
   await node.receive(own.change([makeSlice("shop/cart", { ready: [] })]));
@@ -97,7 +97,7 @@ test("a peer removed while the agent was down is removed when the server reports
   assert.equal(hello?.$case, "hello");
   assert.deepEqual(hello?.$case === "hello" && hello.value.sources.map((source) => source.clusterId), [0, 2]);
   await node.sync(own);
-  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED));
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
@@ -108,8 +108,8 @@ test("a peer removed while the agent was down is removed also if reported before
     await synced(await startTestNode({ kernel }), own, west());
     const node = await startTestNode({ kernel });
     node.connect();
-    const removed = stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED);
-    if (together) await node.receive(removed, stateOf(0), ...own.firstSync());
+    const removed = sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED);
+    if (together) await node.receive(removed, sourceStateMessage(0), ...own.firstSync());
     else {
       await node.receive(removed);
       await node.sync(own);
@@ -125,7 +125,7 @@ test("an agent killed before any write of a peer's removal: the next one asks fo
     const dying = await synced(await startTestNode({ kernel }), own, west());
     killed = false;
     kernel.log.killBefore(cut);
-    await dying.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED)).catch((error: unknown) => {
+    await dying.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED)).catch((error: unknown) => {
       if (!(error instanceof Killed)) throw error;
       killed = true;
     });
@@ -135,7 +135,7 @@ test("an agent killed before any write of a peer's removal: the next one asks fo
     // The server answers for every cluster that is asked about.
     const asked = hello?.$case === "hello" && hello.value.sources.some(({ clusterId }) => clusterId === 2);
     await node.sync(own);
-    if (asked) await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+    if (asked) await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED));
     assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2), `cut before write ${cut}`);
   }
 });
@@ -149,7 +149,7 @@ test("a replica that lags behind the floor is not followed", async () => {
   const next = await startTestNode({ kernel });
   next.connect();
   await next.sync(east());
-  await next.receive(stateOf(2), ...lagging);
+  await next.receive(sourceStateMessage(2), ...lagging);
   assert.deepEqual(await next.backends(VIP), ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.2"]);
   assert.ok(next.counted.every((event) => event === "2:below-floor") && next.counted.length > 0);
 });
@@ -181,9 +181,9 @@ test("after a reboot the disk snapshot is served until the source is in sync", a
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
   const hello = node.connect()?.message;
   assert.deepEqual(hello?.$case === "hello" && hello.value.sources[0]?.have, own.position);
-  await node.receive(stateOf(0), own.change([makeSlice("shop/cart", { ready: ["10.11.0.3"] })]), own.mark());
+  await node.receive(sourceStateMessage(0), own.change([makeSlice("shop/cart", { ready: ["10.11.0.3"] })]), own.mark());
   assert.deepEqual(await node.backends(VIP), ["1:10.11.0.3"]);
-  assert.equal(node.state.world.proven.has(1), true);
+  assert.equal(node.state.meshState.clustersInSync.has(1), true);
 });
 
 test("without a server, sources with a floor start from the kernel, others from disk, and none is in sync", async () => {
@@ -196,7 +196,7 @@ test("without a server, sources with a floor start from the kernel, others from 
   assert.deepEqual(await node.backends(VIP), ALL);
   const states = () => [...node.state.core.sources.values()].map((source) => reportSource(source, 1));
   assert.deepEqual(
-    states().map(({ clusterId, proven, state }) => [clusterId, proven, state]),
+    states().map(({ clusterId, wasInSync: proven, state }) => [clusterId, proven, state]),
     [
       [1, false, "kernel"],
       [2, false, "disk"],
@@ -211,7 +211,7 @@ test("without a server, sources with a floor start from the kernel, others from 
       [2, other.position.revision],
     ],
   );
-  await node.receive(stateOf(2), other.mark());
+  await node.receive(sourceStateMessage(2), other.mark());
   await node.sync(own);
   assert.deepEqual(
     states().map(({ state }) => state),
@@ -249,10 +249,12 @@ test("after an agent was killed before any write, the next one reaches the state
     const messages = [own.firstSync(), other.firstSync()];
     const change = own.change([makeSlice("shop/cart", { ready: ["10.11.0.2", "10.11.0.3"] })]);
     dying.connect();
-    await dying.receive(stateOf(0), stateOf(2), ...messages.flat(), change).catch((error: unknown) => {
-      if (!(error instanceof Killed)) throw error;
-      killed = true;
-    });
+    await dying
+      .receive(sourceStateMessage(0), sourceStateMessage(2), ...messages.flat(), change)
+      .catch((error: unknown) => {
+        if (!(error instanceof Killed)) throw error;
+        killed = true;
+      });
     const node = await startTestNode({ kernel });
     assert.ok(((await node.backends(VIP)) ?? []).every((backend) => backend !== "stale"));
     await synced(node, own, other);

@@ -10,7 +10,7 @@ import {
   SMALL_KERNEL,
 } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
-import { startTestNode, stateOf } from "./testing-node.js";
+import { sourceStateMessage, startTestNode } from "./testing-node.js";
 import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
 
 test("two sources are merged into one Service, and a change is applied", async () => {
@@ -59,9 +59,9 @@ test("a source in sync removes what it does not have; backends of a cluster not 
 test("a stale source keeps its backends, a removed source loses them", async () => {
   const kernel = createMemoryKernel();
   const node = await synced(await startTestNode({ kernel }), east(), west());
-  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_STALE));
+  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_STALE));
   assert.deepEqual(await node.backends(VIP), ALL);
-  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_REMOVED));
+  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED));
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
@@ -91,8 +91,8 @@ test("any order of messages of different sources reaches the same state", async 
   const script = (): ToAgent[][] => {
     const [own, other] = [east("local"), west()];
     const first = [
-      [stateOf(0), ...own.firstSync()],
-      [stateOf(2), ...other.firstSync()],
+      [sourceStateMessage(0), ...own.firstSync()],
+      [sourceStateMessage(2), ...other.firstSync()],
     ];
     first[0]?.push(
       own.change([makeSlice("shop/cart", { ready: [] })]),
@@ -129,7 +129,7 @@ test("the reported state of a source follows its messages: stale, behind, repair
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), east(), other);
   const state = () => reportSource(node.state.core.source(2), 1).state;
   assert.equal(state(), "live");
-  await node.receive(stateOf(2, SourceStatus.SOURCE_STATUS_STALE));
+  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_STALE));
   assert.equal(state(), "stale");
   await node.receive({
     message: {
@@ -139,7 +139,7 @@ test("the reported state of a source follows its messages: stale, behind, repair
   });
   assert.equal(state(), "behind");
   assert.deepEqual(await node.backends(VIP), ALL);
-  await node.receive(stateOf(2));
+  await node.receive(sourceStateMessage(2));
   other.change([makeService("shop/lost")]);
   await node.receive(other.change([makeService("shop/next")]));
   assert.equal(state(), "repairing");

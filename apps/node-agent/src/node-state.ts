@@ -48,7 +48,7 @@ export interface NodeStateModules {
 export interface NodeState {
   readonly core: SyncCore;
   readonly desired: DesiredState;
-  readonly world: MeshState;
+  readonly meshState: MeshState;
   readonly datapath: Datapath;
   readonly applier: Applier;
   /** Performs the core's effects `count`, `behind` and `apply`; ignores the others. */
@@ -77,7 +77,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     createSyncCore({
       node: options.node,
       version: options.version,
-      floors: new Map(floors.all),
+      floors: new Map(floors.byCluster),
       localClusterId: options.clusterId,
     }),
     () => {
@@ -86,10 +86,10 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   );
   const world = createMeshState(options, {
     desired,
-    servedClusters: datapath.foundClusters,
+    servedClusters: datapath.adoptedClusters,
     // At that time the maps still hold what was found: no Service is written before its name is known.
-    served: () => readServices(port.backends, datapath.found),
-    ownNames: namesAt(floors.all.get(0), modules.snapshots),
+    served: () => readServices(port.backends, datapath.adopted),
+    localServiceRecords: namesAt(floors.byCluster.get(0), modules.snapshots),
     refuse(clusterId, key, error) {
       modules.refusedRecord(clusterId);
       log.warn("Record refused", { clusterId, record: key, error });
@@ -100,7 +100,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   const applier = createApplier({
     ...modules,
     floors,
-    world,
+    meshState: world,
     datapath,
     refusedRanges,
     applied(acks, tookMs) {
@@ -115,7 +115,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   /** True when all Services of the local cluster are known: only then is it certain that an address belongs to none. */
   function knowsServices(): boolean {
     const own = core.sources.get(0);
-    return options.refuseUnknownClusterIps && own?.proven === true && own.phase === "InSync" && !own.behind;
+    return options.refuseUnknownClusterIps && own?.wasInSync === true && own.phase === "InSync" && !own.behind;
   }
 
   function refusedRanges(): readonly Prefix[] {
@@ -152,7 +152,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     }
     if (effect.is === "behind") reportBehind(effect.clusterId, effect.behind);
     if (effect.is !== "apply") return;
-    const { clusterId, turn, upserts, deletes } = effect.delta;
+    const { clusterId, transition: turn, upserts, deletes } = effect.delta;
     const cluster = core.sources.get(clusterId)?.name ?? "";
     world.name(clusterId, cluster);
     if (turn === "first")
@@ -180,11 +180,11 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   return {
     core,
     desired,
-    world,
+    meshState: world,
     datapath,
     applier,
     perform,
-    complete: () => [...core.sources.keys()].every((clusterId) => world.proven.has(realId(clusterId))),
+    complete: () => [...core.sources.keys()].every((clusterId) => world.clustersInSync.has(realId(clusterId))),
   };
 }
 

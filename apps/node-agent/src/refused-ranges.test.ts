@@ -14,7 +14,7 @@ import {
   type RecordSource,
 } from "@isthmus/testing";
 import { frontendOf } from "./datapath/testbed.js";
-import { startTestNode, stateOf, type TestNode } from "./testing-node.js";
+import { sourceStateMessage, startTestNode, type TestNode } from "./testing-node.js";
 import { east, synced, VIP, west } from "./testing-two-clusters.js";
 
 const RANGE = "10.96.0.0/16";
@@ -67,7 +67,7 @@ test("an agent that missed changes of the local cluster refuses nothing; a lost 
   await node.receive(...asked.flatMap((buckets) => own.answer(buckets)), own.mark());
   assert.deepEqual(await refused(node), [RANGE]);
   node.state.core.step({ is: "closed" });
-  await node.receive(stateOf(0));
+  await node.receive(sourceStateMessage(0));
   assert.deepEqual(await refused(node), [RANGE]);
 });
 

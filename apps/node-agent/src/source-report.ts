@@ -14,16 +14,20 @@ export type SourceState = (typeof SOURCE_STATES)[number];
 export interface SourceReport {
   /** The real id, also for the local cluster (not 0). */
   readonly clusterId: number;
-  readonly proven: boolean;
+  readonly wasInSync: boolean;
   readonly state: SourceState;
 }
 
 export function reportSource(source: Source, localClusterId: number): SourceReport {
-  const { clusterId, proven } = source;
-  return { clusterId: clusterId === 0 ? localClusterId : clusterId, proven, state: stateOf(source) };
+  const { clusterId, wasInSync: proven } = source;
+  return {
+    clusterId: clusterId === 0 ? localClusterId : clusterId,
+    wasInSync: proven,
+    state: sourceStateMessage(source),
+  };
 }
 
-function stateOf({ behind, phase, proven, live, floor, status }: Source): SourceState {
+function sourceStateMessage({ behind, phase, wasInSync: proven, live, floor, status }: Source): SourceState {
   if (behind) return "behind";
   if (phase === "Repairing") return "repairing";
   if (phase === "Loading" || phase === "Proving") return "syncing";

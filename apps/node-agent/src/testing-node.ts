@@ -105,7 +105,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
     },
     receive,
     async sync(...sources) {
-      for (const source of sources) await receive(stateOf(source.clusterId), ...source.firstSync());
+      for (const source of sources) await receive(sourceStateMessage(source.clusterId), ...source.firstSync());
     },
     async backends(ip) {
       const reachable = await selectable(port, frontendOf(ip));
@@ -117,7 +117,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
 
 const NAMES: Readonly<Record<number, string>> = { 0: "east", 2: "west", 3: "north" };
 
-export function stateOf(clusterId: number, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
+export function sourceStateMessage(clusterId: number, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
   const cluster = NAMES[clusterId] ?? `c${clusterId}`;
   return { message: { $case: "sourceState", value: { clusterId, cluster, status, behind: false, hops: [] } } };
 }

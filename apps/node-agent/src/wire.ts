@@ -34,7 +34,7 @@ import { createSyncClient } from "./sync/client.js";
 import { createConnect } from "./sync/connection.js";
 import { discoverCluster } from "./sync/discover-cluster.js";
 import { createServerList } from "./sync/server-list.js";
-import { createSnapshotWriter } from "./sync/snapshot-writer.js";
+import { runSnapshotWriter } from "./sync/snapshot-writer.js";
 import { type Membership, openStateFiles } from "./sync/state-files.js";
 import { VERSION } from "./version.js";
 
@@ -103,8 +103,8 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   if (port.refusal === "EPERM") {
     log.warn("Connects to a Service without backends fail with EPERM, not ECONNREFUSED: the kernel is older than 5.18");
   }
-  cgroups = openPodsCgroups({ root: cgroupRoot, named: args.podsCgroups }, { log, attach: port.attach });
-  cgroups.look();
+  cgroups = openPodsCgroups({ root: cgroupRoot, configured: args.podsCgroups }, { log, attach: port.attach });
+  cgroups.check();
   health ??= await serveHealth();
   const { good, refused } = await files.snapshots();
   for (const { file, error } of refused) {
@@ -123,7 +123,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       snapshots: good,
       applied: acknowledge,
       nodeConfig: cidrs.set,
-      routes: () => routes.kick(),
+      routes: () => routes.trigger(),
       count: agentMetrics.syncEvent,
       refusedRecord: agentMetrics.refusedRecord,
       failed: (error) => failure.abort(error),
@@ -133,7 +133,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     log,
     clock,
     signal,
-    desired: () => desiredRoutes(state.world.nodes, nodeName(own.clusterId, node)),
+    desired: () => desiredRoutes(state.meshState.nodes, nodeName(own.clusterId, node)),
     complete: state.complete,
   });
   const client = createSyncClient({
@@ -179,7 +179,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     connected: () => client.server !== undefined,
     sources: () => [...state.core.sources.values()].map((source) => reportSource(source, own.clusterId)),
     cgroups: () => cgroups?.attached.length ?? 0,
-    failedObjects: () => state.datapath.status.errors.size + state.world.planErrors.size,
+    failedObjects: () => state.datapath.status.errors.size + state.meshState.planErrors.size,
     datapath: () => port.metrics(),
   });
   await enableForwarding().catch((error: unknown) =>
@@ -187,7 +187,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   );
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
-  routes.kick();
+  routes.trigger();
   const pods = await startPods(
     {
       nodeName: node,
@@ -198,16 +198,24 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
       pluginPath: args.cniPlugin,
       stateDir: args.stateDir,
     },
-    { log, nodeConfig: cidrs, report: reports, programs: cgroups.ensure, changes, condition: conditions.set, signal },
+    {
+      log,
+      nodeConfig: cidrs,
+      report: reports,
+      programs: cgroups.requireAttached,
+      changes,
+      condition: conditions.set,
+      signal,
+    },
   );
   waiting = undefined;
   signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });
-  log.info("Started", { node, ...own, frontendsAdopted: state.datapath.found.frontends.size });
+  log.info("Started", { node, ...own, frontendsAdopted: state.datapath.adopted.frontends.size });
 
   try {
     await Promise.all([
       client.run(),
-      createSnapshotWriter({ core: state.core, files, clock, log, signal }),
+      runSnapshotWriter({ core: state.core, files, clock, log, signal }),
       reconcilePodsCgroups(cgroups, clock, signal),
       pods.closed,
     ]);

@@ -43,7 +43,7 @@ interface Change {
   readonly sent: number;
   answered: number;
   /** When the map changed; NaN if it did not. */
-  seen: number;
+  arrivedAt: number;
 }
 
 export async function measurePropagation(lab: BenchLab, changes: number, writers: number): Promise<PropagationFigures> {
@@ -84,13 +84,13 @@ async function arrived(rows: ServiceRows, frontends: readonly string[]): Promise
 
 async function follow(lab: BenchLab, rows: ServiceRows, i: number, index: number, endpoints: number): Promise<Change> {
   const before = rows.read(index);
-  const change: Change = { sent: performance.now(), answered: Number.NaN, seen: Number.NaN };
+  const change: Change = { sent: performance.now(), answered: Number.NaN, arrivedAt: Number.NaN };
   const answered = setEndpoints(lab, i, endpoints).then(() => {
     change.answered = performance.now();
   });
-  while (Number.isNaN(change.seen) && performance.now() - change.sent < GIVE_UP_MS) {
+  while (Number.isNaN(change.arrivedAt) && performance.now() - change.sent < GIVE_UP_MS) {
     await systemClock.delay(1);
-    if (rows.read(index) !== before) change.seen = performance.now();
+    if (rows.read(index) !== before) change.arrivedAt = performance.now();
   }
   await answered;
   return change;
@@ -108,14 +108,14 @@ async function byWriters(count: number, writers: number, change: (i: number) => 
 }
 
 function series(changes: readonly Change[], writers: number, ratePerSecond: number): Series {
-  const seen = changes.filter(({ seen: at }) => !Number.isNaN(at));
+  const seen = changes.filter(({ arrivedAt: at }) => !Number.isNaN(at));
   return {
     writers,
     ratePerSecond,
     changes: changes.length,
     lost: changes.length - seen.length,
-    fromRequestMs: spread(seen.map((change) => change.seen - change.sent)),
-    fromAnswerMs: spread(seen.map((change) => Math.max(0, change.seen - change.answered))),
+    fromRequestMs: spread(seen.map((change) => change.arrivedAt - change.sent)),
+    fromAnswerMs: spread(seen.map((change) => Math.max(0, change.arrivedAt - change.answered))),
   };
 }
 

@@ -161,14 +161,14 @@ async function main(): Promise<void> {
 
   async function series(perSecond: number, seconds: number): Promise<FeedSeries> {
     await delay(SETTLE_MS);
-    watch.take();
+    watch.takeChanges();
     const fed = answer(east, "fed");
     order(east, { is: "feed", perSecond, changes: perSecond * seconds });
     const { moments } = await fed;
     const seen: Moment[] = [];
     for (let left = 20; left > 0 && seen.length < moments.length; left--) {
       await delay(SETTLE_MS / 10);
-      seen.push(...watch.take());
+      seen.push(...watch.takeChanges());
     }
     return feedSeries(moments, seen);
   }

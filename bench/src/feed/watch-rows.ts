@@ -8,7 +8,7 @@ import { type Moment, monotonicMs } from "./moment.js";
 
 export interface RowWatch {
   /** Returns every change since the last call. */
-  take(): readonly Moment[];
+  takeChanges(): readonly Moment[];
   stop(): void;
 }
 
@@ -33,7 +33,7 @@ export function watchRows(rows: readonly number[], read: (count: number) => Uint
     last = now;
   }, 1);
   return {
-    take() {
+    takeChanges() {
       const taken = changes;
       changes = [];
       return taken;

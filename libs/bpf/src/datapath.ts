@@ -14,7 +14,7 @@ import type { DatapathConfig } from "./gen/index.js";
 import { createGracePeriod } from "./grace.js";
 import { createHashMap } from "./hash-map.js";
 import { HELPER_SET_RETVAL, PROGRAM_TYPE_SOCK_ADDR } from "./kernel-constants.js";
-import { DEFAULT_SIZES, MAP_NAMES, type MapSizes, OLD_PINS } from "./layout.js";
+import { DEFAULT_SIZES, MAP_NAMES, type MapSizes, OBSOLETE_PINS } from "./layout.js";
 import { attachAll, detachAll } from "./links.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
@@ -87,7 +87,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     attachAll(loaded, options.bpffs, cgroups);
   }
   attach();
-  for (const name of OLD_PINS) rmSync(join(options.bpffs, name), { force: true });
+  for (const name of OBSOLETE_PINS) rmSync(join(options.bpffs, name), { force: true });
 
   function close(): void {
     tables.close();

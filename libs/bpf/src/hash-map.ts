@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { bytesKey, keyBytes } from "@isthmus/model";
-import type { Applied, HashPort } from "@isthmus/reconcile";
+import type { BatchResult, HashPort } from "@isthmus/reconcile";
 import { mapError } from "./errors.js";
 import { Errno, UpdateFlag } from "./kernel-constants.js";
 import { type Fd, native } from "./native.js";
@@ -35,7 +35,7 @@ export function createHashMap(name: string, map: Fd): HashPort {
     keys: readonly string[],
     action: string,
     call: (packed: Uint8Array, chunk: readonly string[]) => Int32Array,
-  ): Promise<Applied> {
+  ): Promise<BatchResult> {
     const done = new Set<string>();
     const failed = new Map<string, Error>();
     for (let at = 0; at < keys.length; at += CHUNK) {

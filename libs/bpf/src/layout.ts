@@ -66,14 +66,14 @@ export const MAP_NAMES = {
  * Pins of replaced layouts, which are removed without copying their content: state that programs keep about sockets,
  * and ranges, which the agent writes again once its records are in sync.
  */
-export const OLD_PINS: readonly string[] = [
+export const OBSOLETE_PINS: readonly string[] = [
   "mesh_tcp_recent_v1",
   "mesh_udp_sticky_v1",
   "mesh_udp_reverse_v1",
   "mesh_service_ranges_v1",
 ];
 
-export type MapNoun = keyof typeof MAP_NAMES;
+export type MapKey = keyof typeof MAP_NAMES;
 
 function hash(keySize: number, valueSize: number, maxEntries: number): MapSpec {
   return { type: MapType.Hash, keySize, valueSize, maxEntries, flags: MapFlag.None };
@@ -101,7 +101,7 @@ function mapOfMaps(maxEntries: number): MapSpec {
 }
 
 /** The required properties of each pinned map. */
-export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
+export function mapSpecs(sizes: MapSizes): Readonly<Record<MapKey, MapSpec>> {
   const lru = (key: number, value: number) => ({ ...hash(key, value, sizes.udp), type: MapType.LruHash });
   return {
     frontends: hash(FrontendKey.size, FrontendRow.size, sizes.frontends),
@@ -123,7 +123,7 @@ export function mapSpecs(sizes: MapSizes): Readonly<Record<MapNoun, MapSpec>> {
 }
 
 /** Maps whose number of entries is configurable, so not part of the layout. */
-const SIZED: ReadonlySet<MapNoun> = new Set([
+const SIZED: ReadonlySet<MapKey> = new Set([
   "frontends",
   "services",
   "backends",
@@ -134,7 +134,7 @@ const SIZED: ReadonlySet<MapNoun> = new Set([
 ]);
 
 /** Throws `MAP_LAYOUT` when a pinned map differs from what this version would create. */
-export function checkLayout(noun: MapNoun, path: string, want: MapSpec, have: MapInfo): void {
+export function checkLayout(noun: MapKey, path: string, want: MapSpec, have: MapInfo): void {
   const same =
     have.type === want.type &&
     have.keySize === want.keySize &&
@@ -144,7 +144,7 @@ export function checkLayout(noun: MapNoun, path: string, want: MapSpec, have: Ma
   if (!same) throw layoutError(noun, path, want, have);
 }
 
-function layoutError(noun: MapNoun, path: string, want: MapSpec, have: MapInfo): DatapathError {
+function layoutError(noun: MapKey, path: string, want: MapSpec, have: MapInfo): DatapathError {
   const text = (spec: MapSpec) =>
     `type ${spec.type}, key ${spec.keySize}, value ${spec.valueSize}, flags ${spec.flags}, entries ${spec.maxEntries}`;
   return new MeshError(

@@ -16,7 +16,7 @@ const AF_INET = 2;
 const IFLA_INET_CONF = 1;
 
 /** Sets rp_filter, the source validation of a device. Rejects with ENODEV when the device does not exist. */
-export function setSourceFilter(device: string, value: 0 | 1 | 2): Promise<void> {
+export function setReversePathFilter(device: string, value: 0 | 1 | 2): Promise<void> {
   const setting = attribute(RP_FILTER, Buffer.from(Uint32Array.of(value).buffer));
   const ofIpv4 = attribute(AF_INET | NESTED, attribute(IFLA_INET_CONF | NESTED, setting));
   const attributes = [attribute(IFLA_IFNAME, Buffer.from(`${device}\0`)), attribute(IFLA_AF_SPEC | NESTED, ofIpv4)];

@@ -3,18 +3,18 @@ import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { detailOf, errnoOf } from "./errors.js";
 import { DatapathConfig } from "./gen/index.js";
-import { checkLayout, MAP_NAMES, type MapNoun, type MapSizes, mapSpecs } from "./layout.js";
+import { checkLayout, MAP_NAMES, type MapKey, type MapSizes, mapSpecs } from "./layout.js";
 import { openIfThere } from "./links.js";
 import { type Fd, type LoadedObject, native } from "./native.js";
 
 export interface LoadedPrograms {
   readonly programs: LoadedObject["programs"];
-  readonly maps: Readonly<Record<MapNoun, Fd>>;
+  readonly maps: Readonly<Record<MapKey, Fd>>;
 }
 
 /** Loads the programs of `object` with the pinned maps; maps without a pin are created and pinned. */
 export function loadOnPins(object: string, pinFolder: string, sizes: MapSizes, config: DatapathConfig): LoadedPrograms {
-  const specs = Object.entries(mapSpecs(sizes)) as [MapNoun, ReturnType<typeof mapSpecs>[MapNoun]][];
+  const specs = Object.entries(mapSpecs(sizes)) as [MapKey, ReturnType<typeof mapSpecs>[MapKey]][];
   const reuse: Record<string, Fd> = {};
   const maxEntries: Record<string, number> = {};
   for (const [noun, spec] of specs) {
@@ -36,7 +36,7 @@ export function loadOnPins(object: string, pinFolder: string, sizes: MapSizes, c
     reuse[name]?.close();
     return [noun, map] as const;
   });
-  return { programs, maps: Object.fromEntries(byNoun) as Record<MapNoun, Fd> };
+  return { programs, maps: Object.fromEntries(byNoun) as Record<MapKey, Fd> };
 }
 
 function load(object: string, options: Parameters<ReturnType<typeof native>["loadObject"]>[1]): LoadedObject {

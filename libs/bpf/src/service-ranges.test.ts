@@ -51,7 +51,7 @@ test("an address of a range that no Service has is unreachable at once for TCP a
     () => send(6, "fd00:97::f:ffff"),
   ];
   for (const way of ways) {
-    assert.equal(await serving.counted("unknown_service", () => assert.rejects(way(), UNREACHABLE)), 1);
+    assert.equal(await serving.counterIncrease("unknown_service", () => assert.rejects(way(), UNREACHABLE)), 1);
   }
   await disarm();
 });
@@ -71,7 +71,10 @@ test("a Service in the range is served, and its unknown ports are refused", asyn
   await arm(RANGE);
   const { vip, first } = await serving.serve("tcp", 1, { vip: "127.97.0.1" });
   assert.deepEqual(await node.pod.dial(vip, 80, 1, 4), { [first.name]: 1 });
-  assert.equal(await serving.counted("unknown_port", () => assert.rejects(connect("tcp", 4, vip, 81), REFUSED)), 1);
+  assert.equal(
+    await serving.counterIncrease("unknown_port", () => assert.rejects(connect("tcp", 4, vip, 81), REFUSED)),
+    1,
+  );
   await disarm();
 });
 
@@ -116,6 +119,6 @@ test("prefixes are matched exactly to the last bit, in both families", async () 
   }
   await assert.rejects(connect("tcp", 6, "fd00:97::f:ffff"), UNREACHABLE);
   const beyond = () => connect("udp", 6, "fd00:97::10:0").catch(() => undefined);
-  assert.equal(await serving.counted("unknown_service", beyond), 0);
+  assert.equal(await serving.counterIncrease("unknown_service", beyond), 0);
   await disarm();
 });

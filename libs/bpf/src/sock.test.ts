@@ -13,11 +13,11 @@ import { frontend, insertFrontends } from "./testing/writer.js";
 let node: TestNode;
 let serve: Serving["serve"];
 let serveNothing: Serving["serveNothing"];
-let counted: Serving["counted"];
+let counted: Serving["counterIncrease"];
 let askUdp: Serving["askUdp"];
 before(async () => {
   node = await startNode("sock");
-  ({ serve, serveNothing, counted, askUdp } = createServing(node));
+  ({ serve, serveNothing, counterIncrease: counted, askUdp } = createServing(node));
 });
 after(() => node.remove());
 

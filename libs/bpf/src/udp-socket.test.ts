@@ -150,7 +150,7 @@ test("the source of a datagram is only looked up for sockets that have sent to a
   native().mapUpdate(map, UdpReverseKey.encode(key), row, UpdateFlag.Any);
   map.close();
   const receive = () =>
-    serving.counted("check_mismatch", async () => {
+    serving.counterIncrease("check_mismatch", async () => {
       await node.host.sendto(client, "127.0.0.1", serverPort, "x");
       assert.deepEqual(await node.pod.receive(server), { data: "x", from: ["127.0.0.1", port] });
     });
@@ -168,5 +168,5 @@ test("a protocol that Services do not support is left alone", async (t) => {
     t.diagnostic("kernel: has no UDP-Lite, so no protocol but UDP sends through the hooks");
     return;
   }
-  assert.equal(await serving.counted("sendmsg", () => node.pod.sendto(opened, vip, 80, "x")), 0);
+  assert.equal(await serving.counterIncrease("sendmsg", () => node.pod.sendto(opened, vip, 80, "x")), 0);
 });

@@ -8,7 +8,7 @@ import { Family, type Port } from "@isthmus/proto";
 import type { ClusterView, MergedBackend, SliceView } from "./types.js";
 
 /** The port that clients dial, identified by name and protocol because numbers may differ between clusters. */
-export interface WantedPort {
+export interface PortId {
   readonly name: string;
   readonly protocol: number;
 }
@@ -34,16 +34,16 @@ const NOT_SHARED = 'Service is not shared there: "service.cilium.io/shared" is "
 const NO_PODS =
   "Service has no pods there, or none inside its pod ranges: see its endpoints and its Events in that cluster";
 
-function noPort(wanted: WantedPort): string {
+function noPort(wanted: PortId): string {
   return `Service has no port ${describe(wanted)} there: give the ports the same names and protocols in both clusters`;
 }
 
-function noBackends(wanted: WantedPort): string {
+function noBackends(wanted: PortId): string {
   return `No backends for port ${describe(wanted)} come from there: see "mesh service list" there, and "mesh status" here`;
 }
 
 /** Why a remote cluster contributes to no frontend of a Service; undefined when it may contribute. */
-export function keptOutEntirely(view: ClusterView, service: ServiceName, global: boolean): string | undefined {
+export function exclusionReason(view: ClusterView, service: ServiceName, global: boolean): string | undefined {
   const record = view.services.get(service);
   if (!global) return record === undefined ? undefined : NOT_GLOBAL_HERE;
   if (record === undefined) return NOT_GLOBAL_THERE;
@@ -51,7 +51,7 @@ export function keptOutEntirely(view: ClusterView, service: ServiceName, global:
 }
 
 /** Backends of `view` for one port and address family, including those that are not ready. */
-export function clusterShare(view: ClusterView, service: ServiceName, wanted: WantedPort, v4: boolean): ClusterShare {
+export function clusterShare(view: ClusterView, service: ServiceName, wanted: PortId, v4: boolean): ClusterShare {
   if (findPort(view.services.get(service)?.ports ?? [], wanted) === -1) {
     return { backends: [], reason: noPort(wanted) };
   }
@@ -83,7 +83,7 @@ function isEmpty({ ports, backends }: SliceView): boolean {
 export const MAX_REMOTE_SHARE = 32_768;
 
 /** Lists the backends of each slice that has the port. */
-function backendLists(slices: Iterable<SliceView>, wanted: WantedPort, family: Family): (readonly MergedBackend[])[] {
+function backendLists(slices: Iterable<SliceView>, wanted: PortId, family: Family): (readonly MergedBackend[])[] {
   const lists: (readonly MergedBackend[])[] = [];
   for (const slice of slices) {
     const port = slice.family === family ? findPort(slice.ports, wanted) : -1;
@@ -107,7 +107,7 @@ function firstLists(lists: readonly (readonly MergedBackend[])[], most: number):
   });
 }
 
-function findPort(ports: readonly Port[], { name, protocol }: WantedPort): number {
+function findPort(ports: readonly Port[], { name, protocol }: PortId): number {
   for (let i = 0; i < ports.length; i++) {
     const port = ports[i];
     if (port?.name === name && port.protocol === protocol) return i;
@@ -125,7 +125,7 @@ export function join(parts: readonly (readonly MergedBackend[])[]): readonly Mer
 }
 
 /** `"http"/TCP`, or `(no name)/TCP`. */
-function describe(port: WantedPort): string {
+function describe(port: PortId): string {
   const protocol = protocolName(port.protocol);
   return `${port.name === "" ? "(no name)" : `"${port.name}"`}/${protocol}`;
 }

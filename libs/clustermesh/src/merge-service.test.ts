@@ -100,10 +100,10 @@ test("a cluster without a port is only kept out of frontends of that port", () =
   ];
   const [dns, http] = cart([...east, ...west, globalWith()]);
   assert.deepEqual(
-    dns?.keptOut.map(({ cluster, reason }) => [cluster, reason.split(":")[0]]),
+    dns?.excluded.map(({ cluster, reason }) => [cluster, reason.split(":")[0]]),
     [["west", 'Service has no port "dns"/UDP there']],
   );
-  assert.deepEqual(http?.keptOut, []);
+  assert.deepEqual(http?.excluded, []);
   assert.deepEqual(tiers(http)[0]?.length, 2);
 });
 

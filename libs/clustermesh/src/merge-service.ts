@@ -9,10 +9,10 @@
 import { type Address, addressFromBytes, type ClusterName, isV4, type ServiceName } from "@isthmus/model";
 import { Affinity, type Port, type Service } from "@isthmus/proto";
 import { affinityTiers } from "./affinity-tiers.js";
-import { clusterShare, join, keptOutEntirely } from "./cluster-share.js";
+import { clusterShare, exclusionReason, join } from "./cluster-share.js";
 import type {
   ClusterView,
-  KeptOut,
+  ExcludedCluster,
   MergedBackend,
   MergedFrontend,
   MergedTier,
@@ -78,15 +78,15 @@ interface Participants {
   readonly tiers: readonly (readonly ClusterName[])[];
   readonly views: ClusterViews;
   /** The remote clusters that contribute to no frontend. */
-  readonly keptOut: readonly KeptOut[];
+  readonly keptOut: readonly ExcludedCluster[];
   readonly notes: readonly string[];
 }
 
-function keptOutOf(name: ServiceName, remotes: readonly ClusterView[], global: boolean): readonly KeptOut[] {
+function keptOutOf(name: ServiceName, remotes: readonly ClusterView[], global: boolean): readonly ExcludedCluster[] {
   if (remotes.length === 0) return NOTHING;
-  const keptOut: KeptOut[] = [];
+  const keptOut: ExcludedCluster[] = [];
   for (const view of remotes) {
-    const reason = keptOutEntirely(view, name, global);
+    const reason = exclusionReason(view, name, global);
     if (reason !== undefined) keptOut.push({ cluster: view.cluster, reason });
   }
   return keptOut;
@@ -96,7 +96,7 @@ function keptOutOf(name: ServiceName, remotes: readonly ClusterView[], global: b
 function participant(name: ServiceName, cluster: ClusterName, plan: Participants): ClusterView | undefined {
   const view = plan.views.get(cluster);
   if (view === undefined || view.local) return view;
-  return keptOutEntirely(view, name, plan.global) === undefined ? view : undefined;
+  return exclusionReason(view, name, plan.global) === undefined ? view : undefined;
 }
 
 /** Makes a frontend of each address and port, sorted. */
@@ -136,7 +136,7 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
     portName: port.name,
     global: plan.global,
     tiers: uniqueBackends(tiers),
-    keptOut: sorted(keptOut, (a, b) => (a.cluster < b.cluster ? -1 : 1)),
+    excluded: sorted(keptOut, (a, b) => (a.cluster < b.cluster ? -1 : 1)),
     notes: limitNotes.length === 0 ? plan.notes : [...plan.notes, ...limitNotes.sort()],
   };
 }

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ClusterName, parseClusterName, type ServiceName } from "@isthmus/model";
 import { Affinity, Kind } from "@isthmus/proto";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { mergeAll } from "./merge-service.js";
-import { CART, type Change, config, globalWith, gone, mesh, play, READY, service, slice } from "./test-mesh.js";
+import { CART, type Change, config, deletion, globalWith, mesh, play, READY, service, slice } from "./test-mesh.js";
 
 const CLUSTERS = ["east", "west", "north"];
 
@@ -44,7 +44,7 @@ test("the same records in any order, with deletions in between, give the same ta
   fc.assert(
     fc.property(shuffled, ({ specs, order, clusters, blinks }) => {
       const straight = mesh(specs.map(change), CLUSTERS);
-      straight.flush();
+      straight.flushServices();
       const ids = new Map(straight.views);
       const other = mesh([], []);
       for (const name of clusters) {
@@ -54,18 +54,18 @@ test("the same records in any order, with deletions in between, give the same ta
       for (const spec of order) {
         play(other, [change(spec)]);
         if (blinks.includes(spec)) {
-          other.flush();
-          play(other, [gone(change(spec))]);
-          other.flush();
+          other.flushServices();
+          play(other, [deletion(change(spec))]);
+          other.flushServices();
           play(other, [change(spec)]);
         }
       }
-      other.flush();
+      other.flushServices();
       const sorted = (table: ReadonlyMap<string, unknown>) => [...table].sort(([a], [b]) => (a < b ? -1 : 1));
       assert.deepEqual(sorted(other.table), sorted(straight.table));
       assert.deepEqual(sorted(mergeAll(other.views, other.configs)).filter(notEmpty), sorted(straight.table));
     }),
-    exploring(300),
+    fastCheckOptions(300),
   );
 });
 
@@ -73,42 +73,42 @@ const notEmpty = ([, frontends]: readonly [string, unknown]) => Array.isArray(fr
 
 test("a change makes only its own Service dirty, and flush returns only what changed", () => {
   const merger = mesh([service("east"), service("east", { name: "shop/pay" })]);
-  assert.deepEqual([...merger.flush().keys()], ["shop/cart", "shop/pay"]);
+  assert.deepEqual([...merger.flushServices().keys()], ["shop/cart", "shop/pay"]);
   play(merger, [slice("west", { backends: {} })]);
   assert.deepEqual([...merger.dirty], [CART]);
-  assert.deepEqual([...merger.flush().keys()], [CART]);
-  assert.equal(merger.flush().size, 0);
+  assert.deepEqual([...merger.flushServices().keys()], [CART]);
+  assert.equal(merger.flushServices().size, 0);
 });
 
 test("a deleted Service is returned once, without frontends", () => {
   const merger = mesh([service("east")]);
-  merger.flush();
-  play(merger, [gone(service("east"))]);
-  assert.deepEqual([...merger.flush()], [[CART, []]]);
+  merger.flushServices();
+  play(merger, [deletion(service("east"))]);
+  assert.deepEqual([...merger.flushServices()], [[CART, []]]);
   assert.equal(merger.table.size, 0);
   play(merger, [slice("east", { backends: {} })]);
-  assert.equal(merger.flush().size, 0);
+  assert.equal(merger.flushServices().size, 0);
 });
 
 test("removing a cluster removes its backends", () => {
   const west = [service("west"), slice("west", { backends: { "10.12.0.1": READY } })];
   const merger = mesh([service("east"), ...west, globalWith(Affinity.AFFINITY_LOCAL)]);
-  merger.flush();
+  merger.flushServices();
   assert.equal(merger.table.get(CART)?.[0]?.tiers.length, 2);
   merger.removeCluster(parseClusterName("west"));
-  merger.flush();
+  merger.flushServices();
   assert.equal(merger.table.get(CART)?.[0]?.tiers.length, 1);
 });
 
 test("a ServiceConfig of another cluster has no effect", () => {
   const merger = mesh([service("east"), service("west"), { ...globalWith(), cluster: "west" }]);
-  merger.flush();
+  merger.flushServices();
   assert.equal(merger.table.get(CART)?.[0]?.global, false);
 });
 
 test("values that do not decode and malformed keys change nothing", () => {
   const merger = mesh([service("east")]);
-  merger.flush();
+  merger.flushServices();
   const broken = Uint8Array.of(0x0a, 0xff);
   assert.throws(() => merger.upsert("east" as ClusterName, Kind.KIND_SERVICE, `services/${CART}`, broken));
   assert.deepEqual(merger.upsert("east" as ClusterName, Kind.KIND_SERVICE, "services/shop", broken), []);
@@ -130,11 +130,11 @@ test("10,000 global Services of two clusters are merged by one flush, and a chan
       ];
     }).flat(),
   );
-  merger.flush();
+  merger.flushServices();
   assert.equal(merger.table.size, 10_000);
   const began = performance.now();
   assert.equal(mergeAll(merger.views, merger.configs).size, 10_000);
   assert.ok(performance.now() - began < 10_000);
   play(merger, [slice("west", { name: "load/s7", backends: { "10.12.0.7": READY } })]);
-  assert.equal(merger.flush().size, 1);
+  assert.equal(merger.flushServices().size, 1);
 });

@@ -33,7 +33,7 @@ export interface ServiceMerger {
    * Merges the dirty Services, at most `limit` of them. Returns those that have or had frontends; the list of a Service
    * that has none any more is empty.
    */
-  flush(limit?: number): ServiceTable;
+  flushServices(limit?: number): ServiceTable;
 }
 
 export function createServiceMerger(): ServiceMerger {
@@ -88,7 +88,7 @@ export function createServiceMerger(): ServiceMerger {
       if (kind === Kind.KIND_SERVICE_CONFIG) return setConfig(cluster, key, undefined);
       return mark(views.get(cluster)?.remove(kind, key));
     },
-    flush(limit = Number.POSITIVE_INFINITY) {
+    flushServices(limit = Number.POSITIVE_INFINITY) {
       const changed = new Map<ServiceName, readonly MergedFrontend[]>();
       const merge = mergeFrom(views, configs);
       let left = limit;

@@ -73,7 +73,7 @@ export function config(settings: Parameters<typeof ServiceConfig.fromPartial>[0]
 
 export const globalWith = (affinity: Affinity = Affinity.AFFINITY_NONE) => config({ global: true, affinity });
 
-export function gone(change: Change): Change {
+export function deletion(change: Change): Change {
   return { ...change, value: undefined };
 }
 
@@ -97,7 +97,7 @@ export function play(merger: ServiceMerger, changes: readonly Change[]): void {
 /** The frontends of `shop/cart` after a flush. */
 export function cart(changes: readonly Change[], clusters?: readonly string[]): readonly MergedFrontend[] {
   const merger = mesh(changes, clusters);
-  merger.flush();
+  merger.flushServices();
   return merger.table.get(CART) ?? [];
 }
 
@@ -114,7 +114,7 @@ export function tiers(frontend: MergedFrontend | undefined): readonly (readonly 
 
 /** The first frontend's reasons by cluster. */
 export function reasons(frontends: readonly MergedFrontend[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(frontends[0]?.keptOut.map(({ cluster, reason }) => [cluster, reason]) ?? []);
+  return Object.fromEntries(frontends[0]?.excluded.map(({ cluster, reason }) => [cluster, reason]) ?? []);
 }
 
 function port(text: string): { name: string; port: number; protocol: number } {

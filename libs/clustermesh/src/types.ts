@@ -55,7 +55,7 @@ export interface MergedTier {
 }
 
 /** Why a cluster contributes no backends to a frontend. */
-export interface KeptOut {
+export interface ExcludedCluster {
   readonly cluster: ClusterName;
   /** One sentence for users, without a full stop. */
   readonly reason: string;
@@ -70,7 +70,7 @@ export interface MergedFrontend {
   readonly portName: string;
   readonly global: boolean;
   readonly tiers: readonly MergedTier[];
-  readonly keptOut: readonly KeptOut[];
+  readonly excluded: readonly ExcludedCluster[];
   /** Sentences for users about settings of the Service that are not served as written. */
   readonly notes: readonly string[];
 }

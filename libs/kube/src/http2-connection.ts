@@ -9,7 +9,7 @@ import type { RequestOptions } from "node:https";
 import type { Socket } from "node:net";
 import type { HttpResponse } from "./http1-pool.js";
 import {
-  answerOf,
+  awaitStatus,
   beginStream,
   endLink,
   type Http2Times,
@@ -95,7 +95,7 @@ export function createHttp2Connection(
         const opened = await unlessAborted(used, signal);
         if (opened === undefined) return undefined;
         const stream = beginStream(opened, headers, signal);
-        const status = stream === undefined ? "refused" : await answerOf(stream);
+        const status = stream === undefined ? "refused" : await awaitStatus(stream);
         if (stream !== undefined && status !== "refused") return { status, body: stream };
         // The connection is ending or full, and the server did not process the stream: try another connection.
         if (current === used) leave();

@@ -9,9 +9,9 @@ import {
 import type { RequestOptions } from "node:https";
 import { isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
-import { type LifeTimes, watchLife } from "./http2-life.js";
+import { detectDeadPeer, type PingTimes } from "./http2-ping.js";
 
-export interface Http2Times extends LifeTimes {
+export interface Http2Times extends PingTimes {
   /** Limit for TCP, TLS and the server's SETTINGS. */
   readonly connectMs: number;
 }
@@ -61,7 +61,7 @@ async function begin(base: URL, socket: TLSSocket, times: Http2Times): Promise<L
   await waitFor(session, "remoteSettings"); // they contain the limit of streams
   session.setLocalWindowSize(CONNECTION_WINDOW);
   const link = { session, socket, streams: 0, left: false };
-  watchLife(session, socket, times, () => {
+  detectDeadPeer(session, socket, times, () => {
     endLink(link, withCode("ETIMEDOUT", `no answer to a ping within ${times.pingMs} ms`));
   });
   return link;
@@ -95,7 +95,7 @@ export function beginStream(
 }
 
 /** The status of the answer, or "refused" if the server did not process the stream; rejects when it ends otherwise. */
-export function answerOf(stream: ClientHttp2Stream): Promise<number | "refused"> {
+export function awaitStatus(stream: ClientHttp2Stream): Promise<number | "refused"> {
   return new Promise((resolve, reject) => {
     stream.once("response", (headers) => resolve(headers[":status"] ?? 0));
     stream.once("error", (error) => {

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { SocksClient } from "socks";
 import { withCode } from "./http2-link.js";
 
-export interface Place {
+export interface HostPort {
   readonly host: string;
   readonly port: number;
 }
@@ -22,19 +22,19 @@ export function isProxyScheme(protocol: string): boolean {
   return protocol in DEFAULT_PORTS;
 }
 
-export function placeOf({ hostname, port, protocol }: URL): Place {
+export function hostPortOf({ hostname, port, protocol }: URL): HostPort {
   const number = port === "" ? DEFAULT_PORTS[protocol] : Number(port);
   return { host: hostname.replace(/^\[|\]$/g, ""), port: number ?? 80 };
 }
 
 /** Resolves when the socket is connected to the target: all further bytes reach it. */
-export function askProxy(socket: Socket, proxy: URL, target: Place): Promise<unknown> {
+export function askProxy(socket: Socket, proxy: URL, target: HostPort): Promise<unknown> {
   return proxy.protocol.startsWith("socks") ? askSocks(socket, proxy, target) : askConnect(socket, proxy, target);
 }
 
-async function askSocks(socket: Socket, proxy: URL, target: Place): Promise<void> {
+async function askSocks(socket: Socket, proxy: URL, target: HostPort): Promise<void> {
   await waitFor(socket, "connect");
-  const { host, port } = placeOf(proxy);
+  const { host, port } = hostPortOf(proxy);
   const [userId, password] = [decodeURIComponent(proxy.username), decodeURIComponent(proxy.password)];
   const login = userId === "" ? {} : { userId, password };
   await SocksClient.createConnection({
@@ -45,7 +45,7 @@ async function askSocks(socket: Socket, proxy: URL, target: Place): Promise<void
   });
 }
 
-async function askConnect(socket: Socket, proxy: URL, { host, port }: Place): Promise<void> {
+async function askConnect(socket: Socket, proxy: URL, { host, port }: HostPort): Promise<void> {
   await waitFor(socket, proxy.protocol === "https:" ? "secureConnect" : "connect");
   const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;

@@ -66,11 +66,11 @@ test("calls go through a CONNECT or a SOCKS 5 proxy, and the proxy resolves the 
   await callThrough(t, `http://127.0.0.1:${plain.port}`);
   await callThrough(t, `http://ann:p%40ss@127.0.0.1:${plain.port}`);
   // One tunnel for both calls.
-  assert.deepEqual(plain.asked, ["api.invalid:6443", "ann:p@ss@api.invalid:6443"]);
+  assert.deepEqual(plain.requestedTargets, ["api.invalid:6443", "ann:p@ss@api.invalid:6443"]);
   const socks = await startSocksProxy(t, target);
   await callThrough(t, `socks5://127.0.0.1:${socks.port}`);
   await callThrough(t, `socks5h://ann:p%40ss@127.0.0.1:${socks.port}`);
-  assert.deepEqual(socks.asked, ["api.invalid:6443", "ann:p@ss@api.invalid:6443"]);
+  assert.deepEqual(socks.requestedTargets, ["api.invalid:6443", "ann:p@ss@api.invalid:6443"]);
 });
 
 test("watches go through the same proxies over one HTTP/2 connection", async (t) => {
@@ -82,14 +82,14 @@ test("watches go through the same proxies over one HTTP/2 connection", async (t)
     for (const path of ["/a", "/b"])
       assert.equal(await text(await transport.stream({ method: "GET", path })), `${path} Bearer secret`);
   }
-  assert.deepEqual([plain.asked.length, socks.asked.length, sessions.length], [1, 1, 2]);
+  assert.deepEqual([plain.requestedTargets.length, socks.requestedTargets.length, sessions.length], [1, 1, 2]);
 });
 
 test("a proxy over TLS needs a valid certificate like any server", async (t) => {
   const proxy = await startConnectProxy(t, await startHttp1(t), pair);
   const transport = open(t, `https://127.0.0.1:${proxy.port}`);
   await assert.rejects(transport.json({ method: "GET", path: "/api" }), /proxy https:\/\/127\.0\.0\.1:\d+: /);
-  assert.deepEqual(proxy.asked, []);
+  assert.deepEqual(proxy.requestedTargets, []);
   const folder = mkdtempSync(join(tmpdir(), "isthmus-proxy-"));
   t.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "ca.pem"), ca);
@@ -101,7 +101,7 @@ test("a proxy over TLS needs a valid certificate like any server", async (t) => 
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, "ca.pem") };
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", code], { env });
   assert.equal(stdout, '{"auth":"Bearer secret"}\n');
-  assert.deepEqual(proxy.asked, ["api.invalid:6443"]);
+  assert.deepEqual(proxy.requestedTargets, ["api.invalid:6443"]);
 });
 
 test("a server without TLS is reached through the proxy", async (t) => {
@@ -112,7 +112,7 @@ test("a server without TLS is reached through the proxy", async (t) => {
   const proxy = await startConnectProxy(t, target);
   const transport = open(t, `http://127.0.0.1:${proxy.port}`, "http://api.invalid:8080");
   assert.deepEqual(await transport.json({ method: "GET", path: "/api" }), {});
-  assert.deepEqual(proxy.asked, ["api.invalid:8080"]);
+  assert.deepEqual(proxy.requestedTargets, ["api.invalid:8080"]);
 });
 
 test("errors about a refusing, absent or wrong proxy name its address and no password", async (t) => {

@@ -11,7 +11,7 @@ import { connect as connectTcp, isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { withCode } from "./http2-link.js";
-import { askProxy, placeOf } from "./proxy-handshake.js";
+import { askProxy, hostPortOf } from "./proxy-handshake.js";
 
 export interface Tunnel {
   /** Opens a TCP connection to the server; nothing has been sent on it. */
@@ -24,7 +24,7 @@ const DIAL_MS = 10_000;
 
 export function createTunnel(proxy: URL, server: URL, dialMs = DIAL_MS): Tunnel {
   const dials = new Set<Socket>();
-  const [at, target] = [placeOf(proxy), placeOf(server)];
+  const [at, target] = [hostPortOf(proxy), hostPortOf(server)];
   const name = `proxy ${proxy.protocol}//${proxy.host}`;
   let closed = false;
 

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { createAuthority, issue } from "@isthmus/pki";
 import { until } from "@isthmus/testing";
-import { authEnabled, memberGrants, provisionCluster, provisionStore, removeCluster } from "./auth.js";
+import { authEnabled, clusterGrants, provisionCluster, provisionStore, removeCluster } from "./auth.js";
 import { StoreError } from "./errors.js";
 import { claimKey, clusterPrefix, ROOT_PREFIX } from "./layout.js";
 import { createStore, type Store } from "./store.js";
@@ -109,7 +109,7 @@ test("provisioning again removes excess permissions", async () => {
   const text = (key: unknown, end: unknown): string => `${key} ${end}`;
   assert.deepEqual(
     have?.map(({ key, range_end }) => text(key, range_end)).sort(),
-    memberGrants(east, one)
+    clusterGrants(east, one)
       .map(({ key, end }) => text(key, end ?? ""))
       .sort(),
   );

@@ -11,7 +11,7 @@ import { StoreError, storeError } from "./errors.js";
 import { claimKey, clusterPrefix, prefixEnd, ROOT_PREFIX } from "./layout.js";
 import type { Store } from "./store.js";
 
-export interface Grant {
+export interface Permission {
   readonly access: "Read" | "Write" | "Readwrite";
   readonly key: string;
   /** Exclusive end of the range; absent: exactly `key`. */
@@ -19,7 +19,7 @@ export interface Grant {
 }
 
 /** All permissions of a cluster's role. */
-export function memberGrants(cluster: ClusterName, id: ClusterId): readonly Grant[] {
+export function clusterGrants(cluster: ClusterName, id: ClusterId): readonly Permission[] {
   return [
     { access: "Read", key: ROOT_PREFIX, end: prefixEnd(ROOT_PREFIX) },
     { access: "Readwrite", key: clusterPrefix(cluster), end: prefixEnd(clusterPrefix(cluster)) },
@@ -36,7 +36,7 @@ export async function provisionStore(owner: Store): Promise<void> {
   });
 }
 
-/** Creates the etcd user of a cluster with exactly `memberGrants`. `owner`: the store with root's certificate. */
+/** Creates the etcd user of a cluster with exactly `clusterGrants`. `owner`: the store with root's certificate. */
 export async function provisionCluster(owner: Store, cluster: ClusterName, id: ClusterId): Promise<void> {
   if ((cluster as string) === "root") {
     throw new MeshError(
@@ -44,7 +44,7 @@ export async function provisionCluster(owner: Store, cluster: ClusterName, id: C
       `Cannot use cluster name "root": it is the user name of the store's owner`,
     );
   }
-  await ensureUser(owner, cluster, memberGrants(cluster, id));
+  await ensureUser(owner, cluster, clusterGrants(cluster, id));
 }
 
 /** Removes a cluster's user and role. Its open watches continue until its connections are closed. */
@@ -69,7 +69,7 @@ export async function authEnabled(store: Store): Promise<boolean> {
   }
 }
 
-async function ensureUser(owner: Store, name: string, grants: readonly Grant[]): Promise<void> {
+async function ensureUser(owner: Store, name: string, grants: readonly Permission[]): Promise<void> {
   const { auth } = owner.transport;
   await attempt(`create role "${name}"`, () => unlessExisting(auth.roleAdd({ name })));
   await attempt(`grant role "${name}"`, () => ensureGrants(owner, name, grants));
@@ -81,10 +81,10 @@ async function ensureUser(owner: Store, name: string, grants: readonly Grant[]):
   });
 }
 
-async function ensureGrants(owner: Store, role: string, grants: readonly Grant[]): Promise<void> {
+async function ensureGrants(owner: Store, role: string, grants: readonly Permission[]): Promise<void> {
   const { auth } = owner.transport;
   const have = ((await auth.roleGet({ role })).perm ?? []).map(fromPermission);
-  const text = ({ access, key, end }: Grant): string => `${access} ${key} ${end ?? ""}`;
+  const text = ({ access, key, end }: Permission): string => `${access} ${key} ${end ?? ""}`;
   const wanted = new Set(grants.map(text));
   for (const grant of have) {
     if (wanted.has(text(grant)) || role === "root") continue;
@@ -97,11 +97,11 @@ async function ensureGrants(owner: Store, role: string, grants: readonly Grant[]
   }
 }
 
-function toPermission({ access, key, end }: Grant): IPermission {
+function toPermission({ access, key, end }: Permission): IPermission {
   return { permType: access, key: Buffer.from(key), range_end: Buffer.from(end ?? "") };
 }
 
-function fromPermission({ permType, key, range_end }: IPermission): Grant {
+function fromPermission({ permType, key, range_end }: IPermission): Permission {
   const end = range_end.toString();
 
   return { access: permType, key: key.toString(), ...(end === "" ? {} : { end }) };

@@ -39,7 +39,7 @@ export function mayHaveHappened(error: StoreError): boolean {
 }
 
 /** True when the answer arrived and was larger than a message may be (transport.ts). */
-export function isTooLargeAnswer(error: StoreError): boolean {
+export function isAnswerTooLarge(error: StoreError): boolean {
   return /received message larger than max/i.test(error.message);
 }
 

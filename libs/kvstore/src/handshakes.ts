@@ -13,7 +13,7 @@ export type Connector = ReturnType<CreateConnector>;
 export interface Handshakes {
   guard(connector: Connector): Connector;
   /** Ends the running handshakes, and any that begins later. */
-  end(): void;
+  endAll(): void;
 }
 
 const LIMIT_MS = 10_000;
@@ -48,7 +48,7 @@ export function createHandshakes(): Handshakes {
       getCallCredentials: () => connector.getCallCredentials(),
       destroy: () => connector.destroy(),
     }),
-    end() {
+    endAll() {
       ended = true;
       for (const socket of running) socket.destroy();
     },

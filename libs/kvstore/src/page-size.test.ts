@@ -7,13 +7,13 @@ test("pages grow to the target bytes or the maximum of keys, and follow the size
   const size = createPageSize(2000);
   const sizes = [size.keys];
   for (let i = 0; i < 4; i++) {
-    size.came(size.keys, size.keys * 200);
+    size.recordPage(size.keys, size.keys * 200);
     sizes.push(size.keys);
   }
   assert.deepEqual(sizes, [100, 400, 1600, 2000, 2000]);
-  size.came(2000, 2000 * 100_000);
+  size.recordPage(2000, 2000 * 100_000);
   assert.equal(size.keys, 20);
-  size.came(20, 20 * 10 * PAGE_BYTES);
+  size.recordPage(20, 20 * 10 * PAGE_BYTES);
   assert.equal(size.keys, 1, "one key at least");
 });
 
@@ -21,7 +21,7 @@ test("an answer that is too large is requested again with a quarter of the keys,
   const size = createPageSize(2000);
   const requested = [];
   do requested.push(size.keys);
-  while (size.tooLarge());
+  while (size.shrink());
   assert.deepEqual(requested, [100, 25, 6, 1]);
 });
 
@@ -31,7 +31,7 @@ test("a page always requests between 1 and the maximum of keys", () => {
     fc.property(fc.integer({ min: 1, max: 5000 }), fc.array(page), (most, pages) => {
       const size = createPageSize(most);
       for (const [keys, bytes] of pages) {
-        size.came(keys, bytes);
+        size.recordPage(keys, bytes);
         assert.ok(Number.isInteger(size.keys) && size.keys >= 1 && size.keys <= most);
       }
     }),

@@ -12,9 +12,9 @@ const FIRST_KEYS = 100;
 export interface PageSize {
   readonly keys: number;
   /** Takes the size of a received page: its number of keys, and the bytes of keys and values. */
-  came(keys: number, bytes: number): void;
+  recordPage(keys: number, bytes: number): void;
   /** Reduces the size after an answer larger than a message may be; false: it is already one key. */
-  tooLarge(): boolean;
+  shrink(): boolean;
 }
 
 export function createPageSize(most: number): PageSize {
@@ -23,12 +23,12 @@ export function createPageSize(most: number): PageSize {
     get keys() {
       return keys;
     },
-    came(count, bytes) {
+    recordPage(count, bytes) {
       if (count === 0) return;
       const fitting = Math.floor(PAGE_BYTES / (bytes / count));
       keys = Math.max(1, Math.min(fitting, keys * 4, most));
     },
-    tooLarge() {
+    shrink() {
       if (keys === 1) return false;
       keys = Math.max(1, keys >> 2);
       return true;

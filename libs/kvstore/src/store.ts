@@ -5,7 +5,7 @@
  * Nothing is retried here: only the caller knows whether a repeated write is harmless.
  */
 import type { ICompare, IKeyValue, IRangeRequest, IRangeResponse, IRequestOp } from "etcd3";
-import { isTooLargeAnswer, type StoreError, storeError } from "./errors.js";
+import { isAnswerTooLarge, type StoreError, storeError } from "./errors.js";
 import { keyBytes, keyText, prefixEnd } from "./layout.js";
 import { createPageSize } from "./page-size.js";
 import { type StoreOptions, Transport } from "./transport.js";
@@ -90,14 +90,14 @@ export function createStore(options: StoreOptions): Store {
           ...(at === undefined ? {} : { revision: String(at) }),
         };
         const page = await range(request, `list "${prefix}" in the store`).catch((error: StoreError) => {
-          if (!isTooLargeAnswer(error) || !size.tooLarge()) throw error;
+          if (!isAnswerTooLarge(error) || !size.shrink()) throw error;
         });
         if (page === undefined) continue;
         at ??= BigInt(page.header.revision);
         // By the bytes of the key: a key that is not text must not move the start back.
         start = Buffer.concat([page.kvs.at(-1)?.key ?? start, Buffer.of(0)]);
         more = page.more;
-        size.came(page.kvs.length, bytesOf(page.kvs));
+        size.recordPage(page.kvs.length, bytesOf(page.kvs));
         yield { entries: page.kvs.map(toEntry), revision: at, more };
       }
     },

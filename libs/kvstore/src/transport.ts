@@ -50,7 +50,7 @@ export class Transport extends Etcd3 {
   /** Also ends connections that are still being made. */
   override close(): void {
     super.close();
-    this.#handshakes.end();
+    this.#handshakes.endAll();
   }
 
   /** The raw calls, for what etcd3 does not offer: watches with metadata, auth status. */

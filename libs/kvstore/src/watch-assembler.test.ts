@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import type { IWatchResponse } from "etcd3";
 import fc from "fast-check";
 import { createAssembler } from "./watch-assembler.js";
@@ -25,43 +25,43 @@ function response(revisions: readonly number[], rest: Partial<IWatchResponse> = 
 
 test("fragments are kept until the last one; a stream that ends earlier resumes at the start of the revision", () => {
   const assembler = createAssembler(10n);
-  assert.equal(assembler.accept(response([10, 10], { fragment: true })).type, "alive");
+  assert.equal(assembler.addResponse(response([10, 10], { fragment: true })).type, "alive");
   assert.equal(assembler.resume, 10n);
   assembler.reset(); // the connection broke: last event + 1 would be 11 and lose the rest of revision 10
   assert.equal(assembler.resume, 10n);
-  assert.equal(assembler.accept(response([10, 10], { fragment: true })).type, "alive");
-  const last = assembler.accept(response([10, 11]));
+  assert.equal(assembler.addResponse(response([10, 10], { fragment: true })).type, "alive");
+  const last = assembler.addResponse(response([10, 11]));
   assert.ok(last.type === "events" && last.events.length === 4 && last.revision === 11n);
   assert.equal(assembler.resume, 12n);
 });
 
 test("revisions of headers, created and progress responses do not change the resume point", () => {
   const assembler = createAssembler(10n);
-  assert.deepEqual(assembler.accept(response([], { created: true })), { type: "created", storeRevision: 9999n });
-  assert.equal(assembler.accept(response([])).type, "alive");
+  assert.deepEqual(assembler.addResponse(response([], { created: true })), { type: "created", storeRevision: 9999n });
+  assert.equal(assembler.addResponse(response([])).type, "alive");
   assert.equal(assembler.resume, 10n);
 });
 
 test("events already emitted are not emitted again", () => {
   const assembler = createAssembler(10n);
-  assembler.accept(response([10, 11]));
-  assert.equal(assembler.accept(response([10, 11])).type, "alive");
-  const message = assembler.accept(response([11, 12]));
+  assembler.addResponse(response([10, 11]));
+  assert.equal(assembler.addResponse(response([10, 11])).type, "alive");
+  const message = assembler.addResponse(response([11, 12]));
   assert.ok(message.type === "events" && message.events.length === 1);
 });
 
 test("compaction and cancellation are distinguished", () => {
   const assembler = createAssembler(10n);
-  const compacted = assembler.accept(response([], { canceled: true, compact_revision: "42" }));
+  const compacted = assembler.addResponse(response([], { canceled: true, compact_revision: "42" }));
   assert.deepEqual(compacted, { type: "compacted", revision: 42n });
-  const denied = assembler.accept(response([], { canceled: true, cancel_reason: "permission denied" }));
+  const denied = assembler.addResponse(response([], { canceled: true, cancel_reason: "permission denied" }));
   assert.deepEqual(denied, { type: "canceled", reason: "permission denied" });
 });
 
 test("a backlog in many fragments is not buffered whole: complete revisions are emitted early", () => {
   const assembler = createAssembler(1n, 10);
   const emitted = [1, 2, 3, 4, 5].map((revision) => {
-    const message = assembler.accept(response([revision, revision, revision], { fragment: revision < 5 }));
+    const message = assembler.addResponse(response([revision, revision, revision], { fragment: revision < 5 }));
     return message.type === "events" ? message.events.map(({ modRevision }) => Number(modRevision)) : message.type;
   });
   assert.deepEqual(emitted, ["alive", [1, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4, 5, 5, 5]]);
@@ -87,7 +87,7 @@ test("with any fragments and breaks each event is emitted once and in order", ()
             if ((breaks.next().value ?? 1) === 0) break;
             const count = 1 + (cuts.next().value ?? 0);
             const [part, left] = [rest.slice(0, count), rest.slice(count)];
-            const message = assembler.accept(response(part, { fragment: left.length > 0 }));
+            const message = assembler.addResponse(response(part, { fragment: left.length > 0 }));
             if (message.type === "events") got.push(...message.events.map(({ modRevision }) => Number(modRevision)));
             rest = left;
           }
@@ -95,6 +95,6 @@ test("with any fragments and breaks each event is emitted once and in order", ()
         assert.deepEqual(got, all);
       },
     ),
-    exploring(300),
+    fastCheckOptions(300),
   );
 });

@@ -20,7 +20,7 @@ export interface StoreEvent {
   readonly modRevision: bigint;
 }
 
-export type Assembled =
+export type AssemblerResult =
   | { readonly type: "created"; readonly storeRevision: bigint }
   | { readonly type: "events"; readonly events: readonly StoreEvent[]; readonly revision: bigint }
   | { readonly type: "alive" }
@@ -30,7 +30,7 @@ export type Assembled =
 export interface Assembler {
   /** First revision that has not been emitted. */
   readonly resume: bigint;
-  accept(response: IWatchResponse): Assembled;
+  addResponse(response: IWatchResponse): AssemblerResult;
   /** The stream ended: drops the events of an incomplete response. */
   reset(): void;
 }
@@ -44,7 +44,7 @@ export function createAssembler(from: bigint, maxPendingBytes = MAX_PENDING_BYTE
   let bytes = 0;
 
   /** Events of revisions below `end`; the others stay. */
-  function take(end: bigint): Assembled {
+  function take(end: bigint): AssemblerResult {
     const events = pending.filter(({ modRevision }) => modRevision >= resume && modRevision < end);
     pending = pending.filter(({ modRevision }) => modRevision >= end);
     bytes = pending.reduce((sum, event) => sum + sizeOf(event), 0);
@@ -58,7 +58,7 @@ export function createAssembler(from: bigint, maxPendingBytes = MAX_PENDING_BYTE
     get resume() {
       return resume;
     },
-    accept(response) {
+    addResponse(response) {
       if (response.canceled) {
         const compacted = BigInt(response.compact_revision);
         if (compacted > 0n) return { type: "compacted", revision: compacted };

@@ -117,7 +117,7 @@ async function followStream(
 }
 
 function interpret(assembler: Assembler, response: IWatchResponse, action: string): WatchMessage {
-  const message = assembler.accept(response);
+  const message = assembler.addResponse(response);
   switch (message.type) {
     case "created":
       if (message.storeRevision < assembler.resume - 1n)

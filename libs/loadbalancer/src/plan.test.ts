@@ -47,7 +47,7 @@ function frontend(...tiers: readonly (readonly MergedBackend[])[]): MergedFronte
     portName: "http",
     global: true,
     tiers: tiers.map((backends) => ({ clusters: [] as ClusterName[], backends })),
-    keptOut: [],
+    excluded: [],
     notes: [],
   };
 }

@@ -34,7 +34,7 @@ test("a call beyond its deadline is aborted and counts as a failure", async (t) 
 });
 
 test("harmless failures never open a breaker", async (t) => {
-  const breaker = createBreaker({ name: "api", timeoutMs: 1000, harmless: () => true });
+  const breaker = createBreaker({ name: "api", timeoutMs: 1000, isHarmless: () => true });
   t.after(() => breaker.close());
   for (let i = 0; i < 10; i++) await assert.rejects(breaker.call(fail), /refused/);
   assert.equal(breaker.state, "closed");

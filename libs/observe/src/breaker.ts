@@ -20,7 +20,7 @@ export interface BreakerOptions {
   /** Mean time until a call is let through again; 1000 unless given; jittered by ±20 %. */
   readonly resetMs?: number;
   /** True for an error that is no evidence about the dependency's health ("not found"): rethrown, not counted. */
-  readonly harmless?: (thrown: unknown) => boolean;
+  readonly isHarmless?: (thrown: unknown) => boolean;
 }
 
 export interface Breaker {
@@ -41,7 +41,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
     volumeThreshold: Math.max(5, options.volumeThreshold ?? 5),
     resetTimeout: Math.round(resetMs * (0.8 + 0.4 * Math.random())),
     rollingCountTimeout: 10_000,
-    ...(options.harmless === undefined ? {} : { errorFilter: options.harmless }),
+    ...(options.isHarmless === undefined ? {} : { errorFilter: options.isHarmless }),
   });
   const state = () => (inner.opened ? "open" : inner.halfOpen ? "half-open" : "closed");
   return {

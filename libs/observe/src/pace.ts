@@ -20,7 +20,7 @@ export interface Pace {
   /** Time until the next run is allowed; 0: now. */
   waitMs(now: number): number;
   /** Records a run. */
-  done(now: number): void;
+  recordRun(now: number): void;
   /** The next run need not wait. */
   reset(): void;
 }
@@ -31,7 +31,7 @@ export function createPace({ quietMs, ...options }: PaceOptions): Pace {
   let dueAt = Number.NEGATIVE_INFINITY;
   return {
     waitMs: (now) => Math.max(0, dueAt - now),
-    done(now) {
+    recordRun(now) {
       const quiet = now - doneAt > quietMs;
       if (quiet) backoff.reset();
       doneAt = now;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { connect, createServer, type Server } from "node:tls";
 import { createAuthority, issue, type KeyPair } from "./authority.js";
-import { expiresAt, readCertificate, signedBy } from "./certificate.js";
+import { expiresAt, isSignedBy, readCertificate } from "./certificate.js";
 import { writeCertificate, writePair } from "./files.js";
 
 test("openssl verifies an issued certificate for its usages and refuses one of another authority", async (t) => {
@@ -41,7 +41,7 @@ test("organizations are in the subject as Kubernetes reads them", async () => {
 test("an authority expires after its leaves, and each certificate has a unique serial", async () => {
   const authority = await createAuthority("ca");
   const leaves = await Promise.all(["a", "b"].map((cn) => issue(authority, { cn, usages: ["client"], days: 1 })));
-  assert.ok(leaves.every((leaf) => signedBy(leaf.certificate, authority.certificate)));
+  assert.ok(leaves.every((leaf) => isSignedBy(leaf.certificate, authority.certificate)));
   assert.ok(leaves.every((leaf) => expiresAt(leaf.certificate) < expiresAt(authority.certificate)));
   const serials = leaves.map((leaf) =>
     execFileSync("openssl", ["x509", "-noout", "-serial"], { input: leaf.certificate, encoding: "utf8" }),

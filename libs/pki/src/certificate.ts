@@ -28,7 +28,7 @@ export function expiresAt(pem: string): Date {
 }
 
 /** True when `authority` (PEM) issued and signed `certificate` (PEM). Dates are not checked. */
-export function signedBy(certificate: string, authority: string): boolean {
+export function isSignedBy(certificate: string, authority: string): boolean {
   const [leaf, issuer] = [parse(certificate), parse(authority)];
   return leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
 }

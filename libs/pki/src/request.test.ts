@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { createAuthority } from "./authority.js";
-import { readCertificate, signedBy } from "./certificate.js";
+import { isSignedBy, readCertificate } from "./certificate.js";
 import { createKey } from "./key.js";
 import { createRequest, requestName, requestPublicKey, signRequest } from "./request.js";
 
@@ -17,7 +17,7 @@ test("a request becomes a certificate for the same key, with the name and dates 
   const facts = readCertificate(certificate);
   assert.equal(facts.cn, "east");
   assert.deepEqual(facts.publicKey, requestPublicKey(request));
-  assert.ok(signedBy(certificate, authority.certificate));
+  assert.ok(isSignedBy(certificate, authority.certificate));
   assert.ok(Math.abs(facts.notBefore.getTime() - (before - 300_000)) < 10_000);
   assert.ok(Math.abs(facts.notAfter.getTime() - (before + 30 * DAY_MS)) < 10_000);
 });

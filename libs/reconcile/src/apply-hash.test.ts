@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { insertMissing, removeExtra } from "./apply-hash.js";
 import { createDeltaTracker, type DeltaTracker } from "./delta-tracker.js";
-import type { Applied, HashPort } from "./ports.js";
+import type { BatchResult, HashPort } from "./ports.js";
 
 /** A hash that logs its calls; keys that begin with "!" fail. */
 function makeHash(entries: Record<string, string>): { port: HashPort; log: string[]; memory: Map<string, string> } {
   const memory = new Map(Object.entries(entries));
   const log: string[] = [];
-  const each = (keys: Iterable<string>, act: (key: string) => void): Applied => {
+  const each = (keys: Iterable<string>, act: (key: string) => void): BatchResult => {
     const done = new Set<string>();
     const failed = new Map<string, Error>();
     for (const key of keys) {

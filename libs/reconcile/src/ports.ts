@@ -8,7 +8,7 @@
 import type { Prefix } from "@isthmus/model";
 
 /** The result of one batched call. Entries that failed stay pending; the others are in the kernel. */
-export interface Applied {
+export interface BatchResult {
   /** Keys (latin1) that were inserted or deleted. */
   readonly done: ReadonlySet<string>;
   /** Keys (latin1) that failed, each with its error. */
@@ -25,9 +25,9 @@ export interface HashPort {
   /** Reads all entries: key (latin1 of the bytes) to value bytes. */
   load(): Promise<Map<string, Uint8Array>>;
   /** Inserts new keys (`BPF_NOEXIST`); a key that exists already fails. */
-  insert(entries: ReadonlyMap<string, Uint8Array>): Promise<Applied>;
+  insert(entries: ReadonlyMap<string, Uint8Array>): Promise<BatchResult>;
   /** Deletes keys; a key that does not exist counts as done. */
-  delete(keys: ReadonlySet<string>): Promise<Applied>;
+  delete(keys: ReadonlySet<string>): Promise<BatchResult>;
 }
 
 /** A BPF array that is mapped into memory. Under traffic only single aligned words are changed, by one store each. */

@@ -26,7 +26,7 @@ test("hurry makes only keys with a wanted error due at once", () => {
   const table = createStatusTable();
   table.failed("full", new Error("full"), 0);
   table.failed("other", new Error("other"), 0);
-  table.hurry(1, (error) => error.message === "full");
+  table.retryNow(1, (error) => error.message === "full");
   assert.deepEqual(table.due(1), ["full"]);
 });
 

@@ -37,7 +37,7 @@ export interface StatusTable {
    * Makes failed keys with a `wanted` error due at once, because its cause may be gone (for example, a full map has
    * room).
    */
-  hurry(now: number, wanted: (error: Error) => boolean): void;
+  retryNow(now: number, wanted: (error: Error) => boolean): void;
   /** Keys in state Error. */
   readonly errors: ReadonlyMap<string, Error>;
 }
@@ -99,7 +99,7 @@ export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 
       for (const [, { retryAt }] of failing()) if (next === undefined || retryAt < next) next = retryAt;
       return next;
     },
-    hurry(now, wanted) {
+    retryNow(now, wanted) {
       for (const [key, status] of failing()) if (wanted(status.error)) all.set(key, { ...status, retryAt: now });
     },
   };

@@ -30,7 +30,7 @@ export const BOUNDS = {
   /** Kubernetes uids have 36 characters. */
   uid: 128,
   /** A publisher's instance name, epoch and capability names. */
-  word: 253,
+  identifier: 253,
 
   /** Addresses of a node, internal and external: only one cluster may claim each. */
   nodeAddresses: 8,

@@ -10,7 +10,7 @@ const long = (length: number) => "x".repeat(length);
 
 test("a head within bounds is read, also with additions of a newer version", () => {
   const sums = [Kind.KIND_NODE, 99 as Kind].map((kind) => ({ kind, exported: true, count: 1, sum: Buffer.alloc(16) }));
-  const found = head({ clusterUid: long(BOUNDS.uid), writer: long(BOUNDS.word), sums, capabilities: ["later"] });
+  const found = head({ clusterUid: long(BOUNDS.uid), writer: long(BOUNDS.identifier), sums, capabilities: ["later"] });
   assert.deepEqual([found?.sums.length, found?.capabilities], [2, ["later"]]);
   assert.equal(claim(long(32), long(BOUNDS.uid))?.name.length, 32);
 });
@@ -27,8 +27,8 @@ test("bytes that decode without a cluster are neither a head nor a claim", () =>
 test("a head or a claim beyond its bounds is treated as absent", () => {
   const sum = { kind: Kind.KIND_NODE, exported: true, count: 1, sum: Buffer.alloc(16) };
   assert.equal(head({ clusterUid: long(33_000) }), undefined);
-  assert.equal(head({ clusterUid: "u", writer: long(BOUNDS.word + 1) }), undefined);
-  assert.equal(head({ clusterUid: "u", epoch: long(BOUNDS.word + 1) }), undefined);
+  assert.equal(head({ clusterUid: "u", writer: long(BOUNDS.identifier + 1) }), undefined);
+  assert.equal(head({ clusterUid: "u", epoch: long(BOUNDS.identifier + 1) }), undefined);
   assert.equal(head({ clusterUid: "u", sums: Array.from({ length: BOUNDS.kinds + 1 }, () => sum) }), undefined);
   assert.equal(head({ clusterUid: "u", sums: [{ ...sum, sum: Buffer.alloc(17) }] }), undefined);
   assert.equal(

@@ -10,13 +10,13 @@ export function readHead(value: Uint8Array): Head | undefined {
     first(
       present("cluster uid", head.clusterUid),
       checkText("cluster uid", head.clusterUid, BOUNDS.uid),
-      checkText("epoch", head.epoch, BOUNDS.word),
-      checkText("writer", head.writer, BOUNDS.word),
+      checkText("epoch", head.epoch, BOUNDS.identifier),
+      checkText("writer", head.writer, BOUNDS.identifier),
       checkList("kinds", head.sums, BOUNDS.kinds, ({ sum }) =>
         sum.length > 16 ? "a sum of more than 16 bytes" : undefined,
       ),
       checkList("capabilities", head.capabilities, BOUNDS.capabilities, (each) =>
-        checkText("capability", each, BOUNDS.word),
+        checkText("capability", each, BOUNDS.identifier),
       ),
     ),
   );

@@ -14,7 +14,7 @@ const limits: PeerLimits = {
   cluster: parseClusterName("west"),
   id: parseClusterId(2),
   podCidrs: [parsePrefix("10.2.0.0/16")],
-  foreign: [],
+  excludedCidrs: [],
 };
 const pod = asBuffer(parseAddress("10.2.0.1"));
 const identity = identityNumber(limits.id, 300);
@@ -37,7 +37,7 @@ const labels = (list: { key: string; value: string }[]) =>
 
 function judge([key, value]: readonly [string, Uint8Array]): string {
   const found = validateRecord(hashRecord(kindOfKey(key) ?? Kind.KIND_UNSPECIFIED, key, value), limits);
-  return found.ok ? "ok" : `${found.reason}: ${found.what}`;
+  return found.ok ? "ok" : `${found.reason}: ${found.detail}`;
 }
 
 /** A function that makes a record of size n, the bound, and the expected sentence above it. */
@@ -132,7 +132,7 @@ test("a value whose fields cannot be counted is refused without decoding it", (t
 test("messages show keys and values shortened and without control characters", () => {
   const found = (key: string, value: Uint8Array) => {
     const verdict = validateRecord(hashRecord(Kind.KIND_NODE, key, value), limits);
-    return verdict.ok ? "" : refusalSentence(key, limits.cluster, verdict.what);
+    return verdict.ok ? "" : refusalSentence(key, limits.cluster, verdict.detail);
   };
   assert.match(found("nodes/\u001b[2J", Buffer.alloc(0)), /record "nodes\/\\u\{1b\}\[2J" of cluster/);
   assert.match(found("nodes/w1", Node.encode(Node.fromPartial({ name: "\u0007x" })).finish()), /node "\\u\{7\}x"/);

@@ -22,17 +22,17 @@ export const UNREADABLE = "its value cannot be read";
  * decoded.
  */
 export function refusalUndecoded({ key, value }: Pick<HashedRecord, "key" | "value">): Refusal | undefined {
-  const tooLarge = (what: string): Refusal => ({ reason: "too-large", what });
+  const tooLarge = (what: string): Refusal => ({ reason: "too-large", detail: what });
   if (key.length > BOUNDS.key) return tooLarge(`its key of ${key.length} bytes is more than ${BOUNDS.key}`);
   if (value.length > BOUNDS.value) return tooLarge(`${value.length} bytes are more than ${BOUNDS.value}`);
   const fields = countFields(value, BOUNDS.fields);
-  if (fields === undefined) return { reason: "malformed-value", what: UNREADABLE };
+  if (fields === undefined) return { reason: "malformed-value", detail: UNREADABLE };
   return fields > BOUNDS.fields ? tooLarge(`its fields are more than ${BOUNDS.fields}`) : undefined;
 }
 
 /** The bound for which a reader would refuse the record, if any; an exporter must not write such a record. */
 export function outOfBounds(record: HashedRecord): OutOfBounds {
-  return refusalUndecoded(record)?.what ?? fieldsOf(record);
+  return refusalUndecoded(record)?.detail ?? fieldsOf(record);
 }
 
 function fieldsOf({ kind, value }: HashedRecord): OutOfBounds {

@@ -28,7 +28,11 @@ test("listeners receive a change once, in apply order, with the previous positio
   index.apply(change(at(2), [node("n")], []));
   index.apply(change(at(3), [node("n", "w")], []));
   assert.deepEqual(
-    deltas.map(({ from, position, upserts }) => [from?.revision, position.revision, upserts.map(({ key }) => key)]),
+    deltas.map(({ previous: from, position, upserts }) => [
+      from?.revision,
+      position.revision,
+      upserts.map(({ key }) => key),
+    ]),
     [
       [undefined, 1n, ["nodes/n", "slices/a/b/s"]],
       [1n, 3n, ["nodes/n"]],
@@ -57,7 +61,7 @@ test("since returns only upserts and deletes after a position", () => {
 test("a client that is ahead of the last content makes the index announce the current position", () => {
   const index = createSourceIndex();
   const positions: (readonly [bigint | undefined, bigint])[] = [];
-  index.onChange(({ from, position }) => positions.push([from?.revision, position.revision]));
+  index.onChange(({ previous: from, position }) => positions.push([from?.revision, position.revision]));
   index.apply(change(at(1)));
   index.apply(change(at(5), []));
   const delta = index.since(at(4));

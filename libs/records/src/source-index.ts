@@ -13,7 +13,7 @@ import { bucketOf, sameBytes } from "./hash.js";
 import { byApplyOrder, byDeleteOrder, KINDS } from "./kinds.js";
 import { isAtMost } from "./position.js";
 import { createRecordTable } from "./record-table.js";
-import { createSpans, includes } from "./spans.js";
+import { createSpans, hasChange } from "./spans.js";
 import { accumulate, emptySum, sumBytes } from "./sum.js";
 import type { HashedRecord, KindDigest, SourceChange } from "./types.js";
 
@@ -22,7 +22,7 @@ export const MAX_TOMBSTONES = 16_384;
 /** The changes between two points of the index; upserts in apply order, deletes in reverse. */
 export interface IndexDelta extends SourceChange {
   /** The position before the change; undefined for the first change, which is a first sync. */
-  readonly from: Position | undefined;
+  readonly previous: Position | undefined;
   readonly fromSeq: number;
   readonly toSeq: number;
 }
@@ -81,7 +81,7 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
     return old === undefined || old.kind !== record.kind || !sameBytes(old.hash, record.hash);
   };
   const announce = (position: Position, fromSeq: number, content: Omit<SourceChange, "position">): IndexDelta => {
-    const delta: IndexDelta = { ...content, position, from: announced, fromSeq, toSeq: log.seq };
+    const delta: IndexDelta = { ...content, position, previous: announced, fromSeq, toSeq: log.seq };
     announced = position;
     for (const listener of [...listeners]) listener(delta);
     return delta;
@@ -89,7 +89,7 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
   const delta = (position: Position, slot: number, fromSeq: number, from: Position | undefined): IndexDelta => ({
     ...log.collect(slot),
     position,
-    from,
+    previous: from,
     fromSeq,
     toSeq: log.seq,
   });
@@ -160,8 +160,8 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
       if (span === current && !isAtMost(have, announced)) {
         announce(current.last, log.seq, { upserts: [], deletes: [], observedMicros: 0 });
       }
-      const slot = log.slotWhile((entry) => !includes(span, have, entry));
-      if (!includes(span, have, log.floor)) return "too-old";
+      const slot = log.slotWhile((entry) => !hasChange(span, have, entry));
+      if (!hasChange(span, have, log.floor)) return "too-old";
       return delta(announced, slot, Math.max(log.seqBefore(slot), log.floor?.seq ?? 0), have);
     },
     onChange(listener) {

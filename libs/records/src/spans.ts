@@ -55,7 +55,7 @@ export function createSpans(): Spans {
 }
 
 /** True when a client at position `have` of `span` already has the change at `point`. */
-export function includes(span: Span, have: Position, point: Point | undefined): boolean {
+export function hasChange(span: Span, have: Position, point: Point | undefined): boolean {
   if (point === undefined || point.span.order < span.order) return true;
   return point.span === span && isAtMost(point.position, have);
 }

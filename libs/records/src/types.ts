@@ -21,7 +21,7 @@ export interface HashedRecord {
 export interface Refusal {
   readonly reason: RefusalReason;
   /** What is wrong with the record, as the end of a sentence. */
-  readonly what: string;
+  readonly detail: string;
 }
 
 /** Count and sum (mod 2^128, big-endian, 16 bytes) of one kind's records; a lost record changes them. */
@@ -48,7 +48,7 @@ export interface PeerLimits {
   readonly id: ClusterId;
   readonly podCidrs: readonly Prefix[];
   /** Pod and service CIDRs of the local cluster and of all other peers, which this peer may not claim. */
-  readonly foreign: readonly Prefix[];
+  readonly excludedCidrs: readonly Prefix[];
 }
 
 /** Why a record is refused: it is dropped and counted by reason, but still counts in the digest. */

@@ -12,7 +12,7 @@ const limits: PeerLimits = {
   cluster: parseClusterName("west"),
   id: parseClusterId(2),
   podCidrs: [parsePrefix("10.2.0.0/16"), parsePrefix("fd02::/48")],
-  foreign: [parsePrefix("10.1.0.0/16"), parsePrefix("10.101.0.0/16")],
+  excludedCidrs: [parsePrefix("10.1.0.0/16"), parsePrefix("10.101.0.0/16")],
 };
 const address = (text: string): Buffer => asBuffer(parseAddress(text));
 const backend = (text: string) => ({
@@ -98,7 +98,7 @@ test("each refusal has its reason", () => {
 test("the message has the record, the peer and what is wrong", () => {
   const found = validateRecord(hashRecord(5, "slices/a/b/c", slice("10.3.0.1")), limits);
   assert.equal(
-    found.ok ? "" : refusalSentence("slices/a/b/c", limits.cluster, found.what),
+    found.ok ? "" : refusalSentence("slices/a/b/c", limits.cluster, found.detail),
     'Cannot use record "slices/a/b/c" of cluster "west": address 10.3.0.1 is outside its pod CIDRs',
   );
 });

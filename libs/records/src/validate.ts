@@ -26,9 +26,9 @@ export const MAX_VALUE_BYTES = BOUNDS.value;
 const OK: Verdict = { ok: true };
 
 export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdict {
-  const refuse = (reason: RefusalReason, what: string): Verdict => ({ ok: false, reason, what });
+  const refuse = (reason: RefusalReason, what: string): Verdict => ({ ok: false, reason, detail: what });
   const refusal = record.refused ?? refusalUndecoded(record);
-  if (refusal !== undefined) return refuse(refusal.reason, refusal.what);
+  if (refusal !== undefined) return refuse(refusal.reason, refusal.detail);
   const key = parseKey(record.key);
   if (key === undefined || key.kind !== record.kind) return refuse("malformed-key", "its key cannot be read");
   try {
@@ -115,13 +115,13 @@ function checkIdentity(identity: number, limits: PeerLimits): Finding {
 /** Checks the address of a pod: well-formed, not in another cluster's ranges, inside the peer's pod CIDRs. */
 function checkPodAddress(address: Uint8Array, limits: PeerLimits): Finding {
   const inside = address.length === 16 && limits.podCidrs.some((cidr) => prefixContains(cidr, address));
-  const finding = checkAddress(address, inside ? overlappingRanges(limits) : limits.foreign);
+  const finding = checkAddress(address, inside ? overlappingRanges(limits) : limits.excludedCidrs);
   if (finding !== undefined || inside) return finding;
   return ["address-outside-cidr", `address ${formatBytes(address)} is outside its pod CIDRs`];
 }
 
 function checkUnclaimed(address: Uint8Array, limits: PeerLimits): Finding {
-  return checkAddress(address, limits.foreign);
+  return checkAddress(address, limits.excludedCidrs);
 }
 
 function checkAddress(address: Uint8Array, foreign: readonly Prefix[]): Finding {
@@ -138,7 +138,7 @@ const overlapping = new WeakMap<PeerLimits, readonly Prefix[]>();
 function overlappingRanges(limits: PeerLimits): readonly Prefix[] {
   const ranges =
     overlapping.get(limits) ??
-    limits.foreign.filter((prefix) => limits.podCidrs.some((cidr) => prefixesOverlap(cidr, prefix)));
+    limits.excludedCidrs.filter((prefix) => limits.podCidrs.some((cidr) => prefixesOverlap(cidr, prefix)));
   overlapping.set(limits, ranges);
   return ranges;
 }

@@ -2,7 +2,7 @@
  * Parameters of a fast-check run. A failure prints its seed and path: MESH_SEED=<seed> repeats it, and
  * MESH_EXPLORE=<factor> multiplies the number of runs.
  */
-export function exploring(
+export function fastCheckOptions(
   numRuns: number,
   environment: NodeJS.ProcessEnv = process.env,
 ): { readonly numRuns: number; readonly seed?: number } {

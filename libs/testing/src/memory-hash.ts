@@ -1,6 +1,6 @@
 /** A BPF hash in memory: inserting an existing key or into a full map fails, deleting an absent key succeeds. */
 import { MeshError } from "@isthmus/model";
-import type { Applied, HashPort } from "@isthmus/reconcile";
+import type { BatchResult, HashPort } from "@isthmus/reconcile";
 import { Killed, type Write, type Writer } from "./write-log.js";
 
 export interface HashShape {
@@ -29,7 +29,7 @@ export function createMemoryHash(shape: HashShape, memory: HashMemory, writer: W
     memory.set(key, Uint8Array.from(value));
   }
 
-  function each(what: Write["what"], keys: Iterable<string>, act: (key: string) => void): Applied {
+  function each(what: Write["what"], keys: Iterable<string>, act: (key: string) => void): BatchResult {
     const done = new Set<string>();
     const failed = new Map<string, Error>();
     for (const key of keys) {

@@ -10,10 +10,10 @@ import { connectTests } from "./suites/connect.js";
 import { globalServiceTests } from "./suites/global-services.js";
 import { serviceTests } from "./suites/services.js";
 import { webhookTests } from "./suites/webhooks.js";
-import { closeWorld, openWorld, type World } from "./world.js";
+import { closeWorld, openWorld, type TestClusters } from "./world.js";
 
-let world: World | undefined;
-const at = (): World => {
+let world: TestClusters | undefined;
+const at = (): TestClusters => {
   if (world === undefined) throw new Error("Cannot test: the lab did not come up");
   return world;
 };

@@ -11,7 +11,7 @@ import { NAMESPACE, namespace, prober } from "./objects.js";
 import { probeImage } from "./probe-image.js";
 import { type Ran, run } from "./run.js";
 
-export interface World {
+export interface TestClusters {
   readonly lab: TestLab;
   readonly east: Cluster;
   readonly west: Cluster;
@@ -23,7 +23,7 @@ export const MANAGER = { manager: "e2e", force: true };
 
 const MESH = fileURLToPath(new URL("../../../apps/mesh/bin/mesh.js", import.meta.url));
 
-export async function openWorld(): Promise<World> {
+export async function openWorld(): Promise<TestClusters> {
   const lab = await testLab();
   const [east, west] = lab.plan.clusters.map((plan) => openCluster(lab, plan));
   if (east === undefined || west === undefined) throw new Error("Cannot test without two clusters");
@@ -42,7 +42,7 @@ async function prepare(cluster: Cluster): Promise<void> {
 }
 
 /** Removes everything that the tests created in the lab. */
-export async function closeWorld({ lab, east, west }: World): Promise<void> {
+export async function closeWorld({ lab, east, west }: TestClusters): Promise<void> {
   east.close();
   west.close();
   await removeNamespace(lab, NAMESPACE);

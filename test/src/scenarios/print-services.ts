@@ -12,7 +12,7 @@ export function printServices(table: ServiceTable): string {
     frontend.global ? "yes" : "no",
     frontend.tiers.map(printTier).join(" > "),
     statusOf(frontend),
-    [...frontend.keptOut.map(({ cluster, reason }) => `${cluster}: ${reason}`), ...frontend.notes].join("; "),
+    [...frontend.excluded.map(({ cluster, reason }) => `${cluster}: ${reason}`), ...frontend.notes].join("; "),
   ]);
   rows.sort((a, b) => (a.join("\0") < b.join("\0") ? -1 : 1));
   return columns(["SERVICE", "FRONTEND", "GLOBAL", "TIERS", "STATUS", "NOT USED"], rows);

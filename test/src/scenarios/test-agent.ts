@@ -87,12 +87,12 @@ async function startProcess(port: DatapathPort, local: Member) {
       }
     },
     async apply(): Promise<void> {
-      for (const [name, frontends] of merger.flush()) {
+      for (const [name, frontends] of merger.flushServices()) {
         const plans = planService(frontends).flatMap((result) => (result.ok ? [result.plan] : []));
         datapath.touch(desired.setService(name, plans));
       }
       for (const name of configured)
-        datapath.touch(desired.setLeft(name, otherProxyAddresses(merger.configs.get(name))));
+        datapath.touch(desired.setOtherProxy(name, otherProxyAddresses(merger.configs.get(name))));
       configured.clear();
       await datapath.apply();
       await datapath.settled();

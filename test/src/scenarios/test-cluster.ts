@@ -23,7 +23,7 @@ export interface RecordChange {
 }
 
 export interface ClusterChange {
-  readonly own: RecordChange;
+  readonly local: RecordChange;
   readonly exported: RecordChange;
 }
 
@@ -52,13 +52,13 @@ export function createTestCluster(nameText: string, idText: string): TestCluster
     const item = <T>(value: T) => ({ key, uid: object.metadata.uid ?? "", version: ++version, value });
     const change = <T>(value: T) =>
       gone ? { deletes: [item(value)], sets: [] } : { deletes: [], sets: [item(value)] };
-    if (object.kind === "Service") records.services(change(serviceFacts(object)));
-    else if (object.kind === "EndpointSlice") records.slices(change(sliceFacts(object)));
-    else if (object.kind === "Node") records.nodes(change(nodeFacts(object)));
+    if (object.kind === "Service") records.takeServices(change(serviceFacts(object)));
+    else if (object.kind === "EndpointSlice") records.takeSlices(change(sliceFacts(object)));
+    else if (object.kind === "Node") records.takeNodes(change(nodeFacts(object)));
     else throw new MeshError({ code: "SCENARIO" }, `Cannot take an object of kind "${object.kind}"`);
-    const flushed = records.flush();
+    const flushed = records.takeChanges();
     for (const { facts, note } of flushed.notes) events.push(`${facts.service} ${note.reason}: ${note.sentence}`);
-    track(own, flushed.own);
+    track(own, flushed.local);
     track(exported, flushed.exported);
     return flushed;
   }

@@ -67,7 +67,7 @@ export function createTestMesh(): TestMesh {
       introduce(name);
       for (const other of others(name)) agent(other).addCluster(added);
     },
-    deliver(name, { own, exported }) {
+    deliver(name, { local: own, exported }) {
       agent(name).receive(cluster(name), own);
       if (!cut.has(name)) pass(name, exported);
     },

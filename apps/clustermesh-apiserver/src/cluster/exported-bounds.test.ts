@@ -12,7 +12,7 @@ import { serviceFacts } from "./service-facts.js";
 import { sliceFacts } from "./slice-facts.js";
 
 const POD_CIDRS = [parsePrefix("10.0.0.0/8")];
-const limits = { cluster: parseClusterName("east"), id: parseClusterId(1), podCidrs: POD_CIDRS, foreign: [] };
+const limits = { cluster: parseClusterName("east"), id: parseClusterId(1), podCidrs: POD_CIDRS, excludedCidrs: [] };
 const long = (length: number) => "x".repeat(length);
 const label = long(63);
 
@@ -84,13 +84,13 @@ function nodeOf({ addresses = 1, nodeAddresses, nodeCidrs = ["10.1.0.0/24"] }: E
 function exportOf(extremes: Extremes) {
   const records = createLocalRecords(createLastGood(), POD_CIDRS);
   const item = <T>(value: T) => ({ sets: [{ key: "a/b", uid: "u", version: 1n, value }], deletes: [] });
-  records.services(item(serviceFacts(serviceOf(extremes))));
-  records.slices(item(sliceFacts(sliceOf(extremes))));
-  records.nodes(item(nodeFacts(nodeOf(extremes))));
-  const { exported, notes, own } = records.flush();
+  records.takeServices(item(serviceFacts(serviceOf(extremes))));
+  records.takeSlices(item(sliceFacts(sliceOf(extremes))));
+  records.takeNodes(item(nodeFacts(nodeOf(extremes))));
+  const { exported, notes, local: own } = records.takeChanges();
   for (const record of exported.upserts) {
     const verdict = validateRecord(record, limits);
-    assert.ok(verdict.ok, verdict.ok ? "" : verdict.what);
+    assert.ok(verdict.ok, verdict.ok ? "" : verdict.detail);
   }
   const of = (kind: string) => exported.upserts.find(({ key }) => key.startsWith(kind));
   const slice = Slice.decode(of("slices/")?.value ?? Buffer.alloc(0));
@@ -155,11 +155,11 @@ test("a node is exported without addresses that no cluster may claim and without
 
 test("changed pod ranges change the export of the nodes in them", () => {
   const records = createLocalRecords(createLastGood(), POD_CIDRS);
-  records.nodes({ sets: [{ key: "n", uid: "u", version: 1n, value: nodeFacts(nodeOf({})) }], deletes: [] });
-  records.flush();
-  records.podCidrs([parsePrefix("10.2.0.0/16")]);
-  const ranges = records.flush().exported.upserts.map(({ value }) => Node.decode(value).podCidrs);
+  records.takeNodes({ sets: [{ key: "n", uid: "u", version: 1n, value: nodeFacts(nodeOf({})) }], deletes: [] });
+  records.takeChanges();
+  records.setPodCidrs([parsePrefix("10.2.0.0/16")]);
+  const ranges = records.takeChanges().exported.upserts.map(({ value }) => Node.decode(value).podCidrs);
   assert.deepEqual(ranges, [[]]);
-  records.podCidrs([parsePrefix("10.2.0.0/16")]);
-  assert.deepEqual(records.flush().exported.upserts, []);
+  records.setPodCidrs([parsePrefix("10.2.0.0/16")]);
+  assert.deepEqual(records.takeChanges().exported.upserts, []);
 });

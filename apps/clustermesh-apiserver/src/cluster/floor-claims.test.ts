@@ -14,7 +14,7 @@ test("a node's floor proves a restore only once, as the node's first floor", () 
 
 test("a floor of a node that was served does not prove a restore", () => {
   const claims = createFloorClaims({ now: () => 0 });
-  claims.served("a");
+  claims.markServed("a");
   assert.equal(claims.judge("a", beyond(200n)), "refused");
 });
 
@@ -27,10 +27,10 @@ test("a floor further ahead than any backup is old is refused, even as the first
 test("one node causes at most one listing of Kubernetes every five seconds, however often it connects", () => {
   let now = 0;
   const claims = createFloorClaims({ now: () => now });
-  assert.deepEqual([claims.turn("a"), claims.turn("b")], [0, 0]);
+  assert.deepEqual([claims.reserveListing("a"), claims.reserveListing("b")], [0, 0]);
   now = 1000;
-  assert.equal(claims.turn("a"), 4000);
-  for (let i = 0; i < 100; i++) assert.ok(claims.turn("a") <= 5000, "and never longer for having come often");
+  assert.equal(claims.reserveListing("a"), 4000);
+  for (let i = 0; i < 100; i++) assert.ok(claims.reserveListing("a") <= 5000, "and never longer for having come often");
   now = 60_000;
-  assert.equal(claims.turn("a"), 0);
+  assert.equal(claims.reserveListing("a"), 0);
 });

@@ -12,7 +12,7 @@
 import type { Clock } from "@isthmus/model";
 
 /** One resource type: the agent's floor, and the resource version that a quorum list returned. */
-export interface Beyond {
+export interface UnreachedFloor {
   readonly type: string;
   readonly floor: bigint;
   readonly have: bigint;
@@ -20,10 +20,10 @@ export interface Beyond {
 
 export interface FloorClaims {
   /** The node received content, or continued from its own position: its later floors are no evidence of a restore. */
-  served(node: string): void;
+  markServed(node: string): void;
   /** Returns the milliseconds until Kubernetes may be listed for this node again, and reserves that turn. */
-  turn(node: string): number;
-  judge(node: string, beyond: readonly Beyond[]): "restored" | "refused";
+  reserveListing(node: string): number;
+  judge(node: string, beyond: readonly UnreachedFloor[]): "restored" | "refused";
   /** Floors refused so far. */
   readonly refused: number;
 }
@@ -45,8 +45,8 @@ export function createFloorClaims(clock: Pick<Clock, "now">): FloorClaims {
   }
 
   return {
-    served: remember,
-    turn(node) {
+    markServed: remember,
+    reserveListing(node) {
       if (nextTurn.size >= MAX_NODES && !nextTurn.has(node)) nextTurn.clear();
       const now = clock.now();
       // A node that reconnects repeatedly waits for one turn, not for the sum of the turns that it reserved.

@@ -56,9 +56,9 @@ function harness() {
   const exported = new Map<string, HashedRecord>();
   const notes: string[] = [];
   const flush = () => {
-    const flushed = records.flush();
+    const flushed = records.takeChanges();
     for (const [into, change] of [
-      [own, flushed.own],
+      [own, flushed.local],
       [exported, flushed.exported],
     ] as const) {
       for (const record of change.upserts) into.set(record.key, record);
@@ -78,8 +78,8 @@ const gone = <T>(...deletes: Item<T>[]) => ({ sets: [], deletes });
 
 test("a Service that is not global is sent to local agents and not exported", () => {
   const { records, own, exported, flush } = harness();
-  records.services(set(service()));
-  records.slices(set(slice()));
+  records.takeServices(set(service()));
+  records.takeSlices(set(slice()));
   flush();
   assert.deepEqual([...own.keys()].sort(), [
     "service-configs/shop/cart",
@@ -91,21 +91,21 @@ test("a Service that is not global is sent to local agents and not exported", ()
 
 test("a global Service is exported with its slices; without the annotation everything is withdrawn", () => {
   const { records, exported, flush } = harness();
-  records.services(set(service(GLOBAL)));
-  records.slices(set(slice()));
+  records.takeServices(set(service(GLOBAL)));
+  records.takeSlices(set(slice()));
   flush();
   assert.deepEqual([...exported.keys()].sort(), ["services/shop/cart", "slices/shop/cart/cart-1"]);
-  records.services(set(service({ "service.cilium.io/global": "false" })));
+  records.takeServices(set(service({ "service.cilium.io/global": "false" })));
   flush();
   assert.deepEqual([...exported.keys()], []);
 });
 
 test('shared "false" exports the Service without slices, with shared false in its record; local agents keep the slices', () => {
   const { records, own, exported, flush } = harness();
-  records.services(set(service(GLOBAL)));
-  records.slices(set(slice()));
+  records.takeServices(set(service(GLOBAL)));
+  records.takeSlices(set(slice()));
   flush();
-  records.services(set(service({ ...GLOBAL, "service.cilium.io/shared": "false" })));
+  records.takeServices(set(service({ ...GLOBAL, "service.cilium.io/shared": "false" })));
   const { exported: change } = flush();
   assert.deepEqual(
     change.deletes.map(({ key }) => key),
@@ -119,12 +119,12 @@ test('shared "false" exports the Service without slices, with shared false in it
 test("affinity applies in the local cluster and is not exported; without global it is none", () => {
   const { records, own, exported, flush, config } = harness();
   const affinity = { "service.cilium.io/affinity": "remote" };
-  records.services(set(service({ ...GLOBAL, ...affinity })));
+  records.takeServices(set(service({ ...GLOBAL, ...affinity })));
   flush();
   assert.equal(config().affinity, Affinity.AFFINITY_REMOTE);
   assert.equal(config().global, true);
   assert.ok(![...exported.keys()].some((key) => key.startsWith("service-configs/")));
-  records.services(set(service(affinity)));
+  records.takeServices(set(service(affinity)));
   flush();
   assert.equal(config().affinity, Affinity.AFFINITY_NONE);
   assert.ok(own.has("services/shop/cart"));
@@ -136,8 +136,8 @@ test("headless and ExternalName Services have no frontend and no records, global
     { type: "ExternalName", externalName: "example.org" },
   ]) {
     const { records, own, exported, flush, notes } = harness();
-    records.services(set(service(GLOBAL, spec)));
-    records.slices(set(slice()));
+    records.takeServices(set(service(GLOBAL, spec)));
+    records.takeSlices(set(slice()));
     flush();
     assert.deepEqual([...own.keys(), ...exported.keys()], []);
     assert.deepEqual(notes, ["NotServedAsWritten"]);
@@ -155,12 +155,12 @@ test("what is not served as written is reported once, as a note", () => {
       { name: "sig", port: 90, protocol: "SCTP" },
     ],
   };
-  records.services(set(service({}, spec)));
+  records.takeServices(set(service({}, spec)));
   flush();
   assert.equal(config().notes.length, 4);
   assert.match(config().notes.join("\n"), /Port "sig\/SCTP" is not served/);
   assert.equal(config().internalLocal, false);
-  records.slices(set(slice()));
+  records.takeSlices(set(slice()));
   flush();
   assert.equal(notes.length, 4, "a slice does not report the Service again");
 });
@@ -173,7 +173,7 @@ test("other addresses of a Service than its ClusterIP, and trafficDistribution, 
     protocol: "TCP",
     nodePort: 30_000 + i,
   }));
-  records.services(
+  records.takeServices(
     set(
       service(
         {},
@@ -195,7 +195,7 @@ test("other addresses of a Service than its ClusterIP, and trafficDistribution, 
       'trafficDistribution "PreferClose" is not supported yet',
     ],
   );
-  records.services(set(service()));
+  records.takeServices(set(service()));
   flush();
   assert.deepEqual(config().notes, []);
 });
@@ -203,16 +203,16 @@ test("other addresses of a Service than its ClusterIP, and trafficDistribution, 
 test("a new process writes no Event for a problem in the Service's conditions, and one for a new problem", () => {
   const nodePort = { type: "NodePort", ports: [{ port: 80, protocol: "TCP", nodePort: 30_080 }] };
   const first = harness();
-  first.records.services(set(service({}, nodePort)));
+  first.records.takeServices(set(service({}, nodePort)));
   first.flush();
   assert.deepEqual(first.notes, ["NotServedAsWritten"]);
   const message = first.config().notes.join("; ");
   const status = { conditions: [{ type: "mesh.isthmus.io/ServedAsWritten", status: "False", reason: "x", message }] };
   const second = harness();
-  second.records.services(set(service({}, nodePort, "u1", { status })));
+  second.records.takeServices(set(service({}, nodePort, "u1", { status })));
   second.flush();
   assert.deepEqual(second.notes, []);
-  second.records.services(set(service({}, { ...nodePort, sessionAffinity: "ClientIP" }, "u1", { status })));
+  second.records.takeServices(set(service({}, { ...nodePort, sessionAffinity: "ClientIP" }, "u1", { status })));
   second.flush();
   assert.deepEqual(second.notes, ["NotServedAsWritten"]);
 });
@@ -221,29 +221,29 @@ test("a Service of another proxy has no frontend and is not exported, as long as
   const { records, own, exported, flush, config, notes } = harness();
   const labels = (value: string) => ({ labels: { "service.kubernetes.io/service-proxy-name": value } });
   const whole = ["service-configs/shop/cart", "services/shop/cart", "slices/shop/cart/cart-1"];
-  records.services(set(service(GLOBAL)));
-  records.slices(set(slice()));
+  records.takeServices(set(service(GLOBAL)));
+  records.takeSlices(set(slice()));
   flush();
   assert.deepEqual([...own.keys()].sort(), whole);
   for (const value of ["other.example", ""]) {
-    records.services(set(service(GLOBAL, {}, "u1", labels(value))));
+    records.takeServices(set(service(GLOBAL, {}, "u1", labels(value))));
     flush();
     assert.deepEqual([...own.keys()], ["service-configs/shop/cart"]);
     assert.deepEqual([...exported.keys()], []);
     assert.deepEqual([config().otherProxy, config().global], [value, false]);
     assert.deepEqual(config().leftFrontends.map(formatAddress), ["10.96.0.7"]);
-    records.slices(set(slice("cart-2")));
+    records.takeSlices(set(slice("cart-2")));
     flush();
     assert.equal(own.size, 1, "its slices go nowhere");
-    records.slices(gone(slice("cart-2")));
-    records.services(set(service(GLOBAL)));
+    records.takeSlices(gone(slice("cart-2")));
+    records.takeServices(set(service(GLOBAL)));
     flush();
     assert.deepEqual([...own.keys()].sort(), whole);
     assert.ok(exported.has("slices/shop/cart/cart-1"));
     assert.deepEqual(config().leftFrontends, []);
   }
   assert.deepEqual(notes, ["NotServedAsWritten", "NotServedAsWritten"], "that its annotations have no effect");
-  records.services(set(service({}, { sessionAffinity: "ClientIP" }, "u2", labels("x"))));
+  records.takeServices(set(service({}, { sessionAffinity: "ClientIP" }, "u2", labels("x"))));
   flush();
   assert.deepEqual(config().notes, [], "what another proxy makes of its spec is not ours to say");
 });
@@ -259,49 +259,49 @@ test("slices with the label of headless Services belong to no Service, as for ku
     addressType: "IPv4",
     endpoints: [{ addresses: ["10.11.0.9"] }],
   } as KubeObject;
-  records.services(set(service()));
-  records.slices(set(item(marked, sliceFacts)));
+  records.takeServices(set(service()));
+  records.takeSlices(set(item(marked, sliceFacts)));
   flush();
   assert.ok(!own.has("slices/shop/cart/cart-h"));
 });
 
 test("slices may arrive before, after and without their Service; a deletion applies to its uid only", () => {
   const { records, own, flush } = harness();
-  records.slices(set(slice()));
+  records.takeSlices(set(slice()));
   flush();
   assert.equal(own.size, 0);
-  records.services(set(service()));
+  records.takeServices(set(service()));
   flush();
   assert.equal(own.size, 3);
   // Deleted and recreated under the same name, in one step.
-  records.services({ deletes: [service()], sets: [service({}, {}, "u2")] });
+  records.takeServices({ deletes: [service()], sets: [service({}, {}, "u2")] });
   flush();
   assert.equal(own.size, 3);
-  records.services(gone(service({}, {}, "u1")));
+  records.takeServices(gone(service({}, {}, "u1")));
   flush();
   assert.equal(own.size, 3, "the old object's deletion is not the new one's");
-  records.services(gone(service({}, {}, "u2")));
+  records.takeServices(gone(service({}, {}, "u2")));
   flush();
   assert.equal(own.size, 0);
-  records.slices(gone(slice()));
+  records.takeSlices(gone(slice()));
   flush();
 });
 
 test("without a change flush returns nothing", () => {
   const { records, flush } = harness();
-  records.services(set(service(GLOBAL)));
-  records.nodes(set(node("n1")));
+  records.takeServices(set(service(GLOBAL)));
+  records.takeNodes(set(node("n1")));
   flush();
-  records.services(set(service(GLOBAL)));
-  records.nodes(set(node("n1")));
-  const { own, exported } = flush();
+  records.takeServices(set(service(GLOBAL)));
+  records.takeNodes(set(node("n1")));
+  const { local: own, exported } = flush();
   assert.deepEqual([...own.upserts, ...own.deletes, ...exported.upserts, ...exported.deletes], []);
 });
 
 test("a backend outside the pod ranges is used locally and not exported; the other pods of its slice are", () => {
   const { records, own, exported, flush, notes, config, addresses } = harness();
-  records.services(set(service(GLOBAL)));
-  records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.3", "172.18.0.2"), slice("cart-2", "172.18.0.3")));
+  records.takeServices(set(service(GLOBAL)));
+  records.takeSlices(set(slice("cart-1", "10.11.0.5", "172.18.0.3", "172.18.0.2"), slice("cart-2", "172.18.0.3")));
   flush();
   assert.deepEqual(addresses(own, "slices/shop/cart/cart-1"), ["10.11.0.5", "172.18.0.2", "172.18.0.3"]);
   assert.deepEqual(addresses(exported, "slices/shop/cart/cart-1"), ["10.11.0.5"]);
@@ -313,34 +313,34 @@ test("a backend outside the pod ranges is used locally and not exported; the oth
 
 test("backends that are not exported are reported once, not at each new number, and only on exported Services", () => {
   const { records, flush, notes, config } = harness();
-  records.services(set(service(GLOBAL)));
-  records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.2")));
+  records.takeServices(set(service(GLOBAL)));
+  records.takeSlices(set(slice("cart-1", "10.11.0.5", "172.18.0.2")));
   flush();
-  records.slices(set(slice("cart-1", "10.11.0.5", "172.18.0.2", "172.18.0.3")));
+  records.takeSlices(set(slice("cart-1", "10.11.0.5", "172.18.0.2", "172.18.0.3")));
   flush();
   assert.deepEqual(notes, ["BackendsNotExported"]);
   assert.match(config().notes.join(), /^Cannot export 2 of/);
-  records.slices(set(slice("cart-1", "172.18.0.2")));
+  records.takeSlices(set(slice("cart-1", "172.18.0.2")));
   flush();
   assert.match(config().notes.join(), /^Cannot export its only backend/);
   for (const annotations of [{}, { ...GLOBAL, "service.cilium.io/shared": "false" }]) {
-    records.services(set(service(annotations)));
+    records.takeServices(set(service(annotations)));
     flush();
     assert.deepEqual(config().notes, []);
   }
-  records.services(set(service(GLOBAL)));
+  records.takeServices(set(service(GLOBAL)));
   flush();
   assert.deepEqual(notes, ["BackendsNotExported", "BackendsNotExported"], "it begins again");
 });
 
 test("without such backends the exported bytes equal the local ones; other pod ranges change the export", () => {
   const { records, own, exported, flush, addresses } = harness();
-  records.services(set(service(GLOBAL)));
-  records.slices(set(slice("cart-1", "10.11.0.5"), slice("cart-2", "10.12.0.5")));
+  records.takeServices(set(service(GLOBAL)));
+  records.takeSlices(set(slice("cart-1", "10.11.0.5"), slice("cart-2", "10.12.0.5")));
   flush();
   assert.equal(exported.get("slices/shop/cart/cart-1"), own.get("slices/shop/cart/cart-1"));
   assert.deepEqual(addresses(exported, "slices/shop/cart/cart-2"), []);
-  records.podCidrs([...POD_CIDRS, parsePrefix("10.12.0.0/16")]);
+  records.setPodCidrs([...POD_CIDRS, parsePrefix("10.12.0.0/16")]);
   const { exported: change } = flush();
   assert.deepEqual(
     change.upserts.map(({ key }) => key),
@@ -352,27 +352,27 @@ test("without such backends the exported bytes equal the local ones; other pod r
 test("a recreated object is reported again, and `changed` lists a Service only when its object or notes changed", () => {
   const { records, flush, notes } = harness();
   const bad = { "service.cilium.io/global": "yes" };
-  records.services(set(service(bad)));
+  records.takeServices(set(service(bad)));
   assert.deepEqual(flush().changed, ["shop/cart"]);
-  records.slices(set(slice()));
+  records.takeSlices(set(slice()));
   assert.deepEqual(flush().changed, [], "endpoints are not part of the Service or its notes");
-  records.services({ deletes: [service(bad)], sets: [service(bad, {}, "u2")] });
+  records.takeServices({ deletes: [service(bad)], sets: [service(bad, {}, "u2")] });
   assert.deepEqual(flush().changed, ["shop/cart"]);
   assert.deepEqual(notes, ["InvalidAnnotation", "InvalidAnnotation"]);
   assert.equal(records.service(serviceName("shop", "cart"))?.facts.uid, "u2");
-  records.services(gone(service(bad, {}, "u2")));
+  records.takeServices(gone(service(bad, {}, "u2")));
   assert.deepEqual(flush().changed, ["shop/cart"]);
   assert.equal(records.service(serviceName("shop", "cart")), undefined);
 });
 
 test("any order of events results in the same bytes", () => {
   const steps: ((records: LocalRecords) => void)[] = [
-    (records) => records.services(set(service(GLOBAL))),
-    (records) => records.slices(set(slice("cart-1", "10.11.0.5"))),
-    (records) => records.slices(set(slice("cart-2", "10.11.0.6", "172.18.0.2"))),
-    (records) => records.nodes(set(node("n1"))),
-    (records) => records.nodes(set(node("n2"))),
-    (records) => records.serviceCidrs([]),
+    (records) => records.takeServices(set(service(GLOBAL))),
+    (records) => records.takeSlices(set(slice("cart-1", "10.11.0.5"))),
+    (records) => records.takeSlices(set(slice("cart-2", "10.11.0.6", "172.18.0.2"))),
+    (records) => records.takeNodes(set(node("n1"))),
+    (records) => records.takeNodes(set(node("n2"))),
+    (records) => records.setServiceCidrs([]),
   ];
   const results = new Set<string>();
   for (let seed = 0; seed < 40; seed++) {

@@ -15,16 +15,16 @@ import { createServiceTable, type KnownService, type ServiceTableFlush } from ".
 import type { SliceFacts } from "./slice-facts.js";
 
 export interface LocalRecords {
-  services(change: Pick<Change<ServiceFacts>, "deletes" | "sets">): void;
-  slices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
-  nodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
-  serviceCidrs(cidrs: readonly Prefix[]): void;
+  takeServices(change: Pick<Change<ServiceFacts>, "deletes" | "sets">): void;
+  takeSlices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
+  takeNodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
+  setServiceCidrs(cidrs: readonly Prefix[]): void;
   /** Sets this cluster's pod ranges: backends and node ranges outside them are not exported. */
-  podCidrs(cidrs: readonly Prefix[]): void;
+  setPodCidrs(cidrs: readonly Prefix[]): void;
   /** As of the last flush. */
   service(name: ServiceName): KnownService | undefined;
   allServices(): Iterable<KnownService>;
-  flush(): ServiceTableFlush;
+  takeChanges(): ServiceTableFlush;
 }
 
 export function createLocalRecords(lastGood: LastGood, initial: readonly Prefix[] | undefined): LocalRecords {
@@ -42,15 +42,15 @@ export function createLocalRecords(lastGood: LastGood, initial: readonly Prefix[
   }
 
   return {
-    services({ deletes, sets }) {
+    takeServices({ deletes, sets }) {
       for (const { value } of deletes) table.deleteService(value);
       for (const { value } of sets) table.setService(value);
     },
-    slices({ deletes, sets }) {
+    takeSlices({ deletes, sets }) {
       for (const { key } of deletes) table.deleteSlice(key);
       for (const { key, value } of sets) table.setSlice(key, value);
     },
-    nodes({ deletes, sets }) {
+    takeNodes({ deletes, sets }) {
       for (const { value } of deletes) {
         nodes.delete(value.name);
         localNodes.set(value.name, []);
@@ -61,20 +61,20 @@ export function createLocalRecords(lastGood: LastGood, initial: readonly Prefix[
         setNode(value);
       }
     },
-    serviceCidrs(now) {
+    setServiceCidrs(now) {
       serviceCidrs = now;
       for (const facts of nodes.values()) setNode(facts);
     },
-    podCidrs(now) {
+    setPodCidrs(now) {
       podCidrs = now;
       table.setPodCidrs(now);
       for (const facts of nodes.values()) setNode(facts);
     },
     service: table.get,
     allServices: table.all,
-    flush() {
-      const { own, exported, ...reports } = table.flush();
-      return { own: joined(localNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...reports };
+    takeChanges() {
+      const { local: own, exported, ...reports } = table.flush();
+      return { local: joined(localNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...reports };
     },
   };
 }

@@ -41,7 +41,7 @@ export interface LocalSourceModules {
   /** Reads the saved epoch by quorum. */
   readonly readEpoch: (signal: AbortSignal) => Promise<string>;
   /** Saves a new epoch; retries by itself. */
-  readonly keepEpoch: (epoch: string) => void;
+  readonly saveEpoch: (epoch: string) => void;
 }
 
 export interface LocalSource {
@@ -93,7 +93,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
   function applyChanges(observedMicros: number): void {
     if (heartbeat.uid === undefined || !watches.inSync || restoring !== undefined) return;
     const position = localPosition(localStoreId(heartbeat.uid, epoch), watches.versions());
-    const { own, exported, notes, changed } = records.flush();
+    const { local: own, exported, notes, changed } = records.takeChanges();
     index.apply({ ...own, position, observedMicros });
     exportIndex.apply({ ...exported, position, observedMicros });
     // A new store id is announced at once, even without changed records.
@@ -130,7 +130,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     restoring ??= watches.refresh().then(() => {
       restoring = undefined;
       epoch = randomBytes(8).toString("hex");
-      modules.keepEpoch(epoch);
+      modules.saveEpoch(epoch);
       log.warn("New epoch of the local cluster", { epoch });
       applyChanges(clock.wallMicros());
       for (const listener of [...stateListeners]) listener();
@@ -161,7 +161,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
   }
 
   async function catchUp(floor: Position, signal: AbortSignal, node = ""): Promise<void> {
-    await clock.delay(claims.turn(node), signal);
+    await clock.delay(claims.reserveListing(node), signal);
     const have = index.announced;
     if (have !== undefined && !sameBytes(have.storeId, floor.storeId)) return confirm(signal);
     for (;;) {
@@ -196,15 +196,15 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       cluster: options.cluster,
       index,
       // While everything is listed again after a restore, the index is not verified.
-      proved: () => index.announced !== undefined && restoring === undefined,
-      proves: () => true,
+      isVerified: () => index.announced !== undefined && restoring === undefined,
+      verifiesAbsence: () => true,
       state: () => ({ status: currentStatus(), hops: [{ hop: "kubernetes", ageMs: kubeAgeMs() }] }),
       onState(listener) {
         stateListeners.add(listener);
         return () => stateListeners.delete(listener);
       },
       catchUp,
-      served: claims.served,
+      onServed: claims.markServed,
     },
     services: {
       get: records.service,
@@ -231,8 +231,8 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       return index.announced === undefined ? "Reading Services, EndpointSlices and Nodes" : undefined;
     },
     setRanges({ podCidrs, serviceCidrs }) {
-      if (podCidrs !== undefined) records.podCidrs(podCidrs);
-      if (serviceCidrs !== undefined) records.serviceCidrs(serviceCidrs);
+      if (podCidrs !== undefined) records.setPodCidrs(podCidrs);
+      if (serviceCidrs !== undefined) records.setServiceCidrs(serviceCidrs);
       applyChanges(clock.wallMicros());
     },
     async run(signal) {

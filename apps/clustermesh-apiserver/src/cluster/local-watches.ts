@@ -15,7 +15,7 @@ import {
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION_TYPES } from "@isthmus/records";
-import type { Beyond } from "./floor-claims.js";
+import type { UnreachedFloor } from "./floor-claims.js";
 import type { LocalNodes } from "./local-nodes.js";
 import type { LocalRecords } from "./local-records.js";
 import { type NodeFacts, nodeFacts } from "./node-facts.js";
@@ -39,7 +39,7 @@ export interface LocalWatches {
   /** Monotonic time of the oldest last contact among the watches that fail now; undefined when none fails. */
   brokenSince(): number | undefined;
   /** Waits until every type has reached its version; returns the types whose version is beyond Kubernetes. */
-  reach(versions: readonly bigint[]): Promise<readonly Beyond[]>;
+  reach(versions: readonly bigint[]): Promise<readonly UnreachedFloor[]>;
   /** Lists every type again by quorum. */
   refresh(): Promise<void>;
   run(signal: AbortSignal): Promise<void>;
@@ -48,12 +48,12 @@ export interface LocalWatches {
 export function createLocalWatches(modules: LocalWatchesModules): LocalWatches {
   const { records } = modules;
   const watches = {
-    services: createListWatch({ resource: SERVICES, project: serviceFacts }, following(records.services)),
-    endpointslices: createListWatch({ resource: ENDPOINT_SLICES, project: sliceFacts }, following(records.slices)),
+    services: createListWatch({ resource: SERVICES, project: serviceFacts }, following(records.takeServices)),
+    endpointslices: createListWatch({ resource: ENDPOINT_SLICES, project: sliceFacts }, following(records.takeSlices)),
     nodes: createListWatch(
       { resource: NODES, project: nodeFacts },
       following((change: Change<NodeFacts>) => {
-        records.nodes(change);
+        records.takeNodes(change);
         modules.nodes.take(change);
       }),
     ),

@@ -11,11 +11,11 @@ import type { MeshAnnotations } from "./annotations.js";
 import type { ServiceFacts } from "./service-facts.js";
 
 export interface ServiceRecords {
-  readonly own: readonly HashedRecord[];
+  readonly local: readonly HashedRecord[];
   readonly exported: readonly HashedRecord[];
 }
 
-const NONE: ServiceRecords = { own: [], exported: [] };
+const NONE: ServiceRecords = { local: [], exported: [] };
 
 export function exportsSlices(facts: ServiceFacts, mesh: MeshAnnotations): boolean {
   return mesh.global && mesh.shared && facts.frontends.length > 0 && facts.otherProxy === undefined;
@@ -46,7 +46,7 @@ export function serviceRecords(
   notes: readonly string[],
 ): ServiceRecords {
   if (facts.frontends.length === 0) return NONE;
-  if (facts.otherProxy !== undefined) return { own: [leftRecord(facts, notes)], exported: [] };
+  if (facts.otherProxy !== undefined) return { local: [leftRecord(facts, notes)], exported: [] };
   const service = serviceRecord(facts, mesh);
   const config = record.serviceConfig(serviceConfigKey(facts.service), {
     ...ServiceConfig.fromPartial({}),
@@ -56,7 +56,7 @@ export function serviceRecords(
     notes: [...notes],
   });
   return {
-    own: [service, config, ...slices],
+    local: [service, config, ...slices],
     exported: mesh.global && outOfBounds(service) === undefined ? [service, ...exportedSlices] : [],
   };
 }

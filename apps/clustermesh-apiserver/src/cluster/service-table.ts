@@ -24,7 +24,7 @@ export interface KnownService {
 }
 
 export interface ServiceTableFlush {
-  readonly own: RecordChange;
+  readonly local: RecordChange;
   readonly exported: RecordChange;
   readonly notes: readonly { readonly facts: ServiceFacts; readonly note: ServiceNote }[];
   /** Deleted ones included. */
@@ -93,7 +93,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
       values,
       notes.map(({ sentence }) => sentence),
     );
-    own.set(service, records.own);
+    own.set(service, records.local);
     exported.set(service, records.exported);
   }
 
@@ -129,7 +129,7 @@ export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix
       const out = { notes: [], changed: [] };
       for (const service of [...dirty]) flushOne(service, out);
       dirty.clear();
-      return { own: own.take(), exported: exported.take(), ...out };
+      return { local: own.take(), exported: exported.take(), ...out };
     },
   };
 }

@@ -6,7 +6,7 @@ import type { KubeServer } from "@isthmus/kube/testing";
 import { parsePrefix, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
-import { startBareCluster } from "../testing/mesh-member.js";
+import { startBareCluster } from "../testing/test-cluster.js";
 import { type ClusterObject, type ClusterObjectModules, createClusterObject } from "./cluster-object.js";
 import { LAST_GOOD_CONFIG } from "./saved-config.js";
 

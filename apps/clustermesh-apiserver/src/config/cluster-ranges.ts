@@ -21,7 +21,7 @@ export interface RangesSource {
   /** Calls the listener at once with the ranges known so far, and again at each change. */
   follow(listener: (ranges: Partial<ClusterRanges>) => void): void;
   /** Resolves once both are known. Rejects when aborted. */
-  whole(signal: AbortSignal): Promise<ClusterRanges>;
+  whenComplete(signal: AbortSignal): Promise<ClusterRanges>;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -54,7 +54,7 @@ export function createRangesSource(modules: {
     const serviceCidrs = settings.current?.serviceCidrs ?? objects ?? current.serviceCidrs;
     const now = { ...(podCidrs && { podCidrs }), ...(serviceCidrs && { serviceCidrs }) };
     if (texts(now) === texts(current)) return;
-    if (isWhole(current))
+    if (isComplete(current))
       log.info("Cluster ranges changed", { podCidrs: list(podCidrs), serviceCidrs: list(serviceCidrs) });
     current = now;
     for (const listener of [...listeners]) listener(now);
@@ -70,14 +70,14 @@ export function createRangesSource(modules: {
       listeners.add(listener);
       listener(current);
     },
-    whole(signal) {
+    whenComplete(signal) {
       return new Promise((resolve, reject) => {
         const stop = () => {
           listeners.delete(take);
           reject(signal.reason);
         };
         const take = (ranges: Partial<ClusterRanges>) => {
-          if (!isWhole(ranges)) return;
+          if (!isComplete(ranges)) return;
           listeners.delete(take);
           signal.removeEventListener("abort", stop);
           resolve(ranges);
@@ -92,7 +92,7 @@ export function createRangesSource(modules: {
   };
 }
 
-export function isWhole(ranges: Partial<ClusterRanges>): ranges is ClusterRanges {
+export function isComplete(ranges: Partial<ClusterRanges>): ranges is ClusterRanges {
   return ranges.podCidrs !== undefined && ranges.serviceCidrs !== undefined;
 }
 

@@ -7,7 +7,7 @@
 import { CONFIG_MAPS, createListWatch, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { judgeConfig, type TakenRanges } from "./judge-config.js";
+import { judgeConfig, type ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, savedText } from "./mesh-config.js";
 import { lastGoodConfig, readConfigStart } from "./saved-config.js";
 
@@ -23,7 +23,7 @@ export interface ConfigSource {
   /** Undefined while there is no ConfigMap. */
   readonly uid: string | undefined;
   /** Sets the ranges that a changed mesh-config must not overlap. */
-  setTaken(by: "peers" | "services", ranges: readonly TakenRanges[]): void;
+  setTaken(by: "peers" | "services", ranges: readonly ReservedRanges[]): void;
   /** Calls the listener when the settings in force or the problem have changed. */
   onChange(listener: () => void): () => void;
   run(signal: AbortSignal): Promise<void>;
@@ -44,7 +44,7 @@ export function createConfigSource(
   const { client, clock, log } = modules;
   const absent = `ConfigMap "${namespace}/${CONFIG_NAME}" does not exist: create it`;
   const listeners = new Set<() => void>();
-  const taken = { peers: [] as readonly TakenRanges[], services: [] as readonly TakenRanges[] };
+  const taken = { peers: [] as readonly ReservedRanges[], services: [] as readonly ReservedRanges[] };
   let data: ConfigData | string | undefined;
   let before: MeshConfig | undefined;
   let current: MeshConfig | undefined;

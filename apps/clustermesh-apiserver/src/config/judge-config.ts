@@ -8,7 +8,7 @@ import { formatPrefix, MeshError, type Prefix, prefixContains, prefixesOverlap }
 import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
 
 /** Ranges in use by others: a change of mesh-config must not overlap them. */
-export interface TakenRanges {
+export interface ReservedRanges {
   /** The owner as written in an error sentence: `MeshPeer "west"`. */
   readonly owner: string;
   /** The fields of mesh-config that must not overlap them. */
@@ -27,7 +27,7 @@ export interface Judgement {
 export function judgeConfig(
   data: ConfigData | string,
   inForce: MeshConfig | undefined,
-  taken: readonly TakenRanges[],
+  taken: readonly ReservedRanges[],
 ): Judgement {
   if (typeof data === "string") return keepConfig(data, inForce);
   try {
@@ -48,7 +48,7 @@ function keepConfig(sentence: string, config: MeshConfig | undefined): Judgement
   return { config, problem: `${sentence}. ${stays}` };
 }
 
-function refuseChange(next: MeshConfig, now: MeshConfig, taken: readonly TakenRanges[]): void {
+function refuseChange(next: MeshConfig, now: MeshConfig, taken: readonly ReservedRanges[]): void {
   if (next.cluster !== now.cluster) {
     const sentence = `"cluster-name" changed from "${now.cluster}" to "${next.cluster}" while running, restart to change it`;
     throw refused("cluster-name", sentence);
@@ -66,7 +66,7 @@ function refuseTaken(
   field: Field,
   next: readonly Prefix[] = [],
   now: readonly Prefix[] | undefined,
-  taken: readonly TakenRanges[],
+  taken: readonly ReservedRanges[],
 ): void {
   if (now === undefined) return;
   for (const cidr of next.filter((each) => !now.some((have) => covers(have, each)))) {

@@ -12,7 +12,7 @@ import { wirePrefix } from "../cluster/node-facts.js";
 import type { Leadership } from "../leader/leadership.js";
 import { type Budget, createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
 import type { AgentRegistry } from "../serve/agent-registry.js";
-import { agentRoll } from "../serve/agent-roll.js";
+import { listAgents } from "../serve/agent-roll.js";
 import { remoteStreamSource } from "../serve/remote-stream-source.js";
 import type { SourceSet } from "../serve/source-set.js";
 import type { StreamSource } from "../serve/stream-source.js";
@@ -44,7 +44,7 @@ export interface MeshModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly own: LocalSource;
+  readonly local: LocalSource;
   readonly sources: SourceSet;
   readonly agents: AgentRegistry;
   readonly ranges: RangesSource;
@@ -66,7 +66,7 @@ export interface Mesh {
 
 export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const { cluster, id, instance } = options;
-  const { client, clock, metrics, own, sources, ranges, settings, leadership } = modules;
+  const { client, clock, metrics, local: own, sources, ranges, settings, leadership } = modules;
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
   const streams = new Map<RemoteSource, StreamSource>();
@@ -153,7 +153,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   }
 
   async function joinMesh(signal: AbortSignal): Promise<void> {
-    const first = await ranges.whole(signal).catch(() => undefined);
+    const first = await ranges.whenComplete(signal).catch(() => undefined);
     if (first === undefined) return;
     const { store } = link;
     publishing = createPublishing(
@@ -191,7 +191,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         certificates: [],
         publisher: publisherStatus(),
         sources: [...streams.keys()].map((source) => source.report()),
-        ...agentRoll(modules.agents.reports(), own.nodes, clock.now()),
+        ...listAgents(modules.agents.reports(), own.nodes, clock.now()),
         podCidrs: (ranges.current.podCidrs ?? []).map(wirePrefix),
         serviceCidrs: (ranges.current.serviceCidrs ?? []).map(wirePrefix),
       }),

@@ -37,7 +37,7 @@ export function createPeriodicTask(
   let waiting = new AbortController();
 
   async function once(signal: AbortSignal): Promise<void> {
-    if (triggered) pace.done(modules.clock.now());
+    if (triggered) pace.recordRun(modules.clock.now());
     triggered = false;
     try {
       await options.task(signal);

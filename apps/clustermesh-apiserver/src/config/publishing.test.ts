@@ -8,7 +8,7 @@ import { createMetrics, silentLogger } from "@isthmus/observe";
 import { HeadState } from "@isthmus/proto";
 import { createSourceIndex, localPosition } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { anyRecord, readStanding } from "../publish/fixture.js";
+import { anyRecord, readPublished } from "../publish/fixture.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
 import type { RangesSource } from "./cluster-ranges.js";
 import { createPublishing } from "./publishing.js";
@@ -18,7 +18,7 @@ const none = { podCidrs: [], serviceCidrs: [] };
 const RANGES: RangesSource = {
   current: none,
   follow: (listener) => listener(none),
-  whole: async () => none,
+  whenComplete: async () => none,
   run: async () => undefined,
 };
 
@@ -70,25 +70,25 @@ test("publishing runs only with the Lease, and each time as another writer", asy
   );
   leadership.set(true);
   await until("live", () => publishing.status().state === "Live");
-  const first = (await readStanding(owner, "east")).head;
+  const first = (await readPublished(owner, "east")).head;
   assert.equal(first?.state, HeadState.HEAD_STATE_LIVE);
   write(2n);
-  await until("written", async () => ((await readStanding(owner, "east")).head?.seq ?? 0n) > (first?.seq ?? 0n));
+  await until("written", async () => ((await readPublished(owner, "east")).head?.seq ?? 0n) > (first?.seq ?? 0n));
 
   leadership.set(false);
   await until("off", () => publishing.status().state === "Off");
-  const left = (await readStanding(owner, "east")).head;
+  const left = (await readPublished(owner, "east")).head;
   write(3n);
   assert.match(await metrics.text(), /^mesh_publish_pending_records 0$/m);
   leadership.set(true);
   await until("live again", () => publishing.status().state === "Live");
   await until("what changed meanwhile is written", async () => {
-    const { head, table } = await readStanding(owner, "east");
+    const { head, table } = await readPublished(owner, "east");
     return (
       head?.state === HeadState.HEAD_STATE_LIVE && Buffer.from([...table.records()][0]?.value ?? "").toString() === "3"
     );
   });
-  const second = (await readStanding(owner, "east")).head;
+  const second = (await readPublished(owner, "east")).head;
   assert.match(second?.writer ?? "", /^one-/);
   assert.notEqual(second?.writer, left?.writer);
 });

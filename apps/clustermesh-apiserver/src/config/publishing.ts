@@ -12,7 +12,7 @@ import { wirePrefix } from "../cluster/node-facts.js";
 import type { Leadership } from "../leader/leadership.js";
 import { createPublisher, type Publisher } from "../publish/index.js";
 import { VERSION } from "../version.js";
-import { type ClusterRanges, isWhole, type RangesSource } from "./cluster-ranges.js";
+import { type ClusterRanges, isComplete, type RangesSource } from "./cluster-ranges.js";
 import type { ReloadableStore } from "./reloadable-store.js";
 
 export interface PublishingOptions {
@@ -90,7 +90,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     if (!store.configured) return "No store is configured";
     if (!leadership.publishes) return leadership.explanation;
     if (exported.index.announced === undefined) return "Waiting for Kubernetes";
-    return isWhole(ranges.current) ? undefined : "Waiting for the cluster's ranges";
+    return isComplete(ranges.current) ? undefined : "Waiting for the cluster's ranges";
   }
 
   /** Runs one publisher from the acquisition of the Lease to its loss; the next acquisition starts another writer. */

@@ -19,7 +19,7 @@ import {
 } from "@isthmus/kube";
 import { type Clock, MeshError, type Prefix, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
 import { createBackoff } from "@isthmus/observe";
-import type { TakenRanges } from "./judge-config.js";
+import type { ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
 import { type Peer, readPeers } from "./peers.js";
 
@@ -29,8 +29,8 @@ export interface ConfigStart {
   /** The ConfigMap; a sentence when it cannot be read; undefined when there is none. */
   readonly map: KubeConfigMap | string | undefined;
   readonly clusters: readonly MeshCluster[];
-  readonly peers: readonly TakenRanges[];
-  readonly services: readonly TakenRanges[];
+  readonly peers: readonly ReservedRanges[];
+  readonly services: readonly ReservedRanges[];
 }
 
 /** Waits for the Kubernetes API and reports the reason through `onWait`. What the API refuses to list counts as empty. */
@@ -70,7 +70,7 @@ export function lastGoodConfig(data: ConfigData | string, clusters: readonly Mes
 
 export function takenByPeers(
   peers: Iterable<Pick<Peer, "cluster" | "podCidrs" | "serviceCidrs">>,
-): readonly TakenRanges[] {
+): readonly ReservedRanges[] {
   return [...peers].map(({ cluster, podCidrs, serviceCidrs }) => ({
     owner: `MeshPeer "${cluster}"`,
     fields: ["pod-cidrs", "service-cidrs"],
@@ -78,7 +78,7 @@ export function takenByPeers(
   }));
 }
 
-export function takenByServices(cidrs: readonly Prefix[]): readonly TakenRanges[] {
+export function takenByServices(cidrs: readonly Prefix[]): readonly ReservedRanges[] {
   return [{ owner: "this cluster's ServiceCIDR objects", fields: ["pod-cidrs"], cidrs }];
 }
 

@@ -12,7 +12,7 @@ import { createPeriodicTask } from "./periodic-task.js";
 import { createReloadableStore, type ReloadableStore } from "./reloadable-store.js";
 import { storeKey } from "./store-key.js";
 
-export interface StoreLink {
+export interface StoreConnection {
   readonly store: ReloadableStore;
   /** The spec in use; undefined without a store. */
   readonly spec: StoreSpec | undefined;
@@ -33,7 +33,7 @@ export interface StoreLinkModules {
 export function createStoreLink(
   options: { readonly cluster: string; readonly namespace: string },
   modules: StoreLinkModules,
-): StoreLink {
+): StoreConnection {
   const { clock, log } = modules;
   const store = createReloadableStore();
   let wanted: StoreSpec | undefined;

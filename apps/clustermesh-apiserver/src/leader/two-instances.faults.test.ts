@@ -11,21 +11,28 @@ import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
-import { readStanding } from "../publish/fixture.js";
+import { readPublished } from "../publish/fixture.js";
 import { type ApiserverProcess, spawnApiserver } from "../testing/apiserver-process.js";
-import { applyService, type Member, makeStoreUser, setStore, startMember, storeSpec } from "../testing/mesh-member.js";
 import { connectAgent } from "../testing/test-agent.js";
+import {
+  applyService,
+  makeStoreUser,
+  setStore,
+  startTestCluster,
+  storeSpec,
+  type TestCluster,
+} from "../testing/test-cluster.js";
 
 let etcd: EtcdServer;
 let owner: Store;
-let east: Member;
+let east: TestCluster;
 const running: ApiserverProcess[] = [];
 
 before(async () => {
   etcd = await startEtcd({ tls: true });
   owner = createStore(await etcd.options("root"));
   await provisionStore(owner);
-  east = await startMember("east", 1);
+  east = await startTestCluster("east", 1);
   const store = await storeSpec(east, etcd);
   await makeStoreUser(etcd, east);
   await setStore(east, store);
@@ -51,7 +58,7 @@ async function start(instance: string, more: Readonly<Record<string, string>> = 
 
 /** Name of the instance that wrote the head in the store. */
 async function writer(): Promise<string> {
-  return (await readStanding(owner, "east")).head?.writer.replace(/-[0-9a-f]{8}$/, "") ?? "";
+  return (await readPublished(owner, "east")).head?.writer.replace(/-[0-9a-f]{8}$/, "") ?? "";
 }
 
 const published = async () => (await east.condition("Published"))?.status === "True";

@@ -77,7 +77,7 @@ export function anyRecord(key: string, value: string | Uint8Array): HashedRecord
 }
 
 /** Reads a cluster's head and records from the store. */
-export async function readStanding(store: Store, cluster: string): Promise<{ head?: Head; table: RecordTable }> {
+export async function readPublished(store: Store, cluster: string): Promise<{ head?: Head; table: RecordTable }> {
   const prefix = clusterPrefix(parseClusterName(cluster));
   const table = createRecordTable();
   let head: Head | undefined;
@@ -101,7 +101,7 @@ export async function untilPublished(
   await until(
     `${cluster} is published`,
     async () => {
-      const { head, table } = await readStanding(store, cluster).catch(() => ({
+      const { head, table } = await readPublished(store, cluster).catch(() => ({
         head: undefined,
         table: source.table,
       }));

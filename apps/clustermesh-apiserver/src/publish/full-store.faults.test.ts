@@ -7,7 +7,14 @@ import { SourceStatus } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { peer, runSources, slice, slices, untilSame } from "../remote/fixture.js";
 import { clusterConditions } from "../status/cluster-status.js";
-import { clusterConfig, createMemoryExport, openStore, readStanding, runPublisher, untilPublished } from "./fixture.js";
+import {
+  clusterConfig,
+  createMemoryExport,
+  openStore,
+  readPublished,
+  runPublisher,
+  untilPublished,
+} from "./fixture.js";
 import type { Publisher } from "./publisher.js";
 
 const QUOTA = 8 << 20;
@@ -40,7 +47,7 @@ test("a full store is reported, beats stop, nothing is deleted, and publishing r
   source.index.onChange((delta) => deletes.push(...delta.deletes.map(({ key }) => key)));
 
   await fillStore(store);
-  const { head } = await readStanding(store, "full");
+  const { head } = await readPublished(store, "full");
   exported.change([slice(1, 2, 9)], [{ key: "slices/shop/cart/s3" }]);
   await until("status Full", () => publisher.publisher.status().state === "Full");
   const { message, pending } = publisher.publisher.status();
@@ -58,7 +65,7 @@ test("a full store is reported, beats stop, nothing is deleted, and publishing r
   assert.equal(source.status(), SourceStatus.SOURCE_STATUS_STALE);
   assert.equal(source.index.size, 300);
   assert.deepEqual(deletes, []);
-  assert.equal((await readStanding(store, "full")).head?.seq, head?.seq, "no head is written");
+  assert.equal((await readPublished(store, "full")).head?.seq, head?.seq, "no head is written");
   assert.equal(publisher.publisher.status().state, "Full", "and it goes on saying so");
 
   await emptyStore(store);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { StoreEvent } from "@isthmus/kvstore";
 import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import type { Compare, Write } from "./events.js";
 import { openStore } from "./fixture.js";
@@ -99,8 +99,8 @@ function onEtcd(prefix: string): Scripted {
       await store.transport.kv.compact({ revision: String(revision), physical: true });
     },
     wipe: () => etcd.wipe(),
-    keep: () => etcd.keep(),
-    setBack: () => etcd.setBack(),
+    keep: () => etcd.backUp(),
+    setBack: () => etcd.restoreBackup(),
     fill: (full) => (full ? fillStore(store) : emptyStore(store)),
   };
 }
@@ -240,6 +240,6 @@ test("random txns give the same answers, state and history", async () => {
       assert.equal(await model.txn([], [put("end")]), await real.txn([], [put("end")]));
       assert.equal(await model.watch(revision + 1n), await real.watch(revision + 1n));
     }),
-    exploring(40),
+    fastCheckOptions(40),
   );
 });

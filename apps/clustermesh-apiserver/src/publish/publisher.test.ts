@@ -12,7 +12,7 @@ import {
   clusterConfig,
   createMemoryExport,
   openStore,
-  readStanding,
+  readPublished,
   runPublisher,
   untilPublished,
 } from "./fixture.js";
@@ -58,7 +58,7 @@ test("a new cluster is loaded, becomes LIVE and follows changes; the sums are ex
   source.change([anyRecord("nodes/n1", "node"), anyRecord("services/shop/cart", "service")]);
   await untilPublished(store, "east", source);
   assert.equal(running.publisher.status().state, "Live");
-  assert.equal((await readStanding(store, "east")).head?.epoch, "of-a-test");
+  assert.equal((await readPublished(store, "east")).head?.epoch, "of-a-test");
   await running.stop();
   await seen.stop();
 
@@ -159,7 +159,7 @@ test("a restarted publisher stays live, writes only the difference, and keeps co
   const source = createMemoryExport(many(300));
   const first = runPublisher(store, source, { config: clusterConfig("again", 5) });
   await untilPublished(store, "again", source);
-  const { head } = await readStanding(store, "again");
+  const { head } = await readPublished(store, "again");
   await first.stop();
   source.change([anyRecord("slices/shop/cart/s7", "while away")]);
   const seen = await watchAll("again");
@@ -213,7 +213,7 @@ test("a txn whose answer was lost is identified by the head, and nothing is writ
     await cut;
     await untilPublished(store, "flaky", source);
   }
-  const { head } = await readStanding(store, "flaky");
+  const { head } = await readPublished(store, "flaky");
   await until("live again", () => running.publisher.status().state === "Live");
   assert.ok((head?.seq ?? 0n) > 10n);
   await running.stop();
@@ -231,7 +231,7 @@ test("an id that another cluster has claimed is refused with a sentence", async 
     second.publisher.status().message,
     'Cannot publish with cluster id 8: cluster "first" with uid "uid-first" has claimed it',
   );
-  assert.equal((await readStanding(store, "second")).head, undefined);
+  assert.equal((await readPublished(store, "second")).head, undefined);
   await Promise.all([first.stop(), second.stop()]);
 });
 
@@ -245,7 +245,7 @@ test("an unreadable or over-long claim does not make the id free: it is reported
       running.publisher.status().message,
       /^Cannot read the claim of id 12: the stored value is not a valid claim; .*etcdctl del \/mesh\/v1\/ids\/12$/,
     );
-    assert.equal((await readStanding(store, "claimed")).head, undefined);
+    assert.equal((await readPublished(store, "claimed")).head, undefined);
     await running.stop();
   }
 });

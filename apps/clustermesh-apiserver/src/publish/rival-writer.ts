@@ -29,7 +29,7 @@ export function onSeen(state: PublisherState, event: EventOf<"seen">): Publisher
   let fenced = false;
   for (const each of event.events) {
     state.revision = larger(state.revision, each.modRevision);
-    if (!state.stored.see(each, each.deleted)) continue;
+    if (!state.stored.applyEvent(each, each.deleted)) continue;
     const trouble = metaTrouble(state, each);
     if (trouble === "fenced") fenced = true;
     else if (trouble !== undefined) return resync(state, trouble);

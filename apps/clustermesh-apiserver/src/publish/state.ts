@@ -76,7 +76,7 @@ export interface PublisherState {
   seq: bigint;
   beat: bigint;
   /** seq of the newest head that is known to have been stored. */
-  landedSeq: bigint;
+  storedSeq: bigint;
   /** Newest known revision: a lower one later means that the store was set back. */
   revision: bigint;
   storeId: Uint8Array;
@@ -98,7 +98,7 @@ export interface PublisherState {
   /** This instance's fence was in the store: an instance that replaced it takes precedence. */
   heldFence: boolean;
   /** A txn that compares only the fence may still be applied: a new fence must be written before the next listing. */
-  suspect: boolean;
+  pendingTxnPossible: boolean;
   /** Sizes of records that are too large to publish, by key. */
   readonly tooLarge: Map<string, number>;
 }

@@ -10,7 +10,7 @@ import {
   STORE_KINDS,
   sameSums,
 } from "@isthmus/records";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { anyRecord } from "./fixture.js";
 import {
@@ -186,7 +186,7 @@ test("one publisher with lost and late calls keeps sums exact at every revision 
         assertPublished(end);
       },
     ),
-    exploring(100),
+    fastCheckOptions(100),
   );
 });
 
@@ -197,7 +197,7 @@ test("of two publishers the fence lets one write, sums stay exact, and the right
       assert.deepEqual(end.store.violations, []);
       assertPublished(end);
     }),
-    exploring(200),
+    fastCheckOptions(200),
   );
 });
 
@@ -276,7 +276,7 @@ test("after a bulk load with rivals and late txns the sums are exact once the he
       assert.deepEqual(end.store.violations, []);
       assertPublished(end);
     }),
-    exploring(40),
+    fastCheckOptions(40),
   );
 });
 
@@ -285,7 +285,7 @@ test("after wipes, restores, a full store and external changes the right records
     fc.property(fc.array(faults, { maxLength: 120 }), (acts) => {
       assertPublished(play(acts, { publishers: 1 }));
     }),
-    exploring(200),
+    fastCheckOptions(200),
   );
 });
 
@@ -305,7 +305,7 @@ test("two publishers with the same changes in different order write the same byt
   const expected = content(records);
   fc.assert(
     fc.property(whole, (order) => assert.equal(content(order), expected)),
-    exploring(20),
+    fastCheckOptions(20),
   );
 });
 

@@ -32,7 +32,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
     stored: createStoreView([]),
     seq: 0n,
     beat: 0n,
-    landedSeq: 0n,
+    storedSeq: 0n,
     revision: 0n,
     storeId: new Uint8Array(0),
     message: "",
@@ -45,7 +45,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
     renewStoreId: false,
     listedAt: 0n,
     heldFence: false,
-    suspect: false,
+    pendingTxnPossible: false,
     tooLarge: new Map(),
   };
 }

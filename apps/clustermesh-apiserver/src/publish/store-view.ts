@@ -25,7 +25,7 @@ export interface StoreView {
   /** The stored head, fence, store or config key. */
   meta(key: string): StoredKey | undefined;
   /** Applies a watch event; false when a newer state of the key is known, or this version does not know the key. */
-  see(entry: StoredKey, deleted: boolean): boolean;
+  applyEvent(entry: StoredKey, deleted: boolean): boolean;
   /** Applies the writes of a committed txn of this publisher. */
   commit(writes: readonly Write[], revision: bigint): void;
   /** The sums of every kind after `writes`. */
@@ -55,7 +55,7 @@ export function createStoreView(entries: readonly StoredKey[]): StoreView {
   return {
     records,
     meta: (key) => meta.get(key),
-    see(entry, deleted) {
+    applyEvent(entry, deleted) {
       if (entry.modRevision > watchedRevision) watchedRevision = entry.modRevision;
       const isNewer = take(entry, deleted);
       if (isNewer && deleted) revisions.delete(entry.key); // the watch delivers nothing older after it

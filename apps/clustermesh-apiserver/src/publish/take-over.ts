@@ -17,7 +17,7 @@ import { compareAll } from "./wanted.js";
 
 export function onInspected(state: PublisherState, event: EventOf<"inspected">): PublisherEffect[] {
   const { options } = state;
-  state.pace.done(event.now);
+  state.pace.recordRun(event.now);
   if (!event.authOn && options.allowOpenStore !== true) {
     return refuse(state, "Cannot publish: the store does not check who writes; turn its authentication on");
   }
@@ -38,12 +38,12 @@ export function onInspected(state: PublisherState, event: EventOf<"inspected">):
     state.renewStoreId = true;
   const [fence, head] = [readFence(state.stored.meta(FENCE_KEY)), headOf(state)];
   // Head sequence numbers only increase; a lower one means a restored backup, even if other writers raised the revision since.
-  if (head !== undefined && head.seq < state.landedSeq) state.renewStoreId = true;
+  if (head !== undefined && head.seq < state.storedSeq) state.renewStoreId = true;
   if (fence !== undefined && fence !== options.instance && state.heldFence) {
     return stepDown(state, fence, head?.seq ?? 0n, event.now);
   }
   const syncing = head?.writer === options.instance && head.state === HeadState.HEAD_STATE_SYNCING;
-  const isOwner = fence === options.instance && syncing && !state.suspect;
+  const isOwner = fence === options.instance && syncing && !state.pendingTxnPossible;
   if (isOwner && !needsStoreId(state)) return startLoading(state, event);
   return takeOver(state, event.wallMicros);
 }
@@ -57,7 +57,7 @@ function needsStoreId({ stored, renewStoreId }: PublisherState): boolean {
 function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] {
   const { stored, options } = state;
   const old = headOf(state);
-  const live = isWhole(old, stored) && !needsStoreId(state);
+  const live = isComplete(old, stored) && !needsStoreId(state);
   state.seq = larger(state.seq, old?.seq ?? 0n);
   state.beat = larger(state.beat, old?.beat ?? 0n);
   const writes: Write[] = [
@@ -85,7 +85,7 @@ function takeOver(state: PublisherState, wallMicros: number): PublisherEffect[] 
  * LIVE at once. The head of an older version lacks kinds. With the first LIVE head that has their sums, a missing record of these
  * kinds counts as deleted, so their records must be written before it.
  */
-function isWhole(head: Head | undefined, stored: StoreView): boolean {
+function isComplete(head: Head | undefined, stored: StoreView): boolean {
   if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;
   const exported = exportedKinds(head.sums);
   return (

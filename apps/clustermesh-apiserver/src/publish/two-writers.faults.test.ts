@@ -10,7 +10,7 @@ import { parseClusterName } from "@isthmus/model";
 import { Fence, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { anyRecord, openStore, readStanding } from "./fixture.js";
+import { anyRecord, openStore, readPublished } from "./fixture.js";
 import { type Said, WHO } from "./testing/publisher-main.js";
 
 const MAIN = fileURLToPath(new URL("./testing/publisher-main.js", import.meta.url));
@@ -47,7 +47,7 @@ function startWriter(cluster: string, id: number, instance: string): Writer {
 
 /** The instance that writes now, once its head is LIVE. */
 async function writerOf(cluster: string): Promise<string> {
-  const { head } = await readStanding(store, cluster);
+  const { head } = await readPublished(store, cluster);
   return head?.state === HeadState.HEAD_STATE_LIVE ? head.writer : "";
 }
 
@@ -103,7 +103,7 @@ async function play(
   second.tell(doing);
   await until(`the second is ${doing}`, async () => {
     if (doing === "quiet") return second.said.settled;
-    const who = (await readStanding(store, cluster)).table.get(WHO);
+    const who = (await readPublished(store, cluster)).table.get(WHO);
     return Buffer.from(who?.value ?? "")
       .toString()
       .startsWith("second ");

@@ -33,7 +33,7 @@ function headLanded(state: PublisherState, { now, wallMicros }: PublisherEvent):
   state.storeId = state.stored.meta(STORE_KEY)?.value ?? state.storeId;
   state.renewStoreId = false;
   state.heldFence = true;
-  state.suspect = false;
+  state.pendingTxnPossible = false;
   state.full = false;
   if (phase.status === "TakingOver" && !phase.live) return connect(state);
   const effects: PublisherEffect[] = [];
@@ -49,7 +49,7 @@ function headLanded(state: PublisherState, { now, wallMicros }: PublisherEvent):
 function landed(state: PublisherState, flight: Flight, revision: bigint): void {
   state.stored.commit(flight.writes, revision);
   state.revision = larger(state.revision, revision);
-  state.landedSeq = larger(state.landedSeq, flight.seq ?? 0n);
+  state.storedSeq = larger(state.storedSeq, flight.seq ?? 0n);
   for (const { key } of flight.writes) compareKey(state, key, 0);
 }
 
@@ -70,7 +70,7 @@ export function onFailed(state: PublisherState, event: EventOf<"failed">): Publi
   const { phase } = state;
   // The txn may still be applied. A new fence makes its comparison fail: list and take over again.
   if (phase.status !== "Live") {
-    state.suspect ||= event.mayHaveHappened;
+    state.pendingTxnPossible ||= event.mayHaveHappened;
     return resync(state, event.sentence);
   }
   state.phase = { status: "Resolving", flight };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
 import type { HashedRecord } from "@isthmus/records";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { type AddressClaims, type Claimant, createAddressClaims, LOCAL } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
@@ -157,7 +157,7 @@ test("any order of claims, updates, releases and limits ends as a fresh start wi
         for (const [key, all] of named) {
           const [cluster, record] = [+(key[0] ?? ""), `nodes/${key.slice(2)}`];
           const taken = fits(key) && all.every((address) => ownerOf(address) === cluster);
-          if (cluster !== LOCAL) assert.equal(mesh.admissions.get(cluster)?.isTaken(record), taken, key);
+          if (cluster !== LOCAL) assert.equal(mesh.admissions.get(cluster)?.isAccepted(record), taken, key);
         }
       };
       for (const each of acts) {
@@ -193,7 +193,7 @@ test("any order of claims, updates, releases and limits ends as a fresh start wi
       assert.deepEqual(mesh.reviews, [], "another judgement changes nothing");
       check();
     }),
-    exploring(300),
+    fastCheckOptions(300),
   );
 });
 
@@ -212,5 +212,5 @@ test("a change of owner judges only the records that claim the address, however 
   mesh.remove(1, "nodes/west-1");
   mesh.review();
   assert.equal(mesh.judgements - before, 2, "and the one record whose claim waited");
-  assert.ok(mesh.admissions.get(2)?.isTaken("nodes/north-1"));
+  assert.ok(mesh.admissions.get(2)?.isAccepted("nodes/north-1"));
 });

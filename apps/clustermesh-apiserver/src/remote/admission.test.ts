@@ -26,7 +26,7 @@ test("current refusals are counted by reason, and end with their record", () => 
   admission.forget(slice(7, 3).key);
   admission.forget(slice(2, 4).key);
   assert.deepEqual(admission.refused(), []);
-  assert.ok(admission.isTaken(slice(1, 2).key));
+  assert.ok(admission.isAccepted(slice(1, 2).key));
 });
 
 test("two peers claim one node address: the second is refused until the first releases it", () => {

@@ -22,7 +22,7 @@ export interface Admission {
   /** Judges a record; the verdict is valid until `judge` or `forget` of its key. */
   judge(record: HashedRecord): Verdict;
   forget(key: string): void;
-  isTaken(key: string): boolean;
+  isAccepted(key: string): boolean;
   setLimits(limits: PeerLimits): void;
   /** Current refusals by reason, each with one example sentence. */
   refused(): RefusedCount[];
@@ -38,7 +38,7 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
     const lost = addresses.find((address) => claims.owner(address) !== limits.id);
     if (lost === undefined) return { ok: true };
     const what = `address ${formatAddress(lost)} belongs to another member`;
-    return { ok: false, reason: "address-of-another-member", what };
+    return { ok: false, reason: "address-of-another-member", detail: what };
   };
   return {
     judge(record) {
@@ -52,7 +52,7 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
         refusals.delete(key);
       } else {
         taken.delete(key);
-        refusals.set(key, { reason: verdict.reason, what: verdict.what });
+        refusals.set(key, { reason: verdict.reason, detail: verdict.detail });
       }
       return verdict;
     },
@@ -61,14 +61,14 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
       taken.delete(key);
       refusals.delete(key);
     },
-    isTaken: (key) => taken.has(key),
+    isAccepted: (key) => taken.has(key),
     setLimits(next) {
       if (next.id !== limits.id) throw new Error("A peer keeps its id for as long as it is followed");
       limits = next;
     },
     refused() {
       const counts = new Map<string, RefusedCount>();
-      for (const [key, { reason, what }] of refusals) {
+      for (const [key, { reason, detail: what }] of refusals) {
         const count = counts.get(reason) ?? { reason, count: 0, example: refusalSentence(key, limits.cluster, what) };
         count.count++;
         counts.set(reason, count);

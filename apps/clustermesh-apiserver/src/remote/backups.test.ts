@@ -219,7 +219,7 @@ test("no endpoint is emitted before its identity, even when the reader lists dur
   look();
   for (let i = 0; i < 2; i++) publisher.decide("done");
   look();
-  assert.ok(reader.state.doubting);
+  assert.ok(reader.state.unverifiedStore);
   const endpoints = [...reader.index.records(Kind.KIND_ENDPOINT)].map(({ value }) => Endpoint.decode(value));
   assert.ok(endpoints.length > 0);
   const unknown = endpoints.filter(({ identity }) => reader.index.get(`identities/${identity}`) === undefined);

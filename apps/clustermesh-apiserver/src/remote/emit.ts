@@ -1,16 +1,16 @@
 /** The change that the reader emits to the index: content with the position at which it is complete. */
 import { type HashedRecord, remotePosition, type SourceChange } from "@isthmus/records";
 import type { ReaderEffect } from "./events.js";
-import type { Gone } from "./received-records.js";
+import type { DeletedRecord } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
 export function emit(
   state: ReaderState,
   upserts: HashedRecord[],
-  deletes: readonly Gone[],
+  deletes: readonly DeletedRecord[],
   observedMicros: number,
 ): ReaderEffect {
-  const { storeId, lineage = storeId, revision } = state;
+  const { storeId, positionStoreId: lineage = storeId, revision } = state;
   const position = lineage === undefined ? state.position : remotePosition(lineage, revision);
   if (position === undefined) throw new Error("Cannot emit a change before the store id is known");
   state.position = position;

@@ -100,7 +100,7 @@ export function runSources(
 export function untilSame(source: RemoteSource, table: RecordTable, limitMs?: number): Promise<void> {
   return until(
     `source ${source.cluster} matches the published records`,
-    () => source.proved() && sameSums(source.index.sums(STORE_KINDS), table.sums(STORE_KINDS)),
+    () => source.isVerified() && sameSums(source.index.sums(STORE_KINDS), table.sums(STORE_KINDS)),
     limitMs,
   );
 }

@@ -11,7 +11,7 @@ import type { EventOf, ReaderEffect, ReaderEvent, WatchedChange } from "./events
 import { block, blockOverBudget, list, refusePeer } from "./listing.js";
 import { isOverBudget } from "./over-budget.js";
 import { createPendingEvents } from "./pending-events.js";
-import { applyRecord, compareSums, differs, type Gone, takeHead, verify } from "./received-records.js";
+import { applyRecord, compareSums, type DeletedRecord, differs, takeHead, verify } from "./received-records.js";
 import { isBelow, sameStore } from "./restore-detection.js";
 import type { ReaderState } from "./state.js";
 
@@ -36,7 +36,7 @@ export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked
   state.failures = 0;
   const { held } = phase;
   if (held.dropped) return list(state, event.now);
-  phase.held = createPendingEvents(state.options.held);
+  phase.held = createPendingEvents(state.options.pendingLimits);
   return held.events.length === 0 ? [] : apply(state, held.events, held.revision, event);
 }
 
@@ -62,16 +62,16 @@ function apply(
   // All reasons to refuse the batch are checked before anything is applied: what is received must also be emitted.
   if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state, at.now);
   if (state.storeId === undefined) return []; // a position needs a store id, which the watch will report
-  let { newest } = state;
+  let { newestHead: newest } = state;
   for (const { key, value, deleted } of events) {
     const head = key === HEAD_KEY && !deleted ? readHead(value) : undefined;
     const refusal = refusePeer(state, undefined, head);
     if (refusal !== undefined) return block(state, refusal);
-    if (head !== undefined && isBelow({ newest }, head)) return setBack(state, at.now);
+    if (head !== undefined && isBelow({ newestHead: newest }, head)) return setBack(state, at.now);
     newest = head ?? newest;
   }
   const upserts = new Map<string, HashedRecord>();
-  const deletes = new Map<string, Gone>();
+  const deletes = new Map<string, DeletedRecord>();
   let [observed, heads, touched] = [0, 0, false];
   for (const [i, event] of events.entries()) {
     if (event.key === HEAD_KEY) {

@@ -48,7 +48,7 @@ async function follow(t: TestContext) {
   const running = runSources(store as Store, [peer("west", 1)]);
   t.after(running.stop);
   const source = running.source(1);
-  await until("in sync", () => source.proved());
+  await until("in sync", () => source.isVerified());
   const write = (count: number, state = HeadState.HEAD_STATE_LIVE): void => {
     seq++;
     const event = {
@@ -75,7 +75,7 @@ test("a peer whose heads alternate between wrong and right causes only a few sta
   assert.ok(written > 200, `${written} heads`);
   assert.ok(told > 0 && told <= 12, `told ${told} times for ${written} heads`);
   write(0);
-  await until("the final status is reported", () => source.proved());
+  await until("the final status is reported", () => source.isVerified());
 });
 
 test("a status change that is reverted before its postponed report is still reported: a client may have read it meanwhile", async (t) => {
@@ -95,9 +95,9 @@ test("a status change that is reverted before its postponed report is still repo
   await report(HeadState.HEAD_STATE_SYNCING);
   await report(HeadState.HEAD_STATE_LIVE);
   while (isReported(HeadState.HEAD_STATE_SYNCING)) await report(HeadState.HEAD_STATE_LIVE);
-  assert.equal(source.proved(), false);
+  assert.equal(source.isVerified(), false);
   await report(HeadState.HEAD_STATE_LIVE);
-  assert.equal(source.proved(), true);
+  assert.equal(source.isVerified(), true);
 });
 
 test("many agents that report an unknown store cause one query", async (t) => {

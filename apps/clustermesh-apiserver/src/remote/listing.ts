@@ -15,8 +15,8 @@ import { backoffMs, wakeMs } from "./freshness.js";
 import { isOverBudgetWith } from "./over-budget.js";
 import { createPendingEvents } from "./pending-events.js";
 import { compareSums, replacementOf, replaceReceived, takeHead, verify } from "./received-records.js";
-import { believableInMs, enterStore, isPast, sameStore } from "./restore-detection.js";
-import { BLOCKED_RETRY_MS, NOTHING_SEEN, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
+import { enterStore, isFromBackup, sameStore, trustedInMs } from "./restore-detection.js";
+import { BLOCKED_RETRY_MS, NO_HEAD, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
 
 /** * -> Listing: at once, or when the peer's pace allows. */
 export function list(state: ReaderState, now: number): ReaderEffect[] {
@@ -53,7 +53,7 @@ export function blockOverBudget(state: ReaderState, sentence: string): ReaderEff
 
 /** Listing -> Following or Blocked */
 export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEffect[] {
-  state.pace.done(event.now);
+  state.pace.recordRun(event.now);
   if (event.unchecked === true) return block(state, unchecked(state));
   const metas = new Map(event.metas.map((meta) => [meta.key, meta]));
   const headMeta = metas.get(HEAD_KEY);
@@ -63,21 +63,22 @@ export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEf
   if (refusal !== undefined) return block(state, refusal);
   state.connected = true;
   const { revision, now } = event;
-  if (isPast(state, { storeId, head, headMeta, revision, now })) {
+  if (isFromBackup(state, { storeId, head, headMeta, revision, now })) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
     state.phase = { status: "Listing", asked: false };
-    const [ms, believable = 0] = [Math.max(backoffMs(state), state.pace.waitMs(now)), believableInMs(state, now)];
+    const [ms, believable = 0] = [Math.max(backoffMs(state), state.pace.waitMs(now)), trustedInMs(state, now)];
     return [{ type: "wake", ms: believable > 0 ? Math.min(ms, believable) : ms }];
   }
   const changed = !sameStore(state.storeId, storeId);
   // Without a store id there is no position to emit records under; the received records stay as emitted.
-  const next = storeId && replacementOf(state, event.records, changed ? state.position !== undefined : state.doubting);
+  const next =
+    storeId && replacementOf(state, event.records, changed ? state.position !== undefined : state.unverifiedStore);
   const over = next && isOverBudgetWith(state, next, head);
   if (over !== undefined) return blockOverBudget(state, over);
   if (changed) enterStore(state, storeId);
-  else if (state.past !== undefined && storeId !== undefined) state.lineage = lineageOf(storeId, head);
-  if (storeId !== undefined && (changed || state.past !== undefined)) state.newest = NOTHING_SEEN;
-  state.past = undefined;
+  else if (state.backup !== undefined && storeId !== undefined) state.positionStoreId = lineageOf(storeId, head);
+  if (storeId !== undefined && (changed || state.backup !== undefined)) state.newestHead = NO_HEAD;
+  state.backup = undefined;
   state.message = "";
   state.failures = 0;
   state.overBudget = 0;
@@ -91,7 +92,7 @@ export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEf
     const [upserts, deletes] = [content.upserts.concat(verified.upserts), content.deletes.concat(verified.deletes)];
     effects.push(emit(state, upserts, deletes, 0));
   }
-  state.phase = { status: "Following", open: 0, checked: 0, held: createPendingEvents(state.options.held) };
+  state.phase = { status: "Following", open: 0, checked: 0, held: createPendingEvents(state.options.pendingLimits) };
   return [...effects, { type: "wake", ms: wakeMs(state, event.now) }];
 }
 

@@ -48,7 +48,7 @@ const all = Array.from({ length: PEERS }, (_, i) => peer(`c${i + 1}`, i + 1));
 const { store, listings } = countingStore();
 const running: RunningSources = runSources(store, all);
 after(() => running.stop());
-const allProved = () => until("all are in sync", () => running.sources.list().every((source) => source.proved()));
+const allProved = () => until("all are in sync", () => running.sources.list().every((source) => source.isVerified()));
 
 /** The prefixes that are listed after a change of the MeshPeers. */
 async function listedFor(wanted: readonly PeerSpec[]): Promise<readonly string[]> {
@@ -56,7 +56,7 @@ async function listedFor(wanted: readonly PeerSpec[]): Promise<readonly string[]
   listings.length = 0;
   running.sources.update(wanted);
   await until("the wanted peers are in sync", () =>
-    wanted.every(({ id }) => running.sources.get(id)?.proved() === true),
+    wanted.every(({ id }) => running.sources.get(id)?.isVerified() === true),
   );
   await new Promise((resolve) => setImmediate(resolve)); // records are judged a turn later
   return [...listings];

@@ -36,7 +36,7 @@ export interface ModelReader {
 export function createModelReader(store: ModelStore, clock: { now: number }): ModelReader {
   const east = peer("east", 1);
   const admission = createAdmission(limitsOf(east, LOCAL, [east]), createAddressClaims());
-  const state = createReaderState({ cluster: "east", clusterId: 1, admission, random: () => 0.5, held: HELD });
+  const state = createReaderState({ cluster: "east", clusterId: 1, admission, random: () => 0.5, pendingLimits: HELD });
   const index = createSourceIndex();
   const deleted = new Set<string>();
   index.onChange(({ deletes }) => {

@@ -3,17 +3,17 @@ import { createRecordTable, type HashedRecord } from "@isthmus/records";
 import { emit } from "./emit.js";
 import type { EventOf, ReaderEffect } from "./events.js";
 import { list } from "./listing.js";
-import { type Gone, handedOn } from "./received-records.js";
+import { type DeletedRecord, lastEmitted } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 import { createUnverified } from "./unverified.js";
 
 /** Emits records that are accepted now and deletes those that are refused now. Of an unverified key, the emitted record is judged. */
 export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">): ReaderEffect[] {
   const { admission } = state.options;
-  const [upserts, deletes]: [HashedRecord[], Gone[]] = [[], []];
-  for (const record of keys === undefined ? allHandedOn(state) : [...keys].map((key) => handedOn(state, key))) {
+  const [upserts, deletes]: [HashedRecord[], DeletedRecord[]] = [[], []];
+  for (const record of keys === undefined ? allHandedOn(state) : [...keys].map((key) => lastEmitted(state, key))) {
     if (record === undefined) continue;
-    const before = admission.isTaken(record.key);
+    const before = admission.isAccepted(record.key);
     const { ok } = admission.judge(record);
     if (ok && !before) upserts.push(record);
     if (!ok && before) deletes.push({ kind: record.kind, key: record.key });

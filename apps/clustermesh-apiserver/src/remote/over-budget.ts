@@ -5,7 +5,7 @@
 import { type Head, Kind } from "@isthmus/proto";
 import { exportedKinds } from "@isthmus/records";
 import { type Budget, DEFAULT_BUDGET, nodesOf, overBudget, tooManyNodes } from "./budget.js";
-import { isKindExported, isWhole, type Replacement } from "./received-records.js";
+import { isComplete, isKindExported, type Replacement } from "./received-records.js";
 import type { ReaderOptions, ReaderState } from "./state.js";
 import { createUnverified } from "./unverified.js";
 
@@ -47,7 +47,7 @@ export function isOverBudgetWith(
   { received, unverified }: Replacement,
   head: Head | undefined,
 ): string | undefined {
-  if (head === undefined || !isWhole(head, received)) return overBudgetOf(options, { received, unverified });
+  if (head === undefined || !isComplete(head, received)) return overBudgetOf(options, { received, unverified });
   const exported = exportedKinds(head.sums);
   const waiting = [...unverified].filter(([key, held]) => !isKindExported(exported, received.get(key) ?? held));
   return overBudgetOf(options, { received, unverified: createUnverified(waiting) });

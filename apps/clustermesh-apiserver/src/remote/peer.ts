@@ -31,7 +31,7 @@ export function limitsOf(peer: PeerSpec, own: LocalCluster, peers: readonly Peer
       ? []
       : cidrs(other).filter((cidr) => i < rank || !mine.some((each) => prefixesOverlap(each, cidr))),
   );
-  return { cluster: peer.cluster, id: peer.id, podCidrs: peer.podCidrs, foreign: [...cidrs(own), ...others] };
+  return { cluster: peer.cluster, id: peer.id, podCidrs: peer.podCidrs, excludedCidrs: [...cidrs(own), ...others] };
 }
 
 /** Why a peer cannot be followed at all; undefined when it can. */

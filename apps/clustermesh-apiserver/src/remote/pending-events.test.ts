@@ -25,7 +25,7 @@ function seen(i: number, size = 0): WatchedChange {
 function following(held: { events: number; bytes: number }): ReaderState {
   const east = peer("east", 1);
   const admission = createAdmission(limitsOf(east, LOCAL, [east]), createAddressClaims());
-  const state = createReaderState({ cluster: "east", clusterId: 1, admission, held });
+  const state = createReaderState({ cluster: "east", clusterId: 1, admission, pendingLimits: held });
   step(state, { ...at, type: "start" });
   const head = Head.encode(
     Head.create({ clusterUid: "u", state: HeadState.HEAD_STATE_LIVE, sums: createRecordTable().sums(STORE_KINDS) }),

@@ -11,9 +11,9 @@ import {
   differingKinds,
   exportedKinds,
   type HashedRecord,
-  keptOf,
   type RecordTable,
   readHead,
+  retainedRecord,
   STORE_KINDS,
   sameBytes,
 } from "@isthmus/records";
@@ -21,12 +21,12 @@ import type { Meta, WatchedChange } from "./events.js";
 import type { ReaderState } from "./state.js";
 import { createUnverified, type Unverified } from "./unverified.js";
 
-export type Gone = { readonly kind: Kind; readonly key: string };
+export type DeletedRecord = { readonly kind: Kind; readonly key: string };
 
 /** What is emitted of a change. */
 export interface Content {
   readonly upserts: HashedRecord[];
-  readonly deletes: Gone[];
+  readonly deletes: DeletedRecord[];
 }
 
 /** The received records after a listing, before it is accepted: the peer may be over budget with it. */
@@ -46,7 +46,7 @@ export function replacementOf(state: ReaderState, records: readonly HashedRecord
   const unverified = createUnverified(state.unverified);
   const [changed, forgotten]: [HashedRecord[], string[]] = [[], []];
   for (const record of records) {
-    const held = handedOn(state, record.key);
+    const held = lastEmitted(state, record.key);
     const same = held !== undefined && sameBytes(held.hash, record.hash);
     received.set(same ? held : record);
     // A new identity does no harm, and endpoints from the watch may need it.
@@ -57,8 +57,8 @@ export function replacementOf(state: ReaderState, records: readonly HashedRecord
   }
   for (const { key } of state.received.records()) {
     if (received.get(key) !== undefined) continue;
-    const held = handedOn(state, key);
-    if (held !== undefined && admission.isTaken(key)) unverified.set(key, held);
+    const held = lastEmitted(state, key);
+    if (held !== undefined && admission.isAccepted(key)) unverified.set(key, held);
     else {
       unverified.delete(key);
       forgotten.push(key);
@@ -78,7 +78,7 @@ export function replaceReceived(
 }
 
 /** The record of a key that was last emitted, or judged and refused; never an unverified one. */
-export function handedOn({ received, unverified }: ReaderState, key: string): HashedRecord | undefined {
+export function lastEmitted({ received, unverified }: ReaderState, key: string): HashedRecord | undefined {
   return unverified.has(key) ? unverified.get(key) : received.get(key);
 }
 
@@ -88,7 +88,7 @@ function forget({ options, unverified }: ReaderState, key: string): void {
 }
 
 function judged(state: ReaderState, records: Iterable<HashedRecord>): Content {
-  const [upserts, deletes]: [HashedRecord[], Gone[]] = [[], []];
+  const [upserts, deletes]: [HashedRecord[], DeletedRecord[]] = [[], []];
   for (const record of records) {
     if (judge(state, record)) upserts.push(record);
     else deletes.push({ kind: record.kind, key: record.key });
@@ -99,7 +99,7 @@ function judged(state: ReaderState, records: Iterable<HashedRecord>): Content {
 /** True when the record is accepted. Of a record that is refused permanently only key and hash are kept. */
 function judge({ options, received }: ReaderState, record: HashedRecord): boolean {
   const verdict = options.admission.judge(record);
-  const kept = keptOf(record, verdict);
+  const kept = retainedRecord(record, verdict);
   if (kept !== record) received.set(kept);
   return verdict.ok;
 }
@@ -108,9 +108,9 @@ export function applyRecord(
   state: ReaderState,
   { key, record }: WatchedChange,
   upserts: Map<string, HashedRecord>,
-  deletes: Map<string, Gone>,
+  deletes: Map<string, DeletedRecord>,
 ): void {
-  const held = handedOn(state, key);
+  const held = lastEmitted(state, key);
   upserts.delete(key);
   if (record === undefined) {
     state.received.delete(key);
@@ -130,23 +130,23 @@ export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevi
   const head = meta === undefined ? undefined : readHead(meta.value);
   if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
   state.head = head;
-  if (head !== undefined && head.seq >= state.newest.seq) state.newest = head;
+  if (head !== undefined && head.seq >= state.newestHead.seq) state.newestHead = head;
   state.headRevision = meta?.modRevision ?? 0n;
 }
 
 export function compareSums(state: ReaderState): void {
-  state.equal = state.storeId !== undefined && isWhole(state.head, state.received);
+  state.sumsMatch = state.storeId !== undefined && isComplete(state.head, state.received);
 }
 
 /** True when the head is LIVE and its sums equal the received records. */
-export function isWhole(head: Head | undefined, received: RecordTable): boolean {
+export function isComplete(head: Head | undefined, received: RecordTable): boolean {
   if (head?.state !== HeadState.HEAD_STATE_LIVE) return false;
   return differingKinds(head.sums, received.sums(STORE_KINDS)).length === 0;
 }
 
 /** A LIVE head differs from what was received: an event was lost, or keys were modified externally. */
 export function differs(state: ReaderState): boolean {
-  return isLive(state) && !state.equal;
+  return isLive(state) && !state.sumsMatch;
 }
 
 export function isLive(state: ReaderState): boolean {
@@ -158,10 +158,10 @@ export function isLive(state: ReaderState): boolean {
  * export is left unverified: its publisher is of an older version, and a newer one may return.
  */
 export function verify(state: ReaderState): Content {
-  if (!state.equal) return { upserts: [], deletes: [] };
+  if (!state.sumsMatch) return { upserts: [], deletes: [] };
   const exported = exportedKinds(state.head?.sums ?? []);
   const present: HashedRecord[] = [];
-  const absent: Gone[] = [];
+  const absent: DeletedRecord[] = [];
   for (const [key, held] of state.unverified) {
     const record = state.received.get(key);
     if (!isKindExported(exported, record ?? held)) continue;
@@ -172,7 +172,7 @@ export function verify(state: ReaderState): Content {
       if (held !== undefined) absent.push({ kind: held.kind, key });
     }
   }
-  state.doubting = false;
+  state.unverifiedStore = false;
   const { upserts, deletes } = judged(state, present);
   return { upserts, deletes: [...absent, ...deletes] };
 }

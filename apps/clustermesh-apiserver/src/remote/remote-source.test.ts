@@ -40,9 +40,11 @@ test("a source receives every published change with its origin time", async () =
     await untilSame(source, exported.table);
   }
   assert.ok(
-    deltas.every(({ from, position }, i) => i === 0 || (from !== undefined && from.revision < position.revision)),
+    deltas.every(
+      ({ previous: from, position }, i) => i === 0 || (from !== undefined && from.revision < position.revision),
+    ),
   );
-  assert.ok(deltas.every(({ from }, i) => i === 0 || from?.revision === deltas[i - 1]?.position.revision));
+  assert.ok(deltas.every(({ previous: from }, i) => i === 0 || from?.revision === deltas[i - 1]?.position.revision));
   assert.ok(deltas.every(({ observedMicros }) => observedMicros > 0));
   assert.equal(source.report().state, "InSync");
   assert.deepEqual(source.index.position?.storeId, publisher.publisher.status().storeId);
@@ -59,7 +61,7 @@ test("an invalid record is refused with a count and a sentence, counts in the su
   const wrong = { ...slice(3, 3), key: "slices/shop/cart/wrong" };
   exported.change([wrong, slice(2, 11)]);
   await until("the valid record is received", () => source.index.get("slices/shop/cart/s11") !== undefined);
-  await until("the source is in sync, the refused record included", () => source.proved());
+  await until("the source is in sync, the refused record included", () => source.isVerified());
   assert.equal(source.index.get("slices/shop/cart/wrong"), undefined);
   assert.deepEqual(source.report().refused, [
     {
@@ -254,7 +256,7 @@ test("unreadable keys, values and heads under a peer's prefix do not stop the re
   const prefix = clusterPrefix(parseClusterName("fifteen"));
   const running = runSources(store, [peer("fifteen", 15)]);
   const source = running.source(15);
-  await until("it is in sync", () => source.proved());
+  await until("it is in sync", () => source.isVerified());
   const junk = Buffer.from([0xff, 0xff, 0xff]);
   const { kv } = store.transport;
   await kv.put({ key: Buffer.concat([Buffer.from(`${prefix}nodes/`), junk]), value: junk });
@@ -262,12 +264,12 @@ test("unreadable keys, values and heads under a peer's prefix do not stop the re
     [],
     ["nodes/UPPER", "slices/x", "head"].map((key) => ({ type: "put", key: prefix + key, value: junk })),
   );
-  await until("it is not in sync", () => !source.proved());
+  await until("it is not in sync", () => !source.isVerified());
   assert.equal(source.index.size, 3);
   assert.ok(source.report().refused.length > 0);
   const again = runPublisher(store, exported, { config: clusterConfig("fifteen", 15) });
   await untilPublished(store, "fifteen", exported);
-  await until("in sync again", () => source.proved() && source.index.size === 3);
+  await until("in sync again", () => source.isVerified() && source.index.size === 3);
   await running.stop();
   await again.stop();
 });
@@ -294,7 +296,7 @@ test("a silent publisher makes its source stale and deletes nothing; when all ar
   const publishers = [13, 14].map((id) => runPublisher(store, exported, { config: clusterConfig(`silent-${id}`, id) }));
   const running = runSources(store, [peer("silent-13", 13), peer("silent-14", 14)], clock);
   await untilSame(running.source(13), exported.table);
-  await until("both are in sync", () => running.source(14).proved());
+  await until("both are in sync", () => running.source(14).isVerified());
   for (const publisher of publishers) await publisher.stop();
   assert.equal(running.sources.allStale(), undefined);
   late = 16_000;
@@ -318,10 +320,10 @@ test("two peers have a node with the same address: an update of the first peer's
   );
   const running = runSources(store, [peer("west", 21)]);
   const west = running.source(21);
-  await until("west has the address", () => west.proved() && west.index.get("nodes/west-1") !== undefined);
+  await until("west has the address", () => west.isVerified() && west.index.get("nodes/west-1") !== undefined);
   running.sources.update([peer("west", 21), peer("north", 22)]);
   const north = running.source(22);
-  await until("north waits for it", () => north.proved() && north.report().refused.length === 1);
+  await until("north waits for it", () => north.isVerified() && north.report().refused.length === 1);
   const moved: string[] = [];
   for (const { index } of [west, north]) {
     index.onChange(({ upserts, deletes }) => moved.push(...[...upserts, ...deletes].map(({ key }) => key)));

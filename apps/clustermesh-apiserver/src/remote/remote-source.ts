@@ -22,9 +22,9 @@ export interface RemoteSource {
   readonly index: SourceIndex;
   status(): SourceStatus;
   /** True when the index matches the sums of a LIVE head: only then may a Mark be sent or absence mean deletion. */
-  proved(): boolean;
+  isVerified(): boolean;
   /** True when `proved()` covers this kind: a publisher of an older version has no sums of kinds that it does not know. */
-  proves(kind: Kind): boolean;
+  verifiesAbsence(kind: Kind): boolean;
   report(): SourceReport;
   /** What is kept of the peer, refused records included. */
   usage(): Usage;
@@ -119,7 +119,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
       postponed = setTimeout(reportStatus, ms);
       return;
     }
-    pace.done(now);
+    pace.recordRun(now);
     reported = status;
     const report = sourceReport(state, now);
     log.info("Source status changed", { status: report.state, message: report.message });
@@ -230,8 +230,8 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     id: options.id,
     index,
     status: () => sourceStatus(state, clock.now()),
-    proved: () => isVerified(state),
-    proves: (kind) => verifiesAbsence(state, kind),
+    isVerified: () => isVerified(state),
+    verifiesAbsence: (kind) => verifiesAbsence(state, kind),
     report: () => sourceReport(state, clock.now()),
     usage: () => usageOf(state),
     ages: () => ({ beatMs: beatAgeMs(state, clock.now()), kubeMs: state.head?.kubeAgeMs ?? 0 }),

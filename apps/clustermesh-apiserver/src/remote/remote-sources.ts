@@ -162,7 +162,7 @@ export function createRemoteSources(
   };
 }
 
-function describe({ podCidrs, foreign }: PeerLimits): string {
+function describe({ podCidrs, excludedCidrs: foreign }: PeerLimits): string {
   return JSON.stringify([podCidrs.map(formatPrefix), foreign.map(formatPrefix)]);
 }
 

@@ -16,7 +16,7 @@ export function sourceStatus(state: ReaderState, now: number): SourceStatus {
 
 /** True when the received records match the sums of a LIVE head: only then does absence mean deletion. */
 export function isVerified(state: ReaderState): boolean {
-  return isLive(state) && state.equal;
+  return isLive(state) && state.sumsMatch;
 }
 
 /** True when absence of a record of this kind means deletion: the head exports the kind, or it never leaves a cluster. */

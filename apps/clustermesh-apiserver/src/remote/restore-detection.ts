@@ -8,12 +8,12 @@
 import type { Head } from "@isthmus/proto";
 import { sameBytes } from "@isthmus/records";
 import type { Meta } from "./events.js";
-import { BEAT_MS, BEATS_TO_BELIEVE, LEFT_STORES, type ReaderState } from "./state.js";
+import { BEAT_MS, BEATS_TO_TRUST, LEFT_STORES, type ReaderState } from "./state.js";
 
 /** Allowance for a late beat. */
 const LATE_MS = 500;
 
-export interface Found {
+export interface ListedStore {
   readonly storeId: Uint8Array | undefined;
   readonly head: Head | undefined;
   readonly headMeta: Meta | undefined;
@@ -22,25 +22,25 @@ export interface Found {
 }
 
 /** True when the listed content is from a restored backup. Remembers in `state.past` since when it waits for beats. */
-export function isPast(state: ReaderState, { storeId, head, headMeta, revision, now }: Found): boolean {
+export function isFromBackup(state: ReaderState, { storeId, head, headMeta, revision, now }: ListedStore): boolean {
   const [same, left] = [sameStore(state.storeId, storeId), hasLeft(state, storeId)];
   if (head === undefined || headMeta === undefined) return left || (same && revision < state.revision);
   const onward = !isBelow(state, head) && (!same || headMeta.modRevision >= state.headRevision);
-  if (onward && !left && state.past === undefined) return false;
-  const { past } = state;
+  if (onward && !left && state.backup === undefined) return false;
+  const { backup: past } = state;
   // Beats that decreased, or increased faster than one per BEAT_MS, mean another backup.
   const jumped = past !== undefined && Number(head.beat - past.beat) > (now - past.at) / BEAT_MS + 1;
-  if (past === undefined || jumped || head.beat < past.beat) state.past = { beat: head.beat, at: now };
-  return head.beat < (state.past?.beat ?? 0n) + BEATS_TO_BELIEVE;
+  if (past === undefined || jumped || head.beat < past.beat) state.backup = { beat: head.beat, at: now };
+  return head.beat < (state.backup?.beat ?? 0n) + BEATS_TO_TRUST;
 }
 
 /** Milliseconds until the publisher of a restored store can have beaten often enough; undefined: no backup was detected. */
-export function believableInMs({ past }: Pick<ReaderState, "past">, now: number): number | undefined {
-  return past === undefined ? undefined : Math.max(0, past.at + Number(BEATS_TO_BELIEVE) * BEAT_MS + LATE_MS - now);
+export function trustedInMs({ backup: past }: Pick<ReaderState, "backup">, now: number): number | undefined {
+  return past === undefined ? undefined : Math.max(0, past.at + Number(BEATS_TO_TRUST) * BEAT_MS + LATE_MS - now);
 }
 
 /** Head sequence numbers only increase and are never reused: a lower one, or the same from another writer, means a backup. */
-export function isBelow({ newest }: Pick<ReaderState, "newest">, { seq, writer }: Head): boolean {
+export function isBelow({ newestHead: newest }: Pick<ReaderState, "newestHead">, { seq, writer }: Head): boolean {
   return seq < newest.seq || (seq === newest.seq && newest.writer !== "" && writer !== newest.writer);
 }
 
@@ -51,8 +51,8 @@ export function enterStore(state: ReaderState, storeId: Uint8Array | undefined):
   if (storeId !== undefined) leftStores.delete(idOf(storeId));
   for (const oldest of leftStores) if (leftStores.size > LEFT_STORES) leftStores.delete(oldest);
   state.storeId = storeId;
-  state.lineage = undefined;
-  state.doubting = state.position !== undefined;
+  state.positionStoreId = undefined;
+  state.unverifiedStore = state.position !== undefined;
 }
 
 function hasLeft({ leftStores }: ReaderState, storeId: Uint8Array | undefined): boolean {

@@ -12,10 +12,10 @@ export const BEAT_MS = 5_000;
 /** Three missed beats. */
 export const STALE_MS = 3 * BEAT_MS;
 /** After this many beats the publisher of a restored store has written what was missing. */
-export const BEATS_TO_BELIEVE = 2n;
+export const BEATS_TO_TRUST = 2n;
 /** How many ids of previous stores are remembered. */
 export const LEFT_STORES = 64;
-export const NOTHING_SEEN = { seq: 0n, writer: "" } as const;
+export const NO_HEAD = { seq: 0n, writer: "" } as const;
 /** Pace of listings of one peer, independent of what it writes. */
 export const RELIST = { minMs: 200, maxMs: 30_000, quietMs: 60_000 } as const;
 export const BLOCKED_RETRY_MS = 10_000;
@@ -32,7 +32,7 @@ export interface ReaderOptions {
   /** DEFAULT_BUDGET when absent. */
   readonly budget?: Budget;
   /** Bounds of events that wait for a check of the store; PENDING_LIMITS when absent. */
-  readonly held?: PendingLimits;
+  readonly pendingLimits?: PendingLimits;
 }
 
 export type Phase =
@@ -55,24 +55,24 @@ export interface ReaderState {
   unverified: Unverified;
   storeId: Uint8Array | undefined;
   /** Replaces the store id in positions after a restored store kept its id. */
-  lineage: Uint8Array | undefined;
+  positionStoreId: Uint8Array | undefined;
   /** Previous ids of this peer's store, in hexadecimal, newest last: a store that has one of them again is a backup. */
   readonly leftStores: Set<string>;
   /** The store has another id than the emitted records, and no LIVE head was verified in it: it may be a backup. */
-  doubting: boolean;
+  unverifiedStore: boolean;
   /** Position of the last emitted change. */
   position: Position | undefined;
   revision: bigint;
   head: Head | undefined;
   headRevision: bigint;
   /** The highest sequence number of a head of this store, and its writer: a head below it is from a backup. */
-  newest: Pick<Head, "seq" | "writer">;
+  newestHead: Pick<Head, "seq" | "writer">;
   /** Beat of a head from a backup, and when it was first received, by the monotonic clock. */
-  past: { readonly beat: bigint; readonly at: number } | undefined;
+  backup: { readonly beat: bigint; readonly at: number } | undefined;
   /** When the head last changed, by the monotonic clock. */
   beatAt: number | undefined;
   /** The head is LIVE and its sums are those of `received`. */
-  equal: boolean;
+  sumsMatch: boolean;
   /** When the peer may be listed again. */
   readonly pace: Pace;
   repairs: number;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head } from "@isthmus/proto";
 import { createRecordTable, type HashedRecord, sameSums } from "@isthmus/records";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import {
   createModelPublisher,
@@ -165,6 +165,6 @@ test("nothing is lost, nothing is deleted unverified, and the final state equals
       assert.ok(sameSums(reader.index.sums(), wanted.sums([5])), "the index equals the exported records");
       assert.deepEqual(reader.index.position?.storeId, Buffer.from(store.keys.get("store")?.value ?? ""));
     }),
-    exploring(500),
+    fastCheckOptions(500),
   );
 });

@@ -17,9 +17,9 @@ import { backoffMs, isStale, wakeMs } from "./freshness.js";
 import { blockOverBudget, list, listNow, onListed } from "./listing.js";
 import { judgeAgain, onPermitted, onRemoved } from "./operator.js";
 import { differs } from "./received-records.js";
-import { believableInMs } from "./restore-detection.js";
+import { trustedInMs } from "./restore-detection.js";
 import { createSkew } from "./skew.js";
-import { NOTHING_SEEN, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
+import { NO_HEAD, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
 import { createUnverified } from "./unverified.js";
 
 export function createReaderState(options: ReaderOptions): ReaderState {
@@ -31,16 +31,16 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     unverified: createUnverified(),
     storeId: undefined,
     leftStores: new Set(),
-    lineage: undefined,
-    doubting: false,
+    positionStoreId: undefined,
+    unverifiedStore: false,
     position: undefined,
     revision: 0n,
     head: undefined,
     headRevision: 0n,
-    newest: NOTHING_SEEN,
-    past: undefined,
+    newestHead: NO_HEAD,
+    backup: undefined,
     beatAt: undefined,
-    equal: false,
+    sumsMatch: false,
     pace: createPace({ ...RELIST, ...(options.random && { random: options.random }) }),
     repairs: 0,
     overflows: 0,
@@ -113,6 +113,6 @@ function onListFailed(state: ReaderState, { sentence }: EventOf<"list-failed">):
 /** Lists when the next attempt is due, while Listing waits or in Blocked. */
 function listWhenDue(state: ReaderState, now: number): ReaderEffect[] {
   if (state.phase.status === "Listing" && state.phase.asked) return [];
-  const ms = Math.min(state.pace.waitMs(now), believableInMs(state, now) ?? Number.POSITIVE_INFINITY);
+  const ms = Math.min(state.pace.waitMs(now), trustedInMs(state, now) ?? Number.POSITIVE_INFINITY);
   return ms > 0 ? [{ type: "wake", ms }] : listNow(state);
 }

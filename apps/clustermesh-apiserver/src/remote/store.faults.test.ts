@@ -39,13 +39,13 @@ test("after a backup is restored under the same store id nothing newer is delete
   t.after(() => Promise.all([running.stop(), publisher.stop()]));
   const source = running.source(1);
   await untilSame(source, exported.table);
-  await etcd.keep();
+  await etcd.backUp();
   exported.change([slice(1, 500), slice(1, 1, 7)], [{ key: "slices/shop/cart/s2" }]);
   await untilPublished(store, "one", exported);
   await untilSame(source, exported.table);
   const deletes = watchDeletes(source);
   const before = source.index.position;
-  await etcd.setBack();
+  await etcd.restoreBackup();
   await until(
     "another store id",
     () => source.index.position?.storeId.equals(before?.storeId ?? Buffer.of()) === false,
@@ -61,14 +61,14 @@ test("after a backup is restored while no publisher runs, all records stay until
   t.after(() => Promise.all([running.stop(), publisher.stop()]));
   const source = running.source(2);
   await untilPublished(store, "two", exported);
-  await etcd.keep();
+  await etcd.backUp();
   exported.change([slice(2, 500)], [{ key: "slices/shop/cart/s2" }]);
   await untilPublished(store, "two", exported);
   await untilSame(source, exported.table);
   await publisher.stop();
   const deletes = watchDeletes(source);
   const before = source.index.position;
-  await etcd.setBack();
+  await etcd.restoreBackup();
   await until("the restore is noticed", () => source.report().message.includes("was set back"));
   assert.deepEqual(source.index.position, before);
   const next = runPublisher(store, exported, { config: clusterConfig("two", 2) });

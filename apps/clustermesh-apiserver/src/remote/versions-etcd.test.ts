@@ -7,8 +7,8 @@ import { parseClusterName } from "@isthmus/model";
 import { Head, Kind } from "@isthmus/proto";
 import { kindOfKey } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { GADGET, gadgetSum, withSums } from "../publish/editions.js";
 import { clusterConfig, createMemoryExport, openStore, runPublisher } from "../publish/fixture.js";
+import { GADGET, gadgetSum, withSums } from "../publish/other-versions.js";
 import { node, peer, runSources, slice, slices } from "./fixture.js";
 
 const etcd = await startEtcd();
@@ -55,7 +55,7 @@ test("a newer publisher's kind 99 causes no difference; this publisher takes ove
   const { store: counted, listings } = counting();
   const running = runSources(counted, [peer("newer", 1)]);
   const source = running.source(1);
-  await until("in sync", () => source.proved());
+  await until("in sync", () => source.isVerified());
   const before = listings();
   for (let i = 0; i < 10; i++) {
     gadgets.set(`g${i}`, { key: `gadgets/g${i}`, value: Buffer.from(`${i}`) });
@@ -63,7 +63,7 @@ test("a newer publisher's kind 99 causes no difference; this publisher takes ove
     exported.change([slice(1, i, i + 1)]); // with a head that counts the gadgets
     await until("the change is in, and in sync", () => {
       const held = source.index.get(slice(1, i).key)?.hash;
-      return source.proved() && held !== undefined && Buffer.from(held).equals(slice(1, i, i + 1).hash);
+      return source.isVerified() && held !== undefined && Buffer.from(held).equals(slice(1, i, i + 1).hash);
     });
   }
   const { sums } = await headOf(prefix);
@@ -76,7 +76,7 @@ test("a newer publisher's kind 99 causes no difference; this publisher takes ove
   exported.change([slice(1, 50)], [{ key: slice(1, 0).key }]);
   await until(
     "the change is in, and in sync",
-    () => source.proved() && source.index.get(slice(1, 50).key) !== undefined,
+    () => source.isVerified() && source.index.get(slice(1, 50).key) !== undefined,
   );
   for (const { key, value } of gadgets.values()) {
     assert.deepEqual((await store.get(prefix + key)).entry?.value, value, `${key} stays`);
@@ -120,7 +120,7 @@ test("an older publisher takes over and fills a wiped store: records of kinds un
   const { store: counted, listings } = counting();
   const running = runSources(counted, [peer("older", 2)]);
   const source = running.source(2);
-  await until("in sync", () => source.proved() && source.index.size === 21);
+  await until("in sync", () => source.isVerified() && source.index.size === 21);
   const deletes: string[] = [];
   source.index.onChange((delta) => void deletes.push(...delta.deletes.map(({ key }) => key)));
   await first.stop();
@@ -129,22 +129,25 @@ test("an older publisher takes over and fills a wiped store: records of kinds un
   const second = runPublisher(older, part, { config: clusterConfig("older", 2), instance: "of the version before" });
   await until("it has taken over", async () => (await headOf(prefix)).writer === "of the version before");
   part.change([slice(2, 30)]);
-  await until("in sync", () => source.proved() && source.index.get(slice(2, 30).key) !== undefined);
+  await until("in sync", () => source.isVerified() && source.index.get(slice(2, 30).key) !== undefined);
   assert.ok((await store.get(`${prefix}nodes/n`)).entry !== undefined);
 
   await etcd.wipe();
   part.change([slice(2, 31)], [{ key: slice(2, 0).key }]);
-  await until("filled again, and in sync", () => source.proved() && source.index.get(slice(2, 31).key) !== undefined);
+  await until(
+    "filled again, and in sync",
+    () => source.isVerified() && source.index.get(slice(2, 31).key) !== undefined,
+  );
   await until("the deleted record is removed", () => source.index.get(slice(2, 0).key) === undefined);
   assert.equal((await store.get(`${prefix}nodes/n`)).entry, undefined, "the wipe deleted it");
   assert.ok(source.index.get("nodes/n") !== undefined, "the reader keeps it, since its absence is unverified");
-  assert.equal(source.proves(Kind.KIND_NODE), false);
+  assert.equal(source.verifiesAbsence(Kind.KIND_NODE), false);
   const before = listings();
   for (let i = 1; i < 10; i++) {
     part.change([slice(2, i, 7 + i)]);
     await until("the change is in", () => {
       const held = source.index.get(slice(2, i).key)?.hash;
-      return source.proved() && held !== undefined && Buffer.from(held).equals(slice(2, i, 7 + i).hash);
+      return source.isVerified() && held !== undefined && Buffer.from(held).equals(slice(2, i, 7 + i).hash);
     });
   }
   assert.equal(listings(), before);
@@ -153,7 +156,7 @@ test("an older publisher takes over and fills a wiped store: records of kinds un
   // The version that knows nodes is back and has none: now absence means deletion.
   await second.stop();
   const third = runPublisher(store, part, { config: clusterConfig("older", 2) });
-  await until("the node is gone", () => source.proved() && source.index.get("nodes/n") === undefined);
+  await until("the node is gone", () => source.isVerified() && source.index.get("nodes/n") === undefined);
   await running.stop();
   await third.stop();
 });

@@ -3,15 +3,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, Kind } from "@isthmus/proto";
 import { createRecordTable, type HashedRecord, kindOfKey, sameSums } from "@isthmus/records";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
-import { GADGET, gadgetSum, newerEdition, olderEdition, withSums } from "../publish/editions.js";
 import {
   createModelPublisher,
   createModelStore,
   type ModelPublisher,
   type ModelStore,
 } from "../publish/model-store.js";
+import { GADGET, gadgetSum, newerVersion, olderVersion, withSums } from "../publish/other-versions.js";
 import { node, slice } from "./fixture.js";
 import { createModelReader, settleBoth } from "./model-reader.js";
 import { isVerified } from "./report.js";
@@ -20,9 +20,9 @@ import { isVerified } from "./report.js";
 type Edition = "older" | "this" | "newer";
 
 const EDITIONS: Readonly<Record<Edition, (store: ModelStore) => ModelStore>> = {
-  older: (store) => olderEdition(store, Kind.KIND_NODE),
+  older: (store) => olderVersion(store, Kind.KIND_NODE),
   this: (store) => store,
-  newer: newerEdition,
+  newer: newerVersion,
 };
 
 function scene() {
@@ -226,6 +226,6 @@ test("publishers of this version, the previous and the next in any order: nothin
       assert.ok(sameSums(reader.index.sums(kinds), wanted.sums(kinds)), "the index equals the exported records");
       assert.ok([...reader.index.records()].every(({ key }) => kindOfKey(key) !== undefined));
     }),
-    exploring(200),
+    fastCheckOptions(200),
   );
 });

@@ -51,7 +51,11 @@ const QUESTIONS: Readonly<Record<AdminRight, AccessQuestion>> = {
 
 export function createAdminAuth(modules: { readonly client: KubeClient; readonly clock: Clock }): AdminAuth {
   const { client, clock } = modules;
-  const breaker = createBreaker({ name: "the Kubernetes API for reviews", timeoutMs: REVIEW_MS, harmless: isRefusal });
+  const breaker = createBreaker({
+    name: "the Kubernetes API for reviews",
+    timeoutMs: REVIEW_MS,
+    isHarmless: isRefusal,
+  });
   const limits = createReviewLimits(clock);
   /** Separate caches: refused tokens cannot evict accepted ones. */
   const allowed = createRecentAnswers<true>(MAX_REMEMBERED, clock);

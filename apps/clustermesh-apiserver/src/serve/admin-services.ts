@@ -49,7 +49,7 @@ export async function listServices(
   if (firstError !== undefined) {
     log.warn("Listed Services without records that cannot be read", { records: unreadable, error: firstError });
   }
-  merger.flush();
+  merger.flushServices();
   return [...merger.table]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, frontends]) => {
@@ -89,7 +89,7 @@ function statusOf(service: string, applied: AppliedServices | undefined): string
 }
 
 /** Notes about clusters that are in no tier because the Service is not global here: users may expect them. */
-function outsideTiers({ tiers, keptOut }: MergedFrontend): readonly string[] {
+function outsideTiers({ tiers, excluded: keptOut }: MergedFrontend): readonly string[] {
   const named = new Set(tiers.flatMap(({ clusters }) => clusters));
   return keptOut.filter(({ cluster }) => !named.has(cluster)).map(({ cluster, reason }) => `${cluster}: ${reason}`);
 }
@@ -111,7 +111,7 @@ function tierReport(frontend: MergedFrontend, tier: MergedTier, active: boolean)
       ready: backends.filter(({ ready }) => ready).length,
       serving: backends.filter(({ ready, serving }) => !ready && serving).length,
       total: backends.length,
-      keptOut: frontend.keptOut.find((out) => out.cluster === cluster)?.reason ?? "",
+      keptOut: frontend.excluded.find((out) => out.cluster === cluster)?.reason ?? "",
     };
   });
   return { clusters, active };

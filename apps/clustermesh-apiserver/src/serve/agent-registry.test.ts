@@ -11,7 +11,7 @@ const at = (revision: bigint, store = 1) => remotePosition(Buffer.alloc(16, stor
 function registry(have: Position) {
   const agents = createAgentRegistry(createFakeClock());
   agents.connected("n1", "0");
-  agents.holds("n1", 2, have);
+  agents.setApplied("n1", 2, have);
   return {
     sent: (to: Position) => agents.sent("n1", 2, to),
     acked: (position: Position) => {

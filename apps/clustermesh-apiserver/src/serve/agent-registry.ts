@@ -20,7 +20,7 @@ import { MAX_CONDITIONS } from "./message-bounds.js";
 export interface AgentRegistry {
   connected(node: string, version: string): void;
   /** The position of a source in an agent's Hello counts as applied. */
-  holds(node: string, clusterId: number, have: Position): void;
+  setApplied(node: string, clusterId: number, have: Position): void;
   disconnected(node: string): void;
   /** Content was written to the node's stream. */
   sent(node: string, clusterId: number, to: Position): void;
@@ -98,7 +98,8 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
       now.sources.clear();
       forget();
     },
-    holds: (node, clusterId, have) => void Object.assign(source(row(node), clusterId), { applied: have, sent: have }),
+    setApplied: (node, clusterId, have) =>
+      void Object.assign(source(row(node), clusterId), { applied: have, sent: have }),
     disconnected(node) {
       const known = row(node);
       known.connected = false;

@@ -5,7 +5,7 @@ import { createFakeClock } from "@isthmus/testing";
 import { createLocalNodes } from "../cluster/local-nodes.js";
 import type { NodeFacts, NodePlatform } from "../cluster/node-facts.js";
 import { createAgentRegistry } from "./agent-registry.js";
-import { agentRoll } from "./agent-roll.js";
+import { listAgents } from "./agent-roll.js";
 
 const MINUTE = 60_000;
 
@@ -22,9 +22,9 @@ function cluster() {
     advance: clock.advance,
     add: (name: string, platform: NodePlatform = "linux") => nodes.take({ deletes: [], sets: [item(name, platform)] }),
     remove: (name: string) => nodes.take({ deletes: [item(name, "linux")], sets: [] }),
-    roll: () => agentRoll(agents.reports(), nodes, clock.now()),
+    roll: () => listAgents(agents.reports(), nodes, clock.now()),
     said: () =>
-      agentRoll(agents.reports(), nodes, clock.now()).agents.map(({ node, presence, silentMs }) => [
+      listAgents(agents.reports(), nodes, clock.now()).agents.map(({ node, presence, silentMs }) => [
         node,
         AgentPresence[presence]?.replace("AGENT_PRESENCE_", ""),
         silentMs,
@@ -93,6 +93,6 @@ test("before the Nodes are read, only connected agents are reported and the node
   const clock = createFakeClock();
   const agents = createAgentRegistry(clock);
   agents.connected("n1", "0");
-  const { agents: reported, nodes } = agentRoll(agents.reports(), undefined, clock.now());
+  const { agents: reported, nodes } = listAgents(agents.reports(), undefined, clock.now());
   assert.deepEqual([reported.length, nodes.known], [1, false]);
 });

@@ -19,7 +19,7 @@ export interface AgentRoll {
   readonly nodes: NodeCounts;
 }
 
-export function agentRoll(
+export function listAgents(
   reports: readonly AgentReport[],
   nodes: ReadonlyMap<string, KnownNode> | undefined,
   now: number,

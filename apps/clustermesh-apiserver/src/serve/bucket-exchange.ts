@@ -10,13 +10,13 @@ import { bucketOf, type HashedRecord, type SourceIndex, sameBytes } from "@isthm
 import { encodeBucket, isPersonal, wireRecord } from "./messages.js";
 
 /** The server's side: the index, and its 256 sums of the requested kind. */
-export interface Held {
+export interface ServedRecords {
   readonly index: SourceIndex;
   readonly sums: readonly Uint8Array[];
 }
 
 export function* bucketMessages(
-  held: Held,
+  held: ServedRecords,
   asked: Buckets,
   position: Position,
   personalKey: string,
@@ -44,7 +44,7 @@ export function* noBuckets({ clusterId, kind }: Buckets, position: Position): Ge
 /** One more than the last index of a bucket. */
 const NO_BUCKET = 256;
 
-function serverSums({ index, sums }: Held, kind: Kind, personalKey: string): readonly Uint8Array[] {
+function serverSums({ index, sums }: ServedRecords, kind: Kind, personalKey: string): readonly Uint8Array[] {
   if (!isPersonal({ kind })) return sums;
   const own = index.get(personalKey);
   const empty = new Uint8Array(16);

@@ -18,7 +18,10 @@ export interface PendingStates<Slot> {
   next(): Buffer | undefined;
 }
 
-export function createPendingStates<Slot>(batched: boolean, stateOf: (slot: Slot) => SourceState): PendingStates<Slot> {
+export function createPendingStates<Slot>(
+  batched: boolean,
+  sourceStateMessage: (slot: Slot) => SourceState,
+): PendingStates<Slot> {
   const slots = new Set<Slot>();
   const removed = new Map<number, string>();
 
@@ -32,7 +35,7 @@ export function createPendingStates<Slot>(batched: boolean, stateOf: (slot: Slot
     for (const slot of slots) {
       if (taken.length >= most) return taken;
       slots.delete(slot);
-      taken.push(stateOf(slot));
+      taken.push(sourceStateMessage(slot));
     }
     return taken;
   }

@@ -60,8 +60,8 @@ export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSo
     clusterId: source.id,
     cluster: source.cluster,
     index,
-    proved: () => source.proved(),
-    proves: (kind) => source.proves(kind),
+    isVerified: () => source.isVerified(),
+    verifiesAbsence: (kind) => source.verifiesAbsence(kind),
     state() {
       const { beatMs, kubeMs } = source.ages();
       const hops = [

@@ -25,7 +25,7 @@ export interface SessionModules {
   readonly write: (bytes: Buffer) => boolean;
   readonly encoderOf: (source: StreamSource) => SourceEncoder;
   /** State of a source that is not withheld: the same for every agent. */
-  readonly stateOf: (source: StreamSource) => SourceState;
+  readonly sourceStateMessage: (source: StreamSource) => SourceState;
   readonly gate: SnapshotGate;
   readonly leave: (leaving: Leaving) => void;
   /** Called for an error in a task that is not awaited. */
@@ -70,7 +70,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   const client = clientPositions(hello.sources, modules.onIgnored);
   const batched = hello.capabilities.includes(SOURCE_STATES);
   const slots = new Map<number, Slot>();
-  const states = createPendingStates(batched, stateOf);
+  const states = createPendingStates(batched, sourceStateMessage);
   /** Slots whose cursors may have something to send. */
   const ready = new Set<Slot>();
   let withheld = 0;
@@ -91,8 +91,8 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     if (!modules.write(bytes)) blocked = true;
   }
 
-  function stateOf({ source, behind }: Slot): SourceState {
-    const state = modules.stateOf(source);
+  function sourceStateMessage({ source, behind }: Slot): SourceState {
+    const state = modules.sourceStateMessage(source);
     return behind ? { ...state, behind } : state;
   }
 
@@ -136,7 +136,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       if (message.to !== undefined || message.observedMicros !== undefined) modules.onSent(slot.source, message);
     }
     const { is } = slot.cursor.phase;
-    if (is === "Snapshot" || is === "Live") slot.source.served?.(node);
+    if (is === "Snapshot" || is === "Live") slot.source.onServed?.(node);
     withhold(slot);
     return !blocked && !closed;
   }
@@ -187,8 +187,8 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
           index: source.index,
           encoder: modules.encoderOf(source),
           mayBegin,
-          proved: () => source.proved(),
-          proves: (kind) => source.proves(kind),
+          proved: () => source.isVerified(),
+          proves: (kind) => source.verifiesAbsence(kind),
         },
       );
       const slot = { source, cursor, behind: false };

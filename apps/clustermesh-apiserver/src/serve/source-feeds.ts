@@ -14,7 +14,7 @@ export interface SourceFeeds {
   forget(source: StreamSource): void;
   encoderOf(source: StreamSource): SourceEncoder;
   /** Recomputed when the status changed or after 100 ms, which is therefore the resolution of ages. */
-  stateOf(source: StreamSource): SourceState;
+  sourceStateMessage(source: StreamSource): SourceState;
   /** Encoded once, at the first use. */
   states(sources: ReadonlySet<StreamSource>): SharedStates;
   /** Called periodically: drops snapshots that no client began with since the last call. */
@@ -44,7 +44,7 @@ export function createSourceFeeds({ clock, onContent, onState }: SourceFeedsModu
   const states = new Map<StreamSource, State>();
   const stops = new Map<StreamSource, () => void>();
 
-  function stateOf(source: StreamSource): SourceState {
+  function sourceStateMessage(source: StreamSource): SourceState {
     const now = source.state();
     const known = states.get(source);
     if (known !== undefined && known.state.status === now.status && clock.now() - known.at < 100) return known.state;
@@ -72,13 +72,13 @@ export function createSourceFeeds({ clock, onContent, onState }: SourceFeedsModu
       encoders.set(source, encoder);
       return encoder;
     },
-    stateOf,
+    sourceStateMessage,
     states(sources) {
       let bytes: Buffer | undefined;
       return {
         sources,
         bytes: () => {
-          bytes ??= encodeStates([...sources].map(stateOf));
+          bytes ??= encodeStates([...sources].map(sourceStateMessage));
           return bytes;
         },
       };

@@ -95,7 +95,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
 
   function begin(node: string, session: Session, source: StreamSource): void {
     const have = session.addSource(source);
-    if (have !== undefined) agents.holds(node, source.clusterId, have);
+    if (have !== undefined) agents.setApplied(node, source.clusterId, have);
   }
 
   function attempt(handle: AgentHandle, work: () => void): void {
@@ -206,7 +206,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
       const session = createSession(hello, {
         write: (bytes) => stream.write(bytes),
         encoderOf: feeds.encoderOf,
-        stateOf: feeds.stateOf,
+        sourceStateMessage: feeds.sourceStateMessage,
         gate,
         signal: lifetime.signal,
         leave(leaving) {

@@ -14,9 +14,9 @@ export interface StreamSource {
   readonly index: SourceIndex;
   state(): StreamSourceState;
   /** True when the index is verified to equal the source: only then are Marks and buckets sent, since both may delete records. */
-  proved(): boolean;
+  isVerified(): boolean;
   /** True when `proved()` covers this kind. Marks do not cover other kinds, and their buckets are not replaced. */
-  proves(kind: Kind): boolean;
+  verifiesAbsence(kind: Kind): boolean;
   /** Calls the listener when the status or `proved()` changed; returns the unsubscribe function. The index reports its own changes. */
   onState(listener: () => void): () => void;
   /**
@@ -26,7 +26,7 @@ export interface StreamSource {
    */
   catchUp(floor: Position, signal: AbortSignal, node?: string): Promise<void>;
   /** Called when content is being sent to a node: positions that its agent reports later are from servers of this source. */
-  served?(node: string): void;
+  onServed?(node: string): void;
 }
 
 export interface StreamSourceState {

@@ -104,7 +104,7 @@ async function replica(
     wanted: ({ facts }) => (state.only.size === 0 || state.only.has(facts.service) ? state.wanted : []),
   });
   function onChange({ sets }: { readonly sets: readonly { readonly key: string }[] }): void {
-    for (const { key } of sets) if (watched.has(key)) writer.look(key as ServiceName);
+    for (const { key } of sets) if (watched.has(key)) writer.check(key as ServiceName);
   }
   const watched = new Set<string>();
   const stop = new AbortController();
@@ -121,9 +121,9 @@ async function replica(
     /** Checks this Service now and at every change. */
     follow(name: ServiceName) {
       watched.add(name);
-      writer.look(name);
+      writer.check(name);
     },
-    look: writer.look,
+    look: writer.check,
     /** Makes `services` return the current state until `thaw`. */
     freeze() {
       frozen = new Map(watch.items);

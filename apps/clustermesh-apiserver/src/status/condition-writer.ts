@@ -27,7 +27,7 @@ export interface ConditionWriterModules {
 
 export interface ConditionWriter {
   /** Call when the wanted conditions of the Service may have changed, or its conditions have. */
-  look(service: ServiceName): void;
+  check(service: ServiceName): void;
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -99,7 +99,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
     const meshConditions = applied.filter(({ type }) => type.startsWith(CONDITION_PREFIX));
     const known = answers.get(facts.service);
     const pace = known?.uid === facts.uid ? known.pace : createPace(CHANGES);
-    pace.done(clock.now());
+    pace.recordRun(clock.now());
     answers.set(facts.service, {
       uid: facts.uid,
       at: clock.now(),
@@ -127,7 +127,7 @@ export function createConditionWriter(modules: ConditionWriterModules): Conditio
   }
 
   return {
-    look(service) {
+    check(service) {
       if (due(service) !== undefined) tasks.trigger(service);
     },
     async run(signal) {

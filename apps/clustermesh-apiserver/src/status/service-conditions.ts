@@ -69,7 +69,7 @@ function finding(type: string, reason: string, sentences: readonly string[]): re
 function notReceived(sources: StreamSources): (cluster: string) => boolean {
   return (name) => {
     const source = sources.all.find(({ cluster }) => cluster === name);
-    return source === undefined ? !sources.complete : !source.proved();
+    return source === undefined ? !sources.complete : !source.isVerified();
   };
 }
 

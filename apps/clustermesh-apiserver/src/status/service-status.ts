@@ -28,7 +28,7 @@ export function createServiceStatus(modules: ServiceStatusModules): { run(signal
   const watch = createServiceWatch({
     ...modules,
     lookAtConditions(service) {
-      writer.look(service);
+      writer.check(service);
       const known = services.get(service);
       if (known === undefined || known.facts.conditions.length === 0) return false;
       return wantedConditions(known, sources).waiting;

@@ -21,8 +21,8 @@ function cluster(
     const object = { metadata: { namespace, name, uid: key, annotations, labels }, spec } as KubeObject;
     return { key, uid: key, version: 1n, value: serviceFacts(object) };
   });
-  records.services({ deletes: [], sets });
-  records.flush();
+  records.takeServices({ deletes: [], sets });
+  records.takeChanges();
   return { get: records.service, all: records.allServices, onChange: () => () => undefined };
 }
 

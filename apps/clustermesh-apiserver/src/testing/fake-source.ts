@@ -44,8 +44,8 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     index,
     asked,
     state: () => ({ status, hops: [] }),
-    proved: () => proved,
-    proves: (kind) => kind !== leftOut,
+    isVerified: () => proved,
+    verifiesAbsence: (kind) => kind !== leftOut,
     leaveOut(kind) {
       leftOut = kind;
       notify();

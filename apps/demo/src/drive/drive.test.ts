@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
-import { ask, longestRefused, together } from "./port-probe.js";
+import { ask, combineAnswers, longestRefused } from "./port-probe.js";
 import { readyAddresses } from "./slice-watch.js";
 
 test("the longest run of refusals counts; a connection without an answer ends a run", () => {
@@ -14,9 +14,9 @@ test("the longest run of refusals counts; a connection without an answer ends a 
 });
 
 test("a part with several addresses is open if one is, and refused if all are", () => {
-  assert.equal(together(["refused", "silent", "open"]), "open");
-  assert.equal(together(["refused", "silent"]), "silent");
-  assert.equal(together(["refused", "refused"]), "refused");
+  assert.equal(combineAnswers(["refused", "silent", "open"]), "open");
+  assert.equal(combineAnswers(["refused", "silent"]), "silent");
+  assert.equal(combineAnswers(["refused", "refused"]), "refused");
 });
 
 test("a port is open or refused", async () => {

@@ -7,9 +7,9 @@
 import { madeSample } from "../judge/made-traffic.js";
 import type { Mark } from "../judge/runs.js";
 import type { Mono, Sample } from "../samples/sample.js";
-import type { Part, PortProbe, World } from "./world.js";
+import type { Part, PortProbe, RigWorld } from "./world.js";
 
-export interface FakeWays {
+export interface FakeBehaviour {
   /** Delay from a slice to the kernel; Infinity for a suspended agent. */
   readonly mapLagMs?: number;
   /** The server exits on SIGTERM at once. */
@@ -29,10 +29,10 @@ interface Pod {
   ending?: boolean;
 }
 
-export class FakeWorld implements World {
+export class FakeWorld implements RigWorld {
   readonly samples: Sample[] = [];
   readonly marks: Mark[] = [];
-  readonly #ways: FakeWays;
+  readonly #ways: FakeBehaviour;
   readonly #pods = new Map<string, Pod[]>();
   #seen: { at: Mono; cluster: string; ready: number }[] = [];
   readonly #kernel = new Map<string, readonly string[]>();
@@ -43,7 +43,7 @@ export class FakeWorld implements World {
   #store = 1;
   #next = 1;
 
-  constructor(ways: FakeWays = {}) {
+  constructor(ways: FakeBehaviour = {}) {
     this.#ways = ways;
     for (const cluster of ["east", "west"]) {
       this.#pods.set(cluster, []);
@@ -90,7 +90,7 @@ export class FakeWorld implements World {
       .map((pod) => pod.address);
   }
 
-  async readyWhen(cluster: string, fits: (ready: number) => boolean, since: Mono, withinMs: number) {
+  async waitForReady(cluster: string, fits: (ready: number) => boolean, since: Mono, withinMs: number) {
     const end = this.#now + withinMs;
     for (;;) {
       const seen = this.#seen.find((s) => s.cluster === cluster && s.at >= since && fits(s.ready));

@@ -1,7 +1,7 @@
 /** Collects a fault's marks and reports each one as it happens. */
 import type { Mark } from "../judge/runs.js";
 import type { Mono } from "../samples/sample.js";
-import type { World } from "./world.js";
+import type { RigWorld } from "./world.js";
 
 export interface Marks {
   readonly all: readonly Mark[];
@@ -9,7 +9,7 @@ export interface Marks {
   add(kind: Mark["kind"], text: string, at?: Mono): Mono;
 }
 
-export function createMarks(world: World, fault: string): Marks {
+export function createMarks(world: RigWorld, fault: string): Marks {
   const all: Mark[] = [];
   return {
     all,

@@ -29,23 +29,23 @@ describe("MeshWorld", () => {
     const history = [change(100, 0), change(200, 3), change(300, 1), change(400, 0), change(500, 0)];
     const { world: of } = world(history);
     const none = (ready: number) => ready === 0;
-    assert.equal(await of.readyWhen("east", none, 100, 0), 100);
-    assert.equal(await of.readyWhen("east", none, 101, 0), 400);
-    assert.equal(await of.readyWhen("east", (ready) => ready > 3, 0, 0), null);
+    assert.equal(await of.waitForReady("east", none, 100, 0), 100);
+    assert.equal(await of.waitForReady("east", none, 101, 0), 400);
+    assert.equal(await of.waitForReady("east", (ready) => ready > 3, 0, 0), null);
   });
 
   test("readyWhen returns a change that happens while it waits", async () => {
     const history: ReadyChange[] = [];
     const { world: of } = world(history);
     const since = monoNow();
-    const seen = of.readyWhen("east", (ready) => ready === 0, since, 60_000);
+    const seen = of.waitForReady("east", (ready) => ready === 0, since, 60_000);
     history.push({ at: since + 1, ready: [] });
     assert.equal(await seen, since + 1);
   });
 
   test("after an abort, waiting functions reject with the reason", async () => {
     const { world: of, stop } = world();
-    const waiting = of.readyWhen("east", () => false, 0, 60_000);
+    const waiting = of.waitForReady("east", () => false, 0, 60_000);
     stop.abort(new Error("interrupted"));
     await assert.rejects(waiting, /interrupted/);
   });

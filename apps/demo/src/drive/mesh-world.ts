@@ -16,7 +16,7 @@ import { delay } from "./delay.js";
 import { createPortProbe } from "./port-probe.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
 import { openStoreView, type StoreView } from "./store-view.js";
-import type { World } from "./world.js";
+import type { RigWorld } from "./world.js";
 
 export interface ClusterAccess {
   readonly name: string;
@@ -43,7 +43,7 @@ export interface MeshWorldOptions {
   readonly signal: AbortSignal;
 }
 
-export interface MeshWorld extends World {
+export interface MeshWorld extends RigWorld {
   close(): void;
 }
 
@@ -78,7 +78,7 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
       await at(cluster).client.mergePatch(DEPLOYMENTS, SERVICE, patch, { namespace: NAMESPACE });
     },
     ready: (cluster) => at(cluster).slices.current(),
-    async readyWhen(cluster, fits, since, withinMs) {
+    async waitForReady(cluster, fits, since, withinMs) {
       const end = monoNow() + withinMs;
       for (;;) {
         const match = at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));

@@ -34,7 +34,7 @@ export function ask(host: string, port: number): Promise<PortAnswer> {
 }
 
 /** The answer of a part that may listen at any of several addresses: open if one is, refused if all are. */
-export function together(answers: readonly PortAnswer[]): PortAnswer {
+export function combineAnswers(answers: readonly PortAnswer[]): PortAnswer {
   if (answers.includes("open")) return "open";
   return answers.includes("silent") ? "silent" : "refused";
 }
@@ -46,7 +46,7 @@ export function createPortProbe(addresses: readonly Address[]): PortProbe {
     while (running) {
       const at = monoNow();
       const all = await Promise.all(addresses.map(({ host, port }) => ask(host, port)));
-      answers.push({ at, answer: together(all) });
+      answers.push({ at, answer: combineAnswers(all) });
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, at + EVERY_MS - monoNow())));
     }
   }

@@ -1,10 +1,10 @@
 /** Functions that wait for conditions of a `World`. */
 import type { Mono } from "../samples/sample.js";
-import type { World } from "./world.js";
+import type { RigWorld } from "./world.js";
 
 /** Polls every `everyMs` until there is an answer; returns null when there is none in time. */
 export async function poll<T>(
-  world: World,
+  world: RigWorld,
   ask: () => Promise<T | null>,
   withinMs: number,
   everyMs = 50,
@@ -18,16 +18,16 @@ export async function poll<T>(
 }
 
 /** Polls until the condition holds; returns the time of that poll. */
-export function pollTime(world: World, holds: () => Promise<boolean>, withinMs: number, everyMs = 50) {
+export function pollTime(world: RigWorld, holds: () => Promise<boolean>, withinMs: number, everyMs = 50) {
   return poll<Mono>(world, async () => ((await holds()) ? world.now() : null), withinMs, everyMs);
 }
 
 /** Scales the cluster to so many ready pods, and then waits two seconds for the mesh. Called before a fault. */
-export async function settle(world: World, cluster: string, replicas: number): Promise<void> {
+export async function settle(world: RigWorld, cluster: string, replicas: number): Promise<void> {
   if (world.ready(cluster).length === replicas) return;
   const since = world.now();
   await world.scale(cluster, replicas);
-  const seen = await world.readyWhen(cluster, (ready) => ready === replicas, since, 60_000);
+  const seen = await world.waitForReady(cluster, (ready) => ready === replicas, since, 60_000);
   if (seen === null) throw new Error(`Cannot go on: "${cluster}" did not get ${replicas} ready pods in 60 s`);
   await world.until(world.now() + 2000);
 }

@@ -19,7 +19,7 @@ export interface PortProbe {
   stop(): Promise<void>;
 }
 
-export interface World {
+export interface RigWorld {
   now(): Mono;
   until(at: Mono): Promise<void>;
 
@@ -28,7 +28,7 @@ export interface World {
   /** Ready addresses of the cluster's EndpointSlices, as the demo's own watch has them. */
   ready(cluster: string): readonly string[];
   /** When, at or after `since`, the watch first reported a number of ready addresses for which `fits` is true. */
-  readyWhen(cluster: string, fits: (ready: number) => boolean, since: Mono, withinMs: number): Promise<Mono | null>;
+  waitForReady(cluster: string, fits: (ready: number) => boolean, since: Mono, withinMs: number): Promise<Mono | null>;
   /** Sends SIGKILL to the server in each of the cluster's pods at once; returns the number of processes. */
   killServers(cluster: string): Promise<number>;
 

@@ -1,11 +1,11 @@
 /** Kills the agent on the client's node with SIGKILL, while east has no replicas. */
 import { createMarks } from "../drive/marks.js";
 import { poll, settle } from "../drive/wait.js";
-import type { World } from "../drive/world.js";
+import type { RigWorld } from "../drive/world.js";
 import { NEAR } from "../judge/judge.js";
 import type { AgentRun } from "../judge/runs.js";
 
-export async function agent(world: World): Promise<AgentRun> {
+export async function agent(world: RigWorld): Promise<AgentRun> {
   await settle(world, NEAR, 0);
   const marks = createMarks(world, "agent");
   const oldPid = (await world.agentPid()) ?? 0;

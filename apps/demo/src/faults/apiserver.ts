@@ -1,11 +1,11 @@
 /** Kills east's clustermesh-apiserver with SIGKILL and keeps it down for 10 s, while east has no replicas. */
 import { createMarks } from "../drive/marks.js";
 import { pollTime, settle } from "../drive/wait.js";
-import type { World } from "../drive/world.js";
+import type { RigWorld } from "../drive/world.js";
 import { NEAR } from "../judge/judge.js";
 import type { ApiserverRun } from "../judge/runs.js";
 
-export async function apiserver(world: World): Promise<ApiserverRun> {
+export async function apiserver(world: RigWorld): Promise<ApiserverRun> {
   await settle(world, NEAR, 0);
   const marks = createMarks(world, "apiserver");
   const probe = await world.probe("clustermesh-apiserver");

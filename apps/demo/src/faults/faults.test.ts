@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type FakeWays, FakeWorld } from "../drive/fake-world.js";
+import { type FakeBehaviour, FakeWorld } from "../drive/fake-world.js";
 import { makeReport, type Report } from "../judge/report.js";
 import { FAULT_NAMES, type FaultName } from "../judge/runs.js";
 import { driveFaults } from "./faults.js";
 
-async function run(ways: FakeWays, names: readonly FaultName[] = FAULT_NAMES): Promise<Report> {
+async function run(ways: FakeBehaviour, names: readonly FaultName[] = FAULT_NAMES): Promise<Report> {
   const world = new FakeWorld(ways);
   const { runs, problem } = await driveFaults(world, names);
   await world.until(world.now() + 2000);

@@ -1,5 +1,5 @@
 /** The six faults, in the order in which they run. */
-import type { World } from "../drive/world.js";
+import type { RigWorld } from "../drive/world.js";
 import { FAULT_NAMES, type FaultName, type FaultRun } from "../judge/runs.js";
 import { agent } from "./agent.js";
 import { apiserver } from "./apiserver.js";
@@ -8,7 +8,7 @@ import { kill } from "./kill.js";
 import { scaleDown } from "./scale-down.js";
 import { wipe } from "./wipe.js";
 
-const DRIVERS: Readonly<Record<FaultName, (world: World) => Promise<FaultRun>>> = {
+const DRIVERS: Readonly<Record<FaultName, (world: RigWorld) => Promise<FaultRun>>> = {
   "scale-down": scaleDown,
   agent,
   etcd,
@@ -23,7 +23,7 @@ export interface Driven {
   readonly problem: string | null;
 }
 
-export async function driveFaults(world: World, names: readonly FaultName[]): Promise<Driven> {
+export async function driveFaults(world: RigWorld, names: readonly FaultName[]): Promise<Driven> {
   const runs: FaultRun[] = [];
   for (const name of FAULT_NAMES.filter((known) => names.includes(known))) {
     try {

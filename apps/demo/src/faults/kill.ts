@@ -4,20 +4,21 @@
  */
 import { createMarks } from "../drive/marks.js";
 import { settle } from "../drive/wait.js";
-import type { World } from "../drive/world.js";
+import type { RigWorld } from "../drive/world.js";
 import { NEAR } from "../judge/judge.js";
 import type { KillRun } from "../judge/runs.js";
 
-export async function kill(world: World): Promise<KillRun> {
+export async function kill(world: RigWorld): Promise<KillRun> {
   await settle(world, NEAR, 3);
   const marks = createMarks(world, "kill");
   const from = world.now();
   await world.until(from + 2000);
   const injected = marks.add("fault", `SIGKILL of all of ${NEAR}'s servers`);
   const killed = await world.killServers(NEAR);
-  const noneReady = await world.readyWhen(NEAR, (ready) => ready === 0, injected, 10_000);
+  const noneReady = await world.waitForReady(NEAR, (ready) => ready === 0, injected, 10_000);
   if (noneReady !== null) marks.add("watch", `${NEAR} has no ready address`, noneReady);
-  const firstReady = noneReady === null ? null : await world.readyWhen(NEAR, (ready) => ready > 0, noneReady, 30_000);
+  const firstReady =
+    noneReady === null ? null : await world.waitForReady(NEAR, (ready) => ready > 0, noneReady, 30_000);
   if (firstReady !== null) marks.add("watch", `${NEAR} has a ready address`, firstReady);
   const to = world.now() + 11_000;
   await world.until(to);

@@ -1,12 +1,12 @@
 /** Wipes the shared etcd while east has no replicas; then a change in west must reach east's maps again. */
 import { createMarks, type Marks } from "../drive/marks.js";
 import { poll, pollTime, settle } from "../drive/wait.js";
-import type { World } from "../drive/world.js";
+import type { RigWorld } from "../drive/world.js";
 import { FAR, NEAR } from "../judge/judge.js";
 import type { WipeRun } from "../judge/runs.js";
 import type { Mono } from "../samples/sample.js";
 
-export async function wipe(world: World): Promise<WipeRun> {
+export async function wipe(world: RigWorld): Promise<WipeRun> {
   await settle(world, NEAR, 0);
   await settle(world, FAR, 3);
   const marks = createMarks(world, "wipe");
@@ -35,16 +35,16 @@ export async function wipe(world: World): Promise<WipeRun> {
   };
 }
 
-async function changed(world: World, before: string): Promise<string | null> {
+async function changed(world: RigWorld, before: string): Promise<string | null> {
   const now = await world.storeId();
   return now === before ? null : now;
 }
 
-async function removeBackend(world: World, marks: Marks): Promise<{ sliceAt: Mono | null; mapsAt: Mono | null }> {
+async function removeBackend(world: RigWorld, marks: Marks): Promise<{ sliceAt: Mono | null; mapsAt: Mono | null }> {
   const before = world.ready(FAR);
   const asked = marks.add("fault", `${FAR}: replicas 3 → 2`);
   await world.scale(FAR, 2);
-  const sliceAt = await world.readyWhen(FAR, (ready) => ready === 2, asked, 10_000);
+  const sliceAt = await world.waitForReady(FAR, (ready) => ready === 2, asked, 10_000);
   if (sliceAt === null) return { sliceAt, mapsAt: null };
   marks.add("watch", `${FAR} has 2 ready addresses`, sliceAt);
   const after = new Set(world.ready(FAR));

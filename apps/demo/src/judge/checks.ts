@@ -16,11 +16,11 @@ export interface Check {
 /** The event of a Ready pod reaches an agent and the demo's own watch at about the same time, in either order. */
 export const WATCH_SLACK_MS = 100;
 
-export function proof(text: string, shown: boolean, detail: string): Check {
+export function faultProof(text: string, shown: boolean, detail: string): Check {
   return { text: `proof: ${text}`, passed: shown, detail };
 }
 
-export function rateHeld(traffic: Traffic, window: Window): Check {
+export function sentAtRate(traffic: Traffic, window: Window): Check {
   const { sent, expected } = count(traffic, window, []);
   const off = expected === 0 ? 1 : Math.abs(sent - expected) / expected;
   return {
@@ -79,10 +79,10 @@ export function servedBy(traffic: Traffic, cluster: string, window: Window | nul
 }
 
 /** Checks that the target cluster answers within a second of the watch event, and alone from then on. */
-export function moved(traffic: Traffic, move: Move): readonly Check[] {
+export function trafficMoved(traffic: Traffic, move: Move): readonly Check[] {
   const settled = move.seen === null ? null : { from: move.seen + 1000, to: move.until };
   return [
-    answeredWithin(traffic, move.to, move.asked, move.seen, 1000, `the watch said "${move.text}"`),
+    answeredWithin(traffic, move.to, move.requestedAt, move.seen, 1000, `the watch said "${move.text}"`),
     ...(settled !== null && settled.to <= settled.from
       ? []
       : [servedBy(traffic, move.to, settled, 1, `from 1 s after "${move.text}"`)]),

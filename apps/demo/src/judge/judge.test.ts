@@ -8,7 +8,7 @@ import type { Traffic } from "./traffic.js";
 
 const window = { from: 0, to: 12_000 };
 const base = { window, injected: 1000, marks: [] };
-const toWest = { text: "no ready address", to: "west", asked: 1000, seen: 1500, until: 12_000 };
+const toWest = { text: "no ready address", to: "west", requestedAt: 1000, seen: 1500, until: 12_000 };
 
 const scaleDown: ScaleDownRun = { ...base, name: "scale-down", move: toWest };
 const agent: AgentRun = { ...base, name: "agent", oldPid: 10, newPid: 11 };
@@ -27,8 +27,8 @@ const etcd: EtcdRun = {
   name: "etcd",
   refusedMs: 10_100,
   moves: [
-    { text: "3 ready", to: "east", asked: 1200, seen: 5000, until: 7000 },
-    { text: "none ready", to: "west", asked: 7000, seen: 7400, until: 12_000 },
+    { text: "3 ready", to: "east", requestedAt: 1200, seen: 5000, until: 7000 },
+    { text: "none ready", to: "west", requestedAt: 7000, seen: 7400, until: 12_000 },
   ],
 };
 const kill: KillRun = {

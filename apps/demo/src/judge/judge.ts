@@ -8,12 +8,12 @@ import type { Mono, Outcome } from "../samples/sample.js";
 import {
   answeredWithin,
   type Check,
+  faultProof,
   longEnough,
-  moved,
   nothingLost,
-  proof,
-  rateHeld,
+  sentAtRate,
   servedBy,
+  trafficMoved,
   WATCH_SLACK_MS,
 } from "./checks.js";
 import type { FaultName, FaultRun, KillRun, Mark, WipeRun } from "./runs.js";
@@ -37,7 +37,7 @@ export interface FaultResult extends Counts {
 export const MAX_LOSSES = 1000;
 
 export function judge(run: FaultRun, traffic: Traffic): FaultResult {
-  const checks = [longEnough(run.window), rateHeld(traffic, run.window), ...ownChecks(run, traffic)];
+  const checks = [longEnough(run.window), sentAtRate(traffic, run.window), ...ownChecks(run, traffic)];
   return {
     name: run.name,
     ...count(traffic, run.window, [NEAR, FAR]),
@@ -60,13 +60,13 @@ function ownChecks(run: FaultRun, traffic: Traffic): readonly Check[] {
   switch (run.name) {
     case "scale-down":
       return [
-        proof(`${NEAR} has no ready address`, run.move.seen !== null, said(run.move.seen, run.injected)),
+        faultProof(`${NEAR} has no ready address`, run.move.seen !== null, said(run.move.seen, run.injected)),
         lost,
-        ...moved(traffic, run.move),
+        ...trafficMoved(traffic, run.move),
       ];
     case "agent":
       return [
-        proof(
+        faultProof(
           "new pid",
           run.newPid !== null && run.newPid !== run.oldPid,
           `${run.oldPid}, then ${run.newPid ?? "none"}`,
@@ -75,7 +75,7 @@ function ownChecks(run: FaultRun, traffic: Traffic): readonly Check[] {
         aloneInFar,
       ];
     case "etcd":
-      return [refused(run.refusedMs), lost, ...run.moves.flatMap((move) => moved(traffic, move))];
+      return [refused(run.refusedMs), lost, ...run.moves.flatMap((move) => trafficMoved(traffic, move))];
     case "apiserver":
       return [refused(run.refusedMs), lost, aloneInFar];
     case "wipe":
@@ -86,14 +86,14 @@ function ownChecks(run: FaultRun, traffic: Traffic): readonly Check[] {
 }
 
 function refused(ms: number): Check {
-  return proof("port refused 9 s or more", ms >= 9000, `${round(ms / 1000, 1)} s`);
+  return faultProof("port refused 9 s or more", ms >= 9000, `${round(ms / 1000, 1)} s`);
 }
 
 function wiped(run: WipeRun): readonly Check[] {
   const took = run.sliceAt === null || run.mapsAt === null ? null : Math.max(0, run.mapsAt - run.sliceAt);
   const changed = run.storeAfter !== null && run.storeAfter !== run.storeBefore;
   return [
-    proof("store id changed", changed, `${run.storeBefore}, then ${run.storeAfter ?? "none"}`),
+    faultProof("store id changed", changed, `${run.storeBefore}, then ${run.storeAfter ?? "none"}`),
     { text: "head is LIVE again", passed: run.liveAt !== null, detail: said(run.liveAt, run.injected) },
     {
       text: `a backend less in ${FAR} is in ${NEAR}'s maps ≤ 1 s after ${FAR}'s slice`,
@@ -110,7 +110,7 @@ function killed(run: KillRun, traffic: Traffic): readonly Check[] {
   const away = first && firstReady !== null ? { from: first.end, to: firstReady - WATCH_SLACK_MS } : null;
   const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
   return [
-    proof(
+    faultProof(
       "all NotReady together",
       noneReady !== null && run.killed === 3,
       `${run.killed} killed, ${said(noneReady, run.injected)}`,
@@ -134,8 +134,10 @@ function firstRemote(run: FaultRun, traffic: Traffic): number | null {
 }
 
 function causeOf(run: FaultRun): { readonly asked: Mono; readonly from: Mono | null } {
-  if (run.name === "scale-down") return { asked: run.move.asked, from: run.move.seen };
+  if (run.name === "scale-down") return { asked: run.move.requestedAt, from: run.move.seen };
   if (run.name === "kill") return { asked: run.injected, from: run.noneReady };
   const move = run.name === "etcd" ? run.moves.find(({ to }) => to === FAR) : undefined;
-  return move === undefined ? { asked: run.injected, from: run.injected } : { asked: move.asked, from: move.seen };
+  return move === undefined
+    ? { asked: run.injected, from: run.injected }
+    : { asked: move.requestedAt, from: move.seen };
 }

@@ -2,7 +2,7 @@
 import type { Mono, Outcome, Sample } from "../samples/sample.js";
 import type { Traffic } from "./traffic.js";
 
-export interface Stretch {
+export interface TrafficSegment {
   /** Milliseconds. */
   readonly until: Mono;
   /** The cluster that answers, or the outcome of a lost request. */
@@ -12,7 +12,7 @@ export interface Stretch {
 const LOSSES: ReadonlySet<string> = new Set(["refused", "reset", "timeout", "starved", "other"]);
 
 /** 100 requests a second from time 0; each stretch begins where the previous one ends. Answers take 2 ms. */
-export function madeTraffic(...stretches: readonly Stretch[]): Traffic {
+export function madeTraffic(...stretches: readonly TrafficSegment[]): Traffic {
   const samples: Sample[] = [];
   for (const { until, gets } of stretches) {
     while (samples.length * 10 < until) samples.push(madeSample(samples.length, gets));

@@ -24,7 +24,7 @@ export interface Move {
   readonly text: string;
   readonly to: string;
   /** When the change was requested. */
-  readonly asked: Mono;
+  readonly requestedAt: Mono;
   /** When the demo's own EndpointSlice watch reported it. */
   readonly seen: Mono | null;
   /** Until when nothing else changed. */

@@ -24,7 +24,7 @@ export interface SetupOptions {
   readonly signal: AbortSignal;
 }
 
-export interface Running {
+export interface RunningLoad {
   readonly log: SampleLog;
   readonly clientNode: string;
   /** Settles when the client's output is no longer read; never rejects. */
@@ -36,7 +36,7 @@ interface Pod extends KubeObject {
   readonly status?: { readonly phase?: string };
 }
 
-export async function setUp(options: SetupOptions): Promise<Running> {
+export async function setUp(options: SetupOptions): Promise<RunningLoad> {
   const { mesh, clusters, say } = options;
   const names = [...clusters.keys()];
   say(`$ mesh connect ${names.join(" ")}`);
@@ -60,7 +60,7 @@ async function deploy({ signal, say }: SetupOptions, { client, name, slices }: C
   say(`${name}: three replicas are Ready`);
 }
 
-async function startClient(options: SetupOptions): Promise<Running> {
+async function startClient(options: SetupOptions): Promise<RunningLoad> {
   const { clusters, signal, rate, say } = options;
   const near = clusters.get(NEAR);
   if (near === undefined) throw new Error(`Cannot find cluster "${NEAR}"`);

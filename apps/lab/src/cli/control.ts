@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { openLab } from "../life/handle.js";
 import { controlProcess, loadImage, wipe } from "../life/status.js";
 import { labError } from "../plan/errors.js";
-import { unattended } from "../supervise/client.js";
+import { unsupervisedError } from "../supervise/client.js";
 import type { ProcessRow } from "../supervise/process-table.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
@@ -19,7 +19,7 @@ export async function runControl(args: LabArguments, io: LabIo): Promise<number>
   const where = checkPlace(lab.plan, args);
   const before = await lab.client.rows();
   report(args, io, await controlProcess(args.name, command, { role, ...where }), before);
-  if (role === "lab") io.err(`${unattended(args.name).message}\n`);
+  if (role === "lab") io.err(`${unsupervisedError(args.name).message}\n`);
   return 0;
 }
 

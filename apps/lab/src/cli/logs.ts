@@ -8,7 +8,7 @@ import { allNodes, type LabPlan } from "../plan/plan.js";
 import type { LabArguments } from "./arguments.js";
 import { followFiles } from "./follow-files.js";
 import type { LabIo } from "./io.js";
-import { checkPlace, type Place } from "./place.js";
+import { checkPlace, type Target } from "./place.js";
 import { knownRole } from "./role.js";
 
 export async function runLogs(args: LabArguments, io: LabIo): Promise<number> {
@@ -30,7 +30,7 @@ export async function runLogs(args: LabArguments, io: LabIo): Promise<number> {
 }
 
 /** File names that may exist for a role: one for the lab, for each cluster, or for each node. */
-export function logNames(plan: LabPlan, role: string, { cluster, node }: Place = {}): string[] {
+export function logNames(plan: LabPlan, role: string, { cluster, node }: Target = {}): string[] {
   const clusters = plan.clusters.filter(({ name }) => cluster === undefined || name === cluster);
   const nodes = allNodes(plan).filter(
     (one) => (cluster === undefined || one.cluster === cluster) && (node === undefined || one.name === node),

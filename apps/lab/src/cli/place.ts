@@ -2,13 +2,13 @@
 import { labError } from "../plan/errors.js";
 import { allNodes, type LabPlan } from "../plan/plan.js";
 
-export interface Place {
+export interface Target {
   readonly cluster?: string;
   readonly node?: string;
 }
 
 /** Returns only the given fields. Throws `USAGE`. */
-export function checkPlace(plan: LabPlan, { cluster, node }: Place): Place {
+export function checkPlace(plan: LabPlan, { cluster, node }: Target): Target {
   const clusters = plan.clusters.map(({ name }) => name);
   if (cluster !== undefined) checkWord("cluster", cluster, clusters, plan);
   const nodes = allNodes(plan).filter((one) => cluster === undefined || one.cluster === cluster);

@@ -17,7 +17,7 @@ import { inNode } from "../supervise/wrap.js";
 import { CONTAINERD_SOCKET } from "./containerd-config.js";
 import { kubeletCommand } from "./kubelet-config.js";
 import { NODE_CONFIG_DIR } from "./node-folders.js";
-import { forgetNode } from "./reboot.js";
+import { clearNodeState } from "./reboot.js";
 import { proxyEnvironment } from "./registry-proxy.js";
 import { connectNode } from "./underlay.js";
 
@@ -60,7 +60,7 @@ function holder(context: LabContext, node: NodePlan): ProcessSpec {
     cgroup: cgroupOf(plan, `node-${node.name}`),
     prepare: async (signal) => {
       await context.processes.whenReady("underlay", signal);
-      await forgetNode(context, node, signal);
+      await clearNodeState(context, node, signal);
     },
     command: () => [...unshare, ...init, node.name, paths.node(node.name).root, inputs.bin, inputs.reaper, ...mounts],
     forks: true,

@@ -7,7 +7,7 @@ import type { NodePlan } from "../plan/plan.js";
 import { cgroupOf, type LabContext } from "../supervise/context.js";
 
 /** Called before every start of a node's pid 1; on the first one there is nothing to remove. */
-export async function forgetNode(context: LabContext, node: NodePlan, signal: AbortSignal): Promise<void> {
+export async function clearNodeState(context: LabContext, node: NodePlan, signal: AbortSignal): Promise<void> {
   const { plan, hierarchies, processes } = context;
   const group = cgroupOf(plan, `node-${node.name}`);
   // The agent runs in the network namespace of the old pid 1; its supervisor restarts it in the new one.

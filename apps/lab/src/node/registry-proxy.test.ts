@@ -28,7 +28,7 @@ async function ping(proxyPort: number, target: string): Promise<string> {
   return String(answer);
 }
 
-const OPEN = { mayAsk: () => true, mayReach: () => true };
+const OPEN = { isClientAllowed: () => true, isTargetAllowed: () => true };
 const echo = () => createServer((socket) => void socket.on("error", () => undefined).pipe(socket));
 
 test("bytes pass in both directions, directly and through another proxy", async (t) => {
@@ -46,9 +46,12 @@ test("an unreachable registry is 502", async (t) => {
 
 test("clients that are not nodes are refused, and so is the host's loopback as a target", async (t) => {
   const registry = await listen(t, echo());
-  const strict = await listen(t, createRegistryProxy({ ...OPEN, mayAsk: (address) => address === "10.200.1.1" }));
+  const strict = await listen(
+    t,
+    createRegistryProxy({ ...OPEN, isClientAllowed: (address) => address === "10.200.1.1" }),
+  );
   assert.equal(await ping(strict, `127.0.0.1:${registry}`), "403");
-  const outward = await listen(t, createRegistryProxy({ ...OPEN, mayReach: (address) => !isLoopback(address) }));
+  const outward = await listen(t, createRegistryProxy({ ...OPEN, isTargetAllowed: (address) => !isLoopback(address) }));
   assert.equal(await ping(outward, `localhost:${registry}`), "502");
   assert.ok(["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"].every(isLoopback));
   assert.ok(!["10.127.0.1", "203.0.113.1", "2001:db8::1"].some(isLoopback));

@@ -16,9 +16,9 @@ export interface RegistryProxyOptions {
   /** URL of the next proxy; "" or absent: none. */
   readonly upstream?: string | undefined;
   /** Whether a client may use the proxy, by its address. */
-  readonly mayAsk: (address: string) => boolean;
+  readonly isClientAllowed: (address: string) => boolean;
   /** Whether a target is allowed, by the address that its name resolves to. Not called with `upstream`: that proxy decides. */
-  readonly mayReach: (address: string) => boolean;
+  readonly isTargetAllowed: (address: string) => boolean;
 }
 
 export function isLoopback(address: string): boolean {
@@ -30,7 +30,7 @@ export function createRegistryProxy(options: RegistryProxyOptions): Server {
   server.on("connect", (incoming, client: Socket, head) => {
     client.on("error", () => client.destroy());
     const from = client.remoteAddress ?? "";
-    if (!options.mayAsk(from)) return void client.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+    if (!options.isClientAllowed(from)) return void client.end("HTTP/1.1 403 Forbidden\r\n\r\n");
     open(incoming.url ?? "", options).then(
       (remote) => {
         client.write("HTTP/1.1 200 Connection established\r\n\r\n");
@@ -53,7 +53,7 @@ async function open(target: string, options: RegistryProxyOptions): Promise<Sock
   if (options.upstream) return await through(options.upstream, target);
   const cut = target.lastIndexOf(":");
   const { address } = await lookup(target.slice(0, cut).replace(/^\[|\]$/g, ""));
-  if (options.mayReach(address)) return await direct(address, Number(target.slice(cut + 1)));
+  if (options.isTargetAllowed(address)) return await direct(address, Number(target.slice(cut + 1)));
   throw labError("STEP_FAILED", `Nodes may not reach "${address}"`);
 }
 

@@ -14,8 +14,8 @@ export async function startUnderlay(context: LabContext): Promise<void> {
   const nodes = new Set(allNodes(context.plan).map(({ address }) => address));
   const proxy = createRegistryProxy({
     upstream: process.env["HTTPS_PROXY"] ?? process.env["https_proxy"],
-    mayAsk: (address) => nodes.has(address),
-    mayReach: (address) => !isLoopback(address),
+    isClientAllowed: (address) => nodes.has(address),
+    isTargetAllowed: (address) => !isLoopback(address),
   });
   proxy.on("error", (error) => console.error(`Cannot serve the way to registries: ${error.message}`));
   proxy.listen(REGISTRY_PROXY_PORT, context.plan.underlay.rootAddress);

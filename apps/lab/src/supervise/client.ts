@@ -23,7 +23,7 @@ export function createLabClient(name: string, socketPath: string): LabClient {
       answer += piece;
     };
     const status = await exchange(socketPath, method, path, body, keep, signal).catch((cause: unknown) => {
-      throw signal?.aborted === true ? silent(name, cause) : unattended(name, cause);
+      throw signal?.aborted === true ? silent(name, cause) : unsupervisedError(name, cause);
     });
     const decoded = JSON.parse(answer);
     if (status === 200) return decoded;
@@ -42,7 +42,7 @@ export function createLabClient(name: string, socketPath: string): LabClient {
 const ROWS_MS = 10_000;
 
 /** Processes without their supervisor are not restarted and cannot be adopted: the sentence first says what `up` does. */
-export function unattended(name: string, cause?: unknown): MeshError {
+export function unsupervisedError(name: string, cause?: unknown): MeshError {
   return labError(
     "NOT_RUNNING",
     `Lab "${name}" is not running: its supervisor is gone, and with it everything made in the lab is lost; "mesh lab up --name ${name}" builds an empty one in its place, "mesh lab down --name ${name}" removes what is left`,

@@ -124,7 +124,10 @@ test("a suspended program under nsenter can be stopped, and its end is noticed w
   const suspend = async ({ pid }: ProcessIdentity) => {
     const wrapper = parentOf(pid);
     globalThis.process.kill(pid, "SIGSTOP");
-    await waitFor("nsenter to suspend itself", () => stateOf(wrapper) === "T", { timeoutMs: 5_000, everyMs: 5 });
+    await waitFor("nsenter to suspend itself", () => sourceStateMessage(wrapper) === "T", {
+      timeoutMs: 5_000,
+      everyMs: 5,
+    });
   };
   await process.start();
   const first = await running(process);
@@ -142,7 +145,7 @@ function stat(pid: number): string[] {
   return text.slice(text.lastIndexOf(")") + 2).split(" ");
 }
 
-function stateOf(pid: number): string {
+function sourceStateMessage(pid: number): string {
   return stat(pid)[0] ?? "";
 }
 

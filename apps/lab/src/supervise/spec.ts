@@ -16,10 +16,10 @@ export const ROLES = [
 export type Role = (typeof ROLES)[number];
 
 /** Roles of processes that keep namespaces alive: supervised like the others, listed only by `ps --all`. */
-export type HolderRole = "underlay" | "node";
+export type NamespaceRole = "underlay" | "node";
 
 export interface ProcessSpec {
-  readonly role: Role | HolderRole;
+  readonly role: Role | NamespaceRole;
   readonly cluster?: string;
   readonly node?: string;
   /** File that its output is appended to. */

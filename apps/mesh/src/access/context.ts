@@ -19,7 +19,7 @@ function openContext(config: Kubeconfig, name: string): Context {
 }
 
 /** The same context, whose calls are cancelled by `signal`. */
-export function within(context: Context, signal: AbortSignal): Context {
+export function withSignal(context: Context, signal: AbortSignal): Context {
   return { ...context, client: createKubeClient(bounded(context.client.transport, signal)) };
 }
 
@@ -64,7 +64,7 @@ export async function withUsableContexts<T>(
       }
     }
     return await work(
-      contexts.map((context) => within(context, signal)),
+      contexts.map((context) => withSignal(context, signal)),
       unusable,
     );
   } finally {

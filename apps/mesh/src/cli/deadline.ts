@@ -13,7 +13,7 @@ export interface Deadline {
   /** Rejects at once when the user ends the command, and `GRACE_MS` after its time is up. */
   readonly overrun: Promise<never>;
   /** Maps what a command throws after the abort to the user's signal or the time-out; returns other errors unchanged. */
-  explain(thrown: unknown): unknown;
+  toReason(thrown: unknown): unknown;
   /** Stops the clock and cancels what still runs. */
   end(): void;
 }
@@ -47,7 +47,7 @@ export function startDeadline(limit: string, user: AbortSignal): Deadline {
   return {
     signal,
     overrun,
-    explain(thrown) {
+    toReason(thrown) {
       if (user.aborted) return user.reason;
       if (signal.reason !== timeUp) return thrown;
       const sentence = MeshError.from(thrown).message;

@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 
 export interface Connections {
   /** Destroys all connections, so that the process exits. `signal`: the signal by which the user ended it. */
-  leave(signal: NodeJS.Signals | undefined): void;
+  exitProcess(signal: NodeJS.Signals | undefined): void;
 }
 
 /**
@@ -30,7 +30,7 @@ export function trackConnections(): Connections {
     socket.once("close", () => open.delete(socket));
   });
   return {
-    leave(signal) {
+    exitProcess(signal) {
       for (const socket of open) socket.destroy();
       // From here on the default action of a signal ends the process.
       for (const name of ["SIGINT", "SIGTERM"]) process.removeAllListeners(name);

@@ -46,7 +46,7 @@ async function runCommand(command: Command, input: Input, io: Io): Promise<numbe
     const running = command.run(input, { ...io, out: write(io.out), err: write(io.err), signal: deadline.signal });
     return await Promise.race([running, deadline.overrun]);
   } catch (thrown) {
-    throw deadline.explain(thrown);
+    throw deadline.toReason(thrown);
   } finally {
     over = true;
     deadline.end();

@@ -7,7 +7,7 @@ import { MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer } from "@ist
 import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { CheckStoreResponse, ClusterClaim, ListServicesResponse } from "@isthmus/proto";
-import { type Member, startMember, writeContexts } from "../testing/member.js";
+import { type Member, startTestCluster, writeContexts } from "../testing/member.js";
 import { type Ran, runForTest } from "../testing/memory-io.js";
 import { writeStoreFile } from "../testing/store-file.js";
 
@@ -19,7 +19,11 @@ let [east, west]: Member[] = [];
 let kubeconfig: string;
 
 before(async () => {
-  [etcd, east, west] = await Promise.all([startEtcd({ tls: true }), startMember("east", 1), startMember("west", 2)]);
+  [etcd, east, west] = await Promise.all([
+    startEtcd({ tls: true }),
+    startTestCluster("east", 1),
+    startTestCluster("west", 2),
+  ]);
   const root = await etcd.options("root");
   owner = createStore(root);
   await provisionStore(owner);

@@ -1,7 +1,7 @@
 /** A cluster's access to the store: signs its certificate request, and decides whether an existing certificate can stay. */
 import type { MeshCluster, StoreSpec } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
-import { readCertificate, requestPublicKey, signedBy, signRequest } from "@isthmus/pki";
+import { isSignedBy, readCertificate, requestPublicKey, signRequest } from "@isthmus/pki";
 import type { StoreFile } from "./store-file.js";
 
 const DAYS = 365;
@@ -22,7 +22,7 @@ export function keepsStore(cluster: MeshCluster, have: StoreSpec, file: StoreFil
     const life = notAfter.getTime() - notBefore.getTime();
     return (
       cn === cluster.metadata.name &&
-      signedBy(have.certificate, file.authority.certificate) &&
+      isSignedBy(have.certificate, file.authority.certificate) &&
       Buffer.from(publicKey).equals(requestPublicKey(requestOf(cluster))) &&
       notAfter.getTime() - now.getTime() > life / 3
     );

@@ -1,5 +1,5 @@
 /** Checks and creates the etcd user of a cluster. */
-import { memberGrants, provisionCluster, type Store } from "@isthmus/kvstore";
+import { clusterGrants, provisionCluster, type Store } from "@isthmus/kvstore";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { readUsers, rememberUser, usersFile } from "./users-file.js";
 
@@ -21,7 +21,7 @@ async function isProvisioned(store: Store, name: string, id: number): Promise<bo
     const { roles } = await auth.userGet({ name });
     const { perm } = await auth.roleGet({ role: name });
     const have = (perm ?? []).map(({ permType, key, range_end }) => `${permType} ${key} ${range_end}`);
-    const want = memberGrants(parseClusterName(name), parseClusterId(id)).map(
+    const want = clusterGrants(parseClusterName(name), parseClusterId(id)).map(
       ({ access, key, end }) => `${access} ${key} ${end ?? ""}`,
     );
     return (roles ?? []).join() === name && have.sort().join() === want.sort().join();

@@ -38,7 +38,7 @@ export interface Member {
 
 export const DEPLOY_BASE = fileURLToPath(new URL("../../../../deploy/base", import.meta.url));
 
-export async function startMember(name: string, id: number): Promise<Member> {
+export async function startTestCluster(name: string, id: number): Promise<Member> {
   const server = await startKubeServer();
   const transport = createTransport(loadKubeAccess({ kubeconfig: server.kubeconfig }));
   const client = createKubeClient(transport);

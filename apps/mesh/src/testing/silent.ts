@@ -29,7 +29,7 @@ export async function startSilentPeer(): Promise<SilentPeer> {
   };
 }
 
-export interface Place {
+export interface ServerAddress {
   readonly server: string;
   /** Path of its CA; without it the certificate is not verified. */
   readonly ca?: string;
@@ -37,7 +37,7 @@ export interface Place {
 }
 
 /** Writes a kubeconfig with a context per server; the first is the current one. */
-export function writeKubeconfig(path: string, places: Readonly<Record<string, Place>>): string {
+export function writeKubeconfig(path: string, places: Readonly<Record<string, ServerAddress>>): string {
   const entries = Object.entries(places);
   const content = {
     apiVersion: "v1",

@@ -17,7 +17,7 @@ export const KNOWN_CGROUPS: readonly string[] = [
 ];
 
 /** The cgroup to create where nothing else creates one before the first pod: that of the cgroupfs driver. */
-export const USUAL_CGROUP = "kubepods";
+export const DEFAULT_CGROUP = "kubepods";
 
 /**
  * The path of a cgroup that a runtime names by path, or as a systemd slice, whose name contains those of its parents.

@@ -36,7 +36,7 @@ function rig(t: TestContext): Rig {
     remove: (cgroup) => rmdirSync(join(root, cgroup)),
     open: (named, hybrid = false) =>
       openPodsCgroups(
-        { root: { path: root, hybrid }, named },
+        { root: { path: root, hybrid }, configured: named },
         {
           log: silentLogger,
           attach(folders) {
@@ -60,12 +60,15 @@ for (const cgroup of KNOWN_CGROUPS) {
     const { make, open, calls, made } = rig(t);
     make(cgroup);
     const cgroups = open();
-    cgroups.look();
-    cgroups.look();
+    cgroups.check();
+    cgroups.check();
     assert.deepEqual([calls, cgroups.attached, cgroups.problem], [[[cgroup]], [cgroup], undefined]);
     assert.deepEqual(made(), [cgroup.split("/")[0]]);
-    cgroups.ensure(undefined);
-    assert.throws(() => cgroups.ensure("/elsewhere/pod1"), /"\/elsewhere\/pod1": Service programs are on ".*" only/);
+    cgroups.requireAttached(undefined);
+    assert.throws(
+      () => cgroups.requireAttached("/elsewhere/pod1"),
+      /"\/elsewhere\/pod1": Service programs are on ".*" only/,
+    );
   });
 }
 
@@ -73,14 +76,14 @@ test("cgroups of two layouts are both attached, also one that appears later or i
   const { make, remove, open, calls } = rig(t);
   make("kubepods");
   const cgroups = open();
-  cgroups.look();
+  cgroups.check();
   make("kubepods.slice");
-  cgroups.look();
+  cgroups.check();
   remove("kubepods");
   make("kubepods");
-  cgroups.look();
+  cgroups.check();
   remove("kubepods");
-  cgroups.look();
+  cgroups.check();
   const both = ["kubepods", "kubepods.slice"];
   assert.deepEqual(calls, [["kubepods"], both, both, ["kubepods.slice"]]);
 });
@@ -88,9 +91,9 @@ test("cgroups of two layouts are both attached, also one that appears later or i
 test("a cgroup that the kubelet does not create in cgroup v2 is created, and so is the one that the runtime names", (t) => {
   const { open, calls, made } = rig(t);
   const cgroups = open(undefined, true);
-  cgroups.look();
+  cgroups.check();
   assert.deepEqual(calls, [["kubepods"]]);
-  cgroups.ensure("kubepods-burstable-pod1.slice");
+  cgroups.requireAttached("kubepods-burstable-pod1.slice");
   assert.deepEqual(calls.at(-1), ["kubepods", "kubepods.slice"]);
   assert.deepEqual(made().sort(), ["kubepods", "kubepods.slice"]);
 });
@@ -99,22 +102,25 @@ test("only the cgroups that the operator names are attached", (t) => {
   const { make, open, calls } = rig(t);
   make("kubepods");
   const cgroups = open(["custom/kubepods"], true);
-  cgroups.ensure("/custom/kubepods/pod1");
+  cgroups.requireAttached("/custom/kubepods/pod1");
   assert.deepEqual(calls, [["custom/kubepods"]]);
-  assert.throws(() => cgroups.ensure("/kubepods/pod1"), { code: "CNI", message: /name it with --pods-cgroup$/ });
+  assert.throws(() => cgroups.requireAttached("/kubepods/pod1"), {
+    code: "CNI",
+    message: /name it with --pods-cgroup$/,
+  });
 });
 
 test("without a cgroup of pods the problem is reported, none is created, and the programs are attached once it exists", (t) => {
   const { make, open, calls, made } = rig(t);
   const cgroups = open();
-  cgroups.look();
+  cgroups.check();
   const sentence =
     /^Cannot find a cgroup of pods in ".*": there is no kubepods, no kubepods.slice, .*; name the cgroup of this node's pods with --pods-cgroup$/;
   assert.match(cgroups.problem ?? "", sentence);
-  assert.throws(() => cgroups.ensure(undefined), { code: "CNI", message: sentence });
+  assert.throws(() => cgroups.requireAttached(undefined), { code: "CNI", message: sentence });
   assert.deepEqual([calls, made()], [[], []]);
   make("kubepods.slice");
-  cgroups.ensure("kubepods-pod1.slice");
+  cgroups.requireAttached("kubepods-pod1.slice");
   assert.deepEqual([calls, cgroups.problem], [[["kubepods.slice"]], undefined]);
 });
 
@@ -124,10 +130,10 @@ test("while the programs cannot be attached, ADD fails with the kernel's error",
   const cgroups = open();
   assert.match(cgroups.problem ?? "", /^Service programs are not attached yet$/);
   kernel.refuse = "Operation not permitted";
-  assert.throws(() => cgroups.ensure(undefined), { code: "CNI", message: "Operation not permitted" });
+  assert.throws(() => cgroups.requireAttached(undefined), { code: "CNI", message: "Operation not permitted" });
   assert.deepEqual([cgroups.attached, cgroups.problem], [[], "Operation not permitted"]);
   kernel.refuse = undefined;
-  cgroups.ensure(undefined);
+  cgroups.requireAttached(undefined);
   assert.deepEqual([calls.length, cgroups.problem], [1, undefined]);
 });
 
@@ -135,7 +141,7 @@ test("a check with `again` attaches again, to restore links that were removed", 
   const { make, open, calls } = rig(t);
   make("kubepods");
   const cgroups = open();
-  for (const again of [false, false, true]) cgroups.look(again);
+  for (const again of [false, false, true]) cgroups.check(again);
   assert.equal(calls.length, 2);
 });
 

@@ -14,12 +14,12 @@ import type { Logger } from "@isthmus/observe";
 import { CNI_TRY_AGAIN, CniError } from "../pods/cni-error.js";
 import type { RequirePrograms } from "../pods/index.js";
 import type { CgroupRoot } from "./cgroup-root.js";
-import { covers, KNOWN_CGROUPS, pathOf, USUAL_CGROUP } from "./layouts.js";
+import { covers, DEFAULT_CGROUP, KNOWN_CGROUPS, pathOf } from "./layouts.js";
 
 export interface PodsCgroupsOptions {
   readonly root: CgroupRoot;
   /** Configured by the operator, relative to the root; undefined = the known layouts. */
-  readonly named: readonly string[] | undefined;
+  readonly configured: readonly string[] | undefined;
 }
 
 export interface PodsCgroupsModules {
@@ -34,8 +34,8 @@ export interface PodsCgroups {
   /** Why pods would run without programs, in one sentence; undefined = pods have programs. */
   readonly problem: string | undefined;
   /** Attaches when cgroups appeared or were created again; `again` = also when nothing seems to have changed. */
-  look(again?: boolean): void;
-  readonly ensure: RequirePrograms;
+  check(again?: boolean): void;
+  readonly requireAttached: RequirePrograms;
 }
 
 const LOOK_EVERY_MS = 1000;
@@ -44,7 +44,7 @@ const LOOKS_PER_ATTACH = 5;
 
 /** Nothing is attached before the first `look`. */
 export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: PodsCgroupsModules): PodsCgroups {
-  const { named } = options;
+  const { configured: named } = options;
   const { path: root, hybrid } = options.root;
   const candidates = named ?? KNOWN_CGROUPS;
   let attached: readonly string[] = [];
@@ -68,7 +68,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
       });
     const before = existing();
     if (!hybrid || (named === undefined && before.length > 0)) return new Map(before);
-    const missing = (named ?? [USUAL_CGROUP]).filter((cgroup) => inodeOf(cgroup) === undefined);
+    const missing = (named ?? [DEFAULT_CGROUP]).filter((cgroup) => inodeOf(cgroup) === undefined);
     for (const cgroup of missing) make(cgroup);
     return new Map(missing.length > 0 ? existing() : before);
   }
@@ -113,8 +113,8 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
     get problem() {
       return problem;
     },
-    look,
-    ensure(podCgroup) {
+    check: look,
+    requireAttached(podCgroup) {
       look();
       const path = podCgroup === undefined ? undefined : pathOf(podCgroup);
       const isCovered = () => path === undefined || attached.some((cgroup) => covers(cgroup, path));
@@ -136,6 +136,6 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
 export async function reconcilePodsCgroups(cgroups: PodsCgroups, clock: Clock, signal: AbortSignal): Promise<void> {
   for (let round = 1; !signal.aborted; round++) {
     await clock.delay(LOOK_EVERY_MS, signal).catch(() => undefined);
-    if (!signal.aborted) cgroups.look(round % LOOKS_PER_ATTACH === 0);
+    if (!signal.aborted) cgroups.check(round % LOOKS_PER_ATTACH === 0);
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendRow } from "@isthmus/bpf";
 import { addressWords } from "@isthmus/clustermesh";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { attributesWord, createBackendRows, portWord, Word } from "./backend-rows.js";
 
@@ -29,7 +29,7 @@ const name: fc.Arbitrary<Name> = fc.record({
 
 function newRow(id: number, { cluster, address, port, protocol }: Name) {
   const attributes = attributesWord(cluster, 1);
-  return { id, place: portWord(port, protocol), node: 9, attributes, address: addressWords(address) };
+  return { id, portWord: portWord(port, protocol), node: 9, attributes, address: addressWords(address) };
 }
 
 test("rows are found by every part of their name, after any additions and removals", () => {
@@ -56,7 +56,7 @@ test("rows are found by every part of their name, after any additions and remova
         for (const seen of steps) assert.equal(find(seen.name), model.get(keyOf(seen.name)) ?? 0);
       }
     }),
-    exploring(60),
+    fastCheckOptions(60),
   );
 });
 

@@ -11,7 +11,7 @@ import type { AddressWords } from "@isthmus/clustermesh";
 
 /** Number of words of a row; they are little endian, as in the map. */
 const WORDS = BackendRow.size / 4;
-export const Word = { id: 0, place: 1, node: 2, attributes: 3, address: 4 } as const;
+export const Word = { id: 0, port: 1, node: 2, attributes: 3, address: 4 } as const;
 /** Mask of word `place`: port and protocol, not the state. */
 const PLACE = 0xff_ffff;
 /** Mask of word `attributes`: the cluster. */
@@ -39,7 +39,7 @@ export interface BackendRows {
 /** Words of a row, and its address. */
 export interface NewRow {
   readonly id: number;
-  readonly place: number;
+  readonly portWord: number;
   readonly node: number;
   readonly attributes: number;
   readonly address: AddressWords;
@@ -78,12 +78,12 @@ export function createBackendRows(maxEntries: number): BackendRows {
   const word = (index: number, at: number): number => rows[index * WORDS + at] ?? 0;
 
   const clusterOf = (index: number): number => word(index, Word.attributes) & CLUSTER;
-  const placeOf = (index: number): number => word(index, Word.place) & PLACE;
+  const hostPortOf = (index: number): number => word(index, Word.port) & PLACE;
 
   function hashOf(index: number): number {
     const at = Word.address;
     const [a, b, c, d] = [word(index, at), word(index, at + 1), word(index, at + 2), word(index, at + 3)];
-    return nameHash(clusterOf(index), placeOf(index), a, b, c, d);
+    return nameHash(clusterOf(index), hostPortOf(index), a, b, c, d);
   }
 
   /** The slot that holds the row of this name, or the empty one where it would be. */
@@ -94,7 +94,7 @@ export function createBackendRows(maxEntries: number): BackendRows {
       if (at === 0) return slot;
       if (
         rows[at + 7] === d &&
-        ((rows[at + Word.place] ?? 0) & PLACE) === place &&
+        ((rows[at + Word.port] ?? 0) & PLACE) === place &&
         ((rows[at + Word.attributes] ?? 0) & CLUSTER) === cluster &&
         rows[at + 6] === c &&
         rows[at + 5] === b &&
@@ -107,7 +107,7 @@ export function createBackendRows(maxEntries: number): BackendRows {
   function slotOfRow(index: number): number {
     const at = Word.address;
     const [a, b, c, d] = [word(index, at), word(index, at + 1), word(index, at + 2), word(index, at + 3)];
-    return slotOf(clusterOf(index), placeOf(index), a, b, c, d);
+    return slotOf(clusterOf(index), hostPortOf(index), a, b, c, d);
   }
 
   /** Empties a slot, and moves up the rows behind it that were put there because it was taken. */
@@ -129,10 +129,10 @@ export function createBackendRows(maxEntries: number): BackendRows {
       const slot = slotOf(cluster & CLUSTER, place, swapped(word0), swapped(word1), swapped(word2), swapped(word3));
       return slots[slot] ?? 0;
     },
-    fill(index, { id, place, node, attributes, address }) {
+    fill(index, { id, portWord: place, node, attributes, address }) {
       const at = index * WORDS;
       rows[at + Word.id] = id;
-      rows[at + Word.place] = place;
+      rows[at + Word.port] = place;
       rows[at + Word.node] = node;
       rows[at + Word.attributes] = attributes;
       rows[at + Word.address] = swapped(address.word0);

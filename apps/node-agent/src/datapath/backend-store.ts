@@ -36,9 +36,9 @@ export interface BackendStore {
   /**
    * Writes the new index of these nodes to the rows of their backends. Reads all rows: indexes of nodes change seldom.
    */
-  moveNodes(names: readonly NodeName[]): void;
+  updateNodes(names: readonly NodeName[]): void;
   /** Sets the node to 0 (not known) in rows that still have one of these indexes: no record has named the node yet. */
-  leaveNodes(indexes: ReadonlySet<number>): void;
+  clearNodes(indexes: ReadonlySet<number>): void;
   /** Writes new rows, all bodies before the first id, then words that changed. */
   write(): void;
   /** True when `retire` or `recycle` have work. */
@@ -50,7 +50,7 @@ export interface BackendStore {
   /** After a further grace period: these indexes may be used again. */
   recycle(indexes: readonly number[]): void;
   /** Clusters of the rows that were adopted. */
-  readonly foundClusters: ReadonlySet<number>;
+  readonly adoptedClusters: ReadonlySet<number>;
   readonly used: number;
   readonly capacity: number;
 }
@@ -101,7 +101,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     nodes[index] = node;
     rows.fill(index, {
       id: backendId(nextGeneration(adopted.generations.get(index) ?? 0), index),
-      place,
+      portWord: place,
       node: nodeIndexOf(backendNode(clusterId, node)),
       attributes: attributesWord(clusterId, backendFlags(backend)),
       address: backend,
@@ -183,7 +183,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
       if (users[index] === 0) unused.delete(index);
       users[index] = (users[index] ?? 0) + 1;
     },
-    moveNodes(names) {
+    updateNodes(names) {
       if (names.length === 0) return;
       const moved = new Set<NodeName | undefined>(names);
       for (let index = 1; index < states.length; index++) {
@@ -193,7 +193,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
           setWord(index, Word.node, nodeWord(index));
       }
     },
-    leaveNodes(indexes) {
+    clearNodes(indexes) {
       for (let index = 1; index < states.length; index++) {
         if (states[index] !== FREE && indexes.has(rows.get(index, Word.node))) setWord(index, Word.node, 0);
       }
@@ -231,7 +231,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
       const done = new Set(indexes);
       cooling = cooling.filter((index) => !done.has(index));
     },
-    foundClusters: adopted.clusters,
+    adoptedClusters: adopted.clusters,
     get used() {
       return pool.used;
     },

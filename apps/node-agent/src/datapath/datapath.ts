@@ -50,9 +50,9 @@ export interface DatapathModules {
 
 export interface Datapath {
   /** What the kernel held at the start. */
-  readonly found: Loaded;
+  readonly adopted: Loaded;
   /** Clusters that had a backend at the start. */
-  readonly foundClusters: ReadonlySet<number>;
+  readonly adoptedClusters: ReadonlySet<number>;
   /** The desired state of these frontends may have changed. */
   touch(frontends: Iterable<FrontendName>): void;
   setNode(name: NodeName, node: DesiredNode | undefined): void;
@@ -123,7 +123,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     take: takeGarbage,
     freed() {
       if (status.errors.size === 0) return;
-      status.hurry(now(), isMapFull);
+      status.retryNow(now(), isMapFull);
       modules.onRoom?.();
     },
     failed: (error) => modules.onError?.(error),
@@ -140,10 +140,10 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   }
 
   function writeNodes(): void {
-    backends.moveNodes(nodes.write(now()));
+    backends.updateNodes(nodes.write(now()));
     for (const cluster of sweeps) nodes.sweep(cluster);
     sweeps.clear();
-    if (nodes.garbage) backends.leaveNodes(new Set(nodes.leaving));
+    if (nodes.garbage) backends.clearNodes(new Set(nodes.leaving));
   }
 
   /** Writes each map after the map that its rows refer to; the nodes are already written. */
@@ -180,7 +180,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
 
   async function writeAll(): Promise<void> {
     takeDue();
-    await ranges.disarm(now());
+    await ranges.removeRanges(now());
     writeNodes();
     const batch = [...dirty];
     dirty.clear();
@@ -189,13 +189,13 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
       await setImmediate();
       await make(batch.slice(i, i + CHUNK));
     }
-    await ranges.arm(now());
+    await ranges.addRanges(now());
     await breakOff(batch);
   }
 
   return {
-    found,
-    foundClusters: backends.foundClusters,
+    adopted: found,
+    adoptedClusters: backends.adoptedClusters,
     status,
     touch(names) {
       const at = now();

@@ -51,7 +51,7 @@ const REMOVAL: Step = {
 
 async function take({ datapath, desired, set }: Bench, { services, left, ranges }: Step): Promise<void> {
   datapath.setServiceRanges(ranges.map(parsePrefix));
-  datapath.touch(desired.setLeft("a/left" as ServiceName, left.map(parseAddress)));
+  datapath.touch(desired.setOtherProxy("a/left" as ServiceName, left.map(parseAddress)));
   await set(...services);
 }
 

@@ -4,7 +4,7 @@
  * Calls of many writes are made write by write, so that a failure leaves the first part of a call in the kernel.
  */
 import { MeshError } from "@isthmus/model";
-import type { Applied, ArrayPort, DatapathPort, HashPort, RangesPort } from "@isthmus/reconcile";
+import type { ArrayPort, BatchResult, DatapathPort, HashPort, RangesPort } from "@isthmus/reconcile";
 
 export class WriteFailed extends Error {
   constructor() {
@@ -42,7 +42,7 @@ export function createFailingPort(real: DatapathPort): FailingPort {
   }
 
   /** As in libs/bpf, a failed write of a hash map is reported for each key. */
-  async function reported(keys: Iterable<string>, act: () => Promise<Applied>): Promise<Applied> {
+  async function reported(keys: Iterable<string>, act: () => Promise<BatchResult>): Promise<BatchResult> {
     try {
       return await write(act);
     } catch (thrown) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { followSlots } from "./follow-slots.js";
 import { makeBackend } from "./testbed.js";
@@ -21,7 +21,7 @@ test("the id of a backend is right or undefined, after any additions and removal
       for (const [slot, id] of find(before, now).entries())
         if (id !== undefined) assert.equal(id, 100 + (now[slot] ?? 0));
     }),
-    exploring(300),
+    fastCheckOptions(300),
   );
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/reconcile";
-import { createMemoryKernel, exploring, type KernelSizes } from "@isthmus/testing";
+import { createMemoryKernel, fastCheckOptions, type KernelSizes } from "@isthmus/testing";
 import fc from "fast-check";
 import { type BackendText, type Bench, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
 
@@ -103,7 +103,7 @@ test("a full map leaves no unreachable backend, whatever was planned, narrowed a
       await checkSettled();
       assert.deepEqual([...new Set(bench.datapath.fill().map((fill) => fill.used))], [0]);
     }),
-    exploring(150),
+    fastCheckOptions(150),
   );
   assert.ok(full > 0 && narrowed > 0, `${full} times no room, ${narrowed} times served in part`);
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
 import type { DatapathPort } from "@isthmus/reconcile";
-import { createMemoryKernel, exploring, type KernelSizes, Killed, SMALL_KERNEL } from "@isthmus/testing";
+import { createMemoryKernel, fastCheckOptions, type KernelSizes, Killed, SMALL_KERNEL } from "@isthmus/testing";
 import fc from "fast-check";
 import { frontendOf, makePlan, readSlot, startBench } from "./testbed.js";
 
@@ -133,6 +133,6 @@ test("programs with an older tier word read living backends of the Service after
       await bench.datapath.settled().catch((thrown: unknown) => assert.ok(thrown instanceof Killed));
       assert.deepEqual([...late.violations], []);
     }),
-    exploring(150),
+    fastCheckOptions(150),
   );
 });

@@ -18,7 +18,7 @@ export function reservedRows(maxEntries: number): number {
   return Math.floor(maxEntries / 4);
 }
 
-export function* narrower(wanted: Service, isLocal: Test, hasRow: Test): Generator<Service> {
+export function* smallerVersions(wanted: Service, isLocal: Test, hasRow: Test): Generator<Service> {
   const tests: readonly Test[] = [
     (backend) => isLocal(backend) || hasRow(backend),
     hasRow,

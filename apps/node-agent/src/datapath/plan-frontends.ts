@@ -12,7 +12,7 @@ import type { FrontendName } from "../desired/frontends.js";
 import type { BackendStore } from "./backend-store.js";
 import { portsAndRejects } from "./frontend-writer.js";
 import { isMapFull } from "./full.js";
-import { narrower } from "./narrow.js";
+import { smallerVersions } from "./narrow.js";
 import type { Planner } from "./planner.js";
 import type { TableStore } from "./table-store.js";
 
@@ -51,7 +51,7 @@ export function createFrontendPlanning(
 
   async function planLess(name: FrontendName, wanted: DesiredFrontend | undefined): Promise<boolean> {
     if (wanted?.kind !== "service") return false;
-    for (const less of narrower(wanted, isLocal, backends.has)) {
+    for (const less of smallerVersions(wanted, isLocal, backends.has)) {
       if ((await plan(name, less)) === undefined) return true;
     }
     return false;

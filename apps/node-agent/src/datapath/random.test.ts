@@ -5,7 +5,7 @@ import { wordsAddress } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { formatAddress } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
-import { createMemoryKernel, exploring, type KernelSizes, Killed } from "@isthmus/testing";
+import { createMemoryKernel, fastCheckOptions, type KernelSizes, Killed } from "@isthmus/testing";
 import fc from "fast-check";
 import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
 
@@ -124,6 +124,6 @@ test("random changes, kills and held grace periods end in the state of a fresh s
       await bench.datapath.settled();
       assert.deepEqual([...new Set(bench.datapath.fill().map(({ used }) => used))], [0]);
     }),
-    exploring(150),
+    fastCheckOptions(150),
   );
 });

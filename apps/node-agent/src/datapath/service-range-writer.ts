@@ -13,8 +13,8 @@ import { mapFull } from "./full.js";
 
 export interface ServiceRangeWriter {
   set(ranges: readonly Prefix[]): void;
-  arm(now: number): Promise<void>;
-  disarm(now: number): Promise<void>;
+  addRanges(now: number): Promise<void>;
+  removeRanges(now: number): Promise<void>;
   readonly used: number;
 }
 
@@ -64,7 +64,7 @@ export async function createServiceRangeWriter(
     set(ranges) {
       wanted = named(ranges);
     },
-    async arm(now) {
+    async addRanges(now) {
       const asked = desired();
       const names = [...asked.keys()];
       const fitting = new Set(names.slice(0, port.maxEntries));
@@ -79,7 +79,7 @@ export async function createServiceRangeWriter(
       );
       settle(names.slice(port.maxEntries), now, mapFull(port.name, port.maxEntries));
     },
-    async disarm(now) {
+    async removeRanges(now) {
       const asked = desired();
       await replace(
         filter(armed, (name) => asked.has(name)),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exploring } from "@isthmus/testing";
+import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { editSlots, sameMembers } from "./slot-edits.js";
 
@@ -43,7 +43,7 @@ test("after each store programs find every backend that stays, and only old and 
       assert.deepEqual(line.slice(0, wanted.length), ids);
       for (const one of line.slice(0, held.length)) assert.ok(allowed.has(one));
     }),
-    exploring(500),
+    fastCheckOptions(500),
   );
 });
 

@@ -66,7 +66,7 @@ export function makePlan(
     portName: "http",
     global: false,
     tiers: [],
-    keptOut: [],
+    excluded: [],
     notes: [],
   };
   return { frontend, tiers: plans };

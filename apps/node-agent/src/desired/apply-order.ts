@@ -20,7 +20,7 @@ export function isRecord(update: RecordUpdate): update is HashedRecord {
 /** The updates of one kind in one cluster. */
 export interface Group {
   readonly id: number;
-  readonly words: RecordUpdate[];
+  readonly updates: RecordUpdate[];
 }
 
 /** In the apply order of kinds; within a kind the order has no meaning. */
@@ -28,11 +28,11 @@ export function inApplyOrder(clusters: ReadonlyMap<number, readonly SourceDelta[
   const byRank: Group[][] = Array.from({ length: KINDS.length + 1 }, () => []);
   for (const [id, deltas] of clusters) {
     const own = byRank.map((groups) => {
-      const group: Group = { id, words: [] };
+      const group: Group = { id, updates: [] };
       groups.push(group);
       return group;
     });
-    for (const update of lastUpdates(deltas)) own[rankOf(update.kind)]?.words.push(update);
+    for (const update of lastUpdates(deltas)) own[rankOf(update.kind)]?.updates.push(update);
   }
   return byRank.flat();
 }
@@ -41,7 +41,7 @@ export function inApplyOrder(clusters: ReadonlyMap<number, readonly SourceDelta[
 function lastUpdates(deltas: readonly SourceDelta[]): Iterable<RecordUpdate> {
   const [only] = deltas;
   // In a first load each record occurs once.
-  if (only?.turn === "first" && deltas.length === 1 && only.deletes.length === 0) return only.upserts;
+  if (only?.transition === "first" && deltas.length === 1 && only.deletes.length === 0) return only.upserts;
   const updates = new Map<string, RecordUpdate>();
   for (const { upserts, deletes } of deltas) {
     for (const record of upserts) updates.set(record.key, record);

@@ -30,7 +30,7 @@ export interface DesiredState {
   /** Replaces the plans of a Service; returns the frontends that may have changed, some perhaps twice. */
   setService(name: ServiceName, plans: readonly FrontendPlan[]): readonly FrontendName[];
   /** Replaces the VIPs of a Service that another proxy serves; a Service with a frontend at one has precedence. */
-  setLeft(name: ServiceName, addresses: readonly Uint8Array[]): readonly FrontendName[];
+  setOtherProxy(name: ServiceName, addresses: readonly Uint8Array[]): readonly FrontendName[];
 }
 
 export function createDesiredState(): DesiredState {
@@ -91,7 +91,7 @@ export function createDesiredState(): DesiredState {
       else owned.set(name, wanted);
       return touched;
     },
-    setLeft(name, addresses) {
+    setOtherProxy(name, addresses) {
       const [before, now] = [left.get(name) ?? [], addresses.map(otherProxyName)];
       for (const row of before) count(leftRows, row, -1);
       for (const row of now) count(leftRows, row, 1);

@@ -57,7 +57,7 @@ export interface MeshState {
   /** Nodes of every cluster by record. */
   readonly nodes: ReadonlyMap<NodeName, Node>;
   /** Clusters (by their real id) that were in sync since the start. */
-  readonly proven: ReadonlySet<number>;
+  readonly clustersInSync: ReadonlySet<number>;
   /** The local cluster is among them: the maps no longer hold adopted frontends that no record asks for. */
   readonly localVerified: boolean;
   /** Frontends that cannot be planned, by Service. */
@@ -91,7 +91,7 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
   const proven = new Set<number>();
   const planErrors = new Map<ServiceName, Error>();
   const clusterNames = new Map<number, ClusterName>([[options.clusterId, options.cluster]]);
-  const placeholders = createPlaceholderRecords({ ...modules, merger, own: options.clusterId, clusterOf });
+  const placeholders = createPlaceholderRecords({ ...modules, merger, localClusterId: options.clusterId, clusterOf });
   let scratch = emptyScratch();
   let begun = false;
 
@@ -146,7 +146,7 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
   function begin(deltas: readonly SourceDelta[]): void {
     if (begun || deltas.length === 0) return;
     const own = deltas.some(({ clusterId }) => clusterId === 0);
-    if (!own && modules.ownNames.length === 0) return;
+    if (!own && modules.localServiceRecords.length === 0) return;
     begun = true;
     if (!own) placeholders.putLocal();
     placeholders.putRemote(proven);
@@ -181,12 +181,12 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     const byCluster = new Map<number, SourceDelta[]>();
     for (const delta of deltas) {
       const id = realId(delta.clusterId);
-      if (delta.turn === "removed") {
+      if (delta.transition === "removed") {
         byCluster.delete(id);
         removeCluster(id);
         continue;
       }
-      if (delta.turn === "first") turnFirst(id, delta);
+      if (delta.transition === "first") turnFirst(id, delta);
       const own = byCluster.get(id);
       if (own === undefined) byCluster.set(id, [delta]);
       else own.push(delta);
@@ -208,7 +208,7 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
   return {
     nodes,
     serviceRanges,
-    proven,
+    clustersInSync: proven,
     get localVerified() {
       return proven.has(options.clusterId);
     },
@@ -222,28 +222,29 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
       const byCluster = deltasByCluster(deltas);
       const groups = inApplyOrder(byCluster);
       let taken = 0;
-      for (const { id, words: ofKind } of groups) {
+      for (const { id, updates: ofKind } of groups) {
         for (const update of ofKind) {
           if (++taken % RECORDS_PER_SLICE === 0) yield;
           if (isRecord(update)) upsert(id, update);
         }
       }
-      for (const [id, own] of byCluster) if (own.some(({ turn }) => turn === "first")) proven.add(id);
+      for (const [id, own] of byCluster) if (own.some(({ transition: turn }) => turn === "first")) proven.add(id);
       begin(deltas);
-      for (const { id, words: ofKind } of groups.reverse())
+      for (const { id, updates: ofKind } of groups.reverse())
         for (const update of ofKind) if (!isRecord(update)) remove(id, update);
     },
     *flush() {
       const frontends = new Set<FrontendName>();
       for (;;) {
-        for (const [name, merged] of merger.flush(SERVICES_PER_SLICE)) {
+        for (const [name, merged] of merger.flushServices(SERVICES_PER_SLICE)) {
           for (const frontend of desired.setService(name, plan(name, merged))) frontends.add(frontend);
         }
         if (merger.dirty.size === 0) break;
         yield;
       }
       for (const name of scratch.configured) {
-        for (const row of desired.setLeft(name, otherProxyAddresses(merger.configs.get(name)))) frontends.add(row);
+        for (const row of desired.setOtherProxy(name, otherProxyAddresses(merger.configs.get(name))))
+          frontends.add(row);
       }
       const { configured: _, ...rest } = scratch;
       const changes = { ...rest, frontends };

@@ -21,13 +21,13 @@ export interface KernelFacts {
    * is in sync before the local one can be applied. They name the Services of frontends; the backends come from the
    * kernel.
    */
-  readonly ownNames: readonly HashedRecord[];
+  readonly localServiceRecords: readonly HashedRecord[];
 }
 
 export interface PlaceholderModules extends KernelFacts {
   readonly merger: ServiceMerger;
   /** Real id of the local cluster. */
-  readonly own: number;
+  readonly localClusterId: number;
   /** Adds a cluster to the merger if needed; returns its name there. */
   readonly clusterOf: (id: number) => ClusterName;
 }
@@ -47,7 +47,7 @@ export interface PlaceholderRecords {
 }
 
 export function createPlaceholderRecords(modules: PlaceholderModules): PlaceholderRecords {
-  const { merger, own, clusterOf } = modules;
+  const { merger, localClusterId: own, clusterOf } = modules;
   const byCluster = new Map<number, readonly HashedRecord[]>();
   const removed = new Set<number>();
   let read: ServedFrontends | undefined;
@@ -73,7 +73,7 @@ export function createPlaceholderRecords(modules: PlaceholderModules): Placehold
       }
     },
     putLocal() {
-      put(own, modules.ownNames);
+      put(own, modules.localServiceRecords);
       put(
         own,
         sharesOf(own).filter(({ kind }) => kind === Kind.KIND_SLICE),

@@ -11,7 +11,7 @@ import type { PodAttachment } from "./types.js";
 export interface AttachmentState {
   readonly attachments: readonly PodAttachment[];
   /** The address that was assigned last, as a number; 0 = none yet. */
-  readonly last: number;
+  readonly lastAddress: number;
 }
 
 export interface AttachmentFile {
@@ -45,7 +45,7 @@ export function createAttachmentFile(path: string, state: () => AttachmentState)
   };
 }
 
-function print({ attachments, last }: AttachmentState): string {
+function print({ attachments, lastAddress: last }: AttachmentState): string {
   const entries = attachments.map((pod) => ({ ...pod, address: formatAddress(pod.address) }));
   return `${JSON.stringify({ layout: LAYOUT, last, attachments: entries })}\n`;
 }
@@ -63,7 +63,7 @@ function parse(text: string, path: string): AttachmentState {
       name: String(entry.name),
       uid: String(entry.uid),
     }));
-    return { attachments, last: Number(file.last) || 0 };
+    return { attachments, lastAddress: Number(file.last) || 0 };
   } catch (cause) {
     throw new MeshError({ code: "STATE_FILE", path }, `Cannot read the pods' state file "${path}"`, { cause });
   }

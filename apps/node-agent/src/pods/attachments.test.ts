@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
-import { type Attachments, createAttachments, type Observed } from "./attachments.js";
+import { type Attachments, createAttachments, type KernelState } from "./attachments.js";
 import type { PodAttachment } from "./types.js";
 
 const CIDR = parsePrefix("10.0.0.0/24");
@@ -37,9 +37,9 @@ const pod = (hostDevice: string) => ({
   uid: `uid-${hostDevice}`,
 });
 
-const observed = (addresses: Readonly<Record<string, string>>, more: readonly string[] = []): Observed => ({
+const observed = (addresses: Readonly<Record<string, string>>, more: readonly string[] = []): KernelState => ({
   devices: new Set([...Object.keys(addresses), ...more]),
-  marked: new Set([...Object.keys(addresses), ...more]),
+  ownedDevices: new Set([...Object.keys(addresses), ...more]),
   addresses: new Map(Object.entries(addresses).map(([device, address]) => [device, parseAddress(address)])),
 });
 

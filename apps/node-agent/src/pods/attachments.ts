@@ -13,11 +13,11 @@ import { CNI_ADDRESSES_EXHAUSTED, CniError } from "./cni-error.js";
 import type { PodAttachment, PodReport } from "./types.js";
 
 /** What the node's kernel contains of the agent. */
-export interface Observed {
+export interface KernelState {
   /** Devices whose names match the agent's pattern. */
   readonly devices: ReadonlySet<string>;
   /** Those of them with the agent's MAC. */
-  readonly marked: ReadonlySet<string>;
+  readonly ownedDevices: ReadonlySet<string>;
   /** Addresses of devices with a route of the agent. */
   readonly addresses: ReadonlyMap<string, Address>;
 }
@@ -27,7 +27,7 @@ export interface Attachments {
    * Reads the file and compares it with the kernel: pods whose device is gone are reported down. Returns devices of the
    * agent without an attachment, which an interrupted ADD left and the caller must delete.
    */
-  load(observed: Observed): Promise<readonly string[]>;
+  load(observed: KernelState): Promise<readonly string[]>;
   list(): readonly PodAttachment[];
   get(hostDevice: string): PodAttachment | undefined;
   /** Assigns an address to a new pod. Throws `CniError` when none is free. */
@@ -37,7 +37,7 @@ export interface Attachments {
   /** Removes a pod and reports it down. */
   remove(hostDevice: string): void;
   /** Removes a pod that was never reported up, without a report. */
-  forget(hostDevice: string): void;
+  removeUnreported(hostDevice: string): void;
   /** Removes these pods, whose devices are gone, and reports them down; an entry that was replaced meanwhile stays. */
   reclaim(gone: readonly PodAttachment[]): void;
   /** Resolves when the file contains the present attachments. */
@@ -52,14 +52,17 @@ export interface AttachmentsModules {
 export function createAttachments(stateDir: string, { log, report }: AttachmentsModules): Attachments {
   const table = new Map<string, PodAttachment>();
   let last = 0;
-  const file = createAttachmentFile(join(stateDir, "pods.json"), () => ({ attachments: [...table.values()], last }));
+  const file = createAttachmentFile(join(stateDir, "pods.json"), () => ({
+    attachments: [...table.values()],
+    lastAddress: last,
+  }));
 
   async function readFile(): Promise<AttachmentState> {
     try {
-      return (await file.read()) ?? { attachments: [], last: 0 };
+      return (await file.read()) ?? { attachments: [], lastAddress: 0 };
     } catch (error) {
       log.warn("Cannot read the pods' state file, reading addresses from the kernel", { error });
-      return { attachments: [], last: 0 };
+      return { attachments: [], lastAddress: 0 };
     }
   }
 
@@ -69,9 +72,9 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
   }
 
   return {
-    async load({ devices, marked, addresses }) {
+    async load({ devices, ownedDevices: marked, addresses }) {
       const state = await readFile();
-      last = state.last;
+      last = state.lastAddress;
       for (const pod of state.attachments) {
         if (devices.has(pod.hostDevice)) table.set(pod.hostDevice, pod);
         else report.down(pod);
@@ -94,7 +97,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
       const pod = table.get(hostDevice);
       if (pod !== undefined) drop(pod);
     },
-    forget: (hostDevice) => void table.delete(hostDevice),
+    removeUnreported: (hostDevice) => void table.delete(hostDevice),
     reclaim(gone) {
       for (const pod of gone) {
         if (table.get(pod.hostDevice) !== pod) continue;

@@ -4,7 +4,7 @@ import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { createPassLoop } from "../pass-loop.js";
 import type { Attachments } from "./attachments.js";
-import { filterProblem, keepStrict } from "./source-filter.js";
+import { filterProblem, setAllStrict } from "./source-filter.js";
 
 export interface FilterReconcilerModules {
   readonly log: Logger;
@@ -16,7 +16,7 @@ export interface FilterReconcilerModules {
 }
 
 export interface FilterReconciler {
-  look(): Promise<void>;
+  trigger(): Promise<void>;
   /** True when a setting may have changed. */
   onEvents(events: readonly RouteEvent[]): boolean;
 }
@@ -33,7 +33,7 @@ export function createFilterReconciler({
     clock,
     signal,
     async pass() {
-      const problem = filterProblem(await keepStrict(attachments.list().map(({ hostDevice }) => hostDevice)));
+      const problem = filterProblem(await setAllStrict(attachments.list().map(({ hostDevice }) => hostDevice)));
       if (problem !== reported && problem !== undefined) log.warn(problem);
       reported = problem;
       report(problem);
@@ -42,7 +42,7 @@ export function createFilterReconciler({
     failed: (reason) => log.warn("Cannot read source address filters, retrying", { reason }),
   });
   return {
-    look: loop.trigger,
+    trigger: loop.trigger,
     onEvents(events) {
       const concerned = events.some(({ kind }) => kind === "setting" || kind === "lost");
       if (concerned) void loop.trigger();

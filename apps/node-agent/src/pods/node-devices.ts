@@ -21,7 +21,7 @@ export async function listDevices(): Promise<ReadonlySet<string>> {
 }
 
 /** Veths of the agent, recognised by the MAC that is derived from the name. */
-export async function markedDevices(): Promise<ReadonlySet<string>> {
+export async function agentDevices(): Promise<ReadonlySet<string>> {
   const links = JSON.parse((await ip(["-json", "link", "show", "type", "veth"])) || "[]") as readonly {
     readonly ifname?: string;
     readonly address?: string;

@@ -13,11 +13,11 @@ import type { CniRequest } from "./cni-request.js";
 import { resultJson } from "./cni-result.js";
 import { hostDeviceName } from "./device-name.js";
 import type { KeyLock } from "./key-lock.js";
-import { listDevices, markedDevices } from "./node-devices.js";
+import { agentDevices, listDevices } from "./node-devices.js";
 import { missingOf, readNodeSide } from "./node-side.js";
 import {
-  configureInside,
-  configureNode,
+  configureNodeSide,
+  configurePodSide,
   deleteDevice,
   hasAddress,
   isPairedWith,
@@ -39,7 +39,7 @@ export interface PodCallsModules {
   readonly report: PodReport;
   /** Waits some seconds for the node's pod CIDR; undefined when it is still unknown then. */
   readonly cidr: () => Promise<Prefix | undefined>;
-  readonly programs: RequirePrograms;
+  readonly requirePrograms: RequirePrograms;
 }
 
 /** Resolves with the result as JSON ("" where CNI has none). Rejects with `CniError`, or with the error of `ip`. */
@@ -72,7 +72,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   async function add(request: CniRequest, hostDevice: string): Promise<string> {
     const netns = resolveNetns(options.nodeRoot, request.netns);
     await requireNetns(netns, request.netns);
-    modules.programs(request.podCgroup);
+    modules.requirePrograms(request.podCgroup);
     const exists = (await listDevices()).has(hostDevice);
     if (exists) await requireSamePod(request, hostDevice, netns);
     const before = attachments.get(hostDevice);
@@ -80,8 +80,8 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     try {
       attachments.put(pod);
       const mtu = exists ? undefined : options.mtu;
-      await allDone([attachments.save(), configureNode(pod, { netns, mtu })]);
-      await configureInside(pod, netns);
+      await allDone([attachments.save(), configureNodeSide(pod, { netns, mtu })]);
+      await configurePodSide(pod, netns);
     } catch (error) {
       await rollBack(hostDevice, before, exists);
       throw error;
@@ -104,8 +104,8 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   /** Restores the state before a failed ADD. */
   async function rollBack(hostDevice: string, before: PodAttachment | undefined, existed: boolean): Promise<void> {
     try {
-      if (!existed && (await markedDevices()).has(hostDevice)) await deleteDevice(hostDevice);
-      if (before === undefined) attachments.forget(hostDevice);
+      if (!existed && (await agentDevices()).has(hostDevice)) await deleteDevice(hostDevice);
+      if (before === undefined) attachments.removeUnreported(hostDevice);
       else attachments.put(before);
       await attachments.save();
     } catch (cause) {
@@ -115,7 +115,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
 
   async function remove(hostDevice: string): Promise<void> {
     const known = attachments.get(hostDevice) !== undefined;
-    const deletable = known ? await listDevices() : await markedDevices();
+    const deletable = known ? await listDevices() : await agentDevices();
     if (deletable.has(hostDevice)) await deleteDevice(hostDevice);
     if (!known) return;
     attachments.remove(hostDevice);

@@ -32,11 +32,11 @@ export interface Pair {
 }
 
 /** Creates the pair if there is none, and creates or completes the node's side. */
-export function configureNode(pod: PodAttachment, { netns, mtu }: Pair): Promise<void> {
+export function configureNodeSide(pod: PodAttachment, { netns, mtu }: Pair): Promise<void> {
   return ipBatch([...(mtu === undefined ? [] : createPair(pod, netns, mtu)), ...configureHost(pod)]);
 }
 
-export async function configureInside(pod: PodAttachment, netns: string): Promise<void> {
+export async function configurePodSide(pod: PodAttachment, netns: string): Promise<void> {
   await Promise.all([ipBatchIn(netns, configurePod(pod)), setStrict(pod.hostDevice)]);
 }
 

@@ -25,7 +25,7 @@ export interface PodReconcilerModules {
 
 export interface PodReconciler {
   /** Checks all pods; resolves when they are restored or a retry is scheduled. */
-  look(): Promise<void>;
+  trigger(): Promise<void>;
   /** Handles changes of the kernel's network. True when one may concern a pod. */
   onEvents(events: readonly RouteEvent[]): boolean;
 }
@@ -85,7 +85,7 @@ export function createPodReconciler({ log, clock, signal, attachments, lock }: P
   }
 
   return {
-    look: loop.trigger,
+    trigger: loop.trigger,
     onEvents(events) {
       let known: ReadonlyMap<string, string> | undefined;
       const byAddress = () =>

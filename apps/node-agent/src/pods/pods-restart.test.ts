@@ -87,7 +87,7 @@ test("an agent that is killed at each step of ADD leaks no address, with or with
     const plugin = node.startCni("ADD", name, netns);
     await running.ended;
     plugin.kill("SIGKILL");
-    await node.faults.off();
+    await node.faults.clear();
     running = await readyAgent(node, "10.77.1.0/29");
     if (round % 2 === 0) assert.equal((await node.cni("DEL", name, netns)).code, 0);
     node.deletePod(name);

@@ -6,7 +6,7 @@
  * devices) is set again. A device that cannot be made strict is reported, but its pod is attached nevertheless.
  */
 import { readFile } from "node:fs/promises";
-import { setSourceFilter } from "@isthmus/bpf";
+import { setReversePathFilter } from "@isthmus/bpf";
 
 /** Settings by device name, and that of `all`. */
 export interface FilterSettings {
@@ -30,7 +30,7 @@ export function filterProblem({ all, devices }: FilterSettings): string | undefi
 }
 
 /** Sets the devices to strict; resolves with the settings that the kernel has afterwards. */
-export async function keepStrict(devices: readonly string[]): Promise<FilterSettings> {
+export async function setAllStrict(devices: readonly string[]): Promise<FilterSettings> {
   const settings = await Promise.all(
     devices.map(async (device): Promise<readonly (readonly [string, number])[]> => {
       const value = await setStrict(device);
@@ -43,7 +43,7 @@ export async function keepStrict(devices: readonly string[]): Promise<FilterSett
 /** Sets a device to strict; resolves with its value afterwards, undefined = it is gone. Never rejects. */
 export async function setStrict(device: string): Promise<number | undefined> {
   if ((await read(device)) === STRICT) return STRICT;
-  await setSourceFilter(device, STRICT).catch(() => undefined); // the value that is read back shows the failure
+  await setReversePathFilter(device, STRICT).catch(() => undefined); // the value that is read back shows the failure
   return read(device);
 }
 

@@ -83,7 +83,7 @@ test("a repeated ADD that fails at any step does not change the pod's network", 
   for (let struck = true; struck; ) {
     await node.faults.plan(steps + 1, "fail");
     const again = await node.cni("ADD", "c1", netns);
-    struck = await node.faults.off();
+    struck = await node.faults.clear();
     assert.equal(again.code, struck ? 1 : 0, again.text);
     assert.deepEqual(network(), before);
     assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
@@ -100,7 +100,7 @@ test("a first ADD that fails at any step leaves nothing", async (t) => {
   for (let call = 1, struck = true; struck; call++) {
     await node.faults.plan(call, "fail");
     const outcome = await node.cni("ADD", `c${call}`, netns);
-    struck = await node.faults.off();
+    struck = await node.faults.clear();
     assert.equal(outcome.code, struck ? 1 : 0, outcome.text);
     if (struck) assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
     if (struck) assert.deepEqual(agent.events, []);

@@ -15,7 +15,7 @@ import { startCniServer } from "./cni-server.js";
 import { createDeferred } from "./deferred.js";
 import { createFilterReconciler } from "./filter-reconciler.js";
 import { createKeyLock, type KeyLock } from "./key-lock.js";
-import { addressesByDevice, listDevices, markedDevices, uplinkMtu } from "./node-devices.js";
+import { addressesByDevice, agentDevices, listDevices, uplinkMtu } from "./node-devices.js";
 import { createPodCalls } from "./pod-calls.js";
 import { deleteDevice } from "./pod-network.js";
 import { createPodReconciler } from "./pod-reconciler.js";
@@ -30,7 +30,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   const attachments = createAttachments(options.stateDir, { log, report });
   const halfMade = await attachments.load({
     devices: await listDevices(),
-    marked: await markedDevices(),
+    ownedDevices: await agentDevices(),
     addresses: await addressesByDevice(),
   });
   for (const device of halfMade) await deleteDevice(device);
@@ -43,7 +43,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   const cidr = createDeferred<Prefix>();
   const calls = createPodCalls(
     { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
-    { log, attachments, lock, report, programs: modules.programs, cidr: () => cidr.get(CIDR_WAIT_MS) },
+    { log, attachments, lock, report, requirePrograms: modules.programs, cidr: () => cidr.get(CIDR_WAIT_MS) },
   );
   await installPlugin(options);
   const server = await startCniServer(join(options.nodeRoot, options.socketPath), { log, calls, signal });
@@ -71,7 +71,7 @@ function keepAll(modules: PodsModules, attachments: Attachments, lock: KeyLock):
   const report = (problem: string | undefined) => condition("PodSourcesChecked", problem);
   const filters = createFilterReconciler({ log, clock: systemClock, signal, attachments, report });
   for (const { onEvents } of [pods, filters]) changes.subscribe(onEvents);
-  return async () => void (await Promise.all([pods.look(), filters.look()]));
+  return async () => void (await Promise.all([pods.trigger(), filters.trigger()]));
 }
 
 /** Writes the CNI configuration. The node is not ready without it, so failures are retried until this process ends. */

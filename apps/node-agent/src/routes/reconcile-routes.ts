@@ -20,14 +20,14 @@ export interface RoutePlan {
 
 export interface RouteFacts {
   readonly desired: Routes;
-  readonly found: readonly Route[];
+  readonly present: readonly Route[];
   /** Keys of all routes that this process has desired so far. */
-  readonly before: ReadonlySet<string>;
+  readonly everDesired: ReadonlySet<string>;
   /** Every known source is in sync, so a route that is not desired belongs to no node. */
   readonly complete: boolean;
 }
 
-export function planRoutes({ desired, found, before, complete }: RouteFacts): RoutePlan {
+export function planRoutes({ desired, present: found, everDesired: before, complete }: RouteFacts): RoutePlan {
   const present = new Map(found.map((route) => [routeKey(route), route.via]));
   const add: string[] = [];
   for (const [key, { via }] of desired) {

@@ -51,7 +51,7 @@ test("a change of the desired routes while the kernel is read removes no route",
     state.desired = routes("10.11.1.0/24", "10.12.0.0/24");
     state.complete = true;
   };
-  reconciler.kick();
+  reconciler.trigger();
   await settle();
   assert.deepEqual([...table], ["10.11.1.0/24", "10.12.0.0/24"]);
   assert.equal(reconciler.written, 0);
@@ -60,11 +60,11 @@ test("a change of the desired routes while the kernel is read removes no route",
 test("once all sources are in sync, a route that is not desired is removed", async (t) => {
   const { state, table, reconciler } = rig(t, ["10.11.1.0/24", "10.99.0.0/24"]);
   state.desired = routes("10.11.1.0/24");
-  reconciler.kick();
+  reconciler.trigger();
   await settle();
   assert.equal(table.size, 2);
   state.complete = true;
-  reconciler.kick();
+  reconciler.trigger();
   await settle();
   assert.deepEqual([...table], ["10.11.1.0/24"]);
 });
@@ -74,7 +74,7 @@ test("a route that the kernel refuses is reported, does not block others, and is
   state.desired = routes("10.11.1.0/24", "10.12.0.0/24");
   state.complete = true;
   state.refuse = "10.11.1.0/24";
-  reconciler.kick();
+  reconciler.trigger();
   await settle();
   assert.deepEqual([...table], ["10.12.0.0/24"]);
   assert.match(reconciler.problem ?? "", /10\.11\.1\.0/);
@@ -89,7 +89,7 @@ test("a route that waits for a gateway is retried when the network changes, not 
   const { state, table, clock, reconciler } = rig(t, []);
   state.desired = routes("10.11.1.0/24");
   state.refuse = "10.11.1.0/24";
-  reconciler.kick();
+  reconciler.trigger();
   await settle();
   await clock.advance(60_000);
   state.refuse = "";
@@ -101,7 +101,7 @@ test("a route that waits for a gateway is retried when the network changes, not 
 test("the kernel is read after changes that concern a route of the agent, and after no others", async (t) => {
   const { state, table, reconciler } = rig(t, []);
   state.desired = routes("10.11.1.0/24");
-  reconciler.kick();
+  reconciler.trigger();
   await settle();
   let lists = 0;
   state.atList = () => {
@@ -139,7 +139,7 @@ test("while a route is refused, many changes leave only one timer", async (t) =>
   state.desired = routes("10.11.1.0/24");
   state.refuse = "10.11.1.0/24";
   for (let i = 0; i < 100; i++) {
-    reconciler.kick();
+    reconciler.trigger();
     await settle();
   }
   assert.equal(clock.waiting, 1);

@@ -40,7 +40,7 @@ export interface RoutesModules {
 
 export interface RouteReconciler {
   /** Runs a pass, because something may have changed. */
-  kick(): void;
+  trigger(): void;
   /** Handles changes of the kernel's network. True when one may concern a route of the agent. */
   onEvents(events: readonly RouteEvent[]): boolean;
   /** Routes that the kernel refused, with its error. */
@@ -74,7 +74,7 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     const desired = modules.desired();
     const found: Route[] = [];
     for (const family of ["-4", "-6"] as const) found.push(...parseRoutes(await kernel.list(family)));
-    const plan = planRoutes({ desired, found, before, complete });
+    const plan = planRoutes({ desired, present: found, everDesired: before, complete });
     logRemoved(desired, found);
     for (const key of desired.keys()) before.add(key);
     cidrs = new Set([...desired.values()].map(({ cidr }) => cidr));
@@ -108,7 +108,7 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
   }
 
   return {
-    kick: () => void loop.trigger(),
+    trigger: () => void loop.trigger(),
     onEvents(events) {
       const concerned = events.some(concerns);
       if (concerned) void loop.trigger();

@@ -52,7 +52,7 @@ test("missing routes are added, routes that are not desired are deleted, and pre
     { cidr: "10.11.1.0/24", via: "172.18.0.2" },
     { cidr: "10.99.0.0/24", via: "172.18.0.7" },
   ];
-  const plan = planRoutes({ desired: ROUTES, found, before: new Set(), complete: true });
+  const plan = planRoutes({ desired: ROUTES, present: found, everDesired: new Set(), complete: true });
   assert.deepEqual(plan.add, [
     "route replace unreachable 10.11.0.0/24 metric 1000000 proto 77",
     "route replace 10.12.0.0/24 via 172.19.0.1 proto 77",
@@ -64,7 +64,12 @@ test("when the node's CIDR changes, the unreachable route moves, and the old CID
   const moved = nodes([1, "n1", "172.18.0.1", "10.11.7.0/24"], [1, "n2", "172.18.0.2", "10.11.0.0/24"]);
   const desired = desiredRoutes(moved, nodeName(1, "n1"));
   const found = [{ cidr: "10.11.0.0/24", via: undefined }];
-  const plan = planRoutes({ desired, found, before: new Set(["unreachable 10.11.0.0/24"]), complete: false });
+  const plan = planRoutes({
+    desired,
+    present: found,
+    everDesired: new Set(["unreachable 10.11.0.0/24"]),
+    complete: false,
+  });
   assert.deepEqual(plan, {
     add: [
       "route replace unreachable 10.11.7.0/24 metric 1000000 proto 77",
@@ -79,7 +84,12 @@ test("a route that is not desired stays until all sources are in sync, unless it
     { cidr: "10.98.0.0/24", via: "172.18.0.7" },
     { cidr: "10.99.0.0/24", via: "172.18.0.7" },
   ];
-  const plan = planRoutes({ desired: new Map(), found, before: new Set(["10.98.0.0/24"]), complete: false });
+  const plan = planRoutes({
+    desired: new Map(),
+    present: found,
+    everDesired: new Set(["10.98.0.0/24"]),
+    complete: false,
+  });
   assert.deepEqual(plan.remove, ["route del 10.98.0.0/24 proto 77"]);
 });
 

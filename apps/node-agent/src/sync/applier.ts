@@ -17,7 +17,7 @@ import type { SourceDelta } from "./source-types.js";
 export interface ApplierModules {
   readonly clock: Clock;
   readonly floors: Floors;
-  readonly world: MeshState;
+  readonly meshState: MeshState;
   readonly datapath: Datapath;
   /** The ranges in which an address without a Service is refused now. */
   readonly refusedRanges: () => readonly Prefix[];
@@ -40,7 +40,7 @@ export interface Applier {
 }
 
 export function createApplier(modules: ApplierModules): Applier {
-  const { clock, floors, world, datapath } = modules;
+  const { clock, floors, meshState: world, datapath } = modules;
   let queue: SourceDelta[] = [];
   let wanted = false;
   let running: Promise<void> | undefined;

@@ -94,11 +94,11 @@ export function createSyncClient(modules: ClientModules): SyncClient {
         clock,
         limitMs: () => (server === undefined ? WELCOME_MS : IDLE_MS),
         paused: () => stream.isPaused(),
-        onSilent: (error) => end(() => reject(error)),
+        onTimeout: (error) => end(() => reject(error)),
       });
       signal.addEventListener("abort", stop, { once: true });
       stream.on("data", (message: ToAgent) => {
-        idleTimeout.heard();
+        idleTimeout.restart();
         // An exception while a message is processed ends this stream, not the agent.
         try {
           if (!over) handle(core.step({ is: "message", message }));
@@ -119,7 +119,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
   function welcomed(address: string): void {
     server = address;
     problem = undefined;
-    servers.worked();
+    servers.reportSuccess();
     welcome = true;
     log.info("Connected to an apiserver", { server: address });
   }
@@ -128,7 +128,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     if (stream.isPaused()) return;
     stream.pause();
     void modules.caughtUp().then(() => {
-      idleTimeout.heard();
+      idleTimeout.restart();
       stream.resume();
     });
   }

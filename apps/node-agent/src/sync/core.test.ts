@@ -84,7 +84,7 @@ test("a removed peer loses its floor, since its id may be used for another clust
   const value = { clusterId: 2, cluster: "", status: SourceStatus.SOURCE_STATUS_REMOVED, behind: false, hops: [] };
   const effects = core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
   assert.deepEqual(
-    effects.map((effect) => effect.is === "apply" && effect.delta.turn),
+    effects.map((effect) => effect.is === "apply" && effect.delta.transition),
     ["removed"],
   );
   assert.deepEqual(hello(core.step({ is: "opened" })).sources, []);

@@ -77,14 +77,14 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     if (step.behind !== undefined) yield { is: "behind", clusterId, behind: step.behind };
     if (step.delta !== undefined) yield { is: "apply", delta: step.delta };
     for (const value of step.buckets ?? []) yield { is: "send", message: { message: { $case: "buckets", value } } };
-    if (step.restart === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
+    if (step.reopenStream === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
     if (sources.get(clusterId)?.status !== SourceStatus.SOURCE_STATUS_REMOVED) return;
     // A later peer with this id is another cluster.
     sources.delete(clusterId);
     floors.delete(clusterId);
   }
 
-  function stateOf(message: SourceState): readonly SyncEffect[] {
+  function sourceStateMessage(message: SourceState): readonly SyncEffect[] {
     const { clusterId, cluster, status } = message;
     if (clusterId > MAX_CLUSTER_ID) return [{ is: "count", clusterId, event: "bad-cluster" }];
     const removed = status === SourceStatus.SOURCE_STATUS_REMOVED;
@@ -112,9 +112,9 @@ export function createSyncCore(options: SyncOptions): SyncCore {
       case "goAway":
         return [{ is: "leave", reason: message.value.reason, afterMs: message.value.retryAfterMs }];
       case "sourceState":
-        return stateOf(message.value);
+        return sourceStateMessage(message.value);
       case "sourceStates":
-        return message.value.states.flatMap(stateOf);
+        return message.value.states.flatMap(sourceStateMessage);
       case "batch":
         return about(clusterId, (of) => of.batch(message.value));
       case "mark":

@@ -8,7 +8,7 @@ export interface Exchange {
   again(kinds: readonly Kind[]): readonly Buckets[] | undefined;
   awaits(kind: Kind): boolean;
   /** The last bucket of a kind was received; returns true when no kind is awaited any more. */
-  got(kind: Kind): boolean;
+  complete(kind: Kind): boolean;
   /** Ends the exchange: no kind is awaited, no try is counted. */
   end(): void;
 }
@@ -34,7 +34,7 @@ export function createExchange(sums: (kind: Kind) => Buckets): Exchange {
       return undefined;
     },
     awaits: (kind) => awaited.has(kind),
-    got(kind) {
+    complete(kind) {
       awaited.delete(kind);
       return awaited.size === 0;
     },

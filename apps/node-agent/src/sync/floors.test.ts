@@ -15,10 +15,10 @@ test("floors survive the process; that of the local cluster with all its version
   floors.write(0, own);
   floors.write(3, at(2n ** 60n));
   const found = openFloors(kernel.open().floors);
-  assert.deepEqual(found.all.get(0), own);
-  assert.deepEqual(found.all.get(3), at(2n ** 60n));
+  assert.deepEqual(found.byCluster.get(0), own);
+  assert.deepEqual(found.byCluster.get(3), at(2n ** 60n));
   found.write(3, undefined);
-  assert.deepEqual([...openFloors(kernel.open().floors).all.keys()], [0]);
+  assert.deepEqual([...openFloors(kernel.open().floors).byCluster.keys()], [0]);
 });
 
 test("after a kill between any two writes, one of the two floors is readable", () => {
@@ -35,7 +35,7 @@ test("after a kill between any two writes, one of the two floors is readable", (
     }
     const floors = openFloors(kernel.open().floors);
     assert.deepEqual(floors.broken, []);
-    assert.equal(floors.all.get(2)?.revision, [10n, 10n, 11n, 11n, 12n][cut]);
+    assert.equal(floors.byCluster.get(2)?.revision, [10n, 10n, 11n, 11n, 12n][cut]);
   }
 });
 
@@ -47,8 +47,8 @@ test("a half-written copy is ignored; a row with two of them has no floor and is
   floors.write(2, at(11n));
   const second = FloorRow.offsets.copy + 88;
   port.writeBody(2, Uint8Array.of(0xff), second + 20);
-  assert.equal(openFloors(port).all.get(2)?.revision, 10n);
+  assert.equal(openFloors(port).byCluster.get(2)?.revision, 10n);
   port.writeBody(2, Uint8Array.of(0xff), FloorRow.offsets.copy + 20);
   const found = openFloors(port);
-  assert.deepEqual([found.broken, found.all.size], [[2], 0]);
+  assert.deepEqual([found.broken, found.byCluster.size], [[2], 0]);
 });

@@ -12,7 +12,7 @@ import { localPosition, remotePosition } from "@isthmus/records";
 
 export interface Floors {
   /** By cluster id. */
-  readonly all: ReadonlyMap<number, Position>;
+  readonly byCluster: ReadonlyMap<number, Position>;
   /** Rows that name a copy although neither of their copies can be read. */
   readonly broken: readonly number[];
   /** Undefined clears the floor. Throws RangeError for a cluster id that has no row. */
@@ -31,14 +31,14 @@ export function openFloors(port: ArrayPort): Floors {
     if (row.valid === 0) continue;
     valid.set(id, row.valid);
     const preferred = row.valid === 2 ? [2, 1] : [1, 2];
-    const which = preferred.find((number) => isWhole(row.copy[number - 1]));
+    const which = preferred.find((number) => isComplete(row.copy[number - 1]));
     const copy = which === undefined ? undefined : row.copy[which - 1];
     if (copy === undefined) broken.push(id);
     else all.set(id, positionOf(id, copy));
   }
 
   return {
-    all,
+    byCluster: all,
     broken,
     write(clusterId, position) {
       if (position === undefined) {
@@ -57,7 +57,7 @@ export function openFloors(port: ArrayPort): Floors {
 }
 
 /** A copy of zeros only was never written. */
-function isWhole(copy: FloorCopy | undefined): boolean {
+function isComplete(copy: FloorCopy | undefined): boolean {
   return copy !== undefined && copy.checksum === floorChecksum(copy) && copy.store.some((byte) => byte !== 0);
 }
 

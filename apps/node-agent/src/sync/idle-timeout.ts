@@ -11,7 +11,7 @@ export const IDLE_MS = 30_000;
 
 export interface IdleTimeout {
   /** A message arrived, or reading resumes after a pause: restarts the timeout. */
-  heard(): void;
+  restart(): void;
   stop(): void;
 }
 
@@ -21,10 +21,10 @@ export interface IdleTimeoutModules {
   readonly limitMs: () => number;
   /** True while the stream is not read, because the kernel is behind. */
   readonly paused: () => boolean;
-  readonly onSilent: (error: Error) => void;
+  readonly onTimeout: (error: Error) => void;
 }
 
-export function startIdleTimeout({ clock, limitMs, paused, onSilent }: IdleTimeoutModules): IdleTimeout {
+export function startIdleTimeout({ clock, limitMs, paused, onTimeout: onSilent }: IdleTimeoutModules): IdleTimeout {
   const stopped = new AbortController();
   let since = clock.now();
 
@@ -43,7 +43,7 @@ export function startIdleTimeout({ clock, limitMs, paused, onSilent }: IdleTimeo
 
   void watch();
   return {
-    heard() {
+    restart() {
       since = clock.now();
     },
     stop: () => stopped.abort(),

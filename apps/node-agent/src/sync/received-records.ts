@@ -30,7 +30,7 @@ export interface ReceivedRecords {
   /** A first sync begins: from now on the records that it has not named are known. */
   beginNaming(): void;
   /** Removes and returns the records of these kinds that the first sync did not name. */
-  takeUnnamed(kinds: ReadonlySet<Kind>): readonly HashedRecord[];
+  removeUnnamed(kinds: ReadonlySet<Kind>): readonly HashedRecord[];
   /** Puts back what `takeUnnamed` removed. */
   putBack(records: readonly HashedRecord[]): void;
   /** The deletions downstream for records that were removed. */
@@ -38,7 +38,7 @@ export interface ReceivedRecords {
   /** Returns the sums of a kind, to be sent; its buckets can be received from now on. */
   sums(clusterId: number, kind: Kind): Buckets;
   /** Ends a first sync and an exchange of buckets. */
-  settle(): void;
+  endSync(): void;
 }
 
 const KNOWN_KINDS: ReadonlySet<Kind> = new Set(KINDS);
@@ -115,7 +115,7 @@ export function createReceivedRecords(): ReceivedRecords {
       unnamed.clear();
       for (const { key } of table.records()) unnamed.add(key);
     },
-    takeUnnamed(kinds) {
+    removeUnnamed(kinds) {
       const records = [...unnamed].flatMap((key) => table.get(key) ?? []).filter(({ kind }) => kinds.has(kind));
       for (const { key } of records) table.delete(key);
       return records;
@@ -125,7 +125,7 @@ export function createReceivedRecords(): ReceivedRecords {
     },
     namesOf: (records) => [...records].filter(({ key }) => !bad.has(key)).map(({ kind, key }) => ({ kind, key })),
     sums: (clusterId, kind) => bucketKeys.begin(clusterId, table, kind),
-    settle() {
+    endSync() {
       unnamed.clear();
       bucketKeys.clear();
     },

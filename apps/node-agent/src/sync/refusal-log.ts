@@ -22,7 +22,7 @@ export function createRefusalLog({ clock, log }: { readonly clock: Clock; readon
       paces.set(event, entry);
       const now = clock.now();
       if (entry.pace.waitMs(now) > 0) return void entry.unlogged++;
-      entry.pace.done(now);
+      entry.pace.recordRun(now);
       log.warn("Message of the apiserver refused or repaired", { clusterId, event, unlogged: entry.unlogged });
       entry.unlogged = 0;
     },

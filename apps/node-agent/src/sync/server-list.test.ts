@@ -14,7 +14,7 @@ test("configured servers come first, then learned ones; a round ends when all we
 test("after a success a new round begins after the server that worked", () => {
   const list = createServerList(["a:1", "b:1"], [], () => 0);
   const first = list.next();
-  list.worked();
+  list.reportSuccess();
   assert.notEqual(list.next(), first);
   assert.equal(list.exhausted, false);
 });

@@ -14,7 +14,7 @@ export interface ServerList {
   /** The list that was learned last. */
   readonly learned: readonly string[];
   /** The server in use works: a new round begins after it. */
-  worked(): void;
+  reportSuccess(): void;
 }
 
 const MOST_LEARNED = 64;
@@ -54,7 +54,7 @@ export function createServerList(
       all = combine(learned);
       at = current === undefined ? -1 : all.indexOf(current);
     },
-    worked() {
+    reportSuccess() {
       tried = 0;
     },
   };

@@ -24,13 +24,13 @@ const INTERVAL_MS = 2000;
 const SHARE = 50;
 
 /** Resolves when the signal aborts. */
-export async function createSnapshotWriter(modules: SnapshotModules): Promise<void> {
+export async function runSnapshotWriter(modules: SnapshotModules): Promise<void> {
   const { core, files, clock, log, signal } = modules;
   const saved = new Map<number, Position>();
   while (!signal.aborted) {
     const started = clock.now();
     for (const source of core.sources.values()) {
-      if (!source.proven || source.have === undefined || saved.get(source.clusterId) === source.have) continue;
+      if (!source.wasInSync || source.have === undefined || saved.get(source.clusterId) === source.have) continue;
       const { clusterId, have } = source;
       try {
         await files.saveSnapshot(clusterId, encodeSnapshot(clusterId, have, source.table.records()));

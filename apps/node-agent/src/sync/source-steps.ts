@@ -4,7 +4,7 @@ import type { SourceDelta, SourceStep } from "./source-types.js";
 
 /** A delta without records that brings a source to a position. */
 export function deltaTo(clusterId: number, floor: Position, observedUs: bigint): SourceDelta {
-  return { clusterId, upserts: [], deletes: [], floor, observedUs, whole: true, turn: "none" };
+  return { clusterId, upserts: [], deletes: [], floor, observedUs, whole: true, transition: "none" };
 }
 
 /** Marks the step's delta as whole: with it, everything up to its floor is applied. */

@@ -23,7 +23,7 @@ export interface SourceDelta {
    */
   readonly whole: boolean;
   /** `first`: all its records, in sync for the first time. `removed`: the operator removed the cluster. */
-  readonly turn: "first" | "none" | "removed";
+  readonly transition: "first" | "none" | "removed";
 }
 
 /** Events that are counted: values of the metric's label `event`. */
@@ -48,7 +48,7 @@ export interface SourceStep {
   /** The server fell behind what this agent has applied, or has caught up. */
   readonly behind?: boolean;
   /** The stream must be reopened: the records cannot be repaired on this one. */
-  readonly restart?: boolean;
+  readonly reopenStream?: boolean;
 }
 
 export interface Source {
@@ -60,7 +60,7 @@ export interface Source {
   /** Its records were emitted downstream. */
   readonly live: boolean;
   /** In sync at least once since the start: what it does not have may be deleted. */
-  readonly proven: boolean;
+  readonly wasInSync: boolean;
   readonly floor: Position | undefined;
   /** The position of the records in memory; undefined when they cannot be resumed from. */
   readonly have: Position | undefined;

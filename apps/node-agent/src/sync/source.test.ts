@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SourceStatus, type ToAgent } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, KINDS, sameSums } from "@isthmus/records";
-import { createRecordSource, exploring, makeNode, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
+import {
+  createRecordSource,
+  fastCheckOptions,
+  makeNode,
+  makeService,
+  makeSlice,
+  type RecordSource,
+} from "@isthmus/testing";
 import fc from "fast-check";
 import { createSource } from "./source.js";
 import type { Source, SourceDelta, SourceStep } from "./source-types.js";
@@ -39,7 +46,7 @@ test("a first sync is emitted as a whole when the mark agrees, and not before", 
   assert.deepEqual(feedAll(source, messages.slice(0, -1)), { deltas: [], events: [] });
   assert.equal(source.phase, "Proving");
   const { deltas } = feedAll(source, messages.slice(-1));
-  assert.deepEqual([deltas.length, deltas[0]?.turn, deltas[0]?.upserts.length], [1, "first", 3]);
+  assert.deepEqual([deltas.length, deltas[0]?.transition, deltas[0]?.upserts.length], [1, "first", 3]);
   assert.deepEqual(source.have, from.position);
 });
 
@@ -84,7 +91,7 @@ test("changes between the last chunk and the mark are applied", () => {
   const change = from.change([makeService("a/c")], [makeService("a/b")]);
   const { deltas } = feedAll(source, [...first, change, from.mark()]);
   assert.deepEqual(
-    deltas.map(({ turn }) => turn),
+    deltas.map(({ transition: turn }) => turn),
     ["first"],
   );
   assert.deepEqual(keysOf(source), ["services/a/a", "services/a/c", "slices/a/a/a"]);
@@ -134,7 +141,7 @@ test("the stream ends if buckets cannot repair the records", () => {
   for (let round = 0; round < 5 && !restarted; round++) {
     for (const message of (step.buckets ?? []).flatMap((asked) => from.answer(asked))) {
       step = feed(source, message);
-      restarted ||= step.restart === true;
+      restarted ||= step.reopenStream === true;
     }
   }
   assert.equal(restarted, true);
@@ -181,7 +188,7 @@ test("a position with another store id is not below the floor", () => {
   const source = createSource({ clusterId: 2, floor: before.position });
   const wiped = createRecordSource({ clusterId: 2, storeId: Buffer.alloc(16, 9) });
   wiped.change([makeService("a/a")]);
-  assert.equal(feedAll(source, wiped.firstSync()).deltas[0]?.turn, "first");
+  assert.equal(feedAll(source, wiped.firstSync()).deltas[0]?.transition, "first");
   assert.deepEqual(source.floor?.storeId, Buffer.alloc(16, 9));
 });
 
@@ -201,7 +208,7 @@ test("a stale, connecting or syncing source deletes nothing; a removed source de
   source.reconnect();
   assert.equal(keysOf(source).length, 3);
   const removed = state(SourceStatus.SOURCE_STATUS_REMOVED).delta;
-  assert.deepEqual([removed?.turn, removed?.deletes.length, removed?.floor], ["removed", 3, undefined]);
+  assert.deepEqual([removed?.transition, removed?.deletes.length, removed?.floor], ["removed", 3, undefined]);
 });
 
 test("after any losses, reconnects and repairs, a source in sync equals the server, and positions never decrease", () => {
@@ -254,7 +261,7 @@ test("after any losses, reconnects and repairs, a source in sync equals the serv
       const theirs = [...from.table.records()].map(({ key, hash }) => `${key}=${Buffer.from(hash).toString("hex")}`);
       assert.deepEqual([...seen].map(([key, hash]) => `${key}=${hash}`).sort(), theirs.sort());
     }),
-    exploring(300),
+    fastCheckOptions(300),
   );
 });
 
@@ -273,7 +280,7 @@ test("a stream that needs too many repairs is closed, and the next stream counts
     );
   let repairs = 0;
   let step = lie();
-  for (; step.restart !== true; step = lie()) {
+  for (; step.reopenStream !== true; step = lie()) {
     mend(step);
     assert.equal(inSync(source, from), true);
     assert.ok(++repairs < 20);

@@ -51,7 +51,7 @@ class SourceMachine implements Source {
   status = SourceStatus.SOURCE_STATUS_UNSPECIFIED;
   behind = false;
   live = false;
-  proven = false;
+  wasInSync = false;
   floor: Position | undefined;
   have: Position | undefined;
   #received: ReceivedRecords = createReceivedRecords();
@@ -116,7 +116,7 @@ class SourceMachine implements Source {
     const taken = this.#received.bucket(message);
     this.#at = position;
     const step = this.#emit(taken, position, 0n);
-    return message.last && this.#exchange.got(kind) ? this.#repaired(step, position) : step;
+    return message.last && this.#exchange.complete(kind) ? this.#repaired(step, position) : step;
   }
 
   reconnect(): void {
@@ -124,7 +124,7 @@ class SourceMachine implements Source {
       this.phase = this.table.size === 0 ? "Empty" : "InSync";
       this.have = undefined;
     }
-    this.#received.settle();
+    this.#received.endSync();
     this.#exchange.end();
     this.#repairs = 0;
     this.#mark = undefined;
@@ -167,7 +167,7 @@ class SourceMachine implements Source {
   /** Proving -> InSync | Repairing */
   #prove(mark: Mark, position: Position): SourceStep {
     if (this.#at === undefined || comparePositions(this.#at, position) !== "equal") return NOTHING;
-    const unnamed = this.#received.takeUnnamed(exportedKinds(mark.sums));
+    const unnamed = this.#received.removeUnnamed(exportedKinds(mark.sums));
     const wrong = this.#differing(mark);
     if (wrong.length > 0) {
       this.#received.putBack(unnamed);
@@ -195,8 +195,8 @@ class SourceMachine implements Source {
   #repair(kinds: readonly Kind[], events: readonly SourceEvent[]): SourceStep {
     this.phase = "Repairing";
     this.have = undefined;
-    this.#received.settle();
-    if (++this.#repairs > MAX_REPAIRS) return { events, restart: true };
+    this.#received.endSync();
+    if (++this.#repairs > MAX_REPAIRS) return { events, reopenStream: true };
     return { buckets: this.#exchange.begin(kinds), events };
   }
 
@@ -212,22 +212,22 @@ class SourceMachine implements Source {
   /** Repairing -> Repairing; ends the stream when the exchange has used all its tries. */
   #askAgain(kinds: readonly Kind[], event: SourceEvent): SourceStep {
     const buckets = this.#exchange.again(kinds);
-    return buckets === undefined ? { events: [event], restart: true } : { events: [event], buckets };
+    return buckets === undefined ? { events: [event], reopenStream: true } : { events: [event], buckets };
   }
 
   /** any -> InSync */
   #inSync(position: Position, step: SourceStep): SourceStep {
     this.phase = "InSync";
     this.have = position;
-    this.proven = true;
-    this.#received.settle();
+    this.wasInSync = true;
+    this.#received.endSync();
     this.#exchange.end();
     if (this.live && this.#announced) return asWhole(step);
     this.#announced = true;
     this.live = true;
     this.floor = position;
     const all = { ...deltaTo(this.clusterId, position, step.delta?.observedUs ?? 0n), upserts: this.#received.all() };
-    return { ...step, delta: { ...all, deletes: step.delta?.deletes ?? [], turn: "first" } };
+    return { ...step, delta: { ...all, deletes: step.delta?.deletes ?? [], transition: "first" } };
   }
 
   #remove(): SourceStep {
@@ -238,7 +238,7 @@ class SourceMachine implements Source {
     this.status = SourceStatus.SOURCE_STATUS_REMOVED;
     const { clusterId } = this;
     return {
-      delta: { clusterId, upserts: [], deletes, floor: undefined, observedUs: 0n, whole: true, turn: "removed" },
+      delta: { clusterId, upserts: [], deletes, floor: undefined, observedUs: 0n, whole: true, transition: "removed" },
     };
   }
 

@@ -42,7 +42,7 @@ export interface Serving {
   /** Creates a Service with a frontend and no backend; returns its VIP. */
   serveNothing(proto: "tcp" | "udp"): Promise<string>;
   /** Returns by how much the counter increased during the action. */
-  counted(metric: string, action: () => Promise<unknown>): Promise<number>;
+  counterIncrease(metric: string, action: () => Promise<unknown>): Promise<number>;
   /** Sends and receives once on a new UDP socket; returns the answer and its source address. */
   askUdp(family: 4 | 6, host: string, port: number, connected: boolean): Promise<Received & { readonly sock: number }>;
 }
@@ -92,7 +92,7 @@ export function createServing(node: TestNode): Serving {
       await insertFrontends(node.datapath.frontends, [frontend(vip, 80, NUMBER[proto], service)]);
       return vip;
     },
-    async counted(metric, action) {
+    async counterIncrease(metric, action) {
       const read = (): number => {
         const value = node.datapath.metrics().get(metric);
         if (value === undefined) throw new Error(`Cannot count "${metric}": there is no such counter`);

@@ -3,7 +3,7 @@
  * has its own writer with allocation and adoption.
  */
 import { bytesKey, parseAddress } from "@isthmus/model";
-import type { Applied, ArrayPort, HashPort, TablesPort } from "@isthmus/reconcile";
+import type { ArrayPort, BatchResult, HashPort, TablesPort } from "@isthmus/reconcile";
 import { backendId } from "../backend-id.js";
 import { frontendCheck } from "../check.js";
 import {
@@ -118,7 +118,7 @@ export function frontend(
   return [bytesKey(key), FrontendRow.encode({ service, flags, check: frontendCheck(key) })];
 }
 
-export async function insertFrontends(port: HashPort, rows: readonly [string, Uint8Array][]): Promise<Applied> {
+export async function insertFrontends(port: HashPort, rows: readonly [string, Uint8Array][]): Promise<BatchResult> {
   const applied = await port.insert(new Map(rows));
   for (const error of applied.failed.values()) throw error;
   return applied;

@@ -244,12 +244,12 @@ test("a version below one already received shows a restore, and the restored con
   t.after(f.stop);
   await put(f.namespace, "a", "1");
   await until("one", has(f, { a: "1" }));
-  await server.keep();
+  await server.backUp();
   await put(f.namespace, "a", "2");
   await put(f.namespace, "b", "1");
   await until("two", has(f, { a: "2", b: "1" }));
   const before = f.watch.position;
-  await server.setBack();
+  await server.restoreBackup();
   await until("set back", has(f, { a: "1" }), 30_000);
   assert.ok(f.watch.position < before);
   assert.equal(f.restored.count, 1);

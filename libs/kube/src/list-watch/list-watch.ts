@@ -19,10 +19,10 @@ import type { KubeObject } from "../objects.js";
 import { resourcePath } from "../resources.js";
 import type { Transport } from "../transport.js";
 import { coalesce, createCache, type Step } from "./cache.js";
-import { createGathering } from "./gather.js";
-import { type Listed, listPages, quorumVersion } from "./list.js";
+import { createInitialEventCollector } from "./initial-event-collector.js";
+import { type ListResult, listPages, quorumVersion } from "./list.js";
 import type { Change, Item, ListWatch, ListWatchOptions } from "./types.js";
-import { createWaiters, type Moment, type Outcome } from "./waiters.js";
+import { createWaiters, type Outcome, type RegistrationIndex } from "./waiters.js";
 import { type WatchEvent, watch } from "./watch.js";
 
 /** An attempt that lasted this long resets the back-off. An answer alone does not: an error may follow each one. */
@@ -87,7 +87,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   }
 
   /** Adopts a collection. `quorum`: when its quorum list was requested. False: it is older, no evidence, and discarded. */
-  function adopt({ items, version }: Listed<T>, quorum: Moment | undefined): boolean {
+  function adopt({ items, version }: ListResult<T>, quorum: RegistrationIndex | undefined): boolean {
     const setBack = version < newest;
     if (setBack && quorum === undefined) {
       doubted = true;
@@ -121,7 +121,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   }
 
   async function streamList(signal: AbortSignal): Promise<void> {
-    const gathering = createGathering(toItem);
+    const gathering = createInitialEventCollector(toItem);
     for await (const events of watch(options, transport, undefined, signal)) {
       contact();
       if (following) {
@@ -148,7 +148,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     contact();
   }
 
-  async function cachedList(floor: bigint, signal: AbortSignal): Promise<Listed<T> | undefined> {
+  async function cachedList(floor: bigint, signal: AbortSignal): Promise<ListResult<T> | undefined> {
     try {
       const listed = await listPages(options, transport, toItem, floor, signal);
       return listed.version >= floor ? listed : undefined;

@@ -9,7 +9,7 @@ import type { Transport } from "../transport.js";
 import type { Item, ListWatchOptions } from "./types.js";
 import { selection } from "./watch.js";
 
-export interface Listed<T> {
+export interface ListResult<T> {
   readonly items: ReadonlyMap<string, Item<T>>;
   readonly version: bigint;
 }
@@ -40,7 +40,7 @@ export async function listPages<T>(
   toItem: (object: KubeObject) => Item<T> | undefined,
   floor: bigint | undefined,
   signal: AbortSignal,
-): Promise<Listed<T>> {
+): Promise<ListResult<T>> {
   const items = new Map<string, Item<T>>();
   const path = resourcePath(options.resource, options.namespace);
   const start: Record<string, string> =

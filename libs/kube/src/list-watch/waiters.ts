@@ -8,7 +8,7 @@
 export type Outcome = "reached" | "beyond";
 
 /** A point in the order in which waiters are registered. */
-export type Moment = number;
+export type RegistrationIndex = number;
 
 export interface Waiters {
   readonly size: number;
@@ -16,22 +16,26 @@ export interface Waiters {
   wait(floor: bigint | undefined): Promise<Outcome>;
   /** The version that satisfies every waiter; undefined when there is none or one of them wants a quorum list. */
   floor(): bigint | undefined;
-  now(): Moment;
+  now(): RegistrationIndex;
   /** Reports a collection at `position`. `quorum`: when its quorum list was requested; undefined for any other list. */
-  settle(position: bigint, quorum: Moment | undefined): void;
+  settle(position: bigint, quorum: RegistrationIndex | undefined): void;
 }
 
 interface Waiter {
   readonly floor: bigint | undefined;
-  readonly since: Moment;
+  readonly since: RegistrationIndex;
   readonly done: (outcome: Outcome) => void;
 }
 
 export function createWaiters(): Waiters {
   let waiting: Waiter[] = [];
-  let moment: Moment = 0;
+  let moment: RegistrationIndex = 0;
 
-  function outcome({ floor, since }: Waiter, position: bigint, quorum: Moment | undefined): Outcome | undefined {
+  function outcome(
+    { floor, since }: Waiter,
+    position: bigint,
+    quorum: RegistrationIndex | undefined,
+  ): Outcome | undefined {
     if (floor !== undefined && floor <= position) return "reached";
     if (quorum === undefined || since > quorum) return undefined;
     return floor === undefined ? "reached" : "beyond";

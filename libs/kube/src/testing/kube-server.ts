@@ -33,9 +33,9 @@ export interface KubeServer {
   /** Sends a signal to the API server. After SIGSTOP it accepts connections and does not answer. */
   signal(name: NodeJS.Signals): void;
   /** Makes a backup of the data of its etcd, with both processes stopped meanwhile. */
-  keep(): Promise<void>;
+  backUp(): Promise<void>;
   /** Restores the backup as etcd's documentation describes it: with the API server stopped. */
-  setBack(): Promise<void>;
+  restoreBackup(): Promise<void>;
   /** Runs etcdctl with the endpoint of this etcd; resolves with its stdout. */
   etcdctl(...args: string[]): Promise<string>;
   stop(): Promise<void>;
@@ -99,8 +99,8 @@ export async function startKubeServer(): Promise<KubeServer> {
     signal: (name) => {
       api?.kill(name);
     },
-    keep: () => offline(() => cpSync(data, kept, { recursive: true })),
-    setBack: () =>
+    backUp: () => offline(() => cpSync(data, kept, { recursive: true })),
+    restoreBackup: () =>
       offline(() => {
         rmSync(data, { recursive: true });
         cpSync(kept, data, { recursive: true });

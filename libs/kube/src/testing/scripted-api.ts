@@ -7,13 +7,13 @@ import { PassThrough, type Readable } from "node:stream";
 import type { KubeObject } from "../objects.js";
 import type { KubeRequest, Transport } from "../transport.js";
 
-export interface AskedList {
+export interface PendingList {
   readonly query: Readonly<Record<string, string>>;
   answer(version: number, items: readonly KubeObject[], next?: string): void;
   fail(thrown: Error): void;
 }
 
-export interface AskedStream {
+export interface OpenStream {
   readonly query: Readonly<Record<string, string>>;
   send(...events: readonly { readonly type: string; readonly object: unknown }[]): void;
   end(): void;
@@ -22,20 +22,20 @@ export interface AskedStream {
 export interface ScriptedApi {
   readonly transport: Transport;
   /** Requests not yet answered, the oldest first. */
-  readonly lists: AskedList[];
+  readonly lists: PendingList[];
   /** Streams open now. */
-  readonly streams: AskedStream[];
+  readonly streams: OpenStream[];
 }
 
 /** `probe`: the version that a request for the version alone (a list with limit 1) gets at once. */
 export function createScriptedApi(probe: () => number): ScriptedApi {
-  const lists: AskedList[] = [];
-  const streams: AskedStream[] = [];
+  const lists: PendingList[] = [];
+  const streams: OpenStream[] = [];
 
   function json<T>({ query = {}, signal }: KubeRequest): Promise<T> {
     if (query["limit"] === "1") return Promise.resolve({ items: [], metadata: { resourceVersion: `${probe()}` } } as T);
     return new Promise((resolve, reject) => {
-      const asked: AskedList = {
+      const asked: PendingList = {
         query,
         answer(version, items, next) {
           drop(lists, asked);
@@ -53,7 +53,7 @@ export function createScriptedApi(probe: () => number): ScriptedApi {
 
   async function stream({ query = {}, signal }: KubeRequest): Promise<Readable> {
     const body = new PassThrough();
-    const asked: AskedStream = {
+    const asked: OpenStream = {
       query,
       send(...events) {
         body.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));

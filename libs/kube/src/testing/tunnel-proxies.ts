@@ -9,7 +9,7 @@ import type { TestContext } from "node:test";
 export interface TunnelProxy {
   readonly port: number;
   /** `host:port` of each requested tunnel, with the credentials of the request: `user:password@host:port`. */
-  readonly asked: readonly string[];
+  readonly requestedTargets: readonly string[];
 }
 
 /** A CONNECT proxy; over TLS when `pair` is given. */
@@ -26,7 +26,7 @@ export async function startConnectProxy(
     const upstream = connect(target, "127.0.0.1", () => client.write("HTTP/1.1 200 Connection established\r\n\r\n"));
     join(client, upstream);
   });
-  return { asked, port: await listen(t, server) };
+  return { requestedTargets: asked, port: await listen(t, server) };
 }
 
 /** A SOCKS 5 proxy for names and IPv4 addresses; accepts any user and password. */
@@ -50,7 +50,7 @@ export async function startSocksProxy(t: TestContext, target: number): Promise<T
     const upstream = connect(target, "127.0.0.1", () => client.write(Uint8Array.of(5, 0, 0, 1, 0, 0, 0, 0, 0, 0)));
     join(client, upstream);
   });
-  return { asked, port: await listen(t, server) };
+  return { requestedTargets: asked, port: await listen(t, server) };
 }
 
 /** Reads exactly `count` bytes from a socket. */

@@ -29,9 +29,9 @@ export interface EtcdServer {
   /** `prepare` runs on the empty store before it is reachable at its address. */
   wipe(prepare?: (owner: Store) => Promise<void>): Promise<void>;
   /** Makes a backup of the data, with a stop and a start. */
-  keep(): Promise<void>;
+  backUp(): Promise<void>;
   /** Restores the backup: the same store id and users, and an earlier revision. */
-  setBack(): Promise<void>;
+  restoreBackup(): Promise<void>;
   signal(name: NodeJS.Signals): void;
   close(): Promise<void>;
 }
@@ -110,13 +110,13 @@ export async function startEtcd({ tls = false, flags = [] }: EtcdServerOptions =
       }
       await launch(port);
     },
-    async keep() {
+    async backUp() {
       await stop();
       await rm(join(dir, "kept"), { recursive: true, force: true });
       await cp(join(dir, "data"), join(dir, "kept"), { recursive: true });
       await launch(port);
     },
-    async setBack() {
+    async restoreBackup() {
       await stop();
       await rm(join(dir, "data"), { recursive: true, force: true });
       await cp(join(dir, "kept"), join(dir, "data"), { recursive: true });

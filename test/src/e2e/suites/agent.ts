@@ -4,15 +4,15 @@ import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { systemClock } from "@isthmus/model";
-import { answeredBy } from "../asking.js";
+import { answeredBy } from "../connects.js";
 import { startLoad } from "../load.js";
 import { killAndWait, processOf } from "../processes.js";
 import { run } from "../run.js";
-import type { World } from "../world.js";
+import type { TestClusters } from "../world.js";
 
 const KILLS = 4;
 
-export function agentTests(at: () => World): void {
+export function agentTests(at: () => TestClusters): void {
   describe("The agent", () => {
     test(`SIGKILL ${KILLS} times of the agent at random moments, while backends change, loses no request`, async () => {
       const { lab, east, west } = at();

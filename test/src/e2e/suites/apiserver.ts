@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEPLOYMENTS, SERVICES } from "@isthmus/kube";
 import { controlProcess } from "@isthmus/lab";
-import { answeredBy, connects } from "../asking.js";
+import { answeredBy, connects } from "../connects.js";
 import { eventually } from "../eventually.js";
 import { startLoad } from "../load.js";
 import { servers, service } from "../objects.js";
 import { killAndWait } from "../processes.js";
-import { MANAGER, type World } from "../world.js";
+import { MANAGER, type TestClusters } from "../world.js";
 
 const ROLE = "clustermesh-apiserver";
 
-export function apiserverTests(at: () => World): void {
+export function apiserverTests(at: () => TestClusters): void {
   describe("Without any clustermesh-apiserver", () => {
     test("a restarted agent continues from the kernel's state; changes are applied when the apiservers are back", async (t) => {
       const { lab, east, west, mesh } = at();

@@ -5,11 +5,11 @@ import { ENDPOINT_SLICES, type KubeEndpointSlice, type KubeService, MESH_PEERS, 
 import { claimKey, clusterPrefix } from "@isthmus/kvstore";
 import { parseAddress, parseClusterId, parseClusterName } from "@isthmus/model";
 import { Family, Slice } from "@isthmus/proto";
-import { answeredBy, connects } from "../asking.js";
+import { answeredBy, connects } from "../connects.js";
 import { eventually } from "../eventually.js";
 import { NAMESPACE, service } from "../objects.js";
 import { withMember, withOwner } from "../store-access.js";
-import { MANAGER, type World } from "../world.js";
+import { MANAGER, type TestClusters } from "../world.js";
 
 interface Status {
   readonly ok: boolean;
@@ -28,7 +28,7 @@ interface Listed {
   }[];
 }
 
-export function badInputTests(at: () => World): void {
+export function badInputTests(at: () => TestClusters): void {
   describe("Bad input", () => {
     test("a backend outside the pod ranges is not exported, the other one is, and the Service has a condition", async () => {
       const { east, west, mesh } = at();
@@ -108,13 +108,13 @@ function straySlice(...addresses: readonly string[]): KubeEndpointSlice {
 }
 
 /** `type=status message` of each condition mesh.isthmus.io/* on a Service. */
-async function conditions({ client }: World["west"], name: string): Promise<readonly string[]> {
+async function conditions({ client }: TestClusters["west"], name: string): Promise<readonly string[]> {
   const { status } = (await client.get<KubeService>(SERVICES, name, { namespace: NAMESPACE })) ?? {};
   return (status?.conditions ?? []).map(({ type, status: is, message }) => `${type}=${is} ${message}`);
 }
 
 /** Number of ready backends of `cluster` for the Service, as `service list` of another cluster reports it. */
-async function backendsOf(mesh: World["mesh"], asked: string, name: string, cluster: string): Promise<number> {
+async function backendsOf(mesh: TestClusters["mesh"], asked: string, name: string, cluster: string): Promise<number> {
   const ran = await mesh("service", "list", "--context", asked, "-n", NAMESPACE, "-o", "json");
   const { services } = JSON.parse(ran.out) as Listed;
   const clusters = services.filter(({ service: is }) => is === `${NAMESPACE}/${name}`).flatMap(({ tiers }) => tiers);
@@ -127,7 +127,7 @@ function ownAddress(podCidr: string): string {
 }
 
 /** Waits until east reports that many refused records of west. */
-async function refusals(mesh: World["mesh"], count: number) {
+async function refusals(mesh: TestClusters["mesh"], count: number) {
   const look = async () => {
     const ran = await mesh("status", "-o", "json");
     const { hops } = JSON.parse(ran.out) as Status;

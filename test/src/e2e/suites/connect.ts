@@ -6,7 +6,7 @@ import { claimKey } from "@isthmus/kvstore";
 import { parseClusterId } from "@isthmus/model";
 import { ClusterClaim } from "@isthmus/proto";
 import { withOwner } from "../store-access.js";
-import type { World } from "../world.js";
+import type { TestClusters } from "../world.js";
 
 interface Answer {
   readonly changed: boolean;
@@ -14,7 +14,7 @@ interface Answer {
   readonly findings: readonly { readonly status: string; readonly message: string; readonly fix?: string }[];
 }
 
-export function connectTests(at: () => World): void {
+export function connectTests(at: () => TestClusters): void {
   test("a dry run prints what would be written and writes nothing", async () => {
     const { east, mesh } = at();
     const ran = await mesh("connect", "east", "west", "--dry-run", "-o", "json");

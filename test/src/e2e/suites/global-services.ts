@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEPLOYMENTS, EVENTS, type KubeObject, SERVICES } from "@isthmus/kube";
-import { answeredBy, connects, refused } from "../asking.js";
+import { answeredBy, connects, refused } from "../connects.js";
 import { eventually } from "../eventually.js";
 import { NAMESPACE, servers, service } from "../objects.js";
-import { MANAGER, type World } from "../world.js";
+import { MANAGER, type TestClusters } from "../world.js";
 
 const GLOBAL = "service.cilium.io/global";
 const SHARED = "service.cilium.io/shared";
@@ -24,7 +24,7 @@ interface Listed {
   }[];
 }
 
-export function globalServiceTests(at: () => World): void {
+export function globalServiceTests(at: () => TestClusters): void {
   describe("Global Services", () => {
     test("without local backends the remote cluster answers, whose port has another number", async () => {
       const { east, west } = at();
@@ -114,7 +114,7 @@ function isAboutAffinity({ note, regarding }: EventObject): boolean {
   return regarding?.kind === "Service" && regarding.name === "web" && (note ?? "").includes(AFFINITY);
 }
 
-async function listed(mesh: World["mesh"]): Promise<Listed["services"][number]> {
+async function listed(mesh: TestClusters["mesh"]): Promise<Listed["services"][number]> {
   const ran = await mesh("service", "list", "--context", "east", "-o", "json");
   assert.equal(ran.code, 0, ran.err);
   const parsed = JSON.parse(ran.out) as Listed;

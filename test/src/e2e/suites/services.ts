@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEPLOYMENTS, PODS, SERVICES } from "@isthmus/kube";
-import { answeredBy, connects, refused } from "../asking.js";
+import { answeredBy, connects, refused } from "../connects.js";
 import { eventually } from "../eventually.js";
 import { NAMESPACE, servers, service, UDP_PORT, udpServer, withHostPort } from "../objects.js";
-import { MANAGER, type World } from "../world.js";
+import { MANAGER, type TestClusters } from "../world.js";
 
-export function serviceTests(at: () => World): void {
+export function serviceTests(at: () => TestClusters): void {
   describe("Services of the cluster", () => {
     test("a pod reaches its Kubernetes API by ClusterIP", async () => {
       const { east } = at();

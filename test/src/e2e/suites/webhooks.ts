@@ -12,7 +12,7 @@ import { eventually } from "../eventually.js";
 import { idler, NAMESPACE, service } from "../objects.js";
 import { type PodProcess, startInPod } from "../pod-process.js";
 import { processOf } from "../processes.js";
-import { MANAGER, type World } from "../world.js";
+import { MANAGER, type TestClusters } from "../world.js";
 
 const HOOKS: Resource = {
   group: "admissionregistration.k8s.io",
@@ -25,7 +25,7 @@ const NAME = "hook";
 const PORT = 8443;
 const SERVER = fileURLToPath(new URL("../webhook-server.js", import.meta.url));
 
-export function webhookTests(at: () => World): void {
+export function webhookTests(at: () => TestClusters): void {
   describe("Webhooks", () => {
     test("a webhook that names a Service is called, and its answer is applied", async (t) => {
       const { east, lab } = at();

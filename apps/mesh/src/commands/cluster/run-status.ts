@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { within, withUsableContexts } from "../../access/context.js";
+import { withSignal, withUsableContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import type { Input } from "../../cli/command.js";
 import { startDeadline } from "../../cli/deadline.js";
@@ -26,7 +26,7 @@ export async function run(input: Input, io: Io, limit: string): Promise<number> 
   return withUsableContexts(config, names, io.signal, async (contexts, unusable) => {
     const unreadable = [...unusable].map(([name, error]) => unreadableView(name, error));
     const look = async (signal: AbortSignal): Promise<MeshStatus> => {
-      const views = await Promise.all(contexts.map((context) => viewCluster(within(context, signal), signal)));
+      const views = await Promise.all(contexts.map((context) => viewCluster(withSignal(context, signal), signal)));
       return assess([...views, ...unreadable], { named: named.length > 0, nowMs: Date.now() });
     };
     const waiting = input.flag("wait");

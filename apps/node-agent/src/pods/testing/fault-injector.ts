@@ -13,7 +13,7 @@ export interface FaultInjector {
   /** Plans a fault in the `call`-th call from now on, 1 = the next one. */
   plan(call: number, what: "fail" | { readonly killAfterLines: number }): Promise<void>;
   /** Removes the plan; true when the fault happened. */
-  off(): Promise<boolean>;
+  clear(): Promise<boolean>;
 }
 
 export async function createFaultInjector(folder: string): Promise<FaultInjector> {
@@ -32,7 +32,7 @@ export async function createFaultInjector(folder: string): Promise<FaultInjector
       await writeFile(plan, `${call} ${what === "fail" ? "fail 0" : `kill ${what.killAfterLines}`}\n`);
       for (const path of real) await writeFile(join(folder, basename(path)), script(folder, path), { mode: 0o755 });
     },
-    async off() {
+    async clear() {
       const [planned] = (await readFile(plan, "utf8")).split(" ");
       const made = (await readdir(calls)).length;
       for (const path of real) await rm(join(folder, basename(path)));

@@ -14,14 +14,14 @@ import type { PodsOptions } from "../types.js";
 import { buildPlugin } from "./build-plugin.js";
 import { createFaultInjector, type FaultInjector } from "./fault-injector.js";
 
-export interface Told {
+export interface ReportedPod {
   readonly address: string;
   readonly uid: string;
 }
 
 export interface TestAgent {
   /** Reports of pods. */
-  readonly events: readonly { readonly up?: Told; readonly down?: Told }[];
+  readonly events: readonly { readonly up?: ReportedPod; readonly down?: ReportedPod }[];
   /** The last reported condition, as `type: message`. */
   readonly condition: string;
   setCidrs(...cidrs: readonly string[]): void;
@@ -136,7 +136,7 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
 
 /** Waits until the agent is ready. */
 async function follow(child: ChildProcess): Promise<TestAgent> {
-  const events: { up?: Told; down?: Told; ready?: boolean; condition?: string }[] = [];
+  const events: { up?: ReportedPod; down?: ReportedPod; ready?: boolean; condition?: string }[] = [];
   let condition = "";
   if (child.stdout === null) throw new Error("no stdout");
   await new Promise<void>((resolve, reject) => {

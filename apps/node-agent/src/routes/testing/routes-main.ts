@@ -28,12 +28,12 @@ const reconciler = createRouteReconciler({
   complete: () => complete,
 });
 followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(reconciler.onEvents);
-reconciler.kick();
+reconciler.trigger();
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     const specs = JSON.parse(line) as [name: string, ip: string, cidr: string][];
     nodes = new Map(specs.map(([name, ip, cidr]) => [nodeName(1, name), Node.decode(makeNode(name, ip, cidr).value)]));
     complete = true;
-    reconciler.kick();
+    reconciler.trigger();
   })
   .on("close", () => process.exit(0));

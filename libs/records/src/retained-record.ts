@@ -17,11 +17,11 @@ import type { HashedRecord, RefusalReason, Verdict } from "./types.js";
 const RECOVERABLE: ReadonlySet<RefusalReason> = new Set(["address-outside-cidr", "address-of-another-member"]);
 
 /** Returns the record, without its value if it is refused for good. */
-export function keptOf(record: HashedRecord, verdict: Verdict): HashedRecord {
+export function retainedRecord(record: HashedRecord, verdict: Verdict): HashedRecord {
   if (verdict.ok || RECOVERABLE.has(verdict.reason) || record.refused !== undefined) return record;
   const { kind, key, hash } = record;
-  const { reason, what } = verdict;
-  return { kind, key, hash, value: NO_VALUE, refused: { reason, what } };
+  const { reason, detail: what } = verdict;
+  return { kind, key, hash, value: NO_VALUE, refused: { reason, detail: what } };
 }
 
 const NO_VALUE = new Uint8Array(0);

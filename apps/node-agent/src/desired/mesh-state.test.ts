@@ -17,8 +17,12 @@ const VIP = parseAddress("10.96.0.10");
 const FRONTEND = frontendName(VIP, 80, TCP);
 const FLOOR = { storeId: Buffer.alloc(16, 1), revision: 1n, versions: [] };
 
-function delta(clusterId: number, upserts: readonly HashedRecord[], turn: SourceDelta["turn"] = "none"): SourceDelta {
-  return { clusterId, upserts, deletes: [], floor: FLOOR, observedUs: 0n, whole: true, turn };
+function delta(
+  clusterId: number,
+  upserts: readonly HashedRecord[],
+  turn: SourceDelta["transition"] = "none",
+): SourceDelta {
+  return { clusterId, upserts, deletes: [], floor: FLOOR, observedUs: 0n, whole: true, transition: turn };
 }
 
 function makeWorld(served: ServedFrontends = new Map()) {
@@ -30,7 +34,7 @@ function makeWorld(served: ServedFrontends = new Map()) {
     desired,
     served: () => served,
     servedClusters: new Set([1, 2]),
-    ownNames: [],
+    localServiceRecords: [],
     refuse,
   });
   const tiers = () => {
@@ -84,13 +88,13 @@ test("a cluster removed and added again in one apply has only its records after 
     world.take([
       delta(0, OWN, "first"),
       delta(2, before, "first"),
-      { ...delta(2, []), turn: "removed", floor: undefined },
+      { ...delta(2, []), transition: "removed", floor: undefined },
       delta(2, after, "first"),
     ]),
   );
   whole(world.flush());
   assert.deepEqual(tiers()?.flat().sort(), ["10.11.0.1", "10.12.0.2"]);
-  assert.deepEqual([...world.proven].sort(), [1, 2]);
+  assert.deepEqual([...world.clustersInSync].sort(), [1, 2]);
 });
 
 test("a Service follows local pods, whatever weights and numbers of backends a peer has", () => {
@@ -134,7 +138,7 @@ test("nodes of all clusters are reported by name, and removed with their cluster
     ]),
   );
   assert.deepEqual([...whole(world.flush()).nodes.keys()], ["1/n1", "2/n1"]);
-  whole(world.take([{ ...delta(2, []), turn: "removed" }]));
+  whole(world.take([{ ...delta(2, []), transition: "removed" }]));
   const { nodes, routes } = whole(world.flush());
   assert.deepEqual([[...nodes], routes], [[["2/n1", undefined]], true]);
 });
@@ -226,9 +230,9 @@ test("a cluster counts as in sync only after all its records are taken", () => {
   );
   const take = world.take([delta(2, nodes, "first")]);
   take.next();
-  assert.deepEqual([...world.proven], []);
+  assert.deepEqual([...world.clustersInSync], []);
   whole(take);
-  assert.deepEqual([...world.proven], [2]);
+  assert.deepEqual([...world.clustersInSync], [2]);
 });
 
 test("a VIP that another proxy serves is left alone, with or without a frontend, until the label is removed", () => {

@@ -10,7 +10,7 @@ import {
   type ToAgent,
 } from "@isthmus/proto";
 import { bucketOf, hashRecord, KINDS, sameSums } from "@isthmus/records";
-import { createRecordSource, exploring, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
+import { createRecordSource, fastCheckOptions, makeService, makeSlice, type RecordSource } from "@isthmus/testing";
 import fc from "fast-check";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./core.js";
 import type { SourceDelta } from "./source-types.js";
@@ -21,7 +21,7 @@ function makeCore(): SyncCore {
   return createSyncCore({ node: "n1", version: "v", floors: new Map(), localClusterId: OWN });
 }
 
-function stateOf(clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
+function sourceStateMessage(clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
   return { message: { $case: "sourceState", value: { clusterId, cluster, status, behind: false, hops: [] } } };
 }
 
@@ -59,7 +59,7 @@ function feed(core: SyncCore, from: RecordSource, messages: readonly ToAgent[]):
 function synced(): { core: SyncCore; from: RecordSource } {
   const core = makeCore();
   const from = west();
-  assert.deepEqual(feed(core, from, [stateOf(2, "west"), ...from.firstSync()]).counted, []);
+  assert.deepEqual(feed(core, from, [sourceStateMessage(2, "west"), ...from.firstSync()]).counted, []);
   return { core, from };
 }
 
@@ -83,14 +83,19 @@ test("records of a source are refused until a SourceState announced it", () => {
   const from = west();
   const { counted, deltas } = feed(core, from, from.firstSync());
   assert.deepEqual([new Set(counted), deltas, core.sources.size], [new Set(["unknown-source"]), [], 0]);
-  const late = feed(core, from, [stateOf(2, "west"), ...from.firstSync()]);
+  const late = feed(core, from, [sourceStateMessage(2, "west"), ...from.firstSync()]);
   assert.deepEqual([late.counted, late.deltas.length], [[], 1]);
 });
 
 test("an invalid cluster name, and the local cluster under its real id, are refused", () => {
   const core = makeCore();
   const from = west();
-  for (const state of [stateOf(2, ""), stateOf(2, "West!"), stateOf(OWN, "east"), stateOf(4095, "west")]) {
+  for (const state of [
+    sourceStateMessage(2, ""),
+    sourceStateMessage(2, "West!"),
+    sourceStateMessage(OWN, "east"),
+    sourceStateMessage(4095, "west"),
+  ]) {
     assert.deepEqual(feed(core, from, [state]).counted, ["bad-cluster"]);
   }
   assert.equal(core.sources.size, 0);
@@ -100,8 +105,8 @@ test("the local cluster cannot be removed by a message", () => {
   const core = makeCore();
   const own = createRecordSource({ clusterId: 0 });
   own.change([makeService("a/a")]);
-  feed(core, own, [stateOf(0, "east"), ...own.firstSync()]);
-  const removed = feed(core, own, [stateOf(0, "east", SourceStatus.SOURCE_STATUS_REMOVED)]);
+  feed(core, own, [sourceStateMessage(0, "east"), ...own.firstSync()]);
+  const removed = feed(core, own, [sourceStateMessage(0, "east", SourceStatus.SOURCE_STATUS_REMOVED)]);
   assert.deepEqual([removed.counted, removed.deltas], [["bad-cluster"], []]);
   assert.equal(core.sources.get(0)?.table.size, 1);
 });
@@ -175,7 +180,7 @@ test("an impossible position is refused, and does not become a floor", () => {
   }
   assert.deepEqual(core.sources.get(2)?.floor, before);
   const own = { clusterId: 0, from: undefined, upserts: [], deletes: [], observedUs: 0n, last: true };
-  feed(core, from, [stateOf(0, "east")]);
+  feed(core, from, [sourceStateMessage(0, "east")]);
   for (const to of [
     { storeId, revision: 1n, versions: [] },
     { storeId, revision: 0n, versions: Array.from({ length: 9 }, () => 1n) },
@@ -290,7 +295,7 @@ test("no message throws, and a healthy server afterwards repairs everything", ()
       healthy.change([makeService("a/a"), makeSlice("a/z", {})]);
       const seen = new Map<string, string>();
       const note = (took: Took) => {
-        for (const { turn, upserts, deletes } of took.deltas) {
+        for (const { transition: turn, upserts, deletes } of took.deltas) {
           if (turn === "first") seen.clear();
           for (const { kind, key, hash } of upserts) seen.set(`${kind} ${key}`, Buffer.from(hash).toString("hex"));
           for (const { kind, key } of deletes) seen.delete(`${kind} ${key}`);
@@ -304,13 +309,13 @@ test("no message throws, and a healthy server afterwards repairs everything", ()
       for (const each of messages) note(ofWest(feed(core, silent, [{ message: each }])));
       core.step({ is: "closed" });
       core.step({ is: "opened" });
-      note(ofWest(feed(core, healthy, [stateOf(2, "west"), ...healthy.firstSync()])));
+      note(ofWest(feed(core, healthy, [sourceStateMessage(2, "west"), ...healthy.firstSync()])));
       const expected = [...healthy.table.records()].map((r) => [
         `${r.kind} ${r.key}`,
         Buffer.from(r.hash).toString("hex"),
       ]);
       assert.deepEqual(Object.fromEntries(seen), Object.fromEntries(expected));
     }),
-    exploring(300),
+    fastCheckOptions(300),
   );
 });

@@ -35,7 +35,7 @@ export function withSums(write: Write, change: (sums: readonly KindSum[]) => Kin
 }
 
 /** The next version: its heads have a sum over gadgets. */
-export function newerEdition(store: ModelStore): ModelStore {
+export function newerVersion(store: ModelStore): ModelStore {
   return edited(store, {
     txn: (compares, writes) =>
       store.txn(
@@ -46,7 +46,7 @@ export function newerEdition(store: ModelStore): ModelStore {
 }
 
 /** The previous version, which does not know `kind`: it does not read its keys, and its heads have no sum of it. */
-export function olderEdition(store: ModelStore, kind: Kind): ModelStore {
+export function olderVersion(store: ModelStore, kind: Kind): ModelStore {
   const isKnown = ({ key }: { readonly key: string }): boolean => kindOfKey(key) !== kind;
   return edited(store, {
     keys: () => new Map([...store.keys].filter(([key]) => isKnown({ key }))),

@@ -5,16 +5,20 @@
  * modifications and deletions may be among them.
  */
 import type { KubeObject } from "../objects.js";
-import type { Listed } from "./list.js";
+import type { ListResult } from "./list.js";
 import type { Item } from "./types.js";
 import { endsInitialEvents, type WatchEvent } from "./watch.js";
 
-export interface Gathering<T> {
+export interface InitialEventCollector<T> {
   /** Undefined until the final bookmark; then the collection, and the events after it. */
-  take(events: readonly WatchEvent[]): { readonly listed: Listed<T>; readonly rest: readonly WatchEvent[] } | undefined;
+  take(
+    events: readonly WatchEvent[],
+  ): { readonly listed: ListResult<T>; readonly rest: readonly WatchEvent[] } | undefined;
 }
 
-export function createGathering<T>(toItem: (object: KubeObject) => Item<T> | undefined): Gathering<T> {
+export function createInitialEventCollector<T>(
+  toItem: (object: KubeObject) => Item<T> | undefined,
+): InitialEventCollector<T> {
   const items = new Map<string, Item<T>>();
   return {
     take(events) {

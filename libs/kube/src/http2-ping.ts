@@ -7,7 +7,7 @@
 import type { ClientHttp2Session } from "node:http2";
 import type { TLSSocket } from "node:tls";
 
-export interface LifeTimes {
+export interface PingTimes {
   /** Time from an answer to the next ping. */
   readonly pingEveryMs: number;
   /** Time without a byte after which the peer is dead. */
@@ -18,7 +18,12 @@ export interface LifeTimes {
 const PARTS = 4;
 
 /** Runs until the session ends; `onDead` is called at most once. */
-export function watchLife(session: ClientHttp2Session, socket: TLSSocket, times: LifeTimes, onDead: () => void): void {
+export function detectDeadPeer(
+  session: ClientHttp2Session,
+  socket: TLSSocket,
+  times: PingTimes,
+  onDead: () => void,
+): void {
   let timer = setTimeout(ping, times.pingEveryMs);
   session.once("close", () => clearTimeout(timer));
 

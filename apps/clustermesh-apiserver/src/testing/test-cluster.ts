@@ -28,7 +28,7 @@ import { parse } from "yaml";
 import { createMeshTls, type MeshTls } from "./mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./run-apiserver.js";
 
-export interface Member {
+export interface TestCluster {
   readonly name: string;
   readonly id: number;
   readonly kube: KubeServer;
@@ -54,7 +54,7 @@ export async function startBareCluster(): Promise<{ readonly kube: KubeServer; r
 }
 
 /** Pod CIDR 10.1<id>.0.0/16, Service CIDR 10.9<id>.0.0/16; namespace "shop" exists. */
-export async function startMember(name: string, id: number, log?: Logger): Promise<Member> {
+export async function startTestCluster(name: string, id: number, log?: Logger): Promise<TestCluster> {
   const { kube, client } = await startBareCluster();
   await installSettings(client, {
     "cluster-name": name,
@@ -65,7 +65,7 @@ export async function startMember(name: string, id: number, log?: Logger): Promi
   });
   const tls = await createMeshTls();
   const meshCluster = () => client.get<MeshCluster>(MESH_CLUSTERS, name);
-  const made: Member = {
+  const made: TestCluster = {
     name,
     id,
     kube,
@@ -85,7 +85,7 @@ export async function startMember(name: string, id: number, log?: Logger): Promi
 }
 
 /** Signs a cluster's certificate request with the store's CA, as `mesh connect` does. */
-export async function storeSpec(member: Member, etcd: EtcdServer, days = 365): Promise<StoreSpec> {
+export async function storeSpec(member: TestCluster, etcd: EtcdServer, days = 365): Promise<StoreSpec> {
   await until(
     "the cluster has a storeRequest",
     async () => (await member.meshCluster())?.status?.storeRequest !== undefined,
@@ -101,20 +101,20 @@ export async function storeSpec(member: Member, etcd: EtcdServer, days = 365): P
 }
 
 /** Creates the store's user of a cluster, as `mesh connect` does. */
-export async function makeStoreUser(etcd: EtcdServer, { name, id }: Pick<Member, "name" | "id">): Promise<void> {
+export async function makeStoreUser(etcd: EtcdServer, { name, id }: Pick<TestCluster, "name" | "id">): Promise<void> {
   const owner = createStore(await etcd.options("root"));
   await provisionCluster(owner, parseClusterName(name), parseClusterId(id)).finally(() => owner.close());
 }
 
-export async function setStore({ client, name }: Member, store: StoreSpec): Promise<void> {
+export async function setStore({ client, name }: TestCluster, store: StoreSpec): Promise<void> {
   await client.mergePatch(MESH_CLUSTERS, name, { spec: { store } });
 }
 
 /** Connects clusters as `mesh connect` does: signs the request, creates the user, writes store and peer. `podCidrs`: what the peer may claim. */
-export async function connectMember(
+export async function connectTestCluster(
   etcd: EtcdServer,
-  to: Member,
-  other: Member,
+  to: TestCluster,
+  other: TestCluster,
   podCidrs?: readonly string[],
 ): Promise<void> {
   const store = await storeSpec(to, etcd);
@@ -130,7 +130,7 @@ export async function connectMember(
 
 /** Changes fields of the member's mesh-config; null removes one. */
 export async function patchConfig(
-  { client }: Pick<Member, "client">,
+  { client }: Pick<TestCluster, "client">,
   data: Record<string, string | null>,
 ): Promise<void> {
   await client.mergePatch(CONFIG_MAPS, "mesh-config", { data }, { namespace: "mesh-system" });
@@ -138,7 +138,7 @@ export async function patchConfig(
 
 /** A Service of namespace "shop" with one ready backend. */
 export async function applyService(
-  { client }: Pick<Member, "client">,
+  { client }: Pick<TestCluster, "client">,
   name: string,
   address: string,
   annotations: Record<string, string>,

@@ -10,7 +10,7 @@ import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { AgentPresence, StatusResponse } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { runCli, startCli } from "./testing/child.js";
-import { type Member, startMember } from "./testing/member.js";
+import { type Member, startTestCluster } from "./testing/member.js";
 import { type SilentPeer, startSilentPeer, writeKubeconfig } from "./testing/silent.js";
 import { writeStoreFile } from "./testing/store-file.js";
 
@@ -24,7 +24,7 @@ let etcd: EtcdServer;
 let east: Member;
 
 before(async () => {
-  [silent, etcd, east] = await Promise.all([startSilentPeer(), startEtcd({ tls: true }), startMember("east", 1)]);
+  [silent, etcd, east] = await Promise.all([startSilentPeer(), startEtcd({ tls: true }), startTestCluster("east", 1)]);
   const owner = createStore(await etcd.options("root"));
   await provisionStore(owner).finally(() => owner.close());
   storeFile = await writeStoreFile(folder, etcd);

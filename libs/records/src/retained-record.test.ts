@@ -4,20 +4,20 @@ import { parseAddress, parseClusterId, parseClusterName, parsePrefix } from "@is
 import { Kind, Slice } from "@isthmus/proto";
 import { BOUNDS } from "./bounds.js";
 import { recordHash } from "./hash.js";
-import { keptOf, peerKey, peerRecord } from "./kept-record.js";
+import { peerKey, peerRecord, retainedRecord } from "./retained-record.js";
 import { validateRecord } from "./validate.js";
 
 const limits = {
   cluster: parseClusterName("west"),
   id: parseClusterId(2),
   podCidrs: [parsePrefix("10.2.0.0/16")],
-  foreign: [],
+  excludedCidrs: [],
 };
 const slice = (address: string, weight = 0) =>
   Slice.encode(Slice.fromPartial({ backends: [{ address: Buffer.from(parseAddress(address)), weight }] })).finish();
 const kept = (value: Uint8Array, key = "slices/a/b/c") => {
   const record = peerRecord(Kind.KIND_SLICE, key, value);
-  return keptOf(record, validateRecord(record, limits));
+  return retainedRecord(record, validateRecord(record, limits));
 };
 
 test("a record is kept as a copy if it is accepted, or may be after a change by the operator or another cluster", () => {
