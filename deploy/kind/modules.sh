@@ -18,4 +18,5 @@ mkdir -p "$target/apps/cni" && cp -R apps/cni/build "$target/apps/cni/build"
 cd "$target"
 find . -type f \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' -o -name '*.md' -o -name '*.tsbuildinfo' -o -name '*.test.js' \) -delete
 find libs apps -type f \( -name '*.ts' -o -name '*.o.d' \) -delete
+find libs apps -type d -name testing -prune -exec rm -rf {} +
 rm -rf node_modules/.bin node_modules/.package-lock.json libs/bpf/native/build/Release/obj.target bpf/build/*_test*

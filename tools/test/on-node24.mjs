@@ -16,7 +16,7 @@ export async function unitsOnNode24() {
   let node;
   try {
     node = execFileSync(process.execPath, [at("../setup/node24.mjs")], { encoding: "utf8" }).trim();
-    execFileSync(node, [at("../../libs/bpf/dist/smoke.js")]);
+    execFileSync(node, [at("../../libs/bpf/dist/testing/smoke.js")]);
   } catch (error) {
     return { ...stopped, failures: [`Node 24: ${error.message}`] };
   }

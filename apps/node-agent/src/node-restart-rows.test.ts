@@ -7,8 +7,8 @@ import { Slice, SourceStatus } from "@isthmus/proto";
 import { type HashedRecord, hashRecord } from "@isthmus/records";
 import { createMemoryKernel, type MemoryKernel, makeNode, makeSlice, type RecordSource } from "@isthmus/testing";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
-import { sourceStateMessage, startTestNode, type TestNode } from "./testing-node.js";
-import { east, synced, west } from "./testing-two-clusters.js";
+import { sourceStateMessage, startTestNode, type TestNode } from "./testing/test-node.js";
+import { east, synced, west } from "./testing/two-clusters.js";
 
 const MARK = rankBit(Rank.Down, 0);
 

@@ -4,8 +4,8 @@ import { SourceStatus, type ToAgent } from "@isthmus/proto";
 import { createMemoryKernel, Killed, makeConfig, makeSlice } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
-import { sourceStateMessage, startTestNode } from "./testing-node.js";
-import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
+import { sourceStateMessage, startTestNode } from "./testing/test-node.js";
+import { ALL, east, synced, VIP, west } from "./testing/two-clusters.js";
 
 test("a restarted agent with no server serves what the kernel served", async () => {
   const kernel = createMemoryKernel();

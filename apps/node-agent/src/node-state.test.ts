@@ -10,8 +10,8 @@ import {
   SMALL_KERNEL,
 } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
-import { sourceStateMessage, startTestNode } from "./testing-node.js";
-import { ALL, east, synced, VIP, west } from "./testing-two-clusters.js";
+import { sourceStateMessage, startTestNode } from "./testing/test-node.js";
+import { ALL, east, synced, VIP, west } from "./testing/two-clusters.js";
 
 test("two sources are merged into one Service, and a change is applied", async () => {
   const [own, other] = [east(), west()];

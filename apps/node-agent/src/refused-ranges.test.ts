@@ -13,9 +13,9 @@ import {
   makeSlice,
   type RecordSource,
 } from "@isthmus/testing";
-import { frontendOf } from "./datapath/testbed.js";
-import { sourceStateMessage, startTestNode, type TestNode } from "./testing-node.js";
-import { east, synced, VIP, west } from "./testing-two-clusters.js";
+import { frontendOf } from "./datapath/testing/testbed.js";
+import { sourceStateMessage, startTestNode, type TestNode } from "./testing/test-node.js";
+import { east, synced, VIP, west } from "./testing/two-clusters.js";
 
 const RANGE = "10.96.0.0/16";
 

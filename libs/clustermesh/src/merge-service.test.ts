@@ -16,7 +16,7 @@ import {
   slice,
   TERMINATING,
   tiers,
-} from "./test-mesh.js";
+} from "./testing/test-mesh.js";
 
 const EAST = [service("east"), slice("east", { backends: { "10.11.0.1": READY } })];
 const WEST = [service("west"), slice("west", { backends: { "10.12.0.1": READY } })];

@@ -5,7 +5,18 @@ import { Affinity, Kind } from "@isthmus/proto";
 import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { mergeAll } from "./merge-service.js";
-import { CART, type Change, config, deletion, globalWith, mesh, play, READY, service, slice } from "./test-mesh.js";
+import {
+  CART,
+  type Change,
+  config,
+  deletion,
+  globalWith,
+  mesh,
+  play,
+  READY,
+  service,
+  slice,
+} from "./testing/test-mesh.js";
 
 const CLUSTERS = ["east", "west", "north"];
 

@@ -54,6 +54,19 @@ describe("layers", () => {
     assert.match(findings(made("libs/kube", 'import pino from "pino"'))[0] ?? "", /does not declare/);
   });
 
+  test("test code is imported by tests and in folders named testing only", () => {
+    const source = 'import { a } from "../testing/a.js";';
+    const finding = 'imports "../testing/a.js", which is for tests: move it to a folder "testing"';
+    assert.deepEqual(findings(made("libs/kube", source)), [`libs/kube/src/a/b.ts: ${finding}`]);
+    for (const path of ["a/b.test.ts", "a/testing/b.ts"]) {
+      const sources = new Map([
+        [`libs/kube/src/${path}`, source],
+        ["libs/kube/src/index.ts", 'import "@isthmus/model";'],
+      ]);
+      assert.deepEqual(findings(made("libs/kube", "", { sources })), []);
+    }
+  });
+
   test("differences between table, references and repository are findings", () => {
     assert.match(findings(made("libs/kube", "", { references: [] }))[0] ?? "", /does not refer to it/);
     assert.match(

@@ -8,7 +8,7 @@ import { createMetrics, silentLogger } from "@isthmus/observe";
 import { HeadState } from "@isthmus/proto";
 import { createSourceIndex, localPosition } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { anyRecord, readPublished } from "../publish/fixture.js";
+import { anyRecord, readPublished } from "../publish/testing/fixture.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
 import type { RangesSource } from "./cluster-ranges.js";
 import { createPublishing } from "./publishing.js";

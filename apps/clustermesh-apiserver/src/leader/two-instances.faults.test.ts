@@ -11,7 +11,7 @@ import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
-import { readPublished } from "../publish/fixture.js";
+import { readPublished } from "../publish/testing/fixture.js";
 import { type ApiserverProcess, spawnApiserver } from "../testing/apiserver-process.js";
 import { connectAgent } from "../testing/test-agent.js";
 import {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createRecordTable } from "@isthmus/records";
 import { chooseWrites, MAX_BYTES, MAX_WRITES } from "./batch.js";
 import { createDirtySet } from "./dirty-set.js";
-import { anyRecord } from "./fixture.js";
+import { anyRecord } from "./testing/fixture.js";
 
 test("writes are in writing order, with the newest time of observation", () => {
   const [dirty, wanted] = [createDirtySet(), createRecordTable()];

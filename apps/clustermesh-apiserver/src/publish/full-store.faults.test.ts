@@ -5,8 +5,9 @@ import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
-import { peer, runSources, slice, slices, untilSame } from "../remote/fixture.js";
+import { peer, runSources, slice, slices, untilSame } from "../remote/testing/fixture.js";
 import { clusterConditions } from "../status/cluster-status.js";
+import type { Publisher } from "./publisher.js";
 import {
   clusterConfig,
   createMemoryExport,
@@ -14,8 +15,7 @@ import {
   readPublished,
   runPublisher,
   untilPublished,
-} from "./fixture.js";
-import type { Publisher } from "./publisher.js";
+} from "./testing/fixture.js";
 
 const QUOTA = 8 << 20;
 

@@ -15,7 +15,7 @@ import {
   readPublished,
   runPublisher,
   untilPublished,
-} from "./fixture.js";
+} from "./testing/fixture.js";
 
 const etcd = await startEtcd();
 const store = await openStore(etcd);

@@ -12,7 +12,7 @@ import {
 } from "@isthmus/records";
 import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
-import { anyRecord } from "./fixture.js";
+import { anyRecord } from "./testing/fixture.js";
 import {
   createModelPublisher,
   createModelStore,
@@ -20,7 +20,7 @@ import {
   type ModelPublisher,
   type ModelStore,
   settle,
-} from "./model-store.js";
+} from "./testing/model-store.js";
 
 const FATES: readonly Fate[] = ["done", "done", "done", "done", "done", "done", "lost-before", "lost-after", "late"];
 

@@ -10,7 +10,7 @@ import { parseClusterName } from "@isthmus/model";
 import { Fence, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { anyRecord, openStore, readPublished } from "./fixture.js";
+import { anyRecord, openStore, readPublished } from "./testing/fixture.js";
 import { type Said, WHO } from "./testing/publisher-main.js";
 
 const MAIN = fileURLToPath(new URL("./testing/publisher-main.js", import.meta.url));

@@ -7,9 +7,9 @@ import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import { type AddressClaims, type Claimant, createAddressClaims, LOCAL } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
-import { node, LOCAL as OWN_CLUSTER, peer } from "./fixture.js";
 import { limitsOf, type PeerSpec } from "./peer.js";
 import { reviewOnChange } from "./review-queue.js";
+import { node, LOCAL as OWN_CLUSTER, peer } from "./testing/fixture.js";
 
 const [A, B] = [parseAddress("192.168.0.1"), parseAddress("192.168.0.2")];
 

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { parsePrefix } from "@isthmus/model";
 import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
-import { LOCAL, node, peer, slice } from "./fixture.js";
 import { limitsOf, refusalOf } from "./peer.js";
 import { createSkew } from "./skew.js";
+import { LOCAL, node, peer, slice } from "./testing/fixture.js";
 
 const [east, west] = [peer("east", 1), peer("west", 2)];
 const both = [east, west];

@@ -4,12 +4,12 @@ import { test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
 import { Endpoint, Identity, Kind } from "@isthmus/proto";
 import { asBuffer, createRecordTable, type HashedRecord, hashRecord, STORE_KINDS, sameSums } from "@isthmus/records";
-import { createModelPublisher, createModelStore, type ModelPublisher } from "../publish/model-store.js";
-import { LOCAL, peer, slice } from "./fixture.js";
-import { createModelReader, settleBoth } from "./model-reader.js";
+import { createModelPublisher, createModelStore, type ModelPublisher } from "../publish/testing/model-store.js";
 import { limitsOf } from "./peer.js";
 import { isVerified } from "./report.js";
 import { LEFT_STORES } from "./state.js";
+import { LOCAL, peer, slice } from "./testing/fixture.js";
+import { createModelReader, settleBoth } from "./testing/model-reader.js";
 
 /** A store, a publisher and a reader that are in sync. */
 function scene(...records: readonly HashedRecord[]) {

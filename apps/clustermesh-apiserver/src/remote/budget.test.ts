@@ -7,15 +7,21 @@ import { createMetrics } from "@isthmus/observe";
 import { Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, type HashedRecord, STORE_KINDS } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
+import {
+  clusterConfig,
+  createMemoryExport,
+  openStore,
+  runPublisher,
+  untilPublished,
+} from "../publish/testing/fixture.js";
 import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
 import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
 import { watchBudgets } from "./budget-metrics.js";
-import { LOCAL, node, peer, runSources, slice, slices, untilSame } from "./fixture.js";
 import { limitsOf } from "./peer.js";
 import { sourceReport } from "./report.js";
 import { createReaderState, step } from "./step.js";
+import { LOCAL, node, peer, runSources, slice, slices, untilSame } from "./testing/fixture.js";
 
 const etcd = await startEtcd();
 const store = await openStore(etcd);

@@ -6,7 +6,7 @@ import { parseClusterName } from "@isthmus/model";
 import { Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { peer, runSources } from "./fixture.js";
+import { peer, runSources } from "./testing/fixture.js";
 
 const PREFIX = clusterPrefix(parseClusterName("west"));
 const STORE_ID = Buffer.alloc(16, 1);

@@ -6,8 +6,8 @@ import { parseClusterName, parsePrefix } from "@isthmus/model";
 import { Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { peer, type RunningSources, runSources } from "./fixture.js";
 import type { PeerSpec } from "./peer.js";
+import { peer, type RunningSources, runSources } from "./testing/fixture.js";
 
 const PEERS = 90;
 

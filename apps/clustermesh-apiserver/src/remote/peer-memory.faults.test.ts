@@ -9,8 +9,8 @@ import { parseClusterName } from "@isthmus/model";
 import { Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, type HashedRecord, STORE_KINDS } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { openStore } from "../publish/fixture.js";
-import { slice, slices } from "./fixture.js";
+import { openStore } from "../publish/testing/fixture.js";
+import { slice, slices } from "./testing/fixture.js";
 import type { ReaderMemory } from "./testing/reader-main.js";
 
 const QUOTA = 512 << 20;

@@ -7,11 +7,11 @@ import { createRecordTable, STORE_KINDS } from "@isthmus/records";
 import { createAddressClaims } from "./address-claims.js";
 import { createAdmission } from "./admission.js";
 import type { ReaderEvent, WatchedChange } from "./events.js";
-import { LOCAL, peer, slice } from "./fixture.js";
 import { limitsOf } from "./peer.js";
 import { createPendingEvents } from "./pending-events.js";
 import type { ReaderState } from "./state.js";
 import { createReaderState, step } from "./step.js";
+import { LOCAL, peer, slice } from "./testing/fixture.js";
 
 const STORE = Buffer.alloc(16, 1);
 const at = { now: 0, wallMicros: 0 };

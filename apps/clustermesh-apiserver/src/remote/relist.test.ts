@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head, type KindSum } from "@isthmus/proto";
-import { createModelPublisher, createModelStore, type ModelStore } from "../publish/model-store.js";
-import { slice } from "./fixture.js";
-import { createModelReader, type ModelReader, settleBoth } from "./model-reader.js";
+import { createModelPublisher, createModelStore, type ModelStore } from "../publish/testing/model-store.js";
 import { isVerified, sourceReport } from "./report.js";
 import { RELIST } from "./state.js";
+import { slice } from "./testing/fixture.js";
+import { createModelReader, type ModelReader, settleBoth } from "./testing/model-reader.js";
 
 const STEP_MS = 500;
 const TEN_MINUTES = 600_000;

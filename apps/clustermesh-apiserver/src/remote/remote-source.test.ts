@@ -7,9 +7,15 @@ import { parseClusterName, systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
 import type { IndexDelta } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
-import { node, peer, runSources, slice, slices, untilSame } from "./fixture.js";
+import {
+  clusterConfig,
+  createMemoryExport,
+  openStore,
+  runPublisher,
+  untilPublished,
+} from "../publish/testing/fixture.js";
 import type { RemoteSource } from "./remote-source.js";
+import { node, peer, runSources, slice, slices, untilSame } from "./testing/fixture.js";
 
 const etcd = await startEtcd();
 const store = await openStore(etcd);

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HashedRecord } from "@isthmus/records";
-import { createModelPublisher, createModelStore, type ModelStore } from "../publish/model-store.js";
-import { slice } from "./fixture.js";
-import { createModelReader, settleBoth } from "./model-reader.js";
+import { createModelPublisher, createModelStore, type ModelStore } from "../publish/testing/model-store.js";
 import { isVerified } from "./report.js";
+import { slice } from "./testing/fixture.js";
+import { createModelReader, settleBoth } from "./testing/model-reader.js";
 
 /** A publisher and a reader in sync; then a backup without the newest changes is restored. */
 function setBack(between: (store: ModelStore) => void = () => undefined) {

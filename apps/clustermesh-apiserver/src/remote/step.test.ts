@@ -10,10 +10,10 @@ import {
   createModelStore,
   type ModelPublisher,
   type ModelStore,
-} from "../publish/model-store.js";
-import { slice } from "./fixture.js";
-import { createModelReader, settleBoth } from "./model-reader.js";
+} from "../publish/testing/model-store.js";
 import { isVerified } from "./report.js";
+import { slice } from "./testing/fixture.js";
+import { createModelReader, settleBoth } from "./testing/model-reader.js";
 
 /** Highest number of a key that changes. */
 const KEYS = 12;

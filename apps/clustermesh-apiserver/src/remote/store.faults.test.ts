@@ -15,9 +15,15 @@ import { parseClusterId, parseClusterName, systemClock } from "@isthmus/model";
 import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
-import { peer, runSources, slice, slices, untilSame } from "./fixture.js";
+import {
+  clusterConfig,
+  createMemoryExport,
+  openStore,
+  runPublisher,
+  untilPublished,
+} from "../publish/testing/fixture.js";
 import type { RemoteSource } from "./remote-source.js";
+import { peer, runSources, slice, slices, untilSame } from "./testing/fixture.js";
 
 const etcd = await startEtcd();
 const store = await openStore(etcd);

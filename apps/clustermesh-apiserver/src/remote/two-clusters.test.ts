@@ -5,8 +5,14 @@ import { clusterPrefix, createStore, provisionCluster, provisionStore, type Stor
 import { type EtcdServer, startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName, systemClock } from "@isthmus/model";
 import { until } from "@isthmus/testing";
-import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
-import { peer, runSources, slice, slices, untilSame } from "./fixture.js";
+import {
+  clusterConfig,
+  createMemoryExport,
+  openStore,
+  runPublisher,
+  untilPublished,
+} from "../publish/testing/fixture.js";
+import { peer, runSources, slice, slices, untilSame } from "./testing/fixture.js";
 
 const provision = async (owner: Store): Promise<void> => {
   await provisionStore(owner);

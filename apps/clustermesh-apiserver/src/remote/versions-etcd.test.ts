@@ -7,9 +7,9 @@ import { parseClusterName } from "@isthmus/model";
 import { Head, Kind } from "@isthmus/proto";
 import { kindOfKey } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { clusterConfig, createMemoryExport, openStore, runPublisher } from "../publish/fixture.js";
-import { GADGET, gadgetSum, withSums } from "../publish/other-versions.js";
-import { node, peer, runSources, slice, slices } from "./fixture.js";
+import { clusterConfig, createMemoryExport, openStore, runPublisher } from "../publish/testing/fixture.js";
+import { GADGET, gadgetSum, withSums } from "../publish/testing/other-versions.js";
+import { node, peer, runSources, slice, slices } from "./testing/fixture.js";
 
 const etcd = await startEtcd();
 const store = await openStore(etcd);

@@ -10,11 +10,11 @@ import {
   createModelStore,
   type ModelPublisher,
   type ModelStore,
-} from "../publish/model-store.js";
-import { GADGET, gadgetSum, newerVersion, olderVersion, withSums } from "../publish/other-versions.js";
-import { node, slice } from "./fixture.js";
-import { createModelReader, settleBoth } from "./model-reader.js";
+} from "../publish/testing/model-store.js";
+import { GADGET, gadgetSum, newerVersion, olderVersion, withSums } from "../publish/testing/other-versions.js";
 import { isVerified } from "./report.js";
+import { node, slice } from "./testing/fixture.js";
+import { createModelReader, settleBoth } from "./testing/model-reader.js";
 
 /** Version of the publisher that starts next. */
 type Edition = "older" | "this" | "newer";

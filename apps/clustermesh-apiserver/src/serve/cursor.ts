@@ -33,9 +33,9 @@ export interface CursorModules {
   /** True when a first sync may begin; false when too many run. */
   readonly mayBegin: () => boolean;
   /** True when absence from the index means deletion: Marks and buckets wait for that. */
-  readonly proved: () => boolean;
-  /** True when `proved()` covers this kind. */
-  readonly proves: (kind: Kind) => boolean;
+  readonly isVerified: () => boolean;
+  /** True when `isVerified()` covers this kind. */
+  readonly verifiesAbsence: (kind: Kind) => boolean;
 }
 
 export interface Message {
@@ -59,7 +59,7 @@ export interface Cursor {
 
 export function createCursor(
   options: CursorOptions,
-  { index, encoder, mayBegin, proved, proves }: CursorModules,
+  { index, encoder, mayBegin, isVerified: proved, verifiesAbsence: proves }: CursorModules,
 ): Cursor {
   const { clusterId, personalKey } = options;
   let phase: CursorPhase = { is: "Waiting" };

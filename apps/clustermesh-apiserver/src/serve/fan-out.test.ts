@@ -17,7 +17,7 @@ function fanOut(t: { after(work: () => void): void }, capabilities: string[], ag
   const sources = Array.from({ length: SOURCES }, (_, i) => {
     const source = createFakeSource(i, `cluster-${i}`);
     source.change({ "services/a/x": "1" });
-    return Object.assign(source, { served: () => void visits++ });
+    return Object.assign(source, { onServed: () => void visits++ });
   });
   const hub = createStreamHub(
     { maxSnapshots: 1000, maxAgents: 1000 },

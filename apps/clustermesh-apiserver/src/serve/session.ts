@@ -187,8 +187,8 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
           index: source.index,
           encoder: modules.encoderOf(source),
           mayBegin,
-          proved: () => source.isVerified(),
-          proves: (kind) => source.verifiesAbsence(kind),
+          isVerified: () => source.isVerified(),
+          verifiesAbsence: (kind) => source.verifiesAbsence(kind),
         },
       );
       const slot = { source, cursor, behind: false };

@@ -15,9 +15,9 @@ export interface StreamSource {
   state(): StreamSourceState;
   /** True when the index is verified to equal the source: only then are Marks and buckets sent, since both may delete records. */
   isVerified(): boolean;
-  /** True when `proved()` covers this kind. Marks do not cover other kinds, and their buckets are not replaced. */
+  /** True when `isVerified()` covers this kind. Marks do not cover other kinds, and their buckets are not replaced. */
   verifiesAbsence(kind: Kind): boolean;
-  /** Calls the listener when the status or `proved()` changed; returns the unsubscribe function. The index reports its own changes. */
+  /** Calls the listener when the status or `isVerified()` changed; returns the unsubscribe function. The index reports its own changes. */
   onState(listener: () => void): () => void;
   /**
    * For an agent whose floor is above this source's position, or of an unknown store id. Resolves when the source has reached

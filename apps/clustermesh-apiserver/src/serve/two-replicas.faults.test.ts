@@ -11,8 +11,14 @@ import { createMetrics, silentLogger } from "@isthmus/observe";
 import type { Position } from "@isthmus/proto";
 import { accumulate, bucketOf, emptySum, type RecordTable, STORE_KINDS, sameSums, sumBytes } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import { clusterConfig, createMemoryExport, openStore, runPublisher, untilPublished } from "../publish/fixture.js";
-import { peer, runSources, slice, slices, untilSame } from "../remote/fixture.js";
+import {
+  clusterConfig,
+  createMemoryExport,
+  openStore,
+  runPublisher,
+  untilPublished,
+} from "../publish/testing/fixture.js";
+import { peer, runSources, slice, slices, untilSame } from "../remote/testing/fixture.js";
 import { createFakeSource, createFakeSources } from "../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
 import { connectAgent, type HeldSource, type TestAgent } from "../testing/test-agent.js";

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { MeshCondition } from "@isthmus/kube";
 import type { ServiceNote } from "../cluster/service-notes.js";
 import { createFakeSources } from "../testing/fake-source.js";
-import { createServiceSource, knownService } from "./fixture.js";
 import { wantedConditions } from "./service-conditions.js";
+import { createServiceSource, knownService } from "./testing/fixture.js";
 
 const PORTS = "mesh.isthmus.io/PortsMatched";
 

@@ -4,8 +4,8 @@ import type { ReportedEvent } from "@isthmus/kube";
 import { systemClock } from "@isthmus/model";
 import { until } from "@isthmus/testing";
 import { createFakeSources } from "../testing/fake-source.js";
-import { CART, createFakeServices, createServiceSource, knownService } from "./fixture.js";
 import { createServiceWatch } from "./service-watch.js";
+import { CART, createFakeServices, createServiceSource, knownService } from "./testing/fixture.js";
 
 /** East's watch with west as its peer; `looks` counts the checks of cart's conditions. */
 function running(t: { after(work: () => Promise<void>): void }) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { RigControls } from "../rigs/rig.js";
 import { monoNow } from "../samples/sample.js";
-import { fakeCluster } from "../setup/fake-cluster.js";
+import { fakeCluster } from "../setup/testing/fake-cluster.js";
 import { type ClusterAccess, createMeshWorld } from "./mesh-world.js";
 import type { ReadyChange } from "./slice-watch.js";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type FakeBehaviour, FakeWorld } from "../drive/fake-world.js";
+import { type FakeBehaviour, FakeWorld } from "../drive/testing/fake-world.js";
 import { makeReport, type Report } from "../judge/report.js";
 import { FAULT_NAMES, type FaultName } from "../judge/runs.js";
 import { driveFaults } from "./faults.js";

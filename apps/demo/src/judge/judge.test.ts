@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { judge } from "./judge.js";
-import { madeTraffic, withSample } from "./made-traffic.js";
 import { makeReport } from "./report.js";
 import type { AgentRun, ApiserverRun, EtcdRun, FaultRun, KillRun, ScaleDownRun, WipeRun } from "./runs.js";
+import { madeTraffic, withSample } from "./testing/made-traffic.js";
 import type { Traffic } from "./traffic.js";
 
 const window = { from: 0, to: 12_000 };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { judge } from "../judge/judge.js";
-import { madeTraffic, withSample } from "../judge/made-traffic.js";
 import type { AgentRun, ApiserverRun, WipeRun } from "../judge/runs.js";
+import { madeTraffic, withSample } from "../judge/testing/made-traffic.js";
 import { hints } from "./hints.js";
 
 const base = { window: { from: 0, to: 12_000 }, injected: 1000, marks: [] };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { madeTraffic } from "../judge/made-traffic.js";
 import { makeReport } from "../judge/report.js";
 import type { AgentRun, KillRun } from "../judge/runs.js";
+import { madeTraffic } from "../judge/testing/made-traffic.js";
 import { reportHtml } from "./html.js";
 import { reportJson } from "./json.js";
 import { reportText } from "./table.js";

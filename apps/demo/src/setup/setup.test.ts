@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { fakeCluster } from "./fake-cluster.js";
 import { setUp } from "./setup.js";
+import { fakeCluster } from "./testing/fake-cluster.js";
 
 const START = '{"start":{"mono":1000000,"wall":1000000,"rate":10,"deadline":1000000,"target":"10.96.0.9:80"}}\n';
 const samples = (count: number, outcome: string) =>

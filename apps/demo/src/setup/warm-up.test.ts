@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { madeSample } from "../judge/made-traffic.js";
+import { madeSample } from "../judge/testing/made-traffic.js";
 import { isQuiet, lastOutcomes } from "./warm-up.js";
 
 const log = (...gets: readonly string[]) => ({

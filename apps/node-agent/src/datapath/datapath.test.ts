@@ -7,7 +7,7 @@ import { parseAddress } from "@isthmus/model";
 import { createMemoryKernel, Killed, SMALL_KERNEL } from "@isthmus/testing";
 import { frontendName, rejectName } from "../desired/frontends.js";
 import { nodeName } from "../desired/nodes.js";
-import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
+import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
 
 const VIP = "10.96.0.10";
 const A = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];

@@ -9,8 +9,8 @@ import { bytesKey, parseAddress, parsePrefix, prefixContains, type ServiceName }
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
 import { otherProxyName, otherProxyValue } from "../desired/frontends.js";
-import { createFailingPort, type FailingPort, WriteFailed } from "./failing-port.js";
-import { type Bench, describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
+import { createFailingPort, type FailingPort, WriteFailed } from "./testing/failing-port.js";
+import { type Bench, describeKernel, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
 
 const IPS = ["10.96.0.1", "10.96.0.2", "10.96.0.3"] as const;
 const hosts = (net: number, count: number) => Array.from({ length: count }, (_, i) => `10.1.${net}.${i}`);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel, fastCheckOptions, type KernelSizes } from "@isthmus/testing";
 import fc from "fast-check";
-import { type BackendText, type Bench, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
+import { type BackendText, type Bench, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
 
 /** Room for a third of what the Services may want; 12 backend rows for all clusters, 4 for the local one. */
 const SIZES: KernelSizes = {

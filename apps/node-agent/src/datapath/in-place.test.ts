@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel, SMALL_KERNEL } from "@isthmus/testing";
-import { frontendOf, makePlan, type Reachable, selectable, startBench } from "./testbed.js";
+import { frontendOf, makePlan, type Reachable, selectable, startBench } from "./testing/testbed.js";
 
 const VIP = "10.96.0.1";
 const host = (i: number) => `10.1.${i >> 8}.${i & 255}`;

@@ -5,7 +5,7 @@ import { FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel, fastCheckOptions, type KernelSizes, Killed, SMALL_KERNEL } from "@isthmus/testing";
 import fc from "fast-check";
-import { frontendOf, makePlan, readSlot, startBench } from "./testbed.js";
+import { frontendOf, makePlan, readSlot, startBench } from "./testing/testbed.js";
 
 /**
  * Watches such programs. They may read the slots of their word until the end of a grace period that began after the

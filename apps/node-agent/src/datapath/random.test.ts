@@ -7,7 +7,7 @@ import { formatAddress } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel, fastCheckOptions, type KernelSizes, Killed } from "@isthmus/testing";
 import fc from "fast-check";
-import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testbed.js";
+import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
 
 const SIZES: KernelSizes = {
   frontends: 64,

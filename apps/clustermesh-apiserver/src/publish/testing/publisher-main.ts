@@ -6,7 +6,7 @@
  */
 import { createInterface } from "node:readline";
 import { createStore, type Store } from "@isthmus/kvstore";
-import { anyRecord, clusterConfig, createMemoryExport, runPublisher } from "../fixture.js";
+import { anyRecord, clusterConfig, createMemoryExport, runPublisher } from "./fixture.js";
 
 export interface Said {
   readonly state: string;

@@ -1,6 +1,6 @@
 /** For tests: a reader of peers in a separate process, so that its memory can be measured. Reports to its parent every 100 ms. */
 import { createStore } from "@isthmus/kvstore";
-import { peer, runSources } from "../fixture.js";
+import { peer, runSources } from "./fixture.js";
 
 export interface ReaderMemory {
   /** By peer: its state, message, and the number of accepted records. */

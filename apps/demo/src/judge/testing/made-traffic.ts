@@ -1,6 +1,6 @@
 /** Makes sample streams for tests: responders, times, and losses. */
-import type { Mono, Outcome, Sample } from "../samples/sample.js";
-import type { Traffic } from "./traffic.js";
+import type { Mono, Outcome, Sample } from "../../samples/sample.js";
+import type { Traffic } from "../traffic.js";
 
 export interface TrafficSegment {
   /** Milliseconds. */

@@ -15,9 +15,9 @@ import {
   sameSums,
 } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import type { PeerSpec } from "./peer.js";
-import type { RemoteSource } from "./remote-source.js";
-import { createRemoteSources, type RemoteSources, type RemoteSourcesSettings } from "./remote-sources.js";
+import type { PeerSpec } from "../peer.js";
+import type { RemoteSource } from "../remote-source.js";
+import { createRemoteSources, type RemoteSources, type RemoteSourcesSettings } from "../remote-sources.js";
 
 /** Cluster n has pods in 10.n.0.0/16 and services in 10.(100+n).0.0/16. */
 export function peer(name: string, id: number, uid = ""): PeerSpec {

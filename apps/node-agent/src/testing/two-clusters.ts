@@ -8,7 +8,7 @@ import {
   makeSlice,
   type RecordSource,
 } from "@isthmus/testing";
-import type { TestNode } from "./testing-node.js";
+import type { TestNode } from "./test-node.js";
 
 export const VIP = "10.96.0.10";
 

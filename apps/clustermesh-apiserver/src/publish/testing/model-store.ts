@@ -6,11 +6,11 @@
  */
 import { HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
-import type { Compare, NewPublisherEvent, PublisherEffect, PublisherEvent, StoredKey, Write } from "./events.js";
+import type { Compare, NewPublisherEvent, PublisherEffect, PublisherEvent, StoredKey, Write } from "../events.js";
+import { readHead } from "../meta-keys.js";
+import type { PublisherState } from "../state.js";
+import { createPublisherState, step } from "../step.js";
 import { anyRecord } from "./fixture.js";
-import { readHead } from "./meta-keys.js";
-import type { PublisherState } from "./state.js";
-import { createPublisherState, step } from "./step.js";
 
 export interface ModelStore {
   readonly keys: ReadonlyMap<string, StoredKey>;

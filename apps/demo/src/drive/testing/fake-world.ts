@@ -4,10 +4,11 @@
  *
  * Invariant: time passes only in `until`, so a run is the same every time.
  */
-import { madeSample } from "../judge/made-traffic.js";
-import type { Mark } from "../judge/runs.js";
-import type { Mono, Sample } from "../samples/sample.js";
-import type { Part, PortProbe, RigWorld } from "./world.js";
+
+import type { Mark } from "../../judge/runs.js";
+import { madeSample } from "../../judge/testing/made-traffic.js";
+import type { Mono, Sample } from "../../samples/sample.js";
+import type { Part, PortProbe, RigWorld } from "../world.js";
 
 export interface FakeBehaviour {
   /** Delay from a slice to the kernel; Infinity for a suspended agent. */

@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { openDatapath } from "./datapath.js";
-import { makeCgroup, uniqueName } from "./testing/cgroup.js";
-import { OBJECTS } from "./testing/objects.js";
-import { frontend } from "./testing/writer.js";
+import { openDatapath } from "../datapath.js";
+import { makeCgroup, uniqueName } from "./cgroup.js";
+import { OBJECTS } from "./objects.js";
+import { frontend } from "./writer.js";
 
 const name = uniqueName("smoke");
 const cgroup = makeCgroup(name);

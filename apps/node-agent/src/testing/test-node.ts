@@ -7,9 +7,9 @@ import { silentLogger } from "@isthmus/observe";
 import { type Applied, type NodeConfig, SourceStatus, type ToAgent, type ToServer } from "@isthmus/proto";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createFakeClock, type FakeClock, type MemoryKernel, type RecordSource, settle } from "@isthmus/testing";
-import { describeKernel, frontendOf, selectable } from "./datapath/testbed.js";
-import { createNodeState, type NodeState } from "./node-state.js";
-import type { Snapshot } from "./sync/snapshot.js";
+import { describeKernel, frontendOf, selectable } from "../datapath/testing/testbed.js";
+import { createNodeState, type NodeState } from "../node-state.js";
+import type { Snapshot } from "../sync/snapshot.js";
 
 export interface TestNode {
   readonly state: NodeState;

@@ -1,14 +1,14 @@
 /** For tests: the reader's state machine on the model of the store; the test controls each call and each watch event. */
 import { createSourceIndex, type HashedRecord, hashRecord, kindOfKey } from "@isthmus/records";
-import { type ModelPublisher, type ModelStore, settle } from "../publish/model-store.js";
-import { createAddressClaims } from "./address-claims.js";
-import { type Admission, createAdmission } from "./admission.js";
-import type { Meta, NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
+import { type ModelPublisher, type ModelStore, settle } from "../../publish/testing/model-store.js";
+import { createAddressClaims } from "../address-claims.js";
+import { type Admission, createAdmission } from "../admission.js";
+import type { Meta, NewReaderEvent, ReaderEffect, ReaderEvent } from "../events.js";
+import { limitsOf } from "../peer.js";
+import { isVerified } from "../report.js";
+import type { ReaderState } from "../state.js";
+import { createReaderState, step } from "../step.js";
 import { LOCAL, peer } from "./fixture.js";
-import { limitsOf } from "./peer.js";
-import { isVerified } from "./report.js";
-import type { ReaderState } from "./state.js";
-import { createReaderState, step } from "./step.js";
 
 /** Small, so that tests exceed it. */
 const HELD = { events: 8, bytes: 1 << 20 };

@@ -3,12 +3,12 @@ import type { MeshCondition } from "@isthmus/kube";
 import { type ServiceName, serviceName } from "@isthmus/model";
 import { Service, ServiceConfig } from "@isthmus/proto";
 import { record, serviceConfigKey, serviceKey } from "@isthmus/records";
-import { DEFAULT_ANNOTATIONS } from "../cluster/annotations.js";
-import type { LocalServices } from "../cluster/local-services.js";
-import { serviceFacts } from "../cluster/service-facts.js";
-import type { ServiceNote } from "../cluster/service-notes.js";
-import type { KnownService } from "../cluster/service-table.js";
-import { createFakeSource, type FakeSource } from "../testing/fake-source.js";
+import { DEFAULT_ANNOTATIONS } from "../../cluster/annotations.js";
+import type { LocalServices } from "../../cluster/local-services.js";
+import { serviceFacts } from "../../cluster/service-facts.js";
+import type { ServiceNote } from "../../cluster/service-notes.js";
+import type { KnownService } from "../../cluster/service-table.js";
+import { createFakeSource, type FakeSource } from "../../testing/fake-source.js";
 
 export const CART = serviceName("shop", "cart");
 

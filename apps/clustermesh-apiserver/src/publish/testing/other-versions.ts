@@ -5,7 +5,7 @@
 import { HEAD_KEY } from "@isthmus/kvstore";
 import { Head, type Kind, type KindSum } from "@isthmus/proto";
 import { accumulate, emptySum, kindOfKey, recordHash, sumBytes } from "@isthmus/records";
-import type { Write } from "./events.js";
+import type { Write } from "../events.js";
 import type { ModelStore } from "./model-store.js";
 
 /** A kind that only the next version knows, and the prefix of its keys. */

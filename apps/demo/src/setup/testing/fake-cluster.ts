@@ -5,8 +5,8 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { KubeClient, KubeObject, Resource, Transport } from "@isthmus/kube";
-import type { ClusterAccess } from "../drive/mesh-world.js";
-import { CLIENT } from "./objects.js";
+import type { ClusterAccess } from "../../drive/mesh-world.js";
+import { CLIENT } from "../objects.js";
 
 export interface FakeCluster {
   readonly access: ClusterAccess;

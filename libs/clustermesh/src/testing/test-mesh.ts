@@ -8,9 +8,9 @@ import {
   TCP,
 } from "@isthmus/model";
 import { Affinity, Family, Kind, Service, ServiceConfig, Slice } from "@isthmus/proto";
-import { wordsAddress } from "./address-words.js";
-import { createServiceMerger, type ServiceMerger } from "./service-merger.js";
-import type { MergedBackend, MergedFrontend } from "./types.js";
+import { wordsAddress } from "../address-words.js";
+import { createServiceMerger, type ServiceMerger } from "../service-merger.js";
+import type { MergedBackend, MergedFrontend } from "../types.js";
 
 export const CART = "shop/cart" as ServiceName;
 export const READY = 0b011;

@@ -5,7 +5,7 @@ import type { StoreEvent } from "@isthmus/kvstore";
 import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
 import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
-import type { Compare, Write } from "./events.js";
+import type { Compare, Write } from "../events.js";
 import { openStore } from "./fixture.js";
 import { createModelStore, type ModelStore } from "./model-store.js";
 

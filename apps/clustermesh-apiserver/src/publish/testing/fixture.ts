@@ -14,8 +14,8 @@ import {
   sameSums,
 } from "@isthmus/records";
 import { until } from "@isthmus/testing";
-import type { ExportChange, ExportSource } from "./export-source.js";
-import { createPublisher, type Publisher, type PublisherSettings } from "./publisher.js";
+import type { ExportChange, ExportSource } from "../export-source.js";
+import { createPublisher, type Publisher, type PublisherSettings } from "../publisher.js";
 
 export interface MemoryExport extends ExportSource {
   readonly table: RecordTable;
