@@ -24,10 +24,10 @@ setup:
 	@$(NODE) tools/setup/setup.mjs
 
 demo: setup
-	@$(NODE) apps/demo/dist/main.js
+	@$(NODE) rig/demo/dist/main.js
 
 bench: setup
-	@$(NODE) bench/dist/main.js
+	@$(NODE) rig/bench/dist/main.js
 
 kernels: setup
 	@$(NODE) tools/kernels/run.mjs
@@ -42,7 +42,7 @@ kind-down:
 	@$(NODE) tools/kind/run.mjs down
 
 down:
-	@$(NODE) apps/lab/dist/main.js down --all
+	@$(NODE) rig/lab/dist/main.js down --all
 
 test: setup check
 	$(NODE) tools/test/run.mjs base e2e --node24
@@ -56,7 +56,7 @@ lint:
 	$(BIN)/biome lint --error-on-warnings .
 
 shell:
-	shellcheck $(wildcard apps/lab/native/*.sh deploy/kind/*.sh tools/kernels/*.sh tools/kind/*.sh)
+	shellcheck $(wildcard rig/lab/native/*.sh deploy/kind/*.sh tools/kernels/*.sh tools/kind/*.sh)
 
 types:
 	$(BIN)/tsc -b
@@ -83,7 +83,7 @@ bpf:
 
 c-programs:
 	$(MAKE) -s -C apps/cni
-	$(MAKE) -s -C apps/demo/image
+	$(MAKE) -s -C rig/demo/image
 
 unit: types
 	$(NODE) tools/test/run.mjs unit

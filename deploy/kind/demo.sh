@@ -11,4 +11,4 @@ find_engine
 # Starts the parts that an interrupted demo left down.
 "$HERE/start-store.sh"
 kubectl --context "${CLUSTERS[0]}" -n mesh-system scale deployment/clustermesh-apiserver --replicas 1 >/dev/null
-exec node "$ROOT/apps/demo/dist/main.js" --kind "$@"
+exec node "$ROOT/rig/demo/dist/main.js" --kind "$@"

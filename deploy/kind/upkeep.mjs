@@ -8,8 +8,8 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { createSampleLog } from "../../apps/demo/dist/samples/log.js";
-import { clientPod } from "../../apps/demo/dist/setup/objects.js";
+import { createSampleLog } from "../../rig/demo/dist/samples/log.js";
+import { clientPod } from "../../rig/demo/dist/setup/objects.js";
 
 const CLUSTERS = ["east", "west"];
 const [NEAR] = CLUSTERS;

@@ -42,7 +42,7 @@ const RUNS = [
     argv: [
       "sh",
       "-c",
-      "for each in gcc cc clang-19 make npm apt-get dpkg; do command -v $each; done; test ! -e apps/lab",
+      "for each in gcc cc clang-19 make npm apt-get dpkg; do command -v $each; done; test ! -e rig/lab",
     ],
     status: 0,
     says: /^$/,

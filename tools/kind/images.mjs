@@ -21,8 +21,8 @@ import {
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { buildArchive } from "../../apps/lab/dist/images/build-image.js";
-import { pauseImage } from "../../apps/lab/dist/images/pause.js";
+import { buildArchive } from "../../rig/lab/dist/images/build-image.js";
+import { pauseImage } from "../../rig/lab/dist/images/pause.js";
 import { debianMirror } from "../setup/mirror.mjs";
 import { ROOT, runStep } from "../setup/step.mjs";
 import { checkImages } from "./check-images.mjs";

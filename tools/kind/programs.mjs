@@ -12,9 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { kubernetesLdflags } from "../../apps/lab/dist/kube-binaries/build.js";
-import { resolveKubeBinaries } from "../../apps/lab/dist/kube-binaries/resolve.js";
-import { KUBE_MODULE, readKubeVersions } from "../../apps/lab/dist/kube-binaries/versions.js";
+import { kubernetesLdflags } from "../../rig/lab/dist/kube-binaries/build.js";
+import { resolveKubeBinaries } from "../../rig/lab/dist/kube-binaries/resolve.js";
+import { KUBE_MODULE, readKubeVersions } from "../../rig/lab/dist/kube-binaries/versions.js";
 import { ROOT, runStep } from "../setup/step.mjs";
 import { CACHE } from "./engine.mjs";
 

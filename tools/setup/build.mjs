@@ -44,12 +44,12 @@ export async function buildAddon() {
 }
 
 export async function buildCProgram() {
-  for (const folder of ["apps/cni", "apps/demo/image"]) {
+  for (const folder of ["apps/cni", "rig/demo/image"]) {
     if (existsSync(at(folder, "Makefile"))) await runStep(`build ${folder}`, ["make", "-s", "-C", folder]);
   }
 }
 
 export async function getKubernetes() {
-  const main = at("apps/lab/dist/kube-binaries/main.js");
+  const main = at("rig/lab/dist/kube-binaries/main.js");
   await runStep("Kubernetes and etcd", [process.execPath, main], { show: true });
 }

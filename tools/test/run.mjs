@@ -19,7 +19,7 @@ import { unitsOnNode24 } from "./on-node24.mjs";
 import { withSharedLab } from "./shared-lab.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-const PLACES = ["libs", "apps", "tools"];
+const PLACES = ["libs", "apps", "rig", "tools"];
 const isFault = (file) => file.endsWith(".faults.test.js");
 const isE2e = (file) => file.endsWith(".e2e.test.js");
 const GROUPS = {

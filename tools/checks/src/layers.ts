@@ -35,8 +35,8 @@ export const KEEPERS: ReadonlyMap<string, string> = new Map([
 /** May be declared before it is imported: health claims will use it. */
 const RESERVED: ReadonlySet<string> = new Set(["nats"]);
 
-/** Packages that are not part of the product. */
-const TEST_PACKAGES: ReadonlySet<string> = new Set(["libs/testing", "test", "bench"]);
+/** Packages that are not part of the product: what is for tests, and the rigs. */
+const TEST_PACKAGES = /^(libs\/testing|test|rig\/.*)$/;
 
 /** True for a test, for a file in a folder `testing`, and for an import of such a folder or of a package's `testing`. */
 function isTestCode(path: string): boolean {
@@ -80,7 +80,7 @@ function checkSources(
         ? escapes(one, path, specifier)
         : foreign(one, specifier, allowed, folders);
       if (finding !== null) findings.push(`${path}: ${finding}`);
-      if (isTestCode(specifier) && !TEST_PACKAGES.has(one.folder) && !isTestCode(path))
+      if (isTestCode(specifier) && !TEST_PACKAGES.test(one.folder) && !isTestCode(path))
         findings.push(`${path}: imports "${specifier}", which is for tests: move it to a folder "testing"`);
     }
     const keeper = KEEPERS.get(ADDON);

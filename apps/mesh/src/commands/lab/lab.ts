@@ -1,5 +1,7 @@
 import type { Command } from "../../cli/command.js";
+import { findPlugin, runPlugin } from "../../cli/plugin.js";
 
+/** The lab is not part of the CLI: it needs root and Linux, and is not installed with it. */
 export const lab: Command = {
   path: ["lab"],
   args: "VERB",
@@ -7,9 +9,5 @@ export const lab: Command = {
   options: [],
   examples: [],
   raw: true,
-  async run(input, io) {
-    // Loaded on demand: the lab needs root and Linux, the rest of the CLI does not.
-    const { runLab } = await import("@isthmus/lab");
-    return runLab(input.args, { ...io, env: { ...io.env } });
-  },
+  run: (input, io) => runPlugin(findPlugin("mesh-lab", io.env["PATH"]), input.args, io),
 };
