@@ -6,16 +6,13 @@
  */
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { Family, type Port } from "@isthmus/proto";
-import { WireCursor } from "@isthmus/records";
+import { BackendCondition, WireCursor } from "@isthmus/records";
 import { type AddressWords, isV4Words, readWord } from "./address-words.js";
 import { backendHash } from "./backend-hash.js";
 import type { TextPool } from "./text-pool.js";
 import type { MergedBackend, SliceView } from "./types.js";
 
-/** Bits of `Backend.conditions`. */
-const READY = 1;
-const SERVING = 2;
-const TERMINATING = 4;
+const { Ready: READY, Serving: SERVING, Terminating: TERMINATING } = BackendCondition;
 
 /** Field numbers of state.proto with their wire types: 0 = varint, 2 = length-delimited. */
 const tag = (field: number, type: 0 | 2): number => (field << 3) | type;

@@ -1,5 +1,6 @@
 export { BOUNDS } from "./bounds.js";
 export * from "./canonical.js";
+export * from "./contract.js";
 export * from "./exported-kinds.js";
 export { asBuffer, bucketOf, hashRecord, recordHash, sameBytes } from "./hash.js";
 export * from "./keys.js";

@@ -11,7 +11,7 @@ import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterName, Prefix, ServiceName } from "@isthmus/model";
 import { createBackoff, type Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
-import { createSourceIndex, localPosition, sameBytes } from "@isthmus/records";
+import { createSourceIndex, localPosition, STALE_MS, sameBytes } from "@isthmus/records";
 import type { StreamSource } from "../serve/stream-source.js";
 import { createApiHeartbeat } from "./api-heartbeat.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
@@ -60,8 +60,6 @@ export interface LocalSource {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** When the last contact is older than this, the source is STALE: agents keep everything and see the status. */
-const STALE_MS = 15_000;
 /** A refused floor is compared again after this time: Kubernetes may reach it by then. */
 const REFUSED_RETRY_MS = 30_000;
 

@@ -1,7 +1,7 @@
 /** A Node → the facts that its records need (pure). */
 import type { KubeNode, KubeObject } from "@isthmus/kube";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/model";
-import { BOUNDS, type HashedRecord, nodeConfigKey, nodeKey, record } from "@isthmus/records";
+import { BOUNDS, type HashedRecord, NodeConditionBit, nodeConfigKey, nodeKey, record } from "@isthmus/records";
 
 export interface NodeFacts {
   readonly name: string;
@@ -18,8 +18,6 @@ export interface NodeFacts {
 /** Only a Linux node has an agent; a virtual one (virtual-kubelet, Fargate) has no kernel that pods share. */
 export type NodePlatform = "linux" | "windows" | "virtual";
 
-const READY = 1;
-const UNSCHEDULABLE = 2;
 const ADDRESS_TYPES = ["InternalIP", "ExternalIP"];
 
 export function nodeFacts(object: KubeObject): NodeFacts {
@@ -36,7 +34,8 @@ export function nodeFacts(object: KubeObject): NodeFacts {
     podCidrs: cidrs.flatMap((text) => tolerant(parsePrefix, text)).slice(0, BOUNDS.nodeCidrs),
     zone: metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
     region: metadata.labels?.["topology.kubernetes.io/region"] ?? "",
-    conditions: (ready ? READY : 0) | (spec?.unschedulable === true ? UNSCHEDULABLE : 0),
+    conditions:
+      (ready ? NodeConditionBit.Ready : 0) | (spec?.unschedulable === true ? NodeConditionBit.Unschedulable : 0),
     platform: platformOf(metadata.labels ?? {}, spec?.taints ?? []),
   };
 }

@@ -5,17 +5,14 @@
 import type { KubeEndpoint, KubeEndpointSlice, KubeObject } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, type ServiceName, serviceName } from "@isthmus/model";
 import { type Backend, Family, type Port } from "@isthmus/proto";
-import { BOUNDS, type HashedRecord, record, sliceKey } from "@isthmus/records";
+import { BackendCondition, BOUNDS, type HashedRecord, record, sliceKey } from "@isthmus/records";
 
 export interface SliceFacts {
   readonly service: ServiceName;
   readonly record: HashedRecord;
 }
 
-/** Bits of `Backend.conditions`. */
-const READY = 1;
-const SERVING = 2;
-const TERMINATING = 4;
+const { Ready, Serving, Terminating } = BackendCondition;
 
 const FAMILIES: ReadonlyMap<string, Family> = new Map([
   ["IPv4", Family.FAMILY_IPV4],
@@ -77,7 +74,7 @@ function atMost(length: number, text: string | null | undefined): string {
 function conditions({ conditions: reported }: KubeEndpoint): number {
   const ready = reported?.ready ?? true;
   const serving = reported?.serving ?? ready;
-  return (ready ? READY : 0) | (serving ? SERVING : 0) | (reported?.terminating === true ? TERMINATING : 0);
+  return (ready ? Ready : 0) | (serving ? Serving : 0) | (reported?.terminating === true ? Terminating : 0);
 }
 
 function readAddress(text: string | undefined): Address | undefined {

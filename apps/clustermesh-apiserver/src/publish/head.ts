@@ -1,8 +1,9 @@
 /** Encodes the head. It holds the times of changes, since record values contain no clock. */
+
 import { toUint32 } from "@isthmus/model";
 import { Head, type HeadState, type KindSum } from "@isthmus/proto";
+import { RECORD_VERSION } from "@isthmus/records";
 import type { PublisherState } from "./state.js";
-import { RECORD_VERSION } from "./version.js";
 
 export interface HeadContent {
   readonly state: HeadState;

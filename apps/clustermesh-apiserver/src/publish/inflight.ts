@@ -3,13 +3,15 @@
  *
  * Every attempt to write a head has its own seq, so that a head that is read back identifies the attempt that wrote it.
  */
+
 import { CONFIG_KEY, FENCE_KEY, HEAD_KEY } from "@isthmus/kvstore";
 import { HeadState } from "@isthmus/proto";
+import { BEAT_MS } from "@isthmus/records";
 import { chooseWrites, MAX_WRITES } from "./batch.js";
 import type { PublisherEffect, Write } from "./events.js";
 import { encodeHead } from "./head.js";
 import { compares, configDirty } from "./meta-keys.js";
-import { BEAT_MS, type Flight, PIPELINE, type PublisherState } from "./state.js";
+import { type Flight, PIPELINE, type PublisherState } from "./state.js";
 
 /** Returns the txns that can be sent now. */
 export function pump(state: PublisherState, now: number, wallMicros: number): PublisherEffect[] {

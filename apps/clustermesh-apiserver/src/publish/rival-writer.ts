@@ -3,15 +3,15 @@
  */
 import { FENCE_KEY, HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import type { Head } from "@isthmus/proto";
-import { sameBytes } from "@isthmus/records";
+import { BEAT_MS, STALE_MS, sameBytes } from "@isthmus/records";
 import type { EventOf, PublisherEffect, StoredKey } from "./events.js";
 import { pump } from "./inflight.js";
 import { readFence, readHead } from "./meta-keys.js";
-import { BEAT_MS, isWriting, larger, type PublisherState, SILENT_MS } from "./state.js";
+import { isWriting, larger, type PublisherState } from "./state.js";
 import { random, resync, stepDown } from "./transitions.js";
 import { compareKey } from "./wanted.js";
 
-/** Standby -> Connecting when the writer's head has not changed for SILENT_MS, or as soon as this instance holds the Lease. */
+/** Standby -> Connecting when the writer's head has not changed for STALE_MS, or as soon as this instance holds the Lease. */
 export function watchOther(state: PublisherState, head: Head | undefined, now: number): PublisherEffect[] {
   const { phase } = state;
   if (phase.status !== "Standby") return [];
@@ -20,7 +20,7 @@ export function watchOther(state: PublisherState, head: Head | undefined, now: n
     return resync(state, `Instance "${phase.writer}" publishes without the Lease: taking over`);
   if (head.seq !== phase.seq) return stepDown(state, head.writer, head.seq, now);
   const jitter = 1 + 0.2 * random(state);
-  if (now - phase.since > SILENT_MS * jitter) return resync(state, `Instance "${phase.writer}" is silent: taking over`);
+  if (now - phase.since > STALE_MS * jitter) return resync(state, `Instance "${phase.writer}" is silent: taking over`);
   return [{ type: "wake", ms: BEAT_MS }];
 }
 

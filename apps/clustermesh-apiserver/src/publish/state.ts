@@ -28,9 +28,6 @@ export interface PublisherOptions {
   readonly random?: () => number;
 }
 
-export const BEAT_MS = 5_000;
-/** A writer whose head did not change for this long has stopped. */
-export const SILENT_MS = 3 * BEAT_MS;
 export const REFUSED_RETRY_MS = 5_000;
 /** The longest wait before a failed call is retried. FULL_RETRY_MS applies where a store without space would be listed again. */
 export const RETRY_MS = 2_000;

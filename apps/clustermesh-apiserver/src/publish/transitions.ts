@@ -1,6 +1,7 @@
 /** Transitions of the publisher that more than one handler uses. */
+import { BEAT_MS } from "@isthmus/records";
 import type { PublisherEffect } from "./events.js";
-import { BEAT_MS, FULL_RETRY_MS, type PublisherState, REFUSED_RETRY_MS, RETRY_MS } from "./state.js";
+import { FULL_RETRY_MS, type PublisherState, REFUSED_RETRY_MS, RETRY_MS } from "./state.js";
 
 /** * -> Connecting */
 export function connect(state: PublisherState): PublisherEffect[] {

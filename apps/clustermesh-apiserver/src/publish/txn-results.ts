@@ -3,12 +3,14 @@
  *
  *   Live ─► Resolving ─► Live | Standby | Connecting        TakingOver, Loading ─► Live | Connecting
  */
+
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
+import { BEAT_MS } from "@isthmus/records";
 import type { EventOf, PublisherEffect, PublisherEvent } from "./events.js";
 import { flightOf, pump } from "./inflight.js";
 import { readFence, readHead } from "./meta-keys.js";
 import { watchOther } from "./rival-writer.js";
-import { BEAT_MS, type Flight, isWriting, larger, type PublisherState } from "./state.js";
+import { type Flight, isWriting, larger, type PublisherState } from "./state.js";
 import { connect, resync, retry, stepDown } from "./transitions.js";
 import { compareAll, compareKey } from "./wanted.js";
 

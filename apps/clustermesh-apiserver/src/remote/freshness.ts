@@ -1,6 +1,7 @@
 /** Timing of the reader: when a source is stale, and when the next `tick` is due. */
+import { BEAT_MS, STALE_MS } from "@isthmus/records";
 import { differs } from "./received-records.js";
-import { BEAT_MS, type ReaderState, STALE_MS } from "./state.js";
+import type { ReaderState } from "./state.js";
 
 export function isStale(state: ReaderState, now: number): boolean {
   return state.beatAt !== undefined && now - state.beatAt > STALE_MS;

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { printable } from "@isthmus/model";
 import type { ClusterClaim, Head } from "@isthmus/proto";
-import { isStoreId, readHead, STORE_ID_BYTES } from "@isthmus/records";
+import { isStoreId, RECORD_VERSION, readHead, STORE_ID_BYTES } from "@isthmus/records";
 import { emit } from "./emit.js";
 import type { EventOf, ReaderEffect } from "./events.js";
 import { backoffMs, wakeMs } from "./freshness.js";
@@ -16,7 +16,7 @@ import { isOverBudgetWith } from "./over-budget.js";
 import { createPendingEvents } from "./pending-events.js";
 import { compareSums, replacementOf, replaceReceived, takeHead, verify } from "./received-records.js";
 import { enterStore, isFromBackup, sameStore, trustedInMs } from "./restore-detection.js";
-import { BLOCKED_RETRY_MS, NO_HEAD, OVER_BUDGET_RETRY_MS, READER_VERSION, type ReaderState } from "./state.js";
+import { BLOCKED_RETRY_MS, NO_HEAD, OVER_BUDGET_RETRY_MS, type ReaderState } from "./state.js";
 
 /** * -> Listing: at once, or when the peer's pace allows. */
 export function list(state: ReaderState, now: number): ReaderEffect[] {
@@ -116,8 +116,8 @@ export function refusePeer(
       return `${cannot}: its uid is "${printable(uid, 64)}", its MeshPeer says "${expected}"`;
     }
   }
-  if (head !== undefined && head.minReader > READER_VERSION) {
-    return `${cannot}: its records need a reader of version ${head.minReader}, this is ${READER_VERSION}`;
+  if (head !== undefined && head.minReader > RECORD_VERSION) {
+    return `${cannot}: its records need a reader of version ${head.minReader}, this is ${RECORD_VERSION}`;
   }
   return undefined;
 }

@@ -6,9 +6,9 @@
  * writes what is missing. Its head is current once it has beaten, since a beat means that no write is due.
  */
 import type { Head } from "@isthmus/proto";
-import { sameBytes } from "@isthmus/records";
+import { BEAT_MS, sameBytes } from "@isthmus/records";
 import type { Meta } from "./events.js";
-import { BEAT_MS, BEATS_TO_TRUST, LEFT_STORES, type ReaderState } from "./state.js";
+import { BEATS_TO_TRUST, LEFT_STORES, type ReaderState } from "./state.js";
 
 /** Allowance for a late beat. */
 const LATE_MS = 500;

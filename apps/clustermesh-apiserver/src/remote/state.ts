@@ -8,9 +8,6 @@ import type { PendingEvents, PendingLimits } from "./pending-events.js";
 import type { Skew } from "./skew.js";
 import type { Unverified } from "./unverified.js";
 
-export const BEAT_MS = 5_000;
-/** Three missed beats. */
-export const STALE_MS = 3 * BEAT_MS;
 /** After this many beats the publisher of a restored store has written what was missing. */
 export const BEATS_TO_TRUST = 2n;
 /** How many ids of previous stores are remembered. */
@@ -21,8 +18,6 @@ export const RELIST = { minMs: 200, maxMs: 30_000, quietMs: 60_000 } as const;
 export const BLOCKED_RETRY_MS = 10_000;
 /** Longest interval between listings of a peer over budget. */
 export const OVER_BUDGET_RETRY_MS = 300_000;
-/** The newest version of records that this reader understands. */
-export const READER_VERSION = 1;
 
 export interface ReaderOptions {
   readonly cluster: string;

@@ -6,7 +6,7 @@
  * the exchange ends.
  */
 import type { Buckets, Kind, Position } from "@isthmus/proto";
-import { bucketOf, type HashedRecord, type SourceIndex, sameBytes } from "@isthmus/records";
+import { BUCKETS, bucketOf, type HashedRecord, type SourceIndex, sameBytes } from "@isthmus/records";
 import { encodeBucket, isPersonal, wireRecord } from "./messages.js";
 
 /** The server's side: the index, and its 256 sums of the requested kind. */
@@ -42,13 +42,13 @@ export function* noBuckets({ clusterId, kind }: Buckets, position: Position): Ge
 }
 
 /** One more than the last index of a bucket. */
-const NO_BUCKET = 256;
+const NO_BUCKET = BUCKETS;
 
 function serverSums({ index, sums }: ServedRecords, kind: Kind, personalKey: string): readonly Uint8Array[] {
   if (!isPersonal({ kind })) return sums;
   const own = index.get(personalKey);
   const empty = new Uint8Array(16);
-  return Array.from({ length: 256 }, (_, i) => (own !== undefined && bucketOf(own.key) === i ? own.hash : empty));
+  return Array.from({ length: BUCKETS }, (_, i) => (own !== undefined && bucketOf(own.key) === i ? own.hash : empty));
 }
 
 function serverRecords(

@@ -6,7 +6,7 @@
  * its length prefix.
  */
 import { MAX_CLUSTER_ID } from "@isthmus/model";
-import { VERSION_TYPES } from "@isthmus/records";
+import { BUCKETS, VERSION_TYPES } from "@isthmus/records";
 
 /** Maximum number of clusters, the local one (0) included. */
 const CLUSTERS = MAX_CLUSTER_ID + 1;
@@ -64,12 +64,12 @@ const REPORT = bounds({
   5: once("address", 16),
   6: { name: "host_ports", most: 64, bytes: 24 },
 });
-const BUCKETS = bounds({ 3: { name: "sums", most: 256, bytes: 16 } });
+const BUCKET_SUMS = bounds({ 3: { name: "sums", most: BUCKETS, bytes: 16 } });
 const TO_SERVER = bounds({
   1: message("hello", 1, HELLO),
   2: message("ack", 1, ACK),
   3: message("report", 1, REPORT),
-  4: message("buckets", 1, BUCKETS),
+  4: message("buckets", 1, BUCKET_SUMS),
 });
 
 /** Undefined: the message is within bounds. Otherwise a sentence that names the field. */

@@ -3,10 +3,12 @@
  *
  * Outgoing messages are already encoded. The first incoming message is Hello; its node must be that of the certificate.
  */
+
 import { type handleBidiStreamingCall, type ServerDuplexStream, type ServiceDefinition, status } from "@grpc/grpc-js";
 import { type Clock, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Hello, type Report, Role, StateSyncService, ToServer } from "@isthmus/proto";
+import { PROTOCOL_VERSION } from "@isthmus/records";
 import { createGrpcServer, listen, type RunningServer, serverCredentials } from "./grpc-server.js";
 import { MAX_MESSAGE_BYTES, messageProblem } from "./message-bounds.js";
 import { encodeGoAway, encodeWelcome } from "./messages.js";
@@ -32,7 +34,6 @@ export interface StreamServerModules {
   readonly onReport?: (node: string, report: Report) => void;
 }
 
-export const PROTOCOL = 1;
 const NODE_USER = "system:mesh-node:";
 const HELLO_MS = 10_000;
 
@@ -103,7 +104,9 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
       return;
     }
     const { instance, cluster, clusterId } = options;
-    call.write(encodeWelcome({ instance, servers: [...modules.servers()], protocol: PROTOCOL, cluster, clusterId }));
+    call.write(
+      encodeWelcome({ instance, servers: [...modules.servers()], protocol: PROTOCOL_VERSION, cluster, clusterId }),
+    );
     handle = hub.open(hello, stream);
     if (handle !== undefined) log.info("Agent connected", { node, version: printable(hello.version, 64) });
   }
@@ -171,10 +174,10 @@ function refusal(
       code: status.PERMISSION_DENIED,
       details: `Certificate is of ${node === undefined ? "no node" : `node "${node}"`}, not of node "${printable(hello.node, 64)}"`,
     };
-  if (hello.protocolMin > PROTOCOL || hello.protocolMax < PROTOCOL)
+  if (hello.protocolMin > PROTOCOL_VERSION || hello.protocolMax < PROTOCOL_VERSION)
     return {
       code: status.FAILED_PRECONDITION,
-      details: `Agent speaks protocol ${hello.protocolMin} to ${hello.protocolMax}, this server ${PROTOCOL}`,
+      details: `Agent speaks protocol ${hello.protocolMin} to ${hello.protocolMax}, this server ${PROTOCOL_VERSION}`,
     };
   return undefined;
 }

@@ -7,13 +7,13 @@
  *
  * A hop is ok when it is fresh *and* in sync; "connected" alone is not enough.
  */
+
 import type { AgentReport, AgentSource, RefusedCount, SourceReport, StatusResponse } from "@isthmus/proto";
+import { STALE_MS } from "@isthmus/records";
 import { age, counted, hex } from "../output/units.js";
 import { agentProblem, isAwaited } from "./agent-problem.js";
 import type { ClusterView } from "./collect.js";
 
-/** Three missed beats of 5 s. */
-export const STALE_MS = 15_000;
 /** A change that an agent has not applied for this long is a finding. */
 export const SLOW_MS = 5_000;
 

@@ -12,13 +12,13 @@
 import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { bytesKey, isV4, type ServiceName } from "@isthmus/model";
 import { Family, Kind, type Port, Service, Slice } from "@isthmus/proto";
-import { type HashedRecord, hashRecord, serviceKey, sliceKey } from "@isthmus/records";
+import { BackendCondition, type HashedRecord, hashRecord, serviceKey, sliceKey } from "@isthmus/records";
 import type { ServedFrontends } from "../datapath/read-services.js";
 import { frontendName } from "./frontends.js";
 import { adoptedNode } from "./nodes.js";
 
-const READY = 1;
-const SERVING_TERMINATING = 6;
+const READY = BackendCondition.Ready;
+const SERVING_TERMINATING = BackendCondition.Serving | BackendCondition.Terminating;
 
 /** Empty when the kernel serves none of the cluster's backends for this Service. */
 export function recordsFromKernel(

@@ -4,9 +4,7 @@
  * meanwhile.
  */
 import type { Buckets, Kind } from "@isthmus/proto";
-import { accumulate, bucketOf, emptySum, type RecordTable, sumBytes } from "@isthmus/records";
-
-export const BUCKETS = 256;
+import { accumulate, BUCKETS, bucketOf, emptySum, type RecordTable, sumBytes } from "@isthmus/records";
 
 export interface BucketKeys {
   /** Returns the sums of one kind, to be sent; indexes its keys from now on. */

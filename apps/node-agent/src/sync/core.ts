@@ -4,9 +4,11 @@
  * `step(event)` returns effects, which the caller performs: it sends, applies, counts. There is one `Source` per
  * cluster, created when the server or a floor first names it.
  */
+
 import { MAX_CLUSTER_ID, parseClusterName } from "@isthmus/model";
 import type { Position, SourcePosition, SourceState, ToAgent, ToServer, Welcome } from "@isthmus/proto";
 import { Role, SourceStatus } from "@isthmus/proto";
+import { PROTOCOL_VERSION } from "@isthmus/records";
 import { createSource } from "./source.js";
 import type { Source, SourceDelta, SourceEvent, SourceStep } from "./source-types.js";
 
@@ -41,7 +43,6 @@ export interface SyncOptions {
   readonly localClusterId?: number;
 }
 
-export const PROTOCOL = 1;
 /** `source-states`: the states of several sources may come in one message. */
 const CAPABILITIES = ["source-states"];
 
@@ -63,8 +64,8 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     const value = {
       role: Role.ROLE_AGENT,
       node: options.node,
-      protocolMin: PROTOCOL,
-      protocolMax: PROTOCOL,
+      protocolMin: PROTOCOL_VERSION,
+      protocolMax: PROTOCOL_VERSION,
       capabilities: CAPABILITIES,
       sources: [...sources.values()].filter(isKnown).map(positionsOf),
       version: options.version,
@@ -146,8 +147,8 @@ function positionsOf({ clusterId, floor, have }: Source): SourcePosition {
 }
 
 function welcomeOf(welcome: Welcome): SyncEffect {
-  if (welcome.protocol === PROTOCOL) return { is: "welcome", welcome };
-  return { is: "leave", reason: `the server speaks protocol ${welcome.protocol}, this agent ${PROTOCOL}` };
+  if (welcome.protocol === PROTOCOL_VERSION) return { is: "welcome", welcome };
+  return { is: "leave", reason: `the server speaks protocol ${welcome.protocol}, this agent ${PROTOCOL_VERSION}` };
 }
 
 function isClusterName(text: string): boolean {
