@@ -37,7 +37,7 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
   const conflict = (addresses: readonly Uint8Array[]): Verdict => {
     const lost = addresses.find((address) => claims.owner(address) !== limits.id);
     if (lost === undefined) return { ok: true };
-    const what = `address ${formatAddress(lost)} belongs to another member`;
+    const what = `address ${formatAddress(lost)} belongs to another cluster`;
     return { ok: false, reason: "address-of-another-member", detail: what };
   };
   return {

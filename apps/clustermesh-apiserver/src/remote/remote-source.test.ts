@@ -249,7 +249,7 @@ test("an address belongs to the local cluster if it claims it, otherwise to the 
   assert.ok(position !== undefined);
   running.own.apply({ upserts: [node(99, "mine", "192.168.0.1")], deletes: [], position, observedMicros: 0 });
   await until("the local cluster takes precedence", () => second.index.get("nodes/b") === undefined);
-  assert.match(second.report().refused[0]?.example ?? "", /address 192.168.0.1 belongs to another member/);
+  assert.match(second.report().refused[0]?.example ?? "", /address 192.168.0.1 belongs to another cluster/);
   await running.stop();
   for (const publisher of publishers) await publisher.stop();
 });

@@ -45,7 +45,7 @@ export function makeBackend(text: BackendText): MergedBackend {
   };
 }
 
-/** One frontend `ip:port`/TCP with tiers of backends, tried in full. */
+/** One frontend `ip:port`/TCP with tiers of backends, of which at most four slots are tried. */
 export function makePlan(
   service: string,
   ip: string,
