@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-images kind-down
+.PHONY: help setup demo test check bench generate format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
@@ -34,6 +34,9 @@ kernels: setup
 
 kind: setup
 	@$(NODE) tools/kind/run.mjs
+
+kind-full: setup
+	@$(NODE) tools/kind/run.mjs full
 
 kind-images: setup
 	@$(NODE) tools/kind/run.mjs images

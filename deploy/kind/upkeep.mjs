@@ -26,7 +26,8 @@ const kubectl = (cluster, ...args) => run("kubectl", "--context", cluster, ...ar
 const inShop = (...args) => kubectl(NEAR, "-n", "shop", ...args);
 
 const STEPS = [
-  { text: "agents, apiservers and the demo's backends rolled out again", act: rollOut },
+  { text: "agents and apiservers of both clusters rolled out again", act: rollOut },
+  { text: `the apiserver of ${NEAR} and the backends rolled out, the former starting slowly`, act: replaceSlowly },
   { text: "none left in east, all served by west", act: () => scale(0), after: "west" },
   { text: "three in east again", act: () => scale(3), after: "east" },
   { text: `the apiserver of ${NEAR} moved to ${LEAVES}`, act: moveApiserver },
@@ -70,19 +71,20 @@ async function main() {
 async function rollOut() {
   const workloads = ["daemonset/node-agent", "deployment/clustermesh-apiserver"];
   const each = (act) => Promise.all(CLUSTERS.map(act));
-  await startSlowly([
-    {
-      name: "slow",
-      image: "lab.isthmus.io/mesh:dev",
-      command: ["node", "-e", `setTimeout(() => {}, ${SLOW_START_MS})`],
-    },
-  ]);
-  await inShop("rollout", "restart", "deployment/web");
   await each((cluster) => kubectl(cluster, "-n", "mesh-system", "rollout", "restart", ...workloads));
   for (const workload of workloads) {
     await each((cluster) => kubectl(cluster, "-n", "mesh-system", "rollout", "status", workload, "--timeout=120s"));
   }
+  await run(process.execPath, MESH, "status", "--wait", "--timeout", "60s");
+}
+
+/** Backends that end while the new apiserver starts must leave the maps by the old one. It starts slowly from now on. */
+async function replaceSlowly() {
+  const command = ["node", "-e", `setTimeout(() => {}, ${SLOW_START_MS})`];
+  await startSlowly([{ name: "slow", image: "lab.isthmus.io/mesh:dev", command }]);
+  await inShop("rollout", "restart", "deployment/web");
   await inShop("rollout", "status", "deployment/web", "--timeout=120s");
+  await kubectl(NEAR, "-n", "mesh-system", "rollout", "status", "deployment/clustermesh-apiserver", "--timeout=120s");
   await run(process.execPath, MESH, "status", "--wait", "--timeout", "60s");
 }
 

@@ -2,7 +2,8 @@
 /**
  * Runs deploy/kind on a machine without an image registry: real kind through podman, in a separate network namespace.
  *
- *   node tools/kind/run.mjs            images, up.sh, demo.sh, upkeep.sh, restart.sh, down.sh
+ *   node tools/kind/run.mjs            images, up.sh, demo.sh, upkeep.sh, down.sh
+ *   node tools/kind/run.mjs full       the same with restart.sh before down.sh
  *   node tools/kind/run.mjs images     only the images
  *   node tools/kind/run.mjs up|demo|upkeep|restart|down [ARGUMENT...]
  *   node tools/kind/run.mjs exec COMMAND...      in the rig's network, with its tools and settings
@@ -28,7 +29,9 @@ import { installEngine } from "./packages.mjs";
 import { getPrograms } from "./programs.mjs";
 
 const [task = "all", ...rest] = process.argv.slice(2);
-const TASKS = ["all", "images", "up", "demo", "upkeep", "restart", "down", "exec"];
+/** Runs that take everything down at their end, with their scripts. */
+const WHOLE = { all: ["up", "demo", "upkeep"], full: ["up", "demo", "upkeep", "restart"] };
+const TASKS = [...Object.keys(WHOLE), "images", "up", "demo", "upkeep", "restart", "down", "exec"];
 if (!TASKS.includes(task)) {
   console.error(`Unknown task "${task}": choose from ${TASKS.join(", ")}`);
   process.exit(2);
@@ -53,7 +56,7 @@ async function main() {
   try {
     return await runTask();
   } finally {
-    if (task === "all" || task === "down") await takeDown();
+    if (task in WHOLE || task === "down") await takeDown();
     else if (!wasUp && task !== "up" && task !== "exec") restoreMachine();
   }
 }
@@ -61,12 +64,12 @@ async function main() {
 async function runTask() {
   if (task === "down") return 0;
   const programs = await getPrograms();
-  const image = ["all", "images", "up", "restart"].includes(task) ? await makeImages(programs) : "";
+  const image = task in WHOLE || ["images", "up", "restart"].includes(task) ? await makeImages(programs) : "";
   if (task === "images") return 0;
   openNetwork();
   const env = settings(programs, image);
   if (task === "exec") return await run(rest, env);
-  for (const name of task === "all" ? ["up", "demo", "upkeep", "restart"] : [task]) {
+  for (const name of WHOLE[task] ?? [task]) {
     const code = await run([join(ROOT, "deploy/kind", `${name}.sh`), ...rest], env);
     if (code !== 0) return code;
   }
