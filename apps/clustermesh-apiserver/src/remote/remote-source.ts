@@ -23,7 +23,7 @@ export interface RemoteSource {
   status(): SourceStatus;
   /** True when the index matches the sums of a LIVE head: only then may a Mark be sent or absence mean deletion. */
   isVerified(): boolean;
-  /** True when `proved()` covers this kind: a publisher of an older version has no sums of kinds that it does not know. */
+  /** True when `isVerified()` covers this kind: a publisher of an older version has no sums of kinds that it does not know. */
   verifiesAbsence(kind: Kind): boolean;
   report(): SourceReport;
   /** What is kept of the peer, refused records included. */
@@ -35,7 +35,7 @@ export interface RemoteSource {
    * "same": the store is the one that is served. "moved": it is another one and is being read; serve the source later.
    */
   confirmStore(): Promise<"same" | "moved">;
-  /** Called after the status or `proved()` may have changed. */
+  /** Called after the status or `isVerified()` may have changed. */
   onStatus(listener: () => void): () => void;
 }
 
