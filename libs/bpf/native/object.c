@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens, configures and loads BPF objects; returns programs and maps as handles.
+// Opens, configures and loads BPF objects; returns programs and maps as handles, or what an object declares of its maps.
 // Errors include the output of libbpf and the verifier.
 #include <signal.h>
 #include <stdarg.h>
@@ -139,17 +139,24 @@ static napi_value handles(napi_env env, struct bpf_object *object) {
   return result;
 }
 
+// Opens an object without loading it; throws with libbpf's output, or the path.
+static struct bpf_object *open_object(napi_env env, const char *path) {
+  libbpf_output.length = 0;
+  libbpf_output.text[0] = 0;
+  libbpf_set_print(print_output);
+  struct bpf_object *object = bpf_object__open_file(path, NULL);
+  if (!object) throw_errno(env, errno, "open a BPF object", *libbpf_output.text ? libbpf_output.text : path);
+  return object;
+}
+
 // loadObject(path, {rodata?: {variable: bytes}, maxEntries?: {map: number}, reuse?: {map: Fd}})
 //   -> {maps: {name: Fd}, programs: {name: {fd, attachType}}}. The error's `detail` has the verifier's log.
 static napi_value load_object(napi_env env, napi_callback_info info) {
   napi_value args[2], result = NULL;
   char path[4096], bad[128] = "";
   if (!get_args(env, info, 2, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
-  libbpf_output.length = 0;
-  libbpf_output.text[0] = 0;
-  libbpf_set_print(print_output);
-  struct bpf_object *object = bpf_object__open_file(path, NULL);
-  if (!object) return throw_errno(env, errno, "open a BPF object", *libbpf_output.text ? libbpf_output.text : path);
+  struct bpf_object *object = open_object(env, path);
+  if (!object) return NULL;
   int error = for_each(env, object, args[1], "rodata", apply_rodata, bad);
   if (!error) error = for_each(env, object, args[1], "maxEntries", apply_max_entries, bad);
   if (!error) error = for_each(env, object, args[1], "reuse", apply_reuse, bad);
@@ -170,6 +177,40 @@ static napi_value load_object(napi_env env, napi_callback_info info) {
 out:
   bpf_object__close(object);
   return result;
+}
+
+static napi_value map_spec(napi_env env, struct bpf_map *map) {
+  napi_value spec, inner;
+  NAPI(napi_create_object(env, &spec));
+  set_u32(env, spec, "type", bpf_map__type(map));
+  set_u32(env, spec, "keySize", bpf_map__key_size(map));
+  set_u32(env, spec, "valueSize", bpf_map__value_size(map));
+  set_u32(env, spec, "maxEntries", bpf_map__max_entries(map));
+  set_u32(env, spec, "flags", bpf_map__map_flags(map));
+  struct bpf_map *inner_map = bpf_map__inner_map(map);
+  if (!inner_map) return spec;
+  if (!(inner = map_spec(env, inner_map))) return NULL;
+  NAPI(napi_set_named_property(env, spec, "inner", inner));
+  return spec;
+}
+
+// objectMaps(path) -> {name: {type, keySize, valueSize, maxEntries, flags, inner?}}: what the object declares, nothing
+// is loaded. `inner` is the declaration of the maps in a map of maps.
+static napi_value object_maps(napi_env env, napi_callback_info info) {
+  napi_value args[1], result, spec;
+  char path[4096];
+  struct bpf_map *map;
+  if (!get_args(env, info, 1, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
+  struct bpf_object *object = open_object(env, path);
+  if (!object) return NULL;
+  napi_status status = napi_create_object(env, &result);
+  bpf_object__for_each_map(map, object) {
+    if (bpf_map__is_internal(map)) continue;
+    if (status != napi_ok || !(spec = map_spec(env, map))) break;
+    status = napi_set_named_property(env, result, bpf_map__name(map), spec);
+  }
+  bpf_object__close(object);
+  return map || status != napi_ok ? napi_failed(env) : result;
 }
 
 // programInfo(program) -> {id, name, type, instructions, jitedBytes, verifiedInstructions}
@@ -209,6 +250,7 @@ static napi_value probe_helper(napi_env env, napi_callback_info info) {
 
 bool object_init(napi_env env, napi_value exports) {
   return set_function(env, exports, "loadObject", load_object) &&
+         set_function(env, exports, "objectMaps", object_maps) &&
          set_function(env, exports, "programInfo", program_info) &&
          set_function(env, exports, "probeHelper", probe_helper);
 }

@@ -10,11 +10,11 @@ import { join } from "node:path";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMappedArray } from "./array-map.js";
 import { lockPinFolder, preparePinFolder } from "./bpffs.js";
-import type { DatapathConfig } from "./gen/index.js";
+import { type DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createGracePeriod } from "./grace.js";
 import { createHashMap } from "./hash-map.js";
 import { HELPER_SET_RETVAL, PROGRAM_TYPE_SOCK_ADDR } from "./kernel-constants.js";
-import { DEFAULT_SIZES, MAP_NAMES, type MapSizes, OBSOLETE_PINS } from "./layout.js";
+import { innerSpec, type MapSizes, OBSOLETE_PINS } from "./layout.js";
 import { attachAll, detachAll } from "./links.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
@@ -72,10 +72,10 @@ export async function openDatapath(options: DatapathOptions): Promise<Datapath> 
 
 async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath> {
   const config: DatapathConfig = { clusterId: options.config.clusterId, flags: 0, netnsCookie: native().netnsCookie() };
-  const sizes = { ...DEFAULT_SIZES, ...options.sizes };
-  const { maps, programs } = loadOnPins(join(options.objectDir, "sock.bpf.o"), options.bpffs, sizes, config);
+  const object = join(options.objectDir, "sock.bpf.o");
+  const { maps, programs, specs } = loadOnPins(object, options.bpffs, options.sizes ?? {}, config);
   const arrays = mapArrays(maps);
-  const tables = await openTables(maps.tables);
+  const tables = await openTables(maps.tables, innerSpec(specs, "tables"));
   const loaded = Object.entries(programs).map(([name, program]) => ({
     name,
     ...program,
@@ -101,7 +101,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     ...arrays,
     tables,
     frontends: createHashMap(MAP_NAMES.frontends, maps.frontends),
-    serviceRanges: createServiceRanges(maps.serviceRanges),
+    serviceRanges: createServiceRanges(maps.serviceRanges, innerSpec(specs, "serviceRanges")),
     gracePeriod: createGracePeriod(),
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
     programs: new Map(loaded.map(({ name, info }) => [name, info])),

@@ -1,30 +1,17 @@
 /**
- * Names, types and sizes of the pinned maps, as declared in bpf/lib/*.h. A pinned map that differs belongs to other
- * software or has another layout, and is refused, because its content cannot be read.
+ * What the pinned maps must be: as the object with the programs declares them, with the sizes that are configured. A
+ * pinned map that differs belongs to other software or has another layout, and is refused, because its content cannot
+ * be read.
  */
 import { MeshError } from "@isthmus/model";
 import type { DatapathError } from "./errors.js";
-import {
-  BackendRow,
-  FloorRow,
-  FrontendKey,
-  FrontendRow,
-  Limit,
-  NodeRow,
-  ServiceRangeRow,
-  ServiceRow,
-  SockRow,
-  TableLine,
-  TcpOrigDstRow,
-  UdpReverseKey,
-  UdpReverseRow,
-  UdpStickyKey,
-  UdpStickyRow,
-} from "./gen/index.js";
-import { MapFlag, MapType } from "./kernel-constants.js";
-import type { MapInfo } from "./native.js";
+import { MAP_NAMES, type MapKey } from "./gen/index.js";
+import { type MapInfo, type MapSpec, native } from "./native.js";
 
-/** Number of entries of maps with a configurable size. Used when a map is created; an existing map keeps its size. */
+/**
+ * Number of entries of maps with a configurable size; where one is absent, it is as the object declares. Used when a
+ * map is created; an existing map keeps its size.
+ */
 export interface MapSizes {
   readonly frontends: number;
   readonly services: number;
@@ -34,33 +21,16 @@ export interface MapSizes {
   readonly udp: number;
 }
 
-export const DEFAULT_SIZES: MapSizes = {
-  frontends: 65_536,
-  services: 65_536,
-  backends: 262_144,
-  nodes: 32_768,
-  udp: 65_536,
+/** The maps whose size is configurable, and so not part of the layout. */
+const SIZED: Partial<Readonly<Record<MapKey, keyof MapSizes>>> = {
+  frontends: "frontends",
+  services: "services",
+  backends: "backends",
+  nodeState: "nodes",
+  nodes: "nodes",
+  udpSticky: "udp",
+  udpReverse: "udp",
 };
-
-export type MapSpec = Omit<MapInfo, "id" | "name">;
-
-export const MAP_NAMES = {
-  frontends: "mesh_frontends_v1",
-  serviceRanges: "mesh_service_ranges_v2",
-  services: "mesh_services_v1",
-  tables: "mesh_tables_v1",
-  backends: "mesh_backends_v1",
-  clusterState: "mesh_cluster_state_v1",
-  nodeState: "mesh_node_state_v1",
-  nodes: "mesh_nodes_v1",
-  floors: "mesh_floors_v1",
-  metrics: "mesh_metrics_v1",
-  sock: "mesh_sock_v1",
-  tcpRecent: "mesh_tcp_recent_v2",
-  udpSticky: "mesh_udp_sticky_v2",
-  udpReverse: "mesh_udp_reverse_v2",
-  udpSenders: "mesh_udp_senders_v1",
-} as const;
 
 /**
  * Pins of replaced layouts, which are removed without copying their content: state that programs keep about sockets,
@@ -73,65 +43,35 @@ export const OBSOLETE_PINS: readonly string[] = [
   "mesh_service_ranges_v1",
 ];
 
-export type MapKey = keyof typeof MAP_NAMES;
+export type MapSpecs = Readonly<Record<MapKey, MapSpec>>;
 
-function hash(keySize: number, valueSize: number, maxEntries: number): MapSpec {
-  return { type: MapType.Hash, keySize, valueSize, maxEntries, flags: MapFlag.None };
+/** The maps as this object (a path) declares them, with these sizes. Throws the addon's error for an unreadable object. */
+export function readMapSpecs(object: string, sizes: Partial<MapSizes>): MapSpecs {
+  const declared = native().objectMaps(object);
+  const specs = mapKeys().map((noun) => {
+    const spec = declared[MAP_NAMES[noun]];
+    if (spec === undefined) throw new Error(`Cannot find map "${MAP_NAMES[noun]}" in object "${object}"`);
+    return [noun, { ...spec, maxEntries: sizeOf(noun, sizes) ?? spec.maxEntries }] as const;
+  });
+  return Object.fromEntries(specs) as Record<MapKey, MapSpec>;
 }
 
-function mapped(valueSize: number, maxEntries: number): MapSpec {
-  return { type: MapType.Array, keySize: 4, valueSize, maxEntries, flags: MapFlag.Mappable };
+export function mapKeys(): readonly MapKey[] {
+  return Object.keys(MAP_NAMES) as MapKey[];
 }
 
-function storage(valueSize: number): MapSpec {
-  return { type: MapType.SkStorage, keySize: 4, valueSize, maxEntries: 0, flags: MapFlag.NoPrealloc };
+/** The configured number of entries, or undefined. */
+export function sizeOf(noun: MapKey, sizes: Partial<MapSizes>): number | undefined {
+  const size = SIZED[noun];
+  return size && sizes[size];
 }
 
-/** One segment of the tables: 65,536 lines of 16 backend ids. */
-export const SEGMENT: MapSpec = mapped(TableLine.size, Limit.SegmentLines);
-
-/** The list of ranges of ClusterIPs. */
-export const RANGE_LIST: MapSpec = {
-  ...mapped(ServiceRangeRow.size, Limit.ServiceRanges),
-  flags: MapFlag.None,
-};
-
-function mapOfMaps(maxEntries: number): MapSpec {
-  return { type: MapType.ArrayOfMaps, keySize: 4, valueSize: 4, maxEntries, flags: MapFlag.None };
+/** What the maps in this map of maps are. */
+export function innerSpec(specs: MapSpecs, noun: MapKey): MapSpec {
+  const { inner } = specs[noun];
+  if (inner === undefined) throw new Error(`Cannot create a map in "${MAP_NAMES[noun]}": it is no map of maps`);
+  return inner;
 }
-
-/** The required properties of each pinned map. */
-export function mapSpecs(sizes: MapSizes): Readonly<Record<MapKey, MapSpec>> {
-  const lru = (key: number, value: number) => ({ ...hash(key, value, sizes.udp), type: MapType.LruHash });
-  return {
-    frontends: hash(FrontendKey.size, FrontendRow.size, sizes.frontends),
-    serviceRanges: mapOfMaps(1),
-    services: mapped(ServiceRow.size, sizes.services),
-    tables: mapOfMaps(Limit.Segments),
-    backends: mapped(BackendRow.size, sizes.backends),
-    clusterState: mapped(4, Limit.Clusters),
-    nodeState: mapped(4, sizes.nodes),
-    nodes: mapped(NodeRow.size, sizes.nodes),
-    floors: mapped(FloorRow.size, Limit.Clusters),
-    metrics: { type: MapType.PerCpuArray, keySize: 4, valueSize: 8, maxEntries: Limit.Metrics, flags: MapFlag.None },
-    sock: storage(SockRow.size),
-    tcpRecent: { ...mapped(TcpOrigDstRow.size, Limit.TcpOrigDst), flags: MapFlag.None },
-    udpSticky: lru(UdpStickyKey.size, UdpStickyRow.size),
-    udpReverse: lru(UdpReverseKey.size, UdpReverseRow.size),
-    udpSenders: storage(4),
-  };
-}
-
-/** Maps whose number of entries is configurable, so not part of the layout. */
-const SIZED: ReadonlySet<MapKey> = new Set([
-  "frontends",
-  "services",
-  "backends",
-  "nodeState",
-  "nodes",
-  "udpSticky",
-  "udpReverse",
-]);
 
 /** Throws `MAP_LAYOUT` when a pinned map differs from what this version would create. */
 export function checkLayout(noun: MapKey, path: string, want: MapSpec, have: MapInfo): void {
@@ -140,7 +80,7 @@ export function checkLayout(noun: MapKey, path: string, want: MapSpec, have: Map
     have.keySize === want.keySize &&
     have.valueSize === want.valueSize &&
     have.flags === want.flags &&
-    (SIZED.has(noun) || have.maxEntries === want.maxEntries);
+    (SIZED[noun] !== undefined || have.maxEntries === want.maxEntries);
   if (!same) throw layoutError(noun, path, want, have);
 }
 

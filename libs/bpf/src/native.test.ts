@@ -12,7 +12,7 @@ import { createMappedArray } from "./array-map.js";
 import { detailOf, errnoOf } from "./errors.js";
 import { createHashMap } from "./hash-map.js";
 import { MapFlag, MapType, UpdateFlag } from "./kernel-constants.js";
-import { type Fd, native } from "./native.js";
+import { type Fd, type MapShape, native } from "./native.js";
 import { loadTestObject, OBJECTS } from "./testing/objects.js";
 
 type Given = Partial<Parameters<ReturnType<typeof native>["mapCreate"]>[0]>;
@@ -225,6 +225,39 @@ test("an error of the verifier includes the end of its log, where the reason is"
     assert.equal(log.length, (256 << 10) - 1);
     assert.match(log.slice(-2000), /invalid mem access 'map_value_or_null'/);
   }
+});
+
+test("the maps of an object are created as it declares them, the inner ones as well", (t) => {
+  const path = `${OBJECTS}/sock.bpf.o`;
+  const declared = native().objectMaps(path);
+  const { maps, programs } = native().loadObject(path, {});
+  t.after(() => {
+    for (const map of Object.values(maps)) map.close();
+    for (const { fd } of Object.values(programs)) fd.close();
+  });
+  assert.deepEqual(Object.keys(declared).sort(), Object.keys(maps).sort());
+  for (const [name, map] of Object.entries(maps)) {
+    const { type, keySize, valueSize, maxEntries, flags } = native().mapInfo(map);
+    assert.deepEqual(
+      { ...declared[name], inner: undefined },
+      { type, keySize, valueSize, maxEntries, flags, inner: undefined },
+    );
+  }
+  const outers = Object.entries(declared).filter(([, { inner }]) => inner !== undefined);
+  assert.deepEqual(outers.map(([name]) => name).sort(), ["mesh_service_ranges_v2", "mesh_tables_v1"]);
+  for (const [name, { inner }] of outers) {
+    const outer = maps[name];
+    const shape: MapShape | undefined = inner;
+    assert.ok(outer !== undefined && shape !== undefined);
+    const list = native().mapCreate({ ...shape, name: "inner" });
+    t.after(() => list.close());
+    // The kernel refuses one that differs.
+    native().mapUpdate(outer, u32(0), u32(list.fd), UpdateFlag.Any);
+    const other = native().mapCreate({ ...shape, valueSize: shape.valueSize + 8, name: "other" });
+    t.after(() => other.close());
+    assert.throws(() => native().mapUpdate(outer, u32(0), u32(other.fd), UpdateFlag.Any), { code: "EINVAL" });
+  }
+  assert.throws(() => native().objectMaps(`${OBJECTS}/no.bpf.o`), { code: "ENOENT" });
 });
 
 test("a missing object and an unknown or too short variable are rejected", () => {

@@ -13,12 +13,22 @@ export interface Fd {
   close(): void;
 }
 
-export interface MapInfo {
+/** What a map is created with. Sizes in bytes. */
+export interface MapShape {
   readonly type: number;
   readonly keySize: number;
   readonly valueSize: number;
   readonly maxEntries: number;
   readonly flags: number;
+}
+
+/** A map as an object declares it. */
+export interface MapSpec extends MapShape {
+  /** The maps in it, for a map of maps. */
+  readonly inner?: MapSpec;
+}
+
+export interface MapInfo extends MapShape {
   readonly id: number;
   /** At most 15 characters, as the kernel keeps it. */
   readonly name: string;
@@ -118,11 +128,13 @@ export interface TestRun {
 
 export interface Native {
   loadObject(path: string, options: LoadOptions): LoadedObject;
+  /** The maps that an object declares, by name, as libbpf reads them. Loads nothing. */
+  objectMaps(path: string): Readonly<Record<string, MapSpec>>;
   programInfo(program: Fd): ProgramInfo;
   probeHelper(programType: number, helper: number): boolean;
 
   mapInfo(map: Fd): MapInfo;
-  mapCreate(spec: Omit<MapInfo, "id"> & { readonly inner?: Fd }): Fd;
+  mapCreate(spec: MapShape & { readonly name: string; readonly inner?: Fd }): Fd;
   mapById(id: number): Fd;
   mapLookup(map: Fd, key: Uint8Array): Uint8Array | undefined;
   mapUpdate(map: Fd, key: Uint8Array, value: Uint8Array, flags: number): void;

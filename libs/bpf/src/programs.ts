@@ -2,33 +2,42 @@
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { detailOf, errnoOf } from "./errors.js";
-import { DatapathConfig } from "./gen/index.js";
-import { checkLayout, MAP_NAMES, type MapKey, type MapSizes, mapSpecs } from "./layout.js";
+import { DatapathConfig, MAP_NAMES, type MapKey } from "./gen/index.js";
+import { checkLayout, type MapSizes, type MapSpecs, mapKeys, readMapSpecs, sizeOf } from "./layout.js";
 import { openIfThere } from "./links.js";
 import { type Fd, type LoadedObject, native } from "./native.js";
 
 export interface LoadedPrograms {
   readonly programs: LoadedObject["programs"];
   readonly maps: Readonly<Record<MapKey, Fd>>;
+  /** What the object declares of the maps, with the given sizes. */
+  readonly specs: MapSpecs;
 }
 
 /** Loads the programs of `object` with the pinned maps; maps without a pin are created and pinned. */
-export function loadOnPins(object: string, pinFolder: string, sizes: MapSizes, config: DatapathConfig): LoadedPrograms {
-  const specs = Object.entries(mapSpecs(sizes)) as [MapKey, ReturnType<typeof mapSpecs>[MapKey]][];
+export function loadOnPins(
+  object: string,
+  pinFolder: string,
+  sizes: Partial<MapSizes>,
+  config: DatapathConfig,
+): LoadedPrograms {
+  const specs = attempt(object, () => readMapSpecs(object, sizes));
   const reuse: Record<string, Fd> = {};
   const maxEntries: Record<string, number> = {};
-  for (const [noun, spec] of specs) {
-    const path = join(pinFolder, MAP_NAMES[noun]);
+  for (const noun of mapKeys()) {
+    const name = MAP_NAMES[noun];
+    const path = join(pinFolder, name);
     const pinned = openIfThere(path);
     if (pinned === undefined) {
-      if (spec.maxEntries > 0) maxEntries[MAP_NAMES[noun]] = spec.maxEntries;
+      if (sizeOf(noun, sizes) !== undefined) maxEntries[name] = specs[noun].maxEntries;
       continue;
     }
-    checkLayout(noun, path, spec, native().mapInfo(pinned));
-    reuse[MAP_NAMES[noun]] = pinned;
+    checkLayout(noun, path, specs[noun], native().mapInfo(pinned));
+    reuse[name] = pinned;
   }
-  const { maps, programs } = load(object, { reuse, maxEntries, rodata: { config: DatapathConfig.encode(config) } });
-  const byNoun = specs.map(([noun]) => {
+  const rodata = { config: DatapathConfig.encode(config) };
+  const { maps, programs } = attempt(object, () => native().loadObject(object, { reuse, maxEntries, rodata }));
+  const byNoun = mapKeys().map((noun) => {
     const name = MAP_NAMES[noun];
     const map = maps[name];
     if (map === undefined) throw new Error(`Cannot find map "${name}" in object "${object}"`);
@@ -36,12 +45,13 @@ export function loadOnPins(object: string, pinFolder: string, sizes: MapSizes, c
     reuse[name]?.close();
     return [noun, map] as const;
   });
-  return { programs, maps: Object.fromEntries(byNoun) as Record<MapKey, Fd> };
+  return { programs, specs, maps: Object.fromEntries(byNoun) as Record<MapKey, Fd> };
 }
 
-function load(object: string, options: Parameters<ReturnType<typeof native>["loadObject"]>[1]): LoadedObject {
+/** Calls `use`, which opens the object; turns the addon's error into `PROGRAM_LOAD`. */
+function attempt<T>(object: string, use: () => T): T {
   try {
-    return native().loadObject(object, options);
+    return use();
   } catch (cause) {
     const log = detailOf(cause);
     const errno = errnoOf(cause);

@@ -5,14 +5,14 @@
 import { type Address, MeshError, type Prefix, prefixMask } from "@isthmus/model";
 import type { RangesPort } from "@isthmus/reconcile";
 import { errnoOf, mapFull } from "./errors.js";
-import { Limit, ServiceRangeRow } from "./gen/index.js";
-import { MAP_NAMES, RANGE_LIST } from "./layout.js";
+import { Limit, MAP_NAMES, ServiceRangeRow } from "./gen/index.js";
 import { innerMap, word } from "./map-of-maps.js";
-import { type Fd, native } from "./native.js";
+import { type Fd, type MapShape, native } from "./native.js";
 
 const ACTION = "replace the list of";
 
-export function createServiceRanges(outer: Fd): RangesPort {
+/** `shape`: of a list. */
+export function createServiceRanges(outer: Fd, shape: MapShape): RangesPort {
   const name = MAP_NAMES.serviceRanges;
 
   async function replace(ranges: readonly Prefix[]): Promise<void> {
@@ -22,7 +22,7 @@ export function createServiceRanges(outer: Fd): RangesPort {
     const replaced = innerMap(outer, 0);
     let list: Fd | undefined;
     try {
-      list = native().mapCreate({ ...RANGE_LIST, name: "mesh_ranges_v1" });
+      list = native().mapCreate({ ...shape, name: "mesh_ranges_v1" });
       for (const [i, range] of ranges.entries()) native().mapUpdate(list, word(i), encode(range), 0);
       await native().mapUpdateSlow(outer, word(0), word(list.fd));
     } finally {

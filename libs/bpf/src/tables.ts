@@ -6,17 +6,16 @@ import { MeshError } from "@isthmus/model";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
 import { createMappedArray, type MappedArray } from "./array-map.js";
 import { mapFull } from "./errors.js";
-import { Limit } from "./gen/index.js";
-import { MAP_NAMES, SEGMENT } from "./layout.js";
+import { Limit, MAP_NAMES } from "./gen/index.js";
 import { innerMap, word } from "./map-of-maps.js";
-import { type Fd, native } from "./native.js";
+import { type Fd, type MapShape, native } from "./native.js";
 
 export interface Tables extends TablesPort {
   close(): void;
 }
 
-/** Maps the existing segments into memory; creates the first one when there is none. */
-export async function openTables(outer: Fd): Promise<Tables> {
+/** Maps the existing segments into memory; creates the first one when there is none. `shape`: of a segment. */
+export async function openTables(outer: Fd, shape: MapShape): Promise<Tables> {
   const segments: MappedArray[] = [];
   let last: Promise<unknown> = Promise.resolve();
   for (let i = 0; i < Limit.Segments; i++) {
@@ -28,7 +27,7 @@ export async function openTables(outer: Fd): Promise<Tables> {
   async function grow(): Promise<ArrayPort> {
     const index = segments.length;
     if (index >= Limit.Segments) throw mapFull(MAP_NAMES.tables, Limit.Segments, "add a segment to");
-    const inner = native().mapCreate({ ...SEGMENT, name: "mesh_lines_v1" });
+    const inner = native().mapCreate({ ...shape, name: "mesh_lines_v1" });
     try {
       await native().mapUpdateSlow(outer, word(index), word(inner.fd));
     } catch (cause) {

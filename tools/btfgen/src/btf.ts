@@ -53,6 +53,7 @@ interface RawType {
   readonly nr_elems?: number;
   readonly members?: readonly RawMember[];
   readonly values?: readonly { readonly name: string; readonly val: number }[];
+  readonly vars?: readonly { readonly type_id: number }[];
 }
 
 /** Parses the dump. Throws on a type without a codec (unions, pointers and signed numbers are not used). */
@@ -73,6 +74,14 @@ export function parseBtf(json: string): Schema {
       fields: (type.members ?? []).map((member) => parseField(byId, type.name, member)),
     }));
   return { enums, structs };
+}
+
+/** The names of the maps that an object declares, from the dump of its BTF. */
+export function parseMapNames(json: string): readonly string[] {
+  const { types } = JSON.parse(json) as { types: readonly RawType[] };
+  const byId = new Map(types.map((type) => [type.id, type]));
+  const maps = types.filter((type) => type.kind === "DATASEC" && type.name === ".maps");
+  return maps.flatMap(({ vars = [] }) => vars.map((item) => get(byId, item.type_id).name));
 }
 
 function parseField(byId: ReadonlyMap<number, RawType>, owner: string, member: RawMember): Field {

@@ -51,8 +51,21 @@ const BTF = JSON.stringify({
   ],
 });
 
+/** An object with these maps, beside variables that are none. */
+function programs(...names: readonly string[]): string {
+  const section = (id: number, name: string, vars: readonly number[]) => ({
+    ...{ id, kind: "DATASEC", name, size: 0 },
+    vars: vars.map((type) => ({ type_id: type, offset: 0, size: 8 })),
+  });
+  const types = names.map((name, i) => ({ id: i + 1, kind: "VAR", name, type_id: 0, linkage: "global" }));
+  const [ids, other] = [types.map(({ id }) => id), { id: 90, kind: "VAR", name: "config", type_id: 0 }];
+  return JSON.stringify({ types: [...types, other, section(91, ".rodata", [90]), section(92, ".maps", ids)] });
+}
+
+const PROGRAMS = programs("mesh_things_v1", "mesh_big_things_v12");
+
 test("a struct gets an interface with its comments, and a codec with the byte order of its typedefs", () => {
-  const text = generate(BTF, HEADER).get("thing.ts") ?? "";
+  const text = generate(BTF, HEADER, [PROGRAMS]).get("thing.ts") ?? "";
   assert.match(
     text,
     /\/\*\*\n \* A thing\.\n \* It has a port\.\n \*\/\nexport interface Thing \{\n {2}\/\*\* where it listens \*\/\n/,
@@ -65,18 +78,28 @@ test("a struct gets an interface with its comments, and a codec with the byte or
 });
 
 test("an enum gets constants without the shared prefix, and texts for users", () => {
-  const text = generate(BTF, HEADER).get("enums.ts") ?? "";
+  const text = generate(BTF, HEADER, [PROGRAMS]).get("enums.ts") ?? "";
   assert.match(text, /\/\*\* like blood \*\/\n {2}Red: 1,\n {2}DeepBlue: 2,/);
   assert.match(text, /\[1, \{ name: "red", text: "like blood" \}\]/);
 });
 
 test("the same schema gives the same bytes, and the index names every file", () => {
-  const files = generate(BTF, HEADER);
-  assert.deepEqual([...files], [...generate(BTF, HEADER)]);
+  const files = generate(BTF, HEADER, [PROGRAMS]);
+  assert.deepEqual([...files], [...generate(BTF, HEADER, [PROGRAMS])]);
   assert.match(files.get("index.ts") ?? "", /export \* from "\.\/enums\.js";\nexport \* from "\.\/thing\.js";/);
 });
 
 test("a type without a codec is refused by name", () => {
   const union = BTF.replace('"kind":"INT","name":"unsigned int"', '"kind":"UNION","name":"either"');
-  assert.throws(() => generate(union, HEADER), /Cannot make a codec for "thing.ids": UNION is not supported/);
+  assert.throws(() => generate(union, HEADER, []), /Cannot make a codec for "thing.ids": UNION is not supported/);
+});
+
+test("maps are named by their nouns, whichever objects declare them; a name of another form is refused", () => {
+  const files = generate(BTF, HEADER, [PROGRAMS, programs("mesh_things_v1", "mesh_more_v2")]);
+  assert.match(
+    files.get("map-names.ts") ?? "",
+    /MAP_NAMES = \{\n {2}bigThings: "mesh_big_things_v12",\n {2}more: "mesh_more_v2",\n {2}things: "mesh_things_v1",\n\} as const;/,
+  );
+  assert.throws(() => generate(BTF, HEADER, [programs("things")]), /Cannot use map name "things": it is not mesh_/);
+  assert.throws(() => generate(BTF, HEADER, [PROGRAMS, programs("mesh_things_v2")]), /"mesh_things_v1" is there too/);
 });

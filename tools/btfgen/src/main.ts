@@ -1,5 +1,6 @@
 /**
- * `node dist/main.js OBJECT HEADER OUT`: writes the codecs of OBJECT's BTF into the folder OUT, which it empties first.
+ * `node dist/main.js SCHEMA HEADER OUT PROGRAMS...`: writes the codecs of the BTF in the object SCHEMA, with the comments of
+ * HEADER, and the names of the maps in the objects PROGRAMS into the folder OUT, which it empties first.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,15 +8,16 @@ import { join } from "node:path";
 import { findBpftool } from "./bpftool.js";
 import { generate } from "./generate.js";
 
-const [object, header, out] = process.argv.slice(2);
-if (object === undefined || header === undefined || out === undefined) {
-  console.error("Usage: main.js OBJECT HEADER OUT");
+const [schema, header, out, ...programs] = process.argv.slice(2);
+if (schema === undefined || header === undefined || out === undefined || programs.length === 0) {
+  console.error("Usage: main.js SCHEMA HEADER OUT PROGRAMS...");
   process.exit(2);
 }
-const json = execFileSync(findBpftool(), ["btf", "dump", "-j", "file", object], {
-  encoding: "utf8",
-  maxBuffer: 64 << 20,
-});
+const bpftool = findBpftool();
+const dump = (object: string): string =>
+  execFileSync(bpftool, ["btf", "dump", "-j", "file", object], { encoding: "utf8", maxBuffer: 64 << 20 });
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-for (const [name, text] of generate(json, readFileSync(header, "utf8"))) writeFileSync(join(out, name), text);
+for (const [name, text] of generate(dump(schema), readFileSync(header, "utf8"), programs.map(dump))) {
+  writeFileSync(join(out, name), text);
+}

@@ -19,3 +19,4 @@ export * from "./udp-sticky-row.js";
 export * from "./udp-reverse-key.js";
 export * from "./udp-reverse-row.js";
 export * from "./datapath-config.js";
+export * from "./map-names.js";

@@ -3,9 +3,8 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
 import { createMappedArray } from "../array-map.js";
-import { DatapathConfig } from "../gen/index.js";
+import { DatapathConfig, MAP_NAMES } from "../gen/index.js";
 import { createHashMap } from "../hash-map.js";
-import { MAP_NAMES } from "../layout.js";
 import { type Fd, type LoadedObject, native } from "../native.js";
 import { openTables } from "../tables.js";
 
@@ -26,7 +25,8 @@ export function loadTestObject(t: TestContext, name: string, maxEntries: Record<
   const rodata = WITHOUT_CONFIG.has(name)
     ? {}
     : { config: DatapathConfig.encode({ clusterId: 1, flags: 0, netnsCookie: 0n }) };
-  const object = native().loadObject(`${OBJECTS}/${name}.bpf.o`, { rodata, maxEntries });
+  const path = `${OBJECTS}/${name}.bpf.o`;
+  const object = native().loadObject(path, { rodata, maxEntries });
   const close: (() => void)[] = [];
   t.after(() => {
     for (const call of close) call();
@@ -54,7 +54,9 @@ export function loadTestObject(t: TestContext, name: string, maxEntries: Record<
       return array;
     },
     tables: async () => {
-      const tables = await openTables(map(MAP_NAMES.tables));
+      const segment = native().objectMaps(path)[MAP_NAMES.tables]?.inner;
+      if (segment === undefined) throw new Error(`Cannot find tables in object "${name}"`);
+      const tables = await openTables(map(MAP_NAMES.tables), segment);
       close.push(tables.close);
       return tables;
     },
