@@ -20,6 +20,7 @@ struct frontend_row frontend_row;
 struct service_range_row service_range_row;
 struct tier_word tier_word;
 struct service_row service_row;
+struct backend_id backend_id;
 struct table_line table_line;
 struct backend_row backend_row;
 struct state_word state_word;

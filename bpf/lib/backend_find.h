@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file checks whether a service still has a backend that was chosen before. It reads mesh_services_v1 and
- * mesh_tables_v1.
+ * This file checks whether a service still has a backend that was chosen before. It reads mesh_services and
+ * mesh_tables.
  *
  * A kept backend is stored with its tier and its slot fraction (slot_fraction.h). While the table does not change, the
  * fraction gives the same slot, and one load checks it. After a change the backend is searched for in each of the
@@ -21,7 +21,7 @@
 /* The slot of this line that contains the id; LIMIT_LINE_SLOTS = none. */
 __noinline __u32 line_find(__u32 line, __u32 id)
 {
-	__u32 segment = line >> 16, at = line & (LIMIT_SEGMENT_LINES - 1), slot = LIMIT_LINE_SLOTS;
+	__u32 segment = line / LIMIT_SEGMENT_LINES, at = line % LIMIT_SEGMENT_LINES, slot = LIMIT_LINE_SLOTS;
 	void *table = bpf_map_lookup_elem(&mesh_tables_v1, &segment);
 	const struct table_line *ids = table ? bpf_map_lookup_elem(table, &at) : NULL;
 
@@ -36,10 +36,11 @@ __noinline __u32 line_find(__u32 line, __u32 id)
 /* The slot of this table that contains the id; `slots` or higher when none in the window around the fraction does. */
 __noinline __u32 tier_find(__u64 word, __u32 id, __u32 fraction)
 {
-	__u32 slots = TIER_SLOTS(word), line = window_begin(fraction, slots);
+	struct tier_word tier = FIELDS(tier_word, word);
+	__u32 slots = tier.slots, line = window_begin(fraction, slots);
 
 	for (__u32 i = 0; i < WINDOW_LINES; i++, line++) {
-		__u32 slot = line_find(TIER_LINE(word) + line, id);
+		__u32 slot = line_find(tier.line + line, id);
 
 		if (slot < LIMIT_LINE_SLOTS)
 			return line * LIMIT_LINE_SLOTS + slot; /* behind the last slot: not found */
@@ -53,8 +54,9 @@ __noinline __u32 tier_find(__u64 word, __u32 id, __u32 fraction)
 static __always_inline bool service_has_backend(const struct service_row *service, __u32 tier, __u32 fraction, __u32 id)
 {
 	__u64 word = READ_ONCE(service->tier[tier & (LIMIT_TIERS - 1)]);
+	struct tier_word table = FIELDS(tier_word, word);
 
-	return TIER_SLOTS(word) && slot_id(TIER_LINE(word), fraction_slot(fraction, TIER_SLOTS(word))) == id;
+	return table.slots && slot_id(table.line, fraction_slot(fraction, table.slots)) == id;
 }
 
 /* The backend with its present tier and slot; PICK_NONE when the service no longer has it. Its rank is not read. */
@@ -64,10 +66,10 @@ __noinline __u64 service_find(__u32 service, __u32 fraction, __u32 id)
 
 	for (__u32 i = 0; row && i < LIMIT_TIERS; i++) {
 		__u64 word = READ_ONCE(row->tier[i]);
-		__u32 slot = TIER_SLOTS(word) ? tier_find(word, id, fraction) : 0;
+		__u32 slots = FIELDS(tier_word, word).slots, slot = slots ? tier_find(word, id, fraction) : 0;
 
-		if (slot < TIER_SLOTS(word))
-			return PICK(RANK_UP, i, slot, id);
+		if (slot < slots)
+			return WORD(pick, .id = id, .slot = slot, .tier = i, .rank = RANK_UP);
 	}
 	return PICK_NONE;
 }

@@ -14,6 +14,16 @@
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 
+/*
+ * FIELDS(tier_word, word).slots: a field of a word. WORD(tier_word, .slots = 1): the 64-bit word of these fields, the
+ * others 0. Shifts and masks are the compiler's, from the declaration of the struct.
+ */
+#define FIELDS(name, value) ({									\
+	_Static_assert(sizeof(value) == sizeof(struct name), "the word has another length");	\
+	((union { typeof(value) word; struct name fields; }){.word = (value)}).fields;		\
+})
+#define WORD(name, ...) (((union { struct name fields; __u64 word; }){.fields = {__VA_ARGS__}}).word)
+
 /* Copies memory that may change meanwhile: each word is read once, so the values that are checked are those used. */
 static __always_inline void copy_once(void *to, const void *from, int words)
 {

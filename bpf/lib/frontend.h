@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* This file contains the lookup of a frontend. It reads mesh_frontends_v1 and mesh_service_ranges_v2. */
+/* This file contains the lookup of a frontend. It reads mesh_frontends and mesh_service_ranges. */
 #ifndef MESH_FRONTEND_H
 #define MESH_FRONTEND_H
 
@@ -30,20 +30,19 @@ static __always_inline void set_endpoint(struct endpoint_addr *peer, const void 
 /* Reads the row as one word, so that it is never a mix of two rows, even while its memory is reused. */
 static __always_inline bool frontend_lookup(const struct frontend_key *key, struct frontend_row *row)
 {
-	union {
-		__u64 word;
-		struct frontend_row row;
-	} copy;
-	__u64 *found = bpf_map_lookup_elem(&mesh_frontends_v1, key);
+	const __u64 *found = bpf_map_lookup_elem(&mesh_frontends_v1, key);
+	struct frontend_row copy;
+	__u64 word;
 
 	if (!found)
 		return false;
-	copy.word = READ_ONCE(*found);
-	if (copy.row.check != key_check(key, sizeof(*key) / 4)) {
+	word = READ_ONCE(*found);
+	copy = FIELDS(frontend_row, word);
+	if (copy.check != key_check(key, sizeof(*key) / 4)) {
 		count(METRIC_CHECK_MISMATCH);
 		return false;
 	}
-	*row = copy.row;
+	*row = copy;
 	return true;
 }
 

@@ -55,7 +55,7 @@ struct table_segment {
 	__uint(value_size, sizeof(struct table_line));
 };
 
-/* line >> 16 -> segment */
+/* line / LIMIT_SEGMENT_LINES -> segment */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, LIMIT_SEGMENTS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* This file contains the counters. It writes mesh_metrics_v1. */
+/* This file contains the counters. It writes mesh_metrics. */
 #ifndef MESH_METRICS_H
 #define MESH_METRICS_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the choice of a backend (design/datapath.md section 4). It reads mesh_services_v1,
- * mesh_tables_v1, mesh_backends_v1, mesh_cluster_state_v1 and mesh_node_state_v1. backend_find.h finds a backend again.
+ * This file contains the choice of a backend (design/datapath.md, Choosing). It reads mesh_services, mesh_tables,
+ * mesh_backends, mesh_cluster_state and mesh_node_state. backend_find.h finds a backend again.
  *
  * Tiers are probed in order: one slot of each, and `tries` more. The first backend that is up is chosen, else the
  * probed one with the lowest rank, so a service whose backends are all suspect or down still has one. A tier whose
@@ -17,33 +17,30 @@
 
 #define RANK_NONE (RANK_DOWN + 1)
 
-/* Position and width of the fields of struct tier_word: the word is loaded once and taken apart here. */
-#define TIER_LINE(word) ((__u32)(word) & ((1U << 28) - 1))
-#define TIER_SLOTS(word) ((__u32)((word) >> 28) & ((1U << 17) - 1))
-#define TIER_TRIES(word) ((__u32)((word) >> 45) & 7)
-#define TIER_CLUSTER(word) ((__u32)((word) >> 49) & ((1U << 12) - 1))
-
 /*
- * A backend that was picked, with its rank, tier and slot: rank:13 | tier:2 | slot:17 | id:32.
- * The functions that are not inlined are global, and their parameters and results are numbers: the verifier checks each
- * of them once, not once per path that reaches it (measured: 4,000 instructions instead of 430,000).
+ * A backend that was picked, with its rank, tier and slot. One u64: functions that are not inlined are global, and their
+ * parameters and results are numbers, so that the verifier checks each of them once, not once per path that reaches it
+ * (measured: 4,000 instructions instead of 430,000).
  */
-#define PICK(rank, tier, slot, id) ((__u64)(rank) << 51 | (__u64)(tier) << 49 | (__u64)(slot) << 32 | (id))
-#define PICK_NONE PICK(RANK_NONE, 0, 0, 0)
-#define PICK_RANK(pick) ((__u32)((pick) >> 51))
-#define PICK_TIER(pick) ((__u32)((pick) >> 49) & (LIMIT_TIERS - 1))
-#define PICK_SLOT(pick) ((__u32)((pick) >> 32) & ((1U << 17) - 1))
-#define PICK_ID(pick) ((__u32)(pick))
+struct pick {
+	__u64 id : 32;
+	__u64 slot : LIMIT_SLOT_BITS;
+	__u64 tier : LIMIT_TIER_BITS;
+	__u64 rank : 13;
+};
+
+#define PICK_NONE WORD(pick, .rank = RANK_NONE)
 
 static __always_inline __u32 state_rank(const __u32 *state)
 {
 	__u32 word = state ? READ_ONCE(*state) : 0;
+	struct state_word ranks = FIELDS(state_word, word);
 
-	if (word & 0xff0000)
+	if (ranks.down)
 		return RANK_DOWN;
-	if (word & 0xff00)
+	if (ranks.suspect)
 		return RANK_SUSPECT;
-	return word & 0xff ? RANK_DRAINING : RANK_UP;
+	return ranks.draining ? RANK_DRAINING : RANK_UP;
 }
 
 /* The local cluster is always up. */
@@ -56,7 +53,7 @@ static __always_inline __u32 cluster_rank(__u32 cluster)
 
 static __always_inline const struct backend_row *backend_lookup(__u32 id)
 {
-	__u32 index = id & LIMIT_BACKEND_INDEX;
+	__u32 index = FIELDS(backend_id, id).index;
 	const struct backend_row *row = bpf_map_lookup_elem(&mesh_backends_v1, &index);
 
 	if (!row || !id || READ_ONCE(row->id) != id)
@@ -90,7 +87,7 @@ static __always_inline __u32 tier_step(__u32 slots, __u32 hash)
 /* The id in this slot of the table that begins at this line; 0 = none. */
 static __always_inline __u32 slot_id(__u32 line, __u32 slot)
 {
-	__u32 segment = line >> 16, at = (line & (LIMIT_SEGMENT_LINES - 1)) + (slot / LIMIT_LINE_SLOTS);
+	__u32 segment = line / LIMIT_SEGMENT_LINES, at = line % LIMIT_SEGMENT_LINES + slot / LIMIT_LINE_SLOTS;
 	void *table = bpf_map_lookup_elem(&mesh_tables_v1, &segment);
 	const struct table_line *ids = table ? bpf_map_lookup_elem(table, &at) : NULL;
 
@@ -104,7 +101,7 @@ __noinline __u64 slot_probe(__u32 line, __u32 slot)
 	const struct backend_row *row = backend_lookup(id);
 
 	if (row)
-		return PICK(backend_rank(row), 0, slot, id);
+		return WORD(pick, .id = id, .slot = slot, .rank = backend_rank(row));
 	count(METRIC_STALE_ID);
 	return PICK_NONE;
 }
@@ -112,15 +109,17 @@ __noinline __u64 slot_probe(__u32 line, __u32 slot)
 /* The best of `pick` and of the backends that are probed in this tier; stops at the first that is up. */
 __noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick)
 {
-	__u32 slots = TIER_SLOTS(word), tries = TIER_TRIES(word), line = TIER_LINE(word);
+	struct tier_word table = FIELDS(tier_word, word);
+	__u32 slots = table.slots, tries = table.tries, line = table.line;
 	__u32 slot = ((__u64)hash * slots) >> 32, step = tier_step(slots, hash);
 
 	for (__u32 i = 0; i < LIMIT_PROBES && i <= tries; i++) {
 		__u64 other = slot_probe(line, slot);
+		__u32 rank = FIELDS(pick, other).rank;
 
-		if (PICK_RANK(other) < PICK_RANK(pick)) /* of equal ranks, the first */
-			pick = other | PICK(0, tier, 0, 0);
-		if (PICK_RANK(other) == RANK_UP)
+		if (rank < FIELDS(pick, pick).rank) /* of equal ranks, the first */
+			pick = other | WORD(pick, .tier = tier);
+		if (rank == RANK_UP)
 			break;
 		barrier_var(i); /* else clang rewrites the counter, and Linux 6.1 cannot verify that the loop ends */
 		slot += step;
@@ -139,9 +138,10 @@ static __always_inline __u64 service_choose(const struct service_row *service, _
 
 	for (int i = 0; i < LIMIT_TIERS; i++) {
 		__u64 word = READ_ONCE(service->tier[i]);
-		__u32 cluster = TIER_CLUSTER(word);
+		struct tier_word table = FIELDS(tier_word, word);
+		__u32 cluster = table.cluster;
 
-		if (!TIER_SLOTS(word))
+		if (!table.slots)
 			continue;
 		if (cluster && cluster_rank(cluster) == RANK_DOWN) {
 			count(METRIC_SKIPPED_TIER);
@@ -152,16 +152,16 @@ static __always_inline __u64 service_choose(const struct service_row *service, _
 			continue;
 		}
 		pick = tier_probe(word, i, hash, pick);
-		if (PICK_RANK(pick) == RANK_UP) {
+		if (FIELDS(pick, pick).rank == RANK_UP) {
 			if (!first || skipped)
 				count(METRIC_SPILLED);
 			return pick;
 		}
 		first = false;
 	}
-	if (PICK_RANK(pick) == RANK_NONE && skipped)
+	if (FIELDS(pick, pick).rank == RANK_NONE && skipped)
 		pick = tier_probe(skipped, skipped_tier, hash, pick);
-	if (PICK_ID(pick))
+	if (FIELDS(pick, pick).id)
 		count(METRIC_DEGRADED);
 	return pick;
 }

@@ -10,18 +10,17 @@
 
 #include "types.h"
 
-#define FRACTION_BITS 17
 #define WINDOW_LINES (LIMIT_SEARCH_SLOTS / LIMIT_LINE_SLOTS)
 
 /* The fraction of a slot in a table of `slots`; rounded up, so that fraction_slot() returns the same slot. */
 static inline __attribute__((always_inline)) __u32 slot_fraction(__u32 slot, __u32 slots)
 {
-	return slots ? (((__u64)slot << FRACTION_BITS) + slots - 1) / slots : 0;
+	return slots ? (((__u64)slot << LIMIT_SLOT_BITS) + slots - 1) / slots : 0;
 }
 
 static inline __attribute__((always_inline)) __u32 fraction_slot(__u32 fraction, __u32 slots)
 {
-	return ((__u64)fraction * slots) >> FRACTION_BITS;
+	return ((__u64)fraction * slots) >> LIMIT_SLOT_BITS;
 }
 
 /* The first of the WINDOW_LINES lines around a fraction, which is in their middle except near an end of the table. */

@@ -3,7 +3,7 @@
  * This file contains Services at the socket, for both address families: connect() and sendmsg() translate a VIP to a
  * backend, getpeername() and recvmsg() translate the backend back to the VIP.
  *
- * State: a connected UDP socket keeps its original destination in socket storage (mesh_sock_v1), which is deleted when
+ * State: a connected UDP socket keeps its original destination in socket storage (mesh_sock), which is deleted when
  * the socket connects to an address that is no Service. For few TCP sockets getpeername() is ever called, and storage
  * costs 6 % of a connect: their original destination is in a ring (tcp_orig_dst.h), and the first getpeername() copies
  * it to storage. An unconnected UDP socket keeps one backend per VIP and one VIP per backend (udp.h). An AF_INET6
@@ -46,10 +46,12 @@ static __always_inline int frontend_refusal(const struct frontend_row *frontend)
 static __always_inline const struct backend_row *sock_choose(__u32 service, __u32 *id)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+	__u64 pick;
 
 	if (!row)
 		return NULL;
-	*id = PICK_ID(service_choose(row, bpf_get_prandom_u32()));
+	pick = service_choose(row, bpf_get_prandom_u32());
+	*id = FIELDS(pick, pick).id;
 	return backend_lookup(*id);
 }
 

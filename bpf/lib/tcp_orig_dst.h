@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * This file contains the ring of the latest TCP connects: original destinations by the cookie of the socket. It reads
- * and writes mesh_tcp_recent_v2.
+ * and writes mesh_tcp_recent.
  *
  * The next socket whose cookie has the same low bits overwrites a row, even while another CPU writes or reads it, and
  * on some CPUs stores become visible in any order. There is no lock and no barrier: a row with the cookie of another

@@ -6,6 +6,10 @@
  * and from its comments (documentation). Padding has a name, else schema.bpf.c does not compile. Addresses are 16
  * bytes, IPv4 as ::ffff:a.b.c.d. Numbers are little endian unless their type is __be16 or __be32.
  *
+ * A word is what one store writes: a struct of bit fields, a struct named *_word, or an anonymous struct in a row. Its
+ * fields are packed and taken apart by the compiler (FIELDS and WORD of common.h) and by generated functions (toWord
+ * and fromWord), never by hand.
+ *
  * Map names are mesh_<noun>_v<layout>. Within one layout meanings never change, because two versions of the agent
  * share the maps during an upgrade.
  */
@@ -16,16 +20,20 @@
 
 /** Sizes that the programs are compiled with. */
 enum limit {
-	LIMIT_TIERS = 4,		/* tier words of a service */
+	LIMIT_TIER_BITS = 2,			  /* bits of the index of a tier */
+	LIMIT_TIERS = 1 << LIMIT_TIER_BITS,	  /* tier words of a service */
+	LIMIT_SLOT_BITS = 17,			  /* bits of a number of slots, and of a slot fraction */
+	LIMIT_SLOTS = (1 << LIMIT_SLOT_BITS) - 1, /* most slots of a table: 8,192 lines, which fit into a segment */
 	LIMIT_PROBES = 8,		/* most slots probed in one choice: the sum of (1 + tries) over the tiers */
 	LIMIT_LINE_SLOTS = 16,		/* backend ids in a line */
 	LIMIT_SEGMENT_LINES = 65536,	/* lines in a table segment */
 	LIMIT_SEGMENTS = 64,		/* table segments; added on a running node */
 	LIMIT_CLUSTERS = 4096,		/* cluster ids, 0 included */
-	LIMIT_BACKEND_INDEX = 16777215, /* mask of the index in a backend id; the generation is in the 8 bits above */
 	LIMIT_METRICS = 64,		/* counters */
 	LIMIT_SEARCH_SLOTS = 256,	/* slots in which a kept backend is searched; tables up to this size have no order */
 	LIMIT_TCP_ORIG_DST = 65536,	/* TCP sockets whose VIP is known without socket storage */
+	LIMIT_STICKY_CHECK_BITS = 13,	/* bits of the check of a udp_sticky_row */
+	LIMIT_FLOOR_POSITIONS = 8,	/* numbers in a copy of a floor */
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
 };
 
@@ -51,7 +59,7 @@ enum frontend_flag {
 };
 
 /**
- * Key of mesh_frontends_v1: the address that clients connect to.
+ * Key of mesh_frontends: the address that clients connect to.
  * A row with port 0 and protocol 0 applies to the ports and protocols of a VIP that have no row.
  */
 struct frontend_key {
@@ -61,15 +69,15 @@ struct frontend_key {
 	__u8 scope;    /* enum frontend_scope */
 };
 
-/** Value of mesh_frontends_v1: inserted and deleted, never rewritten. */
+/** Value of mesh_frontends: inserted and deleted, never rewritten. */
 struct frontend_row {
-	__u32 service; /* index into mesh_services_v1; 0 = none */
+	__u32 service; /* index into mesh_services; 0 = none */
 	__u16 flags;   /* enum frontend_flag */
 	__u16 check;   /* hash of the key (frontend_check()); another value is a miss */
 };
 
 /**
- * Row of the list in mesh_service_ranges_v2: a range in which every address is a ClusterIP. An address in it without a
+ * Row of the list in mesh_service_ranges: a range in which every address is a ClusterIP. An address in it without a
  * frontend belongs to no Service, and a connect to it fails at once. A list is written before programs can read it and
  * never changes: a new list replaces it. Without a list, or with an empty one, programs ignore such an address.
  */
@@ -83,12 +91,12 @@ struct service_range_row {
  * All zero = no such tier.
  */
 struct tier_word {
-	__u64 line : 28;    /* first line of the table: segment = line >> 16, line in it = line & 65535 */
-	__u64 slots : 17;   /* slots of the table; 0 = no backends */
-	__u64 tries : 3;    /* slots probed after the first */
-	__u64 maglev : 1;   /* the table is a Maglev table */
-	__u64 cluster : 12; /* the cluster of every backend in it; 0 = mixed */
-	__u64 spare : 3;    /* 0 */
+	__u64 line : 28;	       /* first line of the table: segment * LIMIT_SEGMENT_LINES + line in it */
+	__u64 slots : LIMIT_SLOT_BITS; /* slots of the table; 0 = no backends */
+	__u64 tries : 3;	       /* slots probed after the first */
+	__u64 maglev : 1;	       /* the table is a Maglev table */
+	__u64 cluster : 12;	       /* the cluster of every backend in it; 0 = mixed */
+	__u64 spare : 3;	       /* 0 */
 };
 
 /** Bits of service_row.flags. */
@@ -96,18 +104,24 @@ enum service_flag {
 	SERVICE_AFFINITY = 1, /* reserved: sessionAffinity ClientIP */
 };
 
-/** Row of mesh_services_v1 (mapped array). Row 0 stays empty. */
+/** Row of mesh_services (mapped array). Row 0 stays empty. */
 struct service_row {
-	__u64 tier[4];	  /* struct tier_word, in order of preference */
-	__u32 flags;	  /* enum service_flag */
-	__u32 affinity_s; /* reserved: seconds of session affinity */
-	__u32 gen;	  /* counts the services that had this row */
-	__u32 pad[5];	  /* 0 */
+	__u64 tier[LIMIT_TIERS]; /* struct tier_word, in order of preference */
+	__u32 flags;		 /* enum service_flag */
+	__u32 affinity_s;	 /* reserved: seconds of session affinity */
+	__u32 gen;		 /* counts the services that had this row */
+	__u32 pad[5];		 /* 0 */
+};
+
+/** Id of a backend. One u32; 0 = none. */
+struct backend_id {
+	__u32 index : 24;     /* row of the backend in mesh_backends, not 0 */
+	__u32 generation : 8; /* counts the backends that had this row: 1 to 255, then 1 again */
 };
 
 /** Line of a table segment: 16 slots, one cache line. */
 struct table_line {
-	__u32 id[16]; /* backend ids; 0 = unused slot */
+	__u32 id[LIMIT_LINE_SLOTS]; /* backend ids; 0 = unused slot */
 };
 
 /** How strongly a backend, a node or a cluster is avoided; the highest of the three applies. */
@@ -124,23 +138,27 @@ enum backend_flag {
 };
 
 /**
- * Row of mesh_backends_v1 (mapped array). Row 0 stays empty.
+ * Row of mesh_backends (mapped array). Row 0 stays empty.
  * The body is written first, then id by one store; to free the row, id = 0 is stored first.
  */
 struct backend_row {
-	__u32 id;      /* generation << 24 | index of this row, generation >= 1; 0 = free */
-	__be16 port;   /* port */
-	__u8 proto;    /* enum proto */
-	__u8 state;    /* enum rank of this backend alone; stored together with port and proto, as one word */
-	__u32 node;    /* index into mesh_nodes_v1; 0 = not known */
-	__u16 cluster; /* cluster id */
-	__u8 zone;     /* reserved: number of the zone; 0 = not known */
-	__u8 flags;    /* enum backend_flag */
+	__u32 id; /* struct backend_id, with the index of this row; 0 = free */
+	struct {
+		__be16 port; /* port */
+		__u8 proto;  /* enum proto */
+		__u8 state;  /* enum rank of this backend alone */
+	};
+	__u32 node; /* index into mesh_nodes; 0 = not known */
+	struct {
+		__u16 cluster; /* cluster id */
+		__u8 zone;     /* reserved: number of the zone; 0 = not known */
+		__u8 flags;    /* enum backend_flag */
+	};
 	__u8 addr[16]; /* address, IPv4 as v4-mapped */
 };
 
 /**
- * Word of mesh_cluster_state_v1 (index = cluster id) and mesh_node_state_v1 (index = node index), one u32 store.
+ * Word of mesh_cluster_state (index = cluster id) and mesh_node_state (index = node index), one u32 store.
  * Byte r-1 has one bit for each reporter that reports rank r; the rank is that of the highest byte that is not 0.
  */
 struct state_word {
@@ -155,7 +173,7 @@ enum node_flag {
 	NODE_LOCAL = 1, /* the node that has this map */
 };
 
-/** Row of mesh_nodes_v1 (mapped array). Row 0 stays empty. The body is written first, then id. */
+/** Row of mesh_nodes (mapped array). Row 0 stays empty. The body is written first, then id. */
 struct node_row {
 	__u32 id;	 /* index of this row; 0 = free */
 	__u16 cluster;	 /* cluster id */
@@ -169,13 +187,13 @@ struct node_row {
 
 /** One copy of a floor. */
 struct floor_copy {
-	__u8 store[16];	    /* store id; local cluster: epoch */
-	__u64 position[8];  /* remote source: [0] = etcd revision; local cluster: a resource version per type */
-	__u64 checksum;	    /* of store and position (floorChecksum()) */
+	__u8 store[16];			       /* store id; local cluster: epoch */
+	__u64 position[LIMIT_FLOOR_POSITIONS]; /* remote source: [0] = etcd revision; local cluster: a resource version per type */
+	__u64 checksum;			       /* of store and position (floorChecksum()) */
 };
 
 /**
- * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
+ * Row of mesh_floors (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
  * An update writes the copy that is not valid, then stores valid.
  */
 struct floor_row {
@@ -185,7 +203,7 @@ struct floor_row {
 };
 
 /**
- * Socket storage (mesh_sock_v1): original destination and backend of a connected socket, until the socket is closed.
+ * Socket storage (mesh_sock): original destination and backend of a connected socket, until the socket is closed.
  * Written by programs only.
  */
 struct sock_row {
@@ -194,12 +212,12 @@ struct sock_row {
 	__be16 vip_port;    /* port of the original destination */
 	__be16 port;	    /* the backend's port */
 	__u32 backend;	    /* backend id */
-	__u32 service;	    /* index into mesh_services_v1 */
+	__u32 service;	    /* index into mesh_services */
 	__u32 pad;	    /* 0 */
 };
 
 /**
- * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): original destinations of the latest TCP sockets.
+ * Row of mesh_tcp_recent (array, index = low bits of the cookie): original destinations of the latest TCP sockets.
  * Written by programs only.
  */
 struct tcp_orig_dst_row {
@@ -208,7 +226,7 @@ struct tcp_orig_dst_row {
 	__u64 check;		 /* hash of cookie and orig_dst (row_check()); another value is a miss */
 };
 
-/** Key of mesh_udp_sticky_v2 (LRU): an unconnected socket and the frontend it sends to. */
+/** Key of mesh_udp_sticky (LRU): an unconnected socket and the frontend it sends to. */
 struct udp_sticky_key {
 	__u64 cookie;  /* socket cookie */
 	__u8 vip[16];  /* VIP */
@@ -216,15 +234,15 @@ struct udp_sticky_key {
 	__u8 pad[6];   /* 0 */
 };
 
-/** Value of mesh_udp_sticky_v2: the backend that this socket keeps, its tier and slot. One u64, read by one load. */
+/** Value of mesh_udp_sticky: the backend that this socket keeps, its tier and slot. One u64, read by one load. */
 struct udp_sticky_row {
-	__u64 backend : 32; /* backend id */
-	__u64 fraction : 17; /* its slot, as a fraction of the slots of its table, in 2^-17 */
-	__u64 tier : 2;	    /* index of the tier word of that table */
-	__u64 check : 13;   /* hash of the key (row_check()); another value is a miss */
+	__u64 backend : 32;		       /* backend id */
+	__u64 fraction : LIMIT_SLOT_BITS;      /* its slot, as a fraction of the slots of its table, in 2^-17 */
+	__u64 tier : LIMIT_TIER_BITS;	       /* index of the tier word of that table */
+	__u64 check : LIMIT_STICKY_CHECK_BITS; /* hash of the key (row_check()); another value is a miss */
 };
 
-/** Key of mesh_udp_reverse_v2 (LRU): an unconnected socket and the backend that answers it. */
+/** Key of mesh_udp_reverse (LRU): an unconnected socket and the backend that answers it. */
 struct udp_reverse_key {
 	__u64 cookie;  /* socket cookie */
 	__u8 addr[16]; /* the backend's address */
@@ -232,7 +250,7 @@ struct udp_reverse_key {
 	__u8 pad[6];   /* 0 */
 };
 
-/** Value of mesh_udp_reverse_v2: the source address that the application sees. */
+/** Value of mesh_udp_reverse: the source address that the application sees. */
 struct udp_reverse_row {
 	__u8 vip[16]; /* VIP */
 	__be16 port;  /* its port */
@@ -247,7 +265,7 @@ struct datapath_config {
 	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
 };
 
-/** Counters of mesh_metrics_v1 (per CPU, u64): index and meaning. */
+/** Counters of mesh_metrics (per CPU, u64): index and meaning. */
 enum metric {
 	METRIC_NONE = 0,		/* not counted */
 	METRIC_CONNECT = 1,		/* connect() translated to a backend */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * This file contains the state of unconnected UDP sockets: the backend that a socket sends to, per VIP
- * (mesh_udp_sticky_v2), the VIP per backend that answers it (mesh_udp_reverse_v2), and a mark on sockets that have sent
- * to a Service (mesh_udp_senders_v1). A server without this mark skips the lookup for each datagram that it receives.
+ * (mesh_udp_sticky), the VIP per backend that answers it (mesh_udp_reverse), and a mark on sockets that have sent
+ * to a Service (mesh_udp_senders). A server without this mark skips the lookup for each datagram that it receives.
  *
  * Keys begin with the socket's cookie, and hooks run under the socket's lock, so no other CPU reads or writes the entry
  * of a key meanwhile, and replacing it is no race. But all sockets share the LRU map, which reuses the memory of an
@@ -42,36 +42,34 @@ struct {
 #define KEY_WORDS(key) ((int)(sizeof(key) / 8))
 #define REVERSE_WORDS ((int)(sizeof(struct udp_reverse_row) / 8))
 
-union sticky {
-	__u64 word;
-	struct udp_sticky_row row;
-};
-
 static __always_inline __u64 sticky_check(const struct udp_sticky_key *key)
 {
-	return row_check(ROW_CHECK, key, KEY_WORDS(*key)) >> 51;
+	return row_check(ROW_CHECK, key, KEY_WORDS(*key)) >> (64 - LIMIT_STICKY_CHECK_BITS);
 }
 
 /* The stored backend of this socket for the VIP; backend 0 = none. */
-static __always_inline union sticky sticky_read(const struct udp_sticky_key *key)
+static __always_inline struct udp_sticky_row sticky_read(const struct udp_sticky_key *key)
 {
 	const __u64 *found = bpf_map_lookup_elem(&mesh_udp_sticky_v2, key);
-	union sticky kept = {.word = found ? READ_ONCE(*found) : 0};
+	__u64 word = found ? READ_ONCE(*found) : 0;
 
-	if (kept.row.check != sticky_check(key))
-		kept.word = 0;
-	return kept;
+	if (FIELDS(udp_sticky_row, word).check != sticky_check(key))
+		word = 0;
+	return FIELDS(udp_sticky_row, word);
 }
 
 static __always_inline void sticky_write(const struct udp_sticky_key *key, const struct service_row *service,
-					 __u64 pick)
+					 __u64 word)
 {
-	union sticky chosen = {};
+	struct pick pick = FIELDS(pick, word);
+	__u64 tier = READ_ONCE(service->tier[pick.tier]);
+	struct udp_sticky_row chosen = {
+		.backend = pick.id,
+		.fraction = slot_fraction(pick.slot, FIELDS(tier_word, tier).slots),
+		.tier = pick.tier,
+		.check = sticky_check(key),
+	};
 
-	chosen.row.backend = PICK_ID(pick);
-	chosen.row.tier = PICK_TIER(pick);
-	chosen.row.fraction = slot_fraction(PICK_SLOT(pick), TIER_SLOTS(READ_ONCE(service->tier[PICK_TIER(pick)])));
-	chosen.row.check = sticky_check(key);
 	if (bpf_map_update_elem(&mesh_udp_sticky_v2, key, &chosen, BPF_ANY))
 		count(METRIC_STATE_FULL);
 }
@@ -88,20 +86,20 @@ __noinline __u64 sticky_choose(__u32 service)
 static __always_inline const struct backend_row *sticky_backend(const struct udp_sticky_key *key, __u32 service)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
-	union sticky kept = sticky_read(key);
-	const struct backend_row *backend = backend_lookup(kept.row.backend);
+	struct udp_sticky_row kept = sticky_read(key);
+	const struct backend_row *backend = backend_lookup(kept.backend);
 	__u64 pick = PICK_NONE;
 
 	if (!row)
 		return NULL;
 	if (backend && backend_rank(backend) < RANK_DOWN) {
-		if (service_has_backend(row, kept.row.tier, kept.row.fraction, kept.row.backend))
+		if (service_has_backend(row, kept.tier, kept.fraction, kept.backend))
 			return backend;
-		pick = service_find(service, kept.row.fraction, kept.row.backend);
+		pick = service_find(service, kept.fraction, kept.backend);
 	}
-	if (!PICK_ID(pick))
+	if (!FIELDS(pick, pick).id)
 		pick = sticky_choose(service);
-	backend = backend_lookup(PICK_ID(pick));
+	backend = backend_lookup(FIELDS(pick, pick).id);
 	if (backend)
 		sticky_write(key, row, pick);
 	return backend;

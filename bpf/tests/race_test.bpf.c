@@ -35,11 +35,13 @@ int race_choose(struct __sk_buff *skb)
 	__u32 number = 1, id;
 	const struct service_row *service = bpf_map_lookup_elem(&mesh_services_v1, &number);
 	const struct backend_row *row;
+	__u64 pick;
 
 	if (!service)
 		return -1;
 	tally(RACE_READS);
-	id = PICK_ID(service_choose(service, bpf_get_prandom_u32()));
+	pick = service_choose(service, bpf_get_prandom_u32());
+	id = FIELDS(pick, pick).id;
 	row = backend_lookup(id);
 	if (!row) {
 		tally(RACE_NONE);

@@ -27,7 +27,7 @@ int select_backend(struct __sk_buff *skb)
 	const struct select_request *request = (void *)(long)skb->data;
 	const struct service_row *service;
 	__u32 id, index, number;
-	__u64 *chosen;
+	__u64 *chosen, pick;
 
 	if ((void *)(request + 1) > (void *)(long)skb->data_end)
 		return -1;
@@ -35,8 +35,9 @@ int select_backend(struct __sk_buff *skb)
 	service = bpf_map_lookup_elem(&mesh_services_v1, &number);
 	if (!service)
 		return -1;
-	id = PICK_ID(service_choose(service, request->hash ? request->hash : bpf_get_prandom_u32()));
-	index = id & LIMIT_BACKEND_INDEX;
+	pick = service_choose(service, request->hash ? request->hash : bpf_get_prandom_u32());
+	id = FIELDS(pick, pick).id;
+	index = FIELDS(backend_id, id).index;
 	chosen = bpf_map_lookup_elem(&mesh_test_counts, &index);
 	if (chosen)
 		__sync_fetch_and_add(chosen, 1);

@@ -11,7 +11,7 @@ static int wrong(__u32 slot, __u32 slots)
 	__u32 fraction = slot_fraction(slot, slots), begin = window_begin(fraction, slots) * LIMIT_LINE_SLOTS;
 	__u32 end = begin + WINDOW_LINES * LIMIT_LINE_SLOTS;
 
-	if (fraction >> FRACTION_BITS || fraction_slot(fraction, slots) != slot || slot < begin || slot >= end)
+	if (fraction >> LIMIT_SLOT_BITS || fraction_slot(fraction, slots) != slot || slot < begin || slot >= end)
 		return 1;
 	/* The window has at least seven lines on both sides of the slot, unless the table ends there. */
 	if (begin && slot - begin < 7 * LIMIT_LINE_SLOTS)

@@ -1,16 +1,16 @@
-/** Backend ids: generation (1..255) in the high 8 bits, index (1..2^24-1) in the low 24. 0 = none. */
-import { Limit } from "./gen/enums.js";
+/** Backend ids (`struct backend_id`) as words. */
+import { BackendId } from "./gen/backend-id.js";
 
 export function backendId(generation: number, index: number): number {
-  return ((generation << 24) | (index & Limit.BackendIndex)) >>> 0;
+  return BackendId.toWord({ index, generation });
 }
 
 export function backendIndex(id: number): number {
-  return id & Limit.BackendIndex;
+  return BackendId.fromWord(id).index;
 }
 
 export function backendGeneration(id: number): number {
-  return id >>> 24;
+  return BackendId.fromWord(id).generation;
 }
 
 /** The next generation: 1 after 255, never 0. */

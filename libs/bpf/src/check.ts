@@ -3,7 +3,7 @@
  */
 import { createHash } from "node:crypto";
 import { viewOf } from "./codec.js";
-import type { FloorCopy } from "./gen/floor-copy.js";
+import { FloorCopy } from "./gen/floor-copy.js";
 
 /** `frontend_row.check` of an encoded `frontend_key` (20 bytes). */
 export function frontendCheck(key: Uint8Array): number {
@@ -18,9 +18,6 @@ export function frontendCheck(key: Uint8Array): number {
 
 /** `floor_copy.checksum`: the first 8 bytes, little endian, of SHA-256 over store and positions as they are encoded. */
 export function floorChecksum(floor: Pick<FloorCopy, "store" | "position">): bigint {
-  const positions = Buffer.alloc(64);
-  floor.position.forEach((value, i) => {
-    positions.writeBigUInt64LE(value, 8 * i);
-  });
-  return createHash("sha256").update(floor.store).update(positions).digest().readBigUInt64LE(0);
+  const copy = FloorCopy.encode({ ...floor, checksum: 0n });
+  return createHash("sha256").update(copy.subarray(0, FloorCopy.offsets.checksum)).digest().readBigUInt64LE(0);
 }

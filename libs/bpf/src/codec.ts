@@ -24,10 +24,34 @@ export function takeEach<T>(count: number, take: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => take(i));
 }
 
-/** A bit field at `shift`. Throws when the value does not fit, because it would change the neighbouring field. */
-export function bits(name: string, value: number, size: number, shift: bigint): bigint {
+/** A value of a field of `size` bits in a word. Throws when it does not fit, because it would change its neighbours. */
+export function bits(name: string, value: number, size: number): number {
   if (!Number.isInteger(value) || value < 0 || value >= 2 ** size) {
     throw new RangeError(`Cannot encode ${value} as "${name}": it has ${size} bits`);
   }
-  return BigInt(value) << shift;
+  return value;
+}
+
+/** A number of 16 bits in the other byte order. */
+export function swap16(value: number): number {
+  return ((value & 0xff) << 8) | (value >>> 8);
+}
+
+const scratch = new DataView(new ArrayBuffer(8));
+
+/** A word of two halves of 32 bits, signed or not. */
+export function word64(low: number, high: number): bigint {
+  scratch.setUint32(0, low, true);
+  scratch.setUint32(4, high, true);
+  return scratch.getBigUint64(0, true);
+}
+
+export function lowHalf(word: bigint): number {
+  scratch.setBigUint64(0, word, true);
+  return scratch.getUint32(0, true);
+}
+
+export function highHalf(word: bigint): number {
+  scratch.setBigUint64(0, word, true);
+  return scratch.getUint32(4, true);
 }

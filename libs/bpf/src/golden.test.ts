@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parseAddress, prefixMask } from "@isthmus/model";
 import {
   BackendFlag,
+  BackendId,
   BackendRow,
   backendId,
   DatapathConfig,
@@ -83,6 +84,7 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     affinityS: 10544,
     gen: 7,
   }),
+  backend_id: BackendId.encode({ index: 0x123456, generation: 255 }),
   table_line: TableLine.encode({ id: Array.from({ length: 16 }, (_, i) => backendId(1, i + 1)) }),
   backend_row: BackendRow.encode({
     id: backendId(255, 0x123456),
@@ -118,6 +120,7 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
 };
 
 const CODECS = {
+  BackendId,
   BackendRow,
   DatapathConfig,
   FloorCopy,
@@ -166,8 +169,41 @@ test("codecs read back what they wrote", () => {
 
 test("a value that does not fit its bit field is rejected, not truncated", () => {
   assert.throws(() => TierWord.toWord({ line: 0, slots: 0, tries: 8, maglev: 0, cluster: 0 }), RangeError);
+  assert.throws(() => BackendId.toWord({ index: 2 ** 24, generation: 1 }), RangeError);
+  assert.throws(() => BackendRow.portWord.toWord({ port: 65_536, proto: 6, state: 0 }), RangeError);
   assert.throws(() => FrontendKey.encode({ addr: new Uint8Array(4), port: 1, proto: 6, scope: 0 }), RangeError);
   assert.throws(() => TableLine.encode({ id: Array(17).fill(0) }), RangeError);
+});
+
+test("the words of a row equal its bytes", () => {
+  const bytes = VALUES["backend_row"] ?? new Uint8Array();
+  const row = BackendRow.decode(bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const { portWord, clusterWord, offsets } = BackendRow;
+  assert.equal(portWord.toWord(row), view.getUint32(offsets.port, true));
+  assert.equal(clusterWord.toWord(row), view.getUint32(offsets.cluster, true));
+  const { port, proto, state, cluster, zone, flags } = row;
+  assert.deepEqual(portWord.fromWord(portWord.toWord(row)), { port, proto, state });
+  assert.deepEqual(clusterWord.fromWord(clusterWord.toWord(row)), { cluster, zone, flags });
+  assert.equal(portWord.toWord(row) & ~portWord.masks.state, portWord.toWord({ port, proto, state: 0 }));
+});
+
+test("the fields of a 64-bit word do not touch each other, whatever their values", () => {
+  let seed = 7;
+  const random = (bits: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return [0, 2 ** bits - 1, Math.floor((seed / 2 ** 32) * 2 ** bits)][seed % 3] ?? 0;
+  };
+  for (let i = 0; i < 20_000; i++) {
+    const [line, slots, tries, maglev, cluster] = [random(28), random(17), random(3), random(1), random(12)];
+    const word = TierWord.toWord({ line, slots, tries, maglev, cluster });
+    const parts = [line, slots * 2 ** 28, tries * 2 ** 45, maglev * 2 ** 48, cluster * 2 ** 49];
+    assert.equal(
+      word,
+      parts.reduce((sum, part) => sum + BigInt(part), 0n),
+    );
+    assert.deepEqual(TierWord.fromWord(word), { line, slots, tries, maglev, cluster });
+  }
 });
 
 test("C has the same layout for the same values; the C tests pass", () => {

@@ -6,7 +6,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { createGracePeriod } from "./grace.js";
-import { BackendRow, backendId, nextGeneration, ServiceRow, TableLine, TierWord } from "./index.js";
+import {
+  BackendRow,
+  backendId,
+  backendIndex,
+  Limit,
+  nextGeneration,
+  ServiceRow,
+  TableLine,
+  TierWord,
+} from "./index.js";
 import { loadTestObject, openSelection } from "./testing/objects.js";
 import { READERS, RUNS, race } from "./testing/race.js";
 import { frontend, insertFrontends } from "./testing/writer.js";
@@ -100,7 +109,7 @@ test("every reader finds a backend while slots of the table move, are filled and
 
   const setSlot = (slot: number, id: number) => {
     slots[slot] = id;
-    segment.storeWord32(slot >> 4, 4 * (slot & 15), id);
+    segment.storeWord32(Math.floor(slot / Limit.LineSlots), 4 * (slot % Limit.LineSlots), id);
   };
   /** With one probe, a reader that hits a slot without a live backend finds none. */
   const setCount = () => {
@@ -163,7 +172,7 @@ test("every reader finds a backend while slots of the table move, are filled and
 
   /** Clears the ids of backends that left before a grace period; their rows are reused after a second one. */
   async function collect(): Promise<void> {
-    const round = freed.splice(0).map((id) => id & 0xffffff);
+    const round = freed.splice(0).map((id) => backendIndex(id));
     await graceUnderFire();
     for (const index of round) backends.storeWord32(index, BackendRow.offsets.id, 0);
     await graceUnderFire();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { createGracePeriod } from "./grace.js";
-import { backendId, nextGeneration, Rank, rankBit } from "./index.js";
+import { backendId, backendIndex, nextGeneration, Rank, rankBit, TierWord } from "./index.js";
 import { native } from "./native.js";
 import { loadTestObject, openSelection } from "./testing/objects.js";
 import { createWriter, type TestBackend } from "./testing/writer.js";
@@ -260,10 +260,10 @@ test("only the hash decides, and eight probes of a large table use eight differe
       const id = await k.choose(1, hash);
       assert.ok(!chosen.has(id) && id !== 0, `probe ${i} of hash ${hash}`);
       chosen.add(id);
-      k.backends.storeWord32(id & 0xffffff, 0, 0);
+      k.backends.storeWord32(backendIndex(id), 0, 0);
     }
     assert.equal(await k.choose(1, hash), 0);
-    for (const id of chosen) k.backend({ index: id & 0xffffff, state: Rank.Suspect });
+    for (const id of chosen) k.backend({ index: backendIndex(id), state: Rank.Suspect });
   }
 });
 
@@ -272,6 +272,6 @@ test("tables beyond the first segment are found", async (t) => {
   const segment = await k.tables.addSegment();
   segment.writeBody(65_535, new Uint8Array(Uint32Array.of(k.backend({ index: 9 })).buffer));
   const line = 2 * 65_536 - 1;
-  k.services.storeWord64(1, 0, BigInt(line) | (1n << 28n));
+  k.services.storeWord64(1, 0, TierWord.toWord({ line, slots: 1, tries: 0, maglev: 0, cluster: 0 }));
   assert.equal(await k.choose(1, 1), backendId(1, 9));
 });

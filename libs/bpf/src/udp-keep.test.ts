@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { MAP_NAMES, Rank, rankBit } from "./index.js";
+import { backendIndex, MAP_NAMES, Rank, rankBit } from "./index.js";
 import { native } from "./native.js";
 import { loadTestObject } from "./testing/objects.js";
 import { createWriter } from "./testing/writer.js";
@@ -153,7 +153,7 @@ test("a socket leaves a backend that is down, not a suspect one; when all are do
   const ids = k.many(1, 2);
   k.service(SERVICE, [{ ids, tries: 1 }]);
   const first = await k.send(1);
-  const index = first & 0xffffff;
+  const index = backendIndex(first);
   for (const [state, stays] of [
     [Rank.Suspect, true],
     [Rank.Draining, true],

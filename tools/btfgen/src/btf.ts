@@ -30,6 +30,8 @@ export interface StructType {
   readonly name: string;
   readonly size: number;
   readonly fields: readonly Field[];
+  /** The fields of each anonymous struct in it; they are in `fields` too. */
+  readonly words: readonly (readonly Field[])[];
 }
 
 export interface Schema {
@@ -67,13 +69,24 @@ export function parseBtf(json: string): Schema {
       values: (type.values ?? []).map(({ name, val }) => ({ name, value: val })),
     }));
   const structs = types
-    .filter((type) => type.kind === "STRUCT")
-    .map((type) => ({
-      name: type.name,
-      size: type.size ?? 0,
-      fields: (type.members ?? []).map((member) => parseField(byId, type.name, member)),
-    }));
+    .filter((type) => type.kind === "STRUCT" && type.name !== ANONYMOUS)
+    .map((type) => parseStruct(byId, type));
   return { enums, structs };
+}
+
+const ANONYMOUS = "(anon)";
+
+function parseStruct(byId: ReadonlyMap<number, RawType>, type: RawType): StructType {
+  const words: (readonly Field[])[] = [];
+  const fields = (type.members ?? []).flatMap((member) => {
+    if (member.name !== ANONYMOUS) return [parseField(byId, type.name, member)];
+    const word = (get(byId, member.type_id).members ?? []).map((inner) =>
+      parseField(byId, type.name, { ...inner, bits_offset: member.bits_offset + inner.bits_offset }),
+    );
+    words.push(word);
+    return word;
+  });
+  return { name: type.name, size: type.size ?? 0, fields, words };
 }
 
 /** The names of the maps that an object declares, from the dump of its BTF. */

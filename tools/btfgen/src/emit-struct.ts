@@ -1,11 +1,12 @@
 /**
  * Writes the codec of one struct: an interface, its size, the offset of each field, encode and decode.
  *
- * Structs made of bit fields are one word of 4 or 8 bytes; they and other `*_word` structs also get toWord/fromWord,
- * for the single store that the commit rule requires.
+ * Words get toWord and fromWord, for the single store that the commit rule requires (emit-word.ts): structs of bit
+ * fields, structs named *_word, and anonymous structs in a row.
  */
 import type { Field, StructType } from "./btf.js";
 import type { Comments } from "./comments.js";
+import { isWord, rowWordsText, wordText } from "./emit-word.js";
 import { camel, docComment, isPadding, kebab, pascal } from "./names.js";
 
 export function emitStruct(type: StructType, comments: Comments): string {
@@ -20,7 +21,7 @@ export function emitStruct(type: StructType, comments: Comments): string {
   return `${header}${imports}\n${interfaceText(type, fields, comments)}\n${body}`;
 }
 
-const HELPERS = ["bits", "putBytes", "putEach", "takeEach", "viewOf"];
+const HELPERS = ["bits", "highHalf", "lowHalf", "putBytes", "putEach", "swap16", "takeEach", "viewOf", "word64"];
 
 function interfaceText(type: StructType, fields: readonly Field[], comments: Comments): string {
   const lines = fields.map((field) => {
@@ -52,7 +53,7 @@ function plainBody(type: StructType, fields: readonly Field[]): string {
     `${view("out", puts)}    out.fill(0, at, at + ${type.size});\n${puts}    return out;\n  },\n` +
     `  /** Reads the struct from \`bytes\` at \`at\`; byte arrays are copies. */\n` +
     `  decode(bytes: Uint8Array, at = 0): ${name} {\n` +
-    `${view("bytes", takes)}    return {\n${takes}    };\n  },\n${plainWordText(type)}} as const;\n`
+    `${view("bytes", takes)}    return {\n${takes}    };\n  },\n${wordsText(type)}} as const;\n`
   );
 }
 
@@ -100,35 +101,19 @@ function order(element: Int): string {
   return element.bigEndian ? ", false" : ", true";
 }
 
-function plainWordText(type: StructType): string {
-  if (!type.name.endsWith("_word")) return "";
-  const name = pascal(type.name);
-  const [word, get, set] =
-    type.size === 8 ? ["bigint", "getBigUint64", "setBigUint64"] : ["number", "getUint32", "setUint32"];
-  return (
-    `  /** The struct as the one word that is stored. */\n` +
-    `  toWord(value: ${name}): ${word} {\n` +
-    `    return viewOf(${name}.encode(value), 0, ${type.size}).${get}(0, true);\n  },\n` +
-    `  fromWord(word: ${word}): ${name} {\n    const bytes = new Uint8Array(${type.size});\n` +
-    `    viewOf(bytes, 0, ${type.size}).${set}(0, word, true);\n    return ${name}.decode(bytes);\n  },\n`
-  );
+function wordsText(type: StructType): string {
+  const { name, size, fields } = type;
+  return rowWordsText(type) + (isWord(type) ? wordText({ name, size, fields, type: pascal(name) }, "  ") : "");
 }
 
 function bitFieldBody(type: StructType, fields: readonly Field[]): string {
-  if (type.size !== 8) throw new Error(`Cannot make a codec for "${type.name}": bit fields must fill 8 bytes`);
   const name = pascal(type.name);
-  const parts = fields.map((f) => `bits("${camel(f.name)}", value.${camel(f.name)}, ${f.bitSize}, ${f.bitOffset}n)`);
-  const takes = fields.map(
-    (f) => `      ${camel(f.name)}: Number((word >> ${f.bitOffset}n) & ${2 ** (f.bitSize ?? 0) - 1}n),\n`,
-  );
+  const access = type.size === 8 ? "BigUint64" : "Uint32";
   return (
-    `export const ${name} = {\n${headText(type, fields)}` +
-    `  /** The struct as the one word that is stored. Throws RangeError when a value does not fit its bits. */\n` +
-    `  toWord(value: ${name}): bigint {\n    return (\n      ${parts.join(" |\n      ")}\n    );\n  },\n` +
-    `  fromWord(word: bigint): ${name} {\n    return {\n${takes.join("")}    };\n  },\n` +
-    `  encode(value: ${name}, out: Uint8Array = new Uint8Array(8), at = 0): Uint8Array {\n` +
-    `    viewOf(out, at, 8).setBigUint64(0, ${name}.toWord(value), true);\n    return out;\n  },\n` +
+    `export const ${name} = {\n${headText(type, fields)}${wordsText(type)}` +
+    `  encode(value: ${name}, out: Uint8Array = new Uint8Array(${type.size}), at = 0): Uint8Array {\n` +
+    `    viewOf(out, at, ${type.size}).set${access}(0, ${name}.toWord(value), true);\n    return out;\n  },\n` +
     `  decode(bytes: Uint8Array, at = 0): ${name} {\n` +
-    `    return ${name}.fromWord(viewOf(bytes, at, 8).getBigUint64(0, true));\n  },\n} as const;\n`
+    `    return ${name}.fromWord(viewOf(bytes, at, ${type.size}).get${access}(0, true));\n  },\n} as const;\n`
   );
 }

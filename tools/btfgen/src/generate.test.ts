@@ -18,6 +18,23 @@ struct thing {
 	__u16 pad;     /* 0 */
 	__u32 ids[2];  /* what it holds */
 };
+
+/** A row. */
+struct row {
+	struct {
+		__be16 port; /* where it listens */
+		__u8 kind;   /* what it is */
+		__u8 spare;  /* 0 */
+	};
+	__u8 name[NAME_BYTES]; /* its name */
+};
+
+/** Two numbers across the halves. */
+struct pair {
+	__u64 low : 28; /* at first */
+	__u64 high : WIDE_BITS; /* then */
+	__u64 spare : 19; /* 0 */
+};
 `;
 
 const BTF = JSON.stringify({
@@ -48,6 +65,41 @@ const BTF = JSON.stringify({
         { name: "ids", type_id: 6, bits_offset: 32 },
       ],
     },
+    { id: 8, kind: "INT", name: "unsigned char", size: 1 },
+    { id: 9, kind: "ARRAY", name: "(anon)", type_id: 8, nr_elems: 8 },
+    {
+      id: 10,
+      kind: "STRUCT",
+      name: "row",
+      size: 12,
+      members: [
+        { name: "(anon)", type_id: 11, bits_offset: 0 },
+        { name: "name", type_id: 9, bits_offset: 32 },
+      ],
+    },
+    {
+      id: 11,
+      kind: "STRUCT",
+      name: "(anon)",
+      size: 4,
+      members: [
+        { name: "port", type_id: 4, bits_offset: 0 },
+        { name: "kind", type_id: 8, bits_offset: 16 },
+        { name: "spare", type_id: 8, bits_offset: 24 },
+      ],
+    },
+    { id: 12, kind: "INT", name: "unsigned long long", size: 8 },
+    {
+      id: 13,
+      kind: "STRUCT",
+      name: "pair",
+      size: 8,
+      members: [
+        { name: "low", type_id: 12, bits_offset: 0, bitfield_size: 28 },
+        { name: "high", type_id: 12, bits_offset: 28, bitfield_size: 17 },
+        { name: "spare", type_id: 12, bits_offset: 45, bitfield_size: 19 },
+      ],
+    },
   ],
 });
 
@@ -75,6 +127,23 @@ test("a struct gets an interface with its comments, and a codec with the byte or
   assert.match(text, /view\.setUint16\(0, value\.port, false\)/);
   assert.match(text, /view\.getUint32\(4 \+ i \* 4, true\)/);
   assert.doesNotMatch(text, /pad\b.*:/);
+});
+
+test("an anonymous struct is a word of the row, named by its first field; its fields are fields of the row", () => {
+  const text = generate(BTF, HEADER, [PROGRAMS]).get("row.ts") ?? "";
+  assert.match(text, /\/\*\* what it is \*\/\n {2}readonly kind: number;\n {2}\/\*\* its name \*\//);
+  assert.match(text, /offsets: \{ port: 0, kind: 2, name: 4 \}/);
+  assert.match(text, /portWord: \{\n.*\n {4}masks: \{ port: 0xffff, kind: 0xff0000 \},/);
+  assert.match(text, /toWord\(value: Pick<Row, "port" \| "kind">\): number/);
+  assert.match(text, /swap16\(bits\("port", value\.port, 16\)\) \|\n {8}\(bits\("kind", value\.kind, 8\) << 16\);/);
+});
+
+test("a word of bit fields is packed in two halves; a field across them is in both", () => {
+  const text = generate(BTF, HEADER, [PROGRAMS]).get("pair.ts") ?? "";
+  assert.match(text, /const high = bits\("high", value\.high, 17\);/);
+  assert.match(text, /low: low & 0xfffffff,\n {6}high: \(\(low >>> 28\) \| \(high << 4\)\) & 0x1ffff,/);
+  const short = BTF.replace('"name":"pair","size":8', '"name":"pair","size":2');
+  assert.throws(() => generate(short, HEADER, []), /"pair": a word has 4 or 8 bytes/);
 });
 
 test("an enum gets constants without the shared prefix, and texts for users", () => {

@@ -2,8 +2,14 @@
 
 /** Sizes that the programs are compiled with. */
 export const Limit = {
+  /** bits of the index of a tier */
+  TierBits: 2,
   /** tier words of a service */
   Tiers: 4,
+  /** bits of a number of slots, and of a slot fraction */
+  SlotBits: 17,
+  /** most slots of a table: 8,192 lines, which fit into a segment */
+  Slots: 131071,
   /** most slots probed in one choice: the sum of (1 + tries) over the tiers */
   Probes: 8,
   /** backend ids in a line */
@@ -14,30 +20,36 @@ export const Limit = {
   Segments: 64,
   /** cluster ids, 0 included */
   Clusters: 4096,
-  /** mask of the index in a backend id; the generation is in the 8 bits above */
-  BackendIndex: 16777215,
   /** counters */
   Metrics: 64,
   /** slots in which a kept backend is searched; tables up to this size have no order */
   SearchSlots: 256,
   /** TCP sockets whose VIP is known without socket storage */
   TcpOrigDst: 65536,
+  /** bits of the check of a udp_sticky_row */
+  StickyCheckBits: 13,
+  /** numbers in a copy of a floor */
+  FloorPositions: 8,
   /** ranges of ClusterIPs; a connect that matches no Service compares all of them */
   ServiceRanges: 16,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
 export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [2, { name: "tier_bits", text: "bits of the index of a tier" }],
   [4, { name: "tiers", text: "tier words of a service" }],
+  [17, { name: "slot_bits", text: "bits of a number of slots, and of a slot fraction" }],
+  [131071, { name: "slots", text: "most slots of a table: 8,192 lines, which fit into a segment" }],
   [8, { name: "probes", text: "most slots probed in one choice: the sum of (1 + tries) over the tiers" }],
   [16, { name: "line_slots", text: "backend ids in a line" }],
   [65536, { name: "segment_lines", text: "lines in a table segment" }],
   [64, { name: "segments", text: "table segments; added on a running node" }],
   [4096, { name: "clusters", text: "cluster ids, 0 included" }],
-  [16777215, { name: "backend_index", text: "mask of the index in a backend id; the generation is in the 8 bits above" }],
   [64, { name: "metrics", text: "counters" }],
   [256, { name: "search_slots", text: "slots in which a kept backend is searched; tables up to this size have no order" }],
   [65536, { name: "tcp_orig_dst", text: "TCP sockets whose VIP is known without socket storage" }],
+  [13, { name: "sticky_check_bits", text: "bits of the check of a udp_sticky_row" }],
+  [8, { name: "floor_positions", text: "numbers in a copy of a floor" }],
   [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
 ]);
 
@@ -145,7 +157,7 @@ export const NodeFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [1, { name: "local", text: "the node that has this map" }],
 ]);
 
-/** Counters of mesh_metrics_v1 (per CPU, u64): index and meaning. */
+/** Counters of mesh_metrics (per CPU, u64): index and meaning. */
 export const Metric = {
   /** not counted */
   None: 0,

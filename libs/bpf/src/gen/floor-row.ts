@@ -3,7 +3,7 @@ import { putEach, takeEach, viewOf } from "../codec.js";
 import { FloorCopy } from "./floor-copy.js";
 
 /**
- * Row of mesh_floors_v1 (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
+ * Row of mesh_floors (mapped array), index = cluster id, 0 = local cluster: nothing older than this is applied.
  * An update writes the copy that is not valid, then stores valid.
  */
 export interface FloorRow {

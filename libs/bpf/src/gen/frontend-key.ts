@@ -2,7 +2,7 @@
 import { putBytes, viewOf } from "../codec.js";
 
 /**
- * Key of mesh_frontends_v1: the address that clients connect to.
+ * Key of mesh_frontends: the address that clients connect to.
  * A row with port 0 and protocol 0 applies to the ports and protocols of a VIP that have no row.
  */
 export interface FrontendKey {

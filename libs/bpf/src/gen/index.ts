@@ -6,6 +6,7 @@ export * from "./frontend-row.js";
 export * from "./service-range-row.js";
 export * from "./tier-word.js";
 export * from "./service-row.js";
+export * from "./backend-id.js";
 export * from "./table-line.js";
 export * from "./backend-row.js";
 export * from "./state-word.js";

@@ -2,7 +2,7 @@
 import { putBytes, viewOf } from "../codec.js";
 
 /**
- * Row of the list in mesh_service_ranges_v2: a range in which every address is a ClusterIP. An address in it without a
+ * Row of the list in mesh_service_ranges: a range in which every address is a ClusterIP. An address in it without a
  * frontend belongs to no Service, and a connect to it fails at once. A list is written before programs can read it and
  * never changes: a new list replaces it. Without a list, or with an empty one, programs ignore such an address.
  */

@@ -2,7 +2,7 @@
 import { putBytes, viewOf } from "../codec.js";
 
 /**
- * Socket storage (mesh_sock_v1): original destination and backend of a connected socket, until the socket is closed.
+ * Socket storage (mesh_sock): original destination and backend of a connected socket, until the socket is closed.
  * Written by programs only.
  */
 export interface SockRow {
@@ -16,7 +16,7 @@ export interface SockRow {
   readonly port: number;
   /** backend id */
   readonly backend: number;
-  /** index into mesh_services_v1 */
+  /** index into mesh_services */
   readonly service: number;
 }
 

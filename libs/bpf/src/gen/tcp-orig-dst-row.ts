@@ -3,7 +3,7 @@ import { viewOf } from "../codec.js";
 import { SockRow } from "./sock-row.js";
 
 /**
- * Row of mesh_tcp_recent_v2 (array, index = low bits of the cookie): original destinations of the latest TCP sockets.
+ * Row of mesh_tcp_recent (array, index = low bits of the cookie): original destinations of the latest TCP sockets.
  * Written by programs only.
  */
 export interface TcpOrigDstRow {

@@ -82,7 +82,7 @@ export function createWriter({ services, backends, tables }: WriterPorts): Write
     if (lines > left) nextLine += left;
     const first = nextLine;
     nextLine += lines;
-    const segment = tables.segments[first >> 16];
+    const segment = tables.segments[Math.floor(first / Limit.SegmentLines)];
     if (segment === undefined) throw new Error(`Cannot write line ${first}: the tables have no such segment`);
     for (let i = 0; i < lines; i++) {
       const id = ids.slice(i * Limit.LineSlots, (i + 1) * Limit.LineSlots);
