@@ -4,7 +4,7 @@ import { BackendRow } from "@isthmus/bpf";
 import { addressWords } from "@isthmus/clustermesh";
 import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
-import { attributesWord, createBackendRows, portWord, Word } from "./backend-rows.js";
+import { clusterWord, createBackendRows, portWord, Word } from "./backend-rows.js";
 
 const ROWS = 32;
 
@@ -28,8 +28,8 @@ const name: fc.Arbitrary<Name> = fc.record({
 });
 
 function newRow(id: number, { cluster, address, port, protocol }: Name) {
-  const attributes = attributesWord(cluster, 1);
-  return { id, portWord: portWord(port, protocol), node: 9, attributes, address: addressWords(address) };
+  const words = { portWord: portWord(port, protocol), clusterWord: clusterWord(cluster, 1) };
+  return { id, ...words, node: 9, address: addressWords(address) };
 }
 
 test("rows are found by every part of their name, after any additions and removals", () => {

@@ -6,16 +6,23 @@
  * first load 40 % of its CPU time.
  */
 import { randomInt } from "node:crypto";
-import { BackendRow } from "@isthmus/bpf";
+import { BackendRow, Rank } from "@isthmus/bpf";
 import type { AddressWords } from "@isthmus/clustermesh";
 
 /** Number of words of a row; they are little endian, as in the map. */
 const WORDS = BackendRow.size / 4;
-export const Word = { id: 0, port: 1, node: 2, attributes: 3, address: 4 } as const;
-/** Mask of word `place`: port and protocol, not the state. */
-const PLACE = 0xff_ffff;
-/** Mask of word `attributes`: the cluster. */
-const CLUSTER = 0xffff;
+const AT = BackendRow.offsets;
+/** Places of the words in a row. */
+export const Word = {
+  id: AT.id / 4,
+  port: AT.port / 4,
+  node: AT.node / 4,
+  cluster: AT.cluster / 4,
+  address: AT.addr / 4,
+} as const;
+const { portWord: PortWord, clusterWord: ClusterWord } = BackendRow;
+/** Mask of word `port`: port and protocol, not the state. */
+const PLACE = ~PortWord.masks.state;
 /** Peers choose addresses and ports: without a secret they could choose them so that all hash to one slot. */
 const SEED = randomInt(2 ** 32);
 
@@ -41,22 +48,22 @@ export interface NewRow {
   readonly id: number;
   readonly portWord: number;
   readonly node: number;
-  readonly attributes: number;
+  readonly clusterWord: number;
   readonly address: AddressWords;
 }
 
-/** Bytes 4..7 of a row: port (big endian), protocol, and no state. */
+/** Word `port` of a row: port and protocol, and no state. */
 export function portWord(port: number, protocol: number): number {
-  return ((port & 0xff) << 8) | ((port >>> 8) & 0xff) | ((protocol & 0xff) << 16);
+  return PortWord.toWord({ port, proto: protocol, state: Rank.Up });
 }
 
-/** Bytes 12..15 of a row. */
-export function attributesWord(cluster: number, flags: number): number {
-  return ((cluster & CLUSTER) | (flags << 24)) >>> 0;
+/** Word `cluster` of a row. */
+export function clusterWord(cluster: number, flags: number): number {
+  return ClusterWord.toWord({ cluster, zone: 0, flags });
 }
 
-export function clusterOfWord(attributes: number): number {
-  return attributes & CLUSTER;
+export function clusterOf(word: number): number {
+  return ClusterWord.fromWord(word).cluster;
 }
 
 /** Has room for all entries from the start, so that nothing grows or is rehashed; untouched pages take no memory. */
@@ -77,13 +84,13 @@ export function createBackendRows(maxEntries: number): BackendRows {
 
   const word = (index: number, at: number): number => rows[index * WORDS + at] ?? 0;
 
-  const clusterOf = (index: number): number => word(index, Word.attributes) & CLUSTER;
+  const clusterAt = (index: number): number => clusterOf(word(index, Word.cluster));
   const hostPortOf = (index: number): number => word(index, Word.port) & PLACE;
 
   function hashOf(index: number): number {
     const at = Word.address;
     const [a, b, c, d] = [word(index, at), word(index, at + 1), word(index, at + 2), word(index, at + 3)];
-    return nameHash(clusterOf(index), hostPortOf(index), a, b, c, d);
+    return nameHash(clusterAt(index), hostPortOf(index), a, b, c, d);
   }
 
   /** The slot that holds the row of this name, or the empty one where it would be. */
@@ -93,12 +100,12 @@ export function createBackendRows(maxEntries: number): BackendRows {
       const at = (slots[slot] ?? 0) * WORDS;
       if (at === 0) return slot;
       if (
-        rows[at + 7] === d &&
+        rows[at + Word.address + 3] === d &&
         ((rows[at + Word.port] ?? 0) & PLACE) === place &&
-        ((rows[at + Word.attributes] ?? 0) & CLUSTER) === cluster &&
-        rows[at + 6] === c &&
-        rows[at + 5] === b &&
-        rows[at + 4] === a
+        clusterOf(rows[at + Word.cluster] ?? 0) === cluster &&
+        rows[at + Word.address + 2] === c &&
+        rows[at + Word.address + 1] === b &&
+        rows[at + Word.address] === a
       )
         return slot;
     }
@@ -107,7 +114,7 @@ export function createBackendRows(maxEntries: number): BackendRows {
   function slotOfRow(index: number): number {
     const at = Word.address;
     const [a, b, c, d] = [word(index, at), word(index, at + 1), word(index, at + 2), word(index, at + 3)];
-    return slotOf(clusterOf(index), hostPortOf(index), a, b, c, d);
+    return slotOf(clusterAt(index), hostPortOf(index), a, b, c, d);
   }
 
   /** Empties a slot, and moves up the rows behind it that were put there because it was taken. */
@@ -126,15 +133,15 @@ export function createBackendRows(maxEntries: number): BackendRows {
 
   return {
     find(cluster, { word0, word1, word2, word3 }, place) {
-      const slot = slotOf(cluster & CLUSTER, place, swapped(word0), swapped(word1), swapped(word2), swapped(word3));
+      const slot = slotOf(cluster, place, swapped(word0), swapped(word1), swapped(word2), swapped(word3));
       return slots[slot] ?? 0;
     },
-    fill(index, { id, portWord: place, node, attributes, address }) {
+    fill(index, { id, portWord: place, node, clusterWord: cluster, address }) {
       const at = index * WORDS;
       rows[at + Word.id] = id;
       rows[at + Word.port] = place;
       rows[at + Word.node] = node;
-      rows[at + Word.attributes] = attributes;
+      rows[at + Word.cluster] = cluster;
       rows[at + Word.address] = swapped(address.word0);
       rows[at + Word.address + 1] = swapped(address.word1);
       rows[at + Word.address + 2] = swapped(address.word2);

@@ -15,7 +15,7 @@ import type { ArrayPort } from "@isthmus/reconcile";
 import { backendFlags, backendNode } from "../desired/backends.js";
 import type { NodeName } from "../desired/nodes.js";
 import { adoptBackends } from "./adopt-backends.js";
-import { attributesWord, clusterOfWord, createBackendRows, portWord, Word } from "./backend-rows.js";
+import { clusterOf, clusterWord, createBackendRows, portWord, Word } from "./backend-rows.js";
 import { mapFull, mapShareFull } from "./full.js";
 import { createIndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
@@ -55,6 +55,9 @@ export interface BackendStore {
   readonly capacity: number;
 }
 
+/** Offset of what is written before the id. */
+const BODY = BackendRow.offsets.port;
+
 const FREE = 0;
 /** Not in the map yet. */
 const NEW = 1;
@@ -88,7 +91,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
   }
 
   function nodeWord(index: number): number {
-    return nodeIndexOf(backendNode(clusterOfWord(rows.get(index, Word.attributes)), nodes[index] ?? ""));
+    return nodeIndexOf(backendNode(clusterOf(rows.get(index, Word.cluster)), nodes[index] ?? ""));
   }
 
   function add(backend: MergedBackend, place: number): number {
@@ -103,7 +106,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
       id: backendId(nextGeneration(adopted.generations.get(index) ?? 0), index),
       portWord: place,
       node: nodeIndexOf(backendNode(clusterId, node)),
-      attributes: attributesWord(clusterId, backendFlags(backend)),
+      clusterWord: clusterWord(clusterId, backendFlags(backend)),
       address: backend,
     });
     rows.link(index);
@@ -113,12 +116,12 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
 
   /** Counts one more user of an existing row, and updates the row from the backend. */
   function use(index: number, backend: MergedBackend): void {
-    const attributes = attributesWord(backend.clusterId, backendFlags(backend));
+    const cluster = clusterWord(backend.clusterId, backendFlags(backend));
     if (nodes[index] !== backend.node) {
       nodes[index] = backend.node;
       setWord(index, Word.node, nodeWord(index));
     }
-    setWord(index, Word.attributes, attributes);
+    setWord(index, Word.cluster, cluster);
     if (users[index] === 0) unused.delete(index);
     users[index] = (users[index] ?? 0) + 1;
   }
@@ -152,7 +155,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
       words.add(index, 4 * Word.id, rows.get(index, Word.id));
     }
     fresh = [];
-    if (indexes.length > 0) port.writeBodies(new Uint32Array(indexes), rows.bodies(indexes), 4);
+    if (indexes.length > 0) port.writeBodies(new Uint32Array(indexes), rows.bodies(indexes), BODY);
     words.store();
   }
 
@@ -189,7 +192,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
       for (let index = 1; index < states.length; index++) {
         const node = nodes[index];
         if (states[index] === FREE || node === null || node === undefined) continue;
-        if (moved.has(backendNode(clusterOfWord(rows.get(index, Word.attributes)), node)))
+        if (moved.has(backendNode(clusterOf(rows.get(index, Word.cluster)), node)))
           setWord(index, Word.node, nodeWord(index));
       }
     },
@@ -202,7 +205,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
       writeNew();
       for (const index of changed) {
         words.add(index, 4 * Word.node, rows.get(index, Word.node));
-        words.add(index, 4 * Word.attributes, rows.get(index, Word.attributes));
+        words.add(index, 4 * Word.cluster, rows.get(index, Word.cluster));
       }
       words.store();
       changed.clear();
@@ -225,7 +228,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     },
     recycle(indexes) {
       for (const index of indexes) {
-        port.writeBody(index, tombstone(adopted.generations.get(index) ?? 0), 4);
+        port.writeBody(index, tombstone(adopted.generations.get(index) ?? 0), BODY);
         pool.give(index);
       }
       const done = new Set(indexes);
@@ -242,5 +245,5 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
 /** Body of a free row, without its id. */
 function tombstone(generation: number): Uint8Array {
   const none = { id: 0, port: 0, proto: 0, state: 0, cluster: 0, zone: 0, flags: 0, addr: new Uint8Array(16) };
-  return BackendRow.encode({ ...none, node: generation }).subarray(4);
+  return BackendRow.encode({ ...none, node: generation }).subarray(BODY);
 }

@@ -13,6 +13,7 @@
  * only a source in sync shows that they are gone.
  */
 import { setImmediate } from "node:timers/promises";
+import { Limit, MAP_NAMES } from "@isthmus/bpf";
 import type { Prefix } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
 import { createDeltaTracker, createStatusTable, type DatapathPort, type StatusTable } from "@isthmus/reconcile";
@@ -28,7 +29,7 @@ import { createNodeStore, type NodeStore } from "./node-store.js";
 import { createFrontendPlanning } from "./plan-frontends.js";
 import { createPlanner } from "./planner.js";
 import { createServiceRangeWriter, SERVICE_RANGE } from "./service-range-writer.js";
-import { createServiceStore, TIERS } from "./service-store.js";
+import { createServiceStore, tierOffset } from "./service-store.js";
 import { createTableStore } from "./table-store.js";
 
 export interface DatapathModules {
@@ -85,7 +86,9 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   const found = await loadKernel(port, tables);
   // The previous agent may have freed what programs still read: nothing is used again before a grace period.
   await port.gracePeriod();
-  for (const index of found.orphans) for (let i = 0; i < TIERS; i++) port.services.storeWord64(index, 8 * i, 0n);
+  for (const index of found.orphans) {
+    for (let i = 0; i < Limit.Tiers; i++) port.services.storeWord64(index, tierOffset(i), 0n);
+  }
   const nodes: NodeStore = createNodeStore(port, status, modules.localNode, modules.localCluster);
   const backends: BackendStore = createBackendStore(port.backends, nodes.indexOf, modules.localCluster);
   for (const table of found.tables) for (const id of table.ids) backends.adoptUse(id);
@@ -231,7 +234,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
         { map: port.services.name, used: services.used, capacity: services.capacity },
         { map: port.backends.name, used: backends.used, capacity: backends.capacity },
         { map: port.nodes.name, used: nodes.used, capacity: nodes.capacity },
-        { map: "mesh_tables_v1", used: tables.used, capacity: tables.capacity },
+        { map: MAP_NAMES.tables, used: tables.used, capacity: tables.capacity },
         { map: port.serviceRanges.name, used: ranges.used, capacity: port.serviceRanges.maxEntries },
       ];
     },

@@ -4,11 +4,11 @@
  * It writes nothing. A service row named by two frontends belongs to the first; a table that overlaps another, or lies
  * outside the segments, is not adopted: its tier is read, replaced when desired, and never freed.
  */
-import { FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
+import { FrontendKey, FrontendRow, Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import { keyBytes } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { type FrontendName, frontendValue } from "../desired/frontends.js";
-import { EMPTY_TIER, type ServiceEntry, TIERS, type Tier, wordsOf } from "./service-store.js";
+import { EMPTY_TIER, type ServiceEntry, type Tier, tierOffset, wordsOf } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
 
 export interface Loaded {
@@ -49,10 +49,11 @@ export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "r
     frontends.set(key, Buffer.from(bytes).toString("latin1"));
     const { service } = FrontendRow.decode(bytes);
     const usable = service > 0 && service < port.services.maxEntries && !namedRows.has(service);
-    if (!usable || frontends.get(key) !== frontendValue(key, service) || keyBytes(key).length !== 20) continue;
+    if (!usable || frontends.get(key) !== frontendValue(key, service) || keyBytes(key).length !== FrontendKey.size)
+      continue;
     namedRows.add(service);
     const { tier } = ServiceRow.decode(port.services.read(service));
-    const tiers = Array.from({ length: TIERS }, (_, i) => readTier(tier[i] ?? 0n));
+    const tiers = Array.from({ length: Limit.Tiers }, (_, i) => readTier(tier[i] ?? 0n));
     services.set(key, { index: service, tiers, stored: wordsOf(tiers) });
   }
   return { frontends, services, tables: owned, ...scanServices(port, namedRows) };
@@ -70,9 +71,9 @@ function scanServices(port: DatapathPort, namedRows: ReadonlySet<number>): Pick<
       const at = i * ServiceRow.size;
       const generation = view.getUint32(at + ServiceRow.offsets.gen, true);
       if (generation !== 0) generations.set(first + i, generation);
-      let words = 0;
-      for (let half = 0; half < 2 * TIERS; half++) words |= view.getUint32(at + 4 * half, true);
-      if (words !== 0 && !namedRows.has(first + i)) orphans.push(first + i);
+      let empty = true;
+      for (let tier = 0; tier < Limit.Tiers; tier++) empty &&= view.getBigUint64(at + tierOffset(tier), true) === 0n;
+      if (!empty && !namedRows.has(first + i)) orphans.push(first + i);
     }
   }
   return { orphans, generations };

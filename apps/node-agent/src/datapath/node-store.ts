@@ -5,7 +5,7 @@
  * backends get another node index, and after a grace period its id and its state word are set to 0, so that the next
  * node with this index inherits no rank.
  */
-import { NodeFlag, NodeRow } from "@isthmus/bpf";
+import { NodeFlag, NodeRow, StateWord } from "@isthmus/bpf";
 import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
 import { adoptedNode, type DesiredNode, type NodeName, nodeIdentity, nodeName } from "../desired/nodes.js";
 import { mapFull, mapShareFull } from "./full.js";
@@ -75,7 +75,7 @@ export function createNodeStore(
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       for (let i = 0; i < count; i++) {
         const index = first + i;
-        if (index === 0 || view.getUint32(i * NodeRow.size, true) !== index) continue;
+        if (index === 0 || view.getUint32(i * NodeRow.size + NodeRow.offsets.id, true) !== index) continue;
         const { cluster, tunnel, health } = NodeRow.decode(bytes, i * NodeRow.size);
         const row: Row = { identity: nodeIdentity(cluster, tunnel, health), index, cluster, users: new Set() };
         if (byIdentity.has(row.identity)) duplicates.push(row);
@@ -95,7 +95,8 @@ export function createNodeStore(
     const words = ports.nodeState.read(0, ports.nodeState.maxEntries);
     const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
     for (let index = 1; index < ports.nodeState.maxEntries; index++) {
-      if (!taken.has(index) && view.getUint32(4 * index, true) !== 0) ports.nodeState.storeWord32(index, 0, 0);
+      if (!taken.has(index) && view.getUint32(StateWord.size * index, true) !== 0)
+        ports.nodeState.storeWord32(index, 0, 0);
     }
   }
 
@@ -107,7 +108,7 @@ export function createNodeStore(
     const flags = node.name === localNode?.() ? NodeFlag.Local : 0;
     const { cluster, tunnel, health } = node;
     const bytes = NodeRow.encode({ id: 0, cluster, zone: 0, key: 0, tunnel, health, flags });
-    ports.nodes.writeBody(index, bytes.subarray(4), 4);
+    ports.nodes.writeBody(index, bytes.subarray(NodeRow.offsets.cluster), NodeRow.offsets.cluster);
     ports.nodes.storeWord32(index, NodeRow.offsets.id, index);
     const row: Row = { identity, index, cluster, users: new Set() };
     byIdentity.set(identity, row);

@@ -5,6 +5,7 @@
  * table otherwise. A plan without room leaves everything as it was and throws `MAP_FULL`; a table without room is reported,
  * since only the caller can wait for a new segment.
  */
+import { Limit, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { DeltaTracker, HashPort } from "@isthmus/reconcile";
 import type { DesiredFrontend } from "../desired/desired-state.js";
@@ -13,7 +14,7 @@ import type { DesiredService, DesiredTier } from "../desired/services.js";
 import type { BackendStore } from "./backend-store.js";
 import { followSlots } from "./follow-slots.js";
 import { mapFull } from "./full.js";
-import { EMPTY_TIER, type ServiceEntry, type ServiceStore, TIERS, type Tier, tierWord } from "./service-store.js";
+import { EMPTY_TIER, type ServiceEntry, type ServiceStore, type Tier } from "./service-store.js";
 import { editSlots, type SlotEdits } from "./slot-edits.js";
 import { isEditable, isOrdered, linesToTake, sameSlots } from "./table-fit.js";
 import type { Table, TableStore } from "./table-store.js";
@@ -120,7 +121,7 @@ export function createPlanner(modules: PlannerModules): Planner {
   function planTiers(entry: ServiceEntry, wanted: DesiredService, undo: Undo): void {
     const tiers: Tier[] = [];
     const edits: Edit[] = [];
-    for (let i = 0; i < TIERS; i++) {
+    for (let i = 0; i < Limit.Tiers; i++) {
       const tier = wanted[i];
       tiers.push(tier === undefined ? EMPTY_TIER : planTier(entry.tiers[i], tier, undo, edits));
     }
@@ -193,7 +194,7 @@ export function createPlanner(modules: PlannerModules): Planner {
   };
 }
 
-function tierOf(table: Table, tier: DesiredTier): Tier {
-  const word = tierWord(table, tier.tries, tier.cluster);
-  return isOrdered(tier.slots) ? { table, word, slots: tier.slots } : { table, word };
+function tierOf(table: Table, { slots, tries, cluster }: DesiredTier): Tier {
+  const word = TierWord.toWord({ line: table.line, slots: table.ids.length, tries, maglev: 0, cluster });
+  return isOrdered(slots) ? { table, word, slots } : { table, word };
 }

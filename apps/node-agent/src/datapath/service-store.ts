@@ -4,7 +4,7 @@
  * A tier is one 64-bit word; it is replaced only after its new table is written. If the number of tiers grows, the
  * later words are stored first, otherwise the earlier ones, so that a reader between two stores always finds a tier.
  */
-import { ServiceRow } from "@isthmus/bpf";
+import { Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { ArrayPort } from "@isthmus/reconcile";
 import type { FrontendName } from "../desired/frontends.js";
@@ -12,8 +12,6 @@ import { mapFull } from "./full.js";
 import { createIndexPool, type IndexPool } from "./index-pool.js";
 import type { Table } from "./table-store.js";
 import { createWords32, createWords64 } from "./word-batch.js";
-
-export const TIERS = 4;
 
 /** One word of a service with the table it names. */
 export interface Tier {
@@ -33,7 +31,7 @@ export interface ServiceEntry {
   stored: readonly bigint[];
 }
 
-const NO_WORDS: readonly bigint[] = [0n, 0n, 0n, 0n];
+const NO_WORDS: readonly bigint[] = Array.from({ length: Limit.Tiers }, () => 0n);
 
 export interface ServiceStore {
   readonly entries: ReadonlyMap<FrontendName, ServiceEntry>;
@@ -69,10 +67,10 @@ export function createServiceStore(port: ArrayPort, adopted: AdoptedServices): S
   function flip(entry: ServiceEntry, words: readonly bigint[]): void {
     const before = entry.stored;
     const growing = count(words) > count(before);
-    for (let step = 0; step < TIERS; step++) {
-      const i = growing ? TIERS - 1 - step : step;
+    for (let step = 0; step < Limit.Tiers; step++) {
+      const i = growing ? Limit.Tiers - 1 - step : step;
       const word = words[i] ?? 0n;
-      if (word !== before[i]) tierWords.add(entry.index, 8 * i, word);
+      if (word !== before[i]) tierWords.add(entry.index, tierOffset(i), word);
     }
     entry.stored = words;
   }
@@ -125,6 +123,11 @@ export function createServiceStore(port: ArrayPort, adopted: AdoptedServices): S
   };
 }
 
+/** Byte offset of a tier's word in a row. */
+export function tierOffset(tier: number): number {
+  return ServiceRow.offsets.tier + tier * TierWord.size;
+}
+
 export function wordsOf(tiers: readonly Tier[]): readonly bigint[] {
   return tiers.map((tier) => tier.word);
 }
@@ -133,17 +136,4 @@ function count(words: readonly bigint[]): number {
   let tiers = 0;
   for (const word of words) if (word !== 0n) tiers++;
   return tiers;
-}
-
-const halves = new Uint32Array(2);
-const whole = new BigUint64Array(halves.buffer);
-
-/**
- * `line:28 | slots:17 | tries:3 | maglev:1 | cluster:12`, built here without the codec, which makes a dozen bigints for
- * it; service-store.test.ts compares it with the codec.
- */
-export function tierWord({ line, ids }: Pick<Table, "line" | "ids">, tries: number, cluster: number): bigint {
-  halves[0] = line | (ids.length << 28);
-  halves[1] = (ids.length >>> 4) | (tries << 13) | (cluster << 17);
-  return whole[0] ?? 0n;
 }

@@ -2,7 +2,7 @@
  * The tables of backend ids. Lines are taken, filled while no program can reach them, and given back after a grace
  * period. Slots of a table that programs use change one by one (slot-edits.ts).
  */
-import { Limit } from "@isthmus/bpf";
+import { Limit, MAP_NAMES } from "@isthmus/bpf";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
 import { mapFull } from "./full.js";
 import { createLinePool, type Run } from "./line-pool.js";
@@ -40,7 +40,6 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
   const pool = () => (lines ??= createLinePool(port.linesPerSegment, port.segments.length, adopted()));
   const fresh = new Set<Table>();
   const edits = new Map<ArrayPort, WordBatch<number>>();
-  const name = "mesh_tables_v1";
 
   function segmentOf(line: number): ArrayPort | undefined {
     return port.segments[Math.floor(line / port.linesPerSegment)];
@@ -87,7 +86,7 @@ export function createTableStore(port: TablesPort, adopted: () => readonly Run[]
       }
     },
     async grow(slots) {
-      if (linesOf(slots) > port.linesPerSegment) throw mapFull(name, port.linesPerSegment);
+      if (linesOf(slots) > port.linesPerSegment) throw mapFull(MAP_NAMES.tables, port.linesPerSegment);
       await port.addSegment();
       pool().grow();
     },

@@ -5,7 +5,7 @@
  * is not valid, then stores the word that names it. A half-written row keeps its other copy; a row with two broken
  * copies is no floor, and is listed in `broken`.
  */
-import { FloorCopy, FloorRow, floorChecksum } from "@isthmus/bpf";
+import { FloorCopy, FloorRow, floorChecksum, Limit } from "@isthmus/bpf";
 import type { Position } from "@isthmus/proto";
 import type { ArrayPort } from "@isthmus/reconcile";
 import { localPosition, remotePosition } from "@isthmus/records";
@@ -18,8 +18,6 @@ export interface Floors {
   /** Undefined clears the floor. Throws RangeError for a cluster id that has no row. */
   write(clusterId: number, position: Position | undefined): void;
 }
-
-const VERSIONS = 8;
 
 export function openFloors(port: ArrayPort): Floors {
   const all = new Map<number, Position>();
@@ -65,7 +63,7 @@ function copyOf(position: Position): FloorCopy {
   const numbers = position.versions.length > 0 ? position.versions : [position.revision];
   const store = new Uint8Array(16);
   store.set(position.storeId.subarray(0, 16));
-  const padded = Array.from({ length: VERSIONS }, (_, i) => numbers[i] ?? 0n);
+  const padded = Array.from({ length: Limit.FloorPositions }, (_, i) => numbers[i] ?? 0n);
   return { store, position: padded, checksum: floorChecksum({ store, position: padded }) };
 }
 

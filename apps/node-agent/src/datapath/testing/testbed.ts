@@ -5,7 +5,16 @@
  * `selectable` returns all that `service_choose` of bpf/lib/service.h can choose: every slot of every tier, as the maps
  * are at this moment.
  */
-import { BackendRow, backendIndex, FrontendRow, frontendCheck, ServiceRow, TierWord } from "@isthmus/bpf";
+import {
+  BackendRow,
+  backendIndex,
+  FrontendRow,
+  frontendCheck,
+  Limit,
+  ServiceRow,
+  TableLine,
+  TierWord,
+} from "@isthmus/bpf";
 import { addressWords, backendHash, type MergedBackend } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import {
@@ -123,8 +132,10 @@ export async function selectable(port: DatapathPort, name: FrontendName): Promis
 
 export function readSlot(port: DatapathPort, line: number, slot: number): Reachable {
   const { linesPerSegment, segments } = port.tables;
-  const bytes = segments[Math.floor(line / linesPerSegment)]?.read((line % linesPerSegment) + (slot >> 4));
-  const id = bytes === undefined ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(4 * (slot & 15), true);
+  const bytes = segments[Math.floor(line / linesPerSegment)]?.read(
+    (line % linesPerSegment) + Math.floor(slot / Limit.LineSlots),
+  );
+  const id = bytes === undefined ? 0 : (TableLine.decode(bytes).id[slot % Limit.LineSlots] ?? 0);
   const row = BackendRow.decode(port.backends.read(backendIndex(id)));
   return { id, backend: id !== 0 && row.id === id ? `${row.cluster}:${formatAddress(row.addr)}` : "stale" };
 }
