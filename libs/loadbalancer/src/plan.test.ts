@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Limit } from "@isthmus/bpf/schema";
 import { addressWords, backendHash, type MergedBackend, type MergedFrontend, wordsAddress } from "@isthmus/clustermesh";
 import {
   type ClusterId,
@@ -12,7 +13,7 @@ import {
 } from "@isthmus/model";
 import fc from "fast-check";
 import { planFrontend, planService } from "./plan.js";
-import { type FrontendPlan, MAX_PROBES, MAX_SLOTS, WEIGHTED_SLOTS } from "./types.js";
+import { type FrontendPlan, WEIGHTED_SLOTS } from "./types.js";
 
 const IDS = { east: 1, west: 2, north: 3 } as const;
 type Cluster = keyof typeof IDS;
@@ -151,13 +152,13 @@ test("for any weights the table is bounded and has every backend", () => {
 });
 
 test("a cluster that floods a Service displaces only its own backends", () => {
-  const flood = Array.from({ length: MAX_SLOTS + 1000 }, (_, i) => backend("west", i & 0xffff, { word2: i >> 16 }));
+  const flood = Array.from({ length: Limit.Slots + 1000 }, (_, i) => backend("west", i & 0xffff, { word2: i >> 16 }));
   const slots = plan([...some("east", 3), ...flood, ...some("north", 2)]).tiers[0]?.slots ?? [];
-  assert.equal(slots.length, MAX_SLOTS);
+  assert.equal(slots.length, Limit.Slots);
   const of = (cluster: Cluster) => slots.filter(({ clusterId }) => clusterId === IDS[cluster]).length;
-  assert.deepEqual([of("east"), of("north"), of("west")], [3, 2, MAX_SLOTS - 5]);
+  assert.deepEqual([of("east"), of("north"), of("west")], [3, 2, Limit.Slots - 5]);
   const again = plan([...flood].reverse(), []).tiers[0]?.slots ?? [];
-  assert.equal(again.length, MAX_SLOTS, "alone it is cut as well");
+  assert.equal(again.length, Limit.Slots, "alone it is cut as well");
 });
 
 test("the order of a new table is the same on every node and mixes clusters", () => {
@@ -195,7 +196,7 @@ test("any order of the backends gives the same plan, within the limits", () => {
           ).tiers.map((tier) => ({ ...tier, slots: addresses(tier.slots) })),
         );
         assert.deepEqual(a, b);
-        assert.ok((a ?? []).reduce((sum, tier) => sum + 1 + tier.tries, 0) <= MAX_PROBES);
+        assert.ok((a ?? []).reduce((sum, tier) => sum + 1 + tier.tries, 0) <= Limit.Probes);
         for (const { slots, tries } of a ?? []) assert.ok(tries >= 0 && tries < (slots?.length ?? 0));
       },
     ),

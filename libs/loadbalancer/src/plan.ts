@@ -5,11 +5,12 @@
  * serve. If there are none either, the plan has no tiers, and connects are refused. Tables are bounded (slots.ts), so
  * records of a remote cluster cannot make a plan fail; only settings of the local Service can.
  */
+import { Limit } from "@isthmus/bpf/schema";
 import type { MergedBackend, MergedFrontend, MergedTier } from "@isthmus/clustermesh";
 import { type ClusterId, formatAddress, MeshError, protocolName } from "@isthmus/model";
 import { fillSlots } from "./slots.js";
 import { spreadTries } from "./tries.js";
-import { type FrontendPlan, MAX_TIERS, type PlanErrorData, type PlanResult } from "./types.js";
+import type { FrontendPlan, PlanErrorData, PlanResult } from "./types.js";
 
 /** Plans all frontends of one Service; an error of one does not affect the others. */
 export function planService(frontends: readonly MergedFrontend[]): readonly PlanResult[] {
@@ -17,8 +18,8 @@ export function planService(frontends: readonly MergedFrontend[]): readonly Plan
 }
 
 export function planFrontend(frontend: MergedFrontend): PlanResult {
-  if (frontend.tiers.length > MAX_TIERS) {
-    return refuse(frontend, { code: "PLAN_TIERS", tiers: frontend.tiers.length }, `more than ${MAX_TIERS} tiers`);
+  if (frontend.tiers.length > Limit.Tiers) {
+    return refuse(frontend, { code: "PLAN_TIERS", tiers: frontend.tiers.length }, `more than ${Limit.Tiers} tiers`);
   }
   return { ok: true, plan: fillTiers(frontend, usableBackends(frontend.tiers)) };
 }

@@ -1,12 +1,12 @@
 /**
- * Fills the slots of a new table: each backend as often as its weight requires, at most `MAX_SLOTS` slots, ordered by
+ * Fills the slots of a new table: each backend as often as its weight requires, at most `Limit.Slots` slots, ordered by
  * hash.
  */
+import { Limit } from "@isthmus/bpf/schema";
 import { compareBackends, type MergedBackend } from "@isthmus/clustermesh";
 import { fairShare } from "./fair-share.js";
 import { slotHash } from "./slot-hash.js";
 import { sortSpread } from "./sort-spread.js";
-import { MAX_SLOTS } from "./types.js";
 import { slotCounts } from "./weights.js";
 
 /** More than any table has slots; a 32-bit hash times this is still an exact integer in a double. */
@@ -15,7 +15,7 @@ const KEYS_END = 2 ** 32 * INDEX_END;
 
 /** The slots, in table order, which does not depend on the order of `backends`. */
 export function fillSlots(backends: readonly MergedBackend[]): readonly MergedBackend[] {
-  const kept = backends.length > MAX_SLOTS ? fairShare(backends, MAX_SLOTS) : backends;
+  const kept = backends.length > Limit.Slots ? fairShare(backends, Limit.Slots) : backends;
   const weight = kept[0]?.weight;
   // Nearly always all weights are equal: each backend gets one slot.
   if (kept.every((backend) => backend.weight === weight)) return inOrder(kept, keysOf(kept));

@@ -6,10 +6,6 @@
 import type { MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
 import type { ClusterId, MeshError } from "@isthmus/model";
 
-/** A service entry has room for four tiers; Σ(1 + tries) over them is at most 8. */
-export const MAX_TIERS = 4;
-export const MAX_PROBES = 8;
-
 export interface TierPlan {
   /** Backends in the order of a new table (by hash of cluster, address and port), repeated by weight. Never empty. */
   readonly slots: readonly MergedBackend[];
@@ -24,12 +20,6 @@ export interface FrontendPlan {
   /** Non-empty tiers, in order; connects are refused when there are none. */
   readonly tiers: readonly TierPlan[];
 }
-
-/**
- * Most slots of one table: 17 bits in the tier word. Such a table has 8,192 lines, so it always fits into a segment. Of
- * a tier with more backends only a part is used (fair-share.ts).
- */
-export const MAX_SLOTS = 131_071;
 
 /**
  * Most slots of a table with weights: 1,024, or four per backend where that is more. 1,024 slots are 64 lines (4 KiB)

@@ -5,15 +5,16 @@
  * large, it is scaled down in proportion, but each backend keeps at least one slot. So the table is bounded for any
  * weights.
  */
+import { Limit } from "@isthmus/bpf/schema";
 import type { MergedBackend } from "@isthmus/clustermesh";
-import { MAX_SLOTS, SLOTS_PER_WEIGHTED_BACKEND, WEIGHTED_SLOTS } from "./types.js";
+import { SLOTS_PER_WEIGHTED_BACKEND, WEIGHTED_SLOTS } from "./types.js";
 
-/** Number of slots of each backend, in the order of `backends`, which are at most `MAX_SLOTS`; so is the sum. */
+/** Number of slots of each backend, in the order of `backends`, which are at most `Limit.Slots`; so is the sum. */
 export function slotCounts(backends: readonly MergedBackend[]): readonly number[] {
   const divisor = commonDivisor(backends);
   const counts = backends.map(({ weight }) => weight / divisor);
   const total = counts.reduce((sum, count) => sum + count, 0);
-  const most = Math.min(MAX_SLOTS, Math.max(WEIGHTED_SLOTS, backends.length * SLOTS_PER_WEIGHTED_BACKEND));
+  const most = Math.min(Limit.Slots, Math.max(WEIGHTED_SLOTS, backends.length * SLOTS_PER_WEIGHTED_BACKEND));
   if (total <= most) return counts;
   // One slot each, and the rest by weight, rounded down so that the sum stays within bounds.
   const rest = most - backends.length;

@@ -6,6 +6,17 @@
  *   kernel.open() ──► the next process on the same memory; the previous one can no longer write
  * ```
  */
+import {
+  BackendRow,
+  FloorRow,
+  FrontendKey,
+  FrontendRow,
+  MAP_NAMES,
+  NodeRow,
+  ServiceRow,
+  StateWord,
+  TableLine,
+} from "@isthmus/bpf/schema";
 import { MeshError } from "@isthmus/model";
 import type { ArrayPort, DatapathPort } from "@isthmus/reconcile";
 import { createMemoryArray } from "./memory-array.js";
@@ -45,21 +56,18 @@ export interface MemoryKernel {
   readonly graces: number;
 }
 
-/** Entry sizes in bytes, as in bpf/lib/types.h. */
-const SIZE = { service: 64, backend: 32, node: 64, word: 4, floor: 192, line: 64 } as const;
-
 export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKernel {
   const log = createWriteLog();
   const frontends: HashMemory = new Map();
   const serviceRanges: RangesMemory = { list: [] };
   const bytes = (entries: number, size: number) => new Uint8Array(entries * size);
   const arrays = {
-    services: bytes(sizes.services, SIZE.service),
-    backends: bytes(sizes.backends, SIZE.backend),
-    clusterState: bytes(sizes.clusters, SIZE.word),
-    nodeState: bytes(sizes.nodes, SIZE.word),
-    nodes: bytes(sizes.nodes, SIZE.node),
-    floors: bytes(sizes.clusters, SIZE.floor),
+    services: bytes(sizes.services, ServiceRow.size),
+    backends: bytes(sizes.backends, BackendRow.size),
+    clusterState: bytes(sizes.clusters, StateWord.size),
+    nodeState: bytes(sizes.nodes, StateWord.size),
+    nodes: bytes(sizes.nodes, NodeRow.size),
+    floors: bytes(sizes.clusters, FloorRow.size),
   };
   const segments: Uint8Array[] = [];
   const waiting: (() => void)[] = [];
@@ -75,18 +83,18 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
     const writer = log.newWriter();
     const array = (name: string, entrySize: number, maxEntries: number, memory: Uint8Array): ArrayPort =>
       createMemoryArray({ name, entrySize, maxEntries }, memory, writer);
-    const hash = (name: string, valueSize: number, maxEntries: number, memory: HashMemory) =>
-      createMemoryHash({ name, keySize: 20, valueSize, maxEntries }, memory, writer);
-    const ranges = { name: "mesh_service_ranges_v2", maxEntries: sizes.serviceRanges };
+    const hash = (name: string, maxEntries: number, memory: HashMemory) =>
+      createMemoryHash({ name, keySize: FrontendKey.size, valueSize: FrontendRow.size, maxEntries }, memory, writer);
+    const ranges = { name: MAP_NAMES.serviceRanges, maxEntries: sizes.serviceRanges };
     return {
-      frontends: hash("mesh_frontends_v1", 8, sizes.frontends, frontends),
+      frontends: hash(MAP_NAMES.frontends, sizes.frontends, frontends),
       serviceRanges: createMemoryRanges(ranges, serviceRanges, writer),
-      services: array("mesh_services_v1", SIZE.service, sizes.services, arrays.services),
-      backends: array("mesh_backends_v1", SIZE.backend, sizes.backends, arrays.backends),
-      clusterState: array("mesh_cluster_state_v1", SIZE.word, sizes.clusters, arrays.clusterState),
-      nodeState: array("mesh_node_state_v1", SIZE.word, sizes.nodes, arrays.nodeState),
-      nodes: array("mesh_nodes_v1", SIZE.node, sizes.nodes, arrays.nodes),
-      floors: array("mesh_floors_v1", SIZE.floor, sizes.clusters, arrays.floors),
+      services: array(MAP_NAMES.services, ServiceRow.size, sizes.services, arrays.services),
+      backends: array(MAP_NAMES.backends, BackendRow.size, sizes.backends, arrays.backends),
+      clusterState: array(MAP_NAMES.clusterState, StateWord.size, sizes.clusters, arrays.clusterState),
+      nodeState: array(MAP_NAMES.nodeState, StateWord.size, sizes.nodes, arrays.nodeState),
+      nodes: array(MAP_NAMES.nodes, NodeRow.size, sizes.nodes, arrays.nodes),
+      floors: array(MAP_NAMES.floors, FloorRow.size, sizes.clusters, arrays.floors),
       tables: openTables(sizes, segments, writer),
       gracePeriod: grace,
     };
@@ -109,7 +117,7 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
 }
 
 function openTables(sizes: KernelSizes, segments: Uint8Array[], writer: Writer): DatapathPort["tables"] {
-  const shape = { name: "mesh_tables_v1", entrySize: SIZE.line, maxEntries: sizes.linesPerSegment };
+  const shape = { name: MAP_NAMES.tables, entrySize: TableLine.size, maxEntries: sizes.linesPerSegment };
   const ports = segments.map((memory) => createMemoryArray(shape, memory, writer));
   return {
     linesPerSegment: sizes.linesPerSegment,
@@ -124,7 +132,7 @@ function openTables(sizes: KernelSizes, segments: Uint8Array[], writer: Writer):
       }
       const write = { map: shape.name, what: "insert" as const, at: ports.length };
       writer.begin(write);
-      const memory = new Uint8Array(sizes.linesPerSegment * SIZE.line);
+      const memory = new Uint8Array(sizes.linesPerSegment * TableLine.size);
       segments.push(memory);
       const port = createMemoryArray(shape, memory, writer);
       ports.push(port);

@@ -61,7 +61,7 @@ export async function writeServices(datapath: Datapath, count: number): Promise<
 
 /** Writes the service's line; the backend in its first slot has this generation. */
 function writeLine(datapath: Datapath, service: number, generation: number): void {
-  const segment = datapath.tables.segments[service >> 16];
+  const segment = datapath.tables.segments[Math.floor(service / Limit.SegmentLines)];
   if (segment === undefined) throw new Error(`Cannot write line ${service}: there is no such segment`);
   const id = Array.from({ length: BACKENDS }, (_, i) =>
     backendId(i === 0 ? generation : 1, service * BACKENDS + i + 1),
