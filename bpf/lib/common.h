@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* This file contains what every program needs: kernel and libbpf headers, and reads that happen exactly once. */
+/* This file contains what every program needs: kernel and libbpf headers, words, reads that happen exactly once. */
 #ifndef MESH_COMMON_H
 #define MESH_COMMON_H
 

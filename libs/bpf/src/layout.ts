@@ -6,7 +6,7 @@
 import { MeshError } from "@isthmus/model";
 import type { DatapathError } from "./errors.js";
 import { MAP_NAMES, type MapKey } from "./gen/index.js";
-import { type MapInfo, type MapSpec, native } from "./native.js";
+import type { MapInfo, MapSpec } from "./native.js";
 
 /**
  * Number of entries of maps with a configurable size; where one is absent, it is as the object declares. Used when a
@@ -45,12 +45,11 @@ export const OBSOLETE_PINS: readonly string[] = [
 
 export type MapSpecs = Readonly<Record<MapKey, MapSpec>>;
 
-/** The maps as this object (a path) declares them, with these sizes. Throws the addon's error for an unreadable object. */
-export function readMapSpecs(object: string, sizes: Partial<MapSizes>): MapSpecs {
-  const declared = native().objectMaps(object);
+/** The pinned maps as an object declares them, by name, with these sizes. Throws when it lacks one. */
+export function mapSpecs(declared: Readonly<Record<string, MapSpec>>, sizes: Partial<MapSizes>): MapSpecs {
   const specs = mapKeys().map((noun) => {
     const spec = declared[MAP_NAMES[noun]];
-    if (spec === undefined) throw new Error(`Cannot find map "${MAP_NAMES[noun]}" in object "${object}"`);
+    if (spec === undefined) throw new Error(`Cannot find map "${MAP_NAMES[noun]}" in the object`);
     return [noun, { ...spec, maxEntries: sizeOf(noun, sizes) ?? spec.maxEntries }] as const;
   });
   return Object.fromEntries(specs) as Record<MapKey, MapSpec>;

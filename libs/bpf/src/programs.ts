@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { detailOf, errnoOf } from "./errors.js";
 import { DatapathConfig, MAP_NAMES, type MapKey } from "./gen/index.js";
-import { checkLayout, type MapSizes, type MapSpecs, mapKeys, readMapSpecs, sizeOf } from "./layout.js";
+import { checkLayout, type MapSizes, type MapSpecs, mapKeys, mapSpecs, sizeOf } from "./layout.js";
 import { openIfThere } from "./links.js";
 import { type Fd, type LoadedObject, native } from "./native.js";
 
@@ -21,7 +21,8 @@ export function loadOnPins(
   sizes: Partial<MapSizes>,
   config: DatapathConfig,
 ): LoadedPrograms {
-  const specs = attempt(object, () => readMapSpecs(object, sizes));
+  const declared = attempt(object, () => native().objectMaps(object));
+  const specs = mapSpecs(declared, sizes);
   const reuse: Record<string, Fd> = {};
   const maxEntries: Record<string, number> = {};
   for (const noun of mapKeys()) {
