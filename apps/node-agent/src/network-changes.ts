@@ -7,7 +7,7 @@
  */
 import type { RouteEvent, RouteEventSocket } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
-import { createBackoff } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 
 /** Returns true when it acts on one of the events. */
 export type NetworkListener = (events: readonly RouteEvent[]) => boolean;

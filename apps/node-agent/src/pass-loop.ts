@@ -3,7 +3,7 @@
  * Triggers are cheap: those that come during a pass cause one more pass.
  */
 import { type Clock, MeshError } from "@isthmus/model";
-import { createBackoff } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 
 export interface PassLoopModules {
   readonly clock: Clock;

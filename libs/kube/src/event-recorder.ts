@@ -7,7 +7,8 @@
  */
 import { createHash } from "node:crypto";
 import { type Clock, printable, systemClock } from "@isthmus/model";
-import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
+import { type Backoff, createBackoff } from "@isthmus/runtime";
 import type { KubeClient } from "./client.js";
 import { hasStatus, isRefusal } from "./errors.js";
 import { apiVersion, EVENTS, type Resource } from "./resources.js";

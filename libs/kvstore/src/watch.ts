@@ -8,7 +8,7 @@
  * every 5 s, an answer within 15 s.
  */
 import { type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
-import { createBackoff } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 import type { ICallable, IWatchRequest, IWatchResponse } from "etcd3";
 import { type StoreError, storeError } from "./errors.js";
 import { keyBytes, prefixEnd } from "./layout.js";

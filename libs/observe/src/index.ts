@@ -1,4 +1,3 @@
-export * from "./backoff.js";
 export * from "./breaker.js";
 export * from "./command-line.js";
 export * from "./health.js";
@@ -6,6 +5,4 @@ export { type HttpListener, splitHostPort } from "./http-listener.js";
 export * from "./logger.js";
 export * from "./metrics.js";
 export { startMetrics } from "./metrics-endpoint.js";
-export * from "./pace.js";
-export * from "./package-version.js";
 export * from "./run-process.js";

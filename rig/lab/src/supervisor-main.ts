@@ -3,7 +3,7 @@
  * once.
  */
 import { readFile, rm } from "node:fs/promises";
-import { createBackoff } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 import { hostHierarchies } from "./host/mounts.js";
 import { waitFor } from "./host/wait.js";
 import { labPaths } from "./plan/paths.js";

@@ -9,9 +9,10 @@
 import { randomBytes } from "node:crypto";
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterName, Prefix, ServiceName } from "@isthmus/model";
-import { createBackoff, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, localPosition, STALE_MS, sameBytes } from "@isthmus/records";
+import { createBackoff } from "@isthmus/runtime";
 import type { StreamSource } from "../serve/stream-source.js";
 import { createApiHeartbeat } from "./api-heartbeat.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";

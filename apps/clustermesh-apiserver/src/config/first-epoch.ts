@@ -1,7 +1,7 @@
 /** Reads the epoch saved in the MeshCluster object, before anything is served; "" when there is none. */
 import { isRefusal, type KubeClient, MESH_CLUSTERS } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
-import { createBackoff } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 import { epochOf } from "./cluster-object.js";
 
 export async function firstEpoch(

@@ -5,7 +5,8 @@
  */
 import { CONFIG_MAPS, hasStatus, isRefusal, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
-import { createBackoff, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 import type { MeshAnnotations } from "../cluster/annotations.js";
 import type { SavedLastGood } from "../cluster/last-good.js";
 import type { Leadership } from "../leader/leadership.js";

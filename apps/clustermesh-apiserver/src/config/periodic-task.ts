@@ -4,7 +4,8 @@
  * One run at a time. A failure is retried with jittered back-off; the same failure is logged once.
  */
 import type { Clock } from "@isthmus/model";
-import { createBackoff, createPace, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
+import { createBackoff, createPace } from "@isthmus/runtime";
 
 export interface PeriodicTask {
   /** Runs the task soon: something changed. */

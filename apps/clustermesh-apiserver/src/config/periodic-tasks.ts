@@ -7,7 +7,8 @@
  * triggered objects, so that neither retries nor triggered objects can starve the others.
  */
 import type { Clock } from "@isthmus/model";
-import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
+import { type Backoff, createBackoff } from "@isthmus/runtime";
 
 export interface PeriodicTasks<Key> {
   /** Runs the object's task soon: something about it changed. An object that failed keeps its back-off. */

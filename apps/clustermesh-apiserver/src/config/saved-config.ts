@@ -18,7 +18,7 @@ import {
   SERVICE_CIDRS,
 } from "@isthmus/kube";
 import { type Clock, MeshError, type Prefix, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
-import { createBackoff } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 import type { ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
 import { type Peer, readPeers } from "./peers.js";

@@ -7,9 +7,10 @@
  */
 import type { StoreSpec } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
-import { createBackoff, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
 import { expiresAt } from "@isthmus/pki";
 import type { PublisherStatus } from "@isthmus/proto";
+import { createBackoff } from "@isthmus/runtime";
 import { type DialFailure, dialStore, trusting } from "../serve/dial-store.js";
 
 export interface StoreDiagnostics {

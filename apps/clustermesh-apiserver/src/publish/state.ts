@@ -1,7 +1,8 @@
 /** The publisher's state: one variant per status, with only the fields that are valid there. */
-import type { Pace } from "@isthmus/observe";
+
 import type { ClusterClaim } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
+import type { Pace } from "@isthmus/runtime";
 import type { DirtySet } from "./dirty-set.js";
 import type { Write } from "./events.js";
 import type { StoreView } from "./store-view.js";

@@ -9,8 +9,9 @@
  * Live: one txn in flight. It compares the head's revision and also rewrites the head, so a writer that was paused cannot write
  * afterwards, and the sums are exact at every revision. Loading: the head is SYNCING, and txns compare the fence alone.
  */
-import { createPace } from "@isthmus/observe";
+
 import { createRecordTable } from "@isthmus/records";
+import { createPace } from "@isthmus/runtime";
 import { createDirtySet } from "./dirty-set.js";
 import type { EventOf, PublisherEffect, PublisherEvent } from "./events.js";
 import { pump } from "./inflight.js";

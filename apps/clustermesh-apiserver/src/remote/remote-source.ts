@@ -6,9 +6,10 @@
  */
 import { type Store, storeError, type WatchMessage } from "@isthmus/kvstore";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
-import { type Breaker, createPace, type Logger, type Metrics } from "@isthmus/observe";
+import type { Breaker, Logger, Metrics } from "@isthmus/observe";
 import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
+import { createPace } from "@isthmus/runtime";
 import type { Admission } from "./admission.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { type Usage, usageOf } from "./over-budget.js";

@@ -1,7 +1,8 @@
 /** The reader's state for one peer. */
-import type { Pace } from "@isthmus/observe";
+
 import type { Head, Position } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
+import type { Pace } from "@isthmus/runtime";
 import type { Admission } from "./admission.js";
 import type { Budget } from "./budget.js";
 import type { PendingEvents, PendingLimits } from "./pending-events.js";

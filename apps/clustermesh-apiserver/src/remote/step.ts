@@ -9,8 +9,9 @@
  * Records are deleted for three reasons only: a delete event; absence from a listing once the sums of a LIVE head match the
  * received records; the operator's removal of the peer.
  */
-import { createPace } from "@isthmus/observe";
+
 import { createRecordTable } from "@isthmus/records";
+import { createPace } from "@isthmus/runtime";
 import type { EventOf, ReaderEffect, ReaderEvent } from "./events.js";
 import { isFollowing, onOpened, onProbed, onSeen, onStoreChecked, repairWhenDue } from "./following.js";
 import { backoffMs, isStale, wakeMs } from "./freshness.js";

@@ -1,7 +1,7 @@
 /** Adapts a peer's `RemoteSource` to a source of the stream. */
 import type { Clock } from "@isthmus/model";
-import { createBackoff } from "@isthmus/observe";
 import { sameBytes } from "@isthmus/records";
+import { createBackoff } from "@isthmus/runtime";
 import type { RemoteSource } from "../remote/index.js";
 import type { StreamSource } from "./stream-source.js";
 

@@ -8,7 +8,8 @@
  */
 import { hasStatus, type KubeClient, type KubeService, type MeshCondition, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
-import { createPace, type Logger, type Pace } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
+import { createPace, type Pace } from "@isthmus/runtime";
 import type { LocalServices } from "../cluster/local-services.js";
 import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/service-facts.js";
 import type { KnownService } from "../cluster/service-table.js";

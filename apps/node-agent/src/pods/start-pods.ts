@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
-import { createBackoff } from "@isthmus/observe";
+import { createBackoff } from "@isthmus/runtime";
 import { enableForwarding } from "../routes/forwarding.js";
 import { podCidrOf } from "./address-pool.js";
 import { type Attachments, createAttachments } from "./attachments.js";

@@ -6,8 +6,9 @@
  * of at most 2 s. When the kernel is behind, reading pauses: the server keeps a cursor, and the agent no long queue.
  */
 import { type Clock, MeshError } from "@isthmus/model";
-import { createBackoff, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
 import type { ToAgent, ToServer } from "@isthmus/proto";
+import { createBackoff } from "@isthmus/runtime";
 import type { Connect, SyncStream } from "./connection.js";
 import type { SyncCore, SyncEffect } from "./core.js";
 import { IDLE_MS, type IdleTimeout, startIdleTimeout, WELCOME_MS } from "./idle-timeout.js";

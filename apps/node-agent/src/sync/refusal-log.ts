@@ -5,7 +5,8 @@
  * The metric counts every event. No state is kept per cluster, since a server can send any cluster id.
  */
 import type { Clock } from "@isthmus/model";
-import { createPace, type Logger, type Pace } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
+import { createPace, type Pace } from "@isthmus/runtime";
 import type { SourceEvent } from "./source-types.js";
 
 export interface RefusalLog {

@@ -13,7 +13,8 @@
  * means a restore. A list from the API's cache that is below the newest known version is discarded.
  */
 import { type Clock, systemClock } from "@isthmus/model";
-import { type Backoff, createBackoff, type Logger } from "@isthmus/observe";
+import type { Logger } from "@isthmus/observe";
+import { type Backoff, createBackoff } from "@isthmus/runtime";
 import { hasStatus, KubeError } from "../errors.js";
 import type { KubeObject } from "../objects.js";
 import { resourcePath } from "../resources.js";

@@ -11,7 +11,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { MeshError, systemClock } from "@isthmus/model";
-import type { Backoff } from "@isthmus/observe";
+import type { Backoff } from "@isthmus/runtime";
 import { childrenOf, identify, isAlive, type ProcessIdentity, signalProcess } from "../host/process.js";
 import { waitFor } from "../host/wait.js";
 import { labError } from "../plan/errors.js";

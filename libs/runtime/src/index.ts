@@ -1,0 +1,3 @@
+export * from "./backoff.js";
+export * from "./pace.js";
+export * from "./package-version.js";
