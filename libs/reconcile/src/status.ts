@@ -5,6 +5,8 @@
  * Failed objects are retried with back-off, independently of the others. Callers pass the time (monotonic
  * milliseconds).
  */
+import { backoffMs } from "@isthmus/runtime";
+
 export type Status =
   | { readonly state: "Pending"; readonly since: number }
   | { readonly state: "Done"; readonly since: number }
@@ -85,7 +87,8 @@ export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 
     done: (key, now) => settle(key, "Done", now),
     failed(key, error, now) {
       const failures = failuresOf(key) + 1;
-      const wait = Math.min(options.maxMs, options.minMs * 2 ** (failures - 1));
+      // The kernel of one node: nobody else retries at the same time.
+      const wait = backoffMs(failures - 1, { ...options, jitter: 0 });
       all.set(key, { state: "Error", since: now, error, failures, retryAt: now + wait });
       errors.set(key, error);
     },

@@ -13,7 +13,7 @@ export interface PaceOptions {
   /** After this time without a run the next one need not wait. More than `maxMs`. */
   readonly quietMs: number;
   /** In [0, 1); Math.random unless given. */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 export interface Pace {

@@ -163,6 +163,7 @@ function write({ options }: LeaseState, current: KubeLease | undefined, { wallMi
   };
 }
 
+/** An interval, not a back-off: it does not grow, and chance only lengthens it. */
 function wait({ options }: LeaseState, ms: number): LeaseEffect {
   return { type: "wait", ms: Math.round(ms * (1 + 0.2 * options.random())) };
 }

@@ -40,7 +40,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
     headAt: undefined,
     nextId: 1,
     failures: 0,
-    pace: createPace({ ...RELIST, ...(options.random && { random: options.random }) }),
+    pace: createPace({ ...RELIST, random: options.random }),
     full: false,
     restored: 0,
     renewStoreId: false,

@@ -1,5 +1,6 @@
 /** Transitions of the publisher that more than one handler uses. */
 import { BEAT_MS } from "@isthmus/records";
+import { backoffMs } from "@isthmus/runtime";
 import type { PublisherEffect } from "./events.js";
 import { FULL_RETRY_MS, type PublisherState, REFUSED_RETRY_MS, RETRY_MS } from "./state.js";
 
@@ -41,9 +42,8 @@ export function stepDown(state: PublisherState, writer: string, seq: bigint, now
 
 /** Doubles from 100 ms to RETRY_MS, jittered. */
 export function retry(state: PublisherState): PublisherEffect {
-  const longest = state.full && state.phase.status === "Connecting" ? FULL_RETRY_MS : RETRY_MS;
-  const full = Math.min(longest, 100 * 2 ** Math.min(state.failures++, 10));
-  return { type: "wake", ms: Math.round(full * (0.5 + random(state) / 2)) };
+  const maxMs = state.full && state.phase.status === "Connecting" ? FULL_RETRY_MS : RETRY_MS;
+  return { type: "wake", ms: backoffMs(state.failures++, { minMs: 100, maxMs, random: state.options.random }) };
 }
 
 export function random(state: PublisherState): number {

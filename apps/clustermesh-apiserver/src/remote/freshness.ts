@@ -1,5 +1,6 @@
 /** Timing of the reader: when a source is stale, and when the next `tick` is due. */
 import { BEAT_MS, STALE_MS } from "@isthmus/records";
+import { backoffMs } from "@isthmus/runtime";
 import { differs } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
@@ -15,7 +16,6 @@ export function wakeMs(state: ReaderState, now: number): number {
 }
 
 /** Exponential from 100 ms to 5 s, with jitter. */
-export function backoffMs(state: ReaderState): number {
-  const full = Math.min(5_000, 100 * 2 ** Math.min(state.failures++, 10));
-  return Math.round(full * (0.5 + (state.options.random ?? Math.random)() / 2));
+export function retryMs(state: ReaderState): number {
+  return backoffMs(state.failures++, { minMs: 100, maxMs: 5_000, random: state.options.random });
 }

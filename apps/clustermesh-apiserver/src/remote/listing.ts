@@ -9,9 +9,10 @@ import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
 import { printable } from "@isthmus/model";
 import type { ClusterClaim, Head } from "@isthmus/proto";
 import { isStoreId, RECORD_VERSION, readHead, STORE_ID_BYTES } from "@isthmus/records";
+import { backoffMs } from "@isthmus/runtime";
 import { emit } from "./emit.js";
 import type { EventOf, ReaderEffect } from "./events.js";
-import { backoffMs, wakeMs } from "./freshness.js";
+import { retryMs, wakeMs } from "./freshness.js";
 import { isOverBudgetWith } from "./over-budget.js";
 import { createPendingEvents } from "./pending-events.js";
 import { compareSums, replacementOf, replaceReceived, takeHead, verify } from "./received-records.js";
@@ -47,7 +48,7 @@ export function block(state: ReaderState, sentence: string): ReaderEffect[] {
 /** * -> Blocked: the peer is over its budget and is listed again with a growing back-off. */
 export function blockOverBudget(state: ReaderState, sentence: string): ReaderEffect[] {
   state.phase = { status: "Blocked", sentence };
-  const ms = Math.min(OVER_BUDGET_RETRY_MS, BLOCKED_RETRY_MS * 2 ** Math.min(10, state.overBudget++));
+  const ms = backoffMs(state.overBudget++, { minMs: BLOCKED_RETRY_MS, maxMs: OVER_BUDGET_RETRY_MS, jitter: 0 });
   return [{ type: "unwatch" }, { type: "wake", ms }];
 }
 
@@ -66,7 +67,7 @@ export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEf
   if (isFromBackup(state, { storeId, head, headMeta, revision, now })) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;
     state.phase = { status: "Listing", asked: false };
-    const [ms, believable = 0] = [Math.max(backoffMs(state), state.pace.waitMs(now)), trustedInMs(state, now)];
+    const [ms, believable = 0] = [Math.max(retryMs(state), state.pace.waitMs(now)), trustedInMs(state, now)];
     return [{ type: "wake", ms: believable > 0 ? Math.min(ms, believable) : ms }];
   }
   const changed = !sameStore(state.storeId, storeId);

@@ -14,7 +14,7 @@ import { createRecordTable } from "@isthmus/records";
 import { createPace } from "@isthmus/runtime";
 import type { EventOf, ReaderEffect, ReaderEvent } from "./events.js";
 import { isFollowing, onOpened, onProbed, onSeen, onStoreChecked, repairWhenDue } from "./following.js";
-import { backoffMs, isStale, wakeMs } from "./freshness.js";
+import { isStale, retryMs, wakeMs } from "./freshness.js";
 import { blockOverBudget, list, listNow, onListed } from "./listing.js";
 import { judgeAgain, onPermitted, onRemoved } from "./operator.js";
 import { differs } from "./received-records.js";
@@ -42,7 +42,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     backup: undefined,
     beatAt: undefined,
     sumsMatch: false,
-    pace: createPace({ ...RELIST, ...(options.random && { random: options.random }) }),
+    pace: createPace({ ...RELIST, random: options.random }),
     repairs: 0,
     overflows: 0,
     failures: 0,
@@ -74,7 +74,7 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
     case "store-checked":
       return onStoreChecked(state, event);
     case "check-failed":
-      return isFollowing(state, event.open) ? [{ type: "wake", ms: backoffMs(state) }] : [];
+      return isFollowing(state, event.open) ? [{ type: "wake", ms: retryMs(state) }] : [];
     case "seen":
       return onSeen(state, event);
     case "watch-over":
@@ -108,7 +108,7 @@ function onListFailed(state: ReaderState, { sentence }: EventOf<"list-failed">):
   state.message = sentence;
   if (state.phase.status !== "Listing") return [];
   state.phase.asked = false;
-  return [{ type: "wake", ms: backoffMs(state) }];
+  return [{ type: "wake", ms: retryMs(state) }];
 }
 
 /** Lists when the next attempt is due, while Listing waits or in Blocked. */
