@@ -1,5 +1,5 @@
+export * from "@isthmus/runtime/testing";
 export * from "./exploring.js";
-export * from "./fake-clock.js";
 export * from "./free-port.js";
 export * from "./makers.js";
 export * from "./memory-kernel.js";
