@@ -1,3 +1,4 @@
 export * from "./backoff.js";
 export * from "./pace.js";
 export * from "./package-version.js";
+export * from "./retry-loop.js";

@@ -12,7 +12,7 @@ import type { Clock, ClusterName, Prefix, ServiceName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, localPosition, STALE_MS, sameBytes } from "@isthmus/records";
-import { createBackoff } from "@isthmus/runtime";
+import { retry } from "@isthmus/runtime";
 import type { StreamSource } from "../serve/stream-source.js";
 import { createApiHeartbeat } from "./api-heartbeat.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
@@ -147,16 +147,9 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     applyChanges(clock.wallMicros());
   }
 
-  async function quorumEpoch(signal: AbortSignal): Promise<string> {
-    const backoff = createBackoff({ minMs: 200, maxMs: 5000 });
-    for (;;) {
-      try {
-        return await modules.readEpoch(signal);
-      } catch {
-        // No answer: the source stays withheld from the agent whose store id is unknown.
-        await clock.delay(backoff.nextMs(), signal);
-      }
-    }
+  /** While there is no answer, the source stays withheld from the agent whose store id is unknown. */
+  function quorumEpoch(signal: AbortSignal): Promise<string> {
+    return retry(() => modules.readEpoch(signal), { minMs: 200, maxMs: 5000 }, { clock, signal });
   }
 
   async function catchUp(floor: Position, signal: AbortSignal, node = ""): Promise<void> {

@@ -6,7 +6,7 @@
 import { CONFIG_MAPS, hasStatus, isRefusal, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { createBackoff } from "@isthmus/runtime";
+import { retry } from "@isthmus/runtime";
 import type { MeshAnnotations } from "../cluster/annotations.js";
 import type { SavedLastGood } from "../cluster/last-good.js";
 import type { Leadership } from "../leader/leadership.js";
@@ -23,16 +23,16 @@ export async function readLastGood(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Kept> {
-  const backoff = createBackoff({ minMs: 100, maxMs: 2000 });
-  for (;;) {
+  async function read(): Promise<Kept> {
     try {
       const map = await client.get<KubeConfigMap>(CONFIG_MAPS, NAME, { namespace, signal, timeoutMs: 5000 });
       return parseSaved(map?.data ?? {});
     } catch (thrown) {
       if (isRefusal(thrown)) return {};
-      await clock.delay(backoff.nextMs(), signal);
+      throw thrown;
     }
   }
+  return retry(read, { minMs: 100, maxMs: 2000 }, { clock, signal });
 }
 
 export function createLastGoodWriter(

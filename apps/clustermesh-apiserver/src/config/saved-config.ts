@@ -18,7 +18,7 @@ import {
   SERVICE_CIDRS,
 } from "@isthmus/kube";
 import { type Clock, MeshError, type Prefix, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
-import { createBackoff } from "@isthmus/runtime";
+import { retry } from "@isthmus/runtime";
 import type { ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
 import { type Peer, readPeers } from "./peers.js";
@@ -40,24 +40,19 @@ export async function readConfigStart(
   signal: AbortSignal,
   onWait: (sentence: string) => void,
 ): Promise<ConfigStart> {
-  const backoff = createBackoff({ minMs: 100, maxMs: 2000 });
   const target = { signal, timeoutMs: 5000 };
-  for (;;) {
-    try {
-      const [map, clusters, peers, services] = await Promise.all([
-        client.get<KubeConfigMap>(CONFIG_MAPS, name, { namespace, ...target }).catch(refusal),
-        client.list<MeshCluster>(MESH_CLUSTERS, target).catch(none),
-        client.list<MeshPeer>(MESH_PEERS, target).catch(none),
-        client.list<KubeServiceCidr>(SERVICE_CIDRS, target).catch(none),
-      ]);
-      const cidrs = services.flatMap(({ spec }) => spec?.cidrs ?? []).flatMap(prefix);
-      return { map, clusters, peers: takenByPeers(readPeers(peers).usable.values()), services: takenByServices(cidrs) };
-    } catch (thrown) {
-      signal.throwIfAborted();
-      onWait(MeshError.from(thrown).message);
-      await clock.delay(backoff.nextMs(), signal);
-    }
+  async function read(): Promise<ConfigStart> {
+    const [map, clusters, peers, services] = await Promise.all([
+      client.get<KubeConfigMap>(CONFIG_MAPS, name, { namespace, ...target }).catch(refusal),
+      client.list<MeshCluster>(MESH_CLUSTERS, target).catch(none),
+      client.list<MeshPeer>(MESH_PEERS, target).catch(none),
+      client.list<KubeServiceCidr>(SERVICE_CIDRS, target).catch(none),
+    ]);
+    const cidrs = services.flatMap(({ spec }) => spec?.cidrs ?? []).flatMap(prefix);
+    return { map, clusters, peers: takenByPeers(readPeers(peers).usable.values()), services: takenByServices(cidrs) };
   }
+  const onFailure = (thrown: unknown) => onWait(MeshError.from(thrown).message);
+  return retry(read, { minMs: 100, maxMs: 2000, onFailure }, { clock, signal });
 }
 
 /** The last good values of the cluster that `data` names, or of the only MeshCluster when it names none. */

@@ -1,7 +1,7 @@
 /** Adapts a peer's `RemoteSource` to a source of the stream. */
 import type { Clock } from "@isthmus/model";
 import { sameBytes } from "@isthmus/records";
-import { createBackoff } from "@isthmus/runtime";
+import { retry } from "@isthmus/runtime";
 import type { RemoteSource } from "../remote/index.js";
 import type { StreamSource } from "./stream-source.js";
 
@@ -44,16 +44,9 @@ export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSo
     if (answer === "moved") await until(() => !sameBytes(index.position?.storeId ?? before, before), signal);
   }
 
-  async function confirmStore(signal: AbortSignal): Promise<"same" | "moved"> {
-    const backoff = createBackoff({ minMs: 200, maxMs: 5000 });
-    for (;;) {
-      try {
-        return await source.confirmStore();
-      } catch {
-        // The store does not answer: the source stays withheld from clients with newer positions.
-        await clock.delay(backoff.nextMs(), signal);
-      }
-    }
+  /** While the store does not answer, the source stays withheld from clients with newer positions. */
+  function confirmStore(signal: AbortSignal): Promise<"same" | "moved"> {
+    return retry(() => source.confirmStore(), { minMs: 200, maxMs: 5000 }, { clock, signal });
   }
 
   return {

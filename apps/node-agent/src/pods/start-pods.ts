@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
-import { createBackoff } from "@isthmus/runtime";
+import { retry } from "@isthmus/runtime";
 import { enableForwarding } from "../routes/forwarding.js";
 import { podCidrOf } from "./address-pool.js";
 import { type Attachments, createAttachments } from "./attachments.js";
@@ -76,17 +76,13 @@ function keepAll(modules: PodsModules, attachments: Attachments, lock: KeyLock):
 
 /** Writes the CNI configuration. The node is not ready without it, so failures are retried until this process ends. */
 async function announce(options: PodsOptions, { log, signal }: PodsModules): Promise<void> {
-  const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
-  while (!signal.aborted) {
-    try {
-      await writeConfiguration(options);
-      return;
-    } catch (error) {
-      log.error("Cannot write the CNI configuration, node stays NotReady, retrying", {
-        directory: options.cniConfDir,
-        error,
-      });
-    }
-    await systemClock.delay(backoff.nextMs(), signal).catch(() => undefined);
-  }
+  const onFailure = (error: unknown) =>
+    log.error("Cannot write the CNI configuration, node stays NotReady, retrying", {
+      directory: options.cniConfDir,
+      error,
+    });
+  const modules = { clock: systemClock, signal };
+  await retry(() => writeConfiguration(options), { minMs: 200, maxMs: 10_000, onFailure }, modules).catch(
+    () => undefined, // this process ends
+  );
 }
