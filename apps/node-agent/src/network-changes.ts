@@ -29,6 +29,7 @@ const LONGEST_REST_MS = 1000;
 const QUIET_MS = 10_000;
 
 export function followNetwork({ socket, clock, signal }: NetworkChangesModules): NetworkChanges {
+  // Not an emitter: the answers of the listeners decide how long the socket pauses.
   const listeners: NetworkListener[] = [];
   const rests = createBackoff({ minMs: 2 * REST_MS, maxMs: LONGEST_REST_MS });
   let actedAt = clock.now();

@@ -1,6 +1,7 @@
 /** The pod CIDRs of this node from its last NodeConfig; a later subscriber gets them at once. */
 import { addressFromBytes, formatPrefix, type Prefix } from "@isthmus/model";
 import type { NodeConfig } from "@isthmus/proto";
+import { createEmitter } from "@isthmus/runtime";
 import type { NodeCidrSource } from "./pods/index.js";
 
 export interface NodeCidrs extends NodeCidrSource {
@@ -8,12 +9,12 @@ export interface NodeCidrs extends NodeCidrSource {
 }
 
 export function createNodeCidrs(): NodeCidrs {
-  const listeners = new Set<(podCidrs: readonly Prefix[]) => void>();
+  const changes = createEmitter<readonly Prefix[]>();
   let known: readonly Prefix[] = [];
   return {
     subscribe(listener, signal?: AbortSignal) {
-      listeners.add(listener);
-      signal?.addEventListener("abort", () => listeners.delete(listener), { once: true });
+      const unsubscribe = changes.subscribe(listener);
+      signal?.addEventListener("abort", unsubscribe, { once: true });
       if (known.length > 0) listener(known);
     },
     set(config) {
@@ -22,7 +23,7 @@ export function createNodeCidrs(): NodeCidrs {
         .map(({ address, length }): Prefix => ({ address: addressFromBytes(address), length }));
       if (text(next) === text(known) || next.length === 0) return;
       known = next;
-      for (const listener of listeners) listener(known);
+      changes.emit(known);
     },
   };
 }

@@ -8,6 +8,7 @@
  * client asks with a newer position (`since`), so that `from` of each change is always `position` of the change before.
  */
 import type { Kind, KindSum, Position } from "@isthmus/proto";
+import { createEmitter } from "@isthmus/runtime";
 import { createChangeLog } from "./change-log.js";
 import { bucketOf, sameBytes } from "./hash.js";
 import { byApplyOrder, byDeleteOrder, KINDS } from "./kinds.js";
@@ -72,8 +73,8 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
   const table = createRecordTable();
   const log = createChangeLog(options.maxTombstones ?? MAX_TOMBSTONES);
   const spans = createSpans();
-  const listeners = new Set<(delta: IndexDelta) => void>();
-  const positionListeners = new Set<() => void>();
+  const changes = createEmitter<IndexDelta>();
+  const positions = createEmitter();
   let announced: Position | undefined;
 
   const isNew = (record: HashedRecord): boolean => {
@@ -83,7 +84,7 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
   const announce = (position: Position, fromSeq: number, content: Omit<SourceChange, "position">): IndexDelta => {
     const delta: IndexDelta = { ...content, position, previous: announced, fromSeq, toSeq: log.seq };
     announced = position;
-    for (const listener of [...listeners]) listener(delta);
+    changes.emit(delta);
     return delta;
   };
   const delta = (position: Position, slot: number, fromSeq: number, from: Position | undefined): IndexDelta => ({
@@ -126,7 +127,7 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
     },
     apply(change) {
       const emitted = apply(change);
-      for (const listener of [...positionListeners]) listener();
+      positions.emit();
       return emitted;
     },
     get: table.get,
@@ -164,13 +165,7 @@ export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex
       if (!hasChange(span, have, log.floor)) return "too-old";
       return delta(announced, slot, Math.max(log.seqBefore(slot), log.floor?.seq ?? 0), have);
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    onPosition(listener) {
-      positionListeners.add(listener);
-      return () => positionListeners.delete(listener);
-    },
+    onChange: changes.subscribe,
+    onPosition: positions.subscribe,
   };
 }

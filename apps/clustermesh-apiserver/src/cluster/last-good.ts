@@ -4,6 +4,7 @@
  * The values of Services whose present value is invalid are also saved outside the process and passed in at the next start: a
  * typo must not turn a global Service into a local one when this process restarts.
  */
+import { createEmitter } from "@isthmus/runtime";
 import type { MeshAnnotations } from "./annotations.js";
 
 export interface LastGood {
@@ -16,16 +17,13 @@ export interface LastGood {
 export interface SavedLastGood extends LastGood {
   /** The values that must survive a restart, by uid. */
   needed(): Readonly<Record<string, Partial<MeshAnnotations>>>;
-  onChange(listener: () => void): void;
+  onChange(listener: () => void): () => void;
 }
 
 export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotations>>> = {}): SavedLastGood {
   const values = new Map(Object.entries(kept));
   const needed = new Set(Object.keys(kept));
-  const listeners = new Set<() => void>();
-  const notify = () => {
-    for (const listener of listeners) listener();
-  };
+  const changes = createEmitter();
   return {
     get: (uid) => values.get(uid),
     set(uid, good, isNeeded) {
@@ -33,13 +31,13 @@ export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotat
       if (needed.has(uid) === isNeeded) return;
       if (isNeeded) needed.add(uid);
       else needed.delete(uid);
-      notify();
+      changes.emit();
     },
     delete(uid) {
       values.delete(uid);
-      if (needed.delete(uid)) notify();
+      if (needed.delete(uid)) changes.emit();
     },
     needed: () => Object.fromEntries([...needed].sort().map((uid) => [uid, values.get(uid) ?? {}])),
-    onChange: (listener) => void listeners.add(listener),
+    onChange: changes.subscribe,
   };
 }

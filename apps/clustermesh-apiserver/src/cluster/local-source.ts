@@ -12,7 +12,7 @@ import type { Clock, ClusterName, Prefix, ServiceName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, localPosition, STALE_MS, sameBytes } from "@isthmus/records";
-import { retry } from "@isthmus/runtime";
+import { createEmitter, retry } from "@isthmus/runtime";
 import type { StreamSource } from "../serve/stream-source.js";
 import { createApiHeartbeat } from "./api-heartbeat.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
@@ -69,8 +69,8 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
   const index = createSourceIndex();
   const exportIndex = createSourceIndex();
   const records = createLocalRecords(modules.lastGood, options.podCidrs);
-  const stateListeners = new Set<() => void>();
-  const serviceListeners = new Set<(services: readonly ServiceName[]) => void>();
+  const stateChanges = createEmitter();
+  const serviceChanges = createEmitter<readonly ServiceName[]>();
   let { epoch } = options;
   let status = SourceStatus.SOURCE_STATUS_SYNCING;
   let restoring: Promise<void> | undefined;
@@ -98,7 +98,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     // A new store id is announced at once, even without changed records.
     if (index.announced !== undefined && !sameBytes(index.announced.storeId, position.storeId)) index.since(position);
     reportNotes(notes, modules.events);
-    if (changed.length > 0) for (const listener of [...serviceListeners]) listener(changed);
+    if (changed.length > 0) serviceChanges.emit(changed);
     updateStatus();
   }
 
@@ -106,7 +106,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     const now = currentStatus();
     if (now === status) return;
     status = now;
-    for (const listener of [...stateListeners]) listener();
+    stateChanges.emit();
   }
 
   function currentStatus(): SourceStatus {
@@ -132,7 +132,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       modules.saveEpoch(epoch);
       log.warn("New epoch of the local cluster", { epoch });
       applyChanges(clock.wallMicros());
-      for (const listener of [...stateListeners]) listener();
+      stateChanges.emit();
     });
     return restoring;
   }
@@ -191,20 +191,14 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       isVerified: () => index.announced !== undefined && restoring === undefined,
       verifiesAbsence: () => true,
       state: () => ({ status: currentStatus(), hops: [{ hop: "kubernetes", ageMs: kubeAgeMs() }] }),
-      onState(listener) {
-        stateListeners.add(listener);
-        return () => stateListeners.delete(listener);
-      },
+      onState: stateChanges.subscribe,
       catchUp,
       onServed: claims.markServed,
     },
     services: {
       get: records.service,
       all: records.allServices,
-      onChange(listener) {
-        serviceListeners.add(listener);
-        return () => serviceListeners.delete(listener);
-      },
+      onChange: serviceChanges.subscribe,
     },
     get nodes() {
       return index.announced === undefined ? undefined : nodes;

@@ -7,6 +7,7 @@
 import { createListWatch, type KubeServiceCidr, SERVICE_CIDRS, type Transport } from "@isthmus/kube";
 import { type Clock, formatPrefix, type Prefix, parsePrefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { createEmitter } from "@isthmus/runtime";
 import type { ConfigSource } from "./config-source.js";
 import { takenByServices } from "./saved-config.js";
 
@@ -32,7 +33,7 @@ export function createRangesSource(modules: {
   readonly settings: ConfigSource;
 }): RangesSource {
   const { settings, log } = modules;
-  const listeners = new Set<(ranges: Partial<ClusterRanges>) => void>();
+  const changes = createEmitter<Partial<ClusterRanges>>();
   let current: Partial<ClusterRanges> = {};
   const watch = createListWatch<readonly Prefix[]>(
     {
@@ -57,7 +58,7 @@ export function createRangesSource(modules: {
     if (isComplete(current))
       log.info("Cluster ranges changed", { podCidrs: list(podCidrs), serviceCidrs: list(serviceCidrs) });
     current = now;
-    for (const listener of [...listeners]) listener(now);
+    changes.emit(now);
   }
   settings.onChange(update);
   update();
@@ -67,24 +68,24 @@ export function createRangesSource(modules: {
       return current;
     },
     follow(listener) {
-      listeners.add(listener);
+      changes.subscribe(listener);
       listener(current);
     },
     whenComplete(signal) {
       return new Promise((resolve, reject) => {
-        const stop = () => {
-          listeners.delete(take);
+        if (signal.aborted) return reject(signal.reason);
+        const unsubscribe = changes.subscribe(take);
+        function stop(): void {
+          unsubscribe();
           reject(signal.reason);
-        };
-        const take = (ranges: Partial<ClusterRanges>) => {
+        }
+        function take(ranges: Partial<ClusterRanges>): void {
           if (!isComplete(ranges)) return;
-          listeners.delete(take);
+          unsubscribe();
           signal.removeEventListener("abort", stop);
           resolve(ranges);
-        };
-        if (signal.aborted) return reject(signal.reason);
+        }
         signal.addEventListener("abort", stop, { once: true });
-        listeners.add(take);
         take(current);
       });
     },

@@ -7,6 +7,7 @@
 import { CONFIG_MAPS, createListWatch, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { createEmitter } from "@isthmus/runtime";
 import { judgeConfig, type ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, savedText } from "./mesh-config.js";
 import { lastGoodConfig, readConfigStart } from "./saved-config.js";
@@ -43,7 +44,7 @@ export function createConfigSource(
 ): ConfigSource {
   const { client, clock, log } = modules;
   const absent = `ConfigMap "${namespace}/${CONFIG_NAME}" does not exist: create it`;
-  const listeners = new Set<() => void>();
+  const changes = createEmitter();
   const taken = { peers: [] as readonly ReservedRanges[], services: [] as readonly ReservedRanges[] };
   let data: ConfigData | string | undefined;
   let before: MeshConfig | undefined;
@@ -79,7 +80,7 @@ export function createConfigSource(
     if (now.problem === undefined && problem !== undefined) log.info("mesh-config is in force");
     current = now.config;
     problem = now.problem;
-    for (const listener of [...listeners]) listener();
+    changes.emit();
   }
 
   return {
@@ -102,10 +103,7 @@ export function createConfigSource(
       taken[by] = ranges;
       judge();
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
     async run(signal) {
       const at = { client, namespace, name: CONFIG_NAME };
       const start = await readConfigStart(at, clock, signal, (sentence) => {

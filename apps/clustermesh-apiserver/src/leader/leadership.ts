@@ -7,6 +7,7 @@
 import { hasStatus, type KubeClient, type KubeLease, LEASES } from "@isthmus/kube";
 import { type Clock, MeshError, printable } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
+import { createEmitter } from "@isthmus/runtime";
 import {
   createLeaseState,
   holderOf,
@@ -53,7 +54,7 @@ export function createLeadership(
   const { namespace, instance } = options;
   const lease = JSON.stringify(`${namespace}/${LEASE_NAME}`);
   const state = createLeaseState({ ...options, name: LEASE_NAME, random: Math.random });
-  const listeners = new Set<() => void>();
+  const changes = createEmitter();
   let last = "";
   let problem = "";
 
@@ -82,7 +83,7 @@ export function createLeadership(
     else if (state.holding) log.warn("The Lease was not renewed in time", { why: explanation() });
     else if (state.observed !== undefined)
       log.info("Another instance publishes and writes status", { why: explanation() });
-    for (const listener of [...listeners]) listener();
+    changes.emit();
   }
 
   async function perform(effect: LeaseEffect, signal: AbortSignal): Promise<LeaseEvent> {
@@ -133,10 +134,7 @@ export function createLeadership(
     get explanation() {
       return explanation();
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
     async run(signal) {
       let event: LeaseEvent = { type: "tick" };
       for (;;) {

@@ -6,6 +6,7 @@
  * the affected records, so that only those are judged again.
  */
 import { bytesKey } from "@isthmus/model";
+import { createEmitter } from "@isthmus/runtime";
 
 /** The local cluster's id among claimants. */
 export const LOCAL = 0;
@@ -32,7 +33,7 @@ const NONE: readonly string[] = [];
 export function createAddressClaims(): AddressClaims {
   const byAddress = new Map<string, Claims>();
   const byCluster = new Map<number, Map<string, readonly string[]>>();
-  const listeners = new Set<(concerned: readonly Claimant[]) => void>();
+  const changes = createEmitter<readonly Claimant[]>();
 
   function ownerOf(address: string): number | undefined {
     const claims = byAddress.get(address);
@@ -90,12 +91,9 @@ export function createAddressClaims(): AddressClaims {
       };
       for (const address of wanted) if (!before.has(address)) change(address, claim);
       for (const address of before) if (!wanted.has(address)) change(address, release);
-      if (concerned.length > 0) for (const listener of listeners) listener(concerned);
+      if (concerned.length > 0) changes.emit(concerned);
     },
     owner: (address) => ownerOf(bytesKey(address)),
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
   };
 }

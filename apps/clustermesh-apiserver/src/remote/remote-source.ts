@@ -9,7 +9,7 @@ import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Breaker, Logger, Metrics } from "@isthmus/observe";
 import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
-import { createPace } from "@isthmus/runtime";
+import { createEmitter, createPace } from "@isthmus/runtime";
 import type { Admission } from "./admission.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { type Usage, usageOf } from "./over-budget.js";
@@ -69,7 +69,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   const index = createSourceIndex();
   const { cluster, id, budget } = options;
   const state = createReaderState({ cluster, clusterId: id, admission, ...(budget && { budget }) });
-  const listeners = new Set<() => void>();
+  const statusReports = createEmitter();
   const propagation = modules.metrics?.histogram(
     "mesh_propagation_seconds",
     "How long news took from the apiserver of origin to a stage",
@@ -124,7 +124,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     reported = status;
     const report = sourceReport(state, now);
     log.info("Source status changed", { status: report.state, message: report.message });
-    for (const listener of listeners) listener();
+    statusReports.emit();
   }
 
   function perform(effect: ReaderEffect): void {
@@ -242,10 +242,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
       });
       return confirming;
     },
-    onStatus(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onStatus: statusReports.subscribe,
     start(outer) {
       signal = outer;
       outer.addEventListener("abort", stop, { once: true });

@@ -7,6 +7,7 @@ import { type Clock, type ClusterName, formatPrefix } from "@isthmus/model";
 import { createBreaker, type Logger, type Metrics } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type SourceIndex } from "@isthmus/records";
+import { createEmitter } from "@isthmus/runtime";
 import { type AddressClaims, createAddressClaims, LOCAL } from "./address-claims.js";
 import { type Admission, createAdmission } from "./admission.js";
 import { type Budget, DEFAULT_BUDGET } from "./budget.js";
@@ -60,7 +61,7 @@ export function createRemoteSources(
 ): RemoteSources {
   const followed = new Map<ClusterName, Followed>();
   const removed = new Map<number, ControlledSource>();
-  const listeners = new Set<(source: RemoteSource) => void>();
+  const statusReports = createEmitter<RemoteSource>();
   const claims = createAddressClaims();
   const controller = new AbortController();
   const breaker = createBreaker({ name: "the store", timeoutMs: 3000 });
@@ -69,7 +70,7 @@ export function createRemoteSources(
   let started = false;
 
   const notify = (source: RemoteSource): void => {
-    for (const listener of listeners) listener(source);
+    statusReports.emit(source);
   };
   reviewOnChange(claims, (id, keys) => {
     for (const { peer, source } of followed.values()) if (peer.id === id) source.judgeAgain(keys);
@@ -139,10 +140,7 @@ export function createRemoteSources(
     },
     list,
     get: (clusterId) => list().find(({ id }) => id === clusterId),
-    onStatus(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onStatus: statusReports.subscribe,
     allStale() {
       const sources = [...followed.values()].map(({ source }) => source);
       if (sources.length < 2) return undefined;

@@ -1,4 +1,5 @@
 /** The sources of this server: the local cluster from the start, and the peers that the operator configured. */
+import { createEmitter } from "@isthmus/runtime";
 import type { SourcesChange, StreamSource, StreamSources } from "./stream-source.js";
 
 export interface SourceSet extends StreamSources {
@@ -10,34 +11,28 @@ export interface SourceSet extends StreamSources {
 
 export function createSourceSet(own: StreamSource): SourceSet {
   const all: StreamSource[] = [own];
-  const listeners = new Set<(change: SourcesChange) => void>();
+  const changes = createEmitter<SourcesChange>();
   let complete = false;
-  const notify = (change: SourcesChange) => {
-    for (const listener of [...listeners]) listener(change);
-  };
   return {
     all,
     get complete() {
       return complete;
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
     add(source) {
       all.push(source);
-      notify({ added: source });
+      changes.emit({ added: source });
     },
     remove(source) {
       const at = all.indexOf(source);
       if (at < 1) return;
       all.splice(at, 1);
-      notify({ removed: source });
+      changes.emit({ removed: source });
     },
     setComplete() {
       if (complete) return;
       complete = true;
-      notify({});
+      changes.emit({});
     },
   };
 }

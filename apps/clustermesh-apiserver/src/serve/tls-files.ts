@@ -27,6 +27,7 @@ const EVERY_MS = 2000;
 
 /** Throws `TLS_FILES` when the first read fails. */
 export function watchTlsFiles(folder: string, log: Logger): TlsFiles {
+  // Not emitters: grpc-js removes its listeners by their identity.
   const caListeners = new Set<experimental.CaCertificateUpdateListener>();
   const identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
   let current = load(folder);

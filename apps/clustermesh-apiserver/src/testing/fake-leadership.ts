@@ -1,4 +1,5 @@
 /** For tests: a Lease that the test acquires and releases. */
+import { createEmitter } from "@isthmus/runtime";
 import type { Leadership } from "../leader/leadership.js";
 
 export interface FakeLeadership extends Leadership {
@@ -6,7 +7,7 @@ export interface FakeLeadership extends Leadership {
 }
 
 export function createFakeLeadership(initial = true): FakeLeadership {
-  const listeners = new Set<() => void>();
+  const changes = createEmitter();
   let holds = initial;
   return {
     get publishes() {
@@ -18,14 +19,11 @@ export function createFakeLeadership(initial = true): FakeLeadership {
     get explanation() {
       return holds ? undefined : "Another instance holds the Lease";
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
     run: async () => undefined,
     set(now) {
       holds = now;
-      for (const listener of [...listeners]) listener();
+      changes.emit();
     },
   };
 }

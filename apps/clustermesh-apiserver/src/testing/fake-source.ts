@@ -2,6 +2,7 @@
 import { parseClusterName } from "@isthmus/model";
 import { Kind, type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, hashRecord, localPosition, remotePosition, type SourceIndex } from "@isthmus/records";
+import { createEmitter } from "@isthmus/runtime";
 import type { SourcesChange, StreamSource, StreamSources } from "../serve/stream-source.js";
 
 export interface FakeSource extends StreamSource {
@@ -27,7 +28,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 
 export function createFakeSource(clusterId: number, cluster: string): FakeSource {
   const index = createSourceIndex({ maxTombstones: 50 });
-  const listeners = new Set<() => void>();
+  const changes = createEmitter();
   const asked: FakeSource["asked"] = [];
   let status = SourceStatus.SOURCE_STATUS_LIVE;
   let store = Buffer.alloc(16, clusterId + 1);
@@ -35,9 +36,6 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
   let proved = true;
   let leftOut: Kind | undefined;
   const kindOf = (key: string): Kind => KINDS[key.split("/")[0] ?? ""] ?? Kind.KIND_SERVICE;
-  const notify = () => {
-    for (const listener of listeners) listener();
-  };
   return {
     clusterId,
     cluster: parseClusterName(cluster),
@@ -48,16 +46,13 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     verifiesAbsence: (kind) => kind !== leftOut,
     leaveOut(kind) {
       leftOut = kind;
-      notify();
+      changes.emit();
     },
     prove(on) {
       proved = on;
-      notify();
+      changes.emit();
     },
-    onState(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onState: changes.subscribe,
     catchUp: (floor) => new Promise((resolve) => asked.push({ floor, resolve })),
     change(sets, deletes = []) {
       version++;
@@ -75,7 +70,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     },
     tell(now) {
       status = now;
-      notify();
+      changes.emit();
     },
   };
 }
@@ -87,24 +82,18 @@ export interface FakeSources extends StreamSources {
 
 export function createFakeSources(...initial: readonly StreamSource[]): FakeSources {
   const all = [...initial];
-  const listeners = new Set<(change: SourcesChange) => void>();
-  const notify = (change: SourcesChange) => {
-    for (const listener of listeners) listener(change);
-  };
+  const changes = createEmitter<SourcesChange>();
   return {
     all,
     complete: true,
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
     add(source) {
       all.push(source);
-      notify({ added: source });
+      changes.emit({ added: source });
     },
     remove(source) {
       all.splice(all.indexOf(source), 1);
-      notify({ removed: source });
+      changes.emit({ removed: source });
     },
   };
 }

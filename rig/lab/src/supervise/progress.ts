@@ -1,5 +1,6 @@
 /** The steps of bringing a lab up, as events: for the output of `up`, and for the sentence of a failed step. */
 import { MeshError, systemClock } from "@isthmus/model";
+import { createEmitter } from "@isthmus/runtime";
 
 export type ProgressEvent =
   | { readonly type: "begin"; readonly step: string; readonly atMs: number }
@@ -34,13 +35,13 @@ export type Explain = (error: MeshError, processId: string | undefined) => Promi
 export function createProgress(explain: Explain): Progress {
   const startMs = systemClock.now();
   const events: ProgressEvent[] = [];
-  const listeners = new Set<(event: ProgressEvent) => void>();
+  const emitter = createEmitter<ProgressEvent>();
   let over = false;
   const emit = (event: ProgressEvent) => {
     if (over) return;
     over = event.type === "failed" || event.type === "ready";
     events.push(event);
-    for (const listener of listeners) listener(event);
+    emitter.emit(event);
   };
   const now = () => Math.round(systemClock.now() - startMs);
   return {
@@ -70,8 +71,7 @@ export function createProgress(explain: Explain): Progress {
     },
     follow(listener) {
       for (const event of events) listener(event);
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
+      return emitter.subscribe(listener);
     },
   };
 }

@@ -13,6 +13,7 @@ import {
   STORE_KINDS,
   sameSums,
 } from "@isthmus/records";
+import { createEmitter } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
 import type { ExportChange, ExportSource } from "../export-source.js";
 import { createPublisher, type Publisher, type PublisherSettings } from "../publisher.js";
@@ -24,19 +25,16 @@ export interface MemoryExport extends ExportSource {
 
 export function createMemoryExport(records: readonly HashedRecord[] = []): MemoryExport {
   const table = createRecordTable();
-  const listeners = new Set<(change: ExportChange) => void>();
+  const changes = createEmitter<ExportChange>();
   for (const record of records) table.set(record);
   return {
     table,
     records: () => table.records(),
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
     change(upserts, deletes = []) {
       for (const record of upserts) table.set(record);
       for (const { key } of deletes) table.delete(key);
-      for (const listener of listeners) listener({ upserts, deletes, observedMicros: systemClock.wallMicros() });
+      changes.emit({ upserts, deletes, observedMicros: systemClock.wallMicros() });
     },
   };
 }

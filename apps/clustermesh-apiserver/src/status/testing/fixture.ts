@@ -3,6 +3,7 @@ import type { MeshCondition } from "@isthmus/kube";
 import { type ServiceName, serviceName } from "@isthmus/model";
 import { Service, ServiceConfig } from "@isthmus/proto";
 import { record, serviceConfigKey, serviceKey } from "@isthmus/records";
+import { createEmitter } from "@isthmus/runtime";
 import { DEFAULT_ANNOTATIONS } from "../../cluster/annotations.js";
 import type { LocalServices } from "../../cluster/local-services.js";
 import { serviceFacts } from "../../cluster/service-facts.js";
@@ -48,18 +49,15 @@ export interface FakeServices extends LocalServices {
 }
 
 export function createFakeServices(): FakeServices {
-  const listeners = new Set<(services: readonly ServiceName[]) => void>();
+  const changes = createEmitter<readonly ServiceName[]>();
   let known: KnownService | undefined;
   return {
     get: () => known,
     all: () => (known === undefined ? [] : [known]),
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.subscribe,
     set(service) {
       known = service;
-      for (const listener of listeners) listener([CART]);
+      changes.emit([CART]);
     },
   };
 }
