@@ -6,13 +6,12 @@
  */
 import { join } from "node:path";
 import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
-import { retry } from "@isthmus/runtime";
+import { createDeferred, retry } from "@isthmus/runtime";
 import { enableForwarding } from "../routes/forwarding.js";
 import { podCidrOf } from "./address-pool.js";
 import { type Attachments, createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
-import { createDeferred } from "./deferred.js";
 import { createFilterReconciler } from "./filter-reconciler.js";
 import { createKeyLock, type KeyLock } from "./key-lock.js";
 import { addressesByDevice, agentDevices, listDevices, uplinkMtu } from "./node-devices.js";
