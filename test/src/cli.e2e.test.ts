@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { CONFIG_MAPS, createKubeClient, createTransport, type KubeConfigMap, loadKubeAccess } from "@isthmus/kube";
 import { controlProcess, wipe } from "@isthmus/lab";
 import { type TestLab, testLab, unconnect } from "@isthmus/lab/testing";
+import { waitFor } from "@isthmus/runtime";
 
 const MESH = fileURLToPath(new URL("../../apps/mesh/bin/mesh.js", import.meta.url));
 
@@ -110,15 +111,14 @@ test("an invalid mesh-config is a finding of status and connect; the last good o
   const finding = /"pod-cidrs" is "junk": .*The last good values stay in force.*\n.*edit configmap mesh-config/;
   await patch("junk");
   const found = async () => (await mesh("status")).err;
-  const deadline = Date.now() + 30_000;
-  while (!finding.test(await found())) assert.ok(Date.now() < deadline, await found());
+  await waitFor("the finding", async () => finding.test(await found()), { timeoutMs: 30_000 });
   const dry = await mesh("connect", "east", "west", "--dry-run");
   assert.equal(dry.code, 1);
   assert.match(dry.err, finding);
   await controlProcess(name, "stop", { role: "clustermesh-apiserver", cluster: "east" });
   await controlProcess(name, "start", { role: "clustermesh-apiserver", cluster: "east" });
   const whole = async () => (await status()).hops.every(({ ok }) => ok);
-  while (!(await whole())) assert.ok(Date.now() < deadline, "the mesh is not whole after the restart");
+  await waitFor("the mesh to be whole after the restart", whole, { timeoutMs: 30_000 });
   assert.match(await found(), finding);
   await patch(before);
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
@@ -127,12 +127,13 @@ test("an invalid mesh-config is a finding of status and connect; the last good o
 test("a node whose agent is down is named, also after a restart of the apiserver; its Services are no longer Done", async () => {
   const node = "east-2";
   const finding = async (words: RegExp, timeoutMs: number) => {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
+    let last = "";
+    const look = async () => {
       const ran = await mesh("status", "--context", "east");
-      if (ran.code === 1 && words.test(ran.err)) return;
-      assert.ok(Date.now() < deadline, ran.err);
-    }
+      last = ran.err;
+      return ran.code === 1 && words.test(ran.err);
+    };
+    await waitFor(`a finding like ${words}`, look, { timeoutMs, reason: () => last });
   };
   await controlProcess(name, "stop", { role: "node-agent", node });
   await finding(/east east-2: not connected for /, 30_000);
@@ -150,8 +151,7 @@ test("a wiped store returns with its users: connect has nothing to do, and the m
   const storeOf = async () => (await status()).hops.find(({ hop }) => hop === "publish")?.storeId;
   const old = await storeOf();
   await wipe(name);
-  const deadline = Date.now() + 60_000;
-  while ((await storeOf()) === old) assert.ok(Date.now() < deadline, "the store id did not change within 60 s");
+  await waitFor("another store id", async () => (await storeOf()) !== old, { timeoutMs: 60_000 });
   assert.equal((await mesh("status", "--wait", "--timeout", "60s")).code, 0);
   const again = await mesh("connect", "east", "west");
   assert.equal(again.code, 0, again.err);

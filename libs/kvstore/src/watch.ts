@@ -8,6 +8,7 @@
  * every 5 s, an answer within 15 s.
  */
 import { type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
+import { systemClock } from "@isthmus/model";
 import { createBackoff } from "@isthmus/runtime";
 import type { ICallable, IWatchRequest, IWatchResponse } from "etcd3";
 import { type StoreError, storeError } from "./errors.js";
@@ -63,7 +64,7 @@ export async function runWatch(
     if (performance.now() - opened > SETTLED_MS) backoff.reset();
     if (end.type !== "lost") return emit(end);
     emit(end);
-    await wait(backoff.nextMs(), signal);
+    await systemClock.delay(backoff.nextMs(), signal).catch(() => undefined);
   }
 }
 
@@ -152,17 +153,4 @@ function openStream(calls: ICallable<unknown>): Promise<ClientDuplexStream<IWatc
 
 interface WatchStub {
   watch(metadata: Metadata, options: object): ClientDuplexStream<IWatchRequest, IWatchResponse>;
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -65,7 +65,10 @@ export async function waitFor<T>(
 
 /** Resolves after `ms`, which may be infinite, or as soon as the signal is aborted. */
 function rest(ms: number, signal: AbortSignal, clock: Pick<Clock, "delay">): Promise<void> {
-  if (Number.isFinite(ms)) return clock.delay(ms, signal).catch(() => undefined);
+  if (Number.isFinite(ms))
+    return clock.delay(ms, signal).catch((thrown: unknown) => {
+      if (!signal.aborted) throw thrown;
+    });
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });

@@ -1,5 +1,7 @@
+import { waitFor } from "@isthmus/runtime";
+
 /**
- * Polls a condition every few milliseconds; throws an error that names it when it is still false after `limitMs`.
+ * Polls a condition every few milliseconds; rejects with an error that names it when it is still false after `limitMs`.
  *
  * The limit only ends tests that would hang: it is far above what a slow machine needs.
  */
@@ -8,9 +10,5 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   limitMs = 30_000,
 ): Promise<void> {
-  const end = performance.now() + limitMs;
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`Timed out after ${limitMs} ms waiting until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await waitFor(`"${what}"`, condition, { timeoutMs: limitMs, everyMs: 5 });
 }

@@ -7,8 +7,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { downLab, labStatus, upLab } from "@isthmus/lab";
-import { MeshError } from "@isthmus/model";
-import { delay } from "./drive/delay.js";
+import { MeshError, systemClock } from "@isthmus/model";
+import { waitWithin } from "@isthmus/runtime";
 import { openClusters, openMeshWorld } from "./drive/mesh-world.js";
 import { type Driven, driveFaults } from "./faults/faults.js";
 import { makeReport, type Report } from "./judge/report.js";
@@ -128,9 +128,9 @@ export async function demoOn(
 
 /** Waits until every sample due before `end` has arrived. */
 async function tail(log: SampleLog, end: number, signal: AbortSignal): Promise<void> {
-  const limit = monoNow() + 15_000;
-  await delay(TAIL_MS, signal).catch(() => undefined);
-  while (!signal.aborted && log.completeUntil() < end && monoNow() < limit) await delay(100, signal);
+  await systemClock.delay(TAIL_MS, signal).catch(() => undefined);
+  const arrived = () => log.completeUntil() >= end;
+  await waitWithin(arrived, { timeoutMs: 15_000 - TAIL_MS, everyMs: 100, signal }).catch(() => undefined);
 }
 
 function reportOf(driven: Driven, log: SampleLog, signal: AbortSignal): Report {

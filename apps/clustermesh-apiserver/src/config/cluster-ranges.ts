@@ -7,7 +7,7 @@
 import { createListWatch, type KubeServiceCidr, SERVICE_CIDRS, type Transport } from "@isthmus/kube";
 import { type Clock, formatPrefix, type Prefix, parsePrefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { createEmitter } from "@isthmus/runtime";
+import { createEmitter, waitFor } from "@isthmus/runtime";
 import type { ConfigSource } from "./config-source.js";
 import { takenByServices } from "./saved-config.js";
 
@@ -71,24 +71,8 @@ export function createRangesSource(modules: {
       changes.subscribe(listener);
       listener(current);
     },
-    whenComplete(signal) {
-      return new Promise((resolve, reject) => {
-        if (signal.aborted) return reject(signal.reason);
-        const unsubscribe = changes.subscribe(take);
-        function stop(): void {
-          unsubscribe();
-          reject(signal.reason);
-        }
-        function take(ranges: Partial<ClusterRanges>): void {
-          if (!isComplete(ranges)) return;
-          unsubscribe();
-          signal.removeEventListener("abort", stop);
-          resolve(ranges);
-        }
-        signal.addEventListener("abort", stop, { once: true });
-        take(current);
-      });
-    },
+    whenComplete: (signal) =>
+      waitFor("the cluster's ranges", () => isComplete(current) && current, { changes: changes.subscribe, signal }),
     run: (signal) => watch.run(signal),
   };
 }

@@ -7,7 +7,7 @@
 import { CONFIG_MAPS, createListWatch, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { createEmitter } from "@isthmus/runtime";
+import { createEmitter, waitFor } from "@isthmus/runtime";
 import { judgeConfig, type ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, savedText } from "./mesh-config.js";
 import { lastGoodConfig, readConfigStart } from "./saved-config.js";
@@ -124,16 +124,5 @@ export function createConfigSource(
 
 /** Resolves with the first value other than undefined that `look` returns. Rejects when aborted. */
 export function whenConfig<T>(settings: ConfigSource, look: () => T | undefined, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const take = (): void => {
-      const value = look();
-      if (value === undefined) return;
-      stop();
-      resolve(value);
-    };
-    const stop = settings.onChange(take);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    if (signal.aborted) reject(signal.reason);
-    else take();
-  });
+  return waitFor("mesh-config", look, { changes: settings.onChange, signal });
 }

@@ -5,6 +5,7 @@
  * again.
  */
 import { createStore, type Store, StoreError, type StoreOptions, type WatchMessage } from "@isthmus/kvstore";
+import { createEmitter, waitFor } from "@isthmus/runtime";
 
 export interface ReloadableStore extends Store {
   readonly configured: boolean;
@@ -15,8 +16,7 @@ export interface ReloadableStore extends Store {
 export function createReloadableStore(create: (options: StoreOptions) => Store = createStore): ReloadableStore {
   let inner: Store | undefined;
   let generation = new AbortController();
-  /** Watches that wait for a store. */
-  const waiting = new Set<() => void>();
+  const swaps = createEmitter();
 
   function store(): Store {
     if (inner !== undefined) return inner;
@@ -44,16 +44,10 @@ export function createReloadableStore(create: (options: StoreOptions) => Store =
     if (now.signal.aborted && !signal.aborted) onMessage({ type: "set-back", storeRevision: 0n });
   }
 
-  function arrival(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        waiting.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      waiting.add(done);
-      signal.addEventListener("abort", done, { once: true });
-    });
+  /** Resolves when there is a store, or when aborted. */
+  async function arrival(signal: AbortSignal): Promise<void> {
+    const isThere = () => inner !== undefined;
+    await waitFor("a store", isThere, { changes: swaps.subscribe, signal }).catch(() => undefined);
   }
 
   return {
@@ -66,7 +60,7 @@ export function createReloadableStore(create: (options: StoreOptions) => Store =
       generation = new AbortController();
       oldGeneration.abort();
       old?.close();
-      for (const done of [...waiting]) done();
+      swaps.emit();
     },
     get: async (key) => store().get(key),
     list: (prefix, options) => listing(store, prefix, options),

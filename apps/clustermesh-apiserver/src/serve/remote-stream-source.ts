@@ -1,41 +1,16 @@
 /** Adapts a peer's `RemoteSource` to a source of the stream. */
 import type { Clock } from "@isthmus/model";
 import { sameBytes } from "@isthmus/records";
-import { retry } from "@isthmus/runtime";
+import { retry, waitFor } from "@isthmus/runtime";
 import type { RemoteSource } from "../remote/index.js";
 import type { StreamSource } from "./stream-source.js";
 
 export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSource {
   const { index } = source;
 
-  /** Checks `done` now and after each new position of the index, at most once per turn of the event loop. */
-  function until(done: () => boolean, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let due = false;
-      const stopPositions = index.onPosition(() => {
-        if (due) return;
-        due = true;
-        setImmediate(look);
-      });
-      const end = (finish: () => void) => {
-        stopPositions();
-        signal.removeEventListener("abort", aborted);
-        finish();
-      };
-      const aborted = () => end(() => reject(signal.reason));
-      const look = () => {
-        due = false;
-        try {
-          if (!signal.aborted && done()) end(resolve);
-        } catch (thrown) {
-          end(() => reject(thrown));
-        }
-      };
-      signal.addEventListener("abort", aborted, { once: true });
-      if (signal.aborted) aborted();
-      else look();
-    });
-  }
+  /** Checks `done` now and after each new position of the index. */
+  const until = (done: () => boolean, signal: AbortSignal): Promise<boolean> =>
+    waitFor("a position", done, { changes: index.onPosition, signal });
 
   /** For a floor of an unknown store: the store id that a quorum read returns decides. */
   async function otherStore(signal: AbortSignal): Promise<void> {
@@ -64,9 +39,9 @@ export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSo
       return { status: source.status(), hops };
     },
     onState: (listener) => source.onStatus(listener),
-    catchUp(floor, signal) {
+    async catchUp(floor, signal) {
       const other = !sameBytes(index.position?.storeId ?? floor.storeId, floor.storeId);
-      return other ? otherStore(signal) : until(() => index.since(floor) !== "behind", signal);
+      await (other ? otherStore(signal) : until(() => index.since(floor) !== "behind", signal));
     },
   };
 }

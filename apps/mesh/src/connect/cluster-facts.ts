@@ -1,8 +1,8 @@
 /** Gathers what `mesh connect` must know of one cluster before it decides anything. Never throws: a failure is recorded as a fact. */
-import { setTimeout as delay } from "node:timers/promises";
 import { type KubeClient, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import type { StoreEndpointReport } from "@isthmus/proto";
+import { waitWithin } from "@isthmus/runtime";
 import { openAdmin } from "../access/admin.js";
 import { adviceFor, type Problem } from "../access/advice.js";
 import type { Context } from "../access/context.js";
@@ -75,17 +75,17 @@ async function settledCluster(
   client: KubeClient,
   { patienceMs, signal }: GatherOptions,
 ): Promise<Pick<ClusterFacts, "cluster" | "clusterProblem">> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      const cluster = await readMeshCluster(client);
-      const settled = cluster?.status?.storeRequest !== undefined;
-      if (settled || performance.now() >= deadline) return cluster === undefined ? {} : { cluster };
-    } catch (thrown) {
-      if (!(thrown instanceof MeshError) || thrown.code !== "MESH_CLUSTERS") throw thrown;
-      return { clusterProblem: thrown.message };
-    }
-    await delay(250, undefined, { signal });
+  let cluster: MeshCluster | undefined;
+  async function isSettled(): Promise<boolean> {
+    cluster = await readMeshCluster(client);
+    return cluster?.status?.storeRequest !== undefined;
+  }
+  try {
+    await waitWithin(isSettled, { timeoutMs: patienceMs, everyMs: 250, signal });
+    return cluster === undefined ? {} : { cluster };
+  } catch (thrown) {
+    if (!(thrown instanceof MeshError) || thrown.code !== "MESH_CLUSTERS") throw thrown;
+    return { clusterProblem: thrown.message };
   }
 }
 

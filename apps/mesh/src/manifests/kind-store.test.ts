@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { kubeBinary } from "@isthmus/kube/testing";
-import { systemClock } from "@isthmus/model";
+import { waitFor } from "@isthmus/runtime";
 import { DEPLOY_BASE } from "../testing/member.js";
 
 const KIND = join(DEPLOY_BASE, "../kind");
@@ -38,23 +38,17 @@ test("the store listens on loopback until it has users, then on every address fo
     return (await promisify(execFile)("nsenter", [...enter, ...to, ...args])).stdout;
   };
   const owner = ["--cert", join(pki, "root.crt"), "--key", join(pki, "root.key")];
-  const until = async (address: string) => {
-    for (let tries = 0; tries < 100; tries++) {
-      const asked = etcdctl(address, ...owner, "endpoint", "health");
-      if (
-        await asked.then(
-          () => true,
-          () => false,
-        )
-      )
-        return;
-      await systemClock.delay(100);
-    }
-    assert.fail(`the store does not answer at ${address}`);
+  const untilHealthy = (address: string) => {
+    const ask = () =>
+      etcdctl(address, ...owner, "endpoint", "health").then(
+        () => true,
+        () => false,
+      );
+    return waitFor(`the store to answer at ${address}`, ask, { timeoutMs: 60_000, everyMs: 100 });
   };
 
   writeFileSync(join(pki, "ready"), "");
-  await until("127.0.0.1");
+  await untilHealthy("127.0.0.1");
   await assert.rejects(etcdctl(OUTSIDE, ...owner, "get", "x"), /refused/);
   await etcdctl("127.0.0.1", ...owner, "user", "add", "root", "--no-password");
   await etcdctl("127.0.0.1", ...owner, "user", "grant-role", "root", "root");
@@ -62,7 +56,7 @@ test("the store listens on loopback until it has users, then on every address fo
 
   const verb = (word: string) => promisify(execFile)(script, [word], { env });
   await verb("open");
-  await until(OUTSIDE);
+  await untilHealthy(OUTSIDE);
   assert.equal((await etcdctl(OUTSIDE, ...owner, "user", "list")).trim(), "root");
   await assert.rejects(etcdctl(OUTSIDE, "get", "x"), /certificate required|bad certificate|deadline/);
 
@@ -70,11 +64,11 @@ test("the store listens on loopback until it has users, then on every address fo
   await verb("hold");
   await assert.rejects(etcdctl(OUTSIDE, ...owner, "get", "x"), /refused/);
   await verb("start");
-  await until(OUTSIDE);
+  await untilHealthy(OUTSIDE);
   assert.match(await etcdctl(OUTSIDE, ...owner, "get", "x"), /kept/);
 
   await verb("wipe");
-  await until("127.0.0.1");
+  await untilHealthy("127.0.0.1");
   assert.equal(await etcdctl("127.0.0.1", ...owner, "get", "x"), "");
   await assert.rejects(etcdctl(OUTSIDE, ...owner, "get", "x"), /refused/);
 });

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { type Authority, createAuthority, issue } from "@isthmus/pki";
+import { waitWithin } from "@isthmus/runtime";
 import { freePort } from "@isthmus/testing";
 import { createStore, type Store } from "../store.js";
 import type { StoreOptions } from "../transport.js";
@@ -161,17 +162,15 @@ async function writeServerCertificate(dir: string): Promise<Authority> {
 /** Resolves once a quorum read is answered; a refusal counts as an answer. */
 async function ready(child: ChildProcess, options: StoreOptions, log: string): Promise<void> {
   const store = createStore({ ...options, deadlineMs: 1000 });
-  const until = performance.now() + 20_000;
+  async function look(): Promise<"ready" | "ended" | false> {
+    const answers = await store.get("/").then(
+      () => true,
+      (error: { code: string }) => error.code !== "STORE_UNAVAILABLE" && error.code !== "STORE_TIMEOUT",
+    );
+    return answers ? "ready" : child.exitCode !== null && "ended";
+  }
   try {
-    for (;;) {
-      const answer = await store.get("/").then(
-        () => true,
-        (error: { code: string }) => error.code !== "STORE_UNAVAILABLE" && error.code !== "STORE_TIMEOUT",
-      );
-      if (answer) return;
-      if (child.exitCode !== null || performance.now() > until) throw await startError(log);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    if ((await waitWithin(look, { timeoutMs: 20_000, everyMs: 20 })) !== "ready") throw await startError(log);
   } finally {
     store.close();
   }

@@ -6,6 +6,7 @@
  */
 import { pinDirectory } from "@isthmus/lab";
 import { systemClock } from "@isthmus/model";
+import { waitFor } from "@isthmus/runtime";
 import { percentile } from "../datapath/stats.js";
 import { makeServices, setEndpoints } from "./bench-services.js";
 import type { BenchLab } from "./lab.js";
@@ -72,14 +73,12 @@ export async function measurePropagation(lab: BenchLab, changes: number, writers
 
 /** Waits until every frontend is in the map and its Service has a backend. */
 async function arrived(rows: ServiceRows, frontends: readonly string[]): Promise<readonly number[]> {
-  const deadline = systemClock.now() + 60_000;
-  for (;;) {
+  async function look(): Promise<readonly number[] | false> {
     const found = await rows.frontends();
     const indexes = frontends.map((frontend) => found.get(frontend) ?? 0);
-    if (indexes.every((index) => index !== 0 && /[^\0]/.test(rows.read(index).slice(0, 32)))) return indexes;
-    if (systemClock.now() > deadline) throw new Error("Cannot measure: the Services did not arrive within 60 s");
-    await systemClock.delay(200);
+    return indexes.every((index) => index !== 0 && /[^\0]/.test(rows.read(index).slice(0, 32))) && indexes;
   }
+  return waitFor("the Services to arrive", look, { timeoutMs: 60_000, everyMs: 200 });
 }
 
 async function follow(lab: BenchLab, rows: ServiceRows, i: number, index: number, endpoints: number): Promise<Change> {

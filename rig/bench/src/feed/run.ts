@@ -14,6 +14,7 @@ import { makeCgroup, uniqueName } from "@isthmus/bpf/testing";
 import { createStore, provisionCluster, provisionStore } from "@isthmus/kvstore";
 import { startEtcd } from "@isthmus/kvstore/testing";
 import { createAuthority, issue, writeCertificate, writePair } from "@isthmus/pki";
+import { waitFor } from "@isthmus/runtime";
 import { openServiceRows } from "../control-plane/service-rows.js";
 import type { EastNotice, EastOrder } from "./east.js";
 import { type FeedSeries, feedSeries } from "./figures.js";
@@ -114,13 +115,11 @@ function answer<Is extends EastNotice["is"]>(east: ChildProcess, is: Is): Promis
 
 /** Waits until each Service has a backend; returns their rows. */
 async function rowsOf(pins: string): Promise<readonly number[]> {
-  const deadline = performance.now() + ARRIVE_MS;
-  while (performance.now() < deadline) {
-    await delay(200);
+  async function look(): Promise<readonly number[] | false> {
     const rows = existsSync(join(pins, MAP_NAMES.frontends)) ? await readRows(pins) : [];
-    if (rows.length === SERVICES) return rows;
+    return rows.length === SERVICES && rows;
   }
-  throw new Error(`Cannot measure: the Services did not arrive within ${ARRIVE_MS / 1000} s`);
+  return waitFor("the Services to arrive", look, { timeoutMs: ARRIVE_MS, everyMs: 200 });
 }
 
 /** Rows of the Services that exist and have a backend. */

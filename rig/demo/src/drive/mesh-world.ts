@@ -8,11 +8,12 @@ import {
   PODS,
   type Transport,
 } from "@isthmus/kube";
+import { systemClock } from "@isthmus/model";
+import { waitWithin } from "@isthmus/runtime";
 import type { Mark } from "../judge/runs.js";
 import type { Rig, RigControls } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
 import { NAMESPACE, SERVICE } from "../setup/objects.js";
-import { delay } from "./delay.js";
 import { createPortProbe } from "./port-probe.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
 import { openStoreView, type StoreView } from "./store-view.js";
@@ -65,7 +66,7 @@ function accessTo(clusters: ReadonlyMap<string, ClusterAccess>, name: string): C
 }
 
 export function createMeshWorld({ clusters, controls, store, progress, signal }: MeshWorldOptions): MeshWorld {
-  const until = (time: Mono) => delay(time - monoNow(), signal);
+  const until = (time: Mono) => systemClock.delay(time - monoNow(), signal);
   const at = (name: string): ClusterAccess => {
     signal.throwIfAborted();
     return accessTo(clusters, name);
@@ -79,12 +80,8 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
     },
     ready: (cluster) => at(cluster).slices.current(),
     async waitForReady(cluster, fits, since, withinMs) {
-      const end = monoNow() + withinMs;
-      for (;;) {
-        const match = at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));
-        if (match !== undefined || monoNow() >= end) return match?.at ?? null;
-        await until(monoNow() + 10);
-      }
+      const match = () => at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));
+      return (await waitWithin(match, { timeoutMs: withinMs, everyMs: 10, signal }))?.at ?? null;
     },
     async killServers(cluster) {
       const pods = await at(cluster).client.list(PODS, { namespace: NAMESPACE, labelSelector: `app=${SERVICE}` });

@@ -1,4 +1,5 @@
 /** Functions that wait for conditions of a `World`. */
+import { waitWithin } from "@isthmus/runtime";
 import type { Mono } from "../samples/sample.js";
 import type { RigWorld } from "./world.js";
 
@@ -9,12 +10,9 @@ export async function poll<T>(
   withinMs: number,
   everyMs = 50,
 ): Promise<T | null> {
-  const end = world.now() + withinMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== null || world.now() >= end) return answer;
-    await world.until(world.now() + everyMs);
-  }
+  const clock = { now: () => world.now(), delay: (ms: number) => world.until(world.now() + ms) };
+  const answer = await waitWithin(async () => (await ask()) ?? undefined, { timeoutMs: withinMs, everyMs, clock });
+  return answer ?? null;
 }
 
 /** Polls until the condition holds; returns the time of that poll. */

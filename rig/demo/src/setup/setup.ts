@@ -6,12 +6,12 @@
  */
 import { DEPLOYMENTS, type KubeObject, type KubeService, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
 import { DEMO_TAG } from "@isthmus/lab";
+import { waitFor } from "@isthmus/runtime";
 import { followClient } from "../drive/follow-client.js";
 import type { ClusterAccess } from "../drive/mesh-world.js";
 import { NEAR } from "../judge/judge.js";
 import { createSampleLog, type SampleLog } from "../samples/log.js";
 import { CLIENT, clientPod, deployment, meshAnnotations, NAMESPACE, namespace, SERVICE, service } from "./objects.js";
-import { until } from "./until.js";
 import { isQuiet, lastOutcomes } from "./warm-up.js";
 
 export interface SetupOptions {
@@ -56,7 +56,11 @@ async function deploy({ signal, say }: SetupOptions, { client, name, slices }: C
   await client.apply(NAMESPACES, namespace, manager);
   await client.apply(SERVICES, service, manager);
   await client.apply(DEPLOYMENTS, deployment(name, DEMO_TAG), manager);
-  await until(() => slices.current().length === 3, `three ready pods in "${name}"`, 90_000, signal);
+  await waitFor(`three ready pods in "${name}"`, () => slices.current().length === 3, {
+    timeoutMs: 90_000,
+    everyMs: 200,
+    signal,
+  });
   say(`${name}: three replicas are Ready`);
 }
 
@@ -71,7 +75,8 @@ async function startClient(options: SetupOptions): Promise<RunningLoad> {
   await client.create(PODS, clientPod(DEMO_TAG, target, rate));
   const log = createSampleLog();
   const following = followClient(transport, `/api/v1/namespaces/${NAMESPACE}/pods/${CLIENT}`, log, signal);
-  await until(() => isQuiet(log), `three seconds without a loss at ${target}`, 60_000, signal).catch((error: Error) => {
+  const limits = { timeoutMs: 60_000, everyMs: 200, signal };
+  await waitFor(`three seconds without a loss at ${target}`, () => isQuiet(log), limits).catch((error: Error) => {
     throw new Error(`${error.message}; ${lastOutcomes(log)}`);
   });
   const pod = await client.get<Pod>(PODS, CLIENT, { namespace: NAMESPACE });
@@ -83,5 +88,5 @@ async function removeClient({ client }: ClusterAccess, signal: AbortSignal): Pro
   const target = { namespace: NAMESPACE };
   const gone = async () => (await client.get(PODS, CLIENT, target)) === undefined;
   await client.delete(PODS, CLIENT, target);
-  await until(gone, "the last demo's client to end", 30_000, signal);
+  await waitFor("the last demo's client to end", gone, { timeoutMs: 30_000, everyMs: 200, signal });
 }

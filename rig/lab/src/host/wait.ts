@@ -1,7 +1,6 @@
-/** Waits for a condition by polling, with a deadline and a name for the error. */
+/** Waiting with the lab's factor for slow machines. */
 import { connect } from "node:net";
-import { systemClock } from "@isthmus/model";
-import { labError } from "../plan/errors.js";
+import { type Look, waitFor as waitForValue } from "@isthmus/runtime";
 
 export interface WaitOptions {
   readonly timeoutMs: number;
@@ -14,28 +13,9 @@ export interface WaitOptions {
 /** Factor for all time-outs: MESH_LAB_PATIENCE=10 for a machine that is ten times slower than usual, such as an emulated one. */
 const PATIENCE = Math.max(1, Number(process.env["MESH_LAB_PATIENCE"] ?? 1) || 1);
 
-/** Resolves with the first value that is neither undefined nor false. */
-export async function waitFor<T>(
-  what: string,
-  look: () => T | undefined | false | Promise<T | undefined | false>,
-  options: WaitOptions,
-): Promise<T> {
-  const timeoutMs = options.timeoutMs * PATIENCE;
-  const deadline = systemClock.now() + timeoutMs;
-  for (;;) {
-    options.signal?.throwIfAborted();
-    const value = await look();
-    if (value !== undefined && value !== false) return value;
-    if (systemClock.now() > deadline) {
-      const reason = options.reason?.() ?? "";
-      const seconds = Math.round(timeoutMs / 1000);
-      throw labError(
-        "TIMEOUT",
-        `Timed out after ${seconds} s waiting for ${what}${reason === "" ? "" : `: ${reason}`}`,
-      );
-    }
-    await systemClock.delay(options.everyMs ?? 50, options.signal);
-  }
+/** Polls until there is a value other than undefined and false. Rejects with `TIMEOUT`. */
+export function waitFor<T>(what: string, look: Look<T>, options: WaitOptions): Promise<T> {
+  return waitForValue(what, look, { ...options, timeoutMs: options.timeoutMs * PATIENCE });
 }
 
 /** Resolves when a server accepts connections on the port. */
