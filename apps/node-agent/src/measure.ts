@@ -8,7 +8,7 @@ import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { SourceStatus, ToAgent } from "@isthmus/proto";
 import type { DatapathPort } from "@isthmus/reconcile";
-import type { Slices } from "./desired/mesh-state.js";
+import type { Slices } from "@isthmus/runtime";
 import { createNodeState, type NodeState } from "./node-state.js";
 
 /** Times of one first load. */

@@ -2,9 +2,9 @@
  * Implements HashPort of libs/reconcile on a pinned BPF hash. Work is split into chunks of about a millisecond, and the
  * event loop runs between them.
  */
-import { setImmediate } from "node:timers/promises";
 import { bytesKey, keyBytes } from "@isthmus/model";
 import type { BatchResult, HashPort } from "@isthmus/reconcile";
+import { nextTurn } from "@isthmus/runtime";
 import { mapError } from "./errors.js";
 import { Errno, UpdateFlag } from "./kernel-constants.js";
 import { type Fd, native } from "./native.js";
@@ -16,7 +16,7 @@ export function createHashMap(name: string, map: Fd): HashPort {
 
   async function load(): Promise<Map<string, Uint8Array>> {
     const entries = new Map<string, Uint8Array>();
-    for (let cursor: Uint8Array | undefined, end = false; !end; await setImmediate()) {
+    for (let cursor: Uint8Array | undefined, end = false; !end; await nextTurn()) {
       const dump = native().mapDump(map, cursor, 4 * CHUNK);
       for (let i = 0; i < dump.count; i++) {
         const key = bytesKey(dump.keys.subarray(i * keySize, (i + 1) * keySize));
@@ -46,7 +46,7 @@ export function createHashMap(name: string, map: Fd): HashPort {
         if (errno === 0) done.add(key);
         else failed.set(key, mapError(name, maxEntries, errno, action));
       });
-      if (at + CHUNK < keys.length) await setImmediate();
+      if (at + CHUNK < keys.length) await nextTurn();
     }
     return { done, failed };
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
+import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
 import { createPeriodicTasks, type PeriodicTasksOptions } from "./periodic-tasks.js";
 
@@ -80,7 +81,7 @@ test("continuously triggered objects do not block a retry, and hanging retries l
     if (!key.startsWith("bad")) {
       good++;
       k.trigger(key === "even" ? "odd" : "even");
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       return undefined;
     }
     if (!failed.has(key)) {

@@ -6,6 +6,7 @@ import { startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, kindOfKey, MAX_VALUE_BYTES, STORE_KINDS, sameSums } from "@isthmus/records";
+import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
 import {
   anyRecord,
@@ -53,7 +54,7 @@ test("a new cluster is loaded, becomes LIVE and follows changes; the sums are ex
   await untilPublished(store, "east", source);
   for (let i = 0; i < 50; i++) {
     source.change([anyRecord(`slices/shop/cart/s${i}`, `changed ${i}`)], [{ key: `slices/shop/cart/s${999 - i}` }]);
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   source.change([anyRecord("nodes/n1", "node"), anyRecord("services/shop/cart", "service")]);
   await untilPublished(store, "east", source);

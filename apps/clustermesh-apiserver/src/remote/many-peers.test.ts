@@ -5,6 +5,7 @@ import { clusterPrefix, HEAD_KEY, STORE_KEY, type Store, type WatchOptions } fro
 import { parseClusterName, parsePrefix } from "@isthmus/model";
 import { Head, HeadState } from "@isthmus/proto";
 import { createRecordTable, STORE_KINDS } from "@isthmus/records";
+import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
 import type { PeerSpec } from "./peer.js";
 import { peer, type RunningSources, runSources } from "./testing/fixture.js";
@@ -58,7 +59,7 @@ async function listedFor(wanted: readonly PeerSpec[]): Promise<readonly string[]
   await until("the wanted peers are in sync", () =>
     wanted.every(({ id }) => running.sources.get(id)?.isVerified() === true),
   );
-  await new Promise((resolve) => setImmediate(resolve)); // records are judged a turn later
+  await nextTurn(); // records are judged a turn later
   return [...listings];
 }
 

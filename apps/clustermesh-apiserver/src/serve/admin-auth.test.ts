@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Metadata, status } from "@grpc/grpc-js";
 import { ADMIN_AUDIENCE, type KubeClient, KubeError, type KubeRequest, statusError } from "@isthmus/kube";
 import { type Clock, systemClock } from "@isthmus/model";
+import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
 import { type AdminRight, createAdminAuth } from "./admin-auth.js";
 
@@ -138,13 +139,13 @@ test("a flood of unknown tokens causes a bounded number of reviews; one token ma
   const hammer = Array.from({ length: 100 }, (_, i) =>
     a.check(bearer(`h${i}`), "read", "[fd00::1]:1").catch((error) => error),
   );
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
   assert.equal(a.calls.length, 4, "of one client");
   const same = Array.from({ length: 50 }, () => a.check(bearer("t"), "read"));
   const flood = Array.from({ length: 500 }, (_, i) =>
     a.check(bearer(`x${i}`), "read", `10.1.0.${i}:1`).catch((error) => error),
   );
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
   assert.equal(a.calls.length, 32);
   release();
   await Promise.all(same);
@@ -172,7 +173,7 @@ test("a pod that floods with invalid tokens does not delay an operator: each cal
   });
   let junk = 0;
   const pod = (async () => {
-    for (; hammering; await new Promise((resolve) => setImmediate(resolve))) {
+    for (; hammering; await nextTurn()) {
       for (let i = 0; i < 50; i++)
         a.check(bearer(`junk${junk++}`), "read", `10.0.0.66:${1024 + i}`).catch(() => undefined);
     }

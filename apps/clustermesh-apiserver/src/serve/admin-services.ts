@@ -9,6 +9,7 @@ import { MeshError, parseClusterId, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { Affinity, type FrontendReport, Kind, type ListServicesRequest, type TierReport } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
+import { nextTurn } from "@isthmus/runtime";
 import type { AppliedServices } from "./applied-services.js";
 import type { StreamSources } from "./stream-source.js";
 
@@ -41,7 +42,7 @@ export async function listServices(
           unreadable++;
           firstError ??= MeshError.from(thrown, `Cannot read record "${printable(key)}" of cluster "${cluster}"`);
         }
-        if (++count % YIELD_EVERY === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (++count % YIELD_EVERY === 0) await nextTurn();
       }
     }
   }

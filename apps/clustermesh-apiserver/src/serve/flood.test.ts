@@ -6,6 +6,7 @@ import { startProxy } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
 import { type Hello, Kind, Role } from "@isthmus/proto";
+import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
 import { createFakeSource, createFakeSources } from "../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
@@ -100,7 +101,7 @@ test("of 2,000 agents at once some begin, the others retry at different times, a
       for (const bytes of to.written) if (bytes.length > 10_000) buffers.add(bytes);
     }
     waiting = away.map(({ node }) => node);
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   assert.equal(served.size, 2000);
   assert.ok(rounds >= 2000 / 128 && rounds < 40, `${rounds} rounds`);
@@ -115,7 +116,7 @@ test("an agent that does not read costs a cursor only: nothing is written or enc
   for (let i = 0; i < 500; i++) {
     own.change({ "services/a/hot": `${i}${"x".repeat(20_000)}` });
     handle.buckets({ clusterId: 0, kind: Kind.KIND_SERVICE, sums: [] });
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   assert.equal(to.written.length, 1);
   to.left = 1_000_000;

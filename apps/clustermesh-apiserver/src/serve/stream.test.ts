@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Kind, type Position, SourceStatus } from "@isthmus/proto";
 import { accumulate, bucketOf, emptySum, KINDS, sumBytes } from "@isthmus/records";
+import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
 import { createFakeSource } from "../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../testing/mesh-tls.js";
@@ -274,7 +275,7 @@ test("a slow client gets the latest state, not every change", async (t) => {
   const filler = "x".repeat(50_000);
   for (let i = 0; i < 400; i++) {
     own.change({ "services/a/hot": `${i}${filler}` });
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
   slow.resume();
   await until("the newest", () =>

@@ -8,6 +8,7 @@ import { type EventRecorder, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
+import { nextTurn } from "@isthmus/runtime";
 import type { LocalServices } from "../cluster/local-services.js";
 import type { StreamSource, StreamSources } from "../serve/stream-source.js";
 import { portMismatches } from "./port-mismatch.js";
@@ -78,7 +79,7 @@ export function createServiceWatch(modules: ServiceWatchModules): { run(signal: 
     for (const [i, service] of now.entries()) {
       look(service);
       // A new peer makes all its Services dirty: streams continue meanwhile.
-      if (i % YIELD_EVERY === YIELD_EVERY - 1) await new Promise((resolve) => setImmediate(resolve));
+      if (i % YIELD_EVERY === YIELD_EVERY - 1) await nextTurn();
     }
   }
 

@@ -12,11 +12,11 @@
  * when something was freed; the others are written. Until `sweepFrontends` adopted frontends that are not desired stay:
  * only a source in sync shows that they are gone.
  */
-import { setImmediate } from "node:timers/promises";
 import { Limit, MAP_NAMES } from "@isthmus/bpf";
 import type { Prefix } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
 import { createDeltaTracker, createStatusTable, type DatapathPort, type StatusTable } from "@isthmus/reconcile";
+import { nextTurn } from "@isthmus/runtime";
 import type { DesiredState } from "../desired/desired-state.js";
 import type { FrontendName } from "../desired/frontends.js";
 import type { DesiredNode, NodeName } from "../desired/nodes.js";
@@ -189,7 +189,7 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     dirty.clear();
     await make(batch.slice(0, CHUNK));
     for (let i = CHUNK; i < batch.length; i += CHUNK) {
-      await setImmediate();
+      await nextTurn();
       await make(batch.slice(i, i + CHUNK));
     }
     await ranges.addRanges(now());

@@ -5,12 +5,13 @@ import { wordsAddress } from "@isthmus/clustermesh";
 import { type ClusterId, type ClusterName, formatAddress, parseAddress, TCP, UDP } from "@isthmus/model";
 import { Kind, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, record } from "@isthmus/records";
+import type { Slices } from "@isthmus/runtime";
 import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
 import type { ServedFrontends } from "../datapath/read-services.js";
 import type { SourceDelta } from "../sync/source-types.js";
 import { createDesiredState } from "./desired-state.js";
 import { frontendName, otherProxyName } from "./frontends.js";
-import { createMeshState, type MeshState, type Slices } from "./mesh-state.js";
+import { createMeshState, type MeshState } from "./mesh-state.js";
 import { recordsFromKernel } from "./records-from-kernel.js";
 
 const VIP = parseAddress("10.96.0.10");

@@ -15,6 +15,7 @@ import { type FrontendPlan, planFrontend } from "@isthmus/loadbalancer";
 import { type ClusterId, type ClusterName, MeshError, type ServiceName } from "@isthmus/model";
 import { Kind, Node, NodeConfig } from "@isthmus/proto";
 import { type HashedRecord, nodeConfigKey } from "@isthmus/records";
+import type { Slices } from "@isthmus/runtime";
 import type { RecordName, SourceDelta } from "../sync/source-types.js";
 import { inApplyOrder, isRecord } from "./apply-order.js";
 import type { DesiredState } from "./desired-state.js";
@@ -51,6 +52,7 @@ export interface Changes {
 export interface MeshState {
   /** Sets the name of a cluster, as the servers send it; `clusterId` as on the wire. */
   name(clusterId: number, cluster: string): void;
+  /** Takes records in. This work, as that of `flush`, must be run to its end before the next one begins. */
   take(deltas: readonly SourceDelta[]): Slices<void>;
   /** Returns the changes of everything that was taken since the last flush. */
   flush(): Slices<Changes>;
@@ -66,9 +68,6 @@ export interface MeshState {
   /** From the NodeConfig of the local cluster and the nodes of all clusters. */
   readonly serviceRanges: Pick<ServiceRanges, "exclusive" | "shared">;
 }
-
-/** Work in slices: yields where other work may run. Each must be run to its end before the next one begins. */
-export type Slices<T> = Generator<void, T>;
 
 const RECORDS_PER_SLICE = 1000;
 const SERVICES_PER_SLICE = 250;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nextTurn } from "@isthmus/runtime";
 import { settle } from "@isthmus/testing";
 import { createKeyLock } from "./key-lock.js";
 
@@ -17,14 +18,14 @@ test("work on one key runs in order, also after a failure; work on two keys runs
   });
   const second = lock.run("a", async () => order.push("a2"));
   await lock.run("b", async () => order.push("b"));
-  await new Promise(setImmediate);
+  await nextTurn();
   assert.deepEqual([...lock.busy], ["a"]);
   release();
   await assert.rejects(first, /no/);
   await second;
   await lock.run("a", async () => order.push("a3"));
   assert.deepEqual(order, ["b", "a1", "a2", "a3"]);
-  await new Promise(setImmediate);
+  await nextTurn();
   assert.equal(lock.busy.size, 0);
 });
 

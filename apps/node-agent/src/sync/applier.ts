@@ -9,8 +9,9 @@
  */
 import type { Clock, Prefix } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
+import { inTurns, nextTurn } from "@isthmus/runtime";
 import type { Datapath } from "../datapath/datapath.js";
-import type { MeshState, Slices } from "../desired/mesh-state.js";
+import type { MeshState } from "../desired/mesh-state.js";
 import type { Floors } from "./floors.js";
 import type { SourceDelta } from "./source-types.js";
 
@@ -97,7 +98,7 @@ export function createApplier(modules: ApplierModules): Applier {
   function start(): void {
     if (running !== undefined || broken) return;
     // Wait one turn of the event loop, so that deltas that arrive together are applied together.
-    running = new Promise<void>((resolve) => setImmediate(resolve))
+    running = nextTurn()
       .then(loop)
       .catch((error: unknown) => {
         broken = true;
@@ -125,15 +126,6 @@ export function createApplier(modules: ApplierModules): Applier {
       while (running !== undefined) await running;
     },
   };
-}
-
-/** Runs work slice by slice, with a turn of the event loop between slices. */
-async function inTurns<T>(work: Slices<T>): Promise<T> {
-  for (;;) {
-    const step = work.next();
-    if (step.done === true) return step.value;
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
 }
 
 /** One per source with a whole delta: the position of its last one, and the oldest observation time of all of them. */

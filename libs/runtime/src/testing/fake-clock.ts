@@ -1,5 +1,6 @@
 /** A clock that only advances when a test calls `advance`. */
 import type { Clock } from "@isthmus/model";
+import { nextTurn } from "../turns.js";
 
 export interface FakeClock extends Clock {
   /** Advances by `ms` and resolves the delays that end until then, in order. */
@@ -56,5 +57,5 @@ export function createFakeClock(startMicros = 1_700_000_000_000_000): FakeClock 
 
 /** Lets the callbacks of all promises that can settle now run. */
 export function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return nextTurn();
 }
