@@ -1,6 +1,6 @@
 /** Reads mesh_backends at the start: the live rows, and the last generation of each free row. */
 import { BackendRow, backendIndex } from "@isthmus/bpf";
-import type { ArrayPort } from "@isthmus/reconcile";
+import { type ArrayPort, readChunks } from "@isthmus/reconcile";
 import type { BackendRows } from "./backend-rows.js";
 
 export interface AdoptedBackends {
@@ -11,7 +11,6 @@ export interface AdoptedBackends {
 }
 
 const AT = BackendRow.offsets;
-const CHUNK = 4096;
 
 /** Copies live rows into `rows`. */
 export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBackends {
@@ -33,10 +32,7 @@ export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBacken
     generations.set(index, cluster === 0 ? node & 0xff : 128 + (index % 100));
   }
 
-  for (let first = 0; first < port.maxEntries; first += CHUNK) {
-    const count = Math.min(CHUNK, port.maxEntries - first);
-    const bytes = port.read(first, count);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (const { first, count, bytes, view } of readChunks(port)) {
     const before = taken.size;
     for (let i = first === 0 ? 1 : 0; i < count; i++) readRow(view, i * BackendRow.size, first + i);
     if (taken.size > before) rows.take(first, bytes);

@@ -6,7 +6,7 @@
  */
 import { FrontendKey, FrontendRow, Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import { keyBytes } from "@isthmus/model";
-import type { DatapathPort } from "@isthmus/reconcile";
+import { type DatapathPort, readChunks } from "@isthmus/reconcile";
 import { type FrontendName, frontendValue } from "../desired/frontends.js";
 import { EMPTY_TIER, type ServiceEntry, type Tier, tierOffset, wordsOf } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
@@ -60,13 +60,9 @@ export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "r
 }
 
 function scanServices(port: DatapathPort, namedRows: ReadonlySet<number>): Pick<Loaded, "orphans" | "generations"> {
-  const CHUNK = 4096;
   const orphans: number[] = [];
   const generations = new Map<number, number>();
-  for (let first = 0; first < port.services.maxEntries; first += CHUNK) {
-    const count = Math.min(CHUNK, port.services.maxEntries - first);
-    const bytes = port.services.read(first, count);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (const { first, count, view } of readChunks(port.services)) {
     for (let i = 0; i < count; i++) {
       const at = i * ServiceRow.size;
       const generation = view.getUint32(at + ServiceRow.offsets.gen, true);

@@ -6,7 +6,7 @@
  * node with this index inherits no rank.
  */
 import { NodeFlag, NodeRow, StateWord } from "@isthmus/bpf";
-import type { ArrayPort, StatusTable } from "@isthmus/reconcile";
+import { type ArrayPort, readChunks, type StatusTable } from "@isthmus/reconcile";
 import { adoptedNode, type DesiredNode, type NodeName, nodeIdentity, nodeName } from "../desired/nodes.js";
 import { mapFull, mapShareFull } from "./full.js";
 import { createIndexPool, type IndexPool } from "./index-pool.js";
@@ -46,8 +46,6 @@ interface Row {
   readonly users: Set<NodeName>;
 }
 
-const CHUNK = 4096;
-
 export function createNodeStore(
   ports: NodePorts,
   status: StatusTable,
@@ -69,10 +67,7 @@ export function createNodeStore(
 
   function load(): IndexPool {
     const taken = new Set<number>();
-    for (let first = 0; first < ports.nodes.maxEntries; first += CHUNK) {
-      const count = Math.min(CHUNK, ports.nodes.maxEntries - first);
-      const bytes = ports.nodes.read(first, count);
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (const { first, count, bytes, view } of readChunks(ports.nodes)) {
       for (let i = 0; i < count; i++) {
         const index = first + i;
         if (index === 0 || view.getUint32(i * NodeRow.size + NodeRow.offsets.id, true) !== index) continue;

@@ -33,7 +33,7 @@ export function readServices(backends: ArrayPort, loaded: Pick<Loaded, "services
   return served;
 }
 
-/** Rows by id, read in chunks. */
+/** Rows by id: reads a chunk when one of its rows is asked for, unlike `readChunks`, which reads the whole map. */
 function cachedRows(port: ArrayPort): (id: number) => BackendRow | undefined {
   const CHUNK = 1024;
   const chunks = new Map<number, Uint8Array>();
