@@ -11,6 +11,7 @@ import { type ClusterId, type ClusterName, type Prefix, systemClock } from "@ist
 import { createMetrics, silentLogger } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, localPosition, VERSION_TYPES } from "@isthmus/records";
+import { VERSION } from "@isthmus/runtime";
 import { createLastGood } from "./cluster/last-good.js";
 import { createLocalRecords } from "./cluster/local-records.js";
 import { wirePrefix } from "./cluster/node-facts.js";
@@ -26,7 +27,6 @@ import { createStreamHub } from "./serve/stream-hub.js";
 import { startStreamServer } from "./serve/stream-server.js";
 import type { StreamSource } from "./serve/stream-source.js";
 import { watchTlsFiles } from "./serve/tls-files.js";
-import { VERSION } from "./version.js";
 
 export interface SyntheticClusterOptions {
   readonly cluster: ClusterName;

@@ -1,7 +1,7 @@
 /** node-agent. The parts are put together in wire.ts. */
 import { runProcess } from "@isthmus/observe";
+import { VERSION } from "@isthmus/runtime";
 import { parseArguments, USAGE } from "./arguments.js";
-import { VERSION } from "./version.js";
 import { runAgent } from "./wire.js";
 
 await runProcess({

@@ -16,6 +16,7 @@ import {
 } from "@isthmus/model";
 import { createMetrics, type Health, type Logger, startHealth, startMetrics } from "@isthmus/observe";
 import type { Applied, Welcome } from "@isthmus/proto";
+import { VERSION } from "@isthmus/runtime";
 import { createAgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
 import { openCgroupRoot, openPodsCgroups, type PodsCgroups, reconcilePodsCgroups } from "./cgroups/index.js";
@@ -36,7 +37,6 @@ import { discoverCluster } from "./sync/discover-cluster.js";
 import { createServerList } from "./sync/server-list.js";
 import { runSnapshotWriter } from "./sync/snapshot-writer.js";
 import { type Membership, openStateFiles } from "./sync/state-files.js";
-import { VERSION } from "./version.js";
 
 /** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;

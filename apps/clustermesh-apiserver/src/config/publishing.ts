@@ -7,11 +7,11 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import type { ClusterConfig, PublisherStatus } from "@isthmus/proto";
+import { VERSION } from "@isthmus/runtime";
 import type { LocalExports } from "../cluster/local-exports.js";
 import { wirePrefix } from "../cluster/node-facts.js";
 import type { Leadership } from "../leader/leadership.js";
 import { createPublisher, type Publisher } from "../publish/index.js";
-import { VERSION } from "../version.js";
 import { type ClusterRanges, isComplete, type RangesSource } from "./cluster-ranges.js";
 import type { ReloadableStore } from "./reloadable-store.js";
 

@@ -1,6 +1,6 @@
+import { VERSION } from "@isthmus/runtime";
 import type { Command } from "../../cli/command.js";
 import { outputFormat } from "../../cli/parse.js";
-import { VERSION } from "../../cli/version.js";
 import { json } from "../../output/json.js";
 
 export const version: Command = {

@@ -1,4 +1,5 @@
 import { MeshError } from "@isthmus/model";
+import { VERSION } from "@isthmus/runtime";
 import { withContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import { plainWords } from "../../access/plain-words.js";
@@ -6,7 +7,6 @@ import type { Input } from "../../cli/command.js";
 import { type ExitCode, usageError } from "../../cli/exit.js";
 import type { Io } from "../../cli/io.js";
 import { outputFormat } from "../../cli/parse.js";
-import { VERSION } from "../../cli/version.js";
 import { type Connected, connectClusters } from "../../connect/connect.js";
 import { changesTable, manifests } from "../../connect/report.js";
 import { readStoreFile } from "../../connect/store-file.js";
