@@ -28,7 +28,6 @@ import { createNodeState } from "./node-state.js";
 import { createPodReports } from "./pod-reports.js";
 import { startPods } from "./pods/index.js";
 import { desiredRoutes } from "./routes/desired-routes.js";
-import { enableForwarding } from "./routes/forwarding.js";
 import { createRouteReconciler } from "./routes/route-reconciler.js";
 import { reportSource } from "./source-report.js";
 import { createSyncClient } from "./sync/client.js";
@@ -182,9 +181,6 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     failedObjects: () => state.datapath.status.errors.size + state.meshState.planErrors.size,
     datapath: () => port.metrics(),
   });
-  await enableForwarding().catch((error: unknown) =>
-    log.warn("Cannot turn on forwarding: no pod reaches another node", { error }),
-  );
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
   routes.trigger();

@@ -16,3 +16,10 @@ test("forwarding is turned on if it is off; if it is on, the file is not written
   await enableForwarding(file);
   assert.equal(readFileSync(file, "utf8"), "1\n");
 });
+
+test("a file that cannot be written is an error that says what does not work", async () => {
+  await assert.rejects(
+    enableForwarding("/proc/version"),
+    /^MeshError: Cannot turn on forwarding in "\/proc\/version", .*: E/,
+  );
+});
