@@ -7,3 +7,4 @@ export * from "./errors.js";
 export * from "./prefix.js";
 export * from "./printable.js";
 export * from "./protocol.js";
+export * from "./table.js";

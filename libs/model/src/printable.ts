@@ -9,6 +9,9 @@
 /** Enough for a name and a sentence; Kubernetes bounds conditions at 32,768 bytes and Events at 1,024. */
 export const PRINTABLE_LENGTH = 256;
 
+/** More than the longest sentence of the CLI with its examples. */
+const LINE_LENGTH = 4_096;
+
 /**
  * Controls (C0, DEL, C1: Cc), invisible and direction-changing characters (Cf), line and paragraph separators (Zl, Zp),
  * halves of surrogate pairs (Cs). Private-use and unassigned characters stay: they only look odd.
@@ -24,6 +27,11 @@ export function printable(text: string, maxLength: number = PRINTABLE_LENGTH): s
   const escaped = head.replace(UNPRINTABLE, escapeCodePoint);
   if (escaped.length <= maxLength && head.length === text.length) return escaped;
   return `${dropHalfPair(escaped.slice(0, maxLength - 1))}…`;
+}
+
+/** Untrusted text as one printable line, for a cell of a table or a sentence of the CLI. */
+export function lineText(text: string): string {
+  return printable(text, LINE_LENGTH);
 }
 
 /** Returns the same JSON value without characters that control a terminal: unprintable ones become JSON escapes. */

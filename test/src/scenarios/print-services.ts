@@ -1,11 +1,10 @@
 /** Prints the merged table: the tiers of each frontend with ready/known backends per cluster, and what is left out and why. */
 import type { MergedFrontend, MergedTier, ServiceTable } from "@isthmus/clustermesh";
 import { planFrontend } from "@isthmus/loadbalancer";
-import { formatAddress, protocolName } from "@isthmus/model";
-import { columns } from "./columns.js";
+import { formatAddress, protocolName, table } from "@isthmus/model";
 
-export function printServices(table: ServiceTable): string {
-  const frontends = [...table.values()].flat();
+export function printServices(services: ServiceTable): string {
+  const frontends = [...services.values()].flat();
   const rows = frontends.map((frontend) => [
     frontend.service,
     `${formatAddress(frontend.address)}:${frontend.port}/${protocolName(frontend.protocol)}`,
@@ -15,7 +14,7 @@ export function printServices(table: ServiceTable): string {
     [...frontend.excluded.map(({ cluster, reason }) => `${cluster}: ${reason}`), ...frontend.notes].join("; "),
   ]);
   rows.sort((a, b) => (a.join("\0") < b.join("\0") ? -1 : 1));
-  return columns(["SERVICE", "FRONTEND", "GLOBAL", "TIERS", "STATUS", "NOT USED"], rows);
+  return table(rows, ["SERVICE", "FRONTEND", "GLOBAL", "TIERS", "STATUS", "NOT USED"]).trimEnd();
 }
 
 function printTier(tier: MergedTier): string {

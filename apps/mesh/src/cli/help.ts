@@ -1,5 +1,5 @@
 /** Help texts, made from the commands. */
-import { table } from "../output/table.js";
+import { table } from "@isthmus/model";
 import type { Command, Option } from "./command.js";
 import { HELP } from "./parse.js";
 

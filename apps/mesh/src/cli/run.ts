@@ -1,8 +1,7 @@
 /** Runs one command line, returns its exit code. Never throws: an error is a sentence on stderr, and with `-o json` JSON on stdout. */
-import { MeshError } from "@isthmus/model";
+import { lineText, MeshError } from "@isthmus/model";
 import { COMMANDS } from "../commands/index.js";
 import { errorOf, json } from "../output/json.js";
-import { lineText } from "../output/text.js";
 import type { Command, Input } from "./command.js";
 import { startDeadline } from "./deadline.js";
 import { exitCodeOf, usageError } from "./exit.js";

@@ -1,8 +1,7 @@
 /** Reports what connect did or would do, as text and as JSON. */
+import { lineText, table } from "@isthmus/model";
 import { stringify } from "yaml";
 import type { Finding } from "../output/findings.js";
-import { table } from "../output/table.js";
-import { lineText } from "../output/text.js";
 import type { Step } from "./plan.js";
 
 export interface ConnectResult {

@@ -1,7 +1,7 @@
 /** One hostile text through every path to a terminal. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MeshError } from "@isthmus/model";
+import { lineText, MeshError } from "@isthmus/model";
 import { AgentPresence } from "@isthmus/proto";
 import { changesTable, manifests } from "../connect/report.js";
 import { servicesTable } from "../service/render.js";
@@ -10,7 +10,7 @@ import { hopsTable } from "../status/render.js";
 import { runForTest } from "../testing/memory-io.js";
 import { findingsText } from "./findings.js";
 import { json } from "./json.js";
-import { lineText, terminalText } from "./text.js";
+import { terminalText } from "./text.js";
 
 const ESCAPE = "\u001b[2J\u001b]0;owned\u0007";
 const HOSTILE = `${ESCAPE}\u009b31m\u202e\u2028\r\nfake line${"x".repeat(1 << 20)}`;

@@ -1,17 +1,10 @@
 /**
- * Makes text safe for a terminal: untrusted text becomes one printable line, and a final escape covers all output.
+ * The final escape of everything that is printed to a terminal.
  *
- * Names, versions, messages and map names come from other clusters, nodes, pods and a kubeconfig. `lineText` makes them one
- * line where they become a cell or a sentence; `terminalText` escapes what was missed there.
+ * Names, versions, messages and map names come from other clusters, nodes, pods and a kubeconfig. `lineText` of libs/model makes
+ * them one line where they become a cell or a sentence; `terminalText` escapes what was missed there.
  */
 import { printable } from "@isthmus/model";
-
-/** More than the longest sentence of the CLI with its examples. */
-const LINE_LENGTH = 4_096;
-
-export function lineText(text: string): string {
-  return printable(text, LINE_LENGTH);
-}
 
 /** Matches the colours of findings.ts, and every unprintable character except line ends and tabs. */
 const COLOR_OR_UNPRINTABLE = /(?![\n\t])(?:\p{Cc}\[(?:0|3[123])m|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}])/gu;

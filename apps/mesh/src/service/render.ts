@@ -1,7 +1,6 @@
 /** Prints `mesh service list` as a table. */
-import { formatAddress, isV4 } from "@isthmus/model";
+import { formatAddress, isV4, table } from "@isthmus/model";
 import type { ClusterBackends, FrontendReport, TierReport } from "@isthmus/proto";
-import { table } from "../output/table.js";
 
 const HEADER = ["SERVICE", "FRONTEND", "BACKENDS", "CLUSTERS", "STATUS", "NOTES"];
 const PROTOCOLS: Readonly<Record<number, string>> = { 6: "TCP", 17: "UDP", 132: "SCTP" };

@@ -1,5 +1,5 @@
 /** Prints `mesh status` as a table: one row per hop, fixed columns. */
-import { table } from "../output/table.js";
+import { table } from "@isthmus/model";
 import { age } from "../output/units.js";
 import type { Hop } from "./hops.js";
 

@@ -3,7 +3,7 @@
  * is printed beside the target of the design.
  */
 import { availableParallelism } from "node:os";
-import { table } from "../datapath/stats.js";
+import { table } from "@isthmus/model";
 import { type AgentFigures, benchAgent } from "./agent.js";
 import { type EndpointFigures, measureEndpoints } from "./endpoints.js";
 import { withLab } from "./lab.js";
@@ -31,7 +31,7 @@ export async function agentMain(): Promise<Shared<AgentFigures>> {
   const figures = { ...measured, cpuShare: (user + system) / 1000 / (performance.now() - began) };
   const { p50, p99 } = figures.changeMs;
   console.log("The agent on real maps, 10,000 Services x 10 backends");
-  console.log(
+  process.stdout.write(
     table([
       ["", "MEASURED", "REACH"],
       ["one endpoint changed, message to map: p50", ms(p50), "<= 1 ms"],
@@ -55,7 +55,7 @@ export async function endpointsMain(): Promise<{ readonly sizes: readonly Endpoi
   for (const endpoints of ENDPOINTS) sizes.push(await measureEndpoints(endpoints, ENDPOINT_ROUNDS));
   console.log("One endpoint of a Service changed, message to maps. ALL: an exchange with its floor and what it frees.");
   console.log("COLD: the changes of an agent that has just started, before those of the other columns.");
-  console.log(
+  process.stdout.write(
     table([
       [
         "ENDPOINTS",
@@ -93,11 +93,11 @@ export async function meshMain(): Promise<MeshFigures> {
     `A change in east's API to a map in west, ${CHANGES} changes each, ${availableParallelism()} CPUs for all`,
   );
   const header = ["", "RATE/s", "SEEN", "p50", "p99", "MAX", "FROM ANSWER p50", "p99", "REACH p99"];
-  console.log(
+  process.stdout.write(
     table([header, row("one writer", idle, "<= 100 ms"), row(`${WRITERS} writers`, sustained, "<= 250 ms at 1,000/s")]),
   );
   console.log(`\nAt rest, ${AT_REST_S} s, per process`);
-  console.log(
+  process.stdout.write(
     table([
       ["ROLE", "PROCESSES", "RSS", "PSS", "CPU"],
       ...figures.processes.map(({ role, processes, rssMiB, pssMiB, cpuPercent }) => [

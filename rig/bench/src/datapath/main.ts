@@ -5,13 +5,13 @@
 import { join } from "node:path";
 import { type Datapath, openDatapath } from "@isthmus/bpf";
 import { OBJECTS } from "@isthmus/bpf/testing";
-import { parsePrefix } from "@isthmus/model";
+import { parsePrefix, table } from "@isthmus/model";
 import { type ConnectFigures, measureConnect } from "./connect.js";
 import { type HookFigures, measureHooks } from "./hooks.js";
 import { checkMachine, makeRig, type Rig } from "./rig.js";
 import { measureSelect, type SelectFigures } from "./select.js";
 import { BACKENDS, changeEndpoint, type WriteTimes, writeServices } from "./services.js";
-import { median, micros, percentile, table } from "./stats.js";
+import { median, micros, percentile } from "./stats.js";
 
 const SIZES = [10, 1_000, 10_000];
 const ROUNDS = 9;
@@ -87,7 +87,7 @@ function print({ connect, growth, hooks, select, writes, change, verified }: Dat
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   console.log("TCP connect on one node, in turns within one run. direct: no program; pass: programs let it pass;");
   console.log("service: one ClusterIP; any: all ClusterIPs at random. x: median of the rounds' ratios to direct");
-  console.log(
+  process.stdout.write(
     table([
       ["SERVICES", "DIRECT p50", "PASS p50", "SERVICE p50", "x", "ANY p50", "x", "DIRECT/s", "SERVICE/s", "x"],
       ...connect.map((row) => [
@@ -108,7 +108,7 @@ function print({ connect, growth, hooks, select, writes, change, verified }: Dat
   const added = (times: Readonly<Record<string, number>>, name: string) =>
     `+${((times[name] ?? Number.NaN) - (times["none"] ?? Number.NaN)).toFixed(0)} ns`;
   console.log("What the hooks add to a system call of a UDP socket (connect() again; getpeername(); recvfrom())");
-  console.log(
+  process.stdout.write(
     table([
       ["", "CONNECT", "GETPEERNAME", "RECVFROM"],
       ...["pass", "service"].map((side) => [
@@ -120,10 +120,10 @@ function print({ connect, growth, hooks, select, writes, change, verified }: Dat
     ]),
   );
   console.log("\nChoice of a backend, net of an empty program");
-  console.log(table(Object.entries(select.netNs).map(([key, ns]) => [key, `${ns} ns`])));
+  process.stdout.write(table(Object.entries(select.netNs).map(([key, ns]) => [key, `${ns} ns`])));
   console.log("\nInstructions walked by the verifier (at most 50,000)");
-  console.log(table(Object.entries(verified).map(([key, count]) => [key, String(count)])));
+  process.stdout.write(table(Object.entries(verified).map(([key, count]) => [key, String(count)])));
   console.log("\nWriting maps, 10,000 services x 10 backends from state in hand");
-  console.log(table(Object.entries(writes).map(([key, value]) => [key, ms(value)])));
+  process.stdout.write(table(Object.entries(writes).map(([key, value]) => [key, ms(value)])));
   console.log(`one endpoint changed: p50 ${change.p50Us.toFixed(1)} us, p99 ${change.p99Us.toFixed(1)} us`);
 }

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { table } from "../datapath/stats.js";
+import { table } from "@isthmus/model";
 import type { FeedSeries } from "./figures.js";
 
 export interface FeedFigures {
@@ -46,7 +46,7 @@ function print({ slow, warm, fast }: FeedFigures): void {
     ...[p50, p99, max].map((value) => `${value.toFixed(value < 10 ? 1 : 0)} ms`),
     reach,
   ];
-  console.log(
+  process.stdout.write(
     table([
       ["", "RATE/s", "SEEN", "p50", "p99", "MAX", "REACH p99"],
       line("now and then", slow, "<= 100 ms"),

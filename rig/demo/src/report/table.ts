@@ -1,4 +1,5 @@
 /** The timeline and the table of results, for a terminal of 100 columns. No meaning depends on colour. */
+import { table } from "@isthmus/model";
 import { type FaultResult, MAX_LOSSES } from "../judge/judge.js";
 import type { Report } from "../judge/report.js";
 
@@ -8,8 +9,7 @@ export function reportText(report: Report): string {
     "TIMELINE (seconds since the load began)",
     ...report.faults.flatMap((fault) => timeline(fault, report.begun)),
     "",
-    ...resultTable(report.faults),
-    "",
+    table(report.faults.map(row), HEADERS),
     ...lossNote(report.faults),
     ...report.faults.flatMap(problems),
     ...(report.problem === null ? [] : [`Ended early: ${report.problem}`]),
@@ -46,17 +46,6 @@ function clock(ms: number): string {
 }
 
 const HEADERS = ["FAULT", "SENT", "OK", "LOST", "LONGEST GAP", "FIRST WEST", "EAST", "WEST", "RESULT"] as const;
-
-function resultTable(faults: readonly FaultResult[]): readonly string[] {
-  const rows = [HEADERS, ...faults.map(row)];
-  const widths = HEADERS.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
-}
 
 export function row(fault: FaultResult): readonly string[] {
   const percent = (cluster: string) => `${((fault.share[cluster] ?? 0) * 100).toFixed(1)} %`;

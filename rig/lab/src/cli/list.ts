@@ -1,8 +1,8 @@
 /** `lab list`: one line for each lab of this machine. */
+import { table } from "@isthmus/model";
 import { type LabRow, listLabs } from "../life/list.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
-import { table } from "./table.js";
 
 const HEADER = ["NAME", "STATUS", "CLUSTERS", "NODES"];
 
@@ -20,5 +20,5 @@ export function describeLabs(labs: readonly LabRow[]): string {
     clusters.join(",") || "-",
     String(nodes),
   ]);
-  return table(HEADER, cells);
+  return table(cells, HEADER);
 }

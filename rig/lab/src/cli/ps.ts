@@ -1,10 +1,9 @@
 /** `lab ps`: lists the supervisor first, then the processes that it supervises. */
-import { systemClock } from "@isthmus/model";
+import { systemClock, table } from "@isthmus/model";
 import { openLab } from "../life/handle.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
 import { checkPlace } from "./place.js";
-import { table } from "./table.js";
 
 const HEADER = ["ROLE", "CLUSTER", "NODE", "PID", "STATUS", "AGE", "RESTARTS"];
 
@@ -32,6 +31,6 @@ export async function runPs(args: LabArguments, io: LabIo): Promise<number> {
     row.sinceMs === 0 ? "-" : `${Math.max(0, Math.round((nowMs - row.sinceMs) / 1000))}s`,
     String(row.restarts),
   ]);
-  io.out(table(HEADER, cells));
+  io.out(table(cells, HEADER));
   return 0;
 }

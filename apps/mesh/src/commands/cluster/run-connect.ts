@@ -1,4 +1,4 @@
-import { MeshError } from "@isthmus/model";
+import { lineText, MeshError } from "@isthmus/model";
 import { VERSION } from "@isthmus/runtime";
 import { withContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
@@ -12,7 +12,6 @@ import { changesTable, manifests } from "../../connect/report.js";
 import { readStoreFile } from "../../connect/store-file.js";
 import { findingsText } from "../../output/findings.js";
 import { errorOf, json } from "../../output/json.js";
-import { lineText } from "../../output/text.js";
 import { counted } from "../../output/units.js";
 
 const PATIENCE_MS = 10_000;

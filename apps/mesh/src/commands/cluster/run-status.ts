@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { lineText } from "@isthmus/model";
 import { withSignal, withUsableContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import type { Input } from "../../cli/command.js";
@@ -7,7 +8,6 @@ import type { Io } from "../../cli/io.js";
 import { outputFormat } from "../../cli/parse.js";
 import { findingsText } from "../../output/findings.js";
 import { json } from "../../output/json.js";
-import { lineText } from "../../output/text.js";
 import { shellWord } from "../../output/units.js";
 import { assess, isSettled, type MeshStatus } from "../../status/assess.js";
 import { unreadableView, viewCluster } from "../../status/collect.js";

@@ -1,6 +1,10 @@
-/** Aligns columns with spaces, two between them, without trailing blanks. Empty cells stay empty; cells are made printable. */
-import { lineText } from "./text.js";
+/** Plain text tables for terminals and transcripts. */
+import { lineText } from "./printable.js";
 
+/**
+ * Aligns columns with spaces, two between them, without trailing blanks; each row is a line that ends in "\n". Empty cells stay
+ * empty. Cells are made printable before their width is taken, so a row is one line whatever its text.
+ */
 export function table(rows: readonly (readonly string[])[], header?: readonly string[]): string {
   const all = (header === undefined ? rows : [header, ...rows]).map((row) => row.map(lineText));
   const widths: number[] = [];
