@@ -1,8 +1,8 @@
 /** The process of `runMesh`: arguments, streams, signals and exit code. */
 import { interrupted } from "./cli/deadline.js";
-import { processIo } from "./cli/io.js";
 import { trackConnections } from "./cli/leave.js";
-import { runMesh } from "./cli/run.js";
+import { processIo } from "./output/io.js";
+import { runMesh } from "./run.js";
 
 // A user of the CLI can do nothing about deprecations in its dependencies.
 process.noDeprecation = true;

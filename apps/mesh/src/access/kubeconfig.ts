@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { type Kubeconfig as KubeconfigFile, openKubeconfig } from "@isthmus/kube";
 import { usageError } from "../cli/exit.js";
-import type { Io } from "../cli/io.js";
+import type { Io } from "../output/io.js";
 
 export interface Kubeconfig {
   /** Context → file that contains it, in the order of the files. */

@@ -1,5 +1,5 @@
 /** A command as data: help, parsing and dispatch are derived from it. */
-import type { Io } from "./io.js";
+import type { Io } from "../output/io.js";
 
 export interface Option {
   /** Long name without dashes. */

@@ -8,8 +8,8 @@ import { accessSync, constants } from "node:fs";
 import { constants as system } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Io } from "../output/io.js";
 import { usageError } from "./exit.js";
-import type { Io } from "./io.js";
 
 /**
  * Looks in `path` (as PATH), then in the node_modules/.bin of this installation. Throws `USAGE` when the program is not there.

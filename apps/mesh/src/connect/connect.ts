@@ -3,12 +3,12 @@ import type { KubeClient } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import type { Context } from "../access/context.js";
 import { applySteps } from "./apply.js";
-import { type ClusterFacts, type GatherOptions, gatherCluster } from "./cluster-facts.js";
+import { type ClusterFacts, type GatherOptions, gatherCluster } from "./facts/cluster-facts.js";
+import { gatherStore, openStore } from "./facts/store-facts.js";
+import type { StoreFile } from "./facts/store-file.js";
 import { type Member, planConnect, type Step } from "./plan.js";
 import { preflight } from "./preflight.js";
 import { type ConnectResult, toChange } from "./report.js";
-import { gatherStore, openStore } from "./store-facts.js";
-import type { StoreFile } from "./store-file.js";
 import { hasStoreUser } from "./store-users.js";
 
 export interface ConnectOptions extends Pick<GatherOptions, "patienceMs" | "signal" | "admin"> {

@@ -5,7 +5,7 @@
  * certificate; then the peers. A step whose result exists already is a "keep" and writes nothing.
  */
 import { apiVersion, MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer, type StoreSpec } from "@isthmus/kube";
-import type { StoreFile } from "./store-file.js";
+import type { StoreFile } from "./facts/store-file.js";
 import { keepsStore, signStore } from "./store-spec.js";
 
 export type Action = "create" | "update" | "keep";

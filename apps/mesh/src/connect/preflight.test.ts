@@ -4,9 +4,9 @@ import type { MeshCluster, MeshPeer } from "@isthmus/kube";
 import { createKey, createRequest } from "@isthmus/pki";
 import { findingsText } from "../output/findings.js";
 import { golden } from "../testing/golden.js";
-import type { ClusterFacts } from "./cluster-facts.js";
+import type { ClusterFacts } from "./facts/cluster-facts.js";
+import type { StoreFacts } from "./facts/store-facts.js";
 import { preflight } from "./preflight.js";
-import type { StoreFacts } from "./store-facts.js";
 
 const ENDPOINT = "https://10.0.0.9:2379";
 const requests = new Map<string, string>();

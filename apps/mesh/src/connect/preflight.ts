@@ -9,8 +9,8 @@ import { checkNames } from "./checks/names.js";
 import { checkRanges } from "./checks/ranges.js";
 import { checkStore } from "./checks/store.js";
 import { checkVersions } from "./checks/versions.js";
-import type { ClusterFacts } from "./cluster-facts.js";
-import type { StoreFacts } from "./store-facts.js";
+import type { ClusterFacts } from "./facts/cluster-facts.js";
+import type { StoreFacts } from "./facts/store-facts.js";
 
 export interface PreflightFacts {
   readonly clusters: readonly ClusterFacts[];

@@ -2,7 +2,7 @@
 import type { MeshCluster, StoreSpec } from "@isthmus/kube";
 import { MeshError } from "@isthmus/model";
 import { isSignedBy, readCertificate, requestPublicKey, signRequest } from "@isthmus/pki";
-import type { StoreFile } from "./store-file.js";
+import type { StoreFile } from "./facts/store-file.js";
 
 const DAYS = 365;
 

@@ -1,6 +1,6 @@
 /** Findings of checks, and their text: grouped, each failed one with its fix. */
 import { lineText } from "@isthmus/model";
-import type { Io } from "../cli/io.js";
+import type { Io } from "./io.js";
 
 export interface Finding {
   /** Group: "clusters", "store", … */

@@ -1,6 +1,6 @@
 /** An `Io` that stores its output in memory. */
-import type { Io } from "../cli/io.js";
-import { runMesh } from "../cli/run.js";
+import type { Io } from "../output/io.js";
+import { runMesh } from "../run.js";
 
 export interface Ran {
   readonly code: number;

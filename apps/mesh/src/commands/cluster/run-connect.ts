@@ -5,12 +5,12 @@ import { readKubeconfig } from "../../access/kubeconfig.js";
 import { plainWords } from "../../access/plain-words.js";
 import type { Input } from "../../cli/command.js";
 import { type ExitCode, usageError } from "../../cli/exit.js";
-import type { Io } from "../../cli/io.js";
 import { outputFormat } from "../../cli/parse.js";
 import { type Connected, connectClusters } from "../../connect/connect.js";
+import { readStoreFile } from "../../connect/facts/store-file.js";
 import { changesTable, manifests } from "../../connect/report.js";
-import { readStoreFile } from "../../connect/store-file.js";
 import { findingsText } from "../../output/findings.js";
+import type { Io } from "../../output/io.js";
 import { errorOf, json } from "../../output/json.js";
 import { counted } from "../../output/units.js";
 

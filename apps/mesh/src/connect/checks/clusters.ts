@@ -4,7 +4,7 @@ import type { Problem } from "../../access/advice.js";
 import { configFix, configProblem } from "../../access/mesh-objects.js";
 import type { Finding } from "../../output/findings.js";
 import { kubectl } from "../../output/units.js";
-import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
+import { type ClusterFacts, isUnknown } from "../facts/cluster-facts.js";
 
 export function checkClusters(clusters: readonly ClusterFacts[]): readonly Finding[] {
   return clusters.flatMap((facts) => {

@@ -1,7 +1,7 @@
 /** Checks that names and ids are unique among the contexts and their peers, and that no other cluster claims them in the store. */
 import type { Finding } from "../../output/findings.js";
-import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
-import type { StoreFacts } from "../store-facts.js";
+import { type ClusterFacts, isUnknown } from "../facts/cluster-facts.js";
+import type { StoreFacts } from "../facts/store-facts.js";
 
 interface Member {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** Checks that the pod and service CIDRs of all members, known peers included, are disjoint: an address is unique in the mesh. */
 import { MeshError, type Prefix, parsePrefix, prefixesOverlap } from "@isthmus/model";
 import type { Finding } from "../../output/findings.js";
-import type { ClusterFacts } from "../cluster-facts.js";
+import type { ClusterFacts } from "../facts/cluster-facts.js";
 
 interface Range {
   readonly cluster: string;

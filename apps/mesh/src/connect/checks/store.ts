@@ -1,8 +1,8 @@
 /** Checks that the store is reachable from here and from every cluster, and that it authenticates writers. */
 import type { Finding } from "../../output/findings.js";
 import { counted } from "../../output/units.js";
-import { type ClusterFacts, isUnknown } from "../cluster-facts.js";
-import type { StoreFacts } from "../store-facts.js";
+import { type ClusterFacts, isUnknown } from "../facts/cluster-facts.js";
+import type { StoreFacts } from "../facts/store-facts.js";
 
 const GROUP = "store";
 

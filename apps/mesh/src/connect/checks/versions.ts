@@ -1,6 +1,6 @@
 /** Checks that members and CLI have the same major version and are at most one minor version apart. */
 import type { Finding } from "../../output/findings.js";
-import type { ClusterFacts } from "../cluster-facts.js";
+import type { ClusterFacts } from "../facts/cluster-facts.js";
 
 const GROUP = "versions";
 

@@ -1,13 +1,13 @@
 /** Runs one command line, returns its exit code. Never throws: an error is a sentence on stderr, and with `-o json` JSON on stdout. */
 import { lineText, MeshError } from "@isthmus/model";
-import { COMMANDS } from "../commands/index.js";
-import { errorOf, json } from "../output/json.js";
-import type { Command, Input } from "./command.js";
-import { startDeadline } from "./deadline.js";
-import { exitCodeOf, usageError } from "./exit.js";
-import { commandHelp, overview } from "./help.js";
-import type { Io } from "./io.js";
-import { parseInput } from "./parse.js";
+import type { Command, Input } from "./cli/command.js";
+import { startDeadline } from "./cli/deadline.js";
+import { exitCodeOf, usageError } from "./cli/exit.js";
+import { commandHelp, overview } from "./cli/help.js";
+import { parseInput } from "./cli/parse.js";
+import { COMMANDS } from "./commands/index.js";
+import type { Io } from "./output/io.js";
+import { errorOf, json } from "./output/json.js";
 
 export async function runMesh(argv: readonly string[], io: Io): Promise<number> {
   try {

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { golden } from "../testing/golden.js";
-import { runForTest } from "../testing/memory-io.js";
+import { golden } from "./testing/golden.js";
+import { runForTest } from "./testing/memory-io.js";
 
 test("--help prints the help on stdout; no command is a usage error that prints the same help on stderr", async () => {
   const asked = await runForTest(["--help"]);

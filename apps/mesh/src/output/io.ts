@@ -1,5 +1,5 @@
 /** What a command may use of the process: results go to stdout, messages to stderr; control characters are escaped in both. */
-import { terminalText } from "../output/text.js";
+import { terminalText } from "./text.js";
 
 export interface Io {
   /** Writes results to stdout. */

@@ -2,7 +2,7 @@
 import { authEnabled, createStore, type Store } from "@isthmus/kvstore";
 import { MeshError } from "@isthmus/model";
 import { readClaim } from "@isthmus/records";
-import { plainWords } from "../access/plain-words.js";
+import { plainWords } from "../../access/plain-words.js";
 import type { Unknown } from "./cluster-facts.js";
 import type { StoreFile } from "./store-file.js";
 

@@ -3,10 +3,10 @@ import { type KubeClient, MESH_PEERS, type MeshCluster, type MeshPeer } from "@i
 import { MeshError } from "@isthmus/model";
 import type { StoreEndpointReport } from "@isthmus/proto";
 import { waitWithin } from "@isthmus/runtime";
-import { openAdmin } from "../access/admin.js";
-import { adviceFor, type Problem } from "../access/advice.js";
-import type { Context } from "../access/context.js";
-import { noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
+import { openAdmin } from "../../access/admin.js";
+import { adviceFor, type Problem } from "../../access/advice.js";
+import type { Context } from "../../access/context.js";
+import { noSuchKind, readMeshCluster } from "../../access/mesh-objects.js";
 import { missingPermissions } from "./permissions.js";
 
 export interface ClusterFacts {

@@ -1,6 +1,6 @@
 /** What the operator's credential may do, according to the Kubernetes API (SelfSubjectAccessReview). */
 import type { KubeClient } from "@isthmus/kube";
-import { CLI_ACCOUNT, CONFIG_NAME, MESH_NAMESPACE } from "../access/mesh-objects.js";
+import { CLI_ACCOUNT, CONFIG_NAME, MESH_NAMESPACE } from "../../access/mesh-objects.js";
 
 interface Attributes {
   readonly verb: string;
