@@ -7,7 +7,7 @@ import { type KubeClient, KubeError, statusError } from "@isthmus/kube";
 import { type FaultyProxy, startProxy } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { until } from "@isthmus/testing";
-import { firstEpoch } from "./config/first-epoch.js";
+import { firstEpoch } from "./membership/first-epoch.js";
 import { type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
 import { applyService, startTestCluster, type TestCluster } from "./testing/test-cluster.js";

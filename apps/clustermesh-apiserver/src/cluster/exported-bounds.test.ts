@@ -5,11 +5,11 @@ import type { KubeObject } from "@isthmus/kube";
 import { addressFromBytes, formatAddress, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
 import { Backend, Node, Service, Slice } from "@isthmus/proto";
 import { BOUNDS, validateRecord } from "@isthmus/records";
-import { createLastGood } from "./last-good.js";
+import { sliceFacts } from "./endpoints/slice-facts.js";
+import { createLastGood } from "./feed/last-good.js";
 import { createLocalRecords } from "./local-records.js";
-import { nodeFacts } from "./node-facts.js";
-import { serviceFacts } from "./service-facts.js";
-import { sliceFacts } from "./slice-facts.js";
+import { nodeFacts } from "./nodes/node-facts.js";
+import { serviceFacts } from "./services/service-facts.js";
 
 const POD_CIDRS = [parsePrefix("10.0.0.0/8")];
 const limits = { cluster: parseClusterName("east"), id: parseClusterId(1), podCidrs: POD_CIDRS, excludedCidrs: [] };

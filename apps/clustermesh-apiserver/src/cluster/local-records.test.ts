@@ -5,11 +5,11 @@ import type { Item, KubeObject } from "@isthmus/kube";
 import { formatAddress, parsePrefix, serviceName } from "@isthmus/model";
 import { Affinity, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
-import { createLastGood } from "./last-good.js";
+import { sliceFacts } from "./endpoints/slice-facts.js";
+import { createLastGood } from "./feed/last-good.js";
 import { createLocalRecords, type LocalRecords } from "./local-records.js";
-import { nodeFacts } from "./node-facts.js";
-import { serviceFacts } from "./service-facts.js";
-import { sliceFacts } from "./slice-facts.js";
+import { nodeFacts } from "./nodes/node-facts.js";
+import { serviceFacts } from "./services/service-facts.js";
 
 const GLOBAL = { "service.cilium.io/global": "true" };
 const POD_CIDRS = [parsePrefix("10.11.0.0/16")];

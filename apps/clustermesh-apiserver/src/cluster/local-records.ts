@@ -6,13 +6,13 @@
  */
 import type { Change } from "@isthmus/kube";
 import type { Prefix, ServiceName } from "@isthmus/model";
-import { exportedNode } from "./exported-node.js";
-import type { LastGood } from "./last-good.js";
-import { type NodeFacts, nodeConfigRecord, nodeRecord } from "./node-facts.js";
-import { createRecordDiff, type RecordChange } from "./record-diff.js";
-import type { ServiceFacts } from "./service-facts.js";
-import { createServiceTable, type KnownService, type ServiceTableFlush } from "./service-table.js";
-import type { SliceFacts } from "./slice-facts.js";
+import type { SliceFacts } from "./endpoints/slice-facts.js";
+import type { LastGood } from "./feed/last-good.js";
+import { createRecordDiff, type RecordChange } from "./feed/record-diff.js";
+import { exportedNode } from "./nodes/exported-node.js";
+import { type NodeFacts, nodeConfigRecord, nodeRecord } from "./nodes/node-facts.js";
+import type { ServiceFacts } from "./services/service-facts.js";
+import { createServiceTable, type KnownService, type ServiceTableFlush } from "./services/service-table.js";
 
 export interface LocalRecords {
   takeServices(change: Pick<Change<ServiceFacts>, "deletes" | "sets">): void;

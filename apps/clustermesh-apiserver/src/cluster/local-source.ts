@@ -13,16 +13,16 @@ import type { Logger } from "@isthmus/observe";
 import { type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, localPosition, STALE_MS, sameBytes } from "@isthmus/records";
 import { createEmitter, retry } from "@isthmus/runtime";
-import type { StreamSource } from "../serve/stream-source.js";
+import type { StreamSource } from "../ports/stream-source.js";
 import { createApiHeartbeat } from "./api-heartbeat.js";
+import type { LastGood } from "./feed/last-good.js";
 import { createFloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
-import type { LastGood } from "./last-good.js";
 import type { LocalExports } from "./local-exports.js";
-import { createLocalNodes, type KnownNode } from "./local-nodes.js";
 import { createLocalRecords } from "./local-records.js";
-import type { LocalServices } from "./local-services.js";
 import { createLocalWatches } from "./local-watches.js";
+import { createLocalNodes, type KnownNode } from "./nodes/local-nodes.js";
 import { reportNotes } from "./report-notes.js";
+import type { LocalServices } from "./services/local-services.js";
 import { localStoreId } from "./store-id.js";
 
 export interface LocalSourceOptions {

@@ -15,12 +15,12 @@ import {
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION_TYPES } from "@isthmus/records";
+import { sliceFacts } from "./endpoints/slice-facts.js";
 import type { UnreachedFloor } from "./floor-claims.js";
-import type { LocalNodes } from "./local-nodes.js";
 import type { LocalRecords } from "./local-records.js";
-import { type NodeFacts, nodeFacts } from "./node-facts.js";
-import { serviceFacts } from "./service-facts.js";
-import { sliceFacts } from "./slice-facts.js";
+import type { LocalNodes } from "./nodes/local-nodes.js";
+import { type NodeFacts, nodeFacts } from "./nodes/node-facts.js";
+import { serviceFacts } from "./services/service-facts.js";
 
 export interface LocalWatchesModules {
   readonly transport: Transport;

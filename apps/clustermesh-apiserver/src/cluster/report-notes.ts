@@ -1,6 +1,6 @@
 /** Writes new notes on Services as Events. */
 import { type EventRecorder, SERVICES } from "@isthmus/kube";
-import type { ServiceTableFlush } from "./service-table.js";
+import type { ServiceTableFlush } from "./services/service-table.js";
 
 export function reportNotes(notes: ServiceTableFlush["notes"], events: EventRecorder): void {
   for (const { facts, note } of notes) {

@@ -5,8 +5,8 @@ import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
 import { SourceStatus } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
+import { clusterConditions } from "../membership/cluster-status.js";
 import { peer, runSources, slice, slices, untilSame } from "../remote/testing/fixture.js";
-import { clusterConditions } from "../status/cluster-status.js";
 import type { Publisher } from "./publisher.js";
 import {
   clusterConfig,

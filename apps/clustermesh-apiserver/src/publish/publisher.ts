@@ -18,7 +18,7 @@ import { type Clock, parseClusterId, parseClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { ClusterClaim, type ClusterConfig, type PublisherStatus } from "@isthmus/proto";
 import { encodeClusterConfig } from "@isthmus/records";
-import { readIdClaim } from "../id-claim.js";
+import { readIdClaim } from "../store/id-claim.js";
 import type { NewPublisherEvent, PublisherEffect, PublisherEvent, StoredKey } from "./events.js";
 import type { ExportSource } from "./export-source.js";
 import { publisherStatus } from "./status.js";

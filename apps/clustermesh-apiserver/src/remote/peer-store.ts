@@ -10,7 +10,7 @@ import {
 } from "@isthmus/kvstore";
 import { type ClusterId, type ClusterName, parseClusterId, parseClusterName } from "@isthmus/model";
 import { type HashedRecord, kindOfKey, peerKey, peerRecord } from "@isthmus/records";
-import { readIdClaim } from "../id-claim.js";
+import { readIdClaim } from "../store/id-claim.js";
 import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
 import type { EventOf, Meta, NewReaderEvent, WatchedChange } from "./events.js";
 

@@ -9,9 +9,9 @@ import { AdminService, StatusResponse } from "@isthmus/proto";
 import { freePort } from "@isthmus/testing";
 import { createFakeSources } from "../testing/fake-source.js";
 import { createMeshTls } from "../testing/mesh-tls.js";
-import { createAdminAuth } from "./admin-auth.js";
-import { startAdminServer } from "./admin-server.js";
-import { watchTlsFiles } from "./tls-files.js";
+import { createAdminAuth } from "./admin/admin-auth.js";
+import { startAdminServer } from "./admin/admin-server.js";
+import { watchTlsFiles } from "./grpc/tls-files.js";
 import { startUnnamedServers } from "./unnamed-servers.js";
 
 /** A malformed message: a field of length 5 in 2 bytes. A server that decodes it fails before it can refuse the caller. */

@@ -5,13 +5,13 @@
 import { type Server, type ServiceDefinition, status, type UntypedHandleCall } from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";
 import { AdminService, StateSyncService } from "@isthmus/proto";
-import type { Close } from "../close-parts.js";
-import type { AdminAuth } from "./admin-auth.js";
-import { isAdminError } from "./admin-error.js";
-import { createGrpcServer, listen, serverCredentials } from "./grpc-server.js";
-import { MAX_MESSAGE_BYTES } from "./message-bounds.js";
-import type { TlsFiles } from "./tls-files.js";
-import { undecoded } from "./undecoded.js";
+import type { Close } from "../process/close-parts.js";
+import type { AdminAuth } from "./admin/admin-auth.js";
+import { isAdminError } from "./admin/admin-error.js";
+import { MAX_MESSAGE_BYTES } from "./agents/message-bounds.js";
+import { createGrpcServer, listen, serverCredentials } from "./grpc/grpc-server.js";
+import type { TlsFiles } from "./grpc/tls-files.js";
+import { undecoded } from "./grpc/undecoded.js";
 
 export interface UnnamedServersModules {
   readonly tls: TlsFiles;

@@ -6,7 +6,7 @@
 import { printable, protocolName, type ServiceName } from "@isthmus/model";
 import { type Port, Service, ServiceConfig } from "@isthmus/proto";
 import { type SourceIndex, serviceConfigKey, serviceKey } from "@isthmus/records";
-import type { StreamSources } from "../serve/stream-source.js";
+import type { StreamSources } from "../ports/stream-source.js";
 
 /** Ports that a sentence names: a peer may have any number of them, and the sentence must fit in an Event. */
 const NAMED = 5;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MeshCondition } from "@isthmus/kube";
-import type { ServiceNote } from "../cluster/service-notes.js";
+import type { ServiceNote } from "../cluster/services/service-notes.js";
 import { createFakeSources } from "../testing/fake-source.js";
 import { wantedConditions } from "./service-conditions.js";
 import { createServiceSource, knownService } from "./testing/fixture.js";

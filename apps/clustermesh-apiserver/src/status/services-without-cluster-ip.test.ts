@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
 import { formatAddress, parsePrefix } from "@isthmus/model";
-import { createLastGood } from "../cluster/last-good.js";
+import { createLastGood } from "../cluster/feed/last-good.js";
 import { createLocalRecords } from "../cluster/local-records.js";
-import { serviceFacts } from "../cluster/service-facts.js";
+import { serviceFacts } from "../cluster/services/service-facts.js";
 import { servicesWithoutClusterIp } from "./services-without-cluster-ip.js";
 
 function cluster(

@@ -3,7 +3,7 @@ import { parseClusterName } from "@isthmus/model";
 import { Kind, type Position, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, hashRecord, localPosition, remotePosition, type SourceIndex } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
-import type { SourcesChange, StreamSource, StreamSources } from "../serve/stream-source.js";
+import type { SourcesChange, StreamSource, StreamSources } from "../ports/stream-source.js";
 
 export interface FakeSource extends StreamSource {
   readonly index: SourceIndex;

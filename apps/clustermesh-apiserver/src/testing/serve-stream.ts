@@ -1,10 +1,10 @@
 /** The stream server over real gRPC on loopback, with fake sources. It is closed at the end of the test. */
 import { systemClock } from "@isthmus/model";
 import { createMetrics, type Logger, type Metrics, silentLogger } from "@isthmus/observe";
-import { type AgentRegistry, createAgentRegistry } from "../serve/agent-registry.js";
-import { createStreamHub, type StreamHub, type StreamHubOptions } from "../serve/stream-hub.js";
-import { startStreamServer } from "../serve/stream-server.js";
-import { watchTlsFiles } from "../serve/tls-files.js";
+import { type AgentRegistry, createAgentRegistry } from "../serve/agents/agent-registry.js";
+import { createStreamHub, type StreamHub, type StreamHubOptions } from "../serve/agents/stream-hub.js";
+import { startStreamServer } from "../serve/agents/stream-server.js";
+import { watchTlsFiles } from "../serve/grpc/tls-files.js";
 import { createFakeSource, createFakeSources, type FakeSource, type FakeSources } from "./fake-source.js";
 import type { MeshTls } from "./mesh-tls.js";
 import { connectAgent, type HeldSource, type TestAgent, type TestAgentOptions } from "./test-agent.js";

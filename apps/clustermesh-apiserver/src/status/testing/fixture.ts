@@ -4,11 +4,11 @@ import { type ServiceName, serviceName } from "@isthmus/model";
 import { Service, ServiceConfig } from "@isthmus/proto";
 import { record, serviceConfigKey, serviceKey } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
-import { DEFAULT_ANNOTATIONS } from "../../cluster/annotations.js";
-import type { LocalServices } from "../../cluster/local-services.js";
-import { serviceFacts } from "../../cluster/service-facts.js";
-import type { ServiceNote } from "../../cluster/service-notes.js";
-import type { KnownService } from "../../cluster/service-table.js";
+import { DEFAULT_ANNOTATIONS } from "../../cluster/services/annotations.js";
+import type { LocalServices } from "../../cluster/services/local-services.js";
+import { serviceFacts } from "../../cluster/services/service-facts.js";
+import type { ServiceNote } from "../../cluster/services/service-notes.js";
+import type { KnownService } from "../../cluster/services/service-table.js";
 import { createFakeSource, type FakeSource } from "../../testing/fake-source.js";
 
 export const CART = serviceName("shop", "cart");

@@ -1,0 +1,221 @@
+/**
+ * The cluster's part in the mesh: its MeshCluster object, its connection to the store, publishing, and following peers.
+ *
+ * Everything here follows changes of its objects without a restart, and a failure here never stops the local path.
+ */
+import type { EventRecorder, KubeClient } from "@isthmus/kube";
+import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
+import type { Logger, Metrics } from "@isthmus/observe";
+import { SourceStatus, type StatusResponse } from "@isthmus/proto";
+import { VERSION } from "@isthmus/runtime";
+import type { LocalSource } from "../cluster/local-source.js";
+import { wirePrefix } from "../cluster/nodes/node-facts.js";
+import type { Leadership } from "../leader/leadership.js";
+import type { SourceSet } from "../ports/source-set.js";
+import type { StreamSource } from "../ports/stream-source.js";
+import { type Budget, createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
+import { remoteStreamSource } from "../remote/remote-stream-source.js";
+import type { AgentRegistry } from "../serve/agents/agent-registry.js";
+import { listAgents } from "../serve/agents/agent-roll.js";
+import type { RangesSource } from "../settings/cluster-ranges.js";
+import { createConfigEvents } from "../settings/config-events.js";
+import type { ConfigSource } from "../settings/config-source.js";
+import { takenByPeers } from "../settings/saved-config.js";
+import { createStoreDiagnostics } from "../store/store-diagnostics.js";
+import { createStoreLink } from "../store/store-link.js";
+import { clampStatus } from "./clamp-status.js";
+import { createClusterObject } from "./cluster-object.js";
+import { clusterConditions } from "./cluster-status.js";
+import { peerStatus } from "./peer-status.js";
+import { createPeers } from "./peers.js";
+import { createPublishing, type Publishing } from "./publishing.js";
+
+export interface MeshOptions {
+  readonly cluster: ClusterName;
+  readonly id: ClusterId;
+  readonly namespace: string;
+  readonly instance: string;
+  /** Records and bytes that are accepted from each peer. */
+  readonly budget?: Budget;
+}
+
+export interface MeshModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly local: LocalSource;
+  readonly sources: SourceSet;
+  readonly agents: AgentRegistry;
+  readonly ranges: RangesSource;
+  readonly settings: ConfigSource;
+  readonly leadership: Leadership;
+  readonly events: EventRecorder;
+}
+
+export interface Mesh {
+  report(): StatusResponse;
+  /** PEM of the certificate for the store; undefined without a store. */
+  readonly storeCertificate: string | undefined;
+  /** PEM of the store's CA. */
+  readonly storeCa: string | undefined;
+  readEpoch(signal: AbortSignal): Promise<string>;
+  keepEpoch(epoch: string): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
+  const { cluster, id, instance } = options;
+  const { client, clock, metrics, local: own, sources, ranges, settings, leadership } = modules;
+  const log = modules.log.child("mesh");
+  const link = createStoreLink(options, { client, clock, log });
+  const streams = new Map<RemoteSource, StreamSource>();
+  const diagnostics = createStoreDiagnostics(cluster, {
+    clock,
+    log: log.child("store"),
+    store: () => link.spec,
+    publisher: () => publishing?.status() ?? OFF,
+  });
+  let publishing: Publishing | undefined;
+  let remotes: RemoteSources | undefined;
+
+  const object = createClusterObject(cluster, {
+    client,
+    clock,
+    log,
+    mayWrite: () => leadership.writes,
+    spec: () => ({ name: cluster, id, ...ranges.current }),
+    status: () => ({
+      uid: own.exported.clusterUid,
+      instance,
+      version: VERSION,
+      storeId: publisherStatus().storeId.toString("hex"),
+      adminServers: settings.current?.adminServers ?? [],
+      conditions: clusterConditions(
+        own,
+        publisherStatus(),
+        { configured: link.store.configured, problem: link.problem },
+        settings.problem,
+      ),
+    }),
+    lastGood: () => settings.lastGood,
+    storeRequest: (held, signal) => link.request(held, signal),
+    onStore: (spec) => link.setSpec(spec),
+  });
+  const configEvents = createConfigEvents(options.namespace, {
+    ...{ events: modules.events, settings, clock, log },
+    object: () => object.current,
+  });
+  const peers = createPeers({
+    client,
+    clock,
+    log,
+    mayWrite: () => leadership.writes,
+    onPeers: updatePeers,
+    status: (name) => {
+      const status = peerStatus(
+        remotes
+          ?.list()
+          .find((source) => source.cluster === name)
+          ?.report(),
+      );
+      // The connection of this cluster to the store is at fault, not the peer.
+      const localFinding = status.state === "Connecting" || status.state === "Stale" ? diagnostics.finding : undefined;
+      return localFinding === undefined ? status : { ...status, message: localFinding };
+    },
+  });
+
+  function publisherStatus() {
+    return diagnostics.explain(publishing?.status() ?? OFF);
+  }
+
+  function updatePeers(): void {
+    if (peers.known) settings.setTaken("peers", takenByPeers(peers.current.values()));
+    if (remotes === undefined || !peers.known) return;
+    remotes.update([...peers.current.values()]);
+    // A peer whose object cannot be read does not count as removed.
+    if (peers.refused.size === 0) sources.setComplete();
+  }
+
+  /** Adds or removes the stream of a source that appeared, changed, or was removed by the operator. */
+  function follow(source: RemoteSource): void {
+    const known = streams.get(source);
+    const removed = source.status() === SourceStatus.SOURCE_STATUS_REMOVED;
+    if (removed && known !== undefined) {
+      streams.delete(source);
+      sources.remove(known);
+    } else if (!removed && known === undefined) {
+      const stream = remoteStreamSource(source, clock);
+      streams.set(source, stream);
+      sources.add(stream);
+    }
+    peers.trigger();
+  }
+
+  async function joinMesh(signal: AbortSignal): Promise<void> {
+    const first = await ranges.whenComplete(signal).catch(() => undefined);
+    if (first === undefined) return;
+    const { store } = link;
+    publishing = createPublishing(
+      { cluster, id, instance },
+      { store, exported: own.exported, ranges, clock, log: log.child("publish"), metrics, leadership },
+    );
+    const following = createRemoteSources(
+      { cluster, id, ...first },
+      { store, clock, log, metrics, own: own.stream.index },
+      options.budget && { budget: options.budget },
+    );
+    remotes = following;
+    ranges.follow((now) => following.setLocalRanges({ ...first, ...now }));
+    remotes.onStatus(follow);
+    updatePeers();
+    await Promise.all([publishing.run(signal), remotes.run(signal)]);
+  }
+
+  return {
+    get storeCertificate() {
+      return link.spec?.certificate;
+    },
+    get storeCa() {
+      return link.spec?.ca;
+    },
+    report: () =>
+      clampStatus({
+        cluster,
+        clusterId: id,
+        clusterUid: own.exported.clusterUid,
+        instance,
+        version: VERSION,
+        leader: leadership.publishes,
+        kubeAgeMs: own.exported.kubeAgeMs(),
+        certificates: [],
+        publisher: publisherStatus(),
+        sources: [...streams.keys()].map((source) => source.report()),
+        ...listAgents(modules.agents.reports(), own.nodes, clock.now()),
+        podCidrs: (ranges.current.podCidrs ?? []).map(wirePrefix),
+        serviceCidrs: (ranges.current.serviceCidrs ?? []).map(wirePrefix),
+      }),
+    readEpoch: (signal) => object.readEpoch(signal),
+    keepEpoch: (epoch) => object.keepEpoch(epoch),
+    async run(signal) {
+      ranges.follow(() => object.trigger());
+      settings.onChange(() => object.trigger());
+      leadership.onChange(() => {
+        object.trigger();
+        peers.trigger();
+      });
+      const parts = [object, link, peers, diagnostics, configEvents];
+      await Promise.all([...parts.map((part) => part.run(signal)), joinMesh(signal)]);
+    },
+  };
+}
+
+const OFF = {
+  state: "Off",
+  message: "Waiting for this cluster's pod and Service ranges",
+  seq: 0n,
+  revision: 0n,
+  pending: 0,
+  beatAgeMs: 0,
+  storeId: Buffer.alloc(0),
+};

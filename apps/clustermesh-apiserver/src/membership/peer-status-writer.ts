@@ -1,0 +1,95 @@
+/** Writes the status of each MeshPeer independently: one that cannot be written does not delay the others. */
+import { type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
+import { type Clock, printable } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import { mergeConditions } from "../objects/conditions.js";
+import { sameJson, sameJsonBesidesNumbers } from "../objects/same-json.js";
+import { createPeriodicTasks, type PeriodicTasks } from "../process/periodic-tasks.js";
+import type { PeerStatus } from "./peers.js";
+
+export interface PeerStatusWriterModules {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The object as the watch knows it. */
+  readonly get: (name: string) => MeshPeer | undefined;
+  readonly wanted: (name: string) => PeerStatus;
+  /** This instance holds the Lease. */
+  readonly mayWrite: () => boolean;
+}
+
+type Status = NonNullable<MeshPeer["status"]>;
+
+const EVERY_MS = 5_000;
+/** Revision and beat age change constantly: a change of these alone is written at most this often. */
+const NUMBERS_EVERY_MS = 60_000;
+const DEADLINE_MS = 5_000;
+const AT_ONCE = 4;
+/** Bounds of the two texts that a peer can influence: the message and the store id. */
+const MESSAGE_LENGTH = 2_048;
+const ID_LENGTH = 64;
+/** Fields that are known only while the peer is followed. */
+const READ_FIELDS = ["storeId", "revision", "headBeatAgeMs"] as const satisfies readonly (keyof Status)[];
+
+export function createPeerStatusWriter(modules: PeerStatusWriterModules): PeriodicTasks<string> {
+  const { client, clock, log } = modules;
+  const written = new Map<string, number>();
+
+  async function write(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const object = modules.get(name);
+    if (object === undefined) {
+      written.delete(name);
+      return undefined;
+    }
+    const status = statusOf(object, modules.wanted(name), new Date(clock.wallMicros() / 1000));
+    const due = clock.now() - (written.get(name) ?? Number.NEGATIVE_INFINITY) > NUMBERS_EVERY_MS;
+    if (modules.mayWrite() && !sameStatus(object.status ?? {}, status, due)) {
+      const target = { subresource: "status", signal, timeoutMs: DEADLINE_MS } as const;
+      const patch = { status: { ...removals(object.status, status), ...status } };
+      await client.mergePatch(MESH_PEERS, name, patch, target);
+      written.set(name, clock.now());
+    }
+    return EVERY_MS;
+  }
+
+  return createPeriodicTasks({ name: "MeshPeer status", task: write, atOnce: AT_ONCE }, { clock, log });
+}
+
+function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
+  const message = printable(wanted.message ?? "", MESSAGE_LENGTH);
+  const verdict = {
+    type: "Ready",
+    status: wanted.state === "InSync" ? "True" : "False",
+    reason: wanted.state ?? "Connecting",
+    message,
+  } as const;
+  return {
+    ...wanted,
+    ...(wanted.storeId === undefined ? {} : { storeId: printable(wanted.storeId, ID_LENGTH) }),
+    message,
+    conditions: mergeConditions(object.status?.conditions, [verdict], object.metadata.generation, time),
+  };
+}
+
+/**
+ * Returns null for the fields that the status no longer has. A merge patch keeps fields that it does not name, and an old store
+ * id or revision next to "Refused" would suggest that the peer is still followed.
+ */
+function removals(existing: Status | undefined, status: Status): object {
+  const removed = READ_FIELDS.filter((field) => existing?.[field] !== undefined && status[field] === undefined);
+  return Object.fromEntries(removed.map((field) => [field, null]));
+}
+
+function sameStatus(existing: Status, status: Status, due: boolean): boolean {
+  const texts = ["message", "conditions"] as const;
+  const values: (keyof Status)[] = [
+    "state",
+    "storeId",
+    ...(due ? (["revision", "headBeatAgeMs", ...texts] as const) : []),
+  ];
+  // A message that differs only in its numbers, such as seconds, is the same message until numbers are due.
+  return (
+    values.every((field) => sameJson(existing[field] ?? "", status[field] ?? "")) &&
+    texts.every((field) => sameJsonBesidesNumbers(existing[field] ?? "", status[field] ?? ""))
+  );
+}

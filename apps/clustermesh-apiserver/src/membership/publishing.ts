@@ -1,0 +1,125 @@
+/**
+ * Publishes this cluster's exports while a store is configured and this instance holds the Lease; reports the publishing state.
+ *
+ * Waits until the local cluster is in sync: the publisher deletes from the store what is not in the export set.
+ */
+import { randomBytes } from "node:crypto";
+import type { Clock } from "@isthmus/model";
+import type { Logger, Metrics } from "@isthmus/observe";
+import type { ClusterConfig, PublisherStatus } from "@isthmus/proto";
+import { VERSION } from "@isthmus/runtime";
+import type { LocalExports } from "../cluster/local-exports.js";
+import { wirePrefix } from "../cluster/nodes/node-facts.js";
+import type { Leadership } from "../leader/leadership.js";
+import { createPublisher, type Publisher } from "../publish/index.js";
+import { type ClusterRanges, isComplete, type RangesSource } from "../settings/cluster-ranges.js";
+import type { ReloadableStore } from "../store/reloadable-store.js";
+
+export interface PublishingOptions {
+  readonly cluster: string;
+  readonly id: number;
+  readonly instance: string;
+}
+
+export interface PublishingModules {
+  readonly store: ReloadableStore;
+  readonly exported: LocalExports;
+  readonly ranges: RangesSource;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly leadership: Leadership;
+}
+
+export interface Publishing {
+  status(): PublisherStatus;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const LOOK_MS = 100;
+
+export function createPublishing(options: PublishingOptions, modules: PublishingModules): Publishing {
+  const { store, exported, ranges, clock, log, metrics, leadership } = modules;
+  const { cluster, id } = options;
+  let publisher: Publisher | undefined;
+  /** Keys restored by earlier publishers of this process. */
+  let restored = 0;
+  metrics.gauge("mesh_publish_pending_records", "Records that wait to be written", [], (gauge) =>
+    gauge.set(publisher?.status().pending ?? 0),
+  );
+  metrics.gauge(
+    "mesh_publish_restored_keys",
+    "Published keys that were modified externally and restored",
+    [],
+    (gauge) => gauge.set(restored + (publisher?.restored ?? 0)),
+  );
+
+  ranges.follow((now) => publisher?.configure(configOf(now)));
+
+  function configOf({ podCidrs = [], serviceCidrs = [] }: Partial<ClusterRanges>): ClusterConfig {
+    return {
+      name: cluster,
+      id,
+      uid: exported.clusterUid,
+      podCidrs: podCidrs.map(wirePrefix),
+      serviceCidrs: serviceCidrs.map(wirePrefix),
+      labelFilterDigest: Buffer.alloc(0),
+      version: VERSION,
+    };
+  }
+
+  function start(): Publisher {
+    const config = configOf(ranges.current);
+    const { index } = exported;
+    const source = { records: () => index.records(), onChange: index.onChange };
+    // A restarted process is another writer: txns that its predecessor had in flight must not count as its own.
+    const instance = `${options.instance}-${randomBytes(4).toString("hex")}`;
+    return createPublisher(
+      { config, instance },
+      {
+        ...{ store, source, clock, log, metrics },
+        kubeAgeMs: () => exported.kubeAgeMs(),
+        epoch: () => exported.epoch,
+        hasLease: () => leadership.writes,
+      },
+    );
+  }
+
+  /** Why publishing cannot start; undefined when it can. */
+  function waitingFor(): string | undefined {
+    if (!store.configured) return "No store is configured";
+    if (!leadership.publishes) return leadership.explanation;
+    if (exported.index.announced === undefined) return "Waiting for Kubernetes";
+    return isComplete(ranges.current) ? undefined : "Waiting for the cluster's ranges";
+  }
+
+  /** Runs one publisher from the acquisition of the Lease to its loss; the next acquisition starts another writer. */
+  async function publishOnce(signal: AbortSignal): Promise<void> {
+    const tenure = new AbortController();
+    const end = () => tenure.abort();
+    signal.addEventListener("abort", end, { once: true });
+    const stopListening = leadership.onChange(() => {
+      if (!leadership.publishes) end();
+    });
+    publisher = start();
+    await publisher.run(tenure.signal);
+    stopListening();
+    signal.removeEventListener("abort", end);
+    restored += publisher.restored;
+    publisher = undefined;
+  }
+
+  return {
+    status: () => publisher?.status() ?? off(waitingFor() ?? "Starting"),
+    async run(signal) {
+      while (!signal.aborted) {
+        if (waitingFor() === undefined) await publishOnce(signal);
+        else await clock.delay(LOOK_MS, signal).catch(() => undefined);
+      }
+    },
+  };
+}
+
+function off(message: string): PublisherStatus {
+  return { state: "Off", message, seq: 0n, revision: 0n, pending: 0, beatAgeMs: 0, storeId: Buffer.alloc(0) };
+}
