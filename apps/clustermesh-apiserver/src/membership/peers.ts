@@ -1,30 +1,14 @@
 /**
- * The peers of this cluster: parses its MeshPeer objects and writes their status.
+ * The peers of this cluster: follows its MeshPeer objects and writes their status.
  *
- * An object that cannot be parsed is refused with a sentence in its status; the others are not affected.
+ * An object that cannot be parsed is refused with a sentence in its status.
  * A peer is removed only when its object is deleted, never because the API did not answer.
  */
 import { createListWatch, type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
-import {
-  type Clock,
-  type ClusterId,
-  type ClusterName,
-  MeshError,
-  type Prefix,
-  parseClusterId,
-  parseClusterName,
-  parsePrefix,
-} from "@isthmus/model";
+import type { Clock, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { type Peer, readPeers } from "../settings/peers.js";
 import { createPeerStatusWriter } from "./peer-status-writer.js";
-
-export interface Peer {
-  readonly cluster: ClusterName;
-  readonly id: ClusterId;
-  readonly uid: string;
-  readonly podCidrs: readonly Prefix[];
-  readonly serviceCidrs: readonly Prefix[];
-}
 
 export type PeerStatus = Omit<NonNullable<MeshPeer["status"]>, "conditions">;
 
@@ -100,43 +84,5 @@ export function createPeers(modules: PeersModules): Peers {
     async run(signal) {
       await Promise.all([watch.run(signal), writer.run(signal)]);
     },
-  };
-}
-
-/**
- * Older objects come first: of two peers that claim the same ids or ranges, every replica accepts the older one.
- * A peer whose object became unreadable stays as last read and is refused with a sentence, so a typo removes no peer.
- */
-export function readPeers(
-  objects: readonly MeshPeer[],
-  before: ReadonlyMap<ClusterName, Peer> = new Map(),
-): {
-  readonly usable: ReadonlyMap<ClusterName, Peer>;
-  readonly refused: ReadonlyMap<string, string>;
-} {
-  const usable = new Map<ClusterName, Peer>();
-  const refused = new Map<string, string>();
-  const age = ({ metadata }: MeshPeer) => `${metadata.creationTimestamp ?? ""} ${metadata.name ?? ""}`;
-  for (const object of [...objects].sort((a, b) => (age(a) < age(b) ? -1 : 1))) {
-    const name = object.metadata.name ?? "";
-    try {
-      const peer = parsePeer(object);
-      usable.set(peer.cluster, peer);
-    } catch (thrown) {
-      refused.set(name, `Cannot use peer "${name}": ${MeshError.from(thrown).message}`);
-      const last = before.get(name as ClusterName);
-      if (last !== undefined) usable.set(last.cluster, last);
-    }
-  }
-  return { usable, refused };
-}
-
-function parsePeer({ metadata, spec }: MeshPeer): Peer {
-  return {
-    cluster: parseClusterName(metadata.name ?? ""),
-    id: parseClusterId(spec.id),
-    uid: spec.uid,
-    podCidrs: spec.podCIDRs.map(parsePrefix),
-    serviceCidrs: spec.serviceCIDRs.map(parsePrefix),
   };
 }

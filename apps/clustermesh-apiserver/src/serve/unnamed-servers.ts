@@ -9,9 +9,8 @@ import type { Close } from "../process/close-parts.js";
 import type { AdminAuth } from "./admin/admin-auth.js";
 import { isAdminError } from "./admin/admin-error.js";
 import { MAX_MESSAGE_BYTES } from "./agents/message-bounds.js";
-import { createGrpcServer, listen, serverCredentials } from "./grpc/grpc-server.js";
+import { createGrpcServer, listen, serverCredentials, undecoded } from "./grpc/grpc-server.js";
 import type { TlsFiles } from "./grpc/tls-files.js";
-import { undecoded } from "./grpc/undecoded.js";
 
 export interface UnnamedServersModules {
   readonly tls: TlsFiles;

@@ -19,9 +19,9 @@ import {
 } from "@isthmus/kube";
 import { type Clock, MeshError, type Prefix, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
 import { retry } from "@isthmus/runtime";
-import { type Peer, readPeers } from "../membership/peers.js";
 import type { ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
+import { type Peer, readPeers } from "./peers.js";
 
 export const LAST_GOOD_CONFIG = "mesh.isthmus.io/last-good-config";
 

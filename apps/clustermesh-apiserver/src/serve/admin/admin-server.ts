@@ -11,9 +11,8 @@ import {
   type StatusResponse,
 } from "@isthmus/proto";
 import type { StreamSources } from "../../ports/stream-source.js";
-import { createGrpcServer, listen, type RunningServer, serverCredentials } from "../grpc/grpc-server.js";
+import { createGrpcServer, listen, type RunningServer, serverCredentials, undecoded } from "../grpc/grpc-server.js";
 import type { TlsFiles } from "../grpc/tls-files.js";
-import { undecoded } from "../grpc/undecoded.js";
 import type { AdminAuth, AdminRight } from "./admin-auth.js";
 import { isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";

@@ -1,5 +1,11 @@
-/** Common parts of the gRPC servers for agents and for the CLI: limits, certificates, start and shutdown. */
-import { experimental, Server, type ServerCredentials } from "@grpc/grpc-js";
+/** Common parts of the gRPC servers for agents and for the CLI: limits, certificates, start and shutdown, undecoded requests. */
+import {
+  experimental,
+  Server,
+  type ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";
 import type { TlsFiles } from "./tls-files.js";
 
@@ -52,4 +58,12 @@ export async function listen(server: Server, address: string, credentials: Serve
 export function serverCredentials(tls: TlsFiles, { mutual }: { readonly mutual: boolean }): ServerCredentials {
   // The type declaration has the two providers in the other order; the implementation takes the identity provider first.
   return experimental.createCertificateProviderServerCredentials(tls, mutual ? tls : null, mutual);
+}
+
+/** Makes a service deliver its requests as bytes, so that caller and bounds are checked before a request is decoded. */
+export function undecoded(definition: ServiceDefinition): ServiceDefinition<UntypedServiceImplementation> {
+  const methods = Object.entries(definition).map(([name, method]) => {
+    return [name, { ...method, requestDeserialize: (bytes: Buffer): Buffer => bytes }] as const;
+  });
+  return Object.fromEntries(methods);
 }

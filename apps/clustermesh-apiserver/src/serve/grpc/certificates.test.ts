@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createMetrics } from "@isthmus/observe";
 import { createAuthority, expiresAt } from "@isthmus/pki";
-import { watchCertificates } from "./certificate-metrics.js";
+import { reportCertificates, watchCertificates } from "./certificates.js";
 
 test("each certificate in use has a line, read at every scrape; absent and unreadable ones have none", async () => {
   const metrics = createMetrics();
@@ -15,4 +15,12 @@ test("each certificate in use has a line, read at every scrape; absent and unrea
   assert.deepEqual(await lines(), [line("server"), line("store")]);
   store = undefined;
   assert.deepEqual(await lines(), [line("server")]);
+});
+
+test("readable certificates are reported with their expiry in seconds; absent and unreadable ones are not", async () => {
+  const { certificate } = await createAuthority("a", 30);
+  const notAfter = BigInt(expiresAt(certificate).getTime() / 1000);
+  assert.deepEqual(reportCertificates({ server: certificate, ca: "nonsense", store: undefined }), [
+    { name: "server", notAfter },
+  ]);
 });
