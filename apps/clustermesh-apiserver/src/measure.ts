@@ -12,11 +12,11 @@ import { createMetrics, silentLogger } from "@isthmus/observe";
 import { SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, localPosition, VERSION_TYPES } from "@isthmus/records";
 import { VERSION } from "@isthmus/runtime";
-import { sliceFacts } from "./cluster/endpoints/slice-facts.js";
+import type { Feed } from "./cluster/feed/feed.js";
 import { createLastGood } from "./cluster/feed/last-good.js";
+import { createFeeds } from "./cluster/feeds.js";
 import { createLocalRecords } from "./cluster/local-records.js";
-import { wirePrefix } from "./cluster/nodes/node-facts.js";
-import { serviceFacts } from "./cluster/services/service-facts.js";
+import { wirePrefix } from "./cluster/nodes/node-records.js";
 import { createSourceSet } from "./ports/source-set.js";
 import type { StreamSource } from "./ports/stream-source.js";
 import { createPublisher } from "./publish/index.js";
@@ -49,7 +49,8 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
   const clock = systemClock;
   const index = createSourceIndex();
   const exported = createSourceIndex();
-  const records = createLocalRecords(createLastGood(), podCidrs);
+  const feeds = createFeeds(podCidrs, { clock, lastGood: createLastGood() });
+  const records = createLocalRecords(feeds.all);
   const storeId = randomBytes(16);
   let version = 0n;
 
@@ -66,6 +67,16 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
     exported.apply({ ...out, position, observedMicros });
   }
 
+  function takeObjects<Facts>(feed: Feed<Facts>, objects: readonly KubeObject[]): void {
+    const sets = objects.map((object) => ({
+      key: `${object.metadata.namespace}/${object.metadata.name}`,
+      uid: object.metadata.uid ?? "",
+      version: version + 1n,
+      value: feed.facts(object),
+    }));
+    feed.take({ deletes: [], sets });
+  }
+
   const stream: StreamSource = {
     clusterId: 0,
     cluster,
@@ -79,14 +90,8 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
 
   return {
     feed({ services = [], slices = [] }) {
-      const item = <T>(object: KubeObject, value: T) => ({
-        key: `${object.metadata.namespace}/${object.metadata.name}`,
-        uid: object.metadata.uid ?? "",
-        version: version + 1n,
-        value,
-      });
-      records.takeServices({ deletes: [], sets: services.map((object) => item(object, serviceFacts(object))) });
-      records.takeSlices({ deletes: [], sets: slices.map((object) => item(object, sliceFacts(object))) });
+      takeObjects(feeds.services, services);
+      takeObjects(feeds.endpoints, slices);
       applyChanges();
     },
     async publish(store, signal) {

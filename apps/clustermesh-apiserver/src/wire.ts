@@ -14,8 +14,10 @@ import { systemClock } from "@isthmus/model";
 import { createMetrics, type Logger, startHealth, startMetrics } from "@isthmus/observe";
 import type { Arguments } from "./arguments.js";
 import { createLastGood } from "./cluster/feed/last-good.js";
+import { createFeeds } from "./cluster/feeds.js";
 import { createLastGoodWriter, readLastGood } from "./cluster/last-good-store.js";
 import { createLocalSource } from "./cluster/local-source.js";
+import { savedAnnotations } from "./cluster/services/annotations.js";
 import { createHolderEvents } from "./leader/holder-events.js";
 import { createLeadership } from "./leader/leadership.js";
 import { firstEpoch } from "./membership/first-epoch.js";
@@ -129,15 +131,16 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   );
   const events = createHolderEvents(recorder, { leadership, clock });
   const ranges = createRangesSource({ transport, clock, log: log.child("config"), settings });
-  const lastGood = createLastGood(await readLastGood(client, namespace, clock, signal));
+  const lastGood = createLastGood(await readLastGood({ client, namespace, parse: savedAnnotations }, clock, signal));
+  const feeds = createFeeds(ranges.current.podCidrs, { clock, lastGood });
   const own = createLocalSource(
-    { cluster, podCidrs: ranges.current.podCidrs, epoch: await firstEpoch(client, cluster, clock, signal) },
+    { cluster, epoch: await firstEpoch(client, cluster, clock, signal) },
     {
       client,
       clock,
       log: log.child("cluster"),
       events,
-      lastGood,
+      feeds: feeds.all,
       readEpoch: (reading) => mesh.readEpoch(reading),
       saveEpoch: (epoch) => mesh.keepEpoch(epoch),
     },
@@ -145,16 +148,17 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   problem = () => own.problem;
   ranges.follow(own.setRanges);
   const sources = createSourceSet(own.stream);
-  const agents = createAgentRegistry(clock, (node) => own.nodes?.get(node) !== undefined);
+  const nodes = () => (own.inSync ? feeds.nodes.known : undefined);
+  const agents = createAgentRegistry(clock, (node) => nodes()?.get(node) !== undefined);
   const mesh = createMesh(
     { cluster, id, namespace, instance, budget: args.budget },
-    { client, clock, log, metrics, local: own, sources, agents, ranges, settings, events, leadership },
+    { client, clock, log, metrics, local: own, nodes, sources, agents, ranges, settings, events, leadership },
   );
   const keepLastGood = createLastGoodWriter(namespace, lastGood, {
     ...{ client, clock, leadership },
     log: log.child("config"),
   });
-  watchLocalCluster(metrics, own);
+  watchLocalCluster(metrics, own, feeds.services.services);
   const certificates = () => ({
     ...{ server: tls.certificate, ca: tls.ca },
     ...{ store: mesh.storeCertificate, "store-ca": mesh.storeCa },
@@ -162,7 +166,7 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
   watchCertificates(metrics, certificates);
   const serviceStatus = createServiceStatus({
     sources,
-    services: own.services,
+    services: feeds.services.services,
     events,
     client,
     clock,
@@ -194,14 +198,14 @@ async function start(args: Arguments, log: Logger, signal: AbortSignal, { later,
       sources,
       status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
       applied: () => {
-        const { agents: all, nodes } = listAgents(agents.reports(), own.nodes, clock.now());
+        const { agents: all, nodes: counts } = listAgents(agents.reports(), nodes(), clock.now());
         return appliedServices({
           sources: sources.all,
-          agents: nodes.known ? all : undefined,
+          agents: counts.known ? all : undefined,
           applied: agents.applied,
         });
       },
-      withoutClusterIp: (request) => servicesWithoutClusterIp(own.services, request),
+      withoutClusterIp: (request) => servicesWithoutClusterIp(feeds.services.services, request),
     },
   );
   later(() => admin.close(DRAIN_MS));

@@ -4,7 +4,7 @@
  * `own` are the records for its agents, `exported` those in the store for other clusters. Pods of cluster 1 are in 10.11.0.0/16,
  * those of 2 in 10.12.0.0/16, and so on.
  */
-import { createLocalRecords, nodeFacts, serviceFacts, sliceFacts } from "@isthmus/apiserver";
+import { createFeeds, createLastGood, createLocalRecords } from "@isthmus/apiserver";
 import type { KubeObject } from "@isthmus/kube";
 import {
   type ClusterId,
@@ -13,6 +13,7 @@ import {
   parseClusterId,
   parseClusterName,
   parsePrefix,
+  systemClock,
 } from "@isthmus/model";
 import type { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
@@ -39,25 +40,24 @@ export interface TestCluster {
 }
 
 export function createTestCluster(nameText: string, idText: string): TestCluster {
-  const lastGood = new Map<string, Parameters<LastGood["set"]>[1]>();
-  const records = createLocalRecords(lastGoodOf(lastGood), [parsePrefix(`10.1${idText}.0.0/16`)]);
+  const modules = { clock: systemClock, lastGood: createLastGood() };
+  const feeds = createFeeds([parsePrefix(`10.1${idText}.0.0/16`)], modules).all;
+  const records = createLocalRecords(feeds);
   const objects = new Map<string, KubeObject>();
   const own = new Map<string, HashedRecord>();
   const exported = new Map<string, HashedRecord>();
   const events: string[] = [];
   let version = 0n;
 
-  function feed(object: KubeObject, gone: boolean): ClusterChange {
+  function take(object: KubeObject, gone: boolean): ClusterChange {
     const key = objectKey(object);
-    const item = <T>(value: T) => ({ key, uid: object.metadata.uid ?? "", version: ++version, value });
-    const change = <T>(value: T) =>
-      gone ? { deletes: [item(value)], sets: [] } : { deletes: [], sets: [item(value)] };
-    if (object.kind === "Service") records.takeServices(change(serviceFacts(object)));
-    else if (object.kind === "EndpointSlice") records.takeSlices(change(sliceFacts(object)));
-    else if (object.kind === "Node") records.takeNodes(change(nodeFacts(object)));
-    else throw new MeshError({ code: "SCENARIO" }, `Cannot take an object of kind "${object.kind}"`);
+    const feed = feeds.find(({ resource }) => resource.kind === object.kind);
+    if (feed === undefined) throw new MeshError({ code: "SCENARIO" }, `Cannot take an object of kind "${object.kind}"`);
+    const item = { key, uid: object.metadata.uid ?? "", version: ++version, value: feed.facts(object) };
+    feed.take(gone ? { deletes: [item], sets: [] } : { deletes: [], sets: [item] });
     const flushed = records.takeChanges();
-    for (const { facts, note } of flushed.notes) events.push(`${facts.service} ${note.reason}: ${note.sentence}`);
+    for (const { namespace, name, reason, note } of flushed.notes)
+      events.push(`${namespace}/${name} ${reason}: ${note}`);
     track(own, flushed.local);
     track(exported, flushed.exported);
     return flushed;
@@ -72,24 +72,14 @@ export function createTestCluster(nameText: string, idText: string): TestCluster
     apply(object) {
       const named = withUid(object);
       objects.set(`${object.kind} ${objectKey(object)}`, named);
-      return feed(named, false);
+      return take(named, false);
     },
     remove(kind, key) {
       const object = objects.get(`${kind} ${key}`);
       if (object === undefined) throw new MeshError({ code: "SCENARIO" }, `Cannot delete ${kind} "${key}": not there`);
       objects.delete(`${kind} ${key}`);
-      return feed(object, true);
+      return take(object, true);
     },
-  };
-}
-
-type LastGood = Parameters<typeof createLocalRecords>[0];
-
-function lastGoodOf(map: Map<string, Parameters<LastGood["set"]>[1]>): LastGood {
-  return {
-    get: (uid) => map.get(uid),
-    set: (uid, good) => void map.set(uid, good),
-    delete: (uid) => void map.delete(uid),
   };
 }
 

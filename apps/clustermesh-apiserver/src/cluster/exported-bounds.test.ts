@@ -6,10 +6,9 @@ import { addressFromBytes, formatAddress, parseClusterId, parseClusterName, pars
 import { Backend, Node, Service, Slice } from "@isthmus/proto";
 import { BOUNDS, validateRecord } from "@isthmus/records";
 import { sliceFacts } from "./endpoints/slice-facts.js";
-import { createLastGood } from "./feed/last-good.js";
-import { createLocalRecords } from "./local-records.js";
 import { nodeFacts } from "./nodes/node-facts.js";
 import { serviceFacts } from "./services/service-facts.js";
+import { createTestRecords } from "./testing/test-records.js";
 
 const POD_CIDRS = [parsePrefix("10.0.0.0/8")];
 const limits = { cluster: parseClusterName("east"), id: parseClusterId(1), podCidrs: POD_CIDRS, excludedCidrs: [] };
@@ -82,19 +81,20 @@ function nodeOf({ addresses = 1, nodeAddresses, nodeCidrs = ["10.1.0.0/24"] }: E
 
 /** Exports one Service with one slice and one node, and checks that a reader accepts each record. */
 function exportOf(extremes: Extremes) {
-  const records = createLocalRecords(createLastGood(), POD_CIDRS);
+  const records = createTestRecords(POD_CIDRS);
   const item = <T>(value: T) => ({ sets: [{ key: "a/b", uid: "u", version: 1n, value }], deletes: [] });
   records.takeServices(item(serviceFacts(serviceOf(extremes))));
   records.takeSlices(item(sliceFacts(sliceOf(extremes))));
   records.takeNodes(item(nodeFacts(nodeOf(extremes))));
-  const { exported, notes, local: own } = records.takeChanges();
+  const { exported, local: own } = records.takeChanges();
+  const notes = [...records.allServices()].flatMap((service) => service.notes);
   for (const record of exported.upserts) {
     const verdict = validateRecord(record, limits);
     assert.ok(verdict.ok, verdict.ok ? "" : verdict.detail);
   }
   const of = (kind: string) => exported.upserts.find(({ key }) => key.startsWith(kind));
   const slice = Slice.decode(of("slices/")?.value ?? Buffer.alloc(0));
-  return { exported, own, slice, service: of("services/"), node: of("nodes/"), notes: notes.map(({ note }) => note) };
+  return { exported, own, slice, service: of("services/"), node: of("nodes/"), notes };
 }
 
 test("the largest objects that Kubernetes makes are exported whole", () => {
@@ -154,7 +154,7 @@ test("a node is exported without addresses that no cluster may claim and without
 });
 
 test("changed pod ranges change the export of the nodes in them", () => {
-  const records = createLocalRecords(createLastGood(), POD_CIDRS);
+  const records = createTestRecords(POD_CIDRS);
   records.takeNodes({ sets: [{ key: "n", uid: "u", version: 1n, value: nodeFacts(nodeOf({})) }], deletes: [] });
   records.takeChanges();
   records.setPodCidrs([parsePrefix("10.2.0.0/16")]);

@@ -1,7 +1,7 @@
 /**
- * Saves last good annotation values across restarts: ConfigMap mesh-system/mesh-last-good, one line of JSON per Service uid.
+ * Saves last good values across restarts: ConfigMap mesh-system/mesh-last-good, one line of JSON per object uid.
  *
- * It holds only the values of Services whose present ones are invalid, so it is empty when all annotations are understood.
+ * It holds only the values of objects whose present ones are invalid, so it is empty when all are understood.
  */
 import { CONFIG_MAPS, hasStatus, isRefusal, type KubeClient, type KubeConfigMap } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
@@ -10,23 +10,30 @@ import { retry } from "@isthmus/runtime";
 import type { Leadership } from "../leader/leadership.js";
 import { createPeriodicTask, type PeriodicTask } from "../process/periodic-task.js";
 import type { SavedLastGood } from "./feed/last-good.js";
-import type { MeshAnnotations } from "./services/annotations.js";
 
 const NAME = "mesh-last-good";
 
-type Kept = Record<string, Partial<MeshAnnotations>>;
-
-/** Waits for the Kubernetes API; a refusal or unreadable content counts as nothing saved. */
-export async function readLastGood(
-  client: KubeClient,
-  namespace: string,
+/**
+ * Waits for the Kubernetes API; a refusal or unreadable content counts as nothing saved. `parse`: the usable values of a saved
+ * line.
+ */
+export async function readLastGood<Values>(
+  {
+    client,
+    namespace,
+    parse,
+  }: {
+    readonly client: KubeClient;
+    readonly namespace: string;
+    readonly parse: (line: Readonly<Record<string, unknown>>) => Partial<Values>;
+  },
   clock: Clock,
   signal: AbortSignal,
-): Promise<Kept> {
-  async function read(): Promise<Kept> {
+): Promise<Readonly<Record<string, Partial<Values>>>> {
+  async function read(): Promise<Readonly<Record<string, Partial<Values>>>> {
     try {
       const map = await client.get<KubeConfigMap>(CONFIG_MAPS, NAME, { namespace, signal, timeoutMs: 5000 });
-      return parseSaved(map?.data ?? {});
+      return parseLines(map?.data ?? {}, parse);
     } catch (thrown) {
       if (isRefusal(thrown)) return {};
       throw thrown;
@@ -37,7 +44,7 @@ export async function readLastGood(
 
 export function createLastGoodWriter(
   namespace: string,
-  lastGood: SavedLastGood,
+  lastGood: SavedLastGood<unknown>,
   modules: {
     readonly client: KubeClient;
     readonly clock: Clock;
@@ -74,16 +81,14 @@ export function createLastGoodWriter(
   return task;
 }
 
-export function parseSaved(data: Readonly<Record<string, string>>): Kept {
-  const saved: Kept = {};
+function parseLines<Values>(
+  data: Readonly<Record<string, string>>,
+  parse: (line: Readonly<Record<string, unknown>>) => Partial<Values>,
+): Record<string, Partial<Values>> {
+  const saved: Record<string, Partial<Values>> = {};
   for (const [uid, text] of Object.entries(data)) {
     try {
-      const { global, shared, affinity } = JSON.parse(text) as Record<string, unknown>;
-      saved[uid] = {
-        ...(typeof global === "boolean" ? { global } : {}),
-        ...(typeof shared === "boolean" ? { shared } : {}),
-        ...(affinity === 0 || affinity === 1 || affinity === 2 ? { affinity } : {}),
-      };
+      saved[uid] = parse(JSON.parse(text) as Record<string, unknown>);
     } catch {
       // Not written by this program: the default stays in force.
     }

@@ -6,10 +6,9 @@ import { formatAddress, parsePrefix, serviceName } from "@isthmus/model";
 import { Affinity, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 import { sliceFacts } from "./endpoints/slice-facts.js";
-import { createLastGood } from "./feed/last-good.js";
-import { createLocalRecords, type LocalRecords } from "./local-records.js";
 import { nodeFacts } from "./nodes/node-facts.js";
 import { serviceFacts } from "./services/service-facts.js";
+import { createTestRecords, type TestRecords } from "./testing/test-records.js";
 
 const GLOBAL = { "service.cilium.io/global": "true" };
 const POD_CIDRS = [parsePrefix("10.11.0.0/16")];
@@ -51,7 +50,7 @@ const node = (name: string) => item({ metadata: { name } }, nodeFacts);
 
 /** Keeps the flushed records, as an index does. */
 function harness() {
-  const records = createLocalRecords(createLastGood(), POD_CIDRS);
+  const records = createTestRecords(POD_CIDRS);
   const own = new Map<string, HashedRecord>();
   const exported = new Map<string, HashedRecord>();
   const notes: string[] = [];
@@ -64,7 +63,7 @@ function harness() {
       for (const record of change.upserts) into.set(record.key, record);
       for (const { key } of change.deletes) into.delete(key);
     }
-    notes.push(...flushed.notes.map(({ note }) => note.reason));
+    notes.push(...flushed.notes.map(({ reason }) => reason));
     return flushed;
   };
   const addresses = (records: ReadonlyMap<string, HashedRecord>, key: string) =>
@@ -366,7 +365,7 @@ test("a recreated object is reported again, and `changed` lists a Service only w
 });
 
 test("any order of events results in the same bytes", () => {
-  const steps: ((records: LocalRecords) => void)[] = [
+  const steps: ((records: TestRecords) => void)[] = [
     (records) => records.takeServices(set(service(GLOBAL))),
     (records) => records.takeSlices(set(slice("cart-1", "10.11.0.5"))),
     (records) => records.takeSlices(set(slice("cart-2", "10.11.0.6", "172.18.0.2"))),

@@ -1,84 +1,43 @@
 /**
- * Turns changes of the local cluster's objects into changes of its records (pure).
+ * The records of all feeds (pure).
  *
- * In: changes of Services, EndpointSlices and Nodes, in any order. Out of `flush`: record changes for the local stream and for
- * export, and new notes on Services.
+ * In: changes of objects, which the feeds have taken, and the cluster's ranges. Out of `takeChanges`: the record changes of all
+ * feeds since the last call, for the local stream and for export, and new notes.
  */
-import type { Change } from "@isthmus/kube";
-import type { Prefix, ServiceName } from "@isthmus/model";
-import type { SliceFacts } from "./endpoints/slice-facts.js";
-import type { LastGood } from "./feed/last-good.js";
-import { createRecordDiff, type RecordChange } from "./feed/record-diff.js";
-import { exportedNode } from "./nodes/exported-node.js";
-import { type NodeFacts, nodeConfigRecord, nodeRecord } from "./nodes/node-facts.js";
-import type { ServiceFacts } from "./services/service-facts.js";
-import { createServiceTable, type KnownService, type ServiceTableFlush } from "./services/service-table.js";
+import type { Feed, FeedChanges, LocalRanges } from "./feed/feed.js";
+import type { RecordChange } from "./feed/record-diff.js";
 
 export interface LocalRecords {
-  takeServices(change: Pick<Change<ServiceFacts>, "deletes" | "sets">): void;
-  takeSlices(change: Pick<Change<SliceFacts | undefined>, "deletes" | "sets">): void;
-  takeNodes(change: Pick<Change<NodeFacts>, "deletes" | "sets">): void;
-  setServiceCidrs(cidrs: readonly Prefix[]): void;
-  /** Sets this cluster's pod ranges: backends and node ranges outside them are not exported. */
-  setPodCidrs(cidrs: readonly Prefix[]): void;
-  /** As of the last flush. */
-  service(name: ServiceName): KnownService | undefined;
-  allServices(): Iterable<KnownService>;
-  takeChanges(): ServiceTableFlush;
+  /** Backends and node ranges outside the pod ranges are not exported. */
+  setRanges(ranges: LocalRanges): void;
+  takeChanges(): FeedChanges;
+  /** Call when the changes of the last `takeChanges` are in the indexes: feeds report them to their listeners. */
+  applied(): void;
 }
 
-export function createLocalRecords(lastGood: LastGood, initial: readonly Prefix[] | undefined): LocalRecords {
-  const table = createServiceTable(lastGood, initial);
-  const nodes = new Map<string, NodeFacts>();
-  const localNodes = createRecordDiff();
-  const exportedNodes = createRecordDiff();
-  let serviceCidrs: readonly Prefix[] = [];
-  let podCidrs = initial;
-
-  function setNode(facts: NodeFacts): void {
-    const [node, exported] = [nodeRecord(facts), exportedNode(facts, podCidrs)];
-    localNodes.set(facts.name, [node, nodeConfigRecord(facts, serviceCidrs)]);
-    exportedNodes.set(facts.name, [exported === facts ? node : nodeRecord(exported)]);
-  }
-
+export function createLocalRecords(feeds: readonly Feed[]): LocalRecords {
+  const all = feeds.flatMap(({ records }) => records ?? []);
   return {
-    takeServices({ deletes, sets }) {
-      for (const { value } of deletes) table.deleteService(value);
-      for (const { value } of sets) table.setService(value);
+    setRanges(ranges) {
+      for (const records of all) records.setRanges(ranges);
     },
-    takeSlices({ deletes, sets }) {
-      for (const { key } of deletes) table.deleteSlice(key);
-      for (const { key, value } of sets) table.setSlice(key, value);
-    },
-    takeNodes({ deletes, sets }) {
-      for (const { value } of deletes) {
-        nodes.delete(value.name);
-        localNodes.set(value.name, []);
-        exportedNodes.set(value.name, []);
-      }
-      for (const { value } of sets) {
-        nodes.set(value.name, value);
-        setNode(value);
-      }
-    },
-    setServiceCidrs(now) {
-      serviceCidrs = now;
-      for (const facts of nodes.values()) setNode(facts);
-    },
-    setPodCidrs(now) {
-      podCidrs = now;
-      table.setPodCidrs(now);
-      for (const facts of nodes.values()) setNode(facts);
-    },
-    service: table.get,
-    allServices: table.all,
     takeChanges() {
-      const { local: own, exported, ...reports } = table.flush();
-      return { local: joined(localNodes.take(), own), exported: joined(exportedNodes.take(), exported), ...reports };
+      const changes = all.map((records) => records.takeChanges());
+      return {
+        local: joined(changes.map(({ local }) => local)),
+        exported: joined(changes.map(({ exported }) => exported)),
+        notes: changes.flatMap(({ notes }) => notes),
+      };
+    },
+    applied() {
+      for (const records of all) records.applied?.();
     },
   };
 }
 
-function joined(a: RecordChange, b: RecordChange): RecordChange {
-  return { upserts: [...a.upserts, ...b.upserts], deletes: [...a.deletes, ...b.deletes] };
+function joined(changes: readonly RecordChange[]): RecordChange {
+  return {
+    upserts: changes.flatMap(({ upserts }) => upserts),
+    deletes: changes.flatMap(({ deletes }) => deletes),
+  };
 }

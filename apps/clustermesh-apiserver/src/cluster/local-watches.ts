@@ -1,33 +1,20 @@
 /**
- * The list-watches of the local cluster, and their resource versions as one vector.
+ * The list-watches of the local cluster, one per feed, and their resource versions as one vector.
  *
- * In: the Kubernetes API. Out: facts into the local records, then `onChange` once per change.
+ * In: the Kubernetes API. Out: facts into the feeds, then `onChange` once per change.
  */
-import {
-  type Change,
-  createListWatch,
-  ENDPOINT_SLICES,
-  type ListWatch,
-  NODES,
-  SERVICES,
-  type Transport,
-} from "@isthmus/kube";
+import { createListWatch, type ListWatch, type Transport } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION_TYPES } from "@isthmus/records";
-import { sliceFacts } from "./endpoints/slice-facts.js";
+import type { Feed } from "./feed/feed.js";
 import type { UnreachedFloor } from "./floor-claims.js";
-import type { LocalRecords } from "./local-records.js";
-import type { LocalNodes } from "./nodes/local-nodes.js";
-import { type NodeFacts, nodeFacts } from "./nodes/node-facts.js";
-import { serviceFacts } from "./services/service-facts.js";
 
 export interface LocalWatchesModules {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly records: LocalRecords;
-  readonly nodes: LocalNodes;
+  readonly feeds: readonly Feed[];
   readonly onChange: (observedMicros: number) => void;
   readonly onRestored: () => void;
 }
@@ -46,30 +33,22 @@ export interface LocalWatches {
 }
 
 export function createLocalWatches(modules: LocalWatchesModules): LocalWatches {
-  const { records } = modules;
-  const watches = {
-    services: createListWatch({ resource: SERVICES, project: serviceFacts }, following(records.takeServices)),
-    endpointslices: createListWatch({ resource: ENDPOINT_SLICES, project: sliceFacts }, following(records.takeSlices)),
-    nodes: createListWatch(
-      { resource: NODES, project: nodeFacts },
-      following((change: Change<NodeFacts>) => {
-        records.takeNodes(change);
-        modules.nodes.take(change);
-      }),
-    ),
-  };
-  const all: readonly ListWatch<unknown>[] = Object.values(watches);
-  const byIndex: readonly (ListWatch<unknown> | undefined)[] = VERSION_TYPES.map(
-    (type) => (watches as Readonly<Record<string, ListWatch<unknown>>>)[type],
-  );
+  const { transport, clock, log, feeds, onRestored } = modules;
+  const watches = new Map(feeds.map((feed) => [feed.versionType, watchFeed(feed)]));
+  const all = [...watches.values()];
+  const byIndex = VERSION_TYPES.map((type) => watches.get(type));
 
-  function following<T>(take: (change: Change<T>) => void) {
-    const { transport, clock, log, onRestored } = modules;
-    const onChange = (change: Change<T>) => {
-      take(change);
-      modules.onChange(change.observedMicros);
-    };
-    return { transport, clock, log, onChange, onRestored };
+  function watchFeed<Facts>(feed: Feed<Facts>): ListWatch<Facts> {
+    return createListWatch<Facts>(
+      { resource: feed.resource, project: feed.facts },
+      {
+        ...{ transport, clock, log, onRestored },
+        onChange(change) {
+          feed.take(change);
+          modules.onChange(change.observedMicros);
+        },
+      },
+    );
   }
 
   return {

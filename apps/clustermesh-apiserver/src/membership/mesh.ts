@@ -9,7 +9,8 @@ import type { Logger, Metrics } from "@isthmus/observe";
 import { SourceStatus, type StatusResponse } from "@isthmus/proto";
 import { VERSION } from "@isthmus/runtime";
 import type { LocalSource } from "../cluster/local-source.js";
-import { wirePrefix } from "../cluster/nodes/node-facts.js";
+import type { KnownNode } from "../cluster/nodes/node-feed.js";
+import { wirePrefix } from "../cluster/nodes/node-records.js";
 import type { Leadership } from "../leader/leadership.js";
 import type { SourceSet } from "../ports/source-set.js";
 import type { StreamSource } from "../ports/stream-source.js";
@@ -45,6 +46,8 @@ export interface MeshModules {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly local: LocalSource;
+  /** Undefined until Nodes have been read. */
+  readonly nodes: () => ReadonlyMap<string, KnownNode> | undefined;
   readonly sources: SourceSet;
   readonly agents: AgentRegistry;
   readonly ranges: RangesSource;
@@ -191,7 +194,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         certificates: [],
         publisher: publisherStatus(),
         sources: [...streams.keys()].map((source) => source.report()),
-        ...listAgents(modules.agents.reports(), own.nodes, clock.now()),
+        ...listAgents(modules.agents.reports(), modules.nodes(), clock.now()),
         podCidrs: (ranges.current.podCidrs ?? []).map(wirePrefix),
         serviceCidrs: (ranges.current.serviceCidrs ?? []).map(wirePrefix),
       }),

@@ -16,8 +16,8 @@ import { type Clock, type ServiceName, serviceName, systemClock } from "@isthmus
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
 import { DEFAULT_ANNOTATIONS } from "../cluster/services/annotations.js";
-import type { LocalServices } from "../cluster/services/local-services.js";
 import { type ServiceFacts, serviceFacts } from "../cluster/services/service-facts.js";
+import type { LocalServices } from "../cluster/services/service-feed.js";
 import type { Verdict } from "../objects/conditions.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
 import { kubeClient } from "../testing/run-apiserver.js";

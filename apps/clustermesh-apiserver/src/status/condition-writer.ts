@@ -10,8 +10,8 @@ import { hasStatus, type KubeClient, type KubeService, type MeshCondition, SERVI
 import type { Clock, ServiceName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { createPace, type Pace } from "@isthmus/runtime";
-import type { LocalServices } from "../cluster/services/local-services.js";
 import { CONDITION_PREFIX, type ServiceFacts } from "../cluster/services/service-facts.js";
+import type { LocalServices } from "../cluster/services/service-feed.js";
 import type { KnownService } from "../cluster/services/service-table.js";
 import type { Leadership } from "../leader/leadership.js";
 import { mergeConditions, type Verdict } from "../objects/conditions.js";

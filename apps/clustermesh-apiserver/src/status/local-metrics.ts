@@ -2,16 +2,17 @@
 import type { Metrics } from "@isthmus/observe";
 import { KINDS, kindSegment } from "@isthmus/records";
 import type { LocalSource } from "../cluster/local-source.js";
+import type { LocalServices } from "../cluster/services/service-feed.js";
 import { CONDITION_TYPES } from "./service-conditions.js";
 
-function conditionCounts(own: LocalSource): ReadonlyMap<string, number> {
+function conditionCounts(services: LocalServices): ReadonlyMap<string, number> {
   const counts = new Map<string, number>(CONDITION_TYPES.map((type) => [type, 0]));
-  for (const { facts } of own.services.all())
+  for (const { facts } of services.all())
     for (const { type } of facts.conditions) if (counts.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1);
   return counts;
 }
 
-export function watchLocalCluster(metrics: Metrics, own: LocalSource): void {
+export function watchLocalCluster(metrics: Metrics, own: LocalSource, services: LocalServices): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),
   );
@@ -26,7 +27,7 @@ export function watchLocalCluster(metrics: Metrics, own: LocalSource): void {
   });
   metrics.gauge("mesh_services_left", "Services that a label leaves to another proxy", [], (gauge) => {
     let left = 0;
-    for (const { facts } of own.services.all()) if (facts.otherProxy !== undefined) left++;
+    for (const { facts } of services.all()) if (facts.otherProxy !== undefined) left++;
     gauge.set(left);
   });
   metrics.gauge(
@@ -34,7 +35,7 @@ export function watchLocalCluster(metrics: Metrics, own: LocalSource): void {
     "Services on which a condition of ours stands, by type",
     ["type"],
     (gauge) => {
-      for (const [type, count] of conditionCounts(own)) gauge.set(count, { type });
+      for (const [type, count] of conditionCounts(services)) gauge.set(count, { type });
     },
   );
 }

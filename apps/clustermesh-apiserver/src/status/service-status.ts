@@ -2,7 +2,7 @@
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import type { LocalServices } from "../cluster/services/local-services.js";
+import type { LocalServices } from "../cluster/services/service-feed.js";
 import type { Leadership } from "../leader/leadership.js";
 import type { StreamSources } from "../ports/stream-source.js";
 import { createConditionWriter } from "./condition-writer.js";

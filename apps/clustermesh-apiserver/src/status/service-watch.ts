@@ -9,7 +9,7 @@ import type { Clock, ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
 import { nextTurn } from "@isthmus/runtime";
-import type { LocalServices } from "../cluster/services/local-services.js";
+import type { LocalServices } from "../cluster/services/service-feed.js";
 import type { StreamSource, StreamSources } from "../ports/stream-source.js";
 import { portMismatches } from "./port-mismatch.js";
 

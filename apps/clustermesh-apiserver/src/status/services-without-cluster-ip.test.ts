@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
 import { formatAddress, parsePrefix } from "@isthmus/model";
-import { createLastGood } from "../cluster/feed/last-good.js";
-import { createLocalRecords } from "../cluster/local-records.js";
 import { serviceFacts } from "../cluster/services/service-facts.js";
+import { createTestRecords } from "../cluster/testing/test-records.js";
 import { servicesWithoutClusterIp } from "./services-without-cluster-ip.js";
 
 function cluster(
@@ -15,7 +14,7 @@ function cluster(
     labels?: Record<string, string>,
   ])[]
 ) {
-  const records = createLocalRecords(createLastGood(), [parsePrefix("10.11.0.0/16")]);
+  const records = createTestRecords([parsePrefix("10.11.0.0/16")]);
   const sets = objects.map(([key, annotations, spec, labels = {}]) => {
     const [namespace, name] = key.split("/");
     const object = { metadata: { namespace, name, uid: key, annotations, labels }, spec } as KubeObject;

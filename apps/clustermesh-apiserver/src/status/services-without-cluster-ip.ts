@@ -7,8 +7,8 @@
 
 import { printable } from "@isthmus/model";
 import { Affinity, type FrontendReport, type ListServicesRequest } from "@isthmus/proto";
-import type { LocalServices } from "../cluster/services/local-services.js";
 import type { ServiceFacts } from "../cluster/services/service-facts.js";
+import type { LocalServices } from "../cluster/services/service-feed.js";
 
 export function servicesWithoutClusterIp(services: LocalServices, request: ListServicesRequest): FrontendReport[] {
   const reports: FrontendReport[] = [];

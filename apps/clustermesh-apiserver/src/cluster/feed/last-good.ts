@@ -1,28 +1,27 @@
 /**
- * Last good annotation values by Service uid.
+ * Last good values of objects by uid: what stays in force while an object's present value is not understood.
  *
- * The values of Services whose present value is invalid are also saved outside the process and passed in at the next start: a
+ * The values of objects whose present value is invalid are also saved outside the process and passed in at the next start: a
  * typo must not turn a global Service into a local one when this process restarts.
  */
 import { createEmitter } from "@isthmus/runtime";
-import type { MeshAnnotations } from "../services/annotations.js";
 
-export interface LastGood {
-  get(uid: string): Partial<MeshAnnotations> | undefined;
+export interface LastGood<Values> {
+  get(uid: string): Partial<Values> | undefined;
   /** `needed`: a present value of the object is invalid, so the last good ones are in force. */
-  set(uid: string, good: Partial<MeshAnnotations>, needed: boolean): void;
+  set(uid: string, good: Partial<Values>, needed: boolean): void;
   delete(uid: string): void;
 }
 
-export interface SavedLastGood extends LastGood {
+export interface SavedLastGood<Values> extends LastGood<Values> {
   /** The values that must survive a restart, by uid. */
-  needed(): Readonly<Record<string, Partial<MeshAnnotations>>>;
+  needed(): Readonly<Record<string, Partial<Values>>>;
   onChange(listener: () => void): () => void;
 }
 
-export function createLastGood(kept: Readonly<Record<string, Partial<MeshAnnotations>>> = {}): SavedLastGood {
-  const values = new Map(Object.entries(kept));
-  const needed = new Set(Object.keys(kept));
+export function createLastGood<Values>(saved: Readonly<Record<string, Partial<Values>>> = {}): SavedLastGood<Values> {
+  const values = new Map(Object.entries(saved));
+  const needed = new Set(Object.keys(saved));
   const changes = createEmitter();
   return {
     get: (uid) => values.get(uid),

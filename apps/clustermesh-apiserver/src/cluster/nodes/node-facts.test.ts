@@ -3,7 +3,8 @@ import { test } from "node:test";
 import type { KubeNode, KubeObject } from "@isthmus/kube";
 import { addressFromBytes, formatAddress, formatPrefix, parsePrefix } from "@isthmus/model";
 import { Node, NodeConfig } from "@isthmus/proto";
-import { nodeConfigRecord, nodeFacts, nodeRecord } from "./node-facts.js";
+import { nodeFacts } from "./node-facts.js";
+import { nodeConfigRecord, nodeRecord } from "./node-records.js";
 
 const node = (changes: Partial<KubeNode> = {}) =>
   nodeFacts({

@@ -1,7 +1,7 @@
 /** A Node → the facts that its records need (pure). */
 import type { KubeNode, KubeObject } from "@isthmus/kube";
 import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/model";
-import { BOUNDS, type HashedRecord, NodeConditionBit, nodeConfigKey, nodeKey, record } from "@isthmus/records";
+import { BOUNDS, NodeConditionBit } from "@isthmus/records";
 
 export interface NodeFacts {
   readonly name: string;
@@ -51,33 +51,6 @@ function platformOf(
     taints.some(({ key }) => key === "virtual-kubelet.io/provider");
   if (virtual) return "virtual";
   return (labels["kubernetes.io/os"] ?? "linux") === "linux" ? "linux" : "windows";
-}
-
-export function nodeRecord(facts: NodeFacts): HashedRecord {
-  return record.node(nodeKey(facts.name), {
-    name: facts.name,
-    addresses: facts.addresses.map((address) => Buffer.from(address)),
-    podCidrs: facts.podCidrs.map(wirePrefix),
-    tunnel: Buffer.alloc(0),
-    health: Buffer.alloc(0),
-    zone: facts.zone,
-    region: facts.region,
-    conditions: facts.conditions,
-  });
-}
-
-/** The configuration of a node; sent to that node alone. */
-export function nodeConfigRecord(facts: NodeFacts, serviceCidrs: readonly Prefix[]): HashedRecord {
-  return record.nodeConfig(nodeConfigKey(facts.name), {
-    name: facts.name,
-    podCidrs: facts.podCidrs.map(wirePrefix),
-    addresses: facts.addresses.map((address) => Buffer.from(address)),
-    serviceCidrs: serviceCidrs.map(wirePrefix),
-  });
-}
-
-export function wirePrefix(prefix: Prefix): { address: Buffer; length: number } {
-  return { address: Buffer.from(prefix.address), length: prefix.length };
 }
 
 function tolerant<T>(parse: (text: string) => T, text: string): T[] {

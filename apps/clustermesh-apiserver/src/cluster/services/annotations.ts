@@ -84,6 +84,19 @@ export function parseAnnotations(
   return { values: { ...DEFAULT_ANNOTATIONS, ...good }, good, findings };
 }
 
+/** The usable fields of values that were saved as JSON. Throws when `saved` is no object. */
+export function savedAnnotations({
+  global,
+  shared,
+  affinity,
+}: Readonly<Record<string, unknown>>): Partial<MeshAnnotations> {
+  return {
+    ...(typeof global === "boolean" ? { global } : {}),
+    ...(typeof shared === "boolean" ? { shared } : {}),
+    ...(affinity === 0 || affinity === 1 || affinity === 2 ? { affinity } : {}),
+  };
+}
+
 /** The annotation value that means this affinity. */
 export function affinityText(affinity: Affinity): string {
   return textOf(AFFINITIES, affinity);

@@ -38,7 +38,7 @@ interface Entry {
   reported: KnownService | undefined;
 }
 
-export function createServiceTable(lastGood: LastGood, podCidrs: readonly Prefix[] | undefined) {
+export function createServiceTable(lastGood: LastGood<MeshAnnotations>, podCidrs: readonly Prefix[] | undefined) {
   const entries = new Map<ServiceName, Entry>();
   const sliceOwner = new Map<string, ServiceName>();
   const dirty = new Set<ServiceName>();
@@ -147,5 +147,3 @@ function isInConditions({ conditions }: ServiceFacts, { sentence, lasting = sent
 function sameSentences(a: readonly ServiceNote[], b: readonly ServiceNote[]): boolean {
   return a.length === b.length && a.every(({ sentence }, i) => sentence === b[i]?.sentence);
 }
-
-export type ServiceTable = ReturnType<typeof createServiceTable>;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AgentPresence } from "@isthmus/proto";
 import { createFakeClock } from "@isthmus/testing";
-import { createLocalNodes } from "../../cluster/nodes/local-nodes.js";
-import type { NodeFacts, NodePlatform } from "../../cluster/nodes/node-facts.js";
+import { type NodePlatform, nodeFacts } from "../../cluster/nodes/node-facts.js";
+import { createNodeFeed } from "../../cluster/nodes/node-feed.js";
 import { createAgentRegistry } from "./agent-registry.js";
 import { listAgents } from "./agent-roll.js";
 
@@ -11,17 +11,18 @@ const MINUTE = 60_000;
 
 function cluster() {
   const clock = createFakeClock();
-  const nodes = createLocalNodes(clock);
+  const feed = createNodeFeed(clock, []);
+  const nodes = feed.known;
   const agents = createAgentRegistry(clock, (node) => nodes.has(node));
   const item = (name: string, platform: NodePlatform) => {
-    const value = { name, platform } as NodeFacts;
+    const value = { ...nodeFacts({ metadata: { name } }), platform };
     return { key: name, uid: name, version: 1n, value };
   };
   return {
     agents,
     advance: clock.advance,
-    add: (name: string, platform: NodePlatform = "linux") => nodes.take({ deletes: [], sets: [item(name, platform)] }),
-    remove: (name: string) => nodes.take({ deletes: [item(name, "linux")], sets: [] }),
+    add: (name: string, platform: NodePlatform = "linux") => feed.take({ deletes: [], sets: [item(name, platform)] }),
+    remove: (name: string) => feed.take({ deletes: [item(name, "linux")], sets: [] }),
     roll: () => listAgents(agents.reports(), nodes, clock.now()),
     said: () =>
       listAgents(agents.reports(), nodes, clock.now()).agents.map(({ node, presence, silentMs }) => [

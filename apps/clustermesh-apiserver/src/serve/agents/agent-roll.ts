@@ -5,7 +5,7 @@
  * left out; a connected one is always reported.
  */
 import { AgentPresence, AgentReport, type NodeCounts } from "@isthmus/proto";
-import type { KnownNode } from "../../cluster/nodes/local-nodes.js";
+import type { KnownNode } from "../../cluster/nodes/node-feed.js";
 
 /**
  * How long an agent may take to connect after this server started, or after its Node appeared, before its absence is a

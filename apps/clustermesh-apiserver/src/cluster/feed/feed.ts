@@ -1,0 +1,46 @@
+/**
+ * One watched resource of the local cluster, as the code for all resources knows it.
+ *
+ *   object ──facts()──► facts ──take()──► what the feed keeps ──takeChanges()──► records for agents, for export, and notes
+ *
+ * A resource is added with a folder for its feed and a line in ../feeds.ts.
+ */
+import type { Change, KubeObject, ReportedEvent, Resource } from "@isthmus/kube";
+import type { Prefix } from "@isthmus/model";
+import type { VersionType } from "@isthmus/records";
+import type { RecordChange } from "./record-diff.js";
+
+/** Objects that were added, changed or deleted. */
+export type FactsChange<Facts> = Pick<Change<Facts>, "deletes" | "sets">;
+
+export interface Feed<Facts = unknown> {
+  readonly resource: Resource;
+  /** The place of its resource version in the position of the local cluster. */
+  readonly versionType: VersionType;
+  /** What is kept of an object: all that its records and notes need, and no reference to the object. */
+  facts(object: KubeObject): Facts;
+  take(change: FactsChange<Facts>): void;
+  /** Absent when the objects are joined with those of another feed, which has the records of both. */
+  readonly records?: FeedRecords;
+}
+
+export interface FeedRecords {
+  setRanges(ranges: LocalRanges): void;
+  /** What changed since the last call. */
+  takeChanges(): FeedChanges;
+  /** Called when the changes of the last `takeChanges` are in the indexes. */
+  applied?(): void;
+}
+
+export interface FeedChanges {
+  readonly local: RecordChange;
+  readonly exported: RecordChange;
+  /** What the users of the objects must be told, each note once. */
+  readonly notes: readonly ReportedEvent[];
+}
+
+/** The ranges of this cluster; one that is undefined stays unchanged. */
+export interface LocalRanges {
+  readonly podCidrs?: readonly Prefix[];
+  readonly serviceCidrs?: readonly Prefix[];
+}

@@ -1,0 +1,31 @@
+/** The watched resources of the local cluster: the one place that names them all. */
+import type { Clock, Prefix } from "@isthmus/model";
+import { createEndpointFeed, type EndpointFeed } from "./endpoints/endpoint-feed.js";
+import type { Feed } from "./feed/feed.js";
+import type { LastGood } from "./feed/last-good.js";
+import { createNodeFeed, type NodeFeed } from "./nodes/node-feed.js";
+import type { MeshAnnotations } from "./services/annotations.js";
+import { createServiceFeed, type ServiceFeed } from "./services/service-feed.js";
+
+export interface LocalFeeds {
+  readonly all: readonly Feed[];
+  readonly services: ServiceFeed;
+  readonly endpoints: EndpointFeed;
+  readonly nodes: NodeFeed;
+}
+
+export interface LocalFeedsModules {
+  readonly clock: Clock;
+  readonly lastGood: LastGood<MeshAnnotations>;
+}
+
+/** `podCidrs` undefined: not known yet; nothing is published then. */
+export function createFeeds(
+  podCidrs: readonly Prefix[] | undefined,
+  { clock, lastGood }: LocalFeedsModules,
+): LocalFeeds {
+  const services = createServiceFeed(lastGood, podCidrs);
+  const endpoints = createEndpointFeed(services.slices);
+  const nodes = createNodeFeed(clock, podCidrs);
+  return { all: [services, endpoints, nodes], services, endpoints, nodes };
+}

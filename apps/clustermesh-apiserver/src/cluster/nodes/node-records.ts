@@ -1,0 +1,49 @@
+/**
+ * A Node's facts → its records, and the part of it that is exported (pure).
+ *
+ * Readers refuse a whole Node record because of one address or range that its cluster may not claim (records/validate). Leaving
+ * out a link-local address, or a range of a family that mesh-config does not name, keeps the node's routes.
+ */
+import { type Prefix, prefixContains } from "@isthmus/model";
+import { type HashedRecord, isForbidden, nodeConfigKey, nodeKey, record } from "@isthmus/records";
+import type { NodeFacts } from "./node-facts.js";
+
+/**
+ * Addresses that a cluster may claim, and pod ranges inside this cluster's. `podCidrs` undefined: not known yet, so nothing is
+ * published. Returns `facts` itself when nothing is left out.
+ */
+export function exportedNode(facts: NodeFacts, podCidrs: readonly Prefix[] | undefined): NodeFacts {
+  const inside = ({ address, length }: Prefix) =>
+    podCidrs?.some((range) => range.length <= length && prefixContains(range, address)) ?? true;
+  const addresses = facts.addresses.filter((address) => !isForbidden(address));
+  const ranges = facts.podCidrs.filter(inside);
+  const whole = addresses.length === facts.addresses.length && ranges.length === facts.podCidrs.length;
+  return whole ? facts : { ...facts, addresses, podCidrs: ranges };
+}
+
+export function nodeRecord(facts: NodeFacts): HashedRecord {
+  return record.node(nodeKey(facts.name), {
+    name: facts.name,
+    addresses: facts.addresses.map((address) => Buffer.from(address)),
+    podCidrs: facts.podCidrs.map(wirePrefix),
+    tunnel: Buffer.alloc(0),
+    health: Buffer.alloc(0),
+    zone: facts.zone,
+    region: facts.region,
+    conditions: facts.conditions,
+  });
+}
+
+/** The configuration of a node; sent to that node alone. */
+export function nodeConfigRecord(facts: NodeFacts, serviceCidrs: readonly Prefix[]): HashedRecord {
+  return record.nodeConfig(nodeConfigKey(facts.name), {
+    name: facts.name,
+    podCidrs: facts.podCidrs.map(wirePrefix),
+    addresses: facts.addresses.map((address) => Buffer.from(address)),
+    serviceCidrs: serviceCidrs.map(wirePrefix),
+  });
+}
+
+export function wirePrefix(prefix: Prefix): { address: Buffer; length: number } {
+  return { address: Buffer.from(prefix.address), length: prefix.length };
+}

@@ -1,0 +1,74 @@
+/**
+ * Services, joined with their EndpointSlices: SERVICE, SERVICE_CONFIG and SLICE records, and notes for the users of Services.
+ */
+import { type ReportedEvent, SERVICES } from "@isthmus/kube";
+import type { Prefix, ServiceName } from "@isthmus/model";
+import { createEmitter } from "@isthmus/runtime";
+import type { SliceJoin } from "../endpoints/endpoint-feed.js";
+import type { Feed } from "../feed/feed.js";
+import type { LastGood } from "../feed/last-good.js";
+import type { MeshAnnotations } from "./annotations.js";
+import { type ServiceFacts, serviceFacts } from "./service-facts.js";
+import type { ServiceNote } from "./service-notes.js";
+import { createServiceTable, type KnownService } from "./service-table.js";
+
+/** The local cluster's Services as their users wrote them, with the notes to report on each. */
+export interface LocalServices {
+  /** Undefined when there is no such Service, or Services have not been read yet. */
+  get(service: ServiceName): KnownService | undefined;
+  all(): Iterable<KnownService>;
+  /**
+   * Calls the listener with the Services whose object or notes changed, deleted ones included. Returns a function that
+   * removes it.
+   */
+  onChange(listener: (services: readonly ServiceName[]) => void): () => void;
+}
+
+export interface ServiceFeed extends Feed<ServiceFacts> {
+  readonly services: LocalServices;
+  /** Takes the slices of Services. */
+  readonly slices: SliceJoin;
+}
+
+export function createServiceFeed(
+  lastGood: LastGood<MeshAnnotations>,
+  podCidrs: readonly Prefix[] | undefined,
+): ServiceFeed {
+  const table = createServiceTable(lastGood, podCidrs);
+  const changes = createEmitter<readonly ServiceName[]>();
+  let changed: readonly ServiceName[] = [];
+  return {
+    resource: SERVICES,
+    versionType: "services",
+    facts: serviceFacts,
+    take({ deletes, sets }) {
+      for (const { value } of deletes) table.deleteService(value);
+      for (const { value } of sets) table.setService(value);
+    },
+    records: {
+      setRanges(ranges) {
+        if (ranges.podCidrs !== undefined) table.setPodCidrs(ranges.podCidrs);
+      },
+      takeChanges() {
+        const { local, exported, notes, ...flushed } = table.flush();
+        changed = flushed.changed;
+        return { local, exported, notes: notes.map(({ facts, note }) => eventOf(facts, note)) };
+      },
+      applied() {
+        if (changed.length > 0) changes.emit(changed);
+      },
+    },
+    slices: table,
+    services: {
+      get: table.get,
+      all: table.all,
+      onChange: changes.subscribe,
+    },
+  };
+}
+
+function eventOf({ service, uid }: ServiceFacts, { topic, reason, sentence }: ServiceNote): ReportedEvent {
+  const [namespace = "", name = ""] = service.split("/");
+  const action = topic === "export" ? "Export" : "Validate";
+  return { resource: SERVICES, namespace, name, uid, type: "Warning", reason, action, note: sentence };
+}

@@ -1,0 +1,51 @@
+/** The feeds of one cluster and their records, without Kubernetes; on request, what changed is flushed as an index would. */
+import type { ReportedEvent } from "@isthmus/kube";
+import { type Prefix, type ServiceName, systemClock } from "@isthmus/model";
+import { createLastGood } from "../feed/last-good.js";
+import type { RecordChange } from "../feed/record-diff.js";
+import { createFeeds } from "../feeds.js";
+import { createLocalRecords } from "../local-records.js";
+import type { KnownService } from "../services/service-table.js";
+
+export interface TestRecords {
+  readonly takeServices: ReturnType<typeof createFeeds>["services"]["take"];
+  readonly takeSlices: ReturnType<typeof createFeeds>["endpoints"]["take"];
+  readonly takeNodes: ReturnType<typeof createFeeds>["nodes"]["take"];
+  setServiceCidrs(cidrs: readonly Prefix[]): void;
+  setPodCidrs(cidrs: readonly Prefix[]): void;
+  service(name: ServiceName): KnownService | undefined;
+  allServices(): Iterable<KnownService>;
+  takeChanges(): TestChanges;
+}
+
+export interface TestChanges {
+  readonly local: RecordChange;
+  readonly exported: RecordChange;
+  readonly notes: readonly ReportedEvent[];
+  /** The Services that listeners were called with. */
+  readonly changed: readonly ServiceName[];
+}
+
+export function createTestRecords(podCidrs: readonly Prefix[] | undefined): TestRecords {
+  const feeds = createFeeds(podCidrs, { clock: systemClock, lastGood: createLastGood() });
+  const records = createLocalRecords(feeds.all);
+  let changed: readonly ServiceName[] = [];
+  feeds.services.services.onChange((services) => {
+    changed = services;
+  });
+  return {
+    takeServices: feeds.services.take,
+    takeSlices: feeds.endpoints.take,
+    takeNodes: feeds.nodes.take,
+    setServiceCidrs: (serviceCidrs) => records.setRanges({ serviceCidrs }),
+    setPodCidrs: (cidrs) => records.setRanges({ podCidrs: cidrs }),
+    service: feeds.services.services.get,
+    allServices: feeds.services.services.all,
+    takeChanges() {
+      changed = [];
+      const changes = records.takeChanges();
+      records.applied();
+      return { ...changes, changed };
+    },
+  };
+}
