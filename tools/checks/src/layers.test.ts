@@ -26,7 +26,7 @@ function made(folder: string, source: string, more: Partial<Package> = {}): Pack
 }
 
 function findings(kube: Package, model = made("libs/model", "")): readonly string[] {
-  return checkLayers([model, kube], parseTable(PAGE));
+  return checkLayers([model, kube], parseTable(PAGE, "layers"));
 }
 
 describe("layers", () => {
@@ -102,11 +102,14 @@ describe("layers", () => {
       ["libs/a", []],
       ["libs/b", ["libs/a"]],
     ]);
-    const page = writeTable(PAGE, table);
-    assert.deepEqual(parseTable(page), table);
+    const page = writeTable(PAGE, "layers", table);
+    assert.deepEqual(parseTable(page, "layers"), table);
     assert.ok(page.startsWith("# x\n") && page.endsWith("after\n"));
-    assert.deepEqual(parseTable(writeTable("<!-- layers:begin -->\n<!-- layers:end -->\n", table)), table);
-    assert.throws(() => parseTable("no table"));
+    assert.deepEqual(
+      parseTable(writeTable("<!-- folders:begin -->\n<!-- folders:end -->\n", "folders", table), "folders"),
+      table,
+    );
+    assert.throws(() => parseTable("no table", "layers"));
   });
 
   test("all forms of imports are found", () => {

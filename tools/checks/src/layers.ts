@@ -39,7 +39,7 @@ const RESERVED: ReadonlySet<string> = new Set(["nats"]);
 const TEST_PACKAGES = /^(libs\/testing|test|rig\/.*)$/;
 
 /** True for a test, for a file in a folder `testing`, and for an import of such a folder or of a package's `testing`. */
-function isTestCode(path: string): boolean {
+export function isTestCode(path: string): boolean {
   return /\.test\.ts$|(^|\/)testing(\/|$)/.test(path);
 }
 
