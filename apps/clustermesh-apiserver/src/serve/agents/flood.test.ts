@@ -11,9 +11,10 @@ import { until } from "@isthmus/testing";
 import { createFakeSource, createFakeSources } from "../../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../../testing/mesh-tls.js";
 import { serveStream } from "../../testing/serve-stream.js";
+import type { AgentHandle } from "./agent-handle.js";
 import { createAgentRegistry } from "./agent-registry.js";
 import type { Leaving } from "./session.js";
-import { type AgentHandle, createStreamHub } from "./stream-hub.js";
+import { createStreamHub } from "./stream-hub.js";
 
 let tls: MeshTls;
 before(async () => {

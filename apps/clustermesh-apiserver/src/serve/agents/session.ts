@@ -10,9 +10,9 @@ import type { StreamSource } from "../../ports/stream-source.js";
 import { clientPositions } from "./client-positions.js";
 import { type Cursor, createCursor } from "./cursor.js";
 import { createPendingStates, SOURCE_STATES } from "./pending-states.js";
+import type { SharedStates } from "./shared-sources.js";
 import type { SnapshotGate } from "./snapshot-gate.js";
 import type { SourceEncoder } from "./source-encoder.js";
-import type { SharedStates } from "./source-feeds.js";
 
 /** Why a session ends, and when the agent may connect again. */
 export interface Leaving {

@@ -1,21 +1,18 @@
 /**
- * Connects all agents' sessions with all sources, and wakes sessions when sources change.
- *
- * Changes of indexes and states wake every session once per turn of the event loop, however many there are, and only for the
- * sources that changed. A timer sends all states; another one sends Marks of the sources that had content since their last
- * Mark. A new stream of a node replaces its previous one.
+ * Connects all agents' sessions with all sources: who has a stream (agent-roster.ts), what each is told (session.ts), and when
+ * (fan-out.ts). A new stream of a node replaces its previous one.
  */
 import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import type { Ack, Applied, Buckets, Hello, Position } from "@isthmus/proto";
-import { isPositionOf } from "@isthmus/records";
+import type { Hello } from "@isthmus/proto";
 import type { StreamSource, StreamSources } from "../../ports/stream-source.js";
+import { type AgentHandle, type AgentStream, createAgentHandle } from "./agent-handle.js";
 import type { AgentRegistry } from "./agent-registry.js";
-import { createChangedSources } from "./changed-sources.js";
-import { createSession, type Leaving, type Session } from "./session.js";
+import { createAgentRoster } from "./agent-roster.js";
+import { createFanOut } from "./fan-out.js";
+import type { Leaving, Session } from "./session.js";
 import { createSnapshotGate } from "./snapshot-gate.js";
-import { createSourceFeeds } from "./source-feeds.js";
 import { createStreamMetrics } from "./stream-metrics.js";
 
 export interface StreamHubOptions {
@@ -30,25 +27,6 @@ export interface StreamHubModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
-}
-
-/** An agent's stream as the hub uses it. */
-export interface AgentStream {
-  write(bytes: Buffer): boolean;
-  /** Ends it with a GoAway. */
-  goAway(leaving: Leaving): void;
-  /** Ends it with INTERNAL, and logs why. */
-  fail(thrown: unknown): void;
-}
-
-export interface AgentHandle {
-  drained(): void;
-  ack(ack: Ack): void;
-  buckets(asked: Buckets): void;
-  readonly session: Session;
-  /** For an internal error: ends the stream. */
-  fail(thrown: unknown): void;
-  closed(): void;
 }
 
 export interface StreamHub {
@@ -66,38 +44,35 @@ export interface StreamHub {
   close(): void;
 }
 
-type Handle = AgentHandle & { readonly node: string; readonly stream: AgentStream };
-
-const STATE_EVERY_MS = 5000;
-const MARK_EVERY_MS = 15_000;
+interface OpenAgent {
+  readonly node: string;
+  readonly stream: AgentStream;
+  readonly handle: AgentHandle;
+}
 
 export function createStreamHub(options: StreamHubOptions, modules: StreamHubModules): StreamHub {
   const { sources, agents, clock } = modules;
   const gate = createSnapshotGate(options.maxSnapshots);
-  const handles = new Map<string, Handle>();
+  const roster = createAgentRoster<OpenAgent>(options.maxAgents);
   const lifetime = new AbortController();
   // Every session listens to this signal.
   setMaxListeners(0, lifetime.signal);
-  const served = new Map<number, StreamSource>(sources.all.map((source) => [source.clusterId, source]));
-  /** Sources with new content since their last Mark. */
-  const unmarked = new Set<StreamSource>();
-  let draining = false;
-
-  const { propagation, behind, away, ignored, refused, errors } = createStreamMetrics(modules.metrics, {
-    agents: () => handles.size,
+  const metrics = createStreamMetrics(modules.metrics, {
+    agents: () => roster.size,
     snapshots: () => gate.running,
   });
+  const fanOut = createFanOut({
+    ...{ sources, clock, begin },
+    each(work) {
+      for (const { node, handle } of roster.all()) attempt(handle, () => work(handle.session, node));
+    },
+    onContent(source, observedMicros) {
+      if (observedMicros > 0) observe("received", source, observedMicros);
+    },
+    onRemoved: ({ clusterId }) => agents.removedSource(clusterId),
+  });
 
-  /** Runs `work` for each session. An error ends the stream of that agent only, which connects again. */
-  function each(work: (session: Session, handle: Handle) => void): void {
-    for (const handle of [...handles.values()]) attempt(handle, () => work(handle.session, handle));
-  }
-
-  function begin(node: string, session: Session, source: StreamSource): void {
-    const have = session.addSource(source);
-    if (have !== undefined) agents.setApplied(node, source.clusterId, have);
-  }
-
+  /** An error ends the stream of that agent only, which connects again. */
   function attempt(handle: AgentHandle, work: () => void): void {
     try {
       work();
@@ -106,181 +81,76 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     }
   }
 
-  const changed = createChangedSources(clock, (sources, states) => {
-    const shared = feeds.states(states);
-    each((session) => {
-      if (states.size > 0) session.sendStates(shared);
-      session.wake(sources);
-    });
-  });
-
-  function pumpAll(): void {
-    each((session) => session.pump());
+  function begin(node: string, session: Session, source: StreamSource): void {
+    const have = session.addSource(source);
+    if (have !== undefined) agents.setApplied(node, source.clusterId, have);
   }
-
-  const feeds = createSourceFeeds({
-    clock,
-    onContent(source, observedMicros) {
-      if (observedMicros > 0) observe("received", source, observedMicros);
-      unmarked.add(source);
-      changed.content(source);
-    },
-    onState: (source) => changed.state(source),
-  });
 
   function observe(stage: string, source: StreamSource, observedMicros: number): void {
     const seconds = Math.max(0, (clock.wallMicros() - observedMicros) / 1e6);
-    propagation.observe(seconds, { stage, cluster: source.cluster });
+    metrics.propagation.observe(seconds, { stage, cluster: source.cluster });
   }
-
-  /** True when the cluster is served and the position is well-formed for it; other positions of an agent are ignored. */
-  function isServed({ clusterId, position }: Applied): boolean {
-    const reason = !served.has(clusterId)
-      ? "unserved cluster"
-      : isPositionOf(clusterId, position)
-        ? undefined
-        : "malformed position";
-    if (reason !== undefined) ignored.add({ reason });
-    return reason === undefined;
-  }
-
-  const stopSources = sources.onChange(({ added, removed }) => {
-    if (added !== undefined) {
-      served.set(added.clusterId, added);
-      feeds.follow(added);
-    }
-    if (removed !== undefined) {
-      served.delete(removed.clusterId);
-      changed.forget(removed);
-      unmarked.delete(removed);
-      feeds.forget(removed);
-      agents.removedSource(removed.clusterId);
-    }
-    each((session, { node }) => {
-      if (added !== undefined) begin(node, session, added);
-      if (removed !== undefined) session.removeSource(removed);
-      if (sources.complete) session.removeUnknown(served);
-    });
-    pumpAll();
-  });
-  for (const source of sources.all) feeds.follow(source);
-
-  const stateTimer = setInterval(() => {
-    const states = feeds.states(new Set(sources.all));
-    each((session) => {
-      session.sendStates(states);
-      session.pump();
-    });
-  }, STATE_EVERY_MS);
-  const markTimer = setInterval(() => {
-    feeds.trim();
-    const sources = new Set(unmarked);
-    unmarked.clear();
-    each((session) => {
-      session.mark(sources);
-      session.pump();
-    });
-  }, MARK_EVERY_MS);
 
   function fail(stream: AgentStream, thrown: unknown): void {
-    errors.add();
+    metrics.errors.add();
     stream.fail(thrown);
   }
 
   function sendAway(stream: AgentStream, leaving: Leaving): void {
-    away.add({ reason: leaving.reason });
+    metrics.away.add({ reason: leaving.reason });
     stream.goAway(leaving);
+  }
+
+  function add(hello: Hello, stream: AgentStream): AgentHandle {
+    const { node } = hello;
+    const handle = createAgentHandle(hello, stream, {
+      ...{ fanOut, agents, gate, metrics, observe, sendAway, fail, signal: lifetime.signal },
+      onClosed() {
+        if (roster.remove(node, agent)) agents.disconnected(node);
+      },
+    });
+    const agent = { node, stream, handle };
+    roster.add(node, agent);
+    agents.connected(node, hello.version);
+    return handle;
   }
 
   return {
     open(hello, stream) {
-      const { node } = hello;
-      const old = handles.get(node);
-      if (draining || (old === undefined && handles.size >= options.maxAgents)) {
-        const reason = draining ? "shutting down" : "too many agents";
-        sendAway(stream, { retryAfterMs: 200 + Math.random() * 1800, reason });
+      const admission = roster.admit(hello.node);
+      if ("refused" in admission) {
+        sendAway(stream, { retryAfterMs: 200 + Math.random() * 1800, reason: admission.refused });
         return undefined;
       }
-      if (old !== undefined) sendAway(old.stream, { retryAfterMs: 1000, reason: "replaced by a newer stream" });
-      old?.closed();
-      const session = createSession(hello, {
-        write: (bytes) => stream.write(bytes),
-        encoderOf: feeds.encoderOf,
-        sourceStateMessage: feeds.sourceStateMessage,
-        gate,
-        signal: lifetime.signal,
-        leave(leaving) {
-          session.close();
-          sendAway(stream, leaving);
-        },
-        fail: (thrown) => handle.fail(thrown),
-        onBehind: (source) => behind.add({ source: source.cluster }),
-        onIgnored: (reason) => ignored.add({ reason }),
-        onSent(source, { observedMicros, to }) {
-          if (to !== undefined) agents.sent(node, source.clusterId, to as Position);
-          if (observedMicros !== undefined && observedMicros > 0) observe("sent", source, observedMicros);
-        },
-      });
-      const handle: Handle = {
-        node,
-        session,
-        stream,
-        drained: () => session.drained(),
-        buckets(asked) {
-          session.buckets(asked);
-          session.pump();
-        },
-        fail(thrown) {
-          handle.closed();
-          fail(stream, thrown);
-        },
-        ack(ack) {
-          const applied = ack.applied.filter(isServed);
-          for (const { clusterId, seconds } of agents.acked(node, {
-            maps: ack.maps,
-            conditions: ack.conditions,
-            applied,
-          })) {
-            const cluster = served.get(clusterId)?.cluster;
-            if (cluster !== undefined && seconds >= 0) propagation.observe(seconds, { stage: "applied", cluster });
-          }
-        },
-        closed() {
-          session.close();
-          if (handles.get(node) !== handle) return;
-          handles.delete(node);
-          agents.disconnected(node);
-        },
-      };
-      handles.set(node, handle);
-      agents.connected(node, hello.version);
+      const { replaced } = admission;
+      if (replaced !== undefined) {
+        sendAway(replaced.stream, { retryAfterMs: 1000, reason: "replaced by a newer stream" });
+        replaced.handle.closed();
+      }
+      const handle = add(hello, stream);
       attempt(handle, () => {
-        for (const source of sources.all) begin(node, session, source);
-        if (sources.complete) session.removeUnknown(served);
-        session.pump();
+        for (const source of sources.all) begin(hello.node, handle.session, source);
+        if (sources.complete) handle.session.removeUnknown(fanOut.served);
+        handle.session.pump();
       });
       return handle;
     },
     fail,
-    refused: (code) => refused.add({ code }),
+    refused: (code) => metrics.refused.add({ code }),
     drain(spreadMs) {
-      draining = true;
-      for (const { stream, session } of [...handles.values()]) {
-        session.close();
+      for (const { stream, handle } of roster.drain()) {
+        handle.session.close();
         sendAway(stream, { retryAfterMs: Math.random() * spreadMs, reason: "shutting down" });
       }
     },
     get size() {
-      return handles.size;
+      return roster.size;
     },
     get sourceCount() {
-      return served.size;
+      return fanOut.served.size;
     },
     close() {
-      clearInterval(stateTimer);
-      clearInterval(markTimer);
-      stopSources();
-      feeds.close();
+      fanOut.close();
       lifetime.abort();
     },
   };

@@ -1,6 +1,8 @@
 /** Metrics of the streams to agents. */
 import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 
+export type StreamMetrics = ReturnType<typeof createStreamMetrics>;
+
 export function createStreamMetrics(metrics: Metrics, now: { agents(): number; snapshots(): number }) {
   metrics.gauge("mesh_stream_agents", "Agents connected", [], (gauge) => gauge.set(now.agents()));
   metrics.gauge("mesh_stream_snapshots_running", "First syncs running", [], (gauge) => gauge.set(now.snapshots()));

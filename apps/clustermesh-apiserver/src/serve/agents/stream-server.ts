@@ -11,10 +11,11 @@ import { type Hello, type Report, Role, StateSyncService, ToServer } from "@isth
 import { PROTOCOL_VERSION } from "@isthmus/records";
 import { createGrpcServer, listen, type RunningServer, serverCredentials } from "../grpc/grpc-server.js";
 import type { TlsFiles } from "../grpc/tls-files.js";
+import type { AgentHandle, AgentStream } from "./agent-handle.js";
 import { MAX_MESSAGE_BYTES, messageProblem } from "./message-bounds.js";
 import { encodeGoAway, encodeWelcome } from "./messages.js";
 import { createNodeBudgets, type NodeBudgets } from "./node-budget.js";
-import type { AgentHandle, AgentStream, StreamHub } from "./stream-hub.js";
+import type { StreamHub } from "./stream-hub.js";
 
 export interface StreamServerOptions {
   readonly address: string;

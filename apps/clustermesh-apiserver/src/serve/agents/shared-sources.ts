@@ -9,7 +9,7 @@ import type { StreamSource } from "../../ports/stream-source.js";
 import { encodeStates, sourceState } from "./messages.js";
 import { createSourceEncoder, type SourceEncoder } from "./source-encoder.js";
 
-export interface SourceFeeds {
+export interface SharedSources {
   follow(source: StreamSource): void;
   forget(source: StreamSource): void;
   encoderOf(source: StreamSource): SourceEncoder;
@@ -28,7 +28,7 @@ export interface SharedStates {
   bytes(): Buffer;
 }
 
-export interface SourceFeedsModules {
+export interface SharedSourcesModules {
   readonly clock: Clock;
   readonly onContent: (source: StreamSource, observedMicros: number) => void;
   readonly onState: (source: StreamSource) => void;
@@ -39,7 +39,7 @@ interface State {
   readonly state: SourceState;
 }
 
-export function createSourceFeeds({ clock, onContent, onState }: SourceFeedsModules): SourceFeeds {
+export function createSharedSources({ clock, onContent, onState }: SharedSourcesModules): SharedSources {
   const encoders = new Map<StreamSource, SourceEncoder>();
   const states = new Map<StreamSource, State>();
   const stops = new Map<StreamSource, () => void>();

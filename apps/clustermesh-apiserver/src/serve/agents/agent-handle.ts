@@ -1,0 +1,97 @@
+/** One agent's stream in the hub: its session, what arrives from it, and how it ends. */
+import type { Ack, Buckets, Hello, Position } from "@isthmus/proto";
+import type { StreamSource } from "../../ports/stream-source.js";
+import type { AgentRegistry } from "./agent-registry.js";
+import type { FanOut } from "./fan-out.js";
+import { createSession, type Leaving, type Session } from "./session.js";
+import type { SnapshotGate } from "./snapshot-gate.js";
+import type { StreamMetrics } from "./stream-metrics.js";
+
+/** An agent's stream as the hub uses it. */
+export interface AgentStream {
+  write(bytes: Buffer): boolean;
+  /** Ends it with a GoAway. */
+  goAway(leaving: Leaving): void;
+  /** Ends it with INTERNAL, and logs why. */
+  fail(thrown: unknown): void;
+}
+
+export interface AgentHandle {
+  drained(): void;
+  ack(ack: Ack): void;
+  buckets(asked: Buckets): void;
+  readonly session: Session;
+  /** For an internal error: ends the stream. */
+  fail(thrown: unknown): void;
+  closed(): void;
+}
+
+/** `sendAway`, `fail`: end a stream and count it. */
+export interface AgentHandleModules {
+  readonly fanOut: FanOut;
+  readonly agents: AgentRegistry;
+  readonly gate: SnapshotGate;
+  readonly metrics: StreamMetrics;
+  readonly observe: (stage: string, source: StreamSource, observedMicros: number) => void;
+  readonly sendAway: (stream: AgentStream, leaving: Leaving) => void;
+  readonly fail: (stream: AgentStream, thrown: unknown) => void;
+  readonly onClosed: (handle: AgentHandle) => void;
+  readonly signal: AbortSignal;
+}
+
+export function createAgentHandle(hello: Hello, stream: AgentStream, modules: AgentHandleModules): AgentHandle {
+  const { fanOut, agents, metrics } = modules;
+  const { node } = hello;
+  const session = createSession(hello, {
+    write: (bytes) => stream.write(bytes),
+    encoderOf: fanOut.shared.encoderOf,
+    sourceStateMessage: fanOut.shared.sourceStateMessage,
+    gate: modules.gate,
+    signal: modules.signal,
+    leave(leaving) {
+      session.close();
+      modules.sendAway(stream, leaving);
+    },
+    fail: (thrown) => handle.fail(thrown),
+    onBehind: (source) => metrics.behind.add({ source: source.cluster }),
+    onIgnored: (reason) => metrics.ignored.add({ reason }),
+    onSent(source, { observedMicros, to }) {
+      if (to !== undefined) agents.sent(node, source.clusterId, to as Position);
+      if (observedMicros !== undefined && observedMicros > 0) modules.observe("sent", source, observedMicros);
+    },
+  });
+
+  /** The positions that count; the others are counted as ignored. */
+  function servedOf(ack: Ack): Ack["applied"] {
+    return ack.applied.filter((applied) => {
+      const reason = fanOut.ignores(applied);
+      if (reason !== undefined) metrics.ignored.add({ reason });
+      return reason === undefined;
+    });
+  }
+
+  const handle: AgentHandle = {
+    session,
+    drained: () => session.drained(),
+    buckets(asked) {
+      session.buckets(asked);
+      session.pump();
+    },
+    fail(thrown) {
+      handle.closed();
+      modules.fail(stream, thrown);
+    },
+    ack(ack) {
+      const { maps, conditions } = ack;
+      for (const { clusterId, seconds } of agents.acked(node, { maps, conditions, applied: servedOf(ack) })) {
+        const cluster = fanOut.served.get(clusterId)?.cluster;
+        if (cluster !== undefined && seconds >= 0) metrics.propagation.observe(seconds, { stage: "applied", cluster });
+      }
+    },
+    closed() {
+      session.close();
+      modules.onClosed(handle);
+    },
+  };
+  return handle;
+}
