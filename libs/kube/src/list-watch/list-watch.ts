@@ -16,20 +16,13 @@ import { type Clock, systemClock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Backoff, createBackoff } from "@isthmus/runtime";
 import { hasStatus, KubeError } from "../errors.js";
-import type { KubeObject } from "../objects.js";
 import { resourcePath } from "../resources.js";
 import type { Transport } from "../transport.js";
-import { coalesce, createCache, type Step } from "./cache.js";
-import { createInitialEventCollector } from "./initial-event-collector.js";
-import { type ListResult, listPages, quorumVersion } from "./list.js";
-import type { Change, Item, ListWatch, ListWatchOptions } from "./types.js";
-import { createWaiters, type Outcome, type RegistrationIndex } from "./waiters.js";
-import { type WatchEvent, watch } from "./watch.js";
-
-/** An attempt that lasted this long resets the back-off. An answer alone does not: an error may follow each one. */
-const SETTLED_MS = 5_000;
-/** In doubt, an attempt that lasted this long is followed by the quorum list at once: only tight loops are slowed. */
-const DOUBTED_MS = 100;
+import { runAttempt } from "./attempt.js";
+import { createCollection } from "./collection.js";
+import { endedTooSoon, SETTLED_MS } from "./state.js";
+import type { Change, ListWatch, ListWatchOptions } from "./types.js";
+import type { Outcome } from "./waiters.js";
 
 export interface ListWatchModules<T> {
   readonly transport: Transport;
@@ -42,150 +35,30 @@ export interface ListWatchModules<T> {
 }
 
 export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWatchModules<T>): ListWatch<T> {
-  const { transport, log } = modules;
+  const { transport, log, onChange } = modules;
   const clock = modules.clock ?? systemClock;
   const path = resourcePath(options.resource, options.namespace);
-  const cache = createCache(options.project);
+  const collection = createCollection<T>(options.read !== "pages", {
+    ...{ project: options.project, path, clock, log, onChange },
+    onRestored: () => modules.onRestored?.(),
+  });
+  const { waiters } = collection;
   const retry = { minMs: 100, maxMs: 5000, ...options.retry };
   /** Back-offs of failed and of ended attempts: a restarting server causes both, and the waits must not add up. */
   const [failures, endings] = [createBackoff(retry), createBackoff(retry)];
-  let streaming = options.read !== "pages";
-  const waiters = createWaiters();
-  let position = 0n;
-  /** The newest version that the API reported for this collection, in lists, events and bookmarks. */
-  let newest = 0n;
-  /** A list from the cache, or a read of the version, was below `newest`: a quorum list must show why. */
-  let doubted = false;
-  let inSync = false;
-  /** Number of lists adopted since the start. */
-  let adopted = 0;
   let lastContact: number | undefined;
   let problem: string | undefined;
-  /** The version after which the next watch begins; undefined: list first. */
-  let resume: bigint | undefined;
   let attempt = new AbortController();
   /** The attempt has its collection and only watches: a request for a list may end it. */
   let following = false;
 
-  function toItem(object: KubeObject): Item<T> | undefined {
-    try {
-      return cache.toItem(object);
-    } catch (error) {
-      log.error("Object refused", { path, name: object.metadata?.name, namespace: object.metadata?.namespace, error });
-      return undefined;
-    }
-  }
-
-  function contact(): void {
+  function onContact(): void {
     lastContact = clock.now();
     problem = undefined;
   }
 
-  function emit(step: Step<T>, relist: boolean): void {
-    const { deletes, sets } = coalesce(step, cache.items);
-    if (deletes.length === 0 && sets.length === 0 && !relist) return;
-    modules.onChange({ deletes, sets, position, relist, observedMicros: clock.wallMicros() });
-  }
-
-  /** Adopts a collection. `quorum`: when its quorum list was requested. False: it is older, no evidence, and discarded. */
-  function adopt({ items, version }: ListResult<T>, quorum: RegistrationIndex | undefined): boolean {
-    const setBack = version < newest;
-    if (setBack && quorum === undefined) {
-      doubted = true;
-      return false;
-    }
-    if (setBack) {
-      log.warn("Kubernetes was restored from an older state", { path, version, seen: newest });
-      modules.onRestored?.();
-    }
-    doubted = false;
-    position = newest = resume = version;
-    inSync = true;
-    adopted++;
-    emit(cache.replace(items), true);
-    waiters.settle(position, quorum);
-    return true;
-  }
-
-  function follow(events: readonly WatchEvent[]): void {
-    const step: Step<T> = { deletes: [], sets: [] };
-    for (const event of events) {
-      const version = BigInt(event.object.metadata.resourceVersion ?? "0");
-      if (resume === undefined || version > resume) resume = version;
-      if (version > newest) newest = version;
-      if (event.type === "BOOKMARK") continue;
-      if (version > position) position = version;
-      const item = toItem(event.object);
-      if (item !== undefined) cache.event(event.type === "DELETED" ? "delete" : "set", item, step);
-    }
-    emit(step, false);
-  }
-
-  async function streamList(signal: AbortSignal): Promise<void> {
-    const gathering = createInitialEventCollector(toItem);
-    for await (const events of watch(options, transport, undefined, signal)) {
-      contact();
-      if (following) {
-        follow(events);
-        continue;
-      }
-      const whole = gathering.take(events);
-      if (whole === undefined) continue;
-      // Waiters that this list does not satisfy need another one.
-      if (!adopt(whole.listed, undefined) || waiters.size > 0) return;
-      following = true;
-      follow(whole.rest);
-    }
-  }
-
-  /** Lists from the API's cache when that satisfies all waiters, else by quorum. */
-  async function pagedList(signal: AbortSignal): Promise<void> {
-    const floor = doubted ? undefined : waiters.floor();
-    const cached = floor === undefined ? undefined : await cachedList(floor, signal);
-    if (cached === undefined || !adopt(cached, undefined)) {
-      const requestedAt = waiters.now();
-      adopt(await listPages(options, transport, toItem, undefined, signal), requestedAt);
-    }
-    contact();
-  }
-
-  async function cachedList(floor: bigint, signal: AbortSignal): Promise<ListResult<T> | undefined> {
-    try {
-      const listed = await listPages(options, transport, toItem, floor, signal);
-      return listed.version >= floor ? listed : undefined;
-    } catch (thrown) {
-      if (!hasStatus(thrown, 504, 400, 410)) throw thrown;
-      return undefined;
-    }
-  }
-
-  /**
-   * The API accepts a watch from a version that it has not reached, as after a restore, and sends nothing until it gets
-   * there. So each stream is trusted only after a quorum read shows that the version is not older.
-   */
-  async function resumed(from: bigint, signal: AbortSignal): Promise<void> {
-    for await (const events of watch(options, transport, from, signal)) {
-      contact();
-      if (!following) {
-        doubted = (await quorumVersion(options, transport, signal)) < newest;
-        if (doubted || waiters.size > 0) return;
-        following = true;
-      }
-      follow(events);
-    }
-  }
-
-  async function once(signal: AbortSignal): Promise<void> {
-    if (resume !== undefined && waiters.size === 0 && !doubted) {
-      return resumed(resume, signal);
-    }
-    if (!streaming || waiters.size > 0 || doubted) return pagedList(signal);
-    try {
-      await streamList(signal);
-    } catch (thrown) {
-      if (!hasStatus(thrown, 400, 422)) throw thrown;
-      streaming = false;
-    }
+  function onFollowing(): void {
+    following = true;
   }
 
   function listAgain(floor: bigint | undefined): Promise<Outcome> {
@@ -198,19 +71,36 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   function failed(thrown: unknown): void {
     if (!(thrown instanceof KubeError)) throw thrown;
     // 410: the position is compacted. 504: it is ahead of the server, as after a restore. Both need a new list.
-    if (hasStatus(thrown, 410, 504)) resume = undefined;
+    if (hasStatus(thrown, 410, 504)) collection.forgetResume();
     if (hasStatus(thrown, 410)) log.info("Watch position compacted, relisting", { path });
     else if (problem === undefined) log.warn("Watch failed, retrying", { path, error: thrown });
     problem = thrown.message;
   }
 
+  /** Runs one attempt. Returns the back-off to pause for; undefined when the next attempt may follow at once. */
+  async function once(signal: AbortSignal): Promise<Backoff | undefined> {
+    const started = clock.now();
+    const adoptedBefore = collection.state.adopted;
+    try {
+      await runAttempt({ options, transport, collection, onContact, onFollowing, signal });
+      const lastedMs = clock.now() - started;
+      return endedTooSoon(collection.state, { lastedMs, adoptedBefore, waiting: waiters.size }) ? endings : undefined;
+    } catch (thrown) {
+      if (signal.aborted) return undefined;
+      failed(thrown);
+      return failures;
+    } finally {
+      if (clock.now() - started > SETTLED_MS) for (const backoff of [failures, endings]) backoff.reset();
+    }
+  }
+
   return {
-    items: cache.items,
+    items: collection.items,
     get position() {
-      return position;
+      return collection.state.position;
     },
     get inSync() {
-      return inSync;
+      return collection.state.adopted > 0;
     },
     get lastContact() {
       return lastContact;
@@ -218,7 +108,10 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     get problem() {
       return problem;
     },
-    reach: (floor) => (inSync && position >= floor ? Promise.resolve("reached") : listAgain(floor)),
+    reach(floor) {
+      const { adopted, position } = collection.state;
+      return adopted > 0 && position >= floor ? Promise.resolve("reached") : listAgain(floor);
+    },
     async refresh() {
       await listAgain(undefined);
     },
@@ -228,26 +121,9 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
       while (!signal.aborted) {
         attempt = new AbortController();
         following = false;
-        const started = clock.now();
-        const before = adopted;
-        let pause: Backoff | undefined;
-        try {
-          await once(attempt.signal);
-          // A server or proxy that ends lists or watches within seconds must not be retried in a tight loop. No pause
-          // precedes the watch that follows an adopted list, or a list that waiters requested.
-          const minMs = doubted ? DOUBTED_MS : SETTLED_MS;
-          if (clock.now() - started < minMs && adopted === before && waiters.size === 0) pause = endings;
-        } catch (thrown) {
-          if (signal.aborted) break;
-          if (!attempt.signal.aborted) {
-            failed(thrown);
-            pause = failures;
-          }
-        }
-        if (clock.now() - started > SETTLED_MS) for (const backoff of [failures, endings]) backoff.reset();
-        if (pause !== undefined && !attempt.signal.aborted) {
+        const pause = await once(attempt.signal);
+        if (pause !== undefined && !attempt.signal.aborted)
           await clock.delay(pause.nextMs(), attempt.signal).catch(() => undefined);
-        }
       }
       signal.removeEventListener("abort", stop);
     },
