@@ -1,16 +1,96 @@
 /**
- * Closes the parts of the process one after the other, the newest first.
+ * Runs the parts of the process: started in order, closed the newest first.
  *
- * A part that throws or does not close in time does not prevent the others from closing: a process that hangs while it stops
- * would not be restarted.
+ *   starting ──► serving ──── signal ────► delay ──► stopping ──► closed
+ *      │            └── a part failed ─────────────────▲
+ *      └─────────────── signal, a part failed ─────────┘
+ *
+ * A process that serves keeps serving for the delay, so that agents miss nothing while its replacement starts.
  */
+import { setMaxListeners } from "node:events";
+import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 
 export type Close = () => Promise<void> | void;
 
-const LIMIT_MS = 5000;
+export interface Parts {
+  /** Aborted when the process stops. */
+  readonly signal: AbortSignal;
+  /** Closes the part at shutdown, after all that are kept later. Returns it. */
+  keep<Part>(part: Part, close: (part: Part) => Promise<void> | void): Part;
+  /** Runs a part until the process stops. An error of it stops the process, which ends with that error. */
+  start(part: { run(signal: AbortSignal): Promise<void> }): void;
+  /** The process serves from now on: a signal stops it only after the delay. */
+  markServing(): void;
+  /** Resolves when the process must stop. Rejects with the error of a part that failed. */
+  ended(): Promise<void>;
+}
 
-export async function closeParts(parts: Iterable<Close>, log: Logger, limitMs = LIMIT_MS): Promise<void> {
+export interface PartsOptions {
+  /** Time from the signal to the shutdown of a process that serves. */
+  readonly shutdownDelayMs: number;
+  /** Time that one part may take to close. */
+  readonly closeMs?: number;
+}
+
+const CLOSE_MS = 5000;
+
+/** Resolves when `start` has returned and all parts are closed. Rejects with its error, unless the signal caused that. */
+export async function runParts(
+  options: PartsOptions,
+  { clock, log, signal }: { readonly clock: Clock; readonly log: Logger; readonly signal: AbortSignal },
+  start: (parts: Parts) => Promise<void>,
+): Promise<void> {
+  const life = new AbortController();
+  const failed = new AbortController();
+  // Every part of the process listens to this one signal, so the listener limit is off.
+  setMaxListeners(0, life.signal);
+  const closing: Close[] = [];
+  let serving = false;
+
+  async function stop(): Promise<void> {
+    const ms = options.shutdownDelayMs;
+    if (serving && ms > 0) {
+      log.info("Termination requested, serving until the shutdown delay ends", { ms });
+      await clock.delay(ms, life.signal).catch(() => undefined);
+    }
+    life.abort(signal.reason);
+  }
+  if (signal.aborted) life.abort(signal.reason);
+  signal.addEventListener("abort", () => void stop(), { once: true });
+
+  try {
+    await start({
+      signal: life.signal,
+      keep(part, close) {
+        closing.unshift(() => close(part));
+        return part;
+      },
+      start(part) {
+        const running = part.run(life.signal).catch((thrown: unknown) => failed.abort(thrown));
+        closing.unshift(() => running);
+      },
+      markServing() {
+        serving = true;
+      },
+      async ended() {
+        await aborted(life.signal, failed.signal);
+        failed.signal.throwIfAborted();
+      },
+    });
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+  } finally {
+    life.abort();
+    await closeParts(closing, log, options.closeMs);
+  }
+}
+
+/**
+ * Closes one part after the other. A part that throws or does not close in time does not prevent the others from closing: a
+ * process that hangs while it stops would not be restarted.
+ */
+export async function closeParts(parts: Iterable<Close>, log: Logger, limitMs = CLOSE_MS): Promise<void> {
   for (const close of parts) {
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<never>((_, reject) => {
@@ -24,4 +104,13 @@ export async function closeParts(parts: Iterable<Close>, log: Logger, limitMs = 
       clearTimeout(timer);
     }
   }
+}
+
+function aborted(...signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of signals) {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    }
+  });
 }

@@ -5,7 +5,7 @@
 import { type Server, type ServiceDefinition, status, type UntypedHandleCall } from "@grpc/grpc-js";
 import { MeshError } from "@isthmus/model";
 import { AdminService, StateSyncService } from "@isthmus/proto";
-import type { Close } from "../process/close-parts.js";
+import type { Close } from "../process/parts.js";
 import type { AdminAuth } from "./admin/admin-auth.js";
 import { isAdminError } from "./admin/admin-error.js";
 import { MAX_MESSAGE_BYTES } from "./agents/message-bounds.js";

@@ -1,0 +1,71 @@
+/** The local cluster: its ranges, its objects as records, its agents, and what its users are told about their Services. */
+import { createEventRecorder, type EventRecorder } from "@isthmus/kube";
+import { createLastGood } from "../cluster/feed/last-good.js";
+import { createFeeds, type LocalFeeds } from "../cluster/feeds.js";
+import { createLastGoodWriter, readLastGood } from "../cluster/last-good-store.js";
+import { createLocalSource, type LocalSource, type LocalSourceModules } from "../cluster/local-source.js";
+import type { KnownNode } from "../cluster/nodes/node-feed.js";
+import { savedAnnotations } from "../cluster/services/annotations.js";
+import { createHolderEvents } from "../leader/holder-events.js";
+import { firstEpoch } from "../membership/first-epoch.js";
+import { createSourceSet, type SourceSet } from "../ports/source-set.js";
+import type { PeriodicTask } from "../process/periodic-task.js";
+import { type AgentRegistry, createAgentRegistry } from "../serve/agents/agent-registry.js";
+import { createRangesSource, type RangesSource } from "../settings/cluster-ranges.js";
+import { watchLocalCluster } from "../status/local-metrics.js";
+import { createServiceStatus } from "../status/service-status.js";
+import type { Base } from "./base.js";
+import type { Settings } from "./settings.js";
+
+export interface LocalCluster {
+  /** Writes Events whether or not this instance holds the Lease. */
+  readonly recorder: EventRecorder;
+  /** Writes Events while this instance holds the Lease. */
+  readonly events: EventRecorder;
+  readonly ranges: RangesSource;
+  readonly feeds: LocalFeeds;
+  readonly local: LocalSource;
+  /** Undefined until Nodes have been read. */
+  readonly nodes: () => ReadonlyMap<string, KnownNode> | undefined;
+  readonly sources: SourceSet;
+  readonly agents: AgentRegistry;
+  readonly lastGoodWriter: PeriodicTask;
+  readonly serviceStatus: { run(signal: AbortSignal): Promise<void> };
+}
+
+export async function createLocalCluster(
+  { args, client, clock, log, metrics, transport }: Base,
+  { settings, leadership, readiness, cluster }: Settings,
+  epochs: Pick<LocalSourceModules, "readEpoch" | "saveEpoch">,
+  signal: AbortSignal,
+): Promise<LocalCluster> {
+  const { instance, namespace } = args;
+  const recorder = createEventRecorder(
+    { controller: "isthmus.io/clustermesh-apiserver", instance },
+    { client, clock, log: log.child("events"), signal },
+  );
+  const events = createHolderEvents(recorder, { leadership, clock });
+  const ranges = createRangesSource({ transport, clock, log: log.child("config"), settings });
+  const saved = await readLastGood({ client, namespace, parse: savedAnnotations }, clock, signal);
+  const lastGood = createLastGood(saved);
+  const feeds = createFeeds(ranges.current.podCidrs, { clock, lastGood });
+  const { services } = feeds.services;
+  const local = createLocalSource(
+    { cluster, epoch: await firstEpoch(client, cluster, clock, signal) },
+    { client, clock, log: log.child("cluster"), events, feeds: feeds.all, ...epochs },
+  );
+  readiness.kubernetes = () => local.problem;
+  ranges.follow(local.setRanges);
+  watchLocalCluster(metrics, local, services);
+  const nodes = () => (local.inSync ? feeds.nodes.known : undefined);
+  const sources = createSourceSet(local.stream);
+  return {
+    ...{ recorder, events, ranges, feeds, local, nodes, sources },
+    agents: createAgentRegistry(clock, (node) => nodes()?.get(node) !== undefined),
+    lastGoodWriter: createLastGoodWriter(namespace, lastGood, { client, clock, leadership, log: log.child("config") }),
+    serviceStatus: createServiceStatus({
+      ...{ sources, services, events, client, clock, leadership },
+      log: log.child("status"),
+    }),
+  };
+}

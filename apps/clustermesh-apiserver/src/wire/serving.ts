@@ -1,0 +1,71 @@
+/** The two servers: the stream to agents, and the admin API. */
+import type { Mesh } from "../membership/mesh.js";
+import type { Parts } from "../process/parts.js";
+import { startAdminServer } from "../serve/admin/admin-server.js";
+import { appliedServices } from "../serve/admin/applied-services.js";
+import { listAgents } from "../serve/agents/agent-roll.js";
+import { createStreamHub, type StreamHub } from "../serve/agents/stream-hub.js";
+import { startStreamServer } from "../serve/agents/stream-server.js";
+import { reportCertificates, watchCertificates } from "../serve/grpc/certificates.js";
+import { createHostPortEvents } from "../status/host-port-events.js";
+import { servicesWithoutClusterIp } from "../status/services-without-cluster-ip.js";
+import type { Base } from "./base.js";
+import type { LocalCluster } from "./local-cluster.js";
+import type { Settings } from "./settings.js";
+
+const MAX_SNAPSHOTS = 32;
+const MAX_AGENTS = 10_000;
+/** Time to end streams and calls at shutdown. */
+export const DRAIN_MS = 2000;
+
+export async function serveAgents(
+  { args, log, clock, metrics, tls }: Base,
+  { settings, cluster, id }: Settings,
+  { sources, agents, recorder }: LocalCluster,
+  parts: Parts,
+): Promise<StreamHub> {
+  const limits = { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS };
+  const hub = parts.keep(
+    createStreamHub(limits, { sources, agents, clock, log: log.child("serve"), metrics }),
+    (each) => each.close(),
+  );
+  // An agent reports to one instance only, so that instance writes the Events whether or not it holds the Lease.
+  const onReport = createHostPortEvents({ events: recorder, clock });
+  const server = await startStreamServer(
+    { address: args.listen, instance: args.instance, cluster, clusterId: id },
+    { hub, tls, clock, log: log.child("serve"), servers: () => settings.current?.servers ?? [], onReport },
+  );
+  parts.keep(server, (each) => each.close(DRAIN_MS));
+  return hub;
+}
+
+export async function serveAdmin(
+  { args, log, clock, metrics, tls }: Base,
+  { auth, id }: Settings,
+  { sources, agents, nodes, feeds }: LocalCluster,
+  mesh: Mesh,
+  parts: Parts,
+): Promise<void> {
+  const certificates = () => ({
+    ...{ server: tls.certificate, ca: tls.ca },
+    ...{ store: mesh.storeCertificate, "store-ca": mesh.storeCa },
+  });
+  watchCertificates(metrics, certificates);
+  const server = await startAdminServer(
+    { address: args.admin, clusterId: id },
+    {
+      ...{ auth, tls, log: log.child("admin"), clock, metrics, sources },
+      status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
+      applied() {
+        const roll = listAgents(agents.reports(), nodes(), clock.now());
+        return appliedServices({
+          sources: sources.all,
+          agents: roll.nodes.known ? roll.agents : undefined,
+          applied: agents.applied,
+        });
+      },
+      withoutClusterIp: (request) => servicesWithoutClusterIp(feeds.services.services, request),
+    },
+  );
+  parts.keep(server, (each) => each.close(DRAIN_MS));
+}
