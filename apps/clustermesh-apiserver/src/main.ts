@@ -1,7 +1,7 @@
 /** Entry point of clustermesh-apiserver. wire.ts builds and connects its parts. */
 import { runProcess } from "@isthmus/observe";
 import { VERSION } from "@isthmus/runtime";
-import { parseArguments, USAGE } from "./arguments.js";
+import { parseArguments, USAGE } from "./wire/arguments.js";
 import { runApiserver } from "./wire.js";
 
 await runProcess({

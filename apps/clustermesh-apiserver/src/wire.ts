@@ -7,9 +7,9 @@
  */
 import { systemClock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import type { Arguments } from "./arguments.js";
 import { createMesh, type Mesh } from "./membership/mesh.js";
 import { runParts } from "./process/parts.js";
+import type { Arguments } from "./wire/arguments.js";
 import { openBase } from "./wire/base.js";
 import { createLocalCluster } from "./wire/local-cluster.js";
 import { DRAIN_MS, serveAdmin, serveAgents } from "./wire/serving.js";

@@ -2,9 +2,9 @@
 import { createKubeClient, createTransport, type KubeClient, loadKubeAccess, type Transport } from "@isthmus/kube";
 import { type Clock, systemClock } from "@isthmus/model";
 import { createMetrics, type Logger, type Metrics } from "@isthmus/observe";
-import type { Arguments } from "../arguments.js";
 import type { Parts } from "../process/parts.js";
 import { type TlsFiles, watchTlsFiles } from "../serve/grpc/tls-files.js";
+import type { Arguments } from "./arguments.js";
 
 export interface Base {
   readonly args: Arguments;

@@ -1,7 +1,7 @@
 /** Parses the command line of clustermesh-apiserver. Throws `USAGE` with a sentence that says what to write instead. */
 import { hostname } from "node:os";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
-import { type Budget, DEFAULT_BUDGET } from "./remote/index.js";
+import { type Budget, DEFAULT_BUDGET } from "../remote/index.js";
 
 export interface Arguments {
   readonly kubeconfig: string | undefined;
