@@ -5,21 +5,13 @@
  * jittered back-off.
  */
 import { randomBytes } from "node:crypto";
-import {
-  authEnabled,
-  claimKey,
-  clusterPrefix,
-  mayHaveHappened,
-  type Store,
-  storeError,
-  type WatchMessage,
-} from "@isthmus/kvstore";
-import { type Clock, parseClusterId, parseClusterName } from "@isthmus/model";
+import { type Store, storeError } from "@isthmus/kvstore";
+import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import { ClusterClaim, type ClusterConfig, type PublisherStatus } from "@isthmus/proto";
+import type { ClusterConfig, PublisherStatus } from "@isthmus/proto";
 import { encodeClusterConfig } from "@isthmus/records";
-import { readIdClaim } from "../store/id-claim.js";
-import type { NewPublisherEvent, PublisherEffect, PublisherEvent, StoredKey } from "./events.js";
+import { createClusterKeys } from "./cluster-keys.js";
+import type { NewPublisherEvent, PublisherEffect, PublisherEvent } from "./events.js";
 import type { ExportSource } from "./export-source.js";
 import { publisherStatus } from "./status.js";
 import { createPublisherState, step } from "./step.js";
@@ -59,10 +51,8 @@ export interface Publisher {
 
 export function createPublisher(settings: PublisherSettings, modules: PublisherModules): Publisher {
   const { config, instance } = settings;
-  const { store, clock, log } = modules;
-  const prefix = clusterPrefix(parseClusterName(config.name));
-  const id = parseClusterId(config.id);
-  const claim = claimKey(id);
+  const { clock, log } = modules;
+  const keys = createClusterKeys(config, modules);
   const state = createPublisherState({
     clusterId: config.id,
     claim: { name: config.name, uid: config.uid },
@@ -74,16 +64,8 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     hasLease: modules.hasLease ?? (() => false),
     ...(settings.allowOpenStore === undefined ? {} : { allowOpenStore: settings.allowOpenStore }),
   });
-  const txnSeconds = modules.metrics?.histogram(
-    "mesh_publish_txn_seconds",
-    "Time of one txn of the publisher",
-    [],
-    [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3],
-  );
-  const records = modules.metrics?.counter("mesh_publish_writes_total", "Keys written to the store, heads included");
   let signal = new AbortController().signal;
   let wake: NodeJS.Timeout | undefined;
-  let watch = new AbortController();
   /** Number of the newest listing; the result of an older one is ignored, since it may have read an older store. */
   let inspections = 0;
 
@@ -112,16 +94,16 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
         answerInspection(++inspections);
         break;
       case "claim":
-        answer(takeClaim());
+        answer(keys.takeClaim());
         break;
       case "read-head":
-        answer(readHead());
+        answer(keys.readHead());
         break;
       case "txn":
-        void transact(effect).then(dispatch);
+        void keys.transact(effect).then(dispatch);
         break;
       case "watch":
-        follow(effect.from);
+        keys.watch(effect.from, dispatch);
         break;
       case "wake":
         clearTimeout(wake);
@@ -130,7 +112,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
   }
 
   function answerInspection(number: number): void {
-    const call = inspect();
+    const call = keys.inspect(signal);
     answer(call.then((event) => (number === inspections ? event : undefined)));
   }
 
@@ -139,69 +121,6 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
     call.then(take, (thrown: unknown) => {
       dispatch({ type: "unanswered", sentence: storeError(thrown, "ask the store").message });
     });
-  }
-
-  async function inspect(): Promise<NewPublisherEvent> {
-    const [authOn, claimed] = await Promise.all([authEnabled(store), readIdClaim(store, id)]);
-    const entries: StoredKey[] = [];
-    let revision = claimed.revision;
-    for await (const page of store.list(prefix, { signal })) {
-      for (const entry of page.entries) entries.push(relative(entry));
-      revision = page.revision;
-    }
-    return { type: "inspected", authOn, claim: claimed.claim, entries, revision };
-  }
-
-  async function takeClaim(): Promise<NewPublisherEvent> {
-    const value = ClusterClaim.encode({ name: config.name, uid: config.uid }).finish();
-    await store.txn([{ key: claim, modRevision: 0n }], [{ type: "put", key: claim, value }]);
-    return { type: "claimed" };
-  }
-
-  async function readHead(): Promise<NewPublisherEvent> {
-    const [head, fence] = await Promise.all([store.get(`${prefix}head`), store.get(`${prefix}fence`)]);
-    return { type: "head-read", head: head.entry, fence: fence.entry };
-  }
-
-  async function transact({
-    id,
-    compares,
-    writes,
-  }: Extract<PublisherEffect, { type: "txn" }>): Promise<NewPublisherEvent> {
-    const start = clock.now();
-    try {
-      const { committed, revision } = await store.txn(
-        compares.map((compare) => ({ ...compare, key: prefix + compare.key })),
-        writes.map((write) => ({ ...write, key: prefix + write.key })),
-      );
-      txnSeconds?.observe((clock.now() - start) / 1000);
-      if (!committed) return { type: "rejected", id };
-      records?.add({}, writes.length);
-      return { type: "committed", id, revision };
-    } catch (thrown) {
-      const error = storeError(thrown, "write to the store");
-      const full = error.code === "STORE_FULL";
-      return { type: "failed", id, sentence: error.message, mayHaveHappened: mayHaveHappened(error), full };
-    }
-  }
-
-  function follow(from: bigint): void {
-    watch.abort();
-    watch = new AbortController();
-    void store.watch({ prefix, from, signal: watch.signal }, onMessage);
-  }
-
-  function onMessage(message: WatchMessage): void {
-    if (message.type === "events") {
-      const events = message.events.map((event) => ({ ...relative(event), deleted: event.type === "delete" }));
-      dispatch({ type: "seen", events });
-    } else if (message.type === "compacted" || message.type === "set-back" || message.type === "refused") {
-      dispatch({ type: "watch-over", sentence: `The watch of this cluster's records ended: ${message.type}` });
-    }
-  }
-
-  function relative(entry: StoredKey): StoredKey {
-    return { key: entry.key.slice(prefix.length), value: entry.value, modRevision: entry.modRevision };
   }
 
   return {
@@ -217,7 +136,7 @@ export function createPublisher(settings: PublisherSettings, modules: PublisherM
       });
       stop();
       clearTimeout(wake);
-      watch.abort();
+      keys.close();
     },
     configure: (next) => dispatch({ type: "configured", config: encodeClusterConfig(next) }),
     status: () => publisherStatus(state, clock.now()),

@@ -7,6 +7,7 @@ import {
   type Store,
   type StoreEntry,
   type StoreEvent,
+  storeError,
 } from "@isthmus/kvstore";
 import { type ClusterId, type ClusterName, parseClusterId, parseClusterName } from "@isthmus/model";
 import { type HashedRecord, kindOfKey, peerKey, peerRecord } from "@isthmus/records";
@@ -23,15 +24,15 @@ export interface PeerStoreOptions {
   readonly budget?: Budget;
 }
 
-/** Every call rejects with the store's error. Returned keys are relative to `prefix`. */
+/** Every call but `check` rejects with the store's error. Returned keys are relative to `prefix`. */
 export interface PeerStore {
   readonly prefix: string;
   /** Lists the prefix at one revision and reads the claim of the peer's id; the listing ends once it is over budget. */
   list(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"listed" | "over-budget">>>;
   /** Reads the store's id by quorum; undefined: the store has none. */
   storeId(): Promise<{ readonly storeId: Uint8Array | undefined; readonly revision: bigint }>;
-  /** True when the store does not authenticate its writers and `allowOpenStore` is not set. */
-  isUnchecked(): Promise<boolean>;
+  /** Checks the store's id and authentication for the watch stream of this number. Never rejects: a failure is an event. */
+  check(open: number): Promise<NewReaderEvent<EventOf<"store-checked" | "check-failed">>>;
   /** Reads the revision of the newest head by quorum; 0n: there is no head. */
   headRevision(): Promise<bigint>;
   seen(event: StoreEvent): WatchedChange;
@@ -45,6 +46,7 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
     return { ...entry, key: entry.key.slice(prefix.length) };
   }
 
+  /** True when the store does not authenticate its writers and `allowOpenStore` is not set. */
   async function isUnchecked(): Promise<boolean> {
     return options.allowOpenStore !== true && !(await authEnabled(store));
   }
@@ -60,9 +62,23 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
     return undefined;
   }
 
+  /** Reads the store's id by quorum. */
+  async function storeId(): Promise<{ readonly storeId: Uint8Array | undefined; readonly revision: bigint }> {
+    const { entry, revision } = await store.get(prefix + STORE_KEY);
+    return { storeId: entry?.value, revision };
+  }
+
   return {
     prefix,
-    isUnchecked,
+    storeId,
+    async check(open) {
+      try {
+        const found = await storeId();
+        return { type: "store-checked", open, ...found, unchecked: await isUnchecked() };
+      } catch (thrown) {
+        return { type: "check-failed", open, sentence: storeError(thrown, "read the store's id").message };
+      }
+    },
     async list(signal) {
       const { claim } = await readIdClaim(store, parseClusterId(options.id));
       const keys = await store.count(prefix);
@@ -72,10 +88,6 @@ export function createPeerStore(options: PeerStoreOptions, store: Store): PeerSt
       if (sentence !== undefined) return { type: "over-budget", sentence };
       const { records, metas, revision } = listing;
       return { type: "listed", records, metas, claim, revision, unchecked: await isUnchecked() };
-    },
-    async storeId() {
-      const { entry, revision } = await store.get(prefix + STORE_KEY);
-      return { storeId: entry?.value, revision };
     },
     async headRevision() {
       const { entry } = await store.get(prefix + HEAD_KEY);

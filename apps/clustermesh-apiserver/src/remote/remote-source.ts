@@ -9,12 +9,13 @@ import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Breaker, Logger, Metrics } from "@isthmus/observe";
 import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
-import { createEmitter, createPace } from "@isthmus/runtime";
+import { createEmitter } from "@isthmus/runtime";
 import type { Admission } from "./admission.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { type Usage, usageOf } from "./over-budget.js";
-import { createPeerStore, type PeerStoreOptions } from "./peer-store.js";
+import { createPeerStore, type PeerStore, type PeerStoreOptions } from "./peer-store.js";
 import { beatAgeMs, isVerified, sourceReport, sourceStatus, verifiesAbsence } from "./report.js";
+import { createStatusReports } from "./status-reports.js";
 import { createReaderState, step } from "./step.js";
 
 export interface RemoteSource {
@@ -59,9 +60,6 @@ export interface ControlledSource extends RemoteSource {
   remove(): void;
 }
 
-/** Pace of reports of a changed status to agents, the MeshPeer and the log. */
-const STATUS_PACE = { minMs: 50, maxMs: 5_000, quietMs: 30_000 };
-
 export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSourceModules): ControlledSource {
   const { store, clock, admission } = modules;
   const log = modules.log.child("remote", { cluster: options.cluster });
@@ -69,30 +67,19 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   const index = createSourceIndex();
   const { cluster, id, budget } = options;
   const state = createReaderState({ cluster, clusterId: id, admission, ...(budget && { budget }) });
-  const statusReports = createEmitter();
-  const propagation = modules.metrics?.histogram(
-    "mesh_propagation_seconds",
-    "How long news took from the apiserver of origin to a stage",
-    ["stage", "cluster"],
-    [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
-  );
-  const dropped = modules.metrics?.counter(
-    "mesh_source_held_dropped_total",
-    "How often more news came of a source than may wait until its store is known",
-    ["cluster"],
-  );
+  const statusChanges = createEmitter();
+  const { propagation, dropped } = createReaderMetrics(modules.metrics);
   let signal: AbortSignal | undefined;
   let watch = new AbortController();
   let wake: NodeJS.Timeout | undefined;
   /** Numbers are never reused: a late result must not be taken for that of a newer stream or listing. */
   let [opens, listings] = [0, 0];
-  /** The status that was last reported, as text. */
-  let reported = "";
-  /** Timer of a report that waits until the pace allows it. */
-  let postponed: NodeJS.Timeout | undefined;
   /** One query at a time, however many agents report an unknown store id. */
   let confirming: Promise<"same" | "moved"> | undefined;
-  const pace = createPace(STATUS_PACE);
+  const reports = createStatusReports(
+    { clock, status: () => `${state.phase.status} ${sourceStatus(state, clock.now())} ${isVerified(state)}` },
+    reportStatus,
+  );
 
   function dispatch(event: NewReaderEvent): void {
     if (signal?.aborted === true) return;
@@ -101,30 +88,13 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     const effects = step(state, { ...event, now, wallMicros: clock.wallMicros() } as ReaderEvent);
     for (const effect of effects) perform(effect);
     if (state.overflows > overflows) dropped?.add({ cluster: options.cluster });
-    reportStatus();
+    reports.check();
   }
 
-  /**
-   * Reports the first change at once and later ones at a growing interval, since a peer can change its status with every head
-   * that it writes. A postponed change is reported even if it was reverted: a session that read the status in between waits
-   * for the next report.
-   */
   function reportStatus(): void {
-    const now = clock.now();
-    const status = `${state.phase.status} ${sourceStatus(state, now)} ${isVerified(state)}`;
-    if (status === reported && postponed === undefined) return;
-    clearTimeout(postponed);
-    postponed = undefined;
-    const ms = pace.waitMs(now);
-    if (ms > 0) {
-      postponed = setTimeout(reportStatus, ms);
-      return;
-    }
-    pace.recordRun(now);
-    reported = status;
-    const report = sourceReport(state, now);
+    const report = sourceReport(state, clock.now());
     log.info("Source status changed", { status: report.state, message: report.message });
-    statusReports.emit();
+    statusChanges.emit();
   }
 
   function perform(effect: ReaderEffect): void {
@@ -139,7 +109,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
         watch.abort();
         break;
       case "check-store":
-        void checkStore(effect.open).then(dispatch);
+        void peer.check(effect.open).then(dispatch);
         break;
       case "probe":
         void peer.headRevision().then(
@@ -173,15 +143,6 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     if (number === listings) dispatch(answer);
   }
 
-  async function checkStore(open: number): Promise<NewReaderEvent> {
-    try {
-      const found = await peer.storeId();
-      return { type: "store-checked", open, ...found, unchecked: await peer.isUnchecked() };
-    } catch (thrown) {
-      return { type: "check-failed", open, sentence: storeError(thrown, "read the store's id").message };
-    }
-  }
-
   async function confirmStore(): Promise<"same" | "moved"> {
     const known = state.storeId;
     const { storeId, revision } = await modules.breaker.call(() => peer.storeId());
@@ -194,7 +155,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
 
   function stop(): void {
     clearTimeout(wake);
-    clearTimeout(postponed);
+    reports.close();
     watch.abort();
   }
 
@@ -205,25 +166,9 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   }
 
   function onWatchMessage(message: WatchMessage): void {
-    switch (message.type) {
-      case "opened":
-        dispatch({ type: "opened", open: ++opens });
-        break;
-      case "events":
-        dispatch({ type: "seen", events: message.events.map(peer.seen), revision: message.revision });
-        break;
-      case "lost":
-        dispatch({ type: "lost", sentence: message.error.message });
-        break;
-      case "refused":
-        dispatch({ type: "watch-over", sentence: message.error.message });
-        break;
-      case "compacted":
-      case "set-back":
-        dispatch({ type: "watch-over", sentence: `The watch ended (${message.type}): reading the store again` });
-        break;
-      case "alive":
-    }
+    if (message.type === "opened") opens++;
+    const event = watchEvent(message, opens, peer);
+    if (event !== undefined) dispatch(event);
   }
 
   return {
@@ -242,7 +187,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
       });
       return confirming;
     },
-    onStatus: statusReports.subscribe,
+    onStatus: statusChanges.subscribe,
     start(outer) {
       signal = outer;
       outer.addEventListener("abort", stop, { once: true });
@@ -255,5 +200,40 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
       signal?.removeEventListener("abort", stop);
       stop();
     },
+  };
+}
+
+/** The reader's event for a message of its watch; undefined: nothing changes. `open`: number of the stream. */
+function watchEvent(message: WatchMessage, open: number, peer: PeerStore): NewReaderEvent | undefined {
+  switch (message.type) {
+    case "opened":
+      return { type: "opened", open };
+    case "events":
+      return { type: "seen", events: message.events.map(peer.seen), revision: message.revision };
+    case "lost":
+      return { type: "lost", sentence: message.error.message };
+    case "refused":
+      return { type: "watch-over", sentence: message.error.message };
+    case "compacted":
+    case "set-back":
+      return { type: "watch-over", sentence: `The watch ended (${message.type}): reading the store again` };
+    case "alive":
+      return undefined;
+  }
+}
+
+function createReaderMetrics(metrics: Metrics | undefined) {
+  return {
+    propagation: metrics?.histogram(
+      "mesh_propagation_seconds",
+      "How long news took from the apiserver of origin to a stage",
+      ["stage", "cluster"],
+      [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+    ),
+    dropped: metrics?.counter(
+      "mesh_source_held_dropped_total",
+      "How often more news came of a source than may wait until its store is known",
+      ["cluster"],
+    ),
   };
 }
