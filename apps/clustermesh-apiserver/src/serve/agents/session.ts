@@ -8,8 +8,9 @@ import type { Buckets, Hello, Position, SourceState } from "@isthmus/proto";
 import { nodeConfigKey } from "@isthmus/records";
 import type { StreamSource } from "../../ports/stream-source.js";
 import { clientPositions } from "./client-positions.js";
-import { type Cursor, createCursor } from "./cursor.js";
+import { createCursor } from "./cursor.js";
 import { createPendingStates, SOURCE_STATES } from "./pending-states.js";
+import { createSessionSlots, type Slot } from "./session-slots.js";
 import type { SharedStates } from "./shared-sources.js";
 import type { SnapshotGate } from "./snapshot-gate.js";
 import type { SourceEncoder } from "./source-encoder.js";
@@ -57,23 +58,14 @@ export interface Session {
   close(): void;
 }
 
-interface Slot {
-  readonly source: StreamSource;
-  readonly cursor: Cursor;
-  behind: boolean;
-}
-
 export function createSession(hello: Hello, modules: SessionModules): Session {
   const { node } = hello;
   const personalKey = nodeConfigKey(node);
   /** The agent's positions, without clusters whose removal was sent to it: the agent has dropped those. */
   const client = clientPositions(hello.sources, modules.onIgnored);
   const batched = hello.capabilities.includes(SOURCE_STATES);
-  const slots = new Map<number, Slot>();
+  const slots = createSessionSlots();
   const states = createPendingStates(batched, sourceStateMessage);
-  /** Slots whose cursors may have something to send. */
-  const ready = new Set<Slot>();
-  let withheld = 0;
   let blocked = false;
   /** True while this session has a slot of the gate for first syncs. */
   let syncing = false;
@@ -96,27 +88,20 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     return behind ? { ...state, behind } : state;
   }
 
-  function setBehind(slot: Slot, behind: boolean): void {
-    if (slot.behind === behind) return;
-    slot.behind = behind;
-    withheld += behind ? 1 : -1;
-  }
-
   /** The client's position is newer than this server's: reports the source as behind until it has caught up, then retries. */
   function withhold(slot: Slot): void {
     const phase = slot.cursor.phase;
-    if (phase.is !== "Behind" || slot.behind) return;
-    setBehind(slot, true);
+    if (phase.is !== "Behind" || !slots.setBehind(slot, true)) return;
     states.add(slot);
     modules.onBehind(slot.source);
     slot.source
       .catchUp(phase.floor, life.signal, node)
       .then(() => {
         if (closed || slots.get(slot.source.clusterId) !== slot) return;
-        setBehind(slot, false);
+        slots.setBehind(slot, false);
         slot.cursor.caughtUp();
         states.add(slot);
-        ready.add(slot);
+        slots.wake(slot);
         pump();
       })
       // Without this the source would stay withheld silently. The agent connects again and starts over.
@@ -141,14 +126,6 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     return !blocked && !closed;
   }
 
-  /** The next ready slot, the local cluster first. */
-  function nextReady(): Slot | undefined {
-    const local = slots.get(0);
-    if (local !== undefined && ready.has(local)) return local;
-    const [first] = ready;
-    return first;
-  }
-
   function pumpStates(): void {
     while (!blocked && !closed) {
       const bytes = states.next();
@@ -160,21 +137,14 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
   function pump(): void {
     // States come first: a source's state must arrive before its content.
     pumpStates();
-    for (let slot = nextReady(); slot !== undefined && !blocked && !closed; slot = nextReady()) {
+    for (let slot = slots.nextReady(); slot !== undefined && !blocked && !closed; slot = slots.nextReady()) {
       if (!pumpSlot(slot)) break;
-      ready.delete(slot);
+      slots.rest(slot);
       pumpStates();
     }
-    if (!syncing || [...ready].some(({ cursor }) => cursor.phase.is === "Snapshot")) return;
+    if (!syncing || slots.syncing) return;
     syncing = false;
     modules.gate.release(life);
-  }
-
-  function allOf(sources: ReadonlySet<StreamSource>, take: (slot: Slot) => void): void {
-    for (const { clusterId } of sources) {
-      const slot = slots.get(clusterId);
-      if (slot !== undefined) take(slot);
-    }
   }
 
   return {
@@ -191,21 +161,12 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
           verifiesAbsence: (kind) => source.verifiesAbsence(kind),
         },
       );
-      const slot = { source, cursor, behind: false };
-      slots.set(clusterId, slot);
-      states.add(slot);
-      ready.add(slot);
+      states.add(slots.add(source, cursor));
       return known?.have;
     },
     removeSource({ clusterId, cluster }) {
-      const slot = slots.get(clusterId);
-      if (slot !== undefined) {
-        setBehind(slot, false);
-        ready.delete(slot);
-      }
-      slots.delete(clusterId);
       client.delete(clusterId);
-      states.remove(slot, clusterId, cluster);
+      states.remove(slots.remove(clusterId), clusterId, cluster);
     },
     removeUnknown(known) {
       for (const clusterId of [...client.keys()]) {
@@ -215,7 +176,7 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
       }
     },
     wake(sources) {
-      allOf(sources, (slot) => ready.add(slot));
+      slots.allOf(sources, slots.wake);
       if (!closed) pump();
     },
     pump() {
@@ -227,21 +188,21 @@ export function createSession(hello: Hello, modules: SessionModules): Session {
     },
     sendStates(shared) {
       if (closed) return;
-      if (batched && !blocked && withheld === 0 && states.empty) write(shared.bytes());
-      else allOf(shared.sources, (slot) => states.add(slot));
+      if (batched && !blocked && slots.withheld === 0 && states.empty) write(shared.bytes());
+      else slots.allOf(shared.sources, states.add);
     },
     mark(sources) {
-      allOf(sources, (slot) => {
+      slots.allOf(sources, (slot) => {
         if (slot.cursor.phase.is !== "Live") return;
         slot.cursor.mark();
-        ready.add(slot);
+        slots.wake(slot);
       });
     },
     buckets(asked) {
       const slot = slots.get(asked.clusterId);
       if (slot === undefined) return;
       slot.cursor.buckets(asked);
-      ready.add(slot);
+      slots.wake(slot);
     },
     close() {
       closed = true;
