@@ -21,6 +21,7 @@ export function hasFolders({ folder }: Pick<Package, "folder">): boolean {
   return folder.startsWith("apps/");
 }
 
+/** `table`: rows by path, each with folders relative to `src`. */
 export function checkFolders(packages: readonly Package[], table: LayerTable): readonly string[] {
   const apps = packages.filter(hasFolders).map((one) => ({ one, imports: importsBetween(one) }));
   const present = new Set(apps.flatMap(({ one, imports }) => [...imports.keys()].map((folder) => pathOf(one, folder))));

@@ -8,6 +8,7 @@ import type { MeshAnnotations } from "./services/annotations.js";
 import { createServiceFeed, type ServiceFeed } from "./services/service-feed.js";
 
 export interface LocalFeeds {
+  /** Each watched resource once. */
   readonly all: readonly Feed[];
   readonly services: ServiceFeed;
   readonly endpoints: EndpointFeed;

@@ -10,11 +10,13 @@ import type { RecordChange } from "./feed/record-diff.js";
 export interface LocalRecords {
   /** Backends and node ranges outside the pod ranges are not exported. */
   setRanges(ranges: LocalRanges): void;
+  /** What changed since the last call, over all feeds in their order. */
   takeChanges(): FeedChanges;
   /** Call when the changes of the last `takeChanges` are in the indexes: feeds report them to their listeners. */
   applied(): void;
 }
 
+/** Feeds without records are those that are joined with others. */
 export function createLocalRecords(feeds: readonly Feed[]): LocalRecords {
   const all = feeds.flatMap(({ records }) => records ?? []);
   return {

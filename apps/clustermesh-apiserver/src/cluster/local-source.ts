@@ -48,6 +48,7 @@ export interface LocalSourceModules {
  * before.
  */
 export interface LocalExports {
+  /** Only the records that other clusters may read. */
   readonly index: SourceIndex;
   /** uid of the kube-system namespace. */
   readonly clusterUid: string;
@@ -58,17 +59,22 @@ export interface LocalExports {
 }
 
 export interface LocalSource {
+  /** For this cluster's agents. */
   readonly stream: StreamSource;
+  /** For the publisher. */
   readonly exported: LocalExports;
+  /** Every type has been listed, and the records were applied. */
   readonly inSync: boolean;
   /** Number of agents' floors since the start that were beyond Kubernetes and refused as evidence of a restore. */
   readonly refusedFloors: number;
   /** Why Kubernetes cannot be followed; undefined when it can. */
   readonly problem: string | undefined;
   setRanges(ranges: LocalRanges): void;
+  /** Resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** Follows nothing before `run`. */
 export function createLocalSource(options: LocalSourceOptions, modules: LocalSourceModules): LocalSource {
   const { client, clock, log, feeds } = modules;
   const index = createSourceIndex();

@@ -39,6 +39,7 @@ export interface LocalStep {
   readonly effects: readonly LocalEffect[];
 }
 
+/** The state after an event, and what to do. */
 export function localStep(state: LocalState, event: LocalEvent): LocalStep {
   switch (event.type) {
     case "changed":

@@ -15,11 +15,14 @@ export interface LocalWatchesModules {
   readonly clock: Clock;
   readonly log: Logger;
   readonly feeds: readonly Feed[];
+  /** Called after the feed has taken the change. `observedMicros`: wall clock. */
   readonly onChange: (observedMicros: number) => void;
+  /** Kubernetes was restored, as a quorum list of one type shows. */
   readonly onRestored: () => void;
 }
 
 export interface LocalWatches {
+  /** Every type has been listed. */
   readonly inSync: boolean;
   /** By index of VERSION_TYPES; 0 for types that are not followed. */
   versions(): readonly bigint[];
@@ -29,9 +32,11 @@ export interface LocalWatches {
   reach(versions: readonly bigint[]): Promise<readonly UnreachedFloor[]>;
   /** Lists every type again by quorum. */
   refresh(): Promise<void>;
+  /** Resolves when aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** Lists nothing before `run`. */
 export function createLocalWatches(modules: LocalWatchesModules): LocalWatches {
   const { transport, clock, log, feeds, onRestored } = modules;
   const watches = new Map(feeds.map((feed) => [feed.versionType, watchFeed(feed)]));

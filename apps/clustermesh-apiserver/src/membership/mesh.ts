@@ -6,16 +6,14 @@
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import { SourceStatus, type StatusResponse } from "@isthmus/proto";
+import type { StatusResponse } from "@isthmus/proto";
 import { VERSION } from "@isthmus/runtime";
 import type { LocalSource } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
 import { wirePrefix } from "../cluster/nodes/node-records.js";
 import type { Leadership } from "../leader/leadership.js";
 import type { SourceSet } from "../ports/source-set.js";
-import type { StreamSource } from "../ports/stream-source.js";
-import { type Budget, createRemoteSources, type RemoteSource, type RemoteSources } from "../remote/index.js";
-import { remoteStreamSource } from "../remote/remote-stream-source.js";
+import { type Budget, createRemoteSources, type RemoteSources } from "../remote/index.js";
 import type { AgentRegistry } from "../serve/agents/agent-registry.js";
 import { listAgents } from "../serve/agents/agent-roll.js";
 import type { RangesSource } from "../settings/cluster-ranges.js";
@@ -28,6 +26,7 @@ import { clampStatus } from "./clamp-status.js";
 import { createClusterObject } from "./cluster-object.js";
 import { clusterConditions } from "./cluster-status.js";
 import { peerStatus } from "./peer-status.js";
+import { createPeerStreams } from "./peer-streams.js";
 import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
 
@@ -72,7 +71,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const { client, clock, metrics, local: own, sources, ranges, settings, leadership } = modules;
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
-  const streams = new Map<RemoteSource, StreamSource>();
+  const streams = createPeerStreams(sources, clock);
   const diagnostics = createStoreDiagnostics(cluster, {
     clock,
     log: log.child("store"),
@@ -140,21 +139,6 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     if (peers.refused.size === 0) sources.setComplete();
   }
 
-  /** Adds or removes the stream of a source that appeared, changed, or was removed by the operator. */
-  function follow(source: RemoteSource): void {
-    const known = streams.get(source);
-    const removed = source.status() === SourceStatus.SOURCE_STATUS_REMOVED;
-    if (removed && known !== undefined) {
-      streams.delete(source);
-      sources.remove(known);
-    } else if (!removed && known === undefined) {
-      const stream = remoteStreamSource(source, clock);
-      streams.set(source, stream);
-      sources.add(stream);
-    }
-    peers.trigger();
-  }
-
   async function joinMesh(signal: AbortSignal): Promise<void> {
     const first = await ranges.whenComplete(signal).catch(() => undefined);
     if (first === undefined) return;
@@ -170,7 +154,10 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     );
     remotes = following;
     ranges.follow((now) => following.setLocalRanges({ ...first, ...now }));
-    remotes.onStatus(follow);
+    remotes.onStatus((source) => {
+      streams.follow(source);
+      peers.trigger();
+    });
     updatePeers();
     await Promise.all([publishing.run(signal), remotes.run(signal)]);
   }
@@ -193,7 +180,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         kubeAgeMs: own.exported.kubeAgeMs(),
         certificates: [],
         publisher: publisherStatus(),
-        sources: [...streams.keys()].map((source) => source.report()),
+        sources: streams.served().map((source) => source.report()),
         ...listAgents(modules.agents.reports(), modules.nodes(), clock.now()),
         podCidrs: (ranges.current.podCidrs ?? []).map(wirePrefix),
         serviceCidrs: (ranges.current.serviceCidrs ?? []).map(wirePrefix),

@@ -22,6 +22,7 @@ export interface ClusterKeys {
   inspect(signal: AbortSignal): Promise<NewPublisherEvent>;
   /** Claims the cluster's id; who has it is read by the next `inspect`. */
   takeClaim(): Promise<NewPublisherEvent>;
+  /** Reads head and fence. Rejects with a StoreError. */
   readHead(): Promise<NewPublisherEvent>;
   /** Never rejects: a failure is an event. */
   transact(txn: PublisherEffect & { readonly type: "txn" }): Promise<NewPublisherEvent>;
@@ -31,6 +32,7 @@ export interface ClusterKeys {
   close(): void;
 }
 
+/** Throws for a name or id that no cluster can have. */
 export function createClusterKeys(
   config: ClusterConfig,
   { store, clock, metrics }: { readonly store: Store; readonly clock: Clock; readonly metrics?: Metrics | undefined },

@@ -50,6 +50,7 @@ const COUNTS = ["peer-max-records", "peer-max-bytes", "shutdown-delay-seconds"] 
 /** Longer than any grace period that makes sense. */
 const MOST_DELAY_S = 3600;
 
+/** Throws `USAGE` for an option that is unknown, incomplete or invalid. */
 export function parseArguments(argv: readonly string[]): Arguments {
   const values = readOptions(argv, [...NAMES, ...COUNTS]);
   const tlsDir = values["tls-dir"];

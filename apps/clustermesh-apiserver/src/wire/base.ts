@@ -16,6 +16,7 @@ export interface Base {
   readonly client: KubeClient;
 }
 
+/** Throws when the certificates or the access to Kubernetes cannot be read. */
 export function openBase(args: Arguments, log: Logger, parts: Parts): Base {
   const metrics = createMetrics({ process: true });
   const tls = parts.keep(watchTlsFiles(args.tlsDir, log.child("tls")), (files) => files.close());

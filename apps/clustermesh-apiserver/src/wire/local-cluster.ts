@@ -33,6 +33,7 @@ export interface LocalCluster {
   readonly serviceStatus: { run(signal: AbortSignal): Promise<void> };
 }
 
+/** Waits for what was saved in Kubernetes; its parts are started by the caller. Rejects when aborted. */
 export async function createLocalCluster(
   { args, client, clock, log, metrics, transport }: Base,
   { settings, leadership, readiness, cluster }: Settings,

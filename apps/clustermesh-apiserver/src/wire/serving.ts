@@ -18,6 +18,7 @@ const MAX_AGENTS = 10_000;
 /** Time to end streams and calls at shutdown. */
 export const DRAIN_MS = 2000;
 
+/** Rejects when the address cannot be listened on. */
 export async function serveAgents(
   { args, log, clock, metrics, tls }: Base,
   { settings, cluster, id }: Settings,
@@ -39,6 +40,7 @@ export async function serveAgents(
   return hub;
 }
 
+/** Rejects when the address cannot be listened on. */
 export async function serveAdmin(
   { args, log, clock, metrics, tls }: Base,
   { auth, id }: Settings,

@@ -24,6 +24,7 @@ export interface Readiness {
   kubernetes: () => string | undefined;
 }
 
+/** Resolves with the first settings that have a name and an id. Rejects when aborted. */
 export async function startSettings(base: Base, parts: Parts): Promise<Settings> {
   const { args, log, clock, metrics, client } = base;
   const { instance, namespace } = args;

@@ -23,6 +23,7 @@ export interface AttemptModules<T> {
   readonly signal: AbortSignal;
 }
 
+/** Rejects with a KubeError, or with the error of a listener. Resolves when the next attempt is due. */
 export async function runAttempt<T>(modules: AttemptModules<T>): Promise<void> {
   const { state, waiters } = modules.collection;
   const attempt = nextAttempt(state, { size: waiters.size, floor: waiters.floor() });

@@ -20,6 +20,7 @@ import type { WatchEvent } from "./watch.js";
 export interface Collection<T> {
   readonly items: ReadonlyMap<string, Item<T>>;
   readonly state: ListWatchState;
+  /** Callers that wait for a list. */
   readonly waiters: Waiters;
   /** Undefined when the projection throws: the object is refused, and that is logged. */
   toItem(object: KubeObject): Item<T> | undefined;
@@ -29,7 +30,9 @@ export interface Collection<T> {
   follow(events: readonly WatchEvent[]): void;
   /** Takes the current version by quorum. False: it is below what is known, so a list must show why. */
   confirm(version: bigint): boolean;
+  /** The next attempt lists. */
   forgetResume(): void;
+  /** The API cannot stream lists. */
   withoutStreaming(): void;
 }
 
@@ -43,6 +46,7 @@ export interface CollectionModules<T> {
   readonly onRestored: () => void;
 }
 
+/** Begins empty. `streaming`: lists may be streamed. */
 export function createCollection<T>(streaming: boolean, modules: CollectionModules<T>): Collection<T> {
   const { path, clock, log } = modules;
   const cache = createCache(modules.project);

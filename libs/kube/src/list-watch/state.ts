@@ -45,10 +45,12 @@ export const SETTLED_MS = 5_000;
 /** In doubt, an attempt that lasted this long is followed by the quorum list at once: only tight loops are slowed. */
 const DOUBTED_MS = 100;
 
+/** Nothing is known. `streaming`: lists may be streamed. */
 export function initialState(streaming: boolean): ListWatchState {
   return { position: 0n, newest: 0n, resume: undefined, doubted: false, adopted: 0, streaming };
 }
 
+/** What to do next, when no attempt runs. */
 export function nextAttempt({ resume, doubted, streaming }: ListWatchState, waiting: Waiting): Attempt {
   const undisturbed = waiting.size === 0 && !doubted;
   if (undisturbed && resume !== undefined) return { is: "watch", from: resume };

@@ -10,9 +10,11 @@ export type EndpointFeed = Feed<SliceFacts | undefined>;
 export interface SliceJoin {
   /** `facts` is undefined when the slice belongs to no Service. */
   setSlice(objectKey: string, facts: SliceFacts | undefined): void;
+  /** Ignored when the slice is not known. */
   deleteSlice(objectKey: string): void;
 }
 
+/** `services`: what the slices are joined with. */
 export function createEndpointFeed(services: SliceJoin): EndpointFeed {
   return {
     resource: ENDPOINT_SLICES,

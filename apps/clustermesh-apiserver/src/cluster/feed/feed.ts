@@ -14,17 +14,20 @@ import type { RecordChange } from "./record-diff.js";
 export type FactsChange<Facts> = Pick<Change<Facts>, "deletes" | "sets">;
 
 export interface Feed<Facts = unknown> {
+  /** What is listed and watched, in all namespaces. */
   readonly resource: Resource;
   /** The place of its resource version in the position of the local cluster. */
   readonly versionType: VersionType;
   /** What is kept of an object: all that its records and notes need, and no reference to the object. */
   facts(object: KubeObject): Facts;
+  /** Takes changes in the order in which Kubernetes reported them. */
   take(change: FactsChange<Facts>): void;
   /** Absent when the objects are joined with those of another feed, which has the records of both. */
   readonly records?: FeedRecords;
 }
 
 export interface FeedRecords {
+  /** Records that depend on the ranges are in the next `takeChanges`. */
   setRanges(ranges: LocalRanges): void;
   /** What changed since the last call. */
   takeChanges(): FeedChanges;
@@ -33,7 +36,9 @@ export interface FeedRecords {
 }
 
 export interface FeedChanges {
+  /** Records for the agents of this cluster. */
   readonly local: RecordChange;
+  /** Records for other clusters. */
   readonly exported: RecordChange;
   /** What the users of the objects must be told, each note once. */
   readonly notes: readonly ReportedEvent[];

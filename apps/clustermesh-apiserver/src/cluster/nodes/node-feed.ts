@@ -17,6 +17,7 @@ export interface NodeFeed extends Feed<NodeFacts> {
   readonly known: ReadonlyMap<string, KnownNode>;
 }
 
+/** `initial`: this cluster's pod ranges; undefined: not known yet. */
 export function createNodeFeed(clock: Pick<Clock, "now">, initial: readonly Prefix[] | undefined): NodeFeed {
   const nodes = new Map<string, { readonly facts: NodeFacts } & KnownNode>();
   const local = createRecordDiff();

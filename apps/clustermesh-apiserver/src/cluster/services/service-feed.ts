@@ -16,6 +16,7 @@ import { createServiceTable, type KnownService } from "./service-table.js";
 export interface LocalServices {
   /** Undefined when there is no such Service, or Services have not been read yet. */
   get(service: ServiceName): KnownService | undefined;
+  /** Every Service that exists, in no order. */
   all(): Iterable<KnownService>;
   /**
    * Calls the listener with the Services whose object or notes changed, deleted ones included. Returns a function that
@@ -25,11 +26,13 @@ export interface LocalServices {
 }
 
 export interface ServiceFeed extends Feed<ServiceFacts> {
+  /** As of the last `takeChanges`. */
   readonly services: LocalServices;
   /** Takes the slices of Services. */
   readonly slices: SliceJoin;
 }
 
+/** `podCidrs`: this cluster's pod ranges; undefined: not known yet. */
 export function createServiceFeed(
   lastGood: LastGood<MeshAnnotations>,
   podCidrs: readonly Prefix[] | undefined,

@@ -9,6 +9,7 @@ import type { StreamMetrics } from "./stream-metrics.js";
 
 /** An agent's stream as the hub uses it. */
 export interface AgentStream {
+  /** False when the stream is full; `drained` of the handle follows. */
   write(bytes: Buffer): boolean;
   /** Ends it with a GoAway. */
   goAway(leaving: Leaving): void;
@@ -17,12 +18,16 @@ export interface AgentStream {
 }
 
 export interface AgentHandle {
+  /** The stream has room again. */
   drained(): void;
+  /** Positions of clusters that are not served, and malformed ones, are ignored and counted. */
   ack(ack: Ack): void;
+  /** The agent asks for the buckets that differ. */
   buckets(asked: Buckets): void;
   readonly session: Session;
   /** For an internal error: ends the stream. */
   fail(thrown: unknown): void;
+  /** The stream has ended. May be called twice. */
   closed(): void;
 }
 
@@ -39,6 +44,7 @@ export interface AgentHandleModules {
   readonly signal: AbortSignal;
 }
 
+/** Sends nothing before sources are added to its session. */
 export function createAgentHandle(hello: Hello, stream: AgentStream, modules: AgentHandleModules): AgentHandle {
   const { fanOut, agents, metrics } = modules;
   const { node } = hello;

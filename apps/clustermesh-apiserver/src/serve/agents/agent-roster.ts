@@ -23,9 +23,11 @@ export interface AgentRoster<Agent> {
   drain(): readonly Agent[];
   /** A copy: agents may be removed while it is read. */
   all(): readonly Agent[];
+  /** Number of open streams. */
   readonly size: number;
 }
 
+/** `maxAgents`: most streams at once. */
 export function createAgentRoster<Agent>(maxAgents: number): AgentRoster<Agent> {
   const open = new Map<string, Agent>();
   let draining = false;

@@ -14,6 +14,7 @@ import type { Session } from "./session.js";
 import { createSharedSources, type SharedSources } from "./shared-sources.js";
 
 export interface FanOut {
+  /** What all agents share of each source. */
   readonly shared: SharedSources;
   /** By cluster id. */
   readonly served: ReadonlyMap<number, StreamSource>;
@@ -38,6 +39,7 @@ export interface FanOutModules {
 const STATE_EVERY_MS = 5000;
 const MARK_EVERY_MS = 15_000;
 
+/** Begins at once; sessions exist later. */
 export function createFanOut(modules: FanOutModules): FanOut {
   const { sources, clock, each, begin } = modules;
   const served = new Map<number, StreamSource>(sources.all.map((source) => [source.clusterId, source]));

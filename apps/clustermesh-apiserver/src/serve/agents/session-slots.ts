@@ -18,10 +18,12 @@ export interface Slot {
 export interface SessionSlots {
   /** Adds a source as ready. */
   add(source: StreamSource, cursor: Cursor): Slot;
+  /** Undefined when the session does not have the source. */
   remove(clusterId: number): Slot | undefined;
   get(clusterId: number): Slot | undefined;
   /** Calls `take` with the slot of each of these sources. */
   allOf(sources: Iterable<StreamSource>, take: (slot: Slot) => void): void;
+  /** The slot may have something to send. */
   wake(slot: Slot): void;
   /** The next ready slot, the local cluster first; it stays ready. */
   nextReady(): Slot | undefined;

@@ -1,6 +1,8 @@
 /**
  * One agent's stream: a cursor per source, the local cluster first, and the agent's requests.
  *
+ *   Writable ── the stream is full ──► Blocked ── drained ──► Writable        any ── close ──► Closed
+ *
  * `pump` writes until nothing is pending or the stream is full. Content is never queued: a slow agent gets the latest state
  * once its stream has room. Only cursors that may have something to send are polled.
  */

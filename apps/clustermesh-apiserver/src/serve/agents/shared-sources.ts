@@ -10,8 +10,11 @@ import { encodeStates, sourceState } from "./messages.js";
 import { createSourceEncoder, type SourceEncoder } from "./source-encoder.js";
 
 export interface SharedSources {
+  /** Begins to report the changes of a source. */
   follow(source: StreamSource): void;
+  /** Drops a source that was removed. */
   forget(source: StreamSource): void;
+  /** Made at the first use. */
   encoderOf(source: StreamSource): SourceEncoder;
   /** Recomputed when the status changed or after 100 ms, which is therefore the resolution of ages. */
   sourceStateMessage(source: StreamSource): SourceState;
@@ -39,6 +42,7 @@ interface State {
   readonly state: SourceState;
 }
 
+/** Begins with no source. */
 export function createSharedSources({ clock, onContent, onState }: SharedSourcesModules): SharedSources {
   const encoders = new Map<StreamSource, SourceEncoder>();
   const states = new Map<StreamSource, State>();

@@ -38,9 +38,11 @@ export interface StreamHub {
   refused(code: string): void;
   /** Sends every agent away, spread over `spreadMs`. */
   drain(spreadMs: number): void;
+  /** Number of connected agents. */
   readonly size: number;
   /** Number of served sources. */
   readonly sourceCount: number;
+  /** Stops timers and reads; streams are ended by their server. */
   close(): void;
 }
 
@@ -50,6 +52,7 @@ interface OpenAgent {
   readonly handle: AgentHandle;
 }
 
+/** Serves the agents that are opened, until `close`. */
 export function createStreamHub(options: StreamHubOptions, modules: StreamHubModules): StreamHub {
   const { sources, agents, clock } = modules;
   const gate = createSnapshotGate(options.maxSnapshots);

@@ -25,6 +25,7 @@ export function watchCertificates(metrics: Metrics, read: () => Certificates): v
   );
 }
 
+/** `notAfter`: seconds since 1970. */
 export function reportCertificates(certificates: Certificates): CertificateReport[] {
   return Object.entries(certificates).flatMap(([name, pem]) => {
     const seconds = expiry(pem);
