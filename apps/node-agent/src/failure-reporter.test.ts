@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, TCP } from "@isthmus/model";
 import { type Logger, silentLogger } from "@isthmus/observe";
-import { frontendName, rejectName } from "./desired/frontends.js";
+import { frontendName, rejectName } from "./desired/services/frontends.js";
 import { createFailureReporter, nameObject } from "./failure-reporter.js";
 
 function makeLog(): { log: Logger; lines: string[] } {

@@ -1,5 +1,5 @@
 export { createDatapath, type Datapath } from "./datapath/datapath.js";
-export { createDesiredState, type DesiredState } from "./desired/desired-state.js";
-export { desiredNode, nodeName } from "./desired/nodes.js";
-export { otherProxyAddresses } from "./desired/other-proxy-addresses.js";
+export { desiredNode, nodeName } from "./desired/nodes/nodes.js";
+export { createDesiredState, type DesiredState } from "./desired/services/desired-state.js";
+export { otherProxyAddresses } from "./desired/services/other-proxy-addresses.js";
 export { type FirstLoad, type MeasuredNode, measureNode } from "./measure.js";

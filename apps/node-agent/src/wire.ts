@@ -20,7 +20,7 @@ import { VERSION } from "@isthmus/runtime";
 import { createAgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
 import { openCgroupRoot, openPodsCgroups, type PodsCgroups, reconcilePodsCgroups } from "./cgroups/index.js";
-import { nodeName } from "./desired/nodes.js";
+import { nodeName } from "./desired/nodes/nodes.js";
 import { followNetwork } from "./network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
 import { createNodeConditions } from "./node-conditions.js";

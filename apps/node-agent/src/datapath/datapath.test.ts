@@ -5,8 +5,8 @@ import { wordsAddress } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { parseAddress } from "@isthmus/model";
 import { createMemoryKernel, Killed, SMALL_KERNEL } from "@isthmus/testing";
-import { frontendName, rejectName } from "../desired/frontends.js";
-import { nodeName } from "../desired/nodes.js";
+import { nodeName } from "../desired/nodes/nodes.js";
+import { frontendName, rejectName } from "../desired/services/frontends.js";
 import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
 
 const VIP = "10.96.0.10";

@@ -8,7 +8,7 @@ import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { bytesKey, parseAddress, parsePrefix, prefixContains, type ServiceName } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
-import { otherProxyName, otherProxyValue } from "../desired/frontends.js";
+import { otherProxyName, otherProxyValue } from "../desired/services/frontends.js";
 import { createFailingPort, type FailingPort, WriteFailed } from "./testing/failing-port.js";
 import { type Bench, describeKernel, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
 

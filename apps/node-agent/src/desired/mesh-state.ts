@@ -17,13 +17,13 @@ import { Kind, Node, NodeConfig } from "@isthmus/proto";
 import { type HashedRecord, nodeConfigKey } from "@isthmus/records";
 import type { Slices } from "@isthmus/runtime";
 import type { RecordName, SourceDelta } from "../sync/source-types.js";
-import { inApplyOrder, isRecord } from "./apply-order.js";
-import type { DesiredState } from "./desired-state.js";
-import { type FrontendName, frontendName } from "./frontends.js";
-import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
-import { otherProxyAddresses } from "./other-proxy-addresses.js";
-import { createPlaceholderRecords, type KernelFacts } from "./placeholder-records.js";
-import { createServiceRanges, type ServiceRanges } from "./service-ranges.js";
+import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes/nodes.js";
+import { inApplyOrder, isRecord } from "./records/apply-order.js";
+import { createServiceRanges, type ServiceRanges } from "./service-ranges/service-ranges.js";
+import type { DesiredState } from "./services/desired-state.js";
+import { type FrontendName, frontendName } from "./services/frontends.js";
+import { otherProxyAddresses } from "./services/other-proxy-addresses.js";
+import { createPlaceholderRecords, type KernelFacts } from "./services/placeholder-records.js";
 
 export interface MeshStateOptions {
   readonly node: string;

@@ -9,7 +9,7 @@
  */
 import { addressFromBytes, formatAddress, formatPrefix, isV4, type Prefix } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
-import type { NodeName } from "../desired/nodes.js";
+import type { NodeName } from "../desired/nodes/nodes.js";
 
 /** By `routeKey`. */
 export type Routes = ReadonlyMap<string, Route>;

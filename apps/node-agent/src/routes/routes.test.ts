@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Node } from "@isthmus/proto";
 import { makeNode } from "@isthmus/testing";
-import { type NodeName, nodeName } from "../desired/nodes.js";
+import { type NodeName, nodeName } from "../desired/nodes/nodes.js";
 import { desiredRoutes } from "./desired-routes.js";
 import { parseRoutes, planRoutes } from "./reconcile-routes.js";
 

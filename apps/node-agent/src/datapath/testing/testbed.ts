@@ -28,8 +28,8 @@ import {
   TCP,
 } from "@isthmus/model";
 import type { DatapathPort } from "@isthmus/reconcile";
-import { createDesiredState, type DesiredState } from "../../desired/desired-state.js";
-import { type FrontendName, frontendName } from "../../desired/frontends.js";
+import { createDesiredState, type DesiredState } from "../../desired/services/desired-state.js";
+import { type FrontendName, frontendName } from "../../desired/services/frontends.js";
 import { createDatapath, type Datapath } from "../datapath.js";
 
 /** `"10.1.0.5"` of cluster 1, or `"2:10.2.0.5"` of cluster 2; `"2:10.2.0.5@n1"` on node n1. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
+import { makeBackend } from "../testing/testbed.js";
 import { followSlots } from "./follow-slots.js";
-import { makeBackend } from "./testing/testbed.js";
 
 const BACKENDS = Array.from({ length: 40 }, (_, i) => makeBackend(`10.1.0.${i}`));
 const some = fc.uniqueArray(fc.nat(39), { maxLength: 40 }).map((list) => list.sort((a, b) => a - b));

@@ -8,8 +8,8 @@
  */
 import { formatPrefix, MeshError, type Prefix, prefixContains } from "@isthmus/model";
 import type { RangesPort, StatusTable } from "@isthmus/reconcile";
-import { addressOf, type FrontendName } from "../desired/frontends.js";
-import { mapFull } from "./full.js";
+import { addressOf, type FrontendName } from "../../desired/services/frontends.js";
+import { mapFull } from "../rows/full.js";
 
 export interface ServiceRangeWriter {
   set(ranges: readonly Prefix[]): void;

@@ -7,11 +7,11 @@
 import type { MergedBackend } from "@isthmus/clustermesh";
 import { MeshError } from "@isthmus/model";
 import type { StatusTable } from "@isthmus/reconcile";
-import type { DesiredFrontend, DesiredState } from "../desired/desired-state.js";
-import type { FrontendName } from "../desired/frontends.js";
+import type { DesiredFrontend, DesiredState } from "../../desired/services/desired-state.js";
+import type { FrontendName } from "../../desired/services/frontends.js";
+import { isMapFull } from "../rows/full.js";
 import type { BackendStore } from "./backend-store.js";
 import { portsAndRejects } from "./frontend-writer.js";
-import { isMapFull } from "./full.js";
 import { smallerVersions } from "./narrow.js";
 import type { Planner } from "./planner.js";
 import type { TableStore } from "./table-store.js";

@@ -5,7 +5,7 @@
  */
 import { BackendFlag } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
-import { type NodeName, nodeName } from "./nodes.js";
+import { type NodeName, nodeName } from "../nodes/nodes.js";
 
 /** Bits of `BackendFlag`. */
 export function backendFlags(backend: MergedBackend): number {

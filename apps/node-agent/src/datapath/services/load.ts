@@ -7,7 +7,7 @@
 import { FrontendKey, FrontendRow, Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import { keyBytes } from "@isthmus/model";
 import { type DatapathPort, readChunks } from "@isthmus/reconcile";
-import { type FrontendName, frontendValue } from "../desired/frontends.js";
+import { type FrontendName, frontendValue } from "../../desired/services/frontends.js";
 import { EMPTY_TIER, type ServiceEntry, type Tier, tierOffset, wordsOf } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
 

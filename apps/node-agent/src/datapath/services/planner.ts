@@ -8,12 +8,12 @@
 import { Limit, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { DeltaTracker, HashPort } from "@isthmus/reconcile";
-import type { DesiredFrontend } from "../desired/desired-state.js";
-import { type FrontendName, frontendValue, otherProxyValue } from "../desired/frontends.js";
-import type { DesiredService, DesiredTier } from "../desired/services.js";
+import type { DesiredFrontend } from "../../desired/services/desired-state.js";
+import { type FrontendName, frontendValue, otherProxyValue } from "../../desired/services/frontends.js";
+import type { DesiredService, DesiredTier } from "../../desired/services/services.js";
+import { mapFull } from "../rows/full.js";
 import type { BackendStore } from "./backend-store.js";
 import { followSlots } from "./follow-slots.js";
-import { mapFull } from "./full.js";
 import { EMPTY_TIER, type ServiceEntry, type ServiceStore, type Tier } from "./service-store.js";
 import { editSlots, type SlotEdits } from "./slot-edits.js";
 import { isEditable, isOrdered, linesToTake, sameSlots } from "./table-fit.js";

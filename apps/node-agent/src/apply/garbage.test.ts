@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createCollector } from "./garbage.js";
+import { createCollector } from "../apply/garbage.js";
 
 function bench() {
   const log: string[] = [];

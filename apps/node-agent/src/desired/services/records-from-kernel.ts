@@ -13,9 +13,9 @@ import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { bytesKey, isV4, type ServiceName } from "@isthmus/model";
 import { Family, Kind, type Port, Service, Slice } from "@isthmus/proto";
 import { BackendCondition, type HashedRecord, hashRecord, serviceKey, sliceKey } from "@isthmus/records";
-import type { ServedFrontends } from "../datapath/read-services.js";
+import type { ServedFrontends } from "../../datapath/services/read-services.js";
+import { adoptedNode } from "../nodes/nodes.js";
 import { frontendName } from "./frontends.js";
-import { adoptedNode } from "./nodes.js";
 
 const READY = BackendCondition.Ready;
 const SERVING_TERMINATING = BackendCondition.Serving | BackendCondition.Terminating;

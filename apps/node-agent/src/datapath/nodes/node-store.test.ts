@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { BackendRow, backendIndex, NodeRow, Rank, rankBit } from "@isthmus/bpf";
 import { type Address, parseAddress } from "@isthmus/model";
 import { createMemoryKernel, SMALL_KERNEL } from "@isthmus/testing";
-import type { DesiredNode } from "../desired/nodes.js";
-import { frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
+import type { DesiredNode } from "../../desired/nodes/nodes.js";
+import { frontendOf, makePlan, selectable, startBench } from "../testing/testbed.js";
 
 const NONE = new Uint8Array(16) as Address;
 

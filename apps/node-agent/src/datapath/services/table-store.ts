@@ -4,9 +4,9 @@
  */
 import { Limit, MAP_NAMES } from "@isthmus/bpf";
 import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
-import { mapFull } from "./full.js";
+import { mapFull } from "../rows/full.js";
+import { createWords32, type WordBatch } from "../rows/word-batch.js";
 import { createLinePool, type Run } from "./line-pool.js";
-import { createWords32, type WordBatch } from "./word-batch.js";
 
 /** A table in the kernel. `ids` are its slots, in order; its lines may have room for more. */
 export interface Table extends Run {

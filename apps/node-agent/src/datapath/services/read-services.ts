@@ -6,7 +6,7 @@
  */
 import { BackendRow, backendIndex, TierWord } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
-import type { FrontendName } from "../desired/frontends.js";
+import type { FrontendName } from "../../desired/services/frontends.js";
 import type { Loaded } from "./load.js";
 
 export interface ServedTier {

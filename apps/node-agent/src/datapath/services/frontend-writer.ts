@@ -3,7 +3,7 @@
  * VIP.
  */
 import { type DeltaTracker, type Failures, type HashPort, insertMissing, removeExtra } from "@isthmus/reconcile";
-import { type FrontendName, isRejectName } from "../desired/frontends.js";
+import { type FrontendName, isRejectName } from "../../desired/services/frontends.js";
 
 export async function insertFrontends(
   port: HashPort,

@@ -12,14 +12,14 @@
 import { BackendRow, backendGeneration, backendId, backendIndex, nextGeneration } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { ArrayPort } from "@isthmus/reconcile";
-import { backendFlags, backendNode } from "../desired/backends.js";
-import type { NodeName } from "../desired/nodes.js";
+import type { NodeName } from "../../desired/nodes/nodes.js";
+import { backendFlags, backendNode } from "../../desired/services/backends.js";
+import { mapFull, mapShareFull } from "../rows/full.js";
+import { createIndexPool } from "../rows/index-pool.js";
+import { createWords32 } from "../rows/word-batch.js";
 import { adoptBackends } from "./adopt-backends.js";
 import { clusterOf, clusterWord, createBackendRows, portWord, Word } from "./backend-rows.js";
-import { mapFull, mapShareFull } from "./full.js";
-import { createIndexPool } from "./index-pool.js";
 import { reservedRows } from "./narrow.js";
-import { createWords32 } from "./word-batch.js";
 
 /** Turns a node's name into its index; 0 = not known. */
 export type NodeIndexOf = (name: NodeName | undefined) => number;

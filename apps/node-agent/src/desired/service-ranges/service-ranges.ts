@@ -7,7 +7,7 @@
  */
 import { addressFromBytes, formatPrefix, type Prefix, prefixContains, prefixesOverlap } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
-import type { NodeName } from "./nodes.js";
+import type { NodeName } from "../nodes/nodes.js";
 
 /** A prefix as a record has it, not yet validated. */
 export interface WirePrefix {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatPrefix, parseAddress, parsePrefix } from "@isthmus/model";
 import { Node } from "@isthmus/proto";
-import { nodeName } from "./nodes.js";
+import { nodeName } from "../nodes/nodes.js";
 import { createServiceRanges } from "./service-ranges.js";
 
 const ONE = nodeName(1, "one");

@@ -7,8 +7,8 @@
  * Pure.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
-import type { DesiredFrontend } from "../desired/desired-state.js";
-import type { DesiredTier } from "../desired/services.js";
+import type { DesiredFrontend } from "../../desired/services/desired-state.js";
+import type { DesiredTier } from "../../desired/services/services.js";
 
 type Service = Extract<DesiredFrontend, { kind: "service" }>;
 type Test = (backend: MergedBackend) => boolean;

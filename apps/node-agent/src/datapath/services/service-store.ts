@@ -7,11 +7,11 @@
 import { Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { ArrayPort } from "@isthmus/reconcile";
-import type { FrontendName } from "../desired/frontends.js";
-import { mapFull } from "./full.js";
-import { createIndexPool, type IndexPool } from "./index-pool.js";
+import type { FrontendName } from "../../desired/services/frontends.js";
+import { mapFull } from "../rows/full.js";
+import { createIndexPool, type IndexPool } from "../rows/index-pool.js";
+import { createWords32, createWords64 } from "../rows/word-batch.js";
 import type { Table } from "./table-store.js";
-import { createWords32, createWords64 } from "./word-batch.js";
 
 /** One word of a service with the table it names. */
 export interface Tier {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createIndexPool } from "./index-pool.js";
+import { createIndexPool } from "../rows/index-pool.js";
 import { createLinePool, type Run } from "./line-pool.js";
 
 test("index 0 and adopted indexes are never given out, and the last index is", () => {

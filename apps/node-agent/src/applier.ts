@@ -10,10 +10,10 @@
 import type { Clock, Prefix } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
 import { inTurns, nextTurn } from "@isthmus/runtime";
-import type { Datapath } from "../datapath/datapath.js";
-import type { MeshState } from "../desired/mesh-state.js";
-import type { Floors } from "./floors.js";
-import type { SourceDelta } from "./source-types.js";
+import type { Datapath } from "./datapath/datapath.js";
+import type { MeshState } from "./desired/mesh-state.js";
+import type { Floors } from "./sync/floors.js";
+import type { SourceDelta } from "./sync/source-types.js";
 
 export interface ApplierModules {
   readonly clock: Clock;

@@ -5,7 +5,7 @@
  */
 import type { Kind } from "@isthmus/proto";
 import { type HashedRecord, KINDS } from "@isthmus/records";
-import type { RecordName, SourceDelta } from "../sync/source-types.js";
+import type { RecordName, SourceDelta } from "../../sync/source-types.js";
 
 const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
 const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;

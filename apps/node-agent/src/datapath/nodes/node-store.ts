@@ -7,10 +7,10 @@
  */
 import { NodeFlag, NodeRow, StateWord } from "@isthmus/bpf";
 import { type ArrayPort, readChunks, type StatusTable } from "@isthmus/reconcile";
-import { adoptedNode, type DesiredNode, type NodeName, nodeIdentity, nodeName } from "../desired/nodes.js";
-import { mapFull, mapShareFull } from "./full.js";
-import { createIndexPool, type IndexPool } from "./index-pool.js";
-import { reservedRows } from "./narrow.js";
+import { adoptedNode, type DesiredNode, type NodeName, nodeIdentity, nodeName } from "../../desired/nodes/nodes.js";
+import { mapFull, mapShareFull } from "../rows/full.js";
+import { createIndexPool, type IndexPool } from "../rows/index-pool.js";
+import { reservedRows } from "../services/narrow.js";
 
 export interface NodeStore {
   /** 0 = not known. An adopted row is also found by its name of `adoptedNode`, for as long as it exists. */
