@@ -3,11 +3,12 @@
  *
  * In: any kernel port (bench/ passes real maps). Out: milliseconds. Used by `make bench`; asserts nothing.
  */
+
 import { readFileSync } from "node:fs";
+import type { DatapathPort } from "@isthmus/bpf";
 import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { SourceStatus, ToAgent } from "@isthmus/proto";
-import type { DatapathPort } from "@isthmus/reconcile";
 import type { Slices } from "@isthmus/runtime";
 import { createNodeState, type NodeState } from "./node-state.js";
 

@@ -4,10 +4,10 @@
  * In: a kernel (real or in memory) with its floors, and snapshots from disk. Out: the core, which takes messages, and
  * the datapath, which follows them.
  */
+import type { DatapathPort } from "@isthmus/bpf";
 import type { Clock, ClusterId, ClusterName, Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
-import type { DatapathPort } from "@isthmus/reconcile";
 import { comparePositions, type HashedRecord } from "@isthmus/records";
 import { type Applier, createApplier } from "./applier.js";
 import { createDatapath, type Datapath } from "./datapath/datapath.js";

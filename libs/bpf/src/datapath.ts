@@ -7,9 +7,9 @@
  */
 import { readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { DatapathPort } from "@isthmus/reconcile";
 import { createMappedArray } from "./array-map.js";
 import { lockPinFolder, preparePinFolder } from "./bpffs.js";
+import type { DatapathPort } from "./datapath-port.js";
 import { type DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createGracePeriod } from "./grace.js";
 import { createHashMap } from "./hash-map.js";

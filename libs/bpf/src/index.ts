@@ -2,6 +2,7 @@ export * from "./array-map.js";
 export * from "./backend-id.js";
 export * from "./check.js";
 export * from "./datapath.js";
+export type * from "./datapath-port.js";
 export * from "./errors.js";
 export * from "./gen/index.js";
 export { createGracePeriod } from "./grace.js";

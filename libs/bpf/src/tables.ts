@@ -3,8 +3,9 @@
  * run. Segments have no pins; the outer map keeps them alive, and a new agent opens them by their ids.
  */
 import { MeshError } from "@isthmus/model";
-import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
+import type { ArrayPort } from "@isthmus/reconcile";
 import { createMappedArray, type MappedArray } from "./array-map.js";
+import type { TablesPort } from "./datapath-port.js";
 import { mapFull } from "./errors.js";
 import { Limit, MAP_NAMES } from "./gen/index.js";
 import { innerMap, word } from "./map-of-maps.js";

@@ -6,6 +6,7 @@
  *   kernel.open() ──► the next process on the same memory; the previous one can no longer write
  * ```
  */
+import type { DatapathPort } from "@isthmus/bpf";
 import {
   BackendRow,
   FloorRow,
@@ -18,7 +19,7 @@ import {
   TableLine,
 } from "@isthmus/bpf/schema";
 import { MeshError } from "@isthmus/model";
-import type { ArrayPort, DatapathPort } from "@isthmus/reconcile";
+import type { ArrayPort } from "@isthmus/reconcile";
 import { createMemoryArray } from "./memory-array.js";
 import { createMemoryHash, type HashMemory } from "./memory-hash.js";
 import { createMemoryRanges, type RangesMemory } from "./memory-ranges.js";

@@ -7,6 +7,7 @@ import {
   BackendFlag,
   BackendRow,
   backendIndex,
+  type DatapathPort,
   FrontendFlag,
   FrontendKey,
   FrontendRow,
@@ -18,7 +19,7 @@ import {
   TierWord,
 } from "@isthmus/bpf";
 import { formatAddress, keyBytes, protocolName } from "@isthmus/model";
-import type { ArrayPort, DatapathPort } from "@isthmus/reconcile";
+import type { ArrayPort } from "@isthmus/reconcile";
 
 export async function printMaps(port: DatapathPort): Promise<string> {
   const frontends: string[] = [];

@@ -2,12 +2,13 @@
  * The agent of one node in a scenario, from records to maps: the real merge, plan, desired state and datapath, on an in-memory
  * kernel. `restart` is a new process on the same kernel, which only has what it reads there and what it is sent again.
  */
+
 import { createDatapath, createDesiredState, desiredNode, nodeName, otherProxyAddresses } from "@isthmus/agent";
+import type { DatapathPort } from "@isthmus/bpf";
 import { createServiceMerger, type ServiceTable } from "@isthmus/clustermesh";
 import { planService } from "@isthmus/loadbalancer";
 import type { ClusterId, ClusterName, ServiceName } from "@isthmus/model";
 import { Kind, Node } from "@isthmus/proto";
-import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
 import type { RecordChange } from "./test-cluster.js";
 

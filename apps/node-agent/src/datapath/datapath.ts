@@ -12,10 +12,10 @@
  * when something was freed; the others are written. Until `sweepFrontends` adopted frontends that are not desired stay:
  * only a source in sync shows that they are gone.
  */
-import { Limit, MAP_NAMES } from "@isthmus/bpf";
+import { type DatapathPort, Limit, MAP_NAMES } from "@isthmus/bpf";
 import type { Prefix } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
-import { createDeltaTracker, createStatusTable, type DatapathPort, type StatusTable } from "@isthmus/reconcile";
+import { createDeltaTracker, createStatusTable, type StatusTable } from "@isthmus/reconcile";
 import { nextTurn } from "@isthmus/runtime";
 import { createCollector, type Round } from "../apply/garbage.js";
 import type { DesiredNode, NodeName } from "../desired/nodes/nodes.js";

@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { openDatapath } from "@isthmus/bpf";
+import { type DatapathPort, openDatapath } from "@isthmus/bpf";
 import { makeCgroup, OBJECTS, uniqueName } from "@isthmus/bpf/testing";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { bytesKey, parseAddress, parsePrefix, prefixContains, type ServiceName } from "@isthmus/model";
-import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
 import { otherProxyName, otherProxyValue } from "../desired/services/frontends.js";
 import { createFailingPort, type FailingPort, WriteFailed } from "./testing/failing-port.js";

@@ -1,7 +1,8 @@
 /** Random histories in maps that are too small: a Service without room, for all or a part, leaves no unused entries. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DatapathPort } from "@isthmus/reconcile";
+import type { DatapathPort } from "@isthmus/bpf";
 import { createMemoryKernel, fastCheckOptions, type KernelSizes } from "@isthmus/testing";
 import fc from "fast-check";
 import { type BackendText, type Bench, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";

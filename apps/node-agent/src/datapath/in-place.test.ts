@@ -1,7 +1,8 @@
 /** One endpoint of a Service changes: its table is edited in place or rewritten, and equals the plan. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DatapathPort } from "@isthmus/reconcile";
+import type { DatapathPort } from "@isthmus/bpf";
 import { createMemoryKernel, SMALL_KERNEL } from "@isthmus/testing";
 import { frontendOf, makePlan, type Reachable, selectable, startBench } from "./testing/testbed.js";
 

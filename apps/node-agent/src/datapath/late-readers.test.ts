@@ -1,8 +1,7 @@
 /** Programs that loaded a tier word and then pause, while the table changes and grace periods pass. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
-import type { DatapathPort } from "@isthmus/reconcile";
+import { type DatapathPort, FrontendRow, ServiceRow, TierWord } from "@isthmus/bpf";
 import { createMemoryKernel, fastCheckOptions, type KernelSizes, Killed, SMALL_KERNEL } from "@isthmus/testing";
 import fc from "fast-check";
 import { frontendOf, makePlan, readSlot, startBench } from "./testing/testbed.js";

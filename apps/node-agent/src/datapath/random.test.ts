@@ -1,10 +1,11 @@
 /** Random histories compared with a fresh start: the maps end in the same state. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { DatapathPort } from "@isthmus/bpf";
 import { wordsAddress } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { formatAddress } from "@isthmus/model";
-import type { DatapathPort } from "@isthmus/reconcile";
 import { createMemoryKernel, fastCheckOptions, type KernelSizes, Killed } from "@isthmus/testing";
 import fc from "fast-check";
 import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";

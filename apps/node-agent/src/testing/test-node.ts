@@ -2,10 +2,10 @@
  * For tests: the state of a whole node on an in-memory kernel. A test sends it the messages of a server and reads the
  * maps as a program does.
  */
+import type { DatapathPort } from "@isthmus/bpf";
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { type Applied, type NodeConfig, SourceStatus, type ToAgent, type ToServer } from "@isthmus/proto";
-import type { DatapathPort } from "@isthmus/reconcile";
 import { createFakeClock, type FakeClock, type MemoryKernel, type RecordSource, settle } from "@isthmus/testing";
 import { describeKernel, frontendOf, selectable } from "../datapath/testing/testbed.js";
 import { createNodeState, type NodeState } from "../node-state.js";

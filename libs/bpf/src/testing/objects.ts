@@ -1,8 +1,9 @@
 /** Loads test objects (bpf/tests/*.bpf.c) with new maps, and closes them when the test ends. */
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
+import type { ArrayPort } from "@isthmus/reconcile";
 import { createMappedArray } from "../array-map.js";
+import type { TablesPort } from "../datapath-port.js";
 import { DatapathConfig, MAP_NAMES } from "../gen/index.js";
 import { createHashMap } from "../hash-map.js";
 import { type Fd, type LoadedObject, native } from "../native.js";

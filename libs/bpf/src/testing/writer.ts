@@ -3,9 +3,10 @@
  * has its own writer with allocation and adoption.
  */
 import { bytesKey, parseAddress } from "@isthmus/model";
-import type { ArrayPort, BatchResult, HashPort, TablesPort } from "@isthmus/reconcile";
+import type { ArrayPort, BatchResult, HashPort } from "@isthmus/reconcile";
 import { backendId } from "../backend-id.js";
 import { frontendCheck } from "../check.js";
+import type { TablesPort } from "../datapath-port.js";
 import {
   BackendRow,
   FrontendKey,

@@ -4,9 +4,9 @@
  * It writes nothing. A service row named by two frontends belongs to the first; a table that overlaps another, or lies
  * outside the segments, is not adopted: its tier is read, replaced when desired, and never freed.
  */
-import { FrontendKey, FrontendRow, Limit, ServiceRow, TierWord } from "@isthmus/bpf";
+import { type DatapathPort, FrontendKey, FrontendRow, Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import { keyBytes } from "@isthmus/model";
-import { type DatapathPort, readChunks } from "@isthmus/reconcile";
+import { readChunks } from "@isthmus/reconcile";
 import { type FrontendName, frontendValue } from "../../desired/services/frontends.js";
 import { EMPTY_TIER, type ServiceEntry, type Tier, tierOffset, wordsOf } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";

@@ -2,8 +2,8 @@
  * The tables of backend ids. Lines are taken, filled while no program can reach them, and given back after a grace
  * period. Slots of a table that programs use change one by one (slot-edits.ts).
  */
-import { Limit, MAP_NAMES } from "@isthmus/bpf";
-import type { ArrayPort, TablesPort } from "@isthmus/reconcile";
+import { Limit, MAP_NAMES, type TablesPort } from "@isthmus/bpf";
+import type { ArrayPort } from "@isthmus/reconcile";
 import { mapFull } from "../rows/full.js";
 import { createWords32, type WordBatch } from "../rows/word-batch.js";
 import { createLinePool, type Run } from "./line-pool.js";

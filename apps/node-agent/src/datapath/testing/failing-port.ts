@@ -3,8 +3,9 @@
  *
  * Calls of many writes are made write by write, so that a failure leaves the first part of a call in the kernel.
  */
+import type { DatapathPort } from "@isthmus/bpf";
 import { MeshError } from "@isthmus/model";
-import type { ArrayPort, BatchResult, DatapathPort, HashPort, RangesPort } from "@isthmus/reconcile";
+import type { ArrayPort, BatchResult, HashPort, RangesPort } from "@isthmus/reconcile";
 
 export class WriteFailed extends Error {
   constructor() {

@@ -8,6 +8,7 @@
 import {
   BackendRow,
   backendIndex,
+  type DatapathPort,
   FrontendRow,
   frontendCheck,
   Limit,
@@ -27,7 +28,6 @@ import {
   type ServiceName,
   TCP,
 } from "@isthmus/model";
-import type { DatapathPort } from "@isthmus/reconcile";
 import { createDesiredState, type DesiredState } from "../../desired/services/desired-state.js";
 import { type FrontendName, frontendName } from "../../desired/services/frontends.js";
 import { createDatapath, type Datapath } from "../datapath.js";

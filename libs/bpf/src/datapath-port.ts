@@ -1,0 +1,38 @@
+/**
+ * All maps of one node's datapath, as their readers and writers see them: pinned BPF maps (datapath.ts) or arrays in
+ * memory (libs/testing).
+ */
+import type { ArrayPort, HashPort, RangesPort } from "@isthmus/reconcile";
+
+/** The lines of backend ids, in at most 64 mapped arrays ("segments") of 65,536 lines of 64 bytes. */
+export interface TablesPort {
+  readonly linesPerSegment: number;
+  readonly maxSegments: number;
+  /** Existing segments, in order. Line number = segment * linesPerSegment + index. */
+  readonly segments: readonly ArrayPort[];
+  /** Adds a segment that programs can use. Rejects with `MAP_FULL` at `maxSegments`. */
+  addSegment(): Promise<ArrayPort>;
+}
+
+/** All maps of one node's datapath. */
+export interface DatapathPort {
+  /** `struct frontend_key` to `struct frontend`. */
+  readonly frontends: HashPort;
+  /** Ranges in which connects to an address without a frontend are refused. */
+  readonly serviceRanges: RangesPort;
+  /** `struct service`, by service index. */
+  readonly services: ArrayPort;
+  /** `struct backend`, by backend index. */
+  readonly backends: ArrayPort;
+  /** `u32` rank word, by cluster id. */
+  readonly clusterState: ArrayPort;
+  /** `u32` rank word, by node index. */
+  readonly nodeState: ArrayPort;
+  /** `struct node`, by node index. */
+  readonly nodes: ArrayPort;
+  /** `struct floor`, by cluster id; 0 = local cluster. */
+  readonly floors: ArrayPort;
+  readonly tables: TablesPort;
+  /** Resolves when no program that began before the call still runs, so that freed slots may be reused. */
+  gracePeriod(): Promise<void>;
+}
