@@ -15,14 +15,13 @@
 import { type DatapathPort, Limit, MAP_NAMES } from "@isthmus/bpf";
 import type { Prefix } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
-import { createDeltaTracker, createStatusTable, type StatusTable } from "@isthmus/reconcile";
+import { createDeltaTracker, createStatusTable, isMapFull, type StatusTable } from "@isthmus/reconcile";
 import { nextTurn } from "@isthmus/runtime";
 import { createCollector, type Round } from "../apply/garbage.js";
 import type { DesiredNode, NodeName } from "../desired/nodes/nodes.js";
 import type { DesiredState } from "../desired/services/desired-state.js";
 import type { FrontendName } from "../desired/services/frontends.js";
 import { createNodeStore, type NodeStore } from "./nodes/node-store.js";
-import { isMapFull } from "./rows/full.js";
 import { createServiceRangeWriter, SERVICE_RANGE } from "./service-ranges/service-range-writer.js";
 import { type BackendStore, createBackendStore } from "./services/backend-store.js";
 import { insertFrontends, removeFrontends } from "./services/frontend-writer.js";

@@ -5,12 +5,11 @@
  * backends get another node index, and after a grace period its id and its state word are set to 0, so that the next
  * node with this index inherits no rank.
  */
-import { NodeFlag, NodeRow, StateWord } from "@isthmus/bpf";
-import { type ArrayPort, readChunks, type StatusTable } from "@isthmus/reconcile";
+import { NodeFlag, NodeRow } from "@isthmus/bpf";
+import { isMapFull, type StatusTable } from "@isthmus/reconcile";
 import { adoptedNode, type DesiredNode, type NodeName, nodeIdentity, nodeName } from "../../desired/nodes/nodes.js";
-import { mapFull, mapShareFull } from "../rows/full.js";
-import { createIndexPool, type IndexPool } from "../rows/index-pool.js";
-import { reservedRows } from "../services/narrow.js";
+import { createRowPool } from "../rows/row-pool.js";
+import { type AdoptedRow, adoptNodes, type NodePorts } from "./adopt-nodes.js";
 
 export interface NodeStore {
   /** 0 = not known. An adopted row is also found by its name of `adoptedNode`, for as long as it exists. */
@@ -34,15 +33,7 @@ export interface NodeStore {
   readonly capacity: number;
 }
 
-export interface NodePorts {
-  readonly nodes: ArrayPort;
-  readonly nodeState: ArrayPort;
-}
-
-interface Row {
-  readonly identity: string;
-  readonly index: number;
-  readonly cluster: number;
+interface Row extends AdoptedRow {
   readonly users: Set<NodeName>;
 }
 
@@ -59,47 +50,20 @@ export function createNodeStore(
   const adoptedRows = new Map<NodeName, Row>();
   const nodes = new Map<NodeName, DesiredNode>();
   const dirty = new Set<NodeName>();
-  const shared = ports.nodes.maxEntries - reservedRows(ports.nodes.maxEntries);
+  const adopted = adoptNodes(ports).map((row): Row => ({ ...row, users: new Set() }));
+  const pool = createRowPool(ports.nodes, new Set(adopted.map(({ index }) => index)), own);
   let leaving: Row[] = [];
-  const duplicates: Row[] = [];
-  const pool = load();
-  leaving.push(...duplicates);
+  for (const row of adopted) adopt(row);
 
-  function load(): IndexPool {
-    const taken = new Set<number>();
-    for (const { first, count, bytes, view } of readChunks(ports.nodes)) {
-      for (let i = 0; i < count; i++) {
-        const index = first + i;
-        if (index === 0 || view.getUint32(i * NodeRow.size + NodeRow.offsets.id, true) !== index) continue;
-        const { cluster, tunnel, health } = NodeRow.decode(bytes, i * NodeRow.size);
-        const row: Row = { identity: nodeIdentity(cluster, tunnel, health), index, cluster, users: new Set() };
-        if (byIdentity.has(row.identity)) duplicates.push(row);
-        else {
-          byIdentity.set(row.identity, row);
-          adoptedRows.set(nodeName(cluster, adoptedNode(index)), row);
-        }
-        taken.add(index);
-      }
-    }
-    clearStaleRanks(taken);
-    return createIndexPool(ports.nodes.maxEntries, taken);
-  }
-
-  /** Clears ranks of indexes without a node, left by an agent that died between the two stores. Other ranks stay. */
-  function clearStaleRanks(taken: ReadonlySet<number>): void {
-    const words = ports.nodeState.read(0, ports.nodeState.maxEntries);
-    const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
-    for (let index = 1; index < ports.nodeState.maxEntries; index++) {
-      if (!taken.has(index) && view.getUint32(StateWord.size * index, true) !== 0)
-        ports.nodeState.storeWord32(index, 0, 0);
-    }
+  /** Of two rows with one identity only the first is used. */
+  function adopt(row: Row): void {
+    if (byIdentity.has(row.identity)) return void leaving.push(row);
+    byIdentity.set(row.identity, row);
+    adoptedRows.set(nodeName(row.cluster, adoptedNode(row.index)), row);
   }
 
   function insert(node: DesiredNode, identity: string): Row {
-    const { name, maxEntries } = ports.nodes;
-    const bounded = own !== undefined && node.cluster !== own && pool.used >= shared;
-    const index = bounded ? undefined : pool.take();
-    if (index === undefined) throw bounded ? mapShareFull(name, shared) : mapFull(name, maxEntries);
+    const index = pool.take(node.cluster);
     const flags = node.name === localNode?.() ? NodeFlag.Local : 0;
     const { cluster, tunnel, health } = node;
     const bytes = NodeRow.encode({ id: 0, cluster, zone: 0, key: 0, tunnel, health, flags });
@@ -150,7 +114,7 @@ export function createNodeStore(
           if (nodes.has(name)) status.done(`node ${name}`, now);
           else status.forget(`node ${name}`);
         } catch (thrown) {
-          if (!(thrown instanceof Error) || !("code" in thrown) || thrown.code !== "MAP_FULL") throw thrown;
+          if (!(thrown instanceof Error) || !isMapFull(thrown)) throw thrown;
           status.failed(`node ${name}`, thrown, now);
         }
       }
@@ -178,6 +142,6 @@ export function createNodeStore(
     get used() {
       return pool.used;
     },
-    capacity: ports.nodes.maxEntries - 1,
+    capacity: pool.capacity,
   };
 }

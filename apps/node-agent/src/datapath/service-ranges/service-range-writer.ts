@@ -7,9 +7,8 @@
  * another proxy.
  */
 import { formatPrefix, MeshError, type Prefix, prefixContains } from "@isthmus/model";
-import type { RangesPort, StatusTable } from "@isthmus/reconcile";
+import { mapFull, type RangesPort, type StatusTable } from "@isthmus/reconcile";
 import { addressOf, type FrontendName } from "../../desired/services/frontends.js";
-import { mapFull } from "../rows/full.js";
 
 export interface ServiceRangeWriter {
   set(ranges: readonly Prefix[]): void;

@@ -6,8 +6,8 @@
  * first load 40 % of its CPU time.
  */
 import { randomInt } from "node:crypto";
-import { BackendRow, Rank } from "@isthmus/bpf";
-import type { AddressWords } from "@isthmus/clustermesh";
+import { BackendFlag, BackendRow, Rank } from "@isthmus/bpf";
+import type { AddressWords, MergedBackend } from "@isthmus/clustermesh";
 
 /** Number of words of a row; they are little endian, as in the map. */
 const WORDS = BackendRow.size / 4;
@@ -55,6 +55,11 @@ export interface NewRow {
 /** Word `port` of a row: port and protocol, and no state. */
 export function portWord(port: number, protocol: number): number {
   return PortWord.toWord({ port, proto: protocol, state: Rank.Up });
+}
+
+/** Bits of `BackendFlag`. */
+export function backendFlags(backend: MergedBackend): number {
+  return backend.ready ? 0 : BackendFlag.Terminating;
 }
 
 /** Word `cluster` of a row. */

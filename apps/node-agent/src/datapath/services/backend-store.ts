@@ -12,14 +12,11 @@
 import { BackendRow, backendGeneration, backendId, backendIndex, nextGeneration } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { ArrayPort } from "@isthmus/reconcile";
-import type { NodeName } from "../../desired/nodes/nodes.js";
-import { backendFlags, backendNode } from "../../desired/services/backends.js";
-import { mapFull, mapShareFull } from "../rows/full.js";
-import { createIndexPool } from "../rows/index-pool.js";
+import { backendNode, type NodeName } from "../../desired/nodes/nodes.js";
+import { createRowPool } from "../rows/row-pool.js";
 import { createWords32 } from "../rows/word-batch.js";
 import { adoptBackends } from "./adopt-backends.js";
-import { clusterOf, clusterWord, createBackendRows, portWord, Word } from "./backend-rows.js";
-import { reservedRows } from "./narrow.js";
+import { backendFlags, clusterOf, clusterWord, createBackendRows, portWord, Word } from "./backend-rows.js";
 
 /** Turns a node's name into its index; 0 = not known. */
 export type NodeIndexOf = (name: NodeName | undefined) => number;
@@ -67,8 +64,7 @@ const LIVE = 2;
 export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, own?: number): BackendStore {
   const rows = createBackendRows(port.maxEntries);
   const adopted = adoptBackends(port, rows);
-  const pool = createIndexPool(port.maxEntries, adopted.taken);
-  const shared = port.maxEntries - reservedRows(port.maxEntries);
+  const pool = createRowPool(port, adopted.taken, own);
   /** By index. */
   const states: number[] = [FREE];
   const users: number[] = [0];
@@ -96,9 +92,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
 
   function add(backend: MergedBackend, place: number): number {
     const { clusterId, node } = backend;
-    const bounded = own !== undefined && clusterId !== own && pool.used >= shared;
-    const index = bounded ? undefined : pool.take();
-    if (index === undefined) throw bounded ? mapShareFull(port.name, shared) : mapFull(port.name, port.maxEntries);
+    const index = pool.take(clusterId);
     states[index] = NEW;
     users[index] = 1;
     nodes[index] = node;
@@ -238,7 +232,7 @@ export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, ow
     get used() {
       return pool.used;
     },
-    capacity: port.maxEntries - 1,
+    capacity: pool.capacity,
   };
 }
 

@@ -2,21 +2,15 @@
  * Smaller versions of a Service for which the maps have no room, best first: the first that fits is served, until there
  * is room.
  *
- * Rows of other clusters' backends are limited (`reservedRows`), so a peer that fills its part does not stop a Service
+ * Rows of other clusters' backends are limited (rows/row-pool.ts), so a peer that fills its part does not stop a Service
  * from following the pods of the local cluster. An empty version is not yielded: the maps then keep what they hold.
  * Pure.
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
-import type { DesiredFrontend } from "../../desired/services/desired-state.js";
-import type { DesiredTier } from "../../desired/services/services.js";
+import type { DesiredFrontend, DesiredTier } from "../../desired/services/desired-state.js";
 
 type Service = Extract<DesiredFrontend, { kind: "service" }>;
 type Test = (backend: MergedBackend) => boolean;
-
-/** Rows that are reserved for the local cluster: one in four. */
-export function reservedRows(maxEntries: number): number {
-  return Math.floor(maxEntries / 4);
-}
 
 export function* smallerVersions(wanted: Service, isLocal: Test, hasRow: Test): Generator<Service> {
   const tests: readonly Test[] = [

@@ -6,10 +6,9 @@
  */
 import type { MergedBackend } from "@isthmus/clustermesh";
 import { MeshError } from "@isthmus/model";
-import type { StatusTable } from "@isthmus/reconcile";
+import { isMapFull, type StatusTable } from "@isthmus/reconcile";
 import type { DesiredFrontend, DesiredState } from "../../desired/services/desired-state.js";
 import type { FrontendName } from "../../desired/services/frontends.js";
-import { isMapFull } from "../rows/full.js";
 import type { BackendStore } from "./backend-store.js";
 import { portsAndRejects } from "./frontend-writer.js";
 import { smallerVersions } from "./narrow.js";

@@ -7,11 +7,9 @@
  */
 import { Limit, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
-import type { DeltaTracker, HashPort } from "@isthmus/reconcile";
-import type { DesiredFrontend } from "../../desired/services/desired-state.js";
+import { type DeltaTracker, type HashPort, mapFull } from "@isthmus/reconcile";
+import type { DesiredFrontend, DesiredService, DesiredTier } from "../../desired/services/desired-state.js";
 import { type FrontendName, frontendValue, otherProxyValue } from "../../desired/services/frontends.js";
-import type { DesiredService, DesiredTier } from "../../desired/services/services.js";
-import { mapFull } from "../rows/full.js";
 import type { BackendStore } from "./backend-store.js";
 import { followSlots } from "./follow-slots.js";
 import { EMPTY_TIER, type ServiceEntry, type ServiceStore, type Tier } from "./service-store.js";

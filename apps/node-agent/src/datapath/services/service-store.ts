@@ -6,9 +6,8 @@
  */
 import { Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
-import type { ArrayPort } from "@isthmus/reconcile";
+import { type ArrayPort, mapFull } from "@isthmus/reconcile";
 import type { FrontendName } from "../../desired/services/frontends.js";
-import { mapFull } from "../rows/full.js";
 import { createIndexPool, type IndexPool } from "../rows/index-pool.js";
 import { createWords32, createWords64 } from "../rows/word-batch.js";
 import type { Table } from "./table-store.js";

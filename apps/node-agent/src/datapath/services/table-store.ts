@@ -3,8 +3,7 @@
  * period. Slots of a table that programs use change one by one (slot-edits.ts).
  */
 import { Limit, MAP_NAMES, type TablesPort } from "@isthmus/bpf";
-import type { ArrayPort } from "@isthmus/reconcile";
-import { mapFull } from "../rows/full.js";
+import { type ArrayPort, mapFull } from "@isthmus/reconcile";
 import { createWords32, type WordBatch } from "../rows/word-batch.js";
 import { createLinePool, type Run } from "./line-pool.js";
 

@@ -29,6 +29,11 @@ export function nodeName(cluster: number, name: string): NodeName {
   return fresh;
 }
 
+/** The node that a backend's record names; undefined when it names none. */
+export function backendNode(cluster: number, node: string): NodeName | undefined {
+  return node === "" ? undefined : nodeName(cluster, node);
+}
+
 const MAX_INTERNED = 65_536;
 const interned = new Map<number, Map<string, NodeName>>();
 

@@ -7,10 +7,15 @@
  * Two Services may claim one frontend for a moment (an address that was released and assigned again); the first by name
  * gets it, whatever the order of events. Work is proportional to the Service.
  */
-import type { FrontendPlan } from "@isthmus/loadbalancer";
+import type { FrontendPlan, TierPlan } from "@isthmus/loadbalancer";
 import type { ServiceName } from "@isthmus/model";
 import { type FrontendName, frontendName, otherProxyName, rejectName } from "./frontends.js";
-import type { DesiredService } from "./services.js";
+
+/** A tier of one frontend; it becomes one 64-bit word of mesh_services once its table has lines. */
+export type DesiredTier = TierPlan;
+
+/** In order of preference, at most four; none = connects are refused. */
+export type DesiredService = readonly DesiredTier[];
 
 /** A row that mesh_frontends must have. */
 export type DesiredFrontend =

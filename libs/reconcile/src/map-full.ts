@@ -3,6 +3,7 @@ import { MeshError } from "@isthmus/model";
 
 export type MapFull = { readonly code: "MAP_FULL"; readonly map: string; readonly maxEntries: number };
 
+/** All `maxEntries` entries of the map are used. */
 export function mapFull(map: string, maxEntries: number): MeshError<MapFull> {
   return new MeshError(
     { code: "MAP_FULL", map, maxEntries },
@@ -10,14 +11,7 @@ export function mapFull(map: string, maxEntries: number): MeshError<MapFull> {
   );
 }
 
-/** All entries that other clusters may use are used; the rest are reserved for the local cluster. */
-export function mapShareFull(map: string, share: number): MeshError<MapFull> {
-  return new MeshError(
-    { code: "MAP_FULL", map, maxEntries: share },
-    `Cannot add to ${map}: all ${share} entries that other clusters may use are used; share fewer Services there`,
-  );
-}
-
+/** True for a `MAP_FULL` error of any map: what it stopped may be tried again when something was freed. */
 export function isMapFull(error: Error): boolean {
   return error instanceof MeshError && error.code === "MAP_FULL";
 }

@@ -1,0 +1,39 @@
+/** Reads mesh_nodes at the start, and clears the ranks that a dead agent left at indexes without a node. */
+import { NodeRow, StateWord } from "@isthmus/bpf";
+import { type ArrayPort, readChunks } from "@isthmus/reconcile";
+import { nodeIdentity } from "../../desired/nodes/nodes.js";
+
+export interface NodePorts {
+  readonly nodes: ArrayPort;
+  readonly nodeState: ArrayPort;
+}
+
+export interface AdoptedRow {
+  readonly identity: string;
+  readonly index: number;
+  readonly cluster: number;
+}
+
+/** The rows in use, in the order of their indexes; two may have one identity. */
+export function adoptNodes(ports: NodePorts): readonly AdoptedRow[] {
+  const rows: AdoptedRow[] = [];
+  for (const { first, count, bytes, view } of readChunks(ports.nodes)) {
+    for (let i = 0; i < count; i++) {
+      const index = first + i;
+      if (index === 0 || view.getUint32(i * NodeRow.size + NodeRow.offsets.id, true) !== index) continue;
+      const { cluster, tunnel, health } = NodeRow.decode(bytes, i * NodeRow.size);
+      rows.push({ identity: nodeIdentity(cluster, tunnel, health), index, cluster });
+    }
+  }
+  clearStaleRanks(ports.nodeState, new Set(rows.map(({ index }) => index)));
+  return rows;
+}
+
+/** Clears ranks of indexes without a node, left by an agent that died between the two stores. Other ranks stay. */
+function clearStaleRanks(nodeState: ArrayPort, taken: ReadonlySet<number>): void {
+  const words = nodeState.read(0, nodeState.maxEntries);
+  const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+  for (let index = 1; index < nodeState.maxEntries; index++) {
+    if (!taken.has(index) && view.getUint32(StateWord.size * index, true) !== 0) nodeState.storeWord32(index, 0, 0);
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Free rows of a map whose objects belong to clusters. One row in four is reserved for the local cluster: a peer that
+ * fills its part stops no object of this one.
+ */
+import { MeshError } from "@isthmus/model";
+import { type ArrayPort, type MapFull, mapFull } from "@isthmus/reconcile";
+import { createIndexPool } from "./index-pool.js";
+
+export interface RowPool {
+  /** Index of a free row for an object of this cluster. Throws `MAP_FULL`. */
+  take(cluster: number): number;
+  give(index: number): void;
+  readonly used: number;
+  readonly capacity: number;
+}
+
+/** `taken`: rows that were adopted. `own`: id of the local cluster; undefined = nothing is reserved. */
+export function createRowPool(
+  { name, maxEntries }: Pick<ArrayPort, "name" | "maxEntries">,
+  taken: ReadonlySet<number>,
+  own: number | undefined,
+): RowPool {
+  const pool = createIndexPool(maxEntries, taken);
+  const shared = maxEntries - reservedRows(maxEntries);
+  return {
+    take(cluster) {
+      if (own !== undefined && cluster !== own && pool.used >= shared) throw mapShareFull(name, shared);
+      const index = pool.take();
+      if (index === undefined) throw mapFull(name, maxEntries);
+      return index;
+    },
+    give: pool.give,
+    get used() {
+      return pool.used;
+    },
+    capacity: pool.capacity,
+  };
+}
+
+function reservedRows(maxEntries: number): number {
+  return Math.floor(maxEntries / 4);
+}
+
+/** All entries that other clusters may use are used; the rest are reserved for the local cluster. */
+function mapShareFull(map: string, share: number): MeshError<MapFull> {
+  return new MeshError(
+    { code: "MAP_FULL", map, maxEntries: share },
+    `Cannot add to ${map}: all ${share} entries that other clusters may use are used; share fewer Services there`,
+  );
+}
