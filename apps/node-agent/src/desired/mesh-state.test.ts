@@ -7,12 +7,11 @@ import { Kind, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, record } from "@isthmus/records";
 import type { Slices } from "@isthmus/runtime";
 import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
-import type { ServedFrontends } from "../datapath/services/read-services.js";
 import type { SourceDelta } from "../sync/source-types.js";
 import { createMeshState, type MeshState } from "./mesh-state.js";
 import { createDesiredState } from "./services/desired-state.js";
 import { frontendName, otherProxyName } from "./services/frontends.js";
-import { recordsFromKernel } from "./services/records-from-kernel.js";
+import { recordsFromKernel, type ServedFrontends } from "./services/records-from-kernel.js";
 
 const VIP = parseAddress("10.96.0.10");
 const FRONTEND = frontendName(VIP, 80, TCP);

@@ -16,9 +16,10 @@ import { type ClusterId, type ClusterName, MeshError, type ServiceName } from "@
 import { Kind, Node, NodeConfig } from "@isthmus/proto";
 import { type HashedRecord, nodeConfigKey } from "@isthmus/records";
 import type { Slices } from "@isthmus/runtime";
-import type { RecordName, SourceDelta } from "../sync/source-types.js";
+import type { SourceDelta } from "../sync/source-types.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes/nodes.js";
 import { inApplyOrder, isRecord } from "./records/apply-order.js";
+import type { RecordName } from "./records/record-delta.js";
 import { createServiceRanges, type ServiceRanges } from "./service-ranges/service-ranges.js";
 import type { DesiredState } from "./services/desired-state.js";
 import { type FrontendName, frontendName } from "./services/frontends.js";

@@ -7,9 +7,10 @@
 import type { Batch, Bucket, Buckets, Kind } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
 import { bucketOf, createRecordTable, type HashedRecord, hashRecord, KINDS, sameBytes } from "@isthmus/records";
+import type { RecordName } from "../desired/records/record-delta.js";
 import { createBucketKeys } from "./bucket-keys.js";
 import { hasKeyOf } from "./key-shape.js";
-import type { RecordName, SourceEvent } from "./source-types.js";
+import type { SourceEvent } from "./source-types.js";
 
 /** What a message changes downstream, and the events of what was refused. */
 export interface AcceptedRecords {

@@ -1,20 +1,12 @@
 /** The interface of a source: its state, what a message changes downstream, and the events that are counted. */
-import type { Batch, Bucket, Buckets, Kind, Mark, Position, SourceState, SourceStatus } from "@isthmus/proto";
+import type { Batch, Bucket, Buckets, Mark, Position, SourceState, SourceStatus } from "@isthmus/proto";
 import type { HashedRecord, RecordTable } from "@isthmus/records";
+import type { RecordDelta } from "../desired/records/record-delta.js";
 
 export type SourcePhase = "Empty" | "Loading" | "Proving" | "InSync" | "Repairing";
 
-export interface RecordName {
-  readonly kind: Kind;
-  readonly key: string;
-}
-
 /** What one message changes downstream. */
-export interface SourceDelta {
-  /** As on the wire: 0 = local cluster. */
-  readonly clusterId: number;
-  readonly upserts: readonly HashedRecord[];
-  readonly deletes: readonly RecordName[];
+export interface SourceDelta extends RecordDelta {
   /** Written before anything of this is applied; undefined clears it (the source was removed). */
   readonly floor: Position | undefined;
   readonly observedUs: bigint;
@@ -22,8 +14,6 @@ export interface SourceDelta {
    * With this, everything up to `floor` is applied and may be acknowledged. False while a live source loads or repairs.
    */
   readonly whole: boolean;
-  /** `first`: all its records, in sync for the first time. `removed`: the operator removed the cluster. */
-  readonly transition: "first" | "none" | "removed";
 }
 
 /** Events that are counted: values of the metric's label `event`. */

@@ -7,16 +7,8 @@
 import { BackendRow, backendIndex, TierWord } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
 import type { FrontendName } from "../../desired/services/frontends.js";
+import type { ServedFrontends, ServedTier } from "../../desired/services/records-from-kernel.js";
 import type { Loaded } from "./load.js";
-
-export interface ServedTier {
-  readonly tries: number;
-  readonly cluster: number;
-  /** In slot order; a weighted backend has more than one slot. */
-  readonly slots: readonly BackendRow[];
-}
-
-export type ServedFrontends = ReadonlyMap<FrontendName, readonly ServedTier[]>;
 
 export function readServices(backends: ArrayPort, loaded: Pick<Loaded, "services">): ServedFrontends {
   const rowOf = cachedRows(backends);

@@ -5,7 +5,7 @@
  */
 import type { Kind } from "@isthmus/proto";
 import { type HashedRecord, KINDS } from "@isthmus/records";
-import type { RecordName, SourceDelta } from "../../sync/source-types.js";
+import type { RecordDelta, RecordName } from "./record-delta.js";
 
 const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
 const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
@@ -24,7 +24,7 @@ export interface Group {
 }
 
 /** In the apply order of kinds; within a kind the order has no meaning. */
-export function inApplyOrder(clusters: ReadonlyMap<number, readonly SourceDelta[]>): Group[] {
+export function inApplyOrder(clusters: ReadonlyMap<number, readonly RecordDelta[]>): Group[] {
   const byRank: Group[][] = Array.from({ length: KINDS.length + 1 }, () => []);
   for (const [id, deltas] of clusters) {
     const own = byRank.map((groups) => {
@@ -38,7 +38,7 @@ export function inApplyOrder(clusters: ReadonlyMap<number, readonly SourceDelta[
 }
 
 /** The last update of each record of a cluster. */
-function lastUpdates(deltas: readonly SourceDelta[]): Iterable<RecordUpdate> {
+function lastUpdates(deltas: readonly RecordDelta[]): Iterable<RecordUpdate> {
   const [only] = deltas;
   // In a first load each record occurs once.
   if (only?.transition === "first" && deltas.length === 1 && only.deletes.length === 0) return only.upserts;

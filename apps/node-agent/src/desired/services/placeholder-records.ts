@@ -7,8 +7,7 @@ import type { ServiceMerger } from "@isthmus/clustermesh";
 import type { ClusterName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
-import type { ServedFrontends } from "../../datapath/services/read-services.js";
-import { recordsFromKernel } from "./records-from-kernel.js";
+import { recordsFromKernel, type ServedFrontends } from "./records-from-kernel.js";
 
 /** What is known at the start without any source. */
 export interface KernelFacts {

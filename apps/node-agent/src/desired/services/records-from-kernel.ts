@@ -13,9 +13,19 @@ import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { bytesKey, isV4, type ServiceName } from "@isthmus/model";
 import { Family, Kind, type Port, Service, Slice } from "@isthmus/proto";
 import { BackendCondition, type HashedRecord, hashRecord, serviceKey, sliceKey } from "@isthmus/records";
-import type { ServedFrontends } from "../../datapath/services/read-services.js";
 import { adoptedNode } from "../nodes/nodes.js";
-import { frontendName } from "./frontends.js";
+import { type FrontendName, frontendName } from "./frontends.js";
+
+/** A tier as the kernel holds it. */
+export interface ServedTier {
+  readonly tries: number;
+  readonly cluster: number;
+  /** In slot order; a weighted backend has more than one slot. */
+  readonly slots: readonly BackendRow[];
+}
+
+/** What the kernel serves, read back (datapath/services/read-services.ts). */
+export type ServedFrontends = ReadonlyMap<FrontendName, readonly ServedTier[]>;
 
 const READY = BackendCondition.Ready;
 const SERVING_TERMINATING = BackendCondition.Serving | BackendCondition.Terminating;
