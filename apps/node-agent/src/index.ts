@@ -1,5 +1,5 @@
 export { createDatapath, type Datapath } from "./datapath/datapath.js";
 export { desiredNode, nodeName } from "./desired/nodes/nodes.js";
 export { createDesiredState, type DesiredState } from "./desired/services/desired-state.js";
-export { otherProxyAddresses } from "./desired/services/other-proxy-addresses.js";
+export { otherProxyAddresses } from "./desired/services/service-builder.js";
 export { type FirstLoad, type MeasuredNode, measureNode } from "./measure.js";

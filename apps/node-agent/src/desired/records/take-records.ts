@@ -1,0 +1,81 @@
+/**
+ * Passes the records of deltas to the builders of their kinds.
+ *
+ * ```
+ *   clusters removed, in sync for the first time ─► upserts in the order of kinds ─► deletions in reverse
+ * ```
+ * It runs in slices, so that a first load does not block the event loop; all upserts are taken before the first
+ * deletion. A record that cannot be read is refused; the others are taken. Records of a kind without a builder are
+ * ignored.
+ */
+import { MeshError } from "@isthmus/model";
+import type { Kind } from "@isthmus/proto";
+import type { Slices } from "@isthmus/runtime";
+import { inApplyOrder, isRecord } from "./apply-order.js";
+import type { Builder } from "./builder.js";
+import type { RecordDelta } from "./record-delta.js";
+
+export interface TakeRecordsModules {
+  readonly builders: readonly Builder[];
+  /** Real id of the local cluster. */
+  readonly localClusterId: number;
+  /** Called for a record that cannot be read. */
+  readonly refuse: (clusterId: number, key: string, error: Error) => void;
+}
+
+export interface TakenRecords {
+  take(deltas: readonly RecordDelta[]): Slices<void>;
+  /** Clusters (by their real id) that were in sync since the start; one is added once its records are taken. */
+  readonly clustersInSync: ReadonlySet<number>;
+}
+
+const RECORDS_PER_SLICE = 1000;
+
+export function createTakenRecords({ builders, localClusterId, refuse }: TakeRecordsModules): TakenRecords {
+  const builderOf = new Map<Kind, Builder>(builders.flatMap((each) => each.kinds.map((kind) => [kind, each])));
+  const clustersInSync = new Set<number>();
+
+  /** The deltas of each cluster, without those before its removal. */
+  function deltasByCluster(deltas: readonly RecordDelta[]): ReadonlyMap<number, readonly RecordDelta[]> {
+    const byCluster = new Map<number, RecordDelta[]>();
+    for (const delta of deltas) {
+      const id = delta.clusterId === 0 ? localClusterId : delta.clusterId;
+      if (delta.transition === "removed") {
+        byCluster.delete(id);
+        clustersInSync.delete(id);
+        for (const builder of builders) builder.removeCluster(id);
+        continue;
+      }
+      if (delta.transition === "first") for (const builder of builders) builder.beginSync?.(id, delta.upserts);
+      const own = byCluster.get(id);
+      if (own === undefined) byCluster.set(id, [delta]);
+      else own.push(delta);
+    }
+    return byCluster;
+  }
+
+  return {
+    clustersInSync,
+    *take(deltas) {
+      const byCluster = deltasByCluster(deltas);
+      const groups = inApplyOrder(byCluster);
+      let taken = 0;
+      for (const { id, updates } of groups) {
+        for (const update of updates) {
+          if (++taken % RECORDS_PER_SLICE === 0) yield;
+          if (!isRecord(update)) continue;
+          try {
+            builderOf.get(update.kind)?.upsert(id, update);
+          } catch (thrown) {
+            refuse(id, update.key, MeshError.from(thrown, `Cannot read record "${update.key}"`));
+          }
+        }
+      }
+      for (const [id, own] of byCluster)
+        if (own.some(({ transition }) => transition === "first")) clustersInSync.add(id);
+      for (const builder of builders) builder.afterUpserts?.(deltas, clustersInSync);
+      for (const { id, updates } of groups.reverse())
+        for (const update of updates) if (!isRecord(update)) builderOf.get(update.kind)?.remove(id, update);
+    },
+  };
+}
