@@ -74,11 +74,7 @@ export function createApplier(modules: ApplierModules): Applier {
     writeFloors(deltas);
     await inTurns(world.take(deltas));
     const changes = await inTurns(world.flush());
-    for (const [name, node] of changes.nodes) datapath.setNode(name, node);
-    datapath.touch(changes.frontends);
-    datapath.setServiceRanges(modules.refusedRanges());
-    if (changes.sweepFrontends) datapath.sweepFrontends();
-    for (const cluster of changes.sweepNodes) datapath.sweepNodes(cluster);
+    datapath.touch({ ...changes, serviceRanges: modules.refusedRanges() });
     await datapath.apply();
     clearFloors();
     modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);

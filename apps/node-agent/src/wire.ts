@@ -168,7 +168,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
   }
 
   function sendAck(applied: readonly Applied[]): void {
-    const maps = state.datapath.fill();
+    const maps = [...state.datapath.fill()];
     const value = { applied: [...applied], views: [], policyRevision: 0n, maps, conditions: conditions.list() };
     client.send({ message: { $case: "ack", value } });
   }

@@ -68,7 +68,7 @@ async function startProcess(port: DatapathPort, local: Member) {
       merger.addCluster({ cluster: member.name, id: member.id, local: member.id === local.id });
     },
     removeCluster(member: Member): void {
-      for (const node of nodesOf(member)) datapath.setNode(nodeName(member.id, node), undefined);
+      for (const node of nodesOf(member)) datapath.touch({ nodes: [[nodeName(member.id, node), undefined]] });
       members.delete(member.id);
       merger.removeCluster(member.name);
     },
@@ -79,28 +79,29 @@ async function startProcess(port: DatapathPort, local: Member) {
         if (kind === Kind.KIND_SERVICE_CONFIG) for (const name of names) configured.add(name);
         if (kind !== Kind.KIND_NODE) continue;
         const record = Node.decode(value);
-        datapath.setNode(nodeName(member.id, record.name), desiredNode(member.id, record));
+        datapath.touch({ nodes: [[nodeName(member.id, record.name), desiredNode(member.id, record)]] });
       }
       for (const { kind, key } of deletes) {
         const names = merger.remove(member.name, kind, key);
         if (kind === Kind.KIND_SERVICE_CONFIG) for (const name of names) configured.add(name);
-        if (kind === Kind.KIND_NODE) datapath.setNode(nodeName(member.id, key.slice("nodes/".length)), undefined);
+        if (kind === Kind.KIND_NODE)
+          datapath.touch({ nodes: [[nodeName(member.id, key.slice("nodes/".length)), undefined]] });
       }
     },
     async apply(): Promise<void> {
       for (const [name, frontends] of merger.flushServices()) {
         const plans = planService(frontends).flatMap((result) => (result.ok ? [result.plan] : []));
-        datapath.touch(desired.setService(name, plans));
+        datapath.touch({ frontends: desired.setService(name, plans) });
       }
       for (const name of configured)
-        datapath.touch(desired.setOtherProxy(name, otherProxyAddresses(merger.configs.get(name))));
+        datapath.touch({ frontends: desired.setOtherProxy(name, otherProxyAddresses(merger.configs.get(name))) });
       configured.clear();
       await datapath.apply();
       await datapath.settled();
     },
     sweep(): void {
-      datapath.sweepFrontends();
-      for (const id of members.keys()) datapath.sweepNodes(id);
+      datapath.touch({ sweepFrontends: true });
+      for (const id of members.keys()) datapath.touch({ sweepNodes: [id] });
     },
   };
 }

@@ -153,7 +153,7 @@ test("a fresh agent adopts ids, rows and lines, and writes nothing", async () =>
   const port = kernel.open();
   const second = await startBench(port);
   await second.set(...state);
-  second.datapath.sweepFrontends();
+  second.datapath.touch({ sweepFrontends: true });
   await second.datapath.apply();
   await second.datapath.settled();
   assert.equal(kernel.log.count, before);
@@ -166,7 +166,7 @@ test("adopted frontends are not removed before the sweep", async () => {
   const bench = await startBench(port);
   await bench.set([makePlan("a/two", "10.96.0.2", [B])]);
   assert.equal((await selectable(port, frontendOf("10.96.0.1")))?.length, 3);
-  bench.datapath.sweepFrontends();
+  bench.datapath.touch({ sweepFrontends: true });
   await bench.datapath.apply();
   assert.equal(await selectable(port, frontendOf("10.96.0.1")), undefined);
 });
@@ -183,7 +183,7 @@ async function reach(bench: Awaited<ReturnType<typeof startBench>>, step: readon
   const wanted = new Set(step.map((plan) => plan.frontend.service));
   const gone = ["a/one", "a/two", "a/three"].filter((name) => !wanted.has(name as never));
   await bench.set(...step.map((plan) => [plan]), ...gone);
-  bench.datapath.sweepFrontends();
+  bench.datapath.touch({ sweepFrontends: true });
   await bench.datapath.apply();
   await bench.datapath.settled();
 }
@@ -240,7 +240,8 @@ test("after a kill before any write, a fresh agent reaches the same state, and r
       await reach(next, to);
       await Promise.all(checks);
       assert.deepEqual(await describeKernel(port), expected, `step ${step}, cut before write ${cut}`);
-      assert.equal(next.datapath.fill()[2]?.used, expected.filter((line) => line.startsWith("backend")).length);
+      const backends = next.datapath.fill().find(({ map }) => map === "mesh_backends_v1");
+      assert.equal(backends?.used, expected.filter((line) => line.startsWith("backend")).length);
       cuts++;
       if (!killed) break;
     }
@@ -294,11 +295,18 @@ test("nodes of a peer leave room for nodes of the local cluster", async () => {
   const port = createMemoryKernel({ ...SMALL_KERNEL, nodes: 16 }).open();
   const bench = await startBench(port);
   const add = (cluster: number, i: number) =>
-    bench.datapath.setNode(nodeName(cluster, `n${i}`), {
-      name: nodeName(cluster, `n${i}`),
-      cluster,
-      tunnel: parseAddress(`192.168.${cluster}.${i}`),
-      health: parseAddress("::"),
+    bench.datapath.touch({
+      nodes: [
+        [
+          nodeName(cluster, `n${i}`),
+          {
+            name: nodeName(cluster, `n${i}`),
+            cluster,
+            tunnel: parseAddress(`192.168.${cluster}.${i}`),
+            health: parseAddress("::"),
+          },
+        ],
+      ],
     });
   for (let i = 0; i < 100; i++) add(2, i);
   await bench.datapath.apply();

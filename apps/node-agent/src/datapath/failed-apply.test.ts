@@ -49,8 +49,8 @@ const REMOVAL: Step = {
 };
 
 async function take({ datapath, desired, set }: Bench, { services, left, ranges }: Step): Promise<void> {
-  datapath.setServiceRanges(ranges.map(parsePrefix));
-  datapath.touch(desired.setOtherProxy("a/left" as ServiceName, left.map(parseAddress)));
+  datapath.touch({ serviceRanges: ranges.map(parsePrefix) });
+  datapath.touch({ frontends: desired.setOtherProxy("a/left" as ServiceName, left.map(parseAddress)) });
   await set(...services);
 }
 
@@ -114,7 +114,7 @@ async function checkStopped(failing: FailingPort, { datapath }: Bench, thrown: u
 async function goOn(kernel: DatapathPort, change: Step): Promise<void> {
   const next = await startBench(kernel);
   await take(next, change);
-  next.datapath.sweepFrontends();
+  next.datapath.touch({ sweepFrontends: true });
   await next.datapath.apply();
   await next.datapath.settled();
 }

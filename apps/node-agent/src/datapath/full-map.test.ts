@@ -85,7 +85,7 @@ test("a full map leaves no unreachable backend, whatever was planned, narrowed a
           port = kernel.open();
           bench = await startBench(port, () => time);
           await bench.set(...[...model.values()].map((plan) => [plan]));
-          bench.datapath.sweepFrontends();
+          bench.datapath.touch({ sweepFrontends: true });
           await bench.datapath.apply();
         } else {
           const name = `a/s${step.which}`;

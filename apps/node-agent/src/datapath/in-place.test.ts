@@ -116,5 +116,5 @@ test("a tier without room does not stop other tiers, and a failed plan leaves no
   await bench.set(plan(hosts(4)));
   await bench.datapath.settled();
   assert.deepEqual(members(await selectable(port, frontendOf(VIP))), named(hosts(4)));
-  assert.deepEqual(bench.datapath.fill()[2]?.used, 4);
+  assert.equal(bench.datapath.fill().find(({ map }) => map === "mesh_backends_v1")?.used, 4);
 });

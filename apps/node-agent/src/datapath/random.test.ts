@@ -80,7 +80,7 @@ test("random changes, kills and held grace periods end in the state of a fresh s
         port = kernel.open();
         bench = await startBench(port);
         await bench.set(...[...model.values()].map((plan) => [plan]));
-        bench.datapath.sweepFrontends();
+        bench.datapath.touch({ sweepFrontends: true });
         await bench.datapath.apply();
       }
 

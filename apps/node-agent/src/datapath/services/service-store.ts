@@ -127,6 +127,13 @@ export function tierOffset(tier: number): number {
   return ServiceRow.offsets.tier + tier * TierWord.size;
 }
 
+/** Empties service rows that no frontend names, left by an agent that died before it freed them. */
+export function clearOrphans(port: ArrayPort, indexes: readonly number[]): void {
+  for (const index of indexes) {
+    for (let i = 0; i < Limit.Tiers; i++) port.storeWord64(index, tierOffset(i), 0n);
+  }
+}
+
 export function wordsOf(tiers: readonly Tier[]): readonly bigint[] {
   return tiers.map((tier) => tier.word);
 }

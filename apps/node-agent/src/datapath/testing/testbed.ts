@@ -104,7 +104,7 @@ export async function startBench(port: DatapathPort, now: () => number = () => 0
         const name = typeof service === "string" ? service : service[0]?.frontend.service;
         if (name === undefined) continue;
         const plans = typeof service === "string" ? [] : service;
-        datapath.touch(desired.setService(name as ServiceName, plans));
+        datapath.touch({ frontends: desired.setService(name as ServiceName, plans) });
       }
       await datapath.apply();
     },
