@@ -1,20 +1,15 @@
 /**
- * Plans one frontend: ids for its backends, lines for its tables, words for its tiers. Nothing is written here.
+ * Plans one frontend: a row for its Service, and its tiers (plan-tiers.ts). Nothing is written here.
  *
- * An unchanged tier keeps its table; one with other backends keeps its lines where they can be edited in place, and gets a new
- * table otherwise. A plan without room leaves everything as it was and throws `MAP_FULL`; a table without room is reported,
- * since only the caller can wait for a new segment.
+ * A plan without room leaves everything as it was and throws `MAP_FULL`; a table without room is reported, since only the
+ * caller can wait for a new segment.
  */
-import { Limit, TierWord } from "@isthmus/bpf";
-import type { MergedBackend } from "@isthmus/clustermesh";
 import { type DeltaTracker, type HashPort, mapFull } from "@isthmus/reconcile";
-import type { DesiredFrontend, DesiredService, DesiredTier } from "../../desired/services/desired-state.js";
+import type { DesiredFrontend, DesiredService } from "../../desired/services/desired-state.js";
 import { type FrontendName, frontendValue, otherProxyValue } from "../../desired/services/frontends.js";
 import type { BackendStore } from "./backend-store.js";
-import { followSlots } from "./follow-slots.js";
-import { EMPTY_TIER, type ServiceEntry, type ServiceStore, type Tier } from "./service-store.js";
-import { editSlots, type SlotEdits } from "./slot-edits.js";
-import { isEditable, isOrdered, linesToTake, sameSlots } from "./table-fit.js";
+import { createTierPlanner, NoLines, type Undo } from "./plan-tiers.js";
+import type { ServiceEntry, ServiceStore } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
 
 export interface PlannerModules {
@@ -45,93 +40,12 @@ export interface Dead {
   readonly ids: readonly number[];
 }
 
-type Undo = (() => void)[];
-type Edit = SlotEdits & { readonly table: Table };
-
-/** Unwinds a plan whose table has no room. */
-class NoLines extends Error {
-  constructor(readonly slots: number) {
-    super("No segment has room");
-  }
-}
-
 export function createPlanner(modules: PlannerModules): Planner {
-  const { backends, tables, services, frontends, frontendMap } = modules;
+  const { services, frontends, frontendMap } = modules;
+  const tierPlanner = createTierPlanner(modules.backends, modules.tables);
   let deadTables: Table[] = [];
   let deadServices: ServiceEntry[] = [];
   let deadIds: number[] = [];
-
-  function releaseAll(ids: readonly number[]): void {
-    for (const id of ids) backends.release(id);
-  }
-
-  function freeTable(table: Table): void {
-    releaseAll(table.ids);
-    tables.give(table);
-  }
-
-  /** The ids of a tier's slots, each with one more user. Throws `MAP_FULL`. */
-  function acquireAll(old: Tier | undefined, slots: readonly MergedBackend[]): number[] {
-    const idOf = followSlots(old);
-    const ids = new Array<number>(slots.length);
-    let acquired = 0;
-    try {
-      for (const backend of slots) {
-        const known = idOf(backend, acquired);
-        if (known !== undefined) backends.adoptUse(known);
-        const id = known ?? backends.acquire(backend);
-        ids[acquired++] = id;
-      }
-      return ids;
-    } catch (thrown) {
-      releaseAll(ids.slice(0, acquired));
-      throw thrown;
-    }
-  }
-
-  /** Collects edits of tables in `edits`, which are applied once all tiers have found room. */
-  function planTier(old: Tier | undefined, tier: DesiredTier, undo: Undo, edits: Edit[]): Tier {
-    const ids = acquireAll(old, tier.slots);
-    const current = old?.table;
-    if (current !== undefined && sameSlots(current, ids)) {
-      releaseAll(ids);
-      return tierOf(current, tier);
-    }
-    if (current !== undefined && isEditable(current, ids)) return tierOf(planEdit(current, ids, undo, edits), tier);
-    const table = tables.take(ids, linesToTake(current, ids)) ?? tables.take(ids);
-    if (table === undefined) {
-      releaseAll(ids);
-      throw new NoLines(ids.length);
-    }
-    undo.push(() => freeTable(table));
-    return tierOf(table, tier);
-  }
-
-  function planEdit(current: Table, wanted: readonly number[], undo: Undo, edits: Edit[]): Table {
-    const edit = editSlots(current.ids, wanted);
-    releaseAll(edit.kept); // the table has them already
-    undo.push(() => releaseAll(edit.added));
-    const table = { line: current.line, lines: current.lines, ids: edit.ids };
-    edits.push({ table, ...edit });
-    return table;
-  }
-
-  function planTiers(entry: ServiceEntry, wanted: DesiredService, undo: Undo): void {
-    const tiers: Tier[] = [];
-    const edits: Edit[] = [];
-    for (let i = 0; i < Limit.Tiers; i++) {
-      const tier = wanted[i];
-      tiers.push(tier === undefined ? EMPTY_TIER : planTier(entry.tiers[i], tier, undo, edits));
-    }
-    for (const { table, stores, removed } of edits) {
-      tables.edit(table, stores);
-      deadIds.push(...removed);
-    }
-    for (const { table } of entry.tiers) {
-      if (table !== undefined && !tiers.some((tier) => tier.table?.line === table.line)) deadTables.push(table);
-    }
-    services.set(entry, tiers);
-  }
 
   function planService(name: FrontendName, wanted: DesiredService): void {
     const undo: Undo = [];
@@ -139,7 +53,10 @@ export function createPlanner(modules: PlannerModules): Planner {
     try {
       const entry = services.ensure(name);
       if (isNew) undo.push(() => services.free(services.remove(name) ?? entry));
-      planTiers(entry, wanted, undo);
+      const { tiers, ...dead } = tierPlanner.plan(entry.tiers, wanted, undo);
+      deadTables.push(...dead.deadTables);
+      deadIds.push(...dead.deadIds);
+      services.set(entry, tiers);
       frontends.setDesired(name, frontendValue(name, entry.index));
     } catch (thrown) {
       for (const step of undo.reverse()) step();
@@ -176,8 +93,8 @@ export function createPlanner(modules: PlannerModules): Planner {
     },
     free(dead) {
       for (const entry of dead.services) services.free(entry);
-      for (const table of dead.tables) freeTable(table);
-      releaseAll(dead.ids);
+      for (const table of dead.tables) tierPlanner.freeTable(table);
+      tierPlanner.release(dead.ids);
     },
     takeDead() {
       const dead = { tables: deadTables, services: deadServices, ids: deadIds };
@@ -190,9 +107,4 @@ export function createPlanner(modules: PlannerModules): Planner {
       return deadTables.length > 0 || deadServices.length > 0 || deadIds.length > 0;
     },
   };
-}
-
-function tierOf(table: Table, { slots, tries, cluster }: DesiredTier): Tier {
-  const word = TierWord.toWord({ line: table.line, slots: table.ids.length, tries, maglev: 0, cluster });
-  return isOrdered(slots) ? { table, word, slots } : { table, word };
 }
