@@ -1,32 +1,26 @@
 /**
- * Keeps one stream to the apiservers: opens it, passes its messages to the core, performs the core's effects, and
- * reconnects when it ends.
+ * Keeps one stream to the apiservers: opens it, and opens the next one when it ends.
  *
+ * ```
+ *   connecting ──► in session (session.ts) ──► waiting ──► connecting
+ *        └────────────── refused ─────────────────┘
+ * ```
  * A lost stream is reopened on the next server; after a round of all servers without success, with a jittered back-off
- * of at most 2 s. When the kernel is behind, reading pauses: the server keeps a cursor, and the agent no long queue.
+ * of at most 2 s.
  */
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import type { ToAgent, ToServer } from "@isthmus/proto";
+import type { ToServer } from "@isthmus/proto";
 import { createBackoff } from "@isthmus/runtime";
-import type { Connect, SyncStream } from "./connection.js";
-import type { SyncCore, SyncEffect } from "./core.js";
-import { IDLE_MS, type IdleTimeout, startIdleTimeout, WELCOME_MS } from "./idle-timeout.js";
+import type { Connect } from "./connection.js";
 import type { ServerList } from "./server-list.js";
+import { createSession, type Leave, type Session, type SessionModules } from "./session.js";
 
-export interface ClientModules {
+export interface ClientModules extends Omit<SessionModules, "onWelcome"> {
   readonly connect: Connect;
-  readonly core: SyncCore;
   readonly servers: ServerList;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly signal: AbortSignal;
-  /** Performs the effects other than `send` and `leave`. */
-  readonly perform: (effect: Exclude<SyncEffect, { readonly is: "send" | "leave" }>) => void;
-  /** Number of deltas that wait for the kernel. */
-  readonly waiting: () => number;
-  /** Resolves when the kernel has caught up. */
-  readonly caughtUp: () => Promise<void>;
 }
 
 export interface SyncClient {
@@ -38,7 +32,6 @@ export interface SyncClient {
   run(): Promise<void>;
 }
 
-const MAX_WAITING = 1000;
 /** Longest retry time of a GoAway, so that it cannot disconnect a node for hours; the shortest is the back-off. */
 const MAX_AWAY_MS = 60_000;
 /** A stream that lasted longer than this resets the back-off. */
@@ -47,91 +40,37 @@ const SETTLED_MS = 5000;
 export function createSyncClient(modules: ClientModules): SyncClient {
   const { core, servers, clock, log, signal } = modules;
   const backoff = createBackoff({ minMs: 100, maxMs: 2000 });
-  let open: SyncStream | undefined;
-  let server: string | undefined;
+  let session: Session | undefined;
+  let server = "";
   let problem: string | undefined;
   let welcome = false;
 
-  /** Runs one stream until it ends; resolves with the time to wait before the next one if the core left this one. */
-  async function serve(address: string): Promise<number | undefined> {
+  /** Runs one stream until it ends; resolves with the reason if the core left it. */
+  async function serve(address: string): Promise<Leave | undefined> {
     const connection = await modules.connect(address, signal);
     try {
-      return signal.aborted ? undefined : await talk(connection.stream, address);
+      if (signal.aborted) return undefined;
+      server = address;
+      session = createSession(connection.stream, { ...modules, onWelcome: () => welcomed(address) });
+      return await session.run();
     } finally {
       core.step({ is: "closed" });
-      open = undefined;
-      server = undefined;
+      session = undefined;
       connection.close();
     }
   }
 
-  function talk(stream: SyncStream, address: string): Promise<number | undefined> {
-    return new Promise((resolve, reject) => {
-      open = stream;
-      let over = false;
-      const end = (finish: () => void) => {
-        if (over) return;
-        over = true;
-        idleTimeout.stop();
-        signal.removeEventListener("abort", stop);
-        stream.cancel();
-        finish();
-      };
-      const stop = () => end(() => resolve(undefined));
-      const handle = (effects: readonly SyncEffect[]) => {
-        for (const effect of effects) {
-          if (effect.is === "send") stream.write(effect.message);
-          else if (effect.is === "leave") {
-            log.info("Stream ended, reconnecting", { server: address, reason: effect.reason });
-            end(() => resolve(awayMs(effect.afterMs)));
-          } else {
-            if (effect.is === "welcome") welcomed(address);
-            modules.perform(effect);
-          }
-        }
-        if (modules.waiting() > MAX_WAITING) pauseUntilCaughtUp(stream, idleTimeout);
-      };
-      const idleTimeout = startIdleTimeout({
-        clock,
-        limitMs: () => (server === undefined ? WELCOME_MS : IDLE_MS),
-        paused: () => stream.isPaused(),
-        onTimeout: (error) => end(() => reject(error)),
-      });
-      signal.addEventListener("abort", stop, { once: true });
-      stream.on("data", (message: ToAgent) => {
-        idleTimeout.restart();
-        // An exception while a message is processed ends this stream, not the agent.
-        try {
-          if (!over) handle(core.step({ is: "message", message }));
-        } catch (thrown) {
-          end(() => reject(thrown));
-        }
-      });
-      stream.on("error", (error) => end(() => reject(error)));
-      stream.on("end", () => end(() => reject(new Error("the server ended the stream"))));
-      handle(core.step({ is: "opened" }));
-    });
-  }
-
-  function awayMs(retryAfterMs: number | undefined): number {
-    return Math.min(Math.max(retryAfterMs ?? 0, backoff.nextMs()), MAX_AWAY_MS);
-  }
-
   function welcomed(address: string): void {
-    server = address;
     problem = undefined;
     servers.reportSuccess();
     welcome = true;
     log.info("Connected to an apiserver", { server: address });
   }
 
-  function pauseUntilCaughtUp(stream: SyncStream, idleTimeout: IdleTimeout): void {
-    if (stream.isPaused()) return;
-    stream.pause();
-    void modules.caughtUp().then(() => {
-      idleTimeout.restart();
-      stream.resume();
-    });
+  /** Logs why the core left a stream; returns the time to wait before the next one. */
+  function left(address: string, { reason, afterMs = 0 }: Leave): number {
+    log.info("Stream ended, reconnecting", { server: address, reason });
+    return Math.min(Math.max(afterMs, backoff.nextMs()), MAX_AWAY_MS);
   }
 
   /** Logs a failure once per reason, not once per try. */
@@ -148,33 +87,32 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     problem = reason;
   }
 
-  async function run(): Promise<void> {
-    while (!signal.aborted) {
-      const address = servers.next();
-      const started = clock.now();
-      let waitMs: number | undefined;
-      welcome = false;
-      try {
-        waitMs = await serve(address);
-      } catch (thrown) {
-        failed(address, thrown);
-      }
-      if (clock.now() - started > SETTLED_MS) backoff.reset();
-      // Also back off from a server that sends Welcome and then ends the stream: no tight loop.
-      if (waitMs === undefined && (servers.exhausted || welcome)) waitMs = backoff.nextMs();
-      if (waitMs !== undefined) await clock.delay(waitMs, signal).catch(() => undefined);
+  /** One stream, or one try; resolves with the time to wait before the next one, undefined = none. */
+  async function runOnce(address: string): Promise<number | undefined> {
+    const started = clock.now();
+    let waitMs: number | undefined;
+    welcome = false;
+    try {
+      const leave = await serve(address);
+      if (leave !== undefined) waitMs = left(address, leave);
+    } catch (thrown) {
+      failed(address, thrown);
     }
+    if (clock.now() - started > SETTLED_MS) backoff.reset();
+    // Also back off from a server that sends Welcome and then ends the stream: no tight loop.
+    return waitMs ?? (servers.exhausted || welcome ? backoff.nextMs() : undefined);
   }
 
   return {
-    send(message) {
-      if (open === undefined || server === undefined) return false;
-      open.write(message);
-      return true;
-    },
+    send: (message) => session?.send(message) ?? false,
     get server() {
-      return server;
+      return session?.welcomed === true ? server : undefined;
     },
-    run,
+    async run() {
+      while (!signal.aborted) {
+        const waitMs = await runOnce(servers.next());
+        if (waitMs !== undefined) await clock.delay(waitMs, signal).catch(() => undefined);
+      }
+    },
   };
 }
