@@ -5,7 +5,7 @@
  * the datapath, which follows them.
  */
 import type { DatapathPort } from "@isthmus/bpf";
-import type { Clock, ClusterId, ClusterName, Prefix } from "@isthmus/model";
+import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
 import { comparePositions, type HashedRecord } from "@isthmus/records";
@@ -16,9 +16,11 @@ import { createMeshState, type MeshState } from "./desired/mesh-state.js";
 import { nodeName } from "./desired/nodes/nodes.js";
 import { createDesiredState, type DesiredState } from "./desired/services/desired-state.js";
 import { createFailureReporter } from "./failure-reporter.js";
+import { createRefusedRanges } from "./refused-ranges.js";
+import { createRetryTimer } from "./retry-timer.js";
+import { createSourceEffects } from "./source-effects.js";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./sync/core.js";
 import { openFloors } from "./sync/floors.js";
-import { createRefusalLog } from "./sync/refusal-log.js";
 import type { Snapshot } from "./sync/snapshot.js";
 
 export interface NodeStateOptions {
@@ -58,8 +60,7 @@ export interface NodeState {
 }
 
 export async function createNodeState(options: NodeStateOptions, modules: NodeStateModules): Promise<NodeState> {
-  const { port, clock, log } = modules;
-  const realId = (clusterId: number) => (clusterId === 0 ? options.clusterId : clusterId);
+  const { port, clock, log, signal } = modules;
   const desired = createDesiredState();
   const datapath = await createDatapath({
     port,
@@ -81,10 +82,10 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       localClusterId: options.clusterId,
     }),
     () => {
-      if (knowsServices() !== refusing) applier.kick();
+      if (refused.outdated) applier.kick();
     },
   );
-  const world = createMeshState(options, {
+  const meshState = createMeshState(options, {
     desired,
     servedClusters: datapath.adoptedClusters,
     // At that time the maps still hold what was found: no Service is written before its name is known.
@@ -95,81 +96,27 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       log.warn("Record refused", { clusterId, record: key, error });
     },
   });
+  const refused = createRefusedRanges({
+    enabled: options.refuseUnknownClusterIps,
+    localSource: () => core.sources.get(0),
+    ranges: meshState.serviceRanges,
+    log,
+  });
   const reportFailures = createFailureReporter(log);
-  const refusals = createRefusalLog({ clock, log });
   const applier = createApplier({
     ...modules,
     floors,
-    meshState: world,
+    meshState,
     datapath,
-    refusedRanges,
+    refusedRanges: refused.take,
     applied(acks, tookMs) {
       modules.applied(acks, tookMs);
-      reportFailures({ errors: [...datapath.status.errors, ...world.planErrors] });
-      retryWhenDue();
+      reportFailures({ errors: [...datapath.status.errors, ...meshState.planErrors] });
+      retryAt(datapath.status.nextDue);
     },
   });
-
-  let refusing = false;
-  let sharedBefore = "";
-  /** True when all Services of the local cluster are known: only then is it certain that an address belongs to none. */
-  function knowsServices(): boolean {
-    const own = core.sources.get(0);
-    return options.refuseUnknownClusterIps && own?.wasInSync === true && own.phase === "InSync" && !own.behind;
-  }
-
-  function refusedRanges(): readonly Prefix[] {
-    refusing = knowsServices();
-    if (!refusing) return [];
-    const { exclusive, shared } = world.serviceRanges;
-    const names = [...shared].join();
-    if (names !== sharedBefore && shared.size > 0) {
-      const [[range, node] = []] = shared;
-      log.warn("Unknown addresses in a Service range are not refused: a node or its pods have addresses in it", {
-        range,
-        node,
-      });
-    }
-    sharedBefore = names;
-    return exclusive;
-  }
-
-  let retry = new AbortController();
-  modules.signal.addEventListener("abort", () => retry.abort(), { once: true });
-  /** Sets the one timer for the failed object that is due next. */
-  function retryWhenDue(): void {
-    const due = datapath.status.nextDue;
-    retry.abort();
-    if (due === undefined || modules.signal.aborted) return;
-    retry = new AbortController();
-    clock.delay(Math.max(1, due - clock.now()), retry.signal).then(applier.kick, () => undefined);
-  }
-
-  function perform(effect: SyncEffect): void {
-    if (effect.is === "count") {
-      modules.count(effect.clusterId, effect.event);
-      refusals.refused(effect.clusterId, effect.event);
-    }
-    if (effect.is === "behind") reportBehind(effect.clusterId, effect.behind);
-    if (effect.is !== "apply") return;
-    const { clusterId, transition: turn, upserts, deletes } = effect.delta;
-    const cluster = core.sources.get(clusterId)?.name ?? "";
-    world.name(clusterId, cluster);
-    if (turn === "first")
-      log.info("Cluster in sync", { cluster, clusterId: realId(clusterId), records: upserts.length });
-    if (turn === "removed") log.info("Cluster removed", { clusterId: realId(clusterId), records: deletes.length });
-    applier.enqueue(effect.delta);
-  }
-
-  function reportBehind(clusterId: number, behind: boolean): void {
-    const cluster = core.sources.get(clusterId)?.name;
-    if (!behind) log.info("The server has caught up with what this node applied", { cluster });
-    else
-      log.warn("The server is behind what this node applied; the cluster's last state stays until it has caught up", {
-        cluster,
-      });
-  }
-
+  const retryAt = createRetryTimer({ clock, signal, run: applier.kick });
+  const perform = createSourceEffects({ core, meshState, applier, localClusterId: options.clusterId, ...modules });
   for (const { clusterId, position, records } of modules.snapshots) {
     const { delta } = core.source(clusterId).restore(records, position);
     if (delta === undefined) continue;
@@ -180,11 +127,12 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   return {
     core,
     desired,
-    meshState: world,
+    meshState,
     datapath,
     applier,
     perform,
-    complete: () => [...core.sources.keys()].every((clusterId) => world.clustersInSync.has(realId(clusterId))),
+    complete: () =>
+      [...core.sources.keys()].every((id) => meshState.clustersInSync.has(id === 0 ? options.clusterId : id)),
   };
 }
 

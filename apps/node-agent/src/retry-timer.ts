@@ -1,0 +1,21 @@
+/** One timer for the failed object that is due next. */
+import type { Clock } from "@isthmus/model";
+
+export interface RetryTimerModules {
+  readonly clock: Clock;
+  /** Stops the timer for good. */
+  readonly signal: AbortSignal;
+  readonly run: () => void;
+}
+
+/** Returns a function that sets the timer to a time (monotonic milliseconds), or stops it (undefined). */
+export function createRetryTimer({ clock, signal, run }: RetryTimerModules): (due: number | undefined) => void {
+  let retry = new AbortController();
+  signal.addEventListener("abort", () => retry.abort(), { once: true });
+  return (due) => {
+    retry.abort();
+    if (due === undefined || signal.aborted) return;
+    retry = new AbortController();
+    clock.delay(Math.max(1, due - clock.now()), retry.signal).then(run, () => undefined);
+  };
+}
