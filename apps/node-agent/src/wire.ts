@@ -1,131 +1,130 @@
 /**
- * Builds the agent from its parts (kernel, state, stream, routes, pods, health) and runs it until its signal aborts.
+ * The list of the agent's parts: starts them in order, runs them until the signal aborts, and closes them in reverse.
  *
  * All lasting state is pinned or on disk: stopping closes descriptors and removes nothing.
  */
 import { setMaxListeners } from "node:events";
-import { fileURLToPath } from "node:url";
-import { openDatapath, openRouteEvents } from "@isthmus/bpf";
-import {
-  type ClusterId,
-  type ClusterName,
-  MeshError,
-  parseClusterId,
-  parseClusterName,
-  systemClock,
-} from "@isthmus/model";
-import { createMetrics, type Health, type Logger, startHealth, startMetrics } from "@isthmus/observe";
-import type { Applied, Welcome } from "@isthmus/proto";
+import { openRouteEvents } from "@isthmus/bpf";
+import { type Clock, systemClock } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
 import { VERSION } from "@isthmus/runtime";
-import { createAgentMetrics } from "./agent-metrics.js";
+import type { AgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
-import { openCgroupRoot, openPodsCgroups, type PodsCgroups, reconcilePodsCgroups } from "./cgroups/index.js";
+import { openCgroupRoot } from "./cgroups/cgroup-root.js";
+import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
+import { type Kernel, openKernel } from "./kernel.js";
+import { joinCluster, type OwnCluster, takeWelcome } from "./membership.js";
+import { createMonitoring, type Monitoring } from "./monitoring.js";
 import { followNetwork } from "./network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
-import { createNodeConditions } from "./node-conditions.js";
+import { createNodeReports } from "./node-reports.js";
 import { createNodeState } from "./node-state.js";
-import { createPodReports } from "./pod-reports.js";
-import { startPods } from "./pods/index.js";
+import { type PodsOptions, startPods } from "./pods/index.js";
 import { desiredRoutes } from "./routes/desired-routes.js";
 import { createRouteReconciler } from "./routes/route-reconciler.js";
 import { reportSource } from "./source-report.js";
 import { createSyncClient } from "./sync/client.js";
-import { createConnect } from "./sync/connection.js";
-import { discoverCluster } from "./sync/discover-cluster.js";
-import { createServerList } from "./sync/server-list.js";
+import { type Connect, createConnect } from "./sync/connection.js";
+import { createServerList, type ServerList } from "./sync/server-list.js";
+import type { Snapshot } from "./sync/snapshot.js";
 import { runSnapshotWriter } from "./sync/snapshot-writer.js";
-import { type Membership, openStateFiles } from "./sync/state-files.js";
+import { openStateFiles, type StateFiles } from "./sync/state-files.js";
 
 /** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;
+
+const WAITING_FOR_WELCOME = "waiting for the Welcome of an apiserver, which names the node's cluster (--servers)";
+
+/** What all parts share. */
+interface Shared {
+  readonly args: Arguments;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Aborts when the agent must stop. */
+  readonly signal: AbortSignal;
+  /** Stops the agent: `runAgent` rejects with the error. */
+  readonly fail: (error: unknown) => void;
+  readonly monitoring: Monitoring;
+}
+
+/** The stream's ends: files on disk, servers, this node's cluster. */
+interface Joined {
+  readonly own: OwnCluster;
+  readonly files: StateFiles;
+  readonly servers: ServerList;
+  readonly connect: Connect;
+}
 
 export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal): Promise<void> {
   const failure = new AbortController();
   const signal = AbortSignal.any([stop, failure.signal]);
   setMaxListeners(MOST_PARTS, signal);
-  const clock = systemClock;
-  const cgroupRoot = openCgroupRoot(args.cgroup);
+  const fail = (error: unknown) => failure.abort(error);
+  const closers: (() => Promise<void> | void)[] = [];
+  try {
+    const cgroupRoot = openCgroupRoot(args.cgroup);
+    const monitoring = createMonitoring(args, WAITING_FOR_WELCOME);
+    const shared = { args, log, clock: systemClock, signal, fail, monitoring };
+    await monitoring.serveMetrics();
+    const joined = await join(shared);
+    monitoring.waitFor("reading the pinned maps");
+    const kernel = await openKernel({ ...args, cgroupRoot, clusterId: joined.own.clusterId }, log);
+    closers.push(kernel.close, monitoring.close); // its endpoints read the maps
+    monitoring.watchPrograms(() => kernel.cgroups.problem);
+    await monitoring.serveHealth();
+    const node = await startNode(shared, joined, kernel);
+    monitoring.waitFor(undefined);
+    signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });
+    log.info("Started", { node: args.node, ...joined.own, frontendsAdopted: node.frontendsAdopted });
+    await node.run();
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+  if (failure.signal.aborted) throw failure.signal.reason;
+}
+
+/**
+ * With a known membership the maps are opened before health is served: a second agent on this node then fails with the
+ * error about the maps in use, not about the port.
+ */
+async function join({ args, log, clock, signal, monitoring }: Shared): Promise<Joined> {
   const files = openStateFiles(args.stateDir);
-  const metrics = createMetrics({ process: true });
-  const agentMetrics = createAgentMetrics(metrics);
-  /** What the start is waiting for; undefined once the agent has started. */
-  let waiting: string | undefined =
-    "waiting for the Welcome of an apiserver, which names the node's cluster (--servers)";
-  let cgroups: PodsCgroups | undefined;
-  const ready = [
-    { name: "started", check: () => waiting },
-    { name: "service programs", check: () => (cgroups === undefined ? "not loaded yet" : cgroups.problem) },
-  ];
-  const serveHealth = (): Promise<Health> => startHealth({ address: args.health }, { metrics, ready });
-
-  const metricsServer =
-    args.metricsAddress === undefined ? undefined : await startMetrics(args.metricsAddress, metrics);
-
   const before = await files.membership();
-  log.info("Starting", {
-    version: VERSION,
-    node: args.node,
-    cluster: before?.cluster,
-    servers: args.servers,
-    bpffs: args.bpffs,
-  });
+  const { node, bpffs } = args;
+  log.info("Starting", { version: VERSION, node, cluster: before?.cluster, servers: args.servers, bpffs });
   const servers = createServerList(args.servers, before?.servers ?? []);
-  const { node } = args;
   const connect = createConnect(args.tlsDir);
-  // With a known membership the maps are opened before the health server: a second agent on this node then fails with
-  // the error about the maps in use, not about the port.
-  let health = before === undefined ? await serveHealth() : undefined;
-  const { cluster, clusterId } = before ?? (await firstJoin());
-  const own = { cluster, clusterId };
+  if (before === undefined) await monitoring.serveHealth();
+  const modules = { files, servers, connect, clock, log, signal };
+  const { cluster, clusterId } = before ?? (await joinCluster({ node, version: VERSION }, modules));
+  return { own: { cluster, clusterId }, files, servers, connect };
+}
 
-  async function firstJoin(): Promise<Membership> {
-    const welcome = await discoverCluster({ node, version: VERSION }, { connect, servers, clock, log, signal });
-    return remember(welcome);
-  }
-
-  /** Throws for an invalid cluster name or id; nothing is saved then. */
-  async function remember(welcome: Welcome): Promise<Membership> {
-    const names = { cluster: parseClusterName(welcome.cluster), clusterId: parseClusterId(welcome.clusterId) };
-    servers.learn(welcome.servers);
-    const membership = { ...names, servers: servers.learned };
-    await files.saveMembership(membership);
-    return membership;
-  }
-
-  waiting = "reading the pinned maps";
-  const port = await openDatapath({
-    bpffs: args.bpffs,
-    objectDir: args.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
-    config: { clusterId: own.clusterId },
-  });
-  if (port.refusal === "EPERM") {
-    log.warn("Connects to a Service without backends fail with EPERM, not ECONNREFUSED: the kernel is older than 5.18");
-  }
-  cgroups = openPodsCgroups({ root: cgroupRoot, configured: args.podsCgroups }, { log, attach: port.attach });
-  cgroups.check();
-  health ??= await serveHealth();
-  const { good, refused } = await files.snapshots();
-  for (const { file, error } of refused) {
-    agentMetrics.refusedFile(file);
-    log.warn("Snapshot refused", { file, error });
-  }
-
+/** The parts that follow the stream: maps, routes, reports, pods. */
+async function startNode({ args, log, clock, signal, fail, monitoring }: Shared, joined: Joined, kernel: Kernel) {
+  const { own, files, servers, connect } = joined;
+  const { port, cgroups } = kernel;
+  const { metrics } = monitoring;
+  const { node, refuseUnknownClusterIps } = args;
   const cidrs = createNodeCidrs();
   const state = await createNodeState(
-    { node, version: VERSION, ...own, refuseUnknownClusterIps: args.refuseUnknownClusterIps },
+    { node, version: VERSION, ...own, refuseUnknownClusterIps },
     {
       port,
       clock,
       log,
       signal,
-      snapshots: good,
-      applied: acknowledge,
+      snapshots: await readSnapshots(files, metrics, log),
+      applied(acks, tookMs) {
+        metrics.applied(acks, tookMs);
+        reports.acknowledge(acks);
+      },
       nodeConfig: cidrs.set,
       routes: () => routes.trigger(),
-      count: agentMetrics.syncEvent,
-      refusedRecord: agentMetrics.refusedRecord,
-      failed: (error) => failure.abort(error),
+      count: metrics.syncEvent,
+      refusedRecord: metrics.refusedRecord,
+      failed: fail,
     },
   );
   const routes = createRouteReconciler({
@@ -145,90 +144,66 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     waiting: () => state.applier.waiting,
     caughtUp: () => state.applier.idle(),
     perform(effect) {
-      if (effect.is === "welcome") welcomed(effect.welcome);
-      else state.perform(effect);
+      if (effect.is !== "welcome") return state.perform(effect);
+      const wrongCluster = takeWelcome(own, effect.welcome, { files, servers, log });
+      if (wrongCluster !== undefined) return fail(wrongCluster);
+      reports.connected();
     },
   });
-  const reports = createPodReports(client.send);
-  const conditions = createNodeConditions(() => sendAck([]));
-
-  function welcomed(welcome: Welcome): void {
-    const same = welcome.cluster === own.cluster && welcome.clusterId === own.clusterId;
-    if (!same) failure.abort(wrongCluster(own, welcome));
-    else {
-      remember(welcome).catch((error: unknown) => log.warn("Cannot save the list of servers", { error }));
-      reports.connected();
-      conditions.connected();
-    }
-  }
-
-  function acknowledge(applied: readonly Applied[], tookMs: number): void {
-    agentMetrics.applied(applied, tookMs);
-    if (applied.length > 0) sendAck(applied);
-  }
-
-  function sendAck(applied: readonly Applied[]): void {
-    const maps = [...state.datapath.fill()];
-    const value = { applied: [...applied], views: [], policyRevision: 0n, maps, conditions: conditions.list() };
-    client.send({ message: { $case: "ack", value } });
-  }
-
-  agentMetrics.watch({
-    fill: () => state.datapath.fill(),
+  const reports = createNodeReports({ send: client.send, fill: state.datapath.fill });
+  metrics.watch({
+    fill: state.datapath.fill,
     connected: () => client.server !== undefined,
     sources: () => [...state.core.sources.values()].map((source) => reportSource(source, own.clusterId)),
-    cgroups: () => cgroups?.attached.length ?? 0,
+    cgroups: () => cgroups.attached.length,
     failedObjects: () => state.datapath.status.errors.size + state.meshState.planErrors.size,
     datapath: () => port.metrics(),
   });
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
   routes.trigger();
-  const pods = await startPods(
-    {
-      nodeName: node,
-      nodeRoot: args.nodeRoot,
-      socketPath: args.cniSocket,
-      cniBinDir: args.cniBinDir,
-      cniConfDir: args.cniConfDir,
-      pluginPath: args.cniPlugin,
-      stateDir: args.stateDir,
+  const pods = await startPods(podsOptions(args), {
+    log,
+    nodeConfig: cidrs,
+    report: reports.pods,
+    programs: cgroups.requireAttached,
+    changes,
+    condition: reports.conditions.set,
+    signal,
+  });
+  return {
+    frontendsAdopted: state.datapath.adopted.frontends.size,
+    /** Resolves when aborted, and the maps hold what was received. */
+    async run(): Promise<void> {
+      await Promise.all([
+        client.run(),
+        runSnapshotWriter({ core: state.core, files, clock, log, signal }),
+        reconcilePodsCgroups(cgroups, clock, signal),
+        pods.closed,
+      ]);
+      await state.applier.idle();
     },
-    {
-      log,
-      nodeConfig: cidrs,
-      report: reports,
-      programs: cgroups.requireAttached,
-      changes,
-      condition: conditions.set,
-      signal,
-    },
-  );
-  waiting = undefined;
-  signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });
-  log.info("Started", { node, ...own, frontendsAdopted: state.datapath.adopted.frontends.size });
-
-  try {
-    await Promise.all([
-      client.run(),
-      runSnapshotWriter({ core: state.core, files, clock, log, signal }),
-      reconcilePodsCgroups(cgroups, clock, signal),
-      pods.closed,
-    ]);
-    await state.applier.idle();
-  } finally {
-    await Promise.all([health?.close(), metricsServer?.close()]);
-    port.close();
-  }
-  if (failure.signal.aborted) throw failure.signal.reason;
+  };
 }
 
-function wrongCluster(
-  own: { readonly cluster: ClusterName; readonly clusterId: ClusterId },
-  welcome: Welcome,
-): MeshError {
-  return new MeshError(
-    { code: "OTHER_CLUSTER", cluster: welcome.cluster },
-    `Cannot follow cluster "${welcome.cluster}" (${welcome.clusterId}): this node belongs to "${own.cluster}" (${own.clusterId}); remove its pins and state folder to move it`,
-  );
+/** The snapshots that can be read; the others are logged and counted. */
+async function readSnapshots(files: StateFiles, metrics: AgentMetrics, log: Logger): Promise<readonly Snapshot[]> {
+  const { good, refused } = await files.snapshots();
+  for (const { file, error } of refused) {
+    metrics.refusedFile(file);
+    log.warn("Snapshot refused", { file, error });
+  }
+  return good;
+}
+
+function podsOptions(args: Arguments): PodsOptions {
+  return {
+    nodeName: args.node,
+    nodeRoot: args.nodeRoot,
+    socketPath: args.cniSocket,
+    cniBinDir: args.cniBinDir,
+    cniConfDir: args.cniConfDir,
+    pluginPath: args.cniPlugin,
+    stateDir: args.stateDir,
+  };
 }

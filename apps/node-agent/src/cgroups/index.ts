@@ -1,2 +1,0 @@
-export { openCgroupRoot } from "./cgroup-root.js";
-export { openPodsCgroups, type PodsCgroups, reconcilePodsCgroups } from "./pods-cgroups.js";

@@ -1,0 +1,42 @@
+/** The node's kernel: maps and programs, pinned, and the cgroups of pods that the programs are attached to. */
+import { fileURLToPath } from "node:url";
+import { type Datapath, openDatapath } from "@isthmus/bpf";
+import type { Logger } from "@isthmus/observe";
+import type { CgroupRoot } from "./cgroups/cgroup-root.js";
+import { openPodsCgroups, type PodsCgroups } from "./cgroups/pods-cgroups.js";
+
+export interface KernelOptions {
+  readonly bpffs: string;
+  /** Folder of the built BPF objects; undefined = beside this program. */
+  readonly bpfDir: string | undefined;
+  /** Real id of the local cluster. */
+  readonly clusterId: number;
+  readonly cgroupRoot: CgroupRoot;
+  /** Configured cgroups of pods; undefined = the known layouts. */
+  readonly podsCgroups: readonly string[] | undefined;
+}
+
+export interface Kernel {
+  readonly port: Datapath;
+  readonly cgroups: PodsCgroups;
+  /** Closes descriptors; maps, programs and pins stay. */
+  close(): void;
+}
+
+/** Adopts what is pinned and attaches the programs. Rejects as `openDatapath`. */
+export async function openKernel(options: KernelOptions, log: Logger): Promise<Kernel> {
+  const port = await openDatapath({
+    bpffs: options.bpffs,
+    objectDir: options.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
+    config: { clusterId: options.clusterId },
+  });
+  if (port.refusal === "EPERM") {
+    log.warn("Connects to a Service without backends fail with EPERM, not ECONNREFUSED: the kernel is older than 5.18");
+  }
+  const cgroups = openPodsCgroups(
+    { root: options.cgroupRoot, configured: options.podsCgroups },
+    { log, attach: port.attach },
+  );
+  cgroups.check();
+  return { port, cgroups, close: () => port.close() };
+}
