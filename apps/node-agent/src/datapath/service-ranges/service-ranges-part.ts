@@ -72,8 +72,7 @@ export async function createServiceRangesPart(
       const settled = [...status.errors.keys()].filter((name) => asked.has(name) === armed.has(name));
       settle(status, settled, armed, now());
       await replace(filter(asked, (name) => fitting.has(name)));
-      const full = mapFull(port.name, port.maxEntries);
-      for (const name of names.slice(port.maxEntries)) status.failed(name, full, now());
+      for (const name of names.slice(port.maxEntries)) status.failed(name, mapFull(port.name, port.maxEntries), now());
     },
     fill: () => [{ map: port.name, used: armed.size, capacity: port.maxEntries }],
   };
