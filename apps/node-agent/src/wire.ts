@@ -16,7 +16,7 @@ import { nodeName } from "./desired/nodes/nodes.js";
 import { type Kernel, openKernel } from "./kernel.js";
 import { joinCluster, type OwnCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
-import { followNetwork } from "./network-changes.js";
+import { followNetwork } from "./network/network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
 import { createNodeReports } from "./node-reports.js";
 import { createNodeState } from "./node-state.js";

@@ -5,7 +5,7 @@
  * are then read from the kernel's routes.
  */
 import { formatAddress, MeshError, parseAddress } from "@isthmus/model";
-import { readIfThere, writeAtomic } from "../atomic-file.js";
+import { readIfThere, writeAtomic } from "../files/atomic-file.js";
 import type { PodAttachment } from "./types.js";
 
 export interface AttachmentState {

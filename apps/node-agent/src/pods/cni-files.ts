@@ -5,7 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { copyAtomic, readIfThere, writeAtomic } from "../atomic-file.js";
+import { copyAtomic, readIfThere, writeAtomic } from "../files/atomic-file.js";
 import type { PodsOptions } from "./types.js";
 
 export const PLUGIN_TYPE = "isthmus-cni";

@@ -2,7 +2,7 @@
 import type { RouteEvent } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { createPassLoop } from "../pass-loop.js";
+import { createPassLoop } from "../network/pass-loop.js";
 import type { Attachments } from "./attachments.js";
 import { filterProblem, setAllStrict } from "./source-filter.js";
 

@@ -7,7 +7,7 @@
 import type { RouteEvent } from "@isthmus/bpf";
 import { type Clock, formatAddress } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { createPassLoop } from "../pass-loop.js";
+import { createPassLoop } from "../network/pass-loop.js";
 import type { Attachments } from "./attachments.js";
 import { type FailedLine, ipBatchAll } from "./ip.js";
 import { configureHost, POD_ROUTE_PROTOCOL } from "./ip-commands.js";

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { formatPrefix, type Prefix, systemClock } from "@isthmus/model";
 import { createDeferred, retry } from "@isthmus/runtime";
-import { enableForwarding } from "../routes/forwarding.js";
+import { enableForwarding } from "../network/forwarding.js";
 import { podCidrOf } from "./address-pool.js";
 import { type Attachments, createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";

@@ -9,7 +9,7 @@
  */
 import type { Address, Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import type { NetworkChanges } from "../network-changes.js";
+import type { NetworkChanges } from "../network/network-changes.js";
 
 export interface PodsOptions {
   readonly nodeName: string;

@@ -8,7 +8,7 @@
 import type { RouteEvent } from "@isthmus/bpf";
 import { type Clock, formatPrefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { createPassLoop } from "../pass-loop.js";
+import { createPassLoop } from "../network/pass-loop.js";
 import { isHostDeviceName } from "../pods/device-name.js";
 import { type FailedLine, ip, ipBatchAll } from "../pods/ip.js";
 import { type Route, type Routes, routeKey } from "./desired-routes.js";

@@ -7,7 +7,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ClusterId, type ClusterName, MeshError, parseClusterId, parseClusterName } from "@isthmus/model";
-import { readIfThere, writeAtomic } from "../atomic-file.js";
+import { readIfThere, writeAtomic } from "../files/atomic-file.js";
 import { decodeSnapshot, type Snapshot } from "./snapshot.js";
 
 /** `mesh.json`: learned from a Welcome. */

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { openRouteEvents } from "@isthmus/bpf";
 import { formatAddress, type Prefix, parsePrefix, systemClock } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
-import { followNetwork } from "../../network-changes.js";
+import { followNetwork } from "../../network/network-changes.js";
 import { startPods } from "../start-pods.js";
 import type { PodAttachment, PodsOptions } from "../types.js";
 

@@ -11,7 +11,7 @@ import { createLogger } from "@isthmus/observe";
 import { Node } from "@isthmus/proto";
 import { makeNode } from "@isthmus/testing";
 import { type NodeName, nodeName } from "../../desired/nodes/nodes.js";
-import { followNetwork } from "../../network-changes.js";
+import { followNetwork } from "../../network/network-changes.js";
 import { desiredRoutes } from "../desired-routes.js";
 import { createRouteReconciler } from "../route-reconciler.js";
 
