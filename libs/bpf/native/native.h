@@ -43,5 +43,6 @@ bool object_init(napi_env env, napi_value exports);
 bool link_init(napi_env env, napi_value exports);
 bool ring_init(napi_env env, napi_value exports);
 bool netlink_init(napi_env env, napi_value exports);
+bool netlink_request_init(napi_env env, napi_value exports);
 bool work_init(napi_env env, napi_value exports);
 bool os_init(napi_env env, napi_value exports);

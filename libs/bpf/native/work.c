@@ -3,46 +3,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
-#include <linux/netlink.h>
 
-#include "native.h"
-
-struct work {
-  napi_async_work work;
-  napi_deferred deferred;
-  const char *what;
-  int (*run)(struct work *);
-  int error;
-  int fd;                       // a duplicate, because the caller may close its fd meanwhile
-  char *in, *out;               // test run: packet; update: key followed by value
-  size_t in_size, out_size, key_size;
-  uint32_t repeat, retval, duration;
-};
+#include "work.h"
 
 static void run(napi_env env, void *data) {
   struct work *work = data;
   (void)env;
   work->error = work->run(work);
-}
-
-static napi_value answer(napi_env env, struct work *work) {
-  napi_value result, bytes;
-  void *data;
-  if (!work->repeat) {
-    napi_get_undefined(env, &result);
-    return result;
-  }
-  napi_create_object(env, &result);
-  set_u32(env, result, "retval", work->retval);
-  set_u32(env, result, "durationNs", work->duration);
-  bytes = make_bytes(env, work->out_size, &data);
-  if (work->out_size) memcpy(data, work->out, work->out_size);
-  napi_set_named_property(env, result, "data", bytes);
-  return result;
 }
 
 static void release(struct work *work) {
@@ -55,15 +25,24 @@ static void release(struct work *work) {
 static void finish(napi_env env, napi_status status, void *data) {
   struct work *work = data;
   (void)status;
+  napi_value result = NULL;
   if (work->error)
-    napi_reject_deferred(env, work->deferred, make_error(env, work->error, work->what, NULL));
+    result = make_error(env, work->error, work->what, NULL);
+  else if (work->answer)
+    result = work->answer(env, work);
   else
-    napi_resolve_deferred(env, work->deferred, answer(env, work));
+    napi_get_undefined(env, &result);
+  bool failed = work->error || !result;
+  if (!result) napi_get_and_clear_last_exception(env, &result);
+  if (failed)
+    napi_reject_deferred(env, work->deferred, result);
+  else
+    napi_resolve_deferred(env, work->deferred, result);
   napi_delete_async_work(env, work->work);
   release(work);
 }
 
-static struct work *make(napi_env env, const char *what, int (*call)(struct work *)) {
+struct work *work_make(napi_env env, const char *what, int (*call)(struct work *)) {
   struct work *work = calloc(1, sizeof(*work));
   if (!work) {
     throw_errno(env, ENOMEM, what, NULL);
@@ -75,8 +54,7 @@ static struct work *make(napi_env env, const char *what, int (*call)(struct work
   return work;
 }
 
-// Takes ownership of the work, also when it cannot be started.
-static napi_value start(napi_env env, struct work *work) {
+napi_value work_start(napi_env env, struct work *work) {
   napi_value promise, name;
   if (napi_create_string_utf8(env, work->what, NAPI_AUTO_LENGTH, &name) == napi_ok &&
       napi_create_promise(env, &work->deferred, &promise) == napi_ok &&
@@ -88,8 +66,7 @@ static napi_value start(napi_env env, struct work *work) {
   return napi_failed(env);
 }
 
-// Duplicates the fd for the work; on failure releases the work and returns false with an exception.
-static bool duplicate_fd(napi_env env, struct work *work, int fd) {
+bool work_duplicate_fd(napi_env env, struct work *work, int fd) {
   work->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (work->fd >= 0) return true;
   throw_errno(env, errno, work->what, NULL);
@@ -97,8 +74,7 @@ static bool duplicate_fd(napi_env env, struct work *work, int fd) {
   return false;
 }
 
-// Allocates memory for the work; on failure releases the work and returns false with an exception.
-static bool allocate_buffers(napi_env env, struct work *work, size_t in, size_t out) {
+bool work_allocate(napi_env env, struct work *work, size_t in, size_t out) {
   work->in = malloc(in + 1);
   work->out = malloc(out + 1);
   if (work->in && work->out) return true;
@@ -126,41 +102,12 @@ static napi_value map_update_slow(napi_env env, napi_callback_info info) {
   if (error) return throw_errno(env, error, "read the map's information", NULL);
   if (key_size != map.key_size || value_size != map.value_size)
     return throw_range(env, "Cannot use a key or value that is not as long as the map's");
-  struct work *work = make(env, "update a map entry", run_update);
-  if (!work || !duplicate_fd(env, work, fd) || !allocate_buffers(env, work, key_size + value_size, 0)) return NULL;
+  struct work *work = work_make(env, "update a map entry", run_update);
+  if (!work || !work_duplicate_fd(env, work, fd) || !work_allocate(env, work, key_size + value_size, 0)) return NULL;
   work->key_size = key_size;
   memcpy(work->in, key, key_size);
   memcpy(work->in + key_size, value, value_size);
-  return start(env, work);
-}
-
-static int run_route_request(struct work *work) {
-  struct { struct nlmsghdr head; struct nlmsgerr body; char rest[4096]; } answer;
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return errno;
-  ssize_t length = send(fd, work->in, work->in_size, 0);
-  if (length >= 0) do {
-    length = recv(fd, &answer, sizeof(answer), 0);
-  } while (length < 0 && errno == EINTR);
-  int error = length < 0 ? errno : 0;
-  close(fd);
-  if (error) return error;
-  if (length < (ssize_t)sizeof(answer.head) + (ssize_t)sizeof(answer.body.error) || answer.head.nlmsg_type != NLMSG_ERROR)
-    return EBADMSG;
-  return -answer.body.error;
-}
-
-// routeRequest(message) -> promise: sends one rtnetlink message that requests an acknowledgement (NLM_F_ACK)
-static napi_value route_request(napi_env env, napi_callback_info info) {
-  napi_value args[1];
-  void *data;
-  size_t length;
-  if (!get_args(env, info, 1, args, NULL) || !get_bytes(env, args[0], &data, &length)) return napi_failed(env);
-  struct work *work = make(env, "change the network", run_route_request);
-  if (!work || !allocate_buffers(env, work, length, 0)) return NULL;
-  work->in_size = length;
-  memcpy(work->in, data, length);
-  return start(env, work);
+  return work_start(env, work);
 }
 
 static int run_test(struct work *work) {
@@ -176,6 +123,18 @@ static int run_test(struct work *work) {
   return error;
 }
 
+static napi_value test_answer(napi_env env, struct work *work) {
+  void *data;
+  napi_value result;
+  napi_create_object(env, &result);
+  set_u32(env, result, "retval", work->retval);
+  set_u32(env, result, "durationNs", work->duration);
+  napi_value bytes = make_bytes(env, work->out_size, &data);
+  if (work->out_size) memcpy(data, work->out, work->out_size);
+  napi_set_named_property(env, result, "data", bytes);
+  return result;
+}
+
 // testRun(program, packet, repeat) -> promise of {retval, durationNs (mean of one run), data}
 static napi_value test_run(napi_env env, napi_callback_info info) {
   napi_value args[3];
@@ -186,17 +145,17 @@ static napi_value test_run(napi_env env, napi_callback_info info) {
   if (!get_args(env, info, 3, args, NULL) || !fd_get(env, args[0], &fd) || !get_bytes(env, args[1], &data, &length) ||
       !get_u32(env, args[2], &repeat))
     return napi_failed(env);
-  struct work *work = make(env, "run a program", run_test);
-  if (!work || !duplicate_fd(env, work, fd) || !allocate_buffers(env, work, length, length + 256)) return NULL;
+  struct work *work = work_make(env, "run a program", run_test);
+  if (!work || !work_duplicate_fd(env, work, fd) || !work_allocate(env, work, length, length + 256)) return NULL;
+  work->answer = test_answer;
   work->repeat = repeat ? repeat : 1;
   work->in_size = length;
   work->out_size = length + 256;
   memcpy(work->in, data, length);
-  return start(env, work);
+  return work_start(env, work);
 }
 
 bool work_init(napi_env env, napi_value exports) {
   return set_function(env, exports, "mapUpdateSlow", map_update_slow) &&
-         set_function(env, exports, "routeRequest", route_request) &&
          set_function(env, exports, "testRun", test_run);
 }

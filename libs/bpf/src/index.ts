@@ -10,5 +10,16 @@ export * from "./hash-map.js";
 export * from "./layout.js";
 export * from "./link-settings.js";
 export * from "./native.js";
+export * as rtnetlink from "./netlink/index.js";
+export type { NetlinkMessage, NetlinkRequest } from "./netlink/messages.js";
+export {
+  type Netlink,
+  type NetlinkError,
+  type NetlinkResult,
+  type OpenNetlink,
+  openNetlink,
+  runAll,
+  withNetlink,
+} from "./netlink/netlink.js";
 export * from "./rank.js";
 export * from "./route-events.js";

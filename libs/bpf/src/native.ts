@@ -158,10 +158,13 @@ export interface Native {
 
   /** On a worker thread: for maps of maps, whose updates wait for all programs that run when they begin. */
   mapUpdateSlow(map: Fd, key: Uint8Array, value: Uint8Array): Promise<void>;
+  /** On a worker thread: a socket of rtnetlink, in the namespace of this path or else in that of the process. */
+  openNetlink(netns: string | undefined): Promise<Fd>;
   /**
-   * On a worker thread: sends an rtnetlink message that requests an acknowledgement; rejects with the kernel's error.
+   * On a worker thread: sends `request` unless it is empty, and resolves with the datagrams that are queued, each at a
+   * multiple of 4: at least one, until there are `most` bytes. Rejects with ETIMEDOUT when none comes for 10 s.
    */
-  routeRequest(message: Uint8Array): Promise<void>;
+  netlinkExchange(socket: Fd, request: Uint8Array, most: number): Promise<Uint8Array>;
   /** On a worker thread. */
   testRun(program: Fd, packet: Uint8Array, repeat: number): Promise<TestRun>;
 

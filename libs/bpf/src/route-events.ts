@@ -4,8 +4,14 @@
  * In: rtnetlink datagrams. Out: one event per change. The event `lost` means that the socket overflowed, so that the
  * state must be read again. A message that does not parse is reported as `lost` too.
  */
-import { type Address, addressFromBytes, type Prefix, parseAddress } from "@isthmus/model";
+import { type Address, addressFromBytes, type Prefix } from "@isthmus/model";
 import { native, type RouteSocket } from "./native.js";
+import { ADDRESS_HEADER, AddressMessage, AF_INET, prefixFrom } from "./netlink/addresses.js";
+import { parseAttributes, textOf } from "./netlink/attributes.js";
+import { IFF_UP, IFLA_IFNAME, LINK_HEADER, LinkMessage } from "./netlink/links.js";
+import { type NetlinkMessage, parseMessages } from "./netlink/messages.js";
+import { NDA_DST, NEIGHBOUR_HEADER, NeighbourMessage, NUD_PERMANENT } from "./netlink/neighbours.js";
+import { ROUTE_HEADER, RouteMessage, RTA_DST } from "./netlink/routes.js";
 
 export type RouteEvent =
   /** A route of any table. `gone`: it was deleted; otherwise it was added, or replaced another one. */
@@ -19,7 +25,8 @@ export type RouteEvent =
       readonly up: boolean;
       readonly turned: boolean;
     }
-  | { readonly kind: "address" }
+  /** `linkLocal`: it is valid on its link only, as the one that the kernel gives every device for IPv6. */
+  | { readonly kind: "address"; readonly gone: boolean; readonly linkLocal: boolean }
   /** A setting changed, such as forwarding or rp_filter. */
   | { readonly kind: "setting" }
   | { readonly kind: "lost" };
@@ -66,81 +73,64 @@ function receiveOne(socket: RouteSocket): Uint8Array | undefined {
 }
 
 const LOST: RouteEvent = { kind: "lost" };
-const Type = { link: 16, address: 20, route: 24, neighbour: 28, setting: 80 } as const;
-const HEADER = 16;
-const IFF_UP = 1;
+/** RTM_NEWNETCONF */
+const SETTING = 80;
 /** `ifi_change` of a new link: everything changed. */
 const MADE = 0xffff_ffff;
-const NUD_PERMANENT = 0x80;
-/** RTA_DST of a route and NDA_DST of a neighbour have the same number. */
-const ATTRIBUTE_DST = 1;
-const ATTRIBUTE_IFNAME = 3;
-const AF_INET = 2;
+/** RT_SCOPE_LINK */
+const SCOPE_LINK = 253;
 
 export function parseRouteEvents(bytes: Uint8Array): readonly RouteEvent[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const events: RouteEvent[] = [];
-  let at = 0;
-  while (at + HEADER <= bytes.length) {
-    const length = view.getUint32(at, true);
-    if (length < HEADER || at + length > bytes.length) return [...events, LOST];
-    const type = view.getUint16(at + 4, true);
-    const body = bytes.subarray(at + HEADER, at + length);
-    // Each kind of object has two message types: added or changed (even), and deleted (odd).
-    const event = parseBody(type & ~1, (type & 1) === 1, body);
-    if (event !== undefined) events.push(event);
-    at += (length + 3) & ~3;
-  }
-  return events;
+  return parseMessages(bytes)?.flatMap((message) => parseEvent(message) ?? []) ?? [LOST];
 }
 
-function parseBody(type: number, gone: boolean, body: Uint8Array): RouteEvent | undefined {
-  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  if (type === Type.address) return { kind: "address" };
-  if (type === Type.setting) return { kind: "setting" };
-  if (type !== Type.link && type !== Type.route && type !== Type.neighbour) return undefined;
-  // struct rtmsg and struct ndmsg have 12 bytes, struct ifinfomsg has 16.
-  const size = type === Type.link ? 16 : 12;
-  if (body.length < size) return LOST;
-  if (type === Type.link) {
-    const [flags, change] = [view.getUint32(8, true), view.getUint32(12, true)];
-    const name = attribute(body, size, ATTRIBUTE_IFNAME);
-    if (name === undefined) return LOST;
-    return {
-      kind: "link",
-      gone,
-      name: textOf(name),
-      up: (flags & IFF_UP) !== 0,
-      turned: change !== MADE && (change & IFF_UP) !== 0,
-    };
-  }
-  const address = addressOf(view.getUint8(0), attribute(body, size, ATTRIBUTE_DST));
-  if (address === undefined) return LOST;
-  if (type === Type.neighbour)
-    return { kind: "neighbour", gone, permanent: (view.getUint16(8, true) & NUD_PERMANENT) !== 0, address };
-  const length = view.getUint8(1) + (view.getUint8(0) === AF_INET ? 96 : 0);
-  return { kind: "route", gone, protocol: view.getUint8(5), prefix: { address, length } };
+function parseEvent({ type, body }: NetlinkMessage): RouteEvent | undefined {
+  // Each kind of object has two message types: added or changed (even), and deleted (odd).
+  const gone = (type & 1) === 1;
+  const kind = type & ~1;
+  if (kind === LinkMessage.New) return linkEvent(body, gone) ?? LOST;
+  if (kind === AddressMessage.New) return addressEvent(body, gone) ?? LOST;
+  if (kind === RouteMessage.New) return routeEvent(body, gone) ?? LOST;
+  if (kind === NeighbourMessage.New) return neighbourEvent(body, gone) ?? LOST;
+  return kind === SETTING ? { kind: "setting" } : undefined;
 }
 
-/** The bytes of the first attribute of type `wanted`. */
-function attribute(body: Uint8Array, first: number, wanted: number): Uint8Array | undefined {
-  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  for (let at = first; at + 4 <= body.length; ) {
-    const length = view.getUint16(at, true);
-    if (length < 4 || at + length > body.length) return undefined;
-    if ((view.getUint16(at + 2, true) & 0x3fff) === wanted) return body.subarray(at + 4, at + length);
-    at += (length + 3) & ~3;
-  }
-  return undefined;
+/** Each of these returns undefined when the body is too short or misses an attribute. */
+function linkEvent(body: Uint8Array, gone: boolean): RouteEvent | undefined {
+  if (body.length < LINK_HEADER) return undefined;
+  const name = textOf(parseAttributes(body, LINK_HEADER)?.get(IFLA_IFNAME));
+  if (name === undefined) return undefined;
+  const view = viewOf(body);
+  const [flags, change] = [view.getUint32(8, true), view.getUint32(12, true)];
+  return { kind: "link", gone, name, up: (flags & IFF_UP) !== 0, turned: change !== MADE && (change & IFF_UP) !== 0 };
 }
 
-/** Without a destination it is a default route. */
-function addressOf(family: number, bytes: Uint8Array | undefined): Address | undefined {
-  if (bytes === undefined) return parseAddress(family === AF_INET ? "0.0.0.0" : "::");
-  if (bytes.length === 16) return addressFromBytes(bytes);
-  return bytes.length === 4 ? parseAddress(bytes.join(".")) : undefined;
+function addressEvent(body: Uint8Array, gone: boolean): RouteEvent | undefined {
+  return body.length < ADDRESS_HEADER ? undefined : { kind: "address", gone, linkLocal: body[3] === SCOPE_LINK };
 }
 
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("latin1").replace(/\0.*$/s, "");
+function routeEvent(body: Uint8Array, gone: boolean): RouteEvent | undefined {
+  const destination = body.length < ROUTE_HEADER ? undefined : addressOf(body, ROUTE_HEADER, RTA_DST);
+  if (destination === undefined) return undefined;
+  const [, length = 0, , , , protocol = 0] = body;
+  return { kind: "route", gone, protocol, prefix: prefixFrom(destination, length) };
+}
+
+function neighbourEvent(body: Uint8Array, gone: boolean): RouteEvent | undefined {
+  const bytes = body.length < NEIGHBOUR_HEADER ? undefined : addressOf(body, NEIGHBOUR_HEADER, NDA_DST);
+  if (bytes === undefined) return undefined;
+  const permanent = (viewOf(body).getUint16(8, true) & NUD_PERMANENT) !== 0;
+  return { kind: "neighbour", gone, permanent, address: addressFromBytes(bytes) };
+}
+
+/** 4 or 16 bytes; without a destination it is a default route. */
+function addressOf(body: Uint8Array, header: number, wanted: number): Uint8Array | undefined {
+  const attributes = parseAttributes(body, header);
+  if (attributes === undefined) return undefined;
+  const bytes = attributes.get(wanted) ?? new Uint8Array(body[0] === AF_INET ? 4 : 16);
+  return bytes.length === 4 || bytes.length === 16 ? bytes : undefined;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -4,7 +4,7 @@ import type { RouteEvent } from "@isthmus/bpf";
 import { createFakeClock } from "@isthmus/testing";
 import { followNetwork } from "./network-changes.js";
 
-const EVENT: RouteEvent = { kind: "address" };
+const EVENT: RouteEvent = { kind: "address", gone: false, linkLocal: false };
 
 /** A socket that always has events; counts reads. */
 function rig(acts: () => boolean) {
