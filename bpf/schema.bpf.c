@@ -13,6 +13,8 @@ enum service_flag service_flag;
 enum rank rank;
 enum backend_flag backend_flag;
 enum node_flag node_flag;
+enum verdict verdict;
+enum drop_reason drop_reason;
 enum metric metric;
 
 struct frontend_key frontend_key;

@@ -43,31 +43,22 @@ static __always_inline void store6(struct bpf_sock_addr *ctx, const struct endpo
 	ctx->user_port = peer->port;
 }
 
-/* The errno that the system call fails with; 0 = it continues. */
-static __always_inline int refusal_errno(int verdict)
+/* The errno that the system call fails with (before Linux 5.18 it is EPERM). */
+static __always_inline int drop_errno(enum drop_reason reason)
 {
-	switch (verdict) {
-	case METRIC_NO_BACKEND:
-	case METRIC_UNKNOWN_PORT:
-		return ECONNREFUSED;
-	case METRIC_UNKNOWN_SERVICE:
-		return EHOSTUNREACH;
-	default:
-		return 0;
-	}
+	return reason == DROP_UNKNOWN_SERVICE ? EHOSTUNREACH : ECONNREFUSED;
 }
 
-/* Ends connect and sendmsg hooks: counts the verdict; a refusal sets the errno (before Linux 5.18 it is EPERM). */
-static __always_inline int leave(int verdict)
+/* Ends connect and sendmsg hooks: counts what was decided, a translation as `translated`; a refusal sets the errno. */
+static __always_inline int leave(__u32 decision, __u32 translated)
 {
-	int error = refusal_errno(verdict);
-
-	if (verdict != METRIC_NONE)
-		count(verdict);
-	if (!error)
+	if (VERDICT(decision) == VERDICT_TRANSLATE)
+		count(translated);
+	if (VERDICT(decision) != VERDICT_DROP)
 		return ALLOW;
+	count_drop(REASON(decision));
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_set_retval))
-		bpf_set_retval(-error);
+		bpf_set_retval(-drop_errno(REASON(decision)));
 	return REFUSE;
 }
 
@@ -75,52 +66,52 @@ SEC("cgroup/connect4")
 int sock_connect4(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	int verdict;
+	__u32 decision;
 
 	load4(ctx, &dest);
-	verdict = sock_connect(ctx, &dest);
-	if (verdict == METRIC_CONNECT)
+	decision = sock_connect(ctx, &dest);
+	if (VERDICT(decision) == VERDICT_TRANSLATE)
 		store4(ctx, &dest);
-	return leave(verdict);
+	return leave(decision, METRIC_CONNECT);
 }
 
 SEC("cgroup/connect6")
 int sock_connect6(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	int verdict;
+	__u32 decision;
 
 	load6(ctx, &dest);
-	verdict = sock_connect(ctx, &dest);
-	if (verdict == METRIC_CONNECT)
+	decision = sock_connect(ctx, &dest);
+	if (VERDICT(decision) == VERDICT_TRANSLATE)
 		store6(ctx, &dest);
-	return leave(verdict);
+	return leave(decision, METRIC_CONNECT);
 }
 
 SEC("cgroup/sendmsg4")
 int sock_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	int verdict;
+	__u32 decision;
 
 	load4(ctx, &dest);
-	verdict = sock_sendmsg(ctx, &dest);
-	if (verdict == METRIC_SENDMSG)
+	decision = sock_sendmsg(ctx, &dest);
+	if (VERDICT(decision) == VERDICT_TRANSLATE)
 		store4(ctx, &dest);
-	return leave(verdict);
+	return leave(decision, METRIC_SENDMSG);
 }
 
 SEC("cgroup/sendmsg6")
 int sock_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	int verdict;
+	__u32 decision;
 
 	load6(ctx, &dest);
-	verdict = sock_sendmsg(ctx, &dest);
-	if (verdict == METRIC_SENDMSG)
+	decision = sock_sendmsg(ctx, &dest);
+	if (VERDICT(decision) == VERDICT_TRANSLATE)
 		store6(ctx, &dest);
-	return leave(verdict);
+	return leave(decision, METRIC_SENDMSG);
 }
 
 SEC("cgroup/recvmsg4")

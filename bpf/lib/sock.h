@@ -12,6 +12,7 @@
 #ifndef MESH_SOCK_H
 #define MESH_SOCK_H
 
+#include "decision.h"
 #include "frontend.h"
 #include "tcp_orig_dst.h"
 #include "udp.h"
@@ -34,12 +35,12 @@ static __always_inline __u8 service_proto(__u32 proto)
 	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_SCTP ? proto : PROTO_ANY;
 }
 
-/* Why connects and datagrams to this frontend are refused; METRIC_NONE = it has a service. */
-static __always_inline int frontend_refusal(const struct frontend_row *frontend)
+/* Why connects and datagrams to this frontend are refused; DROP_NONE = it has a service. */
+static __always_inline enum drop_reason frontend_refusal(const struct frontend_row *frontend)
 {
 	if (frontend->flags & FRONTEND_UNKNOWN)
-		return METRIC_UNKNOWN_SERVICE;
-	return frontend->flags & FRONTEND_REJECT ? METRIC_UNKNOWN_PORT : METRIC_NONE;
+		return DROP_UNKNOWN_SERVICE;
+	return frontend->flags & FRONTEND_REJECT ? DROP_UNKNOWN_PORT : DROP_NONE;
 }
 
 /* A backend of the service, or NULL. */
@@ -104,34 +105,34 @@ static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto,
 	tcp_orig_dst_write(bpf_get_socket_cookie(ctx), orig_dst);
 }
 
-/* connect(): METRIC_NONE = not a Service, METRIC_CONNECT = dest was set to a backend, else why it is refused. */
-static __always_inline int sock_connect(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
+/* connect(): VERDICT_PASS = not a Service, VERDICT_TRANSLATE = dest was set to a backend. */
+static __always_inline __u32 sock_connect(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
 	struct sock_row orig_dst = {.vip_port = dest->port};
 	const struct backend_row *backend;
 	struct frontend_row frontend;
 	__u8 proto = service_proto(ctx->protocol);
-	int refusal;
+	enum drop_reason refusal;
 
 	if (proto == PROTO_ANY)
-		return METRIC_NONE;
+		return PASS;
 	if (!frontend_find(dest, proto, &frontend)) {
 		sock_forget(ctx);
-		return METRIC_NONE;
+		return PASS;
 	}
 	refusal = frontend_refusal(&frontend);
 	if (refusal)
-		return refusal;
+		return DROP(refusal);
 	backend = sock_choose(frontend.service, &orig_dst.backend);
 	if (!backend)
-		return METRIC_NO_BACKEND;
+		return DROP(DROP_NO_BACKEND);
 	__builtin_memcpy(orig_dst.vip, dest->addr, sizeof(orig_dst.vip));
 	set_endpoint(dest, backend->addr, backend->port);
 	__builtin_memcpy(orig_dst.addr, dest->addr, sizeof(orig_dst.addr));
 	orig_dst.port = dest->port;
 	orig_dst.service = frontend.service;
 	sock_remember(ctx, proto, &orig_dst);
-	return METRIC_CONNECT;
+	return TRANSLATE;
 }
 
 /*
@@ -165,41 +166,41 @@ static __always_inline const struct sock_row *sock_orig_dst(struct bpf_sock_addr
 	return sock_connected(ctx, backend) ? kept : NULL;
 }
 
-/* sendmsg() with an address: as sock_connect(), with METRIC_SENDMSG = dest was set to a backend. */
-static __always_inline int sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
+/* sendmsg() with an address: as sock_connect(). */
+static __always_inline __u32 sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
 	struct udp_sticky_key key = {.port = dest->port};
 	struct endpoint_addr vip = *dest, connected;
 	const struct backend_row *backend;
 	struct frontend_row frontend;
 	const struct sock_row *kept;
-	int refusal;
+	enum drop_reason refusal;
 
 	if (ctx->protocol != PROTO_UDP)
-		return METRIC_NONE;
+		return PASS;
 	kept = sock_orig_dst(ctx, &connected);
 	/* A connected AF_INET6 socket that sends to a v4-mapped peer runs this hook with the translated address. */
 	if (kept && same_endpoint(dest, kept->addr, kept->port))
-		return METRIC_NONE;
+		return PASS;
 	/* The VIP that the socket is connected to: the same backend, since it receives from no other. */
 	if (kept && same_endpoint(dest, kept->vip, kept->vip_port)) {
 		*dest = connected;
-		return METRIC_SENDMSG;
+		return TRANSLATE;
 	}
 	if (!frontend_find(dest, PROTO_UDP, &frontend))
-		return METRIC_NONE;
+		return PASS;
 	refusal = frontend_refusal(&frontend);
 	if (refusal)
-		return refusal;
+		return DROP(refusal);
 	key.cookie = bpf_get_socket_cookie(ctx);
 	__builtin_memcpy(key.vip, dest->addr, sizeof(key.vip));
 	backend = sticky_backend(&key, frontend.service);
 	if (!backend)
-		return METRIC_NO_BACKEND;
+		return DROP(DROP_NO_BACKEND);
 	set_endpoint(dest, backend->addr, backend->port);
 	sender_mark(ctx);
 	reverse_write(key.cookie, dest, &vip);
-	return METRIC_SENDMSG;
+	return TRANSLATE;
 }
 
 /* Sets the peer to the VIP when it is the backend of the original destination. */

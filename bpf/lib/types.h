@@ -265,6 +265,21 @@ struct datapath_config {
 	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
 };
 
+/** What a program decides about a connect or a datagram. */
+enum verdict {
+	VERDICT_PASS = 0,      /* left as it is: no Service that this node translates, or translated already */
+	VERDICT_TRANSLATE = 1, /* its destination becomes a backend */
+	VERDICT_DROP = 2,      /* refused: the system call fails */
+};
+
+/** Why a program drops or refuses. */
+enum drop_reason {
+	DROP_NONE = 0,		  /* not dropped */
+	DROP_NO_BACKEND = 1,	  /* the Service has no backend */
+	DROP_UNKNOWN_PORT = 2,	  /* the VIP has no such port or protocol */
+	DROP_UNKNOWN_SERVICE = 3, /* the address is a ClusterIP that belongs to no Service */
+};
+
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
 enum metric {
 	METRIC_NONE = 0,		/* not counted */

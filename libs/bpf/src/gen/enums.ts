@@ -157,6 +157,43 @@ export const NodeFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [1, { name: "local", text: "the node that has this map" }],
 ]);
 
+/** What a program decides about a connect or a datagram. */
+export const Verdict = {
+  /** left as it is: no Service that this node translates, or translated already */
+  Pass: 0,
+  /** its destination becomes a backend */
+  Translate: 1,
+  /** refused: the system call fails */
+  Drop: 2,
+} as const;
+export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+/** Name and meaning of each value, for tables and metrics. */
+export const VerdictHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [0, { name: "pass", text: "left as it is: no Service that this node translates, or translated already" }],
+  [1, { name: "translate", text: "its destination becomes a backend" }],
+  [2, { name: "drop", text: "refused: the system call fails" }],
+]);
+
+/** Why a program drops or refuses. */
+export const DropReason = {
+  /** not dropped */
+  None: 0,
+  /** the Service has no backend */
+  NoBackend: 1,
+  /** the VIP has no such port or protocol */
+  UnknownPort: 2,
+  /** the address is a ClusterIP that belongs to no Service */
+  UnknownService: 3,
+} as const;
+export type DropReason = (typeof DropReason)[keyof typeof DropReason];
+/** Name and meaning of each value, for tables and metrics. */
+export const DropReasonHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [0, { name: "none", text: "not dropped" }],
+  [1, { name: "no_backend", text: "the Service has no backend" }],
+  [2, { name: "unknown_port", text: "the VIP has no such port or protocol" }],
+  [3, { name: "unknown_service", text: "the address is a ClusterIP that belongs to no Service" }],
+]);
+
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
 export const Metric = {
   /** not counted */
