@@ -22,4 +22,5 @@ export {
   withNetlink,
 } from "./netlink/netlink.js";
 export * from "./rank.js";
+export * from "./ring-events.js";
 export * from "./route-events.js";

@@ -1,4 +1,4 @@
-/** The addon: sizes, errors, mapped words, batches, ring buffer, locks. */
+/** The addon: sizes, errors, mapped words, batches, locks. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
@@ -109,7 +109,7 @@ test("children inherit no handle and no duplicate of a worker", async (t) => {
   const loaded = loadTestObject(t, "events_test");
   const inner = makeMap(t, { type: MapType.Array, maxEntries: 1 });
   const outer = makeMap(t, { type: MapType.ArrayOfMaps, valueSize: 4, inner });
-  const ring = native().openRing(loaded.map("mesh_test_events"));
+  const ring = native().openRing(loaded.map("mesh_test_events"), 1 << 20);
   t.after(() => ring.close());
   const folder = mkdtempSync(join(tmpdir(), "mesh-test-"));
   const held = [native().lock(folder), native().openDirectory(folder), native().mapById(native().mapInfo(inner).id)];
@@ -265,65 +265,6 @@ test("a missing object and an unknown or too short variable are rejected", () =>
   const load = (rodata: Record<string, Uint8Array>) => native().loadObject(`${OBJECTS}/select_test.bpf.o`, { rodata });
   assert.throws(() => load({ nothing: new Uint8Array(4) }), { code: "ENOENT", detail: "nothing" });
   assert.throws(() => load({ config: new Uint8Array(4) }), { code: "EMSGSIZE", detail: "config" });
-});
-
-/** Numbers of the events in a drained buffer. */
-function eventNumbers(drained: Uint8Array): number[] {
-  const view = new DataView(drained.buffer);
-  const numbers: number[] = [];
-  for (let at = 0; at < drained.length; at += 8 + Math.ceil(view.getUint32(at, true) / 8) * 8) {
-    numbers.push(view.getUint32(at + 8, true));
-  }
-  return numbers;
-}
-
-test("a ring buffer is drained in bulk, in order, within the limit and without discarded records", async (t) => {
-  const loaded = loadTestObject(t, "events_test");
-  const ring = native().openRing(loaded.map("mesh_test_events"));
-  t.after(() => ring.close());
-  assert.equal(ring.drain(1 << 20).length, 0);
-  await native().testRun(loaded.program("emit"), new Uint8Array(64), 1000);
-  const parts: number[][] = [];
-  for (let part = eventNumbers(ring.drain(1600)); part.length > 0; part = eventNumbers(ring.drain(1600)))
-    parts.push(part);
-  assert.equal(parts.length, 10);
-  assert.deepEqual(
-    parts.flat(),
-    Array.from({ length: 1000 }, (_, i) => i),
-  );
-});
-
-test("a full ring buffer that wraps around loses only the records that had no room", async (t) => {
-  const loaded = loadTestObject(t, "events_test");
-  const ring = native().openRing(loaded.map("mesh_test_events"));
-  t.after(() => ring.close());
-  let next = 0;
-  for (let round = 0; round < 5; round++) {
-    await native().testRun(loaded.program("emit"), new Uint8Array(64), 6000);
-    const numbers = eventNumbers(ring.drain(1 << 20));
-    assert.ok(numbers.length > 3000 && numbers.length < 6000);
-    assert.deepEqual(
-      numbers,
-      Array.from(numbers, (_, i) => next + i),
-    );
-    next += numbers.length;
-  }
-});
-
-test("a ring buffer wakes its listener", async (t) => {
-  const loaded = loadTestObject(t, "events_test");
-  const ring = native().openRing(loaded.map("mesh_test_events"));
-  t.after(() => ring.close());
-  const numbers: number[] = [];
-  const woken = new Promise<void>((resolve) => {
-    ring.listen(() => {
-      numbers.push(...eventNumbers(ring.drain(1 << 20)));
-      if (numbers.length === 3) resolve();
-    });
-  });
-  await native().testRun(loaded.program("emit"), new Uint8Array(64), 3);
-  await woken;
-  assert.deepEqual(numbers, [0, 1, 2]);
 });
 
 test("a lock is exclusive until it is closed", (t) => {

@@ -76,14 +76,23 @@ export interface Mapping {
   close(): void;
 }
 
-/** A consumer of a ring buffer. */
-export interface Ring {
+/** Records of a ring buffer. */
+export interface RingBatch {
   /**
-   * At most `most` bytes of records, each as u32 length, u32 0 and the data padded to 8; at least one record if any.
+   * At most 64 KiB, or one longer record: each as u32 length, u32 0 and the data padded to 8. `eachRecord` splits them.
    */
-  drain(most: number): Uint8Array;
-  /** Calls back while there are records to drain. Keeps the process alive until `close()`. */
+  readonly records: Uint8Array;
+  /** Number of records that were dropped since the previous `take()` because the queue was full. */
+  readonly lost: number;
+}
+
+/** A consumer of a ring buffer: a thread of its own copies records into a queue in this process. */
+export interface Ring {
+  /** Removes the oldest records from the queue; `records` is empty when it has none. */
+  take(): RingBatch;
+  /** Calls back while records are queued. Keeps the process alive until `close()`. */
   listen(callback: () => void): void;
+  /** Ends the thread and drops the queue. */
   close(): void;
 }
 
@@ -147,7 +156,8 @@ export interface Native {
   mapUpdateBatch(map: Fd, keys: Uint8Array, values: Uint8Array): number;
   mapDump(map: Fd, cursor: Uint8Array | undefined, most: number): MapDump;
   mapMapping(map: Fd): Mapping;
-  openRing(map: Fd): Ring;
+  /** `maxQueuedBytes`: records beyond it are dropped and counted. */
+  openRing(map: Fd, maxQueuedBytes: number): Ring;
 
   pin(fd: Fd, path: string): void;
   openPin(path: string): Fd;
