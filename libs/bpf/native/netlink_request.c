@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests to rtnetlink, in this or another network namespace, on a worker thread: the kernel handles a request while it is
 // sent, and may wait for others that change the network. Bytes in, bytes out; libs/bpf/src/netlink has the protocol.
-#include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +8,7 @@
 #include <unistd.h>
 #include <linux/netlink.h>
 
+#include "netns.h"
 #include "work.h"
 
 // No datagram of the kernel is longer: parts of a dump have at most 32 KiB, a link with many functions somewhat more.
@@ -17,51 +16,23 @@
 // The answer to a request is queued before send() returns; this is only so that a mistake does not block a thread forever.
 #define WAIT_S 10
 
-static int open_socket(void) {
+// A socket belongs to the namespace that the thread is in when it is opened.
+static int open_socket(void *data) {
   const int on = 1;
   const struct timeval wait = {.tv_sec = WAIT_S};
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return -errno;
+  int *fd = data;
+  *fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (*fd < 0) return errno;
   // Errors come with a text and without a copy of the request; the kernel refuses a dump whose filter it does not know.
-  if (setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on)) ||
-      setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) ||
-      setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) ||
-      setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait))) {
-    int error = errno;
-    close(fd);
-    return -error;
-  }
-  return fd;
-}
-
-// A socket belongs to the namespace that the thread is in when it is opened.
-static int open_socket_in(const char *netns) {
-  int result, here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-  if (here < 0) return -errno;
-  int there = open(netns, O_RDONLY | O_CLOEXEC);
-  if (there < 0 || setns(there, CLONE_NEWNET)) {
-    result = -errno;
-  } else {
-    result = open_socket();
-    if (setns(here, CLONE_NEWNET)) abort();  // later work on this thread would change a pod's network
-  }
-  if (there >= 0) close(there);
-  close(here);
-  return result;
-}
-
-static int run_open(struct work *work) {
-  int fd = work->in_size ? open_socket_in(work->in) : open_socket();
-  if (fd < 0) return -fd;
-  work->fd = fd;
+  if (setsockopt(*fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on)) ||
+      setsockopt(*fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)) ||
+      setsockopt(*fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on)) ||
+      setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)))
+    return errno;
   return 0;
 }
 
-static napi_value open_answer(napi_env env, struct work *work) {
-  int fd = work->fd;
-  work->fd = -1;
-  return fd_make(env, fd);
-}
+static int run_open(struct work *work) { return in_netns(work->in, open_socket, &work->fd); }
 
 // openNetlink(netns) -> promise of Fd; `netns`: path of a network namespace, undefined = that of the process
 static napi_value open_netlink(napi_env env, napi_callback_info info) {
@@ -71,8 +42,7 @@ static napi_value open_netlink(napi_env env, napi_callback_info info) {
     return napi_failed(env);
   struct work *work = work_make(env, "open a netlink socket", run_open);
   if (!work || !work_allocate(env, work, strlen(path), 0)) return NULL;
-  work->answer = open_answer;
-  work->in_size = strlen(path);
+  work->answer = work_fd_answer;
   strcpy(work->in, path);
   return work_start(env, work);
 }

@@ -132,7 +132,10 @@ export interface TestRun {
   readonly retval: number;
   /** Mean duration of one run. */
   readonly durationNs: number;
+  /** The packet after the last run. */
   readonly data: Uint8Array;
+  /** The context after the last run; empty when none was given. */
+  readonly context: Uint8Array;
 }
 
 export interface Native {
@@ -175,8 +178,11 @@ export interface Native {
    * multiple of 4: at least one, until there are `most` bytes. Rejects with ETIMEDOUT when none comes for 10 s.
    */
   netlinkExchange(socket: Fd, request: Uint8Array, most: number): Promise<Uint8Array>;
-  /** On a worker thread. */
-  testRun(program: Fd, packet: Uint8Array, repeat: number): Promise<TestRun>;
+  /**
+   * On a worker thread: runs the program `repeat` times. `context`: bytes of its context struct, such as __sk_buff.
+   * `netns`: path of the network namespace with the devices that the context names, by default that of the process.
+   */
+  testRun(program: Fd, packet: Uint8Array, repeat: number, context?: Uint8Array, netns?: string): Promise<TestRun>;
 
   /** The lock is held until the handle is closed or the process ends; EAGAIN when it is held already. */
   lock(path: string): Fd;

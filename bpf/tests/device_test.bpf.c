@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Programs for a network device: an object beside sock.bpf.c that shares mesh_metrics_v1 with it and brings a map of its
+ * own. They count the frames of the tests, by direction, and leave every packet as it is. `edit` is for test runs: it
+ * shows what it read of the context in the control block, and changes packet, mark and priority.
+ */
+#include <linux/pkt_cls.h>
+
+#include "lib/metrics.h"
+
+#define ETHERTYPE 0x88b5 /* for local experiments: no other software sends it */
+
+enum direction {
+	INGRESS = 0,
+	EGRESS = 1,
+};
+
+/* enum direction -> frames */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} mesh_test_frames_v1 SEC(".maps");
+
+static __always_inline int frame(struct __sk_buff *skb, __u32 direction)
+{
+	__u64 *frames = bpf_map_lookup_elem(&mesh_test_frames_v1, &direction);
+
+	if (skb->protocol != bpf_htons(ETHERTYPE))
+		return TC_ACT_UNSPEC;
+	if (frames)
+		__sync_fetch_and_add(frames, 1);
+	count(METRIC_REPLY);
+	return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int frame_in(struct __sk_buff *skb)
+{
+	return frame(skb, INGRESS);
+}
+
+SEC("tc")
+int frame_out(struct __sk_buff *skb)
+{
+	return frame(skb, EGRESS);
+}
+
+/* Ends the filters of its hook: those after it do not run. */
+SEC("tc")
+int accept(struct __sk_buff *skb)
+{
+	return TC_ACT_OK;
+}
+
+SEC("tc")
+int edit(struct __sk_buff *skb)
+{
+	__u8 last = 0;
+
+	if (bpf_skb_load_bytes(skb, skb->len - 1, &last, 1))
+		return TC_ACT_SHOT;
+	last++;
+	if (bpf_skb_store_bytes(skb, skb->len - 1, &last, 1, 0))
+		return TC_ACT_SHOT;
+	skb->cb[0]++;
+	skb->cb[1] = skb->ifindex;
+	skb->cb[2] = skb->ingress_ifindex;
+	skb->cb[3] = skb->mark;
+	skb->cb[4] = skb->gso_segs;
+	skb->mark = 0xcafe0001;
+	skb->priority += 7;
+	return TC_ACT_REDIRECT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
