@@ -229,7 +229,7 @@ test("a missing object is reported as PROGRAM_LOAD with its path", async (t) => 
 test("the next agent can use what an agent leaves that is killed at any moment of its start", async (t) => {
   const node = await setUp(t);
   node.datapath.close();
-  removePins(node.options.bpffs);
+  await removePins(node.options.bpffs);
   const module = new URL("./index.js", import.meta.url).href;
   const code = `import { openDatapath } from ${JSON.stringify(module)};
     process.send("go");

@@ -8,6 +8,8 @@
 import { readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createMappedArray } from "./array-map.js";
+import { attachToCgroups, detachFromCgroups } from "./attach/cgroup-links.js";
+import { detachFromDevices } from "./attach/device-links.js";
 import { lockPinFolder, preparePinFolder } from "./bpffs.js";
 import type { DatapathPort } from "./datapath-port.js";
 import { type DatapathConfig, MAP_NAMES } from "./gen/index.js";
@@ -15,7 +17,6 @@ import { createGracePeriod } from "./grace.js";
 import { createHashMap } from "./hash-map.js";
 import { HELPER_SET_RETVAL, PROGRAM_TYPE_SOCK_ADDR } from "./kernel-constants.js";
 import { innerSpec, type MapSizes, OBSOLETE_PINS } from "./layout.js";
-import { attachAll, detachAll } from "./links.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
 import { type LoadedPrograms, loadOnPins } from "./programs.js";
@@ -51,7 +52,7 @@ export interface Datapath extends DatapathPort {
   /** Closes all handles; programs, maps and pins stay. */
   close(): void;
   /** Detaches the programs, removes the pins, and closes. */
-  destroy(): void;
+  destroy(): Promise<void>;
 }
 
 /**
@@ -84,7 +85,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   let attached: readonly string[] = options.cgroup === undefined ? [] : [options.cgroup];
   function attach(cgroups = attached): void {
     attached = cgroups;
-    attachAll(loaded, options.bpffs, cgroups);
+    attachToCgroups(loaded, options.bpffs, cgroups);
   }
   attach();
   for (const name of OBSOLETE_PINS) rmSync(join(options.bpffs, name), { force: true });
@@ -108,8 +109,8 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     metrics: () => readMetrics(maps.metrics),
     attach,
     close,
-    destroy: () => {
-      removePins(options.bpffs);
+    destroy: async () => {
+      await removePins(options.bpffs);
       close();
     },
   };
@@ -127,10 +128,12 @@ function mapArrays(maps: LoadedPrograms["maps"]) {
 }
 
 /**
- * Detaches the programs of a pin folder's links and removes the folder, whichever process made it. For uninstalling.
+ * Detaches the programs of a pin folder from cgroups and from devices in the network namespace of this process, and
+ * removes the folder, whichever process made it. For uninstalling.
  */
-export function removePins(pinFolder: string): void {
-  detachAll(pinFolder);
+export async function removePins(pinFolder: string): Promise<void> {
+  detachFromCgroups(pinFolder);
+  await detachFromDevices(pinFolder);
   for (const name of readdirSync(pinFolder)) rmSync(join(pinFolder, name));
   rmdirSync(pinFolder);
 }

@@ -16,8 +16,9 @@ export type DatapathErrorData =
 
 export type DatapathError = MeshError<DatapathErrorData>;
 
-/** The name of the errno of an addon's error; "UNKNOWN" for any other error. */
+/** The name of the errno of an addon's error or a `NETLINK` error; "UNKNOWN" for any other error. */
 export function errnoOf(thrown: unknown): string {
+  if (thrown instanceof MeshError && "errno" in thrown.data) return String(thrown.data.errno);
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
   return typeof code === "string" ? code : "UNKNOWN";
 }
@@ -39,5 +40,15 @@ export function mapFull(map: string, maxEntries: number, action: string): Datapa
   return new MeshError(
     { code: "MAP_FULL", map, maxEntries },
     `Cannot ${action} map "${map}": all ${maxEntries} entries are in use`,
+  );
+}
+
+/** `target` is, for example, `cgroup "/sys/fs/cgroup/kubepods"`. */
+export function attachError(program: string, target: string, cause: unknown): DatapathError {
+  const errno = errnoOf(cause);
+  return new MeshError(
+    { code: "PROGRAM_ATTACH", program, errno },
+    `Cannot attach program "${program}" to ${target}: ${errno}`,
+    { cause },
   );
 }

@@ -1,4 +1,6 @@
 export * from "./array-map.js";
+export * from "./attach/device-links.js";
+export type { DeviceProgram } from "./attach/device-mechanism.js";
 export * from "./backend-id.js";
 export * from "./check.js";
 export * from "./datapath.js";

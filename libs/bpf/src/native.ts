@@ -50,8 +50,10 @@ export interface LinkInfo {
   readonly type: number;
   readonly programId: number;
   readonly attachType: number;
-  /** 0n when the cgroup was removed, which detached the link. */
+  /** 0n when the link is to no cgroup, or the cgroup was removed, which detached the link. */
   readonly cgroupId: bigint;
+  /** 0 when the link is to no network device, or the device was deleted, which detached the link. */
+  readonly ifindex: number;
 }
 
 /** An array map that is mapped into memory. Offsets are bytes from its start; entries are `stride` bytes apart. */
@@ -168,6 +170,15 @@ export interface Native {
   linkUpdate(link: Fd, program: Fd): void;
   linkDetach(link: Fd): void;
   linkInfo(link: Fd): LinkInfo;
+  /**
+   * On a worker thread: attaches to a network device (TCX). `netns`: path of the network namespace of the device, by
+   * default that of the process.
+   */
+  deviceLinkCreate(program: Fd, ifindex: number, attachType: number, netns?: string): Promise<Fd>;
+  deviceLinkUpdate(link: Fd, program: Fd): Promise<void>;
+  deviceLinkDetach(link: Fd): Promise<void>;
+  /** True when this kernel has links to network devices (Linux 6.6). */
+  probeTcx(): boolean;
 
   /** On a worker thread: for maps of maps, whose updates wait for all programs that run when they begin. */
   mapUpdateSlow(map: Fd, key: Uint8Array, value: Uint8Array): Promise<void>;

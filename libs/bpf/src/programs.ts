@@ -1,10 +1,10 @@
 /** Loads a BPF object with the existing pinned maps, and pins the maps that it creates. */
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
+import { openIfThere } from "./attach/pins.js";
 import { detailOf, errnoOf } from "./errors.js";
 import { DatapathConfig, MAP_NAMES, type MapKey } from "./gen/index.js";
 import { checkLayout, type MapSizes, type MapSpecs, mapKeys, mapSpecs, sizeOf } from "./layout.js";
-import { openIfThere } from "./links.js";
 import { type Fd, type LoadedObject, native } from "./native.js";
 
 export interface LoadedPrograms {

@@ -21,7 +21,7 @@ export interface AgentNode {
   /** Opens the maps, runs `work`, and closes them; only while no agent runs. */
   look<T>(work: (maps: Datapath) => Promise<T>): Promise<T>;
   /** Removes the pins, as a reboot does. */
-  forgetMaps(): void;
+  forgetMaps(): Promise<void>;
   ip(...args: readonly string[]): string;
   /** Writes this file under /proc/sys. */
   setting(file: string, value: string): void;
@@ -81,7 +81,7 @@ export async function createAgentNode(
   if (options.podsCgroup !== undefined) await mkdir(join(cgroup.path, options.podsCgroup), { recursive: true });
   t.after(async () => {
     for (const child of children) await stop(child, "SIGKILL");
-    if (existsSync(bpffs)) forgetMaps();
+    if (existsSync(bpffs)) await forgetMaps();
     for (const name of namespaces) execFileSync("ip", ["netns", "del", name]);
     await removeTree(cgroup.path);
     await rm(root, { recursive: true, force: true });

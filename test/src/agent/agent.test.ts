@@ -125,7 +125,7 @@ test("after a reboot without a server the agent serves from disk; a truncated sn
   );
   await agent.kill();
   server.stop();
-  node.forgetMaps();
+  await node.forgetMaps();
   const path = join(node.stateDir, "source-2.snap");
   await writeFile(path, (await readFile(path)).subarray(0, 60));
   const alone = node.start();

@@ -51,7 +51,7 @@ export async function startNode(name: string): Promise<TestNode> {
       write = createWriter(datapath);
     },
     remove: async () => {
-      datapath.destroy();
+      await datapath.destroy();
       await Promise.all([pod.end(), host.end()]);
       cgroup.remove();
     },

@@ -28,6 +28,6 @@ try {
     `Node ${process.version}: addon and ${datapath.programs.size} programs work; a refused connect fails with ${datapath.refusal}`,
   );
 } finally {
-  datapath.destroy();
+  await datapath.destroy();
   cgroup.remove();
 }

@@ -82,7 +82,7 @@ export async function benchAgent(options: AgentBenchOptions): Promise<AgentFigur
       adoptFullMs: round(again.load.adoptMs),
     };
   } finally {
-    port?.destroy();
+    await port?.destroy();
     cgroup.remove();
   }
 }

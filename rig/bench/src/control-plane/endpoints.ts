@@ -55,7 +55,7 @@ export async function measureEndpoints(endpoints: number, rounds: number): Promi
     node.stop();
     return { endpoints, ...figures };
   } finally {
-    datapath.destroy();
+    await datapath.destroy();
     cgroup.remove();
   }
 }

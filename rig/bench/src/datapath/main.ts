@@ -65,7 +65,7 @@ async function measure(rig: Rig, name: string): Promise<DatapathFigures> {
       hooks = await measureHooks(rig, datapath);
       verified = Object.fromEntries([...datapath.programs].map(([key, info]) => [key, info.verifiedInstructions]));
     } finally {
-      datapath.destroy();
+      await datapath.destroy();
     }
   }
   if (last === undefined || hooks === undefined) throw new Error("Cannot measure nothing");

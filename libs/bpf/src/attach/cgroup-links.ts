@@ -2,17 +2,16 @@
  * Attaches programs by pinned links to the cgroups of a node's pods (usually one). The links stay when the agent stops.
  * A new version of a program replaces the old one in its link atomically, so that sockets are never without a program.
  */
-import { mkdirSync, readdirSync, rmSync, statfsSync, statSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
-import { errnoOf } from "./errors.js";
-import { CGROUP2_MAGIC } from "./kernel-constants.js";
-import { type Fd, native, type ProgramInfo } from "./native.js";
-
-const PREFIX = "link_";
+import { attachError } from "../errors.js";
+import { CGROUP2_MAGIC } from "../kernel-constants.js";
+import { type Fd, native, type ProgramInfo } from "../native.js";
+import { CGROUP_PREFIX, openIfThere, pinsWith } from "./pins.js";
 
 /** A loaded program and its attach type. */
-export interface Attachable {
+export interface CgroupProgram {
   readonly name: string;
   readonly fd: Fd;
   readonly info: Pick<ProgramInfo, "id">;
@@ -23,7 +22,11 @@ export interface Attachable {
  * Attaches every program to each of the cgroups, which are created when missing; then detaches programs from all other
  * cgroups. An empty list changes nothing, and a link that runs the program already is not changed.
  */
-export function attachAll(programs: readonly Attachable[], pinFolder: string, cgroups: readonly string[]): void {
+export function attachToCgroups(
+  programs: readonly CgroupProgram[],
+  pinFolder: string,
+  cgroups: readonly string[],
+): void {
   if (cgroups.length === 0) return;
   const kept = new Set<string>();
   for (const cgroup of cgroups) for (const pin of attachTo(programs, pinFolder, cgroup)) kept.add(pin);
@@ -31,7 +34,7 @@ export function attachAll(programs: readonly Attachable[], pinFolder: string, cg
 }
 
 /** Attaches the programs to one cgroup; returns the names of their links' pins. */
-function attachTo(programs: readonly Attachable[], pinFolder: string, cgroup: string): readonly string[] {
+function attachTo(programs: readonly CgroupProgram[], pinFolder: string, cgroup: string): readonly string[] {
   const directory = openCgroup(cgroup);
   const id = statSync(cgroup, { bigint: true }).ino;
   try {
@@ -39,12 +42,7 @@ function attachTo(programs: readonly Attachable[], pinFolder: string, cgroup: st
       try {
         return takeOver(pinFolder, program, id) ?? attach(pinFolder, program, id, directory);
       } catch (cause) {
-        const errno = errnoOf(cause);
-        throw new MeshError(
-          { code: "PROGRAM_ATTACH", program: program.name, errno },
-          `Cannot attach program "${program.name}" to cgroup "${cgroup}": ${errno}`,
-          { cause },
-        );
+        throw attachError(program.name, `cgroup "${cgroup}"`, cause);
       }
     });
   } finally {
@@ -61,7 +59,7 @@ function openCgroup(path: string): Fd {
 }
 
 /** Makes the existing link to this cgroup run the program; returns its pin, or undefined when there is no such link. */
-function takeOver(pinFolder: string, { name, fd, info }: Attachable, cgroup: bigint): string | undefined {
+function takeOver(pinFolder: string, { name, fd, info }: CgroupProgram, cgroup: bigint): string | undefined {
   for (const pin of linkPins(pinFolder, name)) {
     const link = openIfThere(join(pinFolder, pin));
     try {
@@ -77,8 +75,8 @@ function takeOver(pinFolder: string, { name, fd, info }: Attachable, cgroup: big
   return undefined;
 }
 
-function attach(folder: string, { name, fd, attachType }: Attachable, id: bigint, cgroup: Fd): string {
-  const pin = `${PREFIX}${name}@${id}`;
+function attach(folder: string, { name, fd, attachType }: CgroupProgram, id: bigint, cgroup: Fd): string {
+  const pin = `${CGROUP_PREFIX}${name}@${id}`;
   const link = native().linkCreate(fd, cgroup, attachType);
   try {
     // A pin of this name is of a link that was detached; takeOver() uses all others.
@@ -92,12 +90,12 @@ function attach(folder: string, { name, fd, attachType }: Attachable, id: bigint
 
 /** Names of the pinned links, `link_<program>@<cgroup id>`, of all programs or of one. */
 function linkPins(pinFolder: string, program?: string): readonly string[] {
-  const pins = readdirSync(pinFolder).filter((file) => file.startsWith(PREFIX));
-  return program === undefined ? pins : pins.filter((pin) => pin.split("@")[0] === PREFIX + program);
+  const pins = pinsWith(pinFolder, CGROUP_PREFIX);
+  return program === undefined ? pins : pins.filter((pin) => pin.split("@")[0] === CGROUP_PREFIX + program);
 }
 
 /** Detaches the programs from every cgroup and removes the links' pins. */
-export function detachAll(pinFolder: string): void {
+export function detachFromCgroups(pinFolder: string): void {
   for (const pin of linkPins(pinFolder)) release(join(pinFolder, pin));
 }
 
@@ -109,14 +107,4 @@ function release(path: string): void {
     link?.close();
   }
   rmSync(path);
-}
-
-/** The pinned object, or undefined when there is no pin. */
-export function openIfThere(path: string): Fd | undefined {
-  try {
-    return native().openPin(path);
-  } catch (cause) {
-    if (errnoOf(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
 }

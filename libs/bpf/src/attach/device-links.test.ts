@@ -1,0 +1,272 @@
+/** Programs on network devices, by TCX links and by clsact filters: the same tests for both. */
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { release } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { removePins } from "../datapath.js";
+import { readMetrics } from "../metrics.js";
+import { native } from "../native.js";
+import { makeCgroup, uniqueName } from "../testing/cgroup.js";
+import { devicePrograms } from "../testing/device-programs.js";
+import { makeNetns, makeVeth, type TestNetns } from "../testing/netns.js";
+import { loadTestObject } from "../testing/objects.js";
+import { attachToCgroups } from "./cgroup-links.js";
+import { type MechanismName, openDeviceLinks } from "./device-links.js";
+
+const MECHANISMS: readonly MechanismName[] = native().probeTcx() ? ["tcx", "clsact"] : ["clsact"];
+const ATTACH = fileURLToPath(new URL("../testing/attach-main.js", import.meta.url));
+
+test("TCX links are used from Linux 6.6 on, else clsact filters", () => {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  const hasTcx = major > 6 || (major === 6 && minor >= 6);
+  assert.equal(openDeviceLinks({ pinFolder: "/none" }).mechanism, hasTcx ? "tcx" : "clsact");
+});
+
+function makePinFolder(t: TestContext): string {
+  const pinFolder = join("/sys/fs/bpf", uniqueName("device"));
+  mkdirSync(pinFolder);
+  t.after(() => rmSync(pinFolder, { recursive: true, force: true }));
+  return pinFolder;
+}
+
+/** A version of the programs, with counters of its own. */
+function loadVersion(t: TestContext) {
+  const loaded = loadTestObject(t, "device_test");
+  const frames = loaded.map("mesh_test_frames_v1");
+  const count = (direction: number) => {
+    const value = native().mapLookup(frames, new Uint8Array(Uint32Array.of(direction).buffer));
+    return value === undefined ? 0 : Number(new BigUint64Array(value.buffer)[0]);
+  };
+  return {
+    programs: devicePrograms(loaded.object),
+    metrics: loaded.map("mesh_metrics_v1"),
+    received: () => count(0),
+    sent: () => count(1),
+  };
+}
+
+/** A namespace with the veth `one` and `two`, a pin folder, and the links of one mechanism. */
+function setUp(t: TestContext, mechanism: MechanismName) {
+  const netns = makeNetns(t);
+  makeVeth(netns, "one", "two");
+  const pinFolder = makePinFolder(t);
+  const open = () => openDeviceLinks({ pinFolder, netns: netns.path, mechanism });
+  return { netns, pinFolder, open, links: open(), one: netns.index("one"), two: netns.index("two") };
+}
+
+/** Waits until the number is reached: frames arrive at the other end of a veth a little later. */
+async function reaches(count: () => number, wanted: number): Promise<void> {
+  for (let i = 0; count() < wanted && i < 1000; i++) await setTimeout(10);
+  assert.equal(count(), wanted);
+}
+
+/** Neither programs, hooks nor pins are left. */
+function assertNothingLeft(netns: TestNetns, pinFolder: string): void {
+  assert.doesNotMatch(netns.tc("qdisc", "show"), /clsact/);
+  assert.deepEqual(readdirSync(pinFolder), []);
+}
+
+for (const mechanism of MECHANISMS) {
+  test(`${mechanism}: programs see what a device receives and sends, of no other device`, async (t) => {
+    const { links, netns, one, two } = setUp(t, mechanism);
+    const [first, second] = [loadVersion(t), loadVersion(t)];
+    await links.attach(one, first.programs);
+    await netns.sendFrames("one", 10);
+    assert.deepEqual([first.sent(), first.received()], [10, 0]);
+    await links.attach(two, second.programs);
+    await netns.sendFrames("one", 5);
+    await reaches(second.received, 5);
+    await netns.sendFrames("two", 3);
+    await reaches(first.received, 3);
+    assert.deepEqual([first.sent(), second.sent()], [15, 3]);
+  });
+
+  test(`${mechanism}: a program that is attached already stays, and the next agent's takes its place`, async (t) => {
+    const { links, netns, one, open, pinFolder } = setUp(t, mechanism);
+    const [old, next] = [loadVersion(t), loadVersion(t)];
+    await links.attach(one, old.programs);
+    const pins = readdirSync(pinFolder);
+    await links.attach(one, old.programs);
+    await netns.sendFrames("one", 4);
+    await open().attach(one, next.programs);
+    await netns.sendFrames("one", 3);
+    assert.deepEqual([old.sent(), next.sent()], [4, 3]);
+    assert.deepEqual(readdirSync(pinFolder), pins);
+  });
+
+  test(`${mechanism}: while programs are replaced, every frame runs exactly one`, async (t) => {
+    const { links, netns, one } = setUp(t, mechanism);
+    const versions = [loadVersion(t), loadVersion(t)];
+    const total = () => versions.reduce((sum, { sent }) => sum + sent(), 0);
+    for (const { programs } of versions) await links.attach(one, programs);
+    let sending = true;
+    const sent = netns.sendFrames("one", 100_000).finally(() => {
+      sending = false;
+    });
+    let replaced = 0;
+    for (; sending; replaced++) for (const { programs } of versions) await links.attach(one, programs);
+    await sent;
+    t.diagnostic(`replaced ${2 * replaced} times: ${versions.map((version) => version.sent()).join(" + ")} frames`);
+    assert.equal(total(), 100_000);
+    assert.ok(versions.every((version) => version.sent() > 0));
+  });
+
+  test(`${mechanism}: a program that a device shall not have any more is detached, others stay`, async (t) => {
+    const { links, netns, one } = setUp(t, mechanism);
+    const version = loadVersion(t);
+    await links.attach(one, version.programs);
+    await links.attach(
+      one,
+      version.programs.filter(({ direction }) => direction === "egress"),
+    );
+    await netns.sendFrames("one", 2);
+    await netns.sendFrames("two", 2);
+    await links.attach(one, version.programs);
+    await netns.sendFrames("two", 5);
+    await reaches(version.received, 5);
+    assert.equal(version.sent(), 2);
+  });
+
+  test(`${mechanism}: a device that was made again with the same name and index gets its programs again`, async (t) => {
+    const { links, netns, one, pinFolder } = setUp(t, mechanism);
+    const version = loadVersion(t);
+    await links.attach(one, version.programs);
+    netns.ip("link", "del", "one");
+    await assert.rejects(links.attach(one, version.programs), {
+      code: "PROGRAM_ATTACH",
+      message: `Cannot attach program "frame_in" to device ${one} (ingress, ${mechanism}): ENODEV`,
+    });
+    makeVeth(netns, "one", "two", one);
+    await netns.sendFrames("one", 3);
+    assert.equal(version.sent(), 0);
+    await links.attach(one, version.programs);
+    await netns.sendFrames("one", 3);
+    assert.equal(version.sent(), 3);
+    netns.ip("link", "del", "one");
+    await links.retain(new Set());
+    assertNothingLeft(netns, pinFolder);
+  });
+
+  test(`${mechanism}: only the retained devices keep their programs, then none`, async (t) => {
+    const { links, netns, one, two, pinFolder } = setUp(t, mechanism);
+    const version = loadVersion(t);
+    for (const ifindex of [one, two]) await links.attach(ifindex, version.programs);
+    await links.retain(new Set([two]));
+    await netns.sendFrames("one", 7);
+    await reaches(version.received, 7);
+    assert.equal(version.sent(), 0);
+    await links.retain(new Set());
+    await netns.sendFrames("one", 7);
+    await netns.sendFrames("two", 7);
+    assert.deepEqual([version.sent(), version.received()], [0, 7]);
+    assertNothingLeft(netns, pinFolder);
+  });
+
+  test(`${mechanism}: after an agent is killed at any moment, the next one's programs run exactly once`, async (t) => {
+    const { links, netns, one, pinFolder } = setUp(t, mechanism);
+    const version = loadVersion(t);
+    const metrics = `${pinFolder}-metrics`;
+    native().pin(version.metrics, metrics);
+    t.after(() => rmSync(metrics));
+    const args = [ATTACH, pinFolder, netns.path, `${one}`, mechanism, metrics];
+    for (let delay = 0; delay < 40; delay += 4) {
+      const child = spawn(process.execPath, args, { stdio: ["ignore", 2, 2, "ipc"] });
+      await once(child, "message");
+      await setTimeout(delay);
+      const exit = once(child, "exit");
+      child.kill("SIGKILL");
+      await exit;
+    }
+    // The counter is that of all programs, whoever attached them.
+    const all = () => readMetrics(version.metrics).get("reply") ?? 0;
+    await links.attach(one, version.programs);
+    const before = all();
+    await netns.sendFrames("one", 5);
+    assert.deepEqual([version.sent(), all() - before], [5, 5]);
+    await links.retain(new Set());
+    assertNothingLeft(netns, pinFolder);
+  });
+
+  test(`${mechanism}: uninstalling detaches the programs and removes the folder`, async (t) => {
+    const { links, netns, one, pinFolder } = setUp(t, mechanism);
+    const version = loadVersion(t);
+    await links.attach(one, version.programs);
+    const module = new URL("../datapath.js", import.meta.url).href;
+    const code = `import { removePins } from ${JSON.stringify(module)}; await removePins(${JSON.stringify(pinFolder)});`;
+    execFileSync("nsenter", [`--net=${netns.path}`, process.execPath, "--input-type=module", "-e", code]);
+    await netns.sendFrames("one", 5);
+    assert.equal(version.sent(), 0);
+    assert.doesNotMatch(netns.tc("qdisc", "show"), /clsact/);
+    assert.throws(() => readdirSync(pinFolder), { code: "ENOENT" });
+  });
+
+  test(`${mechanism}: links to cgroups in the same folder are left alone, and leave those to devices alone`, async (t) => {
+    const { links, netns, one, pinFolder } = setUp(t, mechanism);
+    const version = loadVersion(t);
+    const cgroup = makeCgroup(uniqueName("device"));
+    t.after(() => cgroup.remove());
+    const { programs } = loadTestObject(t, "sock").object;
+    const name = "sock_connect4";
+    const connect4 = programs[name] ?? assert.fail();
+    const cgroupProgram = { name, ...connect4, info: native().programInfo(connect4.fd) };
+    await links.attach(one, version.programs);
+    attachToCgroups([cgroupProgram], pinFolder, [cgroup.path]);
+    const ofCgroups = () => readdirSync(pinFolder).filter((pin) => pin.startsWith("link_"));
+    await netns.sendFrames("one", 1);
+    assert.equal(version.sent(), 1);
+    await links.retain(new Set());
+    const [pin = "", ...more] = ofCgroups();
+    assert.deepEqual(more, []);
+    const link = native().openPin(join(pinFolder, pin));
+    t.after(() => link.close());
+    assert.notEqual(native().linkInfo(link).cgroupId, 0n);
+    await removePins(pinFolder);
+    assert.equal(native().linkInfo(link).cgroupId, 0n);
+  });
+}
+
+test("filters of others stay, and with them the hooks; programs run before them", async (t) => {
+  const { links, netns, one, pinFolder } = setUp(t, "clsact");
+  const [version, foreign] = [loadVersion(t), loadVersion(t)];
+  const accept = `${pinFolder}-accept`;
+  native().pin(loadTestObject(t, "device_test").program("accept"), accept);
+  t.after(() => rmSync(accept));
+  netns.tc("qdisc", "add", "dev", "one", "clsact");
+  netns.tc("filter", "add", "dev", "one", "egress", "prio", "1", "bpf", "direct-action", "pinned", accept);
+  const other = openDeviceLinks({ pinFolder: `${pinFolder}-other`, netns: netns.path, mechanism: "clsact" });
+  await other.attach(one, foreign.programs);
+  await links.attach(one, version.programs);
+  await netns.sendFrames("one", 4);
+  assert.deepEqual([version.sent(), foreign.sent()], [4, 4]);
+  await links.attach(one, []);
+  await netns.sendFrames("one", 4);
+  assert.deepEqual([version.sent(), foreign.sent()], [4, 8]);
+  await other.attach(one, []);
+  assert.match(netns.tc("filter", "show", "dev", "one", "egress"), /bpf.*accept/);
+});
+
+if (MECHANISMS.includes("tcx")) {
+  test("an agent that uses the other mechanism than the one before takes its devices over", async (t) => {
+    const { netns, one, pinFolder } = setUp(t, "tcx");
+    const [old, next] = [loadVersion(t), loadVersion(t)];
+    const open = (mechanism: MechanismName) => openDeviceLinks({ pinFolder, netns: netns.path, mechanism });
+    for (const [from, to] of [
+      ["tcx", "clsact"],
+      ["clsact", "tcx"],
+    ] as const) {
+      const [sentOld, sentNext] = [old.sent(), next.sent()];
+      await open(from).attach(one, old.programs);
+      await open(to).attach(one, next.programs);
+      await open(to).retain(new Set([one]));
+      await netns.sendFrames("one", 6);
+      assert.deepEqual([old.sent() - sentOld, next.sent() - sentNext], [0, 6]);
+      await open(to).retain(new Set());
+    }
+    assertNothingLeft(netns, pinFolder);
+  });
+}

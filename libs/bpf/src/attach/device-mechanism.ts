@@ -1,0 +1,37 @@
+/** What TCX links and clsact filters have in common. */
+import { attachError } from "../errors.js";
+import type { Fd, ProgramInfo } from "../native.js";
+import type { Direction } from "../netlink/filters.js";
+
+/** A loaded program, and what it sees of a device: what is received (ingress) or what is sent (egress). */
+export interface DeviceProgram {
+  readonly name: string;
+  readonly fd: Fd;
+  readonly info: Pick<ProgramInfo, "id">;
+  readonly direction: Direction;
+}
+
+/** A way to attach programs to devices, which it names by their index in one network namespace. */
+export interface DeviceMechanism {
+  /**
+   * Leaves exactly these programs of this folder on the device; a program that runs there already is not changed.
+   * Rejects with `PROGRAM_ATTACH`.
+   */
+  attach(ifindex: number, programs: readonly DeviceProgram[]): Promise<void>;
+  /** Detaches from all other devices, and forgets those that were deleted. */
+  retain(ifindexes: ReadonlySet<number>): Promise<void>;
+}
+
+/** Runs a step that attaches this program; turns its error into `PROGRAM_ATTACH`. */
+export async function attaching(
+  { name, direction }: DeviceProgram,
+  ifindex: number,
+  mechanism: string,
+  step: () => Promise<void>,
+): Promise<void> {
+  try {
+    await step();
+  } catch (cause) {
+    throw attachError(name, `device ${ifindex} (${direction}, ${mechanism})`, cause);
+  }
+}

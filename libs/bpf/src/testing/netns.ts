@@ -1,0 +1,51 @@
+/** Network namespaces with a veth for tests, and frames that device_test.bpf.c counts. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const FRAMES = fileURLToPath(new URL("../../../../bpf/tests/frames.py", import.meta.url));
+let counter = 0;
+
+export interface TestNetns {
+  readonly name: string;
+  readonly path: string;
+  /** Runs ip(8) in it; returns its output. */
+  ip(...args: readonly string[]): string;
+  /** Runs tc(8) in it, with the same bpffs; returns its output. */
+  tc(...args: readonly string[]): string;
+  /** The index of a device. */
+  index(device: string): number;
+  /** Sends frames through a device; resolves when all are sent. */
+  sendFrames(device: string, count: number): Promise<void>;
+}
+
+/** Makes a network namespace, which is removed after the test. */
+export function makeNetns(t: TestContext): TestNetns {
+  const name = `mbpf${process.pid}-${counter++}`;
+  execFileSync("ip", ["netns", "add", name]);
+  t.after(() => execFileSync("ip", ["netns", "del", name]));
+  const path = `/run/netns/${name}`;
+  const ip = (...args: readonly string[]) => execFileSync("ip", ["-n", name, ...args]).toString();
+  return {
+    name,
+    path,
+    ip,
+    tc: (...args) => execFileSync("nsenter", [`--net=${path}`, "tc", ...args]).toString(),
+    index: (device) => Number(ip("-o", "link", "show", device).split(":")[0]),
+    sendFrames: async (device, count) => {
+      const child = spawn("nsenter", [`--net=${path}`, "python3", FRAMES, device, `${count}`], {
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+      const [code] = await once(child, "exit");
+      if (code !== 0) throw new Error(`Cannot send frames through "${device}": exit ${code}`);
+    },
+  };
+}
+
+/** Makes a veth whose both ends are up; the index of the first may be given. */
+export function makeVeth(netns: TestNetns, one: string, two: string, index?: number): void {
+  const given = index === undefined ? [] : ["index", `${index}`];
+  netns.ip("link", "add", one, ...given, "type", "veth", "peer", "name", two);
+  for (const end of [one, two]) netns.ip("link", "set", end, "up");
+}
