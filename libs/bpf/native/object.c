@@ -128,6 +128,7 @@ static napi_value handles(napi_env env, struct bpf_object *object) {
     NAPI(napi_set_named_property(env, maps, bpf_map__name(map), handle));
   }
   bpf_object__for_each_program(program, object) {
+    if (!bpf_program__autoload(program)) continue;
     if (!(handle = fd_copy(env, bpf_program__fd(program)))) return NULL;
     NAPI(napi_create_object(env, &entry));
     NAPI(napi_set_named_property(env, entry, "fd", handle));
@@ -149,14 +150,23 @@ static struct bpf_object *open_object(napi_env env, const char *path) {
   return object;
 }
 
-// loadObject(path, {rodata?: {variable: bytes}, maxEntries?: {map: number}, reuse?: {map: Fd}})
+static void omit_programs(struct bpf_object *object) {
+  struct bpf_program *program;
+  bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
+}
+
+// loadObject(path, {rodata?: {variable: bytes}, maxEntries?: {map: number}, reuse?: {map: Fd}, mapsOnly?: true})
 //   -> {maps: {name: Fd}, programs: {name: {fd, attachType}}}. The error's `detail` has the verifier's log.
 static napi_value load_object(napi_env env, napi_callback_info info) {
-  napi_value args[2], result = NULL;
+  napi_value args[2], field, result = NULL;
   char path[4096], bad[128] = "";
-  if (!get_args(env, info, 2, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
+  bool maps_only = false;
+  if (!get_args(env, info, 2, args, NULL) || !get_text(env, args[0], path, sizeof(path)) ||
+      (get_field(env, args[1], "mapsOnly", &field) && napi_get_value_bool(env, field, &maps_only) != napi_ok))
+    return napi_failed(env);
   struct bpf_object *object = open_object(env, path);
   if (!object) return NULL;
+  if (maps_only) omit_programs(object);
   int error = for_each(env, object, args[1], "rodata", apply_rodata, bad);
   if (!error) error = for_each(env, object, args[1], "maxEntries", apply_max_entries, bad);
   if (!error) error = for_each(env, object, args[1], "reuse", apply_reuse, bad);

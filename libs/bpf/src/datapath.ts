@@ -12,14 +12,15 @@ import { attachToCgroups, detachFromCgroups } from "./attach/cgroup-links.js";
 import { detachFromDevices } from "./attach/device-links.js";
 import { lockPinFolder, preparePinFolder } from "./bpffs.js";
 import type { DatapathPort } from "./datapath-port.js";
-import { type DatapathConfig, MAP_NAMES } from "./gen/index.js";
+import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createGracePeriod } from "./grace.js";
 import { createHashMap } from "./hash-map.js";
 import { HELPER_SET_RETVAL, PROGRAM_TYPE_SOCK_ADDR } from "./kernel-constants.js";
-import { innerSpec, type MapSizes, OBSOLETE_PINS } from "./layout.js";
+import { type MapSizes, OBSOLETE_PINS } from "./layout.js";
+import { type MapSet, openMapSet } from "./map-set.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
-import { type LoadedPrograms, loadOnPins } from "./programs.js";
+import { loadPrograms } from "./programs.js";
 import { createServiceRanges } from "./service-ranges.js";
 import { openTables } from "./tables.js";
 
@@ -72,20 +73,20 @@ export async function openDatapath(options: DatapathOptions): Promise<Datapath> 
 }
 
 async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath> {
-  const config: DatapathConfig = { clusterId: options.config.clusterId, flags: 0, netnsCookie: native().netnsCookie() };
+  const config = DatapathConfig.encode({
+    clusterId: options.config.clusterId,
+    flags: 0,
+    netnsCookie: native().netnsCookie(),
+  });
   const object = join(options.objectDir, "sock.bpf.o");
-  const { maps, programs, specs } = loadOnPins(object, options.bpffs, options.sizes ?? {}, config);
+  const maps = openMapSet({ pinFolder: options.bpffs, objects: [object], sizes: options.sizes ?? {} });
+  const programs = loadPrograms(maps, object, { config });
   const arrays = mapArrays(maps);
-  const tables = await openTables(maps.tables, innerSpec(specs, "tables"));
-  const loaded = Object.entries(programs).map(([name, program]) => ({
-    name,
-    ...program,
-    info: native().programInfo(program.fd),
-  }));
+  const tables = await openTables(maps.map(MAP_NAMES.tables), maps.innerSpec(MAP_NAMES.tables));
   let attached: readonly string[] = options.cgroup === undefined ? [] : [options.cgroup];
   function attach(cgroups = attached): void {
     attached = cgroups;
-    attachToCgroups(loaded, options.bpffs, cgroups);
+    attachToCgroups(programs, options.bpffs, cgroups);
   }
   attach();
   for (const name of OBSOLETE_PINS) rmSync(join(options.bpffs, name), { force: true });
@@ -93,20 +94,20 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   function close(): void {
     tables.close();
     for (const array of Object.values(arrays)) array.close();
-    for (const map of Object.values(maps)) map.close();
-    for (const { fd } of Object.values(programs)) fd.close();
+    maps.close();
+    for (const { fd } of programs) fd.close();
     lock.close();
   }
 
   return {
     ...arrays,
     tables,
-    frontends: createHashMap(MAP_NAMES.frontends, maps.frontends),
-    serviceRanges: createServiceRanges(maps.serviceRanges, innerSpec(specs, "serviceRanges")),
+    frontends: createHashMap(MAP_NAMES.frontends, maps.map(MAP_NAMES.frontends)),
+    serviceRanges: createServiceRanges(maps.map(MAP_NAMES.serviceRanges), maps.innerSpec(MAP_NAMES.serviceRanges)),
     gracePeriod: createGracePeriod(),
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
-    programs: new Map(loaded.map(({ name, info }) => [name, info])),
-    metrics: () => readMetrics(maps.metrics),
+    programs: new Map(programs.map(({ name, info }) => [name, info])),
+    metrics: () => readMetrics(maps.map(MAP_NAMES.metrics)),
     attach,
     close,
     destroy: async () => {
@@ -116,14 +117,15 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   };
 }
 
-function mapArrays(maps: LoadedPrograms["maps"]) {
+function mapArrays(maps: MapSet) {
+  const open = (name: string) => createMappedArray(name, maps.map(name));
   return {
-    services: createMappedArray(MAP_NAMES.services, maps.services),
-    backends: createMappedArray(MAP_NAMES.backends, maps.backends),
-    clusterState: createMappedArray(MAP_NAMES.clusterState, maps.clusterState),
-    nodeState: createMappedArray(MAP_NAMES.nodeState, maps.nodeState),
-    nodes: createMappedArray(MAP_NAMES.nodes, maps.nodes),
-    floors: createMappedArray(MAP_NAMES.floors, maps.floors),
+    services: open(MAP_NAMES.services),
+    backends: open(MAP_NAMES.backends),
+    clusterState: open(MAP_NAMES.clusterState),
+    nodeState: open(MAP_NAMES.nodeState),
+    nodes: open(MAP_NAMES.nodes),
+    floors: open(MAP_NAMES.floors),
   };
 }
 

@@ -11,6 +11,7 @@ export { createGracePeriod } from "./grace.js";
 export * from "./hash-map.js";
 export * from "./layout.js";
 export * from "./link-settings.js";
+export * from "./map-set.js";
 export * from "./native.js";
 export * as rtnetlink from "./netlink/index.js";
 export type { NetlinkMessage, NetlinkRequest } from "./netlink/messages.js";
@@ -23,6 +24,7 @@ export {
   runAll,
   withNetlink,
 } from "./netlink/netlink.js";
+export { type LoadedProgram, loadPrograms } from "./programs.js";
 export * from "./rank.js";
 export * from "./ring-events.js";
 export * from "./route-events.js";

@@ -1,11 +1,10 @@
 /**
- * What the pinned maps must be: as the object with the programs declares them, with the sizes that are configured. A
- * pinned map that differs belongs to other software or has another layout, and is refused, because its content cannot
- * be read.
+ * What the pinned maps must be: as the objects declare them, with the sizes that are configured. A pinned map that
+ * differs belongs to other software or has another layout, and is refused, because its content cannot be read.
  */
 import { MeshError } from "@isthmus/model";
 import type { DatapathError } from "./errors.js";
-import { MAP_NAMES, type MapKey } from "./gen/index.js";
+import { MAP_NAMES } from "./gen/index.js";
 import type { MapInfo, MapSpec } from "./native.js";
 
 /**
@@ -22,15 +21,15 @@ export interface MapSizes {
 }
 
 /** The maps whose size is configurable, and so not part of the layout. */
-const SIZED: Partial<Readonly<Record<MapKey, keyof MapSizes>>> = {
-  frontends: "frontends",
-  services: "services",
-  backends: "backends",
-  nodeState: "nodes",
-  nodes: "nodes",
-  udpSticky: "udp",
-  udpReverse: "udp",
-};
+const SIZED: ReadonlyMap<string, keyof MapSizes> = new Map([
+  [MAP_NAMES.frontends, "frontends"],
+  [MAP_NAMES.services, "services"],
+  [MAP_NAMES.backends, "backends"],
+  [MAP_NAMES.nodeState, "nodes"],
+  [MAP_NAMES.nodes, "nodes"],
+  [MAP_NAMES.udpSticky, "udp"],
+  [MAP_NAMES.udpReverse, "udp"],
+]);
 
 /**
  * Pins of replaced layouts, which are removed without copying their content: state that programs keep about sockets,
@@ -43,51 +42,28 @@ export const OBSOLETE_PINS: readonly string[] = [
   "mesh_service_ranges_v1",
 ];
 
-export type MapSpecs = Readonly<Record<MapKey, MapSpec>>;
-
-/** The pinned maps as an object declares them, by name, with these sizes. Throws when it lacks one. */
-export function mapSpecs(declared: Readonly<Record<string, MapSpec>>, sizes: Partial<MapSizes>): MapSpecs {
-  const specs = mapKeys().map((noun) => {
-    const spec = declared[MAP_NAMES[noun]];
-    if (spec === undefined) throw new Error(`Cannot find map "${MAP_NAMES[noun]}" in the object`);
-    return [noun, { ...spec, maxEntries: sizeOf(noun, sizes) ?? spec.maxEntries }] as const;
-  });
-  return Object.fromEntries(specs) as Record<MapKey, MapSpec>;
-}
-
-export function mapKeys(): readonly MapKey[] {
-  return Object.keys(MAP_NAMES) as MapKey[];
-}
-
-/** The configured number of entries, or undefined. */
-export function sizeOf(noun: MapKey, sizes: Partial<MapSizes>): number | undefined {
-  const size = SIZED[noun];
+/** The configured number of entries of the map of this name, or undefined. */
+export function sizeOf(name: string, sizes: Partial<MapSizes>): number | undefined {
+  const size = SIZED.get(name);
   return size && sizes[size];
 }
 
-/** What the maps in this map of maps are. */
-export function innerSpec(specs: MapSpecs, noun: MapKey): MapSpec {
-  const { inner } = specs[noun];
-  if (inner === undefined) throw new Error(`Cannot create a map in "${MAP_NAMES[noun]}": it is no map of maps`);
-  return inner;
-}
-
-/** Throws `MAP_LAYOUT` when a pinned map differs from what this version would create. */
-export function checkLayout(noun: MapKey, path: string, want: MapSpec, have: MapInfo): void {
+/** Throws `MAP_LAYOUT` when a map that is pinned at this path differs from what this version would create. */
+export function checkLayout(name: string, path: string, want: MapSpec, have: MapInfo): void {
   const same =
     have.type === want.type &&
     have.keySize === want.keySize &&
     have.valueSize === want.valueSize &&
     have.flags === want.flags &&
-    (SIZED[noun] !== undefined || have.maxEntries === want.maxEntries);
-  if (!same) throw layoutError(noun, path, want, have);
+    (SIZED.has(name) || have.maxEntries === want.maxEntries);
+  if (!same) throw layoutError(name, path, want, have);
 }
 
-function layoutError(noun: MapKey, path: string, want: MapSpec, have: MapInfo): DatapathError {
+function layoutError(name: string, path: string, want: MapSpec, have: MapInfo): DatapathError {
   const text = (spec: MapSpec) =>
     `type ${spec.type}, key ${spec.keySize}, value ${spec.valueSize}, flags ${spec.flags}, entries ${spec.maxEntries}`;
   return new MeshError(
-    { code: "MAP_LAYOUT", map: MAP_NAMES[noun], want: text(want), have: text(have) },
+    { code: "MAP_LAYOUT", map: name, want: text(want), have: text(have) },
     `Cannot use pinned map "${path}": it has ${text(have)} where ${text(want)} is needed; ` +
       `if no other agent needs it, remove the pin and start again`,
   );

@@ -1,56 +1,39 @@
-/** Loads a BPF object with the existing pinned maps, and pins the maps that it creates. */
-import { join } from "node:path";
+/** Loads the programs of BPF objects onto the maps of a map set. */
 import { MeshError } from "@isthmus/model";
-import { openIfThere } from "./attach/pins.js";
 import { detailOf, errnoOf } from "./errors.js";
-import { DatapathConfig, MAP_NAMES, type MapKey } from "./gen/index.js";
-import { checkLayout, type MapSizes, type MapSpecs, mapKeys, mapSpecs, sizeOf } from "./layout.js";
-import { type Fd, type LoadedObject, native } from "./native.js";
+import type { MapSet } from "./map-set.js";
+import { type Fd, native, type ProgramInfo } from "./native.js";
 
-export interface LoadedPrograms {
-  readonly programs: LoadedObject["programs"];
-  readonly maps: Readonly<Record<MapKey, Fd>>;
-  /** What the object declares of the maps, with the given sizes. */
-  readonly specs: MapSpecs;
+export interface LoadedProgram {
+  readonly name: string;
+  readonly fd: Fd;
+  readonly info: ProgramInfo;
+  /** BPF_CGROUP_…; 0 for a program whose section does not name where it is attached. */
+  readonly attachType: number;
 }
 
-/** Loads the programs of `object` with the pinned maps; maps without a pin are created and pinned. */
-export function loadOnPins(
+/**
+ * Loads an object with the set's maps, which must have all that it declares. `rodata`: its read-only variables. Throws
+ * `PROGRAM_LOAD`, with the verifier's log.
+ */
+export function loadPrograms(
+  set: Pick<MapSet, "map">,
   object: string,
-  pinFolder: string,
-  sizes: Partial<MapSizes>,
-  config: DatapathConfig,
-): LoadedPrograms {
-  const declared = attempt(object, () => native().objectMaps(object));
-  const specs = mapSpecs(declared, sizes);
-  const reuse: Record<string, Fd> = {};
-  const maxEntries: Record<string, number> = {};
-  for (const noun of mapKeys()) {
-    const name = MAP_NAMES[noun];
-    const path = join(pinFolder, name);
-    const pinned = openIfThere(path);
-    if (pinned === undefined) {
-      if (sizeOf(noun, sizes) !== undefined) maxEntries[name] = specs[noun].maxEntries;
-      continue;
-    }
-    checkLayout(noun, path, specs[noun], native().mapInfo(pinned));
-    reuse[name] = pinned;
-  }
-  const rodata = { config: DatapathConfig.encode(config) };
-  const { maps, programs } = attempt(object, () => native().loadObject(object, { reuse, maxEntries, rodata }));
-  const byNoun = mapKeys().map((noun) => {
-    const name = MAP_NAMES[noun];
-    const map = maps[name];
-    if (map === undefined) throw new Error(`Cannot find map "${name}" in object "${object}"`);
-    if (reuse[name] === undefined) native().pin(map, join(pinFolder, name));
-    reuse[name]?.close();
-    return [noun, map] as const;
-  });
-  return { programs, specs, maps: Object.fromEntries(byNoun) as Record<MapKey, Fd> };
+  rodata: Readonly<Record<string, Uint8Array>>,
+): readonly LoadedProgram[] {
+  const names = Object.keys(openingObject(object, () => native().objectMaps(object)));
+  const reuse = Object.fromEntries(names.map((name) => [name, set.map(name)]));
+  const { maps, programs } = openingObject(object, () => native().loadObject(object, { reuse, rodata }));
+  for (const map of Object.values(maps)) map.close();
+  return Object.entries(programs).map(([name, program]) => ({
+    name,
+    ...program,
+    info: native().programInfo(program.fd),
+  }));
 }
 
 /** Calls `use`, which opens the object; turns the addon's error into `PROGRAM_LOAD`. */
-function attempt<T>(object: string, use: () => T): T {
+export function openingObject<T>(object: string, use: () => T): T {
   try {
     return use();
   } catch (cause) {

@@ -1,12 +1,13 @@
-/** The programs of device_test, which count frames in both directions. */
+/** The programs of device_test that count frames, one for each direction. */
 import type { DeviceProgram } from "../attach/device-mechanism.js";
-import { type LoadedObject, native } from "../native.js";
+import type { LoadedProgram } from "../programs.js";
 
-export function devicePrograms({ programs }: LoadedObject): readonly DeviceProgram[] {
-  return (["ingress", "egress"] as const).map((direction) => {
-    const name = direction === "ingress" ? "frame_in" : "frame_out";
-    const program = programs[name];
+const DIRECTIONS = { frame_in: "ingress", frame_out: "egress" } as const;
+
+export function devicePrograms(programs: readonly LoadedProgram[]): readonly DeviceProgram[] {
+  return Object.entries(DIRECTIONS).map(([name, direction]) => {
+    const program = programs.find((other) => other.name === name);
     if (program === undefined) throw new Error(`Cannot find program "${name}"`);
-    return { name, fd: program.fd, info: native().programInfo(program.fd), direction };
+    return { ...program, direction };
   });
 }
