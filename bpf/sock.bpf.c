@@ -50,15 +50,17 @@ static __always_inline int drop_errno(enum drop_reason reason)
 }
 
 /* Ends connect and sendmsg hooks: counts what was decided, a translation as `translated`; a refusal sets the errno. */
-static __always_inline int leave(__u32 decision, __u32 translated)
+static __always_inline int leave(__u64 word, __u32 translated)
 {
-	if (VERDICT(decision) == VERDICT_TRANSLATE)
+	struct decision decision = FIELDS(decision, word);
+
+	if (decision.verdict == VERDICT_TRANSLATE)
 		count(translated);
-	if (VERDICT(decision) != VERDICT_DROP)
+	if (decision.verdict != VERDICT_DROP)
 		return ALLOW;
-	count_drop(REASON(decision));
+	count_drop(decision.reason);
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_set_retval))
-		bpf_set_retval(-drop_errno(REASON(decision)));
+		bpf_set_retval(-drop_errno(decision.reason));
 	return REFUSE;
 }
 
@@ -66,11 +68,11 @@ SEC("cgroup/connect4")
 int sock_connect4(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	__u32 decision;
+	__u64 decision;
 
 	load4(ctx, &dest);
 	decision = sock_connect(ctx, &dest);
-	if (VERDICT(decision) == VERDICT_TRANSLATE)
+	if (FIELDS(decision, decision).verdict == VERDICT_TRANSLATE)
 		store4(ctx, &dest);
 	return leave(decision, METRIC_CONNECT);
 }
@@ -79,11 +81,11 @@ SEC("cgroup/connect6")
 int sock_connect6(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	__u32 decision;
+	__u64 decision;
 
 	load6(ctx, &dest);
 	decision = sock_connect(ctx, &dest);
-	if (VERDICT(decision) == VERDICT_TRANSLATE)
+	if (FIELDS(decision, decision).verdict == VERDICT_TRANSLATE)
 		store6(ctx, &dest);
 	return leave(decision, METRIC_CONNECT);
 }
@@ -92,11 +94,11 @@ SEC("cgroup/sendmsg4")
 int sock_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	__u32 decision;
+	__u64 decision;
 
 	load4(ctx, &dest);
 	decision = sock_sendmsg(ctx, &dest);
-	if (VERDICT(decision) == VERDICT_TRANSLATE)
+	if (FIELDS(decision, decision).verdict == VERDICT_TRANSLATE)
 		store4(ctx, &dest);
 	return leave(decision, METRIC_SENDMSG);
 }
@@ -105,11 +107,11 @@ SEC("cgroup/sendmsg6")
 int sock_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	struct endpoint_addr dest;
-	__u32 decision;
+	__u64 decision;
 
 	load6(ctx, &dest);
 	decision = sock_sendmsg(ctx, &dest);
-	if (VERDICT(decision) == VERDICT_TRANSLATE)
+	if (FIELDS(decision, decision).verdict == VERDICT_TRANSLATE)
 		store6(ctx, &dest);
 	return leave(decision, METRIC_SENDMSG);
 }

@@ -6,14 +6,17 @@
 #include "metrics.h"
 
 /*
- * A decision: reason:24 | verdict:8. It is one number because the verifier walks a tenth more of sendmsg6 when it is a
- * struct. The reason is DROP_NONE unless the verdict is VERDICT_DROP.
+ * Functions return a decision as one number (WORD, FIELDS), because the verifier walks a tenth more of sendmsg6 when it
+ * is a struct. The reason is DROP_NONE unless the verdict is VERDICT_DROP.
  */
-#define PASS VERDICT_PASS
-#define TRANSLATE VERDICT_TRANSLATE
-#define DROP(reason) (VERDICT_DROP | (reason) << 8)
-#define VERDICT(decision) ((decision) & 0xff)
-#define REASON(decision) ((decision) >> 8)
+struct decision {
+	__u64 verdict : 32; /* enum verdict */
+	__u64 reason : 32;  /* enum drop_reason */
+};
+
+#define PASS WORD(decision, .verdict = VERDICT_PASS)
+#define TRANSLATE WORD(decision, .verdict = VERDICT_TRANSLATE)
+#define DROP(why) WORD(decision, .verdict = VERDICT_DROP, .reason = (why))
 
 /* The counter of a reason has the same name and another number, because most counters are of no drop. */
 static __always_inline void count_drop(enum drop_reason reason)

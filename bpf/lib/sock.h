@@ -106,7 +106,7 @@ static __always_inline void sock_remember(struct bpf_sock_addr *ctx, __u8 proto,
 }
 
 /* connect(): VERDICT_PASS = not a Service, VERDICT_TRANSLATE = dest was set to a backend. */
-static __always_inline __u32 sock_connect(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
+static __always_inline __u64 sock_connect(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
 	struct sock_row orig_dst = {.vip_port = dest->port};
 	const struct backend_row *backend;
@@ -167,7 +167,7 @@ static __always_inline const struct sock_row *sock_orig_dst(struct bpf_sock_addr
 }
 
 /* sendmsg() with an address: as sock_connect(). */
-static __always_inline __u32 sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
+static __always_inline __u64 sock_sendmsg(struct bpf_sock_addr *ctx, struct endpoint_addr *dest)
 {
 	struct udp_sticky_key key = {.port = dest->port};
 	struct endpoint_addr vip = *dest, connected;
