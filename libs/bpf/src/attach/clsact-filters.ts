@@ -3,7 +3,7 @@
  *
  * A filter belongs to its device: it stays when the agent stops, and goes with the device. Its name has the pin folder
  * of the agent and the program, by which the next agent recognizes it, so nothing is kept anywhere else. Filters of
- * others are left alone. The hooks are shared: who finds none makes them, and the last to remove a filter removes them.
+ * others are left alone. The hooks are shared: they are made where they are missing, and removed with their last filter.
  */
 import { MeshError } from "@isthmus/model";
 import {
