@@ -6,7 +6,8 @@
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 modules=$1 node=$2
 cd "$(dirname "$0")/../.." || exit
-tests=(libs/bpf/dist/{verifier,sock,udp-keep,udp-socket,service-ranges,selection,native}.test.js apps/node-agent/dist/cgroups/*.test.js)
+tests=(libs/bpf/dist/{verifier,sock,udp-keep,udp-socket,service-ranges,selection,native,map-set,ring-events}.test.js
+	libs/bpf/dist/{attach,testing}/*.test.js apps/node-agent/dist/cgroups/*.test.js)
 
 mount -t tmpfs tmpfs /run
 mkdir -p /dev/shm /dev/pts /lib/modules
@@ -21,7 +22,7 @@ echo "kernels: guest is up"
 
 failed=0
 for test in "${tests[@]}"; do
-	if timeout 400 "$node" --test --test-reporter=tap "$test" >/run/out; then
+	if timeout 600 "$node" --test --test-reporter=tap "$test" >/run/out; then
 		echo "$test: $(grep -c '^ok' /run/out) passed"
 		grep -E 'walked by the verifier|^# kernel: ' /run/out
 	else

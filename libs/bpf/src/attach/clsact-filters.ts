@@ -19,17 +19,13 @@ import {
 } from "../netlink/filters.js";
 import { listLinks, parseLink } from "../netlink/links.js";
 import type { NetlinkRequest } from "../netlink/messages.js";
-import { type Netlink, type OpenNetlink, openNetlink, runAll, withNetlink } from "../netlink/netlink.js";
+import { type Netlink, openNetlink, runAll, withNetlink } from "../netlink/netlink.js";
 import { attaching, type DeviceMechanism, type DeviceProgram } from "./device-mechanism.js";
 
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 
 /** `netns`: path of the devices' network namespace, by default that of the process. */
-export function createClsactFilters(
-  pinFolder: string,
-  netns?: string,
-  open: OpenNetlink = openNetlink,
-): DeviceMechanism {
+export function createClsactFilters(pinFolder: string, netns?: string): DeviceMechanism {
   const prefix = `${pinFolder}:`;
 
   async function ownFilters(netlink: Netlink, ifindex: number): Promise<readonly Filter[]> {
@@ -63,7 +59,7 @@ export function createClsactFilters(
 
   return {
     attach: (ifindex, programs) =>
-      withNetlink(open, netns, async (netlink) => {
+      withNetlink(openNetlink, netns, async (netlink) => {
         const have = await ownFilters(netlink, ifindex);
         const find = ({ name, direction }: DeviceProgram) =>
           have.find((filter) => filter.name === prefix + name && filter.direction === direction);
@@ -77,7 +73,7 @@ export function createClsactFilters(
         );
       }),
     retain: (ifindexes) =>
-      withNetlink(open, netns, async (netlink) => {
+      withNetlink(openNetlink, netns, async (netlink) => {
         const links = await netlink.dump(listLinks(), parseLink);
         for (const { index } of links)
           if (!ifindexes.has(index)) await remove(netlink, index, await ownFilters(netlink, index));

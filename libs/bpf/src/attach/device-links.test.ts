@@ -174,7 +174,7 @@ for (const mechanism of MECHANISMS) {
     const { links, netns, one, pinFolder } = setUp(t, mechanism);
     const maps = makePinFolder(t);
     const args = [ATTACH, maps, pinFolder, netns.path, `${one}`, mechanism];
-    for (let delay = 0; delay < 40; delay += 4) {
+    for (let delay = 0; delay < 40; delay += 8) {
       const child = spawn(process.execPath, args, { stdio: ["ignore", 2, 2, "ipc"] });
       await once(child, "message");
       await setTimeout(delay);
