@@ -13,9 +13,6 @@ import type { LayerTable } from "./table.js";
 /** The folders that each folder imports, with the first file that does. Relative to `src`; "." has the files directly in it. */
 type Imports = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-/** Apps whose folders still import each other in cycles. */
-const UNSORTED: ReadonlySet<string> = new Set(["apps/node-agent"]);
-
 /** True for the packages whose folders are checked. */
 export function hasFolders({ folder }: Pick<Package, "folder">): boolean {
   return folder.startsWith("apps/");
@@ -26,9 +23,7 @@ export function checkFolders(packages: readonly Package[], table: LayerTable): r
   const apps = packages.filter(hasFolders).map((one) => ({ one, imports: importsBetween(one) }));
   const present = new Set(apps.flatMap(({ one, imports }) => [...imports.keys()].map((folder) => pathOf(one, folder))));
   return [
-    ...apps
-      .filter(({ one }) => !UNSORTED.has(one.folder))
-      .flatMap(({ one, imports }) => checkCycles(imports).map((finding) => `${one.folder}: ${finding}`)),
+    ...apps.flatMap(({ one, imports }) => checkCycles(imports).map((finding) => `${one.folder}: ${finding}`)),
     ...apps.flatMap(({ one, imports }) =>
       [...imports].flatMap(([folder, row]) => checkRow(pathOf(one, folder), row, table)),
     ),
