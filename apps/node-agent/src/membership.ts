@@ -17,7 +17,7 @@ import { type DiscoverClusterOptions, discoverCluster } from "./sync/discover-cl
 import type { ServerList } from "./sync/server-list.js";
 import type { Membership, StateFiles } from "./sync/state-files.js";
 
-export interface OwnCluster {
+export interface LocalCluster {
   readonly cluster: ClusterName;
   readonly clusterId: ClusterId;
 }
@@ -32,7 +32,7 @@ export interface JoinModules {
 }
 
 /** Asks the servers; rejects with the signal's reason, or for an invalid cluster name or id, and saves nothing then. */
-export async function joinCluster(options: DiscoverClusterOptions, modules: JoinModules): Promise<OwnCluster> {
+export async function joinCluster(options: DiscoverClusterOptions, modules: JoinModules): Promise<LocalCluster> {
   return saveMembership(await discoverCluster(options, modules), modules);
 }
 
@@ -41,7 +41,7 @@ export async function joinCluster(options: DiscoverClusterOptions, modules: Join
  * cluster.
  */
 export function takeWelcome(
-  { cluster, clusterId }: OwnCluster,
+  { cluster, clusterId }: LocalCluster,
   welcome: Welcome,
   modules: Pick<JoinModules, "files" | "servers" | "log">,
 ): MeshError | undefined {

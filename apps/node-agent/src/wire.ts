@@ -14,7 +14,7 @@ import { openCgroupRoot } from "./cgroups/cgroup-root.js";
 import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
 import { type Kernel, openKernel } from "./kernel.js";
-import { joinCluster, type OwnCluster, takeWelcome } from "./membership.js";
+import { joinCluster, type LocalCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
 import { followNetwork } from "./network/network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
@@ -37,7 +37,7 @@ const MOST_PARTS = 50;
 const WAITING_FOR_WELCOME = "waiting for the Welcome of an apiserver, which names the node's cluster (--servers)";
 
 /** What all parts share. */
-interface Shared {
+interface SharedModules {
   readonly args: Arguments;
   readonly log: Logger;
   readonly clock: Clock;
@@ -48,9 +48,9 @@ interface Shared {
   readonly monitoring: Monitoring;
 }
 
-/** The stream's ends: files on disk, servers, this node's cluster. */
-interface Joined {
-  readonly own: OwnCluster;
+/** How this node reaches its cluster: which it is, the servers, and what is kept on disk of both. */
+interface ClusterAccess {
+  readonly local: LocalCluster;
   readonly files: StateFiles;
   readonly servers: ServerList;
   readonly connect: Connect;
@@ -67,16 +67,16 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     const monitoring = createMonitoring(args, WAITING_FOR_WELCOME);
     const shared = { args, log, clock: systemClock, signal, fail, monitoring };
     await monitoring.serveMetrics();
-    const joined = await join(shared);
+    const access = await join(shared);
     monitoring.waitFor("reading the pinned maps");
-    const kernel = await openKernel({ ...args, cgroupRoot, clusterId: joined.own.clusterId }, log);
+    const kernel = await openKernel({ ...args, cgroupRoot, clusterId: access.local.clusterId }, log);
     closers.push(kernel.close, monitoring.close); // its endpoints read the maps
     monitoring.watchPrograms(() => kernel.cgroups.problem);
     await monitoring.serveHealth();
-    const node = await startNode(shared, joined, kernel);
+    const node = await startNode(shared, access, kernel);
     monitoring.waitFor(undefined);
     signal.addEventListener("abort", () => log.info("Stopping; maps, programs and routes stay"), { once: true });
-    log.info("Started", { node: args.node, ...joined.own, frontendsAdopted: node.frontendsAdopted });
+    log.info("Started", { node: args.node, ...access.local, frontendsAdopted: node.frontendsAdopted });
     await node.run();
   } finally {
     for (const close of closers.reverse()) await close();
@@ -88,7 +88,7 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
  * With a known membership the maps are opened before health is served: a second agent on this node then fails with the
  * error about the maps in use, not about the port.
  */
-async function join({ args, log, clock, signal, monitoring }: Shared): Promise<Joined> {
+async function join({ args, log, clock, signal, monitoring }: SharedModules): Promise<ClusterAccess> {
   const files = openStateFiles(args.stateDir);
   const before = await files.membership();
   const { node, bpffs } = args;
@@ -98,18 +98,22 @@ async function join({ args, log, clock, signal, monitoring }: Shared): Promise<J
   if (before === undefined) await monitoring.serveHealth();
   const modules = { files, servers, connect, clock, log, signal };
   const { cluster, clusterId } = before ?? (await joinCluster({ node, version: VERSION }, modules));
-  return { own: { cluster, clusterId }, files, servers, connect };
+  return { local: { cluster, clusterId }, files, servers, connect };
 }
 
 /** The parts that follow the stream: maps, routes, reports, pods. */
-async function startNode({ args, log, clock, signal, fail, monitoring }: Shared, joined: Joined, kernel: Kernel) {
-  const { own, files, servers, connect } = joined;
+async function startNode(
+  { args, log, clock, signal, fail, monitoring }: SharedModules,
+  access: ClusterAccess,
+  kernel: Kernel,
+) {
+  const { local, files, servers, connect } = access;
   const { port, cgroups } = kernel;
   const { metrics } = monitoring;
   const { node, refuseUnknownClusterIps } = args;
   const cidrs = createNodeCidrs();
   const state = await createNodeState(
-    { node, version: VERSION, ...own, refuseUnknownClusterIps },
+    { node, version: VERSION, ...local, refuseUnknownClusterIps },
     {
       port,
       clock,
@@ -131,7 +135,7 @@ async function startNode({ args, log, clock, signal, fail, monitoring }: Shared,
     log,
     clock,
     signal,
-    desired: () => desiredRoutes(state.meshState.nodes, nodeName(own.clusterId, node)),
+    desired: () => desiredRoutes(state.meshState.nodes, nodeName(local.clusterId, node)),
     complete: state.complete,
   });
   const client = createSyncClient({
@@ -145,7 +149,7 @@ async function startNode({ args, log, clock, signal, fail, monitoring }: Shared,
     caughtUp: () => state.applier.idle(),
     perform(effect) {
       if (effect.is !== "welcome") return state.perform(effect);
-      const wrongCluster = takeWelcome(own, effect.welcome, { files, servers, log });
+      const wrongCluster = takeWelcome(local, effect.welcome, { files, servers, log });
       if (wrongCluster !== undefined) return fail(wrongCluster);
       reports.connected();
     },
@@ -154,7 +158,7 @@ async function startNode({ args, log, clock, signal, fail, monitoring }: Shared,
   metrics.watch({
     fill: state.datapath.fill,
     connected: () => client.server !== undefined,
-    sources: () => [...state.core.sources.values()].map((source) => reportSource(source, own.clusterId)),
+    sources: () => [...state.core.sources.values()].map((source) => reportSource(source, local.clusterId)),
     cgroups: () => cgroups.attached.length,
     failedObjects: () => state.datapath.status.errors.size + state.meshState.planErrors.size,
     datapath: () => port.metrics(),

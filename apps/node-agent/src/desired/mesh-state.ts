@@ -15,7 +15,7 @@ import { createNodeConfigBuilder, type NodeConfigChanges } from "./node-config/n
 import { createNodeBuilder, type NodeChanges } from "./nodes/node-builder.js";
 import type { NodeName } from "./nodes/nodes.js";
 import type { RecordDelta } from "./records/record-delta.js";
-import { createTakenRecords } from "./records/take-records.js";
+import { createRecordDispatcher } from "./records/record-dispatcher.js";
 import { createServiceRanges, type ServiceRanges } from "./service-ranges/service-ranges.js";
 import {
   createServiceBuilder,
@@ -64,7 +64,7 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
   const services = createServiceBuilder(options, modules);
   const nodeConfig = createNodeConfigBuilder(options, ({ serviceCidrs }) => serviceRanges.setRanges(serviceCidrs));
   const builders = [nodes, services, nodeConfig];
-  const { take, clustersInSync } = createTakenRecords({ builders, localClusterId, refuse: modules.refuse });
+  const { take, clustersInSync } = createRecordDispatcher({ builders, localClusterId, refuse: modules.refuse });
   return {
     nodes: nodes.records,
     serviceRanges,

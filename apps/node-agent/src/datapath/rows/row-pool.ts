@@ -14,17 +14,18 @@ export interface RowPool {
   readonly capacity: number;
 }
 
-/** `taken`: rows that were adopted. `own`: id of the local cluster; undefined = nothing is reserved. */
+/** `taken`: rows that were adopted. `localCluster`: its id; undefined = nothing is reserved. */
 export function createRowPool(
   { name, maxEntries }: Pick<ArrayPort, "name" | "maxEntries">,
   taken: ReadonlySet<number>,
-  own: number | undefined,
+  localCluster: number | undefined,
 ): RowPool {
   const pool = createIndexPool(maxEntries, taken);
   const shared = maxEntries - reservedRows(maxEntries);
   return {
     take(cluster) {
-      if (own !== undefined && cluster !== own && pool.used >= shared) throw mapShareFull(name, shared);
+      if (localCluster !== undefined && cluster !== localCluster && pool.used >= shared)
+        throw mapShareFull(name, shared);
       const index = pool.take();
       if (index === undefined) throw mapFull(name, maxEntries);
       return index;

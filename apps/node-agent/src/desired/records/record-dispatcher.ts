@@ -15,7 +15,7 @@ import { inApplyOrder, isRecord } from "./apply-order.js";
 import type { Builder } from "./builder.js";
 import type { RecordDelta } from "./record-delta.js";
 
-export interface TakeRecordsModules {
+export interface RecordDispatcherModules {
   readonly builders: readonly Builder[];
   /** Real id of the local cluster. */
   readonly localClusterId: number;
@@ -23,7 +23,7 @@ export interface TakeRecordsModules {
   readonly refuse: (clusterId: number, key: string, error: Error) => void;
 }
 
-export interface TakenRecords {
+export interface RecordDispatcher {
   take(deltas: readonly RecordDelta[]): Slices<void>;
   /** Clusters (by their real id) that were in sync since the start; one is added once its records are taken. */
   readonly clustersInSync: ReadonlySet<number>;
@@ -31,7 +31,11 @@ export interface TakenRecords {
 
 const RECORDS_PER_SLICE = 1000;
 
-export function createTakenRecords({ builders, localClusterId, refuse }: TakeRecordsModules): TakenRecords {
+export function createRecordDispatcher({
+  builders,
+  localClusterId,
+  refuse,
+}: RecordDispatcherModules): RecordDispatcher {
   const builderOf = new Map<Kind, Builder>(builders.flatMap((each) => each.kinds.map((kind) => [kind, each])));
   const clustersInSync = new Set<number>();
 

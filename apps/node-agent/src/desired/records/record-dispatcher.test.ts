@@ -6,7 +6,7 @@ import type { Slices } from "@isthmus/runtime";
 import { makeNode, makeService, makeSlice } from "@isthmus/testing";
 import type { Builder } from "./builder.js";
 import type { RecordDelta } from "./record-delta.js";
-import { createTakenRecords } from "./take-records.js";
+import { createRecordDispatcher } from "./record-dispatcher.js";
 
 /** Builders of these kinds, and everything that they are given, in order. */
 function rig(...builderKinds: readonly (readonly Kind[])[]) {
@@ -25,8 +25,8 @@ function rig(...builderKinds: readonly (readonly Kind[])[]) {
     }),
   );
   const refuse = (clusterId: number, key: string) => void log.push(`refused ${clusterId} ${key}`);
-  const taken = createTakenRecords({ builders, localClusterId: 1, refuse });
-  return { log, taken };
+  const dispatcher = createRecordDispatcher({ builders, localClusterId: 1, refuse });
+  return { log, dispatcher };
 }
 
 function delta(clusterId: number, upserts: readonly HashedRecord[], rest: Partial<RecordDelta> = {}): RecordDelta {
@@ -38,7 +38,7 @@ function whole(work: Slices<void>): void {
 }
 
 test("each record goes to the builder of its kind, upserts in the order of kinds, deletions after them in reverse", () => {
-  const { log, taken } = rig([Kind.KIND_SERVICE, Kind.KIND_SLICE], [Kind.KIND_NODE]);
+  const { log, dispatcher } = rig([Kind.KIND_SERVICE, Kind.KIND_SLICE], [Kind.KIND_NODE]);
   const gone = [makeNode("n2", "172.18.0.2", "10.2.0.0/24"), makeService("a/b")].map(({ kind, key }) => ({
     kind,
     key,
@@ -48,7 +48,7 @@ test("each record goes to the builder of its kind, upserts in the order of kinds
     makeService("a/a"),
     makeNode("n1", "172.18.0.1", "10.1.0.0/24"),
   ];
-  whole(taken.take([delta(0, records, { deletes: gone })]));
+  whole(dispatcher.take([delta(0, records, { deletes: gone })]));
   assert.deepEqual(log, [
     ...["1 upsert 1 nodes/n1", "0 upsert 1 services/a/a", "0 upsert 1 slices/a/a/s"],
     ...["0 after []", "1 after []"],
@@ -57,20 +57,22 @@ test("each record goes to the builder of its kind, upserts in the order of kinds
 });
 
 test("a record that cannot be read is refused, one of a kind without a builder ignored, and the others are taken", () => {
-  const { log, taken } = rig([Kind.KIND_SERVICE]);
+  const { log, dispatcher } = rig([Kind.KIND_SERVICE]);
   whole(
-    taken.take([delta(2, [makeService("a/bad"), makeNode("n1", "172.18.0.1", "10.1.0.0/24"), makeService("a/good")])]),
+    dispatcher.take([
+      delta(2, [makeService("a/bad"), makeNode("n1", "172.18.0.1", "10.1.0.0/24"), makeService("a/good")]),
+    ]),
   );
   assert.deepEqual(log, ["refused 2 services/a/bad", "0 upsert 2 services/a/good", "0 after []"]);
 });
 
 test("every builder is told when a cluster is in sync for the first time, and when it is removed", () => {
-  const { log, taken } = rig([Kind.KIND_SERVICE], [Kind.KIND_NODE]);
-  whole(taken.take([delta(2, [makeService("a/a")], { transition: "first" })]));
+  const { log, dispatcher } = rig([Kind.KIND_SERVICE], [Kind.KIND_NODE]);
+  whole(dispatcher.take([delta(2, [makeService("a/a")], { transition: "first" })]));
   assert.deepEqual(log.splice(0), [
     ...["0 sync 2 of 1", "1 sync 2 of 1", "0 upsert 2 services/a/a", "0 after [2]", "1 after [2]"],
   ]);
-  whole(taken.take([delta(2, [makeService("a/b")]), delta(2, [], { transition: "removed" })]));
+  whole(dispatcher.take([delta(2, [makeService("a/b")]), delta(2, [], { transition: "removed" })]));
   assert.deepEqual(log, ["0 cluster 2 removed", "1 cluster 2 removed", "0 after []", "1 after []"]);
-  assert.deepEqual([...taken.clustersInSync], []);
+  assert.deepEqual([...dispatcher.clustersInSync], []);
 });
