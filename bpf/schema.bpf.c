@@ -28,6 +28,7 @@ struct backend_row backend_row;
 struct state_word state_word;
 struct node_row node_row;
 struct floor_row floor_row;
+struct floor_row_v1 floor_row_v1;
 struct sock_row sock_row;
 struct tcp_orig_dst_row tcp_orig_dst_row;
 struct udp_sticky_key udp_sticky_key;

@@ -106,6 +106,6 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct floor_row);
-} mesh_floors_v1 SEC(".maps");
+} mesh_floors_v2 SEC(".maps");
 
 #endif

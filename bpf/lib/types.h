@@ -33,7 +33,7 @@ enum limit {
 	LIMIT_SEARCH_SLOTS = 256,	/* slots in which a kept backend is searched; tables up to this size have no order */
 	LIMIT_TCP_ORIG_DST = 65536,	/* TCP sockets whose VIP is known without socket storage */
 	LIMIT_STICKY_CHECK_BITS = 13,	/* bits of the check of a udp_sticky_row */
-	LIMIT_FLOOR_POSITIONS = 8,	/* numbers in a copy of a floor */
+	LIMIT_FLOOR_POSITIONS = 16,	/* numbers in a copy of a floor */
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
 };
 
@@ -200,6 +200,20 @@ struct floor_row {
 	__u32 valid;		   /* 0 = no floor, 1 = copy[0], 2 = copy[1] */
 	__u32 pad[3];		   /* 0 */
 	struct floor_copy copy[2]; /* the two copies */
+};
+
+/** floor_copy with 8 positions, in mesh_floors_v1. */
+struct floor_copy_v1 {
+	__u8 store[16];	    /* store id; local cluster: epoch */
+	__u64 position[8];  /* remote source: [0] = etcd revision; local cluster: a resource version per type */
+	__u64 checksum;	    /* of store and position, as in floor_copy */
+};
+
+/** Row of mesh_floors_v1, which the agent converts to a floor_row. */
+struct floor_row_v1 {
+	__u32 valid;		      /* 0 = no floor, 1 = copy[0], 2 = copy[1] */
+	__u32 pad[3];		      /* 0 */
+	struct floor_copy_v1 copy[2]; /* the two copies */
 };
 
 /**

@@ -117,14 +117,18 @@ static void backends(void)
 static void floors(void)
 {
 	struct floor_row row = {.valid = 2};
+	struct floor_row_v1 old = {.valid = 2};
 
-	for (int i = 0; i < 16; i++)
-		row.copy[1].store[i] = i;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 16; i++) {
+		row.copy[1].store[i] = old.copy[1].store[i] = i;
 		row.copy[1].position[i] = i + 1;
-	row.copy[1].checksum = 0x0123456789abcdef;
+	}
+	for (int i = 0; i < 8; i++)
+		old.copy[1].position[i] = i + 1;
+	row.copy[1].checksum = old.copy[1].checksum = 0x0123456789abcdef;
 	CHECK("floor_copy", row.copy[1]);
 	CHECK("floor_row", row);
+	CHECK("floor_row_v1", old);
 }
 
 static void sockets(void)

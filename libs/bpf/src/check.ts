@@ -1,9 +1,7 @@
 /**
  * Check values over other bytes of an entry. Programs (bpf/lib/hash.h) and all agents must compute them identically.
  */
-import { createHash } from "node:crypto";
 import { viewOf } from "./codec.js";
-import { FloorCopy } from "./gen/floor-copy.js";
 
 /** `frontend_row.check` of an encoded `frontend_key` (20 bytes). */
 export function frontendCheck(key: Uint8Array): number {
@@ -14,10 +12,4 @@ export function frontendCheck(key: Uint8Array): number {
     hash ^= hash >>> 15;
   }
   return hash >>> 16;
-}
-
-/** `floor_copy.checksum`: the first 8 bytes, little endian, of SHA-256 over store and positions as they are encoded. */
-export function floorChecksum(floor: Pick<FloorCopy, "store" | "position">): bigint {
-  const copy = FloorCopy.encode({ ...floor, checksum: 0n });
-  return createHash("sha256").update(copy.subarray(0, FloorCopy.offsets.checksum)).digest().readBigUInt64LE(0);
 }

@@ -8,15 +8,16 @@
 import { readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createMappedArray } from "./array-map.js";
-import { attachToCgroups, detachFromCgroups } from "./attach/cgroup-links.js";
+import { attachToCgroups, detachFromCgroups, switchCgroupLinks } from "./attach/cgroup-links.js";
 import { detachFromDevices } from "./attach/device-links.js";
 import { lockPinFolder, preparePinFolder } from "./bpffs.js";
 import type { DatapathPort } from "./datapath-port.js";
 import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createGracePeriod } from "./grace.js";
+import { growMaps } from "./grow-maps.js";
 import { createHashMap } from "./hash-map.js";
 import { HELPER_SET_RETVAL, PROGRAM_TYPE_SOCK_ADDR } from "./kernel-constants.js";
-import { type MapSizes, OBSOLETE_PINS } from "./layout.js";
+import { type MapSizes, obsoletePins, sizesOf } from "./layout.js";
 import { type MapSet, openMapSet } from "./map-set.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
@@ -42,6 +43,8 @@ export interface Datapath extends DatapathPort {
   readonly refusal: "ECONNREFUSED" | "EPERM";
   /** The programs as the kernel loaded them, by name. */
   readonly programs: ReadonlyMap<string, ProgramInfo>;
+  /** The entries of the maps: at least those of the options, since maps of a running node do not shrink. */
+  readonly sizes: MapSizes;
   /** Counters by name, summed over the CPUs. */
   metrics(): ReadonlyMap<string, number>;
   /**
@@ -79,7 +82,9 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     netnsCookie: native().netnsCookie(),
   });
   const object = join(options.objectDir, "sock.bpf.o");
-  const maps = openMapSet({ pinFolder: options.bpffs, objects: [object], sizes: options.sizes ?? {} });
+  const pinned = { pinFolder: options.bpffs, objects: [object] };
+  const grown = await growMaps({ ...pinned, sizes: options.sizes ?? {} });
+  const maps = openMapSet({ ...pinned, sizes: grown.sizes });
   const programs = loadPrograms(maps, object, { config });
   const arrays = mapArrays(maps);
   const tables = await openTables(maps.map(MAP_NAMES.tables), maps.innerSpec(MAP_NAMES.tables));
@@ -88,8 +93,12 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     attached = cgroups;
     attachToCgroups(programs, options.bpffs, cgroups);
   }
+  // Programs on a map that was replaced would not see what is written from now on.
+  switchCgroupLinks(programs, options.bpffs);
+  const gracePeriod = createGracePeriod();
+  await grown.finish(maps.map, gracePeriod);
   attach();
-  for (const name of OBSOLETE_PINS) rmSync(join(options.bpffs, name), { force: true });
+  for (const name of obsoletePins()) rmSync(join(options.bpffs, name), { force: true });
 
   function close(): void {
     tables.close();
@@ -104,8 +113,9 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     tables,
     frontends: createHashMap(MAP_NAMES.frontends, maps.map(MAP_NAMES.frontends)),
     serviceRanges: createServiceRanges(maps.map(MAP_NAMES.serviceRanges), maps.innerSpec(MAP_NAMES.serviceRanges)),
-    gracePeriod: createGracePeriod(),
+    gracePeriod,
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
+    sizes: sizesOf((name) => native().mapInfo(maps.map(name)).maxEntries),
     programs: new Map(programs.map(({ name, info }) => [name, info])),
     metrics: () => readMetrics(maps.map(MAP_NAMES.metrics)),
     attach,

@@ -12,6 +12,7 @@ import {
   DatapathConfig,
   FloorCopy,
   FloorRow,
+  FloorRowV1,
   FrontendFlag,
   FrontendKey,
   FrontendRow,
@@ -42,9 +43,10 @@ const POD = parseAddress("10.1.2.3");
 const KEY = FrontendKey.encode({ addr: VIP, port: 80, proto: Proto.Tcp, scope: FrontendScope.Local });
 const FLOOR = {
   store: Uint8Array.from({ length: 16 }, (_, i) => i),
-  position: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n],
+  position: Array.from({ length: 16 }, (_, i) => BigInt(i + 1)),
   checksum: 0x0123456789abcdefn,
 };
+const FLOOR_V1 = { ...FLOOR, position: FLOOR.position.slice(0, 8) };
 const NO_FLOOR = { store: new Uint8Array(16), position: [], checksum: 0n };
 
 const RECENT = TcpOrigDstRow.encode({
@@ -109,6 +111,7 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
   }),
   floor_copy: FloorCopy.encode(FLOOR),
   floor_row: FloorRow.encode({ valid: 2, copy: [NO_FLOOR, FLOOR] }),
+  floor_row_v1: FloorRowV1.encode({ valid: 2, copy: [NO_FLOOR, FLOOR_V1] }),
   sock_row: SockRow.encode({ vip: VIP, addr: POD, vipPort: 80, port: 8080, backend: backendId(1, 1), service: 2 }),
   tcp_orig_dst_row: RECENT,
   row_check: rowCheck(RECENT.subarray(0, TcpOrigDstRow.offsets.check)),
@@ -125,6 +128,7 @@ const CODECS = {
   DatapathConfig,
   FloorCopy,
   FloorRow,
+  FloorRowV1,
   FrontendKey,
   FrontendRow,
   NodeRow,

@@ -6,6 +6,7 @@ export * from "./check.js";
 export * from "./datapath.js";
 export type * from "./datapath-port.js";
 export * from "./errors.js";
+export { makeFloor, validFloor } from "./floor.js";
 export * from "./gen/index.js";
 export { createGracePeriod } from "./grace.js";
 export * from "./hash-map.js";

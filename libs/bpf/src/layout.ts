@@ -4,12 +4,13 @@
  */
 import { MeshError } from "@isthmus/model";
 import type { DatapathError } from "./errors.js";
-import { MAP_NAMES } from "./gen/index.js";
+import { convertFloor } from "./floor.js";
+import { FloorRowV1, MAP_NAMES } from "./gen/index.js";
 import type { MapInfo, MapSpec } from "./native.js";
 
 /**
- * Number of entries of maps with a configurable size; where one is absent, it is as the object declares. Used when a
- * map is created; an existing map keeps its size.
+ * Number of entries of maps with a configurable size; where one is absent, it is as the object declares. An existing
+ * map that is smaller is replaced by a larger one; a larger one keeps its size.
  */
 export interface MapSizes {
   readonly frontends: number;
@@ -31,16 +32,62 @@ const SIZED: ReadonlyMap<string, keyof MapSizes> = new Map([
   [MAP_NAMES.udpReverse, "udp"],
 ]);
 
+/** Sized maps to which programs write too. */
+const WRITTEN_BY_PROGRAMS: ReadonlySet<string> = new Set([MAP_NAMES.udpSticky, MAP_NAMES.udpReverse]);
+
+export const SIZE_NAMES: readonly (keyof MapSizes)[] = [...new Set(SIZED.values())];
+
+/** The sizes that make sense: row 0 of the arrays stays empty, and a backend id has 24 bits for its row. */
+export const SIZE_RANGE = { min: 16, max: 1 << 24 };
+
+/** A map's layout before the one of now, whose rows are kept. */
+export interface OlderLayout {
+  /** Name of the map, and of its pin. */
+  readonly name: string;
+  /** Size of its rows in bytes. */
+  readonly valueSize: number;
+  readonly convert: (row: Uint8Array) => Uint8Array;
+}
+
 /**
- * Pins of replaced layouts, which are removed without copying their content: state that programs keep about sockets,
- * and ranges, which the agent writes again once its records are in sync.
+ * Older layouts whose content is taken over, by the name of the map of now. While the older pin exists it is newer than
+ * the other one: an agent of this version removes it once the new map is whole, so one of the version before made it
+ * after that.
  */
-export const OBSOLETE_PINS: readonly string[] = [
-  "mesh_tcp_recent_v1",
-  "mesh_udp_sticky_v1",
-  "mesh_udp_reverse_v1",
-  "mesh_service_ranges_v1",
-];
+const OLDER_LAYOUTS: ReadonlyMap<string, OlderLayout> = new Map([
+  [MAP_NAMES.floors, { name: "mesh_floors_v1", valueSize: FloorRowV1.size, convert: convertFloor }],
+]);
+
+/**
+ * Pins of replaced layouts whose content is not taken over: state that programs keep about sockets, and ranges, which
+ * the agent writes again once its records are in sync.
+ */
+const DROPPED_PINS = ["mesh_tcp_recent_v1", "mesh_udp_sticky_v1", "mesh_udp_reverse_v1", "mesh_service_ranges_v1"];
+
+/** The pins to remove once every program uses the maps of this version. */
+export function obsoletePins(): readonly string[] {
+  return [...DROPPED_PINS, ...[...OLDER_LAYOUTS.values()].map(({ name }) => name)];
+}
+
+export function olderLayout(name: string): OlderLayout | undefined {
+  return OLDER_LAYOUTS.get(name);
+}
+
+/** Do programs write rows of the map, so that it changes while the agent copies it? */
+export function isWrittenByPrograms(name: string): boolean {
+  return WRITTEN_BY_PROGRAMS.has(name);
+}
+
+/** Names of the maps that have this size. */
+export function mapsOfSize(size: keyof MapSizes): readonly string[] {
+  return [...SIZED].flatMap(([name, of]) => (of === size ? [name] : []));
+}
+
+/** The sizes of maps, of which this many entries have each. */
+export function sizesOf(entriesOf: (map: string) => number): MapSizes {
+  const sizes = SIZE_NAMES.map((size) => [size, Math.min(...mapsOfSize(size).map(entriesOf))]);
+  return Object.fromEntries(sizes) as MapSizes;
+}
 
 /** The configured number of entries of the map of this name, or undefined. */
 export function sizeOf(name: string, sizes: Partial<MapSizes>): number | undefined {

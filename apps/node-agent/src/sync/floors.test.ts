@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FloorRow } from "@isthmus/bpf";
+import { FloorCopy, FloorRow } from "@isthmus/bpf";
 import type { Position } from "@isthmus/proto";
 import { createMemoryKernel, Killed } from "@isthmus/testing";
 import { openFloors } from "./floors.js";
@@ -45,7 +45,7 @@ test("a half-written copy is ignored; a row with two of them has no floor and is
   const floors = openFloors(port);
   floors.write(2, at(10n));
   floors.write(2, at(11n));
-  const second = FloorRow.offsets.copy + 88;
+  const second = FloorRow.offsets.copy + FloorCopy.size;
   port.writeBody(2, Uint8Array.of(0xff), second + 20);
   assert.equal(openFloors(port).byCluster.get(2)?.revision, 10n);
   port.writeBody(2, Uint8Array.of(0xff), FloorRow.offsets.copy + 20);

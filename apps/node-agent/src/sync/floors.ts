@@ -5,7 +5,7 @@
  * is not valid, then stores the word that names it. A half-written row keeps its other copy; a row with two broken
  * copies is no floor, and is listed in `broken`.
  */
-import { FloorCopy, FloorRow, floorChecksum, Limit } from "@isthmus/bpf";
+import { FloorCopy, FloorRow, makeFloor, validFloor } from "@isthmus/bpf";
 import type { Position } from "@isthmus/proto";
 import type { ArrayPort } from "@isthmus/reconcile";
 import { localPosition, remotePosition } from "@isthmus/records";
@@ -28,9 +28,7 @@ export function openFloors(port: ArrayPort): Floors {
     const row = FloorRow.decode(port.read(id));
     if (row.valid === 0) continue;
     valid.set(id, row.valid);
-    const preferred = row.valid === 2 ? [2, 1] : [1, 2];
-    const which = preferred.find((number) => isComplete(row.copy[number - 1]));
-    const copy = which === undefined ? undefined : row.copy[which - 1];
+    const copy = validFloor(row);
     if (copy === undefined) broken.push(id);
     else all.set(id, positionOf(id, copy));
   }
@@ -54,17 +52,11 @@ export function openFloors(port: ArrayPort): Floors {
   };
 }
 
-/** A copy of zeros only was never written. */
-function isComplete(copy: FloorCopy | undefined): boolean {
-  return copy !== undefined && copy.checksum === floorChecksum(copy) && copy.store.some((byte) => byte !== 0);
-}
-
 function copyOf(position: Position): FloorCopy {
   const numbers = position.versions.length > 0 ? position.versions : [position.revision];
   const store = new Uint8Array(16);
   store.set(position.storeId.subarray(0, 16));
-  const padded = Array.from({ length: Limit.FloorPositions }, (_, i) => numbers[i] ?? 0n);
-  return { store, position: padded, checksum: floorChecksum({ store, position: padded }) };
+  return makeFloor(store, numbers);
 }
 
 function positionOf(clusterId: number, copy: FloorCopy): Position {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { attachError } from "../errors.js";
 import { CGROUP2_MAGIC } from "../kernel-constants.js";
-import { type Fd, native, type ProgramInfo } from "../native.js";
+import { type Fd, type LinkInfo, native, type ProgramInfo } from "../native.js";
 import { CGROUP_PREFIX, openIfThere, pinsWith } from "./pins.js";
 
 /** A loaded program and its attach type. */
@@ -31,6 +31,28 @@ export function attachToCgroups(
   const kept = new Set<string>();
   for (const cgroup of cgroups) for (const pin of attachTo(programs, pinFolder, cgroup)) kept.add(pin);
   for (const pin of linkPins(pinFolder)) if (!kept.has(pin)) release(join(pinFolder, pin));
+}
+
+/** Makes every pinned link of one of these programs run it, whichever cgroup it is attached to. */
+export function switchCgroupLinks(programs: readonly CgroupProgram[], pinFolder: string): void {
+  for (const program of programs) {
+    for (const pin of linkPins(pinFolder, program.name)) {
+      const link = openIfThere(join(pinFolder, pin));
+      try {
+        const info = link && native().linkInfo(link);
+        if (link !== undefined && info !== undefined && info.cgroupId !== 0n) switchLink(link, info, program);
+      } catch (cause) {
+        throw attachError(program.name, `link "${pin}"`, cause);
+      } finally {
+        link?.close();
+      }
+    }
+  }
+}
+
+/** Does nothing when the link runs the program already. */
+function switchLink(link: Fd, { programId }: LinkInfo, { fd, info }: CgroupProgram): void {
+  if (programId !== info.id) native().linkUpdate(link, fd);
 }
 
 /** Attaches the programs to one cgroup; returns the names of their links' pins. */
@@ -59,14 +81,14 @@ function openCgroup(path: string): Fd {
 }
 
 /** Makes the existing link to this cgroup run the program; returns its pin, or undefined when there is no such link. */
-function takeOver(pinFolder: string, { name, fd, info }: CgroupProgram, cgroup: bigint): string | undefined {
-  for (const pin of linkPins(pinFolder, name)) {
+function takeOver(pinFolder: string, program: CgroupProgram, cgroup: bigint): string | undefined {
+  for (const pin of linkPins(pinFolder, program.name)) {
     const link = openIfThere(join(pinFolder, pin));
     try {
       if (link === undefined) continue;
-      const { cgroupId, programId } = native().linkInfo(link);
-      if (cgroupId !== cgroup) continue;
-      if (programId !== info.id) native().linkUpdate(link, fd);
+      const info = native().linkInfo(link);
+      if (info.cgroupId !== cgroup) continue;
+      switchLink(link, info, program);
       return pin;
     } finally {
       link?.close();

@@ -29,7 +29,7 @@ export const Limit = {
   /** bits of the check of a udp_sticky_row */
   StickyCheckBits: 13,
   /** numbers in a copy of a floor */
-  FloorPositions: 8,
+  FloorPositions: 16,
   /** ranges of ClusterIPs; a connect that matches no Service compares all of them */
   ServiceRanges: 16,
 } as const;
@@ -49,7 +49,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [256, { name: "search_slots", text: "slots in which a kept backend is searched; tables up to this size have no order" }],
   [65536, { name: "tcp_orig_dst", text: "TCP sockets whose VIP is known without socket storage" }],
   [13, { name: "sticky_check_bits", text: "bits of the check of a udp_sticky_row" }],
-  [8, { name: "floor_positions", text: "numbers in a copy of a floor" }],
+  [16, { name: "floor_positions", text: "numbers in a copy of a floor" }],
   [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
 ]);
 

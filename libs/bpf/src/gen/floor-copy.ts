@@ -13,25 +13,25 @@ export interface FloorCopy {
 
 export const FloorCopy = {
   /** Bytes. */
-  size: 88,
+  size: 152,
   /** Byte offset of each field. */
-  offsets: { store: 0, position: 16, checksum: 80 },
+  offsets: { store: 0, position: 16, checksum: 144 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
-  encode(value: FloorCopy, out: Uint8Array = new Uint8Array(88), at = 0): Uint8Array {
-    const view = viewOf(out, at, 88);
-    out.fill(0, at, at + 88);
+  encode(value: FloorCopy, out: Uint8Array = new Uint8Array(152), at = 0): Uint8Array {
+    const view = viewOf(out, at, 152);
+    out.fill(0, at, at + 152);
     putBytes(out, at + 0, value.store, 16);
-    putEach(value.position, 8, (item, i) => view.setBigUint64(16 + i * 8, item, true));
-    view.setBigUint64(80, value.checksum, true);
+    putEach(value.position, 16, (item, i) => view.setBigUint64(16 + i * 8, item, true));
+    view.setBigUint64(144, value.checksum, true);
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
   decode(bytes: Uint8Array, at = 0): FloorCopy {
-    const view = viewOf(bytes, at, 88);
+    const view = viewOf(bytes, at, 152);
     return {
       store: bytes.slice(at + 0, at + 16),
-      position: takeEach(8, (i) => view.getBigUint64(16 + i * 8, true)),
-      checksum: view.getBigUint64(80, true),
+      position: takeEach(16, (i) => view.getBigUint64(16 + i * 8, true)),
+      checksum: view.getBigUint64(144, true),
     };
   },
 } as const;

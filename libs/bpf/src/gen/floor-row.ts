@@ -15,23 +15,23 @@ export interface FloorRow {
 
 export const FloorRow = {
   /** Bytes. */
-  size: 192,
+  size: 320,
   /** Byte offset of each field. */
   offsets: { valid: 0, copy: 16 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
-  encode(value: FloorRow, out: Uint8Array = new Uint8Array(192), at = 0): Uint8Array {
-    const view = viewOf(out, at, 192);
-    out.fill(0, at, at + 192);
+  encode(value: FloorRow, out: Uint8Array = new Uint8Array(320), at = 0): Uint8Array {
+    const view = viewOf(out, at, 320);
+    out.fill(0, at, at + 320);
     view.setUint32(0, value.valid, true);
-    putEach(value.copy, 2, (item, i) => FloorCopy.encode(item, out, at + 16 + i * 88));
+    putEach(value.copy, 2, (item, i) => FloorCopy.encode(item, out, at + 16 + i * 152));
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
   decode(bytes: Uint8Array, at = 0): FloorRow {
-    const view = viewOf(bytes, at, 192);
+    const view = viewOf(bytes, at, 320);
     return {
       valid: view.getUint32(0, true),
-      copy: takeEach(2, (i) => FloorCopy.decode(bytes, at + 16 + i * 88)),
+      copy: takeEach(2, (i) => FloorCopy.decode(bytes, at + 16 + i * 152)),
     };
   },
 } as const;

@@ -13,6 +13,8 @@ export * from "./state-word.js";
 export * from "./node-row.js";
 export * from "./floor-copy.js";
 export * from "./floor-row.js";
+export * from "./floor-copy-v1.js";
+export * from "./floor-row-v1.js";
 export * from "./sock-row.js";
 export * from "./tcp-orig-dst-row.js";
 export * from "./udp-sticky-key.js";

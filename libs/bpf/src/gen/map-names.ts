@@ -4,7 +4,7 @@
 export const MAP_NAMES = {
   backends: "mesh_backends_v1",
   clusterState: "mesh_cluster_state_v1",
-  floors: "mesh_floors_v1",
+  floors: "mesh_floors_v2",
   frontends: "mesh_frontends_v1",
   metrics: "mesh_metrics_v1",
   nodeState: "mesh_node_state_v1",
