@@ -42,13 +42,29 @@ test("--unknown-cluster-ip takes refuse or pass", () => {
   });
 });
 
+test("--map-sizes takes sizes by name; each mistake is named with what to write", () => {
+  const parse = (text: string) => parseArguments([...NEEDED, `--map-sizes=${text}`]).mapSizes;
+  assert.deepEqual(parseArguments(NEEDED).mapSizes, {});
+  assert.deepEqual(parse("backends=524288,udp=1000000"), { backends: 524_288, udp: 1_000_000 });
+  for (const [text, sentence] of [
+    ["524288", /^.*--map-sizes has "524288", write it like "backends=524288"/],
+    ["backends=1e6", /has "backends=1e6", write it like/],
+    ["backend=1000", /has "backend=1000", choose the name from frontends, services, backends, nodes, udp/],
+    ["udp=1000,udp=2000", /has "udp=2000", name "udp" once/],
+    ["nodes=1", /has "nodes=1", write a number from 16 to 16777216/],
+    ["backends=16777217", /write a number from 16 to 16777216/],
+  ] as const) {
+    assert.throws(() => parse(text), { code: "USAGE", message: sentence });
+  }
+});
+
 test("the usage names every option, and --help prints it and nothing else", () => {
   const main = fileURLToPath(new URL("./main.js", import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, "--help"], { encoding: "utf8" });
   assert.deepEqual([status, stdout, stderr], [0, USAGE, ""]);
   const named = ["node", "node-root", "cgroup", "pods-cgroup", "bpffs", "servers", "tls-dir", "state-dir", "health"];
   const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir"];
-  const more = ["unknown-cluster-ip", "metrics-address"];
+  const more = ["unknown-cluster-ip", "metrics-address", "map-sizes"];
   for (const option of [...named, ...cni, ...more]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
 });
 

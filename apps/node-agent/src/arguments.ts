@@ -1,5 +1,6 @@
 /** The command line of node-agent. Throws a `USAGE` error that says what to write. */
 import { join } from "node:path";
+import { type MapSizes, SIZE_NAMES, SIZE_RANGE } from "@isthmus/bpf";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 import { covers, pathOf } from "./cgroups/layouts.js";
 
@@ -24,6 +25,8 @@ export interface Arguments {
   readonly cniConfDir: string;
   readonly cniSocket: string;
   readonly refuseUnknownClusterIps: boolean;
+  /** Entries of the maps; those that are absent have their default. */
+  readonly mapSizes: Partial<MapSizes>;
   /** Folder of the built BPF objects; undefined = beside this program. */
   readonly bpfDir: string | undefined;
 }
@@ -49,6 +52,8 @@ Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, a
                        a connect to an address of the Service ranges that belongs to no Service: fails at once with
                        EHOSTUNREACH, or is passed to the network (refuse)
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
+  --map-sizes LIST     entries of the maps, NAME=NUMBER[,NAME=NUMBER]; maps of a running node grow while traffic runs,
+                       and never shrink (frontends=65536,services=65536,backends=262144,nodes=32768,udp=65536)
   --bpf-dir DIR        the built BPF objects (beside this program)
 
   --cni-plugin FILE    the static plugin to install
@@ -76,6 +81,7 @@ const NAMES = [
   "cni-socket",
   "unknown-cluster-ip",
   "bpf-dir",
+  "map-sizes",
 ] as const;
 
 export function parseArguments(argv: readonly string[]): Arguments {
@@ -108,6 +114,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cniConfDir: values["cni-conf-dir"] ?? "/etc/cni/net.d",
     cniSocket: values["cni-socket"] ?? "/run/isthmus/cni.sock",
     refuseUnknownClusterIps: parseUnknownClusterIp(values["unknown-cluster-ip"] ?? "refuse"),
+    mapSizes: parseMapSizes(values["map-sizes"] ?? ""),
     bpfDir: values["bpf-dir"],
   };
 }
@@ -115,6 +122,26 @@ export function parseArguments(argv: readonly string[]): Arguments {
 function parseUnknownClusterIp(text: string): boolean {
   if (text === "refuse" || text === "pass") return text === "refuse";
   throw usageError(`--unknown-cluster-ip is "${text}", write "refuse" or "pass"`);
+}
+
+function parseMapSizes(text: string): Partial<MapSizes> {
+  const sizes: Partial<Record<keyof MapSizes, number>> = {};
+  for (const item of text === "" ? [] : text.split(",")) {
+    const [, name = "", digits = ""] = /^([a-z]+)=(\d+)$/.exec(item) ?? [];
+    const wrong = (what: string) => usageError(`--map-sizes has "${item}", ${what}`);
+    if (digits === "") throw wrong('write it like "backends=524288"');
+    if (!isSizeName(name)) throw wrong(`choose the name from ${SIZE_NAMES.join(", ")}`);
+    if (name in sizes) throw wrong(`name "${name}" once`);
+    const entries = Number(digits);
+    const { min, max } = SIZE_RANGE;
+    if (entries < min || entries > max) throw wrong(`write a number from ${min} to ${max}`);
+    sizes[name] = entries;
+  }
+  return sizes;
+}
+
+function isSizeName(name: string): name is keyof MapSizes {
+  return SIZE_NAMES.some((known) => known === name);
 }
 
 /** No cgroup of the list may be inside another one: a program would run twice for one connect. */

@@ -1,6 +1,6 @@
 /** The node's kernel: maps and programs, pinned, and the cgroups of pods that the programs are attached to. */
 import { fileURLToPath } from "node:url";
-import { type Datapath, openDatapath } from "@isthmus/bpf";
+import { type Datapath, type MapSizes, openDatapath } from "@isthmus/bpf";
 import type { Logger } from "@isthmus/observe";
 import type { CgroupRoot } from "./cgroups/cgroup-root.js";
 import { openPodsCgroups, type PodsCgroups } from "./cgroups/pods-cgroups.js";
@@ -14,6 +14,8 @@ export interface KernelOptions {
   readonly cgroupRoot: CgroupRoot;
   /** Configured cgroups of pods; undefined = the known layouts. */
   readonly podsCgroups: readonly string[] | undefined;
+  /** Configured entries of the maps; those that are absent have their default. */
+  readonly mapSizes: Partial<MapSizes>;
 }
 
 export interface Kernel {
@@ -29,7 +31,12 @@ export async function openKernel(options: KernelOptions, log: Logger): Promise<K
     bpffs: options.bpffs,
     objectDir: options.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
     config: { clusterId: options.clusterId },
+    sizes: options.mapSizes,
   });
+  for (const [name, wanted] of Object.entries(options.mapSizes)) {
+    const entries = port.sizes[name as keyof MapSizes];
+    if (entries > wanted) log.info("Maps keep their larger size, they do not shrink", { name, entries, wanted });
+  }
   if (port.refusal === "EPERM") {
     log.warn("Connects to a Service without backends fail with EPERM, not ECONNREFUSED: the kernel is older than 5.18");
   }
