@@ -12,7 +12,7 @@ import {
 } from "@isthmus/kube";
 import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { formatAddress } from "@isthmus/model";
-import { NodeConfig, type Position, Service, ServiceConfig, Slice, SourceStatus } from "@isthmus/proto";
+import { NodeConfig, PeerState, type Position, Service, ServiceConfig, Slice } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
@@ -268,7 +268,7 @@ test("/readyz and /metrics are served, and agents receive a GoAway at shutdown",
   assert.deepEqual((await apiserver.get("/readyz")).status, 200);
   const agent = await agentOf("n1");
   agent.ack(0);
-  assert.equal(agent.states.at(-1)?.status, SourceStatus.SOURCE_STATUS_LIVE);
+  assert.equal(agent.states.at(-1)?.status, PeerState.PEER_STATE_IN_SYNC);
   const metrics = async () => (await apiserver.get("/metrics")).body;
   await apply(ENDPOINT_SLICES, slice("cart-3", ["10.11.1.3"]));
   await until("propagation", async () =>

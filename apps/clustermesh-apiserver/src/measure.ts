@@ -9,7 +9,7 @@ import type { KubeObject } from "@isthmus/kube";
 import type { Store } from "@isthmus/kvstore";
 import { type ClusterId, type ClusterName, type Prefix, systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import { createSourceIndex, localPosition, VERSION_TYPES } from "@isthmus/records";
 import { VERSION } from "@isthmus/runtime";
 import type { Feed } from "./cluster/feed/feed.js";
@@ -83,7 +83,7 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
     index,
     isVerified: () => true,
     verifiesAbsence: () => true,
-    state: () => ({ status: SourceStatus.SOURCE_STATUS_LIVE, hops: [] }),
+    state: () => ({ status: PeerState.PEER_STATE_IN_SYNC, hops: [] }),
     onState: () => () => undefined,
     catchUp: (_floor, signal) => clock.delay(1000, signal),
   };

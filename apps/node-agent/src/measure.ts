@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import type { DatapathPort } from "@isthmus/bpf";
 import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
-import { SourceStatus, ToAgent } from "@isthmus/proto";
+import { PeerState, ToAgent } from "@isthmus/proto";
 import type { Slices } from "@isthmus/runtime";
 import { createNodeState, type NodeState } from "./node-state.js";
 
@@ -70,7 +70,7 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
   }
 
   const cluster = "east";
-  const status = SourceStatus.SOURCE_STATUS_LIVE;
+  const status = PeerState.PEER_STATE_IN_SYNC;
   const value = { clusterId: 0, cluster, status, behind: false, hops: [] };
   feed(ToAgent.encode({ message: { $case: "sourceState", value } }).finish());
   const merged = timeMerge(state);

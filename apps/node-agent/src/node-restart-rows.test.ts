@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackendFlag, BackendRow, NodeRow, Rank, rankBit } from "@isthmus/bpf";
 import { formatAddress } from "@isthmus/model";
-import { Slice, SourceStatus } from "@isthmus/proto";
+import { PeerState, Slice } from "@isthmus/proto";
 import { type HashedRecord, hashRecord } from "@isthmus/records";
 import { createMemoryKernel, type MemoryKernel, makeNode, makeSlice, type RecordSource } from "@isthmus/testing";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
@@ -75,7 +75,7 @@ test("a restart with west out of sync writes none of its rows, lines or words, a
   const node = await startTestNode({ kernel });
   const writes = writesOf(kernel);
   node.connect();
-  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_CONNECTING));
+  await node.receive(sourceStateMessage(2, PeerState.PEER_STATE_CONNECTING));
   await node.sync(own);
   assert.deepEqual(writes, []);
   assert.deepEqual([places(node), await node.describe()], [PLACES, described]);

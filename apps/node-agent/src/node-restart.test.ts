@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import { PeerState, type ToAgent } from "@isthmus/proto";
 import { createMemoryKernel, Killed, makeConfig, makeSlice } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
 import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
@@ -23,7 +23,7 @@ test("after a restart with only the local source in sync, local changes are appl
   own.change([makeSlice("shop/cart", { ready: ["10.11.0.7"] })]);
   const node = await startTestNode({ kernel });
   node.connect();
-  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_CONNECTING));
+  await node.receive(sourceStateMessage(2, PeerState.PEER_STATE_CONNECTING));
   await node.sync(own);
   assert.deepEqual(await node.backends(VIP), ["1:10.11.0.7", "2:10.12.0.1"]);
   await node.receive(own.change([makeSlice("shop/cart", { ready: [] })]));
@@ -97,7 +97,7 @@ test("a peer removed while the agent was down is removed when the server reports
   assert.equal(hello?.$case, "hello");
   assert.deepEqual(hello?.$case === "hello" && hello.value.sources.map((source) => source.clusterId), [0, 2]);
   await node.sync(own);
-  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED));
+  await node.receive(sourceStateMessage(2, PeerState.PEER_STATE_REMOVED));
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
@@ -108,7 +108,7 @@ test("a peer removed while the agent was down is removed also if reported before
     await synced(await startTestNode({ kernel }), own, west());
     const node = await startTestNode({ kernel });
     node.connect();
-    const removed = sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED);
+    const removed = sourceStateMessage(2, PeerState.PEER_STATE_REMOVED);
     if (together) await node.receive(removed, sourceStateMessage(0), ...own.firstSync());
     else {
       await node.receive(removed);
@@ -125,7 +125,7 @@ test("an agent killed before any write of a peer's removal: the next one asks fo
     const dying = await synced(await startTestNode({ kernel }), own, west());
     killed = false;
     kernel.log.killBefore(cut);
-    await dying.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED)).catch((error: unknown) => {
+    await dying.receive(sourceStateMessage(2, PeerState.PEER_STATE_REMOVED)).catch((error: unknown) => {
       if (!(error instanceof Killed)) throw error;
       killed = true;
     });
@@ -135,7 +135,7 @@ test("an agent killed before any write of a peer's removal: the next one asks fo
     // The server answers for every cluster that is asked about.
     const asked = hello?.$case === "hello" && hello.value.sources.some(({ clusterId }) => clusterId === 2);
     await node.sync(own);
-    if (asked) await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED));
+    if (asked) await node.receive(sourceStateMessage(2, PeerState.PEER_STATE_REMOVED));
     assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2), `cut before write ${cut}`);
   }
 });
@@ -161,7 +161,7 @@ test("on a server that is behind nothing changes; once it has caught up its mark
   const behind = (is: boolean): ToAgent => ({
     message: {
       $case: "sourceState",
-      value: { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind: is, hops: [] },
+      value: { clusterId: 2, cluster: "west", status: PeerState.PEER_STATE_IN_SYNC, behind: is, hops: [] },
     },
   });
   const expected = ["1:10.11.0.1", "1:10.11.0.2", "2:10.12.0.2"];

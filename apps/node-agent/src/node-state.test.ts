@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import { PeerState, type ToAgent } from "@isthmus/proto";
 import {
   createMemoryKernel,
   createRecordSource,
@@ -59,9 +59,9 @@ test("a source in sync removes what it does not have; backends of a cluster not 
 test("a stale source keeps its backends, a removed source loses them", async () => {
   const kernel = createMemoryKernel();
   const node = await synced(await startTestNode({ kernel }), east(), west());
-  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_STALE));
+  await node.receive(sourceStateMessage(2, PeerState.PEER_STATE_STALE));
   assert.deepEqual(await node.backends(VIP), ALL);
-  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_REMOVED));
+  await node.receive(sourceStateMessage(2, PeerState.PEER_STATE_REMOVED));
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
 });
 
@@ -129,12 +129,12 @@ test("the reported state of a source follows its messages: stale, behind, repair
   const node = await synced(await startTestNode({ kernel: createMemoryKernel() }), east(), other);
   const state = () => reportSource(node.state.core.source(2), 1).state;
   assert.equal(state(), "live");
-  await node.receive(sourceStateMessage(2, SourceStatus.SOURCE_STATUS_STALE));
+  await node.receive(sourceStateMessage(2, PeerState.PEER_STATE_STALE));
   assert.equal(state(), "stale");
   await node.receive({
     message: {
       $case: "sourceState",
-      value: { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind: true, hops: [] },
+      value: { clusterId: 2, cluster: "west", status: PeerState.PEER_STATE_IN_SYNC, behind: true, hops: [] },
     },
   });
   assert.equal(state(), "behind");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatPrefix } from "@isthmus/model";
-import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import { PeerState, type ToAgent } from "@isthmus/proto";
 import {
   createMemoryKernel,
   Killed,
@@ -30,7 +30,7 @@ async function refused({ port }: Pick<TestNode, "port">): Promise<readonly strin
 }
 
 function behind(isBehind: boolean): ToAgent {
-  const status = SourceStatus.SOURCE_STATUS_LIVE;
+  const status = PeerState.PEER_STATE_IN_SYNC;
   return {
     message: { $case: "sourceState", value: { clusterId: 0, cluster: "east", status, behind: isBehind, hops: [] } },
   };

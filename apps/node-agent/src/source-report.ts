@@ -1,5 +1,5 @@
 /** The state of each source as one label value, for metrics. Pure. */
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import type { Source } from "./sync/source-types.js";
 
 /**
@@ -31,7 +31,7 @@ function sourceStateMessage({ behind, phase, wasInSync: proven, live, floor, sta
   if (behind) return "behind";
   if (phase === "Repairing") return "repairing";
   if (phase === "Loading" || phase === "Proving") return "syncing";
-  if (proven) return status === SourceStatus.SOURCE_STATUS_LIVE ? "live" : "stale";
+  if (proven) return status === PeerState.PEER_STATE_IN_SYNC ? "live" : "stale";
   if (live) return "disk";
   return floor === undefined ? "waiting" : "kernel";
 }

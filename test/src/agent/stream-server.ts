@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createAuthority, issue, writeCertificate, writePair } from "@isthmus/pki";
-import { type Ack, type Hello, SourceStatus, ToAgent, ToServer } from "@isthmus/proto";
+import { type Ack, type Hello, PeerState, ToAgent, ToServer } from "@isthmus/proto";
 import type { RecordSource } from "@isthmus/testing";
 import type { Notice, Order } from "./stream-process.js";
 
@@ -61,7 +61,7 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
     send({ message: { $case: "welcome", value } });
     for (const { name, source } of options.sources) {
       const state = { clusterId: source.clusterId, cluster: name, behind: false, hops: [] };
-      send({ message: { $case: "sourceState", value: { ...state, status: SourceStatus.SOURCE_STATUS_LIVE } } });
+      send({ message: { $case: "sourceState", value: { ...state, status: PeerState.PEER_STATE_IN_SYNC } } });
     }
     for (const { source } of options.sources) source.firstSync(50).forEach(send);
   }

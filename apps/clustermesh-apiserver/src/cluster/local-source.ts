@@ -10,7 +10,7 @@ import { randomBytes } from "node:crypto";
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import { createSourceIndex, localPosition, type SourceIndex, STALE_MS, sameBytes } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
 import type { StreamSource } from "../ports/stream-source.js";
@@ -82,7 +82,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
   const records = createLocalRecords(feeds);
   const stateChanges = createEmitter();
   let state: LocalState = { phase: "Syncing", uid: undefined, epoch: options.epoch };
-  let status = SourceStatus.SOURCE_STATUS_SYNCING;
+  let status = PeerState.PEER_STATE_SYNCING;
   let relisting: Promise<void> | undefined;
 
   const heartbeat = createApiHeartbeat({
@@ -141,9 +141,9 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
     stateChanges.emit();
   }
 
-  function currentStatus(): SourceStatus {
-    if (index.announced === undefined) return SourceStatus.SOURCE_STATUS_SYNCING;
-    return kubeAgeMs() > STALE_MS ? SourceStatus.SOURCE_STATUS_STALE : SourceStatus.SOURCE_STATUS_LIVE;
+  function currentStatus(): PeerState {
+    if (index.announced === undefined) return PeerState.PEER_STATE_SYNCING;
+    return kubeAgeMs() > STALE_MS ? PeerState.PEER_STATE_STALE : PeerState.PEER_STATE_IN_SYNC;
   }
 
   function kubeAgeMs(): number {

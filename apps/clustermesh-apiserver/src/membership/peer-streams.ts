@@ -1,6 +1,6 @@
 /** Serves each peer's records to agents as a source: added when the peer is followed, removed when the operator removed it. */
 import type { Clock } from "@isthmus/model";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import type { SourceSet } from "../ports/source-set.js";
 import type { StreamSource } from "../ports/stream-source.js";
 import type { RemoteSource } from "../remote/index.js";
@@ -19,7 +19,7 @@ export function createPeerStreams(sources: SourceSet, clock: Clock): PeerStreams
   return {
     follow(source) {
       const known = streams.get(source);
-      const removed = source.status() === SourceStatus.SOURCE_STATUS_REMOVED;
+      const removed = source.status() === PeerState.PEER_STATE_REMOVED;
       if (removed && known !== undefined) {
         streams.delete(source);
         sources.remove(known);

@@ -4,7 +4,7 @@
  * The index holds the records; the source reports their age and catches up when an agent has a newer position.
  */
 import type { ClusterName } from "@isthmus/model";
-import type { HopAge, Kind, Position, SourceStatus } from "@isthmus/proto";
+import type { HopAge, Kind, PeerState, Position } from "@isthmus/proto";
 import type { SourceIndex } from "@isthmus/records";
 
 export interface StreamSource {
@@ -30,7 +30,7 @@ export interface StreamSource {
 }
 
 export interface StreamSourceState {
-  readonly status: SourceStatus;
+  readonly status: PeerState;
   /** Age of the last contact with each hop: kubernetes, store, publisher, … */
   readonly hops: readonly HopAge[];
 }

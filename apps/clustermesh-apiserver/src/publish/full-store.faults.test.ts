@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { emptyStore, fillStore, startEtcd } from "@isthmus/kvstore/testing";
 import { systemClock } from "@isthmus/model";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { clusterConditions } from "../membership/cluster-status.js";
 import { peer, runSources, slice, slices, untilSame } from "../remote/testing/fixture.js";
@@ -62,7 +62,7 @@ test("a full store is reported, beats stop, nothing is deleted, and publishing r
   await until("the same status of the beginner", () => /space exceeded/.test(beginner.publisher.status().message));
 
   late = 16_000; // longer than three beats
-  assert.equal(source.status(), SourceStatus.SOURCE_STATUS_STALE);
+  assert.equal(source.status(), PeerState.PEER_STATE_STALE);
   assert.equal(source.index.size, 300);
   assert.deepEqual(deletes, []);
   assert.equal((await readPublished(store, "full")).head?.seq, head?.seq, "no head is written");
@@ -74,6 +74,6 @@ test("a full store is reported, beats stop, nothing is deleted, and publishing r
   await until("it is live", () => publisher.publisher.status().state === "Live");
   assert.equal(publisher.publisher.status().message, "");
   assert.deepEqual(published(publisher.publisher), ["StoreReachable True Answers", "Published True Live"]);
-  await until("fresh again", () => source.status() === SourceStatus.SOURCE_STATUS_LIVE);
+  await until("fresh again", () => source.status() === PeerState.PEER_STATE_IN_SYNC);
   await untilPublished(store, "beginner", other, 20_000);
 });

@@ -1,6 +1,6 @@
 /** Gauges of each peer's records, bytes and nodes, computed at every scrape, and of the budget. */
 import type { GaugeMetric, Metrics } from "@isthmus/observe";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import { type Budget, nodesOf } from "./budget.js";
 import type { Usage } from "./over-budget.js";
 import type { RemoteSource } from "./remote-source.js";
@@ -12,7 +12,7 @@ export function watchBudgets(metrics: Metrics, budget: Budget, list: () => reado
     return (gauge: GaugeMetric) => {
       const now = new Set<string>();
       for (const source of list()) {
-        if (source.status() === SourceStatus.SOURCE_STATUS_REMOVED) continue;
+        if (source.status() === PeerState.PEER_STATE_REMOVED) continue;
         gauge.set(source.usage()[part], { cluster: source.cluster });
         now.add(source.cluster);
       }

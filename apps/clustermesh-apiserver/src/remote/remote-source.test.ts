@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { clusterPrefix, type Store, type WatchMessage } from "@isthmus/kvstore";
 import { startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterName, systemClock } from "@isthmus/model";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import type { IndexDelta } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import {
@@ -149,7 +149,7 @@ test("a wiped store with the same names deletes nothing until its publisher is l
   await etcd.wipe();
   await until("the wipe is noticed", () => source.report().message.includes("not published anything"));
   assert.equal(source.index.size, 800);
-  assert.equal(source.status(), SourceStatus.SOURCE_STATUS_SYNCING);
+  assert.equal(source.status(), PeerState.PEER_STATE_SYNCING);
   exported.change([slice(6, 5, 1)], [{ key: "slices/shop/cart/s0" }]); // changed while no publisher ran
   const next = runPublisher(store, exported, { config: clusterConfig("six", 6) });
   await untilSame(source, exported.table);
@@ -221,7 +221,7 @@ test("removal by the operator deletes records and sets status REMOVED; an unreac
   await until("the unreachable store is noticed", () => source.report().message !== "");
   assert.equal(source.index.size, 10);
   running.sources.update([]);
-  assert.equal(source.status(), SourceStatus.SOURCE_STATUS_REMOVED);
+  assert.equal(source.status(), PeerState.PEER_STATE_REMOVED);
   assert.equal(source.index.size, 0);
   assert.equal(deletes.length, 10);
   assert.equal(running.sources.get(9), source, "it stays in the list, so that agents learn of the removal");
@@ -307,7 +307,7 @@ test("a silent publisher makes its source stale and deletes nothing; when all ar
   assert.equal(running.sources.allStale(), undefined);
   late = 16_000;
   for (const id of [13, 14]) {
-    assert.equal(running.source(id).status(), SourceStatus.SOURCE_STATUS_STALE);
+    assert.equal(running.source(id).status(), PeerState.PEER_STATE_STALE);
     assert.match(running.source(id).report().message, /has been silent for 16 s/);
   }
   assert.match(running.sources.allStale() ?? "", /All 2 peers are stale at once: the connection of this cluster/);

@@ -7,14 +7,14 @@
 import { type Store, storeError, type WatchMessage } from "@isthmus/kvstore";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Breaker, Logger, Metrics } from "@isthmus/observe";
-import type { Kind, SourceReport, SourceStatus } from "@isthmus/proto";
+import type { Kind, PeerState, SourceReport } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
 import type { Admission } from "./admission.js";
 import type { NewReaderEvent, ReaderEffect, ReaderEvent } from "./events.js";
 import { type Usage, usageOf } from "./over-budget.js";
 import { createPeerStore, type PeerStore, type PeerStoreOptions } from "./peer-store.js";
-import { beatAgeMs, isVerified, sourceReport, sourceStatus, verifiesAbsence } from "./report.js";
+import { beatAgeMs, isVerified, peerState, sourceReport, verifiesAbsence } from "./report.js";
 import { createStatusReports } from "./status-reports.js";
 import { createReaderState, step } from "./step.js";
 
@@ -22,7 +22,7 @@ export interface RemoteSource {
   readonly cluster: ClusterName;
   readonly id: ClusterId;
   readonly index: SourceIndex;
-  status(): SourceStatus;
+  status(): PeerState;
   /** True when the index matches the sums of a LIVE head: only then may a Mark be sent or absence mean deletion. */
   isVerified(): boolean;
   /** True when `isVerified()` covers this kind: a publisher of an older version has no sums of kinds that it does not know. */
@@ -77,7 +77,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
   /** One query at a time, however many agents report an unknown store id. */
   let confirming: Promise<"same" | "moved"> | undefined;
   const reports = createStatusReports(
-    { clock, status: () => `${state.phase.status} ${sourceStatus(state, clock.now())} ${isVerified(state)}` },
+    { clock, status: () => `${state.phase.status} ${peerState(state, clock.now())} ${isVerified(state)}` },
     reportStatus,
   );
 
@@ -175,7 +175,7 @@ export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSou
     cluster: options.cluster,
     id: options.id,
     index,
-    status: () => sourceStatus(state, clock.now()),
+    status: () => peerState(state, clock.now()),
     isVerified: () => isVerified(state),
     verifiesAbsence: (kind) => verifiesAbsence(state, kind),
     report: () => sourceReport(state, clock.now()),

@@ -5,7 +5,7 @@
 import type { Store } from "@isthmus/kvstore";
 import { type Clock, type ClusterName, formatPrefix } from "@isthmus/model";
 import { createBreaker, type Logger, type Metrics } from "@isthmus/observe";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type SourceIndex } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
 import { type AddressClaims, createAddressClaims, LOCAL } from "./address-claims.js";
@@ -144,7 +144,7 @@ export function createRemoteSources(
     allStale() {
       const sources = [...followed.values()].map(({ source }) => source);
       if (sources.length < 2) return undefined;
-      if (sources.some((source) => source.status() !== SourceStatus.SOURCE_STATUS_STALE)) return undefined;
+      if (sources.some((source) => source.status() !== PeerState.PEER_STATE_STALE)) return undefined;
       return `All ${sources.length} peers are stale at once: the connection of this cluster to the store is at fault, not the peers`;
     },
     async run(signal) {

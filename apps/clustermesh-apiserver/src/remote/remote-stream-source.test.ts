@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Clock } from "@isthmus/model";
 import { parseClusterId, parseClusterName, systemClock } from "@isthmus/model";
-import { SourceStatus } from "@isthmus/proto";
+import { PeerState } from "@isthmus/proto";
 import { createSourceIndex, remotePosition } from "@isthmus/records";
 import type { RemoteSource } from "./index.js";
 import { remoteStreamSource } from "./remote-stream-source.js";
@@ -28,7 +28,7 @@ function source() {
     cluster: parseClusterName("west"),
     id: parseClusterId(2),
     index,
-    status: () => SourceStatus.SOURCE_STATUS_LIVE,
+    status: () => PeerState.PEER_STATE_IN_SYNC,
   };
   const clock: Clock = { ...systemClock, delay: () => Promise.reject(new Error("it polls")) };
   return { index, move, stream: remoteStreamSource(remote as RemoteSource, clock), looked: () => looked };

@@ -1,5 +1,5 @@
 /** Status and report of a source: for agents on the stream and for `mesh status`. */
-import { type Kind, type SourceReport, SourceStatus } from "@isthmus/proto";
+import { type Kind, PeerState, type SourceReport } from "@isthmus/proto";
 import { asBuffer, STORE_KINDS } from "@isthmus/records";
 import { isStale } from "./freshness.js";
 import { refusalInForce } from "./listing.js";
@@ -7,11 +7,11 @@ import { differs, isLive } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
 /** A stale source keeps all records: staleness alone causes no failover. */
-export function sourceStatus(state: ReaderState, now: number): SourceStatus {
-  if (state.phase.status === "Removed") return SourceStatus.SOURCE_STATUS_REMOVED;
-  if (state.position === undefined) return SourceStatus.SOURCE_STATUS_CONNECTING;
-  if (refusalInForce(state) !== undefined || isStale(state, now)) return SourceStatus.SOURCE_STATUS_STALE;
-  return isVerified(state) ? SourceStatus.SOURCE_STATUS_LIVE : SourceStatus.SOURCE_STATUS_SYNCING;
+export function peerState(state: ReaderState, now: number): PeerState {
+  if (state.phase.status === "Removed") return PeerState.PEER_STATE_REMOVED;
+  if (state.position === undefined) return PeerState.PEER_STATE_CONNECTING;
+  if (refusalInForce(state) !== undefined || isStale(state, now)) return PeerState.PEER_STATE_STALE;
+  return isVerified(state) ? PeerState.PEER_STATE_IN_SYNC : PeerState.PEER_STATE_SYNCING;
 }
 
 /** True when the received records match the sums of a LIVE head: only then does absence mean deletion. */
@@ -25,12 +25,12 @@ export function verifiesAbsence({ head }: ReaderState, kind: Kind): boolean {
   return head?.sums.some((sum) => sum.kind === kind && sum.exported) === true;
 }
 
-const NAMES: ReadonlyMap<SourceStatus, string> = new Map([
-  [SourceStatus.SOURCE_STATUS_CONNECTING, "Connecting"],
-  [SourceStatus.SOURCE_STATUS_SYNCING, "Syncing"],
-  [SourceStatus.SOURCE_STATUS_LIVE, "InSync"],
-  [SourceStatus.SOURCE_STATUS_STALE, "Stale"],
-  [SourceStatus.SOURCE_STATUS_REMOVED, "Removed"],
+const NAMES: ReadonlyMap<PeerState, string> = new Map([
+  [PeerState.PEER_STATE_CONNECTING, "Connecting"],
+  [PeerState.PEER_STATE_SYNCING, "Syncing"],
+  [PeerState.PEER_STATE_IN_SYNC, "InSync"],
+  [PeerState.PEER_STATE_STALE, "Stale"],
+  [PeerState.PEER_STATE_REMOVED, "Removed"],
 ]);
 
 export function sourceReport(state: ReaderState, now: number): SourceReport {
@@ -39,7 +39,7 @@ export function sourceReport(state: ReaderState, now: number): SourceReport {
   return {
     cluster: options.cluster,
     clusterId: options.clusterId,
-    state: refusal !== undefined ? "Refused" : (NAMES.get(sourceStatus(state, now)) ?? "Connecting"),
+    state: refusal !== undefined ? "Refused" : (NAMES.get(peerState(state, now)) ?? "Connecting"),
     message: refusal ?? explain(state, now),
     storeId: asBuffer(state.storeId ?? new Uint8Array(0)),
     revision: state.revision,

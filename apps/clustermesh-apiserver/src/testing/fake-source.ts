@@ -1,6 +1,6 @@
 /** A source for tests: the test fills its index and sets its status. */
 import { parseClusterName } from "@isthmus/model";
-import { Kind, type Position, SourceStatus } from "@isthmus/proto";
+import { Kind, PeerState, type Position } from "@isthmus/proto";
 import { createSourceIndex, hashRecord, localPosition, remotePosition, type SourceIndex } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
 import type { SourcesChange, StreamSource, StreamSources } from "../ports/stream-source.js";
@@ -16,7 +16,7 @@ export interface FakeSource extends StreamSource {
   readonly asked: { readonly floor: Position; resolve(): void }[];
   /** Sets another store id for the next change. */
   restore(): void;
-  tell(status: SourceStatus): void;
+  tell(status: PeerState): void;
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -30,7 +30,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
   const index = createSourceIndex({ maxTombstones: 50 });
   const changes = createEmitter();
   const asked: FakeSource["asked"] = [];
-  let status = SourceStatus.SOURCE_STATUS_LIVE;
+  let status = PeerState.PEER_STATE_IN_SYNC;
   let store = Buffer.alloc(16, clusterId + 1);
   let version = 100n;
   let proved = true;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { silentLogger } from "@isthmus/observe";
-import { SourceStatus, type ToAgent, type ToServer } from "@isthmus/proto";
+import { PeerState, type ToAgent, type ToServer } from "@isthmus/proto";
 import { createFakeClock, createRecordSource, makeService, settle } from "@isthmus/testing";
 import { createSyncClient } from "./client.js";
 import type { SyncStream } from "./connection.js";
@@ -40,7 +40,7 @@ const WELCOME: ToAgent = {
 const WEST: ToAgent = {
   message: {
     $case: "sourceState",
-    value: { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind: false, hops: [] },
+    value: { clusterId: 2, cluster: "west", status: PeerState.PEER_STATE_IN_SYNC, behind: false, hops: [] },
   },
 };
 

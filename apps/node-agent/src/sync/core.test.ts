@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import { PeerState, type ToAgent } from "@isthmus/proto";
 import { createRecordSource, makeService } from "@isthmus/testing";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./core.js";
 
 const STORE = Buffer.alloc(16, 5);
 /** Announces a cluster. */
 function announce(core: SyncCore, clusterId: number, cluster: string): void {
-  const value = { clusterId, cluster, status: SourceStatus.SOURCE_STATUS_LIVE, behind: false, hops: [] };
+  const value = { clusterId, cluster, status: PeerState.PEER_STATE_IN_SYNC, behind: false, hops: [] };
   core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
 }
 
@@ -39,10 +39,10 @@ test("Hello names every source with a floor, and `have` only for what is in memo
 test("each source state of a message with several is applied or refused separately", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]), localClusterId: 7 });
   assert.ok(hello(core.step({ is: "opened" })).capabilities.includes("source-states"));
-  const state = (clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE) => {
+  const state = (clusterId: number, cluster: string, status = PeerState.PEER_STATE_IN_SYNC) => {
     return { clusterId, cluster, status, behind: clusterId === 3, hops: [] };
   };
-  const removed = state(2, "", SourceStatus.SOURCE_STATUS_REMOVED);
+  const removed = state(2, "", PeerState.PEER_STATE_REMOVED);
   const states = [removed, state(2, "west"), state(3, "north"), state(7, "own"), state(4095, "far"), state(5, "A b")];
   const effects = core.step({ is: "message", message: { message: { $case: "sourceStates", value: { states } } } });
   assert.deepEqual(
@@ -81,7 +81,7 @@ test("a first sync that a stream's end interrupted starts again on the next stre
 
 test("a removed peer loses its floor, since its id may be used for another cluster", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
-  const value = { clusterId: 2, cluster: "", status: SourceStatus.SOURCE_STATUS_REMOVED, behind: false, hops: [] };
+  const value = { clusterId: 2, cluster: "", status: PeerState.PEER_STATE_REMOVED, behind: false, hops: [] };
   const effects = core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
   assert.deepEqual(
     effects.map((effect) => effect.is === "apply" && effect.delta.transition),
@@ -102,7 +102,7 @@ test("GoAway ends the stream and passes its retry time on; an empty message chan
 test("`behind` is emitted once when it begins and once when it ends, and is reset by a reconnect", () => {
   const core = createSyncCore({ node: "n1", version: "v", floors: new Map([[2, floor]]) });
   const sendState = (behind: boolean) => {
-    const value = { clusterId: 2, cluster: "west", status: SourceStatus.SOURCE_STATUS_LIVE, behind, hops: [] };
+    const value = { clusterId: 2, cluster: "west", status: PeerState.PEER_STATE_IN_SYNC, behind, hops: [] };
     return core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
   };
   const emitted = [true, true, false, false].map((behind) =>

@@ -7,7 +7,7 @@
 
 import { MAX_CLUSTER_ID, parseClusterName } from "@isthmus/model";
 import type { Position, SourcePosition, SourceState, ToAgent, ToServer, Welcome } from "@isthmus/proto";
-import { Role, SourceStatus } from "@isthmus/proto";
+import { PeerState, Role } from "@isthmus/proto";
 import { PROTOCOL_VERSION } from "@isthmus/records";
 import { createSource } from "./source.js";
 import type { Source, SourceDelta, SourceEvent, SourceStep } from "./source-types.js";
@@ -79,7 +79,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     if (step.delta !== undefined) yield { is: "apply", delta: step.delta };
     for (const value of step.buckets ?? []) yield { is: "send", message: { message: { $case: "buckets", value } } };
     if (step.reopenStream === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
-    if (sources.get(clusterId)?.status !== SourceStatus.SOURCE_STATUS_REMOVED) return;
+    if (sources.get(clusterId)?.status !== PeerState.PEER_STATE_REMOVED) return;
     // A later peer with this id is another cluster.
     sources.delete(clusterId);
     floors.delete(clusterId);
@@ -88,7 +88,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
   function sourceStateMessage(message: SourceState): readonly SyncEffect[] {
     const { clusterId, cluster, status } = message;
     if (clusterId > MAX_CLUSTER_ID) return [{ is: "count", clusterId, event: "bad-cluster" }];
-    const removed = status === SourceStatus.SOURCE_STATUS_REMOVED;
+    const removed = status === PeerState.PEER_STATE_REMOVED;
     // No message can remove the local cluster; only the operator can.
     const named = removed ? clusterId !== 0 : isClusterName(cluster);
     if (!named || clusterId === options.localClusterId) return [{ is: "count", clusterId, event: "bad-cluster" }];

@@ -4,9 +4,9 @@ import { test } from "node:test";
 import {
   type HopAge,
   Kind,
+  PeerState,
   type Position,
   type Record as RecordMessage,
-  SourceStatus,
   type ToAgent,
 } from "@isthmus/proto";
 import { bucketOf, hashRecord, KINDS, sameSums } from "@isthmus/records";
@@ -21,7 +21,7 @@ function makeCore(): SyncCore {
   return createSyncCore({ node: "n1", version: "v", floors: new Map(), localClusterId: OWN });
 }
 
-function sourceStateMessage(clusterId: number, cluster: string, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
+function sourceStateMessage(clusterId: number, cluster: string, status = PeerState.PEER_STATE_IN_SYNC): ToAgent {
   return { message: { $case: "sourceState", value: { clusterId, cluster, status, behind: false, hops: [] } } };
 }
 
@@ -106,7 +106,7 @@ test("the local cluster cannot be removed by a message", () => {
   const own = createRecordSource({ clusterId: 0 });
   own.change([makeService("a/a")]);
   feed(core, own, [sourceStateMessage(0, "east"), ...own.firstSync()]);
-  const removed = feed(core, own, [sourceStateMessage(0, "east", SourceStatus.SOURCE_STATUS_REMOVED)]);
+  const removed = feed(core, own, [sourceStateMessage(0, "east", PeerState.PEER_STATE_REMOVED)]);
   assert.deepEqual([removed.counted, removed.deltas], [["bad-cluster"], []]);
   assert.equal(core.sources.get(0)?.table.size, 1);
 });
@@ -281,7 +281,7 @@ test("no message throws, and a healthy server afterwards repairs everything", ()
       value: fc.record({
         clusterId,
         cluster: fc.constantFrom("", "west", "?"),
-        status: fc.constantFrom(SourceStatus.SOURCE_STATUS_LIVE, SourceStatus.SOURCE_STATUS_STALE, 77 as SourceStatus),
+        status: fc.constantFrom(PeerState.PEER_STATE_IN_SYNC, PeerState.PEER_STATE_STALE, 77 as PeerState),
         behind: fc.boolean(),
         hops: fc.constant<HopAge[]>([]),
       }),

@@ -1,5 +1,5 @@
 /** The interface of a source: its state, what a message changes downstream, and the events that are counted. */
-import type { Batch, Bucket, Buckets, Mark, Position, SourceState, SourceStatus } from "@isthmus/proto";
+import type { Batch, Bucket, Buckets, Mark, PeerState, Position, SourceState } from "@isthmus/proto";
 import type { HashedRecord, RecordTable } from "@isthmus/records";
 import type { RecordDelta } from "../desired/records/record-delta.js";
 
@@ -45,7 +45,7 @@ export interface Source {
   readonly clusterId: number;
   readonly name: string;
   readonly phase: SourcePhase;
-  readonly status: SourceStatus;
+  readonly status: PeerState;
   readonly behind: boolean;
   /** Its records were emitted downstream. */
   readonly live: boolean;

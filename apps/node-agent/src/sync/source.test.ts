@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SourceStatus, type ToAgent } from "@isthmus/proto";
+import { PeerState, type ToAgent } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, KINDS, sameSums } from "@isthmus/records";
 import {
   createRecordSource,
@@ -196,18 +196,13 @@ test("a stale, connecting or syncing source deletes nothing; a removed source de
   const from = server();
   const source = createSource({ clusterId: 2, floor: undefined });
   feedAll(source, from.firstSync());
-  const state = (status: SourceStatus) =>
-    source.state({ clusterId: 2, cluster: "west", status, behind: false, hops: [] });
-  for (const status of [
-    SourceStatus.SOURCE_STATUS_STALE,
-    SourceStatus.SOURCE_STATUS_CONNECTING,
-    SourceStatus.SOURCE_STATUS_SYNCING,
-  ]) {
+  const state = (status: PeerState) => source.state({ clusterId: 2, cluster: "west", status, behind: false, hops: [] });
+  for (const status of [PeerState.PEER_STATE_STALE, PeerState.PEER_STATE_CONNECTING, PeerState.PEER_STATE_SYNCING]) {
     assert.equal(state(status).delta, undefined);
   }
   source.reconnect();
   assert.equal(keysOf(source).length, 3);
-  const removed = state(SourceStatus.SOURCE_STATUS_REMOVED).delta;
+  const removed = state(PeerState.PEER_STATE_REMOVED).delta;
   assert.deepEqual([removed?.transition, removed?.deletes.length, removed?.floor], ["removed", 3, undefined]);
 });
 

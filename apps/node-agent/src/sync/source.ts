@@ -16,9 +16,9 @@ import {
   type Bucket,
   type Kind,
   type Mark,
+  PeerState,
   type Position,
   type SourceState,
-  SourceStatus,
 } from "@isthmus/proto";
 import {
   comparePositions,
@@ -48,7 +48,7 @@ class SourceMachine implements Source {
   readonly clusterId: number;
   name = "";
   phase: SourcePhase = "Empty";
-  status = SourceStatus.SOURCE_STATUS_UNSPECIFIED;
+  status = PeerState.PEER_STATE_UNSPECIFIED;
   behind = false;
   live = false;
   wasInSync = false;
@@ -75,7 +75,7 @@ class SourceMachine implements Source {
   }
 
   state(message: SourceState): SourceStep {
-    if (message.status === SourceStatus.SOURCE_STATUS_REMOVED) return this.#remove();
+    if (message.status === PeerState.PEER_STATE_REMOVED) return this.#remove();
     if (message.cluster !== "") this.name = message.cluster;
     this.status = message.status;
     if (message.behind === this.behind) return NOTHING;
@@ -235,7 +235,7 @@ class SourceMachine implements Source {
     Object.assign(this, { phase: "Empty", live: false, proven: false, floor: undefined, have: undefined });
     this.#received = createReceivedRecords();
     this.#announced = false;
-    this.status = SourceStatus.SOURCE_STATUS_REMOVED;
+    this.status = PeerState.PEER_STATE_REMOVED;
     const { clusterId } = this;
     return {
       delta: { clusterId, upserts: [], deletes, floor: undefined, observedUs: 0n, whole: true, transition: "removed" },

@@ -5,7 +5,7 @@
 import type { DatapathPort } from "@isthmus/bpf";
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
-import { type Applied, type NodeConfig, SourceStatus, type ToAgent, type ToServer } from "@isthmus/proto";
+import { type Applied, type NodeConfig, PeerState, type ToAgent, type ToServer } from "@isthmus/proto";
 import { createFakeClock, type FakeClock, type MemoryKernel, type RecordSource, settle } from "@isthmus/testing";
 import { describeKernel, frontendOf, selectable } from "../datapath/testing/testbed.js";
 import { createNodeState, type NodeState } from "../node-state.js";
@@ -117,7 +117,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
 
 const NAMES: Readonly<Record<number, string>> = { 0: "east", 2: "west", 3: "north" };
 
-export function sourceStateMessage(clusterId: number, status = SourceStatus.SOURCE_STATUS_LIVE): ToAgent {
+export function sourceStateMessage(clusterId: number, status = PeerState.PEER_STATE_IN_SYNC): ToAgent {
   const cluster = NAMES[clusterId] ?? `c${clusterId}`;
   return { message: { $case: "sourceState", value: { clusterId, cluster, status, behind: false, hops: [] } } };
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "@isthmus/model";
 import { createMetrics, silentLogger } from "@isthmus/observe";
-import { Hello, SourceStatus, ToAgent } from "@isthmus/proto";
+import { Hello, PeerState, ToAgent } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { createFakeSource, createFakeSources } from "../../testing/fake-source.js";
 import { createAgentRegistry } from "./agent-registry.js";
@@ -83,7 +83,7 @@ test("a change of one source is one message per agent and polls one of its curso
 test("states of all sources that change at once are one message per agent", async (t) => {
   const made = fanOut(t, ["source-states"], AGENTS);
   const { messages, visits } = await made.cost(() => {
-    for (const source of made.sources) source.tell(SourceStatus.SOURCE_STATUS_STALE);
+    for (const source of made.sources) source.tell(PeerState.PEER_STATE_STALE);
   });
   t.diagnostic(`all states at once: ${messages} messages, ${visits} cursors`);
   assert.equal(messages, AGENTS);
@@ -92,7 +92,7 @@ test("states of all sources that change at once are one message per agent", asyn
 test("an agent of the previous version gets each state as a message", async (t) => {
   const made = fanOut(t, [], 1);
   const { messages, written } = await made.cost(() => {
-    for (const source of made.sources.slice(0, 3)) source.tell(SourceStatus.SOURCE_STATUS_STALE);
+    for (const source of made.sources.slice(0, 3)) source.tell(PeerState.PEER_STATE_STALE);
   });
   assert.equal(messages, 3);
   assert.ok(written.every((bytes) => ToAgent.decode(bytes).message?.$case === "sourceState"));

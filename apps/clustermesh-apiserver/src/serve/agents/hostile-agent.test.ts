@@ -5,7 +5,7 @@ import { connect } from "node:tls";
 import { status } from "@grpc/grpc-js";
 import { createLogger } from "@isthmus/observe";
 import { createAuthority, issue } from "@isthmus/pki";
-import { Ack, Kind, SourceReport, SourceStatus, StatusResponse, type ToServer } from "@isthmus/proto";
+import { Ack, Kind, PeerState, SourceReport, StatusResponse, type ToServer } from "@isthmus/proto";
 import { hashRecord, remotePosition } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import { clampStatus } from "../../membership/clamp-status.js";
@@ -140,9 +140,9 @@ test("a peer or node whose clock is wrong by years ends no stream, and the statu
   const { east, agents } = served;
   for (const ageMs of [2 ** 33, -5, Number.NaN]) {
     const hops = [{ hop: "kubernetes", ageMs }];
-    Object.assign(east, { state: () => ({ status: SourceStatus.SOURCE_STATUS_STALE, hops }) });
+    Object.assign(east, { state: () => ({ status: PeerState.PEER_STATE_STALE, hops }) });
     const before = one.states.length;
-    east.tell(SourceStatus.SOURCE_STATUS_STALE);
+    east.tell(PeerState.PEER_STATE_STALE);
     await until("the states are sent", () => one.states.length > before);
   }
   for (const observedMicros of [-9e18, 9e30, Number.NaN, 0.5]) {

@@ -7,10 +7,10 @@ import {
   type HopAge,
   Kind,
   type KindSum,
+  PeerState,
   type Position,
   type Record,
   type SourceState,
-  SourceStatus,
   ToAgent,
   type Welcome,
 } from "@isthmus/proto";
@@ -34,7 +34,7 @@ export function encodeMark(clusterId: number, position: Position, sums: readonly
 export interface StateOf {
   readonly clusterId: number;
   readonly cluster: string;
-  readonly status: SourceStatus;
+  readonly status: PeerState;
   readonly behind?: boolean;
   readonly hops?: readonly HopAge[];
 }
@@ -50,7 +50,7 @@ export const encodeStates = (states: readonly SourceState[]): Buffer =>
 
 /** The state of a peer that the operator removed. */
 export const removedState = (clusterId: number, cluster: string): SourceState =>
-  sourceState({ clusterId, cluster, status: SourceStatus.SOURCE_STATUS_REMOVED });
+  sourceState({ clusterId, cluster, status: PeerState.PEER_STATE_REMOVED });
 
 /** A record for the wire with its bytes as received, without encoding them again. */
 export function wireRecord({ kind, key, value }: HashedRecord): Record {

@@ -1,7 +1,7 @@
 /** The stream over real gRPC on loopback, with fake sources. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Kind, type Position, SourceStatus } from "@isthmus/proto";
+import { Kind, PeerState, type Position } from "@isthmus/proto";
 import { accumulate, bucketOf, emptySum, KINDS, sumBytes } from "@isthmus/records";
 import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
@@ -219,7 +219,7 @@ test("peers are added and removed while agents are connected; earlier removals a
   const one = await agent("n1", { sources: [{ clusterId: 7, floor: undefined, have: undefined }] });
   await inSync(one, 1);
   const removed = (id: number) =>
-    one.states.some(({ clusterId, status }) => clusterId === id && status === SourceStatus.SOURCE_STATUS_REMOVED);
+    one.states.some(({ clusterId, status }) => clusterId === id && status === PeerState.PEER_STATE_REMOVED);
   await until("cluster 7 is unknown here", () => removed(7));
   const north = createFakeSource(3, "north");
   north.change({ "services/a/x": "n" });
@@ -234,9 +234,9 @@ test("a source that becomes stale is reported at once and keeps its records", as
   const { east, agent } = await serve(t);
   const one = await agent();
   await inSync(one, 1);
-  east.tell(SourceStatus.SOURCE_STATUS_STALE);
+  east.tell(PeerState.PEER_STATE_STALE);
   await until("stale", () =>
-    one.states.some(({ clusterId, status }) => clusterId === 1 && status === SourceStatus.SOURCE_STATUS_STALE),
+    one.states.some(({ clusterId, status }) => clusterId === 1 && status === PeerState.PEER_STATE_STALE),
   );
   assert.ok(one.value(1, "services/a/x") !== undefined);
 });

@@ -33,16 +33,16 @@ export enum Role {
   UNRECOGNIZED = -1,
 }
 
-export enum SourceStatus {
-  SOURCE_STATUS_UNSPECIFIED = 0,
-  /** SOURCE_STATUS_CONNECTING - nothing known yet by this server */
-  SOURCE_STATUS_CONNECTING = 1,
-  SOURCE_STATUS_SYNCING = 2,
-  SOURCE_STATUS_LIVE = 3,
-  /** SOURCE_STATUS_STALE - its control plane is not fresh; keep everything */
-  SOURCE_STATUS_STALE = 4,
-  /** SOURCE_STATUS_REMOVED - the operator of this cluster removed the peer: delete its records */
-  SOURCE_STATUS_REMOVED = 5,
+export enum PeerState {
+  PEER_STATE_UNSPECIFIED = 0,
+  /** PEER_STATE_CONNECTING - nothing known yet by this server */
+  PEER_STATE_CONNECTING = 1,
+  PEER_STATE_SYNCING = 2,
+  PEER_STATE_IN_SYNC = 3,
+  /** PEER_STATE_STALE - its control plane is not fresh; keep everything */
+  PEER_STATE_STALE = 4,
+  /** PEER_STATE_REMOVED - the operator of this cluster removed the peer: delete its records */
+  PEER_STATE_REMOVED = 5,
   UNRECOGNIZED = -1,
 }
 
@@ -169,7 +169,7 @@ export interface SourceState {
   /** 0 = local cluster */
   clusterId: number;
   cluster: string;
-  status: SourceStatus;
+  status: PeerState;
   /** this server is below the agent's floor and withholds the source */
   behind: boolean;
   hops: HopAge[];
