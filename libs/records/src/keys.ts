@@ -10,7 +10,15 @@
 import { formatIdentity, type IdentityNumber, parseIdentity } from "@isthmus/identity";
 import { type Address, formatAddress, parseAddress, type ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
-import { kindOfKey } from "./kinds.js";
+import { kindOfKey, kindSegment, namesInKey } from "./kinds.js";
+
+const IDENTITIES = kindSegment(Kind.KIND_IDENTITY);
+const NODES = kindSegment(Kind.KIND_NODE);
+const ENDPOINTS = kindSegment(Kind.KIND_ENDPOINT);
+const SERVICES = kindSegment(Kind.KIND_SERVICE);
+const SLICES = kindSegment(Kind.KIND_SLICE);
+const SERVICE_CONFIGS = kindSegment(Kind.KIND_SERVICE_CONFIG);
+const NODE_CONFIGS = kindSegment(Kind.KIND_NODE_CONFIG);
 
 export type ParsedKey =
   | { readonly kind: Kind.KIND_IDENTITY; readonly identity: IdentityNumber }
@@ -19,13 +27,13 @@ export type ParsedKey =
   | { readonly kind: Kind.KIND_SERVICE | Kind.KIND_SERVICE_CONFIG; readonly service: ServiceName }
   | { readonly kind: Kind.KIND_SLICE; readonly service: ServiceName; readonly slice: string };
 
-export const identityKey = (identity: IdentityNumber): string => `identities/${formatIdentity(identity)}`;
-export const nodeKey = (node: string): string => `nodes/${node}`;
-export const endpointKey = (address: Uint8Array): string => `endpoints/${formatAddress(address)}`;
-export const serviceKey = (service: ServiceName): string => `services/${service}`;
-export const sliceKey = (service: ServiceName, slice: string): string => `slices/${service}/${slice}`;
-export const serviceConfigKey = (service: ServiceName): string => `service-configs/${service}`;
-export const nodeConfigKey = (node: string): string => `node-configs/${node}`;
+export const identityKey = (identity: IdentityNumber): string => `${IDENTITIES}/${formatIdentity(identity)}`;
+export const nodeKey = (node: string): string => `${NODES}/${node}`;
+export const endpointKey = (address: Uint8Array): string => `${ENDPOINTS}/${formatAddress(address)}`;
+export const serviceKey = (service: ServiceName): string => `${SERVICES}/${service}`;
+export const sliceKey = (service: ServiceName, slice: string): string => `${SLICES}/${service}/${slice}`;
+export const serviceConfigKey = (service: ServiceName): string => `${SERVICE_CONFIGS}/${service}`;
+export const nodeConfigKey = (node: string): string => `${NODE_CONFIGS}/${node}`;
 
 /** Parses a relative key; undefined when it differs from what the functions above produce. */
 export function parseKey(key: string): ParsedKey | undefined {
@@ -35,7 +43,7 @@ export function parseKey(key: string): ParsedKey | undefined {
   const second = key.indexOf("/", first) + 1;
   const third = second === 0 ? 0 : key.indexOf("/", second) + 1;
   const names = second === 0 ? 1 : third === 0 ? 2 : 3;
-  if (names !== namesOf(kind)) return undefined;
+  if (names !== namesInKey(kind)) return undefined;
   if (!isObjectName(key, first, names === 1 ? key.length : second - 1)) return undefined;
   if (names > 1 && !isObjectName(key, second, names === 2 ? key.length : third - 1)) return undefined;
   if (names > 2 && !isObjectName(key, third, key.length)) return undefined;
@@ -57,12 +65,6 @@ export function parseKey(key: string): ParsedKey | undefined {
     default:
       return undefined;
   }
-}
-
-/** Number of names after the kind segment of a key. */
-function namesOf(kind: Kind): number {
-  if (kind === Kind.KIND_SLICE) return 3;
-  return kind === Kind.KIND_SERVICE || kind === Kind.KIND_SERVICE_CONFIG ? 2 : 1;
 }
 
 function parseEndpoint(text: string): ParsedKey | undefined {

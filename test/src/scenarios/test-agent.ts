@@ -85,7 +85,7 @@ async function startProcess(port: DatapathPort, local: Member) {
         const names = merger.remove(member.name, kind, key);
         if (kind === Kind.KIND_SERVICE_CONFIG) for (const name of names) configured.add(name);
         if (kind === Kind.KIND_NODE)
-          datapath.touch({ nodes: [[nodeName(member.id, key.slice("nodes/".length)), undefined]] });
+          datapath.touch({ nodes: [[nodeName(member.id, key.slice(key.indexOf("/") + 1)), undefined]] });
       }
     },
     async apply(): Promise<void> {

@@ -1,7 +1,14 @@
 /** A source for tests: the test fills its index and sets its status. */
 import { parseClusterName } from "@isthmus/model";
 import { Kind, PeerState, type Position } from "@isthmus/proto";
-import { createSourceIndex, hashRecord, localPosition, remotePosition, type SourceIndex } from "@isthmus/records";
+import {
+  createSourceIndex,
+  hashRecord,
+  kindOfKey,
+  localPosition,
+  remotePosition,
+  type SourceIndex,
+} from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
 import type { SourcesChange, StreamSource, StreamSources } from "../ports/stream-source.js";
 
@@ -19,13 +26,6 @@ export interface FakeSource extends StreamSource {
   tell(status: PeerState): void;
 }
 
-const KINDS: Readonly<Record<string, Kind>> = {
-  services: Kind.KIND_SERVICE,
-  slices: Kind.KIND_SLICE,
-  nodes: Kind.KIND_NODE,
-  "node-configs": Kind.KIND_NODE_CONFIG,
-};
-
 export function createFakeSource(clusterId: number, cluster: string): FakeSource {
   const index = createSourceIndex({ maxTombstones: 50 });
   const changes = createEmitter();
@@ -35,7 +35,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
   let version = 100n;
   let proved = true;
   let leftOut: Kind | undefined;
-  const kindOf = (key: string): Kind => KINDS[key.split("/")[0] ?? ""] ?? Kind.KIND_SERVICE;
+  const kindOf = (key: string): Kind => kindOfKey(key) ?? Kind.KIND_SERVICE;
   return {
     clusterId,
     cluster: parseClusterName(cluster),

@@ -8,6 +8,7 @@ import {
   TCP,
 } from "@isthmus/model";
 import { Affinity, Family, Kind, Service, ServiceConfig, Slice } from "@isthmus/proto";
+import { serviceConfigKey, serviceKey, sliceKey } from "@isthmus/records";
 import { wordsAddress } from "../address-words.js";
 import { createServiceMerger, type ServiceMerger } from "../service-merger.js";
 import type { MergedBackend, MergedFrontend } from "../types.js";
@@ -40,7 +41,12 @@ export function service(cluster: string, spec: ServiceSpec = {}): Change {
     ports: ports.map(port),
     shared,
   });
-  return { cluster, kind: Kind.KIND_SERVICE, key: `services/${name}`, value: Service.encode(record).finish() };
+  return {
+    cluster,
+    kind: Kind.KIND_SERVICE,
+    key: serviceKey(name as ServiceName),
+    value: Service.encode(record).finish(),
+  };
 }
 
 export interface SliceSpec {
@@ -63,12 +69,17 @@ export function slice(cluster: string, spec: SliceSpec): Change {
       node: `${cluster}-n1`,
     })),
   });
-  return { cluster, kind: Kind.KIND_SLICE, key: `slices/${name}/${slice}`, value: Slice.encode(record).finish() };
+  return {
+    cluster,
+    kind: Kind.KIND_SLICE,
+    key: sliceKey(name as ServiceName, slice),
+    value: Slice.encode(record).finish(),
+  };
 }
 
 export function config(settings: Parameters<typeof ServiceConfig.fromPartial>[0], name = CART): Change {
   const value = ServiceConfig.encode(ServiceConfig.fromPartial(settings)).finish();
-  return { cluster: "east", kind: Kind.KIND_SERVICE_CONFIG, key: `service-configs/${name}`, value };
+  return { cluster: "east", kind: Kind.KIND_SERVICE_CONFIG, key: serviceConfigKey(name as ServiceName), value };
 }
 
 export const globalWith = (affinity: Affinity = Affinity.AFFINITY_NONE) => config({ global: true, affinity });

@@ -3,12 +3,8 @@
  *
  * In: the deltas of each cluster, oldest first. Out: groups of one kind and cluster; deletions are applied in reverse.
  */
-import type { Kind } from "@isthmus/proto";
-import { type HashedRecord, KINDS } from "@isthmus/records";
+import { applyRank, type HashedRecord, KINDS } from "@isthmus/records";
 import type { RecordDelta, RecordName } from "./record-delta.js";
-
-const RANKS: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
-const rankOf = (kind: Kind): number => RANKS.get(kind) ?? KINDS.length;
 
 /** The update of one record: the record, or only its name where it is deleted. */
 type RecordUpdate = HashedRecord | RecordName;
@@ -32,7 +28,7 @@ export function inApplyOrder(clusters: ReadonlyMap<number, readonly RecordDelta[
       groups.push(group);
       return group;
     });
-    for (const update of lastUpdates(deltas)) own[rankOf(update.kind)]?.updates.push(update);
+    for (const update of lastUpdates(deltas)) own[applyRank(update.kind)]?.updates.push(update);
   }
   return byRank.flat();
 }
