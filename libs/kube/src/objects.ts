@@ -137,8 +137,6 @@ export interface MeshCluster extends KubeObject {
   };
 }
 
-export type MeshPeerState = "Connecting" | "Syncing" | "InSync" | "Stale" | "Refused";
-
 export interface MeshPeer extends KubeObject {
   readonly spec: {
     readonly id: number;
@@ -147,7 +145,8 @@ export interface MeshPeer extends KubeObject {
     readonly uid: string;
   };
   readonly status?: {
-    readonly state?: MeshPeerState;
+    /** A name of `PEER_STATES` (libs/records/src/states.ts); of another version possibly another one. */
+    readonly state?: string;
     readonly storeId?: string;
     readonly revision?: string;
     readonly headBeatAgeMs?: number;

@@ -7,6 +7,7 @@ import { Endpoint, Identity, Kind, Node, Service, Slice } from "@isthmus/proto";
 import { BOUNDS } from "./bounds.js";
 import { asBuffer, hashRecord } from "./hash.js";
 import { kindOfKey } from "./kinds.js";
+import { refusalReasons } from "./states.js";
 import type { PeerLimits } from "./types.js";
 import { refusalSentence, validateRecord } from "./validate.js";
 
@@ -37,7 +38,7 @@ const labels = (list: { key: string; value: string }[]) =>
 
 function judge([key, value]: readonly [string, Uint8Array]): string {
   const found = validateRecord(hashRecord(kindOfKey(key) ?? Kind.KIND_UNSPECIFIED, key, value), limits);
-  return found.ok ? "ok" : `${found.reason}: ${found.detail}`;
+  return found.ok ? "ok" : `${refusalReasons.name(found.reason)}: ${found.detail}`;
 }
 
 /** A function that makes a record of size n, the bound, and the expected sentence above it. */

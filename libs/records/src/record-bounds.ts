@@ -8,6 +8,7 @@ import {
   Node,
   type Port,
   type Prefix,
+  RefusalReason,
   Service,
   Slice,
 } from "@isthmus/proto";
@@ -22,11 +23,11 @@ export const UNREADABLE = "its value cannot be read";
  * decoded.
  */
 export function refusalUndecoded({ key, value }: Pick<HashedRecord, "key" | "value">): Refusal | undefined {
-  const tooLarge = (what: string): Refusal => ({ reason: "too-large", detail: what });
+  const tooLarge = (what: string): Refusal => ({ reason: RefusalReason.REFUSAL_REASON_TOO_LARGE, detail: what });
   if (key.length > BOUNDS.key) return tooLarge(`its key of ${key.length} bytes is more than ${BOUNDS.key}`);
   if (value.length > BOUNDS.value) return tooLarge(`${value.length} bytes are more than ${BOUNDS.value}`);
   const fields = countFields(value, BOUNDS.fields);
-  if (fields === undefined) return { reason: "malformed-value", detail: UNREADABLE };
+  if (fields === undefined) return { reason: RefusalReason.REFUSAL_REASON_MALFORMED_VALUE, detail: UNREADABLE };
   return fields > BOUNDS.fields ? tooLarge(`its fields are more than ${BOUNDS.fields}`) : undefined;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
-import { Kind, Slice } from "@isthmus/proto";
+import { Kind, RefusalReason, Slice } from "@isthmus/proto";
 import { BOUNDS } from "./bounds.js";
 import { recordHash } from "./hash.js";
 import { peerKey, peerRecord, retainedRecord } from "./retained-record.js";
@@ -48,6 +48,6 @@ test("a key that is too long is kept as its digest; the record's hash covers the
   assert.equal(record.key, peerKey(key));
   assert.match(record.key, /^slices\/#[0-9a-f]{64}$/);
   assert.deepEqual(record.hash, recordHash(key, slice("10.2.0.1")));
-  assert.equal(record.refused?.reason, "too-large");
+  assert.equal(record.refused?.reason, RefusalReason.REFUSAL_REASON_TOO_LARGE);
   assert.notEqual(peerKey(`${key}d`), record.key);
 });

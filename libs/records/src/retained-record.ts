@@ -6,15 +6,18 @@
  * values.
  */
 import { createHash } from "node:crypto";
-import { Kind } from "@isthmus/proto";
+import { Kind, RefusalReason } from "@isthmus/proto";
 import { BOUNDS } from "./bounds.js";
 import { recordHash } from "./hash.js";
 import { kindOfKey, kindSegment } from "./kinds.js";
 import { refusalUndecoded } from "./record-bounds.js";
-import type { HashedRecord, RefusalReason, Verdict } from "./types.js";
+import type { HashedRecord, Verdict } from "./types.js";
 
 /** Refusals that end when limits or address owners change, so the value is kept. All other refusals are for good. */
-const RECOVERABLE: ReadonlySet<RefusalReason> = new Set(["address-outside-cidr", "address-of-another-member"]);
+const RECOVERABLE: ReadonlySet<RefusalReason> = new Set([
+  RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR,
+  RefusalReason.REFUSAL_REASON_ADDRESS_OF_ANOTHER_CLUSTER,
+]);
 
 /** Returns the record, without its value if it is refused for good. */
 export function retainedRecord(record: HashedRecord, verdict: Verdict): HashedRecord {

@@ -5,7 +5,7 @@
  * value's bytes are never re-encoded. A source is one cluster as a reader sees it.
  */
 import type { ClusterId, ClusterName, Prefix } from "@isthmus/model";
-import type { Kind, KindSum, Position } from "@isthmus/proto";
+import type { Kind, KindSum, Position, RefusalReason } from "@isthmus/proto";
 
 /** One record with its hash, computed once (2 microseconds). */
 export interface HashedRecord {
@@ -18,6 +18,7 @@ export interface HashedRecord {
   readonly refused?: Refusal;
 }
 
+/** A refused record is dropped and counted by reason, but still counts in the digest. */
 export interface Refusal {
   readonly reason: RefusalReason;
   /** What is wrong with the record, as the end of a sentence. */
@@ -50,18 +51,6 @@ export interface PeerLimits {
   /** Pod and service CIDRs of the local cluster and of all other peers, which this peer may not claim. */
   readonly excludedCidrs: readonly Prefix[];
 }
-
-/** Why a record is refused: it is dropped and counted by reason, but still counts in the digest. */
-export type RefusalReason =
-  | "malformed-key"
-  | "malformed-value"
-  | "key-mismatch"
-  | "foreign-identity"
-  | "address-outside-cidr"
-  | "address-forbidden"
-  | "address-of-another-member"
-  | "too-large"
-  | "out-of-bounds";
 
 export type Verdict = { readonly ok: true } | ({ readonly ok: false } & Refusal);
 

@@ -5,6 +5,7 @@ import { parseAddress, parseClusterId, parseClusterName, parsePrefix } from "@is
 import { Endpoint, Family, Kind, Node, Service, Slice } from "@isthmus/proto";
 import { asBuffer, hashRecord } from "./hash.js";
 import { kindOfKey } from "./kinds.js";
+import { refusalReasons } from "./states.js";
 import type { PeerLimits } from "./types.js";
 import { MAX_VALUE_BYTES, refusalSentence, validateRecord } from "./validate.js";
 
@@ -53,7 +54,7 @@ const node = (name: string, cidr: string, ip = "192.168.7.1") => {
 };
 const verdict = (key: string, value: Uint8Array): string => {
   const found = validateRecord(hashRecord(kindOfKey(key) ?? 0, key, value), limits);
-  return found.ok ? "ok" : found.reason;
+  return found.ok ? "ok" : refusalReasons.name(found.reason);
 };
 
 test("records within the limits are accepted", () => {
@@ -73,7 +74,7 @@ test("each refusal has its reason", () => {
     ["service-configs/a/b", Buffer.alloc(0), "malformed-key"],
     ["slices/a/b/c", Buffer.from([0xff, 0xff]), "malformed-value"],
     ["slices/a/b/c", slice("10.2.0.1", "10.3.0.1"), "address-outside-cidr"],
-    ["slices/a/b/c", slice("10.1.0.1"), "address-of-another-member"],
+    ["slices/a/b/c", slice("10.1.0.1"), "address-of-another-cluster"],
     ["slices/a/b/c", slice("127.0.0.1"), "address-forbidden"],
     ["slices/a/b/c", slice("169.254.1.1"), "address-forbidden"],
     ["slices/a/b/c", slice("224.0.0.1"), "address-forbidden"],
@@ -84,13 +85,13 @@ test("each refusal has its reason", () => {
     ["slices/a/b/c", slice("::"), "address-forbidden"],
     ["slices/a/b/c", Buffer.alloc(MAX_VALUE_BYTES + 1), "too-large"],
     ["endpoints/10.2.0.1", endpoint("10.2.0.2"), "key-mismatch"],
-    ["endpoints/10.2.0.1", endpoint("10.2.0.1", identityNumber(parseClusterId(3), 300)), "foreign-identity"],
-    ["endpoints/10.2.0.1", endpoint("10.2.0.1", 2), "foreign-identity"],
-    ["endpoints/10.1.0.1", endpoint("10.1.0.1"), "address-of-another-member"],
-    [`identities/${identityNumber(parseClusterId(3), 256)}`, Buffer.alloc(0), "foreign-identity"],
+    ["endpoints/10.2.0.1", endpoint("10.2.0.1", identityNumber(parseClusterId(3), 300)), "identity-of-another-cluster"],
+    ["endpoints/10.2.0.1", endpoint("10.2.0.1", 2), "identity-of-another-cluster"],
+    ["endpoints/10.1.0.1", endpoint("10.1.0.1"), "address-of-another-cluster"],
+    [`identities/${identityNumber(parseClusterId(3), 256)}`, Buffer.alloc(0), "identity-of-another-cluster"],
     ["nodes/w1", node("w2", "10.2.1.0/24"), "key-mismatch"],
     ["nodes/w1", node("w1", "10.0.0.0/8"), "address-outside-cidr"],
-    ["nodes/w1", node("w1", "10.2.1.0/24", "10.1.0.9"), "address-of-another-member"],
+    ["nodes/w1", node("w1", "10.2.1.0/24", "10.1.0.9"), "address-of-another-cluster"],
   ];
   for (const [key, value, reason] of cases) assert.equal(verdict(key, value), reason, `${key} ${reason}`);
 });
@@ -104,15 +105,15 @@ test("the message has the record, the peer and what is wrong", () => {
 });
 
 test("an address in an overlapping range is refused to the peer when it is in another cluster's range", () => {
-  const wide = { ...limits, podCidrs: [parsePrefix("10.0.0.0/8")], foreign: [parsePrefix("10.1.0.0/16")] };
+  const wide = { ...limits, podCidrs: [parsePrefix("10.0.0.0/8")], excludedCidrs: [parsePrefix("10.1.0.0/16")] };
   const judge = (text: string) => {
     const found = validateRecord(hashRecord(Kind.KIND_SLICE, "slices/a/b/c", slice(text)), wide);
-    return found.ok ? "ok" : found.reason;
+    return found.ok ? "ok" : refusalReasons.name(found.reason);
   };
   assert.deepEqual(["10.2.0.1", "10.1.0.1", "11.0.0.1", "10.1.255.255"].map(judge), [
     "ok",
-    "address-of-another-member",
+    "address-of-another-cluster",
     "address-outside-cidr",
-    "address-of-another-member",
+    "address-of-another-cluster",
   ]);
 });

@@ -5,7 +5,7 @@
  */
 import { identityCluster, isIdentityOf } from "@isthmus/identity";
 import { formatAddress, isV4, type Prefix, prefixContains, prefixesOverlap, printable } from "@isthmus/model";
-import { Endpoint, Identity, Kind, Node, Service, Slice } from "@isthmus/proto";
+import { Endpoint, Identity, Kind, Node, RefusalReason, Service, Slice } from "@isthmus/proto";
 import { BOUNDS, type OutOfBounds } from "./bounds.js";
 import { sameBytes } from "./hash.js";
 import { type ParsedKey, parseKey } from "./keys.js";
@@ -18,7 +18,7 @@ import {
   sliceBounds,
   UNREADABLE,
 } from "./record-bounds.js";
-import type { HashedRecord, PeerLimits, RefusalReason, Verdict } from "./types.js";
+import type { HashedRecord, PeerLimits, Verdict } from "./types.js";
 
 /** A longer value is refused. */
 export const MAX_VALUE_BYTES = BOUNDS.value;
@@ -30,12 +30,13 @@ export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdic
   const refusal = record.refused ?? refusalUndecoded(record);
   if (refusal !== undefined) return refuse(refusal.reason, refusal.detail);
   const key = parseKey(record.key);
-  if (key === undefined || key.kind !== record.kind) return refuse("malformed-key", "its key cannot be read");
+  if (key === undefined || key.kind !== record.kind)
+    return refuse(RefusalReason.REFUSAL_REASON_MALFORMED_KEY, "its key cannot be read");
   try {
     const finding = check(key, record.value, limits);
     return finding === undefined ? OK : refuse(...finding);
   } catch {
-    return refuse("malformed-value", UNREADABLE);
+    return refuse(RefusalReason.REFUSAL_REASON_MALFORMED_VALUE, UNREADABLE);
   }
 }
 
@@ -78,23 +79,27 @@ function check(key: ParsedKey, value: Uint8Array, limits: PeerLimits): Finding {
       return bounded(sliceBounds(slice)) ?? first(slice.backends, ({ address }) => checkPodAddress(address, limits));
     }
     default:
-      return ["malformed-key", "records of its kind are not exported"];
+      return [RefusalReason.REFUSAL_REASON_MALFORMED_KEY, "records of its kind are not exported"];
   }
 }
 
 function bounded(found: OutOfBounds): Finding {
-  return found === undefined ? undefined : ["out-of-bounds", found];
+  return found === undefined ? undefined : [RefusalReason.REFUSAL_REASON_OUT_OF_BOUNDS, found];
 }
 
 function checkNode(name: string, node: Node, limits: PeerLimits): Finding {
-  if (node.name !== name) return ["key-mismatch", `its value names node "${printable(node.name)}"`];
+  if (node.name !== name)
+    return [RefusalReason.REFUSAL_REASON_KEY_MISMATCH, `its value names node "${printable(node.name)}"`];
   const wide = node.podCidrs.find(
     (cidr) =>
       cidr.address.length !== 16 ||
       !limits.podCidrs.some((own) => own.length <= cidr.length && prefixContains(own, cidr.address)),
   );
   if (wide !== undefined) {
-    return ["address-outside-cidr", `pod CIDR ${formatBytes(wide.address)} is outside what the peer may claim`];
+    return [
+      RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR,
+      `pod CIDR ${formatBytes(wide.address)} is outside what the peer may claim`,
+    ];
   }
   const others = [node.tunnel, node.health].filter((address) => address.length > 0);
   return first([...node.addresses, ...others], (address) => checkUnclaimed(address, limits));
@@ -102,14 +107,17 @@ function checkNode(name: string, node: Node, limits: PeerLimits): Finding {
 
 function checkEndpoint(address: Uint8Array, endpoint: Endpoint, limits: PeerLimits): Finding {
   if (!sameBytes(endpoint.address, address)) {
-    return ["key-mismatch", `its value names address ${formatBytes(endpoint.address)}`];
+    return [RefusalReason.REFUSAL_REASON_KEY_MISMATCH, `its value names address ${formatBytes(endpoint.address)}`];
   }
   return checkPodAddress(address, limits) ?? checkIdentity(endpoint.identity, limits);
 }
 
 function checkIdentity(identity: number, limits: PeerLimits): Finding {
   if (isIdentityOf(identity, limits.id)) return undefined;
-  return ["foreign-identity", `identity ${identity} has cluster ${identityCluster(identity)}, not ${limits.id}`];
+  return [
+    RefusalReason.REFUSAL_REASON_IDENTITY_OF_ANOTHER_CLUSTER,
+    `identity ${identity} has cluster ${identityCluster(identity)}, not ${limits.id}`,
+  ];
 }
 
 /** Checks the address of a pod: well-formed, not in another cluster's ranges, inside the peer's pod CIDRs. */
@@ -117,7 +125,10 @@ function checkPodAddress(address: Uint8Array, limits: PeerLimits): Finding {
   const inside = address.length === 16 && limits.podCidrs.some((cidr) => prefixContains(cidr, address));
   const finding = checkAddress(address, inside ? overlappingRanges(limits) : limits.excludedCidrs);
   if (finding !== undefined || inside) return finding;
-  return ["address-outside-cidr", `address ${formatBytes(address)} is outside its pod CIDRs`];
+  return [
+    RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR,
+    `address ${formatBytes(address)} is outside its pod CIDRs`,
+  ];
 }
 
 function checkUnclaimed(address: Uint8Array, limits: PeerLimits): Finding {
@@ -125,11 +136,18 @@ function checkUnclaimed(address: Uint8Array, limits: PeerLimits): Finding {
 }
 
 function checkAddress(address: Uint8Array, foreign: readonly Prefix[]): Finding {
-  if (address.length !== 16) return ["malformed-value", `an address has ${address.length} bytes`];
+  if (address.length !== 16)
+    return [RefusalReason.REFUSAL_REASON_MALFORMED_VALUE, `an address has ${address.length} bytes`];
   if (isForbidden(address))
-    return ["address-forbidden", `address ${formatBytes(address)} is reserved: no cluster may claim it`];
+    return [
+      RefusalReason.REFUSAL_REASON_ADDRESS_FORBIDDEN,
+      `address ${formatBytes(address)} is reserved: no cluster may claim it`,
+    ];
   if (!foreign.some((prefix) => prefixContains(prefix, address))) return undefined;
-  return ["address-of-another-member", `address ${formatBytes(address)} belongs to another cluster`];
+  return [
+    RefusalReason.REFUSAL_REASON_ADDRESS_OF_ANOTHER_CLUSTER,
+    `address ${formatBytes(address)} belongs to another cluster`,
+  ];
 }
 
 const overlapping = new WeakMap<PeerLimits, readonly Prefix[]>();

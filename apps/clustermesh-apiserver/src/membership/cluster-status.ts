@@ -1,5 +1,6 @@
 /** Conditions of the local cluster: for the status of its MeshCluster and for `mesh status`. */
-import type { PublisherStatus } from "@isthmus/proto";
+import { PeerState, type PublisherStatus, PublishState } from "@isthmus/proto";
+import { peerStates, publishStates } from "@isthmus/records";
 import type { Verdict } from "../objects/conditions.js";
 
 export function clusterConditions(
@@ -17,24 +18,30 @@ function accepted(problem: string | undefined): Verdict {
   return verdict("ConfigAccepted", "False", "Invalid", problem);
 }
 
+const IN_SYNC = peerStates.name(PeerState.PEER_STATE_IN_SYNC);
+const STALE = peerStates.name(PeerState.PEER_STATE_STALE);
+const SYNCING = peerStates.name(PeerState.PEER_STATE_SYNCING);
+
 function ready({ inSync, problem }: { readonly inSync: boolean; readonly problem: string | undefined }): Verdict {
   if (inSync && problem === undefined)
-    return verdict("Ready", "True", "InSync", "Agents are served this cluster's state");
-  return verdict("Ready", "False", inSync ? "Stale" : "Syncing", problem ?? "");
+    return verdict("Ready", "True", IN_SYNC, "Agents are served this cluster's state");
+  return verdict("Ready", "False", inSync ? STALE : SYNCING, problem ?? "");
 }
 
 function reachable(
-  { state, message }: PublisherStatus,
+  { publishState, message }: PublisherStatus,
   { configured, problem }: { readonly configured: boolean; readonly problem: string | undefined },
 ): Verdict {
   if (problem !== undefined) return verdict("StoreReachable", "False", "NotConfigured", problem);
   if (!configured) return verdict("StoreReachable", "Unknown", "NoStore", 'No store is configured: run "mesh connect"');
-  if (state === "Connecting" || state === "Off") return verdict("StoreReachable", "False", "NoAnswer", message);
+  if (publishState === PublishState.PUBLISH_STATE_CONNECTING || publishState === PublishState.PUBLISH_STATE_OFF)
+    return verdict("StoreReachable", "False", "NoAnswer", message);
   return verdict("StoreReachable", "True", "Answers", "");
 }
 
-function published({ state, message }: PublisherStatus): Verdict {
-  return verdict("Published", state === "Live" ? "True" : "False", state, message);
+function published({ publishState, message }: PublisherStatus): Verdict {
+  const status = publishState === PublishState.PUBLISH_STATE_LIVE ? "True" : "False";
+  return verdict("Published", status, publishStates.name(publishState), message);
 }
 
 /** Replaces durations in the message: otherwise each change of a number would cause a write of the condition. */

@@ -6,13 +6,14 @@
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import type { StatusResponse } from "@isthmus/proto";
+import { PeerState, type StatusResponse } from "@isthmus/proto";
 import { VERSION } from "@isthmus/runtime";
 import type { LocalSource } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
 import { wirePrefix } from "../cluster/nodes/node-records.js";
 import type { Leadership } from "../leader/leadership.js";
 import type { SourceSet } from "../ports/source-set.js";
+import { offStatus } from "../publish/index.js";
 import { type Budget, createRemoteSources, type RemoteSources } from "../remote/index.js";
 import type { AgentRegistry } from "../serve/agents/agent-registry.js";
 import { listAgents } from "../serve/agents/agent-roll.js";
@@ -122,7 +123,9 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
           ?.report(),
       );
       // The connection of this cluster to the store is at fault, not the peer.
-      const localFinding = status.state === "Connecting" || status.state === "Stale" ? diagnostics.finding : undefined;
+      const { PEER_STATE_CONNECTING, PEER_STATE_STALE } = PeerState;
+      const silent = status.state === PEER_STATE_CONNECTING || status.state === PEER_STATE_STALE;
+      const localFinding = silent ? diagnostics.finding : undefined;
       return localFinding === undefined ? status : { ...status, message: localFinding };
     },
   });
@@ -200,12 +203,4 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   };
 }
 
-const OFF = {
-  state: "Off",
-  message: "Waiting for this cluster's pod and Service ranges",
-  seq: 0n,
-  revision: 0n,
-  pending: 0,
-  beatAgeMs: 0,
-  storeId: Buffer.alloc(0),
-};
+const OFF = offStatus("Waiting for this cluster's pod and Service ranges");

@@ -13,6 +13,8 @@ import {
 import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
+import { PeerState } from "@isthmus/proto";
+import { PEER_STATES, peerStates } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import { parse } from "yaml";
 import { kubeClient } from "../testing/run-apiserver.js";
@@ -81,30 +83,41 @@ for (const [how, patch] of [
     let tries = 0;
     const names = ["a", "b", "c", "d"];
     for (const [i, name] of names.entries()) await peer(name, i + 2);
-    let now: PeerStatus["state"] = "Syncing";
+    let now = PeerState.PEER_STATE_SYNCING;
     const peers = follow(
       t,
-      () => ({ state: now ?? "Syncing" }),
+      () => ({ state: now }),
       async (name, signal) => {
         if (name !== "a") return;
         tries++;
         await patch(signal);
       },
     );
-    for (now of ["Syncing", "InSync"] as const) {
+    for (now of [PeerState.PEER_STATE_SYNCING, PeerState.PEER_STATE_IN_SYNC]) {
+      const wanted = peerStates.name(now);
       peers.trigger();
       for (const name of ["b", "c", "d"])
-        await until(`${name} is ${now}`, async () => (await state(name)) === now, 4000);
+        await until(`${name} is ${wanted}`, async () => (await state(name)) === wanted, 4000);
     }
     assert.equal(await state("a"), undefined);
     await until("it is tried again", () => tries > 1);
   });
 }
 
+test("the CRD accepts every state that a MeshPeer can have: all but Removed, whose object is gone", async (t) => {
+  const states = PEER_STATES.filter(({ value }) => value !== PeerState.PEER_STATE_REMOVED);
+  for (const { value } of states) await peer(`p${value}`, value);
+  follow(t, (name) => ({ state: Number(name.slice(1)) }));
+  for (const { value, name } of states) await until(name, async () => (await state(`p${value}`)) === name);
+});
+
 test("the status of a peer with a uid of 33 KB is written in printable characters", async (t) => {
   await peer("west", 2);
   const uid = `\u001b[2J\u202e${"u".repeat(33_000)}`;
-  follow(t, () => ({ state: "Refused", message: `Cannot follow cluster "west": its uid is "${uid}"` }));
+  follow(t, () => ({
+    state: PeerState.PEER_STATE_REFUSED,
+    message: `Cannot follow cluster "west": its uid is "${uid}"`,
+  }));
   await until("its status", async () => (await state("west")) === "Refused");
   const status = (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status;
   for (const text of [status?.message ?? "", status?.conditions?.[0]?.message ?? ""]) {
@@ -116,7 +129,7 @@ test("the status of a peer with a uid of 33 KB is written in printable character
 test("a store id that differs only in its digits is written", async (t) => {
   await peer("west", 2);
   let storeId = "07".repeat(16);
-  const peers = follow(t, () => ({ state: "InSync", storeId }));
+  const peers = follow(t, () => ({ state: PeerState.PEER_STATE_IN_SYNC, storeId }));
   const held = async () => (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status?.storeId;
   await until("the first id", async () => (await held()) === storeId);
   storeId = "08".repeat(16);
@@ -126,7 +139,10 @@ test("a store id that differs only in its digits is written", async (t) => {
 
 test("store id, revision and age of a peer that is no longer followed are removed once", async (t) => {
   await peer("west", 2);
-  let status: PeerStatus = { state: "InSync", storeId: "07".repeat(16), revision: "9", headBeatAgeMs: 0 };
+  let status: PeerStatus = {
+    ...{ state: PeerState.PEER_STATE_IN_SYNC, storeId: "07".repeat(16) },
+    ...{ revision: "9", headBeatAgeMs: 0 },
+  };
   let patches = 0;
   const peers = follow(
     t,
@@ -137,7 +153,7 @@ test("store id, revision and age of a peer that is no longer followed are remove
   );
   const found = async () => (await admin.get<MeshPeer>(MESH_PEERS, "west"))?.status ?? {};
   await until("its status", async () => (await found()).state === "InSync");
-  status = { state: "Refused", message: "refused" };
+  status = { state: PeerState.PEER_STATE_REFUSED, message: "refused" };
   peers.trigger();
   await until("it is refused", async () => (await found()).state === "Refused", 15_000);
   const { storeId, revision, headBeatAgeMs } = await found();

@@ -2,6 +2,8 @@
 import { type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
 import { type Clock, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { PeerState } from "@isthmus/proto";
+import { peerStates } from "@isthmus/records";
 import { mergeConditions } from "../objects/conditions.js";
 import { sameJson, sameJsonBesidesNumbers } from "../objects/same-json.js";
 import { createPeriodicTasks, type PeriodicTasks } from "../process/periodic-tasks.js";
@@ -57,14 +59,16 @@ export function createPeerStatusWriter(modules: PeerStatusWriterModules): Period
 
 function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
   const message = printable(wanted.message ?? "", MESSAGE_LENGTH);
+  const state = peerStates.name(wanted.state);
   const verdict = {
     type: "Ready",
-    status: wanted.state === "InSync" ? "True" : "False",
-    reason: wanted.state ?? "Connecting",
+    status: wanted.state === PeerState.PEER_STATE_IN_SYNC ? "True" : "False",
+    reason: state,
     message,
   } as const;
   return {
     ...wanted,
+    state,
     ...(wanted.storeId === undefined ? {} : { storeId: printable(wanted.storeId, ID_LENGTH) }),
     message,
     conditions: mergeConditions(object.status?.conditions, [verdict], object.metadata.generation, time),

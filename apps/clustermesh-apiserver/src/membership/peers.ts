@@ -7,10 +7,14 @@
 import { createListWatch, type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
 import type { Clock, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { PeerState } from "@isthmus/proto";
 import { type Peer, readPeers } from "../settings/peers.js";
 import { createPeerStatusWriter } from "./peer-status-writer.js";
 
-export type PeerStatus = Omit<NonNullable<MeshPeer["status"]>, "conditions">;
+/** What the status of a MeshPeer is made of; its condition and the name of the state are added when it is written. */
+export interface PeerStatus extends Omit<NonNullable<MeshPeer["status"]>, "conditions" | "state"> {
+  readonly state: PeerState;
+}
 
 export interface PeersModules {
   readonly client: KubeClient;
@@ -52,7 +56,8 @@ export function createPeers(modules: PeersModules): Peers {
     get: (name) => watch.items.get(name)?.value,
     wanted(name) {
       const problem = refused.get(name);
-      return problem === undefined ? modules.status(name as ClusterName) : { state: "Refused", message: problem };
+      if (problem === undefined) return modules.status(name as ClusterName);
+      return { state: PeerState.PEER_STATE_REFUSED, message: problem };
     },
   });
 

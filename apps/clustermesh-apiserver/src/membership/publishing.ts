@@ -11,7 +11,7 @@ import { VERSION } from "@isthmus/runtime";
 import type { LocalExports } from "../cluster/local-source.js";
 import { wirePrefix } from "../cluster/nodes/node-records.js";
 import type { Leadership } from "../leader/leadership.js";
-import { createPublisher, type Publisher } from "../publish/index.js";
+import { createPublisher, offStatus, type Publisher } from "../publish/index.js";
 import { type ClusterRanges, isComplete, type RangesSource } from "../settings/cluster-ranges.js";
 import type { ReloadableStore } from "../store/reloadable-store.js";
 
@@ -110,7 +110,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
   }
 
   return {
-    status: () => publisher?.status() ?? off(waitingFor() ?? "Starting"),
+    status: () => publisher?.status() ?? offStatus(waitingFor() ?? "Starting"),
     async run(signal) {
       while (!signal.aborted) {
         if (waitingFor() === undefined) await publishOnce(signal);
@@ -118,8 +118,4 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
       }
     },
   };
-}
-
-function off(message: string): PublisherStatus {
-  return { state: "Off", message, seq: 0n, revision: 0n, pending: 0, beatAgeMs: 0, storeId: Buffer.alloc(0) };
 }

@@ -1,23 +1,25 @@
 /** The publisher's status, for `mesh status` and conditions. */
-import type { PublisherStatus } from "@isthmus/proto";
-import { asBuffer } from "@isthmus/records";
+import { type PublisherStatus, PublishState } from "@isthmus/proto";
+import { asBuffer, publishStates } from "@isthmus/records";
 import type { Phase, PublisherState } from "./state.js";
 
-/** Status names: Off, Connecting, Loading, Live, Full, Refused. Off with a message while another instance publishes. */
-const NAMES: Record<Phase["status"], string> = {
-  Off: "Off",
-  Connecting: "Connecting",
-  TakingOver: "Connecting",
-  Resolving: "Connecting",
-  Loading: "Loading",
-  Live: "Live",
-  Standby: "Off",
-  Refused: "Refused",
+/** Standby: another instance publishes, as the message says. */
+const STATES: Readonly<Record<Phase["status"], PublishState>> = {
+  Off: PublishState.PUBLISH_STATE_OFF,
+  Connecting: PublishState.PUBLISH_STATE_CONNECTING,
+  TakingOver: PublishState.PUBLISH_STATE_CONNECTING,
+  Resolving: PublishState.PUBLISH_STATE_CONNECTING,
+  Loading: PublishState.PUBLISH_STATE_LOADING,
+  Live: PublishState.PUBLISH_STATE_LIVE,
+  Standby: PublishState.PUBLISH_STATE_OFF,
+  Refused: PublishState.PUBLISH_STATE_REFUSED,
 };
 
 export function publisherStatus(state: PublisherState, now: number): PublisherStatus {
+  const publishState = state.full ? PublishState.PUBLISH_STATE_FULL : STATES[state.phase.status];
   return {
-    state: state.full ? "Full" : NAMES[state.phase.status],
+    state: publishStates.name(publishState),
+    publishState,
     message: [state.message, tooLarge(state)].filter((sentence) => sentence !== "").join("; "),
     seq: state.seq,
     revision: state.revision,
@@ -25,6 +27,13 @@ export function publisherStatus(state: PublisherState, now: number): PublisherSt
     beatAgeMs: state.headAt === undefined ? 0 : Math.round(now - state.headAt),
     storeId: asBuffer(state.storeId),
   };
+}
+
+/** The status while no publisher runs; `message`: why. */
+export function offStatus(message: string): PublisherStatus {
+  const publishState = PublishState.PUBLISH_STATE_OFF;
+  const state = publishStates.name(publishState);
+  return { state, publishState, message, seq: 0n, revision: 0n, pending: 0, beatAgeMs: 0, storeId: Buffer.alloc(0) };
 }
 
 function tooLarge({ tooLarge }: PublisherState): string {

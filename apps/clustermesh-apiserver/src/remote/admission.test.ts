@@ -18,7 +18,7 @@ test("current refusals are counted by reason, and end with their record", () => 
   assert.deepEqual(
     admission.refused().map(({ reason, count }) => [reason, count]),
     [
-      ["address-of-another-member", 1],
+      ["address-of-another-cluster", 1],
       ["address-outside-cidr", 2],
     ],
   );

@@ -6,12 +6,13 @@
  * another cluster owns one of them.
  */
 import { formatAddress } from "@isthmus/model";
-import type { RefusedCount } from "@isthmus/proto";
+import { RefusalReason, type RefusedCount } from "@isthmus/proto";
 import {
   claimedAddresses,
   type HashedRecord,
   type PeerLimits,
   type Refusal,
+  refusalReasons,
   refusalSentence,
   type Verdict,
   validateRecord,
@@ -38,7 +39,7 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
     const lost = addresses.find((address) => claims.owner(address) !== limits.id);
     if (lost === undefined) return { ok: true };
     const what = `address ${formatAddress(lost)} belongs to another cluster`;
-    return { ok: false, reason: "address-of-another-member", detail: what };
+    return { ok: false, reason: RefusalReason.REFUSAL_REASON_ADDRESS_OF_ANOTHER_CLUSTER, detail: what };
   };
   return {
     judge(record) {
@@ -67,11 +68,13 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
       limits = next;
     },
     refused() {
-      const counts = new Map<string, RefusedCount>();
-      for (const [key, { reason, detail: what }] of refusals) {
-        const count = counts.get(reason) ?? { reason, count: 0, example: refusalSentence(key, limits.cluster, what) };
+      const counts = new Map<RefusalReason, RefusedCount>();
+      for (const [key, { reason: refusalReason, detail: what }] of refusals) {
+        const example = refusalSentence(key, limits.cluster, what);
+        const reason = refusalReasons.name(refusalReason);
+        const count = counts.get(refusalReason) ?? { reason, count: 0, example, refusalReason };
         count.count++;
-        counts.set(reason, count);
+        counts.set(refusalReason, count);
       }
       return [...counts.values()].sort((a, b) => (a.reason < b.reason ? -1 : 1));
     },

@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { clusterPrefix, type Store, type WatchMessage } from "@isthmus/kvstore";
 import { startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterName, systemClock } from "@isthmus/model";
-import { PeerState } from "@isthmus/proto";
+import { PeerState, RefusalReason } from "@isthmus/proto";
 import type { IndexDelta } from "@isthmus/records";
 import { until } from "@isthmus/testing";
 import {
@@ -71,7 +71,7 @@ test("an invalid record is refused with a count and a sentence, counts in the su
   assert.equal(source.index.get("slices/shop/cart/wrong"), undefined);
   assert.deepEqual(source.report().refused, [
     {
-      reason: "address-outside-cidr",
+      ...{ reason: "address-outside-cidr", refusalReason: RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR },
       count: 1,
       example: 'Cannot use record "slices/shop/cart/wrong" of cluster "two": address 10.3.0.3 is outside its pod CIDRs',
     },

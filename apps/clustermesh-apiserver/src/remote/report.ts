@@ -1,16 +1,17 @@
-/** Status and report of a source: for agents on the stream and for `mesh status`. */
+/** State and report of a peer: for agents on the stream, its MeshPeer, and `mesh status`. */
 import { type Kind, PeerState, type SourceReport } from "@isthmus/proto";
-import { asBuffer, STORE_KINDS } from "@isthmus/records";
+import { asBuffer, peerStates, STORE_KINDS } from "@isthmus/records";
 import { isStale } from "./freshness.js";
 import { refusalInForce } from "./listing.js";
 import { differs, isLive } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
-/** A stale source keeps all records: staleness alone causes no failover. */
+/** The state that agents, the MeshPeer and `mesh status` get. Stale and Refused keep all records: neither causes a failover. */
 export function peerState(state: ReaderState, now: number): PeerState {
   if (state.phase.status === "Removed") return PeerState.PEER_STATE_REMOVED;
+  if (refusalInForce(state) !== undefined) return PeerState.PEER_STATE_REFUSED;
   if (state.position === undefined) return PeerState.PEER_STATE_CONNECTING;
-  if (refusalInForce(state) !== undefined || isStale(state, now)) return PeerState.PEER_STATE_STALE;
+  if (isStale(state, now)) return PeerState.PEER_STATE_STALE;
   return isVerified(state) ? PeerState.PEER_STATE_IN_SYNC : PeerState.PEER_STATE_SYNCING;
 }
 
@@ -25,22 +26,15 @@ export function verifiesAbsence({ head }: ReaderState, kind: Kind): boolean {
   return head?.sums.some((sum) => sum.kind === kind && sum.exported) === true;
 }
 
-const NAMES: ReadonlyMap<PeerState, string> = new Map([
-  [PeerState.PEER_STATE_CONNECTING, "Connecting"],
-  [PeerState.PEER_STATE_SYNCING, "Syncing"],
-  [PeerState.PEER_STATE_IN_SYNC, "InSync"],
-  [PeerState.PEER_STATE_STALE, "Stale"],
-  [PeerState.PEER_STATE_REMOVED, "Removed"],
-]);
-
 export function sourceReport(state: ReaderState, now: number): SourceReport {
   const { options, head } = state;
-  const refusal = refusalInForce(state);
+  const current = peerState(state, now);
   return {
     cluster: options.cluster,
     clusterId: options.clusterId,
-    state: refusal !== undefined ? "Refused" : (NAMES.get(peerState(state, now)) ?? "Connecting"),
-    message: refusal ?? explain(state, now),
+    state: peerStates.name(current),
+    peerState: current,
+    message: refusalInForce(state) ?? explain(state, now),
     storeId: asBuffer(state.storeId ?? new Uint8Array(0)),
     revision: state.revision,
     beatAgeMs: beatAgeMs(state, now),

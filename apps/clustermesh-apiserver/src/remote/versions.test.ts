@@ -1,8 +1,8 @@
 /** Publisher and reader of adjacent versions (ADR 20) on the model of the store: nothing is lost, and no reader keeps listing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Head, Kind } from "@isthmus/proto";
-import { createRecordTable, type HashedRecord, kindOfKey, sameSums } from "@isthmus/records";
+import { Head, type HeadState, Kind, PeerState } from "@isthmus/proto";
+import { createRecordTable, type HashedRecord, hashRecord, kindOfKey, STORE_KINDS, sameSums } from "@isthmus/records";
 import { fastCheckOptions } from "@isthmus/testing";
 import fc from "fast-check";
 import {
@@ -12,7 +12,7 @@ import {
   type ModelStore,
 } from "../publish/testing/model-store.js";
 import { GADGET, gadgetSum, newerVersion, olderVersion, withSums } from "../publish/testing/other-versions.js";
-import { isVerified } from "./report.js";
+import { isVerified, peerState } from "./report.js";
 import { node, slice } from "./testing/fixture.js";
 import { createModelReader, settleBoth } from "./testing/model-reader.js";
 
@@ -140,6 +140,40 @@ test("this reader follows an older publisher that took over: records of kinds un
   settle();
   assert.ok(isVerified(reader.state), reader.state.message);
   assert.deepEqual([...reader.deleted], [other.key]);
+});
+
+/** Deletes a record, and writes a head with the sums of the others and a state that this reader does not know. */
+function putHeadState(store: ModelStore, state: number, absent: string): void {
+  store.txn([], [{ type: "delete", key: absent }]);
+  const table = createRecordTable();
+  for (const { key, value } of store.keys.values()) {
+    const kind = kindOfKey(key);
+    if (kind !== undefined) table.set(hashRecord(kind, key, value));
+  }
+  const head = { ...heads(store), seq: 99n, state: state as HeadState, sums: table.sums(STORE_KINDS) };
+  const value = Buffer.from(Head.encode(head).finish());
+  store.txn([], [{ type: "put", key: "head", value }]);
+}
+
+test("a head in a state of a newer version verifies nothing: what a listing lacks stays", () => {
+  const { store, clock, reader, begin, change, settle } = scene();
+  begin("this");
+  const gone = slice(1, 1);
+  change([gone, slice(1, 2)], []);
+  reader.feed({ type: "start" });
+  settle();
+  assert.equal(peerState(reader.state, clock.now), PeerState.PEER_STATE_IN_SYNC);
+  const { listings } = reader;
+  putHeadState(store, 9, gone.key);
+  store.compact(store.revision);
+  reader.deliver();
+  clock.now = Math.max(clock.now, reader.wakeAt);
+  reader.tick();
+  while (reader.calls > 0) reader.decide(true);
+  assert.deepEqual([reader.listings - listings, reader.state.head?.state as number], [1, 9]);
+  assert.equal(peerState(reader.state, clock.now), PeerState.PEER_STATE_SYNCING);
+  assert.ok(reader.index.get(gone.key) !== undefined);
+  assert.equal(reader.deleted.size, 0);
 });
 
 type Act =

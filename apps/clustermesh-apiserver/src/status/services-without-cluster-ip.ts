@@ -6,7 +6,8 @@
  */
 
 import { printable } from "@isthmus/model";
-import { Affinity, type FrontendReport, type ListServicesRequest } from "@isthmus/proto";
+import { Affinity, type FrontendReport, FrontendState, type ListServicesRequest } from "@isthmus/proto";
+import { type FrontendStatus, frontendStatus } from "@isthmus/records";
 import type { ServiceFacts } from "../cluster/services/service-facts.js";
 import type { LocalServices } from "../cluster/services/service-feed.js";
 
@@ -22,12 +23,15 @@ export function servicesWithoutClusterIp(services: LocalServices, request: ListS
     if (facts.frontends.length > 0 && facts.otherProxy !== undefined) reports.push(...leftRows(row, facts));
     else if (facts.frontends.length === 0 && Object.keys(facts.annotations).length > 0)
       // A Service without an address has no frontend.
-      reports.push({ ...row, address: Buffer.alloc(0), port: 0, protocol: 0, portName: "", status: "No frontend" });
+      reports.push({
+        ...{ ...row, address: Buffer.alloc(0), port: 0, protocol: 0, portName: "" },
+        ...frontendStatus(FrontendState.FRONTEND_STATE_NO_FRONTEND),
+      });
   }
   return reports;
 }
 
-type Row = Omit<FrontendReport, "address" | "port" | "protocol" | "portName" | "status">;
+type Row = Omit<FrontendReport, "address" | "port" | "protocol" | "portName" | keyof FrontendStatus>;
 
 function leftRows(row: Row, { frontends, ports, otherProxy = "" }: ServiceFacts): FrontendReport[] {
   const notes = [`proxy "${printable(otherProxy)}" serves it, as its label says`, ...row.notes];
@@ -35,7 +39,7 @@ function leftRows(row: Row, { frontends, ports, otherProxy = "" }: ServiceFacts)
     ports.map(({ port, protocol, name }) => ({
       ...{ ...row, port, protocol, portName: name, notes },
       address: Buffer.from(address),
-      status: "Left to another proxy",
+      ...frontendStatus(FrontendState.FRONTEND_STATE_OTHER_PROXY),
     })),
   );
 }

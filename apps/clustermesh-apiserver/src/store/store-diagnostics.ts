@@ -9,7 +9,7 @@ import type { StoreSpec } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { expiresAt } from "@isthmus/pki";
-import type { PublisherStatus } from "@isthmus/proto";
+import { type PublisherStatus, PublishState } from "@isthmus/proto";
 import { createBackoff } from "@isthmus/runtime";
 import { type DialFailure, dialStore, trusting } from "./dial-store.js";
 
@@ -50,8 +50,8 @@ export function createStoreDiagnostics(cluster: string, modules: StoreDiagnostic
   }
 
   async function look(): Promise<void> {
-    const [{ state, message }, spec] = [modules.publisher(), modules.store()];
-    if (!isTroubled(state) || spec === undefined) {
+    const [{ publishState, message }, spec] = [modules.publisher(), modules.store()];
+    if (!isTroubled(publishState) || spec === undefined) {
       setFinding(undefined);
       backoff.reset();
       dialAt = 0;
@@ -72,7 +72,7 @@ export function createStoreDiagnostics(cluster: string, modules: StoreDiagnostic
       return finding;
     },
     explain(status) {
-      if (!isTroubled(status.state)) return status;
+      if (!isTroubled(status.publishState)) return status;
       return { ...status, message: finding ?? advise(status.message) ?? steady(status.message) };
     },
     async run(signal) {
@@ -85,8 +85,8 @@ export function createStoreDiagnostics(cluster: string, modules: StoreDiagnostic
 }
 
 /** True unless the publisher works, waits for something other than the store, or was refused with a reason. */
-function isTroubled(state: string): boolean {
-  return state !== "Live" && state !== "Loading" && state !== "Off" && state !== "Refused";
+function isTroubled(state: PublishState): boolean {
+  return state === PublishState.PUBLISH_STATE_CONNECTING || state === PublishState.PUBLISH_STATE_FULL;
 }
 
 /** Returns the finding. `message`: the last error of the store's client. */

@@ -1,5 +1,6 @@
 /** The stable JSON of a frontend. */
 import { Affinity, type FrontendReport } from "@isthmus/proto";
+import { frontendStateText } from "@isthmus/records";
 import { backendsInUse, frontendText } from "./render.js";
 
 const AFFINITIES: Readonly<Record<number, string>> = {
@@ -9,7 +10,7 @@ const AFFINITIES: Readonly<Record<number, string>> = {
 };
 
 export function frontendJson(frontend: FrontendReport): object {
-  const { service, portName, global, affinity, tiers, status, notes } = frontend;
+  const { service, portName, global, affinity, tiers, notes } = frontend;
   return {
     service,
     frontend: frontendText(frontend),
@@ -18,7 +19,7 @@ export function frontendJson(frontend: FrontendReport): object {
     affinity: AFFINITIES[affinity] ?? "none",
     backends: backendsInUse(frontend),
     tiers: tiers.map(({ active, clusters }) => ({ active, clusters })),
-    status,
+    status: frontendStateText(frontend),
     notes,
   };
 }

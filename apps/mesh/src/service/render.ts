@@ -1,6 +1,7 @@
 /** Prints `mesh service list` as a table. */
 import { formatAddress, isV4, table } from "@isthmus/model";
 import type { ClusterBackends, FrontendReport, TierReport } from "@isthmus/proto";
+import { frontendStateText } from "@isthmus/records";
 
 const HEADER = ["SERVICE", "FRONTEND", "BACKENDS", "CLUSTERS", "STATUS", "NOTES"];
 const PROTOCOLS: Readonly<Record<number, string>> = { 6: "TCP", 17: "UDP", 132: "SCTP" };
@@ -44,7 +45,7 @@ function row(frontend: FrontendReport): readonly string[] {
     frontendText(frontend) || "-",
     String(backendsInUse(frontend)),
     tiersText(frontend.tiers),
-    frontend.status,
+    frontendStateText(frontend),
     notesText(frontend),
   ];
 }

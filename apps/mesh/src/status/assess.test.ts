@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AgentPresence, AgentReport, StatusResponse } from "@isthmus/proto";
+import { AgentPresence, AgentReport, PeerState, PublishState, RefusalReason, StatusResponse } from "@isthmus/proto";
+import { peerStates, publishStates } from "@isthmus/records";
 import { findingsText } from "../output/findings.js";
 import { json } from "../output/json.js";
 import { golden } from "../testing/golden.js";
@@ -9,6 +10,9 @@ import type { ClusterView } from "./collect.js";
 import { hopsTable } from "./render.js";
 
 const STORE = Buffer.from("00112233445566778899aabbccddeeff", "hex");
+
+const publishing = (publishState: PublishState) => ({ publishState, state: publishStates.name(publishState) });
+const following = (peerState: PeerState) => ({ peerState, state: peerStates.name(peerState) });
 
 /** A healthy cluster, east (1) or west (2), with the other one as its peer. */
 function view(cluster: "east" | "west", change: (report: StatusResponse) => void = () => undefined): ClusterView {
@@ -31,9 +35,19 @@ function view(cluster: "east" | "west", change: (report: StatusResponse) => void
     version: "0.1.0",
     leader: true,
     kubeAgeMs: 900,
-    publisher: { state: "Live", seq: 40n, revision: 812n, pending: 0, beatAgeMs: 1400, storeId: STORE },
+    publisher: {
+      ...publishing(PublishState.PUBLISH_STATE_LIVE),
+      seq: 40n,
+      revision: 812n,
+      pending: 0,
+      beatAgeMs: 1400,
+      storeId: STORE,
+    },
     sources: [
-      { cluster: peer.name, clusterId: peer.id, state: "InSync", storeId: STORE, revision: 812n, beatAgeMs: 2100 },
+      {
+        ...{ cluster: peer.name, clusterId: peer.id, ...following(PeerState.PEER_STATE_IN_SYNC) },
+        ...{ storeId: STORE, revision: 812n, beatAgeMs: 2100 },
+      },
     ],
     agents: [agent(`${cluster}-1`), agent(`${cluster}-2`)],
     nodes: { known: true, linux: 2, windows: 0, virtual: 0 },
@@ -69,10 +83,14 @@ test("a mesh-config that is not in force is a finding with a fix, although all h
 test("stale beats, agents behind and pending records are findings although everything is connected", () => {
   const east = view("east", (report) => {
     if (report.publisher !== undefined)
-      Object.assign(report.publisher, { state: "Connecting", message: "no endpoint answers", beatAgeMs: 42_000 });
+      Object.assign(report.publisher, {
+        ...publishing(PublishState.PUBLISH_STATE_CONNECTING),
+        ...{ message: "no endpoint answers", beatAgeMs: 42_000 },
+      });
   });
   const west = view("west", (report) => {
-    Object.assign(report.sources[0] ?? {}, { state: "Stale", revision: 790n, beatAgeMs: 42_500 });
+    const stale = following(PeerState.PEER_STATE_STALE);
+    Object.assign(report.sources[0] ?? {}, { ...stale, revision: 790n, beatAgeMs: 42_500 });
     Object.assign(report.agents[0] ?? {}, {
       connected: false,
       presence: AgentPresence.AGENT_PRESENCE_DISCONNECTED,
@@ -158,7 +176,7 @@ test("refused records, clock skew and full maps are warnings, not failures", () 
       skewMs: -4300,
       refused: [
         {
-          reason: "address-outside-cidr",
+          ...{ reason: "address-outside-cidr", refusalReason: RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR },
           count: 2,
           example: "slices/shop/cart/cart-a: 10.99.0.1 is outside 10.11.0.0/16",
         },

@@ -8,8 +8,16 @@
  * A hop is ok when it is fresh *and* in sync; "connected" alone is not enough.
  */
 
-import type { AgentReport, AgentSource, RefusedCount, SourceReport, StatusResponse } from "@isthmus/proto";
-import { STALE_MS } from "@isthmus/records";
+import {
+  type AgentReport,
+  type AgentSource,
+  PeerState,
+  PublishState,
+  type RefusedCount,
+  type SourceReport,
+  type StatusResponse,
+} from "@isthmus/proto";
+import { peerStates, publishStates, refusalReasons, STALE_MS } from "@isthmus/records";
 import { age, counted, hex } from "../output/units.js";
 import { agentProblem, isAwaited } from "./agent-problem.js";
 import type { ClusterView } from "./collect.js";
@@ -22,6 +30,7 @@ export interface Hop {
   readonly to: string;
   readonly hop: "publish" | "read" | "apply";
   readonly ok: boolean;
+  /** The name of a state of PUBLISH_STATES or PEER_STATES, how many agents are in sync, or `Unknown`. */
   readonly state: string;
   /** Milliseconds since the last beat; absent where there is none. */
   readonly ageMs?: number;
@@ -39,10 +48,13 @@ export interface Hop {
   readonly problem?: string;
   readonly nodes?: readonly NodeHop[];
   /** For a read: refused records of the peer, repairs made, and the skew of its clock relative to the local cluster. */
-  readonly refused?: readonly RefusedCount[];
+  readonly refused?: readonly Refused[];
   readonly repairs?: number;
   readonly skewMs?: number;
 }
+
+/** Refused records of one reason. */
+export type Refused = Pick<RefusedCount, "reason" | "count" | "example">;
 
 export interface NodeHop {
   readonly node: string;
@@ -85,11 +97,13 @@ function unknownHops({ cluster, peers }: ClusterView): Hop[] {
 /** A cluster without peers that does not publish has no publish hop. */
 function publishHop({ cluster, peers }: ClusterView, report: StatusResponse): Hop[] {
   const { publisher } = report;
-  if (peers.length === 0 && (publisher === undefined || publisher.state === "Off")) return [];
-  const state = publisher?.state ?? "Off";
+  const { publishState, state: text } = publisher ?? { publishState: PublishState.PUBLISH_STATE_OFF, state: "" };
+  const current = publishStates.read(publishState, text);
+  if (peers.length === 0 && current === PublishState.PUBLISH_STATE_OFF) return [];
+  const state = publishStates.show(publishState, text);
   const ageMs = publisher?.beatAgeMs ?? 0;
   const problem = first(
-    state !== "Live" && `it does not publish: ${publisher?.message || state}`,
+    current !== PublishState.PUBLISH_STATE_LIVE && `it does not publish: ${publisher?.message || state}`,
     ageMs > STALE_MS && `its last beat in the store is ${age(ageMs)} old`,
     report.kubeAgeMs > STALE_MS && `it has not heard from its Kubernetes API for ${age(report.kubeAgeMs)}`,
   );
@@ -114,29 +128,35 @@ function readHop(
   if (source === undefined)
     return {
       ...row,
-      state: "Missing",
+      state: peerStates.name(PeerState.PEER_STATE_CONNECTING),
       lag: "",
       lagRevisions: null,
       ...verdict("its apiserver does not know this peer yet"),
     };
   const behind = revisionsBehind(source, all.find(({ cluster }) => cluster === peer.name)?.report);
+  const state = peerStates.show(source.peerState, source.state);
+  const inSync = peerStates.read(source.peerState, source.state) === PeerState.PEER_STATE_IN_SYNC;
   const problem = first(
-    source.state !== "InSync" && `it is ${source.state}${source.message === "" ? "" : `: ${source.message}`}`,
+    !inSync && `it is ${state}${source.message === "" ? "" : `: ${source.message}`}`,
     source.beatAgeMs > STALE_MS && `the last beat is ${age(source.beatAgeMs)} old`,
   );
   return {
     ...row,
-    state: source.state,
+    state,
     ageMs: source.beatAgeMs,
     storeId: hex(source.storeId),
     position: source.revision,
     lag: behind === null ? "cannot tell" : counted(behind, "revision"),
     lagRevisions: behind,
-    refused: source.refused,
+    refused: source.refused.map(refusedOf),
     repairs: source.repairs,
     skewMs: source.skewMs,
     ...verdict(problem),
   };
+}
+
+function refusedOf({ refusalReason, reason, count, example }: RefusedCount): Refused {
+  return { reason: refusalReasons.show(refusalReason, reason), count, example };
 }
 
 /** Revisions behind the publisher's own report; null when the publisher is unknown or wrote to another store. */

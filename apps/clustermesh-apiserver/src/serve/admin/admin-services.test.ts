@@ -12,7 +12,15 @@ import {
   ServiceConfig,
   Slice,
 } from "@isthmus/proto";
-import { hashRecord, record, remotePosition, serviceConfigKey, serviceKey, sliceKey } from "@isthmus/records";
+import {
+  frontendStateText,
+  hashRecord,
+  record,
+  remotePosition,
+  serviceConfigKey,
+  serviceKey,
+  sliceKey,
+} from "@isthmus/records";
 import { createFakeSource, createFakeSources } from "../../testing/fake-source.js";
 import { listServices } from "./admin-services.js";
 import { type AgentNode, appliedServices } from "./applied-services.js";
@@ -86,6 +94,11 @@ test("Done means applied on every node; a Service that one node lacks is Applyin
     const applied = appliedServices({ sources: sources.all, agents, applied: (node, id) => held.get(`${node} ${id}`) });
     const modules = { sources, log: silentLogger, applied };
     const [found] = await listServices(modules, 1, { namespace: "", globalOnly: false });
+    assert.equal(
+      found && frontendStateText({ ...found, status: "" }),
+      found?.status,
+      "the enum says what the text says",
+    );
     return found?.status;
   };
   const [n1, n2] = [

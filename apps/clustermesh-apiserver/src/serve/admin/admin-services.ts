@@ -7,8 +7,15 @@
 import { createServiceMerger, type MergedFrontend, type MergedTier } from "@isthmus/clustermesh";
 import { MeshError, parseClusterId, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { Affinity, type FrontendReport, Kind, type ListServicesRequest, type TierReport } from "@isthmus/proto";
-import { parseKey } from "@isthmus/records";
+import {
+  Affinity,
+  type FrontendReport,
+  FrontendState,
+  Kind,
+  type ListServicesRequest,
+  type TierReport,
+} from "@isthmus/proto";
+import { type FrontendStatus, frontendStatus, parseKey } from "@isthmus/records";
 import { nextTurn } from "@isthmus/runtime";
 import type { StreamSources } from "../../ports/stream-source.js";
 import type { AppliedServices } from "./applied-services.js";
@@ -77,16 +84,19 @@ export function report(frontend: MergedFrontend, affinity: Affinity, applied?: A
     global: frontend.global,
     affinity,
     tiers: frontend.tiers.map((tier, i) => tierReport(frontend, tier, i === active)),
-    status: active === undefined ? "Error: no ready backend" : statusOf(frontend.service, applied),
+    ...statusOf(frontend.service, active !== undefined, applied),
     notes: [...frontend.notes, ...outsideTiers(frontend)],
   };
 }
 
-/** "Done" when all nodes have applied the Service as it is merged here. */
-function statusOf(service: string, applied: AppliedServices | undefined): string {
-  if (applied === undefined) return "Merged";
-  const on = applied.on(service);
-  return on === applied.nodes ? "Done" : `Applying: ${on}/${applied.nodes} nodes`;
+/** Done when all nodes have applied the Service as it is merged here. */
+function statusOf(service: string, serves: boolean, applied: AppliedServices | undefined): FrontendStatus {
+  if (!serves) return frontendStatus(FrontendState.FRONTEND_STATE_NO_BACKEND);
+  if (applied === undefined) return frontendStatus(FrontendState.FRONTEND_STATE_MERGED);
+  const [appliedNodes, nodes] = [applied.on(service), applied.nodes];
+  const done = appliedNodes === nodes;
+  const state = done ? FrontendState.FRONTEND_STATE_DONE : FrontendState.FRONTEND_STATE_APPLYING;
+  return frontendStatus(state, appliedNodes, nodes);
 }
 
 /** Notes about clusters that are in no tier because the Service is not global here: users may expect them. */

@@ -11,7 +11,8 @@ export const serviceList: Command = {
     "NOTES says what keeps a cluster out, and what of the Service does not take effect as written, here or in the other",
     "clusters; the same stands on the Service as Events and as conditions mesh.isthmus.io/*. A Service without a ClusterIP is",
     "listed only when it has annotations of the mesh.",
-    "Exit code 1 when a frontend is in error; a Service without a ready backend is not an error.",
+    "Exit code 1 when a frontend is in error, or in a state that this version does not know; a Service without a ready backend is not",
+    "an error.",
   ].join("\n"),
   options: [
     { name: "context", value: "NAME", summary: "cluster to ask; otherwise the current context" },

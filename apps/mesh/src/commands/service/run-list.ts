@@ -10,11 +10,9 @@ import { outputFormat } from "../../cli/parse.js";
 import type { Io } from "../../output/io.js";
 import { json } from "../../output/json.js";
 import { kubectl } from "../../output/units.js";
+import { isFailed } from "../../service/failed.js";
 import { frontendJson } from "../../service/json.js";
 import { servicesTable } from "../../service/render.js";
-
-/** Status of a Service without ready endpoints, which is not an error of the mesh. */
-const NO_BACKEND = "Error: no ready backend";
 
 export async function run(input: Input, io: Io): Promise<number> {
   const format = outputFormat(input.value("output"), ["table", "json"]);
@@ -39,7 +37,7 @@ export async function run(input: Input, io: Io): Promise<number> {
     }
   });
   io.out(format === "json" ? json({ services: frontends.map(frontendJson) }) : servicesTable(frontends));
-  return frontends.some(({ status }) => status.startsWith("Error") && status !== NO_BACKEND) ? 1 : 0;
+  return frontends.some(isFailed) ? 1 : 0;
 }
 
 /** Throws NO_NAMESPACE when the cluster has none of that name. */

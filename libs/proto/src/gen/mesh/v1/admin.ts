@@ -19,8 +19,44 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Affinity, KindSum, Prefix } from "./state.js";
+import { PeerState } from "./sync.js";
 
-/** The API of clustermesh-apiserver for the CLI. Authorized by: bearer token of mesh-system/mesh-cli, TokenReview, SubjectAccessReview. */
+/**
+ * The API of clustermesh-apiserver for the CLI. Authorized by: bearer token of mesh-system/mesh-cli, TokenReview, SubjectAccessReview.
+ *
+ * States and reasons are enums. Each has its name as text beside it, for readers of the version before and from writers of it; the
+ * names are in libs/records/src/states.ts. A reader shows a value that it does not know as "Unknown (7)" and takes it for a failure.
+ */
+
+export enum PublishState {
+  /** PUBLISH_STATE_UNSPECIFIED - by a server of an older version: see state */
+  PUBLISH_STATE_UNSPECIFIED = 0,
+  /** PUBLISH_STATE_OFF - there is nothing to do: no store, or another instance publishes */
+  PUBLISH_STATE_OFF = 1,
+  PUBLISH_STATE_CONNECTING = 2,
+  /** PUBLISH_STATE_LOADING - the head is SYNCING */
+  PUBLISH_STATE_LOADING = 3,
+  PUBLISH_STATE_LIVE = 4,
+  PUBLISH_STATE_FULL = 5,
+  PUBLISH_STATE_REFUSED = 6,
+  UNRECOGNIZED = -1,
+}
+
+/** Why a record of a peer is refused: it is dropped, counted by reason, and still counts in the digest. */
+export enum RefusalReason {
+  /** REFUSAL_REASON_UNSPECIFIED - by a server of an older version: see reason */
+  REFUSAL_REASON_UNSPECIFIED = 0,
+  REFUSAL_REASON_MALFORMED_KEY = 1,
+  REFUSAL_REASON_MALFORMED_VALUE = 2,
+  REFUSAL_REASON_KEY_MISMATCH = 3,
+  REFUSAL_REASON_IDENTITY_OF_ANOTHER_CLUSTER = 4,
+  REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR = 5,
+  REFUSAL_REASON_ADDRESS_FORBIDDEN = 6,
+  REFUSAL_REASON_ADDRESS_OF_ANOTHER_CLUSTER = 7,
+  REFUSAL_REASON_TOO_LARGE = 8,
+  REFUSAL_REASON_OUT_OF_BOUNDS = 9,
+  UNRECOGNIZED = -1,
+}
 
 export enum AgentPresence {
   /** AGENT_PRESENCE_UNSPECIFIED - by a server of an older version: see connected */
@@ -31,6 +67,23 @@ export enum AgentPresence {
   AGENT_PRESENCE_DISCONNECTED = 3,
   /** AGENT_PRESENCE_NEVER_SEEN - by this server since it started */
   AGENT_PRESENCE_NEVER_SEEN = 4,
+  UNRECOGNIZED = -1,
+}
+
+export enum FrontendState {
+  /** FRONTEND_STATE_UNSPECIFIED - by a server of an older version: see status */
+  FRONTEND_STATE_UNSPECIFIED = 0,
+  /** FRONTEND_STATE_DONE - every node has applied it */
+  FRONTEND_STATE_DONE = 1,
+  FRONTEND_STATE_APPLYING = 2,
+  /** FRONTEND_STATE_MERGED - by this server, which does not know the nodes */
+  FRONTEND_STATE_MERGED = 3,
+  /** FRONTEND_STATE_NO_FRONTEND - headless or ExternalName */
+  FRONTEND_STATE_NO_FRONTEND = 4,
+  /** FRONTEND_STATE_OTHER_PROXY - a label leaves the Service to another proxy */
+  FRONTEND_STATE_OTHER_PROXY = 5,
+  /** FRONTEND_STATE_NO_BACKEND - no backend is ready or serving: connects are refused */
+  FRONTEND_STATE_NO_BACKEND = 6,
   UNRECOGNIZED = -1,
 }
 
@@ -77,7 +130,7 @@ export interface CertificateReport {
 }
 
 export interface PublisherStatus {
-  /** Off, Connecting, Loading, Live, Full, Refused */
+  /** name of publish_state */
   state: string;
   message: string;
   seq: bigint;
@@ -85,12 +138,13 @@ export interface PublisherStatus {
   pending: number;
   beatAgeMs: number;
   storeId: Buffer;
+  publishState: PublishState;
 }
 
 export interface SourceReport {
   cluster: string;
   clusterId: number;
-  /** Connecting, Syncing, InSync, Stale, Refused */
+  /** name of peer_state */
   state: string;
   message: string;
   storeId: Buffer;
@@ -104,12 +158,16 @@ export interface SourceReport {
   repairs: number;
   /** lower bound of the reader's wall clock minus the peer's; 0 within the delay of the store */
   skewMs: number;
+  /** UNSPECIFIED by a server of an older version: see state */
+  peerState: PeerState;
 }
 
 export interface RefusedCount {
+  /** name of refusal_reason */
   reason: string;
   count: number;
   example: string;
+  refusalReason: RefusalReason;
 }
 
 export interface AgentReport {
@@ -165,12 +223,14 @@ export interface FrontendReport {
   global: boolean;
   affinity: Affinity;
   tiers: TierReport[];
-  /**
-   * Done: every node has applied it; Applying: n/m nodes; Merged: by this server, which does not know the nodes;
-   * No frontend; Left to another proxy; Error: sentence.
-   */
+  /** name of frontend_state; while Applying with the numbers of nodes: "Applying: 1/2 nodes" */
   status: string;
   notes: string[];
+  frontendState: FrontendState;
+  /** nodes that have applied it */
+  appliedNodes: number;
+  /** nodes that must apply it; 0: not known */
+  nodes: number;
 }
 
 export interface TierReport {
@@ -640,7 +700,16 @@ export const CertificateReport: MessageFns<CertificateReport> = {
 };
 
 function createBasePublisherStatus(): PublisherStatus {
-  return { state: "", message: "", seq: 0n, revision: 0n, pending: 0, beatAgeMs: 0, storeId: Buffer.alloc(0) };
+  return {
+    state: "",
+    message: "",
+    seq: 0n,
+    revision: 0n,
+    pending: 0,
+    beatAgeMs: 0,
+    storeId: Buffer.alloc(0),
+    publishState: 0,
+  };
 }
 
 export const PublisherStatus: MessageFns<PublisherStatus> = {
@@ -671,6 +740,9 @@ export const PublisherStatus: MessageFns<PublisherStatus> = {
     }
     if (message.storeId.length !== 0) {
       writer.uint32(58).bytes(message.storeId);
+    }
+    if (message.publishState !== 0) {
+      writer.uint32(64).int32(message.publishState);
     }
     return writer;
   },
@@ -744,6 +816,14 @@ export const PublisherStatus: MessageFns<PublisherStatus> = {
             message.storeId = Buffer.from(reader.bytes());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.publishState = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -768,6 +848,7 @@ export const PublisherStatus: MessageFns<PublisherStatus> = {
     message.pending = object.pending ?? 0;
     message.beatAgeMs = object.beatAgeMs ?? 0;
     message.storeId = object.storeId ?? Buffer.alloc(0);
+    message.publishState = object.publishState ?? 0;
     return message;
   },
 };
@@ -786,6 +867,7 @@ function createBaseSourceReport(): SourceReport {
     refused: [],
     repairs: 0,
     skewMs: 0,
+    peerState: 0,
   };
 }
 
@@ -829,6 +911,9 @@ export const SourceReport: MessageFns<SourceReport> = {
     }
     if (message.skewMs !== 0) {
       writer.uint32(96).sint32(message.skewMs);
+    }
+    if (message.peerState !== 0) {
+      writer.uint32(104).int32(message.peerState);
     }
     return writer;
   },
@@ -942,6 +1027,14 @@ export const SourceReport: MessageFns<SourceReport> = {
             message.skewMs = reader.sint32();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.peerState = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -971,12 +1064,13 @@ export const SourceReport: MessageFns<SourceReport> = {
     message.refused = object.refused?.map((e) => RefusedCount.fromPartial(e)) || [];
     message.repairs = object.repairs ?? 0;
     message.skewMs = object.skewMs ?? 0;
+    message.peerState = object.peerState ?? 0;
     return message;
   },
 };
 
 function createBaseRefusedCount(): RefusedCount {
-  return { reason: "", count: 0, example: "" };
+  return { reason: "", count: 0, example: "", refusalReason: 0 };
 }
 
 export const RefusedCount: MessageFns<RefusedCount> = {
@@ -989,6 +1083,9 @@ export const RefusedCount: MessageFns<RefusedCount> = {
     }
     if (message.example !== "") {
       writer.uint32(26).string(message.example);
+    }
+    if (message.refusalReason !== 0) {
+      writer.uint32(32).int32(message.refusalReason);
     }
     return writer;
   },
@@ -1030,6 +1127,14 @@ export const RefusedCount: MessageFns<RefusedCount> = {
             message.example = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.refusalReason = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1050,6 +1155,7 @@ export const RefusedCount: MessageFns<RefusedCount> = {
     message.reason = object.reason ?? "";
     message.count = object.count ?? 0;
     message.example = object.example ?? "";
+    message.refusalReason = object.refusalReason ?? 0;
     return message;
   },
 };
@@ -1581,6 +1687,9 @@ function createBaseFrontendReport(): FrontendReport {
     tiers: [],
     status: "",
     notes: [],
+    frontendState: 0,
+    appliedNodes: 0,
+    nodes: 0,
   };
 }
 
@@ -1615,6 +1724,15 @@ export const FrontendReport: MessageFns<FrontendReport> = {
     }
     for (const v of message.notes) {
       writer.uint32(82).string(v!);
+    }
+    if (message.frontendState !== 0) {
+      writer.uint32(88).int32(message.frontendState);
+    }
+    if (message.appliedNodes !== 0) {
+      writer.uint32(96).uint32(message.appliedNodes);
+    }
+    if (message.nodes !== 0) {
+      writer.uint32(104).uint32(message.nodes);
     }
     return writer;
   },
@@ -1712,6 +1830,30 @@ export const FrontendReport: MessageFns<FrontendReport> = {
             message.notes.push(reader.string());
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.frontendState = reader.int32() as any;
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.appliedNodes = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.nodes = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1739,6 +1881,9 @@ export const FrontendReport: MessageFns<FrontendReport> = {
     message.tiers = object.tiers?.map((e) => TierReport.fromPartial(e)) || [];
     message.status = object.status ?? "";
     message.notes = object.notes?.map((e) => e) || [];
+    message.frontendState = object.frontendState ?? 0;
+    message.appliedNodes = object.appliedNodes ?? 0;
+    message.nodes = object.nodes ?? 0;
     return message;
   },
 };

@@ -33,6 +33,10 @@ export enum Role {
   UNRECOGNIZED = -1,
 }
 
+/**
+ * The state of a peer, and towards its agents that of the local cluster. The names in conditions, labels and the CLI are in
+ * libs/records/src/states.ts. A value that a reader does not know verifies nothing, like UNSPECIFIED.
+ */
 export enum PeerState {
   PEER_STATE_UNSPECIFIED = 0,
   /** PEER_STATE_CONNECTING - nothing known yet by this server */
@@ -43,6 +47,8 @@ export enum PeerState {
   PEER_STATE_STALE = 4,
   /** PEER_STATE_REMOVED - the operator of this cluster removed the peer: delete its records */
   PEER_STATE_REMOVED = 5,
+  /** PEER_STATE_REFUSED - it may not be followed: keep everything, accept nothing new */
+  PEER_STATE_REFUSED = 6,
   UNRECOGNIZED = -1,
 }
 

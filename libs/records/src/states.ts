@@ -1,0 +1,220 @@
+/**
+ * The states and reasons that clusters, agents and the CLI exchange: the one place that gives each value of an enum of the
+ * wire its name and its meaning.
+ *
+ * The phases of the state machines (of a reader, a publisher, a source in an agent) are steps on the way to these states
+ * and are never sent; docs/design/sync.md says which phase has which state.
+ */
+import { type FrontendReport, FrontendState, PeerState, PublishState, RefusalReason } from "@isthmus/proto";
+import { createVocabulary, type Word } from "./vocabulary.js";
+
+/** The states of a peer, and of the local cluster as its agents see it: MeshPeer, its condition Ready, `mesh status`. */
+export const PEER_STATES: readonly Word<PeerState>[] = [
+  {
+    value: PeerState.PEER_STATE_CONNECTING,
+    name: "Connecting",
+    meaning: "Nothing of the cluster was read yet",
+  },
+  {
+    value: PeerState.PEER_STATE_SYNCING,
+    name: "Syncing",
+    meaning:
+      "Its records are used, but not verified: its head is not LIVE, or its sums differ, so absence deletes nothing",
+  },
+  {
+    value: PeerState.PEER_STATE_IN_SYNC,
+    name: "InSync",
+    meaning: "Its records equal the sums of a LIVE head that is fresh",
+  },
+  {
+    value: PeerState.PEER_STATE_STALE,
+    name: "Stale",
+    meaning: "Its publisher, or for the local cluster the Kubernetes API, has been silent for 15 s; all records stay",
+  },
+  {
+    value: PeerState.PEER_STATE_REFUSED,
+    name: "Refused",
+    meaning:
+      "It may not be followed, for a reason that the message gives; its accepted records stay, no new ones are taken",
+  },
+  {
+    value: PeerState.PEER_STATE_REMOVED,
+    name: "Removed",
+    meaning: "The operator deleted its MeshPeer: agents delete its records. Only on the stream to agents",
+  },
+];
+
+/** The states of a cluster's publisher: condition Published of MeshCluster, hop `publish` of `mesh status`. */
+export const PUBLISH_STATES: readonly Word<PublishState>[] = [
+  {
+    value: PublishState.PUBLISH_STATE_OFF,
+    name: "Off",
+    meaning: "It does not publish: there is no store, another instance publishes, or it waits for Kubernetes",
+  },
+  {
+    value: PublishState.PUBLISH_STATE_CONNECTING,
+    name: "Connecting",
+    meaning: "It reads what the store has, or determines whether its last write was stored",
+  },
+  {
+    value: PublishState.PUBLISH_STATE_LOADING,
+    name: "Loading",
+    meaning: "It writes its first records; the head is SYNCING",
+  },
+  {
+    value: PublishState.PUBLISH_STATE_LIVE,
+    name: "Live",
+    meaning: "The store has what the cluster exports, and changes are written as they come",
+  },
+  {
+    value: PublishState.PUBLISH_STATE_FULL,
+    name: "Full",
+    meaning: "The store has no space: no head is written, so readers see the cluster as Stale",
+  },
+  {
+    value: PublishState.PUBLISH_STATE_REFUSED,
+    name: "Refused",
+    meaning: "It may not write, for a reason that the message gives, such as an id that another cluster has claimed",
+  },
+];
+
+/** The states of a frontend: column STATUS of `mesh service list`. */
+export const FRONTEND_STATES: readonly Word<FrontendState>[] = [
+  {
+    value: FrontendState.FRONTEND_STATE_DONE,
+    name: "Done",
+    meaning: "Every node has applied it",
+  },
+  {
+    value: FrontendState.FRONTEND_STATE_APPLYING,
+    name: "Applying",
+    meaning: "Not all nodes have applied it; the numbers of nodes follow",
+  },
+  {
+    value: FrontendState.FRONTEND_STATE_MERGED,
+    name: "Merged",
+    meaning: "The apiserver has merged it, and does not know the nodes that must apply it",
+  },
+  {
+    value: FrontendState.FRONTEND_STATE_NO_FRONTEND,
+    name: "No frontend",
+    meaning: "The Service has no ClusterIP: it is headless or an ExternalName",
+  },
+  {
+    value: FrontendState.FRONTEND_STATE_OTHER_PROXY,
+    name: "Left to another proxy",
+    meaning: "A label of the Service names another proxy",
+  },
+  {
+    value: FrontendState.FRONTEND_STATE_NO_BACKEND,
+    name: "Error: no ready backend",
+    meaning: "No backend is ready or still serves: connects are refused",
+  },
+];
+
+/** Why records of a peer are refused: reasons in `mesh status`. */
+export const REFUSAL_REASONS: readonly Word<RefusalReason>[] = [
+  {
+    value: RefusalReason.REFUSAL_REASON_MALFORMED_KEY,
+    name: "malformed-key",
+    meaning: "The key cannot be read, or is of a kind that is not exported",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_MALFORMED_VALUE,
+    name: "malformed-value",
+    meaning: "The value cannot be read",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_KEY_MISMATCH,
+    name: "key-mismatch",
+    meaning: "Key and value name different objects",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_IDENTITY_OF_ANOTHER_CLUSTER,
+    name: "identity-of-another-cluster",
+    meaning: "The identity has the id of another cluster",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR,
+    name: "address-outside-cidr",
+    meaning: "An address is outside the pod CIDRs that the MeshPeer allows",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_ADDRESS_FORBIDDEN,
+    name: "address-forbidden",
+    meaning: "An address is one that no cluster may claim: loopback, link-local, multicast, unspecified",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_ADDRESS_OF_ANOTHER_CLUSTER,
+    name: "address-of-another-cluster",
+    meaning: "An address is in a range of another cluster, or another cluster claimed it first",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_TOO_LARGE,
+    name: "too-large",
+    meaning: "Key or value has more bytes, or the value more fields, than a reader accepts",
+  },
+  {
+    value: RefusalReason.REFUSAL_REASON_OUT_OF_BOUNDS,
+    name: "out-of-bounds",
+    meaning: "A number, text or list in the value is above its bound",
+  },
+];
+
+export const peerStates = createVocabulary(PEER_STATES);
+export const publishStates = createVocabulary(PUBLISH_STATES);
+export const frontendStates = createVocabulary(FRONTEND_STATES);
+export const refusalReasons = createVocabulary(REFUSAL_REASONS);
+
+/** The fields of a FrontendReport that say how far it is applied. */
+export type FrontendStatus = Pick<FrontendReport, "status" | "frontendState" | "appliedNodes" | "nodes">;
+
+/** `nodes`: those that must apply it, of which `appliedNodes` have. */
+export function frontendStatus(frontendState: FrontendState, appliedNodes = 0, nodes = 0): FrontendStatus {
+  const fields = { frontendState, appliedNodes, nodes };
+  return { ...fields, status: frontendStateText({ ...fields, status: "" }) };
+}
+
+/** `Done`; `Applying: 1/2 nodes`; the text of a server that does not set the enum. */
+export function frontendStateText({ frontendState, status, appliedNodes, nodes }: FrontendStatus): string {
+  const text = frontendStates.show(frontendState, status);
+  return frontendState === FrontendState.FRONTEND_STATE_APPLYING ? `${text}: ${appliedNodes}/${nodes} nodes` : text;
+}
+
+/** What a node serves of a source: values of the label `state` of the agent's metric `mesh_source_state`. */
+export const NODE_SOURCE_STATES = [
+  {
+    label: "waiting",
+    meaning: "Not in sync since the start; it has neither records nor a floor",
+  },
+  {
+    label: "kernel",
+    meaning: "Not in sync since the start; served as found in the maps",
+  },
+  {
+    label: "disk",
+    meaning: "Not in sync since the start; served from its disk snapshot",
+  },
+  {
+    label: "syncing",
+    meaning: "A first sync is under way",
+  },
+  {
+    label: "live",
+    meaning: "In sync, and InSync at the apiserver",
+  },
+  {
+    label: "stale",
+    meaning: "In sync before, and not InSync at the apiserver: all records stay",
+  },
+  {
+    label: "repairing",
+    meaning: "Records are missing or differ from the sums, and are being fetched",
+  },
+  {
+    label: "behind",
+    meaning: "The apiserver's position is older than what was applied here, so it withholds the source",
+  },
+] as const;
+
+export type NodeSourceState = (typeof NODE_SOURCE_STATES)[number]["label"];
