@@ -2,7 +2,8 @@
 import { MAX_CLUSTER_ID } from "@isthmus/model";
 import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 import type { Applied, MapFill } from "@isthmus/proto";
-import { SOURCE_STATES, type SourceReport } from "./source-report.js";
+import { NODE_SOURCE_STATES } from "@isthmus/records";
+import type { SourceReport } from "./source-report.js";
 
 /** Values that are read at every scrape. */
 export interface AgentFacts {
@@ -72,12 +73,12 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
         (gauge) => gauge.set(facts.connected() ? 1 : 0),
       );
       metrics.gauge("mesh_source_in_sync", "1 when in sync at least once since the start", ["cluster_id"], (gauge) => {
-        for (const { clusterId, wasInSync: proven } of facts.sources())
-          gauge.set(proven ? 1 : 0, { cluster_id: String(clusterId) });
+        for (const { clusterId, wasInSync } of facts.sources())
+          gauge.set(wasInSync ? 1 : 0, { cluster_id: String(clusterId) });
       });
       metrics.gauge(
         "mesh_source_state",
-        `1 for the state it is in: ${SOURCE_STATES.join(", ")}`,
+        `1 for the state it is in: ${NODE_SOURCE_STATES.map(({ label }) => label).join(", ")}`,
         ["cluster_id", "state"],
         (gauge) => {
           for (const { clusterId, state } of facts.sources()) gauge.set(1, { cluster_id: String(clusterId), state });

@@ -196,7 +196,7 @@ test("without a server, sources with a floor start from the kernel, others from 
   assert.deepEqual(await node.backends(VIP), ALL);
   const states = () => [...node.state.core.sources.values()].map((source) => reportSource(source, 1));
   assert.deepEqual(
-    states().map(({ clusterId, wasInSync: proven, state }) => [clusterId, proven, state]),
+    states().map(({ clusterId, wasInSync, state }) => [clusterId, wasInSync, state]),
     [
       [1, false, "kernel"],
       [2, false, "disk"],

@@ -1,37 +1,30 @@
-/** The state of each source as one label value, for metrics. Pure. */
+/** The state of each source at this node, for metrics. Pure. */
 import { PeerState } from "@isthmus/proto";
+import type { NodeSourceState } from "@isthmus/records";
 import type { Source } from "./sync/source-types.js";
-
-/**
- * Never in sync since the start: `waiting`, it has neither records nor a floor; `kernel`, served as found in the maps;
- * `disk`, served from its snapshot. In sync before: `live`; `stale`, its control plane is not live and all records are
- * kept. Either: `syncing`, a first sync is under way; `repairing`, records are missing or differ; `behind`, the
- * server's position is older than what was applied here, so it withholds the source.
- */
-export const SOURCE_STATES = ["waiting", "kernel", "disk", "syncing", "live", "stale", "repairing", "behind"] as const;
-export type SourceState = (typeof SOURCE_STATES)[number];
 
 export interface SourceReport {
   /** The real id, also for the local cluster (not 0). */
   readonly clusterId: number;
   readonly wasInSync: boolean;
-  readonly state: SourceState;
+  readonly state: NodeSourceState;
 }
 
 export function reportSource(source: Source, localClusterId: number): SourceReport {
-  const { clusterId, wasInSync: proven } = source;
+  const { clusterId, wasInSync } = source;
   return {
     clusterId: clusterId === 0 ? localClusterId : clusterId,
-    wasInSync: proven,
-    state: sourceStateMessage(source),
+    wasInSync,
+    state: stateOf(source),
   };
 }
 
-function sourceStateMessage({ behind, phase, wasInSync: proven, live, floor, status }: Source): SourceState {
+/** Any state at the server other than InSync, also one of a newer version, is stale: all records are kept. */
+function stateOf({ behind, phase, wasInSync, live, floor, status }: Source): NodeSourceState {
   if (behind) return "behind";
   if (phase === "Repairing") return "repairing";
-  if (phase === "Loading" || phase === "Proving") return "syncing";
-  if (proven) return status === PeerState.PEER_STATE_IN_SYNC ? "live" : "stale";
+  if (phase === "Loading" || phase === "Verifying") return "syncing";
+  if (wasInSync) return status === PeerState.PEER_STATE_IN_SYNC ? "live" : "stale";
   if (live) return "disk";
   return floor === undefined ? "waiting" : "kernel";
 }

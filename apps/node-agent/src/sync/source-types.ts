@@ -3,7 +3,7 @@ import type { Batch, Bucket, Buckets, Mark, PeerState, Position, SourceState } f
 import type { HashedRecord, RecordTable } from "@isthmus/records";
 import type { RecordDelta } from "../desired/records/record-delta.js";
 
-export type SourcePhase = "Empty" | "Loading" | "Proving" | "InSync" | "Repairing";
+export type SourcePhase = "Empty" | "Loading" | "Verifying" | "InSync" | "Repairing";
 
 /** What one message changes downstream. */
 export interface SourceDelta extends RecordDelta {

@@ -44,7 +44,7 @@ test("a first sync is emitted as a whole when the mark agrees, and not before", 
   const source = createSource({ clusterId: 2, floor: undefined });
   const messages = from.firstSync(1);
   assert.deepEqual(feedAll(source, messages.slice(0, -1)), { deltas: [], events: [] });
-  assert.equal(source.phase, "Proving");
+  assert.equal(source.phase, "Verifying");
   const { deltas } = feedAll(source, messages.slice(-1));
   assert.deepEqual([deltas.length, deltas[0]?.transition, deltas[0]?.upserts.length], [1, "first", 3]);
   assert.deepEqual(source.have, from.position);

@@ -2,7 +2,7 @@
  * The state machine of one source over the stream's messages. Pure: no clock, no I/O.
  *
  * ```
- *   Empty ──first sync──► Loading ──last──► Proving ──mark agrees──► InSync ◄──────────────┐
+ *   Empty ──first sync──► Loading ──last──► Verifying ─mark agrees─► InSync ◄──────────────┐
  *     ▲                     ▲                  │ differs               │ gap, mark differs  │ buckets
  *   removed               snapshot again       └──────────────────► Repairing ──────────────┘
  * ```
@@ -89,7 +89,7 @@ class SourceMachine implements Source {
     if (this.#isOld(to)) return { events: ["below-floor"] };
     if (from === undefined) return this.#load(message, to);
     if (this.phase === "Repairing") return this.#take(message, to);
-    const expected = this.phase === "Proving" ? this.#at : this.phase === "InSync" ? this.have : undefined;
+    const expected = this.phase === "Verifying" ? this.#at : this.phase === "InSync" ? this.have : undefined;
     if (expected === undefined || comparePositions(expected, from) !== "equal") return this.#repair(KINDS, ["gap"]);
     const step = this.#take(message, to);
     if (this.phase === "InSync") this.have = to;
@@ -101,7 +101,7 @@ class SourceMachine implements Source {
     if (!isPositionOf(this.clusterId, position)) return { events: ["malformed-position"] };
     if (this.#isOld(position)) return { events: ["below-floor"] };
     this.#mark = message;
-    if (this.phase === "Proving") return this.#prove(message, position);
+    if (this.phase === "Verifying") return this.#verify(message, position);
     if (this.phase === "InSync") return this.#compare(message, position);
     return NOTHING;
   }
@@ -120,7 +120,7 @@ class SourceMachine implements Source {
   }
 
   reconnect(): void {
-    if (this.phase === "Loading" || this.phase === "Proving" || this.phase === "Repairing") {
+    if (this.phase === "Loading" || this.phase === "Verifying" || this.phase === "Repairing") {
       this.phase = this.table.size === 0 ? "Empty" : "InSync";
       this.have = undefined;
     }
@@ -146,7 +146,7 @@ class SourceMachine implements Source {
     return floor !== undefined && sameBytes(floor.storeId, position.storeId) && !isAtMost(floor, position);
   }
 
-  /** any -> Loading -> Proving */
+  /** any -> Loading -> Verifying */
   #load(message: Batch, to: Position): SourceStep {
     if (this.phase !== "Loading") {
       this.phase = "Loading";
@@ -154,7 +154,7 @@ class SourceMachine implements Source {
       this.#exchange.end();
       this.#received.beginNaming();
     }
-    if (message.last) this.phase = "Proving";
+    if (message.last) this.phase = "Verifying";
     return this.#take(message, to);
   }
 
@@ -164,8 +164,8 @@ class SourceMachine implements Source {
     return this.#emit(this.#received.batch(message), to, message.observedUs);
   }
 
-  /** Proving -> InSync | Repairing */
-  #prove(mark: Mark, position: Position): SourceStep {
+  /** Verifying -> InSync | Repairing */
+  #verify(mark: Mark, position: Position): SourceStep {
     if (this.#at === undefined || comparePositions(this.#at, position) !== "equal") return NOTHING;
     const unnamed = this.#received.removeUnnamed(exportedKinds(mark.sums));
     const wrong = this.#differing(mark);
@@ -232,7 +232,7 @@ class SourceMachine implements Source {
 
   #remove(): SourceStep {
     const deletes = this.#received.namesOf(this.table.records()).reverse();
-    Object.assign(this, { phase: "Empty", live: false, proven: false, floor: undefined, have: undefined });
+    Object.assign(this, { phase: "Empty", live: false, wasInSync: false, floor: undefined, have: undefined });
     this.#received = createReceivedRecords();
     this.#announced = false;
     this.status = PeerState.PEER_STATE_REMOVED;

@@ -1,8 +1,10 @@
-/** Agent and server of different versions: kinds that one does not know are no difference and are not deleted. */
+/** Agent and server of different versions: what one does not know is no difference and deletes nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Buckets, Kind, type Mark, type ToAgent } from "@isthmus/proto";
+import { type Buckets, Kind, type Mark, PeerState, ToAgent } from "@isthmus/proto";
 import { createRecordSource, makeNode, makeService, type RecordSource } from "@isthmus/testing";
+import { reportSource } from "../source-report.js";
+import { createSyncCore, type SyncCore } from "./core.js";
 import { createSource } from "./source.js";
 import type { Source, SourceStep } from "./source-types.js";
 
@@ -111,4 +113,32 @@ test("an older server ends the exchange of a kind that it does not know without 
     "services/a/c",
     "services/a/lost",
   ]);
+});
+
+/** The effects of a SourceState with this number, as it arrives from the wire. */
+function stateEffects(core: SyncCore, status: number) {
+  const value = { clusterId: 2, cluster: "west", status: status as PeerState, behind: false, hops: [] };
+  const bytes = ToAgent.encode({ message: { $case: "sourceState", value } }).finish();
+  return core.step({ is: "message", message: ToAgent.decode(bytes) });
+}
+
+test("a state that this agent does not know, Refused, and none are stale: nothing is deleted, and the source goes on", () => {
+  const core = createSyncCore({ node: "n1", version: "0", floors: new Map() });
+  stateEffects(core, PeerState.PEER_STATE_IN_SYNC);
+  const source = core.source(2);
+  const from = server();
+  feed(source, from.firstSync());
+  assert.equal(reportSource(source, 1).state, "live");
+  for (const status of [PeerState.PEER_STATE_UNSPECIFIED, PeerState.PEER_STATE_REFUSED, 7, -1]) {
+    assert.deepEqual(stateEffects(core, status), []);
+    assert.equal(core.sources.get(2), source);
+    assert.deepEqual([source.phase, source.table.size, reportSource(source, 1).state], ["InSync", 2, "stale"]);
+  }
+  const [step] = feed(source, [from.change([makeService("a/b")])]);
+  assert.deepEqual(
+    step?.delta?.upserts.map(({ key }) => key),
+    ["services/a/b"],
+  );
+  stateEffects(core, PeerState.PEER_STATE_IN_SYNC);
+  assert.equal(reportSource(source, 1).state, "live");
 });
