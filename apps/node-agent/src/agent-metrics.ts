@@ -28,7 +28,7 @@ export interface AgentMetrics {
 export function createAgentMetrics(metrics: Metrics): AgentMetrics {
   const events = metrics.counter(
     "mesh_sync_events_total",
-    "What a server sent and this agent refused or repaired, by what it was",
+    "Messages of a server that were refused or repaired, by event",
     ["cluster_id", "event"],
   );
   const records = metrics.counter(
@@ -43,13 +43,13 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
   );
   const apply = metrics.histogram(
     "mesh_apply_seconds",
-    "From taking up messages to maps written",
+    "Time of one apply: from taking the waiting changes to the maps written",
     [],
     LATENCY_BUCKETS_SECONDS,
   );
   const propagation = metrics.histogram(
     "mesh_propagation_seconds",
-    "From the origin's apiserver seeing content to maps written",
+    "Time from when the apiserver of origin saw a change to a stage: agent, its maps are written",
     ["stage"],
     LATENCY_BUCKETS_SECONDS,
   );
@@ -57,7 +57,7 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     watch(facts) {
       metrics.gauge(
         "mesh_map_entries",
-        "Entries in use; at mesh_map_capacity new ones are refused and counted in mesh_objects_failed, of backends and nodes of other clusters at three quarters of it",
+        "Entries in use; at mesh_map_capacity new ones are refused and counted in mesh_objects_failed, backends and nodes of remote clusters at three quarters of it",
         ["map"],
         (gauge) => {
           for (const { map, used } of facts.fill()) gauge.set(used, { map });

@@ -6,7 +6,7 @@
  */
 import { type Store, storeError, type WatchMessage } from "@isthmus/kvstore";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
-import type { Breaker, Logger, Metrics } from "@isthmus/observe";
+import { type Breaker, LATENCY_BUCKETS_SECONDS, type Logger, type Metrics } from "@isthmus/observe";
 import type { Kind, PeerState, SourceReport } from "@isthmus/proto";
 import { createSourceIndex, type SourceIndex, sameBytes } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
@@ -226,13 +226,13 @@ function createReaderMetrics(metrics: Metrics | undefined) {
   return {
     propagation: metrics?.histogram(
       "mesh_propagation_seconds",
-      "How long news took from the apiserver of origin to a stage",
+      "Time from when the apiserver of origin saw a change to a stage",
       ["stage", "cluster"],
-      [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+      LATENCY_BUCKETS_SECONDS,
     ),
     dropped: metrics?.counter(
       "mesh_source_held_dropped_total",
-      "How often more news came of a source than may wait until its store is known",
+      "How often more events of a peer arrived than may wait until its store is checked",
       ["cluster"],
     ),
   };

@@ -32,7 +32,7 @@ export function watchLocalCluster(metrics: Metrics, own: LocalSource, services: 
   });
   metrics.gauge(
     "mesh_service_conditions",
-    "Services on which a condition of ours stands, by type",
+    "Services with a condition that this program wrote, by type",
     ["type"],
     (gauge) => {
       for (const [type, count] of conditionCounts(services)) gauge.set(count, { type });

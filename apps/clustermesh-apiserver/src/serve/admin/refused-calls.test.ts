@@ -17,7 +17,7 @@ test("a flood of refused calls logs one line a minute per method and status, and
   for (let i = 0; i < 1000; i++) tell("/mesh.v1.Admin/Status", unknown);
   tell("/mesh.v1.Admin/Status", denied);
   tell("/mesh.v1.Admin/CheckStore", denied);
-  const said = lines.map(({ method, error, untold }) => [method, (error as Error).message, untold]);
+  const said = lines.map(({ method, error, unlogged }) => [method, (error as Error).message, unlogged]);
   assert.deepEqual(said, [
     ["/mesh.v1.Admin/Status", unknown.message, 0],
     ["/mesh.v1.Admin/Status", denied.message, 0],
@@ -26,7 +26,7 @@ test("a flood of refused calls logs one line a minute per method and status, and
 
   await clock.advance(60_000);
   tell("/mesh.v1.Admin/Status", unknown);
-  assert.deepEqual([lines.length, lines[3]?.["untold"]], [4, 999]);
+  assert.deepEqual([lines.length, lines[3]?.["unlogged"]], [4, 999]);
   const text = await metrics.text();
   assert.match(text, /mesh_admin_refused_total\{status="UNAUTHENTICATED"\} 1001/);
   assert.match(text, /mesh_admin_refused_total\{status="PERMISSION_DENIED"\} 2/);

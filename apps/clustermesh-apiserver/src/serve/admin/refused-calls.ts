@@ -1,6 +1,6 @@
 /**
  * Logs and counts refused admin calls. Clients must not fill the log: each pair of method and status has one line a minute,
- * with the number of calls (`untold`) that were not logged since the previous line. The counter has all of them.
+ * with the number of calls (`unlogged`) that were not logged since the previous line. The counter has all of them.
  */
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "@isthmus/model";
@@ -39,6 +39,6 @@ export function createRefusedCalls({
       return;
     }
     states.set(kind, { loggedAt: clock.now(), unlogged: 0 });
-    log.warn("Admin call refused", { method, error, untold: last?.unlogged ?? 0 });
+    log.warn("Admin call refused", { method, error, unlogged: last?.unlogged ?? 0 });
   };
 }

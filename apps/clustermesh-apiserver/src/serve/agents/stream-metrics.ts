@@ -9,14 +9,27 @@ export function createStreamMetrics(metrics: Metrics, now: { agents(): number; s
   return {
     propagation: metrics.histogram(
       "mesh_propagation_seconds",
-      "How long news took from the apiserver of origin to a stage",
+      "Time from when the apiserver of origin saw a change to a stage",
       ["stage", "cluster"],
       LATENCY_BUCKETS_SECONDS,
     ),
-    behind: metrics.counter("mesh_stream_behind_total", "Sources withheld from agents that knew more", ["source"]),
-    away: metrics.counter("mesh_stream_goaway_total", "Agents sent away", ["reason"]),
-    ignored: metrics.counter("mesh_stream_ignored_total", "Positions of agents that were not kept", ["reason"]),
-    refused: metrics.counter("mesh_stream_refused_total", "Streams ended for what the agent sent", ["code"]),
-    errors: metrics.counter("mesh_stream_errors_total", "Streams ended by a mistake of this server: look into its log"),
+    behind: metrics.counter(
+      "mesh_stream_behind_total",
+      "Sources withheld from agents that have applied a newer position",
+      ["source"],
+    ),
+    away: metrics.counter("mesh_stream_goaway_total", "Streams ended by a GoAway, by reason", ["reason"]),
+    ignored: metrics.counter("mesh_stream_ignored_total", "Positions of agents that were not kept, by reason", [
+      "reason",
+    ]),
+    refused: metrics.counter(
+      "mesh_stream_refused_total",
+      "Streams ended because of what the agent sent, by gRPC code",
+      ["code"],
+    ),
+    errors: metrics.counter(
+      "mesh_stream_errors_total",
+      "Streams ended by an internal error of this server, which its log names",
+    ),
   };
 }
