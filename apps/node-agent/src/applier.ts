@@ -12,6 +12,7 @@ import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
 import { inTurns, nextTurn } from "@isthmus/runtime";
 import type { Datapath } from "./datapath/datapath.js";
 import type { MeshState } from "./desired/mesh-state.js";
+import type { NodeName } from "./desired/nodes/nodes.js";
 import type { Floors } from "./sync/floors.js";
 import type { SourceDelta } from "./sync/source-types.js";
 
@@ -25,8 +26,8 @@ export interface ApplierModules {
   /** Called after the maps hold the batch. */
   readonly applied: (acks: readonly WireApplied[], tookMs: number) => void;
   readonly nodeConfig: (config: NodeConfig) => void;
-  /** Called when node records or the set of sources in sync changed. */
-  readonly routes: () => void;
+  /** Called when node records, which it names, or the set of sources in sync changed. */
+  readonly routes: (nodes: Iterable<NodeName>) => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -79,7 +80,7 @@ export function createApplier(modules: ApplierModules): Applier {
     clearFloors();
     modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);
     if (changes.nodeConfig !== undefined) modules.nodeConfig(changes.nodeConfig);
-    if (changes.routes) modules.routes();
+    if (changes.routes) modules.routes(changes.nodes.keys());
   }
 
   async function loop(): Promise<void> {

@@ -13,7 +13,7 @@ import { type Applier, createApplier } from "./applier.js";
 import { createDatapath, type Datapath } from "./datapath/datapath.js";
 import { readServices } from "./datapath/services/read-services.js";
 import { createMeshState, type MeshState } from "./desired/mesh-state.js";
-import { nodeName } from "./desired/nodes/nodes.js";
+import { type NodeName, nodeName } from "./desired/nodes/nodes.js";
 import { createDesiredState, type DesiredState } from "./desired/services/desired-state.js";
 import { createFailureReporter } from "./failure-reporter.js";
 import { createRefusedRanges } from "./refused-ranges.js";
@@ -39,7 +39,7 @@ export interface NodeStateModules {
   readonly snapshots: readonly Snapshot[];
   readonly applied: (acks: readonly Applied[], tookMs: number) => void;
   readonly nodeConfig: (config: NodeConfig) => void;
-  readonly routes: () => void;
+  readonly routes: (nodes: Iterable<NodeName>) => void;
   readonly count: (clusterId: number, event: string) => void;
   readonly refusedRecord: (clusterId: number) => void;
   /** The maps could not be written; the process must end. */

@@ -4,7 +4,7 @@
  * All lasting state is pinned or on disk: stopping closes descriptors and removes nothing.
  */
 import { setMaxListeners } from "node:events";
-import { openRouteEvents } from "@isthmus/bpf";
+import { openNetlink, openRouteEvents } from "@isthmus/bpf";
 import { type Clock, systemClock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION } from "@isthmus/runtime";
@@ -21,7 +21,7 @@ import { createNodeCidrs } from "./node-cidrs.js";
 import { createNodeReports } from "./node-reports.js";
 import { createNodeState } from "./node-state.js";
 import { type PodsOptions, startPods } from "./pods/index.js";
-import { desiredRoutes } from "./routes/desired-routes.js";
+import { createRouteKernel } from "./routes/route-kernel.js";
 import { createRouteReconciler } from "./routes/route-reconciler.js";
 import { reportSource } from "./source-report.js";
 import { createSyncClient } from "./sync/client.js";
@@ -125,7 +125,7 @@ async function startNode(
         reports.acknowledge(acks);
       },
       nodeConfig: cidrs.set,
-      routes: () => routes.trigger(),
+      routes: (names) => routes.update(names),
       count: metrics.syncEvent,
       refusedRecord: metrics.refusedRecord,
       failed: fail,
@@ -135,7 +135,9 @@ async function startNode(
     log,
     clock,
     signal,
-    desired: () => desiredRoutes(state.meshState.nodes, nodeName(local.clusterId, node)),
+    kernel: createRouteKernel(openNetlink),
+    self: nodeName(local.clusterId, node),
+    nodes: () => state.meshState.nodes,
     complete: state.complete,
   });
   const client = createSyncClient({
@@ -170,6 +172,7 @@ async function startNode(
     log,
     nodeConfig: cidrs,
     report: reports.pods,
+    openNetlink,
     programs: cgroups.requireAttached,
     changes,
     condition: reports.conditions.set,

@@ -9,13 +9,20 @@ import { native, type RouteSocket } from "./native.js";
 import { ADDRESS_HEADER, AddressMessage, AF_INET, prefixFrom } from "./netlink/addresses.js";
 import { parseAttributes, textOf } from "./netlink/attributes.js";
 import { IFF_UP, IFLA_IFNAME, LINK_HEADER, LinkMessage } from "./netlink/links.js";
-import { type NetlinkMessage, parseMessages } from "./netlink/messages.js";
+import { NetlinkFlag, type NetlinkMessage, parseMessages } from "./netlink/messages.js";
 import { NDA_DST, NEIGHBOUR_HEADER, NeighbourMessage, NUD_PERMANENT } from "./netlink/neighbours.js";
-import { ROUTE_HEADER, RouteMessage, RTA_DST } from "./netlink/routes.js";
+import { ROUTE_HEADER, RouteMessage, RTA_DST, UNREACHABLE } from "./netlink/routes.js";
 
 export type RouteEvent =
-  /** A route of any table. `gone`: it was deleted; otherwise it was added, or replaced another one. */
-  | { readonly kind: "route"; readonly gone: boolean; readonly protocol: number; readonly prefix: Prefix }
+  /** A route of any table. `gone`: it was deleted; `replaces`: it took the place of another one. */
+  | {
+      readonly kind: "route";
+      readonly gone: boolean;
+      readonly replaces: boolean;
+      readonly unreachable: boolean;
+      readonly protocol: number;
+      readonly prefix: Prefix;
+    }
   | { readonly kind: "neighbour"; readonly gone: boolean; readonly permanent: boolean; readonly address: Address }
   /** `turned`: this event reports that the link went up or down; a new link is down. */
   | {
@@ -84,13 +91,13 @@ export function parseRouteEvents(bytes: Uint8Array): readonly RouteEvent[] {
   return parseMessages(bytes)?.flatMap((message) => parseEvent(message) ?? []) ?? [LOST];
 }
 
-function parseEvent({ type, body }: NetlinkMessage): RouteEvent | undefined {
+function parseEvent({ type, flags, body }: NetlinkMessage): RouteEvent | undefined {
   // Each kind of object has two message types: added or changed (even), and deleted (odd).
   const gone = (type & 1) === 1;
   const kind = type & ~1;
   if (kind === LinkMessage.New) return linkEvent(body, gone) ?? LOST;
   if (kind === AddressMessage.New) return addressEvent(body, gone) ?? LOST;
-  if (kind === RouteMessage.New) return routeEvent(body, gone) ?? LOST;
+  if (kind === RouteMessage.New) return routeEvent(body, gone, (flags & NetlinkFlag.Replace) !== 0) ?? LOST;
   if (kind === NeighbourMessage.New) return neighbourEvent(body, gone) ?? LOST;
   return kind === SETTING ? { kind: "setting" } : undefined;
 }
@@ -109,11 +116,19 @@ function addressEvent(body: Uint8Array, gone: boolean): RouteEvent | undefined {
   return body.length < ADDRESS_HEADER ? undefined : { kind: "address", gone, linkLocal: body[3] === SCOPE_LINK };
 }
 
-function routeEvent(body: Uint8Array, gone: boolean): RouteEvent | undefined {
+function routeEvent(body: Uint8Array, gone: boolean, replaces: boolean): RouteEvent | undefined {
   const destination = body.length < ROUTE_HEADER ? undefined : addressOf(body, ROUTE_HEADER, RTA_DST);
   if (destination === undefined) return undefined;
-  const [, length = 0, , , , protocol = 0] = body;
-  return { kind: "route", gone, protocol, prefix: prefixFrom(destination, length) };
+  const [, length = 0, , , , protocol = 0, , type] = body;
+  const unreachable = type === UNREACHABLE;
+  return {
+    kind: "route",
+    gone,
+    replaces: !gone && replaces,
+    unreachable,
+    protocol,
+    prefix: prefixFrom(destination, length),
+  };
 }
 
 function neighbourEvent(body: Uint8Array, gone: boolean): RouteEvent | undefined {

@@ -1,7 +1,7 @@
 /** The CNI 1.0.0 result for an attached pod: a pure function of the attachment. */
 import { formatAddress } from "@isthmus/model";
 import { deviceMacs } from "./device-name.js";
-import { GATEWAY } from "./ip-commands.js";
+import { GATEWAY } from "./pod-requests.js";
 import type { PodAttachment } from "./types.js";
 
 /** `netns` as the runtime wrote it. */

@@ -1,12 +1,9 @@
-/**
- * Reads the agent's devices and routes in the node's network namespace. `listDevices`, which each ADD calls, starts no
- * process.
- */
+/** Reads the agent's devices and routes in the node's network namespace. */
 import { readFile } from "node:fs/promises";
-import { type Address, parseAddress } from "@isthmus/model";
+import { type Netlink, type OpenNetlink, rtnetlink, withNetlink } from "@isthmus/bpf";
+import type { Address } from "@isthmus/model";
 import { deviceMacs, isHostDeviceName } from "./device-name.js";
-import { ip } from "./ip.js";
-import { POD_ROUTE_PROTOCOL } from "./ip-commands.js";
+import { POD_ROUTE_PROTOCOL } from "./pod-requests.js";
 
 const DEFAULT_MTU = 1500;
 
@@ -21,34 +18,42 @@ export async function listDevices(): Promise<ReadonlySet<string>> {
 }
 
 /** Veths of the agent, recognised by the MAC that is derived from the name. */
-export async function agentDevices(): Promise<ReadonlySet<string>> {
-  const links = JSON.parse((await ip(["-json", "link", "show", "type", "veth"])) || "[]") as readonly {
-    readonly ifname?: string;
-    readonly address?: string;
-  }[];
-  const names = links.flatMap(({ ifname = "", address }) =>
-    isHostDeviceName(ifname) && address === deviceMacs(ifname).host ? [ifname] : [],
-  );
-  return new Set(names);
+export async function agentDevices(open: OpenNetlink): Promise<ReadonlySet<string>> {
+  const links = await withNetlink(open, undefined, readVeths);
+  return new Set(links.flatMap(({ name, mac }) => (mac === deviceMacs(name).host ? [name] : [])));
 }
 
 /** Addresses of pods by host device, from the agent's routes, for the case that the state file is lost. */
-export async function addressesByDevice(): Promise<ReadonlyMap<string, Address>> {
-  const routes: unknown = JSON.parse(
-    (await ip(["-4", "-json", "route", "show", "proto", `${POD_ROUTE_PROTOCOL}`])) || "[]",
-  );
-  const addresses = new Map<string, Address>();
-  for (const route of Array.isArray(routes) ? (routes as { dst?: unknown; dev?: unknown }[]) : []) {
-    if (typeof route.dst !== "string" || typeof route.dev !== "string" || !isHostDeviceName(route.dev)) continue;
-    addresses.set(route.dev, parseAddress(route.dst.replace(/\/32$/, "")));
-  }
-  return addresses;
+export function addressesByDevice(open: OpenNetlink): Promise<ReadonlyMap<string, Address>> {
+  return withNetlink(open, undefined, async (netlink) => {
+    const names = new Map((await readVeths(netlink)).map(({ index, name }) => [index, name]));
+    const addresses = new Map<string, Address>();
+    for (const { link = 0, prefix } of await readPodRoutes(netlink)) {
+      const name = names.get(link);
+      if (name !== undefined) addresses.set(name, prefix.address);
+    }
+    return addresses;
+  });
 }
 
 /** MTU of the device of the default route; 1500 on a node without a default route. */
-export async function uplinkMtu(): Promise<number> {
-  const [route] = JSON.parse((await ip(["-4", "-json", "route", "show", "default"])) || "[]") as { dev?: string }[];
-  if (route?.dev === undefined) return DEFAULT_MTU;
-  const [link] = JSON.parse(await ip(["-json", "link", "show", "dev", route.dev])) as { mtu?: number }[];
-  return link?.mtu ?? DEFAULT_MTU;
+export function uplinkMtu(open: OpenNetlink): Promise<number> {
+  return withNetlink(open, undefined, async (netlink) => {
+    const routes = await rtnetlink.readRoutes(netlink, { family: "IPv4", protocol: 0 });
+    const uplink = routes.find(({ prefix }) => prefix.length === rtnetlink.DEFAULT_IPV4.length)?.link;
+    const links = uplink === undefined ? [] : await rtnetlink.readLinks(netlink);
+    return links.find(({ index }) => index === uplink)?.mtu ?? DEFAULT_MTU;
+  });
+}
+
+/** Veths with a name of the agent's pattern. */
+export async function readVeths(netlink: Netlink): Promise<readonly rtnetlink.Link[]> {
+  return (await rtnetlink.readLinks(netlink, "veth")).filter(({ name }) => isHostDeviceName(name));
+}
+
+/** The agent's routes to pods: all, or those of one device. */
+export async function readPodRoutes(netlink: Netlink, link?: number): Promise<readonly rtnetlink.Route[]> {
+  const ofLink = link === undefined ? {} : { link };
+  const routes = await rtnetlink.readRoutes(netlink, { family: "IPv4", protocol: POD_ROUTE_PROTOCOL, ...ofLink });
+  return routes.filter(({ prefix }) => prefix.length === 128);
 }

@@ -1,10 +1,10 @@
 /**
  * Reads the node's side of pod networks in the kernel (device, route, neighbour) and finds what is missing of one pod.
  */
+import { type Netlink, type OpenNetlink, rtnetlink, withNetlink } from "@isthmus/bpf";
 import { formatAddress } from "@isthmus/model";
-import { deviceMacs, isHostDeviceName } from "./device-name.js";
-import { ip } from "./ip.js";
-import { POD_ROUTE_PROTOCOL } from "./ip-commands.js";
+import { deviceMacs } from "./device-name.js";
+import { readPodRoutes, readVeths } from "./node-devices.js";
 import type { PodAttachment } from "./types.js";
 
 export interface NodeSide {
@@ -16,27 +16,31 @@ export interface NodeSide {
   readonly neighbours: ReadonlySet<string>;
 }
 
-/** Reads one device, which must exist, or all. */
-export async function readNodeSide(device?: string): Promise<NodeSide> {
-  const [links, routes, neighbours] = await Promise.all([
-    rows(["link", "show", ...(device === undefined ? ["type", "veth"] : ["dev", device])]),
-    rows(["-4", "route", "show", "proto", `${POD_ROUTE_PROTOCOL}`, ...of(device)]),
-    rows(["-4", "neigh", "show", ...of(device), "nud", "permanent"]),
-  ]);
-  // In a query for one device, ip omits the device from its output.
-  const on = (row: Row) => row.dev ?? device ?? "";
-  return {
-    devices: new Map(
-      links.flatMap(({ ifname = "", flags }) =>
-        isHostDeviceName(ifname) ? [[ifname, flags?.includes("UP") === true]] : [],
+const NOTHING: NodeSide = { devices: new Map(), routes: new Set(), neighbours: new Set() };
+
+/** Reads one device, or all. Rejects with `NETLINK`. */
+export function readNodeSide(open: OpenNetlink, device?: string): Promise<NodeSide> {
+  return withNetlink(open, undefined, async (netlink) => {
+    const links = device === undefined ? await readVeths(netlink) : await readDevice(netlink, device);
+    const only = device === undefined ? undefined : links[0]?.index;
+    if (device !== undefined && only === undefined) return NOTHING;
+    const names = new Map(links.map(({ index, name }) => [index, name]));
+    const routes = await readPodRoutes(netlink, only);
+    const neighbours = await rtnetlink.readIpv4Neighbours(netlink, only);
+    const on = (link = 0) => names.get(link) ?? "";
+    return {
+      devices: new Map(links.map(({ name, up }) => [name, up])),
+      routes: new Set(routes.map(({ prefix, link }) => `${formatAddress(prefix.address)} ${on(link)}`)),
+      neighbours: new Set(
+        neighbours
+          .filter(({ permanent }) => permanent)
+          .map(({ address, link, mac }) => `${formatAddress(address)} ${on(link)} ${mac}`),
       ),
-    ),
-    routes: new Set(routes.map((row) => `${row.dst?.replace(/\/32$/, "")} ${on(row)}`)),
-    neighbours: new Set(neighbours.map((row) => `${row.dst} ${on(row)} ${row.lladdr}`)),
-  };
+    };
+  });
 }
 
-/** The first thing that is missing of a pod on the node's side, or undefined. The device must exist. */
+/** The first thing that is missing of a pod on the node's side, or undefined. */
 export function missingOf(pod: PodAttachment, side: NodeSide): string | undefined {
   const { hostDevice } = pod;
   const address = formatAddress(pod.address);
@@ -47,18 +51,7 @@ export function missingOf(pod: PodAttachment, side: NodeSide): string | undefine
   return undefined;
 }
 
-interface Row {
-  readonly ifname?: string;
-  readonly flags?: readonly string[];
-  readonly dst?: string;
-  readonly dev?: string;
-  readonly lladdr?: string;
-}
-
-async function rows(args: readonly string[]): Promise<readonly Row[]> {
-  return JSON.parse((await ip(["-json", ...args])) || "[]") as readonly Row[];
-}
-
-function of(device: string | undefined): readonly string[] {
-  return device === undefined ? [] : ["dev", device];
+async function readDevice(netlink: Netlink, name: string): Promise<readonly rtnetlink.Link[]> {
+  const link = await rtnetlink.readLink(netlink, name);
+  return link === undefined ? [] : [link];
 }

@@ -5,6 +5,7 @@
  * exists and returns the same result. An ADD that fails removes what it made, and nothing that an earlier ADD made. If
  * the agent dies during an ADD, a device may remain; the runtime, which got no answer, sends DEL for it.
  */
+import type { OpenNetlink } from "@isthmus/bpf";
 import { formatAddress, type Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { Attachments } from "./attachments.js";
@@ -37,16 +38,17 @@ export interface PodCallsModules {
   /** By host device. */
   readonly lock: KeyLock;
   readonly report: PodReport;
+  readonly openNetlink: OpenNetlink;
   /** Waits some seconds for the node's pod CIDR; undefined when it is still unknown then. */
   readonly cidr: () => Promise<Prefix | undefined>;
   readonly requirePrograms: RequirePrograms;
 }
 
-/** Resolves with the result as JSON ("" where CNI has none). Rejects with `CniError`, or with the error of `ip`. */
+/** Resolves with the result as JSON ("" where CNI has none). Rejects with `CniError`, or with `NETLINK`. */
 export type PodCalls = (request: CniRequest) => Promise<string>;
 
 export function createPodCalls(options: PodCallsOptions, modules: PodCallsModules): PodCalls {
-  const { attachments, lock, log, report } = modules;
+  const { attachments, lock, log, report, openNetlink } = modules;
 
   /** The pod with its existing address, which needs no CIDR, or with a new one. */
   async function allocate(request: CniRequest, hostDevice: string): Promise<PodAttachment> {
@@ -80,8 +82,8 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     try {
       attachments.put(pod);
       const mtu = exists ? undefined : options.mtu;
-      await allDone([attachments.save(), configureNodeSide(pod, { netns, mtu })]);
-      await configurePodSide(pod, netns);
+      await allDone([attachments.save(), configureNodeSide(openNetlink, pod, { netns, mtu })]);
+      await configurePodSide(openNetlink, pod, netns);
     } catch (error) {
       await rollBack(hostDevice, before, exists);
       throw error;
@@ -93,7 +95,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
 
   async function requireSamePod(request: CniRequest, hostDevice: string, netns: string): Promise<void> {
     const { containerId, interfaceName } = request;
-    if (await isPairedWith(hostDevice, interfaceName, netns)) return;
+    if (await isPairedWith(openNetlink, hostDevice, interfaceName, netns)) return;
     const reason = `its "${interfaceName}" is in another network namespace; delete it there first`;
     throw new CniError(
       CNI_OTHER_NAMESPACE,
@@ -104,7 +106,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
   /** Restores the state before a failed ADD. */
   async function rollBack(hostDevice: string, before: PodAttachment | undefined, existed: boolean): Promise<void> {
     try {
-      if (!existed && (await agentDevices()).has(hostDevice)) await deleteDevice(hostDevice);
+      if (!existed && (await agentDevices(openNetlink)).has(hostDevice)) await deleteDevice(openNetlink, hostDevice);
       if (before === undefined) attachments.removeUnreported(hostDevice);
       else attachments.put(before);
       await attachments.save();
@@ -115,8 +117,8 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
 
   async function remove(hostDevice: string): Promise<void> {
     const known = attachments.get(hostDevice) !== undefined;
-    const deletable = known ? await listDevices() : await agentDevices();
-    if (deletable.has(hostDevice)) await deleteDevice(hostDevice);
+    const deletable = known ? await listDevices() : await agentDevices(openNetlink);
+    if (deletable.has(hostDevice)) await deleteDevice(openNetlink, hostDevice);
     if (!known) return;
     attachments.remove(hostDevice);
     await attachments.save();
@@ -127,10 +129,10 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     if (pod === undefined || !(await listDevices()).has(hostDevice)) {
       throw new CniError(CNI_CHECK_FAILED, `Cannot find the network of container "${request.containerId}"`);
     }
-    const missing = missingOf(pod, await readNodeSide(hostDevice));
+    const missing = missingOf(pod, await readNodeSide(openNetlink, hostDevice));
     if (missing !== undefined) throw new CniError(CNI_CHECK_FAILED, `Cannot find ${missing} on the node`);
     const netns = resolveNetns(options.nodeRoot, request.netns);
-    if (await hasAddress(pod.address, request.interfaceName, netns)) return;
+    if (await hasAddress(openNetlink, pod.address, request.interfaceName, netns)) return;
     const sentence = `Cannot find address ${formatAddress(pod.address)} on "${request.interfaceName}" of the pod`;
     throw new CniError(CNI_CHECK_FAILED, sentence);
   }

@@ -1,13 +1,14 @@
 /**
- * Makes one pod's network in the kernel: the veth pair, its addresses and routes. Every step may be repeated.
+ * Makes one pod's network in the kernel: the veth pair, its addresses and routes. Every step may be repeated. Functions
+ * reject with `NETLINK`.
  */
-import { access } from "node:fs/promises";
+import { access, open as openFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Address, formatAddress } from "@isthmus/model";
+import { type Netlink, type OpenNetlink, rtnetlink, runAll, withNetlink } from "@isthmus/bpf";
+import { type Address, MeshError } from "@isthmus/model";
 import { CNI_INVALID_ENVIRONMENT, CniError } from "./cni-error.js";
-import { ip, ipBatch, ipBatchIn, ipIn } from "./ip.js";
-import { configureHost, configurePod, createPair } from "./ip-commands.js";
-import { listDevices } from "./node-devices.js";
+import { readVeths } from "./node-devices.js";
+import { configureHost, configurePod, createPair } from "./pod-requests.js";
 import { setStrict } from "./source-filter.js";
 import type { PodAttachment } from "./types.js";
 
@@ -32,42 +33,78 @@ export interface Pair {
 }
 
 /** Creates the pair if there is none, and creates or completes the node's side. */
-export function configureNodeSide(pod: PodAttachment, { netns, mtu }: Pair): Promise<void> {
-  return ipBatch([...(mtu === undefined ? [] : createPair(pod, netns, mtu)), ...configureHost(pod)]);
+export function configureNodeSide(open: OpenNetlink, pod: PodAttachment, { netns, mtu }: Pair): Promise<void> {
+  return withNetlink(open, undefined, async (netlink) => {
+    if (mtu !== undefined) await makePair(netlink, pod, netns, mtu);
+    await runAll(netlink, configureHost(pod, await indexOf(netlink, pod.hostDevice)));
+  });
 }
 
-export async function configurePodSide(pod: PodAttachment, netns: string): Promise<void> {
-  await Promise.all([ipBatchIn(netns, configurePod(pod)), setStrict(pod.hostDevice)]);
+export async function configurePodSide(open: OpenNetlink, pod: PodAttachment, netns: string): Promise<void> {
+  const configured = withNetlink(open, netns, async (netlink) => {
+    await runAll(netlink, configurePod(pod, await indexOf(netlink, pod.interfaceName)));
+  });
+  await Promise.all([configured, setStrict(pod.hostDevice)]);
+}
+
+/** Completes the node's side of pods in one batch; resolves with the errors. A pod whose device is gone is skipped. */
+export function restoreNodeSides(open: OpenNetlink, pods: readonly PodAttachment[]): Promise<readonly Error[]> {
+  return withNetlink(open, undefined, async (netlink) => {
+    const indexes = new Map((await readVeths(netlink)).map(({ name, index }) => [name, index]));
+    const requests = pods.flatMap((pod) => {
+      const link = indexes.get(pod.hostDevice);
+      return link === undefined ? [] : configureHost(pod, link);
+    });
+    return (await netlink.run(requests)).flatMap(({ error }) => error ?? []);
+  });
 }
 
 /** Is the other end of the pair the interface of this name in this namespace? */
-export async function isPairedWith(hostDevice: string, interfaceName: string, netns: string): Promise<boolean> {
-  const [outside] = linksOf(await ip(["-json", "link", "show", "dev", hostDevice]));
-  const inside = linksOf(await ipIn(netns, ["-json", "link", "show"]));
-  return inside.some((link) => link.ifname === interfaceName && link.link_index === outside?.ifindex);
+export async function isPairedWith(
+  open: OpenNetlink,
+  hostDevice: string,
+  interfaceName: string,
+  netns: string,
+): Promise<boolean> {
+  const outside = await withNetlink(open, undefined, (netlink) => rtnetlink.readLink(netlink, hostDevice));
+  const inside = await withNetlink(open, netns, (netlink) => rtnetlink.readLink(netlink, interfaceName));
+  return outside !== undefined && inside?.peer === outside.index;
 }
 
-export async function hasAddress(address: Address, interfaceName: string, netns: string): Promise<boolean> {
-  const addresses = await ipIn(netns, ["-4", "-oneline", "addr", "show", "dev", interfaceName]);
-  return addresses.includes(` ${formatAddress(address)}/32 `);
+/** False also when the interface does not exist. */
+export function hasAddress(
+  open: OpenNetlink,
+  address: Address,
+  interfaceName: string,
+  netns: string,
+): Promise<boolean> {
+  return withNetlink(open, netns, async (netlink) => {
+    const link = await rtnetlink.readLink(netlink, interfaceName);
+    const addresses = link === undefined ? [] : await rtnetlink.readIpv4Addresses(netlink, link.index);
+    return addresses.some(({ prefix }) => prefix.length === 128 && Buffer.compare(prefix.address, address) === 0);
+  });
 }
 
 /** Deletes a device of the agent; it is no error if the device is already gone (with the pod's namespace). */
-export async function deleteDevice(hostDevice: string): Promise<void> {
+export async function deleteDevice(open: OpenNetlink, hostDevice: string): Promise<void> {
   try {
-    await ip(["link", "del", hostDevice]);
+    await withNetlink(open, undefined, (netlink) => runAll(netlink, [rtnetlink.deleteLink(hostDevice)]));
   } catch (error) {
-    if ((await listDevices()).has(hostDevice)) throw error;
+    if (!rtnetlink.isErrno(error, "ENODEV")) throw error;
   }
 }
 
-interface Link {
-  readonly ifname?: string;
-  readonly ifindex?: number;
-  /** The ifindex of the other end, in the namespace of that end. */
-  readonly link_index?: number;
+async function makePair(netlink: Netlink, pod: PodAttachment, netns: string, mtu: number): Promise<void> {
+  const namespace = await openFile(netns);
+  try {
+    await runAll(netlink, [createPair(pod, namespace.fd, mtu)]);
+  } finally {
+    await namespace.close();
+  }
 }
 
-function linksOf(json: string): readonly Link[] {
-  return JSON.parse(json === "" ? "[]" : json) as readonly Link[];
+async function indexOf(netlink: Netlink, name: string): Promise<number> {
+  const link = await rtnetlink.readLink(netlink, name);
+  if (link !== undefined) return link.index;
+  throw new MeshError({ code: "DEVICE", device: name }, `Cannot find device "${name}"`);
 }

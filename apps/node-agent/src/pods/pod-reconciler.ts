@@ -4,20 +4,21 @@
  *
  * A pod that a CNI call is working on is checked after the call; one whose device is gone is skipped.
  */
-import type { RouteEvent } from "@isthmus/bpf";
+import type { OpenNetlink, RouteEvent } from "@isthmus/bpf";
 import { type Clock, formatAddress } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { createPassLoop } from "../network/pass-loop.js";
 import type { Attachments } from "./attachments.js";
-import { type FailedLine, ipBatchAll } from "./ip.js";
-import { configureHost, POD_ROUTE_PROTOCOL } from "./ip-commands.js";
 import type { KeyLock } from "./key-lock.js";
 import { missingOf, readNodeSide } from "./node-side.js";
+import { restoreNodeSides } from "./pod-network.js";
+import { POD_ROUTE_PROTOCOL } from "./pod-requests.js";
 
 export interface PodReconcilerModules {
   readonly log: Logger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  readonly openNetlink: OpenNetlink;
   readonly attachments: Pick<Attachments, "get" | "list">;
   /** The lock of CNI calls, by host device. */
   readonly lock: KeyLock;
@@ -30,12 +31,13 @@ export interface PodReconciler {
   onEvents(events: readonly RouteEvent[]): boolean;
 }
 
-export function createPodReconciler({ log, clock, signal, attachments, lock }: PodReconcilerModules): PodReconciler {
+export function createPodReconciler(modules: PodReconcilerModules): PodReconciler {
+  const { log, clock, signal, openNetlink, attachments, lock } = modules;
   /** Devices that will be checked when the CNI call that works on them has ended. */
   const awaited = new Set<string>();
 
   async function pass(): Promise<string | undefined> {
-    const side = await readNodeSide();
+    const side = await readNodeSide(openNetlink);
     const broken = attachments
       .list()
       .filter((pod) => side.devices.has(pod.hostDevice) && missingOf(pod, side) !== undefined)
@@ -47,14 +49,13 @@ export function createPodReconciler({ log, clock, signal, attachments, lock }: P
 
   /** Runs in the same turn as the check of `busy`, so the attachments are current. */
   async function restore(devices: readonly string[]): Promise<string | undefined> {
-    const lines = devices.map((device) => attachments.get(device)).flatMap((pod) => (pod ? configureHost(pod) : []));
-    let failed: readonly FailedLine[] = [];
+    const pods = devices.flatMap((device) => attachments.get(device) ?? []);
+    let errors: readonly Error[] = [];
     await lock.runAll(devices, async () => {
-      failed = await ipBatchAll(lines);
+      errors = await restoreNodeSides(openNetlink, pods);
     });
-    const [first] = failed;
-    if (first === undefined) log.info("Network of pods restored", { pods: devices.length });
-    return first === undefined ? undefined : `"${first.line}": ${first.reason}`;
+    if (errors.length === 0) log.info("Network of pods restored", { pods: devices.length });
+    return errors[0]?.message;
   }
 
   function lookAfterCall(device: string): void {

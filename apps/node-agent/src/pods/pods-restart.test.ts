@@ -76,18 +76,20 @@ test("after the agent is killed at any moment of ADD, the next agent removes or 
   assert.deepEqual([devices.length, routes.length], [3, 3]);
 });
 
+/** Netlink requests of a first ADD: the pair, its index and 3 on the node; the index and 5 in the pod. */
+const STEPS = 11;
+
 test("an agent that is killed at each step of ADD leaks no address, with or without a DEL", async (t) => {
   const { node, agent } = await readyNode(t, "10.77.1.0/29");
-  const cuts = [1, 2].flatMap((call) => [0, 1, 2, 3, 4, 5].map((killAfterLines) => ({ call, killAfterLines })));
   let running = agent;
-  for (const [round, { call, killAfterLines }] of cuts.entries()) {
+  for (let round = 0; round < STEPS; round++) {
     const name = `k${round}`;
     const netns = node.addPod(name);
-    await node.faults.plan(call, { killAfterLines });
+    node.faults.plan(round + 1, "kill");
     const plugin = node.startCni("ADD", name, netns);
     await running.ended;
     plugin.kill("SIGKILL");
-    await node.faults.clear();
+    assert.equal(node.faults.clear(), true);
     running = await readyAgent(node, "10.77.1.0/29");
     if (round % 2 === 0) assert.equal((await node.cni("DEL", name, netns)).code, 0);
     node.deletePod(name);

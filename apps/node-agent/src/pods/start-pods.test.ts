@@ -81,15 +81,15 @@ test("a repeated ADD that fails at any step does not change the pod's network", 
   const before = network();
   let steps = 0;
   for (let struck = true; struck; ) {
-    await node.faults.plan(steps + 1, "fail");
+    node.faults.plan(steps + 1, "fail");
     const again = await node.cni("ADD", "c1", netns);
-    struck = await node.faults.clear();
+    struck = node.faults.clear();
     assert.equal(again.code, struck ? 1 : 0, again.text);
     assert.deepEqual(network(), before);
     assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
     if (struck) steps++;
   }
-  assert.ok(steps >= 2, String(steps));
+  assert.ok(steps >= 10, String(steps));
   assert.equal((await node.cni("ADD", "c1", netns)).text, first.text);
   assert.deepEqual(agent.events, [{ up: { address: "10.77.1.1", uid: "uid-c1" } }]);
 });
@@ -98,9 +98,9 @@ test("a first ADD that fails at any step leaves nothing", async (t) => {
   const { node, agent } = await readyNode(t, "10.77.1.0/30");
   const netns = node.addPod("p1");
   for (let call = 1, struck = true; struck; call++) {
-    await node.faults.plan(call, "fail");
+    node.faults.plan(call, "fail");
     const outcome = await node.cni("ADD", `c${call}`, netns);
-    struck = await node.faults.clear();
+    struck = node.faults.clear();
     assert.equal(outcome.code, struck ? 1 : 0, outcome.text);
     if (struck) assert.equal(node.ip("-br", "link", "show", "type", "veth"), "");
     if (struck) assert.deepEqual(agent.events, []);

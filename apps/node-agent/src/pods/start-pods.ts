@@ -25,14 +25,14 @@ const CIDR_WAIT_MS = 3000;
 
 /** Resolves when calls are answered. Rejects when the plugin cannot be installed or the socket cannot be opened. */
 export async function startPods(options: PodsOptions, modules: PodsModules): Promise<Pods> {
-  const { log, report, signal } = modules;
+  const { log, report, signal, openNetlink } = modules;
   const attachments = createAttachments(options.stateDir, { log, report });
   const halfMade = await attachments.load({
     devices: await listDevices(),
-    ownedDevices: await agentDevices(),
-    addresses: await addressesByDevice(),
+    ownedDevices: await agentDevices(openNetlink),
+    addresses: await addressesByDevice(openNetlink),
   });
-  for (const device of halfMade) await deleteDevice(device);
+  for (const device of halfMade) await deleteDevice(openNetlink, device);
   for (const pod of attachments.list()) report.up(pod);
   await attachments.save();
   await enableForwarding();
@@ -41,8 +41,16 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   const lookAtAll = keepAll(modules, attachments, lock);
   const cidr = createDeferred<Prefix>();
   const calls = createPodCalls(
-    { nodeRoot: options.nodeRoot, mtu: await uplinkMtu() },
-    { log, attachments, lock, report, requirePrograms: modules.programs, cidr: () => cidr.get(CIDR_WAIT_MS) },
+    { nodeRoot: options.nodeRoot, mtu: await uplinkMtu(openNetlink) },
+    {
+      log,
+      attachments,
+      lock,
+      report,
+      openNetlink,
+      requirePrograms: modules.programs,
+      cidr: () => cidr.get(CIDR_WAIT_MS),
+    },
   );
   await installPlugin(options);
   const server = await startCniServer(join(options.nodeRoot, options.socketPath), { log, calls, signal });
@@ -65,8 +73,8 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
 
 /** Keeps the pods' devices, routes and settings when the network changes; returns a function that checks everything. */
 function keepAll(modules: PodsModules, attachments: Attachments, lock: KeyLock): () => Promise<void> {
-  const { log, signal, changes, condition } = modules;
-  const pods = createPodReconciler({ log, clock: systemClock, signal, attachments, lock });
+  const { log, signal, changes, condition, openNetlink } = modules;
+  const pods = createPodReconciler({ log, clock: systemClock, signal, openNetlink, attachments, lock });
   const report = (problem: string | undefined) => condition("PodSourcesChecked", problem);
   const filters = createFilterReconciler({ log, clock: systemClock, signal, attachments, report });
   for (const { onEvents } of [pods, filters]) changes.subscribe(onEvents);

@@ -2,11 +2,12 @@
  * The pod network's interface to the rest of the agent: what `startPods` needs and what it reports.
  *
  * ```
- *  kubelet ─► runtime ─► isthmus-cni ─► socket ─► ADD / DEL / CHECK ─► veth, address, routes (ip)
+ *  kubelet ─► runtime ─► isthmus-cni ─► socket ─► ADD / DEL / CHECK ─► veth, address, routes (rtnetlink)
  *                                                        │                    └► report up / down
  *                                                        └► state file: addresses survive this process
  * ```
  */
+import type { OpenNetlink } from "@isthmus/bpf";
 import type { Address, Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { NetworkChanges } from "../network/network-changes.js";
@@ -32,6 +33,7 @@ export interface PodsModules {
    */
   readonly nodeConfig: NodeCidrSource;
   readonly report: PodReport;
+  readonly openNetlink: OpenNetlink;
   readonly programs: RequirePrograms;
   /** Changes in the node's network namespace. */
   readonly changes: NetworkChanges;

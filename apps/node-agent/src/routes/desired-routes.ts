@@ -6,59 +6,102 @@
  * it back. If nodes claim the same CIDR, this node has precedence, then the local cluster's nodes, then the first by
  * name. CIDR and gateway are of the same family. A CIDR that is wider than any cluster's would cover addresses outside
  * of the mesh and is not routed.
+ *
+ * A node that changes costs work for its own CIDRs only.
  */
-import { addressFromBytes, formatAddress, formatPrefix, isV4, type Prefix } from "@isthmus/model";
+import { addressFromBytes, bytesKey, isV4, type Prefix } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
 import type { NodeName } from "../desired/nodes/nodes.js";
+import type { Route } from "./route.js";
 
-/** By `routeKey`. */
-export type Routes = ReadonlyMap<string, Route>;
-
-/** As ip(8) writes them. */
-export interface Route {
-  readonly cidr: string;
-  /** The gateway; undefined = an unreachable route. */
-  readonly via: string | undefined;
+export interface DesiredRoutes {
+  /** Takes a node's record, undefined = it is gone. Returns the CIDRs whose route may have changed. */
+  setNode(name: NodeName, node: Node | undefined): Iterable<Prefix>;
+  /** The route of a CIDR; undefined = none is desired. */
+  get(cidr: Prefix): Route | undefined;
 }
 
-/** The route's selector in ip(8). A CIDR may have one route of each type. */
-export function routeKey({ cidr, via }: Route): string {
-  return via === undefined ? `unreachable ${cidr}` : cidr;
+/** What one node asks for. */
+interface Claim {
+  readonly name: NodeName;
+  readonly route: Route;
 }
 
 /** A /8 of v4-mapped addresses. */
 const MIN_LENGTH_V4 = 96 + 8;
 const MIN_LENGTH_V6 = 16;
 
-export function desiredRoutes(nodes: ReadonlyMap<NodeName, Node>, self: NodeName): Routes {
-  const routes = new Map<string, Route>();
-  const taken = new Set<string>();
-  const localPrefix = self.slice(0, self.indexOf("/") + 1);
-  const [local, remote]: [NodeName[], NodeName[]] = [[], []];
-  for (const name of [...nodes.keys()].sort()) {
-    if (name !== self) (name.startsWith(localPrefix) ? local : remote).push(name);
+export function createDesiredRoutes(self: NodeName): DesiredRoutes {
+  const local = self.slice(0, self.indexOf("/") + 1);
+  /** By `cidrKey`, the claim with precedence first. */
+  const claims = new Map<string, Claim[]>();
+  /** The CIDRs of each node that has some. */
+  const cidrsOfNode = new Map<NodeName, Cidrs>();
+
+  const rank = (name: NodeName): number => (name === self ? 0 : name.startsWith(local) ? 1 : 2);
+
+  /** True when `a` has precedence over `b`. */
+  function precedes(a: NodeName, b: NodeName): boolean {
+    const [x, y] = [rank(a), rank(b)];
+    return x === y ? a < b : x < y;
   }
-  for (const name of [self, ...local, ...remote]) {
-    const node = nodes.get(name);
-    if (node === undefined) continue;
-    for (const route of name === self ? unreachableRoutes(node) : routesTo(node)) {
-      if (taken.has(route.cidr)) continue;
-      taken.add(route.cidr);
-      routes.set(routeKey(route), route);
+
+  /** Where the claim of this node is in the list, or would be. */
+  function placeOf(name: NodeName, list: readonly Claim[]): number {
+    let [low, high] = [0, list.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = list[middle];
+      if (other !== undefined && precedes(other.name, name)) low = middle + 1;
+      else high = middle;
     }
+    return low;
   }
-  return routes;
+
+  function withdraw(name: NodeName, cidr: string): void {
+    const list = claims.get(cidr) ?? [];
+    list.splice(placeOf(name, list), 1);
+    if (list.length === 0) claims.delete(cidr);
+  }
+
+  return {
+    get: (cidr) => claims.get(cidrKey(cidr))?.[0]?.route,
+    setNode(name, node) {
+      const before = cidrsOfNode.get(name) ?? NONE;
+      for (const cidr of before.keys()) withdraw(name, cidr);
+      const now = new Map<string, Prefix>();
+      for (const route of node === undefined ? [] : name === self ? unreachableRoutes(node) : routesTo(node)) {
+        const cidr = cidrKey(route.prefix);
+        if (now.has(cidr)) continue;
+        now.set(cidr, route.prefix);
+        const list = claims.get(cidr) ?? [];
+        list.splice(placeOf(name, list), 0, { name, route });
+        claims.set(cidr, list);
+      }
+      if (now.size === 0) cidrsOfNode.delete(name);
+      else cidrsOfNode.set(name, now);
+      return new Map([...before, ...now]).values();
+    },
+  };
+}
+
+/** By `cidrKey`. */
+type Cidrs = ReadonlyMap<string, Prefix>;
+const NONE: Cidrs = new Map();
+
+function cidrKey({ address, length }: Prefix): string {
+  return bytesKey(Uint8Array.of(length, ...address));
 }
 
 function unreachableRoutes(node: Node): readonly Route[] {
-  return cidrsOf(node).map((cidr) => ({ cidr: formatPrefix(cidr), via: undefined }));
+  return cidrsOf(node).map((prefix) => ({ prefix, via: undefined }));
 }
 
 function routesTo(node: Node): readonly Route[] {
   const gateways = node.addresses.filter((bytes) => bytes.length === 16).map(addressFromBytes);
-  return cidrsOf(node).flatMap((cidr): Route[] => {
-    const gateway = gateways.find((each) => isV4(each) === isV4(cidr.address));
-    return gateway === undefined ? [] : [{ cidr: formatPrefix(cidr), via: formatAddress(gateway) }];
+  return cidrsOf(node).flatMap((prefix): Route[] => {
+    const via = gateways.find((each) => isV4(each) === isV4(prefix.address));
+    return via === undefined ? [] : [{ prefix, via }];
   });
 }
 

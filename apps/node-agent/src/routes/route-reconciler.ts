@@ -1,44 +1,47 @@
 /**
- * Keeps the node's routes as desired: when a record or the kernel's network changed, reads the kernel's routes and
- * writes the difference.
+ * Keeps the node's routes as desired. Desired and actual routes are held side by side, so that a changed Node record
+ * costs work for its own routes; the kernel is read as a whole only at the start, after lost events, and when a link or
+ * an address went, with which the kernel removes IPv4 routes without an event.
+ *
+ * ```
+ *   update(names) ─► desired ─┐
+ *   events, a read ─► actual ─┴► difference ─► write, then remove
+ * ```
+ * A route that is not desired is removed if this process desired it before; if not, its node may not be known yet, so
+ * it is removed once every known source is in sync.
  *
  * A route that the kernel refuses (its gateway is not reachable) does not block the others; it is retried with
  * back-off, and when an address, a link or a route changed.
  */
+import { setImmediate } from "node:timers/promises";
 import type { RouteEvent } from "@isthmus/bpf";
-import { type Clock, formatPrefix } from "@isthmus/model";
+import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import type { Node } from "@isthmus/proto";
+import { createDeltaTracker } from "@isthmus/reconcile";
+import { createBackoff } from "@isthmus/runtime";
+import type { NodeName } from "../desired/nodes/nodes.js";
 import { createPassLoop } from "../network/pass-loop.js";
 import { isHostDeviceName } from "../pods/device-name.js";
-import { type FailedLine, ip, ipBatchAll } from "../pods/ip.js";
-import { type Route, type Routes, routeKey } from "./desired-routes.js";
-import { parseRoutes, planRoutes, ROUTE_PROTOCOL } from "./reconcile-routes.js";
-
-/** ip(8) in the node's namespace. Each function rejects with its error. */
-export interface RouteKernel {
-  /** The agent's routes of one family, as JSON. */
-  list(family: "-4" | "-6"): Promise<string>;
-  /** Runs every line; resolves with those that failed. */
-  batch(lines: readonly string[]): Promise<readonly FailedLine[]>;
-}
-
-const KERNEL: RouteKernel = {
-  list: (family) => ip([family, "-j", "route", "show", "proto", String(ROUTE_PROTOCOL)]),
-  batch: ipBatchAll,
-};
+import { createDesiredRoutes } from "./desired-routes.js";
+import { ROUTE_PROTOCOL, routeKey, routeKeys, routeOf, routeValue } from "./route.js";
+import type { RouteKernel } from "./route-kernel.js";
 
 export interface RoutesModules {
   readonly log: Logger;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly desired: () => Routes;
+  readonly kernel: RouteKernel;
+  readonly self: NodeName;
+  /** The nodes of all clusters now. */
+  readonly nodes: () => ReadonlyMap<NodeName, Node>;
   /** Every known source is in sync. */
   readonly complete: () => boolean;
-  /** For tests; ip(8) by default. */
-  readonly kernel?: RouteKernel;
 }
 
 export interface RouteReconciler {
+  /** The records of these nodes changed, or which sources are in sync. */
+  update(names: Iterable<NodeName>): void;
   /** Runs a pass, because something may have changed. */
   trigger(): void;
   /** Handles changes of the kernel's network. True when one may concern a route of the agent. */
@@ -48,47 +51,167 @@ export interface RouteReconciler {
   readonly written: number;
 }
 
-export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
-  const { log, clock, signal, kernel = KERNEL } = modules;
-  const before = new Set<string>();
-  /** Keys of the routes that the last pass left in the kernel. */
-  let lastKeys: ReadonlySet<string> = new Set();
-  /** The CIDRs of the last pass. */
-  let cidrs: ReadonlySet<string> = new Set();
-  let written = 0;
+/** Nodes, or routes that were read, per turn of the event loop. */
+const PER_TURN = 1000;
+/** Routes per call of the kernel's port. */
+const BATCH = 256;
 
-  async function apply(lines: readonly string[]): Promise<string | undefined> {
-    if (lines.length === 0) return undefined;
-    const [first, ...more] = await kernel.batch(lines);
-    const failed = first === undefined ? 0 : 1 + more.length;
-    written += lines.length - failed;
-    return first === undefined
-      ? undefined
-      : `"${first.line}": ${first.reason}${failed > 1 ? `, and ${failed - 1} more` : ""}`;
+export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
+  const { log, clock, signal, kernel } = modules;
+  const desired = createDesiredRoutes(modules.self);
+  const tracker = createDeltaTracker();
+  /** Nodes whose records were not taken yet. */
+  const changedNodes = new Set<NodeName>();
+  /** Keys to compare in the next pass. */
+  const changed = new Set<string>();
+  /** Keys that were desired once and are not any more; the kernel may still have them. */
+  const dropped = new Set<string>();
+  /** Keys of routes that events report as removed or replaced by another program. */
+  const lost = new Set<string>();
+  /** The kernel's error about each route that it refused. */
+  const refused = new Map<string, Error>();
+  /** The kernel must be read. */
+  let stale = true;
+  /** Every key is compared in the next pass, not only those that changed. */
+  let all = true;
+  /** Every known source was in sync when the last of `changedNodes` was added, so that its nodes are known here. */
+  let complete = false;
+  let written = 0;
+  // The lower bounds of the loop's own delays, so that its retry is never too early for this one.
+  const retries = createBackoff({ minMs: 500, maxMs: 30_000, random: () => 0 });
+  let retryAt = Number.POSITIVE_INFINITY;
+
+  async function readKernel(): Promise<void> {
+    stale = false;
+    lost.clear();
+    try {
+      const found = new Set<string>();
+      for (const [i, route] of (await kernel.read()).entries()) {
+        if (i % PER_TURN === PER_TURN - 1) await setImmediate();
+        const key = routeKey(route);
+        found.add(key);
+        tracker.setActual(key, routeValue(route));
+      }
+      const gone = [...tracker.actual.keys()].filter((key) => !found.has(key));
+      loseRoutes(gone);
+    } catch (thrown) {
+      stale = true;
+      throw thrown;
+    }
+    all = true;
+  }
+
+  /** The kernel no longer has these routes. */
+  function loseRoutes(keys: Iterable<string>): void {
+    let routes = 0;
+    for (const key of keys) {
+      if (!tracker.actual.has(key)) continue;
+      tracker.deleteActual(key);
+      if (tracker.desired.has(key)) {
+        changed.add(key);
+        routes++;
+      } else {
+        dropped.delete(key);
+        refused.delete(key);
+      }
+    }
+    if (routes > 0) log.info("Routes were removed externally, restoring them", { routes });
+  }
+
+  async function takeNodes(): Promise<void> {
+    let taken = 0;
+    for (const name of changedNodes) {
+      changedNodes.delete(name);
+      for (const cidr of desired.setNode(name, modules.nodes().get(name))) {
+        const route = desired.get(cidr);
+        const wanted = route === undefined ? undefined : routeKey(route);
+        for (const key of routeKeys(cidr)) {
+          if (route !== undefined && key === wanted) want(key, routeValue(route));
+          else unwant(key);
+        }
+      }
+      if (++taken % PER_TURN === 0) await setImmediate();
+    }
+  }
+
+  function want(key: string, value: string): void {
+    if (tracker.desired.get(key) === value) return;
+    tracker.setDesired(key, value);
+    dropped.delete(key);
+    refused.delete(key);
+    changed.add(key);
+  }
+
+  function unwant(key: string): void {
+    if (!tracker.desired.has(key)) return;
+    tracker.deleteDesired(key);
+    refused.delete(key);
+    if (!tracker.actual.has(key)) return;
+    dropped.add(key);
+    changed.add(key);
+  }
+
+  /** Every key that differs and is due: each that changed, and at times also those that were refused. */
+  function takeDue(): Due {
+    const everything = all || clock.now() >= retryAt;
+    const allKnown = complete && modules.complete();
+    const obsolete = (key: string) =>
+      tracker.toRemove.has(key) && !tracker.desired.has(key) && (allKnown || dropped.has(key));
+    const due = everything
+      ? { write: [...tracker.toInsert], remove: [...tracker.toRemove].filter(obsolete) }
+      : { write: [...changed].filter((key) => tracker.toInsert.has(key)), remove: [...changed].filter(obsolete) };
+    if (everything) retryAt = Number.POSITIVE_INFINITY;
+    all = false;
+    changed.clear();
+    return due;
+  }
+
+  async function write(keys: readonly string[]): Promise<void> {
+    const values = keys.map((key) => tracker.desired.get(key) ?? "");
+    const errors = await kernel.write(keys.map((key, i) => routeOf(key, values[i] ?? "")));
+    for (const [i, key] of keys.entries()) {
+      if (took(key, errors[i])) tracker.setActual(key, values[i] ?? "");
+    }
+  }
+
+  async function remove(keys: readonly string[]): Promise<void> {
+    const errors = await kernel.remove(keys.map((key) => routeOf(key, tracker.actual.get(key) ?? "")));
+    for (const [i, key] of keys.entries()) {
+      if (!took(key, errors[i])) continue;
+      tracker.deleteActual(key);
+      dropped.delete(key);
+    }
+  }
+
+  /** Desired routes change only in `takeNodes`, so the keys stay due meanwhile. */
+  async function apply(due: Due): Promise<void> {
+    try {
+      for (let i = 0; i < due.write.length; i += BATCH) await write(due.write.slice(i, i + BATCH));
+      for (let i = 0; i < due.remove.length; i += BATCH) await remove(due.remove.slice(i, i + BATCH));
+    } catch (thrown) {
+      all = true;
+      throw thrown;
+    }
+  }
+
+  /** Counts and remembers how the kernel took a change of this route. */
+  function took(key: string, error: Error | undefined): boolean {
+    if (error === undefined) {
+      refused.delete(key);
+      written++;
+    } else refused.set(key, error);
+    return error === undefined;
   }
 
   async function pass(): Promise<string | undefined> {
-    // Both are read at the same moment: otherwise, when a source becomes in sync while the kernel is read, the older
-    // `desired` would count as complete.
-    const complete = modules.complete();
-    const desired = modules.desired();
-    const found: Route[] = [];
-    for (const family of ["-4", "-6"] as const) found.push(...parseRoutes(await kernel.list(family)));
-    const plan = planRoutes({ desired, present: found, everDesired: before, complete });
-    logRemoved(desired, found);
-    for (const key of desired.keys()) before.add(key);
-    cidrs = new Set([...desired.values()].map(({ cidr }) => cidr));
-    const refused = [await apply(plan.add), await apply(plan.remove)];
-    const problem = refused.find((reason) => reason !== undefined);
-    lastKeys = problem === undefined ? new Set(desired.keys()) : new Set();
-    return problem;
-  }
-
-  /** Logs routes that another program removed after the last pass. */
-  function logRemoved(desired: Routes, found: readonly Route[]): void {
-    const present = new Set(found.map(routeKey));
-    const lost = [...lastKeys].filter((key) => desired.has(key) && !present.has(key));
-    if (lost.length > 0) log.info("Routes were removed externally, restoring them", { routes: lost.length });
+    if (stale) await readKernel();
+    loseRoutes(lost);
+    lost.clear();
+    await takeNodes();
+    await apply(takeDue());
+    if (refused.size === 0) retries.reset();
+    else if (retryAt === Number.POSITIVE_INFINITY) retryAt = clock.now() + retries.nextMs();
+    return describe(refused);
   }
 
   const loop = createPassLoop({
@@ -98,19 +221,49 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     failed: (reason) => log.warn("Cannot write some routes, retrying", { reason }),
   });
 
+  /** What an event means for the agent's routes. */
   function concerns(event: RouteEvent): boolean {
-    if (event.kind === "lost" || event.kind === "address") return true;
-    if (event.kind === "link") return (event.turned || event.gone) && !isHostDeviceName(event.name);
+    if (event.kind === "lost") return readAgain();
+    if (event.kind === "address") return !event.linkLocal && (event.gone ? readAgain() : retryRefused());
+    if (event.kind === "link") return (event.turned || event.gone) && !isHostDeviceName(event.name) && readAgain();
     if (event.kind !== "route") return false;
-    // A route of the agent was removed or replaced; or any route changed while one waits for its gateway.
-    const isLoss = event.gone ? event.protocol === ROUTE_PROTOCOL : event.protocol !== ROUTE_PROTOCOL;
-    return isLoss && (loop.problem !== undefined || cidrs.has(formatPrefix(event.prefix)));
+    return loses(event) || (!event.gone && event.protocol !== ROUTE_PROTOCOL && retryRefused());
+  }
+
+  /** True when a route of the agent was removed, or another program's took its place. */
+  function loses({ gone, replaces, unreachable, protocol, prefix }: Extract<RouteEvent, { kind: "route" }>): boolean {
+    const keys = routeKeys(prefix);
+    const [gateway, refusal] = keys;
+    const ofAgent = protocol === ROUTE_PROTOCOL;
+    const hit = gone && ofAgent ? [unreachable ? refusal : gateway] : replaces && !ofAgent ? keys : [];
+    const missing = hit.filter((key) => tracker.desired.has(key));
+    for (const key of missing) lost.add(key);
+    return missing.length > 0;
+  }
+
+  function readAgain(): boolean {
+    stale = true;
+    return true;
+  }
+
+  /** A change may have made a gateway reachable. */
+  function retryRefused(): boolean {
+    if (loop.problem === undefined) return false;
+    all = true;
+    return true;
   }
 
   return {
+    update(names) {
+      for (const name of names) changedNodes.add(name);
+      const isComplete = modules.complete();
+      if (isComplete && !complete) all = true;
+      complete = isComplete;
+      void loop.trigger();
+    },
     trigger: () => void loop.trigger(),
     onEvents(events) {
-      const concerned = events.some(concerns);
+      const concerned = events.filter(concerns).length > 0;
       if (concerned) void loop.trigger();
       return concerned;
     },
@@ -121,4 +274,17 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
       return written;
     },
   };
+}
+
+/** Keys of routes. */
+interface Due {
+  readonly write: readonly string[];
+  readonly remove: readonly string[];
+}
+
+/** The first error, and the number of the others. */
+function describe(refused: ReadonlyMap<string, Error>): string | undefined {
+  const [first] = refused.values();
+  if (first === undefined) return undefined;
+  return refused.size === 1 ? first.message : `${first.message}, and ${refused.size - 1} more`;
 }

@@ -5,4 +5,5 @@ export * from "./filters.js";
 export * from "./links.js";
 export * from "./messages.js";
 export * from "./neighbours.js";
+export * from "./queries.js";
 export * from "./routes.js";

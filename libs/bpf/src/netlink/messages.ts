@@ -93,7 +93,7 @@ export function parseMessages(bytes: Uint8Array): readonly NetlinkMessage[] | un
 export function parseEnd({ type, flags, body }: NetlinkMessage): NetlinkEnd | undefined {
   if (type !== ERROR && type !== DONE) return undefined;
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  const errno = body.length < 4 ? 0 : -view.getInt32(0, true);
+  const errno = body.length < 4 ? 0 : Math.abs(view.getInt32(0, true));
   if ((flags & HAS_TEXT) === 0) return { errno, text: "" };
   // An error repeats the header of the request, and unless it is capped also its body.
   const requestBytes = type === DONE ? 0 : (flags & CAPPED) !== 0 ? HEADER : view.getUint32(4, true);

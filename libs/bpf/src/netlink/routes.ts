@@ -33,7 +33,8 @@ const RTA_PRIORITY = 6;
 
 const MAIN_TABLE = 254;
 const UNICAST = 1;
-const UNREACHABLE = 7;
+/** RTN_UNREACHABLE */
+export const UNREACHABLE = 7;
 const Scope = { Universe: 0, Link: 253, Nowhere: 255 } as const;
 const RTNH_F_ONLINK = 4;
 const NONE = new Uint8Array(16);

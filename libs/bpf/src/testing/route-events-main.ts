@@ -11,7 +11,9 @@ const socket = openRouteEvents();
 
 function describe(event: RouteEvent): string {
   const verb = "gone" in event && event.gone ? "-" : "+";
-  if (event.kind === "route") return `${verb}route ${formatPrefix(event.prefix)} proto ${event.protocol}`;
+  if (event.kind === "route")
+    return `${verb}route ${event.unreachable ? "unreachable " : ""}${formatPrefix(event.prefix)} proto ${event.protocol}${event.replaces ? " replaces" : ""}`;
+  if (event.kind === "address") return `${verb}address${event.linkLocal ? " link-local" : ""}`;
   if (event.kind === "neighbour")
     return `${verb}neighbour ${formatAddress(event.address)}${event.permanent ? " permanent" : ""}`;
   if (event.kind === "link")

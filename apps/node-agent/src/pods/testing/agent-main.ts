@@ -4,14 +4,14 @@
  * argv[2] = PodsOptions as JSON; stdin = one JSON list of CIDRs per line; stdout = one JSON event per line.
  */
 import { createInterface } from "node:readline";
-import { openRouteEvents } from "@isthmus/bpf";
+import { openNetlink, openRouteEvents } from "@isthmus/bpf";
 import { formatAddress, type Prefix, parsePrefix, systemClock } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import { followNetwork } from "../../network/network-changes.js";
 import { startPods } from "../start-pods.js";
 import type { PodAttachment, PodsOptions } from "../types.js";
+import { withFaults } from "./fault-injector.js";
 
-process.env["PATH"] = `${process.env["FAULTS"]}:${process.env["PATH"]}`;
 const options = JSON.parse(process.argv[2] ?? "") as PodsOptions;
 const controller = new AbortController();
 const emit = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -33,6 +33,7 @@ const pods = await startPods(options, {
     },
   },
   report: { up: (pod) => emit({ up: describe(pod) }), down: (pod) => emit({ down: describe(pod) }) },
+  openNetlink: withFaults(openNetlink, process.env["FAULTS"] ?? ""),
   programs: () => undefined,
   condition: (type, message) => emit({ condition: `${type}: ${message ?? "well"}` }),
   changes: followNetwork({ socket: openRouteEvents(), clock: systemClock, signal: controller.signal }),

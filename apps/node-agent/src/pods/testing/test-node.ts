@@ -42,7 +42,7 @@ export interface TestNode {
   readonly netns: string;
   /** `setup`: a shell command to run before the agent, in a new mount namespace. */
   startAgent(setup?: string): Promise<TestAgent>;
-  /** Injects faults into the calls of ip(8) by the agents of this node. */
+  /** Injects faults into the netlink requests of the agents of this node. */
   readonly faults: FaultInjector;
   /** Creates a namespace for a pod; returns its path as the node's runtime would pass it. */
   addPod(name: string): string;

@@ -5,14 +5,14 @@
  * list.
  */
 import { createInterface } from "node:readline";
-import { openRouteEvents } from "@isthmus/bpf";
+import { openNetlink, openRouteEvents } from "@isthmus/bpf";
 import { systemClock } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import { Node } from "@isthmus/proto";
 import { makeNode } from "@isthmus/testing";
 import { type NodeName, nodeName } from "../../desired/nodes/nodes.js";
 import { followNetwork } from "../../network/network-changes.js";
-import { desiredRoutes } from "../desired-routes.js";
+import { createRouteKernel } from "../route-kernel.js";
 import { createRouteReconciler } from "../route-reconciler.js";
 
 const self = nodeName(1, process.argv[2] ?? "");
@@ -24,7 +24,9 @@ const reconciler = createRouteReconciler({
   log: createLogger({ app: "agent" }),
   clock,
   signal,
-  desired: () => desiredRoutes(nodes, self),
+  kernel: createRouteKernel(openNetlink),
+  self,
+  nodes: () => nodes,
   complete: () => complete,
 });
 followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(reconciler.onEvents);
@@ -32,8 +34,9 @@ reconciler.trigger();
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     const specs = JSON.parse(line) as [name: string, ip: string, cidr: string][];
+    const before = nodes;
     nodes = new Map(specs.map(([name, ip, cidr]) => [nodeName(1, name), Node.decode(makeNode(name, ip, cidr).value)]));
     complete = true;
-    reconciler.trigger();
+    reconciler.update([...before.keys(), ...nodes.keys()]);
   })
   .on("close", () => process.exit(0));
