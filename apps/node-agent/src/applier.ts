@@ -9,9 +9,9 @@
  */
 import type { Clock, Prefix } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
-import { inTurns, nextTurn } from "@isthmus/runtime";
+import { inTurns, nextTurn, type Slices } from "@isthmus/runtime";
 import type { Datapath } from "./datapath/datapath.js";
-import type { MeshState } from "./desired/mesh-state.js";
+import type { Changes, MeshState } from "./desired/mesh-state.js";
 import type { NodeName } from "./desired/nodes/nodes.js";
 import type { Floors } from "./sync/floors.js";
 import type { SourceDelta } from "./sync/source-types.js";
@@ -70,12 +70,25 @@ export function createApplier(modules: ApplierModules): Applier {
     leaving.clear();
   }
 
+  function* touch({ nodes, frontends, sweepFrontends, sweepNodes }: Changes): Slices<void> {
+    for (const node of nodes) {
+      datapath.touch({ nodes: [node] });
+      yield;
+    }
+    for (const frontend of frontends) {
+      datapath.touch({ frontends: [frontend] });
+      yield;
+    }
+    datapath.touch({ sweepFrontends, sweepNodes });
+  }
+
   async function applyOnce(deltas: readonly SourceDelta[]): Promise<void> {
     const started = clock.now();
     writeFloors(deltas);
     await inTurns(world.take(deltas));
     const changes = await inTurns(world.flush());
-    datapath.touch({ ...changes, serviceRanges: modules.refusedRanges() });
+    await inTurns(touch(changes));
+    datapath.touch({ serviceRanges: modules.refusedRanges() });
     await datapath.apply();
     clearFloors();
     modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);

@@ -2,4 +2,4 @@ export { createDatapath, type Datapath } from "./datapath/datapath.js";
 export { desiredNode, nodeName } from "./desired/nodes/nodes.js";
 export { createDesiredState, type DesiredState } from "./desired/services/desired-state.js";
 export { otherProxyAddresses } from "./desired/services/service-builder.js";
-export { type FirstLoad, type MeasuredNode, measureNode } from "./measure.js";
+export { type FirstLoad, type MeasuredNode, measureNode, type Turns, watchTurns } from "./measure.js";

@@ -3,14 +3,18 @@
  *
  * In: any kernel port (bench/ passes real maps). Out: milliseconds. Used by `make bench`; asserts nothing.
  */
-
-import { readFileSync } from "node:fs";
-import type { DatapathPort } from "@isthmus/bpf";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import type { DatapathPort, OpenNetlink } from "@isthmus/bpf";
 import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { PeerState, ToAgent } from "@isthmus/proto";
-import type { Slices } from "@isthmus/runtime";
+import { inSlices, inTurns, type Slices } from "@isthmus/runtime";
+import { nodeName } from "./desired/nodes/nodes.js";
 import { createNodeState, type NodeState } from "./node-state.js";
+import { createRouteKernel } from "./routes/route-kernel.js";
+import { createRouteReconciler, type RouteReconciler } from "./routes/route-reconciler.js";
+import { runSnapshotWriter } from "./sync/snapshot-writer.js";
+import { openStateFiles } from "./sync/state-files.js";
 
 /** Times of one first load. */
 export interface FirstLoad {
@@ -23,22 +27,47 @@ export interface FirstLoad {
   /** `wholeMs` and `mapsMs` as CPU time of the main thread, which other load on the machine hardly changes. */
   readonly wholeCpuMs: number;
   readonly mapsCpuMs: number;
-  /** The longest turn of the event loop. */
+  /** The longest turn of the event loop, as `Turns`. */
   readonly blockMs: number;
+}
+
+export interface MeasureOptions {
+  /** Folder of disk snapshots: read at the start, and written in the background as a running agent does. */
+  readonly stateDir?: string;
+  /** Opens the network namespace for the routes to other nodes. */
+  readonly openNetlink?: OpenNetlink;
+}
+
+/** Turns of the event loop. */
+export interface Turns {
+  /**
+   * The longest turn since the last call, in milliseconds. Time for which the main thread was ready but other threads of
+   * the machine had the CPU does not count.
+   */
+  take(): number;
+  stop(): void;
 }
 
 export interface MeasuredNode {
   readonly state: NodeState;
   readonly load: FirstLoad;
+  /** Undefined without `openNetlink`. */
+  readonly routes: RouteReconciler | undefined;
   /** Applies one encoded `ToAgent` message; milliseconds until the maps hold it. */
   apply(message: Uint8Array): Promise<number>;
   stop(): void;
 }
 
-/** Starts an agent on a kernel and loads the local cluster's records. `messages`: its first sync, encoded. */
-export async function measureNode(port: DatapathPort, messages: readonly Uint8Array[]): Promise<MeasuredNode> {
+/** Starts an agent on a kernel and loads records. `messages`: the first sync of the local cluster and others, encoded. */
+export async function measureNode(
+  port: DatapathPort,
+  messages: readonly Uint8Array[],
+  { stateDir, openNetlink }: MeasureOptions = {},
+): Promise<MeasuredNode> {
   const stop = new AbortController();
   const started = performance.now();
+  const files = stateDir === undefined ? undefined : openStateFiles(stateDir);
+  const snapshots = (await files?.snapshots())?.good ?? [];
   const state = await createNodeState(
     {
       node: "bench",
@@ -51,10 +80,10 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
       port,
       clock: systemClock,
       log: silentLogger,
-      snapshots: [],
+      snapshots,
       applied: () => undefined,
       nodeConfig: () => undefined,
-      routes: () => undefined,
+      routes: (names) => routes?.update(names),
       count: () => undefined,
       refusedRecord: () => undefined,
       failed: (error) => {
@@ -63,6 +92,19 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
       signal: stop.signal,
     },
   );
+  const routes =
+    openNetlink === undefined
+      ? undefined
+      : createRouteReconciler({
+          log: silentLogger,
+          clock: systemClock,
+          signal: stop.signal,
+          kernel: createRouteKernel(openNetlink),
+          self: nodeName(1, "bench"),
+          nodes: () => state.meshState.nodes,
+          complete: state.complete,
+        });
+  void routes?.trigger();
   const adoptMs = performance.now() - started;
 
   function feed(message: Uint8Array): void {
@@ -74,17 +116,21 @@ export async function measureNode(port: DatapathPort, messages: readonly Uint8Ar
   const value = { clusterId: 0, cluster, status, behind: false, hops: [] };
   feed(ToAgent.encode({ message: { $case: "sourceState", value } }).finish());
   const merged = timeMerge(state);
-  for (const message of messages) feed(message);
-  const block = watchLoop();
+  await inTurns(inSlices(messages, 1, feed));
+  const turns = watchTurns();
   const [began, cpuBegan] = [performance.now(), threadMs()];
   await state.applier.idle();
   const [wholeMs, wholeCpuMs] = [performance.now() - began, threadMs() - cpuBegan];
   const [mapsMs, mapsCpuMs] = [wholeMs - merged.ms, wholeCpuMs - merged.cpuMs];
   merged.stop();
-  const load = { adoptMs, wholeMs, mapsMs, wholeCpuMs, mapsCpuMs, blockMs: block() };
+  const load = { adoptMs, wholeMs, mapsMs, wholeCpuMs, mapsCpuMs, blockMs: turns.take() };
+  turns.stop();
+  if (files !== undefined)
+    void runSnapshotWriter({ core: state.core, files, clock: systemClock, log: silentLogger, signal: stop.signal });
   return {
     state,
     load,
+    routes,
     async apply(message) {
       const at = performance.now();
       feed(message);
@@ -101,20 +147,46 @@ function threadMs(): number {
   return Number(ns) / 1e6;
 }
 
-/** Times every turn of the event loop; the returned function stops this and returns the longest one in milliseconds. */
-function watchLoop(): () => number {
-  let [last, longest, watching] = [performance.now(), 0, true];
+/** Times every turn of the event loop, which it keeps turning. */
+export function watchTurns(): Turns {
+  const waited = openWaitTime();
+  let [last, lastWaited, longest, watching] = [performance.now(), waited.ms(), 0, true];
   const look = (): void => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
+    const [now, nowWaited] = [performance.now(), waited.ms()];
+    longest = Math.max(longest, now - last - (nowWaited - lastWaited));
+    [last, lastWaited] = [now, nowWaited];
     if (watching) setImmediate(look);
   };
   setImmediate(look);
-  return () => {
-    watching = false;
-    look();
-    return longest;
+  return {
+    take() {
+      look();
+      const taken = longest;
+      longest = 0;
+      return taken;
+    },
+    stop() {
+      watching = false;
+      waited.close();
+    },
+  };
+}
+
+/** For how long the main thread was ready to run, but did not; it costs a microsecond to read. */
+function openWaitTime(): { ms(): number; close(): void } {
+  const fd = openSync(`/proc/self/task/${process.pid}/schedstat`, "r");
+  const text = Buffer.alloc(64);
+  let last = 0;
+  let isOpen = true;
+  return {
+    ms() {
+      if (isOpen) last = Number(text.toString("latin1", 0, readSync(fd, text, 0, text.length, 0)).split(" ")[1]) / 1e6;
+      return last;
+    },
+    close() {
+      closeSync(fd);
+      isOpen = false;
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import { formatAddress } from "@isthmus/model";
 import { PeerState, Slice } from "@isthmus/proto";
 import { type HashedRecord, hashRecord } from "@isthmus/records";
 import { createMemoryKernel, type MemoryKernel, makeNode, makeSlice, type RecordSource } from "@isthmus/testing";
-import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
+import { readSnapshot, snapshotFile } from "./sync/testing/snapshot-file.js";
 import { sourceStateMessage, startTestNode, type TestNode } from "./testing/test-node.js";
 import { east, synced, west } from "./testing/two-clusters.js";
 
@@ -90,7 +90,7 @@ test("a restart with the local source out of sync writes nothing of it", async (
   const [own, other] = [east(), weightedWest()];
   own.change([weighted(makeSlice("shop/cart", { ready: ["10.11.0.1", "10.11.0.2"], node: "n1" }), [2, 5])]);
   const described = await (await synced(await startTestNode({ kernel }), own, other)).describe();
-  const snapshots = [decodeSnapshot(encodeSnapshot(0, own.position, own.table.records()))];
+  const snapshots = [readSnapshot(snapshotFile(0, own.position, own.table.records()))];
   const node = await startTestNode({ kernel, snapshots });
   const writes = writesOf(kernel);
   node.connect();

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { PeerState, type ToAgent } from "@isthmus/proto";
 import { createMemoryKernel, Killed, makeConfig, makeSlice } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
-import { decodeSnapshot, encodeSnapshot } from "./sync/snapshot.js";
+import { readSnapshot, snapshotFile } from "./sync/testing/snapshot-file.js";
 import { sourceStateMessage, startTestNode } from "./testing/test-node.js";
 import { ALL, east, synced, VIP, west } from "./testing/two-clusters.js";
 
@@ -49,7 +49,7 @@ test("after a restart with only the remote source in sync, its changes are appli
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own, other);
-  const snapshots = [decodeSnapshot(encodeSnapshot(0, own.position, own.table.records()))];
+  const snapshots = [readSnapshot(snapshotFile(0, own.position, own.table.records()))];
   const node = await startTestNode({ kernel, snapshots });
   node.connect();
   other.change([makeSlice("shop/cart", { ready: ["10.12.0.8"] })]);
@@ -64,7 +64,7 @@ test("Services of a disk snapshot that is older than the floor are not used", as
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   const node = await synced(await startTestNode({ kernel }), own, other);
-  const snapshots = [decodeSnapshot(encodeSnapshot(0, own.position, own.table.records()))];
+  const snapshots = [readSnapshot(snapshotFile(0, own.position, own.table.records()))];
   await node.receive(own.change([makeConfig("shop/cart", "none", false)]));
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
   const next = await startTestNode({ kernel, snapshots });
@@ -176,8 +176,8 @@ test("on a server that is behind nothing changes; once it has caught up its mark
 
 test("after a reboot the disk snapshot is served until the source is in sync", async () => {
   const own = east();
-  const file = encodeSnapshot(0, own.position, own.table.records());
-  const node = await startTestNode({ kernel: createMemoryKernel(), snapshots: [decodeSnapshot(file)] });
+  const file = snapshotFile(0, own.position, own.table.records());
+  const node = await startTestNode({ kernel: createMemoryKernel(), snapshots: [readSnapshot(file)] });
   assert.deepEqual(await node.backends(VIP), ALL.slice(0, 2));
   const hello = node.connect()?.message;
   assert.deepEqual(hello?.$case === "hello" && hello.value.sources[0]?.have, own.position);
@@ -190,8 +190,8 @@ test("without a server, sources with a floor start from the kernel, others from 
   const kernel = createMemoryKernel();
   const [own, other] = [east(), west()];
   await synced(await startTestNode({ kernel }), own);
-  const older = [own, other].map((source) => encodeSnapshot(source.clusterId, source.position, source.table.records()));
-  const snapshots = older.map(decodeSnapshot);
+  const older = [own, other].map((source) => snapshotFile(source.clusterId, source.position, source.table.records()));
+  const snapshots = older.map(readSnapshot);
   const node = await startTestNode({ kernel, snapshots });
   assert.deepEqual(await node.backends(VIP), ALL);
   const states = () => [...node.state.core.sources.values()].map((source) => reportSource(source, 1));
@@ -223,12 +223,12 @@ test("without a server, sources with a floor start from the kernel, others from 
 test("a disk snapshot is not used where the kernel has a floor", async () => {
   const kernel = createMemoryKernel();
   const own = east();
-  const file = encodeSnapshot(0, own.position, own.table.records());
+  const file = snapshotFile(0, own.position, own.table.records());
   await synced(await startTestNode({ kernel }), own);
   const node = await startTestNode({ kernel });
   await synced(node, own);
   await node.receive(own.change([], [makeSlice("shop/cart", {})]));
-  const next = await startTestNode({ kernel, snapshots: [decodeSnapshot(file)] });
+  const next = await startTestNode({ kernel, snapshots: [readSnapshot(file)] });
   assert.deepEqual(await next.backends(VIP), []);
 });
 

@@ -9,6 +9,7 @@ import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
 import { comparePositions, type HashedRecord } from "@isthmus/records";
+import { inTurns } from "@isthmus/runtime";
 import { type Applier, createApplier } from "./applier.js";
 import { createDatapath, type Datapath } from "./datapath/datapath.js";
 import { readServices } from "./datapath/services/read-services.js";
@@ -118,7 +119,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   const retryAt = createRetryTimer({ clock, signal, run: applier.kick });
   const perform = createSourceEffects({ core, meshState, applier, localClusterId: options.clusterId, ...modules });
   for (const { clusterId, position, records } of modules.snapshots) {
-    const { delta } = core.source(clusterId).restore(records, position);
+    const { delta } = await inTurns(core.source(clusterId).restore(records, position));
     if (delta === undefined) continue;
     log.info("Source restored from its disk snapshot, stale until in sync", { clusterId, records: records.length });
     perform({ is: "apply", delta });

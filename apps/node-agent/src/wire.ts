@@ -167,7 +167,7 @@ async function startNode(
   });
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
-  routes.trigger();
+  void routes.trigger();
   const pods = await startPods(podsOptions(args), {
     log,
     nodeConfig: cidrs,

@@ -1,18 +1,41 @@
-/** Long work in pieces, with turns of the event loop between them, so that streams and timers go on meanwhile. */
+/**
+ * Long work in pieces, with turns of the event loop between them, so that streams and timers go on meanwhile.
+ *
+ * Work is a generator that yields often; a yield costs next to nothing. Whether a turn ends there is decided by the
+ * clock, so no turn becomes longer on a slower machine or with larger records.
+ */
 
 /** Work in slices: yields where other work may run, returns the result. */
 export type Slices<T> = Generator<void, T>;
+
+/** A turn ends at the first yield after this time: with a garbage collection it stays far below 20 ms. */
+const TURN_MS = 4;
 
 /** Resolves in the next turn of the event loop, after the I/O that is ready now. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Runs the work slice by slice, with a turn of the event loop between slices; resolves with its result. */
+/** Runs the work, with a turn of the event loop after some milliseconds each; resolves with its result. */
 export async function inTurns<T>(work: Slices<T>): Promise<T> {
   for (;;) {
-    const step = work.next();
-    if (step.done === true) return step.value;
+    const ends = performance.now() + TURN_MS;
+    for (;;) {
+      const step = work.next();
+      if (step.done === true) return step.value;
+      if (performance.now() >= ends) break;
+    }
     await nextTurn();
+  }
+}
+
+/** Takes each item, with a yield after every `count`-th. */
+export function* inSlices<T>(items: Iterable<T>, count: number, take: (item: T) => void): Slices<void> {
+  let left = count;
+  for (const item of items) {
+    take(item);
+    if (--left > 0) continue;
+    left = count;
+    yield;
   }
 }

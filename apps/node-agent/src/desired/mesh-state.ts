@@ -64,7 +64,8 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
   const services = createServiceBuilder(options, modules);
   const nodeConfig = createNodeConfigBuilder(options, ({ serviceCidrs }) => serviceRanges.setRanges(serviceCidrs));
   const builders = [nodes, services, nodeConfig];
-  const { take, clustersInSync } = createRecordDispatcher({ builders, localClusterId, refuse: modules.refuse });
+  const dispatcher = createRecordDispatcher({ builders, localClusterId, refuse: modules.refuse });
+  const { clustersInSync } = dispatcher;
   return {
     nodes: nodes.records,
     serviceRanges,
@@ -75,7 +76,10 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     planErrors: services.planErrors,
     merger: services.merger,
     name: (clusterId, cluster) => services.name(clusterId === 0 ? localClusterId : clusterId, cluster),
-    take,
+    *take(deltas) {
+      yield* dispatcher.take(deltas);
+      yield* serviceRanges.compare();
+    },
     *flush() {
       return { ...(yield* services.flush()), ...nodes.flush(), ...nodeConfig.flush() };
     },

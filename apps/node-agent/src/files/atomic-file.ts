@@ -10,7 +10,12 @@ import { randomBytes } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
-export function writeAtomic(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
+/** Parts of an iterable are taken one after the other, each when the one before it is written. */
+export function writeAtomic(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array>,
+  mode = 0o600,
+): Promise<void> {
   return replace(path, mode, (temporary) => writeFile(temporary, content, { mode }));
 }
 

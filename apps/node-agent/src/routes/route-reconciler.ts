@@ -13,18 +13,17 @@
  * A route that the kernel refuses (its gateway is not reachable) does not block the others; it is retried with
  * back-off, and when an address, a link or a route changed.
  */
-import { setImmediate } from "node:timers/promises";
 import type { RouteEvent } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { Node } from "@isthmus/proto";
 import { createDeltaTracker } from "@isthmus/reconcile";
-import { createBackoff } from "@isthmus/runtime";
+import { createBackoff, inSlices, inTurns } from "@isthmus/runtime";
 import type { NodeName } from "../desired/nodes/nodes.js";
 import { createPassLoop } from "../network/pass-loop.js";
 import { isHostDeviceName } from "../pods/device-name.js";
 import { createDesiredRoutes } from "./desired-routes.js";
-import { ROUTE_PROTOCOL, routeKey, routeKeys, routeOf, routeValue } from "./route.js";
+import { ROUTE_PROTOCOL, type Route, routeKey, routeKeys, routeOf, routeValue } from "./route.js";
 import type { RouteKernel } from "./route-kernel.js";
 
 export interface RoutesModules {
@@ -42,8 +41,8 @@ export interface RoutesModules {
 export interface RouteReconciler {
   /** The records of these nodes changed, or which sources are in sync. */
   update(names: Iterable<NodeName>): void;
-  /** Runs a pass, because something may have changed. */
-  trigger(): void;
+  /** Runs a pass, because something may have changed; resolves when no pass runs or is wanted. */
+  trigger(): Promise<void>;
   /** Handles changes of the kernel's network. True when one may concern a route of the agent. */
   onEvents(events: readonly RouteEvent[]): boolean;
   /** Routes that the kernel refused, with its error. */
@@ -51,8 +50,8 @@ export interface RouteReconciler {
   readonly written: number;
 }
 
-/** Nodes, or routes that were read, per turn of the event loop. */
-const PER_TURN = 1000;
+/** Nodes, or routes that were read, between two yields. */
+const PER_SLICE = 32;
 /** Routes per call of the kernel's port. */
 const BATCH = 256;
 
@@ -86,14 +85,13 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     lost.clear();
     try {
       const found = new Set<string>();
-      for (const [i, route] of (await kernel.read()).entries()) {
-        if (i % PER_TURN === PER_TURN - 1) await setImmediate();
+      const take = (route: Route) => {
         const key = routeKey(route);
         found.add(key);
         tracker.setActual(key, routeValue(route));
-      }
-      const gone = [...tracker.actual.keys()].filter((key) => !found.has(key));
-      loseRoutes(gone);
+      };
+      await inTurns(inSlices(await kernel.read(), PER_SLICE, take));
+      loseRoutes([...tracker.actual.keys()].filter((key) => !found.has(key)));
     } catch (thrown) {
       stale = true;
       throw thrown;
@@ -118,19 +116,15 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     if (routes > 0) log.info("Routes were removed externally, restoring them", { routes });
   }
 
-  async function takeNodes(): Promise<void> {
-    let taken = 0;
-    for (const name of changedNodes) {
-      changedNodes.delete(name);
-      for (const cidr of desired.setNode(name, modules.nodes().get(name))) {
-        const route = desired.get(cidr);
-        const wanted = route === undefined ? undefined : routeKey(route);
-        for (const key of routeKeys(cidr)) {
-          if (route !== undefined && key === wanted) want(key, routeValue(route));
-          else unwant(key);
-        }
+  function takeNode(name: NodeName): void {
+    changedNodes.delete(name);
+    for (const cidr of desired.setNode(name, modules.nodes().get(name))) {
+      const route = desired.get(cidr);
+      const wanted = route === undefined ? undefined : routeKey(route);
+      for (const key of routeKeys(cidr)) {
+        if (route !== undefined && key === wanted) want(key, routeValue(route));
+        else unwant(key);
       }
-      if (++taken % PER_TURN === 0) await setImmediate();
     }
   }
 
@@ -183,7 +177,7 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     }
   }
 
-  /** Desired routes change only in `takeNodes`, so the keys stay due meanwhile. */
+  /** Desired routes change only in `takeNode`, so the keys stay due meanwhile. */
   async function apply(due: Due): Promise<void> {
     try {
       for (let i = 0; i < due.write.length; i += BATCH) await write(due.write.slice(i, i + BATCH));
@@ -207,7 +201,8 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
     if (stale) await readKernel();
     loseRoutes(lost);
     lost.clear();
-    await takeNodes();
+    // Names that are added meanwhile are taken too: a set is iterated to its end.
+    await inTurns(inSlices(changedNodes, PER_SLICE, takeNode));
     await apply(takeDue());
     if (refused.size === 0) retries.reset();
     else if (retryAt === Number.POSITIVE_INFINITY) retryAt = clock.now() + retries.nextMs();
@@ -261,7 +256,7 @@ export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
       complete = isComplete;
       void loop.trigger();
     },
-    trigger: () => void loop.trigger(),
+    trigger: loop.trigger,
     onEvents(events) {
       const concerned = events.filter(concerns).length > 0;
       if (concerned) void loop.trigger();

@@ -24,9 +24,11 @@ export function openFloors(port: ArrayPort): Floors {
   const valid = new Map<number, number>();
   const broken: number[] = [];
 
+  const rows = port.read(0, port.maxEntries);
+  const words = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
   for (let id = 0; id < port.maxEntries; id++) {
-    const row = FloorRow.decode(port.read(id));
-    if (row.valid === 0) continue;
+    if (words.getUint32(id * FloorRow.size + FloorRow.offsets.valid, true) === 0) continue;
+    const row = FloorRow.decode(rows, id * FloorRow.size);
     valid.set(id, row.valid);
     const copy = validFloor(row);
     if (copy === undefined) broken.push(id);

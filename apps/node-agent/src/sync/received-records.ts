@@ -7,6 +7,7 @@
 import type { Batch, Bucket, Buckets, Kind } from "@isthmus/proto";
 import type { RecordTable } from "@isthmus/records";
 import { bucketOf, createRecordTable, type HashedRecord, hashRecord, KINDS, sameBytes } from "@isthmus/records";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import type { RecordName } from "../desired/records/record-delta.js";
 import { createBucketKeys } from "./bucket-keys.js";
 import { hasKeyOf } from "./key-shape.js";
@@ -25,10 +26,10 @@ export interface ReceivedRecords {
   /** Replaces the records of one bucket. */
   bucket(message: Bucket): AcceptedRecords;
   /** Adds the records of a disk snapshot. */
-  restore(records: Iterable<HashedRecord>): void;
+  restore(records: Iterable<HashedRecord>): Slices<void>;
   /** All records that go downstream, in apply order. */
   all(): HashedRecord[];
-  /** A first sync begins: from now on the records that it has not named are known. */
+  /** A first sync begins: from now on it is known which records it names. */
   beginNaming(): void;
   /** Removes and returns the records of these kinds that the first sync did not name. */
   removeUnnamed(kinds: ReadonlySet<Kind>): readonly HashedRecord[];
@@ -42,13 +43,15 @@ export interface ReceivedRecords {
   endSync(): void;
 }
 
+const RECORDS_PER_SLICE = 64;
 const KNOWN_KINDS: ReadonlySet<Kind> = new Set(KINDS);
 
 export function createReceivedRecords(): ReceivedRecords {
   const table = createRecordTable();
   /** Keys of records that are stored for the digest only. */
   const bad = new Set<string>();
-  const unnamed = new Set<string>();
+  /** Keys of the stored records that a first sync named; undefined while none runs. */
+  let named: Set<string> | undefined;
   const bucketKeys = createBucketKeys();
 
   /** Collects what one message changes. */
@@ -58,8 +61,8 @@ export function createReceivedRecords(): ReceivedRecords {
     readonly refused = new Set<SourceEvent>();
 
     put({ kind, key, value }: Batch["upserts"][number]): void {
-      unnamed.delete(key);
       if (!KNOWN_KINDS.has(kind)) return void this.refused.add("unknown-kind");
+      named?.add(key);
       const record = hashRecord(kind, key, value);
       const wasBad = bad.has(key);
       const old = set(record);
@@ -70,7 +73,7 @@ export function createReceivedRecords(): ReceivedRecords {
     }
 
     drop(key: string): void {
-      unnamed.delete(key);
+      named?.delete(key);
       const old = table.delete(key);
       if (old !== undefined && !bad.delete(key)) this.deletes.push({ kind: old.kind, key });
     }
@@ -86,6 +89,10 @@ export function createReceivedRecords(): ReceivedRecords {
     else bad.add(key);
     bucketKeys.put(kind, key);
     return table.set(record);
+  }
+
+  function withoutBad(records: HashedRecord[]): HashedRecord[] {
+    return bad.size === 0 ? records : records.filter(({ key }) => !bad.has(key));
   }
 
   return {
@@ -108,26 +115,30 @@ export function createReceivedRecords(): ReceivedRecords {
       return change.accepted;
     },
     restore(records) {
-      for (const record of records) if (KNOWN_KINDS.has(record.kind)) set(record);
+      return inSlices(records, RECORDS_PER_SLICE, (record) => {
+        if (KNOWN_KINDS.has(record.kind)) set(record);
+      });
     },
-    all: () => [...table.records()].filter(({ key }) => !bad.has(key)),
+    all: () => withoutBad([...table.records()]),
     beginNaming() {
       bucketKeys.clear();
-      unnamed.clear();
-      for (const { key } of table.records()) unnamed.add(key);
+      named = new Set();
     },
     removeUnnamed(kinds) {
-      const records = [...unnamed].flatMap((key) => table.get(key) ?? []).filter(({ kind }) => kinds.has(kind));
+      const known = named;
+      // In most first syncs every record is named.
+      if (known === undefined || known.size === table.size) return [];
+      const records = [...table.records()].filter(({ kind, key }) => kinds.has(kind) && !known.has(key));
       for (const { key } of records) table.delete(key);
       return records;
     },
     putBack(records) {
       for (const record of records) table.set(record);
     },
-    namesOf: (records) => [...records].filter(({ key }) => !bad.has(key)).map(({ kind, key }) => ({ kind, key })),
+    namesOf: (records) => withoutBad([...records]).map(({ kind, key }) => ({ kind, key })),
     sums: (clusterId, kind) => bucketKeys.begin(clusterId, table, kind),
     endSync() {
-      unnamed.clear();
+      named = undefined;
       bucketKeys.clear();
     },
   };

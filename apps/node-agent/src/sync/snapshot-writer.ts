@@ -1,8 +1,9 @@
 /**
  * Writes the records of each source to disk, in the background, after they changed.
  *
- * An apply never waits for it: an old snapshot only means an older state after a reboot. The more there is to encode,
- * the longer is the interval, so that this never takes more than a few percent of the time.
+ * An apply never waits for it: an old snapshot only means an older state after a reboot. Each part is encoded when the
+ * part before it is written, from a list of the records at one position. The more there is to encode, the longer is the
+ * interval, so that this never takes more than a few percent of the time.
  */
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -33,7 +34,7 @@ export async function runSnapshotWriter(modules: SnapshotModules): Promise<void>
       if (!source.wasInSync || source.have === undefined || saved.get(source.clusterId) === source.have) continue;
       const { clusterId, have } = source;
       try {
-        await files.saveSnapshot(clusterId, encodeSnapshot(clusterId, have, source.table.records()));
+        await files.saveSnapshot(clusterId, encodeSnapshot(clusterId, have, [...source.table.records()]));
         saved.set(clusterId, have);
       } catch (error) {
         log.warn("Cannot write snapshot", { clusterId, error });

@@ -5,12 +5,13 @@
  *   "MESHSNAP" | u32be layout | u32be cluster id | u32be length + Position | u32be count | records … | SHA-256 of all before
  *   record = u32be kind | u32be length + key | u32be length + value
  * ```
- * Pure. A file that is truncated, altered, or of another layout is refused as a whole, with an error that says why.
+ * Pure, and in slices: a large cluster has tens of megabytes. A file that is truncated, altered, or of another layout is refused as a whole, with an error that says why.
  */
 import { createHash } from "node:crypto";
 import { MeshError } from "@isthmus/model";
 import { Position } from "@isthmus/proto";
 import { type HashedRecord, hashRecord } from "@isthmus/records";
+import type { Slices } from "@isthmus/runtime";
 
 export interface Snapshot {
   readonly clusterId: number;
@@ -21,25 +22,67 @@ export interface Snapshot {
 const MAGIC = Buffer.from("MESHSNAP");
 const LAYOUT = 1;
 const DIGEST = 32;
+/** Bytes that are encoded or hashed in one slice. */
+const PART = 256 * 1024;
+const RECORDS_PER_SLICE = 64;
 
-export function encodeSnapshot(clusterId: number, position: Position, records: Iterable<HashedRecord>): Buffer {
-  const parts: Buffer[] = [];
-  let count = 0;
+/** The file, in parts of about 256 KiB. The records must not change meanwhile. */
+export function* encodeSnapshot(
+  clusterId: number,
+  position: Position,
+  records: readonly HashedRecord[],
+): Generator<Uint8Array, void> {
+  const hash = createHash("sha256");
+  const at = Position.encode(position).finish();
+  let part = Buffer.allocUnsafe(PART);
+  let used = MAGIC.copy(part);
+
+  const u32 = (value: number): void => {
+    used = part.writeUInt32BE(value, used);
+  };
+  const prefixed = (bytes: Uint8Array): void => {
+    u32(bytes.length);
+    part.set(bytes, used);
+    used += bytes.length;
+  };
+  /** Ends the part. */
+  const take = (): Uint8Array => {
+    const taken = part.subarray(0, used);
+    hash.update(taken);
+    return taken;
+  };
+
+  u32(LAYOUT);
+  u32(clusterId);
+  prefixed(at);
+  u32(records.length);
   for (const { kind, key, value } of records) {
-    parts.push(u32(kind), ...prefixed(Buffer.from(key)), ...prefixed(value));
-    count++;
+    const bytes = Buffer.from(key);
+    const size = 12 + bytes.length + value.length;
+    if (used + size > part.length) {
+      yield take();
+      part = Buffer.allocUnsafe(Math.max(PART, size));
+      used = 0;
+    }
+    u32(kind);
+    prefixed(bytes);
+    prefixed(value);
   }
-  const at = Buffer.from(Position.encode(position).finish());
-  const body = Buffer.concat([MAGIC, u32(LAYOUT), u32(clusterId), ...prefixed(at), u32(count), ...parts]);
-  return Buffer.concat([body, createHash("sha256").update(body).digest()]);
+  yield take();
+  yield hash.digest();
 }
 
 /** Throws a `SNAPSHOT` error that says what is wrong with the file. */
-export function decodeSnapshot(file: Uint8Array): Snapshot {
+export function* decodeSnapshot(file: Uint8Array): Slices<Snapshot> {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   const body = bytes.subarray(0, Math.max(0, bytes.length - DIGEST));
   if (!body.subarray(0, MAGIC.length).equals(MAGIC)) throw refused("it is not a snapshot");
-  if (!createHash("sha256").update(body).digest().equals(bytes.subarray(body.length))) {
+  const hash = createHash("sha256");
+  for (let from = 0; from < body.length; from += PART) {
+    hash.update(body.subarray(from, from + PART));
+    yield;
+  }
+  if (!hash.digest().equals(bytes.subarray(body.length))) {
     throw refused("its checksum differs: it was cut off or altered");
   }
   const read = createReader(body, MAGIC.length);
@@ -47,26 +90,18 @@ export function decodeSnapshot(file: Uint8Array): Snapshot {
   if (layout !== LAYOUT) throw refused(`it has layout ${layout}, this version reads ${LAYOUT}`);
   const clusterId = read.u32();
   const position = Position.decode(read.bytes());
-  const records = Array.from({ length: read.u32() }, () => {
+  const records: HashedRecord[] = [];
+  for (let left = read.u32(); left > 0; left--) {
     const kind = read.u32();
     const key = read.bytes().toString();
-    return hashRecord(kind, key, Buffer.from(read.bytes()));
-  });
+    records.push(hashRecord(kind, key, Buffer.from(read.bytes())));
+    if (left % RECORDS_PER_SLICE === 0) yield;
+  }
   return { clusterId, position, records };
 }
 
 function refused(why: string): MeshError<{ code: "SNAPSHOT" }> {
   return new MeshError({ code: "SNAPSHOT" }, `Cannot use the snapshot: ${why}`);
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-function prefixed(bytes: Uint8Array): [Buffer, Buffer] {
-  return [u32(bytes.length), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)];
 }
 
 function createReader(body: Buffer, start: number) {

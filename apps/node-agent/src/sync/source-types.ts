@@ -1,6 +1,7 @@
 /** The interface of a source: its state, what a message changes downstream, and the events that are counted. */
 import type { Batch, Bucket, Buckets, Mark, PeerState, Position, SourceState } from "@isthmus/proto";
 import type { HashedRecord, RecordTable } from "@isthmus/records";
+import type { Slices } from "@isthmus/runtime";
 import type { RecordDelta } from "../desired/records/record-delta.js";
 
 export type SourcePhase = "Empty" | "Loading" | "Verifying" | "InSync" | "Repairing";
@@ -64,7 +65,7 @@ export interface Source {
   /**
    * Takes the records of a disk snapshot, if the source has no floor: they are served, and stale until it is in sync.
    */
-  restore(records: Iterable<HashedRecord>, position: Position): SourceStep;
+  restore(records: Iterable<HashedRecord>, position: Position): Slices<SourceStep>;
 }
 
 export interface SourceOptions {

@@ -30,6 +30,7 @@ import {
   KINDS,
   sameBytes,
 } from "@isthmus/records";
+import type { Slices } from "@isthmus/runtime";
 import { createExchange } from "./exchange.js";
 import { type AcceptedRecords, createReceivedRecords, type ReceivedRecords } from "./received-records.js";
 import { asWhole, deltaTo, mergeSteps } from "./source-steps.js";
@@ -131,9 +132,9 @@ class SourceMachine implements Source {
     this.behind = false;
   }
 
-  restore(records: Iterable<HashedRecord>, position: Position): SourceStep {
+  *restore(records: Iterable<HashedRecord>, position: Position): Slices<SourceStep> {
     if (this.floor !== undefined || this.table.size > 0 || !isPositionOf(this.clusterId, position)) return NOTHING;
-    this.#received.restore(records);
+    yield* this.#received.restore(records);
     this.have = position;
     this.live = true;
     this.phase = "InSync";

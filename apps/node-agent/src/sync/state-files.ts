@@ -7,6 +7,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ClusterId, type ClusterName, MeshError, parseClusterId, parseClusterName } from "@isthmus/model";
+import { inTurns } from "@isthmus/runtime";
 import { readIfThere, writeAtomic } from "../files/atomic-file.js";
 import { decodeSnapshot, type Snapshot } from "./snapshot.js";
 
@@ -28,7 +29,8 @@ export interface StateFiles {
   saveMembership(membership: Membership): Promise<void>;
   /** Readable snapshots, and the files that were refused. */
   snapshots(): Promise<{ readonly good: readonly Snapshot[]; readonly refused: readonly UnreadableState[] }>;
-  saveSnapshot(clusterId: number, bytes: Uint8Array): Promise<void>;
+  /** `parts`: of `encodeSnapshot`. The file is replaced when all are written. */
+  saveSnapshot(clusterId: number, parts: Iterable<Uint8Array>): Promise<void>;
   deleteSnapshot(clusterId: number): Promise<void>;
 }
 
@@ -52,7 +54,7 @@ export function openStateFiles(folder: string): StateFiles {
   async function readSnapshot(file: string): Promise<Snapshot | UnreadableState> {
     try {
       const bytes = await readIfThere(join(folder, file));
-      return decodeSnapshot(bytes ?? new Uint8Array());
+      return await inTurns(decodeSnapshot(bytes ?? new Uint8Array()));
     } catch (thrown) {
       return { file, error: MeshError.from(thrown, `Cannot read ${file}`) };
     }
@@ -69,7 +71,7 @@ export function openStateFiles(folder: string): StateFiles {
       const refused = read.filter((each): each is UnreadableState => "error" in each);
       return { good: read.filter((each): each is Snapshot => "records" in each), refused };
     },
-    saveSnapshot: (clusterId, bytes) => writeAtomic(snapshotPath(clusterId), bytes),
+    saveSnapshot: (clusterId, parts) => writeAtomic(snapshotPath(clusterId), parts),
     deleteSnapshot: (clusterId) => rm(snapshotPath(clusterId), { force: true }),
   };
 }

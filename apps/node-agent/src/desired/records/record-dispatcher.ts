@@ -29,7 +29,8 @@ export interface RecordDispatcher {
   readonly clustersInSync: ReadonlySet<number>;
 }
 
-const RECORDS_PER_SLICE = 1000;
+/** Between two yields. */
+const RECORDS_PER_SLICE = 32;
 
 export function createRecordDispatcher({
   builders,
@@ -78,8 +79,12 @@ export function createRecordDispatcher({
       for (const [id, own] of byCluster)
         if (own.some(({ transition }) => transition === "first")) clustersInSync.add(id);
       for (const builder of builders) builder.afterUpserts?.(deltas, clustersInSync);
-      for (const { id, updates } of groups.reverse())
-        for (const update of updates) if (!isRecord(update)) builderOf.get(update.kind)?.remove(id, update);
+      for (const { id, updates } of groups.reverse()) {
+        for (const update of updates) {
+          if (++taken % RECORDS_PER_SLICE === 0) yield;
+          if (!isRecord(update)) builderOf.get(update.kind)?.remove(id, update);
+        }
+      }
     },
   };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatPrefix, parseAddress, parsePrefix } from "@isthmus/model";
 import { Node } from "@isthmus/proto";
+import { whole } from "../../testing/whole.js";
 import { nodeName } from "../nodes/nodes.js";
 import { createServiceRanges } from "./service-ranges.js";
 
@@ -17,8 +18,12 @@ function node(addresses: readonly string[], podCidrs: readonly string[]): Node {
 
 function made(ranges: readonly string[]) {
   const made = createServiceRanges();
-  made.setRanges(ranges.map(parsePrefix));
-  return { ...made, exclusive: () => made.exclusive.map(formatPrefix), shared: () => [...made.shared] };
+  const setRanges: typeof made.setRanges = (next) => {
+    made.setRanges(next);
+    whole(made.compare());
+  };
+  setRanges(ranges.map(parsePrefix));
+  return { ...made, setRanges, exclusive: () => made.exclusive.map(formatPrefix), shared: () => [...made.shared] };
 }
 
 test("a range without addresses of nodes or pods may be refused", () => {

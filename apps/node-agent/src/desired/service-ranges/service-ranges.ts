@@ -7,6 +7,7 @@
  */
 import { addressFromBytes, formatPrefix, type Prefix, prefixContains, prefixesOverlap } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import type { NodeName } from "../nodes/nodes.js";
 
 /** A prefix as a record has it, not yet validated. */
@@ -16,8 +17,10 @@ export interface WirePrefix {
 }
 
 export interface ServiceRanges {
-  /** Takes the cluster's Service ranges from its NodeConfig; invalid prefixes are left out. */
+  /** Takes the cluster's Service ranges from its NodeConfig; invalid prefixes are left out. `compare` must follow. */
   setRanges(ranges: readonly WirePrefix[]): void;
+  /** Compares new ranges with all nodes; until it ended `exclusive` and `shared` do not know of them. */
+  compare(): Slices<void>;
   setNode(name: NodeName, node: Node | undefined): void;
   /** Ranges without addresses of nodes or pods, in order. */
   readonly exclusive: readonly Prefix[];
@@ -25,17 +28,22 @@ export interface ServiceRanges {
   readonly shared: ReadonlyMap<string, NodeName>;
 }
 
+const NODES_PER_SLICE = 64;
+
 export function createServiceRanges(): ServiceRanges {
   const nodes = new Map<NodeName, Node>();
   let ranges: readonly Prefix[] = [];
   /** Range as text -> the nodes with addresses in it. */
   const inside = new Map<string, Set<NodeName>>();
+  /** The ranges are not compared with the nodes yet. */
+  let isNew = false;
 
-  function compareNode(range: Prefix, name: NodeName, node: Node | undefined): void {
-    const names = inside.get(formatPrefix(range)) ?? new Set<NodeName>();
-    if (node !== undefined && hasAddressIn(node, range)) names.add(name);
-    else names.delete(name);
-    inside.set(formatPrefix(range), names);
+  function compareNode(name: NodeName, node: Node | undefined): void {
+    for (const range of ranges) {
+      const names = inside.get(formatPrefix(range));
+      if (node !== undefined && hasAddressIn(node, range)) names?.add(name);
+      else names?.delete(name);
+    }
   }
 
   return {
@@ -44,12 +52,18 @@ export function createServiceRanges(): ServiceRanges {
       if (texts(parsed) === texts(ranges)) return;
       ranges = parsed;
       inside.clear();
-      for (const range of ranges) for (const [name, node] of nodes) compareNode(range, name, node);
+      for (const range of ranges) inside.set(formatPrefix(range), new Set());
+      isNew = true;
+    },
+    *compare() {
+      if (!isNew) return;
+      yield* inSlices(nodes, NODES_PER_SLICE, ([name, node]) => compareNode(name, node));
+      isNew = false;
     },
     setNode(name, node) {
       if (node === undefined) nodes.delete(name);
       else nodes.set(name, node);
-      for (const range of ranges) compareNode(range, name, node);
+      compareNode(name, node);
     },
     get exclusive() {
       return ranges.filter((range) => (inside.get(formatPrefix(range))?.size ?? 0) === 0);

@@ -40,7 +40,7 @@ export interface ServiceBuilder extends Builder {
   flush(): Slices<ServiceChanges>;
 }
 
-const SERVICES_PER_SLICE = 250;
+const SERVICES_PER_SLICE = 8;
 const ADDRESS_BYTES = 16;
 
 export function createServiceBuilder(options: ServiceBuilderOptions, modules: ServiceBuilderModules): ServiceBuilder {

@@ -30,7 +30,7 @@ const reconciler = createRouteReconciler({
   complete: () => complete,
 });
 followNetwork({ socket: openRouteEvents(), clock, signal }).subscribe(reconciler.onEvents);
-reconciler.trigger();
+void reconciler.trigger();
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     const specs = JSON.parse(line) as [name: string, ip: string, cidr: string][];
