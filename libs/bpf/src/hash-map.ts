@@ -17,7 +17,7 @@ export function createHashMap(name: string, map: Fd): HashPort {
   async function load(): Promise<Map<string, Uint8Array>> {
     const entries = new Map<string, Uint8Array>();
     for (let cursor: Uint8Array | undefined, end = false; !end; await nextTurn()) {
-      const dump = native().mapDump(map, cursor, 4 * CHUNK);
+      const dump = native().mapDump(map, cursor, CHUNK);
       for (let i = 0; i < dump.count; i++) {
         const key = bytesKey(dump.keys.subarray(i * keySize, (i + 1) * keySize));
         entries.set(key, dump.values.slice(i * valueSize, (i + 1) * valueSize));

@@ -10,6 +10,7 @@
  * ```
  */
 import type { DatapathPort } from "@isthmus/bpf";
+import { inTurns } from "@isthmus/runtime";
 import { type Apply, createApply } from "../apply/apply.js";
 import type { NodeName } from "../desired/nodes/nodes.js";
 import type { DesiredState } from "../desired/services/desired-state.js";
@@ -54,8 +55,8 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   // The previous agent may have freed what programs still read: nothing is used again before a grace period.
   await port.gracePeriod();
   clearOrphans(port.services, adopted.orphans);
-  const nodes = createNodesPart(port, modules);
-  const services = createServicesPart(port, { ...modules, adopted, tables, nodes });
+  const nodes = await inTurns(createNodesPart(port, modules));
+  const services = await inTurns(createServicesPart(port, { ...modules, adopted, tables, nodes }));
   const ranges = await createServiceRangesPart(port.serviceRanges, { now, missingPassRows: services.missingPassRows });
   const apply = createApply<DatapathChanges>({
     ...modules,

@@ -1,6 +1,7 @@
 /** Reads mesh_nodes at the start, and clears the ranks that a dead agent left at indexes without a node. */
 import { NodeRow, StateWord } from "@isthmus/bpf";
 import { type ArrayPort, readChunks } from "@isthmus/reconcile";
+import type { Slices } from "@isthmus/runtime";
 import { nodeIdentity } from "../../desired/nodes/nodes.js";
 
 export interface NodePorts {
@@ -14,16 +15,19 @@ export interface AdoptedRow {
   readonly cluster: number;
 }
 
+const ROWS_PER_SLICE = 256;
+
 /** The rows in use, in the order of their indexes; two may have one identity. */
-export function adoptNodes(ports: NodePorts): readonly AdoptedRow[] {
+export function* adoptNodes(ports: NodePorts): Slices<readonly AdoptedRow[]> {
   const rows: AdoptedRow[] = [];
-  for (const { first, count, bytes, view } of readChunks(ports.nodes)) {
+  for (const { first, count, bytes, view } of readChunks(ports.nodes, ROWS_PER_SLICE)) {
     for (let i = 0; i < count; i++) {
       const index = first + i;
       if (index === 0 || view.getUint32(i * NodeRow.size + NodeRow.offsets.id, true) !== index) continue;
       const { cluster, tunnel, health } = NodeRow.decode(bytes, i * NodeRow.size);
       rows.push({ identity: nodeIdentity(cluster, tunnel, health), index, cluster });
     }
+    yield;
   }
   clearStaleRanks(ports.nodeState, new Set(rows.map(({ index }) => index)));
   return rows;

@@ -7,6 +7,7 @@
  */
 import { NodeFlag, NodeRow } from "@isthmus/bpf";
 import { isMapFull, type StatusTable } from "@isthmus/reconcile";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import { adoptedNode, type DesiredNode, type NodeName, nodeIdentity, nodeName } from "../../desired/nodes/nodes.js";
 import { createRowPool } from "../rows/row-pool.js";
 import { type AdoptedRow, adoptNodes, type NodePorts } from "./adopt-nodes.js";
@@ -20,7 +21,7 @@ export interface NodeStore {
   /**
    * Writes the rows of nodes that were set, in order; returns the names whose index changed. Failures go to `status`.
    */
-  write(now: number): readonly NodeName[];
+  write(now: number): Slices<readonly NodeName[]>;
   readonly garbage: boolean;
   /** Indexes to be freed: no other row may refer to them when `take` is called. */
   readonly leaving: readonly number[];
@@ -37,23 +38,26 @@ interface Row extends AdoptedRow {
   readonly users: Set<NodeName>;
 }
 
-export function createNodeStore(
+const NODES_PER_SLICE = 32;
+
+/** Adopts the rows of the map. */
+export function* createNodeStore(
   ports: NodePorts,
   status: StatusTable,
   localNode?: () => NodeName | undefined,
   /** Id of the local cluster, for which a part of the rows is reserved. */
   own?: number,
-): NodeStore {
+): Slices<NodeStore> {
   const byIdentity = new Map<string, Row>();
   const byName = new Map<NodeName, Row>();
   /** Adopted rows by their placeholder names. */
   const adoptedRows = new Map<NodeName, Row>();
   const nodes = new Map<NodeName, DesiredNode>();
   const dirty = new Set<NodeName>();
-  const adopted = adoptNodes(ports).map((row): Row => ({ ...row, users: new Set() }));
+  const adopted = (yield* adoptNodes(ports)).map((row): Row => ({ ...row, users: new Set() }));
   const pool = createRowPool(ports.nodes, new Set(adopted.map(({ index }) => index)), own);
   let leaving: Row[] = [];
-  for (const row of adopted) adopt(row);
+  yield* inSlices(adopted, NODES_PER_SLICE, adopt);
 
   /** Of two rows with one identity only the first is used. */
   function adopt(row: Row): void {
@@ -106,9 +110,9 @@ export function createNodeStore(
     sweep(cluster) {
       for (const row of byIdentity.values()) if (row.cluster === cluster && row.users.size === 0) leave(row);
     },
-    write(now) {
+    *write(now) {
       const moved: NodeName[] = [];
-      for (const name of dirty) {
+      yield* inSlices(dirty, NODES_PER_SLICE, (name) => {
         try {
           if (updateRow(name)) moved.push(name);
           if (nodes.has(name)) status.done(`node ${name}`, now);
@@ -117,7 +121,7 @@ export function createNodeStore(
           if (!(thrown instanceof Error) || !isMapFull(thrown)) throw thrown;
           status.failed(`node ${name}`, thrown, now);
         }
-      }
+      });
       dirty.clear();
       return moved;
     },

@@ -5,6 +5,7 @@
  * rows are freed a grace period later.
  */
 import { createStatusTable } from "@isthmus/reconcile";
+import { inTurns, type Slices } from "@isthmus/runtime";
 import type { Part } from "../../apply/part.js";
 import type { DesiredNode, NodeName } from "../../desired/nodes/nodes.js";
 import type { NodePorts } from "./adopt-nodes.js";
@@ -41,10 +42,11 @@ export type NodesPart = Part<NodeRowChanges> & NodeRows;
 
 const STATUS_PREFIX = "node ";
 
-export function createNodesPart(ports: NodePorts, modules: NodesModules): NodesPart {
+/** Adopts the rows of the maps. */
+export function* createNodesPart(ports: NodePorts, modules: NodesModules): Slices<NodesPart> {
   const { now } = modules;
   const status = createStatusTable();
-  const store = createNodeStore(ports, status, modules.localNode, modules.localCluster);
+  const store = yield* createNodeStore(ports, status, modules.localNode, modules.localCluster);
   const sweeps = new Set<number>();
   let moved: readonly NodeName[] = [];
   return {
@@ -68,7 +70,7 @@ export function createNodesPart(ports: NodePorts, modules: NodesModules): NodesP
       return false;
     },
     async make() {
-      moved = store.write(now());
+      moved = await inTurns(store.write(now()));
       for (const cluster of sweeps) store.sweep(cluster);
       sweeps.clear();
     },

@@ -1,6 +1,7 @@
 /** Reads mesh_backends at the start: the live rows, and the last generation of each free row. */
 import { BackendRow, backendIndex } from "@isthmus/bpf";
 import { type ArrayPort, readChunks } from "@isthmus/reconcile";
+import type { Slices } from "@isthmus/runtime";
 import type { BackendRows } from "./backend-rows.js";
 
 export interface AdoptedBackends {
@@ -11,9 +12,10 @@ export interface AdoptedBackends {
 }
 
 const AT = BackendRow.offsets;
+const ROWS_PER_SLICE = 1024;
 
 /** Copies live rows into `rows`. */
-export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBackends {
+export function* adoptBackends(port: ArrayPort, rows: BackendRows): Slices<AdoptedBackends> {
   const taken = new Set<number>();
   const clusters = new Set<number>();
   const generations = new Map<number, number>();
@@ -32,10 +34,11 @@ export function adoptBackends(port: ArrayPort, rows: BackendRows): AdoptedBacken
     generations.set(index, cluster === 0 ? node & 0xff : 128 + (index % 100));
   }
 
-  for (const { first, count, bytes, view } of readChunks(port)) {
+  for (const { first, count, bytes, view } of readChunks(port, ROWS_PER_SLICE)) {
     const before = taken.size;
     for (let i = first === 0 ? 1 : 0; i < count; i++) readRow(view, i * BackendRow.size, first + i);
     if (taken.size > before) rows.take(first, bytes);
+    yield;
   }
   return { taken, generations, clusters };
 }

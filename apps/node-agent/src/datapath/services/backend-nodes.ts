@@ -1,62 +1,85 @@
 /**
  * The node of each row of mesh_backends: the name that records give it, and in the row the index that its own row has.
  */
+import { inSlices, type Slices } from "@isthmus/runtime";
 import { backendNode, type NodeName } from "../../desired/nodes/nodes.js";
 import { type BackendRows, clusterOf, Word } from "./backend-rows.js";
-import type { BackendUses } from "./backend-uses.js";
+import { createRowsByNode } from "./rows-by-node.js";
 
 /** Turns a node's name into its index; 0 = not known. */
 export type NodeIndexOf = (name: NodeName | undefined) => number;
 
 export interface BackendNodes {
+  /** The row is adopted: its node has an index, and no record names it yet. */
+  adopt(row: number): void;
   /** Sets the node of a row by its short name, "" = not known. */
   set(row: number, node: string): void;
-  /** The row is adopted or freed: no record names its node. */
+  /** The row is freed. */
   forget(row: number): void;
-  /** Sets the new index of these nodes in the rows of their backends. Reads all rows: indexes change seldom. */
-  update(names: readonly NodeName[]): void;
+  /** Sets the new index of these nodes in the rows of their backends. */
+  update(names: readonly NodeName[]): Slices<void>;
   /** Sets the node to 0 (not known) in rows that still have one of these indexes: no record has named the node yet. */
-  clear(indexes: ReadonlySet<number>): void;
+  clear(indexes: readonly number[]): void;
 }
 
 export interface BackendNodesModules {
   readonly rows: BackendRows;
-  readonly uses: BackendUses;
+  readonly maxEntries: number;
   readonly indexOf: NodeIndexOf;
   /** Sets a word of a row, and has it written if the row is in the map. */
   readonly setWord: (row: number, word: number, value: number) => void;
 }
 
-export function createBackendNodes({ rows, uses, indexOf, setWord }: BackendNodesModules): BackendNodes {
+const ROWS_PER_SLICE = 256;
+
+export function createBackendNodes({ rows, maxEntries, indexOf, setWord }: BackendNodesModules): BackendNodes {
   /** By row: the node's short name, "" = not known; null: no record has named it yet. */
   const nodes: (string | null)[] = [null];
+  /** Rows in use whose node has a name, and those in which its index is not 0. */
+  const byName = createRowsByNode<NodeName>(maxEntries);
+  const byIndex = createRowsByNode<number>(maxEntries);
 
   const nameOf = (row: number): NodeName | undefined =>
     backendNode(clusterOf(rows.get(row, Word.cluster)), nodes[row] ?? "");
 
+  function setName(row: number, node: string | null): void {
+    const before = nameOf(row);
+    if (before !== undefined) byName.remove(before, row);
+    nodes[row] = node;
+    const name = nameOf(row);
+    if (name !== undefined) byName.add(name, row);
+  }
+
+  function setIndex(row: number, index: number): void {
+    const before = rows.get(row, Word.node);
+    if (before === index) return;
+    if (before !== 0) byIndex.remove(before, row);
+    if (index !== 0) byIndex.add(index, row);
+    setWord(row, Word.node, index);
+  }
+
   return {
+    adopt(row) {
+      nodes[row] = null;
+      const index = rows.get(row, Word.node);
+      if (index !== 0) byIndex.add(index, row);
+    },
     set(row, node) {
       if (nodes[row] === node) return;
-      nodes[row] = node;
-      setWord(row, Word.node, indexOf(nameOf(row)));
+      setName(row, node);
+      setIndex(row, indexOf(nameOf(row)));
     },
     forget(row) {
-      nodes[row] = null;
+      setName(row, null);
+      const index = rows.get(row, Word.node);
+      if (index !== 0) byIndex.remove(index, row);
     },
-    update(names) {
-      if (names.length === 0) return;
-      const moved = new Set<NodeName | undefined>(names);
-      for (let row = 1; row < uses.end; row++) {
-        const node = nodes[row];
-        if (!uses.isUsable(row) || node === null || node === undefined) continue;
-        const name = nameOf(row);
-        if (moved.has(name)) setWord(row, Word.node, indexOf(name));
-      }
+    *update(names) {
+      for (const name of names)
+        yield* inSlices(byName.rowsOf(name), ROWS_PER_SLICE, (row) => setIndex(row, indexOf(name)));
     },
     clear(indexes) {
-      for (let row = 1; row < uses.end; row++) {
-        if (uses.isUsable(row) && indexes.has(rows.get(row, Word.node))) setWord(row, Word.node, 0);
-      }
+      for (const index of indexes) for (const row of byIndex.rowsOf(index)) setIndex(row, 0);
     },
   };
 }

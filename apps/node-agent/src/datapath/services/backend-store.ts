@@ -8,6 +8,7 @@
 import { BackendRow, backendGeneration, backendId, backendIndex, nextGeneration } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import type { ArrayPort } from "@isthmus/reconcile";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import type { NodeName } from "../../desired/nodes/nodes.js";
 import { createRowPool } from "../rows/row-pool.js";
 import { adoptBackends } from "./adopt-backends.js";
@@ -25,12 +26,10 @@ export interface BackendStore {
   release(id: number): void;
   /** Counts one more user of an id in a table; an id without a live row is ignored. */
   adoptUse(id: number): void;
-  /**
-   * Writes the new index of these nodes to the rows of their backends. Reads all rows: indexes of nodes change seldom.
-   */
-  updateNodes(names: readonly NodeName[]): void;
+  /** Sets the new index of these nodes in the rows of their backends, which `write` writes. */
+  updateNodes(names: readonly NodeName[]): Slices<void>;
   /** Sets the node to 0 (not known) in rows that still have one of these indexes: no record has named the node yet. */
-  clearNodes(indexes: ReadonlySet<number>): void;
+  clearNodes(indexes: readonly number[]): void;
   /** Writes new rows, all bodies before the first id, then words that changed. */
   write(): void;
   /** True when `retire` or `recycle` have work. */
@@ -47,20 +46,23 @@ export interface BackendStore {
   readonly capacity: number;
 }
 
-/** `own`: id of the local cluster, for which a part of the rows is reserved. */
-export function createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, own?: number): BackendStore {
-  const rows = createBackendRows(port.maxEntries);
-  const adopted = adoptBackends(port, rows);
+const ROWS_PER_SLICE = 256;
+
+/** Adopts the rows of the map. `own`: id of the local cluster, for which a part of the rows is reserved. */
+export function* createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, own?: number): Slices<BackendStore> {
+  const { maxEntries } = port;
+  const rows = createBackendRows(maxEntries);
+  const adopted = yield* adoptBackends(port, rows);
   const pool = createRowPool(port, adopted.taken, own);
   const uses = createBackendUses();
   const writes = createBackendWrites(port, rows, uses);
-  const nodes = createBackendNodes({ rows, uses, indexOf: nodeIndexOf, setWord: writes.set });
-  for (const index of adopted.taken) adopt(index);
+  const nodes = createBackendNodes({ rows, maxEntries, indexOf: nodeIndexOf, setWord: writes.set });
+  yield* inSlices(adopted.taken, ROWS_PER_SLICE, adopt);
 
   /** Of two rows with one name only the first can be found; the other is freed when it has no users. */
   function adopt(index: number): void {
     rows.link(index);
-    nodes.forget(index);
+    nodes.adopt(index);
     uses.adopt(index);
   }
 

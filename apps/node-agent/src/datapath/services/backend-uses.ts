@@ -21,8 +21,6 @@ export interface BackendUses {
   isUsable(index: number): boolean;
   /** In the map: live or unused. */
   isLive(index: number): boolean;
-  /** All indexes that are usable are smaller. */
-  readonly end: number;
   /** new -> live; returns the rows, in the order in which they were created. */
   takeNew(): number[];
   /** unused -> cooling; returns the rows. */
@@ -75,9 +73,6 @@ export function createBackendUses(): BackendUses {
     },
     isUsable: (index) => (states[index] ?? FREE) !== FREE,
     isLive: (index) => states[index] === LIVE,
-    get end() {
-      return states.length;
-    },
     takeNew() {
       const rows: number[] = [];
       for (const index of created) {

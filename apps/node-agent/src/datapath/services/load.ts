@@ -7,6 +7,7 @@
 import { type DatapathPort, FrontendKey, FrontendRow, Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import { keyBytes } from "@isthmus/model";
 import { readChunks } from "@isthmus/reconcile";
+import { inSlices, inTurns, type Slices } from "@isthmus/runtime";
 import { type FrontendName, frontendValue } from "../../desired/services/frontends.js";
 import { EMPTY_TIER, type ServiceEntry, type Tier, tierOffset, wordsOf } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
@@ -24,6 +25,14 @@ export interface Loaded {
 }
 
 export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "read">): Promise<Loaded> {
+  return inTurns(readKernel(port, await port.frontends.load(), tables));
+}
+
+function* readKernel(
+  port: DatapathPort,
+  frontendRows: ReadonlyMap<FrontendName, Uint8Array>,
+  tables: Pick<TableStore, "read">,
+): Slices<Loaded> {
   const frontends = new Map<FrontendName, string>();
   const services = new Map<FrontendName, ServiceEntry>();
   const owned: Table[] = [];
@@ -45,24 +54,31 @@ export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "r
     return { word, table: slots === 0 ? undefined : adoptTable(tables.read(line, slots)) };
   }
 
-  for (const [key, bytes] of await port.frontends.load()) {
+  function readFrontend(key: FrontendName, bytes: Uint8Array): void {
     frontends.set(key, Buffer.from(bytes).toString("latin1"));
     const { service } = FrontendRow.decode(bytes);
     const usable = service > 0 && service < port.services.maxEntries && !namedRows.has(service);
     if (!usable || frontends.get(key) !== frontendValue(key, service) || keyBytes(key).length !== FrontendKey.size)
-      continue;
+      return;
     namedRows.add(service);
     const { tier } = ServiceRow.decode(port.services.read(service));
     const tiers = Array.from({ length: Limit.Tiers }, (_, i) => readTier(tier[i] ?? 0n));
     services.set(key, { index: service, tiers, stored: wordsOf(tiers) });
   }
-  return { frontends, services, tables: owned, ...scanServices(port, namedRows) };
+  yield* inSlices(frontendRows, FRONTENDS_PER_SLICE, ([key, bytes]) => readFrontend(key, bytes));
+  return { frontends, services, tables: owned, ...(yield* scanServices(port, namedRows)) };
 }
 
-function scanServices(port: DatapathPort, namedRows: ReadonlySet<number>): Pick<Loaded, "orphans" | "generations"> {
+const FRONTENDS_PER_SLICE = 64;
+const ROWS_PER_SLICE = 1024;
+
+function* scanServices(
+  port: DatapathPort,
+  namedRows: ReadonlySet<number>,
+): Slices<Pick<Loaded, "orphans" | "generations">> {
   const orphans: number[] = [];
   const generations = new Map<number, number>();
-  for (const { first, count, view } of readChunks(port.services)) {
+  for (const { first, count, view } of readChunks(port.services, ROWS_PER_SLICE)) {
     for (let i = 0; i < count; i++) {
       const at = i * ServiceRow.size;
       const generation = view.getUint32(at + ServiceRow.offsets.gen, true);
@@ -71,6 +87,7 @@ function scanServices(port: DatapathPort, namedRows: ReadonlySet<number>): Pick<
       for (let tier = 0; tier < Limit.Tiers; tier++) empty &&= view.getBigUint64(at + tierOffset(tier), true) === 0n;
       if (!empty && !namedRows.has(first + i)) orphans.push(first + i);
     }
+    yield;
   }
   return { orphans, generations };
 }

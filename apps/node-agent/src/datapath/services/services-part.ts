@@ -10,6 +10,7 @@
  */
 import { type DatapathPort, MAP_NAMES } from "@isthmus/bpf";
 import { createDeltaTracker, createStatusTable } from "@isthmus/reconcile";
+import { inSlices, inTurns, type Slices } from "@isthmus/runtime";
 import type { Part } from "../../apply/part.js";
 import type { DesiredState } from "../../desired/services/desired-state.js";
 import type { FrontendName } from "../../desired/services/frontends.js";
@@ -49,20 +50,23 @@ export interface ServicesPart extends Part<FrontendChanges> {
   readonly missingPassRows: ReadonlySet<FrontendName>;
 }
 
-/** Frontends per slice. */
-const CHUNK = 256;
+/** Frontends of one turn. */
+const CHUNK = 64;
 
-export function createServicesPart(port: DatapathPort, modules: ServicesModules): ServicesPart {
+/** Adopts the rows of the maps. */
+export function* createServicesPart(port: DatapathPort, modules: ServicesModules): Slices<ServicesPart> {
   const { adopted, tables, nodes, now, desired, localCluster: own } = modules;
   const status = createStatusTable();
-  const backends = createBackendStore(port.backends, nodes.indexOf, own);
-  for (const table of adopted.tables) for (const id of table.ids) backends.adoptUse(id);
+  const backends = yield* createBackendStore(port.backends, nodes.indexOf, own);
+  yield* inSlices(adopted.tables, CHUNK, ({ ids }) => {
+    for (const id of ids) backends.adoptUse(id);
+  });
   const services = createServiceStore(port.services, adopted);
   const tracker = createDeltaTracker();
-  for (const [name, value] of adopted.frontends) {
+  yield* inSlices(adopted.frontends, CHUNK, ([name, value]) => {
     tracker.setActual(name, value);
     tracker.setDesired(name, value);
-  }
+  });
   const planner = createPlanner({ backends, tables, services, frontends: tracker, frontendMap: port.frontends });
   const planFrontends = createFrontendPlanning({ planner, tables, backends, desired, status, now, own });
   const dirty = new Set<FrontendName>();
@@ -72,9 +76,9 @@ export function createServicesPart(port: DatapathPort, modules: ServicesModules)
   let done = 0;
   let planned: PlannedFrontends = new Map();
 
-  function begin(): void {
-    backends.updateNodes(nodes.moved);
-    if (nodes.leaving.length > 0) backends.clearNodes(new Set(nodes.leaving));
+  async function begin(): Promise<void> {
+    await inTurns(backends.updateNodes(nodes.moved));
+    backends.clearNodes(nodes.leaving);
     for (const name of status.due(now())) dirty.add(name);
     batch = [...dirty];
     dirty.clear();
@@ -104,7 +108,7 @@ export function createServicesPart(port: DatapathPort, modules: ServicesModules)
       if (sweepFrontends) for (const name of tracker.actual.keys()) if (!desired.has(name)) dirty.add(name);
     },
     async plan() {
-      if (done === 0) begin();
+      if (done === 0) await begin();
       planned = await planFrontends(batch.slice(done, done + CHUNK));
       done += CHUNK;
       if (done >= batch.length) done = 0;
