@@ -1,12 +1,12 @@
 /**
  * `make bench`: prints the figures, each beside its target, and writes them to out/bench.json.
  *
- *   node rig/bench/dist/main.js [datapath] [agent] [endpoints] [feed] [mesh]     no name = all, in this order
+ *   node rig/bench/dist/main.js [datapath] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
-import { agentMain, endpointsMain, meshMain } from "./control-plane/main.js";
+import { agentMain, endpointsMain, meshMain, scaleMain } from "./control-plane/main.js";
 import { main as datapathMain } from "./datapath/main.js";
 import { feedMain } from "./feed/main.js";
 
@@ -14,6 +14,7 @@ const PARTS: Readonly<Record<string, () => Promise<object>>> = {
   datapath: datapathMain,
   agent: agentMain,
   endpoints: endpointsMain,
+  scale: scaleMain,
   feed: feedMain,
   mesh: meshMain,
 };

@@ -90,8 +90,8 @@ export async function benchAgent(options: AgentBenchOptions): Promise<AgentFigur
 function allRecords({ services, backends }: AgentBenchOptions) {
   const nodes = Array.from({ length: 100 }, (_, i) => makeNode(`n${i}`, `172.18.0.${i}`, `10.11.${i}.0/24`));
   const records = Array.from({ length: services }, (_, i) => [
-    makeService(`rig/bench/s${i}`, { ip: address(96, i) }),
-    makeConfig(`rig/bench/s${i}`, "none", false),
+    makeService(`bench/s${i}`, { ip: address(96, i) }),
+    makeConfig(`bench/s${i}`, "none", false),
     sliceOf(i, backends),
   ]);
   return [...nodes, ...records.flat()];
@@ -99,7 +99,7 @@ function allRecords({ services, backends }: AgentBenchOptions) {
 
 function sliceOf(service: number, backends: number) {
   const ready = Array.from({ length: backends }, (_, i) => address(128 + i, service));
-  return makeSlice(`rig/bench/s${service}`, { ready, node: `n${service % 100}` });
+  return makeSlice(`bench/s${service}`, { ready, node: `n${service % 100}` });
 }
 
 function address(second: number, i: number): string {

@@ -114,12 +114,9 @@ function createService(endpoints: number) {
     Array.from({ length: Math.min(SLICE, endpoints - i * SLICE) }, (_, n) => address(i * SLICE + n));
   const slices = Array.from({ length: Math.ceil(endpoints / SLICE) }, (_, i) => first(i));
   let [next, turn] = [endpoints, 0];
-  const sliceOf = (i: number) => makeSlice("rig/bench/service", { slice: `s${i}`, ready: slices[i] ?? [], node: "n0" });
+  const sliceOf = (i: number) => makeSlice("bench/service", { slice: `s${i}`, ready: slices[i] ?? [], node: "n0" });
   const nodes = [makeNode("n0", "172.18.0.2", "10.0.0.0/8")];
-  const service = [
-    makeService("rig/bench/service", { ip: "10.96.0.1" }),
-    makeConfig("rig/bench/service", "none", false),
-  ];
+  const service = [makeService("bench/service", { ip: "10.96.0.1" }), makeConfig("bench/service", "none", false)];
   source.change([...nodes, ...service, ...slices.map((_, i) => sliceOf(i))]);
   return {
     firstSync: () => source.firstSync(256).map(encode),

@@ -9,6 +9,7 @@ import { type EndpointFigures, measureEndpoints } from "./endpoints.js";
 import { withLab } from "./lab.js";
 import { measureProcesses, type ProcessFigures } from "./processes.js";
 import { measurePropagation, type PropagationFigures, type Series } from "./propagation.js";
+import { benchScale, type ScaleFigures } from "./scale.js";
 
 const CHANGES = 1_000;
 const WRITERS = 8;
@@ -40,7 +41,7 @@ export async function agentMain(): Promise<Shared<AgentFigures>> {
       ["  CPU time of the main thread for it", ms(figures.mapsCpuMs), "-"],
       ["records in memory to all maps written", ms(figures.firstLoadMs), "<= 500 ms"],
       ["  CPU time of the main thread for it", ms(figures.firstLoadCpuMs), "-"],
-      ["  longest block of the event loop", ms(figures.firstLoadBlockMs), "<= 50 ms"],
+      ["  longest block of the event loop", ms(figures.firstLoadBlockMs), "<= 20 ms"],
       ["start on maps that hold all of it: adopted", ms(figures.adoptFullMs), "-"],
     ]),
   );
@@ -81,6 +82,36 @@ export async function endpointsMain(): Promise<{ readonly sizes: readonly Endpoi
     ]),
   );
   return { sizes };
+}
+
+export async function scaleMain(): Promise<Shared<ScaleFigures>> {
+  const [began, before] = [performance.now(), process.cpuUsage()];
+  const measured = await benchScale({ nodes: 25_000, services: 25_000, endpoints: 10, changeMs: 15_000 });
+  const { user, system } = process.cpuUsage(before);
+  const figures = { ...measured, cpuShare: (user + system) / 1000 / (performance.now() - began) };
+  const { firstLoad, changes, restart } = figures;
+  const megabytes = (changes.snapshotBytes / 1e6).toFixed(0);
+  console.log("The agent at 25,000 nodes and 250,000 endpoints, with routes and disk snapshots");
+  console.log(
+    table([
+      ["", "MEASURED", "REACH"],
+      ["first load: all maps written", ms(firstLoad.mapsMs), "-"],
+      ["first load: all routes written", ms(firstLoad.routesMs), "-"],
+      ["  longest block of the event loop", ms(firstLoad.blockMs), "<= 20 ms"],
+      ["one node changed, message to map: p50", ms(changes.nodeMs.p50), "<= 1 ms"],
+      ["one node changed, message to map: p99", ms(changes.nodeMs.p99), "<= 5 ms"],
+      ["one node changed, message to routes: p50", ms(changes.routeMs.p50), "-"],
+      ["one endpoint changed, message to map: p50", ms(changes.endpointMs.p50), "<= 1 ms"],
+      ["one endpoint changed, message to map: p99", ms(changes.endpointMs.p99), "<= 5 ms"],
+      [`  longest block, ${changes.snapshots} snapshots of ${megabytes} MB`, ms(changes.blockMs), "<= 20 ms"],
+      ["start on full maps and a snapshot", ms(restart.ms), "-"],
+      ["  longest block of the event loop", ms(restart.blockMs), "<= 20 ms"],
+    ]),
+  );
+  console.log(
+    "A block: time in which others had the CPU does not count, but garbage collection on a busy machine does",
+  );
+  return figures;
 }
 
 export async function meshMain(): Promise<MeshFigures> {
