@@ -33,9 +33,9 @@ const RUNS = [
   { image: MESH, argv: ["node", "-e", 'require("./libs/bpf/native/build/Release/bpf.node")'], status: 0, says: /^$/ },
   {
     image: MESH,
-    argv: ["sh", "-c", "stat -f -c %T / && mount --version && ip -V && nsenter --version"],
+    argv: ["sh", "-c", "stat -f -c %T / && mount --version"],
     status: 0,
-    says: /iproute2/,
+    says: /^mount from util-linux/m,
   },
   {
     image: MESH,
