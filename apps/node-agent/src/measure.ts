@@ -180,7 +180,7 @@ function openWaitTime(): { ms(): number; close(): void } {
   let isOpen = true;
   return {
     ms() {
-      if (isOpen) last = Number(text.toString("latin1", 0, readSync(fd, text, 0, text.length, 0)).split(" ")[1]) / 1e6;
+      if (isOpen) last = secondNumber(text, readSync(fd, text, 0, text.length, 0)) / 1e6;
       return last;
     },
     close() {
@@ -189,6 +189,20 @@ function openWaitTime(): { ms(): number; close(): void } {
     },
   };
 }
+
+/** The second of the numbers between spaces; it allocates nothing, as it is called in every turn. */
+function secondNumber(text: Uint8Array, length: number): number {
+  let [at, value] = [text.indexOf(SPACE) + 1, 0];
+  for (; at < length; at++) {
+    const digit = (text[at] ?? 0) - ZERO;
+    if (digit < 0 || digit > 9) break;
+    value = 10 * value + digit;
+  }
+  return value;
+}
+
+const SPACE = 0x20;
+const ZERO = 0x30;
 
 interface Spent {
   readonly ms: number;

@@ -1,16 +1,27 @@
 /**
  * The hash of a record: the first 16 bytes of SHA-256(u32be key length, key, value). It takes 2 µs, so records keep it.
+ *
+ * Hashes are made in one call each: a `Hash` object and a buffer of its own per record would make garbage collections of
+ * a first load several times as long.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "./types.js";
 
 export function recordHash(key: string, value: Uint8Array): Uint8Array {
-  const head = Buffer.allocUnsafe(4 + Buffer.byteLength(key));
-  head.writeUInt32BE(head.length - 4, 0);
-  head.write(key, 4);
-  return createHash("sha256").update(head).update(value).digest().subarray(0, 16);
+  const length = Buffer.byteLength(key);
+  const size = 4 + length + value.length;
+  if (size > input.length) input = Buffer.allocUnsafe(2 * size);
+  input.writeUInt32BE(length, 0);
+  input.write(key, 4);
+  input.set(value, 4 + length);
+  const digest = hash("sha256", input.subarray(0, size), "binary");
+  return Buffer.from(digest.slice(0, HASH_BYTES), "latin1");
 }
+
+const HASH_BYTES = 16;
+/** What is hashed; used again by the next call. */
+let input = Buffer.allocUnsafe(4096);
 
 export function hashRecord(kind: Kind, key: string, value: Uint8Array): HashedRecord {
   return { kind, key, value, hash: recordHash(key, value) };
@@ -18,7 +29,7 @@ export function hashRecord(kind: Kind, key: string, value: Uint8Array): HashedRe
 
 /** The bucket of a key: the first byte of SHA-256(key). */
 export function bucketOf(key: string): number {
-  return createHash("sha256").update(key).digest()[0] ?? 0;
+  return hash("sha256", key, "binary").charCodeAt(0);
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
