@@ -1,3 +1,4 @@
+export type { Command, Option } from "./cli/command.js";
 export { exitCodeOf } from "./cli/exit.js";
 export { COMMANDS } from "./commands/index.js";
 export type { Io } from "./output/io.js";

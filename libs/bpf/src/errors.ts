@@ -3,15 +3,41 @@ import { getSystemErrorName } from "node:util";
 import { MeshError } from "@isthmus/model";
 import { Errno } from "./kernel-constants.js";
 
+/** Codes of this package's errors with their data; docs/reference/errors.md is made of them. */
 export type DatapathErrorData =
+  /**
+   * A map of this node has no room: what does not fit waits, everything else is written and served. Fix: compare `mesh_map_entries`
+   * with `mesh_map_capacity` and share fewer Services from other clusters; the log and `mesh status` name the map.
+   */
   | { readonly code: "MAP_FULL"; readonly map: string; readonly maxEntries: number }
+  /**
+   * A pinned map has another layout or size than this version needs, so the agent does not start. Fix: if an agent of another
+   * version still runs on the node, stop it; otherwise remove the pin that the sentence names and start again.
+   */
   | { readonly code: "MAP_LAYOUT"; readonly map: string; readonly want: string; readonly have: string }
+  /**
+   * The kernel refused to read or write a map; the sentence ends with its reason. Fix: EPERM: run the agent as root; ENOMEM: the
+   * node lacks memory; otherwise see the kernel's log (`dmesg`). The agent retries by itself.
+   */
   | { readonly code: "MAP_IO"; readonly map: string; readonly errno: string }
+  /**
+   * The kernel refused a BPF program; the sentence has what the verifier said. Fix: check that the kernel is at least 6.1 with
+   * BTF, and that the agent runs as root. A refusal by the verifier is worth an issue with the kernel's version.
+   */
   | { readonly code: "PROGRAM_LOAD"; readonly object: string; readonly errno: string; readonly log: string }
+  /**
+   * A program cannot be attached to a cgroup, so the pods in it have no Services. Fix: EPERM: run the agent as root; ENOENT: the
+   * cgroup is gone, which is harmless; otherwise see what is attached there: `bpftool cgroup tree`.
+   */
   | { readonly code: "PROGRAM_ATTACH"; readonly program: string; readonly errno: string }
+  /** Another agent on this node holds the maps. Fix: stop it first; `pgrep -af node-agent` on the node finds it. */
   | { readonly code: "DATAPATH_LOCKED"; readonly path: string }
-  | { readonly code: "DATAPATH_CLOSED" }
+  /** The folder of the pins is in no BPF file system. Fix: mount one there: `mount -t bpf bpf DIR`; or give another --bpffs. */
   | { readonly code: "BPFFS"; readonly path: string }
+  /**
+   * A folder is no cgroup2 folder. Fix: give the node's cgroup2 mount with --cgroup: `findmnt -t cgroup2`, beside cgroup v1 it is
+   * often /sys/fs/cgroup/unified.
+   */
   | { readonly code: "CGROUP"; readonly path: string };
 
 export type DatapathError = MeshError<DatapathErrorData>;

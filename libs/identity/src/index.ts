@@ -1,2 +1,3 @@
+export * from "./error-codes.js";
 export * from "./number.js";
 export * from "./reserved.js";

@@ -1,12 +1,31 @@
 /** Errors of the Kubernetes API: a refusal, no answer, an unreadable answer, an unusable configuration. */
 import { MeshError } from "@isthmus/model";
 
+/** Codes of this package's errors with their data; docs/reference/errors.md is made of them. */
 export type KubeErrorData =
+  /**
+   * The Kubernetes API refused a request; the sentence has its status and its message. Fix: 401: log in again, or replace the
+   * token or certificate; 403: grant the missing right (`kubectl auth can-i --list`), or apply deploy/base again; 429 and 5xx: the
+   * API server is busy or failing, programs retry by themselves.
+   */
   | { readonly code: "KUBE_STATUS"; readonly status: number; readonly reason: string; readonly path: string }
+  /**
+   * There was no answer from the Kubernetes API, or its connection broke. Fix: check that its API server runs and that its address
+   * can be reached from where this program runs: `kubectl get --raw /version`. Programs retry by themselves.
+   */
   | { readonly code: "KUBE_UNREACHABLE"; readonly server: string }
+  /**
+   * An answer of the Kubernetes API is not what it should be: no JSON, or an event of a watch that is too large. Fix: check what
+   * answers at the address; a proxy or a login page in between answers like this.
+   */
   | { readonly code: "KUBE_ANSWER"; readonly path: string }
+  /**
+   * A kubeconfig, or the pod's ServiceAccount, cannot be used. Fix: correct what the sentence names, then check it with
+   * `kubectl --context NAME get --raw /version`.
+   */
   | { readonly code: "KUBE_CONFIG"; readonly source: string };
 
+/** An error of the Kubernetes API, or of the way to it. */
 export class KubeError extends MeshError<KubeErrorData> {
   /** HTTP status of a refusal; 0 when there was no answer. */
   get status(): number {

@@ -1,15 +1,45 @@
 /** Errors of etcd and of the connection to it, as codes for callers to act on. */
 import { MeshError } from "@isthmus/model";
 
+/** Codes of this package's errors; docs/reference/errors.md is made of them. */
 export type StoreErrorCode =
-  | "STORE_UNAVAILABLE" // no endpoint answered, or the answer was lost: a write may have happened
-  | "STORE_TIMEOUT" // the deadline passed: a write may have happened
-  | "STORE_DENIED" // the user lacks the permission
-  | "STORE_UNAUTHENTICATED" // the store does not know the user
-  | "STORE_COMPACTED" // the revision is compacted
-  | "STORE_FULL" // the quota is used up
-  | "STORE_ERROR"; // anything else: the request itself was refused
+  /**
+   * No endpoint of the store answered, or the answer was lost: a write may have happened. Fix: check that etcd runs and that its
+   * endpoints (`spec.store.endpoints` of the MeshCluster) can be reached. Local Services go on; programs retry by themselves.
+   */
+  | "STORE_UNAVAILABLE"
+  /**
+   * The store did not answer in time: a write may have happened. Fix: check etcd's load, its disk (`etcdctl endpoint status`) and
+   * the network to it. Programs retry by themselves.
+   */
+  | "STORE_TIMEOUT"
+  /**
+   * The store's user of this cluster lacks the permission. Fix: run `mesh connect` with the store file: it writes the permissions
+   * anew.
+   */
+  | "STORE_DENIED"
+  /**
+   * The store does not know the user: its users were removed, or the store is new. Fix: run `mesh connect` with the store file: it
+   * creates the users anew.
+   */
+  | "STORE_UNAUTHENTICATED"
+  /**
+   * The revision that was asked for is compacted. Fix: nothing to do, the reader lists the store again; when it happens often,
+   * keep more of etcd's history (--auto-compaction-retention).
+   */
+  | "STORE_COMPACTED"
+  /**
+   * The store's quota is used up: it accepts no writes, so other clusters get no news of this one. Fix: compact and defragment
+   * etcd, or raise --quota-backend-bytes; then clear the alarm: `etcdctl alarm disarm`.
+   */
+  | "STORE_FULL"
+  /**
+   * The store refused the request itself, or what it holds cannot be used. Fix: do what the sentence says; without advice it is a
+   * mistake in this program and worth an issue.
+   */
+  | "STORE_ERROR";
 
+/** An error of the store or of the way to it; `action` is what failed, as in "read the head of cluster west". */
 export class StoreError extends MeshError<{ readonly code: StoreErrorCode; readonly action: string }> {}
 
 const TEXTS: readonly (readonly [RegExp, StoreErrorCode])[] = [

@@ -28,7 +28,13 @@ export interface FrontendPlan {
 export const WEIGHTED_SLOTS = 1024;
 export const SLOTS_PER_WEIGHTED_BACKEND = 4;
 
-export type PlanErrorData = { readonly code: "PLAN_TIERS"; readonly tiers: number };
+/** Codes of this package's errors with their data; docs/reference/errors.md is made of them. */
+export type PlanErrorData =
+  /**
+   * A Service would need more tiers than a frontend can have, so the frontend is not written to the node's maps. Fix: the affinities
+   * "none", "local" and "remote" need at most two, so it is a mistake in this program and worth an issue.
+   */
+  { readonly code: "PLAN_TIERS"; readonly tiers: number };
 
 /** A plan, or why this frontend cannot be planned. */
 export type PlanResult =

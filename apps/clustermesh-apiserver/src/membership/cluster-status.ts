@@ -1,7 +1,29 @@
 /** Conditions of the local cluster: for the status of its MeshCluster and for `mesh status`. */
 import { PeerState, type PublisherStatus, PublishState } from "@isthmus/proto";
-import { peerStates, publishStates } from "@isthmus/records";
+import { type PEER_STATES, type PUBLISH_STATES, peerStates, publishStates } from "@isthmus/records";
 import type { Verdict } from "../objects/conditions.js";
+
+/** The conditions with their reasons; docs/reference/conditions.md is made of the comments. */
+export interface ClusterReasons {
+  /** The agents of this cluster get its own Services, EndpointSlices and Nodes. The reason is InSync, Syncing or Stale. */
+  readonly Ready: (typeof PEER_STATES)[number]["name"];
+  /** The store answers. Without it the cluster's own Services work on; only news between clusters stops. */
+  readonly StoreReachable: /** Status True. */
+    | "Answers"
+    /** Status False: etcd does not answer or refuses this cluster. Fix: see the message and the error codes STORE_…. */
+    | "NoAnswer"
+    /** Status Unknown: no store is configured, the cluster is alone. Fix: `mesh connect`. */
+    | "NoStore"
+    /** Status False: `spec.store` cannot be used. Fix: see the message; `mesh connect` writes it anew. */
+    | "NotConfigured";
+  /** Other clusters can read what this cluster exports. The reason is the state of the publisher. */
+  readonly Published: (typeof PUBLISH_STATES)[number]["name"];
+  /** The newest ConfigMap mesh-system/mesh-config is in force. */
+  readonly ConfigAccepted: /** Status True. */
+    | "InForce"
+    /** Status False: it cannot be used, the last good one is in force. Fix: correct the field that the message names. */
+    | "Invalid";
+}
 
 export function clusterConditions(
   own: { readonly inSync: boolean; readonly problem: string | undefined },
@@ -45,6 +67,11 @@ function published({ publishState, message }: PublisherStatus): Verdict {
 }
 
 /** Replaces durations in the message: otherwise each change of a number would cause a write of the condition. */
-function verdict(type: string, status: Verdict["status"], reason: string, message: string): Verdict {
+function verdict<Type extends keyof ClusterReasons>(
+  type: Type,
+  status: Verdict["status"],
+  reason: ClusterReasons[Type],
+  message: string,
+): Verdict {
   return { type, status, reason, message: message.replace(/\b\d+(\.\d+)? (ms|s)\b/g, "a while") };
 }

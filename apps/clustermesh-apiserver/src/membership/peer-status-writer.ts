@@ -3,11 +3,17 @@ import { type KubeClient, MESH_PEERS, type MeshPeer } from "@isthmus/kube";
 import { type Clock, printable } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { PeerState } from "@isthmus/proto";
-import { peerStates } from "@isthmus/records";
+import { type PEER_STATES, peerStates } from "@isthmus/records";
 import { mergeConditions } from "../objects/conditions.js";
 import { sameJson, sameJsonBesidesNumbers } from "../objects/same-json.js";
 import { createPeriodicTasks, type PeriodicTasks } from "../process/periodic-tasks.js";
 import type { PeerStatus } from "./peers.js";
+
+/** The conditions with their reasons; docs/reference/conditions.md is made of the comments. */
+export interface PeerReasons {
+  /** What the peer exports is here. The reason is the state of the peer, True only with `InSync`. */
+  readonly Ready: (typeof PEER_STATES)[number]["name"];
+}
 
 export interface PeerStatusWriterModules {
   readonly client: KubeClient;
@@ -59,7 +65,7 @@ export function createPeerStatusWriter(modules: PeerStatusWriterModules): Period
 
 function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
   const message = printable(wanted.message ?? "", MESSAGE_LENGTH);
-  const state = peerStates.name(wanted.state);
+  const state: PeerReasons["Ready"] = peerStates.name(wanted.state);
   const verdict = {
     type: "Ready",
     status: wanted.state === PeerState.PEER_STATE_IN_SYNC ? "True" : "False",

@@ -1,17 +1,12 @@
 /**
  * The conditions that a Service should have from this program (pure): one for each kind of problem, none without a problem.
  *
- *   mesh.isthmus.io/PortsMatched         another cluster cannot be used for a port
- *   mesh.isthmus.io/AnnotationsAccepted  an annotation is not understood, not known, or without effect
- *   mesh.isthmus.io/BackendsExported     backends outside the pod ranges are not exported
- *   mesh.isthmus.io/ServedAsWritten      a field of its spec has no effect yet: node ports, sessionAffinity, …
- *
  * A Service without a problem is never written, because every kube-proxy gets an event for each write. The conditions are
  * those that a restarted process would write. A condition about a cluster that has not been received since this process
  * started is kept unchanged.
  */
 import { CONDITION_PREFIX } from "../cluster/services/service-facts.js";
-import type { ServiceNote } from "../cluster/services/service-notes.js";
+import type { AnnotationReason, ExportReason, ServiceNote, SpecReason } from "../cluster/services/service-notes.js";
 import type { KnownService } from "../cluster/services/service-table.js";
 import type { Verdict } from "../objects/conditions.js";
 import type { StreamSources } from "../ports/stream-source.js";
@@ -24,10 +19,27 @@ export interface WantedConditions {
   readonly waiting: boolean;
 }
 
-const PORTS = `${CONDITION_PREFIX}PortsMatched`;
-const ANNOTATIONS = `${CONDITION_PREFIX}AnnotationsAccepted`;
-const EXPORTS = `${CONDITION_PREFIX}BackendsExported`;
-const SPEC = `${CONDITION_PREFIX}ServedAsWritten`;
+/** The conditions with their reasons, all with status False; docs/reference/conditions.md is made of the comments. */
+export interface ServiceReasons {
+  /** Every cluster that shares the Service can be used for each of its ports. */
+  readonly "mesh.isthmus.io/PortsMatched": /**
+   * A port has no counterpart of the same name and protocol in the named clusters, so their backends are not used for it. Fix: give the
+   * ports the same names and protocols in all clusters.
+   */
+  "PortMismatch";
+  /** All annotations of the mesh are understood and have an effect. */
+  readonly "mesh.isthmus.io/AnnotationsAccepted": AnnotationReason;
+  /** Other clusters can use all backends of the Service. */
+  readonly "mesh.isthmus.io/BackendsExported": ExportReason;
+  /** Every field of the spec is served as written. */
+  readonly "mesh.isthmus.io/ServedAsWritten": SpecReason;
+}
+type ServiceReason = ServiceReasons[keyof ServiceReasons];
+
+const PORTS = `${CONDITION_PREFIX}PortsMatched` as const;
+const ANNOTATIONS = `${CONDITION_PREFIX}AnnotationsAccepted` as const;
+const EXPORTS = `${CONDITION_PREFIX}BackendsExported` as const;
+const SPEC = `${CONDITION_PREFIX}ServedAsWritten` as const;
 export const CONDITION_TYPES: readonly string[] = [PORTS, ANNOTATIONS, EXPORTS, SPEC];
 const NAMED = 20;
 
@@ -49,16 +61,22 @@ export function wantedConditions({ facts, notes }: KnownService, sources: Stream
   };
 }
 
-function fromNotes(notes: readonly ServiceNote[], topic: ServiceNote["topic"], type: string): readonly Verdict[] {
+function fromNotes(
+  notes: readonly ServiceNote[],
+  topic: ServiceNote["topic"],
+  type: keyof ServiceReasons,
+): readonly Verdict[] {
   const matching = notes.filter((note) => note.topic === topic);
+  const [first] = matching;
+  if (first === undefined) return [];
   return finding(
     type,
-    matching[0]?.reason ?? "",
+    first.reason,
     matching.map(({ sentence, lasting }) => lasting ?? sentence),
   );
 }
 
-function finding(type: string, reason: string, sentences: readonly string[]): readonly Verdict[] {
+function finding(type: keyof ServiceReasons, reason: ServiceReason, sentences: readonly string[]): readonly Verdict[] {
   if (sentences.length === 0) return [];
   const more = sentences.length > NAMED ? [`${sentences.length - NAMED} more`] : [];
   const message = [...sentences.slice(0, NAMED), ...more].join("; ");

@@ -51,7 +51,9 @@ export function startDeadline(limit: string, user: AbortSignal): Deadline {
       if (user.aborted) return user.reason;
       if (signal.reason !== timeUp) return thrown;
       const sentence = MeshError.from(thrown).message;
-      return new MeshError(timeUp.data, thrown === timeUp ? `Cannot finish: ${sentence}` : sentence, { cause: thrown });
+      return new MeshError({ code: "TIMEOUT" }, thrown === timeUp ? `Cannot finish: ${sentence}` : sentence, {
+        cause: thrown,
+      });
     },
     end() {
       clearTimeout(timer);

@@ -1,7 +1,20 @@
-/** Exit codes: 0 success, 1 a finding, 2 bad command line or machine, 3 time-out, 130 and 143 ended by its user. */
+/** The exit codes of `mesh`. */
 import { MeshError } from "@isthmus/model";
 
-export type ExitCode = 0 | 1 | 2 | 3 | 130 | 143;
+/** docs/reference/cli.md is made of these comments. */
+export type ExitCode =
+  /** Done as asked, and nothing is wrong. */
+  | 0
+  /** A finding, or an error: stderr says which, and `-o json` has it as `findings` or `error`. */
+  | 1
+  /** The command line, the kubeconfig or the store file cannot be used. */
+  | 2
+  /** Time is up: see --timeout. */
+  | 3
+  /** Ended by Ctrl-C. */
+  | 130
+  /** Ended by SIGTERM. */
+  | 143;
 
 export function usageError(sentence: string): MeshError<{ code: "USAGE" }> {
   return new MeshError({ code: "USAGE" }, sentence);

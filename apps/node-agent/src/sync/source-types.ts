@@ -17,18 +17,29 @@ export interface SourceDelta extends RecordDelta {
   readonly whole: boolean;
 }
 
-/** Events that are counted: values of the metric's label `event`. */
+/** Events that are counted: values of the metric's label `event`; docs/reference/drop-reasons.md is made of the comments. */
 export type SourceEvent =
+  /** Something older than what was applied, as after a switch to another replica; ignored. */
   | "below-floor"
+  /** A batch does not follow the last one; what is missing is fetched. */
   | "gap"
+  /** The records differ from what the server says that they are; what differs is fetched. */
   | "mark-mismatch"
+  /** After a repair the records still differ; the next one follows. Fix: when it repeats, restart clustermesh-apiserver. */
   | "repair-failed"
+  /** Records that the server no longer has were deleted, after a comparison. */
   | "unnamed-deleted"
+  /** A position that is none of this source; ignored. Fix: run the same version of agent and apiserver. */
   | "malformed-position"
+  /** A message about a cluster whose id or name is invalid; ignored. Fix: run the same version of agent and apiserver. */
   | "bad-cluster"
+  /** A message about a source that was not announced; ignored. */
   | "unknown-source"
+  /** A record of a kind that this version does not know; ignored. Expected while the apiserver is newer than the agent. */
   | "unknown-kind"
+  /** A record that cannot be read; ignored. Fix: see the agent's log. */
   | "bad-record"
+  /** An answer to a repair that was not asked for; ignored. */
   | "bad-bucket";
 
 export interface SourceStep {

@@ -6,14 +6,31 @@ import type { ServiceFacts } from "./service-facts.js";
 import { unservedAnnotations } from "./unserved-annotations.js";
 import { unservedSpec } from "./unserved-spec.js";
 
+/** What is wrong with annotations; docs/reference/conditions.md is made of the comments of these three types. */
+export type AnnotationReason =
+  /** The value of an annotation is not understood; the last good value stays in force. Fix: write one that the message names. */
+  | "InvalidAnnotation"
+  /** The name of an annotation is not known, so it has no effect. Fix: correct the name, or remove the annotation. */
+  | "UnknownAnnotation"
+  /** An annotation has no effect in this version or on this Service. Fix: do what the message says, or remove the annotation. */
+  | "NotServedAsWritten";
+
+export type SpecReason =
+  /** A field of the spec is not served yet, the message says what applies instead. Fix: nothing, or remove the field. */
+  "NotServedAsWritten";
+
+export type ExportReason =
+  /**
+   * Backends outside of the cluster's pod ranges serve their own cluster only. Fix: take the pods off the host network, or add the
+   * missing range to "pod-cidrs" in mesh-config and run `mesh connect` again.
+   */
+  | "BackendsNotExported"
+  /** The Service or an EndpointSlice exceeds what other clusters accept. Fix: split the Service, or make the slices smaller. */
+  | "TooLargeToExport";
+
 export interface ServiceNote {
   readonly topic: "annotations" | "spec" | "export";
-  readonly reason:
-    | "InvalidAnnotation"
-    | "UnknownAnnotation"
-    | "NotServedAsWritten"
-    | "BackendsNotExported"
-    | "TooLargeToExport";
+  readonly reason: AnnotationReason | SpecReason | ExportReason;
   /** Without a full stop. */
   readonly sentence: string;
   /** The sentence without numbers that change with every pod, for the condition: it is not rewritten at each change. */

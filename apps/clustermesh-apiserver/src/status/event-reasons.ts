@@ -1,0 +1,14 @@
+/**
+ * Reasons of the Events that this program writes, apart from those that conditions of Services have too (service-conditions.ts);
+ * docs/reference/conditions.md is made of the comments.
+ */
+export type EventReason =
+  /**
+   * On a pod: a `hostPort` of it is not served, the node does not answer there. Fix: use a Service, or "hostNetwork: true".
+   */
+  | "HostPortNotServed"
+  /**
+   * On ConfigMap mesh-system/mesh-config and on the MeshCluster: mesh-config cannot be used, the last good one stays in force. Fix:
+   * correct the field that the message names.
+   */
+  | "InvalidConfig";

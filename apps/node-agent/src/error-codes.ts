@@ -1,0 +1,34 @@
+/** Codes of this package's errors; docs/reference/errors.md is made of them. */
+export type AgentErrorCode =
+  /**
+   * The agent could not do what the container runtime asked, so a pod does not start, or is not removed yet; the sentence stands in
+   * the Events of the pod. Fix: do what the sentence says. The runtime asks again by itself.
+   */
+  | "CNI"
+  /** The path of the socket for the CNI plugin is too long for a unix socket. Fix: choose a shorter --cni-socket or --node-root. */
+  | "CNI_SOCKET"
+  /**
+   * The command `ip`, which sets up interfaces and routes, failed; the sentence ends with what it said. Fix: check that iproute2 is
+   * in the image and that the agent has the node's network namespace and CAP_NET_ADMIN. The agent retries by itself.
+   */
+  | "IP"
+  /**
+   * An apiserver of another cluster answered: this node belongs to the cluster that its pins and its state folder are of. Fix: correct
+   * --servers; to move the node to the other cluster, remove its pins (--bpffs) and its state folder (--state-dir) first.
+   */
+  | "OTHER_CLUSTER"
+  /**
+   * The copy of a source's records on disk cannot be used; the agent goes on without it. Fix: nothing to do, it is written anew; when
+   * it happens at every start, check the disk below --state-dir.
+   */
+  | "SNAPSHOT"
+  /**
+   * The file with the pods' addresses cannot be read; the agent goes on with what the kernel has. Fix: nothing to do, it is written
+   * anew; when it happens at every start, check the disk below --state-dir.
+   */
+  | "STATE_FILE"
+  /**
+   * No message came on the stream from an apiserver in time, so the agent opens another one. Fix: when it repeats, check the load of
+   * clustermesh-apiserver, and proxies between it and the node. The node goes on with what it has.
+   */
+  | "STREAM_SILENT";
