@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down
+.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
@@ -15,7 +15,7 @@ help:
 	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
 	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
-	@echo 'make generate  code from proto/ and from the headers of bpf/'
+	@echo 'make generate  code from proto/ and from the headers of bpf/, and docs/reference from the code'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
 	@echo 'make down      removes every lab of this machine'
 
@@ -69,6 +69,7 @@ layers: types
 
 docs: types
 	$(NODE) tools/checks/dist/main.js docs
+	$(NODE) tools/reference/dist/main.js
 
 words: types
 	$(NODE) tools/checks/dist/main.js words
@@ -76,6 +77,10 @@ words: types
 generate:
 	npm run -s -w @isthmus/proto generate
 	npm run -s -w @isthmus/bpf generate
+	$(MAKE) -s reference
+
+reference: types
+	$(NODE) tools/reference/dist/main.js --write
 
 generated:
 	$(NODE) tools/setup/generated.mjs

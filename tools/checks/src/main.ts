@@ -1,13 +1,12 @@
 /** `make layers`, `make docs`, `make words`: 0 when nothing was found, 1 with a sentence per finding, 2 for anything else. */
 import { runDocs } from "./run-docs.js";
 import { runLayers } from "./run-layers.js";
-import { runMetrics } from "./run-metrics.js";
 import { runWords } from "./run-words.js";
 
 const [check = "", ...flags] = process.argv.slice(2);
 const checks = new Map([
   ["layers", () => runLayers(flags.includes("--write"))],
-  ["docs", () => [...runMetrics(flags.includes("--write")), ...runDocs()]],
+  ["docs", runDocs],
   ["words", runWords],
 ]);
 

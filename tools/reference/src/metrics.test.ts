@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findMetrics, withMetrics } from "./metrics.js";
-import { runMetrics } from "./run-metrics.js";
+import { findMetrics, metricsText } from "./metrics.js";
 
 const SOURCE = `
   metrics.counter("mesh_a_total", "What is | counted", ["reason"]);
@@ -33,19 +32,12 @@ test("a metric that cannot be read from its source is a finding", () => {
   assert.deepEqual(findings, ["apps/x/src/a.ts: a gauge whose name, help and labels are not literals"]);
 });
 
-test("the page keeps hand-written text; one without the markers is refused", () => {
-  const begin = "<!-- metrics: begin, made by `node tools/checks/dist/main.js docs --write` -->";
-  const found = findMetrics(new Map([["apps/x/src/a.ts", SOURCE]]));
-  const page = withMetrics(`# M\n\n${begin}\nold\n<!-- metrics: end -->\nafter\n`, found) ?? "";
-  assert.match(
-    page,
-    /^# M\n.*## x\n.*\| `mesh_a_total` \| counter \| `reason` \| What is \\\| counted \|\n.*after\n$/s,
-  );
-  assert.doesNotMatch(page, /old/);
-  assert.equal(withMetrics(page, found), page);
-  assert.equal(withMetrics("# M", found), undefined);
+test("a metric without help is a finding", () => {
+  const { findings } = findMetrics(new Map([["apps/x/src/a.ts", 'metrics.gauge("mesh_a", " ")']]));
+  assert.deepEqual(findings, ['apps/x/src/a.ts: metric "mesh_a" has no help']);
 });
 
-test("docs/reference/metrics.md is what the programs register", () => {
-  assert.deepEqual(runMetrics(false), []);
+test("a row has name, type, labels and help; what would end a cell is escaped", () => {
+  const text = metricsText(findMetrics(new Map([["apps/x/src/a.ts", SOURCE]])));
+  assert.match(text, /^## x\n\n\| Metric .*\n\| `mesh_a_total` \| counter \| `reason` \| What is \\\| counted \|\n/s);
 });

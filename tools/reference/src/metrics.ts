@@ -2,8 +2,10 @@
  * The metrics of each program as its sources register them, and the tables of docs/reference/metrics.md.
  *
  * In: sources by path. Out: per program its metrics by name. A metric whose name, help or labels are no literals cannot be
- * documented from the code, so it is a finding.
+ * documented from the code, so it is a finding; so is one without help.
  */
+import { byKey, code, table } from "./page.js";
+
 export interface Metric {
   readonly name: string;
   readonly type: string;
@@ -27,12 +29,14 @@ export function findMetrics(sources: ReadonlyMap<string, string>): MetricsFound 
     for (const { 1: type = "", index, 0: call } of source.matchAll(CALL)) {
       const metric = readMetric(type, source.slice(index + call.length));
       if (metric === undefined) findings.push(`${path}: a ${type} whose name, help and labels are not literals`);
+      else if (metric.help.trim() === "") findings.push(`${path}: metric "${metric.name}" has no help`);
       else programs.set(program, (programs.get(program) ?? new Map()).set(metric.name, metric));
     }
   }
-  const byName = (a: Metric, b: Metric) => (a.name < b.name ? -1 : 1);
   return {
-    programs: new Map([...programs].sort().map(([program, found]) => [program, [...found.values()].sort(byName)])),
+    programs: new Map(
+      [...programs].sort(byKey).map(([program, found]) => [program, [...found].sort(byKey).map(([, each]) => each)]),
+    ),
     findings,
   };
 }
@@ -44,21 +48,14 @@ function readMetric(type: string, after: string): Metric | undefined {
   return { name, type, help, labels: [...list.matchAll(/"([^"]+)"/g)].map((label) => label[1] ?? "") };
 }
 
-const BEGIN = "<!-- metrics: begin, made by `node tools/checks/dist/main.js docs --write` -->";
-const END = "<!-- metrics: end -->";
-
-/** Returns the page with the tables of these metrics; undefined when it lacks the markers. */
-export function withMetrics(page: string, { programs }: MetricsFound): string | undefined {
-  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (begin === -1 || end < begin) return undefined;
-  const tables = [...programs].map(([program, metrics]) => table(program, metrics)).join("\n");
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${tables}\n${page.slice(end)}`;
+/** The sections of the page, one for each program. */
+export function metricsText({ programs }: MetricsFound): string {
+  return [...programs].map(([program, metrics]) => `## ${program}\n\n${metricsTable(metrics)}`).join("\n\n");
 }
 
-function table(program: string, metrics: readonly Metric[]): string {
-  const rows = metrics.map(({ name, type, labels, help }) => {
-    const shown = labels.map((label) => `\`${label}\``).join(", ");
-    return `| \`${name}\` | ${type} | ${shown} | ${help.replaceAll("|", "\\|")} |\n`;
-  });
-  return `## ${program}\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n${rows.join("")}`;
+function metricsTable(metrics: readonly Metric[]): string {
+  return table(
+    ["Metric", "Type", "Labels", "Meaning"],
+    metrics.map(({ name, type, labels, help }) => [code(name), type, labels.map(code).join(", "), help]),
+  );
 }
