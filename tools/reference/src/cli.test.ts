@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { withFiles } from "@isthmus/checks/testing";
 import type { Command } from "@isthmus/mesh";
 import { cliFindings, cliText, optionsRead } from "./cli.js";
-import { withFiles } from "./testing/product.js";
 
 const LIST: Command = {
   path: ["service", "list"],

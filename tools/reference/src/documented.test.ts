@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { withFiles } from "@isthmus/checks/testing";
 import { documented, documentedGroups } from "./documented.js";
-import { withFiles } from "./testing/product.js";
 
 const SOURCE = `
 /** Not a member. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { MESH_ERROR, withFiles } from "@isthmus/checks/testing";
 import { errorsText, findErrors } from "./errors.js";
 import { createPackages } from "./packages.js";
-import { MESH_ERROR, withFiles } from "./testing/product.js";
 
 const PACKAGES = createPackages(
   new Map([

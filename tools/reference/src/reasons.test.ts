@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { withFiles } from "@isthmus/checks/testing";
 import { commentFindings, conditionsText, eventFindings } from "./reasons.js";
-import { withFiles } from "./testing/product.js";
 
 const RECORDER = `
 export interface ReportedEvent { readonly name: string; readonly reason: string }

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type ProductSource, withProduct } from "@isthmus/checks";
+import { type ProductSource, withProduct } from "../product.js";
 
 const COMPILER = { module: "NodeNext", target: "ES2022", strict: true, types: [], composite: true, outDir: "dist" };
 
