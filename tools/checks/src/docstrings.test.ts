@@ -7,7 +7,9 @@ const SOURCE = `
 /** Has one. */
 export function one(): void {}
 export function two(): void {}
-/** Has one. */
+/**
+ * Has one.
+ */
 export const three = () => 3;
 export const four = function () {};
 export const five = 5;
@@ -44,10 +46,10 @@ test("exported functions and members of exported interfaces count, with a commen
   assert.deepEqual(members, { all: 3, documented: 2 });
   assert.deepEqual(missing, [
     "libs/a/src/x.ts:4 two",
-    "libs/a/src/x.ts:7 four",
-    "libs/a/src/x.ts:11 seven",
-    "libs/a/src/x.ts:15 Thing.b",
-    "libs/a/src/x.ts:23 eight",
+    "libs/a/src/x.ts:9 four",
+    "libs/a/src/x.ts:13 seven",
+    "libs/a/src/x.ts:17 Thing.b",
+    "libs/a/src/x.ts:25 eight",
   ]);
   assert.match(docsTable(docs), /libs\/a .*functions 2\/6 33 % .*members 2\/3 66 %\nlibs\/b .*100 %.*\nall .*2\/6/);
 });

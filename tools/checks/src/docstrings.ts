@@ -99,6 +99,8 @@ export function docsTable(docs: ReadonlyMap<string, PackageDocs>): string {
   return `${rows.join("\n")}\n`;
 }
 
+const COMMENT = /\/\*\*([\s\S]*?)\*\//;
+
 interface Declared {
   readonly kind: "functions" | "members";
   readonly name: string;
@@ -119,7 +121,7 @@ function declaredIn({ path, file }: ProductSource): readonly Declared[] {
   const declared = (kind: Declared["kind"], node: Node, name: string): Declared => {
     const line = file.getLineAndCharacterOfPosition(node.getStart()).line + 1;
     const comments = text.slice(node.getFullStart(), node.getStart());
-    return { kind, name: `${path}:${line} ${name}`, documented: /\/\*\*[^*]*\w/.test(comments) };
+    return { kind, name: `${path}:${line} ${name}`, documented: /\w/.test(COMMENT.exec(comments)?.[1] ?? "") };
   };
   return file.statements.filter(isExported).flatMap((statement): readonly Declared[] => {
     if (isFunctionDeclaration(statement)) return [declared("functions", statement, statement.name?.text ?? "default")];
