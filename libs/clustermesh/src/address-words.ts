@@ -8,12 +8,17 @@ import type { Address } from "@isthmus/model";
 
 /** Bytes 0..3, 4..7, 8..11, 12..15 of an address, each as a signed 32-bit number, big endian. */
 export interface AddressWords {
+  /** Bytes 0 to 3: 0 for IPv4. */
   readonly word0: number;
+  /** Bytes 4 to 7: 0 for IPv4. */
   readonly word1: number;
+  /** Bytes 8 to 11: 0xffff for IPv4. */
   readonly word2: number;
+  /** Bytes 12 to 15: the whole address for IPv4. */
   readonly word3: number;
 }
 
+/** `address` has 16 bytes; missing ones count as 0. */
 export function addressWords(address: Uint8Array): AddressWords {
   const [word0, word1, word2, word3] = [0, 4, 8, 12].map((at) => readWord(address, at));
   return { word0: word0 ?? 0, word1: word1 ?? 0, word2: word2 ?? 0, word3: word3 ?? 0 };

@@ -9,11 +9,14 @@ import type { ClusterView, MergedBackend, SliceView } from "./types.js";
 
 /** The port that clients dial, identified by name and protocol because numbers may differ between clusters. */
 export interface PortId {
+  /** "" for the only port of a Service, which needs no name. */
   readonly name: string;
+  /** IANA number. */
   readonly protocol: number;
 }
 
 export interface ClusterShare {
+  /** At most `MAX_REMOTE_SHARE` of a remote cluster; those that are not ready are included. */
   readonly backends: readonly MergedBackend[];
   /** One sentence; set when there are no backends. */
   readonly reason: string | undefined;

@@ -13,15 +13,20 @@ import type { ClusterView, SliceView } from "./types.js";
 export interface ClusterState extends ClusterView {
   /** Stores a record. Rethrows errors of the decoder. Returns undefined for kinds that belong to no Service. */
   upsert(kind: Kind, key: string, value: Uint8Array): ServiceName | undefined;
+  /** Forgets a record, also one that was never stored. Returns the Service as `upsert` does. */
   remove(kind: Kind, key: string): ServiceName | undefined;
 }
 
 export interface ClusterOptions {
+  /** Its name; unique among the clusters of a merger. */
   readonly cluster: ClusterName;
+  /** The real id, also for the local cluster. */
   readonly id: ClusterId;
+  /** True for one cluster: whose Services are merged, and whose ServiceConfigs apply. */
   readonly local: boolean;
 }
 
+/** A cluster without records. */
 export function createClusterState(options: ClusterOptions): ClusterState {
   const services = new Map<ServiceName, Service>();
   const slices = new Map<ServiceName, Map<string, SliceView>>();

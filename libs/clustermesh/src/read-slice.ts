@@ -28,12 +28,18 @@ const WEIGHT = tag(3, 0);
 const NODE = tag(4, 2);
 
 export interface SliceOwner {
+  /** Name that each of its backends gets. */
   readonly cluster: ClusterName;
+  /** Id that each of its backends gets; part of their hash. */
   readonly id: ClusterId;
   /** Deduplicates the names of nodes and ports. */
   readonly texts: TextPool;
 }
 
+/**
+ * `value`: the bytes of the record, kept for as long as the view, which decodes its other ports when they are asked
+ * for.
+ */
 export function readSlice(owner: SliceOwner, value: Uint8Array): SliceView {
   const cursor = new WireCursor(value);
   const ports: Port[] = [];

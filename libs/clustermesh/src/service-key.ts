@@ -7,7 +7,9 @@ import { parseKey } from "@isthmus/records";
 
 /** The Service of a record, and the name of the slice if the record is one. */
 export interface ServiceKey {
+  /** `namespace/name`, as in the key. */
   readonly service: ServiceName;
+  /** Name of the EndpointSlice; undefined for a Service and its config. */
   readonly slice: string | undefined;
 }
 

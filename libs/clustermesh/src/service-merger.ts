@@ -14,7 +14,9 @@ import { parseServiceKey } from "./service-key.js";
 import type { ClusterView, MergedFrontend, ServiceConfigs, ServiceTable } from "./types.js";
 
 export interface ServiceMerger {
+  /** All clusters that were added, with the records that were stored; not only up to the last flush. */
   readonly views: ReadonlyMap<ClusterName, ClusterView>;
+  /** Of the local cluster; those of others are dropped. */
   readonly configs: ServiceConfigs;
   /** As of the last `flush`. */
   readonly table: ServiceTable;
@@ -28,6 +30,7 @@ export interface ServiceMerger {
    * Stores a record of a known cluster; returns the names that became dirty. Rethrows decoder errors, changing nothing.
    */
   upsert(cluster: ClusterName, kind: Kind, key: string, value: Uint8Array): readonly ServiceName[];
+  /** Forgets a record; returns the names that became dirty. */
   remove(cluster: ClusterName, kind: Kind, key: string): readonly ServiceName[];
   /**
    * Merges the dirty Services, at most `limit` of them. Returns those that have or had frontends; the list of a Service
@@ -36,6 +39,7 @@ export interface ServiceMerger {
   flushServices(limit?: number): ServiceTable;
 }
 
+/** Without clusters: every name stays without frontends until the local cluster is added. */
 export function createServiceMerger(): ServiceMerger {
   const views = new Map<ClusterName, ClusterState>();
   const configs = new Map<ServiceName, ServiceConfig>();

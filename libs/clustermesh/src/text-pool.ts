@@ -10,6 +10,7 @@ export interface TextPool {
 
 const SLOTS = 4096;
 
+/** Has 4,096 slots, so at most that many strings, however many texts are read. */
 export function createTextPool(): TextPool {
   const known: string[] = new Array<string>(SLOTS).fill("");
 

@@ -8,6 +8,7 @@
 import { compareWords } from "./address-words.js";
 import type { MergedBackend, MergedTier } from "./types.js";
 
+/** Returns as many tiers as it gets, in their order; a tier may end up empty. */
 export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTier[] {
   const filled = tiers.filter(({ backends }) => backends.length > 0);
   if (filled.length === 0) return tiers;

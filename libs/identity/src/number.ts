@@ -55,6 +55,7 @@ export function parseIdentity(text: string): IdentityNumber {
   return value as IdentityNumber;
 }
 
+/** Decimal, without leading zeros: the text in keys and object names. */
 export function formatIdentity(identity: IdentityNumber): string {
   return String(identity);
 }

@@ -18,6 +18,7 @@ export type ReservedName = keyof typeof RESERVED;
 
 const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(RESERVED).map(([name, number]) => [number, name]));
 
+/** The number that Cilium uses for it too: 2 for `world`. */
 export function reservedIdentity(name: ReservedName): IdentityNumber {
   return RESERVED[name] as number as IdentityNumber;
 }

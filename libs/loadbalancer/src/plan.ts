@@ -17,6 +17,7 @@ export function planService(frontends: readonly MergedFrontend[]): readonly Plan
   return frontends.map(planFrontend);
 }
 
+/** Not ok with `PLAN_TIERS` for more than four tiers; no other input makes it fail. */
 export function planFrontend(frontend: MergedFrontend): PlanResult {
   if (frontend.tiers.length > Limit.Tiers) {
     return refuse(frontend, { code: "PLAN_TIERS", tiers: frontend.tiers.length }, `more than ${Limit.Tiers} tiers`);

@@ -16,6 +16,7 @@ export interface TierPlan {
 }
 
 export interface FrontendPlan {
+  /** The merged frontend that was planned, unchanged. */
   readonly frontend: MergedFrontend;
   /** Non-empty tiers, in order; connects are refused when there are none. */
   readonly tiers: readonly TierPlan[];

@@ -12,6 +12,7 @@ export type ServiceName = string & { readonly __brand: "ServiceName" };
 
 export const MAX_CLUSTER_ID = 4094;
 
+/** Throws `CLUSTER_NAME` unless it is a DNS label of at most 32 characters. */
 export function parseClusterName(text: string): ClusterName {
   if (/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(text)) return text as ClusterName;
   throw new MeshError(
@@ -20,6 +21,7 @@ export function parseClusterName(text: string): ClusterName {
   );
 }
 
+/** Throws `CLUSTER_ID` unless it is a whole number from 1 to 4094. */
 export function parseClusterId(value: number): ClusterId {
   if (Number.isInteger(value) && value >= 1 && value <= MAX_CLUSTER_ID) return value as ClusterId;
   throw new MeshError(
@@ -28,6 +30,7 @@ export function parseClusterId(value: number): ClusterId {
   );
 }
 
+/** Joins two names that Kubernetes has accepted; they are not checked. */
 export function serviceName(namespace: string, name: string): ServiceName {
   return `${namespace}/${name}` as ServiceName;
 }

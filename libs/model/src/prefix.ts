@@ -4,7 +4,9 @@ import { MeshError } from "./errors.js";
 
 /** `address` has no bit set beyond `length`; `length` counts from the start of the 16 bytes (an IPv4 /24 is 120). */
 export interface Prefix {
+  /** 16 bytes, IPv4 as v4-mapped. */
   readonly address: Address;
+  /** 0 to 128; 96 more than written for IPv4. */
   readonly length: number;
 }
 
@@ -26,11 +28,13 @@ export function parsePrefix(text: string): Prefix {
   return { address, length };
 }
 
+/** The text that `parsePrefix` reads: an IPv4 prefix with the length of IPv4. */
 export function formatPrefix(prefix: Prefix): string {
   const v4 = isV4(prefix.address) && prefix.length >= 96;
   return `${formatAddress(prefix.address)}/${v4 ? prefix.length - 96 : prefix.length}`;
 }
 
+/** `address` has 16 bytes, IPv4 as v4-mapped. */
 export function prefixContains(prefix: Prefix, address: Uint8Array): boolean {
   return sameBits(prefix.address, address, prefix.length);
 }

@@ -21,6 +21,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 /** The characters of UNPRINTABLE that JSON does not escape; they occur only inside JSON strings. */
 const RAW_IN_JSON = /[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
+/** `maxLength` counts UTF-16 units of the result, the "…" of a cut included. */
 export function printable(text: string, maxLength: number = PRINTABLE_LENGTH): string {
   // Cut before escaping: the work is bounded by maxLength, not by the length of the input.
   const head = text.length > maxLength ? text.slice(0, maxLength) : text;

@@ -11,6 +11,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [SCTP, "SCTP"],
 ]);
 
+/** "TCP", "UDP" or "SCTP"; the number as text for any other. */
 export function protocolName(protocol: number): string {
   return NAMES.get(protocol) ?? String(protocol);
 }

@@ -10,6 +10,7 @@ const MAX_ITEMS = 64;
 const MAX_DEPTH = 6;
 const CUT = "…";
 
+/** Returns a copy; texts of 4,096 characters, lists and objects of 64 items and 6 levels stay whole. */
 export function boundFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return boundObject(fields, MAX_DEPTH);
 }

@@ -26,12 +26,15 @@ export interface BreakerOptions {
 export interface Breaker {
   /** Rejects with `BREAKER_OPEN` or `DEADLINE`, or with what the call threw. */
   call<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** Closed: calls pass; open: they fail at once; half-open: the next one decides. */
   readonly state: "closed" | "half-open" | "open";
+  /** Calls the listener at each change of `state`, for as long as the breaker exists. */
   onChange(listener: (state: Breaker["state"]) => void): void;
   /** Stops its timers. */
   close(): void;
 }
 
+/** A closed breaker; `close` it, or its timers keep the process alive. */
 export function createBreaker(options: BreakerOptions): Breaker {
   const resetMs = options.resetMs ?? 1000;
   const inner = new CircuitBreaker((work: () => Promise<unknown>) => work(), {

@@ -25,6 +25,7 @@ export function checkAddressOption(name: string, text: string): void {
   }
 }
 
+/** `what`: the option and what to write instead. `cause`: what reading the value threw. */
 export function usageError(what: string, cause?: unknown): MeshError<{ code: "USAGE" }> {
   return new MeshError({ code: "USAGE" }, `Cannot start: ${what}`, { cause });
 }

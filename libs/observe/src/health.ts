@@ -11,6 +11,7 @@ import type { Metrics } from "./metrics.js";
 import { scrape } from "./metrics-endpoint.js";
 
 export interface HealthCheck {
+  /** One word, at the start of its line in the answer of /readyz. */
   readonly name: string;
   /** Undefined when fine; else one sentence. */
   check(): string | undefined;
@@ -24,7 +25,9 @@ export interface HealthOptions {
 }
 
 export interface HealthModules {
+  /** What /metrics answers. */
   readonly metrics: Metrics;
+  /** All checks of /readyz, called at each request, in the order of the answer. They must not block. */
   readonly ready: readonly HealthCheck[];
 }
 

@@ -4,7 +4,9 @@ import type { AddressInfo } from "node:net";
 import { MeshError } from "@isthmus/model";
 
 export interface HttpListener {
+  /** The port that it listens on: the one that was taken when 0 was given. */
   readonly port: number;
+  /** Ends open connections too; resolves when the port is free. */
   close(): Promise<void>;
 }
 
@@ -26,6 +28,7 @@ export async function listenHttp(address: string, onRequest: RequestListener): P
   };
 }
 
+/** Ends the response with a text of UTF-8. */
 export function answer(response: ServerResponse, status: number, body: string): void {
   response.writeHead(status, { "content-type": "text/plain; charset=utf-8" }).end(body);
 }

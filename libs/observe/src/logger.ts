@@ -15,9 +15,13 @@ export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
 export interface Logger {
+  /** Written only with MESH_LOG=debug. `message` is a fixed text; everything that varies is a field. */
   debug(message: string, fields?: LogFields): void;
+  /** A change that is worth a line in a timeline. */
   info(message: string, fields?: LogFields): void;
+  /** Something is refused or degraded, and the program goes on. */
   warn(message: string, fields?: LogFields): void;
+  /** An operator must act. The field `error` may be anything that was thrown. */
   error(message: string, fields?: LogFields): void;
   /** A logger for one module of the process; its lines carry `module`. */
   child(module: string, fields?: LogFields): Logger;
@@ -35,6 +39,7 @@ export interface LoggerOptions {
 /** Fields replaced whole in the two top levels; scrub.ts removes what looks like a secret at any depth. */
 const SECRETS = ["token", "authorization", "password", "key", "privateKey"];
 
+/** Writes synchronously, so that no line is lost when the process exits. */
 export function createLogger(options: LoggerOptions): Logger {
   const root = pino(
     {

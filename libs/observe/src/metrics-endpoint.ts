@@ -13,6 +13,7 @@ export function startMetrics(address: string, metrics: Metrics): Promise<HttpLis
   });
 }
 
+/** Answers with all metrics, or with status 500 and a sentence when one of them cannot be read. */
 export async function scrape(response: ServerResponse, metrics: Metrics): Promise<void> {
   try {
     response.setHeader("content-type", metrics.contentType);

@@ -9,23 +9,33 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 export type Labels = Readonly<Record<string, string>>;
 
 export interface CounterMetric {
+  /** Adds `value`, 1 unless given. Labels must be those that the metric was made with. */
   add(labels?: Labels, value?: number): void;
 }
 export interface GaugeMetric {
+  /** Replaces the value of the series with these labels. */
   set(value: number, labels?: Labels): void;
+  /** Ends the series with these labels: it is not scraped any more. */
   remove(labels: Labels): void;
 }
 export interface HistogramMetric {
+  /** Counts one value, in the unit of the name. */
   observe(value: number, labels?: Labels): void;
 }
 
 export interface Metrics {
+  /**
+   * Throws `METRIC_NAME` for a name without `mesh_`, as the next two do. `help` is the row in
+   * docs/reference/metrics.md.
+   */
   counter(name: string, help: string, labels?: readonly string[]): CounterMetric;
   /** `read` is called at every scrape: for values that are kept elsewhere. */
   gauge(name: string, help: string, labels?: readonly string[], read?: (gauge: GaugeMetric) => void): GaugeMetric;
+  /** `buckets`: upper bounds in the unit of the name, ascending; more than the last one is counted too. */
   histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): HistogramMetric;
   /** The Prometheus text format. */
   text(): Promise<string>;
+  /** Of what `text` returns, for the HTTP header. */
   readonly contentType: string;
 }
 
@@ -39,6 +49,7 @@ export interface MetricsOptions {
   readonly process?: boolean;
 }
 
+/** An empty registry; no two in one process share anything. */
 export function createMetrics(options: MetricsOptions = {}): Metrics {
   const registry = new Registry();
   if (options.process === true) collectDefaultMetrics({ register: registry });

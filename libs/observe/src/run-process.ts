@@ -12,7 +12,9 @@ import { createLogger, type Logger } from "./logger.js";
 export interface ProcessOptions {
   /** Name in every log line. */
   readonly app: string;
+  /** What --version prints, behind the name. */
   readonly version: string;
+  /** The whole text of --help, with a final newline; on stderr after a `USAGE` error. */
   readonly usage: string;
   /** Gets the arguments after the program's name; resolves when everything has stopped. */
   readonly run: (argv: readonly string[], log: Logger, signal: AbortSignal) => Promise<void>;

@@ -14,6 +14,7 @@ const BASE64_KEY = /LS0tLS1CRUdJTi(?:BQUklWQVRF|BFQyBQUklW|BSU0EgUFJJ)[A-Za-z0-9
 const JWT = /\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g;
 const HEADER = /\b(Bearer|Basic) [^\s"\\]+/gi;
 
+/** Replaces each secret by "[secret]". `line` is JSON and stays JSON. */
 export function scrub(line: string): string {
   return line
     .replace(FIELDS, `"$1":"${SECRET}"`)

@@ -24,6 +24,7 @@ const BACKDATE_MS = 5 * 60_000;
 
 /** A certificate and its key as PEM text: of an authority or of a leaf. */
 export interface KeyPair {
+  /** X.509 in PEM, with a final newline. */
   readonly certificate: string;
   /** PKCS#8. */
   readonly key: string;
@@ -35,11 +36,13 @@ export type Authority = KeyPair;
 export type Usage = "server" | "client";
 
 export interface Leaf {
+  /** `CN` of the subject: who the holder is. Kubernetes reads a user from it, the store a cluster. */
   readonly cn: string;
   /** `O` of the subject: Kubernetes reads groups from it. */
   readonly organizations?: readonly string[];
   /** IP addresses, DNS names, URIs. */
   readonly sans?: readonly string[];
+  /** What it may be used for in TLS; a peer refuses it for anything else. */
   readonly usages: readonly Usage[];
   /** Days from now; 365 when absent. */
   readonly days?: number;

@@ -5,7 +5,9 @@ import { MeshError } from "@isthmus/model";
 export interface CertificateFacts {
   /** Common name; empty when there is none. */
   readonly cn: string;
+  /** Start of its validity; `signLeaf` sets it five minutes before the present. */
   readonly notBefore: Date;
+  /** End of its validity: from then on TLS refuses it. */
   readonly notAfter: Date;
   /** Public key, SPKI in DER. */
   readonly publicKey: Uint8Array;

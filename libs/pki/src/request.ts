@@ -13,7 +13,9 @@ import { Pkcs10CertificateRequest, Pkcs10CertificateRequestGenerator } from "./x
 export interface RequestOptions {
   /** PKCS#8 PEM. */
   readonly key: string;
+  /** `CN` of the subject that is asked for. */
   readonly cn: string;
+  /** IP addresses, DNS names, URIs that are asked for; `signRequest` ignores them. */
   readonly sans?: readonly string[];
 }
 

@@ -66,10 +66,12 @@ export const BOUNDS = {
 /** Names the field, its value and the bound: `port name of 400 characters is more than 63`. */
 export type OutOfBounds = string | undefined;
 
+/** `most`: UTF-16 units. `field` is the subject of the sentence that is returned. */
 export function checkText(field: string, text: string, most: number): OutOfBounds {
   return text.length > most ? `${field} of ${text.length} characters is more than ${most}` : undefined;
 }
 
+/** Accepts `least` to `most`, both included. */
 export function checkNumber(field: string, value: number | bigint, most: number, least = 0): OutOfBounds {
   return value < least || value > most ? `${field} ${value} is not from ${least} to ${most}` : undefined;
 }

@@ -20,6 +20,7 @@ import {
 import { hashRecord } from "./hash.js";
 import type { HashedRecord } from "./types.js";
 
+/** Sorts labels by key and value. */
 export function encodeIdentity(value: Identity): Uint8Array {
   return Identity.encode({ labels: sorted(value.labels, (label) => `${label.key}\0${label.value}`) }).finish();
 }
@@ -29,10 +30,12 @@ export function encodeNode(value: Node): Uint8Array {
   return Node.encode({ ...value, podCidrs: sorted(value.podCidrs, prefixText) }).finish();
 }
 
+/** Sorts ports by name, protocol and number. */
 export function encodeEndpoint(value: Endpoint): Uint8Array {
   return Endpoint.encode({ ...value, ports: sorted(value.ports, namedPortText) }).finish();
 }
 
+/** Sorts ports by name, protocol and number, and frontends by address. */
 export function encodeService(value: Service): Uint8Array {
   return Service.encode({
     ...value,
@@ -41,6 +44,7 @@ export function encodeService(value: Service): Uint8Array {
   }).finish();
 }
 
+/** Sorts ports, backends by address, and the zones of each hint. */
 export function encodeSlice(value: Slice): Uint8Array {
   const backends = value.backends.map((backend) => ({
     ...backend,
@@ -62,6 +66,7 @@ export function encodeServiceConfig(value: ServiceConfig): Uint8Array {
   }).finish();
 }
 
+/** Sorts both lists of ranges by address and length. */
 export function encodeNodeConfig(value: NodeConfig): Uint8Array {
   return NodeConfig.encode({
     ...value,

@@ -12,34 +12,45 @@ import type { HashedRecord } from "./types.js";
 
 /** One write: the record or tombstone with sequence number `seq`. */
 export interface LogEntry extends Point {
+  /** 1 for the first write of an index, then one more for each. */
   readonly seq: number;
+  /** Kind of the record, of a tombstone too. */
   readonly kind: Kind;
+  /** Relative to the prefix of the source. */
   readonly key: string;
   /** Undefined for a tombstone. */
   readonly record: HashedRecord | undefined;
+  /** As in the `SourceChange` that brought it; 0 = unknown. */
   readonly observedMicros: number;
 }
 
 export interface Collected {
+  /** In apply order. */
   readonly upserts: HashedRecord[];
+  /** In reverse apply order. */
   readonly deletes: { readonly kind: Kind; readonly key: string }[];
+  /** The newest of all entries; 0 when there are none. */
   readonly observedMicros: number;
 }
 
 export interface ChangeLog {
+  /** Of the last entry; 0 when nothing was appended. */
   readonly seq: number;
   /** The newest tombstone that was dropped: deletions up to it are unknown. */
   readonly floor: LogEntry | undefined;
+  /** Gives the entry the next number; an older entry of the same key does not count any more. */
   append(entry: Omit<LogEntry, "seq">): void;
   /** The first slot after `seq`. */
   slotAfter(seq: number): number;
   /** Walks back from the tail while `unknown` is true; returns the first slot for which it was. */
   slotWhile(unknown: (entry: LogEntry) => boolean): number;
+  /** Number of the entry before `slot`; 0 for the first slot. */
   seqBefore(slot: number): number;
   /** Latest state of every key from `slot` on: upserts in apply order, deletes in reverse. */
   collect(slot: number): Collected;
 }
 
+/** An empty log. Above `maxTombstones` the older half of them is dropped. */
 export function createChangeLog(maxTombstones: number): ChangeLog {
   const newest = new Map<string, LogEntry>();
   let slots: LogEntry[] = [];

@@ -8,6 +8,7 @@
 import type { Kind, KindSum } from "@isthmus/proto";
 import { sameBytes } from "./hash.js";
 
+/** The kinds of which absence means deletion. */
 export function exportedKinds(named: readonly KindSum[]): ReadonlySet<Kind> {
   return new Set(named.filter(({ exported }) => exported).map(({ kind }) => kind));
 }

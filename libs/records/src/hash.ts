@@ -8,6 +8,7 @@ import { hash } from "node:crypto";
 import type { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "./types.js";
 
+/** 16 bytes. `key` is relative to the prefix of the source, so the hash is the same in every store. */
 export function recordHash(key: string, value: Uint8Array): Uint8Array {
   const length = Buffer.byteLength(key);
   const size = 4 + length + value.length;
@@ -23,6 +24,7 @@ const HASH_BYTES = 16;
 /** What is hashed; used again by the next call. */
 let input = Buffer.allocUnsafe(4096);
 
+/** Keeps `value` as it is, without a copy. */
 export function hashRecord(kind: Kind, key: string, value: Uint8Array): HashedRecord {
   return { kind, key, value, hash: recordHash(key, value) };
 }
@@ -32,6 +34,7 @@ export function bucketOf(key: string): number {
   return hash("sha256", key, "binary").charCodeAt(0);
 }
 
+/** True for equal length and content. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a === b || (a.length === b.length && Buffer.compare(a, b) === 0);
 }

@@ -27,12 +27,19 @@ export type ParsedKey =
   | { readonly kind: Kind.KIND_SERVICE | Kind.KIND_SERVICE_CONFIG; readonly service: ServiceName }
   | { readonly kind: Kind.KIND_SLICE; readonly service: ServiceName; readonly slice: string };
 
+/** Of an identity: `identities/` and its number in decimal. */
 export const identityKey = (identity: IdentityNumber): string => `${IDENTITIES}/${formatIdentity(identity)}`;
+/** Of a node, by its name in Kubernetes. */
 export const nodeKey = (node: string): string => `${NODES}/${node}`;
+/** Of a pod's address, 16 bytes; written as `10.0.0.1` or `fd00::1`. */
 export const endpointKey = (address: Uint8Array): string => `${ENDPOINTS}/${formatAddress(address)}`;
+/** Of a Service. */
 export const serviceKey = (service: ServiceName): string => `${SERVICES}/${service}`;
+/** Of an EndpointSlice; its Service comes first, so that a Service's slices are neighbours. */
 export const sliceKey = (service: ServiceName, slice: string): string => `${SLICES}/${service}/${slice}`;
+/** Of how the local cluster consumes a Service; never in the store. */
 export const serviceConfigKey = (service: ServiceName): string => `${SERVICE_CONFIGS}/${service}`;
+/** Of what a node's agent needs to know of its own node; never in the store. */
 export const nodeConfigKey = (node: string): string => `${NODE_CONFIGS}/${node}`;
 
 /** Parses a relative key; undefined when it differs from what the functions above produce. */

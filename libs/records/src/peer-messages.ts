@@ -5,6 +5,7 @@
 import { ClusterClaim, Head } from "@isthmus/proto";
 import { BOUNDS, checkList, checkText, type OutOfBounds } from "./bounds.js";
 
+/** Undefined also when the head names no cluster uid. */
 export function readHead(value: Uint8Array): Head | undefined {
   return read(value, Head.decode, (head) =>
     first(
@@ -22,6 +23,7 @@ export function readHead(value: Uint8Array): Head | undefined {
   );
 }
 
+/** Undefined also when the claim has no name or no uid. */
 export function readClaim(value: Uint8Array): ClusterClaim | undefined {
   return read(value, ClusterClaim.decode, ({ name, uid }) =>
     first(

@@ -23,6 +23,7 @@ export const VERSION_TYPES = [
 ] as const;
 export type VersionType = (typeof VERSION_TYPES)[number];
 
+/** `storeId` has 16 bytes and is not copied; `revision` is etcd's. */
 export function remotePosition(storeId: Uint8Array, revision: bigint): Position {
   return { storeId: asBuffer(storeId), revision, versions: [] };
 }

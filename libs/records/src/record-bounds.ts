@@ -53,6 +53,7 @@ function fieldsOf({ kind, value }: HashedRecord): OutOfBounds {
   }
 }
 
+/** Labels: their number, and the length of keys and values. */
 export function identityBounds({ labels }: Identity): OutOfBounds {
   return checkList(
     "labels",
@@ -63,6 +64,7 @@ export function identityBounds({ labels }: Identity): OutOfBounds {
   );
 }
 
+/** Name, zone and region by length; addresses and ranges by number. */
 export function nodeBounds(node: Node): OutOfBounds {
   return (
     checkText("name", node.name, BOUNDS.objectName) ??
@@ -73,6 +75,7 @@ export function nodeBounds(node: Node): OutOfBounds {
   );
 }
 
+/** Names and uid by length; ports by number and each of them. */
 export function endpointBounds(endpoint: Endpoint): OutOfBounds {
   return (
     checkText("node", endpoint.node, BOUNDS.objectName) ??
@@ -83,6 +86,7 @@ export function endpointBounds(endpoint: Endpoint): OutOfBounds {
   );
 }
 
+/** Uid by length, ports and frontends by number, expected replicas and time of creation by value. */
 export function serviceBounds(service: Service): OutOfBounds {
   return (
     checkText("uid", service.uid, BOUNDS.uid) ??
@@ -93,6 +97,7 @@ export function serviceBounds(service: Service): OutOfBounds {
   );
 }
 
+/** Ports and backends by number, and each of them. */
 export function sliceBounds(slice: Slice): OutOfBounds {
   return (
     checkList("ports", slice.ports, BOUNDS.ports, portBounds) ??

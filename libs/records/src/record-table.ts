@@ -10,16 +10,19 @@ import { accumulate, emptySum, type Sum, sumBytes } from "./sum.js";
 import type { HashedRecord, KindDigest } from "./types.js";
 
 export interface RecordTable {
+  /** The record with this key, of any kind. */
   get(key: string): HashedRecord | undefined;
   /** Puts a record; returns the one it replaced. */
   set(record: HashedRecord): HashedRecord | undefined;
   /** Removes a record; returns it, or undefined when there was none. */
   delete(key: string): HashedRecord | undefined;
+  /** Records of all kinds. */
   readonly size: number;
   /** Bytes of all keys and values. */
   readonly bytes: number;
   /** Records of one kind, or of all kinds in apply order. */
   records(kind?: Kind): Iterable<HashedRecord>;
+  /** Zeros for a kind without records. */
   digest(kind: Kind): KindDigest;
   /** Digests of `kinds` in their order, each marked as exported. */
   sums(kinds: readonly Kind[]): KindSum[];
@@ -30,6 +33,7 @@ interface KindTable {
   readonly sum: Sum;
 }
 
+/** An empty table. */
 export function createRecordTable(): RecordTable {
   const kindTables = new Map<Kind, KindTable>(KINDS.map((kind) => [kind, { records: new Map(), sum: emptySum() }]));
   const kinds = new Map<string, Kind>();

@@ -24,7 +24,9 @@ export const MAX_TOMBSTONES = 16_384;
 export interface IndexDelta extends SourceChange {
   /** The position before the change; undefined for the first change, which is a first sync. */
   readonly previous: Position | undefined;
+  /** Sequence number of the index before the change. */
   readonly fromSeq: number;
+  /** Sequence number after it: the cursor of a client that has taken the change. */
   readonly toSeq: number;
 }
 
@@ -42,12 +44,15 @@ export interface SourceIndex {
   readonly announced: Position | undefined;
   /** The tail: the cursor of a client that has everything. */
   readonly seq: number;
+  /** Records of all kinds; tombstones do not count. */
   readonly size: number;
   /** Applies a change, ignoring records that are equal. Returns the delta that listeners received, if any. */
   apply(change: SourceChange): IndexDelta | undefined;
+  /** The record with this key, as of the last `apply`. */
   get(key: string): HashedRecord | undefined;
   /** Records of one kind, or all in apply order. */
   records(kind?: Kind): Iterable<HashedRecord>;
+  /** As of the last `apply`; zeros for a kind without records. */
   digest(kind: Kind): KindDigest;
   /** Digests of the kinds given (default: all), in apply order. */
   sums(kinds?: readonly Kind[]): KindSum[];
@@ -66,9 +71,11 @@ export interface SourceIndex {
 }
 
 export interface SourceIndexOptions {
+  /** Deletions that are remembered; `MAX_TOMBSTONES` unless given. */
   readonly maxTombstones?: number;
 }
 
+/** Without records and position; the first `apply` gives it both. */
 export function createSourceIndex(options: SourceIndexOptions = {}): SourceIndex {
   const table = createRecordTable();
   const log = createChangeLog(options.maxTombstones ?? MAX_TOMBSTONES);

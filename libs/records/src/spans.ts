@@ -10,27 +10,35 @@ import { sameBytes } from "./hash.js";
 import { isAtMost } from "./position.js";
 
 export interface Span {
+  /** 1 for the first span of an index, then one more for each. */
   readonly order: number;
+  /** Where the index began to follow this store. */
   readonly first: Position;
+  /** Where the index was in this store at last. */
   last: Position;
 }
 
 /** A point in the history of an index. */
 export interface Point {
+  /** The store that was followed at this point. */
   readonly span: Span;
+  /** The position in that store. */
   readonly position: Position;
 }
 
 export interface Spans {
+  /** Undefined before the first `enter`. */
   readonly current: Span | undefined;
   /** Moves to a position. A new store id, or an older position in the same store, begins a new span. */
   enter(position: Position): Span;
+  /** The newest span of this store; undefined when it is not among the last 8, or was never followed. */
   find(storeId: Uint8Array): Span | undefined;
 }
 
 /** Number of latest spans whose positions the index can use. */
 const MAX_SPANS = 8;
 
+/** Without any span. */
 export function createSpans(): Spans {
   const byStore = new Map<string, Span>();
   let current: Span | undefined;

@@ -3,6 +3,7 @@
  */
 export type Sum = Uint32Array;
 
+/** The sum of nothing: 16 zero bytes. */
 export function emptySum(): Sum {
   return new Uint32Array(4);
 }

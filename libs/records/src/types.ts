@@ -9,8 +9,11 @@ import type { Kind, KindSum, Position, RefusalReason } from "@isthmus/proto";
 
 /** One record with its hash, computed once (2 microseconds). */
 export interface HashedRecord {
+  /** Also when the key does not fit it: then the record is refused. */
   readonly kind: Kind;
+  /** Relative to the prefix of its source: `services/shop/cart`. */
   readonly key: string;
+  /** As received or as encoded here; never encoded again. */
   readonly value: Uint8Array;
   /** First 16 bytes of SHA-256(u32be length of key, key, value), big-endian. */
   readonly hash: Uint8Array;
@@ -20,6 +23,7 @@ export interface HashedRecord {
 
 /** A refused record is dropped and counted by reason, but still counts in the digest. */
 export interface Refusal {
+  /** By which refusals are counted; docs/reference/drop-reasons.md. */
   readonly reason: RefusalReason;
   /** What is wrong with the record, as the end of a sentence. */
   readonly detail: string;
@@ -27,7 +31,9 @@ export interface Refusal {
 
 /** Count and sum (mod 2^128, big-endian, 16 bytes) of one kind's records; a lost record changes them. */
 export interface KindDigest {
+  /** Records of the kind, refused ones included. */
   readonly count: number;
+  /** Of the hashes of those records. */
   readonly sum: Buffer;
 }
 
@@ -36,8 +42,11 @@ export type SourcePosition = Position;
 
 /** One observable step of a source: all changes of one or more complete revisions. */
 export interface SourceChange {
+  /** New and changed records, in any order; one that is equal to what is there changes nothing. */
   readonly upserts: readonly HashedRecord[];
+  /** Names of records that are gone, in any order. */
   readonly deletes: readonly { readonly kind: Kind; readonly key: string }[];
+  /** Where the source is after the change. */
   readonly position: Position;
   /** Wall clock in microseconds at which the source cluster's apiserver saw the newest content; 0 = unknown. */
   readonly observedMicros: number;
@@ -45,8 +54,11 @@ export interface SourceChange {
 
 /** What the operator of this cluster allows a peer to claim (MeshPeer), and what the peer may not claim. */
 export interface PeerLimits {
+  /** The peer's name, for sentences. */
   readonly cluster: ClusterName;
+  /** The only cluster of which it may export identities. */
   readonly id: ClusterId;
+  /** From the MeshPeer: all addresses of its pods must be in them. */
   readonly podCidrs: readonly Prefix[];
   /** Pod and service CIDRs of the local cluster and of all other peers, which this peer may not claim. */
   readonly excludedCidrs: readonly Prefix[];

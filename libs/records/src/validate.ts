@@ -25,6 +25,7 @@ export const MAX_VALUE_BYTES = BOUNDS.value;
 
 const OK: Verdict = { ok: true };
 
+/** Not ok with the first reason that applies. Never throws. */
 export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdict {
   const refuse = (reason: RefusalReason, what: string): Verdict => ({ ok: false, reason, detail: what });
   const refusal = record.refused ?? refusalUndecoded(record);
@@ -40,6 +41,7 @@ export function validateRecord(record: HashedRecord, limits: PeerLimits): Verdic
   }
 }
 
+/** `what`: the `detail` of the refusal. The key, which is the peer's, is made printable. */
 export function refusalSentence(key: string, cluster: string, what: string): string {
   return `Cannot use record "${printable(key)}" of cluster "${cluster}": ${what}`;
 }
