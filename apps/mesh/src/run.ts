@@ -9,6 +9,7 @@ import { COMMANDS } from "./commands/index.js";
 import type { Io } from "./output/io.js";
 import { errorOf, json } from "./output/json.js";
 
+/** `argv`: without node and program. Returns the exit code; prints only through `io`. */
 export async function runMesh(argv: readonly string[], io: Io): Promise<number> {
   try {
     return await dispatch(argv, io);

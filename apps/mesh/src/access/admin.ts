@@ -20,9 +20,13 @@ import { CLI_ACCOUNT, MESH_NAMESPACE, readMeshConfig } from "./mesh-objects.js";
 import { plainWords } from "./plain-words.js";
 
 export interface AdminApi {
+  /** Of the instance that publishes, else of any that answers; 5 s for each. */
   status(): Promise<StatusResponse>;
+  /** All frontends of a namespace, "" = of the cluster, as that cluster merges them; 5 s for each server. */
   listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
+  /** Lets the cluster dial endpoints of a store; 15 s for each server, as it waits for dead endpoints. */
   checkStore(request: CheckStoreRequest): Promise<CheckStoreResponse>;
+  /** Closes the connections to all servers. */
   close(): void;
 }
 
@@ -74,16 +78,19 @@ const CHANNEL = {
 } as const;
 
 export interface AdminOptions {
+  /** Name of the cluster, for sentences. */
   readonly name: string;
   /** host:port, tried in this order. */
   readonly addresses: readonly string[];
   /** PEM. */
   readonly ca: string;
+  /** Bearer token of mesh-system/mesh-cli; not renewed. */
   readonly token: string;
   /** Ends every call. */
   readonly signal: AbortSignal;
 }
 
+/** Does not connect yet. Each call throws ADMIN when no server answers or one refuses. */
 export function createAdminApi({ name, addresses, ca, token, signal }: AdminOptions): AdminApi {
   const ssl = credentials.createSsl(Buffer.from(ca));
   const clients = addresses.map((address) => ({ address, client: new AdminClient(address, ssl, CHANNEL) }));

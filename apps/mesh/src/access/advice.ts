@@ -4,10 +4,13 @@ import type { MeshError } from "@isthmus/model";
 import { kubectl } from "../output/units.js";
 
 export interface Problem {
+  /** One sentence, without a full stop. */
   readonly message: string;
+  /** What to do, mostly a command with the context in it. */
   readonly fix: string;
 }
 
+/** The `fix` for an error of a cluster; `context` is quoted for a shell where needed. */
 export function adviceFor(error: MeshError, context: string): string {
   const command = kubectl(context);
   if (error instanceof KubeError) return kubernetes(error, command);

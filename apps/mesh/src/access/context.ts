@@ -4,8 +4,11 @@ import { usageError } from "../cli/exit.js";
 import type { Kubeconfig } from "./kubeconfig.js";
 
 export interface Context {
+  /** As in the kubeconfig. */
   readonly name: string;
+  /** Calls that cluster's Kubernetes API with the kubeconfig's credential. */
   readonly client: KubeClient;
+  /** Closes its connections. */
   close(): void;
 }
 

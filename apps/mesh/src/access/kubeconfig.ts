@@ -9,6 +9,7 @@ import type { Io } from "../output/io.js";
 export interface Kubeconfig {
   /** Context → file that contains it, in the order of the files. */
   readonly contexts: ReadonlyMap<string, KubeconfigFile>;
+  /** The current context of the first file that names one. */
   readonly current: string | undefined;
 }
 

@@ -13,6 +13,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
 const BEGIN =
   /(?:Deadline exceeded|No connection established|Channel closed|Name resolution failed|Failed to connect|Connection dropped|Connection closed|Waiting for LB pick|Cancelled on client|read E[A-Z]+|connect E[A-Z]+|write EPIPE|socket hang up)[\s\S]*$/i;
 
+/** Returns other sentences, and what comes before the message of grpc-js, unchanged. */
 export function plainWords(sentence: string): string {
   return sentence.replace(BEGIN, (raw) => WORDS.find(([pattern]) => pattern.test(raw))?.[1] ?? bare(raw));
 }

@@ -4,16 +4,20 @@ import type { Io } from "../output/io.js";
 export interface Option {
   /** Long name without dashes. */
   readonly name: string;
+  /** One letter, without the dash. */
   readonly short?: string;
   /** Placeholder of its value in the help; absent for a switch. */
   readonly value?: string;
   /** May be given several times, or once with commas. */
   readonly multiple?: boolean;
+  /** Begins in lower case, without a full stop; names the default. */
   readonly summary: string;
 }
 
 export interface Example {
+  /** What the user wants, one line. */
   readonly says: string;
+  /** The whole line, as typed. */
   readonly command: string;
 }
 
@@ -22,10 +26,13 @@ export interface Command {
   readonly path: readonly string[];
   /** Positional arguments as shown in help: `CONTEXT CONTEXT…`; absent when it takes none. */
   readonly args?: string;
+  /** One line of the overview: begins in lower case, without a full stop. */
   readonly summary: string;
   /** More lines for `--help`. */
   readonly detail?: string;
+  /** Without --help, which every command has. */
   readonly options: readonly Option[];
+  /** At the end of its help. */
   readonly examples: readonly Example[];
   /** Default of `--timeout`: `15s`. Absent: the command calls no server, or runs until its user ends it. */
   timeout?(input: Input): string;
@@ -41,8 +48,11 @@ export interface Command {
 export interface Input {
   /** Positional arguments; for a raw command, all arguments. */
   readonly args: readonly string[];
+  /** Whether a switch was given. */
   flag(name: string): boolean;
+  /** The value of an option; undefined when it was not given. */
   value(name: string): string | undefined;
+  /** All values of a `multiple` option, split at commas, without empty ones. */
   values(name: string): readonly string[];
 }
 

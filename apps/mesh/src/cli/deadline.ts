@@ -9,6 +9,7 @@ import { MeshError } from "@isthmus/model";
 import { parseDuration } from "./parse.js";
 
 export interface Deadline {
+  /** Aborted by the user, at the time-out, and by `end`. */
   readonly signal: AbortSignal;
   /** Rejects at once when the user ends the command, and `GRACE_MS` after its time is up. */
   readonly overrun: Promise<never>;

@@ -16,10 +16,12 @@ export type ExitCode =
   /** Ended by SIGTERM. */
   | 143;
 
+/** The sentence says what to write instead. */
 export function usageError(sentence: string): MeshError<{ code: "USAGE" }> {
   return new MeshError({ code: "USAGE" }, sentence);
 }
 
+/** 1 for every code that is not named here. */
 export function exitCodeOf(error: MeshError): ExitCode {
   if (error.code === "USAGE" || error.code === "KUBE_CONFIG" || error.code === "STORE_FILE") return 2;
   if (error.code === "INTERRUPTED") return (error.data as { exit?: unknown }).exit === 143 ? 143 : 130;

@@ -3,6 +3,7 @@ import { table } from "@isthmus/model";
 import type { Command, Option } from "./command.js";
 import { HELP } from "./parse.js";
 
+/** All commands in a table, for `mesh --help` and for a noun without its verb. */
 export function overview(commands: readonly Command[]): string {
   const rows = commands.map((command) => [`  mesh ${usage(command)}`, command.summary]);
   return [
@@ -19,6 +20,7 @@ export function overview(commands: readonly Command[]): string {
   ].join("\n");
 }
 
+/** What `mesh COMMAND --help` prints, with a final newline. */
 export function commandHelp(command: Command): string {
   const options = [...command.options, HELP];
   return [

@@ -22,6 +22,7 @@ const UNCANCELLED_MS = 200;
 
 const { execve } = process as { readonly execve?: (file: string, argv: readonly string[]) => void };
 
+/** Call it before the first connection is made: it sees only later ones. */
 export function trackConnections(): Connections {
   const open = new Set<Socket>();
   subscribe("net.client.socket", (message) => {

@@ -6,6 +6,7 @@ import { usageError } from "./exit.js";
 
 export const HELP: Option = { name: "help", short: "h", summary: "show this help" };
 
+/** `argv`: what follows the command's words. Throws USAGE. */
 export function parseInput(command: Command, argv: readonly string[]): Input {
   if (command.raw === true) return input({}, argv);
   const parsed = parse([...command.options, HELP], argv);

@@ -5,16 +5,19 @@ import type { Step } from "./plan.js";
 import { makeStoreUser } from "./store-users.js";
 
 export interface ApplyPorts {
+  /** The client of a context of the plan. */
   readonly client: (context: string) => KubeClient;
   /** The store with the owner's credential. */
   readonly store: Store;
   /** Path of the store file. */
   readonly storeFile: string;
+  /** Called after each step, also for one that keeps what is there. */
   readonly onDone: (step: Step) => void;
 }
 
 const MANAGER = "mesh-connect";
 
+/** Throws the error of the step that failed; those before it stay done. */
 export async function applySteps(steps: readonly Step[], ports: ApplyPorts): Promise<void> {
   for (const step of steps) {
     if (step.action !== "keep") await applyStep(step, ports);

@@ -12,19 +12,24 @@ import { type ConnectResult, toChange } from "./report.js";
 import { hasStoreUser } from "./store-users.js";
 
 export interface ConnectOptions extends Pick<GatherOptions, "patienceMs" | "signal" | "admin"> {
+  /** Finds and plans as always, writes nothing. */
   readonly dryRun: boolean;
+  /** Compared with the versions of the clusters. */
   readonly cliVersion: string;
   /** Called with the findings before anything is written. */
   readonly onFindings: (findings: ConnectResult["findings"]) => void;
 }
 
 export interface Connected {
+  /** For -o json. */
   readonly result: ConnectResult;
+  /** The whole plan, also of what was not done; empty when a finding failed. */
   readonly steps: readonly Step[];
   /** Why it stopped before all steps were done. */
   readonly failure?: MeshError;
 }
 
+/** Throws nothing of a cluster or the store: that is a finding, or the `failure`. */
 export async function connectClusters(
   contexts: readonly Context[],
   file: StoreFile,

@@ -32,18 +32,25 @@ export interface StorePart {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string };
+  /** Endpoints, CA and the certificate that was signed from the cluster's request. */
   readonly spec: { readonly store: StoreSpec };
 }
 
 /** A cluster that passed the preflight. */
 export interface Member {
+  /** Name of the context. */
   readonly context: string;
+  /** As read; its spec and its request decide what is written. */
   readonly cluster: MeshCluster;
+  /** MeshPeers that it has. */
   readonly peers: readonly MeshPeer[];
   /** The store has its user with the right permissions, and the users file contains it. */
   readonly hasUser: boolean;
 }
 
+/**
+ * `now`: a certificate with less than a third of its life left is signed anew. Throws STORE_REQUEST and PKI_REQUEST.
+ */
 export async function planConnect(members: readonly Member[], file: StoreFile, now: Date): Promise<readonly Step[]> {
   const users = members.map(
     ({ cluster, hasUser }): Step => ({

@@ -13,11 +13,15 @@ import type { ClusterFacts } from "./facts/cluster-facts.js";
 import type { StoreFacts } from "./facts/store-facts.js";
 
 export interface PreflightFacts {
+  /** In the order of the command line, which is that of the findings. */
   readonly clusters: readonly ClusterFacts[];
+  /** As the owner sees it from here. */
   readonly store: StoreFacts;
+  /** Of this program: `0.1.0`. */
   readonly cliVersion: string;
 }
 
+/** Connect may write when none of them is a "fail". */
 export function preflight({ clusters, store, cliVersion }: PreflightFacts): readonly Finding[] {
   return [
     ...checkClusters(clusters),

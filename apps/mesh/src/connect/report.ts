@@ -5,25 +5,35 @@ import type { Finding } from "../output/findings.js";
 import type { Step } from "./plan.js";
 
 export interface ConnectResult {
+  /** Nothing was written, whatever `changes` says. */
   readonly dryRun: boolean;
   /** All steps are done or were not needed. */
   readonly connected: boolean;
+  /** At least one object was written. */
   readonly changed: boolean;
+  /** Of the preflight, "ok" ones included. */
   readonly findings: readonly Finding[];
+  /** Steps that were done; in a dry run, all of the plan. */
   readonly changes: readonly Change[];
 }
 
 export interface Change {
+  /** Name of the cluster. */
   readonly cluster: string;
+  /** `MeshPeer/west`, for people. */
   readonly object: string;
+  /** "keep": it was there already. */
   readonly action: "create" | "update" | "keep";
+  /** False in a dry run. */
   readonly done: boolean;
 }
 
+/** The row of a step. */
 export function toChange(step: Step, done: boolean): Change {
   return { cluster: step.cluster, object: objectOf(step), action: step.action, done };
 }
 
+/** One line for each change under a header. */
 export function changesTable(changes: readonly Change[]): string {
   const word = ({ action, done }: Change) =>
     action === "keep" ? "unchanged" : done ? `${action}d` : `would ${action}`;

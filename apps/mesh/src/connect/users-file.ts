@@ -11,9 +11,11 @@ import { MeshError } from "@isthmus/model";
 export interface StoreUser {
   /** Cluster name = common name of its certificate. */
   readonly name: string;
+  /** Cluster id, whose claim the user may write. */
   readonly id: number;
 }
 
+/** Path of the users file for a store file. */
 export function usersFile(storeFile: string): string {
   return join(dirname(storeFile), "users.json");
 }

@@ -9,6 +9,7 @@ export interface Finding {
   readonly status: "ok" | "warning" | "fail" | "unknown";
   /** What it is about: a cluster, an endpoint, a pair of clusters. */
   readonly subject: string;
+  /** What was found, without its subject and without a full stop. */
   readonly message: string;
   /** What to do. Present for every "fail", and for "unknown" where something can be done. */
   readonly fix?: string;
@@ -18,6 +19,7 @@ const WORDS = { ok: "ok", warning: "warning", fail: "fail", unknown: "cannot tel
 const COLORS = { ok: "\u001b[32m", warning: "\u001b[33m", fail: "\u001b[31m", unknown: "\u001b[33m" } as const;
 const WIDTH = 11;
 
+/** Groups in the order of their first finding; one line each, and one for what to do. */
 export function findingsText(findings: readonly Finding[], { color }: Pick<Io, "color">): string {
   const groups = [...new Set(findings.map(({ group }) => group))];
   return groups

@@ -6,6 +6,7 @@ export interface Io {
   out(text: string): void;
   /** Writes progress, warnings and errors to stderr. */
   err(text: string): void;
+  /** Variables of the environment by name. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether text on stderr may be coloured. No meaning depends on colour. */
   readonly color: boolean;
@@ -13,6 +14,7 @@ export interface Io {
   readonly signal: AbortSignal;
 }
 
+/** The stdout and stderr of this process; colours only on a terminal, and not with NO_COLOR. */
 export function processIo(signal: AbortSignal): Io {
   const { env } = process;
   const color = process.stderr.isTTY === true && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";

@@ -10,6 +10,7 @@ import { hex } from "./units.js";
 
 const SCHEMA_VERSION = 1;
 
+/** `value`: plain data, in which bigints and bytes may occur. */
 export function json(value: object): string {
   const whole = { schemaVersion: SCHEMA_VERSION, ...(plain(value) as object) };
   return `${printableJson(JSON.stringify(whole, null, 2))}\n`;

@@ -6,6 +6,7 @@ export function age(ms: number): string {
   return `${Math.round(ms / 3_600_000)}h`;
 }
 
+/** Lower case, two digits a byte. */
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }

@@ -9,6 +9,7 @@ const AFFINITIES: Readonly<Record<number, string>> = {
   [Affinity.AFFINITY_REMOTE]: "remote",
 };
 
+/** Fields may be added; changing one needs another `schemaVersion`. */
 export function frontendJson(frontend: FrontendReport): object {
   const { service, portName, global, affinity, tiers, notes } = frontend;
   return {

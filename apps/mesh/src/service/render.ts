@@ -6,6 +6,7 @@ import { frontendStateText } from "@isthmus/records";
 const HEADER = ["SERVICE", "FRONTEND", "BACKENDS", "CLUSTERS", "STATUS", "NOTES"];
 const PROTOCOLS: Readonly<Record<number, string>> = { 6: "TCP", 17: "UDP", 132: "SCTP" };
 
+/** Sorted by name; one line for each frontend. */
 export function servicesTable(frontends: readonly FrontendReport[]): string {
   return table([...frontends].sort(byName).map(row), HEADER);
 }

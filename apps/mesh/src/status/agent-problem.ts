@@ -2,6 +2,7 @@
 import { AgentPresence, type AgentReport } from "@isthmus/proto";
 import { age } from "../output/units.js";
 
+/** Undefined for an agent that is fine, and for one that is still awaited. */
 export function agentProblem(agent: AgentReport, inSync: boolean): string | undefined {
   switch (agent.presence) {
     case AgentPresence.AGENT_PRESENCE_AWAITED:

@@ -2,6 +2,7 @@
 import type { Finding } from "../output/findings.js";
 import type { Hop, NodeHop } from "./hops.js";
 
+/** All with status "fail"; the message names the clusters that it is behind with. */
 export function badAgents(hops: readonly Hop[]): readonly Finding[] {
   const bad = new Map<string, { cluster: string; node: NodeHop; behind: string[] }>();
   for (const { from, to, nodes = [] } of hops)

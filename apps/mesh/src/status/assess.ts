@@ -12,6 +12,7 @@ import { warnings } from "./warnings.js";
 export interface MeshStatus {
   /** Every hop of every pair is fresh and in sync. */
   readonly ok: boolean;
+  /** One for each member; null = its apiserver did not say. */
   readonly clusters: readonly {
     readonly context: string;
     readonly cluster: string;
@@ -25,7 +26,9 @@ export interface MeshStatus {
     /** Number of MeshPeers. */
     readonly peers: number;
   }[];
+  /** Per cluster: publish, reads, applies. */
   readonly hops: readonly Hop[];
+  /** Failures first, then warnings. */
   readonly findings: readonly Finding[];
 }
 
@@ -41,6 +44,7 @@ export function isSettled({ ok, hops }: MeshStatus): boolean {
   return ok && hops.every(({ nodes = [] }) => nodes.every(({ awaited }) => !awaited));
 }
 
+/** Pure. `looks`: one for each context that was looked at. */
 export function assess(looks: readonly ClusterView[], options: AssessOptions = {}): MeshStatus {
   const { views, ignored } = membersOf(looks, options.named ?? false);
   const hops = views.flatMap((view) => hopsOf(view, views));

@@ -9,6 +9,7 @@ import { configProblem, noSuchKind, readMeshCluster } from "../access/mesh-objec
 import { kubectl } from "../output/units.js";
 
 export interface ClusterView {
+  /** Name of the context. */
   readonly context: string;
   /** Cluster name; the context's name when the cluster's is unknown. */
   readonly cluster: string;
@@ -16,9 +17,11 @@ export interface ClusterView {
   readonly id?: number;
   /** Identical in every context of the cluster. */
   readonly uid?: string;
+  /** Names and ids of its MeshPeers. */
   readonly peers: readonly { readonly name: string; readonly id: number }[];
   /** Undefined when the apiserver did not answer: `problem` has the reason. */
   readonly report?: StatusResponse;
+  /** Why the view is not complete. */
   readonly problem?: Problem;
   /** True when the cluster was read and has no MeshCluster. */
   readonly noMesh?: boolean;
@@ -37,6 +40,7 @@ export function unreadableView(context: string, error: MeshError): ClusterView {
   return { context, cluster: context, peers: [], problem };
 }
 
+/** What could not be read is missing, with its `problem`. */
 export async function viewCluster({ name, client }: Context, signal: AbortSignal): Promise<ClusterView> {
   let view: ClusterView = { context: name, cluster: name, peers: [] };
   try {

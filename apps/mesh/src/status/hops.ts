@@ -26,9 +26,13 @@ import type { ClusterView } from "./collect.js";
 export const SLOW_MS = 5_000;
 
 export interface Hop {
+  /** The cluster whose change it is. */
   readonly from: string;
+  /** The cluster that gets it; "store" for a publish. */
   readonly to: string;
+  /** Part of the way, see above. */
   readonly hop: "publish" | "read" | "apply";
+  /** Fresh and in sync. */
   readonly ok: boolean;
   /** The name of a state of PUBLISH_STATES or PEER_STATES, how many agents are in sync, or `Unknown`. */
   readonly state: string;
@@ -42,14 +46,19 @@ export interface Hop {
   readonly lag: string;
   /** The lag as a number: `lagRecords` of a publish, `lagRevisions` of a read, `lagMs` of an apply; null: unknown. */
   readonly lagRecords?: number | null;
+  /** Of a read; null when the publisher is unknown, or wrote into another store. */
   readonly lagRevisions?: bigint | null;
+  /** Of an apply: of its slowest agent. */
   readonly lagMs?: number | null;
   /** What is wrong, in one sentence; absent when ok. */
   readonly problem?: string;
+  /** Of an apply: one for each agent. */
   readonly nodes?: readonly NodeHop[];
   /** For a read: refused records of the peer, repairs made, and the skew of its clock relative to the local cluster. */
   readonly refused?: readonly Refused[];
+  /** How often the reader read the store anew because records differed. */
   readonly repairs?: number;
+  /** Positive: the reader's clock is ahead. A lower bound. */
   readonly skewMs?: number;
 }
 
@@ -57,15 +66,21 @@ export interface Hop {
 export type Refused = Pick<RefusedCount, "reason" | "count" | "example">;
 
 export interface NodeHop {
+  /** Its name in Kubernetes. */
   readonly node: string;
+  /** Its agent has a stream to the apiserver that answered. */
   readonly connected: boolean;
   /** Why the node is not in sync; absent when it is. */
   readonly problem?: string;
   /** The agent has not connected yet, and it is too early for that to be a problem. */
   readonly awaited: boolean;
+  /** Its maps have the cluster's records, compared with their sums. */
   readonly inSync: boolean;
+  /** Store revision up to which it is applied; 0 for the node's own cluster. */
   readonly position: bigint;
+  /** Age of the oldest change that is not applied; 0 = none. */
   readonly lagMs: number;
+  /** How long the last change took from the apiserver of origin to the maps. */
   readonly lastPropagationMs: number;
 }
 

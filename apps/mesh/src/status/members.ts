@@ -10,7 +10,9 @@ import { shellWord } from "../output/units.js";
 import type { ClusterView } from "./collect.js";
 
 export interface Members {
+  /** One for each cluster of the mesh. */
   readonly views: readonly ClusterView[];
+  /** A warning for each context that is left out. */
   readonly ignored: readonly Finding[];
 }
 

@@ -5,6 +5,7 @@ import type { Hop } from "./hops.js";
 
 const HEADER = ["FROM", "TO", "HOP", "STATE", "FRESH", "POSITION", "LAG", "STATUS"];
 
+/** One line for each hop, in their order. */
 export function hopsTable(hops: readonly Hop[]): string {
   return table(hops.map(row), HEADER);
 }

@@ -8,6 +8,7 @@ import type { Hop } from "./hops.js";
 const SKEW_MS = 2_000;
 const FULL = 0.9;
 
+/** Refused records, clocks, agents that are awaited, full maps, conditions of nodes; in this order. */
 export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): Finding[] {
   return [
     ...hops.flatMap(refusals),

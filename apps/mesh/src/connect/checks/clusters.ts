@@ -6,6 +6,7 @@ import type { Finding } from "../../output/findings.js";
 import { kubectl } from "../../output/units.js";
 import { type ClusterFacts, isUnknown } from "../facts/cluster-facts.js";
 
+/** One finding for a context that is fine, otherwise one for each thing that is not. */
 export function checkClusters(clusters: readonly ClusterFacts[]): readonly Finding[] {
   return clusters.flatMap((facts) => {
     if (facts.unreachable !== undefined) return [unreachable(facts, facts.unreachable)];

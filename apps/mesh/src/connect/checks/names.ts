@@ -13,6 +13,7 @@ interface Member {
 
 const GROUP = "names and ids";
 
+/** One "ok" when all are unique; otherwise one finding for each clash, once. */
 export function checkNames(clusters: readonly ClusterFacts[], store: StoreFacts): readonly Finding[] {
   const members = clusters.flatMap(memberOf);
   const clashes = pairs([...members, ...clusters.flatMap(peersOf)]).flatMap(([a, b]) => clash(a, b));

@@ -13,6 +13,7 @@ interface Range {
 const GROUP = "address ranges";
 const FIX = "ranges cannot be changed in a running cluster: build one of the two anew with other ranges";
 
+/** One "fail" for each pair that overlaps. */
 export function checkRanges(clusters: readonly ClusterFacts[]): readonly Finding[] {
   const { ranges, unreadable } = collect(clusters);
   const overlaps = ranges.flatMap((a, i) =>

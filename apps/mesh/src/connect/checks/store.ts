@@ -6,6 +6,7 @@ import type { StoreFacts } from "../facts/store-facts.js";
 
 const GROUP = "store";
 
+/** From here, from each cluster, then authentication and alarms. */
 export function checkStore(clusters: readonly ClusterFacts[], store: StoreFacts): readonly Finding[] {
   return [...fromHere(store), ...clusters.flatMap(fromCluster), ...auth(store), ...space(store)];
 }

@@ -4,6 +4,7 @@ import type { ClusterFacts } from "../facts/cluster-facts.js";
 
 const GROUP = "versions";
 
+/** `cliVersion`: `0.1.0`. A cluster whose version is not known is left out. */
 export function checkVersions(clusters: readonly ClusterFacts[], cliVersion: string): readonly Finding[] {
   const members = clusters.flatMap(({ cluster }) =>
     cluster === undefined ? [] : [{ subject: cluster.metadata.name ?? "", version: cluster.status?.version }],

@@ -10,6 +10,7 @@ import { noSuchKind, readMeshCluster } from "../../access/mesh-objects.js";
 import { missingPermissions } from "./permissions.js";
 
 export interface ClusterFacts {
+  /** Name of the context. */
   readonly context: string;
   /** Why the Kubernetes API does not answer; if set, nothing else is known. */
   readonly unreachable?: Problem;
@@ -19,7 +20,9 @@ export interface ClusterFacts {
   readonly missing: readonly string[] | Unknown;
   /** Undefined when there is none, or when there are several (`clusterProblem`). */
   readonly cluster?: MeshCluster;
+  /** Why the MeshCluster is not known although Kubernetes answers. */
   readonly clusterProblem?: string;
+  /** MeshPeers that it has; empty when the kind does not exist yet. */
   readonly peers: readonly MeshPeer[];
   /** The store's endpoints as this cluster's apiserver reports them. */
   readonly store: readonly StoreEndpointReport[] | Unknown;
@@ -27,14 +30,17 @@ export interface ClusterFacts {
 
 /** A fact that could not be determined, and why. */
 export interface Unknown {
+  /** One sentence. */
   readonly unknown: string;
 }
 
+/** True for a fact that has a reason in place of a value. */
 export function isUnknown<T extends object>(value: T | Unknown): value is Unknown {
   return "unknown" in value;
 }
 
 export interface GatherOptions {
+  /** The store's, https URLs from the store file. */
   readonly endpoints: readonly string[];
   /** PEM of the store's CA. */
   readonly ca: string;
@@ -42,9 +48,11 @@ export interface GatherOptions {
   readonly patienceMs: number;
   /** Cancels every call; those of a context are cancelled by its own signal. */
   readonly signal: AbortSignal;
+  /** How the admin API is opened; `openAdmin` unless given. */
   readonly admin?: typeof openAdmin;
 }
 
+/** Waits up to `patienceMs` for a MeshCluster and its request. */
 export async function gatherCluster(context: Context, options: GatherOptions): Promise<ClusterFacts> {
   const { client, name } = context;
   const bare = { context: name, kubernetes: "", missing: [], peers: [], store: { unknown: "it was not asked" } };

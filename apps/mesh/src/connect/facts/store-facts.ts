@@ -18,7 +18,9 @@ export interface StoreFacts {
 }
 
 export interface Claim {
+  /** Cluster name. */
   readonly name: string;
+  /** Uid of that cluster's namespace kube-system. */
   readonly uid: string;
 }
 
@@ -30,6 +32,7 @@ export function openStore(file: StoreFile, signal: AbortSignal, endpoints = file
   return createStore({ endpoints, ca: authority.certificate, certificate, key, signal });
 }
 
+/** Dials each endpoint alone, then reads through those that answer. */
 export async function gatherStore(file: StoreFile, signal: AbortSignal): Promise<StoreFacts> {
   const endpoints = await Promise.all(file.endpoints.map((endpoint) => reach(file, endpoint, signal)));
   const alive = endpoints.filter(({ problem }) => problem === undefined).map(({ endpoint }) => endpoint);

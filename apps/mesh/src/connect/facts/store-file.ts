@@ -10,11 +10,15 @@ import { MeshError } from "@isthmus/model";
 import { type Authority, readPem } from "@isthmus/pki";
 
 export interface StoreFile {
+  /** Where it was read; the users file is in the same folder. */
   readonly path: string;
+  /** At least one https URL. */
   readonly endpoints: readonly string[];
+  /** The CA with its key: signs the clusters' requests. */
   readonly authority: Authority;
   /** The owner's credential, PEM. */
   readonly certificate: string;
+  /** Of `certificate`, PKCS#8 PEM. */
   readonly key: string;
 }
 
