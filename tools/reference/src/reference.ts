@@ -24,7 +24,7 @@ export interface Reference {
 export function makeReference(root: string, sources: readonly ProductSource[]): Reference {
   const packages = readPackages(root);
   const errors = findErrors(sources, packages);
-  const metrics = findMetrics(new Map(sources.map(({ path, file }) => [path, file.text])));
+  const metrics = findMetrics(sources);
   const daemons = ["clustermesh-apiserver", "node-agent"].map((name) => readDaemon(root, name, sources));
   const exitCodes = documented(sources, "ExitCode");
   const conditions = [
