@@ -20,6 +20,7 @@ export function putEach<T>(values: readonly T[], count: number, put: (item: T, i
   values.forEach(put);
 }
 
+/** Makes a list of `count` items; `take` gets 0, 1, …. */
 export function takeEach<T>(count: number, take: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => take(i));
 }
@@ -46,11 +47,13 @@ export function word64(low: number, high: number): bigint {
   return scratch.getBigUint64(0, true);
 }
 
+/** Bits 0 to 31, unsigned. */
 export function lowHalf(word: bigint): number {
   scratch.setBigUint64(0, word, true);
   return scratch.getUint32(0, true);
 }
 
+/** Bits 32 to 63, unsigned. */
 export function highHalf(word: bigint): number {
   scratch.setBigUint64(0, word, true);
   return scratch.getUint32(4, true);
