@@ -76,7 +76,7 @@ export interface NodeHop {
   readonly awaited: boolean;
   /** Its maps have the cluster's records, compared with their sums. */
   readonly inSync: boolean;
-  /** Store revision up to which it is applied; 0 for the node's own cluster. */
+  /** Store revision up to which it is applied; 0 for a hop within one cluster. */
   readonly position: bigint;
   /** Age of the oldest change that is not applied; 0 = none. */
   readonly lagMs: number;
