@@ -5,7 +5,9 @@
  * retry together. `backoffMs` is for a state that counts its own failures, `createBackoff` counts them itself.
  */
 export interface BackoffOptions {
+  /** Full delay before the first retry. */
   readonly minMs: number;
+  /** No full delay is longer. */
   readonly maxMs: number;
   /** The share of the full delay that is random: the delay is in [1 - jitter, 1] of it. 0.5 unless given; 0: none. */
   readonly jitter?: number;

@@ -11,6 +11,7 @@ export interface Deferred<T> {
   get(waitMs: number): Promise<T | undefined>;
 }
 
+/** Without a value: `get` waits. */
 export function createDeferred<T extends object>(clock: Clock = systemClock): Deferred<T> {
   const changes = createEmitter();
   let current: T | undefined;

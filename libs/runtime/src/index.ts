@@ -1,6 +1,7 @@
 export * from "./backoff.js";
 export * from "./deferred.js";
 export * from "./emitter.js";
+export * from "./error-codes.js";
 export * from "./pace.js";
 export * from "./retry-loop.js";
 export * from "./turns.js";

@@ -8,7 +8,9 @@
 import { createBackoff } from "./backoff.js";
 
 export interface PaceOptions {
+  /** The wait before the third run after a quiet period. */
   readonly minMs: number;
+  /** No wait is longer. */
   readonly maxMs: number;
   /** After this time without a run the next one need not wait. More than `maxMs`. */
   readonly quietMs: number;
@@ -25,6 +27,7 @@ export interface Pace {
   reset(): void;
 }
 
+/** As after a quiet period: the first two runs need not wait. */
 export function createPace({ quietMs, ...options }: PaceOptions): Pace {
   const backoff = createBackoff(options);
   let doneAt = Number.NEGATIVE_INFINITY;
