@@ -10,6 +10,7 @@ export interface MappedArray extends ArrayPort {
   close(): void;
 }
 
+/** `map` stays the caller's and may be closed. Throws when the array is not mappable (`BPF_F_MMAPABLE`). */
 export function createMappedArray(name: string, map: Fd): MappedArray {
   const { valueSize: entrySize, maxEntries } = native().mapInfo(map);
   const mapping = native().mapMapping(map);

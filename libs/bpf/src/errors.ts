@@ -1,18 +1,15 @@
 /** Errors of maps, programs and pins, as codes with data. */
 import { getSystemErrorName } from "node:util";
 import { MeshError } from "@isthmus/model";
+import type { MapFullErrorData } from "@isthmus/reconcile";
 import { Errno } from "./kernel-constants.js";
 
 /** Codes of this package's errors with their data; docs/reference/errors.md is made of them. */
 export type DatapathErrorData =
+  | MapFullErrorData
   /**
-   * A map of this node has no room: what does not fit waits, everything else is written and served. Fix: compare `mesh_map_entries`
-   * with `mesh_map_capacity` and share fewer Services from other clusters; the log and `mesh status` name the map.
-   */
-  | { readonly code: "MAP_FULL"; readonly map: string; readonly maxEntries: number }
-  /**
-   * A pinned map has another layout or size than this version needs, so the agent does not start. Fix: if an agent of another
-   * version still runs on the node, stop it; otherwise remove the pin that the sentence names and start again.
+   * A pinned map has another layout than this version needs, and its content cannot be taken over, so the agent does not start. Fix:
+   * if an agent of another version still runs on the node, stop it; otherwise remove the pin that the sentence names and start again.
    */
   | { readonly code: "MAP_LAYOUT"; readonly map: string; readonly want: string; readonly have: string }
   /**
@@ -62,6 +59,7 @@ export function mapError(map: string, maxEntries: number, errno: number, action:
   return new MeshError({ code: "MAP_IO", map, errno: name }, `Cannot ${action} map "${map}": ${name}`);
 }
 
+/** `action` as for `mapError`. */
 export function mapFull(map: string, maxEntries: number, action: string): DatapathError {
   return new MeshError(
     { code: "MAP_FULL", map, maxEntries },

@@ -69,6 +69,7 @@ export function obsoletePins(): readonly string[] {
   return [...DROPPED_PINS, ...[...OLDER_LAYOUTS.values()].map(({ name }) => name)];
 }
 
+/** `name`: of the map of now. Undefined: its layout never changed, or its content is not taken over. */
 export function olderLayout(name: string): OlderLayout | undefined {
   return OLDER_LAYOUTS.get(name);
 }

@@ -11,7 +11,9 @@
  * O(1): it updates the sets of pending keys.
  */
 export interface DeltaTracker {
+  /** What the kernel must hold: value by key, latin1. */
   readonly desired: ReadonlyMap<string, string>;
+  /** What the kernel holds, as far as it was read or written: value by key, latin1. */
   readonly actual: ReadonlyMap<string, string>;
   /** Keys whose desired value is not in the kernel. */
   readonly toInsert: ReadonlySet<string>;
@@ -19,13 +21,17 @@ export interface DeltaTracker {
   readonly absent: ReadonlySet<string>;
   /** Keys whose actual value is not desired. */
   readonly toRemove: ReadonlySet<string>;
+  /** Also for a key that is desired with another value. */
   setDesired(key: string, value: string): void;
+  /** Also for a key that is not desired. */
   deleteDesired(key: string): void;
   /** Records a value that was read from or written to the kernel. */
   setActual(key: string, value: string): void;
+  /** Records that the kernel does not hold the key. */
   deleteActual(key: string): void;
 }
 
+/** Nothing is desired, and nothing is known to be in the kernel. */
 export function createDeltaTracker(): DeltaTracker {
   const desired = new Map<string, string>();
   const actual = new Map<string, string>();

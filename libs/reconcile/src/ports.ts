@@ -17,10 +17,12 @@ export interface BatchResult {
 
 /** A BPF hash, which maps keys to indexes. Entries are inserted and deleted, never overwritten (commit rule). */
 export interface HashPort {
+  /** As in errors: that of the pin. */
   readonly name: string;
   /** Sizes in bytes. */
   readonly keySize: number;
   readonly valueSize: number;
+  /** Most entries; an insert above it fails with `MAP_FULL`. */
   readonly maxEntries: number;
   /** Reads all entries: key (latin1 of the bytes) to value bytes. */
   load(): Promise<Map<string, Uint8Array>>;
@@ -32,6 +34,7 @@ export interface HashPort {
 
 /** A BPF array that is mapped into memory. Under traffic only single aligned words are changed, by one store each. */
 export interface ArrayPort {
+  /** As in errors: that of the pin. */
   readonly name: string;
   /** Size of one entry in bytes, and their number. */
   readonly entrySize: number;
@@ -62,7 +65,9 @@ export interface ArrayPort {
 
 /** A list of address ranges that programs search. A list is never changed, only replaced by another one. */
 export interface RangesPort {
+  /** As in errors: that of the pin. */
   readonly name: string;
+  /** Most ranges in a list; `replace` rejects a longer one with `MAP_FULL`. */
   readonly maxEntries: number;
   /** Reads the ranges in the order of the list. */
   load(): Promise<readonly Prefix[]>;

@@ -8,6 +8,7 @@ export interface Chunk {
   readonly count: number;
   /** Copies of the entries, one after the other. */
   readonly bytes: Uint8Array;
+  /** Of `bytes`, from their start. */
   readonly view: DataView;
 }
 

@@ -23,6 +23,7 @@ export type Status =
 type Settled = Exclude<Status, { state: "Error" }>;
 
 export interface StatusTable {
+  /** Undefined for a key of which nothing was reported. */
   get(key: string): Status | undefined;
   /** Any state but Error -> Pending. */
   pending(key: string, now: number): void;
@@ -30,6 +31,7 @@ export interface StatusTable {
   done(key: string, now: number): void;
   /** Any state -> Error; the wait doubles with each failure in a row. */
   failed(key: string, error: Error, now: number): void;
+  /** Any state -> none; a retry that was due is not due any more. */
   forget(key: string): void;
   /** Failed keys that must be retried now. */
   due(now: number): string[];
@@ -47,9 +49,11 @@ export interface StatusTable {
 export interface StatusOptions {
   /** First and longest wait before a retry, in milliseconds. */
   readonly minMs: number;
+  /** No wait is longer. */
   readonly maxMs: number;
 }
 
+/** Without any key; 200 ms and 30 s unless given. */
 export function createStatusTable(options: StatusOptions = { minMs: 200, maxMs: 30_000 }): StatusTable {
   const all = new Map<string, Status>();
   const errors = new Map<string, Error>();

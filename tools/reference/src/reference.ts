@@ -83,7 +83,13 @@ function readDaemon(root: string, name: string, sources: readonly ProductSource[
 
 function datapathText(root: string): string {
   const source = readFileSync(join(root, "libs/bpf/src/gen/enums.ts"), "utf8");
-  const counted = enumValues(source, "Metric").filter(({ name }) => name !== "none");
-  const rows = counted.map(({ name, text }) => [code(name), text]);
-  return `## Datapath\n\n${table(["Event", "Meaning"], rows)}`;
+  const section = (title: string, head: string, name: string) => {
+    const values = enumValues(source, name).filter((value) => value.name !== "none");
+    const rows = values.map((value) => [code(value.name), value.text]);
+    return `## ${title}\n\n${table([head, "Meaning"], rows)}`;
+  };
+  return [
+    section("Drop reasons of the datapath", "Reason", "DropReason"),
+    section("Counters of the datapath", "Event", "Metric"),
+  ].join("\n\n");
 }

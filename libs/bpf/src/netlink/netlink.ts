@@ -22,13 +22,14 @@ import {
   parseMessages,
 } from "./messages.js";
 
-export interface NetlinkErrorData {
-  readonly code: "NETLINK";
-  readonly action: string;
-  readonly object: string;
-  /** Name of the errno. */
-  readonly errno: string;
-}
+/** Codes of rtnetlink's errors with their data; docs/reference/errors.md is made of them. `errno` is the name of the errno. */
+export type NetlinkErrorData =
+  /**
+   * The kernel refused to read or change a link, an address, a route or a neighbour; the sentence ends with its reason. Fix: EPERM: run
+   * the agent with CAP_NET_ADMIN in the node's network namespace; ENODEV: the device is gone, which is harmless when its pod is; EEXIST:
+   * something else on the node manages the same object. The agent retries by itself.
+   */
+  { readonly code: "NETLINK"; readonly action: string; readonly object: string; readonly errno: string };
 
 export type NetlinkError = MeshError<NetlinkErrorData>;
 

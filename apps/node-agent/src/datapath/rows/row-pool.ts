@@ -3,7 +3,7 @@
  * fills its part stops no object of this one.
  */
 import { MeshError } from "@isthmus/model";
-import { type ArrayPort, type MapFull, mapFull } from "@isthmus/reconcile";
+import { type ArrayPort, type MapFullErrorData, mapFull } from "@isthmus/reconcile";
 import { createIndexPool } from "./index-pool.js";
 
 export interface RowPool {
@@ -43,7 +43,7 @@ function reservedRows(maxEntries: number): number {
 }
 
 /** All entries that other clusters may use are used; the rest are reserved for the local cluster. */
-function mapShareFull(map: string, share: number): MeshError<MapFull> {
+function mapShareFull(map: string, share: number): MeshError<MapFullErrorData> {
   return new MeshError(
     { code: "MAP_FULL", map, maxEntries: share },
     `Cannot add to ${map}: all ${share} entries that other clusters may use are used; share fewer Services there`,
