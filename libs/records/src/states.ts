@@ -1,6 +1,7 @@
 /**
  * The states and reasons that clusters, agents and the CLI exchange: the one place that gives each value of an enum of the
- * wire its name and its meaning.
+ * wire its name and its meaning. docs/reference/states.md and drop-reasons.md are made of it; a comment "Fix:" says what a user
+ * can do.
  *
  * The phases of the state machines (of a reader, a publisher, a source in an agent) are steps on the way to these states
  * and are never sent; docs/design/sync.md says which phase has which state.
@@ -10,6 +11,7 @@ import { createVocabulary, type Word } from "./vocabulary.js";
 
 /** The states of a peer, and of the local cluster as its agents see it: MeshPeer, its condition Ready, `mesh status`. */
 export const PEER_STATES: readonly Word<PeerState>[] = [
+  /** Fix: when it lasts, see the message: mostly the store cannot be reached. */
   {
     value: PeerState.PEER_STATE_CONNECTING,
     name: "Connecting",
@@ -26,11 +28,13 @@ export const PEER_STATES: readonly Word<PeerState>[] = [
     name: "InSync",
     meaning: "Its records equal the sums of a LIVE head that is fresh",
   },
+  /** Fix: see the message; check the peer's clustermesh-apiserver and the store. */
   {
     value: PeerState.PEER_STATE_STALE,
     name: "Stale",
     meaning: "Its publisher, or for the local cluster the Kubernetes API, has been silent for 15 s; all records stay",
   },
+  /** Fix: do what the message says. */
   {
     value: PeerState.PEER_STATE_REFUSED,
     name: "Refused",
@@ -46,11 +50,13 @@ export const PEER_STATES: readonly Word<PeerState>[] = [
 
 /** The states of a cluster's publisher: condition Published of MeshCluster, hop `publish` of `mesh status`. */
 export const PUBLISH_STATES: readonly Word<PublishState>[] = [
+  /** Fix: `mesh connect`, when the cluster shall be a member of a mesh. */
   {
     value: PublishState.PUBLISH_STATE_OFF,
     name: "Off",
     meaning: "It does not publish: there is no store, another instance publishes, or it waits for Kubernetes",
   },
+  /** Fix: when it lasts, see the message: mostly the store cannot be reached. */
   {
     value: PublishState.PUBLISH_STATE_CONNECTING,
     name: "Connecting",
@@ -66,11 +72,13 @@ export const PUBLISH_STATES: readonly Word<PublishState>[] = [
     name: "Live",
     meaning: "The store has what the cluster exports, and changes are written as they come",
   },
+  /** Fix: see error code STORE_FULL. */
   {
     value: PublishState.PUBLISH_STATE_FULL,
     name: "Full",
     meaning: "The store has no space: no head is written, so readers see the cluster as Stale",
   },
+  /** Fix: do what the message says. */
   {
     value: PublishState.PUBLISH_STATE_REFUSED,
     name: "Refused",
@@ -85,11 +93,13 @@ export const FRONTEND_STATES: readonly Word<FrontendState>[] = [
     name: "Done",
     meaning: "Every node has applied it",
   },
+  /** Fix: when it lasts, see which agent is behind or not connected: `mesh status`. */
   {
     value: FrontendState.FRONTEND_STATE_APPLYING,
     name: "Applying",
     meaning: "Not all nodes have applied it; the numbers of nodes follow",
   },
+  /** Fix: see whether clustermesh-apiserver may list Nodes (deploy/base/rbac). */
   {
     value: FrontendState.FRONTEND_STATE_MERGED,
     name: "Merged",
@@ -105,6 +115,7 @@ export const FRONTEND_STATES: readonly Word<FrontendState>[] = [
     name: "Left to another proxy",
     meaning: "A label of the Service names another proxy",
   },
+  /** Fix: see the endpoints of the Service, and NOTES for what keeps other clusters out. */
   {
     value: FrontendState.FRONTEND_STATE_NO_BACKEND,
     name: "Error: no ready backend",
@@ -114,46 +125,55 @@ export const FRONTEND_STATES: readonly Word<FrontendState>[] = [
 
 /** Why records of a peer are refused: reasons in `mesh status`. */
 export const REFUSAL_REASONS: readonly Word<RefusalReason>[] = [
+  /** Fix: run the same version in both clusters. */
   {
     value: RefusalReason.REFUSAL_REASON_MALFORMED_KEY,
     name: "malformed-key",
     meaning: "The key cannot be read, or is of a kind that is not exported",
   },
+  /** Fix: run the same version in both clusters. */
   {
     value: RefusalReason.REFUSAL_REASON_MALFORMED_VALUE,
     name: "malformed-value",
     meaning: "The value cannot be read",
   },
+  /** Fix: run the same version in both clusters; otherwise see who else writes to the store. */
   {
     value: RefusalReason.REFUSAL_REASON_KEY_MISMATCH,
     name: "key-mismatch",
     meaning: "Key and value name different objects",
   },
+  /** Fix: compare the ids: `spec.id` of the MeshPeer and "cluster-id" there. */
   {
     value: RefusalReason.REFUSAL_REASON_IDENTITY_OF_ANOTHER_CLUSTER,
     name: "identity-of-another-cluster",
     meaning: "The identity has the id of another cluster",
   },
+  /** Fix: `mesh connect` writes the ranges anew; new ones go into "pod-cidrs" of the peer's mesh-config first. */
   {
     value: RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR,
     name: "address-outside-cidr",
     meaning: "An address is outside the pod CIDRs that the MeshPeer allows",
   },
+  /** Fix: in the peer, find who writes such an EndpointSlice or Node. */
   {
     value: RefusalReason.REFUSAL_REASON_ADDRESS_FORBIDDEN,
     name: "address-forbidden",
     meaning: "An address is one that no cluster may claim: loopback, link-local, multicast, unspecified",
   },
+  /** Fix: give the clusters disjoint pod ranges. */
   {
     value: RefusalReason.REFUSAL_REASON_ADDRESS_OF_ANOTHER_CLUSTER,
     name: "address-of-another-cluster",
     meaning: "An address is in a range of another cluster, or another cluster claimed it first",
   },
+  /** Fix: split the Service, or make its EndpointSlices smaller. */
   {
     value: RefusalReason.REFUSAL_REASON_TOO_LARGE,
     name: "too-large",
     meaning: "Key or value has more bytes, or the value more fields, than a reader accepts",
   },
+  /** Fix: split or correct the object in the peer; the example names the field. */
   {
     value: RefusalReason.REFUSAL_REASON_OUT_OF_BOUNDS,
     name: "out-of-bounds",
@@ -183,14 +203,17 @@ export function frontendStateText({ frontendState, status, appliedNodes, nodes }
 
 /** What a node serves of a source: values of the label `state` of the agent's metric `mesh_source_state`. */
 export const NODE_SOURCE_STATES = [
+  /** Fix: when it lasts, see `mesh status`. */
   {
     label: "waiting",
     meaning: "Not in sync since the start; it has neither records nor a floor",
   },
+  /** Fix: when it lasts, see `mesh status`. */
   {
     label: "kernel",
     meaning: "Not in sync since the start; served as found in the maps",
   },
+  /** Fix: when it lasts, see `mesh status`. */
   {
     label: "disk",
     meaning: "Not in sync since the start; served from its disk snapshot",
@@ -203,6 +226,7 @@ export const NODE_SOURCE_STATES = [
     label: "live",
     meaning: "In sync, and InSync at the apiserver",
   },
+  /** Fix: see `mesh status`. */
   {
     label: "stale",
     meaning: "In sync before, and not InSync at the apiserver: all records stay",

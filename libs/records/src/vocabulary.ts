@@ -7,6 +7,7 @@
 
 /** One value of an enum of the wire. */
 export interface Word<E extends number> {
+  /** The number on the wire. */
   readonly value: E;
   /** The text in conditions, labels and the CLI, and beside the enum on the wire. */
   readonly name: string;
@@ -26,6 +27,7 @@ export interface Vocabulary<E extends number> {
   show(value: E, text: string): string;
 }
 
+/** `words`: each value and each name once. */
 export function createVocabulary<E extends number>(words: readonly Word<E>[]): Vocabulary<E> {
   const names = new Map<number, string>(words.map(({ value, name }) => [value, name]));
   const values = new Map(words.map(({ value, name }) => [name, value]));

@@ -23,6 +23,13 @@ export const STATES = [
   "end",
 ] as const;
 export type State = (typeof STATES)[number];
+const enum E { A }
+export const WORDS: readonly { readonly value: E; readonly name: string; readonly meaning: string }[] = [
+  /** Fix: wait. */
+  { value: E.A, name: "Waiting", meaning: "It waits" },
+  { value: E.A, name: "Done", meaning: "It is done" },
+];
+export const LABELS = [{ label: "live" }] as const;
 export type Exit =
   /** Fine. */
   | 0
@@ -30,6 +37,8 @@ export type Exit =
 export interface Reasons {
   /** The first condition. */
   readonly Ready: State;
+  /** Words. */
+  readonly Words: (typeof WORDS)[number]["name"];
   readonly "x.y/Other": /** Why. */ "A" | "B";
 }
 `;
@@ -64,9 +73,20 @@ test("arrays, types made of them, and numbers", () => {
   );
 });
 
+test("words of a vocabulary have their own meanings, and the comment says what to do", () => {
+  assert.deepEqual(read("WORDS"), [
+    { name: "Waiting", meaning: "It waits.", fix: "wait." },
+    { name: "Done", meaning: "It is done.", fix: "" },
+  ]);
+  assert.deepEqual(read("LABELS"), [{ name: "live", meaning: "", fix: "" }]);
+});
+
 test("the properties of an interface have their comments and the members of their unions", () => {
-  const [ready, other] = withFiles({ "libs/a/src/x.ts": SOURCE }, (sources) => documentedGroups(sources, "Reasons"));
+  const [ready, words, other] = withFiles({ "libs/a/src/x.ts": SOURCE }, (sources) =>
+    documentedGroups(sources, "Reasons"),
+  );
   assert.deepEqual([ready?.name, ready?.meaning, ready?.members.length], ["Ready", "The first condition.", 2]);
+  assert.deepEqual([words?.meaning, words?.members.map(({ name }) => name)], ["Words.", ["Waiting", "Done"]]);
   assert.deepEqual([other?.name, other?.meaning, other?.members[0]?.meaning], ["x.y/Other", "", "Why."]);
 });
 

@@ -1,12 +1,13 @@
 /**
- * Documented lists in the sources: the members of a union type, of an array `as const`, or of an interface whose properties are
- * unions, each with the comment before it. What follows "Fix:" in a comment is what a user can do.
+ * Documented lists in the sources: the members of a union type, of an array, or of an interface whose properties are lists, each
+ * with the comment before it. What follows "Fix:" in a comment is what a user can do.
  *
  *   export type StoreErrorCode =
  *     /** The store does not answer. Fix: check its endpoints. *\/
  *     | "STORE_UNAVAILABLE"
  *
- * A member of a union is a literal, or an object type whose `code` is one.
+ * A member of a union is a literal, or an object type whose `code` is one. A member of an array is a literal, or an object with a
+ * `name` or `label` and perhaps a `meaning`, which then stands for the comment's.
  */
 import type { ProductSource } from "@isthmus/checks";
 import {
@@ -16,6 +17,8 @@ import {
   isInterfaceDeclaration,
   isLiteralTypeNode,
   isNumericLiteral,
+  isObjectLiteralExpression,
+  isPropertyAssignment,
   isPropertySignatureDeclaration,
   isStringLiteral,
   isTypeAliasDeclaration,
@@ -24,6 +27,7 @@ import {
   isUnionTypeNode,
   isVariableStatement,
   type Node,
+  type ObjectLiteralExpression,
   type TypeNode,
 } from "typescript/unstable/ast";
 
@@ -57,7 +61,7 @@ export function documented(sources: readonly ProductSource[], name: string): rea
 export function documentedIn(source: ProductSource, name: string): readonly Documented[] | undefined {
   for (const statement of source.file.statements) {
     if (isTypeAliasDeclaration(statement) && statement.name.text === name) {
-      const [, array] = /^\(typeof (\w+)\)\[number\]$/.exec(statement.type.getText()) ?? [];
+      const array = arrayNamed(statement.type);
       return array === undefined ? membersOfType(statement.type) : documentedIn(source, array);
     }
     const array = arrayOf(statement, name);
@@ -66,7 +70,7 @@ export function documentedIn(source: ProductSource, name: string): readonly Docu
   return undefined;
 }
 
-/** The properties of the interface of this name; a property may have the name of a union type as its type. */
+/** The properties of the interface of this name; the type of a property may be a union, or name one or an array. */
 export function documentedGroups(sources: readonly ProductSource[], name: string): readonly DocumentedGroup[] {
   const found = sources.flatMap(({ file }) =>
     file.statements
@@ -80,14 +84,19 @@ export function documentedGroups(sources: readonly ProductSource[], name: string
     return {
       name: isStringLiteral(key) ? key.text : key.getText(),
       ...parseComment(text.slice(property.getFullStart(), key.getStart())),
-      members:
-        type !== undefined && isTypeReferenceNode(type)
-          ? documented(sources, type.typeName.getText())
-          : type === undefined
-            ? []
-            : membersOfType(type),
+      members: type === undefined ? [] : membersNamed(sources, type),
     };
   });
+}
+
+function membersNamed(sources: readonly ProductSource[], type: TypeNode): readonly Documented[] {
+  const name = isTypeReferenceNode(type) ? type.typeName.getText() : arrayNamed(type);
+  return name === undefined ? membersOfType(type) : documented(sources, name);
+}
+
+/** `STATES` of `(typeof STATES)[number]` and of `(typeof STATES)[number]["name"]`. */
+function arrayNamed(type: TypeNode): string | undefined {
+  return /^\(typeof (\w+)\)\[number\](?:\["\w+"\])?$/.exec(type.getText())?.[1];
 }
 
 function theOnly<T>(found: readonly T[], name: string): T {
@@ -107,8 +116,9 @@ export function typeNames({ file }: ProductSource, pattern: RegExp): readonly st
 function arrayOf(statement: Node, name: string): ArrayLiteralExpression | undefined {
   const [declaration] = isVariableStatement(statement) ? statement.declarationList.declarations : [];
   const value = declaration?.initializer;
-  if (declaration?.name.getText() !== name || value === undefined || !isAsExpression(value)) return undefined;
-  return isArrayLiteralExpression(value.expression) ? value.expression : undefined;
+  if (declaration?.name.getText() !== name || value === undefined) return undefined;
+  const array = isAsExpression(value) ? value.expression : value;
+  return isArrayLiteralExpression(array) ? array : undefined;
 }
 
 function membersOfType(type: TypeNode): readonly Documented[] {
@@ -118,10 +128,23 @@ function membersOfType(type: TypeNode): readonly Documented[] {
 /** A comment stands between the member before and its member; that of the first one after `start`. */
 function membersOf(members: readonly Node[], start: number): readonly Documented[] {
   return members.flatMap((member, i) => {
+    const comment = parseComment(member.getSourceFile().text.slice(members[i - 1]?.end ?? start, member.getStart()));
+    if (isObjectLiteralExpression(member)) {
+      const name = textOf(member, "name") ?? textOf(member, "label");
+      const meaning = textOf(member, "meaning");
+      return name === undefined
+        ? []
+        : [{ ...comment, name, ...(meaning === undefined ? {} : { meaning: `${meaning}.` }) }];
+    }
     const name = literalOf(member);
-    const gap = member.getSourceFile().text.slice(members[i - 1]?.end ?? start, member.getStart());
-    return name === undefined ? [] : [{ name, ...parseComment(gap) }];
+    return name === undefined ? [] : [{ name, ...comment }];
   });
+}
+
+/** The text of a property of an object. */
+function textOf(object: ObjectLiteralExpression, name: string): string | undefined {
+  const property = object.properties.filter(isPropertyAssignment).find((each) => each.name.getText() === name);
+  return property !== undefined && isStringLiteral(property.initializer) ? property.initializer.text : undefined;
 }
 
 function literalOf(member: Node): string | undefined {

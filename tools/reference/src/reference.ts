@@ -34,12 +34,13 @@ export function makeReference(root: string, sources: readonly ProductSource[]): 
   ];
   const events = documented(sources, "EventReason");
   const states: readonly (readonly [title: string, list: string])[] = [
-    ["Peers", "MeshPeerState"],
-    ["Publisher", "PUBLISHER_STATES"],
-    ["A cluster's records on a node", "SOURCE_STATES"],
+    ["Peers", "PEER_STATES"],
+    ["Publisher", "PUBLISH_STATES"],
+    ["Frontends", "FRONTEND_STATES"],
+    ["A cluster's records on a node", "NODE_SOURCE_STATES"],
   ];
   const drops: readonly (readonly [title: string, list: string])[] = [
-    ["Records of a peer that are refused", "RefusalReason"],
+    ["Records of a peer that are refused", "REFUSAL_REASONS"],
     ["Messages that an agent ignores or repairs", "SourceEvent"],
   ];
   const lists = new Map([...states, ...drops].map(([, list]) => [list, documented(sources, list)]));
