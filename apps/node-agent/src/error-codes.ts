@@ -8,10 +8,10 @@ export type AgentErrorCode =
   /** The path of the socket for the CNI plugin is too long for a unix socket. Fix: choose a shorter --cni-socket or --node-root. */
   | "CNI_SOCKET"
   /**
-   * The command `ip`, which sets up interfaces and routes, failed; the sentence ends with what it said. Fix: check that iproute2 is
-   * in the image and that the agent has the node's network namespace and CAP_NET_ADMIN. The agent retries by itself.
+   * A network device of a pod is gone that the agent has just made or found: another program removed it. The agent retries by itself.
+   * Fix: if it comes again and again, find the program on the node that removes devices whose names begin with mesh.
    */
-  | "IP"
+  | "DEVICE"
   /**
    * An apiserver of another cluster answered: this node belongs to the cluster that its pins and its state folder are of. Fix: correct
    * --servers; to move the node to the other cluster, remove its pins (--bpffs) and its state folder (--state-dir) first.
