@@ -61,9 +61,9 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
       storeId,
       VERSION_TYPES.map(() => version),
     );
-    const { local: own, exported: out } = records.takeChanges();
+    const { local, exported: out } = records.takeChanges();
     const observedMicros = clock.wallMicros();
-    index.apply({ ...own, position, observedMicros });
+    index.apply({ ...local, position, observedMicros });
     exported.apply({ ...out, position, observedMicros });
   }
 

@@ -42,7 +42,7 @@ export interface Applier {
 }
 
 export function createApplier(modules: ApplierModules): Applier {
-  const { clock, floors, meshState: world, datapath } = modules;
+  const { clock, floors, meshState, datapath } = modules;
   let queue: SourceDelta[] = [];
   let wanted = false;
   let running: Promise<void> | undefined;
@@ -65,7 +65,7 @@ export function createApplier(modules: ApplierModules): Applier {
 
   /** Until the local source is in sync, the maps may still hold adopted backends of a removed source. */
   function clearFloors(): void {
-    if (!world.localVerified) return;
+    if (!meshState.localVerified) return;
     for (const clusterId of leaving) floors.write(clusterId, undefined);
     leaving.clear();
   }
@@ -85,8 +85,8 @@ export function createApplier(modules: ApplierModules): Applier {
   async function applyOnce(deltas: readonly SourceDelta[]): Promise<void> {
     const started = clock.now();
     writeFloors(deltas);
-    await inTurns(world.take(deltas));
-    const changes = await inTurns(world.flush());
+    await inTurns(meshState.take(deltas));
+    const changes = await inTurns(meshState.flush());
     await inTurns(touch(changes));
     datapath.touch({ serviceRanges: modules.refusedRanges() });
     await datapath.apply();

@@ -212,9 +212,9 @@ interface Spent {
 }
 
 /** Times the work of the mesh state (records to planned frontends). */
-function timeMerge({ meshState: world }: NodeState): Spent {
-  const { take, flush } = world;
-  const spent = { ms: 0, cpuMs: 0, stop: () => void Object.assign(world, { take, flush }) };
+function timeMerge({ meshState }: NodeState): Spent {
+  const { take, flush } = meshState;
+  const spent = { ms: 0, cpuMs: 0, stop: () => void Object.assign(meshState, { take, flush }) };
   const timed = <A extends readonly unknown[], R>(work: (...args: A) => Slices<R>) =>
     function* (...args: A): Slices<R> {
       const slices = work(...args);
@@ -227,6 +227,6 @@ function timeMerge({ meshState: world }: NodeState): Spent {
         yield;
       }
     };
-  Object.assign(world, { take: timed(take), flush: timed(flush) });
+  Object.assign(meshState, { take: timed(take), flush: timed(flush) });
   return spent;
 }

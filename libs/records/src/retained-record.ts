@@ -23,8 +23,8 @@ const RECOVERABLE: ReadonlySet<RefusalReason> = new Set([
 export function retainedRecord(record: HashedRecord, verdict: Verdict): HashedRecord {
   if (verdict.ok || RECOVERABLE.has(verdict.reason) || record.refused !== undefined) return record;
   const { kind, key, hash } = record;
-  const { reason, detail: what } = verdict;
-  return { kind, key, hash, value: NO_VALUE, refused: { reason, detail: what } };
+  const { reason, detail } = verdict;
+  return { kind, key, hash, value: NO_VALUE, refused: { reason, detail } };
 }
 
 const NO_VALUE = new Uint8Array(0);

@@ -67,8 +67,8 @@ export function createTestMesh(): TestMesh {
       introduce(name);
       for (const other of others(name)) agent(other).addCluster(added);
     },
-    deliver(name, { local: own, exported }) {
-      agent(name).receive(cluster(name), own);
+    deliver(name, { local, exported }) {
+      agent(name).receive(cluster(name), local);
       if (!cut.has(name)) pass(name, exported);
     },
     disconnect: (name) => void cut.add(cluster(name).name),

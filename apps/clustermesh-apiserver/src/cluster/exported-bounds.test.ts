@@ -86,7 +86,7 @@ function exportOf(extremes: Extremes) {
   records.takeServices(item(serviceFacts(serviceOf(extremes))));
   records.takeSlices(item(sliceFacts(sliceOf(extremes))));
   records.takeNodes(item(nodeFacts(nodeOf(extremes))));
-  const { exported, local: own } = records.takeChanges();
+  const { exported, local } = records.takeChanges();
   const notes = [...records.allServices()].flatMap((service) => service.notes);
   for (const record of exported.upserts) {
     const verdict = validateRecord(record, limits);
@@ -94,7 +94,7 @@ function exportOf(extremes: Extremes) {
   }
   const of = (kind: string) => exported.upserts.find(({ key }) => key.startsWith(kind));
   const slice = Slice.decode(of("slices/")?.value ?? Buffer.alloc(0));
-  return { exported, own, slice, service: of("services/"), node: of("nodes/"), notes };
+  return { exported, own: local, slice, service: of("services/"), node: of("nodes/"), notes };
 }
 
 test("the largest objects that Kubernetes makes are exported whole", () => {

@@ -293,8 +293,8 @@ test("without a change flush returns nothing", () => {
   flush();
   records.takeServices(set(service(GLOBAL)));
   records.takeNodes(set(node("n1")));
-  const { local: own, exported } = flush();
-  assert.deepEqual([...own.upserts, ...own.deletes, ...exported.upserts, ...exported.deletes], []);
+  const { local, exported } = flush();
+  assert.deepEqual([...local.upserts, ...local.deletes, ...exported.upserts, ...exported.deletes], []);
 });
 
 test("a backend outside the pod ranges is used locally and not exported; the other pods of its slice are", () => {

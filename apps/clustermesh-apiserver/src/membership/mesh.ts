@@ -69,7 +69,7 @@ export interface Mesh {
 
 export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const { cluster, id, instance } = options;
-  const { client, clock, metrics, local: own, sources, ranges, settings, leadership } = modules;
+  const { client, clock, metrics, local, sources, ranges, settings, leadership } = modules;
   const log = modules.log.child("mesh");
   const link = createStoreLink(options, { client, clock, log });
   const streams = createPeerStreams(sources, clock);
@@ -89,13 +89,13 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     mayWrite: () => leadership.writes,
     spec: () => ({ name: cluster, id, ...ranges.current }),
     status: () => ({
-      uid: own.exported.clusterUid,
+      uid: local.exported.clusterUid,
       instance,
       version: VERSION,
       storeId: publisherStatus().storeId.toString("hex"),
       adminServers: settings.current?.adminServers ?? [],
       conditions: clusterConditions(
-        own,
+        local,
         publisherStatus(),
         { configured: link.store.configured, problem: link.problem },
         settings.problem,
@@ -148,11 +148,11 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     const { store } = link;
     publishing = createPublishing(
       { cluster, id, instance },
-      { store, exported: own.exported, ranges, clock, log: log.child("publish"), metrics, leadership },
+      { store, exported: local.exported, ranges, clock, log: log.child("publish"), metrics, leadership },
     );
     const following = createRemoteSources(
       { cluster, id, ...first },
-      { store, clock, log, metrics, own: own.stream.index },
+      { store, clock, log, metrics, own: local.stream.index },
       options.budget && { budget: options.budget },
     );
     remotes = following;
@@ -176,11 +176,11 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
       clampStatus({
         cluster,
         clusterId: id,
-        clusterUid: own.exported.clusterUid,
+        clusterUid: local.exported.clusterUid,
         instance,
         version: VERSION,
         leader: leadership.publishes,
-        kubeAgeMs: own.exported.kubeAgeMs(),
+        kubeAgeMs: local.exported.kubeAgeMs(),
         certificates: [],
         publisher: publisherStatus(),
         sources: streams.served().map((source) => source.report()),

@@ -60,14 +60,14 @@ interface Told {
 /** Every revision under the prefix; fails where a LIVE head's sums are not those of the records at that revision. */
 async function replay(cluster: string): Promise<readonly Told[]> {
   const prefix = clusterPrefix(parseClusterName(cluster));
-  const { revision: last } = await store.get(prefix);
+  const { revision } = await store.get(prefix);
   const controller = new AbortController();
   const events: StoreEvent[] = [];
   const over = store.watch({ prefix, from: 1n, signal: controller.signal }, (news) => {
     if (news.type === "events") events.push(...news.events);
   });
   const { entry } = await store.get(`${prefix}head`);
-  await until("the whole history", () => (events.at(-1)?.modRevision ?? 0n) >= (entry?.modRevision ?? last));
+  await until("the whole history", () => (events.at(-1)?.modRevision ?? 0n) >= (entry?.modRevision ?? revision));
   controller.abort();
   await over;
   const table = createRecordTable();

@@ -69,8 +69,8 @@ export function createAdmission(initial: PeerLimits, claims: AddressClaims): Adm
     },
     refused() {
       const counts = new Map<RefusalReason, RefusedCount>();
-      for (const [key, { reason: refusalReason, detail: what }] of refusals) {
-        const example = refusalSentence(key, limits.cluster, what);
+      for (const [key, { reason: refusalReason, detail }] of refusals) {
+        const example = refusalSentence(key, limits.cluster, detail);
         const reason = refusalReasons.name(refusalReason);
         const count = counts.get(refusalReason) ?? { reason, count: 0, example, refusalReason };
         count.count++;

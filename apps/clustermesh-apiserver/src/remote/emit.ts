@@ -10,8 +10,8 @@ export function emit(
   deletes: readonly DeletedRecord[],
   observedMicros: number,
 ): ReaderEffect {
-  const { storeId, positionStoreId: lineage = storeId, revision } = state;
-  const position = lineage === undefined ? state.position : remotePosition(lineage, revision);
+  const { storeId, positionStoreId = storeId, revision } = state;
+  const position = positionStoreId === undefined ? state.position : remotePosition(positionStoreId, revision);
   if (position === undefined) throw new Error("Cannot emit a change before the store id is known");
   state.position = position;
   const change: SourceChange = { upserts, deletes: [...deletes], position, observedMicros };

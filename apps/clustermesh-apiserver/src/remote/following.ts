@@ -62,13 +62,13 @@ function apply(
   // All reasons to refuse the batch are checked before anything is applied: what is received must also be emitted.
   if (events.some(({ key }) => key === STORE_KEY)) return storeChanged(state, at.now);
   if (state.storeId === undefined) return []; // a position needs a store id, which the watch will report
-  let { newestHead: newest } = state;
+  let { newestHead } = state;
   for (const { key, value, deleted } of events) {
     const head = key === HEAD_KEY && !deleted ? readHead(value) : undefined;
     const refusal = refusePeer(state, undefined, head);
     if (refusal !== undefined) return block(state, refusal);
-    if (head !== undefined && isBelow({ newestHead: newest }, head)) return setBack(state, at.now);
-    newest = head ?? newest;
+    if (head !== undefined && isBelow({ newestHead }, head)) return setBack(state, at.now);
+    newestHead = head ?? newestHead;
   }
   const upserts = new Map<string, HashedRecord>();
   const deletes = new Map<string, DeletedRecord>();

@@ -160,8 +160,8 @@ export function createRemoteSources(
   };
 }
 
-function describe({ podCidrs, excludedCidrs: foreign }: PeerLimits): string {
-  return JSON.stringify([podCidrs.map(formatPrefix), foreign.map(formatPrefix)]);
+function describe({ podCidrs, excludedCidrs }: PeerLimits): string {
+  return JSON.stringify([podCidrs.map(formatPrefix), excludedCidrs.map(formatPrefix)]);
 }
 
 /** Keeps the local cluster's claims: addresses of its nodes and endpoints. */

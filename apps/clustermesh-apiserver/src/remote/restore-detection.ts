@@ -27,21 +27,21 @@ export function isFromBackup(state: ReaderState, { storeId, head, headMeta, revi
   if (head === undefined || headMeta === undefined) return left || (same && revision < state.revision);
   const onward = !isBelow(state, head) && (!same || headMeta.modRevision >= state.headRevision);
   if (onward && !left && state.backup === undefined) return false;
-  const { backup: past } = state;
+  const { backup } = state;
   // Beats that decreased, or increased faster than one per BEAT_MS, mean another backup.
-  const jumped = past !== undefined && Number(head.beat - past.beat) > (now - past.at) / BEAT_MS + 1;
-  if (past === undefined || jumped || head.beat < past.beat) state.backup = { beat: head.beat, at: now };
+  const jumped = backup !== undefined && Number(head.beat - backup.beat) > (now - backup.at) / BEAT_MS + 1;
+  if (backup === undefined || jumped || head.beat < backup.beat) state.backup = { beat: head.beat, at: now };
   return head.beat < (state.backup?.beat ?? 0n) + BEATS_TO_TRUST;
 }
 
 /** Milliseconds until the publisher of a restored store can have beaten often enough; undefined: no backup was detected. */
-export function trustedInMs({ backup: past }: Pick<ReaderState, "backup">, now: number): number | undefined {
-  return past === undefined ? undefined : Math.max(0, past.at + Number(BEATS_TO_TRUST) * BEAT_MS + LATE_MS - now);
+export function trustedInMs({ backup }: Pick<ReaderState, "backup">, now: number): number | undefined {
+  return backup === undefined ? undefined : Math.max(0, backup.at + Number(BEATS_TO_TRUST) * BEAT_MS + LATE_MS - now);
 }
 
 /** Head sequence numbers only increase and are never reused: a lower one, or the same from another writer, means a backup. */
-export function isBelow({ newestHead: newest }: Pick<ReaderState, "newestHead">, { seq, writer }: Head): boolean {
-  return seq < newest.seq || (seq === newest.seq && newest.writer !== "" && writer !== newest.writer);
+export function isBelow({ newestHead }: Pick<ReaderState, "newestHead">, { seq, writer }: Head): boolean {
+  return seq < newestHead.seq || (seq === newestHead.seq && newestHead.writer !== "" && writer !== newestHead.writer);
 }
 
 /** Switches to another store, or to one that lost its id. Emitted records are of the previous store. */

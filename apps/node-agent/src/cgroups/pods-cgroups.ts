@@ -44,9 +44,9 @@ const LOOKS_PER_ATTACH = 5;
 
 /** Nothing is attached before the first `look`. */
 export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: PodsCgroupsModules): PodsCgroups {
-  const { configured: named } = options;
+  const { configured } = options;
   const { path: root, hybrid } = options.root;
-  const candidates = named ?? KNOWN_CGROUPS;
+  const candidates = configured ?? KNOWN_CGROUPS;
   let attached: readonly string[] = [];
   let problem: string | undefined = "Service programs are not attached yet";
   /** Paths and inodes at the last attach; a cgroup that was created again has another inode. */
@@ -67,8 +67,8 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
         return inode === undefined ? [] : [[cgroup, inode] as const];
       });
     const before = existing();
-    if (!hybrid || (named === undefined && before.length > 0)) return new Map(before);
-    const missing = (named ?? [DEFAULT_CGROUP]).filter((cgroup) => inodeOf(cgroup) === undefined);
+    if (!hybrid || (configured === undefined && before.length > 0)) return new Map(before);
+    const missing = (configured ?? [DEFAULT_CGROUP]).filter((cgroup) => inodeOf(cgroup) === undefined);
     for (const cgroup of missing) make(cgroup);
     return new Map(missing.length > 0 ? existing() : before);
   }
@@ -102,7 +102,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
   }
 
   function noCgroup(): string {
-    const hint = named === undefined ? "; name the cgroup of this node's pods with --pods-cgroup" : "";
+    const hint = configured === undefined ? "; name the cgroup of this node's pods with --pods-cgroup" : "";
     return `Cannot find a cgroup of pods in "${root}": there is no ${candidates.join(", no ")}${hint}`;
   }
 
@@ -118,7 +118,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
       look();
       const path = podCgroup === undefined ? undefined : pathOf(podCgroup);
       const isCovered = () => path === undefined || attached.some((cgroup) => covers(cgroup, path));
-      if (!isCovered() && named === undefined) {
+      if (!isCovered() && configured === undefined) {
         const known = KNOWN_CGROUPS.find((cgroup) => path !== undefined && covers(cgroup, path));
         if (known !== undefined) make(known);
         look();

@@ -45,9 +45,9 @@ export function createAttachmentFile(path: string, state: () => AttachmentState)
   };
 }
 
-function print({ attachments, lastAddress: last }: AttachmentState): string {
+function print({ attachments, lastAddress }: AttachmentState): string {
   const entries = attachments.map((pod) => ({ ...pod, address: formatAddress(pod.address) }));
-  return `${JSON.stringify({ layout: LAYOUT, last, attachments: entries })}\n`;
+  return `${JSON.stringify({ layout: LAYOUT, last: lastAddress, attachments: entries })}\n`;
 }
 
 function parse(text: string, path: string): AttachmentState {

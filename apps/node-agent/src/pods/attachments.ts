@@ -72,7 +72,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
   }
 
   return {
-    async load({ devices, ownedDevices: marked, addresses }) {
+    async load({ devices, ownedDevices, addresses }) {
       const state = await readFile();
       last = state.lastAddress;
       for (const pod of state.attachments) {
@@ -82,7 +82,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
       for (const [hostDevice, address] of addresses) {
         if (!table.has(hostDevice)) table.set(hostDevice, attachmentFromKernel(hostDevice, address));
       }
-      return [...marked].filter((device) => !table.has(device));
+      return [...ownedDevices].filter((device) => !table.has(device));
     },
     list: () => [...table.values()],
     get: (hostDevice) => table.get(hostDevice),

@@ -28,7 +28,7 @@ test("Hello names every source with a floor, and `have` only for what is in memo
   const sent = hello(core.step({ is: "opened" }));
   assert.equal(sent.node, "n1");
   assert.deepEqual(
-    sent.sources.map(({ clusterId, floor: low, have }) => [clusterId, low?.revision, have?.revision]),
+    sent.sources.map(({ clusterId, floor, have }) => [clusterId, floor?.revision, have?.revision]),
     [
       [2, 9n, undefined],
       [3, from.position.revision, from.position.revision],
@@ -56,7 +56,7 @@ test("each source state of a message with several is applied or refused separate
     ],
   );
   assert.deepEqual(
-    [...core.sources.values()].map(({ clusterId, name, floor: low }) => [clusterId, name, low]),
+    [...core.sources.values()].map(({ clusterId, name, floor }) => [clusterId, name, floor]),
     [
       [2, "west", undefined],
       [3, "north", undefined],

@@ -24,7 +24,7 @@ export interface IdleTimeoutModules {
   readonly onTimeout: (error: Error) => void;
 }
 
-export function startIdleTimeout({ clock, limitMs, paused, onTimeout: onSilent }: IdleTimeoutModules): IdleTimeout {
+export function startIdleTimeout({ clock, limitMs, paused, onTimeout }: IdleTimeoutModules): IdleTimeout {
   const stopped = new AbortController();
   let since = clock.now();
 
@@ -34,7 +34,7 @@ export function startIdleTimeout({ clock, limitMs, paused, onTimeout: onSilent }
       const limit = limitMs();
       const left = since + limit - clock.now();
       if (left <= 0)
-        return onSilent(
+        return onTimeout(
           new MeshError({ code: "STREAM_SILENT" }, `Timed out after ${limit / 1000} s waiting for a message`),
         );
       await clock.delay(left, stopped.signal).catch(() => undefined);

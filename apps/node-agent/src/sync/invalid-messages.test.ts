@@ -295,8 +295,8 @@ test("no message throws, and a healthy server afterwards repairs everything", ()
       healthy.change([makeService("a/a"), makeSlice("a/z", {})]);
       const seen = new Map<string, string>();
       const note = (took: Took) => {
-        for (const { transition: turn, upserts, deletes } of took.deltas) {
-          if (turn === "first") seen.clear();
+        for (const { transition, upserts, deletes } of took.deltas) {
+          if (transition === "first") seen.clear();
           for (const { kind, key, hash } of upserts) seen.set(`${kind} ${key}`, Buffer.from(hash).toString("hex"));
           for (const { kind, key } of deletes) seen.delete(`${kind} ${key}`);
         }

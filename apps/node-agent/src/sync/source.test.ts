@@ -91,7 +91,7 @@ test("changes between the last chunk and the mark are applied", () => {
   const change = from.change([makeService("a/c")], [makeService("a/b")]);
   const { deltas } = feedAll(source, [...first, change, from.mark()]);
   assert.deepEqual(
-    deltas.map(({ transition: turn }) => turn),
+    deltas.map(({ transition }) => transition),
     ["first"],
   );
   assert.deepEqual(keysOf(source), ["services/a/a", "services/a/c", "slices/a/a/a"]);

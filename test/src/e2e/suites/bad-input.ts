@@ -110,14 +110,14 @@ function straySlice(...addresses: readonly string[]): KubeEndpointSlice {
 /** `type=status message` of each condition mesh.isthmus.io/* on a Service. */
 async function conditions({ client }: TestClusters["west"], name: string): Promise<readonly string[]> {
   const { status } = (await client.get<KubeService>(SERVICES, name, { namespace: NAMESPACE })) ?? {};
-  return (status?.conditions ?? []).map(({ type, status: is, message }) => `${type}=${is} ${message}`);
+  return (status?.conditions ?? []).map(({ type, status, message }) => `${type}=${status} ${message}`);
 }
 
 /** Number of ready backends of `cluster` for the Service, as `service list` of another cluster reports it. */
 async function backendsOf(mesh: TestClusters["mesh"], asked: string, name: string, cluster: string): Promise<number> {
   const ran = await mesh("service", "list", "--context", asked, "-n", NAMESPACE, "-o", "json");
   const { services } = JSON.parse(ran.out) as Listed;
-  const clusters = services.filter(({ service: is }) => is === `${NAMESPACE}/${name}`).flatMap(({ tiers }) => tiers);
+  const clusters = services.filter(({ service }) => service === `${NAMESPACE}/${name}`).flatMap(({ tiers }) => tiers);
   return clusters.flatMap((tier) => tier.clusters).find((each) => each.cluster === cluster)?.ready ?? 0;
 }
 

@@ -71,10 +71,10 @@ function atMost(length: number, text: string | null | undefined): string {
 }
 
 /** An unknown `ready` counts as true; an unknown `serving` is the same as `ready`. */
-function conditions({ conditions: reported }: KubeEndpoint): number {
-  const ready = reported?.ready ?? true;
-  const serving = reported?.serving ?? ready;
-  return (ready ? Ready : 0) | (serving ? Serving : 0) | (reported?.terminating === true ? Terminating : 0);
+function conditions({ conditions }: KubeEndpoint): number {
+  const ready = conditions?.ready ?? true;
+  const serving = conditions?.serving ?? ready;
+  return (ready ? Ready : 0) | (serving ? Serving : 0) | (conditions?.terminating === true ? Terminating : 0);
 }
 
 function readAddress(text: string | undefined): Address | undefined {

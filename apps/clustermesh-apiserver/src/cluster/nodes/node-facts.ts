@@ -22,7 +22,7 @@ const ADDRESS_TYPES = ["InternalIP", "ExternalIP"];
 
 export function nodeFacts(object: KubeObject): NodeFacts {
   const { metadata, spec, status } = object as KubeNode;
-  const ready = status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
+  const ready = status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
   const cidrs = spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
   return {
     name: metadata.name ?? "",

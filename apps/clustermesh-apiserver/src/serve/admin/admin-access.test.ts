@@ -143,7 +143,7 @@ function forge(genuine: string, key: KeyObject, change: object): string {
 test("tokens that are expired, altered, of another cluster or absent are refused", async () => {
   const genuine = await tokenOf("mesh-cli");
   const ours = createPrivateKey(readFileSync(join(kube.folder, "sa.key")));
-  const { privateKey: theirs } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   assert.equal(
     await ask(forge(genuine, ours, {}), "status"),
     status.OK,
@@ -152,7 +152,7 @@ test("tokens that are expired, altered, of another cluster or absent are refused
   const past = Math.floor(Date.now() / 1000) - 600;
   const bad = [
     forge(genuine, ours, { exp: past, iat: past - 600, nbf: past - 600 }),
-    forge(genuine, theirs, {}),
+    forge(genuine, privateKey, {}),
     `${genuine.slice(0, -4)}AAAA`,
     "x".repeat(4000),
   ];

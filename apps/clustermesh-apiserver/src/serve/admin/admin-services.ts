@@ -100,9 +100,9 @@ function statusOf(service: string, serves: boolean, applied: AppliedServices | u
 }
 
 /** Notes about clusters that are in no tier because the Service is not global here: users may expect them. */
-function outsideTiers({ tiers, excluded: keptOut }: MergedFrontend): readonly string[] {
+function outsideTiers({ tiers, excluded }: MergedFrontend): readonly string[] {
   const named = new Set(tiers.flatMap(({ clusters }) => clusters));
-  return keptOut.filter(({ cluster }) => !named.has(cluster)).map(({ cluster, reason }) => `${cluster}: ${reason}`);
+  return excluded.filter(({ cluster }) => !named.has(cluster)).map(({ cluster, reason }) => `${cluster}: ${reason}`);
 }
 
 /** Index of the first tier with a ready backend, else of the first with a serving one. */

@@ -34,9 +34,9 @@ export function createReviewLimits(clock: Clock): ReviewLimits {
     const client = clients.get(address) ?? { bucket: createTokenBucket(clock), running: 0 };
     clients.delete(address);
     clients.set(address, client);
-    for (const [other, { running: busy }] of clients) {
+    for (const [other, { running }] of clients) {
       if (clients.size <= MAX_CLIENTS) break;
-      if (busy === 0) clients.delete(other);
+      if (running === 0) clients.delete(other);
     }
     return client;
   }

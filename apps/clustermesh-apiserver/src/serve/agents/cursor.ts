@@ -59,7 +59,7 @@ export interface Cursor {
 
 export function createCursor(
   options: CursorOptions,
-  { index, encoder, mayBegin, isVerified: proved, verifiesAbsence: proves }: CursorModules,
+  { index, encoder, mayBegin, isVerified, verifiesAbsence }: CursorModules,
 ): Cursor {
   const { clusterId, personalKey } = options;
   let phase: CursorPhase = { is: "Waiting" };
@@ -89,7 +89,7 @@ export function createCursor(
     }
     // The client was away too long but has records: it compares them with the Mark and requests only the buckets that differ.
     // The Mark must cover every kind.
-    if (have !== undefined && proved() && KINDS.every(proves)) {
+    if (have !== undefined && isVerified() && KINDS.every(verifiesAbsence)) {
       phase = { is: "Live", seq: index.seq, position: index.announced };
       return undefined;
     }
@@ -122,7 +122,7 @@ export function createCursor(
     if (bucket?.done === false) return { bytes: bucket.value };
     exchange = undefined;
     if (seq !== index.seq) return delta(seq, position);
-    if (!proved()) return undefined;
+    if (!isVerified()) return undefined;
     const [first] = asked.values();
     if (first !== undefined) {
       asked.delete(first.kind);
@@ -131,13 +131,13 @@ export function createCursor(
     }
     if (!mustMark) return undefined;
     mustMark = false;
-    const sums = encoder.sums(personalKey).map((sum) => ({ ...sum, exported: proves(sum.kind) }));
+    const sums = encoder.sums(personalKey).map((sum) => ({ ...sum, exported: verifiesAbsence(sum.kind) }));
     return { bytes: encodeMark(clusterId, position, sums) };
   }
 
   function answers(question: Buckets, position: Position): Iterator<Buffer, void> {
     const { kind } = question;
-    if (!isKnown(kind) || !proves(kind)) return noBuckets(question, position);
+    if (!isKnown(kind) || !verifiesAbsence(kind)) return noBuckets(question, position);
     return bucketMessages({ index, sums: encoder.buckets(kind) }, question, position, personalKey);
   }
 

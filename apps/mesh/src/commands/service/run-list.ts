@@ -29,9 +29,9 @@ export async function run(input: Input, io: Io): Promise<number> {
     const admin = await openAdmin(context.client, cluster, io.signal);
     try {
       const namespace = input.value("namespace") ?? "";
-      const { frontends: found } = await admin.listServices({ namespace, globalOnly: input.flag("global") });
-      if (found.length === 0) io.err(await whyNone(context, namespace, input.flag("global")));
-      return found;
+      const { frontends } = await admin.listServices({ namespace, globalOnly: input.flag("global") });
+      if (frontends.length === 0) io.err(await whyNone(context, namespace, input.flag("global")));
+      return frontends;
     } finally {
       admin.close();
     }

@@ -42,9 +42,9 @@ function fromCluster({ context, unreachable, cluster, store }: ClusterFacts): Fi
   }));
 }
 
-function auth({ auth: state }: StoreFacts): Finding[] {
-  if (isUnknown(state)) return [{ group: GROUP, status: "unknown", subject: "users", message: state.unknown }];
-  if (state.enabled) return [{ group: GROUP, status: "ok", subject: "users", message: "the store checks who writes" }];
+function auth({ auth }: StoreFacts): Finding[] {
+  if (isUnknown(auth)) return [{ group: GROUP, status: "unknown", subject: "users", message: auth.unknown }];
+  if (auth.enabled) return [{ group: GROUP, status: "ok", subject: "users", message: "the store checks who writes" }];
   return [
     {
       group: GROUP,

@@ -141,10 +141,10 @@ export function createBackendRows(maxEntries: number): BackendRows {
       const slot = slotOf(cluster, place, swapped(word0), swapped(word1), swapped(word2), swapped(word3));
       return slots[slot] ?? 0;
     },
-    fill(index, { id, portWord: place, node, clusterWord: cluster, address }) {
+    fill(index, { id, portWord, node, clusterWord: cluster, address }) {
       const at = index * WORDS;
       rows[at + Word.id] = id;
-      rows[at + Word.port] = place;
+      rows[at + Word.port] = portWord;
       rows[at + Word.node] = node;
       rows[at + Word.cluster] = cluster;
       rows[at + Word.address] = swapped(address.word0);

@@ -55,9 +55,9 @@ const CHUNK = 64;
 
 /** Adopts the rows of the maps. */
 export function* createServicesPart(port: DatapathPort, modules: ServicesModules): Slices<ServicesPart> {
-  const { adopted, tables, nodes, now, desired, localCluster: own } = modules;
+  const { adopted, tables, nodes, now, desired, localCluster } = modules;
   const status = createStatusTable();
-  const backends = yield* createBackendStore(port.backends, nodes.indexOf, own);
+  const backends = yield* createBackendStore(port.backends, nodes.indexOf, localCluster);
   yield* inSlices(adopted.tables, CHUNK, ({ ids }) => {
     for (const id of ids) backends.adoptUse(id);
   });
@@ -68,7 +68,7 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
     tracker.setDesired(name, value);
   });
   const planner = createPlanner({ backends, tables, services, frontends: tracker, frontendMap: port.frontends });
-  const planFrontends = createFrontendPlanning({ planner, tables, backends, desired, status, now, own });
+  const planFrontends = createFrontendPlanning({ planner, tables, backends, desired, status, now, own: localCluster });
   const dirty = new Set<FrontendName>();
   const missingPassRows = new Set<FrontendName>();
   /** The frontends of the apply under way, the number of those that are planned, and those of the present slice. */

@@ -46,7 +46,7 @@ export interface PlaceholderRecords {
 }
 
 export function createPlaceholderRecords(modules: PlaceholderModules): PlaceholderRecords {
-  const { merger, localClusterId: own, clusterOf } = modules;
+  const { merger, localClusterId, clusterOf } = modules;
   const byCluster = new Map<number, readonly HashedRecord[]>();
   const removed = new Set<number>();
   let read: ServedFrontends | undefined;
@@ -54,7 +54,7 @@ export function createPlaceholderRecords(modules: PlaceholderModules): Placehold
   function sharesOf(id: number): readonly HashedRecord[] {
     read ??= modules.served();
     const served = read;
-    const services = [...(merger.views.get(clusterOf(own))?.services ?? [])];
+    const services = [...(merger.views.get(clusterOf(localClusterId))?.services ?? [])];
     return services.flatMap(([name, service]) => recordsFromKernel(served, id, name, service));
   }
 
@@ -66,16 +66,16 @@ export function createPlaceholderRecords(modules: PlaceholderModules): Placehold
   return {
     putRemote(inSync) {
       for (const id of modules.servedClusters) {
-        if (id === own || inSync.has(id) || removed.has(id)) continue;
+        if (id === localClusterId || inSync.has(id) || removed.has(id)) continue;
         // A cluster with records was restored from disk, so it had no floor: the kernel holds nothing from this source.
         if ((merger.views.get(clusterOf(id))?.services.size ?? 0) === 0) put(id, sharesOf(id));
       }
     },
     putLocal() {
-      put(own, modules.localServiceRecords);
+      put(localClusterId, modules.localServiceRecords);
       put(
-        own,
-        sharesOf(own).filter(({ kind }) => kind === Kind.KIND_SLICE),
+        localClusterId,
+        sharesOf(localClusterId).filter(({ kind }) => kind === Kind.KIND_SLICE),
       );
     },
     replace(id, records) {
