@@ -10,10 +10,14 @@ export interface RetryTimerModules {
 
 /** Returns a function that sets the timer to a time (monotonic milliseconds), or stops it (undefined). */
 export function createRetryTimer({ clock, signal, run }: RetryTimerModules): (due: number | undefined) => void {
-  let retry = new AbortController();
-  signal.addEventListener("abort", () => retry.abort(), { once: true });
+  let retry: AbortController | undefined;
+  const stop = (): void => {
+    retry?.abort();
+    retry = undefined;
+  };
+  signal.addEventListener("abort", stop, { once: true });
   return (due) => {
-    retry.abort();
+    stop();
     if (due === undefined || signal.aborted) return;
     retry = new AbortController();
     clock.delay(Math.max(1, due - clock.now()), retry.signal).then(run, () => undefined);

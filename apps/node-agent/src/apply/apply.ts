@@ -65,7 +65,11 @@ export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Chan
   });
 
   function takeGarbage(): Round | undefined {
-    const rounds = reversed.flatMap((part) => part.takeGarbage?.() ?? []);
+    const rounds: Round[] = [];
+    for (const part of reversed) {
+      const round = part.takeGarbage?.();
+      if (round !== undefined) rounds.push(round);
+    }
     if (rounds.length === 0) return undefined;
     return {
       free() {
