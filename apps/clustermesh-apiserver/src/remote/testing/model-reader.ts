@@ -26,8 +26,11 @@ export interface ModelReader {
   readonly wakeAt: number;
   feed(event: NewReaderEvent): void;
   decide(answered: boolean): void;
-  /** Delivers the pending events of the watch; `lose` drops the n-th of them, as a broken watch would. */
-  deliver(lose?: number): void;
+  /**
+   * Delivers the pending events of the watch; `lose` drops the n-th of them, as a broken watch would. Returns the key of
+   * the event that was dropped.
+   */
+  deliver(lose?: number): string | undefined;
   /** Breaks the stream and opens another. */
   cut(): void;
   tick(): void;
@@ -118,13 +121,17 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
       else if (call.type === "check-store") feed({ type: "check-failed", open: call.open, sentence: "lost" });
     },
     deliver(lose) {
-      if (watch === undefined) return;
+      if (watch === undefined) return undefined;
       if (watch.life !== store.life) {
         feed({ type: "lost", sentence: "reset" });
-        return open();
+        open();
+        return undefined;
       }
       const ahead = store.after(watch.next);
-      if (typeof ahead === "string") return over(ahead);
+      if (typeof ahead === "string") {
+        over(ahead);
+        return undefined;
+      }
       const events = ahead
         .filter((_, i) => i !== lose)
         .map((event) => {
@@ -134,6 +141,7 @@ export function createModelReader(store: ModelStore, clock: { now: number }): Mo
         });
       watch.next = store.revision + 1n;
       if (events.length > 0) feed({ type: "seen", events, revision: store.revision });
+      return lose === undefined ? undefined : ahead[lose]?.key;
     },
     cut() {
       if (watch === undefined) return;
