@@ -6,7 +6,9 @@ import type { ArrayPort, HashPort, RangesPort } from "@isthmus/reconcile";
 
 /** The lines of backend ids, in at most 64 mapped arrays ("segments") of 65,536 lines of 64 bytes. */
 export interface TablesPort {
+  /** The same for all segments: 65,536. */
   readonly linesPerSegment: number;
+  /** Most segments that can exist: 64. */
   readonly maxSegments: number;
   /** Existing segments, in order. Line number = segment * linesPerSegment + index. */
   readonly segments: readonly ArrayPort[];
@@ -32,6 +34,7 @@ export interface DatapathPort {
   readonly nodes: ArrayPort;
   /** `struct floor`, by cluster id; 0 = local cluster. */
   readonly floors: ArrayPort;
+  /** The lines with the backend ids of all tiers. */
   readonly tables: TablesPort;
   /** Resolves when no program that began before the call still runs, so that freed slots may be reused. */
   gracePeriod(): Promise<void>;

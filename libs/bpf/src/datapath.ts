@@ -34,7 +34,9 @@ export interface DatapathOptions {
   readonly cgroup?: string;
   /** Folder with the built objects (`bpf/build`). */
   readonly objectDir: string;
+  /** Id of the local cluster: a constant of the programs until they are loaded again. */
   readonly config: { readonly clusterId: number };
+  /** Entries of maps; a size that is absent is as the object declares it. See `MapSizes`. */
   readonly sizes?: Partial<MapSizes>;
 }
 

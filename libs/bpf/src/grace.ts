@@ -8,6 +8,7 @@
 import { MapFlag, MapType } from "./kernel-constants.js";
 import { native } from "./native.js";
 
+/** `wait`: waits for one grace period, which begins with its call. A call of the result rejects when `wait` does. */
 export function createGracePeriod(wait: () => Promise<void> = unreadMapUpdate()): () => Promise<void> {
   let queued: Promise<void> | undefined;
   let running: Promise<void> = Promise.resolve();

@@ -23,6 +23,7 @@ export interface GrowOptions {
   readonly pinFolder: string;
   /** Paths of all objects whose programs will be loaded. */
   readonly objects: readonly string[];
+  /** The configured entries of maps; a size that is absent is as the object declares it. */
   readonly sizes: Partial<MapSizes>;
 }
 

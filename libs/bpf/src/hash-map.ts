@@ -11,6 +11,7 @@ import { type Fd, native } from "./native.js";
 
 const CHUNK = 1024;
 
+/** `name`: of the pin, for errors. `map` stays the caller's, which must not close it before the port's last call. */
 export function createHashMap(name: string, map: Fd): HashPort {
   const { keySize, valueSize, maxEntries } = native().mapInfo(map);
 

@@ -13,9 +13,13 @@ import type { MapInfo, MapSpec } from "./native.js";
  * map that is smaller is replaced by a larger one; a larger one keeps its size.
  */
 export interface MapSizes {
+  /** Most frontends: one for each address, port and protocol of a Service. */
   readonly frontends: number;
+  /** Rows of Services; row 0 stays empty. */
   readonly services: number;
+  /** Rows of backends; row 0 stays empty. */
   readonly backends: number;
+  /** Rows of nodes, and of their rank words. */
   readonly nodes: number;
   /** Rows for unconnected UDP sockets, per (socket, VIP) and per (socket, backend). */
   readonly udp: number;
@@ -46,6 +50,7 @@ export interface OlderLayout {
   readonly name: string;
   /** Size of its rows in bytes. */
   readonly valueSize: number;
+  /** Makes a row of the layout of now from one of `valueSize` bytes. */
   readonly convert: (row: Uint8Array) => Uint8Array;
 }
 

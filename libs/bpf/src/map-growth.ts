@@ -42,7 +42,9 @@ type Rows = ReadonlyMap<string, Uint8Array>;
 export interface Replacement {
   /** Name of the new map's pin; also the old one's, unless that has another layout. */
   readonly name: string;
+  /** Stays the caller's; `replace()` reads it, and pins it when programs write its rows. */
   readonly old: Fd;
+  /** Shape of the new map; it must have room for all rows of the old one. */
   readonly spec: MapShape;
   /** Programs write its rows too, which `finish()` copies. */
   readonly writtenByPrograms: boolean;
@@ -60,6 +62,7 @@ export interface MapGrowth {
   finish(mapOf: (name: string) => Fd, gracePeriod: () => Promise<void>): Promise<void>;
 }
 
+/** `pinFolder`: in bpffs, locked by the caller. `finish()` of the same object knows what its `replace()` copied. */
 export function createMapGrowth(pinFolder: string): MapGrowth {
   /** What `replace()` copied of each hash, by the pin of the old map. */
   const copied = new Map<string, Rows>();

@@ -15,6 +15,7 @@ export interface MapSetOptions {
   readonly pinFolder: string;
   /** Paths of all objects whose programs will be loaded. */
   readonly objects: readonly string[];
+  /** Entries of maps; a size that is absent is as the object declares it. */
   readonly sizes?: Partial<MapSizes>;
 }
 

@@ -5,8 +5,11 @@ import type { MapSet } from "./map-set.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
 
 export interface LoadedProgram {
+  /** As in its object. */
   readonly name: string;
+  /** The caller closes it; links keep their program alive. */
   readonly fd: Fd;
+  /** As the kernel reports it after the load. */
   readonly info: ProgramInfo;
   /** BPF_CGROUP_…; 0 for a program whose section does not name where it is attached. */
   readonly attachType: number;

@@ -87,6 +87,7 @@ const MADE = 0xffff_ffff;
 /** RT_SCOPE_LINK */
 const SCOPE_LINK = 253;
 
+/** Messages of other types give no event; bytes that are no messages give one `lost`. */
 export function parseRouteEvents(bytes: Uint8Array): readonly RouteEvent[] {
   return parseMessages(bytes)?.flatMap((message) => parseEvent(message) ?? []) ?? [LOST];
 }

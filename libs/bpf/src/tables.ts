@@ -12,6 +12,7 @@ import { innerMap, word } from "./map-of-maps.js";
 import { type Fd, type MapShape, native } from "./native.js";
 
 export interface Tables extends TablesPort {
+  /** Unmaps the segments; they stay in the outer map, which stays the caller's. */
   close(): void;
 }
 

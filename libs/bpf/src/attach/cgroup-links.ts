@@ -12,9 +12,13 @@ import { CGROUP_PREFIX, openIfThere, pinsWith } from "./pins.js";
 
 /** A loaded program and its attach type. */
 export interface CgroupProgram {
+  /** As in its object; the pins of its links contain it. */
   readonly name: string;
+  /** Stays the caller's, and may be closed after the call: links keep their program alive. */
   readonly fd: Fd;
+  /** The id tells whether a link runs this program already. */
   readonly info: Pick<ProgramInfo, "id">;
+  /** BPF_CGROUP_… */
   readonly attachType: number;
 }
 

@@ -20,6 +20,7 @@ export interface DeviceLinkOptions {
 }
 
 export interface DeviceLinks extends DeviceMechanism {
+  /** The one that `attach` uses; `retain` also detaches what the other one attached. */
   readonly mechanism: MechanismName;
 }
 

@@ -5,9 +5,13 @@ import type { Direction } from "../netlink/filters.js";
 
 /** A loaded program, and what it sees of a device: what is received (ingress) or what is sent (egress). */
 export interface DeviceProgram {
+  /** As in its object; the pin of its link or the name of its filter contains it. */
   readonly name: string;
+  /** Stays the caller's, which must not close it before `attach` settles. */
   readonly fd: Fd;
+  /** The id tells whether a link or filter runs this program already. */
   readonly info: Pick<ProgramInfo, "id">;
+  /** A program that runs in both directions is two of these. */
   readonly direction: Direction;
 }
 

@@ -7,6 +7,7 @@ import { NetlinkFlag, type NetlinkMessage, type NetlinkRequest } from "./message
 export interface LinkAddress {
   /** Index of the link. */
   readonly link: number;
+  /** An IPv4 one is v4-mapped: its length is from 96 to 128. */
   readonly prefix: Prefix;
 }
 

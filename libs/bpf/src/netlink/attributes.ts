@@ -76,6 +76,7 @@ export function align(length: number): number {
   return (length + 3) & ~3;
 }
 
+/** A copy of the parts, one after another, without padding between them. */
 export function joinBytes(...parts: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

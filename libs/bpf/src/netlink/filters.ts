@@ -15,7 +15,9 @@ export type Direction = "ingress" | "egress";
 
 /** A BPF program on a hook. */
 export interface Filter {
+  /** Index of the device. */
   readonly ifindex: number;
+  /** The hook that it is on. */
   readonly direction: Direction;
   /** Filters of a hook run in rising order. */
   readonly priority: number;
@@ -23,6 +25,7 @@ export interface Filter {
   readonly handle: number;
   /** As it was given when the filter was made. */
   readonly name: string;
+  /** The kernel's id of the program that it runs. */
   readonly programId: number;
 }
 
@@ -71,6 +74,7 @@ export function replaceFilter(filter: Omit<Filter, "programId">, fd: number): Ne
   return change("replace filter", filter, FilterMessage.New, 0, fd);
 }
 
+/** ENOENT when the hook has no such filter; the hooks stay. */
 export function deleteFilter(filter: Omit<Filter, "programId">): NetlinkRequest {
   return change("delete filter", filter, FilterMessage.Delete, 0);
 }

@@ -12,11 +12,15 @@ import {
 import { NetlinkFlag, type NetlinkMessage, type NetlinkRequest } from "./messages.js";
 
 export interface Link {
+  /** Positive, unique in its network namespace: addresses, routes and neighbours name it. */
   readonly index: number;
+  /** At most 15 characters; may be changed while the index stays. */
   readonly name: string;
+  /** Set up by an administrator (IFF_UP); it may have no carrier. */
   readonly up: boolean;
   /** As `02:00:00:00:00:01`; "" for a link without one. */
   readonly mac: string;
+  /** In bytes; 0 when the kernel did not report it. */
   readonly mtu: number;
   /** For example `veth`; "" for a device of hardware and for `lo`. */
   readonly kind: string;
@@ -26,8 +30,11 @@ export interface Link {
 
 /** One end of a veth to create. */
 export interface VethEnd {
+  /** At most 15 characters. */
   readonly name: string;
+  /** As `02:00:00:00:00:01`. */
   readonly mac: string;
+  /** In bytes. */
   readonly mtu: number;
 }
 
@@ -70,6 +77,7 @@ export function createVeth(here: VethEnd, there: VethEnd, netnsFd: number): Netl
   };
 }
 
+/** ENODEV when there is no such device; no error when it is up already. */
 export function setLinkUp(name: string): NetlinkRequest {
   const body = joinBytes(header({ flags: IFF_UP, change: IFF_UP }), textAttribute(Attribute.Name, name));
   return { action: "set up device", object: `"${name}"`, type: LinkMessage.Set, flags: 0, body };
@@ -133,6 +141,7 @@ export function macBytes(mac: string): Uint8Array {
   return Uint8Array.from(mac.split(":"), (part) => Number.parseInt(part, 16));
 }
 
+/** As `02:00:00:00:00:01`; "" for no bytes. */
 export function formatMac(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
 }

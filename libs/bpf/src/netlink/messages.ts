@@ -23,15 +23,21 @@ export interface NetlinkRequest {
 
 /** A message of the kernel. */
 export interface NetlinkMessage {
+  /** RTM_…, or NLMSG_ERROR or NLMSG_DONE. */
   readonly type: number;
+  /** NLM_F_… */
   readonly flags: number;
+  /** That of the request which it answers; 0 for a notification. */
   readonly sequence: number;
+  /** Without the header and the padding: a view into the received bytes. */
   readonly body: Uint8Array;
 }
 
 /** How a request ended: 0 or an errno, and the kernel's text about it ("" = none). */
 export interface NetlinkEnd {
+  /** Positive; 0 = executed. */
   readonly errno: number;
+  /** The kernel's explanation, of an extended acknowledgement. */
   readonly text: string;
 }
 

@@ -8,6 +8,7 @@ import { NetlinkFlag, type NetlinkMessage, type NetlinkRequest } from "./message
 export interface Neighbour {
   /** Index of the link. */
   readonly link: number;
+  /** An IPv4 address is v4-mapped. */
   readonly address: Address;
   /** "" while it is not known. */
   readonly mac: string;

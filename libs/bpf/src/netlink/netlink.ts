@@ -49,6 +49,7 @@ export interface Netlink {
    * Rejects with `NETLINK`.
    */
   dump<T>(request: NetlinkRequest, decode: (message: NetlinkMessage) => T | undefined): Promise<readonly T[]>;
+  /** Closes the socket; to be called when the last call has settled. */
   close(): void;
 }
 
@@ -62,6 +63,7 @@ const MOST_BYTES = 64 * 1024;
 const MOST_DUMPS = 10;
 const NOTHING = new Uint8Array();
 
+/** The caller closes it. See `withNetlink`. */
 export const openNetlink: OpenNetlink = async (netns) => {
   try {
     const socket = await native().openNetlink(netns);
@@ -99,9 +101,11 @@ export async function runAll(netlink: Netlink, requests: readonly NetlinkRequest
 export interface NetlinkSocket {
   /** Sends a request unless it is empty; resolves with at least one datagram. */
   exchange(request: Uint8Array): Promise<Uint8Array>;
+  /** Called by `Netlink.close`. */
   close(): void;
 }
 
+/** Takes over the socket. When an exchange fails, every request of its batch has that error. */
 export function createNetlink(socket: NetlinkSocket): Netlink {
   let sequence = 1;
 

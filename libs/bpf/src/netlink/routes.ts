@@ -5,7 +5,9 @@ import { type Attribute, bytesAttribute, joinBytes, parseAttributes, u32Attribut
 import { NetlinkFlag, type NetlinkMessage, type NetlinkRequest } from "./messages.js";
 
 export interface Route {
+  /** An IPv4 destination is v4-mapped: the default route is 0.0.0.0 with length 96. */
   readonly prefix: Prefix;
+  /** `unreachable`: the kernel refuses packets to the destination. */
   readonly kind: "unicast" | "unreachable";
   /** Undefined = the destination is on the link, or the route is unreachable. */
   readonly gateway: Address | undefined;
@@ -78,6 +80,7 @@ export function deleteRoute(route: Pick<Route, "prefix" | "kind" | "protocol">):
 
 /** What a dump of routes is limited to. */
 export interface RouteFilter {
+  /** One family per dump. */
   readonly family: "IPv4" | "IPv6";
   /** 0 = all. */
   readonly protocol: number;
