@@ -9,8 +9,11 @@ import { apiVersion, type Resource, resourcePath } from "./resources.js";
 import type { KubeRequest, Transport } from "./transport.js";
 
 export interface Target {
+  /** Absent: all namespaces for `list`, and for a written object that of its metadata. */
   readonly namespace?: string;
+  /** Ignored by `list` and `create`. */
   readonly subresource?: "status";
+  /** Ends the request: it rejects with `KUBE_UNREACHABLE`. */
   readonly signal?: AbortSignal;
   /** Limit for each request; 15 s unless given. */
   readonly timeoutMs?: number;
@@ -26,23 +29,28 @@ export interface ApplyTarget extends Target {
 }
 
 export interface KubeClient {
+  /** For requests of other shapes; not closed by the client. */
   readonly transport: Transport;
+  /** Undefined when there is no such object. */
   get<T extends KubeObject>(resource: Resource, name: string, target?: Target): Promise<T | undefined>;
   /** Reads all pages; for collections known to be small. */
   list<T extends KubeObject>(
     resource: Resource,
     target?: Target & { readonly labelSelector?: string },
   ): Promise<readonly T[]>;
+  /** Returns the object as stored. Rejects with status 409 when the name is taken. */
   create<T extends KubeObject>(resource: Resource, object: T, target?: Target): Promise<T>;
   /** Server-side apply. */
   apply<T extends KubeObject>(resource: Resource, object: T, target: ApplyTarget): Promise<T>;
   /** JSON merge patch; `null` removes a field. */
   mergePatch<T extends KubeObject>(resource: Resource, name: string, patch: unknown, target?: Target): Promise<T>;
+  /** Writes the whole object. Rejects with status 409 when its `resourceVersion` is no longer the newest. */
   replace<T extends KubeObject>(resource: Resource, object: T, target?: Target): Promise<T>;
   /** False when there was nothing to delete. */
   delete(resource: Resource, name: string, target?: Target): Promise<boolean>;
 }
 
+/** The caller closes the transport. */
 export function createKubeClient(transport: Transport): KubeClient {
   const call = <T>(
     method: KubeRequest["method"],

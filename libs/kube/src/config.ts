@@ -37,6 +37,7 @@ export interface KubeAccess {
 export interface Kubeconfig {
   /** The contexts in the order of the file; empty when it has none. */
   readonly names: readonly string[];
+  /** The file's `current-context`; absent when it names none. */
   readonly current?: string;
   /** Access by this context, or by the current one. Throws `KUBE_CONFIG` with the file and what is missing. */
   access(context?: string): KubeAccess;

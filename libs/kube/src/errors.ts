@@ -53,6 +53,7 @@ export function statusError(
   );
 }
 
+/** True for a refusal (`KUBE_STATUS`) with one of these HTTP statuses. */
 export function hasStatus(thrown: unknown, ...statuses: readonly number[]): thrown is KubeError {
   return thrown instanceof KubeError && statuses.includes(thrown.status);
 }

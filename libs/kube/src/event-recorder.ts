@@ -14,10 +14,15 @@ import { hasStatus, isRefusal } from "./errors.js";
 import { apiVersion, EVENTS, type Resource } from "./resources.js";
 
 export interface ReportedEvent {
+  /** Of the object that the Event is about. */
   readonly resource: Resource;
+  /** Absent for a cluster-scoped object: its Events are in namespace "default". */
   readonly namespace?: string;
+  /** Of the object; the Event's own name begins with it. */
   readonly name: string;
+  /** Of the object: an object with the same name and another uid gets Events of its own. */
   readonly uid: string;
+  /** Not part of what makes two Events the same: uid, reason and note are. */
   readonly type: "Normal" | "Warning";
   /** UpperCamelCase: `InvalidAnnotation`. */
   readonly reason: string;
@@ -28,6 +33,7 @@ export interface ReportedEvent {
 }
 
 export interface EventRecorder {
+  /** Returns at once and never throws; drops the Event when 1,000 wait or it was reported within `quietMs`. */
   report(event: ReportedEvent): void;
   /** Resolves when every reported Event is written or dropped. */
   settled(): Promise<void>;
@@ -36,6 +42,7 @@ export interface EventRecorder {
 export interface EventRecorderOptions {
   /** `isthmus.io/clustermesh-apiserver` */
   readonly controller: string;
+  /** The process, as `reportingInstance`: at most 128 characters for the API. */
   readonly instance: string;
   /** The same event is not written again within this time; ten minutes unless given. */
   readonly quietMs?: number;
@@ -58,13 +65,17 @@ interface Pending {
 }
 
 export interface EventRecorderModules {
+  /** Needs the rights to create and patch events. */
   readonly client: KubeClient;
+  /** Gets a warning for each Event that is dropped after a refusal or the last retry. */
   readonly log: Logger;
+  /** The system's unless given. */
   readonly clock?: Clock;
   /** Drops the Events that wait for a retry when it aborts. */
   readonly signal?: AbortSignal;
 }
 
+/** Counts of repeated Events are those of this process. */
 export function createEventRecorder(options: EventRecorderOptions, modules: EventRecorderModules): EventRecorder {
   const clock = modules.clock ?? systemClock;
   const written = new Map<string, number>();

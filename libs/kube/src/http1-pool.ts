@@ -9,6 +9,7 @@ import type { Readable } from "node:stream";
 import { type Tunnel, tunnelAgent } from "./tunnel.js";
 
 export interface HttpResponse {
+  /** A status from 400 on is no error here; 0 when the server sent none. */
   readonly status: number;
   /** Ends with an error that has a code when the connection broke. */
   readonly body: Readable;
@@ -17,6 +18,7 @@ export interface HttpResponse {
 export interface Http1Pool {
   /** `options`: method, path, and TLS and headers of an authorized request. */
   request(options: RequestOptions, payload: Buffer | undefined, signal: AbortSignal): Promise<HttpResponse>;
+  /** Destroys the connections, with the requests and bodies on them. */
   close(): void;
 }
 

@@ -22,9 +22,13 @@ const CONNECTION_WINDOW = 32 << 20;
 
 /** One connection. `left`: it takes no new streams and ends with its last one. */
 export interface Link {
+  /** Runs on `socket`; `endLink` destroys both. */
   readonly session: ClientHttp2Session;
+  /** TLS that negotiated `h2`. */
   readonly socket: TLSSocket;
+  /** Streams that were opened and are not closed. */
   streams: number;
+  /** Set by `leaveLink`, never cleared. */
   left: boolean;
 }
 
@@ -127,6 +131,7 @@ function tlsOptions(base: URL, { ca, cert, key, passphrase, pfx, rejectUnauthori
   return { ...set, host, port, servername: name, ALPNProtocols: ["h2", "http/1.1"] } satisfies ConnectionOptions;
 }
 
+/** An Error with a `code`, as those of Node: `ECONNRESET`. */
 export function withCode(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }

@@ -4,7 +4,9 @@ import { SocksClient } from "socks";
 import { withCode } from "./http2-link.js";
 
 export interface HostPort {
+  /** A name or an address; an IPv6 address is without brackets. */
   readonly host: string;
+  /** From 1 to 65,535. */
   readonly port: number;
 }
 
@@ -18,10 +20,12 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   "socks5h:": 1080,
 };
 
+/** `protocol`: as in `URL.protocol`, with its colon. */
 export function isProxyScheme(protocol: string): boolean {
   return protocol in DEFAULT_PORTS;
 }
 
+/** Without a port in the URL, the default one of its scheme. */
 export function hostPortOf({ hostname, port, protocol }: URL): HostPort {
   const number = port === "" ? DEFAULT_PORTS[protocol] : Number(port);
   return { host: hostname.replace(/^\[|\]$/g, ""), port: number ?? 80 };

@@ -3,9 +3,13 @@
 export interface Resource {
   /** "" is the core group. */
   readonly group: string;
+  /** Of the API: `v1`, without the group. */
   readonly version: string;
+  /** Lower case, as in paths: `endpointslices`. */
   readonly plural: string;
+  /** UpperCamelCase, as in objects: `EndpointSlice`. */
   readonly kind: string;
+  /** False: cluster-scoped; `resourcePath` ignores a namespace then. */
   readonly namespaced: boolean;
 }
 
@@ -75,6 +79,7 @@ export const MESH_CLUSTERS: Resource = {
 };
 export const MESH_PEERS: Resource = { ...MESH_CLUSTERS, plural: "meshpeers", kind: "MeshPeer" };
 
+/** As in objects: `v1`, `discovery.k8s.io/v1`. */
 export function apiVersion(resource: Resource): string {
   return resource.group === "" ? resource.version : `${resource.group}/${resource.version}`;
 }

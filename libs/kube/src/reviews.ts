@@ -4,15 +4,22 @@ import type { KubeClient } from "./client.js";
 export interface TokenIdentity {
   /** `system:serviceaccount:mesh-system:mesh-cli` */
   readonly username: string;
+  /** "" when the API gives none. */
   readonly uid: string;
+  /** In the API's order; may be empty. */
   readonly groups: readonly string[];
 }
 
 export interface AccessQuestion {
+  /** `get`, `create`, …, or a verb of another API. */
   readonly verb: string;
+  /** "" is the core group. */
   readonly group: string;
+  /** The plural: `meshclusters`. */
   readonly resource: string;
+  /** Absent: objects of any name. */
   readonly name?: string;
+  /** Absent: all namespaces, or a cluster-scoped resource. */
   readonly namespace?: string;
 }
 
@@ -76,6 +83,7 @@ export async function reviewToken(
   return { username: user.username, uid: user.uid ?? "", groups: user.groups ?? [] };
 }
 
+/** Asks by a SubjectAccessReview. Rejects with a KubeError when the API refuses the review or does not answer. */
 export async function isAllowed(
   client: KubeClient,
   who: TokenIdentity,

@@ -15,23 +15,30 @@ import { createTunnel } from "./tunnel.js";
 import { unlessAborted } from "./unless-aborted.js";
 
 export interface KubeRequest {
+  /** GET for `stream`. */
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** `/api/v1/namespaces/default/services` */
   readonly path: string;
+  /** Values as text; they are encoded here. */
   readonly query?: Readonly<Record<string, string>>;
+  /** Sent as JSON; undefined: no body. Ignored by `stream`. */
   readonly body?: unknown;
   /** `application/json` unless given. */
   readonly contentType?: string;
+  /** Ends the request with `KUBE_UNREACHABLE`, and the body of a stream with an error that is no KubeError. */
   readonly signal?: AbortSignal | undefined;
   /** Limit until the whole answer (json) or its headers (stream) arrived; 15 s unless given. */
   readonly timeoutMs?: number;
 }
 
 export interface Transport {
+  /** As in `KubeAccess`, for errors. */
   readonly server: string;
+  /** Rejects with `KUBE_STATUS` from status 400 on, `KUBE_UNREACHABLE`, `KUBE_ANSWER` or `KUBE_CONFIG`. */
   json<T>(request: KubeRequest): Promise<T>;
   /** A GET. The caller reads and destroys the body. */
   stream(request: KubeRequest): Promise<Readable>;
+  /** Ends all connections with the requests on them. */
   close(): void;
 }
 
@@ -39,6 +46,7 @@ type Bounded = KubeRequest & { readonly signal: AbortSignal };
 
 const DEADLINE_MS = 15_000;
 
+/** Opens no connection before the first request. The caller closes it. */
 export function createTransport(access: KubeAccess): Transport {
   const base = new URL(access.server);
   const tunnel = access.proxy === undefined ? undefined : createTunnel(access.proxy, base);

@@ -22,6 +22,7 @@ export interface Tunnel {
 
 const DIAL_MS = 10_000;
 
+/** `dialMs`: limit for TCP, TLS and the proxy's answer together. `dial` rejects with an Error that has a `code`. */
 export function createTunnel(proxy: URL, server: URL, dialMs = DIAL_MS): Tunnel {
   const dials = new Set<Socket>();
   const [at, target] = [hostPortOf(proxy), hostPortOf(server)];

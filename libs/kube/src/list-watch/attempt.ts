@@ -13,13 +13,17 @@ import type { ListWatchOptions } from "./types.js";
 import { watch } from "./watch.js";
 
 export interface AttemptModules<T> {
+  /** Of the list-watch: the selection, and how it is read. */
   readonly options: ListWatchOptions<T>;
+  /** Stays open when the attempt ends. */
   readonly transport: Transport;
+  /** Decides which attempt is next; takes the lists and events. */
   readonly collection: Collection<T>;
   /** The API answered. */
   readonly onContact: () => void;
   /** The attempt has its collection and only watches from here on. */
   readonly onFollowing: () => void;
+  /** Ends the attempt, which rejects. */
   readonly signal: AbortSignal;
 }
 

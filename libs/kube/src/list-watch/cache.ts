@@ -7,10 +7,13 @@ import type { KubeObject } from "../objects.js";
 import type { Item } from "./types.js";
 
 export interface Step<T> {
+  /** The last known items, in the order of the events. */
   readonly deletes: Item<T>[];
+  /** In the order of the events; an object may be in it several times until `coalesce`. */
   readonly sets: Item<T>[];
 }
 
+/** `project`: what is kept of an object; it may throw, and `toItem` throws then. */
 export function createCache<T>(project: (object: KubeObject) => T) {
   const items = new Map<string, Item<T>>();
 

@@ -18,7 +18,9 @@ import { createWaiters, type RegistrationIndex, type Waiters } from "./waiters.j
 import type { WatchEvent } from "./watch.js";
 
 export interface Collection<T> {
+  /** By `Item.key`. Live: it changes with `adopt` and `follow`. */
   readonly items: ReadonlyMap<string, Item<T>>;
+  /** A snapshot: the methods below set another one. */
   readonly state: ListWatchState;
   /** Callers that wait for a list. */
   readonly waiters: Waiters;
@@ -37,12 +39,17 @@ export interface Collection<T> {
 }
 
 export interface CollectionModules<T> {
+  /** May throw: the object is then refused. */
   readonly project: (object: KubeObject) => T;
   /** Of the collection, for the log. */
   readonly path: string;
+  /** For `Change.observedMicros`. */
   readonly clock: Clock;
+  /** Gets an error for each refused object, and a warning when Kubernetes was restored. */
   readonly log: Logger;
+  /** Called after `items` changed, before waiters resolve. What it throws passes through `adopt` and `follow`. */
   readonly onChange: (change: Change<T>) => void;
+  /** Called before the change of the older list. */
   readonly onRestored: () => void;
 }
 

@@ -16,6 +16,7 @@ export interface InitialEventCollector<T> {
   ): { readonly listed: ListResult<T>; readonly rest: readonly WatchEvent[] } | undefined;
 }
 
+/** For one stream. `toItem` returns undefined for an object to leave out. */
 export function createInitialEventCollector<T>(
   toItem: (object: KubeObject) => Item<T> | undefined,
 ): InitialEventCollector<T> {

@@ -13,6 +13,7 @@ export interface LineReader<T> {
   push(chunk: Buffer): T[];
 }
 
+/** `path`: of the stream, for errors. */
 export function createLineReader<T>(path: string): LineReader<T> {
   let rest: Buffer[] = [];
   let restBytes = 0;

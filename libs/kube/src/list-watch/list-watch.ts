@@ -25,8 +25,11 @@ import type { Change, ListWatch, ListWatchOptions } from "./types.js";
 import type { Outcome } from "./waiters.js";
 
 export interface ListWatchModules<T> {
+  /** Stays open when `run` ends. */
   readonly transport: Transport;
+  /** Gets a warning for the first of several failures in a row, and an error for each refused object. */
   readonly log: Logger;
+  /** The system's unless given. */
   readonly clock?: Clock;
   /** Called in order; an error that it throws ends `run`. */
   readonly onChange: (change: Change<T>) => void;
@@ -34,6 +37,7 @@ export interface ListWatchModules<T> {
   readonly onRestored?: () => void;
 }
 
+/** Sends nothing before `run`. */
 export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWatchModules<T>): ListWatch<T> {
   const { transport, log, onChange } = modules;
   const clock = modules.clock ?? systemClock;

@@ -10,7 +10,9 @@ import type { Item, ListWatchOptions } from "./types.js";
 import { selection } from "./watch.js";
 
 export interface ListResult<T> {
+  /** By `Item.key`. */
   readonly items: ReadonlyMap<string, Item<T>>;
+  /** The resource version at which all of the list was read. */
   readonly version: bigint;
 }
 
@@ -34,6 +36,7 @@ interface Page {
 const PAGE_SIZE = 500;
 const PAGE_DEADLINE_MS = 60_000;
 
+/** `floor` undefined: by quorum. Objects whose `toItem` is undefined are left out. Rejects with a KubeError. */
 export async function listPages<T>(
   options: ListWatchOptions<T>,
   transport: Transport,

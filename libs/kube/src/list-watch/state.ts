@@ -30,7 +30,9 @@ export interface ListWatchState {
 
 /** Callers that wait for a list: their number, and the version that satisfies all of them, if a list from the cache can. */
 export interface Waiting {
+  /** Any number above 0 makes the next attempt a list. */
   readonly size: number;
+  /** Undefined: only a quorum list will do, or there is no caller. */
   readonly floor: bigint | undefined;
 }
 

@@ -6,8 +6,11 @@ import type { Resource } from "../resources.js";
 export interface Item<T> {
   /** `namespace/name`, or `name` of a cluster-scoped object. */
   readonly key: string;
+  /** "" for an object without one. */
   readonly uid: string;
+  /** The object's resource version. */
   readonly version: bigint;
+  /** What `project` returned. */
   readonly value: T;
 }
 
@@ -16,7 +19,9 @@ export interface Item<T> {
  * change is the whole collection.
  */
 export interface Change<T> {
+  /** The items as they were last known. */
   readonly deletes: readonly Item<T>[];
+  /** New and modified objects; at most one for each key. */
   readonly sets: readonly Item<T>[];
   /** max(version of the last list, versions of the events since). */
   readonly position: bigint;
@@ -27,24 +32,32 @@ export interface Change<T> {
 }
 
 export interface ListWatchOptions<T> {
+  /** Watched in its API version; a cluster-scoped one ignores `namespace`. */
   readonly resource: Resource;
+  /** All namespaces when absent. */
   readonly namespace?: string;
+  /** As the API takes it: `metadata.name=west`. */
   readonly fieldSelector?: string;
+  /** As the API takes it: `app=web,tier!=db`. */
   readonly labelSelector?: string;
   /** Returns the needed fields of an object; must not keep a reference to the object itself. */
   readonly project: (object: KubeObject) => T;
   /** How the collection is read: "stream" (falls back to pages where the API cannot) or "pages". */
   readonly read?: "stream" | "pages";
+  /** Objects per page of a list by pages; 500 when absent. */
   readonly pageSize?: number;
   /** A watch that is silent for longer is opened again: the API sends a bookmark about every minute to types that change. */
   readonly silenceMs?: number;
+  /** Bounds of the wait after an attempt that failed or ended too soon; 100 ms and 5 s when absent. */
   readonly retry?: { readonly minMs: number; readonly maxMs: number };
 }
 
 export interface ListWatch<T> {
+  /** By `Item.key`. Live, also while nothing answers; empty until in sync. */
   readonly items: ReadonlyMap<string, Item<T>>;
   /** 0 until in sync. */
   readonly position: bigint;
+  /** True from the first list on, for good. */
   readonly inSync: boolean;
   /** Monotonic milliseconds of the last byte from the API; undefined before the first. */
   readonly lastContact: number | undefined;

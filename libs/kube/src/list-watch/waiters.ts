@@ -11,11 +11,13 @@ export type Outcome = "reached" | "beyond";
 export type RegistrationIndex = number;
 
 export interface Waiters {
+  /** Calls of `wait` that are not resolved. */
   readonly size: number;
   /** Resolved by `settle`. `floor` undefined: waits for a quorum list, whatever its version. */
   wait(floor: bigint | undefined): Promise<Outcome>;
   /** The version that satisfies every waiter; undefined when there is none or one of them wants a quorum list. */
   floor(): bigint | undefined;
+  /** The index of the latest `wait`: to be read when a quorum list is requested, for `settle`. */
   now(): RegistrationIndex;
   /** Reports a collection at `position`. `quorum`: when its quorum list was requested; undefined for any other list. */
   settle(position: bigint, quorum: RegistrationIndex | undefined): void;
@@ -27,6 +29,7 @@ interface Waiter {
   readonly done: (outcome: Outcome) => void;
 }
 
+/** Begins without waiters: `floor()` is undefined. */
 export function createWaiters(): Waiters {
   let waiting: Waiter[] = [];
   let moment: RegistrationIndex = 0;

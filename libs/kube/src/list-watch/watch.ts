@@ -13,7 +13,9 @@ import { createLineReader } from "./lines.js";
 import type { ListWatchOptions } from "./types.js";
 
 export interface WatchEvent {
+  /** The object of a BOOKMARK has only a resource version and annotations. */
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";
+  /** Of a DELETED event the last state, with the resource version of the deletion. */
   readonly object: KubeObject;
 }
 
@@ -77,6 +79,7 @@ export function endsInitialEvents(event: WatchEvent): boolean {
   return event.type === "BOOKMARK" && event.object.metadata.annotations?.["k8s.io/initial-events-end"] === "true";
 }
 
+/** The selectors as query parameters, without those that are absent. */
 export function selection<T>(options: ListWatchOptions<T>): Record<string, string> {
   return {
     ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
