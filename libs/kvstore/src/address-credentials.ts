@@ -10,6 +10,7 @@ import { connect, type SecureContext } from "node:tls";
 import { CallCredentials, ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { type Connector, type CreateConnector, createHandshakes, type Handshakes } from "./handshakes.js";
 
+/** `handshakes`: bounds the handshakes; without it each is bounded, but nothing can end all of them. */
 export function addressCredentials(
   context: SecureContext,
   handshakes: Handshakes = createHandshakes(),

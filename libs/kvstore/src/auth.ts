@@ -12,7 +12,9 @@ import { claimKey, clusterPrefix, prefixEnd, ROOT_PREFIX } from "./layout.js";
 import type { Store } from "./store.js";
 
 export interface Permission {
+  /** As etcd3 names them; Write and Readwrite permit deletions too. */
   readonly access: "Read" | "Write" | "Readwrite";
+  /** The whole key, or the start of the range. */
   readonly key: string;
   /** Exclusive end of the range; absent: exactly `key`. */
   readonly end?: string;

@@ -1,6 +1,7 @@
 /** Cancels calls when a signal is aborted. etcd3 does not expose its gRPC calls, but an interceptor can cancel them. */
 import { InterceptingCall, type Interceptor, status } from "@grpc/grpc-js";
 
+/** Calls end with DEADLINE_EXCEEDED and the text of the signal's reason; also those that begin after the abort. */
 export function cancelWith(signal: AbortSignal): Interceptor {
   return (options, next) => {
     const end = () => call.cancelWithStatus(status.DEADLINE_EXCEEDED, reasonOf(signal));

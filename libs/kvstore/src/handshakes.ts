@@ -1,5 +1,5 @@
 /**
- * Bounds TLS handshakes: each has a time limit, and `end` stops all of them.
+ * Bounds TLS handshakes: each has a time limit, and `endAll` stops all of them.
  *
  * grpc-js waits for a handshake without a limit and abandons it when its channel is closed: a peer that accepts and
  * sends nothing would keep the socket open, and with it the process alive, until TCP times out.
@@ -11,6 +11,7 @@ export type CreateConnector = ChannelCredentials["_createSecureConnector"];
 export type Connector = ReturnType<CreateConnector>;
 
 export interface Handshakes {
+  /** A connector with the limit: its `connect` rejects after 10 s, or when the socket closes. */
   guard(connector: Connector): Connector;
   /** Ends the running handshakes, and any that begins later. */
   endAll(): void;
@@ -18,6 +19,7 @@ export interface Handshakes {
 
 const LIMIT_MS = 10_000;
 
+/** One object for all connections of a transport. */
 export function createHandshakes(): Handshakes {
   const running = new Set<Socket>();
   let ended = false;

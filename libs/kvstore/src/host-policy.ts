@@ -26,6 +26,7 @@ function policy(execute: (work: () => unknown) => Promise<unknown>): Policy {
 /** A policy that lets every call through. */
 export const PASS = policy(async (work) => work());
 
+/** `endpoints`: their number without duplicates. The result returns the policy of the host with this address. */
 export function createHostPolicies(endpoints: number): (host: string) => Policy {
   const resting = new Map<string, number>();
 

@@ -27,10 +27,12 @@ export const FENCE_KEY = "fence";
 export const HEAD_KEY = "head";
 export const CONFIG_KEY = "config";
 
+/** Ends with a slash: record keys are appended to it. */
 export function clusterPrefix(cluster: ClusterName): string {
   return `${ROOT_PREFIX}c/${cluster}/`;
 }
 
+/** An absolute key, outside of any cluster's prefix. */
 export function claimKey(id: ClusterId): string {
   return `${ROOT_PREFIX}ids/${id}`;
 }
@@ -45,6 +47,7 @@ export function keyText(key: Buffer): string {
   return key.toString("latin1");
 }
 
+/** The inverse of `keyText`. */
 export function keyBytes(text: string): Buffer {
   return Buffer.from(text, "latin1");
 }

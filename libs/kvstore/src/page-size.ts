@@ -10,6 +10,7 @@ export const PAGE_BYTES = 2 << 20;
 const FIRST_KEYS = 100;
 
 export interface PageSize {
+  /** From 1 to the `most` of `createPageSize`. */
   readonly keys: number;
   /** Takes the size of a received page: its number of keys, and the bytes of keys and values. */
   recordPage(keys: number, bytes: number): void;
@@ -17,6 +18,7 @@ export interface PageSize {
   shrink(): boolean;
 }
 
+/** `most`: no page has more keys. One object for each listing. */
 export function createPageSize(most: number): PageSize {
   let keys = Math.min(FIRST_KEYS, most);
   return {

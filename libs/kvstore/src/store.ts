@@ -12,21 +12,28 @@ import { type StoreOptions, Transport } from "./transport.js";
 import { runWatch, type WatchMessage, type WatchOptions } from "./watch.js";
 
 export interface StoreEntry {
+  /** The absolute key, one character for each byte. */
   readonly key: string;
+  /** Not reused: the caller may keep it. */
   readonly value: Buffer;
+  /** Revision of the last write of the key; at most that of the answer. */
   readonly modRevision: bigint;
 }
 
 export interface Page {
+  /** In the order of their keys' bytes; may be empty. */
   readonly entries: readonly StoreEntry[];
   /** The revision at which all pages of this listing are read. */
   readonly revision: bigint;
+  /** Another page follows. */
   readonly more: boolean;
 }
 
 /** `modRevision` 0: the key must be absent. */
 export interface Compare {
+  /** An absolute key. */
   readonly key: string;
+  /** Of the key's last write, as in `StoreEntry`. */
   readonly modRevision: bigint;
 }
 
@@ -35,6 +42,7 @@ export type Write =
   | { readonly type: "delete"; readonly key: string };
 
 export interface TxnResult {
+  /** False: a compare failed, and nothing was written. */
   readonly committed: boolean;
   /** Revision of the store after the txn: that of the writes when committed. */
   readonly revision: bigint;
@@ -55,18 +63,24 @@ export interface Store {
   txn(compares: readonly Compare[], writes: readonly Write[]): Promise<TxnResult>;
   /** Follows `prefix` until the signal aborts or the watch cannot continue; never rejects. */
   watch(options: WatchOptions, onMessage: (message: WatchMessage) => void): Promise<void>;
+  /** For users, roles and raw calls (auth.ts); closed with the store. */
   readonly transport: Transport;
+  /** Closes the connections, also those that are still being made. End watches by their signals first. */
   close(): void;
 }
 
 export interface ListOptions {
+  /** 2,000 when absent. */
   readonly pageSize?: number;
+  /** The newest when absent. A compacted one is rejected with `STORE_COMPACTED`. */
   readonly revision?: bigint;
+  /** Checked before each page: the listing throws its reason. A page in progress is not ended. */
   readonly signal?: AbortSignal;
 }
 
 const PAGE_SIZE = 2000;
 
+/** Opens no connection before the first call. The caller closes it. */
 export function createStore(options: StoreOptions): Store {
   const transport = new Transport(options);
   const range = (request: IRangeRequest, action: string): Promise<IRangeResponse> =>
@@ -128,6 +142,7 @@ function bytesOf(kvs: readonly IKeyValue[]): number {
   return bytes;
 }
 
+/** Keeps the value's bytes without a copy. */
 export function toEntry(kv: IKeyValue): StoreEntry {
   return { key: keyText(kv.key), value: kv.value, modRevision: BigInt(kv.mod_revision) };
 }

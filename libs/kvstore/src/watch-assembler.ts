@@ -13,10 +13,13 @@ import type { IWatchResponse } from "etcd3";
 import { keyText } from "./layout.js";
 
 export interface StoreEvent {
+  /** Of etcd: `put` for a creation and for a change. */
   readonly type: "put" | "delete";
+  /** The absolute key, one character for each byte. */
   readonly key: string;
   /** Empty for a delete. */
   readonly value: Buffer;
+  /** Revision of the write or the deletion; several events may have the same. */
   readonly modRevision: bigint;
 }
 
@@ -30,6 +33,7 @@ export type AssemblerResult =
 export interface Assembler {
   /** First revision that has not been emitted. */
   readonly resume: bigint;
+  /** `alive`: there are no events of a complete revision yet, or none at all. */
   addResponse(response: IWatchResponse): AssemblerResult;
   /** The stream ended: drops the events of an incomplete response. */
   reset(): void;
@@ -38,6 +42,7 @@ export interface Assembler {
 /** Room for two transactions of etcd's maximum size. */
 const MAX_PENDING_BYTES = 4 << 20;
 
+/** `from`: the first revision wanted. `maxPendingBytes`: of the keys and values that wait for the end of a response. */
 export function createAssembler(from: bigint, maxPendingBytes = MAX_PENDING_BYTES): Assembler {
   let resume = from;
   let pending: StoreEvent[] = [];

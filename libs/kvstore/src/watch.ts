@@ -16,12 +16,15 @@ import { keyBytes, prefixEnd } from "./layout.js";
 import { type Assembler, createAssembler, type StoreEvent } from "./watch-assembler.js";
 
 export interface WatchOptions {
+  /** Absolute, ASCII, not empty. */
   readonly prefix: string;
   /** First revision wanted: that of the listing + 1. */
   readonly from: bigint;
+  /** Ends the watch: no message follows. */
   readonly signal: AbortSignal;
   /** Bounds of the wait before a stream is opened again; 50 and 500 when absent: one client per cluster. */
   readonly minBackoffMs?: number;
+  /** No wait is longer. */
   readonly maxBackoffMs?: number;
 }
 
@@ -44,6 +47,7 @@ const SILENCE_MS = 15_000;
 /** A stream that lasted this long resets the back-off. */
 const SETTLED_MS = 5_000;
 
+/** Resolves after the final message or the abort; `onMessage` must not throw. */
 export async function runWatch(
   calls: ICallable<unknown>,
   options: WatchOptions,
