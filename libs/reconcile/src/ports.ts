@@ -21,6 +21,7 @@ export interface HashPort {
   readonly name: string;
   /** Sizes in bytes. */
   readonly keySize: number;
+  /** Every value has exactly this size. */
   readonly valueSize: number;
   /** Most entries; an insert above it fails with `MAP_FULL`. */
   readonly maxEntries: number;
@@ -38,6 +39,7 @@ export interface ArrayPort {
   readonly name: string;
   /** Size of one entry in bytes, and their number. */
   readonly entrySize: number;
+  /** Indexes are below it. */
   readonly maxEntries: number;
   /** Copies `count` entries from `index` on. */
   read(index: number, count?: number): Uint8Array;

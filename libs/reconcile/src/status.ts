@@ -47,7 +47,7 @@ export interface StatusTable {
 }
 
 export interface StatusOptions {
-  /** First and longest wait before a retry, in milliseconds. */
+  /** Wait before the first retry, in milliseconds; it doubles with each further one. */
   readonly minMs: number;
   /** No wait is longer. */
   readonly maxMs: number;
