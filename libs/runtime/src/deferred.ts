@@ -4,6 +4,7 @@ import { createEmitter } from "./emitter.js";
 import { waitWithin } from "./wait-for.js";
 
 export interface Deferred<T> {
+  /** The value that was set last; undefined before the first. */
   readonly current: T | undefined;
   /** Sets the value, or another one. */
   set(value: T): void;
