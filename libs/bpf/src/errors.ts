@@ -23,8 +23,9 @@ export type DatapathErrorData =
    */
   | { readonly code: "PROGRAM_LOAD"; readonly object: string; readonly errno: string; readonly log: string }
   /**
-   * A program cannot be attached to a cgroup, so the pods in it have no Services. Fix: EPERM: run the agent as root; ENOENT: the
-   * cgroup is gone, which is harmless; otherwise see what is attached there: `bpftool cgroup tree`.
+   * A program cannot be attached to a cgroup, so the pods in it have no Services, or to a network device. Fix: EPERM: run the agent
+   * as root; ENOENT, ENODEV: the cgroup or the device is gone, which is harmless; otherwise see what is attached there:
+   * `bpftool cgroup tree`, `bpftool net`.
    */
   | { readonly code: "PROGRAM_ATTACH"; readonly program: string; readonly errno: string }
   /** Another agent on this node holds the maps. Fix: stop it first; `pgrep -af node-agent` on the node finds it. */

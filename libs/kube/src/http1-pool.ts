@@ -1,7 +1,9 @@
 /**
  * HTTP/1.1 to one server over a pool of connections.
  *
- * A request on a pooled connection that the server had already closed is repeated once: the server never read it.
+ * A request that is reset on a pooled connection is repeated once, also a POST: as a rule the server had closed the
+ * connection while it was idle, and read nothing. If it died after it had read the request, a repeated create fails with
+ * AlreadyExists, as after any lost answer.
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from "node:https";

@@ -29,7 +29,7 @@ export type StoreErrorCode =
    */
   | "STORE_COMPACTED"
   /**
-   * The store's quota is used up: it accepts no writes, so other clusters get no news of this one. Fix: compact and defragment
+   * The store's quota is used up: it accepts no writes, so other clusters receive no changes of this one. Fix: compact and defragment
    * etcd, or raise --quota-backend-bytes; then clear the alarm: `etcdctl alarm disarm`.
    */
   | "STORE_FULL"

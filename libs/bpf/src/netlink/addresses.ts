@@ -1,4 +1,4 @@
-/** Addresses of links: requests of rtnetlink, and what the kernel tells about one. */
+/** Addresses of links: requests of rtnetlink, and what the kernel reports about one. */
 import { type Address, addressFromBytes, formatPrefix, isV4, type Prefix } from "@isthmus/model";
 import { bytesAttribute, joinBytes, parseAttributes } from "./attributes.js";
 import { NetlinkFlag, type NetlinkMessage, type NetlinkRequest } from "./messages.js";

@@ -50,7 +50,7 @@ export function createClsact(ifindex: number): NetlinkRequest {
   return clsact("add hooks to", ifindex, QdiscMessage.New, NetlinkFlag.Create | NetlinkFlag.Exclusive);
 }
 
-/** Removes the hooks with all filters on them, whoever made them. */
+/** Removes the hooks with all filters on them, also those of other programs. */
 export function deleteClsact(ifindex: number): NetlinkRequest {
   return clsact("remove the hooks of", ifindex, QdiscMessage.Delete, 0);
 }

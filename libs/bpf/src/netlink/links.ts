@@ -1,4 +1,4 @@
-/** Links (network devices): requests of rtnetlink, and what the kernel tells about one. */
+/** Links (network devices): requests of rtnetlink, and what the kernel reports about one. */
 import {
   bytesAttribute,
   joinBytes,

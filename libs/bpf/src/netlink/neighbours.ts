@@ -1,4 +1,4 @@
-/** Neighbours (address to MAC): requests of rtnetlink, and what the kernel tells about one. */
+/** Neighbours (address to MAC): requests of rtnetlink, and what the kernel reports about one. */
 import { type Address, addressFromBytes, formatAddress, isV4 } from "@isthmus/model";
 import { AF_INET, AF_INET6, addressBytes } from "./addresses.js";
 import { bytesAttribute, joinBytes, parseAttributes, u32Attribute } from "./attributes.js";

@@ -45,7 +45,7 @@ export interface Netlink {
   /** Executes every request in order, also after one that failed; one result for each. */
   run(requests: readonly NetlinkRequest[]): Promise<readonly NetlinkResult[]>;
   /**
-   * Everything of which the kernel tells, in its order; `decode` returns undefined for what the caller does not want.
+   * Everything that the kernel reports, in its order; `decode` returns undefined for what the caller does not want.
    * Rejects with `NETLINK`.
    */
   dump<T>(request: NetlinkRequest, decode: (message: NetlinkMessage) => T | undefined): Promise<readonly T[]>;

@@ -1,4 +1,4 @@
-/** Routes of the main table: requests of rtnetlink, and what the kernel tells about one. */
+/** Routes of the main table: requests of rtnetlink, and what the kernel reports about one. */
 import { type Address, addressFromBytes, formatAddress, formatPrefix, type Prefix, parseAddress } from "@isthmus/model";
 import { AF_INET, AF_INET6, addressBytes, ofFamily, prefixFrom } from "./addresses.js";
 import { type Attribute, bytesAttribute, joinBytes, parseAttributes, u32Attribute, u32Of } from "./attributes.js";
@@ -13,7 +13,7 @@ export interface Route {
   readonly gateway: Address | undefined;
   /** Index of the link; undefined = the kernel finds it by the gateway. */
   readonly link: number | undefined;
-  /** Who made it: RTPROT_BOOT is 3, and up to 255. */
+  /** The program that made it: RTPROT_BOOT is 3; 4 to 255 are programs. */
   readonly protocol: number;
   /** 0 = none given: 0 for IPv4, 1024 for IPv6. */
   readonly metric: number;
