@@ -7,6 +7,7 @@ export const MAX_WRITES = 127;
 export const MAX_BYTES = 1024 * 1024;
 
 export interface BatchOfWrites {
+  /** In writing order, each key once; empty when no key is dirty or all dirty keys are busy. */
   readonly writes: readonly Write[];
   /** When the newest of the changes was observed, microseconds; 0 = unknown. */
   readonly observedMicros: number;

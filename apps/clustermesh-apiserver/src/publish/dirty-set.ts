@@ -6,16 +6,21 @@ import type { Kind } from "@isthmus/proto";
 import { KINDS, kindOfKey } from "@isthmus/records";
 
 export interface DirtySet {
+  /** Number of keys, those to put and those to delete. */
   readonly size: number;
   /** Of several changes of a key the newest `observedMicros` is kept. */
   add(key: string, what: "upsert" | "delete", observedMicros: number): void;
+  /** The key is as wanted; nothing happens when it is not in the set. */
   remove(key: string): void;
+  /** True for a key to put as well as for one to delete. */
   has(key: string): boolean;
   /** Keys in writing order with the time their change was observed. */
   ordered(): Iterable<readonly [key: string, observedMicros: number]>;
+  /** Empties the set, before all keys are compared again. */
   clear(): void;
 }
 
+/** An empty set; `add` ignores a key of no known kind. */
 export function createDirtySet(): DirtySet {
   const emptyGroups = (): Map<Kind, Map<string, number>> => new Map(KINDS.map((kind) => [kind, new Map()]));
   const upserts = emptyGroups();

@@ -6,12 +6,16 @@ import type { ExportChange } from "./export-source.js";
 
 /** A key as stored. */
 export interface StoredKey {
+  /** Relative to the cluster's prefix, except in `head-read`, which has the whole keys. */
   readonly key: string;
+  /** The stored bytes, not decoded; empty for a deleted key. */
   readonly value: Uint8Array;
+  /** The revision that last wrote the key; of a deleted key, that of the deletion. */
   readonly modRevision: bigint;
 }
 
 export interface Compare {
+  /** Relative to the cluster's prefix; the core compares head, fence and store id only. */
   readonly key: string;
   /** 0: absent. */
   readonly modRevision: bigint;

@@ -6,8 +6,11 @@ import { RECORD_VERSION } from "@isthmus/records";
 import type { PublisherState } from "./state.js";
 
 export interface HeadContent {
+  /** SYNCING until all records are stored: until then no reader takes absence for a deletion. */
   readonly state: HeadState;
+  /** Higher than that of every head that this publisher attempted or found in the store. */
   readonly seq: bigint;
+  /** Of the stored records of every kind in STORE_KINDS after this txn, each marked as exported. */
   readonly sums: KindSum[];
   /** When the newest change in this txn was observed; 0 = no change. */
   readonly observedMicros: number;
@@ -15,6 +18,7 @@ export interface HeadContent {
   readonly wallMicros: number;
 }
 
+/** The bytes of the head; beat, epoch and age of Kubernetes are as of this call. */
 export function encodeHead({ options, beat }: PublisherState, content: HeadContent): Uint8Array {
   return Head.encode({
     clusterUid: options.claim.uid,

@@ -58,6 +58,7 @@ function liveFlight(state: PublisherState, wallMicros: number, due: boolean): Fl
   return withHead(state, [...writes, ...extra], HeadState.HEAD_STATE_LIVE, observedMicros, wallMicros);
 }
 
+/** The txn of `writes` and a head that has the next seq and the sums after them; takes a seq and an id from `state`. */
 export function withHead(
   state: PublisherState,
   writes: readonly Write[],
@@ -71,6 +72,7 @@ export function withHead(
   return { id: state.nextId++, writes: [...writes, { type: "put", key: HEAD_KEY, value }], seq };
 }
 
+/** The txn in flight with this id; undefined for one that was given up, whose result is ignored. */
 export function flightOf({ phase }: PublisherState, id: number): Flight | undefined {
   if (phase.status === "Loading") return phase.last?.id === id ? phase.last : phase.flights.get(id);
   if (phase.status !== "TakingOver" && phase.status !== "Live") return undefined;

@@ -26,10 +26,15 @@ export interface PublisherSettings {
 }
 
 export interface PublisherModules {
+  /** Its owner closes it, not the publisher. */
   readonly store: Store;
+  /** What must be in the store: followed while `run` runs. */
   readonly source: ExportSource;
+  /** `now` is for beats and waits; `wallMicros` is written into heads. */
   readonly clock: Clock;
+  /** Gets changes of the publisher's status, and how many externally modified keys are restored. */
   readonly log: Logger;
+  /** Absent: txns and written keys are not measured. */
   readonly metrics?: Metrics;
   /** Age of the last contact with Kubernetes in milliseconds. */
   readonly kubeAgeMs: () => number;
@@ -44,11 +49,13 @@ export interface Publisher {
   run(signal: AbortSignal): Promise<void>;
   /** Publishes other CIDRs from now on; name, id and uid must not change. */
   configure(config: ClusterConfig): void;
+  /** As of this call; `beatAgeMs` is the time since this publisher's last head, 0 before the first. */
   status(): PublisherStatus;
   /** Keys that were modified externally and restored. */
   readonly restored: number;
 }
 
+/** Does nothing before `run`. Throws for a name or an id that no cluster can have. */
 export function createPublisher(settings: PublisherSettings, modules: PublisherModules): Publisher {
   const { config, instance } = settings;
   const { clock, log } = modules;

@@ -24,6 +24,7 @@ export function watchOther(state: PublisherState, head: Head | undefined, now: n
   return [{ type: "wake", ms: BEAT_MS }];
 }
 
+/** Applies watch events: what they modified externally becomes dirty; a lost head, fence or store id means a resync. */
 export function onSeen(state: PublisherState, event: EventOf<"seen">): PublisherEffect[] {
   if (!isWriting(state)) return [];
   let fenced = false;

@@ -8,6 +8,7 @@ import type { Write } from "./events.js";
 import type { StoreView } from "./store-view.js";
 
 export interface PublisherOptions {
+  /** Named in refusals; `inspected` brings the claim of this id. */
   readonly clusterId: number;
   /** This cluster's claim: its name and the uid of its kube-system namespace. */
   readonly claim: ClusterClaim;
@@ -40,6 +41,7 @@ export const PIPELINE = 4;
 
 /** A txn in flight. */
 export interface Flight {
+  /** Results name their txn by it; from 1, never used twice. */
   readonly id: number;
   /** With relative keys; includes the head. */
   readonly writes: readonly Write[];
@@ -63,25 +65,35 @@ export type Phase =
   | { readonly status: "Refused" };
 
 export interface PublisherState {
+  /** As given to `createPublisherState`. */
   readonly options: PublisherOptions;
+  /** What the publisher does now; step.ts shows the transitions. */
   phase: Phase;
   /** The bytes of the config record. */
   config: Uint8Array;
+  /** The records that the store must have: the exports without those in `tooLarge`. */
   readonly wanted: RecordTable;
+  /** Keys whose wanted and stored hashes differ; computed anew whenever writing begins. */
   readonly dirty: DirtySet;
+  /** The keys in the store by the last listing, the watch events since, and this publisher's own txns. */
   stored: StoreView;
   /** seq of the newest head that was attempted: every attempt has its own. */
   seq: bigint;
+  /** Of the newest head that was attempted; increases only with a head that leaves no write due. */
   beat: bigint;
   /** seq of the newest head that is known to have been stored. */
   storedSeq: bigint;
   /** Newest known revision: a lower one later means that the store was set back. */
   revision: bigint;
+  /** 16 bytes; empty until this publisher has taken over. */
   storeId: Uint8Array;
+  /** A sentence about the last failure, resync or refusal; "" once a head is stored. */
   message: string;
   /** When the last head was written (monotonic). */
   headAt: number | undefined;
+  /** The id of the next txn. */
   nextId: number;
+  /** Retries since the last stored txn, which determine the back-off. */
   failures: number;
   /** Determines when the cluster's prefix may be listed again. */
   readonly pace: Pace;
@@ -106,6 +118,7 @@ export function isWriting({ phase }: PublisherState): boolean {
   return phase.status === "Live" || phase.status === "Loading" || phase.status === "Resolving";
 }
 
+/** The maximum of two revisions or sequence numbers: Math.max takes no bigint. */
 export function larger(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
 }

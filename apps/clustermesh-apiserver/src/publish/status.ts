@@ -15,6 +15,7 @@ const STATES: Readonly<Record<Phase["status"], PublishState>> = {
   Refused: PublishState.PUBLISH_STATE_REFUSED,
 };
 
+/** `now`: monotonic ms. FULL takes precedence over the phase; the message counts records that are too large. */
 export function publisherStatus(state: PublisherState, now: number): PublisherStatus {
   const publishState = state.full ? PublishState.PUBLISH_STATE_FULL : STATES[state.phase.status];
   return {

@@ -23,6 +23,7 @@ import { connect, connectWhenDue, resync, retry } from "./transitions.js";
 import { onCommitted, onFailed, onHeadRead, onRejected } from "./txn-results.js";
 import { compareKey, fits } from "./wanted.js";
 
+/** In the phase Off, with nothing wanted and nothing known of the store. */
 export function createPublisherState(options: PublisherOptions): PublisherState {
   return {
     options,
@@ -51,6 +52,7 @@ export function createPublisherState(options: PublisherOptions): PublisherState 
   };
 }
 
+/** Changes `state` in place; the shell performs the effects in order. Results of txns given up are ignored. */
 export function step(state: PublisherState, event: PublisherEvent): PublisherEffect[] {
   switch (event.type) {
     case "start":

@@ -35,6 +35,7 @@ export interface StoreView {
 const NO_VALUE = new Uint8Array(0);
 const META = new Set<string>([HEAD_KEY, "fence", "store", "config"]);
 
+/** `entries`: all keys of one listing; a later state of the prefix needs `applyEvent` or `commit`. */
 export function createStoreView(entries: readonly StoredKey[]): StoreView {
   const records = createRecordTable();
   const meta = new Map<string, StoredKey>();

@@ -15,6 +15,7 @@ import { createStoreView, type StoreView } from "./store-view.js";
 import { refuse, stepDown } from "./transitions.js";
 import { compareAll } from "./wanted.js";
 
+/** Connecting -> TakingOver, Loading, Standby or Refused; stays in Connecting to claim an id that is free. */
 export function onInspected(state: PublisherState, event: EventOf<"inspected">): PublisherEffect[] {
   const { options } = state;
   state.pace.recordRun(event.now);

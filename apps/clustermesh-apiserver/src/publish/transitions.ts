@@ -46,6 +46,7 @@ export function retry(state: PublisherState): PublisherEffect {
   return { type: "wake", ms: backoffMs(state.failures++, { minMs: 100, maxMs, random: state.options.random }) };
 }
 
+/** In [0, 1), from the options' `random` or Math.random. */
 export function random(state: PublisherState): number {
   return (state.options.random ?? Math.random)();
 }

@@ -16,6 +16,7 @@ import { compareAll, compareKey } from "./wanted.js";
 
 const CHANGED = "The store changed since this publisher's last write: listing it again";
 
+/** TakingOver -> Live or Connecting; Loading -> Live with the last txn. Sends what is due then. */
 export function onCommitted(state: PublisherState, event: EventOf<"committed">): PublisherEffect[] {
   const flight = flightOf(state, event.id);
   if (flight === undefined) return [];
@@ -64,6 +65,7 @@ export function onRejected(state: PublisherState, event: EventOf<"rejected">): P
   return [{ type: "read-head" }];
 }
 
+/** Live -> Resolving, where the head shows whether the txn was applied; TakingOver, Loading -> Connecting. */
 export function onFailed(state: PublisherState, event: EventOf<"failed">): PublisherEffect[] {
   const flight = flightOf(state, event.id);
   if (flight === undefined) return [];

@@ -2,6 +2,7 @@
 import { type HashedRecord, MAX_VALUE_BYTES, sameBytes } from "@isthmus/records";
 import type { PublisherState } from "./state.js";
 
+/** Computes `dirty` anew from all wanted and all stored records; when they changed is unknown (0) then. */
 export function compareAll(state: PublisherState): void {
   state.dirty.clear();
   for (const record of state.wanted.records()) compareKey(state, record.key, 0);
