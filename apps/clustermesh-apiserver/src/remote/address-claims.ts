@@ -13,13 +13,16 @@ export const LOCAL = 0;
 
 /** A record that claims an address. */
 export interface Claimant {
+  /** Id of its cluster; LOCAL for the local one. */
   readonly cluster: number;
+  /** Relative to the prefix of its cluster. */
   readonly key: string;
 }
 
 export interface AddressClaims {
   /** Replaces all claims of one record; an empty list removes them. */
   set(cluster: number, key: string, addresses: readonly Uint8Array[]): void;
+  /** The owner's cluster id, LOCAL for the local cluster; undefined when no record claims the address. */
   owner(address: Uint8Array): number | undefined;
   /** Calls the listener with the records that gained or lost an address by the change of another record. */
   onChange(listener: (concerned: readonly Claimant[]) => void): () => void;
@@ -30,6 +33,7 @@ type Claims = Map<number, Set<string>>;
 
 const NONE: readonly string[] = [];
 
+/** Without claims; one is shared by all peers, since an address has one owner among all clusters. */
 export function createAddressClaims(): AddressClaims {
   const byAddress = new Map<string, Claims>();
   const byCluster = new Map<number, Map<string, readonly string[]>>();

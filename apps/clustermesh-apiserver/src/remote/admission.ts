@@ -22,13 +22,17 @@ import type { AddressClaims } from "./address-claims.js";
 export interface Admission {
   /** Judges a record; the verdict is valid until `judge` or `forget` of its key. */
   judge(record: HashedRecord): Verdict;
+  /** The record is gone: releases its addresses and its refusal. */
   forget(key: string): void;
+  /** By the last `judge` of the key; false for a key that was not judged or is forgotten. */
   isAccepted(key: string): boolean;
+  /** Applies to later judgements only; throws an Error for limits with another id. */
   setLimits(limits: PeerLimits): void;
   /** Current refusals by reason, each with one example sentence. */
   refused(): RefusedCount[];
 }
 
+/** Without records; `claims` are those of all peers. */
 export function createAdmission(initial: PeerLimits, claims: AddressClaims): Admission {
   let limits = initial;
   const taken = new Set<string>();

@@ -5,6 +5,7 @@ import { type Budget, nodesOf } from "./budget.js";
 import type { Usage } from "./over-budget.js";
 import type { RemoteSource } from "./remote-source.js";
 
+/** `list` is called at every scrape; removed peers have no series. */
 export function watchBudgets(metrics: Metrics, budget: Budget, list: () => readonly RemoteSource[]): void {
   const show = (part: keyof Usage) => {
     /** Clusters of the last scrape: one may have been removed, or its source replaced by one with another id. */

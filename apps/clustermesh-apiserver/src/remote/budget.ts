@@ -5,6 +5,7 @@
  * A peer over its budget is not read any further. Its accepted records stay; other peers are not affected.
  */
 export interface Budget {
+  /** In a listing every key under the prefix counts as one, also those of no known kind. */
   readonly records: number;
   /** Of keys and values. */
   readonly bytes: number;
@@ -35,6 +36,7 @@ export function nodesOf({ records }: Budget): number {
   return Math.floor(records / 10);
 }
 
+/** A sentence for a peer that has `nodes` nodes, more than `nodesOf(budget)`. */
 export function tooManyNodes(nodes: number, budget: Budget, cluster: string): string {
   const most = `at most ${nodesOf(budget)} are accepted, a tenth of its records`;
   return `over budget: cluster "${cluster}" has ${nodes} nodes, ${most}; export less there, or raise ${BUDGET_FLAGS.records}`;

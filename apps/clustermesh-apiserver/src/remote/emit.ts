@@ -4,6 +4,7 @@ import type { ReaderEffect } from "./events.js";
 import type { DeletedRecord } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
+/** Sets `state.position`. Throws an Error while there is neither a store id nor an earlier position. */
 export function emit(
   state: ReaderState,
   upserts: HashedRecord[],

@@ -4,16 +4,23 @@ import type { HashedRecord, SourceChange } from "@isthmus/records";
 
 /** A key that is not a record: head, store, config, fence. */
 export interface Meta {
+  /** Relative to the peer's prefix: `head`, `store`. */
   readonly key: string;
+  /** As stored, not decoded; another cluster wrote it. */
   readonly value: Uint8Array;
+  /** The revision that last wrote the key. */
   readonly modRevision: bigint;
 }
 
 /** One key's change in the watch. */
 export interface WatchedChange {
+  /** Relative to the peer's prefix; a record's key that is too long is replaced by its hash (`peerKey`). */
   readonly key: string;
+  /** The revision of the change; changes of one revision come in one `seen`, next to each other. */
   readonly modRevision: bigint;
+  /** True when the key was deleted: there is no record then. */
   readonly deleted: boolean;
+  /** The bytes that were put; empty for a deletion, and for a record that must not be decoded. */
   readonly value: Uint8Array;
   /** Present for records that were put. */
   readonly record?: HashedRecord;

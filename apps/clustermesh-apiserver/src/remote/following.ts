@@ -15,6 +15,7 @@ import { applyRecord, compareSums, type DeletedRecord, differs, takeHead, verify
 import { isBelow, sameStore } from "./restore-detection.js";
 import type { ReaderState } from "./state.js";
 
+/** A new stream: its events are applied once its store is checked. */
 export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {
   if (state.phase.status !== "Following") return [];
   state.connected = true;
@@ -40,6 +41,7 @@ export function onStoreChecked(state: ReaderState, event: EventOf<"store-checked
   return held.events.length === 0 ? [] : apply(state, held.events, held.revision, event);
 }
 
+/** Applies the events, or keeps them while the stream's store is not checked; too many of them end the watch. */
 export function onSeen(state: ReaderState, event: EventOf<"seen">): ReaderEffect[] {
   const { phase } = state;
   if (phase.status !== "Following") return [];
@@ -125,6 +127,7 @@ export function onProbed(state: ReaderState, { headRevision, now }: EventOf<"pro
   return list(state, now);
 }
 
+/** True when `open` is the number of the newest stream; results for another one are ignored. */
 export function isFollowing({ phase }: ReaderState, open: number): boolean {
   return phase.status === "Following" && phase.open === open;
 }

@@ -4,10 +4,12 @@ import { backoffMs } from "@isthmus/runtime";
 import { differs } from "./received-records.js";
 import type { ReaderState } from "./state.js";
 
+/** True when the head has not changed for more than STALE_MS; false before the first head. `now`: monotonic ms. */
 export function isStale(state: ReaderState, now: number): boolean {
   return state.beatAt !== undefined && now - state.beatAt > STALE_MS;
 }
 
+/** Milliseconds until the next `tick` in Following: a repair is due, the source becomes stale, or BEAT_MS passed. */
 export function wakeMs(state: ReaderState, now: number): number {
   if (state.storeId === undefined) return BEAT_MS;
   if (differs(state)) return Math.max(1, state.pace.waitMs(now));

@@ -27,6 +27,7 @@ export function list(state: ReaderState, now: number): ReaderEffect[] {
   return [{ type: "unwatch" }, { type: "wake", ms }];
 }
 
+/** * -> Listing whatever the pace says; * -> Blocked when the operator's objects refuse the peer. */
 export function listNow(state: ReaderState): ReaderEffect[] {
   if (state.blocked !== undefined) return block(state, state.blocked);
   state.phase = { status: "Listing", asked: true, refusal: refusalInForce(state) };
@@ -103,6 +104,7 @@ function lineageOf(storeId: Uint8Array, head: Head | undefined): Uint8Array {
   return hash.update(`${head?.writer} ${head?.seq}`).digest().subarray(0, 16);
 }
 
+/** Why the peer may not be followed, by its claim or head: name, uid or version. Undefined: it may. */
 export function refusePeer(
   { options, uid: expected }: ReaderState,
   claim: ClusterClaim | undefined,

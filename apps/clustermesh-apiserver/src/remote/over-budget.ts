@@ -33,6 +33,7 @@ function usedBy({ received, unverified }: Held): Budget {
 }
 
 export interface Usage extends Budget {
+  /** Records of kind node; they have a limit of their own, `nodesOf(budget)`. */
   readonly nodes: number;
 }
 

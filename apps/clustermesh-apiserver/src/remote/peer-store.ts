@@ -16,7 +16,9 @@ import { type Budget, DEFAULT_BUDGET, overBudget } from "./budget.js";
 import type { EventOf, Meta, NewReaderEvent, WatchedChange } from "./events.js";
 
 export interface PeerStoreOptions {
+  /** The peer's name, which determines its prefix in the store. */
   readonly cluster: ClusterName;
+  /** Its claim in the store is read with each listing: a claim of another cluster refuses the peer. */
   readonly id: ClusterId;
   /** Allows a store that does not authenticate its writers (tests, a private store). */
   readonly allowOpenStore?: boolean;
@@ -26,6 +28,7 @@ export interface PeerStoreOptions {
 
 /** Every call but `check` rejects with the store's error. Returned keys are relative to `prefix`. */
 export interface PeerStore {
+  /** Of all keys of the peer: `/mesh/v1/c/east/`. */
   readonly prefix: string;
   /** Lists the prefix at one revision and reads the claim of the peer's id; the listing ends once it is over budget. */
   list(signal: AbortSignal | undefined): Promise<NewReaderEvent<EventOf<"listed" | "over-budget">>>;
@@ -35,9 +38,11 @@ export interface PeerStore {
   check(open: number): Promise<NewReaderEvent<EventOf<"store-checked" | "check-failed">>>;
   /** Reads the revision of the newest head by quorum; 0n: there is no head. */
   headRevision(): Promise<bigint>;
+  /** Converts an event of a watch of `prefix`; a put of a known kind has a record. */
   seen(event: StoreEvent): WatchedChange;
 }
 
+/** Throws for a name that no cluster can have. Does not close `store`. */
 export function createPeerStore(options: PeerStoreOptions, store: Store): PeerStore {
   const prefix = clusterPrefix(parseClusterName(options.cluster));
   const { budget = DEFAULT_BUDGET } = options;

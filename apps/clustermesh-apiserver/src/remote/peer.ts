@@ -4,18 +4,26 @@ import { prefixesOverlap } from "@isthmus/model";
 import type { PeerLimits } from "@isthmus/records";
 
 export interface PeerSpec {
+  /** The name of its MeshPeer. */
   readonly cluster: ClusterName;
+  /** Its number in the mesh, by which agents know the cluster. */
   readonly id: ClusterId;
+  /** Every address of its pods must be in one of them. */
   readonly podCidrs: readonly Prefix[];
+  /** No other peer may claim an address in them, unless its own ranges overlap them and it came first. */
   readonly serviceCidrs: readonly Prefix[];
   /** Uid of its kube-system namespace, as read by `mesh connect`; "" = not known. */
   readonly uid: string;
 }
 
 export interface LocalCluster {
+  /** The name that no peer may have. */
   readonly cluster: ClusterName;
+  /** The id that no peer may have. */
   readonly id: ClusterId;
+  /** No peer may claim an address in them. */
   readonly podCidrs: readonly Prefix[];
+  /** No peer may claim an address in them. */
   readonly serviceCidrs: readonly Prefix[];
 }
 

@@ -6,6 +6,7 @@
 import type { WatchedChange } from "./events.js";
 
 export interface PendingLimits {
+  /** Number of changed keys. */
   readonly events: number;
   /** Of keys and values. */
   readonly bytes: number;
@@ -15,14 +16,17 @@ export interface PendingLimits {
 export const PENDING_LIMITS: PendingLimits = { events: 20_000, bytes: 16 << 20 };
 
 export interface PendingEvents {
+  /** In the order of their arrival; empty once they were dropped. */
   readonly events: readonly WatchedChange[];
   /** Revision of the last event. */
   readonly revision: bigint;
   /** True when the bounds were exceeded and the events were dropped. */
   readonly dropped: boolean;
+  /** `revision`: that of the last of these events. Nothing is kept once events were dropped. */
   add(events: readonly WatchedChange[], revision: bigint): void;
 }
 
+/** Without events; `limits` bound all that is added. */
 export function createPendingEvents(limits: PendingLimits = PENDING_LIMITS): PendingEvents {
   let pending: WatchedChange[] = [];
   let [bytes, revision, dropped] = [0, 0n, false];

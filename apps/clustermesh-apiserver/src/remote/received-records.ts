@@ -25,15 +25,21 @@ export type DeletedRecord = { readonly kind: Kind; readonly key: string };
 
 /** What is emitted of a change. */
 export interface Content {
+  /** Records that are accepted. */
   readonly upserts: HashedRecord[];
+  /** Records that are gone or refused; some of them may never have been emitted. */
   readonly deletes: DeletedRecord[];
 }
 
 /** The received records after a listing, before it is accepted: the peer may be over budget with it. */
 export interface Replacement {
+  /** All records of the listing, refused ones included; one that did not change is the object kept before. */
   readonly received: RecordTable;
+  /** Replaces that of the state: keys that are absent from the listing or, with `doubting`, differ from it. */
   readonly unverified: Unverified;
+  /** The records to judge, in the order of the listing. */
   readonly changed: readonly HashedRecord[];
+  /** Keys that are absent from the listing and of which no accepted record was emitted. */
   readonly forgotten: readonly string[];
 }
 
@@ -67,6 +73,7 @@ export function replacementOf(state: ReaderState, records: readonly HashedRecord
   return { received, unverified, changed, forgotten };
 }
 
+/** Accepts the listing: sets both tables of `state`, and returns what must be emitted of it. */
 export function replaceReceived(
   state: ReaderState,
   { received, unverified, changed, forgotten }: Replacement,
@@ -104,6 +111,7 @@ function judge({ options, received }: ReaderState, record: HashedRecord): boolea
   return verdict.ok;
 }
 
+/** Applies one change of the watch; `upserts` and `deletes` collect what to emit, the last change of a key wins. */
 export function applyRecord(
   state: ReaderState,
   { key, record }: WatchedChange,
@@ -126,6 +134,7 @@ export function applyRecord(
   } else deletes.set(key, { kind: record.kind, key });
 }
 
+/** `meta` undefined: no head. `beatAt` is renewed only by a head with another seq or writer; `now`: monotonic ms. */
 export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevision"> | undefined, now: number): void {
   const head = meta === undefined ? undefined : readHead(meta.value);
   if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
@@ -134,6 +143,7 @@ export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevi
   state.headRevision = meta?.modRevision ?? 0n;
 }
 
+/** Sets `sumsMatch`: false without a store id, or when the head is not LIVE. */
 export function compareSums(state: ReaderState): void {
   state.sumsMatch = state.storeId !== undefined && isComplete(state.head, state.received);
 }
@@ -149,6 +159,7 @@ export function differs(state: ReaderState): boolean {
   return isLive(state) && !state.sumsMatch;
 }
 
+/** True when the head is LIVE and the store has an id. */
 export function isLive(state: ReaderState): boolean {
   return state.head?.state === HeadState.HEAD_STATE_LIVE && state.storeId !== undefined;
 }

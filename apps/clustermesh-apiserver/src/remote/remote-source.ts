@@ -19,14 +19,19 @@ import { createStatusReports } from "./status-reports.js";
 import { createReaderState, step } from "./step.js";
 
 export interface RemoteSource {
+  /** The peer's name, by its MeshPeer. */
   readonly cluster: ClusterName;
+  /** The peer's id; agents know the source by it. */
   readonly id: ClusterId;
+  /** The accepted records; empty after the peer's removal. */
   readonly index: SourceIndex;
+  /** As of this call: a source becomes stale by time alone. */
   status(): PeerState;
   /** True when the index matches the sums of a LIVE head: only then may a Mark be sent or absence mean deletion. */
   isVerified(): boolean;
   /** True when `isVerified()` covers this kind: a publisher of an older version has no sums of kinds that it does not know. */
   verifiesAbsence(kind: Kind): boolean;
+  /** As of this call, for the MeshPeer and `mesh status`. */
   report(): SourceReport;
   /** What is kept of the peer, refused records included. */
   usage(): Usage;
@@ -42,24 +47,33 @@ export interface RemoteSource {
 }
 
 export interface RemoteSourceModules {
+  /** Shared by all peers; its owner closes it. */
   readonly store: Store;
+  /** Of this peer alone; its owner changes the limits, then calls `judgeAgain`. */
   readonly admission: Admission;
+  /** Used by `confirmStore` only; its owner closes it. */
   readonly breaker: Breaker;
+  /** `now` is for ages and waits, `wallMicros` for propagation times and the difference of the clocks. */
   readonly clock: Clock;
+  /** Gets each reported change of the status. */
   readonly log: Logger;
+  /** Absent: propagation times and dropped events are not measured. */
   readonly metrics?: Metrics;
 }
 
 /** A source as `RemoteSources` controls it. */
 export interface ControlledSource extends RemoteSource {
+  /** Lists and follows the peer until the signal aborts or `remove`; called once. */
   start(signal: AbortSignal): void;
   /** Judges every record again, or only those with these keys. */
   judgeAgain(keys?: ReadonlySet<string>): void;
   /** Sets the peer's uid, and why it may not be followed (undefined: it may). */
   permit(uid: string, refusal: string | undefined): void;
+  /** Deletes all records of the peer from the index; its status is REMOVED from then on. */
   remove(): void;
 }
 
+/** Does nothing before `start`. Throws for a name that no cluster can have. */
 export function createRemoteSource(options: PeerStoreOptions, modules: RemoteSourceModules): ControlledSource {
   const { store, clock, admission } = modules;
   const log = modules.log.child("remote", { cluster: options.cluster });

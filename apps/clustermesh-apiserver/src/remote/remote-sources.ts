@@ -17,9 +17,13 @@ import { type ControlledSource, createRemoteSource, type RemoteSource } from "./
 import { reviewOnChange } from "./review-queue.js";
 
 export interface RemoteSourcesModules {
+  /** The store of this cluster, with all peers in it; its owner closes it. */
   readonly store: Store;
+  /** Shared by all sources: for ages, waits and propagation times. */
   readonly clock: Clock;
+  /** Gets each reported change of a peer's status, with the name of the cluster. */
   readonly log: Logger;
+  /** Absent: nothing is measured. */
   readonly metrics?: Metrics;
   /** The local cluster's records: it takes precedence in every conflict about an address. */
   readonly own: SourceIndex;
@@ -30,12 +34,15 @@ export interface RemoteSources {
   update(peers: readonly PeerSpec[]): void;
   /** Replaces the ranges of the local cluster, which no peer may claim. */
   setLocalRanges(ranges: Pick<LocalCluster, "podCidrs" | "serviceCidrs">): void;
+  /** Followed peers, then removed ones whose id no other peer has. */
   list(): readonly RemoteSource[];
+  /** By the peer's id, a removed peer included; undefined for an id that no peer has. */
   get(clusterId: number): RemoteSource | undefined;
   /** Called when a source was added or removed, or its status changed. */
   onStatus(listener: (source: RemoteSource) => void): () => void;
   /** A sentence when every source is stale: then the connection to the store is at fault, not the peers. */
   allStale(): string | undefined;
+  /** Follows the peers, also those of later updates, until the signal aborts; called once. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -54,6 +61,7 @@ export interface RemoteSourcesSettings {
   readonly budget?: Budget;
 }
 
+/** Without peers before `update`; registers the local cluster's addresses at once. */
 export function createRemoteSources(
   initial: LocalCluster,
   modules: RemoteSourcesModules,

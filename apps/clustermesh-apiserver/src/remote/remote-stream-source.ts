@@ -5,6 +5,7 @@ import { retry, waitFor } from "@isthmus/runtime";
 import type { StreamSource } from "../ports/stream-source.js";
 import type { RemoteSource } from "./index.js";
 
+/** Reads `source` at every call. Hop `kubernetes` has the age of the head plus the age that the head reports. */
 export function remoteStreamSource(source: RemoteSource, clock: Clock): StreamSource {
   const { index } = source;
 

@@ -26,6 +26,7 @@ export function verifiesAbsence({ head }: ReaderState, kind: Kind): boolean {
   return head?.sums.some((sum) => sum.kind === kind && sum.exported) === true;
 }
 
+/** `now`: monotonic ms. The message says what is wrong, or what is awaited; "" when nothing is. */
 export function sourceReport(state: ReaderState, now: number): SourceReport {
   const { options, head } = state;
   const current = peerState(state, now);
@@ -46,6 +47,7 @@ export function sourceReport(state: ReaderState, now: number): SourceReport {
   };
 }
 
+/** Milliseconds since the head last changed, as this process observed it; 0 before the first head. */
 export function beatAgeMs(state: ReaderState, now: number): number {
   return state.beatAt === undefined ? 0 : Math.round(now - state.beatAt);
 }

@@ -14,14 +14,19 @@ import { BEATS_TO_TRUST, LEFT_STORES, type ReaderState } from "./state.js";
 const LATE_MS = 500;
 
 export interface ListedStore {
+  /** Undefined: the store has none. */
   readonly storeId: Uint8Array | undefined;
+  /** Undefined: absent, or it cannot be decoded. */
   readonly head: Head | undefined;
+  /** `head` as stored, with the revision that wrote it. */
   readonly headMeta: Meta | undefined;
+  /** The revision at which the store was listed. */
   readonly revision: bigint;
+  /** Monotonic ms. */
   readonly now: number;
 }
 
-/** True when the listed content is from a restored backup. Remembers in `state.past` since when it waits for beats. */
+/** True when the listed content is from a restored backup; `state.backup` then has since when it waits for beats. */
 export function isFromBackup(state: ReaderState, { storeId, head, headMeta, revision, now }: ListedStore): boolean {
   const [same, left] = [sameStore(state.storeId, storeId), hasLeft(state, storeId)];
   if (head === undefined || headMeta === undefined) return left || (same && revision < state.revision);
@@ -63,6 +68,7 @@ function idOf(storeId: Uint8Array): string {
   return Buffer.from(storeId).toString("hex");
 }
 
+/** True when the ids are equal; two absent ones are. */
 export function sameStore(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   return a === undefined || b === undefined ? a === b : sameBytes(a, b);
 }

@@ -13,6 +13,7 @@ export interface Skew {
 const HEADS = 12;
 const TOLERATED_MICROS = 250_000;
 
+/** Without heads: `micros` is 0. */
 export function createSkew(): Skew {
   const differences: number[] = [];
   return {

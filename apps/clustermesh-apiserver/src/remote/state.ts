@@ -21,9 +21,13 @@ export const BLOCKED_RETRY_MS = 10_000;
 export const OVER_BUDGET_RETRY_MS = 300_000;
 
 export interface ReaderOptions {
+  /** The peer's name, for sentences and to compare with the claim. */
   readonly cluster: string;
+  /** The peer's id, for sentences and reports. */
   readonly clusterId: number;
+  /** Of this peer alone. */
   readonly admission: Admission;
+  /** In [0, 1), for jitter; Math.random when absent. */
   readonly random?: () => number;
   /** DEFAULT_BUDGET when absent. */
   readonly budget?: Budget;
@@ -41,7 +45,9 @@ export type Phase =
   | { readonly status: "Removed" };
 
 export interface ReaderState {
+  /** As given to `createReaderState`. */
   readonly options: ReaderOptions;
+  /** What the reader does now; step.ts shows the transitions. */
   phase: Phase;
   /** Expected uid of the peer; "" = any. */
   uid: string;
@@ -49,6 +55,7 @@ export interface ReaderState {
   received: RecordTable;
   /** Keys whose state in a listing is unverified; they count towards the budget. */
   unverified: Unverified;
+  /** Of the store that was read last; undefined before the first listing, and while the store has none. */
   storeId: Uint8Array | undefined;
   /** Replaces the store id in positions after a restored store kept its id. */
   positionStoreId: Uint8Array | undefined;
@@ -58,8 +65,11 @@ export interface ReaderState {
   unverifiedStore: boolean;
   /** Position of the last emitted change. */
   position: Position | undefined;
+  /** All changes up to this one are applied; 0n before the first listing. */
   revision: bigint;
+  /** The newest head that was received; undefined when it is absent or cannot be decoded. */
   head: Head | undefined;
+  /** The revision that wrote the head; 0n when it is absent. */
   headRevision: bigint;
   /** The highest sequence number of a head of this store, and its writer: a head below it is from a backup. */
   newestHead: Pick<Head, "seq" | "writer">;
@@ -71,16 +81,20 @@ export interface ReaderState {
   sumsMatch: boolean;
   /** When the peer may be listed again. */
   readonly pace: Pace;
+  /** How often the store was listed because the sums differed. */
   repairs: number;
   /** How often more events arrived than may wait for a check. */
   overflows: number;
+  /** Retries since the last listing or check that succeeded, which determine the back-off. */
   failures: number;
   /** Consecutive listings that ended over budget. */
   overBudget: number;
   /** The stream is open. */
   connected: boolean;
+  /** A sentence about the last failure or the reason for listing again; "" when there is none. */
   message: string;
   /** Why the peer may not be followed according to the operator's objects. */
   blocked: string | undefined;
+  /** Of the peer's wall clock, for times in its heads. */
   readonly skew: Skew;
 }

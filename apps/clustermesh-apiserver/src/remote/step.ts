@@ -23,6 +23,7 @@ import { createSkew } from "./skew.js";
 import { NO_HEAD, RELIST, type ReaderOptions, type ReaderState } from "./state.js";
 import { createUnverified } from "./unverified.js";
 
+/** In the phase Idle, with nothing received. */
 export function createReaderState(options: ReaderOptions): ReaderState {
   return {
     options,
@@ -54,6 +55,7 @@ export function createReaderState(options: ReaderOptions): ReaderState {
   };
 }
 
+/** Changes `state` in place; the effects are performed in their order. A removed peer ignores every event. */
 export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
   if (state.phase.status === "Removed") return [];
   switch (event.type) {

@@ -6,6 +6,7 @@ import { Kind } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 
 export interface Unverified extends Iterable<readonly [string, HashedRecord | undefined]> {
+  /** Number of keys, also of those without an emitted record. */
   readonly size: number;
   /** Number of emitted records. */
   readonly records: number;
@@ -13,13 +14,19 @@ export interface Unverified extends Iterable<readonly [string, HashedRecord | un
   readonly nodes: number;
   /** Bytes of their keys and values. */
   readonly bytes: number;
+  /** True also for a key without an emitted record. */
   has(key: string): boolean;
+  /** Undefined for a key without an emitted record and for one that is not in here: `has` distinguishes them. */
   get(key: string): HashedRecord | undefined;
+  /** `held` undefined: no record of the key was emitted. Replaces what was kept of the key. */
   set(key: string, held: HashedRecord | undefined): void;
+  /** Nothing happens when the key is not in here. */
   delete(key: string): void;
+  /** The emitted record of each key, undefined where there is none. */
   values(): Iterable<HashedRecord | undefined>;
 }
 
+/** A copy of `initial`; later changes of either do not affect the other. */
 export function createUnverified(initial: Iterable<readonly [string, HashedRecord | undefined]> = []): Unverified {
   const held = new Map<string, HashedRecord | undefined>();
   let [records, nodes, bytes] = [0, 0, 0];
