@@ -13,7 +13,9 @@ import { createGrpcServer, listen, serverCredentials, undecoded } from "./grpc/g
 import type { TlsFiles } from "./grpc/tls-files.js";
 
 export interface UnnamedServersModules {
+  /** Its owner closes it, not the servers. */
   readonly tls: TlsFiles;
+  /** Only an authorized caller of the admin API learns the problem; its owner closes it. */
   readonly auth: AdminAuth;
   /** Returns a sentence about what is missing and how to fix it. */
   readonly problem: () => string;
@@ -21,6 +23,7 @@ export interface UnnamedServersModules {
 
 const GRACE_MS = 500;
 
+/** Resolves with the function that ends both servers. Rejects with `ADDRESS_IN_USE` when one cannot listen. */
 export async function startUnnamedServers(
   addresses: { readonly listen: string; readonly admin: string },
   { tls, auth, problem }: UnnamedServersModules,

@@ -29,6 +29,7 @@ export type AdminRight = "read" | "dial";
 export interface AdminAuth {
   /** `peer`: the caller's address. Rejects with an `ADMIN` error that carries the gRPC status. */
   check(metadata: Metadata, right: AdminRight, peer: string): Promise<void>;
+  /** Stops timers; running reviews are not awaited. */
   close(): void;
 }
 
@@ -49,6 +50,7 @@ const QUESTIONS: Readonly<Record<AdminRight, AccessQuestion>> = {
   dial: { verb: "check-store", group: "mesh.isthmus.io", resource: "meshclusters" },
 };
 
+/** One for all servers of the process: its caches and limits hold for the Kubernetes API. Must be closed. */
 export function createAdminAuth(modules: { readonly client: KubeClient; readonly clock: Clock }): AdminAuth {
   const { client, clock } = modules;
   const breaker = createBreaker({

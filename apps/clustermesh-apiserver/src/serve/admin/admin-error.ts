@@ -9,6 +9,7 @@ export function adminError(code: status, why: string, cause?: unknown): AdminErr
   return new MeshError({ code: "ADMIN", status: code }, `Cannot answer: ${why}`, { cause });
 }
 
+/** True for errors of `adminError`: their message is for the caller. */
 export function isAdminError(thrown: unknown): thrown is AdminError {
   return thrown instanceof MeshError && thrown.code === "ADMIN";
 }

@@ -24,12 +24,19 @@ import { createRefusedCalls } from "./refused-calls.js";
 const MAX_REQUEST_BYTES = 512 << 10;
 
 export interface AdminServerModules {
+  /** Its owner closes it, not the server. */
   readonly auth: AdminAuth;
+  /** The server's certificate, followed while it changes; clients need none. */
   readonly tls: TlsFiles;
+  /** Gets refused calls at a limited rate, and every call that failed by an internal error. */
   readonly log: Logger;
+  /** For the rate of log lines. */
   readonly clock: Clock;
+  /** Absent: refused calls are not counted. */
   readonly metrics?: Metrics;
+  /** Read at every request for Services. */
   readonly sources: StreamSources;
+  /** Called for each authorized request of the status. */
   readonly status: () => StatusResponse;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: () => AppliedServices | undefined;
@@ -37,6 +44,7 @@ export interface AdminServerModules {
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
 
+/** `address`: host:port; `clusterId`: the local cluster's. Rejects with `ADDRESS_IN_USE` when it cannot listen. */
 export function startAdminServer(
   options: { readonly address: string; readonly clusterId: number },
   modules: AdminServerModules,

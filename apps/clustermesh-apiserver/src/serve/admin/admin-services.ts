@@ -24,12 +24,15 @@ const KINDS = [Kind.KIND_NODE, Kind.KIND_SERVICE, Kind.KIND_SLICE, Kind.KIND_SER
 const YIELD_EVERY = 500;
 
 export interface ServiceListModules {
+  /** All clusters; read while the list is made. */
   readonly sources: StreamSources;
+  /** Gets at most one line per list, about records that cannot be read. */
   readonly log: Logger;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: AppliedServices | undefined;
 }
 
+/** Sorted by Service. `ownId`: id of the local cluster, which is 0 in `sources`. Namespace "": all. */
 export async function listServices(
   { sources, log, applied }: ServiceListModules,
   ownId: number,
@@ -73,6 +76,7 @@ function inNamespace(key: string, namespace: string): boolean {
   return parsed === undefined || !("service" in parsed) || parsed.service.startsWith(`${namespace}/`);
 }
 
+/** One row; without `applied` its state is MERGED, or NO_BACKEND when no tier has a backend that serves. */
 export function report(frontend: MergedFrontend, affinity: Affinity, applied?: AppliedServices): FrontendReport {
   const active = activeTier(frontend.tiers);
   return {

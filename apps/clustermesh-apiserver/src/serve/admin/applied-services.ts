@@ -11,14 +11,18 @@ import type { StreamSource } from "../../ports/stream-source.js";
 import { positionText } from "../agents/source-encoder.js";
 
 export interface AgentNode {
+  /** The name of the Node object. */
   readonly node: string;
+  /** False: the node counts as if it had applied nothing. */
   readonly connected: boolean;
 }
 
 export interface AppliedServicesModules {
+  /** The local cluster and all peers. */
   readonly sources: readonly StreamSource[];
   /** Undefined: the cluster's nodes are not known. */
   readonly agents: readonly AgentNode[] | undefined;
+  /** The position of the source that the node has applied; undefined: nothing of it. */
   readonly applied: (node: string, clusterId: number) => Position | undefined;
 }
 
@@ -32,6 +36,7 @@ export interface AppliedServices {
 /** Services whose latest state a node does not have. */
 type Lacking = ReadonlySet<string> | "all";
 
+/** Undefined while the nodes are not known, and for a cluster without nodes. Counts as of this call. */
 export function appliedServices(modules: AppliedServicesModules): AppliedServices | undefined {
   const { agents, sources, applied } = modules;
   if (agents === undefined || agents.length === 0) return undefined;

@@ -19,6 +19,7 @@ const DEADLINE_MS = 3000;
 const MAX_ENDPOINTS = 16;
 const MAX_CALLS = 4;
 
+/** `deadlineMs`: for each endpoint, 3000 when absent. Concurrent calls are counted per checker. */
 export function createStoreChecker(options: { readonly deadlineMs?: number } = {}): StoreChecker {
   let calls = 0;
   return {

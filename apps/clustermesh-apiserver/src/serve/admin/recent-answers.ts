@@ -2,11 +2,15 @@
 import type { Clock } from "@isthmus/model";
 
 export interface RecentAnswers<T> {
+  /** Undefined when there is none, or it is expired or evicted. */
   get(id: string): T | undefined;
+  /** Valid for `forMs` from now; replaces an earlier answer. */
   set(id: string, answer: T, forMs: number): void;
+  /** Nothing happens for an unknown id. */
   delete(id: string): void;
 }
 
+/** `most`: answers that are kept at once. */
 export function createRecentAnswers<T>(most: number, clock: Clock): RecentAnswers<T> {
   const answers = new Map<string, { readonly answer: T; readonly until: number }>();
   return {

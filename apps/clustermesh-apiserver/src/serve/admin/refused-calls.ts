@@ -10,8 +10,11 @@ import type { AdminError } from "./admin-error.js";
 const EVERY_MS = 60_000;
 
 export interface RefusedCallsModules {
+  /** Gets the lines, as warnings. */
   readonly log: Logger;
+  /** For the rate of lines. */
   readonly clock: Clock;
+  /** Absent: calls are only logged. */
   readonly metrics?: Metrics | undefined;
 }
 
@@ -21,6 +24,7 @@ interface LogState {
   readonly unlogged: number;
 }
 
+/** Returns the function that records one refused call; `method`: path of the gRPC method. */
 export function createRefusedCalls({
   log,
   clock,

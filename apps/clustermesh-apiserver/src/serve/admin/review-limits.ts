@@ -24,6 +24,7 @@ interface Client {
   running: number;
 }
 
+/** Remembers 1,000 clients; beyond that the longest idle ones are forgotten and have a full budget again. */
 export function createReviewLimits(clock: Clock): ReviewLimits {
   /** In the order of their last review. */
   const clients = new Map<string, Client>();

@@ -24,6 +24,7 @@ export interface AgentHandle {
   ack(ack: Ack): void;
   /** The agent asks for the buckets that differ. */
   buckets(asked: Buckets): void;
+  /** Hub and fan-out add sources to it and wake it. */
   readonly session: Session;
   /** For an internal error: ends the stream. */
   fail(thrown: unknown): void;
@@ -33,14 +34,23 @@ export interface AgentHandle {
 
 /** `sendAway`, `fail`: end a stream and count it. */
 export interface AgentHandleModules {
+  /** What sessions share, and which clusters are served. */
   readonly fanOut: FanOut;
+  /** Gets what was sent to the node, and what it acknowledged. */
   readonly agents: AgentRegistry;
+  /** Shared by all agents of the server. */
   readonly gate: SnapshotGate;
+  /** Shared by all agents of the server. */
   readonly metrics: StreamMetrics;
+  /** Measures the age of content at a stage; `observedMicros`: wall clock in microseconds, above 0. */
   readonly observe: (stage: string, source: StreamSource, observedMicros: number) => void;
+  /** The session is closed before it is called. */
   readonly sendAway: (stream: AgentStream, leaving: Leaving) => void;
+  /** The handle is closed before it is called. */
   readonly fail: (stream: AgentStream, thrown: unknown) => void;
+  /** Called at each `closed`, so twice for a stream that fails and then ends. */
   readonly onClosed: (handle: AgentHandle) => void;
+  /** Aborts when the server closes: ends reads on behalf of the agent. */
   readonly signal: AbortSignal;
 }
 

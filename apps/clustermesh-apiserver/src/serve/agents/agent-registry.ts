@@ -18,9 +18,11 @@ import { isAtMost } from "@isthmus/records";
 import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
+  /** The node has a new stream: its positions and conditions of before are dropped. */
   connected(node: string, version: string): void;
   /** The position of a source in an agent's Hello counts as applied. */
   setApplied(node: string, clusterId: number, have: Position): void;
+  /** The node's stream ended; its report is kept for at least 10 minutes. */
   disconnected(node: string): void;
   /** Content was written to the node's stream. */
   sent(node: string, clusterId: number, to: Position): void;
@@ -29,10 +31,13 @@ export interface AgentRegistry {
     node: string,
     ack: Pick<Ack, "maps" | "conditions"> & { readonly applied: readonly Applied[] },
   ): readonly { readonly clusterId: number; readonly seconds: number }[];
+  /** The operator removed the peer: every node's position of it is dropped. */
   removedSource(clusterId: number): void;
   /** Position of the source that the node has applied, by its agent's last message. */
   applied(node: string, clusterId: number): Position | undefined;
+  /** Sorted by node, and by cluster id in each; times in milliseconds as of this call. */
   reports(): readonly AgentReport[];
+  /** Number of nodes that have a stream. */
   readonly connectedCount: number;
 }
 

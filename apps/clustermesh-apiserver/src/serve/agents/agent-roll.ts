@@ -15,10 +15,13 @@ import type { KnownNode } from "../../cluster/nodes/node-feed.js";
 export const AWAITED_MS = 30_000;
 
 export interface AgentRoll {
+  /** Sorted by node. */
   readonly agents: AgentReport[];
+  /** By platform; `known` is false, and all counts are 0, until Nodes have been read. */
   readonly nodes: NodeCounts;
 }
 
+/** `nodes` undefined: not read yet, so every report is listed. `now`: monotonic ms, as in `knownSince`. */
 export function listAgents(
   reports: readonly AgentReport[],
   nodes: ReadonlyMap<string, KnownNode> | undefined,

@@ -11,10 +11,13 @@ import { encodeBucket, isPersonal, wireRecord } from "./messages.js";
 
 /** The server's side: the index, and its 256 sums of the requested kind. */
 export interface ServedRecords {
+  /** Has the personal records of all nodes. */
   readonly index: SourceIndex;
+  /** 16 bytes each, by number of the bucket; not used for a personal kind. */
   readonly sums: readonly Uint8Array[];
 }
 
+/** Compares when the first message is taken. `personalKey`: of the one personal record that the client gets. */
 export function* bucketMessages(
   held: ServedRecords,
   asked: Buckets,

@@ -9,8 +9,11 @@ import type { Clock } from "@isthmus/model";
 import type { StreamSource } from "../../ports/stream-source.js";
 
 export interface ChangedSources {
+  /** The records changed: they are flushed in this turn, or after the peer's pause. */
   content(source: StreamSource): void;
+  /** The status changed: it is flushed in this turn, also in a pause. */
   state(source: StreamSource): void;
+  /** The source was removed: nothing of it is flushed any more. */
   forget(source: StreamSource): void;
 }
 

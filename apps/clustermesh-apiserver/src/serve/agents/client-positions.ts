@@ -7,6 +7,7 @@ import { MAX_CLUSTER_ID } from "@isthmus/model";
 import type { SourcePosition } from "@isthmus/proto";
 import { isPositionOf } from "@isthmus/records";
 
+/** By cluster id. `ignored` gets the reason of each entry or position that is left out. */
 export function clientPositions(
   sources: readonly SourcePosition[],
   ignored: (reason: string) => void,

@@ -20,6 +20,7 @@ export type CursorPhase =
   | { readonly is: "Live"; readonly seq: number; readonly position: Position };
 
 export interface CursorOptions {
+  /** As in messages: 0 = local cluster. */
   readonly clusterId: number;
   /** Key of the client's own node configuration. */
   readonly personalKey: string;
@@ -28,7 +29,9 @@ export interface CursorOptions {
 }
 
 export interface CursorModules {
+  /** Read at each `next`, so a client gets the latest state. */
   readonly index: SourceIndex;
+  /** Shared by all clients of the source. */
   readonly encoder: SourceEncoder;
   /** True when a first sync may begin; false when too many run. */
   readonly mayBegin: () => boolean;
@@ -39,13 +42,16 @@ export interface CursorModules {
 }
 
 export interface Message {
+  /** An encoded `ToAgent`, which other clients may share: not to be changed. */
   readonly bytes: Buffer;
   /** Set for content: when the change was observed, 0 = unknown. */
   readonly observedMicros?: number;
+  /** The client's position after it; absent in Marks, buckets, and chunks before the last. */
   readonly to?: Position;
 }
 
 export interface Cursor {
+  /** As of the last call of `next` or `caughtUp`. */
   readonly phase: CursorPhase;
   /** "refused": a first sync may not begin now. Undefined: nothing to send. */
   next(): Message | "refused" | undefined;
@@ -57,6 +63,7 @@ export interface Cursor {
   buckets(asked: Buckets): void;
 }
 
+/** In Waiting: the first `next` decides how the client begins. */
 export function createCursor(
   options: CursorOptions,
   { index, encoder, mayBegin, isVerified, verifiesAbsence }: CursorModules,

@@ -20,11 +20,14 @@ export interface FanOut {
   readonly served: ReadonlyMap<number, StreamSource>;
   /** Why the position of an agent is ignored; undefined when its cluster is served and it is well-formed for it. */
   ignores(applied: Applied): "unserved cluster" | "malformed position" | undefined;
+  /** Stops timers and listeners; sessions stay open. */
   close(): void;
 }
 
 export interface FanOutModules {
+  /** Followed until `close`. */
   readonly sources: StreamSources;
+  /** For the pauses of peers, and the age of encoded states. */
   readonly clock: Clock;
   /** Runs `work` for each session. */
   readonly each: (work: (session: Session, node: string) => void) => void;

@@ -40,6 +40,7 @@ const LONGEST_REFILL_MS = 180_000;
 
 type Kept = "streams" | "messages" | "bytes" | "buckets" | "lines";
 
+/** With full budgets; one for all streams of a server. */
 export function createNodeBudgets(clock: Clock): NodeBudgets {
   const nodes = new Map<string, { readonly budgets: Record<Kept, TokenBucket>; readonly usedAt: number }>();
   let sweptAt = clock.now();

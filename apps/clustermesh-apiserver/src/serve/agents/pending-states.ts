@@ -10,7 +10,9 @@ import { encodeState, encodeStates, removedState } from "./messages.js";
 export const SOURCE_STATES = "source-states";
 
 export interface PendingStates<Slot> {
+  /** True when neither states nor removals are due. */
   readonly empty: boolean;
+  /** A slot that is added twice is sent once. */
   add(slot: Slot): void;
   /** The source was removed from this server: its removal is sent instead of its state. */
   remove(slot: Slot | undefined, clusterId: number, cluster: string): void;
@@ -18,6 +20,7 @@ export interface PendingStates<Slot> {
   next(): Buffer | undefined;
 }
 
+/** `batched`: the agent supports `SourceStates`. `sourceStateMessage` is called when a state is sent. */
 export function createPendingStates<Slot>(
   batched: boolean,
   sourceStateMessage: (slot: Slot) => SourceState,

@@ -9,7 +9,9 @@ import type { StreamSource } from "../../ports/stream-source.js";
 import type { Cursor } from "./cursor.js";
 
 export interface Slot {
+  /** The same object in all sessions. */
   readonly source: StreamSource;
+  /** Of this session alone. */
   readonly cursor: Cursor;
   /** The agent's position is newer than this server's: the source is withheld from it. */
   readonly behind: boolean;
@@ -20,6 +22,7 @@ export interface SessionSlots {
   add(source: StreamSource, cursor: Cursor): Slot;
   /** Undefined when the session does not have the source. */
   remove(clusterId: number): Slot | undefined;
+  /** Undefined when the session does not have the source. */
   get(clusterId: number): Slot | undefined;
   /** Calls `take` with the slot of each of these sources. */
   allOf(sources: Iterable<StreamSource>, take: (slot: Slot) => void): void;
@@ -40,6 +43,7 @@ export interface SessionSlots {
 /** The local cluster's id on the stream. */
 const LOCAL = 0;
 
+/** Without sources. */
 export function createSessionSlots(): SessionSlots {
   const slots = new Map<number, Slot & { behind: boolean }>();
   const ready = new Set<Slot>();

@@ -19,30 +19,39 @@ import type { SourceEncoder } from "./source-encoder.js";
 
 /** Why a session ends, and when the agent may connect again. */
 export interface Leaving {
+  /** How long the agent waits before it connects again; it has a maximum of its own. */
   readonly retryAfterMs: number;
+  /** One of a few fixed sentences, since it is also a label of a metric. */
   readonly reason: string;
 }
 
 export interface SessionModules {
   /** False when the stream is full; `drained` is called when it has room again. */
   readonly write: (bytes: Buffer) => boolean;
+  /** The encoder that all sessions share. */
   readonly encoderOf: (source: StreamSource) => SourceEncoder;
   /** State of a source that is not withheld: the same for every agent. */
   readonly sourceStateMessage: (source: StreamSource) => SourceState;
+  /** Shared by all sessions; each takes at most one slot. */
   readonly gate: SnapshotGate;
+  /** Called when a first sync may not begin; must close the session. */
   readonly leave: (leaving: Leaving) => void;
   /** Called for an error in a task that is not awaited. */
   readonly fail: (thrown: unknown) => void;
+  /** Called after a message with a position or a time was written; `observedMicros` 0 or absent: unknown. */
   readonly onSent: (source: StreamSource, message: { readonly observedMicros?: number; readonly to?: unknown }) => void;
+  /** Called when a source begins to be withheld from the agent. */
   readonly onBehind: (source: StreamSource) => void;
   /** Called when a part of the Hello was ignored. */
   readonly onIgnored: (reason: string) => void;
+  /** Aborts when the server closes: ends reads on behalf of the agent. */
   readonly signal: AbortSignal;
 }
 
 export interface Session {
   /** Returns the agent's position of the source, by its Hello. */
   addSource(source: StreamSource): Position | undefined;
+  /** The operator removed the peer: its removal is sent with the next pump. */
   removeSource(source: StreamSource): void;
   /** Reports clusters that the agent has and this server does not as removed. */
   removeUnknown(known: ReadonlyMap<number, unknown>): void;
@@ -56,10 +65,13 @@ export interface Session {
   sendStates(states: SharedStates): void;
   /** Schedules a Mark of each of these sources. */
   mark(sources: ReadonlySet<StreamSource>): void;
+  /** Schedules the answer for the next pump; ignored for a source that the session does not have. */
   buckets(asked: Buckets): void;
+  /** Writes nothing any more and ends reads; does not end the stream. May be called twice. */
   close(): void;
 }
 
+/** Without sources; the caller ends the stream, not the session. */
 export function createSession(hello: Hello, modules: SessionModules): Session {
   const { node } = hello;
   const personalKey = nodeConfigKey(node);

@@ -22,18 +22,24 @@ export interface SharedSources {
   states(sources: ReadonlySet<StreamSource>): SharedStates;
   /** Called periodically: drops snapshots that no client began with since the last call. */
   trim(): void;
+  /** Ends the notifications of all sources. */
   close(): void;
 }
 
 /** The states of some sources, the same bytes for every agent. */
 export interface SharedStates {
+  /** In the order of the states in `bytes`. */
   readonly sources: ReadonlySet<StreamSource>;
+  /** An encoded `SourceStates`, in which no source is behind. */
   bytes(): Buffer;
 }
 
 export interface SharedSourcesModules {
+  /** For the age of a state. */
   readonly clock: Clock;
+  /** Called at each change of the index; `observedMicros`: wall clock in microseconds, 0 = unknown. */
   readonly onContent: (source: StreamSource, observedMicros: number) => void;
+  /** Called when the status or `isVerified()` of a source changed. */
   readonly onState: (source: StreamSource) => void;
 }
 

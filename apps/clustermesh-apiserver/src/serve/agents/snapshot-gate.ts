@@ -2,10 +2,13 @@
 export interface SnapshotGate {
   /** False when all slots are taken; true also when this client has one already. */
   take(client: object): boolean;
+  /** Nothing happens when the client has no slot. */
   release(client: object): void;
+  /** Number of slots that are taken. */
   readonly running: number;
 }
 
+/** `limit`: number of slots. */
 export function createSnapshotGate(limit: number): SnapshotGate {
   const running = new Set<object>();
   return {

@@ -11,19 +11,26 @@ import { encodeBatch, isPersonal, wireRecord } from "./messages.js";
 
 /** The shared chunks of a first sync at `seq`; the chunk with `last` is encoded for each client. */
 export interface Snapshot {
+  /** Cursor of a client that has all chunks. */
   readonly seq: number;
+  /** Position of a client that has all chunks. */
   readonly to: Position;
+  /** Encoded messages, in apply order of their records; none has personal records. */
   readonly chunks: readonly Buffer[];
 }
 
 export interface SharedDelta {
+  /** Cursor of a client that has taken it. */
   readonly toSeq: number;
+  /** Position of a client that has taken it. */
   readonly to: Position;
+  /** Wall clock in microseconds at which the newest change was observed at its origin; 0 = unknown. */
   readonly observedMicros: number;
   /** Undefined: it has only personal records. */
   readonly bytes: Buffer | undefined;
   /** Keys of its personal records. */
   readonly personal: ReadonlySet<string>;
+  /** As the index returned it, with the personal records of all nodes. */
   readonly delta: IndexDelta;
 }
 
@@ -48,6 +55,7 @@ const CHUNK_RECORDS = 256;
 const CHUNK_BYTES = 64 << 10;
 const MAX_SNAPSHOT_LAG = 2000;
 
+/** Encodes nothing before a client needs it; one for all clients of the source. */
 export function createSourceEncoder(clusterId: number, index: SourceIndex): SourceEncoder {
   let kept: Snapshot | undefined;
   let used = false;
@@ -160,6 +168,7 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
   }
 }
 
+/** Equal for equal positions only, so it can be a key of a map; "" for undefined. */
 export function positionText(position: Position | undefined): string {
   if (position === undefined) return "";
   return `${position.storeId.toString("hex")}:${position.revision}:${position.versions.join(",")}`;

@@ -18,14 +18,19 @@ import { createStreamMetrics } from "./stream-metrics.js";
 export interface StreamHubOptions {
   /** Concurrent first syncs; agents beyond it are sent away for 0.5 s to 2 s. */
   readonly maxSnapshots: number;
+  /** Nodes that may have a stream at once; a further one is sent away. */
   readonly maxAgents: number;
 }
 
 export interface StreamHubModules {
+  /** Followed until `close`. */
   readonly sources: StreamSources;
+  /** Gets connects, disconnects, and positions that were sent, acknowledged or named in a Hello. */
   readonly agents: AgentRegistry;
+  /** `wallMicros` is for propagation times, `now` for pauses and ages. */
   readonly clock: Clock;
   readonly log: Logger;
+  /** Gets all metrics of the streams; the gauges are read at every scrape. */
   readonly metrics: Metrics;
 }
 

@@ -3,6 +3,7 @@ import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 
 export type StreamMetrics = ReturnType<typeof createStreamMetrics>;
 
+/** Registers them; `now` is read at every scrape. */
 export function createStreamMetrics(metrics: Metrics, now: { agents(): number; snapshots(): number }) {
   metrics.gauge("mesh_stream_agents", "Agents connected", [], (gauge) => gauge.set(now.agents()));
   metrics.gauge("mesh_stream_snapshots_running", "First syncs running", [], (gauge) => gauge.set(now.snapshots()));

@@ -18,16 +18,24 @@ import { createNodeBudgets, type NodeBudgets } from "./node-budget.js";
 import type { StreamHub } from "./stream-hub.js";
 
 export interface StreamServerOptions {
+  /** host:port to listen on; port 0: any that is free. */
   readonly address: string;
+  /** Name of this process, sent in Welcome. */
   readonly instance: string;
+  /** Name of the local cluster, sent in Welcome. */
   readonly cluster: string;
+  /** The local cluster's own id, sent in Welcome; in all other messages the local cluster is 0. */
   readonly clusterId: number;
 }
 
 export interface StreamServerModules {
+  /** Its owner closes it, not the server. */
   readonly hub: StreamHub;
+  /** The server's certificate and the CA of its clients, followed while they change. */
   readonly tls: TlsFiles;
+  /** For the budgets of nodes. */
   readonly clock: Clock;
+  /** Gets connects, disconnects, internal errors, and refusals at a limited rate per node. */
   readonly log: Logger;
   /** host:port of all replicas, sent to agents. */
   readonly servers: () => readonly string[];
@@ -44,6 +52,7 @@ type AgentMessage =
   | { readonly bytes: number; readonly problem: string };
 type Call = ServerDuplexStream<AgentMessage, Buffer>;
 
+/** Resolves when it listens; rejects with `ADDRESS_IN_USE` when it cannot. */
 export async function startStreamServer(
   options: StreamServerOptions,
   modules: StreamServerModules,

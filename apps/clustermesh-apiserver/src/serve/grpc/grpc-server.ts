@@ -10,6 +10,7 @@ import { MeshError } from "@isthmus/model";
 import type { TlsFiles } from "./tls-files.js";
 
 export interface RunningServer {
+  /** The port that is bound: a free one when port 0 was asked for. */
   readonly port: number;
   /** Waits up to `graceMs` for open calls, then ends them. */
   close(graceMs: number): Promise<void>;
@@ -29,6 +30,7 @@ export function createGrpcServer(maxMessageBytes: number): Server {
   });
 }
 
+/** Rejects with `ADDRESS_IN_USE`, whatever prevents it from binding `address` (host:port). */
 export async function listen(server: Server, address: string, credentials: ServerCredentials): Promise<RunningServer> {
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, credentials, (cause, bound) => {

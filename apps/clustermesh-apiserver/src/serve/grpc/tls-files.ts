@@ -13,7 +13,9 @@ import type { Logger } from "@isthmus/observe";
 export interface TlsFiles extends experimental.CertificateProvider {
   /** The certificate in use, as PEM. */
   readonly certificate: string;
+  /** The CA in use, as PEM. */
   readonly ca: string;
+  /** Stops reading; the current certificates stay in use. */
   close(): void;
 }
 

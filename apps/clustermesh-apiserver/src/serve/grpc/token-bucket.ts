@@ -2,7 +2,9 @@
 import type { Clock } from "@isthmus/model";
 
 export interface Rate {
+  /** The most that can be taken at once, in the unit of `amount`: calls, bytes. */
   readonly capacity: number;
+  /** What is given back in a second, in the same unit. */
   readonly perSecond: number;
 }
 
