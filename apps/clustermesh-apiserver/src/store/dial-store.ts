@@ -22,6 +22,7 @@ export function trusting(ca: string): SecureContext | undefined {
   }
 }
 
+/** `endpoint`: https URL, port 443 unless it has one. `ms`: the deadline. The connection is closed again. */
 export function dialStore(
   endpoint: string,
   secureContext: SecureContext,

@@ -8,11 +8,13 @@ import { createStore, type Store, StoreError, type StoreOptions, type WatchMessa
 import { createEmitter, waitFor } from "@isthmus/runtime";
 
 export interface ReloadableStore extends Store {
+  /** False: there is no store, so calls fail, and a watch waits for one. */
   readonly configured: boolean;
   /** Replaces the store; undefined: by none. */
   swap(options: StoreOptions | undefined): void;
 }
 
+/** Without a store before `swap`. Each store that `create` makes is closed when it is replaced. */
 export function createReloadableStore(create: (options: StoreOptions) => Store = createStore): ReloadableStore {
   let inner: Store | undefined;
   let generation = new AbortController();

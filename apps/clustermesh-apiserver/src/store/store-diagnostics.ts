@@ -18,13 +18,18 @@ export interface StoreDiagnostics {
   explain(status: PublisherStatus): PublisherStatus;
   /** What is wrong; undefined while the store is usable. */
   readonly finding: string | undefined;
+  /** Looks at the publisher's status every second until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface StoreDiagnosticsModules {
+  /** Its wall clock is compared with the expiry of the certificate. */
   readonly clock: Clock;
+  /** Gets each new finding as a warning, and that the store is usable again. */
   readonly log: Logger;
+  /** What the MeshCluster says and is in use; undefined without a store. */
   readonly store: () => StoreSpec | undefined;
+  /** As the publisher has it, before `explain`. */
   readonly publisher: () => PublisherStatus;
 }
 
@@ -34,6 +39,7 @@ const NEW_ERROR_MS = 2000;
 const DIAL_MS = 3000;
 const MAX_DIALLED = 16;
 
+/** `cluster`: name of the MeshCluster in the sentences. No finding before `run`. */
 export function createStoreDiagnostics(cluster: string, modules: StoreDiagnosticsModules): StoreDiagnostics {
   const { clock, log } = modules;
   const backoff = createBackoff({ minMs: 2000, maxMs: 30_000 });

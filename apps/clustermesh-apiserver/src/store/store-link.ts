@@ -13,23 +13,30 @@ import { createReloadableStore, type ReloadableStore } from "./reloadable-store.
 import { storeKey } from "./store-key.js";
 
 export interface StoreConnection {
+  /** Always the same object; without a store until `run` has made the first connection. */
   readonly store: ReloadableStore;
   /** The spec in use; undefined without a store. */
   readonly spec: StoreSpec | undefined;
   /** Why the spec cannot be used; undefined when it can. */
   readonly problem: string | undefined;
+  /** As the MeshCluster has it, undefined: no store. `run` connects; a failure becomes the `problem`. */
   setSpec(spec: StoreSpec | undefined): void;
   /** Returns the existing request when it is for this cluster's key and name, else a new one. */
   request(existing: string | undefined, signal: AbortSignal): Promise<string>;
+  /** Follows the spec until the signal aborts, then closes `store`. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface StoreLinkModules {
+  /** For the Secret with the cluster's key. */
   readonly client: KubeClient;
+  /** For waits between attempts. */
   readonly clock: Clock;
+  /** Gets changes of the store, and failed attempts. */
   readonly log: Logger;
 }
 
+/** `namespace`: of the Secret with the key. `cluster`: the name in the certificate request. */
 export function createStoreLink(
   options: { readonly cluster: string; readonly namespace: string },
   modules: StoreLinkModules,
