@@ -13,9 +13,11 @@ export interface BucketKeys {
   put(kind: Kind, key: string): void;
   /** Keys that are, or were since `begin`, in a bucket. */
   of(kind: Kind, index: number): Iterable<string>;
+  /** Forgets the keys of all kinds; `of` returns none until the next `begin`. */
   clear(): void;
 }
 
+/** No kind is indexed. */
 export function createBucketKeys(): BucketKeys {
   const indexes = new Map<Kind, Set<string>[]>();
   return {

@@ -17,9 +17,13 @@ import type { ServerList } from "./server-list.js";
 import { createSession, type Leave, type Session, type SessionModules } from "./session.js";
 
 export interface ClientModules extends Omit<SessionModules, "onWelcome"> {
+  /** Called for each try; its connection is closed when the stream is over. */
   readonly connect: Connect;
+  /** Asked for a server at each try; a Welcome is reported to it. */
   readonly servers: ServerList;
+  /** Times the back-off, and the idle timeout of each stream. */
   readonly clock: Clock;
+  /** Gets connects, streams that end, and a failure once for each reason. */
   readonly log: Logger;
 }
 
@@ -37,6 +41,7 @@ const MAX_AWAY_MS = 60_000;
 /** A stream that lasted longer than this resets the back-off. */
 const SETTLED_MS = 5000;
 
+/** Opens nothing before `run`, which is called once. */
 export function createSyncClient(modules: ClientModules): SyncClient {
   const { core, servers, clock, log, signal } = modules;
   const backoff = createBackoff({ minMs: 100, maxMs: 2000 });

@@ -9,18 +9,28 @@ import { StateSyncClient, type ToAgent, type ToServer } from "@isthmus/proto";
 
 /** What the client needs of a stream. */
 export interface SyncStream {
+  /** Queues the message, in order. The result is not used. */
   write(message: ToServer): unknown;
+  /** Each message, in order. The stream is read once this listener is added. */
   on(event: "data", listener: (message: ToAgent) => void): unknown;
+  /** The stream failed, or was cancelled. */
   on(event: "error", listener: (error: Error) => void): unknown;
+  /** The server ended the stream. */
   on(event: "end", listener: () => void): unknown;
+  /** Stops reading, so that flow control slows the server down. */
   pause(): unknown;
+  /** Reads again after `pause`. */
   resume(): unknown;
+  /** True between `pause` and `resume`. */
   isPaused(): boolean;
+  /** Ends the stream at once; what was not read is lost. */
   cancel(): void;
 }
 
 export interface Connection {
+  /** Open, and not written or listened to yet. */
   readonly stream: SyncStream;
+  /** Closes the connection; the caller must call it when the stream is over. */
   close(): void;
 }
 
@@ -43,7 +53,9 @@ const CONNECT_MS = 3000;
 
 /** How often the server is pinged, and how long its answer may take. */
 export interface Keepalive {
+  /** Time between two pings, in milliseconds. */
   readonly everyMs: number;
+  /** Time from a ping until a connection without an answer is closed, in milliseconds. */
   readonly timeoutMs: number;
 }
 

@@ -28,6 +28,7 @@ export type SyncEffect =
   | { readonly is: "behind"; readonly clusterId: number; readonly behind: boolean };
 
 export interface SyncCore {
+  /** Takes the events of a stream in order; the caller performs the effects in order. */
   step(event: SyncEvent): readonly SyncEffect[];
   /** By cluster id as on the wire; 0 = local cluster. */
   readonly sources: ReadonlyMap<number, Source>;
@@ -36,8 +37,11 @@ export interface SyncCore {
 }
 
 export interface SyncOptions {
+  /** Kubernetes name of this node, for the Hello. */
   readonly node: string;
+  /** Version of this agent, for the Hello. */
   readonly version: string;
+  /** By cluster id as on the wire; each makes a source at once. Copied. */
   readonly floors: ReadonlyMap<number, Position>;
   /** Real id of the local cluster, refused as a source's id (on the wire it is 0). Undefined before the first Welcome. */
   readonly localClusterId?: number;
@@ -46,6 +50,7 @@ export interface SyncOptions {
 /** `source-states`: the states of several sources may come in one message. */
 const CAPABILITIES = ["source-states"];
 
+/** Sends nothing before the event `opened`. */
 export function createSyncCore(options: SyncOptions): SyncCore {
   const sources = new Map<number, Source>();
   const floors = new Map(options.floors);

@@ -12,15 +12,22 @@ import { createSyncCore } from "./core.js";
 import type { ServerList } from "./server-list.js";
 
 export interface DiscoverClusterOptions {
+  /** Kubernetes name of this node, for the Hello. */
   readonly node: string;
+  /** Version of this agent, for the Hello. */
   readonly version: string;
 }
 
 export interface DiscoverClusterModules {
+  /** Called for each try. */
   readonly connect: Connect;
+  /** Tried in turn until one sends a Welcome. */
   readonly servers: ServerList;
+  /** Times the back-off between tries. */
   readonly clock: Clock;
+  /** Gets the reason why a server gave no Welcome, once. */
   readonly log: Logger;
+  /** Ends the tries. */
   readonly signal: AbortSignal;
 }
 

@@ -6,6 +6,7 @@ export interface Exchange {
   begin(kinds: readonly Kind[]): readonly Buckets[];
   /** Asks for these kinds again; undefined after `MAX_TRIES` tries. */
   again(kinds: readonly Kind[]): readonly Buckets[] | undefined;
+  /** True from when the kind is asked for until `complete`, or the end of the exchange. */
   awaits(kind: Kind): boolean;
   /** The last bucket of a kind was received; returns true when no kind is awaited any more. */
   complete(kind: Kind): boolean;

@@ -19,6 +19,7 @@ export interface Floors {
   write(clusterId: number, position: Position | undefined): void;
 }
 
+/** Reads all rows at once; `byCluster` follows each `write`, `broken` does not. */
 export function openFloors(port: ArrayPort): Floors {
   const all = new Map<number, Position>();
   const valid = new Map<number, number>();

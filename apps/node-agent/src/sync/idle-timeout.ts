@@ -12,18 +12,22 @@ export const IDLE_MS = 30_000;
 export interface IdleTimeout {
   /** A message arrived, or reading resumes after a pause: restarts the timeout. */
   restart(): void;
+  /** The stream is over: `onTimeout` is not called any more. */
   stop(): void;
 }
 
 export interface IdleTimeoutModules {
+  /** Times the silence, in monotonic milliseconds. */
   readonly clock: Clock;
   /** The present timeout. */
   readonly limitMs: () => number;
   /** True while the stream is not read, because the kernel is behind. */
   readonly paused: () => boolean;
+  /** Called at most once, with `STREAM_SILENT`. */
   readonly onTimeout: (error: Error) => void;
 }
 
+/** The timeout begins at once; `stop` must be called when the stream is over. */
 export function startIdleTimeout({ clock, limitMs, paused, onTimeout }: IdleTimeoutModules): IdleTimeout {
   const stopped = new AbortController();
   let since = clock.now();

@@ -7,6 +7,7 @@ import { kindOfKey, namesInKey } from "@isthmus/records";
 
 const SLASH = 0x2f;
 
+/** True for the segment of the kind and as many names, none empty, as its keys have. */
 export function hasKeyOf(kind: Kind, key: string): boolean {
   if (kindOfKey(key) !== kind) return false;
   let names = 0;

@@ -15,13 +15,18 @@ import type { SourceEvent } from "./source-types.js";
 
 /** What a message changes downstream, and the events of what was refused. */
 export interface AcceptedRecords {
+  /** New and changed records, in the order of the message. */
   readonly upserts: readonly HashedRecord[];
+  /** Records that were valid before and are now gone or invalid. */
   readonly deletes: readonly RecordName[];
+  /** Each at most once, however many records were refused. */
   readonly events: readonly SourceEvent[];
 }
 
 export interface ReceivedRecords {
+  /** All that is stored, also what does not go downstream; the sums are of it. */
   readonly table: RecordTable;
+  /** Takes the upserts, then the deletions; the deletion of an unknown record changes nothing. */
   batch(message: Pick<Batch, "upserts" | "deletes">): AcceptedRecords;
   /** Replaces the records of one bucket. */
   bucket(message: Bucket): AcceptedRecords;
@@ -33,7 +38,7 @@ export interface ReceivedRecords {
   beginNaming(): void;
   /** Removes and returns the records of these kinds that the first sync did not name. */
   removeUnnamed(kinds: ReadonlySet<Kind>): readonly HashedRecord[];
-  /** Puts back what `takeUnnamed` removed. */
+  /** Puts back what `removeUnnamed` removed. */
   putBack(records: readonly HashedRecord[]): void;
   /** The deletions downstream for records that were removed. */
   namesOf(records: Iterable<HashedRecord>): RecordName[];
@@ -46,6 +51,7 @@ export interface ReceivedRecords {
 const RECORDS_PER_SLICE = 64;
 const KNOWN_KINDS: ReadonlySet<Kind> = new Set(KINDS);
 
+/** Empty; a source makes a new one when it is removed. */
 export function createReceivedRecords(): ReceivedRecords {
   const table = createRecordTable();
   /** Keys of records that are stored for the digest only. */

@@ -10,11 +10,13 @@ import { createPace, type Pace } from "@isthmus/runtime";
 import type { SourceEvent } from "./source-types.js";
 
 export interface RefusalLog {
+  /** Logs the event, or counts it for the next line. `clusterId` as on the wire. */
   refused(clusterId: number, event: SourceEvent): void;
 }
 
 const PACE = { minMs: 1000, maxMs: 60_000, quietMs: 120_000 };
 
+/** Lines of one kind of event are up to a minute apart; after two minutes without one the next comes at once. */
 export function createRefusalLog({ clock, log }: { readonly clock: Clock; readonly log: Logger }): RefusalLog {
   const paces = new Map<SourceEvent, { readonly pace: Pace; unlogged: number }>();
   return {

@@ -19,6 +19,7 @@ export interface ServerList {
 
 const MOST_LEARNED = 64;
 
+/** `fixed`: configured, at least one. `before`: learned by an earlier process, checked again. `random`: in [0, 1). */
 export function createServerList(
   fixed: readonly string[],
   before: readonly string[],

@@ -14,8 +14,11 @@ import type { SyncCore, SyncEffect } from "./core.js";
 import { IDLE_MS, startIdleTimeout, WELCOME_MS } from "./idle-timeout.js";
 
 export interface SessionModules {
+  /** Gets `opened` and each message; `closed` is for the caller of `run` to pass. */
   readonly core: SyncCore;
+  /** Times the idle timeout. */
   readonly clock: Clock;
+  /** Ends the stream. */
   readonly signal: AbortSignal;
   /** The stream had its Welcome; called before that effect is performed. */
   readonly onWelcome: () => void;
@@ -35,11 +38,13 @@ export interface Session {
   run(): Promise<Leave | undefined>;
   /** Sends if the stream had its Welcome; returns false otherwise. */
   send(message: ToServer): boolean;
+  /** The stream had its Welcome; it stays true when the stream is over. */
   readonly welcomed: boolean;
 }
 
 const MAX_WAITING = 1000;
 
+/** Neither writes nor listens before `run`, which is called once. */
 export function createSession(stream: SyncStream, modules: SessionModules): Session {
   const { core, clock, signal } = modules;
   let welcomed = false;

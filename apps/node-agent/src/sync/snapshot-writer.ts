@@ -13,10 +13,15 @@ import { encodeSnapshot } from "./snapshot.js";
 import type { StateFiles } from "./state-files.js";
 
 export interface SnapshotModules {
+  /** Its sources are read, never changed. */
   readonly core: SyncCore;
+  /** One snapshot for each source; that of a source that is gone is deleted, if this process wrote it. */
   readonly files: StateFiles;
+  /** Times how long the writes took, and the waits. */
   readonly clock: Clock;
+  /** Gets each snapshot that cannot be written. */
   readonly log: Logger;
+  /** Ends the loop after the round under way. */
   readonly signal: AbortSignal;
 }
 

@@ -14,8 +14,11 @@ import { type HashedRecord, hashRecord } from "@isthmus/records";
 import type { Slices } from "@isthmus/runtime";
 
 export interface Snapshot {
+  /** As on the wire: 0 = local cluster. */
   readonly clusterId: number;
+  /** Where the source was when it had these records. */
   readonly position: Position;
+  /** All that the source stored, in the order of the file. */
   readonly records: readonly HashedRecord[];
 }
 

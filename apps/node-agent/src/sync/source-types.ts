@@ -10,6 +10,7 @@ export type SourcePhase = "Empty" | "Loading" | "Verifying" | "InSync" | "Repair
 export interface SourceDelta extends RecordDelta {
   /** Written before anything of this is applied; undefined clears it (the source was removed). */
   readonly floor: Position | undefined;
+  /** When the apiserver of origin saw the newest content, in microseconds since the epoch; 0 = unknown. */
   readonly observedUs: bigint;
   /**
    * With this, everything up to `floor` is applied and may be acknowledged. False while a live source loads or repairs.
@@ -43,9 +44,11 @@ export type SourceEvent =
   | "bad-bucket";
 
 export interface SourceStep {
+  /** Absent: nothing changes downstream. */
   readonly delta?: SourceDelta;
   /** To be sent. */
   readonly buckets?: readonly Buckets[];
+  /** To be counted. */
   readonly events?: readonly SourceEvent[];
   /** The server fell behind what this agent has applied, or has caught up. */
   readonly behind?: boolean;
@@ -54,22 +57,33 @@ export interface SourceStep {
 }
 
 export interface Source {
+  /** As on the wire: 0 = local cluster. */
   readonly clusterId: number;
+  /** Of the last SourceState that had one; "" = not announced by a server yet. */
   readonly name: string;
+  /** InSync also for a snapshot from disk and after a lost stream, so see `wasInSync`. */
   readonly phase: SourcePhase;
+  /** State of the peer at the server, by the last SourceState; unspecified before the first. */
   readonly status: PeerState;
+  /** The server's position is below the floor, so it withholds the source; false on a new stream. */
   readonly behind: boolean;
   /** Its records were emitted downstream. */
   readonly live: boolean;
   /** In sync at least once since the start: what it does not have may be deleted. */
   readonly wasInSync: boolean;
+  /** What is older is ignored; undefined = nothing of the source is in the maps. */
   readonly floor: Position | undefined;
   /** The position of the records in memory; undefined when they cannot be resumed from. */
   readonly have: Position | undefined;
+  /** All records in memory, also those that are not emitted. Another one after the source was removed. */
   readonly table: RecordTable;
+  /** Takes the state that a server reports; a removed source emits the deletion of all its records. */
   state(message: SourceState): SourceStep;
+  /** Takes records; those below the floor are ignored, and a gap begins a repair. */
   batch(message: Batch): SourceStep;
+  /** Compares the sums, or keeps it until a repair ends; buckets are asked for of the kinds that differ. */
   mark(message: Mark): SourceStep;
+  /** Takes one bucket of a repair; ignored in any other phase. */
   bucket(message: Bucket): SourceStep;
   /** A new stream: ends the first sync or repair that was under way on the old one. */
   reconnect(): void;
@@ -80,6 +94,8 @@ export interface Source {
 }
 
 export interface SourceOptions {
+  /** As on the wire: 0 = local cluster. */
   readonly clusterId: number;
+  /** From the pinned map; undefined = it has none. */
   readonly floor: Position | undefined;
 }

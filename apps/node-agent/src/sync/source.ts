@@ -41,6 +41,7 @@ const MAX_REPAIRS = 8;
 const NOTHING: SourceStep = {};
 const EMPTY: AcceptedRecords = { upserts: [], deletes: [], events: [] };
 
+/** In phase Empty, without a name. */
 export function createSource(options: SourceOptions): Source {
   return new SourceMachine(options);
 }
@@ -63,7 +64,7 @@ class SourceMachine implements Source {
   #mark: Mark | undefined;
   /** Number of repairs that began on this stream. */
   #repairs = 0;
-  /** `turn: "first"` was emitted. */
+  /** A delta with `transition: "first"` was emitted. */
   #announced = false;
 
   constructor({ clusterId, floor }: SourceOptions) {

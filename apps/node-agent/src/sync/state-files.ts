@@ -13,30 +13,38 @@ import { decodeSnapshot, type Snapshot } from "./snapshot.js";
 
 /** `mesh.json`: learned from a Welcome. */
 export interface Membership {
+  /** Name of the local cluster. */
   readonly cluster: ClusterName;
+  /** Real id of the local cluster. */
   readonly clusterId: ClusterId;
   /** `host:port`, from the last Welcome. */
   readonly servers: readonly string[];
 }
 
 export interface UnreadableState {
+  /** Name of the file, or the path of the folder when that cannot be read. */
   readonly file: string;
+  /** `SNAPSHOT`, or `UNKNOWN` with its cause. */
   readonly error: MeshError;
 }
 
 export interface StateFiles {
+  /** Undefined when there is none, or none that is valid. Rejects when the file cannot be read. */
   membership(): Promise<Membership | undefined>;
+  /** Replaces the one before. Rejects with the file system's error. */
   saveMembership(membership: Membership): Promise<void>;
   /** Readable snapshots, and the files that were refused. */
   snapshots(): Promise<{ readonly good: readonly Snapshot[]; readonly refused: readonly UnreadableState[] }>;
   /** `parts`: of `encodeSnapshot`. The file is replaced when all are written. */
   saveSnapshot(clusterId: number, parts: Iterable<Uint8Array>): Promise<void>;
+  /** It is no error when there is none. Rejects with the file system's error. */
   deleteSnapshot(clusterId: number): Promise<void>;
 }
 
 const MEMBERSHIP = "mesh.json";
 const SNAPSHOT = /^source-\d+\.snap$/;
 
+/** Touches no file; the folder is made by the first write. */
 export function openStateFiles(folder: string): StateFiles {
   const snapshotPath = (clusterId: number) => join(folder, `source-${clusterId}.snap`);
 
