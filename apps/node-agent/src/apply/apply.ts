@@ -47,11 +47,13 @@ export interface Apply<Changes> {
   settled(): Promise<void>;
   /** The objects of all parts, by name. */
   readonly status: ApplyStatus;
+  /** Entries in use of the maps of all parts, in the order of the parts. */
   fill(): readonly MapFill[];
 }
 
 export type ApplyStatus = Pick<StatusTable, "get" | "errors" | "nextDue">;
 
+/** Writes nothing before the first `apply`. */
 export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Changes> {
   const { parts, now } = modules;
   const reversed = [...parts].reverse();

@@ -18,6 +18,7 @@ export interface Collector {
   kick(): void;
   /** No round begins between these two. */
   pause(): void;
+  /** Ends one `pause`. It starts no round, so a `kick` must follow. */
   resume(): void;
   /** A write failed: nothing is freed any more, not even the round whose grace period is running. */
   stop(cause: unknown): void;
@@ -28,6 +29,7 @@ export interface Collector {
 }
 
 export interface CollectorModules {
+  /** Resolves when no program that began before the call still runs; rejects when that cannot be known. */
   readonly gracePeriod: () => Promise<void>;
   /** What a grace period that begins now would free; undefined = nothing. */
   readonly take: () => Round | undefined;
@@ -39,6 +41,7 @@ export interface CollectorModules {
   readonly broken: (error: unknown) => void;
 }
 
+/** Frees nothing before the first `kick` or `settled`. */
 export function createCollector(modules: CollectorModules): Collector {
   let running: Promise<void> | undefined;
   let again = false;

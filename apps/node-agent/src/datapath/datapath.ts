@@ -22,9 +22,11 @@ import { createServicesPart, type FrontendChanges } from "./services/services-pa
 import { createTableStore } from "./services/table-store.js";
 
 export interface DatapathModules {
+  /** The maps, which nothing else may write meanwhile. */
   readonly port: DatapathPort;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Read when a frontend is planned; `touch` names the frontends that changed in it. */
   readonly desired: Pick<DesiredState, "get" | "has">;
   /** Name of this node, once known. */
   readonly localNode?: () => NodeName | undefined;
@@ -48,6 +50,10 @@ export interface Datapath extends Apply<DatapathChanges> {
   readonly adoptedClusters: ReadonlySet<number>;
 }
 
+/**
+ * Adopts what the maps hold and empties service rows without a frontend, after a grace period. Rejects with the error
+ * of a map.
+ */
 export async function createDatapath(modules: DatapathModules): Promise<Datapath> {
   const { port, now } = modules;
   const tables = createTableStore(port.tables, () => adopted.tables);

@@ -5,13 +5,18 @@ import type { Slices } from "@isthmus/runtime";
 import { nodeIdentity } from "../../desired/nodes/nodes.js";
 
 export interface NodePorts {
+  /** `struct node` by node index. */
   readonly nodes: ArrayPort;
+  /** The rank word of 32 bits by node index. */
   readonly nodeState: ArrayPort;
 }
 
 export interface AdoptedRow {
+  /** As `nodeIdentity` makes it of the row. */
   readonly identity: string;
+  /** In mesh_nodes, from 1. */
   readonly index: number;
+  /** Real id of the node's cluster. */
   readonly cluster: number;
 }
 

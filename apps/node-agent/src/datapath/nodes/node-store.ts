@@ -15,6 +15,7 @@ import { type AdoptedRow, adoptNodes, type NodePorts } from "./adopt-nodes.js";
 export interface NodeStore {
   /** 0 = not known. An adopted row is also found by its name of `adoptedNode`, for as long as it exists. */
   indexOf(name: NodeName | undefined): number;
+  /** The next `write` writes it. Undefined = the node is gone: its row leaves unless another node has it too. */
   set(name: NodeName, node: DesiredNode | undefined): void;
   /** Frees the rows of a cluster that no known node has; called when all its nodes are known. */
   sweep(cluster: number): void;
@@ -22,15 +23,19 @@ export interface NodeStore {
    * Writes the rows of nodes that were set, in order; returns the names whose index changed. Failures go to `status`.
    */
   write(now: number): Slices<readonly NodeName[]>;
+  /** True when `take` would return an index. */
   readonly garbage: boolean;
   /** Indexes to be freed: no other row may refer to them when `take` is called. */
   readonly leaving: readonly number[];
   /** Returns the indexes that can be freed after a grace period that begins now. */
   take(): readonly number[];
+  /** After the grace period: sets ids and state words to 0; the indexes may be used again. */
   free(indexes: readonly number[]): void;
   /** The nodes that were set, by name. */
   readonly nodes: ReadonlyMap<NodeName, DesiredNode>;
+  /** Rows that are taken, those that wait to be freed included. */
   readonly used: number;
+  /** Rows of the map without index 0, those that are reserved included. */
   readonly capacity: number;
 }
 

@@ -2,8 +2,11 @@
 export interface IndexPool {
   /** Undefined when all are taken. */
   take(): number | undefined;
+  /** Frees an index that was taken or adopted, once; it is the next one to be taken. */
   give(index: number): void;
+  /** Number of indexes that are taken. */
   readonly used: number;
+  /** Number of indexes without 0. */
   readonly capacity: number;
 }
 

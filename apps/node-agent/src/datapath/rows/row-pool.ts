@@ -9,8 +9,11 @@ import { createIndexPool } from "./index-pool.js";
 export interface RowPool {
   /** Index of a free row for an object of this cluster. Throws `MAP_FULL`. */
   take(cluster: number): number;
+  /** Frees a row that was taken or adopted, once. */
   give(index: number): void;
+  /** Rows that are taken, of all clusters. */
   readonly used: number;
+  /** Rows of the map without index 0, those that are reserved included. */
   readonly capacity: number;
 }
 

@@ -2,14 +2,18 @@
 import type { ArrayPort } from "@isthmus/reconcile";
 
 export interface WordBatch<Value extends number | bigint> {
+  /** `offset`: in bytes inside the entry, aligned to the word. */
   add(index: number, offset: number, value: Value): void;
+  /** Stores the words in the order they were added, and empties the batch; without a word it does nothing. */
   store(): void;
 }
 
+/** `store` throws before the first word if an index or offset is outside the map. */
 export function createWords32(port: ArrayPort): WordBatch<number> {
   return createBatch((indexes, offsets, values) => port.storeWords32(indexes, offsets, new Uint32Array(values)));
 }
 
+/** `store` throws before the first word if an index or offset is outside the map. */
 export function createWords64(port: ArrayPort): WordBatch<bigint> {
   return createBatch((indexes, offsets, values) => port.storeWords64(indexes, offsets, new BigUint64Array(values)));
 }

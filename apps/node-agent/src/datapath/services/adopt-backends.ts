@@ -5,9 +5,11 @@ import type { Slices } from "@isthmus/runtime";
 import type { BackendRows } from "./backend-rows.js";
 
 export interface AdoptedBackends {
+  /** Indexes of the live rows, in order. */
   readonly taken: ReadonlySet<number>;
   /** The last generation of each free row that had one, by index. */
   readonly generations: Map<number, number>;
+  /** Real ids of the clusters that have a live row. */
   readonly clusters: ReadonlySet<number>;
 }
 

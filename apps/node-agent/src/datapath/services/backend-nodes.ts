@@ -23,8 +23,11 @@ export interface BackendNodes {
 }
 
 export interface BackendNodesModules {
+  /** The agent's copy of mesh_backends, of which the words `node` and `cluster` are read. */
   readonly rows: BackendRows;
+  /** Rows of mesh_backends, index 0 included. */
   readonly maxEntries: number;
+  /** Called when a row gets a node, and for the rows of each node in `update`. */
   readonly indexOf: NodeIndexOf;
   /** Sets a word of a row, and has it written if the row is in the map. */
   readonly setWord: (row: number, word: number, value: number) => void;
@@ -32,6 +35,7 @@ export interface BackendNodesModules {
 
 const ROWS_PER_SLICE = 256;
 
+/** Knows no row before `adopt` or `set` names it. */
 export function createBackendNodes({ rows, maxEntries, indexOf, setWord }: BackendNodesModules): BackendNodes {
   /** By row: the node's short name, "" = not known; null: no record has named it yet. */
   const nodes: (string | null)[] = [null];

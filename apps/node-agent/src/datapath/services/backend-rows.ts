@@ -33,9 +33,11 @@ export interface BackendRows {
   fill(index: number, row: NewRow): void;
   /** Adds the row to the hash table, unless a row with the same name is there. */
   link(index: number): void;
+  /** Takes the row out of the hash table, unless another one with its name is there; its words stay. */
   unlink(index: number): void;
   /** Unsigned. */
   get(index: number, word: number): number;
+  /** Sets one word. What is part of the name must not change while the row is in the hash table. */
   set(index: number, word: number, value: number): void;
   /** Copies rows from bytes of the map. */
   take(first: number, bytes: Uint8Array): void;
@@ -45,10 +47,15 @@ export interface BackendRows {
 
 /** Words of a row, and its address. */
 export interface NewRow {
+  /** Index and generation, as `backendId` packs them. */
   readonly id: number;
+  /** As the function `portWord` packs it. */
   readonly portWord: number;
+  /** Index in mesh_nodes; 0 = not known. */
   readonly node: number;
+  /** As the function `clusterWord` packs it. */
   readonly clusterWord: number;
+  /** Its words are big endian; `fill` turns them round. */
   readonly address: AddressWords;
 }
 
@@ -67,6 +74,7 @@ export function clusterWord(cluster: number, flags: number): number {
   return ClusterWord.toWord({ cluster, zone: 0, flags });
 }
 
+/** The cluster id in word `cluster` of a row. */
 export function clusterOf(word: number): number {
   return ClusterWord.fromWord(word).cluster;
 }

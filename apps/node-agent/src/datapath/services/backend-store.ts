@@ -42,7 +42,9 @@ export interface BackendStore {
   recycle(indexes: readonly number[]): void;
   /** Clusters of the rows that were adopted. */
   readonly adoptedClusters: ReadonlySet<number>;
+  /** Rows that are taken, those without users and those that cool included. */
   readonly used: number;
+  /** Rows of the map without index 0, those that are reserved included. */
   readonly capacity: number;
 }
 

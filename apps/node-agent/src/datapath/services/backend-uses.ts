@@ -25,6 +25,7 @@ export interface BackendUses {
   takeNew(): number[];
   /** unused -> cooling; returns the rows. */
   retire(): number[];
+  /** Rows that `retire` returned and `recycle` did not get yet, oldest first. */
   readonly cooling: readonly number[];
   /** cooling -> free. */
   recycle(indexes: readonly number[]): void;
@@ -37,6 +38,7 @@ const FREE = 0;
 const NEW = 1;
 const LIVE = 2;
 
+/** All rows are free. */
 export function createBackendUses(): BackendUses {
   /** By index; a row that cools is free here. */
   const states: number[] = [FREE];

@@ -23,6 +23,7 @@ export interface BackendWrites {
   clearIds(indexes: readonly number[]): void;
 }
 
+/** `rows` has the words to write; `uses` knows which rows are in the map. */
 export function createBackendWrites(port: ArrayPort, rows: BackendRows, uses: BackendUses): BackendWrites {
   const words = createWords32(port);
   const changed = new Set<number>();

@@ -5,6 +5,7 @@
 import { type DeltaTracker, type Failures, type HashPort, insertMissing, removeExtra } from "@isthmus/reconcile";
 import { type FrontendName, isRejectName } from "../../desired/services/frontends.js";
 
+/** Inserts those of `names` that are desired and missing. Resolves with the error of each that failed, by name. */
 export async function insertFrontends(
   port: HashPort,
   tracker: DeltaTracker,
@@ -13,6 +14,7 @@ export async function insertFrontends(
   return inOrder(names, (part) => insertMissing(port, tracker, part));
 }
 
+/** Removes those of `names` that are not desired. Resolves with the error of each that failed, by name. */
 export async function removeFrontends(
   port: HashPort,
   tracker: DeltaTracker,

@@ -7,15 +7,18 @@
 export interface Run {
   /** First line: segment * linesPerSegment + index in it. */
   readonly line: number;
+  /** Number of lines, all in one segment. */
   readonly lines: number;
 }
 
 export interface LinePool {
   /** First line of a run; undefined when no segment has one that long. */
   take(lines: number): number | undefined;
+  /** Frees a run that was taken or adopted, once. */
   give(run: Run): void;
   /** Adds the lines of one more segment. */
   grow(): void;
+  /** Lines that are taken, in all segments. */
   readonly used: number;
   /** Lines of the segments that exist. */
   readonly capacity: number;

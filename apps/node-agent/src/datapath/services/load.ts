@@ -15,6 +15,7 @@ import type { Table, TableStore } from "./table-store.js";
 export interface Loaded {
   /** Every row of mesh_frontends, value as latin1. */
   readonly frontends: ReadonlyMap<FrontendName, string>;
+  /** Rows of mesh_services with their tiers, by the frontend that names them; each row once. */
   readonly services: ReadonlyMap<FrontendName, ServiceEntry>;
   /** Tables in use. */
   readonly tables: readonly Table[];
@@ -24,6 +25,7 @@ export interface Loaded {
   readonly generations: ReadonlyMap<number, number>;
 }
 
+/** Reads in slices, and `tables` for the ids of each tier. Rejects with the error of a map. */
 export async function loadKernel(port: DatapathPort, tables: Pick<TableStore, "read">): Promise<Loaded> {
   return inTurns(readKernel(port, await port.frontends.load(), tables));
 }

@@ -12,6 +12,7 @@ import type { DesiredFrontend, DesiredTier } from "../../desired/services/desire
 type Service = Extract<DesiredFrontend, { kind: "service" }>;
 type Test = (backend: MergedBackend) => boolean;
 
+/** Makes each version when it is asked for, with what `hasRow` (needs no new row) returns then. */
 export function* smallerVersions(wanted: Service, isLocal: Test, hasRow: Test): Generator<Service> {
   const tests: readonly Test[] = [
     (backend) => isLocal(backend) || hasRow(backend),

@@ -16,11 +16,17 @@ import type { Planner } from "./planner.js";
 import type { TableStore } from "./table-store.js";
 
 export interface FrontendPlanningModules {
+  /** Plans one frontend at a time. */
   readonly planner: Planner;
+  /** Gets one more segment when a table finds no room. */
   readonly tables: TableStore;
+  /** Asked which backends have rows when a Service does not fit. */
   readonly backends: BackendStore;
+  /** Read when a frontend is planned; undefined = it must have no row. */
   readonly desired: Pick<DesiredState, "get">;
+  /** Gets the error of each frontend that found no room for all of it. */
   readonly status: StatusTable;
+  /** Monotonic milliseconds, for `status`. */
   readonly now: () => number;
   /** Id of the local cluster. */
   readonly own: number | undefined;
@@ -28,6 +34,7 @@ export interface FrontendPlanningModules {
 
 export type PlannedFrontends = ReadonlyMap<FrontendName, Error | undefined>;
 
+/** Returns a function that plans these frontends, rows of ports first. It rejects only for what is no `MeshError`. */
 export function createFrontendPlanning(
   modules: FrontendPlanningModules,
 ): (names: readonly FrontendName[]) => Promise<PlannedFrontends> {

@@ -26,6 +26,7 @@ export interface TierPlanner {
 }
 
 export interface PlannedTiers {
+  /** As many as a row has words; those that are not wanted are empty and last. */
   readonly tiers: readonly Tier[];
   /** Tables that the tiers no longer have. */
   readonly deadTables: readonly Table[];
@@ -43,6 +44,7 @@ export class NoLines extends Error {
   }
 }
 
+/** Takes ids and lines from the stores, which the caller then writes. */
 export function createTierPlanner(backends: BackendStore, tables: TableStore): TierPlanner {
   function release(ids: readonly number[]): void {
     for (const id of ids) backends.release(id);

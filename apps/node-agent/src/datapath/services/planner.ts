@@ -13,10 +13,15 @@ import type { ServiceEntry, ServiceStore } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
 
 export interface PlannerModules {
+  /** Counts one user for each slot of a planned table. */
   readonly backends: BackendStore;
+  /** Gives and takes back the lines of tables. */
   readonly tables: TableStore;
+  /** Has one row for each frontend of a Service. */
   readonly services: ServiceStore;
+  /** Rows of mesh_frontends: planning sets what is desired, and reads what is in the kernel. */
   readonly frontends: DeltaTracker;
+  /** Checked for room before anything is taken for a new frontend. */
   readonly frontendMap: Pick<HashPort, "name" | "maxEntries">;
 }
 
@@ -29,17 +34,21 @@ export interface Planner {
   free(dead: Dead): void;
   /** What went out of use since the last call. */
   takeDead(): Dead;
+  /** True when `takeDead` would return something. */
   readonly garbage: boolean;
 }
 
 /** Objects that are out of use since an apply. */
 export interface Dead {
+  /** Lines to give back, and a user less for each of their ids. */
   readonly tables: readonly Table[];
+  /** Rows to empty and to use again. */
   readonly services: readonly ServiceEntry[];
   /** Backends that left a slot of a table that stays. */
   readonly ids: readonly number[];
 }
 
+/** Takes rows and lines from the stores, which the caller then writes. */
 export function createPlanner(modules: PlannerModules): Planner {
   const { services, frontends, frontendMap } = modules;
   const tierPlanner = createTierPlanner(modules.backends, modules.tables);

@@ -10,6 +10,7 @@ import type { FrontendName } from "../../desired/services/frontends.js";
 import type { ServedFrontends, ServedTier } from "../../desired/services/records-from-kernel.js";
 import type { Loaded } from "./load.js";
 
+/** By frontend, its tiers with an adopted table. Rows are read from `backends` at the time of the call. */
 export function readServices(backends: ArrayPort, loaded: Pick<Loaded, "services">): ServedFrontends {
   const rowOf = cachedRows(backends);
   const served = new Map<FrontendName, readonly ServedTier[]>();

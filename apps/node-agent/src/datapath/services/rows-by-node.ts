@@ -4,6 +4,7 @@
  * A row is in at most one list, a doubly linked one in two arrays: there is no object per row (`BackendRows`).
  */
 export interface RowsByNode<K> {
+  /** The row must be in no list. */
   add(node: K, row: number): void;
   /** The row must be in the list of this node. */
   remove(node: K, row: number): void;

@@ -14,6 +14,7 @@ import type { Table } from "./table-store.js";
 
 /** One word of a service with the table it names. */
 export interface Tier {
+  /** As in the map; 0 = an empty tier. */
   readonly word: bigint;
   /** Undefined for an empty tier, and for a word whose table was not adopted and must not be freed. */
   readonly table: Table | undefined;
@@ -24,7 +25,9 @@ export interface Tier {
 export const EMPTY_TIER: Tier = { word: 0n, table: undefined };
 
 export interface ServiceEntry {
+  /** In mesh_services, from 1. */
   readonly index: number;
+  /** As planned last, and as the map has them after `write`; none in a row that was just created. */
   tiers: readonly Tier[];
   /** The words in the map. */
   stored: readonly bigint[];
@@ -33,25 +36,33 @@ export interface ServiceEntry {
 const NO_WORDS: readonly bigint[] = Array.from({ length: Limit.Tiers }, () => 0n);
 
 export interface ServiceStore {
+  /** Rows that have a frontend; one that waits to be freed has none. */
   readonly entries: ReadonlyMap<FrontendName, ServiceEntry>;
   /** The row of a frontend; creates one when there is none. Throws `MAP_FULL`. */
   ensure(frontend: FrontendName): ServiceEntry;
   /** Sets the words that `write` will store. */
   set(entry: ServiceEntry, tiers: readonly Tier[]): void;
+  /** Stores the generations of new rows, then the words that changed. */
   write(): void;
   /** Takes the row from its frontend; it is freed with `free` after a grace period. */
   remove(frontend: FrontendName): ServiceEntry | undefined;
+  /** Empties a row that was written, and makes its index free; once for each row. */
   free(entry: ServiceEntry): void;
+  /** Rows that are taken, those that wait to be freed included. */
   readonly used: number;
+  /** Rows of the map without index 0. */
   readonly capacity: number;
 }
 
 /** What was read at the start: rows that a frontend names, and the generation of each row. */
 export interface AdoptedServices {
+  /** The store keeps these entries and changes them. */
   readonly services: ReadonlyMap<FrontendName, ServiceEntry>;
+  /** By index of the row; absent = 0. Copied. */
   readonly generations: ReadonlyMap<number, number>;
 }
 
+/** Adopts the rows and writes nothing. */
 export function createServiceStore(port: ArrayPort, adopted: AdoptedServices): ServiceStore {
   const entries = new Map(adopted.services);
   const generations = new Map(adopted.generations);
@@ -134,6 +145,7 @@ export function clearOrphans(port: ArrayPort, indexes: readonly number[]): void 
   }
 }
 
+/** In the order of the tiers; 0 for an empty one. */
 export function wordsOf(tiers: readonly Tier[]): readonly bigint[] {
   return tiers.map((tier) => tier.word);
 }

@@ -26,10 +26,13 @@ import type { TableStore } from "./table-store.js";
 export interface ServicesModules {
   /** What the maps held at the start. */
   readonly adopted: Loaded;
+  /** Its lines of the adopted tables are taken. */
   readonly tables: TableStore;
+  /** Rows of nodes, which are written earlier in the same apply. */
   readonly nodes: NodeRows;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Read when a frontend is planned, not when it is touched. */
   readonly desired: Pick<DesiredState, "get" | "has">;
   /** Id of the local cluster: rows are reserved for its backends. */
   readonly localCluster?: number | undefined;

@@ -22,6 +22,7 @@ export interface SlotEdits {
   readonly kept: readonly number[];
 }
 
+/** `wanted` has each id once; `current` may repeat one. Pure. */
 export function editSlots(current: readonly number[], wanted: readonly number[]): SlotEdits {
   const missing = new Set(wanted);
   const stays = current.map((id) => missing.delete(id));

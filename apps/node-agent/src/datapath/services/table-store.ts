@@ -9,6 +9,7 @@ import { createLinePool, type Run } from "./line-pool.js";
 
 /** A table in the kernel. `ids` are its slots, in order; its lines may have room for more. */
 export interface Table extends Run {
+  /** The backend id in each slot. */
   readonly ids: readonly number[];
 }
 
@@ -28,8 +29,11 @@ export interface TableStore {
   grow(slots: number): Promise<void>;
   /** Writes tables that were taken, then slots that were edited. */
   write(): void;
+  /** Gives the lines back, which no program can reach any more; a table that waits for `write` is not written. */
   give(table: Table): void;
+  /** Lines that are taken, in all segments. */
   readonly used: number;
+  /** Lines of all segments that there can be, also of those that are not added yet. */
   readonly capacity: number;
 }
 
