@@ -52,11 +52,13 @@ export interface MeshState {
   readonly localVerified: boolean;
   /** Frontends that cannot be planned, by Service. */
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
+  /** The Services of all clusters, with placeholder records; only `take` and `flush` change it. */
   readonly merger: ServiceMerger;
   /** From the NodeConfig of the local cluster and the nodes of all clusters. */
   readonly serviceRanges: Pick<ServiceRanges, "exclusive" | "shared">;
 }
 
+/** Holds no records. `flush` writes planned frontends into `modules.desired`. */
 export function createMeshState(options: MeshStateOptions, modules: MeshStateModules): MeshState {
   const { clusterId: localClusterId } = options;
   const serviceRanges = createServiceRanges();

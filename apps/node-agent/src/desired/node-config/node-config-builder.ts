@@ -16,6 +16,7 @@ export interface NodeConfigOptions {
 }
 
 export interface NodeConfigBuilder extends Builder {
+  /** Returns what changed since the last call, and forgets it. */
   flush(): NodeConfigChanges;
 }
 

@@ -16,6 +16,7 @@ export interface NodeChanges {
 export interface NodeBuilder extends Builder {
   /** Nodes of every cluster by record. */
   readonly records: ReadonlyMap<NodeName, Node>;
+  /** Returns what changed since the last call, and forgets it; the caller may keep the collections. */
   flush(): NodeChanges;
 }
 

@@ -11,9 +11,13 @@ import type { Node } from "@isthmus/proto";
 export type NodeName = `${number}/${string}`;
 
 export interface DesiredNode {
+  /** With the real id of the cluster, and the Kubernetes name from the record's key. */
   readonly name: NodeName;
+  /** Real id of the node's cluster. */
   readonly cluster: number;
+  /** 16 bytes, IPv4 as v4-mapped. */
   readonly tunnel: Uint8Array;
+  /** 16 bytes, IPv4 as v4-mapped; all 0 = the record names none. */
   readonly health: Uint8Array;
 }
 

@@ -9,13 +9,16 @@ import type { RecordDelta, RecordName } from "./record-delta.js";
 /** The update of one record: the record, or only its name where it is deleted. */
 type RecordUpdate = HashedRecord | RecordName;
 
+/** False for a deletion. */
 export function isRecord(update: RecordUpdate): update is HashedRecord {
   return "value" in update;
 }
 
 /** The updates of one kind in one cluster. */
 export interface Group {
+  /** Real id of the cluster. */
   readonly id: number;
+  /** Each record at most once. */
   readonly updates: RecordUpdate[];
 }
 

@@ -11,6 +11,7 @@ export interface Builder {
   readonly kinds: readonly Kind[];
   /** Throws for a record that cannot be read, and changes nothing then. */
   upsert(clusterId: number, record: HashedRecord): void;
+  /** The record may be unknown here: `upsert` may have thrown for it. */
   remove(clusterId: number, record: RecordName): void;
   /** The cluster is in sync for the first time: these are all its records of all kinds; `upsert` gets them afterwards. */
   beginSync?(clusterId: number, records: readonly HashedRecord[]): void;

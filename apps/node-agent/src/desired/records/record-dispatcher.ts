@@ -16,6 +16,7 @@ import type { Builder } from "./builder.js";
 import type { RecordDelta } from "./record-delta.js";
 
 export interface RecordDispatcherModules {
+  /** Called in this order when a cluster is in sync for the first time or removed. */
   readonly builders: readonly Builder[];
   /** Real id of the local cluster. */
   readonly localClusterId: number;
@@ -24,6 +25,7 @@ export interface RecordDispatcherModules {
 }
 
 export interface RecordDispatcher {
+  /** Passes deltas on, those of a cluster in order. The work must be run to its end before the next one begins. */
   take(deltas: readonly RecordDelta[]): Slices<void>;
   /** Clusters (by their real id) that were in sync since the start; one is added once its records are taken. */
   readonly clustersInSync: ReadonlySet<number>;
@@ -32,6 +34,7 @@ export interface RecordDispatcher {
 /** Between two yields. */
 const RECORDS_PER_SLICE = 32;
 
+/** No cluster is in sync before the first `take`. What `upsert` of a builder throws goes to `refuse`. */
 export function createRecordDispatcher({
   builders,
   localClusterId,

@@ -12,7 +12,9 @@ import type { NodeName } from "../nodes/nodes.js";
 
 /** A prefix as a record has it, not yet validated. */
 export interface WirePrefix {
+  /** 16 bytes, IPv4 as v4-mapped; of another length it is ignored. */
   readonly address: Uint8Array;
+  /** In bits of 128, so 96 more for IPv4; above 128 the prefix is ignored. */
   readonly length: number;
 }
 
@@ -21,6 +23,7 @@ export interface ServiceRanges {
   setRanges(ranges: readonly WirePrefix[]): void;
   /** Compares new ranges with all nodes; until it ended `exclusive` and `shared` do not know of them. */
   compare(): Slices<void>;
+  /** Compares the node with the ranges at once; undefined = the node is gone. */
   setNode(name: NodeName, node: Node | undefined): void;
   /** Ranges without addresses of nodes or pods, in order. */
   readonly exclusive: readonly Prefix[];
@@ -30,6 +33,7 @@ export interface ServiceRanges {
 
 const NODES_PER_SLICE = 64;
 
+/** Knows no nodes, and no ranges, so that both lists are empty. */
 export function createServiceRanges(): ServiceRanges {
   const nodes = new Map<NodeName, Node>();
   let ranges: readonly Prefix[] = [];

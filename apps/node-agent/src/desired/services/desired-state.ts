@@ -26,11 +26,15 @@ export type DesiredFrontend =
   | { readonly kind: "left" };
 
 export interface DesiredState {
+  /** Undefined = the frontend must have no row. The name may also be that of a reject row or of another proxy's VIP. */
   get(frontend: FrontendName): DesiredFrontend | undefined;
+  /** True when `get` returns a row. */
   has(frontend: FrontendName): boolean;
   /** The present plan of this Service for a frontend. */
   planOf(frontend: FrontendName, service: ServiceName): FrontendPlan | undefined;
+  /** Names of all rows, each once; a copy. */
   readonly frontends: Iterable<FrontendName>;
+  /** Number of rows. */
   readonly size: number;
   /** Replaces the plans of a Service; returns the frontends that may have changed, some perhaps twice. */
   setService(name: ServiceName, plans: readonly FrontendPlan[]): readonly FrontendName[];
@@ -38,6 +42,7 @@ export interface DesiredState {
   setOtherProxy(name: ServiceName, addresses: readonly Uint8Array[]): readonly FrontendName[];
 }
 
+/** No row is desired. */
 export function createDesiredState(): DesiredState {
   const claims = new Map<FrontendName, readonly FrontendPlan[]>();
   const owned = new Map<ServiceName, readonly FrontendName[]>();

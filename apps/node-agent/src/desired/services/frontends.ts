@@ -15,6 +15,7 @@ const row = Buffer.alloc(FrontendRow.size);
 /** Number of characters of the address, with which a name begins. */
 const ADDRESS = FrontendKey.offsets.port;
 
+/** `address`: 16 bytes, IPv4 as v4-mapped. `protocol`: the number that IP has for it. */
 export function frontendName(address: Uint8Array, port: number, protocol: number): FrontendName {
   FrontendKey.encode({ addr: address, port, proto: protocol, scope: FrontendScope.All }, key);
   return key.toString("latin1");
@@ -23,6 +24,7 @@ export function frontendName(address: Uint8Array, port: number, protocol: number
 /** The end of the names of rows for ports without a row. */
 const ANY_PORT = frontendName(new Uint8Array(ADDRESS), 0, Proto.Any).slice(ADDRESS);
 
+/** The VIP in a name, 16 bytes. */
 export function addressOf(frontend: FrontendName): Address {
   return addressFromBytes(keyBytes(frontend.slice(0, ADDRESS)));
 }
@@ -32,6 +34,7 @@ export function rejectName(frontend: FrontendName): FrontendName {
   return frontend.slice(0, ADDRESS) + ANY_PORT;
 }
 
+/** True for a row of all ports without one: that which refuses them, or that which leaves the VIP to another proxy. */
 export function isRejectName(name: FrontendName): boolean {
   return name.endsWith(ANY_PORT);
 }
@@ -46,6 +49,7 @@ export function frontendValue(name: FrontendName, service: number): string {
   return encodeRow(name, service, service === 0 ? FrontendFlag.Reject : 0);
 }
 
+/** Encoded row (latin1) that leaves the VIP to another proxy. */
 export function otherProxyValue(name: FrontendName): string {
   return encodeRow(name, 0, FrontendFlag.Pass);
 }

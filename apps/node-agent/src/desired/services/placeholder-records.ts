@@ -24,6 +24,7 @@ export interface KernelFacts {
 }
 
 export interface PlaceholderModules extends KernelFacts {
+  /** Gets placeholder records like any others; its views name the local Services. */
   readonly merger: ServiceMerger;
   /** Real id of the local cluster. */
   readonly localClusterId: number;
@@ -45,6 +46,7 @@ export interface PlaceholderRecords {
   forget(id: number): void;
 }
 
+/** Adds nothing, and reads nothing from the kernel, before the first call. */
 export function createPlaceholderRecords(modules: PlaceholderModules): PlaceholderRecords {
   const { merger, localClusterId, clusterOf } = modules;
   const byCluster = new Map<number, readonly HashedRecord[]>();

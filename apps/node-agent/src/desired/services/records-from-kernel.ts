@@ -18,7 +18,9 @@ import { type FrontendName, frontendName } from "./frontends.js";
 
 /** A tier as the kernel holds it. */
 export interface ServedTier {
+  /** Further slots that a program probes after the first. */
   readonly tries: number;
+  /** Real id of the cluster of all slots; 0 = several. */
   readonly cluster: number;
   /** In slot order; a weighted backend has more than one slot. */
   readonly slots: readonly BackendRow[];

@@ -16,6 +16,7 @@ import { createPlaceholderRecords, type KernelFacts } from "./placeholder-record
 
 /** What changed since the last flush. */
 export interface ServiceChanges {
+  /** Frontends whose row may be another one or gone. */
   readonly frontends: ReadonlySet<FrontendName>;
   /** The local cluster is in sync for the first time: frontends that are not desired can be removed. */
   readonly sweepFrontends: boolean;
@@ -24,25 +25,30 @@ export interface ServiceChanges {
 export interface ServiceBuilderOptions {
   /** Name and real id of the local cluster. */
   readonly cluster: ClusterName;
+  /** The real id, not the 0 of the wire. */
   readonly clusterId: ClusterId;
 }
 
 export interface ServiceBuilderModules extends KernelFacts {
+  /** `flush` writes planned frontends into it; nothing else may. */
   readonly desired: DesiredState;
 }
 
 export interface ServiceBuilder extends Builder {
+  /** Has the records of Services that were taken, and the placeholder records. */
   readonly merger: ServiceMerger;
   /** Frontends that cannot be planned, by Service. */
   readonly planErrors: ReadonlyMap<ServiceName, Error>;
   /** Sets the name of a cluster, as the servers send it, unless it is known. */
   name(clusterId: number, cluster: string): void;
+  /** Merges and plans the Services that changed since the last call, some in each slice. */
   flush(): Slices<ServiceChanges>;
 }
 
 const SERVICES_PER_SLICE = 8;
 const ADDRESS_BYTES = 16;
 
+/** The local cluster has its name from `options`; another one that `name` did not name is `cluster-<id>`. */
 export function createServiceBuilder(options: ServiceBuilderOptions, modules: ServiceBuilderModules): ServiceBuilder {
   const { desired } = modules;
   const merger = createServiceMerger();
