@@ -27,10 +27,12 @@ export function podCidrOf(cidrs: readonly Prefix[]): Prefix | undefined {
   return cidrs.find((cidr) => isV4(cidr.address) && cidr.length >= 96);
 }
 
+/** The IPv4 address as an unsigned number of 32 bits. */
 export function toNumber(address: Address): number {
   return Buffer.from(address).readUInt32BE(12);
 }
 
+/** The v4-mapped address of what `toNumber` returned. */
 export function fromNumber(value: number): Address {
   return parseAddress([value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255].join("."));
 }

@@ -9,6 +9,7 @@ import { readIfThere, writeAtomic } from "../files/atomic-file.js";
 import type { PodAttachment } from "./types.js";
 
 export interface AttachmentState {
+  /** Of all pods with an address, also of those whose ADD is not complete. */
   readonly attachments: readonly PodAttachment[];
   /** The address that was assigned last, as a number; 0 = none yet. */
   readonly lastAddress: number;
@@ -23,6 +24,7 @@ export interface AttachmentFile {
 
 const LAYOUT = 1;
 
+/** `state` is called at each write. Nothing is read or written before the first call. */
 export function createAttachmentFile(path: string, state: () => AttachmentState): AttachmentFile {
   let running: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;

@@ -28,7 +28,9 @@ export interface Attachments {
    * agent without an attachment, which an interrupted ADD left and the caller must delete.
    */
   load(observed: KernelState): Promise<readonly string[]>;
+  /** A copy, which the caller may keep. */
   list(): readonly PodAttachment[];
+  /** Undefined = this device has no address. */
   get(hostDevice: string): PodAttachment | undefined;
   /** Assigns an address to a new pod. Throws `CniError` when none is free. */
   add(pod: Omit<PodAttachment, "address">, cidr: Prefix): PodAttachment;
@@ -45,10 +47,13 @@ export interface Attachments {
 }
 
 export interface AttachmentsModules {
+  /** Gets a file that cannot be read, and each address that is reclaimed. */
   readonly log: Logger;
+  /** Called when a pod is removed, before that is saved. */
   readonly report: Pick<PodReport, "down">;
 }
 
+/** Keeps the pods in `pods.json` of this folder; none is known before `load`. */
 export function createAttachments(stateDir: string, { log, report }: AttachmentsModules): Attachments {
   const table = new Map<string, PodAttachment>();
   let last = 0;

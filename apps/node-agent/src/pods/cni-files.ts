@@ -26,12 +26,14 @@ export async function installPlugin(options: PodsOptions): Promise<void> {
   if (old?.equals(wanted) !== true) await copyAtomic(options.pluginPath, plugin, 0o755);
 }
 
+/** Writes it with mode 644, unless the file has this content. Rejects with the file system's error. */
 export async function writeConfiguration(options: PodsOptions): Promise<void> {
   const path = join(options.nodeRoot, options.cniConfDir, CONFIGURATION_FILE);
   const content = configurationJson(options.socketPath);
   if ((await readIfThere(path))?.toString() !== content) await writeAtomic(path, content, 0o644);
 }
 
+/** `socket`: path of the agent's socket on the node. */
 export function configurationJson(socket: string): string {
   // Asks the runtime for these values at each call; supported since containerd 1.7.1 and CRI-O 1.28.
   // Host ports are not served: the agent reports them in an Event.

@@ -13,11 +13,15 @@ const HOST_PORTS_MAX = 64;
 export type CniCommand = "ADD" | "DEL" | "CHECK";
 
 export interface CniRequest {
+  /** From CNI_COMMAND. */
   readonly command: CniCommand;
+  /** From CNI_CONTAINERID: 1 to 128 of the characters that CNI allows. */
   readonly containerId: string;
   /** Path of the pod's network namespace on the node; "" in a DEL of a namespace that is gone. */
   readonly netns: string;
+  /** From CNI_IFNAME: 1 to 15 characters. */
   readonly interfaceName: string;
+  /** From CNI_ARGS; "" for what the runtime did not pass. */
   readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
   /**
    * The pod's cgroup as the runtime names it (capability `cgroupPath`): a path, or with systemd the name of a slice.

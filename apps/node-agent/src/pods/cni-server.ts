@@ -19,8 +19,11 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const PATH_MAX = 107;
 
 export interface CniServerModules {
+  /** Gets each call that was refused or failed. */
   readonly log: Logger;
+  /** Runs each valid request; what it rejects with is the answer. */
   readonly calls: PodCalls;
+  /** Ends the acceptance of connections; calls that run are answered. */
   readonly signal: AbortSignal;
 }
 

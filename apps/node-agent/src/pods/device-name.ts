@@ -10,10 +10,12 @@ import { createHash } from "node:crypto";
 const PREFIX = "mesh";
 const NAME = /^mesh[0-9a-f]{11}$/;
 
+/** 15 characters, the most that the kernel accepts; the same for the same arguments. */
 export function hostDeviceName(containerId: string, interfaceName: string): string {
   return PREFIX + digest(`${containerId}/${interfaceName}`).toString("hex").slice(0, 11);
 }
 
+/** True when the name matches the pattern, which alone does not make the device the agent's. */
 export function isHostDeviceName(name: string): boolean {
   return NAME.test(name);
 }

@@ -7,20 +7,26 @@ import type { Attachments } from "./attachments.js";
 import { filterProblem, setAllStrict } from "./source-filter.js";
 
 export interface FilterReconcilerModules {
+  /** Gets each new problem. */
   readonly log: Logger;
+  /** Times the retries of a pass that failed. */
   readonly clock: Clock;
+  /** Ends the passes. */
   readonly signal: AbortSignal;
+  /** The pods whose devices are set. */
   readonly attachments: Pick<Attachments, "list">;
   /** Called with the problem, or undefined, after every pass. */
   readonly report: (problem: string | undefined) => void;
 }
 
 export interface FilterReconciler {
+  /** Sets and checks the devices of all pods; resolves when no pass runs or is wanted. Never rejects. */
   trigger(): Promise<void>;
   /** True when a setting may have changed. */
   onEvents(events: readonly RouteEvent[]): boolean;
 }
 
+/** Checks nothing before the first `trigger` or event. */
 export function createFilterReconciler({
   log,
   clock,

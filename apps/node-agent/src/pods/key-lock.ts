@@ -2,11 +2,13 @@
 export interface KeyLock {
   /** Keys with running or waiting work. */
   readonly busy: ReadonlySet<string>;
+  /** Runs the work after all that was given before for this key, failed or not; settles as it does. */
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** Runs the work while no other work on any of these keys runs. */
   runAll(keys: readonly string[], work: () => Promise<void>): Promise<void>;
 }
 
+/** No key is busy; one is forgotten when its last work ends. */
 export function createKeyLock(): KeyLock {
   const tails = new Map<string, Promise<unknown>>();
   const busy = new Set<string>();

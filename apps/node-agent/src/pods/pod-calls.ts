@@ -28,25 +28,33 @@ import {
 import type { PodAttachment, PodReport, RequirePrograms } from "./types.js";
 
 export interface PodCallsOptions {
+  /** The node's root folder as this process sees it: paths of namespaces are below it. */
   readonly nodeRoot: string;
+  /** In bytes, for pairs that are created; existing ones keep theirs. */
   readonly mtu: number;
 }
 
 export interface PodCallsModules {
+  /** Gets a failed ADD that cannot be undone. */
   readonly log: Logger;
+  /** Loaded before the first call. */
   readonly attachments: Attachments;
   /** By host device. */
   readonly lock: KeyLock;
+  /** Called at the end of an ADD, unless the same pod was attached before. Removals are reported by `attachments`. */
   readonly report: PodReport;
+  /** Called for each step, in the node's namespace or in the pod's. */
   readonly openNetlink: OpenNetlink;
   /** Waits some seconds for the node's pod CIDR; undefined when it is still unknown then. */
   readonly cidr: () => Promise<Prefix | undefined>;
+  /** Called by each ADD before anything is made. */
   readonly requirePrograms: RequirePrograms;
 }
 
 /** Resolves with the result as JSON ("" where CNI has none). Rejects with `CniError`, or with `NETLINK`. */
 export type PodCalls = (request: CniRequest) => Promise<string>;
 
+/** Returns a function that may be called again while calls run. */
 export function createPodCalls(options: PodCallsOptions, modules: PodCallsModules): PodCalls {
   const { attachments, lock, log, report, openNetlink } = modules;
 

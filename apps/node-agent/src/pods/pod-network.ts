@@ -17,6 +17,9 @@ export function resolveNetns(nodeRoot: string, netns: string): string {
   return join(nodeRoot, netns.replace(/^\/var\/run\//, "/run/"));
 }
 
+/**
+ * Rejects with `CniError` when there is no such file. `asGiven`: the path as the runtime wrote it, for the sentence.
+ */
 export async function requireNetns(path: string, asGiven: string): Promise<void> {
   try {
     await access(path);
@@ -40,6 +43,7 @@ export function configureNodeSide(open: OpenNetlink, pod: PodAttachment, { netns
   });
 }
 
+/** Completes the pod's side, and makes the source filter of its device strict. Rejects also with `DEVICE`. */
 export async function configurePodSide(open: OpenNetlink, pod: PodAttachment, netns: string): Promise<void> {
   const configured = withNetlink(open, netns, async (netlink) => {
     await runAll(netlink, configurePod(pod, await indexOf(netlink, pod.interfaceName)));

@@ -15,10 +15,15 @@ import { restoreNodeSides } from "./pod-network.js";
 import { POD_ROUTE_PROTOCOL } from "./pod-requests.js";
 
 export interface PodReconcilerModules {
+  /** Gets restored pods, and each new problem. */
   readonly log: Logger;
+  /** Times the retries. */
   readonly clock: Clock;
+  /** Ends passes and retries. */
   readonly signal: AbortSignal;
+  /** Called for the node's namespace only. */
   readonly openNetlink: OpenNetlink;
+  /** The pods that must have a node's side. */
   readonly attachments: Pick<Attachments, "get" | "list">;
   /** The lock of CNI calls, by host device. */
   readonly lock: KeyLock;
@@ -31,6 +36,7 @@ export interface PodReconciler {
   onEvents(events: readonly RouteEvent[]): boolean;
 }
 
+/** Checks nothing before the first `trigger` or event that concerns a pod. */
 export function createPodReconciler(modules: PodReconcilerModules): PodReconciler {
   const { log, clock, signal, openNetlink, attachments, lock } = modules;
   /** Devices that will be checked when the CNI call that works on them has ended. */

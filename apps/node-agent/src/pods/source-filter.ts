@@ -10,6 +10,7 @@ import { setReversePathFilter } from "@isthmus/bpf";
 
 /** Settings by device name, and that of `all`. */
 export interface FilterSettings {
+  /** 0 also when it cannot be read. */
   readonly all: number;
   /** Existing devices. */
   readonly devices: ReadonlyMap<string, number>;

@@ -13,12 +13,15 @@ import type { Logger } from "@isthmus/observe";
 import type { NetworkChanges } from "../network/network-changes.js";
 
 export interface PodsOptions {
+  /** Kubernetes name of this node. */
   readonly nodeName: string;
   /** The node's root directory as this process sees it: `/`, or `/proc/<pid>/root` in the lab. */
   readonly nodeRoot: string;
   /** This path and the next two are those on the node; this process puts `nodeRoot` before them. */
   readonly socketPath: string;
+  /** Folder in which the runtime looks for plugins. */
   readonly cniBinDir: string;
+  /** Folder in which the runtime looks for network configurations. */
   readonly cniConfDir: string;
   /** The static plugin, as this process sees it. */
   readonly pluginPath: string;
@@ -27,13 +30,17 @@ export interface PodsOptions {
 }
 
 export interface PodsModules {
+  /** Gets the start, calls that failed, and what was restored. */
   readonly log: Logger;
   /**
    * Calls `listener` with the node's pod CIDRs as soon as they are known, and at each change, until `signal` aborts.
    */
   readonly nodeConfig: NodeCidrSource;
+  /** Called already during the start, for pods that are adopted or gone. */
   readonly report: PodReport;
+  /** Without a path it opens the node's namespace, which is that of this process. */
   readonly openNetlink: OpenNetlink;
+  /** Called at each ADD before anything is made. */
   readonly programs: RequirePrograms;
   /** Changes in the node's network namespace. */
   readonly changes: NetworkChanges;
@@ -50,6 +57,7 @@ export interface PodsModules {
 export type RequirePrograms = (podCgroup: string | undefined) => void;
 
 export interface NodeCidrSource {
+  /** Calls `listener` at once if CIDRs are known, and at each change, until `signal` aborts. */
   subscribe(listener: (podCidrs: readonly Prefix[]) => void, signal: AbortSignal): void;
 }
 
@@ -57,11 +65,14 @@ export interface NodeCidrSource {
 export interface PodReport {
   /** `hostPorts`: the host ports that the pod requests, if known. */
   up(pod: PodAttachment, hostPorts?: readonly HostPort[]): void;
+  /** Also for a pod that went while the agent did not run. */
   down(pod: PodAttachment): void;
 }
 
 export interface HostPort {
+  /** 1 to 65535. */
   readonly port: number;
+  /** The number that IP has for it, such as 6 for TCP. */
   readonly protocol: number;
 }
 
@@ -69,12 +80,17 @@ export interface HostPort {
 export interface PodAttachment {
   /** Name of the node's side of the veth. It is derived from container and interface, and is the key everywhere. */
   readonly hostDevice: string;
+  /** IPv4, as v4-mapped. */
   readonly address: Address;
+  /** From CNI_CONTAINERID; "" when the state file was lost, as in the members below. */
   readonly containerId: string;
+  /** Name of the pod's side of the veth, in the pod's namespace. */
   readonly interfaceName: string;
   /** From CNI_ARGS; "" when the runtime passed none. */
   readonly namespace: string;
+  /** Kubernetes name of the pod; "" as `namespace`. */
   readonly name: string;
+  /** Kubernetes UID of the pod; "" as `namespace`. */
   readonly uid: string;
 }
 
