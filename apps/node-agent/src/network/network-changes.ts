@@ -13,11 +13,14 @@ import { createBackoff } from "@isthmus/runtime";
 export type NetworkListener = (events: readonly RouteEvent[]) => boolean;
 
 export interface NetworkChanges {
+  /** Adds a listener for as long as the socket is open. */
   subscribe(listener: NetworkListener): void;
 }
 
 export interface NetworkChangesModules {
+  /** Read and closed here only. */
   readonly socket: RouteEventSocket;
+  /** Times the pauses. */
   readonly clock: Clock;
   /** Closes the socket. */
   readonly signal: AbortSignal;
@@ -28,6 +31,7 @@ const LONGEST_REST_MS = 1000;
 /** After this time without a change that a listener acted on, pauses are short again. */
 const QUIET_MS = 10_000;
 
+/** Listens at once; events that arrive before the first `subscribe` are dropped. */
 export function followNetwork({ socket, clock, signal }: NetworkChangesModules): NetworkChanges {
   // Not an emitter: the answers of the listeners decide how long the socket pauses.
   const listeners: NetworkListener[] = [];

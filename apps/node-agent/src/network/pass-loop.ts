@@ -6,7 +6,9 @@ import { type Clock, MeshError } from "@isthmus/model";
 import { createBackoff } from "@isthmus/runtime";
 
 export interface PassLoopModules {
+  /** Times the retries of a problem: the first after at most 500 ms, later ones after at most 30 s. */
   readonly clock: Clock;
+  /** No pass begins after it aborts; one that runs is not interrupted. */
   readonly signal: AbortSignal;
   /** Resolves with the problem, or undefined. The message of a pass that rejects is its problem. */
   readonly pass: () => Promise<string | undefined>;
@@ -21,6 +23,7 @@ export interface PassLoop {
   readonly problem: string | undefined;
 }
 
+/** No pass runs before the first `trigger`. */
 export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules): PassLoop {
   const backoff = createBackoff({ minMs: 500, maxMs: 30_000 });
   let retry = new AbortController();

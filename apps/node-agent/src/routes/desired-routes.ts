@@ -31,6 +31,7 @@ interface Claim {
 const MIN_LENGTH_V4 = 96 + 8;
 const MIN_LENGTH_V6 = 16;
 
+/** `self`: this node, whose CIDRs get unreachable routes. No route is desired before the first `setNode`. */
 export function createDesiredRoutes(self: NodeName): DesiredRoutes {
   const local = self.slice(0, self.indexOf("/") + 1);
   /** By `cidrKey`, the claim with precedence first. */

@@ -12,6 +12,7 @@ export interface RouteKernel {
   remove(routes: readonly Route[]): Promise<readonly (Error | undefined)[]>;
 }
 
+/** `open` is called for the namespace of this process; each call of a method opens a socket and closes it. */
 export function createRouteKernel(open: OpenNetlink): RouteKernel {
   return {
     read: () =>

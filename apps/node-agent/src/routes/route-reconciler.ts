@@ -27,10 +27,15 @@ import type { RouteKernel } from "./route-kernel.js";
 import { createRouteTable, type DueRoutes } from "./route-table.js";
 
 export interface RoutesModules {
+  /** Gets routes that are restored, and each new problem. */
   readonly log: Logger;
+  /** Times the retries. */
   readonly clock: Clock;
+  /** Ends passes and retries; the routes stay. */
   readonly signal: AbortSignal;
+  /** Called by one pass at a time. */
   readonly kernel: RouteKernel;
+  /** Name of this node, whose CIDRs get unreachable routes. */
   readonly self: NodeName;
   /** The nodes of all clusters now. */
   readonly nodes: () => ReadonlyMap<NodeName, Node>;
@@ -47,6 +52,7 @@ export interface RouteReconciler {
   onEvents(events: readonly RouteEvent[]): boolean;
   /** Routes that the kernel refused, with its error. */
   readonly problem: string | undefined;
+  /** Number of routes that the kernel wrote or removed since the start; for the bench. */
   readonly written: number;
 }
 
@@ -55,6 +61,7 @@ const PER_SLICE = 32;
 /** Routes per call of the kernel's port. */
 const BATCH = 256;
 
+/** Writes nothing before the first `update`, `trigger` or event that concerns a route. */
 export function createRouteReconciler(modules: RoutesModules): RouteReconciler {
   const { log, clock, signal, kernel } = modules;
   const desired = createDesiredRoutes(modules.self);

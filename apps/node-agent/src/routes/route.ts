@@ -10,6 +10,7 @@ import type { rtnetlink } from "@isthmus/bpf";
 import { type Address, addressFromBytes, bytesKey, keyBytes, type Prefix } from "@isthmus/model";
 
 export interface Route {
+  /** Its length is in bits of 128, so 96 more for IPv4. */
   readonly prefix: Prefix;
   /** Undefined = an unreachable route. */
   readonly via: Address | undefined;
@@ -30,11 +31,13 @@ export function routeKeys(prefix: Prefix): readonly [string, string] {
   return [Kind.Gateway + cidr, Kind.Unreachable + cidr];
 }
 
+/** Of the two keys of its CIDR, that of its kind. */
 export function routeKey({ prefix, via }: Route): string {
   const [gateway, unreachable] = routeKeys(prefix);
   return via === undefined ? unreachable : gateway;
 }
 
+/** The gateway's bytes; "" for an unreachable route. */
 export function routeValue({ via }: Route): string {
   return via === undefined ? "" : bytesKey(via);
 }
