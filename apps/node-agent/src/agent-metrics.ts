@@ -7,24 +7,34 @@ import type { SourceReport } from "./source-report.js";
 
 /** Values that are read at every scrape. */
 export interface AgentFacts {
+  /** Entries in use, and those that fit, of each map. */
   readonly fill: () => readonly MapFill[];
+  /** True while a stream to an apiserver is open and had its Welcome. */
   readonly connected: () => boolean;
+  /** One report for each source that the agent knows. */
   readonly sources: () => Iterable<SourceReport>;
   /** Number of pod cgroups with Service programs attached. */
   readonly cgroups: () => number;
+  /** Number of objects that are not in the maps as desired, and of Services that cannot be planned. */
   readonly failedObjects: () => number;
+  /** Counts since the maps were made, by event. */
   readonly datapath: () => ReadonlyMap<string, number>;
 }
 
 export interface AgentMetrics {
   /** Adds the gauges that are read from `facts` at every scrape. */
   watch(facts: AgentFacts): void;
+  /** Counts a refused or repaired message; `clusterId` as on the wire, an impossible one is counted as `invalid`. */
   syncEvent(clusterId: number, event: string): void;
+  /** `clusterId` is the real id, also for the local cluster (not 0). */
   refusedRecord(clusterId: number): void;
+  /** Counts a snapshot that cannot be used; `file` as in `UnreadableState`. */
   refusedFile(file: string): void;
+  /** Observes one apply, and the propagation of each ack whose `observedUs` is not 0 (unknown). */
   applied(acks: readonly Applied[], tookMs: number): void;
 }
 
+/** Registers the counters and histograms in `metrics`; the gauges follow with `watch`, which is called once. */
 export function createAgentMetrics(metrics: Metrics): AgentMetrics {
   const events = metrics.counter(
     "mesh_sync_events_total",

@@ -2,7 +2,7 @@
  * Applies deltas to the kernel; deltas that arrive during an apply are applied together by the next one.
  *
  * ```
- *   enqueue(delta) … ──► floors of all sources ──► world.take, flush ──► datapath.apply ──► done(acks)
+ *   enqueue(delta) … ──► floors of all sources ──► meshState.take, flush ──► datapath.apply ──► applied(acks)
  * ```
  * The floors are written before the records of their batch, so that a restarted agent never applies an older position.
  * The floor of a removed source is cleared last: while the maps hold its backends, a restarted agent must ask about it.
@@ -17,21 +17,28 @@ import type { Floors } from "./sync/floors.js";
 import type { SourceDelta } from "./sync/source-types.js";
 
 export interface ApplierModules {
+  /** Monotonic time for how long an apply took, and wall time for `appliedUs` of its acks. */
   readonly clock: Clock;
+  /** Written before the records of their deltas; that of a removed source is cleared after them. */
   readonly floors: Floors;
+  /** Takes the records. Nothing else may run its `take` or `flush`, whose work must not overlap. */
   readonly meshState: MeshState;
+  /** Writes the maps. Nothing else may call its `apply`, one call at a time. */
   readonly datapath: Datapath;
   /** The ranges in which an address without a Service is refused now. */
   readonly refusedRanges: () => readonly Prefix[];
   /** Called after the maps hold the batch. */
   readonly applied: (acks: readonly WireApplied[], tookMs: number) => void;
+  /** Called after an apply with a NodeConfig of this node. */
   readonly nodeConfig: (config: NodeConfig) => void;
   /** Called when node records, which it names, or the set of sources in sync changed. */
   readonly routes: (nodes: Iterable<NodeName>) => void;
+  /** Called at most once, with the error of an apply; nothing is applied any more. */
   readonly failed: (error: unknown) => void;
 }
 
 export interface Applier {
+  /** Queues a delta for the next apply; those of one source must come in order. */
   enqueue(delta: SourceDelta): void;
   /** Applies without a new delta: a retry is due, something was freed, or the refused ranges change. */
   kick(): void;
@@ -41,6 +48,7 @@ export interface Applier {
   idle(): Promise<void>;
 }
 
+/** Applies nothing before the first `enqueue` or `kick`. */
 export function createApplier(modules: ApplierModules): Applier {
   const { clock, floors, meshState, datapath } = modules;
   let queue: SourceDelta[] = [];

@@ -5,6 +5,7 @@ import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 import { covers, pathOf } from "./cgroups/layouts.js";
 
 export interface Arguments {
+  /** Kubernetes name of this node; its certificate names it as `system:mesh-node:NAME`. */
   readonly node: string;
   /** The node's root folder as this process sees it. */
   readonly nodeRoot: string;
@@ -12,18 +13,30 @@ export interface Arguments {
   readonly cgroup: string;
   /** Cgroups of pods, relative to `cgroup`, no outer slashes; undefined = the known layouts (cgroups/layouts.ts). */
   readonly podsCgroups: readonly string[] | undefined;
+  /** Folder of the pins, as this process sees it. */
   readonly bpffs: string;
+  /** `HOST:PORT` of apiservers, at least one; those of a Welcome are tried after them. */
   readonly servers: readonly string[];
+  /** Folder with `ca.crt`, `tls.crt` and `tls.key`, which are read again for each connection. */
   readonly tlsDir: string;
+  /** Folder of the files that are kept between starts, as this process sees it. */
   readonly stateDir: string;
+  /** `IP:PORT` of /livez, /readyz and /metrics. */
   readonly health: string;
   /** Address on which metrics are served to other hosts; undefined = not served. */
   readonly metricsAddress: string | undefined;
+  /** The static plugin, as this process sees it; it is copied to `cniBinDir`. */
   readonly cniPlugin: string;
   /** This path and the next two are as the node sees them. */
   readonly cniBinDir: string;
+  /** Folder in which the node's runtime looks for network configurations. */
   readonly cniConfDir: string;
+  /** The socket on which the plugin finds this agent. */
   readonly cniSocket: string;
+  /**
+   * True: a connect to an address of the Service ranges without a Service fails with EHOSTUNREACH. False: it is passed
+   * on.
+   */
   readonly refuseUnknownClusterIps: boolean;
   /** Entries of the maps; those that are absent have their default. */
   readonly mapSizes: Partial<MapSizes>;
@@ -84,6 +97,10 @@ const NAMES = [
   "map-sizes",
 ] as const;
 
+/**
+ * `argv`: without the paths of Node.js and the program. Throws `USAGE` for an option that is unknown, missing or
+ * invalid.
+ */
 export function parseArguments(argv: readonly string[]): Arguments {
   const values = readOptions(argv, NAMES);
   const need = (name: (typeof NAMES)[number]): string => {

@@ -14,6 +14,7 @@ export interface Failures {
   readonly errors: Iterable<readonly [string, Error]>;
 }
 
+/** Returns a function that takes all present errors, and compares them with those of the call before. */
 export function createFailureReporter(log: Logger): (failures: Failures) => void {
   let before = new Map<string, string>();
   return ({ errors }) => {

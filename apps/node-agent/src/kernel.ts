@@ -6,11 +6,13 @@ import type { CgroupRoot } from "./cgroups/cgroup-root.js";
 import { openPodsCgroups, type PodsCgroups } from "./cgroups/pods-cgroups.js";
 
 export interface KernelOptions {
+  /** Folder of the pins; it is made if it is missing. */
   readonly bpffs: string;
   /** Folder of the built BPF objects; undefined = beside this program. */
   readonly bpfDir: string | undefined;
   /** Real id of the local cluster. */
   readonly clusterId: number;
+  /** The folder in which the cgroups of pods are. */
   readonly cgroupRoot: CgroupRoot;
   /** Configured cgroups of pods; undefined = the known layouts. */
   readonly podsCgroups: readonly string[] | undefined;
@@ -19,7 +21,9 @@ export interface KernelOptions {
 }
 
 export interface Kernel {
+  /** The maps, and the programs over them. */
   readonly port: Datapath;
+  /** Checked once when the kernel is opened; `reconcilePodsCgroups` checks them from then on. */
   readonly cgroups: PodsCgroups;
   /** Closes descriptors; maps, programs and pins stay. */
   close(): void;

@@ -26,6 +26,7 @@ export interface FirstLoad {
   readonly mapsMs: number;
   /** `wholeMs` and `mapsMs` as CPU time of the main thread, which other load on the machine hardly changes. */
   readonly wholeCpuMs: number;
+  /** The part of `wholeCpuMs` from the merged table to all maps written. */
   readonly mapsCpuMs: number;
   /** The longest turn of the event loop, as `Turns`. */
   readonly blockMs: number;
@@ -45,16 +46,20 @@ export interface Turns {
    * the machine had the CPU does not count.
    */
   take(): number;
+  /** Ends the timing and closes its file. Called once, after the last `take`. */
   stop(): void;
 }
 
 export interface MeasuredNode {
+  /** The parts between stream and maps, as a running agent has them. */
   readonly state: NodeState;
+  /** Of the messages that `measureNode` got. */
   readonly load: FirstLoad;
   /** Undefined without `openNetlink`. */
   readonly routes: RouteReconciler | undefined;
   /** Applies one encoded `ToAgent` message; milliseconds until the maps hold it. */
   apply(message: Uint8Array): Promise<number>;
+  /** Ends the work in the background; the caller closes the kernel port. */
   stop(): void;
 }
 

@@ -18,16 +18,24 @@ import type { ServerList } from "./sync/server-list.js";
 import type { Membership, StateFiles } from "./sync/state-files.js";
 
 export interface LocalCluster {
+  /** As the first Welcome named it. */
   readonly cluster: ClusterName;
+  /** The real id, not the 0 of the wire. */
   readonly clusterId: ClusterId;
 }
 
 export interface JoinModules {
+  /** The membership is saved here. */
   readonly files: StateFiles;
+  /** Tried in turn; learns the list of the Welcome. */
   readonly servers: ServerList;
+  /** Called for each try. */
   readonly connect: Connect;
+  /** Times the back-off between tries. */
   readonly clock: Clock;
+  /** Gets the reason why a server gave no Welcome. */
   readonly log: Logger;
+  /** Ends the tries. */
   readonly signal: AbortSignal;
 }
 

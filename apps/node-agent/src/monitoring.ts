@@ -10,6 +10,7 @@ export interface MonitoringOptions {
 }
 
 export interface Monitoring {
+  /** May be counted before anything is served. */
   readonly metrics: AgentMetrics;
   /** What the start is waiting for, which keeps the process from being ready; undefined once it has started. */
   waitFor(what: string | undefined): void;
@@ -19,6 +20,7 @@ export interface Monitoring {
   serveMetrics(): Promise<void>;
   /** Serves health, once. Rejects likewise. */
   serveHealth(): Promise<void>;
+  /** Closes the servers that were started. */
   close(): Promise<void>;
 }
 

@@ -5,9 +5,11 @@ import { createEmitter } from "@isthmus/runtime";
 import type { NodeCidrSource } from "./pods/index.js";
 
 export interface NodeCidrs extends NodeCidrSource {
+  /** Takes the NodeConfig of this node; one without a valid CIDR, or with the same ones, changes nothing. */
   set(config: NodeConfig): void;
 }
 
+/** No CIDR is known before the first `set`. */
 export function createNodeCidrs(): NodeCidrs {
   const changes = createEmitter<readonly Prefix[]>();
   let known: readonly Prefix[] = [];

@@ -6,11 +6,14 @@ import { createPodReports, type PodReports } from "./pod-reports.js";
 export interface NodeReportsModules {
   /** Returns false when no stream is open. */
   readonly send: (message: ToServer) => boolean;
+  /** Entries in use of all maps, which each acknowledgement contains. */
   readonly fill: () => readonly MapFill[];
 }
 
 export interface NodeReports {
+  /** Reports pods at once, or on the next stream. */
   readonly pods: PodReports;
+  /** Reports all conditions at once when one changed, or on the next stream. */
   readonly conditions: NodeConditions;
   /** Acknowledges what the maps hold now; nothing is sent for an empty list. */
   acknowledge(applied: readonly Applied[]): void;
@@ -18,6 +21,7 @@ export interface NodeReports {
   connected(): void;
 }
 
+/** Without a stream an acknowledgement is dropped; pods and conditions are reported by `connected`. */
 export function createNodeReports({ send, fill }: NodeReportsModules): NodeReports {
   const pods = createPodReports(send);
   const conditions = createNodeConditions(() => sendAck([]));

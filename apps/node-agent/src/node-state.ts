@@ -25,34 +25,53 @@ import { openFloors } from "./sync/floors.js";
 import type { Snapshot } from "./sync/snapshot.js";
 
 export interface NodeStateOptions {
+  /** Kubernetes name of this node. */
   readonly node: string;
+  /** Version of this agent, for the Hello. */
   readonly version: string;
+  /** Name of the local cluster. */
   readonly cluster: ClusterName;
+  /** Real id of the local cluster. */
   readonly clusterId: ClusterId;
   /** True: connects to ClusterIPs that belong to no Service fail at once. False: the programs do not touch them. */
   readonly refuseUnknownClusterIps: boolean;
 }
 
 export interface NodeStateModules {
+  /** The maps; the caller closes them. */
   readonly port: DatapathPort;
+  /** Times retries and log lines, and stamps what is acknowledged. */
   readonly clock: Clock;
+  /** Gets what an operator must know of sources, records and objects that failed. */
   readonly log: Logger;
+  /** From disk; those of sources with a floor are ignored, except for the names of the local Services. */
   readonly snapshots: readonly Snapshot[];
+  /** Called after the maps hold a batch; `acks` is empty if no source has a new position. */
   readonly applied: (acks: readonly Applied[], tookMs: number) => void;
+  /** Called after an apply with a NodeConfig of this node. */
   readonly nodeConfig: (config: NodeConfig) => void;
+  /** Called after an apply, with the nodes whose records changed; with none if only the sources in sync did. */
   readonly routes: (nodes: Iterable<NodeName>) => void;
+  /** Called for a message that was refused or repaired; `clusterId` as on the wire. */
   readonly count: (clusterId: number, event: string) => void;
+  /** Called for a record that cannot be read; `clusterId` is the real one. */
   readonly refusedRecord: (clusterId: number) => void;
   /** The maps could not be written; the process must end. */
   readonly failed: (error: unknown) => void;
+  /** Stops the timer of retries. */
   readonly signal: AbortSignal;
 }
 
 export interface NodeState {
+  /** Takes the events of the stream; the caller performs the effects of each. */
   readonly core: SyncCore;
+  /** The rows that mesh_frontends must have; only `meshState` changes it. */
   readonly desired: DesiredState;
+  /** The records of all sources; only `applier` runs its work. */
   readonly meshState: MeshState;
+  /** What the maps have; only `applier` applies it. */
   readonly datapath: Datapath;
+  /** Brings the deltas of the core to the maps. */
   readonly applier: Applier;
   /** Performs the core's effects `count`, `behind` and `apply`; ignores the others. */
   perform(effect: SyncEffect): void;
@@ -60,6 +79,7 @@ export interface NodeState {
   complete(): boolean;
 }
 
+/** Adopts what the maps hold, then restores the snapshots. Rejects with the error of a map. */
 export async function createNodeState(options: NodeStateOptions, modules: NodeStateModules): Promise<NodeState> {
   const { port, clock, log, signal } = modules;
   const desired = createDesiredState();

@@ -12,7 +12,9 @@ export interface RefusedRangesModules {
   readonly enabled: boolean;
   /** The source of the local cluster. */
   readonly localSource: () => Pick<Source, "wasInSync" | "phase" | "behind"> | undefined;
+  /** Read at each `take`. */
   readonly ranges: Pick<ServiceRanges, "exclusive" | "shared">;
+  /** Gets ranges that are left alone because nodes or pods have addresses in them. */
   readonly log: Logger;
 }
 
@@ -23,6 +25,7 @@ export interface RefusedRanges {
   take(): readonly Prefix[];
 }
 
+/** Nothing is refused before the first `take`. */
 export function createRefusedRanges({ enabled, localSource, ranges, log }: RefusedRangesModules): RefusedRanges {
   let refusing = false;
   let sharedBefore = "";

@@ -2,9 +2,11 @@
 import type { Clock } from "@isthmus/model";
 
 export interface RetryTimerModules {
+  /** Its `now` is what due times are compared with. */
   readonly clock: Clock;
   /** Stops the timer for good. */
   readonly signal: AbortSignal;
+  /** Called at the time that was set last, once. */
   readonly run: () => void;
 }
 

@@ -8,13 +8,19 @@ import { createRefusalLog } from "./sync/refusal-log.js";
 import type { SourceDelta } from "./sync/source-types.js";
 
 export interface SourceEffectsModules {
+  /** Asked for the names of sources. */
   readonly core: Pick<SyncCore, "sources">;
+  /** Learns the name of a cluster before each of its deltas. */
   readonly meshState: Pick<MeshState, "name">;
+  /** Gets the deltas in the order of the effects. */
   readonly applier: Pick<Applier, "enqueue">;
   /** Real id of the local cluster. */
   readonly localClusterId: number;
+  /** Paces the log lines of refusals. */
   readonly clock: Clock;
+  /** Gets clusters that are in sync, removed, or behind, and refusals. */
   readonly log: Logger;
+  /** Called for each refused or repaired message; `clusterId` as on the wire, it may be impossible. */
   readonly count: (clusterId: number, event: string) => void;
 }
 

@@ -6,10 +6,13 @@ import type { Source } from "./sync/source-types.js";
 export interface SourceReport {
   /** The real id, also for the local cluster (not 0). */
   readonly clusterId: number;
+  /** In sync at least once since the start of this process, also when it is not now. */
   readonly wasInSync: boolean;
+  /** What the node has of the source now, and from where. */
   readonly state: NodeSourceState;
 }
 
+/** `localClusterId` replaces the 0 that names the local cluster on the wire. */
 export function reportSource(source: Source, localClusterId: number): SourceReport {
   const { clusterId, wasInSync } = source;
   return {

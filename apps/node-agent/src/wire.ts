@@ -56,6 +56,10 @@ interface ClusterAccess {
   readonly connect: Connect;
 }
 
+/**
+ * Resolves when all parts are closed after `stop` aborted. Rejects with what kept a part from starting, the reason of
+ * `stop` included, or with the first error after which the agent cannot go on.
+ */
 export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal): Promise<void> {
   const failure = new AbortController();
   const signal = AbortSignal.any([stop, failure.signal]);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 
 export interface CgroupRoot {
+  /** A folder of cgroup2: the given one, or "unified" in it. */
   readonly path: string;
   /** The node has cgroup v1 beside cgroup2: its kubelet uses v1, and cgroup2 has no controllers. */
   readonly hybrid: boolean;

@@ -17,12 +17,14 @@ import type { CgroupRoot } from "./cgroup-root.js";
 import { covers, DEFAULT_CGROUP, KNOWN_CGROUPS, pathOf } from "./layouts.js";
 
 export interface PodsCgroupsOptions {
+  /** The folder that the paths of cgroups are relative to. */
   readonly root: CgroupRoot;
   /** Configured by the operator, relative to the root; undefined = the known layouts. */
   readonly configured: readonly string[] | undefined;
 }
 
 export interface PodsCgroupsModules {
+  /** Gets a line when a cgroup is created, and when programs are attached or cannot be. */
   readonly log: Logger;
   /** Attaches to these folders and to no others; throws the kernel's error. */
   readonly attach: (folders: readonly string[]) => void;
@@ -35,6 +37,7 @@ export interface PodsCgroups {
   readonly problem: string | undefined;
   /** Attaches when cgroups appeared or were created again; `again` = also when nothing seems to have changed. */
   check(again?: boolean): void;
+  /** Checks the cgroups, and creates the known one of this pod if it is missing and none are configured. */
   readonly requireAttached: RequirePrograms;
 }
 
@@ -42,7 +45,7 @@ const LOOK_EVERY_MS = 1000;
 /** After this many checks the programs are attached again, in case another program removed a link. */
 const LOOKS_PER_ATTACH = 5;
 
-/** Nothing is attached before the first `look`. */
+/** Nothing is attached before the first `check`. */
 export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: PodsCgroupsModules): PodsCgroups {
   const { configured } = options;
   const { path: root, hybrid } = options.root;

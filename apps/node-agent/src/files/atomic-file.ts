@@ -19,6 +19,7 @@ export function writeAtomic(
   return replace(path, mode, (temporary) => writeFile(temporary, content, { mode }));
 }
 
+/** The copy has `mode`, whatever that of `from` is. Rejects with the file system's error; `path` is as before then. */
 export function copyAtomic(from: string, path: string, mode: number): Promise<void> {
   return replace(path, mode, (temporary) => copyFile(from, temporary));
 }
