@@ -18,7 +18,9 @@ import { type Route, routeKey, routeKeys, routeOf, routeValue } from "./route.js
 
 /** Keys of routes (`routeKey`). */
 export interface DueRoutes {
+  /** Desired routes that the kernel lacks, or has with another gateway. */
   readonly write: readonly string[];
+  /** Routes that the kernel has and must not have. */
   readonly remove: readonly string[];
 }
 
@@ -27,6 +29,7 @@ export interface RouteTable {
   readonly refused: ReadonlyMap<string, Error>;
   /** Changes that the kernel took since the start. */
   readonly written: number;
+  /** True for a route of this kind, whatever its gateway. */
   isDesired(key: string): boolean;
   /** The only route to this CIDR from now on; undefined: none. */
   setDesired(prefix: Prefix, route: Route | undefined): void;
@@ -47,9 +50,11 @@ export interface RouteTable {
   toRemove(key: string): Route;
   /** The kernel wrote the route, or refused it with an error. */
   wrote(key: string, route: Route, error: Error | undefined): void;
+  /** The kernel removed the route, or refused that with an error. */
   removed(key: string, error: Error | undefined): void;
 }
 
+/** No route is desired, and none is known to be in the kernel. */
 export function createRouteTable(): RouteTable {
   const tracker = createDeltaTracker();
   /** Keys to compare next. */
