@@ -17,12 +17,16 @@ export interface ApiHeartbeat {
   ageMs(): number;
   /** Why the last request failed; undefined when it succeeded. */
   readonly problem: string | undefined;
+  /** Asks every 2 s, and every 250 ms before the first uid, until aborted; a failed request only sets `problem`. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface ApiHeartbeatModules {
+  /** Each request has a deadline of 5 s. */
   readonly client: KubeClient;
+  /** Its monotonic time measures the age. */
   readonly clock: Clock;
+  /** Gets failed requests, at level debug. */
   readonly log: Logger;
   /** Called with the first uid, and each time it changes. */
   readonly onUid: (uid: string) => void;
@@ -32,6 +36,7 @@ const EVERY_MS = 2000;
 const FIRST_MS = 250;
 const DEADLINE_MS = 5000;
 
+/** Sends nothing before `run`; until the first answer the age counts from this call. */
 export function createApiHeartbeat(modules: ApiHeartbeatModules): ApiHeartbeat {
   const { client, clock } = modules;
   let last = clock.now();

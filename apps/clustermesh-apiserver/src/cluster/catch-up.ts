@@ -11,15 +11,21 @@ import { type FloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 import type { LocalWatches } from "./local-watches.js";
 
 export interface CatchUpModules {
+  /** Delays the listings of one node, and the next comparison after a refused floor. */
   readonly clock: Clock;
+  /** Gets a warning for each refused floor. */
   readonly log: Logger;
+  /** The object that `onServed` of the source marks nodes in. */
   readonly claims: FloorClaims;
+  /** Lists Kubernetes by quorum when a floor is not reached. */
   readonly watches: LocalWatches;
   /** The store id that agents are served; undefined before the first. */
   readonly storeId: () => Uint8Array | undefined;
   /** Reads the saved epoch by quorum. */
   readonly readEpoch: (signal: AbortSignal) => Promise<string>;
+  /** Called with the saved epoch once everything was listed again; it may be the current one. */
   readonly onConfirmed: (epoch: string) => void;
+  /** Called when a floor proves a restore; begins a relist, for which `whenRelisted` then waits. */
   readonly onRestored: () => void;
   /** Resolves when everything has been listed again after a restore; at once without one. */
   readonly whenRelisted: () => Promise<void>;

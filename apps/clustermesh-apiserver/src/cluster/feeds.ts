@@ -10,13 +10,18 @@ import { createServiceFeed, type ServiceFeed } from "./services/service-feed.js"
 export interface LocalFeeds {
   /** Each watched resource once. */
   readonly all: readonly Feed[];
+  /** Has the records of Services and of the slices that `endpoints` joins with them. */
   readonly services: ServiceFeed;
+  /** Passes the slices on to `services`; has no records. */
   readonly endpoints: EndpointFeed;
+  /** Has the NODE and NODE_CONFIG records. */
   readonly nodes: NodeFeed;
 }
 
 export interface LocalFeedsModules {
+  /** Its monotonic time becomes `knownSince` of Nodes. */
   readonly clock: Clock;
+  /** Annotation values by uid of the Service. */
   readonly lastGood: LastGood<MeshAnnotations>;
 }
 

@@ -13,8 +13,11 @@ import type { Clock } from "@isthmus/model";
 
 /** One resource type: the agent's floor, and the resource version that a quorum list returned. */
 export interface UnreachedFloor {
+  /** One of VERSION_TYPES. */
   readonly type: string;
+  /** Resource version in the agent's position. */
   readonly floor: bigint;
+  /** Resource version of this process's list-watch. */
   readonly have: bigint;
 }
 
@@ -23,6 +26,7 @@ export interface FloorClaims {
   markServed(node: string): void;
   /** Returns the milliseconds until Kubernetes may be listed for this node again, and reserves that turn. */
   reserveListing(node: string): number;
+  /** `beyond` has at least one entry. The node is known from then on: its next floor is refused. */
   judge(node: string, beyond: readonly UnreachedFloor[]): "restored" | "refused";
   /** Floors refused so far. */
   readonly refused: number;
@@ -34,6 +38,7 @@ const LIST_EVERY_MS = 5000;
 /** Certificates name nodes, so there are few. A node that is forgotten here counts as new once more. */
 const MAX_NODES = 16_384;
 
+/** Remembers at most 16,384 nodes: one more, and all others are forgotten. */
 export function createFloorClaims(clock: Pick<Clock, "now">): FloorClaims {
   const knownNodes = new Set<string>();
   const nextTurn = new Map<string, number>();

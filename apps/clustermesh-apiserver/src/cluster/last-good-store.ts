@@ -42,6 +42,7 @@ export async function readLastGood<Values>(
   return retry(read, { minMs: 100, maxMs: 2000 }, { clock, signal });
 }
 
+/** The task writes only while this instance holds the Lease, and only what has changed; the caller runs it. */
 export function createLastGoodWriter(
   namespace: string,
   lastGood: SavedLastGood<unknown>,

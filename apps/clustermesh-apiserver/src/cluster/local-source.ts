@@ -24,16 +24,22 @@ import { createLocalWatches } from "./local-watches.js";
 import { localStoreId } from "./store-id.js";
 
 export interface LocalSourceOptions {
+  /** Sent to agents as the name of the source. */
   readonly cluster: ClusterName;
   /** The epoch saved in Kubernetes; "" when there is none. */
   readonly epoch: string;
 }
 
 export interface LocalSourceModules {
+  /** Reads the kube-system namespace; its transport carries the list-watches. */
   readonly client: KubeClient;
+  /** Its wall clock dates changes; its monotonic time measures the age of contacts. */
   readonly clock: Clock;
+  /** Gets new epochs, refused floors, and what happens to the list-watches. */
   readonly log: Logger;
+  /** Gets each new note as an Event, after the records are in the indexes. */
   readonly events: EventRecorder;
+  /** Each watched resource once. From now on only the source passes changes to them and takes theirs. */
   readonly feeds: readonly Feed[];
   /** Reads the saved epoch by quorum. */
   readonly readEpoch: (signal: AbortSignal) => Promise<string>;
@@ -69,6 +75,7 @@ export interface LocalSource {
   readonly refusedFloors: number;
   /** Why Kubernetes cannot be followed; undefined when it can. */
   readonly problem: string | undefined;
+  /** Applies the records that depend on the ranges: at once while Following, else with all others. */
   setRanges(ranges: LocalRanges): void;
   /** Resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;

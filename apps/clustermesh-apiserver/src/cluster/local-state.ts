@@ -11,6 +11,7 @@
  * In Relisting nothing is applied: what is known of some types is older than what is known of others.
  */
 export interface LocalState {
+  /** Changes of records are applied in Following only. */
   readonly phase: "Syncing" | "Following" | "Relisting";
   /** uid of the kube-system namespace; undefined before the first answer of the API. */
   readonly uid: string | undefined;
@@ -34,6 +35,7 @@ export type LocalEvent =
 export type LocalEffect = "apply" | "relist" | "save" | "report";
 
 export interface LocalStep {
+  /** The next state; the given one is not modified. */
   readonly state: LocalState;
   /** To perform in order. */
   readonly effects: readonly LocalEffect[];

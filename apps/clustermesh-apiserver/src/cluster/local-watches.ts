@@ -11,9 +11,13 @@ import type { Feed } from "./feed/feed.js";
 import type { UnreachedFloor } from "./floor-claims.js";
 
 export interface LocalWatchesModules {
+  /** Shared by all list-watches; the caller closes it. */
   readonly transport: Transport;
+  /** Its wall clock dates changes; its monotonic time is that of `brokenSince`. */
   readonly clock: Clock;
+  /** Gets broken connections, refusals and restores. */
   readonly log: Logger;
+  /** Each gets a list-watch; no two have the same `versionType`. */
   readonly feeds: readonly Feed[];
   /** Called after the feed has taken the change. `observedMicros`: wall clock. */
   readonly onChange: (observedMicros: number) => void;

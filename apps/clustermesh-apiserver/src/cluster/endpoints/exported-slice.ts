@@ -22,6 +22,7 @@ export interface ExportedSlice {
   readonly tooLarge: string | undefined;
 }
 
+/** `record` is a SLICE. `podCidrs` undefined: not known yet, so no backend is left out. */
 export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[] | undefined): ExportedSlice {
   const slice = Slice.decode(record.value);
   const isPod = (address: Uint8Array) => podCidrs?.some((cidr) => prefixContains(cidr, address)) ?? true;
@@ -42,6 +43,7 @@ export interface SliceExports {
   setPodCidrs(podCidrs: readonly Prefix[]): boolean;
 }
 
+/** `initial`: this cluster's pod ranges; undefined: not known yet. Keeps no record alive. */
 export function createSliceExports(initial: readonly Prefix[] | undefined): SliceExports {
   let podCidrs = initial;
   let cache = new WeakMap<HashedRecord, ExportedSlice>();

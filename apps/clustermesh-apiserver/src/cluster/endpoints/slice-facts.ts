@@ -8,7 +8,9 @@ import { type Backend, Family, type Port } from "@isthmus/proto";
 import { BackendCondition, BOUNDS, type HashedRecord, record, sliceKey } from "@isthmus/records";
 
 export interface SliceFacts {
+  /** As `namespace/name`, from the label `kubernetes.io/service-name` and the namespace of the slice. */
   readonly service: ServiceName;
+  /** The SLICE record with all usable backends, exported or not. */
   readonly record: HashedRecord;
 }
 
@@ -19,6 +21,7 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map([
   ["IPv6", Family.FAMILY_IPV6],
 ]);
 
+/** Undefined: the slice is left out. A port or endpoint that cannot be used is left out of the record. */
 export function sliceFacts(object: KubeObject): SliceFacts | undefined {
   const slice = object as KubeEndpointSlice;
   const { labels } = slice.metadata;

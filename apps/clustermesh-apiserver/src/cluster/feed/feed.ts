@@ -46,6 +46,8 @@ export interface FeedChanges {
 
 /** The ranges of this cluster; one that is undefined stays unchanged. */
 export interface LocalRanges {
+  /** Ranges of the whole cluster: what is outside of them is not exported. */
   readonly podCidrs?: readonly Prefix[];
+  /** Ranges of ClusterIPs, for the NODE_CONFIG records. */
   readonly serviceCidrs?: readonly Prefix[];
 }

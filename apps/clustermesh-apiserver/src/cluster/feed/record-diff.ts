@@ -8,6 +8,7 @@ import { sameBytes } from "@isthmus/records";
 
 export type RecordChange = Pick<SourceChange, "upserts" | "deletes">;
 
+/** Records are compared by hash. A key must belong to one owner only; an owner without records is forgotten. */
 export function createRecordDiff() {
   const byOwner = new Map<string, ReadonlyMap<string, HashedRecord>>();
   let upserts = new Map<string, HashedRecord>();

@@ -4,14 +4,19 @@ import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/m
 import { BOUNDS, NodeConditionBit } from "@isthmus/records";
 
 export interface NodeFacts {
+  /** Name of the Node, by which the feed keeps it. */
   readonly name: string;
   /** InternalIP first, then the other addresses, as many as a record may have. */
   readonly addresses: readonly Address[];
+  /** Ranges of this node alone, as many as a record may have; those that cannot be parsed are left out. */
   readonly podCidrs: readonly Prefix[];
+  /** Label `topology.kubernetes.io/zone`; "" without it. */
   readonly zone: string;
+  /** Label `topology.kubernetes.io/region`; "" without it. */
   readonly region: string;
   /** Bit 0 Ready, bit 1 unschedulable. */
   readonly conditions: number;
+  /** From the labels and taints; "linux" when none of them says otherwise. */
   readonly platform: NodePlatform;
 }
 
@@ -20,6 +25,7 @@ export type NodePlatform = "linux" | "windows" | "virtual";
 
 const ADDRESS_TYPES = ["InternalIP", "ExternalIP"];
 
+/** Never throws: an address or range that cannot be parsed is left out. */
 export function nodeFacts(object: KubeObject): NodeFacts {
   const { metadata, spec, status } = object as KubeNode;
   const ready = status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;

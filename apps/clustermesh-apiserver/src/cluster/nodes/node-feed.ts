@@ -7,6 +7,7 @@ import { type NodeFacts, type NodePlatform, nodeFacts } from "./node-facts.js";
 import { exportedNode, nodeConfigRecord, nodeRecord } from "./node-records.js";
 
 export interface KnownNode {
+  /** Decides whether an agent is expected on the node: on "linux" only. */
   readonly platform: NodePlatform;
   /** Monotonic: when this process first read the Node. */
   readonly knownSince: number;

@@ -21,6 +21,7 @@ export function exportedNode(facts: NodeFacts, podCidrs: readonly Prefix[] | und
   return whole ? facts : { ...facts, addresses, podCidrs: ranges };
 }
 
+/** The NODE record with all addresses and ranges of `facts`; `tunnel` and `health` are empty. */
 export function nodeRecord(facts: NodeFacts): HashedRecord {
   return record.node(nodeKey(facts.name), {
     name: facts.name,
@@ -44,6 +45,7 @@ export function nodeConfigRecord(facts: NodeFacts, serviceCidrs: readonly Prefix
   });
 }
 
+/** The range as messages have it: a copy of its 16 bytes, and the length out of 128. */
 export function wirePrefix(prefix: Prefix): { address: Buffer; length: number } {
   return { address: Buffer.from(prefix.address), length: prefix.length };
 }

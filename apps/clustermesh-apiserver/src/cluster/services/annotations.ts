@@ -8,13 +8,18 @@
 import { Affinity } from "@isthmus/proto";
 
 export interface MeshAnnotations {
+  /** The Service is merged with those of its name in other clusters. */
   readonly global: boolean;
+  /** Other clusters may use its backends; without effect unless `global`. */
   readonly shared: boolean;
+  /** Backends of which clusters come first; without effect unless `global`. */
   readonly affinity: Affinity;
 }
 
 export interface AnnotationFinding {
+  /** Its name as the user wrote it, of the two that a field may have. */
   readonly annotation: string;
+  /** The invalid value in full; the sentence has its first 100 characters. */
   readonly value: string;
   /** What is wrong, what stays in force, what to do. No full stop. */
   readonly sentence: string;
@@ -25,6 +30,7 @@ export interface ParsedAnnotations {
   readonly values: MeshAnnotations;
   /** The `lastGood` argument of the next call; a field that never had a valid value is absent. */
   readonly good: Partial<MeshAnnotations>;
+  /** One for each invalid value, in the order global, shared, affinity. */
   readonly findings: readonly AnnotationFinding[];
 }
 
@@ -60,6 +66,7 @@ export function meshAnnotationsOnly(all: Readonly<Record<string, string>> = {}):
   return Object.fromEntries(kept.sort());
 }
 
+/** Never throws. `lastGood`: what the previous call for the same uid returned as `good`. */
 export function parseAnnotations(
   annotations: Readonly<Record<string, string>>,
   lastGood: Partial<MeshAnnotations> = {},

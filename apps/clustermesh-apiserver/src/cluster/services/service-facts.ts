@@ -5,7 +5,9 @@ import type { Port } from "@isthmus/proto";
 import { meshAnnotationsOnly } from "./annotations.js";
 
 export interface ServiceFacts {
+  /** As `namespace/name`. */
   readonly service: ServiceName;
+  /** Another one when the Service is created again under its name; "" without one. */
   readonly uid: string;
   /** Seconds since the epoch. */
   readonly created: number;
@@ -15,13 +17,19 @@ export interface ServiceFacts {
   readonly ports: readonly Port[];
   /** Ports that are not served, as `name/SCTP`. */
   readonly unserved: readonly string[];
+  /** As `meshAnnotationsOnly` returns them: sorted by name. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** `sessionAffinity` is "ClientIP". */
   readonly clientIpAffinity: boolean;
+  /** `internalTrafficPolicy` is "Local". */
   readonly internalLocal: boolean;
+  /** `externalTrafficPolicy` is "Local". */
   readonly externalLocal: boolean;
   /** As `30080/TCP`. */
   readonly nodePorts: readonly string[];
+  /** `type` is "LoadBalancer". */
   readonly loadBalancer: boolean;
+  /** There is at least one of `externalIPs`. */
   readonly externalIps: boolean;
   /** "" without one. */
   readonly trafficDistribution: string;
@@ -39,10 +47,11 @@ export interface ServiceFacts {
 /** Prefix of the mesh's condition types on objects that the mesh does not own. */
 export const CONDITION_PREFIX = "mesh.isthmus.io/";
 const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
-/** Shared by the many Services without node ports, since the list is kept for each Service. */
+/** Shared by the many Services without conditions or node ports, since both lists are kept for each Service. */
 const NO_CONDITIONS: readonly MeshCondition[] = [];
 const NO_PORTS: readonly string[] = [];
 
+/** Throws `ADDRESS` for a ClusterIP that is no IP address, which the Kubernetes API does not store. */
 export function serviceFacts(object: KubeObject): ServiceFacts {
   const { metadata, spec, status } = object as KubeService;
   const conditions = status?.conditions?.filter(({ type }) => type.startsWith(CONDITION_PREFIX)) ?? NO_CONDITIONS;

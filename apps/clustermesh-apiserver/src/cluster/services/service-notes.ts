@@ -29,7 +29,9 @@ export type ExportReason =
   | "TooLargeToExport";
 
 export interface ServiceNote {
+  /** Decides in which condition the note is. */
   readonly topic: "annotations" | "spec" | "export";
+  /** Reason of the Event, and of the condition when the note is the first of its topic. */
   readonly reason: AnnotationReason | SpecReason | ExportReason;
   /** Without a full stop. */
   readonly sentence: string;
@@ -38,16 +40,21 @@ export interface ServiceNote {
 }
 
 export interface NoteInput {
+  /** The Service that the notes are on. */
   readonly facts: ServiceFacts;
+  /** What `parseAnnotations` found in its annotations. */
   readonly findings: readonly AnnotationFinding[];
+  /** The annotation values in force, which sentences name. */
   readonly inForce: MeshAnnotations;
   /** Empty when nothing of the Service's slices is exported. */
   readonly exported: readonly ExportedSlice[];
+  /** This cluster's pod ranges, which sentences name; empty while they are not known. */
   readonly podCidrs: readonly Prefix[];
   /** What makes the Service too large for a record; only set when it would be exported. */
   readonly tooLarge: string | undefined;
 }
 
+/** In the order annotations, spec, export; empty when everything is served and exported as written. */
 export function serviceNotes(input: NoteInput): readonly ServiceNote[] {
   const { facts, findings, inForce } = input;
   if (facts.otherProxy !== undefined) return leftAlone(facts);

@@ -11,12 +11,15 @@ import type { MeshAnnotations } from "./annotations.js";
 import type { ServiceFacts } from "./service-facts.js";
 
 export interface ServiceRecords {
+  /** For this cluster's agents; empty for a Service without a ClusterIP. */
   readonly local: readonly HashedRecord[];
+  /** For other clusters; empty unless the Service is global and fits in a record. */
   readonly exported: readonly HashedRecord[];
 }
 
 const NONE: ServiceRecords = { local: [], exported: [] };
 
+/** True for a Service that is global and shared, has a ClusterIP, and is not left to another proxy. */
 export function exportsSlices(facts: ServiceFacts, mesh: MeshAnnotations): boolean {
   return mesh.global && mesh.shared && facts.frontends.length > 0 && facts.otherProxy === undefined;
 }

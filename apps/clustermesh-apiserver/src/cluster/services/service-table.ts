@@ -17,15 +17,20 @@ import { exportsSlices, serviceRecord, serviceRecords } from "./service-records.
 
 /** A Service that exists, and what is reported to its user. */
 export interface KnownService {
+  /** As of the last flush. */
   readonly facts: ServiceFacts;
   /** The annotation values in force. */
   readonly inForce: MeshAnnotations;
+  /** All that apply now, whether or not they are new. */
   readonly notes: readonly ServiceNote[];
 }
 
 export interface ServiceTableFlush {
+  /** For this cluster's agents. */
   readonly local: RecordChange;
+  /** For other clusters. */
   readonly exported: RecordChange;
+  /** New ones only: not of the previous flush nor, when the Service is first read, in one of its conditions. */
   readonly notes: readonly { readonly facts: ServiceFacts; readonly note: ServiceNote }[];
   /** Deleted ones included. */
   readonly changed: readonly ServiceName[];
@@ -38,6 +43,7 @@ interface Entry {
   reported: KnownService | undefined;
 }
 
+/** Gets and sets the last good annotation values by uid. `podCidrs` undefined: not known yet, nothing is left out. */
 export function createServiceTable(lastGood: LastGood<MeshAnnotations>, podCidrs: readonly Prefix[] | undefined) {
   const entries = new Map<ServiceName, Entry>();
   const sliceOwner = new Map<string, ServiceName>();

@@ -5,6 +5,7 @@
 import { affinityText, type MeshAnnotations, READ_ANNOTATIONS } from "./annotations.js";
 
 export interface UnservedAnnotation {
+  /** `NotServedAsWritten` for a known name that is not implemented yet. */
   readonly reason: "NotServedAsWritten" | "UnknownAnnotation";
   /** What has no effect, what stays in force, what to do. No full stop. */
   readonly sentence: string;
@@ -27,6 +28,7 @@ const PLANNED: ReadonlyMap<string, (inForce: MeshAnnotations) => string> = new M
 /** At most this many names in the sentence, whatever their number. */
 const NAMED = 5;
 
+/** One for each name that is not implemented, sorted by name; then one for all unknown names together. */
 export function unservedAnnotations(names: readonly string[], inForce: MeshAnnotations): readonly UnservedAnnotation[] {
   const unserved: UnservedAnnotation[] = [];
   const unknown: string[] = [];

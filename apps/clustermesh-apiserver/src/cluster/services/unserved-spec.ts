@@ -7,6 +7,7 @@ import type { ServiceFacts } from "./service-facts.js";
 /** At most this many ports in the sentence, whatever their number. */
 const NAMED = 5;
 
+/** Sentences without a full stop; empty when the whole spec is served as written. */
 export function unservedSpec(facts: ServiceFacts): readonly string[] {
   return [
     ...(facts.clientIpAffinity ? ['sessionAffinity "ClientIP" is not supported yet: served as "None"'] : []),
