@@ -12,6 +12,7 @@ const KEPT_MS = 2 * LEASE_MS;
 /** As many as the recorder's own queue holds. */
 const MAX_KEPT = 1000;
 
+/** Without the Lease it keeps at most 1,000 Events, each for 30 s; `settled` does not wait for them. */
 export function createHolderEvents(
   recorder: EventRecorder,
   { leadership, clock }: { readonly leadership: Leadership; readonly clock: Clock },

@@ -32,13 +32,18 @@ export interface Leadership {
    * removes it.
    */
   onChange(listener: () => void): () => void;
+  /** Acquires and renews the Lease until aborted; resolves after an attempt to release it. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface LeadershipModules {
+  /** Each call has a deadline of 4 s, the release one of 2 s. */
   readonly client: KubeClient;
+  /** Its monotonic time decides what has expired; its wall clock dates the renewals in the Lease. */
   readonly clock: Clock;
+  /** Gets each change of the holder, and why calls fail. */
   readonly log: Logger;
+  /** Gets the gauge `mesh_lease_holder`. */
   readonly metrics?: Metrics;
 }
 
@@ -47,6 +52,7 @@ export const LEASE_NAME = "clustermesh-apiserver";
 const CALL_MS = 4_000;
 const RELEASE_MS = 2_000;
 
+/** Before `run` it reads nothing, and neither publishes nor writes. */
 export function createLeadership(
   options: Omit<LeaseOptions, "name" | "random">,
   { client, clock, log, metrics }: LeadershipModules,

@@ -19,7 +19,9 @@ const CONFLICT_MS = 200;
 const LONGEST_MS = 60_000;
 
 export interface LeaseOptions {
+  /** Namespace of the Lease object. */
   readonly namespace: string;
+  /** Name of the Lease object: the same for all instances of the cluster. */
   readonly name: string;
   /** Name of the replica; the same one after a restart of its container. */
   readonly instance: string;
@@ -30,6 +32,7 @@ export interface LeaseOptions {
 }
 
 export interface LeaseState {
+  /** Those of `createLeaseState`; they do not change. */
   readonly options: LeaseOptions;
   /** The Lease as last read or written, and since when it is unchanged (monotonic). */
   observed: { readonly lease: KubeLease; readonly since: number } | undefined;
@@ -56,6 +59,7 @@ export type LeaseEvent =
 export interface LeaseTime {
   /** Monotonic milliseconds. */
   readonly now: number;
+  /** Microseconds since the epoch: dates the renewals that are written. */
   readonly wallMicros: number;
 }
 
@@ -64,10 +68,12 @@ export type LeaseEffect =
   | { readonly type: "write"; readonly lease: KubeLease }
   | { readonly type: "wait"; readonly ms: number };
 
+/** The state of a process that has not read the Lease yet; its first event is a tick. */
 export function createLeaseState(options: LeaseOptions): LeaseState {
   return { options, observed: undefined, holding: false, renewedAt: undefined, lapses: 0, first: true, problem: "" };
 }
 
+/** Changes `state`. The caller performs the effect and reports its outcome as the next event. */
 export function stepLease(state: LeaseState, event: LeaseEvent, time: LeaseTime): LeaseEffect {
   switch (event.type) {
     case "tick":
