@@ -10,6 +10,7 @@ const TEXT_LENGTH = 1_024;
 const MAX_ITEMS = 16_384;
 const MAX_BYTES = 64;
 
+/** Returns a copy: texts of at most 1,024 characters, lists of 16,384 items, byte strings of 64 bytes. */
 export function clampStatus(status: StatusResponse): StatusResponse {
   return clamp(inRange(status)) as StatusResponse;
 }

@@ -21,10 +21,13 @@ import { createPeriodicTask } from "../process/periodic-task.js";
 import { LAST_GOOD_CONFIG } from "../settings/saved-config.js";
 
 export interface ClusterSpec {
+  /** Name of the cluster, which is that of the object. */
   readonly name: string;
+  /** The spec of an object with another id is not written: `problem` names both ids. */
   readonly id: number;
   /** Undefined: not known yet. A new object is created only once they are known; an existing one keeps its ranges. */
   readonly podCidrs?: readonly Prefix[];
+  /** Undefined while not known, which may be longer than for `podCidrs`. */
   readonly serviceCidrs?: readonly Prefix[];
 }
 
@@ -33,27 +36,38 @@ export type ClusterStatus = Omit<NonNullable<MeshCluster["status"]>, "conditions
 };
 
 export interface ClusterObjectModules {
+  /** Its transport carries the watch of the object. */
   readonly client: KubeClient;
+  /** Its wall clock dates the transitions of conditions. */
   readonly clock: Clock;
+  /** Gets the creation of the object, and each new failure. */
   readonly log: Logger;
   /** False while another instance writes the object. */
   readonly mayWrite: () => boolean;
+  /** Called at every reconciliation. */
   readonly spec: () => ClusterSpec;
+  /** Called at every reconciliation; only fields that differ are written. */
   readonly status: () => ClusterStatus;
   /** The fields of mesh-config that the next start reads, as text; undefined: the annotation is not changed. */
   readonly lastGood: () => string | undefined;
   /** Returns the existing certificate request when it is for this cluster's key, else a new one. */
   readonly storeRequest: (existing: string | undefined, signal: AbortSignal) => Promise<string>;
+  /** Called with `spec.store` when first read and at each change; undefined: the field or the object is absent. */
   readonly onStore: (store: StoreSpec | undefined) => void;
 }
 
 export interface ClusterObject {
+  /** The object as the watch knows it; undefined before the list, and while there is none. */
   readonly current: MeshCluster | undefined;
+  /** Why the last reconciliation or the watch failed; undefined when neither did. */
   readonly problem: string | undefined;
   /** Reconciles soon: the spec or the status may have changed. */
   trigger(): void;
+  /** Reads by quorum; "" without one. An epoch that waits to be written comes first. Rejects with a KubeError. */
   readEpoch(signal: AbortSignal): Promise<string>;
+  /** Writes the epoch as soon as this instance may write and Kubernetes accepts it. */
   keepEpoch(epoch: string): void;
+  /** Resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -61,6 +75,7 @@ const EPOCH = "mesh.isthmus.io/epoch";
 /** Conditions are compared this often; nothing is written when nothing changed. */
 const EVERY_MS = 2000;
 
+/** `name` is that of the cluster. Nothing is watched or written before `run`. */
 export function createClusterObject(name: string, modules: ClusterObjectModules): ClusterObject {
   const { client, clock, log } = modules;
   let epochToKeep: string | undefined;

@@ -25,6 +25,7 @@ export interface ClusterReasons {
     | "Invalid";
 }
 
+/** One condition of each type, in the order of `ClusterReasons`. `problem` or `configProblem` undefined: there is none. */
 export function clusterConditions(
   own: { readonly inSync: boolean; readonly problem: string | undefined },
   publisher: PublisherStatus,

@@ -4,6 +4,7 @@ import type { Clock } from "@isthmus/model";
 import { retry } from "@isthmus/runtime";
 import { epochOf } from "./cluster-object.js";
 
+/** Waits for the Kubernetes API; a refusal counts as nothing saved. Rejects only when aborted. */
 export async function firstEpoch(
   client: KubeClient,
   cluster: string,

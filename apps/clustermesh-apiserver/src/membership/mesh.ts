@@ -32,41 +32,61 @@ import { createPeers } from "./peers.js";
 import { createPublishing, type Publishing } from "./publishing.js";
 
 export interface MeshOptions {
+  /** From mesh-config; also the name of the MeshCluster object. */
   readonly cluster: ClusterName;
+  /** From mesh-config: 1 to 4094. */
   readonly id: ClusterId;
+  /** Where mesh-config and the Secret with the key for the store are. */
   readonly namespace: string;
+  /** Name of this replica: in the report, in the status, and part of the writer's name in the store. */
   readonly instance: string;
   /** Records and bytes that are accepted from each peer. */
   readonly budget?: Budget;
 }
 
 export interface MeshModules {
+  /** Reads and writes the MeshCluster, the MeshPeers and the Secret with the key for the store. */
   readonly client: KubeClient;
+  /** The clock of the registry `agents` as well: ages of agents are by its monotonic time. */
   readonly clock: Clock;
+  /** All lines are under its child `mesh`. */
   readonly log: Logger;
+  /** Gets the metrics of the publisher and of the peers. */
   readonly metrics: Metrics;
+  /** Its exports are published; its state is in the status. */
   readonly local: LocalSource;
   /** Undefined until Nodes have been read. */
   readonly nodes: () => ReadonlyMap<string, KnownNode> | undefined;
+  /** The mesh adds a source for each peer that is followed, and removes it with the peer. */
   readonly sources: SourceSet;
+  /** Only read, for `report`. */
   readonly agents: AgentRegistry;
+  /** Nothing is published or followed before both are known. */
   readonly ranges: RangesSource;
+  /** Gets the ranges of the peers, which a changed mesh-config must not overlap. */
   readonly settings: ConfigSource;
+  /** Objects are written while `writes` is true, the store while `publishes` is. */
   readonly leadership: Leadership;
+  /** Gets an Event for a mesh-config that is not in force. */
   readonly events: EventRecorder;
 }
 
 export interface Mesh {
+  /** For the CLI, clamped; computed at each call. `certificates` is empty: the admin server adds them. */
   report(): StatusResponse;
   /** PEM of the certificate for the store; undefined without a store. */
   readonly storeCertificate: string | undefined;
   /** PEM of the store's CA. */
   readonly storeCa: string | undefined;
+  /** Reads the saved epoch of the local cluster by quorum; "" without one. Rejects with a KubeError. */
   readEpoch(signal: AbortSignal): Promise<string>;
+  /** Saves the epoch in the MeshCluster; retries by itself. */
   keepEpoch(epoch: string): void;
+  /** Resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** Nothing is read, written or connected before `run`, except by `readEpoch`. */
 export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const { cluster, id, instance } = options;
   const { client, clock, metrics, local, sources, ranges, settings, leadership } = modules;

@@ -16,11 +16,15 @@ export interface PeerReasons {
 }
 
 export interface PeerStatusWriterModules {
+  /** Each write has a deadline of 5 s. */
   readonly client: KubeClient;
+  /** Its wall clock dates the transitions of conditions; its monotonic time limits how often numbers are written. */
   readonly clock: Clock;
+  /** Gets each new failure, by name of the object. */
   readonly log: Logger;
   /** The object as the watch knows it. */
   readonly get: (name: string) => MeshPeer | undefined;
+  /** Called at every check, also while another instance writes. Its texts are cut before they are written. */
   readonly wanted: (name: string) => PeerStatus;
   /** This instance holds the Lease. */
   readonly mayWrite: () => boolean;
@@ -39,6 +43,7 @@ const ID_LENGTH = 64;
 /** Fields that are known only while the peer is followed. */
 const READ_FIELDS = ["storeId", "revision", "headBeatAgeMs"] as const satisfies readonly (keyof Status)[];
 
+/** Keys are names of MeshPeers. A triggered one is checked every 5 s until its object is gone. */
 export function createPeerStatusWriter(modules: PeerStatusWriterModules): PeriodicTasks<string> {
   const { client, clock, log } = modules;
   const written = new Map<string, number>();

@@ -13,12 +13,16 @@ import { createPeerStatusWriter } from "./peer-status-writer.js";
 
 /** What the status of a MeshPeer is made of; its condition and the name of the state are added when it is written. */
 export interface PeerStatus extends Omit<NonNullable<MeshPeer["status"]>, "conditions" | "state"> {
+  /** The condition Ready is True for InSync only. */
   readonly state: PeerState;
 }
 
 export interface PeersModules {
+  /** Its transport carries the watch of all MeshPeers. */
   readonly client: KubeClient;
+  /** Its wall clock dates the transitions of conditions. */
   readonly clock: Clock;
+  /** Gets failures of the watch and of writes. */
   readonly log: Logger;
   /** False while another instance writes their status. */
   readonly mayWrite: () => boolean;
@@ -31,13 +35,17 @@ export interface PeersModules {
 export interface Peers {
   /** All objects have been listed. */
   readonly known: boolean;
+  /** The usable peers, the oldest first; each change makes another map. */
   readonly current: ReadonlyMap<ClusterName, Peer>;
   /** Why each unusable peer is refused, by name. */
   readonly refused: ReadonlyMap<string, string>;
+  /** Checks the status of every peer soon. */
   trigger(): void;
+  /** Resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** Nothing is watched or written before `run`. */
 export function createPeers(modules: PeersModules): Peers {
   const { client, clock, log } = modules;
   let current: ReadonlyMap<ClusterName, Peer> = new Map();

@@ -16,28 +16,41 @@ import { type ClusterRanges, isComplete, type RangesSource } from "../settings/c
 import type { ReloadableStore } from "../store/reloadable-store.js";
 
 export interface PublishingOptions {
+  /** Name of the local cluster, which its keys in the store contain. */
   readonly cluster: string;
+  /** Published with the cluster's config. */
   readonly id: number;
+  /** Name of this replica; each publisher adds a random suffix to it. */
   readonly instance: string;
 }
 
 export interface PublishingModules {
+  /** Publishing waits until it is configured. */
   readonly store: ReloadableStore;
+  /** Publishing waits until `index.announced` is set. */
   readonly exported: LocalExports;
+  /** Publishing waits until both are known; a later change is published in the cluster's config. */
   readonly ranges: RangesSource;
+  /** Paces the looks, every 100 ms, whether a publisher can start; passed to each publisher. */
   readonly clock: Clock;
+  /** Passed to each publisher. */
   readonly log: Logger;
+  /** Gets two gauges at once, and the metrics of each publisher. */
   readonly metrics: Metrics;
+  /** A publisher runs from the acquisition of the Lease to its loss. */
   readonly leadership: Leadership;
 }
 
 export interface Publishing {
+  /** That of the publisher that runs; without one it is Off, with the reason as its message. */
   status(): PublisherStatus;
+  /** Resolves when aborted, after the publisher has ended. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 const LOOK_MS = 100;
 
+/** Starts no publisher before `run`. */
 export function createPublishing(options: PublishingOptions, modules: PublishingModules): Publishing {
   const { store, exported, ranges, clock, log, metrics, leadership } = modules;
   const { cluster, id } = options;
