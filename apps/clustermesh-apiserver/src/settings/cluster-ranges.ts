@@ -12,7 +12,9 @@ import type { ConfigSource } from "./config-source.js";
 import { takenByServices } from "./saved-config.js";
 
 export interface ClusterRanges {
+  /** In the order of mesh-config. */
   readonly podCidrs: readonly Prefix[];
+  /** In the order of mesh-config, or sorted as text when they come from ServiceCIDR objects. */
   readonly serviceCidrs: readonly Prefix[];
 }
 
@@ -23,9 +25,11 @@ export interface RangesSource {
   follow(listener: (ranges: Partial<ClusterRanges>) => void): void;
   /** Resolves once both are known. Rejects when aborted. */
   whenComplete(signal: AbortSignal): Promise<ClusterRanges>;
+  /** Follows the ServiceCIDR objects; resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** Follows `settings` from now on, and passes the ranges of Services on to it. */
 export function createRangesSource(modules: {
   readonly transport: Transport;
   readonly clock: Clock;
@@ -77,6 +81,7 @@ export function createRangesSource(modules: {
   };
 }
 
+/** True when both are known, even if one is empty. */
 export function isComplete(ranges: Partial<ClusterRanges>): ranges is ClusterRanges {
   return ranges.podCidrs !== undefined && ranges.serviceCidrs !== undefined;
 }

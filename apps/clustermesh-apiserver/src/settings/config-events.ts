@@ -6,17 +6,22 @@ import { createPeriodicTask, type PeriodicTask } from "../process/periodic-task.
 import { CONFIG_NAME, type ConfigSource } from "./config-source.js";
 
 export interface ConfigEventsModules {
+  /** Called at each change of the settings and every 5 s, while there is a problem. */
   readonly events: EventRecorder;
+  /** Its `problem` is the note of the Events. */
   readonly settings: ConfigSource;
   /** Undefined while it is not known. */
   readonly object: () => MeshCluster | undefined;
+  /** Paces the reports. */
   readonly clock: Clock;
+  /** Gets failures of the task. */
   readonly log: Logger;
 }
 
 /** The recorder counts a repeated Event and writes it rarely. */
 const EVERY_MS = 5_000;
 
+/** `namespace` is that of the ConfigMap. The caller runs the task. */
 export function createConfigEvents(namespace: string, modules: ConfigEventsModules): PeriodicTask {
   const { events, settings, object } = modules;
 

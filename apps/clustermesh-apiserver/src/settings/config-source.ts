@@ -27,17 +27,22 @@ export interface ConfigSource {
   setTaken(by: "peers" | "services", ranges: readonly ReservedRanges[]): void;
   /** Calls the listener when the settings in force or the problem have changed. */
   onChange(listener: () => void): () => void;
+  /** Waits for Kubernetes, then watches. Resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface ConfigSourceModules {
+  /** Reads mesh-config, MeshClusters, MeshPeers and ServiceCIDRs; its transport carries the watch. */
   readonly client: KubeClient;
+  /** Paces retries. */
   readonly clock: Clock;
+  /** Gets each new problem of mesh-config, and its end. */
   readonly log: Logger;
 }
 
 export const CONFIG_NAME = "mesh-config";
 
+/** `namespace` is that of the ConfigMap. Nothing is read before `run`; until then there is a problem. */
 export function createConfigSource(
   { namespace }: { readonly namespace: string },
   modules: ConfigSourceModules,

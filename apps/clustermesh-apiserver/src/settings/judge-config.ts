@@ -13,13 +13,16 @@ export interface ReservedRanges {
   readonly owner: string;
   /** The fields of mesh-config that must not overlap them. */
   readonly fields: readonly Field[];
+  /** Of one owner; IPv4 and IPv6. */
   readonly cidrs: readonly Prefix[];
 }
 
 type Field = "pod-cidrs" | "service-cidrs";
 
 export interface Judgement {
+  /** In force now; undefined: neither these settings nor earlier ones are usable. */
   readonly config: MeshConfig | undefined;
+  /** Why mesh-config is not in force, and what is instead, without a full stop; undefined when it is. */
   readonly problem: string | undefined;
 }
 

@@ -19,7 +19,9 @@ import {
 import { splitHostPort } from "@isthmus/observe";
 
 export interface MeshConfig {
+  /** "cluster-name": it changes only with a restart. */
   readonly cluster: ClusterName;
+  /** "cluster-id": it never changes, as the maps of every node contain it. */
   readonly id: ClusterId;
   /** Ranges of the whole cluster, not of a node. Undefined: not usable, and no last good ones are known. */
   readonly podCidrs: readonly Prefix[] | undefined;
@@ -40,6 +42,7 @@ type Data = ConfigData;
 const MAX_ITEMS = 64;
 const MAX_ITEM_LENGTH = 256;
 
+/** Throws `MESH_CONFIG` for the first field that is missing or invalid, and for ranges that overlap. */
 export function parseMeshConfig(data: Data): MeshConfig & { readonly podCidrs: readonly Prefix[] } {
   const podCidrs = list(data, "pod-cidrs", parsePrefix, "10.11.0.0/16");
   const serviceCidrs =

@@ -11,10 +11,15 @@ import {
 } from "@isthmus/model";
 
 export interface Peer {
+  /** Name of the MeshPeer object. */
   readonly cluster: ClusterName;
+  /** Not checked against other peers here. */
   readonly id: ClusterId;
+  /** Uid of its kube-system namespace, as read by `mesh connect`; "" = not known. */
   readonly uid: string;
+  /** Ranges that it claims, and those of its backends; not checked against other peers here. */
   readonly podCidrs: readonly Prefix[];
+  /** Ranges that it claims for ClusterIPs; not checked against other peers here. */
   readonly serviceCidrs: readonly Prefix[];
 }
 

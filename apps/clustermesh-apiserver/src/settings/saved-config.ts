@@ -28,8 +28,11 @@ export const LAST_GOOD_CONFIG = "mesh.isthmus.io/last-good-config";
 export interface ConfigStart {
   /** The ConfigMap; a sentence when it cannot be read; undefined when there is none. */
   readonly map: KubeConfigMap | string | undefined;
+  /** All MeshClusters: their annotations have the last good values. */
   readonly clusters: readonly MeshCluster[];
+  /** Ranges of the usable MeshPeers. */
   readonly peers: readonly ReservedRanges[];
+  /** Ranges of the ServiceCIDR objects, without those that cannot be parsed. */
   readonly services: readonly ReservedRanges[];
 }
 
@@ -63,6 +66,7 @@ export function lastGoodConfig(data: ConfigData | string, clusters: readonly Mes
   return object && (fromAnnotation(object) ?? fromSpec(object, data));
 }
 
+/** One entry per peer: neither field of mesh-config may overlap its ranges. */
 export function takenByPeers(
   peers: Iterable<Pick<Peer, "cluster" | "podCidrs" | "serviceCidrs">>,
 ): readonly ReservedRanges[] {
@@ -73,6 +77,7 @@ export function takenByPeers(
   }));
 }
 
+/** One entry for all: "pod-cidrs" must not overlap them, "service-cidrs" may. */
 export function takenByServices(cidrs: readonly Prefix[]): readonly ReservedRanges[] {
   return [{ owner: "this cluster's ServiceCIDR objects", fields: ["pod-cidrs"], cidrs }];
 }
