@@ -18,17 +18,24 @@ import { mergeConditions, type Verdict } from "../objects/conditions.js";
 import { createPeriodicTasks } from "../process/periodic-tasks.js";
 
 export interface ConditionWriterModules {
+  /** Each write has a deadline of 5 s. */
   readonly client: KubeClient;
+  /** Its wall clock dates the transitions of conditions; its monotonic time paces writes. */
   readonly clock: Clock;
+  /** Gets each new failure, by name of the Service. */
   readonly log: Logger;
+  /** The Services with the conditions that they have now. */
   readonly services: LocalServices;
+  /** A check without the Lease is made up for when it is acquired. */
   readonly leadership: Leadership;
+  /** The conditions that the Service should have; empty: none. Called at each check and before each write. */
   readonly wanted: (service: KnownService) => readonly Verdict[];
 }
 
 export interface ConditionWriter {
   /** Call when the wanted conditions of the Service may have changed, or its conditions have. */
   check(service: ServiceName): void;
+  /** Resolves when aborted, after the writes that run have ended. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -51,6 +58,7 @@ interface Answer {
   readonly pace: Pace;
 }
 
+/** Writes nothing before `run`; Services that are checked before wait for it. */
 export function createConditionWriter(modules: ConditionWriterModules): ConditionWriter {
   const { client, clock, log, services, leadership } = modules;
   /** Services to check once this instance holds the Lease. */

@@ -18,6 +18,7 @@ const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const POD = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const UID = /^[0-9a-f-]{1,64}$/;
 
+/** Returns what takes each report; `node` is that of the agent's certificate. At most 60 Events a minute and node. */
 export function createHostPortEvents(modules: { readonly events: EventRecorder; readonly clock: Clock }) {
   const { events, clock } = modules;
   const counts = new Map<string, number>();

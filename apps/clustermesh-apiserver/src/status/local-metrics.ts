@@ -12,6 +12,7 @@ function conditionCounts(services: LocalServices): ReadonlyMap<string, number> {
   return counts;
 }
 
+/** Each scrape reads the values anew and goes through all Services. */
 export function watchLocalCluster(metrics: Metrics, own: LocalSource, services: LocalServices): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),

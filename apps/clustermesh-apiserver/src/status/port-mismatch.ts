@@ -14,6 +14,7 @@ const NAMED = 5;
 const NAME_LENGTH = 63;
 
 export interface PortMismatch {
+  /** Name of the remote cluster. */
   readonly cluster: string;
   /** Names the cluster as `cluster "west"`, the ports, and what to do. No full stop. */
   readonly sentence: string;

@@ -43,6 +43,7 @@ const SPEC = `${CONDITION_PREFIX}ServedAsWritten` as const;
 export const CONDITION_TYPES: readonly string[] = [PORTS, ANNOTATIONS, EXPORTS, SPEC];
 const NAMED = 20;
 
+/** The local source is first in `sources`. PortsMatched stays while a cluster that it names is not received. */
 export function wantedConditions({ facts, notes }: KnownService, sources: StreamSources): WantedConditions {
   const current = facts.conditions.find(({ type }) => type === PORTS);
   const mismatches = portMismatches(sources, facts.service);

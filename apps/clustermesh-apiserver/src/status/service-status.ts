@@ -10,15 +10,23 @@ import { wantedConditions } from "./service-conditions.js";
 import { createServiceWatch } from "./service-watch.js";
 
 export interface ServiceStatusModules {
+  /** All clusters whose Services are compared, the local one first. */
   readonly sources: StreamSources;
+  /** The local Services, with their notes and conditions. */
   readonly services: LocalServices;
+  /** Gets an Event for each new mismatch of ports. */
   readonly events: EventRecorder;
+  /** Writes the conditions. */
   readonly client: KubeClient;
+  /** Its wall clock dates the transitions of conditions; its monotonic time paces checks and writes. */
   readonly clock: Clock;
+  /** Gets writes that failed. */
   readonly log: Logger;
+  /** Conditions are written only with the Lease. */
   readonly leadership: Leadership;
 }
 
+/** Nothing is checked or written before `run`, which resolves when aborted. */
 export function createServiceStatus(modules: ServiceStatusModules): { run(signal: AbortSignal): Promise<void> } {
   const { sources, services } = modules;
   const writer = createConditionWriter({

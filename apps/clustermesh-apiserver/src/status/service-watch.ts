@@ -14,9 +14,13 @@ import type { StreamSource, StreamSources } from "../ports/stream-source.js";
 import { portMismatches } from "./port-mismatch.js";
 
 export interface ServiceWatchModules {
+  /** Followed from `run` on; the local cluster first. */
   readonly sources: StreamSources;
+  /** Followed from `run` on. */
   readonly services: LocalServices;
+  /** Gets an Event when the sentence of a mismatch is new for the Service and cluster. */
   readonly events: EventRecorder;
+  /** Paces the checks. */
   readonly clock: Clock;
   /** True when the Service must be checked again once more is known of other clusters. */
   readonly lookAtConditions: (service: ServiceName) => boolean;
@@ -25,6 +29,7 @@ export interface ServiceWatchModules {
 const LOOK_MS = 1000;
 const YIELD_EVERY = 500;
 
+/** `run` checks the Services that the sources have, then those that change; it resolves when aborted. */
 export function createServiceWatch(modules: ServiceWatchModules): { run(signal: AbortSignal): Promise<void> } {
   const { sources, services, events, clock } = modules;
   const dirty = new Set<ServiceName>();

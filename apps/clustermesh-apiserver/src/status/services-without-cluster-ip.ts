@@ -11,6 +11,7 @@ import { type FrontendStatus, frontendStatus } from "@isthmus/records";
 import type { ServiceFacts } from "../cluster/services/service-facts.js";
 import type { LocalServices } from "../cluster/services/service-feed.js";
 
+/** The request's `namespace` "" means all of them. The rows are in no order. */
 export function servicesWithoutClusterIp(services: LocalServices, request: ListServicesRequest): FrontendReport[] {
   const reports: FrontendReport[] = [];
   for (const { facts, inForce, notes } of services.all()) {
