@@ -4,14 +4,21 @@ import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 import { type Budget, DEFAULT_BUDGET } from "../remote/index.js";
 
 export interface Arguments {
+  /** Path of the file; undefined: the pod's ServiceAccount. */
   readonly kubeconfig: string | undefined;
+  /** Where mesh-config, the Lease, the saved values and the key for the store are. */
   readonly namespace: string;
+  /** Name of this replica: the host name unless given. */
   readonly instance: string;
+  /** IP:port of the stream to agents. */
   readonly listen: string;
+  /** IP:port of the admin API. */
   readonly admin: string;
+  /** IP:port of /livez, /readyz and /metrics. */
   readonly health: string;
   /** Address that serves metrics to scrapers off the node; undefined: not served. */
   readonly metricsAddress: string | undefined;
+  /** Path of the folder with ca.crt, tls.crt and tls.key. */
   readonly tlsDir: string;
   /** Records and bytes that are accepted from each peer. */
   readonly budget: Budget;

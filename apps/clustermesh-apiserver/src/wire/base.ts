@@ -7,12 +7,19 @@ import { type TlsFiles, watchTlsFiles } from "../serve/grpc/tls-files.js";
 import type { Arguments } from "./arguments.js";
 
 export interface Base {
+  /** The command line, checked. */
   readonly args: Arguments;
+  /** Each part logs under a child of it. */
   readonly log: Logger;
+  /** The system's. */
   readonly clock: Clock;
+  /** The one registry of the process. */
   readonly metrics: Metrics;
+  /** For both servers; read again when the files change, closed with the parts. */
   readonly tls: TlsFiles;
+  /** To the Kubernetes API; closed with the parts. */
   readonly transport: Transport;
+  /** Calls over `transport`. */
   readonly client: KubeClient;
 }
 

@@ -22,14 +22,21 @@ export interface LocalCluster {
   readonly recorder: EventRecorder;
   /** Writes Events while this instance holds the Lease. */
   readonly events: EventRecorder;
+  /** The caller starts it. */
   readonly ranges: RangesSource;
+  /** Those of `local`; others only read what they keep. */
   readonly feeds: LocalFeeds;
+  /** The caller starts it. */
   readonly local: LocalSource;
   /** Undefined until Nodes have been read. */
   readonly nodes: () => ReadonlyMap<string, KnownNode> | undefined;
+  /** Only the local cluster at first: the mesh adds the peers. */
   readonly sources: SourceSet;
+  /** By name of the node; the agent of an existing Node is never forgotten. */
   readonly agents: AgentRegistry;
+  /** Saves the last good annotation values; the caller starts it. */
   readonly lastGoodWriter: PeriodicTask;
+  /** Events and conditions of Services; the caller starts it. */
   readonly serviceStatus: { run(signal: AbortSignal): Promise<void> };
 }
 

@@ -13,9 +13,13 @@ import type { MeshConfig } from "../settings/mesh-config.js";
 import type { Base } from "./base.js";
 
 export interface Settings extends Pick<MeshConfig, "cluster" | "id"> {
+  /** Started already; `current` has a name and an id. */
   readonly settings: ConfigSource;
+  /** Started already. */
   readonly leadership: Leadership;
+  /** Of the admin API; closed with the parts. */
   readonly auth: AdminAuth;
+  /** What /readyz calls; the local cluster sets its `kubernetes`. */
   readonly readiness: Readiness;
 }
 
