@@ -29,9 +29,13 @@ import { startStreamServer } from "./serve/agents/stream-server.js";
 import { watchTlsFiles } from "./serve/grpc/tls-files.js";
 
 export interface SyntheticClusterOptions {
+  /** Its records are published under this name. */
   readonly cluster: ClusterName;
+  /** Published with its config; agents that it serves know its records as those of cluster 0. */
   readonly id: ClusterId;
+  /** Backends outside of them are not exported. */
   readonly podCidrs: readonly Prefix[];
+  /** Published with its config; its peers may not claim them. */
   readonly serviceCidrs: readonly Prefix[];
 }
 
@@ -44,6 +48,7 @@ export interface SyntheticCluster {
   serve(store: Store, peers: readonly PeerSpec[], tlsDir: string, address: string, signal: AbortSignal): Promise<void>;
 }
 
+/** Has no records before the first `feed`. Each call makes a store id of its own. */
 export function createSyntheticCluster(options: SyntheticClusterOptions): SyntheticCluster {
   const { cluster, id, podCidrs, serviceCidrs } = options;
   const clock = systemClock;

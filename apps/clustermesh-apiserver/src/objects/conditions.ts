@@ -12,6 +12,7 @@ export type Verdict = Pick<MeshCondition, "type" | "status" | "reason" | "messag
 /** In UTF-16 units, each at most three bytes. */
 const MESSAGE_LENGTH = 8_192;
 
+/** Conditions that `now` does not name are dropped. `generation` undefined: no `observedGeneration`. */
 export function mergeConditions(
   old: readonly MeshCondition[] | undefined,
   now: readonly Verdict[],

@@ -10,8 +10,11 @@ import type { SourceIndex } from "@isthmus/records";
 export interface StreamSource {
   /** 0 = local cluster. */
   readonly clusterId: number;
+  /** Sent to agents with the state; labels metrics, and names the cluster in conditions of Services. */
   readonly cluster: ClusterName;
+  /** Only the source changes it; the stream server reads it and listens to it. */
   readonly index: SourceIndex;
+  /** Computed at each call. */
   state(): StreamSourceState;
   /** True when the index is verified to equal the source: only then are Marks and buckets sent, since both may delete records. */
   isVerified(): boolean;
@@ -30,6 +33,7 @@ export interface StreamSource {
 }
 
 export interface StreamSourceState {
+  /** For the local cluster Syncing, InSync or Stale; for a peer any of PEER_STATES. */
   readonly status: PeerState;
   /** Age of the last contact with each hop: kubernetes, store, publisher, … */
   readonly hops: readonly HopAge[];
@@ -39,6 +43,7 @@ export interface StreamSourceState {
 export interface StreamSources {
   /** True when every peer is known: a cluster that is absent was removed by the operator. */
   readonly complete: boolean;
+  /** Changes in place as sources are added and removed: copy it to keep it. */
   readonly all: readonly StreamSource[];
   /** `removed`: the operator removed the peer; agents must delete its records. */
   onChange(listener: (change: SourcesChange) => void): () => void;
@@ -46,6 +51,8 @@ export interface StreamSources {
 
 /** Both absent: the set became complete. */
 export interface SourcesChange {
+  /** Already in `all`. */
   readonly added?: StreamSource;
+  /** No longer in `all`. */
   readonly removed?: StreamSource;
 }

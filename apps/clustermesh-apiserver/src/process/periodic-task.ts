@@ -12,13 +12,16 @@ export interface PeriodicTask {
   trigger(): void;
   /** The last run's failure; undefined when it succeeded. */
   readonly problem: string | undefined;
+  /** The first run is at once. Resolves when aborted; failures do not reject it. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface PeriodicTaskOptions {
+  /** What the log calls the task. */
   readonly name: string;
   /** The task also runs after this time without a trigger. */
   readonly everyMs: number;
+  /** A rejection is a failure. The signal is that of `run`: the task should end when it aborts. */
   readonly task: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -26,6 +29,7 @@ export interface PeriodicTaskOptions {
 const PACE = { minMs: 100, maxMs: 5_000, quietMs: 10_000 };
 const GATHER_MS = 50;
 
+/** Nothing runs before `run`. */
 export function createPeriodicTask(
   options: PeriodicTaskOptions,
   modules: { readonly clock: Clock; readonly log: Logger },

@@ -13,13 +13,16 @@ import { type Backoff, createBackoff } from "@isthmus/runtime";
 export interface PeriodicTasks<Key> {
   /** Runs the object's task soon: something about it changed. An object that failed keeps its back-off. */
   trigger(key: Key): void;
+  /** Resolves when aborted, after the tasks that run have ended; failures do not reject it. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface PeriodicTasksOptions<Key> {
+  /** What the log calls the tasks; the key is named beside it. */
   readonly name: string;
   /** Must end by a deadline. Returns the milliseconds until the next run; undefined: at the next trigger. */
   readonly task: (key: Key, signal: AbortSignal) => Promise<number | undefined>;
+  /** The most tasks that run concurrently, never two of the same object. */
   readonly atOnce: number;
   /** Time between two attempts, over all objects. */
   readonly spacingMs?: number;
@@ -38,6 +41,7 @@ const IN_A_ROW = 5;
 /** A Node.js timer waits at most 24 days. */
 const LONGEST_MS = 1 << 30;
 
+/** Nothing runs before `run`; objects that are triggered before wait for it. */
 export function createPeriodicTasks<Key>(
   options: PeriodicTasksOptions<Key>,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
