@@ -39,8 +39,21 @@ export function onSeen(state: PublisherState, event: EventOf<"seen">): Publisher
     // A key that this publisher wrote is as wanted, or was dirty already, so a newly dirty key was modified externally.
     if (!known && state.dirty.has(each.key)) state.restored++;
   }
-  if (fenced) return [{ type: "read-head" }];
-  return pump(state, event.now, event.wallMicros);
+  return fenced ? onFenced(state) : pump(state, event.now, event.wallMicros);
+}
+
+/**
+ * Live, Loading -> Resolving: another instance wrote the fence or the head. Its revision is known now, so a txn that compares it
+ * would be applied: nothing is sent until the head shows which instance writes.
+ */
+function onFenced(state: PublisherState): PublisherEffect[] {
+  const { phase } = state;
+  // Bulk txns in flight compare only the fence: should that still be this instance's, they may be applied later.
+  if (phase.status === "Loading") state.pendingTxnPossible ||= phase.flights.size > 0;
+  if (phase.status === "Live" || phase.status === "Loading") {
+    state.phase = { status: "Resolving", flight: phase.status === "Live" ? phase.flight : undefined };
+  }
+  return [{ type: "read-head" }];
 }
 
 function metaTrouble(

@@ -58,8 +58,11 @@ export type Phase =
   /** This instance has the fence, the head is SYNCING: bulk txns in flight; `last` writes the LIVE head. */
   | { readonly status: "Loading"; readonly flights: Map<number, Flight>; last: Flight | undefined }
   | { readonly status: "Live"; flight: Flight | undefined; beatAt: number }
-  /** A txn of Live was rejected or its answer was lost: the head shows whether it was applied. */
-  | { readonly status: "Resolving"; readonly flight: Flight }
+  /**
+   * A txn of Live was rejected or its answer was lost, or another instance wrote the fence or the head: the head shows which
+   * instance writes, and whether the txn was applied. Nothing is sent meanwhile.
+   */
+  | { readonly status: "Resolving"; readonly flight: Flight | undefined }
   /** Another instance writes; `since`: when its head last changed. */
   | { readonly status: "Standby"; readonly writer: string; readonly seq: bigint; readonly since: number }
   | { readonly status: "Refused" };

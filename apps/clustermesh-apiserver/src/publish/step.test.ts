@@ -256,6 +256,37 @@ test("a loader that was paused cannot write once another has taken over", () => 
   assert.deepEqual(stage.store.violations, []);
 });
 
+for (const [phase, initial] of [
+  ["Live", 20],
+  ["Loading", 400],
+] as const) {
+  test(`a publisher that is ${phase} and saw another's take-over writes nothing, also before it has read the head`, () => {
+    const stage = set({ publishers: 2, initial });
+    const [older, rival] = stage.publishers as [ModelPublisher, ModelPublisher];
+    older.feed({ type: "start" });
+    if (phase === "Live") run(older);
+    else for (let i = 0; i < 3; i++) older.decide("done"); // list, take over, list again
+    assert.equal(older.state.phase.status, phase);
+    rival.leased = true;
+    rival.feed({ type: "start" });
+    for (let i = 0; i < 10 && rival.state.phase.status !== "Live"; i++) {
+      run(rival);
+      stage.clock.now += 10_000;
+      rival.tick();
+    }
+    assert.equal(rival.state.phase.status, "Live");
+    older.deliver();
+    const { revision } = stage.store;
+    changeAll(stage, [record(0, 3)], [record(2, 0)]);
+    while (older.calls > 0) older.decide("done");
+    assert.equal(stage.store.revision, revision);
+    assert.equal(older.state.phase.status, "Standby");
+    settle(stage.clock, stage.publishers);
+    assertPublished(stage);
+    assert.deepEqual(stage.store.violations, []);
+  });
+}
+
 const loading: fc.Arbitrary<Act> = fc.oneof(
   { weight: 2, arbitrary: change },
   { weight: 6, arbitrary: fc.record({ type: fc.constant("decide" as const), who, fate: fc.constantFrom(...FATES) }) },

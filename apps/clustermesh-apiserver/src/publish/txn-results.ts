@@ -1,7 +1,7 @@
 /**
  * Handles the result of a txn: committed, rejected, or unknown; an unknown result is resolved by reading the head.
  *
- *   Live ─► Resolving ─► Live | Standby | Connecting        TakingOver, Loading ─► Live | Connecting
+ *   Live, Loading ─► Resolving ─► Live | Standby | Connecting        TakingOver, Loading ─► Live | Connecting
  */
 
 import { HEAD_KEY, STORE_KEY } from "@isthmus/kvstore";
