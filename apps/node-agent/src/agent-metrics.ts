@@ -123,7 +123,8 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
     applied(acks, tookMs) {
       apply.observe(tookMs / 1000);
       for (const { observedUs, appliedUs } of acks) {
-        if (observedUs !== 0n) propagation.observe(Number(appliedUs - observedUs) / 1e6, { stage: "agent" });
+        if (observedUs !== 0n)
+          propagation.observe(Math.max(0, Number(appliedUs - observedUs)) / 1e6, { stage: "agent" });
       }
     },
   };

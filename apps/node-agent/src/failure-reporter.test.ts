@@ -35,6 +35,8 @@ test("a thousand failures are ten log lines and a count", () => {
 
 test("objects are logged with readable names", () => {
   assert.equal(nameObject(rejectName(NAME)), "10.96.0.1, ports without a row");
+  assert.equal(nameObject(frontendName(parseAddress("fd00::1"), 80, TCP)), "fd00::1:80/TCP");
   assert.equal(nameObject("node 1/n1"), "node 1/n1");
+  assert.equal(nameObject("shop/name-of-20-byte"), "shop/name-of-20-byte");
   assert.equal(nameObject("shop/cart-of-20-letters"), "shop/cart-of-20-letters");
 });

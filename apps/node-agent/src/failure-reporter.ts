@@ -3,14 +3,14 @@
  *
  * At most `MOST` objects per call are logged by name, the rest as a count; the gauge `mesh_objects_failed` counts all.
  */
-import { FrontendKey } from "@isthmus/bpf";
+import { FrontendKey, FrontendScope } from "@isthmus/bpf";
 import { type Address, formatAddress, keyBytes, protocolName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 
 const MOST = 10;
 
 export interface Failures {
-  /** By status key: a frontend's name, `node <name>`, or a Service's name. */
+  /** By status key: a frontend's name, `node <name>`, `service range <prefix>`, or a Service's name. */
   readonly errors: Iterable<readonly [string, Error]>;
 }
 
@@ -35,7 +35,8 @@ export function createFailureReporter(log: Logger): (failures: Failures) => void
 
 /** `10.96.0.1:80/TCP` for a frontend's encoded key; other keys are names already. */
 export function nameObject(key: string): string {
-  if (key.length !== FrontendKey.size || !key.startsWith("\0")) return key;
+  // The last byte of a frontend's key is its scope, a number below that of every printable character.
+  if (key.length !== FrontendKey.size || key.charCodeAt(FrontendKey.offsets.scope) > FrontendScope.Local) return key;
   const { addr, port, proto } = FrontendKey.decode(keyBytes(key));
   const address = formatAddress(addr as Address);
   return port === 0 ? `${address}, ports without a row` : `${address}:${port}/${protocolName(proto)}`;

@@ -131,7 +131,14 @@ export async function measureNode(
   const load = { adoptMs, wholeMs, mapsMs, wholeCpuMs, mapsCpuMs, blockMs: turns.take() };
   turns.stop();
   if (files !== undefined)
-    void runSnapshotWriter({ core: state.core, files, clock: systemClock, log: silentLogger, signal: stop.signal });
+    void runSnapshotWriter({
+      core: state.core,
+      files,
+      present: [],
+      clock: systemClock,
+      log: silentLogger,
+      signal: stop.signal,
+    });
   return {
     state,
     load,

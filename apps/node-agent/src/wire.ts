@@ -116,6 +116,8 @@ async function startNode(
   const { metrics } = monitoring;
   const { node, refuseUnknownClusterIps } = args;
   const cidrs = createNodeCidrs();
+  const snapshots = await readSnapshots(files, metrics, log);
+  const present = snapshots.map(({ clusterId }) => clusterId);
   const state = await createNodeState(
     { node, version: VERSION, ...local, refuseUnknownClusterIps },
     {
@@ -123,7 +125,7 @@ async function startNode(
       clock,
       log,
       signal,
-      snapshots: await readSnapshots(files, metrics, log),
+      snapshots,
       applied(acks, tookMs) {
         metrics.applied(acks, tookMs);
         reports.acknowledge(acks);
@@ -188,7 +190,7 @@ async function startNode(
     async run(): Promise<void> {
       await Promise.all([
         client.run(),
-        runSnapshotWriter({ core: state.core, files, clock, log, signal }),
+        runSnapshotWriter({ core: state.core, files, present, clock, log, signal }),
         reconcilePodsCgroups(cgroups, clock, signal),
         pods.closed,
       ]);

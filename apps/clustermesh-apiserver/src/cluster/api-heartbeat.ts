@@ -17,7 +17,10 @@ export interface ApiHeartbeat {
   ageMs(): number;
   /** Why the last request failed; undefined when it succeeded. */
   readonly problem: string | undefined;
-  /** Asks every 2 s, and every 250 ms before the first uid, until aborted; a failed request only sets `problem`. */
+  /**
+   * Asks every 2 s, and every 250 ms before the first uid, until aborted; a failed request only sets `problem`. Rejects with what
+   * `onUid` throws.
+   */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -42,6 +45,21 @@ export function createApiHeartbeat(modules: ApiHeartbeatModules): ApiHeartbeat {
   let last = clock.now();
   let uid: string | undefined;
   let problem: string | undefined;
+
+  /** The uid of the kube-system namespace; undefined when there is no answer, or no such namespace. */
+  async function ask(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const namespace = await client.get(NAMESPACES, "kube-system", { signal, timeoutMs: DEADLINE_MS });
+      last = clock.now();
+      problem = undefined;
+      return namespace?.metadata.uid;
+    } catch (error) {
+      problem = MeshError.from(error).message;
+      if (!signal.aborted) modules.log.debug("No answer from Kubernetes", { error });
+      return undefined;
+    }
+  }
+
   return {
     get uid() {
       return uid;
@@ -52,18 +70,10 @@ export function createApiHeartbeat(modules: ApiHeartbeatModules): ApiHeartbeat {
     ageMs: () => Math.max(0, clock.now() - last),
     async run(signal) {
       while (!signal.aborted) {
-        try {
-          const namespace = await client.get(NAMESPACES, "kube-system", { signal, timeoutMs: DEADLINE_MS });
-          last = clock.now();
-          problem = undefined;
-          const now = namespace?.metadata.uid;
-          if (now !== undefined && now !== uid) {
-            uid = now;
-            modules.onUid(now);
-          }
-        } catch (error) {
-          problem = MeshError.from(error).message;
-          if (!signal.aborted) modules.log.debug("No answer from Kubernetes", { error });
+        const now = await ask(signal);
+        if (now !== undefined && now !== uid) {
+          uid = now;
+          modules.onUid(now);
         }
         await clock.delay(uid === undefined ? FIRST_MS : EVERY_MS, signal).catch(() => undefined);
       }

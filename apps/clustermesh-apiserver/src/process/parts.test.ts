@@ -70,6 +70,19 @@ test("the error of a part that runs stops the process, which ends with it after 
   assert.deepEqual(story, ["stopping", "closed"]);
 });
 
+test("a part that fails while the process starts ends what the start waits for, and the process ends with its error", async () => {
+  for (const rejects of [true, false]) {
+    const { story, running } = process(async (parts, story) => {
+      parts.keep("a", () => void story.push("closed"));
+      parts.start({ run: () => Promise.reject(new Error("a bug")) });
+      await untilAborted(parts.signal);
+      if (rejects) parts.signal.throwIfAborted();
+    });
+    await assert.rejects(running, /a bug/);
+    assert.deepEqual(story, ["stopping", "closed"]);
+  }
+});
+
 test("an error while starting closes what was started; one that the signal caused is none", async () => {
   const failing = process(async (parts, story) => {
     parts.keep("a", () => void story.push("closed"));

@@ -67,23 +67,27 @@ export async function runParts(
         return part;
       },
       start(part) {
-        const running = part.run(life.signal).catch((thrown: unknown) => failed.abort(thrown));
+        const running = part.run(life.signal).catch((thrown: unknown) => {
+          failed.abort(thrown);
+          life.abort(thrown);
+        });
         closing.unshift(() => running);
       },
       markServing() {
         serving = true;
       },
       async ended() {
-        await aborted(life.signal, failed.signal);
+        await aborted(life.signal);
         failed.signal.throwIfAborted();
       },
     });
   } catch (thrown) {
-    if (!signal.aborted) throw thrown;
+    if (!signal.aborted && !failed.signal.aborted) throw thrown;
   } finally {
     life.abort();
     await closeParts(closing, log, options.closeMs);
   }
+  if (!signal.aborted) failed.signal.throwIfAborted();
 }
 
 /**
@@ -106,11 +110,9 @@ export async function closeParts(parts: Iterable<Close>, log: Logger, limitMs = 
   }
 }
 
-function aborted(...signals: readonly AbortSignal[]): Promise<void> {
+function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of signals) {
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
-    }
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
   });
 }

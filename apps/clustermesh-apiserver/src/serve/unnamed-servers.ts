@@ -9,7 +9,7 @@ import type { Close } from "../process/parts.js";
 import type { AdminAuth } from "./admin/admin-auth.js";
 import { isAdminError } from "./admin/admin-error.js";
 import { MAX_MESSAGE_BYTES } from "./agents/message-bounds.js";
-import { createGrpcServer, listen, serverCredentials, undecoded } from "./grpc/grpc-server.js";
+import { createGrpcServer, listen, type RunningServer, serverCredentials, undecoded } from "./grpc/grpc-server.js";
 import type { TlsFiles } from "./grpc/tls-files.js";
 
 export interface UnnamedServersModules {
@@ -41,13 +41,18 @@ export async function startUnnamedServers(
       },
     );
   });
-  const running = [
-    await listen(agents, addresses.listen, serverCredentials(tls, { mutual: true })),
-    await listen(admin, addresses.admin, serverCredentials(tls, { mutual: false })),
-  ];
-  return async () => {
+  const running: RunningServer[] = [];
+  const close = async () => {
     await Promise.all(running.map((server) => server.close(GRACE_MS)));
   };
+  try {
+    running.push(await listen(agents, addresses.listen, serverCredentials(tls, { mutual: true })));
+    running.push(await listen(admin, addresses.admin, serverCredentials(tls, { mutual: false })));
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+  return close;
 }
 
 interface AnyCall {

@@ -15,11 +15,13 @@ import type { StateFiles } from "./state-files.js";
 export interface SnapshotModules {
   /** Its sources are read, never changed. */
   readonly core: SyncCore;
-  /** One snapshot for each source; that of a source that is gone is deleted, if this process wrote it. */
+  /** One snapshot for each source; that of a source that is gone is deleted. */
   readonly files: StateFiles;
+  /** The sources that had a snapshot at the start, by cluster id. */
+  readonly present: Iterable<number>;
   /** Times how long the writes took, and the waits. */
   readonly clock: Clock;
-  /** Gets each snapshot that cannot be written. */
+  /** Gets each snapshot that cannot be written or deleted; both are tried again. */
   readonly log: Logger;
   /** Ends the loop after the round under way. */
   readonly signal: AbortSignal;
@@ -32,7 +34,9 @@ const SHARE = 50;
 /** Resolves when the signal aborts. */
 export async function runSnapshotWriter(modules: SnapshotModules): Promise<void> {
   const { core, files, clock, log, signal } = modules;
-  const saved = new Map<number, Position>();
+  /** The position of each source's file; undefined for one of another process. */
+  const saved = new Map<number, Position | undefined>();
+  for (const clusterId of modules.present) saved.set(clusterId, undefined);
   while (!signal.aborted) {
     const started = clock.now();
     for (const source of core.sources.values()) {
@@ -47,8 +51,12 @@ export async function runSnapshotWriter(modules: SnapshotModules): Promise<void>
     }
     for (const clusterId of [...saved.keys()]) {
       if (core.sources.has(clusterId)) continue;
-      saved.delete(clusterId);
-      await files.deleteSnapshot(clusterId);
+      try {
+        await files.deleteSnapshot(clusterId);
+        saved.delete(clusterId);
+      } catch (error) {
+        log.warn("Cannot delete snapshot", { clusterId, error });
+      }
     }
     const wait = Math.max(INTERVAL_MS, SHARE * (clock.now() - started));
     await clock.delay(wait, signal).catch(() => undefined);
