@@ -15,11 +15,15 @@ import { applyRecord, compareSums, type DeletedRecord, differs, takeHead, verify
 import { isBelow, sameStore } from "./restore-detection.js";
 import type { ReaderState } from "./state.js";
 
-/** A new stream: its events are applied once its store is checked. */
+/**
+ * A new stream: its events are applied once its store is checked. Events of an earlier stream whose store was not checked are
+ * dropped, since that may have been another store; the new stream begins after them, so the store is then listed.
+ */
 export function onOpened(state: ReaderState, { open }: EventOf<"opened">): ReaderEffect[] {
-  if (state.phase.status !== "Following") return [];
-  state.connected = true;
-  state.phase.open = open;
+  const { phase } = state;
+  if (phase.status !== "Following") return [];
+  phase.held.drop();
+  phase.open = open;
   return [{ type: "check-store", open }];
 }
 

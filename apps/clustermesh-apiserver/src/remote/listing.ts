@@ -63,7 +63,6 @@ export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEf
   const storeId = metas.get(STORE_KEY)?.value;
   const refusal = refusePeer(state, event.claim, head) ?? refuseStoreId(state, storeId);
   if (refusal !== undefined) return block(state, refusal);
-  state.connected = true;
   const { revision, now } = event;
   if (isFromBackup(state, { storeId, head, headMeta, revision, now })) {
     state.message = `The store was set back to an older state: waiting for the publisher of cluster "${state.options.cluster}"`;

@@ -51,6 +51,24 @@ test("events within the bounds wait for the check and are applied after it", () 
   assert.deepEqual([state.received.size, state.revision, state.overflows], [3, 102n, 0]);
 });
 
+test("events of a stream that ended before its store was checked are never applied: the store is listed", () => {
+  const state = following({ events: 3, bytes: 10_000 });
+  step(state, { ...at, type: "seen", events: [seen(0)], revision: 100n });
+  step(state, { ...at, type: "lost", sentence: "reset" });
+  assert.deepEqual(effects(state, { ...at, type: "opened", open: 2 }), ["check-store"]);
+  const asked = effects(state, { ...at, type: "store-checked", open: 2, storeId: STORE, revision: 103n });
+  assert.deepEqual(asked, ["unwatch", "list"]);
+  assert.deepEqual([state.received.size, state.revision, state.phase.status], [0, 99n, "Listing"]);
+});
+
+test("a stream without events that ended before its store was checked costs no listing", () => {
+  const state = following({ events: 3, bytes: 10_000 });
+  step(state, { ...at, type: "lost", sentence: "reset" });
+  step(state, { ...at, type: "opened", open: 2 });
+  assert.deepEqual(effects(state, { ...at, type: "store-checked", open: 2, storeId: STORE, revision: 103n }), []);
+  assert.deepEqual(effects(state, { ...at, type: "seen", events: [seen(0)], revision: 100n }), ["emit"]);
+});
+
 for (const [what, limits, size] of [
   ["events", { events: 3, bytes: 1_000_000 }, 0],
   ["bytes", { events: 1000, bytes: 5000 }, 2000],

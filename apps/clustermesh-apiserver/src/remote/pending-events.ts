@@ -20,10 +20,12 @@ export interface PendingEvents {
   readonly events: readonly WatchedChange[];
   /** Revision of the last event. */
   readonly revision: bigint;
-  /** True when the bounds were exceeded and the events were dropped. */
+  /** True when the events were dropped, as too many or by `drop`. */
   readonly dropped: boolean;
   /** `revision`: that of the last of these events. Nothing is kept once events were dropped. */
   add(events: readonly WatchedChange[], revision: bigint): void;
+  /** Drops the events, if there are any. */
+  drop(): void;
 }
 
 /** Without events; `limits` bound all that is added. */
@@ -39,6 +41,11 @@ export function createPendingEvents(limits: PendingLimits = PENDING_LIMITS): Pen
     },
     get dropped() {
       return dropped;
+    },
+    drop() {
+      if (pending.length === 0) return;
+      dropped = true;
+      pending = [];
     },
     add(events, at) {
       if (dropped) return;

@@ -89,8 +89,6 @@ export interface ReaderState {
   failures: number;
   /** Consecutive listings that ended over budget. */
   overBudget: number;
-  /** The stream is open. */
-  connected: boolean;
   /** A sentence about the last failure or the reason for listing again; "" when there is none. */
   message: string;
   /** Why the peer may not be followed according to the operator's objects. */

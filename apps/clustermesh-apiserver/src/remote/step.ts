@@ -48,7 +48,6 @@ export function createReaderState(options: ReaderOptions): ReaderState {
     overflows: 0,
     failures: 0,
     overBudget: 0,
-    connected: false,
     message: "",
     blocked: undefined,
     skew: createSkew(),
@@ -70,7 +69,6 @@ export function step(state: ReaderState, event: ReaderEvent): ReaderEffect[] {
     case "opened":
       return onOpened(state, event);
     case "lost":
-      state.connected = false;
       state.message = event.sentence;
       return [];
     case "store-checked":
@@ -106,7 +104,6 @@ function onTick(state: ReaderState, { now }: EventOf<"tick">): ReaderEffect[] {
 }
 
 function onListFailed(state: ReaderState, { sentence }: EventOf<"list-failed">): ReaderEffect[] {
-  state.connected = false;
   state.message = sentence;
   if (state.phase.status !== "Listing") return [];
   state.phase.asked = false;
