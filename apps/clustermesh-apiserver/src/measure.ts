@@ -115,7 +115,7 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
     },
     async serve(store, peers, tlsDir, address, signal) {
       const sources = createSourceSet(stream);
-      const remotes = createRemoteSources(options, { store, clock, log: silentLogger, own: index });
+      const remotes = createRemoteSources(options, { store, clock, log: silentLogger, localIndex: index });
       remotes.update(peers);
       for (const source of remotes.list()) sources.add(remoteStreamSource(source, clock));
       sources.setComplete();
@@ -123,7 +123,6 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
         sources,
         agents: createAgentRegistry(clock),
         clock,
-        log: silentLogger,
         metrics: createMetrics(),
       };
       const hub = createStreamHub({ maxSnapshots: 4, maxAgents: 4 }, modules);

@@ -211,7 +211,6 @@ async function readSnapshots(files: StateFiles, metrics: AgentMetrics, log: Logg
 
 function podsOptions(args: Arguments): PodsOptions {
   return {
-    nodeName: args.node,
     nodeRoot: args.nodeRoot,
     socketPath: args.cniSocket,
     cniBinDir: args.cniBinDir,

@@ -172,7 +172,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
     );
     const following = createRemoteSources(
       { cluster, id, ...first },
-      { store, clock, log, metrics, own: local.stream.index },
+      { store, clock, log, metrics, localIndex: local.stream.index },
       options.budget && { budget: options.budget },
     );
     remotes = following;

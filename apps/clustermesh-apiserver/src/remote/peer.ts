@@ -31,7 +31,7 @@ export interface LocalCluster {
  * The limits of `peer` among all peers, given in the order in which they were claimed. Ranges of other clusters are foreign;
  * where two peers overlap, the first claimant keeps its range. The local cluster always takes precedence.
  */
-export function limitsOf(peer: PeerSpec, own: LocalCluster, peers: readonly PeerSpec[]): PeerLimits {
+export function limitsOf(peer: PeerSpec, local: LocalCluster, peers: readonly PeerSpec[]): PeerLimits {
   const rank = peers.findIndex(({ cluster }) => cluster === peer.cluster);
   const mine = cidrs(peer);
   const others = peers.flatMap((other, i) =>
@@ -39,14 +39,14 @@ export function limitsOf(peer: PeerSpec, own: LocalCluster, peers: readonly Peer
       ? []
       : cidrs(other).filter((cidr) => i < rank || !mine.some((each) => prefixesOverlap(each, cidr))),
   );
-  return { cluster: peer.cluster, id: peer.id, podCidrs: peer.podCidrs, excludedCidrs: [...cidrs(own), ...others] };
+  return { cluster: peer.cluster, id: peer.id, podCidrs: peer.podCidrs, excludedCidrs: [...cidrs(local), ...others] };
 }
 
 /** Why a peer cannot be followed at all; undefined when it can. */
-export function refusalOf(peer: PeerSpec, own: LocalCluster, peers: readonly PeerSpec[]): string | undefined {
+export function refusalOf(peer: PeerSpec, local: LocalCluster, peers: readonly PeerSpec[]): string | undefined {
   const cannot = `Cannot follow cluster "${peer.cluster}"`;
-  if (peer.cluster === own.cluster) return `${cannot}: it has this cluster's own name`;
-  if (peer.id === own.id) return `${cannot}: its id ${peer.id} is this cluster's own`;
+  if (peer.cluster === local.cluster) return `${cannot}: it has this cluster's own name`;
+  if (peer.id === local.id) return `${cannot}: its id ${peer.id} is this cluster's own`;
   const first = peers.find(({ id }) => id === peer.id);
   if (first !== undefined && first.cluster !== peer.cluster) {
     return `${cannot}: its id ${peer.id} is already that of cluster "${first.cluster}"`;

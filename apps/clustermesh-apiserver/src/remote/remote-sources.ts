@@ -5,7 +5,6 @@
 import type { Store } from "@isthmus/kvstore";
 import { type Clock, type ClusterName, formatPrefix } from "@isthmus/model";
 import { createBreaker, type Logger, type Metrics } from "@isthmus/observe";
-import { PeerState } from "@isthmus/proto";
 import { claimedAddresses, type HashedRecord, type PeerLimits, type SourceIndex } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
 import { type AddressClaims, createAddressClaims, LOCAL } from "./address-claims.js";
@@ -26,7 +25,7 @@ export interface RemoteSourcesModules {
   /** Absent: nothing is measured. */
   readonly metrics?: Metrics;
   /** The local cluster's records: it takes precedence in every conflict about an address. */
-  readonly own: SourceIndex;
+  readonly localIndex: SourceIndex;
 }
 
 export interface RemoteSources {
@@ -40,8 +39,6 @@ export interface RemoteSources {
   get(clusterId: number): RemoteSource | undefined;
   /** Called when a source was added or removed, or its status changed. */
   onStatus(listener: (source: RemoteSource) => void): () => void;
-  /** A sentence when every source is stale: then the connection to the store is at fault, not the peers. */
-  allStale(): string | undefined;
   /** Follows the peers, also those of later updates, until the signal aborts; called once. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -73,7 +70,7 @@ export function createRemoteSources(
   const claims = createAddressClaims();
   const controller = new AbortController();
   const breaker = createBreaker({ name: "the store", timeoutMs: 3000 });
-  let own = initial;
+  let local = initial;
   let wantedPeers: readonly PeerSpec[] = [];
   let started = false;
 
@@ -83,10 +80,10 @@ export function createRemoteSources(
   reviewOnChange(claims, (id, keys) => {
     for (const { peer, source } of followed.values()) if (peer.id === id) source.judgeAgain(keys);
   });
-  followLocal(modules.own, claims);
+  followLocal(modules.localIndex, claims);
 
   function add(peer: PeerSpec, peers: readonly PeerSpec[]): void {
-    const [limits, refusal] = [limitsOf(peer, own, peers), refusalOf(peer, own, peers)];
+    const [limits, refusal] = [limitsOf(peer, local, peers), refusalOf(peer, local, peers)];
     const admission = createAdmission(limits, claims);
     const { store, clock, log, metrics } = modules;
     const { cluster, id } = peer;
@@ -103,13 +100,13 @@ export function createRemoteSources(
   }
 
   function change(each: Followed, peer: PeerSpec, peers: readonly PeerSpec[]): void {
-    const limits = limitsOf(peer, own, peers);
+    const limits = limitsOf(peer, local, peers);
     followed.set(peer.cluster, { ...each, peer, limits: describe(limits) });
     if (describe(limits) !== each.limits) {
       each.admission.setLimits(limits);
       each.source.judgeAgain();
     }
-    each.source.permit(peer.uid, refusalOf(peer, own, peers));
+    each.source.permit(peer.uid, refusalOf(peer, local, peers));
   }
 
   function remove({ peer, source }: Followed): void {
@@ -143,18 +140,12 @@ export function createRemoteSources(
   return {
     update,
     setLocalRanges({ podCidrs, serviceCidrs }) {
-      own = { ...own, podCidrs, serviceCidrs };
+      local = { ...local, podCidrs, serviceCidrs };
       update(wantedPeers);
     },
     list,
     get: (clusterId) => list().find(({ id }) => id === clusterId),
     onStatus: statusReports.subscribe,
-    allStale() {
-      const sources = [...followed.values()].map(({ source }) => source);
-      if (sources.length < 2) return undefined;
-      if (sources.some((source) => source.status() !== PeerState.PEER_STATE_STALE)) return undefined;
-      return `All ${sources.length} peers are stale at once: the connection of this cluster to the store is at fault, not the peers`;
-    },
     async run(signal) {
       started = true;
       for (const { source } of followed.values()) source.start(controller.signal);
@@ -173,10 +164,10 @@ function describe({ podCidrs, excludedCidrs }: PeerLimits): string {
 }
 
 /** Keeps the local cluster's claims: addresses of its nodes and endpoints. */
-function followLocal(own: SourceIndex, claims: AddressClaims): void {
+function followLocal(index: SourceIndex, claims: AddressClaims): void {
   const claim = (record: HashedRecord): void => claims.set(LOCAL, record.key, claimedAddresses(record));
-  for (const record of own.records()) claim(record);
-  own.onChange(({ upserts, deletes }) => {
+  for (const record of index.records()) claim(record);
+  index.onChange(({ upserts, deletes }) => {
     for (const record of upserts) claim(record);
     for (const { key } of deletes) claims.set(LOCAL, key, []);
   });

@@ -39,7 +39,7 @@ export async function serveStream(
   const metrics = createMetrics();
   const hub = createStreamHub(
     { maxSnapshots: 10, maxAgents: 100, ...limits },
-    { sources, agents, clock: systemClock, log, metrics },
+    { sources, agents, clock: systemClock, metrics },
   );
   const files = watchTlsFiles(tls.folder, log);
   const server = await startStreamServer(

@@ -26,10 +26,7 @@ export async function serveAgents(
   parts: Parts,
 ): Promise<StreamHub> {
   const limits = { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS };
-  const hub = parts.keep(
-    createStreamHub(limits, { sources, agents, clock, log: log.child("serve"), metrics }),
-    (each) => each.close(),
-  );
+  const hub = parts.keep(createStreamHub(limits, { sources, agents, clock, metrics }), (each) => each.close());
   // An agent reports to one instance only, so that instance writes the Events whether or not it holds the Lease.
   const onReport = createHostPortEvents({ events: recorder, clock });
   const server = await startStreamServer(

@@ -10,7 +10,6 @@ async function node(t: TestContext): Promise<PodsOptions> {
   const nodeRoot = await mkdtemp(join(tmpdir(), "mcni-"));
   t.after(() => rm(nodeRoot, { recursive: true }));
   return {
-    nodeName: "n1",
     nodeRoot,
     socketPath: "/run/isthmus/cni.sock",
     cniBinDir: "/opt/cni/bin",

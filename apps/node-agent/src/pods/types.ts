@@ -13,8 +13,6 @@ import type { Logger } from "@isthmus/observe";
 import type { NetworkChanges } from "../network/network-changes.js";
 
 export interface PodsOptions {
-  /** Kubernetes name of this node. */
-  readonly nodeName: string;
   /** The node's root directory as this process sees it: `/`, or `/proc/<pid>/root` in the lab. */
   readonly nodeRoot: string;
   /** This path and the next two are those on the node; this process puts `nodeRoot` before them. */

@@ -65,7 +65,7 @@ export function node(id: number, name: string, addresses: string | readonly stri
 
 export interface RunningSources {
   readonly sources: RemoteSources;
-  readonly own: SourceIndex;
+  readonly localIndex: SourceIndex;
   source(id: number): RemoteSource;
   stop(): Promise<void>;
 }
@@ -77,13 +77,13 @@ export function runSources(
   settings: RemoteSourcesSettings = { allowOpenStore: true },
 ): RunningSources {
   const controller = new AbortController();
-  const own = createSourceIndex();
-  const sources = createRemoteSources(LOCAL, { store, clock, log: silentLogger, own }, settings);
+  const localIndex = createSourceIndex();
+  const sources = createRemoteSources(LOCAL, { store, clock, log: silentLogger, localIndex }, settings);
   sources.update(peers);
   const over = sources.run(controller.signal);
   return {
     sources,
-    own,
+    localIndex,
     source(id) {
       const source = sources.get(id);
       if (source === undefined) throw new Error(`No source with id ${id}`);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "@isthmus/model";
-import { createMetrics, silentLogger } from "@isthmus/observe";
+import { createMetrics } from "@isthmus/observe";
 import { Hello, PeerState, ToAgent } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { createFakeSource, createFakeSources } from "../../testing/fake-source.js";
@@ -25,7 +25,6 @@ function fanOut(t: { after(work: () => void): void }, capabilities: string[], ag
       sources: createFakeSources(...sources),
       agents: createAgentRegistry(systemClock),
       clock: systemClock,
-      log: silentLogger,
       metrics: createMetrics(),
     },
   );

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { startProxy } from "@isthmus/kube/testing";
 import { systemClock } from "@isthmus/model";
-import { createMetrics, silentLogger } from "@isthmus/observe";
+import { createMetrics } from "@isthmus/observe";
 import { type Hello, Kind, Role } from "@isthmus/proto";
 import { nextTurn } from "@isthmus/runtime";
 import { until } from "@isthmus/testing";
@@ -35,7 +35,6 @@ function hubOf(t: { after(work: () => void): void }, maxSnapshots: number) {
       sources: createFakeSources(own),
       agents: createAgentRegistry(systemClock),
       clock: systemClock,
-      log: silentLogger,
       metrics: createMetrics(),
     },
   );

@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";
-import type { Logger, Metrics } from "@isthmus/observe";
+import type { Metrics } from "@isthmus/observe";
 import type { Hello } from "@isthmus/proto";
 import type { StreamSource, StreamSources } from "../../ports/stream-source.js";
 import { type AgentHandle, type AgentStream, createAgentHandle } from "./agent-handle.js";
@@ -29,7 +29,6 @@ export interface StreamHubModules {
   readonly agents: AgentRegistry;
   /** `wallMicros` is for propagation times, `now` for pauses and ages. */
   readonly clock: Clock;
-  readonly log: Logger;
   /** Gets all metrics of the streams; the gauges are read at every scrape. */
   readonly metrics: Metrics;
 }

@@ -62,7 +62,7 @@ async function startReplica(t: After, way: Store) {
   const log = silentLogger;
   const hub = createStreamHub(
     { maxSnapshots: 10, maxAgents: 10 },
-    { sources, agents: createAgentRegistry(systemClock), clock: systemClock, log, metrics: createMetrics() },
+    { sources, agents: createAgentRegistry(systemClock), clock: systemClock, metrics: createMetrics() },
   );
   const files = watchTlsFiles(tls.folder, log);
   const server = await startStreamServer(

@@ -74,7 +74,6 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
   await mkdir(join(root, "run"));
   await symlink("/run/netns", join(root, "run/netns"));
   const options: PodsOptions = {
-    nodeName: id,
     nodeRoot: root,
     socketPath: "/run/isthmus/cni.sock",
     cniBinDir: "/opt/cni/bin",
