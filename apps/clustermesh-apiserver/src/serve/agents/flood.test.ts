@@ -163,7 +163,7 @@ test("10,000 Acks and Buckets a second from one agent: others are served promptl
     await until("more of the flood", () => sent >= more, 5000);
   }
   clearInterval(flood);
-  assert.ok(sent > 2000, `${sent} messages`);
+  assert.ok(sent >= 2000, `${sent} messages`); // 200 between two changes
   const grown = (process.memoryUsage().rss - rss) >> 20;
   assert.ok(grown < 500, `${grown} MB more`);
   assert.equal(good.ended, false);
