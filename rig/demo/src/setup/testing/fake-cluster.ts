@@ -18,9 +18,9 @@ export function fakeCluster(name: string, note: (call: string) => void, output: 
   const objects = new Map<string, KubeObject>();
   const key = (resource: Resource, object: string) => `${resource.kind} ${object}`;
   const put = (verb: string) => async (resource: Resource, object: KubeObject) => {
-    const { name = "" } = object.metadata;
-    note(`${name}: ${verb} ${key(resource, name)}`);
-    objects.set(key(resource, name), object);
+    const { name: named = "" } = object.metadata;
+    note(`${name}: ${verb} ${key(resource, named)}`);
+    objects.set(key(resource, named), object);
     return object;
   };
   const client = {
