@@ -1,5 +1,5 @@
 /**
- * Finds the Service that a record belongs to by its key (libs/records/src/keys.ts); nodes, for example, belong to none.
+ * Finds the Service that a record belongs to by its key (libs/records/src/kinds/); nodes, for example, belong to none.
  */
 import type { ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";

@@ -5,6 +5,8 @@
  * record above them; an exporter leaves such a record out. They limit sizes only: unknown bits, enum values and
  * protocols are accepted, because a newer cluster may send them. A later version may raise a bound, but never lower it.
  */
+import type { NamedPort, Port } from "@isthmus/proto";
+
 export const BOUNDS = {
   /** Bytes of a record's key; the longest possible key has 768. */
   key: 1024,
@@ -89,4 +91,17 @@ export function checkList<T>(
     if (finding !== undefined) return finding;
   }
   return undefined;
+}
+
+/** Checks the ports of a Service, a slice or an endpoint: their number, and of each its name, number and protocol. */
+export function checkPorts(ports: readonly (Port | NamedPort)[]): OutOfBounds {
+  return checkList(
+    "ports",
+    ports,
+    BOUNDS.ports,
+    ({ name, port, protocol }) =>
+      checkText("port name", name, BOUNDS.label) ??
+      checkNumber("port", port, BOUNDS.port, 1) ??
+      checkNumber("protocol", protocol, BOUNDS.protocol),
+  );
 }

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
 import { Family, SessionAffinity } from "@isthmus/proto";
 import fc from "fast-check";
-import { encodeEndpoint, encodeIdentity, encodeNode, encodeService, encodeSlice } from "./canonical.js";
 import { asBuffer } from "./hash.js";
+import { ENDPOINT_KIND, IDENTITY_KIND, NODE_KIND, SERVICE_KIND, SLICE_KIND } from "./kinds/index.js";
 
 const address = (text: string): Buffer => asBuffer(parseAddress(text));
 const prefix = (text: string) => ({ address: asBuffer(parsePrefix(text).address), length: parsePrefix(text).length });
@@ -24,7 +24,7 @@ const shuffled = <T>(values: readonly T[]) => fc.shuffledSubarray([...values], {
 
 test("input in any order gives identical bytes", () => {
   const service = (p: typeof ports, frontends: Buffer[]) =>
-    encodeService({
+    SERVICE_KIND.encode({
       uid: "u",
       ports: p,
       shared: true,
@@ -37,7 +37,7 @@ test("input in any order gives identical bytes", () => {
   const frontends = [address("10.96.0.1"), address("fd00::1")];
   const cidrs = [prefix("10.1.0.0/24"), prefix("fd00::/64")];
   const node = (podCidrs: typeof cidrs) =>
-    encodeNode({
+    NODE_KIND.encode({
       name: "n",
       addresses: frontends,
       podCidrs,
@@ -48,7 +48,7 @@ test("input in any order gives identical bytes", () => {
       conditions: 1,
     });
   const endpoint = (p: typeof ports) =>
-    encodeEndpoint({
+    ENDPOINT_KIND.encode({
       address: address("10.1.0.1"),
       identity: 1,
       node: "n",
@@ -58,7 +58,7 @@ test("input in any order gives identical bytes", () => {
       ports: p,
     });
   const slice = (p: typeof ports, b: typeof backends) =>
-    encodeSlice({
+    SLICE_KIND.encode({
       family: Family.FAMILY_IPV4,
       ports: p,
       backends: b.map((each) => ({ ...each, forZones: [...each.forZones].reverse() })),
@@ -73,7 +73,7 @@ test("input in any order gives identical bytes", () => {
       (p, b, l, f, c) => {
         assert.deepEqual(slice(p, b), slice(ports, backends));
         assert.deepEqual(service(p, f), service(ports, frontends));
-        assert.deepEqual(encodeIdentity({ labels: l }), encodeIdentity({ labels }));
+        assert.deepEqual(IDENTITY_KIND.encode({ labels: l }), IDENTITY_KIND.encode({ labels }));
         assert.deepEqual(endpoint(p), endpoint(ports));
         assert.deepEqual(node(c), node(cidrs));
       },

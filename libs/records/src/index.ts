@@ -1,9 +1,11 @@
 export { BOUNDS } from "./bounds.js";
-export * from "./canonical.js";
+export { encodeClusterConfig } from "./canonical.js";
 export * from "./contract.js";
 export * from "./exported-kinds.js";
 export { asBuffer, bucketOf, hashRecord, recordHash, sameBytes } from "./hash.js";
 export * from "./keys.js";
+export { isForbidden } from "./kinds/claims.js";
+export * from "./kinds/index.js";
 export * from "./kinds.js";
 export * from "./peer-messages.js";
 export * from "./position.js";

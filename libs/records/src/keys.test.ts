@@ -3,16 +3,16 @@ import { test } from "node:test";
 import { identityNumber } from "@isthmus/identity";
 import { parseAddress, parseClusterId, serviceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
+import { parseKey } from "./keys.js";
 import {
   endpointKey,
   identityKey,
   nodeConfigKey,
   nodeKey,
-  parseKey,
   serviceConfigKey,
   serviceKey,
   sliceKey,
-} from "./keys.js";
+} from "./kinds/index.js";
 import { byApplyOrder, kindOfKey } from "./kinds.js";
 
 const shop = serviceName("shop", "cart");

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Kind } from "@isthmus/proto";
-import { KINDS, kindOfKey, kindSegment, namesInKey, RECORD_KINDS, STORE_KINDS } from "./kinds.js";
+import { Kind, Node } from "@isthmus/proto";
+import { RECORD_KINDS } from "./kinds/index.js";
+import { defineKind, type LocalKind } from "./kinds/record-kind.js";
+import { KINDS, kindOfKey, kindSegment, namesInKey, STORE_KINDS } from "./kinds.js";
 
 test("every kind of the wire is in the table once, in the order of its number", () => {
   const numbers = Object.values(Kind).filter((value): value is Kind => typeof value === "number" && value > 0);
@@ -28,4 +30,24 @@ test("kinds of the local cluster alone are in no store", () => {
     KINDS.filter((kind) => !STORE_KINDS.includes(kind)),
     [Kind.KIND_SERVICE_CONFIG, Kind.KIND_NODE_CONFIG],
   );
+});
+
+test("an exported kind without bounds, or without a check of what a peer claims, does not compile", () => {
+  const local: LocalKind<Kind.KIND_NODE, { kind: Kind.KIND_NODE }, Node> = {
+    kind: Kind.KIND_NODE,
+    segment: "nodes",
+    names: ["node"],
+    exported: false,
+    meaning: "A node",
+    parse: () => ({ kind: Kind.KIND_NODE }),
+    message: Node,
+    canonical: (node) => node,
+  };
+  const bounds = () => undefined;
+  assert.equal(defineKind(local).exported, false);
+  assert.equal(defineKind({ ...local, exported: true, bounds, check: () => undefined }).exported, true);
+  // @ts-expect-error: nothing checks the sizes that a peer sends.
+  defineKind({ ...local, exported: true, check: () => undefined });
+  // @ts-expect-error: nothing checks what a peer claims.
+  defineKind({ ...local, exported: true, bounds });
 });

@@ -1,75 +1,9 @@
 /**
- * The kinds of records, in the order in which they are applied: the one place that has the names of a kind.
- *
- * The name on the wire is that of the enum (`KIND_SLICE`). Key, label and parser derive from this table.
+ * Look-ups in the list of kinds. The name of a kind on the wire is that of the enum (`KIND_SLICE`).
  */
-import { Kind } from "@isthmus/proto";
-
-export interface RecordKind {
-  /** The number on the wire. */
-  readonly kind: Kind;
-  /** First segment of the keys in the store and on the stream, and value of the metric label `kind`. */
-  readonly segment: string;
-  /** What the key names after the segment. */
-  readonly names: readonly string[];
-  /** False: sent on the local cluster's stream only, never in a store. */
-  readonly exported: boolean;
-  /** What a record of it says, in one sentence without a full stop. */
-  readonly meaning: string;
-}
-
-/** In apply order: identity before endpoint before service. Deletions go in reverse. */
-export const RECORD_KINDS: readonly RecordKind[] = [
-  {
-    kind: Kind.KIND_IDENTITY,
-    segment: "identities",
-    names: ["number"],
-    exported: true,
-    meaning: "The labels that an identity number stands for",
-  },
-  {
-    kind: Kind.KIND_NODE,
-    segment: "nodes",
-    names: ["node"],
-    exported: true,
-    meaning: "A node: its addresses and pod CIDRs",
-  },
-  {
-    kind: Kind.KIND_ENDPOINT,
-    segment: "endpoints",
-    names: ["address"],
-    exported: true,
-    meaning: "An address of a pod with its identity",
-  },
-  {
-    kind: Kind.KIND_SERVICE,
-    segment: "services",
-    names: ["namespace", "service"],
-    exported: true,
-    meaning: "What is exported of a Service: its ports, its ClusterIPs, whether it is shared",
-  },
-  {
-    kind: Kind.KIND_SLICE,
-    segment: "slices",
-    names: ["namespace", "service", "slice"],
-    exported: true,
-    meaning: "An EndpointSlice: backends with their conditions",
-  },
-  {
-    kind: Kind.KIND_SERVICE_CONFIG,
-    segment: "service-configs",
-    names: ["namespace", "service"],
-    exported: false,
-    meaning: "What governs how this cluster consumes a Service: global, affinity",
-  },
-  {
-    kind: Kind.KIND_NODE_CONFIG,
-    segment: "node-configs",
-    names: ["node"],
-    exported: false,
-    meaning: "The configuration of one node, sent to that node alone",
-  },
-];
+import type { Kind } from "@isthmus/proto";
+import { RECORD_KINDS } from "./kinds/index.js";
+import type { RecordKind } from "./kinds/record-kind.js";
 
 /** All kinds, in apply order. */
 export const KINDS: readonly Kind[] = RECORD_KINDS.map(({ kind }) => kind);
@@ -77,9 +11,15 @@ export const KINDS: readonly Kind[] = RECORD_KINDS.map(({ kind }) => kind);
 /** The kinds that may be in a store; the others are only sent on the local cluster's stream. */
 export const STORE_KINDS: readonly Kind[] = RECORD_KINDS.filter(({ exported }) => exported).map(({ kind }) => kind);
 
-const BY_KIND: ReadonlyMap<Kind, RecordKind> = new Map(RECORD_KINDS.map((each) => [each.kind, each]));
-const BY_SEGMENT: ReadonlyMap<string, Kind> = new Map(RECORD_KINDS.map(({ kind, segment }) => [segment, kind]));
+const ALL: readonly RecordKind[] = RECORD_KINDS;
+const BY_KIND: ReadonlyMap<Kind, RecordKind> = new Map(ALL.map((each) => [each.kind, each]));
+const BY_SEGMENT: ReadonlyMap<string, Kind> = new Map(ALL.map(({ kind, segment }) => [segment, kind]));
 const RANK: ReadonlyMap<Kind, number> = new Map(KINDS.map((kind, rank) => [kind, rank]));
+
+/** Undefined for a kind this version does not know. */
+export function recordKind(kind: Kind): RecordKind | undefined {
+  return BY_KIND.get(kind);
+}
 
 /** `slices` for `KIND_SLICE`; "" for a kind this version does not know. */
 export function kindSegment(kind: Kind): string {

@@ -4,7 +4,7 @@ import { BackendFlag, type BackendRow } from "@isthmus/bpf";
 import { wordsAddress } from "@isthmus/clustermesh";
 import { type ClusterId, type ClusterName, formatAddress, parseAddress, TCP, UDP } from "@isthmus/model";
 import { Kind, Service, ServiceConfig, Slice } from "@isthmus/proto";
-import { type HashedRecord, hashRecord, record } from "@isthmus/records";
+import { type HashedRecord, hashRecord, SERVICE_CONFIG_KIND } from "@isthmus/records";
 import { HTTP, makeConfig, makeNode, makeService, makeSlice } from "@isthmus/testing";
 import type { SourceDelta } from "../sync/source-types.js";
 import { whole } from "../testing/whole.js";
@@ -230,7 +230,7 @@ test("a cluster counts as in sync only after all its records are taken", () => {
 test("a VIP that another proxy serves is left alone, with or without a frontend, until the label is removed", () => {
   const { world, desired } = makeWorld();
   const config = (left: readonly Uint8Array[]) =>
-    record.serviceConfig(
+    SERVICE_CONFIG_KIND.record(
       "service-configs/shop/cart",
       ServiceConfig.fromPartial({ otherProxy: "other", leftFrontends: left.map((address) => Buffer.from(address)) }),
     );

@@ -9,7 +9,7 @@
  */
 import { formatPrefix, type Prefix, prefixContains } from "@isthmus/model";
 import { Slice } from "@isthmus/proto";
-import { type HashedRecord, outOfBounds, record as recordOf } from "@isthmus/records";
+import { type HashedRecord, outOfBounds, SLICE_KIND } from "@isthmus/records";
 
 export interface ExportedSlice {
   /** The given record itself when nothing is left out. */
@@ -28,10 +28,10 @@ export function exportedSlice(record: HashedRecord, podCidrs: readonly Prefix[] 
   const isPod = (address: Uint8Array) => podCidrs?.some((cidr) => prefixContains(cidr, address)) ?? true;
   const backends = slice.backends.filter(({ address }) => isPod(address));
   const leftOut = slice.backends.filter(({ address }) => !isPod(address)).map(({ address }) => address);
-  const pods = leftOut.length === 0 ? record : recordOf.slice(record.key, { ...slice, backends });
+  const pods = leftOut.length === 0 ? record : SLICE_KIND.record(record.key, { ...slice, backends });
   const tooLarge = outOfBounds(pods);
   if (tooLarge === undefined) return { record: pods, kept: backends.length, leftOut, tooLarge };
-  return { record: recordOf.slice(record.key, { ...slice, ports: [], backends: [] }), kept: 0, leftOut, tooLarge };
+  return { record: SLICE_KIND.record(record.key, { ...slice, ports: [], backends: [] }), kept: 0, leftOut, tooLarge };
 }
 
 export interface SliceExports {

@@ -5,7 +5,7 @@
 import type { KubeEndpoint, KubeEndpointSlice, KubeObject } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, type ServiceName, serviceName } from "@isthmus/model";
 import { type Backend, Family, type Port } from "@isthmus/proto";
-import { BackendCondition, BOUNDS, type HashedRecord, record, sliceKey } from "@isthmus/records";
+import { BackendCondition, BOUNDS, type HashedRecord, SLICE_KIND, sliceKey } from "@isthmus/records";
 
 export interface SliceFacts {
   /** As `namespace/name`, from the label `kubernetes.io/service-name` and the namespace of the slice. */
@@ -34,7 +34,7 @@ export function sliceFacts(object: KubeObject): SliceFacts | undefined {
     ports: (slice.ports ?? []).flatMap(servedPort),
     backends: (slice.endpoints ?? []).flatMap(backend),
   };
-  return { service, record: record.slice(sliceKey(service, slice.metadata.name ?? ""), value) };
+  return { service, record: SLICE_KIND.record(sliceKey(service, slice.metadata.name ?? ""), value) };
 }
 
 /** A port without a number means all ports, and one out of range is invalid: no frontend can be matched with either. */

@@ -5,7 +5,7 @@
  * out a link-local address, or a range of a family that mesh-config does not name, keeps the node's routes.
  */
 import { type Prefix, prefixContains } from "@isthmus/model";
-import { type HashedRecord, isForbidden, nodeConfigKey, nodeKey, record } from "@isthmus/records";
+import { type HashedRecord, isForbidden, NODE_CONFIG_KIND, NODE_KIND, nodeConfigKey, nodeKey } from "@isthmus/records";
 import type { NodeFacts } from "./node-facts.js";
 
 /**
@@ -23,7 +23,7 @@ export function exportedNode(facts: NodeFacts, podCidrs: readonly Prefix[] | und
 
 /** The NODE record with all addresses and ranges of `facts`; `tunnel` and `health` are empty. */
 export function nodeRecord(facts: NodeFacts): HashedRecord {
-  return record.node(nodeKey(facts.name), {
+  return NODE_KIND.record(nodeKey(facts.name), {
     name: facts.name,
     addresses: facts.addresses.map((address) => Buffer.from(address)),
     podCidrs: facts.podCidrs.map(wirePrefix),
@@ -37,7 +37,7 @@ export function nodeRecord(facts: NodeFacts): HashedRecord {
 
 /** The configuration of a node; sent to that node alone. */
 export function nodeConfigRecord(facts: NodeFacts, serviceCidrs: readonly Prefix[]): HashedRecord {
-  return record.nodeConfig(nodeConfigKey(facts.name), {
+  return NODE_CONFIG_KIND.record(nodeConfigKey(facts.name), {
     name: facts.name,
     podCidrs: facts.podCidrs.map(wirePrefix),
     addresses: facts.addresses.map((address) => Buffer.from(address)),

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Address, parseAddress, parsePrefix } from "@isthmus/model";
 import { Service } from "@isthmus/proto";
-import { record } from "@isthmus/records";
+import { SERVICE_KIND } from "@isthmus/records";
 import { DEFAULT_ANNOTATIONS } from "./annotations.js";
 import { serviceFacts } from "./service-facts.js";
 import { serviceNotes } from "./service-notes.js";
 
-const RECORD = record.service("services/shop/cart", Service.fromPartial({}));
+const RECORD = SERVICE_KIND.record("services/shop/cart", Service.fromPartial({}));
 const FACTS = serviceFacts({
   metadata: { name: "cart", namespace: "shop" },
   spec: { clusterIPs: ["10.96.0.10"], ports: [{ port: 80 }] },

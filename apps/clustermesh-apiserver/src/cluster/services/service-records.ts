@@ -6,7 +6,14 @@
  *   exported: SERVICE when global, SLICEs when global and shared, with only their pod backends (exported-slice.ts)
  */
 import { Affinity, ServiceConfig, SessionAffinity } from "@isthmus/proto";
-import { type HashedRecord, outOfBounds, record, serviceConfigKey, serviceKey } from "@isthmus/records";
+import {
+  type HashedRecord,
+  outOfBounds,
+  SERVICE_CONFIG_KIND,
+  SERVICE_KIND,
+  serviceConfigKey,
+  serviceKey,
+} from "@isthmus/records";
 import type { MeshAnnotations } from "./annotations.js";
 import type { ServiceFacts } from "./service-facts.js";
 
@@ -26,7 +33,7 @@ export function exportsSlices(facts: ServiceFacts, mesh: MeshAnnotations): boole
 
 /** `expected` is 0: the wanted number of replicas is not known yet. */
 export function serviceRecord(facts: ServiceFacts, mesh: MeshAnnotations): HashedRecord {
-  return record.service(serviceKey(facts.service), {
+  return SERVICE_KIND.record(serviceKey(facts.service), {
     uid: facts.uid,
     ports: [...facts.ports],
     shared: mesh.shared,
@@ -51,7 +58,7 @@ export function serviceRecords(
   if (facts.frontends.length === 0) return NONE;
   if (facts.otherProxy !== undefined) return { local: [leftRecord(facts, notes)], exported: [] };
   const service = serviceRecord(facts, mesh);
-  const config = record.serviceConfig(serviceConfigKey(facts.service), {
+  const config = SERVICE_CONFIG_KIND.record(serviceConfigKey(facts.service), {
     ...ServiceConfig.fromPartial({}),
     global: mesh.global,
     affinity: mesh.global ? mesh.affinity : Affinity.AFFINITY_NONE,
@@ -66,7 +73,7 @@ export function serviceRecords(
 
 /** The record of a Service that another proxy serves: no frontend, and the ClusterIPs that agents must leave alone. */
 function leftRecord({ service, otherProxy, frontends }: ServiceFacts, notes: readonly string[]): HashedRecord {
-  return record.serviceConfig(serviceConfigKey(service), {
+  return SERVICE_CONFIG_KIND.record(serviceConfigKey(service), {
     ...ServiceConfig.fromPartial({}),
     otherProxy: otherProxy ?? "",
     leftFrontends: frontends.map((address) => Buffer.from(address)),

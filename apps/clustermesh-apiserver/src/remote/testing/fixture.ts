@@ -8,8 +8,8 @@ import {
   createSourceIndex,
   type HashedRecord,
   hashRecord,
+  NODE_KIND,
   type RecordTable,
-  record,
   type SourceIndex,
   STORE_KINDS,
   sameSums,
@@ -60,7 +60,7 @@ export function node(id: number, name: string, addresses: string | readonly stri
   const cidr = parsePrefix(`10.${id}.0.0/24`);
   const podCidrs = [{ address: asBuffer(cidr.address), length: cidr.length }];
   const parsed = [addresses].flat().map((text) => asBuffer(parseAddress(text)));
-  return record.node(`nodes/${name}`, Node.create({ name, addresses: parsed, podCidrs, zone }));
+  return NODE_KIND.record(`nodes/${name}`, Node.create({ name, addresses: parsed, podCidrs, zone }));
 }
 
 export interface RunningSources {

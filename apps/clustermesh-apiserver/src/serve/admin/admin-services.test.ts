@@ -15,8 +15,10 @@ import {
 import {
   frontendStateText,
   hashRecord,
-  record,
   remotePosition,
+  SERVICE_CONFIG_KIND,
+  SERVICE_KIND,
+  SLICE_KIND,
   serviceConfigKey,
   serviceKey,
   sliceKey,
@@ -35,12 +37,12 @@ function cluster(id: number, name: string, config: Partial<ServiceConfig>, ...co
   const address = (host: string) => Buffer.from(parseAddress(host));
   const backends = conditions.map((each, i) => ({ address: address(`10.1${id}.0.${i + 1}`), conditions: each }));
   const upserts = [
-    record.service(
+    SERVICE_KIND.record(
       serviceKey(CART),
       Service.fromPartial({ shared: true, ports, frontends: [address("10.96.0.7")], uid: "u" }),
     ),
-    record.serviceConfig(serviceConfigKey(CART), ServiceConfig.fromPartial({ global: true, ...config })),
-    record.slice(sliceKey(CART, "cart-1"), Slice.fromPartial({ family: Family.FAMILY_IPV4, ports, backends })),
+    SERVICE_CONFIG_KIND.record(serviceConfigKey(CART), ServiceConfig.fromPartial({ global: true, ...config })),
+    SLICE_KIND.record(sliceKey(CART, "cart-1"), Slice.fromPartial({ family: Family.FAMILY_IPV4, ports, backends })),
   ];
   source.index.apply({ upserts, deletes: [], position: source.change({}), observedMicros: 1 });
   return source;

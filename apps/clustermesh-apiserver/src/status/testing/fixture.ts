@@ -2,7 +2,7 @@
 import type { MeshCondition } from "@isthmus/kube";
 import { type ServiceName, serviceName } from "@isthmus/model";
 import { Service, ServiceConfig } from "@isthmus/proto";
-import { record, serviceConfigKey, serviceKey } from "@isthmus/records";
+import { SERVICE_CONFIG_KIND, SERVICE_KIND, serviceConfigKey, serviceKey } from "@isthmus/records";
 import { createEmitter } from "@isthmus/runtime";
 import { DEFAULT_ANNOTATIONS } from "../../cluster/services/annotations.js";
 import { serviceFacts } from "../../cluster/services/service-facts.js";
@@ -25,9 +25,9 @@ export function createServiceSource(clusterId: number, cluster: string): Service
     put(names, { shared = true, global = true } = {}) {
       const ports = (names ?? []).map((name) => ({ name, protocol: 6, port: 80 }));
       const records = [
-        record.service(serviceKey(CART), Service.fromPartial({ uid: "u1", shared, ports })),
+        SERVICE_KIND.record(serviceKey(CART), Service.fromPartial({ uid: "u1", shared, ports })),
         ...(clusterId === 0
-          ? [record.serviceConfig(serviceConfigKey(CART), ServiceConfig.fromPartial({ global }))]
+          ? [SERVICE_CONFIG_KIND.record(serviceConfigKey(CART), ServiceConfig.fromPartial({ global }))]
           : []),
       ];
       const change = names === undefined ? { upserts: [], deletes: records } : { upserts: records, deletes: [] };
