@@ -1,5 +1,6 @@
 /** Waits until a condition holds: looks at once, then after each notification of a change, or by polling where there is none. */
 import { type Clock, MeshError, systemClock } from "@isthmus/model";
+import { sleep } from "./sleep.js";
 import { nextTurn } from "./turns.js";
 
 /** Returns what is waited for; undefined or false while it is not there. */
@@ -65,10 +66,7 @@ export async function waitFor<T>(
 
 /** Resolves after `ms`, which may be infinite, or as soon as the signal is aborted. */
 function rest(ms: number, signal: AbortSignal, clock: Pick<Clock, "delay">): Promise<void> {
-  if (Number.isFinite(ms))
-    return clock.delay(ms, signal).catch((thrown: unknown) => {
-      if (!signal.aborted) throw thrown;
-    });
+  if (Number.isFinite(ms)) return sleep(clock, ms, signal);
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });

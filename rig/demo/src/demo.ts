@@ -8,7 +8,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { downLab, labStatus, upLab } from "@isthmus/lab";
 import { MeshError, systemClock } from "@isthmus/model";
-import { waitWithin } from "@isthmus/runtime";
+import { sleep, waitWithin } from "@isthmus/runtime";
 import { openClusters, openMeshWorld } from "./drive/mesh-world.js";
 import { type Driven, driveFaults } from "./faults/faults.js";
 import { makeReport, type Report } from "./judge/report.js";
@@ -128,7 +128,7 @@ export async function demoOn(
 
 /** Waits until every sample due before `end` has arrived. */
 async function tail(log: SampleLog, end: number, signal: AbortSignal): Promise<void> {
-  await systemClock.delay(TAIL_MS, signal).catch(() => undefined);
+  await sleep(systemClock, TAIL_MS, signal);
   const arrived = () => log.completeUntil() >= end;
   await waitWithin(arrived, { timeoutMs: 15_000 - TAIL_MS, everyMs: 100, signal }).catch(() => undefined);
 }

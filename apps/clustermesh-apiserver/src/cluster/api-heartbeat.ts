@@ -9,6 +9,7 @@ import type { KubeClient } from "@isthmus/kube";
 import { NAMESPACES } from "@isthmus/kube";
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { sleep } from "@isthmus/runtime";
 
 export interface ApiHeartbeat {
   /** uid of the kube-system namespace; undefined before the first answer. */
@@ -75,7 +76,7 @@ export function createApiHeartbeat(modules: ApiHeartbeatModules): ApiHeartbeat {
           uid = now;
           modules.onUid(now);
         }
-        await clock.delay(uid === undefined ? FIRST_MS : EVERY_MS, signal).catch(() => undefined);
+        await sleep(clock, uid === undefined ? FIRST_MS : EVERY_MS, signal);
       }
     },
   };

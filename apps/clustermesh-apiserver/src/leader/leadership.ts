@@ -7,7 +7,7 @@
 import { hasStatus, type KubeClient, type KubeLease, LEASES } from "@isthmus/kube";
 import { type Clock, MeshError, printable } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
-import { createEmitter } from "@isthmus/runtime";
+import { createEmitter, sleep } from "@isthmus/runtime";
 import {
   createLeaseState,
   holderOf,
@@ -94,7 +94,7 @@ export function createLeadership(
 
   async function perform(effect: LeaseEffect, signal: AbortSignal): Promise<LeaseEvent> {
     if (effect.type === "wait") {
-      await clock.delay(effect.ms, signal).catch(() => undefined);
+      await sleep(clock, effect.ms, signal);
       return { type: "tick" };
     }
     const target = { namespace, timeoutMs: CALL_MS };

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import type { ClusterConfig, PublisherStatus } from "@isthmus/proto";
-import { VERSION } from "@isthmus/runtime";
+import { sleep, VERSION } from "@isthmus/runtime";
 import type { LocalExports } from "../cluster/local-source.js";
 import { wirePrefix } from "../cluster/nodes/node-records.js";
 import type { Leadership } from "../leader/leadership.js";
@@ -127,7 +127,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
     async run(signal) {
       while (!signal.aborted) {
         if (waitingFor() === undefined) await publishOnce(signal);
-        else await clock.delay(LOOK_MS, signal).catch(() => undefined);
+        else await sleep(clock, LOOK_MS, signal);
       }
     },
   };

@@ -10,6 +10,7 @@
 import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { sleep } from "@isthmus/runtime";
 
 export type Close = () => Promise<void> | void;
 
@@ -52,7 +53,7 @@ export async function runParts(
     const ms = options.shutdownDelayMs;
     if (serving && ms > 0) {
       log.info("Termination requested, serving until the shutdown delay ends", { ms });
-      await clock.delay(ms, life.signal).catch(() => undefined);
+      await sleep(clock, ms, life.signal);
     }
     life.abort(signal.reason);
   }

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { createBackoff, createPace } from "@isthmus/runtime";
+import { createBackoff, createPace, sleep } from "@isthmus/runtime";
 
 export interface PeriodicTask {
   /** Runs the task soon: something changed. */
@@ -61,7 +61,7 @@ export function createPeriodicTask(
     if (signal.aborted) return;
     const stop = () => waiting.abort();
     signal.addEventListener("abort", stop, { once: true });
-    await modules.clock.delay(ms, waiting.signal).catch(() => undefined);
+    await sleep(modules.clock, ms, waiting.signal);
     signal.removeEventListener("abort", stop);
   }
 

@@ -8,7 +8,7 @@
  */
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { type Backoff, createBackoff } from "@isthmus/runtime";
+import { type Backoff, createBackoff, sleep } from "@isthmus/runtime";
 
 export interface PeriodicTasks<Key> {
   /** Runs the object's task soon: something about it changed. An object that failed keeps its back-off. */
@@ -116,7 +116,7 @@ export function createPeriodicTasks<Key>(
     const stop = () => controller.abort();
     waiting.add(stop);
     signal.addEventListener("abort", stop, { once: true });
-    await clock.delay(ms, controller.signal).catch(() => undefined);
+    await sleep(clock, ms, controller.signal);
     signal.removeEventListener("abort", stop);
     waiting.delete(stop);
   }
@@ -127,7 +127,7 @@ export function createPeriodicTasks<Key>(
       if ("waitMs" in turn) await pause(turn.waitMs, signal);
       else {
         await attempt(turn.key, signal);
-        if (spacingMs > 0) await clock.delay(spacingMs * atOnce, signal).catch(() => undefined);
+        if (spacingMs > 0) await sleep(clock, spacingMs * atOnce, signal);
       }
     }
   }

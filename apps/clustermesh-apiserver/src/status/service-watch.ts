@@ -8,7 +8,7 @@ import { type EventRecorder, SERVICES } from "@isthmus/kube";
 import type { Clock, ServiceName } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import { parseKey } from "@isthmus/records";
-import { nextTurn } from "@isthmus/runtime";
+import { nextTurn, sleep } from "@isthmus/runtime";
 import type { LocalServices } from "../cluster/services/service-feed.js";
 import type { StreamSource, StreamSources } from "../ports/stream-source.js";
 import { portMismatches } from "./port-mismatch.js";
@@ -108,7 +108,7 @@ export function createServiceWatch(modules: ServiceWatchModules): { run(signal: 
       });
       while (!signal.aborted) {
         await lookAtAll();
-        await clock.delay(LOOK_MS, signal).catch(() => undefined);
+        await sleep(clock, LOOK_MS, signal);
       }
       stopServices();
       stopSources();

@@ -10,7 +10,7 @@ import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { expiresAt } from "@isthmus/pki";
 import { type PublisherStatus, PublishState } from "@isthmus/proto";
-import { createBackoff } from "@isthmus/runtime";
+import { createBackoff, sleep } from "@isthmus/runtime";
 import { type DialFailure, dialStore, trusting } from "./dial-store.js";
 
 export interface StoreDiagnostics {
@@ -84,7 +84,7 @@ export function createStoreDiagnostics(cluster: string, modules: StoreDiagnostic
     async run(signal) {
       while (!signal.aborted) {
         await look();
-        await clock.delay(LOOK_MS, signal).catch(() => undefined);
+        await sleep(clock, LOOK_MS, signal);
       }
     },
   };

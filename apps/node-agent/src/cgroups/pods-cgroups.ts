@@ -11,6 +11,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import { sleep } from "@isthmus/runtime";
 import { CNI_TRY_AGAIN, CniError } from "../pods/cni-error.js";
 import type { RequirePrograms } from "../pods/index.js";
 import type { CgroupRoot } from "./cgroup-root.js";
@@ -138,7 +139,7 @@ export function openPodsCgroups(options: PodsCgroupsOptions, { log, attach }: Po
 /** Checks the cgroups every second until aborted. */
 export async function reconcilePodsCgroups(cgroups: PodsCgroups, clock: Clock, signal: AbortSignal): Promise<void> {
   for (let round = 1; !signal.aborted; round++) {
-    await clock.delay(LOOK_EVERY_MS, signal).catch(() => undefined);
+    await sleep(clock, LOOK_EVERY_MS, signal);
     if (!signal.aborted) cgroups.check(round % LOOKS_PER_ATTACH === 0);
   }
 }

@@ -11,7 +11,7 @@
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { ToServer } from "@isthmus/proto";
-import { createBackoff } from "@isthmus/runtime";
+import { createBackoff, sleep } from "@isthmus/runtime";
 import type { Connect } from "./connection.js";
 import type { ServerList } from "./server-list.js";
 import { createSession, type Leave, type Session, type SessionModules } from "./session.js";
@@ -116,7 +116,7 @@ export function createSyncClient(modules: ClientModules): SyncClient {
     async run() {
       while (!signal.aborted) {
         const waitMs = await runOnce(servers.next());
-        if (waitMs !== undefined) await clock.delay(waitMs, signal).catch(() => undefined);
+        if (waitMs !== undefined) await sleep(clock, waitMs, signal);
       }
     },
   };

@@ -3,6 +3,7 @@
  * while its connection is alive, nor one behind a proxy that answers the pings.
  */
 import { type Clock, MeshError } from "@isthmus/model";
+import { sleep } from "@isthmus/runtime";
 
 /** From Hello to Welcome, which a server sends at once. */
 export const WELCOME_MS = 10_000;
@@ -41,7 +42,7 @@ export function startIdleTimeout({ clock, limitMs, paused, onTimeout }: IdleTime
         return onTimeout(
           new MeshError({ code: "STREAM_SILENT" }, `Timed out after ${limit / 1000} s waiting for a message`),
         );
-      await clock.delay(left, stopped.signal).catch(() => undefined);
+      await sleep(clock, left, stopped.signal);
     }
   }
 

@@ -8,6 +8,7 @@
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { Position } from "@isthmus/proto";
+import { sleep } from "@isthmus/runtime";
 import type { SyncCore } from "./core.js";
 import { encodeSnapshot } from "./snapshot.js";
 import type { StateFiles } from "./state-files.js";
@@ -59,6 +60,6 @@ export async function runSnapshotWriter(modules: SnapshotModules): Promise<void>
       }
     }
     const wait = Math.max(INTERVAL_MS, SHARE * (clock.now() - started));
-    await clock.delay(wait, signal).catch(() => undefined);
+    await sleep(clock, wait, signal);
   }
 }

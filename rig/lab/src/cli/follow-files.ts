@@ -2,6 +2,7 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "@isthmus/model";
+import { sleep } from "@isthmus/runtime";
 import type { LabIo } from "./io.js";
 
 const EVERY_MS = 200;
@@ -18,7 +19,7 @@ export async function followFiles(folder: string, seen: Map<string, number>, io:
       io.out(`${name === last ? "" : `==> ${name} <==\n`}${news.text}`);
       last = name;
     }
-    await systemClock.delay(EVERY_MS, io.signal).catch(() => undefined);
+    await sleep(systemClock, EVERY_MS, io.signal);
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import { rename, writeFile } from "node:fs/promises";
 import { systemClock } from "@isthmus/model";
+import { sleep } from "@isthmus/runtime";
 import { text } from "../api/json.js";
 import type { KubeApi } from "../api/kube-api.js";
 import { labError } from "../plan/errors.js";
@@ -37,7 +38,7 @@ export async function writeToken(api: KubeApi, options: TokenOptions): Promise<v
 export async function keepToken(api: KubeApi, options: TokenOptions, signal: AbortSignal): Promise<void> {
   let waitMs = (LIFE_SECONDS / 2) * 1000;
   while (!signal.aborted) {
-    await systemClock.delay(waitMs, signal).catch(() => undefined);
+    await sleep(systemClock, waitMs, signal);
     if (signal.aborted) return;
     waitMs = await writeToken(api, options).then(
       () => (LIFE_SECONDS / 2) * 1000,

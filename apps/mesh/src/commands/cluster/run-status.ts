@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { lineText } from "@isthmus/model";
+import { lineText, systemClock } from "@isthmus/model";
+import { sleep } from "@isthmus/runtime";
 import { withSignal, withUsableContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
 import type { Input } from "../../cli/command.js";
@@ -66,7 +66,7 @@ async function untilOk(look: (signal: AbortSignal) => Promise<MeshStatus>, io: I
     const line = `Waiting: ${lineText(`${subject}: ${message}`).replace(/\d+(\.\d+)?(s|m|h)\b/g, "…")}\n`;
     if (line !== lastLine) io.err(line);
     lastLine = line;
-    await delay(POLL_MS, undefined, { signal: io.signal }).catch(() => undefined);
+    await sleep(systemClock, POLL_MS, io.signal);
     if (io.signal.aborted) return last;
   }
 }
