@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { waitFor } from "@isthmus/runtime";
 import { removePins } from "../datapath.js";
 import { openMapSet } from "../map-set.js";
 import { native } from "../native.js";
@@ -64,7 +65,7 @@ function setUp(t: TestContext, mechanism: MechanismName) {
 
 /** Waits until the number is reached: frames arrive at the other end of a veth a little later. */
 async function reaches(count: () => number, wanted: number): Promise<void> {
-  for (let i = 0; count() < wanted && i < 1000; i++) await setTimeout(10);
+  await waitFor(`${wanted} frames`, () => count() >= wanted, { timeoutMs: 10_000, reason: () => `${count()} came` });
   assert.equal(count(), wanted);
 }
 
