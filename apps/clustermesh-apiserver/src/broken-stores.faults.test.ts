@@ -302,11 +302,11 @@ test("no log line, status or Event contains a secret", async () => {
   ];
   assert.ok(secrets.length > 8 && secrets.every((secret) => secret.length > 8));
   const events = await east.client.list(EVENTS);
-  const told = [...lines, JSON.stringify(await east.meshCluster()), JSON.stringify(events)];
+  const printed = [...lines, JSON.stringify(await east.meshCluster()), JSON.stringify(events)];
   assert.ok(lines.some((line) => line.includes('"level":"debug"')) && lines.length > 10, `${lines.length} lines`);
   for (const secret of secrets)
     assert.deepEqual(
-      told.filter((text) => text.includes(secret)),
+      printed.filter((text) => text.includes(secret)),
       [],
     );
 });

@@ -155,7 +155,7 @@ test("unserved node ports are a condition and one Event, also over a restart; ne
   await east.apiserver.stop();
   east.apiserver = await startApiserver(east.kube, east.tls, { instance: "test-3" });
   await ported("after");
-  assert.equal((await eventsOn("before"))[0]?.series, undefined, "not told again");
+  assert.equal((await eventsOn("before"))[0]?.series, undefined, "not reported again");
   const labels = { "service.kubernetes.io/service-proxy-name": "other" };
   await east.client.mergePatch(SERVICES, "before", { metadata: { labels } }, { namespace });
   await until("it is the other proxy's affair", async () => (await condition(east, "before", SERVED)) === undefined);

@@ -20,7 +20,7 @@ import type { NewPublisherEvent, PublisherEffect, StoredKey } from "./events.js"
 export interface ClusterKeys {
   /** Reads everything that the start must know. Rejects with a StoreError. */
   inspect(signal: AbortSignal): Promise<NewPublisherEvent>;
-  /** Claims the cluster's id; who has it is read by the next `inspect`. */
+  /** Claims the cluster's id; the next `inspect` reads which cluster holds it. */
   takeClaim(): Promise<NewPublisherEvent>;
   /** Reads head and fence. Rejects with a StoreError. */
   readHead(): Promise<NewPublisherEvent>;

@@ -74,15 +74,15 @@ async function replay(cluster: string): Promise<readonly Told[]> {
   const history = new Map<bigint, { fence?: string; head?: Head }>();
   for (const [i, event] of events.entries()) {
     const key = event.key.slice(prefix.length);
-    const told = history.get(event.modRevision) ?? {};
-    history.set(event.modRevision, told);
-    if (key === "head") told.head = Head.decode(event.value);
-    else if (key === "fence") told.fence = Fence.decode(event.value).instance;
+    const written = history.get(event.modRevision) ?? {};
+    history.set(event.modRevision, written);
+    if (key === "head") written.head = Head.decode(event.value);
+    else if (key === "fence") written.fence = Fence.decode(event.value).instance;
     else if (kindOfKey(key) !== undefined)
       event.type === "put" ? table.set(anyRecord(key, event.value)) : table.delete(key);
     if (events[i + 1]?.modRevision === event.modRevision) continue;
-    if (told.head?.state === HeadState.HEAD_STATE_LIVE)
-      assert.ok(sameSums(told.head.sums, table.sums(STORE_KINDS)), `sums at revision ${event.modRevision}`);
+    if (written.head?.state === HeadState.HEAD_STATE_LIVE)
+      assert.ok(sameSums(written.head.sums, table.sums(STORE_KINDS)), `sums at revision ${event.modRevision}`);
   }
   return [...history].map(([revision, { fence, head }]) => ({ revision, fence, head }));
 }

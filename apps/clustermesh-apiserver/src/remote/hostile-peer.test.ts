@@ -65,8 +65,8 @@ async function follow(t: TestContext) {
 
 test("a peer whose heads alternate between wrong and right causes only a few status reports", async (t) => {
   const { source, write } = await follow(t);
-  let told = 0;
-  source.onStatus(() => told++);
+  let notified = 0;
+  source.onStatus(() => notified++);
   const end = performance.now() + 1500;
   let written = 0;
   while (performance.now() < end) {
@@ -74,7 +74,7 @@ test("a peer whose heads alternate between wrong and right causes only a few sta
     await nextTurn();
   }
   assert.ok(written > 200, `${written} heads`);
-  assert.ok(told > 0 && told <= 12, `told ${told} times for ${written} heads`);
+  assert.ok(notified > 0 && notified <= 12, `notified ${notified} times for ${written} heads`);
   write(0);
   await until("the final status is reported", () => source.isVerified());
 });

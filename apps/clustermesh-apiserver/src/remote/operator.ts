@@ -11,7 +11,7 @@ import { createUnverified } from "./unverified.js";
 export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">): ReaderEffect[] {
   const { admission } = state.options;
   const [upserts, deletes]: [HashedRecord[], DeletedRecord[]] = [[], []];
-  for (const record of keys === undefined ? allHandedOn(state) : [...keys].map((key) => lastEmitted(state, key))) {
+  for (const record of keys === undefined ? allEmitted(state) : [...keys].map((key) => lastEmitted(state, key))) {
     if (record === undefined) continue;
     const before = admission.isAccepted(record.key);
     const { ok } = admission.judge(record);
@@ -22,7 +22,7 @@ export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">)
   return [emit(state, upserts, deletes, 0)];
 }
 
-function allHandedOn({ received, unverified }: ReaderState): (HashedRecord | undefined)[] {
+function allEmitted({ received, unverified }: ReaderState): (HashedRecord | undefined)[] {
   return [...[...received.records()].filter(({ key }) => !unverified.has(key)), ...unverified.values()];
 }
 

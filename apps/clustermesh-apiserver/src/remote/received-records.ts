@@ -35,7 +35,7 @@ export interface Content {
 export interface Replacement {
   /** All records of the listing, refused ones included; one that did not change is the object kept before. */
   readonly received: RecordTable;
-  /** Replaces that of the state: keys that are absent from the listing or, with `doubting`, differ from it. */
+  /** Replaces that of the state: keys that are absent from the listing or, with `unverifiedStore`, differ from it. */
   readonly unverified: Unverified;
   /** The records to judge, in the order of the listing. */
   readonly changed: readonly HashedRecord[];
@@ -44,9 +44,14 @@ export interface Replacement {
 }
 
 /**
- * Computes the received records from a listing. Absent records become unverified; with `doubting` also records that differ.
+ * Computes the received records from a listing. Absent records become unverified. `unverifiedStore`: the listing may be of
+ * another store, so records that differ become unverified too.
  */
-export function replacementOf(state: ReaderState, records: readonly HashedRecord[], doubting: boolean): Replacement {
+export function replacementOf(
+  state: ReaderState,
+  records: readonly HashedRecord[],
+  unverifiedStore: boolean,
+): Replacement {
   const { admission } = state.options;
   const received = createRecordTable();
   const unverified = createUnverified(state.unverified);
@@ -56,10 +61,10 @@ export function replacementOf(state: ReaderState, records: readonly HashedRecord
     const same = held !== undefined && sameBytes(held.hash, record.hash);
     received.set(same ? held : record);
     // A new identity does no harm, and endpoints from the watch may need it.
-    const doubted = doubting && !(held === undefined && record.kind === Kind.KIND_IDENTITY);
-    if (!same && doubted) unverified.set(record.key, held);
+    const waits = unverifiedStore && !(held === undefined && record.kind === Kind.KIND_IDENTITY);
+    if (!same && waits) unverified.set(record.key, held);
     else unverified.delete(record.key);
-    if (!same && !doubted) changed.push(record);
+    if (!same && !waits) changed.push(record);
   }
   for (const { key } of state.received.records()) {
     if (received.get(key) !== undefined) continue;

@@ -46,8 +46,12 @@ function scene() {
   const change = (upserts: readonly HashedRecord[], deletes: readonly HashedRecord[]): void => {
     for (const record of upserts) wanted.set(record);
     for (const { key } of deletes) wanted.delete(key);
-    const told = { upserts: exportedBy(edition, upserts), deletes: exportedBy(edition, deletes), observedMicros: 1 };
-    publisher.feed({ type: "changed", change: told });
+    const exported = {
+      upserts: exportedBy(edition, upserts),
+      deletes: exportedBy(edition, deletes),
+      observedMicros: 1,
+    };
+    publisher.feed({ type: "changed", change: exported });
   };
   const reader = createModelReader(store, clock);
   const settle = (): void => settleBoth(clock, store, publisher, reader);

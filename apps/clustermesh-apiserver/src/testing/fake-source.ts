@@ -33,7 +33,7 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
   let status = PeerState.PEER_STATE_IN_SYNC;
   let store = Buffer.alloc(16, clusterId + 1);
   let version = 100n;
-  let proved = true;
+  let verified = true;
   let leftOut: Kind | undefined;
   const kindOf = (key: string): Kind => kindOfKey(key) ?? Kind.KIND_SERVICE;
   return {
@@ -42,14 +42,14 @@ export function createFakeSource(clusterId: number, cluster: string): FakeSource
     index,
     asked,
     state: () => ({ status, hops: [] }),
-    isVerified: () => proved,
+    isVerified: () => verified,
     verifiesAbsence: (kind) => kind !== leftOut,
     leaveOut(kind) {
       leftOut = kind;
       changes.emit();
     },
     prove(on) {
-      proved = on;
+      verified = on;
       changes.emit();
     },
     onState: changes.subscribe,

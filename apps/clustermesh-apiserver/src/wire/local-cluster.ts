@@ -1,4 +1,4 @@
-/** The local cluster: its ranges, its objects as records, its agents, and what its users are told about their Services. */
+/** The local cluster: its ranges, its objects as records, its agents, and what it reports to users about their Services. */
 import { createEventRecorder, type EventRecorder } from "@isthmus/kube";
 import { createLastGood } from "../cluster/feed/last-good.js";
 import { createFeeds, type LocalFeeds } from "../cluster/feeds.js";

@@ -40,7 +40,7 @@ export interface FeedChanges {
   readonly local: RecordChange;
   /** Records for other clusters. */
   readonly exported: RecordChange;
-  /** What the users of the objects must be told, each note once. */
+  /** Events for the users of the objects, each note once. */
   readonly notes: readonly ReportedEvent[];
 }
 

@@ -42,8 +42,8 @@ function onModel(model: ModelStore): Scripted {
     },
     state: async () => [...model.keys.values()].map(line).sort().join(" "),
     async watch(from) {
-      const told = model.after(from);
-      return typeof told === "string" ? told : told.map((event) => change(event, event.deleted)).join(" ");
+      const seen = model.after(from);
+      return typeof seen === "string" ? seen : seen.map((event) => change(event, event.deleted)).join(" ");
     },
     compact: async (revision) => model.compact(revision),
     wipe: async () => model.wipe(),

@@ -1,6 +1,6 @@
 /**
- * Connects all agents' sessions with all sources: who has a stream (agent-roster.ts), what each is told (session.ts), and when
- * (fan-out.ts). A new stream of a node replaces its previous one.
+ * Connects the sessions of all agents with all sources: which nodes have a stream (agent-roster.ts), what is sent on each
+ * (session.ts), and when (fan-out.ts). A new stream of a node replaces its previous one.
  */
 import { setMaxListeners } from "node:events";
 import type { Clock } from "@isthmus/model";

@@ -66,7 +66,7 @@ test("a record that cannot be read is refused, one of a kind without a builder i
   assert.deepEqual(log, ["refused 2 services/a/bad", "0 upsert 2 services/a/good", "0 after []"]);
 });
 
-test("every builder is told when a cluster is in sync for the first time, and when it is removed", () => {
+test("every builder learns that a cluster is in sync for the first time, and when it is removed", () => {
   const { log, dispatcher } = rig([Kind.KIND_SERVICE], [Kind.KIND_NODE]);
   whole(dispatcher.take([delta(2, [makeService("a/a")], { transition: "first" })]));
   assert.deepEqual(log.splice(0), [
