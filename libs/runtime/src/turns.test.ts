@@ -45,6 +45,22 @@ test("long work ends many turns, however often it yields", async () => {
   assert.ok(others >= 3, String(others));
 });
 
+test("pieces of work that follow one another share the time of a turn", async () => {
+  function* work(): Slices<void> {
+    busy(1);
+    yield;
+  }
+  let [turns, done] = [0, false];
+  const count = (): void => {
+    turns++;
+    if (!done) setImmediate(count);
+  };
+  setImmediate(count);
+  for (let i = 0; i < 20; i++) await inTurns(work());
+  done = true;
+  assert.ok(turns >= 5, String(turns));
+});
+
 test("an error of a slice ends the work", async () => {
   function* work(): Slices<void> {
     yield;
