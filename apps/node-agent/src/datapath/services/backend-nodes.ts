@@ -1,5 +1,7 @@
 /**
  * The node of each row of mesh_backends: the name that records give it, and in the row the index that its own row has.
+ *
+ * Rows may be freed between two slices of its work: a row is changed only if it is still the node's.
  */
 import { inSlices, type Slices } from "@isthmus/runtime";
 import { backendNode, type NodeName } from "../../desired/nodes/nodes.js";
@@ -14,12 +16,12 @@ export interface BackendNodes {
   adopt(row: number): void;
   /** Sets the node of a row by its short name, "" = not known. */
   set(row: number, node: string): void;
-  /** The row is freed. */
+  /** The row is freed, perhaps between two slices of `update` or `clear`. */
   forget(row: number): void;
   /** Sets the new index of these nodes in the rows of their backends. */
   update(names: readonly NodeName[]): Slices<void>;
   /** Sets the node to 0 (not known) in rows that still have one of these indexes: no record has named the node yet. */
-  clear(indexes: readonly number[]): void;
+  clear(indexes: readonly number[]): Slices<void>;
 }
 
 export interface BackendNodesModules {
@@ -76,14 +78,25 @@ export function createBackendNodes({ rows, maxEntries, indexOf, setWord }: Backe
     forget(row) {
       setName(row, null);
       const index = rows.get(row, Word.node);
-      if (index !== 0) byIndex.remove(index, row);
+      if (index === 0) return;
+      byIndex.remove(index, row);
+      rows.set(row, Word.node, 0);
     },
     *update(names) {
-      for (const name of names)
-        yield* inSlices(byName.rowsOf(name), ROWS_PER_SLICE, (row) => setIndex(row, indexOf(name)));
+      for (const name of names) {
+        yield* inSlices([...byName.rowsOf(name)], ROWS_PER_SLICE, (row) => {
+          if (nameOf(row) === name) setIndex(row, indexOf(name));
+        });
+        yield;
+      }
     },
-    clear(indexes) {
-      for (const index of indexes) for (const row of byIndex.rowsOf(index)) setIndex(row, 0);
+    *clear(indexes) {
+      for (const index of indexes) {
+        yield* inSlices([...byIndex.rowsOf(index)], ROWS_PER_SLICE, (row) => {
+          if (rows.get(row, Word.node) === index) setIndex(row, 0);
+        });
+        yield;
+      }
     },
   };
 }
