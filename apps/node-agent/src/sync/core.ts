@@ -82,7 +82,8 @@ export function createSyncCore(options: SyncOptions): SyncCore {
     for (const event of step.events ?? []) yield { is: "count", clusterId, event };
     if (step.behind !== undefined) yield { is: "behind", clusterId, behind: step.behind };
     if (step.delta !== undefined) yield { is: "apply", delta: step.delta };
-    for (const value of step.buckets ?? []) yield { is: "send", message: { message: { $case: "buckets", value } } };
+    if (step.buckets !== undefined)
+      yield { is: "send", message: { message: { $case: "buckets", value: step.buckets } } };
     if (step.reopenStream === true) yield { is: "leave", reason: `records of cluster ${clusterId} cannot be repaired` };
     if (sources.get(clusterId)?.status !== PeerState.PEER_STATE_REMOVED) return;
     // A later peer with this id is another cluster.

@@ -1,15 +1,20 @@
-/** The state of an exchange of buckets: the kinds that are awaited, and the number of tries. */
+/**
+ * The state of an exchange of buckets: the kind that is asked for, those that follow it, and the number of tries.
+ *
+ * Kinds are asked for one after the other: the sums of all kinds at once would block the event loop for four times as
+ * long.
+ */
 import type { Buckets, Kind } from "@isthmus/proto";
 
 export interface Exchange {
-  /** Asks for the buckets of these kinds, and forgets what was awaited before. */
-  begin(kinds: readonly Kind[]): readonly Buckets[];
-  /** Asks for these kinds again; undefined after `MAX_TRIES` tries. */
-  again(kinds: readonly Kind[]): readonly Buckets[] | undefined;
-  /** True from when the kind is asked for until `complete`, or the end of the exchange. */
+  /** Asks for the first of these kinds, and forgets the exchange before; undefined for no kind. */
+  begin(kinds: readonly Kind[]): Buckets | undefined;
+  /** Asks for these kinds again, before those that follow; undefined after `MAX_TRIES` tries. */
+  again(kinds: readonly Kind[]): Buckets | undefined;
+  /** True for the kind that is asked for. */
   awaits(kind: Kind): boolean;
-  /** The last bucket of a kind was received; returns true when no kind is awaited any more. */
-  complete(kind: Kind): boolean;
+  /** The last bucket of the kind was received: asks for the next one; undefined when none is left. */
+  next(): Buckets | undefined;
   /** Ends the exchange: no kind is awaited, no try is counted. */
   end(): void;
 }
@@ -18,29 +23,27 @@ const MAX_TRIES = 3;
 
 /** `sums`: makes the message that asks for the buckets of a kind. */
 export function createExchange(sums: (kind: Kind) => Buckets): Exchange {
-  const awaited = new Set<Kind>();
+  /** The first one is asked for. */
+  let kinds: readonly Kind[] = [];
   let tries = 0;
-  const ask = (kinds: readonly Kind[]) => {
-    for (const kind of kinds) awaited.add(kind);
-    return kinds.map(sums);
-  };
+
+  function ask(wanted: readonly Kind[]): Buckets | undefined {
+    kinds = wanted;
+    const [kind] = kinds;
+    return kind === undefined ? undefined : sums(kind);
+  }
+
   return {
-    begin(kinds) {
-      awaited.clear();
-      return ask(kinds);
-    },
-    again(kinds) {
-      if (++tries < MAX_TRIES) return ask(kinds);
+    begin: ask,
+    again(wanted) {
+      if (++tries < MAX_TRIES) return ask([...wanted, ...kinds.filter((kind) => !wanted.includes(kind))]);
       tries = 0;
       return undefined;
     },
-    awaits: (kind) => awaited.has(kind),
-    complete(kind) {
-      awaited.delete(kind);
-      return awaited.size === 0;
-    },
+    awaits: (kind) => kinds[0] === kind,
+    next: () => ask(kinds.slice(1)),
     end() {
-      awaited.clear();
+      kinds = [];
       tries = 0;
     },
   };

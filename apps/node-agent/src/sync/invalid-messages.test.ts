@@ -219,7 +219,9 @@ test("buckets below the floor are requested again; the stream ends if the server
     message: { $case: "bucket", value: { clusterId: 2, kind, index: 0, records: [], position: stale, last: true } },
   });
   let asked = gap.filter(({ is }) => is === "send").length;
-  assert.equal(asked, KINDS.length);
+  assert.equal(asked, 1);
+  for (const kind of KINDS.slice(0, KINDS.indexOf(Kind.KIND_SERVICE)))
+    for (const message of from.answer({ clusterId: 2, kind, sums: [] })) core.step({ is: "message", message });
   let left = false;
   for (let round = 0; round < 5 && !left; round++) {
     const took = core.step({ is: "message", message: old(Kind.KIND_SERVICE) });

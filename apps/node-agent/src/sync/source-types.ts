@@ -46,8 +46,8 @@ export type SourceEvent =
 export interface SourceStep {
   /** Absent: nothing changes downstream. */
   readonly delta?: SourceDelta;
-  /** To be sent. */
-  readonly buckets?: readonly Buckets[];
+  /** To be sent: asks for the buckets of one kind that differ. */
+  readonly buckets?: Buckets | undefined;
   /** To be counted. */
   readonly events?: readonly SourceEvent[];
   /** The server fell behind what this agent has applied, or has caught up. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PeerState, type ToAgent } from "@isthmus/proto";
+import { Kind, PeerState, type ToAgent } from "@isthmus/proto";
 import { type HashedRecord, hashRecord, KINDS, sameSums } from "@isthmus/records";
 import {
   createRecordSource,
@@ -13,13 +13,7 @@ import {
 import fc from "fast-check";
 import { createSource } from "./source.js";
 import type { Source, SourceDelta, SourceStep } from "./source-types.js";
-
-function feed(source: Source, { message }: ToAgent): SourceStep {
-  if (message?.$case === "batch") return source.batch(message.value);
-  if (message?.$case === "mark") return source.mark(message.value);
-  if (message?.$case === "bucket") return source.bucket(message.value);
-  return {};
-}
+import { answerAll, feedSource as feed } from "./testing/feed-source.js";
 
 /** Feeds all messages; returns the deltas and events. */
 function feedAll(source: Source, messages: readonly ToAgent[]): { deltas: SourceDelta[]; events: string[] } {
@@ -103,11 +97,16 @@ test("a batch after a gap is dropped, and buckets repair the missed changes", ()
   feedAll(source, from.firstSync());
   from.change([makeService("a/lost")], [makeService("a/b")]); // never arrives
   const gap = feed(source, from.change([makeService("a/c")]));
-  assert.deepEqual([gap.events, gap.buckets?.length, gap.delta], [["gap"], KINDS.length, undefined]);
+  assert.deepEqual([gap.events, gap.buckets?.kind, gap.delta], [["gap"], KINDS[0], undefined]);
   assert.equal(source.have, undefined);
   const late = from.change([makeService("a/d")]); // sent while the exchange runs
-  const answers = (gap.buckets ?? []).flatMap((asked) => from.answer(asked));
-  feedAll(source, [answers[0] as ToAgent, late, ...answers.slice(1), from.mark()]);
+  const asked: Kind[] = [];
+  answerAll(source, gap, (question) => {
+    asked.push(question.kind);
+    return [...from.answer(question), ...(asked.length === 1 ? [late] : [])];
+  });
+  assert.deepEqual(asked, KINDS, "one kind after the other, since the sums of all at once take too long");
+  feedAll(source, [from.mark()]);
   assert.deepEqual([source.phase, inSync(source, from)], ["InSync", true]);
   assert.deepEqual(source.have, from.position);
 });
@@ -118,11 +117,8 @@ test("a mark that differs at the source's position is counted and repaired", () 
   feedAll(source, from.firstSync());
   source.table.delete("services/a/a");
   const step = feed(source, from.mark());
-  assert.deepEqual([step.events, step.buckets?.map(({ kind }) => kind).length], [["mark-mismatch"], 1]);
-  feedAll(
-    source,
-    (step.buckets ?? []).flatMap((asked) => from.answer(asked)),
-  );
+  assert.deepEqual([step.events, step.buckets?.kind], [["mark-mismatch"], Kind.KIND_SERVICE]);
+  assert.equal(answerAll(source, step, from.answer).at(-1)?.buckets, undefined);
   assert.equal(inSync(source, from), true);
 });
 
@@ -139,8 +135,8 @@ test("the stream ends if buckets cannot repair the records", () => {
   let step = feed(source, lie);
   let restarted = false;
   for (let round = 0; round < 5 && !restarted; round++) {
-    for (const message of (step.buckets ?? []).flatMap((asked) => from.answer(asked))) {
-      step = feed(source, message);
+    for (const answered of answerAll(source, step, from.answer)) {
+      step = answered;
       restarted ||= step.reopenStream === true;
     }
   }
@@ -156,7 +152,7 @@ test("a mark of a later position shows which kinds to fetch, and advances the so
   assert.deepEqual(source.have, from.position);
   from.change([makeService("a/c")]);
   const step = feed(source, from.mark());
-  assert.deepEqual([step.events, step.buckets?.length], [[], 1]);
+  assert.deepEqual([step.events, step.buckets?.kind], [[], Kind.KIND_SERVICE]);
 });
 
 test("a position below the floor is refused, and so is a local one that cannot be compared with it", () => {
@@ -231,7 +227,7 @@ test("after any losses, reconnects and repairs, a source in sync equals the serv
             assert.ok((delta.floor?.revision ?? 0n) >= last);
             last = delta.floor?.revision ?? last;
           }
-          take((result.buckets ?? []).flatMap((asked) => from.answer(asked)));
+          if (result.buckets !== undefined) take(from.answer(result.buckets));
         }
       };
       const connect = () => {
@@ -268,11 +264,7 @@ test("a stream that needs too many repairs is closed, and the next stream counts
     source.table.delete("services/a/a");
     return feed(source, from.mark());
   };
-  const mend = ({ buckets }: SourceStep) =>
-    feedAll(
-      source,
-      (buckets ?? []).flatMap((asked) => from.answer(asked)),
-    );
+  const mend = (step: SourceStep) => answerAll(source, step, from.answer);
   let repairs = 0;
   let step = lie();
   for (; step.reopenStream !== true; step = lie()) {

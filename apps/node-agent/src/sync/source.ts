@@ -118,7 +118,9 @@ class SourceMachine implements Source {
     const taken = this.#received.bucket(message);
     this.#at = position;
     const step = this.#emit(taken, position, 0n);
-    return message.last && this.#exchange.complete(kind) ? this.#repaired(step, position) : step;
+    if (!message.last) return step;
+    const buckets = this.#exchange.next();
+    return buckets === undefined ? this.#repaired(step, position) : { ...step, buckets };
   }
 
   reconnect(): void {
