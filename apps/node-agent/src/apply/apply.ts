@@ -53,6 +53,9 @@ export interface Apply<Changes> {
 
 export type ApplyStatus = Pick<StatusTable, "get" | "errors" | "nextDue">;
 
+/** Objects of a kind that one round frees: the event loop turns between two rounds. */
+const ROUND = 2048;
+
 /** Writes nothing before the first `apply`. */
 export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Changes> {
   const { parts, now } = modules;
@@ -69,7 +72,7 @@ export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Chan
   function takeGarbage(): Round | undefined {
     const rounds: Round[] = [];
     for (const part of reversed) {
-      const round = part.takeGarbage?.();
+      const round = part.takeGarbage?.(ROUND);
       if (round !== undefined) rounds.push(round);
     }
     if (rounds.length === 0) return undefined;

@@ -29,8 +29,11 @@ export interface Part<Changes> {
   make(): Promise<void>;
   /** Removes what is no longer desired from where programs find it. All parts have made theirs. */
   break?(): Promise<void>;
-  /** Takes what is out of use: freed after a grace period that begins now. Undefined = nothing. */
-  takeGarbage?(): Round | undefined;
+  /**
+   * Takes what is out of use, at most `most` objects of each kind: freed after a grace period that begins now. Undefined =
+   * nothing. What is left is taken for the next round.
+   */
+  takeGarbage?(most: number): Round | undefined;
   /** Entries in use, per map. */
   fill(): readonly MapFill[];
 }

@@ -315,3 +315,39 @@ test("nodes of a peer leave room for nodes of the local cluster", async () => {
   const failed = [...bench.datapath.status.errors].map(([key]) => key);
   assert.ok(failed.length > 0 && failed.every((key) => key.startsWith("node 2/")), failed.join());
 });
+
+test("what many removed Services leave is freed in rounds, a grace period before each, so that no round is long", async () => {
+  const kernel = createMemoryKernel({
+    ...SMALL_KERNEL,
+    frontends: 8192,
+    services: 4096,
+    backends: 4096,
+    linesPerSegment: 4096,
+  });
+  const port = kernel.open();
+  const used: number[] = [];
+  const watched = Object.create(port, {
+    gracePeriod: {
+      value: () => {
+        used.push(bench?.datapath.fill().reduce((sum, { used: rows }) => sum + rows, 0) ?? 0);
+        return port.gracePeriod();
+      },
+    },
+  });
+  let bench: Awaited<ReturnType<typeof startBench>> | undefined;
+  bench = await startBench(watched);
+  const services = Array.from({ length: 3000 }, (_, i) => `a/s${i}`);
+  const low = (i: number) => `${i >> 8}.${i & 255}`;
+  await bench.set(...services.map((name, i) => [makePlan(name, `10.96.${low(i)}`, [[`10.1.${low(i)}`]])]));
+  await bench.datapath.settled();
+  used.length = 0;
+  await bench.set(...services);
+  await bench.datapath.settled();
+  assert.deepEqual(
+    bench.datapath.fill().map((map) => map.used),
+    [0, 0, 0, 0, 0, 0],
+  );
+  const steps = [...used, 0].slice(1).map((rows, i) => (used[i] ?? 0) - rows);
+  // Rows of Services, of tables and of backends.
+  assert.ok(steps.length >= 3 && Math.max(...steps) <= 3 * 2048, steps.join());
+});

@@ -34,15 +34,17 @@ export function* adoptNodes(ports: NodePorts): Slices<readonly AdoptedRow[]> {
     }
     yield;
   }
-  clearStaleRanks(ports.nodeState, new Set(rows.map(({ index }) => index)));
+  yield* clearStaleRanks(ports.nodeState, new Set(rows.map(({ index }) => index)));
   return rows;
 }
 
 /** Clears ranks of indexes without a node, left by an agent that died between the two stores. Other ranks stay. */
-function clearStaleRanks(nodeState: ArrayPort, taken: ReadonlySet<number>): void {
-  const words = nodeState.read(0, nodeState.maxEntries);
-  const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
-  for (let index = 1; index < nodeState.maxEntries; index++) {
-    if (!taken.has(index) && view.getUint32(StateWord.size * index, true) !== 0) nodeState.storeWord32(index, 0, 0);
+function* clearStaleRanks(nodeState: ArrayPort, taken: ReadonlySet<number>): Slices<void> {
+  for (const { first, count, view } of readChunks(nodeState)) {
+    for (let i = first === 0 ? 1 : 0; i < count; i++) {
+      if (view.getUint32(StateWord.size * i, true) !== 0 && !taken.has(first + i))
+        nodeState.storeWord32(first + i, 0, 0);
+    }
+    yield;
   }
 }

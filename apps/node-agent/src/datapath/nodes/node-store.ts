@@ -27,8 +27,8 @@ export interface NodeStore {
   readonly garbage: boolean;
   /** Indexes to be freed: no other row may refer to them when `take` is called. */
   readonly leaving: readonly number[];
-  /** Returns the indexes that can be freed after a grace period that begins now. */
-  take(): readonly number[];
+  /** Returns indexes that can be freed after a grace period that begins now, at most `most`. */
+  take(most: number): readonly number[];
   /** After the grace period: sets ids and state words to 0; the indexes may be used again. */
   free(indexes: readonly number[]): void;
   /** The nodes that were set, by name. */
@@ -59,13 +59,14 @@ export function* createNodeStore(
   const adoptedRows = new Map<NodeName, Row>();
   const nodes = new Map<NodeName, DesiredNode>();
   const dirty = new Set<NodeName>();
-  const adopted = (yield* adoptNodes(ports)).map((row): Row => ({ ...row, users: new Set() }));
-  const pool = createRowPool(ports.nodes, new Set(adopted.map(({ index }) => index)), own);
-  let leaving: Row[] = [];
+  const adopted = yield* adoptNodes(ports);
+  const pool = yield* createRowPool(ports.nodes, new Set(adopted.map(({ index }) => index)), own);
+  const leaving: Row[] = [];
   yield* inSlices(adopted, NODES_PER_SLICE, adopt);
 
   /** Of two rows with one identity only the first is used. */
-  function adopt(row: Row): void {
+  function adopt(found: AdoptedRow): void {
+    const row: Row = { ...found, users: new Set() };
     if (byIdentity.has(row.identity)) return void leaving.push(row);
     byIdentity.set(row.identity, row);
     adoptedRows.set(nodeName(row.cluster, adoptedNode(row.index)), row);
@@ -136,11 +137,7 @@ export function* createNodeStore(
     get leaving() {
       return leaving.map((row) => row.index);
     },
-    take() {
-      const indexes = leaving.map((row) => row.index);
-      leaving = [];
-      return indexes;
-    },
+    take: (most) => leaving.splice(0, most).map((row) => row.index),
     free(indexes) {
       for (const index of indexes) {
         ports.nodes.storeWord32(index, NodeRow.offsets.id, 0);

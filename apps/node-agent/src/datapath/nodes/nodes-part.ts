@@ -74,9 +74,9 @@ export function* createNodesPart(ports: NodePorts, modules: NodesModules): Slice
       for (const cluster of sweeps) store.sweep(cluster);
       sweeps.clear();
     },
-    takeGarbage() {
+    takeGarbage(most) {
       if (!store.garbage) return undefined;
-      const indexes = store.take();
+      const indexes = store.take(most);
       return { free: () => store.free(indexes) };
     },
     fill: () => [{ map: ports.nodes.name, used: store.used, capacity: store.capacity }],

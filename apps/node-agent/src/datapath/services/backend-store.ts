@@ -29,16 +29,16 @@ export interface BackendStore {
   /** Sets the new index of these nodes in the rows of their backends, which `write` writes. */
   updateNodes(names: readonly NodeName[]): Slices<void>;
   /** Sets the node to 0 (not known) in rows that still have one of these indexes: no record has named the node yet. */
-  clearNodes(indexes: readonly number[]): void;
+  clearNodes(indexes: readonly number[]): Slices<void>;
   /** Writes new rows, all bodies before the first id, then words that changed. */
   write(): void;
   /** True when `retire` or `recycle` have work. */
   readonly garbage: boolean;
-  /** After a grace period: id = 0 for rows without users. */
-  retire(): void;
+  /** After a grace period: id = 0 for rows without users, at most `most` of them. */
+  retire(most: number): void;
   /** Indexes that `retire` has freed and `recycle` has not. */
   readonly cooling: readonly number[];
-  /** After a further grace period: these indexes may be used again. */
+  /** After a further grace period: these indexes, the first of `cooling`, may be used again. */
   recycle(indexes: readonly number[]): void;
   /** Clusters of the rows that were adopted. */
   readonly adoptedClusters: ReadonlySet<number>;
@@ -55,7 +55,7 @@ export function* createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, o
   const { maxEntries } = port;
   const rows = createBackendRows(maxEntries);
   const adopted = yield* adoptBackends(port, rows);
-  const pool = createRowPool(port, adopted.taken, own);
+  const pool = yield* createRowPool(port, adopted.taken, own);
   const uses = createBackendUses();
   const writes = createBackendWrites(port, rows, uses);
   const nodes = createBackendNodes({ rows, maxEntries, indexOf: nodeIndexOf, setWord: writes.set });
@@ -129,8 +129,8 @@ export function* createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, o
     get garbage() {
       return uses.garbage;
     },
-    retire() {
-      const retired = uses.retire();
+    retire(most) {
+      const retired = uses.retire(most);
       for (const index of retired) {
         forget(index);
         adopted.generations.set(index, backendGeneration(rows.get(index, Word.id)));
@@ -145,7 +145,7 @@ export function* createBackendStore(port: ArrayPort, nodeIndexOf: NodeIndexOf, o
         port.writeBody(index, tombstone(adopted.generations.get(index) ?? 0), BODY);
         pool.give(index);
       }
-      uses.recycle(indexes);
+      uses.recycle(indexes.length);
     },
     adoptedClusters: adopted.clusters,
     get used() {

@@ -23,12 +23,12 @@ export interface BackendUses {
   isLive(index: number): boolean;
   /** new -> live; returns the rows, in the order in which they were created. */
   takeNew(): number[];
-  /** unused -> cooling; returns the rows. */
-  retire(): number[];
-  /** Rows that `retire` returned and `recycle` did not get yet, oldest first. */
+  /** unused -> cooling, at most `most` rows; returns them. */
+  retire(most: number): number[];
+  /** Rows that `retire` returned and that are not free yet, oldest first. */
   readonly cooling: readonly number[];
-  /** cooling -> free. */
-  recycle(indexes: readonly number[]): void;
+  /** cooling -> free, the first `count` rows. */
+  recycle(count: number): void;
   /** True when there are unused or cooling rows. */
   readonly garbage: boolean;
 }
@@ -45,7 +45,7 @@ export function createBackendUses(): BackendUses {
   const users: number[] = [0];
   const unused = new Set<number>();
   let created: number[] = [];
-  let cooling: readonly number[] = [];
+  const cooling: number[] = [];
 
   return {
     adopt(index) {
@@ -86,20 +86,19 @@ export function createBackendUses(): BackendUses {
       created = [];
       return rows;
     },
-    retire() {
-      const rows = [...unused];
-      for (const index of rows) states[index] = FREE;
-      cooling = [...cooling, ...rows];
-      unused.clear();
+    retire(most) {
+      const rows: number[] = [];
+      for (const index of unused) {
+        if (rows.length >= most) break;
+        states[index] = FREE;
+        unused.delete(index);
+        cooling.push(index);
+        rows.push(index);
+      }
       return rows;
     },
-    get cooling() {
-      return cooling;
-    },
-    recycle(indexes) {
-      const done = new Set(indexes);
-      cooling = cooling.filter((index) => !done.has(index));
-    },
+    cooling,
+    recycle: (count) => void cooling.splice(0, count),
     get garbage() {
       return unused.size > 0 || cooling.length > 0;
     },

@@ -32,8 +32,8 @@ export interface Planner {
   retire(name: FrontendName): void;
   /** Frees what `takeDead` returned, once no program can reach it. */
   free(dead: Dead): void;
-  /** What went out of use since the last call. */
-  takeDead(): Dead;
+  /** What went out of use, at most `most` objects of each kind; the next call returns the rest. */
+  takeDead(most: number): Dead;
   /** True when `takeDead` would return something. */
   readonly garbage: boolean;
 }
@@ -52,9 +52,9 @@ export interface Dead {
 export function createPlanner(modules: PlannerModules): Planner {
   const { services, frontends, frontendMap } = modules;
   const tierPlanner = createTierPlanner(modules.backends, modules.tables);
-  let deadTables: Table[] = [];
-  let deadServices: ServiceEntry[] = [];
-  let deadIds: number[] = [];
+  const deadTables: Table[] = [];
+  const deadServices: ServiceEntry[] = [];
+  const deadIds: number[] = [];
 
   function planService(name: FrontendName, wanted: DesiredService): void {
     const undo: Undo = [];
@@ -105,13 +105,11 @@ export function createPlanner(modules: PlannerModules): Planner {
       for (const table of dead.tables) tierPlanner.freeTable(table);
       tierPlanner.release(dead.ids);
     },
-    takeDead() {
-      const dead = { tables: deadTables, services: deadServices, ids: deadIds };
-      deadTables = [];
-      deadServices = [];
-      deadIds = [];
-      return dead;
-    },
+    takeDead: (most) => ({
+      tables: deadTables.splice(0, most),
+      services: deadServices.splice(0, most),
+      ids: deadIds.splice(0, most),
+    }),
     get garbage() {
       return deadTables.length > 0 || deadServices.length > 0 || deadIds.length > 0;
     },

@@ -9,16 +9,16 @@
  * Adopted frontends that are not desired stay until a sweep: only a source in sync shows that they are gone.
  */
 import { type DatapathPort, MAP_NAMES } from "@isthmus/bpf";
-import { createDeltaTracker, createStatusTable } from "@isthmus/reconcile";
-import { inSlices, inTurns, type Slices } from "@isthmus/runtime";
+import { createDeltaTracker, createStatusTable, removeExtra } from "@isthmus/reconcile";
+import { inSlices, inTurns, nextTurn, type Slices, turnEnds } from "@isthmus/runtime";
 import type { Part } from "../../apply/part.js";
 import type { DesiredState } from "../../desired/services/desired-state.js";
 import type { FrontendName } from "../../desired/services/frontends.js";
 import type { NodeRows } from "../nodes/nodes-part.js";
 import { createBackendStore } from "./backend-store.js";
-import { insertFrontends, removeFrontends } from "./frontend-writer.js";
+import { insertFrontends, portsAndRejects } from "./frontend-writer.js";
 import type { Loaded } from "./load.js";
-import { createFrontendPlanning, type PlannedFrontends } from "./plan-frontends.js";
+import { createFrontendPlanning } from "./plan-frontends.js";
 import { createPlanner } from "./planner.js";
 import { createServiceStore } from "./service-store.js";
 import type { TableStore } from "./table-store.js";
@@ -42,7 +42,7 @@ export interface ServicesModules {
 export interface FrontendChanges {
   /** The desired state of these may have changed. */
   readonly frontends?: Iterable<FrontendName>;
-  /** True: the next apply removes every existing frontend that is not desired now. */
+  /** True: the next apply removes every existing frontend that is not desired then. */
   readonly sweepFrontends?: boolean;
 }
 
@@ -53,7 +53,7 @@ export interface ServicesPart extends Part<FrontendChanges> {
   readonly missingPassRows: ReadonlySet<FrontendName>;
 }
 
-/** Frontends of one turn. */
+/** Frontends between two looks at the clock. */
 const CHUNK = 64;
 
 /** Adopts the rows of the maps. */
@@ -64,7 +64,7 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
   yield* inSlices(adopted.tables, CHUNK, ({ ids }) => {
     for (const id of ids) backends.adoptUse(id);
   });
-  const services = createServiceStore(port.services, adopted);
+  const services = yield* createServiceStore(port.services, adopted);
   const tracker = createDeltaTracker();
   yield* inSlices(adopted.frontends, CHUNK, ([name, value]) => {
     tracker.setActual(name, value);
@@ -73,16 +73,22 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
   const planner = createPlanner({ backends, tables, services, frontends: tracker, frontendMap: port.frontends });
   const planFrontends = createFrontendPlanning({ planner, tables, backends, desired, status, now, own: localCluster });
   const dirty = new Set<FrontendName>();
+  /** The next apply makes every existing frontend dirty that is not desired. */
+  let sweep = false;
   const missingPassRows = new Set<FrontendName>();
   /** The frontends of the apply under way, the number of those that are planned, and those of the present slice. */
   let batch: readonly FrontendName[] = [];
   let done = 0;
-  let planned: PlannedFrontends = new Map();
+  const planned = new Map<FrontendName, Error | undefined>();
 
   async function begin(): Promise<void> {
     await inTurns(backends.updateNodes(nodes.moved));
-    backends.clearNodes(nodes.leaving);
+    await inTurns(backends.clearNodes(nodes.leaving));
     for (const name of status.due(now())) dirty.add(name);
+    if (sweep) {
+      sweep = false;
+      await inTurns(inSlices(tracker.actual.keys(), CHUNK, (name) => void (desired.has(name) || dirty.add(name))));
+    }
     batch = [...dirty];
     dirty.clear();
   }
@@ -98,6 +104,22 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
     }
   }
 
+  /** Removes frontends that are not desired, some in each turn. */
+  async function removeEach(names: readonly FrontendName[]): Promise<void> {
+    for (let first = 0; first < names.length; first += CHUNK) {
+      if (first > 0) await nextTurn();
+      const chunk = names.slice(first, first + CHUNK);
+      const failed = await removeExtra(port.frontends, tracker, chunk);
+      for (const name of chunk) {
+        const error = failed.get(name);
+        if (error === undefined) {
+          status.forget(name);
+          planner.retire(name);
+        } else status.failed(name, error, now());
+      }
+    }
+  }
+
   return {
     status,
     adoptedClusters: backends.adoptedClusters,
@@ -108,12 +130,16 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
         dirty.add(name);
         status.pending(name, at);
       }
-      if (sweepFrontends) for (const name of tracker.actual.keys()) if (!desired.has(name)) dirty.add(name);
+      sweep ||= sweepFrontends;
     },
     async plan() {
       if (done === 0) await begin();
-      planned = await planFrontends(batch.slice(done, done + CHUNK));
-      done += CHUNK;
+      planned.clear();
+      const ends = turnEnds();
+      do {
+        for (const [name, full] of await planFrontends(batch.slice(done, done + CHUNK))) planned.set(name, full);
+        done += CHUNK;
+      } while (done < batch.length && performance.now() < ends);
       if (done >= batch.length) done = 0;
       return done > 0;
     },
@@ -124,27 +150,25 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
       report(await insertFrontends(port.frontends, tracker, [...planned.keys()]));
     },
     async break() {
-      const undesired = batch.filter((name) => !tracker.desired.has(name) && !desired.has(name));
-      const failed = await removeFrontends(port.frontends, tracker, undesired);
-      for (const name of undesired) {
-        const error = failed.get(name);
-        if (error !== undefined) {
-          status.failed(name, error, now());
-          continue;
-        }
-        status.forget(name);
-        planner.retire(name);
-      }
+      const undesired: FrontendName[] = [];
+      await inTurns(
+        inSlices(batch, CHUNK, (name) => {
+          if (!tracker.desired.has(name) && !desired.has(name)) undesired.push(name);
+        }),
+      );
+      const { ports, rejects } = portsAndRejects(undesired);
+      await removeEach(ports);
+      await removeEach(rejects);
     },
-    takeGarbage() {
+    takeGarbage(most) {
       if (!planner.garbage && !backends.garbage) return undefined;
-      const dead = planner.takeDead();
-      const cold = backends.cooling;
+      const dead = planner.takeDead(most);
+      const cold = backends.cooling.slice(0, most);
       return {
         free() {
           planner.free(dead);
           backends.recycle(cold);
-          backends.retire();
+          backends.retire(most);
         },
       };
     },
