@@ -3,7 +3,7 @@
  *
  * In: any kernel port (bench/ passes real maps). Out: milliseconds. Used by `make bench`; asserts nothing.
  */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import type { DatapathPort, OpenNetlink } from "@isthmus/bpf";
 import { type ClusterId, type ClusterName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
@@ -120,14 +120,16 @@ export async function measureNode(
   const status = PeerState.PEER_STATE_IN_SYNC;
   const value = { clusterId: 0, cluster, status, behind: false, hops: [] };
   feed(ToAgent.encode({ message: { $case: "sourceState", value } }).finish());
-  const merged = timeMerge(state);
+  const thread = openThreadTimes();
+  const merged = timeMerge(state, thread);
   await inTurns(inSlices(messages, 1, feed));
   const turns = watchTurns();
-  const [began, cpuBegan] = [performance.now(), threadMs()];
+  const [began, cpuBegan] = [performance.now(), thread.ranMs()];
   await state.applier.idle();
-  const [wholeMs, wholeCpuMs] = [performance.now() - began, threadMs() - cpuBegan];
+  const [wholeMs, wholeCpuMs] = [performance.now() - began, thread.ranMs() - cpuBegan];
   const [mapsMs, mapsCpuMs] = [wholeMs - merged.ms, wholeCpuMs - merged.cpuMs];
   merged.stop();
+  thread.close();
   const load = { adoptMs, wholeMs, mapsMs, wholeCpuMs, mapsCpuMs, blockMs: turns.take() };
   turns.stop();
   if (files !== undefined)
@@ -153,18 +155,12 @@ export async function measureNode(
   };
 }
 
-/** CPU time of the main thread in milliseconds, as the scheduler counts it. */
-function threadMs(): number {
-  const [ns] = readFileSync(`/proc/self/task/${process.pid}/schedstat`, "latin1").split(" ");
-  return Number(ns) / 1e6;
-}
-
 /** Times every turn of the event loop, which it keeps turning. */
 export function watchTurns(): Turns {
-  const waited = openWaitTime();
-  let [last, lastWaited, longest, watching] = [performance.now(), waited.ms(), 0, true];
+  const thread = openThreadTimes();
+  let [last, lastWaited, longest, watching] = [performance.now(), thread.waitedMs(), 0, true];
   const look = (): void => {
-    const [now, nowWaited] = [performance.now(), waited.ms()];
+    const [now, nowWaited] = [performance.now(), thread.waitedMs()];
     longest = Math.max(longest, now - last - (nowWaited - lastWaited));
     [last, lastWaited] = [now, nowWaited];
     if (watching) setImmediate(look);
@@ -179,21 +175,42 @@ export function watchTurns(): Turns {
     },
     stop() {
       watching = false;
-      waited.close();
+      thread.close();
     },
   };
 }
 
-/** For how long the main thread was ready to run, but did not; it costs a microsecond to read. */
-function openWaitTime(): { ms(): number; close(): void } {
+/** What the scheduler counts of the main thread, in milliseconds. */
+interface ThreadTimes {
+  /** CPU time. */
+  ranMs(): number;
+  /** For how long it was ready to run, but did not. */
+  waitedMs(): number;
+  /** The last times are returned from now on. */
+  close(): void;
+}
+
+/** A look costs a microsecond and allocates nothing, as there is one in every turn or slice. */
+function openThreadTimes(): ThreadTimes {
   const fd = openSync(`/proc/self/task/${process.pid}/schedstat`, "r");
   const text = Buffer.alloc(64);
-  let last = 0;
-  let isOpen = true;
+  let [ran, waited, isOpen] = [0, 0, true];
+
+  function look(): void {
+    if (!isOpen) return;
+    const length = readSync(fd, text, 0, text.length, 0);
+    ran = numberAt(text, 0, length) / 1e6;
+    waited = numberAt(text, text.indexOf(SPACE) + 1, length) / 1e6;
+  }
+
   return {
-    ms() {
-      if (isOpen) last = secondNumber(text, readSync(fd, text, 0, text.length, 0)) / 1e6;
-      return last;
+    ranMs() {
+      look();
+      return ran;
+    },
+    waitedMs() {
+      look();
+      return waited;
     },
     close() {
       closeSync(fd);
@@ -202,10 +219,10 @@ function openWaitTime(): { ms(): number; close(): void } {
   };
 }
 
-/** The second of the numbers between spaces; it allocates nothing, as it is called in every turn. */
-function secondNumber(text: Uint8Array, length: number): number {
-  let [at, value] = [text.indexOf(SPACE) + 1, 0];
-  for (; at < length; at++) {
+/** The decimal number that begins there. */
+function numberAt(text: Uint8Array, from: number, length: number): number {
+  let value = 0;
+  for (let at = from; at < length; at++) {
     const digit = (text[at] ?? 0) - ZERO;
     if (digit < 0 || digit > 9) break;
     value = 10 * value + digit;
@@ -224,20 +241,16 @@ interface Spent {
 }
 
 /** Times the work of the mesh state (records to planned frontends). */
-function timeMerge({ meshState }: NodeState): Spent {
+function timeMerge({ meshState }: NodeState, thread: Pick<ThreadTimes, "ranMs">): Spent {
   const { take, flush } = meshState;
   const spent = { ms: 0, cpuMs: 0, stop: () => void Object.assign(meshState, { take, flush }) };
   const timed = <A extends readonly unknown[], R>(work: (...args: A) => Slices<R>) =>
     function* (...args: A): Slices<R> {
-      const slices = work(...args);
-      for (;;) {
-        const [began, cpuBegan] = [performance.now(), threadMs()];
-        const step = slices.next();
-        spent.ms += performance.now() - began;
-        spent.cpuMs += threadMs() - cpuBegan;
-        if (step.done === true) return step.value;
-        yield;
-      }
+      const [began, cpuBegan] = [performance.now(), thread.ranMs()];
+      const result = yield* work(...args);
+      spent.ms += performance.now() - began;
+      spent.cpuMs += thread.ranMs() - cpuBegan;
+      return result;
     };
   Object.assign(meshState, { take: timed(take), flush: timed(flush) });
   return spent;

@@ -32,7 +32,10 @@ function makeWorld(served: ServedFrontends = new Map()) {
   const refuse = (_: number, key: string) => void refused.push(key);
   const world: MeshState = createMeshState(own, {
     desired,
-    served: () => served,
+    *served() {
+      yield;
+      return served;
+    },
     servedClusters: new Set([1, 2]),
     localServiceRecords: [],
     refuse,

@@ -1,4 +1,6 @@
 /** Free indexes of an array map; index 0 is never given out. */
+import { inSlices, type Slices } from "@isthmus/runtime";
+
 export interface IndexPool {
   /** Undefined when all are taken. */
   take(): number | undefined;
@@ -10,11 +12,19 @@ export interface IndexPool {
   readonly capacity: number;
 }
 
+const INDEXES_PER_SLICE = 1024;
+
 /** `taken`: indexes that were adopted. */
-export function createIndexPool(maxEntries: number, taken: ReadonlySet<number>): IndexPool {
-  const top = maxOf(taken);
+export function* createIndexPool(maxEntries: number, taken: ReadonlySet<number>): Slices<IndexPool> {
+  let top = 0;
+  yield* inSlices(taken, INDEXES_PER_SLICE, (index) => {
+    if (index > top) top = index;
+  });
   const free: number[] = [];
-  for (let index = top; index >= 1; index--) if (!taken.has(index)) free.push(index);
+  for (let index = top; index >= 1; index--) {
+    if (!taken.has(index)) free.push(index);
+    if (index % INDEXES_PER_SLICE === 0) yield;
+  }
   let next = top + 1;
   const capacity = maxEntries - 1;
   return {
@@ -28,10 +38,4 @@ export function createIndexPool(maxEntries: number, taken: ReadonlySet<number>):
     },
     capacity,
   };
-}
-
-function maxOf(values: Iterable<number>): number {
-  let max = 0;
-  for (const value of values) if (value > max) max = value;
-  return max;
 }

@@ -4,6 +4,7 @@
  */
 import { MeshError } from "@isthmus/model";
 import { type ArrayPort, type MapFullErrorData, mapFull } from "@isthmus/reconcile";
+import type { Slices } from "@isthmus/runtime";
 import { createIndexPool } from "./index-pool.js";
 
 export interface RowPool {
@@ -18,12 +19,12 @@ export interface RowPool {
 }
 
 /** `taken`: rows that were adopted. `localCluster`: its id; undefined = nothing is reserved. */
-export function createRowPool(
+export function* createRowPool(
   { name, maxEntries }: Pick<ArrayPort, "name" | "maxEntries">,
   taken: ReadonlySet<number>,
   localCluster: number | undefined,
-): RowPool {
-  const pool = createIndexPool(maxEntries, taken);
+): Slices<RowPool> {
+  const pool = yield* createIndexPool(maxEntries, taken);
   const shared = maxEntries - reservedRows(maxEntries);
   return {
     take(cluster) {

@@ -6,15 +6,18 @@
  */
 import { BackendRow, backendIndex, TierWord } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import type { FrontendName } from "../../desired/services/frontends.js";
 import type { ServedFrontends, ServedTier } from "../../desired/services/records-from-kernel.js";
 import type { Loaded } from "./load.js";
 
-/** By frontend, its tiers with an adopted table. Rows are read from `backends` at the time of the call. */
-export function readServices(backends: ArrayPort, loaded: Pick<Loaded, "services">): ServedFrontends {
+const FRONTENDS_PER_SLICE = 16;
+
+/** By frontend, its tiers with an adopted table. Rows are read from `backends`, which nothing may write meanwhile. */
+export function* readServices(backends: ArrayPort, loaded: Pick<Loaded, "services">): Slices<ServedFrontends> {
   const rowOf = cachedRows(backends);
   const served = new Map<FrontendName, readonly ServedTier[]>();
-  for (const [name, { tiers }] of loaded.services) {
+  yield* inSlices(loaded.services, FRONTENDS_PER_SLICE, ([name, { tiers }]) => {
     const read = tiers.flatMap(({ word, table }): ServedTier[] => {
       if (table === undefined) return [];
       const { tries, cluster } = TierWord.fromWord(word);
@@ -22,7 +25,7 @@ export function readServices(backends: ArrayPort, loaded: Pick<Loaded, "services
       return [{ tries, cluster, slots }];
     });
     served.set(name, read);
-  }
+  });
   return served;
 }
 

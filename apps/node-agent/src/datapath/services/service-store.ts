@@ -7,8 +7,9 @@
 import { Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
 import { type ArrayPort, mapFull } from "@isthmus/reconcile";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import type { FrontendName } from "../../desired/services/frontends.js";
-import { createIndexPool, type IndexPool } from "../rows/index-pool.js";
+import { createIndexPool } from "../rows/index-pool.js";
 import { createWords32, createWords64 } from "../rows/word-batch.js";
 import type { Table } from "./table-store.js";
 
@@ -62,14 +63,21 @@ export interface AdoptedServices {
   readonly generations: ReadonlyMap<number, number>;
 }
 
+const ROWS_PER_SLICE = 256;
+
 /** Adopts the rows and writes nothing. */
-export function createServiceStore(port: ArrayPort, adopted: AdoptedServices): ServiceStore {
-  const entries = new Map(adopted.services);
-  const generations = new Map(adopted.generations);
+export function* createServiceStore(port: ArrayPort, adopted: AdoptedServices): Slices<ServiceStore> {
+  const entries = new Map<FrontendName, ServiceEntry>();
+  const generations = new Map<number, number>();
+  const taken = new Set<number>();
+  yield* inSlices(adopted.services, ROWS_PER_SLICE, ([name, entry]) => {
+    entries.set(name, entry);
+    taken.add(entry.index);
+  });
+  yield* inSlices(adopted.generations, ROWS_PER_SLICE, ([row, generation]) => void generations.set(row, generation));
+  const pool = yield* createIndexPool(port.maxEntries, taken);
   const fresh = new Set<ServiceEntry>();
   const flips = new Set<ServiceEntry>();
-  const taken = new Set([...entries.values()].map((entry) => entry.index));
-  const pool: IndexPool = createIndexPool(port.maxEntries, taken);
   const counts = createWords32(port);
   const tierWords = createWords64(port);
 

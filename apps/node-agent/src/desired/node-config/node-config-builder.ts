@@ -35,7 +35,6 @@ export function createNodeConfigBuilder(
       changed(config);
     },
     remove: () => undefined,
-    removeCluster: () => undefined,
     flush() {
       const changes = { nodeConfig };
       nodeConfig = undefined;

@@ -1,5 +1,6 @@
 /** Builds the desired rows of mesh_nodes from the Node records of all clusters. */
 import { Kind, Node } from "@isthmus/proto";
+import { inSlices } from "@isthmus/runtime";
 import type { Builder } from "../records/builder.js";
 import { type DesiredNode, desiredNode, type NodeName, nodeName } from "./nodes.js";
 
@@ -19,6 +20,8 @@ export interface NodeBuilder extends Builder {
   /** Returns what changed since the last call, and forgets it; the caller may keep the collections. */
   flush(): NodeChanges;
 }
+
+const NODES_PER_SLICE = 64;
 
 /** `changed` is called for each record; undefined = removed. */
 export function createNodeBuilder(changed: (name: NodeName, record: Node | undefined) => void): NodeBuilder {
@@ -48,8 +51,9 @@ export function createNodeBuilder(changed: (name: NodeName, record: Node | undef
       sweepNodes.push(clusterId);
       routes = true;
     },
-    removeCluster(clusterId) {
-      for (const name of [...records.keys()]) if (name.startsWith(`${clusterId}/`)) set(name, undefined, undefined);
+    *removeCluster(clusterId) {
+      const names = [...records.keys()].filter((name) => name.startsWith(`${clusterId}/`));
+      yield* inSlices(names, NODES_PER_SLICE, (name) => set(name, undefined, undefined));
       sweepNodes.push(clusterId);
       routes = true;
     },

@@ -3,7 +3,9 @@
  *
  * In: the deltas of each cluster, oldest first. Out: groups of one kind and cluster; deletions are applied in reverse.
  */
+
 import { applyRank, type HashedRecord, KINDS } from "@isthmus/records";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import type { RecordDelta, RecordName } from "./record-delta.js";
 
 /** The update of one record: the record, or only its name where it is deleted. */
@@ -22,8 +24,10 @@ export interface Group {
   readonly updates: RecordUpdate[];
 }
 
+const RECORDS_PER_SLICE = 256;
+
 /** In the apply order of kinds; within a kind the order has no meaning. */
-export function inApplyOrder(clusters: ReadonlyMap<number, readonly RecordDelta[]>): Group[] {
+export function* inApplyOrder(clusters: ReadonlyMap<number, readonly RecordDelta[]>): Slices<Group[]> {
   const byRank: Group[][] = Array.from({ length: KINDS.length + 1 }, () => []);
   for (const [id, deltas] of clusters) {
     const own = byRank.map((groups) => {
@@ -31,20 +35,22 @@ export function inApplyOrder(clusters: ReadonlyMap<number, readonly RecordDelta[
       groups.push(group);
       return group;
     });
-    for (const update of lastUpdates(deltas)) own[applyRank(update.kind)]?.updates.push(update);
+    yield* inSlices(yield* lastUpdates(deltas), RECORDS_PER_SLICE, (update) => {
+      own[applyRank(update.kind)]?.updates.push(update);
+    });
   }
   return byRank.flat();
 }
 
 /** The last update of each record of a cluster. */
-function lastUpdates(deltas: readonly RecordDelta[]): Iterable<RecordUpdate> {
+function* lastUpdates(deltas: readonly RecordDelta[]): Slices<Iterable<RecordUpdate>> {
   const [only] = deltas;
   // In a first load each record occurs once.
   if (only?.transition === "first" && deltas.length === 1 && only.deletes.length === 0) return only.upserts;
   const updates = new Map<string, RecordUpdate>();
   for (const { upserts, deletes } of deltas) {
-    for (const record of upserts) updates.set(record.key, record);
-    for (const name of deletes) updates.set(name.key, name);
+    yield* inSlices(upserts, RECORDS_PER_SLICE, (record) => void updates.set(record.key, record));
+    yield* inSlices(deletes, RECORDS_PER_SLICE, (name) => void updates.set(name.key, name));
   }
   return updates.values();
 }

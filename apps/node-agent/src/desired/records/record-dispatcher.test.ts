@@ -19,9 +19,18 @@ function rig(...builderKinds: readonly (readonly Kind[])[]) {
         log.push(`${i} upsert ${clusterId} ${key}`);
       },
       remove: (clusterId, { key }) => void log.push(`${i} remove ${clusterId} ${key}`),
-      beginSync: (clusterId, records) => void log.push(`${i} sync ${clusterId} of ${records.length}`),
-      afterUpserts: (_, inSync) => void log.push(`${i} after [${[...inSync].join()}]`),
-      removeCluster: (clusterId) => void log.push(`${i} cluster ${clusterId} removed`),
+      *beginSync(clusterId, records) {
+        yield;
+        log.push(`${i} sync ${clusterId} of ${records.length}`);
+      },
+      *afterUpserts(_, inSync) {
+        yield;
+        log.push(`${i} after [${[...inSync].join()}]`);
+      },
+      *removeCluster(clusterId) {
+        yield;
+        log.push(`${i} cluster ${clusterId} removed`);
+      },
     }),
   );
   const refuse = (clusterId: number, key: string) => void log.push(`refused ${clusterId} ${key}`);

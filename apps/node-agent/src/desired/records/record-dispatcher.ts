@@ -44,17 +44,18 @@ export function createRecordDispatcher({
   const clustersInSync = new Set<number>();
 
   /** The deltas of each cluster, without those before its removal. */
-  function deltasByCluster(deltas: readonly RecordDelta[]): ReadonlyMap<number, readonly RecordDelta[]> {
+  function* deltasByCluster(deltas: readonly RecordDelta[]): Slices<ReadonlyMap<number, readonly RecordDelta[]>> {
     const byCluster = new Map<number, RecordDelta[]>();
     for (const delta of deltas) {
       const id = delta.clusterId === 0 ? localClusterId : delta.clusterId;
       if (delta.transition === "removed") {
         byCluster.delete(id);
         clustersInSync.delete(id);
-        for (const builder of builders) builder.removeCluster(id);
+        for (const builder of builders) yield* builder.removeCluster?.(id) ?? [];
         continue;
       }
-      if (delta.transition === "first") for (const builder of builders) builder.beginSync?.(id, delta.upserts);
+      if (delta.transition === "first")
+        for (const builder of builders) yield* builder.beginSync?.(id, delta.upserts) ?? [];
       const own = byCluster.get(id);
       if (own === undefined) byCluster.set(id, [delta]);
       else own.push(delta);
@@ -65,8 +66,8 @@ export function createRecordDispatcher({
   return {
     clustersInSync,
     *take(deltas) {
-      const byCluster = deltasByCluster(deltas);
-      const groups = inApplyOrder(byCluster);
+      const byCluster = yield* deltasByCluster(deltas);
+      const groups = yield* inApplyOrder(byCluster);
       let taken = 0;
       for (const { id, updates } of groups) {
         for (const update of updates) {
@@ -81,7 +82,7 @@ export function createRecordDispatcher({
       }
       for (const [id, own] of byCluster)
         if (own.some(({ transition }) => transition === "first")) clustersInSync.add(id);
-      for (const builder of builders) builder.afterUpserts?.(deltas, clustersInSync);
+      for (const builder of builders) yield* builder.afterUpserts?.(deltas, clustersInSync) ?? [];
       for (const { id, updates } of groups.reverse()) {
         for (const update of updates) {
           if (++taken % RECORDS_PER_SLICE === 0) yield;

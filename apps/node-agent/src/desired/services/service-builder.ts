@@ -8,7 +8,7 @@ import { createServiceMerger, type MergedFrontend, type ServiceMerger } from "@i
 import { type FrontendPlan, planFrontend } from "@isthmus/loadbalancer";
 import type { ClusterId, ClusterName, ServiceName } from "@isthmus/model";
 import { Kind, type ServiceConfig } from "@isthmus/proto";
-import type { Slices } from "@isthmus/runtime";
+import { inSlices, type Slices } from "@isthmus/runtime";
 import type { Builder } from "../records/builder.js";
 import type { DesiredState } from "./desired-state.js";
 import { type FrontendName, frontendName } from "./frontends.js";
@@ -93,18 +93,17 @@ export function createServiceBuilder(options: ServiceBuilderOptions, modules: Se
     },
     upsert: (id, { kind, key, value }) => noteConfigured(id, kind, merger.upsert(clusterOf(id), kind, key, value)),
     remove: (id, { kind, key }) => noteConfigured(id, kind, merger.remove(clusterOf(id), kind, key)),
-    beginSync(id, records) {
-      placeholders.replace(id, records);
+    *beginSync(id, records) {
+      yield* placeholders.replace(id, records);
       if (id === options.clusterId) sweepFrontends = true;
     },
     /** Adds the placeholder records, once: when the local Services are known, from the local source or from disk. */
-    afterUpserts(deltas, clustersInSync) {
+    *afterUpserts(deltas, clustersInSync) {
       if (placeholdersPut || deltas.length === 0) return;
       const own = deltas.some(({ clusterId }) => clusterId === 0);
       if (!own && modules.localServiceRecords.length === 0) return;
       placeholdersPut = true;
-      if (!own) placeholders.putLocal();
-      placeholders.putRemote(clustersInSync);
+      yield* placeholders.put({ local: !own, inSync: clustersInSync });
     },
     removeCluster(id) {
       placeholders.forget(id);
@@ -121,10 +120,10 @@ export function createServiceBuilder(options: ServiceBuilderOptions, modules: Se
         if (merger.dirty.size === 0) break;
         yield;
       }
-      for (const name of configured) {
+      yield* inSlices(configured, SERVICES_PER_SLICE, (name) => {
         const rows = desired.setOtherProxy(name, otherProxyAddresses(merger.configs.get(name)));
         for (const row of rows) frontends.add(row);
-      }
+      });
       configured.clear();
       const changes = { frontends, sweepFrontends };
       sweepFrontends = false;
