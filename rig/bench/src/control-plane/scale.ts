@@ -81,9 +81,10 @@ export async function benchScale(options: ScaleOptions): Promise<ScaleFigures> {
     await node.state.datapath.settled();
     port.close();
     port = await open();
+    const present = records.firstSync();
     turns.take();
     const restarted = performance.now();
-    const again = await measureNode(port, [], measured);
+    const again = await measureNode(port, present, measured);
     const restart = { ms: performance.now() - restarted, blockMs: turns.take() };
     again.stop();
     await again.state.datapath.settled();
