@@ -54,7 +54,7 @@ export interface Apply<Changes> {
 export type ApplyStatus = Pick<StatusTable, "get" | "errors" | "nextDue">;
 
 /** Objects of a kind that one round frees: the event loop turns between two rounds. */
-const ROUND = 2048;
+const ROUND = 1024;
 
 /** Writes nothing before the first `apply`. */
 export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Changes> {

@@ -349,5 +349,5 @@ test("what many removed Services leave is freed in rounds, a grace period before
   );
   const steps = [...used, 0].slice(1).map((rows, i) => (used[i] ?? 0) - rows);
   // Rows of Services, of tables and of backends.
-  assert.ok(steps.length >= 3 && Math.max(...steps) <= 3 * 2048, steps.join());
+  assert.ok(steps.length >= 3 && Math.max(...steps) <= 3 * 1024, steps.join());
 });

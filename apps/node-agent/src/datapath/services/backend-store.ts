@@ -30,8 +30,8 @@ export interface BackendStore {
   updateNodes(names: readonly NodeName[]): Slices<void>;
   /** Sets the node to 0 (not known) in rows that still have one of these indexes: no record has named the node yet. */
   clearNodes(indexes: readonly number[]): Slices<void>;
-  /** Writes new rows, all bodies before the first id, then words that changed. */
-  write(): void;
+  /** Writes new rows, all bodies before the first id, then words that changed, some in each slice. */
+  write(): Slices<void>;
   /** True when `retire` or `recycle` have work. */
   readonly garbage: boolean;
   /** After a grace period: id = 0 for rows without users, at most `most` of them. */

@@ -5,6 +5,7 @@
  */
 import { BackendRow } from "@isthmus/bpf";
 import type { ArrayPort } from "@isthmus/reconcile";
+import type { Slices } from "@isthmus/runtime";
 import { createWords32 } from "../rows/word-batch.js";
 import { type BackendRows, Word } from "./backend-rows.js";
 import type { BackendUses } from "./backend-uses.js";
@@ -17,11 +18,13 @@ export interface BackendWrites {
   set(row: number, word: number, value: number): void;
   /** The row is freed: its changes are not written any more. */
   forget(row: number): void;
-  /** Writes new rows, then words that changed. */
-  write(): void;
+  /** Writes new rows, then words that changed, some in each slice. */
+  write(): Slices<void>;
   /** Sets the ids of these rows to 0 in the map: from then on no program finds them. */
   clearIds(indexes: readonly number[]): void;
 }
+
+const ROWS_PER_SLICE = 256;
 
 /** `rows` has the words to write; `uses` knows which rows are in the map. */
 export function createBackendWrites(port: ArrayPort, rows: BackendRows, uses: BackendUses): BackendWrites {
@@ -42,14 +45,19 @@ export function createBackendWrites(port: ArrayPort, rows: BackendRows, uses: Ba
       if (uses.isLive(row)) changed.add(row);
     },
     forget: (row) => void changed.delete(row),
-    write() {
+    *write() {
       writeNew();
+      let count = 0;
+      // A row that is freed between two slices is not written: its body keeps its generation.
       for (const row of changed) {
+        changed.delete(row);
         words.add(row, 4 * Word.node, rows.get(row, Word.node));
         words.add(row, 4 * Word.cluster, rows.get(row, Word.cluster));
+        if (++count % ROWS_PER_SLICE !== 0) continue;
+        words.store();
+        yield;
       }
       words.store();
-      changed.clear();
     },
     clearIds(indexes) {
       for (const row of indexes) words.add(row, 4 * Word.id, 0);

@@ -144,7 +144,7 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
       return done > 0;
     },
     async make() {
-      backends.write();
+      await inTurns(backends.write());
       tables.write();
       services.write();
       report(await insertFrontends(port.frontends, tracker, [...planned.keys()]));
