@@ -33,6 +33,12 @@ static __always_inline void count_drop(enum drop_reason reason)
 	case DROP_UNKNOWN_SERVICE:
 		count(METRIC_UNKNOWN_SERVICE);
 		break;
+	case DROP_SPOOFED_SOURCE:
+		count(METRIC_SPOOFED_SOURCE);
+		break;
+	case DROP_MALFORMED:
+		count(METRIC_MALFORMED);
+		break;
 	}
 }
 

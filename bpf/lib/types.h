@@ -73,7 +73,7 @@ struct frontend_key {
 struct frontend_row {
 	__u32 service; /* index into mesh_services; 0 = none */
 	__u16 flags;   /* enum frontend_flag */
-	__u16 check;   /* hash of the key (frontend_check()); another value is a miss */
+	__u16 check;   /* hash of the key (key_check()); another value is a miss */
 };
 
 /**
@@ -272,6 +272,96 @@ struct udp_reverse_row {
 	__u64 check;  /* hash of the key and of the fields above (row_check()); another value is a miss */
 };
 
+/** Key of mesh_endpoint_index: an address of a pod on this node. The value is the row of mesh_endpoints, a u32. */
+struct endpoint_key {
+	__u8 addr[16]; /* IPv4 as v4-mapped */
+};
+
+/**
+ * Row of mesh_endpoints (mapped array): an address of a pod on this node. Row 0 stays empty.
+ * The body is written first, then id by one store; to free the row, id = 0 is stored first.
+ */
+struct endpoint_row {
+	__u32 id;	    /* index of this row; 0 = free */
+	__u32 ifindex;	    /* the node's side of the pod's veth */
+	__u8 mac[6];	    /* MAC of the pod's side */
+	__u8 host_mac[6];   /* MAC of the node's side */
+	__u32 netns_id;	    /* reserved: number of the pod's network namespace, as the node's side names it */
+	__u32 identity;	    /* reserved: identity number */
+	__u32 flags;	    /* reserved, 0 */
+	__u64 policy;	    /* reserved: set and revision of its policy, one store */
+	__u8 addr[16];	    /* the address, IPv4 as v4-mapped */
+	__u32 pad[2];	    /* 0 */
+};
+
+/** Key of mesh_pod_ranges (longest prefix). */
+struct pod_range_key {
+	__u32 length;  /* significant bits of addr, of 128 */
+	__u8 addr[16]; /* first address of the range, IPv4 as v4-mapped */
+};
+
+/** Value of mesh_pod_ranges: a range in which every address is a pod's, of a cluster of the mesh. */
+struct pod_range_row {
+	__u32 cluster; /* cluster id */
+	__u32 flags;   /* reserved, 0 */
+};
+
+/**
+ * Key of mesh_conntrack: a flow between two pods of the mesh, as the pods see it, the same for both directions.
+ * The end a is the one whose address and port come first (flow_key()).
+ */
+struct flow_key {
+	__u8 a[16];   /* address of end a */
+	__u8 b[16];   /* address of end b */
+	__be16 pa;    /* port of end a; of an ICMP echo its id */
+	__be16 pb;    /* port of end b */
+	__u8 proto;   /* IP protocol */
+	__u8 pad;     /* 0 */
+	__u16 space;  /* reserved, 0 */
+};
+
+/** Bits of flow_word.flags. */
+enum flow_flag {
+	FLOW_INITIATOR = 1, /* the first packet that was seen had this direction */
+	FLOW_VIA_STACK = 2, /* packets of this direction go through the node's network stack, as the other direction does */
+	FLOW_PICKED_UP = 4, /* the flow is older than its entry */
+};
+
+/** What is known of one direction of a flow. One u64, written by one store. */
+struct flow_word {
+	__u64 rev : 32;	  /* reserved: revision of the policy that allowed it */
+	__u64 check : 16; /* hash of the key and of the entry's gen (flow_check()); another value is a miss */
+	__u64 flags : 16; /* enum flow_flag */
+};
+
+/** Bits of flow_row.tcp: what a direction of a TCP flow has sent. */
+enum flow_tcp {
+	FLOW_TCP_SYN = 1, /* SYN */
+	FLOW_TCP_FIN = 2, /* FIN */
+	FLOW_TCP_RST = 4, /* RST */
+};
+
+/**
+ * Value of mesh_conntrack (LRU): a flow. Written by programs only; any program may reuse its memory at any time. What
+ * changes after the insert are the two words, which carry checks, and `seen` and `tcp`, of which a wrong value does no
+ * harm.
+ */
+struct flow_row {
+	__u64 word[2];	/* struct flow_word of the packets from end a, and of those from end b */
+	__u32 gen;	/* random, so that a word of an older entry of the same key is a miss */
+	__u32 seen;	/* reserved: second of the last packet, by the coarse clock */
+	__u32 id_a;	/* reserved: identity of end a */
+	__u32 id_b;	/* reserved: identity of end b */
+	__u32 service;	/* reserved: index into mesh_services */
+	__u32 backend;	/* reserved: backend id */
+	__u32 isn;	/* reserved: sequence number of the initiator's SYN */
+	__u32 nat;	/* reserved: row of the translated tuple */
+	__be16 proxy;	/* reserved: port of the node's proxy */
+	__u8 tcp[2];	/* enum flow_tcp bits of end a, and of end b */
+	__u32 pad;	/* 0 */
+	__u64 check;	/* reserved: hash of the key and of the fields that are written at insert only */
+};
+
 /** Settings, read-only data of every program, set when it is loaded. */
 struct datapath_config {
 	__u32 cluster_id;   /* id of the local cluster, whose rank is always up */
@@ -279,11 +369,13 @@ struct datapath_config {
 	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
 };
 
-/** What a program decides about a connect or a datagram. */
+/** What a program decides about a connect, a datagram or a packet. */
 enum verdict {
-	VERDICT_PASS = 0,      /* left as it is: no Service that this node translates, or translated already */
+	VERDICT_PASS = 0,      /* left as it is: not of the mesh, or translated already; a packet goes to the node's stack */
 	VERDICT_TRANSLATE = 1, /* its destination becomes a backend */
-	VERDICT_DROP = 2,      /* refused: the system call fails */
+	VERDICT_DROP = 2,      /* refused: the system call fails, or the packet is dropped */
+	VERDICT_DELIVER = 3,   /* a packet goes to a pod of this node */
+	VERDICT_FORWARD = 4,   /* a packet goes to another node */
 };
 
 /** Why a program drops or refuses. */
@@ -292,6 +384,8 @@ enum drop_reason {
 	DROP_NO_BACKEND = 1,	  /* the Service has no backend */
 	DROP_UNKNOWN_PORT = 2,	  /* the VIP has no such port or protocol */
 	DROP_UNKNOWN_SERVICE = 3, /* the address is a ClusterIP that belongs to no Service */
+	DROP_SPOOFED_SOURCE = 4,  /* a pod sent a packet whose source address or MAC is not the pod's */
+	DROP_MALFORMED = 5,	  /* a packet has no whole IPv4 header */
 };
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -309,6 +403,14 @@ enum metric {
 	METRIC_STATE_FULL = 10,		/* state of a socket could not be stored: no memory or map full */
 	METRIC_CHECK_MISMATCH = 11,	/* a lookup returned the value of another key; treated as a miss */
 	METRIC_UNKNOWN_SERVICE = 12,	/* refused: a ClusterIP that belongs to no Service */
+	METRIC_SPOOFED_SOURCE = 13,	/* dropped: a pod sent a packet whose source address or MAC is not the pod's */
+	METRIC_MALFORMED = 14,		/* dropped: a packet has no whole IPv4 header */
+	METRIC_DELIVER = 15,		/* packet delivered to a pod of this node */
+	METRIC_FORWARD = 16,		/* packet forwarded to another node */
+	METRIC_TO_STACK = 17,		/* packet between pods of the mesh left to the node's network stack */
+	METRIC_FLOW_NEW = 18,		/* flow between pods of the mesh seen for the first time */
+	METRIC_FLOW_PICKED_UP = 19,	/* flow that is older than its entry: evicted, or older than the programs */
+	METRIC_FLOW_FULL = 20,		/* flow whose entry could not be inserted: its packets go through the stack */
 };
 
 #endif

@@ -159,6 +159,33 @@ static void sockets(void)
 	CHECK("datapath_config", config);
 }
 
+static void pods(void)
+{
+	struct endpoint_key key;
+	struct endpoint_row row = {.id = 3, .ifindex = 0x01020304, .mac = {2, 0, 0, 0, 0, 1}, .host_mac = {2, 0, 0, 0, 0, 2},
+				   .netns_id = 5, .identity = 0x00100100, .flags = 6, .policy = 0x1122334455667788};
+	struct pod_range_key range_key = {.length = 112};
+	struct pod_range_row range = {.cluster = 258, .flags = 7};
+	struct flow_key flow = {.pa = htons(40000), .pb = htons(80), .proto = PROTO_TCP, .space = 0x0102};
+	struct flow_word word = {.rev = 0x01020304, .check = 0xabcd, .flags = FLOW_INITIATOR | FLOW_VIA_STACK};
+	struct flow_row flow_row = {.word = {0x0102030405060708, 0x1112131415161718}, .gen = 1, .seen = 2, .id_a = 3, .id_b = 4,
+				    .service = 5, .backend = 6, .isn = 7, .nat = 8, .proxy = htons(9),
+				    .tcp = {FLOW_TCP_SYN, FLOW_TCP_FIN | FLOW_TCP_RST}, .check = 0x0123456789abcdef};
+
+	address(key.addr, "::ffff:10.1.0.1");
+	address(row.addr, "::ffff:10.1.0.1");
+	address(range_key.addr, "::ffff:10.1.0.0");
+	address(flow.a, "::ffff:10.1.0.1");
+	address(flow.b, "::ffff:10.1.0.2");
+	CHECK("endpoint_key", key);
+	CHECK("endpoint_row", row);
+	CHECK("pod_range_key", range_key);
+	CHECK("pod_range_row", range);
+	CHECK("flow_key", flow);
+	CHECK("flow_word", word);
+	CHECK("flow_row", flow_row);
+}
+
 int main(void)
 {
 	frontends();
@@ -166,6 +193,7 @@ int main(void)
 	backends();
 	floors();
 	sockets();
+	pods();
 	if (!failures)
 		printf("ok golden vectors\n");
 	return failures != 0;

@@ -3,8 +3,8 @@
  */
 import { viewOf } from "./codec.js";
 
-/** `frontend_row.check` of an encoded `frontend_key` (20 bytes). */
-export function frontendCheck(key: Uint8Array): number {
+/** The check of a row with this key, whose length is a multiple of 4: 16 bits. As key_check(). */
+export function keyCheck(key: Uint8Array): number {
   const view = viewOf(key, 0, key.length);
   let hash = 0x9e3779b1;
   for (let at = 0; at + 4 <= key.length; at += 4) {

@@ -11,7 +11,7 @@ import {
   FrontendFlag,
   FrontendKey,
   FrontendRow,
-  frontendCheck,
+  keyCheck,
   Limit,
   NodeRow,
   ServiceRow,
@@ -37,7 +37,7 @@ function printFrontend(port: DatapathPort, key: Uint8Array, value: Uint8Array): 
   const { service, flags, check } = FrontendRow.decode(value);
   const where = number === 0 ? "*" : `${number}/${protocolName(proto)}`;
   const head = `frontend ${formatAddress(addr)}:${where}`;
-  if (check !== frontendCheck(key)) return `${head} BROKEN CHECK`;
+  if (check !== keyCheck(key)) return `${head} BROKEN CHECK`;
   if (flags & FrontendFlag.Reject) return `${head} refuses`;
   if (flags & FrontendFlag.Pass) return `${head} left to another proxy`;
   const words = ServiceRow.decode(port.services.read(service)).tier.filter((word) => word !== 0n);

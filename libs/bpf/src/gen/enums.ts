@@ -157,21 +157,61 @@ export const NodeFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [1, { name: "local", text: "the node that has this map" }],
 ]);
 
-/** What a program decides about a connect or a datagram. */
+/** Bits of flow_word.flags. */
+export const FlowFlag = {
+  /** the first packet that was seen had this direction */
+  Initiator: 1,
+  /** packets of this direction go through the node's network stack, as the other direction does */
+  ViaStack: 2,
+  /** the flow is older than its entry */
+  PickedUp: 4,
+} as const;
+export type FlowFlag = (typeof FlowFlag)[keyof typeof FlowFlag];
+/** Name and meaning of each value, for tables and metrics. */
+export const FlowFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "initiator", text: "the first packet that was seen had this direction" }],
+  [2, { name: "via_stack", text: "packets of this direction go through the node's network stack, as the other direction does" }],
+  [4, { name: "picked_up", text: "the flow is older than its entry" }],
+]);
+
+/** Bits of flow_row.tcp: what a direction of a TCP flow has sent. */
+export const FlowTcp = {
+  /** SYN */
+  Syn: 1,
+  /** FIN */
+  Fin: 2,
+  /** RST */
+  Rst: 4,
+} as const;
+export type FlowTcp = (typeof FlowTcp)[keyof typeof FlowTcp];
+/** Name and meaning of each value, for tables and metrics. */
+export const FlowTcpHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "syn", text: "SYN" }],
+  [2, { name: "fin", text: "FIN" }],
+  [4, { name: "rst", text: "RST" }],
+]);
+
+/** What a program decides about a connect, a datagram or a packet. */
 export const Verdict = {
-  /** left as it is: no Service that this node translates, or translated already */
+  /** left as it is: not of the mesh, or translated already; a packet goes to the node's stack */
   Pass: 0,
   /** its destination becomes a backend */
   Translate: 1,
-  /** refused: the system call fails */
+  /** refused: the system call fails, or the packet is dropped */
   Drop: 2,
+  /** a packet goes to a pod of this node */
+  Deliver: 3,
+  /** a packet goes to another node */
+  Forward: 4,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 /** Name and meaning of each value, for tables and metrics. */
 export const VerdictHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
-  [0, { name: "pass", text: "left as it is: no Service that this node translates, or translated already" }],
+  [0, { name: "pass", text: "left as it is: not of the mesh, or translated already; a packet goes to the node's stack" }],
   [1, { name: "translate", text: "its destination becomes a backend" }],
-  [2, { name: "drop", text: "refused: the system call fails" }],
+  [2, { name: "drop", text: "refused: the system call fails, or the packet is dropped" }],
+  [3, { name: "deliver", text: "a packet goes to a pod of this node" }],
+  [4, { name: "forward", text: "a packet goes to another node" }],
 ]);
 
 /** Why a program drops or refuses. */
@@ -184,6 +224,10 @@ export const DropReason = {
   UnknownPort: 2,
   /** the address is a ClusterIP that belongs to no Service */
   UnknownService: 3,
+  /** a pod sent a packet whose source address or MAC is not the pod's */
+  SpoofedSource: 4,
+  /** a packet has no whole IPv4 header */
+  Malformed: 5,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 /** Name and meaning of each value, for tables and metrics. */
@@ -192,6 +236,8 @@ export const DropReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [1, { name: "no_backend", text: "the Service has no backend" }],
   [2, { name: "unknown_port", text: "the VIP has no such port or protocol" }],
   [3, { name: "unknown_service", text: "the address is a ClusterIP that belongs to no Service" }],
+  [4, { name: "spoofed_source", text: "a pod sent a packet whose source address or MAC is not the pod's" }],
+  [5, { name: "malformed", text: "a packet has no whole IPv4 header" }],
 ]);
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -222,6 +268,22 @@ export const Metric = {
   CheckMismatch: 11,
   /** refused: a ClusterIP that belongs to no Service */
   UnknownService: 12,
+  /** dropped: a pod sent a packet whose source address or MAC is not the pod's */
+  SpoofedSource: 13,
+  /** dropped: a packet has no whole IPv4 header */
+  Malformed: 14,
+  /** packet delivered to a pod of this node */
+  Deliver: 15,
+  /** packet forwarded to another node */
+  Forward: 16,
+  /** packet between pods of the mesh left to the node's network stack */
+  ToStack: 17,
+  /** flow between pods of the mesh seen for the first time */
+  FlowNew: 18,
+  /** flow that is older than its entry: evicted, or older than the programs */
+  FlowPickedUp: 19,
+  /** flow whose entry could not be inserted: its packets go through the stack */
+  FlowFull: 20,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -239,4 +301,12 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [10, { name: "state_full", text: "state of a socket could not be stored: no memory or map full" }],
   [11, { name: "check_mismatch", text: "a lookup returned the value of another key; treated as a miss" }],
   [12, { name: "unknown_service", text: "refused: a ClusterIP that belongs to no Service" }],
+  [13, { name: "spoofed_source", text: "dropped: a pod sent a packet whose source address or MAC is not the pod's" }],
+  [14, { name: "malformed", text: "dropped: a packet has no whole IPv4 header" }],
+  [15, { name: "deliver", text: "packet delivered to a pod of this node" }],
+  [16, { name: "forward", text: "packet forwarded to another node" }],
+  [17, { name: "to_stack", text: "packet between pods of the mesh left to the node's network stack" }],
+  [18, { name: "flow_new", text: "flow between pods of the mesh seen for the first time" }],
+  [19, { name: "flow_picked_up", text: "flow that is older than its entry: evicted, or older than the programs" }],
+  [20, { name: "flow_full", text: "flow whose entry could not be inserted: its packets go through the stack" }],
 ]);

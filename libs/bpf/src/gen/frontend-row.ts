@@ -7,7 +7,7 @@ export interface FrontendRow {
   readonly service: number;
   /** enum frontend_flag */
   readonly flags: number;
-  /** hash of the key (frontend_check()); another value is a miss */
+  /** hash of the key (key_check()); another value is a miss */
   readonly check: number;
 }
 

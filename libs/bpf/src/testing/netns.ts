@@ -16,6 +16,10 @@ export interface TestNetns {
   tc(...args: readonly string[]): string;
   /** The index of a device. */
   index(device: string): number;
+  /** Its MAC. */
+  mac(device: string): string;
+  /** Sets a sysctl of the namespace: `net.ipv4.ip_forward=1`. */
+  sysctl(setting: string): void;
   /** Sends frames through a device; resolves when all are sent. */
   sendFrames(device: string, count: number): Promise<void>;
 }
@@ -33,6 +37,8 @@ export function makeNetns(t: TestContext): TestNetns {
     ip,
     tc: (...args) => execFileSync("nsenter", [`--net=${path}`, "tc", ...args]).toString(),
     index: (device) => Number(ip("-o", "link", "show", device).split(":")[0]),
+    mac: (device) => /link\/ether (\S+)/.exec(ip("link", "show", device))?.[1] ?? "",
+    sysctl: (setting) => void execFileSync("nsenter", [`--net=${path}`, "sysctl", "-qw", setting]),
     sendFrames: async (device, count) => {
       const child = spawn("nsenter", [`--net=${path}`, "python3", FRAMES, device, `${count}`], {
         stdio: ["ignore", "ignore", "inherit"],

@@ -39,13 +39,13 @@ export interface Sockets {
 }
 
 /**
- * Starts the process, in the cgroup when one is given. A failed call rejects with an Error whose `code` is the errno's
- * name.
+ * Starts the process, in a cgroup and a network namespace (their paths) when they are given. A failed call rejects with
+ * an Error whose `code` is the errno's name.
  */
-export function startSockets(cgroup?: string): Sockets {
-  const child = spawn("python3", [SCRIPT, ...(cgroup === undefined ? [] : [cgroup])], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+export function startSockets(cgroup?: string, netns?: string): Sockets {
+  const argv = ["python3", SCRIPT, ...(cgroup === undefined ? [] : [cgroup])];
+  const [program = "", ...args] = netns === undefined ? argv : ["nsenter", `--net=${netns}`, ...argv];
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   const call = caller(child);
   return {
     pid: child.pid ?? 0,

@@ -5,7 +5,7 @@
 import { bytesKey, parseAddress } from "@isthmus/model";
 import type { ArrayPort, BatchResult, HashPort } from "@isthmus/reconcile";
 import { backendId } from "../backend-id.js";
-import { frontendCheck } from "../check.js";
+import { keyCheck } from "../check.js";
 import type { TablesPort } from "../datapath-port.js";
 import {
   BackendRow,
@@ -116,7 +116,7 @@ export function frontend(
   flags = 0,
 ): [string, Uint8Array] {
   const key = FrontendKey.encode({ addr: parseAddress(address), port, proto, scope: 0 });
-  return [bytesKey(key), FrontendRow.encode({ service, flags, check: frontendCheck(key) })];
+  return [bytesKey(key), FrontendRow.encode({ service, flags, check: keyCheck(key) })];
 }
 
 export async function insertFrontends(port: HashPort, rows: readonly [string, Uint8Array][]): Promise<BatchResult> {

@@ -10,7 +10,7 @@ import {
   backendIndex,
   type DatapathPort,
   FrontendRow,
-  frontendCheck,
+  keyCheck,
   Limit,
   ServiceRow,
   TableLine,
@@ -122,7 +122,7 @@ export async function selectable(port: DatapathPort, name: FrontendName): Promis
   const bytes = (await port.frontends.load()).get(name);
   if (bytes === undefined) return undefined;
   const row = FrontendRow.decode(bytes);
-  if (row.check !== frontendCheck(keyBytes(name)) || row.service === 0) return undefined;
+  if (row.check !== keyCheck(keyBytes(name)) || row.service === 0) return undefined;
   const words = ServiceRow.decode(port.services.read(row.service)).tier;
   return words.flatMap((word) => {
     const { line, slots } = TierWord.fromWord(word);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FrontendFlag, FrontendKey, FrontendRow, frontendCheck } from "@isthmus/bpf";
+import { FrontendFlag, FrontendKey, FrontendRow, keyCheck } from "@isthmus/bpf";
 import { bytesKey, keyBytes, parseAddress, TCP } from "@isthmus/model";
 import { frontendName, frontendValue, isRejectName, otherProxyName, otherProxyValue, rejectName } from "./frontends.js";
 
@@ -11,7 +11,7 @@ test("names and values equal the bytes of the codecs", () => {
   const key = FrontendKey.encode({ addr: VIP, port: 50443, proto: TCP, scope: 0 });
   assert.equal(name, bytesKey(key));
   for (const service of [1, 255, 256, 65535, 0x00abcdef]) {
-    const row = FrontendRow.encode({ service, flags: 0, check: frontendCheck(key) });
+    const row = FrontendRow.encode({ service, flags: 0, check: keyCheck(key) });
     assert.equal(frontendValue(name, service), bytesKey(row));
   }
 });
@@ -29,5 +29,5 @@ test("the row that leaves a VIP to another proxy has the key of the row that wou
   const name = otherProxyName(VIP);
   assert.equal(name, rejectName(frontendName(VIP, 80, TCP)));
   const row = FrontendRow.decode(keyBytes(otherProxyValue(name)));
-  assert.deepEqual([row.service, row.flags, row.check], [0, FrontendFlag.Pass, frontendCheck(keyBytes(name))]);
+  assert.deepEqual([row.service, row.flags, row.check], [0, FrontendFlag.Pass, keyCheck(keyBytes(name))]);
 });

@@ -4,7 +4,7 @@
  *
  * Names and values are latin1 strings of the encoded `frontend_key` and `frontend_row`.
  */
-import { FrontendFlag, FrontendKey, FrontendRow, FrontendScope, frontendCheck, Proto } from "@isthmus/bpf";
+import { FrontendFlag, FrontendKey, FrontendRow, FrontendScope, keyCheck, Proto } from "@isthmus/bpf";
 import { type Address, addressFromBytes, keyBytes } from "@isthmus/model";
 
 /** Latin1 of an encoded `frontend_key`: 16 characters of address, port, protocol, scope. */
@@ -56,6 +56,6 @@ export function otherProxyValue(name: FrontendName): string {
 
 function encodeRow(name: FrontendName, service: number, flags: number): string {
   key.write(name, "latin1");
-  FrontendRow.encode({ service, flags, check: frontendCheck(key) }, row);
+  FrontendRow.encode({ service, flags, check: keyCheck(key) }, row);
   return row.toString("latin1");
 }

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains where a packet goes: to a pod of this node, to another node, or to the node's stack. A packet that
+ * is redirected runs no program of the target's device, so deliver_local() is where a packet to a pod is judged.
+ */
+#ifndef MESH_DELIVER_H
+#define MESH_DELIVER_H
+
+#include "conntrack.h"
+#include "decision.h"
+#include "endpoint.h"
+
+#include <linux/pkt_cls.h>
+
+/* Mark of packets that a program sent to another node: to_network leaves them. The kernel clears it in another namespace. */
+#define MARK_FORWARDED 0x4d455348
+
+#define AF_INET 2
+
+/* The only end of a program on a device. `action`: of a packet that is redirected. */
+static __always_inline int finish(__u64 decision, int action)
+{
+	switch (FIELDS(decision, decision).verdict) {
+	case VERDICT_DROP:
+		count_drop(FIELDS(decision, decision).reason);
+		return TC_ACT_SHOT;
+	case VERDICT_DELIVER:
+		count(METRIC_DELIVER);
+		return action;
+	case VERDICT_FORWARD:
+		count(METRIC_FORWARD);
+		return action;
+	}
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int pass(void)
+{
+	return finish(PASS, 0);
+}
+
+/* Of a packet between pods of the mesh. */
+static __always_inline int pass_to_stack(void)
+{
+	count(METRIC_TO_STACK);
+	return pass();
+}
+
+/* Delivers a packet, which an ingress program received, to a pod of this node. */
+static __always_inline int deliver_local(struct __sk_buff *skb, const struct endpoint_row *to)
+{
+	if (!route(skb, to->mac, to->host_mac))
+		return pass_to_stack();
+	return finish(WORD(decision, .verdict = VERDICT_DELIVER), bpf_redirect_peer(to->ifindex, 0));
+}
+
+/*
+ * Sends a packet to another node, by the route that the node has. What the route cannot take as it is goes to the stack,
+ * which answers: no route, a packet that is too big.
+ */
+static __always_inline int forward(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_fib_lookup way = {
+		.family = AF_INET,
+		.l4_protocol = packet->flow.proto,
+		.ifindex = skb->ifindex,
+		.tot_len = skb->gso_size ? 0 : bpf_ntohs(packet->length),
+		.tos = packet->tos,
+	};
+	struct bpf_redir_neigh next = {.nh_family = AF_INET};
+	long found;
+
+	__builtin_memcpy(&way.ipv4_src, packet->source + 12, sizeof(way.ipv4_src));
+	__builtin_memcpy(&way.ipv4_dst, packet->target + 12, sizeof(way.ipv4_dst));
+	found = bpf_fib_lookup(skb, &way, sizeof(way), 0);
+	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return pass_to_stack();
+	/* Without a neighbour the MACs are set by the helper below. */
+	if (!route(skb, way.dmac, way.smac))
+		return pass_to_stack();
+	skb->mark = MARK_FORWARDED;
+	if (found == BPF_FIB_LKUP_RET_SUCCESS)
+		return finish(WORD(decision, .verdict = VERDICT_FORWARD), bpf_redirect(way.ifindex, 0));
+	next.ipv4_nh = way.ipv4_dst;
+	return finish(WORD(decision, .verdict = VERDICT_FORWARD), bpf_redirect_neigh(way.ifindex, &next, sizeof(next), 0));
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains what programs on devices read of a packet: addresses, ports, and whether it needs the node's
+ * stack. IPv4; other packets are not of the mesh yet. It uses no maps.
+ */
+#ifndef MESH_PACKET_H
+#define MESH_PACKET_H
+
+#include "common.h"
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+
+#define IP_OFFSET ETH_HLEN
+#define L4_OFFSET (IP_OFFSET + sizeof(struct iphdr))
+#define FRAGMENT_OFFSET 0x1fff
+#define MORE_FRAGMENTS 0x2000
+#define ICMP_ECHO 8
+#define ICMP_ECHOREPLY 0
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+enum parsed {
+	PARSED_OK,
+	PARSED_OTHER,	  /* not IPv4 */
+	PARSED_MALFORMED, /* no whole IPv4 header */
+};
+
+struct packet {
+	struct flow_key flow;
+	__u8 source[16];
+	__u8 target[16];
+	__u8 source_mac[ETH_ALEN];
+	__u8 from_b;	/* 1: sent by end b of the flow, 0: by end a */
+	__u8 tcp;	/* flags, 0 unless it is TCP */
+	__u8 has_ports; /* `flow` is complete: TCP, UDP or ICMP echo, not a fragment after the first */
+	__u8 stack;	/* it needs the stack: a fragment, IP options, the end of its TTL, or another protocol */
+	__be16 length;	/* of the IP packet; of a super-packet that of all segments */
+	__u8 tos;
+};
+
+/* IPv4 as v4-mapped. */
+static __always_inline void map_address(__u8 *to, __be32 address)
+{
+	__u32 words[4] = {0, 0, bpf_htonl(0xffff), address};
+
+	__builtin_memcpy(to, words, sizeof(words));
+}
+
+/* True when (a, pa) comes before (b, pb). Any order will do, as long as all programs have the same. */
+static __always_inline bool comes_first(const __u8 *a, __be16 pa, const __u8 *b, __be16 pb)
+{
+	__u64 x[2], y[2];
+
+	__builtin_memcpy(x, a, sizeof(x));
+	__builtin_memcpy(y, b, sizeof(y));
+	if (x[1] != y[1])
+		return x[1] < y[1];
+	if (x[0] != y[0])
+		return x[0] < y[0];
+	return pa <= pb;
+}
+
+static __always_inline void set_flow(struct packet *packet, __u8 proto, __be16 sport, __be16 dport)
+{
+	struct flow_key *flow = &packet->flow;
+	bool from_a = comes_first(packet->source, sport, packet->target, dport);
+
+	__builtin_memcpy(flow->a, from_a ? packet->source : packet->target, sizeof(flow->a));
+	__builtin_memcpy(flow->b, from_a ? packet->target : packet->source, sizeof(flow->b));
+	flow->pa = from_a ? sport : dport;
+	flow->pb = from_a ? dport : sport;
+	flow->proto = proto;
+	packet->from_b = !from_a;
+}
+
+/* The headers that programs read and write in place. */
+struct headers {
+	struct ethhdr eth;
+	struct iphdr ip;
+} __attribute__((packed));
+
+/* What TCP, UDP and ICMP echo begin with. */
+struct ports {
+	__be16 source; /* of ICMP: type and code */
+	__be16 dest;
+	__be16 id; /* of ICMP echo */
+	__be16 rest;
+};
+
+#define TCP_FLAGS_OFFSET 13
+#define TCP_LENGTH 20
+
+/* Makes the headers readable in place, as far as the packet has them. */
+static __always_inline void pull_headers(struct __sk_buff *skb)
+{
+	const __u32 most = L4_OFFSET + TCP_LENGTH;
+
+	if ((void *)(long)skb->data + most > (void *)(long)skb->data_end)
+		bpf_skb_pull_data(skb, skb->len < most ? skb->len : most);
+}
+
+/*
+ * The first `length` bytes in place, or NULL when the packet is shorter. The pointers are read anew each time: a check
+ * that the compiler finds to be contained in another one is not there for the verifier.
+ */
+static __always_inline void *in_place(struct __sk_buff *skb, __u32 length)
+{
+	void *data = (void *)(long)READ_ONCE(skb->data);
+	void *end = (void *)(long)READ_ONCE(skb->data_end);
+
+	return data + length <= end ? data : NULL;
+}
+
+/* Reads the ports of a TCP packet, and its flags; false when its header is not whole. */
+static __always_inline bool read_tcp(struct __sk_buff *skb, struct packet *packet, __be16 *sport, __be16 *dport)
+{
+	const void *data = in_place(skb, L4_OFFSET + TCP_LENGTH);
+	const struct ports *ports;
+
+	if (!data)
+		return false;
+	ports = data + L4_OFFSET;
+	*sport = ports->source;
+	*dport = ports->dest;
+	packet->tcp = *(const __u8 *)(data + L4_OFFSET + TCP_FLAGS_OFFSET);
+	return true;
+}
+
+/* Reads the ports of a datagram, or the id of an ICMP echo; false for other ICMP, or when the header is not whole. */
+static __always_inline bool read_datagram(struct __sk_buff *skb, __u8 proto, __be16 *sport, __be16 *dport)
+{
+	const void *data = in_place(skb, L4_OFFSET + sizeof(struct ports));
+	const struct ports *ports;
+	__u8 type;
+
+	if (!data)
+		return false;
+	ports = data + L4_OFFSET;
+	*sport = ports->source;
+	*dport = ports->dest;
+	if (proto == IPPROTO_UDP)
+		return true;
+	type = bpf_ntohs(ports->source) >> 8;
+	*sport = *dport = ports->id;
+	return type == ICMP_ECHO || type == ICMP_ECHOREPLY;
+}
+
+/* Reads the packet; the fields count only for PARSED_OK. */
+static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *packet)
+{
+	__be16 sport = 0, dport = 0, fragment;
+	const struct headers *head;
+	__u8 proto;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP))
+		return PARSED_OTHER;
+	pull_headers(skb);
+	head = in_place(skb, sizeof(*head));
+	if (!head || head->ip.version != 4 || head->ip.ihl < 5)
+		return PARSED_MALFORMED;
+	__builtin_memcpy(packet->source_mac, head->eth.h_source, ETH_ALEN);
+	map_address(packet->source, head->ip.saddr);
+	map_address(packet->target, head->ip.daddr);
+	packet->length = head->ip.tot_len;
+	packet->tos = head->ip.tos;
+	proto = head->ip.protocol;
+	fragment = head->ip.frag_off & bpf_htons(FRAGMENT_OFFSET | MORE_FRAGMENTS);
+	packet->stack = fragment || head->ip.ihl != 5 || head->ip.ttl <= 1;
+	if ((fragment & bpf_htons(FRAGMENT_OFFSET)) || head->ip.ihl != 5)
+		return PARSED_OK;
+	if (proto == IPPROTO_TCP)
+		packet->has_ports = read_tcp(skb, packet, &sport, &dport);
+	else if (proto == IPPROTO_UDP || proto == IPPROTO_ICMP)
+		packet->has_ports = read_datagram(skb, proto, &sport, &dport);
+	if (packet->has_ports)
+		set_flow(packet, proto, sport, dport);
+	else
+		packet->stack = 1;
+	return PARSED_OK;
+}
+
+/* The router's part of forwarding: other MACs, and one less TTL with its checksum. False when it cannot be written. */
+static __always_inline bool route(struct __sk_buff *skb, const __u8 *target_mac, const __u8 *source_mac)
+{
+	struct headers *head = in_place(skb, sizeof(*head));
+	__u32 sum;
+
+	if (!head)
+		return false;
+	__builtin_memcpy(head->eth.h_dest, target_mac, ETH_ALEN);
+	__builtin_memcpy(head->eth.h_source, source_mac, ETH_ALEN);
+	/* TTL is the high byte of its word: one less there is one more in the sum's complement (RFC 1624). */
+	head->ip.ttl--;
+	sum = head->ip.check + bpf_htons(0x0100);
+	head->ip.check = sum + (sum >> 16);
+	return true;
+}
+
+#endif

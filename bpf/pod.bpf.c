@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * The packets of pods, on the devices of a node.
+ *
+ *   from_pod      the node's side of a pod's veth, received: what the pod sends
+ *   to_pod        the same, sent: what the stack delivers to the pod
+ *   from_network  the node's uplink, received
+ *   to_network    the same, sent: what the stack sends to other nodes
+ *
+ * Packets between pods of the mesh go past the stack: from_pod delivers them to a pod of this node or sends them to
+ * another node, from_network delivers them. All others go to the stack, and of those between pods of the mesh what needs
+ * it: fragments, IP options, an ended TTL, a packet that is too big, protocols without ports.
+ *
+ * A reply leaves the way its flow came: to_pod and to_network see what came through the stack (another proxy may have
+ * translated it), and mark the answers to go there too.
+ */
+#include "lib/deliver.h"
+
+struct tracked {
+	struct flow_row *row; /* NULL: no entry */
+	__u32 flags;	      /* of the packet's direction */
+};
+
+/* The entry of the packet's flow; false when it is not between pods of the mesh, by entry or by addresses. */
+static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *found)
+{
+	if (packet->has_ports)
+		found->row = find_flow(packet, &found->flags);
+	return found->row || (is_pod_address(packet->source) && is_pod_address(packet->target));
+}
+
+/* True when the packet must go through the stack; else its flow has an entry now. */
+static __always_inline bool needs_stack(const struct packet *packet, const struct tracked *found)
+{
+	return packet->stack || (track(packet, found->row, found->flags, false) & FLOW_VIA_STACK);
+}
+
+SEC("tc")
+int from_pod(struct __sk_buff *skb)
+{
+	const struct endpoint_row *from, *to;
+	struct packet packet = {};
+	struct tracked flow = {};
+
+	switch (parse(skb, &packet)) {
+	case PARSED_OTHER:
+		return pass();
+	case PARSED_MALFORMED:
+		return finish(DROP(DROP_MALFORMED), 0);
+	case PARSED_OK:
+		break;
+	}
+	from = find_endpoint(packet.source);
+	if (!from || from->ifindex != skb->ifindex || __builtin_memcmp(from->mac, packet.source_mac, ETH_ALEN))
+		return finish(DROP(DROP_SPOOFED_SOURCE), 0);
+	to = find_endpoint(packet.target);
+	if (!find_mesh_flow(&packet, &flow) && !to)
+		return pass();
+	if (needs_stack(&packet, &flow))
+		return pass_to_stack();
+	return to ? deliver_local(skb, to) : forward(skb, &packet);
+}
+
+SEC("tc")
+int from_network(struct __sk_buff *skb)
+{
+	const struct endpoint_row *to;
+	struct packet packet = {};
+	struct tracked flow = {};
+
+	/* What is malformed is not of the mesh here: it may be of any host. */
+	if (parse(skb, &packet) != PARSED_OK)
+		return pass();
+	to = find_endpoint(packet.target);
+	if (!to || !find_mesh_flow(&packet, &flow))
+		return pass();
+	return needs_stack(&packet, &flow) ? pass_to_stack() : deliver_local(skb, to);
+}
+
+/* A packet that came through the stack: so must the answers. */
+static __always_inline int from_stack(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct tracked flow = {};
+
+	if (parse(skb, &packet) == PARSED_OK && packet.has_ports && find_mesh_flow(&packet, &flow))
+		track(&packet, flow.row, flow.flags, true);
+	return pass();
+}
+
+SEC("tc")
+int to_pod(struct __sk_buff *skb)
+{
+	return from_stack(skb);
+}
+
+SEC("tc")
+int to_network(struct __sk_buff *skb)
+{
+	return skb->mark == MARK_FORWARDED ? pass() : from_stack(skb);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

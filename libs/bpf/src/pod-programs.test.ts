@@ -1,0 +1,270 @@
+/** The programs on a node's devices, packet in, packet out. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { UDP } from "@isthmus/model";
+import { FlowFlag, FlowRow, FlowWord } from "./gen/index.js";
+import { makeNetns, makeVeth } from "./testing/netns.js";
+import { ICMP, makePacket, type PacketFields, readPacket, TcpFlag } from "./testing/packets.js";
+import { loadPodPrograms, type PodProgram } from "./testing/pod-programs.js";
+import { TcAction } from "./testing/skb-run.js";
+
+/** Two pods of this node, and the device and MAC of the next hop to other nodes. */
+const A = { address: "10.1.0.1", ifindex: 11, mac: "02:00:00:00:0a:01", hostMac: "02:00:00:00:0a:02" };
+const B = { address: "10.1.0.2", ifindex: 12, mac: "02:00:00:00:0b:01", hostMac: "02:00:00:00:0b:02" };
+const UPLINK = 13;
+const NEXT_HOP = "02:00:00:00:0c:02";
+/** A pod of another node, and an address that is no pod's. */
+const FAR = "10.2.0.9";
+const WORLD = "192.0.2.1";
+/** `MARK_FORWARDED` of bpf/lib/deliver.h. */
+const FORWARDED = 0x4d455348;
+const { Initiator, ViaStack, PickedUp } = FlowFlag;
+const SYN_ACK = TcpFlag.Syn | TcpFlag.Ack;
+const FIN_ACK = TcpFlag.Fin | TcpFlag.Ack;
+
+/** A node with the pods A and B, an uplink, and a route to the pods of other nodes. */
+function setUp(t: TestContext) {
+  const netns = makeNetns(t);
+  for (const [i, name] of ["a", "b", "up"].entries()) makeVeth(netns, `${name}0`, `${name}1`, A.ifindex + i);
+  netns.ip("addr", "add", "192.168.9.1/24", "dev", "up0");
+  netns.ip("route", "add", "10.2.0.0/16", "via", "192.168.9.2");
+  netns.ip("neigh", "add", "192.168.9.2", "lladdr", NEXT_HOP, "dev", "up0");
+  netns.sysctl("net.ipv4.ip_forward=1");
+  const programs = loadPodPrograms(t);
+  programs.addPod(A);
+  programs.addPod(B);
+  programs.addRange("10.1.0.0/16", 1);
+  programs.addRange("10.2.0.0/16", 2);
+
+  /** Runs a program on a packet from A to B, as far as `fields` say nothing else. */
+  async function run(program: PodProgram, fields: Partial<PacketFields> = {}, context: object = {}) {
+    const packet = makePacket({ source: A.address, target: B.address, sourceMac: A.mac, ...fields });
+    const {
+      action,
+      packet: after,
+      context: left,
+    } = await programs.run(program, packet, { ifindex: A.ifindex, ...context }, netns.path);
+    return { action, mark: left.mark, isChanged: Buffer.compare(after, packet) !== 0, ...readPacket(after) };
+  }
+
+  /** `run` of the answer: from B to A. */
+  const answer = (program: PodProgram, fields: Partial<PacketFields> = {}) =>
+    run(
+      program,
+      {
+        ...{ source: B.address, target: A.address, sourcePort: 80, targetPort: 40_000, sourceMac: B.mac },
+        ...{ flags: SYN_ACK, ...fields },
+      },
+      { ifindex: B.ifindex },
+    );
+
+  /** The flags of the only flow: of the packets from A, and of those of the other end. */
+  function flags(): readonly (number | undefined)[] {
+    const [flow, ...more] = programs.flows();
+    assert.deepEqual(more, []);
+    const ends = [...(flow?.flags ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    return ends.map(([, of]) => of);
+  }
+
+  return { ...programs, netns, run, answer, flags };
+}
+
+test("a packet to a pod of this node gets its MACs and one less TTL, and makes one entry", async (t) => {
+  const node = setUp(t);
+  const { action, targetMac, sourceMac, ttl, checksumOk } = await node.run("from_pod");
+  assert.deepEqual([action, targetMac, sourceMac, ttl, checksumOk], [TcAction.Redirect, B.mac, B.hostMac, 63, true]);
+  assert.deepEqual(node.flags(), [Initiator, 0]);
+  assert.deepEqual(node.counts(), { flow_new: 1, deliver: 1 });
+});
+
+test("the answer is of the same entry, whichever end began", async (t) => {
+  const node = setUp(t);
+  assert.equal((await node.run("from_pod")).action, TcAction.Redirect);
+  assert.equal((await node.answer("from_pod")).action, TcAction.Redirect);
+  assert.equal((await node.answer("from_pod", { sourcePort: 50_000, targetPort: 22, flags: TcpFlag.Syn })).action, 7);
+  assert.equal((await node.run("from_pod", { sourcePort: 22, targetPort: 50_000, flags: SYN_ACK })).action, 7);
+  assert.equal(node.flows().length, 2);
+  assert.deepEqual(node.counts(), { flow_new: 2, deliver: 4 });
+});
+
+test("datagrams and echoes are flows of their own", async (t) => {
+  const node = setUp(t);
+  for (const fields of [{ protocol: UDP }, { protocol: ICMP, sourcePort: 0x0800, targetPort: 7 }])
+    assert.equal((await node.run("from_pod", fields)).action, TcAction.Redirect);
+  assert.equal((await node.answer("from_pod", { protocol: ICMP, sourcePort: 0, targetPort: 7 })).action, 7);
+  assert.equal(node.flows().length, 2);
+});
+
+for (const [what, fields, context] of [
+  ["an address of another pod", { source: B.address }, {}],
+  ["an address of no pod", { source: WORLD }, {}],
+  ["another MAC", { sourceMac: B.mac }, {}],
+  ["the device of another pod", {}, { ifindex: B.ifindex }],
+] as const) {
+  test(`a packet with ${what} as its source is dropped and counted`, async (t) => {
+    const node = setUp(t);
+    assert.equal((await node.run("from_pod", fields, context)).action, TcAction.Drop);
+    assert.deepEqual([node.flows(), node.counts()], [[], { spoofed_source: 1 }]);
+  });
+}
+
+test("a packet whose IPv4 header is none is dropped when a pod sends it, and left alone elsewhere", async (t) => {
+  const node = setUp(t);
+  const packet = makePacket({ source: A.address, target: B.address, sourceMac: A.mac });
+  packet[14] = 0x44;
+  const actions = [];
+  for (const program of ["from_pod", "from_network", "to_pod", "to_network"] as const)
+    actions.push((await node.program(program, packet)).action);
+  assert.deepEqual(actions, [TcAction.Drop, TcAction.Unspecified, TcAction.Unspecified, TcAction.Unspecified]);
+  assert.deepEqual(node.counts(), { malformed: 1 });
+});
+
+test("what is not between pods of the mesh goes to the stack unchanged and leaves no entry", async (t) => {
+  const node = setUp(t);
+  const seen = [
+    await node.run("from_pod", { target: WORLD }),
+    await node.run("from_network", { source: WORLD }),
+    await node.run("to_pod", { source: WORLD }),
+    await node.run("to_network", { target: WORLD }),
+    await node.run("from_network", { source: FAR, target: "10.1.0.99" }),
+  ];
+  for (const { action, isChanged } of seen) assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
+  assert.deepEqual([node.flows(), node.counts()], [[], {}]);
+});
+
+test("a packet to another node leaves by the node's route, with the MACs of its next hop and a mark", async (t) => {
+  const node = setUp(t);
+  const { action, targetMac, sourceMac, ttl, checksumOk, mark } = await node.run("from_pod", { target: FAR });
+  assert.deepEqual(
+    [action, targetMac, sourceMac, ttl, checksumOk, mark],
+    [TcAction.Redirect, NEXT_HOP, node.netns.mac("up0"), 63, true, FORWARDED],
+  );
+  assert.deepEqual([node.flags(), node.counts()], [[Initiator, 0], { flow_new: 1, forward: 1 }]);
+});
+
+test("a packet whose next hop is not known yet is left to the kernel's neighbour table", async (t) => {
+  const node = setUp(t);
+  node.netns.ip("neigh", "del", "192.168.9.2", "dev", "up0");
+  const { action, ttl, checksumOk, mark } = await node.run("from_pod", { target: FAR });
+  assert.deepEqual([action, ttl, checksumOk, mark], [TcAction.Redirect, 63, true, FORWARDED]);
+});
+
+test("without a route, or too big for it, a packet goes to the stack, which answers", async (t) => {
+  const node = setUp(t);
+  const big = await node.run("from_pod", { target: FAR, payload: 1500 });
+  node.netns.ip("route", "del", "10.2.0.0/16");
+  const lost = await node.run("from_pod", { target: FAR });
+  for (const { action, isChanged, mark } of [big, lost])
+    assert.deepEqual([action, isChanged, mark], [TcAction.Unspecified, false, 0]);
+  assert.deepEqual(node.counts(), { flow_new: 1, to_stack: 2 });
+});
+
+test("a packet of another node goes to its pod, and the answer back", async (t) => {
+  const node = setUp(t);
+  const from = { source: FAR, target: A.address, sourceMac: NEXT_HOP };
+  const { action, targetMac, sourceMac, ttl } = await node.run("from_network", from, { ifindex: UPLINK });
+  assert.deepEqual([action, targetMac, sourceMac, ttl], [TcAction.Redirect, A.mac, A.hostMac, 63]);
+  const back = await node.run("from_pod", { target: FAR, sourcePort: 80, targetPort: 40_000, flags: SYN_ACK });
+  assert.deepEqual([back.action, back.targetMac], [TcAction.Redirect, NEXT_HOP]);
+  assert.deepEqual(node.counts(), { flow_new: 1, deliver: 1, forward: 1 });
+});
+
+for (const [what, fields] of [
+  ["a first fragment", { fragment: 0x2000 }],
+  ["a later fragment", { fragment: 0x0010 }],
+  ["the end of its TTL", { ttl: 1 }],
+  ["IP options", { headerLength: 24 }],
+  ["a protocol without ports", { protocol: 47 }],
+  ["an ICMP error", { protocol: ICMP, sourcePort: 0x0301 }],
+] as const) {
+  test(`a packet with ${what} goes to the stack, also one of a known flow`, async (t) => {
+    const node = setUp(t);
+    await node.run("from_pod");
+    const before = node.counts();
+    for (const program of ["from_pod", "from_network"] as const) {
+      const { action, isChanged } = await node.run(program, fields);
+      assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
+    }
+    assert.deepEqual(node.counts(), { ...before, to_stack: 2 });
+  });
+}
+
+for (const program of ["to_pod", "to_network"] as const) {
+  test(`the answers to what ${program} saw of the stack go there too; the other direction goes as it came`, async (t) => {
+    const node = setUp(t);
+    assert.equal((await node.run(program)).action, TcAction.Unspecified);
+    assert.deepEqual(node.flags(), [Initiator, ViaStack]);
+    for (const by of ["from_pod", "from_network"] as const) {
+      const { action, isChanged } = await node.answer(by);
+      assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
+    }
+    assert.equal((await node.run("from_pod", { flags: TcpFlag.Ack })).action, TcAction.Redirect);
+    assert.deepEqual(node.counts(), { flow_new: 1, to_stack: 2, deliver: 1 });
+  });
+}
+
+test("a flow that begins past the stack and goes on through it has its answers there from then on", async (t) => {
+  const node = setUp(t);
+  await node.run("from_pod");
+  assert.equal((await node.answer("from_pod")).action, TcAction.Redirect);
+  // A datagram too long for the route, which the stack has cut: its first fragment has the ports.
+  await node.run("to_pod", { fragment: 0x2000 });
+  assert.deepEqual(node.flags(), [Initiator, ViaStack]);
+  assert.equal((await node.answer("from_pod")).action, TcAction.Unspecified);
+});
+
+test("to_network leaves alone what was forwarded past the stack", async (t) => {
+  const node = setUp(t);
+  await node.run("from_pod", { target: FAR });
+  await node.run("to_network", { target: FAR }, { mark: FORWARDED, ifindex: UPLINK });
+  assert.deepEqual(node.flags(), [Initiator, 0]);
+  await node.run("to_network", { target: FAR }, { mark: 7, ifindex: UPLINK });
+  assert.deepEqual(node.flags(), [Initiator, ViaStack]);
+});
+
+test("TCP that is older than its entry is picked up and goes through the stack, both ways", async (t) => {
+  const node = setUp(t);
+  assert.equal((await node.run("from_pod", { flags: TcpFlag.Ack })).action, TcAction.Unspecified);
+  assert.deepEqual(node.flags(), [Initiator | ViaStack | PickedUp, ViaStack | PickedUp]);
+  assert.equal((await node.answer("from_pod", { flags: TcpFlag.Ack })).action, TcAction.Unspecified);
+  assert.deepEqual(node.counts(), { flow_picked_up: 1, to_stack: 2 });
+});
+
+for (const [what, close] of [
+  ["both ends have sent FIN", ["run", "answer"]],
+  ["one end has sent RST", ["run"]],
+] as const) {
+  test(`a SYN after ${what} begins a new flow`, async (t) => {
+    const node = setUp(t);
+    await node.run("to_pod");
+    const gen = node.flows()[0]?.row.gen;
+    await node.run("from_pod");
+    assert.equal(node.flows()[0]?.row.gen, gen, "a SYN that is sent again begins nothing");
+    for (const each of close) await node[each]("from_pod", { flags: close.length > 1 ? FIN_ACK : TcpFlag.Rst });
+    assert.equal((await node.run("from_pod")).action, TcAction.Redirect);
+    assert.notEqual(node.flows()[0]?.row.gen, gen);
+    assert.deepEqual(node.flags(), [Initiator, 0], "the new flow does not have the flags of the old one");
+  });
+}
+
+test("a word of another entry is not believed: the flow is one without an entry", async (t) => {
+  const node = setUp(t);
+  await node.run("from_pod");
+  const [flow] = node.flows();
+  assert.ok(flow);
+  const [a = 0n, b = 0n] = flow.row.word;
+  // As a program leaves it that stores the word of a dead flow late.
+  const stale = FlowWord.toWord({ ...FlowWord.fromWord(a), check: FlowWord.fromWord(a).check ^ 1, flags: 0 });
+  node.putFlow(flow.key, { ...flow.row, word: [stale, b] });
+  assert.equal((await node.run("from_pod", { flags: TcpFlag.Ack })).action, TcAction.Unspecified);
+  assert.deepEqual(node.flags(), [Initiator | ViaStack | PickedUp, ViaStack | PickedUp]);
+  assert.equal(node.counts()["check_mismatch"], 1);
+  assert.equal(FlowRow.encode(flow.row).length, FlowRow.size);
+});
+
+test("without room for an entry, flows of others are evicted and the packet goes on", async (t) => {
+  const node = setUp(t);
+  for (let port = 1; port <= 5000; port++)
+    assert.equal((await node.run("from_pod", { sourcePort: port })).action, TcAction.Redirect, `port ${port}`);
+  assert.ok(node.flows().length <= 1024, "the map has room for 1,024");
+});

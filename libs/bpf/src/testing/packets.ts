@@ -1,0 +1,93 @@
+/** Ethernet frames with an IPv4 packet, as program tests send them and read them back. */
+import { parseAddress, TCP, UDP } from "@isthmus/model";
+
+export const ICMP = 1;
+/** Bits of the TCP header's flags. */
+export const TcpFlag = { Fin: 0x01, Syn: 0x02, Rst: 0x04, Ack: 0x10 } as const;
+
+export interface PacketFields {
+  /** `02:00:00:00:00:01` */
+  readonly sourceMac: string;
+  readonly targetMac: string;
+  /** IPv4 in dotted form. */
+  readonly source: string;
+  readonly target: string;
+  /** Number that IP has for it. */
+  readonly protocol: number;
+  /** Of ICMP: type and code in one number, and the id. */
+  readonly sourcePort: number;
+  readonly targetPort: number;
+  /** `TcpFlag`; ignored for other protocols. */
+  readonly flags: number;
+  readonly ttl: number;
+  /** Flags and offset of the IPv4 header; 0x4000 = do not fragment. */
+  readonly fragment: number;
+  /** 20 or more. */
+  readonly headerLength: number;
+  /** Bytes after the TCP, UDP or ICMP header. */
+  readonly payload: number;
+}
+
+const DEFAULTS = {
+  protocol: TCP,
+  sourcePort: 40_000,
+  targetPort: 80,
+  flags: TcpFlag.Syn,
+  ttl: 64,
+  fragment: 0x4000,
+  headerLength: 20,
+  payload: 0,
+};
+const ETH = 14;
+
+/** A frame with correct checksums of IPv4; that of TCP, UDP or ICMP is 0, since programs do not read it. */
+export function makePacket(given: Partial<PacketFields> & Pick<PacketFields, "source" | "target">): Buffer {
+  const fields = { sourceMac: "02:00:00:00:00:aa", targetMac: "02:00:00:00:00:bb", ...DEFAULTS, ...given };
+  const l4 = fields.protocol === TCP ? 20 : 8;
+  const frame = Buffer.alloc(ETH + fields.headerLength + l4 + fields.payload);
+  frame.write(fields.targetMac.replaceAll(":", ""), 0, "hex");
+  frame.write(fields.sourceMac.replaceAll(":", ""), 6, "hex");
+  frame.writeUInt16BE(0x0800, 12);
+  const ip = frame.subarray(ETH);
+  ip[0] = 0x40 | (fields.headerLength / 4);
+  ip.writeUInt16BE(ip.length, 2);
+  ip.writeUInt16BE(fields.fragment, 6);
+  ip[8] = fields.ttl;
+  ip[9] = fields.protocol;
+  ip.set(parseAddress(fields.source).subarray(12), 12);
+  ip.set(parseAddress(fields.target).subarray(12), 16);
+  ip.writeUInt16BE(ipChecksum(ip.subarray(0, fields.headerLength)), 10);
+  writeL4(ip.subarray(fields.headerLength), fields);
+  return frame;
+}
+
+function writeL4(l4: Buffer, { protocol, sourcePort, targetPort, flags }: PacketFields): void {
+  l4.writeUInt16BE(sourcePort, 0);
+  if (protocol === ICMP) return void l4.writeUInt16BE(targetPort, 4);
+  l4.writeUInt16BE(targetPort, 2);
+  if (protocol === UDP) l4.writeUInt16BE(l4.length, 4);
+  if (protocol === TCP) {
+    l4[12] = 0x50;
+    l4[13] = flags;
+  }
+}
+
+/** What programs change of a frame. `checksumOk`: that of IPv4. */
+export function readPacket(frame: Uint8Array) {
+  const bytes = Buffer.from(frame);
+  const mac = (at: number) =>
+    bytes
+      .subarray(at, at + 6)
+      .toString("hex")
+      .replace(/..(?!$)/g, "$&:");
+  const ip = bytes.subarray(ETH, ETH + 20);
+  return { targetMac: mac(0), sourceMac: mac(6), ttl: ip[8], checksumOk: ipChecksum(ip) === 0 };
+}
+
+/** 0 for a header that has its checksum. */
+function ipChecksum(header: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < header.length; at += 2) sum += header.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
