@@ -75,6 +75,10 @@ export function loadPodPrograms(t: TestContext, flows = 1024) {
         };
       });
     },
+    forgetFlows(): void {
+      const map = loaded.map(MAP_NAMES.conntrack);
+      for (const { key } of this.flows()) native().mapDelete(map, key);
+    },
     /** Replaces the entry of a flow. */
     putFlow(key: Uint8Array, row: FlowRow): void {
       native().mapUpdate(loaded.map(MAP_NAMES.conntrack), key, FlowRow.encode(row), 0);
