@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PeerState, type ToAgent } from "@isthmus/proto";
-import { createMemoryKernel, Killed, makeConfig, makeSlice } from "@isthmus/testing";
+import { createMemoryKernel, Killed, makeConfig, makeService, makeSlice } from "@isthmus/testing";
 import { reportSource } from "./source-report.js";
 import { readSnapshot, snapshotFile } from "./sync/testing/snapshot-file.js";
 import { sourceStateMessage, startTestNode } from "./testing/test-node.js";
@@ -263,4 +263,20 @@ test("after an agent was killed before any write, the next one reaches the state
     if (!killed) break;
   }
   assert.ok(cuts > 20, String(cuts));
+});
+
+test("what was restored from disk is applied once the node's state is there, however long another source takes", async () => {
+  const [own, large] = [east(), west()];
+  large.change(Array.from({ length: 20_000 }, (_, i) => makeService(`shop/s${i}`)));
+  const snapshots = [own, large].map((source, i) =>
+    readSnapshot(snapshotFile(2 * i, source.position, source.table.records())),
+  );
+  const calls: string[] = [];
+  await startTestNode({
+    kernel: createMemoryKernel(),
+    snapshots,
+    routes: () => void calls.push("routes"),
+    created: () => void calls.push("created"),
+  });
+  assert.deepEqual([calls[0], calls.includes("routes")], ["created", true]);
 });

@@ -23,6 +23,7 @@ import { createSourceEffects } from "./source-effects.js";
 import { createSyncCore, type SyncCore, type SyncEffect } from "./sync/core.js";
 import { openFloors } from "./sync/floors.js";
 import type { Snapshot } from "./sync/snapshot.js";
+import type { SourceDelta } from "./sync/source-types.js";
 
 export interface NodeStateOptions {
   /** Kubernetes name of this node. */
@@ -138,12 +139,15 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   });
   const retryAt = createRetryTimer({ clock, signal, run: applier.kick });
   const perform = createSourceEffects({ core, meshState, applier, localClusterId: options.clusterId, ...modules });
+  const restored: SourceDelta[] = [];
   for (const { clusterId, position, records } of modules.snapshots) {
     const { delta } = await inTurns(core.source(clusterId).restore(records, position));
     if (delta === undefined) continue;
     log.info("Source restored from its disk snapshot, stale until in sync", { clusterId, records: records.length });
-    perform({ is: "apply", delta });
+    restored.push(delta);
   }
+  // Together and last: the caller's modules are called from the next turn on, when it has what this returns.
+  for (const delta of restored) perform({ is: "apply", delta });
 
   return {
     core,

@@ -37,6 +37,10 @@ export interface TestNodeOptions {
   /** Default: true. */
   readonly refuseUnknownClusterIps?: boolean;
   readonly snapshots?: readonly Snapshot[];
+  /** Called when routes may have changed. */
+  readonly routes?: () => void;
+  /** Called when the state was created. */
+  readonly created?: () => void;
 }
 
 /** An agent of node n1 of cluster east (1). */
@@ -63,13 +67,14 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
       snapshots: options.snapshots ?? [],
       applied: (done) => void acks.push(...done),
       nodeConfig: (config) => void nodeConfigs.push(config),
-      routes: () => undefined,
+      routes: options.routes ?? (() => undefined),
       count: (clusterId, event) => void counted.push(`${clusterId}:${event}`),
       refusedRecord: (clusterId) => void counted.push(`${clusterId}:refused-record`),
       failed: (error) => void failures.push(error),
       signal: new AbortController().signal,
     },
   );
+  options.created?.();
   await quiet();
 
   async function quiet(): Promise<void> {
