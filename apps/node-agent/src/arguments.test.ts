@@ -30,6 +30,18 @@ test("--pods-cgroup refuses nested, repeated, empty and outside cgroups, and say
   }
 });
 
+test("--datapath-mode takes sockets or packets", () => {
+  const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).datapathMode;
+  assert.deepEqual(
+    [parse(), parse("--datapath-mode=sockets"), parse("--datapath-mode=packets")],
+    ["sockets", "sockets", "packets"],
+  );
+  assert.throws(() => parse("--datapath-mode=tc"), {
+    code: "USAGE",
+    message: /--datapath-mode is "tc", write "sockets" or "packets"/,
+  });
+});
+
 test("--unknown-cluster-ip takes refuse or pass", () => {
   const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).refuseUnknownClusterIps;
   assert.deepEqual(
@@ -64,7 +76,7 @@ test("the usage names every option, and --help prints it and nothing else", () =
   assert.deepEqual([status, stdout, stderr], [0, USAGE, ""]);
   const named = ["node", "node-root", "cgroup", "pods-cgroup", "bpffs", "servers", "tls-dir", "state-dir", "health"];
   const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir"];
-  const more = ["unknown-cluster-ip", "metrics-address", "map-sizes"];
+  const more = ["unknown-cluster-ip", "metrics-address", "map-sizes", "datapath-mode"];
   for (const option of [...named, ...cni, ...more]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
 });
 

@@ -1,6 +1,6 @@
 /** The command line of node-agent. Throws a `USAGE` error that says what to write. */
 import { join } from "node:path";
-import { type MapSizes, SIZE_NAMES, SIZE_RANGE } from "@isthmus/bpf";
+import { type DatapathMode, type MapSizes, SIZE_NAMES, SIZE_RANGE } from "@isthmus/bpf";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 import { covers, pathOf } from "./cgroups/layouts.js";
 
@@ -40,6 +40,8 @@ export interface Arguments {
   readonly refuseUnknownClusterIps: boolean;
   /** Entries of the maps; those that are absent have their default. */
   readonly mapSizes: Partial<MapSizes>;
+  /** `packets`: programs on devices deliver packets between pods of the mesh past the node's stack. */
+  readonly datapathMode: DatapathMode;
   /** Folder of the built BPF objects; undefined = beside this program. */
   readonly bpfDir: string | undefined;
 }
@@ -67,6 +69,9 @@ Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, a
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
   --map-sizes LIST     entries of the maps, NAME=NUMBER[,NAME=NUMBER]; maps of a running node grow while traffic runs,
                        and never shrink (frontends=65536,services=65536,backends=262144,nodes=32768,udp=65536)
+  --datapath-mode sockets|packets
+                       sockets: Services when a pod connects, packets by plain routing; packets, a preview: programs on
+                       devices also deliver packets between pods of the mesh past the node's stack (sockets)
   --bpf-dir DIR        the built BPF objects (beside this program)
 
   --cni-plugin FILE    the static plugin to install
@@ -94,6 +99,7 @@ const NAMES = [
   "cni-socket",
   "unknown-cluster-ip",
   "bpf-dir",
+  "datapath-mode",
   "map-sizes",
 ] as const;
 
@@ -132,6 +138,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cniSocket: values["cni-socket"] ?? "/run/isthmus/cni.sock",
     refuseUnknownClusterIps: parseUnknownClusterIp(values["unknown-cluster-ip"] ?? "refuse"),
     mapSizes: parseMapSizes(values["map-sizes"] ?? ""),
+    datapathMode: parseDatapathMode(values["datapath-mode"] ?? "sockets"),
     bpfDir: values["bpf-dir"],
   };
 }
@@ -139,6 +146,11 @@ export function parseArguments(argv: readonly string[]): Arguments {
 function parseUnknownClusterIp(text: string): boolean {
   if (text === "refuse" || text === "pass") return text === "refuse";
   throw usageError(`--unknown-cluster-ip is "${text}", write "refuse" or "pass"`);
+}
+
+function parseDatapathMode(text: string): DatapathMode {
+  if (text === "sockets" || text === "packets") return text;
+  throw usageError(`--datapath-mode is "${text}", write "sockets" or "packets"`);
 }
 
 function parseMapSizes(text: string): Partial<MapSizes> {

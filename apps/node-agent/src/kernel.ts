@@ -1,6 +1,6 @@
 /** The node's kernel: maps and programs, pinned, and the cgroups of pods that the programs are attached to. */
 import { fileURLToPath } from "node:url";
-import { type Datapath, type MapSizes, openDatapath } from "@isthmus/bpf";
+import { type Datapath, type DatapathMode, type MapSizes, openDatapath } from "@isthmus/bpf";
 import type { Logger } from "@isthmus/observe";
 import type { CgroupRoot } from "./cgroups/cgroup-root.js";
 import { openPodsCgroups, type PodsCgroups } from "./cgroups/pods-cgroups.js";
@@ -18,6 +18,8 @@ export interface KernelOptions {
   readonly podsCgroups: readonly string[] | undefined;
   /** Configured entries of the maps; those that are absent have their default. */
   readonly mapSizes: Partial<MapSizes>;
+  /** Whether the packets of pods run programs too. */
+  readonly datapathMode: DatapathMode;
 }
 
 export interface Kernel {
@@ -36,6 +38,7 @@ export async function openKernel(options: KernelOptions, log: Logger): Promise<K
     objectDir: options.bpfDir ?? fileURLToPath(new URL("../../../bpf/build", import.meta.url)),
     config: { clusterId: options.clusterId },
     sizes: options.mapSizes,
+    mode: options.datapathMode,
   });
   for (const [name, wanted] of Object.entries(options.mapSizes)) {
     const entries = port.sizes[name as keyof MapSizes];

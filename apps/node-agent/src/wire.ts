@@ -20,6 +20,7 @@ import { followNetwork } from "./network/network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
 import { createNodeReports } from "./node-reports.js";
 import { createNodeState } from "./node-state.js";
+import { type Packets, startPackets } from "./packets/packets.js";
 import { type PodsOptions, startPods } from "./pods/index.js";
 import { createRouteKernel } from "./routes/route-kernel.js";
 import { createRouteReconciler } from "./routes/route-reconciler.js";
@@ -116,6 +117,7 @@ async function startNode(
   const { metrics } = monitoring;
   const { node, refuseUnknownClusterIps } = args;
   const cidrs = createNodeCidrs();
+  let packets: Packets | undefined;
   const snapshots = await readSnapshots(files, metrics, log);
   const present = snapshots.map(({ clusterId }) => clusterId);
   const state = await createNodeState(
@@ -131,7 +133,11 @@ async function startNode(
         reports.acknowledge(acks);
       },
       nodeConfig: cidrs.set,
-      routes: (names) => routes.update(names),
+      routes(names) {
+        const changed = [...names];
+        routes.update(changed);
+        packets?.update(changed);
+      },
       count: metrics.syncEvent,
       refusedRecord: metrics.refusedRecord,
       failed: fail,
@@ -174,6 +180,15 @@ async function startNode(
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
   void routes.trigger();
+  if (port.packets !== undefined) {
+    packets = await startPackets({
+      ...{ path: port.packets, gracePeriod: () => port.gracePeriod(), openNetlink, changes, log, clock, signal },
+      nodes: () => state.meshState.nodes,
+      complete: state.complete,
+    });
+    // What was applied meanwhile.
+    packets.update(state.meshState.nodes.keys());
+  }
   const pods = await startPods(podsOptions(args), {
     log,
     nodeConfig: cidrs,
@@ -181,6 +196,7 @@ async function startNode(
     openNetlink,
     programs: cgroups.requireAttached,
     changes,
+    devices: packets?.devices,
     condition: reports.conditions.set,
     signal,
   });

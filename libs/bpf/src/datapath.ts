@@ -5,7 +5,7 @@
  * at any point, the next `openDatapath` on the same folder adopts what exists: maps by name after a check of their
  * layout, links by name and cgroup. An agent owns everything in its pin folder, which it locks.
  */
-import { readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createMappedArray } from "./array-map.js";
 import { attachToCgroups, detachFromCgroups, switchCgroupLinks } from "./attach/cgroup-links.js";
@@ -21,9 +21,13 @@ import { type MapSizes, obsoletePins, sizesOf } from "./layout.js";
 import { type MapSet, openMapSet } from "./map-set.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
+import { openPacketPath, type PacketPath, packetObject } from "./packet-path.js";
 import { loadPrograms } from "./programs.js";
 import { createServiceRanges } from "./service-ranges.js";
 import { openTables } from "./tables.js";
+
+/** What a node's programs see: only what sockets dial, or the packets of pods too. */
+export type DatapathMode = "sockets" | "packets";
 
 export interface DatapathOptions {
   /** Folder in bpffs for this node's pins; created when it is missing. */
@@ -38,6 +42,10 @@ export interface DatapathOptions {
   readonly config: { readonly clusterId: number };
   /** Entries of maps; a size that is absent is as the object declares it. See `MapSizes`. */
   readonly sizes?: Partial<MapSizes>;
+  /** `sockets` by default: programs that an earlier mode left on devices of this network namespace are detached. */
+  readonly mode?: DatapathMode;
+  /** Path of the network namespace whose devices get the programs of mode `packets`; that of this process by default. */
+  readonly netns?: string;
 }
 
 export interface Datapath extends DatapathPort {
@@ -47,6 +55,8 @@ export interface Datapath extends DatapathPort {
   readonly programs: ReadonlyMap<string, ProgramInfo>;
   /** The entries of the maps: at least those of the options, since maps of a running node do not shrink. */
   readonly sizes: MapSizes;
+  /** Undefined in mode `sockets`. */
+  readonly packets: PacketPath | undefined;
   /** Counters by name, summed over the CPUs. */
   metrics(): ReadonlyMap<string, number>;
   /**
@@ -84,7 +94,8 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     netnsCookie: native().netnsCookie(),
   });
   const object = join(options.objectDir, "sock.bpf.o");
-  const pinned = { pinFolder: options.bpffs, objects: [object] };
+  const forPackets = options.mode === "packets" ? packetObject(options.objectDir) : undefined;
+  const pinned = { pinFolder: options.bpffs, objects: forPackets === undefined ? [object] : [object, forPackets] };
   const grown = await growMaps({ ...pinned, sizes: options.sizes ?? {} });
   const maps = openMapSet({ ...pinned, sizes: grown.sizes });
   const programs = loadPrograms(maps, object, { config });
@@ -100,10 +111,13 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   const gracePeriod = createGracePeriod();
   await grown.finish(maps.map, gracePeriod);
   attach();
+  const packets = forPackets === undefined ? undefined : openPacketPath(maps, forPackets, options);
+  if (packets === undefined) await leavePackets(options);
   for (const name of obsoletePins()) rmSync(join(options.bpffs, name), { force: true });
 
   function close(): void {
     tables.close();
+    packets?.close();
     for (const array of Object.values(arrays)) array.close();
     maps.close();
     for (const { fd } of programs) fd.close();
@@ -118,16 +132,27 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     gracePeriod,
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
     sizes: sizesOf((name) => native().mapInfo(maps.map(name)).maxEntries),
-    programs: new Map(programs.map(({ name, info }) => [name, info])),
+    packets,
+    programs: new Map([...programs, ...(packets?.programs ?? [])].map(({ name, info }) => [name, info])),
     metrics: () => readMetrics(maps.map(MAP_NAMES.metrics)),
     attach,
     close,
     destroy: async () => {
-      await removePins(options.bpffs);
+      await removePins(options.bpffs, options.netns);
       close();
     },
   };
 }
+
+/** Detaches what mode `packets` attached, and forgets its maps: pods and flows are read anew when it is chosen again. */
+async function leavePackets({ bpffs, netns }: DatapathOptions): Promise<void> {
+  const left = PACKET_MAPS.filter((name) => existsSync(join(bpffs, name)));
+  if (left.length === 0) return;
+  await detachFromDevices(bpffs, netns);
+  for (const name of left) rmSync(join(bpffs, name));
+}
+
+const PACKET_MAPS = [MAP_NAMES.endpointIndex, MAP_NAMES.endpoints, MAP_NAMES.podRanges, MAP_NAMES.conntrack];
 
 function mapArrays(maps: MapSet) {
   const open = (name: string) => createMappedArray(name, maps.map(name));
@@ -142,12 +167,12 @@ function mapArrays(maps: MapSet) {
 }
 
 /**
- * Detaches the programs of a pin folder from cgroups and from devices in the network namespace of this process, and
- * removes the folder, whichever process made it. For uninstalling.
+ * Detaches the programs of a pin folder from cgroups and from devices in this network namespace, by default that of the
+ * process, and removes the folder, whichever process made it. For uninstalling.
  */
-export async function removePins(pinFolder: string): Promise<void> {
+export async function removePins(pinFolder: string, netns?: string): Promise<void> {
   detachFromCgroups(pinFolder);
-  await detachFromDevices(pinFolder);
+  await detachFromDevices(pinFolder, netns);
   for (const name of readdirSync(pinFolder)) rmSync(join(pinFolder, name));
   rmdirSync(pinFolder);
 }

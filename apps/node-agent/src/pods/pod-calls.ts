@@ -25,7 +25,7 @@ import {
   requireNetns,
   resolveNetns,
 } from "./pod-network.js";
-import type { PodAttachment, PodReport, RequirePrograms } from "./types.js";
+import type { PodAttachment, PodDevices, PodReport, RequirePrograms } from "./types.js";
 
 export interface PodCallsOptions {
   /** The node's root folder as this process sees it: paths of namespaces are below it. */
@@ -49,6 +49,8 @@ export interface PodCallsModules {
   readonly cidr: () => Promise<Prefix | undefined>;
   /** Called by each ADD before anything is made. */
   readonly requirePrograms: RequirePrograms;
+  /** Removals are passed on by `attachments`. */
+  readonly devices: Pick<PodDevices, "attach" | "detach"> | undefined;
 }
 
 /** Resolves with the result as JSON ("" where CNI has none). Rejects with `CniError`, or with `NETLINK`. */
@@ -91,8 +93,10 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
       attachments.put(pod);
       const mtu = exists ? undefined : options.mtu;
       await allDone([attachments.save(), configureNodeSide(openNetlink, pod, { netns, mtu })]);
+      await modules.devices?.attach(pod);
       await configurePodSide(openNetlink, pod, netns);
     } catch (error) {
+      if (!exists) modules.devices?.detach(pod);
       await rollBack(hostDevice, before, exists);
       throw error;
     }

@@ -18,15 +18,19 @@ import { addressesByDevice, agentDevices, listDevices, uplinkMtu } from "./node-
 import { createPodCalls } from "./pod-calls.js";
 import { deleteDevice } from "./pod-network.js";
 import { createPodReconciler } from "./pod-reconciler.js";
-import type { Pods, PodsModules, PodsOptions } from "./types.js";
+import type { PodAttachment, Pods, PodsModules, PodsOptions } from "./types.js";
 
 /** How long an ADD waits for the pod CIDR: after a restart it is soon known, and a runtime's next try is 10 s later. */
 const CIDR_WAIT_MS = 3000;
 
 /** Resolves when calls are answered. Rejects when the plugin cannot be installed or the socket cannot be opened. */
 export async function startPods(options: PodsOptions, modules: PodsModules): Promise<Pods> {
-  const { log, report, signal, openNetlink } = modules;
-  const attachments = createAttachments(options.stateDir, { log, report });
+  const { log, report, signal, openNetlink, devices } = modules;
+  const down = (pod: PodAttachment) => {
+    devices?.detach(pod);
+    report.down(pod);
+  };
+  const attachments = createAttachments(options.stateDir, { log, report: { down } });
   const halfMade = await attachments.load({
     devices: await listDevices(),
     ownedDevices: await agentDevices(openNetlink),
@@ -36,6 +40,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   for (const pod of attachments.list()) report.up(pod);
   await attachments.save();
   await enableForwarding();
+  await devices?.adopt(attachments.list());
 
   const lock = createKeyLock();
   const lookAtAll = keepAll(modules, attachments, lock);
@@ -49,6 +54,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
       report,
       openNetlink,
       requirePrograms: modules.programs,
+      devices,
       cidr: () => cidr.get(CIDR_WAIT_MS),
     },
   );

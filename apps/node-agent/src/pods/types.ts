@@ -42,6 +42,8 @@ export interface PodsModules {
   readonly programs: RequirePrograms;
   /** Changes in the node's network namespace. */
   readonly changes: NetworkChanges;
+  /** Undefined: no programs are attached to devices. */
+  readonly devices: PodDevices | undefined;
   /** Sets a condition of the node; `message` undefined removes it. */
   readonly condition: (type: string, message: string | undefined) => void;
   /** Ends the server. Pods keep their network. */
@@ -53,6 +55,16 @@ export interface PodsModules {
  * when it named none. Throws `CniError` (try again) when they do not run.
  */
 export type RequirePrograms = (podCgroup: string | undefined) => void;
+
+/** Follows the devices of pods, for programs on them. */
+export interface PodDevices {
+  /** Called once at the start, before any call is answered, with the pods that have devices. */
+  adopt(pods: readonly PodAttachment[]): Promise<void>;
+  /** Called in an ADD when the node's side is up, before the pod gets its address. When it rejects, so does the ADD. */
+  attach(pod: PodAttachment): Promise<void>;
+  /** The pod's device is gone, or its ADD has failed. */
+  detach(pod: PodAttachment): void;
+}
 
 export interface NodeCidrSource {
   /** Calls `listener` at once if CIDRs are known, and at each change, until `signal` aborts. */

@@ -1,5 +1,7 @@
 /** For tests and benchmarks of other packages: new cgroups, services written directly into maps, test programs. */
 export * from "./cgroup.js";
+export * from "./netns.js";
 export * from "./objects.js";
 export * from "./skb-run.js";
+export { type Sockets, startSockets } from "./sockets.js";
 export * from "./writer.js";

@@ -13,6 +13,7 @@ import {
 } from "../gen/index.js";
 import { readMetrics } from "../metrics.js";
 import { native } from "../native.js";
+import { macBytes } from "../netlink/links.js";
 import { loadTestObject } from "./objects.js";
 import { runOnSkb, type SkbRun } from "./skb-run.js";
 
@@ -97,9 +98,4 @@ export function loadPodPrograms(t: TestContext, flows = 1024) {
       return runOnSkb(loaded.program(program), { packet, context, ...(netns === undefined ? {} : { netns }) });
     },
   };
-}
-
-/** The six bytes of `02:00:00:00:00:01`. */
-export function macBytes(mac: string): Uint8Array {
-  return Buffer.from(mac.replaceAll(":", ""), "hex");
 }

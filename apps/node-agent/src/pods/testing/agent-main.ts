@@ -35,6 +35,7 @@ const pods = await startPods(options, {
   report: { up: (pod) => emit({ up: describe(pod) }), down: (pod) => emit({ down: describe(pod) }) },
   openNetlink: withFaults(openNetlink, process.env["FAULTS"] ?? ""),
   programs: () => undefined,
+  devices: undefined,
   condition: (type, message) => emit({ condition: `${type}: ${message ?? "well"}` }),
   changes: followNetwork({ socket: openRouteEvents(), clock: systemClock, signal: controller.signal }),
   signal: controller.signal,

@@ -1,0 +1,112 @@
+/** Mode `packets` on a node with pods, by real traffic. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bytesKey } from "@isthmus/model";
+import { Node } from "@isthmus/proto";
+import { waitFor } from "@isthmus/runtime";
+import { makeNode } from "@isthmus/testing";
+import { nodeName } from "../desired/nodes/nodes.js";
+import { makePacketNode } from "./testing/packet-node.js";
+
+const [A, B] = ["10.1.0.1", "10.1.0.2"];
+
+test("pods that are attached reach each other past the stack; one that is detached has no row", async (t) => {
+  const node = makePacketNode(t);
+  const datapath = await node.start("packets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  const { devices } = node.packets();
+  await devices.adopt([]);
+  for (const { attachment } of [a, b]) await devices.attach(attachment);
+  const port = await b.sockets.server("tcp", 4, B, "b");
+  assert.deepEqual(await a.sockets.dial(B, port, 20, 4), { b: 20 });
+  const counts = datapath.metrics();
+  assert.ok((counts.get("deliver") ?? 0) >= 100, `${counts.get("deliver")} packets`);
+  assert.deepEqual([counts.get("to_stack"), counts.get("spoofed_source")], [0, 0]);
+  devices.detach(b.attachment);
+  const rows = async () => [...((await datapath.packets?.endpointIndex.load()) ?? new Map()).keys()];
+  await waitFor("the row of b to go", async () => (await rows()).length === 1, { timeoutMs: 10_000 });
+  assert.deepEqual(await rows(), [bytesKey(a.attachment.address)]);
+});
+
+test("a connection lives through both changes of the mode and a restart of the agent", async (t) => {
+  const node = makePacketNode(t);
+  await node.start("sockets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  const pods = [a.attachment, b.attachment];
+  const port = await b.sockets.server("udp", 4, B, "b");
+  const echo = await a.sockets.open("udp", 4);
+  await a.sockets.connect(echo, B, port);
+  const stream = await b.sockets.open("tcp", 4);
+  const listening = await a.sockets.server("tcp", 4, A, "first");
+  await b.sockets.connect(stream, A, listening);
+
+  async function works(what: string): Promise<void> {
+    await a.sockets.send(echo, what);
+    assert.equal((await a.sockets.receive(echo)).data, `b:${what}`);
+    assert.deepEqual(await b.sockets.dial(A, listening, 5, 4), { first: 5 });
+  }
+
+  await works("sockets");
+  for (const what of ["packets", "packets again"]) {
+    const datapath = await node.start("packets");
+    await node.packets().devices.adopt(pods);
+    const before = datapath.metrics().get("deliver") ?? 0;
+    await works(what);
+    assert.ok((datapath.metrics().get("deliver") ?? 0) > before + 20, what);
+    assert.equal((await datapath.packets?.endpointIndex.load())?.size, 2);
+  }
+  const datapath = await node.start("sockets");
+  assert.equal(datapath.packets, undefined);
+  await works("sockets again");
+  assert.equal((await b.sockets.receive(stream)).data, "first", "the connection from before is whole");
+});
+
+test("pods that went while no agent ran have no row after its start", async (t) => {
+  const node = makePacketNode(t);
+  await node.start("packets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  await node.packets().devices.adopt([a.attachment, b.attachment]);
+  const again = await node.start("packets");
+  await node.packets().devices.adopt([a.attachment]);
+  assert.deepEqual(
+    [...((await again.packets?.endpointIndex.load()) ?? new Map()).keys()],
+    [bytesKey(a.attachment.address)],
+  );
+});
+
+test("a device with an address gets the programs of uplinks, and loses them with it", async (t) => {
+  const node = makePacketNode(t);
+  const datapath = await node.start("packets");
+  node.netns.ip("link", "add", "up0", "type", "veth", "peer", "name", "up1");
+  for (const end of ["up0", "up1"]) node.netns.ip("link", "set", end, "up");
+  node.netns.ip("addr", "add", "192.168.9.1/24", "dev", "up0");
+  await node.packets().devices.adopt([]);
+  const attached = () => node.attached();
+  assert.deepEqual(attached(), [`from_network@${node.netns.index("up0")}`, `to_network@${node.netns.index("up0")}`]);
+  node.netns.ip("addr", "del", "192.168.9.1/24", "dev", "up0");
+  node.changed([{ kind: "lost" }]);
+  await waitFor("no programs", () => attached().length === 0, { timeoutMs: 10_000 });
+  assert.ok(datapath.programs.has("from_network"));
+});
+
+test("pod ranges follow the nodes of all clusters, and those of an earlier agent that no node has go", async (t) => {
+  const node = makePacketNode(t);
+  const datapath = await node.start("packets");
+  const set = (name: string, cidr: string) =>
+    node.nodes.set(nodeName(2, name), Node.decode(makeNode(name, "172.18.0.2", cidr).value));
+  const count = async () => (await datapath.packets?.podRanges.load())?.size;
+  set("w1", "10.2.1.0/24");
+  set("w2", "10.2.2.0/24");
+  node.packets().update(node.nodes.keys());
+  await waitFor("two ranges", async () => (await count()) === 2, { timeoutMs: 10_000 });
+  // The range goes from one node to another, and never away.
+  set("w2", "10.2.1.0/24");
+  node.packets().update([nodeName(2, "w2")]);
+  node.nodes.delete(nodeName(2, "w1"));
+  node.packets().update([nodeName(2, "w1")]);
+  await waitFor("one range", async () => (await count()) === 1, { timeoutMs: 10_000 });
+  node.nodes.clear();
+  const again = await node.start("packets");
+  node.packets().update([]);
+  await waitFor("no range", async () => (await again.packets?.podRanges.load())?.size === 0, { timeoutMs: 10_000 });
+});

@@ -1,0 +1,153 @@
+/**
+ * Mode `packets`: keeps the programs on the devices of pods and on the uplinks, and their maps.
+ *
+ * ```
+ *   CNI ADD ─► row of the pod ─► programs on its device ─► the pod gets its address
+ *   links, addresses change ─► programs on the uplinks
+ *   Node records ─► pod ranges
+ * ```
+ * A pod's row comes first: the programs drop what is of no pod. Everything outlives the agent, and the next one adopts
+ * it.
+ */
+import { type OpenNetlink, type PacketPath, type RouteEvent, rtnetlink, withNetlink } from "@isthmus/bpf";
+import { bytesKey, type Clock, MeshError } from "@isthmus/model";
+import type { Logger } from "@isthmus/observe";
+import type { Node } from "@isthmus/proto";
+import type { NodeName } from "../desired/nodes/nodes.js";
+import type { NetworkChanges } from "../network/network-changes.js";
+import { createPassLoop } from "../network/pass-loop.js";
+import { deviceMacs, isHostDeviceName } from "../pods/device-name.js";
+import type { PodAttachment, PodDevices } from "../pods/types.js";
+import { openEndpointTable } from "./endpoint-table.js";
+import { openPodRanges } from "./pod-ranges.js";
+
+export interface PacketsModules {
+  /** Of the datapath in mode `packets`. */
+  readonly path: PacketPath;
+  /** Resolves when no program that began before the call still runs. */
+  readonly gracePeriod: () => Promise<void>;
+  /** Opens the node's network namespace, which is that of this process. */
+  readonly openNetlink: OpenNetlink;
+  /** Changes of links and addresses. */
+  readonly changes: NetworkChanges;
+  /** The nodes of all clusters now. */
+  readonly nodes: () => ReadonlyMap<NodeName, Node>;
+  /** Every known source is in sync. */
+  readonly complete: () => boolean;
+  /** Gets each new problem. */
+  readonly log: Logger;
+  /** Times the retries. */
+  readonly clock: Clock;
+  /** Ends the work; programs and maps stay. */
+  readonly signal: AbortSignal;
+}
+
+export interface Packets {
+  /** For the pods of this node: `adopt` once, before the first of the others. */
+  readonly devices: PodDevices;
+  /** The records of these nodes changed, or which sources are in sync. */
+  update(names: Iterable<NodeName>): void;
+}
+
+/** Attaches nothing before `devices.adopt`. Rejects with the error of a map. */
+export async function startPackets(modules: PacketsModules): Promise<Packets> {
+  const { path, gracePeriod, openNetlink, changes, log, clock, signal } = modules;
+  const table = await openEndpointTable(path, gracePeriod);
+  const ranges = await openPodRanges({ ...modules, port: path.podRanges });
+  /** Devices of pods, and uplinks: the others have no programs. */
+  const wanted = new Set<number>();
+  let uplinks: ReadonlySet<number> = new Set();
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** The table's calls must not overlap. */
+  function inTurn<T>(call: () => Promise<T>): Promise<T> {
+    const next = last.then(call, call);
+    last = next.catch(() => undefined);
+    return next;
+  }
+
+  async function attach(pod: PodAttachment): Promise<void> {
+    const link = await withNetlink(openNetlink, undefined, (netlink) => rtnetlink.readLink(netlink, pod.hostDevice));
+    if (link === undefined)
+      throw new MeshError({ code: "DEVICE", device: pod.hostDevice }, `Cannot find device "${pod.hostDevice}"`);
+    const { pod: mac, host: hostMac } = deviceMacs(pod.hostDevice);
+    await inTurn(() => table.put({ address: pod.address, ifindex: link.index, mac, hostMac }));
+    indexes.set(pod.hostDevice, link.index);
+    wanted.add(link.index);
+    await path.links.attach(link.index, path.podPrograms);
+  }
+
+  /** By host device. */
+  const indexes = new Map<string, number>();
+
+  function detach(pod: PodAttachment): void {
+    const index = indexes.get(pod.hostDevice);
+    if (index === undefined) return;
+    indexes.delete(pod.hostDevice);
+    wanted.delete(index);
+    inTurn(() => table.remove(pod.address, index)).catch((error: unknown) =>
+      log.warn("Cannot remove a pod's row, the next start does", { device: pod.hostDevice, error }),
+    );
+  }
+
+  /** Every device with an IPv4 address that is not a pod's: packets of other nodes come and go there. */
+  async function findUplinks(): Promise<ReadonlySet<number>> {
+    return withNetlink(openNetlink, undefined, async (netlink) => {
+      const found = new Set<number>();
+      for (const { index, name, up, mac } of await rtnetlink.readLinks(netlink)) {
+        if (!up || mac === "" || mac === NO_MAC || isHostDeviceName(name)) continue;
+        if ((await rtnetlink.readIpv4Addresses(netlink, index)).length > 0) found.add(index);
+      }
+      return found;
+    });
+  }
+
+  const loop = createPassLoop({
+    clock,
+    signal,
+    async pass() {
+      const found = await findUplinks();
+      for (const index of uplinks) if (!found.has(index)) wanted.delete(index);
+      uplinks = found;
+      for (const index of found) {
+        wanted.add(index);
+        await path.links.attach(index, path.uplinkPrograms);
+      }
+      // The set itself: a pod that comes meanwhile is in it before its programs are attached.
+      await path.links.retain(wanted);
+      return undefined;
+    },
+    failed: (reason) => log.warn("Cannot attach the programs of packets to the uplinks, retrying", { reason }),
+  });
+
+  return {
+    update: ranges.update,
+    devices: {
+      attach,
+      detach,
+      async adopt(pods) {
+        await inTurn(() => table.retain(new Set(pods.map(({ address }) => bytesKey(address)))));
+        for (const pod of pods) {
+          try {
+            await attach(pod);
+          } catch (error) {
+            log.warn("Cannot attach the programs of packets to a pod's device", { device: pod.hostDevice, error });
+          }
+        }
+        changes.subscribe((events) => {
+          const concerned = events.some(concernsUplinks);
+          if (concerned) void loop.trigger();
+          return concerned;
+        });
+        await loop.trigger();
+      },
+    },
+  };
+}
+
+const NO_MAC = "00:00:00:00:00:00";
+
+function concernsUplinks(event: RouteEvent): boolean {
+  if (event.kind === "link") return !isHostDeviceName(event.name) && (event.turned || event.gone);
+  return event.kind === "lost" || event.kind === "address";
+}

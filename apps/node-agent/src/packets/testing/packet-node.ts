@@ -1,0 +1,128 @@
+/** A node in a network namespace with pods, wired as the CNI plugin wires them, and the agent's mode `packets` on it. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { type Datapath, type DatapathMode, openDatapath, openNetlink, type RouteEvent } from "@isthmus/bpf";
+import { makeNetns, OBJECTS, type Sockets, startSockets, type TestNetns, uniqueName } from "@isthmus/bpf/testing";
+import { formatAddress, parseAddress, systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import type { Node } from "@isthmus/proto";
+import type { NodeName } from "../../desired/nodes/nodes.js";
+import type { NetworkListener } from "../../network/network-changes.js";
+import { deviceMacs, hostDeviceName } from "../../pods/device-name.js";
+import type { PodAttachment } from "../../pods/types.js";
+import { type Packets, startPackets } from "../packets.js";
+
+const GATEWAY = "169.254.1.1";
+
+export interface PacketNode {
+  readonly netns: TestNetns;
+  /** Makes a pod with its devices, addresses and routes; attaches nothing. */
+  makePod(container: string, address: string): TestPod;
+  /** Starts an agent in this mode, in the place of the one that runs. */
+  start(mode: DatapathMode): Promise<Datapath>;
+  /** Of the agent that runs, in mode `packets`. */
+  packets(): Packets;
+  /** What the mesh knows of nodes. */
+  readonly nodes: Map<NodeName, Node>;
+  /** Pins of programs on devices, as `from_pod@12`. */
+  attached(): readonly string[];
+  /** Passes events of the node's network on, as if they had come from the kernel. */
+  changed(events: readonly RouteEvent[]): void;
+}
+
+export interface TestPod {
+  readonly attachment: PodAttachment;
+  readonly sockets: Sockets;
+  readonly netns: TestNetns;
+}
+
+export function makePacketNode(t: TestContext): PacketNode {
+  const bpffs = join("/sys/fs/bpf", uniqueName("packets"));
+  const nodes = new Map<NodeName, Node>();
+  const listeners: NetworkListener[] = [];
+  let [datapath, packets, stop]: [Datapath | undefined, Packets | undefined, AbortController] = [
+    undefined,
+    undefined,
+    new AbortController(),
+  ];
+  t.after(async () => {
+    stop.abort();
+    await datapath?.destroy();
+  });
+
+  // After what ends the agent, which needs the namespace.
+  const netns = makeNetns(t);
+  netns.sysctl("net.ipv4.ip_forward=1");
+  netns.ip("link", "set", "lo", "up");
+
+  function socketsIn(of: TestNetns): Sockets {
+    const sockets = startSockets(undefined, of.path);
+    t.after(() => sockets.end());
+    return sockets;
+  }
+
+  return {
+    netns,
+    nodes,
+    attached: () =>
+      readdirSync(bpffs)
+        .filter((pin) => pin.startsWith("tcx_"))
+        .map((pin) => pin.replace(/^tcx_[a-z]+_/, ""))
+        .sort(),
+    changed(events) {
+      for (const listener of listeners) listener(events);
+    },
+    packets() {
+      if (packets === undefined) throw new Error("The agent is not in mode packets");
+      return packets;
+    },
+    makePod(container, address) {
+      const pod = makeNetns(t);
+      const hostDevice = hostDeviceName(container, "eth0");
+      const macs = deviceMacs(hostDevice);
+      const peer = ["peer", "name", "eth0", "address", macs.pod, "netns", pod.name];
+      netns.ip("link", "add", hostDevice, "address", macs.host, "type", "veth", ...peer);
+      netns.ip("link", "set", hostDevice, "up");
+      pod.ip("link", "set", "eth0", "up");
+      pod.ip("addr", "add", `${address}/32`, "dev", "eth0");
+      pod.ip("route", "add", GATEWAY, "dev", "eth0");
+      pod.ip("route", "add", "default", "via", GATEWAY, "dev", "eth0");
+      netns.ip("route", "add", `${address}/32`, "dev", hostDevice);
+      pod.ip("neigh", "add", GATEWAY, "lladdr", macs.host, "dev", "eth0", "nud", "permanent");
+      netns.ip("neigh", "add", address, "lladdr", macs.pod, "dev", hostDevice, "nud", "permanent");
+      const attachment = {
+        ...{ hostDevice, address: parseAddress(address), containerId: container, interfaceName: "eth0" },
+        ...{ namespace: "shop", name: container, uid: `uid-${formatAddress(parseAddress(address))}` },
+      };
+      return { attachment, sockets: socketsIn(pod), netns: pod };
+    },
+    async start(mode) {
+      stop.abort();
+      stop = new AbortController();
+      datapath?.close();
+      const opened = await openDatapath({
+        bpffs,
+        objectDir: OBJECTS,
+        config: { clusterId: 1 },
+        mode,
+        netns: netns.path,
+      });
+      datapath = opened;
+      packets =
+        opened.packets &&
+        (await startPackets({
+          path: opened.packets,
+          gracePeriod: () => opened.gracePeriod(),
+          openNetlink: () => openNetlink(netns.path),
+          changes: { subscribe: (listener) => void listeners.push(listener) },
+          nodes: () => nodes,
+          complete: () => true,
+          log: silentLogger,
+          clock: systemClock,
+          signal: stop.signal,
+        }));
+      return opened;
+    },
+  };
+}

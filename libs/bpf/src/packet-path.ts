@@ -1,0 +1,71 @@
+/**
+ * The programs on a node's devices (pod.bpf.c), and the maps that the agent writes for them: the pods of this node and
+ * the pod ranges of the mesh. A pod's device gets its programs when its row is there: they drop what is of no pod.
+ */
+import { join } from "node:path";
+import type { ArrayPort, HashPort } from "@isthmus/reconcile";
+import { createMappedArray } from "./array-map.js";
+import { type DeviceLinks, openDeviceLinks } from "./attach/device-links.js";
+import type { DeviceProgram } from "./attach/device-mechanism.js";
+import { MAP_NAMES } from "./gen/index.js";
+import { createHashMap } from "./hash-map.js";
+import type { MapSet } from "./map-set.js";
+import { type LoadedProgram, loadPrograms } from "./programs.js";
+
+export interface PacketPath {
+  /** `struct endpoint_key` to the index of a row, a u32. */
+  readonly endpointIndex: HashPort;
+  /** `struct endpoint_row`, by index. */
+  readonly endpoints: ArrayPort;
+  /** `struct pod_range_key` to `struct pod_range_row`. */
+  readonly podRanges: HashPort;
+  /** Attaches programs to the devices of the node. */
+  readonly links: Pick<DeviceLinks, "attach" | "retain" | "mechanism">;
+  /** For the node's side of a pod's veth. */
+  readonly podPrograms: readonly DeviceProgram[];
+  /** For a device that leads to other nodes. */
+  readonly uplinkPrograms: readonly DeviceProgram[];
+}
+
+export interface OpenPacketPath extends PacketPath {
+  /** The programs as the kernel loaded them. */
+  readonly programs: readonly LoadedProgram[];
+  /** Closes all handles; programs, maps and links stay. */
+  close(): void;
+}
+
+/** The object in this folder. */
+export function packetObject(objectDir: string): string {
+  return join(objectDir, "pod.bpf.o");
+}
+
+export interface PacketPathOptions {
+  /** Folder in bpffs for this node's pins. */
+  readonly bpffs: string;
+  /** Path of the devices' network namespace; that of the process by default. */
+  readonly netns?: string;
+}
+
+/** Loads the programs onto the set's maps; attaches nothing. Throws `PROGRAM_LOAD`. */
+export function openPacketPath(maps: MapSet, object: string, { bpffs, netns }: PacketPathOptions): OpenPacketPath {
+  const programs = loadPrograms(maps, object, {});
+  const endpoints = createMappedArray(MAP_NAMES.endpoints, maps.map(MAP_NAMES.endpoints));
+  const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
+    const loaded = programs.find((each) => each.name === name);
+    if (loaded === undefined) throw new Error(`Cannot find program "${name}" in ${object}`);
+    return { ...loaded, direction };
+  };
+  return {
+    programs,
+    endpointIndex: createHashMap(MAP_NAMES.endpointIndex, maps.map(MAP_NAMES.endpointIndex)),
+    endpoints,
+    podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
+    links: openDeviceLinks({ pinFolder: bpffs, ...(netns === undefined ? {} : { netns }) }),
+    podPrograms: [program("from_pod", "ingress"), program("to_pod", "egress")],
+    uplinkPrograms: [program("from_network", "ingress"), program("to_network", "egress")],
+    close() {
+      endpoints.close();
+      for (const { fd } of programs) fd.close();
+    },
+  };
+}
