@@ -49,6 +49,8 @@ test("invalid arguments are usage errors", () => {
     ["list", "--name", "x"],
     ["logs", "kubelet", "-f", "-o", "json"],
     ["ps", "-f"],
+    ["up", "--datapath-mode", "tc"],
+    ["down", "--datapath-mode", "packets"],
   ];
   for (const words of mistakes) {
     assert.throws(

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { MeshError } from "@isthmus/model";
 import { labError } from "../plan/errors.js";
+import type { DatapathMode } from "../plan/plan.js";
 
 export const COMMANDS = [
   "up",
@@ -31,6 +32,7 @@ export interface LabArguments {
   readonly cluster?: string;
   readonly node?: string;
   readonly bare: boolean;
+  readonly datapathMode?: DatapathMode;
   readonly all: boolean;
   readonly tail: number;
   readonly follow: boolean;
@@ -44,6 +46,7 @@ const OPTIONS = {
   cluster: { type: "string" },
   node: { type: "string" },
   bare: { type: "boolean", default: false },
+  "datapath-mode": { type: "string" },
   all: { type: "boolean", default: false },
   tail: { type: "string", default: "0" },
   follow: { type: "boolean", short: "f", default: false },
@@ -71,6 +74,7 @@ const OWN_OPTIONS: Readonly<Record<string, readonly Command[]>> = {
   clusters: ["up"],
   nodes: ["up"],
   bare: ["up"],
+  "datapath-mode": ["up"],
   cluster: ["stop", "start", "kill", "ps", "load-image", "logs"],
   node: ["stop", "start", "kill", "ps", "logs"],
   all: ["ps", "down"],
@@ -78,6 +82,12 @@ const OWN_OPTIONS: Readonly<Record<string, readonly Command[]>> = {
   follow: ["logs"],
   name: COMMANDS.filter((name) => name !== "list"),
 };
+
+function datapathMode(text: string | undefined): Pick<LabArguments, "datapathMode"> {
+  if (text === undefined) return {};
+  if (text === "sockets" || text === "packets") return { datapathMode: text };
+  throw labError("USAGE", `--datapath-mode is "${text}", write "sockets" or "packets"`);
+}
 
 /** Returns undefined when help is requested. */
 export function parseLabArguments(argv: readonly string[]): LabArguments | undefined {
@@ -109,6 +119,7 @@ export function parseLabArguments(argv: readonly string[]): LabArguments | undef
     ...(values.cluster === undefined ? {} : { cluster: values.cluster }),
     ...(values.node === undefined ? {} : { node: values.node }),
     bare: values.bare,
+    ...datapathMode(values["datapath-mode"]),
     all: values.all,
     tail: wholeNumber("--tail", values.tail),
     follow: values.follow,

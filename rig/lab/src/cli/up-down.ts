@@ -15,6 +15,7 @@ export async function runUp(args: LabArguments, io: LabIo): Promise<number> {
     clusters: args.clusters,
     nodes: args.nodes,
     bare: args.bare,
+    ...(args.datapathMode === undefined ? {} : { datapathMode: args.datapathMode }),
     onProgress: (sentence) => io.err(`${seconds()} s  ${sentence}\n`),
     ...(io.signal === undefined ? {} : { signal: io.signal }),
   });

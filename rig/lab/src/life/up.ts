@@ -9,6 +9,7 @@ import { nativeBinary } from "../images/native.js";
 import { resolveKubeBinaries } from "../kube-binaries/resolve.js";
 import { meshPrograms } from "../mesh/programs.js";
 import { labPaths } from "../plan/paths.js";
+import type { DatapathMode } from "../plan/plan.js";
 import type { LabInputs, MeshPrograms } from "../supervise/context.js";
 import { claimLab } from "./claim.js";
 import { downLab } from "./down.js";
@@ -26,6 +27,8 @@ export interface UpOptions {
   readonly nodes?: number;
   /** Kubernetes only: no CNI, no processes of the mesh; nodes register and stay NotReady. */
   readonly bare?: boolean;
+  /** `--datapath-mode` of the agents; their default when absent. */
+  readonly datapathMode?: DatapathMode;
   /** Programs of the mesh to use instead of those in this checkout. */
   readonly programs?: MeshPrograms;
   /** An abort takes down what was started. */
@@ -46,6 +49,7 @@ export async function upLab(options: UpOptions = {}): Promise<LabHandle> {
     clusters: options.clusters ?? ["east", "west"],
     nodesPerCluster: options.nodes ?? 2,
     bare: options.bare ?? false,
+    datapathMode: options.datapathMode,
   };
   const { mountedBpffs } = await preflight(shape);
   const inputs = await findInputs(options, say);

@@ -65,6 +65,7 @@ export function agentCommand(
       "cni-bin-dir": CNI_BIN_DIR,
       "cni-conf-dir": CNI_CONF_DIR,
       "cni-socket": "/run/isthmus/cni.sock",
+      ...(plan.datapathMode === undefined ? {} : { "datapath-mode": plan.datapathMode }),
     }),
   ];
 }

@@ -8,6 +8,9 @@
 import { clusterAddresses, labAddresses, macOf, nodeAddress } from "./addresses.js";
 import { labError } from "./errors.js";
 
+/** What the agents' programs see: what sockets dial, or the packets of pods too. */
+export type DatapathMode = "sockets" | "packets";
+
 /** One node of a cluster: name unique in the lab, address in the underlay. */
 export interface NodePlan {
   readonly name: string;
@@ -38,6 +41,8 @@ export interface LabPlan {
   readonly index: number;
   /** Without the mesh's processes and without CNI: nodes register and stay NotReady. */
   readonly bare: boolean;
+  /** `--datapath-mode` of the agents; undefined: their default. */
+  readonly datapathMode?: DatapathMode;
   readonly underlay: { readonly prefixLength: 16; readonly rootAddress: string; readonly storeAddress: string };
   /** Name of the one link in the root namespace. */
   readonly rootLink: string;
@@ -52,6 +57,7 @@ export interface PlanOptions {
   readonly clusters: readonly string[];
   readonly nodesPerCluster: number;
   readonly bare: boolean;
+  readonly datapathMode?: DatapathMode | undefined;
 }
 
 const LAB_NAME = /^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/;
@@ -65,6 +71,7 @@ export function makePlan(options: PlanOptions): LabPlan {
     name: options.name,
     index: options.index,
     bare: options.bare,
+    ...(options.datapathMode === undefined ? {} : { datapathMode: options.datapathMode }),
     underlay: { prefixLength: 16, rootAddress: lab.root, storeAddress: lab.store },
     rootLink: `isthmus${options.index}`,
     cgroup: `isthmus-${options.name}`,

@@ -8,6 +8,7 @@ import { Socket } from "node:net";
 import { join } from "node:path";
 import { labError } from "../plan/errors.js";
 import { PACKAGE_ROOT } from "../plan/paths.js";
+import type { DatapathMode } from "../plan/plan.js";
 
 export interface LabShape {
   readonly name: string;
@@ -15,6 +16,7 @@ export interface LabShape {
   /** Nodes of each cluster. */
   readonly nodes: number;
   readonly bare: boolean;
+  readonly datapathMode?: DatapathMode;
 }
 
 export interface KeptLab {
@@ -24,9 +26,9 @@ export interface KeptLab {
 
 /** Resolves when the lab is ready; its progress and errors go to this process's stderr. */
 export async function keepLab(shape: LabShape): Promise<KeptLab> {
-  const { name, clusters, nodes, bare } = shape;
+  const { name, clusters, nodes, bare, datapathMode = "sockets" } = shape;
   const argv = [join(PACKAGE_ROOT, "dist/testing/keeper-main.js"), name, clusters.join(","), String(nodes)];
-  const child = spawn(process.execPath, [...argv, ...(bare ? ["bare"] : [])], {
+  const child = spawn(process.execPath, [...argv, datapathMode, ...(bare ? ["bare"] : [])], {
     detached: true,
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -1,7 +1,7 @@
 /**
  * Keeps a lab up for as long as its stdin is open, then takes it down.
  *
- *   node keeper-main.js NAME CLUSTERS NODES [bare]
+ *   node keeper-main.js NAME CLUSTERS NODES DATAPATH-MODE [bare]
  *
  * Out: the line "up" on stdout once it is ready. Exit code 0: the lab came up, and nothing of it is left.
  */
@@ -10,7 +10,7 @@ import { downLab } from "../life/down.js";
 import { remainsOf } from "../life/remains.js";
 import { upLab } from "../life/up.js";
 
-const [name = "", clusters = "", nodes = "", bare] = process.argv.slice(2);
+const [name = "", clusters = "", nodes = "", mode, bare] = process.argv.slice(2);
 const letGo = new AbortController();
 const released = new Promise<void>((resolve) =>
   letGo.signal.addEventListener("abort", () => resolve(), { once: true }),
@@ -23,7 +23,12 @@ process.stdin.resume();
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 
 try {
-  const shape = { clusters: clusters.split(","), nodes: Number(nodes), bare: bare === "bare" };
+  const shape = {
+    clusters: clusters.split(","),
+    nodes: Number(nodes),
+    bare: bare === "bare",
+    ...(mode === "packets" ? { datapathMode: "packets" as const } : {}),
+  } as const;
   const { plan } = await upLab({ name, ...shape, signal: letGo.signal });
   process.stdout.write("up\n");
   await released;
