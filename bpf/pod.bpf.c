@@ -21,12 +21,15 @@ struct tracked {
 	__u32 flags;	      /* of the packet's direction */
 };
 
-/* The entry of the packet's flow; false when it is not between pods of the mesh, by entry or by addresses. */
-static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *found)
+/*
+ * The entry of the packet's flow; false when it is not between pods of the mesh, by entry or by addresses. `source` and
+ * `target`: that address is known to be a pod's, so its range is not looked up.
+ */
+static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *found, bool source, bool target)
 {
 	if (packet->has_ports)
 		found->row = find_flow(packet, &found->flags);
-	return found->row || (is_pod_address(packet->source) && is_pod_address(packet->target));
+	return found->row || ((source || is_pod_address(packet->source)) && (target || is_pod_address(packet->target)));
 }
 
 /* True when the packet must go through the stack; else its flow has an entry now. */
@@ -54,7 +57,7 @@ int from_pod(struct __sk_buff *skb)
 	if (!from || from->ifindex != skb->ifindex || __builtin_memcmp(from->mac, packet.source_mac, ETH_ALEN))
 		return finish(DROP(DROP_SPOOFED_SOURCE), 0);
 	to = find_endpoint(packet.target);
-	if (!find_mesh_flow(&packet, &flow) && !to)
+	if (!find_mesh_flow(&packet, &flow, true, to != NULL))
 		return pass();
 	if (needs_stack(&packet, &flow))
 		return pass_to_stack();
@@ -72,7 +75,7 @@ int from_network(struct __sk_buff *skb)
 	if (parse(skb, &packet) != PARSED_OK)
 		return pass();
 	to = find_endpoint(packet.target);
-	if (!to || !find_mesh_flow(&packet, &flow))
+	if (!to || !find_mesh_flow(&packet, &flow, false, true))
 		return pass();
 	return needs_stack(&packet, &flow) ? pass_to_stack() : deliver_local(skb, to);
 }
@@ -83,7 +86,7 @@ static __always_inline int from_stack(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct tracked flow = {};
 
-	if (parse(skb, &packet) == PARSED_OK && packet.has_ports && find_mesh_flow(&packet, &flow))
+	if (parse(skb, &packet) == PARSED_OK && packet.has_ports && find_mesh_flow(&packet, &flow, false, false))
 		track(&packet, flow.row, flow.flags, true);
 	return pass();
 }

@@ -1,7 +1,7 @@
 /**
  * `make bench`: prints the figures, each beside its target, and writes them to out/bench.json.
  *
- *   node rig/bench/dist/main.js [datapath] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
+ *   node rig/bench/dist/main.js [datapath] [packets] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -9,9 +9,11 @@ import { fileURLToPath } from "node:url";
 import { agentMain, endpointsMain, meshMain, scaleMain } from "./control-plane/main.js";
 import { main as datapathMain } from "./datapath/main.js";
 import { feedMain } from "./feed/main.js";
+import { packetsMain } from "./packets/main.js";
 
 const PARTS: Readonly<Record<string, () => Promise<object>>> = {
   datapath: datapathMain,
+  packets: packetsMain,
   agent: agentMain,
   endpoints: endpointsMain,
   scale: scaleMain,
