@@ -16,6 +16,7 @@
 #define MARK_FORWARDED 0x4d455348
 
 #define AF_INET 2
+#define LEAST_HEADERS (sizeof(struct iphdr) + TCP_LENGTH)
 
 /* The only end of a program on a device. `action`: of a packet that is redirected. */
 static __always_inline int finish(__u64 decision, int action)
@@ -64,7 +65,8 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		.family = AF_INET,
 		.l4_protocol = packet->flow.proto,
 		.ifindex = skb->ifindex,
-		.tot_len = skb->gso_size ? 0 : bpf_ntohs(packet->length),
+		/* Of a super-packet a segment must fit, with the least of headers. */
+		.tot_len = skb->gso_size ? skb->gso_size + LEAST_HEADERS : bpf_ntohs(packet->length),
 		.tos = packet->tos,
 	};
 	struct bpf_redir_neigh next = {.nh_family = AF_INET};

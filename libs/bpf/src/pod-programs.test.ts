@@ -159,6 +159,14 @@ test("without a route, or too big for it, a packet goes to the stack, which answ
   assert.deepEqual(node.counts(), { flow_new: 1, to_stack: 2 });
 });
 
+test("of a super-packet each segment must fit the route", async (t) => {
+  const node = setUp(t);
+  const actions = [];
+  for (const gsoSize of [1448, 1480])
+    actions.push((await node.run("from_pod", { target: FAR, payload: 3000 }, { gsoSize, gsoSegments: 3 })).action);
+  assert.deepEqual(actions, [TcAction.Redirect, TcAction.Unspecified]);
+});
+
 test("a packet of another node goes to its pod, and the answer back", async (t) => {
   const node = setUp(t);
   const from = { source: FAR, target: A.address, sourceMac: NEXT_HOP };

@@ -22,10 +22,13 @@ test("pods that are attached reach each other past the stack; one that is detach
   const counts = datapath.metrics();
   assert.ok((counts.get("deliver") ?? 0) >= 100, `${counts.get("deliver")} packets`);
   assert.deepEqual([counts.get("to_stack"), counts.get("spoofed_source")], [0, 0]);
+  assert.equal(node.attached().length, 4);
+  node.netns.ip("link", "del", b.attachment.hostDevice);
   devices.detach(b.attachment);
   const rows = async () => [...((await datapath.packets?.endpointIndex.load()) ?? new Map()).keys()];
   await waitFor("the row of b to go", async () => (await rows()).length === 1, { timeoutMs: 10_000 });
   assert.deepEqual(await rows(), [bytesKey(a.attachment.address)]);
+  await waitFor("the pins of b to go", () => node.attached().length === 2, { timeoutMs: 10_000 });
 });
 
 test("a connection lives through both changes of the mode and a restart of the agent", async (t) => {

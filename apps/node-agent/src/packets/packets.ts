@@ -88,6 +88,8 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     inTurn(() => table.remove(pod.address, index)).catch((error: unknown) =>
       log.warn("Cannot remove a pod's row, the next start does", { device: pod.hostDevice, error }),
     );
+    // The pins of links on a device that is gone stay until they are looked at.
+    void loop.trigger();
   }
 
   /** Every device with an IPv4 address that is not a pod's: packets of other nodes come and go there. */
