@@ -11,6 +11,9 @@ export type Slices<T> = Generator<void, T>;
 /** A turn ends at the first yield after this time: with a garbage collection of 15 ms it stays below 20 ms. */
 const TURN_MS = 2;
 
+/** What each work gets of a turn that others have used up: one that runs for seconds must not halt the others. */
+const LEAST_MS = 0.25;
+
 /** When the present turn began for sliced work; undefined: none was done in it. */
 let turnBegan: number | undefined;
 
@@ -36,7 +39,7 @@ export function nextTurn(): Promise<void> {
 /** Runs the work, with a turn of the event loop after some milliseconds each; resolves with its result. */
 export async function inTurns<T>(work: Slices<T>): Promise<T> {
   for (;;) {
-    const ends = turnEnds();
+    const ends = Math.max(turnEnds(), performance.now() + LEAST_MS);
     for (;;) {
       const step = work.next();
       if (step.done === true) return step.value;

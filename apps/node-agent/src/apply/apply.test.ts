@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createStatusTable, mapFull } from "@isthmus/reconcile";
 import { type Apply, createApply } from "./apply.js";
-import type { Part } from "./part.js";
+import { checked, type Part } from "./part.js";
 
 interface Rig {
   readonly apply: Apply<readonly string[]>;
@@ -195,4 +195,26 @@ test("the status is that of all parts, and what found no room is due again once 
   await apply.settled();
   const due = (name: string) => statuses.get(name)?.nextDue;
   assert.deepEqual([due("a"), due("b"), reported], [200, 1000, ["room"]]);
+});
+
+test("work in slices ends with the error of its check, which runs whenever it goes on", () => {
+  let stopped: Error | undefined;
+  const done: number[] = [];
+  const work = checked(
+    (function* () {
+      for (let i = 1; i <= 3; i++) {
+        done.push(i);
+        yield;
+      }
+      return "whole";
+    })(),
+    () => {
+      if (stopped !== undefined) throw stopped;
+    },
+  );
+  work.next();
+  work.next();
+  stopped = new Error("a round failed");
+  assert.throws(() => work.next(), /a round failed/);
+  assert.deepEqual(done, [1, 2]);
 });

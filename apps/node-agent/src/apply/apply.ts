@@ -93,7 +93,7 @@ export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Chan
     for (;;) {
       const more = (await part.plan?.()) ?? false;
       collector.check();
-      await part.make();
+      await part.make(collector.check);
       if (!more) return;
       await nextTurn();
     }
@@ -102,7 +102,7 @@ export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Chan
   async function writeAll(): Promise<void> {
     for (const part of reversed) await part.retract?.();
     for (const part of parts) await make(part);
-    for (const part of reversed) await part.break?.();
+    for (const part of reversed) await part.break?.(collector.check);
   }
 
   return {

@@ -33,7 +33,7 @@ export interface CollectorModules {
   readonly gracePeriod: () => Promise<void>;
   /** What a grace period that begins now would free; undefined = nothing. */
   readonly take: () => Round | undefined;
-  /** Called after something was freed. */
+  /** Called when nothing is left to free, or an apply has begun, after something was freed. */
   readonly freed: () => void;
   /** The grace period failed: the round is kept, and retried with the next kick. */
   readonly failed: (error: unknown) => void;
@@ -51,14 +51,13 @@ export function createCollector(modules: CollectorModules): Collector {
   let failure: unknown;
 
   async function loop(): Promise<void> {
-    for (;;) {
+    for (let rounds = 0; ; rounds++) {
       if (paused === 0) round ??= modules.take();
-      if (round === undefined) return;
+      if (round === undefined) return void (rounds > 0 && modules.freed());
       await modules.gracePeriod();
       if (stopped !== undefined) return;
       free(round);
       round = undefined;
-      modules.freed();
     }
   }
 

@@ -10,7 +10,21 @@
  */
 import type { MapFill } from "@isthmus/proto";
 import type { StatusTable } from "@isthmus/reconcile";
+import type { Slices } from "@isthmus/runtime";
 import type { Round } from "./garbage.js";
+
+/** Throws when a round of freeing has failed: nothing may be written any more. */
+export type Check = () => void;
+
+/** The work, which is checked whenever it goes on. */
+export function* checked<T>(work: Slices<T>, check: Check): Slices<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    yield;
+    check();
+  }
+}
 
 /** `Changes`: what of the desired state changed, of all parts; each takes its own and ignores the rest. */
 export interface Part<Changes> {
@@ -25,10 +39,10 @@ export interface Part<Changes> {
    * after this one is made. Writes nothing that a program can reach.
    */
   plan?(): Promise<boolean>;
-  /** Writes what was planned. */
-  make(): Promise<void>;
-  /** Removes what is no longer desired from where programs find it. All parts have made theirs. */
-  break?(): Promise<void>;
+  /** Writes what was planned. `check`: to be called when other work may have run meanwhile, before more is written. */
+  make(check: Check): Promise<void>;
+  /** Removes what is no longer desired from where programs find it. All parts have made theirs. `check`: as in `make`. */
+  break?(check: Check): Promise<void>;
   /**
    * Takes what is out of use, at most `most` objects of each kind: freed after a grace period that begins now. Undefined =
    * nothing. What is left is taken for the next round.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backendGeneration } from "@isthmus/bpf";
+import { backendGeneration, MAP_NAMES, ServiceRow } from "@isthmus/bpf";
 import { wordsAddress } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
 import { parseAddress } from "@isthmus/model";
@@ -350,4 +350,34 @@ test("what many removed Services leave is freed in rounds, a grace period before
   const steps = [...used, 0].slice(1).map((rows, i) => (used[i] ?? 0) - rows);
   // Rows of Services, of tables and of backends.
   assert.ok(steps.length >= 3 && Math.max(...steps) <= 3 * 1024, steps.join());
+});
+
+test("a table is given back in the round that empties the row that names it, or later", async () => {
+  const sizes = { ...SMALL_KERNEL, frontends: 8192, services: 4096, backends: 4096, linesPerSegment: 4096 };
+  const port = createMemoryKernel(sizes).open();
+  let bench: Awaited<ReturnType<typeof startBench>> | undefined;
+  let most = 0;
+  const watched = Object.create(port, {
+    gracePeriod: {
+      value: () => {
+        const rows = Array.from({ length: sizes.services }, (_, i) => ServiceRow.decode(port.services.read(i)));
+        const named = rows.filter(({ tier }) => tier.some((word) => word !== 0n)).length;
+        const used = bench?.datapath.fill().find(({ map }) => map === MAP_NAMES.tables)?.used ?? named;
+        assert.ok(named <= used, `${named} rows name a table, ${used} are in use`);
+        most = Math.max(most, named);
+        return port.gracePeriod();
+      },
+    },
+  });
+  bench = await startBench(watched);
+  const low = (i: number) => `${i >> 8}.${i & 255}`;
+  // More than a round frees come first, and have no table.
+  const services = Array.from({ length: 1500 }, (_, i) => [
+    makePlan(`a/s${String(i).padStart(4, "0")}`, `10.96.${low(i)}`, i < 1400 ? [] : [[`10.1.${low(i)}`]]),
+  ]);
+  await bench.set(...services);
+  await bench.datapath.settled();
+  await bench.set(...services.map(([plan]) => plan?.frontend.service ?? ""));
+  await bench.datapath.settled();
+  assert.equal(most, 100);
 });

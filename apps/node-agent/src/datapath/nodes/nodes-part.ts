@@ -6,7 +6,7 @@
  */
 import { createStatusTable } from "@isthmus/reconcile";
 import { inTurns, type Slices } from "@isthmus/runtime";
-import type { Part } from "../../apply/part.js";
+import { checked, type Part } from "../../apply/part.js";
 import type { DesiredNode, NodeName } from "../../desired/nodes/nodes.js";
 import type { NodePorts } from "./adopt-nodes.js";
 import { createNodeStore } from "./node-store.js";
@@ -69,8 +69,8 @@ export function* createNodesPart(ports: NodePorts, modules: NodesModules): Slice
       }
       return false;
     },
-    async make() {
-      moved = await inTurns(store.write(now()));
+    async make(check) {
+      moved = await inTurns(checked(store.write(now()), check));
       for (const cluster of sweeps) store.sweep(cluster);
       sweeps.clear();
     },

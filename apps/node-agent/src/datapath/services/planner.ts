@@ -40,9 +40,9 @@ export interface Planner {
 
 /** Objects that are out of use since an apply. */
 export interface Dead {
-  /** Lines to give back, and a user less for each of their ids. */
+  /** Tables of rows that stay: lines to give back, and a user less for each of their ids. */
   readonly tables: readonly Table[];
-  /** Rows to empty and to use again. */
+  /** Rows to empty and to use again; their tables are given back after that, never in an earlier round. */
   readonly services: readonly ServiceEntry[];
   /** Backends that left a slot of a table that stays. */
   readonly ids: readonly number[];
@@ -96,12 +96,13 @@ export function createPlanner(modules: PlannerModules): Planner {
     },
     retire(name) {
       const entry = services.remove(name);
-      if (entry === undefined) return;
-      for (const { table } of entry.tiers) if (table !== undefined) deadTables.push(table);
-      deadServices.push(entry);
+      if (entry !== undefined) deadServices.push(entry);
     },
     free(dead) {
-      for (const entry of dead.services) services.free(entry);
+      for (const entry of dead.services) {
+        services.free(entry);
+        for (const { table } of entry.tiers) if (table !== undefined) tierPlanner.freeTable(table);
+      }
       for (const table of dead.tables) tierPlanner.freeTable(table);
       tierPlanner.release(dead.ids);
     },

@@ -11,7 +11,7 @@
 import { type DatapathPort, MAP_NAMES } from "@isthmus/bpf";
 import { createDeltaTracker, createStatusTable, removeExtra } from "@isthmus/reconcile";
 import { inSlices, inTurns, nextTurn, type Slices, turnEnds } from "@isthmus/runtime";
-import type { Part } from "../../apply/part.js";
+import { type Check, checked, type Part } from "../../apply/part.js";
 import type { DesiredState } from "../../desired/services/desired-state.js";
 import type { FrontendName } from "../../desired/services/frontends.js";
 import type { NodeRows } from "../nodes/nodes-part.js";
@@ -105,9 +105,12 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
   }
 
   /** Removes frontends that are not desired, some in each turn. */
-  async function removeEach(names: readonly FrontendName[]): Promise<void> {
+  async function removeEach(names: readonly FrontendName[], check: Check): Promise<void> {
     for (let first = 0; first < names.length; first += CHUNK) {
-      if (first > 0) await nextTurn();
+      if (first > 0) {
+        await nextTurn();
+        check();
+      }
       const chunk = names.slice(first, first + CHUNK);
       const failed = await removeExtra(port.frontends, tracker, chunk);
       for (const name of chunk) {
@@ -143,13 +146,13 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
       if (done >= batch.length) done = 0;
       return done > 0;
     },
-    async make() {
-      await inTurns(backends.write());
+    async make(check) {
+      await inTurns(checked(backends.write(), check));
       tables.write();
       services.write();
       report(await insertFrontends(port.frontends, tracker, [...planned.keys()]));
     },
-    async break() {
+    async break(check) {
       const undesired: FrontendName[] = [];
       await inTurns(
         inSlices(batch, CHUNK, (name) => {
@@ -157,8 +160,8 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
         }),
       );
       const { ports, rejects } = portsAndRejects(undesired);
-      await removeEach(ports);
-      await removeEach(rejects);
+      await removeEach(ports, check);
+      await removeEach(rejects, check);
     },
     takeGarbage(most) {
       if (!planner.garbage && !backends.garbage) return undefined;
