@@ -75,7 +75,8 @@ int from_network(struct __sk_buff *skb)
 	if (parse(skb, &packet) != PARSED_OK)
 		return pass();
 	to = find_endpoint(packet.target);
-	if (!to || !find_mesh_flow(&packet, &flow, false, true))
+	/* No pod of this node sends from there: the stack judges what says so. */
+	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, false, true))
 		return pass();
 	return needs_stack(&packet, &flow) ? pass_to_stack() : deliver_local(skb, to);
 }
@@ -86,6 +87,8 @@ static __always_inline int from_stack(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct tracked flow = {};
 
+	if (skb->mark == MARK_FORWARDED)
+		return pass();
 	if (parse(skb, &packet) == PARSED_OK && packet.has_ports && find_mesh_flow(&packet, &flow, false, false))
 		track(&packet, flow.row, flow.flags, true);
 	return pass();
@@ -100,7 +103,7 @@ int to_pod(struct __sk_buff *skb)
 SEC("tc")
 int to_network(struct __sk_buff *skb)
 {
-	return skb->mark == MARK_FORWARDED ? pass() : from_stack(skb);
+	return from_stack(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

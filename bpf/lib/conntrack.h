@@ -5,7 +5,7 @@
  *
  *   SYN, or UDP, or ICMP echo without an entry ──► new: the way of its first packet is that of its answers
  *   other TCP without an entry ──► picked up: both directions through the stack, which may know more of it
- *   SYN on a closing entry ──► new
+ *   SYN on a closing entry, or past the stack on one whose answers go through it ──► new
  *
  * The LRU map reuses the memory of an entry at any time. What changes after the insert is one word per direction; it
  * carries a check of the key and of the entry's `gen`, so a word that is stored too late is a miss for the flow whose
@@ -98,16 +98,27 @@ static __always_inline void note_tcp(struct flow_row *row, const struct packet *
 		*seen |= now;
 }
 
+/* The flags of the direction of the answers to this packet. */
+static __always_inline __u32 answer_flags(const struct flow_row *row, const struct packet *packet, __u16 check)
+{
+	__u64 word = READ_ONCE(row->word[!(packet->from_b & 1)]);
+
+	return FIELDS(flow_word, word).check == check ? FIELDS(flow_word, word).flags : 0;
+}
+
+static __always_inline bool answers_via_stack(const struct flow_row *row, const struct packet *packet)
+{
+	return answer_flags(row, packet, flow_check(&packet->flow, READ_ONCE(row->gen))) & FLOW_VIA_STACK;
+}
+
 /* From now on the answers to this packet go through the stack, by which it came. */
 static __always_inline void answer_via_stack(struct flow_row *row, const struct packet *packet)
 {
-	__u64 *answers = &row->word[!(packet->from_b & 1)];
-	__u64 word = READ_ONCE(*answers);
 	__u16 check = flow_check(&packet->flow, READ_ONCE(row->gen));
-	__u32 flags = FIELDS(flow_word, word).check == check ? FIELDS(flow_word, word).flags : 0;
+	__u32 flags = answer_flags(row, packet, check);
 
 	if (!(flags & FLOW_VIA_STACK))
-		*(volatile __u64 *)answers = flow_word(check, flags | FLOW_VIA_STACK);
+		*(volatile __u64 *)&row->word[!(packet->from_b & 1)] = flow_word(check, flags | FLOW_VIA_STACK);
 }
 
 /*
@@ -120,7 +131,8 @@ static __always_inline __u32 track(const struct packet *packet, struct flow_row 
 	__u32 answers = via_stack ? FLOW_VIA_STACK : 0;
 	bool begins = begins_flow(packet);
 
-	if (row && !(begins && packet->flow.proto == IPPROTO_TCP && is_closing(row))) {
+	if (row && !(begins && packet->flow.proto == IPPROTO_TCP &&
+		     (is_closing(row) || (!via_stack && !(flags & FLOW_VIA_STACK) && answers_via_stack(row, packet))))) {
 		note_tcp(row, packet);
 		if (via_stack)
 			answer_via_stack(row, packet);

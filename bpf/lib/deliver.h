@@ -12,11 +12,13 @@
 
 #include <linux/pkt_cls.h>
 
-/* Mark of packets that a program sent to another node: to_network leaves them. The kernel clears it in another namespace. */
-#define MARK_FORWARDED 0x4d455348
+/*
+ * Mark of packets that a program forwarded: to_network and to_pod leave them. The kernel clears it in another namespace.
+ * It has none of the bits that kube-proxy reads (0x4000, 0x8000).
+ */
+#define MARK_FORWARDED 0x4d451203
 
 #define AF_INET 2
-#define LEAST_HEADERS (sizeof(struct iphdr) + TCP_LENGTH)
 
 /* The only end of a program on a device. `action`: of a packet that is redirected. */
 static __always_inline int finish(__u64 decision, int action)
@@ -65,8 +67,8 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		.family = AF_INET,
 		.l4_protocol = packet->flow.proto,
 		.ifindex = skb->ifindex,
-		/* Of a super-packet a segment must fit, with the least of headers. */
-		.tot_len = skb->gso_size ? skb->gso_size + LEAST_HEADERS : bpf_ntohs(packet->length),
+		/* Of a super-packet each segment must fit. */
+		.tot_len = skb->gso_size ? skb->gso_size + sizeof(struct iphdr) + packet->l4_length : bpf_ntohs(packet->length),
 		.tos = packet->tos,
 	};
 	struct bpf_redir_neigh next = {.nh_family = AF_INET};
@@ -75,14 +77,12 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	__builtin_memcpy(&way.ipv4_src, packet->source + 12, sizeof(way.ipv4_src));
 	__builtin_memcpy(&way.ipv4_dst, packet->target + 12, sizeof(way.ipv4_dst));
 	found = bpf_fib_lookup(skb, &way, sizeof(way), 0);
-	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || way.family != AF_INET)
 		return pass_to_stack();
-	/* Without a neighbour the MACs are set by the helper below. */
+	/* The MACs are set when the packet is sent: only the kernel's neighbour code finds out that a neighbour is gone. */
 	if (!route(skb, way.dmac, way.smac))
 		return pass_to_stack();
 	skb->mark = MARK_FORWARDED;
-	if (found == BPF_FIB_LKUP_RET_SUCCESS)
-		return finish(WORD(decision, .verdict = VERDICT_FORWARD), bpf_redirect(way.ifindex, 0));
 	next.ipv4_nh = way.ipv4_dst;
 	return finish(WORD(decision, .verdict = VERDICT_FORWARD), bpf_redirect_neigh(way.ifindex, &next, sizeof(next), 0));
 }

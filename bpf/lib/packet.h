@@ -25,7 +25,7 @@
 
 enum parsed {
 	PARSED_OK,
-	PARSED_OTHER,	  /* not IPv4 */
+	PARSED_OTHER,	  /* not IPv4, or of a VLAN */
 	PARSED_MALFORMED, /* no whole IPv4 header */
 };
 
@@ -40,6 +40,7 @@ struct packet {
 	__u8 stack;	/* it needs the stack: a fragment, IP options, the end of its TTL, or another protocol */
 	__be16 length;	/* of the IP packet; of a super-packet that of all segments */
 	__u8 tos;
+	__u8 l4_length; /* bytes of the TCP or UDP header */
 };
 
 /* IPv4 as v4-mapped. */
@@ -91,6 +92,7 @@ struct ports {
 	__be16 rest;
 };
 
+#define TCP_DOFF_OFFSET 12
 #define TCP_FLAGS_OFFSET 13
 #define TCP_LENGTH 20
 
@@ -127,6 +129,7 @@ static __always_inline bool read_tcp(struct __sk_buff *skb, struct packet *packe
 	*sport = ports->source;
 	*dport = ports->dest;
 	packet->tcp = *(const __u8 *)(data + L4_OFFSET + TCP_FLAGS_OFFSET);
+	packet->l4_length = *(const __u8 *)(data + L4_OFFSET + TCP_DOFF_OFFSET) >> 4 << 2;
 	return true;
 }
 
@@ -156,7 +159,9 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	const struct headers *head;
 	__u8 proto;
 
-	if (skb->protocol != bpf_htons(ETH_P_IP))
+	packet->l4_length = sizeof(struct ports);
+	/* The kernel takes a VLAN's tag out of the frame: redirected, the packet would have it again. */
+	if (skb->vlan_present || skb->protocol != bpf_htons(ETH_P_IP))
 		return PARSED_OTHER;
 	pull_headers(skb);
 	head = in_place(skb, sizeof(*head));

@@ -17,7 +17,7 @@ const NEXT_HOP = "02:00:00:00:0c:02";
 const FAR = "10.2.0.9";
 const WORLD = "192.0.2.1";
 /** `MARK_FORWARDED` of bpf/lib/deliver.h. */
-const FORWARDED = 0x4d455348;
+const FORWARDED = 0x4d451203;
 const { Initiator, ViaStack, PickedUp } = FlowFlag;
 const SYN_ACK = TcpFlag.Syn | TcpFlag.Ack;
 const FIN_ACK = TcpFlag.Fin | TcpFlag.Ack;
@@ -187,10 +187,14 @@ for (const [what, fields] of [
 ] as const) {
   test(`a packet with ${what} goes to the stack, also one of a known flow`, async (t) => {
     const node = setUp(t);
-    await node.run("from_pod");
+    const ways = [
+      ["from_pod", {}],
+      ["from_network", { source: FAR, sourceMac: NEXT_HOP }],
+    ] as const;
+    for (const [program, ends] of ways) assert.equal((await node.run(program, ends)).action, TcAction.Redirect);
     const before = node.counts();
-    for (const program of ["from_pod", "from_network"] as const) {
-      const { action, isChanged } = await node.run(program, fields);
+    for (const [program, ends] of ways) {
+      const { action, isChanged } = await node.run(program, { ...ends, ...fields });
       assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
     }
     assert.deepEqual(node.counts(), { ...before, to_stack: 2 });
@@ -202,12 +206,15 @@ for (const program of ["to_pod", "to_network"] as const) {
     const node = setUp(t);
     assert.equal((await node.run(program)).action, TcAction.Unspecified);
     assert.deepEqual(node.flags(), [Initiator, ViaStack]);
-    for (const by of ["from_pod", "from_network"] as const) {
-      const { action, isChanged } = await node.answer(by);
-      assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
-    }
+    const { action, isChanged } = await node.answer("from_pod");
+    assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
     assert.equal((await node.run("from_pod", { flags: TcpFlag.Ack })).action, TcAction.Redirect);
-    assert.deepEqual(node.counts(), { flow_new: 1, to_stack: 2, deliver: 1 });
+    assert.deepEqual(node.counts(), { flow_new: 1, to_stack: 1, deliver: 1 });
+    // The same with the other end on another node.
+    await node.run(program, { target: FAR });
+    const back = { source: FAR, target: A.address, sourceMac: NEXT_HOP, sourcePort: 80, targetPort: 40_000 };
+    const answered = await node.run("from_network", { ...back, flags: SYN_ACK }, { ifindex: UPLINK });
+    assert.deepEqual([answered.action, answered.isChanged], [TcAction.Unspecified, false]);
   });
 }
 
@@ -246,7 +253,7 @@ for (const [what, close] of [
     const node = setUp(t);
     await node.run("to_pod");
     const gen = node.flows()[0]?.row.gen;
-    await node.run("from_pod");
+    await node.run("to_pod");
     assert.equal(node.flows()[0]?.row.gen, gen, "a SYN that is sent again begins nothing");
     for (const each of close) await node[each]("from_pod", { flags: close.length > 1 ? FIN_ACK : TcpFlag.Rst });
     assert.equal((await node.run("from_pod")).action, TcAction.Redirect);
@@ -254,6 +261,21 @@ for (const [what, close] of [
     assert.deepEqual(node.flags(), [Initiator, 0], "the new flow does not have the flags of the old one");
   });
 }
+
+test("a SYN past the stack is new when an old flow of its ports has its answers there", async (t) => {
+  const node = setUp(t);
+  await node.run("to_pod");
+  assert.deepEqual(node.flags(), [Initiator, ViaStack]);
+  assert.equal((await node.run("from_pod")).action, TcAction.Redirect);
+  assert.deepEqual(node.flags(), [Initiator, 0]);
+  assert.equal((await node.answer("from_pod")).action, TcAction.Redirect);
+});
+
+test("a packet of the network that says it is from a pod of this node is left to the stack", async (t) => {
+  const node = setUp(t);
+  const { action, isChanged } = await node.run("from_network", {}, { ifindex: UPLINK });
+  assert.deepEqual([action, isChanged, node.flows()], [TcAction.Unspecified, false, []]);
+});
 
 test("a word of another entry is not believed: the flow is one without an entry", async (t) => {
   const node = setUp(t);

@@ -24,8 +24,8 @@ export interface Endpoint {
 export interface EndpointTable {
   /** Writes the pod's row unless it is there; a row of this address with other content is replaced. Rejects with `MAP_FULL`. */
   put(endpoint: Endpoint): Promise<void>;
-  /** Removes the row of an address, if it is of this device. */
-  remove(address: Address, ifindex: number): Promise<void>;
+  /** Removes the row of an address, if it is of the pod with this MAC, which no other pod has. */
+  remove(address: Address, mac: string): Promise<void>;
   /** Removes the rows of all other addresses (as `bytesKey`). */
   retain(addresses: ReadonlySet<string>): Promise<void>;
   /** Rows in use, those that wait to be freed included. */
@@ -99,10 +99,12 @@ export async function openEndpointTable(
       }
       rows.set(key, index);
     },
-    async remove(address, ifindex) {
+    async remove(address, mac) {
       const key = bytesKey(EndpointKey.encode({ addr: address }));
       const index = rows.get(key);
-      if (index !== undefined && EndpointRow.decode(endpoints.read(index)).ifindex === ifindex) await drop(key);
+      if (index === undefined) return;
+      const row = EndpointRow.decode(endpoints.read(index));
+      if (Buffer.compare(row.mac, rtnetlink.macBytes(mac)) === 0) await drop(key);
     },
     async retain(addresses) {
       for (const address of [...rows.keys()]) if (!addresses.has(address)) await drop(address);

@@ -92,6 +92,33 @@ test("a device with an address gets the programs of uplinks, and loses them with
   assert.ok(datapath.programs.has("from_network"));
 });
 
+test("a device that refuses programs keeps none from the others, and an adopted pod keeps those that it has", async (t) => {
+  const node = makePacketNode(t);
+  await node.start("packets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  const pods = [a.attachment, b.attachment];
+  for (const name of ["up0", "up1"]) {
+    node.netns.ip("link", "add", name, "type", "veth", "peer", "name", `${name}p`);
+    for (const end of [name, `${name}p`]) node.netns.ip("link", "set", end, "up");
+    node.netns.ip("addr", "add", `192.168.${name === "up0" ? 8 : 9}.1/24`, "dev", name);
+  }
+  node.refusing.add(node.netns.index("up0"));
+  await node.packets().devices.adopt(pods);
+  const programsOn = (device: string) => node.attached().filter((pin) => pin.endsWith(`@${node.netns.index(device)}`));
+  assert.deepEqual(
+    ["up0", "up1", a.attachment.hostDevice].map((device) => programsOn(device).length),
+    [0, 2, 2],
+  );
+  await node.start("packets");
+  node.refusing.clear();
+  node.refusing.add(node.netns.index(a.attachment.hostDevice));
+  await node.packets().devices.adopt(pods);
+  assert.equal(programsOn(a.attachment.hostDevice).length, 2, "those of the agent before it");
+  node.refusing.clear();
+  node.netns.ip("link", "del", "up0");
+  await waitFor("the next pass", () => node.attached().length === 6, { timeoutMs: 10_000 });
+});
+
 test("pod ranges follow the nodes of all clusters, and those of an earlier agent that no node has go", async (t) => {
   const node = makePacketNode(t);
   const datapath = await node.start("packets");
@@ -100,7 +127,10 @@ test("pod ranges follow the nodes of all clusters, and those of an earlier agent
   const count = async () => (await datapath.packets?.podRanges.load())?.size;
   set("w1", "10.2.1.0/24");
   set("w2", "10.2.2.0/24");
+  set("w3", "0.0.0.0/0");
   node.packets().update(node.nodes.keys());
+  assert.equal(await count(), 0, "nothing is of the mesh before the devices have programs");
+  await node.packets().devices.adopt([]);
   await waitFor("two ranges", async () => (await count()) === 2, { timeoutMs: 10_000 });
   // The range goes from one node to another, and never away.
   set("w2", "10.2.1.0/24");
@@ -110,6 +140,6 @@ test("pod ranges follow the nodes of all clusters, and those of an earlier agent
   await waitFor("one range", async () => (await count()) === 1, { timeoutMs: 10_000 });
   node.nodes.clear();
   const again = await node.start("packets");
-  node.packets().update([]);
+  await node.packets().devices.adopt([]);
   await waitFor("no range", async () => (await again.packets?.podRanges.load())?.size === 0, { timeoutMs: 10_000 });
 });

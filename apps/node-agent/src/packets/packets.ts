@@ -56,7 +56,13 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
   const ranges = await openPodRanges({ ...modules, port: path.podRanges });
   /** Devices of pods, and uplinks: the others have no programs. */
   const wanted = new Set<number>();
+  /** Those of pods by name. */
+  const indexes = new Map<string, number>();
   let uplinks: ReadonlySet<number> = new Set();
+  /** Pods from before the start that have no programs of this process yet, by host device. */
+  const pending = new Map<string, PodAttachment>();
+  /** Nodes whose ranges wait for `adopt`: before it nothing may be of the mesh. */
+  let early: Set<NodeName> | undefined = new Set();
   let last: Promise<unknown> = Promise.resolve();
 
   /** The table's calls must not overlap. */
@@ -71,21 +77,20 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     if (link === undefined)
       throw new MeshError({ code: "DEVICE", device: pod.hostDevice }, `Cannot find device "${pod.hostDevice}"`);
     const { pod: mac, host: hostMac } = deviceMacs(pod.hostDevice);
-    await inTurn(() => table.put({ address: pod.address, ifindex: link.index, mac, hostMac }));
+    const before = indexes.get(pod.hostDevice);
+    if (before !== undefined && before !== link.index) wanted.delete(before);
     indexes.set(pod.hostDevice, link.index);
     wanted.add(link.index);
+    await inTurn(() => table.put({ address: pod.address, ifindex: link.index, mac, hostMac }));
     await path.links.attach(link.index, path.podPrograms);
   }
 
-  /** By host device. */
-  const indexes = new Map<string, number>();
-
   function detach(pod: PodAttachment): void {
+    pending.delete(pod.hostDevice);
     const index = indexes.get(pod.hostDevice);
-    if (index === undefined) return;
     indexes.delete(pod.hostDevice);
-    wanted.delete(index);
-    inTurn(() => table.remove(pod.address, index)).catch((error: unknown) =>
+    if (index !== undefined) wanted.delete(index);
+    inTurn(() => table.remove(pod.address, deviceMacs(pod.hostDevice).pod)).catch((error: unknown) =>
       log.warn("Cannot remove a pod's row, the next start does", { device: pod.hostDevice, error }),
     );
     // The pins of links on a device that is gone stay until they are looked at.
@@ -104,44 +109,59 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     });
   }
 
+  /** Uplinks before pods, so that answers find a program when the first packets go out. One failure stops no other. */
+  async function pass(): Promise<string | undefined> {
+    const problems: string[] = [];
+    const attempt = async (work: Promise<void>): Promise<boolean> => {
+      try {
+        await work;
+        return true;
+      } catch (error) {
+        problems.push(MeshError.from(error).message);
+        return false;
+      }
+    };
+    const found = await findUplinks();
+    for (const index of uplinks) if (!found.has(index)) wanted.delete(index);
+    uplinks = found;
+    for (const index of found) {
+      wanted.add(index);
+      await attempt(path.links.attach(index, path.uplinkPrograms));
+    }
+    for (const [device, pod] of pending) if (await attempt(attach(pod))) pending.delete(device);
+    // The set itself: a pod that comes meanwhile is in it before its programs are attached.
+    if (pending.size === 0) await path.links.retain(wanted);
+    const [problem] = problems;
+    return problem;
+  }
+
   const loop = createPassLoop({
     clock,
     signal,
-    async pass() {
-      const found = await findUplinks();
-      for (const index of uplinks) if (!found.has(index)) wanted.delete(index);
-      uplinks = found;
-      for (const index of found) {
-        wanted.add(index);
-        await path.links.attach(index, path.uplinkPrograms);
-      }
-      // The set itself: a pod that comes meanwhile is in it before its programs are attached.
-      await path.links.retain(wanted);
-      return undefined;
-    },
-    failed: (reason) => log.warn("Cannot attach the programs of packets to the uplinks, retrying", { reason }),
+    pass,
+    failed: (reason) => log.warn("Cannot attach the programs of packets to some devices, retrying", { reason }),
   });
 
   return {
-    update: ranges.update,
+    update(names) {
+      if (early === undefined) ranges.update(names);
+      else for (const name of names) early.add(name);
+    },
     devices: {
       attach,
       detach,
       async adopt(pods) {
         await inTurn(() => table.retain(new Set(pods.map(({ address }) => bytesKey(address)))));
-        for (const pod of pods) {
-          try {
-            await attach(pod);
-          } catch (error) {
-            log.warn("Cannot attach the programs of packets to a pod's device", { device: pod.hostDevice, error });
-          }
-        }
+        for (const pod of pods) pending.set(pod.hostDevice, pod);
         changes.subscribe((events) => {
           const concerned = events.some(concernsUplinks);
           if (concerned) void loop.trigger();
           return concerned;
         });
         await loop.trigger();
+        const known = early ?? [];
+        early = undefined;
+        ranges.update(known);
       },
     },
   };

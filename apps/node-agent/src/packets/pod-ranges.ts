@@ -6,12 +6,12 @@
  */
 import { PodRangeKey, PodRangeRow } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
-import { bytesKey, isV4 } from "@isthmus/model";
+import { bytesKey, isV4, prefixMask } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { Node } from "@isthmus/proto";
 import { createDeltaTracker, type HashPort, insertMissing, removeExtra } from "@isthmus/reconcile";
 import { inSlices, inTurns } from "@isthmus/runtime";
-import type { NodeName } from "../desired/nodes/nodes.js";
+import { type NodeName, podCidrsOf } from "../desired/nodes/nodes.js";
 import { createPassLoop } from "../network/pass-loop.js";
 
 export interface PodRangesModules {
@@ -94,6 +94,10 @@ export async function openPodRanges(modules: PodRangesModules): Promise<PodRange
 
 /** Keys of the IPv4 ranges of a node. */
 function rangesOf(node: Node | undefined): readonly string[] {
-  const ranges = (node?.podCidrs ?? []).filter(({ address }) => address.length === 16 && isV4(address));
-  return ranges.map(({ address, length }) => bytesKey(PodRangeKey.encode({ length, addr: address })));
+  const ranges = (node === undefined ? [] : podCidrsOf(node)).filter(({ address }) => isV4(address));
+  return ranges.map(({ address, length }) => {
+    const mask = prefixMask(length);
+    // As the kernel compares it: two texts of one range must be one entry here too.
+    return bytesKey(PodRangeKey.encode({ length, addr: address.map((byte, i) => byte & (mask[i] ?? 0)) }));
+  });
 }

@@ -11,7 +11,7 @@
  */
 import { addressFromBytes, bytesKey, isV4, type Prefix } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
-import type { NodeName } from "../desired/nodes/nodes.js";
+import { type NodeName, podCidrsOf } from "../desired/nodes/nodes.js";
 import type { Route } from "./route.js";
 
 export interface DesiredRoutes {
@@ -26,10 +26,6 @@ interface Claim {
   readonly name: NodeName;
   readonly route: Route;
 }
-
-/** A /8 of v4-mapped addresses. */
-const MIN_LENGTH_V4 = 96 + 8;
-const MIN_LENGTH_V6 = 16;
 
 /** `self`: this node, whose CIDRs get unreachable routes. No route is desired before the first `setNode`. */
 export function createDesiredRoutes(self: NodeName): DesiredRoutes {
@@ -95,21 +91,13 @@ function cidrKey({ address, length }: Prefix): string {
 }
 
 function unreachableRoutes(node: Node): readonly Route[] {
-  return cidrsOf(node).map((prefix) => ({ prefix, via: undefined }));
+  return podCidrsOf(node).map((prefix) => ({ prefix, via: undefined }));
 }
 
 function routesTo(node: Node): readonly Route[] {
   const gateways = node.addresses.filter((bytes) => bytes.length === 16).map(addressFromBytes);
-  return cidrsOf(node).flatMap((prefix): Route[] => {
+  return podCidrsOf(node).flatMap((prefix): Route[] => {
     const via = gateways.find((each) => isV4(each) === isV4(prefix.address));
     return via === undefined ? [] : [{ prefix, via }];
-  });
-}
-
-function cidrsOf(node: Node): readonly Prefix[] {
-  return node.podCidrs.flatMap(({ address, length }): Prefix[] => {
-    if (address.length !== 16) return [];
-    const base = addressFromBytes(address);
-    return length < (isV4(base) ? MIN_LENGTH_V4 : MIN_LENGTH_V6) ? [] : [{ address: base, length }];
   });
 }

@@ -2,7 +2,14 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type Datapath, type DatapathMode, openDatapath, openNetlink, type RouteEvent } from "@isthmus/bpf";
+import {
+  type Datapath,
+  type DatapathMode,
+  openDatapath,
+  openNetlink,
+  type PacketPath,
+  type RouteEvent,
+} from "@isthmus/bpf";
 import { makeNetns, OBJECTS, type Sockets, startSockets, type TestNetns, uniqueName } from "@isthmus/bpf/testing";
 import { formatAddress, parseAddress, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
@@ -27,6 +34,8 @@ export interface PacketNode {
   readonly nodes: Map<NodeName, Node>;
   /** Pins of programs on devices, as `from_pod@12`. */
   attached(): readonly string[];
+  /** Devices on which attaching fails. */
+  readonly refusing: Set<number>;
   /** Passes events of the node's network on, as if they had come from the kernel. */
   changed(events: readonly RouteEvent[]): void;
 }
@@ -41,6 +50,7 @@ export function makePacketNode(t: TestContext): PacketNode {
   const bpffs = join("/sys/fs/bpf", uniqueName("packets"));
   const nodes = new Map<NodeName, Node>();
   const listeners: NetworkListener[] = [];
+  const refusing = new Set<number>();
   let [datapath, packets, stop]: [Datapath | undefined, Packets | undefined, AbortController] = [
     undefined,
     undefined,
@@ -62,9 +72,17 @@ export function makePacketNode(t: TestContext): PacketNode {
     return sockets;
   }
 
+  const attachTo =
+    (links: PacketPath["links"]): PacketPath["links"]["attach"] =>
+    async (ifindex, programs) => {
+      if (refusing.has(ifindex)) throw new Error(`Device ${ifindex} refuses programs`);
+      await links.attach(ifindex, programs);
+    };
+
   return {
     netns,
     nodes,
+    refusing,
     attached: () =>
       readdirSync(bpffs)
         .filter((pin) => pin.startsWith("tcx_"))
@@ -112,7 +130,7 @@ export function makePacketNode(t: TestContext): PacketNode {
       packets =
         opened.packets &&
         (await startPackets({
-          path: opened.packets,
+          path: { ...opened.packets, links: { ...opened.packets.links, attach: attachTo(opened.packets.links) } },
           gracePeriod: () => opened.gracePeriod(),
           openNetlink: () => openNetlink(netns.path),
           changes: { subscribe: (listener) => void listeners.push(listener) },
