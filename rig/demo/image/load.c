@@ -48,7 +48,8 @@ static struct {
 	socklen_t target_len;
 	const char *target_text;
 	int64_t t0, deadline_us, flush_at, rate;
-	int64_t stall_from, stall_to; /* when this program was last not scheduled in time */
+	int64_t ran_at, wake_at;      /* when this program last read the clock, and until when it asked to sleep */
+	int64_t stall_from, stall_to; /* when it was not running although it should have been; 0 = not since expire() */
 	uint64_t next, limit;	      /* limit: requests in all */
 	struct request list;
 	char get[160];
@@ -58,6 +59,23 @@ static struct {
 static int64_t due(uint64_t n)
 {
 	return ld.t0 + (int64_t)(n * 1000000 / (uint64_t)ld.rate);
+}
+
+/*
+ * Reads the clock. The scheduler can suspend this program anywhere, not only in epoll_wait(), so every reading also
+ * notices a stall: more time than STALL_US since the last one that was not asked for.
+ */
+static int64_t read_clock(void)
+{
+	int64_t now = now_us(), since = ld.ran_at > ld.wake_at ? ld.ran_at : ld.wake_at;
+
+	if (now - since > STALL_US) {
+		if (!ld.stall_from)
+			ld.stall_from = since;
+		ld.stall_to = now;
+	}
+	ld.ran_at = now;
+	return now;
 }
 
 static void watch(int fd, uint32_t events, void *tag, int op)
@@ -70,10 +88,10 @@ static void watch(int fd, uint32_t events, void *tag, int op)
 
 static void finish(struct request *q, char result, int responder)
 {
-	int64_t end = now_us(), deadline = q->due_us + ld.deadline_us;
+	int64_t end = read_clock(), deadline = q->due_us + ld.deadline_us;
 
 	if (end > deadline) {
-		bool asleep = (ld.stall_to >= deadline && ld.stall_from <= deadline) ||
+		bool asleep = (ld.stall_to >= deadline && ld.stall_from <= deadline + 1) ||
 			      q->begun_us - q->due_us > ld.deadline_us / 2;
 
 		result = asleep ? 's' : 't';
@@ -110,7 +128,7 @@ static void start(uint64_t n)
 		die("allocate a request");
 	q->number = n;
 	q->due_us = due(n);
-	q->begun_us = now_us();
+	q->begun_us = read_clock();
 	q->next = &ld.list;
 	q->prev = ld.list.prev;
 	q->prev->next = q;
@@ -180,10 +198,12 @@ static void request_event(struct request *q)
 		judge(q);
 }
 
-static void expire(int64_t now)
+/* Completes every request whose deadline has passed. A stall up to now then explains none of those that remain. */
+static void expire(void)
 {
-	while (ld.list.next != &ld.list && now > ld.list.next->due_us + ld.deadline_us)
+	while (ld.list.next != &ld.list && read_clock() > ld.list.next->due_us + ld.deadline_us)
 		finish(ld.list.next, 't', -1);
+	ld.stall_from = ld.stall_to = 0;
 }
 
 static int64_t next_time(void)
@@ -197,9 +217,12 @@ static int64_t next_time(void)
 	return at;
 }
 
-static void on_time(int64_t now)
+static void on_time(void)
 {
-	expire(now);
+	int64_t now;
+
+	expire();
+	now = read_clock();
 	while (ld.next < ld.limit && due(ld.next) <= now)
 		start(ld.next++);
 	if (now >= ld.flush_at) {
@@ -243,7 +266,8 @@ static void setup(int argc, char **argv)
 	watch(ld.signals, EPOLLIN, &ld.signals, EPOLL_CTL_ADD);
 	watch(ld.timer, EPOLLIN, &ld.timer, EPOLL_CTL_ADD);
 	out_open();
-	ld.t0 = now_us() + 50000;
+	ld.ran_at = now_us();
+	ld.t0 = ld.ran_at + 50000;
 	ld.flush_at = ld.t0;
 	out_line("{\"start\":{\"mono\":%lld,\"wall\":%lld,\"rate\":%lld,\"deadline\":%lld,\"target\":\"%s\"}}\n",
 		 (long long)ld.t0, (long long)(ld.t0 + wall_us() - now_us()), (long long)ld.rate,
@@ -263,16 +287,13 @@ int load_main(int argc, char **argv)
 	setup(argc, argv);
 	while (ld.next < ld.limit || ld.list.next != &ld.list) {
 		struct epoll_event events[128];
-		int64_t wake_at = next_time(), now;
 		int n;
 
-		arm(ld.timer, wake_at);
+		ld.wake_at = next_time();
+		arm(ld.timer, ld.wake_at);
 		n = epoll_wait(ld.epoll, events, 128, -1);
-		now = now_us();
-		if (now - wake_at > STALL_US) {
-			ld.stall_from = wake_at;
-			ld.stall_to = now;
-		}
+		read_clock();
+		ld.wake_at = 0;
 		/* Process answers before deadlines, so that an answer that has arrived is not counted as lost. */
 		for (int i = 0; i < n; i++) {
 			void *tag = events[i].data.ptr;
@@ -282,7 +303,7 @@ int load_main(int argc, char **argv)
 			else if (tag != &ld.timer)
 				request_event(tag);
 		}
-		on_time(now_us());
+		on_time();
 	}
 	out_line("{\"end\":{\"sent\":%llu}}\n", (unsigned long long)ld.next);
 	out_close();

@@ -126,20 +126,25 @@ describe("the demo's program", () => {
 
   test("a client that was suspended past the deadline reports these requests as starved", async (t) => {
     const { port } = await httpd(t);
-    const child = start(t, ["load", "--target", `127.0.0.1:${port}`, "--duration-ms", "1500", "--deadline-ms", "400"]);
+    // At this rate, a signal often arrives while the client handles an answer, and not only while it waits.
+    const flags = ["--rate", "2000", "--duration-ms", "4000", "--deadline-ms", "400"];
+    const child = start(t, ["load", "--target", `127.0.0.1:${port}`, ...flags]);
+    const suspend = async (): Promise<void> => {
+      for (let times = 0; times < 7; times++) {
+        await after(80);
+        child.kill("SIGSTOP");
+        await after(450);
+        child.kill("SIGCONT");
+      }
+    };
     const log = createSampleLog();
     assert.ok(child.stdout);
-    let stopped = false;
-    for await (const text of createInterface({ input: child.stdout })) {
-      log.line(text);
-      if (stopped || log.samples().length < 20) continue;
-      stopped = true;
-      child.kill("SIGSTOP");
-      await after(800);
-      child.kill("SIGCONT");
-    }
-    assert.equal(log.samples().length, 150);
-    assert.ok(count(log.samples(), "starved") > 10);
+    await once(child, "spawn");
+    const suspended = suspend();
+    for await (const text of createInterface({ input: child.stdout })) log.line(text);
+    await suspended;
+    assert.equal(log.samples().length, 8_000);
+    assert.ok(count(log.samples(), "starved") > 500);
     assert.equal(count(log.samples(), "timeout"), 0);
   });
 
