@@ -16,26 +16,21 @@
  */
 #include "lib/deliver.h"
 
-struct tracked {
-	struct flow_row *row; /* NULL: no entry */
-	__u32 flags;	      /* of the packet's direction */
-};
-
 /*
- * The entry of the packet's flow; false when it is not between pods of the mesh, by entry or by addresses. `source` and
+ * The row of the packet's flow; false when it is not between pods of the mesh, by row or by addresses. `source` and
  * `target`: that address is known to be a pod's, so its range is not looked up.
  */
-static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *found, bool source, bool target)
+static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *flow, bool source, bool target)
 {
 	if (packet->has_ports)
-		found->row = find_flow(packet, &found->flags);
-	return found->row || ((source || is_pod_address(packet->source)) && (target || is_pod_address(packet->target)));
+		find_flow(packet, flow);
+	return flow->row || ((source || is_pod_address(packet->source)) && (target || is_pod_address(packet->target)));
 }
 
 /* True when the packet must go through the stack; else its flow has an entry now. */
-static __always_inline bool needs_stack(const struct packet *packet, const struct tracked *found)
+static __always_inline bool needs_stack(const struct packet *packet, struct tracked *flow)
 {
-	return packet->stack || (track(packet, found->row, found->flags, false) & FLOW_VIA_STACK);
+	return packet->stack || (track(packet, flow, false) & FLOW_VIA_STACK);
 }
 
 SEC("tc")
@@ -90,7 +85,7 @@ static __always_inline int from_stack(struct __sk_buff *skb)
 	if (skb->mark == MARK_FORWARDED)
 		return pass();
 	if (parse(skb, &packet) == PARSED_OK && packet.has_ports && find_mesh_flow(&packet, &flow, false, false))
-		track(&packet, flow.row, flow.flags, true);
+		track(&packet, &flow, true);
 	return pass();
 }
 

@@ -17,7 +17,8 @@ enum verdict verdict;
 enum drop_reason drop_reason;
 enum metric metric;
 enum flow_flag flow_flag;
-enum flow_tcp flow_tcp;
+enum flow_sent flow_sent;
+enum flow_gen flow_gen;
 
 struct frontend_key frontend_key;
 struct frontend_row frontend_row;

@@ -1,34 +1,69 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the flows between pods of the mesh (mesh_conntrack): one entry per flow and node, for both
+ * This file contains the flows between pods of the mesh (mesh_conntrack): one row per flow and node, for both
  * directions.
  *
- *   SYN, or UDP, or ICMP echo without an entry ──► new: the way of its first packet is that of its answers
- *   other TCP without an entry ──► picked up: both directions through the stack, which may know more of it
- *   SYN on a closing entry, or past the stack on one whose answers go through it ──► new
+ *   SYN, or UDP, or ICMP echo without a row ──► new: the way of its first packet is that of its answers
+ *   other TCP without a row ──► picked up: both directions through the stack, which may know more of it
+ *   SYN on a flow that ended, or past the stack on one whose answers go through it ──► new
  *
- * The LRU map reuses the memory of an entry at any time. What changes after the insert is one word per direction; it
- * carries a check of the key and of the entry's `gen`, so a word that is stored too late is a miss for the flow whose
- * memory it became, and not believed.
+ * A flow's hash names a set of LIMIT_FLOW_SET rows, and the flow is in any of them. A new flow takes the row that is
+ * needed least (use_of()): one that was never used or whose flow ended, then one whose flow was never answered, then the
+ * one that was silent longest. So a flood of SYNs takes rows of its own kind, and what it costs is one set per packet.
+ *
+ * Which flow a row has may change at any time. What changes otherwise is one word per direction; it carries a check of
+ * the key and of the row's `gen`, so a word that is stored too late is a miss for the flow that has the row by then, and
+ * not believed.
  */
 #ifndef MESH_CONNTRACK_H
 #define MESH_CONNTRACK_H
 
+#include "config.h"
 #include "hash.h"
 #include "packet.h"
 #include "metrics.h"
 
-/* flow -> its two words, and what is known of it */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 262144);
-	__type(key, struct flow_key);
-	__type(value, struct flow_row);
-} mesh_conntrack_v1 SEC(".maps");
+struct flow_set {
+	struct flow_row row[LIMIT_FLOW_SET];
+};
 
-static __always_inline __u16 flow_check(const struct flow_key *key, __u32 gen)
+/* set of a flow -> its rows */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct flow_set);
+} mesh_conntrack_v2 SEC(".maps");
+
+/* 0 -> CONFIG(flow_seed). For the agent alone, whose versions must load the same number while they share flows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} mesh_flow_seed_v1 SEC(".maps");
+
+/* The flow of a packet, and where it is in mesh_conntrack. */
+struct tracked {
+	struct flow_set *set;
+	struct flow_row *row; /* NULL: no row */
+	__u64 hash;
+	__u32 flags; /* of the packet's direction */
+	__u16 now;   /* as flow_row.seen */
+};
+
+static __always_inline __u64 flow_hash(const struct flow_key *key)
 {
-	return row_check(ROW_CHECK ^ gen, key, sizeof(*key) / 8) >> 48;
+	__u64 hash = row_check(ROW_CHECK ^ CONFIG(flow_seed), key, sizeof(*key) / 8);
+
+	return (hash ^ hash >> 32) * ROW_CHECK;
+}
+
+static __always_inline __u16 flow_check(__u64 hash, __u32 gen)
+{
+	return ((hash ^ gen) * ROW_CHECK) >> 48;
 }
 
 static __always_inline __u64 flow_word(__u16 check, __u32 flags)
@@ -36,44 +71,165 @@ static __always_inline __u64 flow_word(__u16 check, __u32 flags)
 	return WORD(flow_word, .check = check, .flags = flags);
 }
 
-/* The entry of the packet's flow if it is whole, with the flags of the packet's direction; else NULL. */
-static __always_inline struct flow_row *find_flow(const struct packet *packet, __u32 *flags)
+static __always_inline bool has_key(const struct flow_row *row, const struct flow_key *key)
 {
-	struct flow_row *row = bpf_map_lookup_elem(&mesh_conntrack_v1, &packet->flow);
+	const volatile __u64 *a = (const void *)&row->key;
+	const __u64 *b = (const void *)key;
+
+	/* The ports differ most. */
+	return a[4] == b[4] && a[1] == b[1] && a[3] == b[3] && a[0] == b[0] && a[2] == b[2];
+}
+
+/*
+ * The functions that look at the rows of a set are global: the verifier walks each once, and what follows a call once
+ * instead of once for each row.
+ */
+
+/* The row of the set that has this key; LIMIT_FLOW_SET if none has. */
+__noinline int row_of_flow(const struct flow_set *set, const struct flow_key *key)
+{
+	if (set && key)
+		for (int i = 0; i < LIMIT_FLOW_SET; i++)
+			if (has_key(&set->row[i], key))
+				return i;
+	return LIMIT_FLOW_SET;
+}
+
+/* Looks the packet's flow up: its row if that is whole, with the flags of the packet's direction. */
+static __always_inline void find_flow(const struct packet *packet, struct tracked *flow)
+{
+	struct flow_row *row;
+	__u32 index, gen;
 	__u64 word;
 
-	if (!row)
-		return NULL;
+	flow->hash = flow_hash(&packet->flow);
+	index = (flow->hash >> 32) * CONFIG(flow_sets) >> 32;
+	flow->set = bpf_map_lookup_elem(&mesh_conntrack_v2, &index);
+	flow->now = bpf_ktime_get_coarse_ns() >> 30;
+	if (!flow->set)
+		return;
+	index = row_of_flow(flow->set, &packet->flow);
+	if (index >= LIMIT_FLOW_SET)
+		return;
+	row = &flow->set->row[index];
+	gen = READ_ONCE(row->gen);
 	word = READ_ONCE(row->word[packet->from_b & 1]);
-	if (FIELDS(flow_word, word).check != flow_check(&packet->flow, READ_ONCE(row->gen))) {
+	if (gen < FLOW_GEN_FIRST)
+		return;
+	if (FIELDS(flow_word, word).check != flow_check(flow->hash, gen)) {
 		count(METRIC_CHECK_MISMATCH);
-		return NULL;
+		return;
 	}
-	*flags = FIELDS(flow_word, word).flags;
-	return row;
+	flow->row = row;
+	flow->flags = FIELDS(flow_word, word).flags;
 }
 
-/* enum flow_tcp bits of a packet. */
-static __always_inline __u8 tcp_seen(const struct packet *packet)
+/* enum flow_sent bits of a packet. */
+static __always_inline __u8 sent_bits(const struct packet *packet)
 {
-	return (packet->tcp & TCP_SYN ? FLOW_TCP_SYN : 0) | (packet->tcp & TCP_FIN ? FLOW_TCP_FIN : 0) |
-	       (packet->tcp & TCP_RST ? FLOW_TCP_RST : 0);
+	return (packet->tcp & TCP_SYN ? FLOW_SENT_SYN : 0) | (packet->tcp & TCP_FIN ? FLOW_SENT_FIN : 0) |
+	       (packet->tcp & TCP_RST ? FLOW_SENT_RST : 0) | (packet->tcp & (TCP_SYN | TCP_RST) ? 0 : FLOW_SENT_DATA);
 }
 
-/* Inserts an entry in the place of any that is there; false when there is no room. */
-static __always_inline bool insert_flow(const struct packet *packet, __u32 flags, __u32 reply_flags)
-{
-	struct flow_row row = {.gen = bpf_get_prandom_u32()};
-	__u16 check = flow_check(&packet->flow, row.gen);
-	__u64 own = flow_word(check, flags | FLOW_INITIATOR);
-	__u64 reply = flow_word(check, reply_flags);
-	__u8 tcp = tcp_seen(packet);
+/* Units of `seen` after which a flow without connections has ended: 137 s, and a flow of TCP is forgotten: 6 hours. */
+#define FLOW_IDLE 128
+#define FLOW_IDLE_TCP 20480
 
-	row.word[0] = packet->from_b ? reply : own;
-	row.word[1] = packet->from_b ? own : reply;
-	row.tcp[0] = packet->from_b ? 0 : tcp;
-	row.tcp[1] = packet->from_b ? tcp : 0;
-	return !bpf_map_update_elem(&mesh_conntrack_v1, &packet->flow, &row, BPF_ANY);
+/* True for a flow of which no more packets are expected, so that its row may be another's. */
+static __always_inline bool has_ended(const struct flow_row *row, __u16 now)
+{
+	__u8 a = READ_ONCE(row->sent[0]), b = READ_ONCE(row->sent[1]);
+	__u16 idle = now - READ_ONCE(row->seen);
+
+	if (row->key.proto != IPPROTO_TCP)
+		return idle > FLOW_IDLE;
+	return ((a | b) & FLOW_SENT_RST) || (a & b & FLOW_SENT_FIN);
+}
+
+enum flow_use {
+	FLOW_USE_OWN = 0,	 /* the row has this flow */
+	FLOW_USE_NONE = 1,	 /* it was never used */
+	FLOW_USE_ENDED = 2,	 /* its flow ended */
+	FLOW_USE_UNANSWERED = 3, /* of its flow only one end was heard, or no more than SYNs */
+	FLOW_USE_LIVE = 4,
+	FLOW_USE_BUSY = 5,
+};
+
+/* Ages that a use has, and the rows that may have each. */
+#define FLOW_USE_UNIT (0x10000ULL * LIMIT_FLOW_SET)
+
+/* What a row is used for, in the high half, and how recently. The lowest is the row to take. */
+__noinline __u32 use_of(const struct flow_row *row, const struct flow_key *key, __u32 now)
+{
+	__u32 gen, use = FLOW_USE_LIVE;
+	__u16 idle;
+	__u8 a, b;
+
+	if (!row || !key)
+		return FLOW_USE_BUSY << 16;
+	a = READ_ONCE(row->sent[0]);
+	b = READ_ONCE(row->sent[1]);
+	idle = now - READ_ONCE(row->seen);
+	gen = READ_ONCE(row->gen);
+	if (has_key(row, key))
+		use = FLOW_USE_OWN;
+	else if (gen == FLOW_GEN_BUSY)
+		use = FLOW_USE_BUSY;
+	else if (gen == FLOW_GEN_UNUSED)
+		use = FLOW_USE_NONE;
+	else if (has_ended(row, now) || idle > FLOW_IDLE_TCP)
+		use = FLOW_USE_ENDED;
+	else if (!a || !b || !((a | b) & FLOW_SENT_DATA))
+		use = FLOW_USE_UNANSWERED;
+	return use << 16 | (__u16)~idle;
+}
+
+/*
+ * The row of the set that is needed least; of those that are needed as little, one that depends on the flow's hash.
+ * LIMIT_FLOW_SET if all are busy.
+ */
+__noinline int row_to_take(const struct flow_set *set, const struct flow_key *key, __u64 hash, __u32 now)
+{
+	__u64 least = FLOW_USE_BUSY * FLOW_USE_UNIT;
+	int taken = LIMIT_FLOW_SET;
+
+	if (!set || !key)
+		return taken;
+	for (int i = 0; i < LIMIT_FLOW_SET; i++) {
+		__u64 use = use_of(&set->row[i], key, now) * LIMIT_FLOW_SET + (i + hash) % LIMIT_FLOW_SET;
+
+		taken = use < least ? i : taken;
+		least = use < least ? use : least;
+	}
+	if (least / FLOW_USE_UNIT == FLOW_USE_LIVE)
+		count(METRIC_FLOW_EVICTED);
+	return taken;
+}
+
+/* Gives a row to the packet's flow; false when there is none to be had. */
+static __always_inline bool insert_flow(const struct packet *packet, struct tracked *flow, __u32 flags, __u32 answers)
+{
+	__u32 index = row_to_take(flow->set, &packet->flow, flow->hash, flow->now), gen;
+	struct flow_row *row;
+	__u16 check;
+
+	if (!flow->set || index >= LIMIT_FLOW_SET)
+		return false;
+	row = &flow->set->row[index];
+	gen = READ_ONCE(row->gen);
+	if (gen == FLOW_GEN_BUSY || __sync_val_compare_and_swap(&row->gen, gen, FLOW_GEN_BUSY) != gen)
+		return false;
+	gen = gen + 1 < FLOW_GEN_FIRST ? FLOW_GEN_FIRST : gen + 1;
+	check = flow_check(flow->hash, gen);
+	row->key = packet->flow;
+	row->word[packet->from_b & 1] = flow_word(check, flags | FLOW_INITIATOR);
+	row->word[!(packet->from_b & 1)] = flow_word(check, answers);
+	row->sent[packet->from_b & 1] = sent_bits(packet);
+	row->sent[!(packet->from_b & 1)] = 0;
+	row->seen = flow->now;
+	/* A full barrier: who reads this gen reads what stands above. */
+	__sync_lock_test_and_set(&row->gen, gen);
+	return true;
 }
 
 /* True for a packet that begins a flow: the first SYN of TCP, any packet of what has no connections. */
@@ -82,67 +238,71 @@ static __always_inline bool begins_flow(const struct packet *packet)
 	return packet->flow.proto != IPPROTO_TCP || (packet->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static __always_inline bool is_closing(const struct flow_row *row)
+static __always_inline void note_packet(const struct tracked *flow, const struct packet *packet)
 {
-	__u8 a = READ_ONCE(row->tcp[0]), b = READ_ONCE(row->tcp[1]);
+	struct flow_row *row = flow->row;
+	__u8 *sent = &row->sent[packet->from_b & 1];
+	__u8 now = sent_bits(packet);
 
-	return ((a | b) & FLOW_TCP_RST) || (a & b & FLOW_TCP_FIN);
-}
-
-static __always_inline void note_tcp(struct flow_row *row, const struct packet *packet)
-{
-	__u8 *seen = &row->tcp[packet->from_b & 1];
-	__u8 now = tcp_seen(packet);
-
-	if (now & ~READ_ONCE(*seen))
-		*seen |= now;
+	if (now & ~READ_ONCE(*sent))
+		*sent |= now;
+	if (READ_ONCE(row->seen) != flow->now)
+		row->seen = flow->now;
 }
 
 /* The flags of the direction of the answers to this packet. */
-static __always_inline __u32 answer_flags(const struct flow_row *row, const struct packet *packet, __u16 check)
+static __always_inline __u32 answer_flags(const struct tracked *flow, const struct packet *packet, __u16 check)
 {
-	__u64 word = READ_ONCE(row->word[!(packet->from_b & 1)]);
+	__u64 word = READ_ONCE(flow->row->word[!(packet->from_b & 1)]);
 
 	return FIELDS(flow_word, word).check == check ? FIELDS(flow_word, word).flags : 0;
 }
 
-static __always_inline bool answers_via_stack(const struct flow_row *row, const struct packet *packet)
+static __always_inline bool answers_via_stack(const struct tracked *flow, const struct packet *packet)
 {
-	return answer_flags(row, packet, flow_check(&packet->flow, READ_ONCE(row->gen))) & FLOW_VIA_STACK;
+	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));
+
+	return answer_flags(flow, packet, check) & FLOW_VIA_STACK;
 }
 
 /* From now on the answers to this packet go through the stack, by which it came. */
-static __always_inline void answer_via_stack(struct flow_row *row, const struct packet *packet)
+static __always_inline void answer_via_stack(const struct tracked *flow, const struct packet *packet)
 {
-	__u16 check = flow_check(&packet->flow, READ_ONCE(row->gen));
-	__u32 flags = answer_flags(row, packet, check);
+	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));
+	__u32 flags = answer_flags(flow, packet, check);
 
 	if (!(flags & FLOW_VIA_STACK))
-		*(volatile __u64 *)&row->word[!(packet->from_b & 1)] = flow_word(check, flags | FLOW_VIA_STACK);
+		*(volatile __u64 *)&flow->row->word[!(packet->from_b & 1)] = flow_word(check, flags | FLOW_VIA_STACK);
+}
+
+/* True when the packet begins a flow anew although `flow` has a row. */
+static __always_inline bool begins_anew(const struct packet *packet, const struct tracked *flow, bool via_stack)
+{
+	if (has_ended(flow->row, flow->now))
+		return true;
+	return packet->flow.proto == IPPROTO_TCP && !via_stack && !(flow->flags & FLOW_VIA_STACK) &&
+	       answers_via_stack(flow, packet);
 }
 
 /*
- * The flags of a packet's direction; makes an entry if there is none that fits. Without room for one the packet goes
- * through the stack. `row` and `flags`: of find_flow(). `via_stack`: the packet came through the stack, and so must the
- * answers.
+ * The flags of a packet's direction; makes a row if there is none that fits. Without room for one the packet goes
+ * through the stack. `flow`: of find_flow(). `via_stack`: the packet came through the stack, and so must the answers.
  */
-static __always_inline __u32 track(const struct packet *packet, struct flow_row *row, __u32 flags, bool via_stack)
+static __always_inline __u32 track(const struct packet *packet, struct tracked *flow, bool via_stack)
 {
-	__u32 answers = via_stack ? FLOW_VIA_STACK : 0;
+	__u32 flags = 0, answers = via_stack ? FLOW_VIA_STACK : 0;
 	bool begins = begins_flow(packet);
 
-	if (row && !(begins && packet->flow.proto == IPPROTO_TCP &&
-		     (is_closing(row) || (!via_stack && !(flags & FLOW_VIA_STACK) && answers_via_stack(row, packet))))) {
-		note_tcp(row, packet);
+	if (flow->row && !(begins && begins_anew(packet, flow, via_stack))) {
+		note_packet(flow, packet);
 		if (via_stack)
-			answer_via_stack(row, packet);
-		return flags;
+			answer_via_stack(flow, packet);
+		return flow->flags;
 	}
 	count(begins ? METRIC_FLOW_NEW : METRIC_FLOW_PICKED_UP);
-	flags = 0;
 	if (!begins)
 		flags = answers = FLOW_VIA_STACK | FLOW_PICKED_UP;
-	if (insert_flow(packet, flags, answers))
+	if (insert_flow(packet, flow, flags, answers))
 		return flags;
 	count(METRIC_FLOW_FULL);
 	return FLOW_VIA_STACK;

@@ -35,6 +35,7 @@ enum limit {
 	LIMIT_STICKY_CHECK_BITS = 13,	/* bits of the check of a udp_sticky_row */
 	LIMIT_FLOOR_POSITIONS = 16,	/* numbers in a copy of a floor */
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
+	LIMIT_FLOW_SET = 8,		/* rows in a set of mesh_conntrack */
 };
 
 /** IP protocol numbers that Services can have. */
@@ -330,36 +331,36 @@ enum flow_flag {
 /** What is known of one direction of a flow. One u64, written by one store. */
 struct flow_word {
 	__u64 rev : 32;	  /* reserved: revision of the policy that allowed it */
-	__u64 check : 16; /* hash of the key and of the entry's gen (flow_check()); another value is a miss */
+	__u64 check : 16; /* hash of the key and of the row's gen (flow_check()); another value is a miss */
 	__u64 flags : 16; /* enum flow_flag */
 };
 
-/** Bits of flow_row.tcp: what a direction of a TCP flow has sent. */
-enum flow_tcp {
-	FLOW_TCP_SYN = 1, /* SYN */
-	FLOW_TCP_FIN = 2, /* FIN */
-	FLOW_TCP_RST = 4, /* RST */
+/** Bits of flow_row.sent: what an end of a flow has sent. */
+enum flow_sent {
+	FLOW_SENT_SYN = 1,  /* TCP with SYN */
+	FLOW_SENT_FIN = 2,  /* TCP with FIN */
+	FLOW_SENT_RST = 4,  /* TCP with RST */
+	FLOW_SENT_DATA = 8, /* UDP, ICMP echo, or TCP without SYN and RST */
+};
+
+/** Values of flow_row.gen that are of no flow. */
+enum flow_gen {
+	FLOW_GEN_UNUSED = 0, /* the row was never used */
+	FLOW_GEN_BUSY = 1,   /* a program gives the row to a flow */
+	FLOW_GEN_FIRST = 2,  /* the first one of a flow */
 };
 
 /**
- * Value of mesh_conntrack (LRU): a flow. Written by programs only; any program may reuse its memory at any time. What
- * changes after the insert are the two words, which carry checks, and `seen` and `tcp`, of which a wrong value does no
- * harm.
+ * Row of mesh_conntrack (mapped array of sets of rows): a flow. Written by programs only; any program may give a row to
+ * another flow at any time: `gen` is FLOW_GEN_BUSY while it does, and another number than before from then on. What
+ * changes meanwhile are the two words, which carry checks, and `sent` and `seen`, of which a wrong value does no harm.
  */
 struct flow_row {
-	__u64 word[2];	/* struct flow_word of the packets from end a, and of those from end b */
-	__u32 gen;	/* random, so that a word of an older entry of the same key is a miss */
-	__u32 seen;	/* reserved: second of the last packet, by the coarse clock */
-	__u32 id_a;	/* reserved: identity of end a */
-	__u32 id_b;	/* reserved: identity of end b */
-	__u32 service;	/* reserved: index into mesh_services */
-	__u32 backend;	/* reserved: backend id */
-	__u32 isn;	/* reserved: sequence number of the initiator's SYN */
-	__u32 nat;	/* reserved: row of the translated tuple */
-	__be16 proxy;	/* reserved: port of the node's proxy */
-	__u8 tcp[2];	/* enum flow_tcp bits of end a, and of end b */
-	__u32 pad;	/* 0 */
-	__u64 check;	/* reserved: hash of the key and of the fields that are written at insert only */
+	__u64 word[2];	     /* struct flow_word of the packets from end a, and of those from end b */
+	struct flow_key key; /* the flow */
+	__u32 gen;	     /* enum flow_gen, or a number that the row's flow before did not have */
+	__u16 seen;	     /* 2^30 ns (1.07 s) of the last packet, by the coarse clock; wraps around */
+	__u8 sent[2];	     /* enum flow_sent bits of end a, and of end b */
 };
 
 /** Settings, read-only data of every program, set when it is loaded. */
@@ -367,6 +368,8 @@ struct datapath_config {
 	__u32 cluster_id;   /* id of the local cluster, whose rank is always up */
 	__u32 flags;	    /* reserved, 0 */
 	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
+	__u64 flow_seed;    /* random number of the node, so that no pod can tell which flows share a set of mesh_conntrack */
+	__u64 flow_sets;    /* entries of mesh_conntrack */
 };
 
 /** What a program decides about a connect, a datagram or a packet. */
@@ -411,6 +414,7 @@ enum metric {
 	METRIC_FLOW_NEW = 18,		/* flow between pods of the mesh seen for the first time */
 	METRIC_FLOW_PICKED_UP = 19,	/* flow that is older than its entry: evicted, or older than the programs */
 	METRIC_FLOW_FULL = 20,		/* flow whose entry could not be inserted: its packets go through the stack */
+	METRIC_FLOW_EVICTED = 21,	/* entry of a flow in use that another flow took, because its set was full */
 };
 
 #endif

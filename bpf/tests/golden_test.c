@@ -139,7 +139,8 @@ static void sockets(void)
 	struct udp_sticky_row sticky = {.backend = 1 << 24 | 1, .fraction = 0x12345, .tier = 2, .check = 0x1abc};
 	struct udp_reverse_key reverse_key = {.cookie = 0x1122334455667788, .port = htons(53)};
 	struct udp_reverse_row reverse = {.port = htons(53), .check = 0x0123456789abcdef};
-	struct datapath_config config = {.cluster_id = 7, .netns_cookie = 0x1122334455667788};
+	struct datapath_config config = {.cluster_id = 7, .netns_cookie = 0x1122334455667788,
+					 .flow_seed = 0x99aabbccddeeff00, .flow_sets = 0x1234};
 	__u64 of_row;
 
 	address(sock.vip, "::ffff:10.96.0.1");
@@ -168,9 +169,8 @@ static void pods(void)
 	struct pod_range_row range = {.cluster = 258, .flags = 7};
 	struct flow_key flow = {.pa = htons(40000), .pb = htons(80), .proto = PROTO_TCP, .space = 0x0102};
 	struct flow_word word = {.rev = 0x01020304, .check = 0xabcd, .flags = FLOW_INITIATOR | FLOW_VIA_STACK};
-	struct flow_row flow_row = {.word = {0x0102030405060708, 0x1112131415161718}, .gen = 1, .seen = 2, .id_a = 3, .id_b = 4,
-				    .service = 5, .backend = 6, .isn = 7, .nat = 8, .proxy = htons(9),
-				    .tcp = {FLOW_TCP_SYN, FLOW_TCP_FIN | FLOW_TCP_RST}, .check = 0x0123456789abcdef};
+	struct flow_row flow_row = {.word = {0x0102030405060708, 0x1112131415161718}, .gen = 0x01020304, .seen = 0x0506,
+				    .sent = {FLOW_SENT_SYN, FLOW_SENT_FIN | FLOW_SENT_DATA}};
 
 	address(key.addr, "::ffff:10.1.0.1");
 	address(row.addr, "::ffff:10.1.0.1");
@@ -183,6 +183,7 @@ static void pods(void)
 	CHECK("pod_range_row", range);
 	CHECK("flow_key", flow);
 	CHECK("flow_word", word);
+	flow_row.key = flow;
 	CHECK("flow_row", flow_row);
 }
 

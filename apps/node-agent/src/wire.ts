@@ -168,9 +168,10 @@ async function startNode(
       reports.connected();
     },
   });
-  const reports = createNodeReports({ send: client.send, fill: state.datapath.fill });
+  const fill = () => [...state.datapath.fill(), ...(packets?.fill() ?? [])];
+  const reports = createNodeReports({ send: client.send, fill });
   metrics.watch({
-    fill: state.datapath.fill,
+    fill,
     connected: () => client.server !== undefined,
     sources: () => [...state.core.sources.values()].map((source) => reportSource(source, local.clusterId)),
     cgroups: () => cgroups.attached.length,

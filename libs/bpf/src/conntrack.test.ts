@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { FlowFlag, FlowTcp } from "./gen/index.js";
+import { FlowFlag, FlowSent } from "./gen/index.js";
 import { makePacket, TcpFlag } from "./testing/packets.js";
 import { loadPodPrograms } from "./testing/pod-programs.js";
 import { TcAction } from "./testing/skb-run.js";
@@ -30,7 +30,7 @@ interface Step {
 /** Flags of both directions, that of A first, and what each end has sent. */
 interface Model {
   flags: [number, number];
-  tcp: [number, number];
+  sent: [number, number];
 }
 
 /** The flow after the step, and whether the packet goes to a pod past the stack. */
@@ -39,24 +39,25 @@ function next(model: Model | undefined, { fromB, program, flags }: Step): { mode
   const viaStack = program === "to_pod";
   const begins = (flags & (TcpFlag.Syn | TcpFlag.Ack)) === TcpFlag.Syn;
   const sent =
-    (flags & TcpFlag.Syn ? FlowTcp.Syn : 0) |
-    (flags & TcpFlag.Fin ? FlowTcp.Fin : 0) |
-    (flags & TcpFlag.Rst ? FlowTcp.Rst : 0);
+    (flags & TcpFlag.Syn ? FlowSent.Syn : 0) |
+    (flags & TcpFlag.Fin ? FlowSent.Fin : 0) |
+    (flags & TcpFlag.Rst ? FlowSent.Rst : 0) |
+    (flags & (TcpFlag.Syn | TcpFlag.Rst) ? 0 : FlowSent.Data);
   const closing =
     model !== undefined &&
-    (((model.tcp[0] | model.tcp[1]) & FlowTcp.Rst) !== 0 || (model.tcp[0] & model.tcp[1] & FlowTcp.Fin) !== 0);
+    (((model.sent[0] | model.sent[1]) & FlowSent.Rst) !== 0 || (model.sent[0] & model.sent[1] & FlowSent.Fin) !== 0);
   const pastOldStack =
     model !== undefined && !viaStack && (model.flags[own] & ViaStack) === 0 && (model.flags[other] & ViaStack) !== 0;
   if (model === undefined || (begins && (closing || pastOldStack))) {
     const both = begins ? 0 : ViaStack | PickedUp;
-    const made: Model = { flags: [0, 0], tcp: [0, 0] };
+    const made: Model = { flags: [0, 0], sent: [0, 0] };
     made.flags[own] = both | Initiator;
     made.flags[other] = both | (viaStack ? ViaStack : 0);
-    made.tcp[own] = sent;
+    made.sent[own] = sent;
     return { model: made, delivered: !viaStack && begins };
   }
-  const after: Model = { flags: [...model.flags], tcp: [...model.tcp] };
-  after.tcp[own] |= sent;
+  const after: Model = { flags: [...model.flags], sent: [...model.sent] };
+  after.sent[own] |= sent;
   if (viaStack) after.flags[other] |= ViaStack;
   return { model: after, delivered: !viaStack && (model.flags[own] & ViaStack) === 0 };
 }
@@ -96,7 +97,7 @@ test("any order of packets leaves the flags that the model has, and each packet 
             [`${B.address}:80`, model.flags[1]],
           ],
         );
-        assert.deepEqual([...(flow?.row.tcp ?? [])], model.tcp);
+        assert.deepEqual([...(flow?.row.sent ?? [])], model.sent);
       }
     }),
     { numRuns: 200 },

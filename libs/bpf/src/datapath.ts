@@ -88,17 +88,13 @@ export async function openDatapath(options: DatapathOptions): Promise<Datapath> 
 }
 
 async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath> {
-  const config = DatapathConfig.encode({
-    clusterId: options.config.clusterId,
-    flags: 0,
-    netnsCookie: native().netnsCookie(),
-  });
+  const config = { clusterId: options.config.clusterId, flags: 0, netnsCookie: native().netnsCookie() };
   const object = join(options.objectDir, "sock.bpf.o");
   const forPackets = options.mode === "packets" ? packetObject(options.objectDir) : undefined;
   const pinned = { pinFolder: options.bpffs, objects: forPackets === undefined ? [object] : [object, forPackets] };
   const grown = await growMaps({ ...pinned, sizes: options.sizes ?? {} });
   const maps = openMapSet({ ...pinned, sizes: grown.sizes });
-  const programs = loadPrograms(maps, object, { config });
+  const programs = loadPrograms(maps, object, { config: DatapathConfig.encode({ ...config, ...NO_FLOWS }) });
   const arrays = mapArrays(maps);
   const tables = await openTables(maps.map(MAP_NAMES.tables), maps.innerSpec(MAP_NAMES.tables));
   let attached: readonly string[] = options.cgroup === undefined ? [] : [options.cgroup];
@@ -111,7 +107,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   const gracePeriod = createGracePeriod();
   await grown.finish(maps.map, gracePeriod);
   attach();
-  const packets = forPackets === undefined ? undefined : openPacketPath(maps, forPackets, options);
+  const packets = forPackets === undefined ? undefined : openPacketPath(maps, forPackets, config, options);
   if (packets === undefined) await leavePackets(options);
   for (const name of obsoletePins()) rmSync(join(options.bpffs, name), { force: true });
 
@@ -152,7 +148,16 @@ async function leavePackets({ bpffs, netns }: DatapathOptions): Promise<void> {
   for (const name of left) rmSync(join(bpffs, name));
 }
 
-const PACKET_MAPS = [MAP_NAMES.endpointIndex, MAP_NAMES.endpoints, MAP_NAMES.podRanges, MAP_NAMES.conntrack];
+/** The settings of flows, for programs that know none. */
+const NO_FLOWS = { flowSeed: 0n, flowSets: 0n };
+
+const PACKET_MAPS = [
+  MAP_NAMES.endpointIndex,
+  MAP_NAMES.endpoints,
+  MAP_NAMES.podRanges,
+  MAP_NAMES.conntrack,
+  MAP_NAMES.flowSeed,
+];
 
 function mapArrays(maps: MapSet) {
   const open = (name: string) => createMappedArray(name, maps.map(name));

@@ -18,7 +18,7 @@ import {
   FlowFlag,
   FlowKey,
   FlowRow,
-  FlowTcp,
+  FlowSent,
   FlowWord,
   FrontendFlag,
   FrontendKey,
@@ -56,6 +56,14 @@ const FLOOR = {
   checksum: 0x0123456789abcdefn,
 };
 const FLOOR_V1 = { ...FLOOR, position: FLOOR.position.slice(0, 8) };
+const FLOW = {
+  a: parseAddress("10.1.0.1"),
+  b: parseAddress("10.1.0.2"),
+  pa: 40_000,
+  pb: 80,
+  proto: 6,
+  space: 0x0102,
+};
 const NO_FLOOR = { store: new Uint8Array(16), position: [], checksum: 0n };
 
 const RECENT = TcpOrigDstRow.encode({
@@ -142,30 +150,22 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
   }),
   pod_range_key: PodRangeKey.encode({ length: 112, addr: parseAddress("10.1.0.0") }),
   pod_range_row: PodRangeRow.encode({ cluster: 258, flags: 7 }),
-  flow_key: FlowKey.encode({
-    a: parseAddress("10.1.0.1"),
-    b: parseAddress("10.1.0.2"),
-    pa: 40_000,
-    pb: 80,
-    proto: 6,
-    space: 0x0102,
-  }),
+  flow_key: FlowKey.encode(FLOW),
   flow_word: FlowWord.encode({ rev: 0x01020304, check: 0xabcd, flags: FlowFlag.Initiator | FlowFlag.ViaStack }),
   flow_row: FlowRow.encode({
     word: [0x0102030405060708n, 0x1112131415161718n],
-    gen: 1,
-    seen: 2,
-    idA: 3,
-    idB: 4,
-    service: 5,
-    backend: 6,
-    isn: 7,
-    nat: 8,
-    proxy: 9,
-    tcp: Uint8Array.of(FlowTcp.Syn, FlowTcp.Fin | FlowTcp.Rst),
-    check: 0x0123456789abcdefn,
+    key: FLOW,
+    gen: 0x01020304,
+    seen: 0x0506,
+    sent: Uint8Array.of(FlowSent.Syn, FlowSent.Fin | FlowSent.Data),
   }),
-  datapath_config: DatapathConfig.encode({ clusterId: 7, flags: 0, netnsCookie: 0x1122334455667788n }),
+  datapath_config: DatapathConfig.encode({
+    clusterId: 7,
+    flags: 0,
+    netnsCookie: 0x1122334455667788n,
+    flowSeed: 0x99aabbccddeeff00n,
+    flowSets: 0x1234n,
+  }),
 };
 
 const CODECS = {

@@ -64,10 +64,16 @@ const OLDER_LAYOUTS: ReadonlyMap<string, OlderLayout> = new Map([
 ]);
 
 /**
- * Pins of replaced layouts whose content is not taken over: state that programs keep about sockets, and ranges, which
- * the agent writes again once its records are in sync.
+ * Pins of replaced layouts whose content is not taken over: state that programs keep about sockets, flows, which are
+ * picked up, and ranges, which the agent writes again once its records are in sync.
  */
-const DROPPED_PINS = ["mesh_tcp_recent_v1", "mesh_udp_sticky_v1", "mesh_udp_reverse_v1", "mesh_service_ranges_v1"];
+const DROPPED_PINS = [
+  "mesh_tcp_recent_v1",
+  "mesh_udp_sticky_v1",
+  "mesh_udp_reverse_v1",
+  "mesh_service_ranges_v1",
+  "mesh_conntrack_v1",
+];
 
 /** The pins to remove once every program uses the maps of this version. */
 export function obsoletePins(): readonly string[] {

@@ -7,7 +7,9 @@ import type { ArrayPort, HashPort } from "@isthmus/reconcile";
 import { createMappedArray } from "./array-map.js";
 import { type DeviceLinks, openDeviceLinks } from "./attach/device-links.js";
 import type { DeviceProgram } from "./attach/device-mechanism.js";
-import { MAP_NAMES } from "./gen/index.js";
+import { countFlows, flowCapacity } from "./flows.js";
+import { type FlowConfig, readFlowConfig } from "./flow-config.js";
+import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createHashMap } from "./hash-map.js";
 import type { MapSet } from "./map-set.js";
 import { type LoadedProgram, loadPrograms } from "./programs.js";
@@ -19,6 +21,10 @@ export interface PacketPath {
   readonly endpoints: ArrayPort;
   /** `struct pod_range_key` to `struct pod_range_row`. */
   readonly podRanges: HashPort;
+  /** Name of the map of flows. */
+  readonly conntrack: string;
+  /** Rows for flows: those in use, and all. Reads the whole table, which takes some milliseconds. */
+  flowFill(): { readonly used: number; readonly capacity: number };
   /** Attaches programs to the devices of the node. */
   readonly links: Pick<DeviceLinks, "attach" | "retain" | "mechanism">;
   /** For the node's side of a pod's veth. */
@@ -46,10 +52,17 @@ export interface PacketPathOptions {
   readonly netns?: string;
 }
 
-/** Loads the programs onto the set's maps; attaches nothing. Throws `PROGRAM_LOAD`. */
-export function openPacketPath(maps: MapSet, object: string, { bpffs, netns }: PacketPathOptions): OpenPacketPath {
-  const programs = loadPrograms(maps, object, {});
+/** Loads the programs onto the set's maps, with these settings; attaches nothing. Throws `PROGRAM_LOAD`. */
+export function openPacketPath(
+  maps: MapSet,
+  object: string,
+  config: Omit<DatapathConfig, keyof FlowConfig>,
+  { bpffs, netns }: PacketPathOptions,
+): OpenPacketPath {
+  const flows = readFlowConfig(maps.map(MAP_NAMES.conntrack), maps.map(MAP_NAMES.flowSeed));
+  const programs = loadPrograms(maps, object, { config: DatapathConfig.encode({ ...config, ...flows }) });
   const endpoints = createMappedArray(MAP_NAMES.endpoints, maps.map(MAP_NAMES.endpoints));
+  const conntrack = createMappedArray(MAP_NAMES.conntrack, maps.map(MAP_NAMES.conntrack));
   const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
     const loaded = programs.find((each) => each.name === name);
     if (loaded === undefined) throw new Error(`Cannot find program "${name}" in ${object}`);
@@ -60,11 +73,14 @@ export function openPacketPath(maps: MapSet, object: string, { bpffs, netns }: P
     endpointIndex: createHashMap(MAP_NAMES.endpointIndex, maps.map(MAP_NAMES.endpointIndex)),
     endpoints,
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
+    conntrack: MAP_NAMES.conntrack,
+    flowFill: () => ({ used: countFlows(conntrack), capacity: flowCapacity(conntrack) }),
     links: openDeviceLinks({ pinFolder: bpffs, ...(netns === undefined ? {} : { netns }) }),
     podPrograms: [program("from_pod", "ingress"), program("to_pod", "egress")],
     uplinkPrograms: [program("from_network", "ingress"), program("to_network", "egress")],
     close() {
       endpoints.close();
+      conntrack.close();
       for (const { fd } of programs) fd.close();
     },
   };

@@ -277,7 +277,7 @@ test("a packet of the network that says it is from a pod of this node is left to
   assert.deepEqual([action, isChanged, node.flows()], [TcAction.Unspecified, false, []]);
 });
 
-test("a word of another entry is not believed: the flow is one without an entry", async (t) => {
+test("a word of another flow's row is not believed: the flow is one without a row", async (t) => {
   const node = setUp(t);
   await node.run("from_pod");
   const [flow] = node.flows();
@@ -285,7 +285,7 @@ test("a word of another entry is not believed: the flow is one without an entry"
   const [a = 0n, b = 0n] = flow.row.word;
   // As a program leaves it that stores the word of a dead flow late.
   const stale = FlowWord.toWord({ ...FlowWord.fromWord(a), check: FlowWord.fromWord(a).check ^ 1, flags: 0 });
-  node.putFlow(flow.key, { ...flow.row, word: [stale, b] });
+  node.putFlow(flow.place, { ...flow.row, word: [stale, b] });
   assert.equal((await node.run("from_pod", { flags: TcpFlag.Ack })).action, TcAction.Unspecified);
   assert.deepEqual(node.flags(), [Initiator | ViaStack | PickedUp, ViaStack | PickedUp]);
   assert.equal(node.counts()["check_mismatch"], 1);

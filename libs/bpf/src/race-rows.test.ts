@@ -1,14 +1,17 @@
-/** Programs write rows (bpf/lib/tcp_orig_dst.h, bpf/lib/udp.h) while other CPUs read them or reuse their memory. */
+/** Programs write rows (bpf/lib/tcp_orig_dst.h, bpf/lib/udp.h, bpf/lib/conntrack.h) while other CPUs read them or reuse their memory. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { MAP_NAMES } from "./index.js";
-import { loadTestObject } from "./testing/objects.js";
+import { loadTestObject, type TestObject } from "./testing/objects.js";
 import { READERS, RUNS, race } from "./testing/race.js";
 
+function loadRows(t: TestContext): TestObject {
+  return loadTestObject(t, "race_rows_test", { [MAP_NAMES.udpReverse]: 64 });
+}
+
 /** Repeats until the race happened: some rows in memory were torn, and others were read. */
-async function runUntilRace(t: TestContext, program: string, runs: number) {
-  const loaded = loadTestObject(t, "race_rows_test", { [MAP_NAMES.udpReverse]: 64 });
+async function runUntilRace(t: TestContext, program: string, runs: number, loaded = loadRows(t)) {
   const round = (rounds: number) => race(t, loaded, [program], rounds, () => setImmediate(undefined), runs);
   let counts = await round(2);
   for (let i = 0; i < 100 && (counts.torn === 0 || counts.churned === 0); i++) counts = await round(1);
@@ -24,4 +27,9 @@ test("sockets that share a slot of the ring never show each other's VIP or a tor
 
 test("the source of a datagram is the socket's own VIP or none while rows are reused for other sockets", async (t) => {
   assert.equal((await runUntilRace(t, "race_reverse", 3_000)).mixed, 0);
+});
+
+test("a row that is given to other flows, and changed late, never shows a flow what is another's", async (t) => {
+  const flows = loadTestObject(t, "flow_race_test", { [MAP_NAMES.conntrack]: 1 }, { flowSets: 1n });
+  assert.equal((await runUntilRace(t, "race_flows", 20_000, flows)).mixed, 0);
 });

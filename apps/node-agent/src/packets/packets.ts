@@ -12,7 +12,7 @@
 import { type OpenNetlink, type PacketPath, type RouteEvent, rtnetlink, withNetlink } from "@isthmus/bpf";
 import { bytesKey, type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import type { Node } from "@isthmus/proto";
+import type { MapFill, Node } from "@isthmus/proto";
 import type { NodeName } from "../desired/nodes/nodes.js";
 import type { NetworkChanges } from "../network/network-changes.js";
 import { createPassLoop } from "../network/pass-loop.js";
@@ -47,7 +47,11 @@ export interface Packets {
   readonly devices: PodDevices;
   /** The records of these nodes changed, or which sources are in sync. */
   update(names: Iterable<NodeName>): void;
+  /** Entries in use of the maps of this mode; flows as counted less than `FLOWS_COUNTED_MS` ago. */
+  fill(): readonly MapFill[];
 }
+
+const FLOWS_COUNTED_MS = 10_000;
 
 /** Attaches nothing before `devices.adopt`. Rejects with the error of a map. */
 export async function startPackets(modules: PacketsModules): Promise<Packets> {
@@ -64,6 +68,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
   /** Nodes whose ranges wait for `adopt`: before it nothing may be of the mesh. */
   let early: Set<NodeName> | undefined = new Set();
   let last: Promise<unknown> = Promise.resolve();
+  let flows: { readonly atMs: number; readonly fill: ReturnType<PacketPath["flowFill"]> } | undefined;
 
   /** The table's calls must not overlap. */
   function inTurn<T>(call: () => Promise<T>): Promise<T> {
@@ -143,6 +148,15 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
   });
 
   return {
+    fill() {
+      const nowMs = clock.now();
+      if (flows === undefined || nowMs - flows.atMs >= FLOWS_COUNTED_MS) flows = { atMs: nowMs, fill: path.flowFill() };
+      return [
+        { map: path.endpoints.name, used: table.used, capacity: path.endpoints.maxEntries - 1 },
+        { map: path.podRanges.name, used: ranges.used, capacity: path.podRanges.maxEntries },
+        { map: path.conntrack, ...flows.fill },
+      ];
+    },
     update(names) {
       if (early === undefined) ranges.update(names);
       else for (const name of names) early.add(name);

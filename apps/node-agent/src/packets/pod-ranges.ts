@@ -32,6 +32,8 @@ export interface PodRangesModules {
 export interface PodRanges {
   /** The records of these nodes changed, or which sources are in sync. */
   update(names: Iterable<NodeName>): void;
+  /** Ranges in the map. */
+  readonly used: number;
 }
 
 const NODES_PER_SLICE = 64;
@@ -88,6 +90,9 @@ export async function openPodRanges(modules: PodRangesModules): Promise<PodRange
     update(names) {
       for (const name of names) changed.add(name);
       void loop.trigger();
+    },
+    get used() {
+      return tracker.actual.size;
     },
   };
 }

@@ -9,29 +9,37 @@ export interface DatapathConfig {
   readonly flags: number;
   /** reserved: cookie of the node's network namespace */
   readonly netnsCookie: bigint;
+  /** random number of the node, so that no pod can tell which flows share a set of mesh_conntrack */
+  readonly flowSeed: bigint;
+  /** entries of mesh_conntrack */
+  readonly flowSets: bigint;
 }
 
 export const DatapathConfig = {
   /** Bytes. */
-  size: 16,
+  size: 32,
   /** Byte offset of each field. */
-  offsets: { clusterId: 0, flags: 4, netnsCookie: 8 },
+  offsets: { clusterId: 0, flags: 4, netnsCookie: 8, flowSeed: 16, flowSets: 24 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
-  encode(value: DatapathConfig, out: Uint8Array = new Uint8Array(16), at = 0): Uint8Array {
-    const view = viewOf(out, at, 16);
-    out.fill(0, at, at + 16);
+  encode(value: DatapathConfig, out: Uint8Array = new Uint8Array(32), at = 0): Uint8Array {
+    const view = viewOf(out, at, 32);
+    out.fill(0, at, at + 32);
     view.setUint32(0, value.clusterId, true);
     view.setUint32(4, value.flags, true);
     view.setBigUint64(8, value.netnsCookie, true);
+    view.setBigUint64(16, value.flowSeed, true);
+    view.setBigUint64(24, value.flowSets, true);
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
   decode(bytes: Uint8Array, at = 0): DatapathConfig {
-    const view = viewOf(bytes, at, 16);
+    const view = viewOf(bytes, at, 32);
     return {
       clusterId: view.getUint32(0, true),
       flags: view.getUint32(4, true),
       netnsCookie: view.getBigUint64(8, true),
+      flowSeed: view.getBigUint64(16, true),
+      flowSets: view.getBigUint64(24, true),
     };
   },
 } as const;

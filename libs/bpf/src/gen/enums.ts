@@ -32,6 +32,8 @@ export const Limit = {
   FloorPositions: 16,
   /** ranges of ClusterIPs; a connect that matches no Service compares all of them */
   ServiceRanges: 16,
+  /** rows in a set of mesh_conntrack */
+  FlowSet: 8,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -51,6 +53,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [13, { name: "sticky_check_bits", text: "bits of the check of a udp_sticky_row" }],
   [16, { name: "floor_positions", text: "numbers in a copy of a floor" }],
   [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
+  [8, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
 ]);
 
 /** IP protocol numbers that Services can have. */
@@ -174,21 +177,41 @@ export const FlowFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [4, { name: "picked_up", text: "the flow is older than its entry" }],
 ]);
 
-/** Bits of flow_row.tcp: what a direction of a TCP flow has sent. */
-export const FlowTcp = {
-  /** SYN */
+/** Bits of flow_row.sent: what an end of a flow has sent. */
+export const FlowSent = {
+  /** TCP with SYN */
   Syn: 1,
-  /** FIN */
+  /** TCP with FIN */
   Fin: 2,
-  /** RST */
+  /** TCP with RST */
   Rst: 4,
+  /** UDP, ICMP echo, or TCP without SYN and RST */
+  Data: 8,
 } as const;
-export type FlowTcp = (typeof FlowTcp)[keyof typeof FlowTcp];
+export type FlowSent = (typeof FlowSent)[keyof typeof FlowSent];
 /** Name and meaning of each value, for tables and metrics. */
-export const FlowTcpHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
-  [1, { name: "syn", text: "SYN" }],
-  [2, { name: "fin", text: "FIN" }],
-  [4, { name: "rst", text: "RST" }],
+export const FlowSentHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "syn", text: "TCP with SYN" }],
+  [2, { name: "fin", text: "TCP with FIN" }],
+  [4, { name: "rst", text: "TCP with RST" }],
+  [8, { name: "data", text: "UDP, ICMP echo, or TCP without SYN and RST" }],
+]);
+
+/** Values of flow_row.gen that are of no flow. */
+export const FlowGen = {
+  /** the row was never used */
+  Unused: 0,
+  /** a program gives the row to a flow */
+  Busy: 1,
+  /** the first one of a flow */
+  First: 2,
+} as const;
+export type FlowGen = (typeof FlowGen)[keyof typeof FlowGen];
+/** Name and meaning of each value, for tables and metrics. */
+export const FlowGenHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [0, { name: "unused", text: "the row was never used" }],
+  [1, { name: "busy", text: "a program gives the row to a flow" }],
+  [2, { name: "first", text: "the first one of a flow" }],
 ]);
 
 /** What a program decides about a connect, a datagram or a packet. */
@@ -284,6 +307,8 @@ export const Metric = {
   FlowPickedUp: 19,
   /** flow whose entry could not be inserted: its packets go through the stack */
   FlowFull: 20,
+  /** entry of a flow in use that another flow took, because its set was full */
+  FlowEvicted: 21,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -309,4 +334,5 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [18, { name: "flow_new", text: "flow between pods of the mesh seen for the first time" }],
   [19, { name: "flow_picked_up", text: "flow that is older than its entry: evicted, or older than the programs" }],
   [20, { name: "flow_full", text: "flow whose entry could not be inserted: its packets go through the stack" }],
+  [21, { name: "flow_evicted", text: "entry of a flow in use that another flow took, because its set was full" }],
 ]);

@@ -5,7 +5,7 @@ import { bits, highHalf, lowHalf, viewOf, word64 } from "../codec.js";
 export interface FlowWord {
   /** reserved: revision of the policy that allowed it */
   readonly rev: number;
-  /** hash of the key and of the entry's gen (flow_check()); another value is a miss */
+  /** hash of the key and of the row's gen (flow_check()); another value is a miss */
   readonly check: number;
   /** enum flow_flag */
   readonly flags: number;

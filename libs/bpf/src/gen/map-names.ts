@@ -4,10 +4,11 @@
 export const MAP_NAMES = {
   backends: "mesh_backends_v1",
   clusterState: "mesh_cluster_state_v1",
-  conntrack: "mesh_conntrack_v1",
+  conntrack: "mesh_conntrack_v2",
   endpointIndex: "mesh_endpoint_index_v1",
   endpoints: "mesh_endpoints_v1",
   floors: "mesh_floors_v2",
+  flowSeed: "mesh_flow_seed_v1",
   frontends: "mesh_frontends_v1",
   metrics: "mesh_metrics_v1",
   nodeState: "mesh_node_state_v1",

@@ -12,7 +12,7 @@ import { openTables } from "../tables.js";
 export const OBJECTS = fileURLToPath(new URL("../../../../bpf/build", import.meta.url));
 
 /** Objects without the configuration variable. */
-const WITHOUT_CONFIG: ReadonlySet<string> = new Set(["events_test", "refused_test", "hold_test", "device_test", "pod"]);
+const WITHOUT_CONFIG: ReadonlySet<string> = new Set(["events_test", "refused_test", "hold_test", "device_test"]);
 
 export interface TestObject {
   readonly object: LoadedObject;
@@ -22,10 +22,24 @@ export interface TestObject {
   tables(): Promise<TablesPort>;
 }
 
-export function loadTestObject(t: TestContext, name: string, maxEntries: Record<string, number> = {}): TestObject {
+export function loadTestObject(
+  t: TestContext,
+  name: string,
+  maxEntries: Record<string, number> = {},
+  config: Partial<DatapathConfig> = {},
+): TestObject {
   const rodata = WITHOUT_CONFIG.has(name)
     ? {}
-    : { config: DatapathConfig.encode({ clusterId: 1, flags: 0, netnsCookie: 0n }) };
+    : {
+        config: DatapathConfig.encode({
+          clusterId: 1,
+          flags: 0,
+          netnsCookie: 0n,
+          flowSeed: 0n,
+          flowSets: 0n,
+          ...config,
+        }),
+      };
   const path = `${OBJECTS}/${name}.bpf.o`;
   const object = native().loadObject(path, { rodata, maxEntries });
   const close: (() => void)[] = [];

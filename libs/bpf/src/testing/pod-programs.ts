@@ -1,12 +1,14 @@
 /** The programs of pod.bpf.c with maps of their own: pods of this node, ranges of the mesh, flows. */
+import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import { type Address, formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
 import {
   EndpointKey,
   EndpointRow,
-  FlowKey,
+  FlowGen,
   FlowRow,
   FlowWord,
+  Limit,
   MAP_NAMES,
   PodRangeKey,
   PodRangeRow,
@@ -26,17 +28,24 @@ export interface TestPod {
   readonly hostMac: string;
 }
 
-/** An entry of mesh_conntrack: its ends as `10.1.0.1:80`, and the flags of the packets from each. */
+/** A row of mesh_conntrack: its ends as `10.1.0.1:80`, and the flags of the packets from each. */
 export interface TestFlow {
   readonly flags: ReadonlyMap<string, number>;
   readonly row: FlowRow;
-  /** Key of the entry, to change it. */
-  readonly key: Uint8Array;
+  /** Place of the row, to change it: its set, and its number there. */
+  readonly place: readonly [set: number, row: number];
 }
 
-/** Loaded with new maps, which the test's end closes. */
+/** Of sets in the tests of programs: flows meet in a set by chance, and never by the numbers of their ports. */
+const SEED = randomBytes(8).readBigUInt64LE();
+
+/** Loaded with new maps, which the test's end closes. `flows`: room for as many, in sets of `Limit.FlowSet`. */
 export function loadPodPrograms(t: TestContext, flows = 1024) {
-  const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: flows });
+  const sets = flows / Limit.FlowSet;
+  const config = { flowSeed: SEED, flowSets: BigInt(sets) };
+  const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: sets }, config);
+  const table = loaded.map(MAP_NAMES.conntrack);
+  const readSet = (set: number) => native().mapLookup(table, setKey(set)) ?? new Uint8Array();
   const rows = loaded.array(MAP_NAMES.endpoints);
   let next = 1;
 
@@ -60,29 +69,25 @@ export function loadPodPrograms(t: TestContext, flows = 1024) {
       native().mapUpdate(loaded.map(MAP_NAMES.podRanges), key, PodRangeRow.encode({ cluster, flags: 0 }), 0);
     },
     flows(): readonly TestFlow[] {
-      const { keys, values, count } = native().mapDump(loaded.map(MAP_NAMES.conntrack), undefined, flows);
-      return Array.from({ length: count }, (_, i) => {
-        const key = keys.subarray(i * FlowKey.size, (i + 1) * FlowKey.size);
-        const { a, b, pa, pb } = FlowKey.decode(key);
-        const row = FlowRow.decode(values, i * FlowRow.size);
-        const [own = 0n, reply = 0n] = row.word;
-        return {
-          key,
-          row,
-          flags: new Map([
-            [`${formatAddress(a as Address)}:${pa}`, FlowWord.fromWord(own).flags],
-            [`${formatAddress(b as Address)}:${pb}`, FlowWord.fromWord(reply).flags],
-          ]),
-        };
-      });
+      return Array.from({ length: sets }, (_, set) => {
+        const bytes = readSet(set);
+        return Array.from({ length: Limit.FlowSet }, (_each, row): TestFlow => {
+          const decoded = FlowRow.decode(bytes, row * FlowRow.size);
+          return { row: decoded, place: [set, row], flags: flagsOf(decoded) };
+        });
+      })
+        .flat()
+        .filter(({ row: { gen } }) => gen !== FlowGen.Unused);
     },
     forgetFlows(): void {
-      const map = loaded.map(MAP_NAMES.conntrack);
-      for (const { key } of this.flows()) native().mapDelete(map, key);
+      const empty = new Uint8Array(Limit.FlowSet * FlowRow.size);
+      for (let set = 0; set < sets; set++) native().mapUpdate(table, setKey(set), empty, 0);
     },
-    /** Replaces the entry of a flow. */
-    putFlow(key: Uint8Array, row: FlowRow): void {
-      native().mapUpdate(loaded.map(MAP_NAMES.conntrack), key, FlowRow.encode(row), 0);
+    /** Changes the row of a flow. */
+    putFlow([set, row]: TestFlow["place"], value: FlowRow): void {
+      const bytes = readSet(set);
+      bytes.set(FlowRow.encode(value), row * FlowRow.size);
+      native().mapUpdate(table, setKey(set), bytes, 0);
     },
     /** Counters that are not 0. */
     counts(): Readonly<Record<string, number>> {
@@ -98,4 +103,15 @@ export function loadPodPrograms(t: TestContext, flows = 1024) {
       return runOnSkb(loaded.program(program), { packet, context, ...(netns === undefined ? {} : { netns }) });
     },
   };
+}
+
+function setKey(set: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(set).buffer);
+}
+
+function flagsOf({ key: { a, b, pa, pb }, word: [own = 0n, reply = 0n] }: FlowRow): ReadonlyMap<string, number> {
+  return new Map([
+    [`${formatAddress(a as Address)}:${pa}`, FlowWord.fromWord(own).flags],
+    [`${formatAddress(b as Address)}:${pb}`, FlowWord.fromWord(reply).flags],
+  ]);
 }
