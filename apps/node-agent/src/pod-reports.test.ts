@@ -7,7 +7,7 @@ import type { PodAttachment } from "./pods/index.js";
 
 const pod = (name: string): PodAttachment => ({
   hostDevice: `mesh${name}`,
-  address: parseAddress("10.11.0.1"),
+  addresses: [parseAddress("10.11.0.1")],
   containerId: name,
   interfaceName: "eth0",
   namespace: "shop",

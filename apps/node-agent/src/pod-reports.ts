@@ -46,7 +46,7 @@ export function createPodReports(send: (message: ToServer) => boolean): PodRepor
 
 function reportOf(pod: PodAttachment, up: boolean, asked: readonly HostPort[] = []): ToServer {
   const { namespace, name, uid } = pod;
-  const address = Buffer.from(pod.address);
+  const address = Buffer.from(pod.addresses[0]);
   const hostPorts = asked.map(({ port, protocol }) => ({ name: "", port, protocol }));
   return { message: { $case: "report", value: { up, namespace, pod: name, podUid: uid, address, hostPorts } } };
 }

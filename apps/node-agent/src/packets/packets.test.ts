@@ -27,7 +27,7 @@ test("pods that are attached reach each other past the stack; one that is detach
   devices.detach(b.attachment);
   const rows = async () => [...((await datapath.packets?.endpointIndex.load()) ?? new Map()).keys()];
   await waitFor("the row of b to go", async () => (await rows()).length === 1, { timeoutMs: 10_000 });
-  assert.deepEqual(await rows(), [bytesKey(a.attachment.address)]);
+  assert.deepEqual(await rows(), [bytesKey(a.attachment.addresses[0])]);
   await waitFor("the pins of b to go", () => node.attached().length === 2, { timeoutMs: 10_000 });
 });
 
@@ -73,7 +73,7 @@ test("pods that went while no agent ran have no row after its start", async (t) 
   await node.packets().devices.adopt([a.attachment]);
   assert.deepEqual(
     [...((await again.packets?.endpointIndex.load()) ?? new Map()).keys()],
-    [bytesKey(a.attachment.address)],
+    [bytesKey(a.attachment.addresses[0])],
   );
 });
 

@@ -86,7 +86,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     if (before !== undefined && before !== link.index) wanted.delete(before);
     indexes.set(pod.hostDevice, link.index);
     wanted.add(link.index);
-    await inTurn(() => table.put({ address: pod.address, ifindex: link.index, mac, hostMac }));
+    for (const address of pod.addresses) await inTurn(() => table.put({ address, ifindex: link.index, mac, hostMac }));
     await path.links.attach(link.index, path.podPrograms);
   }
 
@@ -95,9 +95,10 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     const index = indexes.get(pod.hostDevice);
     indexes.delete(pod.hostDevice);
     if (index !== undefined) wanted.delete(index);
-    inTurn(() => table.remove(pod.address, deviceMacs(pod.hostDevice).pod)).catch((error: unknown) =>
-      log.warn("Cannot remove a pod's row, the next start does", { device: pod.hostDevice, error }),
-    );
+    for (const address of pod.addresses)
+      inTurn(() => table.remove(address, deviceMacs(pod.hostDevice).pod)).catch((error: unknown) =>
+        log.warn("Cannot remove a pod's row, the next start does", { device: pod.hostDevice, error }),
+      );
     // The pins of links on a device that is gone stay until they are looked at.
     void loop.trigger();
   }
@@ -165,7 +166,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
       attach,
       detach,
       async adopt(pods) {
-        await inTurn(() => table.retain(new Set(pods.map(({ address }) => bytesKey(address)))));
+        await inTurn(() => table.retain(new Set(pods.flatMap(({ addresses }) => addresses.map(bytesKey)))));
         for (const pod of pods) pending.set(pod.hostDevice, pod);
         changes.subscribe((events) => {
           const concerned = events.some(concernsUplinks);

@@ -40,7 +40,7 @@ const pod = (hostDevice: string) => ({
 const observed = (addresses: Readonly<Record<string, string>>, more: readonly string[] = []): KernelState => ({
   devices: new Set([...Object.keys(addresses), ...more]),
   ownedDevices: new Set([...Object.keys(addresses), ...more]),
-  addresses: new Map(Object.entries(addresses).map(([device, address]) => [device, parseAddress(address)])),
+  addresses: new Map(Object.entries(addresses).map(([device, address]) => [device, [parseAddress(address)]])),
 });
 
 test("saved attachments whose device exists are loaded, and the next address follows the last assigned one", async (t) => {
@@ -51,7 +51,7 @@ test("saved attachments whose device exists are loaded, and the next address fol
   const after = open();
   assert.deepEqual(await after.load(observed({ mesha: "10.0.0.1" }, ["meshhalf"])), ["meshhalf"]);
   assert.deepEqual(after.list(), before.list().slice(0, 1));
-  assert.equal(formatAddress(after.add(pod("meshc"), CIDR).address), "10.0.0.3");
+  assert.equal(formatAddress(after.add(pod("meshc"), CIDR).addresses[0]), "10.0.0.3");
 });
 
 test("without a file, or with a truncated one or one of another layout, addresses are read from the kernel", async (t) => {
@@ -60,7 +60,7 @@ test("without a file, or with a truncated one or one of another layout, addresse
     if (content !== undefined) await writeFile(join(folder, "pods.json"), content);
     const table = open();
     assert.deepEqual(await table.load(observed({ mesha: "10.0.0.1" })), []);
-    assert.equal(formatAddress(table.add(pod("meshb"), CIDR).address), "10.0.0.2");
+    assert.equal(formatAddress(table.add(pod("meshb"), CIDR).addresses[0]), "10.0.0.2");
   }
 });
 

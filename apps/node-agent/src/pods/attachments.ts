@@ -5,12 +5,12 @@
  * reclaimed; a device with a route of the agent but without an entry keeps its address until its DEL.
  */
 import { join } from "node:path";
-import { type Address, formatPrefix, type Prefix } from "@isthmus/model";
+import { type Address, formatPrefix, isV4, type Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { fromNumber, nextAddress, poolSize, toNumber } from "./address-pool.js";
 import { type AttachmentState, createAttachmentFile } from "./attachment-file.js";
 import { CNI_ADDRESSES_EXHAUSTED, CniError } from "./cni-error.js";
-import type { PodAttachment, PodReport } from "./types.js";
+import type { PodAddresses, PodAttachment, PodReport } from "./types.js";
 
 /** What the node's kernel contains of the agent. */
 export interface KernelState {
@@ -19,7 +19,7 @@ export interface KernelState {
   /** Those of them with the agent's MAC. */
   readonly ownedDevices: ReadonlySet<string>;
   /** Addresses of devices with a route of the agent. */
-  readonly addresses: ReadonlyMap<string, Address>;
+  readonly addresses: ReadonlyMap<string, PodAddresses>;
 }
 
 export interface Attachments {
@@ -33,7 +33,7 @@ export interface Attachments {
   /** Undefined = this device has no address. */
   get(hostDevice: string): PodAttachment | undefined;
   /** Assigns an address to a new pod. Throws `CniError` when none is free. */
-  add(pod: Omit<PodAttachment, "address">, cidr: Prefix): PodAttachment;
+  add(pod: Omit<PodAttachment, "addresses">, cidr: Prefix): PodAttachment;
   /** Replaces the entry of a pod that has an address. */
   put(pod: PodAttachment): void;
   /** Removes a pod and reports it down. */
@@ -56,19 +56,25 @@ export interface AttachmentsModules {
 /** Keeps the pods in `pods.json` of this folder; none is known before `load`. */
 export function createAttachments(stateDir: string, { log, report }: AttachmentsModules): Attachments {
   const table = new Map<string, PodAttachment>();
-  let last = 0;
+  /** The addresses that were assigned last. */
+  let last: readonly Address[] = [];
   const file = createAttachmentFile(join(stateDir, "pods.json"), () => ({
     attachments: [...table.values()],
-    lastAddress: last,
+    last,
   }));
 
   async function readFile(): Promise<AttachmentState> {
     try {
-      return (await file.read()) ?? { attachments: [], lastAddress: 0 };
+      return (await file.read()) ?? NOTHING;
     } catch (error) {
       log.warn("Cannot read the pods' state file, reading addresses from the kernel", { error });
-      return { attachments: [], lastAddress: 0 };
+      return NOTHING;
     }
+  }
+
+  /** IPv4 addresses that nobody else may get. */
+  function inUse(): ReadonlySet<number> {
+    return new Set([...table.values()].flatMap(({ addresses }) => addresses.filter(isV4).map(toNumber)));
   }
 
   function drop(pod: PodAttachment): void {
@@ -79,22 +85,23 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
   return {
     async load({ devices, ownedDevices, addresses }) {
       const state = await readFile();
-      last = state.lastAddress;
+      last = state.last;
       for (const pod of state.attachments) {
         if (devices.has(pod.hostDevice)) table.set(pod.hostDevice, pod);
         else report.down(pod);
       }
-      for (const [hostDevice, address] of addresses) {
-        if (!table.has(hostDevice)) table.set(hostDevice, attachmentFromKernel(hostDevice, address));
+      for (const [hostDevice, found] of addresses) {
+        if (!table.has(hostDevice)) table.set(hostDevice, attachmentFromKernel(hostDevice, found));
       }
       return [...ownedDevices].filter((device) => !table.has(device));
     },
     list: () => [...table.values()],
     get: (hostDevice) => table.get(hostDevice),
     add(pod, cidr) {
-      const attachment = { ...pod, address: freeAddress(cidr, table.values(), last) };
+      const address = freeAddress(cidr, inUse(), last.find(isV4));
+      const attachment: PodAttachment = { ...pod, addresses: [address] };
       table.set(pod.hostDevice, attachment);
-      last = toNumber(attachment.address);
+      last = [address, ...last.filter((each) => !isV4(each))];
       return attachment;
     },
     put: (pod) => void table.set(pod.hostDevice, pod),
@@ -114,15 +121,16 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
   };
 }
 
-function freeAddress(cidr: Prefix, pods: Iterable<PodAttachment>, last: number): Address {
-  const used = new Set([...pods].map((pod) => toNumber(pod.address)));
-  const free = nextAddress(cidr, used, last);
+const NOTHING: AttachmentState = { attachments: [], last: [] };
+
+function freeAddress(cidr: Prefix, used: ReadonlySet<number>, last: Address | undefined): Address {
+  const free = nextAddress(cidr, used, last === undefined ? 0 : toNumber(last));
   if (free !== undefined) return fromNumber(free);
   const sentence = `Cannot give the pod an address: all ${poolSize(cidr)} of pod CIDR "${formatPrefix(cidr)}" are in use`;
   throw new CniError(CNI_ADDRESSES_EXHAUSTED, sentence);
 }
 
-/** A pod that is missing in the file: only its device and address are known. */
-function attachmentFromKernel(hostDevice: string, address: Address): PodAttachment {
-  return { hostDevice, address, containerId: "", interfaceName: "", namespace: "", name: "", uid: "" };
+/** A pod that is missing in the file: only its device and addresses are known. */
+function attachmentFromKernel(hostDevice: string, addresses: PodAddresses): PodAttachment {
+  return { hostDevice, addresses, containerId: "", interfaceName: "", namespace: "", name: "", uid: "" };
 }

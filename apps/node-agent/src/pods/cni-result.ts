@@ -1,5 +1,5 @@
 /** The CNI 1.0.0 result for an attached pod: a pure function of the attachment. */
-import { formatAddress } from "@isthmus/model";
+import { type Address, formatAddress, isV4 } from "@isthmus/model";
 import { deviceMacs } from "./device-name.js";
 import { GATEWAY } from "./pod-requests.js";
 import type { PodAttachment } from "./types.js";
@@ -13,8 +13,15 @@ export function resultJson(pod: PodAttachment, netns: string): string {
       { name: pod.hostDevice, mac: mac.host },
       { name: pod.interfaceName, mac: mac.pod, sandbox: netns },
     ],
-    ips: [{ interface: 1, address: `${formatAddress(pod.address)}/32`, gateway: GATEWAY }],
+    ips: pod.addresses.map(addressOf),
     routes: [{ dst: "0.0.0.0/0", gw: GATEWAY }],
     dns: {},
   });
+}
+
+function addressOf(address: Address): object {
+  const text = formatAddress(address);
+  return isV4(address)
+    ? { interface: 1, address: `${text}/32`, gateway: GATEWAY }
+    : { interface: 1, address: `${text}/128` };
 }

@@ -1,9 +1,9 @@
 /** Reads the agent's devices and routes in the node's network namespace. */
 import { readFile } from "node:fs/promises";
 import { type Netlink, type OpenNetlink, rtnetlink, withNetlink } from "@isthmus/bpf";
-import type { Address } from "@isthmus/model";
 import { deviceMacs, isHostDeviceName } from "./device-name.js";
 import { POD_ROUTE_PROTOCOL } from "./pod-requests.js";
+import type { PodAddresses } from "./types.js";
 
 const DEFAULT_MTU = 1500;
 
@@ -23,14 +23,14 @@ export async function agentDevices(open: OpenNetlink): Promise<ReadonlySet<strin
   return new Set(links.flatMap(({ name, mac }) => (mac === deviceMacs(name).host ? [name] : [])));
 }
 
-/** Addresses of pods by host device, from the agent's routes, for the case that the state file is lost. */
-export function addressesByDevice(open: OpenNetlink): Promise<ReadonlyMap<string, Address>> {
+/** IPv4 addresses of pods by host device, from the agent's routes, for the case that the state file is lost. */
+export function addressesByDevice(open: OpenNetlink): Promise<ReadonlyMap<string, PodAddresses>> {
   return withNetlink(open, undefined, async (netlink) => {
     const names = new Map((await readVeths(netlink)).map(({ index, name }) => [index, name]));
-    const addresses = new Map<string, Address>();
+    const addresses = new Map<string, PodAddresses>();
     for (const { link = 0, prefix } of await readPodRoutes(netlink)) {
       const name = names.get(link);
-      if (name !== undefined) addresses.set(name, prefix.address);
+      if (name !== undefined) addresses.set(name, [prefix.address]);
     }
     return addresses;
   });

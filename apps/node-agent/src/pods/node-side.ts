@@ -2,7 +2,7 @@
  * Reads the node's side of pod networks in the kernel (device, route, neighbour) and finds what is missing of one pod.
  */
 import { type Netlink, type OpenNetlink, rtnetlink, withNetlink } from "@isthmus/bpf";
-import { formatAddress } from "@isthmus/model";
+import { formatAddress, isV4 } from "@isthmus/model";
 import { deviceMacs } from "./device-name.js";
 import { readPodRoutes, readVeths } from "./node-devices.js";
 import type { PodAttachment } from "./types.js";
@@ -40,14 +40,15 @@ export function readNodeSide(open: OpenNetlink, device?: string): Promise<NodeSi
   });
 }
 
-/** The first thing that is missing of a pod on the node's side, or undefined. */
+/** The first thing that is missing of a pod on the node's side, or undefined. Looks at IPv4 addresses, as `readNodeSide` does. */
 export function missingOf(pod: PodAttachment, side: NodeSide): string | undefined {
   const { hostDevice } = pod;
-  const address = formatAddress(pod.address);
   if (side.devices.get(hostDevice) !== true) return `device "${hostDevice}" up`;
-  if (!side.routes.has(`${address} ${hostDevice}`)) return `route ${address} dev ${hostDevice}`;
   const mac = deviceMacs(hostDevice).pod;
-  if (!side.neighbours.has(`${address} ${hostDevice} ${mac}`)) return `neighbour ${address} ${mac}`;
+  for (const address of pod.addresses.filter(isV4).map(formatAddress)) {
+    if (!side.routes.has(`${address} ${hostDevice}`)) return `route ${address} dev ${hostDevice}`;
+    if (!side.neighbours.has(`${address} ${hostDevice} ${mac}`)) return `neighbour ${address} ${mac}`;
+  }
   return undefined;
 }
 

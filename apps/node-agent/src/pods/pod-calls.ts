@@ -17,10 +17,10 @@ import type { KeyLock } from "./key-lock.js";
 import { agentDevices, listDevices } from "./node-devices.js";
 import { missingOf, readNodeSide } from "./node-side.js";
 import {
+  absentAddress,
   configureNodeSide,
   configurePodSide,
   deleteDevice,
-  hasAddress,
   isPairedWith,
   requireNetns,
   resolveNetns,
@@ -65,7 +65,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     const { containerId, interfaceName, pod } = request;
     const named = { hostDevice, containerId, interfaceName, ...pod };
     const known = attachments.get(hostDevice);
-    if (known !== undefined) return { ...named, address: known.address };
+    if (known !== undefined) return { ...named, addresses: known.addresses };
     const cidr = await modules.cidr();
     if (cidr === undefined) throw new CniError(CNI_TRY_AGAIN, "Cannot attach pods yet: this node has no pod CIDR");
     await reclaim();
@@ -101,7 +101,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
       throw error;
     }
     if (before?.uid !== pod.uid) report.up(pod, request.hostPorts);
-    log.debug("Pod attached", { device: hostDevice, address: formatAddress(pod.address), pod: pod.uid });
+    log.debug("Pod attached", { device: hostDevice, addresses: pod.addresses.map(formatAddress), pod: pod.uid });
     return resultJson(pod, request.netns);
   }
 
@@ -144,8 +144,9 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     const missing = missingOf(pod, await readNodeSide(openNetlink, hostDevice));
     if (missing !== undefined) throw new CniError(CNI_CHECK_FAILED, `Cannot find ${missing} on the node`);
     const netns = resolveNetns(options.nodeRoot, request.netns);
-    if (await hasAddress(openNetlink, pod.address, request.interfaceName, netns)) return;
-    const sentence = `Cannot find address ${formatAddress(pod.address)} on "${request.interfaceName}" of the pod`;
+    const absent = await absentAddress(openNetlink, pod.addresses, request.interfaceName, netns);
+    if (absent === undefined) return;
+    const sentence = `Cannot find address ${formatAddress(absent)} on "${request.interfaceName}" of the pod`;
     throw new CniError(CNI_CHECK_FAILED, sentence);
   }
 

@@ -5,7 +5,7 @@
 import { access, open as openFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Netlink, type OpenNetlink, rtnetlink, runAll, withNetlink } from "@isthmus/bpf";
-import { type Address, MeshError } from "@isthmus/model";
+import { type Address, bytesKey, isV4, MeshError } from "@isthmus/model";
 import { CNI_INVALID_ENVIRONMENT, CniError } from "./cni-error.js";
 import { readVeths } from "./node-devices.js";
 import { configureHost, configurePod, createPair } from "./pod-requests.js";
@@ -75,17 +75,20 @@ export async function isPairedWith(
   return outside !== undefined && inside?.peer === outside.index;
 }
 
-/** False also when the interface does not exist. */
-export function hasAddress(
+/** The first of the IPv4 addresses that the interface does not have; all are absent when there is no interface. */
+export function absentAddress(
   open: OpenNetlink,
-  address: Address,
+  addresses: readonly Address[],
   interfaceName: string,
   netns: string,
-): Promise<boolean> {
+): Promise<Address | undefined> {
   return withNetlink(open, netns, async (netlink) => {
     const link = await rtnetlink.readLink(netlink, interfaceName);
-    const addresses = link === undefined ? [] : await rtnetlink.readIpv4Addresses(netlink, link.index);
-    return addresses.some(({ prefix }) => prefix.length === 128 && Buffer.compare(prefix.address, address) === 0);
+    const present = link === undefined ? [] : await rtnetlink.readIpv4Addresses(netlink, link.index);
+    const keys = new Set(
+      present.filter(({ prefix }) => prefix.length === 128).map(({ prefix }) => bytesKey(prefix.address)),
+    );
+    return addresses.find((address) => isV4(address) && !keys.has(bytesKey(address)));
   });
 }
 

@@ -110,7 +110,7 @@ test("each part of the node's side that is missing is named", () => {
   const hostDevice = hostDeviceName("c1", "eth0");
   const mac = deviceMacs(hostDevice).pod;
   const named = { containerId: "c1", interfaceName: "eth0", namespace: "", name: "", uid: "" };
-  const pod = { hostDevice, address: parseAddress("10.77.1.1"), ...named };
+  const pod = { hostDevice, addresses: [parseAddress("10.77.1.1")] as const, ...named };
   const whole: NodeSide = {
     devices: new Map([[hostDevice, true]]),
     routes: new Set([`10.77.1.1 ${hostDevice}`]),

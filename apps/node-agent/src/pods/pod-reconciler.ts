@@ -96,7 +96,11 @@ export function createPodReconciler(modules: PodReconcilerModules): PodReconcile
     onEvents(events) {
       let known: ReadonlyMap<string, string> | undefined;
       const byAddress = () =>
-        (known ??= new Map(attachments.list().map(({ address, hostDevice }) => [formatAddress(address), hostDevice])));
+        (known ??= new Map(
+          attachments
+            .list()
+            .flatMap(({ addresses, hostDevice }) => addresses.map((address) => [formatAddress(address), hostDevice])),
+        ));
       const devices = new Set(events.map((event) => deviceOf(event, byAddress)));
       let concerned = events.some(({ kind }) => kind === "lost");
       for (const device of devices) {

@@ -31,27 +31,29 @@ export function createPair(pod: PodAttachment, netnsFd: number, mtu: number): Ne
 
 /** `link`: index of the pod's device on the node. */
 export function configureHost(pod: PodAttachment, link: number): readonly NetlinkRequest[] {
-  const { address, hostDevice } = pod;
+  const { addresses, hostDevice } = pod;
   return [
     rtnetlink.setLinkUp(hostDevice),
-    rtnetlink.setNeighbour({ link, address, mac: deviceMacs(hostDevice).pod }),
-    rtnetlink.setRoute({
-      prefix: { address, length: 128 },
-      kind: "unicast",
-      gateway: undefined,
-      link,
-      protocol: POD_ROUTE_PROTOCOL,
-      metric: 0,
-    }),
+    ...addresses.flatMap((address) => [
+      rtnetlink.setNeighbour({ link, address, mac: deviceMacs(hostDevice).pod }),
+      rtnetlink.setRoute({
+        prefix: { address, length: 128 },
+        kind: "unicast",
+        gateway: undefined,
+        link,
+        protocol: POD_ROUTE_PROTOCOL,
+        metric: 0,
+      }),
+    ]),
   ];
 }
 
 /** `link`: index of the pod's interface in its namespace. */
 export function configurePod(pod: PodAttachment, link: number): readonly NetlinkRequest[] {
-  const { address, interfaceName, hostDevice } = pod;
+  const { addresses, interfaceName, hostDevice } = pod;
   return [
     rtnetlink.setLinkUp("lo"),
-    rtnetlink.setAddress({ link, prefix: { address, length: 128 } }),
+    ...addresses.map((address) => rtnetlink.setAddress({ link, prefix: { address, length: 128 } })),
     rtnetlink.setLinkUp(interfaceName),
     rtnetlink.setNeighbour({ link, address: GATEWAY_ADDRESS, mac: deviceMacs(hostDevice).host }),
     rtnetlink.setRoute({

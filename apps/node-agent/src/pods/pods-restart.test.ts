@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { until } from "@isthmus/testing";
@@ -42,6 +42,23 @@ test("with a corrupt state file, the addresses in use are read from the kernel",
   assert.equal((await node.cni("ADD", "c1", netns)).address, "10.77.1.1");
   assert.equal((await node.cni("DEL", "c1", netns)).code, 0);
   assert.doesNotMatch(node.ip("route", "show", "proto", "78"), /10\.77\.1\.1 /);
+});
+
+test("a state file of layout 1 is taken over: pods keep their addresses and names, and the next address follows the last", async (t) => {
+  const { node, agent } = await readyNode(t);
+  const netns = node.addPod("p1");
+  await node.cni("ADD", "c1", netns);
+  await agent.kill();
+  const path = join(node.root, "var/lib/isthmus/agent/pods.json");
+  const { attachments } = JSON.parse(await readFile(path, "utf8")) as { attachments: { addresses: string[] }[] };
+  const entries = attachments.map(({ addresses, ...pod }) => ({ ...pod, address: addresses[0] }));
+  const last = ((10 << 24) | (77 << 16) | (1 << 8) | 4) >>> 0;
+  await writeFile(path, JSON.stringify({ layout: 1, last, attachments: entries }));
+  const next = await readyAgent(node);
+  assert.deepEqual(next.events, [{ up: { address: "10.77.1.1", uid: "uid-c1" } }]);
+  assert.equal(JSON.parse(await readFile(path, "utf8")).layout, 2);
+  assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
+  assert.equal((await node.cni("ADD", "c2", node.addPod("p2"))).address, "10.77.1.5");
 });
 
 test("after the plugin is killed during ADD, a repeated ADD succeeds", async (t) => {

@@ -86,12 +86,15 @@ export interface HostPort {
   readonly protocol: number;
 }
 
+/** At least one address, and at most one of each family, IPv4 (as v4-mapped) first. Pods get IPv4 alone today. */
+export type PodAddresses = readonly [Address, ...Address[]];
+
 /** One interface of one pod. */
 export interface PodAttachment {
   /** Name of the node's side of the veth. It is derived from container and interface, and is the key everywhere. */
   readonly hostDevice: string;
-  /** IPv4, as v4-mapped. */
-  readonly address: Address;
+  /** Of the pod's side of the veth. */
+  readonly addresses: PodAddresses;
   /** From CNI_CONTAINERID; "" when the state file was lost, as in the members below. */
   readonly containerId: string;
   /** Name of the pod's side of the veth, in the pod's namespace. */

@@ -110,7 +110,7 @@ export function makePacketNode(t: TestContext): PacketNode {
       pod.ip("neigh", "add", GATEWAY, "lladdr", macs.host, "dev", "eth0", "nud", "permanent");
       netns.ip("neigh", "add", address, "lladdr", macs.pod, "dev", hostDevice, "nud", "permanent");
       const attachment = {
-        ...{ hostDevice, address: parseAddress(address), containerId: container, interfaceName: "eth0" },
+        ...{ hostDevice, addresses: [parseAddress(address)] as const, containerId: container, interfaceName: "eth0" },
         ...{ namespace: "shop", name: container, uid: `uid-${formatAddress(parseAddress(address))}` },
       };
       return { attachment, sockets: socketsIn(pod), netns: pod };

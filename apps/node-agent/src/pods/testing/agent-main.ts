@@ -15,7 +15,7 @@ import { withFaults } from "./fault-injector.js";
 const options = JSON.parse(process.argv[2] ?? "") as PodsOptions;
 const controller = new AbortController();
 const emit = (event: object) => process.stdout.write(`${JSON.stringify(event)}\n`);
-const describe = (pod: PodAttachment) => ({ address: formatAddress(pod.address), uid: pod.uid });
+const describe = (pod: PodAttachment) => ({ address: formatAddress(pod.addresses[0]), uid: pod.uid });
 
 /** CIDRs that were read before the subscription. */
 const pending: Prefix[][] = [];
