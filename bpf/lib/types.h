@@ -287,7 +287,7 @@ struct endpoint_row {
 	__u32 ifindex;	    /* the node's side of the pod's veth */
 	__u8 mac[6];	    /* MAC of the pod's side */
 	__u8 host_mac[6];   /* MAC of the node's side */
-	__u32 netns_id;	    /* reserved: number of the pod's network namespace, as the node's side names it */
+	__u32 netns_id;	    /* 1 + the number that the node's side has for the pod's network namespace; 0 = not known */
 	__u32 identity;	    /* reserved: identity number */
 	__u32 flags;	    /* reserved, 0 */
 	__u64 policy;	    /* reserved: set and revision of its policy, one store */

@@ -2,9 +2,14 @@
 /*
  * Programs for a network device: an object beside sock.bpf.c that shares mesh_metrics_v1 with it and brings a map of its
  * own. They count the frames of the tests, by direction, and leave every packet as it is. `edit` is for test runs: it
- * shows what it read of the context in the control block, and changes packet, mark and priority.
+ * shows what it read of the context in the control block, and changes packet, mark and priority. `find_listener` looks for
+ * a TCP socket in the network namespace with the number in the control block.
  */
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
 #include <linux/pkt_cls.h>
+#include <linux/tcp.h>
 
 #include "lib/metrics.h"
 
@@ -72,6 +77,31 @@ int edit(struct __sk_buff *skb)
 	skb->mark = 0xcafe0001;
 	skb->priority += 7;
 	return TC_ACT_REDIRECT;
+}
+
+/* TC_ACT_OK when a socket listens at the destination of this TCP packet, in the namespace with the number in cb[0]. */
+SEC("tc")
+int find_listener(struct __sk_buff *skb)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sock;
+	struct tcphdr tcp;
+	struct iphdr ip;
+	bool listens;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) ||
+	    bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(ip), &tcp, sizeof(tcp)))
+		return TC_ACT_SHOT;
+	tuple.ipv4.saddr = ip.saddr;
+	tuple.ipv4.daddr = ip.daddr;
+	tuple.ipv4.sport = tcp.source;
+	tuple.ipv4.dport = tcp.dest;
+	sock = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), skb->cb[0], 0);
+	if (!sock)
+		return TC_ACT_SHOT;
+	listens = sock->state == BPF_TCP_LISTEN;
+	bpf_sk_release(sock);
+	return listens ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

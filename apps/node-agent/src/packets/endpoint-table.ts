@@ -19,10 +19,16 @@ export interface Endpoint {
   /** Of the pod's side and of the node's side, as `02:00:00:00:00:01`. */
   readonly mac: string;
   readonly hostMac: string;
+  /** Number that the node's network namespace has for the pod's; undefined = not known. */
+  readonly netnsId: number | undefined;
 }
 
 export interface EndpointTable {
-  /** Writes the pod's row unless it is there; a row of this address with other content is replaced. Rejects with `MAP_FULL`. */
+  /**
+   * Writes the pod's row unless it is there. A row of this address in which only the number of the namespace differs
+   * keeps its place and gets it by one store, as after an older agent, which knew none; with other content it is
+   * replaced. Rejects with `MAP_FULL`.
+   */
   put(endpoint: Endpoint): Promise<void>;
   /** Removes the row of an address, if it is of the pod with this MAC, which no other pod has. */
   remove(address: Address, mac: string): Promise<void>;
@@ -75,13 +81,22 @@ export async function openEndpointTable(
   }
 
   return {
-    async put({ address, ifindex, mac, hostMac }) {
+    async put({ address, ifindex, mac, hostMac, netnsId }) {
       const key = bytesKey(EndpointKey.encode({ addr: address }));
       const macs = { mac: rtnetlink.macBytes(mac), hostMac: rtnetlink.macBytes(hostMac) };
-      const row = { id: 0, ifindex, ...macs, netnsId: 0, identity: 0, flags: 0, policy: 0n, addr: address };
-      const body = EndpointRow.encode(row).subarray(BODY);
+      const row = { id: 0, ifindex, ...macs, identity: 0, flags: 0, policy: 0n, addr: address };
+      const netns = netnsId === undefined ? 0 : netnsId + 1;
+      const bodyWith = (number: number) => EndpointRow.encode({ ...row, netnsId: number }).subarray(BODY);
+      const body = bodyWith(netns);
       const known = rows.get(key);
-      if (known !== undefined && Buffer.compare(endpoints.read(known).subarray(BODY), body) === 0) return;
+      if (known !== undefined) {
+        const held = endpoints.read(known);
+        const before = EndpointRow.decode(held).netnsId;
+        if (Buffer.compare(held.subarray(BODY), bodyWith(before)) === 0) {
+          if (before !== netns) endpoints.storeWord32(known, EndpointRow.offsets.netnsId, netns);
+          return;
+        }
+      }
       await drop(key);
       const index = pool.take();
       if (index === undefined)

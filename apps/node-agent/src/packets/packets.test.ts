@@ -1,6 +1,7 @@
 /** Mode `packets` on a node with pods, by real traffic. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EndpointRow } from "@isthmus/bpf";
 import { bytesKey } from "@isthmus/model";
 import { Node } from "@isthmus/proto";
 import { waitFor } from "@isthmus/runtime";
@@ -75,6 +76,36 @@ test("pods that went while no agent ran have no row after its start", async (t) 
     [...((await again.packets?.endpointIndex.load()) ?? new Map()).keys()],
     [bytesKey(a.attachment.addresses[0])],
   );
+});
+
+test("a row has the number of its pod's network namespace, and one of an older agent gets it in its place", async (t) => {
+  const node = makePacketNode(t);
+  const datapath = await node.start("packets");
+  const pods = [node.makePod("c1", A), node.makePod("c2", B)];
+  const attachments = pods.map(({ attachment }) => attachment);
+  await node.packets().devices.adopt(attachments);
+  const indexOf = async (address: Uint8Array): Promise<number> => {
+    const value = (await node.path().endpointIndex.load()).get(bytesKey(address));
+    return value === undefined ? 0 : new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+  };
+  const rowOf = async (address: Uint8Array) => EndpointRow.decode(node.path().endpoints.read(await indexOf(address)));
+  async function assertNumbers(): Promise<void> {
+    for (const { attachment, netns } of pods) {
+      const { netnsId } = await rowOf(attachment.addresses[0]);
+      const named = new RegExp(`^nsid ${netnsId - 1} \\(iproute2 netns name: ${netns.name}\\)`, "m");
+      assert.match(node.netns.ip("netns", "list-id"), named);
+    }
+  }
+  await assertNumbers();
+
+  const [first] = attachments;
+  assert.ok(first !== undefined);
+  const index = await indexOf(first.addresses[0]);
+  datapath.packets?.endpoints.storeWord32(index, EndpointRow.offsets.netnsId, 0);
+  await node.start("packets");
+  await node.packets().devices.adopt(attachments);
+  await assertNumbers();
+  assert.equal(await indexOf(first.addresses[0]), index);
 });
 
 test("a device with an address gets the programs of uplinks, and loses them with it", async (t) => {

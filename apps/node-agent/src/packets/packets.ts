@@ -86,7 +86,8 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     if (before !== undefined && before !== link.index) wanted.delete(before);
     indexes.set(pod.hostDevice, link.index);
     wanted.add(link.index);
-    for (const address of pod.addresses) await inTurn(() => table.put({ address, ifindex: link.index, mac, hostMac }));
+    for (const address of pod.addresses)
+      await inTurn(() => table.put({ address, ifindex: link.index, mac, hostMac, netnsId: link.peerNetnsId }));
     await path.links.attach(link.index, path.podPrograms);
   }
 

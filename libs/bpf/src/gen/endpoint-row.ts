@@ -14,7 +14,7 @@ export interface EndpointRow {
   readonly mac: Uint8Array;
   /** MAC of the node's side */
   readonly hostMac: Uint8Array;
-  /** reserved: number of the pod's network namespace, as the node's side names it */
+  /** 1 + the number that the node's side has for the pod's network namespace; 0 = not known */
   readonly netnsId: number;
   /** reserved: identity number */
   readonly identity: number;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
 import { setAddress } from "./addresses.js";
 import { parseAttributes } from "./attributes.js";
-import { createVeth, getLink, listLinks, setLinkIpv4Setting, setLinkUp } from "./links.js";
+import { createVeth, getLink, listLinks, parseLink, setLinkIpv4Setting, setLinkUp } from "./links.js";
 import { encodeRequests, type NetlinkRequest, parseEnd, parseMessages } from "./messages.js";
 import { setNeighbour } from "./neighbours.js";
 import { deleteRoute, listRoutes, parseRoute, setRoute } from "./routes.js";
@@ -117,6 +117,23 @@ test("links", () => {
          0c00 0180                          //     IFLA_INET_CONF
            0800 0800 01000000               //       rp_filter = 1`,
   );
+});
+
+test("the namespace of a veth's other end is read, and a number that names none is not", () => {
+  const link = (rest: string) =>
+    parseLink({
+      type: 16,
+      flags: 0,
+      sequence: 1,
+      body: bytes(`00 00 0100 07000000 01000000 00000000
+                   0600 0300 6100 0000  // IFLA_IFNAME
+                   0800 0500 09000000   // IFLA_LINK
+                   ${rest}`),
+    });
+  const veth = { index: 7, name: "a", up: true, mac: "", mtu: 0, kind: "", peer: 9 };
+  assert.deepEqual(link("0800 2500 00000000"), { ...veth, peerNetnsId: 0 }); // IFLA_LINK_NETNSID
+  assert.deepEqual(link("0800 2500 05010000"), { ...veth, peerNetnsId: 261 });
+  for (const none of ["0800 2500 ffffffff", ""]) assert.deepEqual(link(none), { ...veth, peerNetnsId: undefined });
 });
 
 test("addresses and neighbours", () => {

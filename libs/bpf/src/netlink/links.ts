@@ -26,6 +26,11 @@ export interface Link {
   readonly kind: string;
   /** Index of the other end of a veth, in the namespace of that end; 0 = none. */
   readonly peer: number;
+  /**
+   * Number that this link's namespace has for the namespace of the other end, from 0; the kernel gives one when the link
+   * is read. Undefined = both ends are in one namespace, or there is no other end.
+   */
+  readonly peerNetnsId: number | undefined;
 }
 
 /** One end of a veth to create. */
@@ -52,6 +57,7 @@ const Attribute = {
   AfSpec: 26,
   NetnsFd: 28,
   ExtMask: 29,
+  LinkNetnsId: 37,
 } as const;
 export const IFLA_IFNAME = Attribute.Name;
 const INFO_KIND = 1;
@@ -59,6 +65,7 @@ const INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
 /** RTEXT_FILTER_SKIP_STATS: counters are most of a link's bytes. */
 const WITHOUT_COUNTERS = 8;
+const MAX_NETNS_ID = 2 ** 31 - 1;
 
 /** Creates a veth: one end here, the other one in the network namespace of this open file. Both are down. */
 export function createVeth(here: VethEnd, there: VethEnd, netnsFd: number): NetlinkRequest {
@@ -133,7 +140,14 @@ export function parseLink({ type, body }: NetlinkMessage): Link | undefined {
     mtu: u32Of(attributes.get(Attribute.Mtu)) ?? 0,
     kind: textOf(info?.get(INFO_KIND)) ?? "",
     peer: u32Of(attributes.get(Attribute.Link)) ?? 0,
+    peerNetnsId: netnsIdOf(attributes.get(Attribute.LinkNetnsId)),
   };
+}
+
+/** A signed number; a negative one (NETNSA_NSID_NOT_ASSIGNED) names no namespace. */
+function netnsIdOf(value: Uint8Array | undefined): number | undefined {
+  const id = u32Of(value);
+  return id === undefined || id > MAX_NETNS_ID ? undefined : id;
 }
 
 /** 6 bytes of `02:00:00:00:00:01`. */

@@ -3,6 +3,10 @@ import { execFileSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { parseAddress, parsePrefix } from "@isthmus/model";
+import { loadTestObject } from "../testing/objects.js";
+import { makePacket } from "../testing/packets.js";
+import { runOnSkb, TcAction } from "../testing/skb-run.js";
+import { startSockets } from "../testing/sockets.js";
 import { setAddress } from "./addresses.js";
 import { createVeth, deleteLink, setLinkUp } from "./links.js";
 import type { NetlinkRequest } from "./messages.js";
@@ -95,7 +99,7 @@ test("devices, addresses, neighbours and routes are made in two namespaces, and 
 
   const links = await readLinks(here.netlink, "veth");
   assert.deepEqual(links, [
-    { index: index.here, name: "one", up: true, mac: MAC, mtu: 1400, kind: "veth", peer: index.there },
+    { index: index.here, name: "one", up: true, mac: MAC, mtu: 1400, kind: "veth", peer: index.there, peerNetnsId: 0 },
   ]);
   assert.deepEqual(await readIpv4Addresses(here.netlink, index.here), [
     { link: index.here, prefix: { address: parseAddress("10.1.0.1"), length: 120 } },
@@ -118,6 +122,42 @@ test("devices, addresses, neighbours and routes are made in two namespaces, and 
   ]);
   assert.equal(here.ip("route"), "");
   assert.doesNotMatch(there.ip("link"), /two/);
+});
+
+test("the number of the other end's namespace leads a program to that namespace's sockets, and another does not", async (t) => {
+  const [here, first, second] = [await namespace(t), await namespace(t), await namespace(t)];
+  const program = loadTestObject(t, "device_test").program("find_listener");
+  const ports = new Map<string, number>();
+  const ids = new Map<string, number>();
+  for (const [name, there] of Object.entries({ first, second })) {
+    const netns = openSync(there.path, "r");
+    await runAll(here.netlink, [
+      createVeth({ name, mac: MAC, mtu: 1500 }, { name: "eth0", mac: PEER_MAC, mtu: 1500 }, netns),
+    ]);
+    closeSync(netns);
+    there.ip("link", "set", "lo", "up");
+    const sockets = startSockets(undefined, there.path);
+    t.after(() => sockets.end());
+    ports.set(name, await sockets.server("tcp", 4, "127.0.0.1", name));
+    ids.set(name, (await readLink(here.netlink, name))?.peerNetnsId ?? -1);
+  }
+  here.ip("link", "add", "near", "type", "veth", "peer", "name", "near1");
+  assert.equal((await readLink(here.netlink, "near"))?.peerNetnsId, undefined);
+  here.ip("link", "set", "lo", "up");
+
+  async function listens(id: number, port: number): Promise<boolean> {
+    const packet = makePacket({ source: "127.0.0.1", target: "127.0.0.1", targetPort: port });
+    const { action } = await runOnSkb(program, { packet, context: { cb: [id] }, netns: here.path });
+    assert.ok(action === TcAction.Ok || action === TcAction.Drop, `${action}`);
+    return action === TcAction.Ok;
+  }
+  const found: (readonly [string, string])[] = [];
+  for (const [name, port] of ports)
+    for (const [other, id] of ids) if (await listens(id, port)) found.push([name, other]);
+  assert.deepEqual(found, [
+    ["first", "first"],
+    ["second", "second"],
+  ]);
 });
 
 test("every request of a batch is executed; an error has the action, the object, the errno and the kernel's text", async (t) => {

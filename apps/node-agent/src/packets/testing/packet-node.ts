@@ -30,6 +30,8 @@ export interface PacketNode {
   start(mode: DatapathMode): Promise<Datapath>;
   /** Of the agent that runs, in mode `packets`. */
   packets(): Packets;
+  /** The maps of the agent that runs, in mode `packets`. */
+  path(): PacketPath;
   /** What the mesh knows of nodes. */
   readonly nodes: Map<NodeName, Node>;
   /** Pins of programs on devices, as `from_pod@12`. */
@@ -94,6 +96,10 @@ export function makePacketNode(t: TestContext): PacketNode {
     packets() {
       if (packets === undefined) throw new Error("The agent is not in mode packets");
       return packets;
+    },
+    path() {
+      if (datapath?.packets === undefined) throw new Error("The agent is not in mode packets");
+      return datapath.packets;
     },
     makePod(container, address) {
       const pod = makeNetns(t);
