@@ -181,9 +181,10 @@ struct node_row {
 	__u8 zone;	 /* reserved: number of the zone; 0 = not known */
 	__u8 key;	 /* reserved: id of the encryption key */
 	__u8 tunnel[16]; /* tunnel address; identifies the node, together with the cluster */
-	__u8 health[16]; /* health address */
+	__u8 health[16]; /* health address, identifies the node too; 0 = it has none */
 	__u32 flags;	 /* enum node_flag */
-	__u32 pad[5];	 /* 0 */
+	__u32 rtt_us;	 /* reserved: round-trip time to its health address, in microseconds; 0 = not known */
+	__u32 pad[4];	 /* 0 */
 };
 
 /** One copy of a floor. */

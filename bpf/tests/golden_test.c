@@ -104,7 +104,8 @@ static void backends(void)
 	struct backend_row row = {.id = 0xff123456, .port = htons(8080), .proto = PROTO_UDP, .state = RANK_SUSPECT,
 				  .node = 0x11223344, .cluster = 4094, .zone = 5, .flags = BACKEND_TERMINATING};
 	struct state_word word = {.draining = 1, .suspect = 2, .down = 4};
-	struct node_row node = {.id = 9, .cluster = 258, .zone = 3, .key = 4, .flags = NODE_LOCAL};
+	struct node_row node = {.id = 9, .cluster = 258, .zone = 3, .key = 4, .flags = NODE_LOCAL,
+				.rtt_us = 0x01020304};
 
 	address(row.addr, "2001:db8::1");
 	address(node.tunnel, "::ffff:192.168.0.1");

@@ -125,6 +125,7 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     tunnel: parseAddress("192.168.0.1"),
     health: parseAddress("192.168.0.2"),
     flags: NodeFlag.Local,
+    rttUs: 0x01020304,
   }),
   floor_copy: FloorCopy.encode(FLOOR),
   floor_row: FloorRow.encode({ valid: 2, copy: [NO_FLOOR, FLOOR] }),

@@ -13,17 +13,19 @@ export interface NodeRow {
   readonly key: number;
   /** tunnel address; identifies the node, together with the cluster */
   readonly tunnel: Uint8Array;
-  /** health address */
+  /** health address, identifies the node too; 0 = it has none */
   readonly health: Uint8Array;
   /** enum node_flag */
   readonly flags: number;
+  /** reserved: round-trip time to its health address, in microseconds; 0 = not known */
+  readonly rttUs: number;
 }
 
 export const NodeRow = {
   /** Bytes. */
   size: 64,
   /** Byte offset of each field. */
-  offsets: { id: 0, cluster: 4, zone: 6, key: 7, tunnel: 8, health: 24, flags: 40 },
+  offsets: { id: 0, cluster: 4, zone: 6, key: 7, tunnel: 8, health: 24, flags: 40, rttUs: 44 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
   encode(value: NodeRow, out: Uint8Array = new Uint8Array(64), at = 0): Uint8Array {
     const view = viewOf(out, at, 64);
@@ -35,6 +37,7 @@ export const NodeRow = {
     putBytes(out, at + 8, value.tunnel, 16);
     putBytes(out, at + 24, value.health, 16);
     view.setUint32(40, value.flags, true);
+    view.setUint32(44, value.rttUs, true);
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
@@ -48,6 +51,7 @@ export const NodeRow = {
       tunnel: bytes.slice(at + 8, at + 24),
       health: bytes.slice(at + 24, at + 40),
       flags: view.getUint32(40, true),
+      rttUs: view.getUint32(44, true),
     };
   },
 } as const;

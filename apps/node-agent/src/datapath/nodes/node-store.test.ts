@@ -51,6 +51,22 @@ test("a node's new address is a new row; the old one is freed with its rank, aft
   assert.equal(new DataView(port.nodeState.read(before).buffer).getUint32(0, true), 0);
 });
 
+test("a node that takes a health address gets a row with it, and its backends follow", async () => {
+  const { port, datapath, set, rowOf } = await withNode();
+  datapath.touch({ nodes: [["1/n1", node("n1", "172.18.0.1")]] });
+  await set([makePlan("a/a", "10.96.0.1", [["10.1.0.1@n1"]])]);
+  const before = (await rowOf()).node;
+  const health = parseAddress("10.1.0.254");
+  datapath.touch({ nodes: [["1/n1", { ...node("n1", "172.18.0.1"), health }]] });
+  await datapath.apply();
+  const row = NodeRow.decode(port.nodes.read((await rowOf()).node));
+  assert.deepEqual(row.health, new Uint8Array(health));
+  assert.deepEqual(row.tunnel, new Uint8Array(parseAddress("172.18.0.1")));
+  assert.equal(row.rttUs, 0);
+  await datapath.settled();
+  assert.equal(NodeRow.decode(port.nodes.read(before)).id, 0);
+});
+
 test("a fresh agent adopts rows and ranks, and frees nodes of a cluster only when it is in sync", async () => {
   const { kernel, port, datapath } = await withNode();
   datapath.touch({ nodes: [["1/n1", node("n1", "172.18.0.1")]] });

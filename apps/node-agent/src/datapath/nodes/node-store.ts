@@ -76,7 +76,7 @@ export function* createNodeStore(
     const index = pool.take(node.cluster);
     const flags = node.name === localNode?.() ? NodeFlag.Local : 0;
     const { cluster, tunnel, health } = node;
-    const bytes = NodeRow.encode({ id: 0, cluster, zone: 0, key: 0, tunnel, health, flags });
+    const bytes = NodeRow.encode({ id: 0, cluster, zone: 0, key: 0, tunnel, health, flags, rttUs: 0 });
     ports.nodes.writeBody(index, bytes.subarray(NodeRow.offsets.cluster), NodeRow.offsets.cluster);
     ports.nodes.storeWord32(index, NodeRow.offsets.id, index);
     const row: Row = { identity, index, cluster, users: new Set() };
