@@ -11,18 +11,23 @@ import {
   EVENTS,
   type KubeClient,
   type KubeConfigMap,
+  type KubeNode,
   type KubeObject,
   type KubeService,
   MESH_CLUSTERS,
   type MeshCluster,
+  NODES,
   requestToken,
   SERVICES,
 } from "@isthmus/kube";
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
+import { formatAddress, parseAddress } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
+import { Node } from "@isthmus/proto";
 import { freePort, until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
+import { connectAgent, type TestAgentOptions } from "./testing/test-agent.js";
 
 const BASE = fileURLToPath(new URL("../../../deploy/base", import.meta.url));
 const namespace = "default";
@@ -46,11 +51,15 @@ before(async () => {
   const tokenFile = join(kube.folder, "own-token");
   writeFileSync(tokenFile, (await requestToken(admin, "mesh-system", "clustermesh-apiserver", 3600)).token);
   tls = await createMeshTls();
-  const log = createLogger({ app: "test", level: "warn", destination: { write: (line) => void lines.push(line) } });
   own = kube.writeKubeconfig("own", { tokenFile });
   metricsAddress = `127.0.0.1:${await freePort()}`;
-  apiserver = await startApiserver({ kubeconfig: own }, tls, { log, metricsAddress });
+  apiserver = await start();
 });
+
+function start(): Promise<RunningApiserver> {
+  const log = createLogger({ app: "test", level: "warn", destination: { write: (line) => void lines.push(line) } });
+  return startApiserver({ kubeconfig: own }, tls, { log, metricsAddress });
+}
 
 after(async () => {
   await apiserver?.stop();
@@ -129,6 +138,87 @@ test("a stolen token can write the mesh's conditions on a Service, and nothing e
   ])
     assert.match(await patchStatus("lb", patch), refused, JSON.stringify(patch));
   assert.equal(await patchStatus("lb", condition("mesh.isthmus.io/PortsMatched")), "");
+});
+
+async function makeNode(): Promise<void> {
+  const spec = { podCIDR: "10.11.1.0/24", podCIDRs: ["10.11.1.0/24"] };
+  const object = { metadata: { name: "n1" }, spec } as KubeObject;
+  await admin.apply(NODES, object, { manager: "test", force: true });
+}
+
+/** Patches a Node with the apiserver's token; returns why that is refused, "" when it is permitted. */
+async function patchNode(subresource: "" | "/status", patch: object): Promise<string> {
+  const client = kubeClient(own);
+  const path = `/api/v1/nodes/n1${subresource}`;
+  const request = { method: "PATCH", path, body: patch, contentType: "application/merge-patch+json" } as const;
+  try {
+    await client.transport.json(request);
+    return "";
+  } catch (thrown) {
+    return String(thrown);
+  } finally {
+    client.transport.close();
+  }
+}
+
+test("a node's health address is written to its Node and is in its record, also after a restart of the apiserver", async (t) => {
+  await makeNode();
+  const annotation = async () =>
+    (await admin.get<KubeNode>(NODES, "n1"))?.metadata.annotations?.["mesh.isthmus.io/health-address"];
+  async function agentOf(node: string, options: Partial<TestAgentOptions> = {}) {
+    const agent = connectAgent({ port: apiserver.port, node, tls: await tls.node(node), ...options });
+    t.after(() => agent.close());
+    await until(`agent of ${node} is in sync`, () => agent.source(0).inSync);
+    const health = () => {
+      const bytes = Node.decode(agent.value(0, "nodes/n1") ?? new Uint8Array()).health;
+      return bytes.length === 0 ? "none" : formatAddress(bytes);
+    };
+    const report = (address: string) =>
+      agent.send({ $case: "nodeReport", value: { health: Buffer.from(parseAddress(address)) } });
+    return { health, report, close: () => agent.close() };
+  }
+  const [one, two] = [await agentOf("n1"), await agentOf("n2")];
+  await until("the Node is known", () => two.health() === "none");
+  one.report("10.11.2.254");
+  one.report("10.11.1.254");
+  await until("the record has it", () => two.health() === "10.11.1.254");
+  assert.equal(await annotation(), "10.11.1.254");
+  one.close();
+
+  await apiserver.stop();
+  apiserver = await start();
+  const later = await agentOf("n2");
+  await until("the record has it again", () => later.health() === "10.11.1.254");
+
+  await agentOf("n1", { capabilities: ["source-states"] });
+  await until("an agent of the version before has none", () => later.health() === "none");
+  assert.equal(await annotation(), undefined);
+  assert.deepEqual(
+    lines.filter((line) => line.includes("Forbidden")),
+    [],
+  );
+});
+
+test("a stolen token can write the health address of a Node, and nothing else of it", async () => {
+  const annotate = (name: string) => ({ metadata: { annotations: { [name]: "10.11.1.9" } } });
+  const refused = /may only write the annotation mesh\.isthmus\.io\/health-address/;
+  await makeNode();
+  let beat = 0;
+  const heartbeat = () => ({ status: { nodeInfo: { bootID: `${++beat}` } } });
+  await until("the policy is in force", async () => refused.test(await patchNode("/status", heartbeat())), 60_000);
+  for (const patch of [
+    { status: { addresses: [{ type: "InternalIP", address: "203.0.113.9" }] } },
+    { status: { conditions: [{ type: "Ready", status: "False" }] } },
+    { status: { capacity: { "example.com/gpu": "8" } } },
+    { metadata: { labels: { "node-role.kubernetes.io/control-plane": "" } } },
+    { metadata: { finalizers: ["a.example/b"] } },
+    annotate("volumes.kubernetes.io/controller-managed-attach-detach"),
+    { metadata: { annotations: { "mesh.isthmus.io/health-address": "10.11.1.9", other: "x" } } },
+  ])
+    assert.match(await patchNode("/status", patch), refused, JSON.stringify(patch));
+  for (const patch of [{ spec: { unschedulable: true } }, annotate("mesh.isthmus.io/health-address")])
+    assert.match(await patchNode("", patch), /Forbidden|forbidden/, JSON.stringify(patch));
+  assert.equal(await patchNode("/status", annotate("mesh.isthmus.io/health-address")), "");
 });
 
 test("metrics are served on --metrics-address", async () => {

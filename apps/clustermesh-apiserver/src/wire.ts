@@ -28,7 +28,15 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
     const { cluster, id } = settings;
     const { namespace, instance, budget } = args;
     const mesh: Mesh = createMesh({ cluster, id, namespace, instance, budget }, { ...base, ...settings, ...local });
-    for (const part of [local.serviceStatus, local.local, local.ranges, mesh, local.lastGoodWriter]) parts.start(part);
+    for (const part of [
+      local.serviceStatus,
+      local.local,
+      local.ranges,
+      mesh,
+      local.lastGoodWriter,
+      local.healthAddresses,
+    ])
+      parts.start(part);
     const hub = await serveAgents(base, settings, local, parts);
     await serveAdmin(base, settings, local, mesh, parts);
     log.info("Serving", { agents: args.listen, admin: args.admin, cluster, id });

@@ -52,6 +52,8 @@ const node = (name: string, cidr: string, ip = "192.168.7.1") => {
     conditions: 1,
   }).finish();
 };
+const nodeWithHealth = (cidr: string, health: Buffer) =>
+  Node.encode({ ...Node.decode(node("w1", cidr)), health }).finish();
 const verdict = (key: string, value: Uint8Array): string => {
   const found = validateRecord(hashRecord(kindOfKey(key) ?? 0, key, value), limits);
   return found.ok ? "ok" : refusalReasons.name(found.reason);
@@ -61,6 +63,7 @@ test("records within the limits are accepted", () => {
   assert.equal(verdict("slices/a/b/c", slice("10.2.0.1", "fd02::1")), "ok");
   assert.equal(verdict("endpoints/10.2.0.1", endpoint("10.2.0.1")), "ok");
   assert.equal(verdict("nodes/w1", node("w1", "10.2.1.0/24")), "ok");
+  assert.equal(verdict("nodes/w1", nodeWithHealth("10.2.1.0/24", address("10.2.1.254"))), "ok");
   assert.equal(verdict(`identities/${identityNumber(limits.id, 256)}`, Buffer.alloc(0)), "ok");
   assert.equal(
     verdict("services/a/b", Service.encode(Service.create({ frontends: [address("10.102.0.1")] })).finish()),
@@ -92,6 +95,10 @@ test("each refusal has its reason", () => {
     ["nodes/w1", node("w2", "10.2.1.0/24"), "key-mismatch"],
     ["nodes/w1", node("w1", "10.0.0.0/8"), "address-outside-cidr"],
     ["nodes/w1", node("w1", "10.2.1.0/24", "10.1.0.9"), "address-of-another-cluster"],
+    ["nodes/w1", nodeWithHealth("10.2.1.0/24", address("10.2.2.254")), "address-outside-cidr"],
+    ["nodes/w1", nodeWithHealth("10.2.1.0/24", address("10.1.0.9")), "address-of-another-cluster"],
+    ["nodes/w1", nodeWithHealth("10.2.1.0/24", Buffer.alloc(4)), "malformed-value"],
+    ["nodes/w1", nodeWithHealth("10.2.1.0/24", address("127.0.0.1")), "address-forbidden"],
   ];
   for (const [key, value, reason] of cases) assert.equal(verdict(key, value), reason, `${key} ${reason}`);
 });

@@ -168,7 +168,7 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
         node,
         protocolMin,
         protocolMax,
-        capabilities: [...(options.capabilities ?? ["source-states"])],
+        capabilities: [...(options.capabilities ?? ["source-states", "node-report"])],
         sources: [...(options.sources ?? [])],
         version: "test",
       },

@@ -2,6 +2,7 @@
 import { createEventRecorder, type EventRecorder } from "@isthmus/kube";
 import { createLastGood } from "../cluster/feed/last-good.js";
 import { createFeeds, type LocalFeeds } from "../cluster/feeds.js";
+import { createHealthAddresses, type HealthAddresses } from "../cluster/health-addresses.js";
 import { createLastGoodWriter, readLastGood } from "../cluster/last-good-store.js";
 import { createLocalSource, type LocalSource, type LocalSourceModules } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
@@ -34,6 +35,8 @@ export interface LocalCluster {
   readonly sources: SourceSet;
   /** By name of the node; the agent of an existing Node is never forgotten. */
   readonly agents: AgentRegistry;
+  /** Writes the health addresses that agents report; the caller starts it. */
+  readonly healthAddresses: HealthAddresses;
   /** Saves the last good annotation values; the caller starts it. */
   readonly lastGoodWriter: PeriodicTask;
   /** Events and conditions of Services; the caller starts it. */
@@ -70,6 +73,7 @@ export async function createLocalCluster(
   return {
     ...{ recorder, events, ranges, feeds, local, nodes, sources },
     agents: createAgentRegistry(clock, (node) => nodes()?.get(node) !== undefined),
+    healthAddresses: createHealthAddresses({ client, nodes: feeds.nodes, clock, log: log.child("nodes") }),
     lastGoodWriter: createLastGoodWriter(namespace, lastGood, { client, clock, leadership, log: log.child("config") }),
     serviceStatus: createServiceStatus({
       ...{ sources, services, events, client, clock, leadership },

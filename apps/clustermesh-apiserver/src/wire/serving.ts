@@ -22,7 +22,7 @@ export const DRAIN_MS = 2000;
 export async function serveAgents(
   { args, log, clock, metrics, tls }: Base,
   { settings, cluster, id }: Settings,
-  { sources, agents, recorder }: LocalCluster,
+  { sources, agents, recorder, healthAddresses }: LocalCluster,
   parts: Parts,
 ): Promise<StreamHub> {
   const limits = { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS };
@@ -31,7 +31,10 @@ export async function serveAgents(
   const onReport = createHostPortEvents({ events: recorder, clock });
   const server = await startStreamServer(
     { address: args.listen, instance: args.instance, cluster, clusterId: id },
-    { hub, tls, clock, log: log.child("serve"), servers: () => settings.current?.servers ?? [], onReport },
+    {
+      ...{ hub, tls, clock, log: log.child("serve"), servers: () => settings.current?.servers ?? [], onReport },
+      openNode: healthAddresses.open,
+    },
   );
   parts.keep(server, (each) => each.close(DRAIN_MS));
   return hub;

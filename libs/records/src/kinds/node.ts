@@ -1,4 +1,4 @@
-import { prefixContains, printable } from "@isthmus/model";
+import { addressFromBytes, prefixContains, printable } from "@isthmus/model";
 import { Kind, Node, RefusalReason } from "@isthmus/proto";
 import { BOUNDS, checkList, checkNumber, checkText } from "../bounds.js";
 import { prefixText, sorted } from "../canonical.js";
@@ -43,7 +43,21 @@ function checkNode(name: string, node: Node, limits: PeerLimits): Finding {
     ];
   }
   const others = [node.tunnel, node.health].filter((address) => address.length > 0);
-  return firstFinding([...node.addresses, ...others], (address) => checkUnclaimed(address, limits));
+  return (
+    firstFinding([...node.addresses, ...others], (address) => checkUnclaimed(address, limits)) ?? checkHealth(node)
+  );
+}
+
+/** The health address is the node's own: a peer may not direct probes to what is no address of the node's pods. */
+function checkHealth({ health, podCidrs }: Node): Finding {
+  const isOwn = podCidrs.some(({ address, length }) =>
+    prefixContains({ address: addressFromBytes(address), length }, health),
+  );
+  if (health.length === 0 || isOwn) return undefined;
+  return [
+    RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR,
+    `health address ${formatBytes(health)} is outside the node's pod CIDRs`,
+  ];
 }
 
 /** Of a node, by its name in Kubernetes. */

@@ -4,7 +4,7 @@ import type { KubeNode, KubeObject } from "@isthmus/kube";
 import { addressFromBytes, formatAddress, formatPrefix, parsePrefix } from "@isthmus/model";
 import { Node, NodeConfig } from "@isthmus/proto";
 import { nodeFacts } from "./node-facts.js";
-import { nodeConfigRecord, nodeRecord } from "./node-records.js";
+import { exportedNode, nodeConfigRecord, nodeRecord } from "./node-records.js";
 
 const node = (changes: Partial<KubeNode> = {}) =>
   nodeFacts({
@@ -23,6 +23,28 @@ const node = (changes: Partial<KubeNode> = {}) =>
 
 test("the internal address comes first, and host names are left out", () => {
   assert.deepEqual(node().addresses.map(formatAddress), ["10.0.0.1", "203.0.113.1"]);
+});
+
+test("the health address is that of the annotation, if it is in the node's pod ranges", () => {
+  const health = (value: string | undefined, cidrs: readonly string[] = ["10.11.1.0/24", "fd00:1::/64"]) => {
+    const annotations = value === undefined ? {} : { "mesh.isthmus.io/health-address": value };
+    const facts = node({ metadata: { name: "n1", annotations }, spec: { podCIDRs: cidrs } });
+    const record = Node.decode(nodeRecord(facts).value).health;
+    return [facts.hasHealthAnnotation, record.length === 0 ? "none" : formatAddress(record)];
+  };
+  assert.deepEqual(health(undefined), [false, "none"]);
+  assert.deepEqual(health("10.11.1.254"), [true, "10.11.1.254"]);
+  assert.deepEqual(health("fd00:1::9"), [true, "fd00:1::9"]);
+  for (const refused of ["", "10.11.2.254", "10.11.1.256", "n1", "fd00:2::1", "x".repeat(100_000)])
+    assert.deepEqual(health(refused), [true, "none"]);
+  assert.deepEqual(health("10.11.1.254", []), [true, "none"]);
+});
+
+test("a health address in a range that is not exported is not exported either", () => {
+  const metadata = { name: "n1", annotations: { "mesh.isthmus.io/health-address": "10.11.1.254" } };
+  const facts = node({ metadata });
+  assert.equal(exportedNode(facts, [parsePrefix("10.11.0.0/16")]), facts);
+  assert.equal(exportedNode(facts, [parsePrefix("10.12.0.0/16")]).health, undefined);
 });
 
 test("Ready and unschedulable are one bit each", () => {

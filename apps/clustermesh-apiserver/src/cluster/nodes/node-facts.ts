@@ -1,7 +1,10 @@
 /** A Node → the facts that its records need (pure). */
 import type { KubeNode, KubeObject } from "@isthmus/kube";
-import { type Address, type Prefix, parseAddress, parsePrefix } from "@isthmus/model";
+import { type Address, type Prefix, parseAddress, parsePrefix, prefixContains } from "@isthmus/model";
 import { BOUNDS, NodeConditionBit } from "@isthmus/records";
+
+/** Annotation of a Node with its health address, which health-addresses.ts writes. */
+export const HEALTH_ADDRESS = "mesh.isthmus.io/health-address";
 
 export interface NodeFacts {
   /** Name of the Node, by which the feed keeps it. */
@@ -10,6 +13,10 @@ export interface NodeFacts {
   readonly addresses: readonly Address[];
   /** Ranges of this node alone, as many as a record may have; those that cannot be parsed are left out. */
   readonly podCidrs: readonly Prefix[];
+  /** Of the annotation `HEALTH_ADDRESS`, when it is an address in one of `podCidrs`. */
+  readonly health: Address | undefined;
+  /** The Node has the annotation `HEALTH_ADDRESS`, whatever its value. */
+  readonly hasHealthAnnotation: boolean;
   /** Label `topology.kubernetes.io/zone`; "" without it. */
   readonly zone: string;
   /** Label `topology.kubernetes.io/region`; "" without it. */
@@ -30,6 +37,9 @@ export function nodeFacts(object: KubeObject): NodeFacts {
   const { metadata, spec, status } = object as KubeNode;
   const ready = status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
   const cidrs = spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR]);
+  const podCidrs = cidrs.flatMap((text) => tolerant(parsePrefix, text)).slice(0, BOUNDS.nodeCidrs);
+  const annotation = metadata.annotations?.[HEALTH_ADDRESS];
+  const [health] = annotation === undefined ? [] : tolerant(parseAddress, annotation);
   return {
     name: metadata.name ?? "",
     addresses: ADDRESS_TYPES.flatMap((wanted) =>
@@ -37,13 +47,20 @@ export function nodeFacts(object: KubeObject): NodeFacts {
         .filter(({ type }) => type === wanted)
         .flatMap(({ address }) => tolerant(parseAddress, address)),
     ).slice(0, BOUNDS.nodeAddresses),
-    podCidrs: cidrs.flatMap((text) => tolerant(parsePrefix, text)).slice(0, BOUNDS.nodeCidrs),
+    podCidrs,
+    health: health !== undefined && isPodAddress(podCidrs, health) ? health : undefined,
+    hasHealthAnnotation: annotation !== undefined,
     zone: metadata.labels?.["topology.kubernetes.io/zone"] ?? "",
     region: metadata.labels?.["topology.kubernetes.io/region"] ?? "",
     conditions:
       (ready ? NodeConditionBit.Ready : 0) | (spec?.unschedulable === true ? NodeConditionBit.Unschedulable : 0),
     platform: platformOf(metadata.labels ?? {}, spec?.taints ?? []),
   };
+}
+
+/** `address` of any length; only 16 bytes can be in a range. */
+export function isPodAddress(podCidrs: readonly Prefix[], address: Uint8Array): boolean {
+  return address.length === 16 && podCidrs.some((cidr) => prefixContains(cidr, address));
 }
 
 /** The kubelet sets the label for the operating system; a node without it counts as Linux, so that a missing agent is reported. */

@@ -1,6 +1,7 @@
 /** Nodes: a NODE record for agents and other clusters, and a NODE_CONFIG record for the agent of the node itself. */
 import { NODES } from "@isthmus/kube";
 import type { Clock, Prefix } from "@isthmus/model";
+import { createEmitter } from "@isthmus/runtime";
 import type { Feed } from "../feed/feed.js";
 import { createRecordDiff } from "../feed/record-diff.js";
 import { type NodeFacts, type NodePlatform, nodeFacts } from "./node-facts.js";
@@ -16,6 +17,10 @@ export interface KnownNode {
 export interface NodeFeed extends Feed<NodeFacts> {
   /** By name. */
   readonly known: ReadonlyMap<string, KnownNode>;
+  /** Of the Node with this name; undefined: there is none, or it was not read yet. */
+  factsOf(name: string): NodeFacts | undefined;
+  /** Calls `listener` with the names of Nodes that were added, changed or deleted; returns what ends that. */
+  onChange(listener: (names: readonly string[]) => void): () => void;
 }
 
 /** `initial`: this cluster's pod ranges; undefined: not known yet. */
@@ -23,6 +28,7 @@ export function createNodeFeed(clock: Pick<Clock, "now">, initial: readonly Pref
   const nodes = new Map<string, { readonly facts: NodeFacts } & KnownNode>();
   const local = createRecordDiff();
   const exported = createRecordDiff();
+  const changes = createEmitter<readonly string[]>();
   let serviceCidrs: readonly Prefix[] = [];
   let podCidrs = initial;
 
@@ -37,6 +43,8 @@ export function createNodeFeed(clock: Pick<Clock, "now">, initial: readonly Pref
     versionType: "nodes",
     facts: nodeFacts,
     known: nodes,
+    factsOf: (name) => nodes.get(name)?.facts,
+    onChange: changes.subscribe,
     take({ deletes, sets }) {
       for (const { value } of deletes) {
         nodes.delete(value.name);
@@ -48,6 +56,7 @@ export function createNodeFeed(clock: Pick<Clock, "now">, initial: readonly Pref
         nodes.set(value.name, { facts: value, platform: value.platform, knownSince });
         setRecords(value);
       }
+      changes.emit([...deletes, ...sets].map(({ value }) => value.name));
     },
     records: {
       setRanges(ranges) {

@@ -6,10 +6,10 @@
  */
 import { type Prefix, prefixContains } from "@isthmus/model";
 import { type HashedRecord, isForbidden, NODE_CONFIG_KIND, NODE_KIND, nodeConfigKey, nodeKey } from "@isthmus/records";
-import type { NodeFacts } from "./node-facts.js";
+import { isPodAddress, type NodeFacts } from "./node-facts.js";
 
 /**
- * Addresses that a cluster may claim, and pod ranges inside this cluster's. `podCidrs` undefined: not known yet, so nothing is
+ * Addresses that a cluster may claim, pod ranges inside this cluster's, and a health address in one of those. `podCidrs` undefined: not known yet, so nothing is
  * published. Returns `facts` itself when nothing is left out.
  */
 export function exportedNode(facts: NodeFacts, podCidrs: readonly Prefix[] | undefined): NodeFacts {
@@ -17,18 +17,21 @@ export function exportedNode(facts: NodeFacts, podCidrs: readonly Prefix[] | und
     podCidrs?.some((range) => range.length <= length && prefixContains(range, address)) ?? true;
   const addresses = facts.addresses.filter((address) => !isForbidden(address));
   const ranges = facts.podCidrs.filter(inside);
-  const whole = addresses.length === facts.addresses.length && ranges.length === facts.podCidrs.length;
-  return whole ? facts : { ...facts, addresses, podCidrs: ranges };
+  const claimable = facts.health !== undefined && isPodAddress(ranges, facts.health) && !isForbidden(facts.health);
+  const health = claimable ? facts.health : undefined;
+  const whole =
+    addresses.length === facts.addresses.length && ranges.length === facts.podCidrs.length && health === facts.health;
+  return whole ? facts : { ...facts, addresses, podCidrs: ranges, health };
 }
 
-/** The NODE record with all addresses and ranges of `facts`; `tunnel` and `health` are empty. */
+/** The NODE record with all addresses and ranges of `facts`; `tunnel` is empty, and `health` without a health address. */
 export function nodeRecord(facts: NodeFacts): HashedRecord {
   return NODE_KIND.record(nodeKey(facts.name), {
     name: facts.name,
     addresses: facts.addresses.map((address) => Buffer.from(address)),
     podCidrs: facts.podCidrs.map(wirePrefix),
     tunnel: Buffer.alloc(0),
-    health: Buffer.alloc(0),
+    health: Buffer.from(facts.health ?? []),
     zone: facts.zone,
     region: facts.region,
     conditions: facts.conditions,

@@ -27,12 +27,19 @@ test("messages of a correct agent are within bounds", () => {
     messageProblem(encode({ $case: "buckets", value: { clusterId: 9, kind: Kind.KIND_NODE, sums } })),
     undefined,
   );
+  for (const health of [Buffer.alloc(16, 255), Buffer.alloc(0)])
+    assert.equal(messageProblem(encode({ $case: "nodeReport", value: { health } })), undefined);
   assert.equal(messageProblem(new Uint8Array(0)), undefined);
 });
 
 test("an unknown field of a newer agent is accepted, as the decoder skips it", () => {
   const unknown = [0x7a, 3, 1, 2, 3, 0x80, 1, 5, 0x8d, 1, 0, 0, 0, 0, 0x91, 1, 0, 0, 0, 0, 0, 0, 0, 0];
   assert.equal(messageProblem(Uint8Array.from([...hello, ...unknown])), undefined);
+});
+
+test("a health address of more than 16 bytes is out of bounds", () => {
+  const report = encode({ $case: "nodeReport", value: { health: Buffer.alloc(17) } });
+  assert.equal(messageProblem(report), "node_report.health has 17 bytes, more than 16");
 });
 
 test("truncated messages, endless varints and group wire types are malformed", () => {

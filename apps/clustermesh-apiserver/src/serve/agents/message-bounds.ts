@@ -70,6 +70,7 @@ const TO_SERVER = bounds({
   2: message("ack", 1, ACK),
   3: message("report", 1, REPORT),
   4: message("buckets", 1, BUCKET_SUMS),
+  5: message("node_report", 1, bounds({ 1: once("health", 16) })),
 });
 
 /** Undefined: the message is within bounds. Otherwise a sentence that names the field. */

@@ -41,7 +41,20 @@ export interface StreamServerModules {
   readonly servers: () => readonly string[];
   /** Called with each pod report of a connected agent. */
   readonly onReport?: (node: string, report: Report) => void;
+  /** Called for each stream that is served. `reports`: its agent sends NodeReports. */
+  readonly openNode?: (node: string, reports: boolean) => NodeReporter;
 }
+
+/** Gets what the agent of one stream reports of its node. */
+export interface NodeReporter {
+  /** The health address of the last NodeReport: at most 16 bytes; empty: the node has none. */
+  report(health: Uint8Array): void;
+  /** The stream has ended. */
+  close(): void;
+}
+
+/** Capability of an agent that sends NodeReports. */
+const NODE_REPORT = "node-report";
 
 const NODE_USER = "system:mesh-node:";
 const HELLO_MS = 10_000;
@@ -84,6 +97,7 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
   const { log, hub, budgets } = modules;
   const node = nodeOf(call);
   let handle: AgentHandle | undefined;
+  let reporter: NodeReporter | undefined;
   let greeted = false;
   let refused = false;
   const refuse = (code: status, details: string) => {
@@ -118,7 +132,9 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
       encodeWelcome({ instance, servers: [...modules.servers()], protocol: PROTOCOL_VERSION, cluster, clusterId }),
     );
     handle = hub.open(hello, stream);
-    if (handle !== undefined) log.info("Agent connected", { node, version: printable(hello.version, 64) });
+    if (handle === undefined) return;
+    log.info("Agent connected", { node, version: printable(hello.version, 64) });
+    reporter = modules.openNode?.(hello.node, hello.capabilities.includes(NODE_REPORT));
   }
 
   function take(received: AgentMessage): void {
@@ -138,6 +154,7 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
     if (message?.$case === "hello") greet(message.value);
     if (message?.$case === "ack") handle?.ack(message.value);
     if (message?.$case === "buckets") handle?.buckets(message.value);
+    if (message?.$case === "nodeReport") reporter?.report(message.value.health);
     if (message?.$case === "report" && handle !== undefined) modules.onReport?.(node ?? "", message.value);
   }
 
@@ -158,6 +175,8 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
     if (handle !== undefined) log.info("Agent disconnected", { node });
     handle?.closed();
     handle = undefined;
+    reporter?.close();
+    reporter = undefined;
   };
   call.on("end", () => {
     call.end();

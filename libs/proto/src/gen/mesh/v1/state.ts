@@ -144,6 +144,7 @@ export interface Node {
   addresses: Buffer[];
   podCidrs: Prefix[];
   tunnel: Buffer;
+  /** in one of pod_cidrs; empty: none, as from an agent that takes none */
   health: Buffer;
   zone: string;
   region: string;

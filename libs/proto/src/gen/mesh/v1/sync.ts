@@ -66,10 +66,13 @@ export interface Position {
 }
 
 export interface ToServer {
-  message: { $case: "hello"; value: Hello } | { $case: "ack"; value: Ack } | { $case: "report"; value: Report } | {
-    $case: "buckets";
-    value: Buckets;
-  } | undefined;
+  message:
+    | { $case: "hello"; value: Hello }
+    | { $case: "ack"; value: Ack }
+    | { $case: "report"; value: Report }
+    | { $case: "buckets"; value: Buckets }
+    | { $case: "nodeReport"; value: NodeReport }
+    | undefined;
 }
 
 export interface Hello {
@@ -140,6 +143,15 @@ export interface Report {
   address: Buffer;
   /** Host ports that the pod asks for, which are not served yet, with their protocols. Only in a pod's first report. */
   hostPorts: Port[];
+}
+
+/**
+ * What the agent chose for its node. Sent on each stream once it is known, and at each change, by an agent whose Hello has the
+ * capability "node-report"; the node of another agent has nothing of it.
+ */
+export interface NodeReport {
+  /** health address: 16 bytes in a pod range of the node; empty: the node has none */
+  health: Buffer;
 }
 
 /** The agent's 256 sums of one kind, asked for by a mismatch or sent after a long absence. */
@@ -373,6 +385,9 @@ export const ToServer: MessageFns<ToServer> = {
       case "buckets":
         Buckets.encode(message.message.value, writer.uint32(34).fork()).join();
         break;
+      case "nodeReport":
+        NodeReport.encode(message.message.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -422,6 +437,14 @@ export const ToServer: MessageFns<ToServer> = {
             message.message = { $case: "buckets", value: Buckets.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "nodeReport", value: NodeReport.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -461,6 +484,12 @@ export const ToServer: MessageFns<ToServer> = {
       case "buckets": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "buckets", value: Buckets.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "nodeReport": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "nodeReport", value: NodeReport.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1222,6 +1251,61 @@ export const Report: MessageFns<Report> = {
     message.podUid = object.podUid ?? "";
     message.address = object.address ?? Buffer.alloc(0);
     message.hostPorts = object.hostPorts?.map((e) => Port.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNodeReport(): NodeReport {
+  return { health: Buffer.alloc(0) };
+}
+
+export const NodeReport: MessageFns<NodeReport> = {
+  encode(message: NodeReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.health.length !== 0) {
+      writer.uint32(10).bytes(message.health);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.health = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeReport>): NodeReport {
+    return NodeReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeReport>): NodeReport {
+    const message = createBaseNodeReport();
+    message.health = object.health ?? Buffer.alloc(0);
     return message;
   },
 };
