@@ -1,4 +1,5 @@
-/** What this node reports to the apiserver: what it applied, how full its maps are, its conditions, its pods. */
+/** What this node reports to the apiserver: what it applied, how full its maps are, its conditions, its pods, its health address. */
+import type { Address } from "@isthmus/model";
 import type { Applied, MapFill, ToServer } from "@isthmus/proto";
 import { createNodeConditions, type NodeConditions } from "./node-conditions.js";
 import { createPodReports, type PodReports } from "./pod-reports.js";
@@ -15,16 +16,27 @@ export interface NodeReports {
   readonly pods: PodReports;
   /** Reports all conditions at once when one changed, or on the next stream. */
   readonly conditions: NodeConditions;
+  /** Reports the node's health address at once, or on the next stream; undefined = it has none. */
+  health(address: Address | undefined): void;
   /** Acknowledges what the maps hold now; nothing is sent for an empty list. */
   acknowledge(applied: readonly Applied[]): void;
-  /** A stream was opened: reports all pods, and the conditions that there are. */
+  /** A stream was opened: reports all pods, the conditions that there are, and the health address once it is known. */
   connected(): void;
 }
 
-/** Without a stream an acknowledgement is dropped; pods and conditions are reported by `connected`. */
+/** Without a stream an acknowledgement is dropped; the rest is reported by `connected`. */
 export function createNodeReports({ send, fill }: NodeReportsModules): NodeReports {
   const pods = createPodReports(send);
   const conditions = createNodeConditions(() => sendAck([]));
+
+  /** Undefined before the first call of `health`: nothing is known of it then. */
+  let health: { readonly address: Address | undefined } | undefined;
+
+  function sendHealth(): void {
+    if (health === undefined) return;
+    const value = { health: Buffer.from(health.address ?? []) };
+    send({ message: { $case: "nodeReport", value } });
+  }
 
   function sendAck(applied: readonly Applied[]): void {
     const maps = [...fill()];
@@ -35,12 +47,17 @@ export function createNodeReports({ send, fill }: NodeReportsModules): NodeRepor
   return {
     pods,
     conditions,
+    health(address) {
+      health = { address };
+      sendHealth();
+    },
     acknowledge(applied) {
       if (applied.length > 0) sendAck(applied);
     },
     connected() {
       pods.connected();
       conditions.connected();
+      sendHealth();
     },
   };
 }

@@ -194,6 +194,7 @@ async function startNode(
     log,
     nodeConfig: cidrs,
     report: reports.pods,
+    health: reports.health,
     openNetlink,
     programs: cgroups.requireAttached,
     changes,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatAddress, parsePrefix } from "@isthmus/model";
+import { formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
 import fc from "fast-check";
-import { fromNumber, nextAddress, podCidrOf, poolSize, toNumber } from "./address-pool.js";
+import { fromNumber, nextAddress, nextHealthAddress, podCidrOf, poolSize, toNumber } from "./address-pool.js";
 
 const all = (cidr: string): string[] => {
   const used = new Set<number>();
@@ -34,6 +34,18 @@ test("the search for a free address starts after the last assigned one and wraps
       return next === base + (turn.find((host) => !used.includes(host)) ?? 0);
     }),
   );
+});
+
+test("the health address is the highest free one, and none is taken from a CIDR of one or two addresses", () => {
+  const health = (cidr: string, ...used: readonly string[]) => {
+    const found = nextHealthAddress(parsePrefix(cidr), new Set(used.map((text) => toNumber(parseAddress(text)))));
+    return found === undefined ? undefined : formatAddress(fromNumber(found));
+  };
+  assert.equal(health("10.0.0.0/24"), "10.0.0.254");
+  assert.equal(health("10.0.0.0/24", "10.0.0.254", "10.0.0.252"), "10.0.0.253");
+  assert.equal(health("10.0.0.8/29", "10.0.0.14", "10.0.0.13", "10.0.0.12", "10.0.0.11", "10.0.0.10"), "10.0.0.9");
+  assert.equal(health("10.0.0.8/29", ...all("10.0.0.8/29")), undefined);
+  for (const small of ["10.0.0.8/30", "10.0.0.8/31", "10.0.0.8/32"]) assert.equal(health(small), undefined);
 });
 
 test("pods get addresses from the node's first IPv4 CIDR", () => {

@@ -2,7 +2,8 @@
  * Chooses the address of a new pod: the next free one after the last that was assigned (next fit), so that a freed
  * address is reused only after all others.
  *
- * IPv4. The first and the last address of a CIDR with more than two are never assigned. Pure.
+ * IPv4. The first and the last address of a CIDR with more than two are never assigned. The node's health address is the
+ * highest free one: next fit reaches it last, also in an agent that does not know of it. Pure.
  */
 import { type Address, isV4, type Prefix, parseAddress } from "@isthmus/model";
 
@@ -17,7 +18,22 @@ export function nextAddress(cidr: Prefix, used: ReadonlySet<number>, after: numb
   return undefined;
 }
 
-/** How many pods a CIDR has addresses for. */
+/**
+ * An address for the node's health, which no pod gets. Undefined when all are used, or when the CIDR has no more than two
+ * addresses, which are left to pods.
+ */
+export function nextHealthAddress(cidr: Prefix, used: ReadonlySet<number>): number | undefined {
+  const { first, count } = usableRange(cidr);
+  if (count <= KEPT_FOR_PODS) return undefined;
+  for (let candidate = first + count - 1; candidate >= first; candidate--) {
+    if (!used.has(candidate)) return candidate;
+  }
+  return undefined;
+}
+
+const KEPT_FOR_PODS = 2;
+
+/** How many addresses a CIDR has, that of the node's health included. */
 export function poolSize(cidr: Prefix): number {
   return usableRange(cidr).count;
 }

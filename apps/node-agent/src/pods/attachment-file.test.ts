@@ -7,7 +7,7 @@ import { formatAddress, MeshError, parseAddress } from "@isthmus/model";
 import { type AttachmentState, createAttachmentFile } from "./attachment-file.js";
 import type { PodAddresses } from "./types.js";
 
-const NOTHING: AttachmentState = { attachments: [], last: [] };
+const NOTHING: AttachmentState = { attachments: [], last: [], health: undefined };
 const NAMED = { containerId: "c1", interfaceName: "eth0", namespace: "shop", name: "cart", uid: "uid-1" };
 const NAMED_IN_FILE = `"containerId":"c1","interfaceName":"eth0","namespace":"shop","name":"cart","uid":"uid-1"`;
 /** As an agent with layout 1 wrote it; 167772163 is 10.0.0.3. */
@@ -32,6 +32,7 @@ test("a file of layout 1 is taken over, and written in layout 2", async (t) => {
   assert.deepEqual(state, {
     attachments: [{ hostDevice: "mesha", addresses: addressesOf(["10.0.0.1"]), ...NAMED }],
     last: [parseAddress("10.0.0.3")],
+    health: undefined,
   });
   const next = await fileWith(t, "", state);
   await next.file.save();
@@ -72,6 +73,14 @@ test("a pod keeps an address of each family, IPv4 first", async (t) => {
   assert.deepEqual(await next.file.read(), state);
 });
 
+test("the node's health address is kept", async (t) => {
+  const state = { ...NOTHING, health: parseAddress("10.0.0.254") };
+  const { file, path } = await fileWith(t, "", state);
+  await file.save();
+  assert.equal(await readFile(path, "utf8"), '{"layout":2,"last":[],"health":"10.0.0.254","attachments":[]}\n');
+  assert.deepEqual(await file.read(), state);
+});
+
 test("a file that cannot be read is refused with the reason", async (t) => {
   const pod = (addresses: string) =>
     `{"layout":2,"last":[],"attachments":[{"hostDevice":"mesha","addresses":${addresses},${NAMED_IN_FILE}}]}`;
@@ -82,6 +91,7 @@ test("a file that cannot be read is refused with the reason", async (t) => {
     ['{"layout":3,"last":[],"attachments":[]}', /layout 3 is not 1 or 2/],
     ['{"layout":2,"last":[]}', /"attachments" is not a list/],
     ['{"layout":2,"last":7,"attachments":[]}', /"last" is not a list/],
+    ['{"layout":2,"last":[],"health":7,"attachments":[]}', /Cannot read "7" as an IP address/],
     [pod("[]"), /a pod has no address/],
     [pod('"10.0.0.1"'), /"addresses" is not a list/],
     [pod('["10.0.0.256"]'), /Cannot read "10.0.0.256" as an IP address/],

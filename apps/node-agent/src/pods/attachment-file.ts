@@ -15,6 +15,8 @@ export interface AttachmentState {
   readonly attachments: readonly PodAttachment[];
   /** The addresses that were assigned last, at most one of each family; empty = none yet. */
   readonly last: readonly Address[];
+  /** The node's health address; undefined = none is taken yet. */
+  readonly health: Address | undefined;
 }
 
 export interface AttachmentFile {
@@ -51,9 +53,10 @@ export function createAttachmentFile(path: string, state: () => AttachmentState)
   };
 }
 
-function print({ attachments, last }: AttachmentState): string {
+function print({ attachments, last, health }: AttachmentState): string {
   const entries = attachments.map((pod) => ({ ...pod, addresses: pod.addresses.map(formatAddress) }));
-  return `${JSON.stringify({ layout: LAYOUT, last: last.map(formatAddress), attachments: entries })}\n`;
+  const ofNode = { last: last.map(formatAddress), ...(health === undefined ? {} : { health: formatAddress(health) }) };
+  return `${JSON.stringify({ layout: LAYOUT, ...ofNode, attachments: entries })}\n`;
 }
 
 type Entry = Readonly<Record<string, unknown>>;
@@ -77,13 +80,16 @@ function parseLayout1(file: Entry): AttachmentState {
   return {
     attachments: entriesOf(file).map((entry) => attachmentOf(entry, parseAddresses([entry["address"]]))),
     last: last === 0 ? [] : [fromNumber(last)],
+    health: undefined,
   };
 }
 
 function parseLayout2(file: Entry): AttachmentState {
+  const health = file["health"];
   return {
     attachments: entriesOf(file).map((entry) => attachmentOf(entry, parseAddresses(entry["addresses"]))),
     last: listOf(file["last"], "last").map((text) => parseAddress(String(text))),
+    health: health === undefined ? undefined : parseAddress(String(health)),
   };
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
+import { type Address, formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import { type Attachments, createAttachments, type KernelState } from "./attachments.js";
 import type { PodAttachment } from "./types.js";
@@ -36,6 +36,8 @@ const pod = (hostDevice: string) => ({
   name: "cart",
   uid: `uid-${hostDevice}`,
 });
+
+const text = (address: Address | undefined) => address && formatAddress(address);
 
 const observed = (addresses: Readonly<Record<string, string>>, more: readonly string[] = []): KernelState => ({
   devices: new Set([...Object.keys(addresses), ...more]),
@@ -76,6 +78,39 @@ test("an address without a device is reclaimed, unless a call has replaced its e
     ["mesha", "meshb"],
   );
   assert.deepEqual(down, ["meshc"]);
+});
+
+test("the health address is kept over a restart, and no pod gets it", async (t) => {
+  const { open } = await fixture(t);
+  const small = parsePrefix("10.0.0.0/29");
+  const before = open();
+  assert.equal(text(before.takeHealth(CIDR)), "10.0.0.254");
+  assert.equal(text(before.takeHealth(small)), "10.0.0.6", "one outside the CIDR is given up");
+  await before.save();
+  const after = open();
+  await after.load(observed({}));
+  const given = [1, 2, 3, 4, 5].map((i) => formatAddress(after.add(pod(`mesh${i}`), small).addresses[0]));
+  assert.deepEqual(
+    given,
+    [1, 2, 3, 4, 5].map((i) => `10.0.0.${i}`),
+  );
+  assert.throws(() => after.add(pod("mesh6"), small), /all 6 of pod CIDR "10.0.0.0\/29" are in use/);
+  assert.equal(text(after.takeHealth(small)), "10.0.0.6");
+});
+
+test("a health address that a pod got meanwhile is left to the pod; with all in use there is none until one is free", async (t) => {
+  const { open, folder } = await fixture(t);
+  const small = parsePrefix("10.0.0.0/29");
+  const taken = Object.fromEntries([1, 2, 3, 4, 6].map((i) => [`mesh${i}`, `10.0.0.${i}`]));
+  await writeFile(join(folder, "pods.json"), '{"layout":2,"last":[],"health":"10.0.0.6","attachments":[]}');
+  const table = open();
+  await table.load(observed(taken));
+  assert.equal(text(table.takeHealth(small)), "10.0.0.5");
+  const full = open();
+  await full.load(observed({ ...taken, mesh5: "10.0.0.5" }));
+  assert.equal(full.takeHealth(small), undefined);
+  full.remove("mesh3");
+  assert.equal(text(full.takeHealth(small)), "10.0.0.3");
 });
 
 test("after many concurrent saves the file contains the newest state", async (t) => {

@@ -5,9 +5,9 @@
  * reclaimed; a device with a route of the agent but without an entry keeps its address until its DEL.
  */
 import { join } from "node:path";
-import { type Address, formatPrefix, isV4, type Prefix } from "@isthmus/model";
+import { type Address, formatPrefix, isV4, type Prefix, prefixContains } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
-import { fromNumber, nextAddress, poolSize, toNumber } from "./address-pool.js";
+import { fromNumber, nextAddress, nextHealthAddress, poolSize, toNumber } from "./address-pool.js";
 import { type AttachmentState, createAttachmentFile } from "./attachment-file.js";
 import { CNI_ADDRESSES_EXHAUSTED, CniError } from "./cni-error.js";
 import type { PodAddresses, PodAttachment, PodReport } from "./types.js";
@@ -42,7 +42,13 @@ export interface Attachments {
   removeUnreported(hostDevice: string): void;
   /** Removes these pods, whose devices are gone, and reports them down; an entry that was replaced meanwhile stays. */
   reclaim(gone: readonly PodAttachment[]): void;
-  /** Resolves when the file contains the present attachments. */
+  /**
+   * The node's health address in its pod CIDR, which no pod gets: the one that is taken, else a free one, which is taken
+   * from now on. One that is outside the CIDR, or that a pod got from an agent that did not know of it, is given up.
+   * Undefined when none is free, or the CIDR is too small.
+   */
+  takeHealth(cidr: Prefix): Address | undefined;
+  /** Resolves when the file contains the present attachments and health address. */
   save(): Promise<void>;
 }
 
@@ -58,9 +64,11 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
   const table = new Map<string, PodAttachment>();
   /** The addresses that were assigned last. */
   let last: readonly Address[] = [];
+  let health: Address | undefined;
   const file = createAttachmentFile(join(stateDir, "pods.json"), () => ({
     attachments: [...table.values()],
     last,
+    health,
   }));
 
   async function readFile(): Promise<AttachmentState> {
@@ -72,8 +80,8 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
     }
   }
 
-  /** IPv4 addresses that nobody else may get. */
-  function inUse(): ReadonlySet<number> {
+  /** IPv4 addresses of pods. */
+  function ofPods(): Set<number> {
     return new Set([...table.values()].flatMap(({ addresses }) => addresses.filter(isV4).map(toNumber)));
   }
 
@@ -86,6 +94,7 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
     async load({ devices, ownedDevices, addresses }) {
       const state = await readFile();
       last = state.last;
+      health = state.health;
       for (const pod of state.attachments) {
         if (devices.has(pod.hostDevice)) table.set(pod.hostDevice, pod);
         else report.down(pod);
@@ -98,7 +107,9 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
     list: () => [...table.values()],
     get: (hostDevice) => table.get(hostDevice),
     add(pod, cidr) {
-      const address = freeAddress(cidr, inUse(), last.find(isV4));
+      const used = ofPods();
+      if (health !== undefined) used.add(toNumber(health));
+      const address = freeAddress(cidr, used, last.find(isV4));
       const attachment: PodAttachment = { ...pod, addresses: [address] };
       table.set(pod.hostDevice, attachment);
       last = [address, ...last.filter((each) => !isV4(each))];
@@ -117,11 +128,18 @@ export function createAttachments(stateDir: string, { log, report }: Attachments
         drop(pod);
       }
     },
+    takeHealth(cidr) {
+      const used = ofPods();
+      if (health !== undefined && prefixContains(cidr, health) && !used.has(toNumber(health))) return health;
+      const free = nextHealthAddress(cidr, used);
+      health = free === undefined ? undefined : fromNumber(free);
+      return health;
+    },
     save: () => file.save(),
   };
 }
 
-const NOTHING: AttachmentState = { attachments: [], last: [] };
+const NOTHING: AttachmentState = { attachments: [], last: [], health: undefined };
 
 function freeAddress(cidr: Prefix, used: ReadonlySet<number>, last: Address | undefined): Address {
   const free = nextAddress(cidr, used, last === undefined ? 0 : toNumber(last));

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { until } from "@isthmus/testing";
-import { CONF, readyNode } from "./testing/ready-node.js";
+import { CONF, readyAgent, readyNode } from "./testing/ready-node.js";
 import { createTestNode } from "./testing/test-node.js";
 
 /** Prints the error of a connect to a closed port; ECONNREFUSED shows that the other pod answered. */
@@ -183,8 +183,25 @@ test("a freed address is assigned again only after all others", async (t) => {
   }
   assert.deepEqual(
     given.map((address) => address?.slice(-1)),
-    ["1", "2", "3", "4", "5", "6", "1", "2"],
+    ["1", "2", "3", "4", "5", "1", "2", "3"],
   );
+});
+
+test("the node's last address is its health address, which no pod gets and a restart keeps", async (t) => {
+  const { node, agent } = await readyNode(t, "10.77.1.0/29");
+  await until("a health address", () => agent.health !== "");
+  assert.equal(agent.health, "10.77.1.6");
+  const names = ["p1", "p2", "p3", "p4", "p5"];
+  const outcomes = await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));
+  assert.deepEqual(
+    new Set(outcomes.map(({ address }) => address)),
+    new Set([1, 2, 3, 4, 5].map((host) => `10.77.1.${host}`)),
+  );
+  assert.equal((await node.cni("ADD", "p6", node.addPod("p6"))).error.code, 101);
+  await agent.kill();
+  const next = await readyAgent(node, "10.77.1.0/29");
+  await until("a health address", () => next.health !== "");
+  assert.equal(next.health, "10.77.1.6");
 });
 
 test("without a free address ADD fails with error 101; the address of a pod removed without DEL is reclaimed", async (t) => {

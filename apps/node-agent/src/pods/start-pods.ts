@@ -13,6 +13,7 @@ import { type Attachments, createAttachments } from "./attachments.js";
 import { installPlugin, writeConfiguration } from "./cni-files.js";
 import { startCniServer } from "./cni-server.js";
 import { createFilterReconciler } from "./filter-reconciler.js";
+import { createHealthAddress } from "./health-address.js";
 import { createKeyLock, type KeyLock } from "./key-lock.js";
 import { addressesByDevice, agentDevices, listDevices, uplinkMtu } from "./node-devices.js";
 import { createPodCalls } from "./pod-calls.js";
@@ -29,8 +30,10 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   const down = (pod: PodAttachment) => {
     devices?.detach(pod);
     report.down(pod);
+    health.podRemoved();
   };
   const attachments = createAttachments(options.stateDir, { log, report: { down } });
+  const health = createHealthAddress({ log, clock: systemClock, signal, attachments, report: modules.health });
   const halfMade = await attachments.load({
     devices: await listDevices(),
     ownedDevices: await agentDevices(openNetlink),
@@ -63,6 +66,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
   modules.nodeConfig.subscribe((podCidrs) => {
     const known = podCidrOf(podCidrs);
     if (known === undefined) return;
+    void health.setCidr(known);
     cidr.set(known);
     log.info("Pod CIDR known, pods get addresses", { podCidr: formatPrefix(known) });
     void announce(options, modules);

@@ -36,6 +36,8 @@ export interface PodsModules {
   readonly nodeConfig: NodeCidrSource;
   /** Called already during the start, for pods that are adopted or gone. */
   readonly report: PodReport;
+  /** Called with the node's health address once it is known, and when another one is taken; undefined = it has none. */
+  readonly health: (address: Address | undefined) => void;
   /** Without a path it opens the node's namespace, which is that of this process. */
   readonly openNetlink: OpenNetlink;
   /** Called at each ADD before anything is made. */

@@ -47,8 +47,11 @@ export interface SyncOptions {
   readonly localClusterId?: number;
 }
 
-/** `source-states`: the states of several sources may come in one message. */
-const CAPABILITIES = ["source-states"];
+/**
+ * `source-states`: the states of several sources may come in one message. `node-report`: this agent sends a NodeReport, so
+ * one that has not come yet does not mean that the node has no health address.
+ */
+const CAPABILITIES = ["source-states", "node-report"];
 
 /** Sends nothing before the event `opened`. */
 export function createSyncCore(options: SyncOptions): SyncCore {

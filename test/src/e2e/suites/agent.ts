@@ -3,14 +3,17 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import { systemClock } from "@isthmus/model";
+import { type KubeNode, NODES } from "@isthmus/kube";
+import { parseAddress, parsePrefix, prefixContains, systemClock } from "@isthmus/model";
 import { answeredBy } from "../connects.js";
+import { eventually } from "../eventually.js";
 import { startLoad } from "../load.js";
 import { killAndWait, processOf } from "../processes.js";
 import { run } from "../run.js";
 import type { TestClusters } from "../world.js";
 
 const KILLS = 4;
+const HEALTH_ADDRESS = "mesh.isthmus.io/health-address";
 
 export function agentTests(at: () => TestClusters): void {
   describe("The agent", () => {
@@ -32,6 +35,23 @@ export function agentTests(at: () => TestClusters): void {
       assert.deepEqual(outcomes, { o: sent });
       assert.ok(sent >= 1386, `${sent} requests`);
       await west.scale("web", 2);
+    });
+
+    test("takes an address of its node's pod range as the node's health address, which is in the Node", async () => {
+      const { east, west } = at();
+      for (const { client, plan } of [east, west]) {
+        const read = async () => {
+          const nodes = await client.list<KubeNode>(NODES);
+          return nodes.map(({ metadata, spec }) => {
+            const [range] = spec?.podCIDRs ?? [];
+            const health = metadata.annotations?.[HEALTH_ADDRESS];
+            const isOwn = range !== undefined && health !== undefined;
+            return isOwn && prefixContains(parsePrefix(range), parseAddress(health));
+          });
+        };
+        const all = (found: readonly boolean[]) => found.length === plan.nodes.length && !found.includes(false);
+        await eventually(`health addresses in ${plan.name}`, read, all, 30_000);
+      }
     });
 
     test("a second agent on the node is refused, and the first continues", async () => {

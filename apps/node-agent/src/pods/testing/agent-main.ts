@@ -33,6 +33,7 @@ const pods = await startPods(options, {
     },
   },
   report: { up: (pod) => emit({ up: describe(pod) }), down: (pod) => emit({ down: describe(pod) }) },
+  health: (address) => emit({ health: address === undefined ? "none" : formatAddress(address) }),
   openNetlink: withFaults(openNetlink, process.env["FAULTS"] ?? ""),
   programs: () => undefined,
   devices: undefined,

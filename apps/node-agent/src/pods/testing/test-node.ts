@@ -24,6 +24,8 @@ export interface TestAgent {
   readonly events: readonly { readonly up?: ReportedPod; readonly down?: ReportedPod }[];
   /** The last reported condition, as `type: message`. */
   readonly condition: string;
+  /** The last reported health address; "none" = the node has none, "" = nothing was reported yet. */
+  readonly health: string;
   setCidrs(...cidrs: readonly string[]): void;
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Resolves when the process has ended for any reason. */
@@ -135,8 +137,9 @@ export async function createTestNode(t: TestContext): Promise<TestNode> {
 
 /** Waits until the agent is ready. */
 async function follow(child: ChildProcess): Promise<TestAgent> {
-  const events: { up?: ReportedPod; down?: ReportedPod; ready?: boolean; condition?: string }[] = [];
+  const events: { up?: ReportedPod; down?: ReportedPod; ready?: boolean; condition?: string; health?: string }[] = [];
   let condition = "";
+  let health = "";
   if (child.stdout === null) throw new Error("no stdout");
   await new Promise<void>((resolve, reject) => {
     if (child.stdout === null) return;
@@ -145,6 +148,7 @@ async function follow(child: ChildProcess): Promise<TestAgent> {
       const event = JSON.parse(line) as (typeof events)[number];
       if (event.ready === true) resolve();
       else if (event.condition !== undefined) condition = event.condition;
+      else if (event.health !== undefined) health = event.health;
       else events.push(event);
     });
   });
@@ -152,6 +156,9 @@ async function follow(child: ChildProcess): Promise<TestAgent> {
     events,
     get condition() {
       return condition;
+    },
+    get health() {
+      return health;
     },
     setCidrs: (...cidrs) => void child.stdin?.write(`${JSON.stringify(cidrs)}\n`),
     kill: (signal = "SIGKILL") => stop(child, signal),
