@@ -3,7 +3,7 @@
 """Opens and uses sockets on request, in a cgroup of choice: `sockets.py [CGROUP]`.
 
 One JSON object per line on stdin, one on stdout: {"op": ..., ...} -> {"ok": value} or {"error": "ECONNREFUSED"}.
-Sockets are numbered. Servers answer with their name: TCP on accept, UDP as "name:data".
+Sockets are numbered. Servers answer with their name: TCP on accept, UDP as "name:data"; "echo" is TCP that echoes.
 """
 import ctypes
 import errno
@@ -15,7 +15,7 @@ import threading
 
 SOCKETS = {}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "mptcp": socket.SOCK_STREAM, "udplite": socket.SOCK_DGRAM}
+TYPES = {"tcp": socket.SOCK_STREAM, "echo": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "mptcp": socket.SOCK_STREAM, "udplite": socket.SOCK_DGRAM}
 PROTOCOLS = {"mptcp": 262, "udplite": 136}
 SO_COOKIE = 57
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -28,6 +28,18 @@ def serve_tcp(server, name):
             client.sendall(name.encode())
 
 
+def echo(client):
+    with client:
+        while data := client.recv(2048):
+            client.sendall(data)
+
+
+def serve_echo(server, _name):
+    while True:
+        client, _ = server.accept()
+        threading.Thread(target=echo, args=(client,), daemon=True).start()
+
+
 def serve_udp(server, name):
     while True:
         data, sender = server.recvfrom(2048)
@@ -37,9 +49,9 @@ def serve_udp(server, name):
 def server(proto, family, host, name):
     listening = socket.socket(FAMILIES[family], TYPES[proto])
     listening.bind((host, 0))
-    if proto == "tcp":
+    if TYPES[proto] == socket.SOCK_STREAM:
         listening.listen(128)
-    target = serve_tcp if proto == "tcp" else serve_udp
+    target = {"tcp": serve_tcp, "echo": serve_echo, "udp": serve_udp}[proto]
     threading.Thread(target=target, args=(listening, name), daemon=True).start()
     return listening.getsockname()[1]
 

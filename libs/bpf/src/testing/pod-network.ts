@@ -1,7 +1,10 @@
 /** A node with pods in network namespaces, wired as the agent wires them, with the programs of pod.bpf.c attached. */
+import { spawn } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { type MechanismName, openDeviceLinks } from "../attach/device-links.js";
 import type { DeviceProgram } from "../attach/device-mechanism.js";
 import { native } from "../native.js";
@@ -12,9 +15,18 @@ import { type Sockets, startSockets } from "./sockets.js";
 
 const GATEWAY = "169.254.1.1";
 
+const FLOOD = fileURLToPath(new URL("../../../../bpf/tests/flood.py", import.meta.url));
+
+export interface LivePod {
+  readonly netns: TestNetns;
+  readonly sockets: Sockets;
+  /** Of the node's side of its veth. */
+  readonly hostMac: string;
+}
+
 /** Pods have devices `pod1`, `pod2`, … on the node. */
-export function makePodNode(t: TestContext, mechanism: MechanismName) {
-  const programs = loadPodPrograms(t);
+export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: number) {
+  const programs = loadPodPrograms(t, flows);
   const node = makeNetns(t);
   node.sysctl("net.ipv4.ip_forward=1");
   const pinFolder = join("/sys/fs/bpf", uniqueName("pods"));
@@ -35,11 +47,43 @@ export function makePodNode(t: TestContext, mechanism: MechanismName) {
     return started;
   }
 
+  /** Sends SYNs from random ports until it is ended, which resolves to their number. */
+  function flood(
+    netns: TestNetns,
+    device: string,
+    nextMac: string,
+    from: string,
+    to: string,
+    ports: readonly number[],
+  ) {
+    const script = ["python3", FLOOD, device, netns.mac(device), nextMac, from, to, ...ports.map(String)];
+    const child = spawn("nsenter", [`--net=${netns.path}`, ...script], { stdio: ["pipe", "pipe", "inherit"] });
+    t.after(() => child.kill());
+    return async (): Promise<number> => {
+      child.stdin.end();
+      return Number(await text(child.stdout));
+    };
+  }
+
   return {
     ...programs,
     node,
+    flood,
+    /** A wire to another node, whose pods have addresses of this range: the other end's namespace, with `up1`. */
+    async addUplink(range: string): Promise<{ readonly other: TestNetns; readonly mac: string }> {
+      const other = makeNetns(t);
+      node.ip("link", "add", "up0", "type", "veth", "peer", "name", "up1", "netns", other.name);
+      other.ip("link", "set", "up1", "up");
+      node.ip("link", "set", "up0", "up");
+      node.ip("addr", "add", "192.168.9.1/24", "dev", "up0");
+      node.ip("route", "add", range, "via", "192.168.9.2");
+      node.ip("neigh", "add", "192.168.9.2", "lladdr", other.mac("up1"), "dev", "up0", "nud", "permanent");
+      programs.addRange(range, 2);
+      await links.attach(node.index("up0"), [attached("from_network", "ingress"), attached("to_network", "egress")]);
+      return { other, mac: node.mac("up0") };
+    },
     nodeSockets: () => sockets(node),
-    async addLivePod(address: string): Promise<{ readonly netns: TestNetns; readonly sockets: Sockets }> {
+    async addLivePod(address: string): Promise<LivePod> {
       const netns = makeNetns(t);
       const host = `pod${++pods}`;
       node.ip("link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", netns.name);
@@ -55,7 +99,7 @@ export function makePodNode(t: TestContext, mechanism: MechanismName) {
       const ifindex = node.index(host);
       programs.addPod({ address, ifindex, mac, hostMac });
       await links.attach(ifindex, [attached("from_pod", "ingress"), attached("to_pod", "egress")]);
-      return { netns, sockets: sockets(netns) };
+      return { netns, sockets: sockets(netns), hostMac };
     },
   };
 }

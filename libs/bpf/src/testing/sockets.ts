@@ -13,8 +13,8 @@ export interface Received {
 
 export interface Sockets {
   readonly pid: number;
-  /** Starts a server that answers with `name`; resolves to its port. */
-  server(proto: "tcp" | "udp", family: 4 | 6, host: string, name: string): Promise<number>;
+  /** Starts a server that answers with `name`, or echoes; resolves to its port. */
+  server(proto: "tcp" | "udp" | "echo", family: 4 | 6, host: string, name: string): Promise<number>;
   open(proto: "tcp" | "udp" | "mptcp" | "udplite", family: 4 | 6): Promise<number>;
   connect(sock: number, host: string, port: number): Promise<null>;
   /** connect() to AF_UNSPEC. */
