@@ -2,6 +2,8 @@
 export * from "./cgroup.js";
 export * from "./netns.js";
 export * from "./objects.js";
+export { makePacket, TcpFlag } from "./packets.js";
+export { loadPodPrograms } from "./pod-programs.js";
 export * from "./skb-run.js";
 export { type Sockets, startSockets } from "./sockets.js";
 export * from "./writer.js";

@@ -23,7 +23,7 @@ export interface TestObject {
 }
 
 export function loadTestObject(
-  t: TestContext,
+  t: Pick<TestContext, "after">,
   name: string,
   maxEntries: Record<string, number> = {},
   config: Partial<DatapathConfig> = {},

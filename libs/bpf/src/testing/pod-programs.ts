@@ -40,7 +40,7 @@ export interface TestFlow {
 const SEED = randomBytes(8).readBigUInt64LE();
 
 /** Loaded with new maps, which the test's end closes. `flows`: room for as many, in sets of `Limit.FlowSet`. */
-export function loadPodPrograms(t: TestContext, flows = 1024) {
+export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024) {
   const sets = flows / Limit.FlowSet;
   const config = { flowSeed: SEED, flowSets: BigInt(sets) };
   const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: sets }, config);
