@@ -35,7 +35,7 @@ enum limit {
 	LIMIT_STICKY_CHECK_BITS = 13,	/* bits of the check of a udp_sticky_row */
 	LIMIT_FLOOR_POSITIONS = 16,	/* numbers in a copy of a floor */
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
-	LIMIT_FLOW_SET = 8,		/* rows in a set of mesh_conntrack */
+	LIMIT_FLOW_SET = 4,		/* rows in a set of mesh_conntrack */
 };
 
 /** IP protocol numbers that Services can have. */

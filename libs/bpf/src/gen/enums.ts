@@ -33,7 +33,7 @@ export const Limit = {
   /** ranges of ClusterIPs; a connect that matches no Service compares all of them */
   ServiceRanges: 16,
   /** rows in a set of mesh_conntrack */
-  FlowSet: 8,
+  FlowSet: 4,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -53,7 +53,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [13, { name: "sticky_check_bits", text: "bits of the check of a udp_sticky_row" }],
   [16, { name: "floor_positions", text: "numbers in a copy of a floor" }],
   [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
-  [8, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
+  [4, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
 ]);
 
 /** IP protocol numbers that Services can have. */
