@@ -57,6 +57,9 @@ use_podman() {
   export KIND_EXPERIMENTAL_PROVIDER=podman
 }
 
+# can_build: true if the engine can build the Dockerfile; Docker 23 and later use BuildKit only through a plugin with a package of its own.
+can_build() { is_podman || "$CLI" buildx version >/dev/null 2>&1; }
+
 # build_image TARGET TAG: builds a target of the Dockerfile in this folder.
 build_image() {
   local options=()

@@ -42,6 +42,7 @@ make_images() {
   export BUILDX_NO_DEFAULT_ATTESTATIONS=1
   for target in runtime:"$IMAGE" demo:"$DEMO_IMAGE" etcd:"$ETCD_IMAGE"; do
     if [ -n "${IMAGES_READY:-}" ] && "$CLI" image inspect "${target#*:}" >/dev/null 2>&1; then continue; fi
+    can_build || refuse "$CLI has no buildx, which it needs to build images. Install it (Debian's package docker-buildx, Docker's docker-buildx-plugin)"
     say "Building ${target#*:} (minutes, the first time)"
     build_image "${target%%:*}" "${target#*:}"
   done

@@ -116,6 +116,13 @@ for (const [what, script, programs, env, sentence] of [
     /^Cannot go on: -\d+ inotify instances are free, and two clusters take 80\. .*sysctl fs\.inotify\.max_user_instances=512\n$/,
   ],
   [
+    "a Docker that cannot build, if there is something to build",
+    "up.sh",
+    { ...ALL, docker: `${DOCKER.slice(0, -4)} image | buildx) exit 1 ;; esac` },
+    { IMAGES_READY: "1" },
+    /^Cannot go on: docker has no buildx, which it needs to build images\. Install it \(Debian's package docker-buildx, Docker's docker-buildx-plugin\)\n$/,
+  ],
+  [
     "somebody else's cluster of that name",
     "up.sh",
     { ...ALL, kind: 'test "$1 $2" != "get clusters" || echo isthmus-east' },
@@ -151,6 +158,25 @@ test("sufficient capabilities are accepted", (t) => {
   assert.match(text, /Loading the images into east\n/);
   assert.equal(status, 7);
 });
+
+for (const [what, programs, env] of [
+  [
+    "Docker without buildx is enough for images that are there",
+    { docker: `${DOCKER.slice(0, -4)} buildx) exit 1 ;; exec) exit 7 ;; esac` },
+    { IMAGES_READY: "1" },
+  ],
+  [
+    "podman needs no buildx",
+    { docker: "exit 1", podman: `${PODMAN.slice(0, -4)} image | buildx) exit 1 ;; exec) exit 7 ;; esac` },
+    { ROOTLESS: "false" },
+  ],
+] as const) {
+  test(what, (t) => {
+    const { status, text } = run(t, "up.sh", { ...ALL, ...programs }, env);
+    assert.match(text, /Creating cluster east\n$/);
+    assert.equal(status, 7);
+  });
+}
 
 test("podman with the name docker is used as podman by kind too", (t) => {
   const kind = 'echo "$KIND_EXPERIMENTAL_PROVIDER" >>"$HOME/asked"';
