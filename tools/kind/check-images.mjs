@@ -1,5 +1,11 @@
-/** Checks the images: small, without build tools; each entry point starts, prints its version and refuses invalid settings. */
+/**
+ * Checks the images: small, without build tools; each entry point starts, prints its version and refuses invalid settings.
+ *
+ *   node tools/kind/check-images.mjs     those of the engine in CONTAINER_CLI, docker if unset: what deploy/kind/up.sh has built
+ */
 import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { StepFailed } from "../setup/step.mjs";
 import { engineEnv } from "./engine.mjs";
 
@@ -63,23 +69,28 @@ const RUNS = [
   { image: ETCD, argv: ["store", "nope"], status: 2, says: /^usage: store / },
 ];
 
-/** Throws `StepFailed` with the findings. */
-export function checkImages() {
-  const problems = [...RUNS.flatMap(problemOf), ...Object.keys(MOST_MB).flatMap(inspect)];
+/** Throws `StepFailed` with the findings. `engine`: runs a command of the container engine, podman of this rig if omitted. */
+export function checkImages(engine = podman) {
+  const problems = [
+    ...RUNS.flatMap((each) => problemOf(engine, each)),
+    ...Object.keys(MOST_MB).flatMap((image) => inspect(engine, image)),
+  ];
   if (problems.length > 0) throw new StepFailed(`The images are not as they should be:\n${problems.join("\n")}`);
 }
 
-function problemOf({ image, argv, env = [], status, says }) {
+function problemOf(engine, { image, argv, env = [], status, says }) {
   const settings = env.flatMap((each) => ["--env", each]);
-  const ended = podman("run", "--rm", "--network", "none", ...settings, image, ...argv);
+  const ended = engine("run", "--rm", "--network", "none", ...settings, image, ...argv);
   const text = ended.stdout + ended.stderr;
   if (ended.status === status && says.test(text)) return [];
   const words = text.split("\n").slice(0, 3).join("\n");
   return [`${image} ${argv.join(" ")}: exit ${ended.status}, not ${status} with ${says}:\n${words}`];
 }
 
-function inspect(image) {
-  const [user, size] = podman("image", "inspect", "--format", "{{.User}} {{.Size}}", image).stdout.trim().split(" ");
+function inspect(engine, image) {
+  const [user, size] = engine("image", "inspect", "--format", "{{.Config.User}} {{.Size}}", image)
+    .stdout.trim()
+    .split(" ");
   return [
     ...(user === "65532:65532" ? [] : [`${image} runs as "${user}", not as 65532:65532`]),
     ...(Number(size) <= MOST_MB[image] * 1e6
@@ -90,4 +101,19 @@ function inspect(image) {
 
 function podman(...args) {
   return spawnSync("podman", args, { env: engineEnv(), encoding: "utf8" });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const program = process.env.CONTAINER_CLI ?? "docker";
+  try {
+    checkImages((...args) => {
+      const ended = spawnSync(program, args, { encoding: "utf8" });
+      if (ended.error) throw new StepFailed(`Cannot run ${program}: ${ended.error.message}`);
+      return ended;
+    });
+  } catch (error) {
+    if (!(error instanceof StepFailed)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }
