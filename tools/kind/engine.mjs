@@ -25,8 +25,11 @@ const SYSCTLS = [
   "vm/panic_on_oom",
   "kernel/panic",
   "kernel/panic_on_oops",
+  // The limit of a pid namespace, and of the whole machine before Linux 6.14.
+  "kernel/pid_max",
   "kernel/keys/root_maxkeys",
   "kernel/keys/root_maxbytes",
+  "fs/file-max",
   "fs/inotify/max_user_instances",
   "fs/protected_fifos",
   "fs/protected_hardlinks",
