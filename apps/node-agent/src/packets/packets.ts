@@ -10,18 +10,17 @@
  * it.
  */
 import { type OpenNetlink, type PacketPath, type RouteEvent, rtnetlink, withNetlink } from "@isthmus/bpf";
-import { bytesKey, type Clock, MeshError } from "@isthmus/model";
-import type { Logger } from "@isthmus/observe";
-import type { MapFill, Node } from "@isthmus/proto";
+import { bytesKey, MeshError } from "@isthmus/model";
+import type { MapFill } from "@isthmus/proto";
 import type { NodeName } from "../desired/nodes/nodes.js";
 import type { NetworkChanges } from "../network/network-changes.js";
 import { createPassLoop } from "../network/pass-loop.js";
 import { deviceMacs, isHostDeviceName } from "../pods/device-name.js";
 import type { PodAttachment, PodDevices } from "../pods/types.js";
 import { openEndpointTable } from "./endpoint-table.js";
-import { openPodRanges } from "./pod-ranges.js";
+import { openPodRanges, type PodRangesModules } from "./pod-ranges.js";
 
-export interface PacketsModules {
+export interface PacketsModules extends Omit<PodRangesModules, "port"> {
   /** Of the datapath in mode `packets`. */
   readonly path: PacketPath;
   /** Resolves when no program that began before the call still runs. */
@@ -30,16 +29,6 @@ export interface PacketsModules {
   readonly openNetlink: OpenNetlink;
   /** Changes of links and addresses. */
   readonly changes: NetworkChanges;
-  /** The nodes of all clusters now. */
-  readonly nodes: () => ReadonlyMap<NodeName, Node>;
-  /** Every known source is in sync. */
-  readonly complete: () => boolean;
-  /** Gets each new problem. */
-  readonly log: Logger;
-  /** Times the retries. */
-  readonly clock: Clock;
-  /** Ends the work; programs and maps stay. */
-  readonly signal: AbortSignal;
 }
 
 export interface Packets {

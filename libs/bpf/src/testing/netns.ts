@@ -1,10 +1,14 @@
 /** Network namespaces with a veth for tests, and frames that device_test.bpf.c counts. */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const FRAMES = fileURLToPath(new URL("../../../../bpf/tests/frames.py", import.meta.url));
+const FOLDER = "/run/netns";
+const PREFIX = "mbpf";
+const NAME = new RegExp(`^${PREFIX}(\\d+)-\\d+$`);
 let counter = 0;
 
 export interface TestNetns {
@@ -24,9 +28,10 @@ export interface TestNetns {
   sendFrames(device: string, count: number): Promise<void>;
 }
 
-/** Makes a network namespace, which is removed after the test. */
+/** Makes a network namespace, which is removed after the test. The first call removes those of tests that were killed. */
 export function makeNetns(t: TestContext): TestNetns {
-  const name = `mbpf${process.pid}-${counter++}`;
+  if (counter === 0) removeAbandoned();
+  const name = `${PREFIX}${process.pid}-${counter++}`;
   execFileSync("ip", ["netns", "add", name]);
   t.after(() => execFileSync("ip", ["netns", "del", name]));
   const path = `/run/netns/${name}`;
@@ -47,6 +52,16 @@ export function makeNetns(t: TestContext): TestNetns {
       if (code !== 0) throw new Error(`Cannot send frames through "${device}": exit ${code}`);
     },
   };
+}
+
+function removeAbandoned(): void {
+  if (!existsSync(FOLDER)) return;
+  for (const name of readdirSync(FOLDER)) {
+    const [, pid] = NAME.exec(name) ?? [];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    // Another test may be faster.
+    spawnSync("ip", ["netns", "del", name], { stdio: "ignore" });
+  }
 }
 
 /** Makes a veth whose both ends are up; the index of the first may be given. */

@@ -2,13 +2,14 @@
  * Two pods on a node as network namespaces: client and server, each with a veth to the node, which routes between
  * them with plain kernel forwarding, without netfilter; and a cgroup for the client.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findCgroup2, makeCgroup } from "@isthmus/bpf/testing";
+import { outputOf, startPinned } from "../load-process.js";
 
 export const SERVER = "10.244.1.10";
 export const PORT = 9000;
@@ -41,7 +42,7 @@ export async function makeRig(name: string): Promise<Rig> {
     const server = await startServer(load, namespaces[2]);
     return {
       cgroup: cgroup.path,
-      run: (args) => output(inNamespace(namespaces[1], 0, load, args)),
+      run: (args) => outputOf(startPinned(namespaces[1], 0, load, args)),
       remove: async () => {
         const exit = once(server, "exit");
         server.kill("SIGTERM");
@@ -75,7 +76,7 @@ function connectPods(name: string, [node, client, server]: readonly [string, str
 }
 
 async function startServer(load: string, namespace: string): Promise<ChildProcess> {
-  const server = inNamespace(namespace, availableParallelism() > 1 ? 1 : 0, load, [
+  const server = startPinned(namespace, availableParallelism() > 1 ? 1 : 0, load, [
     "serve",
     String(PORT),
     String(PORTS),
@@ -84,22 +85,6 @@ async function startServer(load: string, namespace: string): Promise<ChildProces
     server.stdout === null ? undefined : await Promise.race([once(server.stdout, "data"), once(server, "exit")]);
   if (server.exitCode !== null || first === undefined) throw new Error("Cannot start the server");
   return server;
-}
-
-/** Pins client and server to one CPU each, since migration causes most of the noise. */
-function inNamespace(namespace: string, cpu: number, program: string, args: readonly string[]): ChildProcess {
-  const command = [`--net=/run/netns/${namespace}`, "taskset", "-c", String(cpu), program, ...args];
-  return spawn("nsenter", command, { stdio: ["ignore", "pipe", "inherit"] });
-}
-
-async function output(child: ChildProcess): Promise<string> {
-  let text = "";
-  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-    text += chunk;
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`Cannot run the load: it ended with ${code}`);
-  return text;
 }
 
 function ip(...args: string[]): void {

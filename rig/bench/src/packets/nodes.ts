@@ -1,5 +1,5 @@
 /** Two nodes as network namespaces on one wire, each with pods, and the programs of mode `packets` that can be attached. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ import {
 } from "@isthmus/bpf";
 import { OBJECTS } from "@isthmus/bpf/testing";
 import { bytesKey, parseAddress, parsePrefix } from "@isthmus/model";
+import { outputOf, startPinned } from "../load-process.js";
 
 export type Mode = "requests" | "connects" | "both" | "stream";
 
@@ -109,7 +110,7 @@ export async function makeNodes(name: string): Promise<Nodes> {
   }
 
   async function startServer(pod: string, address: string): Promise<void> {
-    const server = inPod(pod, CPU, net, ["serve", address]);
+    const server = startPinned(pod, CPU, net, ["serve", address]);
     if (server.stdout === null) throw new Error("Cannot start a server");
     await Promise.race([once(server.stdout, "data"), once(server, "exit").then(() => fail("server"))]);
     undo.push(async () => {
@@ -137,7 +138,7 @@ export async function makeNodes(name: string): Promise<Nodes> {
         }
       },
       measure: async (mode, address) =>
-        Number(await output(inPod(client, mode === "stream" ? 0 : CPU, net, [mode, address, `${SECONDS}`]))),
+        Number(await outputOf(startPinned(client, mode === "stream" ? 0 : CPU, net, [mode, address, `${SECONDS}`]))),
       delivered: () => nodes.reduce((sum, { datapath }) => sum + (datapath.metrics().get("deliver") ?? 0), 0),
       remove,
     };
@@ -145,21 +146,6 @@ export async function makeNodes(name: string): Promise<Nodes> {
     await remove();
     throw error;
   }
-}
-
-function inPod(pod: string, cpu: number, program: string, args: readonly string[]): ChildProcess {
-  const command = [`--net=/run/netns/${pod}`, "taskset", "-c", String(cpu), program, ...args];
-  return spawn("nsenter", command, { stdio: ["ignore", "pipe", "inherit"] });
-}
-
-async function output(child: ChildProcess): Promise<string> {
-  let text = "";
-  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-    text += chunk;
-  });
-  const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`Cannot run the load: it ended with ${code}`);
-  return text;
 }
 
 function ip(...args: string[]): string {
