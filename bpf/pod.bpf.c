@@ -8,8 +8,8 @@
  *   to_network    the same, sent: what the stack sends to other nodes
  *
  * Packets between pods of the mesh go past the stack: from_pod delivers them to a pod of this node or sends them to
- * another node, from_network delivers them. All others go to the stack, and of those between pods of the mesh what needs
- * it: fragments, IP options, an ended TTL, a packet that is too big, protocols without ports.
+ * another node, from_network delivers them, and ICMP errors about them. All others go to the stack, and of those between
+ * pods of the mesh what needs it: fragments, IP options, an ended TTL, a packet that is too big, protocols without ports.
  *
  * A reply leaves the way its flow came: to_pod and to_network see what came through the stack (another proxy may have
  * translated it), and mark the answers to go there too.
@@ -22,15 +22,22 @@
  */
 static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *flow, bool source, bool target)
 {
-	if (packet->has_ports)
+	if (packet->has_ports || packet->is_error)
 		find_flow(packet, flow);
 	return flow->row || ((source || is_pod_address(packet->source)) && (target || is_pod_address(packet->target)));
 }
 
-/* True when the packet must go through the stack; else its flow has an entry now. */
+/*
+ * True when the packet must go through the stack; else its flow has a row now. An ICMP error goes as its flow does:
+ * netfilter drops one that is about a flow past the stack, of which it knows nothing.
+ */
 static __always_inline bool needs_stack(const struct packet *packet, struct tracked *flow)
 {
-	return packet->stack || (track(packet, flow, false) & FLOW_VIA_STACK);
+	if (packet->stack)
+		return true;
+	if (packet->is_error)
+		return !flow->row || (flow->flags & FLOW_VIA_STACK);
+	return track(packet, flow, false) & FLOW_VIA_STACK;
 }
 
 SEC("tc")

@@ -16,8 +16,11 @@
 #define L4_OFFSET (IP_OFFSET + sizeof(struct iphdr))
 #define FRAGMENT_OFFSET 0x1fff
 #define MORE_FRAGMENTS 0x2000
-#define ICMP_ECHO 8
 #define ICMP_ECHOREPLY 0
+#define ICMP_DEST_UNREACH 3
+#define ICMP_ECHO 8
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETERPROB 12
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
@@ -37,6 +40,7 @@ struct packet {
 	__u8 from_b;	/* 1: sent by end b of the flow, 0: by end a */
 	__u8 tcp;	/* flags, 0 unless it is TCP */
 	__u8 has_ports; /* `flow` is complete: TCP, UDP or ICMP echo, not a fragment after the first */
+	__u8 is_error;	/* ICMP error: `flow` is that of the packet that it quotes, and the error goes the other way */
 	__u8 stack;	/* it needs the stack: a fragment, IP options, the end of its TTL, or another protocol */
 	__be16 length;	/* of the IP packet; of a super-packet that of all segments */
 	__u8 tos;
@@ -65,13 +69,13 @@ static __always_inline bool comes_first(const __u8 *a, __be16 pa, const __u8 *b,
 	return pa <= pb;
 }
 
-static __always_inline void set_flow(struct packet *packet, __u8 proto, __be16 sport, __be16 dport)
+static __always_inline void set_flow(struct packet *packet, __u8 proto, const __u8 *source, __be16 sport, __be16 dport)
 {
 	struct flow_key *flow = &packet->flow;
-	bool from_a = comes_first(packet->source, sport, packet->target, dport);
+	bool from_a = comes_first(source, sport, packet->target, dport);
 
-	__builtin_memcpy(flow->a, from_a ? packet->source : packet->target, sizeof(flow->a));
-	__builtin_memcpy(flow->b, from_a ? packet->target : packet->source, sizeof(flow->b));
+	__builtin_memcpy(flow->a, from_a ? source : packet->target, sizeof(flow->a));
+	__builtin_memcpy(flow->b, from_a ? packet->target : source, sizeof(flow->b));
 	flow->pa = from_a ? sport : dport;
 	flow->pb = from_a ? dport : sport;
 	flow->proto = proto;
@@ -152,6 +156,50 @@ static __always_inline bool read_datagram(struct __sk_buff *skb, __u8 proto, __b
 	return type == ICMP_ECHO || type == ICMP_ECHOREPLY;
 }
 
+/* What an ICMP error begins with: its own header, and the start of the packet that caused it. */
+struct icmp_error {
+	struct ports own;
+	struct iphdr ip;
+	struct ports ports;
+} __attribute__((packed));
+
+static __always_inline bool is_icmp_error(__u8 type)
+{
+	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
+}
+
+/* Reads the flow that an ICMP error is about; false for other ICMP, or when the error quotes no packet of its target. */
+static __always_inline bool read_error(struct __sk_buff *skb, struct packet *packet)
+{
+	const __u32 most = L4_OFFSET + sizeof(struct icmp_error);
+	const struct icmp_error *error;
+	const void *data;
+	__u8 source[16];
+	__be16 from, to;
+
+	if (skb->len < most || (!in_place(skb, most) && bpf_skb_pull_data(skb, most)))
+		return false;
+	data = in_place(skb, most);
+	if (!data)
+		return false;
+	error = data + L4_OFFSET;
+	if (!is_icmp_error(bpf_ntohs(error->own.source) >> 8) || error->ip.version != 4 || error->ip.ihl != 5 ||
+	    (error->ip.frag_off & bpf_htons(FRAGMENT_OFFSET)))
+		return false;
+	map_address(source, error->ip.saddr);
+	if (__builtin_memcmp(source, packet->target, sizeof(source)))
+		return false;
+	from = error->ports.source;
+	to = error->ports.dest;
+	if (error->ip.protocol == IPPROTO_ICMP)
+		from = to = error->ports.id;
+	else if (error->ip.protocol != IPPROTO_TCP && error->ip.protocol != IPPROTO_UDP)
+		return false;
+	map_address(source, error->ip.daddr);
+	set_flow(packet, error->ip.protocol, source, to, from);
+	return true;
+}
+
 /* Reads the packet; the fields count only for PARSED_OK. */
 static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *packet)
 {
@@ -182,9 +230,10 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	else if (proto == IPPROTO_UDP || proto == IPPROTO_ICMP)
 		packet->has_ports = read_datagram(skb, proto, &sport, &dport);
 	if (packet->has_ports)
-		set_flow(packet, proto, sport, dport);
-	else
-		packet->stack = 1;
+		set_flow(packet, proto, packet->source, sport, dport);
+	else if (proto == IPPROTO_ICMP)
+		packet->is_error = read_error(skb, packet);
+	packet->stack |= !packet->has_ports && !packet->is_error;
 	return PARSED_OK;
 }
 

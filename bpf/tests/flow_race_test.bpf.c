@@ -20,7 +20,7 @@ static __always_inline void packet_of(__u32 number, struct packet *packet)
 	map_address(packet->source, bpf_htonl(0x0a010001));
 	map_address(packet->target, bpf_htonl(0x0a010002));
 	packet->tcp = TCP_SYN;
-	set_flow(packet, IPPROTO_TCP, number, 80);
+	set_flow(packet, IPPROTO_TCP, packet->source, number, 80);
 }
 
 __noinline int take_row(__u32 number)

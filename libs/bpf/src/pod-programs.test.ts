@@ -4,7 +4,7 @@ import { type TestContext, test } from "node:test";
 import { UDP } from "@isthmus/model";
 import { FlowFlag, FlowRow, FlowWord } from "./gen/index.js";
 import { makeNetns, makeVeth } from "./testing/netns.js";
-import { ICMP, makePacket, type PacketFields, readPacket, TcpFlag } from "./testing/packets.js";
+import { ICMP, makePacket, type PacketFields, quote, readPacket, TcpFlag } from "./testing/packets.js";
 import { loadPodPrograms, type PodProgram } from "./testing/pod-programs.js";
 import { TcAction } from "./testing/skb-run.js";
 
@@ -183,7 +183,8 @@ for (const [what, fields] of [
   ["the end of its TTL", { ttl: 1 }],
   ["IP options", { headerLength: 24 }],
   ["a protocol without ports", { protocol: 47 }],
-  ["an ICMP error", { protocol: ICMP, sourcePort: 0x0301 }],
+  ["an ICMP error that quotes nothing", { protocol: ICMP, sourcePort: 0x0301 }],
+  ["another ICMP message", { protocol: ICMP, sourcePort: 0x0d00 }],
 ] as const) {
   test(`a packet with ${what} goes to the stack, also one of a known flow`, async (t) => {
     const node = setUp(t);
@@ -200,6 +201,63 @@ for (const [what, fields] of [
     assert.deepEqual(node.counts(), { ...before, to_stack: 2 });
   });
 }
+
+/** Errors of ICMP: type and code. */
+const UNREACHABLE = 0x0303;
+const TIME_EXCEEDED = 0x0b00;
+/** A packet from A to the pod of another node, which errors quote. */
+const SENT = { source: A.address, target: FAR };
+
+for (const [what, sent] of [
+  ["TCP", {}],
+  ["UDP", { protocol: UDP }],
+  ["an echo", { protocol: ICMP, sourcePort: 0x0800, targetPort: 7 }],
+] as const) {
+  test(`an ICMP error about ${what} past the stack goes as its flow does`, async (t) => {
+    const node = setUp(t);
+    await node.run("from_pod", { ...SENT, ...sent });
+    const before = node.flows();
+    // Of a router, which is no pod.
+    const error = { protocol: ICMP, source: WORLD, target: A.address, quoted: quote(makePacket({ ...SENT, ...sent })) };
+    for (const sourcePort of [UNREACHABLE, TIME_EXCEEDED]) {
+      const { action, targetMac, ttl } = await node.run("from_network", { ...error, sourcePort }, { ifindex: UPLINK });
+      assert.deepEqual([action, targetMac, ttl], [TcAction.Redirect, A.mac, 63]);
+    }
+    assert.deepEqual(node.flows(), before, "an error changes no flow");
+    // Of a pod here, about what it received.
+    const received = { ...sent, source: FAR, target: A.address, sourceMac: NEXT_HOP };
+    await node.run("from_network", received, { ifindex: UPLINK });
+    const answer = { protocol: ICMP, sourcePort: UNREACHABLE, target: FAR, quoted: quote(makePacket(received)) };
+    const { action, targetMac } = await node.run("from_pod", answer);
+    assert.deepEqual([action, targetMac], [TcAction.Redirect, NEXT_HOP]);
+  });
+}
+
+for (const [what, sent, fields] of [
+  ["about a flow without a row", { targetPort: 81 }, {}],
+  ["that quotes a packet which its target did not send", { source: B.address }, {}],
+  ["that quotes a later fragment", { fragment: 0x0010 }, {}],
+  ["that quotes another protocol", { protocol: 47 }, {}],
+  ["that quotes too little", {}, { quoted: quote(makePacket(SENT)).subarray(0, 27) }],
+  ["at the end of its TTL", {}, { ttl: 1 }],
+] as const) {
+  test(`an ICMP error ${what} goes to the stack`, async (t) => {
+    const node = setUp(t);
+    await node.run("from_pod", SENT);
+    const quoted = quote(makePacket({ ...SENT, ...sent }));
+    const error = { protocol: ICMP, sourcePort: UNREACHABLE, source: WORLD, target: A.address, quoted, ...fields };
+    const { action, isChanged } = await node.run("from_network", error, { ifindex: UPLINK });
+    assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
+  });
+}
+
+test("an ICMP error about a flow through the stack goes there", async (t) => {
+  const node = setUp(t);
+  await node.run("to_network", SENT);
+  const error = { protocol: ICMP, sourcePort: UNREACHABLE, source: WORLD, target: A.address };
+  const about = { ...error, quoted: quote(makePacket(SENT)) };
+  assert.equal((await node.run("from_network", about, { ifindex: UPLINK })).action, TcAction.Unspecified);
+});
 
 for (const program of ["to_pod", "to_network"] as const) {
   test(`the answers to what ${program} saw of the stack go there too; the other direction goes as it came`, async (t) => {

@@ -26,6 +26,8 @@ export interface PacketFields {
   readonly headerLength: number;
   /** Bytes after the TCP, UDP or ICMP header. */
   readonly payload: number;
+  /** The bytes after the header of TCP, UDP or ICMP, in the place of `payload` zeros. */
+  readonly quoted?: Uint8Array;
 }
 
 const DEFAULTS = {
@@ -40,11 +42,17 @@ const DEFAULTS = {
 };
 const ETH = 14;
 
+/** What an ICMP error quotes of a frame: its IPv4 header, and 8 bytes more. */
+export function quote(frame: Uint8Array): Uint8Array {
+  return frame.subarray(ETH, ETH + 28);
+}
+
 /** A frame with correct checksums of IPv4; that of TCP, UDP or ICMP is 0, since programs do not read it. */
 export function makePacket(given: Partial<PacketFields> & Pick<PacketFields, "source" | "target">): Buffer {
   const fields = { sourceMac: "02:00:00:00:00:aa", targetMac: "02:00:00:00:00:bb", ...DEFAULTS, ...given };
   const l4 = fields.protocol === TCP ? 20 : 8;
-  const frame = Buffer.alloc(ETH + fields.headerLength + l4 + fields.payload);
+  const payload = fields.quoted ?? new Uint8Array(fields.payload);
+  const frame = Buffer.concat([Buffer.alloc(ETH + fields.headerLength + l4), payload]);
   frame.write(fields.targetMac.replaceAll(":", ""), 0, "hex");
   frame.write(fields.sourceMac.replaceAll(":", ""), 6, "hex");
   frame.writeUInt16BE(0x0800, 12);
