@@ -13,6 +13,8 @@
  *
  * A reply leaves the way its flow came: to_pod and to_network see what came through the stack (another proxy may have
  * translated it), and mark the answers to go there too.
+ *
+ * The first packet of a flow, its close and drops are events for the agent (lib/event.h).
  */
 #include "lib/deliver.h"
 
@@ -31,7 +33,7 @@ static __always_inline bool find_mesh_flow(const struct packet *packet, struct t
  * True when the packet must go through the stack; else its flow has a row now. An ICMP error goes as its flow does:
  * netfilter drops one that is about a flow past the stack, of which it knows nothing.
  */
-static __always_inline bool needs_stack(const struct packet *packet, struct tracked *flow)
+static __always_inline bool needs_stack(struct packet *packet, struct tracked *flow)
 {
 	if (packet->stack)
 		return true;
@@ -44,68 +46,69 @@ SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
 	const struct endpoint_row *from, *to;
-	struct packet packet = {};
+	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_POD};
 	struct tracked flow = {};
 
 	switch (parse(skb, &packet)) {
 	case PARSED_OTHER:
-		return pass();
+		return pass(&packet);
 	case PARSED_MALFORMED:
-		return finish(DROP(DROP_MALFORMED), 0);
+		return finish(&packet, DROP(DROP_MALFORMED), 0);
 	case PARSED_OK:
 		break;
 	}
 	from = find_endpoint(packet.source);
 	if (!from || from->ifindex != skb->ifindex || __builtin_memcmp(from->mac, packet.source_mac, ETH_ALEN))
-		return finish(DROP(DROP_SPOOFED_SOURCE), 0);
+		return finish(&packet, DROP(DROP_SPOOFED_SOURCE), 0);
 	to = find_endpoint(packet.target);
 	if (!find_mesh_flow(&packet, &flow, true, to != NULL))
-		return pass();
+		return pass(&packet);
 	if (needs_stack(&packet, &flow))
-		return pass_to_stack();
-	return to ? deliver_local(skb, to) : forward(skb, &packet);
+		return pass_to_stack(&packet);
+	return to ? deliver_local(skb, &packet, to) : forward(skb, &packet);
 }
 
 SEC("tc")
 int from_network(struct __sk_buff *skb)
 {
 	const struct endpoint_row *to;
-	struct packet packet = {};
+	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_NETWORK};
 	struct tracked flow = {};
 
 	/* What is malformed is not of the mesh here: it may be of any host. */
 	if (parse(skb, &packet) != PARSED_OK)
-		return pass();
+		return pass(&packet);
 	to = find_endpoint(packet.target);
 	/* No pod of this node sends from there: the stack judges what says so. */
 	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, false, true))
-		return pass();
-	return needs_stack(&packet, &flow) ? pass_to_stack() : deliver_local(skb, to);
+		return pass(&packet);
+	packet.ifindex = to->ifindex;
+	return needs_stack(&packet, &flow) ? pass_to_stack(&packet) : deliver_local(skb, &packet, to);
 }
 
 /* A packet that came through the stack: so must the answers. */
-static __always_inline int from_stack(struct __sk_buff *skb)
+static __always_inline int from_stack(struct __sk_buff *skb, enum event_point point)
 {
-	struct packet packet = {};
+	struct packet packet = {.ifindex = skb->ifindex, .point = point};
 	struct tracked flow = {};
 
 	if (skb->mark == MARK_FORWARDED)
-		return pass();
+		return pass(&packet);
 	if (parse(skb, &packet) == PARSED_OK && packet.has_ports && find_mesh_flow(&packet, &flow, false, false))
 		track(&packet, &flow, true);
-	return pass();
+	return pass(&packet);
 }
 
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-	return from_stack(skb);
+	return from_stack(skb, EVENT_POINT_TO_POD);
 }
 
 SEC("tc")
 int to_network(struct __sk_buff *skb)
 {
-	return from_stack(skb);
+	return from_stack(skb, EVENT_POINT_TO_NETWORK);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -135,15 +135,20 @@ static __always_inline __u8 sent_bits(const struct packet *packet)
 #define FLOW_IDLE 128
 #define FLOW_IDLE_TCP 20480
 
+/* True for a flow of TCP of which one end has sent RST, or both FIN. */
+static __always_inline bool is_closing(const struct flow_row *row)
+{
+	__u8 a = READ_ONCE(row->sent[0]), b = READ_ONCE(row->sent[1]);
+
+	return ((a | b) & FLOW_SENT_RST) || (a & b & FLOW_SENT_FIN);
+}
+
 /* True for a flow of which no more packets are expected, so that its row may be another's. */
 static __always_inline bool has_ended(const struct flow_row *row, __u16 now)
 {
-	__u8 a = READ_ONCE(row->sent[0]), b = READ_ONCE(row->sent[1]);
 	__u16 idle = now - READ_ONCE(row->seen);
 
-	if (row->key.proto != IPPROTO_TCP)
-		return idle > FLOW_IDLE;
-	return ((a | b) & FLOW_SENT_RST) || (a & b & FLOW_SENT_FIN);
+	return row->key.proto == IPPROTO_TCP ? is_closing(row) : idle > FLOW_IDLE;
 }
 
 enum flow_use {
@@ -238,14 +243,22 @@ static __always_inline bool begins_flow(const struct packet *packet)
 	return packet->flow.proto != IPPROTO_TCP || (packet->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static __always_inline void note_packet(const struct tracked *flow, const struct packet *packet)
+/* Sets `packet->event` when a flow of TCP begins to close with it. */
+static __always_inline void note_packet(const struct tracked *flow, struct packet *packet)
 {
 	struct flow_row *row = flow->row;
 	__u8 *sent = &row->sent[packet->from_b & 1];
 	__u8 now = sent_bits(packet);
 
-	if (now & ~READ_ONCE(*sent))
+	if (now & ~READ_ONCE(*sent)) {
+		bool was_closing = is_closing(row);
+
 		*sent |= now;
+		if (!was_closing && is_closing(row)) {
+			packet->event = EVENT_FLOW_CLOSED;
+			packet->reply = !(flow->flags & FLOW_INITIATOR);
+		}
+	}
 	if (READ_ONCE(row->seen) != flow->now)
 		row->seen = flow->now;
 }
@@ -287,8 +300,9 @@ static __always_inline bool begins_anew(const struct packet *packet, const struc
 /*
  * The flags of a packet's direction; makes a row if there is none that fits. Without room for one the packet goes
  * through the stack. `flow`: of find_flow(). `via_stack`: the packet came through the stack, and so must the answers.
+ * `packet->event` is set to what happened to the flow.
  */
-static __always_inline __u32 track(const struct packet *packet, struct tracked *flow, bool via_stack)
+static __always_inline __u32 track(struct packet *packet, struct tracked *flow, bool via_stack)
 {
 	__u32 flags = 0, answers = via_stack ? FLOW_VIA_STACK : 0;
 	bool begins = begins_flow(packet);
@@ -302,8 +316,10 @@ static __always_inline __u32 track(const struct packet *packet, struct tracked *
 	count(begins ? METRIC_FLOW_NEW : METRIC_FLOW_PICKED_UP);
 	if (!begins)
 		flags = answers = FLOW_VIA_STACK | FLOW_PICKED_UP;
-	if (insert_flow(packet, flow, flags, answers))
+	if (insert_flow(packet, flow, flags, answers)) {
+		packet->event = begins ? EVENT_FLOW_NEW : EVENT_FLOW_PICKED_UP;
 		return flags;
+	}
 	count(METRIC_FLOW_FULL);
 	return FLOW_VIA_STACK;
 }

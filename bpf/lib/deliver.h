@@ -9,6 +9,7 @@
 #include "conntrack.h"
 #include "decision.h"
 #include "endpoint.h"
+#include "event.h"
 
 #include <linux/pkt_cls.h>
 
@@ -21,8 +22,9 @@
 #define AF_INET 2
 
 /* The only end of a program on a device. `action`: of a packet that is redirected. */
-static __always_inline int finish(__u64 decision, int action)
+static __always_inline int finish(const struct packet *packet, __u64 decision, int action)
 {
+	emit(packet, decision);
 	switch (FIELDS(decision, decision).verdict) {
 	case VERDICT_DROP:
 		count_drop(FIELDS(decision, decision).reason);
@@ -37,24 +39,25 @@ static __always_inline int finish(__u64 decision, int action)
 	return TC_ACT_UNSPEC;
 }
 
-static __always_inline int pass(void)
+static __always_inline int pass(const struct packet *packet)
 {
-	return finish(PASS, 0);
+	return finish(packet, PASS, 0);
 }
 
 /* Of a packet between pods of the mesh. */
-static __always_inline int pass_to_stack(void)
+static __always_inline int pass_to_stack(const struct packet *packet)
 {
 	count(METRIC_TO_STACK);
-	return pass();
+	return pass(packet);
 }
 
 /* Delivers a packet, which an ingress program received, to a pod of this node. */
-static __always_inline int deliver_local(struct __sk_buff *skb, const struct endpoint_row *to)
+static __always_inline int deliver_local(struct __sk_buff *skb, const struct packet *packet,
+					 const struct endpoint_row *to)
 {
 	if (!route(skb, to->mac, to->host_mac))
-		return pass_to_stack();
-	return finish(WORD(decision, .verdict = VERDICT_DELIVER), bpf_redirect_peer(to->ifindex, 0));
+		return pass_to_stack(packet);
+	return finish(packet, WORD(decision, .verdict = VERDICT_DELIVER), bpf_redirect_peer(to->ifindex, 0));
 }
 
 /*
@@ -78,13 +81,13 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 	__builtin_memcpy(&way.ipv4_dst, packet->target + 12, sizeof(way.ipv4_dst));
 	found = bpf_fib_lookup(skb, &way, sizeof(way), 0);
 	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || way.family != AF_INET)
-		return pass_to_stack();
+		return pass_to_stack(packet);
 	/* The MACs are set when the packet is sent: only the kernel's neighbour code finds out that a neighbour is gone. */
 	if (!route(skb, way.dmac, way.smac))
-		return pass_to_stack();
+		return pass_to_stack(packet);
 	skb->mark = MARK_FORWARDED;
 	next.ipv4_nh = way.ipv4_dst;
-	return finish(WORD(decision, .verdict = VERDICT_FORWARD), bpf_redirect_neigh(way.ifindex, &next, sizeof(next), 0));
+	return finish(packet, WORD(decision, .verdict = VERDICT_FORWARD), bpf_redirect_neigh(way.ifindex, &next, sizeof(next), 0));
 }
 
 #endif

@@ -45,6 +45,14 @@ struct packet {
 	__be16 length;	/* of the IP packet; of a super-packet that of all segments */
 	__u8 tos;
 	__u8 l4_length; /* bytes of the TCP or UDP header */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__be32 seq;    /* sequence number of TCP */
+	__u32 ifindex; /* device of the pod of this node; an uplink where the pod is not known */
+	__u8 point;    /* enum event_point */
+	__u8 event;    /* enum event_kind of what happened to its flow */
+	__u8 reply;    /* with an event: the flow began in the other direction */
+	__u8 pad;
 };
 
 /* IPv4 as v4-mapped. */
@@ -92,7 +100,7 @@ struct headers {
 struct ports {
 	__be16 source; /* of ICMP: type and code */
 	__be16 dest;
-	__be16 id; /* of ICMP echo */
+	__be16 id; /* of ICMP echo; of TCP the first half of the sequence number */
 	__be16 rest;
 };
 
@@ -132,13 +140,15 @@ static __always_inline bool read_tcp(struct __sk_buff *skb, struct packet *packe
 	ports = data + L4_OFFSET;
 	*sport = ports->source;
 	*dport = ports->dest;
+	packet->seq = *(const __be32 *)&ports->id;
 	packet->tcp = *(const __u8 *)(data + L4_OFFSET + TCP_FLAGS_OFFSET);
 	packet->l4_length = *(const __u8 *)(data + L4_OFFSET + TCP_DOFF_OFFSET) >> 4 << 2;
 	return true;
 }
 
 /* Reads the ports of a datagram, or the id of an ICMP echo; false for other ICMP, or when the header is not whole. */
-static __always_inline bool read_datagram(struct __sk_buff *skb, __u8 proto, __be16 *sport, __be16 *dport)
+static __always_inline bool read_datagram(struct __sk_buff *skb, struct packet *packet, __u8 proto, __be16 *sport,
+					   __be16 *dport)
 {
 	const void *data = in_place(skb, L4_OFFSET + sizeof(struct ports));
 	const struct ports *ports;
@@ -152,6 +162,8 @@ static __always_inline bool read_datagram(struct __sk_buff *skb, __u8 proto, __b
 	if (proto == IPPROTO_UDP)
 		return true;
 	type = bpf_ntohs(ports->source) >> 8;
+	packet->icmp_type = type;
+	packet->icmp_code = bpf_ntohs(ports->source);
 	*sport = *dport = ports->id;
 	return type == ICMP_ECHO || type == ICMP_ECHOREPLY;
 }
@@ -228,7 +240,7 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	if (proto == IPPROTO_TCP)
 		packet->has_ports = read_tcp(skb, packet, &sport, &dport);
 	else if (proto == IPPROTO_UDP || proto == IPPROTO_ICMP)
-		packet->has_ports = read_datagram(skb, proto, &sport, &dport);
+		packet->has_ports = read_datagram(skb, packet, proto, &sport, &dport);
 	if (packet->has_ports)
 		set_flow(packet, proto, packet->source, sport, dport);
 	else if (proto == IPPROTO_ICMP)

@@ -364,6 +364,97 @@ struct flow_row {
 	__u8 sent[2];	     /* enum flow_sent bits of end a, and of end b */
 };
 
+/** Kinds of events. */
+enum event_kind {
+	EVENT_NONE = 0,		  /* no event */
+	EVENT_FLOW_NEW = 1,	  /* first packet of a flow */
+	EVENT_FLOW_PICKED_UP = 2, /* first packet that was seen of a flow that is older than its entry */
+	EVENT_FLOW_CLOSED = 3,	  /* a TCP flow begins to close: one end has sent RST, or both FIN */
+	EVENT_DROP = 4,		  /* a packet was dropped */
+};
+
+/** Where a packet was when its event was written. */
+enum event_point {
+	EVENT_POINT_NONE = 0,	      /* not known */
+	EVENT_POINT_FROM_POD = 1,     /* received from a pod of this node */
+	EVENT_POINT_TO_POD = 2,	      /* sent by the node's network stack to a pod of this node */
+	EVENT_POINT_FROM_NETWORK = 3, /* received from another node */
+	EVENT_POINT_TO_NETWORK = 4,   /* sent by the node's network stack to another node */
+};
+
+/** Bits of packet_event.flags. */
+enum event_flag {
+	EVENT_REPLY = 1, /* the packet is an answer: the flow began in the other direction */
+};
+
+/** Sizes of events, and how many of them there may be. */
+enum event_limit {
+	EVENT_VERSION = 1,		  /* packet_event.version of this layout */
+	EVENT_DROPS_PER_S = 10,		  /* events of drops a second, for each reason and endpoint */
+	EVENT_DROPS_BURST = 20,		  /* of them at once */
+	EVENT_FLOWS_PER_S = 20000,	  /* events of flows a second, for each kind and endpoint */
+	EVENT_FLOWS_BURST = 20000,	  /* of them at once */
+};
+
+/** Setting of mesh_event_settings: what programs write. One word. */
+struct event_settings_row {
+	__u32 kinds; /* bit 1 << enum event_kind: events of this kind are written */
+	__u32 pad;   /* 0 */
+};
+
+/** Key of mesh_event_limits (LRU). */
+struct event_limit_key {
+	__u32 ifindex; /* the node's side of the pod's veth; an uplink where the pod is not known */
+	__u8 kind;     /* enum event_kind */
+	__u8 reason;   /* enum drop_reason */
+	__u16 pad;     /* 0 */
+};
+
+/**
+ * Value of mesh_event_limits (LRU): how many events of a kind and a reason there may be of an endpoint. Written by
+ * programs only; any program may reuse its memory at any time, and a wrong value lets some events more or fewer pass.
+ */
+struct event_limit_row {
+	__u64 due;     /* when the rate is used up, in ns of the monotonic clock: each event adds its share of a second */
+	__u32 limited; /* events that were not written since the last one that was */
+	__u32 pad;     /* 0 */
+};
+
+/**
+ * An event in mesh_events (ring buffer). Fields without a value are 0. Of a layout with another version only `time`,
+ * `version` and `kind` are as here.
+ */
+struct packet_event {
+	__u64 time;		/* ns of the monotonic clock */
+	__u8 version;		/* EVENT_VERSION */
+	__u8 kind;		/* enum event_kind */
+	__u8 point;		/* enum event_point */
+	__u8 verdict;		/* enum verdict */
+	__u8 reason;		/* enum drop_reason */
+	__u8 proto;		/* IP protocol; 0 = the packet has no ports that can be read */
+	__u8 tcp;		/* TCP flags of the packet, as in its header */
+	__u8 flags;		/* enum event_flag */
+	__u8 source[16];	/* source address of the packet, IPv4 as v4-mapped; as the pod claims it, if it is spoofed */
+	__u8 target[16];	/* target address of the packet */
+	__be16 source_port;	/* source port; of an ICMP echo its id */
+	__be16 target_port;	/* target port */
+	__u8 icmp_type;		/* type of ICMP */
+	__u8 icmp_code;		/* code of ICMP */
+	__be16 length;		/* of the IP packet */
+	__u32 ifindex;		/* device of the pod of this node; an uplink where the pod is not known */
+	__u32 limited;		/* events of this kind, reason and device that were not written since the last one that was */
+	__u32 source_identity;	/* reserved: identity of the source */
+	__u32 target_identity;	/* reserved: identity of the target */
+	__u8 vip[16];		/* reserved: the Service's address that the flow was opened to */
+	__be16 vip_port;	/* reserved: its port */
+	__u16 pad;		/* 0 */
+	__u32 service;		/* reserved: index into mesh_services */
+	__u32 backend;		/* reserved: backend id */
+	__u32 rule;		/* reserved: rule of policy that decided */
+	__be32 isn;		/* sequence number of a SYN */
+	__u32 spare[3];		/* 0 */
+};
+
 /** Settings, read-only data of every program, set when it is loaded. */
 struct datapath_config {
 	__u32 cluster_id;   /* id of the local cluster, whose rank is always up */
@@ -416,6 +507,8 @@ enum metric {
 	METRIC_FLOW_PICKED_UP = 19,	/* flow that is older than its entry: evicted, or older than the programs */
 	METRIC_FLOW_FULL = 20,		/* flow whose entry could not be inserted: its packets go through the stack */
 	METRIC_FLOW_EVICTED = 21,	/* entry of a flow in use that another flow took, because its set was full */
+	METRIC_EVENT_LIMITED = 22,	/* event not written: its endpoint had as many of its kind and reason as it may have */
+	METRIC_EVENT_LOST = 23,		/* event not written: the ring buffer was full, so the agent is late or does not run */
 };
 
 #endif

@@ -188,6 +188,28 @@ static void pods(void)
 	CHECK("flow_row", flow_row);
 }
 
+static void events(void)
+{
+	struct event_settings_row settings = {.kinds = 1 << EVENT_FLOW_NEW | 1 << EVENT_FLOW_PICKED_UP | 1 << EVENT_DROP};
+	struct event_limit_key key = {.ifindex = 0x01020304, .kind = EVENT_DROP, .reason = DROP_MALFORMED};
+	struct event_limit_row row = {.due = 0x1122334455667788, .limited = 7};
+	struct packet_event event = {.time = 0x1122334455667788, .version = EVENT_VERSION, .kind = EVENT_DROP,
+				     .point = EVENT_POINT_TO_POD, .verdict = VERDICT_DELIVER, .reason = DROP_MALFORMED,
+				     .proto = PROTO_TCP, .tcp = 0x12, .flags = EVENT_REPLY, .source_port = htons(40000),
+				     .target_port = htons(80), .icmp_type = 8, .icmp_code = 3, .length = htons(1500),
+				     .ifindex = 0x01020304, .limited = 7, .source_identity = 8, .target_identity = 9,
+				     .vip_port = htons(443), .service = 10, .backend = 11, .rule = 12,
+				     .isn = htonl(0x11223344)};
+
+	address(event.source, "::ffff:10.1.0.1");
+	address(event.target, "::ffff:10.1.0.2");
+	address(event.vip, "::ffff:10.96.0.10");
+	CHECK("event_settings_row", settings);
+	CHECK("event_limit_key", key);
+	CHECK("event_limit_row", row);
+	CHECK("packet_event", event);
+}
+
 int main(void)
 {
 	frontends();
@@ -196,6 +218,7 @@ int main(void)
 	floors();
 	sockets();
 	pods();
+	events();
 	if (!failures)
 		printf("ok golden vectors\n");
 	return failures != 0;

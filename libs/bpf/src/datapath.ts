@@ -157,6 +157,9 @@ const PACKET_MAPS = [
   MAP_NAMES.podRanges,
   MAP_NAMES.conntrack,
   MAP_NAMES.flowSeed,
+  MAP_NAMES.events,
+  MAP_NAMES.eventSettings,
+  MAP_NAMES.eventLimits,
 ];
 
 function mapArrays(maps: MapSet) {

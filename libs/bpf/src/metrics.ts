@@ -7,9 +7,14 @@ export function readMetrics(map: Fd): ReadonlyMap<string, number> {
   const totals = new Map<string, number>();
   for (const [index, { name }] of MetricHelp) {
     if (index === 0 || index >= Limit.Metrics) continue;
-    const values = native().mapLookup(map, new Uint8Array(Uint32Array.of(index).buffer));
-    const perCpu = values === undefined ? [] : [...new BigUint64Array(values.buffer)];
-    totals.set(name, Number(perCpu.reduce((sum, value) => sum + value, 0n)));
+    totals.set(name, readMetric(map, index));
   }
   return totals;
+}
+
+/** One of them, by `Metric`. */
+export function readMetric(map: Fd, metric: number): number {
+  const values = native().mapLookup(map, new Uint8Array(Uint32Array.of(metric).buffer));
+  const perCpu = values === undefined ? [] : [...new BigUint64Array(values.buffer)];
+  return Number(perCpu.reduce((sum, value) => sum + value, 0n));
 }

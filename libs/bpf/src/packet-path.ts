@@ -12,6 +12,7 @@ import { countFlows, flowCapacity } from "./flows.js";
 import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createHashMap } from "./hash-map.js";
 import type { MapSet } from "./map-set.js";
+import { openPacketEvents, type PacketEvents } from "./packet-events.js";
 import { type LoadedProgram, loadPrograms } from "./programs.js";
 
 export interface PacketPath {
@@ -25,6 +26,8 @@ export interface PacketPath {
   readonly conntrack: string;
   /** Rows for flows: those in use, and all. Reads the whole table, which takes some milliseconds. */
   flowFill(): { readonly used: number; readonly capacity: number };
+  /** What the programs report of flows and drops. */
+  readonly events: PacketEvents;
   /** Attaches programs to the devices of the node. */
   readonly links: Pick<DeviceLinks, "attach" | "retain" | "mechanism">;
   /** For the node's side of a pod's veth. */
@@ -63,6 +66,7 @@ export function openPacketPath(
   const programs = loadPrograms(maps, object, { config: DatapathConfig.encode({ ...config, ...flows }) });
   const endpoints = createMappedArray(MAP_NAMES.endpoints, maps.map(MAP_NAMES.endpoints));
   const conntrack = createMappedArray(MAP_NAMES.conntrack, maps.map(MAP_NAMES.conntrack));
+  const events = openPacketEvents(maps.map);
   const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
     const loaded = programs.find((each) => each.name === name);
     if (loaded === undefined) throw new Error(`Cannot find program "${name}" in ${object}`);
@@ -75,12 +79,14 @@ export function openPacketPath(
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
     conntrack: MAP_NAMES.conntrack,
     flowFill: () => ({ used: countFlows(conntrack), capacity: flowCapacity(conntrack) }),
+    events,
     links: openDeviceLinks({ pinFolder: bpffs, ...(netns === undefined ? {} : { netns }) }),
     podPrograms: [program("from_pod", "ingress"), program("to_pod", "egress")],
     uplinkPrograms: [program("from_network", "ingress"), program("to_network", "egress")],
     close() {
       endpoints.close();
       conntrack.close();
+      events.close();
       for (const { fd } of programs) fd.close();
     },
   };

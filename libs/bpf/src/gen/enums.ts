@@ -214,6 +214,86 @@ export const FlowGenHelp: ReadonlyMap<number, { readonly name: string; readonly 
   [2, { name: "first", text: "the first one of a flow" }],
 ]);
 
+/** Kinds of events. */
+export const EventKind = {
+  /** no event */
+  None: 0,
+  /** first packet of a flow */
+  FlowNew: 1,
+  /** first packet that was seen of a flow that is older than its entry */
+  FlowPickedUp: 2,
+  /** a TCP flow begins to close: one end has sent RST, or both FIN */
+  FlowClosed: 3,
+  /** a packet was dropped */
+  Drop: 4,
+} as const;
+export type EventKind = (typeof EventKind)[keyof typeof EventKind];
+/** Name and meaning of each value, for tables and metrics. */
+export const EventKindHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [0, { name: "none", text: "no event" }],
+  [1, { name: "flow_new", text: "first packet of a flow" }],
+  [2, { name: "flow_picked_up", text: "first packet that was seen of a flow that is older than its entry" }],
+  [3, { name: "flow_closed", text: "a TCP flow begins to close: one end has sent RST, or both FIN" }],
+  [4, { name: "drop", text: "a packet was dropped" }],
+]);
+
+/** Where a packet was when its event was written. */
+export const EventPoint = {
+  /** not known */
+  None: 0,
+  /** received from a pod of this node */
+  FromPod: 1,
+  /** sent by the node's network stack to a pod of this node */
+  ToPod: 2,
+  /** received from another node */
+  FromNetwork: 3,
+  /** sent by the node's network stack to another node */
+  ToNetwork: 4,
+} as const;
+export type EventPoint = (typeof EventPoint)[keyof typeof EventPoint];
+/** Name and meaning of each value, for tables and metrics. */
+export const EventPointHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [0, { name: "none", text: "not known" }],
+  [1, { name: "from_pod", text: "received from a pod of this node" }],
+  [2, { name: "to_pod", text: "sent by the node's network stack to a pod of this node" }],
+  [3, { name: "from_network", text: "received from another node" }],
+  [4, { name: "to_network", text: "sent by the node's network stack to another node" }],
+]);
+
+/** Bits of packet_event.flags. */
+export const EventFlag = {
+  /** the packet is an answer: the flow began in the other direction */
+  Reply: 1,
+} as const;
+export type EventFlag = (typeof EventFlag)[keyof typeof EventFlag];
+/** Name and meaning of each value, for tables and metrics. */
+export const EventFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "reply", text: "the packet is an answer: the flow began in the other direction" }],
+]);
+
+/** Sizes of events, and how many of them there may be. */
+export const EventLimit = {
+  /** packet_event.version of this layout */
+  Version: 1,
+  /** events of drops a second, for each reason and endpoint */
+  DropsPerS: 10,
+  /** of them at once */
+  DropsBurst: 20,
+  /** events of flows a second, for each kind and endpoint */
+  FlowsPerS: 20000,
+  /** of them at once */
+  FlowsBurst: 20000,
+} as const;
+export type EventLimit = (typeof EventLimit)[keyof typeof EventLimit];
+/** Name and meaning of each value, for tables and metrics. */
+export const EventLimitHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "version", text: "packet_event.version of this layout" }],
+  [10, { name: "drops_per_s", text: "events of drops a second, for each reason and endpoint" }],
+  [20, { name: "drops_burst", text: "of them at once" }],
+  [20000, { name: "flows_per_s", text: "events of flows a second, for each kind and endpoint" }],
+  [20000, { name: "flows_burst", text: "of them at once" }],
+]);
+
 /** What a program decides about a connect, a datagram or a packet. */
 export const Verdict = {
   /** left as it is: not of the mesh, or translated already; a packet goes to the node's stack */
@@ -309,6 +389,10 @@ export const Metric = {
   FlowFull: 20,
   /** entry of a flow in use that another flow took, because its set was full */
   FlowEvicted: 21,
+  /** event not written: its endpoint had as many of its kind and reason as it may have */
+  EventLimited: 22,
+  /** event not written: the ring buffer was full, so the agent is late or does not run */
+  EventLost: 23,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -335,4 +419,6 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [19, { name: "flow_picked_up", text: "flow that is older than its entry: evicted, or older than the programs" }],
   [20, { name: "flow_full", text: "flow whose entry could not be inserted: its packets go through the stack" }],
   [21, { name: "flow_evicted", text: "entry of a flow in use that another flow took, because its set was full" }],
+  [22, { name: "event_limited", text: "event not written: its endpoint had as many of its kind and reason as it may have" }],
+  [23, { name: "event_lost", text: "event not written: the ring buffer was full, so the agent is late or does not run" }],
 ]);

@@ -10,12 +10,15 @@ import {
   FlowWord,
   Limit,
   MAP_NAMES,
+  PacketEvent,
   PodRangeKey,
   PodRangeRow,
 } from "../gen/index.js";
 import { readMetrics } from "../metrics.js";
 import { native } from "../native.js";
 import { macBytes } from "../netlink/links.js";
+import { openPacketEvents } from "../packet-events.js";
+import { eachRecord } from "../ring-events.js";
 import { loadTestObject } from "./objects.js";
 import { runOnSkb, type SkbRun } from "./skb-run.js";
 
@@ -39,18 +42,47 @@ export interface TestFlow {
 /** Of sets in the tests of programs: flows meet in a set by chance, and never by the numbers of their ports. */
 const SEED = randomBytes(8).readBigUInt64LE();
 
-/** Loaded with new maps, which the test's end closes. `flows`: room for as many, in sets of `Limit.FlowSet`. */
-export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024) {
+/**
+ * Loaded with new maps, which the test's end closes. `flows`: room for as many, in sets of `Limit.FlowSet`. `ringBytes`: of
+ * mesh_events, a power of two.
+ */
+export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, ringBytes = 1 << 20) {
   const sets = flows / Limit.FlowSet;
   const config = { flowSeed: SEED, flowSets: BigInt(sets) };
-  const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: sets }, config);
+  const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: sets, [MAP_NAMES.events]: ringBytes }, config);
   const table = loaded.map(MAP_NAMES.conntrack);
   const readSet = (set: number) => native().mapLookup(table, setKey(set)) ?? new Uint8Array();
   const rows = loaded.array(MAP_NAMES.endpoints);
   let next = 1;
+  let events: ReturnType<typeof openPacketEvents> | undefined;
+
+  function openEvents() {
+    if (events !== undefined) return events;
+    const opened = openPacketEvents(loaded.map);
+    t.after(() => opened.close());
+    events = opened;
+    return opened;
+  }
 
   return {
+    /** What the programs write of events. */
+    events: openEvents,
+    /** The next `count` events, in their order; waits for them. */
+    readEvents(count: number): Promise<readonly PacketEvent[]> {
+      return new Promise((resolve) => {
+        const found: PacketEvent[] = [];
+        const reader = openEvents().read(1 << 24, (batch) => {
+          eachRecord(batch, (view, offset) =>
+            found.push(PacketEvent.decode(new Uint8Array(view.buffer, view.byteOffset), offset)),
+          );
+          if (found.length < count) return;
+          reader.close();
+          resolve(found);
+        });
+      });
+    },
     fd: (name: PodProgram) => loaded.program(name),
+    mapFd: (name: string) => loaded.map(name),
     /** Runs a program on a frame, on the loopback device of the process. */
     program: (name: PodProgram, packet: Uint8Array): Promise<SkbRun> => runOnSkb(loaded.program(name), { packet }),
     addPod({ address, ifindex, mac, hostMac }: TestPod): void {
