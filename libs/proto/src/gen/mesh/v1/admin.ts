@@ -10,8 +10,12 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -84,6 +88,55 @@ export enum FrontendState {
   FRONTEND_STATE_OTHER_PROXY = 5,
   /** FRONTEND_STATE_NO_BACKEND - no backend is ready or serving: connects are refused */
   FRONTEND_STATE_NO_BACKEND = 6,
+  UNRECOGNIZED = -1,
+}
+
+export enum MonitorState {
+  MONITOR_STATE_UNSPECIFIED = 0,
+  /** MONITOR_STATE_HEARD - its events come */
+  MONITOR_STATE_HEARD = 1,
+  /** MONITOR_STATE_NOT_CONNECTED - its agent is not connected to this server */
+  MONITOR_STATE_NOT_CONNECTED = 2,
+  /** MONITOR_STATE_NO_QUERIES - its agent is connected to this server, but does not answer queries: it is of an older version */
+  MONITOR_STATE_NO_QUERIES = 3,
+  /** MONITOR_STATE_UNAVAILABLE - its agent refuses */
+  MONITOR_STATE_UNAVAILABLE = 4,
+  /** MONITOR_STATE_UNKNOWN - this cluster has no such node */
+  MONITOR_STATE_UNKNOWN = 5,
+  UNRECOGNIZED = -1,
+}
+
+export enum FlowEventKind {
+  FLOW_EVENT_KIND_UNSPECIFIED = 0,
+  FLOW_EVENT_KIND_NEW = 1,
+  /** FLOW_EVENT_KIND_PICKED_UP - the flow is older than its entry */
+  FLOW_EVENT_KIND_PICKED_UP = 2,
+  /** FLOW_EVENT_KIND_CLOSED - one end has sent RST, or both FIN */
+  FLOW_EVENT_KIND_CLOSED = 3,
+  FLOW_EVENT_KIND_DROP = 4,
+  UNRECOGNIZED = -1,
+}
+
+export enum FlowEventPoint {
+  FLOW_EVENT_POINT_UNSPECIFIED = 0,
+  FLOW_EVENT_POINT_FROM_POD = 1,
+  /** FLOW_EVENT_POINT_TO_POD - by the node's network stack */
+  FLOW_EVENT_POINT_TO_POD = 2,
+  FLOW_EVENT_POINT_FROM_NETWORK = 3,
+  /** FLOW_EVENT_POINT_TO_NETWORK - by the node's network stack */
+  FLOW_EVENT_POINT_TO_NETWORK = 4,
+  UNRECOGNIZED = -1,
+}
+
+export enum FlowVerdict {
+  FLOW_VERDICT_UNSPECIFIED = 0,
+  /** FLOW_VERDICT_TO_STACK - left to the node's network stack */
+  FLOW_VERDICT_TO_STACK = 1,
+  FLOW_VERDICT_DROPPED = 2,
+  /** FLOW_VERDICT_DELIVERED - to a pod of the node */
+  FLOW_VERDICT_DELIVERED = 3,
+  /** FLOW_VERDICT_FORWARDED - to another node */
+  FLOW_VERDICT_FORWARDED = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -263,6 +316,149 @@ export interface StoreEndpointReport {
   reachable: boolean;
   message: string;
   roundTripUs: number;
+}
+
+export interface MonitorRequest {
+  filter:
+    | EventFilter
+    | undefined;
+  /** only these; empty: all */
+  nodes: string[];
+}
+
+export interface EventFilter {
+  /** with from_pod: only flows that this pod began, and its packets that were dropped */
+  fromNamespace: string;
+  fromPod: string;
+  dropsOnly: boolean;
+}
+
+export interface MonitorResponse {
+  message:
+    | //
+    /** the first message, and again at each change */
+    { $case: "nodes"; value: MonitoredNodes }
+    | { $case: "events"; value: NodeEvents }
+    | undefined;
+}
+
+/** Every Linux node of this cluster, or those that were asked for. */
+export interface MonitoredNodes {
+  nodes: MonitoredNode[];
+}
+
+export interface MonitoredNode {
+  node: string;
+  state: MonitorState;
+  /** with UNAVAILABLE: why, and what to do */
+  message: string;
+}
+
+export interface NodeEvents {
+  node: string;
+  batch: EventBatch | undefined;
+}
+
+/** What an agent sends. The first message is a hello. */
+export interface AgentMessage {
+  message: { $case: "hello"; value: ServeHello } | { $case: "answer"; value: QueryAnswer } | undefined;
+}
+
+export interface ServeHello {
+  node: string;
+  version: string;
+}
+
+/** A part of the answer to a query. One without `last` uses up one of the query's credit. */
+export interface QueryAnswer {
+  id: number;
+  last: boolean;
+  /** with last: why there is no answer, or no whole one */
+  problem: string;
+  part: { $case: "events"; value: EventBatch } | undefined;
+}
+
+export interface QueryMessage {
+  id: number;
+  message:
+    | { $case: "query"; value: Query }
+    | //
+    /** so many parts more may be sent */
+    { $case: "credit"; value: number }
+    | { $case: "cancel"; value: QueryCancel }
+    | undefined;
+}
+
+/** A query of a kind that the agent does not know is answered with a problem. */
+export interface Query {
+  /** so many parts may be sent */
+  credit: number;
+  query:
+    | //
+    /** has no end */
+    { $case: "monitor"; value: EventFilter }
+    | undefined;
+}
+
+export interface QueryCancel {
+}
+
+export interface EventBatch {
+  events: FlowEvent[];
+  /** since the batch before */
+  notShown: EventsNotShown | undefined;
+}
+
+/** Events that there were and that no batch has. */
+export interface EventsNotShown {
+  /** a pod had as many of a kind and a reason as it may have */
+  limited: bigint;
+  /** the programs found the ring buffer full */
+  ringFull: bigint;
+  /** the agent did not take them from its queue in time */
+  late: bigint;
+  /** there were more than the reader takes */
+  slow: bigint;
+}
+
+/**
+ * The first packet of a flow, its close, or a drop. The source is the end that began the flow, as far as the node saw it; of a drop
+ * the end that sent the packet.
+ */
+export interface FlowEvent {
+  /** wall clock of the node */
+  timeUs: bigint;
+  kind: FlowEventKind;
+  point: FlowEventPoint;
+  verdict: FlowVerdict;
+  /** name, docs/reference/drop-reasons.md */
+  dropReason: string;
+  /** 0: the packet's ports could not be read */
+  protocol: number;
+  /** of the packet */
+  tcpFlags: number;
+  source: FlowEnd | undefined;
+  destination: FlowEnd | undefined;
+  icmpType: number;
+  icmpCode: number;
+  /** of the IP packet */
+  length: number;
+  /** the packet went from destination to source */
+  isReply: boolean;
+  /** events of this pod, kind and reason that were not written since the last one that was */
+  limited: number;
+  /** sequence number of a SYN */
+  isn: number;
+}
+
+export interface FlowEnd {
+  /** 16 bytes, IPv4 as v4-mapped; of a spoofed packet what it says */
+  address: Buffer;
+  /** of an ICMP echo its id */
+  port: number;
+  namespace: string;
+  /** of this node: other ends have no name */
+  pod: string;
 }
 
 function createBaseStatusRequest(): StatusRequest {
@@ -2271,6 +2467,1424 @@ export const StoreEndpointReport: MessageFns<StoreEndpointReport> = {
   },
 };
 
+function createBaseMonitorRequest(): MonitorRequest {
+  return { filter: undefined, nodes: [] };
+}
+
+export const MonitorRequest: MessageFns<MonitorRequest> = {
+  encode(message: MonitorRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.filter !== undefined) {
+      EventFilter.encode(message.filter, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.nodes) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MonitorRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMonitorRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.filter = EventFilter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nodes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MonitorRequest>): MonitorRequest {
+    return MonitorRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MonitorRequest>): MonitorRequest {
+    const message = createBaseMonitorRequest();
+    message.filter = (object.filter !== undefined && object.filter !== null)
+      ? EventFilter.fromPartial(object.filter)
+      : undefined;
+    message.nodes = object.nodes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseEventFilter(): EventFilter {
+  return { fromNamespace: "", fromPod: "", dropsOnly: false };
+}
+
+export const EventFilter: MessageFns<EventFilter> = {
+  encode(message: EventFilter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.fromNamespace !== "") {
+      writer.uint32(10).string(message.fromNamespace);
+    }
+    if (message.fromPod !== "") {
+      writer.uint32(18).string(message.fromPod);
+    }
+    if (message.dropsOnly !== false) {
+      writer.uint32(24).bool(message.dropsOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventFilter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventFilter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.fromNamespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.fromPod = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dropsOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EventFilter>): EventFilter {
+    return EventFilter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventFilter>): EventFilter {
+    const message = createBaseEventFilter();
+    message.fromNamespace = object.fromNamespace ?? "";
+    message.fromPod = object.fromPod ?? "";
+    message.dropsOnly = object.dropsOnly ?? false;
+    return message;
+  },
+};
+
+function createBaseMonitorResponse(): MonitorResponse {
+  return { message: undefined };
+}
+
+export const MonitorResponse: MessageFns<MonitorResponse> = {
+  encode(message: MonitorResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "nodes":
+        MonitoredNodes.encode(message.message.value, writer.uint32(10).fork()).join();
+        break;
+      case "events":
+        NodeEvents.encode(message.message.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MonitorResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMonitorResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "nodes", value: MonitoredNodes.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "events", value: NodeEvents.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MonitorResponse>): MonitorResponse {
+    return MonitorResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MonitorResponse>): MonitorResponse {
+    const message = createBaseMonitorResponse();
+    switch (object.message?.$case) {
+      case "nodes": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "nodes", value: MonitoredNodes.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "events": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "events", value: NodeEvents.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseMonitoredNodes(): MonitoredNodes {
+  return { nodes: [] };
+}
+
+export const MonitoredNodes: MessageFns<MonitoredNodes> = {
+  encode(message: MonitoredNodes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.nodes) {
+      MonitoredNode.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MonitoredNodes {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMonitoredNodes();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodes.push(MonitoredNode.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MonitoredNodes>): MonitoredNodes {
+    return MonitoredNodes.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MonitoredNodes>): MonitoredNodes {
+    const message = createBaseMonitoredNodes();
+    message.nodes = object.nodes?.map((e) => MonitoredNode.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMonitoredNode(): MonitoredNode {
+  return { node: "", state: 0, message: "" };
+}
+
+export const MonitoredNode: MessageFns<MonitoredNode> = {
+  encode(message: MonitoredNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MonitoredNode {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMonitoredNode();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MonitoredNode>): MonitoredNode {
+    return MonitoredNode.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MonitoredNode>): MonitoredNode {
+    const message = createBaseMonitoredNode();
+    message.node = object.node ?? "";
+    message.state = object.state ?? 0;
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseNodeEvents(): NodeEvents {
+  return { node: "", batch: undefined };
+}
+
+export const NodeEvents: MessageFns<NodeEvents> = {
+  encode(message: NodeEvents, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.batch !== undefined) {
+      EventBatch.encode(message.batch, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeEvents {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeEvents();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.batch = EventBatch.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeEvents>): NodeEvents {
+    return NodeEvents.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeEvents>): NodeEvents {
+    const message = createBaseNodeEvents();
+    message.node = object.node ?? "";
+    message.batch = (object.batch !== undefined && object.batch !== null)
+      ? EventBatch.fromPartial(object.batch)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAgentMessage(): AgentMessage {
+  return { message: undefined };
+}
+
+export const AgentMessage: MessageFns<AgentMessage> = {
+  encode(message: AgentMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "hello":
+        ServeHello.encode(message.message.value, writer.uint32(10).fork()).join();
+        break;
+      case "answer":
+        QueryAnswer.encode(message.message.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "hello", value: ServeHello.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "answer", value: QueryAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AgentMessage>): AgentMessage {
+    return AgentMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AgentMessage>): AgentMessage {
+    const message = createBaseAgentMessage();
+    switch (object.message?.$case) {
+      case "hello": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "hello", value: ServeHello.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "answer": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "answer", value: QueryAnswer.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseServeHello(): ServeHello {
+  return { node: "", version: "" };
+}
+
+export const ServeHello: MessageFns<ServeHello> = {
+  encode(message: ServeHello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.version !== "") {
+      writer.uint32(18).string(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ServeHello {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseServeHello();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ServeHello>): ServeHello {
+    return ServeHello.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ServeHello>): ServeHello {
+    const message = createBaseServeHello();
+    message.node = object.node ?? "";
+    message.version = object.version ?? "";
+    return message;
+  },
+};
+
+function createBaseQueryAnswer(): QueryAnswer {
+  return { id: 0, last: false, problem: "", part: undefined };
+}
+
+export const QueryAnswer: MessageFns<QueryAnswer> = {
+  encode(message: QueryAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.last !== false) {
+      writer.uint32(16).bool(message.last);
+    }
+    if (message.problem !== "") {
+      writer.uint32(26).string(message.problem);
+    }
+    switch (message.part?.$case) {
+      case "events":
+        EventBatch.encode(message.part.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QueryAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQueryAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.last = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.part = { $case: "events", value: EventBatch.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<QueryAnswer>): QueryAnswer {
+    return QueryAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<QueryAnswer>): QueryAnswer {
+    const message = createBaseQueryAnswer();
+    message.id = object.id ?? 0;
+    message.last = object.last ?? false;
+    message.problem = object.problem ?? "";
+    switch (object.part?.$case) {
+      case "events": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "events", value: EventBatch.fromPartial(object.part.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseQueryMessage(): QueryMessage {
+  return { id: 0, message: undefined };
+}
+
+export const QueryMessage: MessageFns<QueryMessage> = {
+  encode(message: QueryMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    switch (message.message?.$case) {
+      case "query":
+        Query.encode(message.message.value, writer.uint32(18).fork()).join();
+        break;
+      case "credit":
+        writer.uint32(24).uint32(message.message.value);
+        break;
+      case "cancel":
+        QueryCancel.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QueryMessage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQueryMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "query", value: Query.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.message = { $case: "credit", value: reader.uint32() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "cancel", value: QueryCancel.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<QueryMessage>): QueryMessage {
+    return QueryMessage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<QueryMessage>): QueryMessage {
+    const message = createBaseQueryMessage();
+    message.id = object.id ?? 0;
+    switch (object.message?.$case) {
+      case "query": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "query", value: Query.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "credit": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "credit", value: object.message.value };
+        }
+        break;
+      }
+      case "cancel": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "cancel", value: QueryCancel.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseQuery(): Query {
+  return { credit: 0, query: undefined };
+}
+
+export const Query: MessageFns<Query> = {
+  encode(message: Query, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.credit !== 0) {
+      writer.uint32(8).uint32(message.credit);
+    }
+    switch (message.query?.$case) {
+      case "monitor":
+        EventFilter.encode(message.query.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Query {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.credit = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.query = { $case: "monitor", value: EventFilter.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Query>): Query {
+    return Query.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Query>): Query {
+    const message = createBaseQuery();
+    message.credit = object.credit ?? 0;
+    switch (object.query?.$case) {
+      case "monitor": {
+        if (object.query?.value !== undefined && object.query?.value !== null) {
+          message.query = { $case: "monitor", value: EventFilter.fromPartial(object.query.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseQueryCancel(): QueryCancel {
+  return {};
+}
+
+export const QueryCancel: MessageFns<QueryCancel> = {
+  encode(_: QueryCancel, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QueryCancel {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQueryCancel();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<QueryCancel>): QueryCancel {
+    return QueryCancel.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<QueryCancel>): QueryCancel {
+    const message = createBaseQueryCancel();
+    return message;
+  },
+};
+
+function createBaseEventBatch(): EventBatch {
+  return { events: [], notShown: undefined };
+}
+
+export const EventBatch: MessageFns<EventBatch> = {
+  encode(message: EventBatch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.events) {
+      FlowEvent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.notShown !== undefined) {
+      EventsNotShown.encode(message.notShown, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventBatch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventBatch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.events.push(FlowEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.notShown = EventsNotShown.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EventBatch>): EventBatch {
+    return EventBatch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventBatch>): EventBatch {
+    const message = createBaseEventBatch();
+    message.events = object.events?.map((e) => FlowEvent.fromPartial(e)) || [];
+    message.notShown = (object.notShown !== undefined && object.notShown !== null)
+      ? EventsNotShown.fromPartial(object.notShown)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseEventsNotShown(): EventsNotShown {
+  return { limited: 0n, ringFull: 0n, late: 0n, slow: 0n };
+}
+
+export const EventsNotShown: MessageFns<EventsNotShown> = {
+  encode(message: EventsNotShown, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limited !== 0n) {
+      if (BigInt.asUintN(64, message.limited) !== message.limited) {
+        throw new globalThis.Error("value provided for field message.limited of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.limited);
+    }
+    if (message.ringFull !== 0n) {
+      if (BigInt.asUintN(64, message.ringFull) !== message.ringFull) {
+        throw new globalThis.Error("value provided for field message.ringFull of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.ringFull);
+    }
+    if (message.late !== 0n) {
+      if (BigInt.asUintN(64, message.late) !== message.late) {
+        throw new globalThis.Error("value provided for field message.late of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.late);
+    }
+    if (message.slow !== 0n) {
+      if (BigInt.asUintN(64, message.slow) !== message.slow) {
+        throw new globalThis.Error("value provided for field message.slow of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.slow);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventsNotShown {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventsNotShown();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limited = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ringFull = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.late = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.slow = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EventsNotShown>): EventsNotShown {
+    return EventsNotShown.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventsNotShown>): EventsNotShown {
+    const message = createBaseEventsNotShown();
+    message.limited = (object.limited !== undefined && object.limited !== null) ? BigInt(object.limited) : 0n;
+    message.ringFull = (object.ringFull !== undefined && object.ringFull !== null) ? BigInt(object.ringFull) : 0n;
+    message.late = (object.late !== undefined && object.late !== null) ? BigInt(object.late) : 0n;
+    message.slow = (object.slow !== undefined && object.slow !== null) ? BigInt(object.slow) : 0n;
+    return message;
+  },
+};
+
+function createBaseFlowEvent(): FlowEvent {
+  return {
+    timeUs: 0n,
+    kind: 0,
+    point: 0,
+    verdict: 0,
+    dropReason: "",
+    protocol: 0,
+    tcpFlags: 0,
+    source: undefined,
+    destination: undefined,
+    icmpType: 0,
+    icmpCode: 0,
+    length: 0,
+    isReply: false,
+    limited: 0,
+    isn: 0,
+  };
+}
+
+export const FlowEvent: MessageFns<FlowEvent> = {
+  encode(message: FlowEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.timeUs !== 0n) {
+      if (BigInt.asUintN(64, message.timeUs) !== message.timeUs) {
+        throw new globalThis.Error("value provided for field message.timeUs of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.timeUs);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(16).int32(message.kind);
+    }
+    if (message.point !== 0) {
+      writer.uint32(24).int32(message.point);
+    }
+    if (message.verdict !== 0) {
+      writer.uint32(32).int32(message.verdict);
+    }
+    if (message.dropReason !== "") {
+      writer.uint32(42).string(message.dropReason);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(48).uint32(message.protocol);
+    }
+    if (message.tcpFlags !== 0) {
+      writer.uint32(56).uint32(message.tcpFlags);
+    }
+    if (message.source !== undefined) {
+      FlowEnd.encode(message.source, writer.uint32(66).fork()).join();
+    }
+    if (message.destination !== undefined) {
+      FlowEnd.encode(message.destination, writer.uint32(74).fork()).join();
+    }
+    if (message.icmpType !== 0) {
+      writer.uint32(80).uint32(message.icmpType);
+    }
+    if (message.icmpCode !== 0) {
+      writer.uint32(88).uint32(message.icmpCode);
+    }
+    if (message.length !== 0) {
+      writer.uint32(96).uint32(message.length);
+    }
+    if (message.isReply !== false) {
+      writer.uint32(104).bool(message.isReply);
+    }
+    if (message.limited !== 0) {
+      writer.uint32(112).uint32(message.limited);
+    }
+    if (message.isn !== 0) {
+      writer.uint32(120).uint32(message.isn);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlowEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlowEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.timeUs = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.point = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.verdict = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.dropReason = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.tcpFlags = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.source = FlowEnd.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.destination = FlowEnd.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.icmpType = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.icmpCode = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.length = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.isReply = reader.bool();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.limited = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.isn = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlowEvent>): FlowEvent {
+    return FlowEvent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlowEvent>): FlowEvent {
+    const message = createBaseFlowEvent();
+    message.timeUs = (object.timeUs !== undefined && object.timeUs !== null) ? BigInt(object.timeUs) : 0n;
+    message.kind = object.kind ?? 0;
+    message.point = object.point ?? 0;
+    message.verdict = object.verdict ?? 0;
+    message.dropReason = object.dropReason ?? "";
+    message.protocol = object.protocol ?? 0;
+    message.tcpFlags = object.tcpFlags ?? 0;
+    message.source = (object.source !== undefined && object.source !== null)
+      ? FlowEnd.fromPartial(object.source)
+      : undefined;
+    message.destination = (object.destination !== undefined && object.destination !== null)
+      ? FlowEnd.fromPartial(object.destination)
+      : undefined;
+    message.icmpType = object.icmpType ?? 0;
+    message.icmpCode = object.icmpCode ?? 0;
+    message.length = object.length ?? 0;
+    message.isReply = object.isReply ?? false;
+    message.limited = object.limited ?? 0;
+    message.isn = object.isn ?? 0;
+    return message;
+  },
+};
+
+function createBaseFlowEnd(): FlowEnd {
+  return { address: Buffer.alloc(0), port: 0, namespace: "", pod: "" };
+}
+
+export const FlowEnd: MessageFns<FlowEnd> = {
+  encode(message: FlowEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address.length !== 0) {
+      writer.uint32(10).bytes(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(16).uint32(message.port);
+    }
+    if (message.namespace !== "") {
+      writer.uint32(26).string(message.namespace);
+    }
+    if (message.pod !== "") {
+      writer.uint32(34).string(message.pod);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlowEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlowEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pod = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlowEnd>): FlowEnd {
+    return FlowEnd.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlowEnd>): FlowEnd {
+    const message = createBaseFlowEnd();
+    message.address = object.address ?? Buffer.alloc(0);
+    message.port = object.port ?? 0;
+    message.namespace = object.namespace ?? "";
+    message.pod = object.pod ?? "";
+    return message;
+  },
+};
+
 export type AdminService = typeof AdminService;
 export const AdminService = {
   status: {
@@ -2302,6 +3916,29 @@ export const AdminService = {
     responseSerialize: (value: CheckStoreResponse): Buffer => Buffer.from(CheckStoreResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckStoreResponse => CheckStoreResponse.decode(value),
   },
+  /** Events of the packets of this cluster's pods, live, until the caller ends it. */
+  monitor: {
+    path: "/mesh.v1.Admin/Monitor" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: MonitorRequest): Buffer => Buffer.from(MonitorRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MonitorRequest => MonitorRequest.decode(value),
+    responseSerialize: (value: MonitorResponse): Buffer => Buffer.from(MonitorResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MonitorResponse => MonitorResponse.decode(value),
+  },
+  /**
+   * Queries about a node, which its agent answers. Not for the CLI: an agent holds this stream beside StateSync/Subscribe, on the
+   * same connection, and its certificate authorizes it. The server asks, each query with an id of this stream.
+   */
+  serve: {
+    path: "/mesh.v1.Admin/Serve" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: AgentMessage): Buffer => Buffer.from(AgentMessage.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AgentMessage => AgentMessage.decode(value),
+    responseSerialize: (value: QueryMessage): Buffer => Buffer.from(QueryMessage.encode(value).finish()),
+    responseDeserialize: (value: Buffer): QueryMessage => QueryMessage.decode(value),
+  },
 } as const;
 
 export interface AdminServer extends UntypedServiceImplementation {
@@ -2309,6 +3946,13 @@ export interface AdminServer extends UntypedServiceImplementation {
   listServices: handleUnaryCall<ListServicesRequest, ListServicesResponse>;
   /** Dials a store from this cluster's side, before `mesh connect` writes anything. */
   checkStore: handleUnaryCall<CheckStoreRequest, CheckStoreResponse>;
+  /** Events of the packets of this cluster's pods, live, until the caller ends it. */
+  monitor: handleServerStreamingCall<MonitorRequest, MonitorResponse>;
+  /**
+   * Queries about a node, which its agent answers. Not for the CLI: an agent holds this stream beside StateSync/Subscribe, on the
+   * same connection, and its certificate authorizes it. The server asks, each query with an id of this stream.
+   */
+  serve: handleBidiStreamingCall<AgentMessage, QueryMessage>;
 }
 
 export interface AdminClient extends Client {
@@ -2358,6 +4002,20 @@ export interface AdminClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckStoreResponse) => void,
   ): ClientUnaryCall;
+  /** Events of the packets of this cluster's pods, live, until the caller ends it. */
+  monitor(request: MonitorRequest, options?: Partial<CallOptions>): ClientReadableStream<MonitorResponse>;
+  monitor(
+    request: MonitorRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<MonitorResponse>;
+  /**
+   * Queries about a node, which its agent answers. Not for the CLI: an agent holds this stream beside StateSync/Subscribe, on the
+   * same connection, and its certificate authorizes it. The server asks, each query with an id of this stream.
+   */
+  serve(): ClientDuplexStream<AgentMessage, QueryMessage>;
+  serve(options: Partial<CallOptions>): ClientDuplexStream<AgentMessage, QueryMessage>;
+  serve(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<AgentMessage, QueryMessage>;
 }
 
 export const AdminClient = makeGenericClientConstructor(AdminService, "mesh.v1.Admin") as unknown as {
