@@ -3,6 +3,7 @@ import { MAX_CLUSTER_ID } from "@isthmus/model";
 import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 import type { Applied, MapFill } from "@isthmus/proto";
 import { NODE_SOURCE_STATES } from "@isthmus/records";
+import type { EventFeed } from "./events/event-feed.js";
 import type { SourceReport } from "./source-report.js";
 
 /** Values that are read at every scrape. */
@@ -19,6 +20,8 @@ export interface AgentFacts {
   readonly failedObjects: () => number;
   /** Counts since the maps were made, by event. */
   readonly datapath: () => ReadonlyMap<string, number>;
+  /** Undefined: this node has no events. */
+  readonly events: () => Pick<EventFeed, "counts" | "subscribers"> | undefined;
 }
 
 export interface AgentMetrics {
@@ -105,6 +108,20 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
         "Frontends and nodes that are not in the maps as desired; the log names them",
         [],
         (gauge) => gauge.set(facts.failedObjects()),
+      );
+      metrics.gauge(
+        "mesh_flow_events",
+        "Events of flows and drops since the start, by what became of them: read, or late, which the agent did not take in time; those that programs did not write are event_limited and event_lost of mesh_datapath_events",
+        ["outcome"],
+        (gauge) => {
+          for (const [outcome, count] of Object.entries(facts.events()?.counts ?? {})) gauge.set(count, { outcome });
+        },
+      );
+      metrics.gauge(
+        "mesh_event_subscribers",
+        "Readers of mesh monitor; while there is none, programs write drops only",
+        [],
+        (gauge) => gauge.set(facts.events()?.subscribers ?? 0),
       );
       metrics.gauge(
         "mesh_datapath_events",

@@ -13,6 +13,8 @@ import type { Arguments } from "./arguments.js";
 import { openCgroupRoot } from "./cgroups/cgroup-root.js";
 import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
+import { type EventFeed, startEventFeed } from "./events/event-feed.js";
+import { createPodNames } from "./events/pod-names.js";
 import { type Kernel, openKernel } from "./kernel.js";
 import { joinCluster, type LocalCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
@@ -22,6 +24,7 @@ import { createNodeReports } from "./node-reports.js";
 import { createNodeState } from "./node-state.js";
 import { type Packets, startPackets } from "./packets/packets.js";
 import { type PodsOptions, startPods } from "./pods/index.js";
+import { serveQueries } from "./queries/query-streams.js";
 import { createRouteKernel } from "./routes/route-kernel.js";
 import { createRouteReconciler } from "./routes/route-reconciler.js";
 import { reportSource } from "./source-report.js";
@@ -34,6 +37,11 @@ import { openStateFiles, type StateFiles } from "./sync/state-files.js";
 
 /** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;
+
+const WITHOUT_EVENTS = "its agent runs with --datapath-mode sockets, which sees no packets; events need packets";
+
+/** The clock by which programs time events. */
+const monotonicMicros = () => Number(process.hrtime.bigint() / 1000n);
 
 const WAITING_FOR_WELCOME = "waiting for the Welcome of an apiserver, which names the node's cluster (--servers)";
 
@@ -152,8 +160,15 @@ async function startNode(
     nodes: () => state.meshState.nodes,
     complete: state.complete,
   });
+  const names = createPodNames();
+  const events: EventFeed | undefined =
+    port.packets && startEventFeed({ ...{ events: port.packets.events, pods: names }, clock, monotonicMicros, signal });
   const client = createSyncClient({
     connect,
+    connected: (connection, over) =>
+      serveQueries(connection.openQueries, over, {
+        ...{ events: events ?? { problem: WITHOUT_EVENTS }, node, version: VERSION, clock, log: log.child("queries") },
+      }),
     core: state.core,
     servers,
     clock,
@@ -177,13 +192,14 @@ async function startNode(
     cgroups: () => cgroups.attached.length,
     failedObjects: () => state.datapath.status.errors.size + state.meshState.planErrors.size,
     datapath: () => port.metrics(),
+    events: () => events,
   });
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
   void routes.trigger();
   if (port.packets !== undefined) {
     packets = await startPackets({
-      ...{ path: port.packets, gracePeriod: () => port.gracePeriod(), openNetlink, changes, log, clock, signal },
+      ...{ path: port.packets, gracePeriod: () => port.gracePeriod(), openNetlink, changes, names, log, clock, signal },
       nodes: () => state.meshState.nodes,
       complete: state.complete,
     });

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EndpointRow } from "@isthmus/bpf";
-import { bytesKey } from "@isthmus/model";
-import { Node } from "@isthmus/proto";
+import { bytesKey, systemClock } from "@isthmus/model";
+import { type FlowEvent, FlowEventKind, Node } from "@isthmus/proto";
 import { waitFor } from "@isthmus/runtime";
 import { makeNode } from "@isthmus/testing";
 import { nodeName } from "../desired/nodes/nodes.js";
+import { startEventFeed } from "../events/event-feed.js";
 import { makePacketNode } from "./testing/packet-node.js";
 
 const [A, B] = ["10.1.0.1", "10.1.0.2"];
@@ -30,6 +31,65 @@ test("pods that are attached reach each other past the stack; one that is detach
   await waitFor("the row of b to go", async () => (await rows()).length === 1, { timeoutMs: 10_000 });
   assert.deepEqual(await rows(), [bytesKey(a.attachment.addresses[0])]);
   await waitFor("the pins of b to go", () => node.attached().length === 2, { timeoutMs: 10_000 });
+  assert.deepEqual(
+    [a, b].map(({ attachment }) => node.names.byAddress(attachment.addresses[0])?.name),
+    ["c1", undefined],
+  );
+});
+
+test("flows of pods and what a pod forges are events with the pods' names, while somebody asks for them", async (t) => {
+  const node = makePacketNode(t);
+  const datapath = await node.start("packets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  for (const { attachment } of [a, b]) await node.packets().devices.attach(attachment);
+  await node.packets().devices.adopt([a.attachment, b.attachment]);
+  assert.ok(datapath.packets);
+  const stop = new AbortController();
+  const feed = startEventFeed({
+    ...{ events: datapath.packets.events, pods: node.names, clock: systemClock, signal: stop.signal },
+    monotonicMicros: () => Number(process.hrtime.bigint() / 1000n),
+  });
+  const port = await b.sockets.server("tcp", 4, B, "b");
+  assert.deepEqual(await a.sockets.dial(B, port, 5, 4), { b: 5 });
+  const subscription = feed.subscribe({ fromNamespace: "shop", fromPod: "c1", dropsOnly: false });
+  const began = systemClock.wallMicros();
+  assert.deepEqual(await a.sockets.dial(B, port, 5, 4), { b: 5 });
+  const seen: FlowEvent[] = [];
+  await waitFor(
+    "the open and the close of five connections",
+    () => {
+      seen.push(...(subscription.take()?.events ?? []));
+      return seen.length >= 10;
+    },
+    { timeoutMs: 10_000 },
+  );
+  const { FLOW_EVENT_KIND_NEW: NEW, FLOW_EVENT_KIND_CLOSED: CLOSED } = FlowEventKind;
+  assert.deepEqual(
+    [NEW, CLOSED].map((is) => seen.filter(({ kind }) => kind === is).length),
+    [5, 5],
+  );
+  for (const { source, destination, timeUs } of seen) {
+    assert.deepEqual([source?.pod, destination?.pod, destination?.port], ["c1", "c2", port]);
+    assert.ok(Math.abs(Number(timeUs) - began) < 60e6, "the time is the wall clock's");
+  }
+  subscription.close();
+  const drops = feed.subscribe({ fromNamespace: "", fromPod: "", dropsOnly: true });
+  b.netns.ip("addr", "add", "10.1.0.77/32", "dev", "eth0");
+  const forger = await b.sockets.open("udp", 4);
+  await b.sockets.bind(forger, "10.1.0.77");
+  await b.sockets.connect(forger, A, 53);
+  await b.sockets.send(forger, "x");
+  let drop: FlowEvent | undefined;
+  await waitFor(
+    "the drop",
+    () => {
+      drop ??= drops.take()?.events[0];
+      return drop !== undefined;
+    },
+    { timeoutMs: 10_000 },
+  );
+  assert.deepEqual([drop?.dropReason, drop?.source?.pod], ["spoofed_source", "c2"]);
+  stop.abort();
 });
 
 test("a connection lives through both changes of the mode and a restart of the agent", async (t) => {

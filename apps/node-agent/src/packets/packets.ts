@@ -13,6 +13,7 @@ import { type OpenNetlink, type PacketPath, type RouteEvent, rtnetlink, withNetl
 import { bytesKey, MeshError } from "@isthmus/model";
 import type { MapFill } from "@isthmus/proto";
 import type { NodeName } from "../desired/nodes/nodes.js";
+import type { PodNames } from "../events/pod-names.js";
 import type { NetworkChanges } from "../network/network-changes.js";
 import { createPassLoop } from "../network/pass-loop.js";
 import { deviceMacs, isHostDeviceName } from "../pods/device-name.js";
@@ -29,6 +30,8 @@ export interface PacketsModules extends Omit<PodRangesModules, "port"> {
   readonly openNetlink: OpenNetlink;
   /** Changes of links and addresses. */
   readonly changes: NetworkChanges;
+  /** Gets the pods by device and address. */
+  readonly names: Pick<PodNames, "set" | "delete">;
 }
 
 export interface Packets {
@@ -44,7 +47,7 @@ const FLOWS_COUNTED_MS = 10_000;
 
 /** Attaches nothing before `devices.adopt`. Rejects with the error of a map. */
 export async function startPackets(modules: PacketsModules): Promise<Packets> {
-  const { path, gracePeriod, openNetlink, changes, log, clock, signal } = modules;
+  const { path, gracePeriod, openNetlink, changes, names, log, clock, signal } = modules;
   const table = await openEndpointTable(path, gracePeriod);
   const ranges = await openPodRanges({ ...modules, port: path.podRanges });
   /** Devices of pods, and uplinks: the others have no programs. */
@@ -72,19 +75,25 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
       throw new MeshError({ code: "DEVICE", device: pod.hostDevice }, `Cannot find device "${pod.hostDevice}"`);
     const { pod: mac, host: hostMac } = deviceMacs(pod.hostDevice);
     const before = indexes.get(pod.hostDevice);
-    if (before !== undefined && before !== link.index) wanted.delete(before);
+    if (before !== undefined && before !== link.index) forget(before);
     indexes.set(pod.hostDevice, link.index);
     wanted.add(link.index);
+    names.set(link.index, pod);
     for (const address of pod.addresses)
       await inTurn(() => table.put({ address, ifindex: link.index, mac, hostMac, netnsId: link.peerNetnsId }));
     await path.links.attach(link.index, path.podPrograms);
+  }
+
+  function forget(index: number): void {
+    wanted.delete(index);
+    names.delete(index);
   }
 
   function detach(pod: PodAttachment): void {
     pending.delete(pod.hostDevice);
     const index = indexes.get(pod.hostDevice);
     indexes.delete(pod.hostDevice);
-    if (index !== undefined) wanted.delete(index);
+    if (index !== undefined) forget(index);
     for (const address of pod.addresses)
       inTurn(() => table.remove(address, deviceMacs(pod.hostDevice).pod)).catch((error: unknown) =>
         log.warn("Cannot remove a pod's row, the next start does", { device: pod.hostDevice, error }),

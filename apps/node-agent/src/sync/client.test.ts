@@ -59,7 +59,7 @@ function makeRig(servers = ["a:1", "b:1"]) {
       signal.throwIfAborted();
       const stream = new FakeStream();
       streams.push(stream);
-      return { stream, close: () => undefined };
+      return { stream, openQueries: () => assert.fail("not asked for"), close: () => undefined };
     },
     core: createSyncCore({ node: "n1", version: "v", floors: new Map() }),
     servers: createServerList(servers, [], () => 0),

@@ -12,13 +12,15 @@ import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { ToServer } from "@isthmus/proto";
 import { createBackoff, sleep } from "@isthmus/runtime";
-import type { Connect } from "./connection.js";
+import type { Connect, Connection } from "./connection.js";
 import type { ServerList } from "./server-list.js";
 import { createSession, type Leave, type Session, type SessionModules } from "./session.js";
 
 export interface ClientModules extends Omit<SessionModules, "onWelcome"> {
   /** Called for each try; its connection is closed when the stream is over. */
   readonly connect: Connect;
+  /** Called with each connection that had its Welcome; `over` aborts when it is closed. */
+  readonly connected?: (connection: Connection, over: AbortSignal) => void;
   /** Asked for a server at each try; a Welcome is reported to it. */
   readonly servers: ServerList;
   /** Times the back-off, and the idle timeout of each stream. */
@@ -53,23 +55,26 @@ export function createSyncClient(modules: ClientModules): SyncClient {
   /** Runs one stream until it ends; resolves with the reason if the core left it. */
   async function serve(address: string): Promise<Leave | undefined> {
     const connection = await modules.connect(address, signal);
+    const over = new AbortController();
     try {
       if (signal.aborted) return undefined;
       server = address;
-      session = createSession(connection.stream, { ...modules, onWelcome: () => welcomed(address) });
+      session = createSession(connection.stream, { ...modules, onWelcome: () => welcomed(address, connection, over) });
       return await session.run();
     } finally {
       core.step({ is: "closed" });
       session = undefined;
+      over.abort();
       connection.close();
     }
   }
 
-  function welcomed(address: string): void {
+  function welcomed(address: string, connection: Connection, over: AbortController): void {
     problem = undefined;
     servers.reportSuccess();
     welcome = true;
     log.info("Connected to an apiserver", { server: address });
+    modules.connected?.(connection, over.signal);
   }
 
   /** Logs why the core left a stream; returns the time to wait before the next one. */

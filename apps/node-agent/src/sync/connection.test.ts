@@ -7,8 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { type StateSyncServer, StateSyncService } from "@isthmus/proto";
+import { systemClock } from "@isthmus/model";
+import { silentLogger } from "@isthmus/observe";
+import { type AdminServer, AdminService, type StateSyncServer, StateSyncService } from "@isthmus/proto";
+import { waitFor } from "@isthmus/runtime";
 import { createRecordSource, makeService } from "@isthmus/testing";
+import { serveQueries } from "../queries/query-streams.js";
 import { createConnect } from "./connection.js";
 
 /** A TLS folder of an agent. Its one certificate, for `san`, is self-signed and is also the server's. */
@@ -25,9 +29,16 @@ function makeTls(t: TestContext, san: string): string {
 
 type Subscribe = StateSyncServer["subscribe"];
 
-async function serve(t: TestContext, folder: string, subscribe: Subscribe = () => undefined): Promise<string> {
+async function serve(
+  t: TestContext,
+  folder: string,
+  subscribe: Subscribe = () => undefined,
+  queries?: AdminServer["serve"],
+): Promise<string> {
   const server = new Server();
   server.addService(StateSyncService, { subscribe });
+  const definition = { serve: AdminService.serve };
+  if (queries !== undefined) server.addService(definition, { serve: queries });
   const read = (name: string) => readFileSync(join(folder, name));
   const ssl = ServerCredentials.createSsl(
     read("ca.crt"),
@@ -98,6 +109,44 @@ test("a server that disappears silently during a first sync is detected by pings
   await new Promise<void>((resolve) => stream.on("data", () => resolve()));
   freeze();
   assert.match((await ended).message, /UNAVAILABLE/);
+});
+
+test("queries come on the connection of the records, and end with it", async (t) => {
+  const folder = makeTls(t, "DNS:clustermesh-apiserver.mesh-system.svc");
+  const peers: string[] = [];
+  const hellos: (string | undefined)[] = [];
+  const ended = { is: false };
+  const address = await serve(
+    t,
+    folder,
+    (stream) => void peers.push(stream.getPeer()),
+    (stream) => {
+      peers.push(stream.getPeer());
+      stream.on("error", () => undefined);
+      stream.on("cancelled", () => {
+        ended.is = true;
+      });
+      stream.on("data", ({ message }) => {
+        hellos.push(message?.$case === "hello" ? message.value.node : message?.value.problem);
+        const query = { credit: 1, query: undefined };
+        if (message?.$case === "hello") stream.write({ id: 1, message: { $case: "query", value: query } });
+      });
+    },
+  );
+  const connection = await createConnect(folder)(address, t.signal);
+  connection.stream.on("error", () => undefined);
+  const over = new AbortController();
+  serveQueries(connection.openQueries, over.signal, {
+    ...{ events: { problem: "" }, node: "n1", version: "test", clock: systemClock, log: silentLogger },
+  });
+  const soon = { timeoutMs: 10_000 };
+  await waitFor("the hello and the answer", () => hellos.length === 2, soon);
+  assert.equal(hellos[0], "n1");
+  assert.match(hellos[1] ?? "", /does not know this query/);
+  assert.equal(new Set(peers).size, 1, "one connection");
+  over.abort();
+  connection.close();
+  await waitFor("the end", () => ended.is, soon);
 });
 
 test("a certificate of the same authority under another name, or for the address only, is refused", async (t) => {

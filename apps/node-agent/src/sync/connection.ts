@@ -1,11 +1,12 @@
 /**
- * A gRPC connection with one stream. The files for mutual TLS are read again for each connection, so that renewed
+ * A gRPC connection with the stream of records, and one for queries beside it. The files for mutual TLS are read again for each connection, so that renewed
  * certificates need no restart.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ChannelCredentials, credentials, Metadata } from "@grpc/grpc-js";
-import { StateSyncClient, type ToAgent, type ToServer } from "@isthmus/proto";
+import { AdminClient, StateSyncClient, type ToAgent, type ToServer } from "@isthmus/proto";
+import type { QueryStream } from "../queries/query-streams.js";
 
 /** What the client needs of a stream. */
 export interface SyncStream {
@@ -30,6 +31,8 @@ export interface SyncStream {
 export interface Connection {
   /** Open, and not written or listened to yet. */
   readonly stream: SyncStream;
+  /** Opens a stream for queries on the same connection. */
+  openQueries(): QueryStream;
   /** Closes the connection; the caller must call it when the stream is over. */
   close(): void;
 }
@@ -66,10 +69,15 @@ const KEEPALIVE: Keepalive = { everyMs: 10_000, timeoutMs: 3000 };
 export function createConnect(tlsDir: string, { everyMs, timeoutMs } = KEEPALIVE): Connect {
   const channel = { ...CHANNEL, "grpc.keepalive_time_ms": everyMs, "grpc.keepalive_timeout_ms": timeoutMs };
   return async (address, signal) => {
-    const client = new StateSyncClient(address, await loadCredentials(tlsDir), channel);
+    const secrets = await loadCredentials(tlsDir);
+    const client = new StateSyncClient(address, secrets, channel);
     try {
       await ready(client, signal);
-      return { stream: client.subscribe(new Metadata()), close: () => client.close() };
+      return {
+        stream: client.subscribe(new Metadata()),
+        openQueries: () => new AdminClient(address, secrets, { channelOverride: client.getChannel() }).serve(),
+        close: () => client.close(),
+      };
     } catch (thrown) {
       client.close();
       throw thrown;

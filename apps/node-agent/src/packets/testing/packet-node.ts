@@ -15,6 +15,7 @@ import { formatAddress, parseAddress, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import type { Node } from "@isthmus/proto";
 import type { NodeName } from "../../desired/nodes/nodes.js";
+import { createPodNames, type PodNames } from "../../events/pod-names.js";
 import type { NetworkListener } from "../../network/network-changes.js";
 import { deviceMacs, hostDeviceName } from "../../pods/device-name.js";
 import type { PodAttachment } from "../../pods/types.js";
@@ -36,6 +37,8 @@ export interface PacketNode {
   readonly nodes: Map<NodeName, Node>;
   /** Pins of programs on devices, as `from_pod@12`. */
   attached(): readonly string[];
+  /** The names of its pods. */
+  readonly names: PodNames;
   /** Devices on which attaching fails. */
   readonly refusing: Set<number>;
   /** Passes events of the node's network on, as if they had come from the kernel. */
@@ -53,6 +56,7 @@ export function makePacketNode(t: TestContext): PacketNode {
   const nodes = new Map<NodeName, Node>();
   const listeners: NetworkListener[] = [];
   const refusing = new Set<number>();
+  const names = createPodNames();
   let [datapath, packets, stop]: [Datapath | undefined, Packets | undefined, AbortController] = [
     undefined,
     undefined,
@@ -83,6 +87,7 @@ export function makePacketNode(t: TestContext): PacketNode {
 
   return {
     netns,
+    names,
     nodes,
     refusing,
     attached: () =>
@@ -140,6 +145,7 @@ export function makePacketNode(t: TestContext): PacketNode {
           gracePeriod: () => opened.gracePeriod(),
           openNetlink: () => openNetlink(netns.path),
           changes: { subscribe: (listener) => void listeners.push(listener) },
+          names,
           nodes: () => nodes,
           complete: () => true,
           log: silentLogger,

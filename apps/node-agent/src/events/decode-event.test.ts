@@ -1,0 +1,92 @@
+/** From the bytes of an event to what operators read. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DropReason, EventFlag, EventKind, EventLimit, EventPoint, PacketEvent, Verdict } from "@isthmus/bpf";
+import { formatAddress, parseAddress } from "@isthmus/model";
+import { type FlowEnd, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
+import { decodeEvent } from "./decode-event.js";
+import { createPodNames } from "./pod-names.js";
+
+const pods = createPodNames();
+pods.set(11, { namespace: "shop", name: "a", addresses: [parseAddress("10.1.0.1")] });
+pods.set(12, { namespace: "shop", name: "b", addresses: [parseAddress("10.1.0.2")] });
+
+const EVENT: PacketEvent = {
+  ...PacketEvent.decode(new Uint8Array(PacketEvent.size)),
+  time: 5_000_000_000n,
+  version: EventLimit.Version,
+  kind: EventKind.FlowNew,
+  point: EventPoint.FromPod,
+  verdict: Verdict.Forward,
+  proto: 6,
+  tcp: 2,
+  source: parseAddress("10.1.0.1"),
+  target: parseAddress("10.2.0.9"),
+  sourcePort: 40_000,
+  targetPort: 80,
+  ifindex: 11,
+  length: 60,
+  isn: 7,
+};
+
+function decode(event: Partial<PacketEvent> = {}, more = 0) {
+  const bytes = PacketEvent.encode({ ...EVENT, ...event });
+  return decodeEvent(bytes, { at: 0, length: bytes.length + more }, 1_000_000, pods);
+}
+
+const text = (end: FlowEnd | undefined) =>
+  end && `${end.namespace}/${end.pod} ${formatAddress(end.address)}:${end.port}`;
+
+test("a pod of this node has its name, the other end its address; the time is the wall clock's", () => {
+  const event = decode();
+  assert.deepEqual([text(event?.source), text(event?.destination)], ["shop/a 10.1.0.1:40000", "/ 10.2.0.9:80"]);
+  assert.deepEqual(
+    [event?.kind, event?.point, event?.verdict, event?.timeUs, event?.isReply, event?.dropReason, event?.isn],
+    [
+      FlowEventKind.FLOW_EVENT_KIND_NEW,
+      FlowEventPoint.FLOW_EVENT_POINT_FROM_POD,
+      FlowVerdict.FLOW_VERDICT_FORWARDED,
+      6_000_000n,
+      false,
+      "",
+      7,
+    ],
+  );
+});
+
+test("of an answer the ends are those of the flow", () => {
+  const event = decode({
+    ...{ kind: EventKind.FlowClosed, flags: EventFlag.Reply, point: EventPoint.FromNetwork, ifindex: 11 },
+    ...{ source: parseAddress("10.2.0.9"), target: parseAddress("10.1.0.1"), sourcePort: 80, targetPort: 40_000 },
+  });
+  assert.deepEqual([text(event?.source), text(event?.destination)], ["shop/a 10.1.0.1:40000", "/ 10.2.0.9:80"]);
+  assert.equal(event?.isReply, true);
+});
+
+test("a pod that forges its source is named by its device", () => {
+  const event = decode({
+    ...{ kind: EventKind.Drop, verdict: Verdict.Drop, reason: DropReason.SpoofedSource, limited: 3 },
+    source: parseAddress("10.1.0.2"),
+  });
+  assert.equal(text(event?.source), "shop/a 10.1.0.2:40000");
+  assert.deepEqual([event?.dropReason, event?.limited], ["spoofed_source", 3]);
+});
+
+test("an address that has another pod by now is that pod's, and a device that is gone has no name", () => {
+  const names = createPodNames();
+  names.set(1, { namespace: "n", name: "old", addresses: [parseAddress("10.1.0.9")] });
+  names.set(2, { namespace: "n", name: "new", addresses: [parseAddress("10.1.0.9")] });
+  names.delete(1);
+  assert.equal(names.byAddress(parseAddress("10.1.0.9"))?.name, "new");
+  assert.equal(names.byDevice(1), undefined);
+  names.delete(2);
+  assert.equal(names.byAddress(parseAddress("10.1.0.9")), undefined);
+});
+
+test("an event of another layout, of an unknown kind, or cut short is none", () => {
+  assert.equal(decode({ version: EventLimit.Version + 1 }), undefined);
+  assert.equal(decode({ kind: 99 }), undefined);
+  assert.equal(decode({}, -1), undefined);
+  assert.notEqual(decode({}, 8), undefined, "a longer one of the same version has fields that are not known yet");
+  assert.equal(decode({ reason: 99 })?.dropReason, "reason 99");
+});

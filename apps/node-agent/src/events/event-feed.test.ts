@@ -1,0 +1,112 @@
+/** Who gets which events, what programs are asked for, and what happens when a reader is slow. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DropReason, EventKind, Verdict } from "@isthmus/bpf";
+import { parseAddress } from "@isthmus/model";
+import type { EventBatch } from "@isthmus/proto";
+import { BATCH_EVENTS } from "./event-feed.js";
+import { startFakeFeed } from "./testing/fake-events.js";
+
+const ALL = { fromNamespace: "", fromPod: "", dropsOnly: false };
+const DROP = { kind: EventKind.Drop, verdict: Verdict.Drop, reason: DropReason.SpoofedSource };
+const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
+const ports = (batch: EventBatch | undefined) => batch?.events.map(({ source }) => source?.port);
+
+test("programs write drops always, and flows only while somebody wants them", () => {
+  const stop = new AbortController();
+  const { feed, wanted, reading } = startFakeFeed(stop.signal);
+  assert.deepEqual(wanted(), [EventKind.Drop]);
+  const drops = feed.subscribe({ ...ALL, dropsOnly: true });
+  assert.deepEqual(wanted(), [EventKind.Drop]);
+  const all = feed.subscribe(ALL);
+  assert.deepEqual(wanted(), [...FLOWS, EventKind.Drop]);
+  all.close();
+  assert.deepEqual([wanted(), feed.subscribers], [[EventKind.Drop], 1]);
+  drops.close();
+  feed.subscribe(ALL);
+  stop.abort();
+  assert.deepEqual([wanted(), reading()], [[], false], "without a reader nothing is written");
+});
+
+test("each subscriber gets what its filter lets pass", () => {
+  const { feed, write } = startFakeFeed();
+  const all = feed.subscribe(ALL);
+  const fromB = feed.subscribe({ ...ALL, fromNamespace: "shop", fromPod: "b" });
+  const otherNamespace = feed.subscribe({ ...ALL, fromNamespace: "other", fromPod: "b" });
+  const drops = feed.subscribe({ ...ALL, dropsOnly: true });
+  write([
+    { sourcePort: 1 },
+    { sourcePort: 2, ifindex: 12, source: parseAddress("10.1.0.2") },
+    // Of b, whatever it claims.
+    { ...DROP, sourcePort: 3, ifindex: 12 },
+  ]);
+  assert.deepEqual(
+    [all, fromB, otherNamespace, drops].map((each) => ports(each.take())),
+    [[1, 2, 3], [2, 3], undefined, [3]],
+  );
+  assert.equal(all.take(), undefined);
+  assert.equal(feed.counts.read, 3);
+});
+
+test("who subscribes gets the latest drops first, at most 100", () => {
+  const { feed, write } = startFakeFeed();
+  write([{ sourcePort: 9 }, ...Array.from({ length: 150 }, (_, i) => ({ ...DROP, sourcePort: i + 1 }))]);
+  assert.deepEqual(
+    ports(feed.subscribe(ALL).take()),
+    Array.from({ length: 100 }, (_, i) => i + 51),
+  );
+  assert.equal(feed.subscribe({ ...ALL, fromNamespace: "shop", fromPod: "b" }).take(), undefined);
+});
+
+test("a full batch is ready at once, fewer events after a while", async () => {
+  const { feed, write, clock } = startFakeFeed();
+  const subscription = feed.subscribe(ALL);
+  let ready = 0;
+  subscription.onReady(() => ready++);
+  write([{ sourcePort: 1 }]);
+  write([{ sourcePort: 2 }]);
+  assert.equal(ready, 0);
+  await clock.advance(100);
+  assert.equal(ready, 1);
+  assert.deepEqual(ports(subscription.take()), [1, 2]);
+  write(Array.from({ length: BATCH_EVENTS }, () => ({})));
+  assert.equal(ready, 2);
+  subscription.close();
+  await clock.advance(1000);
+  assert.equal(ready, 2);
+});
+
+test("a slow reader costs a bounded queue, and is told how many events it missed", () => {
+  const { feed, write } = startFakeFeed();
+  const slow = feed.subscribe(ALL);
+  for (let i = 0; i < 10; i++) write(Array.from({ length: 1000 }, (_, j) => ({ sourcePort: i * 1000 + j })));
+  const got: number[] = [];
+  let missed = 0n;
+  for (let batch = slow.take(); batch !== undefined; batch = slow.take()) {
+    assert.ok(batch.events.length <= BATCH_EVENTS);
+    got.push(...batch.events.map(({ source }) => source?.port ?? -1));
+    missed += batch.notShown?.slow ?? 0n;
+  }
+  assert.deepEqual([got.length, missed], [8 * BATCH_EVENTS, 10_000n - 8n * BigInt(BATCH_EVENTS)]);
+  assert.deepEqual(
+    got,
+    got.map((_, i) => i),
+    "the first ones, in their order",
+  );
+});
+
+test("what programs did not write and what the queue lost is told to each subscriber once", () => {
+  const { feed, write, counts } = startFakeFeed();
+  counts.limited = 5;
+  const subscription = feed.subscribe(ALL);
+  assert.equal(subscription.take(), undefined, "what was before is not its");
+  counts.limited = 7;
+  counts.lost = 1;
+  write([], 4);
+  assert.deepEqual(subscription.take(), {
+    events: [],
+    notShown: { limited: 2n, ringFull: 1n, late: 4n, slow: 0n },
+  });
+  assert.equal(subscription.take(), undefined);
+  assert.equal(feed.counts.late, 4);
+});

@@ -1,0 +1,187 @@
+/**
+ * Reads the events of the packet path, and gives them to whoever subscribed.
+ *
+ * ```
+ *   ring buffer ─► thread of the addon ─► this feed ─┬─► the latest drops, for those who subscribe later
+ *                                                    └─► queue of each subscriber ─► batches, a few a second
+ * ```
+ * Programs write drops always, and flows only while a subscriber wants them. Every queue is bounded; what does not fit
+ * is counted and told in the next batch.
+ */
+import { EventKind, eachRecord, type PacketEvents, type RingBatch } from "@isthmus/bpf";
+import type { Clock } from "@isthmus/model";
+import { type EventBatch, type EventFilter, type EventsNotShown, type FlowEvent, FlowEventKind } from "@isthmus/proto";
+import { sleep } from "@isthmus/runtime";
+import { decodeEvent } from "./decode-event.js";
+import type { PodNames } from "./pod-names.js";
+
+export interface EventFeedModules {
+  /** Of the datapath in mode `packets`. */
+  readonly events: PacketEvents;
+  /** The names of this node's pods. */
+  readonly pods: Pick<PodNames, "byAddress" | "byDevice">;
+  /** Times batches; its wall clock is that of the events. */
+  readonly clock: Clock;
+  /** Microseconds of the kernel's monotonic clock, by which programs time events. */
+  readonly monotonicMicros: () => number;
+  /** Ends the reading; programs write no events then. */
+  readonly signal: AbortSignal;
+}
+
+export interface EventSubscription {
+  /** The next batch: up to `BATCH_EVENTS` events, or what was not shown; undefined when there is neither. */
+  take(): EventBatch | undefined;
+  /** Calls the listener whenever events wait and a batch is due. */
+  onReady(listener: () => void): void;
+  /** Ends it. */
+  close(): void;
+}
+
+export interface EventFeed {
+  /** Begins with the latest drops that the filter lets pass. */
+  subscribe(filter: EventFilter): EventSubscription;
+  /** Subscriptions that are open. */
+  readonly subscribers: number;
+  /** Events that were read, and those that were not because a queue was full, since the start. */
+  readonly counts: { readonly read: number; readonly late: number };
+}
+
+/** Events in one batch: about 45 KB as a message. */
+export const BATCH_EVENTS = 500;
+/** Between two batches that are not full. */
+const BATCH_MS = 100;
+/** Events that wait for a subscriber: 8 batches. */
+const MAX_QUEUED = 8 * BATCH_EVENTS;
+/** Drops that are kept for those who subscribe later. */
+const RECENT_DROPS = 100;
+/** Bytes of events between the addon's thread and the event loop: about 30,000 events. */
+const MAX_QUEUED_BYTES = 4 << 20;
+
+const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
+
+/** Reads from now on, until the signal aborts. */
+export function startEventFeed(modules: EventFeedModules): EventFeed {
+  const { events, pods, clock, monotonicMicros, signal } = modules;
+  const subscribers = new Set<Subscriber>();
+  const recent: FlowEvent[] = [];
+  const counts = { read: 0, late: 0 };
+
+  /** Drops always; the flows when somebody wants them. */
+  function want(): void {
+    const flows = [...subscribers].some(({ filter }) => !filter.dropsOnly);
+    events.want(signal.aborted ? [] : flows ? [EventKind.Drop, ...FLOWS] : [EventKind.Drop]);
+  }
+
+  function takeBatch(batch: RingBatch): void {
+    const bytes = batch.records;
+    const offsetMicros = clock.wallMicros() - monotonicMicros();
+    counts.late += batch.lost;
+    for (const subscriber of subscribers) subscriber.late += batch.lost;
+    eachRecord(batch, (_, at, length) => {
+      const event = decodeEvent(bytes, { at, length }, offsetMicros, pods);
+      if (event === undefined) return;
+      counts.read++;
+      if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
+        recent.push(event);
+        if (recent.length > RECENT_DROPS) recent.shift();
+      }
+      for (const subscriber of subscribers) if (passes(event, subscriber.filter)) offer(subscriber, event);
+    });
+    for (const subscriber of subscribers) ready(subscriber);
+  }
+
+  function offer(subscriber: Subscriber, event: FlowEvent): void {
+    if (subscriber.queue.length >= MAX_QUEUED) subscriber.slow++;
+    else subscriber.queue.push(event);
+  }
+
+  /** Calls the listener at once for a full batch, else after a while in which more may come. */
+  function ready(subscriber: Subscriber): void {
+    if (subscriber.queue.length >= BATCH_EVENTS) subscriber.listener();
+    else if (subscriber.queue.length > 0 && !subscriber.due) {
+      subscriber.due = true;
+      void sleep(clock, BATCH_MS, subscriber.life.signal).then(() => {
+        subscriber.due = false;
+        if (!subscriber.life.signal.aborted) subscriber.listener();
+      });
+    }
+  }
+
+  const reader = events.read(MAX_QUEUED_BYTES, takeBatch);
+  want();
+  signal.addEventListener(
+    "abort",
+    () => {
+      reader.close();
+      want();
+    },
+    { once: true },
+  );
+
+  return {
+    counts,
+    get subscribers() {
+      return subscribers.size;
+    },
+    subscribe(filter) {
+      const subscriber: Subscriber = {
+        ...{ filter, queue: recent.filter((event) => passes(event, filter)), late: 0, slow: 0 },
+        ...{ before: events.counts(), listener: () => undefined, due: false, life: new AbortController() },
+      };
+      subscribers.add(subscriber);
+      want();
+      return {
+        take: () => takeFrom(subscriber, events),
+        onReady(listener) {
+          subscriber.listener = listener;
+          ready(subscriber);
+        },
+        close() {
+          subscribers.delete(subscriber);
+          subscriber.life.abort();
+          want();
+        },
+      };
+    },
+  };
+}
+
+interface Subscriber {
+  readonly filter: EventFilter;
+  readonly queue: FlowEvent[];
+  /** Events that were not queued since the last batch: read too late, or the queue was full. */
+  late: number;
+  slow: number;
+  /** Counts of the programs at the batch before. */
+  before: { readonly limited: number; readonly lost: number };
+  listener: () => void;
+  /** The listener is called in a while. */
+  due: boolean;
+  readonly life: AbortController;
+}
+
+function takeFrom(subscriber: Subscriber, events: Pick<PacketEvents, "counts">): EventBatch | undefined {
+  const taken = subscriber.queue.splice(0, BATCH_EVENTS);
+  const now = events.counts();
+  const { before, late, slow } = subscriber;
+  const notShown = notShownOf({ limited: now.limited - before.limited, ringFull: now.lost - before.lost, late, slow });
+  Object.assign(subscriber, { before: now, late: 0, slow: 0 });
+  return taken.length === 0 && notShown === undefined ? undefined : { events: taken, notShown };
+}
+
+function notShownOf(counts: {
+  readonly limited: number;
+  readonly ringFull: number;
+  readonly late: number;
+  readonly slow: number;
+}): EventsNotShown | undefined {
+  const { limited, ringFull, late, slow } = counts;
+  if (limited + ringFull + late + slow === 0) return undefined;
+  return { limited: BigInt(limited), ringFull: BigInt(ringFull), late: BigInt(late), slow: BigInt(slow) };
+}
+
+/** Whether a filter lets an event pass. */
+export function passes(event: FlowEvent, { fromNamespace, fromPod, dropsOnly }: EventFilter): boolean {
+  if (dropsOnly && event.kind !== FlowEventKind.FLOW_EVENT_KIND_DROP) return false;
+  return fromPod === "" || (event.source?.pod === fromPod && event.source.namespace === fromNamespace);
+}

@@ -1,0 +1,114 @@
+/**
+ * The queries of one stream: starts, feeds and ends them.
+ *
+ * ```
+ *   query ─► answering ── parts, as far as there is credit ─► … ── cancel, or the stream is over ─► ended
+ *      └──── not answered: a last part with a problem
+ * ```
+ * A part is sent only against credit that the server gave, so a slow reader costs a bounded queue here and nothing on the
+ * way.
+ */
+import type { Clock } from "@isthmus/model";
+import type { EventFilter, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
+import { sleep } from "@isthmus/runtime";
+import type { EventFeed, EventSubscription } from "../events/event-feed.js";
+
+export interface QuerySessionModules {
+  /** Undefined: this node has no events; the sentence says why. */
+  readonly events: EventFeed | { readonly problem: string };
+  /** Sends a part of an answer. */
+  readonly send: (answer: QueryAnswer) => void;
+  /** Times what is told again and again. */
+  readonly clock: Clock;
+}
+
+export interface QuerySession {
+  /** Takes a message of the server. One that does not fit is ignored, or answered with a problem. */
+  receive(message: QueryMessage): void;
+  /** Ends all queries; sends nothing more. */
+  close(): void;
+}
+
+/** Queries of one stream at once: a server has one for each reader that it serves. */
+const MAX_QUERIES = 16;
+/** Parts that a server may grant at once. */
+const MAX_CREDIT = 1024;
+/** How often what was not shown is told while no events come. */
+const NOT_SHOWN_MS = 1000;
+
+interface Running {
+  credit: number;
+  /** Sends what there is, as far as the credit goes. */
+  readonly pump: () => void;
+  readonly close: () => void;
+}
+
+/** Sends nothing before the first query. */
+export function createQuerySession({ events, send, clock }: QuerySessionModules): QuerySession {
+  const running = new Map<number, Running>();
+
+  function refuse(id: number, problem: string): void {
+    send({ id, last: true, problem, part: undefined });
+  }
+
+  function start(id: number, { credit, query }: Query): void {
+    if (running.has(id)) return;
+    if (running.size >= MAX_QUERIES) return void refuse(id, `the agent answers at most ${MAX_QUERIES} queries at once`);
+    if (query?.$case !== "monitor")
+      return void refuse(id, "the agent does not know this query: it is of an older version");
+    if ("problem" in events) return void refuse(id, events.problem);
+    running.set(id, monitor(id, events, query.value, Math.min(credit, MAX_CREDIT)));
+    running.get(id)?.pump();
+  }
+
+  function monitor(id: number, feed: EventFeed, filter: EventFilter, credit: number): Running {
+    const subscription: EventSubscription = feed.subscribe(filter);
+    const life = new AbortController();
+    const query: Running = {
+      credit,
+      pump() {
+        while (query.credit > 0) {
+          const batch = subscription.take();
+          if (batch === undefined) return;
+          query.credit--;
+          send({ id, last: false, problem: "", part: { $case: "events", value: batch } });
+        }
+      },
+      close() {
+        life.abort();
+        subscription.close();
+      },
+    };
+    subscription.onReady(query.pump);
+    void pumpAgain(query.pump, life.signal);
+    return query;
+  }
+
+  /** Tells what was not shown while no events come. */
+  async function pumpAgain(pump: () => void, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(clock, NOT_SHOWN_MS, signal);
+      if (signal.aborted) return;
+      pump();
+    }
+  }
+
+  return {
+    receive({ id, message }) {
+      if (message?.$case === "query") return void start(id, message.value);
+      const query = running.get(id);
+      if (query === undefined) return;
+      if (message?.$case === "credit") {
+        query.credit = Math.min(query.credit + message.value, MAX_CREDIT);
+        query.pump();
+      } else if (message?.$case === "cancel") {
+        running.delete(id);
+        query.close();
+      }
+    },
+    close() {
+      for (const query of running.values()) query.close();
+      running.clear();
+    },
+  };
+}
