@@ -24,6 +24,7 @@ import { createRemoteSources } from "./remote/index.js";
 import type { PeerSpec } from "./remote/peer.js";
 import { remoteStreamSource } from "./remote/remote-stream-source.js";
 import { createAgentRegistry } from "./serve/agents/agent-registry.js";
+import { createAgentQueries } from "./serve/agents/agent-queries.js";
 import { createStreamHub } from "./serve/agents/stream-hub.js";
 import { startStreamServer } from "./serve/agents/stream-server.js";
 import { watchTlsFiles } from "./serve/grpc/tls-files.js";
@@ -130,6 +131,7 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
       const served = { address, instance: `${cluster}-0`, cluster, clusterId: id };
       const server = await startStreamServer(served, {
         hub,
+        queries: createAgentQueries(),
         tls,
         clock: systemClock,
         log: silentLogger,

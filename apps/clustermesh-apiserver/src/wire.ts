@@ -37,8 +37,8 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
       local.healthAddresses,
     ])
       parts.start(part);
-    const hub = await serveAgents(base, settings, local, parts);
-    await serveAdmin(base, settings, local, mesh, parts);
+    const { hub, queries } = await serveAgents(base, settings, local, parts);
+    await serveAdmin(base, settings, local, mesh, queries, parts);
     log.info("Serving", { agents: args.listen, admin: args.admin, cluster, id });
     parts.markServing();
 

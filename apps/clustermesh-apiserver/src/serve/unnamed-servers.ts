@@ -32,7 +32,10 @@ export async function startUnnamedServers(
     call.on("error", () => undefined);
     call.emit("error", { code: status.UNAVAILABLE, details: problem() });
   });
-  const admin = serving(AdminService, (call, done) => {
+  const admin = serving(AdminService, (call, answer) => {
+    call.on("error", () => undefined);
+    // A call with a stream of answers has no callback.
+    const done = answer ?? ((error) => void call.emit("error", error));
     auth.check(call.metadata, "read", call.getPeer()).then(
       () => done({ code: status.FAILED_PRECONDITION, details: problem() }),
       (thrown: unknown) => {
@@ -64,7 +67,10 @@ interface AnyCall {
 
 function serving(
   definition: ServiceDefinition,
-  handle: (call: AnyCall, done: (error: { readonly code: status; readonly details: string }) => void) => void,
+  handle: (
+    call: AnyCall,
+    done: ((error: { readonly code: status; readonly details: string }) => void) | undefined,
+  ) => void,
 ): Server {
   const server = createGrpcServer(MAX_MESSAGE_BYTES);
   const methods = Object.keys(definition).map((name) => [name, handle as unknown as UntypedHandleCall]);

@@ -2,6 +2,7 @@
 import { systemClock } from "@isthmus/model";
 import { createMetrics, type Logger, type Metrics, silentLogger } from "@isthmus/observe";
 import { type AgentRegistry, createAgentRegistry } from "../serve/agents/agent-registry.js";
+import { type AgentQueries, createAgentQueries } from "../serve/agents/agent-queries.js";
 import { createStreamHub, type StreamHub, type StreamHubOptions } from "../serve/agents/stream-hub.js";
 import { startStreamServer } from "../serve/agents/stream-server.js";
 import { watchTlsFiles } from "../serve/grpc/tls-files.js";
@@ -15,6 +16,7 @@ export interface ServedStream {
   readonly sources: FakeSources;
   readonly agents: AgentRegistry;
   readonly hub: StreamHub;
+  readonly queries: AgentQueries;
   readonly metrics: Metrics;
   readonly port: number;
   agent(
@@ -41,10 +43,11 @@ export async function serveStream(
     { maxSnapshots: 10, maxAgents: 100, ...limits },
     { sources, agents, clock: systemClock, metrics },
   );
+  const queries = createAgentQueries();
   const files = watchTlsFiles(tls.folder, log);
   const server = await startStreamServer(
     { address: "127.0.0.1:0", instance: "test", cluster: "west", clusterId: 2 },
-    { hub, tls: files, clock: systemClock, log, servers: () => ["a:1", "b:2"] },
+    { hub, queries, tls: files, clock: systemClock, log, servers: () => ["a:1", "b:2"] },
   );
   const opened: TestAgent[] = [];
   t.after(async () => {
@@ -58,5 +61,5 @@ export async function serveStream(
     opened.push(made);
     return made;
   };
-  return { own, east, sources, agents, hub, metrics, agent, port: server.port };
+  return { own, east, sources, agents, hub, queries, metrics, agent, port: server.port };
 }

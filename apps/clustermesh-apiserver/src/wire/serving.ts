@@ -4,6 +4,7 @@ import type { Parts } from "../process/parts.js";
 import { startAdminServer } from "../serve/admin/admin-server.js";
 import { appliedServices } from "../serve/admin/applied-services.js";
 import { listAgents } from "../serve/agents/agent-roll.js";
+import { type AgentQueries, createAgentQueries } from "../serve/agents/agent-queries.js";
 import { createStreamHub, type StreamHub } from "../serve/agents/stream-hub.js";
 import { startStreamServer } from "../serve/agents/stream-server.js";
 import { reportCertificates, watchCertificates } from "../serve/grpc/certificates.js";
@@ -24,20 +25,35 @@ export async function serveAgents(
   { settings, cluster, id }: Settings,
   { sources, agents, recorder, healthAddresses }: LocalCluster,
   parts: Parts,
-): Promise<StreamHub> {
+): Promise<{ readonly hub: StreamHub; readonly queries: AgentQueries }> {
   const limits = { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS };
   const hub = parts.keep(createStreamHub(limits, { sources, agents, clock, metrics }), (each) => each.close());
+  const queries = createAgentQueries();
+  metrics.gauge(
+    "mesh_query_streams",
+    "Agents that answer queries, such as those of mesh monitor; fewer than mesh_stream_agents while some are of an older version",
+    [],
+    (gauge) => gauge.set(queries.size),
+  );
   // An agent reports to one instance only, so that instance writes the Events whether or not it holds the Lease.
   const onReport = createHostPortEvents({ events: recorder, clock });
   const server = await startStreamServer(
     { address: args.listen, instance: args.instance, cluster, clusterId: id },
     {
-      ...{ hub, tls, clock, log: log.child("serve"), servers: () => settings.current?.servers ?? [], onReport },
+      ...{
+        hub,
+        queries,
+        tls,
+        clock,
+        log: log.child("serve"),
+        servers: () => settings.current?.servers ?? [],
+        onReport,
+      },
       openNode: healthAddresses.open,
     },
   );
   parts.keep(server, (each) => each.close(DRAIN_MS));
-  return hub;
+  return { hub, queries };
 }
 
 /** Rejects when the address cannot be listened on. */
@@ -46,6 +62,7 @@ export async function serveAdmin(
   { auth, id }: Settings,
   { sources, agents, nodes, feeds }: LocalCluster,
   mesh: Mesh,
+  queries: AgentQueries,
   parts: Parts,
 ): Promise<void> {
   const certificates = () => ({
@@ -65,6 +82,10 @@ export async function serveAdmin(
           agents: roll.nodes.known ? roll.agents : undefined,
           applied: agents.applied,
         });
+      },
+      monitor: {
+        queries,
+        nodes: () => listAgents(agents.reports(), nodes(), clock.now()).agents,
       },
       withoutClusterIp: (request) => servicesWithoutClusterIp(feeds.services.services, request),
     },

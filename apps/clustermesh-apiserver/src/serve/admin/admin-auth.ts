@@ -23,8 +23,11 @@ import { type AdminError, adminError, isAdminError } from "./admin-error.js";
 import { createRecentAnswers } from "./recent-answers.js";
 import { createReviewLimits } from "./review-limits.js";
 
-/** Rights of the admin API: `dial` lets the caller make this process connect to an address. */
-export type AdminRight = "read" | "dial";
+/**
+ * Rights of the admin API: `dial` lets the caller make this process connect to an address, `monitor` lets it see which pods
+ * talk to whom.
+ */
+export type AdminRight = "read" | "dial" | "monitor";
 
 export interface AdminAuth {
   /** `peer`: the caller's address. Rejects with an `ADMIN` error that carries the gRPC status. */
@@ -48,6 +51,8 @@ const QUESTIONS: Readonly<Record<AdminRight, AccessQuestion>> = {
   read: { verb: "get", group: "mesh.isthmus.io", resource: "meshclusters" },
   // A separate verb: the right to read the mesh's objects must not include the right to make this process dial.
   dial: { verb: "check-store", group: "mesh.isthmus.io", resource: "meshclusters" },
+  // Likewise: who reads the mesh's objects does not see the traffic of all pods by that.
+  monitor: { verb: "monitor", group: "mesh.isthmus.io", resource: "meshclusters" },
 };
 
 /** One for all servers of the process: its caches and limits hold for the Kubernetes API. Must be closed. */

@@ -1,5 +1,11 @@
 /** gRPC `mesh.v1.Admin` for the CLI: server TLS; the bearer token of every call is reviewed. */
-import { type handleUnaryCall, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from "@grpc/grpc-js";
 import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import {
@@ -8,20 +14,33 @@ import {
   type FrontendReport,
   type ListServicesRequest,
   type ListServicesResponse,
+  type MonitorResponse,
   type StatusResponse,
 } from "@isthmus/proto";
+import { sleep } from "@isthmus/runtime";
 import type { StreamSources } from "../../ports/stream-source.js";
 import { createGrpcServer, listen, type RunningServer, serverCredentials, undecoded } from "../grpc/grpc-server.js";
 import type { TlsFiles } from "../grpc/tls-files.js";
 import type { AdminAuth, AdminRight } from "./admin-auth.js";
-import { isAdminError } from "./admin-error.js";
+import { adminError, isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
 import type { AppliedServices } from "./applied-services.js";
 import { createStoreChecker } from "./check-store.js";
+import { type MonitorModules, startMonitor } from "./monitor.js";
 import { createRefusedCalls } from "./refused-calls.js";
 
 /** The longest request is a list of endpoints with a CA bundle. Requests are decoded after their caller is authorized. */
 const MAX_REQUEST_BYTES = 512 << 10;
+
+/** Readers of events at once: each costs every agent a queue. */
+const MAX_MONITORS = 8;
+/** Nodes that a request may name. */
+const MAX_NODES = 1000;
+/** How often the right of a reader is reviewed again. */
+const RECHECK_MS = 60_000;
+
+/** `Serve` is for agents, on their port. */
+const { serve: _, ...FOR_CLI } = AdminService;
 
 export interface AdminServerModules {
   /** Its owner closes it, not the server. */
@@ -40,12 +59,14 @@ export interface AdminServerModules {
   readonly status: () => StatusResponse;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: () => AppliedServices | undefined;
+  /** Absent: `Monitor` is refused. */
+  readonly monitor?: Pick<MonitorModules, "queries" | "nodes">;
   /** Services of this cluster that have no frontend to be merged. */
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
 
 /** `address`: host:port; `clusterId`: the local cluster's. Rejects with `ADDRESS_IN_USE` when it cannot listen. */
-export function startAdminServer(
+export async function startAdminServer(
   options: { readonly address: string; readonly clusterId: number },
   modules: AdminServerModules,
 ): Promise<RunningServer> {
@@ -74,10 +95,56 @@ export function startAdminServer(
           (thrown: unknown) => done(failure(thrown, call.getPath())),
         );
     };
+  /** Ends the streams of readers. */
+  const monitors = new Set<() => void>();
+  /** Begins once the caller is authorized, and ends when it is not any more: its token has a time. */
+  const monitor: handleServerStreamingCall<Buffer, MonitorResponse> = (call) => {
+    const life = new AbortController();
+    const check = () => auth.check(call.metadata, "monitor", call.getPeer());
+    const end = () => life.abort();
+    for (const event of ["cancelled", "close", "error"]) call.on(event, end);
+    const begin = () => {
+      if (life.signal.aborted) return;
+      const { monitor: parts } = modules;
+      if (parts === undefined) throw adminError(status.UNIMPLEMENTED, "this server has no agents");
+      if (monitors.size >= MAX_MONITORS)
+        throw adminError(status.RESOURCE_EXHAUSTED, `${MAX_MONITORS} commands already monitor here: end one of them`);
+      const request = ofMonitor.requestDeserialize(call.request);
+      if (request.nodes.length > MAX_NODES)
+        throw adminError(status.INVALID_ARGUMENT, `more than ${MAX_NODES} nodes are named: name none for all`);
+      const started = startMonitor(request, {
+        ...parts,
+        clock: modules.clock,
+        write: (response) => call.write(response),
+      });
+      const finish = () => call.end();
+      monitors.add(finish);
+      call.on("drain", started.drained);
+      life.signal.addEventListener("abort", () => {
+        monitors.delete(finish);
+        started.close();
+      });
+    };
+    const keep = async () => {
+      while (!life.signal.aborted) {
+        await sleep(modules.clock, RECHECK_MS, life.signal);
+        if (!life.signal.aborted) await check().catch(unlessRefused);
+      }
+    };
+    check()
+      .then(begin)
+      .then(keep)
+      .catch((thrown: unknown) => {
+        if (life.signal.aborted) return;
+        end();
+        call.emit("error", failure(thrown, call.getPath()));
+      });
+  };
   const stores = createStoreChecker();
   const server = createGrpcServer(MAX_REQUEST_BYTES);
-  const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
-  server.addService(undecoded(AdminService), {
+  const { status: ofStatus, listServices: ofServices, checkStore: ofCheck, monitor: ofMonitor } = AdminService;
+  server.addService(undecoded(FOR_CLI), {
+    monitor,
     status: answer("read", ofStatus.requestDeserialize, async (): Promise<StatusResponse> => modules.status()),
     listServices: answer("read", ofServices.requestDeserialize, async (request): Promise<ListServicesResponse> => {
       const merged = await listServices({ sources, log, applied: modules.applied?.() }, options.clusterId, request);
@@ -87,5 +154,19 @@ export function startAdminServer(
       return { endpoints: await stores.check(request) };
     }),
   });
-  return listen(server, options.address, serverCredentials(modules.tls, { mutual: false }));
+  const running = await listen(server, options.address, serverCredentials(modules.tls, { mutual: false }));
+  return {
+    port: running.port,
+    close(graceMs) {
+      // They have no end of their own: the readers ask the next server.
+      for (const finish of monitors) finish();
+      return running.close(graceMs);
+    },
+  };
+}
+
+/** A Kubernetes API that does not answer ends no stream that it has allowed. */
+function unlessRefused(thrown: unknown): void {
+  if (isAdminError(thrown) && thrown.data.status === status.UNAVAILABLE) return;
+  throw thrown;
 }

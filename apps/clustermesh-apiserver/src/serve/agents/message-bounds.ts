@@ -73,6 +73,31 @@ const TO_SERVER = bounds({
   5: message("node_report", 1, bounds({ 1: once("health", 16) })),
 });
 
+const FLOW_END = bounds({ 1: once("address", 16), 3: once("namespace", 253), 4: once("pod", 253) });
+const FLOW_EVENT = bounds({
+  5: once("drop_reason", 64),
+  8: message("source", 1, FLOW_END),
+  9: message("destination", 1, FLOW_END),
+});
+/** An agent puts 500 events into a batch. */
+const MAX_EVENTS = 1000;
+const AGENT_MESSAGE = bounds({
+  1: message("hello", 1, bounds({ 1: once("node", 253), 2: once("version", 128) })),
+  2: message(
+    "answer",
+    1,
+    bounds({
+      3: once("problem", 1024),
+      4: message("events", 1, bounds({ 1: message("events", MAX_EVENTS, FLOW_EVENT) })),
+    }),
+  ),
+});
+
+/** The same as `messageProblem`, of one encoded `AgentMessage`. */
+export function answerProblem(bytes: Uint8Array): string | undefined {
+  return problemIn({ bytes, at: 0 }, bytes.length, AGENT_MESSAGE, "");
+}
+
 /** Undefined: the message is within bounds. Otherwise a sentence that names the field. */
 export function messageProblem(bytes: Uint8Array): string | undefined {
   return problemIn({ bytes, at: 0 }, bytes.length, TO_SERVER, "");

@@ -1,5 +1,5 @@
 /**
- * gRPC `mesh.v1.StateSync` for agents: mutual TLS, the node's name is in its certificate.
+ * gRPC `mesh.v1.StateSync` for agents, and `Admin/Serve` beside it (query-server.ts): mutual TLS, the node's name is in its certificate.
  *
  * Outgoing messages are already encoded. The first incoming message is Hello; its node must be that of the certificate.
  */
@@ -12,9 +12,12 @@ import { PROTOCOL_VERSION } from "@isthmus/records";
 import { createGrpcServer, listen, type RunningServer, serverCredentials } from "../grpc/grpc-server.js";
 import type { TlsFiles } from "../grpc/tls-files.js";
 import type { AgentHandle, AgentStream } from "./agent-handle.js";
+import type { AgentQueries } from "./agent-queries.js";
 import { MAX_MESSAGE_BYTES, messageProblem } from "./message-bounds.js";
 import { encodeGoAway, encodeWelcome } from "./messages.js";
 import { createNodeBudgets, type NodeBudgets } from "./node-budget.js";
+import { nodeOf } from "./node-certificate.js";
+import { queryService } from "./query-server.js";
 import type { StreamHub } from "./stream-hub.js";
 
 export interface StreamServerOptions {
@@ -31,6 +34,8 @@ export interface StreamServerOptions {
 export interface StreamServerModules {
   /** Its owner closes it, not the server. */
   readonly hub: StreamHub;
+  /** Gets the agents' streams for queries. */
+  readonly queries: AgentQueries;
   /** The server's certificate and the CA of its clients, followed while they change. */
   readonly tls: TlsFiles;
   /** For the budgets of nodes. */
@@ -56,7 +61,6 @@ export interface NodeReporter {
 /** Capability of an agent that sends NodeReports. */
 const NODE_REPORT = "node-report";
 
-const NODE_USER = "system:mesh-node:";
 const HELLO_MS = 10_000;
 
 /** A message of an agent; one out of bounds is not decoded. */
@@ -82,6 +86,8 @@ export async function startStreamServer(
     },
   } as unknown as ServiceDefinition;
   server.addService(definition, { subscribe });
+  const ofQueries = queryService({ ...modules, budgets: createNodeBudgets(modules.clock) });
+  server.addService(ofQueries.definition, ofQueries.handlers);
   return listen(server, options.address, serverCredentials(modules.tls, { mutual: true }));
 }
 
@@ -209,11 +215,4 @@ function refusal(
       details: `Agent speaks protocol ${hello.protocolMin} to ${hello.protocolMax}, this server ${PROTOCOL_VERSION}`,
     };
   return undefined;
-}
-
-/** The node that the client certificate names. */
-function nodeOf(call: Call): string | undefined {
-  const name = call.getAuthContext().sslPeerCertificate?.subject?.CN;
-  if (typeof name !== "string" || !name.startsWith(NODE_USER) || name === NODE_USER) return undefined;
-  return name.slice(NODE_USER.length);
 }

@@ -25,6 +25,7 @@ import { createMeshTls, type MeshTls } from "../../testing/mesh-tls.js";
 import { connectAgent, type HeldSource, type TestAgent } from "../../testing/test-agent.js";
 import { watchTlsFiles } from "../grpc/tls-files.js";
 import { createAgentRegistry } from "./agent-registry.js";
+import { createAgentQueries } from "./agent-queries.js";
 import { createStreamHub } from "./stream-hub.js";
 import { startStreamServer } from "./stream-server.js";
 
@@ -67,7 +68,7 @@ async function startReplica(t: After, way: Store) {
   const files = watchTlsFiles(tls.folder, log);
   const server = await startStreamServer(
     { address: "127.0.0.1:0", instance: "test", cluster: "west", clusterId: 2 },
-    { hub, tls: files, clock: systemClock, log, servers: () => [] },
+    { hub, queries: createAgentQueries(), tls: files, clock: systemClock, log, servers: () => [] },
   );
   t.after(async () => {
     await server.close(500);

@@ -1,0 +1,170 @@
+/**
+ * One reader of `mesh monitor`: asks the agents of the nodes for their events and passes them on.
+ *
+ * ```
+ *   node without a stream ─── its agent opens one ──► heard ── stream over ──► without a stream
+ *                                                       └──── the agent refuses ──► unavailable, until its next stream
+ * ```
+ * A part of an agent is passed on and its credit given back when the reader has room and is below its rate. What the reader
+ * does not take stays with the agents, which count it: nothing is queued here beyond the credit.
+ */
+import { type Clock, printable } from "@isthmus/model";
+import {
+  type EventBatch,
+  type FlowEnd,
+  MonitoredNode,
+  type MonitorRequest,
+  type MonitorResponse,
+  MonitorState,
+} from "@isthmus/proto";
+import { sleep } from "@isthmus/runtime";
+import type { AgentQueries, RunningQuery } from "../agents/agent-queries.js";
+
+/** A Linux node of this cluster. */
+export interface MonitorNode {
+  readonly node: string;
+  /** Its agent has a stream to this server, of records at least. */
+  readonly connected: boolean;
+}
+
+export interface MonitorModules {
+  /** The agents' streams for queries. */
+  readonly queries: AgentQueries;
+  /** The nodes of this cluster, as far as they are known. */
+  readonly nodes: () => readonly MonitorNode[];
+  /** Paces the reader and looks for new nodes. */
+  readonly clock: Clock;
+  /** Sends a response; false: the reader has no room, `drained` is called when it has. */
+  readonly write: (response: MonitorResponse) => boolean;
+}
+
+export interface Monitor {
+  /** The reader has room again. */
+  drained(): void;
+  /** Ends the queries. */
+  close(): void;
+}
+
+/** Parts that an agent may send ahead: 2,000 events. */
+const CREDIT = 4;
+/** Events that a reader gets in a second; an agent stops where it has no credit. */
+const EVENTS_PER_S = 20_000;
+/** How long a reader may be ahead of its rate. */
+const BURST_MS = 1000;
+/** How often Nodes are compared: streams are noticed at once. */
+const NODES_MS = 2000;
+
+/** Writes the nodes first. */
+export function startMonitor(request: MonitorRequest, modules: MonitorModules): Monitor {
+  const { queries, clock, write } = modules;
+  const running = new Map<string, RunningQuery>();
+  const problems = new Map<string, string>();
+  /** Parts whose credit waits for room. */
+  const held: RunningQuery[] = [];
+  const life = new AbortController();
+  let full = false;
+  let paidUntil = clock.now();
+  let written = "";
+
+  function send(message: MonitorResponse["message"]): void {
+    if (!write({ message })) full = true;
+  }
+
+  function query(node: string): void {
+    const started = queries.start(node, { $case: "monitor", value: request.filter ?? NO_FILTER }, CREDIT, {
+      part(part) {
+        if (life.signal.aborted) return;
+        if (part.$case === "events") {
+          send({ $case: "events", value: { node, batch: cleaned(part.value) } });
+          void giveBack(started, part.value.events.length);
+        }
+      },
+      end(problem) {
+        running.delete(node);
+        if (problem !== undefined) problems.set(node, printable(problem, 512));
+        update();
+      },
+    });
+    if (started !== undefined) running.set(node, started);
+  }
+
+  async function giveBack(of: RunningQuery | undefined, events: number): Promise<void> {
+    if (of === undefined) return;
+    const now = clock.now();
+    paidUntil = Math.max(paidUntil, now) + (events / EVENTS_PER_S) * 1000;
+    const waitMs = paidUntil - now - BURST_MS;
+    if (waitMs > 0) await sleep(clock, waitMs, life.signal);
+    if (life.signal.aborted) return;
+    if (full) held.push(of);
+    else of.credit(1);
+  }
+
+  function stateOf(node: string, known: MonitorNode | undefined): MonitorState {
+    if (running.has(node)) return MonitorState.MONITOR_STATE_HEARD;
+    if (problems.has(node)) return MonitorState.MONITOR_STATE_UNAVAILABLE;
+    if (known === undefined) return MonitorState.MONITOR_STATE_UNKNOWN;
+    return known.connected ? MonitorState.MONITOR_STATE_NO_QUERIES : MonitorState.MONITOR_STATE_NOT_CONNECTED;
+  }
+
+  /** Asks agents that have a stream now, and reports the nodes if anything changed. */
+  function update(): void {
+    if (life.signal.aborted) return;
+    const known = new Map(modules.nodes().map((each) => [each.node, each]));
+    const names = request.nodes.length > 0 ? [...new Set(request.nodes)] : [...known.keys()];
+    for (const node of names) if (!running.has(node) && !problems.has(node)) query(node);
+    const nodes = names.sort().map((node) => {
+      const state = stateOf(node, known.get(node));
+      return MonitoredNode.fromPartial({ node, state, message: problems.get(node) ?? "" });
+    });
+    const text = JSON.stringify(nodes);
+    if (text === written) return;
+    written = text;
+    send({ $case: "nodes", value: { nodes } });
+  }
+
+  async function watchNodes(): Promise<void> {
+    while (!life.signal.aborted) {
+      await sleep(clock, NODES_MS, life.signal);
+      update();
+    }
+  }
+
+  const unsubscribe = queries.onChange((node) => {
+    problems.delete(node);
+    update();
+  });
+  update();
+  void watchNodes();
+  return {
+    drained() {
+      full = false;
+      for (const each of held.splice(0)) each.credit(1);
+    },
+    close() {
+      life.abort();
+      unsubscribe();
+      for (const each of running.values()) each.cancel();
+      running.clear();
+    },
+  };
+}
+
+const NO_FILTER = { fromNamespace: "", fromPod: "", dropsOnly: false };
+
+/** What an agent says, as it may be shown: names printable, addresses of a length that addresses have. */
+function cleaned(batch: EventBatch): EventBatch {
+  const events = batch.events.filter(({ source, destination }) => hasAddress(source) && hasAddress(destination));
+  for (const event of events) {
+    event.dropReason = printable(event.dropReason, 64);
+    for (const end of [event.source, event.destination]) {
+      if (end === undefined) continue;
+      end.namespace = printable(end.namespace, 253);
+      end.pod = printable(end.pod, 253);
+    }
+  }
+  return { ...batch, events };
+}
+
+function hasAddress(end: FlowEnd | undefined): boolean {
+  return end?.address.length === 16;
+}
