@@ -20,6 +20,13 @@ export type MeshCommandErrorCode =
   | "NO_MESH"
   /** The cluster has no namespace of that name. Fix: `kubectl get namespaces` lists them. */
   | "NO_NAMESPACE"
+  /** The cluster has no Linux node of that name. Fix: `kubectl get nodes` lists them. */
+  | "NO_NODE"
+  /**
+   * The cluster has no pod of that name, or one on the node's network, which has no events. Fix: `kubectl get pods` lists them;
+   * write NAMESPACE/POD.
+   */
+  | "NO_POD"
   /**
    * The file of the store (--store or MESH_STORE) cannot be used; exit code 2. Fix: correct what the sentence names. It is JSON with
    * "endpoints", "ca", "cert", "key" and "caKey", paths relative to the file.

@@ -15,7 +15,7 @@ test("--help prints the help on stdout; no command is a usage error that prints 
 });
 
 test("the help of every command has examples", async () => {
-  for (const [name, ...words] of [["connect"], ["status"], ["service-list"], ["version"]] as const) {
+  for (const [name, ...words] of [["connect"], ["status"], ["service-list"], ["monitor"], ["version"]] as const) {
     const path = name === undefined ? words : name.split("-");
     const help = await runForTest([...path, "--help"]);
     assert.equal(help.code, 0);
@@ -33,6 +33,18 @@ test("an invalid argument is named in the error, with exit code 2", async () => 
     [["status", "--timeout", "0s"], /Cannot use "0s" for --timeout: write a duration from 1ms to 24h/],
     [["status", "-o", "xml"], /Cannot write output as "xml": choose from table, json/],
     [["status", "--kubeconfig", "/nonexistent/config"], /Cannot find kubeconfig "\/nonexistent\/config"/],
+    [
+      ["monitor", "--from", "cart-0"],
+      /Cannot use "cart-0" for --from without its namespace: write NAMESPACE\/cart-0, or add -n/,
+    ],
+    [["monitor", "--from", "shop/Cart_0"], /Cannot use "Cart_0" as a pod in --from: it is no name/],
+    [["monitor", "--from", "a/b/c"], /Cannot use "a\/b\/c" for --from: write NAMESPACE\/POD/],
+    [
+      ["monitor", "--from", "a/b", "-n", "c"],
+      /Cannot use --from "a\/b" with --namespace "c": they name two namespaces/,
+    ],
+    [["monitor", "-n", "c"], /Cannot use --namespace without --from/],
+    [["monitor", "--for", "soon"], /Cannot use "soon" for --for/],
     [["connect", "east"], /fewer than two clusters/],
     [["connect", "east", "east"], /Cannot connect "east" with itself: name each context once/],
     [["connect", "east", "west", "east"], /Cannot connect "east" with itself/],

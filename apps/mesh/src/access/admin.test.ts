@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import {
+  type handleServerStreamingCall,
   type handleUnaryCall,
   Server,
   ServerCredentials,
@@ -9,7 +10,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { createAuthority, issue } from "@isthmus/pki";
-import { AdminService, StatusResponse } from "@isthmus/proto";
+import { AdminService, MonitorRequest, type MonitorResponse, StatusResponse } from "@isthmus/proto";
 import { freePort } from "@isthmus/testing";
 import { adminServers, createAdminApi } from "./admin.js";
 
@@ -88,4 +89,88 @@ test("servers are those of the ConfigMap, then those of the status, without dupl
   assert.deepEqual(adminServers({ "admin-servers": "c:1, b:1" }, cluster), ["c:1", "b:1", "a:1"]);
   assert.deepEqual(adminServers({}, cluster), ["a:1", "b:1"]);
   assert.deepEqual(adminServers(undefined, { ...cluster, status: {} }), []);
+});
+
+/** A server that streams these responses, or refuses; a call per answer. */
+async function monitored(...answers: readonly (MonitorResponse[] | status)[]): Promise<{
+  readonly address: string;
+  readonly tokens: string[];
+}> {
+  const server = new Server();
+  const tokens: string[] = [];
+  const monitor: handleServerStreamingCall<unknown, MonitorResponse> = (call) => {
+    tokens.push(String(call.metadata.get("authorization")[0]));
+    const answer = answers[Math.min(tokens.length, answers.length) - 1] ?? [];
+    if (!Array.isArray(answer)) return void call.emit("error", { code: answer, details: "no" });
+    for (const response of answer) call.write(response);
+    if (tokens.length < answers.length) call.emit("error", { code: status.UNAUTHENTICATED, details: "expired" });
+  };
+  server.addService(AdminService, { monitor } as unknown as UntypedServiceImplementation);
+  servers.push(server);
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", tls, (error, bound) => (error === null ? resolve(bound) : reject(error))),
+  );
+  return { address: `127.0.0.1:${port}`, tokens };
+}
+
+const EMPTY: MonitorResponse = { message: { $case: "nodes", value: { nodes: [] } } };
+const REQUEST = MonitorRequest.create();
+
+test("events are read from every server; one that is dead is named and does not stop the others", async () => {
+  const [a, b] = [await monitored([EMPTY]), await monitored([EMPTY])];
+  const dead = `127.0.0.1:${await freePort()}`;
+  const stop = new AbortController();
+  const options = { name: "east", addresses: [a.address, dead, b.address], ca, token: "t", signal: stop.signal };
+  const api = createAdminApi(options);
+  const seen = new Set<string>();
+  const done = () => {
+    if (seen.size === 3) stop.abort(new Error("enough"));
+  };
+  await assert.rejects(
+    api.monitor(REQUEST, {
+      message(server) {
+        seen.add(server);
+        done();
+      },
+      lost(server, reason) {
+        seen.add(`${server} ${reason}`);
+        done();
+      },
+    }),
+    /enough/,
+  );
+  assert.deepEqual([...seen].sort(), [a.address, b.address, `${dead} connection refused`].sort());
+  api.close();
+});
+
+test("no server, a refusal, and an error of the listener end the call", async () => {
+  const listener = { message: () => undefined, lost: () => undefined };
+  const api = (addresses: readonly string[]) =>
+    createAdminApi({ name: "east", addresses, ca, token: "t", signal: AbortSignal.timeout(20_000) });
+  const dead = `127.0.0.1:${await freePort()}`;
+  await assert.rejects(
+    api([dead]).monitor(REQUEST, listener),
+    /no server answers: 127\.0\.0\.1:\d+ \(connection refused\)/,
+  );
+  const denied = await monitored(status.PERMISSION_DENIED);
+  await assert.rejects(api([denied.address]).monitor(REQUEST, listener), /PERMISSION_DENIED.*mesh-cli/);
+  const old = await monitored(status.UNIMPLEMENTED);
+  await assert.rejects(api([old.address]).monitor(REQUEST, listener), /is of an older version than this command/);
+  const good = await monitored([EMPTY]);
+  const failing = { ...listener, message: () => assert.fail("no such node") };
+  await assert.rejects(api([good.address]).monitor(REQUEST, failing), /no such node/);
+});
+
+test("a token that is over is renewed, and the stream goes on", async () => {
+  const { address, tokens } = await monitored([EMPTY], [EMPTY]);
+  const stop = new AbortController();
+  const renew = async () => "second";
+  const api = createAdminApi({ name: "east", addresses: [address], ca, token: "first", renew, signal: stop.signal });
+  let messages = 0;
+  const message = () => {
+    if (++messages === 2) stop.abort(new Error("enough"));
+  };
+  await assert.rejects(api.monitor(REQUEST, { message, lost: () => assert.fail("not lost") }), /enough/);
+  assert.deepEqual(tokens, ["Bearer first", "Bearer second"]);
+  api.close();
 });

@@ -7,15 +7,18 @@
  */
 import { type ClientUnaryCall, credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ADMIN_AUDIENCE, type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
-import { MeshError } from "@isthmus/model";
+import { MeshError, systemClock } from "@isthmus/model";
 import {
   AdminClient,
   type CheckStoreRequest,
   type CheckStoreResponse,
   type ListServicesRequest,
   type ListServicesResponse,
+  type MonitorRequest,
+  type MonitorResponse,
   type StatusResponse,
 } from "@isthmus/proto";
+import { createBackoff, sleep } from "@isthmus/runtime";
 import { CLI_ACCOUNT, MESH_NAMESPACE, readMeshConfig } from "./mesh-objects.js";
 import { plainWords } from "./plain-words.js";
 
@@ -26,8 +29,20 @@ export interface AdminApi {
   listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
   /** Lets the cluster dial endpoints of a store; 15 s for each server, as it waits for dead endpoints. */
   checkStore(request: CheckStoreRequest): Promise<CheckStoreResponse>;
+  /**
+   * Events from every server, since each has the agents that are connected to it. A server that is lost is asked again.
+   * Rejects when the first attempts fail at all servers, or one refuses; with the signal's reason when it aborts.
+   */
+  monitor(request: MonitorRequest, listener: MonitorListener): Promise<never>;
   /** Closes the connections to all servers. */
   close(): void;
+}
+
+export interface MonitorListener {
+  /** A message of a server; the first names its nodes. */
+  message(server: string, response: MonitorResponse): void;
+  /** The server does not answer, or does not any more; it is asked again. */
+  lost(server: string, reason: string): void;
 }
 
 const TOKEN_SECONDS = 600;
@@ -50,12 +65,14 @@ export async function openAdmin(client: KubeClient, cluster: MeshCluster, signal
       `there is no "${missing}" in ConfigMap ${MESH_NAMESPACE}/mesh-config; is the mesh installed?`,
     );
   }
-  const { token } = await requestToken(client, MESH_NAMESPACE, CLI_ACCOUNT, TOKEN_SECONDS, [ADMIN_AUDIENCE]).catch(
-    (cause: unknown) => {
-      throw adminError(name, `no token for ${MESH_NAMESPACE}/${CLI_ACCOUNT}: ${(cause as Error).message}`, cause);
-    },
-  );
-  return createAdminApi({ name, addresses, ca, token, signal });
+  const renew = () =>
+    requestToken(client, MESH_NAMESPACE, CLI_ACCOUNT, TOKEN_SECONDS, [ADMIN_AUDIENCE]).then(
+      ({ token }) => token,
+      (cause: unknown) => {
+        throw adminError(name, `no token for ${MESH_NAMESPACE}/${CLI_ACCOUNT}: ${(cause as Error).message}`, cause);
+      },
+    );
+  return createAdminApi({ name, addresses, ca, token: await renew(), renew, signal });
 }
 
 /**
@@ -84,14 +101,16 @@ export interface AdminOptions {
   readonly addresses: readonly string[];
   /** PEM. */
   readonly ca: string;
-  /** Bearer token of mesh-system/mesh-cli; not renewed. */
+  /** Bearer token of mesh-system/mesh-cli. */
   readonly token: string;
+  /** Another one, for a call that lasts longer than it; absent: such a call ends. */
+  readonly renew?: () => Promise<string>;
   /** Ends every call. */
   readonly signal: AbortSignal;
 }
 
 /** Does not connect yet. Each call throws ADMIN when no server answers or one refuses. */
-export function createAdminApi({ name, addresses, ca, token, signal }: AdminOptions): AdminApi {
+export function createAdminApi({ name, addresses, ca, token, renew, signal }: AdminOptions): AdminApi {
   const ssl = credentials.createSsl(Buffer.from(ca));
   const clients = addresses.map((address) => ({ address, client: new AdminClient(address, ssl, CHANNEL) }));
   const metadata = new Metadata();
@@ -117,13 +136,105 @@ export function createAdminApi({ name, addresses, ca, token, signal }: AdminOpti
       }
     }
     if (first !== undefined) return first;
-    throw adminError(
-      name,
-      `no server answers: ${failures.join(", ")}. Check that clustermesh-apiserver runs in "${name}" and that its admin port can be reached from here`,
-    );
+    throw noAnswer(name, failures);
+  }
+
+  /** One stream; resolves with the error that ended it. */
+  function monitorOnce(
+    { address, client }: (typeof clients)[number],
+    request: MonitorRequest,
+    heard: (response: MonitorResponse) => void,
+    over: AbortSignal,
+  ): Promise<ServiceError> {
+    return new Promise((resolve) => {
+      const call = client.monitor(request, metadata);
+      const cancel = () => call.cancel();
+      // A server that accepts the connection and says nothing is as one that does not answer.
+      const silent = setTimeout(cancel, DEADLINE_MS);
+      over.addEventListener("abort", cancel, { once: true });
+      const end = (error: ServiceError) => {
+        clearTimeout(silent);
+        over.removeEventListener("abort", cancel);
+        resolve(error);
+      };
+      call.on("data", (response: MonitorResponse) => {
+        clearTimeout(silent);
+        heard(response);
+      });
+      call.on("error", end);
+      call.on("end", () => end(Object.assign(new Error(address), ENDED)));
+    });
+  }
+
+  /** Listens to one server until `over` aborts. Throws what it refuses for. */
+  async function follow(
+    server: (typeof clients)[number],
+    request: MonitorRequest,
+    { message, lost }: MonitorListener,
+    over: AbortSignal,
+  ): Promise<never> {
+    const backoff = createBackoff({ minMs: 500, maxMs: 5000 });
+    let was = true;
+    let authorized = false;
+    for (;;) {
+      const error = await monitorOnce(
+        server,
+        request,
+        (response) => {
+          backoff.reset();
+          [was, authorized] = [true, true];
+          message(server.address, response);
+        },
+        over,
+      );
+      over.throwIfAborted();
+      const isDenied = error.code === grpc.UNAUTHENTICATED;
+      if (!isDenied && REFUSALS.has(error.code)) throw refused(name, error);
+      // A token that was good once is over.
+      if (isDenied && (!authorized || renew === undefined)) throw refused(name, error);
+      if (isDenied && renew !== undefined) metadata.set("authorization", `Bearer ${await renew()}`);
+      if (was && !isDenied) lost(server.address, plainWords(error.details));
+      [was, authorized] = [false, isDenied ? false : authorized];
+      await sleep(systemClock, isDenied ? 0 : backoff.nextMs(), over);
+      over.throwIfAborted();
+    }
+  }
+
+  async function monitor(request: MonitorRequest, listener: MonitorListener): Promise<never> {
+    const failures = new Map<string, string>();
+    const life = new AbortController();
+    const over = AbortSignal.any([signal, life.signal]);
+    let answered = false;
+    try {
+      return await new Promise<never>((_, reject) => {
+        // What a listener throws ends the call, not the process.
+        const attempt = (work: () => void) => {
+          try {
+            if (!over.aborted) work();
+          } catch (thrown) {
+            reject(thrown);
+          }
+        };
+        const heard: MonitorListener = {
+          message(server, response) {
+            answered = true;
+            attempt(() => listener.message(server, response));
+          },
+          lost(server, reason) {
+            failures.set(server, `${server} (${reason})`);
+            if (!answered && failures.size === clients.length) reject(noAnswer(name, [...failures.values()]));
+            else attempt(() => listener.lost(server, reason));
+          },
+        };
+        for (const client of clients) follow(client, request, heard, over).catch(reject);
+      });
+    } finally {
+      life.abort(new MeshError({ code: "ENDED" }, "the command has ended"));
+    }
   }
 
   return {
+    monitor,
     // Prefer the instance that publishes: the state of the other one is not that of the cluster.
     status: () =>
       ask(
@@ -139,6 +250,23 @@ export function createAdminApi({ name, addresses, ca, token, signal }: AdminOpti
       for (const { client } of clients) client.close();
     },
   };
+}
+
+/** A stream that the server ended in order: it shuts down. */
+const ENDED = { code: grpc.UNAVAILABLE, details: "the server ended the stream", metadata: new Metadata() };
+/** Answers that asking again does not change. */
+const REFUSALS: ReadonlySet<number> = new Set([
+  grpc.PERMISSION_DENIED,
+  grpc.UNIMPLEMENTED,
+  grpc.INVALID_ARGUMENT,
+  grpc.FAILED_PRECONDITION,
+]);
+
+function noAnswer(name: string, failures: readonly string[]): MeshError {
+  return adminError(
+    name,
+    `no server answers: ${failures.join(", ")}. Check that clustermesh-apiserver runs in "${name}" and that its admin port can be reached from here`,
+  );
 }
 
 type Callback<T> = (error: ServiceError | null, answer: T) => void;
@@ -158,11 +286,13 @@ function untilAborted<T>(start: (done: Callback<T>) => ClientUnaryCall, signal: 
 }
 
 function refused(name: string, error: ServiceError): MeshError {
-  const hint =
-    error.code === grpc.UNAUTHENTICATED || error.code === grpc.PERMISSION_DENIED
-      ? `. Check the ServiceAccount ${MESH_NAMESPACE}/${CLI_ACCOUNT} and its ClusterRole (deploy/base)`
+  const denied = error.code === grpc.UNAUTHENTICATED || error.code === grpc.PERMISSION_DENIED;
+  const hint = denied
+    ? `. Check the ServiceAccount ${MESH_NAMESPACE}/${CLI_ACCOUNT} and its ClusterRole (deploy/base)`
+    : error.code === grpc.UNIMPLEMENTED
+      ? ": its clustermesh-apiserver is of an older version than this command"
       : "";
-  return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error, hint !== "");
+  return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error, denied);
 }
 
 /** `refused`: the server answered and denied access. */

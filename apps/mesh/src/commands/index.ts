@@ -4,6 +4,7 @@ import { version } from "./cli/version.js";
 import { connect } from "./cluster/connect.js";
 import { status } from "./cluster/status.js";
 import { lab } from "./lab/lab.js";
+import { monitor } from "./monitor/monitor.js";
 import { serviceList } from "./service/list.js";
 
-export const COMMANDS: readonly Command[] = [connect, status, serviceList, lab, version];
+export const COMMANDS: readonly Command[] = [connect, status, serviceList, monitor, lab, version];

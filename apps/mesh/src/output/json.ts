@@ -16,6 +16,11 @@ export function json(value: object): string {
   return `${printableJson(JSON.stringify(whole, null, 2))}\n`;
 }
 
+/** The same on one line, for output that has no end: a document a line. */
+export function jsonLine(value: object): string {
+  return `${printableJson(JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...(plain(value) as object) }))}\n`;
+}
+
 /** The error as a field of the output: why there is no result, or why it is incomplete. */
 export function errorOf({ code, message }: MeshError): {
   readonly error: { readonly code: string; readonly message: string };

@@ -1,0 +1,37 @@
+import { type Command, KUBECONFIG } from "../../cli/command.js";
+
+export const monitor: Command = {
+  path: ["monitor"],
+  summary: "show the flows and drops of a cluster's pods as they happen",
+  detail: [
+    "A line is an event of one node: the first packet of a flow between pods of the mesh, its close, or a packet that was dropped.",
+    "A flow between two nodes is an event of each. Ends are NAMESPACE/POD on the pod's own node, addresses elsewhere. Times are UTC.",
+    "NEW and CLOSED name the end that began the flow first; UDP and ICMP have no close. PICKED-UP is a flow that is older than what",
+    "the node knows of it. A drop has a reason (docs/reference/drop-reasons.md); the latest drops from before the start come first.",
+    "What is not shown is counted on stderr, with the reason; so is which nodes are heard, at the start and at each change. Nodes whose",
+    "agents run with --datapath-mode sockets have no events. Connects that the Service programs refuse are not events either.",
+    "It runs until Ctrl-C (exit code 130), or ends after --for (exit code 0). With -o json each line is a document: event, nodes or",
+    "notShown.",
+  ].join("\n"),
+  options: [
+    { name: "context", value: "NAME", summary: "cluster to ask; otherwise the current context" },
+    {
+      name: "from",
+      value: "POD",
+      summary: "only flows that this pod began, and its drops: NAMESPACE/POD, or POD with -n",
+    },
+    { name: "namespace", short: "n", value: "NS", summary: "namespace of the pod of --from" },
+    { name: "node", value: "NODE", multiple: true, summary: "only events of this node; otherwise of all" },
+    { name: "drops", summary: "only drops" },
+    { name: "for", value: "DURATION", summary: "end after this time; otherwise at Ctrl-C" },
+    { name: "output", short: "o", value: "FORMAT", summary: "table (default) or json" },
+    KUBECONFIG,
+  ],
+  examples: [
+    { says: "What is dropped, and why?", command: "mesh monitor --drops" },
+    { says: "Whom does one pod talk to?", command: "mesh monitor --from shop/cart-7d9f" },
+    { says: "A minute of one node, for a script", command: "mesh monitor --node w1 --for 1m -o json" },
+  ],
+  load: () => import("./run-monitor.js"),
+  run: async (input, io) => (await import("./run-monitor.js")).run(input, io),
+};

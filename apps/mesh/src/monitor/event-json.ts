@@ -1,0 +1,40 @@
+/** Events for `-o json`: one document a line (pure). */
+import { formatAddress } from "@isthmus/model";
+import { type FlowEnd, type FlowEvent, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
+import { flagNames, isoTime, PROTOCOLS } from "./event-text.js";
+
+/** `FLOW_VERDICT_TO_STACK` as `to-stack`; a value without a name as `unknown-7`. */
+function enumText(names: Readonly<Record<number, string>>, value: number, prefix: string): string {
+  const name = names[value];
+  if (name === undefined || value <= 0) return `unknown-${value}`;
+  return name.slice(prefix.length).toLowerCase().replaceAll("_", "-");
+}
+
+/** The event's fields. */
+export function eventJson(node: string, event: FlowEvent): object {
+  return {
+    event: {
+      time: isoTime(event.timeUs),
+      node,
+      kind: enumText(FlowEventKind, event.kind, "FLOW_EVENT_KIND_"),
+      point: enumText(FlowEventPoint, event.point, "FLOW_EVENT_POINT_"),
+      verdict: enumText(FlowVerdict, event.verdict, "FLOW_VERDICT_"),
+      ...(event.dropReason === "" ? {} : { dropReason: event.dropReason }),
+      source: endJson(event.source),
+      destination: endJson(event.destination),
+      protocol: event.protocol === 0 ? "" : (PROTOCOLS[event.protocol] ?? String(event.protocol)),
+      ...(event.protocol === 6 ? { tcpFlags: flagNames(event.tcpFlags) } : {}),
+      ...(event.protocol === 1 ? { icmp: { type: event.icmpType, code: event.icmpCode } } : {}),
+      length: event.length,
+      isReply: event.isReply,
+      limited: event.limited,
+      ...(event.isn === 0 ? {} : { isn: event.isn }),
+    },
+  };
+}
+
+function endJson(end: FlowEnd | undefined): object {
+  if (end === undefined) return {};
+  const pod = end.pod === "" ? {} : { namespace: end.namespace, pod: end.pod };
+  return { address: formatAddress(end.address), port: end.port, ...pod };
+}

@@ -1,0 +1,106 @@
+/** One event as a line for people (pure). */
+import { formatAddress, isV4, lineText } from "@isthmus/model";
+import {
+  type EventsNotShown,
+  type FlowEnd,
+  type FlowEvent,
+  FlowEventKind,
+  FlowEventPoint,
+  FlowVerdict,
+} from "@isthmus/proto";
+import { counted } from "../output/units.js";
+
+export const PROTOCOLS: Readonly<Record<number, string>> = { 1: "ICMP", 6: "TCP", 17: "UDP", 132: "SCTP" };
+const TCP_FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
+const KINDS: ReadonlyMap<FlowEventKind, string> = new Map([
+  [FlowEventKind.FLOW_EVENT_KIND_NEW, "NEW"],
+  [FlowEventKind.FLOW_EVENT_KIND_PICKED_UP, "PICKED-UP"],
+  [FlowEventKind.FLOW_EVENT_KIND_CLOSED, "CLOSED"],
+  [FlowEventKind.FLOW_EVENT_KIND_DROP, "DROP"],
+]);
+const VERDICTS: ReadonlyMap<FlowVerdict, string> = new Map([
+  [FlowVerdict.FLOW_VERDICT_TO_STACK, "to the node's stack"],
+  [FlowVerdict.FLOW_VERDICT_DELIVERED, "to the pod"],
+  [FlowVerdict.FLOW_VERDICT_FORWARDED, "to another node"],
+]);
+/** What a reason means, for those that programs on devices have; docs/reference/drop-reasons.md has all. */
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ["spoofed_source", "the source address or MAC is not the pod's"],
+  ["malformed", "the packet has no whole IPv4 header"],
+]);
+
+/** `03:14:05.123Z w1 NEW shop/a:40000 -> 10.2.0.9:80 TCP SYN, to another node`; `today`: of the reader, UTC. */
+export function eventLine(node: string, event: FlowEvent, today: Date): string {
+  const kind = KINDS.get(event.kind) ?? `KIND-${event.kind}`;
+  const [from, to] = [endText(event, event.source), endText(event, event.destination)];
+  const what = [protocolText(event), outcome(event)].filter((text) => text !== "").join(", ");
+  return `${timeText(event.timeUs, today)} ${lineText(node)} ${kind} ${from} -> ${to} ${what}\n`;
+}
+
+function timeText(micros: bigint, today: Date): string {
+  const iso = isoTime(micros);
+  return iso.slice(0, 10) === today.toISOString().slice(0, 10) ? iso.slice(11) : iso;
+}
+
+/** RFC 3339 in milliseconds; a time that no clock has is the epoch. */
+export function isoTime(micros: bigint): string {
+  const ms = Number(micros / 1000n);
+  return new Date(Number.isFinite(ms) && ms < 8.64e15 ? ms : 0).toISOString();
+}
+
+/** The name of a pod, else the address. Of a drop both: the address is what the packet says. */
+function endText(event: FlowEvent, end: FlowEnd | undefined): string {
+  if (end === undefined) return "?";
+  const hasPorts = PORTS.has(event.protocol);
+  const port = hasPorts ? `:${end.port}` : "";
+  const ip = end.address.every((byte) => byte === 0) ? "?" : formatAddress(end.address);
+  const address = isV4(end.address) || !hasPorts || ip === "?" ? ip : `[${ip}]`;
+  if (end.pod === "") return lineText(`${address}${address === "?" ? "" : port}`);
+  const name = lineText(`${end.namespace}/${end.pod}`);
+  if (event.dropReason !== "spoofed_source" || end !== event.source) return `${name}${address === "?" ? "" : port}`;
+  return `${name} as ${address}${port}`;
+}
+
+const PORTS: ReadonlySet<number> = new Set([6, 17, 132]);
+
+function protocolText({ protocol, tcpFlags, icmpType, source }: FlowEvent): string {
+  if (protocol === 0) return "";
+  const name = PROTOCOLS[protocol] ?? `protocol ${protocol}`;
+  if (protocol === 1)
+    return `${name} ${icmpType === 8 ? "echo" : icmpType === 0 ? "echo reply" : `type ${icmpType}`} id ${source?.port ?? 0}`;
+  return protocol === 6 ? `${name} ${flagNames(tcpFlags).join("-")}`.trimEnd() : name;
+}
+
+/** Names of the TCP flags that are set. */
+export function flagNames(flags: number): readonly string[] {
+  return TCP_FLAGS.filter((_, bit) => (flags & (1 << bit)) !== 0);
+}
+
+function outcome(event: FlowEvent): string {
+  if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
+    const meaning = REASONS.get(event.dropReason);
+    const more = event.limited > 0 ? ` (${event.limited} more not shown)` : "";
+    return `dropped: ${lineText(event.dropReason)}${meaning === undefined ? "" : `, ${meaning}`}${more}`;
+  }
+  if (event.kind === FlowEventKind.FLOW_EVENT_KIND_CLOSED)
+    return event.isReply ? "by the destination" : "by the source";
+  const way = VERDICTS.get(event.verdict) ?? `verdict ${event.verdict}`;
+  const seen = event.point === FlowEventPoint.FLOW_EVENT_POINT_TO_POD ? "from the node's stack to the pod" : undefined;
+  const isOld = event.kind === FlowEventKind.FLOW_EVENT_KIND_PICKED_UP ? ", older than its entry" : "";
+  const sent =
+    event.point === FlowEventPoint.FLOW_EVENT_POINT_TO_NETWORK ? "from the node's stack to another node" : undefined;
+  return `${seen ?? sent ?? way}${isOld}`;
+}
+
+/** Sentences about events that no line shows, each with what it is that limits them. */
+export function notShownLines(node: string, { limited, ringFull, late, slow }: EventsNotShown): readonly string[] {
+  const reasons: readonly (readonly [bigint, string])[] = [
+    [limited, "above the limit of a pod and a reason"],
+    [ringFull, "the node's ring buffer was full"],
+    [late, "the agent was late"],
+    [slow, "more than this command takes: narrow it by --from, --node or --drops"],
+  ];
+  return reasons.flatMap(([count, why]) =>
+    count === 0n ? [] : [`${lineText(node)}: ${counted(count, "event")} of its pods not shown, ${why}\n`],
+  );
+}
