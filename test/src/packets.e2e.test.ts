@@ -1,18 +1,20 @@
 /** Agents in mode `packets`: pods on two nodes of a lab of its own, by Kubernetes' own means. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { DEPLOYMENTS, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
 import { type LabHandle, loadImage, openLab } from "@isthmus/lab";
 import { type KeptLab, keepLab } from "@isthmus/lab/testing";
 import { type Cluster, openCluster, PROBER } from "./e2e/cluster.js";
 import { connects } from "./e2e/connects.js";
 import { eventually } from "./e2e/eventually.js";
-import { namespace, prober, servers, service } from "./e2e/objects.js";
+import { NAMESPACE, namespace, prober, servers, service } from "./e2e/objects.js";
 import { probeImage } from "./e2e/probe-image.js";
 import { run } from "./e2e/run.js";
 import { MANAGER } from "./e2e/world.js";
 
 const NAME = `packets-${process.pid}`;
+const MESH = fileURLToPath(new URL("../../apps/mesh/bin/mesh.js", import.meta.url));
 
 let kept: KeptLab;
 let lab: LabHandle;
@@ -57,6 +59,56 @@ test("pods of both nodes answer, past the stack of both; probes of the kubelets 
     assert.ok(deliver > 0 && forward > 0, JSON.stringify(counts));
     assert.deepEqual([spoofed_source, malformed], [0, 0]);
   }
+});
+
+/** The CLI as a user of the lab runs it. */
+const mesh = (...args: readonly string[]) =>
+  run(process.execPath, [MESH, ...args], { KUBECONFIG: lab.kubeconfig, MESH_STORE: lab.storeFile });
+
+interface MonitorLine {
+  readonly nodes?: readonly { readonly node: string; readonly heard: boolean }[];
+  readonly event?: {
+    readonly node: string;
+    readonly kind: string;
+    readonly verdict: string;
+    readonly source: { readonly pod?: string };
+    readonly destination: { readonly pod?: string; readonly port: number };
+  };
+}
+
+test("mesh monitor hears both nodes and shows the flows of a pod, their verdicts and their close", async () => {
+  const target = await solo.frontend("web");
+  let watching = true;
+  const from = ["--from", `${NAMESPACE}/${PROBER}`];
+  const ended = mesh("monitor", "--context", solo.plan.name, ...from, "--for", "10s", "-o", "json").finally(() => {
+    watching = false;
+  });
+  while (watching) await connects(solo, target);
+  const { code, out, err } = await ended;
+  assert.equal(code, 0, err);
+  const lines = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as MonitorLine);
+  const names = solo.plan.nodes.map(({ name }) => name);
+  assert.deepEqual(
+    lines.find(({ nodes }) => nodes !== undefined)?.nodes,
+    names.map((node) => ({ node, heard: true })),
+  );
+  const events = lines.flatMap(({ event }) => event ?? []);
+  assert.ok(events.length > 0, err);
+  for (const { node, source } of events) assert.deepEqual([node, source.pod], [names[0], PROBER]);
+  const seen = new Set(events.map(({ kind, verdict }) => `${kind} ${verdict}`));
+  assert.ok(seen.has("new delivered") && seen.has("new forwarded"), [...seen].join(", "));
+  assert.ok(
+    events.some(({ kind }) => kind === "closed"),
+    [...seen].join(", "),
+  );
+  const local = events.find(({ kind, verdict }) => kind === "new" && verdict === "delivered");
+  assert.match(local?.destination.pod ?? "", /^web-/);
+  const nobody = await mesh("monitor", "--context", solo.plan.name, "--from", `${NAMESPACE}/nobody`);
+  assert.equal(nobody.code, 1);
+  assert.match(nobody.err, /^Cannot monitor pod ".*\/nobody": context "solo" has no such pod; see: kubectl/);
 });
 
 test("a rollout of the pods loses their rows, and the new ones answer", async () => {
