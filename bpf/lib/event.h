@@ -79,14 +79,20 @@ static __always_inline bool may_write(const struct packet *packet, __u8 kind, __
 	return true;
 }
 
-/* Writes an event of the packet. Not inlined: each program has several ends. */
-static __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decision)
+/*
+ * Writes an event of the packet. Not inlined, because each program has several ends, and not static, so that the verifier
+ * walks it once and not at each of them.
+ */
+__noinline int write_event(const struct packet *packet, __u32 kind, __u64 decision)
 {
 	__u32 verdict = FIELDS(decision, decision).verdict, reason = FIELDS(decision, decision).reason;
 	__u64 now = bpf_ktime_get_ns();
 	struct packet_event *event;
 	__u32 limited = 0;
 
+	/* For the verifier, which does not know the callers. */
+	if (!packet)
+		return 0;
 	if (!may_write(packet, kind, reason, now, &limited))
 		return 0;
 	event = bpf_ringbuf_reserve(&mesh_events_v1, sizeof(*event), 0);

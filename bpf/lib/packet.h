@@ -52,7 +52,7 @@ struct packet {
 	__u8 point;    /* enum event_point */
 	__u8 event;    /* enum event_kind of what happened to its flow */
 	__u8 reply;    /* with an event: the flow began in the other direction */
-	__u8 pad;
+	__u8 pad;      /* 0: on Linux 6.1 write_event() is given no memory that nobody wrote */
 };
 
 /* IPv4 as v4-mapped. */

@@ -25,7 +25,7 @@ export {
   runAll,
   withNetlink,
 } from "./netlink/netlink.js";
-export type { EventCounts, PacketEvents } from "./packet-events.js";
+export { type EventCounts, openPacketEvents, type PacketEvents } from "./packet-events.js";
 export type { PacketPath } from "./packet-path.js";
 export { type LoadedProgram, loadPrograms } from "./programs.js";
 export * from "./rank.js";

@@ -1,19 +1,21 @@
 /**
  * `make bench`: prints the figures, each beside its target, and writes them to out/bench.json.
  *
- *   node rig/bench/dist/main.js [datapath] [packets] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
+ *   node rig/bench/dist/main.js [datapath] [packets] [events] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { agentMain, endpointsMain, meshMain, scaleMain } from "./control-plane/main.js";
 import { main as datapathMain } from "./datapath/main.js";
+import { eventsMain } from "./events/main.js";
 import { feedMain } from "./feed/main.js";
 import { packetsMain } from "./packets/main.js";
 
 const PARTS: Readonly<Record<string, () => Promise<object>>> = {
   datapath: datapathMain,
   packets: packetsMain,
+  events: eventsMain,
   agent: agentMain,
   endpoints: endpointsMain,
   scale: scaleMain,

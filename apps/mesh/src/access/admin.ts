@@ -174,29 +174,39 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
     over: AbortSignal,
   ): Promise<never> {
     const backoff = createBackoff({ minMs: 500, maxMs: 5000 });
-    let was = true;
-    let authorized = false;
+    /** Its loss was not reported yet. */
+    let isNew = true;
+    let wasDenied = false;
     for (;;) {
       const error = await monitorOnce(
         server,
         request,
         (response) => {
           backoff.reset();
-          [was, authorized] = [true, true];
+          [isNew, wasDenied] = [true, false];
           message(server.address, response);
         },
         over,
       );
       over.throwIfAborted();
       const isDenied = error.code === grpc.UNAUTHENTICATED;
-      if (!isDenied && REFUSALS.has(error.code)) throw refused(name, error);
-      // A token that was good once is over.
-      if (isDenied && (!authorized || renew === undefined)) throw refused(name, error);
-      if (isDenied && renew !== undefined) metadata.set("authorization", `Bearer ${await renew()}`);
-      if (was && !isDenied) lost(server.address, plainWords(error.details));
-      [was, authorized] = [false, isDenied ? false : authorized];
-      await sleep(systemClock, isDenied ? 0 : backoff.nextMs(), over);
+      // Its time may be over: a new one that is denied too is no matter of time.
+      if (REFUSALS.has(error.code) || (isDenied && (wasDenied || renew === undefined))) throw refused(name, error);
+      const problem = isDenied ? await renewToken() : plainWords(error.details);
+      if (problem !== undefined && isNew) lost(server.address, problem);
+      [isNew, wasDenied] = [isNew && problem === undefined, isDenied && problem === undefined];
+      if (problem !== undefined) await sleep(systemClock, backoff.nextMs(), over);
       over.throwIfAborted();
+    }
+  }
+
+  /** Undefined: calls have another token from now on. Otherwise why there is none. */
+  async function renewToken(): Promise<string | undefined> {
+    try {
+      if (renew !== undefined) metadata.set("authorization", `Bearer ${await renew()}`);
+      return undefined;
+    } catch (thrown) {
+      return MeshError.from(thrown).message;
     }
   }
 

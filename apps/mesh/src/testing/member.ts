@@ -7,7 +7,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { status as grpc, Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
+import {
+  status as grpc,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from "@grpc/grpc-js";
 import {
   ADMIN_AUDIENCE,
   CONFIG_MAPS,
@@ -23,7 +30,14 @@ import {
 } from "@isthmus/kube";
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
 import { createAuthority, createKey, createRequest, issue } from "@isthmus/pki";
-import { AdminService, CheckStoreResponse, ListServicesResponse, StatusResponse } from "@isthmus/proto";
+import {
+  AdminService,
+  CheckStoreResponse,
+  ListServicesResponse,
+  type MonitorRequest,
+  type MonitorResponse,
+  StatusResponse,
+} from "@isthmus/proto";
 
 export interface Member {
   readonly name: string;
@@ -32,7 +46,13 @@ export interface Member {
   /** The key of its certificate request; in a real cluster it never leaves the Secret. */
   readonly storeKey: string;
   /** The answers of the admin API; tests change them to inject errors. */
-  readonly answers: { status: StatusResponse; services: ListServicesResponse; checkStore: CheckStoreResponse };
+  readonly answers: {
+    status: StatusResponse;
+    services: ListServicesResponse;
+    checkStore: CheckStoreResponse;
+    /** Written at the start of each stream of events, which then stays open. */
+    monitor: (request: MonitorRequest) => readonly MonitorResponse[];
+  };
   stop(): Promise<void>;
 }
 
@@ -49,6 +69,7 @@ export async function startTestCluster(name: string, id: number): Promise<Member
       status: StatusResponse.fromPartial({ cluster: name, clusterId: id }),
       services: ListServicesResponse.fromPartial({}),
       checkStore: CheckStoreResponse.fromPartial({}),
+      monitor: (): readonly MonitorResponse[] => [],
     };
     const authority = await createAuthority(`${name}-mesh-ca`);
     const admin = await serveAdmin(
@@ -129,8 +150,12 @@ async function serveAdmin(
         (thrown: unknown) => done({ code: grpc.INTERNAL, details: String(thrown) }),
       );
     };
+  const monitor = (call: ServerWritableStream<MonitorRequest, MonitorResponse>): void => {
+    for (const response of answers.monitor(call.request)) call.write(response);
+  };
   const server = new Server();
   server.addService(AdminService, {
+    monitor,
     status: guarded(() => answers.status),
     listServices: guarded(() => answers.services),
     checkStore: guarded(() => answers.checkStore),

@@ -82,7 +82,8 @@ export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, rin
       });
     },
     fd: (name: PodProgram) => loaded.program(name),
-    mapFd: (name: string) => loaded.map(name),
+    /** An open map, by `MAP_NAMES`. */
+    map: (name: string) => loaded.map(name),
     /** Runs a program on a frame, on the loopback device of the process. */
     program: (name: PodProgram, packet: Uint8Array): Promise<SkbRun> => runOnSkb(loaded.program(name), { packet }),
     addPod({ address, ifindex, mac, hostMac }: TestPod): void {

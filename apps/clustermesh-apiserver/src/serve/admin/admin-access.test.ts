@@ -24,6 +24,7 @@ import { parseAllDocuments } from "yaml";
 import { createFakeSources } from "../../testing/fake-source.js";
 import { createMeshTls, type MeshTls } from "../../testing/mesh-tls.js";
 import { kubeClient } from "../../testing/run-apiserver.js";
+import { createAgentQueries } from "../agents/agent-queries.js";
 import type { RunningServer } from "../grpc/grpc-server.js";
 import { watchTlsFiles } from "../grpc/tls-files.js";
 import { createAdminAuth } from "./admin-auth.js";
@@ -70,6 +71,7 @@ before(async () => {
       clock: systemClock,
       sources: createFakeSources(),
       status: () => StatusResponse.fromPartial({ cluster: "east" }),
+      monitor: { queries: createAgentQueries(), nodes: () => [] },
     },
   );
   closing.push(
@@ -96,7 +98,11 @@ async function mayGetMeshClusters(name: string): Promise<void> {
   } as unknown as KubeObject);
 }
 
-async function ask(token: string, call: "status" | "checkStore", endpoint = "https://127.0.0.1:1"): Promise<status> {
+async function ask(
+  token: string,
+  call: "status" | "checkStore" | "monitor",
+  endpoint = "https://127.0.0.1:1",
+): Promise<status> {
   const admin = new AdminClient(`127.0.0.1:${server.port}`, credentials.createSsl(Buffer.from(tls.ca)));
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
@@ -105,7 +111,11 @@ async function ask(token: string, call: "status" | "checkStore", endpoint = "htt
       admin.close();
       resolve(error?.code ?? status.OK);
     };
-    if (call === "status") admin.status({}, metadata, done);
+    if (call === "monitor") {
+      const events = admin.monitor({ filter: undefined, nodes: [] }, metadata);
+      events.on("error", done);
+      events.on("data", () => done(null));
+    } else if (call === "status") admin.status({}, metadata, done);
     else admin.checkStore({ endpoints: [endpoint], ca: tls.ca }, metadata, done);
   });
 }
@@ -121,6 +131,12 @@ test("a caller who may read the mesh's objects gets the status but cannot dial a
   assert.equal(await ask(viewer, "checkStore"), status.PERMISSION_DENIED);
   assert.equal(await ask(cli, "status"), status.OK);
   assert.equal(await ask(cli, "checkStore"), status.OK);
+});
+
+test("who may read the mesh's objects does not see flows by that; mesh-cli does", async () => {
+  const [cli, viewer] = [await tokenOf("mesh-cli"), await tokenOf("viewer")];
+  assert.equal(await ask(viewer, "monitor"), status.PERMISSION_DENIED);
+  assert.equal(await ask(cli, "monitor"), status.OK);
 });
 
 test("a token for the Kubernetes API is refused by the admin API, and the other way round", async () => {

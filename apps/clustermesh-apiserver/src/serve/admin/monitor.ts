@@ -45,14 +45,17 @@ export interface Monitor {
   close(): void;
 }
 
-/** Parts that an agent may send ahead: 2,000 events. */
+/** Parts of 45 KB that an agent may send ahead, and all of them together, as long as each has one. */
 const CREDIT = 4;
+const ALL_CREDIT = 400;
 /** Events that a reader gets in a second; an agent stops where it has no credit. */
 const EVENTS_PER_S = 20_000;
 /** How long a reader may be ahead of its rate. */
 const BURST_MS = 1000;
-/** How often Nodes are compared: streams are noticed at once. */
+/** How often Nodes are compared. */
 const NODES_MS = 2000;
+/** Streams that open or end within it are looked at together: all agents may connect at once. */
+const STREAMS_MS = 100;
 
 /** Writes the nodes first. */
 export function startMonitor(request: MonitorRequest, modules: MonitorModules): Monitor {
@@ -65,13 +68,14 @@ export function startMonitor(request: MonitorRequest, modules: MonitorModules): 
   let full = false;
   let paidUntil = clock.now();
   let written = "";
+  let isDue = false;
 
   function send(message: MonitorResponse["message"]): void {
     if (!write({ message })) full = true;
   }
 
-  function query(node: string): void {
-    const started = queries.start(node, { $case: "monitor", value: request.filter ?? NO_FILTER }, CREDIT, {
+  function query(node: string, credit: number): void {
+    const started = queries.start(node, { $case: "monitor", value: request.filter ?? NO_FILTER }, credit, {
       part(part) {
         if (life.signal.aborted) return;
         if (part.$case === "events") {
@@ -82,7 +86,7 @@ export function startMonitor(request: MonitorRequest, modules: MonitorModules): 
       end(problem) {
         running.delete(node);
         if (problem !== undefined) problems.set(node, printable(problem, 512));
-        update();
+        void updateSoon();
       },
     });
     if (started !== undefined) running.set(node, started);
@@ -111,7 +115,8 @@ export function startMonitor(request: MonitorRequest, modules: MonitorModules): 
     if (life.signal.aborted) return;
     const known = new Map(modules.nodes().map((each) => [each.node, each]));
     const names = request.nodes.length > 0 ? [...new Set(request.nodes)] : [...known.keys()];
-    for (const node of names) if (!running.has(node) && !problems.has(node)) query(node);
+    const credit = Math.min(CREDIT, Math.max(1, Math.floor(ALL_CREDIT / names.length)));
+    for (const node of names) if (!running.has(node) && !problems.has(node)) query(node, credit);
     const nodes = names.sort().map((node) => {
       const state = stateOf(node, known.get(node));
       return MonitoredNode.fromPartial({ node, state, message: problems.get(node) ?? "" });
@@ -120,6 +125,14 @@ export function startMonitor(request: MonitorRequest, modules: MonitorModules): 
     if (text === written) return;
     written = text;
     send({ $case: "nodes", value: { nodes } });
+  }
+
+  async function updateSoon(): Promise<void> {
+    if (isDue) return;
+    isDue = true;
+    await sleep(clock, STREAMS_MS, life.signal);
+    isDue = false;
+    update();
   }
 
   async function watchNodes(): Promise<void> {
@@ -131,7 +144,7 @@ export function startMonitor(request: MonitorRequest, modules: MonitorModules): 
 
   const unsubscribe = queries.onChange((node) => {
     problems.delete(node);
-    update();
+    void updateSoon();
   });
   update();
   void watchNodes();
